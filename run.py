@@ -1,0 +1,110 @@
+"""Run the demo or the tests on a machine that has only Python.
+
+    python3 run.py demo [ARGS...]   see what the package does; ARGS go to `tinygrad-lora demo`
+    python3 run.py test [ARGS...]   lint, types, architecture and tests; ARGS go to pytest
+
+The first run makes a virtual environment in .venv and needs the network; later runs do not.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+if sys.version_info < (3, 11):
+    sys.exit("tinygrad_lora needs Python 3.11 or newer; this is Python {}.{}.".format(*sys.version_info))
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+EXTRAS = {"demo": "", "test": "[test]"}
+
+# pytest comes last, so that its closing line is the last thing printed.
+STEPS = {
+    "ruff check": ["-m", "ruff", "check"],
+    "ruff format": ["-m", "ruff", "format", "--check"],
+    "mypy": ["-m", "mypy"],
+    "lint-imports": ["-c", "from importlinter.cli import lint_imports_command as check; check()", "--no-logo"],
+    "pytest": ["-m", "pytest"],
+}
+
+NO_VENV = """This Python cannot make a virtual environment: its venv module is missing or incomplete.
+On Debian or Ubuntu this line fixes it; then run the same command again:
+
+    sudo apt-get install python3-venv"""
+
+NO_INSTALL = """The install failed; pip says why above.
+If this machine is offline or behind a proxy, pip could not reach the package index: connect, then run the same command
+again. Only the first run needs the network."""
+
+
+def main(arguments: list[str]) -> int:
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if command not in EXTRAS:
+        print((__doc__ or "").strip(), file=sys.stderr)
+        return 2
+    install(command)
+    if command == "demo":
+        return run(["-m", "tinygrad_lora", "demo", *rest])
+    return test(rest)
+
+
+def install(command: str) -> None:
+    """Make `.venv` hold what `command` needs. Does nothing when it already does."""
+    # Reinstall when the requirements changed or the checkout moved: an editable install points at its folder.
+    needs = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()).hexdigest()
+    stamp = VENV / f"installed-for-{command}.txt"
+    if PYTHON.exists() and stamp.exists() and stamp.read_text() == needs:
+        return
+    if not PYTHON.exists() or run(["-c", "import pip"], quiet=True) != 0:  # uv makes a .venv without pip
+        make_environment()
+    print(f"Installing tinygrad_lora{EXTRAS[command]} into {VENV}", flush=True)
+    target = str(ROOT) + EXTRAS[command]
+    if run(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", target]) != 0:
+        sys.exit(NO_INSTALL)
+    stamp.write_text(needs)
+
+
+def make_environment() -> None:
+    """Make an empty `.venv`, or leave none behind."""
+    print(f"Making a virtual environment in {VENV}", flush=True)
+    made = None
+    try:
+        make = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+        made = subprocess.run(make, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    finally:  # also when interrupted: half an environment would look like a whole one next time
+        if made is None or made.returncode != 0:
+            shutil.rmtree(VENV, ignore_errors=True)
+    if made.returncode != 0:
+        missing = "ensurepip" in made.stdout or "No module named" in made.stdout
+        sys.exit(NO_VENV if missing else "Could not make the virtual environment:\n" + made.stdout)
+
+
+def test(pytest_arguments: list[str]) -> int:
+    """Run every step, whatever the ones before it found. Returns 1 if any failed."""
+    failed: list[str] = []
+    for name, step in STEPS.items():
+        if name == "pytest":
+            print("\n== so far:", ", ".join(failed) + " FAILED" if failed else "all good")
+            step = [*step, *pytest_arguments]
+        print(f"\n== {name}", flush=True)
+        # From the top folder, where the tools find their configuration in pyproject.toml.
+        if run(step, cwd=ROOT) != 0:
+            failed.append(name)
+    return 1 if failed else 0
+
+
+def run(arguments: list[str], cwd: Path | None = None, quiet: bool = False) -> int:
+    """Run the environment's Python and return its exit code."""
+    output = subprocess.DEVNULL if quiet else None
+    return subprocess.call([str(PYTHON), *arguments], cwd=cwd, stdout=output, stderr=output)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""The engine. Read in this order: node, ops, graph, autodiff, trace."""

@@ -1,0 +1,141 @@
+"""A graph: its inputs, its outputs, and everything between them in the order in which it can be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from ..errors import GraphError, ShapeError
+from .node import CONSTANT, ComputationNode, Op
+
+Build = Callable[[ComputationNode, tuple[ComputationNode, ...]], ComputationNode]
+
+
+def topological_order(outputs: Iterable[ComputationNode], trainable: bool = False) -> list[ComputationNode]:
+    """All nodes that the outputs depend on, parents before children, each once.
+
+    Depth first with a stack of its own, so that a graph may be deeper than Python's. With `trainable`, only nodes that
+    require a gradient.
+    """
+    order: list[ComputationNode] = []
+    seen: set[ComputationNode] = set()
+    stack: list[ComputationNode | None] = [*outputs][::-1]
+    while stack:
+        node = stack.pop()
+        if node is None:  # everything above this mark is done: so are the parents of the node below it
+            order.append(stack.pop())  # type: ignore[arg-type]
+        elif node not in seen:
+            seen.add(node)
+            stack += (node, None)
+            for parent in node.parents[::-1]:
+                if parent not in seen and (parent.requires_gradient or not trainable):
+                    stack.append(parent)
+    return order
+
+
+class Graph:
+    """A function as data: call it on arrays, print it, rewrite it. What its outputs do not need is not in it.
+
+    `inputs` are leaves without a value. `captured` are parameters whose current values fill the last inputs in a call.
+    """
+
+    def __init__(
+        self, inputs: Sequence[ComputationNode], outputs: Sequence[ComputationNode],
+        captured: Sequence[ComputationNode] = (),
+    ) -> None:  # fmt: skip
+        self.inputs, self.outputs, self.captured = tuple(inputs), tuple(outputs), tuple(captured)
+        self.nodes = topological_order([*self.inputs, *self.outputs])
+        for node in self.nodes:
+            if not node.parents and not node.known and node not in self.inputs:
+                raise GraphError(f"the outputs depend on {node!r}, which is not one of the inputs: list it there")
+
+    @cached_property
+    def users(self) -> dict[ComputationNode, list[ComputationNode]]:
+        """For each node, the nodes that use it, once for each use."""
+        users: dict[ComputationNode, list[ComputationNode]] = {node: [] for node in self.nodes}
+        for node in self.nodes:
+            for parent in node.parents:
+                users[parent].append(node)
+        return users
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one run."""
+        return sum(n.op.flops(n.shape, *(p.shape for p in n.parents), **n.params) for n in self.nodes)
+
+    def running(self, *arrays: Any) -> Iterator[tuple[ComputationNode, Any]]:
+        """Run on arrays and yield each node with its value as it becomes known. The stepper holds this generator."""
+        wanted = [x.name or f"{list(x.shape)}" for x in self.inputs[: len(self.inputs) - len(self.captured)]]
+        if len(arrays) != len(wanted):
+            raise GraphError(f"the graph has {len(wanted)} inputs ({', '.join(wanted)}); it was given {len(arrays)} arrays")
+        values = dict(zip(self.inputs, arrays + tuple(p.value for p in self.captured), strict=True))
+        for node, array in values.items():
+            if array.shape != node.shape:
+                raise ShapeError(f"input {node.name or ''} has shape {node.shape}; the array has {array.shape}")
+        for node in self.nodes:
+            if node.parents:
+                values[node] = node.op.forward(*(values[p] for p in node.parents), **node.params)
+            elif node not in values:
+                values[node] = node.value
+            yield node, values[node]
+
+    def __call__(self, *arrays: Any) -> list[Any]:
+        """The values of the outputs for these inputs."""
+        values = dict(self.running(*arrays))
+        return [values[node] for node in self.outputs]
+
+    def map(self, build: Build, leaves: Mapping[ComputationNode, ComputationNode] = MappingProxyType({})) -> Graph:
+        """The graph in which `build(old, new_parents)` takes the place of each operation, parents first.
+
+        `leaves` says which leaf takes the place of which; the others stay.
+        """
+        new = {node: leaves.get(node, node) for node in self.nodes if not node.parents}
+        for node in self.nodes:
+            if node.parents:
+                new[node] = build(node, tuple(new[p] for p in node.parents))
+                if new[node] is not node:
+                    new[node].name, new[node].origin = new[node].name or node.name, node.origin
+        return Graph([new[n] for n in self.inputs], [new[n] for n in self.outputs], self.captured)
+
+    def rewrite(self, rule: Callable[[ComputationNode], ComputationNode | None]) -> Graph:
+        """Apply `rule` at every node, parents first, until it gives None."""
+
+        def build(old: ComputationNode, parents: tuple[ComputationNode, ...]) -> ComputationNode:
+            node = rebuilt(old, parents)
+            while (better := rule(node)) is not None:
+                node = better
+            return node
+
+        return self.map(build)
+
+    def __str__(self) -> str:
+        """A listing, one line a node."""
+        names, lines = unique_names(self.nodes), []
+        for node, name in names.items():
+            arguments = [names[p] for p in node.parents] + [f"{k}={v}" for k, v in node.params.items()]
+            shown = f"{node.op}({', '.join(arguments)})" if node.parents else f"{node.op}"
+            lines.append(f"{name:>10} = {shown:<40} {node.dtype}{list(node.shape)}")
+        return "\n".join([*lines, f"{'return':>10}   {', '.join(names[n] for n in self.outputs)}"])
+
+
+def unique_names(nodes: Sequence[ComputationNode]) -> dict[ComputationNode, str]:
+    """A name for each node: its own where it has one that is free, else its place in the order, as in %3."""
+    names: dict[ComputationNode, str] = {}
+    for i, node in enumerate(nodes):
+        names[node] = node.name if node.name and node.name not in names.values() else f"%{i}"
+    return names
+
+
+def rebuilt(node: ComputationNode, parents: tuple[ComputationNode, ...]) -> ComputationNode:
+    """The same operation on other parents; the node itself where they are the same."""
+    if all(new is old for new, old in zip(parents, node.parents, strict=True)):
+        return node
+    new: ComputationNode = Op.__call__(node.op, *parents, **node.params)
+    return new
+
+
+def is_constant(node: ComputationNode) -> bool:
+    """Whether this is a leaf that keeps its value: a constant, or the argument of a derivative taken on numbers."""
+    return not node.parents and node.known and node.op is CONSTANT

@@ -1,0 +1,331 @@
+r"""The primitive operations, one class each. Everything else is written in terms of these (see library.py).
+
+A class says what the operation computes (one line of NumPy), the shape of the result, and the backward rule. In the
+equations a bar is the gradient of the loss with respect to that array: $\bar x = \partial L / \partial x$.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..errors import DtypeError, ShapeError
+from .node import Op, Shape
+
+
+class Elementwise(Op):
+    """An operation that works on each element alone; operands of different shapes broadcast."""
+
+    elementwise = True
+
+
+class Smooth(Elementwise):
+    """An elementwise operation whose result is a float, whole numbers or not."""
+
+    def dtype(self, *dtypes: Any, **params: Any) -> Any:
+        dtype = np.result_type(*dtypes)
+        return dtype if dtype.kind in "fc" else np.dtype(float)
+
+
+# --- The three operations of the first tutorial ---
+
+
+class Matmul(Op):
+    r"""$Y = A B$, so $\bar A = \bar Y B^\top$ and $\bar B = A^\top \bar Y$."""
+
+    signature, numpy, ufunc = "a, b", "a @ b", "np.matmul"
+
+    def __call__(self, a: Any, b: Any) -> Any:
+        """Vectors become matrices of one row (left) or one column (right), so that the rules see matrices only."""
+        if np.ndim(a) == 1:
+            return reshape(y := self(reshape(a, shape=(1, -1)), b), shape=y.shape[:-2] + y.shape[-1:])
+        if np.ndim(b) == 1:
+            return reshape(y := self(a, reshape(b, shape=(-1, 1))), shape=y.shape[:-1])
+        return super().__call__(a, b)
+
+    def shape(self, a: Shape, b: Shape) -> Shape:
+        if len(a) < 2 or len(b) < 2:
+            raise ShapeError("a number has no rows or columns: use * to scale an array")
+        if a[-1] != b[-2]:
+            remedy = f"; b.mT is {b[:-2] + b[:-3:-1]}" if a[-1] == b[-1] else ""
+            remedy = remedy or (f"; a.mT is {a[:-2] + a[:-3:-1]}" if a[-2] == b[-2] else "")
+            raise ShapeError(f"the {a[-1]} columns of a must match the {b[-2]} rows of b{remedy}")
+        return super().shape(a[:-2], b[:-2]) + (a[-2], b[-1])
+
+    def vjp(self, g: Any, y: Any, a: Any, b: Any) -> Any:
+        return lambda: g @ b.mT, lambda: a.mT @ g  # functions: a frozen weight's product is never computed
+
+    def flops(self, out: Shape, a: Shape, b: Shape) -> int:
+        return 2 * prod(out) * a[-1]
+
+
+class Scale(Elementwise):
+    r"""$y = s\,x$ for a number $s$, so $\bar x = s\,\bar y$."""
+
+    signature, numpy, ufunc = "x, *, factor", "x * factor", "np.multiply"
+
+    def __call__(self, x: Any, *, factor: float) -> Any:
+        if not isinstance(factor, int | float | np.number) or isinstance(factor, np.complexfloating):
+            raise DtypeError(f"scale: the factor must be a real number, not {type(factor).__name__}: use multiply for arrays")
+        # A Python number takes the dtype of x: float32 stays float32.
+        return super().__call__(x, factor=int(factor) if isinstance(factor, int | np.integer) else float(factor))
+
+    def vjp(self, g: Any, y: Any, x: Any, *, factor: float) -> Any:
+        return (scale(g, factor=factor),)
+
+
+class Add(Elementwise):
+    r"""$y = a + b$, so $\bar a = \bar b = \bar y$."""
+
+    signature, numpy, ufunc = "a, b", "a + b", "np.add"
+
+    def vjp(self, g: Any, y: Any, a: Any, b: Any) -> Any:
+        return g, g
+
+
+# --- Arithmetic ---
+
+
+class Subtract(Elementwise):
+    r"""$y = a - b$, so $\bar a = \bar y$ and $\bar b = -\bar y$."""
+
+    signature, numpy, ufunc = "a, b", "a - b", "np.subtract"
+
+    def vjp(self, g: Any, y: Any, a: Any, b: Any) -> Any:
+        return g, -g
+
+
+class Multiply(Elementwise):
+    r"""$y = a\,b$, so $\bar a = \bar y\,b$ and $\bar b = \bar y\,a$."""
+
+    signature, numpy, ufunc = "a, b", "a * b", "np.multiply"
+
+    def vjp(self, g: Any, y: Any, a: Any, b: Any) -> Any:
+        return g * b, g * a
+
+
+class Divide(Smooth):
+    r"""$y = a / b$, so $\bar a = \bar y / b$ and $\bar b = -\bar y\,y / b$."""
+
+    signature, numpy, ufunc = "a, b", "a / b", "np.divide"
+
+    def vjp(self, g: Any, y: Any, a: Any, b: Any) -> Any:
+        return g / b, -(g * y / b)
+
+
+class Power(Elementwise):
+    r"""$y = x^n$ for a number $n$, so $\bar x = n\,x^{n-1}\,\bar y$."""
+
+    signature, numpy, ufunc = "x, *, exponent", "x**exponent", "np.power"
+
+    def __call__(self, x: Any, *, exponent: float) -> Any:
+        if not isinstance(exponent, int | float | np.number):
+            raise DtypeError("power: the exponent must be a number; for an array write exp(exponent * log(x))")
+        return super().__call__(x, exponent=int(exponent) if exponent == int(exponent) else float(exponent))
+
+    def vjp(self, g: Any, y: Any, x: Any, *, exponent: float) -> Any:
+        return (g * (exponent * x ** (exponent - 1)) if exponent else None,)
+
+
+# --- Functions of one number ---
+
+
+class Exp(Smooth):
+    r"""$y = e^x$, so $\bar x = \bar y\,y$."""
+
+    signature, numpy, ufunc = "x", "np.exp(x)", "np.exp"
+
+    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+        return (g * y,)
+
+
+class Log(Smooth):
+    r"""$y = \ln x$, so $\bar x = \bar y / x$."""
+
+    signature, numpy, ufunc = "x", "np.log(x)", "np.log"
+
+    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+        return (g / x,)
+
+
+class Sqrt(Smooth):
+    r"""$y = \sqrt{x}$, so $\bar x = \bar y / (2 y)$."""
+
+    signature, numpy, ufunc = "x", "np.sqrt(x)", "np.sqrt"
+
+    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+        return (g / (2 * y),)
+
+
+class Tanh(Smooth):
+    r"""$y = \tanh x$, so $\bar x = (1 - y^2)\,\bar y$."""
+
+    signature, numpy, ufunc = "x", "np.tanh(x)", "np.tanh"
+
+    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+        return (g * (1 - y * y),)
+
+
+# --- Choices ---
+
+
+class Relu(Smooth):
+    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $x > 0$, else 0: that is $\bar y\,\mathrm{sign}(y)$."""
+
+    signature, numpy = "x", "np.maximum(x, 0.0)"
+
+    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+        return (g * (y > 0.0),)
+
+
+class Sign(Elementwise):
+    r"""$y = 1, 0, -1$ for positive, zero, negative $x$; constant almost everywhere, so no gradient passes."""
+
+    signature, numpy, ufunc, differentiable = "x", "np.sign(x)", "np.sign", False
+
+
+class Greater(Elementwise):
+    r"""$y = [a > b]$, true or false; constant almost everywhere, so no gradient passes."""
+
+    signature, numpy, ufunc, differentiable = "a, b", "a > b", "np.greater", False
+
+    def dtype(self, *dtypes: Any) -> Any:
+        return np.dtype(bool)
+
+
+class Where(Elementwise):
+    r"""$y = a$ where the condition holds, else $b$; each gets the gradient where it was chosen, else 0."""
+
+    signature, numpy = "condition, a, b", "np.where(condition, a, b)"
+
+    def dtype(self, condition: Any, a: Any, b: Any) -> Any:
+        return np.result_type(a, b)
+
+    def vjp(self, g: Any, y: Any, condition: Any, a: Any, b: Any) -> Any:
+        return None, where(condition, g, 0.0), where(condition, 0.0, g)
+
+
+# --- Shape ---
+
+
+class Transpose(Op):
+    r"""$Y = X^\top$, the last two axes swapped, so $\bar X = \bar Y^\top$."""
+
+    signature, numpy, view = "x", "x.mT", True
+
+    def shape(self, x: Shape) -> Shape:
+        if len(x) < 2:
+            raise ShapeError("only an array of two or more axes has a transpose; reshape a vector to (1, n) or (n, 1)")
+        return x[:-2] + (x[-1], x[-2])
+
+    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+        return (g.mT,)
+
+
+class Reshape(Op):
+    r"""$y$ has the elements of $x$, in order, in another shape; $\bar x$ is $\bar y$ in the shape of $x$."""
+
+    signature, numpy, view = "x, *, shape", "x.reshape(shape)", True
+
+    def shape(self, x: Shape, *, shape: Shape) -> Shape:
+        rest = prod(n for n in shape if n != -1)
+        full = tuple(prod(x) // max(rest, 1) if n == -1 else n for n in shape)
+        if prod(full) != prod(x) or shape.count(-1) > 1:
+            raise ShapeError(f"{prod(x)} elements do not fill the shape {shape}")
+        return full
+
+    def vjp(self, g: Any, y: Any, x: Any, *, shape: Shape) -> Any:
+        return (reshape(g, shape=x.shape),)
+
+
+class Broadcast(Op):
+    r"""$y$ repeats $x$ along new or length-1 axes, so $\bar x$ is the sum of $\bar y$ over them."""
+
+    signature, numpy, view = "x, *, shape", "np.broadcast_to(x, shape)", True
+
+    def shape(self, x: Shape, *, shape: Shape) -> Shape:
+        if super().shape(x, shape) != shape:
+            raise ShapeError(f"cannot be repeated to the shape {shape}: only axes of length 1 can grow")
+        return shape
+
+    def vjp(self, g: Any, y: Any, x: Any, *, shape: Shape) -> Any:
+        return (g,)  # the engine undoes broadcasting, here as for every operation
+
+
+class ReduceSum(Op):
+    r"""$y = \sum x$ over some axes, so each $\bar x$ is the $\bar y$ of its sum."""
+
+    signature, numpy = "x, *, axis, keepdims", "x.sum(axis=axis, keepdims=keepdims)"
+
+    def shape(self, x: Shape, *, axis: Shape, keepdims: bool) -> Shape:
+        if bad := [i for i in axis if not 0 <= i < len(x)]:
+            raise ShapeError(f"there is no axis {bad[0]}: the array has {len(x)} axes, counted from 0")
+        return tuple(1 if i in axis else n for i, n in enumerate(x) if keepdims or i not in axis)
+
+    def dtype(self, x: Any, **params: Any) -> Any:
+        return x if x.kind in "fc" else np.dtype(np.int64)
+
+    def vjp(self, g: Any, y: Any, x: Any, *, axis: Shape, keepdims: bool) -> Any:
+        return (broadcast(reshape(g, shape=_kept(x.shape, axis)), shape=x.shape),)
+
+    def flops(self, out: Shape, x: Shape, **params: Any) -> int:
+        return prod(x)
+
+
+class ReduceMax(ReduceSum):
+    r"""$y = \max x$ over some axes; $\bar y$ goes to the largest element, in equal parts where several are."""
+
+    numpy = "x.max(axis=axis, keepdims=keepdims)"
+
+    def dtype(self, x: Any, **params: Any) -> Any:
+        return x
+
+    def vjp(self, g: Any, y: Any, x: Any, *, axis: Shape, keepdims: bool) -> Any:
+        kept = _kept(x.shape, axis)
+        largest = 1 - cast(reshape(y, shape=kept) > x, dtype=str(x.dtype))
+        return (largest * (reshape(g, shape=kept) / reduce_sum(largest, axis=axis, keepdims=True)),)
+
+
+def _kept(shape: Shape, axis: Shape) -> Shape:
+    """The shape after a reduction that keeps its axes with length 1."""
+    return tuple(1 if i in axis else n for i, n in enumerate(shape))
+
+
+# --- Copies ---
+
+
+class Identity(Op):
+    r"""$y = x$, so $\bar x = \bar y$: the same value, as a node of its own."""
+
+    signature, numpy, view = "x", "x", True
+
+    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+        return (g,)
+
+
+class StopGradient(Identity):
+    r"""$y = x$, but $\bar x = 0$: a constant as far as gradients are concerned."""
+
+    differentiable = False
+
+
+class Cast(Elementwise):
+    r"""$y = x$ in another dtype; $\bar x$ is $\bar y$ in that of $x$."""
+
+    signature, numpy = "x, *, dtype", "x.astype(dtype)"
+
+    def dtype(self, x: Any, *, dtype: str) -> Any:
+        return np.dtype(dtype)
+
+    def vjp(self, g: Any, y: Any, x: Any, *, dtype: str) -> Any:
+        return (cast(g, dtype=str(x.dtype)),)
+
+
+matmul, scale, add = Matmul(), Scale(), Add()
+subtract, multiply, divide, power = Subtract(), Multiply(), Divide(), Power()
+exp, log, sqrt, tanh = Exp(), Log(), Sqrt(), Tanh()
+relu, sign, greater, where = Relu(), Sign(), Greater(), Where()
+transpose, reshape, broadcast, reduce_sum, reduce_max = Transpose(), Reshape(), Broadcast(), ReduceSum(), ReduceMax()
+identity, stop_gradient, cast = Identity(), StopGradient(), Cast()

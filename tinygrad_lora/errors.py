@@ -1,0 +1,95 @@
+"""Every refusal of the package. The docstring of a class is its help page: what happened, wrong, right, remedy."""
+
+
+class ShapeError(ValueError):
+    """Two arrays do not fit together.
+
+    Wrong:  `parameter(np.ones((2, 3))) @ parameter(np.ones((2, 3)))`
+    Right:  `parameter(np.ones((2, 3))) @ parameter(np.ones((2, 3))).T`
+
+    The columns of the first matrix must be as many as the rows of the second. The message names both operands.
+    """
+
+
+class DtypeError(TypeError):
+    """An array holds something that cannot be used here.
+
+    Wrong:  `parameter(np.array([1, 2, 3]))`
+    Right:  `parameter(np.array([1.0, 2.0, 3.0]))`
+
+    A gradient is a real number, so a parameter must hold floats. Text and Python objects are never arrays of numbers.
+    """
+
+
+class TraceError(TypeError):
+    """A symbolic node was asked for a value that it does not have yet.
+
+    Wrong:  `if x > 0: y = x`  inside a traced function
+    Right:  `y = tl.where(x > 0, x, 0.0)`
+
+    While a function is traced its inputs are placeholders: shape and dtype are known, numbers are not.
+    """
+
+
+class GradientError(RuntimeError):
+    """A gradient was asked for where there is none, or where it is not one number's.
+
+    Wrong:  `tl.parameter(np.ones(3)).backward()`
+    Right:  `tl.sum(tl.parameter(np.ones(3))).backward()`
+
+    A gradient belongs to a scalar. For an array, say which weighted sum of it is meant: `backward(seed=...)`.
+    """
+
+
+class StaleGraphError(GradientError):
+    """A parameter got a new value after the graph that is being differentiated was built.
+
+    Wrong:  `loss = f(w); w.value = w.value - 0.1; loss.backward()`
+    Right:  `loss = f(w); loss.backward(); w.value = w.value - 0.1`
+
+    The old results in the graph do not belong to the new value. Build the graph again, then differentiate it.
+    """
+
+
+class GraphError(ValueError):
+    """A graph is not closed, or is called with the wrong inputs.
+
+    Wrong:  `Graph([x], [x + z])` where z is another placeholder
+    Right:  `Graph([x, z], [x + z])`
+
+    Every placeholder that the outputs depend on must be listed as an input.
+    """
+
+
+class CompileError(RuntimeError):
+    """The compiler was asked for something that it cannot do or has not done yet.
+
+    Wrong:  `tl.compile(f).source`
+    Right:  `g = tl.compile(f); g(x); g.source`
+
+    A program is generated for the shapes of the first call.
+    """
+
+
+class ClosedError(RuntimeError):
+    """A layer was used after `close()`.
+
+    Wrong:  `with layer: ...` and then `layer.forward(x)`
+    Right:  use the layer inside the `with` block, or build a new one.
+    """
+
+
+class WeightsError(ValueError):
+    """Weights do not fit the layer; nothing was changed.
+
+    Wrong:  `layer.load_weights({"lora_A": a}, strict=True)` when "lora_B" is missing
+    Right:  pass every name that `layer.get_parameter_names()` lists, in the shape that it has.
+    """
+
+
+class RenderError(RuntimeError):
+    """A picture could not be drawn.
+
+    Wrong:  `render(graph, "graph.svg")` where no Graphviz is installed
+    Right:  `pip install graphviz-pure`, or `print(draw(graph).text)` for the listing that needs no engine.
+    """

@@ -1,0 +1,172 @@
+r"""Composites: functions written in operations, which therefore need no rules of their own.
+
+Every function takes nodes and gives a node. All but `cross_entropy` and `layer_norm` take plain arrays as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import pi, prod
+from math import sqrt as square_root
+from typing import Any
+
+import numpy as np
+
+from .core import ops
+from .core.autodiff import gradients
+from .core.node import ComputationNode, Shape, constant
+from .errors import DtypeError, GradientError, ShapeError
+from .indexing import concatenate as _concatenate
+from .indexing import take
+
+Axis = int | tuple[int, ...] | None
+
+
+def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
+    """The axes counted from 0, in order; None means all."""
+    n = np.ndim(x)
+    axes = range(n) if axis is None else (axis,) if isinstance(axis, int) else axis
+    if bad := [i for i in axes if not -n <= i < n]:
+        raise ShapeError(f"there is no axis {bad[0]}: an array of shape {np.shape(x)} has {n} axes")
+    return tuple(sorted({i % n for i in axes}))
+
+
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    r"""$y = \sum x$ over `axis` (None: all axes). `keepdims` keeps a summed axis with length 1."""
+    return ops.reduce_sum(x, axis=_axes(x, axis), keepdims=bool(keepdims))
+
+
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    r"""$y = \frac{1}{n} \sum x$ over `axis` (None: all axes). The mean of no elements is an error."""
+    axes = _axes(x, axis)
+    n = prod(np.shape(x)[i] for i in axes)
+    if n == 0:
+        raise ShapeError(f"the mean over axes {axes} of an array of shape {np.shape(x)} is a mean of no elements")
+    return ops.scale(ops.reduce_sum(x, axis=axes, keepdims=bool(keepdims)), factor=1 / n)
+
+
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    r"""$y = \max x$ over `axis` (None: all axes). Equal largest elements share the gradient."""
+    axes = _axes(x, axis)
+    if 0 in (np.shape(x)[i] for i in axes):
+        raise ShapeError(f"an array of shape {np.shape(x)} has no largest element over axes {axes}")
+    return ops.reduce_max(x, axis=axes, keepdims=bool(keepdims))
+
+
+def reshape(x: Any, shape: int | Shape) -> Any:
+    """The elements of x, in order, in another shape; one axis may be -1: what remains."""
+    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+    rest = prod(n for n in wanted if n != -1)
+    return ops.reshape(x, shape=tuple(prod(np.shape(x)) // rest if n == -1 and rest else n for n in wanted))
+
+
+def broadcast(x: Any, shape: Shape) -> Any:
+    """x repeated along new or length-1 axes, up to `shape`."""
+    return ops.broadcast(x, shape=tuple(shape))
+
+
+def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
+    """The arrays side by side along an axis."""
+    if not arrays:
+        raise ShapeError("nothing to concatenate: the list is empty")
+    return _concatenate(*arrays, axis=_axes(arrays[0], axis)[0])
+
+
+def maximum(a: Any, b: Any) -> Any:
+    r"""$y = \max(a, b)$, elementwise; the gradient goes to the larger one, and to b where they are equal."""
+    return ops.where(ops.greater(a, b), a, b)
+
+
+def sigmoid(x: Any) -> Any:
+    r"""$y = 1 / (1 + e^{-x}) = \frac12 (1 + \tanh \frac x2)$: the second form cannot overflow."""
+    return 0.5 * ops.tanh(0.5 * x) + 0.5
+
+
+def gelu(x: Any) -> Any:
+    r"""$y = \frac x2 \left(1 + \tanh \sqrt{2/\pi}\,(x + 0.044715\,x^3)\right)$.
+
+    The tanh form of the Gaussian error linear unit; NumPy has no error function.
+    Source: Hendrycks and Gimpel 2016 (arXiv:1606.08415).
+    """
+    inner = square_root(2 / pi) * (x + 0.044715 * (x * x * x))
+    return (0.5 * x) * (ops.tanh(inner) + 1.0)
+
+
+def softmax(x: Any, axis: int = -1) -> Any:
+    r"""$y_i = e^{x_i - m} / \sum_j e^{x_j - m}$ with $m = \max x$: the same numbers, and no overflow."""
+    e = ops.exp(x - ops.stop_gradient(max(x, axis, keepdims=True)))
+    return e / sum(e, axis, keepdims=True)
+
+
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    r"""$y_i = z_i - \ln \sum_j e^{z_j}$ with $z = x - \max x$: finite even where softmax is 0."""
+    z = x - ops.stop_gradient(max(x, axis, keepdims=True))
+    return z - ops.log(sum(ops.exp(z), axis, keepdims=True))
+
+
+def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    r"""$y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\,w + b$, mean and variance over the last axis.
+
+    Source: Ba et al. 2016 (arXiv:1607.06450).
+    """
+    centered = x - mean(x, -1, keepdims=True)
+    y = centered / ops.sqrt(mean(centered * centered, -1, keepdims=True) + eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+def mse(y: Any, target: Any) -> Any:
+    r"""$L = \frac1n \sum_i (y_i - t_i)^2$ over all n elements. Shapes must be equal: nothing is broadcast here."""
+    if np.shape(y) != np.shape(target):
+        raise ShapeError(f"mse: y has shape {np.shape(y)} and the target {np.shape(target)}: reshape one of them")
+    difference = y - target
+    return mean(difference * difference)
+
+
+def cross_entropy(logits: Any, labels: Any) -> Any:
+    r"""$L = -\frac1n \sum_i \ln \mathrm{softmax}(x_i)_{t_i}$: mean over the samples, labels $t_i$ are whole numbers.
+
+    logits (..., classes), labels (...). Finite for any finite logits. Raises ShapeError where the shapes do not match,
+    DtypeError for labels that are not whole numbers, ValueError for a label that is not a class.
+    """
+    labels = labels if isinstance(labels, ComputationNode) else constant(labels)
+    *samples, classes = np.shape(logits)
+    if labels.dtype.kind not in "iu":
+        raise DtypeError(f"cross_entropy: labels must be whole numbers, not {labels.dtype}: use labels.astype(int)")
+    if labels.shape != tuple(samples):
+        raise ShapeError(f"cross_entropy: logits {np.shape(logits)} need labels of shape {tuple(samples)}, not {labels.shape}")
+    if labels.known and labels.size and not (0 <= labels.value.min() and labels.value.max() < classes):
+        wrong = next(t for t in labels.value.flat if not 0 <= t < classes)
+        raise ValueError(f"cross_entropy: label {wrong} is not a class; {classes} logits stand for classes 0 to {classes - 1}")
+    rows = constant(np.arange(labels.size))
+    scores = reshape(log_softmax(logits), (labels.size, classes))
+    return -mean(take(scores, rows, reshape(labels, (labels.size,))))
+
+
+def check_gradients(f: Callable[..., ComputationNode], *arrays: Any, rtol: float = 1e-5, step: float = 1e-6) -> float:
+    r"""Compare the gradients of f with $\frac{f(x + h) - f(x - h)}{2h}$, entry by entry; give the largest difference.
+
+    f takes nodes and gives a scalar node; `arrays` are its float64 arguments. Differences are relative to the largest
+    entry of that gradient, or absolute where it is below 1. Raises GradientError that names the argument, the entry and
+    both numbers if one exceeds `rtol`.
+    """
+    points = [np.array(a, dtype=np.float64) for a in arrays]
+    leaves = [constant(p) for p in points]
+    worst = 0.0
+    for k, (point, gradient) in enumerate(zip(points, gradients(f(*leaves), leaves), strict=True)):
+        largest = np.abs(gradient.value).max(initial=1.0)
+        for entry in np.ndindex(point.shape):
+            h = step * (abs(center := point[entry]) + 1)
+            values = []
+            for moved in (center + h, center - h):
+                point[entry] = moved
+                values.append(float(f(*map(constant, points))))
+            point[entry] = center
+            numeric, found = (values[0] - values[1]) / (2 * h), float(gradient.value[entry])
+            difference = abs(found - numeric) / largest
+            if not difference <= rtol:
+                raise GradientError(
+                    f"argument {k}, entry {entry}: the gradient is {found:.8g}, central differences give {numeric:.8g}"
+                )
+            worst = float(np.maximum(worst, difference))
+    return worst
