@@ -134,10 +134,14 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     if labels.dtype.kind not in "iu":
         raise DtypeError(f"cross_entropy: labels must be whole numbers, not {labels.dtype}: use labels.astype(int)")
     if labels.shape != tuple(samples):
-        raise ShapeError(f"cross_entropy: logits {np.shape(logits)} need labels of shape {tuple(samples)}, not {labels.shape}")
-    if labels.known and labels.size and not (0 <= labels.value.min() and labels.value.max() < classes):
+        raise ShapeError(
+            f"cross_entropy: logits {np.shape(logits)} need labels of shape {tuple(samples)}, not {labels.shape}"
+        )
+    if labels.known and labels.size and (labels.value.min() < 0 or labels.value.max() >= classes):
         wrong = next(t for t in labels.value.flat if not 0 <= t < classes)
-        raise ValueError(f"cross_entropy: label {wrong} is not a class; {classes} logits stand for classes 0 to {classes - 1}")
+        raise ValueError(
+            f"cross_entropy: label {wrong} is not a class; {classes} logits stand for classes 0 to {classes - 1}"
+        )
     rows = constant(np.arange(labels.size))
     scores = reshape(log_softmax(logits), (labels.size, classes))
     return -mean(take(scores, rows, reshape(labels, (labels.size,))))

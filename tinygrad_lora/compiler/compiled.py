@@ -1,0 +1,156 @@
+"""`compile`: a function that traces itself for each new signature and runs the generated NumPy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.graph import Graph
+from ..core.node import ComputationNode
+from ..core.source import function_from_source
+from ..core.trace import trace
+from ..errors import CompileError
+from ..files import write_atomically
+from .emit import emit
+from .pipeline import DEFAULT, Pass, Snapshot, improving
+from .report import explanation, first_line, table
+from .standalone import standalone
+
+
+class Program(NamedTuple):
+    """What was generated for one signature."""
+
+    traced: Graph
+    graph: Graph
+    snapshots: tuple[Snapshot, ...]
+    source: str
+    run: Callable[..., Any]
+
+
+class CompiledFunction:
+    """A function that runs as generated NumPy. Call it on arrays, get arrays.
+
+    The first call with a new signature (shapes and dtypes of the arrays, and every other argument as it is) traces the
+    function and generates a program; later calls run it. The values of parameters are read at every call. `.source`,
+    `.graph`, `.snapshots`, `.report` and `.explain()` tell of the program that ran last.
+    """
+
+    def __init__(self, function: Callable[..., Any], passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT) -> None:
+        if not callable(function):
+            raise CompileError(f"compile takes a function or a layer, not {type(function).__name__}")
+        self.function, self.passes = function, tuple(passes)
+        self.name = _function_name(function)
+        self.programs: dict[Any, Program] = {}
+        self._last: Program | None = None
+
+    def __call__(self, *args: Any) -> Any:
+        args = tuple(_plain(a) for a in args)
+        program = self._last = self._program(args)
+        arrays = [a for a in args if isinstance(a, np.ndarray | np.generic)]
+        return program.run(*arrays, *(p.value for p in program.graph.captured))
+
+    def prepare(self, *args: Any) -> CompiledFunction:
+        """Generate the program for arguments like these without running it."""
+        self._last = self._program(tuple(_plain(a) for a in args))
+        return self
+
+    def _program(self, args: tuple[Any, ...]) -> Program:
+        key = tuple(
+            (a.shape, a.dtype) if isinstance(a, np.ndarray | np.generic) else (type(a), repr(a), _hashable(a))
+            for a in args
+        )
+        if key not in self.programs:
+            self.programs[key] = self._generate(args)
+        return self.programs[key]
+
+    def _generate(self, args: tuple[Any, ...]) -> Program:
+        traced = trace(self.function, *args)
+        snapshots = tuple(improving(traced, self.passes))
+        graph = next((s.after for s in reversed(snapshots) if s.kept), traced)
+        source, variables = emit(graph, self.name, self._names(graph))
+        for node, variable in variables.items():
+            node.name = node.name or variable  # pictures and listings of the graph speak of the same names
+        return Program(traced, graph, snapshots, source, function_from_source(self.name, source))
+
+    def _names(self, graph: Graph) -> Mapping[ComputationNode, str]:
+        """Variable names for the inputs of the program; empty: the nodes' own."""
+        return {}
+
+    @property
+    def program(self) -> Program:
+        if self._last is None:
+            raise CompileError(
+                f"{self.name} has not seen any arguments yet: call it, or prepare it with example arrays"
+            )
+        return self._last
+
+    @property
+    def source(self) -> str:
+        """The generated NumPy code."""
+        return self.program.source
+
+    @property
+    def graph(self) -> Graph:
+        """The improved graph that was printed as source."""
+        return self.program.graph
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """What each pass did: graph and cost before and after."""
+        return self.program.snapshots
+
+    @property
+    def report(self) -> str:
+        """A table of the passes."""
+        return table(self.program.traced, self.snapshots)
+
+    def explain(self) -> str:
+        """Every change that the passes made, with the law that allows it."""
+        flat = [p for row in self.passes for p in (row if isinstance(row, tuple) else (row,))]
+        return explanation(self.snapshots, {p.__name__: first_line(p) for p in flat})
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the program as a Python file that needs NumPy alone and runs by itself."""
+        return write_atomically(path, standalone(self.name, self.graph, self.source))
+
+    def __repr__(self) -> str:
+        return f"<compiled {self.name}, {len(self.programs)} programs>"
+
+
+def compile(function: Callable[..., Any] | None = None, *, passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT) -> Any:
+    """A `CompiledFunction` of a function or a layer: traced once for each signature, then run as generated NumPy.
+
+    Also a decorator. What Python decides while tracing is part of the program: compile again after changing the
+    structure of a model or switching an adapter off. `passes` replaces the list in `pipeline.DEFAULT`; with `passes=()`
+    the graph is printed as it was traced.
+    """
+    if function is None:
+        return lambda f: CompiledFunction(f, passes)
+    return CompiledFunction(function, passes)
+
+
+def _function_name(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__name__", None) or type(function).__name__
+    return name if name.isidentifier() else "compiled"
+
+
+def _plain(argument: Any) -> Any:
+    """Nodes and lists as arrays; everything else as it is."""
+    if isinstance(argument, ComputationNode):
+        argument = argument.value
+    return np.asarray(argument) if isinstance(argument, list) else argument
+
+
+def _hashable(argument: Any) -> Any:
+    try:
+        hash(argument)
+    except TypeError:
+        raise CompileError(
+            f"an argument of type {type(argument).__name__} cannot be part of a program: "
+            "pass arrays, or values that can be hashed such as numbers, strings and tuples"
+        ) from None
+    return argument

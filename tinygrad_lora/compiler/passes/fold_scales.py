@@ -1,0 +1,63 @@
+"""Multiply by a number where the array is smallest."""
+
+from __future__ import annotations
+
+from ...core import ops
+from ...core.graph import Graph, rebuilt
+from ...core.node import ComputationNode as Node
+from .patterns import uses
+
+
+def fold_scales(graph: Graph) -> Graph:
+    r"""$s(AB) = (sA)B = A(sB)$ and $\sum s x = s \sum x$: scale whichever array is smallest."""
+    once: set[Node] = set()  # results with one user: changing how they are computed disturbs nobody else
+
+    def build(old: Node, parents: tuple[Node, ...]) -> Node:
+        node = rebuilt(old, parents)
+        if once.intersection(node.parents):
+            while (better := _rule(node)) is not None:
+                node = better
+        if uses(graph, old) == 1:
+            once.add(node)
+        return node
+
+    def _rule(node: Node) -> Node | None:
+        match node:
+            # A product: into the smaller factor, if that is smaller than the result.
+            case Node(ops.scale, [Node(ops.matmul, [a, b]) as y]) if y in once and min(a.size, b.size) < y.size:
+                return _scaled(a, node) @ b if a.size <= b.size else a @ _scaled(b, node)
+            # Out of a factor, if the result or the other factor is smaller.
+            case Node(ops.matmul, [Node(ops.scale, [a]) as s, b]) if s in once and node.size <= min(a.size, b.size):
+                return _scaled(a @ b, s)
+            case Node(ops.matmul, [a, Node(ops.scale, [b]) as s]) if s in once and node.size <= min(a.size, b.size):
+                return _scaled(a @ b, s)
+            case Node(ops.matmul, [Node(ops.scale, [a]) as s, b]) if s in once and b.size < a.size:
+                return a @ _scaled(b, s)
+            case Node(ops.matmul, [a, Node(ops.scale, [b]) as s]) if s in once and a.size < b.size:
+                return _scaled(a, s) @ b
+            # Sums are smaller than what is summed, repeated arrays larger than what is repeated.
+            case Node(ops.reduce_sum, [Node(ops.scale, [x]) as s]) if s in once:
+                return _scaled(ops.reduce_sum(x, **node.params), s)
+            case Node(ops.scale, [Node(ops.broadcast, [x]) as y]) if y in once:
+                return ops.broadcast(_scaled(x, node), **y.params)
+            # Past operations that it commutes with, towards the output, where it may meet a smaller array.
+            case Node(ops.multiply, [Node(ops.scale, [a]) as s, b]) if s in once and a.size == node.size:
+                return _scaled(a * b, s)
+            case Node(ops.multiply, [a, Node(ops.scale, [b]) as s]) if s in once and b.size == node.size:
+                return _scaled(a * b, s)
+            case Node(ops.divide, [Node(ops.scale, [a]) as s, b]) if s in once and a.size == node.size:
+                return _scaled(a / b, s)
+            case Node(ops.transpose | ops.reshape, [Node(ops.scale, [x]) as s]) if s in once:
+                return _scaled(node.op(x, **node.params), s)
+        return None
+
+    return graph.map(build)
+
+
+def _scaled(x: Node, like: Node) -> Node:
+    """x times the factor of the scale node `like`; two factors in a row become one."""
+    factor = like.params["factor"]
+    if x.op is ops.scale:
+        x, factor = x.parents[0], factor * x.params["factor"]
+    node: Node = ops.scale(x, factor=factor)
+    return node

@@ -1,0 +1,26 @@
+"""Questions about nodes that several passes ask."""
+
+from __future__ import annotations
+
+from ...core import ops
+from ...core.graph import Graph
+from ...core.node import ComputationNode
+
+
+def is_constant(node: ComputationNode) -> bool:
+    """Whether this is a leaf with a value. In a closed graph parameters have none, so it never changes."""
+    return not node.parents and node.known
+
+
+def uniform(node: ComputationNode) -> float | None:
+    """The number that fills every element of a constant (of one element, repeated or not), or None."""
+    while node.op in (ops.broadcast, ops.reshape):
+        node = node.parents[0]
+    if is_constant(node) and node.size == 1 and node.dtype.kind == "f":
+        return float(node.value.reshape(()))
+    return None
+
+
+def uses(graph: Graph, node: ComputationNode) -> int:
+    """How often a result is used: by operations, and as an output."""
+    return len(graph.users[node]) + graph.outputs.count(node)

@@ -1,0 +1,83 @@
+"""The passes in order, and the loop that applies them: each must mean the same and cost no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..core.graph import Graph
+from .cost import Cost, graph_cost
+from .passes.fold_constants import fold_constants
+from .passes.fold_scales import fold_scales
+from .passes.fuse_elementwise import fuse_elementwise
+from .passes.merge_duplicates import merge_duplicates
+from .passes.rebracket import rebracket
+from .passes.simplify import simplify
+from .passes.sink_transposes import sink_transposes
+
+Pass = Callable[[Graph], Graph]
+
+# Passes in one row are judged together: sinking a transpose may cost something until the chain around it is bracketed.
+DEFAULT: tuple[tuple[Pass, ...], ...] = (
+    (fold_constants,),
+    (simplify,),
+    (merge_duplicates,),
+    (sink_transposes, rebracket),
+    (fold_scales,),
+    (fuse_elementwise,),
+)
+MOST_ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What one pass did: the graph before and after, what both cost, and whether the result was kept."""
+
+    name: str
+    before: Graph
+    after: Graph
+    cost_before: Cost
+    cost_after: Cost
+    kept: bool
+
+    @property
+    def note(self) -> str:
+        """The change in words."""
+        old, new = set(self.before.nodes), set(self.after.nodes)
+        change = f"{len(old - new)} nodes out, {len(new - old)} in"
+        return change if self.kept else f"declined: right, but not worth it ({change})"
+
+
+def improving(graph: Graph, passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT) -> Iterator[Snapshot]:
+    """Apply the passes round after round until none changes anything, and yield each change.
+
+    The last row is applied once, at the end: fusing hides the operations that the others look for. A pass whose result
+    costs more is declined, and its snapshot says so. A row of several passes must make the graph cheaper; if it does
+    not, it counts as if it had not been tried.
+    """
+    rows = [row if isinstance(row, tuple) else (row,) for row in passes]
+    *repeated, last = rows or [()]
+    for _ in range(MOST_ROUNDS):
+        start = graph
+        for row in repeated:
+            graph = yield from _applying(row, graph)
+        if graph.outputs == start.outputs:
+            break
+    yield from _applying(last, graph)
+
+
+def _applying(row: tuple[Pass, ...], graph: Graph) -> Generator[Snapshot, None, Graph]:
+    """Apply one row; the generator's result is the graph to go on with."""
+    steps = []
+    current = graph
+    for apply in row:
+        after = apply(current)
+        if after.outputs != current.outputs:
+            steps.append((apply.__name__, current, after, graph_cost(current), graph_cost(after)))
+            current = after
+    change = graph_cost(current).nanoseconds - graph_cost(graph).nanoseconds
+    if len(row) > 1 and change >= 0:
+        return graph
+    for step in steps:
+        yield Snapshot(*step, kept=change <= 0)
+    return current if change <= 0 else graph

@@ -1,0 +1,57 @@
+"""A whole training step as one generated function: forward, loss, gradients and the optimizer's update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..core.autodiff import gradients
+from ..core.graph import Graph
+from ..core.node import ComputationNode
+from .compiled import CompiledFunction
+from .pipeline import DEFAULT, Pass
+
+
+class TrainingStep(CompiledFunction):
+    """`step(x, target)` runs one compiled training step, gives its loss, and updates parameters and optimizer."""
+
+    def __init__(
+        self, model: Callable[[Any], Any], loss: Callable[[Any, Any], Any], optimizer: Any,
+        passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT,
+    ) -> None:  # fmt: skip
+        def training_step(x: Any, target: Any) -> list[Any]:
+            value = loss(model(x), target)
+            slopes = gradients(value, optimizer.parameters)
+            parameters, state = optimizer.update(optimizer.parameters, slopes, optimizer.state, optimizer.rate)
+            return [value, *parameters, *state]
+
+        super().__init__(training_step, passes)
+        self.model, self.optimizer = model, optimizer
+
+    def __call__(self, x: Any, target: Any) -> float:
+        value, *updated = super().__call__(x, target)
+        for node, new in zip([*self.optimizer.parameters, *self.optimizer.state], updated, strict=True):
+            node.value = new
+        return float(value)
+
+    def _names(self, graph: Graph) -> Mapping[ComputationNode, str]:
+        """Parameters by their path in the model: the names of a layer repeat."""
+        paths = dict(getattr(self.model, "named_parameters", dict)())
+        by_parameter = {parameter: path for path, parameter in paths.items()}
+        inputs = zip(graph.inputs[len(graph.inputs) - len(graph.captured) :], graph.captured, strict=True)
+        return {node: by_parameter[p] for node, p in inputs if p in by_parameter}
+
+
+def compile_training_step(
+    model: Callable[[Any], Any],
+    loss: Callable[[Any, Any], Any],
+    optimizer: Any,
+    *,
+    passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT,
+) -> TrainingStep:
+    """One generated function for forward, loss, gradients and the optimizer's update; `step(x, target) -> float`.
+
+    `loss(output, target)` gives a scalar node. The parameters that `optimizer` holds are the ones that train. A failed
+    call changes nothing.
+    """
+    return TrainingStep(model, loss, optimizer, passes)

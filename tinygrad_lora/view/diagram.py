@@ -1,0 +1,243 @@
+"""What a picture shows, as plain data: boxes, arrows, clusters, a legend. No drawing library is needed to make it.
+
+`diagram` reads a graph; `dot.py` turns the result into Graphviz, `text.py` into a listing. Both show the same facts,
+because both read them here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.graph import Graph, topological_order
+from ..core.node import CONSTANT, INPUT, PARAMETER, ComputationNode
+from ..nn.layer import Layer
+from .layers import Cluster, picture_of_layer
+from .numbers import shape_text, short_array
+
+# A box has one of these roles. The words stand in the legend.
+ROLES = {
+    "input": "input: given from outside",
+    "trainable": "trainable parameter",
+    "frozen": "frozen parameter",
+    "constant": "constant",
+    "operation": "operation",
+}
+OUTPUT = "output: the result"
+GRADIENT_FLOWS = "a gradient flows back"
+
+COMMUTATIVE = {"add", "multiply"}  # for the others, each arrow says which operand it brings
+STEPS = 12  # operations that the text alternative tells one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One node of the graph. `value` and `gradient` are lines of text, empty where they were not asked for."""
+
+    id: str
+    label: str  # its own name, or its place in the order, as in %3; no other box has it
+    operation: str  # "matmul"; for a leaf "input", "parameter" or "constant"
+    operands: tuple[str, ...]  # labels of the boxes that it is computed from
+    parameters: tuple[tuple[str, str], ...]
+    shape: str
+    dtype: str
+    role: str
+    output: bool
+    value: tuple[str, ...] = ()
+    gradient: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> bool:
+        """Whether the label is a name that somebody gave."""
+        return not self.label.startswith("%")
+
+    @property
+    def title(self) -> str:
+        """What stands first in the box: the operation; of a leaf the name, or the number where that is all there is."""
+        if self.role == "operation":
+            return self.operation
+        if self.named or self.role != "constant" or self.shape != "scalar" or not self.value:
+            return self.label if self.named else self.operation
+        return self.value[0]
+
+    @property
+    def expression(self) -> str:
+        """`matmul(x, W)`; of a leaf the kind."""
+        if self.role != "operation":
+            return self.operation
+        return f"{self.operation}({', '.join([*self.operands, *(f'{k}={v}' for k, v in self.parameters)])})"
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """What stands below the title, as pairs: what it is, and the text. A continued line has an empty first half."""
+        pairs = [*self.parameters]
+        for what, texts in (("value", self.value), ("gradient", self.gradient)):
+            pairs += [(what if i == 0 else "", text) for i, text in enumerate(texts) if text != self.title]
+        return pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """From an operand to the operation that uses it."""
+
+    start: str
+    end: str
+    label: str  # the operand's name, where the order matters
+    gradient: bool  # whether `backward()` sends a gradient back along it
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """Everything that a picture shows."""
+
+    title: str
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+    clusters: tuple[Cluster, ...] = ()
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """Role and meaning, for the roles that occur."""
+        present = {box.role for box in self.boxes}
+        entries = [(role, words) for role, words in ROLES.items() if role in present]
+        return entries + [("output", OUTPUT)] * any(box.output for box in self.boxes)
+
+    @property
+    def marks_gradients(self) -> bool:
+        """Whether some arrows carry a gradient back and some do not, so that the difference is worth showing."""
+        return len({arrow.gradient for arrow in self.arrows}) > 1
+
+    @property
+    def alternative(self) -> str:
+        """The picture in words, for those who do not see it."""
+        counts = Counter(box.role for box in self.boxes)
+        parts = [f"{n} {_words(role, n)}{self._names(role)}" for role in ROLES if (n := counts[role])]
+        steps = [f"{box.label} = {box.expression}" for box in self.boxes if box.role == "operation"]
+        more = f"; and {len(steps) - STEPS} more" if len(steps) > STEPS else ""
+        results = [f"{box.label}, {_article(box.shape)}" for box in self.boxes if box.output]
+        layers = [cluster.title for cluster in self.clusters]
+        sentences = [
+            f"{self.title}: {', '.join(parts) or 'nothing'}.",
+            f"Layers: {', '.join(layers)}." if layers else "",
+            f"In order: {'; '.join(steps[:STEPS])}{more}." if steps else "",
+            f"Output: {'; '.join(results)}." if results else "",
+        ]
+        return " ".join(sentence for sentence in sentences if sentence)
+
+    def _names(self, role: str) -> str:
+        names = [box.label for box in self.boxes if box.role == role and box.named] if role != "operation" else []
+        return f" ({', '.join(names[:STEPS])}{', ...' if len(names) > STEPS else ''})" if names else ""
+
+
+def diagram(
+    obj: Any, example: Any = None, *, values: bool = False, gradients: bool = False, title: str | None = None
+) -> Diagram:
+    """The plain data of a picture of `obj`: a node, a Graph, a layer or a compiled function.
+
+    Of a node, everything that it depends on is shown. `values` and `gradients` ask for the numbers: a gradient is "-"
+    until `backward()` has filled it. A layer is drawn for an input like `example`, an array or a shape.
+    Raises TypeError for anything else.
+    """
+    if isinstance(obj, Diagram):
+        return obj
+    clusters: tuple[Cluster, ...] = ()
+    shown: Mapping[ComputationNode, ComputationNode] = {}
+    if isinstance(obj, Layer):
+        nodes, outputs, found, clusters = picture_of_layer(obj, example)
+    elif isinstance(obj, ComputationNode):
+        nodes, outputs, found = topological_order([obj]), [obj], f"Computation of {obj.name or obj.op}"
+    elif isinstance(graph := obj if isinstance(obj, Graph) else getattr(obj, "graph", None), Graph):
+        nodes, outputs = graph.nodes, [*graph.outputs]
+        first = len(graph.inputs) - len(graph.captured)
+        shown = dict(zip(graph.inputs[first:], graph.captured, strict=True))
+        found = _title_of_graph(obj, graph)
+    else:
+        raise TypeError(
+            f"a picture shows a node, a Graph, a layer or a compiled function, not {type(obj).__name__}: "
+            "of a Python function draw its graph, tl.draw(tl.trace(f, *examples))"
+        )
+    boxes, arrows = _boxes_and_arrows(nodes, set(outputs), shown, values, gradients)
+    return Diagram(title or found, tuple(boxes), tuple(arrows), clusters)
+
+
+def _boxes_and_arrows(
+    nodes: Sequence[ComputationNode], outputs: set[ComputationNode],
+    shown: Mapping[ComputationNode, ComputationNode], values: bool, gradients: bool,
+) -> tuple[list[Box], list[Arrow]]:  # fmt: skip
+    """`shown` says whose numbers to show for an input that stands for a captured parameter."""
+    ids = {node: f"n{i}" for i, node in enumerate(nodes)}
+    labels = dict(zip(nodes, _labels(nodes), strict=True))
+    boxes, arrows = [], []
+    for node in nodes:
+        role, holder = role_of(node), shown.get(node, node)
+        number = role == "constant" and not node.shape
+        boxes.append(
+            Box(
+                id=ids[node],
+                label=labels[node],
+                operation=str(node.op),
+                operands=tuple(labels[p] for p in node.parents),
+                parameters=tuple((k, _parameter(v)) for k, v in node.params.items()),
+                shape=shape_text(node.shape),
+                dtype=str(node.dtype),
+                role=role,
+                output=node in outputs,
+                value=_numbers(holder.value if holder.known else None) if values or number else (),
+                gradient=_numbers(holder.gradient) if gradients and role != "constant" else (),
+            )
+        )
+        names = node.op.operands(len(node.parents)) if len(node.parents) > 1 and str(node.op) not in COMMUTATIVE else ()
+        for i, parent in enumerate(node.parents):
+            flows = parent.requires_gradient and node.requires_gradient
+            arrows.append(Arrow(ids[parent], ids[node], names[i] if names else "", flows))
+    return boxes, arrows
+
+
+def role_of(node: ComputationNode) -> str:
+    """One of ROLES."""
+    if node.op is PARAMETER:
+        return "trainable" if node.requires_gradient else "frozen"
+    return {INPUT: "input", CONSTANT: "constant"}.get(node.op, "operation")
+
+
+def _labels(nodes: Sequence[ComputationNode]) -> Iterator[str]:
+    """A label for each node, none twice: its name where that is free, else its place in the order."""
+    taken: set[str] = set()
+    for i, node in enumerate(nodes):
+        free = node.name and node.name not in taken and not node.name.startswith("%")
+        label = str(node.name) if free else f"%{i}"
+        taken.add(label)
+        yield label
+
+
+def _parameter(x: Any) -> str:
+    """A static parameter of an operation, shorter than its repr where that is long."""
+    if isinstance(x, slice):
+        start, stop = ("" if end is None else end for end in (x.start, x.stop))
+        return f"{start}:{stop}" + (f":{x.step}" if x.step is not None else "")
+    if isinstance(x, tuple):
+        return f"({', '.join(map(_parameter, x))}{',' * (len(x) == 1)})"
+    if isinstance(x, float):
+        return f"{x:.6g}"
+    return "..." if x is Ellipsis else str(x)
+
+
+def _numbers(array: Any) -> tuple[str, ...]:
+    return ("-",) if array is None else short_array(array)
+
+
+def _title_of_graph(obj: Any, graph: Graph) -> str:
+    given = [x.name or "an input" for x in graph.inputs[: len(graph.inputs) - len(graph.captured)]]
+    name = getattr(obj, "name", None) or getattr(obj, "__name__", None) or "Graph"
+    return f"{name}({', '.join(given)})" if len(given) <= STEPS else f"{name}({len(given)} inputs)"
+
+
+def _words(role: str, n: int) -> str:
+    words = ROLES[role].partition(":")[0]
+    return words if n == 1 else words + "s"
+
+
+def _article(shape: str) -> str:
+    return "a number" if shape == "scalar" else f"an array of shape {shape}"

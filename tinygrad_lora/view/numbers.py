@@ -1,0 +1,45 @@
+"""Arrays in a few words: all numbers of a small one, a summary of a large one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+ROWS, COLUMNS = 3, 4  # an array up to this size is written out
+FIRST = 3  # how many numbers of a larger one are shown
+
+
+def number(x: Any) -> str:
+    """One number, in at most four significant digits."""
+    return f"{x}" if isinstance(x, bool | np.bool_ | int | np.integer) else f"{x:.4g}"
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """`(2, 3)`, or the word scalar for a single number."""
+    return str(shape) if shape else "scalar"
+
+
+def short_array(array: Any) -> tuple[str, ...]:
+    """An array as a few lines of text: its rows where they are few, else smallest, mean and largest, and the first."""
+    array = np.asarray(array)
+    if not array.size:
+        return ("no elements",)
+    if array.ndim == 0:
+        return (number(array[()]),)
+    if array.ndim == 1 and array.size <= COLUMNS:
+        return (_row(array),)
+    if array.ndim == 2 and len(array) <= ROWS and array.shape[1] <= COLUMNS:
+        return tuple(_row(row) for row in array)
+    first = ", ".join(number(x) for x in array.flat[:FIRST])
+    if array.dtype.kind == "c":
+        return (f"[{first}, ...]",)
+    with np.errstate(all="ignore"):  # infinities and overflow are shown, not complained about
+        low, middle, high = array.min(), array.mean(dtype=float), array.max()
+    if low == high:
+        return (f"all {number(low)}",)
+    return f"{number(low)} to {number(high)}, mean {number(middle)}", f"[{first}, ...]"
+
+
+def _row(numbers: Any) -> str:
+    return f"[{', '.join(number(x) for x in numbers)}]"

@@ -1,0 +1,57 @@
+"""Pictures as files. A file is complete or it is not there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import RenderError
+from . import engines
+from .dot import Picture, draw
+from .text import listing
+
+LARGEST_PNG = 500  # boxes; a bitmap of more is too large to open, and cannot be searched
+SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".txt")
+
+
+def svg(obj: Any, example: Any = None, **options: Any) -> str:
+    """The picture as an SVG element, to put into a page. `obj` and the options as in `draw`."""
+    picture = draw(obj, example, **options)
+    return engines.svg(picture.source, picture.alternative)
+
+
+def render(obj: Any, path: str | os.PathLike[str], example: Any = None, **options: Any) -> Path:
+    """Write a picture of `obj` to `path`; its ending says the kind: .svg, .png, .pdf, .dot or .txt.
+
+    `obj` and the options as in `draw`. A missing folder is made. The file appears when it is complete: it is written
+    beside its place and then renamed. Raises ValueError for another ending, RenderError where no engine can draw it.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path.name!r}: the ending says what to write, one of {', '.join(SUFFIXES)}")
+    content = _content(obj, path.suffix.lower(), example, options)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def _content(obj: Any, suffix: str, example: Any, options: dict[str, Any]) -> bytes:
+    if suffix == ".txt" and not isinstance(obj, Picture):
+        numbers = {key: options[key] for key in ("values", "gradients") if key in options}
+        return (listing(obj, example, **numbers) + "\n").encode()
+    picture = draw(obj, example, **options)
+    if suffix == ".txt":
+        return (picture.text + "\n").encode()
+    if suffix == ".dot":
+        return picture.source.encode()
+    if suffix == ".svg":
+        return (engines.svg(picture.source, picture.alternative) + "\n").encode()
+    if suffix == ".png" and (n := len(picture.diagram.boxes)) > LARGEST_PNG:
+        raise RenderError(f"a PNG of {n} boxes is too large; the limit is {LARGEST_PNG}: use SVG, render(obj, 'graph.svg')")
+    return engines.convert(picture.source, suffix[1:])
