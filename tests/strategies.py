@@ -1,7 +1,7 @@
 """What Hypothesis draws: operands for each operation, and random programs on which re-association changes nothing.
 
-`inputs_for(op)` has one line for each operation. `random_graphs()` and `matmul_chains()` give a program and arrays to call
-it on; every number in them is whole, or a few halvings of one, and stays below 2**40. There float64 is exact, so
+`inputs_for(op)` has one line for each operation. `random_graphs()` and `matmul_chains()` give a program and arrays to
+call it on; every number in them is whole, or a few halvings of one, and stays below 2**40. There float64 is exact, so
 whatever a compiler does to such a program must agree with it to the last bit.
 """
 
@@ -26,8 +26,8 @@ LIMIT = 2**40
 ANY = st.integers(-24, 24).map(lambda n: n / 8)
 POSITIVE = st.integers(1, 32).map(lambda n: n / 8)
 NONZERO = st.builds(lambda x, sign: x * sign, POSITIVE, st.sampled_from((1, -1)))
-BOOLEAN = st.booleans()
 SIZES = st.sampled_from((1, 2, 3, 1, 2, 3, 0))  # empty axes are legal, and rare
+FILLED = st.sampled_from((1, 2, 3))
 
 
 def shapes(min_dims: int = 0, max_dims: int = 3, sizes: Any = SIZES) -> st.SearchStrategy[tuple[int, ...]]:
@@ -36,9 +36,7 @@ def shapes(min_dims: int = 0, max_dims: int = 3, sizes: Any = SIZES) -> st.Searc
 
 def arrays(shape: tuple[int, ...], elements: Any = ANY, unique: bool = False) -> st.SearchStrategy[Any]:
     n = math.prod(shape)
-    return st.lists(elements, min_size=n, max_size=n, unique=unique).map(
-        lambda numbers: np.array(numbers, dtype=bool if elements is BOOLEAN else float).reshape(shape)
-    )
+    return st.lists(elements, min_size=n, max_size=n, unique=unique).map(lambda x: np.array(x, float).reshape(shape))
 
 
 @st.composite
@@ -145,10 +143,7 @@ def keys(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
 def indices(draw: Any, shape: tuple[int, ...], depth: int) -> tuple[Any, ...]:
     """Whole-number arrays, in shapes that broadcast, that select elements along the first `depth` axes."""
     # An index may occur twice, so that a gradient which overwrites instead of adding is seen.
-    where = draw(
-        broadcastable(depth).map(lambda found: [s[:2] for s in found]) if depth > 1 else shapes(0, 2).map(lambda s: [s])
-    )
-    where = where if broadcasts(where) else [where[0]] * depth
+    where = [s[-2:] for s in draw(broadcastable(depth, FILLED))]
     pick = [st.integers(-n, n - 1) for n in shape[:depth]]
     return tuple(draw(arrays(s, e)).astype(np.int64) for s, e in zip(where, pick, strict=True))
 
@@ -159,9 +154,6 @@ def broadcasts(found: list[tuple[int, ...]]) -> bool:
     except ValueError:
         return False
     return True
-
-
-FILLED = st.sampled_from((1, 2, 3))
 
 
 @st.composite
@@ -213,7 +205,7 @@ FACTORIES: dict[str, st.SearchStrategy[Case]] = {
     "relu": elementwise(NONZERO),
     "sign": elementwise(ANY),
     "greater": elementwise(ANY, ANY),
-    "where": elementwise(BOOLEAN, ANY, ANY),
+    "where": elementwise(ANY, ANY, ANY).map(lambda case: Case((case.operands[0] > 0, *case.operands[1:]), {})),
     "transpose": one_array(min_dims=2),
     "reshape": one_array(new_shape),
     "broadcast": stretched(),
@@ -237,9 +229,8 @@ NOT_ANALYTIC = {"relu", "reduce_max", "cast"}
 def inputs_for(op: tl.Op) -> st.SearchStrategy[Case]:
     """Operands and parameters that are legal for this operation."""
     if op.name not in FACTORIES:
-        pytest.fail(
-            f"the operation {op.name!r} has no inputs to be tested on: add a line to FACTORIES in {__file__}", False
-        )
+        remedy = "add a line to FACTORIES in tests/strategies.py"
+        pytest.fail(f"the operation {op.name!r} has no inputs to be tested on: {remedy}", pytrace=False)
     return FACTORIES[op.name]
 
 
@@ -413,12 +404,10 @@ class Writer:
         v, n = self.values[x], len(self.values[x].shape)
         axis = self.draw(st.none() | st.sets(st.integers(-n, n - 1)).map(lambda s: tuple(sorted(s)))) if n else None
         keepdims = self.draw(st.booleans())
-        shape = (
-            np.zeros(v.shape).sum(axis=None if axis is None else tuple({i % n for i in axis}), keepdims=keepdims).shape
-        )
-        return self.write(
-            Value(shape, v.bound * math.prod(v.shape), v.halvings), "sum", x, axis=axis, keepdims=keepdims
-        )
+        gone = range(n) if axis is None else {i % n for i in axis}
+        shape = tuple(1 if i in gone else m for i, m in enumerate(v.shape) if keepdims or i not in gone)
+        value = Value(shape, v.bound * math.prod(v.shape), v.halvings)
+        return self.write(value, "sum", x, axis=axis, keepdims=keepdims)
 
     def reshape(self) -> Any:
         x = self.pick()
@@ -495,15 +484,16 @@ def random_graphs(
     `parameters`: it uses some parameters too, which `tl.trace` captures. `limit` bounds the numbers.
     """
     writer = Writer(draw, limit)
-    given_arrays = [
-        writer.leaf(draw(shapes(2, 2, FILLED) | shapes(0, 3, FILLED)), 4) for _ in range(draw(st.integers(1, 3)))
-    ]
+    some = shapes(2, 2, FILLED) | shapes(0, 3, FILLED)
+    given_arrays = [writer.leaf(draw(some), 4) for _ in range(draw(st.integers(1, 3)))]
     weights = []
     for i in range(draw(st.integers(1, 2)) if parameters else 0):
         weight = writer.leaf(draw(shapes(1, 2, FILLED)), 4)
         weights.append(tl.parameter(weight, name=f"w{i}", trainable=draw(st.booleans())))
     leaves = len(writer.values)
-    for _ in range(draw(st.integers(1, max_steps))):
+    # Many programs are long, and shrink all the same.
+    least = draw(st.sampled_from((1, max_steps // 3, max_steps // 2, max_steps)))
+    for _ in range(draw(st.integers(least, max_steps))):
         draw(st.sampled_from(KINDS))(writer)
     # Everything that nothing uses is an output, so that all lines count; or the last line alone, or other values too.
     used = {i for step in writer.steps for i in step.operands}
@@ -515,14 +505,14 @@ def random_graphs(
 
 
 @st.composite
-def matmul_chains(draw: Any, *, sizes: Any = st.integers(1, 5)) -> tuple[Program, tuple[Any, ...]]:
+def matmul_chains(draw: Any, *, largest: int = 5) -> tuple[Program, tuple[Any, ...]]:
     """A program such as LoRA is: matrix products in any bracketing, transposes, scales, and products used twice.
 
     The arrays are the factors of one product M0 M1 ... Mn, some of them given as their transposes, M0 maybe a batch.
     The program adds up several ways to compute it, and may give parts of it as further outputs.
     """
     writer = Writer(draw)
-    dims = draw(st.lists(sizes, min_size=3, max_size=6))
+    dims = draw(st.lists(st.integers(1, largest), min_size=3, max_size=6))
     flipped = [draw(st.booleans()) for _ in dims[1:]]
     batch = (2,) if draw(st.booleans()) and not flipped[0] else ()
     given_arrays = []
@@ -535,7 +525,7 @@ def matmul_chains(draw: Any, *, sizes: Any = st.integers(1, 5)) -> tuple[Program
         return writer.transpose(i) if flipped[i] else i
 
     def part(i: int, j: int) -> int | None:
-        """M_i ... M_j in some bracketing, maybe one that exists, maybe as the transpose of what is written backwards."""
+        """M_i ... M_j in some bracketing: maybe one that exists, maybe written backwards and transposed."""
         known = computed.setdefault((i, j), [])
         if known and draw(st.booleans()):
             return draw(st.sampled_from(known))

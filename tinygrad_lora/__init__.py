@@ -1,5 +1,6 @@
 """tinygrad_lora: a minimal autograd engine that teaches, with LoRA and a compiler that prints the NumPy it runs."""
 
+from .compiler import CompiledFunction, compile, compile_training_step
 from .core.autodiff import grad, gradients, value_and_grad, zero_gradients
 from .core.graph import Graph
 from .core.node import ComputationNode, Op, constant, parameter, placeholder
@@ -16,7 +17,7 @@ from .library import (
 
 __version__ = "0.1.0"
 __all__ = [
-    "ComputationNode", "Graph", "Op", "add", "broadcast", "cast", "check_gradients", "concatenate", "constant",
+    "CompiledFunction", "ComputationNode", "Graph", "Op", "add", "broadcast", "cast", "check_gradients", "compile", "compile_training_step", "concatenate", "constant",
     "cross_entropy", "divide", "exp", "gelu", "grad", "gradients", "greater", "identity", "layer_norm", "log",
     "log_softmax", "matmul", "max", "maximum", "mean", "mse", "multiply", "parameter", "placeholder", "power", "relu",
     "reshape", "scale", "sigmoid", "sign", "softmax", "sqrt", "stop_gradient", "subtract", "sum", "take", "tanh",

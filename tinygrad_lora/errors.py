@@ -87,6 +87,27 @@ class WeightsError(ValueError):
     """
 
 
+class MergedError(RuntimeError):
+    """A layer was to be trained or given weights while its adapter is merged into the base weight.
+
+    Wrong:  `layer.merge(); layer.backward(g)`
+    Right:  `layer.merge(); layer.unmerge(); layer.forward(x); layer.backward(g)`
+
+    While merged, the adapter is part of the base weight: new factors would have no effect. Unmerge first.
+    """
+
+
+class AdaptError(ValueError):
+    """The layers to adapt were chosen so that there is none, or one that cannot be adapted; nothing was changed.
+
+    Wrong:  `adapt(model, rank=4, target_modules=["q_porj"])`
+    Right:  `adapt(model, rank=4, target_modules=["q_proj"])`
+
+    A list names whole last parts of dotted names, a string is a regular expression for the full name. The message
+    lists the names that there are.
+    """
+
+
 class RenderError(RuntimeError):
     """A picture could not be drawn.
 

@@ -165,7 +165,9 @@ def launch(options: argparse.Namespace) -> None:
             print(json.dumps(row), flush=True)
         if options.million:
             long = [timed(runs["ours"], start, 333_334)]
-            print(json.dumps({"kind": kind, "nodes": 1_000_002, "library": "ours", "ns": long, **everything}), flush=True)
+            print(
+                json.dumps({"kind": kind, "nodes": 1_000_002, "library": "ours", "ns": long, **everything}), flush=True
+            )
     print(json.dumps({"ended": True}), flush=True)
 
 
@@ -192,7 +194,9 @@ def report(launches: list[list[dict[str, Any]]]) -> None:
     for name in PEERS:
         print(f"  {name} {first[name]}" + (": skipped" if first[name] == "absent" else ""))
     for kind, bars in BARS.items():
-        print(f"\n{kind}, {3 * STEPS:,} nodes, forward and backward. Ratio: ours / theirs, median and quartiles of the rounds.")
+        print(
+            f"\n{kind}, {3 * STEPS:,} nodes, forward and backward. Ratio: ours / theirs, median and quartiles of the rounds."
+        )
         print(f"  {'':10} {'ns a node':>10} {'gate':>6} {'bar':>6}    ratio in each launch")
         rows = [{row["library"]: row["ns"] for row in rows if row["kind"] == kind and row["nodes"] == 3 * STEPS}
                 for rows in launches]  # fmt: skip
@@ -209,7 +213,9 @@ def report(launches: list[list[dict[str, Any]]]) -> None:
             for row in line:
                 if row["kind"] == kind and row["nodes"] != 3 * STEPS:
                     short = median(next(r["ns"] for r in line if r["kind"] == kind and r["library"] == "ours"))
-                    print(f"  ours at {row['nodes']:,} nodes: {row['ns'][0]:,.0f} ns a node, {row['ns'][0] / short:.2f} times (bar 4)")
+                    print(
+                        f"  ours at {row['nodes']:,} nodes: {row['ns'][0]:,.0f} ns a node, {row['ns'][0] / short:.2f} times (bar 4)"
+                    )
 
 
 def main() -> None:
@@ -234,7 +240,15 @@ def main() -> None:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
     launches = []
     for i in range(options.launches):
-        command = [sys.executable, __file__, "--child", "--rounds", str(options.rounds), "--seed", str(options.seed + i)]
+        command = [
+            sys.executable,
+            __file__,
+            "--child",
+            "--rounds",
+            str(options.rounds),
+            "--seed",
+            str(options.seed + i),
+        ]
         command += ["--million"] if options.million and i == 0 else []
         lines = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True).stdout.splitlines()
         launches.append([json.loads(line) for line in lines])

@@ -58,7 +58,9 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
             body.append((f"{define(node, f't{len(body)}')} = {code}", node))
         elif node not in variables:
             if node.shape == () and _is_weak(node, graph):
-                operands[node] = literal(node.value.item())
+                operands[node] = literal(
+                    node.value if node.dtype.kind == "f" and node.dtype != np.float64 else node.value.item()
+                )
             else:
                 constants.append(f"{define(node, f'c{len(constants)}')} = {_array_source(node.value)}")
     results = [_result(graph, i, operands) for i in range(len(graph.outputs))]
@@ -137,6 +139,8 @@ def _array_source(array: np.ndarray | np.generic) -> str:
     if array.size > 2 and array.ndim == 1 and array.dtype.kind in "iu":
         start, step = int(array[0]), int(array[1]) - int(array[0])
         if step and np.array_equal(array, start + step * np.arange(array.size)):
+            if (start, step, array.dtype) == (0, 1, np.int64):
+                return f"np.arange({array.size})"
             return f"np.arange({start}, {start + step * array.size}, {step}, {dtype})"
     first = array.reshape(-1)[:1]
     if array.size > 1 and (array.view() == first).all():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
+
+import numpy as np
 
 from ..core.node import ComputationNode, Op
 
@@ -20,7 +22,8 @@ def expression(node: ComputationNode, operands: Mapping[ComputationNode, ast.exp
             values[name[1:]] = ast.Tuple(parents, ast.Load())
             break
         values[name] = parents.pop(0)
-    return _Substitute(values).visit(_parsed(node.op.numpy))
+    filled: ast.expr = _filled(_parsed(node.op.numpy), values)
+    return filled
 
 
 def literal(value: Any) -> ast.expr:
@@ -29,12 +32,23 @@ def literal(value: Any) -> ast.expr:
         name = "nan" if math.isnan(value) else "inf"
         number: ast.expr = ast.Attribute(ast.Name("np"), name)
         return ast.UnaryOp(ast.USub(), number) if value < 0 else number
+    if isinstance(value, np.float32 | np.float16):
+        return _parsed(str(value))  # fewer digits than float64 needs, and the same number again as float32
+    if isinstance(value, tuple) and any(isinstance(k, slice) for k in value):
+        return ast.Subscript(_parsed("np.s_"), ast.Tuple([_key_part(k) for k in value]))
     return _parsed(repr(value))
 
 
-def names_in(text: str) -> set[str]:
+def _key_part(part: Any) -> ast.expr:
+    """One part of an index: a number, a slice, None or the ellipsis."""
+    if isinstance(part, slice):
+        return ast.Slice(*(None if n is None else literal(n) for n in (part.start, part.stop, part.step)))
+    return ast.Constant(part)
+
+
+def names_in(tree: ast.expr) -> set[str]:
     """The variables that an expression reads."""
-    return {n.id for n in ast.walk(ast.parse(text, mode="eval")) if isinstance(n, ast.Name)}
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
 
 
 @cache
@@ -42,40 +56,38 @@ def _names(op: Op) -> list[str]:
     return op.signature.split("*, ")[0].replace(" ", "").strip(",").split(",")
 
 
+@lru_cache(maxsize=4096)
 def _parsed(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-class _Substitute(ast.NodeTransformer):
-    """Put expressions in the place of names."""
-
-    def __init__(self, values: Mapping[str, ast.expr]) -> None:
-        self.values = values
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.values.get(node.id, node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Written as people write it: `x.sum(axis=(0,), keepdims=False)` is `x.sum(axis=0)`."""
-        new = self.generic_visit(node)
-        node.keywords = [k for k in node.keywords if (k.arg, ast.unparse(k.value)) != ("keepdims", "False")]
-        for k in node.keywords:
-            if k.arg == "axis" and isinstance(k.value, ast.Tuple) and len(k.value.elts) == 1:
-                k.value = k.value.elts[0]
-        return new
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        new = self.generic_visit(node)
-        assert isinstance(new, ast.Subscript)
-        new.slice = _as_slices(new.slice)
-        return new
+def _filled(node: Any, values: Mapping[str, ast.expr]) -> Any:
+    """A copy of the tree with expressions in the place of names."""
+    if isinstance(node, ast.Name):
+        return values.get(node.id, node)
+    if isinstance(node, list):
+        return [_filled(n, values) for n in node]
+    if not isinstance(node, ast.AST):
+        return node
+    new = type(node)(**{name: _filled(value, values) for name, value in ast.iter_fields(node)})
+    if isinstance(new, ast.Call):
+        _tidy_call(new)
+    elif isinstance(new, ast.Subscript):
+        _tidy_index(new)
+    return new
 
 
-def _as_slices(key: ast.expr) -> ast.expr:
-    """`x[slice(0, 4, None)]` is written `x[0:4]`."""
-    if isinstance(key, ast.Tuple):
-        return ast.Tuple([_as_slices(k) for k in key.elts], ast.Load())
-    if isinstance(key, ast.Call) and isinstance(key.func, ast.Name) and key.func.id == "slice":
-        parts = [None if isinstance(a, ast.Constant) and a.value is None else a for a in key.args]
-        return ast.Slice(*parts)
-    return key
+def _tidy_call(call: ast.Call) -> None:
+    """As people write it: `x.sum(axis=(0,), keepdims=False)` becomes `x.sum(axis=0)`."""
+    call.keywords = [k for k in call.keywords if (k.arg, ast.unparse(k.value)) != ("keepdims", "False")]
+    for k in call.keywords:
+        if k.arg == "axis" and isinstance(k.value, ast.Tuple) and len(k.value.elts) == 1:
+            k.value = k.value.elts[0]
+
+
+def _tidy_index(index: ast.Subscript) -> None:
+    """As people write it: `x[np.s_[:, 0:2]]` becomes `x[:, 0:2]`, and `x[i,]` becomes `x[i]`."""
+    if isinstance(index.slice, ast.Subscript) and ast.unparse(index.slice.value) == "np.s_":
+        index.slice = index.slice.slice
+    if isinstance(index.slice, ast.Tuple) and len(index.slice.elts) == 1:
+        index.slice = index.slice.elts[0]

@@ -57,27 +57,28 @@ def improving(graph: Graph, passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT)
     """
     rows = [row if isinstance(row, tuple) else (row,) for row in passes]
     *repeated, last = rows or [()]
+    cost = graph_cost(graph)
     for _ in range(MOST_ROUNDS):
         start = graph
         for row in repeated:
-            graph = yield from _applying(row, graph)
+            graph, cost = yield from _applying(row, graph, cost)
         if graph.outputs == start.outputs:
             break
-    yield from _applying(last, graph)
+    yield from _applying(last, graph, cost)
 
 
-def _applying(row: tuple[Pass, ...], graph: Graph) -> Generator[Snapshot, None, Graph]:
-    """Apply one row; the generator's result is the graph to go on with."""
+def _applying(row: tuple[Pass, ...], graph: Graph, cost: Cost) -> Generator[Snapshot, None, tuple[Graph, Cost]]:
+    """Apply one row; the generator's result is the graph to go on with, and its cost."""
     steps = []
-    current = graph
+    current, current_cost = graph, cost
     for apply in row:
         after = apply(current)
         if after.outputs != current.outputs:
-            steps.append((apply.__name__, current, after, graph_cost(current), graph_cost(after)))
-            current = after
-    change = graph_cost(current).nanoseconds - graph_cost(graph).nanoseconds
+            steps.append((apply.__name__, current, after, current_cost, graph_cost(after)))
+            current, current_cost = after, steps[-1][-1]
+    change = current_cost.nanoseconds - cost.nanoseconds
     if len(row) > 1 and change >= 0:
-        return graph
+        return graph, cost
     for step in steps:
         yield Snapshot(*step, kept=change <= 0)
-    return current if change <= 0 else graph
+    return (current, current_cost) if change <= 0 else (graph, cost)

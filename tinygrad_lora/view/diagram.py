@@ -13,8 +13,9 @@ from typing import Any
 
 from ..core.graph import Graph, topological_order
 from ..core.node import CONSTANT, INPUT, PARAMETER, ComputationNode
+from ..nn.calls import LayerCall
 from ..nn.layer import Layer
-from .layers import Cluster, picture_of_layer
+from .layers import Cluster, counts, frames, run_layer
 from .numbers import shape_text, short_array
 
 # A box has one of these roles. The words stand in the legend.
@@ -142,72 +143,75 @@ def diagram(
     """
     if isinstance(obj, Diagram):
         return obj
-    clusters: tuple[Cluster, ...] = ()
+    calls: Sequence[LayerCall] = ()
+    outputs: tuple[ComputationNode, ...]
     shown: Mapping[ComputationNode, ComputationNode] = {}
+    names: Mapping[ComputationNode, str] = {}
     if isinstance(obj, Layer):
-        nodes, outputs, found, clusters = picture_of_layer(obj, example)
+        x, y, calls = run_layer(obj, example)
+        nodes, outputs, found = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
+        names = {p: name for name, p in obj.named_parameters().items()}
     elif isinstance(obj, ComputationNode):
-        nodes, outputs, found = topological_order([obj]), [obj], f"Computation of {obj.name or obj.op}"
+        nodes, outputs, found = topological_order([obj]), (obj,), f"Computation of {obj.name or obj.op}"
     elif isinstance(graph := obj if isinstance(obj, Graph) else getattr(obj, "graph", None), Graph):
-        nodes, outputs = graph.nodes, [*graph.outputs]
+        nodes, outputs, found = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
         first = len(graph.inputs) - len(graph.captured)
         shown = dict(zip(graph.inputs[first:], graph.captured, strict=True))
-        found = _title_of_graph(obj, graph)
     else:
         raise TypeError(
             f"a picture shows a node, a Graph, a layer or a compiled function, not {type(obj).__name__}: "
             "of a Python function draw its graph, tl.draw(tl.trace(f, *examples))"
         )
-    boxes, arrows = _boxes_and_arrows(nodes, set(outputs), shown, values, gradients)
-    return Diagram(title or found, tuple(boxes), tuple(arrows), clusters)
-
-
-def _boxes_and_arrows(
-    nodes: Sequence[ComputationNode], outputs: set[ComputationNode],
-    shown: Mapping[ComputationNode, ComputationNode], values: bool, gradients: bool,
-) -> tuple[list[Box], list[Arrow]]:  # fmt: skip
-    """`shown` says whose numbers to show for an input that stands for a captured parameter."""
+    if example is not None and not isinstance(obj, Layer):
+        raise TypeError("an example input is for layers only: a graph has the shapes that it was made with")
     ids = {node: f"n{i}" for i, node in enumerate(nodes)}
-    labels = dict(zip(nodes, _labels(nodes), strict=True))
-    boxes, arrows = [], []
-    for node in nodes:
-        role, holder = role_of(node), shown.get(node, node)
-        number = role == "constant" and not node.shape
-        boxes.append(
-            Box(
-                id=ids[node],
-                label=labels[node],
-                operation=str(node.op),
-                operands=tuple(labels[p] for p in node.parents),
-                parameters=tuple((k, _parameter(v)) for k, v in node.params.items()),
-                shape=shape_text(node.shape),
-                dtype=str(node.dtype),
-                role=role,
-                output=node in outputs,
-                value=_numbers(holder.value if holder.known else None) if values or number else (),
-                gradient=_numbers(holder.gradient) if gradients and role != "constant" else (),
-            )
-        )
-        names = node.op.operands(len(node.parents)) if len(node.parents) > 1 and str(node.op) not in COMMUTATIVE else ()
-        for i, parent in enumerate(node.parents):
-            flows = parent.requires_gradient and node.requires_gradient
-            arrows.append(Arrow(ids[parent], ids[node], names[i] if names else "", flows))
-    return boxes, arrows
+    labels = dict(zip(nodes, _labels([names.get(node, node.name) for node in nodes]), strict=True))
+    boxes = [_box(node, ids, labels, node in outputs, shown.get(node, node), values, gradients) for node in nodes]
+    arrows = [arrow for node in nodes for arrow in _arrows(node, ids)]
+    return Diagram(title or found, tuple(boxes), tuple(arrows), frames(calls, ids))
+
+
+def _box(
+    node: ComputationNode, ids: Mapping[ComputationNode, str], labels: Mapping[ComputationNode, str], output: bool,
+    holder: ComputationNode, values: bool, gradients: bool,
+) -> Box:  # fmt: skip
+    """`holder` has the numbers: the node itself, or the parameter that an input of a traced graph stands for."""
+    role = role_of(node)
+    tells_value = values or (role == "constant" and not node.shape)
+    return Box(
+        id=ids[node],
+        label=labels[node],
+        operation=str(node.op),
+        operands=tuple(labels[p] for p in node.parents),
+        parameters=tuple((k, _parameter(v)) for k, v in node.params.items()),
+        shape=shape_text(node.shape),
+        dtype=str(node.dtype),
+        role=role,
+        output=output,
+        value=_numbers(holder.value if holder.known else None) if tells_value else (),
+        gradient=_numbers(holder.gradient) if gradients and role != "constant" else (),
+    )
+
+
+def _arrows(node: ComputationNode, ids: Mapping[ComputationNode, str]) -> Iterator[Arrow]:
+    ordered = len(node.parents) > 1 and str(node.op) not in COMMUTATIVE
+    names = node.op.operands(len(node.parents)) if ordered else [""] * len(node.parents)
+    for name, parent in zip(names, node.parents, strict=True):
+        yield Arrow(ids[parent], ids[node], name, parent.requires_gradient and node.requires_gradient)
 
 
 def role_of(node: ComputationNode) -> str:
     """One of ROLES."""
     if node.op is PARAMETER:
         return "trainable" if node.requires_gradient else "frozen"
-    return {INPUT: "input", CONSTANT: "constant"}.get(node.op, "operation")
+    return "input" if node.op is INPUT else "constant" if node.op is CONSTANT else "operation"
 
 
-def _labels(nodes: Sequence[ComputationNode]) -> Iterator[str]:
+def _labels(names: Sequence[str | None]) -> Iterator[str]:
     """A label for each node, none twice: its name where that is free, else its place in the order."""
     taken: set[str] = set()
-    for i, node in enumerate(nodes):
-        free = node.name and node.name not in taken and not node.name.startswith("%")
-        label = str(node.name) if free else f"%{i}"
+    for i, name in enumerate(names):
+        label = name if name and name not in taken and not name.startswith("%") else f"%{i}"
         taken.add(label)
         yield label
 

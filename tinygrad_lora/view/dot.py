@@ -29,6 +29,7 @@ LONGEST_TEXT = 60  # characters of a name in a picture
 INK, MUTED, FAINT, PAPER = "#1A1A1A", "#555555", "#8C8C8C", "#FFFFFF"
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 WORDS = {"value": "#00568A", "gradient": "#A84A00"}  # blue and vermilion, dark enough for text
+LINE = " <B> </B>"  # plain and bold: so every line is as high as every other, and both halves of a row meet
 WIDE = 16  # from so many boxes on, the legend is one row
 
 
@@ -52,11 +53,12 @@ LOOKS = {
 # What an operation does, beside its name. A test asks for every operation in Op.registry.
 SYMBOLS = {
     "add": "a + b", "subtract": "a - b", "multiply": "a * b", "divide": "a / b", "power": "x to a power",
-    "scale": "x * factor", "matmul": "a @ b", "exp": "e to the x", "log": "ln x", "sqrt": "square root", "tanh": "-1 to 1",
-    "relu": "max(x, 0)", "sign": "-1, 0 or 1", "greater": "a > b", "where": "a or b", "transpose": "swap axes",
-    "reshape": "new shape", "broadcast": "repeat", "reduce_sum": "sum", "reduce_max": "max", "identity": "copy",
-    "stop_gradient": "no gradient", "cast": "new dtype", "take": "x[i]", "scatter_add": "add at [i]",
-    "index": "x[key]", "place": "put at [key]", "concatenate": "join",
+    "scale": "x * factor", "matmul": "a @ b", "exp": "e to the x", "log": "ln x", "sqrt": "square root",
+    "tanh": "-1 to 1", "relu": "max(x, 0)", "sign": "-1, 0 or 1", "greater": "a > b", "where": "a or b",
+    "transpose": "swap axes", "reshape": "new shape", "broadcast": "repeat", "reduce_sum": "sum",
+    "reduce_max": "max", "identity": "copy", "stop_gradient": "no gradient", "cast": "new dtype",
+    "take": "x[i]", "scatter_add": "add at [i]", "index": "x[key]", "place": "put at [key]",
+    "concatenate": "join",
 }  # fmt: skip
 
 if shutil.which("dot") is None and (binary := engines.pure_binary()):
@@ -64,7 +66,7 @@ if shutil.which("dot") is None and (binary := engines.pure_binary()):
     graphviz.backend.dot_command.DOT_BINARY = Path(binary)
 
 
-class Picture(graphviz.Digraph):
+class Picture(graphviz.Digraph):  # type: ignore[misc]
     """A `graphviz.Digraph` that a notebook shows anywhere, and that knows itself in words.
 
     `.diagram` is the plain data behind it, `.text` the listing, `.alternative` one paragraph for those who do not see
@@ -86,7 +88,7 @@ class Picture(graphviz.Digraph):
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
     ) -> dict[str, Any]:
-        """What Jupyter shows. An untrusted notebook drops SVG, but keeps an `img`; without an engine there is the text."""
+        """What Jupyter shows: the `img` survives in an untrusted notebook; without an engine there is the text."""
         bundle = {"text/plain": self.text}
         try:
             svg = engines.svg(self.source, self.alternative)
@@ -125,42 +127,56 @@ def draw(
     return _picture(shown, rankdir, legend)
 
 
+TEXT = {"fontname": "Helvetica", "fontcolor": INK}
+PICTURE = TEXT | {
+    "bgcolor": PAPER,
+    "fontsize": "12",
+    "pad": "0.2",
+    "nodesep": "0.3",
+    "ranksep": "0.4",
+    "newrank": "true",
+}
+BOX = TEXT | {"shape": "box", "fontsize": "12", "margin": "0", "width": "0.4", "height": "0.3"}
+ARROW = TEXT | {"fontsize": "10", "color": MUTED, "arrowsize": "0.7"}
+FRAME = {"style": "rounded,filled", "color": FAINT, "fillcolor": "#F7F7F7", "margin": "12", "labeljust": "l"}
+
+
 def _picture(shown: Diagram, rankdir: str, legend: bool) -> Picture:
     picture = Picture("picture")
     picture.diagram = shown
-    picture.attr(rankdir=rankdir, bgcolor=PAPER, fontname="Helvetica", fontcolor=INK, fontsize="12", pad="0.2",
-                 nodesep="0.3", ranksep="0.4", tooltip=_escaped(shown.title), label=_caption(shown, legend))  # fmt: skip
-    picture.attr("node", shape="box", fontname="Helvetica", fontcolor=INK, fontsize="12", margin="0.02")
-    picture.attr("edge", fontname="Helvetica", fontcolor=INK, fontsize="10", color=MUTED, arrowsize="0.7")
+    picture.attr(rankdir=rankdir, label=_caption(shown, legend), tooltip=_escaped(shown.title), **PICTURE)
+    picture.attr("node", **BOX)
+    picture.attr("edge", **ARROW)
     common = common_dtype(shown)
     boxes = {box.id: box for box in shown.boxes}
     for cluster in shown.clusters:
         _draw_cluster(picture, cluster, boxes, common)
     for box in boxes.values():  # those that are in no cluster
         _draw_box(picture, box, common)
+    beside = _beside(shown)
     for i, arrow in enumerate(shown.arrows):
-        _draw_arrow(picture, i, arrow, shown.marks_gradients)
+        _draw_arrow(picture, i, arrow, shown.marks_gradients, arrow.start in beside)
     return picture
 
 
 def _draw_cluster(picture: Any, cluster: Cluster, boxes: dict[str, Box], common: str) -> None:
-    """Takes the boxes it draws out of `boxes`."""
+    """Names are short inside a frame: `lora.A` in that of `lora` is A. Takes what it draws out of `boxes`."""
     with picture.subgraph(name=f"cluster_{cluster.id}") as inside:
-        label = "<BR ALIGN='LEFT'/>".join([f"<B>{_html(cluster.title)}</B>", *map(_html, cluster.lines), ""])
-        inside.attr(label=f"<{label}>", id=cluster.id, labeljust="l", style="rounded,filled", color=FAINT,
-                    fillcolor="#F7F7F7", margin="12", tooltip=_escaped(f"{cluster.title} {' '.join(cluster.lines)}"))  # fmt: skip
-        inside.attr("graph", **{"class": "layer"})
+        lines = [_bold(cluster.title), *map(_html, cluster.lines)]
+        label = "".join(line + '<BR ALIGN="LEFT"/>' for line in lines)
+        told = _escaped(", ".join([cluster.title, *cluster.lines]))
+        inside.attr(label=f"<{label}>", id=cluster.id, tooltip=told, **FRAME, **{"class": "layer"})
         for part in cluster.clusters:
             _draw_cluster(inside, part, boxes, common)
         for name in cluster.boxes:
-            _draw_box(inside, boxes.pop(name), common)
+            _draw_box(inside, boxes.pop(name), common, cluster.name + ".")
 
 
-def _draw_box(picture: Any, box: Box, common: str) -> None:
+def _draw_box(picture: Any, box: Box, common: str, within: str = "") -> None:
     look = LOOKS[box.role]
     picture.node(
         box.id,
-        label=_label(box, common),
+        label=_label(box, look, common, within),
         id=box.id,
         color=look.border,
         fillcolor=look.fill,
@@ -172,25 +188,35 @@ def _draw_box(picture: Any, box: Box, common: str) -> None:
     )
 
 
-def _draw_arrow(picture: Any, i: int, arrow: Arrow, marked: bool) -> None:
+def _beside(shown: Diagram) -> set[str]:
+    """Parameters and constants used once go beside their operation, where there is data to come from above."""
+    uses = Counter(arrow.start for arrow in shown.arrows)
+    leaves = {b.id for b in shown.boxes if b.role in ("trainable", "frozen", "constant") and uses[b.id] == 1}
+    fed = {arrow.end for arrow in shown.arrows if arrow.start not in leaves}
+    return {arrow.start for arrow in shown.arrows if arrow.start in leaves and arrow.end in fed}
+
+
+def _draw_arrow(picture: Any, i: int, arrow: Arrow, marked: bool, beside: bool) -> None:
     thick = {"penwidth": "2.2", "color": VERMILION} if marked and arrow.gradient else {}
+    level = {"minlen": "0"} if beside else {}
     names = {"id": f"e{i}", "class": "gradient" if arrow.gradient else "forward"}
     label = {"label": _escaped(f" {arrow.label} ")} if arrow.label else {}
-    picture.edge(arrow.start, arrow.end, **label, **thick, **names)
+    picture.edge(arrow.start, arrow.end, **label, **thick, **level, **names)
 
 
-def _label(box: Box, common: str) -> str:
+def _label(box: Box, look: Look, common: str, within: str) -> str:
     """A table: title and what it is, shape and whether it is the output; below, the lines in two columns."""
     named = box.role == "operation" and box.named
-    title = f"{box.label} = {box.title}" if named else box.title
+    title = f"{box.label} = {box.title}" if named else box.title.removeprefix(within)
     what = SYMBOLS.get(box.operation, "") if box.role == "operation" else box.role
     head = [(_bold(title), _colored(what, MUTED))]
     shape = box.shape if box.dtype == common else f"{box.shape} {box.dtype}"
     if box.output or shape != "scalar" or not box.value:
         head.append((_html(shape), _bold("output") if box.output else ""))
     lines = [(_colored(what, WORDS.get(what, MUTED)), _html(text)) for what, text in box.lines]
-    rows = _row(head, "RIGHT") + (_row(lines, "LEFT") if lines else "")
-    return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="6">{rows}</TABLE>>'
+    rows = _row([(a + LINE, LINE + b) for a, b in head], "RIGHT")
+    rows += f"<HR/>{_row(lines, 'LEFT')}" if lines else ""
+    return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="6" COLOR="{look.border}">{rows}</TABLE>>'
 
 
 def _row(pairs: list[tuple[str, str]], side: str) -> str:
@@ -228,7 +254,8 @@ def _caption(shown: Diagram, legend: bool) -> str:
 def _swatch(role: str, words: str) -> str:
     """A cell of the legend, in the border of the role; that of an output is double."""
     if role == "output":
-        return f'<TD BORDER="1" CELLPADDING="2"><TABLE BORDER="1" CELLBORDER="0" CELLPADDING="6"><TR><TD>{words}</TD></TR></TABLE></TD>'
+        inner = f'<TABLE BORDER="1" CELLBORDER="0" CELLPADDING="6"><TR><TD>{words}</TD></TR></TABLE>'
+        return f'<TD BORDER="1" CELLPADDING="2">{inner}</TD>'
     look = LOOKS[role]
     style = f' STYLE="{look.style.upper()}"' if look.style else ""
     return f'<TD BORDER="{float(look.width):.0f}" COLOR="{look.border}" BGCOLOR="{look.fill}"{style}>{words}</TD>'

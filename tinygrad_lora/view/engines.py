@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from html import escape
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 from ..errors import RenderError
@@ -91,7 +91,7 @@ def _executable(path: str | None, missing: str) -> Callable[[str, str], bytes]:
 
 def _pygraphviz(source: str, format: str) -> bytes:
     try:
-        import pygraphviz  # optional, and slow to load
+        pygraphviz = import_module("pygraphviz")  # optional
     except ImportError:
         raise RenderError("not installed") from None
     if int(pygraphviz.__version__.partition(".")[0]) < 2:

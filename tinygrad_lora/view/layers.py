@@ -1,8 +1,17 @@
-"""What a picture shows of a layer."""
+"""What pictures show of a layer: its graph with a frame around each part, and its tree of parts and parameters."""
+
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+
+from ..core.node import INPUT, ComputationNode
+from ..nn.calls import LayerCall, layer_calls
+from ..nn.layer import Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,11 +19,122 @@ class Cluster:
     """A frame around the boxes of one layer, with the frames of its parts inside."""
 
     id: str
-    title: str
+    name: str  # of the layer in the model: "0.lora"
+    title: str  # "0.lora: LoRALayer"
     lines: tuple[str, ...]
-    boxes: tuple[str, ...]
+    boxes: tuple[str, ...]  # ids of the boxes in this frame, those in inner frames left out
     clusters: tuple[Cluster, ...] = ()
 
 
-def picture_of_layer(obj: Any, example: Any) -> Any: ...
-def tree_of_layer(obj: Any) -> Any: ...
+def run_layer(layer: Layer, example: Any = None) -> tuple[ComputationNode, ComputationNode, list[LayerCall]]:
+    """The layer's graph, without numbers unless `example` is an array: input, output, and the calls of layers.
+
+    `example` may also be the shape of the input; by default it is a batch of one sample.
+    """
+    inputs: list[ComputationNode] = []
+    if example is None or isinstance(example, tuple):
+        output, calls = layer_calls(lambda: layer.export_computation_graph(inputs, example))
+    else:
+        array = np.asarray(example)
+        array = array if layer.takes_indices else array.astype(layer.dtype)
+        inputs.append(ComputationNode(INPUT, (), {}, array.shape, array.dtype, False, np.array(array)[()], "x"))
+        output, calls = layer_calls(layer, *inputs)
+    return inputs[0], output, calls
+
+
+def frames(calls: Sequence[LayerCall], ids: Mapping[ComputationNode, str]) -> tuple[Cluster, ...]:
+    """A cluster for each call but the outermost, which is the whole picture."""
+    owner = _owners(calls)
+    boxes: dict[LayerCall, list[str]] = defaultdict(list)
+    for node, name in ids.items():
+        if node in owner:
+            boxes[owner[node]].append(name)
+    parts: dict[LayerCall | None, list[Cluster]] = defaultdict(list)
+    times = _times(calls)
+    for i in reversed(range(len(calls))):  # an inner call comes after its outer call, so the parts are there first
+        call = calls[i]
+        title = f"{call.name}: {type(call.layer).__name__}{times[i]}"
+        inside = tuple(reversed(parts[call]))
+        parts[call.outer].append(Cluster(f"c{i}", call.name, title, (counts(call.layer),), tuple(boxes[call]), inside))
+    return tuple(part for whole in reversed(parts[None]) for part in whole.clusters)
+
+
+def _owners(calls: Sequence[LayerCall]) -> dict[ComputationNode, LayerCall]:
+    """For each node the innermost call that made it; of two calls side by side, the first."""
+    owner: dict[ComputationNode, LayerCall] = {}
+    around: dict[LayerCall | None, frozenset[Any]] = {None: frozenset()}  # nodes from outside, and calls outside
+    for call in calls:
+        around[call] = around[call.outer] | {*call.inputs, call.outer}
+        stack = [*call.output] if isinstance(call.output, tuple | list) else [call.output]
+        seen = set(around[call])
+        while stack:
+            node = stack.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            if owner.get(node) in around[call]:
+                owner[node] = call
+            stack += node.parents
+    return owner
+
+
+def _times(calls: Sequence[LayerCall]) -> list[str]:
+    """For each call, which time it is that this layer is called: nothing where it is the first."""
+    seen: dict[int, int] = defaultdict(int)
+    marks = []
+    for call in calls:
+        seen[id(call.layer)] += 1
+        n = seen[id(call.layer)]
+        marks.append(f" (call {n})" if n > 1 else "")
+    return marks
+
+
+def counts(layer: Layer) -> str:
+    """`9,088 parameters, 768 trainable`."""
+    total, trainable = _counts(layer.named_parameters().values())
+    how = "frozen" if not trainable else "trainable" if trainable == total else f"{trainable:,} trainable"
+    return f"{total:,} parameters, {how}" if total else "no parameters"
+
+
+def _counts(parameters: Iterable[ComputationNode]) -> tuple[int, int]:
+    sizes = [(p.size, p.requires_gradient) for p in parameters]
+    return sum(n for n, _ in sizes), sum(n for n, trainable in sizes if trainable)
+
+
+def tree_of_layer(layer: Layer) -> list[list[str]]:
+    """The rows of a table: the layer, below it its parameters and parts, each indented under what it belongs to."""
+    layers = layer.named_layers()
+    own: dict[str, list[tuple[str, ComputationNode]]] = defaultdict(list)
+    for name, p in layer.named_parameters().items():
+        own[_holder(name, layers)].append((name, p))
+    depth = {"": 0}
+    rows = [["name", "kind", f"{'parameters':>12}", f"{'trainable':>12}"]]
+    for name, part in layers.items():
+        holder = _holder(name, layers)
+        depth[name] = depth[holder] + 1 if name else 0
+        rows.append(
+            _tree_row(
+                _below(name, holder) or "model", depth[name], type(part).__name__, part.named_parameters().values()
+            )
+        )
+        rows += [_tree_row(_below(n, name), depth[name] + 1, str(p.shape), [p]) for n, p in own[name]]
+    return rows
+
+
+def _tree_row(name: str, depth: int, kind: str, parameters: Iterable[ComputationNode]) -> list[str]:
+    total, trainable = _counts(parameters)
+    return ["  " * depth + name, kind, f"{total:>12,}", f"{trainable:>12,}"]
+
+
+def _holder(name: str, layers: Mapping[str, Layer]) -> str:
+    """The dotted name of the layer that holds this part or parameter."""
+    while name:
+        name = name.rpartition(".")[0]
+        if name in layers:
+            break
+    return name
+
+
+def _below(name: str, holder: str) -> str:
+    """The name as its holder knows it."""
+    return name[len(holder) :].removeprefix(".") if holder else name

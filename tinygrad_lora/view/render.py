@@ -53,5 +53,7 @@ def _content(obj: Any, suffix: str, example: Any, options: dict[str, Any]) -> by
     if suffix == ".svg":
         return (engines.svg(picture.source, picture.alternative) + "\n").encode()
     if suffix == ".png" and (n := len(picture.diagram.boxes)) > LARGEST_PNG:
-        raise RenderError(f"a PNG of {n} boxes is too large; the limit is {LARGEST_PNG}: use SVG, render(obj, 'graph.svg')")
+        raise RenderError(
+            f"a PNG of {n} boxes is too large; the limit is {LARGEST_PNG}: use SVG, render(obj, 'graph.svg')"
+        )
     return engines.convert(picture.source, suffix[1:])

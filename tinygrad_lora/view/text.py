@@ -24,7 +24,9 @@ def listing(obj: Any, example: Any = None, *, values: bool = False, gradients: b
     rows = [["name", "computed as", "shape", "dtype", "role", "value", "gradient"]]
     for box in shown.boxes:
         role = f"{box.role}, output" if box.output else box.role
-        rows.append([box.label, box.expression, box.shape, box.dtype, role, " ".join(box.value), " ".join(box.gradient)])
+        rows.append(
+            [box.label, box.expression, box.shape, box.dtype, role, " ".join(box.value), " ".join(box.gradient)]
+        )
     used = [i for i, heading in enumerate(rows[0]) if i < 5 or any(row[i] for row in rows[1:])]
     return "\n".join([shown.title, *table([[row[i] for i in used] for row in rows])])
 

@@ -58,8 +58,9 @@ def _join(node: Node, parent: Node) -> Node | None:
     operands = list(dict.fromkeys(p for x in node.parents for p in (parent.parents if x is parent else (x,))))
     names: dict[Node, ast.expr] = {x: ast.Name(f"x{i}") for i, x in enumerate(operands)}
     names[parent] = expression(parent, names)
-    text = ast.unparse(expression(node, names))
-    if len(text) > LONGEST_LINE or not names_in(text) >= {f"x{i}" for i in range(len(operands))}:
+    tree = expression(node, names)
+    text = ast.unparse(tree)
+    if len(text) > LONGEST_LINE or not names_in(tree) >= {f"x{i}" for i in range(len(operands))}:
         return None
     parts = [*_parts(parent), *_parts(node)]
     op = Fused(text, parts, len(operands))

@@ -24,6 +24,8 @@ def rebracket(graph: Graph) -> Graph:
     A product that several chains use can be computed once, or be taken apart so that each chain is free to bracket it
     differently. Neither is always better, so each shared product is tried both ways and counted.
     """
+    if sum(n.op is ops.matmul for n in graph.nodes) < 2:
+        return graph
     shared = [n for n in graph.nodes if n.op in LINKS and uses(graph, n) > 1]
     best, cost, opened = graph, graph_cost(graph).nanoseconds, frozenset[Node]()
     singly = [{product} for product in shared] if len(shared) <= MOST_CHOICES else []

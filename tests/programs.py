@@ -1,0 +1,113 @@
+"""Ten programs that the compiler's golden files pin: each a function, and the arrays to call it with."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+
+def _arrays(*shapes: tuple[int, ...], dtype: Any = np.float64) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def _weights(**shapes: tuple[int, ...]) -> list[tl.ComputationNode]:
+    rng = np.random.default_rng(1)
+    return [tl.parameter(rng.normal(size=shape), name) for name, shape in shapes.items()]
+
+
+def affine() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    def affine(x, w, b):
+        return x @ w + b
+
+    return affine, _arrays((4, 3), (3, 2), (2,))
+
+
+def lora_forward() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    weight, a, b = _weights(weight=(32, 16), A=(32, 2), B=(2, 16))
+
+    def lora_forward(x):
+        return x @ weight + 2 * (x @ (a @ b))
+
+    return lora_forward, _arrays((8, 32))
+
+
+def naive_lora_step() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """The paper's formula, its squared loss and both adapter gradients, with nothing done by hand."""
+    weight, bias, a, b = _weights(W=(256, 128), b=(128,), A=(256, 4), B=(4, 128))
+
+    def naive_lora_step(x, target):
+        y = x @ weight + bias + 2 * (x @ (a @ b))
+        loss = tl.mse(y, target)
+        return loss, *tl.gradients(loss, [a, b])
+
+    return naive_lora_step, _arrays((64, 256), (64, 128))
+
+
+def softmax_classifier() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    weight, bias = _weights(weight=(6, 3), bias=(3,))
+
+    def softmax_classifier(x, labels):
+        loss = tl.cross_entropy(x @ weight + bias, labels)
+        return loss, *tl.gradients(loss, [weight, bias])
+
+    return softmax_classifier, [*_arrays((5, 6)), np.array([0, 2, 1, 1, 0])]
+
+
+def gelu_and_slope() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    def gelu_and_slope(x):
+        y = tl.gelu(x)
+        return y, tl.gradients(tl.sum(y), x)
+
+    return gelu_and_slope, _arrays((4, 5))
+
+
+def normalized() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    def normalized(x, weight, bias):
+        return tl.softmax(tl.layer_norm(x, weight, bias))
+
+    return normalized, _arrays((4, 6), (6,), (6,), dtype=np.float32)
+
+
+def parts() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    def parts(x, rows):
+        both = tl.concatenate([x[:, 1:3], tl.take(x, rows)[:, :2]], axis=1)
+        return both, tl.gradients(tl.sum(both * both), x)
+
+    return parts, [*_arrays((4, 5)), np.array([3, 3, 0, 1])]
+
+
+def hessian_vector_product() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    def hessian_vector_product(x, v):
+        slope = tl.gradients(tl.sum(tl.exp(x) * x), x)
+        return tl.gradients(tl.sum(slope * v), x)
+
+    return hessian_vector_product, _arrays((3,), (3,))
+
+
+def numbers_and_choices() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    def numbers_and_choices(x):
+        y = tl.where(x > 0.5, 3.0 * x, x / 4.0) + 1.0
+        return y, -tl.sum(tl.maximum(y, 0.25) ** 3), tl.sigmoid(x)
+
+    return numbers_and_choices, _arrays((2, 3))
+
+
+def nothing_to_do() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """Outputs that are inputs, views of inputs, and each other: each must come back as an array of its own."""
+
+    def nothing_to_do(x):
+        return x, x.T, tl.reshape(x, (-1,)), x, tl.broadcast(tl.constant(0.0), (2, 2))
+
+    return nothing_to_do, _arrays((2, 3))
+
+
+PROGRAMS = {
+    make.__name__: make
+    for make in (
+        affine, lora_forward, naive_lora_step, softmax_classifier, gelu_and_slope, normalized, parts,
+        hessian_vector_product, numbers_and_choices, nothing_to_do,
+    )
+}  # fmt: skip

@@ -1,0 +1,342 @@
+"""The base of all layers. A layer says in `__call__` what it computes, as a graph; everything else follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import isfinite
+from numbers import Real
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from ..core.autodiff import pulling_back
+from ..core.node import INPUT, PARAMETER, ComputationNode, Op, Shape, placeholder
+from ..core.trace import trace
+from ..errors import ClosedError, DtypeError, GradientError, ShapeError
+from .calls import recorded
+from .weights import NamedWeights
+
+
+@dataclass(eq=False)
+class _Run:
+    """What `forward` remembers for `backward`."""
+
+    x: ComputationNode
+    y: ComputationNode
+
+
+class Layer(NamedWeights):
+    r"""$y = f(x; \theta)$: a function of nodes, with parameters.
+
+    Assign parameters and other layers as attributes (or lists and tuples of them) and write one method,
+    `__call__(self, x: ComputationNode) -> ComputationNode`. Call the layer on nodes to build graphs; call `forward` and
+    `backward` to work on arrays.
+
+        class Shift(tl.Layer):
+            def __init__(self, size):
+                self.offset = tl.parameter(np.zeros(size))
+
+            def __call__(self, x):
+                return x + self.offset
+    """
+
+    input_shape: Shape | None = None  # of one sample, without batch axes; None: unknown until the first forward
+    takes_indices = False  # True for a layer whose input is whole numbers (tokens), which must not become floats
+    _run: _Run | None = None
+    _closed = False
+    _transient: tuple[str, ...] = ("_run",)  # what copies and pickles leave out
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__call__" in vars(cls):
+            cls.__call__ = recorded(cls.__call__)  # type: ignore[method-assign]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the layer computes, as a graph. Every subclass writes this."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method __call__(self, x) that returns a node")
+
+    # --- What the layer is made of ---
+
+    def _parts(self) -> Iterable[tuple[str, Any]]:
+        """Names and contents of this layer."""
+        return vars(self).items()
+
+    def _tree(self) -> Iterator[tuple[str, Any]]:
+        """This layer, called "", and every layer and parameter in it, each once, by dotted name."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Any]] = [("", self)]
+        while stack:
+            name, thing = stack.pop()
+            parts: Iterable[tuple[Any, Any]] = ()
+            if isinstance(thing, Layer | ComputationNode):
+                if id(thing) in seen or (isinstance(thing, ComputationNode) and thing.op is not PARAMETER):
+                    continue
+                seen.add(id(thing))
+                yield name, thing
+                parts = thing._parts() if isinstance(thing, Layer) else ()
+            elif isinstance(thing, list | tuple):
+                parts = enumerate(thing)
+            elif isinstance(thing, dict):
+                parts = thing.items()
+            stack += [(f"{name}.{part}" if name else str(part), value) for part, value in parts][::-1]
+
+    def named_layers(self) -> dict[str, Layer]:
+        """This layer, under the name "", and all layers in it by dotted name. A layer used twice has one name."""
+        return {name: thing for name, thing in self._tree() if isinstance(thing, Layer)}
+
+    def named_parameters(self) -> dict[str, ComputationNode]:
+        """All parameters by dotted name, frozen ones included. A parameter used twice has one name."""
+        self.require_open()
+        return {name: thing for name, thing in self._tree() if isinstance(thing, ComputationNode)}
+
+    def parameters(self) -> list[ComputationNode]:
+        """The parameters that training changes: what an optimizer takes. Frozen ones are left out."""
+        return [p for p in self.named_parameters().values() if p.requires_gradient]
+
+    def freeze(self) -> Self:
+        """Make no parameter trainable: `backward` does not even visit them. Returns the layer."""
+        return self._set_trainable(False)
+
+    def unfreeze(self) -> Self:
+        """Make all parameters trainable. Returns the layer."""
+        return self._set_trainable(True)
+
+    def _set_trainable(self, trainable: bool) -> Self:
+        self.before_change()
+        for p in self.named_parameters().values():
+            p.requires_gradient = trainable
+            p.zero_gradient()
+        return self
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype that the parameters have in common; float64 where there are none."""
+        return np.result_type(*[p.dtype for p in self.named_parameters().values()] or [np.float64])
+
+    @property
+    def mode(self) -> str:
+        """Names the graph that `__call__` gives, for a layer that can give more than one."""
+        return ""
+
+    def graph_key(self) -> tuple[Any, ...]:
+        """Equal as long as `__call__` gives the same graph: the layers, their modes and the parameters in them."""
+        return tuple((n, (type(t), t.mode) if isinstance(t, Layer) else t) for n, t in self._tree())
+
+    # --- Arrays in, arrays out ---
+
+    def forward(self, x: Any) -> Any:
+        """The output for the array x, as a new array. The graph is remembered for `backward`.
+
+        x is converted to the dtype of the parameters. Raises ShapeError where it does not fit, DtypeError if it does
+        not hold real numbers.
+        """
+        if isinstance(x, ComputationNode):
+            raise TypeError("forward() takes an array: call the layer itself on a node, layer(x)")
+        array = np.asarray(x)
+        indices = self.takes_indices and array.dtype.kind in "iu"
+        if array.dtype.kind != "f" or self.named_parameters():
+            array = _floats(array, array.dtype if indices else self.dtype, "the input")
+        leaf = ComputationNode(INPUT, (), {}, array.shape, array.dtype, not indices, np.array(array)[()], "x")
+        y = self(leaf)
+        if not isinstance(y, ComputationNode):
+            raise TypeError(f"{type(self).__name__}.__call__ must return a node, not {type(y).__name__}")
+        self._run = _Run(leaf, y)
+        return np.array(y.value)
+
+    def backward(self, output_gradient: Any) -> Any:
+        r"""From $\bar y$ to $\bar x$, which is returned; the gradient of each trainable parameter is overwritten.
+
+        The input gradient has the shape of the input; it is None for indices. Raises GradientError (a RuntimeError)
+        before `forward`, ShapeError where the shape is not that of the output; then nothing is changed.
+        """
+        self.require_open()
+        self.before_change()
+        if self._run is None:
+            raise GradientError("Forward pass must be called before backward pass")
+        x, y = self._run.x, self._run.y
+        g = _floats(output_gradient, y.dtype, "the output gradient")
+        if g.shape != y.shape:
+            raise ShapeError(f"the output gradient has shape {g.shape}; the output has {y.shape}")
+        found = dict(pulling_back(y, g[()])) if y.requires_gradient else {}
+        for p in self.parameters():
+            p.gradient = found[p] if p in found else np.zeros(p.shape, p.dtype)
+        if not x.requires_gradient:
+            return None
+        return np.array(found[x]) if x in found else np.zeros(x.shape, x.dtype)
+
+    def update_parameters(self, learning_rate: float) -> None:
+        r"""$\theta \leftarrow \theta - \eta\,\bar\theta$ for each parameter that has a gradient."""
+        rate = check_number(learning_rate, "the learning rate", 0)
+        self.before_change()
+        for p in self.parameters():
+            if p.gradient is not None:
+                p.value = p.value - rate * p.gradient
+
+    # --- Parameters as one vector ---
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers training changes: the length of `get_parameters()`."""
+        return sum(p.size for p in self.parameters())
+
+    def get_parameters(self) -> Any:
+        """A copy of all trainable parameters as one vector, each row by row, in the order of their names."""
+        return self._vector([p.value for p in self.parameters()])
+
+    def set_parameters(self, vector: Any) -> None:
+        """Take all trainable parameters from one vector, as `get_parameters` gives it. Raises ShapeError otherwise."""
+        self.before_change()
+        parameters, array = self.parameters(), _floats(vector, None, "the vector")
+        count = sum(p.size for p in parameters)
+        if array.shape != (count,):
+            got = len(array) if array.ndim == 1 else f"an array of shape {array.shape}"
+            raise ShapeError(f"Expected {count} parameters, got {got}")
+        start = 0
+        for p in parameters:
+            p.value = array[start : start + p.size].reshape(p.shape)
+            start += p.size
+
+    def get_parameter_gradients(self) -> Any:
+        """The gradients in the order of `get_parameters`; zeros where there is none yet."""
+        return self._vector([np.zeros(p.shape) if p.gradient is None else p.gradient for p in self.parameters()])
+
+    def _vector(self, arrays: list[Any]) -> Any:
+        return np.concatenate([np.empty(0, self.dtype), *(a.ravel() for a in arrays)], dtype=self.dtype)
+
+    # --- The graph ---
+
+    def export_computation_graph(
+        self, input_nodes: list[ComputationNode], shape: Shape | None = None
+    ) -> ComputationNode:
+        """Append an input placeholder to the list and return the output node: `__call__` on a placeholder.
+
+        `shape` is that of the placeholder, batch axes included; by default it is a batch of one sample.
+        """
+        if not isinstance(input_nodes, list):
+            raise TypeError(
+                f"input_nodes must be a list to which the input is added, not {type(input_nodes).__name__}: pass []"
+            )
+        x = self._placeholder(shape)
+        y: ComputationNode = self(x)
+        input_nodes.append(x)
+        return y
+
+    def _placeholder(self, shape: Shape | None = None) -> ComputationNode:
+        if shape is None and self.input_shape is not None:
+            shape = (1, *self.input_shape)
+        if shape is None and self._run is not None:
+            shape = self._run.x.shape
+        if shape is None:
+            raise ShapeError(f"{type(self).__name__} does not say its input shape: pass one, or set self.input_shape")
+        return placeholder(shape, np.int64 if self.takes_indices else self.dtype, "x")
+
+    @property
+    def output_shape(self) -> Shape | None:
+        """The shape of the output for one sample, without batch axes; None where the input's is unknown."""
+        return None if self.input_shape is None else self(self._placeholder()).shape[1:]
+
+    @property
+    def supports_training(self) -> bool:
+        """Whether some parameter is trainable."""
+        return bool(self.parameters())
+
+    @property
+    def supports_jit_compilation(self) -> bool:
+        """Whether the layer really traces: to a closed graph of known operations."""
+        self.require_open()
+        try:
+            graph = trace(self, self._placeholder())
+        except Exception:  # whatever the author's code raises on a placeholder, the answer is no
+            return False
+        return all(node.op is Op.registry.get(node.op.name) for node in graph.nodes if node.parents)
+
+    # --- State ---
+
+    def reset_state(self) -> None:
+        """Forget inputs, outputs and gradients, here and in all layers inside."""
+        for _, thing in self._tree():
+            if isinstance(thing, Layer):
+                thing._run = None
+            else:
+                thing.zero_gradient()
+
+    def get_diagnostics(self) -> dict[str, str]:
+        """What there is to know about the layer, as text: sizes, abilities, and gradient norms after a backward."""
+        shapes = {"input": self.input_shape, "output": self.output_shape}
+        told = {"layer.type": type(self).__name__}
+        told |= {f"layer.{k}_shape": "unknown" if shape is None else str(list(shape)) for k, shape in shapes.items()}
+        told["layer.parameter_count"] = str(self.parameter_count)
+        told["layer.frozen_parameter_count"] = str(_size(self.named_parameters().values()) - self.parameter_count)
+        told["layer.supports_training"] = str(self.supports_training)
+        told["layer.supports_jit_compilation"] = str(self.supports_jit_compilation)
+        for name, p in self.named_parameters().items():
+            if p.gradient is not None:
+                told[f"gradient_norm.{name}"] = f"{np.linalg.norm(p.gradient):.6g}"
+        return told
+
+    def before_change(self) -> None:
+        """Raise if the parameters must not be changed now, as in a layer with a merged adapter."""
+        for name, layer in self.named_layers().items():
+            layer.check_changeable(name)
+
+    def check_changeable(self, name: str) -> None:
+        """A layer class overrides this to refuse training and new weights; `name` is for the message."""
+
+    def require_open(self) -> None:
+        """Raise ClosedError after `close()`."""
+        if self._closed:
+            raise ClosedError(f"this {type(self).__name__} was closed: build a new one, or use it before close()")
+
+    def close(self) -> None:
+        """Forget the state and refuse further use. Closing twice is fine. Layers inside stay open."""
+        self.reset_state()
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        self.require_open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in self._transient}
+
+    def __repr__(self) -> str:
+        parameters = [thing for _, thing in self._tree() if isinstance(thing, ComputationNode)]
+        trainable = _size(p for p in parameters if p.requires_gradient)
+        return f"{type(self).__name__}({_size(parameters)} parameters, {trainable} trainable)"
+
+
+def _size(parameters: Iterable[ComputationNode]) -> int:
+    return sum(p.size for p in parameters)
+
+
+def _floats(data: Any, dtype: Any, what: str) -> Any:
+    """`data` as an array of this dtype (None: its own, or float64), or a DtypeError."""
+    array = np.asarray(data)
+    if array.dtype.kind not in "biuf":
+        raise DtypeError(f"{what} must hold real numbers, not {array.dtype}")
+    return array.astype(dtype or np.result_type(array.dtype, np.float16), copy=False)
+
+
+def check_number(value: Any, what: str, low: float, high: float = float("inf")) -> float:
+    """`value` as a float, if it is a number with low <= value < high. Raises TypeError or ValueError otherwise."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise TypeError(f"{what} must be a number, not {type(value).__name__}")
+    number = float(value)
+    if not (isfinite(number) and low <= number < high):
+        wanted = f"finite and at least {low}" if high == float("inf") else f"at least {low} and below {high}"
+        raise ValueError(f"{what} must be {wanted}, not {value}")
+    return number
+
+
+def check_size(value: Any, what: str) -> int:
+    """`value` as an int, if it is a positive whole number. Raises TypeError or ValueError otherwise."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{what} must be a whole number, not {type(value).__name__}")
+    if value <= 0:
+        raise ValueError(f"{what} must be positive, not {value}")
+    return int(value)

@@ -1,0 +1,118 @@
+"""Linear layers, and layers one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from math import prod, sqrt
+from typing import Any
+
+import numpy as np
+
+from ..core.node import ComputationNode, parameter
+from ..errors import ShapeError
+from ..library import reshape
+from .layer import Layer, check_size
+
+Seed = int | np.random.Generator | None
+Rows = Callable[[ComputationNode], ComputationNode]
+
+
+def on_rows(f: Rows, x: ComputationNode) -> ComputationNode:
+    """`f` of x as a matrix: all axes but the last become one, and come back after. One product instead of many."""
+    if len(x.shape) == 2:
+        return f(x)
+    y = f(reshape(x, (prod(x.shape[:-1]), x.shape[-1])))
+    return reshape(y, x.shape[:-1] + y.shape[1:])
+
+
+def check_width(x: ComputationNode, input_size: int) -> None:
+    """Raise ShapeError unless the last axis of x has this length."""
+    if not x.shape:
+        raise ShapeError(f"a layer takes vectors of {input_size} numbers, not one number: reshape the input")
+    if x.shape[-1] != input_size:
+        raise ShapeError(f"Input size {x.shape[-1]} does not match expected input size {input_size}")
+
+
+class Linear(Layer):
+    r"""$y = x W + b$.
+
+    x is (..., input_size), W is (input_size, output_size), b is (output_size,) and left out if `bias` is False. All are
+    drawn uniformly from $\pm 1 / \sqrt{\text{input\_size}}$, as in PyTorch; `seed` is a whole number or a Generator,
+    and None draws new numbers every time. `name` goes before the names of the parameters in listings.
+    Raises ValueError for sizes that are not positive, ShapeError for an input of another width.
+    """
+
+    def __init__(
+        self, input_size: int, output_size: int, bias: bool = True, *,
+        seed: Seed = None, dtype: Any = np.float64, name: str | None = None,
+    ) -> None:  # fmt: skip
+        self.input_size = check_size(input_size, "Input size")
+        self.output_size = check_size(output_size, "Output size")
+        if not isinstance(bias, bool):
+            raise TypeError(f"bias must be True or False, not {bias!r}: sizes come first, the seed is seed=...")
+        self.input_shape = (self.input_size,)
+        rng, bound, prefix = np.random.default_rng(seed), 1 / sqrt(self.input_size), f"{name}." if name else ""
+        weight = rng.uniform(-bound, bound, (self.input_size, self.output_size))
+        self.weight = parameter(weight.astype(dtype), f"{prefix}weight")
+        self.bias = (
+            parameter(rng.uniform(-bound, bound, self.output_size).astype(dtype), f"{prefix}bias") if bias else None
+        )
+
+    def __call__(self, x: ComputationNode) -> ComputationNode:
+        return self.transform(x, self.weight)
+
+    def transform(self, x: ComputationNode, weight: ComputationNode) -> ComputationNode:
+        """The layer with another weight in place of its own."""
+        check_width(x, self.input_size)
+        bias = self.bias
+        return on_rows(lambda rows: rows @ weight if bias is None else rows @ weight + bias, x)
+
+
+class Sequential(Layer):
+    r"""$y = f_n(\dots f_2(f_1(x)))$: members are layers, or functions of a node such as `tl.relu`.
+
+    A layer in it is named by its position, so parameters are "0.weight", "0.bias", "2.weight" and so on. `model[0]` is
+    a member, `model[:2]` a shorter sequence of the same members. Without members it is the identity.
+    """
+
+    def __init__(self, *members: Any) -> None:
+        for i, member in enumerate(members):
+            if isinstance(member, type) or not callable(member):
+                shown = member.__name__ if isinstance(member, type) else f"a {type(member).__name__}"
+                raise TypeError(
+                    f"member {i} is {shown}: pass layers and functions, as in Sequential(Linear(4, 2), tl.relu)"
+                )
+        self.members = list(members)
+
+    def _parts(self) -> Iterable[tuple[str, Any]]:
+        return [(str(i), member) for i, member in enumerate(self.members)] + [
+            item for item in vars(self).items() if item[0] != "members"
+        ]
+
+    @property
+    def _first(self) -> Any:
+        return self.members[0] if self.members and isinstance(self.members[0], Layer) else Layer
+
+    @property
+    def input_shape(self) -> Any:  # type: ignore[override]
+        """That of the first member, if it is a layer."""
+        return self._first.input_shape
+
+    @property
+    def takes_indices(self) -> bool:  # type: ignore[override]
+        """Whether the first member does."""
+        return bool(self._first.takes_indices)
+
+    def __call__(self, x: ComputationNode) -> ComputationNode:
+        for member in self.members:
+            x = member(x)
+        return x
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, i: int | slice) -> Any:
+        return Sequential(*self.members[i]) if isinstance(i, slice) else self.members[i]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.members)

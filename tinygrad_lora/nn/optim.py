@@ -1,0 +1,188 @@
+"""Optimizers. A rule is written once, in operations: `step()` runs it on arrays, a compiled training step on nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.node import PARAMETER, ComputationNode, parameter
+from ..core.ops import cast, sqrt
+from ..errors import GradientError, ShapeError
+from .layer import check_number
+
+Lists = tuple[list[Any], list[Any]]
+
+
+class Optimizer:
+    r"""$\theta, s \leftarrow u(\theta, \bar\theta, s, \eta)$: the base of all optimizers.
+
+    `parameters` is a list of trainable parameters, `rate` a parameter that holds the learning rate, `state` the list of
+    what the rule remembers between steps. A subclass fills `state` and writes `update` in operations and infix alone.
+    """
+
+    def __init__(self, parameters: Iterable[ComputationNode], lr: float) -> None:
+        self.parameters = _checked(parameters)
+        if check_number(lr, "lr", 0) == 0:
+            raise ValueError("lr must be positive: with 0 nothing would be learned")
+        self.rate = parameter(np.float64(lr), "lr", trainable=False)
+        self.state: list[ComputationNode] = []
+
+    def update(self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any], rate: Any) -> Lists:
+        """The new parameters and the new state. All arrays, or all nodes: then the result is a graph."""
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method update(self, parameters, gradients, state, rate)"
+        )
+
+    def step(self) -> None:
+        """Update every parameter with the gradient that `backward()` left in it; a missing one counts as zero.
+
+        Raises GradientError if no parameter has a gradient, or one was frozen meanwhile. Then nothing is changed.
+        """
+        if frozen := [p for p in self.parameters if not p.requires_gradient]:
+            raise GradientError(
+                f"{_name(frozen[0])} was frozen after this optimizer was built: build a new one without it"
+            )
+        if all(p.gradient is None for p in self.parameters):
+            raise GradientError(
+                "no parameter has a gradient: call backward() first (a merged adapter gets none: unmerge it)"
+            )
+        gradients = [np.zeros(p.shape, p.dtype) if p.gradient is None else p.gradient for p in self.parameters]
+        values, remembered = [p.value for p in self.parameters], [s.value for s in self.state]
+        new, state = self.update(values, gradients, remembered, self.rate.value)
+        changes = [*zip(self.parameters, new, strict=True), *zip(self.state, state, strict=True)]
+        for node, array in changes:
+            if np.shape(array) != node.shape:
+                raise ShapeError(f"update() gave {_name(node)} the shape {np.shape(array)}; it has {node.shape}")
+        for node, array in changes:
+            node.value = array
+
+    def zero_gradients(self) -> None:
+        """Forget the gradients, before the next `backward()` adds to them."""
+        for p in self.parameters:
+            p.zero_gradient()
+
+    @property
+    def lr(self) -> float:
+        """The learning rate. Set it at any time; a compiled step follows. A schedule may end at 0."""
+        return float(self.rate.value)
+
+    @lr.setter
+    def lr(self, new: float) -> None:
+        self.rate.value = np.float64(check_number(new, "lr", 0))
+
+    def _zeros(self, what: str) -> list[ComputationNode]:
+        """A zero array for each parameter, to remember something in."""
+        return [parameter(np.zeros(p.shape, p.dtype), f"{what}_{_name(p)}", trainable=False) for p in self.parameters]
+
+
+class SGD(Optimizer):
+    r"""$m \leftarrow \mu m + \bar\theta,\; \theta \leftarrow \theta - \eta m$; without momentum $m = \bar\theta$.
+
+    `weight_decay` $\lambda$ adds $\lambda \theta$ to the gradient first. As in PyTorch.
+    Raises ValueError unless lr is positive, momentum is at least 0 and below 1, and weight_decay is at least 0.
+    """
+
+    def __init__(
+        self, parameters: Iterable[ComputationNode], lr: float, momentum: float = 0.0, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(parameters, lr)
+        self.momentum = check_number(momentum, "momentum", 0, 1)
+        self.weight_decay = check_number(weight_decay, "weight_decay", 0)
+        self.state = self._zeros("momentum") if self.momentum else []
+
+    def update(self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any], rate: Any) -> Lists:
+        if self.weight_decay:
+            gradients = [g + self.weight_decay * p for p, g in zip(parameters, gradients, strict=True)]
+        moments = [self.momentum * m + g for m, g in zip(state, gradients, strict=True)] if self.momentum else []
+        steps = moments or gradients
+        return [p - _like(p, rate) * m for p, m in zip(parameters, steps, strict=True)], moments
+
+
+class Adam(Optimizer):
+    r"""$\theta \leftarrow \theta - \eta\,\hat m / (\sqrt{\hat v} + \epsilon)$.
+
+    $m \leftarrow \beta_1 m + (1 - \beta_1) \bar\theta$ is a running mean of the gradient, and
+    $v \leftarrow \beta_2 v + (1 - \beta_2) \bar\theta^2$ one of its square. They start at zero;
+    $\hat m = m / (1 - \beta_1^t)$ and $\hat v = v / (1 - \beta_2^t)$ make up for that in step t.
+    The state is all m, all v, and the numbers $\beta_1^t$ and $\beta_2^t$.
+    Raises ValueError unless lr is positive, both betas are at least 0 and below 1, and eps is at least 0.
+    Source: Kingma and Ba 2014, algorithm 1 (arXiv:1412.6980).
+    """
+
+    def __init__(
+        self, parameters: Iterable[ComputationNode], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:  # fmt: skip
+        super().__init__(parameters, lr)
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise TypeError(f"betas must be two numbers, as in (0.9, 0.999), not {betas!r}")
+        self.betas = check_number(betas[0], "betas[0]", 0, 1), check_number(betas[1], "betas[1]", 0, 1)
+        self.eps = check_number(eps, "eps", 0)
+        powers = [parameter(np.float64(1.0), f"beta{i}_power", trainable=False) for i in (1, 2)]
+        self.state = self._zeros("mean") + self._zeros("square") + powers
+
+    def update(self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any], rate: Any) -> Lists:
+        (b1, b2), n = self.betas, len(parameters)
+        power1, power2 = b1 * state[2 * n], b2 * state[2 * n + 1]
+        step, root = rate / (1 - power1), sqrt(1 - power2)
+        means = [b1 * m + (1 - b1) * g for m, g in zip(state[:n], gradients, strict=True)]
+        squares = [b2 * v + (1 - b2) * (g * g) for v, g in zip(state[n : 2 * n], gradients, strict=True)]
+        new = [
+            p - _like(p, step) * m / (sqrt(v) / _like(p, root) + self.eps)
+            for p, m, v in zip(parameters, means, squares, strict=True)
+        ]
+        return new, [*means, *squares, power1, power2]
+
+
+class AdamW(Adam):
+    r"""$\theta \leftarrow \theta - \eta \lambda \theta$, then the step of Adam: decay is kept out of the means.
+
+    Raises ValueError as Adam does, and unless weight_decay $\lambda$ is at least 0.
+    Source: Loshchilov and Hutter 2017, algorithm 2 (arXiv:1711.05101), as in PyTorch.
+    """
+
+    def __init__(
+        self, parameters: Iterable[ComputationNode], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 0.01,
+    ) -> None:  # fmt: skip
+        super().__init__(parameters, lr, betas, eps)
+        self.weight_decay = check_number(weight_decay, "weight_decay", 0)
+
+    def update(self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any], rate: Any) -> Lists:
+        if self.weight_decay:
+            parameters = [p - _like(p, self.weight_decay * rate) * p for p in parameters]
+        return super().update(parameters, gradients, state, rate)
+
+
+def _like(p: Any, number: Any) -> Any:
+    """The float64 number in the dtype of p: a float32 parameter stays float32."""
+    return cast(number, dtype=str(p.dtype))
+
+
+def _checked(parameters: Iterable[ComputationNode]) -> list[ComputationNode]:
+    """The parameters as a list, if every one is a trainable parameter and is there once."""
+    if isinstance(parameters, ComputationNode) or not isinstance(parameters, Iterable):
+        raise TypeError(
+            f"an optimizer takes a list of parameters, such as model.parameters(), not {type(parameters).__name__}"
+        )
+    found = list(parameters)
+    if not found:
+        raise ValueError("there is nothing to train: the list of parameters is empty (are all of them frozen?)")
+    for p in found:
+        if not isinstance(p, ComputationNode):
+            raise TypeError(f"an optimizer takes parameters, not {type(p).__name__}: pass model.parameters()")
+        if p.op is not PARAMETER:
+            raise TypeError(
+                f"only a parameter can be trained; this is the result of {p.op}: wrap its array in tl.parameter"
+            )
+        if not p.requires_gradient:
+            raise ValueError(f"{_name(p)} is frozen: leave it out, or make it trainable with unfreeze()")
+    if len(set(found)) < len(found):
+        raise ValueError("a parameter is in the list twice: it would be updated twice")
+    return found
+
+
+def _name(p: ComputationNode) -> str:
+    return p.name or "parameter"

@@ -1,0 +1,181 @@
+"""Weights by name: what a layer offers to whoever saves, loads or inspects it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from ..core.node import ComputationNode, Shape
+from ..errors import WeightsError
+
+NameMapping = Callable[[str], str | None] | Mapping[str, str | None] | None
+
+
+@dataclass
+class WeightsValidation:
+    """What loading weights would do.
+
+    `matched` names the parameters that get a weight of the right shape. `unmatched_weights` are weights that no
+    parameter is named after. `missing_parameters` are parameters that no weight is for. `shape_mismatches` gives, by
+    parameter, its shape and that of the weight. `skipped` are weights that the mapping sends to None.
+    """
+
+    matched: list[str] = field(default_factory=list)
+    unmatched_weights: list[str] = field(default_factory=list)
+    missing_parameters: list[str] = field(default_factory=list)
+    shape_mismatches: dict[str, tuple[Shape, Shape]] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """Every parameter gets a weight that fits."""
+        return not self.missing_parameters and not self.shape_mismatches
+
+    @property
+    def is_valid(self) -> bool:
+        """Every weight that is not skipped has its parameter and fits it."""
+        return not self.unmatched_weights and not self.shape_mismatches
+
+
+@dataclass
+class LoadedWeights:
+    """What loading weights did: names of parameters `loaded`, weights that `failed` and why, weights `skipped`."""
+
+    loaded: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def success(self) -> bool:
+        """Every weight that was not skipped is in its place now."""
+        return not self.failed
+
+
+class NamedWeights:
+    """The methods that a layer has for weights by name. A name is the dotted path of attributes, as in "0.weight"."""
+
+    def named_parameters(self) -> dict[str, ComputationNode]:
+        raise NotImplementedError
+
+    def before_change(self) -> None:
+        """Raise if the parameters must not be changed now."""
+
+    def get_parameter_names(self) -> list[str]:
+        """The names of all parameters, frozen ones included, in the order in which they were defined."""
+        return list(self.named_parameters())
+
+    @property
+    def named_parameter_count(self) -> int:
+        """How many names there are."""
+        return len(self.named_parameters())
+
+    def try_get_parameter(self, name: str) -> Any:
+        """A copy of the parameter called `name`, or None where there is none."""
+        node = self.named_parameters().get(name)
+        return None if node is None else np.array(node.value)
+
+    def get_parameter_shape(self, name: str) -> Shape:
+        """The shape of the parameter called `name`. Raises WeightsError where there is none."""
+        return self._named(name).shape
+
+    def set_parameter(self, name: str, array: Any) -> None:
+        """Give one parameter new numbers. Raises WeightsError for an unknown name or an array that does not fit."""
+        self.before_change()
+        node, array = self._named(name), np.asarray(array)
+        if problem := _misfit(node, array):
+            raise WeightsError(f"{name}: {problem}")
+        node.value = array
+
+    def validate_weights(
+        self, weights: Mapping[str, Any] | Iterable[str], mapping: NameMapping = None
+    ) -> WeightsValidation:
+        """What `load_weights` would find, without changing anything.
+
+        `weights` is a dict of arrays, or just names: then shapes are not checked. `mapping` is a function or dict from
+        the names of weights to those of parameters; None skips a weight. Raises WeightsError if two weights are mapped
+        to one parameter.
+        """
+        parameters, report = self.named_parameters(), WeightsValidation()
+        targets = _targets(weights, mapping)
+        for weight, name in targets.items():
+            if name is None:
+                report.skipped.append(weight)
+            elif name not in parameters:
+                report.unmatched_weights.append(weight)
+            elif isinstance(weights, Mapping) and np.shape(weights[weight]) != parameters[name].shape:
+                report.shape_mismatches[name] = (parameters[name].shape, np.shape(weights[weight]))
+            else:
+                report.matched.append(name)
+        report.missing_parameters = [name for name in parameters if name not in targets.values()]
+        return report
+
+    def load_weights(
+        self, weights: Mapping[str, Any], mapping: NameMapping = None, strict: bool = False
+    ) -> LoadedWeights:
+        """Give parameters the arrays of their names; `mapping` as in `validate_weights`.
+
+        What does not fit is reported under `failed`, and the rest is loaded. With `strict`, every weight must fit and
+        every parameter must get one; else WeightsError, and nothing is changed.
+        """
+        self.before_change()
+        parameters, report = self.named_parameters(), LoadedWeights()
+        targets = _targets(weights, mapping)
+        arrays: dict[str, Any] = {}
+        for weight, name in targets.items():
+            if name is None:
+                report.skipped.append(weight)
+            elif name not in parameters:
+                report.failed[weight] = f"no parameter is called {name!r}{_suggestion(name, parameters)}"
+            elif problem := _misfit(parameters[name], array := np.asarray(weights[weight])):
+                report.failed[weight] = problem
+            else:
+                arrays[name] = array
+        missing = [name for name in parameters if name not in targets.values()]
+        if strict and (report.failed or missing):
+            problems = [f"{weight}: {problem}" for weight, problem in report.failed.items()]
+            problems += [f"no weight for {', '.join(missing)}"] if missing else []
+            raise WeightsError(f"nothing was loaded: {'; '.join(problems)}")
+        for name, array in arrays.items():
+            parameters[name].value = array
+        report.loaded = list(arrays)
+        return report
+
+    def _named(self, name: str) -> ComputationNode:
+        parameters = self.named_parameters()
+        if name not in parameters:
+            raise WeightsError(f"no parameter is called {name!r}{_suggestion(name, parameters)}")
+        return parameters[name]
+
+
+def _targets(weights: Iterable[str], mapping: NameMapping) -> dict[str, str | None]:
+    """For each weight, the name of its parameter."""
+    if isinstance(weights, str):
+        raise TypeError("weights are a dict of arrays by name, or a list of names, not one string")
+    if mapping is None:
+        return {weight: weight for weight in weights}
+    targets = {w: mapping.get(w, w) if isinstance(mapping, Mapping) else mapping(w) for w in weights}
+    sources: dict[str, str] = {}
+    for weight, name in targets.items():
+        if name is not None and sources.setdefault(name, weight) != weight:
+            raise WeightsError(f"the mapping sends both {sources[name]!r} and {weight!r} to {name!r}: map one to None")
+    return targets
+
+
+def _misfit(node: ComputationNode, array: Any) -> str | None:
+    """Why the array cannot be the value of this parameter, or None."""
+    if array.shape != node.shape:
+        transposed = "; its transpose would fit" if array.T.shape == node.shape else ""
+        return f"the shape is {node.shape}, not {array.shape}{transposed}"
+    if array.dtype.kind not in "biuf":
+        return f"it holds {node.dtype}, and {array.dtype} cannot be converted to that"
+    return None
+
+
+def _suggestion(name: str, parameters: Iterable[str]) -> str:
+    known = list(parameters)
+    close = get_close_matches(str(name), known, n=1)
+    return f": did you mean {close[0]!r}?" if close else f"; there are {', '.join(known) or 'none at all'}"
