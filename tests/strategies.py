@@ -402,7 +402,10 @@ class Writer:
     def sum(self) -> Any:
         x = self.pick()
         v, n = self.values[x], len(self.values[x].shape)
-        axis = self.draw(st.none() | st.sets(st.integers(-n, n - 1)).map(lambda s: tuple(sorted(s)))) if n else None
+        axis = None
+        if n and self.draw(st.booleans()):
+            back = self.draw(st.sampled_from((0, n)))  # the same axes, counted from the front or from the back
+            axis = tuple(sorted(i - back for i in self.draw(st.sets(st.integers(0, n - 1)))))
         keepdims = self.draw(st.booleans())
         gone = range(n) if axis is None else {i % n for i in axis}
         shape = tuple(1 if i in gone else m for i, m in enumerate(v.shape) if keepdims or i not in gone)

@@ -58,7 +58,10 @@ def adapt(
             init=init, seed=stream, trainable_base=True, name=f"{name}.lora",
         )  # fmt: skip
     holders = list(model.named_layers().values())
+    trained = [p for layer in adapters(model).values() for p in layer.lora.parameters()]
     model.freeze()
+    for p in trained:  # those of an earlier adapt
+        p.requires_gradient = True
     for holder in holders:
         for name, value in list(vars(holder).items()):
             if (new := _replaced(value, replacements)) is not value:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import isfinite
-from numbers import Real
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,8 +12,9 @@ import numpy as np
 from ..core.autodiff import pulling_back
 from ..core.node import INPUT, PARAMETER, ComputationNode, Op, Shape, placeholder
 from ..core.trace import trace
-from ..errors import ClosedError, DtypeError, GradientError, ShapeError
+from ..errors import ClosedError, GradientError, ShapeError
 from .calls import recorded
+from .checks import check_number, floats
 from .weights import NamedWeights
 
 
@@ -69,18 +68,20 @@ class Layer(NamedWeights):
         stack: list[tuple[str, Any]] = [("", self)]
         while stack:
             name, thing = stack.pop()
-            parts: Iterable[tuple[Any, Any]] = ()
-            if isinstance(thing, Layer | ComputationNode):
-                if id(thing) in seen or (isinstance(thing, ComputationNode) and thing.op is not PARAMETER):
-                    continue
-                seen.add(id(thing))
+            if id(thing) in seen:
+                continue
+            seen.add(id(thing))
+            if isinstance(thing, ComputationNode):
+                if thing.op is PARAMETER:
+                    yield name, thing
+                continue
+            if isinstance(thing, Layer):
                 yield name, thing
-                parts = thing._parts() if isinstance(thing, Layer) else ()
-            elif isinstance(thing, list | tuple):
-                parts = enumerate(thing)
-            elif isinstance(thing, dict):
-                parts = thing.items()
-            stack += [(f"{name}.{part}" if name else str(part), value) for part, value in parts][::-1]
+                parts: Iterable[tuple[Any, Any]] = thing._parts()
+            else:
+                parts = thing.items() if isinstance(thing, dict) else enumerate(thing)
+            inside = [(f"{name}.{k}" if name else str(k), part) for k, part in parts if isinstance(part, _CONTENT)]
+            stack += reversed(inside)
 
     def named_layers(self) -> dict[str, Layer]:
         """This layer, under the name "", and all layers in it by dotted name. A layer used twice has one name."""
@@ -136,8 +137,9 @@ class Layer(NamedWeights):
             raise TypeError("forward() takes an array: call the layer itself on a node, layer(x)")
         array = np.asarray(x)
         indices = self.takes_indices and array.dtype.kind in "iu"
-        if array.dtype.kind != "f" or self.named_parameters():
-            array = _floats(array, array.dtype if indices else self.dtype, "the input")
+        if not indices:
+            found = [p.dtype for p in self.named_parameters().values()]
+            array = floats(array, np.result_type(*found) if found else None, "the input")
         leaf = ComputationNode(INPUT, (), {}, array.shape, array.dtype, not indices, np.array(array)[()], "x")
         y = self(leaf)
         if not isinstance(y, ComputationNode):
@@ -156,7 +158,7 @@ class Layer(NamedWeights):
         if self._run is None:
             raise GradientError("Forward pass must be called before backward pass")
         x, y = self._run.x, self._run.y
-        g = _floats(output_gradient, y.dtype, "the output gradient")
+        g = floats(output_gradient, y.dtype, "the output gradient")
         if g.shape != y.shape:
             raise ShapeError(f"the output gradient has shape {g.shape}; the output has {y.shape}")
         found = dict(pulling_back(y, g[()])) if y.requires_gradient else {}
@@ -188,7 +190,7 @@ class Layer(NamedWeights):
     def set_parameters(self, vector: Any) -> None:
         """Take all trainable parameters from one vector, as `get_parameters` gives it. Raises ShapeError otherwise."""
         self.before_change()
-        parameters, array = self.parameters(), _floats(vector, None, "the vector")
+        parameters, array = self.parameters(), floats(vector, None, "the vector")
         count = sum(p.size for p in parameters)
         if array.shape != (count,):
             got = len(array) if array.ndim == 1 else f"an array of shape {array.shape}"
@@ -310,33 +312,8 @@ class Layer(NamedWeights):
         return f"{type(self).__name__}({_size(parameters)} parameters, {trainable} trainable)"
 
 
+_CONTENT = (ComputationNode, Layer, list, tuple, dict)  # what a layer may be made of
+
+
 def _size(parameters: Iterable[ComputationNode]) -> int:
     return sum(p.size for p in parameters)
-
-
-def _floats(data: Any, dtype: Any, what: str) -> Any:
-    """`data` as an array of this dtype (None: its own, or float64), or a DtypeError."""
-    array = np.asarray(data)
-    if array.dtype.kind not in "biuf":
-        raise DtypeError(f"{what} must hold real numbers, not {array.dtype}")
-    return array.astype(dtype or np.result_type(array.dtype, np.float16), copy=False)
-
-
-def check_number(value: Any, what: str, low: float, high: float = float("inf")) -> float:
-    """`value` as a float, if it is a number with low <= value < high. Raises TypeError or ValueError otherwise."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        raise TypeError(f"{what} must be a number, not {type(value).__name__}")
-    number = float(value)
-    if not (isfinite(number) and low <= number < high):
-        wanted = f"finite and at least {low}" if high == float("inf") else f"at least {low} and below {high}"
-        raise ValueError(f"{what} must be {wanted}, not {value}")
-    return number
-
-
-def check_size(value: Any, what: str) -> int:
-    """`value` as an int, if it is a positive whole number. Raises TypeError or ValueError otherwise."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{what} must be a whole number, not {type(value).__name__}")
-    if value <= 0:
-        raise ValueError(f"{what} must be positive, not {value}")
-    return int(value)

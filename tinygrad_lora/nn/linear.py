@@ -11,7 +11,8 @@ import numpy as np
 from ..core.node import ComputationNode, parameter
 from ..errors import ShapeError
 from ..library import reshape
-from .layer import Layer, check_size
+from .checks import check_size
+from .layer import Layer
 
 Seed = int | np.random.Generator | None
 Rows = Callable[[ComputationNode], ComputationNode]

@@ -17,7 +17,8 @@ import numpy as np
 from ..core.node import ComputationNode, parameter
 from ..core.ops import identity, scale
 from ..errors import MergedError
-from .layer import Layer, check_number, check_size
+from .checks import check_number, check_size
+from .layer import Layer
 from .linear import Linear, Seed, check_width, on_rows
 
 Activation = Callable[[Any], Any] | None

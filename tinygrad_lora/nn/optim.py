@@ -10,7 +10,7 @@ import numpy as np
 from ..core.node import PARAMETER, ComputationNode, parameter
 from ..core.ops import cast, sqrt
 from ..errors import GradientError, ShapeError
-from .layer import check_number
+from .checks import check_number
 
 Lists = tuple[list[Any], list[Any]]
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.graph import Graph, topological_order
-from ..core.node import CONSTANT, INPUT, PARAMETER, ComputationNode
+from ..core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ..nn.calls import LayerCall
 from ..nn.layer import Layer
 from .layers import Cluster, counts, frames, run_layer
-from .numbers import shape_text, short_array
+from .words import one_line, shape_text, short_array
 
 # A box has one of these roles. The words stand in the legend.
 ROLES = {
@@ -48,6 +48,7 @@ class Box:
     output: bool
     value: tuple[str, ...] = ()
     gradient: tuple[str, ...] = ()
+    formula: str = ""  # what an operation computes that the compiler made: "x0 + x1 * 0.5"
 
     @property
     def named(self) -> bool:
@@ -68,12 +69,13 @@ class Box:
         """`matmul(x, W)`; of a leaf the kind."""
         if self.role != "operation":
             return self.operation
-        return f"{self.operation}({', '.join([*self.operands, *(f'{k}={v}' for k, v in self.parameters)])})"
+        call = f"{self.operation}({', '.join([*self.operands, *(f'{k}={v}' for k, v in self.parameters)])})"
+        return f"{call}: {self.formula}" if self.formula else call
 
     @property
     def lines(self) -> list[tuple[str, str]]:
         """What stands below the title, as pairs: what it is, and the text. A continued line has an empty first half."""
-        pairs = [*self.parameters]
+        pairs = [("computes", self.formula)] * bool(self.formula) + [*self.parameters]
         for what, texts in (("value", self.value), ("gradient", self.gradient)):
             pairs += [(what if i == 0 else "", text) for i, text in enumerate(texts) if text != self.title]
         return pairs
@@ -125,7 +127,7 @@ class Diagram:
             f"In order: {'; '.join(steps[:STEPS])}{more}." if steps else "",
             f"Output: {'; '.join(results)}." if results else "",
         ]
-        return " ".join(sentence for sentence in sentences if sentence)
+        return one_line(" ".join(sentence for sentence in sentences if sentence))
 
     def _names(self, role: str) -> str:
         names = [box.label for box in self.boxes if box.role == role and box.named] if role != "operation" else []
@@ -167,8 +169,10 @@ def diagram(
     ids = {node: f"n{i}" for i, node in enumerate(nodes)}
     labels = dict(zip(nodes, _labels([names.get(node, node.name) for node in nodes]), strict=True))
     boxes = [_box(node, ids, labels, node in outputs, shown.get(node, node), values, gradients) for node in nodes]
-    arrows = [arrow for node in nodes for arrow in _arrows(node, ids)]
-    return Diagram(title or found, tuple(boxes), tuple(arrows), frames(calls, ids))
+    fixed = not isinstance(obj, ComputationNode | Graph | Layer)  # compiled: nothing is sent back through it
+    flowing = set() if fixed else _flowing(nodes)
+    arrows = [arrow for node in nodes for arrow in _arrows(node, ids, flowing)]
+    return Diagram(one_line(title or "") or one_line(found), tuple(boxes), tuple(arrows), frames(calls, ids))
 
 
 def _box(
@@ -190,14 +194,26 @@ def _box(
         output=output,
         value=_numbers(holder.value if holder.known else None) if tells_value else (),
         gradient=_numbers(holder.gradient) if gradients and role != "constant" else (),
+        formula="" if str(node.op) in Op.registry else node.op.numpy,
     )
 
 
-def _arrows(node: ComputationNode, ids: Mapping[ComputationNode, str]) -> Iterator[Arrow]:
+def _flowing(nodes: Sequence[ComputationNode]) -> set[ComputationNode]:
+    """The nodes that gradients reach: trainable parameters, and what depends on them."""
+    found: set[ComputationNode] = set()
+    for node in nodes:
+        if role_of(node) == "trainable" or (node.op.differentiable and not found.isdisjoint(node.parents)):
+            found.add(node)
+    return found
+
+
+def _arrows(
+    node: ComputationNode, ids: Mapping[ComputationNode, str], flowing: set[ComputationNode]
+) -> Iterator[Arrow]:
     ordered = len(node.parents) > 1 and str(node.op) not in COMMUTATIVE
     names = node.op.operands(len(node.parents)) if ordered else [""] * len(node.parents)
     for name, parent in zip(names, node.parents, strict=True):
-        yield Arrow(ids[parent], ids[node], name, parent.requires_gradient and node.requires_gradient)
+        yield Arrow(ids[parent], ids[node], name, parent in flowing and node in flowing)
 
 
 def role_of(node: ComputationNode) -> str:
@@ -210,7 +226,8 @@ def role_of(node: ComputationNode) -> str:
 def _labels(names: Sequence[str | None]) -> Iterator[str]:
     """A label for each node, none twice: its name where that is free, else its place in the order."""
     taken: set[str] = set()
-    for i, name in enumerate(names):
+    for i, given in enumerate(names):
+        name = one_line(given or "")
         label = name if name and name not in taken and not name.startswith("%") else f"%{i}"
         taken.add(label)
         yield label

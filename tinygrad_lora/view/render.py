@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RenderError
+from ..files import write_atomically
 from . import engines
 from .dot import Picture, draw
 from .text import listing
@@ -24,21 +25,13 @@ def svg(obj: Any, example: Any = None, **options: Any) -> str:
 def render(obj: Any, path: str | os.PathLike[str], example: Any = None, **options: Any) -> Path:
     """Write a picture of `obj` to `path`; its ending says the kind: .svg, .png, .pdf, .dot or .txt.
 
-    `obj` and the options as in `draw`. A missing folder is made. The file appears when it is complete: it is written
-    beside its place and then renamed. Raises ValueError for another ending, RenderError where no engine can draw it.
+    `obj` and the options as in `draw`. A missing folder is made. The file appears when it is complete.
+    Raises ValueError for another ending, RenderError where no engine can draw it.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path.name!r}: the ending says what to write, one of {', '.join(SUFFIXES)}")
-    content = _content(obj, path.suffix.lower(), example, options)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    return write_atomically(path, _content(obj, path.suffix.lower(), example, options))
 
 
 def _content(obj: Any, suffix: str, example: Any, options: dict[str, Any]) -> bytes:

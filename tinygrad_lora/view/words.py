@@ -1,4 +1,4 @@
-"""Arrays in a few words: all numbers of a small one, a summary of a large one."""
+"""Arrays and names in a few words: all numbers of a small array, a summary of a large one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def number(x: Any) -> str:
 def shape_text(shape: tuple[int, ...]) -> str:
     """`(2, 3)`, or the word scalar for a single number."""
     return str(shape) if shape else "scalar"
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and without characters that no file of text or XML may hold."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
 def short_array(array: Any) -> tuple[str, ...]:

@@ -1,0 +1,154 @@
+"""Pretrain a small network on upright digits, then teach it rotated ones with an adapter and nothing else."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..compiler import TrainingStep, compile_training_step
+from ..core import ops
+from ..core.node import constant
+from ..data import Digits, digits
+from ..library import cross_entropy
+from ..nn import Adam, Linear, Sequential, adapt, disabled, merge_all
+
+Track = Callable[[Iterable[Any], str], Iterable[Any]]
+SIZES = (64, 128, 64, 10)
+BATCH = 64
+PRETRAINING_EPOCHS, ADAPTING_EPOCHS = 20, 40
+PRETRAINING_RATE, ADAPTING_RATE = 5e-3, 1e-2
+
+
+@dataclass
+class Experiment:
+    """What was built and what was measured. Accuracies are shares of the held-out images; times are in seconds."""
+
+    rank: int
+    seed: int
+    upright: Digits
+    rotated: Digits
+    model: Sequential  # with its adapters, which are active
+    pretraining_step: TrainingStep
+    adapting_step: TrainingStep
+    pretraining_losses: list[float]  # one for each step
+    adapting_losses: list[float]
+    upright_accuracy: float  # of the pretrained network
+    rotated_before: float  # of the pretrained network, on the task that it has never seen
+    rotated_after: float  # with the adapter
+    switched_off_accuracy: float  # on upright digits with the adapter switched off
+    switched_off_is_exact: bool  # the old logits, bit for bit
+    merged_difference: float  # largest difference between the logits of the merged and of the adapted model
+    trainable: int
+    total: int  # parameters of the pretrained network
+    logits_before: Any  # on the rotated held-out images
+    logits_after: Any
+    eager_seconds: float = 0.0  # one adapting step, median
+    compiled_seconds: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)  # how long each part took
+
+
+def run_experiment(rank: int = 4, seed: int = 0, epochs: int | None = None, track: Track | None = None) -> Experiment:
+    """Pretrain, measure, adapt with LoRA of this rank on every linear layer, measure again.
+
+    `epochs` is for both trainings (None: 20 and 40). `track(iterable, description)` may show progress. The same seed
+    gives the same numbers. Raises ValueError for a rank that does not fit the smallest layer, or epochs below 1.
+    """
+    if epochs is not None and epochs < 1:
+        raise ValueError(f"epochs must be at least 1, not {epochs}")
+    if not 1 <= rank <= min(SIZES):
+        raise ValueError(f"rank must be between 1 and {min(SIZES)}, the width of the last layer, not {rank}")
+    track = track or (lambda steps, description: steps)
+    seconds: dict[str, float] = {}
+    upright, rotated = digits(seed=seed), digits(rotated=1, seed=seed)
+    weights, batches, adapters = np.random.default_rng(seed).spawn(3)
+    model = network(weights)
+
+    start = time.perf_counter()
+    pretraining_step = compile_training_step(model, cross_entropy, Adam(model.parameters(), lr=PRETRAINING_RATE))
+    pretraining_losses = train(
+        pretraining_step, upright, epochs or PRETRAINING_EPOCHS, PRETRAINING_RATE, batches, track, "pretrain"
+    )
+    seconds["pretrain"] = time.perf_counter() - start
+    old_upright, old_rotated = model.forward(upright.x_test), model.forward(rotated.x_test)
+    total = model.parameter_count
+
+    start = time.perf_counter()
+    adapt(model, rank, seed=adapters)
+    adapting_step = compile_training_step(model, cross_entropy, Adam(model.parameters(), lr=ADAPTING_RATE))
+    adapting_losses = train(adapting_step, rotated, epochs or ADAPTING_EPOCHS, ADAPTING_RATE, batches, track, "adapt")
+    seconds["adapt"] = time.perf_counter() - start
+
+    new_rotated = model.forward(rotated.x_test)
+    with disabled(model):
+        off_upright, off_rotated = model.forward(upright.x_test), model.forward(rotated.x_test)
+    merged = copy.deepcopy(model)
+    merge_all(merged)
+    result = Experiment(
+        rank, seed, upright, rotated, model, pretraining_step, adapting_step, pretraining_losses, adapting_losses,
+        upright_accuracy=accuracy(old_upright, upright.y_test),
+        rotated_before=accuracy(old_rotated, rotated.y_test),
+        rotated_after=accuracy(new_rotated, rotated.y_test),
+        switched_off_accuracy=accuracy(off_upright, upright.y_test),
+        switched_off_is_exact=bool((off_upright == old_upright).all() and (off_rotated == old_rotated).all()),
+        merged_difference=float(np.abs(merged.forward(rotated.x_test) - new_rotated).max()),
+        trainable=model.parameter_count, total=total, logits_before=old_rotated, logits_after=new_rotated,
+        seconds=seconds,
+    )  # fmt: skip
+    result.eager_seconds, result.compiled_seconds = step_times(model, rotated)
+    return result
+
+
+def network(rng: np.random.Generator) -> Sequential:
+    """The network 64-128-64-10: three linear layers with ReLU between them."""
+    members: list[Any] = []
+    for wide, narrow in zip(SIZES, SIZES[1:], strict=False):
+        members += [Linear(wide, narrow, seed=rng), ops.relu]
+    return Sequential(*members[:-1])
+
+
+def train(
+    step: TrainingStep, data: Digits, epochs: int, rate: float, rng: np.random.Generator, track: Track, description: str
+) -> list[float]:
+    """Run the compiled step over shuffled batches; the learning rate falls to zero along a half cosine."""
+    count = len(data.x_train) // BATCH
+    losses = []
+    for i in track(range(epochs * count), description):
+        if i % count == 0:
+            order = rng.permutation(len(data.x_train))
+        step.optimizer.lr = rate * 0.5 * (1 + np.cos(np.pi * i / (epochs * count)))
+        batch = order[i % count * BATCH : (i % count + 1) * BATCH]
+        losses.append(step(data.x_train[batch], data.y_train[batch]))
+    return losses
+
+
+def accuracy(logits: Any, labels: Any) -> float:
+    """The share of samples whose largest logit is at their label."""
+    return float((logits.argmax(axis=-1) == labels).mean())
+
+
+def step_times(model: Sequential, data: Digits, repeats: int = 50) -> tuple[float, float]:
+    """The median time of one training step, eager and compiled, measured in turns on copies of the model."""
+    x, labels = data.x_train[:BATCH], data.y_train[:BATCH]
+    eager_model, compiled_model = copy.deepcopy(model), copy.deepcopy(model)
+    optimizer = Adam(eager_model.parameters(), lr=ADAPTING_RATE)
+    step = compile_training_step(compiled_model, cross_entropy, Adam(compiled_model.parameters(), lr=ADAPTING_RATE))
+
+    def eager_step() -> None:
+        optimizer.zero_gradients()
+        cross_entropy(eager_model(constant(x)), labels).backward()
+        optimizer.step()
+
+    eager_step()
+    step(x, labels)  # the first one generates the program
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for run, seconds in ((eager_step, times[0]), (lambda: step(x, labels), times[1])):
+            start = time.perf_counter()
+            run()
+            seconds.append(time.perf_counter() - start)
+    return float(np.median(times[0])), float(np.median(times[1]))
