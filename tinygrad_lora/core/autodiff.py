@@ -1,4 +1,4 @@
-r"""Reverse-mode differentiation: $\bar x = \sum_{y \text{ uses } x} \bar y\,\partial y / \partial x$, from the output back.
+r"""Reverse-mode differentiation: $\bar x = \sum_y \bar y\,\partial y / \partial x$ over the users $y$ of $x$.
 
 Source: Baydin et al. 2018, "Automatic differentiation in machine learning: a survey", section 3.2 (arXiv:1502.05767).
 """
@@ -6,6 +6,7 @@ Source: Baydin et al. 2018, "Automatic differentiation in machine learning: a su
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from types import FunctionType
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..errors import GradientError, ShapeError, StaleGraphError, TraceError
 from .graph import topological_order
-from .node import INPUT, ComputationNode, Shape, constant
+from .node import CONSTANT, INPUT, PARAMETER, ComputationNode, Shape, constant
 from .ops import broadcast, identity, reduce_sum, reshape
 
 
@@ -25,38 +26,67 @@ def pulling_back(
     Only nodes between `output` and `wrt` are visited (None: those that require a gradient). If `seed` is an array the
     rules run on arrays; if it is a node they run on nodes, and give a graph.
     """
-    order = topological_order([output], trainable=True) if wrt is None else _between(output, wrt)
-    symbolic = isinstance(seed, ComputationNode)
+    _check_age(output)
+    order, symbolic = _between(output, wrt), isinstance(seed, ComputationNode)
     gradients = dict.fromkeys(order)
     gradients[output] = seed
     for node in reversed(order):
-        g, parents = gradients[node], node.parents
+        g = gradients[node]
         if g is None:
             continue
         yield node, g
+        op, parents = node.op, node.parents
         if not parents:
             continue
-        y, operands = (node, parents) if symbolic else (node._value, [p._value for p in parents])
-        for parent, part in zip(parents, node.op.vjp(g, y, *operands, **node.params), strict=True):
-            if parent.created > node.created:
-                raise StaleGraphError(f"parameter {parent.name or ''} got a new value after {node!r} was computed from it")
+        if symbolic:
+            parts = op.vjp(g, node, *parents, **node.params)
+        elif node.params or len(parents) > 2:
+            parts = op.vjp(g, node._value, *(p._value for p in parents), **node.params)
+        elif len(parents) == 2:  # the frequent cases, spelled out, as in Op.__call__
+            parts = op.vjp(g, node._value, parents[0]._value, parents[1]._value)
+        else:
+            parts = op.vjp(g, node._value, parents[0]._value)
+        if len(parts) != len(parents):
+            raise GradientError(f"{node.op}: vjp gave {len(parts)} gradients for {len(parents)} operands")
+        for i, parent in enumerate(parents):  # faster than zip
+            part = parts[i]
             if part is None or parent not in gradients:
                 continue
             if type(part) is FunctionType:
                 part = part()
-            if part.shape != parent.shape:
+            if parent.shape != node.shape and part.shape != parent.shape:
                 part = unbroadcast(part, parent.shape)
             earlier = gradients[parent]
             gradients[parent] = part if earlier is None else earlier + part
 
 
-def _between(output: ComputationNode, wrt: Sequence[ComputationNode]) -> list[ComputationNode]:
-    """The nodes on a differentiable path from `wrt` to `output`, parents first."""
-    order, reached = topological_order([output]), set(wrt)
-    for node in order:
+def _check_age(output: ComputationNode) -> None:
+    """Refuse to differentiate a graph that is older than a parameter's value: its numbers belong to the old one."""
+    if output.created < PARAMETER.changed:
+        for node in topological_order([output]):
+            for p in node.parents:
+                if p.created > node.created:
+                    raise StaleGraphError(
+                        f"parameter {p.name or ''} got a new value after {node!r} was computed from it"
+                    )
+
+
+def _between(output: ComputationNode, wrt: Sequence[ComputationNode] | None) -> list[ComputationNode]:
+    """The nodes on a differentiable path from `wrt` (None: from what requires a gradient) to `output`, oldest first."""
+    nodes, seen = [output], {output}
+    for node in nodes:  # the list grows while it is read
+        for parent in node.parents:
+            if parent not in seen and (wrt is not None or parent.requires_gradient):
+                seen.add(parent)
+                nodes.append(parent)
+    nodes.sort(key=attrgetter("created"))
+    if wrt is None:
+        return nodes
+    reached = set(wrt)
+    for node in nodes:
         if node.op.differentiable and not reached.isdisjoint(node.parents):
             reached.add(node)
-    return [node for node in order if node in reached]
+    return [node for node in nodes if node in reached]
 
 
 def unbroadcast(g: Any, shape: Shape) -> Any:
@@ -87,14 +117,13 @@ ComputationNode.backward = backward
 def _seed(output: ComputationNode, seed: Any, who: str) -> Any:
     """What flows into `output`: 1 for a number; for an array the caller must say."""
     if seed is None and output.shape:
-        raise GradientError(
-            f"{who} starts at a number, and this node has shape {output.shape}: "
-            f"take tl.sum or tl.mean first, or pass seed=np.ones({output.shape})"
-        )
-    array = np.array(1.0 if seed is None else seed, dtype=output.dtype)[()]
-    if array.shape != output.shape:
-        raise ShapeError(f"the seed has shape {array.shape}; the output has {output.shape}")
-    return array
+        told = f"{who} starts at a number, and this node has shape {output.shape}"
+        raise GradientError(f"{told}: take tl.sum or tl.mean first, or pass seed=np.ones({output.shape})")
+    if not isinstance(seed, ComputationNode):
+        seed = np.array(1.0 if seed is None else seed, dtype=output.dtype)[()]
+    if seed.shape != output.shape:
+        raise ShapeError(f"the seed has shape {seed.shape}; the output has {output.shape}")
+    return seed
 
 
 def zero_gradients(output: ComputationNode) -> None:
@@ -110,8 +139,9 @@ def gradients(output: ComputationNode, wrt: Any, seed: Any = None) -> Any:
     gradient is zero. `seed` as in `backward`, or a node.
     """
     wanted = [wrt] if isinstance(wrt, ComputationNode) else list(wrt)
+    seed = _seed(output, seed, "gradients()")
     if not isinstance(seed, ComputationNode):
-        seed = broadcast(constant(_seed(output, seed, "gradients()")), shape=output.shape)
+        seed = broadcast(constant(seed), shape=output.shape)
     found = dict(pulling_back(output, seed, wanted))
     result = [found[x] if x in found else broadcast(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
     return result[0] if isinstance(wrt, ComputationNode) else result
@@ -126,17 +156,19 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
 
     def both(*args: Any) -> tuple[Any, Any]:
         x = args[argnum]
-        if not isinstance(x, ComputationNode):
-            x = constant(np.asarray(x, dtype=np.result_type(np.asarray(x), np.float16)))
-            x.op = INPUT
+        if from_array := not isinstance(x, ComputationNode):
+            start = constant(x)
+            dtype = np.result_type(start.dtype, np.float16)  # whole numbers become floats
+            x = ComputationNode(INPUT, (), {}, start.shape, dtype, value=start.value.astype(dtype))
         fresh = identity(x)  # a node of its own, so a derivative inside `f` is not confused with this one
         y = f(*args[:argnum], fresh, *args[argnum + 1 :])
         if not isinstance(y, ComputationNode):
             raise GradientError(f"the function must return a node computed from its argument, not {type(y).__name__}")
         g = gradients(y, fresh)
-        mine = not any(a is x for a in args)
-        others = any(n.op is INPUT and n is not x for n in topological_order([y, g]))
-        return (y.value, g.value) if mine and not others else (y, g)
+        if from_array:
+            x.op = CONSTANT  # the derivative is taken: to one around it, this is a number like any other
+        inside = any(n.op is INPUT for n in topological_order([y, g]))
+        return (y, g) if inside or not from_array else (y.value, g.value)
 
     return both
 

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 from ..errors import GraphError, ShapeError
-from .node import CONSTANT, ComputationNode, Op
+from .node import ComputationNode, Op
 
+Nodes = Sequence[ComputationNode]
 Build = Callable[[ComputationNode, tuple[ComputationNode, ...]], ComputationNode]
 
 
-def topological_order(outputs: Iterable[ComputationNode], trainable: bool = False) -> list[ComputationNode]:
+def topological_order(outputs: Iterable[ComputationNode]) -> list[ComputationNode]:
     """All nodes that the outputs depend on, parents before children, each once.
 
-    Depth first with a stack of its own, so that a graph may be deeper than Python's. With `trainable`, only nodes that
-    require a gradient.
+    Depth first with a stack of its own, so that a graph may be deeper than Python's.
     """
     order: list[ComputationNode] = []
     seen: set[ComputationNode] = set()
-    stack: list[ComputationNode | None] = [*outputs][::-1]
+    stack: list[Any] = [*outputs][::-1]
     while stack:
         node = stack.pop()
         if node is None:  # everything above this mark is done: so are the parents of the node below it
-            order.append(stack.pop())  # type: ignore[arg-type]
+            order.append(stack.pop())
         elif node not in seen:
             seen.add(node)
-            stack += (node, None)
-            for parent in node.parents[::-1]:
-                if parent not in seen and (parent.requires_gradient or not trainable):
-                    stack.append(parent)
+            stack += (node, None, *(p for p in node.parents[::-1] if p not in seen))
     return order
 
 
@@ -41,10 +37,7 @@ class Graph:
     `inputs` are leaves without a value. `captured` are parameters whose current values fill the last inputs in a call.
     """
 
-    def __init__(
-        self, inputs: Sequence[ComputationNode], outputs: Sequence[ComputationNode],
-        captured: Sequence[ComputationNode] = (),
-    ) -> None:  # fmt: skip
+    def __init__(self, inputs: Nodes, outputs: Nodes, captured: Nodes = ()) -> None:
         self.inputs, self.outputs, self.captured = tuple(inputs), tuple(outputs), tuple(captured)
         self.nodes = topological_order([*self.inputs, *self.outputs])
         for node in self.nodes:
@@ -69,7 +62,8 @@ class Graph:
         """Run on arrays and yield each node with its value as it becomes known. The stepper holds this generator."""
         wanted = [x.name or f"{list(x.shape)}" for x in self.inputs[: len(self.inputs) - len(self.captured)]]
         if len(arrays) != len(wanted):
-            raise GraphError(f"the graph has {len(wanted)} inputs ({', '.join(wanted)}); it was given {len(arrays)} arrays")
+            told = f"the graph has {len(wanted)} inputs ({', '.join(wanted)})"
+            raise GraphError(f"{told}; it was given {len(arrays)} arrays")
         values = dict(zip(self.inputs, arrays + tuple(p.value for p in self.captured), strict=True))
         for node, array in values.items():
             if array.shape != node.shape:
@@ -86,17 +80,19 @@ class Graph:
         values = dict(self.running(*arrays))
         return [values[node] for node in self.outputs]
 
-    def map(self, build: Build, leaves: Mapping[ComputationNode, ComputationNode] = MappingProxyType({})) -> Graph:
+    def map(self, build: Build, leaves: Mapping[ComputationNode, ComputationNode] | None = None) -> Graph:
         """The graph in which `build(old, new_parents)` takes the place of each operation, parents first.
 
         `leaves` says which leaf takes the place of which; the others stay.
         """
-        new = {node: leaves.get(node, node) for node in self.nodes if not node.parents}
+        new = dict(leaves or {})
         for node in self.nodes:
             if node.parents:
-                new[node] = build(node, tuple(new[p] for p in node.parents))
-                if new[node] is not node:
-                    new[node].name, new[node].origin = new[node].name or node.name, node.origin
+                new[node] = made = build(node, tuple(new[p] for p in node.parents))
+                if made is not node:
+                    made.name, made.origin = made.name or node.name, node.origin
+            else:
+                new.setdefault(node, node)
         return Graph([new[n] for n in self.inputs], [new[n] for n in self.outputs], self.captured)
 
     def rewrite(self, rule: Callable[[ComputationNode], ComputationNode | None]) -> Graph:
@@ -120,22 +116,15 @@ class Graph:
         return "\n".join([*lines, f"{'return':>10}   {', '.join(names[n] for n in self.outputs)}"])
 
 
-def unique_names(nodes: Sequence[ComputationNode]) -> dict[ComputationNode, str]:
+def unique_names(nodes: Nodes) -> dict[ComputationNode, str]:
     """A name for each node: its own where it has one that is free, else its place in the order, as in %3."""
-    names: dict[ComputationNode, str] = {}
+    owners: dict[str, ComputationNode] = {}
     for i, node in enumerate(nodes):
-        names[node] = node.name if node.name and node.name not in names.values() else f"%{i}"
-    return names
+        owners[node.name if node.name and node.name not in owners else f"%{i}"] = node
+    return {node: name for name, node in owners.items()}
 
 
 def rebuilt(node: ComputationNode, parents: tuple[ComputationNode, ...]) -> ComputationNode:
     """The same operation on other parents; the node itself where they are the same."""
-    if all(new is old for new, old in zip(parents, node.parents, strict=True)):
-        return node
-    new: ComputationNode = Op.__call__(node.op, *parents, **node.params)
-    return new
-
-
-def is_constant(node: ComputationNode) -> bool:
-    """Whether this is a leaf that keeps its value: a constant, or the argument of a derivative taken on numbers."""
-    return not node.parents and node.known and node.op is CONSTANT
+    same = all(new is old for new, old in zip(parents, node.parents, strict=True))
+    return node if same else Op.__call__(node.op, *parents, **node.params)

@@ -29,6 +29,19 @@ class Smooth(Elementwise):
         return dtype if dtype.kind in "fc" else np.dtype(float)
 
 
+class ByNumber(Elementwise):
+    """An elementwise operation by a number, which takes the dtype of the array: float32 stays float32."""
+
+    def dtype(self, *dtypes: Any, **number: Any) -> Any:
+        return np.result_type(*dtypes, *number.values())
+
+    def plain(self, number: Any, refusal: str) -> float:
+        """The number as one of Python's own, or a DtypeError."""
+        if not isinstance(number, (int, float, np.integer, np.floating)):
+            raise DtypeError(f"{self.name}: {refusal.format(type(number).__name__)}")
+        return int(number) if isinstance(number, (int, np.integer)) else float(number)
+
+
 # --- The three operations of the first tutorial ---
 
 
@@ -39,10 +52,10 @@ class Matmul(Op):
 
     def __call__(self, a: Any, b: Any) -> Any:
         """Vectors become matrices of one row (left) or one column (right), so that the rules see matrices only."""
-        if np.ndim(a) == 1:
-            return reshape(y := self(reshape(a, shape=(1, -1)), b), shape=y.shape[:-2] + y.shape[-1:])
         if np.ndim(b) == 1:
             return reshape(y := self(a, reshape(b, shape=(-1, 1))), shape=y.shape[:-1])
+        if np.ndim(a) == 1:
+            return reshape(y := self(reshape(a, shape=(1, -1)), b), shape=y.shape[:-2] + y.shape[-1:])
         return super().__call__(a, b)
 
     def shape(self, a: Shape, b: Shape) -> Shape:
@@ -61,16 +74,14 @@ class Matmul(Op):
         return 2 * prod(out) * a[-1]
 
 
-class Scale(Elementwise):
+class Scale(ByNumber):
     r"""$y = s\,x$ for a number $s$, so $\bar x = s\,\bar y$."""
 
     signature, numpy, ufunc = "x, *, factor", "x * factor", "np.multiply"
 
     def __call__(self, x: Any, *, factor: float) -> Any:
-        if not isinstance(factor, int | float | np.number) or isinstance(factor, np.complexfloating):
-            raise DtypeError(f"scale: the factor must be a real number, not {type(factor).__name__}: use multiply for arrays")
-        # A Python number takes the dtype of x: float32 stays float32.
-        return super().__call__(x, factor=int(factor) if isinstance(factor, int | np.integer) else float(factor))
+        factor = self.plain(factor, "the factor must be a real number, not {}: use multiply for arrays")
+        return super().__call__(x, factor=factor)
 
     def vjp(self, g: Any, y: Any, x: Any, *, factor: float) -> Any:
         return (scale(g, factor=factor),)
@@ -115,15 +126,14 @@ class Divide(Smooth):
         return g / b, -(g * y / b)
 
 
-class Power(Elementwise):
+class Power(ByNumber):
     r"""$y = x^n$ for a number $n$, so $\bar x = n\,x^{n-1}\,\bar y$."""
 
     signature, numpy, ufunc = "x, *, exponent", "x**exponent", "np.power"
 
     def __call__(self, x: Any, *, exponent: float) -> Any:
-        if not isinstance(exponent, int | float | np.number):
-            raise DtypeError("power: the exponent must be a number; for an array write exp(exponent * log(x))")
-        return super().__call__(x, exponent=int(exponent) if exponent == int(exponent) else float(exponent))
+        n = self.plain(exponent, "the exponent must be a number; for an array write exp(exponent * log(x))")
+        return super().__call__(x, exponent=int(n) if n == int(n) else n)
 
     def vjp(self, g: Any, y: Any, x: Any, *, exponent: float) -> Any:
         return (g * (exponent * x ** (exponent - 1)) if exponent else None,)

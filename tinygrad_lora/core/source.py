@@ -1,24 +1,33 @@
-"""From text to function. This is the only place in the package that executes source."""
+"""From text to function, and from a call to its line. This is the only place in the package that executes source."""
 
 from __future__ import annotations
 
 import hashlib
 import linecache
-from collections.abc import Callable
+import sys
 from typing import Any
 
 import numpy as np
 
+_PACKAGE = __name__.partition(".")[0]
 
-def function_from_source(name: str, source: str, **namespace: Any) -> Callable[..., Any]:
+
+def function_from_source(name: str, source: str, **namespace: Any) -> Any:
     """The function called `name` that `source` defines; `np` is in scope.
 
-    The text is registered with `linecache`, so tracebacks and debuggers show its lines. The made-up file name contains a
-    hash of the text: the same source has the same name in every run.
+    The text is registered with `linecache`, so tracebacks and debuggers show its lines. The made-up file name contains
+    a hash of the text: the same source has the same name in every run.
     """
-    filename = f"<tinygrad_lora {name} {hashlib.sha256(source.encode()).hexdigest()[:8]}>"
+    filename = f"<{_PACKAGE} {name} {hashlib.sha256(source.encode()).hexdigest()[:8]}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    namespace["np"] = np
+    namespace |= {"np": np, "__name__": _PACKAGE}
     exec(compile(source, filename, "exec"), namespace)
-    function: Callable[..., Any] = namespace[name]
-    return function
+    return namespace[name]
+
+
+def user_line() -> tuple[str, int] | None:
+    """File and line of the innermost caller outside this package."""
+    frame: Any = sys._getframe(1)
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        frame = frame.f_back
+    return (frame.f_code.co_filename, frame.f_lineno) if frame else None
