@@ -44,6 +44,8 @@ class CompiledFunction:
             raise CompileError(f"compile takes a function or a layer, not {type(function).__name__}")
         self.function, self.passes = function, tuple(passes)
         self.name = _function_name(function)
+        # A layer can say what its graph depends on, so that one whose adapter is switched off is traced again.
+        self.structure = getattr(function, "graph_key", None)
         self.programs: dict[Any, Program] = {}
         self._last: Program | None = None
 
@@ -59,10 +61,7 @@ class CompiledFunction:
         return self
 
     def _program(self, args: tuple[Any, ...]) -> Program:
-        key = tuple(
-            (a.shape, a.dtype) if isinstance(a, np.ndarray | np.generic) else (type(a), repr(a), _hashable(a))
-            for a in args
-        )
+        key = (self.structure() if self.structure else None, *map(_key, args))
         if key not in self.programs:
             self.programs[key] = self._generate(args)
         return self.programs[key]
@@ -124,8 +123,8 @@ class CompiledFunction:
 def compile(function: Callable[..., Any] | None = None, *, passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT) -> Any:
     """A `CompiledFunction` of a function or a layer: traced once for each signature, then run as generated NumPy.
 
-    Also a decorator. What Python decides while tracing is part of the program: compile again after changing the
-    structure of a model or switching an adapter off. `passes` replaces the list in `pipeline.DEFAULT`; with `passes=()`
+    Also a decorator. What Python decides while tracing is part of the program. A layer is traced again when its
+    structure changes (an adapter is added, merged or switched off); a function is not: compile it again. `passes` replaces the list in `pipeline.DEFAULT`; with `passes=()`
     the graph is printed as it was traced.
     """
     if function is None:
@@ -145,7 +144,10 @@ def _plain(argument: Any) -> Any:
     return np.asarray(argument) if isinstance(argument, list) else argument
 
 
-def _hashable(argument: Any) -> Any:
+def _key(argument: Any) -> Any:
+    """What two arguments must have in common to share a program: for arrays shape and dtype, else the value itself."""
+    if isinstance(argument, np.ndarray | np.generic):
+        return argument.shape, argument.dtype
     try:
         hash(argument)
     except TypeError:
@@ -153,4 +155,4 @@ def _hashable(argument: Any) -> Any:
             f"an argument of type {type(argument).__name__} cannot be part of a program: "
             "pass arrays, or values that can be hashed such as numbers, strings and tuples"
         ) from None
-    return argument
+    return type(argument), repr(argument), argument  # 1, 1.0 and True are equal, and not the same

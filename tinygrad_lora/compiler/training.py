@@ -20,6 +20,7 @@ class TrainingStep(CompiledFunction):
         passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT,
     ) -> None:  # fmt: skip
         def training_step(x: Any, target: Any) -> list[Any]:
+            getattr(model, "before_change", lambda: None)()  # a merged adapter cannot be trained
             value = loss(model(x), target)
             slopes = gradients(value, optimizer.parameters)
             parameters, state = optimizer.update(optimizer.parameters, slopes, optimizer.state, optimizer.rate)
@@ -27,6 +28,7 @@ class TrainingStep(CompiledFunction):
 
         super().__init__(training_step, passes)
         self.model, self.optimizer = model, optimizer
+        self.structure = getattr(model, "graph_key", None)
 
     def __call__(self, x: Any, target: Any) -> float:
         value, *updated = super().__call__(x, target)
