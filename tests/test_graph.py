@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from strategies import assert_same, matmul_chains, random_graphs
 
 import tinygrad_lora as tl
-from tinygrad_lora.core import ops
+from tinygrad_lora import ops
 from tinygrad_lora.core.graph import rebuilt, topological_order
 from tinygrad_lora.errors import GraphError, ShapeError
 
@@ -135,6 +135,16 @@ def test_a_rule_is_applied_until_it_gives_none_and_on_parents_first():
     graph = tl.Graph([x], [y + y]).rewrite(undone).rewrite(doubled)
     assert [n.op for n in graph.nodes] == [x.op, ops.scale]
     assert graph.outputs[0].parents == (x,)
+
+
+def test_a_rule_may_need_many_steps_at_one_node():
+    def count_down(node):
+        n = node.params.get("factor", 0)
+        return tl.scale(node.parents[0], factor=n - 1) if n > 1 else None
+
+    x = tl.placeholder((2,))
+    (y,) = tl.Graph([x], [tl.scale(x, factor=5)]).rewrite(count_down).outputs
+    assert y.params == {"factor": 1}
 
 
 def test_a_rewritten_node_keeps_its_name_and_the_line_it_came_from():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import FACTORIES, NOT_ANALYTIC, arrays, assert_same, inner, inputs_for
 
 import tinygrad_lora as tl
-from tinygrad_lora.core import ops
+from tinygrad_lora import ops
 
 OPERATIONS = sorted(tl.Op.registry.values(), key=str)
 DIFFERENTIABLE = [op for op in OPERATIONS if op.differentiable]
@@ -374,6 +374,10 @@ def test_an_operator_takes_a_number_on_either_side(f, number):
     for result, expected in ((f(tl.constant(A), number), f(A, number)), (f(number, tl.constant(A)), f(number, A))):
         assert isinstance(result, tl.ComputationNode)
         assert_same(result.value, expected)
+
+
+def test_the_opposite_of_whole_numbers_is_whole():
+    assert_same((-tl.constant(np.array([1, -2]))).value, np.array([-1, 2]))
 
 
 @pytest.mark.parametrize("a, b", [((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (5, 3, 2)), ((5, 2, 3), (3,))])

@@ -19,7 +19,7 @@ from tinygrad_lora.compiler.passes.rebracket import rebracket
 from tinygrad_lora.compiler.passes.simplify import simplify
 from tinygrad_lora.compiler.passes.sink_transposes import sink_transposes
 from tinygrad_lora.compiler.pipeline import DEFAULT, improving
-from tinygrad_lora.core import ops
+from tinygrad_lora import ops
 
 PASSES = [p for row in DEFAULT for p in row]
 EVERY_PASS = pytest.mark.parametrize("apply", PASSES, ids=lambda p: p.__name__)

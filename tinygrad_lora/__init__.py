@@ -1,25 +1,51 @@
 """tinygrad_lora: a minimal autograd engine that teaches, with LoRA and a compiler that prints the NumPy it runs."""
 
-from .compiler import CompiledFunction, compile, compile_training_step
+from typing import Any
+
+from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
 from .core.autodiff import grad, gradients, value_and_grad, zero_gradients
 from .core.graph import Graph
 from .core.node import ComputationNode, Op, constant, parameter, placeholder
-from .core.ops import (
-    add, cast, divide, exp, greater, identity, log, matmul, multiply, power, relu, scale, sign, sqrt, stop_gradient,
-    subtract, tanh, transpose, where,
-)  # fmt: skip
 from .core.trace import trace
-from .indexing import take
 from .library import (
     broadcast, check_gradients, concatenate, cross_entropy, gelu, layer_norm, log_softmax, max, maximum, mean, mse,
     reshape, sigmoid, softmax, sum,
 )  # fmt: skip
+from .nn import (
+    SGD, Adam, AdamW, Layer, Linear, LoRALayer, LoRALinear, Optimizer, Sequential, adapt, adapter_weights, adapters,
+    disabled, merge_all, unmerge_all,
+)  # fmt: skip
+from .ops import (
+    add, cast, divide, exp, greater, identity, log, matmul, multiply, power, relu, scale, sign, sqrt, stop_gradient,
+    subtract, take, tanh, transpose, where,
+)  # fmt: skip
 
 __version__ = "0.1.0"
 __all__ = [
-    "CompiledFunction", "ComputationNode", "Graph", "Op", "add", "broadcast", "cast", "check_gradients", "compile", "compile_training_step", "concatenate", "constant",
-    "cross_entropy", "divide", "exp", "gelu", "grad", "gradients", "greater", "identity", "layer_norm", "log",
-    "log_softmax", "matmul", "max", "maximum", "mean", "mse", "multiply", "parameter", "placeholder", "power", "relu",
+    # Leaves, graphs and gradients
+    "ComputationNode", "Graph", "Op", "check_gradients", "constant", "grad", "gradients", "parameter", "placeholder",
+    "trace", "value_and_grad", "zero_gradients",
+    # Functions of nodes or arrays
+    "add", "broadcast", "cast", "concatenate", "cross_entropy", "divide", "exp", "gelu", "greater", "identity",
+    "layer_norm", "log", "log_softmax", "matmul", "max", "maximum", "mean", "mse", "multiply", "power", "relu",
     "reshape", "scale", "sigmoid", "sign", "softmax", "sqrt", "stop_gradient", "subtract", "sum", "take", "tanh",
-    "trace", "transpose", "value_and_grad", "where", "zero_gradients",
+    "transpose", "where",
+    # Layers, adapters and optimizers
+    "Adam", "AdamW", "Layer", "Linear", "LoRALayer", "LoRALinear", "Optimizer", "SGD", "Sequential", "adapt",
+    "adapter_weights", "adapters", "disabled", "merge_all", "unmerge_all",
+    # The compiler
+    "CompiledFunction", "TrainingStep", "compile", "compile_training_step",
+    # Pictures
+    "diagram", "draw", "listing", "render",
 ]  # fmt: skip
+
+_PICTURES = ("diagram", "draw", "listing", "render")
+
+
+def __getattr__(name: str) -> Any:
+    """Pictures need Graphviz's Python package, which is loaded when the first one is drawn."""
+    if name in _PICTURES:
+        from . import view
+
+        return getattr(view, name)
+    raise AttributeError(f"module 'tinygrad_lora' has no attribute {name!r}")

@@ -12,12 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .core import ops
+from . import ops
 from .core.autodiff import gradients
 from .core.node import ComputationNode, Shape, constant
 from .errors import DtypeError, GradientError, ShapeError
-from .indexing import concatenate as _concatenate
-from .indexing import take
 
 Axis = int | tuple[int, ...] | None
 
@@ -69,7 +67,7 @@ def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays side by side along an axis."""
     if not arrays:
         raise ShapeError("nothing to concatenate: the list is empty")
-    return _concatenate(*arrays, axis=_axes(arrays[0], axis)[0])
+    return ops.concatenate(*arrays, axis=_axes(arrays[0], axis)[0])
 
 
 def maximum(a: Any, b: Any) -> Any:
@@ -144,7 +142,7 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
         )
     rows = constant(np.arange(labels.size))
     scores = reshape(log_softmax(logits), (labels.size, classes))
-    return -mean(take(scores, rows, reshape(labels, (labels.size,))))
+    return -mean(ops.take(scores, rows, reshape(labels, (labels.size,))))
 
 
 def check_gradients(f: Callable[..., ComputationNode], *arrays: Any, rtol: float = 1e-5, step: float = 1e-6) -> float:

@@ -124,8 +124,8 @@ def compile(function: Callable[..., Any] | None = None, *, passes: Sequence[Pass
     """A `CompiledFunction` of a function or a layer: traced once for each signature, then run as generated NumPy.
 
     Also a decorator. What Python decides while tracing is part of the program. A layer is traced again when its
-    structure changes (an adapter is added, merged or switched off); a function is not: compile it again. `passes` replaces the list in `pipeline.DEFAULT`; with `passes=()`
-    the graph is printed as it was traced.
+    structure changes (an adapter is added, merged or switched off); a function is not: compile it again.
+    `passes` replaces the list in `pipeline.DEFAULT`; with `passes=()` the graph is printed as it was traced.
     """
     if function is None:
         return lambda f: CompiledFunction(f, passes)

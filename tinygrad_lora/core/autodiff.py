@@ -14,8 +14,7 @@ import numpy as np
 
 from ..errors import GradientError, ShapeError, StaleGraphError, TraceError
 from .graph import topological_order
-from .node import CONSTANT, INPUT, PARAMETER, ComputationNode, Shape, constant
-from .ops import broadcast, identity, reduce_sum, reshape
+from .node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op, Shape, constant
 
 
 def pulling_back(
@@ -26,7 +25,6 @@ def pulling_back(
     Only nodes between `output` and `wrt` are visited (None: those that require a gradient). If `seed` is an array the
     rules run on arrays; if it is a node they run on nodes, and give a graph.
     """
-    _check_age(output)
     order, symbolic = _between(output, wrt), isinstance(seed, ComputationNode)
     gradients = dict.fromkeys(order)
     gradients[output] = seed
@@ -60,17 +58,6 @@ def pulling_back(
             gradients[parent] = part if earlier is None else earlier + part
 
 
-def _check_age(output: ComputationNode) -> None:
-    """Refuse to differentiate a graph that is older than a parameter's value: its numbers belong to the old one."""
-    if output.created < PARAMETER.changed:
-        for node in topological_order([output]):
-            for p in node.parents:
-                if p.created > node.created:
-                    raise StaleGraphError(
-                        f"parameter {p.name or ''} got a new value after {node!r} was computed from it"
-                    )
-
-
 def _between(output: ComputationNode, wrt: Sequence[ComputationNode] | None) -> list[ComputationNode]:
     """The nodes on a differentiable path from `wrt` (None: from what requires a gradient) to `output`, oldest first."""
     nodes, seen = [output], {output}
@@ -80,6 +67,9 @@ def _between(output: ComputationNode, wrt: Sequence[ComputationNode] | None) -> 
                 seen.add(parent)
                 nodes.append(parent)
     nodes.sort(key=attrgetter("created"))
+    oldest = next((node for node in nodes if node.parents), output)
+    if PARAMETER.changed > oldest.created:  # seldom: some parameter changed meanwhile, perhaps one of these
+        _refuse_stale(output)
     if wrt is None:
         return nodes
     reached = set(wrt)
@@ -89,12 +79,21 @@ def _between(output: ComputationNode, wrt: Sequence[ComputationNode] | None) -> 
     return [node for node in nodes if node in reached]
 
 
+def _refuse_stale(output: ComputationNode) -> None:
+    """Raise if a parameter is younger than what was computed from it: the numbers there belong to its old value."""
+    for node in topological_order([output]):
+        if younger := [p for p in node.parents if p.created > node.created]:
+            raise StaleGraphError(
+                f"parameter {younger[0].name or ''} got a new value after {node!r} was computed from it"
+            )
+
+
 def unbroadcast(g: Any, shape: Shape) -> Any:
     """Sum over the axes that broadcasting added or stretched: the gradient of a repeated number is a sum."""
     extra = len(g.shape) - len(shape)
     stretched = (i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
-    summed = reduce_sum(g, axis=(*range(extra), *stretched), keepdims=False)
-    return summed if summed.shape == shape else reshape(summed, shape=shape)
+    summed = Op.registry["reduce_sum"](g, axis=(*range(extra), *stretched), keepdims=False)
+    return summed if summed.shape == shape else Op.registry["reshape"](summed, shape=shape)
 
 
 def backward(output: ComputationNode, seed: Any = None) -> None:
@@ -141,9 +140,11 @@ def gradients(output: ComputationNode, wrt: Any, seed: Any = None) -> Any:
     wanted = [wrt] if isinstance(wrt, ComputationNode) else list(wrt)
     seed = _seed(output, seed, "gradients()")
     if not isinstance(seed, ComputationNode):
-        seed = broadcast(constant(seed), shape=output.shape)
+        seed = Op.registry["broadcast"](constant(seed), shape=output.shape)
     found = dict(pulling_back(output, seed, wanted))
-    result = [found[x] if x in found else broadcast(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
+    result = [
+        found[x] if x in found else Op.registry["broadcast"](constant(x.dtype.type(0)), shape=x.shape) for x in wanted
+    ]
     return result[0] if isinstance(wrt, ComputationNode) else result
 
 
@@ -160,7 +161,9 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
             start = constant(x)
             dtype = np.result_type(start.dtype, np.float16)  # whole numbers become floats
             x = ComputationNode(INPUT, (), {}, start.shape, dtype, value=start.value.astype(dtype))
-        fresh = identity(x)  # a node of its own, so a derivative inside `f` is not confused with this one
+        fresh = Op.registry["identity"](
+            x
+        )  # a node of its own, so a derivative inside `f` is not confused with this one
         y = f(*args[:argnum], fresh, *args[argnum + 1 :])
         if not isinstance(y, ComputationNode):
             raise GradientError(f"the function must return a node computed from its argument, not {type(y).__name__}")

@@ -6,12 +6,13 @@ import copy
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from .. import ops
 from ..compiler import TrainingStep, compile_training_step
-from ..core import ops
 from ..core.node import constant
 from ..data import Digits, digits
 from ..library import cross_entropy
@@ -56,8 +57,8 @@ class Experiment:
 def run_experiment(rank: int = 4, seed: int = 0, epochs: int | None = None, track: Track | None = None) -> Experiment:
     """Pretrain, measure, adapt with LoRA of this rank on every linear layer, measure again.
 
-    `epochs` is for both trainings (None: 20 and 100). `track(iterable, description)` may show progress. `seed` draws the
-    weights and the order of the images; which images are held out is always the same. The same seed gives the same
+    `epochs` is for both trainings (None: 20 and 100). `track(iterable, description)` may show progress. `seed` draws
+    the weights and the order of the images; which images are held out is always the same. The same seed gives the same
     numbers. Raises ValueError for a rank that does not fit the smallest layer, or epochs below 1.
     """
     if epochs is not None and epochs < 1:
@@ -109,7 +110,7 @@ def run_experiment(rank: int = 4, seed: int = 0, epochs: int | None = None, trac
 def network(rng: np.random.Generator) -> Sequential:
     """The network 64-128-64-10: three linear layers with ReLU between them."""
     members: list[Any] = []
-    for wide, narrow in zip(SIZES, SIZES[1:], strict=False):
+    for wide, narrow in pairwise(SIZES):
         members += [Linear(wide, narrow, seed=rng), ops.relu]
     return Sequential(*members[:-1])
 

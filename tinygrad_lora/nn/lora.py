@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..core.node import ComputationNode, parameter
-from ..core.ops import identity, scale
 from ..errors import MergedError
+from ..ops import identity, scale
 from .checks import check_number, check_size
 from .layer import Layer
 from .linear import Linear, Seed, check_width, on_rows

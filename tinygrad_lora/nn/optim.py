@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..core.node import PARAMETER, ComputationNode, parameter
-from ..core.ops import cast, sqrt
 from ..errors import GradientError, ShapeError
+from ..ops import cast, sqrt
 from .checks import check_number
 
 Lists = tuple[list[Any], list[Any]]

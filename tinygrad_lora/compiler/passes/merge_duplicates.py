@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core import ops
+from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from .patterns import is_constant

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from math import prod
 
-from ...core import ops
+from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import Cost, graph_cost, node_cost
