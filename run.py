@@ -48,6 +48,8 @@ def main(arguments: list[str]) -> int:
         return 2
     install(command)
     if command == "demo":
+        # Its matrices are small: on a busy machine a second thread costs more than it brings.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         return run(["-m", "tinygrad_lora", "demo", *rest])
     return test(rest)
 

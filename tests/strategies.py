@@ -577,6 +577,13 @@ def assert_same(actual: Any, expected: Any) -> None:
     assert np.array_equal(actual, expected), f"{actual} is not {expected}"
 
 
+def assert_close(actual: Any, expected: Any) -> None:
+    """The same shape and dtype, and the same numbers but for the last bits: NumPy's vector code rounds as it likes."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(actual, expected, rtol=1e-14)
+
+
 def inner(a: Any, b: Any) -> Any:
     r"""$\langle a, b \rangle$; operands that broadcast count as often as they are repeated."""
     return (np.asarray(a) * b).sum()

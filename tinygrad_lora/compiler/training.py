@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from .. import ops
 from ..core.autodiff import gradients
 from ..core.graph import Graph
 from ..core.node import ComputationNode
@@ -31,10 +34,20 @@ class TrainingStep(CompiledFunction):
         self.structure = getattr(model, "graph_key", None)
 
     def __call__(self, x: Any, target: Any) -> float:
-        value, *updated = super().__call__(x, target)
+        labels = np.asarray(target)
+        if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
+            self._refuse_negative_labels(x, labels)
+        value, *updated = super().__call__(x, labels)
         for node, new in zip([*self.optimizer.parameters, *self.optimizer.state], updated, strict=True):
             node.value = new
         return float(value)
+
+    def _refuse_negative_labels(self, x: Any, labels: Any) -> None:
+        """NumPy counts a negative index from the end: as a label it would train another class without a word."""
+        graph = self.prepare(x, labels).graph
+        indices = [graph.inputs[1], *(n for n in graph.users[graph.inputs[1]] if n.op is ops.reshape)]
+        if any(user.op is ops.take for node in indices for user in graph.users[node]):
+            raise ValueError(f"label {labels.min()} is not a class: labels count from 0; leave samples without one out")
 
     def _names(self, graph: Graph) -> Mapping[ComputationNode, str]:
         """Parameters by their path in the model: the names of a layer repeat."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import GradientError, ShapeError, StaleGraphError, TraceError
-from .graph import topological_order
-from .node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op, Shape, constant
+from .graph import give_origin, topological_order
+from .node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op, Shape, constant, tick
 
 
 def pulling_back(
@@ -36,6 +36,7 @@ def pulling_back(
         op, parents = node.op, node.parents
         if not parents:
             continue
+        start = tick() if symbolic else 0
         if symbolic:
             parts = op.vjp(g, node, *parents, **node.params)
         elif node.params or len(parents) > 2:
@@ -54,6 +55,8 @@ def pulling_back(
                 part = part()
             if parent.shape != node.shape and part.shape != parent.shape:
                 part = unbroadcast(part, parent.shape)
+            if symbolic and node.origin:
+                give_origin(part, node.origin, start)  # the line whose gradient this is
             earlier = gradients[parent]
             gradients[parent] = part if earlier is None else earlier + part
 

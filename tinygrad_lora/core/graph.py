@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import GraphError, ShapeError
-from .node import ComputationNode, Op
+from .node import ComputationNode, Op, tick
 
 Nodes = Sequence[ComputationNode]
 Build = Callable[[ComputationNode, tuple[ComputationNode, ...]], ComputationNode]
@@ -88,9 +88,11 @@ class Graph:
         new = dict(leaves or {})
         for node in self.nodes:
             if node.parents:
+                start = tick()
                 new[node] = made = build(node, tuple(new[p] for p in node.parents))
                 if made is not node:
-                    made.name, made.origin = made.name or node.name, node.origin
+                    made.name = made.name or node.name
+                    give_origin(made, node.origin, start)
             else:
                 new.setdefault(node, node)
         return Graph([new[n] for n in self.inputs], [new[n] for n in self.outputs], self.captured)
@@ -128,3 +130,13 @@ def rebuilt(node: ComputationNode, parents: tuple[ComputationNode, ...]) -> Comp
     """The same operation on other parents; the node itself where they are the same."""
     same = all(new is old for new, old in zip(parents, node.parents, strict=True))
     return node if same else Op.__call__(node.op, *parents, **node.params)
+
+
+def give_origin(node: ComputationNode, origin: tuple[str, int] | None, start: int) -> None:
+    """What was made since `start` to compute `node` is due to this line of the user's code."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if node.created > start and node.parents:
+            node.origin = origin
+            stack += node.parents

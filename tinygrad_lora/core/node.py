@@ -19,7 +19,7 @@ from .source import function_from_source, user_line
 
 Shape = tuple[int, ...]
 NO_PARAMS: dict[str, Any] = {}  # shared by the many nodes without parameters: one object less for each
-_new, _now = object.__new__, count(1).__next__  # a clock that ticks once a node: no parent is younger than its child
+_new, tick = object.__new__, count(1).__next__  # a clock that ticks once a node: no parent is younger than its child
 
 
 class Op:
@@ -76,7 +76,7 @@ class Op:
         node.op, node.parents, node.params, node._value = self, inputs, params or NO_PARAMS, value
         node.shape, node.dtype, node.requires_gradient = value.shape, value.dtype, requires_gradient
         node.name = node.origin = node._gradient = None
-        node.created = _now()
+        node.created = tick()
         return node
 
     def _lift(self, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -160,7 +160,7 @@ class ComputationNode(ArrayLike):
     ) -> None:  # fmt: skip
         self.op, self.parents, self.params, self.shape, self.dtype = op, parents, params, shape, dtype
         self.requires_gradient, self.name, self._value, self._gradient = requires_gradient, name, value, None
-        self.created = _now()
+        self.created = tick()
         self.origin = user_line() if value is None else None  # file and line of the user's code, while symbolic
 
     @property
@@ -180,7 +180,7 @@ class ComputationNode(ArrayLike):
         if self.op is not PARAMETER:
             raise TypeError(f"only a parameter can get a new value; this is the result of {self.op}: build it again")
         self._value = checked(new, f"parameter {self.name or ''}", self.dtype, self.shape)
-        self.created = PARAMETER.changed = _now()  # younger than what was computed from it: that is stale now
+        self.created = PARAMETER.changed = tick()  # younger than what was computed from it: that is stale now
 
     @property
     def gradient(self) -> Any:

@@ -26,8 +26,10 @@ def function_from_source(name: str, source: str, **namespace: Any) -> Any:
 
 
 def user_line() -> tuple[str, int] | None:
-    """File and line of the innermost caller outside this package."""
+    """File and line of the innermost caller outside this package; None if this package called the traced function."""
     frame: Any = sys._getframe(1)
-    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+    while frame and (module := frame.f_globals.get("__name__", "")).partition(".")[0] == _PACKAGE:
+        if module == f"{_PACKAGE}.core.trace":
+            return None
         frame = frame.f_back
     return (frame.f_code.co_filename, frame.f_lineno) if frame else None

@@ -1,0 +1,145 @@
+"""A whole compiled training step against the same step run eagerly."""
+
+import copy
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import tinygrad_lora as tl
+from tinygrad_lora.errors import MergedError, ShapeError
+
+OPTIMIZERS = {
+    "sgd": lambda p: tl.SGD(p, 0.1),
+    "momentum": lambda p: tl.SGD(p, 0.05, momentum=0.9, weight_decay=0.01),
+    "adam": lambda p: tl.Adam(p, 1e-2),
+    "adamw": lambda p: tl.AdamW(p, 1e-2, weight_decay=0.1),
+}
+
+
+def network(dtype=np.float64, rank=0):
+    model = tl.Sequential(tl.Linear(6, 8, seed=0, dtype=dtype), tl.gelu, tl.Linear(8, 3, seed=1, dtype=dtype))
+    return tl.adapt(model, rank, seed=2) if rank else model
+
+
+def data(n=10, dtype=np.float64):
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(n, 6)).astype(dtype), rng.integers(0, 3, n)
+
+
+def eager_step(model, optimizer, x, labels):
+    optimizer.zero_gradients()
+    loss = tl.cross_entropy(model(tl.constant(x)), labels)
+    loss.backward()
+    optimizer.step()
+    return float(loss)
+
+
+def everything(model, optimizer):
+    return [p.value for p in [*model.named_parameters().values(), *optimizer.state]]
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-12), (np.float32, 2e-4)])
+def test_a_compiled_step_is_the_eager_step(make, rank, dtype, rtol):
+    eager, compiled = network(dtype, rank), network(dtype, rank)
+    one, two = make(eager.parameters()), make(compiled.parameters())
+    step = tl.compile_training_step(compiled, tl.cross_entropy, two)
+    x, labels = data(dtype=dtype)
+    for i in range(6):
+        if i == 3:
+            one.lr = two.lr = 0.003  # a schedule needs no new program
+        assert_allclose(step(x, labels), eager_step(eager, one, x, labels), rtol=rtol)
+    for a, b in zip(everything(compiled, two), everything(eager, one), strict=True):
+        assert a.dtype == b.dtype
+        assert_allclose(a, b, rtol=rtol, atol=rtol)
+    assert len(step.programs) == 1
+
+
+def test_another_batch_size_gets_its_own_program_and_the_same_parameters():
+    model = network()
+    step = tl.compile_training_step(model, tl.cross_entropy, tl.Adam(model.parameters(), 1e-2))
+    losses = [step(*data(n)) for n in (10, 7, 10, 7)]
+    assert len(step.programs) == 2 and losses[2] < losses[0] and losses[3] < losses[1]
+
+
+def test_frozen_weights_stay_and_are_not_differentiated():
+    model = network(rank=2)
+    frozen = {n: np.array(p.value) for n, p in model.named_parameters().items() if not p.requires_gradient}
+    step = tl.compile_training_step(model, tl.cross_entropy, tl.SGD(model.parameters(), 0.1))
+    step(*data())
+    for name, before in frozen.items():
+        assert_array_equal(model.named_parameters()[name].value, before)
+    # The gradients of the frozen weights would be the only (6, 8) and (8, 3) arrays.
+    computed = {n.shape for n in step.graph.nodes if n.parents}
+    assert not computed & {(6, 8), (8, 3)}
+
+
+def test_a_failed_step_changes_nothing():
+    model = network()
+    optimizer = tl.Adam(model.parameters(), 1e-2)
+    step = tl.compile_training_step(model, tl.cross_entropy, optimizer)
+    x, labels = data()
+    step(x, labels)
+    before = [np.array(a) for a in everything(model, optimizer)]
+    with pytest.raises(ShapeError):
+        step(x[:, :5], labels)
+    with pytest.raises(IndexError):
+        step(x, labels + 9)
+    with pytest.raises(ValueError, match="label -1 is not a class"):
+        step(x, labels - labels.max() - 1 + (labels == labels.max()))
+    for a, b in zip(everything(model, optimizer), before, strict=True):
+        assert_array_equal(a, b)
+    assert step(x, labels) > 0
+
+
+def test_whole_number_targets_of_a_regression_may_be_negative():
+    model = tl.Linear(6, 1, seed=0)
+    step = tl.compile_training_step(model, tl.mse, tl.SGD(model.parameters(), 0.01))
+    x, _ = data()
+    assert step(x, np.full((10, 1), -2)) > step(x, np.full((10, 1), -2))
+
+
+def test_a_merged_adapter_is_not_trained_in_silence():
+    model = network(rank=2)
+    step = tl.compile_training_step(model, tl.cross_entropy, tl.SGD(model.parameters(), 0.1))
+    step(*data())
+    tl.merge_all(model)
+    with pytest.raises(MergedError, match="unmerge"):
+        step(*data())
+    tl.unmerge_all(model)
+    step(*data())
+
+
+def test_variables_carry_the_paths_of_the_model():
+    model = network(rank=2)
+    step = tl.compile_training_step(model, tl.cross_entropy, tl.SGD(model.parameters(), 0.1))
+    step(*data())
+    header = step.source[: step.source.index("):")]
+    assert "layer0_base_weight" in header and "layer2_lora_lora_B" in header
+
+
+def test_a_layer_is_compiled_again_when_its_adapter_is_switched_off():
+    model = network(rank=2)
+    for p in model.parameters():
+        p.value = p.value + 1.0
+    compiled = tl.compile(model)
+    x, _ = data()
+    with_adapter = compiled(x)
+    with tl.disabled(model):
+        without = compiled(x)
+        assert_allclose(without, model.forward(x), rtol=1e-12)
+    assert not np.allclose(with_adapter, without)
+    assert_array_equal(compiled(x), with_adapter)
+    tl.merge_all(model)
+    assert_allclose(compiled(x), with_adapter, rtol=1e-10)
+
+
+def test_a_copied_model_does_not_share_a_compiled_step():
+    model = network()
+    twin = copy.deepcopy(model)
+    step = tl.compile_training_step(model, tl.cross_entropy, tl.SGD(model.parameters(), 0.1))
+    before = twin.get_parameters()
+    step(*data())
+    assert_array_equal(twin.get_parameters(), before)

@@ -1,0 +1,8 @@
+"""`python -m tinygrad_lora` is the console command `tinygrad-lora`."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
