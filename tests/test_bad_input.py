@@ -79,7 +79,7 @@ def table(rows):
     ("tl.reshape(a, (4,))", ShapeError, r"reshape: x 'a' \(2, 3\): 6 elements do not fill the shape \(4,\)"),
     ("tl.reshape(s, (4,))", ShapeError, r"reshape: x 's' \(2, 3\): 6 elements do not fill the shape \(4,\)"),
     ("tl.reshape(a, (-1, 4))", ShapeError, r"6 elements do not fill the shape"),
-    ("tl.reshape(s, (-1, -1))", ShapeError, r"6 elements do not fill the shape"),
+    ("tl.reshape(s, (-1, -1))", ShapeError, r"at most one may be -1"),
     ("tl.broadcast(a, (3, 3))", ShapeError, r"broadcast: x 'a' \(2, 3\): from the right"),
     ("tl.broadcast(s, (3,))", ShapeError, r"broadcast: x 's' \(2, 3\): cannot be repeated to the shape \(3,\): only axes of length 1"),
     ("tl.concatenate([a, np.ones((2, 4))])", ShapeError, r"concatenate: arrays\[0\] 'a' \(2, 3\) and arrays\[1\] \(2, 4\): all axes but axis 0"),

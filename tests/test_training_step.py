@@ -88,7 +88,7 @@ def test_a_failed_step_changes_nothing():
     with pytest.raises(IndexError):
         step(x, labels + 9)
     with pytest.raises(ValueError, match="label -1 is not a class"):
-        step(x, labels - labels.max() - 1 + (labels == labels.max()))
+        step(x, np.where(labels == 2, -1, labels))
     for a, b in zip(everything(model, optimizer), before, strict=True):
         assert_array_equal(a, b)
     assert step(x, labels) > 0
@@ -116,7 +116,7 @@ def test_variables_carry_the_paths_of_the_model():
     model = network(rank=2)
     step = tl.compile_training_step(model, tl.cross_entropy, tl.SGD(model.parameters(), 0.1))
     step(*data())
-    header = step.source[: step.source.index("):")]
+    header = step.source[step.source.index("def training_step") :].split("):")[0]
     assert "layer0_base_weight" in header and "layer2_lora_lora_B" in header
 
 

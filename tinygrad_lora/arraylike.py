@@ -12,6 +12,9 @@ import numpy as np
 
 from .errors import DtypeError, ShapeError, TraceError
 
+SHAPES = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # what a node answers without a value
+QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that only ask about values
+
 
 def _infix(name: str) -> Any:
     """The two methods of an operator: for `node + other`, and for `other + node`."""
@@ -34,6 +37,7 @@ class ArrayLike:
     dtype: Any
     _value: Any
     _gradient: Any
+    value: Any
 
     __add__, __radd__ = _infix("add")
     __sub__, __rsub__ = _infix("subtract")
@@ -79,6 +83,17 @@ class ArrayLike:
         if self.ndim != 2:
             raise ShapeError(f".T is for matrices; this node has shape {self.shape}: .mT swaps the last two axes")
         return self.mT
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """NumPy's functions would give plain arrays, and the gradient would be lost without a word."""
+        if function in SHAPES and not kwargs and len(args) == 1:
+            return getattr(self, SHAPES[function])
+        if function not in QUESTIONS:
+            raise TypeError(
+                f"np.{function.__name__} knows no nodes, so the gradient would be lost: use the function of "
+                "tinygrad_lora, or pass node.value if no gradient is wanted"
+            )
+        return function(*(x.value if isinstance(x, ArrayLike) else x for x in args), **kwargs)
 
     def __array__(self: Any, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.array(self.value, dtype=dtype)

@@ -23,10 +23,14 @@ Axis = int | tuple[int, ...] | None
 def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
     """The axes counted from 0, in order; None means all."""
     n = np.ndim(x)
-    axes = range(n) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes: Any = range(n) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if not all(isinstance(i, int | np.integer) for i in axes):
+        raise TypeError(f"an axis is a whole number, or a tuple of them, not {axis!r}")
     if bad := [i for i in axes if not -n <= i < n]:
         raise ShapeError(f"there is no axis {bad[0]}: an array of shape {np.shape(x)} has {n} axes")
-    return tuple(sorted({i % n for i in axes}))
+    if len({i % n for i in axes}) < len(axes):
+        raise ShapeError(f"an axis is listed twice in {axis}")
+    return tuple(sorted(int(i) % n for i in axes))
 
 
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -54,6 +58,8 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 def reshape(x: Any, shape: int | Shape) -> Any:
     """The elements of x, in order, in another shape; one axis may be -1: what remains."""
     wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+    if any(n < -1 for n in wanted) or wanted.count(-1) > 1:
+        raise ShapeError(f"{wanted} is not a shape: sizes are 0 or more, and at most one may be -1 for the rest")
     rest = prod(n for n in wanted if n != -1)
     return ops.reshape(x, shape=tuple(prod(np.shape(x)) // rest if n == -1 and rest else n for n in wanted))
 
@@ -65,6 +71,8 @@ def broadcast(x: Any, shape: Shape) -> Any:
 
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays side by side along an axis."""
+    if not isinstance(arrays, list | tuple):
+        raise TypeError(f"concatenate takes a list of arrays, not {type(arrays).__name__}: write concatenate([a, b])")
     if not arrays:
         raise ShapeError("nothing to concatenate: the list is empty")
     return ops.concatenate(*arrays, axis=_axes(arrays[0], axis)[0])

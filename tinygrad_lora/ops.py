@@ -21,26 +21,16 @@ class Elementwise(Op):
 
     elementwise = True
 
-
-class Smooth(Elementwise):
-    """An elementwise operation whose result is a float, whole numbers or not."""
-
     def dtype(self, *dtypes: Any, **params: Any) -> Any:
-        dtype = np.result_type(*dtypes)
-        return dtype if dtype.kind in "fc" else np.dtype(float)
+        """What the forward itself gives, asked with empty arrays."""
+        return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
 
 
-class ByNumber(Elementwise):
-    """An elementwise operation by a number, which takes the dtype of the array: float32 stays float32."""
-
-    def dtype(self, *dtypes: Any, **number: Any) -> Any:
-        return np.result_type(*dtypes, *number.values())
-
-    def plain(self, number: Any, refusal: str) -> float:
-        """The number as one of Python's own, or a DtypeError."""
-        if not isinstance(number, (int, float, np.integer, np.floating)):
-            raise DtypeError(f"{self.name}: {refusal.format(type(number).__name__)}")
-        return int(number) if isinstance(number, (int, np.integer)) else float(number)
+def _number(value: Any, refusal: str) -> float:
+    """The number as one of Python's own, which takes the dtype of an array: float32 stays float32. Or a DtypeError."""
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        raise DtypeError(refusal.format(type(value).__name__))
+    return int(value) if isinstance(value, (int, np.integer)) else float(value)
 
 
 # --- The three operations of the first tutorial ---
@@ -75,13 +65,13 @@ class Matmul(Op):
         return 2 * prod(out) * a[-1]
 
 
-class Scale(ByNumber):
+class Scale(Elementwise):
     r"""$y = s\,x$ for a number $s$, so $\bar x = s\,\bar y$."""
 
     signature, numpy, ufunc = "x, *, factor", "x * factor", "np.multiply"
 
     def __call__(self, x: Any, *, factor: float) -> Any:
-        factor = self.plain(factor, "the factor must be a real number, not {}: use multiply for arrays")
+        factor = _number(factor, "scale: the factor must be a real number, not {}: use multiply for arrays")
         return super().__call__(x, factor=factor)
 
     def vjp(self, g: Any, y: Any, x: Any, *, factor: float) -> Any:
@@ -118,7 +108,7 @@ class Multiply(Elementwise):
         return g * b, g * a
 
 
-class Divide(Smooth):
+class Divide(Elementwise):
     r"""$y = a / b$, so $\bar a = \bar y / b$ and $\bar b = -\bar y\,y / b$."""
 
     signature, numpy, ufunc = "a, b", "a / b", "np.divide"
@@ -127,14 +117,14 @@ class Divide(Smooth):
         return g / b, -(g * y / b)
 
 
-class Power(ByNumber):
+class Power(Elementwise):
     r"""$y = x^n$ for a number $n$, so $\bar x = n\,x^{n-1}\,\bar y$."""
 
     signature, numpy, ufunc = "x, *, exponent", "x**exponent", "np.power"
 
     def __call__(self, x: Any, *, exponent: float) -> Any:
-        n = self.plain(exponent, "the exponent must be a number; for an array write exp(exponent * log(x))")
-        return super().__call__(x, exponent=int(n) if n == int(n) else n)
+        n = _number(exponent, "power: the exponent must be a number; for an array write exp(exponent * log(x))")
+        return super().__call__(x, exponent=int(n) if float(n).is_integer() else n)
 
     def vjp(self, g: Any, y: Any, x: Any, *, exponent: float) -> Any:
         return (g * (exponent * x ** (exponent - 1)) if exponent else None,)
@@ -143,7 +133,7 @@ class Power(ByNumber):
 # --- Functions of one number ---
 
 
-class Exp(Smooth):
+class Exp(Elementwise):
     r"""$y = e^x$, so $\bar x = \bar y\,y$."""
 
     signature, numpy, ufunc = "x", "np.exp(x)", "np.exp"
@@ -152,7 +142,7 @@ class Exp(Smooth):
         return (g * y,)
 
 
-class Log(Smooth):
+class Log(Elementwise):
     r"""$y = \ln x$, so $\bar x = \bar y / x$."""
 
     signature, numpy, ufunc = "x", "np.log(x)", "np.log"
@@ -161,7 +151,7 @@ class Log(Smooth):
         return (g / x,)
 
 
-class Sqrt(Smooth):
+class Sqrt(Elementwise):
     r"""$y = \sqrt{x}$, so $\bar x = \bar y / (2 y)$."""
 
     signature, numpy, ufunc = "x", "np.sqrt(x)", "np.sqrt"
@@ -170,7 +160,7 @@ class Sqrt(Smooth):
         return (g / (2 * y),)
 
 
-class Tanh(Smooth):
+class Tanh(Elementwise):
     r"""$y = \tanh x$, so $\bar x = (1 - y^2)\,\bar y$."""
 
     signature, numpy, ufunc = "x", "np.tanh(x)", "np.tanh"
@@ -182,8 +172,8 @@ class Tanh(Smooth):
 # --- Choices ---
 
 
-class Relu(Smooth):
-    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $x > 0$, else 0: that is $\bar y\,\mathrm{sign}(y)$."""
+class Relu(Elementwise):
+    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0."""
 
     signature, numpy = "x", "np.maximum(x, 0.0)"
 
@@ -191,28 +181,16 @@ class Relu(Smooth):
         return (g * (y > 0.0),)
 
 
-class Sign(Elementwise):
-    r"""$y = 1, 0, -1$ for positive, zero, negative $x$; constant almost everywhere, so no gradient passes."""
-
-    signature, numpy, ufunc, differentiable = "x", "np.sign(x)", "np.sign", False
-
-
 class Greater(Elementwise):
     r"""$y = [a > b]$, true or false; constant almost everywhere, so no gradient passes."""
 
     signature, numpy, ufunc, differentiable = "a, b", "a > b", "np.greater", False
-
-    def dtype(self, *dtypes: Any) -> Any:
-        return np.dtype(bool)
 
 
 class Where(Elementwise):
     r"""$y = a$ where the condition holds, else $b$; each gets the gradient where it was chosen, else 0."""
 
     signature, numpy = "condition, a, b", "np.where(condition, a, b)"
-
-    def dtype(self, condition: Any, a: Any, b: Any) -> Any:
-        return np.result_type(a, b)
 
     def vjp(self, g: Any, y: Any, condition: Any, a: Any, b: Any) -> Any:
         return None, where(condition, g, 0.0), where(condition, 0.0, g)
@@ -276,7 +254,7 @@ class ReduceSum(Op):
         return tuple(1 if i in axis else n for i, n in enumerate(x) if keepdims or i not in axis)
 
     def dtype(self, x: Any, **params: Any) -> Any:
-        return x if x.kind in "fc" else np.dtype(np.int64)
+        return np.empty(0, x).sum().dtype
 
     def vjp(self, g: Any, y: Any, x: Any, *, axis: Shape, keepdims: bool) -> Any:
         return (broadcast(reshape(g, shape=_kept(x.shape, axis)), shape=x.shape),)
@@ -433,9 +411,6 @@ class Cast(Elementwise):
 
     signature, numpy = "x, *, dtype", "x.astype(dtype)"
 
-    def dtype(self, x: Any, *, dtype: str) -> Any:
-        return np.dtype(dtype)
-
     def vjp(self, g: Any, y: Any, x: Any, *, dtype: str) -> Any:
         return (cast(g, dtype=str(x.dtype)),)
 
@@ -443,7 +418,7 @@ class Cast(Elementwise):
 matmul, scale, add = Matmul(), Scale(), Add()
 subtract, multiply, divide, power = Subtract(), Multiply(), Divide(), Power()
 exp, log, sqrt, tanh = Exp(), Log(), Sqrt(), Tanh()
-relu, sign, greater, where = Relu(), Sign(), Greater(), Where()
+relu, greater, where = Relu(), Greater(), Where()
 transpose, reshape, broadcast, reduce_sum, reduce_max = Transpose(), Reshape(), Broadcast(), ReduceSum(), ReduceMax()
 take, scatter_add, index, place, concatenate = Take(), ScatterAdd(), Index(), Place(), Concatenate()
 identity, stop_gradient, cast = Identity(), StopGradient(), Cast()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-Track = Callable[[Sequence[Any], str], Iterable[Any]]
+Track = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
 def tracker(quiet: bool) -> Track:
@@ -18,7 +18,7 @@ def tracker(quiet: bool) -> Track:
     The bar goes to the error stream, so that what the command prints can be piped.
     """
 
-    def track(steps: Sequence[Any], description: str) -> Iterable[Any]:
+    def track(steps: Iterable[Any], description: str) -> Iterable[Any]:
         columns = TextColumn(f"{description:<28}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
         with Progress(*columns, console=Console(stderr=True)) as progress:
             yield from progress.track(steps)

@@ -139,7 +139,7 @@ def _array_source(array: np.ndarray | np.generic) -> str:
     if array.size > 2 and array.ndim == 1 and array.dtype.kind in "iu":
         start, step = int(array[0]), int(array[1]) - int(array[0])
         if step and np.array_equal(array, start + step * np.arange(array.size)):
-            if (start, step, array.dtype) == (0, 1, np.int64):
+            if (start, step) == (0, 1) and array.dtype == np.int64:
                 return f"np.arange({array.size})"
             return f"np.arange({start}, {start + step * array.size}, {step}, {dtype})"
     first = array.reshape(-1)[:1]

@@ -141,6 +141,8 @@ def gradients(output: ComputationNode, wrt: Any, seed: Any = None) -> Any:
     gradient is zero. `seed` as in `backward`, or a node.
     """
     wanted = [wrt] if isinstance(wrt, ComputationNode) else list(wrt)
+    if other := [x for x in [output, *wanted] if not isinstance(x, ComputationNode)]:
+        raise TypeError(f"gradients() takes nodes, not {type(other[0]).__name__}: wrap arrays in tl.parameter first")
     seed = _seed(output, seed, "gradients()")
     if not isinstance(seed, ComputationNode):
         seed = Op.registry["broadcast"](constant(seed), shape=output.shape)
@@ -159,6 +161,8 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
     """
 
     def both(*args: Any) -> tuple[Any, Any]:
+        if not 0 <= argnum < len(args):
+            raise GradientError(f"there is no argument {argnum}: the function was called with {len(args)}")
         x = args[argnum]
         if from_array := not isinstance(x, ComputationNode):
             start = constant(x)

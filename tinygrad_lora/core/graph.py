@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from ..errors import GraphError, ShapeError
 from .node import ComputationNode, Op, tick
 
@@ -39,6 +41,8 @@ class Graph:
 
     def __init__(self, inputs: Nodes, outputs: Nodes, captured: Nodes = ()) -> None:
         self.inputs, self.outputs, self.captured = tuple(inputs), tuple(outputs), tuple(captured)
+        if len(set(self.inputs)) < len(self.inputs):
+            raise GraphError("an input is listed twice: two arrays cannot be the value of one node")
         self.nodes = topological_order([*self.inputs, *self.outputs])
         for node in self.nodes:
             if not node.parents and not node.known and node not in self.inputs:
@@ -64,7 +68,8 @@ class Graph:
         if len(arrays) != len(wanted):
             told = f"the graph has {len(wanted)} inputs ({', '.join(wanted)})"
             raise GraphError(f"{told}; it was given {len(arrays)} arrays")
-        values = dict(zip(self.inputs, arrays + tuple(p.value for p in self.captured), strict=True))
+        given = [*map(np.asarray, arrays), *(p.value for p in self.captured)]
+        values = dict(zip(self.inputs, given, strict=True))
         for node, array in values.items():
             if array.shape != node.shape:
                 raise ShapeError(f"input {node.name or ''} has shape {node.shape}; the array has {array.shape}")
@@ -110,12 +115,17 @@ class Graph:
 
     def __str__(self) -> str:
         """A listing, one line a node."""
-        names, lines = unique_names(self.nodes), []
-        for node, name in names.items():
+        names = unique_names(self.nodes)
+        calls = []
+        for node in self.nodes:
             arguments = [names[p] for p in node.parents] + [f"{k}={v}" for k, v in node.params.items()]
-            shown = f"{node.op}({', '.join(arguments)})" if node.parents else f"{node.op}"
-            lines.append(f"{name:>10} = {shown:<40} {node.dtype}{list(node.shape)}")
-        return "\n".join([*lines, f"{'return':>10}   {', '.join(names[n] for n in self.outputs)}"])
+            calls.append(f"{node.op}({', '.join(arguments)})" if node.parents else f"{node.op}")
+        left, right = max(map(len, ["return", *names.values()])), max(map(len, ["", *calls]))
+        lines = [
+            f"{names[node]:>{left}} = {call:<{right}}  {node.dtype}{list(node.shape)}"
+            for node, call in zip(self.nodes, calls, strict=True)
+        ]
+        return "\n".join([*lines, f"{'return':>{left}}   {', '.join(names[n] for n in self.outputs)}"])
 
 
 def unique_names(nodes: Nodes) -> dict[ComputationNode, str]:

@@ -26,7 +26,7 @@ class Fused(Op):
         self.signature = ", ".join(f"x{i}" for i in range(n))
 
     @cached_property
-    def forward(self) -> Any:  # type: ignore[override]
+    def forward(self) -> Any:
         return function_from_source("fused", f"def fused({self.signature}):\n    return {self.numpy}\n")
 
     def dtype(self, *dtypes: Any, **params: Any) -> Any:
