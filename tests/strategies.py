@@ -203,6 +203,7 @@ FACTORIES: dict[str, st.SearchStrategy[Case]] = {
     "sqrt": elementwise(POSITIVE),
     "tanh": elementwise(ANY),
     "relu": elementwise(NONZERO),
+    "sign": elementwise(ANY),
     "greater": elementwise(ANY, ANY),
     "where": elementwise(ANY, ANY, ANY).map(lambda case: Case((case.operands[0] > 0, *case.operands[1:]), {})),
     "transpose": one_array(min_dims=2),

@@ -16,7 +16,7 @@ from .nn import (
     disabled, merge_all, unmerge_all,
 )  # fmt: skip
 from .ops import (
-    add, cast, divide, exp, greater, identity, log, matmul, multiply, power, relu, scale, sqrt, stop_gradient,
+    add, cast, divide, exp, greater, identity, log, matmul, multiply, power, relu, scale, sign, sqrt, stop_gradient,
     subtract, take, tanh, transpose, where,
 )  # fmt: skip
 
@@ -28,7 +28,7 @@ __all__ = [
     # Functions of nodes or arrays
     "add", "broadcast", "cast", "concatenate", "cross_entropy", "divide", "exp", "gelu", "greater", "identity",
     "layer_norm", "log", "log_softmax", "matmul", "max", "maximum", "mean", "mse", "multiply", "power", "relu",
-    "reshape", "scale", "sigmoid", "softmax", "sqrt", "stop_gradient", "subtract", "sum", "take", "tanh",
+    "reshape", "scale", "sigmoid", "sign", "softmax", "sqrt", "stop_gradient", "subtract", "sum", "take", "tanh",
     "transpose", "where",
     # Layers, adapters and optimizers
     "Adam", "AdamW", "Layer", "Linear", "LoRALayer", "LoRALinear", "Optimizer", "SGD", "Sequential", "adapt",

@@ -12,6 +12,8 @@ import numpy as np
 
 from .errors import DtypeError, ShapeError, TraceError
 
+registry: dict[str, Any] = {}  # every operation by name: `Op.registry`
+
 SHAPES = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # what a node answers without a value
 QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that only ask about values
 
@@ -19,8 +21,8 @@ QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that on
 def _infix(name: str) -> Any:
     """The two methods of an operator: for `node + other`, and for `other + node`."""
     return (
-        lambda self, other: self.op.registry[name].__call__(self, other),
-        lambda self, other: self.op.registry[name].__call__(other, self),
+        lambda self, other: registry[name].__call__(self, other),
+        lambda self, other: registry[name].__call__(other, self),
     )
 
 
@@ -47,8 +49,8 @@ class ArrayLike:
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, (int, float)):  # a tuple: `int | float` would be built anew, in twice the time of a * b
-            return self.op.registry["scale"](self, factor=other)
-        return self.op.registry["multiply"].__call__(self, other)
+            return registry["scale"](self, factor=other)
+        return registry["multiply"].__call__(self, other)
 
     __rmul__ = __mul__
 
@@ -56,10 +58,10 @@ class ArrayLike:
         return self * -1
 
     def __pow__(self, exponent: float) -> Any:
-        return self.op.registry["power"](self, exponent=exponent)
+        return registry["power"](self, exponent=exponent)
 
     def __getitem__(self, key: Any) -> Any:
-        return self.op.registry["index"](self, key=key)
+        return registry["index"](self, key=key)
 
     def __setitem__(self, key: Any, new: Any) -> None:
         raise TypeError("nodes are read-only: build a new one with tl.where(mask, a, b) or tl.concatenate([a, b])")
@@ -75,7 +77,7 @@ class ArrayLike:
     @property
     def mT(self) -> Any:  # noqa: N802, NumPy's name
         """The matrix transpose: the last two axes swapped."""
-        return self.op.registry["transpose"](self)
+        return registry["transpose"](self)
 
     @property
     def T(self) -> Any:

@@ -173,12 +173,18 @@ class Tanh(Elementwise):
 
 
 class Relu(Elementwise):
-    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0."""
+    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0: $\bar x = \bar y\,\mathrm{sign}(y)$."""
 
     signature, numpy = "x", "np.maximum(x, 0.0)"
 
     def vjp(self, g: Any, y: Any, x: Any) -> Any:
-        return (g * (y > 0.0),)
+        return (g * (sign(y) if y.ndim else y > 0.0),)  # for one number a comparison is faster
+
+
+class Sign(Elementwise):
+    r"""$y = 1, 0, -1$ for positive, zero, negative $x$; constant almost everywhere, so no gradient passes."""
+
+    signature, numpy, ufunc, differentiable = "x", "np.sign(x)", "np.sign", False
 
 
 class Greater(Elementwise):
@@ -418,7 +424,7 @@ class Cast(Elementwise):
 matmul, scale, add = Matmul(), Scale(), Add()
 subtract, multiply, divide, power = Subtract(), Multiply(), Divide(), Power()
 exp, log, sqrt, tanh = Exp(), Log(), Sqrt(), Tanh()
-relu, greater, where = Relu(), Greater(), Where()
+relu, sign, greater, where = Relu(), Sign(), Greater(), Where()
 transpose, reshape, broadcast, reduce_sum, reduce_max = Transpose(), Reshape(), Broadcast(), ReduceSum(), ReduceMax()
 take, scatter_add, index, place, concatenate = Take(), ScatterAdd(), Index(), Place(), Concatenate()
 identity, stop_gradient, cast = Identity(), StopGradient(), Cast()

@@ -85,10 +85,9 @@ def _between(output: ComputationNode, wrt: Sequence[ComputationNode] | None) -> 
 def _refuse_stale(output: ComputationNode) -> None:
     """Raise if a parameter is younger than what was computed from it: the numbers there belong to its old value."""
     for node in topological_order([output]):
-        if younger := [p for p in node.parents if p.created > node.created]:
-            raise StaleGraphError(
-                f"parameter {younger[0].name or ''} got a new value after {node!r} was computed from it"
-            )
+        for p in node.parents:
+            if p.created > node.created:
+                raise StaleGraphError(f"parameter {p.name or ''} got a new value after {node!r} was computed from it")
 
 
 def unbroadcast(g: Any, shape: Shape) -> Any:

@@ -121,10 +121,8 @@ class Graph:
             arguments = [names[p] for p in node.parents] + [f"{k}={v}" for k, v in node.params.items()]
             calls.append(f"{node.op}({', '.join(arguments)})" if node.parents else f"{node.op}")
         left, right = max(map(len, ["return", *names.values()])), max(map(len, ["", *calls]))
-        lines = [
-            f"{names[node]:>{left}} = {call:<{right}}  {node.dtype}{list(node.shape)}"
-            for node, call in zip(self.nodes, calls, strict=True)
-        ]
+        rows = zip(names.items(), calls, strict=True)
+        lines = [f"{name:>{left}} = {call:<{right}}  {n.dtype}{list(n.shape)}" for (n, name), call in rows]
         return "\n".join([*lines, f"{'return':>{left}}   {', '.join(names[n] for n in self.outputs)}"])
 
 

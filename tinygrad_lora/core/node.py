@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..arraylike import ArrayLike, checked, checked_kind, read_only
+from ..arraylike import ArrayLike, checked, checked_kind, read_only, registry
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
 from .source import function_from_source, user_line
 
@@ -29,7 +29,7 @@ class Op:
     differentiating: on arrays it gives numbers, on nodes it gives a graph.
     """
 
-    registry: ClassVar[dict[str, Op]] = {}  # every primitive by name; tests, drawings and exporters walk it
+    registry: ClassVar[dict[str, Op]] = registry  # every primitive by name; tests, drawings and exporters walk it
 
     name: str
     signature = ""  # "x, *, axis": operands, then static parameters
@@ -121,33 +121,37 @@ class Op:
     __reduce__ = __repr__  # copies and pickles refer to the one instance in its module
 
 
+# What an operation does when it is called on nodes that all have values. Anything else is left to `Op.__call__`.
 EAGER = """
-def {name}(self, {operands}):
+def {name}(self, {nodes}):
     if {known}:
         try:
-            value = {line}
+            value = {numpy}
         except ValueError:
-            return careful(self, {operands})
+            return careful(self, {nodes})
         node = new(ComputationNode)
-        node.op, node.parents, node.params, node._value = self, ({operands},), NO_PARAMS, value
-        node.shape, node.dtype, node.requires_gradient = value.shape, value.dtype, {requires_gradient}
+        node.op, node.parents, node.params = self, ({nodes},), NO_PARAMS
+        node._value, node.shape, node.dtype = value, {shape}, value.dtype
+        node.requires_gradient, node.created = {requires_gradient}, tick()
         node.name = node.origin = node._gradient = None
-        node.created = tick()
         return node
-    return careful(self, {operands})
+    return {otherwise}
 """
 
 
 def _eager_call(cls: type[Op]) -> Any:
     """`Op.__call__` written out for operands that are nodes with values: most calls, in half the time."""
     operands = cls.signature.split(", ")
+    nodes = [f"{x}_node" for x in operands]
+    known = [f"type({x}_node) is ComputationNode and ({x} := {x}_node._value) is not None" for x in operands]
+    trainable, otherwise = [f"{x}.requires_gradient" for x in nodes], f"careful(self, {', '.join(nodes)})"
+    if len(nodes) == 1:
+        otherwise += f" if type({nodes[0]}) is ComputationNode else self.forward({nodes[0]})"
     source = EAGER.format(
-        name=cls.name,
-        operands=cls.signature,
-        line=re.sub(rf"\b({'|'.join(operands)})\b", r"\1._value", cls.numpy),
-        known=" and ".join(f"type({x}) is ComputationNode and {x}._value is not None" for x in operands),
-        requires_gradient=" or ".join(f"{x}.requires_gradient" for x in operands) if cls.differentiable else "False",
-    )
+        name=cls.name, numpy=cls.numpy, nodes=", ".join(nodes), known=" and ".join(known), otherwise=otherwise,
+        shape=f"{nodes[0]}.shape" if len(nodes) == 1 and cls.elementwise else "value.shape",
+        requires_gradient=" or ".join(trainable) if cls.differentiable else "False",
+    )  # fmt: skip
     names = {"ComputationNode": ComputationNode, "careful": Op.__call__, "new": object.__new__, "tick": tick}
     return function_from_source(cls.name, source, NO_PARAMS=NO_PARAMS, **names)
 

@@ -27,9 +27,7 @@ def trace(f: Callable[..., Any], *examples: Any) -> Graph:
     outputs = result if isinstance(result, tuple | list) else [result]
     for y in outputs:
         if not isinstance(y, ComputationNode):
-            raise TraceError(
-                f"a traced function must return nodes, not {type(y).__name__}: compute it with tinygrad_lora"
-            )
+            raise TraceError(f"a traced function must return nodes, not {type(y).__name__}: use functions of nodes")
     return _close([x for x in arguments if isinstance(x, ComputationNode)], outputs)
 
 

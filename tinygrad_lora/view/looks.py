@@ -44,7 +44,7 @@ LOOKS = {
 SYMBOLS = {
     "add": "a + b", "subtract": "a - b", "multiply": "a * b", "divide": "a / b", "power": "x to a power",
     "scale": "x * factor", "matmul": "a @ b", "exp": "e to the x", "log": "ln x", "sqrt": "square root",
-    "tanh": "-1 to 1", "relu": "max(x, 0)", "greater": "a > b", "where": "a or b",
+    "tanh": "-1 to 1", "relu": "max(x, 0)", "sign": "-1, 0 or 1", "greater": "a > b", "where": "a or b",
     "transpose": "swap axes", "reshape": "new shape", "broadcast": "repeat", "reduce_sum": "sum",
     "reduce_max": "max", "identity": "copy", "stop_gradient": "no gradient", "cast": "new dtype",
     "take": "x[i]", "scatter_add": "add at [i]", "index": "x[key]", "place": "put at [key]",
