@@ -36,8 +36,8 @@ def pulling_back(
         op, parents = node.op, node.parents
         if not parents:
             continue
-        start = tick() if symbolic else 0
         if symbolic:
+            start = tick()
             parts = op.vjp(g, node, *parents, **node.params)
         elif node.params or len(parents) > 2:
             parts = op.vjp(g, node._value, *(p._value for p in parents), **node.params)
@@ -47,8 +47,9 @@ def pulling_back(
             parts = op.vjp(g, node._value, parents[0]._value)
         if len(parts) != len(parents):
             raise GradientError(f"{node.op}: vjp gave {len(parts)} gradients for {len(parents)} operands")
-        for i, parent in enumerate(parents):  # faster than zip
-            part = parts[i]
+        i = 0
+        for parent in parents:  # counted by hand: zip and enumerate take longer than the sum below
+            part, i = parts[i], i + 1
             if part is None or parent not in gradients:
                 continue
             if type(part) is FunctionType:
@@ -142,13 +143,11 @@ def gradients(output: ComputationNode, wrt: Any, seed: Any = None) -> Any:
     wanted = [wrt] if isinstance(wrt, ComputationNode) else list(wrt)
     if other := [x for x in [output, *wanted] if not isinstance(x, ComputationNode)]:
         raise TypeError(f"gradients() takes nodes, not {type(other[0]).__name__}: wrap arrays in tl.parameter first")
-    seed = _seed(output, seed, "gradients()")
+    seed, repeat = _seed(output, seed, "gradients()"), Op.registry["broadcast"]
     if not isinstance(seed, ComputationNode):
-        seed = Op.registry["broadcast"](constant(seed), shape=output.shape)
+        seed = repeat(constant(seed), shape=output.shape)
     found = dict(pulling_back(output, seed, wanted))
-    result = [
-        found[x] if x in found else Op.registry["broadcast"](constant(x.dtype.type(0)), shape=x.shape) for x in wanted
-    ]
+    result = [found[x] if x in found else repeat(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
     return result[0] if isinstance(wrt, ComputationNode) else result
 
 

@@ -19,7 +19,7 @@ from .source import function_from_source, user_line
 
 Shape = tuple[int, ...]
 NO_PARAMS: dict[str, Any] = {}  # shared by the many nodes without parameters: one object less for each
-tick = count(1).__next__  # a clock that ticks once a node: no parent is younger than its child
+_new, tick = object.__new__, count(1).__next__  # a clock that ticks once a node: no parent is younger than its child
 
 
 class Op:
@@ -128,8 +128,8 @@ def {name}(self, {nodes}):
         try:
             value = {numpy}
         except ValueError:
-            return careful(self, {nodes})
-        node = new(ComputationNode)
+            return Op.__call__(self, {nodes})
+        node = _new(ComputationNode)
         node.op, node.parents, node.params = self, ({nodes},), NO_PARAMS
         node._value, node.shape, node.dtype = value, {shape}, value.dtype
         node.requires_gradient, node.created = {requires_gradient}, tick()
@@ -144,7 +144,7 @@ def _eager_call(cls: type[Op]) -> Any:
     operands = cls.signature.split(", ")
     nodes = [f"{x}_node" for x in operands]
     known = [f"type({x}_node) is ComputationNode and ({x} := {x}_node._value) is not None" for x in operands]
-    trainable, otherwise = [f"{x}.requires_gradient" for x in nodes], f"careful(self, {', '.join(nodes)})"
+    trainable, otherwise = [f"{x}.requires_gradient" for x in nodes], f"Op.__call__(self, {', '.join(nodes)})"
     if len(nodes) == 1:
         otherwise += f" if type({nodes[0]}) is ComputationNode else self.forward({nodes[0]})"
     source = EAGER.format(
@@ -152,8 +152,7 @@ def _eager_call(cls: type[Op]) -> Any:
         shape=f"{nodes[0]}.shape" if len(nodes) == 1 and cls.elementwise else "value.shape",
         requires_gradient=" or ".join(trainable) if cls.differentiable else "False",
     )  # fmt: skip
-    names = {"ComputationNode": ComputationNode, "careful": Op.__call__, "new": object.__new__, "tick": tick}
-    return function_from_source(cls.name, source, NO_PARAMS=NO_PARAMS, **names)
+    return function_from_source(cls.name, source, **globals())
 
 
 class Leaf(Op):

@@ -1,0 +1,78 @@
+"""What the demo leaves behind: a folder of files, the page last, each complete or not there."""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import RenderError
+from ..files import write_atomically
+from ..nn import adapter_weights, adapters
+from ..view import draw, listing, render, svg
+from .experiment import Experiment
+from .page import page
+
+REPORT = (
+    "What the compiler did to one LoRA training step (forward, loss, gradients and the optimizer's update) before it "
+    "ran: the cost after each pass, then every change with the law that allows it.\n"
+)
+
+
+def write_files(experiment: Experiment, out: str | os.PathLike[str]) -> dict[str, Path]:
+    """Write the files of the demo into the folder `out`, made if it is missing, and give their paths by what they are.
+
+    "graph" and "picture" are the adapted model as SVG and PNG; where no Graphviz works, "graph" is a listing.
+    "code" is the generated training step, "report" what the compiler did, "pretrained" and "adapter" the weights, and
+    "page" shows everything.
+    """
+    folder = Path(out)
+    paths, graph = _write_graph(experiment, folder)
+    paths["code"] = experiment.adapting_step.save(folder / "training_step.py")
+    step = experiment.adapting_step
+    paths["report"] = write_atomically(folder / "report.txt", "\n".join([REPORT, step.report, "", step.explain(), ""]))
+    paths["pretrained"] = write_atomically(folder / "pretrained.npz", _archive(pretrained_weights(experiment)))
+    paths["adapter"] = write_atomically(folder / "adapter.npz", _archive(_adapter(experiment)))
+    paths["page"] = write_atomically(folder / "index.html", page(experiment, graph, [p.name for p in paths.values()]))
+    return paths
+
+
+def _write_graph(experiment: Experiment, folder: Path) -> tuple[dict[str, Path], str | None]:
+    """The paths of the pictures, and the SVG; without a Graphviz that works, the path of a listing and None."""
+    try:
+        drawn = draw(experiment.model)
+        picture = svg(drawn)
+        paths = {
+            "graph": write_atomically(folder / "graph.svg", picture + "\n"),
+            "picture": render(drawn, folder / "graph.png"),
+        }
+    except RenderError:
+        for name in ("graph.svg", "graph.png"):  # of an earlier run: they would show another model
+            (folder / name).unlink(missing_ok=True)
+        return {"graph": write_atomically(folder / "graph.txt", listing(experiment.model) + "\n")}, None
+    return paths, picture
+
+
+def pretrained_weights(experiment: Experiment) -> dict[str, Any]:
+    """The weights of the network before it was adapted, under the names that they had then."""
+    return {
+        f"{name}.{part}": p.value
+        for name, layer in adapters(experiment.model).items()
+        for part, p in layer.base.named_parameters().items()
+    }
+
+
+def _adapter(experiment: Experiment) -> dict[str, Any]:
+    """The matrices A and B by name, with the rank and the alpha that `adapt` needs."""
+    first = next(iter(adapters(experiment.model).values())).lora
+    return adapter_weights(experiment.model) | {"rank": np.array(first.rank), "alpha": np.array(first.alpha)}
+
+
+def _archive(arrays: dict[str, Any]) -> bytes:
+    """The bytes of an .npz file."""
+    buffer = BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()

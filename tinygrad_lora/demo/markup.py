@@ -1,0 +1,88 @@
+"""HTML and SVG from parts: what is not marked as markup is text, and text is always escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from string import Template
+
+
+class Markup(str):
+    """A string that is HTML or SVG already."""
+
+
+def text(value: object) -> Markup:
+    """`value` as text of a page; markup stays as it is."""
+    if isinstance(value, Markup):
+        return value
+    return Markup(escape(sound(str(value))))
+
+
+def sound(value: str) -> str:
+    """The string without what no page may contain: lone surrogates and zero characters become question marks."""
+    return value.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
+def joined(parts: list[Markup] | tuple[Markup, ...], by: str = "") -> Markup:
+    """Pieces of markup one after another."""
+    return Markup(by.join(parts))
+
+
+def element(tag: str, *children: object, **attributes: object) -> Markup:
+    """One element; an attribute is written `class_="x"` or `aria_label="x"`, and left out if it is None.
+
+    >>> element("p", "1 < 2", class_="law")
+    '<p class="law">1 &lt; 2</p>'
+    """
+    return Markup(f"{void(tag, **attributes)}{''.join(map(text, children))}</{tag}>")
+
+
+def void(tag: str, **attributes: object) -> Markup:
+    """An element that has no content and no end, such as `img`."""
+    said = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{text(value)}"'
+        for name, value in attributes.items()
+        if value is not None
+    )
+    return Markup(f"<{tag}{said}>")
+
+
+def fill(template: str, **values: object) -> Markup:
+    """The template with every $name replaced. Raises KeyError for a name that has no value."""
+    return Markup(Template(template).substitute({name: text(value) for name, value in values.items()}))
+
+
+def table(headings: list[object], rows: list[list[object]], caption: str, last: list[object] | None = None) -> Markup:
+    """A table whose first column names the rows; `last` is its foot. Cells that hold numbers are aligned to them.
+
+    It may scroll where the screen is narrower than it is.
+    """
+    numeric = [all(_is_number(row[i]) for row in rows) for i in range(len(headings))]
+
+    def cells(row: list[object], first: str) -> Markup:
+        kinds = ["number" if number else None for number in numeric]
+        scopes = {"th": "row"}
+        return element(
+            "tr",
+            element(first, row[0], scope=scopes.get(first), class_=kinds[0]),
+            *(element("td", cell, class_=kind) for cell, kind in zip(row[1:], kinds[1:], strict=True)),
+        )
+
+    head = element(
+        "tr",
+        *(
+            element("th", cell, scope="col", class_="number" if number else None)
+            for cell, number in zip(headings, numeric, strict=True)
+        ),
+    )
+    parts = [element("caption", caption), element("thead", head), element("tbody", *(cells(row, "th") for row in rows))]
+    parts += [element("tfoot", cells(last, "th"))] if last else []
+    return scrolling(element("table", *parts), caption)
+
+
+def scrolling(content: Markup, label: str, class_: str = "scroll") -> Markup:
+    """A box that scrolls where its content is wider than the screen, with the keyboard as well."""
+    return element("div", content, class_=class_, tabindex=0, role="region", aria_label=label)
+
+
+def _is_number(cell: object) -> bool:
+    return not isinstance(cell, Markup) and str(cell).lstrip("-")[:1].isdigit() and str(cell)[-1:] in "0123456789%"

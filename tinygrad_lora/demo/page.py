@@ -1,0 +1,172 @@
+"""The page: the story of one run in one HTML file that loads nothing and runs no script."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import numpy as np
+
+from ..nn import adapters
+from ..view import listing
+from . import gallery, tables
+from .charts import Curve, loss_chart
+from .experiment import BATCH, Experiment
+from .highlight import code, plain
+from .markup import Markup, element, fill, scrolling
+from .naive import BATCH as NAIVE_BATCH
+from .naive import NARROW, RANK, WIDE, naive_lora
+
+NO_PICTURE = (
+    "No Graphviz was found to draw the graph, so here it is as a list. "
+    "Run `pip install graphviz-pure` and the demo again to get pictures."
+)
+RUN_STEP = "python training_step.py\npython -c 'from training_step import training_step'"
+USES = {
+    "graph.svg": "the graph above, for a slide or a browser",
+    "graph.png": "the same as a bitmap",
+    "graph.txt": "the graph as a list",
+    "training_step.py": "the generated training step; it needs NumPy alone",
+    "report.txt": "the passes, and every change with the law that allows it",
+    "pretrained.npz": "the weights of the pretrained network",
+    "adapter.npz": "the matrices A and B, the rank and alpha",
+}
+
+
+def page(experiment: Experiment, graph: str | None, files: list[str]) -> str:
+    """The page of this experiment. `graph` is the SVG of its model, None if there is none; `files` lie beside it."""
+    naive = naive_lora()
+    steps_each_epoch = len(experiment.rotated.x_train) // BATCH
+    first = next(iter(adapters(experiment.model).values())).lora
+    right = experiment.logits_after.argmax(-1) == experiment.rotated.y_test
+    return fill(
+        _asset("demo.html"),
+        style=Markup(_asset("demo.css")),
+        # 1, 2: the network
+        sizes="-".join(map(str, sizes(experiment))),
+        layers=len(sizes(experiment)) - 1,
+        total=f"{experiment.total:,}",
+        train_images=f"{len(experiment.upright.x_train):,}",
+        test_images=f"{len(experiment.upright.x_test):,}",
+        pretraining_epochs=_times(len(experiment.pretraining_losses) // steps_each_epoch),
+        upright_accuracy=f"{experiment.upright_accuracy:.1%}",
+        upright_right=round(experiment.upright_accuracy * len(experiment.upright.y_test)),
+        upright_strip=gallery.strip(experiment.upright.x_test, experiment.upright.y_test, "an upright"),
+        rotated_before=f"{experiment.rotated_before:.1%}",
+        rotated_right=round(experiment.rotated_before * len(experiment.rotated.y_test)),
+        rotated_strip=gallery.strip(
+            experiment.rotated.x_test, experiment.rotated.y_test, "a turned", experiment.logits_before.argmax(-1)
+        ),
+        # 3, 4: the adapter
+        rank=experiment.rank,
+        seed=experiment.seed,
+        scaling=f"{first.scaling:g}",
+        trainable=f"{experiment.trainable:,}",
+        share=f"{experiment.trainable / experiment.total:.1%}",
+        adapting_epochs=_times(len(experiment.adapting_losses) // steps_each_epoch),
+        rotated_after=f"{experiment.rotated_after:.1%}",
+        still_right=int(right.sum()),
+        layer_table=tables.layer_table(experiment),
+        kept_table=tables.kept_table(experiment),
+        switched_off=_switched_off(experiment),
+        merged_difference=scientific(experiment.merged_difference),
+        logits=f"{experiment.logits_after.size:,}",
+        # 5, 6: the losses and the digits
+        chart=scrolling(losses(experiment, steps_each_epoch), "Chart of the losses"),
+        batch=BATCH,
+        window=steps_each_epoch,
+        first_loss=f"{experiment.adapting_losses[0]:.1f}",
+        grid_words=gallery.grid_words(experiment),
+        grid=gallery.grid(experiment),
+        digit_table=tables.digit_table(experiment),
+        # 7, 8: the graph and the compiler
+        graph=_graph(experiment, graph),
+        source=code(experiment.adapting_step.source, "Generated source of the training step", "code tall"),
+        lines=experiment.adapting_step.source.count("\n"),
+        pass_table=tables.pass_table(experiment.adapting_step),
+        written=code(naive.written, "The formula as written"),
+        generated=code(naive.compiled.source, "What the compiler made of the formula"),
+        naive_table=tables.naive_table(naive),
+        naive_sizes=f"{NAIVE_BATCH} rows, a layer from {WIDE} to {NARROW}, and rank {RANK}",
+        naive_before=f"{naive.before.flops / 1e6:.2f}",
+        naive_after=f"{naive.after.flops / 1e6:.2f}",
+        naive_difference=scientific(naive.difference),
+        # 9, 10: times and files
+        time_table=tables.time_table(experiment),
+        faster=_faster(experiment.eager_seconds, experiment.compiled_seconds),
+        machine=tables.machine(),
+        pretrain_seconds=f"{experiment.seconds.get('pretrain', 0):.1f}",
+        adapt_seconds=f"{experiment.seconds.get('adapt', 0):.1f}",
+        files=element("ul", *(element("li", _link(name), f": {USES[name]}") for name in files), class_="files"),
+        load_pretrained=code(snippets(experiment)[0], "How to load the pretrained network"),
+        load_adapter=code(snippets(experiment)[1], "How to load the adapter"),
+        run_step=plain(RUN_STEP, "How to run the training step"),
+        run_again=plain("tinygrad-lora demo --rank 1", "How to run the demo with rank 1"),
+    )
+
+
+def sizes(experiment: Experiment) -> list[int]:
+    """The widths of the network, from its input to its output."""
+    layers = [layer.base for layer in adapters(experiment.model).values()]
+    return [layers[0].input_size, *(layer.output_size for layer in layers)]
+
+
+def losses(experiment: Experiment, window: int) -> Markup:
+    """The chart of both trainings."""
+    curves = [
+        Curve("old", ("pretraining", "upright digits"), experiment.pretraining_losses),
+        Curve("new", ("adapting with LoRA", "turned digits"), experiment.adapting_losses),
+    ]
+    return loss_chart(curves, window)
+
+
+def snippets(experiment: Experiment) -> tuple[str, str]:
+    """Two lines that load the pretrained network, and two more that load the adapter into it."""
+    widths = sizes(experiment)
+    linear = [f"tl.Linear({a}, {b})" for a, b in zip(widths, widths[1:], strict=False)]
+    return (
+        f"model = tl.Sequential({', tl.relu, '.join(linear)})\n"
+        'model.load_weights(np.load("pretrained.npz"), strict=True)',
+        'saved = np.load("adapter.npz", allow_pickle=False)\n'
+        'tl.adapt(model, int(saved["rank"]), alpha=float(saved["alpha"])).load_weights(saved, {"rank": None, '
+        '"alpha": None})',
+    )
+
+
+def scientific(number: float) -> Markup:
+    """A number such as 1.8e-14 as it is written by hand."""
+    if number == 0 or not np.isfinite(number):
+        return element("span", f"{number:g}")
+    digits, exponent = f"{number:.1e}".split("e")
+    return element("span", f"{digits} × 10", element("sup", str(int(exponent)).replace("-", "−")), class_="number")
+
+
+def _graph(experiment: Experiment, picture: str | None) -> Markup:
+    if picture is not None:
+        return scrolling(Markup(picture), "Graph of the adapted model", "paper")
+    words = listing(experiment.model)
+    return Markup(element("p", NO_PICTURE) + plain(words, "The adapted model as a list", "code tall"))
+
+
+def _switched_off(experiment: Experiment) -> Markup:
+    if experiment.switched_off_is_exact:
+        return Markup("its logits are those of the pretrained network, <strong>bit for bit</strong>")
+    return Markup("its logits are <strong>not</strong> those of the pretrained network: this is a bug")
+
+
+def _faster(eager: float, compiled: float) -> str:
+    if not eager or not compiled:
+        return "It was not measured."
+    ratio = eager / compiled
+    return f"The compiled step is {max(ratio, 1 / ratio):.1f} times as {'fast' if ratio >= 1 else 'slow'}."
+
+
+def _times(n: int) -> str:
+    return {1: "once", 2: "twice"}.get(n, f"{n} times")
+
+
+def _link(name: str) -> Markup:
+    return element("a", name, href=name)
+
+
+def _asset(name: str) -> str:
+    return resources.files("tinygrad_lora").joinpath("assets", name).read_text(encoding="utf-8")
