@@ -34,12 +34,14 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
     `names` gives variables their names where the nodes' own are not unique. The same graph gives the same text. Outputs
     never share memory with each other or with an input.
     """
-    taken = {"np", name, *dir(builtins), *keyword.kwlist}
+    preludes = list(dict.fromkeys(node.op.prelude for node in graph.nodes if node.op.prelude))
+    helpers = re.findall(r"^def (\w+)", "\n".join(preludes), re.MULTILINE)
+    taken = {"np", name, *helpers, *dir(builtins), *keyword.kwlist}
+    outputs = set(graph.outputs)
     variables: dict[Node, str] = {}
     operands: dict[Node, ast.expr] = {}
     constants: list[str] = []
     body: list[tuple[str, Node]] = []
-    preludes: dict[str, None] = {}
 
     def define(node: Node, fallback: str) -> str:
         variables[node] = _free(_identifier((names or {}).get(node) or node.name or fallback), taken)
@@ -50,8 +52,7 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
         define(node, f"x{i}")
     for node in graph.nodes:
         if node.parents:
-            preludes.setdefault(node.op.prelude)
-            if node.op.view and len(graph.users[node]) == 1 and node not in graph.outputs:
+            if node.op.view and len(graph.users[node]) == 1 and node not in outputs:
                 operands[node] = expression(node, operands)  # a view used once stands where it is used
                 continue
             code = ast.unparse(expression(node, operands))
@@ -66,7 +67,7 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
     results = [_result(graph, i, operands) for i in range(len(graph.outputs))]
     lines = _commented(body) + [f"    return {', '.join(results)}"]
     arguments = ", ".join(variables[n] for n in graph.inputs)
-    parts = [p.strip() + "\n" for p in preludes if p]
+    parts = [p.strip() + "\n" for p in preludes]
     parts += ["\n".join(constants) + "\n"] if constants else []
     parts.append("\n".join([_signature(name, arguments), *lines]) + "\n")
     return Emitted("\n\n".join(parts), variables)

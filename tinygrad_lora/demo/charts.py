@@ -57,7 +57,9 @@ def loss_chart(curves: Sequence[Curve], window: int) -> Markup:
             points = " ".join(f"{across(start + i + 0.5):.1f},{up(v):.1f}" for i, v in enumerate(values))
             parts.append(element("polyline", points=points, class_=f"{curve.kind} {thickness}"))
         for i, line in enumerate(curve.lines):
-            parts.append(_label(line, across(start) + 8, TOP - 34 + 17 * i, "start", f"{curve.kind} name"))
+            parts.append(
+                _label(line, across(start) + (8 if start else 0), TOP - 34 + 17 * i, "start", f"{curve.kind} name")
+            )
         start += len(raw)
         parts.append(_label(f"{mean[-1]:.3f}", across(start) + 6, up(mean[-1]) + 4, "start", f"{curve.kind} value"))
     return element(
@@ -105,10 +107,10 @@ def step_ticks(steps: int) -> list[int]:
 
 def bars(before: float, after: float) -> Markup:
     """Two shares as two bars; the numbers stand beside it in the table, so it is hidden from those who hear it."""
-    full = element("rect", x=0, y=0, width=BAR, height=16, class_="full", fill="none")
+    tracks = [element("rect", x=0, y=y, width=BAR, height=7, class_="track", fill_opacity=0.1) for y in (0, 9)]
     old = element("rect", x=0, y=0, width=round(BAR * before, 1), height=7, class_="before")
     new = element("rect", x=0, y=9, width=round(BAR * after, 1), height=7, class_="after")
-    return element("svg", full, old, new, width=BAR, height=16, viewBox=f"0 0 {BAR} 16", aria_hidden="true")
+    return element("svg", *tracks, old, new, width=BAR, height=16, viewBox=f"0 0 {BAR} 16", aria_hidden="true")
 
 
 def _label(words: str, x: float, y: float, anchor: str, kind: str | None = None) -> Markup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from base64 import b64encode
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def grid(experiment: Experiment) -> Markup:
     """The chosen images, each with what the network said before and after."""
     before, after = experiment.logits_before.argmax(-1), experiment.logits_after.argmax(-1)
     items = []
-    for i in sum(chosen(experiment), []):
+    for i in chain(*chosen(experiment)):
         label = int(experiment.rotated.y_test[i])
         told = joined((verdict("before", int(before[i]), label), verdict("after", int(after[i]), label)))
         image = picture(experiment.rotated.x_test[i], f"a turned {label}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,7 +21,9 @@ NO_PICTURE = (
     "No Graphviz was found to draw the graph, so here it is as a list. "
     "Run `pip install graphviz-pure` and the demo again to get pictures."
 )
-RUN_STEP = "python training_step.py\npython -c 'from training_step import training_step'"
+USE_STEP = """from training_step import training_step
+loss, *updated = training_step(x, target, *others)  # the others in the order of its arguments
+"""
 USES = {
     "graph.svg": "the graph above, for a slide or a browser",
     "graph.png": "the same as a bitmap",
@@ -52,6 +55,7 @@ def page(experiment: Experiment, graph: str | None, files: list[str]) -> str:
         upright_right=round(experiment.upright_accuracy * len(experiment.upright.y_test)),
         upright_strip=gallery.strip(experiment.upright.x_test, experiment.upright.y_test, "an upright"),
         rotated_before=f"{experiment.rotated_before:.1%}",
+        answers=_answers(experiment),
         rotated_right=round(experiment.rotated_before * len(experiment.rotated.y_test)),
         rotated_strip=gallery.strip(
             experiment.rotated.x_test, experiment.rotated.y_test, "a turned", experiment.logits_before.argmax(-1)
@@ -70,6 +74,7 @@ def page(experiment: Experiment, graph: str | None, files: list[str]) -> str:
         switched_off=_switched_off(experiment),
         merged_difference=scientific(experiment.merged_difference),
         logits=f"{experiment.logits_after.size:,}",
+        all_logits=f"{2 * experiment.logits_after.size:,}",
         # 5, 6: the losses and the digits
         chart=scrolling(losses(experiment, steps_each_epoch), "Chart of the losses"),
         batch=BATCH,
@@ -99,8 +104,7 @@ def page(experiment: Experiment, graph: str | None, files: list[str]) -> str:
         files=element("ul", *(element("li", _link(name), f": {USES[name]}") for name in files), class_="files"),
         load_pretrained=code(snippets(experiment)[0], "How to load the pretrained network"),
         load_adapter=code(snippets(experiment)[1], "How to load the adapter"),
-        run_step=plain(RUN_STEP, "How to run the training step"),
-        run_again=plain("tinygrad-lora demo --rank 1", "How to run the demo with rank 1"),
+        use_step=code(USE_STEP, "How to use the training step"),
     )
 
 
@@ -113,8 +117,8 @@ def sizes(experiment: Experiment) -> list[int]:
 def losses(experiment: Experiment, window: int) -> Markup:
     """The chart of both trainings."""
     curves = [
-        Curve("old", ("pretraining", "upright digits"), experiment.pretraining_losses),
-        Curve("new", ("adapting with LoRA", "turned digits"), experiment.adapting_losses),
+        Curve("old", ("pretraining", "upright"), experiment.pretraining_losses),
+        Curve("new", ("adapting with LoRA", "turned"), experiment.adapting_losses),
     ]
     return loss_chart(curves, window)
 
@@ -122,7 +126,7 @@ def losses(experiment: Experiment, window: int) -> Markup:
 def snippets(experiment: Experiment) -> tuple[str, str]:
     """Two lines that load the pretrained network, and two more that load the adapter into it."""
     widths = sizes(experiment)
-    linear = [f"tl.Linear({a}, {b})" for a, b in zip(widths, widths[1:], strict=False)]
+    linear = [f"tl.Linear({a}, {b})" for a, b in pairwise(widths)]
     return (
         f"model = tl.Sequential({', tl.relu, '.join(linear)})\n"
         'model.load_weights(np.load("pretrained.npz"), strict=True)',
@@ -147,10 +151,16 @@ def _graph(experiment: Experiment, picture: str | None) -> Markup:
     return Markup(element("p", NO_PICTURE) + plain(words, "The adapted model as a list", "code tall"))
 
 
+def _answers(experiment: Experiment) -> str:
+    """What the pretrained network says most often about turned digits."""
+    counts = np.bincount(experiment.logits_before.argmax(-1), minlength=10)
+    return f"Its most frequent answer is {counts.argmax()}, given {counts.max()} times."
+
+
 def _switched_off(experiment: Experiment) -> Markup:
     if experiment.switched_off_is_exact:
-        return Markup("its logits are those of the pretrained network, <strong>bit for bit</strong>")
-    return Markup("its logits are <strong>not</strong> those of the pretrained network: this is a bug")
+        return Markup("are those of the pretrained network, <strong>bit for bit</strong>")
+    return Markup("are <strong>not</strong> those of the pretrained network: this is a bug")
 
 
 def _faster(eager: float, compiled: float) -> str:

@@ -34,12 +34,12 @@ def layer_table(experiment: Experiment) -> Markup:
     rows: list[list[object]] = []
     for i, layer in enumerate(adapters(experiment.model).values(), 1):
         A, B = layer.lora.lora_A, layer.lora.lora_B
-        frozen = layer.base.parameters()
+        frozen = layer.base.named_parameters().values()
         shapes: list[object] = [_size(p.shape) for p in (layer.base.weight, A, B)]
         rows.append([f"layer {i}", *shapes, f"{sum(p.size for p in frozen):,}", f"{A.size + B.size:,}"])
     last: list[object] = ["in all", "", "", "", f"{experiment.total:,}", f"{experiment.trainable:,}"]
     headings: list[object] = ["", "W", _trained("A"), _trained("B"), "frozen numbers", _trained("trained numbers")]
-    return table(headings, rows, "The three layers and their adapters", last)
+    return table(headings, rows, "The layers and their adapters", last)
 
 
 def kept_table(experiment: Experiment) -> Markup:

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.node import ComputationNode
 
-if TYPE_CHECKING:
-    from .layer import Layer
+Layer = Any  # of layer.py, which is above: a layer is recorded, not used
 
 
 @dataclass(eq=False)

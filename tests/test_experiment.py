@@ -1,0 +1,45 @@
+"""The demo's claims, on the real data. The full experiment takes a few seconds."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from tinygrad_lora.demo.experiment import run_experiment
+from tinygrad_lora.nn import LoRALinear, adapters
+
+
+@pytest.fixture(scope="module", name="found")
+def _found():
+    return run_experiment()
+
+
+def test_the_network_learns_digits_and_the_adapter_learns_them_rotated(found):
+    assert found.upright_accuracy >= 0.97
+    assert found.rotated_before < 0.2
+    assert found.rotated_after >= 0.95
+
+
+def test_a_tenth_of_the_numbers_is_trained_and_the_base_is_frozen(found):
+    assert 0.10 < found.trainable / found.total < 0.11
+    layers = adapters(found.model)
+    assert len(layers) == 3 and all(isinstance(x, LoRALinear) and x.lora.rank == 4 for x in layers.values())
+    assert {name.rsplit(".", 1)[1] for name, p in found.model.named_parameters().items() if p.requires_gradient} == {
+        "lora_A", "lora_B",
+    }  # fmt: skip
+
+
+def test_switching_off_gives_the_old_logits_and_merging_the_new_ones(found):
+    assert found.switched_off_is_exact and found.switched_off_accuracy == found.upright_accuracy
+    assert found.merged_difference <= 1e-10
+    assert not found.model.mode and not any(layer.merged for layer in adapters(found.model).values())
+
+
+def test_the_losses_fall(found):
+    for losses in (found.pretraining_losses, found.adapting_losses):
+        assert np.mean(losses[-20:]) < 0.2 * np.mean(losses[:5])
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_gives_others():
+    one, again, other = (run_experiment(epochs=1, seed=s) for s in (5, 5, 6))
+    assert_array_equal(one.logits_after, again.logits_after)
+    assert one.adapting_losses == again.adapting_losses != other.adapting_losses
