@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 Track = Callable[[Iterable[Any], str], Iterable[Any]]
 
@@ -26,12 +25,9 @@ def tracker(quiet: bool) -> Track:
     return (lambda steps, description: steps) if quiet else track
 
 
-def show_table(rows: Iterable[tuple[str, str]], title: str) -> None:
-    """Print names and values in two columns."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 3, 0, 2)
-    )
+def show_table(rows: Sequence[tuple[str, str]], title: str) -> None:
+    """Print a title, and names and values in two columns. Nothing is cut: it must be possible to copy a path."""
+    console, width = Console(soft_wrap=True, highlight=False, markup=False), max(len(name) for name, _ in rows)
+    console.print(title, style="bold")
     for name, value in rows:
-        table.add_row(name, value)
-    # A path is never folded: it must be possible to copy it.
-    Console(soft_wrap=True, highlight=False).print(table)
+        console.print(f"  {name:<{width}}   {value}")

@@ -81,7 +81,7 @@ def table(headings: list[object], rows: list[list[object]], caption: str, last: 
 
 def scrolling(content: Markup, label: str, class_: str = "scroll") -> Markup:
     """A box that scrolls where its content is wider than the screen, with the keyboard as well."""
-    return element("div", content, class_=class_, tabindex=0, role="region", aria_label=label)
+    return element("div", content, class_=class_, tabindex=0, role="group", aria_label=label)
 
 
 def _is_number(cell: object) -> bool:
