@@ -92,11 +92,14 @@ def running_mean(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def loss_ticks(low: float, high: float) -> list[float]:
-    """The powers of ten between `low` and `high`, with 2 and 5 times each if there are fewer than three."""
+    """The powers of ten between `low` and `high`; where that gives fewer than three, numbers between them as well."""
     powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    every = [[float(f"{m}e{k}") for k in powers for m in mantissas] for mantissas in ((1,), (1, 2, 5))]
-    inside = [[tick for tick in ticks if low <= tick <= high] for ticks in every]
-    return inside[0] if len(inside[0]) >= 3 else inside[1]
+    ticks: list[float] = []
+    for mantissas in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+        ticks = [tick for k in powers for m in mantissas if low <= (tick := float(f"{m}e{k}")) <= high]
+        if len(ticks) >= 3:
+            break
+    return ticks
 
 
 def step_ticks(steps: int) -> list[int]:

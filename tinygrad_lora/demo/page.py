@@ -17,9 +17,9 @@ from .markup import Markup, element, fill, scrolling
 from .naive import BATCH as NAIVE_BATCH
 from .naive import NARROW, RANK, WIDE, naive_lora
 
-NO_PICTURE = (
+NO_PICTURE = Markup(
     "No Graphviz was found to draw the graph, so here it is as a list. "
-    "Run `pip install graphviz-pure` and the demo again to get pictures."
+    "Run <code>pip install graphviz-pure</code> and the demo again to get pictures."
 )
 USE_STEP = """from training_step import training_step
 loss, *updated = training_step(x, target, *others)  # the others in the order of its arguments
@@ -50,7 +50,7 @@ def page(experiment: Experiment, graph: str | None, files: list[str]) -> str:
         total=f"{experiment.total:,}",
         train_images=f"{len(experiment.upright.x_train):,}",
         test_images=f"{len(experiment.upright.x_test):,}",
-        pretraining_epochs=_times(len(experiment.pretraining_losses) // steps_each_epoch),
+        pretraining_steps=f"{len(experiment.pretraining_losses):,}",
         upright_accuracy=f"{experiment.upright_accuracy:.1%}",
         upright_right=round(experiment.upright_accuracy * len(experiment.upright.y_test)),
         upright_strip=gallery.strip(experiment.upright.x_test, experiment.upright.y_test, "an upright"),
@@ -66,7 +66,7 @@ def page(experiment: Experiment, graph: str | None, files: list[str]) -> str:
         scaling=f"{first.scaling:g}",
         trainable=f"{experiment.trainable:,}",
         share=f"{experiment.trainable / experiment.total:.1%}",
-        adapting_epochs=_times(len(experiment.adapting_losses) // steps_each_epoch),
+        adapting_steps=f"{len(experiment.adapting_losses):,}",
         rotated_after=f"{experiment.rotated_after:.1%}",
         still_right=int(right.sum()),
         layer_table=tables.layer_table(experiment),
@@ -168,10 +168,6 @@ def _faster(eager: float, compiled: float) -> str:
         return "It was not measured."
     ratio = eager / compiled
     return f"The compiled step is {max(ratio, 1 / ratio):.1f} times as {'fast' if ratio >= 1 else 'slow'}."
-
-
-def _times(n: int) -> str:
-    return {1: "once", 2: "twice"}.get(n, f"{n} times")
 
 
 def _link(name: str) -> Markup:
