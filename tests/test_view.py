@@ -1,5 +1,6 @@
 """Pictures as plain data, as text and as DOT: no browser and no Graphviz engine is needed here."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from tinygrad_lora.errors import RenderError
 from tinygrad_lora.nn.layer import Layer
 from tinygrad_lora.nn.linear import Linear, Sequential
 from tinygrad_lora.nn.lora import LoRALinear
-from tinygrad_lora.view import diagram, draw, listing
+from tinygrad_lora.view import diagram, draw, listing, svg
 from tinygrad_lora.view.diagram import ROLES
 from tinygrad_lora.view.looks import LOOKS, SYMBOLS
 from tinygrad_lora.view.words import short_array
@@ -357,3 +358,9 @@ def test_a_deep_graph_is_listed_without_recursion_and_refused_as_a_picture():
     assert "and 99988 more" in shown.alternative
     with pytest.raises(RenderError, match=r"100,001 boxes cannot be read.*listing"):
         draw(shown)
+
+
+def test_every_id_in_a_picture_is_there_once():
+    model = tl.adapt(tl.Sequential(tl.Linear(4, 3, seed=0), tl.relu, tl.Linear(3, 2, seed=1)), 2, seed=2)
+    ids = re.findall(r'\sid="([^"]+)"', svg(model))
+    assert ids and len(ids) == len(set(ids))

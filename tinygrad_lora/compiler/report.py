@@ -14,7 +14,7 @@ from .pipeline import Snapshot
 
 def table(graph: Graph, snapshots: Sequence[Snapshot]) -> str:
     """One row a pass that changed something: operations, NumPy calls, flops and bytes after it."""
-    rows = [("pass", "nodes", "calls", "flops", "bytes", "change")]
+    rows = [("pass", "operations", "calls", "flops", "bytes", "change")]
     rows.append(("trace", *_numbers(graph, graph_cost(graph)), ""))
     final = graph
     for s in snapshots:

@@ -148,7 +148,7 @@ class _Drawing:
         for name in names:
             if name in self.beside:
                 with sheet.subgraph(name=f"cluster_{name}") as pair:
-                    pair.attr(**NO_FRAME)
+                    pair.attr(id=f"pair_{name}", tooltip=" ", **NO_FRAME)  # else it takes those of the frame
                     for member in (*self.beside[name], name):
                         self.box(pair, self.boxes[member], within)
             elif name not in leaves:
