@@ -317,3 +317,14 @@ def test_a_deep_chain_compiles_without_recursion():
     compiled = tl.compile(chain)
     assert compiled(np.zeros(2)).shape == (2,)
     assert sum(isinstance(n.op, Fused) for n in compiled.graph.nodes) < 10_000
+
+
+def test_a_number_that_makes_float32_arrays_float64_does_so_in_a_fused_line_too():
+    def promoted(x):
+        return tl.constant(3.0) * x * 2.0 + tl.constant(0.5), x * 2.0 + 1.0
+
+    x = np.linspace(0, 1, 4, dtype=np.float32)
+    found, kept = tl.compile(promoted)(x)
+    assert (found.dtype, kept.dtype) == (np.float64, np.float32)
+    assert_same([found, kept], eager(promoted, [x]))
+    assert_array_equal(found, np.float64(3.0) * x * 2.0 + 0.5)

@@ -277,3 +277,15 @@ def test_improving_again_changes_nothing(program):
     repeated = DEFAULT[:-1]
     final = next((s.after for s in reversed(list(improving(graph, [*repeated, ()]))) if s.kept), graph)
     assert not [s for s in improving(final, [*repeated, ()]) if s.kept and s.cost_after != s.cost_before]
+
+
+def test_a_factor_that_makes_floats_of_whole_numbers_stays_with_them():
+    def f(x, y):
+        return (x * 0.5) @ y, tl.sum(x * 0.5, axis=0)
+
+    arrays = [np.ones((3, 2), bool), np.ones((2, 4), np.float32)]
+    graph = trace(f, *arrays)
+    for apply in (fold_scales, rebracket):
+        improved = apply(graph)
+        assert [y.dtype for y in improved.outputs] == [y.dtype for y in graph.outputs] == [np.float64, np.float64]
+        assert_exactly(graph, improved, arrays)

@@ -16,6 +16,7 @@ from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from .expressions import expression, literal
 from .passes.fuse_elementwise import Fused
+from .passes.patterns import is_constant
 
 LONGEST_CODE = 72  # comments stand to the right of this column, or of the longest line below it
 LONGEST_COMMENT = 40
@@ -119,14 +120,14 @@ def _parts(node: Node) -> list[Node]:
 
 
 def _is_weak(constant: Node, graph: Graph) -> bool:
-    """Whether a Python number in the place of this constant gives every user the same dtype."""
-    kind = constant.dtype.kind
-    if kind not in "fi" or constant in graph.outputs:
+    """Whether a Python number in the place of this constant gives every operation that uses it the same dtype."""
+    if constant.dtype.kind not in "fi" or constant in graph.outputs:
         return False
-    weak = 0.0 if kind == "f" else 0
-    for user in graph.users[constant]:
-        others = [p.dtype for p in user.parents if p is not constant]
-        if not user.op.elementwise or not others:
+    weak = 0.0 if constant.dtype.kind == "f" else 0
+    for part in (part for user in graph.users[constant] for part in _parts(user) if constant in part.parents):
+        # Constants beside it may become Python numbers as well: then they have no say.
+        others = [p.dtype for p in part.parents if p.shape or not is_constant(p)]
+        if not part.op.elementwise or not others:
             return False
         if np.result_type(*others, weak) != np.result_type(*others, constant.dtype):
             return False

@@ -5,19 +5,21 @@ from __future__ import annotations
 from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from .patterns import uses
+from .patterns import keeps_dtype, uses
 
 
 def fold_scales(graph: Graph) -> Graph:
     r"""$s(AB) = (sA)B = A(sB)$ and $\sum s x = s \sum x$: scale whichever array is smallest."""
-    once: set[Node] = set()  # results with one user: changing how they are computed disturbs nobody else
+    # Results with one user: changing how they are computed disturbs nobody else. A factor that makes floats of whole
+    # numbers stays where it is.
+    once: set[Node] = set()
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
         node = rebuilt(old, parents)
         if once.intersection(node.parents):
             while (better := _rule(node)) is not None:
                 node = better
-        if uses(graph, old) == 1:
+        if uses(graph, old) == 1 and keeps_dtype(node):
             once.add(node)
         return node
 

@@ -24,3 +24,8 @@ def uniform(node: ComputationNode) -> float | None:
 def uses(graph: Graph, node: ComputationNode) -> int:
     """How often a result is used: by operations, and as an output."""
     return len(graph.users[node]) + graph.outputs.count(node)
+
+
+def keeps_dtype(node: ComputationNode) -> bool:
+    """Whether the result has the dtype of every operand: then the order of operations does not change a dtype."""
+    return all(p.dtype == node.dtype for p in node.parents)

@@ -11,7 +11,7 @@ from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import Cost, graph_cost, node_cost
 from .merge_duplicates import merge_duplicates
-from .patterns import uses
+from .patterns import keeps_dtype, uses
 
 LINKS = (ops.matmul, ops.scale)  # what a chain is made of
 LONGEST_CHAIN = 32  # the search below takes time that grows with the cube of the length
@@ -42,12 +42,12 @@ def _bracketed(graph: Graph, opened: frozenset[Node]) -> Graph:
 
     def inside(node: Node) -> bool:
         """Whether the chains that use this link go on through it."""
-        return node.op in LINKS and (uses(graph, node) == 1 or node in opened)
+        return node.op in LINKS and keeps_dtype(node) and (uses(graph, node) == 1 or node in opened)
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
         new[old] = rebuilt(old, parents)
         ends_here = old in graph.outputs or any(user.op not in LINKS for user in graph.users[old])
-        if old.op in LINKS and (ends_here or not inside(old)):
+        if old.op in LINKS and keeps_dtype(old) and (ends_here or not inside(old)):
             factors, scale = _chain(old, inside)
             if 2 <= len(factors) <= LONGEST_CHAIN and all(f.ndim == 2 for f in factors[1:]):
                 candidate = _cheapest([new[f] for f in factors], scale)
