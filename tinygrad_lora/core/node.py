@@ -65,7 +65,7 @@ class Op:
             return ComputationNode(self, inputs, params, *self.infer(inputs, params), requires_gradient)
         try:
             value = self.forward(*(x._value for x in inputs), **params)
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, AttributeError):
             self.infer(inputs, params)  # says what is wrong with the shapes, if that is what is wrong
             raise
         return ComputationNode(self, inputs, params or NO_PARAMS, value.shape, value.dtype, requires_gradient, value)
@@ -127,7 +127,7 @@ def {name}(self, {nodes}):
     if {known}:
         try:
             value = {numpy}
-        except ValueError:
+        except (ValueError, AttributeError):
             return Op.__call__(self, {nodes})
         node = _new(ComputationNode)
         node.op, node.parents, node.params = self, ({nodes},), NO_PARAMS
