@@ -34,7 +34,7 @@ def eager(function, arrays):
 
 def results(compiled, arrays):
     outputs = compiled(*arrays)
-    return list(outputs) if isinstance(outputs, tuple) else [outputs]
+    return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
 
 
 def assert_same(found, expected):

@@ -60,7 +60,6 @@ def test_compiled_has_the_dtypes_and_the_numbers_of_eager(seed):
     program = random_program(rng)
     expected = program(*map(tl.constant, arrays))
     found = tl.compile(program)(*arrays)
-    found = found if isinstance(found, tuple) else (found,)
     for a, b in zip(found, expected, strict=True):
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         tolerance = 1e-5 if a.dtype == np.float32 else 1e-9

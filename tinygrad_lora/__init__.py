@@ -42,6 +42,10 @@ __all__ = [
 _PICTURES = ("diagram", "draw", "listing", "render")
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Pictures need Graphviz's Python package, which is loaded when the first one is drawn."""
     if name in _PICTURES:

@@ -120,6 +120,12 @@ def _short(value: Any) -> str:
     return "-" if value is None else np.array2string(np.asarray(value), precision=4, threshold=6, edgeitems=2)
 
 
+def as_arrays(operands: tuple[Any, ...]) -> list[Any]:
+    """Lists as arrays. A Python number stays one beside an array, whose dtype it takes, and is an array without."""
+    plain = not any(hasattr(x, "dtype") for x in operands)
+    return [np.asarray(x)[()] if plain or isinstance(x, (list, tuple)) else x for x in operands]
+
+
 def checked(data: Any, what: str, dtype: Any = None, shape: Any = None) -> Any:
     """A copy of `data` (a NumPy scalar where there are no axes), or an error: `what` must have this dtype and shape."""
     array = np.array(data)

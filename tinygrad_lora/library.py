@@ -33,6 +33,11 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
     return tuple(sorted(int(i) % n for i in axes))
 
 
+def _plain(x: Any) -> Any:
+    """A list as an array; nodes, arrays and numbers as they are."""
+    return np.asarray(x) if isinstance(x, list | tuple) else x
+
+
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \sum x$ over `axis` (None: all axes). `keepdims` keeps a summed axis with length 1."""
     return ops.reduce_sum(x, axis=_axes(x, axis), keepdims=bool(keepdims))
@@ -85,7 +90,7 @@ def maximum(a: Any, b: Any) -> Any:
 
 def sigmoid(x: Any) -> Any:
     r"""$y = 1 / (1 + e^{-x}) = \frac12 (1 + \tanh \frac x2)$: the second form cannot overflow."""
-    return 0.5 * ops.tanh(0.5 * x) + 0.5
+    return 0.5 * ops.tanh(0.5 * _plain(x)) + 0.5
 
 
 def gelu(x: Any) -> Any:
@@ -94,18 +99,21 @@ def gelu(x: Any) -> Any:
     The tanh form of the Gaussian error linear unit; NumPy has no error function.
     Source: Hendrycks and Gimpel 2016 (arXiv:1606.08415).
     """
+    x = _plain(x)
     inner = square_root(2 / pi) * (x + 0.044715 * (x * x * x))
     return (0.5 * x) * (ops.tanh(inner) + 1.0)
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
     r"""$y_i = e^{x_i - m} / \sum_j e^{x_j - m}$ with $m = \max x$: the same numbers, and no overflow."""
+    x = _plain(x)
     e = ops.exp(x - ops.stop_gradient(max(x, axis, keepdims=True)))
     return e / sum(e, axis, keepdims=True)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
     r"""$y_i = z_i - \ln \sum_j e^{z_j}$ with $z = x - \max x$: finite even where softmax is 0."""
+    x = _plain(x)
     z = x - ops.stop_gradient(max(x, axis, keepdims=True))
     return z - ops.log(sum(ops.exp(z), axis, keepdims=True))
 
@@ -115,6 +123,7 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) 
 
     Source: Ba et al. 2016 (arXiv:1607.06450).
     """
+    x = _plain(x)
     centered = x - mean(x, -1, keepdims=True)
     y = centered / ops.sqrt(mean(centered * centered, -1, keepdims=True) + eps)
     y = y if weight is None else y * weight
@@ -125,7 +134,7 @@ def mse(y: Any, target: Any) -> Any:
     r"""$L = \frac1n \sum_i (y_i - t_i)^2$ over all n elements. Shapes must be equal: nothing is broadcast here."""
     if np.shape(y) != np.shape(target):
         raise ShapeError(f"mse: y has shape {np.shape(y)} and the target {np.shape(target)}: reshape one of them")
-    difference = y - target
+    difference = _plain(y) - _plain(target)
     return mean(difference * difference)
 
 

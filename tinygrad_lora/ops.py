@@ -70,7 +70,7 @@ class Scale(Elementwise):
 
     signature, numpy, ufunc = "x, *, factor", "x * factor", "np.multiply"
 
-    def __call__(self, x: Any, *, factor: float) -> Any:
+    def __call__(self, x: Any, factor: float) -> Any:
         factor = _number(factor, "scale: the factor must be a real number, not {}: use multiply for arrays")
         return super().__call__(x, factor=factor)
 
@@ -122,7 +122,7 @@ class Power(Elementwise):
 
     signature, numpy, ufunc = "x, *, exponent", "x**exponent", "np.power"
 
-    def __call__(self, x: Any, *, exponent: float) -> Any:
+    def __call__(self, x: Any, exponent: float) -> Any:
         n = _number(exponent, "power: the exponent must be a number; for an array write exp(exponent * log(x))")
         return super().__call__(x, exponent=int(n) if float(n).is_integer() else n)
 
@@ -341,11 +341,13 @@ class Index(Op):
 
     signature, numpy, view = "x, *, key", "x[key]", True
 
-    def __call__(self, x: Any, *, key: Any) -> Any:
+    def __call__(self, x: Any, key: Any) -> Any:
         key = key if isinstance(key, tuple) else (key,)
         key = tuple(int(k) if isinstance(k, np.integer) else k for k in key)
         if not all(k is None or k is Ellipsis or type(k) in (int, slice) for k in key):
-            raise DtypeError("index: only numbers and slices; for an array of indices use take(x, indices)")
+            raise DtypeError(
+                "index: only numbers and slices; for an array of indices use take(x, indices), for a condition tl.where"
+            )
         return super().__call__(x, key=key)
 
     def shape(self, x: Shape, *, key: Any) -> Shape:
@@ -416,6 +418,9 @@ class Cast(Elementwise):
     r"""$y = x$ in another dtype; $\bar x$ is $\bar y$ in that of $x$."""
 
     signature, numpy = "x, *, dtype", "x.astype(dtype)"
+
+    def __call__(self, x: Any, dtype: Any) -> Any:
+        return super().__call__(x, dtype=np.dtype(dtype).name)
 
     def vjp(self, g: Any, y: Any, x: Any, *, dtype: str) -> Any:
         return (cast(g, dtype=str(x.dtype)),)

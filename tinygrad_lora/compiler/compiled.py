@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import keyword
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.graph import Graph
-from ..core.node import ComputationNode
+from ..core.node import ComputationNode, Op
 from ..core.source import function_from_source
 from ..core.trace import trace
 from ..errors import CompileError
@@ -29,10 +31,11 @@ class Program(NamedTuple):
     snapshots: tuple[Snapshot, ...]
     source: str
     run: Callable[..., Any]
+    container: type | None  # list or tuple, if that is what the function gives
 
 
 class CompiledFunction:
-    """A function that runs as generated NumPy. Call it on arrays, get arrays.
+    """A function that runs as generated NumPy. Call it on arrays, get arrays; on nodes it is the function itself.
 
     The first call with a new signature (shapes and dtypes of the arrays, and every other argument as it is) traces the
     function and generates a program; later calls run it. The values of parameters are read at every call. `.source`,
@@ -50,10 +53,19 @@ class CompiledFunction:
         self._last: Program | None = None
 
     def __call__(self, *args: Any) -> Any:
-        args = tuple(_plain(a) for a in args)
+        if any(isinstance(a, ComputationNode) for a in args):
+            return self.function(*args)  # part of a graph that somebody else differentiates or compiles
+        args = tuple(map(_plain, args))
         program = self._last = self._program(args)
         arrays = [a for a in args if isinstance(a, np.ndarray | np.generic)]
-        return program.run(*arrays, *(p.value for p in program.graph.captured))
+        results = program.run(*arrays, *(p.value for p in program.graph.captured))
+        if program.container is None:
+            return results
+        return program.container(results if len(program.graph.outputs) > 1 else [results][: len(program.graph.outputs)])
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """A compiled method, called on its object."""
+        return self if instance is None else partial(self, instance)
 
     def prepare(self, *args: Any) -> CompiledFunction:
         """Generate the program for arguments like these without running it."""
@@ -67,13 +79,22 @@ class CompiledFunction:
         return self.programs[key]
 
     def _generate(self, args: tuple[Any, ...]) -> Program:
-        traced = trace(self.function, *args)
+        containers: list[type | None] = []
+
+        @wraps(self.function)
+        def watched(*inputs: Any) -> Any:
+            result = self.function(*inputs)
+            containers.append(next((kind for kind in (list, tuple) if isinstance(result, kind)), None))
+            return result
+
+        traced = trace(watched, *args)
         snapshots = tuple(improving(traced, self.passes))
         graph = next((s.after for s in reversed(snapshots) if s.kept), traced)
         source, variables = emit(graph, self.name, self._names(graph))
         for node, variable in variables.items():
             node.name = node.name or variable  # pictures and listings of the graph speak of the same names
-        return Program(traced, graph, snapshots, source, function_from_source(self.name, source))
+        run = function_from_source(self.name, source)
+        return Program(traced, graph, snapshots, source, run, containers[0])
 
     def _names(self, graph: Graph) -> Mapping[ComputationNode, str]:
         """Variable names for the inputs of the program; empty: the nodes' own."""
@@ -134,13 +155,12 @@ def compile(function: Callable[..., Any] | None = None, *, passes: Sequence[Pass
 
 def _function_name(function: Callable[..., Any]) -> str:
     name = getattr(function, "__name__", None) or type(function).__name__
-    return name if name.isidentifier() else "compiled"
+    helper = any(f"def {name}(" in op.prelude for op in Op.registry.values())
+    return name if name.isidentifier() and not keyword.iskeyword(name) and name != "np" and not helper else "compiled"
 
 
 def _plain(argument: Any) -> Any:
-    """Nodes and lists as arrays; everything else as it is."""
-    if isinstance(argument, ComputationNode):
-        argument = argument.value
+    """Lists as arrays; everything else as it is."""
     return np.asarray(argument) if isinstance(argument, list) else argument
 
 

@@ -65,7 +65,7 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
                 )
             else:
                 constants.append(f"{define(node, f'c{len(constants)}')} = {_array_source(node.value)}")
-    results = [_result(graph, i, operands) for i in range(len(graph.outputs))]
+    results = _results(graph, operands)
     lines = _commented(body) + [f"    return {', '.join(results)}"]
     arguments = ", ".join(variables[n] for n in graph.inputs)
     parts = [p.strip() + "\n" for p in preludes]
@@ -145,7 +145,7 @@ def _array_source(array: np.ndarray | np.generic) -> str:
                 return f"np.arange({array.size})"
             return f"np.arange({start}, {start + step * array.size}, {step}, {dtype})"
     first = array.reshape(-1)[:1]
-    if array.size > 1 and (array.view() == first).all():
+    if array.size > 1 and array.tobytes() == first.tobytes() * array.size:  # bytes tell 0.0 from -0.0
         return f"np.full({array.shape}, {ast.unparse(literal(first[0].item()))}, {dtype})"
     numbers = ast.unparse(_nested(array.tolist()))
     return f"np.array({numbers}, {dtype})" + ("" if array.size else f".reshape({array.shape})")
@@ -156,8 +156,12 @@ def _nested(numbers: object) -> ast.expr:
     return ast.List([_nested(n) for n in numbers], ast.Load()) if isinstance(numbers, list) else literal(numbers)
 
 
-def _result(graph: Graph, i: int, operands: Mapping[Node, ast.expr]) -> str:
-    """The i-th output, copied where it would share memory with an input or with another output."""
-    node = graph.outputs[i]
-    text = ast.unparse(operands[node])
-    return f"{text}.copy()" if node.op.view or node in graph.outputs[:i] else text
+def _results(graph: Graph, operands: Mapping[Node, ast.expr]) -> list[str]:
+    """The outputs, copied where they would share memory with an input or with another output."""
+    given: set[Node] = set()
+    results = []
+    for node in graph.outputs:
+        text = ast.unparse(operands[node])
+        results.append(f"{text}.copy()" if node.op.view or node in given else text)
+        given.add(node)
+    return results

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any
@@ -28,8 +27,8 @@ def expression(node: ComputationNode, operands: Mapping[ComputationNode, ast.exp
 
 def literal(value: Any) -> ast.expr:
     """A parameter's value as source."""
-    if isinstance(value, float) and not math.isfinite(value):
-        name = "nan" if math.isnan(value) else "inf"
+    if isinstance(value, float | np.floating) and not np.isfinite(value):
+        name = "nan" if np.isnan(value) else "inf"
         number: ast.expr = ast.Attribute(ast.Name("np"), name)
         return ast.UnaryOp(ast.USub(), number) if value < 0 else number
     if isinstance(value, np.float32 | np.float16):

@@ -9,8 +9,9 @@ import numpy as np
 
 from .. import ops
 from ..core.autodiff import gradients
-from ..core.graph import Graph
+from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
+from ..errors import CompileError, GradientError
 from .compiled import CompiledFunction
 from .pipeline import DEFAULT, Pass
 
@@ -25,16 +26,28 @@ class TrainingStep(CompiledFunction):
         def training_step(x: Any, target: Any) -> list[Any]:
             getattr(model, "before_change", lambda: None)()  # a merged adapter cannot be trained
             value = loss(model(x), target)
+            if not set(optimizer.parameters) & set(topological_order([value])):
+                raise GradientError("the loss depends on none of the optimizer's parameters: is it another model's?")
             slopes = gradients(value, optimizer.parameters)
             parameters, state = optimizer.update(optimizer.parameters, slopes, optimizer.state, optimizer.rate)
             return [value, *parameters, *state]
 
+        for what, given in (("the model", model), ("the loss", loss), ("the optimizer's update", optimizer.update)):
+            if not callable(given):
+                raise CompileError(f"{what} must be a function of nodes, not {type(given).__name__}")
         super().__init__(training_step, passes)
-        self.model, self.optimizer = model, optimizer
-        self.structure = getattr(model, "graph_key", None)
+        self.model, self.optimizer, self.dtype = model, optimizer, getattr(model, "dtype", None)
+        self.structure = self._structure
+
+    def _structure(self) -> Any:
+        """What the graph depends on besides shapes: the model's layers, and the numbers given to the optimizer."""
+        settings = [(k, repr(v)) for k, v in vars(self.optimizer).items() if isinstance(v, int | float | str | tuple)]
+        return getattr(self.model, "graph_key", tuple)(), *settings
 
     def __call__(self, x: Any, target: Any) -> float:
-        labels = np.asarray(target)
+        x, labels = np.asarray(x), np.asarray(target)
+        if self.dtype is not None and x.dtype.kind == "f":
+            x = x.astype(self.dtype, copy=False)  # as `forward` does: float32 stays float32
         if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
             self._refuse_negative_labels(x, labels)
         value, *updated = super().__call__(x, labels)

@@ -5,7 +5,7 @@ Source: Baydin et al. 2018, "Automatic differentiation in machine learning: a su
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from types import FunctionType
 from typing import Any
@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import GradientError, ShapeError, StaleGraphError, TraceError
-from .graph import give_origin, topological_order
+from .graph import Nodes, give_origin, topological_order
 from .node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op, Shape, constant, tick
 
+Pairs = Iterator[tuple[ComputationNode, Any]]
 
-def pulling_back(
-    output: ComputationNode, seed: Any, wrt: Sequence[ComputationNode] | None = None
-) -> Iterator[tuple[ComputationNode, Any]]:
+
+def pulling_back(output: ComputationNode, seed: Any, wrt: Nodes | None = None) -> Pairs:
     """Walk back from `output` and yield each node with its complete gradient: when all its users have contributed.
 
     Only nodes between `output` and `wrt` are visited (None: those that require a gradient). If `seed` is an array the
@@ -62,33 +62,34 @@ def pulling_back(
             gradients[parent] = part if earlier is None else earlier + part
 
 
-def _between(output: ComputationNode, wrt: Sequence[ComputationNode] | None) -> list[ComputationNode]:
+def _between(output: ComputationNode, wrt: Nodes | None) -> list[ComputationNode]:
     """The nodes on a differentiable path from `wrt` (None: from what requires a gradient) to `output`, oldest first."""
+    if wrt is not None:
+        order, reached = topological_order([output]), set(wrt)
+        _refuse_stale(order)
+        for node in order:
+            if node.op.differentiable and not reached.isdisjoint(node.parents):
+                reached.add(node)
+        return [node for node in order if node in reached]
     nodes, seen = [output], {output}
     for node in nodes:  # the list grows while it is read
         for parent in node.parents:
-            if parent not in seen and (wrt is not None or parent.requires_gradient):
+            if parent not in seen and parent.requires_gradient:
                 seen.add(parent)
                 nodes.append(parent)
     nodes.sort(key=attrgetter("created"))
     oldest = next((node for node in nodes if node.parents), output)
     if PARAMETER.changed > oldest.created:  # seldom: some parameter changed meanwhile, perhaps one of these
-        _refuse_stale(output)
-    if wrt is None:
-        return nodes
-    reached = set(wrt)
-    for node in nodes:
-        if node.op.differentiable and not reached.isdisjoint(node.parents):
-            reached.add(node)
-    return [node for node in nodes if node in reached]
+        _refuse_stale(topological_order([output]))
+    return nodes
 
 
-def _refuse_stale(output: ComputationNode) -> None:
+def _refuse_stale(nodes: Nodes) -> None:
     """Raise if a parameter is younger than what was computed from it: the numbers there belong to its old value."""
-    for node in topological_order([output]):
+    for node in nodes:
         for p in node.parents:
-            if p.created > node.created:
-                raise StaleGraphError(f"parameter {p.name or ''} got a new value after {node!r} was computed from it")
+            if p.created > node.created and node.known:
+                raise StaleGraphError(f"parameter {p.name or p.shape} got a new value after {node!r} was computed")
 
 
 def unbroadcast(g: Any, shape: Shape) -> Any:

@@ -41,11 +41,12 @@ class Graph:
 
     def __init__(self, inputs: Nodes, outputs: Nodes, captured: Nodes = ()) -> None:
         self.inputs, self.outputs, self.captured = tuple(inputs), tuple(outputs), tuple(captured)
-        if len(set(self.inputs)) < len(self.inputs):
-            raise GraphError("an input is listed twice: two arrays cannot be the value of one node")
+        leaves = {node for node in self.inputs if not node.parents}
+        if len(leaves) < len(self.inputs):
+            raise GraphError("inputs are placeholders or other leaves, and each is listed once")
         self.nodes = topological_order([*self.inputs, *self.outputs])
         for node in self.nodes:
-            if not node.parents and not node.known and node not in self.inputs:
+            if not node.parents and not node.known and node not in leaves:
                 raise GraphError(f"the outputs depend on {node!r}, which is not one of the inputs: list it there")
 
     @cached_property

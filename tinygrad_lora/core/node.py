@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..arraylike import ArrayLike, checked, checked_kind, read_only, registry
+from ..arraylike import ArrayLike, as_arrays, checked, checked_kind, read_only, registry
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
 from .source import function_from_source, user_line
 
@@ -74,7 +74,7 @@ class Op:
         """Without any node: just compute. With one: the others become constants; Python numbers take its dtype."""
         dtypes = [x.dtype for x in inputs if type(x) is ComputationNode]
         if not dtypes:
-            return self.forward(*inputs, **params)
+            return self.forward(*as_arrays(inputs), **params)
         like = np.result_type(*dtypes)
         return self(*(x if type(x) is ComputationNode else constant(x, like=like) for x in inputs), **params)
 
@@ -146,7 +146,7 @@ def _eager_call(cls: type[Op]) -> Any:
     known = [f"type({x}_node) is ComputationNode and ({x} := {x}_node._value) is not None" for x in operands]
     trainable, otherwise = [f"{x}.requires_gradient" for x in nodes], f"Op.__call__(self, {', '.join(nodes)})"
     if len(nodes) == 1:
-        otherwise += f" if type({nodes[0]}) is ComputationNode else self.forward({nodes[0]})"
+        otherwise = f"self.forward({nodes[0]}) if type({nodes[0]}) is np.ndarray else {otherwise}"
     source = EAGER.format(
         name=cls.name, numpy=cls.numpy, nodes=", ".join(nodes), known=" and ".join(known), otherwise=otherwise,
         shape=f"{nodes[0]}.shape" if len(nodes) == 1 and cls.elementwise else "value.shape",

@@ -63,6 +63,8 @@ def run_experiment(rank: int = 4, seed: int = 0, epochs: int | None = None, trac
     """
     if epochs is not None and epochs < 1:
         raise ValueError(f"epochs must be at least 1, not {epochs}")
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or more, not {seed}")
     if not 1 <= rank <= min(SIZES):
         raise ValueError(f"rank must be between 1 and {min(SIZES)}, the width of the last layer, not {rank}")
     track = track or (lambda steps, description: steps)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -67,10 +67,12 @@ class LoRALayer(Layer):
 
     def get_matrix_a(self) -> Any:
         """A copy of A, (input_size, rank)."""
+        self.require_open()
         return np.array(self.lora_A.value)
 
     def get_matrix_b(self) -> Any:
         """A copy of B, (rank, output_size)."""
+        self.require_open()
         return np.array(self.lora_B.value)
 
     def merge_weights(self) -> Any:
@@ -214,9 +216,9 @@ def _alpha(alpha: float | None, rank: int) -> float:
         return float(rank)
     if isinstance(alpha, int | float | np.number) and not isinstance(alpha, bool) and alpha == -1:
         return float(rank)
-    number = check_number(alpha, "alpha", 0)
-    if number == 0:
-        raise ValueError("alpha must be positive, not 0: pass -1 or None to take the rank")
+    number = check_number(alpha, "alpha", -inf)
+    if number <= 0:
+        raise ValueError(f"alpha must be positive, not {alpha}: pass -1 or None to take the rank")
     return number
 
 

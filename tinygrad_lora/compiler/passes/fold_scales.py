@@ -5,7 +5,7 @@ from __future__ import annotations
 from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from .patterns import keeps_dtype, uses
+from .patterns import keeps_dtype, one_factor, uses
 
 
 def fold_scales(graph: Graph) -> Graph:
@@ -57,9 +57,9 @@ def fold_scales(graph: Graph) -> Graph:
 
 
 def _scaled(x: Node, like: Node) -> Node:
-    """x times the factor of the scale node `like`; two factors in a row become one."""
+    """x times the factor of the scale node `like`; two factors in a row become one where they can."""
     factor = like.params["factor"]
-    if x.op is ops.scale:
-        x, factor = x.parents[0], factor * x.params["factor"]
+    if x.op is ops.scale and (both := one_factor(x.params["factor"], factor, x.dtype)) is not None:
+        x, factor = x.parents[0], both
     node: Node = ops.scale(x, factor=factor)
     return node

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
 from ... import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode
@@ -21,9 +27,24 @@ def uniform(node: ComputationNode) -> float | None:
     return None
 
 
+_outputs: WeakKeyDictionary[Graph, Counter[ComputationNode]] = WeakKeyDictionary()
+
+
 def uses(graph: Graph, node: ComputationNode) -> int:
     """How often a result is used: by operations, and as an output."""
-    return len(graph.users[node]) + graph.outputs.count(node)
+    if graph not in _outputs:
+        _outputs[graph] = Counter(graph.outputs)
+    return len(graph.users[node]) + _outputs[graph][node]
+
+
+def one_factor(a: float, b: float, dtype: Any) -> float | None:
+    """$a b$ if scaling by it is as good as scaling by both: floats, and a product that is neither infinite nor lost."""
+    if dtype.kind != "f":
+        return None
+    product = a * b
+    with np.errstate(over="ignore", under="ignore"):
+        as_seen = dtype.type(product)
+    return product if np.isfinite(as_seen) and (as_seen != 0 or a == 0 or b == 0) else None
 
 
 def keeps_dtype(node: ComputationNode) -> bool:

@@ -11,11 +11,11 @@ from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import Cost, graph_cost, node_cost
 from .merge_duplicates import merge_duplicates
-from .patterns import keeps_dtype, uses
+from .patterns import keeps_dtype, one_factor, uses
 
 LINKS = (ops.matmul, ops.scale)  # what a chain is made of
 LONGEST_CHAIN = 32  # the search below takes time that grows with the cube of the length
-MOST_CHOICES = 64  # shared products that are tried one by one
+MOST_CHOICES = 16  # shared products that are tried one by one; each try looks at the whole graph
 
 
 def rebracket(graph: Graph) -> Graph:
@@ -26,7 +26,7 @@ def rebracket(graph: Graph) -> Graph:
     """
     if sum(n.op is ops.matmul for n in graph.nodes) < 2:
         return graph
-    shared = [n for n in graph.nodes if n.op in LINKS and uses(graph, n) > 1]
+    shared = [n for n in graph.nodes if n.op in LINKS and uses(graph, n) > 1 and _linked(graph.users[n])]
     best, cost, opened = graph, graph_cost(graph).nanoseconds, frozenset[Node]()
     singly = [{product} for product in shared] if len(shared) <= MOST_CHOICES else []
     for change in (set(), set(shared), *singly):
@@ -36,9 +36,15 @@ def rebracket(graph: Graph) -> Graph:
     return best
 
 
+def _linked(users: list[Node]) -> bool:
+    """Whether some chain goes on through a result with these users."""
+    return any(user.op in LINKS for user in users)
+
+
 def _bracketed(graph: Graph, opened: frozenset[Node]) -> Graph:
     """The graph with every chain in its best order; shared products in `opened` are parts of the chains around them."""
     new: dict[Node, Node] = {n: n for n in graph.nodes if not n.parents}
+    outputs = set(graph.outputs)
 
     def inside(node: Node) -> bool:
         """Whether the chains that use this link go on through it."""
@@ -46,7 +52,7 @@ def _bracketed(graph: Graph, opened: frozenset[Node]) -> Graph:
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
         new[old] = rebuilt(old, parents)
-        ends_here = old in graph.outputs or any(user.op not in LINKS for user in graph.users[old])
+        ends_here = old in outputs or any(user.op not in LINKS for user in graph.users[old])
         if old.op in LINKS and keeps_dtype(old) and (ends_here or not inside(old)):
             factors, scale = _chain(old, inside)
             if 2 <= len(factors) <= LONGEST_CHAIN and all(f.ndim == 2 for f in factors[1:]):
@@ -68,9 +74,11 @@ def _chain(root: Node, inside: Callable[[Node], bool]) -> tuple[list[Node], floa
         node = stack.pop()
         if node is not root and not inside(node):
             factors.append(node)
-        elif node.op is ops.scale:
-            scale *= node.params["factor"]
+        elif node.op is ops.scale and (both := one_factor(scale, node.params["factor"], node.dtype)) is not None:
+            scale = both
             stack += node.parents
+        elif node.op is ops.scale:
+            factors.append(node)
         else:
             stack += reversed(node.parents)
     return factors, scale

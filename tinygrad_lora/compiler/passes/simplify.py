@@ -5,11 +5,14 @@ from __future__ import annotations
 from ... import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
-from .patterns import uniform
+from .patterns import one_factor, uniform
 
 
 def simplify(graph: Graph) -> Graph:
-    r"""$x + 0 = 1x = (x^\top)^\top = x$, $x + x = 2x$, $a(bx) = (ab)x$ and their kind."""
+    r"""$x + 0 = 1x = (x^\top)^\top = x$, $x + x = 2x$, $a(bx) = (ab)x$ and their kind.
+
+    Equal numbers: the sign of a zero may differ, as in $-0 + 0$.
+    """
     return graph.rewrite(_rule)
 
 
@@ -38,7 +41,8 @@ def _shorter(node: Node) -> Node | None:
         case Node(ops.scale, [x]) if node.params["factor"] == 1:
             return x
         case Node(ops.scale, [Node(ops.scale, [x]) as inner]):
-            return ops.scale(x, factor=inner.params["factor"] * node.params["factor"])
+            factor = one_factor(inner.params["factor"], node.params["factor"], x.dtype)
+            return None if factor is None else ops.scale(x, factor=factor)
         case Node(ops.multiply, [x, c]) if (number := uniform(c)) is not None:
             return ops.scale(x, factor=number)
         case Node(ops.multiply, [c, x]) if (number := uniform(c)) is not None:
@@ -53,9 +57,9 @@ def _shorter(node: Node) -> Node | None:
         case Node(ops.divide, [x, c]) if uniform(c) == 1:
             return x
         # Signs.
-        case Node(ops.add, [x, Node(ops.scale, [y]) as negative]) if negative.params["factor"] == -1:
+        case Node(ops.add, [x, Node(ops.scale, [y]) as s]) if s.params["factor"] == -1 and y.dtype == s.dtype:
             return x - y
-        case Node(ops.subtract, [x, Node(ops.scale, [y]) as negative]) if negative.params["factor"] == -1:
+        case Node(ops.subtract, [x, Node(ops.scale, [y]) as s]) if s.params["factor"] == -1 and y.dtype == s.dtype:
             return x + y
         # The sign of a number that is never negative is a yes or no, which takes an eighth of the memory.
         case Node(ops.multiply, [g, Node(ops.sign, [Node(ops.relu) as y])]):
