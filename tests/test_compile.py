@@ -328,3 +328,82 @@ def test_a_number_that_makes_float32_arrays_float64_does_so_in_a_fused_line_too(
     assert (found.dtype, kept.dtype) == (np.float64, np.float32)
     assert_same([found, kept], eager(promoted, [x]))
     assert_array_equal(found, np.float64(3.0) * x * 2.0 + 0.5)
+
+
+def test_on_nodes_a_compiled_function_is_the_function():
+    square = tl.compile(lambda x: x * x)
+    w = tl.parameter(3.0)
+    (square(w) * w).backward()
+    assert w.gradient == 27.0
+    assert tl.grad(square)(2.0) == 4.0
+    assert_array_equal(tl.compile(lambda x: square(x) + 1.0)(np.ones(2)), [2, 2])
+
+
+def test_the_result_is_the_list_or_tuple_that_the_function_gives():
+    for function, kind, n in [
+        (lambda x: [x], list, 1), (lambda x: (x,), tuple, 1), (lambda x: [x, x + 1], list, 2), (lambda x: (), tuple, 0),
+    ]:  # fmt: skip
+        found = tl.compile(function)(np.ones(2))
+        assert type(found) is kind and len(found) == n
+
+
+def test_infinity_in_float32_is_written_as_python_knows_it():
+    masked = tl.compile(lambda x, mask: tl.softmax(tl.where(mask, x, -np.inf)))
+    found = masked(np.zeros((1, 2), np.float32), np.array([[True, False]]))
+    assert found.dtype == np.float32
+    assert_array_equal(found, [[1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [
+        (lambda x: (x * 1e200) * 1e200, np.array([1e-300])),
+        (lambda x: (x * 1e-200) * 1e-200, np.array([1e300])),
+        (lambda x: (x * 1e30) * 1e30, np.array([1e-30], np.float32)),
+        (lambda x: (x * 100) * 2, np.array([1, 2], np.int8)),
+        (lambda x: (x * 100) * 0.5, np.array([1, 2], np.int8)),
+        (lambda x: (x * 2**40) * 2**40, np.array([3])),
+    ],
+)
+def test_factors_are_not_joined_where_their_product_would_be_another_number(function, x):
+    assert_same([tl.compile(function)(x)], eager(function, [x]))
+
+
+def test_a_very_long_sum_of_itself_compiles():
+    def doubled(x):
+        for _ in range(1100):
+            x = x + x
+        return x
+
+    assert_array_equal(tl.compile(doubled)(np.zeros(1)), [0])
+
+
+def test_a_function_may_be_called_like_a_helper_or_a_keyword():
+    def sum_at(x):
+        return tl.gradients(tl.sum(tl.take(x, [0, 1])), x)
+
+    compiled = tl.compile(sum_at)
+    assert_array_equal(compiled(np.ones(3)), [1, 1, 0])
+    for name in ("np", "class", "<lambda>"):
+        double = lambda x: tl.exp(x) * 2.0  # noqa: E731
+        double.__name__ = name
+        assert_same([tl.compile(double)(np.zeros(1))], [np.array([2.0])])
+
+
+def test_a_method_can_be_compiled():
+    class Doubler:
+        @tl.compile
+        def double(self, x):
+            return x * 2.0
+
+    assert_array_equal(Doubler().double(np.ones(2)), [2, 2])
+
+
+def test_a_deep_network_compiles_in_time_that_grows_with_its_depth():
+    def passes_over(layers):
+        model = tl.Sequential(*(tl.Linear(4, 4, seed=i) for i in range(layers)))
+        step = tl.compile_training_step(tl.adapt(model, 2, seed=0), tl.mse, tl.SGD(model.parameters(), 0.1))
+        step.prepare(np.ones((2, 4)), np.ones((2, 4)))
+        return len(step.snapshots)
+
+    assert passes_over(12) <= passes_over(3) + 4

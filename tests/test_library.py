@@ -245,3 +245,13 @@ def test_check_gradients_finds_what_is_not_a_number_and_leaves_its_arguments():
     with pytest.raises(GradientError, match="nan"):
         tl.check_gradients(lambda x: tl.sum(wrong(lambda g: g * np.nan)(x)), x)
     assert_same(x, X)
+
+
+def test_lists_are_arrays():
+    assert_same(tl.add([1.0, 2.0], [3.0, 4.0]), np.array([4.0, 6.0]))
+    assert_same(tl.scale([1, 2], 2), np.array([2, 4]))
+    assert_same(tl.greater([1, 5], [2, 3]), np.array([False, True]))
+    assert_same(tl.sum([1.0, 2.0, 3.0]), np.float64(6.0))
+    assert_same(tl.mean(3.0), np.float64(3.0))
+    for f in (tl.gelu, tl.softmax, tl.log_softmax, tl.sigmoid, tl.layer_norm, tl.relu, tl.exp):
+        assert_same(f([1.0, 2.0]), f(np.array([1.0, 2.0])))

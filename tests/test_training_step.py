@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lora as tl
-from tinygrad_lora.errors import MergedError, ShapeError
+from tinygrad_lora.errors import CompileError, GradientError, MergedError, ShapeError
 
 OPTIMIZERS = {
     "sgd": lambda p: tl.SGD(p, 0.1),
@@ -143,3 +143,36 @@ def test_a_copied_model_does_not_share_a_compiled_step():
     before = twin.get_parameters()
     step(*data())
     assert_array_equal(twin.get_parameters(), before)
+
+
+def test_a_setting_of_the_optimizer_may_change_between_steps():
+    eager, compiled = network(), network()
+    one, two = (tl.AdamW(m.parameters(), 1e-2, weight_decay=0.0) for m in (eager, compiled))
+    step = tl.compile_training_step(compiled, tl.cross_entropy, two)
+    x, labels = data()
+    for i in range(4):
+        if i == 2:
+            one.weight_decay = two.weight_decay = 0.3
+        step(x, labels)
+        eager_step(eager, one, x, labels)
+    assert_allclose(compiled.get_parameters(), eager.get_parameters(), rtol=1e-12)
+
+
+def test_a_float32_model_computes_in_float32_whatever_it_is_fed():
+    model = network(np.float32)
+    step = tl.compile_training_step(model, tl.cross_entropy, tl.SGD(model.parameters(), 0.1))
+    step(*data(dtype=np.float64))
+    assert not [n for n in step.graph.nodes if n.dtype == np.float64 and n.shape]
+
+
+def test_an_optimizer_of_another_model_is_noticed():
+    model, other = network(), network()
+    step = tl.compile_training_step(model, tl.cross_entropy, tl.SGD(other.parameters(), 0.1))
+    with pytest.raises(GradientError, match="another model"):
+        step(*data())
+
+
+def test_what_is_not_a_function_is_refused_at_once():
+    model = network()
+    with pytest.raises(CompileError, match="the loss must be a function of nodes, not str"):
+        tl.compile_training_step(model, "mse", tl.SGD(model.parameters(), 0.1))

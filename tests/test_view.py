@@ -364,3 +364,19 @@ def test_every_id_in_a_picture_is_there_once():
     model = tl.adapt(tl.Sequential(tl.Linear(4, 3, seed=0), tl.relu, tl.Linear(3, 2, seed=1)), 2, seed=2)
     ids = re.findall(r'\sid="([^"]+)"', svg(model))
     assert ids and len(ids) == len(set(ids))
+
+
+def test_graphs_layers_and_compiled_functions_draw_themselves_in_a_notebook():
+    code = (
+        "import sys, types; sys.modules['ipykernel'] = types.ModuleType('ipykernel')\n"
+        "import numpy as np, tinygrad_lora as tl\n"
+        "layer = tl.Linear(3, 2, seed=0)\n"
+        "graph = tl.trace(layer, np.ones((1, 3)))\n"
+        "compiled = tl.compile(layer).prepare(np.ones((1, 3)))\n"
+        "for shown in (layer, graph, compiled):\n"
+        "    bundle = shown._repr_mimebundle_()\n"
+        "    assert bundle['text/html'].startswith('<img') and 'matmul' in bundle['text/plain'], bundle\n"
+        "assert set(tl.compile(layer)._repr_mimebundle_()) == {'text/plain'}\n"
+    )
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

@@ -1,5 +1,6 @@
 """tinygrad_lora: a minimal autograd engine that teaches, with LoRA and a compiler that prints the NumPy it runs."""
 
+import sys
 from typing import Any
 
 from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
@@ -48,8 +49,12 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     """Pictures need Graphviz's Python package, which is loaded when the first one is drawn."""
-    if name in _PICTURES:
+    if name in (*_PICTURES, "draw_in_notebooks"):
         from . import view
 
         return getattr(view, name)
     raise AttributeError(f"module 'tinygrad_lora' has no attribute {name!r}")
+
+
+if "ipykernel" in sys.modules:  # a notebook
+    __getattr__("draw_in_notebooks")()

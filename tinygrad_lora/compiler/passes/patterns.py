@@ -43,7 +43,7 @@ def one_factor(a: float, b: float, dtype: Any) -> float | None:
         return None
     product = a * b
     with np.errstate(over="ignore", under="ignore"):
-        as_seen = dtype.type(product)
+        as_seen = dtype.type(float(a) * float(b))
     return product if np.isfinite(as_seen) and (as_seen != 0 or a == 0 or b == 0) else None
 
 
