@@ -25,6 +25,10 @@ def fold_scales(graph: Graph) -> Graph:
 
     def _rule(node: Node) -> Node | None:
         match node:
+            # Two in a row meet where one of them came from further up.
+            case Node(ops.scale, [Node(ops.scale, [x]) as s]) if s in once:
+                both = one_factor(s.params["factor"], node.params["factor"], x.dtype)
+                return None if both is None else ops.scale(x, factor=both)
             # A product: into the smaller factor, if that is smaller than the result.
             case Node(ops.scale, [Node(ops.matmul, [a, b]) as y]) if y in once and min(a.size, b.size) < y.size:
                 return _scaled(a, node) @ b if a.size <= b.size else a @ _scaled(b, node)
