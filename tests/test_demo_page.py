@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from graphviz_engine import needs_engine
 
 import tinygrad_lora as tl
 from tinygrad_lora.demo import charts, files, gallery, markup, page, run_experiment, tables, write_files
 from tinygrad_lora.demo.highlight import code, plain
 from tinygrad_lora.demo.naive import naive_lora
-from tinygrad_lora.errors import RenderError
 from tinygrad_lora.view import engines
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -35,13 +35,6 @@ HOSTILE = [
     "中文 🐍",
 ]
 ASSETS = Path(tl.__file__).parent / "assets"
-
-try:
-    engines.convert("digraph { a }", "svg")
-    NO_ENGINE = ""
-except RenderError as error:
-    NO_ENGINE = str(error)
-needs_engine = pytest.mark.skipif(bool(NO_ENGINE), reason=NO_ENGINE or "there is an engine")
 
 
 class Reader(HTMLParser):

@@ -7,6 +7,7 @@ from base64 import b64decode
 
 import numpy as np
 import pytest
+from graphviz_engine import needs_engine
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import RenderError
@@ -29,12 +30,6 @@ HOSTILE = [
     "\ud800",
 ]
 
-try:
-    engines.convert("digraph { a }", "svg")
-    NO_ENGINE = ""
-except RenderError as error:
-    NO_ENGINE = str(error)
-needs_engine = pytest.mark.skipif(bool(NO_ENGINE), reason=NO_ENGINE or "there is an engine")
 needs_scripts = pytest.mark.skipif(sys.platform == "win32", reason="the fake engines are scripts")
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import isfinite, sqrt
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from ..core.node import ComputationNode, parameter
 from ..errors import MergedError
 from ..ops import identity, scale
-from .checks import check_number, check_size
+from .checks import check_size
 from .layer import Layer
 from .linear import Linear, Seed, check_width, on_rows
 
@@ -214,11 +215,13 @@ def _alpha(alpha: float | None, rank: int) -> float:
     """alpha as a positive number; None and -1 stand for the rank."""
     if alpha is None:
         return float(rank)
-    if isinstance(alpha, int | float | np.number) and not isinstance(alpha, bool) and alpha == -1:
+    if isinstance(alpha, bool | np.bool_) or not isinstance(alpha, Real):
+        raise TypeError(f"alpha must be a number, not {type(alpha).__name__}")
+    number = float(alpha)
+    if number == -1:
         return float(rank)
-    number = check_number(alpha, "alpha", -inf)
-    if number <= 0:
-        raise ValueError(f"alpha must be positive, not {alpha}: pass -1 or None to take the rank")
+    if not (isfinite(number) and number > 0):
+        raise ValueError(f"alpha must be positive and finite, not {alpha}: pass -1 or None to take the rank")
     return number
 
 

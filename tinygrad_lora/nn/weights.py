@@ -59,7 +59,8 @@ class NamedWeights:
     """The methods that a layer has for weights by name. A name is the dotted path of attributes, as in "0.weight"."""
 
     def named_parameters(self) -> dict[str, ComputationNode]:
-        raise NotImplementedError
+        """What the methods below work on; the layer that inherits them gives it."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method named_parameters(self)")
 
     def before_change(self) -> None:
         """Raise if the parameters must not be changed now."""
