@@ -1,6 +1,7 @@
 """The compiler as a user meets it: what it computes, what it prints, what it refuses."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -102,12 +103,12 @@ def test_what_is_frozen_has_no_product():
     assert (256, 128) not in {n.shape for n in graph.nodes if n.op is tl.matmul}
 
 
-def test_source_is_golden(golden, request):
-
+def test_source_is_golden(golden):
     for name, make in PROGRAMS.items():
         function, arrays = make()
+        golden(f"source_{name}.py.txt", tl.compile(function, buffers=False).prepare(*arrays).source)
         compiled = tl.compile(function).prepare(*arrays)
-        golden(f"source_{name}.py.txt", compiled.source)
+        golden(f"program_{name}.py.txt", compiled.source)
         golden(f"report_{name}.txt", compiled.report + "\n")
 
 
@@ -127,22 +128,23 @@ def test_source_does_not_depend_on_the_hash_seed():
 
 def test_every_line_names_operation_shape_and_the_users_line():
     function, arrays = PROGRAMS["affine"]()
-    lines = tl.compile(function).prepare(*arrays).source.splitlines()
+    lines = tl.compile(function, buffers=False).prepare(*arrays).source.splitlines()
     assert lines[0] == "def affine(x, w, b):"
     assert lines[1].split("#")[0].strip() == "t0 = x @ w"
     assert "matmul (4, 2)" in lines[1] and "programs.py:" in lines[1]
+    assert lines[-1].strip() == "return t1"
+    lines = tl.compile(function).prepare(*arrays).source.splitlines()
+    lines = lines[lines.index("def affine(x, w, b):") :]
+    assert lines[1].split()[:6] == ["x.dot(w,", "t0)", "#", "t0", "=", "x"] and "programs.py:" in lines[1]
     assert lines[-1].strip() == "return t1"
 
 
 def test_variables_and_nodes_have_the_same_names():
     function, arrays = PROGRAMS["softmax_classifier"]()
-    compiled = tl.compile(function).prepare(*arrays)
-    assigned = [
-        line.split(" = ")[0].strip()
-        for line in compiled.source.splitlines()
-        if line.startswith("    t") and "#" in line
-    ]
-    assert assigned and set(assigned) <= {n.name for n in compiled.graph.nodes}
+    for buffers in (True, False):
+        compiled = tl.compile(function, buffers=buffers).prepare(*arrays)
+        assigned = re.findall(r"(?:^ +|# )(t\d+) = ", compiled.source, re.MULTILINE)
+        assert len(assigned) > 5 and set(assigned) <= {n.name for n in compiled.graph.nodes}
 
 
 def test_outputs_share_memory_with_nothing(program):
@@ -186,7 +188,7 @@ def test_an_error_inside_generated_code_shows_its_line():
     with pytest.raises(IndexError) as caught:
         compiled(x, np.array([0, 9]))
     text = "".join(traceback.format_exception(caught.value))
-    assert "t0 = x[i]" in text and "<tinygrad_lora compiled" in text
+    assert "x[i]" in text and "<tinygrad_lora compiled" in text
 
 
 def test_no_answers_before_the_first_call():
@@ -247,7 +249,7 @@ def test_names_that_python_does_not_allow_are_mended():
     twin = tl.parameter(np.ones(2), "0.lora.A")
     compiled = tl.compile(lambda x: x * a + b * twin)
     compiled(np.ones(2))
-    header = compiled.source.splitlines()[0]
+    header = next(line for line in compiled.source.splitlines() if line.startswith("def compiled"))
     assert header == "def compiled(x, layer0_lora_A, lambda_2, layer0_lora_A_2):"
 
 
@@ -297,7 +299,7 @@ def test_the_report_adds_up(program):
             assert s.cost_before == cost or s.name == "rebracket"  # judged together with sink_transposes
             cost = s.cost_after
     assert cost == graph_cost(compiled.graph)
-    assert compiled.report.splitlines()[-1].startswith("in all: flops")
+    assert "\nin all: flops" in compiled.report and compiled.report.splitlines()[-1].startswith("memory: ")
 
 
 def test_explain_gives_every_change_its_law():
@@ -305,7 +307,7 @@ def test_explain_gives_every_change_its_law():
     text = tl.compile(function).prepare(*arrays).explain()
     assert "rebracket: $(AB)C = A(BC)$" in text
     assert "- matmul(A[256, 4], B[4, 128]) [256, 128]" in text
-    assert "+ t1 = matmul(x[64, 256], A[256, 4]) [64, 4]" in text
+    assert re.search(r"\+ t\d+ = matmul\(x\[64, 256\], A\[256, 4\]\) \[64, 4\]", text)
 
 
 def test_a_deep_chain_compiles_without_recursion():

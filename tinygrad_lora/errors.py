@@ -114,3 +114,13 @@ class RenderError(RuntimeError):
     Wrong:  `render(graph, "graph.svg")` where no Graphviz is installed
     Right:  `pip install graphviz-pure`, or `print(draw(graph).text)` for the listing that needs no engine.
     """
+
+
+class RecompileWarning(UserWarning):
+    """A compiled function was compiled again and again, because something differs from call to call.
+
+    Wrong:  `fast = compile(lambda x, n: x * n)` and then `fast(x, i)` for i in range(100)
+    Right:  `fast(x, np.float64(i))`: a number in an array is data, and the program stays the same
+
+    Every new shape or dtype, and every new value that is no array, needs a program of its own.
+    """

@@ -4,64 +4,61 @@ from __future__ import annotations
 
 import keyword
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from threading import Lock
+from typing import Any
 
 import numpy as np
 
 from ..core.graph import Graph
 from ..core.node import ComputationNode, Op
-from ..core.source import function_from_source
 from ..core.trace import trace
 from ..errors import CompileError
 from ..files import write_atomically
-from .emit import emit
-from .pipeline import DEFAULT, Pass, Snapshot, improving
-from .report import explanation, first_line, table
+from .pipeline import Pass, Snapshot, improving
+from .programs import Cache, Program, key_of
+from .report import explanation, table
 from .standalone import standalone
+from .techniques import TECHNIQUES, check_engine, passes_for, split
 
-
-class Program(NamedTuple):
-    """What was generated for one signature."""
-
-    traced: Graph
-    graph: Graph
-    snapshots: tuple[Snapshot, ...]
-    source: str
-    run: Callable[..., Any]
-    container: type | None  # list or tuple, if that is what the function gives
+Passes = Sequence[Pass | tuple[Pass, ...]]
 
 
 class CompiledFunction:
     """A function that runs as generated NumPy. Call it on arrays, get arrays; on nodes it is the function itself.
 
     The first call with a new signature (shapes and dtypes of the arrays, and every other argument as it is) traces the
-    function and generates a program; later calls run it. The values of parameters are read at every call. `.source`,
-    `.graph`, `.snapshots`, `.report` and `.explain()` tell of the program that ran last.
+    function and generates a program; later calls run it. The values of parameters are read at every call. Threads may
+    share it: each call that runs at the same time as another has memory of its own. `.source`, `.graph`, `.snapshots`,
+    `.report` and `.explain()` tell of the program that ran last.
     """
 
-    def __init__(self, function: Callable[..., Any], passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT) -> None:
+    def __init__(
+        self, function: Callable[..., Any], passes: Passes | None = None, *,
+        buffers: bool = True, engine: str = "numpy", without: Iterable[str] = (),
+    ) -> None:  # fmt: skip
         if not callable(function):
             raise CompileError(f"compile takes a function or a layer, not {type(function).__name__}")
-        self.function, self.passes = function, tuple(passes)
+        self.function, self.engine = function, check_engine(engine)
+        self.buffers = buffers and engine == "numpy"
+        self.passes, self.techniques = split(passes_for(self.buffers) if passes is None else passes, without)
         self.name = _function_name(function)
         # A layer can say what its graph depends on, so that one whose adapter is switched off is traced again.
-        self.structure = getattr(function, "graph_key", None)
-        self.programs: dict[Any, Program] = {}
+        self.structure: Callable[[], Any] = getattr(function, "graph_key", None) or _no_structure
+        self.programs = Cache(self.name)
+        self._lock = Lock()
         self._last: Program | None = None
 
     def __call__(self, *args: Any) -> Any:
-        if any(isinstance(a, ComputationNode) for a in args):
-            return self.function(*args)  # part of a graph that somebody else differentiates or compiles
-        args = tuple(map(_plain, args))
-        program = self._last = self._program(args)
-        arrays = [a for a in args if isinstance(a, np.ndarray | np.generic)]
-        results = program.run(*arrays, *(p.value for p in program.graph.captured))
-        if program.container is None:
-            return results
-        return program.container(results if len(program.graph.outputs) > 1 else [results][: len(program.graph.outputs)])
+        program = self._last
+        if program is None or not program.fits(*args) or program.structure != self.structure():
+            if any(isinstance(a, ComputationNode) for a in args):
+                return self.function(*args)  # part of a graph that somebody else differentiates or compiles
+            args = tuple(map(_plain, args))
+            program = self._last = self._program(args)
+        return program.run(args)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A compiled method, called on its object."""
@@ -73,10 +70,15 @@ class CompiledFunction:
         return self
 
     def _program(self, args: tuple[Any, ...]) -> Program:
-        key = (self.structure() if self.structure else None, *map(_key, args))
-        if key not in self.programs:
-            self.programs[key] = self._generate(args)
-        return self.programs[key]
+        structure = self.structure()
+        key = (structure, *map(key_of, args))
+        with self._lock:
+            program = self.programs.get(key)
+            if program is None:
+                program = self._generate(args)
+                program.structure = structure
+                self.programs.add(key, program)
+        return program
 
     def _generate(self, args: tuple[Any, ...]) -> Program:
         containers: list[type | None] = []
@@ -90,18 +92,39 @@ class CompiledFunction:
         traced = trace(watched, *args)
         snapshots = tuple(improving(traced, self.passes))
         graph = next((s.after for s in reversed(snapshots) if s.kept), traced)
-        source, variables = emit(graph, self.name, self._names(graph))
-        for node, variable in variables.items():
+        program = Program(traced, graph, snapshots, args, containers[0])
+        names = self._names(graph)
+        if self.engine != "numpy":
+            program.run_by_engine(self.engine, self.name, names)
+        elif self.buffers:
+            into, views = self._replaced(graph)
+            program.run_in_planned_memory(self.name, names, self.techniques, self._frozen(graph), into, views)
+        else:
+            program.run_as_expressions(self.name, names)
+        for node, variable in program.variables.items():
             node.name = node.name or variable  # pictures and listings of the graph speak of the same names
-        run = function_from_source(self.name, source)
-        return Program(traced, graph, snapshots, source, run, containers[0])
+        return program
+
+    # --- What a compiled training step does differently ---
 
     def _names(self, graph: Graph) -> Mapping[ComputationNode, str]:
         """Variable names for the inputs of the program; empty: the nodes' own."""
         return {}
 
+    def _replaced(self, graph: Graph) -> tuple[Mapping[int, ComputationNode], Mapping[ComputationNode, Any]]:
+        """Which outputs (counted from 0) are written over which inputs, and which inputs are views of those."""
+        return {}, {}
+
+    def _frozen(self, graph: Graph) -> list[ComputationNode]:
+        """The inputs that seldom change."""
+        weights = graph.inputs[len(graph.inputs) - len(graph.captured) :]
+        return [leaf for leaf in weights if not leaf.requires_gradient]
+
+    # --- What happened ---
+
     @property
     def program(self) -> Program:
+        """The program that ran last."""
         if self._last is None:
             raise CompileError(
                 f"{self.name} has not seen any arguments yet: call it, or prepare it with example arrays"
@@ -125,32 +148,44 @@ class CompiledFunction:
 
     @property
     def report(self) -> str:
-        """A table of the passes."""
-        return table(self.program.traced, self.snapshots)
+        """A table of the passes, and how the calls and the memory were chosen."""
+        return table(self.program.traced, self.snapshots, self.program.planned)
 
     def explain(self) -> str:
-        """Every change that the passes made, with the law that allows it."""
-        flat = [p for row in self.passes for p in (row if isinstance(row, tuple) else (row,))]
-        return explanation(self.snapshots, {p.__name__: first_line(p) for p in flat})
+        """Every change that the passes made, with the law that allows it, and every choice of calls and memory."""
+        return explanation(self.program.traced, self.snapshots, TECHNIQUES, self.program.planned)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the program as a Python file that needs NumPy alone and runs by itself."""
-        return write_atomically(path, standalone(self.name, self.graph, self.source))
+        if self.engine != "numpy":
+            raise CompileError(f"a program of the engine {self.engine!r} needs that library: compile with engine='numpy'")
+        program = self.program
+        return write_atomically(path, standalone(self.name, program.graph, program.source, program.planned))
 
     def __repr__(self) -> str:
         return f"<compiled {self.name}, {len(self.programs)} programs>"
 
 
-def compile(function: Callable[..., Any] | None = None, *, passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT) -> Any:
+def compile(
+    function: Callable[..., Any] | None = None, *, passes: Passes | None = None, buffers: bool = True,
+    engine: str = "numpy", without: Iterable[str] = (),
+) -> Any:  # fmt: skip
     """A `CompiledFunction` of a function or a layer: traced once for each signature, then run as generated NumPy.
 
     Also a decorator. What Python decides while tracing is part of the program. A layer is traced again when its
     structure changes (an adapter is added, merged or switched off); a function is not: compile it again.
-    `passes` replaces the list in `pipeline.DEFAULT`; with `passes=()` the graph is printed as it was traced.
+
+    `passes` replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced.
+    `buffers=False` prints plain expressions, which allocate every result. `engine` "numba" or "scipy" runs the same
+    program through that library (`pip install "tinygrad-lora[speed]"`). `without` leaves out techniques by name.
     """
     if function is None:
-        return lambda f: CompiledFunction(f, passes)
-    return CompiledFunction(function, passes)
+        return lambda f: CompiledFunction(f, passes, buffers=buffers, engine=engine, without=without)
+    return CompiledFunction(function, passes, buffers=buffers, engine=engine, without=without)
+
+
+def _no_structure() -> None:
+    """What a plain function's graph depends on besides its arguments: nothing that anyone could see."""
 
 
 def _function_name(function: Callable[..., Any]) -> str:
@@ -162,17 +197,3 @@ def _function_name(function: Callable[..., Any]) -> str:
 def _plain(argument: Any) -> Any:
     """Lists as arrays; everything else as it is."""
     return np.asarray(argument) if isinstance(argument, list) else argument
-
-
-def _key(argument: Any) -> Any:
-    """What two arguments must have in common to share a program: for arrays shape and dtype, else the value itself."""
-    if isinstance(argument, np.ndarray | np.generic):
-        return argument.shape, argument.dtype
-    try:
-        hash(argument)
-    except TypeError:
-        raise CompileError(
-            f"an argument of type {type(argument).__name__} cannot be part of a program: "
-            "pass arrays, or values that can be hashed such as numbers, strings and tuples"
-        ) from None
-    return type(argument), repr(argument), argument  # 1, 1.0 and True are equal, and not the same

@@ -1,92 +1,219 @@
-"""The NumPy line of an operation with real operands in it, as a syntax tree: the compiler never pastes text."""
+"""The NumPy line of an operation with real operands in it. Brackets are put by `ast.unparse`, and asked for only once.
+
+To parse and print a tree for each line of a program would be simple and slow. So the line of an operation is split once
+into text and holes, and a hole learns once what it needs around an operand of each kind. After that text is joined.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import copy
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any
+from math import isfinite, isnan
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.node import ComputationNode, Op
 
 
-def expression(node: ComputationNode, operands: Mapping[ComputationNode, ast.expr]) -> ast.expr:
-    """`node.op.numpy` with the operands' expressions and the parameters' values put in."""
-    values = {name: literal(value) for name, value in node.params.items()}
-    parents = [operands[p] for p in node.parents]
-    for name in _names(node.op):
-        if name.startswith("*"):
-            values[name[1:]] = ast.Tuple(parents, ast.Load())
-            break
-        values[name] = parents.pop(0)
-    filled: ast.expr = _filled(_parsed(node.op.numpy), values)
-    return filled
+class Code(NamedTuple):
+    """The source of an expression, and its outermost syntax by the name `ast` has for it: Name, Call, Add, USub, ..."""
+
+    text: str
+    level: str
 
 
-def literal(value: Any) -> ast.expr:
-    """A parameter's value as source."""
-    if isinstance(value, float | np.floating) and not np.isfinite(value):
-        name = "nan" if np.isnan(value) else "inf"
-        number: ast.expr = ast.Attribute(ast.Name("np"), name)
-        return ast.UnaryOp(ast.USub(), number) if value < 0 else number
+def name(text: str) -> Code:
+    """A variable."""
+    return Code(text, "Name")
+
+
+X = name("x0")
+
+
+def literal(value: Any) -> Code:
+    """A parameter's or a constant's value as source."""
+    kind = type(value)
+    if kind is int or (kind is float and isfinite(value)):  # the frequent cases
+        text = repr(value)
+        return Code(text, "USub" if text[0] == "-" else "Constant")
+    if isinstance(value, float | np.floating) and not isfinite(value):
+        number = "np.nan" if isnan(value) else "np.inf"
+        return Code(f"-{number}", "USub") if value < 0 else Code(number, "Attribute")
     if isinstance(value, np.float32 | np.float16):
-        return _parsed(str(value))  # fewer digits than float64 needs, and the same number again as float32
-    if isinstance(value, tuple) and any(isinstance(k, slice) for k in value):
-        return ast.Subscript(_parsed("np.s_"), ast.Tuple([_key_part(k) for k in value]))
-    return _parsed(repr(value))
-
-
-def _key_part(part: Any) -> ast.expr:
-    """One part of an index: a number, a slice, None or the ellipsis."""
-    if isinstance(part, slice):
-        return ast.Slice(*(None if n is None else literal(n) for n in (part.start, part.stop, part.step)))
-    return ast.Constant(part)
-
-
-def names_in(tree: ast.expr) -> set[str]:
-    """The variables that an expression reads."""
-    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-
-
-@cache
-def _names(op: Op) -> list[str]:
-    return op.signature.split("*, ")[0].replace(" ", "").strip(",").split(",")
+        return _printed(str(value))  # fewer digits than float64 needs, and the same number again as float32
+    if kind is tuple and any(isinstance(part, slice) for part in value):
+        return Code(f"np.s_[{_key(value)}{',' if len(value) == 1 else ''}]", "Subscript")
+    return _printed(repr(value))
 
 
 @lru_cache(maxsize=4096)
+def _printed(text: str) -> Code:
+    """An expression as `ast.unparse` writes it."""
+    tree = _parsed(text)
+    return Code(ast.unparse(tree), _level(tree))
+
+
 def _parsed(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-def _filled(node: Any, values: Mapping[str, ast.expr]) -> Any:
-    """A copy of the tree with expressions in the place of names."""
-    if isinstance(node, ast.Name):
-        return values.get(node.id, node)
-    if isinstance(node, list):
-        return [_filled(n, values) for n in node]
-    if not isinstance(node, ast.AST):
-        return node
-    new = type(node)(**{name: _filled(value, values) for name, value in ast.iter_fields(node)})
-    if isinstance(new, ast.Call):
-        _tidy_call(new)
-    elif isinstance(new, ast.Subscript):
-        _tidy_index(new)
-    return new
+def _level(tree: ast.expr) -> str:
+    return type(getattr(tree, "op", tree)).__name__
 
 
-def _tidy_call(call: ast.Call) -> None:
-    """As people write it: `x.sum(axis=(0,), keepdims=False)` becomes `x.sum(axis=0)`."""
-    call.keywords = [k for k in call.keywords if (k.arg, ast.unparse(k.value)) != ("keepdims", "False")]
-    for k in call.keywords:
-        if k.arg == "axis" and isinstance(k.value, ast.Tuple) and len(k.value.elts) == 1:
-            k.value = k.value.elts[0]
+def _key(parts: tuple[Any, ...]) -> str:
+    """What stands between the brackets of an index, as people write it: `:, 0:2, ...`."""
+    return ", ".join(
+        _slice(part) if isinstance(part, slice) else "..." if part is ... else literal(part).text for part in parts
+    )
 
 
-def _tidy_index(index: ast.Subscript) -> None:
-    """As people write it: `x[np.s_[:, 0:2]]` becomes `x[:, 0:2]`, and `x[i,]` becomes `x[i]`."""
-    if isinstance(index.slice, ast.Subscript) and ast.unparse(index.slice.value) == "np.s_":
-        index.slice = index.slice.slice
-    if isinstance(index.slice, ast.Tuple) and len(index.slice.elts) == 1:
-        index.slice = index.slice.elts[0]
+def _slice(part: slice) -> str:
+    start, stop, step = ("" if n is None else literal(n).text for n in (part.start, part.stop, part.step))
+    return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
+
+
+def expression(node: ComputationNode, operands: Mapping[ComputationNode, Code]) -> Code:
+    """`node.op.numpy` with the operands' code and the parameters' values put in."""
+    return written(node.op, node.params, [operands[p] for p in node.parents])
+
+
+def written(op: Op, params: Mapping[str, Any], operands: Sequence[Code]) -> Code:
+    """The line of an operation on these operands. The steps of a fused operation are written into each other."""
+    steps = getattr(op, "steps", None)
+    if steps is None:
+        return line_of(op, params).filled(operands, params)
+    values = list(operands)
+    for step in steps:
+        values.append(line_of(step.op, step.params).filled([values[i] for i in step.operands], step.params))
+    return values[-1]
+
+
+def line_of(op: Op, params: Mapping[str, Any]) -> Line:
+    """The line of an operation. A flag among its parameters is part of the line: `keepdims=False` is not even written."""
+    return _line(op, tuple(item for item in params.items() if type(item[1]) is bool) if params else ())
+
+
+@cache
+def _line(op: Op, flags: tuple[tuple[str, bool], ...]) -> Line:
+    return Line(op, dict(flags))
+
+
+class Hole(NamedTuple):
+    """A place in a line that waits for an operand, for all operands from one on ("operands"), or for a parameter."""
+
+    waits_for: str
+    operand: int
+    parameter: str
+    place: str  # "axis" after `axis=`, "index" between square brackets, else ""
+    around: dict[str, str]  # by the level of what goes in: "%s", or "(%s)" where that needs brackets
+
+    def code(self, operands: Sequence[Code], params: Mapping[str, Any]) -> Code:
+        """What goes in, if it is not a single operand."""
+        if self.waits_for == "operands":
+            texts = [x.text for x in operands[self.operand :]]
+            return self._tuple(", ".join(texts), len(texts))
+        value = params[self.parameter]
+        if self.place == "index" and type(value) is tuple:
+            return self._tuple(_key(value), len(value))
+        return literal(value[0] if self.place == "axis" and type(value) is tuple and len(value) == 1 else value)
+
+    def _tuple(self, inside: str, n: int) -> Code:
+        if self.place == "index" and n:  # `x[i]`: without brackets, and without the comma of a single element
+            return Code(inside, "")
+        return Code(f"({inside},)" if n == 1 else f"({inside})", "Tuple")
+
+
+class Line:
+    """The NumPy line of an operation as text with holes."""
+
+    def __init__(self, op: Op, flags: Mapping[str, bool]) -> None:
+        digger = _Digger(op.signature, flags)
+        self.tree = digger.visit(_parsed(op.numpy))
+        self.level = _level(self.tree)
+        parts = re.split(r"(hole\d+_)", ast.unparse(self.tree))
+        self.plain: Code | None = None
+        self.form = "%s".join(text.replace("%", "%%") for text in parts[::2])
+        self.names = parts[1::2]
+        self.holes = [digger.holes[name] for name in self.names]
+        numbers = [hole.operand if hole.waits_for == "operand" else -1 for hole in self.holes]
+        self.single = {n: i for i, n in enumerate(numbers) if n >= 0 and numbers.count(n) == 1}
+
+    def filled(self, operands: Sequence[Code], params: Mapping[str, Any]) -> Code:
+        """The line with these operands and parameters."""
+        codes = [operands[h.operand] if h.waits_for == "operand" else h.code(operands, params) for h in self.holes]
+        if self.form == "%s":
+            return codes[0]
+        return Code(self.form % tuple([self.put(i, code) for i, code in enumerate(codes)]), self.level)
+
+    def alone(self, n: int, params: Mapping[str, Any]) -> Code:
+        """The line on n operands that are variables with names of two characters."""
+        if self.plain is None or params:
+            self.plain = self.filled([X] * n, params)
+        return self.plain
+
+    def put(self, i: int, code: Code) -> str:
+        """The code as it stands in hole number i: in brackets, if it needs them there."""
+        around = self.holes[i].around
+        level = "int" if code.text.isdigit() else code.level
+        if level not in around:
+            around[level] = self._learned(i, code) if level else "%s"
+        return around[level] % code.text
+
+    def _learned(self, i: int, code: Code) -> str:
+        """What `ast.unparse` writes around an operand like this."""
+        operand = _parsed(code.text)
+        text = ast.unparse(_Filler(self.names[i], operand).visit(copy.deepcopy(self.tree)))
+        for way in ("%s", "(%s)", "%s "):  # the last is how a method of a whole number is written: `2 .sum()`
+            names = list(self.names)
+            names[i] = way % ast.unparse(operand)
+            if self.form % tuple(names) == text:
+                return way
+        raise AssertionError(f"{text} is not {self.form} with {code.text}")
+
+
+class _Digger(ast.NodeTransformer):
+    """Puts holes in the place of operands and parameters, and writes the rest as people do."""
+
+    def __init__(self, signature: str, flags: Mapping[str, bool]) -> None:
+        before, star, after = signature.replace(" ", "").partition("*")
+        starred, *parameters = after.split(",")
+        self.waiting = {name: ("operand", i) for i, name in enumerate(filter(None, before.split(",")))}
+        self.waiting |= {starred: ("operands", len(self.waiting))} if starred else {}
+        self.waiting |= {name: ("parameter", -1) for name in parameters if name not in flags}
+        self.flags, self.holes = flags, dict[str, Hole]()
+
+    def visit_Name(self, tree: ast.Name, place: str = "") -> ast.expr:
+        if tree.id in self.flags:
+            return ast.Constant(self.flags[tree.id])
+        if tree.id not in self.waiting:
+            return tree
+        waits_for, operand = self.waiting[tree.id]
+        hole = f"hole{len(self.holes)}_"
+        self.holes[hole] = Hole(waits_for, operand, tree.id, place, {})
+        return ast.Name(hole)
+
+    def visit_keyword(self, tree: ast.keyword) -> ast.keyword | None:
+        tree.value = self._in_place(tree.value, "axis" if tree.arg == "axis" else "")
+        return None if tree.arg == "keepdims" and ast.unparse(tree.value) == "False" else tree
+
+    def visit_Subscript(self, tree: ast.Subscript) -> ast.Subscript:
+        tree.value, tree.slice = self.visit(tree.value), self._in_place(tree.slice, "index")
+        return tree
+
+    def _in_place(self, tree: ast.expr, place: str) -> Any:
+        return self.visit_Name(tree, place) if isinstance(tree, ast.Name) else self.visit(tree)
+
+
+class _Filler(ast.NodeTransformer):
+    """Puts an expression in the place of a name."""
+
+    def __init__(self, name: str, tree: ast.expr) -> None:
+        self.name, self.tree = name, tree
+
+    def visit_Name(self, tree: ast.Name) -> ast.expr:
+        return self.tree if tree.id == self.name else tree

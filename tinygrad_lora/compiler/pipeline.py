@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 from ..core.graph import Graph
 from .cost import Cost, graph_cost
+from .passes.collect_factors import collect_factors
 from .passes.fold_constants import fold_constants
 from .passes.fold_scales import fold_scales
-from .passes.fuse_elementwise import fuse_elementwise
+from .passes.fuse_elementwise import fuse_elementwise, fuse_numbers
+from .passes.join_scatters import join_scatters
 from .passes.merge_duplicates import merge_duplicates
+from .passes.narrow_takes import narrow_takes
+from .passes.raise_reshapes import raise_reshapes
 from .passes.rebracket import rebracket
 from .passes.simplify import simplify
 from .passes.sink_transposes import sink_transposes
@@ -22,10 +26,16 @@ DEFAULT: tuple[tuple[Pass, ...], ...] = (
     (fold_constants,),
     (simplify,),
     (merge_duplicates,),
+    (raise_reshapes,),
+    (narrow_takes,),
+    (join_scatters,),
     (sink_transposes, rebracket),
+    (collect_factors,),
     (fold_scales,),
     (fuse_elementwise,),
 )
+# Where arrays are written into planned memory, only numbers are left to join.
+PLANNED = (*DEFAULT[:-1], (fuse_numbers,))
 MOST_ROUNDS = 8
 
 
@@ -58,10 +68,13 @@ def improving(graph: Graph, passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT)
     rows = [row if isinstance(row, tuple) else (row,) for row in passes]
     *repeated, last = rows or [()]
     cost = graph_cost(graph)
+    settled: dict[tuple[Pass, ...], Graph] = {}  # the graph in which a row found nothing: it would find nothing again
     for _ in range(MOST_ROUNDS):
         start = graph
         for row in repeated:
-            graph, cost = yield from _applying(row, graph, cost)
+            if settled.get(row) is not graph:
+                settled[row] = graph
+                graph, cost = yield from _applying(row, graph, cost)
         if graph.outputs == start.outputs:
             break
     yield from _applying(last, graph, cost)

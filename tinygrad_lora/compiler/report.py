@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..core.graph import Graph
 from ..core.node import ComputationNode
 from .cost import Cost, graph_cost
+from .emit_planned import Planned
 from .pipeline import Snapshot
 
 
-def table(graph: Graph, snapshots: Sequence[Snapshot]) -> str:
+def table(graph: Graph, snapshots: Sequence[Snapshot], planned: Planned | None = None) -> str:
     """One row a pass that changed something: operations, NumPy calls, flops and bytes after it."""
     rows = [("pass", "operations", "calls", "flops", "bytes", "change")]
     rows.append(("trace", *_numbers(graph, graph_cost(graph)), ""))
@@ -27,11 +28,34 @@ def table(graph: Graph, snapshots: Sequence[Snapshot]) -> str:
         for row in rows
     ]
     saved = f"flops {_short(before.flops)} -> {_short(after.flops)}, calls {before.calls} -> {after.calls}"
-    return "\n".join([*lines, f"in all: {saved}, bytes {_short(before.bytes)} -> {_short(after.bytes)}"])
+    lines.append(f"in all: {saved}, bytes {_short(before.bytes)} -> {_short(after.bytes)}")
+    return "\n".join([*lines, *(lowering(graph, planned) if planned else [])])
 
 
-def explanation(snapshots: Sequence[Snapshot], equations: dict[str, str]) -> str:
-    """Every change, with the law that allows it and the nodes that went and came."""
+def lowering(graph: Graph, planned: Planned, equations: Mapping[str, str] | None = None) -> list[str]:
+    """How calls and memory were chosen: one line a technique that did something (with its law, if asked), then memory."""
+    plan = planned.plan
+    done = {
+        "pack_weights": (len(planned.kept), "results of frozen weights kept from call to call"),
+        "small_dot": (planned.choices.get("small_dot", 0), "products by dot"),
+        "row_blocks": (planned.choices.get("row_blocks", 0), "thin products in blocks of rows"),
+        "cache_blocks": (planned.choices.get("cache_blocks", 0), "chains in blocks that fit the cache"),
+        "in_place": (len(plan.replaced), "results written over an operand"),
+        "parts_in_place": (len(plan.parts), "arrays made right in their part of a vector"),
+        "update_in_place": (len(plan.written), "arguments updated in place"),
+    }
+    width = max((len(name) for name, (n, _) in done.items() if n), default=0)
+    laws = {name: f": {law}" for name, law in (equations or {}).items()}
+    lines = [f"{name:<{width}}  {n:>3} {told}{laws.get(name, '')}" for name, (n, told) in done.items() if n]
+    eager = sum(node.size * node.dtype.itemsize for node in graph.nodes if node.parents and not node.op.view)
+    told = f"memory: {plan.size:,} bytes planned; {plan.least:,} are in use at once, no plan can do with less"
+    return [*lines, f"{told}; {plan.separate:,} with a place for each array; eager keeps {eager:,}"]
+
+
+def explanation(
+    graph: Graph, snapshots: Sequence[Snapshot], equations: Mapping[str, str], planned: Planned | None = None
+) -> str:
+    """Every change, with the law that allows it and the nodes that went and came; then how calls and memory were chosen."""
     parts = []
     for i, s in enumerate(snapshots, 1):
         old, new = set(s.before.nodes), set(s.after.nodes)
@@ -44,7 +68,10 @@ def explanation(snapshots: Sequence[Snapshot], equations: dict[str, str]) -> str
         parts.append(
             "\n".join([head, cost, *(f"   - {n}" for n in gone.elements()), *(f"   + {n}" for n in come.elements())])
         )
-    return "\n\n".join(parts) if parts else "No pass found anything to improve."
+    parts = parts or ["No pass found anything to improve."]
+    if planned:
+        parts.append("\n".join(["Calls and memory:", *lowering(graph, planned, equations)]))
+    return "\n\n".join(parts)
 
 
 def first_line(function: object) -> str:

@@ -8,18 +8,23 @@ from ...core.node import ComputationNode as Node
 from .patterns import keeps_dtype, one_factor, uses
 
 
+MOVABLE = {ops.scale, ops.matmul, ops.broadcast}  # what the rules below look for under a node
+
+
 def fold_scales(graph: Graph) -> Graph:
     r"""$s(AB) = (sA)B = A(sB)$ and $\sum s x = s \sum x$: scale whichever array is smallest."""
+    if not any(node.op is ops.scale for node in graph.nodes):
+        return graph
     # Results with one user: changing how they are computed disturbs nobody else. A factor that makes floats of whole
     # numbers stays where it is.
     once: set[Node] = set()
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
         node = rebuilt(old, parents)
-        if once.intersection(node.parents):
+        if not once.isdisjoint(node.parents):
             while (better := _rule(node)) is not None:
                 node = better
-        if uses(graph, old) == 1 and keeps_dtype(node):
+        if node.op in MOVABLE and uses(graph, old) == 1 and keeps_dtype(node):
             once.add(node)
         return node
 

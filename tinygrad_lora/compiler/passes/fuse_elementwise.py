@@ -2,70 +2,119 @@
 
 from __future__ import annotations
 
-import ast
+from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ...core.node import Op
+from ...core.node import Op, Shape
 from ...core.source import function_from_source
-from ..expressions import expression, names_in
+from ...ops import cast, relu
+from ..expressions import Code, X, line_of, name, written
 from .patterns import uses
 
-LONGEST_LINE = 88  # characters; a longer line could not be read
+LONGEST_LINE = 88  # characters, with operands called x0 to x9; a longer line could not be read
+
+
+class Step(NamedTuple):
+    """One operation of a fused one. Operand i is operand i of the whole; operand n + j is the result of step j."""
+
+    op: Op
+    params: dict[str, Any]
+    operands: tuple[int, ...]
+    shape: Shape
+    dtype: Any
 
 
 class Fused(Op):
-    r"""$y = f(x_0, x_1, \dots)$, several elementwise operations in one expression."""
+    r"""$y = f(x_0, x_1, \dots)$, several elementwise operations in one expression. The last step is the result."""
 
     elementwise = True
 
-    def __init__(self, numpy: str, parts: list[Node], n: int) -> None:
-        self.name, self.numpy, self.parts = "fused", numpy, parts
-        self.signature = ", ".join(f"x{i}" for i in range(n))
+    def __init__(self, steps: Iterable[Step], n: int) -> None:
+        self.name, self.steps = "fused", tuple(steps)
+        operands = [f"x{i}" for i in range(n)]
+        self.signature = ", ".join(operands)
+        self.numpy = written(self, {}, [name(x) for x in operands]).text
 
     @cached_property
     def forward(self) -> Any:
         return function_from_source("fused", f"def fused({self.signature}):\n    return {self.numpy}\n")
 
     def dtype(self, *dtypes: Any, **params: Any) -> Any:
-        return self.parts[-1].dtype
+        return self.steps[-1].dtype
 
-    def flops(self, out: Any, *shapes: Any, **params: Any) -> int:
-        return sum(part.op.flops(part.shape, *(p.shape for p in part.parents), **part.params) for part in self.parts)
+    def flops(self, out: Shape, *shapes: Shape, **params: Any) -> int:
+        shapes += tuple(step.shape for step in self.steps)
+        return sum(s.op.flops(s.shape, *(shapes[i] for i in s.operands), **s.params) for s in self.steps)
 
 
 def fuse_elementwise(graph: Graph) -> Graph:
     r"""$g(f(x)) = (g \circ f)(x)$: an elementwise result that is used once moves into the expression that uses it."""
-    movable: set[Node] = set()
+    return _fuse(graph, [node for node in graph.nodes if node.op.elementwise])
+
+
+def fuse_numbers(graph: Graph) -> Graph:
+    r"""$g(f(x)) = (g \circ f)(x)$ where the results are single numbers: arrays are written into memory, call by call."""
+    # The larger of a number and zero, and a number of another dtype, have faster forms as statements of their own.
+    return _fuse(graph, [n for n in graph.nodes if n.op.elementwise and not n.shape and n.op not in (relu, cast)])
+
+
+def _fuse(graph: Graph, candidates: Iterable[Node]) -> Graph:
+    moved = _moved(candidates, graph)
+    operands: dict[Node, tuple[Node, ...]] = {}
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        node = rebuilt(old, parents)
-        if old.op.elementwise:
-            for parent in parents:
-                if parent in movable and (joined := _join(node, parent)) is not None:
-                    node = joined
-            if uses(graph, old) == 1 and not old.name:  # what the user named stays visible
-                movable.add(node)
-        return node
+        operands[old] = parents
+        if old in moved:
+            return old  # its user asks for its operands
+        return rebuilt(old, parents) if moved.isdisjoint(parents) else _fused(old, operands, moved)
 
-    return graph.map(build)
+    return graph.map(build) if moved else graph
 
 
-def _join(node: Node, parent: Node) -> Node | None:
-    """`node` with `parent` written into its expression, or None where the line would get too long."""
-    operands = list(dict.fromkeys(p for x in node.parents for p in (parent.parents if x is parent else (x,))))
-    names: dict[Node, ast.expr] = {x: ast.Name(f"x{i}") for i, x in enumerate(operands)}
-    names[parent] = expression(parent, names)
-    tree = expression(node, names)
-    text = ast.unparse(tree)
-    if len(text) > LONGEST_LINE or not names_in(tree) >= {f"x{i}" for i in range(len(operands))}:
-        return None
-    parts = [*_parts(parent), *_parts(node)]
-    op = Fused(text, parts, len(operands))
-    return Node(op, tuple(operands), {}, node.shape, node.dtype)
+def _moved(candidates: Iterable[Node], graph: Graph) -> set[Node]:
+    """The results that move into the line of their user: as many as a line has room for."""
+    moved: set[Node] = set()
+    lines: dict[Node, tuple[Code, int]] = {}  # how each elementwise operation is written, and how long its line gets
+    for node in candidates:
+        line = line_of(node.op, node.params)
+        code = line.alone(len(node.parents), node.params)
+        width = len(code.text)
+        for i, parent in enumerate(node.parents):
+            # What the user named stays visible.
+            if parent in lines and i in line.single and uses(graph, parent) == 1 and not parent.name:
+                written_there, length = lines[parent]
+                brackets = len(line.put(line.single[i], written_there)) - len(written_there.text)
+                if (together := width + length + brackets - len(X.text)) <= LONGEST_LINE:
+                    moved.add(parent)
+                    width = together
+        lines[node] = code, width
+    return moved
 
 
-def _parts(node: Node) -> list[Node]:
-    return node.op.parts if isinstance(node.op, Fused) else [node]
+def _fused(root: Node, operands: dict[Node, tuple[Node, ...]], moved: set[Node]) -> Node:
+    """`root` and what moves into it as one operation on what is left."""
+    inside: list[Node] = []
+    leaves: dict[Node, int] = {}
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node is root or node in moved:
+            inside.append(node)
+            stack += reversed(operands[node])
+        else:
+            leaves.setdefault(node, len(leaves))
+    steps: list[Step] = []
+    place = dict(leaves)
+    for node in reversed(inside):
+        values = [place[p] for p in operands[node]]
+        if isinstance(node.op, Fused):
+            for step in node.op.steps:
+                steps.append(step._replace(operands=tuple([values[i] for i in step.operands])))
+                values.append(len(leaves) + len(steps) - 1)
+        else:
+            steps.append(Step(node.op, node.params, tuple(values), node.shape, node.dtype))
+        place[node] = len(leaves) + len(steps) - 1
+    return Node(Fused(steps, len(leaves)), tuple(leaves), {}, root.shape, root.dtype)

@@ -10,6 +10,7 @@ from ...core.node import ComputationNode as Node
 from .patterns import is_constant
 
 COMMUTATIVE = {ops.add, ops.multiply}
+LARGEST_COMPARED = 10_000  # numbers in a constant
 
 
 def merge_duplicates(graph: Graph) -> Graph:
@@ -27,13 +28,16 @@ def merge_duplicates(graph: Graph) -> Graph:
 
 
 def _key(node: Node) -> Any:
+    op, parents = node.op, node.parents
+    if op in COMMUTATIVE and id(parents[0]) > id(parents[1]):
+        parents = parents[::-1]
     # `repr` tells 1 from 1.0 and 0.0 from -0.0, which `==` does not, and slices cannot be hashed before Python 3.12.
-    parents = sorted(node.parents, key=id) if node.op in COMMUTATIVE else node.parents
-    return node.op, tuple(parents), repr(sorted(node.params.items()))
+    return (op, parents, repr(sorted(node.params.items()))) if node.params else (op, parents)
 
 
 def _constant_key(node: Node) -> Any:
-    return node.shape, node.dtype, node.value.tobytes()
+    # A large constant that is written twice is seldom, and to compare all constants digit by digit takes long.
+    return (node.shape, node.dtype, node.value.tobytes()) if node.size <= LARGEST_COMPARED else node
 
 
 def _mirrored(product: Node, first: dict[Any, Node]) -> Node | None:
@@ -42,7 +46,7 @@ def _mirrored(product: Node, first: dict[Any, Node]) -> Node | None:
     for factor in reversed(product.parents):
         if factor.op is ops.transpose:
             factors.append(factor.parents[0])
-        elif (turned := first.get((ops.transpose, (factor,), "[]"))) is not None:
+        elif (turned := first.get((ops.transpose, (factor,)))) is not None:
             factors.append(turned)
-    earlier = first.get((ops.matmul, tuple(factors), "[]")) if len(factors) == 2 else None
+    earlier = first.get((ops.matmul, tuple(factors))) if len(factors) == 2 else None
     return None if earlier is None else earlier.mT

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
+from itertools import chain
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ... import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode
+
+
+REPEATED = (ops.broadcast, ops.reshape)
 
 
 def is_constant(node: ComputationNode) -> bool:
@@ -20,21 +24,21 @@ def is_constant(node: ComputationNode) -> bool:
 
 def uniform(node: ComputationNode) -> float | None:
     """The number that fills every element of a constant (of one element, repeated or not), or None."""
-    while node.op in (ops.broadcast, ops.reshape):
+    while node.op in REPEATED:
         node = node.parents[0]
-    if is_constant(node) and node.size == 1 and node.dtype.kind == "f":
-        return float(node.value.reshape(()))
-    return None
-
-
-_outputs: WeakKeyDictionary[Graph, Counter[ComputationNode]] = WeakKeyDictionary()
+    if node.parents or not node.known or node.size != 1 or node.dtype.kind != "f":
+        return None
+    return float(node.value.reshape(()))
 
 
 def uses(graph: Graph, node: ComputationNode) -> int:
     """How often a result is used: by operations, and as an output."""
-    if graph not in _outputs:
-        _outputs[graph] = Counter(graph.outputs)
-    return len(graph.users[node]) + _outputs[graph][node]
+    return _uses(graph)[node]
+
+
+@lru_cache(maxsize=8)
+def _uses(graph: Graph) -> Counter[ComputationNode]:
+    return Counter(chain(graph.outputs, *(node.parents for node in graph.nodes)))
 
 
 def one_factor(a: float, b: float, dtype: Any) -> float | None:
@@ -42,6 +46,8 @@ def one_factor(a: float, b: float, dtype: Any) -> float | None:
     if dtype.kind != "f":
         return None
     product = a * b
+    if dtype.itemsize > 2 and 1e-30 < abs(product) < 1e30:
+        return product  # far from the limits of float32
     with np.errstate(over="ignore", under="ignore"):
         as_seen = dtype.type(float(a) * float(b))
     return product if np.isfinite(as_seen) and (as_seen != 0 or a == 0 or b == 0) else None
@@ -49,4 +55,5 @@ def one_factor(a: float, b: float, dtype: Any) -> float | None:
 
 def keeps_dtype(node: ComputationNode) -> bool:
     """Whether the result has the dtype of every operand: then the order of operations does not change a dtype."""
-    return all(p.dtype == node.dtype for p in node.parents)
+    dtype = node.dtype
+    return all([p.dtype == dtype for p in node.parents])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from math import prod
+from typing import NamedTuple
 
 from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ..cost import Cost, graph_cost, node_cost
+from ..cost import Cost, cost_in, graph_cost
 from .merge_duplicates import merge_duplicates
 from .patterns import keeps_dtype, one_factor, uses
 
@@ -24,55 +25,83 @@ def rebracket(graph: Graph) -> Graph:
     A product that several chains use can be computed once, or be taken apart so that each chain is free to bracket it
     differently. Neither is always better, so each shared product is tried both ways and counted.
     """
-    if sum(n.op is ops.matmul for n in graph.nodes) < 2:
+    links = [n for n in graph.nodes if n.op in LINKS and keeps_dtype(n)]
+    if sum(n.op is ops.matmul for n in links) < 2:
         return graph
-    shared = [n for n in graph.nodes if n.op in LINKS and uses(graph, n) > 1 and _linked(graph.users[n])]
+    once = frozenset(n for n in links if uses(graph, n) == 1)
+    shared = [n for n in links if n not in once and any(user.op in LINKS for user in graph.users[n])]
+    singly = [frozenset({n}) for n in shared] if len(shared) <= MOST_CHOICES else []
+    found: dict[tuple[Node, ...], Chain | None] = {}
     best, cost, opened = graph, graph_cost(graph).nanoseconds, frozenset[Node]()
-    singly = [{product} for product in shared] if len(shared) <= MOST_CHOICES else []
-    for change in (set(), set(shared), *singly):
-        new = merge_duplicates(_bracketed(graph, opened ^ change))
+    for change in dict.fromkeys([frozenset[Node](), frozenset(shared), *singly]):
+        chains = _improvable(graph, links, once | (opened ^ change), found)
+        if change and not chains:
+            continue  # nothing would change, which was the first try
+        new = merge_duplicates(_bracketed(graph, chains))
         if (new_cost := graph_cost(new).nanoseconds) < cost:
             best, cost, opened = new, new_cost, opened ^ change
     return best
 
 
-def _linked(users: list[Node]) -> bool:
-    """Whether some chain goes on through a result with these users."""
-    return any(user.op in LINKS for user in users)
+class Chain(NamedTuple):
+    """The factors of a chain of products from left to right, and the number that scales it."""
+
+    factors: list[Node]
+    scale: float
 
 
-def _bracketed(graph: Graph, opened: frozenset[Node]) -> Graph:
-    """The graph with every chain in its best order; shared products in `opened` are parts of the chains around them."""
-    new: dict[Node, Node] = {n: n for n in graph.nodes if not n.parents}
+def _improvable(
+    graph: Graph, links: list[Node], inside: frozenset[Node], found: dict[tuple[Node, ...], Chain | None]
+) -> dict[Node, Chain]:
+    """The chains that cost less in another order, by their last product. Chains go on through the links in `inside`.
+
+    `found` remembers the answers from one call to the next.
+    """
     outputs = set(graph.outputs)
+    chains: dict[Node, Chain] = {}
+    for root in links:
+        if root in inside and root not in outputs and all(user.op in LINKS for user in graph.users[root]):
+            continue
+        chain = _chain(root, inside)
+        key = (root, *chain.factors)
+        if key not in found:
+            found[key] = chain if _improves(root, chain, graph) else None
+        if found[key] is not None:
+            chains[root] = chain
+    return chains
 
-    def inside(node: Node) -> bool:
-        """Whether the chains that use this link go on through it."""
-        return node.op in LINKS and keeps_dtype(node) and (uses(graph, node) == 1 or node in opened)
+
+def _improves(root: Node, chain: Chain, graph: Graph) -> bool:
+    """Whether the best order of a chain is cheaper than the one it has."""
+    factors = chain.factors
+    if root.parents == (*factors,) or not 2 <= len(factors) <= LONGEST_CHAIN or any(f.ndim != 2 for f in factors[1:]):
+        return False
+    present = _cost_above(set(factors), root, graph)
+    return _order(factors).cost(chain.scale) < present * (1 - 1e-9)  # the sums may differ in their last digits
+
+
+def _bracketed(graph: Graph, chains: Mapping[Node, Chain]) -> Graph:
+    """The graph with these chains in their best order."""
+    new: dict[Node, Node] = {}
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        new[old] = rebuilt(old, parents)
-        ends_here = old in outputs or any(user.op not in LINKS for user in graph.users[old])
-        if old.op in LINKS and keeps_dtype(old) and (ends_here or not inside(old)):
-            factors, scale = _chain(old, inside)
-            if 2 <= len(factors) <= LONGEST_CHAIN and all(f.ndim == 2 for f in factors[1:]):
-                candidate = _cheapest([new[f] for f in factors], scale)
-                stop = {new[f] for f in factors}
-                if _cost_above(stop, candidate) < _cost_above(stop, new[old]):
-                    new[old] = candidate
-        return new[old]
+        chain = chains.get(old)
+        made = _cheapest([new.get(f, f) for f in chain.factors], chain.scale) if chain else rebuilt(old, parents)
+        if made is not old:
+            new[old] = made
+        return made
 
-    return graph.map(build)
+    return graph.map(build) if chains else graph
 
 
-def _chain(root: Node, inside: Callable[[Node], bool]) -> tuple[list[Node], float]:
-    """The factors of a chain of products from left to right, and the number that scales it."""
+def _chain(root: Node, inside: frozenset[Node]) -> Chain:
+    """The longest chain of links that ends in `root`."""
     factors: list[Node] = []
     scale: float = 1
     stack = [root]
     while stack:
         node = stack.pop()
-        if node is not root and not inside(node):
+        if node is not root and node not in inside:
             factors.append(node)
         elif node.op is ops.scale and (both := one_factor(scale, node.params["factor"], node.dtype)) is not None:
             scale = both
@@ -81,17 +110,46 @@ def _chain(root: Node, inside: Callable[[Node], bool]) -> tuple[list[Node], floa
             factors.append(node)
         else:
             stack += reversed(node.parents)
-    return factors, scale
+    return Chain(factors, scale)
+
+
+class Order(NamedTuple):
+    """The cheapest order of a product: its cost, for each span of factors where it is split, and the smallest span."""
+
+    nanoseconds: float
+    splits: dict[tuple[int, int], int]
+    smallest: tuple[int, int]
+    scaling: float
+
+    def cost(self, scale: float) -> float:
+        """With the smallest array scaled."""
+        return self.nanoseconds + (self.scaling if scale != 1 else 0)
 
 
 def _cheapest(factors: list[Node], scale: float) -> Node:
-    """The product of the factors in the order that costs least, scaled where the array is smallest.
+    """The product of the factors in the order that costs least, scaled where the array is smallest."""
+    order = _order(factors)
+
+    def built(i: int, j: int) -> Node:
+        k = order.splits[i, j]
+        node = factors[i] if i == j else built(i, k) @ built(k + 1, j)
+        scaled: Node = ops.scale(node, factor=scale) if (i, j) == order.smallest and scale != 1 else node
+        return scaled
+
+    return built(0, len(factors) - 1)
+
+
+def _order(factors: list[Node]) -> Order:
+    sizes = prod(factors[0].shape[:-1]), *(f.shape[-1] for f in factors)
+    return _order_of_sizes(sizes, factors[0].dtype.itemsize)
+
+
+@lru_cache(maxsize=1024)
+def _order_of_sizes(sizes: tuple[int, ...], itemsize: int) -> Order:
+    """The cheapest order for factors of these sizes: factor i is sizes[i] by sizes[i + 1].
 
     Source: the matrix-chain problem, Cormen et al., "Introduction to Algorithms", chapter on dynamic programming.
     """
-    rows = prod(factors[0].shape[:-1])
-    sizes = [rows, *(f.shape[-1] for f in factors)]  # factor i is sizes[i] by sizes[i + 1]
-    itemsize = factors[0].dtype.itemsize
 
     @cache
     def best(i: int, j: int) -> tuple[float, int]:
@@ -105,32 +163,29 @@ def _cheapest(factors: list[Node], scale: float) -> Node:
             options.append((best(i, k)[0] + best(k + 1, j)[0] + product.nanoseconds, k))
         return min(options)
 
-    spans: list[tuple[int, int]] = []  # every array of the chosen order, factors and products
+    splits: dict[tuple[int, int], int] = {}
 
     def visit(i: int, j: int) -> None:
-        spans.append((i, j))
+        splits[i, j] = best(i, j)[1]
         if i < j:
-            visit(i, best(i, j)[1])
-            visit(best(i, j)[1] + 1, j)
+            visit(i, splits[i, j])
+            visit(splits[i, j] + 1, j)
 
-    visit(0, len(factors) - 1)
-    smallest = min(spans, key=lambda span: sizes[span[0]] * sizes[span[1] + 1])
-
-    def built(i: int, j: int) -> Node:
-        node = factors[i] if i == j else built(i, best(i, j)[1]) @ built(best(i, j)[1] + 1, j)
-        scaled: Node = ops.scale(node, factor=scale) if (i, j) == smallest and scale != 1 else node
-        return scaled
-
-    return built(0, len(factors) - 1)
+    last = len(sizes) - 2
+    visit(0, last)
+    elements = {span: sizes[span[0]] * sizes[span[1] + 1] for span in splits}
+    smallest = min(splits, key=elements.__getitem__)
+    scaling = Cost(elements[smallest], 2 * elements[smallest] * itemsize, 1).nanoseconds
+    return Order(best(0, last)[0], splits, smallest, scaling)
 
 
-def _cost_above(stop: set[Node], node: Node) -> float:
+def _cost_above(stop: set[Node], node: Node, graph: Graph) -> float:
     """The cost of computing `node` from the nodes in `stop`."""
     total, seen, stack = 0.0, set(stop), [node]
     while stack:
         node = stack.pop()
         if node not in seen:
             seen.add(node)
-            total += node_cost(node).nanoseconds
+            total += cost_in(graph, node).nanoseconds
             stack += node.parents
     return total

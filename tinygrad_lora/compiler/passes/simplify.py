@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ... import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
+from ...core.node import Op
 from .patterns import one_factor, uniform
 
 
@@ -17,62 +20,93 @@ def simplify(graph: Graph) -> Graph:
 
 
 def _rule(node: Node) -> Node | None:
-    better = _shorter(node)
+    rule = RULES.get(node.op)
+    better = rule(node) if rule else None
+    if better is None and node.op.elementwise:
+        better = _without_repeating(node)
     # A rule may not change what the result is: a float64 constant makes a float32 array float64, a factor does not.
     return better if better is not None and (better.shape, better.dtype) == (node.shape, node.dtype) else None
 
 
-def _shorter(node: Node) -> Node | None:
+def _copy(node: Node) -> Node | None:
+    """Copies and changes of shape that change nothing."""
+    x = node.parents[0]
     match node:
-        # Copies and changes of shape that change nothing.
-        case Node(ops.identity | ops.stop_gradient, [x]):  # gradients have been taken by now
+        case Node(ops.identity | ops.stop_gradient):  # gradients have been taken by now
             return x
-        case Node(ops.reshape | ops.broadcast | ops.cast, [x]) if (x.shape, x.dtype) == (node.shape, node.dtype):
+        case Node(ops.reshape | ops.broadcast | ops.cast) if (x.shape, x.dtype) == (node.shape, node.dtype):
             return x
-        case Node(ops.transpose, [Node(ops.transpose, [x])]):
+        case Node(ops.transpose, [Node(ops.transpose, [inner])]):
+            return inner
+        case Node(ops.reshape, [Node(ops.reshape, [inner])]):
+            return ops.reshape(inner, **node.params)
+        case Node(ops.broadcast, [Node(ops.broadcast, [inner])]):
+            return ops.broadcast(inner, **node.params)
+        case Node(ops.reduce_sum) if not node.params["axis"]:
             return x
-        case Node(ops.reshape, [Node(ops.reshape, [x])]):
-            return ops.reshape(x, **node.params)
-        case Node(ops.broadcast, [Node(ops.broadcast, [x])]):
-            return ops.broadcast(x, **node.params)
-        case Node(ops.reduce_sum, [x]) if not node.params["axis"]:
-            return x
-        # Scales.
-        case Node(ops.scale, [x]) if node.params["factor"] == 1:
-            return x
-        case Node(ops.scale, [Node(ops.scale, [x]) as inner]):
-            factor = one_factor(inner.params["factor"], node.params["factor"], x.dtype)
-            return None if factor is None else ops.scale(x, factor=factor)
-        case Node(ops.multiply, [x, c]) if (number := uniform(c)) is not None:
-            return ops.scale(x, factor=number)
-        case Node(ops.multiply, [c, x]) if (number := uniform(c)) is not None:
-            return ops.scale(x, factor=number)
-        case Node(ops.add, [x, y]) if x is y:
-            return ops.scale(x, factor=2)
-        # Nothing added.
-        case Node(ops.add | ops.subtract, [x, c]) if uniform(c) == 0:
-            return x
-        case Node(ops.add, [c, x]) if uniform(c) == 0:
-            return x
-        case Node(ops.divide, [x, c]) if uniform(c) == 1:
-            return x
-        # Signs.
-        case Node(ops.add, [x, Node(ops.scale, [y]) as s]) if s.params["factor"] == -1 and y.dtype == s.dtype:
-            return x - y
-        case Node(ops.subtract, [x, Node(ops.scale, [y]) as s]) if s.params["factor"] == -1 and y.dtype == s.dtype:
-            return x + y
-        # The sign of a number that is never negative is a yes or no, which takes an eighth of the memory.
-        case Node(ops.multiply, [g, Node(ops.sign, [Node(ops.relu) as y])]):
-            return g * (y > 0.0)
-        # NumPy computes small whole powers much faster as products.
-        case Node(ops.power, [x]) if node.params["exponent"] == 1:
-            return x
-        case Node(ops.power, [x]) if node.params["exponent"] == 2:
-            return x * x
-        case Node(ops.power, [x]) if node.params["exponent"] == 3:
-            return x * x * x
-        # NumPy repeats the operands of an elementwise operation by itself.
-        case Node(op, operands) if op.elementwise and any(x.op is ops.broadcast for x in operands):
-            # The others have the full shape already, or the result would get smaller and the rule would not apply.
-            return op(*(x.parents[0] if x.op is ops.broadcast else x for x in operands), **node.params)
     return None
+
+
+def _scale(node: Node) -> Node | None:
+    x, s = node.parents[0], node.params["factor"]
+    if s == 1:
+        return x
+    if x.op is ops.scale and (both := one_factor(x.params["factor"], s, x.parents[0].dtype)) is not None:
+        return ops.scale(x.parents[0], factor=both)
+    return None
+
+
+def _product(node: Node) -> Node | None:
+    a, b = node.parents
+    if (number := uniform(b)) is not None:
+        return ops.scale(a, factor=number)
+    if (number := uniform(a)) is not None:
+        return ops.scale(b, factor=number)
+    match b:
+        # The sign of a number that is never negative is a yes or no, which takes an eighth of the memory.
+        case Node(ops.sign, [Node(ops.relu) as y]):
+            return a * (y > 0.0)
+    return None
+
+
+def _sum(node: Node) -> Node | None:
+    a, b = node.parents
+    if a is b and node.op is ops.add:
+        return ops.scale(a, factor=2)
+    # Nothing added.
+    if uniform(b) == 0:
+        return a
+    if node.op is ops.add and uniform(a) == 0:
+        return b
+    # Signs.
+    if b.op is ops.scale and b.params["factor"] == -1 and b.parents[0].dtype == b.dtype:
+        return a - b.parents[0] if node.op is ops.add else a + b.parents[0]
+    return None
+
+
+def _quotient(node: Node) -> Node | None:
+    return node.parents[0] if uniform(node.parents[1]) == 1 else None
+
+
+def _power(node: Node) -> Node | None:
+    """NumPy computes small whole powers much faster as products."""
+    x, n = node.parents[0], node.params["exponent"]
+    if n not in (1, 2, 3):
+        return None
+    return x if n == 1 else x * x if n == 2 else x * x * x
+
+
+def _without_repeating(node: Node) -> Node | None:
+    """NumPy repeats the operands of an elementwise operation by itself."""
+    for x in node.parents:
+        if x.op is ops.broadcast:
+            # The others have the full shape already, or the result would get smaller and the rule would not apply.
+            return node.op(*(p.parents[0] if p.op is ops.broadcast else p for p in node.parents), **node.params)
+    return None
+
+
+COPIES = (ops.identity, ops.stop_gradient, ops.reshape, ops.broadcast, ops.cast, ops.transpose, ops.reduce_sum)
+RULES: dict[Op, Callable[[Node], Node | None]] = dict.fromkeys(COPIES, _copy) | {
+    ops.scale: _scale, ops.multiply: _product, ops.add: _sum, ops.subtract: _sum, ops.divide: _quotient,
+    ops.power: _power,
+}  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ... import ops
-from ...core.graph import Graph
+from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 
 DEEPEST = 100  # products inside products that one transpose sinks through
@@ -12,22 +12,27 @@ DEEPEST = 100  # products inside products that one transpose sinks through
 def sink_transposes(graph: Graph) -> Graph:
     r"""$(AB)^\top = B^\top A^\top$ and $(sA)^\top = s A^\top$: products become visible to their neighbors."""
 
-    def rule(node: Node) -> Node | None:
+    turned: dict[Node, Node] = {}
+
+    def build(old: Node, parents: tuple[Node, ...]) -> Node:
+        node = rebuilt(old, parents)
         match node:
             case Node(ops.transpose, [Node(ops.matmul | ops.scale | ops.transpose) as x]):
-                return _transposed(x, DEEPEST)
-        return None
+                return _transposed(x, turned, DEEPEST)
+        return node
 
-    return graph.rewrite(rule)
+    return graph.map(build)
 
 
-def _transposed(x: Node, depth: int) -> Node:
-    match x:
-        case Node(ops.transpose, [inner]):
-            return inner
-        case Node(ops.matmul, [a, b]) if depth:
-            return _transposed(b, depth - 1) @ _transposed(a, depth - 1)
-        case Node(ops.scale, [inner]) if depth:
-            scaled: Node = ops.scale(_transposed(inner, depth - 1), **x.params)
-            return scaled
-    return x.mT
+def _transposed(x: Node, turned: dict[Node, Node], depth: int) -> Node:
+    if x not in turned:
+        match x:
+            case Node(ops.transpose, [inner]):
+                turned[x] = inner
+            case Node(ops.matmul, [a, b]) if depth:
+                turned[x] = _transposed(b, turned, depth - 1) @ _transposed(a, turned, depth - 1)
+            case Node(ops.scale, [inner]) if depth:
+                turned[x] = ops.scale(_transposed(inner, turned, depth - 1), **x.params)
+            case _:
+                return x.mT
+    return turned[x]

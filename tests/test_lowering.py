@@ -1,0 +1,394 @@
+"""How an improved graph becomes calls: planned memory, blocks, packed weights, and each technique on against off."""
+
+import re
+import threading
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from programs import PROGRAMS
+from strategies import random_graphs
+
+import tinygrad_lora as tl
+from tinygrad_lora.compiler import programs as programs_module
+from tinygrad_lora.compiler.plan import LINE, Slot, _arrange, _most_alive
+from tinygrad_lora.compiler.products import SMALL_KERNEL, blocks
+from tinygrad_lora.compiler.techniques import LOWERINGS, TECHNIQUES
+from tinygrad_lora.errors import CompileError, RecompileWarning
+
+
+def arrays(*shapes, dtype=np.float32, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def as_list(found):
+    return list(found) if isinstance(found, tuple | list) else [found]
+
+
+def normalized_gelu(x, weight, bias, g):
+    y = tl.softmax(tl.gelu(tl.layer_norm(x, weight, bias)))
+    return y, *tl.gradients(tl.sum(y * g), [x, weight, bias])
+
+
+def lora_loss(rank=4, n=16, m=24):
+    W, A, B = arrays((n, m), (n, rank), (rank, m), seed=1)
+    W, A, B = tl.parameter(W, "W", trainable=False), tl.parameter(A, "A"), tl.parameter(B, "B")
+
+    def lora_loss(x, target):
+        loss = tl.mse(x @ W + 0.5 * (x @ (A @ B)), target)
+        return loss, *tl.gradients(loss, [x, A, B])
+
+    return lora_loss, [W, A, B]
+
+
+# --- Memory ---
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 10), st.integers(0, 500)), max_size=25))
+def test_no_two_arrays_that_are_alive_together_overlap(spans):
+    slots = [Slot(start, start + length, size) for start, length, size in spans]
+    size = _arrange(slots)
+    for i, a in enumerate(slots):
+        assert a.offset % LINE == 0 and a.offset + a.size <= size
+        for b in slots[:i]:
+            together = a.start <= b.end and b.start <= a.end
+            apart = a.offset + a.size <= b.offset or b.offset + b.size <= a.offset
+            assert apart or not together
+    assert _most_alive(slots) <= size <= sum(-(-s.size // LINE) * LINE for s in slots)
+
+
+def test_a_chain_of_any_length_needs_two_places():
+    def chain(x):
+        for _ in range(50):
+            x = tl.tanh(x @ x)
+        return tl.sum(x)
+
+    plan = tl.compile(chain).prepare(np.ones((8, 8))).program.planned.plan
+    assert plan.least == plan.size == 2 * 8 * 8 * 8
+    assert plan.separate == 100 * 8 * 8 * 8
+
+
+def test_what_the_report_says_of_memory_is_what_is_allocated():
+    function, _ = lora_loss(n=256, m=384)
+    x, target = arrays((128, 256), (128, 384))
+    compiled = tl.compile(function).prepare(x, target)
+    plan = compiled.program.planned.plan
+    assert f"memory: {plan.size:,} bytes planned; {plan.least:,} are in use" in compiled.report
+
+    made = []
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        made.append(compiled.program._make())
+        assert plan.size <= tracemalloc.get_traced_memory()[0] - before < plan.size + 100_000
+        compiled(x, target)
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        outputs = compiled(x, target)
+        peak = tracemalloc.get_traced_memory()[1] - before
+        assert peak < sum(y.nbytes for y in outputs) + 16_384, "a call allocates what it returns, and nothing else"
+
+        nodes = tl.parameter(x), tl.constant(target)
+        before = tracemalloc.get_traced_memory()[0]
+        loss = function(*nodes)  # the traced graph, computed eagerly and kept
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    eager = int(re.search(r"eager keeps ([\d,]+)", compiled.report)[1].replace(",", ""))
+    assert loss and abs(kept - eager) < 0.03 * eager
+    assert plan.size < 0.75 * eager
+
+
+def test_a_training_step_allocates_next_to_nothing():
+    model = tl.adapt(tl.Sequential(tl.Linear(256, 256, seed=0), tl.gelu, tl.Linear(256, 10, seed=1)), 4, seed=2)
+    step = tl.compile_training_step(model, tl.cross_entropy, tl.Adam(model.parameters(), 1e-3))
+    x, labels = np.random.default_rng(0).normal(size=(128, 256)), np.arange(128) % 10
+    step(x, labels)
+    tracemalloc.start()
+    try:
+        step(x, labels)
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        step(x, labels)
+        # NumPy repeats a row in a buffer of 8,192 numbers; one array of the batch would be 262,144 bytes.
+        assert tracemalloc.get_traced_memory()[1] - before < 8_192 * 8 + 4_096
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_view_of_memory_that_is_used_again_is_never_given_away():
+    def views(x):
+        y = tl.exp(x)
+        return y.mT, tl.reshape(y, (-1,)), y[0], tl.sum(y, axis=0), y[1, 2]
+
+    compiled = tl.compile(views)
+    (x,) = arrays((3, 4))
+    first = compiled(x)
+    kept = [np.array(y) for y in first]
+    compiled(x + 1)
+    for a, b in zip(first, kept, strict=True):
+        assert_array_equal(a, b)
+
+
+# --- Blocks ---
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(256, 512), (301, 509), (65_537, 1), (2, 70_000), (1024, 64)])
+def test_chains_in_blocks_give_the_numbers_of_whole_arrays(rows, columns):
+    given = arrays((rows, columns), (columns,), (columns,), (rows, columns))
+    compiled = tl.compile(normalized_gelu)
+    expected = tl.compile(normalized_gelu, without=["cache_blocks"])(*given)
+    for _ in range(2):
+        for a, b in zip(compiled(*given), expected, strict=True):
+            assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
+    assert "for start in range" in compiled.source or columns == 1
+
+
+def test_a_loop_over_blocks_needs_the_memory_of_a_block():
+    given = arrays((1024, 256), (256,), (256,), (1024, 256))
+    whole = tl.compile(normalized_gelu, without=["cache_blocks"]).prepare(*given).program.planned.plan
+    cut = tl.compile(normalized_gelu).prepare(*given).program.planned.plan
+    assert cut.size < 0.5 * whole.size
+
+
+def test_arrays_below_the_size_of_a_cache_are_not_cut():
+    given = arrays((64, 768), (768,), (768,), (64, 768))
+    assert "for start" not in tl.compile(normalized_gelu).prepare(*given).source
+
+
+@given(st.integers(1, 4096), st.integers(1, 4096), st.integers(1, 4096))
+def test_blocks_of_a_product_cover_it_and_fit_the_small_kernel(m, k, n):
+    cut = blocks(m, k, n)
+    if cut is None:
+        return
+    assert m * k * n > SMALL_KERNEL and cut.count > 1
+    if cut.kind == "rows":
+        assert m % cut.count == 0 and (m // cut.count) * k * n <= SMALL_KERNEL
+    else:
+        assert n % cut.count == 0 and m * k * (n // cut.count) <= SMALL_KERNEL
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "kind"),
+    [
+        (lambda x, A, B: tl.sum(tl.tanh((x @ A) @ B)), [(512, 512), (512, 8), (8, 512)], "rows"),
+        (lambda x, g: tl.sum(tl.exp(0.01 * (x.T @ g))), [(512, 512), (512, 8)], "rows"),
+        (lambda h, g: tl.sum(tl.exp(0.01 * (h.T @ g))), [(512, 8), (512, 512)], "columns"),
+        (lambda g, A: tl.sum(tl.exp(0.01 * (g @ A.T))), [(512, 8), (512, 8)], "rows"),
+        (lambda x, A: x @ A, [(512, 512), (512, 8)], "rows"),
+    ],
+)
+def test_thin_products_run_in_blocks_and_give_the_same(function, shapes, kind):
+    given = arrays(*shapes)
+    compiled, plain = tl.compile(function), tl.compile(function, without=["row_blocks"])
+    for array in (given, [a[::-1].copy() for a in given], [np.asfortranarray(a) for a in given]):
+        for a, b in zip(as_list(compiled(*array)), as_list(plain(*array)), strict=True):
+            assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    assert "row_blocks" in compiled.report and "row_blocks" not in plain.report
+    assert len(re.findall(r"\.reshape\(\(\d+, \d+, \d+\)\)", compiled.source)) >= 2
+
+
+# --- Frozen weights ---
+
+
+def test_the_transpose_of_a_frozen_weight_is_kept_and_follows_a_new_value():
+    function, (W, _, _) = lora_loss()
+    x, target = arrays((8, 16), (8, 24))
+    compiled, plain = tl.compile(function), tl.compile(function, without=["pack_weights"])
+    assert "np.ascontiguousarray(W.mT)" in compiled.prepare(x, target).source
+    assert "ascontiguousarray" not in plain.prepare(x, target).source
+    for factor in (1, 2, 2):
+        W.value = W.value * factor
+        for a, b in zip(compiled(x, target), plain(x, target), strict=True):
+            assert_allclose(a, b, rtol=1e-5)
+
+
+def test_what_depends_on_frozen_weights_alone_is_computed_once():
+    W = tl.parameter(np.ones((4, 3)), "W", trainable=False)
+    compiled = tl.compile(lambda x: x @ tl.exp(W * 2.0) + tl.sum(W, axis=0))
+    x = np.eye(4)
+    expected = x @ np.exp(2.0 * W.value) + W.value.sum(axis=0)
+    assert_allclose(compiled(x), expected, rtol=1e-12)
+    body = compiled.source[compiled.source.index("def compiled") :]
+    assert "exp(" not in body and compiled.program.calls <= 2
+    W.value = -W.value
+    assert_allclose(compiled(x), x @ np.exp(2.0 * W.value) + W.value.sum(axis=0), rtol=1e-12)
+
+
+def test_an_output_that_depends_on_frozen_weights_alone_is_a_copy():
+    W = tl.parameter(np.ones((4, 3)), "W", trainable=False)
+    compiled = tl.compile(lambda x: (tl.exp(W), W.mT, x + 1.0))
+    for _ in range(2):
+        first, turned, _ = compiled(np.ones(2))
+        assert_array_equal(first, np.exp(np.ones((4, 3))))
+        first[...] = turned[...] = 0  # it is the caller's
+
+
+# --- Techniques ---
+
+
+@pytest.mark.parametrize("name", [*LOWERINGS, *TECHNIQUES])
+def test_every_technique_can_be_left_out_and_the_numbers_stay(name):
+    for make in PROGRAMS.values():
+        function, given = make()
+        left_out, whole = tl.compile(function, without=[name]), tl.compile(function)
+        for a, b in zip(as_list(left_out(*given)), as_list(whole(*given)), strict=True):
+            assert a.dtype == b.dtype
+            assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_technique_that_does_not_exist_is_named():
+    with pytest.raises(CompileError, match=r"no technique called 'inplace'; there are .*in_place"):
+        tl.compile(lambda x: x, without=["inplace"])
+    with pytest.raises(CompileError, match=r'write without=\("in_place",\)'):
+        tl.compile(lambda x: x, without="in_place")
+    with pytest.raises(CompileError, match="no engine called 'cuda'; there are numpy, numba, scipy"):
+        tl.compile(lambda x: x, engine="cuda")
+
+
+def test_in_place_and_reuse_save_memory():
+    function, _ = lora_loss()
+    x, target = arrays((8, 16), (8, 24))
+
+    def size(*without):
+        return tl.compile(function, without=without).prepare(x, target).program.planned.plan.size
+
+    assert size() <= size("in_place") < size("in_place", "reuse_memory")
+
+
+def test_small_products_are_dots_and_large_ones_are_not():
+    small = tl.compile(lambda x, w: tl.sum(tl.exp(x @ w))).prepare(np.ones((8, 8)), np.ones((8, 8))).source
+    large = tl.compile(lambda x, w: tl.sum(tl.exp(x @ w))).prepare(np.ones((256, 256)), np.ones((256, 256))).source
+    assert "x.dot(w, t0)" in small and "matmul(x, w, t0)" in large
+
+
+def test_no_call_looks_anything_up_in_numpy():
+    for make in PROGRAMS.values():
+        function, given = make()
+        compiled = tl.compile(function).prepare(*given)
+        body = compiled.source[compiled.source.index(f"def {compiled.name}(") :]
+        code = [line.split("#")[0] for line in body.splitlines()]
+        assert not [line for line in code if re.search(r"\bnp\.(?!broadcast_to|inf|nan)", line)]
+
+
+# --- Random programs ---
+
+
+@settings(max_examples=60)
+@given(random_graphs(), st.sets(st.sampled_from(sorted(LOWERINGS))))
+def test_any_lowering_of_a_random_program_keeps_every_bit_twice(program, without):
+    function, given = program
+    expected = as_list(tl.compile(function, buffers=False)(*given))
+    compiled = tl.compile(function, without=without)
+    for _ in range(2):
+        for a, b in zip(as_list(compiled(*given)), expected, strict=True):
+            assert (a.dtype, a.shape) == (b.dtype, b.shape)
+            assert_array_equal(a, b)
+
+
+def test_inputs_may_lie_in_memory_in_any_way():
+    function, _ = lora_loss()
+    x, target = arrays((8, 16), (8, 24))
+    expected = tl.compile(function)(x, target)
+    padded = np.zeros((16, 40), np.float32)
+    padded[::2, :16] = x
+    for same in (np.asfortranarray(x), padded[::2, :16], x[::-1][::-1]):
+        for a, b in zip(tl.compile(function)(same, target), expected, strict=True):
+            assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_number_that_is_an_input_is_not_given_back():
+    x = np.array(2.0)
+    for function in (tl.relu, tl.identity, lambda x: x, lambda x: tl.reshape(x, ())):
+        found = tl.compile(function)(x)
+        assert found == 2.0 and not np.shares_memory(found, x)
+    assert np.isnan(tl.compile(lambda x: tl.relu(x + 0.0))(np.float64("nan")))
+
+
+# --- Programs ---
+
+
+def test_calls_that_run_at_the_same_time_have_memory_of_their_own():
+    compiled = tl.compile(lambda x: tl.exp(tl.tanh(x @ x) * 0.5) + x)
+    inputs = [np.full((32, 32), i / 100) for i in range(6)]
+    expected = [compiled(x) for x in inputs]
+    wrong = []
+
+    def work(i):
+        for _ in range(200):
+            if not np.array_equal(compiled(inputs[i]), expected[i]):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+    assert 1 <= len(compiled.program._idle) <= 6, "a function with its memory goes back when its call ends"
+
+
+def test_a_call_that_fails_gives_its_memory_back():
+    compiled = tl.compile(lambda x, i: tl.take(tl.exp(x), i))
+    x = np.zeros(3)
+    for _ in range(3):
+        with pytest.raises(IndexError):
+            compiled(x, np.array([9]))
+    assert len(compiled.program._idle) == 1
+    assert_array_equal(compiled(x, np.array([0, 2])[:1]), [1])
+
+
+def test_the_guard_knows_a_signature():
+    fits, which = programs_module._guard((np.ones((2, 3)), "mean", np.float32(1)))
+    assert which == [0, 2]
+    assert fits(np.zeros((2, 3)), "mean", np.float32(2))
+    for other in [
+        (np.zeros((3, 2)), "mean", np.float32(2)), (np.zeros((2, 3), np.float32), "mean", np.float32(2)),
+        (np.zeros((2, 3)), "sum", np.float32(2)), (np.zeros((2, 3)), "mean", np.float64(2)),
+        (np.zeros((2, 3)), "mean"), (np.zeros((2, 3)), "mean", np.float32(2), 1), ([[0.0]], "mean", np.float32(2)),
+    ]:  # fmt: skip
+        assert not fits(*other)
+
+
+def test_the_cache_is_bounded_and_says_what_varies():
+    compiled = tl.compile(lambda x, n: x * n)
+    with pytest.warns(RecompileWarning, match=r"compiled 16 times; argument 1 differs .* pass it as an array"):
+        for n in range(16):
+            compiled(np.ones(2), n)
+    for n in range(16, programs_module.MOST_PROGRAMS + 10):
+        assert_array_equal(compiled(np.ones(2), n), [n, n])
+    assert len(compiled.programs) == programs_module.MOST_PROGRAMS
+    assert_array_equal(compiled(np.ones(2), 0), [0, 0])  # forgotten, and made again
+
+    shapes = tl.compile(lambda x: x + 1.0)
+    with pytest.warns(RecompileWarning, match="argument 0 differs from call to call, and its shape or dtype varies"):
+        for n in range(1, 17):
+            shapes(np.ones(n))
+
+
+def test_few_programs_warn_nobody():
+    compiled = tl.compile(lambda x: x + 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):
+            for n in range(1, 12):
+                compiled(np.ones(n))
+
+
+def test_calls_are_counted_in_loops_too():
+    given = arrays((256, 512), (512,), (512,), (256, 512))
+    compiled = tl.compile(normalized_gelu).prepare(*given)
+    in_loop = sum(line.startswith("        ") and "(" in line for line in compiled.source.splitlines())
+    assert compiled.program.calls > 3 * in_loop
+
+
+def test_a_large_constant_is_written_as_its_bytes():
+    table = np.random.default_rng(0).normal(size=(100, 30))
+    compiled = tl.compile(lambda x: x + tl.constant(table))
+    assert_array_equal(compiled(np.zeros((100, 30))), table)
+    assert "np.frombuffer(bytes.fromhex(" in compiled.source and len(compiled.source) < 17 * table.size

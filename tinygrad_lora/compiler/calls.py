@@ -1,0 +1,158 @@
+"""How an operation is called so that it writes into a given array: `np.add(a, b, y)` instead of `y = a + b`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..core.node import ComputationNode as Node
+from ..core.node import Op
+from .expressions import name as variable
+from .expressions import written
+from .passes.fuse_elementwise import Fused
+
+KEYWORD_ONLY = {"np.maximum", "np.minimum"}  # NumPy is about to forbid a positional result for these
+
+
+class Call:
+    """One operation with the sources of its operands and of the array that receives the result.
+
+    `replaced` is the operand whose memory the result takes over, if it does. `use("np.add")` gives the short name under
+    which the generated program knows a function; `number(value, dtype)` the source of a number.
+    """
+
+    def __init__(
+        self, node: Node, operands: Sequence[str], out: str, replaced: Node | None,
+        use: Callable[[str], str], number: Callable[[Any, Any], str],
+    ) -> None:  # fmt: skip
+        self.node, self.operands, self.out, self.replaced = node, list(operands), out, replaced
+        self.use, self.number = use, number
+
+    def lines(self) -> list[str]:
+        """The statements."""
+        form = FORMS.get(self.node.op)
+        if form is not None:
+            return form(self)
+        if hasattr(self.node.op, "in_place"):
+            return _updated(self)
+        function, arguments = ufunc_call(self.node.op)
+        return [self.call(function, [self._argument(a) for a in arguments])]
+
+    def call(self, function: str, arguments: Sequence[str]) -> str:
+        """A call with the result as its last argument."""
+        out = f"out={self.out}" if function in KEYWORD_ONLY else self.out
+        return f"{self.use(function)}({', '.join([*arguments, out])})"
+
+    def _argument(self, name: str) -> str:
+        """An operand, a parameter, or a number in the operation's own line."""
+        names = self.node.op.operands(len(self.operands))
+        if name in names:
+            return self.operands[names.index(name)]
+        like = self.node.parents[0].dtype
+        dtype = like if like.kind == "f" else self.node.dtype
+        return self.number(self.node.params[name] if name in self.node.params else float(name), dtype)
+
+
+@cache
+def ufunc_call(op: Op) -> tuple[str, tuple[str, ...]]:
+    """The NumPy function that an elementwise operation is, and its arguments; or "" if it is none."""
+    if not op.elementwise or isinstance(op, Fused):
+        return "", ()
+    if op.ufunc:
+        return op.ufunc, tuple(re.findall(r"\w+", op.signature))
+    match = re.fullmatch(r"(np\.\w+)\(([\w., ]+)\)", op.numpy)
+    if match and isinstance(getattr(np, match[1][3:]), np.ufunc):
+        return match[1], tuple(match[2].split(", "))
+    return "", ()
+
+
+def can_write(node: Node) -> bool:
+    """Whether this operation can write its result into a given array."""
+    op = node.op
+    if op is ops.cast and node.parents[0].dtype.kind == "c":
+        return False
+    return op in FORMS or hasattr(op, "in_place") or bool(ufunc_call(op)[0])
+
+
+def replaceable(node: Node) -> tuple[Node, ...]:
+    """The operands over which this operation may write its result."""
+    if node.op is ops.where:
+        return node.parents[2:]  # the condition and the other choice are read after the first copy
+    if hasattr(node.op, "in_place"):
+        return node.parents[:1]
+    return node.parents if ufunc_call(node.op)[0] else ()
+
+
+def _matmul(call: Call) -> list[str]:
+    return [call.call("np.matmul", call.operands)]
+
+
+def _reduced(call: Call) -> list[str]:
+    """A sum or a largest element over some axes."""
+    function = "np.add.reduce" if call.node.op is ops.reduce_sum else "np.maximum.reduce"
+    axis = call.node.params["axis"]
+    over = str(axis[0] if len(axis) == 1 else axis)
+    keep = ["True"] if call.node.params["keepdims"] else []
+    return [f"{call.use(function)}({', '.join([*call.operands, over, 'None', call.out, *keep])})"]
+
+
+def _cast(call: Call) -> list[str]:
+    return [f'{call.use("np.copyto")}({call.out}, {call.operands[0]}, "unsafe")']
+
+
+def _copied(call: Call) -> list[str]:
+    """A reshape that no view can give: the array is written out row by row."""
+    shape = call.node.parents[0].shape
+    return [f"{call.use('np.copyto')}({call.out}.reshape({shape}), {call.operands[0]})"]
+
+
+def _chosen(call: Call) -> list[str]:
+    condition, a, b = call.operands
+    copy = call.use("np.copyto")
+    there = call.replaced is not None  # b, whose memory this is
+    return [*([] if there else [f"{copy}({call.out}, {b})"]), f"{copy}({call.out}, {a}, where={condition})"]
+
+
+def _joined(call: Call) -> list[str]:
+    arrays = ", ".join(call.operands) + ("," if len(call.operands) == 1 else "")
+    return [f"{call.use('np.concatenate')}(({arrays}), {call.node.params['axis']}, {call.out})"]
+
+
+def _placed(call: Call) -> list[str]:
+    key = written(ops.index, {"key": call.node.params["key"]}, [variable(call.out)]).text
+    return [f"{call.out}.fill(0)", f"{key} = {call.operands[0]}"]
+
+
+def _scattered(call: Call) -> list[str]:
+    x, *indices = call.operands
+    places = ", ".join(indices) + ("," if len(indices) == 1 else "")
+    return [f"{call.out}.fill(0)", f"{call.use('np.add.at')}({call.out}, ({places}), {x})"]
+
+
+def _updated(call: Call) -> list[str]:
+    """An operation that changes its first operand: in the result's array, to which the operand is copied if need be."""
+    first, *others = call.operands
+    names = call.node.op.signature.replace("*", "").split(", ")
+    statement: str = call.node.op.in_place  # type: ignore[attr-defined]
+    rest = ", ".join(others[len(names) - 2 :])
+    values = dict(zip(names[1:-1], others, strict=False)) | {names[0]: call.out, names[-1]: rest}
+    copy = [] if call.replaced is not None else [f"{call.use('np.copyto')}({call.out}, {first})"]
+    return [*copy, re.sub(r"\w+", lambda m: values.get(m[0], m[0]), statement)]
+
+
+FORMS: dict[Op, Callable[[Call], list[str]]] = {
+    ops.matmul: _matmul,
+    ops.reduce_sum: _reduced,
+    ops.reduce_max: _reduced,
+    ops.cast: _cast,
+    ops.reshape: _copied,
+    ops.where: _chosen,
+    ops.concatenate: _joined,
+    ops.place: _placed,
+    ops.scatter_add: _scattered,
+}

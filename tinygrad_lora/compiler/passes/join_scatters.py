@@ -1,0 +1,107 @@
+"""Cross-entropy's joint gradient: what was scattered over an array of zeros goes where it is needed at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import ops
+from ...core.graph import Graph, rebuilt
+from ...core.node import ComputationNode as Node
+from ...core.node import Op, Shape
+from .patterns import is_constant, keeps_dtype, uses
+
+
+class AddAt(Op):
+    r"""$y$ with $x_k$ added at the place $(i_k, j_k, \dots)$; no place is named twice."""
+
+    prelude = """\
+def added_at(y, x, indices):
+    y = y.copy()
+    y[indices] += x
+    return y
+
+"""
+    signature, numpy = "y, x, *indices", "added_at(y, x, indices)"
+    in_place = "y[indices] += x"  # the same, where nobody else needs the first operand
+
+    def __init__(self) -> None:
+        """One instance, below; as part of the compiler it is not among the primitives."""
+
+    def shape(self, y: Shape, x: Shape, *indices: Shape) -> Shape:
+        return y
+
+    def dtype(self, y: Any, x: Any, *indices: Any) -> Any:
+        return y
+
+    def flops(self, out: Shape, y: Shape, x: Shape, *indices: Shape) -> int:
+        return int(np.prod(indices[0]))
+
+
+add_at = AddAt()
+
+
+def join_scatters(graph: Graph) -> Graph:
+    r"""$\sum_j S_{ij} = v_i$ and $Y + S = Y$ with $v_i$ added at $(i, t_i)$, where $S_{i t_i} = v_i$, else 0."""
+    if not any(node.op is ops.scatter_add for node in graph.nodes):
+        return graph
+    once: set[Node] = set()  # scatters with one user: nobody else needs them as arrays
+
+    def build(old: Node, parents: tuple[Node, ...]) -> Node:
+        node = _joined(rebuilt(old, parents), once)
+        if node.op is ops.scatter_add and uses(graph, old) == 1:
+            once.add(node)
+        return node
+
+    return graph.map(build)
+
+
+def _joined(node: Node, once: set[Node]) -> Node:
+    match node:
+        # Somebody else uses the scatter as well, and there a label that is out of range is still refused.
+        case Node(ops.reduce_sum, [s]) if node.params["axis"] == (1,) and s not in once and _one_in_each_row(s):
+            return _shaped(s.parents[0], node.shape)
+        case Node(ops.scale, [Node(ops.scatter_add, [v, *indices]) as s]) if s in once and keeps_dtype(node):
+            scaled: Node = ops.scatter_add(ops.scale(v, **node.params), *indices, **s.params)
+            once.discard(s)
+            return scaled
+        case Node(ops.add | ops.subtract, [y, s]) if s in once and _fits(y, node) and _one_in_each_row(s):
+            return _added(y, s, 1 if node.op is ops.add else -1)
+        case Node(ops.add | ops.subtract, [s, y]) if s in once and _fits(y, node) and _one_in_each_row(s):
+            return _added(y if node.op is ops.add else -y, s, 1)
+    return node
+
+
+def _one_in_each_row(s: Node) -> bool:
+    """Whether `s` scatters one element into each row of a matrix: then no two share a place."""
+    match s:
+        case Node(ops.scatter_add, [v, rows, columns]) if s.ndim == 2 and v.shape == rows.shape == s.shape[:1]:
+            return is_constant(rows) and columns.ndim < 2 and np.array_equal(rows.value, np.arange(rows.size))
+    return False
+
+
+def _fits(y: Node, total: Node) -> bool:
+    """Whether `y` alone has the shape and the dtype of the sum."""
+    return y.shape == total.shape and keeps_dtype(total)
+
+
+def _shaped(v: Node, shape: Shape) -> Node:
+    """`v` in another shape; one repeated number stays one number."""
+    shaped: Node = ops.reshape(v, shape=shape) if _number(v) is v else ops.broadcast(_number(v), shape=shape)
+    return shaped
+
+
+def _number(v: Node) -> Node:
+    """The one number that `v` repeats, or `v`."""
+    number: Node = v
+    if v.op is ops.broadcast and v.parents[0].size == 1:
+        number = ops.reshape(v.parents[0], shape=())
+    return number
+
+
+def _added(y: Node, s: Node, sign: int) -> Node:
+    """`y` with what is scattered added in its places, which take one number for all by themselves."""
+    v, *indices = s.parents
+    joined: Node = add_at(y, _number(v) if sign == 1 else -_number(v), *indices)
+    return joined

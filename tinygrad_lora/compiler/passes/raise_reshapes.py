@@ -1,0 +1,63 @@
+"""Move reshapes, which are free views, towards the outputs, where two of them meet and become one."""
+
+from __future__ import annotations
+
+from ... import ops
+from ...core.graph import Graph, rebuilt
+from ...core.node import ComputationNode as Node
+from ...core.node import Shape
+from .patterns import uses
+
+REDUCTIONS = (ops.reduce_sum, ops.reduce_max)
+
+
+def raise_reshapes(graph: Graph) -> Graph:
+    r"""$f(\mathrm{reshape}\,x) = \mathrm{reshape}\,f(x)$ where the last axis stays; a reduction keeps the axes itself."""
+    if not any(node.op is ops.reshape for node in graph.nodes):
+        return graph
+    once: set[Node] = set()  # reductions with one user: nobody else needs them in another shape
+
+    def build(old: Node, parents: tuple[Node, ...]) -> Node:
+        node = rebuilt(old, parents)
+        while (better := _raised(node, once)) is not None:
+            node = better
+        if node.op in REDUCTIONS and uses(graph, old) == 1:
+            once.add(node)
+        return node
+
+    return graph.map(build)
+
+
+def _raised(node: Node, once: set[Node]) -> Node | None:
+    match node:
+        case Node(ops.reshape, [Node(ops.reshape, [x])]):
+            return ops.reshape(x, **node.params)
+        case Node(ops.reshape, [Node(ops.broadcast, [x])]) if x.size == 1:
+            return ops.broadcast(ops.reshape(x, shape=()), shape=node.shape)
+        case Node(ops.reshape, [Node(ops.reduce_sum | ops.reduce_max as op, [x]) as y]) if y in once:
+            params = {"axis": y.params["axis"], "keepdims": not y.params["keepdims"]}
+            return op(x, **params) if op.shape(x.shape, **params) == node.shape else None
+        case Node(ops.reduce_sum | ops.reduce_max as op, [Node(ops.reshape, [x]) as y]) if x.shape[-1:] == y.shape[-1:]:
+            axes, last, leading = node.params["axis"], y.ndim - 1, tuple(range(y.ndim - 1))
+            if axes not in ((last,), leading, (*leading, last)) or not axes:
+                return None
+            where = (x.ndim - 1,) if axes == (last,) else tuple(range(x.ndim - (axes == leading)))
+            return ops.reshape(op(x, axis=where, keepdims=False), shape=node.shape) if where else None
+        case Node(op, operands) if op.elementwise and (under := _below(node)) is not None:
+            lower = [x.parents[0] if x.ndim > 1 else x for x in operands]
+            raised = op(*lower, **node.params)
+            return ops.reshape(raised, shape=node.shape) if raised.shape == under else None
+    return None
+
+
+def _below(node: Node) -> Shape | None:
+    """The shape below the reshapes on which this elementwise operation works, if all regroup the same leading axes."""
+    under = {x.parents[0].shape[:-1] if _regroups(x) else None for x in node.parents if x.ndim > 1}
+    if len(under) != 1 or None in under or any(x.shape[:-1] != node.shape[:-1] for x in node.parents if x.ndim > 1):
+        return None
+    (leading,) = under
+    return (*leading, node.shape[-1]) if leading is not None else None
+
+
+def _regroups(x: Node) -> bool:
+    return x.op is ops.reshape and x.parents[0].ndim > 1 and x.parents[0].shape[-1] == x.shape[-1]

@@ -1,0 +1,203 @@
+"""A generated program, ready to run, and the cache that keeps one for each signature."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from ..core.graph import Graph
+from ..core.node import ComputationNode as Node
+from ..core.source import function_from_source
+from ..errors import CompileError, RecompileWarning
+from .emit import emit
+from .emit_planned import Planned, emit_planned
+from .pipeline import Snapshot
+
+MOST_PROGRAMS = 64  # for one function; the one that was not used for longest goes first
+MANY_PROGRAMS = 16  # so many say that something varies from call to call which should not
+
+Runs = Callable[..., Any]
+
+
+class Program:
+    """What was generated for one signature: graphs, source, and the function that runs."""
+
+    def __init__(
+        self, traced: Graph, graph: Graph, snapshots: tuple[Snapshot, ...], args: tuple[Any, ...], container: type | None
+    ) -> None:
+        self.traced, self.graph, self.snapshots, self.container = traced, graph, snapshots, container
+        self.captured = graph.captured
+        self.structure: Any = None
+        self.source = self.name = ""
+        self.variables: dict[Node, str] = {}
+        self.planned: Planned | None = None
+        self.fits, self._arrays = _guard(args)
+        self._make: Callable[[], Runs] | None = None
+        self._idle: list[Runs] = []  # functions with memory of their own that no call is using
+        self._pack: Runs | None = None
+        self._kept: tuple[Any, ...] = ()
+        self._packed_at: list[int] = []  # when the frozen weights got the values that were packed
+        self._frozen: list[Node] = []  # the parameters of the model that are packed
+
+    # --- Three ways to run ---
+
+    def run_as_expressions(self, name: str, names: Mapping[Node, str]) -> None:
+        """Plain expressions: NumPy allocates every result."""
+        self.name = name
+        self.source, self.variables = emit(self.graph, name, names)
+        self._idle = [function_from_source(name, self.source)]
+
+    def run_by_engine(self, engine: str, name: str, names: Mapping[Node, str]) -> None:
+        """The same graph through another library."""
+        self.name = name
+        built = import_module(f".engines.{engine}", __package__).build(self.graph, name, names)
+        self.source, self.variables, self._idle = built.source, built.variables, [built.run]
+
+    def run_in_planned_memory(
+        self, name: str, names: Mapping[Node, str], techniques: frozenset[str], frozen: Iterable[Node],
+        into: Mapping[int, Node], views: Mapping[Node, Sequence[Node]],
+    ) -> None:  # fmt: skip
+        """Calls that write into memory that is planned ahead."""
+        self.name = name
+        planned = self.planned = emit_planned(
+            self.graph, name, names, techniques=techniques, frozen=frozen, into=into, views=views
+        )
+        self.source, self.variables = planned.source, planned.variables
+        self._make = partial(function_from_source, name, planned.source)
+        self._idle = [self._make()]
+        if planned.packer:
+            self._pack = self._idle[0].__globals__[planned.packer]  # type: ignore[attr-defined]
+            parameters = dict(zip(self.graph.inputs[::-1], self.captured[::-1], strict=False))
+            self._frozen = [parameters[leaf] for leaf in planned.frozen]
+
+    def run(self, args: Sequence[Any]) -> Any:
+        """The outputs for these arguments, in the container that the function gives.
+
+        A call takes an idle function with its memory; if none is idle, because another call is running, a new one.
+        """
+        arrays = args if self._arrays is None else [args[i] for i in self._arrays]
+        weights = [p._value for p in self.captured]
+        if self._pack is not None:
+            weights += self._settled()
+        try:
+            function = self._idle.pop() if self._make else self._idle[0]
+        except IndexError:
+            function = self._make()  # type: ignore[misc]
+        try:
+            results = function(*arrays, *weights)
+        finally:
+            if self._make:
+                self._idle.append(function)
+        if self.container is None:
+            return results
+        return self.container(results if type(results) is tuple else [] if results is None else [results])
+
+    def _settled(self) -> tuple[Any, ...]:
+        """What is kept from call to call; computed again if a frozen weight has a new value."""
+        moments = [p.created for p in self._frozen]
+        if moments != self._packed_at:
+            self._kept = self._pack(*(p._value for p in self._frozen))  # type: ignore[misc]
+            self._packed_at = moments
+        return self._kept
+
+    @property
+    def calls(self) -> int:
+        """How many functions one run calls, counted in the source: those in a loop once for each time around."""
+        functions = [f for f in ast.walk(ast.parse(self.source)) if isinstance(f, ast.FunctionDef) and f.name == self.name]
+        return _calls(functions[-1])
+
+
+def _calls(tree: ast.AST) -> int:
+    times = 1
+    if isinstance(tree, ast.For):
+        times = len(range(*ast.literal_eval(ast.Tuple(tree.iter.args, ast.Load()))))  # type: ignore[attr-defined]
+    return isinstance(tree, ast.Call) + times * sum(map(_calls, ast.iter_child_nodes(tree)))
+
+
+def _guard(args: Sequence[Any]) -> tuple[Runs, list[int] | None]:
+    """A function that says whether other arguments have the same signature, in 0.1 microseconds; and which are arrays.
+
+    It may say no to arguments that would fit: then their key is looked up.
+    """
+    arrays = [i for i, a in enumerate(args) if isinstance(a, np.ndarray | np.generic)]
+    names = [f"x{i}" for i in range(len(args))]
+    checks, values = [], {"ndarray": np.ndarray}
+    for x, a in zip(names, args, strict=True):
+        if type(a) is np.ndarray:
+            checks += [f"type({x}) is ndarray", f"{x}.dtype is {x}_dtype", f"{x}.shape == {a.shape}"]
+            values[f"{x}_dtype"] = a.dtype
+        else:
+            checks.append(f"type({x}) is {x}_type" if isinstance(a, np.generic) else f"{x} is {x}_value")
+            values |= {f"{x}_type": type(a), f"{x}_value": a}
+    source = f"def fits({', '.join(['*more', *names] if not names else [*(n + '=None' for n in names), '*more'])}):\n"
+    source += f"    return not more and {' and '.join(checks) or 'True'}\n"
+    return function_from_source("fits", source, **values), None if len(arrays) == len(args) else arrays
+
+
+def key_of(argument: Any) -> Any:
+    """What two arguments must have in common to share a program: for arrays shape and dtype, else the value itself."""
+    if isinstance(argument, np.ndarray | np.generic):
+        return argument.shape, argument.dtype
+    try:
+        hash(argument)
+    except TypeError:
+        raise CompileError(
+            f"an argument of type {type(argument).__name__} cannot be part of a program: "
+            "pass arrays, or values that can be hashed such as numbers, strings and tuples"
+        ) from None
+    return type(argument), repr(argument), argument  # 1, 1.0 and True are equal, and not the same
+
+
+class Cache:
+    """The programs of one function by signature. It holds at most MOST_PROGRAMS of them and warns at MANY_PROGRAMS."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.generated = name, 0
+        self._programs: OrderedDict[Any, Program] = OrderedDict()
+
+    def get(self, key: Any) -> Program | None:
+        """The program for a signature, which counts as used now; None if there is none."""
+        program = self._programs.get(key)
+        if program is not None:
+            self._programs.move_to_end(key)
+        return program
+
+    def add(self, key: Any, program: Program) -> None:
+        """Keep a new program, and let go of the one that was not used for longest if there are too many."""
+        self._programs[key] = program
+        self.generated += 1
+        if len(self._programs) > MOST_PROGRAMS:
+            self._programs.popitem(last=False)
+        if self.generated == MANY_PROGRAMS:
+            warnings.warn(self._advice(), RecompileWarning, stacklevel=4)
+
+    def _advice(self) -> str:
+        """Which argument varies."""
+        keys = list(self._programs)
+        varying = [i for i in range(1, len(keys[0])) if len({repr(k[i]) for k in keys if len(k) > i}) > 1]
+        told = f"{self.name} was compiled {self.generated} times"
+        if not varying:
+            return f"{told}: the structure of the model changes again and again"
+        first = keys[-1][varying[0]]
+        remedy = (
+            "its values are part of the program: pass it as an array, such as np.float64(3)"
+            if len(first) == 3
+            else "its shape or dtype varies: pad the arrays to a few sizes"
+        )
+        return f"{told}; argument {varying[0] - 1} differs from call to call, and {remedy}"
+
+    def __len__(self) -> int:
+        return len(self._programs)
+
+    def __bool__(self) -> bool:
+        return bool(self._programs)
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._programs

@@ -1,0 +1,61 @@
+"""What the compiler does to be fast, each with a name: `compile(f, without=("row_blocks",))` leaves one out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..errors import CompileError
+from .pipeline import DEFAULT, PLANNED
+
+# How the improved graph is turned into calls. The passes, which improve the graph itself, are listed in pipeline.py.
+LOWERINGS = {
+    "pack_weights": "what depends on frozen weights alone is computed once and kept, their transposes too",
+    "reuse_memory": "an array takes the place of one that nobody reads any more",
+    "in_place": "an elementwise result is written over an operand that nobody reads any more",
+    "parts_in_place": "arrays that are only joined to a longer vector are made right there",
+    "update_in_place": "what replaces an argument, such as a parameter, is written right over it",
+    "ready_views": "views of planned arrays are made once, not in each call",
+    "ready_numbers": "numbers are kept as arrays of the right dtype, which NumPy need not convert in each call",
+    "small_dot": "small products use `a.dot(b, out)`, which starts faster than `np.matmul`",
+    "row_blocks": "products with a thin matrix run as a batch of blocks that fit OpenBLAS' kernel for small matrices",
+    "cache_blocks": "chains of elementwise operations on large arrays run block by block, while the block is in the cache",
+}
+
+Passes = Sequence[Any]
+
+
+def _first_sentence(function: Any) -> str:
+    return (inspect.getdoc(function) or "").split("\n")[0]
+
+
+TECHNIQUES = {p.__name__: _first_sentence(p) for row in (*DEFAULT, *PLANNED) for p in row} | LOWERINGS
+
+
+ENGINES = ("numpy", "numba", "scipy")
+
+
+def check_engine(name: str) -> str:
+    """The name of an engine, or a CompileError that lists them."""
+    if name not in ENGINES:
+        raise CompileError(f"there is no engine called {name!r}; there are {', '.join(ENGINES)}")
+    return name
+
+
+def passes_for(buffers: bool) -> Passes:
+    """The passes for programs that run in planned memory, or for plain expressions."""
+    return PLANNED if buffers else DEFAULT
+
+
+def split(passes: Passes, without: Iterable[str]) -> tuple[tuple[Any, ...], frozenset[str]]:
+    """The passes that are left, and the lowerings that are on. Raises CompileError for a name that is none."""
+    if isinstance(without, str):
+        raise CompileError(f'without takes several names, so write without=("{without}",)')
+    left_out = set(without)
+    rows = [row if isinstance(row, tuple) else (row,) for row in passes]
+    known = {p.__name__ for row in rows for p in row} | set(TECHNIQUES)
+    if unknown := sorted(left_out - known):
+        raise CompileError(f"there is no technique called {unknown[0]!r}; there are {', '.join(sorted(known))}")
+    kept = (tuple(p for p in row if p.__name__ not in left_out) for row in rows)
+    return tuple(row for row in kept if row), frozenset(LOWERINGS) - left_out

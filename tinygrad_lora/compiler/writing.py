@@ -1,0 +1,114 @@
+"""Generated text: names, signatures, constants, and comments that stand in columns."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from ..core.node import ComputationNode as Node
+from .expressions import literal
+
+LONGEST_CODE = 72  # comments stand to the right of this column, or of the longest line below it
+LONGEST_COMMENT = 44
+LONGEST_LITERAL = 1000  # numbers; a larger constant is written as its bytes
+
+
+class Names:
+    """A variable for each node: as close to the node's own name as Python allows, and each only once."""
+
+    def __init__(self, reserved: Iterable[str], wanted: Mapping[Node, str] | None = None) -> None:
+        self.taken = {"np", *reserved, *dir(builtins), *keyword.kwlist}
+        self.wanted = wanted or {}
+        self.variables: dict[Node, str] = {}
+
+    def define(self, node: Node, fallback: str) -> str:
+        """The variable of a node that has none yet: its own name, or the fallback."""
+        self.variables[node] = variable = self.free(_identifier(self.wanted.get(node) or node.name or fallback))
+        return variable
+
+    def free(self, name: str) -> str:
+        """The name, or the name with a number, that is not taken yet; takes it."""
+        candidate, n = name, 1
+        while candidate in self.taken:
+            n += 1
+            candidate = f"{name}_{n}"
+        self.taken.add(candidate)
+        return candidate
+
+
+def _identifier(text: str) -> str:
+    """A variable name as close to `text` as Python allows: "0.lora.A" becomes layer0_lora_A."""
+    text = re.sub(r"\W+", "_", text).strip("_") or "x"
+    return f"layer{text}" if text[0].isdigit() else text
+
+
+def signature(name: str, arguments: Iterable[str], indent: str = "") -> str:
+    """The line `def name(arguments):`, or several lines where one would be too long."""
+    arguments = list(arguments)
+    line = f"{indent}def {name}({', '.join(arguments)}):"
+    if len(line) <= 100:
+        return line
+    rows, row = [], f"{indent}   "
+    for argument in arguments:
+        if len(row) + len(argument) > 96:
+            rows.append(row)
+            row = f"{indent}   "
+        row += f" {argument},"
+    return "\n".join([f"{indent}def {name}(", *rows, row, f"{indent}):"])
+
+
+def commented(lines: list[tuple[str, str, Node | None]], indent: str = "    ") -> list[str]:
+    """Lines of code, each with what it computes and where the user wrote it, in columns."""
+    code_width = min(LONGEST_CODE, max((len(code) for code, _, _ in lines), default=0))
+    told_width = min(LONGEST_COMMENT, max((len(told) for _, told, _ in lines), default=0))
+    texts = []
+    for code, told, node in lines:
+        where = f"{PurePath(node.origin[0]).name}:{node.origin[1]}" if node is not None and node.origin else ""
+        comment = f"# {told:<{told_width}}  {where}" if told else ""
+        texts.append(f"{indent}{code:<{code_width}}  {comment}".rstrip())
+    return texts
+
+
+def helpers_of(nodes: Iterable[Node]) -> list[str]:
+    """The sources of the helper functions that the lines of these nodes call."""
+    return list(dict.fromkeys(node.op.prelude for node in nodes if node.op.prelude))
+
+
+def names_of(helpers: Iterable[str]) -> list[str]:
+    """The names that helpers define."""
+    return re.findall(r"^def (\w+)", "\n".join(helpers), re.MULTILINE)
+
+
+def array_source(value: Any) -> str:
+    """An expression that gives exactly this array."""
+    array = np.asarray(value)
+    dtype = dtype_source(array.dtype)
+    if array.size > 2 and array.ndim == 1 and array.dtype.kind in "iu":
+        start, step = int(array[0]), int(array[1]) - int(array[0])
+        if step and np.array_equal(array, start + step * np.arange(array.size)):
+            if (start, step) == (0, 1) and array.dtype == np.int64:
+                return f"np.arange({array.size})"
+            return f"np.arange({start}, {start + step * array.size}, {step}, dtype={dtype})"
+    first = array.reshape(-1)[:1]
+    if array.size > 1 and array.tobytes() == first.tobytes() * array.size:  # bytes tell 0.0 from -0.0
+        return f"np.full({array.shape}, {literal(first[0].item()).text}, dtype={dtype})"
+    if array.size > LONGEST_LITERAL:
+        little = array.astype(array.dtype.newbyteorder("<"))
+        return f'np.frombuffer(bytes.fromhex("{little.tobytes().hex()}"), "{little.dtype.str}").reshape({array.shape})'
+    return f"np.array({_nested(array.tolist())}, dtype={dtype})" + ("" if array.size else f".reshape({array.shape})")
+
+
+def dtype_source(dtype: Any) -> str:
+    """A dtype as source."""
+    return "bool" if dtype.kind == "b" else f"np.{dtype.name}"
+
+
+def _nested(numbers: Any) -> str:
+    """Lists of numbers as source; nan and inf have no literal of their own."""
+    return f"[{', '.join(map(_nested, numbers))}]" if isinstance(numbers, list) else literal(numbers).text
