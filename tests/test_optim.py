@@ -182,6 +182,84 @@ def test_the_learning_rate_can_follow_a_schedule():
     assert ours.lr == 0
 
 
+NORMS = [1e-3, 0.5, 3.0, 1e3]
+
+
+@pytest.mark.parametrize("max_norm", NORMS)
+def test_clipping_keeps_the_direction_and_bounds_the_norm_of_all_gradients_together(max_norm):
+    gradients = gradients_for(steps=1)[0]
+    norm = np.sqrt(sum((g**2).sum() for g in gradients))
+    clipped = SGD(parameters_for(), 0.1, max_norm=max_norm).clip(gradients)
+    factor = min(1, max_norm / (norm + 1e-6))
+    for g, c in zip(gradients, clipped, strict=True):
+        np.testing.assert_allclose(c, factor * g, rtol=1e-14)
+    np.testing.assert_allclose(np.sqrt(sum((c**2).sum() for c in clipped)), factor * norm, rtol=1e-14)
+
+
+@EACH
+@pytest.mark.parametrize("max_norm", NORMS)
+@pytest.mark.parametrize("dtype, rtol", [(np.float64, 1e-12), (np.float32, 2e-6)], ids=["float64", "float32"])
+def test_clipped_steps_are_those_of_pytorch(optimizer, formula, name, options, max_norm, dtype, rtol):
+    torch = pytest.importorskip("torch", reason="compares with PyTorch where it is installed")
+    parameters = parameters_for(dtype)
+    theirs = [torch.tensor(np.array(p.value), requires_grad=True) for p in parameters]
+    peer = getattr(torch.optim, name)(theirs, **options)
+    for gradients in gradients_for(dtype=dtype):
+        for p, g in zip(theirs, gradients, strict=True):
+            p.grad = torch.tensor(np.array(g))
+        torch.nn.utils.clip_grad_norm_(theirs, max_norm)
+        peer.step()
+    ours = run(optimizer(parameters, max_norm=max_norm, **options), parameters, gradients_for(dtype=dtype))
+    for p, q in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(p, q.detach().numpy(), rtol=rtol, atol=rtol)
+
+
+def test_clipping_leaves_the_gradients_of_the_parameters_alone_and_their_dtype():
+    p, q = tl.parameter(np.zeros(2, np.float32)), tl.parameter(np.zeros((2, 2)))
+    p.gradient, q.gradient = np.full(2, 3.0), np.full((2, 2), 4.0)
+    optimizer = SGD([p, q], 1.0, max_norm=1.0)
+    optimizer.step()
+    np.testing.assert_array_equal(p.gradient, [3, 3])
+    norm = np.sqrt(2 * 9 + 4 * 16) + 1e-6
+    np.testing.assert_allclose(p.value, [-3 / norm] * 2, rtol=1e-6)
+    np.testing.assert_allclose(q.value, np.full((2, 2), -4 / norm), rtol=1e-12)
+    assert p.value.dtype == np.float32 and q.value.dtype == np.float64
+
+
+def test_a_gradient_that_is_not_a_number_is_not_hidden_by_clipping():
+    clipped = SGD(parameters_for(), 0.1, max_norm=1.0).clip([np.full((3, 2), np.nan), np.ones(2), np.float64(1)])
+    assert all(np.isnan(c).all() for c in clipped)  # as in PyTorch
+
+
+@EACH
+def test_the_slots_hold_one_array_a_parameter_and_the_state_is_all_of_it(optimizer, formula, name, options):
+    parameters = parameters_for()
+    ours = optimizer(parameters, **options)
+    assert ours.elementwise
+    for slot in ours.slots:
+        assert [s.shape for s in slot] == [p.shape for p in parameters]
+    assert all(number.shape == () for number in ours.numbers)
+    assert ours.state == [*(s for slot in ours.slots for s in slot), *ours.numbers]
+
+
+@EACH
+def test_an_elementwise_rule_gives_the_same_on_all_parameters_joined(optimizer, formula, name, options):
+    """That is what `elementwise` promises, and what a compiled training step uses."""
+    parameters = parameters_for()
+    alone = optimizer(parameters, **options)
+    joined = optimizer([tl.parameter(flat(p.value for p in parameters))], **options)
+    for gradients in gradients_for():
+        run(alone, alone.parameters, [gradients])
+        run(joined, joined.parameters, [[flat(gradients)]])
+        np.testing.assert_array_equal(joined.parameters[0].value, flat(p.value for p in alone.parameters))
+        for one, many in zip(joined.slots, alone.slots, strict=True):
+            np.testing.assert_array_equal(one[0].value, flat(s.value for s in many))
+
+
+def flat(arrays):
+    return np.concatenate([np.ravel(a) for a in arrays])
+
+
 P = tl.parameter(np.ones(2), "w")
 
 
@@ -211,6 +289,10 @@ P = tl.parameter(np.ones(2), "w")
         (lambda: Adam([P], betas=(0.9,)), TypeError, "betas must be two numbers"),
         (lambda: Adam([P], eps=-1e-8), ValueError, "eps must be"),
         (lambda: AdamW([P], weight_decay=float("nan")), ValueError, "weight_decay must be"),
+        (lambda: SGD([P], 0.1, max_norm=0), ValueError, "max_norm must be positive"),
+        (lambda: Adam([P], 0.1, max_norm=-1.0), ValueError, "max_norm must be"),
+        (lambda: AdamW([P], 0.1, max_norm="1"), TypeError, "max_norm must be a number"),
+        (lambda: SGD([P], 0.1, max_norm=float("inf")), ValueError, "max_norm must be finite"),
     ],
 )
 def test_what_cannot_be_optimized_is_refused(build, error, message):

@@ -16,6 +16,7 @@ from .nn import (
     SGD, Adam, AdamW, Layer, Linear, LoRALayer, LoRALinear, Optimizer, Sequential, adapt, adapter_weights, adapters,
     disabled, merge_all, unmerge_all,
 )  # fmt: skip
+from .nn.schedules import cosine, linear, step_decay
 from .ops import (
     add, cast, divide, exp, greater, identity, log, matmul, multiply, power, relu, scale, sign, sqrt, stop_gradient,
     subtract, take, tanh, transpose, where,
@@ -33,7 +34,7 @@ __all__ = [
     "transpose", "where",
     # Layers, adapters and optimizers
     "Adam", "AdamW", "Layer", "Linear", "LoRALayer", "LoRALinear", "Optimizer", "SGD", "Sequential", "adapt",
-    "adapter_weights", "adapters", "disabled", "merge_all", "unmerge_all",
+    "adapter_weights", "adapters", "cosine", "disabled", "linear", "merge_all", "step_decay", "unmerge_all",
     # The compiler
     "CompiledFunction", "TrainingStep", "compile", "compile_training_step",
     # Pictures

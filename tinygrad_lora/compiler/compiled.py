@@ -17,6 +17,8 @@ from ..core.node import ComputationNode, Op
 from ..core.trace import trace
 from ..errors import CompileError
 from ..files import write_atomically
+from .cost import graph_cost
+from .packing import absorb_scales
 from .pipeline import Pass, Snapshot, improving
 from .programs import Cache, Program, key_of
 from .report import explanation, table
@@ -46,7 +48,8 @@ class CompiledFunction:
         self.passes, self.techniques = split(passes_for(self.buffers) if passes is None else passes, without)
         self.name = _function_name(function)
         # A layer can say what its graph depends on, so that one whose adapter is switched off is traced again.
-        self.structure: Callable[[], Any] = getattr(function, "graph_key", None) or _no_structure
+        watch = getattr(function, "watch", None)
+        self.structure: Callable[[], Any] = watch() if watch else _no_structure
         self.programs = Cache(self.name)
         self._lock = Lock()
         self._last: Program | None = None
@@ -90,9 +93,15 @@ class CompiledFunction:
             return result
 
         traced = trace(watched, *args)
-        snapshots = tuple(improving(traced, self.passes))
+        snapshots = list(improving(traced, self.passes))
         graph = next((s.after for s in reversed(snapshots) if s.kept), traced)
-        program = Program(traced, graph, snapshots, args, containers[0])
+        if self.buffers and "absorb_scales" in self.techniques:
+            absorbed = absorb_scales(graph, self._frozen(graph))
+            if absorbed is not graph:
+                costs = graph_cost(graph), graph_cost(absorbed)
+                snapshots.append(Snapshot(absorb_scales.__name__, graph, absorbed, *costs, kept=True))
+                graph = absorbed
+        program = Program(traced, graph, tuple(snapshots), args, containers[0])
         names = self._names(graph)
         if self.engine != "numpy":
             program.run_by_engine(self.engine, self.name, names)

@@ -6,7 +6,8 @@ same, so being right within a factor of two is enough. Times here are estimates,
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from math import prod
+from typing import Any, NamedTuple
 
 from ..core.graph import Graph
 from ..core.node import ComputationNode
@@ -32,26 +33,39 @@ class Cost(NamedTuple):
         return self.calls * NS_PER_CALL + self.flops / FLOPS_PER_NS + self.bytes / BYTES_PER_NS + self.slow
 
 
+FREE = Cost()
+
+
 def node_cost(node: ComputationNode) -> Cost:
     """The cost of one operation on its operands."""
-    if node.op.view:
-        return Cost()
-    flops = node.op.flops(node.shape, *(p.shape for p in node.parents), **node.params)
-    moved = sum(n.size * n.dtype.itemsize for n in (node, *node.parents))
-    return Cost(flops, moved, 1, sum(_slow(part) for part in getattr(node.op, "parts", (node,))))
+    op, parents = node.op, node.parents
+    if op.view:
+        return FREE
+    flops = op.flops(node.shape, *[p.shape for p in parents], **node.params)
+    moved = prod(node.shape) * node.dtype.itemsize
+    for p in parents:
+        moved += prod(p.shape) * p.dtype.itemsize
+    slow = sum(map(_slow, op.steps)) if hasattr(op, "steps") else _slow(node)
+    return Cost(flops, moved, 1, slow)
 
 
-def _slow(node: ComputationNode) -> float:
-    fast = node.params.get("exponent") in FAST_EXPONENTS
-    return 0.0 if fast else NS_PER_ELEMENT.get(node.op.name, 0.0) * node.size
+def _slow(step: Any) -> float:
+    if step.op.name not in NS_PER_ELEMENT or step.params.get("exponent") in FAST_EXPONENTS:
+        return 0.0
+    return NS_PER_ELEMENT[step.op.name] * prod(step.shape)
+
+
+def node_costs(graph: Graph) -> dict[ComputationNode, Cost]:
+    """The cost of each node. What this graph shares with the one it was made of is not counted again."""
+    known: dict[ComputationNode, Cost] = graph.memory.setdefault(node_cost, {})
+    for node in graph.nodes:
+        if node not in known:
+            known[node] = node_cost(node)
+    return known
 
 
 def graph_cost(graph: Graph) -> Cost:
     """The cost of one run."""
-    costs = [node_cost(node) for node in graph.nodes]
-    return Cost(
-        sum(c.flops for c in costs),
-        sum(c.bytes for c in costs),
-        sum(c.calls for c in costs),
-        sum(c.slow for c in costs),
-    )
+    known = node_costs(graph)
+    costs = [known[node] for node in graph.nodes]
+    return Cost(*(sum([cost[i] for cost in costs]) for i in range(len(FREE))))

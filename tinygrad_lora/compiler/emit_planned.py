@@ -28,7 +28,7 @@ from .expressions import name as variable
 from .packing import needed, packed
 from .plan import Plan, make_plan
 from .products import cut, product, product_in_blocks, reads_rows
-from .schedule import Unit, cut_along, scheduled
+from .schedule import Unit, cut_along, replacing_last, scheduled
 from .writing import Names, array_source, commented, dtype_source, helpers_of, names_of, signature
 
 ROOM = '''\
@@ -66,7 +66,7 @@ class Writer:
         self.graph, self.name, self.on, self.into = graph, name, on, into
         self.frozen = [leaf for leaf in frozen if leaf in graph.users]
         self.kept = packed(graph, self.frozen) if "pack_weights" in on else []
-        order = needed(graph, self.kept)
+        order = replacing_last(needed(graph, self.kept), {graph.outputs[i] for i in into})
         self.cuts = {n: c for n in order if n.op is ops.matmul and "row_blocks" in on and (c := cut(n)) is not None}
         self.copied = {
             n.parents[1] for n, c in self.cuts.items()

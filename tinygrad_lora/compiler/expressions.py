@@ -94,7 +94,7 @@ def written(op: Op, params: Mapping[str, Any], operands: Sequence[Code]) -> Code
 
 
 def line_of(op: Op, params: Mapping[str, Any]) -> Line:
-    """The line of an operation. A flag among its parameters is part of the line: `keepdims=False` is not even written."""
+    """The line of an operation. A flag among its parameters is part of it: `keepdims=False` is left out."""
     return _line(op, tuple(item for item in params.items() if type(item[1]) is bool) if params else ())
 
 
@@ -180,7 +180,7 @@ class _Digger(ast.NodeTransformer):
     """Puts holes in the place of operands and parameters, and writes the rest as people do."""
 
     def __init__(self, signature: str, flags: Mapping[str, bool]) -> None:
-        before, star, after = signature.replace(" ", "").partition("*")
+        before, _, after = signature.replace(" ", "").partition("*")
         starred, *parameters = after.split(",")
         self.waiting = {name: ("operand", i) for i, name in enumerate(filter(None, before.split(",")))}
         self.waiting |= {starred: ("operands", len(self.waiting))} if starred else {}

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from ..core.graph import Graph
 from .cost import Cost, graph_cost
 from .passes.collect_factors import collect_factors
+from .passes.expand_powers import expand_powers
+from .passes.flatten_products import flatten_products
 from .passes.fold_constants import fold_constants
 from .passes.fold_scales import fold_scales
 from .passes.fuse_elementwise import fuse_elementwise, fuse_numbers
+from .passes.inner_products import inner_products
 from .passes.join_scatters import join_scatters
 from .passes.merge_duplicates import merge_duplicates
 from .passes.narrow_takes import narrow_takes
@@ -25,13 +28,16 @@ Pass = Callable[[Graph], Graph]
 DEFAULT: tuple[tuple[Pass, ...], ...] = (
     (fold_constants,),
     (simplify,),
+    (expand_powers,),
     (merge_duplicates,),
+    (flatten_products,),
     (raise_reshapes,),
     (narrow_takes,),
     (join_scatters,),
     (sink_transposes, rebracket),
     (collect_factors,),
     (fold_scales,),
+    (inner_products,),
     (fuse_elementwise,),
 )
 # Where arrays are written into planned memory, only numbers are left to join.

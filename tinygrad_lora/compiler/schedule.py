@@ -31,6 +31,18 @@ class Unit(NamedTuple):
         return self.nodes[0].shape[0]
 
 
+def replacing_last(order: Sequence[Node], replacing: set[Node]) -> list[Node]:
+    """The same operations, and what replaces arguments, with all that follows from it, at the end.
+
+    So whatever goes wrong in a training step, such as a label out of range, goes wrong before a parameter is changed.
+    """
+    late = set(replacing)
+    for node in order:
+        if not late.isdisjoint(node.parents):
+            late.add(node)
+    return [n for n in order if n not in late] + [n for n in order if n in late]
+
+
 def scheduled(order: Sequence[Node], graph: Graph, *, cache_blocks: bool) -> list[Unit]:
     """The operations as units. An operation that reads what a unit computes joins it as soon as its operands are there.
 

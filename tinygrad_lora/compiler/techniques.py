@@ -12,6 +12,7 @@ from .pipeline import DEFAULT, PLANNED
 # How the improved graph is turned into calls. The passes, which improve the graph itself, are listed in pipeline.py.
 LOWERINGS = {
     "pack_weights": "what depends on frozen weights alone is computed once and kept, their transposes too",
+    "absorb_scales": r"$(s X) W = X (s W)$ where $s W$ is computed once: products take over the scale of an operand",
     "reuse_memory": "an array takes the place of one that nobody reads any more",
     "in_place": "an elementwise result is written over an operand that nobody reads any more",
     "parts_in_place": "arrays that are only joined to a longer vector are made right there",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -12,74 +13,141 @@ from ..core.autodiff import gradients
 from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
 from ..errors import CompileError, GradientError
-from .compiled import CompiledFunction
-from .pipeline import DEFAULT, Pass
+from .compiled import CompiledFunction, Passes
+from .programs import Program
+from .storage import Storage
 
 
 class TrainingStep(CompiledFunction):
-    """`step(x, target)` runs one compiled training step, gives its loss, and updates parameters and optimizer."""
+    """`step(x, target)` runs one compiled training step, gives its loss, and updates parameters and optimizer.
+
+    The step keeps the parameters that it trains in memory of its own and writes new numbers there: an array that was
+    taken from `p.value` before a step shows the new numbers after it, so copy what must last. Threads that call the
+    same step take turns.
+    """
 
     def __init__(
-        self, model: Callable[[Any], Any], loss: Callable[[Any, Any], Any], optimizer: Any,
-        passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT,
+        self, model: Callable[[Any], Any], loss: Callable[[Any, Any], Any], optimizer: Any, *,
+        input_gradient: bool = False, passes: Passes | None = None, buffers: bool = True, engine: str = "numpy",
+        without: Iterable[str] = (),
     ) -> None:  # fmt: skip
         def training_step(x: Any, target: Any) -> list[Any]:
             getattr(model, "before_change", lambda: None)()  # a merged adapter cannot be trained
             value = loss(model(x), target)
             if not set(optimizer.parameters) & set(topological_order([value])):
                 raise GradientError("the loss depends on none of the optimizer's parameters: is it another model's?")
-            slopes = gradients(value, optimizer.parameters)
-            parameters, state = optimizer.update(optimizer.parameters, slopes, optimizer.state, optimizer.rate)
-            return [value, *parameters, *state]
+            if input_gradient and x.dtype.kind != "f":
+                raise GradientError(f"the input holds {x.dtype}, and only floats have a gradient: input_gradient=False")
+            self._indexing[target.ndim] = _is_index(Graph([x, target], [value]), target)
+            slopes = gradients(value, [*optimizer.parameters, *([x] if input_gradient else [])])
+            trained = len(optimizer.parameters)
+            return [value, *slopes[trained:], *self.storage.update(slopes[:trained])]
 
-        for what, given in (("the model", model), ("the loss", loss), ("the optimizer's update", optimizer.update)):
+        for what, given in (("the model", model), ("the loss", loss)):
             if not callable(given):
                 raise CompileError(f"{what} must be a function of nodes, not {type(given).__name__}")
-        super().__init__(training_step, passes)
-        self.model, self.optimizer, self.dtype = model, optimizer, getattr(model, "dtype", None)
-        self.structure = self._structure
+        if not hasattr(optimizer, "before_step"):
+            raise CompileError(f"the optimizer must be one such as tl.SGD or tl.Adam, not {type(optimizer).__name__}")
+        super().__init__(training_step, passes, buffers=buffers, engine=engine, without=without)
+        self.model, self.optimizer, self.input_gradient = model, optimizer, input_gradient
+        self.dtype = getattr(model, "dtype", None)
+        self.structure = self._up_to_date
+        self._watch, self._version = optimizer.watch(model), -1
+        self._storages: dict[Any, Storage] = {}
+        self._indexing: dict[int, bool] = {}  # by the number of axes of whole-number targets: whether they are indices
+        self._turn = RLock()
 
-    def _structure(self) -> Any:
-        """What the graph depends on besides shapes: the model's layers, and the numbers given to the optimizer."""
-        settings = [(k, repr(v)) for k, v in vars(self.optimizer).items() if isinstance(v, int | float | str | tuple)]
-        return getattr(self.model, "graph_key", tuple)(), *settings
+    def __call__(self, x: Any, target: Any) -> Any:
+        with self._turn:
+            if type(x) is not np.ndarray or x.dtype is not self.dtype:
+                x = self._as_input(x)
+            if type(target) is not np.ndarray:
+                target = np.asarray(target)
+            if target.dtype.kind == "i" and self._indexing.get(target.ndim, True):
+                self._refuse_negative_labels(x, target)
+            self.optimizer.before_step()
+            value, *rest = super().__call__(x, target)
+            self.storage.write(rest[self.input_gradient :])
+            self.optimizer.after_step()
+        return (float(value), rest[0]) if self.input_gradient else float(value)
 
-    def __call__(self, x: Any, target: Any) -> float:
-        x, labels = np.asarray(x), np.asarray(target)
-        if self.dtype is not None and x.dtype.kind == "f":
-            x = x.astype(self.dtype, copy=False)  # as `forward` does: float32 stays float32
-        if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
-            self._refuse_negative_labels(x, labels)
-        value, *updated = super().__call__(x, labels)
-        for node, new in zip([*self.optimizer.parameters, *self.optimizer.state], updated, strict=True):
-            node.value = new
-        return float(value)
+    def _as_input(self, x: Any) -> Any:
+        """x as an array in the dtype of the model, as `forward` takes it: float32 stays float32."""
+        x = np.asarray(x)
+        return x.astype(self.dtype, copy=False) if self.dtype is not None and x.dtype.kind == "f" else x
 
     def _refuse_negative_labels(self, x: Any, labels: Any) -> None:
         """NumPy counts a negative index from the end: as a label it would train another class without a word."""
-        graph = self.prepare(x, labels).graph
-        indices = [graph.inputs[1], *(n for n in graph.users[graph.inputs[1]] if n.op is ops.reshape)]
-        if any(user.op is ops.take for node in indices for user in graph.users[node]):
-            raise ValueError(f"label {labels.min()} is not a class: labels count from 0; leave samples without one out")
+        if labels.size and labels.item(labels.argmin()) < 0:
+            graph = self.prepare(x, labels).program.traced
+            if _is_index(graph, graph.inputs[1]):
+                told = "labels count from 0; leave samples without one out"
+                raise ValueError(f"label {labels.min()} is not a class: {told}")
+
+    def _up_to_date(self) -> int:
+        """Take over what was assigned since the last step. Gives a number for what the graph depends on."""
+        version = self._watch()
+        if version != self._version:
+            optimizer, self._version = self.optimizer, version
+            layout = (optimizer.elementwise, *optimizer.parameters, *optimizer.state)
+            if layout not in self._storages:
+                self._storages[layout] = Storage(optimizer)
+            self.storage = self._storages[layout]
+        self.storage.take_over()
+        return version
+
+    def _generate(self, args: tuple[Any, ...]) -> Program:
+        program = super()._generate(args)
+        inside = {flat.leaf: flat.inside for flat in self.storage.flats}
+        program.captured = tuple(inside.get(p, p) for p in program.captured)
+        return program
+
+    # --- What the compiler must know of the inputs ---
+
+    def _captured(self, graph: Graph) -> dict[ComputationNode, ComputationNode]:
+        """For each parameter, the input that stands for it."""
+        return dict(zip(graph.captured, graph.inputs[len(graph.inputs) - len(graph.captured) :], strict=True))
 
     def _names(self, graph: Graph) -> Mapping[ComputationNode, str]:
         """Parameters by their path in the model: the names of a layer repeat."""
-        paths = dict(getattr(self.model, "named_parameters", dict)())
-        by_parameter = {parameter: path for path, parameter in paths.items()}
-        inputs = zip(graph.inputs[len(graph.inputs) - len(graph.captured) :], graph.captured, strict=True)
-        return {node: by_parameter[p] for node, p in inputs if p in by_parameter}
+        inputs, paths = self._captured(graph), dict(getattr(self.model, "named_parameters", dict)())
+        return {inputs[p]: path for path, p in paths.items() if p in inputs}
+
+    def _replaced(
+        self, graph: Graph
+    ) -> tuple[Mapping[int, ComputationNode], Mapping[ComputationNode, Sequence[ComputationNode]]]:
+        """The new contents of each vector are written over the old, and parameters are views of it."""
+        inputs, flats = self._captured(graph), self.storage.flats
+        if not all(flat.leaf in inputs for flat in flats):
+            return {}, {}  # a rule that does not look at the old values: there is nothing to write over
+        into = {i: inputs[flat.leaf] for i, flat in enumerate(flats, 1 + self.input_gradient)}
+        return into, {inputs[flat.leaf]: [inputs[node] for node in flat.nodes if node in inputs] for flat in flats}
+
+    def _frozen(self, graph: Graph) -> list[ComputationNode]:
+        """The inputs that seldom change: what a step neither trains nor remembers."""
+        changing = {self.optimizer.rate, *self.optimizer.state, *(flat.leaf for flat in self.storage.flats)}
+        inputs = self._captured(graph).items()
+        return [leaf for p, leaf in inputs if p not in changing and not p.requires_gradient]
+
+
+def _is_index(graph: Graph, node: ComputationNode) -> bool:
+    """Whether this input says which elements are taken from some array."""
+    forms = [node, *(user for user in graph.users[node] if user.op is ops.reshape)]
+    return any(user.op is ops.take for form in forms for user in graph.users[form])
 
 
 def compile_training_step(
-    model: Callable[[Any], Any],
-    loss: Callable[[Any, Any], Any],
-    optimizer: Any,
-    *,
-    passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT,
-) -> TrainingStep:
+    model: Callable[[Any], Any], loss: Callable[[Any, Any], Any], optimizer: Any, *, input_gradient: bool = False,
+    passes: Passes | None = None, buffers: bool = True, engine: str = "numpy", without: Iterable[str] = (),
+) -> TrainingStep:  # fmt: skip
     """One generated function for forward, loss, gradients and the optimizer's update; `step(x, target) -> float`.
 
-    `loss(output, target)` gives a scalar node. The parameters that `optimizer` holds are the ones that train. A failed
-    call changes nothing.
+    `loss(output, target)` gives a scalar node. The parameters that `optimizer` holds are the ones that train. With
+    `input_gradient`, for a model that is a part of something larger, `step(x, target)` gives the loss and its gradient
+    with respect to x, as a new array in the model's dtype. The other arguments are those of `compile`. A failed call
+    changes nothing.
     """
-    return TrainingStep(model, loss, optimizer, passes)
+    return TrainingStep(
+        model, loss, optimizer,
+        input_gradient=input_gradient, passes=passes, buffers=buffers, engine=engine, without=without,
+    )  # fmt: skip

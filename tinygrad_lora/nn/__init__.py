@@ -1,4 +1,4 @@
-"""Layers, LoRA and optimizers. Read in this order: layer, linear, lora, adapt, optim."""
+"""Layers, LoRA and optimizers. Read in this order: layer, linear, lora, adapt, optim, schedules."""
 
 from .adapt import adapt, adapter_weights, adapters, disabled, merge_all, unmerge_all
 from .calls import LayerCall, layer_calls

@@ -15,6 +15,7 @@ from ..core.trace import trace
 from ..errors import ClosedError, GradientError, ShapeError
 from .calls import recorded
 from .checks import check_number, floats
+from .structure import Watch, Watched, look
 from .weights import NamedWeights
 
 
@@ -26,7 +27,7 @@ class _Run:
     y: ComputationNode
 
 
-class Layer(NamedWeights):
+class Layer(Watched, NamedWeights):
     r"""$y = f(x; \theta)$: a function of nodes, with parameters.
 
     Assign parameters and other layers as attributes (or lists and tuples of them) and write one method,
@@ -46,6 +47,7 @@ class Layer(NamedWeights):
     _run: _Run | None = None
     _closed = False
     _transient: tuple[str, ...] = ("_run",)  # what copies and pickles leave out
+    _unwatched = frozenset({"_run"})  # no graph depends on it
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -57,10 +59,6 @@ class Layer(NamedWeights):
         raise NotImplementedError(f"{type(self).__name__} needs a method __call__(self, x) that returns a node")
 
     # --- What the layer is made of ---
-
-    def _parts(self) -> Iterable[tuple[str, Any]]:
-        """Names and contents of this layer."""
-        return vars(self).items()
 
     def _tree(self) -> Iterator[tuple[str, Any]]:
         """This layer, called "", and every layer and parameter in it, each once, by dotted name."""
@@ -116,14 +114,17 @@ class Layer(NamedWeights):
         """The dtype that the parameters have in common; float64 where there are none."""
         return np.result_type(*[p.dtype for p in self.named_parameters().values()] or [np.float64])
 
-    @property
-    def mode(self) -> str:
-        """Names the graph that `__call__` gives, for a layer that can give more than one."""
-        return ""
-
     def graph_key(self) -> tuple[Any, ...]:
-        """Equal as long as `__call__` gives the same graph: the layers, their modes and the parameters in them."""
-        return tuple((n, (type(t), t.mode) if isinstance(t, Layer) else t) for n, t in self._tree())
+        """Equal as long as `__call__` gives the same graph: the layers, their modes, parameters and settings.
+
+        A setting is a number, a string, a function or an array that is an attribute, or in a tuple that is one, unless
+        the name of the attribute starts with "_".
+        """
+        return look(self)[0]
+
+    def watch(self) -> Watch:
+        """A function that gives a number for the present `graph_key()`, fast while no attribute is assigned."""
+        return Watch(self)
 
     # --- Arrays in, arrays out ---
 

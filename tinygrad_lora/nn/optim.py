@@ -3,31 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from ..core.node import PARAMETER, ComputationNode, parameter
 from ..errors import GradientError, ShapeError
-from ..ops import cast, sqrt
+from ..library import maximum
+from ..ops import add, cast, reshape, sqrt
 from .checks import check_number
+from .schedules import Schedule
+from .structure import Watch, Watched
 
 Lists = tuple[list[Any], list[Any]]
+Rate = float | Schedule
 
 
-class Optimizer:
+class Optimizer(Watched):
     r"""$\theta, s \leftarrow u(\theta, \bar\theta, s, \eta)$: the base of all optimizers.
 
-    `parameters` is a list of trainable parameters, `rate` a parameter that holds the learning rate, `state` the list of
-    what the rule remembers between steps. A subclass fills `state` and writes `update` in operations and infix alone.
+    `parameters` is a list of trainable parameters. `lr` is the learning rate: a number, or a function of the number of
+    steps done before (`tl.cosine` makes one). `max_norm` c clips the gradients, $\bar\theta \leftarrow \bar\theta
+    \min(1, c / (\lVert \bar\theta \rVert + 10^{-6}))$, with the norm over all of them together.
+
+    A subclass writes `update` in operations and infix alone. What the rule remembers between steps goes into `slots`,
+    each a list with one array for each parameter in their order, and `numbers`, which are one for all. `elementwise =
+    True` promises that the rule treats each element alone: it then runs once on all parameters joined, and not once a
+    parameter. A subclass with an `update` of its own must promise that again.
+
+    Raises ValueError unless lr and max_norm are positive, TypeError for what is no number or no parameter.
     """
 
-    def __init__(self, parameters: Iterable[ComputationNode], lr: float) -> None:
+    elementwise = False
+    _schedule: Schedule | None = None
+    _unwatched = frozenset({"lr", "steps", "_schedule"})  # no graph depends on them
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "update" in vars(cls) and "elementwise" not in vars(cls):
+            cls.elementwise = False
+
+    def __init__(self, parameters: Iterable[ComputationNode], lr: Rate, *, max_norm: float | None = None) -> None:
         self.parameters = _checked(parameters)
-        if check_number(lr, "lr", 0) == 0:
-            raise ValueError("lr must be positive: with 0 nothing would be learned")
-        self.rate = parameter(np.float64(lr), "lr", trainable=False)
-        self.state: list[ComputationNode] = []
+        self.slots: list[list[ComputationNode]] = []
+        self.numbers: list[ComputationNode] = []
+        self.steps = 0  # done so far
+        self.rate = parameter(np.float64(0.0), "lr", trainable=False)  # that of the step at hand
+        self.lr = lr
+        self.max_norm = max_norm if max_norm is None else check_number(max_norm, "max_norm", 0)
+        for what, number in (("lr", lr), ("max_norm", max_norm)):
+            if number == 0:
+                raise ValueError(f"{what} must be positive: with 0 nothing would be learned")
 
     def update(self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any], rate: Any) -> Lists:
         """The new parameters and the new state. All arrays, or all nodes: then the result is a graph."""
@@ -35,28 +62,51 @@ class Optimizer:
             f"{type(self).__name__} needs a method update(self, parameters, gradients, state, rate)"
         )
 
+    def clip(self, gradients: Sequence[Any]) -> list[Any]:
+        """The gradients, made shorter if their norm is above `max_norm`. Arrays or nodes, as `update` takes them.
+
+        Source: Pascanu et al. 2013, algorithm 1 (arXiv:1211.5063), as in PyTorch.
+        """
+        if self.max_norm is None:
+            return list(gradients)
+        vectors = [reshape(g, shape=(-1,)) for g in gradients]
+        norm = sqrt(reduce(add, (cast(v @ v, dtype="float64") for v in vectors)))
+        factor = self.max_norm / maximum(self.max_norm, norm + 1e-6)
+        return [g * _like(g, factor) for g in gradients]
+
     def step(self) -> None:
         """Update every parameter with the gradient that `backward()` left in it; a missing one counts as zero.
 
         Raises GradientError if no parameter has a gradient, or one was frozen meanwhile. Then nothing is changed.
         """
-        if frozen := [p for p in self.parameters if not p.requires_gradient]:
-            raise GradientError(
-                f"{_name(frozen[0])} was frozen after this optimizer was built: build a new one without it"
-            )
+        self.before_step()
         if all(p.gradient is None for p in self.parameters):
             raise GradientError(
                 "no parameter has a gradient: call backward() first (a merged adapter gets none: unmerge it)"
             )
         gradients = [np.zeros(p.shape, p.dtype) if p.gradient is None else p.gradient for p in self.parameters]
         values, remembered = [p.value for p in self.parameters], [s.value for s in self.state]
-        new, state = self.update(values, gradients, remembered, self.rate.value)
+        new, state = self.update(values, self.clip(gradients), remembered, self.rate.value)
         changes = [*zip(self.parameters, new, strict=True), *zip(self.state, state, strict=True)]
         for node, array in changes:
             if np.shape(array) != node.shape:
                 raise ShapeError(f"update() gave {_name(node)} the shape {np.shape(array)}; it has {node.shape}")
         for node, array in changes:
             node.value = array
+        self.after_step()
+
+    def before_step(self) -> None:
+        """Set the rate of the step to come. Raises GradientError if a parameter was frozen meanwhile."""
+        for p in self.parameters:
+            if not p.requires_gradient:
+                told = "was frozen after this optimizer was built: build a new one without it"
+                raise GradientError(f"{_name(p)} {told}")
+        if self._schedule:
+            self.rate._value = np.float64(self.lr)  # past the setter: no graph is kept that could go stale
+
+    def after_step(self) -> None:
+        """Count a step that was done."""
+        vars(self)["steps"] += 1  # not through `__setattr__`: this is done at every step, and is no setting
 
     def zero_gradients(self) -> None:
         """Forget the gradients, before the next `backward()` adds to them."""
@@ -65,12 +115,39 @@ class Optimizer:
 
     @property
     def lr(self) -> float:
-        """The learning rate. Set it at any time; a compiled step follows. A schedule may end at 0."""
-        return float(self.rate.value)
+        """The learning rate of the next step. Set it at any time to a number or a function of the number of steps done.
+
+        A compiled step follows. A schedule may end at 0.
+        """
+        if self._schedule is None:
+            return float(self.rate.value)
+        return check_number(self._schedule(self.steps), f"the learning rate of step {self.steps}", 0)
 
     @lr.setter
-    def lr(self, new: float) -> None:
-        self.rate.value = np.float64(check_number(new, "lr", 0))
+    def lr(self, new: Rate) -> None:
+        if not callable(new):
+            self.rate.value, self._schedule = np.float64(check_number(new, "lr", 0)), None
+            return
+        before, self._schedule = self._schedule, new
+        try:
+            self.lr  # noqa: B018, the first rate is checked at once
+        except Exception:
+            self._schedule = before
+            raise
+
+    def watch(self, model: Any = None) -> Watch:
+        """A function that gives a number: the same as long as `update` and `model` give the same graph."""
+        return Watch((self, model))
+
+    @property
+    def state(self) -> list[ComputationNode]:
+        """What the rule remembers between steps: the slots one after another, then the numbers."""
+        return [*(array for slot in self.slots for array in slot), *self.numbers]
+
+    @state.setter
+    def state(self, new: Iterable[ComputationNode]) -> None:
+        """For a rule that is not elementwise: then there is no need to say what belongs to which parameter."""
+        self.slots, self.numbers = [], list(new)
 
     def _zeros(self, what: str) -> list[ComputationNode]:
         """A zero array for each parameter, to remember something in."""
@@ -80,17 +157,21 @@ class Optimizer:
 class SGD(Optimizer):
     r"""$m \leftarrow \mu m + \bar\theta,\; \theta \leftarrow \theta - \eta m$; without momentum $m = \bar\theta$.
 
-    `weight_decay` $\lambda$ adds $\lambda \theta$ to the gradient first. As in PyTorch.
-    Raises ValueError unless lr is positive, momentum is at least 0 and below 1, and weight_decay is at least 0.
+    `weight_decay` $\lambda$ adds $\lambda \theta$ to the gradient, after clipping. As in PyTorch.
+    Raises ValueError unless lr and max_norm are positive, momentum is at least 0 and below 1, and weight_decay is at
+    least 0.
     """
 
+    elementwise = True
+
     def __init__(
-        self, parameters: Iterable[ComputationNode], lr: float, momentum: float = 0.0, weight_decay: float = 0.0
-    ) -> None:
-        super().__init__(parameters, lr)
+        self, parameters: Iterable[ComputationNode], lr: Rate, momentum: float = 0.0, weight_decay: float = 0.0, *,
+        max_norm: float | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(parameters, lr, max_norm=max_norm)
         self.momentum = check_number(momentum, "momentum", 0, 1)
         self.weight_decay = check_number(weight_decay, "weight_decay", 0)
-        self.state = self._zeros("momentum") if self.momentum else []
+        self.slots = [self._zeros("momentum")] if self.momentum else []
 
     def update(self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any], rate: Any) -> Lists:
         if self.weight_decay:
@@ -106,31 +187,35 @@ class Adam(Optimizer):
     $m \leftarrow \beta_1 m + (1 - \beta_1) \bar\theta$ is a running mean of the gradient, and
     $v \leftarrow \beta_2 v + (1 - \beta_2) \bar\theta^2$ one of its square. They start at zero;
     $\hat m = m / (1 - \beta_1^t)$ and $\hat v = v / (1 - \beta_2^t)$ make up for that in step t.
-    The state is all m, all v, and the numbers $\beta_1^t$ and $\beta_2^t$.
-    Raises ValueError unless lr is positive, both betas are at least 0 and below 1, and eps is at least 0.
+    The slots are m and v, the numbers $\beta_1^t$ and $\beta_2^t$.
+    Raises ValueError unless lr and max_norm are positive, both betas are at least 0 and below 1, and eps is at least 0.
     Source: Kingma and Ba 2014, algorithm 1 (arXiv:1412.6980).
     """
 
+    elementwise = True
+
     def __init__(
-        self, parameters: Iterable[ComputationNode], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
+        self, parameters: Iterable[ComputationNode], lr: Rate = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, *, max_norm: float | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(parameters, lr)
+        super().__init__(parameters, lr, max_norm=max_norm)
         if not isinstance(betas, tuple | list) or len(betas) != 2:
             raise TypeError(f"betas must be two numbers, as in (0.9, 0.999), not {betas!r}")
         self.betas = check_number(betas[0], "betas[0]", 0, 1), check_number(betas[1], "betas[1]", 0, 1)
         self.eps = check_number(eps, "eps", 0)
-        powers = [parameter(np.float64(1.0), f"beta{i}_power", trainable=False) for i in (1, 2)]
-        self.state = self._zeros("mean") + self._zeros("square") + powers
+        self.slots = [self._zeros("mean"), self._zeros("square")]
+        self.numbers = [parameter(np.float64(1.0), f"beta{i}_power", trainable=False) for i in (1, 2)]
 
     def update(self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any], rate: Any) -> Lists:
         (b1, b2), n = self.betas, len(parameters)
         power1, power2 = b1 * state[2 * n], b2 * state[2 * n + 1]
-        step, root = rate / (1 - power1), sqrt(1 - power2)
+        # Numerator and denominator times the root: so the corrections are numbers, and no pass over the arrays.
+        root = sqrt(1 - power2)
+        step, eps = rate * root / (1 - power1), self.eps * root
         means = [b1 * m + (1 - b1) * g for m, g in zip(state[:n], gradients, strict=True)]
         squares = [b2 * v + (1 - b2) * (g * g) for v, g in zip(state[n : 2 * n], gradients, strict=True)]
         new = [
-            p - _like(p, step) * m / (sqrt(v) / _like(p, root) + self.eps)
+            p - _like(p, step) * m / (sqrt(v) + _like(p, eps))
             for p, m, v in zip(parameters, means, squares, strict=True)
         ]
         return new, [*means, *squares, power1, power2]
@@ -143,11 +228,13 @@ class AdamW(Adam):
     Source: Loshchilov and Hutter 2017, algorithm 2 (arXiv:1711.05101), as in PyTorch.
     """
 
+    elementwise = True
+
     def __init__(
-        self, parameters: Iterable[ComputationNode], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8, weight_decay: float = 0.01,
+        self, parameters: Iterable[ComputationNode], lr: Rate = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 0.01, *, max_norm: float | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(parameters, lr, betas, eps)
+        super().__init__(parameters, lr, betas, eps, max_norm=max_norm)
         self.weight_decay = check_number(weight_decay, "weight_decay", 0)
 
     def update(self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any], rate: Any) -> Lists:

@@ -108,7 +108,9 @@ class _Algebra:
                 divisor = self._product(b)
                 if list(divisor.powers.values()) != [1]:  # nothing but a number comes out of a divisor
                     divisor = Term(1, {b: 1})
-                return [self._times(self._product(a), Term(1 / divisor.number, dict.fromkeys(divisor.powers, -1)), node)]
+                return [
+                    self._times(self._product(a), Term(1 / divisor.number, dict.fromkeys(divisor.powers, -1)), node)
+                ]
             case Node(ops.reduce_sum, [x]):
                 return [self._summed(node, self._product(x))]
         return []

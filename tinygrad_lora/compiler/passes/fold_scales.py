@@ -7,8 +7,7 @@ from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from .patterns import keeps_dtype, one_factor, uses
 
-
-MOVABLE = {ops.scale, ops.matmul, ops.broadcast}  # what the rules below look for under a node
+MOVABLE = {ops.scale, ops.matmul, ops.broadcast}  # what the rules below look for under an operation
 
 
 def fold_scales(graph: Graph) -> Graph:
@@ -21,48 +20,62 @@ def fold_scales(graph: Graph) -> Graph:
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
         node = rebuilt(old, parents)
-        if not once.isdisjoint(node.parents):
-            while (better := _rule(node)) is not None:
-                node = better
+        while (better := _moved(node, once)) is not None:
+            node = better
         if node.op in MOVABLE and uses(graph, old) == 1 and keeps_dtype(node):
             once.add(node)
         return node
 
-    def _rule(node: Node) -> Node | None:
-        match node:
-            # Two in a row meet where one of them came from further up.
-            case Node(ops.scale, [Node(ops.scale, [x]) as s]) if s in once:
-                both = one_factor(s.params["factor"], node.params["factor"], x.dtype)
-                return None if both is None else ops.scale(x, factor=both)
-            # A product: into the smaller factor, if that is smaller than the result.
-            case Node(ops.scale, [Node(ops.matmul, [a, b]) as y]) if y in once and min(a.size, b.size) < y.size:
-                return _scaled(a, node) @ b if a.size <= b.size else a @ _scaled(b, node)
-            # Out of a factor, if the result or the other factor is smaller.
-            case Node(ops.matmul, [Node(ops.scale, [a]) as s, b]) if s in once and node.size <= min(a.size, b.size):
-                return _scaled(a @ b, s)
-            case Node(ops.matmul, [a, Node(ops.scale, [b]) as s]) if s in once and node.size <= min(a.size, b.size):
-                return _scaled(a @ b, s)
-            case Node(ops.matmul, [Node(ops.scale, [a]) as s, b]) if s in once and b.size < a.size:
-                return a @ _scaled(b, s)
-            case Node(ops.matmul, [a, Node(ops.scale, [b]) as s]) if s in once and a.size < b.size:
-                return _scaled(a, s) @ b
-            # Sums are smaller than what is summed, repeated arrays larger than what is repeated.
-            case Node(ops.reduce_sum, [Node(ops.scale, [x]) as s]) if s in once:
-                return _scaled(ops.reduce_sum(x, **node.params), s)
-            case Node(ops.scale, [Node(ops.broadcast, [x]) as y]) if y in once:
-                return ops.broadcast(_scaled(x, node), **y.params)
-            # Past operations that it commutes with, towards the output, where it may meet a smaller array.
-            case Node(ops.multiply, [Node(ops.scale, [a]) as s, b]) if s in once and a.size == node.size:
-                return _scaled(a * b, s)
-            case Node(ops.multiply, [a, Node(ops.scale, [b]) as s]) if s in once and b.size == node.size:
-                return _scaled(a * b, s)
-            case Node(ops.divide, [Node(ops.scale, [a]) as s, b]) if s in once and a.size == node.size:
-                return _scaled(a / b, s)
-            case Node(ops.transpose | ops.reshape, [Node(ops.scale, [x]) as s]) if s in once:
-                return _scaled(node.op(x, **node.params), s)
-        return None
-
     return graph.map(build)
+
+
+def _moved(node: Node, once: set[Node]) -> Node | None:
+    if node.op is ops.scale:
+        return _into(node, *node.parents) if node.parents[0] in once else None
+    if any(p.op is ops.scale for p in node.parents):
+        return _out_of(node, once)
+    return None
+
+
+def _into(node: Node, x: Node) -> Node | None:
+    """A scale moved into what it scales, if a smaller array is there."""
+    match x:
+        # Two in a row meet where one of them came from further up.
+        case Node(ops.scale, [inner]):
+            both = one_factor(x.params["factor"], node.params["factor"], inner.dtype)
+            return None if both is None else ops.scale(inner, factor=both)
+        case Node(ops.matmul, [a, b]) if min(a.size, b.size) < x.size:
+            return _scaled(a, node) @ b if a.size <= b.size else a @ _scaled(b, node)
+        case Node(ops.broadcast, [inner]):
+            return ops.broadcast(_scaled(inner, node), **x.params)
+    return None
+
+
+def _out_of(node: Node, once: set[Node]) -> Node | None:
+    """An operation on what is scaled, scaled afterwards, if the result is smaller or may meet a smaller array."""
+    match node:
+        # Out of a factor, if the result or the other factor is smaller.
+        case Node(ops.matmul, [Node(ops.scale, [a]) as s, b]) if s in once and node.size <= min(a.size, b.size):
+            return _scaled(a @ b, s)
+        case Node(ops.matmul, [a, Node(ops.scale, [b]) as s]) if s in once and node.size <= min(a.size, b.size):
+            return _scaled(a @ b, s)
+        case Node(ops.matmul, [Node(ops.scale, [a]) as s, b]) if s in once and b.size < a.size:
+            return a @ _scaled(b, s)
+        case Node(ops.matmul, [a, Node(ops.scale, [b]) as s]) if s in once and a.size < b.size:
+            return _scaled(a, s) @ b
+        # Sums are smaller than what is summed.
+        case Node(ops.reduce_sum, [Node(ops.scale, [x]) as s]) if s in once:
+            return _scaled(ops.reduce_sum(x, **node.params), s)
+        # Past operations that it commutes with, towards the output.
+        case Node(ops.multiply, [Node(ops.scale, [a]) as s, b]) if s in once and a.size == node.size:
+            return _scaled(a * b, s)
+        case Node(ops.multiply, [a, Node(ops.scale, [b]) as s]) if s in once and b.size == node.size:
+            return _scaled(a * b, s)
+        case Node(ops.divide, [Node(ops.scale, [a]) as s, b]) if s in once and a.size == node.size:
+            return _scaled(a / b, s)
+        case Node(ops.transpose | ops.reshape, [Node(ops.scale, [x]) as s]) if s in once:
+            return _scaled(node.op(x, **node.params), s)
+    return None
 
 
 def _scaled(x: Node, like: Node) -> Node:

@@ -34,9 +34,11 @@ class Fused(Op):
 
     def __init__(self, steps: Iterable[Step], n: int) -> None:
         self.name, self.steps = "fused", tuple(steps)
-        operands = [f"x{i}" for i in range(n)]
-        self.signature = ", ".join(operands)
-        self.numpy = written(self, {}, [name(x) for x in operands]).text
+        self.signature = ", ".join([f"x{i}" for i in range(n)])
+
+    def line(self) -> str:
+        """The expression, with operands called x0, x1, ..."""
+        return written(self, {}, [name(x) for x in self.signature.split(", ")]).text
 
     @cached_property
     def forward(self) -> Any:
@@ -46,8 +48,12 @@ class Fused(Op):
         return self.steps[-1].dtype
 
     def flops(self, out: Shape, *shapes: Shape, **params: Any) -> int:
-        shapes += tuple(step.shape for step in self.steps)
-        return sum(s.op.flops(s.shape, *(shapes[i] for i in s.operands), **s.params) for s in self.steps)
+        shapes += tuple([step.shape for step in self.steps])
+        return sum([s.op.flops(s.shape, *[shapes[i] for i in s.operands], **s.params) for s in self.steps])
+
+
+# Written when somebody asks. In the class it would be compiled right there, as the line of a primitive is.
+Fused.numpy = property(Fused.line)  # type: ignore[assignment]
 
 
 def fuse_elementwise(graph: Graph) -> Graph:

@@ -13,7 +13,6 @@ from ... import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode
 
-
 REPEATED = (ops.broadcast, ops.reshape)
 
 
@@ -56,4 +55,4 @@ def one_factor(a: float, b: float, dtype: Any) -> float | None:
 def keeps_dtype(node: ComputationNode) -> bool:
     """Whether the result has the dtype of every operand: then the order of operations does not change a dtype."""
     dtype = node.dtype
-    return all([p.dtype == dtype for p in node.parents])
+    return all(p.dtype == dtype for p in node.parents)

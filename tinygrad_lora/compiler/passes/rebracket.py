@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ..cost import Cost, cost_in, graph_cost
+from ..cost import Cost, graph_cost, node_costs
 from .merge_duplicates import merge_duplicates
 from .patterns import keeps_dtype, one_factor, uses
 
@@ -32,11 +32,13 @@ def rebracket(graph: Graph) -> Graph:
     shared = [n for n in links if n not in once and any(user.op in LINKS for user in graph.users[n])]
     singly = [frozenset({n}) for n in shared] if len(shared) <= MOST_CHOICES else []
     found: dict[tuple[Node, ...], Chain | None] = {}
+    tried: list[dict[Node, Chain]] = []
     best, cost, opened = graph, graph_cost(graph).nanoseconds, frozenset[Node]()
     for change in dict.fromkeys([frozenset[Node](), frozenset(shared), *singly]):
         chains = _improvable(graph, links, once | (opened ^ change), found)
-        if change and not chains:
-            continue  # nothing would change, which was the first try
+        if chains in tried:
+            continue
+        tried.append(chains)
         new = merge_duplicates(_bracketed(graph, chains))
         if (new_cost := graph_cost(new).nanoseconds) < cost:
             best, cost, opened = new, new_cost, opened ^ change
@@ -57,7 +59,7 @@ def _improvable(
 
     `found` remembers the answers from one call to the next.
     """
-    outputs = set(graph.outputs)
+    outputs, costs = set(graph.outputs), node_costs(graph)
     chains: dict[Node, Chain] = {}
     for root in links:
         if root in inside and root not in outputs and all(user.op in LINKS for user in graph.users[root]):
@@ -65,18 +67,18 @@ def _improvable(
         chain = _chain(root, inside)
         key = (root, *chain.factors)
         if key not in found:
-            found[key] = chain if _improves(root, chain, graph) else None
+            found[key] = chain if _improves(root, chain, costs) else None
         if found[key] is not None:
             chains[root] = chain
     return chains
 
 
-def _improves(root: Node, chain: Chain, graph: Graph) -> bool:
+def _improves(root: Node, chain: Chain, costs: Mapping[Node, Cost]) -> bool:
     """Whether the best order of a chain is cheaper than the one it has."""
     factors = chain.factors
     if root.parents == (*factors,) or not 2 <= len(factors) <= LONGEST_CHAIN or any(f.ndim != 2 for f in factors[1:]):
         return False
-    present = _cost_above(set(factors), root, graph)
+    present = _cost_above(set(factors), root, costs)
     return _order(factors).cost(chain.scale) < present * (1 - 1e-9)  # the sums may differ in their last digits
 
 
@@ -179,13 +181,13 @@ def _order_of_sizes(sizes: tuple[int, ...], itemsize: int) -> Order:
     return Order(best(0, last)[0], splits, smallest, scaling)
 
 
-def _cost_above(stop: set[Node], node: Node, graph: Graph) -> float:
+def _cost_above(stop: set[Node], node: Node, costs: Mapping[Node, Cost]) -> float:
     """The cost of computing `node` from the nodes in `stop`."""
     total, seen, stack = 0.0, set(stop), [node]
     while stack:
         node = stack.pop()
         if node not in seen:
             seen.add(node)
-            total += cost_in(graph, node).nanoseconds
+            total += costs[node].nanoseconds
             stack += node.parents
     return total

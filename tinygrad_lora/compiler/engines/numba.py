@@ -1,0 +1,96 @@
+"""`engine="numba"`: the graph as loops over single elements, which numba translates to machine code.
+
+The loops are plain Python, and run as they are, only slowly. Two functions that they call get a translation of their
+own: a sum that may be added up in any order, and a maximum that is one vector instruction. A call that ends with an
+error, such as an index out of bounds, does not give its arrays back to the system: numba cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from ...core.graph import Graph
+from ...core.node import ComputationNode as Node
+from ...core.source import function_from_source
+from ...errors import CompileError
+from . import Built, library
+from .loops import written_as_loops
+
+REMEDY = 'compile with engine="numpy"'
+
+
+def build(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Built:
+    """The program of a graph as loops, translated for exactly its shapes and dtypes before it is called.
+
+    Raises CompileError where numba is not installed, and for an operation or a dtype that it cannot translate.
+    """
+    numba = library("numba", "numba")
+    library("numba", "scipy")  # numba finds BLAS there
+    for node in graph.nodes:
+        if node.dtype.name not in ("float32", "float64") and node.dtype.kind not in "iub":
+            raise CompileError(f'engine="numba" has no {node.dtype} ({node.op} {node.shape}): {REMEDY}')
+    source, variables, unknown = written_as_loops(graph, name, names)
+    function = function_from_source(name, source)
+    scope = function.__globals__
+    for helper in [text for text, value in scope.items() if type(value) is FunctionType and text != name]:
+        scope[helper] = _instructions().get(helper) or numba.njit(error_model="numpy")(scope[helper])
+    types = [_type(numba, node) for node in graph.inputs]
+    try:
+        compiled = numba.njit([tuple(types)], error_model="numpy")(function)
+    except numba.core.errors.NumbaError as error:
+        who = f"the operation {unknown[0]}" if unknown else "this program"
+        raise CompileError(f'engine="numba" cannot translate {who}: {REMEDY}') from error
+    return Built(source, variables, _running(compiled, graph))
+
+
+def _type(numba: Any, node: Node) -> Any:
+    """The type of an input: an array in rows that is never written to, or a number."""
+    dtype = numba.from_dtype(node.dtype)
+    return numba.types.Array(dtype, node.ndim, "C", readonly=True) if node.shape else dtype
+
+
+def _running(compiled: Callable[..., Any], graph: Graph) -> Callable[..., Any]:
+    """The translated function, for arrays of any layout; its numbers as NumPy scalars."""
+    scalars = [(i, node.dtype.type) for i, node in enumerate(graph.outputs) if not node.shape]
+    single = graph.outputs[0].dtype.type if len(graph.outputs) == 1 and scalars else None
+
+    def run(*arrays: Any) -> Any:
+        try:
+            results = compiled(*arrays)
+        except TypeError:  # an array that is not in rows, or one without axes
+            results = compiled(*(np.require(x, requirements=("C", "A"))[()] for x in arrays))
+        if single is not None:
+            return single(results)
+        if scalars:
+            results = list(results)
+            for i, kind in scalars:
+                results[i] = kind(results[i])
+            return tuple(results)
+        return results
+
+    return run
+
+
+@cache
+def _instructions() -> dict[str, Any]:
+    """The helpers that are an instruction of the processor rather than a translation of their source."""
+    numba = library("numba", "numba")
+    llvm = library("numba", "llvmlite.ir")
+
+    def larger(context: Any, a: Any, b: Any) -> Any:
+        def generated(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kind = arguments[0].type
+            function = llvm.FunctionType(kind, [kind, kind])
+            return builder.call(builder.module.declare_intrinsic("llvm.maximum", [kind], function), arguments)
+
+        return a(a, b), generated
+
+    def plus(a: Any, b: Any) -> Any:
+        return a + b
+
+    return {"larger": numba.extending.intrinsic(larger), "plus": numba.njit(fastmath={"reassoc", "nsz"})(plus)}

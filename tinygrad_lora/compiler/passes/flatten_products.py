@@ -1,0 +1,47 @@
+"""One product of matrices in the place of many small ones. The reshapes around it are free views."""
+
+from __future__ import annotations
+
+from math import prod
+
+from ... import ops
+from ...core.graph import Graph, rebuilt
+from ...core.node import ComputationNode as Node
+from .patterns import uses
+
+
+def flatten_products(graph: Graph) -> Graph:
+    r"""$(X_i W)_i = (X W)_i$ and $\sum_i X_i^\top G_i = X^\top G$ with all $X_i$ below each other in one matrix $X$."""
+    once: set[Node] = set()  # stacks of products with one user: nobody else needs them
+
+    def build(old: Node, parents: tuple[Node, ...]) -> Node:
+        node = _flat(rebuilt(old, parents), once)
+        if node.op is ops.matmul and node.ndim > 2 and uses(graph, old) == 1:
+            once.add(node)
+        return node
+
+    return graph.map(build)
+
+
+def _flat(node: Node, once: set[Node]) -> Node:
+    match node:
+        case Node(ops.matmul, [x, w]) if x.ndim > 2 and w.ndim == 2:
+            product: Node = ops.reshape(_matrix(x) @ w, shape=node.shape)
+            return product
+        case Node(ops.reduce_sum, [Node(ops.matmul, [Node(ops.transpose, [x]), g]) as y]) if (
+            y in once
+            and x.shape[:-1] == g.shape[:-1]
+            and node.params == {"axis": tuple(range(y.ndim - 2)), "keepdims": False}
+        ):
+            total: Node = _matrix(x).mT @ _matrix(g)
+            return total
+    return node
+
+
+def _matrix(x: Node) -> Node:
+    """All rows of `x` below each other."""
+    shape = prod(x.shape[:-1]), x.shape[-1]
+    if x.op is ops.reshape and x.parents[0].shape == shape:
+        return x.parents[0]
+    matrix: Node = ops.reshape(x, shape=shape)
+    return matrix

@@ -1,0 +1,74 @@
+"""A product that is only summed up is never stored: BLAS multiplies and adds in one go."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from ... import ops
+from ...core.graph import Graph, rebuilt
+from ...core.node import ComputationNode as Node
+from ...core.node import Op, Shape
+from .patterns import uses
+
+# The shortest rows that one call of `np.vecdot` sums faster than a product and a sum of rows. Measured on one core:
+# rows of 10 take 9 ns each against 4 ns, rows of 64 take 9 ns against 13 ns, rows of 1024 take 0.1 us against 0.26 us.
+SHORTEST_ROW = 32
+
+
+class InnerProduct(Op):
+    r"""$y = \sum_{ij\dots} a_{ij\dots} b_{ij\dots}$ for two arrays of one shape."""
+
+    signature, numpy = "a, b", "np.vdot(a, b)"
+
+    def __init__(self) -> None:
+        """One instance, below; as part of the compiler it is not among the primitives."""
+
+    def shape(self, a: Shape, b: Shape) -> Shape:
+        return ()
+
+    def flops(self, out: Shape, a: Shape, b: Shape) -> int:
+        return 2 * prod(a)
+
+
+class RowProducts(InnerProduct):
+    r"""$y_{\dots} = \sum_j a_{\dots j} b_{\dots j}$ for two arrays of one shape."""
+
+    numpy, ufunc = "np.vecdot(a, b)", "np.vecdot"
+
+    def shape(self, a: Shape, b: Shape) -> Shape:
+        return a[:-1]
+
+
+inner_product, row_products = InnerProduct(), RowProducts()
+
+
+def inner_products(graph: Graph) -> Graph:
+    r"""$\sum_{ij} (A \circ B)_{ij} = \langle A, B \rangle$, also row by row: no array for $A \circ B$."""
+    once: set[Node] = set()  # products with one user: nobody else needs them as arrays
+
+    def build(old: Node, parents: tuple[Node, ...]) -> Node:
+        node = rebuilt(old, parents)
+        if node.op is ops.multiply and uses(graph, old) == 1:
+            once.add(node)
+        elif node.op is ops.reduce_sum and parents[0] in once:
+            return _together(node, *parents[0].parents)
+        return node
+
+    return graph.map(build)
+
+
+def _together(total: Node, a: Node, b: Node) -> Node:
+    """The sum of $a b$ in one operation, where there is one for its axes."""
+    axes = total.params["axis"]
+    if a.shape != b.shape or not a.dtype == b.dtype == total.dtype or total.dtype not in (np.float32, np.float64):
+        return total
+    if axes == tuple(range(a.ndim)):
+        joined = inner_product(a, b)
+    elif axes == (a.ndim - 1,) and a.shape[-1] >= SHORTEST_ROW:
+        joined = row_products(a, b)
+    else:
+        return total
+    shaped: Node = joined if joined.shape == total.shape else ops.reshape(joined, shape=total.shape)
+    return shaped
