@@ -68,7 +68,7 @@ def test_a_chain_of_any_length_needs_two_places():
             x = tl.tanh(x @ x)
         return tl.sum(x)
 
-    plan = tl.compile(chain).prepare(np.ones((8, 8))).program.planned.plan
+    plan = tl.compile(chain).prepare(np.ones((8, 8))).program.planned.lowered.plan
     assert plan.least == plan.size == 2 * 8 * 8 * 8
     assert plan.separate == 100 * 8 * 8 * 8
 
@@ -77,7 +77,7 @@ def test_what_the_report_says_of_memory_is_what_is_allocated():
     function, _ = lora_loss(n=256, m=384)
     x, target = arrays((128, 256), (128, 384))
     compiled = tl.compile(function).prepare(x, target)
-    plan = compiled.program.planned.plan
+    plan = compiled.program.planned.lowered.plan
     assert f"memory: {plan.size:,} bytes planned; {plan.least:,} are in use" in compiled.report
 
     made = []
@@ -151,8 +151,8 @@ def test_chains_in_blocks_give_the_numbers_of_whole_arrays(rows, columns):
 
 def test_a_loop_over_blocks_needs_the_memory_of_a_block():
     given = arrays((1024, 256), (256,), (256,), (1024, 256))
-    whole = tl.compile(normalized_gelu, without=["cache_blocks"]).prepare(*given).program.planned.plan
-    cut = tl.compile(normalized_gelu).prepare(*given).program.planned.plan
+    whole = tl.compile(normalized_gelu, without=["cache_blocks"]).prepare(*given).program.planned.lowered.plan
+    cut = tl.compile(normalized_gelu).prepare(*given).program.planned.lowered.plan
     assert cut.size < 0.5 * whole.size
 
 
@@ -166,11 +166,11 @@ def test_blocks_of_a_product_cover_it_and_fit_the_small_kernel(m, k, n):
     cut = blocks(m, k, n)
     if cut is None:
         return
-    assert m * k * n > SMALL_KERNEL and cut.count > 1
+    assert m * k * n > SMALL_KERNEL and cut.number > 1
     if cut.kind == "rows":
-        assert m % cut.count == 0 and (m // cut.count) * k * n <= SMALL_KERNEL
+        assert m % cut.number == 0 and (m // cut.number) * k * n <= SMALL_KERNEL
     else:
-        assert n % cut.count == 0 and m * k * (n // cut.count) <= SMALL_KERNEL
+        assert n % cut.number == 0 and m * k * (n // cut.number) <= SMALL_KERNEL
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_in_place_and_reuse_save_memory():
     x, target = arrays((8, 16), (8, 24))
 
     def size(*without):
-        return tl.compile(function, without=without).prepare(x, target).program.planned.plan.size
+        return tl.compile(function, without=without).prepare(x, target).program.planned.lowered.plan.size
 
     assert size() <= size("in_place") < size("in_place", "reuse_memory")
 

@@ -15,6 +15,7 @@ from ..core.node import Op
 from .expressions import name as variable
 from .expressions import written
 from .passes.fuse_elementwise import Fused
+from .passes.inner_products import row_products
 
 KEYWORD_ONLY = {"np.maximum", "np.minimum"}  # NumPy is about to forbid a positional result for these
 
@@ -88,10 +89,6 @@ def replaceable(node: Node) -> tuple[Node, ...]:
     return node.parents if ufunc_call(node.op)[0] else ()
 
 
-def _matmul(call: Call) -> list[str]:
-    return [call.call("np.matmul", call.operands)]
-
-
 def _reduced(call: Call) -> list[str]:
     """A sum or a largest element over some axes."""
     function = "np.add.reduce" if call.node.op is ops.reduce_sum else "np.maximum.reduce"
@@ -138,15 +135,20 @@ def _updated(call: Call) -> list[str]:
     """An operation that changes its first operand: in the result's array, to which the operand is copied if need be."""
     first, *others = call.operands
     names = call.node.op.signature.replace("*", "").split(", ")
-    statement: str = call.node.op.in_place  # type: ignore[attr-defined]
+    statement: str = call.node.op.in_place
     rest = ", ".join(others[len(names) - 2 :])
     values = dict(zip(names[1:-1], others, strict=False)) | {names[0]: call.out, names[-1]: rest}
     copy = [] if call.replaced is not None else [f"{call.use('np.copyto')}({call.out}, {first})"]
     return [*copy, re.sub(r"\w+", lambda m: values.get(m[0], m[0]), statement)]
 
 
+def _by_ufunc(call: Call) -> list[str]:
+    return [call.call(str(call.node.op.ufunc), call.operands)]
+
+
 FORMS: dict[Op, Callable[[Call], list[str]]] = {
-    ops.matmul: _matmul,
+    row_products: _by_ufunc,
+    ops.matmul: _by_ufunc,
     ops.reduce_sum: _reduced,
     ops.reduce_max: _reduced,
     ops.cast: _cast,

@@ -167,7 +167,9 @@ class CompiledFunction:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the program as a Python file that needs NumPy alone and runs by itself."""
         if self.engine != "numpy":
-            raise CompileError(f"a program of the engine {self.engine!r} needs that library: compile with engine='numpy'")
+            raise CompileError(
+                f"a program of the engine {self.engine!r} needs that library: compile with engine='numpy'"
+            )
         program = self.program
         return write_atomically(path, standalone(self.name, program.graph, program.source, program.planned))
 

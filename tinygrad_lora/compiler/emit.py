@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def is_weak(constant: Node, graph: Graph) -> bool:
     return True
 
 
-def _operand_dtypes(user: Node, constant: Node, strong: Mapping[Node, bool]) -> list[list[object]]:
+def _operand_dtypes(user: Node, constant: Node, strong: Mapping[Node, bool]) -> list[list[Any]]:
     """For each single operation of `user` that has this operand: the dtypes of the others."""
     if not isinstance(user.op, Fused):
         return [[p.dtype for p in user.parents if strong[p]]]

@@ -12,24 +12,20 @@ has a program of its own.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from .. import ops
-from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
-from ..core.node import Op
-from .calls import Call, can_write
+from .calls import Call
 from .emit import is_weak, number
 from .expressions import Code, expression
 from .expressions import name as variable
-from .packing import needed, packed
-from .plan import Plan, make_plan
-from .products import cut, product, product_in_blocks, reads_rows
-from .schedule import Unit, cut_along, replacing_last, scheduled
-from .writing import Names, array_source, commented, dtype_source, helpers_of, names_of, signature
+from .lowering import Lowered
+from .products import product, product_in_blocks
+from .schedule import Unit, cut_along
+from .vocabulary import Vocabulary, literal_number
+from .writing import array_source, commented, dtype_source, signature
 
 ROOM = '''\
 def room(size):
@@ -38,157 +34,191 @@ def room(size):
     start = -memory.ctypes.data % 64
     return memory[start : start + size]
 '''
-FUNCTIONS = ("np.matmul", "np.copyto", "np.empty", "np.add", "np.add.reduce", "np.maximum.reduce", "np.add.at")
-Line = tuple[str, str, Node | None]
+Line = tuple[str, str, Node | None]  # code, what it computes, and for which node
 ALONE = Unit(())
 
 
-@dataclass
-class Planned:
+class Planned(NamedTuple):
     """Generated source: a function of the given name, and one called `packer`, or "" where nothing is kept."""
 
     source: str
     packer: str
     variables: dict[Node, str]
-    plan: Plan
-    frozen: list[Node]  # what the packer takes
-    kept: list[Node]  # what it gives: the last arguments of the function
-    choices: dict[str, int]  # how often each way of calling was chosen
+    lowered: Lowered
+
+
+def emit_planned(lowered: Lowered, name: str, names: Mapping[Node, str] | None = None) -> Planned:
+    """The source of a function whose arguments are the inputs of the graph, and then what `pack_<name>` keeps.
+
+    `names` gives variables their names where the nodes' own are not unique. The same graph gives the same text.
+    """
+    return Writer(lowered, name, names).write()
 
 
 class Writer:
     """Writes one program."""
 
-    def __init__(
-        self, graph: Graph, name: str, names: Mapping[Node, str] | None, on: frozenset[str], frozen: Iterable[Node],
-        into: Mapping[int, Node], views: Mapping[Node, Sequence[Node]],
-    ) -> None:  # fmt: skip
-        self.graph, self.name, self.on, self.into = graph, name, on, into
-        self.frozen = [leaf for leaf in frozen if leaf in graph.users]
-        self.kept = packed(graph, self.frozen) if "pack_weights" in on else []
-        order = replacing_last(needed(graph, self.kept), {graph.outputs[i] for i in into})
-        self.cuts = {n: c for n in order if n.op is ops.matmul and "row_blocks" in on and (c := cut(n)) is not None}
-        self.copied = {
-            n.parents[1] for n, c in self.cuts.items()
-            if n.parents[1].op is ops.transpose and n.parents[1] not in self.kept and reads_rows(n, c)
-        }  # fmt: skip
-        self.units = scheduled(order, graph, cache_blocks="cache_blocks" in on)
-        self.order = [node for unit in self.units for node in unit.nodes]
-        given = dict.fromkeys(graph.inputs, False) | {node: node.op is ops.transpose for node in self.kept}
-        self.plan = make_plan(
-            self.units, given, graph.outputs, filter(can_write, order), copied=self.copied,
-            into=into, views=views, techniques=on,
-        )  # fmt: skip
-        self.helpers = helpers_of(node for node in graph.nodes if not hasattr(node.op, "in_place"))
-        functions = {f.split(".", 1)[1].replace(".", "_") for f in FUNCTIONS}
-        functions |= {f for op in {n.op for n in order} for f in re.findall(r"\bnp\.(\w+)", f"{op.numpy} {op.ufunc}")}
-        self.names = Names([name, "pack_" + name, "room", "arrays", "memory", *functions, *names_of(self.helpers)], names)
-        self.code: dict[Node, Code] = {}
-        self.functions: dict[str, str] = {}
-        self.numbers: dict[str, str] = {}
+    def __init__(self, lowered: Lowered, name: str, names: Mapping[Node, str] | None) -> None:
+        self.lowered, self.graph, self.plan, self.name = lowered, lowered.graph, lowered.plan, name
+        self.words = Vocabulary(self.graph.nodes, [name, f"pack_{name}", "room", "memory"], names)
+        self.code: dict[Node, Code] = {}  # how each node is referred to
         self.constants: list[str] = []
-        self.ready: list[str] = []
-        self.choices: dict[str, int] = {}
-
-    # --- Names for functions and numbers ---
-
-    def use(self, function: str) -> str:
-        """The short name of a NumPy function in the program: "np.add.reduce" is add_reduce."""
-        short = function.split(".", 1)[1].replace(".", "_")
-        self.functions[short] = function
-        return short
-
-    def number(self, value: Any, dtype: Any) -> str:
-        """A number in a call, as an array of the right dtype that is there already."""
-        text = array_source(dtype.type(value)) if dtype.kind != "b" else repr(bool(value))
-        if "ready_numbers" not in self.on or dtype.kind == "b":
-            return repr(value)
-        return self._ready_number(text, f"k{len(self.numbers)}")
-
-    def _ready_number(self, text: str, name: str) -> str:
-        if text not in self.numbers:
-            self.numbers[text] = self.names.free(name)
-        return self.numbers[text]
-
-    def chose(self, what: str) -> None:
-        self.choices[what] = self.choices.get(what, 0) + 1
-
-    # --- The program ---
+        self.ready: list[str] = []  # arrays in the memory, and views that are made once
 
     def write(self) -> Planned:
+        """All of it."""
         for i, leaf in enumerate(self.graph.inputs):
-            self.code[leaf] = variable(self.names.define(leaf, f"x{i}"))
+            self.code[leaf] = variable(self.words.names.define(leaf, f"x{i}"))
         for node in self.graph.nodes:
             if not node.parents and node not in self.code:
                 self._constant(node)
         packing = self._packing()
         body: list[Line] = []
-        for unit in self.units:
+        for unit in self.lowered.units:
             lines = [line for node in unit.nodes for line in self._statement(node, unit)]
             body += self._in_blocks(unit, lines) if unit.rows else lines
         body += self._endings()
-        return self._assembled(packing, body)
+        packer = f"pack_{self.name}" if self.lowered.kept else ""
+        return Planned(self._assembled(packing, body), packer, self.words.names.variables, self.lowered)
+
+    def _on(self, technique: str) -> bool:
+        return technique in self.lowered.techniques
+
+    def _define(self, node: Node, letter: str = "t") -> str:
+        names = self.words.names
+        name = names.define(node, f"{letter}{len(names.variables) - len(self.graph.inputs)}")
+        self.code[node] = variable(name)
+        return name
 
     def _constant(self, node: Node) -> None:
         if node.shape == () and is_weak(node, self.graph):
             self.code[node] = number(node)
         else:
-            self.constants.append(f"{self.names.define(node, f'c{len(self.constants)}')} = {array_source(node.value)}")
-            self.code[node] = variable(self.names.variables[node])
+            self.constants.append(f"{self._define(node, 'c')} = {array_source(node.value)}")
 
     def _packing(self) -> list[Line]:
         """The lines that compute what is kept, as plain expressions."""
         lines: list[Line] = []
-        wanted = set(self.kept)
+        wanted = set(self.lowered.kept)
         for node in reversed(self.graph.nodes):
             if node in wanted:
                 wanted.update(node.parents)
         for node in self.graph.nodes:
             if node in wanted and node.parents:
                 text = expression(node, self.code).text
-                text = f"np.ascontiguousarray({text})" if node.op is ops.transpose and node in self.kept else text
-                name = self.names.define(node, f"w{len(lines)}")
-                lines.append((f"{name} = {text}", f"{node.op} {node.shape}", node))
-                self.code[node] = variable(name)
+                if node.op is ops.transpose and node in self.lowered.kept:
+                    text = f"np.ascontiguousarray({text})"
+                lines.append((f"{self._define(node, 'w')} = {text}", f"{node.op} {node.shape}", node))
         return lines
 
+    # --- One operation ---
+
     def _statement(self, node: Node, unit: Unit) -> list[Line]:
-        place = self.plan.places[node]
-        told = expression(node, self.code).text
+        place, told = self.plan.places[node], expression(node, self.code).text
         if node in self.plan.written:
-            leaf = self.plan.written[node]
-            self.names.variables[node] = self.code[leaf].text
-            self.code[node] = self.code[leaf]
+            self.code[node] = self.code[self.plan.written[node]]
+            self.words.names.variables[node] = self.code[node].text
             return self._calls(node, unit, told)
         if place.kind == "view":
-            return self._view(node, place.fixed and "ready_views" in self.on)
+            return self._view(node, place.fixed and self._on("ready_views"))
         if place.kind == "number":
             text = self._as_number(node)
             return [(f"{self._define(node)} = {text}", f"{node.op} {node.shape}", node)]
+        dtype = dtype_source(node.dtype)
         if place.kind == "memory":
-            shape, dtype = self.plan.shapes[node], dtype_source(node.dtype)
-            variable_name = self._define(node)
-            self.ready.append(f"{variable_name} = np.ndarray({shape}, {dtype}, memory, {self.plan.offsets[node]})")
+            where = f"np.ndarray({self.plan.shapes[node]}, {dtype}, memory, {self.plan.offsets[node]})"
+            self.ready.append(f"{self._define(node)} = {where}")
             return self._calls(node, unit, told)
-        if node in self.cuts or unit.rows:
-            allocate = f"{self._define(node)} = {self.use('np.empty')}({node.shape}, {dtype_source(node.dtype)})"
-            return [(allocate, "", None), *self._calls(node, unit, told)]
-        text = self._bound(self._product(node, None) if node.op is ops.matmul else told)
+        if node in self.lowered.cuts or unit.rows:
+            empty = f"{self._define(node)} = {self.words.use('np.empty')}({node.shape}, {dtype})"
+            return [(empty, "", None), *self._calls(node, unit, told)]
+        text = self._product(node, None, ALONE) if node.op is ops.matmul else self.words.shortened(told)
         return [(f"{self._define(node)} = {text}", f"{node.op} {node.shape}", node)]
+
+    def _calls(self, node: Node, unit: Unit, told: str) -> list[Line]:
+        """The calls that write the result into its place."""
+        out = self._cut(name := self.code[node].text, node, node, unit)
+        if node.op is ops.matmul:
+            lines = [self._product(node, out, unit)]
+        elif node in self.lowered.copied:
+            lines = [f"{self.words.use('np.copyto')}({out}, {expression(node, self.code).text})"]
+        elif node.op is ops.concatenate and any(whole is node for whole, _ in self.plan.parts.values()):
+            lines = self._missing_parts(node, out)
+        else:
+            operands = [self._cut(self._operand(p), p, node, unit) for p in node.parents]
+            ready = self.words.number if self._on("ready_numbers") else literal_number
+            lines = Call(node, operands, out, self.plan.replaced.get(node), self.words.use, ready).lines()
+        return [(line, f"{name} = {told}" if line is lines[-1] else "", node) for line in lines]
+
+    def _operand(self, node: Node) -> str:
+        """An operand of a call: a number in the source becomes a ready one."""
+        constant = not node.parents and node.known and node.shape == () and node not in self.words.names.variables
+        if not constant or not self._on("ready_numbers"):
+            return self.code[node].text
+        return self.words.number(node.value.item(), node.dtype)
+
+    def _product(self, node: Node, out: str | None, unit: Unit) -> str:
+        a, b = (self._cut(self.code[p].text, p, node, unit) for p in node.parents)
+        if node in self.lowered.cuts and out:
+            self.lowered.choices["row_blocks"] += 1
+            turned = not self.plan.places[node.parents[0]].in_rows and node.parents[0].op is ops.transpose
+            cut = self.lowered.cuts[node]
+            return product_in_blocks(node, cut, a, b, out, turned_a=turned, use=self.words.use)
+        text = product(node, a, b, out, dot=self._on("small_dot"), use=self.words.use)
+        self.lowered.choices["small_dot" if ".dot(" in text else "matmul"] += 1
+        return text
+
+    def _missing_parts(self, node: Node, out: str) -> list[str]:
+        """Copies of the parts of a vector that are not there yet."""
+        lines, start = [], 0
+        for operand in node.parents:
+            if self.plan.parts.get(self.plan.places[operand].root, (None, 0))[0] is not node:
+                part = f"{out}[{start}:{start + operand.size}]"
+                lines.append(f"{self.words.use('np.copyto')}({part}, {self.code[operand].text})")
+            start += operand.size
+        return lines
+
+    def _as_number(self, node: Node) -> str:
+        """The expression of a result without axes: a NumPy scalar, never a view of an array that changes."""
+        operand, use = node.parents[0], self.words.use
+        if node.op in (ops.reduce_sum, ops.reduce_max) and operand.shape:
+            function = use("np.add.reduce" if node.op is ops.reduce_sum else "np.maximum.reduce")
+            return f"{function}({self.code[operand].text}, None)"
+        if node.op is ops.relu and operand.parents:  # np.maximum takes ten times as long for a single number
+            x, zero = self.code[operand].text, self.words.ready(f"np.{node.dtype.name}(0.0)", "zero")
+            return f"{zero} if {x} <= 0.0 else {x}"
+        if node.op is ops.cast and node.dtype.kind != "b":  # likewise `astype`
+            return f"{use('np.' + node.dtype.name)}({self.code[operand].text})"
+        text = self.words.shortened(expression(node, self.code).text)
+        return f"{text}[()]" if node.op.view and operand.shape else text
+
+    def _view(self, node: Node, once: bool) -> list[Line]:
+        """A view: made before the first call where the array is there, else where it is used."""
+        code = expression(node, self.code)
+        if node in self.plan.shapes:  # of a block
+            code = code._replace(text=f"{self.code[node.parents[0]].text}.reshape({self.plan.shapes[node]})")
+        if once:
+            self.ready.append(f"{self._define(node)} = {code.text}")
+            return []
+        if len(self.graph.users[node]) == 1 and node not in self.graph.outputs:
+            self.code[node] = code
+            return []
+        return [(f"{self._define(node)} = {self.words.shortened(code.text)}", f"{node.op} {node.shape}", node)]
+
+    # --- Blocks ---
 
     def _in_blocks(self, unit: Unit, lines: list[Line]) -> list[Line]:
         """The lines of a unit in a loop over blocks of rows. Arrays are made before it."""
-        before = [line for line in lines if line[2] is None]
-        self.chose("cache_blocks")
-        blocks = -(-unit.length // unit.rows)
+        self.lowered.choices["cache_blocks"] += 1
         head = f"for start in range(0, {unit.length}, {unit.rows}):"
-        inside = [
-            (head, f"{blocks} blocks of {unit.rows} rows", None),
+        inside: list[Line] = [
+            (head, f"{-(-unit.length // unit.rows)} blocks of {unit.rows} rows", None),
             (f"    rows = slice(start, start + {unit.rows})", "", None),
         ]
         if unit.length % unit.rows:
             inside.append((f"    left = slice({unit.length} - start)", "for the last block, which is shorter", None))
-        return [*before, *inside, *((f"    {code}", told, node) for code, told, node in lines if node is not None)]
+        inside += [(f"    {code}", told, node) for code, told, node in lines if node is not None]
+        return [line for line in lines if line[2] is None] + inside
 
     def _cut(self, text: str, node: Node, reader: Node, unit: Unit) -> str:
         """An array in a call: in a block only the rows of that block."""
@@ -198,90 +228,19 @@ class Writer:
             return f"{text}[rows]"
         return f"{text}[left]" if unit.length % unit.rows else text
 
-    def _define(self, node: Node) -> str:
-        name = self.names.define(node, f"t{len(self.names.variables) - len(self.graph.inputs)}")
-        self.code[node] = variable(name)
-        return name
-
-    def _view(self, node: Node, once: bool) -> list[Line]:
-        code = expression(node, self.code)
-        if not once and len(self.graph.users[node]) == 1 and node not in self.graph.outputs:
-            self.code[node] = code
-            return []
-        name = self._define(node)
-        if once:
-            self.ready.append(f"{name} = {code.text}")
-            return []
-        return [(f"{name} = {self._bound(code.text)}", f"{node.op} {node.shape}", node)]
-
-    def _calls(self, node: Node, unit: Unit, told: str) -> list[Line]:
-        out = self._cut(name := self.code[node].text, node, node, unit)
-        if node.op is ops.matmul:
-            lines = [self._product(node, out, unit)]
-        elif node in self.copied:
-            lines = [f"{self.use('np.copyto')}({out}, {expression(node, self.code).text})"]
-        elif node.op is ops.concatenate and any(whole is node for whole, _ in self.plan.parts.values()):
-            lines = self._joined(node, out)
-        else:
-            operands = [self._cut(self._operand(p), p, node, unit) for p in node.parents]
-            lines = Call(node, operands, out, self.plan.replaced.get(node), self.use, self.number).lines()
-        return [(line, f"{name} = {told}" if line is lines[-1] else "", node) for line in lines]
-
-    def _joined(self, node: Node, out: str) -> list[str]:
-        """Copies of the parts of a vector that are not there yet."""
-        lines, start = [], 0
-        for operand in node.parents:
-            if self.plan.parts.get(self.plan.places[operand].root, (None, 0))[0] is not node:
-                copy = self.use("np.copyto")
-                lines.append(f"{copy}({out}[{start}:{start + operand.size}], {self.code[operand].text})")
-            start += operand.size
-        return lines
-
-    def _operand(self, node: Node) -> str:
-        """An operand of a call: a number in the source becomes a ready one."""
-        constant = not node.parents and node.known and node.shape == () and node not in self.names.variables
-        return self.number(node.value.item(), node.dtype) if constant else self.code[node].text
-
-    def _product(self, node: Node, out: str | None, unit: Unit = ALONE) -> str:
-        a, b = (self._cut(self.code[p].text, p, node, unit) for p in node.parents)
-        if node in self.cuts and out:
-            self.chose("row_blocks")
-            turned = not self.plan.places[node.parents[0]].in_rows and node.parents[0].op is ops.transpose
-            return product_in_blocks(node, self.cuts[node], a, b, out, turned_a=turned, use=self.use)
-        text = product(node, a, b, out, dot="small_dot" in self.on, use=self.use)
-        self.chose("small_dot" if ".dot(" in text else "matmul")
-        return text
-
-    def _as_number(self, node: Node) -> str:
-        """The expression of a result without axes: a NumPy scalar, never a view of an array that changes."""
-        if node.op in (ops.reduce_sum, ops.reduce_max) and node.parents[0].shape:
-            function = "np.add.reduce" if node.op is ops.reduce_sum else "np.maximum.reduce"
-            return f"{self.use(function)}({self.code[node.parents[0]].text}, None)"
-        if node.op is ops.relu and node.parents[0].parents:  # np.maximum takes ten times as long for a single number
-            x, zero = self.code[node.parents[0]].text, self._ready_number(f"np.{node.dtype.name}(0.0)", "zero")
-            return f"{zero} if {x} <= 0.0 else {x}"
-        if node.op is ops.cast and node.dtype.kind != "b":  # likewise `astype`
-            return f"{self.use('np.' + node.dtype.name)}({self.code[node.parents[0]].text})"
-        code = expression(node, self.code)
-        if node.op.view and node.parents[0].shape:
-            return f"{code.text}[()]"
-        return self._bound(code.text)
-
-    def _bound(self, text: str) -> str:
-        """The text with NumPy's functions by their short names."""
-        return re.sub(r"\bnp(\.[a-z_]\w*)+(?=\()", lambda m: self.use(m[0]), text)
+    # --- The whole ---
 
     def _endings(self) -> list[Line]:
         """What is left to do: replace arguments that could not be written right away, and return the outputs."""
-        lines: list[Line] = []
-        for i, leaf in self.into.items():
+        into, lines = self.lowered.into, []
+        for i, leaf in into.items():
             output = self.graph.outputs[i]
             if self.plan.written.get(output) is not leaf:
-                line = f"{self.use('np.copyto')}({self.code[leaf].text}, {self.code[output].text})"
-                lines.append((line, f"the new {self.code[leaf].text}", None))
+                copy = f"{self.words.use('np.copyto')}({self.code[leaf].text}, {self.code[output].text})"
+                lines.append((copy, f"the new {self.code[leaf].text}", None))
         results, given = [], set[Node]()
         for i, node in enumerate(self.graph.outputs):
-            if i not in self.into:
+            if i not in into:
                 place = self.plan.places.get(node)
                 fresh = place is not None and place.kind in ("own", "number") and node.parents and not node.op.view
                 text = self.code[node].text
@@ -289,41 +248,22 @@ class Writer:
                 given.add(node)
         return [*lines, (f"return {', '.join(results)}".rstrip(), "", None)]
 
-    def _assembled(self, packing: list[Line], body: list[Line]) -> Planned:
-        name, plan = self.name, self.plan
-        arguments = [self.code[n].text for n in self.graph.inputs]
-        parts = [helper.strip() + "\n" for helper in self.helpers]
-        parts += [ROOM] if plan.offsets else []
-        parts += ["\n".join(self.constants) + "\n"] if self.constants else []
-        if self.kept:
-            lines = [signature(f"pack_{name}", [self.code[n].text for n in self.frozen])]
-            lines.append('    """What depends on frozen weights alone: computed again only when one of them changes."""')
-            lines += [*commented(packing), f"    return {', '.join(self.code[n].text for n in self.kept)},"]
-            parts.append("\n".join(lines) + "\n")
-        lines = [f"{short} = {full}" for short, full in sorted(self.functions.items())]
-        lines += [f"{k} = {text}" for text, k in self.numbers.items()]
+    def _assembled(self, packing: list[Line], body: list[Line]) -> str:
+        """The parts of the text, in the order in which a reader needs them."""
+        plan, kept = self.plan, [self.code[node].text for node in self.lowered.kept]
+        parts = [helper.strip() for helper in self.words.helpers]
+        parts += [ROOM.strip()] if plan.offsets else []
+        parts += ["\n".join(self.constants)] if self.constants else []
+        if kept:
+            head = signature(f"pack_{self.name}", [self.code[node].text for node in self.lowered.frozen])
+            told = '    """What depends on frozen weights alone: computed again only when one of them changes."""'
+            parts.append("\n".join([head, told, *commented(packing), f"    return {', '.join(kept)},"]))
+        lines = self.words.definitions()
         if plan.offsets:
-            told = f"{plan.size:,} bytes for {len(plan.offsets)} arrays; a place for each would take {plan.separate:,}"
+            told = f"{len(plan.offsets)} arrays; a place for each would take {plan.separate:,} bytes"
             lines.append(f"memory = room({plan.size})  # {told}")
         lines += self.ready
-        parts += ["\n".join(lines) + "\n"] if lines else []
-        lines = [signature(name, [*arguments, *(self.code[n].text for n in self.kept)]), *commented(body)]
-        parts.append("\n".join(lines) + "\n")
-        packer = f"pack_{name}" if self.kept else ""
-        return Planned("\n\n".join(parts), packer, self.names.variables, plan, self.frozen, self.kept, self.choices)
-
-
-def emit_planned(
-    graph: Graph, name: str, names: Mapping[Node, str] | None = None, *, techniques: frozenset[str],
-    frozen: Iterable[Node] = (), into: Mapping[int, Node] | None = None,
-    views: Mapping[Node, Sequence[Node]] | None = None,
-) -> Planned:  # fmt: skip
-    """The source of a function with the inputs of `graph`, and then what `pack_<name>` keeps, as its arguments.
-
-    `frozen` are the inputs that seldom change. `into` says which outputs are written over which inputs instead of being
-    returned, `views` which inputs are views of such an input.
-    """
-    return Writer(graph, name, names, techniques, frozen, into or {}, views or {}).write()
-
-
-
+        parts += ["\n".join(lines)] if lines else []
+        head = signature(self.name, [*(self.code[node].text for node in self.graph.inputs), *kept])
+        parts.append("\n".join([head, *commented(body)]))
+        return "\n\n\n".join(parts) + "\n"

@@ -77,11 +77,12 @@ def make_plan(
     last = _last_reads(order, plan.places, outputs)
     if "update_in_place" in techniques:
         plan.written = _replacing(order, plan, last, {outputs[i]: leaf for i, leaf in into.items()}, views or {})
-    spans = {}  # of a unit that runs block by block: all its arrays are alive throughout
+    spans: dict[Node, tuple[int, int]] = {}  # of a unit that runs block by block: all its arrays are alive throughout
     for unit in units:
         start = len(spans)
         spans |= {node: (start, start + len(unit.nodes) - 1) for node in unit.nodes}
     blocks = _blocks(units, plan.places, last)
+    plan.shapes |= blocks
     plan.parts = _parts(order, plan.places, last) if "parts_in_place" in techniques else {}
     reuse, in_place = "reuse_memory" in techniques, "in_place" in techniques
     slots: dict[Node, Slot] = {}
@@ -134,9 +135,7 @@ def _places(
     return places
 
 
-def _place(
-    node: Node, places: Mapping[Node, Place], can_write: set[Node], kept: set[Node], copied: set[Node]
-) -> Place:
+def _place(node: Node, places: Mapping[Node, Place], can_write: set[Node], kept: set[Node], copied: set[Node]) -> Place:
     if not node.shape:
         return Place("number", node, False, True)
     if node.op.view and node not in copied:
@@ -149,7 +148,7 @@ def _place(
         return Place("view", operand.root, operand.fixed, in_rows)
     if node in can_write and node not in kept:
         return Place("memory", node, True, True)
-    return Place("own", node, False, False)
+    return Place("own", node, False, node.ndim < 2)
 
 
 def _last_reads(order: Sequence[Node], places: Mapping[Node, Place], outputs: Iterable[Node]) -> dict[Node, int]:
@@ -216,13 +215,12 @@ def _blocks(units: Iterable[Unit], places: Mapping[Node, Place], last: Mapping[N
         end += len(unit.nodes)
         if unit.rows:
             inside = [node for node in unit.nodes if places[node].kind == "memory" and last[node] < end]
+            inside += [node for node in unit.nodes if places[node].kind == "view" and places[node].root in inside]
             blocks |= {node: (unit.rows, *node.shape[1:]) for node in inside}
     return blocks
 
 
-def _overwritten(
-    node: Node, i: int, plan: Plan, last: Mapping[Node, int], blocks: Mapping[Node, Shape]
-) -> Node | None:
+def _overwritten(node: Node, i: int, plan: Plan, last: Mapping[Node, int], blocks: Mapping[Node, Shape]) -> Node | None:
     """The operand whose array the result may replace, element by element: planned, of this size, and read last here."""
     for operand in replaceable(node):
         place = plan.places[operand]

@@ -14,10 +14,10 @@ FEWEST_ROWS = 8
 
 
 class Blocks(NamedTuple):
-    """A product in `count` blocks of the result's rows ("rows") or columns ("columns")."""
+    """A product in `number` blocks of the result's rows ("rows") or columns ("columns")."""
 
     kind: str
-    count: int
+    number: int
 
 
 def blocks(m: int, k: int, n: int) -> Blocks | None:
@@ -70,14 +70,14 @@ def product_in_blocks(node: Node, cut: Blocks, a: str, b: str, out: str, *, turn
     """The same as one call on a batch of blocks. All of them are views: nothing is copied."""
     (m, k), n = node.parents[0].shape, node.shape[1]
     if cut.kind == "columns":
-        b = f"{b}.reshape({(k, cut.count, n // cut.count)}).transpose(1, 0, 2)"
-        out = f"{out}.reshape({(m, cut.count, n // cut.count)}).transpose(1, 0, 2)"
+        b = f"{b}.reshape({(k, cut.number, n // cut.number)}).transpose(1, 0, 2)"
+        out = f"{out}.reshape({(m, cut.number, n // cut.number)}).transpose(1, 0, 2)"
     else:
-        rows = m // cut.count
+        rows = m // cut.number
         if turned_a:
-            a = f"{a.removesuffix('.mT') if a.endswith('.mT') else a + '.mT'}.reshape({(k, cut.count, rows)})"
+            a = f"{a.removesuffix('.mT') if a.endswith('.mT') else a + '.mT'}.reshape({(k, cut.number, rows)})"
             a += ".transpose(1, 2, 0)"
         else:
-            a = f"{a}.reshape({(cut.count, rows, k)})"
-        out = f"{out}.reshape({(cut.count, rows, n)})"
+            a = f"{a}.reshape({(cut.number, rows, k)})"
+        out = f"{out}.reshape({(cut.number, rows, n)})"
     return f"{use('np.matmul')}({a}, {b}, {out})"

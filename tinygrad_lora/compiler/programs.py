@@ -18,6 +18,7 @@ from ..core.source import function_from_source
 from ..errors import CompileError, RecompileWarning
 from .emit import emit
 from .emit_planned import Planned, emit_planned
+from .lowering import lower
 from .pipeline import Snapshot
 
 MOST_PROGRAMS = 64  # for one function; the one that was not used for longest goes first
@@ -30,7 +31,12 @@ class Program:
     """What was generated for one signature: graphs, source, and the function that runs."""
 
     def __init__(
-        self, traced: Graph, graph: Graph, snapshots: tuple[Snapshot, ...], args: tuple[Any, ...], container: type | None
+        self,
+        traced: Graph,
+        graph: Graph,
+        snapshots: tuple[Snapshot, ...],
+        args: tuple[Any, ...],
+        container: type | None,
     ) -> None:
         self.traced, self.graph, self.snapshots, self.container = traced, graph, snapshots, container
         self.captured = graph.captured
@@ -66,16 +72,14 @@ class Program:
     ) -> None:  # fmt: skip
         """Calls that write into memory that is planned ahead."""
         self.name = name
-        planned = self.planned = emit_planned(
-            self.graph, name, names, techniques=techniques, frozen=frozen, into=into, views=views
-        )
+        planned = self.planned = emit_planned(lower(self.graph, techniques, frozen, into, views), name, names)
         self.source, self.variables = planned.source, planned.variables
         self._make = partial(function_from_source, name, planned.source)
         self._idle = [self._make()]
         if planned.packer:
-            self._pack = self._idle[0].__globals__[planned.packer]  # type: ignore[attr-defined]
+            self._pack = self._idle[0].__globals__[planned.packer]
             parameters = dict(zip(self.graph.inputs[::-1], self.captured[::-1], strict=False))
-            self._frozen = [parameters[leaf] for leaf in planned.frozen]
+            self._frozen = [parameters[leaf] for leaf in planned.lowered.frozen]
 
     def run(self, args: Sequence[Any]) -> Any:
         """The outputs for these arguments, in the container that the function gives.
@@ -110,7 +114,9 @@ class Program:
     @property
     def calls(self) -> int:
         """How many functions one run calls, counted in the source: those in a loop once for each time around."""
-        functions = [f for f in ast.walk(ast.parse(self.source)) if isinstance(f, ast.FunctionDef) and f.name == self.name]
+        functions = [
+            f for f in ast.walk(ast.parse(self.source)) if isinstance(f, ast.FunctionDef) and f.name == self.name
+        ]
         return _calls(functions[-1])
 
 

@@ -33,13 +33,13 @@ def table(graph: Graph, snapshots: Sequence[Snapshot], planned: Planned | None =
 
 
 def lowering(graph: Graph, planned: Planned, equations: Mapping[str, str] | None = None) -> list[str]:
-    """How calls and memory were chosen: one line a technique that did something (with its law, if asked), then memory."""
-    plan = planned.plan
+    """How calls and memory were chosen: a line for each technique that did something (with its law, if asked)."""
+    lowered, plan = planned.lowered, planned.lowered.plan
     done = {
-        "pack_weights": (len(planned.kept), "results of frozen weights kept from call to call"),
-        "small_dot": (planned.choices.get("small_dot", 0), "products by dot"),
-        "row_blocks": (planned.choices.get("row_blocks", 0), "thin products in blocks of rows"),
-        "cache_blocks": (planned.choices.get("cache_blocks", 0), "chains in blocks that fit the cache"),
+        "pack_weights": (len(lowered.kept), "results of frozen weights kept from call to call"),
+        "small_dot": (lowered.choices["small_dot"], "products by dot"),
+        "row_blocks": (lowered.choices["row_blocks"], "thin products in blocks of rows"),
+        "cache_blocks": (lowered.choices["cache_blocks"], "chains in blocks that fit the cache"),
         "in_place": (len(plan.replaced), "results written over an operand"),
         "parts_in_place": (len(plan.parts), "arrays made right in their part of a vector"),
         "update_in_place": (len(plan.written), "arguments updated in place"),
@@ -55,7 +55,7 @@ def lowering(graph: Graph, planned: Planned, equations: Mapping[str, str] | None
 def explanation(
     graph: Graph, snapshots: Sequence[Snapshot], equations: Mapping[str, str], planned: Planned | None = None
 ) -> str:
-    """Every change, with the law that allows it and the nodes that went and came; then how calls and memory were chosen."""
+    """Every change, with the law that allows it and the nodes that went and came; then the calls and the memory."""
     parts = []
     for i, s in enumerate(snapshots, 1):
         old, new = set(s.before.nodes), set(s.after.nodes)

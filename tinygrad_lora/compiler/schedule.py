@@ -13,6 +13,7 @@ from .. import ops
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from .calls import ufunc_call
+from .passes.inner_products import row_products
 from .passes.patterns import is_constant
 
 LARGE = 65_536  # elements from which an array is worth cutting
@@ -107,7 +108,7 @@ def _together(
 
 
 def _large(node: Node) -> bool:
-    return node.size >= LARGE
+    return max(node.size, *(p.size for p in node.parents)) >= LARGE
 
 
 def _by_rows(node: Node) -> bool:
@@ -118,11 +119,15 @@ def _by_rows(node: Node) -> bool:
         return node.params["keepdims"] and 0 not in node.params["axis"]
     if node.op is ops.matmul:  # a sum over each row, as a product with ones
         return node.ndim == 2 and node.shape[1] == 1 and is_constant(node.parents[1])
-    if not ufunc_call(node.op)[0] and node.op is not ops.cast:
+    if node.op is ops.reshape:  # a column of sums
+        return node.parents[0].op is row_products and node.shape[0] == node.parents[0].shape[0]
+    if not ufunc_call(node.op)[0] and node.op not in (ops.cast, row_products):
         return False
     return any(cut_along(p, node) for p in node.parents)
 
 
 def cut_along(operand: Node, node: Node) -> bool:
     """Whether rows of the result need just those rows of this operand; if not, it is needed whole."""
-    return operand.ndim == node.ndim and operand.shape[0] == node.shape[0] and operand.shape[0] > 1
+    if operand.ndim != node.ndim and node.op not in (ops.reshape, row_products):
+        return False
+    return operand.ndim > 0 and operand.shape[0] == node.shape[0] and operand.shape[0] > 1

@@ -40,7 +40,7 @@ def standalone(name: str, graph: Graph, source: str, planned: Planned | None = N
 def _whole(name: str, graph: Graph, planned: Planned) -> str:
     """Where something is packed: a function of the inputs alone, which packs anew in each call."""
     arguments = [planned.variables[node] for node in graph.inputs]
-    packed = ", ".join(planned.variables[node] for node in planned.frozen)
+    packed = ", ".join(planned.variables[node] for node in planned.lowered.frozen)
     lines = [f"_{name} = {name}", "", "", signature(name, arguments)]
     lines.append('    """The function above with what it wants packed. Call the two yourself to pack only once."""')
     lines.append(f"    return _{name}({', '.join(arguments)}, *{planned.packer}({packed}))")

@@ -8,6 +8,7 @@ divisors are formed, which could overflow where one division after the other doe
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from functools import reduce
 from math import prod
 from operator import mul, truediv
@@ -20,43 +21,55 @@ from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import constant
 from ..cost import node_cost
-from .patterns import is_constant, keeps_dtype, one_factor, uses
+from .patterns import is_constant, keeps_dtype, one_factor
 
 SUMS = (ops.add, ops.subtract)
-LINKS = (*SUMS, ops.multiply, ops.divide, ops.scale, ops.reduce_sum)  # what sums of products are made of
+PLAIN = {*SUMS, ops.multiply}
+LINKS = {*PLAIN, ops.divide, ops.scale, ops.reduce_sum}  # what sums of products are made of
 MOST_TERMS, MOST_FACTORS = 16, 8  # a longer sum or product counts as one array
 
 
 def collect_factors(graph: Graph) -> Graph:
     r"""$ab + ac = a(b + c)$, $2ab + ab = 3ab$ and $\sum_j a_{ij} s_i = s_i \sum_j a_{ij}$."""
-    inside = _inside(graph)
-    if not inside:
+    top = _regions(graph)
+    if not top:
         return graph
-    algebra = _Algebra(graph)
+    algebra = _Algebra(node for node in graph.nodes if not node.parents)
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
         node = rebuilt(old, parents)
-        algebra.read(node)
-        return node if old in inside else algebra.settle(node)
+        if old in top:
+            algebra.read(node)
+            return algebra.settle(node) if top[old] is old else node
+        algebra.accept(node)
+        return node
 
     return graph.map(build)
 
 
-def _inside(graph: Graph) -> set[Node]:
-    """The nodes that one sum of products alone uses: nobody else needs their values."""
+def _regions(graph: Graph) -> dict[Node, Node]:
+    """The sums of products that have more than one form: for each node in them the last one, which others use."""
     top: dict[Node, Node] = {}
+    outputs = set(graph.outputs)
+    members: dict[Node, list[Node]] = {}
     for node in reversed(graph.nodes):
-        if _is_link(node):
-            users = graph.users[node]
-            tops = {top.get(user) for user in users}
-            alone = len(tops) == 1 and len(users) == uses(graph, node) and (len(users) == 1 or node.op not in SUMS)
-            only = tops.pop() if alone else None
-            top[node] = node if only is None else only
-    return {node for node, above in top.items() if above is not node}
+        if node.op in LINKS and node.dtype.kind == "f" and keeps_dtype(node):
+            first, *others = graph.users[node] if node not in outputs else (node,)
+            above = top.get(first)
+            if others and (node.op in SUMS or any(top.get(user) is not above for user in others)):
+                above = None
+            top[node] = node if above is None else above
+            members.setdefault(top[node], []).append(node)
+    chosen = [nodes for nodes in members.values() if len(nodes) > 1 and _has_choice(nodes)]
+    return {node: top[node] for nodes in chosen for node in nodes}
 
 
-def _is_link(node: Node) -> bool:
-    return node.op in LINKS and node.dtype.kind == "f" and keeps_dtype(node)
+def _has_choice(nodes: list[Node]) -> bool:
+    """Whether there is a number, a divisor, a sum, a repeated operand or a longer product in it; seen quickly."""
+    if any(node.op not in PLAIN for node in nodes) or sum(node.op is ops.multiply for node in nodes) > 1:
+        return True
+    operands = [p for node in nodes for p in node.parents]
+    return len(set(operands)) < len(operands)
 
 
 class Term(NamedTuple):
@@ -79,18 +92,18 @@ class Term(NamedTuple):
 class _Algebra:
     """What is known of the nodes while the graph is built: their terms, and what exists already."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, leaves: Iterable[Node]) -> None:
         self.terms: dict[Node, list[Term]] = {}  # of sums and products that nobody else uses
         self.products: dict[Node, Term] = {}  # of sums that are multiplied: with their common factors collected
         self.shorter: set[Node] = set()  # where like terms became one, or a product turned out to exist
-        self.settled = {node for node in graph.nodes if not node.parents}  # what exists, whatever comes later
+        self.settled = set(leaves)  # what exists, whatever comes later
         self.known: dict[object, Node] = {}  # the settled products and quotients, by operation and operands
 
     # --- Reading ---
 
     def read(self, node: Node) -> None:
-        """Remember the terms of `node`, if it is a sum or a product that can be looked into."""
-        terms = self._read(node) if _is_link(node) else None
+        """Remember the terms of `node`, if it can be looked into."""
+        terms = self._read(node)
         if terms and len(terms) <= MOST_TERMS and all(t is not None and t.number for t in terms):
             self.terms[node] = [t for t in terms if t is not None]
 
@@ -108,9 +121,8 @@ class _Algebra:
                 divisor = self._product(b)
                 if list(divisor.powers.values()) != [1]:  # nothing but a number comes out of a divisor
                     divisor = Term(1, {b: 1})
-                return [
-                    self._times(self._product(a), Term(1 / divisor.number, dict.fromkeys(divisor.powers, -1)), node)
-                ]
+                inverse = Term(1 / divisor.number, dict.fromkeys(divisor.powers, -1))
+                return [self._times(self._product(a), inverse, node)]
             case Node(ops.reduce_sum, [x]):
                 return [self._summed(node, self._product(x))]
         return []
@@ -132,6 +144,7 @@ class _Algebra:
         return self.products[node]
 
     def _is_worth_collecting(self, node: Node, terms: list[Term]) -> bool:
+        """Whether the terms of `node` have something in common."""
         return node in self.shorter or _commonest(terms) is not None
 
     def _times(self, a: Term, b: Term, node: Node) -> Term | None:
@@ -177,7 +190,7 @@ class _Algebra:
     # --- Writing ---
 
     def settle(self, node: Node) -> Node:
-        """`node`, or a cheaper form of it; from here on it exists."""
+        """`node`, or a cheaper form of it."""
         terms = self.terms.pop(node, [])
         if terms and self._may_improve(node, terms):
             term = self._collected(terms, node)
@@ -185,10 +198,14 @@ class _Algebra:
             if (better.shape, better.dtype) == (node.shape, node.dtype) and self._price(better) < self._price(node):
                 node = better
         for new in self._unsettled(node):
-            self.settled.add(new)
-            if new.op in (ops.multiply, ops.divide):
-                self.known.setdefault((new.op, *new.parents), new)
+            self.accept(new)
         return node
+
+    def accept(self, node: Node) -> None:
+        """From here on `node` exists."""
+        self.settled.add(node)
+        if node.op is ops.multiply or node.op is ops.divide:
+            self.known.setdefault((node.op, *node.parents), node)
 
     def _may_improve(self, node: Node, terms: list[Term]) -> bool:
         """Whether there is more than one way to write `node`; most have one, and that is seen quickly."""
@@ -278,6 +295,8 @@ class _Algebra:
 
 def _commonest(terms: list[Term]) -> tuple[Node, int] | None:
     """The factor (1) or divisor (-1) that stands in the most terms, if there are two."""
+    if len(terms) == 1:
+        return None
     counts = Counter((x, 1 if n > 0 else -1) for t in terms for x, n in t.powers.items())
     best = max(counts, key=lambda key: (counts[key], key[0].size), default=None)
     return best if best is not None and counts[best] > 1 else None

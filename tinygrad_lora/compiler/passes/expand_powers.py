@@ -12,18 +12,18 @@ LARGEST = 8  # whole exponents up to here take at most four products
 
 def expand_powers(graph: Graph) -> Graph:
     r"""$x^{2n} = (x^n)^2$, $x^{2n + 1} = x\,x^{2n}$, $x^{-n} = 1 / x^n$ and $x^{\frac12} = \sqrt x$."""
+    return graph.rewrite(_rule)
 
-    def rule(node: Node) -> Node | None:
-        if node.op is not ops.power or node.dtype.kind != "f" or node.dtype != node.parents[0].dtype:
-            return None
-        n, x = node.params["exponent"], node.parents[0]
-        positive = _power(x, abs(n))
-        if positive is None or n > 0:
-            return positive
-        quotient: Node = constant(node.dtype.type(1)) / positive
-        return quotient
 
-    return graph.rewrite(rule)
+def _rule(node: Node) -> Node | None:
+    if node.op is not ops.power or node.dtype.kind != "f" or node.dtype != node.parents[0].dtype:
+        return None
+    n, x = node.params["exponent"], node.parents[0]
+    positive = _power(x, abs(n))
+    if positive is None or n > 0:
+        return positive
+    quotient: Node = constant(node.dtype.type(1)) / positive
+    return quotient
 
 
 def _power(x: Node, n: float) -> Node | None:

@@ -12,6 +12,8 @@ from .patterns import uses
 
 def flatten_products(graph: Graph) -> Graph:
     r"""$(X_i W)_i = (X W)_i$ and $\sum_i X_i^\top G_i = X^\top G$ with all $X_i$ below each other in one matrix $X$."""
+    if not any(node.op is ops.matmul and node.ndim > 2 for node in graph.nodes):
+        return graph
     once: set[Node] = set()  # stacks of products with one user: nobody else needs them
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:

@@ -46,6 +46,8 @@ inner_product, row_products = InnerProduct(), RowProducts()
 
 def inner_products(graph: Graph) -> Graph:
     r"""$\sum_{ij} (A \circ B)_{ij} = \langle A, B \rangle$, also row by row: no array for $A \circ B$."""
+    if not any(node.op is ops.reduce_sum for node in graph.nodes):
+        return graph
     once: set[Node] = set()  # products with one user: nobody else needs them as arrays
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:

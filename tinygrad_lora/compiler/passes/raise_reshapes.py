@@ -12,7 +12,7 @@ REDUCTIONS = (ops.reduce_sum, ops.reduce_max)
 
 
 def raise_reshapes(graph: Graph) -> Graph:
-    r"""$f(\mathrm{reshape}\,x) = \mathrm{reshape}\,f(x)$ where the last axis stays; a reduction keeps the axes itself."""
+    r"""$f(\mathrm{reshape}\,x) = \mathrm{reshape}\,f(x)$ where the last axis stays; sums reshape by themselves."""
     if not any(node.op is ops.reshape for node in graph.nodes):
         return graph
     once: set[Node] = set()  # reductions with one user: nobody else needs them in another shape

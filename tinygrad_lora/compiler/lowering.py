@@ -1,0 +1,55 @@
+"""Everything that is decided about a program before it is written: what is kept, in which order, where, in which blocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .. import ops
+from ..core.graph import Graph
+from ..core.node import ComputationNode as Node
+from .calls import can_write
+from .packing import needed, packed
+from .plan import Plan, make_plan
+from .products import Blocks, cut, reads_rows
+from .schedule import Unit, replacing_last, scheduled
+
+
+@dataclass
+class Lowered:
+    """A graph with the decisions about it. `choices` counts the ways of calling, as they are written."""
+
+    graph: Graph
+    techniques: frozenset[str]
+    into: Mapping[int, Node]  # which outputs are written over which inputs instead of being returned
+    frozen: list[Node]  # inputs that seldom change
+    kept: list[Node]  # what depends on those alone, and is an argument of the program
+    cuts: dict[Node, Blocks]  # products that run in blocks
+    copied: set[Node]  # transposes that are written out for such a product
+    units: list[Unit]
+    plan: Plan
+    choices: Counter[str] = field(default_factory=Counter)
+
+
+def lower(
+    graph: Graph, techniques: frozenset[str], frozen: Iterable[Node] = (), into: Mapping[int, Node] | None = None,
+    views: Mapping[Node, Sequence[Node]] | None = None,
+) -> Lowered:  # fmt: skip
+    """Decide. `views` says which inputs are views of an input that is written over."""
+    into = into or {}
+    frozen = [leaf for leaf in frozen if leaf in graph.users]
+    kept = packed(graph, frozen) if "pack_weights" in techniques else []
+    order = replacing_last(needed(graph, kept), {graph.outputs[i] for i in into})
+    cuts = {}
+    if "row_blocks" in techniques:
+        cuts = {node: blocks for node in order if node.op is ops.matmul and (blocks := cut(node)) is not None}
+    right = {node.parents[1] for node, blocks in cuts.items() if reads_rows(node, blocks)}
+    copied = {node for node in right if node.op is ops.transpose and node not in kept}
+    units = scheduled(order, graph, cache_blocks="cache_blocks" in techniques)
+    given = dict.fromkeys(graph.inputs, False) | {node: node.op is ops.transpose for node in kept}
+    plan = make_plan(
+        units, given, graph.outputs, filter(can_write, order), copied=copied, into=into, views=views,
+        techniques=techniques,
+    )  # fmt: skip
+    return Lowered(graph, techniques, into, frozen, kept, cuts, copied, units, plan)
