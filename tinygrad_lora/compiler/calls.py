@@ -42,34 +42,38 @@ class Call:
         if hasattr(self.node.op, "in_place"):
             return _updated(self)
         function, arguments = ufunc_call(self.node.op)
-        return [self.call(function, [self._argument(a) for a in arguments])]
+        texts = [self.operands[a] if isinstance(a, int) else self._number(a) for a in arguments]
+        return [self.call(function, texts)]
 
     def call(self, function: str, arguments: Sequence[str]) -> str:
         """A call with the result as its last argument."""
         out = f"out={self.out}" if function in KEYWORD_ONLY else self.out
         return f"{self.use(function)}({', '.join([*arguments, out])})"
 
-    def _argument(self, name: str) -> str:
-        """An operand, a parameter, or a number in the operation's own line."""
-        names = self.node.op.operands(len(self.operands))
-        if name in names:
-            return self.operands[names.index(name)]
+    def _number(self, name: str) -> str:
+        """A parameter, or a number in the operation's own line."""
         like = self.node.parents[0].dtype
         dtype = like if like.kind == "f" else self.node.dtype
         return self.number(self.node.params[name] if name in self.node.params else float(name), dtype)
 
 
 @cache
-def ufunc_call(op: Op) -> tuple[str, tuple[str, ...]]:
-    """The NumPy function that an elementwise operation is, and its arguments; or "" if it is none."""
+def ufunc_call(op: Op) -> tuple[str, tuple[int | str, ...]]:
+    """The NumPy function that an elementwise operation is, and its arguments; or "" if it is none.
+
+    An argument is an operand, by its place in the signature, or a parameter or a number, as it is written.
+    """
     if not op.elementwise or isinstance(op, Fused):
         return "", ()
-    if op.ufunc:
-        return op.ufunc, tuple(re.findall(r"\w+", op.signature))
+    operands = re.findall(r"\w+", op.signature.partition("*")[0])
     match = re.fullmatch(r"(np\.\w+)\(([\w., ]+)\)", op.numpy)
-    if match and isinstance(getattr(np, match[1][3:]), np.ufunc):
-        return match[1], tuple(match[2].split(", "))
-    return "", ()
+    if op.ufunc:
+        function, arguments = op.ufunc, re.findall(r"\w+", op.signature)
+    elif match and isinstance(getattr(np, match[1][3:]), np.ufunc):
+        function, arguments = match[1], match[2].split(", ")
+    else:
+        return "", ()
+    return function, tuple(operands.index(a) if a in operands else a for a in arguments)
 
 
 def can_write(node: Node) -> bool:

@@ -1,4 +1,4 @@
-"""Everything that is decided about a program before it is written: what is kept, in which order, where, in which blocks."""
+"""What is decided about a program before it is written: what is kept, in which order, where, and in which blocks."""
 
 from __future__ import annotations
 

@@ -66,9 +66,10 @@ def make_plan(
 ) -> Plan:  # fmt: skip
     """Places for all arrays of a program.
 
-    `given` are the arguments, and whether they surely lie in rows. `written_form` are the nodes whose operation can write its result into a given array, `copied` the views that are
-    to be written out row by row. `into` says which outputs are to replace which arguments, whose memory may also be
-    read through the arguments in `views`. Outputs count from 0.
+    `given` are the arguments, and whether they surely lie in rows. `written_form` are the nodes whose operation can
+    write its result into a given array, `copied` the views that are to be written out row by row. `into` says which
+    outputs, counted from 0, are to replace which arguments, whose memory may also be read through the arguments in
+    `views`.
     """
     order = [node for unit in units for node in unit.nodes]
     outputs, into = list(outputs), into or {}

@@ -21,7 +21,7 @@ LOWERINGS = {
     "ready_numbers": "numbers are kept as arrays of the right dtype, which NumPy need not convert in each call",
     "small_dot": "small products use `a.dot(b, out)`, which starts faster than `np.matmul`",
     "row_blocks": "products with a thin matrix run as a batch of blocks that fit OpenBLAS' kernel for small matrices",
-    "cache_blocks": "chains of elementwise operations on large arrays run block by block, each while it is in the cache",
+    "cache_blocks": "chains of elementwise operations on large arrays run block by block, each while in the cache",
 }
 
 Passes = Sequence[Any]

@@ -6,6 +6,7 @@ import builtins
 import keyword
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -29,7 +30,8 @@ class Names:
 
     def define(self, node: Node, fallback: str) -> str:
         """The variable of a node that has none yet: its own name, or the fallback."""
-        self.variables[node] = variable = self.free(_identifier(self.wanted.get(node) or node.name or fallback))
+        own = self.wanted.get(node) or node.name
+        self.variables[node] = variable = self.free(_identifier(own) if own else fallback)
         return variable
 
     def free(self, name: str) -> str:
@@ -69,10 +71,15 @@ def commented(lines: list[tuple[str, str, Node | None]], indent: str = "    ") -
     told_width = min(LONGEST_COMMENT, max((len(told) for _, told, _ in lines), default=0))
     texts = []
     for code, told, node in lines:
-        where = f"{PurePath(node.origin[0]).name}:{node.origin[1]}" if node is not None and node.origin else ""
+        where = f"{_file(node.origin[0])}:{node.origin[1]}" if node is not None and node.origin else ""
         comment = f"# {told:<{told_width}}  {where}" if told else ""
         texts.append(f"{indent}{code:<{code_width}}  {comment}".rstrip())
     return texts
+
+
+@cache
+def _file(path: str) -> str:
+    return PurePath(path).name
 
 
 def helpers_of(nodes: Iterable[Node]) -> list[str]:
@@ -104,6 +111,7 @@ def array_source(value: Any) -> str:
     return f"np.array({_nested(array.tolist())}, dtype={dtype})" + ("" if array.size else f".reshape({array.shape})")
 
 
+@cache
 def dtype_source(dtype: Any) -> str:
     """A dtype as source."""
     return "bool" if dtype.kind == "b" else f"np.{dtype.name}"
