@@ -41,8 +41,9 @@ def assert_exactly(graph, improved, arrays):
 
 def test_every_pass_is_in_the_pipeline_and_states_its_law():
     assert {p.__name__ for p in PASSES} == {
-        "fold_constants", "simplify", "merge_duplicates", "sink_transposes", "rebracket", "fold_scales",
-        "fuse_elementwise",
+        "fold_constants", "simplify", "expand_powers", "merge_duplicates", "flatten_products", "raise_reshapes",
+        "narrow_takes", "join_scatters", "sink_transposes", "rebracket", "collect_factors", "fold_scales",
+        "inner_products", "fuse_elementwise",
     }  # fmt: skip
     for p in PASSES:
         assert p.__doc__ and len(p.__doc__.splitlines()[0]) > 20
@@ -228,7 +229,7 @@ def test_elementwise_chains_become_one_expression():
     (node,) = [n for n in graph.nodes if n.parents]
     assert isinstance(node.op, Fused)
     assert node.op.numpy == "np.tanh(x0 * 0.5 + x1) - x2"
-    assert [p.op.name for p in node.op.parts] == ["scale", "add", "tanh", "subtract"]
+    assert [step.op.name for step in node.op.steps] == ["scale", "add", "tanh", "subtract"]
 
 
 def test_what_is_used_twice_or_named_is_not_fused_away():

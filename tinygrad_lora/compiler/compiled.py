@@ -18,12 +18,12 @@ from ..core.trace import trace
 from ..errors import CompileError
 from ..files import write_atomically
 from .cost import graph_cost
-from .packing import absorb_scales
-from .pipeline import Pass, Snapshot, improving
+from .packing import absorb_scales, repeat_rows
+from .pipeline import DEFAULT, Pass, Snapshot, improving
 from .programs import Cache, Program, key_of
 from .report import explanation, table
 from .standalone import standalone
-from .techniques import TECHNIQUES, check_engine, passes_for, split
+from .techniques import LAWS, check_engine, split
 
 Passes = Sequence[Pass | tuple[Pass, ...]]
 
@@ -38,14 +38,14 @@ class CompiledFunction:
     """
 
     def __init__(
-        self, function: Callable[..., Any], passes: Passes | None = None, *,
+        self, function: Callable[..., Any], passes: Passes = DEFAULT, *,
         buffers: bool = True, engine: str = "numpy", without: Iterable[str] = (),
     ) -> None:  # fmt: skip
         if not callable(function):
             raise CompileError(f"compile takes a function or a layer, not {type(function).__name__}")
         self.function, self.engine = function, check_engine(engine)
         self.buffers = buffers and engine == "numpy"
-        self.passes, self.techniques = split(passes_for(self.buffers) if passes is None else passes, without)
+        self.passes, self.techniques = split(passes, without, self.buffers)
         self.name = _function_name(function)
         # A layer can say what its graph depends on, so that one whose adapter is switched off is traced again.
         watch = getattr(function, "watch", None)
@@ -95,12 +95,13 @@ class CompiledFunction:
         traced = trace(watched, *args)
         snapshots = list(improving(traced, self.passes))
         graph = next((s.after for s in reversed(snapshots) if s.kept), traced)
-        if self.buffers and "absorb_scales" in self.techniques:
-            absorbed = absorb_scales(graph, self._frozen(graph))
-            if absorbed is not graph:
-                costs = graph_cost(graph), graph_cost(absorbed)
-                snapshots.append(Snapshot(absorb_scales.__name__, graph, absorbed, *costs, kept=True))
-                graph = absorbed
+        for apply in (absorb_scales, repeat_rows) if self.buffers else ():
+            if apply.__name__ in self.techniques and (frozen := self._frozen(graph)):
+                after = apply(graph, frozen)
+                if after.outputs != graph.outputs:
+                    costs = graph_cost(graph), graph_cost(after)
+                    snapshots.append(Snapshot(apply.__name__, graph, after, *costs, kept=True))
+                    graph = after
         program = Program(traced, graph, tuple(snapshots), args, containers[0])
         names = self._names(graph)
         if self.engine != "numpy":
@@ -162,7 +163,7 @@ class CompiledFunction:
 
     def explain(self) -> str:
         """Every change that the passes made, with the law that allows it, and every choice of calls and memory."""
-        return explanation(self.program.traced, self.snapshots, TECHNIQUES, self.program.planned)
+        return explanation(self.program.traced, self.snapshots, LAWS, self.program.planned)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the program as a Python file that needs NumPy alone and runs by itself."""
@@ -178,7 +179,7 @@ class CompiledFunction:
 
 
 def compile(
-    function: Callable[..., Any] | None = None, *, passes: Passes | None = None, buffers: bool = True,
+    function: Callable[..., Any] | None = None, *, passes: Passes = DEFAULT, buffers: bool = True,
     engine: str = "numpy", without: Iterable[str] = (),
 ) -> Any:  # fmt: skip
     """A `CompiledFunction` of a function or a layer: traced once for each signature, then run as generated NumPy.

@@ -106,7 +106,7 @@ class Writer:
         for node in self.graph.nodes:
             if node in wanted and node.parents:
                 text = expression(node, self.code).text
-                if node.op is ops.transpose and node in self.lowered.kept:
+                if node.op.view and node in self.lowered.kept:
                     text = f"np.ascontiguousarray({text})"
                 lines.append((f"{self._define(node, 'w')} = {text}", f"{node.op} {node.shape}", node))
         return lines

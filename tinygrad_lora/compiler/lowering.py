@@ -47,7 +47,7 @@ def lower(
     right = {node.parents[1] for node, blocks in cuts.items() if reads_rows(node, blocks)}
     copied = {node for node in right if node.op is ops.transpose and node not in kept}
     units = scheduled(order, graph, cache_blocks="cache_blocks" in techniques)
-    given = dict.fromkeys(graph.inputs, False) | {node: node.op is ops.transpose for node in kept}
+    given = dict.fromkeys(graph.inputs, False) | {node: node.op.view for node in kept}
     plan = make_plan(
         units, given, graph.outputs, filter(can_write, order), copied=copied, into=into, views=views,
         techniques=techniques,

@@ -40,8 +40,8 @@ DEFAULT: tuple[tuple[Pass, ...], ...] = (
     (inner_products,),
     (fuse_elementwise,),
 )
-# Where arrays are written into planned memory, only numbers are left to join.
-PLANNED = (*DEFAULT[:-1], (fuse_numbers,))
+# Where arrays are written into planned memory, call by call, there is less to join.
+IN_PLANNED_MEMORY: dict[Pass, Pass] = {fuse_elementwise: fuse_numbers}
 MOST_ROUNDS = 8
 
 

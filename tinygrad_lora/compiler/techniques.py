@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import CompileError
-from .pipeline import DEFAULT, PLANNED
+from .pipeline import DEFAULT, IN_PLANNED_MEMORY
 
 # How the improved graph is turned into calls. The passes, which improve the graph itself, are listed in pipeline.py.
 LOWERINGS = {
     "pack_weights": "what depends on frozen weights alone is computed once and kept, their transposes too",
     "absorb_scales": r"$(s X) W = X (s W)$ where $s W$ is computed once: products take over the scale of an operand",
+    "repeat_rows": "$X + b = X + B$ with the frozen $b$ in every row of $B$, where the array is small",
     "reuse_memory": "an array takes the place of one that nobody reads any more",
     "in_place": "an elementwise result is written over an operand that nobody reads any more",
     "parts_in_place": "arrays that are only joined to a longer vector are made right there",
@@ -31,9 +32,9 @@ def _first_sentence(function: Any) -> str:
     return (inspect.getdoc(function) or "").split("\n")[0]
 
 
-TECHNIQUES = {p.__name__: _first_sentence(p) for row in (*DEFAULT, *PLANNED) for p in row} | LOWERINGS
-
-
+TECHNIQUES = {p.__name__: _first_sentence(p) for row in DEFAULT for p in row} | LOWERINGS
+# The law of each, for explanations.
+LAWS = TECHNIQUES | {p.__name__: _first_sentence(p) for p in IN_PLANNED_MEMORY.values()}
 ENGINES = ("numpy", "numba", "scipy")
 
 
@@ -44,13 +45,11 @@ def check_engine(name: str) -> str:
     return name
 
 
-def passes_for(buffers: bool) -> Passes:
-    """The passes for programs that run in planned memory, or for plain expressions."""
-    return PLANNED if buffers else DEFAULT
+def split(passes: Passes, without: Iterable[str], buffers: bool) -> tuple[tuple[Any, ...], frozenset[str]]:
+    """The passes that are left, and the lowerings that are on. Raises CompileError for a name that is none.
 
-
-def split(passes: Passes, without: Iterable[str]) -> tuple[tuple[Any, ...], frozenset[str]]:
-    """The passes that are left, and the lowerings that are on. Raises CompileError for a name that is none."""
+    With `buffers` the program runs in planned memory.
+    """
     if isinstance(without, str):
         raise CompileError(f'without takes several names, so write without=("{without}",)')
     left_out = set(without)
@@ -58,5 +57,6 @@ def split(passes: Passes, without: Iterable[str]) -> tuple[tuple[Any, ...], froz
     known = {p.__name__ for row in rows for p in row} | set(TECHNIQUES)
     if unknown := sorted(left_out - known):
         raise CompileError(f"there is no technique called {unknown[0]!r}; there are {', '.join(sorted(known))}")
-    kept = (tuple(p for p in row if p.__name__ not in left_out) for row in rows)
+    forms = IN_PLANNED_MEMORY if buffers else {}
+    kept = (tuple(forms.get(p, p) for p in row if p.__name__ not in left_out) for row in rows)
     return tuple(row for row in kept if row), frozenset(LOWERINGS) - left_out

@@ -14,6 +14,7 @@ from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
 from ..errors import CompileError, GradientError
 from .compiled import CompiledFunction, Passes
+from .pipeline import DEFAULT
 from .programs import Program
 from .storage import Storage
 
@@ -28,7 +29,7 @@ class TrainingStep(CompiledFunction):
 
     def __init__(
         self, model: Callable[[Any], Any], loss: Callable[[Any, Any], Any], optimizer: Any, *,
-        input_gradient: bool = False, passes: Passes | None = None, buffers: bool = True, engine: str = "numpy",
+        input_gradient: bool = False, passes: Passes = DEFAULT, buffers: bool = True, engine: str = "numpy",
         without: Iterable[str] = (),
     ) -> None:  # fmt: skip
         def training_step(x: Any, target: Any) -> list[Any]:
@@ -138,7 +139,7 @@ def _is_index(graph: Graph, node: ComputationNode) -> bool:
 
 def compile_training_step(
     model: Callable[[Any], Any], loss: Callable[[Any, Any], Any], optimizer: Any, *, input_gradient: bool = False,
-    passes: Passes | None = None, buffers: bool = True, engine: str = "numpy", without: Iterable[str] = (),
+    passes: Passes = DEFAULT, buffers: bool = True, engine: str = "numpy", without: Iterable[str] = (),
 ) -> TrainingStep:  # fmt: skip
     """One generated function for forward, loss, gradients and the optimizer's update; `step(x, target) -> float`.
 

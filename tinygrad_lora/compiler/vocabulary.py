@@ -47,8 +47,10 @@ class Vocabulary:
 
     def definitions(self) -> list[str]:
         """The lines that define all of it."""
-        functions = [f"{short} = {full}" for short, full in sorted(self.functions.items())]
-        return functions + [f"{name} = {text}" for text, name in self.numbers.items()]
+        imported = sorted(short for short, full in self.functions.items() if full == f"np.{short}")
+        lines = [f"from numpy import {', '.join(imported[i : i + 12])}" for i in range(0, len(imported), 12)]
+        lines += [f"{short} = {full}" for short, full in sorted(self.functions.items()) if full != f"np.{short}"]
+        return lines + [f"{name} = {text}" for text, name in self.numbers.items()]
 
 
 def literal_number(value: Any, dtype: Any) -> str:

@@ -93,14 +93,14 @@ class Writer:
     def copy(self, node: Node) -> str:
         """The node as an array of its own, which is made here."""
         if node not in self.copies:
-            known = self.names.variables.get(node)
+            element, known = self.read(node, self.letters), self.names.variables.get(node)
             self.copies[node] = name = self.names.free(f"{known}_copy") if known else self.define(node)
             depth = self.depth
             if node.shape:
                 self.say(f"{name} = np.empty({node.shape}, {short(node.dtype)})")
                 self.over(node.shape)
             target = self.at(name, whole(node.shape), self.letters)
-            self.say(f"{target} = {self.read(node, self.letters)}", node)
+            self.say(f"{target} = {element}", node)
             self.depth = depth
         return self.copies[node]
 

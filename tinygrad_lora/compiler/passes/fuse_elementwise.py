@@ -62,7 +62,7 @@ def fuse_elementwise(graph: Graph) -> Graph:
 
 
 def fuse_numbers(graph: Graph) -> Graph:
-    r"""$g(f(x)) = (g \circ f)(x)$ where the results are single numbers: arrays are written into memory, call by call."""
+    r"""$g(f(x)) = (g \circ f)(x)$ for results that are single numbers: arrays are written into memory one by one."""
     # The larger of a number and zero, and a number of another dtype, have faster forms as statements of their own.
     return _fuse(graph, [n for n in graph.nodes if n.op.elementwise and not n.shape and n.op not in (relu, cast)])
 

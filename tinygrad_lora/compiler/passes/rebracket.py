@@ -97,11 +97,11 @@ def _bracketed(graph: Graph, chains: Mapping[Node, Chain]) -> Graph:
 
 
 def _chain(root: Node, inside: frozenset[Node]) -> Chain:
-    """The longest chain of links that ends in `root`."""
+    """The chain of links that ends in `root`, or more than LONGEST_CHAIN nodes if it is too long."""
     factors: list[Node] = []
     scale: float = 1
     stack = [root]
-    while stack:
+    while stack and len(factors) + len(stack) <= LONGEST_CHAIN:
         node = stack.pop()
         if node is not root and node not in inside:
             factors.append(node)
@@ -112,7 +112,7 @@ def _chain(root: Node, inside: frozenset[Node]) -> Chain:
             factors.append(node)
         else:
             stack += reversed(node.parents)
-    return Chain(factors, scale)
+    return Chain(factors + stack, scale)  # what is on the stack only makes it too long
 
 
 class Order(NamedTuple):
