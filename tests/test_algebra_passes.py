@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from strategies import FILLED, LIMIT, Program, Writer, arrays
+from strategies import ENGINE, FILLED, LIMIT, Program, Value, Writer, arrays, broadcasts
 
 import tinygrad_lora as tl
 from tinygrad_lora import ops
@@ -205,28 +205,57 @@ def test_raise_reshapes_knows(function, left):
 # --- Sums of products ---
 
 
+class Dividing(Program):
+    """A program that may divide as well."""
+
+    def __call__(self, *inputs):
+        found = self.run(ENGINE | {"divide": tl.divide}, inputs)
+        return found[0] if len(found) == 1 else found
+
+
+def divided(writer):
+    """One more line: an earlier value divided by the first or the second array, which hold powers of two."""
+    x, divisor = writer.pick(), writer.draw(st.sampled_from((0, 1)))
+    if broadcasts([writer.values[x].shape, writer.values[divisor].shape]):
+        v = writer.together((x, divisor), 2 * writer.values[x].bound)
+        writer.write(Value(v.shape, v.bound, writer.values[x].halvings + 2), "divide", x, divisor)
+
+
 @st.composite
-def sums_of_products(draw):
-    """A program of sums, products and scales of few arrays, so that many terms have factors in common."""
+def sums_of_products(draw, dividing=True):
+    """A program of sums, products, quotients and scales of few arrays: many terms have factors in common."""
     writer = Writer(draw, LIMIT)
     n, c = draw(FILLED), draw(FILLED)
     shapes = draw(st.lists(st.sampled_from([(n, c), (n, c), (n, 1), (c,), ()]), min_size=1, max_size=4))
-    given_arrays = [writer.leaf(shape, 2) for shape in shapes]
-    kinds = (Writer.sum_or_difference, Writer.multiply, Writer.multiply, Writer.scale, Writer.sum)
+    given_arrays = [draw(arrays(shape, st.sampled_from((0.5, 1, 2, 4)))) for shape in [(n, 1), (n, c)]]
+    writer.values += [Value(x.shape, 4, 1) for x in given_arrays]
+    given_arrays += [writer.leaf(shape, 2) for shape in shapes]
+    kinds = [Writer.sum_or_difference, Writer.multiply, Writer.multiply, Writer.scale, Writer.sum]
+    kinds += [divided, divided] if dividing else []
     for _ in range(draw(st.integers(2, 14))):
         draw(st.sampled_from(kinds))(writer)
     last = len(writer.values) - 1
     outputs = dict.fromkeys([last, *draw(st.lists(st.integers(0, last), max_size=1))])
-    return Program(given_arrays, writer.steps, outputs)
+    return Dividing(given_arrays, writer.steps, outputs)
 
 
-@given(sums_of_products(), st.sampled_from((np.float64, np.int64)))
-def test_factors_are_collected_exactly_and_at_no_cost(program, dtype):
-    inputs = [x.astype(dtype) for x in program.arrays]
-    graph = tl.trace(program, *inputs)
+@given(sums_of_products())
+def test_factors_are_collected_exactly_and_at_no_cost(program):
+    graph = tl.trace(program, *program.arrays)
     better = collect_factors(graph)
-    assert_same(graph, better, *inputs)
+    assert_same(graph, better, *program.arrays)
     assert graph_cost(better).nanoseconds <= graph_cost(graph).nanoseconds * (1 + 1e-12)
+
+
+@given(sums_of_products(dividing=False))
+def test_whole_numbers_stay_what_they_are(program):
+    inputs = [x.astype(np.int64) for x in program.arrays]
+    applied(collect_factors, program, *inputs)
+
+
+@given(sums_of_products())
+def test_all_passes_together_keep_every_bit_of_sums_of_products(program):
+    assert_same(tl.trace(program, *program.arrays), improved(program, *program.arrays), *program.arrays)
 
 
 @given(sums_of_products())

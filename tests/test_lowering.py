@@ -7,13 +7,14 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from programs import PROGRAMS
-from strategies import random_graphs
+from strategies import matmul_chains, random_graphs
 
 import tinygrad_lora as tl
+from tinygrad_lora.compiler import packing, products, schedule
 from tinygrad_lora.compiler import programs as programs_module
 from tinygrad_lora.compiler.plan import LINE, Slot, _arrange, _most_alive
 from tinygrad_lora.compiler.products import SMALL_KERNEL, blocks
@@ -28,6 +29,13 @@ def arrays(*shapes, dtype=np.float32, seed=0):
 
 def as_list(found):
     return list(found) if isinstance(found, tuple | list) else [found]
+
+
+def spoil(compiled):
+    """Fill the memory of a program with nan: what a call reads, it must have written."""
+    for function in compiled.program._idle:
+        if "memory" in function.__globals__:
+            function.__globals__["memory"][...] = 255
 
 
 def normalized_gelu(x, weight, bias, g):
@@ -284,11 +292,100 @@ def test_no_call_looks_anything_up_in_numpy():
 def test_any_lowering_of_a_random_program_keeps_every_bit_twice(program, without):
     function, given = program
     expected = as_list(tl.compile(function, buffers=False)(*given))
-    compiled = tl.compile(function, without=without)
+    compiled = tl.compile(function, without=without).prepare(*given)
     for _ in range(2):
+        spoil(compiled)
         for a, b in zip(as_list(compiled(*given)), expected, strict=True):
             assert (a.dtype, a.shape) == (b.dtype, b.shape)
             assert_array_equal(a, b)
+
+
+@pytest.fixture
+def _tiny_blocks():
+    """Thresholds so low that the arrays of random programs are cut into blocks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schedule, "LARGE", 1)
+        patch.setattr(schedule, "BLOCK_BYTES", 8)
+        patch.setattr(products, "SMALL_KERNEL", 12)
+        patch.setattr(products, "FEWEST_ROWS", 1)
+        patch.setattr(products, "MOST_FOR_DOT", 3)
+        patch.setattr(packing, "MOST_TO_REPEAT", 8)
+        yield
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])  # it only lowers thresholds
+@given(random_graphs(parameters=True) | matmul_chains())
+def test_tiny_blocks_of_a_random_program_keep_every_bit_twice(_tiny_blocks, program):
+    function, given = program
+    compiled, plain = tl.compile(function), tl.compile(function, buffers=False)
+    expected = as_list(plain(*given))
+    compiled.prepare(*given)
+    for _ in range(2):
+        spoil(compiled)
+        for a, b in zip(as_list(compiled(*given)), expected, strict=True):
+            assert (a.dtype, a.shape) == (b.dtype, b.shape)
+            assert_array_equal(a, b)
+    for p in compiled.program.captured:  # new weights, and frozen ones among them
+        p.value = p.value * 2
+    for a, b in zip(as_list(compiled(*given)), as_list(plain(*given)), strict=True):
+        assert_array_equal(a, b)
+
+
+def test_a_row_that_is_repeated_is_not_cut(_tiny_blocks):
+    compiled = tl.compile(lambda x, y: y + x * 2.0)
+    assert_array_equal(compiled(np.array([0.0, 1.0]), np.zeros((2, 2))), [[0, 2], [0, 2]])
+    product = tl.compile(lambda x, y: ((x * 2.0) * y + 1.0) * y)
+    assert_array_equal(product(np.array([[0.0, 1.0]]), np.ones((2, 1))), [[1, 3], [1, 3]])
+
+
+def test_random_programs_do_run_in_tiny_blocks(_tiny_blocks):
+    rows = [tl.compile(lambda x: tl.sum(tl.tanh(x * 2.0) + 1.0)).prepare(np.ones((n, 3))).source for n in (2, 5)]
+    assert all("for start in range" in source for source in rows)
+    product = tl.compile(lambda x, y: tl.exp(x @ y)).prepare(np.ones((4, 2)), np.ones((2, 3)))
+    assert "row_blocks" in product.report
+
+
+@settings(max_examples=60)
+@given(random_graphs())
+def test_a_random_program_in_float32_is_the_eager_one(program):
+    function, given = program
+    floats = [np.asarray(a, np.float32) if np.asarray(a).dtype.kind == "f" else a for a in given]
+    outputs = function(*map(tl.constant, floats))
+    expected = [y.value for y in (outputs if isinstance(outputs, tuple | list) else [outputs])]
+    compiled = tl.compile(function).prepare(*floats)
+    for _ in range(2):
+        spoil(compiled)
+        for a, b in zip(as_list(compiled(*floats)), expected, strict=True):
+            assert (a.dtype, a.shape) == (b.dtype, b.shape)
+            assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max(initial=1))
+
+
+def test_an_array_may_be_part_of_a_vector_twice():
+    def twice(x, y):
+        z = x * 2.0
+        return tl.sum(tl.exp(tl.concatenate([z, y, z])))
+
+    compiled = tl.compile(twice).prepare(np.zeros(3), np.zeros(2))
+    spoil(compiled)
+    assert compiled(np.zeros(3), np.zeros(2)) == 8.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (1, 1), (1, 5), (5, 1), (2, 1, 4), (2, 0, 4)])
+def test_empty_axes_and_axes_of_one(shape, dtype):
+    def everything(x, g):
+        y = tl.gelu(x[..., :2] @ tl.constant(np.ones((min(2, shape[-1]), shape[-1]), dtype)) + x) * g
+        total = tl.sum(y * y, axis=-1, keepdims=True)
+        whole = tl.concatenate([tl.reshape(y, (-1,)), tl.reshape(total, (-1,))])
+        return y, total, tl.sum(whole), tl.gradients(tl.sum(y * total), x), x[:1] + g[:1], tl.sum(y, axis=0)
+
+    given = arrays(shape, shape, dtype=dtype)
+    expected = [y.value for y in everything(*map(tl.constant, given))]
+    compiled = tl.compile(everything)
+    for _ in range(2):
+        for a, b in zip(compiled(*given), expected, strict=True):
+            assert (a.dtype, a.shape) == (b.dtype, b.shape)
+            assert_allclose(a, b, rtol=1e-4 if dtype == np.float32 else 1e-11, atol=1e-5)
 
 
 def test_inputs_may_lie_in_memory_in_any_way():

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import __version__
+from .bench.command import add_command as add_bench
 from .demo import Experiment, run_experiment, write_files
 from .terminal import show_table, tracker
 
@@ -31,9 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("--seed", type=int, default=0, help="draws weights and batches (%(default)s)")
     demo.add_argument("--epochs", type=int, default=None, help="for both trainings (20 and 100)")
     demo.add_argument("--quiet", action="store_true", help="no progress bars and no table")
+    demo.set_defaults(run=lambda given: run_demo(given.out, given.rank, given.seed, given.epochs, given.quiet))
+    add_bench(commands)
     given = parser.parse_args(arguments)
     try:
-        return run_demo(given.out, given.rank, given.seed, given.epochs, given.quiet)
+        code: int = given.run(given)
+        return code
     except (ValueError, OSError) as error:
         print(f"tinygrad-lora {given.command}: {error}", file=sys.stderr)
         return 2

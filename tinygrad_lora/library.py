@@ -158,7 +158,7 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
             f"cross_entropy: label {wrong} is not a class; {classes} logits stand for classes 0 to {classes - 1}"
         )
     rows = constant(np.arange(labels.size))
-    scores = reshape(log_softmax(logits), (labels.size, classes))
+    scores = log_softmax(logits if len(samples) == 1 else reshape(logits, (labels.size, classes)))
     return -mean(ops.take(scores, rows, reshape(labels, (labels.size,))))
 
 

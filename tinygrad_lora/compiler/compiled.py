@@ -17,8 +17,8 @@ from ..core.node import ComputationNode, Op
 from ..core.trace import trace
 from ..errors import CompileError
 from ..files import write_atomically
-from .cost import graph_cost
-from .packing import absorb_scales, repeat_rows
+from .lowering import prepared
+from .passes.join_scatters import add_at
 from .pipeline import DEFAULT, Pass, Snapshot, improving
 from .programs import Cache, Program, key_of
 from .report import explanation, table
@@ -95,13 +95,9 @@ class CompiledFunction:
         traced = trace(watched, *args)
         snapshots = list(improving(traced, self.passes))
         graph = next((s.after for s in reversed(snapshots) if s.kept), traced)
-        for apply in (absorb_scales, repeat_rows) if self.buffers else ():
-            if apply.__name__ in self.techniques and (frozen := self._frozen(graph)):
-                after = apply(graph, frozen)
-                if after.outputs != graph.outputs:
-                    costs = graph_cost(graph), graph_cost(after)
-                    snapshots.append(Snapshot(apply.__name__, graph, after, *costs, kept=True))
-                    graph = after
+        if self.buffers:
+            snapshots += prepared(graph, self._frozen(graph), self.techniques)
+            graph = snapshots[-1].after if snapshots and snapshots[-1].kept else graph
         program = Program(traced, graph, tuple(snapshots), args, containers[0])
         names = self._names(graph)
         if self.engine != "numpy":
@@ -202,7 +198,7 @@ def _no_structure() -> None:
 
 def _function_name(function: Callable[..., Any]) -> str:
     name = getattr(function, "__name__", None) or type(function).__name__
-    helper = any(f"def {name}(" in op.prelude for op in Op.registry.values())
+    helper = any(f"def {name}(" in op.prelude for op in (*Op.registry.values(), add_at))
     return name if name.isidentifier() and not keyword.iskeyword(name) and name != "np" and not helper else "compiled"
 
 

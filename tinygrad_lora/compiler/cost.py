@@ -68,4 +68,9 @@ def graph_cost(graph: Graph) -> Cost:
     """The cost of one run."""
     known = node_costs(graph)
     costs = [known[node] for node in graph.nodes]
-    return Cost(*(sum([cost[i] for cost in costs]) for i in range(len(FREE))))
+    return Cost(
+        sum([cost.flops for cost in costs]),
+        sum([cost.bytes for cost in costs]),
+        sum([cost.calls for cost in costs]),
+        sum([cost.slow for cost in costs]),
+    )

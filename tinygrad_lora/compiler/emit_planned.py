@@ -25,7 +25,7 @@ from .lowering import Lowered
 from .products import product, product_in_blocks
 from .schedule import Unit, cut_along
 from .vocabulary import Vocabulary, literal_number
-from .writing import array_source, commented, dtype_source, signature
+from .writing import array_source, commented, dtype_source, helpers_of, signature
 
 ROOM = '''\
 def room(size):
@@ -60,7 +60,9 @@ class Writer:
 
     def __init__(self, lowered: Lowered, name: str, names: Mapping[Node, str] | None) -> None:
         self.lowered, self.graph, self.plan, self.name = lowered, lowered.graph, lowered.plan, name
-        self.words = Vocabulary(self.graph.nodes, [name, f"pack_{name}", "room", "memory"], names)
+        # What writes into an array of the program's own does not call the helper in its line.
+        helpers = helpers_of(n for n in self.graph.nodes if n not in self.plan.shapes or not hasattr(n.op, "in_place"))
+        self.words = Vocabulary(self.graph.nodes, helpers, [name, f"pack_{name}", "room", "memory"], names)
         self.code: dict[Node, Code] = {}  # how each node is referred to
         self.constants: list[str] = []
         self.ready: list[str] = []  # arrays in the memory, and views that are made once
@@ -127,6 +129,10 @@ class Writer:
         dtype = dtype_source(node.dtype)
         if place.kind == "memory":
             where = f"np.ndarray({self.plan.shapes[node]}, {dtype}, memory, {self.plan.offsets[node]})"
+            replaced = self.plan.replaced.get(node)
+            if replaced is not None and replaced.dtype == node.dtype:
+                # The very same array: NumPy would look for an overlap of two, which takes longer than a small sum.
+                where = self.code[replaced].text
             self.ready.append(f"{self._define(node)} = {where}")
             return self._calls(node, unit, told)
         if node in self.lowered.cuts or unit.rows:
@@ -172,7 +178,7 @@ class Writer:
         """Copies of the parts of a vector that are not there yet."""
         lines, start = [], 0
         for operand in node.parents:
-            if self.plan.parts.get(self.plan.places[operand].root, (None, 0))[0] is not node:
+            if self.plan.parts.get(self.plan.places[operand].root) != (node, start * node.dtype.itemsize):
                 part = f"{out}[{start}:{start + operand.size}]"
                 lines.append(f"{self.words.use('np.copyto')}({part}, {self.code[operand].text})")
             start += operand.size

@@ -45,8 +45,10 @@ def literal(value: Any) -> Code:
         return Code(f"-{number}", "USub") if value < 0 else Code(number, "Attribute")
     if isinstance(value, np.float32 | np.float16):
         return _printed(str(value))  # fewer digits than float64 needs, and the same number again as float32
-    if kind is tuple and any(isinstance(part, slice) for part in value):
-        return Code(f"np.s_[{_key(value)}{',' if len(value) == 1 else ''}]", "Subscript")
+    if kind is tuple:
+        inside = f"{_key(value)}{',' if len(value) == 1 else ''}"
+        sliced = any(isinstance(part, slice) for part in value)
+        return Code(f"np.s_[{inside}]", "Subscript") if sliced else Code(f"({inside})", "Tuple")
     return _printed(repr(value))
 
 
@@ -66,7 +68,7 @@ def _level(tree: ast.expr) -> str:
 
 
 def _key(parts: tuple[Any, ...]) -> str:
-    """What stands between the brackets of an index, as people write it: `:, 0:2, ...`."""
+    """What stands between the brackets of a tuple or an index, as people write it: `:, 0:2, ...`."""
     return ", ".join(
         _slice(part) if isinstance(part, slice) else "..." if part is ... else literal(part).text for part in parts
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .. import ops
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from .calls import can_write
-from .packing import needed, packed
+from .cost import graph_cost
+from .packing import absorb_scales, needed, packed, repeat_rows
+from .passes.raise_transposes import raise_transposes
+from .passes.sums_as_products import sums_as_products
+from .pipeline import Snapshot
 from .plan import Plan, make_plan
 from .products import Blocks, cut, reads_rows
 from .schedule import Unit, replacing_last, scheduled
@@ -30,6 +34,22 @@ class Lowered:
     units: list[Unit]
     plan: Plan
     choices: Counter[str] = field(default_factory=Counter)
+
+
+def prepared(graph: Graph, frozen: Iterable[Node], techniques: frozenset[str]) -> Iterator[Snapshot]:
+    """The last changes of a graph, which suit the way it runs: NumPy on one array after another, frozen weights packed."""
+    frozen = list(frozen)
+    passes: dict[str, Callable[[Graph], Graph]] = {
+        "absorb_scales": lambda g: absorb_scales(g, frozen),
+        "repeat_rows": lambda g: repeat_rows(g, frozen),
+        "raise_transposes": raise_transposes,
+        "sums_as_products": sums_as_products,
+    }
+    for name, apply in passes.items():
+        after = apply(graph) if name in techniques else graph
+        if after.outputs != graph.outputs:
+            yield Snapshot(name, graph, after, graph_cost(graph), graph_cost(after), kept=True)
+            graph = after
 
 
 def lower(

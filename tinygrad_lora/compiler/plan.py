@@ -227,7 +227,9 @@ def _overwritten(node: Node, i: int, plan: Plan, last: Mapping[Node, int], block
         place = plan.places[operand]
         if place.kind != "memory" or place.root is not operand or last[operand] != i:
             continue
-        if plan.shapes[operand] != blocks.get(node, node.shape) or operand.dtype.itemsize != node.dtype.itemsize:
+        if operand.shape != node.shape or operand.dtype.itemsize != node.dtype.itemsize:
+            continue
+        if plan.shapes[operand] != blocks.get(node, node.shape):  # a block for the whole, or the other way around
             continue
         if all(p is operand or plan.places[p].root is not operand for p in node.parents):
             return operand

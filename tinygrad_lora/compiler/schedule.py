@@ -85,7 +85,7 @@ def _together(
 
     def fits(node: Node) -> bool:
         """Whether the operands are there, and cut along the same rows or not at all."""
-        ready = all(p in inside or p in done or p not in position for p in node.parents)
+        ready = all(cut_along(p, node) if p in inside else p in done or p not in position for p in node.parents)
         return ready and node not in inside and node not in done and _by_rows(node) and node.shape[0] == length
 
     following = start

@@ -14,6 +14,8 @@ LOWERINGS = {
     "pack_weights": "what depends on frozen weights alone is computed once and kept, their transposes too",
     "absorb_scales": r"$(s X) W = X (s W)$ where $s W$ is computed once: products take over the scale of an operand",
     "repeat_rows": "$X + b = X + B$ with the frozen $b$ in every row of $B$, where the array is small",
+    "raise_transposes": r"$f(X^\top) = f(X)^\top$ for an elementwise $f$: products read turned views, others do not",
+    "sums_as_products": r"$\sum_j x_{ij} = X \mathbf{1}$ and $\sum_i x_{ij} = \mathbf{1}^\top X$",
     "reuse_memory": "an array takes the place of one that nobody reads any more",
     "in_place": "an elementwise result is written over an operand that nobody reads any more",
     "parts_in_place": "arrays that are only joined to a longer vector are made right there",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.node import ComputationNode as Node
-from .writing import Names, array_source, helpers_of, names_of
+from .writing import Names, array_source, names_of
 
 # What calls may use beyond the lines of the operations themselves.
 FUNCTIONS = ("np.matmul", "np.copyto", "np.empty", "np.add", "np.add.reduce", "np.maximum.reduce", "np.add.at")
@@ -16,9 +16,10 @@ FUNCTIONS = ("np.matmul", "np.copyto", "np.empty", "np.add", "np.add.reduce", "n
 class Vocabulary:
     """Hands out names, and remembers which functions, numbers and helpers a program needs."""
 
-    def __init__(self, nodes: Iterable[Node], reserved: Iterable[str], wanted: Mapping[Node, str] | None) -> None:
-        nodes = list(nodes)
-        self.helpers = helpers_of(node for node in nodes if not hasattr(node.op, "in_place"))
+    def __init__(
+        self, nodes: Iterable[Node], helpers: Iterable[str], reserved: Iterable[str], wanted: Mapping[Node, str] | None
+    ) -> None:
+        nodes, self.helpers = list(nodes), list(helpers)
         lines = [*FUNCTIONS, *dict.fromkeys(f"{node.op.numpy} {node.op.ufunc}" for node in nodes)]
         used = {_short(function) for line in lines for function in re.findall(r"\bnp\.[\w.]+", line)}
         self.names = Names([*reserved, *used, *names_of(self.helpers)], wanted)

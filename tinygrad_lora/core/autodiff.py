@@ -167,9 +167,8 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
             start = constant(x)
             dtype = np.result_type(start.dtype, np.float16)  # whole numbers become floats
             x = ComputationNode(INPUT, (), {}, start.shape, dtype, value=start.value.astype(dtype))
-        fresh = Op.registry["identity"](
-            x
-        )  # a node of its own, so a derivative inside `f` is not confused with this one
+        # A node of its own, so that a derivative inside `f` is not confused with this one.
+        fresh = Op.registry["identity"](x)
         y = f(*args[:argnum], fresh, *args[argnum + 1 :])
         if not isinstance(y, ComputationNode):
             raise GradientError(f"the function must return a node computed from its argument, not {type(y).__name__}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from .node import ComputationNode, Op, tick
 
 Nodes = Sequence[ComputationNode]
 Build = Callable[[ComputationNode, tuple[ComputationNode, ...]], ComputationNode]
+_kind = attrgetter("shape", "dtype")
 
 
 def topological_order(outputs: Iterable[ComputationNode]) -> list[ComputationNode]:
@@ -20,8 +22,7 @@ def topological_order(outputs: Iterable[ComputationNode]) -> list[ComputationNod
 
     Depth first with a stack of its own, so that a graph may be deeper than Python's.
     """
-    order: list[ComputationNode] = []
-    seen: set[ComputationNode] = set()
+    order, seen = list[ComputationNode](), set[ComputationNode]()
     stack: list[Any] = [*outputs][::-1]
     while stack:
         node = stack.pop()
@@ -29,7 +30,7 @@ def topological_order(outputs: Iterable[ComputationNode]) -> list[ComputationNod
             order.append(stack.pop())
         elif node not in seen:
             seen.add(node)
-            stack += (node, None, *(p for p in node.parents[::-1] if p not in seen))
+            stack += (node, None, *node.parents[::-1])
     return order
 
 
@@ -39,15 +40,15 @@ class Graph:
     `inputs` are leaves without a value. `captured` are parameters whose current values fill the last inputs in a call.
     """
 
-    def __init__(self, inputs: Nodes, outputs: Nodes, captured: Nodes = ()) -> None:
+    def __init__(self, inputs: Nodes, outputs: Nodes, captured: Nodes = (), memory: Any = None) -> None:
         self.inputs, self.outputs, self.captured = tuple(inputs), tuple(outputs), tuple(captured)
         leaves = {node for node in self.inputs if not node.parents}
         if len(leaves) < len(self.inputs):
             raise GraphError("inputs are placeholders or other leaves, and each is listed once")
         self.nodes = topological_order([*self.inputs, *self.outputs])
-        for node in self.nodes:
-            if not node.parents and not node.known and node not in leaves:
-                raise GraphError(f"the outputs depend on {node!r}, which is not one of the inputs: list it there")
+        self.memory: dict[Any, Any] = {} if memory is None else memory  # kept for the graphs made of this one
+        if unknown := [n for n in self.nodes if not n.parents and not n.known and n not in leaves]:
+            raise GraphError(f"the outputs depend on {unknown[0]!r}, which is not one of the inputs: list it there")
 
     @cached_property
     def users(self) -> dict[ComputationNode, list[ComputationNode]]:
@@ -89,27 +90,33 @@ class Graph:
     def map(self, build: Build, leaves: Mapping[ComputationNode, ComputationNode] | None = None) -> Graph:
         """The graph in which `build(old, new_parents)` takes the place of each operation, parents first.
 
-        `leaves` says which leaf takes the place of which; the others stay.
+        `leaves` says which leaf takes the place of which; the others stay. Where nothing changes, it is this graph.
         """
-        new = dict(leaves or {})
+        new = {old: leaf for old, leaf in (leaves or {}).items() if leaf is not old}  # what has changed
         for node in self.nodes:
-            if node.parents:
+            if parents := node.parents:
                 start = tick()
-                new[node] = made = build(node, tuple(new[p] for p in node.parents))
-                if made is not node:
+                if not new.keys().isdisjoint(parents):
+                    parents = tuple([new.get(p, p) for p in parents])
+                if (made := build(node, parents)) is not node:
+                    new[node] = made
                     made.name = made.name or node.name
                     give_origin(made, node.origin, start)
-            else:
-                new.setdefault(node, node)
-        return Graph([new[n] for n in self.inputs], [new[n] for n in self.outputs], self.captured)
+        inputs, outputs = ([new.get(n, n) for n in nodes] for nodes in (self.inputs, self.outputs))
+        return Graph(inputs, outputs, self.captured, self.memory) if new else self
 
     def rewrite(self, rule: Callable[[ComputationNode], ComputationNode | None]) -> Graph:
-        """Apply `rule` at every node, parents first, until it gives None."""
+        """Apply `rule` at every node, parents first, until it gives None.
+
+        What a rule says must depend on the node alone: it is not asked again, not even in the graphs made of this one.
+        """
+        asked = self.memory.setdefault(rule, set())  # nodes at which it has nothing to say
 
         def build(old: ComputationNode, parents: tuple[ComputationNode, ...]) -> ComputationNode:
             node = rebuilt(old, parents)
-            while (better := rule(node)) is not None:
+            while node not in asked and (better := rule(node)) is not None:
                 node = better
+            asked.add(node)
             return node
 
         return self.map(build)
@@ -137,15 +144,18 @@ def unique_names(nodes: Nodes) -> dict[ComputationNode, str]:
 
 def rebuilt(node: ComputationNode, parents: tuple[ComputationNode, ...]) -> ComputationNode:
     """The same operation on other parents; the node itself where they are the same."""
-    same = all(new is old for new, old in zip(parents, node.parents, strict=True))
-    return node if same else Op.__call__(node.op, *parents, **node.params)
+    if parents == node.parents:
+        return node
+    # Frequent: operands of the same kind give a result of the same kind, so nothing needs to be inferred.
+    if [*map(_kind, parents)] == [*map(_kind, node.parents)] and any(p._value is None for p in parents):
+        return ComputationNode(node.op, parents, node.params, node.shape, node.dtype, node.requires_gradient)
+    return Op.__call__(node.op, *parents, **node.params)
 
 
 def give_origin(node: ComputationNode, origin: tuple[str, int] | None, start: int) -> None:
     """What was made since `start` to compute `node` is due to this line of the user's code."""
-    stack = [node]
-    while stack:
-        node = stack.pop()
+    nodes = [node]
+    for node in nodes:  # the list grows while it is read
         if node.created > start and node.parents:
             node.origin = origin
-            stack += node.parents
+            nodes += node.parents

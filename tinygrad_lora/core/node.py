@@ -7,6 +7,7 @@ computation and recording one.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import count
 from math import prod
 from typing import Any, ClassVar
@@ -81,7 +82,8 @@ class Op:
     def infer(self, inputs: tuple[ComputationNode, ...], params: dict[str, Any]) -> tuple[Shape, Any]:
         """Shape and dtype of the result, from the operands' alone; or a ShapeError that names them."""
         try:
-            return self.shape(*(x.shape for x in inputs), **params), self.dtype(*(x.dtype for x in inputs), **params)
+            shape, dtypes = self.shape(*[x.shape for x in inputs], **params), [x.dtype for x in inputs]
+            return shape, self.dtype(*dtypes, **params) if params else _dtype(self, *dtypes)
         except ShapeError as error:
             pairs = zip(self.operands(len(inputs)), inputs, strict=True)
             told = [f"{a} {x.name!r} {x.shape}" if x.name else f"{a} {x.shape}" for a, x in pairs]
@@ -96,7 +98,7 @@ class Op:
     def shape(self, *shapes: Any, **params: Any) -> Shape:
         """The shape of the result; the operands broadcast unless an operation says otherwise."""
         try:
-            return np.broadcast_shapes(*shapes)
+            return _broadcast(*shapes)
         except ValueError:
             raise ShapeError("from the right, each axis must be equal in all of them, or 1") from None
 
@@ -119,6 +121,10 @@ class Op:
         return self.name
 
     __reduce__ = __repr__  # copies and pickles refer to the one instance in its module
+
+
+# Asked once for the same operands: a graph has many nodes of few kinds.
+_broadcast, _dtype = lru_cache(np.broadcast_shapes), lru_cache(lambda op, *dtypes: op.dtype(*dtypes))
 
 
 # What an operation does when it is called on nodes that all have values. Anything else is left to `Op.__call__`.
@@ -185,8 +191,8 @@ class ComputationNode(ArrayLike):
     ) -> None:  # fmt: skip
         self.op, self.parents, self.params, self.shape, self.dtype = op, parents, params, shape, dtype
         self.requires_gradient, self.name, self._value, self._gradient = requires_gradient, name, value, None
-        self.created = tick()
-        self.origin = user_line() if value is None else None  # file and line of the user's code, while symbolic
+        # While symbolic it remembers the file and line of the user's code.
+        self.created, self.origin = tick(), user_line() if value is None else None
 
     @property
     def known(self) -> bool:

@@ -26,10 +26,13 @@ def function_from_source(name: str, source: str, **namespace: Any) -> Any:
 
 
 def user_line() -> tuple[str, int] | None:
-    """File and line of the innermost caller outside this package; None if this package called the traced function."""
-    frame: Any = sys._getframe(1)
+    """Where a node is made: file and line of the innermost caller outside this package.
+
+    None if this package made it, when it traced or rewrote a graph.
+    """
+    frame: Any = sys._getframe(2)  # past the node's __init__
     while frame and (module := frame.f_globals.get("__name__", "")).partition(".")[0] == _PACKAGE:
-        if module == f"{_PACKAGE}.core.trace":
+        if module.endswith((".core.trace", ".core.graph")):
             return None
         frame = frame.f_back
     return (frame.f_code.co_filename, frame.f_lineno) if frame else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from ..errors import TraceError
 from .graph import Graph, rebuilt, topological_order
 from .node import PARAMETER, ComputationNode, placeholder
 
+ARRAY = np.ndarray | np.generic | ComputationNode
+
 
 def trace(f: Callable[..., Any], *examples: Any) -> Graph:
     """The graph of `f` for inputs like `examples`: arrays become placeholders of their shape and dtype.
@@ -19,26 +21,17 @@ def trace(f: Callable[..., Any], *examples: Any) -> Graph:
     Anything else (a number, a string, None) is passed to `f` as it is and becomes part of the graph. Parameters that
     `f` uses become inputs as well, listed in `captured`: their values may change without tracing again.
     """
-    arguments = [
-        placeholder(x.shape, x.dtype, name) if isinstance(x, np.ndarray | np.generic | ComputationNode) else x
-        for x, name in zip(examples, _argument_names(f, len(examples)), strict=True)
-    ]
+    named = zip(examples, _argument_names(f, len(examples)), strict=True)
+    arguments = [placeholder(x.shape, x.dtype, name) if isinstance(x, ARRAY) else x for x, name in named]
     result = f(*arguments)
     outputs = result if isinstance(result, tuple | list) else [result]
-    for y in outputs:
-        if not isinstance(y, ComputationNode):
-            raise TraceError(f"a traced function must return nodes, not {type(y).__name__}: use functions of nodes")
-    return _close([x for x in arguments if isinstance(x, ComputationNode)], outputs)
-
-
-def _close(inputs: list[ComputationNode], outputs: Sequence[ComputationNode]) -> Graph:
-    """The graph with every parameter turned into an input without a value, so that nothing computes on weights."""
+    if other := [y for y in outputs if not isinstance(y, ComputationNode)]:
+        raise TraceError(f"a traced function must return nodes, not {type(other[0]).__name__}: use functions of nodes")
+    # Every parameter becomes an input without a value, so that nothing computes on weights.
     captured = [n for n in topological_order(outputs) if n.op is PARAMETER]
-    unknown = {
-        p: ComputationNode(PARAMETER, (), {}, p.shape, p.dtype, p.requires_gradient, None, p.name) for p in captured
-    }
-    closed = Graph([*inputs, *captured], outputs).map(rebuilt, unknown)
-    return Graph(closed.inputs, closed.outputs, captured)
+    new = {p: ComputationNode(PARAMETER, (), {}, p.shape, p.dtype, p.requires_gradient, None, p.name) for p in captured}
+    inputs = [x for x in arguments if isinstance(x, ComputationNode)]
+    return Graph([*inputs, *captured], outputs, captured).map(rebuilt, new)
 
 
 def _argument_names(f: Callable[..., Any], n: int) -> list[str]:

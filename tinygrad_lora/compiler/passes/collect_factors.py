@@ -7,21 +7,16 @@ divisors are formed, which could overflow where one division after the other doe
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from functools import reduce
-from math import prod
-from operator import mul, truediv
-from typing import NamedTuple
 
 import numpy as np
 
 from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ...core.node import constant
 from ..cost import node_cost
 from .patterns import is_constant, keeps_dtype, one_factor
+from .terms import Term, Writer, commonest
 
 SUMS = (ops.add, ops.subtract)
 PLAIN = {*SUMS, ops.multiply}
@@ -31,23 +26,28 @@ MOST_TERMS, MOST_FACTORS = 16, 8  # a longer sum or product counts as one array
 
 def collect_factors(graph: Graph) -> Graph:
     r"""$ab + ac = a(b + c)$, $2ab + ab = 3ab$ and $\sum_j a_{ij} s_i = s_i \sum_j a_{ij}$."""
-    top = _regions(graph)
+    best: set[Node] = graph.memory.setdefault(collect_factors, set())  # sums that had no better form, here or before
+    top = _regions(graph, best)
     if not top:
         return graph
     algebra = _Algebra(node for node in graph.nodes if not node.parents)
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
         node = rebuilt(old, parents)
-        if old in top:
-            algebra.read(node)
-            return algebra.settle(node) if top[old] is old else node
-        algebra.accept(node)
-        return node
+        if old not in top:
+            algebra.accept(node)
+            return node
+        algebra.read(node)
+        if top[old] is not old:
+            return node
+        if (better := algebra.settle(node)) is node:
+            best.add(node)
+        return better
 
     return graph.map(build)
 
 
-def _regions(graph: Graph) -> dict[Node, Node]:
+def _regions(graph: Graph, best: set[Node]) -> dict[Node, Node]:
     """The sums of products that have more than one form: for each node in them the last one, which others use."""
     top: dict[Node, Node] = {}
     outputs = set(graph.outputs)
@@ -60,8 +60,8 @@ def _regions(graph: Graph) -> dict[Node, Node]:
                 above = None
             top[node] = node if above is None else above
             members.setdefault(top[node], []).append(node)
-    chosen = [nodes for nodes in members.values() if len(nodes) > 1 and _has_choice(nodes)]
-    return {node: top[node] for nodes in chosen for node in nodes}
+    chosen = [above for above, nodes in members.items() if len(nodes) > 1 and above not in best and _has_choice(nodes)]
+    return {node: above for above in chosen for node in members[above]}
 
 
 def _has_choice(nodes: list[Node]) -> bool:
@@ -72,23 +72,6 @@ def _has_choice(nodes: list[Node]) -> bool:
     return len(set(operands)) < len(operands)
 
 
-class Term(NamedTuple):
-    r"""$c \prod_i x_i^{n_i}$ with whole $n_i$, positive for factors and negative for divisors."""
-
-    number: float
-    powers: dict[Node, int]
-
-    def without(self, x: Node, sign: int) -> Term:
-        """The term with one factor, or one divisor, less."""
-        rest = self.powers | {x: self.powers[x] - sign}
-        return Term(self.number, {y: n for y, n in rest.items() if n})
-
-    @property
-    def size(self) -> int:
-        """How many factors and divisors there are."""
-        return sum(map(abs, self.powers.values()))
-
-
 class _Algebra:
     """What is known of the nodes while the graph is built: their terms, and what exists already."""
 
@@ -97,7 +80,7 @@ class _Algebra:
         self.products: dict[Node, Term] = {}  # of sums that are multiplied: with their common factors collected
         self.shorter: set[Node] = set()  # where like terms became one, or a product turned out to exist
         self.settled = set(leaves)  # what exists, whatever comes later
-        self.known: dict[object, Node] = {}  # the settled products and quotients, by operation and operands
+        self.writer = Writer()
 
     # --- Reading ---
 
@@ -140,12 +123,12 @@ class _Algebra:
             return terms[0]
         if node not in self.products:
             worth = self._is_worth_collecting(node, terms)
-            self.products[node] = self._collected(terms, node) if worth else Term(1, {node: 1})
+            self.products[node] = self.writer.collected(terms, node) if worth else Term(1, {node: 1})
         return self.products[node]
 
     def _is_worth_collecting(self, node: Node, terms: list[Term]) -> bool:
         """Whether the terms of `node` have something in common."""
-        return node in self.shorter or _commonest(terms) is not None
+        return node in self.shorter or commonest(terms) is not None
 
     def _times(self, a: Term, b: Term, node: Node) -> Term | None:
         """The product, or None where factors would cancel, or too many would come together."""
@@ -155,7 +138,7 @@ class _Algebra:
         number = one_factor(a.number, b.number, node.dtype)
         if not number or 0 in powers.values() or sum(map(abs, powers.values())) > MOST_FACTORS:
             return None
-        shared = self._shared(powers)
+        shared = self.writer.shared(powers)
         if shared is not powers:
             self.shorter.add(node)
         return Term(number, shared)
@@ -177,7 +160,7 @@ class _Algebra:
         inner = {y: n for y, n in term.powers.items() if any(shapes[y][i] != 1 for i in axes)}
         if not inner or (len(inner) == len(term.powers) and term.number == 1):
             return None
-        summand = self._written(Term(1, inner), node)
+        summand = self.writer.written(Term(1, inner), node)
         if summand.ndim < x.ndim or any(summand.shape[i] != x.shape[i] for i in axes):
             return None
         outer = {}
@@ -187,14 +170,14 @@ class _Algebra:
                 outer[y if y.ndim == len(left) else ops.reshape(y, shape=tuple(left))] = n
         return Term(term.number, {ops.reduce_sum(summand, **node.params): 1, **outer})
 
-    # --- Writing ---
+    # --- Deciding ---
 
     def settle(self, node: Node) -> Node:
         """`node`, or a cheaper form of it."""
         terms = self.terms.pop(node, [])
         if terms and self._may_improve(node, terms):
-            term = self._collected(terms, node)
-            better = self._written(term, node)
+            term = self.writer.collected(terms, node)
+            better = self.writer.written(term, node)
             if (better.shape, better.dtype) == (node.shape, node.dtype) and self._price(better) < self._price(node):
                 node = better
         for new in self._unsettled(node):
@@ -204,8 +187,7 @@ class _Algebra:
     def accept(self, node: Node) -> None:
         """From here on `node` exists."""
         self.settled.add(node)
-        if node.op is ops.multiply or node.op is ops.divide:
-            self.known.setdefault((node.op, *node.parents), node)
+        self.writer.remember(node)
 
     def _may_improve(self, node: Node, terms: list[Term]) -> bool:
         """Whether there is more than one way to write `node`; most have one, and that is seen quickly."""
@@ -227,80 +209,3 @@ class _Algebra:
 
     def _price(self, node: Node) -> float:
         return sum(node_cost(n).nanoseconds for n in self._unsettled(node))
-
-    def _collected(self, terms: list[Term], like: Node) -> Term:
-        """The sum as one product: the most common factor first, and so on within what it multiplies."""
-        while len(terms) > 1 and (found := _commonest(terms)) is not None:
-            x, sign = found
-            inner = self._collected([t.without(x, sign) for t in terms if t.powers.get(x, 0) * sign > 0], like)
-            whole = Term(inner.number, inner.powers | {x: inner.powers.get(x, 0) + sign})
-            terms = [whole, *(t for t in terms if t.powers.get(x, 0) * sign <= 0)]
-        return terms[0] if len(terms) == 1 else self._sum(terms, like)
-
-    def _sum(self, terms: list[Term], like: Node) -> Term:
-        """Terms without common factors as one new array, but for a number that all of them share."""
-        sizes = {abs(t.number) for t in terms}
-        common = sizes.pop() if len(sizes) == 1 else 1
-        common = common if any(t.number > 0 for t in terms) else -common
-        numbers = [t.number / common for t in terms]
-        parts = [(n > 0, self._written(Term(abs(n), t.powers), like)) for n, t in zip(numbers, terms, strict=True)]
-        parts.sort(key=lambda part: (part[1].size, not part[0]))  # small arrays first, and first what is added
-        (positive, total), *others = parts
-        for plus, y in others:
-            if plus == positive:
-                total = y + total if total.size < y.size else total + y
-            else:
-                positive, total = True, total - y if positive else y - total
-        return Term(common, {total: 1})
-
-    def _written(self, term: Term, like: Node) -> Node:
-        """The term as operations: with products that exist already, and small arrays before large ones."""
-        powers = self._shared(term.powers)
-        factors = [x for x, n in powers.items() for _ in range(n)]
-        divisors = [x for x, n in powers.items() for _ in range(-n)]
-        number, total, waiting = term.number, None, []
-        for shape in sorted({x.shape for x in factors + divisors}, key=lambda shape: (prod(shape), shape)):
-            group = [x for x in factors if x.shape == shape]
-            if group:
-                part = reduce(mul, group)
-                part = part if number == 1 else ops.scale(part, factor=number)
-                number, total = 1, part if total is None else total * part
-            for x in (x for x in divisors if x.shape == shape):
-                if total is None and number == 1:
-                    waiting.append(x)  # one division of something larger, and no division of 1
-                else:
-                    number, total = 1, (_number(number, like) if total is None else total) / x
-        total = _number(number, like) if total is None else total
-        return reduce(truediv, waiting, total)
-
-    def _shared(self, powers: dict[Node, int]) -> dict[Node, int]:
-        """The same product, made of products and quotients of two that exist already where there are any."""
-        while (found := self._existing_pair(powers)) is not None:
-            a, b, pair = found
-            sign = 1 if pair.op is ops.multiply else -1
-            for x, n in ((a, -1), (b, -sign), (pair, 1)):
-                powers = powers | {x: powers.get(x, 0) + n}
-            powers = {x: n for x, n in powers.items() if n}
-        return powers
-
-    def _existing_pair(self, powers: dict[Node, int]) -> tuple[Node, Node, Node] | None:
-        for a, n in powers.items():
-            for b, m in powers.items():
-                if n > (a is b):
-                    pair = self.known.get((ops.multiply if m > 0 else ops.divide, a, b))
-                    if pair is not None and powers.get(pair, 0) >= 0:
-                        return a, b, pair
-        return None
-
-
-def _commonest(terms: list[Term]) -> tuple[Node, int] | None:
-    """The factor (1) or divisor (-1) that stands in the most terms, if there are two."""
-    if len(terms) == 1:
-        return None
-    counts = Counter((x, 1 if n > 0 else -1) for t in terms for x, n in t.powers.items())
-    best = max(counts, key=lambda key: (counts[key], key[0].size), default=None)
-    return best if best is not None and counts[best] > 1 else None
-
-
-def _number(number: float, like: Node) -> Node:
-    return constant(like.dtype.type(number))

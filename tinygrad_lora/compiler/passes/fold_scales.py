@@ -32,7 +32,7 @@ def fold_scales(graph: Graph) -> Graph:
 def _moved(node: Node, once: set[Node]) -> Node | None:
     if node.op is ops.scale:
         return _into(node, *node.parents) if node.parents[0] in once else None
-    if any(p.op is ops.scale for p in node.parents):
+    if ops.scale in [p.op for p in node.parents]:
         return _out_of(node, once)
     return None
 

@@ -64,7 +64,6 @@ def _joined(node: Node, once: set[Node]) -> Node:
             return _shaped(s.parents[0], node.shape)
         case Node(ops.scale, [Node(ops.scatter_add, [v, *indices]) as s]) if s in once and keeps_dtype(node):
             scaled: Node = ops.scatter_add(ops.scale(v, **node.params), *indices, **s.params)
-            once.discard(s)
             return scaled
         case Node(ops.add | ops.subtract, [y, s]) if s in once and _fits(y, node) and _one_in_each_row(s):
             return _added(y, s, 1 if node.op is ops.add else -1)

@@ -106,7 +106,7 @@ def _without_repeating(node: Node) -> Node | None:
 
 
 COPIES = (ops.identity, ops.stop_gradient, ops.reshape, ops.broadcast, ops.cast, ops.transpose, ops.reduce_sum)
-RULES: dict[Op, Callable[[Node], Node | None]] = dict.fromkeys(COPIES, _copy) | {
-    ops.scale: _scale, ops.multiply: _product, ops.add: _sum, ops.subtract: _sum, ops.divide: _quotient,
-    ops.power: _power,
+RULES: dict[Op, Callable[[Node], Node | None]] = {
+    **dict.fromkeys(COPIES, _copy), ops.scale: _scale, ops.multiply: _product, ops.add: _sum, ops.subtract: _sum,
+    ops.divide: _quotient, ops.power: _power,
 }  # fmt: skip

@@ -1,0 +1,100 @@
+"""What is asked of the compiler besides the time against others: calls, memory, the time to compile and to import.
+
+Each probe runs in a worker process and gives numbers by name.
+"""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .peers import prepare
+from .workloads import make_case
+
+WARM_STEPS = 3
+REPEATS = 7
+IMPORT = "import time, numpy; begin = time.perf_counter(); import tinygrad_lora; print(time.perf_counter() - begin)"
+
+
+def calls(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
+    """NumPy calls of one run of the generated program."""
+    run = prepare(peer, make_case(workload, size, seed))
+    run.step()
+    return {"calls": run.compiled.program.calls}
+
+
+def speed(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
+    """Microseconds a step: the best of a few rounds."""
+    step, rounds = prepare(peer, make_case(workload, size, seed)).step, []
+    for _ in range(WARM_STEPS):
+        step()
+    for _ in range(REPEATS):
+        begin = time.perf_counter()
+        for _ in range(200):
+            step()
+        rounds.append((time.perf_counter() - begin) / 200)
+    return {"microseconds": 1e6 * min(rounds)}
+
+
+def memory(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
+    """Bytes beyond the case's own arrays: the peak of a steady step, and what that step allocates anew.
+
+    What the step returns is not counted as allocated.
+    """
+    run = prepare(peer, make_case(workload, size, seed))
+    tracemalloc.start()
+    try:
+        for _ in range(WARM_STEPS):
+            result = run.step()
+        del result
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        result = run.step()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    return {"peak": peak, "allocated": max(peak - held - array_bytes(result), 0)}
+
+
+def array_bytes(result: Any) -> int:
+    """The bytes of all arrays in a result."""
+    if isinstance(result, tuple | list):
+        return sum(map(array_bytes, result))
+    return int(getattr(result, "nbytes", 0))
+
+
+def compiling(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
+    """Microseconds a node to trace and compile a chain of `size` nodes y = relu(y a + b), the best of a few times."""
+    import tinygrad_lora as tl
+
+    def chain(y: Any, a: Any, b: Any) -> Any:
+        for _ in range(int(size) // 3):
+            y = tl.relu(y * a + b)
+        return y
+
+    numbers, taken = [np.float64(n) for n in (1.0, 0.99, 0.001)], []
+    for _ in range(REPEATS if int(size) < 10_000 else 2):
+        gc.collect()
+        begin = time.perf_counter()
+        tl.compile(chain).prepare(*numbers)
+        taken.append(time.perf_counter() - begin)
+    return {"microseconds": 1e6 * min(taken) / (int(size) // 3 * 3)}
+
+
+def importing(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
+    """Milliseconds to import the package where NumPy is imported already, the best of a few times."""
+    runs = [subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True) for _ in range(REPEATS)]
+    return {"milliseconds": 1e3 * min(float(run.stdout) for run in runs)}
+
+
+PROBES: dict[str, Callable[..., dict[str, float]]] = {
+    "calls": calls, "speed": speed, "memory": memory, "compiling": compiling, "importing": importing,
+}  # fmt: skip
