@@ -101,7 +101,7 @@ def gelu(x: Any) -> Any:
     """
     x = _plain(x)
     inner = square_root(2 / pi) * (x + 0.044715 * (x * x * x))
-    return (0.5 * x) * (ops.tanh(inner) + 1.0)
+    return x * (0.5 * (ops.tanh(inner) + 1.0))  # the second factor is part of the derivative as well
 
 
 def softmax(x: Any, axis: int = -1) -> Any:

@@ -22,6 +22,7 @@ from .emit import is_weak, number
 from .expressions import Code, expression
 from .expressions import name as variable
 from .lowering import Lowered
+from .passes.inner_products import inner_product
 from .products import product, product_in_blocks
 from .schedule import Unit, cut_along
 from .vocabulary import Vocabulary, literal_number
@@ -124,8 +125,7 @@ class Writer:
         if place.kind == "view":
             return self._view(node, place.fixed and self._on("ready_views"))
         if place.kind == "number":
-            text = self._as_number(node)
-            return [(f"{self._define(node)} = {text}", f"{node.op} {node.shape}", node)]
+            return self._number(node)
         dtype = dtype_source(node.dtype)
         if place.kind == "memory":
             where = f"np.ndarray({self.plan.shapes[node]}, {dtype}, memory, {self.plan.offsets[node]})"
@@ -184,6 +184,18 @@ class Writer:
             start += operand.size
         return lines
 
+    def _number(self, node: Node) -> list[Line]:
+        """A result without axes. If only arrays are computed from it, it is written into an array of one number.
+
+        NumPy takes half as long for that as for finding out what to do with a number of another kind.
+        """
+        users, what = self.graph.users[node], f"{node.op} {node.shape}"
+        if node in self.graph.outputs or not all(user.shape for user in users) or not self._on("ready_numbers"):
+            return [(f"{self._define(node)} = {self._as_number(node)}", what, node)]
+        text = self.code[node.parents[0]].text if node.op is ops.cast else self._as_number(node)
+        self.ready.append(f"{self._define(node)} = np.empty((), {dtype_source(node.dtype)})")
+        return [(f"{self.code[node].text}[()] = {text}", what, node)]
+
     def _as_number(self, node: Node) -> str:
         """The expression of a result without axes: a NumPy scalar, never a view of an array that changes."""
         operand, use = node.parents[0], self.words.use
@@ -195,8 +207,19 @@ class Writer:
             return f"{zero} if {x} <= 0.0 else {x}"
         if node.op is ops.cast and node.dtype.kind != "b":  # likewise `astype`
             return f"{use('np.' + node.dtype.name)}({self.code[operand].text})"
+        if node.op is inner_product and self._on("small_dot"):
+            places = [self.plan.places[p] for p in node.parents]
+            if all(place.fixed and place.in_rows for place in places):
+                return "{}.dot({})".format(*map(self._flat, node.parents))
         text = self.words.shortened(expression(node, self.code).text)
         return f"{text}[()]" if node.op.view and operand.shape else text
+
+    def _flat(self, node: Node) -> str:
+        """A planned array as a vector."""
+        name = f"{self.code[node].text}_flat"
+        if name not in self.words.names.taken:
+            self.ready.append(f"{self.words.names.free(name)} = {self.code[node].text}.reshape(-1)")
+        return name
 
     def _view(self, node: Node, once: bool) -> list[Line]:
         """A view: made before the first call where the array is there, else where it is used."""

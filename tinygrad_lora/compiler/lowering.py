@@ -37,7 +37,7 @@ class Lowered:
 
 
 def prepared(graph: Graph, frozen: Iterable[Node], techniques: frozenset[str]) -> Iterator[Snapshot]:
-    """The last changes of a graph, which suit the way it runs: NumPy on one array after another, frozen weights packed."""
+    """The last changes of a graph, which suit the way it runs: call after call, with frozen weights packed."""
     frozen = list(frozen)
     passes: dict[str, Callable[[Graph], Graph]] = {
         "absorb_scales": lambda g: absorb_scales(g, frozen),
@@ -61,12 +61,13 @@ def lower(
     frozen = [leaf for leaf in frozen if leaf in graph.users]
     kept = packed(graph, frozen) if "pack_weights" in techniques else []
     order = replacing_last(needed(graph, kept), {graph.outputs[i] for i in into})
+    units = scheduled(order, graph, cache_blocks="cache_blocks" in techniques)
+    whole = [unit.nodes[0] for unit in units if not unit.rows and len(unit.nodes) == 1]
     cuts = {}
     if "row_blocks" in techniques:
-        cuts = {node: blocks for node in order if node.op is ops.matmul and (blocks := cut(node)) is not None}
+        cuts = {node: blocks for node in whole if node.op is ops.matmul and (blocks := cut(node)) is not None}
     right = {node.parents[1] for node, blocks in cuts.items() if reads_rows(node, blocks)}
     copied = {node for node in right if node.op is ops.transpose and node not in kept}
-    units = scheduled(order, graph, cache_blocks="cache_blocks" in techniques)
     given = dict.fromkeys(graph.inputs, False) | {node: node.op.view for node in kept}
     plan = make_plan(
         units, given, graph.outputs, filter(can_write, order), copied=copied, into=into, views=views,
