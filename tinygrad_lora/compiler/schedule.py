@@ -17,7 +17,7 @@ from .passes.inner_products import row_products
 from .passes.patterns import is_constant
 
 LARGE = 65_536  # elements from which an array is worth cutting
-BLOCK_BYTES = 131_072  # of one array in one block, so that a handful of them fit a cache of a megabyte
+BLOCK_BYTES = 262_144  # of one array in one block: a few of them fit a cache of a megabyte
 
 
 class Unit(NamedTuple):
