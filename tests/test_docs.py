@@ -25,11 +25,13 @@ def test_every_example_in_the_docs_gives_what_it_shows(page, tmp_path):
 
 def test_the_readme_example_prints_what_the_readme_shows(tmp_path):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    code, output = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", text, re.DOTALL).groups()
-    (tmp_path / "example.py").write_text(code, encoding="utf-8")
-    found = run(["-W", "error", "example.py"], tmp_path)
-    assert found.returncode == 0, found.stderr
-    assert found.stdout.strip() == output.strip()
+    code, *outputs = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```.*?```text\n(.*?)```", text, re.DOTALL).groups()
+    for compiled, output in zip(("", "print(tl.compile(step).prepare(x, target).source)\n"), outputs, strict=True):
+        code = code if not compiled else code.partition("readable =")[0] + compiled
+        (tmp_path / "example.py").write_text(code, encoding="utf-8")
+        found = run(["-W", "error", "example.py"], tmp_path)
+        assert found.returncode == 0, found.stderr
+        assert found.stdout.strip().endswith(output.strip())
 
 
 def test_the_readme_names_files_that_exist():

@@ -1,5 +1,6 @@
 """How an improved graph becomes calls: planned memory, blocks, packed weights, and each technique on against off."""
 
+import gc
 import re
 import threading
 import tracemalloc
@@ -19,7 +20,7 @@ from tinygrad_lora.compiler import programs as programs_module
 from tinygrad_lora.compiler.plan import LINE, Slot, _arrange, _most_alive
 from tinygrad_lora.compiler.products import SMALL_KERNEL, blocks
 from tinygrad_lora.compiler.techniques import LOWERINGS, TECHNIQUES
-from tinygrad_lora.errors import CompileError, RecompileWarning
+from tinygrad_lora.errors import CompileError, RecompileWarning, ShapeError
 
 
 def arrays(*shapes, dtype=np.float32, seed=0):
@@ -466,6 +467,24 @@ def test_the_cache_is_bounded_and_says_what_varies():
     with pytest.warns(RecompileWarning, match="argument 0 differs from call to call, and its shape or dtype varies"):
         for n in range(1, 17):
             shapes(np.ones(n))
+
+
+@pytest.mark.parametrize("was_on", [True, False])
+def test_the_collector_is_as_it_was_after_compiling(was_on):
+    seen = []
+
+    def watched(x):
+        seen.append(gc.isenabled())
+        return x @ x
+
+    (gc.enable if was_on else gc.disable)()
+    try:
+        with pytest.raises(ShapeError):
+            tl.compile(watched)(np.ones((2, 3)))
+        tl.compile(watched)(np.ones((2, 2)))
+        assert gc.isenabled() == was_on and seen == [False, False]
+    finally:
+        gc.enable()
 
 
 def test_few_programs_warn_nobody():

@@ -20,7 +20,7 @@ from ..files import write_atomically
 from .lowering import prepared
 from .passes.join_scatters import add_at
 from .pipeline import DEFAULT, Pass, Snapshot, improving
-from .programs import Cache, Program, key_of
+from .programs import Cache, Program, collector_paused, key_of
 from .report import explanation, table
 from .standalone import standalone
 from .techniques import LAWS, check_engine, split
@@ -78,7 +78,8 @@ class CompiledFunction:
         with self._lock:
             program = self.programs.get(key)
             if program is None:
-                program = self._generate(args)
+                with collector_paused():
+                    program = self._generate(args)
                 program.structure = structure
                 self.programs.add(key, program)
         return program

@@ -46,7 +46,7 @@ def naive_lora() -> Naive:
         return loss, *gradients(loss, [A, B])
 
     arrays = rng.normal(size=(BATCH, WIDE)), rng.normal(size=(BATCH, NARROW))
-    compiled = compile(naive_lora_step)
+    compiled = compile(naive_lora_step, buffers=False)  # as expressions: here the algebra is to be seen
     results = compiled(*arrays)
     as_written = [node.value for node in naive_lora_step(*map(constant, arrays))]
     return Naive(

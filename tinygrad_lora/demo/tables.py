@@ -21,11 +21,23 @@ from .naive import Naive
 MEANING = {
     "fold_constants": "compute now what no input can change",
     "simplify": "1 x = x, x + 0 = x and their kind",
+    "expand_powers": "powers as products",
     "merge_duplicates": "compute the same thing once",
+    "flatten_products": "one product for a stack",
+    "raise_reshapes": "reshapes meet and cancel",
+    "narrow_takes": "take first, compute less",
+    "join_scatters": "add at the labels, not through an array of zeros",
     "sink_transposes": "(A B)ᵀ = Bᵀ Aᵀ",
     "rebracket": "A (B C) = (A B) C: take the cheaper",
+    "collect_factors": "a b + a c = a (b + c)",
     "fold_scales": "s (A B) = (s A) B: scale the smallest",
+    "inner_products": "multiply and add up in one call",
     "fuse_elementwise": "one expression for a chain of small steps",
+    "fuse_numbers": "one expression for a chain of single numbers",
+    "absorb_scales": "(s X) W = X (s W): scale the frozen weight, once",
+    "repeat_rows": "X + b = X + B with the frozen b in every row of B",
+    "raise_transposes": "f(Xᵀ) = f(X)ᵀ: compute row by row",
+    "sums_as_products": "a sum is a product with ones",
 }
 
 
