@@ -255,6 +255,8 @@ def test_what_is_legal_is_not_refused(f, shape):
 # --- The help pages ---
 
 REFUSALS = [c for _, c in inspect.getmembers(errors, inspect.isclass) if c.__module__ == errors.__name__]
+
+
 @functools.cache
 def raised():
     """The names of everything that the package raises, or warns of."""

@@ -18,10 +18,10 @@ import pytest
 from graphviz_engine import needs_engine
 
 import tinygrad_lora as tl
-from tinygrad_lora.demo import charts, files, gallery, markup, page, run_experiment, tables, write_files
-from tinygrad_lora.demo.highlight import code, plain
+from tinygrad_lora.demo import charts, files, gallery, page, run_experiment, tables, write_files
 from tinygrad_lora.demo.naive import naive_lora
-from tinygrad_lora.view import engines
+from tinygrad_lora.view import engines, markup
+from tinygrad_lora.view.highlight import code, plain
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 HOSTILE = [

@@ -76,12 +76,13 @@ class Writer:
             if not node.parents and node not in self.code:
                 self._constant(node)
         packing = self._packing()
-        body: list[Line] = []
+        body = self._numbers()
         for unit in self.lowered.units:
             lines = [line for node in unit.nodes for line in self._statement(node, unit)]
             body += self._in_blocks(unit, lines) if unit.rows else lines
         body += self._endings()
         packer = f"pack_{self.name}" if self.lowered.kept else ""
+        self.lowered.choices["ready_numbers"] = len(self.words.numbers)
         return Planned(self._assembled(packing, body), packer, self.words.names.variables, self.lowered)
 
     def _on(self, technique: str) -> bool:
@@ -98,6 +99,12 @@ class Writer:
             self.code[node] = number(node)
         else:
             self.constants.append(f"{self._define(node, 'c')} = {array_source(node.value)}")
+
+    def _numbers(self) -> list[Line]:
+        """Arguments without axes as NumPy scalars: arithmetic on arrays of one number takes five times as long."""
+        given = self.graph.inputs[: len(self.graph.inputs) - len(self.graph.captured)]
+        names = [self.code[leaf].text for leaf in given if not leaf.shape and self.graph.users[leaf]]
+        return [(f"{name} = {name}[()]", "a number, even if an array holds it", None) for name in names]
 
     def _packing(self) -> list[Line]:
         """The lines that compute what is kept, as plain expressions."""
@@ -228,6 +235,7 @@ class Writer:
             code = code._replace(text=f"{self.code[node.parents[0]].text}.reshape({self.plan.shapes[node]})")
         if once:
             self.ready.append(f"{self._define(node)} = {code.text}")
+            self.lowered.choices["ready_views"] += 1
             return []
         if len(self.graph.users[node]) == 1 and node not in self.graph.outputs:
             self.code[node] = code

@@ -131,7 +131,7 @@ def _calls(tree: ast.AST) -> int:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Generating a program makes objects that stay. The cyclic collector would look through all of them again and again.
+    """Generating a program makes objects that stay, and the cyclic collector would look at all of them again and again.
 
     At 100,000 nodes that is a quarter of the time. It is switched on again as it was.
     """

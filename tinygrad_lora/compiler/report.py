@@ -40,6 +40,8 @@ def lowering(graph: Graph, planned: Planned, equations: Mapping[str, str] | None
         "small_dot": (lowered.choices["small_dot"], "products by dot"),
         "row_blocks": (lowered.choices["row_blocks"], "thin products in blocks of rows"),
         "cache_blocks": (lowered.choices["cache_blocks"], "chains in blocks that fit the cache"),
+        "ready_views": (lowered.choices["ready_views"], "views made before the first call"),
+        "ready_numbers": (lowered.choices["ready_numbers"], "numbers kept as arrays"),
         "in_place": (len(plan.replaced), "results written over an operand"),
         "parts_in_place": (len(plan.parts), "arrays made right in their part of a vector"),
         "update_in_place": (len(plan.written), "arguments updated in place"),
