@@ -17,8 +17,8 @@ from strategies import matmul_chains, random_graphs
 import tinygrad_lora as tl
 from tinygrad_lora.compiler import packing, products, schedule
 from tinygrad_lora.compiler import programs as programs_module
-from tinygrad_lora.compiler.plan import LINE, Slot, _arrange, _most_alive
 from tinygrad_lora.compiler.products import SMALL_KERNEL, blocks
+from tinygrad_lora.compiler.slots import LINE, Slot, arrange, most_alive
 from tinygrad_lora.compiler.techniques import LOWERINGS, TECHNIQUES
 from tinygrad_lora.errors import CompileError, RecompileWarning, ShapeError
 
@@ -61,14 +61,14 @@ def lora_loss(rank=4, n=16, m=24):
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 10), st.integers(0, 500)), max_size=25))
 def test_no_two_arrays_that_are_alive_together_overlap(spans):
     slots = [Slot(start, start + length, size) for start, length, size in spans]
-    size = _arrange(slots)
+    size = arrange(slots)
     for i, a in enumerate(slots):
         assert a.offset % LINE == 0 and a.offset + a.size <= size
         for b in slots[:i]:
             together = a.start <= b.end and b.start <= a.end
             apart = a.offset + a.size <= b.offset or b.offset + b.size <= a.offset
             assert apart or not together
-    assert _most_alive(slots) <= size <= sum(-(-s.size // LINE) * LINE for s in slots)
+    assert most_alive(slots) <= size <= sum(-(-s.size // LINE) * LINE for s in slots)
 
 
 def test_a_chain_of_any_length_needs_two_places():

@@ -69,8 +69,5 @@ def lower(
     right = {node.parents[1] for node, blocks in cuts.items() if reads_rows(node, blocks)}
     copied = {node for node in right if node.op is ops.transpose and node not in kept}
     given = dict.fromkeys(graph.inputs, False) | {node: node.op.view for node in kept}
-    plan = make_plan(
-        units, given, graph.outputs, filter(can_write, order), copied=copied, into=into, views=views,
-        techniques=techniques,
-    )  # fmt: skip
+    plan = make_plan(units, given, graph.outputs, filter(can_write, order), copied, into, views or {}, techniques)
     return Lowered(graph, techniques, into, frozen, kept, cuts, copied, units, plan)

@@ -45,7 +45,7 @@ class Program:
         self.structure: Any = None
         self.source = self.name = ""
         self.variables: dict[Node, str] = {}
-        self.planned: Planned | None = None
+        self.planned: Planned | None = None  # what was decided, where memory is planned
         self.fits, self._arrays = _guard(args)
         self._make: Callable[[], Runs] | None = None
         self._idle: list[Runs] = []  # functions with memory of their own that no call is using
