@@ -316,7 +316,7 @@ def _tiny_blocks():
         yield
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])  # it only lowers thresholds
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])  # it only lowers thresholds
 @given(random_graphs(parameters=True) | matmul_chains())
 def test_tiny_blocks_of_a_random_program_keep_every_bit_twice(_tiny_blocks, program):
     function, given = program
@@ -371,6 +371,22 @@ def test_an_array_may_be_part_of_a_vector_twice():
     compiled = tl.compile(twice).prepare(np.zeros(3), np.zeros(2))
     spoil(compiled)
     assert compiled(np.zeros(3), np.zeros(2)) == 8.0
+
+
+def test_a_vector_in_a_vector_and_a_view_that_reshape_can_give_are_safe():
+    def nested(x, y):
+        return tl.concatenate([tl.concatenate([x * 2.0, y]), y]) + 1.0
+
+    def turned(x, y):
+        z = x * 2.0
+        return tl.reshape(z.mT, (2,)), tl.exp(tl.exp(y) * 2.0) * 2.0
+
+    for function, given in ((nested, [np.ones(2), np.zeros(3)]), (turned, [np.ones((1, 2)), np.zeros((1, 2))])):
+        compiled = tl.compile(function).prepare(*given)
+        spoil(compiled)
+        expected = as_list(tl.compile(function, buffers=False)(*given))
+        for a, b in zip(as_list(compiled(*given)), expected, strict=True):
+            assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

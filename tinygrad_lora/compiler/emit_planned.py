@@ -146,6 +146,8 @@ class Writer:
             empty = f"{self._define(node)} = {self.words.use('np.empty')}({node.shape}, {dtype})"
             return [(empty, "", None), *self._calls(node, unit, told)]
         text = self._product(node, None, ALONE) if node.op is ops.matmul else self.words.shortened(told)
+        if node.op.view and node in self.graph.outputs:  # what it may be a view of need not last
+            text += ".copy()"
         return [(f"{self._define(node)} = {text}", f"{node.op} {node.shape}", node)]
 
     def _calls(self, node: Node, unit: Unit, told: str) -> list[Line]:
@@ -279,7 +281,8 @@ class Writer:
         for i, node in enumerate(self.graph.outputs):
             if i not in into:
                 place = self.plan.places.get(node)
-                fresh = place is not None and place.kind in ("own", "number") and node.parents and not node.op.view
+                own = place is not None and place.kind in ("own", "number") and node.parents
+                fresh = own and not (node.op.view and not node.shape)
                 text = self.code[node].text
                 results.append(text if fresh and node not in given else f"{text}.copy()")
                 given.add(node)

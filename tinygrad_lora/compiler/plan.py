@@ -127,6 +127,7 @@ def _parts(
 ) -> dict[Node, tuple[Node, int]]:
     """Arrays that are only joined to a longer vector: they can be made there, each at its first byte."""
     parts: dict[Node, tuple[Node, int]] = {}
+    wholes: set[Node] = set()  # a vector of parts is not made in another one
     for i, node in enumerate(order):
         if node.op is not ops.concatenate or node.ndim != 1 or places[node].kind != "memory":
             continue
@@ -134,9 +135,10 @@ def _parts(
         for operand in node.parents:
             place = places[operand]
             root = place.root
-            alone = last[root] == i and root not in parts and places[root].kind == "memory" and root.parents
+            alone = last[root] == i and root not in parts and places[root].kind == "memory" and root not in wholes
             if alone and place.in_rows and root.size == operand.size and root.dtype == node.dtype:
                 parts[root] = node, start
+                wholes.add(node)
             start += _bytes(operand.shape, node)
     return parts
 
