@@ -47,6 +47,8 @@ def _place(node: Node, places: Mapping[Node, Place], can_write: set[Node], kept:
         return Place("number", node, False, True)
     if node.op.view and node not in copied:
         operand = places[node.parents[0]]
+        if node.op is ops.reshape and operand.kind == "argument":  # a view, or a new array where that cannot be
+            return Place("view", operand.root, False, True)
         if node.op is ops.reshape and not operand.in_rows and operand.kind != "number":
             return Place("own" if node in kept else "memory", node, node not in kept, True)  # a copy
         if operand.kind == "number" and not operand.fixed:

@@ -70,9 +70,9 @@ def _unit(members: list[Node]) -> Unit:
 
 
 def _even(length: int, most: int) -> int:
-    """At most `most` rows, so that all blocks but the last are equal, and the last is not much smaller."""
-    blocks = -(-length // most)
-    return -(-length // blocks)
+    """At most `most` rows in a block: so many that all blocks are equal, if that is half of it at least."""
+    divisor = next((n for n in range(most, most // 2, -1) if length % n == 0), 0)
+    return divisor or -(-length // -(-length // most))
 
 
 def _together(

@@ -73,7 +73,7 @@ def _out_of(node: Node, once: set[Node]) -> Node | None:
             return _scaled(a * b, s)
         case Node(ops.divide, [Node(ops.scale, [a]) as s, b]) if s in once and a.size == node.size:
             return _scaled(a / b, s)
-        case Node(ops.transpose | ops.reshape, [Node(ops.scale, [x]) as s]) if s in once:
+        case Node(ops.transpose, [Node(ops.scale, [x]) as s]) if s in once:
             return _scaled(node.op(x, **node.params), s)
     return None
 

@@ -1,0 +1,529 @@
+"""Stepping through a computation: the events, as data and as text, and the page, as far as no browser is needed."""
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from base64 import b64decode
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import tinygrad_lora as tl
+from strategies import assert_same, random_graphs
+from tinygrad_lora.compiler.techniques import LAWS
+from tinygrad_lora.core.autodiff import pulling_back
+from tinygrad_lora.core.graph import topological_order
+from tinygrad_lora.core.node import Op
+from tinygrad_lora.errors import GradientError, ShapeError, StaleGraphError, TraceError
+from tinygrad_lora.view.rules import contributions, equation, in_line, plain
+from tinygrad_lora.view.step_command import add_command
+from tinygrad_lora.view.stepper import step_through
+from tinygrad_lora.view.steps import MOST_BOXES, brief
+
+ROOT = Path(__file__).resolve().parent.parent
+HOSTILE = [
+    "<script>alert(1)</script>", "</script><b>", "<!--", '"><img src=x onerror=alert(1)>', "a & b", "it's", 'quo"te',
+    "back\\slash", "$x_1$", "\\bar x", "\N{SNAKE}", "line\nbreak", "\x1b[31mred", "mark0_", "np.exp", "\ud800",
+]  # fmt: skip
+
+LISTING = """\
+Computation of z
+   1  forward   visit       x        x = 3; a trainable parameter, given
+   2  forward   visit       y        y = 4; a trainable parameter, given
+   3  forward   evaluate    %2       %2 = x * y = 3 * 4 = 12
+   4  forward   evaluate    z        z = %2 + y = 12 + 4 = 16
+   5  forward   done        z        z = 16; every value is known
+   6  backward  ready       z        z.gradient = 1; where backward starts
+   7  backward  contribute  z -> %2  %2.gradient += z.gradient = 1; 1 of 1 contribution
+   8  backward  contribute  z -> y   y.gradient += z.gradient = 1; 1 of 2 contributions, waiting for 1
+   9  backward  ready       %2       %2.gradient = 1
+  10  backward  contribute  %2 -> x  x.gradient += %2.gradient * y = 1 * 4 = 4; 1 of 1 contribution
+  11  backward  contribute  %2 -> y  y.gradient += %2.gradient * x = 1 * 3 = 3; 2 of 2 contributions
+  12  backward  ready       y        y.gradient = 1 + 3 = 4; both contributions are in; a leaf, so it sends nothing on
+  13  backward  ready       x        x.gradient = 4; a leaf, so it sends nothing on
+  14  backward  done        z        y.gradient = 4, x.gradient = 4; every gradient is complete"""
+
+
+def tiny(x="x", y="y"):
+    x, y = tl.parameter(3.0, x), tl.parameter(4.0, y)
+    z = x * y + y
+    z.name = "z"
+    return z
+
+
+def lora_loss():
+    rng = np.random.default_rng(0)
+    x, target = tl.constant(rng.normal(size=(2, 4)), "x"), np.ones((2, 3))
+    frozen = tl.parameter(rng.normal(size=(4, 3)), "W", trainable=False)
+    a, b = tl.parameter(rng.normal(size=(4, 1)), "A"), tl.parameter(rng.normal(size=(1, 3)), "B")
+    loss = tl.mse(tl.relu(x @ frozen + 2.0 * (x @ a @ b)), target)
+    loss.name = "loss"
+    return loss
+
+
+def layer():
+    return tl.Sequential(tl.LoRALinear(tl.Linear(4, 3, seed=0), 1, seed=0), tl.relu, tl.Linear(3, 2, seed=1))
+
+
+def compiled():
+    w, a, b = tl.parameter(np.ones((4, 3)), "W"), tl.parameter(np.ones((4, 1)), "A"), tl.parameter(np.ones((1, 3)), "B")
+
+    def naive(x):
+        return tl.mean((x @ w + 2.0 * (x @ (a @ b))) * 2.0 * 3.0)
+
+    return tl.compile(naive).prepare(np.ones((2, 4)))
+
+
+# --- The events are the engine's ---
+
+
+def test_the_listing_tells_everything_that_happens():
+    assert str(step_through(tiny())) == LISTING
+
+
+def test_forward_events_are_the_nodes_that_running_yields_and_ready_events_those_of_pulling_back():
+    loss = lora_loss()
+    steps = step_through(loss).events
+    order = [f"n{i}" for i, _ in enumerate(topological_order([loss]))]
+    ids = dict(zip(topological_order([loss]), order, strict=True))
+    assert [e.box for e in steps if e.kind in ("visit", "evaluate")] == order
+    pulled = list(pulling_back(loss, np.float64(1.0)))
+    ready = [e for e in steps if e.kind == "ready"]
+    assert [e.box for e in ready] == [ids[node] for node, _ in pulled]
+    assert [e.states[e.box].gradient for e in ready] == [brief(g) for _, g in pulled]
+
+
+@settings(max_examples=60)
+@given(random_graphs(parameters=True))
+def test_the_contributions_add_up_to_the_gradient_that_the_engine_yields(drawn):
+    program, arrays = drawn
+    outputs = program(*(tl.parameter(x) for x in map(np.asarray, arrays)))
+    output = tl.sum(outputs[-1] if isinstance(outputs, list) else outputs)
+    if not output.requires_gradient:
+        return
+    values = {node: node.value for node in topological_order([output])}
+    total = {output: np.ones(())[()]}
+    for node, g in pulling_back(output, np.float64(1.0)):
+        assert_same(total.pop(node), g)
+        for _, parent, part in contributions(node, g, values):
+            total[parent] = total[parent] + part if parent in total else part
+    assert not total  # whatever was sent something was visited
+
+
+@settings(max_examples=25)
+@given(random_graphs(parameters=True))
+def test_any_program_can_be_stepped_through(drawn):
+    program, arrays = drawn
+    outputs = program(*(tl.parameter(x) for x in map(np.asarray, arrays)))
+    steps = step_through(tl.sum(outputs[-1] if isinstance(outputs, list) else outputs)).events
+    assert [e.number for e in steps] == list(range(1, len(steps) + 1))
+    waiting = {}
+    for e in steps:
+        if e.kind == "contribute":
+            n, of = (int(word) for word in e.note.split(" contribution")[0].split(" of "))
+            assert n == waiting.get(e.to_box, 0) + 1 and (", waiting for" in e.note) == (n < of)
+            waiting[e.to_box] = n
+            if n == of:
+                del waiting[e.to_box]
+        if e.kind == "ready":
+            assert e.box not in waiting
+    assert not waiting
+
+
+def test_after_the_last_step_the_boxes_show_what_backward_leaves():
+    loss = lora_loss()
+    steps = step_through(loss)
+    last = steps.events[-1]
+    assert all(node.gradient is None for node in topological_order([loss]))  # stepping changes nothing
+    loss.backward()
+    for i, node in enumerate(topological_order([loss])):
+        shown = last.states[f"n{i}"]
+        assert shown.gradient == ("" if node.gradient is None else brief(node.gradient))
+        assert shown.mark == ("aside" if node.gradient is None else "done")
+
+
+def test_steps_can_be_taken_again_and_events_cannot_be_changed():
+    steps = step_through(tiny())
+    assert list(steps) == list(steps) == list(steps.events)
+    assert len(steps) == 14 and repr(steps) == "<14 steps of Computation of z>"
+    with pytest.raises(AttributeError):
+        steps.events[0].number = 2
+
+
+def test_what_is_frozen_is_sent_nothing_and_the_step_says_so():
+    steps = step_through(lora_loss()).events
+    assert not [e for e in steps if e.phase == "backward" and "W" in (e.label, e.to)]
+    x, w = tl.constant(2.0, "x"), tl.parameter(3.0, "w", trainable=False)
+    b = tl.parameter(1.0, "b")
+    told = [e.note for e in step_through(x * b + b * w) if e.kind == "ready"]
+    assert any("nothing goes to w (frozen)" in note for note in told)
+    assert any("nothing goes to x (a constant)" in note for note in told)
+
+
+def test_a_box_that_waits_says_how_many_contributions_are_in():
+    event = step_through(tiny()).events[7]
+    assert event.note == "1 of 2 contributions, waiting for 1"
+    assert event.states["n1"] == ("4", "1 (1 of 2)", "waiting")
+    assert event.states["n3"] == ("16", "1", "active")
+    assert (event.box, event.to_box) == ("n3", "n1")
+
+
+def test_a_node_that_is_used_twice_by_one_operation_gets_two_contributions():
+    a = tl.parameter(3.0, "a")
+    steps = step_through(a * a).events
+    sent = [e for e in steps if e.kind == "contribute"]
+    assert [e.numbers for e in sent] == ["a.gradient += %1.gradient * a = 1 * 3 = 3"] * 2
+    assert steps[-2].numbers == "a.gradient = 3 + 3 = 6"
+
+
+# --- Words and numbers ---
+
+
+@pytest.mark.parametrize("told", [*map(equation, Op.registry.values()), *map(plain, LAWS.values())], ids=range)
+def test_an_equation_is_plain_text(told):
+    assert told and not set(told) & set("\\${}")
+
+
+def test_letters_say_which_node_is_meant():
+    by_label = {e.label: e for e in step_through(lora_loss()) if e.kind == "evaluate"}
+    product = by_label["%2"]
+    assert product.equation == "Y = A B, so A\N{COMBINING MACRON} = Y\N{COMBINING MACRON} B\N{MODIFIER LETTER CAPITAL T} and B\N{COMBINING MACRON} = A\N{MODIFIER LETTER CAPITAL T} Y\N{COMBINING MACRON}."  # fmt: skip
+    assert product.letters == "A is x, B is W, Y is %2"
+
+
+@pytest.mark.parametrize(
+    ("build", "numbers"),
+    [
+        (lambda x: x - -2.0, "x.gradient += %2.gradient = 1"),
+        (lambda x: 6.0 / x, "x.gradient += -(%2.gradient * %2 / x) = -(1 * -2 / -3) = -0.6667"),
+        (lambda x: x**2, "x.gradient += %1.gradient * (x * 2) = 1 * (-3 * 2) = -6"),
+        (lambda x: x**3, "x.gradient += %1.gradient * (x ** 2 * 3) = 1 * ((-3) ** 2 * 3) = 27"),
+        (lambda x: tl.exp(x), "x.gradient += %1.gradient * %1 = 1 * 0.04979 = 0.04979"),
+        (lambda x: tl.tanh(x), "x.gradient += %1.gradient * (1.0 - %1 * %1) = 1 * (1.0 - -0.9951 * -0.9951) = 0.009866"),
+        (lambda x: tl.relu(x), "x.gradient += %1.gradient * sign(%1) = 1 * sign(0) = 0"),
+    ],
+)
+def test_a_contribution_is_the_rule_with_this_steps_numbers(build, numbers):
+    steps = step_through(build(tl.parameter(-3.0, "x"))).events
+    found = next(e.numbers for e in steps if e.kind == "contribute")
+    assert found.replace("(x ** 1 * 2)", "(x * 2)") == numbers
+
+
+def test_what_broadcasting_repeated_is_summed_in_the_formula():
+    x, b = tl.parameter(np.ones((2, 3)), "x"), tl.parameter(np.zeros(3), "b")
+    y = x + b
+    y.name = "y"
+    steps = step_through(y, seed=np.ones((2, 3))).events
+    sent = next(e for e in steps if e.to == "b")
+    assert sent.numbers == "b.gradient += y.gradient.sum(axis=0) = (2, 3).sum(axis=0) = [2, 2, 2]"
+
+
+def test_large_arrays_are_shape_range_mean_and_first_numbers():
+    array = np.arange(100.0).reshape(10, 10)
+    assert in_line(array) == "shape (10, 10): 0 to 99, mean 49.5, [0, 1, 2, ...]"
+    assert brief(array) == "0 to 99"
+    assert brief(np.zeros((5, 5))) == "all 0" or brief(np.zeros((5, 5))).endswith("all 0")
+    assert in_line(np.array([[-0.0, 1.0]])) == "[[0, 1]]"
+    assert in_line(np.empty((0, 3))) == "shape (0, 3): no elements"
+    assert brief(np.array([np.nan, 1.0, 2.0, 3.0, np.inf])) == "nan"  # the smallest and the largest are no numbers
+
+
+def test_a_rule_for_arrays_alone_is_shown_by_its_result():
+    class Halve(Op):
+        signature, numpy = "x", "x * 0.5"
+
+        def vjp(self, g, y, x):
+            return (np.multiply(g, 0.5),)
+
+    halve = Halve()
+    try:
+        steps = step_through(halve(tl.parameter(3.0, "x"))).events
+    finally:
+        del Op.registry["halve"]
+    sent = next(e for e in steps if e.kind == "contribute")
+    assert sent.numbers == "x.gradient += 0.5" and sent.equation == "y = x * 0.5"
+
+
+# --- What can be stepped through ---
+
+
+def test_a_graph_and_a_function_run_forward_on_arrays():
+    def f(x, y):
+        return x * y + x
+
+    expected = ["x", "y", "%2", "%3", "%3"]
+    graph = tl.trace(f, np.float64(3), np.float64(4))
+    for steps in (step_through(graph, 3.0, 4.0), step_through(f, np.float64(3), np.float64(4))):
+        assert [e.label for e in steps] == expected
+        assert [e.kind for e in steps] == ["visit", "visit", "evaluate", "evaluate", "done"]
+        assert steps.events[-1].numbers == "%3 = 15"
+
+
+def test_a_symbolic_node_is_run_on_arrays_for_its_inputs():
+    x = tl.placeholder((), name="x")
+    steps = step_through(x * 2.0, 3.0)
+    assert steps.events[-1].numbers == "%1 = 6"
+    with pytest.raises(TraceError, match="its inputs are x: pass an array for each"):
+        step_through(x * 2.0)
+    with pytest.raises(TraceError, match="pass no arrays"):
+        step_through(tiny(), 3.0)
+
+
+def test_a_layer_runs_on_an_example_with_the_names_of_its_parameters():
+    steps = step_through(layer(), np.ones((1, 4)))
+    assert "0.lora.lora_A" in [e.label for e in steps]
+    assert "Forward only" in steps.timeline.note and "Forward only" in str(steps)
+    back = step_through(layer(), np.ones((1, 4)), seed=np.ones((1, 2)))
+    assert {"0.lora.lora_A", "2.weight"} <= {e.to for e in back}
+    assert "0.base.weight" not in {e.to for e in back}
+    with pytest.raises(TraceError, match="pass one example"):
+        step_through(layer())
+
+
+def test_a_compiled_function_shows_what_each_pass_did():
+    function = compiled()
+    steps = step_through(function).events
+    assert [e.label for e in steps] == ["trace", *(s.name for s in function.snapshots)]
+    assert steps[0].kind == "traced" and {e.kind for e in steps[1:]} <= {"applied", "declined"}
+    for event, snapshot in zip(steps[1:], function.snapshots, strict=True):
+        assert event.note == snapshot.note
+        new = {f"n{i}" for i, n in enumerate(snapshot.after.nodes) if n not in set(snapshot.before.nodes)}
+        marked = {box for box, state in event.states.items() if state.value == "new"}
+        assert marked == (new if snapshot.kept else set())
+
+
+def test_a_declined_pass_leaves_the_picture():
+    def costlier(graph):
+        return graph.map(lambda old, parents: tl.identity(Op.__call__(old.op, *parents, **old.params)) * 1.0)
+
+    function = tl.compile(lambda x: tl.exp(x), passes=[costlier]).prepare(np.ones(1000))
+    declined = [e for e in step_through(function) if e.kind == "declined"]
+    assert declined and "right, but not worth it" in declined[0].note
+    assert not [state for state in declined[0].states.values() if state.value]
+
+
+def test_of_a_large_graph_the_end_is_shown():
+    x = tl.parameter(1.0, "x")
+    y = x
+    for _ in range(1000):
+        y = y + 1.0
+    steps = step_through(y)
+    assert "2,001 nodes; the last 200 are shown" in steps.timeline.note
+    assert len(steps.timeline.pictures[0].boxes) == MOST_BOXES
+    assert steps.events[0].number == 1 and len({e.box for e in steps if e.phase == "forward"}) == MOST_BOXES
+    assert max(len(e.states) for e in steps) == MOST_BOXES
+    assert len(steps.html) < 700_000
+
+
+def test_refusals_say_what_to_do():
+    with pytest.raises(TypeError, match="can be stepped through, not int"):
+        step_through(3)
+    x = tl.parameter(np.ones(2), "x")
+    with pytest.raises(ShapeError, match=r"the seed has shape \(3,\)"):
+        step_through(x * 2.0, seed=np.ones(3))
+    assert "pass seed=np.ones((2,))" in step_through(x * 2.0).timeline.note
+    assert "no parameter that requires a gradient" in step_through(tl.constant(1.0) * 2.0).timeline.note
+    w = tl.parameter(1.0, "w")
+    loss = w * 2.0
+    w.value = 3.0
+    with pytest.raises(StaleGraphError):
+        step_through(loss)
+
+    class NoRule(Op):
+        signature, numpy = "x", "x * 1.0"
+
+    no_rule = NoRule()
+    try:
+        with pytest.raises(GradientError, match="no gradient rule"):
+            step_through(no_rule(w))
+    finally:
+        del Op.registry["no_rule"]
+
+
+# --- The page ---
+
+
+class Page(HTMLParser):
+    """What is on a page: elements with their attributes, and the text of each kind of element."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.texts, self.open = [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in ("img", "meta"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append((self.open[-1] if self.open else "", data))
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+PAGES = {
+    "tiny": lambda: step_through(tiny()),
+    "lora": lambda: step_through(lora_loss()),
+    "layer": lambda: step_through(layer(), np.ones((1, 4))),
+    "compiled": lambda: step_through(compiled()),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_without_scripts_there_is_an_image_and_a_list_of_all_steps(name):
+    steps = PAGES[name]()
+    page = Page(steps.html)
+    assert not page.open
+    assert len(page.all("li")) == len(steps)
+    for image in page.all("img"):
+        assert image["alt"] and image["src"].startswith("data:image/svg+xml;base64,")
+        ET.fromstring(b64decode(image["src"].split(",")[1]))
+    for event in steps:
+        assert not event.numbers or ("span", event.numbers) in page.texts
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_is_small_and_asks_for_nothing(name, tmp_path):
+    steps = PAGES[name]()
+    assert len(steps.html.encode()) < 200_000
+    path = steps.save(tmp_path / "new" / "steps.html")
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert text.startswith('<!doctype html>\n<html lang="en">') and steps.html in text
+    sources = [v for _, attrs in page.elements for k, v in attrs.items() if k in ("src", "href")]
+    assert all(source.startswith("data:") for source in sources)
+    assert not {tag for tag, _ in page.elements} & {"link", "iframe", "object", "base"}
+    for word in ("http:", "https:", "@import", "url(", "fetch(", "XMLHttp", "import("):
+        assert word not in text.replace("http://www.w3.org/", "")
+
+
+def test_the_data_for_the_script_are_the_changes_from_step_to_step():
+    steps = step_through(tiny())
+    page = Page(steps.html)
+    data = json.loads(page.texts[[i for i, (tag, _) in enumerate(page.texts) if tag == "script"][0]][1])
+    assert [d["kind"] for d in data] == [e.kind for e in steps]
+    shown = {}
+    for entry, event in zip(data, steps, strict=True):
+        shown |= {box: tuple(state) for box, state in entry["changes"].items()}
+        assert {b: shown.get(b, ("", "", "waiting")) for b in event.states} == event.states
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_is_only_text(name):
+    steps = step_through(tiny(name, f"{name}2"), title=name)
+    page = Page(steps.html)
+    assert not page.open
+    plain_page = Page(step_through(tiny()).html)
+    assert [tag for tag, _ in page.elements] == [tag for tag, _ in plain_page.elements]
+    assert [sorted(attrs) for _, attrs in page.elements] == [sorted(attrs) for _, attrs in plain_page.elements]
+    label = steps.events[0].label
+    assert ("span", f"{label} = 3") in page.texts
+    assert "\x1b" not in str(steps) and str(steps).count("\n") == LISTING.count("\n")
+
+
+def test_the_same_object_gives_the_same_bytes_in_every_process():
+    code = (
+        "import numpy as np, tinygrad_lora as tl\nfrom tinygrad_lora.view.stepper import step_through\n"
+        "x, w = tl.constant(np.ones((2, 3)), 'x'), tl.parameter(np.ones((3, 2)), 'w')\n"
+        "f = tl.compile(lambda x: tl.sum((x @ w * 2.0) * 3.0)).prepare(np.ones((2, 3)))\n"
+        "print(step_through(tl.mean((x @ w) * (x @ w))).html, step_through(f).html)"
+    )
+    pages = [
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, env={"PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert pages[0] == pages[1] and len(pages[0]) > 10_000
+    assert step_through(tiny()).html == step_through(tiny()).html
+
+
+def test_many_large_pictures_of_passes_become_two(monkeypatch):
+    monkeypatch.setattr("tinygrad_lora.view.stepper.LARGEST_PICTURES", 100)
+    steps = step_through(compiled())
+    page = Page(steps.html)
+    assert len(page.all("img")) == 2 and any("first and the last are drawn" in text for _, text in page.texts)
+
+
+def test_a_notebook_gets_the_page_and_the_listing():
+    steps = step_through(tiny())
+    assert steps._repr_mimebundle_() == {"text/plain": LISTING, "text/html": steps.html}
+    assert set(steps._repr_mimebundle_(include=["text/plain"])) == {"text/plain"}
+    assert set(steps._repr_mimebundle_(exclude=["text/html"])) == {"text/plain"}
+
+
+def test_saving_takes_the_kind_from_the_ending(tmp_path):
+    steps = step_through(tiny())
+    assert steps.save(tmp_path / "steps.txt").read_text(encoding="utf-8") == LISTING + "\n"
+    with pytest.raises(ValueError, match=r"\.html or \.txt"):
+        steps.save(tmp_path / "steps.pdf")
+
+
+# --- The command ---
+
+LESSON = """
+import numpy as np
+import tinygrad_lora as tl
+
+def loss():
+    x, y = tl.parameter(3.0, "x"), tl.parameter(4.0, "y")
+    z = x * y + y
+    z.name = "z"
+    return z
+
+def needs(x):
+    return x
+
+def no_node():
+    return 3
+
+fast = tl.compile(lambda x: x * 2.0 * 3.0).prepare(np.ones(3))
+number = 3
+"""
+
+
+def command(tmp_path, *arguments):
+    import argparse
+
+    (tmp_path / "lesson.py").write_text(LESSON, encoding="utf-8")
+    parser = argparse.ArgumentParser()
+    add_command(parser.add_subparsers())
+    given = parser.parse_args(["step", f"{tmp_path}/lesson.py:{arguments[0]}", *arguments[1:]])
+    return given.run(given)
+
+
+def test_the_command_prints_the_steps_of_what_a_function_gives(tmp_path, capsys):
+    assert command(tmp_path, "loss") == 0
+    assert capsys.readouterr().out == LISTING + "\n"
+    assert command(tmp_path, "fast") == 0
+    assert "simplify" in capsys.readouterr().out
+
+
+def test_the_command_writes_a_page(tmp_path, capsys):
+    path = tmp_path / "steps.html"
+    assert command(tmp_path, "loss", "--html", str(path)) == 0
+    assert capsys.readouterr().out == f"14 steps: {path}\n"
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing", "no function called missing"),
+        ("number", "no function called number"),
+        ("needs", "needs takes x"),
+        ("no_node", "not int"),
+    ],
+)
+def test_the_command_says_in_one_sentence_what_is_wrong(tmp_path, name, message):
+    with pytest.raises(ValueError, match=message):
+        command(tmp_path, name)
