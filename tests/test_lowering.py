@@ -1,6 +1,8 @@
 """How an improved graph becomes calls: planned memory, blocks, packed weights, and each technique on against off."""
 
+import copy
 import gc
+import pickle
 import re
 import threading
 import tracemalloc
@@ -381,11 +383,11 @@ def test_a_vector_in_a_vector_and_a_view_that_reshape_can_give_are_safe():
         z = x * 2.0
         return tl.reshape(z.mT, (2,)), tl.exp(tl.exp(y) * 2.0) * 2.0
 
-    for function, given in ((nested, [np.ones(2), np.zeros(3)]), (turned, [np.ones((1, 2)), np.zeros((1, 2))])):
-        compiled = tl.compile(function).prepare(*given)
+    for function, inputs in ((nested, [np.ones(2), np.zeros(3)]), (turned, [np.ones((1, 2)), np.zeros((1, 2))])):
+        compiled = tl.compile(function).prepare(*inputs)
         spoil(compiled)
-        expected = as_list(tl.compile(function, buffers=False)(*given))
-        for a, b in zip(as_list(compiled(*given)), expected, strict=True):
+        expected = as_list(tl.compile(function, buffers=False)(*inputs))
+        for a, b in zip(as_list(compiled(*inputs)), expected, strict=True):
             assert_array_equal(a, b)
 
 
@@ -503,6 +505,26 @@ def test_the_collector_is_as_it_was_after_compiling(was_on):
         assert gc.isenabled() == was_on and seen == [False, False]
     finally:
         gc.enable()
+
+
+def test_a_compiled_layer_can_be_copied_and_pickled():
+    layer = tl.Linear(3, 2, seed=0)
+    compiled = tl.compile(layer, without=["in_place"])
+    x = np.ones((4, 3))
+    expected = compiled(x)
+    for twin in (copy.deepcopy(compiled), pickle.loads(pickle.dumps(compiled))):
+        assert_array_equal(twin(x), expected)
+        assert twin.techniques == compiled.techniques
+        twin.function.weight.value = 0 * twin.function.weight.value
+        assert_array_equal(compiled(x), expected)  # the original has its own
+        assert not np.array_equal(twin(x), expected)
+
+
+def test_a_training_step_is_not_copied():
+    layer = tl.Linear(3, 2, seed=0)
+    step = tl.compile_training_step(layer, tl.mse, tl.SGD(layer.parameters(), 0.1))
+    with pytest.raises(TypeError, match="compile a step for the copy"):
+        copy.deepcopy(step)
 
 
 def test_few_programs_warn_nobody():

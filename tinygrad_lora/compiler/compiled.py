@@ -47,8 +47,12 @@ class CompiledFunction:
         self.buffers = buffers and engine == "numpy"
         self.passes, self.techniques = split(passes, without, self.buffers)
         self.name = _function_name(function)
+        self._start()
+
+    def _start(self) -> None:
+        """No programs yet."""
         # A layer can say what its graph depends on, so that one whose adapter is switched off is traced again.
-        watch = getattr(function, "watch", None)
+        watch = getattr(self.function, "watch", None)
         self.structure: Callable[[], Any] = watch() if watch else _no_structure
         self.programs = Cache(self.name)
         self._lock = Lock()
@@ -170,6 +174,15 @@ class CompiledFunction:
             )
         program = self.program
         return write_atomically(path, standalone(self.name, program.graph, program.source, program.planned))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: without programs, which are generated again where they are wanted."""
+        own = {"structure", "programs", "_lock", "_last"}
+        return {name: value for name, value in vars(self).items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._start()
 
     def __repr__(self) -> str:
         return f"<compiled {self.name}, {len(self.programs)} programs>"

@@ -103,6 +103,11 @@ class TrainingStep(CompiledFunction):
         program.captured = tuple(inside.get(p, p) for p in program.captured)
         return program
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a training step belongs to its model and its optimizer: copy these, and compile a step for the copy"
+        )
+
     # --- What the compiler must know of the inputs ---
 
     def _captured(self, graph: Graph) -> dict[ComputationNode, ComputationNode]:
