@@ -11,7 +11,7 @@ from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from .expressions import Code, expression, literal
 from .expressions import name as variable
-from .passes.fuse_elementwise import Fused
+from .passes.fuse_elementwise import Fused, operations
 from .passes.patterns import is_constant
 from .writing import Names, array_source, commented, helpers_of, names_of, signature
 
@@ -48,7 +48,7 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
                 operands[node] = expression(node, operands)  # a view used once stands where it is used
                 continue
             code = expression(node, operands).text
-            told = " ".join(operations(node)) + f" {node.shape}"
+            told = " ".join(map(str, operations(node.op))) + f" {node.shape}"
             body.append((f"{define(node, f't{len(body)}')} = {code}", told, node))
         elif node not in operands:
             if node.shape == () and is_weak(node, graph):
@@ -60,11 +60,6 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
     parts += ["\n".join(constants) + "\n"] if constants else []
     parts.append("\n".join([signature(name, (operands[n].text for n in graph.inputs)), *lines]) + "\n")
     return Emitted("\n\n".join(parts), variables.variables)
-
-
-def operations(node: Node) -> list[str]:
-    """The names of the operations that a node stands for."""
-    return [str(step.op) for step in node.op.steps] if isinstance(node.op, Fused) else [str(node.op)]
 
 
 def number(constant: Node) -> Code:

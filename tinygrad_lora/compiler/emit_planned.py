@@ -124,11 +124,11 @@ class Writer:
     # --- One operation ---
 
     def _statement(self, node: Node, unit: Unit) -> list[Line]:
-        place, told = self.plan.places[node], expression(node, self.code).text
+        place = self.plan.places[node]
         if node in self.plan.written:
             self.code[node] = self.code[self.plan.written[node]]
             self.words.names.variables[node] = self.code[node].text
-            return self._calls(node, unit, told)
+            return self._calls(node, unit)
         if place.kind == "view":
             return self._view(node, place.fixed and self._on("ready_views"))
         if place.kind == "number":
@@ -141,22 +141,26 @@ class Writer:
                 # The very same array: NumPy would look for an overlap of two, which takes longer than a small sum.
                 where = self.code[replaced].text
             self.ready.append(f"{self._define(node)} = {where}")
-            return self._calls(node, unit, told)
+            return self._calls(node, unit)
         if node in self.lowered.cuts or unit.rows:
             empty = f"{self._define(node)} = {self.words.use('np.empty')}({node.shape}, {dtype})"
-            return [(empty, "", None), *self._calls(node, unit, told)]
-        text = self._product(node, None, ALONE) if node.op is ops.matmul else self.words.shortened(told)
+            return [(empty, "", None), *self._calls(node, unit)]
+        if node.op is ops.matmul:
+            text = self._product(node, None, ALONE)
+        else:
+            text = self.words.shortened(expression(node, self.code).text)
         if node.op.view and node in self.graph.outputs:  # what it may be a view of need not last
             text += ".copy()"
         return [(f"{self._define(node)} = {text}", f"{node.op} {node.shape}", node)]
 
-    def _calls(self, node: Node, unit: Unit, told: str) -> list[Line]:
+    def _calls(self, node: Node, unit: Unit) -> list[Line]:
         """The calls that write the result into its place."""
+        told = expression(node, self.code).text
         out = self._cut(name := self.code[node].text, node, node, unit)
         if node.op is ops.matmul:
             lines = [self._product(node, out, unit)]
         elif node in self.lowered.copied:
-            lines = [f"{self.words.use('np.copyto')}({out}, {expression(node, self.code).text})"]
+            lines = [f"{self.words.use('np.copyto')}({out}, {told})"]
         elif node.op is ops.concatenate and any(whole is node for whole, _ in self.plan.parts.values()):
             lines = self._missing_parts(node, out)
         else:

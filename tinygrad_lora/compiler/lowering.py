@@ -38,13 +38,13 @@ class Lowered:
 
 def prepared(graph: Graph, frozen: Iterable[Node], techniques: frozenset[str]) -> Iterator[Snapshot]:
     """The last changes of a graph, which suit the way it runs: call after call, with frozen weights packed."""
-    frozen = list(frozen)
     passes: dict[str, Callable[[Graph], Graph]] = {
-        "absorb_scales": lambda g: absorb_scales(g, frozen),
-        "repeat_rows": lambda g: repeat_rows(g, frozen),
         "raise_transposes": raise_transposes,
         "sums_as_products": sums_as_products,
     }
+    if frozen := list(frozen):
+        passes["absorb_scales"] = lambda g: absorb_scales(g, frozen)
+        passes["repeat_rows"] = lambda g: repeat_rows(g, frozen)
     for name, apply in passes.items():
         after = apply(graph) if name in techniques else graph
         if after.outputs != graph.outputs:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.node import ComputationNode as Node
+from .passes.fuse_elementwise import operations
 from .writing import Names, array_source, names_of
 
 # What calls may use beyond the lines of the operations themselves.
@@ -20,7 +21,8 @@ class Vocabulary:
         self, nodes: Iterable[Node], helpers: Iterable[str], reserved: Iterable[str], wanted: Mapping[Node, str] | None
     ) -> None:
         nodes, self.helpers = list(nodes), list(helpers)
-        lines = [*FUNCTIONS, *dict.fromkeys(f"{node.op.numpy} {node.op.ufunc}" for node in nodes)]
+        single = dict.fromkeys(op for node in nodes for op in operations(node.op))
+        lines = [*FUNCTIONS, *(f"{op.numpy} {op.ufunc}" for op in single)]
         used = {_short(function) for line in lines for function in re.findall(r"\bnp\.[\w.]+", line)}
         self.names = Names([*reserved, *used, *names_of(self.helpers)], wanted)
         self.functions: dict[str, str] = {}

@@ -56,6 +56,11 @@ class Fused(Op):
 Fused.numpy = property(Fused.line)  # type: ignore[assignment]
 
 
+def operations(op: Op) -> list[Op]:
+    """The operations that a fused one is made of; any other operation itself."""
+    return [step.op for step in op.steps] if isinstance(op, Fused) else [op]
+
+
 def fuse_elementwise(graph: Graph) -> Graph:
     r"""$g(f(x)) = (g \circ f)(x)$: an elementwise result that is used once moves into the expression that uses it."""
     return _fuse(graph, [node for node in graph.nodes if node.op.elementwise])

@@ -13,6 +13,8 @@ def raise_transposes(graph: Graph) -> Graph:
 
     Measured on (4, 32) numbers: 0.4 microseconds instead of 1.3 for a product with a number.
     """
+    if not any(node.op is ops.transpose for node in graph.nodes):
+        return graph
     outputs = set(graph.outputs)
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:

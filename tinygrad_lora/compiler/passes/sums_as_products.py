@@ -19,6 +19,8 @@ def sums_as_products(graph: Graph) -> Graph:
     Measured on one core: a sum takes about 18 ns a row and 0.15 ns an element, a product a fifth to a half of that, for
     rows of 4 to 1024 numbers and along either axis.
     """
+    if not any(node.op is ops.reduce_sum for node in graph.nodes):
+        return graph
     once: set[Node] = set()  # products with constants that one operation reads
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
