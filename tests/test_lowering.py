@@ -150,7 +150,7 @@ def test_a_view_of_memory_that_is_used_again_is_never_given_away():
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns"), [(256, 512), (301, 509), (65_537, 1), (2, 70_000), (4096, 64), (1100, 1024)]
+    ("rows", "columns"), [(256, 512), (301, 509), (65_537, 1), (2, 70_000), (4096, 64), (1100, 1024), (1024, 1024)]
 )
 def test_chains_in_blocks_give_the_numbers_of_whole_arrays(rows, columns):
     given = arrays((rows, columns), (columns,), (columns,), (rows, columns))

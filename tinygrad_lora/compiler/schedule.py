@@ -130,4 +130,6 @@ def cut_along(operand: Node, node: Node) -> bool:
     """Whether rows of the result need just those rows of this operand; if not, it is needed whole."""
     if operand.ndim != node.ndim and node.op not in (ops.reshape, row_products):
         return False
+    if node.op is ops.matmul and operand is not node and operand is not node.parents[0]:
+        return False
     return operand.ndim > 0 and operand.shape[0] == node.shape[0] and operand.shape[0] > 1
