@@ -315,7 +315,7 @@ def test_the_compiler_finds_the_order_that_users_of_lora_choose_by_hand():
     naive = naive_lora()
     assert (
         naive.written
-        == "y = x @ W + b + 2 * (x @ (A @ B))\nloss = mse(y, target)\nreturn loss, *gradients(loss, [A, B])\n"
+        == "y = x @ W + b + 2 * (x @ (A @ B))\nloss = tl.mse(y, target)\nreturn loss, *tl.gradients(loss, [A, B])\n"
     )
     assert f"{naive.before.flops / 1e6:.2f} {naive.after.flops / 1e6:.2f}" == "13.45 4.69"
     assert "= x @ A " in naive.compiled.source and "A @ B" not in naive.compiled.source

@@ -100,12 +100,12 @@ def test_without_an_engine_the_error_says_what_was_tried_and_what_to_install(alo
     alone.setenv(engines.VARIABLE, str(tmp_path / "nowhere"))
     alone.setattr(engines.shutil, "which", lambda name: engine("dot", PARTIAL))
     with pytest.raises(RenderError) as caught:
-        render(tiny(), tmp_path / "z.svg")
+        render(tiny(), tmp_path / "z.png")
     message = str(caught.value)
     assert "pip install graphviz-pure" in message and ".txt" in message
     assert "nowhere" in message and "out of ink" in message
     assert "graphviz-pure: not installed" in message and "pygraphviz: not installed" in message
-    assert not (tmp_path / "z.svg").exists()
+    assert not (tmp_path / "z.png").exists()
 
 
 def test_pygraphviz_comes_last_and_must_be_new_enough(alone):
@@ -127,7 +127,25 @@ def test_pygraphviz_comes_last_and_must_be_new_enough(alone):
 def test_text_and_dot_need_no_engine(alone, tmp_path):
     assert render(tiny(), tmp_path / "z.txt").read_text().startswith("Computation of z")
     assert render(tiny(), tmp_path / "z.dot").read_text().startswith("digraph")
-    assert list(draw(tiny())._repr_mimebundle_()) == ["text/plain"]
+
+
+def test_without_an_engine_this_package_draws_the_svg_itself(alone, tmp_path):
+    picture = draw(tiny(), rankdir="LR", legend=False)
+    text = render(picture, tmp_path / "z.svg").read_text()
+    assert ET.fromstring(text).get("role") == "img" and "data-box" in text
+    assert "thick" not in text and "output: the result" not in text  # no legend
+    assert text == svg(picture) + "\n" == picture.svg() + "\n"
+    bundle = picture._repr_mimebundle_()
+    assert bundle["image/svg+xml"] == picture.svg() and bundle["text/html"].startswith("<img")
+
+
+@needs_scripts
+def test_the_variable_may_say_that_no_graphviz_is_wanted(alone, engine):
+    alone.setattr(engines, "pure_binary", lambda: engine("pure", GOOD.format(name="pure")))
+    alone.setenv(engines.VARIABLE, engines.NONE)
+    with pytest.raises(RenderError, match="no Graphviz is wanted"):
+        engines.convert("digraph {}", "svg")
+    assert "data-box" in svg(tiny())
 
 
 # --- Files ---
@@ -151,12 +169,12 @@ def test_another_ending_is_refused_with_the_possible_ones(tmp_path):
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(alone, tmp_path):
-    path = tmp_path / "z.svg"
+    path = tmp_path / "z.png"
     path.write_text("old")
     with pytest.raises(RenderError):
         render(tiny(), path)
     assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["z.svg"]
+    assert [p.name for p in tmp_path.iterdir()] == ["z.png"]
 
 
 def test_a_bitmap_of_a_large_graph_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Stepping through a computation: the events, as data and as text, and the page, as far as no browser is needed."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -11,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from strategies import assert_same, random_graphs
 
 import tinygrad_lora as tl
-from strategies import assert_same, random_graphs
 from tinygrad_lora.compiler.techniques import LAWS
 from tinygrad_lora.core.autodiff import pulling_back
 from tinygrad_lora.core.graph import topological_order
@@ -183,7 +184,7 @@ def test_a_node_that_is_used_twice_by_one_operation_gets_two_contributions():
 # --- Words and numbers ---
 
 
-@pytest.mark.parametrize("told", [*map(equation, Op.registry.values()), *map(plain, LAWS.values())], ids=range)
+@pytest.mark.parametrize("told", [*map(equation, Op.registry.values()), *map(plain, LAWS.values())])
 def test_an_equation_is_plain_text(told):
     assert told and not set(told) & set("\\${}")
 
@@ -191,7 +192,8 @@ def test_an_equation_is_plain_text(told):
 def test_letters_say_which_node_is_meant():
     by_label = {e.label: e for e in step_through(lora_loss()) if e.kind == "evaluate"}
     product = by_label["%2"]
-    assert product.equation == "Y = A B, so A\N{COMBINING MACRON} = Y\N{COMBINING MACRON} B\N{MODIFIER LETTER CAPITAL T} and B\N{COMBINING MACRON} = A\N{MODIFIER LETTER CAPITAL T} Y\N{COMBINING MACRON}."  # fmt: skip
+    bar, turned = "\N{COMBINING MACRON}", "\N{MODIFIER LETTER CAPITAL T}"
+    assert product.equation == f"Y = A B, so A{bar} = Y{bar} B{turned} and B{bar} = A{turned} Y{bar}."
     assert product.letters == "A is x, B is W, Y is %2"
 
 
@@ -203,14 +205,17 @@ def test_letters_say_which_node_is_meant():
         (lambda x: x**2, "x.gradient += %1.gradient * (x * 2) = 1 * (-3 * 2) = -6"),
         (lambda x: x**3, "x.gradient += %1.gradient * (x ** 2 * 3) = 1 * ((-3) ** 2 * 3) = 27"),
         (lambda x: tl.exp(x), "x.gradient += %1.gradient * %1 = 1 * 0.04979 = 0.04979"),
-        (lambda x: tl.tanh(x), "x.gradient += %1.gradient * (1.0 - %1 * %1) = 1 * (1.0 - -0.9951 * -0.9951) = 0.009866"),
-        (lambda x: tl.relu(x), "x.gradient += %1.gradient * sign(%1) = 1 * sign(0) = 0"),
+        (
+            lambda x: tl.tanh(x),
+            "x.gradient += %1.gradient * (1.0 - %1 * %1) = 1 * (1.0 - -0.9951 * -0.9951) = 0.009866",
+        ),
+        (lambda x: tl.relu(x), "x.gradient += %1.gradient * (%1 > 0.0) = 1 * (0 > 0.0) = 0"),
     ],
 )
 def test_a_contribution_is_the_rule_with_this_steps_numbers(build, numbers):
     steps = step_through(build(tl.parameter(-3.0, "x"))).events
     found = next(e.numbers for e in steps if e.kind == "contribute")
-    assert found.replace("(x ** 1 * 2)", "(x * 2)") == numbers
+    assert found == numbers
 
 
 def test_what_broadcasting_repeated_is_summed_in_the_formula():
@@ -226,10 +231,10 @@ def test_large_arrays_are_shape_range_mean_and_first_numbers():
     array = np.arange(100.0).reshape(10, 10)
     assert in_line(array) == "shape (10, 10): 0 to 99, mean 49.5, [0, 1, 2, ...]"
     assert brief(array) == "0 to 99"
-    assert brief(np.zeros((5, 5))) == "all 0" or brief(np.zeros((5, 5))).endswith("all 0")
+    assert brief(np.zeros((5, 5))) == "all 0" and brief(np.empty((0, 2))) == "no elements"
     assert in_line(np.array([[-0.0, 1.0]])) == "[[0, 1]]"
     assert in_line(np.empty((0, 3))) == "shape (0, 3): no elements"
-    assert brief(np.array([np.nan, 1.0, 2.0, 3.0, np.inf])) == "nan"  # the smallest and the largest are no numbers
+    assert brief(np.array([np.nan, 1.0, 2.0, 3.0, np.inf])) == "holds nan"
 
 
 def test_a_rule_for_arrays_alone_is_shown_by_its_result():
@@ -286,14 +291,15 @@ def test_a_layer_runs_on_an_example_with_the_names_of_its_parameters():
 
 def test_a_compiled_function_shows_what_each_pass_did():
     function = compiled()
-    steps = step_through(function).events
-    assert [e.label for e in steps] == ["trace", *(s.name for s in function.snapshots)]
-    assert steps[0].kind == "traced" and {e.kind for e in steps[1:]} <= {"applied", "declined"}
-    for event, snapshot in zip(steps[1:], function.snapshots, strict=True):
+    steps = step_through(function)
+    assert [e.label for e in steps] == ["naive", *(s.name for s in function.snapshots)]
+    assert steps.events[0].kind == "traced" and {e.kind for e in steps.events[1:]} <= {"applied", "declined"}
+    for event, snapshot in zip(steps.events[1:], function.snapshots, strict=True):
         assert event.note == snapshot.note
         new = {f"n{i}" for i, n in enumerate(snapshot.after.nodes) if n not in set(snapshot.before.nodes)}
-        marked = {box for box, state in event.states.items() if state.value == "new"}
-        assert marked == (new if snapshot.kept else set())
+        marked = {box for box, state in event.states.items() if state.mark == "active"}
+        shown = {box.id for box in steps.timeline.pictures[event.picture].boxes if box.shape.endswith(", new")}
+        assert marked == shown == (new if snapshot.kept else set())
 
 
 def test_a_declined_pass_leaves_the_picture():
@@ -303,7 +309,7 @@ def test_a_declined_pass_leaves_the_picture():
     function = tl.compile(lambda x: tl.exp(x), passes=[costlier]).prepare(np.ones(1000))
     declined = [e for e in step_through(function) if e.kind == "declined"]
     assert declined and "right, but not worth it" in declined[0].note
-    assert not [state for state in declined[0].states.values() if state.value]
+    assert {state.mark for state in declined[0].states.values()} == {"done"}
 
 
 def test_of_a_large_graph_the_end_is_shown():
@@ -317,6 +323,29 @@ def test_of_a_large_graph_the_end_is_shown():
     assert steps.events[0].number == 1 and len({e.box for e in steps if e.phase == "forward"}) == MOST_BOXES
     assert max(len(e.states) for e in steps) == MOST_BOXES
     assert len(steps.html) < 700_000
+
+
+def test_of_a_large_model_each_layer_is_one_box():
+    blocks = [tl.Sequential(*(tl.Linear(2, 2, seed=j) for j in range(20))) for _ in range(5)]
+    model = tl.Sequential(*blocks)
+    x, seed = np.ones((1, 2)), np.ones((1, 2))
+    steps = step_through(model, x, seed=seed)
+    assert steps.timeline.note == "The graph has 401 nodes: some of its layers are shown as one box each."
+    shown = steps.timeline.pictures[0]
+    boxes = [box for box in shown.boxes if box.operation == "Sequential"]
+    closed = [f"{box.label}: Sequential" for box in boxes]
+    assert closed and len(shown.boxes) <= MOST_BOXES and len(shown.clusters) == len(blocks) - len(closed)
+    forward = [e for e in steps if e.phase == "forward" and e.label in closed]
+    assert [(e.kind, e.label, e.note) for e in forward if e.kind != "done"] == [
+        ("evaluate", label, "what the layer gives") for label in closed
+    ]
+    into = {(e.label, e.to) for e in steps if e.kind == "contribute" and {e.label, e.to} & set(closed)}
+    assert {(b, a) for a, b in itertools.pairwise(closed)} <= into
+    ids = {box.id for box in shown.boxes}
+    assert all({e.box} | {e.to_box} - {""} <= ids and set(e.states) == ids for e in steps)
+    last = steps.events[-1].states
+    assert {last[box.id].mark for box in boxes} == {"done"}
+    assert " and 72 more; every gradient is complete" in steps.events[-1].text
 
 
 def test_refusals_say_what_to_do():
@@ -409,7 +438,7 @@ def test_the_page_is_small_and_asks_for_nothing(name, tmp_path):
 def test_the_data_for_the_script_are_the_changes_from_step_to_step():
     steps = step_through(tiny())
     page = Page(steps.html)
-    data = json.loads(page.texts[[i for i, (tag, _) in enumerate(page.texts) if tag == "script"][0]][1])
+    data = json.loads(next(text for tag, text in page.texts if tag == "script"))
     assert [d["kind"] for d in data] == [e.kind for e in steps]
     shown = {}
     for entry, event in zip(data, steps, strict=True):

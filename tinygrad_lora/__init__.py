@@ -37,11 +37,12 @@ __all__ = [
     "adapter_weights", "adapters", "cosine", "disabled", "linear", "merge_all", "step_decay", "unmerge_all",
     # The compiler
     "CompiledFunction", "TrainingStep", "compile", "compile_training_step",
-    # Pictures
-    "diagram", "draw", "listing", "render",
+    # Pictures, steps and explanations
+    "diagram", "draw", "explain", "explore", "first_nonfinite", "formula", "listing", "parameter_tree", "render",
+    "step_through",
 ]  # fmt: skip
 
-_PICTURES = ("diagram", "draw", "listing", "render")
+_PICTURES = __all__[__all__.index("diagram") :]
 
 
 def __dir__() -> list[str]:

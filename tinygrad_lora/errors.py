@@ -1,5 +1,9 @@
 """Every refusal of the package. The docstring of a class is its help page: what happened, wrong, right, remedy."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class ShapeError(ValueError):
     """Two arrays do not fit together.
@@ -8,7 +12,15 @@ class ShapeError(ValueError):
     Right:  `parameter(np.ones((2, 3))) @ parameter(np.ones((2, 3))).T`
 
     The columns of the first matrix must be as many as the rows of the second. The message names both operands.
+    `operation` holds the operation, its operands and its parameters, if an operation refused them.
     """
+
+    def __init__(self, message: str = "", operation: Any = None) -> None:
+        super().__init__(message)
+        self.operation = operation
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args  # nodes stay in the process that made them
 
 
 class DtypeError(TypeError):

@@ -386,7 +386,7 @@ class Concatenate(Op):
 
     def shape(self, *arrays: Shape, axis: int) -> Shape:
         rests = {x[:axis] + x[axis + 1 :] for x in arrays}
-        if len(rests) != 1 or not 0 <= axis < len(arrays[0]):
+        if len(rests) != 1 or not all(0 <= axis < len(x) for x in arrays):
             raise ShapeError(f"all axes but axis {axis} must be equal")
         return arrays[0][:axis] + (sum(x[axis] for x in arrays),) + arrays[0][axis + 1 :]
 

@@ -87,7 +87,7 @@ class Op:
         except ShapeError as error:
             pairs = zip(self.operands(len(inputs)), inputs, strict=True)
             told = [f"{a} {x.name!r} {x.shape}" if x.name else f"{a} {x.shape}" for a, x in pairs]
-            raise ShapeError(f"{self.name}: {' and '.join(told)}: {error}") from None
+            raise ShapeError(f"{self.name}: {' and '.join(told)}: {error}", (self, inputs, params)) from None
 
     def operands(self, n: int) -> list[str]:
         """The names of n operands: "a, b" gives a and b; "*arrays, axis" gives arrays[0], arrays[1], ..."""

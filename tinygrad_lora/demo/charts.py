@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .markup import Markup, element
+from ..view.markup import Markup, element
 
 WIDTH, HEIGHT = 760, 360
 LEFT, RIGHT, TOP, BOTTOM = 62, 704, 58, 306  # of the plot; the rest is for words

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..view.markup import Markup, element, joined, void
 from .experiment import Experiment
-from .markup import Markup, element, joined, void
 
 SIDE = 8  # pixels
 SHOWN, WRONG = 24, 6

@@ -5,17 +5,16 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from textwrap import dedent
-from typing import Any
 
 import numpy as np
 
 from ..compiler import CompiledFunction, compile
 from ..compiler.cost import Cost, graph_cost
-from ..core.autodiff import gradients
-from ..core.node import constant, parameter
-from ..library import mse
+from ..core.node import constant
+from ..view.explore_command import EXAMPLE, loaded
 
-BATCH, WIDE, NARROW, RANK = 64, 256, 128, 4
+_example = loaded(str(EXAMPLE))  # a file like one of the user's, which the compiler explorer shows as well
+BATCH, WIDE, NARROW, RANK = _example.BATCH, _example.WIDE, _example.NARROW, _example.RANK
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,7 @@ def naive_lora() -> Naive:
     >>> f"{found.before.flops / 1e6:.2f} -> {found.after.flops / 1e6:.2f} million operations"
     '13.45 -> 4.69 million operations'
     """
-    rng = np.random.default_rng(0)
-    W, b = parameter(rng.normal(size=(WIDE, NARROW)), "W"), parameter(rng.normal(size=NARROW), "b")
-    A, B = parameter(rng.normal(size=(WIDE, RANK)), "A"), parameter(rng.normal(size=(RANK, NARROW)), "B")
-
-    def naive_lora_step(x: Any, target: Any) -> Any:
-        y = x @ W + b + 2 * (x @ (A @ B))
-        loss = mse(y, target)
-        return loss, *gradients(loss, [A, B])
-
-    arrays = rng.normal(size=(BATCH, WIDE)), rng.normal(size=(BATCH, NARROW))
+    naive_lora_step, arrays = _example.naive_lora_step, _example.examples
     compiled = compile(naive_lora_step, buffers=False)  # as expressions: here the algebra is to be seen
     results = compiled(*arrays)
     as_written = [node.value for node in naive_lora_step(*map(constant, arrays))]

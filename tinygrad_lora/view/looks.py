@@ -52,15 +52,31 @@ SYMBOLS = {
 }  # fmt: skip
 
 
-def box_label(box: Box, common: str, within: str) -> str:
-    """A table: title and what it is, shape and whether it is the output; below, the lines in two columns."""
+class Head(NamedTuple):
+    """The upper part of a box: title and what it is, shape and whether it is the output."""
+
+    title: str
+    what: str
+    shape: str  # "" where the value says it
+    output: str
+
+
+def box_head(box: Box, common: str, within: str) -> Head:
+    """What stands in every box; `common` is the dtype that need not be said, `within` the name of the frame."""
     named = box.role == "operation" and box.named
     title = f"{box.label} = {box.title}" if named else box.title.removeprefix(within)
     what = SYMBOLS.get(box.operation, "") if box.role == "operation" else box.role
-    head = [(_bold(title), _colored(what, MUTED))]
     shape = box.shape if box.dtype == common else f"{box.shape} {box.dtype}"
-    if box.output or shape != "scalar" or not box.value:
-        head.append((_html(shape), _bold("output") if box.output else ""))
+    needed = box.output or shape != "scalar" or not box.value
+    return Head(title, what, shape if needed else "", "output" if box.output else "")
+
+
+def box_label(box: Box, common: str, within: str) -> str:
+    """A table: the head; below, the lines in two columns."""
+    title, what, shape, output = box_head(box, common, within)
+    head = [(_bold(title), _colored(what, MUTED))]
+    if shape:
+        head.append((_html(shape), _bold(output)))
     lines = [(_colored(what, WORDS.get(what, MUTED)), _html(text)) for what, text in box.lines]
     rows = _row([(a + LINE, LINE + b) for a, b in head], "RIGHT")
     rows += f"<HR/>{_row(lines, 'LEFT')}" if lines else ""
@@ -127,6 +143,11 @@ def frame_label(cluster: Cluster) -> str:
 
 
 def shortened(text: str) -> str:
-    """On one line; long text ends in dots. A backslash becomes a look-alike: Graphviz obeys even an escaped one."""
-    line = one_line(text).replace("\\", "\N{SET MINUS}")
+    """Clipped, for Graphviz: a backslash becomes a look-alike, because Graphviz obeys even an escaped one."""
+    return clipped(text.replace("\\", "\N{SET MINUS}"))
+
+
+def clipped(text: str) -> str:
+    """On one line; long text ends in dots."""
+    line = one_line(text)
     return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 3] + "..."

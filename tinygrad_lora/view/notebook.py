@@ -1,4 +1,4 @@
-"""Graphs, layers and compiled functions draw themselves when they are the last line of a notebook cell."""
+"""Graphs, layers and compiled functions draw themselves when they are the last line of a notebook cell; errors, too."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from ..core.graph import Graph
 from ..errors import CompileError, RenderError, ShapeError
 from ..nn import Layer
 from .dot import draw
+from .failure import show_errors
 
 
 def draw_in_notebooks() -> None:
     """Give them the method that notebooks ask for. The package calls this when it is imported in a notebook."""
     for kind in (Graph, Layer, CompiledFunction):
         kind._repr_mimebundle_ = _picture  # type: ignore[union-attr]
+    show_errors()
 
 
 def _picture(shown: Any, include: Any = None, exclude: Any = None) -> dict[str, Any]:

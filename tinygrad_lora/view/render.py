@@ -18,15 +18,14 @@ SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".txt")
 
 def svg(obj: Any, example: Any = None, **options: Any) -> str:
     """The picture as an SVG element, to put into a page. `obj` and the options as in `draw`."""
-    picture = draw(obj, example, **options)
-    return engines.svg(picture.source, picture.alternative)
+    return draw(obj, example, **options).svg()
 
 
 def render(obj: Any, path: str | os.PathLike[str], example: Any = None, **options: Any) -> Path:
     """Write a picture of `obj` to `path`; its ending says the kind: .svg, .png, .pdf, .dot or .txt.
 
     `obj` and the options as in `draw`. A missing folder is made. The file appears when it is complete.
-    Raises ValueError for another ending, RenderError where no engine can draw it.
+    Raises ValueError for another ending, RenderError where no Graphviz can draw a PNG or PDF.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -44,7 +43,7 @@ def _content(obj: Any, suffix: str, example: Any, options: dict[str, Any]) -> by
     if suffix == ".dot":
         return picture.source.encode()
     if suffix == ".svg":
-        return (engines.svg(picture.source, picture.alternative) + "\n").encode()
+        return (picture.svg() + "\n").encode()
     if suffix == ".png" and (n := len(picture.diagram.boxes)) > LARGEST_PNG:
         raise RenderError(
             f"a PNG of {n} boxes is too large; the limit is {LARGEST_PNG}: use SVG, render(obj, 'graph.svg')"

@@ -51,6 +51,20 @@ def fill(template: str, **values: object) -> Markup:
     return Markup(Template(template).substitute({name: text(value) for name, value in values.items()}))
 
 
+def page(title: str, *content: Markup, style: str = "") -> Markup:
+    """A page that loads nothing: what it needs is in it, and the browser holds it to that."""
+    rules = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+    head = [
+        void("meta", charset="utf-8"),
+        void("meta", http_equiv="Content-Security-Policy", content=rules),
+        void("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        void("meta", name="generator", content="tinygrad_lora"),
+        element("title", title),
+        element("style", Markup(style)),
+    ]
+    return Markup(f"<!doctype html>\n{element('html', element('head', *head), element('body', *content), lang='en')}\n")
+
+
 def table(headings: list[object], rows: list[list[object]], caption: str, last: list[object] | None = None) -> Markup:
     """A table whose first column names the rows; `last` is its foot. Cells that hold numbers are aligned to them.
 

@@ -1,0 +1,260 @@
+"""The compiler explorer in a real browser: opened from disk, with the network off, driven by keys and clicks.
+
+Needs a Chromium and the Python package playwright, which drives it; without them these tests are skipped.
+"""
+
+import shutil
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+import tinygrad_lora as tl
+from tinygrad_lora.view.explore_command import EXAMPLE, compiled_function
+from tinygrad_lora.view.explorer import explore
+from tinygrad_lora.view.explorer_union import KEPT
+from tinygrad_lora.view.markup import Markup, page
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt-get install chromium"),
+    pytest.mark.skipif(find_spec("playwright") is None, reason="playwright is not installed: pip install playwright"),
+]
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+READABLE = 4.5  # the least contrast of text, by WCAG 2.2, 1.4.3
+
+# What can be seen of the step that is shown: its name, the boxes with their marks, lines with theirs, what is lit.
+SHOWN = """root => {
+  const seen = e => e.getClientRects().length > 0;
+  const steps = [...root.querySelectorAll(".step")].filter(s => seen(s.querySelector(".graph")));
+  const [step] = steps;
+  const boxes = [...step.querySelectorAll("svg [data-box]")].filter(seen);
+  const each = told => Object.fromEntries(boxes.map(b => [b.dataset.box, told(b)]));
+  return {
+    steps: steps.length, name: step.dataset.name, count: root.querySelector(".count").textContent,
+    spoken: root.querySelector("input").getAttribute("aria-valuetext"),
+    boxes: each(b => b.classList[0]),
+    places: each(b => b.querySelector("use").getBoundingClientRect().toJSON()),
+    frames: each(b => getComputedStyle(b).getPropertyValue("--dashes").trim()),
+    lines: [...step.querySelectorAll(".code .lines > *")].filter(seen).map(l => [l.tagName, l.textContent.trimEnd()]),
+    lit: [...root.querySelectorAll(".lit")].filter(seen).map(e => e.dataset.box),
+    told: root.querySelector(".told").textContent,
+  };
+}"""
+
+# The contrast of every text that is shown, with the nearest background below it, as [ratio, text].
+CONTRASTS = """root => {
+  const probe = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const numbers = color => {
+    probe.clearRect(0, 0, 1, 1); probe.fillStyle = color; probe.fillRect(0, 0, 1, 1);
+    return [...probe.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+  const behind = element => {
+    for (let e = element; e; e = e.parentElement) {
+      const color = numbers(getComputedStyle(e).backgroundColor);
+      if (color[3]) return color;
+    }
+    return [255, 255, 255];
+  };
+  const texts = [...root.querySelectorAll("h2, h3, h4, p, b, dt, dd, th, td, li, a, span, ins, s, button:enabled")];
+  return texts.filter(e => e.textContent.trim() && e.getClientRects().length).map(e => {
+    const [a, b] = [light(numbers(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
+    return [(a + 0.05) / (b + 0.05), e.textContent];
+  });
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    """`open_page(html)`: the page, opened from a file without a network. At the end: no error, no request."""
+    contexts, troubles = [], []
+
+    def opened(html, **options):
+        path = tmp_path / "page.html"
+        path.write_text(html, encoding="utf-8")
+        context = browser.new_context(viewport={"width": 1500, "height": 1000}, offline=True, **options)
+        contexts.append(context)
+        shown = context.new_page()
+        shown.on("pageerror", lambda error: troubles.append(str(error)))
+        shown.on("dialog", lambda dialog: troubles.append(dialog.message))
+        shown.on("console", lambda message: troubles.append(message.text))
+        shown.on("request", lambda r: None if r.url.startswith(path.as_uri()) else troubles.append(r.url))
+        shown.goto(path.as_uri())
+        return shown
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not troubles
+
+
+@pytest.fixture(scope="module")
+def flagship():
+    return explore(compiled_function(f"{EXAMPLE}:naive_lora"))
+
+
+def small():
+    w, a, b = (tl.parameter(np.ones(shape), name) for name, shape in (("W", (4, 3)), ("A", (4, 1)), ("B", (1, 3))))
+    return explore(tl.compile(lambda x: tl.mean((x @ w + 2.0 * (x @ (a @ b))) * 6.0)).prepare(np.ones((2, 4))))
+
+
+def root_of(shown, i=0):
+    return shown.locator(".tl-explorer").nth(i)
+
+
+def assert_shows(root, found, number):
+    """The page shows what Python says of this step, and of no other."""
+    step, shown = found.steps[number - 1], root.evaluate(SHOWN)
+    assert shown["steps"] == 1
+    name = {"trace": "As traced", "program": "The program"}.get(step.name, step.name)
+    assert shown["name"] == name
+    assert shown["count"] == shown["spoken"] == f"step {number} of {len(found.steps)}: {name}"
+    assert shown["boxes"] == dict(step.stage.states)
+    assert {box: shown["frames"][box] for box, state in step.stage.states.items()} == {
+        box: {"removed": "7 4", "rewired": "2 4"}.get(state, "") for box, state in step.stage.states.items()
+    }
+    tags = {"same": "SPAN", "new": "INS", "gone": "DEL"}
+    lines = [[tags[line.state], line.text.rstrip()] for line in step.lines]
+    told = [line for line in shown["lines"] if not line[1].endswith("as before")]
+    assert all(line in lines for line in told) and [t for t in told if t[0] != "SPAN"] == [
+        line for line in lines if line[0] != "SPAN"
+    ]
+    return shown
+
+
+def test_the_arrow_keys_go_through_all_steps_and_no_box_moves(open_page, flagship):
+    root = root_of(shown := open_page(flagship.page))
+    shown.get_by_role("button", name="Whole graph").click()
+    places = {}
+    for number in range(1, len(flagship.steps) + 1):
+        for box, place in assert_shows(root, flagship, number)["places"].items():
+            assert places.setdefault(box, place) == pytest.approx(place, abs=0.01)
+        shown.keyboard.press("ArrowRight")
+    assert_shows(root, flagship, len(flagship.steps))  # it stays at the end
+    shown.keyboard.press("ArrowLeft")
+    assert_shows(root, flagship, len(flagship.steps) - 1)
+    shown.keyboard.press("Home")
+    assert_shows(root, flagship, 1)
+    shown.keyboard.press("End")
+    assert_shows(root, flagship, len(flagship.steps))
+
+
+def test_the_keys_work_before_anything_is_focused(open_page, flagship):
+    root = root_of(shown := open_page(flagship.page))
+    shown.keyboard.press("ArrowRight")
+    assert_shows(root, flagship, 2)
+
+
+def test_buttons_slider_and_links_go_where_they_say(open_page, flagship):
+    root = root_of(open_page(flagship.page))
+    button = {name: root.get_by_role("button", name=name) for name in ("First", "Back", "Next", "Last")}
+    assert button["First"].is_disabled() and button["Back"].is_disabled()
+    button["Next"].click()
+    assert_shows(root, flagship, 2)
+    button["Last"].click()
+    assert_shows(root, flagship, len(flagship.steps))
+    assert button["Next"].is_disabled() and root.evaluate("() => document.activeElement.textContent") == "Back"
+    root.get_by_role("slider").fill("4")
+    assert_shows(root, flagship, 4)
+    root.locator("nav a").nth(6).click()
+    assert_shows(root, flagship, 7)
+    button["First"].click()
+    assert_shows(root, flagship, 1)
+
+
+def test_a_source_line_a_box_and_a_generated_line_light_up_together(open_page, flagship):
+    root = root_of(shown := open_page(flagship.page))
+    root.locator("nav a").nth(3).click()
+    line = root.locator(".written [data-box]").first
+    boxes = set(line.get_attribute("data-box").split())
+    line.hover()
+    lit = root.evaluate(SHOWN)["lit"]
+    there = boxes & set(flagship.steps[3].stage.states)
+    assert there <= {box for names in lit for box in names.split()}
+    assert all(boxes & set(names.split()) for names in lit)
+    line.focus()  # the keyboard does the same
+    shown.mouse.move(0, 0)
+    assert root.evaluate(SHOWN)["lit"] == []
+    root.locator(".step[data-now] .code [data-box]").nth(3).focus()
+    assert root.evaluate(SHOWN)["lit"]
+    box = root.locator(".step[data-now] svg .added[data-box]").first
+    box.focus()
+    shown_now = root.evaluate(SHOWN)
+    name = box.get_attribute("data-box")
+    assert all(name in names.split() for names in shown_now["lit"]) and len(shown_now["lit"]) >= 3
+    assert shown_now["told"] == f"{flagship.steps[3].stage.told[name]}; added"
+
+
+def test_what_changed_is_in_view(open_page, flagship):
+    root = root_of(shown := open_page(flagship.page))
+    for step in flagship.steps[1:-1]:
+        shown.keyboard.press("ArrowRight")
+        inside = root.evaluate(
+            """root => {
+              const pane = root.querySelector(".step[data-now] .graph"), a = pane.getBoundingClientRect();
+              return [...pane.querySelectorAll("g[data-box]:not(.kept)")].map(e => e.getBoundingClientRect())
+                .filter(b => b.top >= a.top && b.bottom <= a.bottom && b.left >= a.left && b.right <= a.right).length;
+            }"""
+        )
+        assert inside or all(state == KEPT for state in step.stage.states.values()), step.name
+
+
+def test_two_on_one_page_do_not_disturb_each_other(open_page):
+    first, second = small(), explore(tl.compile(lambda x: (x + 0.0) * 2.0 * 3.0).prepare(np.ones(3)))
+    shown = open_page(page("two", Markup(first.html), Markup(second.html), Markup(first.html)))
+    root_of(shown, 1).get_by_role("button", name="Next").click()
+    assert_shows(root_of(shown, 0), first, 1)
+    assert_shows(root_of(shown, 1), second, 2)
+    root_of(shown, 2).get_by_role("button", name="Last").click()
+    assert_shows(root_of(shown, 0), first, 1)
+    assert_shows(root_of(shown, 2), first, len(first.steps))
+
+
+def test_without_scripts_every_step_is_there_and_no_button(open_page, flagship):
+    shown = open_page(flagship.page, java_script_enabled=False)
+    assert shown.locator(".step:visible").count() == len(flagship.steps)
+    assert shown.locator(".step svg:visible").count() == len(flagship.steps)
+    assert shown.locator("button").count() == 0
+    shown.locator("nav a").nth(3).click()  # a plain link
+    assert shown.locator(".step").nth(3).bounding_box()["y"] < 1000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(open_page, flagship, scheme):
+    shown = open_page(flagship.page, color_scheme=scheme)
+    for i in (0, 3, len(flagship.steps) - 1):
+        root_of(shown).locator("nav a").nth(i).click()
+        found = root_of(shown).evaluate(CONTRASTS)
+        assert len(found) > 50 and min(found)[0] >= READABLE, min(found)
+
+
+def test_a_notebook_that_is_dark_makes_it_dark(open_page):
+    shown = open_page(small().page)
+    background = "() => getComputedStyle(document.querySelector('.tl-explorer')).backgroundColor"
+    light = shown.evaluate(background)
+    shown.evaluate("() => document.body.setAttribute('data-jp-theme-light', 'false')")
+    assert shown.evaluate(background) != light
+
+
+def test_notebooks_leave_the_keys_of_every_focusable_element_alone(open_page):
+    root = root_of(open_page(small().page))
+    missing = root.evaluate(
+        """root => [...root.querySelectorAll("a, button, input, summary, [tabindex]")]
+          .filter(e => e.getAttribute("data-lm-suppress-shortcuts") !== "true").length"""
+    )
+    assert missing == 0

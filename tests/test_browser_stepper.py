@@ -1,0 +1,299 @@
+"""The stepper in a real browser: opened from disk, with the network off, driven by keys and clicks.
+
+Needs a Chromium and the Python package playwright, which drives it; without them these tests are skipped.
+"""
+
+import shutil
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+import tinygrad_lora as tl
+from tinygrad_lora.view.stepper import step_through
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt-get install chromium"),
+    pytest.mark.skipif(find_spec("playwright") is None, reason="playwright is not installed: pip install playwright"),
+]
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+READABLE = 4.5  # the least contrast of text, by WCAG 2.2, 1.4.3
+HOSTILE = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & <b>'\"\\ $x$", "\N{SNAKE}"]
+
+# What the page shows now, as an object like an event of the timeline.
+SHOWN = """root => {
+  const svg = [...root.querySelectorAll("svg")].find(s => s.style.display !== "none");
+  const text = (box, kind) => box.querySelector("text." + kind).textContent;
+  const used = [...svg.querySelectorAll("[data-used]")].map(a => [a.dataset.from, a.dataset.to]);
+  return {
+    step: Number(root.dataset.step), phase: root.dataset.phase, count: root.querySelector(".count").textContent,
+    card: [...root.querySelector(".card").children].map(e => e.textContent),
+    current: [...root.querySelectorAll("li")].findIndex(li => li.getAttribute("aria-current") === "step") + 1,
+    spoken: root.querySelector("input").getAttribute("aria-valuetext"), used,
+    boxes: Object.fromEntries([...svg.querySelectorAll("[data-box]")].map(
+      b => [b.dataset.box, [text(b, "value"), text(b, "gradient"), b.dataset.mark]])),
+  };
+}"""
+
+# The contrast of every text that is shown, with the nearest background below it, as [ratio, text].
+CONTRASTS = """root => {
+  const probe = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const numbers = color => {
+    probe.clearRect(0, 0, 1, 1); probe.fillStyle = color; probe.fillRect(0, 0, 1, 1);
+    return [...probe.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+  const behind = element => {
+    if (element instanceof SVGElement) {
+      const box = element.closest("[data-box]");
+      return box ? numbers(getComputedStyle(box.querySelector("rect")).fill) : null;
+    }
+    for (let e = element; e; e = e.parentElement) {
+      const color = numbers(getComputedStyle(e).backgroundColor);
+      if (color[3]) return color;
+    }
+    return [255, 255, 255];
+  };
+  const texts = [...root.querySelectorAll("b, .numbers, .say, small, .count, .title, button:enabled, [data-box] text")];
+  return texts.filter(e => e.textContent && e.getClientRects().length && behind(e)).map(e => {
+    const style = getComputedStyle(e), color = e instanceof SVGElement ? style.fill : style.color;
+    const [a, b] = [light(numbers(color)), light(behind(e))].sort((x, y) => y - x);
+    return [(a + 0.05) / (b + 0.05), e.textContent];
+  });
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    """`open_page(html)`: the page, opened from a file without a network. At the end: no error, no request."""
+    contexts, troubles = [], []
+
+    def opened(html, **options):
+        path = tmp_path / "page.html"
+        path.write_text(html, encoding="utf-8")
+        context = browser.new_context(viewport={"width": 1400, "height": 900}, offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda dialog: troubles.append(dialog.message))
+        page.on("console", lambda message: troubles.append(message.text))
+        allowed = (path.as_uri(), "data:")
+        page.on("request", lambda r: None if r.url.startswith(allowed) else troubles.append(r.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not troubles
+
+
+def diamond(x="x", y="y"):
+    x, y = tl.parameter(3.0, x), tl.parameter(4.0, y)
+    z = x * y + y
+    z.name = "z"
+    return step_through(z)
+
+
+def lora():
+    rng = np.random.default_rng(0)
+    x, w = tl.constant(rng.normal(size=(2, 4)), "x"), tl.parameter(rng.normal(size=(4, 3)), "W", trainable=False)
+    a, b = tl.parameter(rng.normal(size=(4, 1)), "A"), tl.parameter(rng.normal(size=(1, 3)), "B")
+    return step_through(tl.mse(tl.relu(x @ w + 2.0 * (x @ a @ b)), np.ones((2, 3))))
+
+
+def passes():
+    w, a, b = (tl.parameter(np.ones(shape), name) for name, shape in (("W", (4, 3)), ("A", (4, 1)), ("B", (1, 3))))
+    return step_through(tl.compile(lambda x: tl.mean((x @ w + 2.0 * (x @ (a @ b))) * 6.0)).prepare(np.ones((2, 4))))
+
+
+def page_of(*fragments):
+    return f'<!doctype html><html><meta charset="utf-8"><body>{"<hr>".join(fragments)}</body></html>'
+
+
+def root_of(page, i=0):
+    return page.locator(".tl-stepper").nth(i)
+
+
+def assert_shows(root, steps, number):
+    """The page shows what Python's event says, in the picture, the card, the list and for a screen reader."""
+    event, shown = steps.events[number - 1], root.evaluate(SHOWN)
+    assert shown["step"] == shown["current"] == number and shown["count"] == f"step {number} of {len(steps)}"
+    assert shown["phase"] == event.phase
+    head = f"{event.phase}: {event.kind} {event.place}"
+    rule = f"{event.equation} Here {event.letters}." if event.letters else event.equation
+    assert shown["card"] == [part for part in (head, event.numbers, event.note, rule) if part]
+    assert shown["spoken"] == f"step {number} of {len(steps)}, {head}"
+    assert {box: tuple(state) for box, state in shown["boxes"].items()} == dict(event.states)
+    if event.to_box:
+        assert shown["used"] and all(edge == [event.to_box, event.box] for edge in shown["used"])
+    elif event.kind == "evaluate":
+        assert {end for _, end in shown["used"]} == {event.box}
+    else:
+        assert not shown["used"]
+
+
+@pytest.mark.parametrize("make", [diamond, lora, passes])
+def test_the_arrow_keys_go_through_all_steps_that_python_tells(open_page, make):
+    steps = make()
+    page = open_page(page_of(steps.html))
+    root = root_of(page)
+    page.keyboard.press("Tab")
+    for number in range(1, len(steps) + 1):
+        assert_shows(root, steps, number)
+        page.keyboard.press("ArrowRight")
+    assert_shows(root, steps, len(steps))  # it stays at the end
+    for number in range(len(steps) - 1, 0, -1):
+        page.keyboard.press("ArrowLeft")
+        assert_shows(root, steps, number)
+    page.keyboard.press("End")
+    assert_shows(root, steps, len(steps))
+    page.keyboard.press("Home")
+    assert_shows(root, steps, 1)
+
+
+def test_buttons_slider_and_list_go_where_they_say(open_page, tmp_path):
+    steps = diamond()
+    page = open_page(steps.save(tmp_path / "saved.html").read_text(encoding="utf-8"))
+    root = root_of(page)
+    button = {name: root.get_by_role("button", name=name) for name in ("First", "Back", "Next", "Last")}
+    assert button["First"].is_disabled() and button["Back"].is_disabled()
+    button["Next"].click()
+    assert_shows(root, steps, 2)
+    button["Last"].click()
+    assert_shows(root, steps, len(steps))
+    assert button["Next"].is_disabled() and button["Last"].is_disabled()
+    assert page.evaluate("document.activeElement.textContent") == "Back"  # the keyboard is not lost
+    button["Back"].click()
+    assert_shows(root, steps, len(steps) - 1)
+    button["First"].click()
+    assert_shows(root, steps, 1)
+    root.get_by_role("slider").fill("8")
+    assert_shows(root, steps, 8)
+    root.locator("li").nth(4).click()
+    assert_shows(root, steps, 5)
+
+
+def test_play_goes_on_by_itself_until_it_is_paused_or_at_the_end(open_page):
+    steps = diamond()
+    page = open_page(page_of(""))
+    page.clock.install()
+    page.reload()
+    page.evaluate("html => { document.body.innerHTML = html; }", steps.html)
+    page.evaluate(
+        "() => { const old = document.querySelector('script:last-of-type'), now = document.createElement('script');"
+        " now.textContent = old.textContent; old.replaceWith(now); }"  # as notebooks run the scripts of an output
+    )
+    root = root_of(page)
+    root.get_by_role("button", name="Play").click()
+    page.clock.run_for(2500)
+    assert_shows(root, steps, 3)
+    root.get_by_role("button", name="Pause").click()
+    page.clock.run_for(5000)
+    assert_shows(root, steps, 3)
+    root.get_by_role("button", name="Play").click()
+    page.clock.run_for(60_000)
+    assert_shows(root, steps, len(steps))
+    root.get_by_role("button", name="Play").click()  # from the end it begins again
+    assert_shows(root, steps, 1)
+
+
+def test_two_on_one_page_are_independent_even_of_the_same_object(open_page):
+    steps, other = diamond(), lora()
+    page = open_page(page_of(steps.html, steps.html, other.html))
+    first, second, third = (root_of(page, i) for i in range(3))
+    first.locator("input").focus()
+    for _ in range(7):
+        page.keyboard.press("ArrowRight")
+    third.get_by_role("button", name="Last").click()
+    assert_shows(first, steps, 8)
+    assert_shows(second, steps, 1)
+    assert_shows(third, other, len(other))
+
+
+def test_without_scripts_there_are_the_picture_and_the_list(open_page):
+    steps = diamond()
+    page = open_page(page_of(steps.html), java_script_enabled=False)
+    assert page.locator("button, input").count() == 0
+    assert page.locator("ol li").count() == len(steps) and page.locator("ol li").last.is_visible()
+    assert steps.events[7].numbers in page.locator("ol li").nth(7).inner_text()
+    box = page.locator("img").bounding_box()
+    assert box["width"] > 100 and box["height"] > 100  # it could be read: a broken image is a small icon
+    assert "In order: %2 = multiply(x, y)" in page.locator("img").get_attribute("alt")
+
+
+def test_a_notebook_leaves_the_keys_to_whatever_can_have_the_focus(open_page):
+    page = open_page(page_of(lora().html))
+    bare = "e => e.tabIndex >= 0 && e.getAttribute('data-lm-suppress-shortcuts') !== 'true'"
+    found = f"[...document.querySelectorAll('.tl-stepper *')].filter({bare}).map(e => e.outerHTML.slice(0, 80))"
+    assert page.evaluate(found) == []
+    page.evaluate("document.addEventListener('keydown', e => { document.title += e.key; })")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert page.title() == "Tab"  # no key that the stepper uses gets through to the page
+    assert page.locator("[role=status][aria-live=polite]").count() == 1
+
+
+def test_a_step_whose_picture_was_left_out_says_so(open_page, monkeypatch):
+    monkeypatch.setattr("tinygrad_lora.view.stepper.LARGEST_PICTURES", 100)
+    steps = passes()
+    page = open_page(page_of(steps.html))
+    page.keyboard.press("Tab")
+    seen = []
+    for _ in steps:
+        seen.append((page.locator("svg:visible").count(), page.locator(".blank").is_visible()))
+        page.keyboard.press("ArrowRight")
+    assert len(seen) > 2 and seen == [(1, False), *[(0, True)] * (len(seen) - 2), (1, False)]
+
+
+THEMES = {
+    "light": ("light", "", ""),
+    "dark system": ("dark", "", ""),
+    "dark page": ("light", 'data-theme="dark"', ""),
+    "dark notebook": ("light", "", 'data-jp-theme-light="false"'),
+    "light notebook on a dark system": ("dark", "", 'data-jp-theme-light="true"'),
+}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_all_text_is_readable_in_light_and_dark(open_page, theme):
+    scheme, of_page, of_body = THEMES[theme]
+    html = page_of(lora().html).replace("<html>", f"<html {of_page}>").replace("<body>", f"<body {of_body}>")
+    page = open_page(html, color_scheme=scheme)
+    root = root_of(page)
+    page.keyboard.press("Tab")
+    for _ in range(3):
+        found = root.evaluate(CONTRASTS)
+        assert len(found) > 40
+        assert not [text for ratio, text in found if ratio < READABLE]
+        for _ in range(12):
+            page.keyboard.press("ArrowRight")
+    background = root.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert (background == "rgb(255, 255, 255)") == theme.startswith("light")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_is_only_text(open_page, name):
+    steps = diamond(name)
+    page = open_page(page_of(steps.html))
+    root = root_of(page)
+    page.keyboard.press("Tab")
+    assert_shows(root, steps, 1)
+    page.keyboard.press("End")
+    assert_shows(root, steps, len(steps))
+    assert page.locator("img, script[src]").count() == 0

@@ -1,0 +1,397 @@
+"""The compiler explorer: what it says is what the compiler did, and the page is whole without a network or a script."""
+
+import os
+import re
+import subprocess
+import sys
+from html import unescape
+from html.parser import HTMLParser
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from programs import PROGRAMS
+
+import tinygrad_lora as tl
+from tinygrad_lora.compiler.cost import graph_cost
+from tinygrad_lora.compiler.techniques import TECHNIQUES
+from tinygrad_lora.errors import CompileError
+from tinygrad_lora.view import explorer_checks as checks
+from tinygrad_lora.view.explore_command import EXAMPLE, compiled_function, run
+from tinygrad_lora.view.explorer import Exploration, explore
+from tinygrad_lora.view.explorer_code import GONE, NEW, SAME, Line, changed
+from tinygrad_lora.view.explorer_rules import LEGAL, rule_of
+from tinygrad_lora.view.explorer_union import ADDED, KEPT, REMOVED, REWIRED, short
+
+HOSTILE = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & <b>'\"\\ $x$", "\N{SNAKE}"]
+VOID = {"meta", "img", "link", "br", "hr", "input"}
+KINDS = [pytest.param(make, id=name) for name, make in PROGRAMS.items()]
+
+
+class Reader(HTMLParser):
+    """Reads a page, and complains about elements that are not closed where they should be."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.texts = [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attributes):
+        assert len(attributes) == len(dict(attributes)), f"<{tag}> says something twice: {attributes}"
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, f"</{tag}> in line {self.getpos()[0]} closes something else"
+
+    def handle_data(self, data):
+        if self.open[-1:] not in (["style"], ["script"]):
+            self.texts.append(data)
+
+
+def explored(make, **options):
+    function, arrays = make()
+    return explore(tl.compile(function, **options).prepare(*arrays))
+
+
+@pytest.fixture(scope="module")
+def flagship():
+    return explore(compiled_function(f"{EXAMPLE}:naive_lora"))
+
+
+@pytest.fixture(scope="module")
+def training():
+    rng = np.random.default_rng(0)
+    model = tl.adapt(tl.Sequential(tl.Linear(6, 5), tl.relu, tl.Linear(5, 3)), 2)
+    optimizer = tl.Adam([p for p in model.parameters() if p.requires_gradient], lr=0.01)
+    step = tl.compile_training_step(model, tl.cross_entropy, optimizer)
+    step(rng.normal(size=(4, 6)), rng.integers(0, 3, 4))
+    return explore(step)
+
+
+# --- What it says ---
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_each_step_is_what_the_compiler_did(make):
+    found = explored(make)
+    program = found.story.program
+    assert [s.name for s in found.steps] == ["trace", *(s.name for s in program.snapshots), "program"]
+    for step, snapshot in zip(found.steps[1:-1], program.snapshots, strict=True):
+        assert (step.before, step.after, step.kept) == (snapshot.cost_before, snapshot.cost_after, snapshot.kept)
+        assert step.stage.graph is snapshot.after
+    assert found.steps[0].after == graph_cost(program.traced)
+    assert [line.text for line in found.steps[-1].lines] == program.source.rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_no_pass_changes_a_number_on_random_inputs(make):
+    # float32 is as exact as 1e-6; every other program of the list computes in float64
+    assert all(step.difference is None or step.difference < 1e-6 for step in explored(make).steps)
+
+
+def test_a_wrong_pass_is_found_out():
+    def double_scales(graph):
+        """$s x = 2 s x$: wrong."""
+        done = set()
+
+        def rule(node):
+            if str(node.op) == "scale" and node not in done:
+                result = tl.scale(node.parents[0], factor=2 * node.params["factor"])
+                done.add(result)
+                return result
+            return None
+
+        return graph.rewrite(rule)
+
+    compiled = tl.compile(lambda x: 3.0 * x, passes=((double_scales,), ())).prepare(np.ones(4))
+    step = explore(compiled).steps[1]
+    assert step.name == "double_scales" and step.difference == 1.0
+    assert "of your own" in step.rule.legal and "def double_scales" in step.rule.source
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_a_box_is_one_number_in_every_graph(make):
+    found = explored(make)
+    union, values = found.story.union, {}
+    for stage in union.stages:
+        checks.run(stage.graph, found.story.inputs, values)
+        assert len(set(stage.boxes.values())) == len(stage.graph.nodes), "two nodes of one graph share a box"
+    for stage in union.stages:
+        for node, box in stage.boxes.items():
+            first = next(n for n, b in union.boxes.items() if b == box)
+            assert str(first.op) == str(node.op) and checks.same(values[node], values[first])
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_a_box_is_marked_for_what_became_of_it(make):
+    for stage in explored(make).story.union.stages:
+        if stage.snapshot is None:
+            assert set(stage.states.values()) == {KEPT}
+            continue
+        after = set(stage.boxes.values())
+        for box, state in stage.states.items():
+            assert (box in after) == (state != REMOVED)
+            inputs = {edge: found for edge, found in stage.edges.items() if edge.end == box}
+            if state == KEPT:
+                assert set(inputs.values()) <= {KEPT}
+            if state == REWIRED:
+                assert {REWIRED, REMOVED} & set(inputs.values())
+            if state == ADDED:
+                assert set(inputs.values()) <= {ADDED}
+
+
+def test_the_flagship_loses_the_large_product_and_gains_the_small_ones(flagship):
+    rebracket = next(step for step in flagship.steps if step.name == "rebracket")
+    names, states = flagship.story.union.names, rebracket.stage.states
+    told = {
+        state: {rebracket.stage.told[box].split(", (")[0] for box in states if states[box] == state}
+        for state in (ADDED, REMOVED)
+    }
+    assert any(text.endswith("= matmul(A, B)") for text in told[REMOVED])
+    assert any(text.endswith("= matmul(x, A)") for text in told[ADDED])
+    assert rebracket.after.flops < 0.4 * rebracket.before.flops
+    assert len(set(names.values())) == len(names)
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_a_variable_is_the_same_value_after_every_pass(make):
+    found = explored(make)
+    owners = {}
+    for step in found.steps[:-1]:
+        for line in step.lines:
+            match = re.match(r"    (\w+) = ", line.text)
+            if match and line.boxes:
+                owner = [box for box in line.boxes if found.story.union.names[box] == match[1]]
+                assert owners.setdefault(match[1], owner) == owner
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_a_difference_read_without_its_marks_is_the_code_before_and_after(make):
+    steps = explored(make).steps
+    for step, following in pairwise(steps[:-1]):
+        if step.kept:
+            after = [line.text.split() for line in step.lines if line.state != GONE and line.text.strip()]
+            before = [line.text.split() for line in following.lines if line.state != NEW and line.text.strip()]
+            assert sorted(after) == sorted(before)
+
+
+def test_what_a_variable_was_stands_right_above_what_it_is():
+    before, after = ([Line(f"{x} = {y}") for x, y in lines] for lines in ([("a", 1), ("b", 2)], [("a", 3), ("b", 4)]))
+    found = [(line.text, line.state) for line in changed(before, after)]
+    assert found == [("a = 1", GONE), ("a = 3", NEW), ("b = 2", GONE), ("b = 4", NEW)]
+    assert [line.state for line in changed([Line("a  = 1")], [Line("a = 1")])] == [SAME]
+
+
+def test_source_lines_boxes_and_generated_lines_know_each_other(flagship):
+    source = {line.text.strip(): set(line.boxes) for excerpt in flagship.story.written for line in excerpt.lines}
+    formula = source["y = x @ W + b + 2 * (x @ (A @ B))"]
+    code = {line.text.split("#")[0].strip(): set(line.boxes) for line in flagship.steps[0].lines}
+    assert code["t0 = x @ W"] <= formula
+    assert next(boxes for text, boxes in code.items() if text.endswith("= A @ B")) <= formula
+    planned = {line.text.split("#")[0].strip(): set(line.boxes) for line in flagship.steps[-1].lines}
+    assert planned["x.dot(W, t0)"] == code["t0 = x @ W"]
+
+
+def test_every_pass_has_a_reason_and_its_own_source():
+    names = [name for name in TECHNIQUES if rule_of(name).source]
+    assert set(names) <= set(LEGAL)
+    for name in LEGAL:
+        rule = rule_of(name)
+        assert f"def {name}(" in rule.source and rule.legal == LEGAL[name]
+        assert rule.equation and not set("\\$") & set(rule.equation + rule.more)
+
+
+def test_a_training_step_shows_its_model_and_compares_what_it_writes(training):
+    assert training.story.written[0].title == "Sequential"
+    assert any("lora_A" in line.text for line in training.story.written[0].lines)
+    assert training.steps[-1].difference < 1e-6
+
+
+def test_random_whole_numbers_are_valid_indices_and_other_numbers_give_finite_results():
+    table = tl.parameter(np.ones((3, 2)), "table")
+    graph = tl.trace(lambda i, x: tl.log(tl.take(table, i)) * tl.sqrt(x), np.zeros(50, int), np.ones((50, 2)))
+    index, *_ = arrays = checks.random_inputs(graph)
+    assert index.min() == 0 and index.max() == 2
+    values = {}
+    checks.run(graph, arrays, values)
+    assert all(np.isfinite(values[node]).all() for node in graph.outputs)
+
+
+def test_differences_are_relative_and_a_nan_in_one_place_alone_counts():
+    assert checks.difference([np.array([1.0, 2.0])], [np.array([1.0, 4.0])]) == 0.5
+    assert checks.difference([np.array([np.nan])], [np.array([np.nan])]) == 0
+    assert np.isnan(checks.difference([np.array([np.nan, 1.0])], [np.array([1.0, 1.0])]))
+
+
+def test_time_is_measured_on_request(flagship):
+    measured = explore(tl.compile(lambda x: x + 1.0).prepare(np.ones(3)), measure=True)
+    assert all(step.microseconds > 0 for step in measured.steps)
+    assert "microseconds, measured" in measured.html and "microseconds" in str(measured)
+    assert "measured" not in flagship.html and "microseconds" not in str(flagship)
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0"), (999, "999"), (4_690_000, "4.69M"), (131_072, "131k")])
+def test_large_numbers_are_short(number, text):
+    assert short(number) == text
+
+
+# --- The page ---
+
+
+def test_the_page_is_sound_and_small_and_loads_nothing(flagship, training):
+    for found, limit in ((flagship, 200_000), (training, 450_000)):
+        page = found.page
+        assert len(page.encode()) < limit
+        read = Reader(page)
+        assert not [attributes for _, attributes in read.elements if {"src", "onload", "onclick"} & set(attributes)]
+        links = [attributes["href"] for _, attributes in read.elements if "href" in attributes]
+        ids = {attributes["id"] for _, attributes in read.elements if "id" in attributes}
+        assert links and {link.removeprefix("#") for link in links} <= ids
+        assert "http:" not in page and "https:" not in page and "@import" not in page
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_a_page_of_a_small_program_is_under_200_kilobytes(make):
+    assert len(explored(make).page.encode()) < 200_000
+
+
+def test_without_a_script_every_step_can_be_read(flagship):
+    read = Reader(flagship.page)
+    text = "".join(read.texts)
+    for i, step in enumerate(flagship.steps):
+        assert any(a.get("id", "").endswith(f"-{i}") and a.get("class") == "step" for _, a in read.elements)
+        if step.rule:
+            assert step.rule.legal in text and f"{i + 1}. {step.name}" in text
+    assert flagship.story.program.source.split("\n")[-3].strip().split("  ")[0] in text
+    assert sum(tag == "svg" for tag, _ in read.elements) == len(flagship.steps) + 1  # one holds the shapes
+
+
+def test_every_picture_says_in_words_what_it_shows_and_is_well_formed(flagship):
+    pictures = re.findall(r"<svg .*?</svg>", flagship.html, re.DOTALL)
+    assert all(ElementTree.fromstring(picture) is not None for picture in pictures)
+    labels = [unescape(label) for label in re.findall(r'<svg [^>]*aria-label="([^"]*)"', flagship.html)]
+    assert len(labels) == len(flagship.steps)
+    for step, label in zip(flagship.steps, labels, strict=True):
+        names = [name for box, name in flagship.story.union.names.items() if step.stage.states.get(box) == ADDED]
+        assert all(re.search(rf"\b{name}\b", label) for name in names)
+
+
+def test_changes_are_marked_by_sign_and_dash_and_not_by_color_alone(flagship):
+    style = flagship.html[: flagship.html.index("</style>")]
+    assert ".removed { --mark: var(--removed); --dashes: 7 4" in style
+    assert ".rewired { --mark: var(--rewired); --dashes: 2 4" in style
+    changes = [state for step in flagship.steps for state in step.stage.states.values() if state != KEPT]
+    assert flagship.html.count('class="sign"') == len(changes)
+    assert flagship.html.count("<ins") == sum(line.state == NEW for step in flagship.steps for line in step.lines)
+
+
+def test_names_and_source_are_shown_as_text(tmp_path):
+    path = tmp_path / "hostile <b>.py"
+    path.write_text(
+        "import numpy as np\nimport tinygrad_lora as tl\n"
+        f"names = {HOSTILE!r}\n"
+        "weights = [tl.parameter(np.ones((3, 3)), name) for name in names]\n\n\n"
+        "def f(x):\n"
+        f"    {HOSTILE[0]!r}\n"
+        "    for w in weights:\n"
+        "        x = x @ w  # </script><script>alert(2)</script> & <b>\n"
+        "    return x\n\n\n"
+        "def main():\n    return tl.compile(f).prepare(np.ones((2, 3)))\n",
+        encoding="utf-8",
+    )
+    found = explore(compiled_function(f"{path}:main"))
+    read = Reader(found.page)
+    tags = [tag for tag, _ in read.elements]
+    assert tags.count("script") == 1 and "img" not in tags
+    text = "".join(read.texts)
+    assert "</script><script>alert(2)</script> & <b>" in text and HOSTILE[1] in text and HOSTILE[3] in text
+    assert str(tmp_path) not in found.page, "the page tells where the file lies"
+
+
+def test_the_same_program_gives_the_same_bytes_in_every_process(tmp_path):
+    pages = set()
+    for seed in ("0", "1"):
+        out = tmp_path / f"{seed}.html"
+        code = f"from tinygrad_lora.view.explore_command import run; run(None, {str(out)!r}, quiet=True)"
+        environment = os.environ | {"PYTHONHASHSEED": seed, "OPENBLAS_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+        pages.add(out.read_bytes())
+    assert len(pages) == 1
+
+
+def test_two_different_explorers_share_no_id(flagship):
+    other = explored(PROGRAMS["affine"])
+    ids = [set(re.findall(r'\bid="([^"]+)"', found.html)) for found in (flagship, other)]
+    assert ids[0] and ids[1] and not ids[0] & ids[1]
+
+
+def test_a_graph_of_very_many_boxes_is_left_to_the_code():
+    def chain(x):
+        for i in range(320):
+            x = tl.tanh(x) * (1.0 + i)
+        return x
+
+    found = explore(tl.compile(chain, passes=()).prepare(np.ones(2)))
+    assert "too many for a picture" in found.html and "<use" not in found.html
+
+
+# --- As an object and as a command ---
+
+
+def test_an_exploration_shows_itself_as_html_and_as_text(flagship, tmp_path):
+    bundle = flagship._repr_mimebundle_()
+    assert bundle == {"text/html": flagship.html, "text/plain": str(flagship)}
+    assert flagship.save(tmp_path / "new" / "page.html").read_text(encoding="utf-8") == flagship.page
+    assert repr(flagship) == f"<exploration of naive_lora_step, {len(flagship.steps)} steps>"
+    assert str(flagship).endswith(flagship.story.program.source.rstrip())
+    assert "(AB)C = A(BC): bracket each chain so that it costs least." in str(flagship)
+
+
+def test_explore_can_write_the_page_at_once(tmp_path):
+    compiled = tl.compile(lambda x: x + 1.0).prepare(np.ones(3))
+    found = explore(compiled, tmp_path / "page.html")
+    assert isinstance(found, Exploration) and (tmp_path / "page.html").read_text(encoding="utf-8") == found.page
+
+
+def test_only_compiled_functions_that_know_their_arguments_can_be_explored():
+    with pytest.raises(TypeError, match="compiled function, not function"):
+        explore(lambda x: x)
+    with pytest.raises(CompileError, match="has not seen any arguments yet"):
+        explore(tl.compile(lambda x: x))
+
+
+@pytest.mark.parametrize("engine", ["numba", "scipy"])
+def test_a_program_of_another_library_is_shown_and_not_compared(engine):
+    pytest.importorskip(engine)
+    found = explored(PROGRAMS["affine"], engine=engine)
+    assert found.steps[-1].difference is None and "another library runs it" in found.html
+
+
+def test_the_command_writes_the_flagship(tmp_path, capsys):
+    assert run(None, tmp_path / "page.html") == 0
+    told = capsys.readouterr().out
+    assert "rebracket" in told and str(tmp_path / "page.html") in told
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", "write MODULE:NAME"),
+        ("no_such_module:f", "there is no module 'no_such_module'"),
+        ("no_such_file.py:f", "there is no file"),
+        ("json:no_such_name", "has no 'no_such_name'"),
+        ("json:dumps", "needs obj"),
+        ("sys:maxsize", "is int; it must be a compiled function"),
+    ],
+)
+def test_the_command_says_what_it_needs(name, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        compiled_function(name)

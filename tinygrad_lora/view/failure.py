@@ -1,0 +1,162 @@
+"""A ShapeError as a picture: the graph up to the operation that fails, the sizes, the lines of code, and a remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from importlib import import_module
+from typing import Any
+
+from .. import ops
+from ..core.node import ComputationNode, Op
+from ..errors import ShapeError
+from .diagram import Box, Diagram
+from .excerpt import above, image, whole, with_box
+from .fixes import clashes, fix
+from .lines import Line, assignment, failing_frame, variable
+from .markup import Markup, element
+from .words import one_line
+
+FAILED = "failed"  # the id of the box
+RED = "font-weight: bold; color: #D55E00"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is known of an operation whose operands do not fit: `.text`, `.html`, `.diagram`.
+
+    `named` are the operands as the user knows them: matmul makes matrices of vectors. `labels` are their names, `lines`
+    where each was made (None where that is not known), `line` is where the operation stands, and `remedy` a change that
+    would work.
+    """
+
+    message: str
+    op: Op
+    operands: tuple[ComputationNode, ...]
+    named: tuple[ComputationNode, ...]
+    params: dict[str, Any]
+    labels: tuple[str, ...]
+    line: Line | None
+    lines: tuple[Line | None, ...]
+    remedy: str | None
+
+    @property
+    def text(self) -> str:
+        """The same without the picture."""
+        remedy = [f"Fix: {self.remedy}"] if self.remedy else []
+        return "\n".join([one_line(self.message), *self._sizes(), *self._places(), *remedy])
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def diagram(self) -> Diagram:
+        """The operands, what they were computed from, and the operation that fails."""
+        own = dict(zip(self.named, self.labels, strict=True))
+        shown, ids = whole(self.operands, own)
+        labels = {box.id: box.label for box in shown.boxes}
+        operands = [ids[x] for x in self.operands]
+        box = Box(
+            id=FAILED, label=f"%{len(shown.boxes)}", operation=str(self.op), shape="?", dtype=shown.boxes[0].dtype,
+            operands=tuple(labels[i] for i in operands), parameters=(("fails", "the shapes do not fit"),),
+            role="operation", output=False,
+        )  # fmt: skip
+        return above(with_box(shown, box, operands, self.op.operands(len(operands))), FAILED, f"{self.op} fails")
+
+    @property
+    def html(self) -> str:
+        """One element that a notebook shows, trusted or not."""
+        sizes = element("pre", Markup("\n".join(self._sizes(_emphasized, escape))), style="margin: 0.5em 0")
+        places = element("pre", "\n".join(self._places()), style="margin: 0.5em 0") if self._places() else ""
+        remedy = element("p", element("strong", "Fix: "), self.remedy) if self.remedy else ""
+        head = element("p", element("strong", "ShapeError: "), one_line(self.message))
+        return element("div", head, image(self.diagram, FAILED), sizes, places, remedy)
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    # --- Words ---
+
+    def _sizes(self, mark: Any = "[{}]".format, plain: Any = str) -> list[str]:
+        """The sizes of the operands, axis below axis; those that do not fit stand in brackets."""
+        shapes = [x.shape for x in self.operands]
+        wrong = clashes(self.op, shapes, self.params)
+        names = self.op.operands(len(shapes))
+        heads = [f"{name}  {label}" if label != name else name for name, label in zip(names, self.labels, strict=True)]
+        left, longest = max(map(len, heads)), max(map(len, shapes))
+        wide = max((len(str(n)) for shape in shapes for n in shape), default=1) + 2
+
+        def cell(i: int, k: int) -> str:
+            if len(shapes[i]) < -k:
+                return " " * wide
+            size = str(shapes[i][k])
+            shown = f"[{size}]" if (i, k) in wrong else f"{size} "
+            padding = " " * (wide - len(shown))
+            return padding + (mark(size) if (i, k) in wrong else shown)
+
+        return [
+            f"  {plain(head)}{' ' * (left - len(head))}  {' '.join(cell(i, k) for k in range(-longest, 0))}".rstrip()
+            for i, head in enumerate(heads)
+        ]
+
+    def _places(self) -> list[str]:
+        """The lines of code: the operation's, then the operands'."""
+        found = [("fails in", self.line)] if self.line else []
+        found += [(f"{label} is made in", line) for label, line in zip(self.labels, self.lines, strict=True) if line]
+        found = list(dict.fromkeys(found))
+        width = max((len(head) for head, _ in found), default=0)
+        return [f"  {head:<{width}}  {one_line(str(line))}" for head, line in found]
+
+
+def _emphasized(size: str) -> str:
+    return element("span", f"[{size}]", style=RED)
+
+
+def failure(error: ShapeError) -> Failure | None:
+    """What is known of a ShapeError: the operation, its operands, the lines, a remedy. None if no operation raised it.
+
+    In a notebook a ShapeError shows this by itself.
+    """
+    if error.operation is None:
+        return None
+    op, operands, params = error.operation
+    # Matmul makes matrices of vectors; to the user they are still vectors.
+    own = [x.parents[0] if op is ops.matmul and x.op is ops.reshape and x.parents[0].ndim == 1 else x for x in operands]
+    found = failing_frame(error.__traceback__)
+    frame, line = found if found else (None, None)
+    variables = [variable(x, frame) if frame else None for x in own]
+    names = op.operands(len(own))
+    labels = [one_line(x.name or v or name) for x, v, name in zip(own, variables, names, strict=True)]
+    lines = [
+        Line(*x.origin) if x.origin else assignment(v, line) if v and line else None
+        for x, v in zip(own, variables, strict=True)
+    ]
+    vectors = [x is not y for x, y in zip(own, operands, strict=True)]
+    remedy = fix(op, [x.shape for x in operands], params, vectors)
+    return Failure(
+        str(error), op, tuple(operands), tuple(own), dict(params), tuple(labels), line,
+        tuple(None if x == line else x for x in lines), remedy,
+    )  # fmt: skip
+
+
+def show_errors() -> None:
+    """From here on a ShapeError in a notebook draws itself above its traceback."""
+    ShapeError._repr_html_ = _html  # type: ignore[attr-defined]
+    ShapeError._render_traceback_ = _traceback  # type: ignore[attr-defined]
+
+
+def _html(error: ShapeError) -> str | None:
+    found = failure(error)
+    return found.html if found else None
+
+
+def _traceback(error: ShapeError) -> Any:
+    """What IPython asks for: the lines of the traceback, as always. The picture is shown on the way."""
+    ipython = import_module("IPython")
+    found = failure(error)
+    if found and error.__dict__.get("_shown") is not error.__traceback__:  # IPython asks more than once
+        error.__dict__["_shown"] = error.__traceback__
+        import_module("IPython.display").display({"text/plain": found.text, "text/html": found.html}, raw=True)
+    return ipython.get_ipython().InteractiveTB.structured_traceback(
+        type(error), error, error.__traceback__, tb_offset=1
+    )

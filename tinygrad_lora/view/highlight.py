@@ -1,0 +1,41 @@
+"""Python code in colors. The only module that imports Pygments, which comes with rich."""
+
+from __future__ import annotations
+
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+from pygments.token import Comment, Keyword, Name, Number, Operator, String
+
+from .markup import Markup, element, scrolling, sound, text
+
+PREFIX = "hl-"  # the classes are given their colors in the style sheets, for light and dark
+COLORED = {
+    Comment: "c1", Keyword: "k", Operator.Word: "k", Number: "mi", String: "s1", Name.Function: "nf",
+}  # fmt: skip
+
+
+def code(source: str, label: str, class_: str = "code") -> Markup:
+    """A box with this source. `label` tells those who do not see it what it is."""
+    colored = Markup(
+        highlight(sound(source), PythonLexer(), HtmlFormatter(nowrap=True, classprefix=PREFIX)).rstrip("\n")
+    )
+    return scrolling(element("pre", element("code", colored)), label, class_)
+
+
+def plain(words: str, label: str, class_: str = "code") -> Markup:
+    """The same box for text that is no code."""
+    return scrolling(element("pre", text(words)), label, class_)
+
+
+def lines(source: str) -> list[Markup]:
+    """Each line of the source in colors; only what the style sheets color is marked, so that the page stays small."""
+    found, line = [], ""
+    for kind, words in PythonLexer(stripnl=False, ensurenl=False).get_tokens(sound(source)):
+        name = next((name for colored, name in COLORED.items() if kind in colored), "")
+        for i, piece in enumerate(words.split("\n")):
+            if i:
+                found.append(Markup(line))
+                line = ""
+            line += element("span", piece, class_=PREFIX + name) if name and piece.strip() else text(piece)
+    return [*found, Markup(line)]

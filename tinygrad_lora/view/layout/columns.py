@@ -1,0 +1,112 @@
+"""Where each item stands in its row, so that lines are straight and nothing overlaps.
+
+Method: U. Brandes, B. Köpf, Fast and simple horizontal coordinate assignment, 2001: items that a line joins form
+blocks that share one line; this is done from each of four corners, and the middle of the four results is taken. Items
+have widths, and lines may start and end beside the middle, so what is aligned is not the items but their lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from math import inf
+
+from .rows import Rows
+from .settle import settle
+
+
+def columns(rows: Rows) -> list[float]:
+    """The middle of each item, counted so that the leftmost block begins at 0."""
+    if not rows.rank:
+        return []
+    crossed = _crossed_by_bends(rows)
+    found = []
+    for downward in (True, False):
+        for mirrored in (False, True):
+            root, shift = _aligned(rows, crossed, downward, mirrored)
+            found.append(_compacted(rows, root, shift, mirrored))
+    extents = [(min(_lefts(rows, xs)), max(_rights(rows, xs))) for xs in found]
+    left, right = min(extents, key=lambda extent: extent[1] - extent[0])
+    moved = []
+    for i, xs in enumerate(found):
+        by = right - extents[i][1] if i % 2 else left - extents[i][0]
+        moved.append([x + by for x in xs])
+    middle = [sum(sorted(four)[1:3]) / 2 for four in zip(*moved, strict=True)]
+    settle(rows, middle)
+    left = min(_lefts(rows, middle))
+    return [x - left for x in middle]
+
+
+def _lefts(rows: Rows, xs: list[float]) -> list[float]:
+    return [x - width / 2 for x, width in zip(xs, rows.widths, strict=True)]
+
+
+def _rights(rows: Rows, xs: list[float]) -> list[float]:
+    return [x + width / 2 for x, width in zip(xs, rows.widths, strict=True)]
+
+
+def _crossed_by_bends(rows: Rows) -> set[int]:
+    """Links that cross a link between two bends. That one is kept straight, so these are not aligned."""
+    crossed: set[int] = set()
+    for row in rows.rows[1:]:
+        since, low = 0, -inf
+        for i, item in enumerate(row):
+            inner = [link for link in rows.up[item] if min(item, rows.upper[link]) >= rows.blocks]
+            if not inner and i < len(row) - 1:
+                continue
+            high = rows.starts(inner[0]) if inner else inf
+            for other in row[since : i + 1]:
+                for link in rows.up[other]:
+                    if not low <= rows.starts(link) <= high and link not in inner:
+                        crossed.add(link)
+            since, low = i + 1, high
+    return crossed
+
+
+def _aligned(rows: Rows, crossed: set[int], downward: bool, mirrored: bool) -> tuple[list[int], list[float]]:
+    """For each item the first of its block, and how far right of that one's middle its own middle is."""
+    root, shift = list(range(len(rows.rank))), [0.0] * len(rows.rank)
+    links, far = (rows.up, rows.upper) if downward else (rows.down, rows.lower)
+    place: Callable[[int], float] = rows.starts if downward else rows.ends
+    there, here = (rows.leave, rows.enter) if downward else (rows.enter, rows.leave)
+    for row in rows.rows if downward else reversed(rows.rows):
+        taken: set[int] = set()
+        limit = inf if mirrored else -inf
+        for item in reversed(row) if mirrored else row:
+            ordered = sorted((place(link), link) for link in links[item])
+            middle = ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1]
+            for at, link in reversed(middle) if mirrored else middle:
+                other = far[link]
+                free = at < limit if mirrored else at > limit
+                if root[item] == item and free and other not in taken and link not in crossed:
+                    root[item] = root[other]
+                    shift[item] = shift[other] + there[link] - here[link]
+                    taken.add(other)
+                    limit = at
+    return root, shift
+
+
+def _compacted(rows: Rows, root: list[int], shift: list[float], mirrored: bool) -> list[float]:
+    """Blocks as far left as they can be, then those that have room to the right moved there; mirrored: the reverse."""
+    sign = -1.0 if mirrored else 1.0
+    after: dict[int, dict[int, float]] = {item: {} for item in root}
+    before: dict[int, dict[int, float]] = {item: {} for item in root}
+    for row in rows.rows:
+        for a, b in pairwise(row):
+            left, right = (b, a) if mirrored else (a, b)
+            distance = rows.apart(a, b) + sign * (shift[left] - shift[right])
+            start, end = root[left], root[right]
+            if distance > after[start].get(end, -inf):
+                after[start][end] = before[end][start] = distance
+    waiting = {item: len(before[item]) for item in before}
+    order = [item for item, n in waiting.items() if n == 0]
+    x = dict.fromkeys(before, 0.0)
+    for item in order:
+        x[item] = max((x[other] + distance for other, distance in before[item].items()), default=0.0)
+        for other in after[item]:
+            waiting[other] -= 1
+            if waiting[other] == 0:
+                order.append(other)
+    for item in reversed(order):
+        x[item] = max(x[item], min((x[other] - distance for other, distance in after[item].items()), default=-inf))
+    return [sign * x[root[item]] + shift[item] for item in range(len(root))]

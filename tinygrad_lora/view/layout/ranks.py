@@ -1,0 +1,111 @@
+"""In which row each block stands: below everything that it needs, and no higher than it must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+ROUNDS = 8
+
+
+def ranks(n: int, edges: Iterable[tuple[int, int]], first: set[int], last: set[int]) -> list[int]:
+    """A row for each of `n` blocks, counted from 0 at the top; every edge leads at least one row down.
+
+    Blocks in `first` have the first row for themselves, those in `last` the last. The longest way from above gives
+    the row; then each block moves within its slack to where fewer lines are drawn.
+    Raises ValueError where the edges form a cycle.
+    """
+    above, below = neighbors(n, edges)
+    order = topological(above, below)
+    if len(order) < n:
+        raise ValueError("arrows that form a cycle cannot all point downward")
+    rank = [0] * n
+    for v in order:
+        rank[v] = 0 if v in first else max((rank[u] + 1 for u in above[v]), default=int(bool(first)))
+    bottom = max((rank[v] + (v not in last) for v in order), default=0)
+    for v in last:
+        rank[v] = bottom
+    free = [v for v in order if v not in first and v not in last and (above[v] or below[v])]
+    edges = [(u, v) for u in range(n) for v in below[u]]
+    for _ in range(ROUNDS):
+        before = list(rank)
+        _move_groups(edges, rank, first, last)
+        _shorten(list(reversed(free)), rank, above, below, down=True)
+        _shorten(free, rank, above, below, down=False)
+        if rank == before:
+            break
+    used = {r: i for i, r in enumerate(sorted(set(rank)))}
+    return [used[r] for r in rank]
+
+
+def _shorten(free: list[int], rank: list[int], above: list[list[int]], below: list[list[int]], down: bool) -> None:
+    """Move blocks towards the side where more lines get shorter.
+
+    All edges that leave a block are one line, as long as the longest of them. So a block that moves down makes its own
+    line shorter, and the lines from above longer where it is their end. Where that is equal it moves down: what a leaf
+    leads to stays together.
+    """
+    end = [max((rank[w] for w in below[v]), default=0) for v in range(len(rank))]
+    for v in free:
+        longer = sum(rank[v] >= end[u] for u in above[v])
+        if down and below[v] and longer <= 1:
+            rank[v] = max(rank[v], min(rank[w] for w in below[v]) - 1)
+        elif not down and longer > len(below[v][:1]):
+            rank[v] = max(rank[u] for u in above[v]) + 1
+
+
+def _move_groups(edges: Sequence[tuple[int, int]], rank: list[int], first: set[int], last: set[int]) -> None:
+    """Move blocks together that hang together by edges of one row, towards the side where more edges get shorter."""
+    fixed, bottom = first | last, max(rank, default=0)
+    group = list(range(len(rank)))
+
+    def find(v: int) -> int:
+        while group[v] != v:
+            group[v] = v = group[group[v]]
+        return v
+
+    for u, v in edges:
+        if rank[v] == rank[u] + 1:
+            group[find(u)] = find(v)
+    members: dict[int, list[int]] = {}
+    for v in range(len(rank)):
+        members.setdefault(find(v), []).append(v)
+    entering: dict[int, list[tuple[int, int]]] = {name: [] for name in members}
+    leaving: dict[int, list[tuple[int, int]]] = {name: [] for name in members}
+    for u, v in edges:
+        if find(u) != find(v):
+            leaving[find(u)].append((u, v))
+            entering[find(v)].append((u, v))
+    for name, group_members in members.items():
+        into, out = entering[name], leaving[name]
+        if len(into) == len(out) or not fixed.isdisjoint(group_members):
+            continue
+        down = len(out) > len(into)
+        slack = min(rank[v] - rank[u] - 1 for u, v in (out if down else into))
+        if down and last:
+            slack = min(slack, bottom - 1 - max(rank[v] for v in group_members))
+        elif first and not down:
+            slack = min(slack, min(rank[v] for v in group_members) - 1)
+        for v in group_members:
+            rank[v] += slack if down else -slack
+
+
+def neighbors(n: int, edges: Iterable[tuple[int, int]]) -> tuple[list[list[int]], list[list[int]]]:
+    """For each block those above and those below it, each once."""
+    above: list[list[int]] = [[] for _ in range(n)]
+    below: list[list[int]] = [[] for _ in range(n)]
+    for start, end in dict.fromkeys(edges):
+        above[end].append(start)
+        below[start].append(end)
+    return above, below
+
+
+def topological(above: Sequence[Sequence[int]], below: Sequence[Sequence[int]]) -> list[int]:
+    """Every block after those above it. Blocks on a cycle, and those behind it, are left out."""
+    waiting = [len(nodes) for nodes in above]
+    order = [v for v, n in enumerate(waiting) if n == 0]
+    for v in order:
+        for w in below[v]:
+            waiting[w] -= 1
+            if waiting[w] == 0:
+                order.append(w)
+    return order

@@ -1,0 +1,119 @@
+"""Blocks in rows, joined by links that lead exactly one row down: what the other steps of the layout work on."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+APART = 26.0  # between two blocks
+BEND_APART = 16.0  # between a line and a block, or two lines
+
+
+class Edge(NamedTuple):
+    """From one block down to another, by number.
+
+    Edges that leave one block by the same `port` share one line for as long as they can. `leave` is where that is,
+    `enter` where the edge arrives, each counted from the block's middle; None: wherever there is room, `room` wide.
+    """
+
+    start: int
+    end: int
+    port: Hashable = None
+    leave: float = 0.0
+    enter: float | None = None
+    room: float = 0.0
+
+
+@dataclass(slots=True)
+class Rows:
+    """Items: first the blocks, then bends, which are places where a long line passes a row. Links are numbered."""
+
+    widths: list[float]
+    blocks: int  # how many of the items are blocks
+    rank: list[int]
+    rows: list[list[int]]  # items from left to right
+    place: list[int] = field(default_factory=list)  # of an item in its row
+    upper: list[int] = field(default_factory=list)  # item above each link
+    lower: list[int] = field(default_factory=list)
+    leave: list[float] = field(default_factory=list)  # where the link starts, from the middle of its upper item
+    enter: list[float] = field(default_factory=list)
+    up: list[list[int]] = field(default_factory=list)  # links above each item
+    down: list[list[int]] = field(default_factory=list)
+    chains: list[list[int]] = field(default_factory=list)  # for each edge its links from the top down
+
+    def sort(self, rows: Sequence[Sequence[int]]) -> None:
+        """Take this order."""
+        self.rows = [list(row) for row in rows]
+        for row in self.rows:
+            for i, item in enumerate(row):
+                self.place[item] = i
+
+    def apart(self, left: int, right: int) -> float:
+        """How far apart the middles of two neighbors in a row must be."""
+        both_blocks = left < self.blocks and right < self.blocks
+        return (self.widths[left] + self.widths[right]) / 2 + (APART if both_blocks else BEND_APART)
+
+    def starts(self, link: int) -> float:
+        """Where a link starts, as a place in the row: between two whole numbers where it leaves beside the middle."""
+        item = self.upper[link]
+        return self.place[item] + self.leave[link] / (self.widths[item] + 1)
+
+    def ends(self, link: int) -> float:
+        """Where a link ends, likewise."""
+        item = self.lower[link]
+        return self.place[item] + self.enter[link] / (self.widths[item] + 1)
+
+    def _add_item(self, rank: int) -> int:
+        self.widths.append(0.0)
+        self.rank.append(rank)
+        self.up.append([])
+        self.down.append([])
+        self.place.append(len(self.rows[rank]))
+        self.rows[rank].append(len(self.rank) - 1)
+        return len(self.rank) - 1
+
+    def _add_link(self, upper: int, lower: int, leave: float, enter: float) -> int:
+        link = len(self.upper)
+        self.upper.append(upper)
+        self.lower.append(lower)
+        self.leave.append(leave)
+        self.enter.append(enter)
+        self.down[upper].append(link)
+        self.up[lower].append(link)
+        return link
+
+
+def in_rows(widths: Sequence[float], rank: Sequence[int], edges: Sequence[Edge]) -> Rows:
+    """The blocks in rows, in the order in which they are numbered; long edges pass bends."""
+    n = len(widths)
+    made = Rows(list(widths), n, list(rank), [[] for _ in range(max(rank, default=-1) + 1)])
+    made.up, made.down, made.place = [[] for _ in range(n)], [[] for _ in range(n)], [0] * n
+    for item, r in enumerate(rank):
+        made.place[item] = len(made.rows[r])
+        made.rows[r].append(item)
+    lines: dict[tuple[int, Hashable], list[int]] = {}  # the links of the shared line down to its last bend
+    for edge in edges:
+        line = lines.setdefault((edge.start, edge.port), [])
+        bends = rank[edge.end] - rank[edge.start] - 1
+        while len(line) < bends:
+            above = made.lower[line[-1]] if line else edge.start
+            bend = made._add_item(rank[edge.start] + len(line) + 1)
+            line.append(made._add_link(above, bend, 0.0 if line else edge.leave, 0.0))
+        above, leave = (made.lower[line[bends - 1]], 0.0) if bends else (edge.start, edge.leave)
+        made.chains.append([*line[:bends], made._add_link(above, edge.end, leave, edge.enter or 0.0)])
+    return made
+
+
+def spread_entries(rows: Rows, edges: Sequence[Edge]) -> None:
+    """Let the links that enter a block arrive side by side, in the order in which they come."""
+    arriving: dict[int, list[int]] = {}
+    for i, edge in enumerate(edges):
+        if edge.enter is None:
+            arriving.setdefault(edge.end, []).append(i)
+    for indices in arriving.values():
+        indices.sort(key=lambda i: (rows.starts(rows.chains[i][-1]), i))
+        left = -sum(edges[i].room for i in indices) / 2
+        for i in indices:
+            rows.enter[rows.chains[i][-1]] = left + edges[i].room / 2
+            left += edges[i].room

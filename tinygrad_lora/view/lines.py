@@ -1,0 +1,78 @@
+"""Lines of the user's code: where something failed, and where a variable got its value."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from pathlib import PurePath
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+class Line(NamedTuple):
+    """A line of a file or of a notebook cell."""
+
+    filename: str
+    number: int
+    earlier: bool = False  # in another cell than the line that it is told beside
+
+    @property
+    def code(self) -> str:
+        """What stands there; empty if the source is not at hand."""
+        return linecache.getline(self.filename, self.number).strip()
+
+    @property
+    def place(self) -> str:
+        """`model.py line 12`; of a notebook cell only the line."""
+        name = f"{PurePath(self.filename).name} " if not _is_cell(self.filename) else ""
+        return f"{'an earlier cell, ' if self.earlier else ''}{name}line {self.number}"
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.code}" if self.code else self.place
+
+
+def failing_frame(traceback: TracebackType | None) -> tuple[FrameType, Line] | None:
+    """The innermost frame outside this package that an error came through, with its line."""
+    found = None
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_globals.get("__name__", "").partition(".")[0] != _PACKAGE:
+            found = frame, Line(frame.f_code.co_filename, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return found
+
+
+def variable(value: Any, frame: FrameType) -> str | None:
+    """The name of the variable that holds this very object in the frame; those of the function before global ones."""
+    scopes = (frame.f_locals, frame.f_globals)
+    names = (name for scope in scopes for name, held in scope.items() if held is value and not name.startswith("_"))
+    return next(names, None)
+
+
+def assignment(name: str, before: Line) -> Line | None:
+    """The last line above `before` that gives the variable a value: in the same file, or in an earlier cell."""
+    number = max((n for n in _stores(before.filename, name) if n < before.number), default=None)
+    if number is not None:
+        return Line(before.filename, number)
+    cells = [filename for filename in linecache.cache if _is_cell(filename)] if _is_cell(before.filename) else []
+    for filename in reversed(cells[: cells.index(before.filename)] if before.filename in cells else []):
+        if numbers := _stores(filename, name):
+            return Line(filename, max(numbers), earlier=True)
+    return None
+
+
+def _stores(filename: str, name: str) -> list[int]:
+    """The lines of a file that give the variable a value."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(filename)))
+    except SyntaxError:  # a cell with commands that are not Python
+        return []
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return [node.lineno for node in nodes if node.id == name and isinstance(node.ctx, ast.Store)]
+
+
+def _is_cell(filename: str) -> bool:
+    """Whether this is the name that a notebook gives to a cell."""
+    return "ipykernel_" in filename or filename.startswith("<ipython-input")

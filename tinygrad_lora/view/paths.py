@@ -1,0 +1,269 @@
+r"""Why a gradient is what it is: over each path the product of what stands at its edges, and over all paths the sum.
+
+Source: Bauer 1974, "Computational graphs and rounding error" (SIAM Journal on Numerical Analysis 11).
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from ..core.autodiff import pulling_back, unbroadcast
+from ..core.graph import topological_order, unique_names
+from ..core.node import ComputationNode
+from ..errors import GradientError, TraceError
+from .notation import symbol
+from .words import number, one_line, shape_text, short_array
+
+MOST_PATHS = 12
+MOST_STEPS = 8  # of a path that are shown: a longer one is shown without its middle
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way from a node to the output: the nodes, and what comes down this way.
+
+    `factors` are the local derivatives, a factor an arrow, where all nodes on the way are numbers. `product` is their
+    product, and the part of the gradient that comes this way; of arrays it is an array.
+    """
+
+    nodes: tuple[ComputationNode, ...]
+    factors: tuple[float, ...]
+    product: Any
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The gradient of `output` with respect to `node` as a sum over paths: `.text`, `.latex`.
+
+    `count` says how many paths there are; `paths` holds the first of them, and `rest` what the others add up to.
+    """
+
+    node: ComputationNode
+    output: ComputationNode
+    seed: Any
+    paths: tuple[Path, ...]
+    count: int
+    total: Any
+    labels: Mapping[ComputationNode, str]
+
+    @property
+    def rest(self) -> Any:
+        """What comes along the paths that are not shown."""
+        return self.total - sum(path.product for path in self.paths)
+
+    @property
+    def text(self) -> str:
+        """The sum, one path a line."""
+        given, told = self._derivative(), f"{_count(self.count, 'path')} from {self._label(self.node)}"
+        ways = [" -> ".join(_shortened([self._label(n) for n in path.nodes])) for path in self.paths]
+        width = max(map(len, ways), default=0)
+        lines = [f"{given} = {_numbers(self.total)}, the sum over {told} to {self._label(self.output)}"]
+        if not self.count:
+            lines = [f"{given} = 0: no path leads from {self._label(self.node)} to {self._label(self.output)}"]
+        lines += [f"  {way:<{width}}  {self._line(path)}" for way, path in zip(ways, self.paths, strict=True)]
+        if hidden := self.count - len(self.paths):
+            lines.append(f"  and {_count(hidden, 'more path')}, together {_numbers(self.rest)}")
+        return "\n".join([*lines, *self._remarks()])
+
+    @property
+    def latex(self) -> str:
+        """The same as a formula. Arrays are told by their shapes."""
+        x, y = (_symbol(self._label(n)) for n in (self.node, self.output))
+        terms = [rf"\underbrace{{{self._product(path)}}}_{{{self._way(path)}}}" for path in self.paths]
+        hidden = self.count - len(self.paths)
+        terms += [rf"\underbrace{{\cdots}}_{{\text{{{_count(hidden, 'more path')}}}}}"] if hidden else []
+        total = [_latex_numbers(self.total)]
+        return " = ".join([rf"\frac{{\partial {y}}}{{\partial {x}}}", " + ".join(terms) or "0", *total * bool(terms)])
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex}\n$$"
+
+    # --- Words ---
+
+    def _label(self, node: ComputationNode) -> str:
+        name = self.labels[node]
+        return f"{node.op} {name}" if name.startswith("%") else one_line(name)
+
+    def _derivative(self) -> str:
+        y, x = (self._label(n) for n in (self.output, self.node))
+        return "/".join(f"d({label})" if " " in label else f"d{label}" for label in (y, x))
+
+    def _line(self, path: Path) -> str:
+        if path.factors:
+            shown = _shortened([f"({number(f)})" if f < 0 and i else number(f) for i, f in enumerate(path.factors)])
+            return f"{' * '.join(shown)} = {number(path.product)}" if len(shown) > 1 else number(path.product)
+        sizes = _shortened([shape_text(n.shape) for n in path.nodes])
+        return f"{_numbers(path.product)}   shapes {' <- '.join(sizes)}"
+
+    def _product(self, path: Path) -> str:
+        """The factors as LaTeX; of arrays, the shape of the part."""
+        if not path.factors:
+            return rf"\text{{an array {shape_text(path.product.shape)}}}"
+        shown = [_latex_number(f, bracketed=i > 0) for i, f in enumerate(path.factors)]
+        return r" \cdot ".join(_shortened(shown, r"\cdots"))
+
+    def _way(self, path: Path) -> str:
+        return r" \to ".join(_shortened([_symbol(self._label(n)) for n in path.nodes], r"\cdots"))
+
+    def _remarks(self) -> list[str]:
+        """What a reader might stumble on."""
+        remarks = []
+        if not self.output.shape and float(self.seed) != 1:
+            remarks.append(
+                f"{number(self.seed)} was sent into {self._label(self.output)}, the last factor of every path"
+            )
+        found = self.node.gradient if self.output.gradient is not None else None  # else backward() has not been here
+        if found is not None and not np.allclose(found, self.total, equal_nan=True):
+            remarks.append(
+                f"the gradient that the node holds is {_numbers(found)}: it also has parts from other outputs or "
+                "earlier calls of backward()"
+            )
+        return remarks
+
+
+def explain(node: ComputationNode, output: ComputationNode | None = None, *, most: int = MOST_PATHS) -> Explanation:
+    r"""$\frac{\partial L}{\partial x} = \sum_{\text{paths}} \prod_{\text{edges}}$: a gradient as a sum over paths.
+
+    `output` is the node on which `backward()` was called; without it, the one that `node` got its gradient from. Of
+    numbers, each path is the product of the local derivatives along it. Of arrays, each path shows the part of the
+    gradient that comes along it. At most `most` paths are shown; all are counted.
+
+    Raises GradientError where it is not clear which output is meant, TraceError for symbolic nodes: for those there is
+    `formula(tl.gradients(output, node))`.
+    """
+    for x in (node,) if output is None else (node, output):
+        if not isinstance(x, ComputationNode):
+            raise TypeError(f"explain() takes nodes, not {type(x).__name__}: explain(x, loss)")
+    if most < 1:
+        raise ValueError(f"at least one path must be shown, not {most}")
+    output = _output_of(node) if output is None else output
+    if not node.known or not output.known:
+        raise TraceError("explain() needs numbers: of symbolic nodes print formula(tl.gradients(output, node))")
+    order = topological_order([output])
+    if node not in order and node is not output:
+        order = [node, *order]
+    seed = _seed(output)
+    ways = _Ways(node, output, order)
+    total = dict(pulling_back(output, seed, [node])).get(node, np.zeros(node.shape, node.dtype)[()])
+    paths = tuple(islice(ways.walk(seed), most))
+    return Explanation(node, output, seed, paths, ways.count, total, unique_names(order))
+
+
+def _seed(output: ComputationNode) -> Any:
+    """What was sent into the output, or would be."""
+    if output.gradient is not None:
+        return np.asarray(output.gradient)[()]
+    if output.shape:
+        raise GradientError(
+            f"explain() starts at a number, and {output.name or 'the output'} has shape {output.shape}: take tl.sum or "
+            "tl.mean first, or call output.backward(seed=...)"
+        )
+    return output.dtype.type(1)
+
+
+def _output_of(node: ComputationNode) -> ComputationNode:
+    """The node on which `backward()` was called, found among all that are alive: a node does not know its users."""
+    alive = sorted((n for n in gc.get_objects() if type(n) is ComputationNode), key=lambda n: n.created)
+    above, used = {node}, set[ComputationNode]()
+    for user in alive:
+        if user.gradient is not None and not above.isdisjoint(user.parents):
+            above.add(user)
+            used.update(user.parents)
+    ends = [n for n in alive if n in above and n not in used and n.gradient is not None]
+    if len(ends) == 1:
+        return ends[0]
+    name = one_line(node.name or "x")
+    if not ends:
+        raise GradientError(
+            f"nothing was sent back to {name} yet: call backward() on a result, or say explain({name}, y)"
+        )
+    raise GradientError(
+        f"{name} got its gradient from {len(ends)} outputs ({', '.join(repr(n) for n in ends[:3])}): say which one is "
+        f"meant, explain({name}, y)"
+    )
+
+
+class _Ways:
+    """The paths from `node` to `output`: how many there are, and each with what comes along it."""
+
+    def __init__(self, node: ComputationNode, output: ComputationNode, order: Sequence[ComputationNode]) -> None:
+        self.node, self.output = node, output
+        self.edges: dict[ComputationNode, list[int]] = {}  # of a node, the operands through which paths go
+        counts: dict[ComputationNode, int] = {node: 1}
+        for user in order:
+            if user is node or not user.op.differentiable or not any(counts.get(p) for p in user.parents):
+                continue
+            parts = _parts(user, np.ones(user.shape, user.dtype)[()])
+            self.edges[user] = [i for i, p in enumerate(user.parents) if counts.get(p) and parts[i] is not None]
+            counts[user] = sum(counts[user.parents[i]] for i in self.edges[user])
+        self.count = counts.get(output, 0)
+
+    def walk(self, seed: Any) -> Iterator[Path]:
+        """The paths one by one: down from the output, each edge through the rule of its operation."""
+        first = () if not self.output.shape and float(seed) == 1 else (seed,)
+        waiting: list[tuple[tuple[ComputationNode, ...], tuple[Any, ...], Any]] = [((self.output,), first, seed)]
+        while waiting and self.count:
+            nodes, factors, g = waiting.pop()
+            if nodes[0] is self.node:
+                numbers = all(n.shape == () for n in nodes)
+                yield Path(nodes, tuple(map(float, factors)) or (1.0,) if numbers else (), g)  # () for arrays
+                continue
+            for i in reversed(self.edges[nodes[0]]):
+                parent = nodes[0].parents[i]
+                local = (_part(nodes[0], i, nodes[0].dtype.type(1)),) if nodes[0].shape == parent.shape == () else ()
+                waiting.append(((parent, *nodes), local + factors, _part(nodes[0], i, g)))
+
+
+def _parts(node: ComputationNode, g: Any) -> Sequence[Any]:
+    """What the backward rule of `node` sends to its operands when it gets `g`; functions stand for work to do."""
+    values = (p.value for p in node.parents)
+    parts: Sequence[Any] = node.op.vjp(g, node.value, *values, **node.params)
+    return parts
+
+
+def _part(node: ComputationNode, i: int, g: Any) -> Any:
+    part, parent = _parts(node, g)[i], node.parents[i]
+    part = part() if type(part) is FunctionType else part
+    return part if part.shape == parent.shape else unbroadcast(part, parent.shape)
+
+
+def _shortened(steps: list[str], dots: str = "...") -> list[str]:
+    """Without the middle, if there are too many."""
+    half = MOST_STEPS // 2
+    return steps if len(steps) <= MOST_STEPS else [*steps[:half], dots, *steps[-half:]]
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def _numbers(array: Any) -> str:
+    return "; ".join(short_array(array))
+
+
+def _symbol(label: str) -> str:
+    operation, _, place = label.rpartition(" %")
+    return f"{symbol(operation)}_{{{place}}}" if operation else symbol(label)
+
+
+def _latex_number(x: Any, bracketed: bool = False) -> str:
+    text = number(x)
+    mantissa, _, exponent = text.partition("e")
+    text = rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else text
+    return f"({text})" if bracketed and (exponent or text.startswith("-")) else text
+
+
+def _latex_numbers(array: Any) -> str:
+    return _latex_number(array) if not np.shape(array) else rf"\text{{an array {shape_text(np.shape(array))}}}"

@@ -1,0 +1,139 @@
+r"""Plots of what an adapter has learned: $\Delta W = s\,A B$ as pictures of its matrices, and its singular values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...errors import ShapeError
+from ...nn.layer import Layer
+from ...nn.lora import _effective_rank, _singular_values
+from ..looks import BLUE, FAINT, MUTED, VERMILION
+from ..words import number
+from .checks import factors, finite, the_adapter
+from .drawing import comparable, drawn, library, new_plot, percent, whole_ticks
+
+COMPARABLE = 4.0  # the matrices share one scale where the largest numbers in them differ by at most this factor
+NARROWEST = 0.16  # of the picture: how narrow a factor of small rank may become
+MOST_BARS = 64  # singular values that are drawn; the sentences are about all of them
+NEARLY_ALL = 0.9  # the share of the change that a line marks
+
+
+@drawn
+def heatmaps(adapter: Any) -> Any:
+    r"""$\Delta W = s\,A B$ as heat maps: A at the left, B above, and where row and column meet their product times s.
+
+    `adapter` is a LoRALayer, a LoRALinear or a model that has one. Zero is white, above is vermilion, below is blue.
+    The three share a scale where their numbers are of like size; else each has its own, beside it.
+    Returns a matplotlib Figure. Raises AdaptError for a model without adapters or with several, ValueError for numbers
+    that are not finite.
+    """
+    layer = the_adapter(adapter)
+    A, B = factors(layer)
+    with np.errstate(over="ignore", invalid="ignore"):  # said in the error
+        change = finite(layer.scaling * (A @ B), "the product s A B")
+    named = {"A": A, "B": B, "ΔW": change}
+    limits = {name: float(np.abs(M).max()) for name, M in named.items()}
+    told = "; ".join(f"{name} {M.shape}, {_range(M)}" for name, M in named.items())
+    size = f"{change.size:,} changes of weights from {A.size + B.size:,} numbers"
+    rank, s = f"rank {layer.rank}", f"s = {number(layer.scaling)}"
+    figure = new_plot(
+        7.5, 5, f"{size}: ΔW = s A B, {rank}, {s}", f"Heat maps of an adapter, {rank}, {s}. {size}. {told}."
+    )
+
+    (n, m), r = change.shape, layer.rank
+    wide, high = max(r / (m + r), NARROWEST), max(r / (n + r), NARROWEST)
+    ratios = {"width_ratios": [0.03, wide, 1 - wide, 0.03], "height_ratios": [high, 1 - high]}
+    grid = figure.add_gridspec(2, 4, **ratios)
+    places = {"A": grid[1, 1], "B": grid[0, 2], "ΔW": grid[1, 2]}
+    axes = {name: figure.add_subplot(place) for name, place in places.items()}
+    shared = comparable(limits.values(), COMPARABLE)
+    if shared:
+        limits = dict.fromkeys(limits, max(limits.values()))
+    images = {name: _matrix(axes[name], name, named[name], limits[name]) for name in named}
+    axes["A"].set(xlabel="rank", ylabel="input")
+    axes["B"].set(ylabel="rank", xticklabels=[])
+    axes["ΔW"].set(xlabel="output", yticklabels=[])
+    if shared:
+        _scale(figure, images["ΔW"], grid[:, 3])
+    else:
+        _scale(figure, images["ΔW"], grid[1, 3])
+        _scale(figure, images["B"], grid[0, 3])
+        _scale(figure, images["A"], grid[1, 0]).yaxis.set_ticks_position("left")
+    return figure
+
+
+def _matrix(axes: Any, name: str, M: Any, limit: float) -> Any:
+    """One heat map, with zero in the middle of its scale."""
+    limit = limit or 1.0  # where all numbers are zero
+    zero = ", all 0" if not M.any() else ""
+    image = axes.imshow(M, cmap=library().DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
+    axes.set_title(f"{name} {M.shape}{zero}")
+    axes.spines[:].set_visible(True)
+    whole_ticks(axes.xaxis, 6 if name != "A" else 3)
+    whole_ticks(axes.yaxis, 6 if name != "B" else 3)
+    return image
+
+
+def _scale(figure: Any, image: Any, place: Any) -> Any:
+    bar = figure.colorbar(image, cax=figure.add_subplot(place))
+    bar.outline.set_edgecolor(FAINT)
+    bar.ax.yaxis.get_major_locator().set_params(nbins=4)
+    return bar.ax
+
+
+def _range(M: Any) -> str:
+    return f"from {number(M.min())} to {number(M.max())}" if M.any() else "all 0"
+
+
+@drawn
+def singular_values(change: Any) -> Any:
+    r"""The singular values $\sigma_1 \ge \sigma_2 \ge \dots$ of a change of weights; what the first k hold of it.
+
+    `change` is an adapter as for `heatmaps`, or any matrix, such as the difference of two weights. Left the values as
+    bars; right $\sum_{i \le k} \sigma_i^2 / \sum_i \sigma_i^2$: the best change of rank k leaves the rest out (Eckart
+    and Young 1936). The effective rank is $e^H$, H the entropy of $\sigma_i / \sum_j \sigma_j$ (Roy and Vetterli 2007).
+    Returns a matplotlib Figure. Raises ShapeError for what is no matrix, AdaptError and ValueError as `heatmaps` does.
+    """
+    what, values = _spectrum(change)
+    squares = (values / (values.max() or 1.0)) ** 2  # of the largest, so that no square is too small or too large
+    shares = np.cumsum(squares) / (squares.sum() or 1.0)
+    if not values.any():
+        seen = f"{what} is zero: nothing is changed yet"
+    else:
+        rank, enough = _effective_rank(values), int(np.searchsorted(shares, NEARLY_ALL)) + 1
+        held = f"the first {enough} hold at least {NEARLY_ALL:.0%}"
+        seen = f"{what} has effective rank {number(rank)} of {len(values)}; {held}"
+    listed = ", ".join(map(number, values[:8])) + (", ..." if len(values) > 8 else "")
+    figure = new_plot(7.5, 3, seen, f"Singular values. {seen}. They are {listed}.")
+    left, right = figure.subplots(1, 2)
+    k = np.arange(1, min(len(values), MOST_BARS) + 1)
+    left.bar(k, values[: len(k)], color=BLUE, width=0.75 if len(k) < MOST_BARS else 1.0)
+    first = f", the first {len(k)} of {len(values)}" if len(k) < len(values) else ""
+    left.set(title=f"singular values{first}", xlabel="k", ylabel="σ")
+    if values.any():
+        right.plot(k, shares[: len(k)], color=BLUE, marker="o", markersize=4 if len(k) < 20 else 0, clip_on=False)
+    else:
+        left.set_ylim(0, 1)
+    right.axhline(NEARLY_ALL, color=VERMILION, linewidth=1, linestyle="--")
+    right.annotate(f"{NEARLY_ALL:.0%}", (1, NEARLY_ALL), (3, 0), xycoords=("axes fraction", "data"),
+                   textcoords="offset points", va="center", fontsize=8, color=MUTED)  # fmt: skip
+    right.set(title="share of the squared sum in the first k", xlabel="k", ylabel="share", ylim=(0, 1.02))
+    right.yaxis.set_major_formatter(percent)
+    for axes in (left, right):
+        axes.set_xlim(0.4, len(k) + 0.6)
+        axes.grid(axis="y")
+        whole_ticks(axes.xaxis, 8)
+    return figure
+
+
+def _spectrum(change: Any) -> tuple[str, Any]:
+    """What is shown, and its singular values from the largest on. Of an adapter there are as many as its rank."""
+    if isinstance(change, Layer):
+        layer = the_adapter(change)
+        return "ΔW = s A B", finite(layer.scaling * _singular_values(*factors(layer)), "the spectrum of s A B")
+    W = finite(change, "the change of weights")
+    if W.ndim != 2 or not W.size:
+        raise ShapeError(f"singular values are those of a matrix; this has shape {W.shape}: pass one weight's change")
+    return "The change", np.linalg.svd(W.astype(np.float64), compute_uv=False)

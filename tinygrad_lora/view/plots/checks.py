@@ -1,0 +1,69 @@
+"""What is plotted, checked: arrays of finite numbers, class numbers, an adapter; or an error that says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...errors import AdaptError, DtypeError, ShapeError
+from ...nn.adapt import adapters
+from ...nn.layer import Layer
+from ...nn.lora import LoRALayer, LoRALinear
+from ..words import one_line
+
+
+def finite(data: Any, what: str, remedy: str = "") -> Any:
+    """`data` as an array of finite real numbers. Raises ValueError that says where one is not."""
+    try:
+        array = np.asarray(data)
+    except ValueError:
+        raise ShapeError(f"{what} has rows of unequal length, so it is no array") from None
+    if array.dtype.kind not in "biuf":
+        raise DtypeError(f"{what} must hold real numbers, not {array.dtype}")
+    if not (good := np.isfinite(array)).all():
+        at = tuple(int(i) for i in np.argwhere(~good)[0])
+        place = f" at [{', '.join(map(str, at))}]" if at else ""
+        told = f"{what} holds {(~good).sum():,} of {array.size:,} numbers that are not finite, the first is {array[at]}"
+        raise ValueError(f"{told}{place}{': ' * bool(remedy)}{remedy}")
+    return array
+
+
+def class_numbers(data: Any, what: str) -> Any:
+    """`data` as whole numbers from 0 on, one for each sample. Raises ShapeError, DtypeError or ValueError."""
+    array = finite(data, what)
+    if array.ndim != 1:
+        raise ShapeError(f"{what} must be one class number a sample, shape (n,), not {array.shape}")
+    if not array.size:
+        raise ValueError(f"{what} is empty: there is no sample to show")
+    if (array != np.floor(array)).any():
+        raise DtypeError(f"{what} must be class numbers 0, 1, 2, ...: of logits take logits.argmax(axis=-1)")
+    if array.min() < 0:
+        raise ValueError(f"{what} must be class numbers from 0 on, not {array.min():g}")
+    return array.astype(np.int64)
+
+
+def the_adapter(obj: Any) -> LoRALayer:
+    """The low-rank layer of an adapter, or of a model with one adapter. Raises AdaptError or TypeError for others."""
+    if isinstance(obj, LoRALinear):
+        return obj.lora
+    if isinstance(obj, LoRALayer):
+        return obj
+    if not isinstance(obj, Layer):
+        raise TypeError(f"this plot shows an adapter, a LoRALayer or a LoRALinear, not {type(obj).__name__}")
+    found = adapters(obj)
+    if len(found) == 1:
+        return next(iter(found.values())).lora
+    if not found:
+        raise AdaptError(f"this {type(obj).__name__} has no adapters: adapt(model, rank=...) gives it some")
+    names = ", ".join(repr(one_line(name)) for name in found)
+    raise AdaptError(f"this {type(obj).__name__} has {len(found)} adapters, {names}: pass one, adapters(model)[name]")
+
+
+def factors(layer: LoRALayer) -> tuple[Any, Any]:
+    """A and B, as float64."""
+    A, B = (
+        finite(p.value, f"{name} of the adapter", "first_nonfinite(loss) finds where it began").astype(np.float64)
+        for name, p in (("A", layer.lora_A), ("B", layer.lora_B))
+    )
+    return A, B

@@ -1,0 +1,137 @@
+"""Plots of a classifier: where in the plane it draws the line, and which classes it takes for which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...core.node import ComputationNode, constant
+from ...errors import ShapeError
+from ...nn.checks import check_size
+from ...nn.layer import Layer
+from ..layers import run_layer
+from ..looks import INK, PAPER
+from ..words import one_line
+from .checks import class_numbers, finite
+from .drawing import COLORS, MARKS, drawn, library, new_plot, percent, whole_ticks
+
+TINT = 0.22  # how much of a class's color the ground has; the rest is white
+MARGIN = 0.12  # of the spread of the points, around them
+MOST_NUMBERED = 20  # classes up to which every cell of a confusion matrix has its number
+
+
+@drawn
+def decision_boundary(model: Callable[[Any], Any], x: Any, y: Any, *, steps: int = 200) -> Any:
+    """The plane, each point of it in the color of the class that the model gives it, and the samples with their class.
+
+    `model` is a layer or a function of a node. It gives n logits, one for each class and the largest wins, or one
+    logit, which is above 0 for class 1. x is (samples, 2), y the class numbers. The model is asked at `steps` times
+    `steps` points, and is not changed. Samples on the wrong side have a ring.
+    Returns a matplotlib Figure. Raises ShapeError where x or the output does not fit, ValueError for too many classes.
+    """
+    points, labels, steps = finite(x, "x"), class_numbers(y, "y"), check_size(steps, "steps")
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ShapeError(f"x has shape {points.shape}: a plane has two axes, so it must be (samples, 2)")
+    if len(labels) != len(points):
+        raise ShapeError(f"there are {len(points)} points in x and {len(labels)} class numbers in y")
+    found = _logits(model, points)
+    classes = found.shape[1]
+    if labels.max() >= classes:
+        raise ValueError(f"y holds class {labels.max()}; the model knows {classes} classes, from 0 on")
+    if classes > len(COLORS):
+        raise ValueError(f"{classes} classes cannot be told apart by color and mark; the limit is {len(COLORS)}")
+    wrong = found.argmax(axis=1) != labels
+
+    low, high = points.min(axis=0), points.max(axis=0)
+    spread = np.where(high > low, high - low, 1.0) * MARGIN
+    across, up = (np.linspace(a, b, steps) for a, b in zip(low - spread, high + spread, strict=True))
+    plane = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
+    logits = _logits(model, plane).reshape(steps, steps, classes)
+
+    right = f"{(~wrong).sum():,} of {len(labels):,} samples are on the side of their class"
+    counts = ", ".join(f"{(labels == c).sum():,} of class {c}" for c in range(classes))
+    figure = new_plot(5.6, 4.6, right, f"Decision boundary in the plane. {right}. Samples: {counts}.")
+    axes = figure.subplots()
+    colors = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in COLORS])
+    tints = TINT * colors + (1 - TINT)
+    extent = (across[0], across[-1], up[0], up[-1])
+    axes.imshow(tints[logits.argmax(axis=-1)], origin="lower", extent=extent, aspect="auto")
+    for c in range(classes - (classes == 2)):  # of two classes one line tells all
+        margin = logits[..., c] - np.delete(logits, c, axis=-1).max(axis=-1)
+        if margin.min() < 0 < margin.max():
+            axes.contour(across, up, margin, levels=[0], colors=INK, linewidths=1)
+    for c in range(classes):
+        mine = points[labels == c]
+        look = {"color": COLORS[c], "marker": MARKS[c], "s": 26, "edgecolors": PAPER, "linewidths": 0.6}
+        axes.scatter(*mine.T, label=f"class {c} ({len(mine):,})", **look)
+    if wrong.any():
+        ring = {"facecolors": "none", "edgecolors": INK, "s": 80, "linewidths": 1}
+        axes.scatter(*points[wrong].T, label=f"wrong side ({wrong.sum():,})", **ring)
+    axes.set(xlabel="x[:, 0]", ylabel="x[:, 1]")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    return figure
+
+
+def _logits(model: Callable[[Any], Any], x: Any) -> Any:
+    """One logit for each sample and class. A single logit z stands for (0, z): it is above 0 for class 1."""
+    with np.errstate(all="ignore"):  # what is not finite is refused below
+        y = run_layer(model, x)[1] if isinstance(model, Layer) else model(constant(x))
+    y = finite(y.value if isinstance(y, ComputationNode) else y, "the output of the model")
+    if y.shape == (len(x),):
+        y = y[:, None]
+    if y.ndim != 2 or len(y) != len(x) or not y.shape[1]:
+        raise ShapeError(
+            f"for {len(x)} samples the model gave shape {y.shape}: it must be (samples, classes) or one each"
+        )
+    return np.concatenate([np.zeros_like(y), y], axis=1) if y.shape[1] == 1 else y
+
+
+@drawn
+def confusion_matrix(predictions: Any, labels: Any, *, names: Sequence[str] | None = None) -> Any:
+    """How many samples of each class are taken for which: a row for the true class, a column for the predicted one.
+
+    `predictions` are class numbers, or logits of shape (samples, classes). `labels` are class numbers. `names` are the
+    names of the classes. The color is the share of the row, the number in a cell how many samples it stands for.
+    Returns a matplotlib Figure. Raises ShapeError for different lengths, ValueError for classes without a name.
+    """
+    truth = class_numbers(labels, "labels")
+    given = finite(predictions, "predictions")
+    known = given.shape[1] if given.ndim == 2 else 0
+    given = class_numbers(given.argmax(axis=1) if known else given, "predictions")
+    if len(given) != len(truth):
+        raise ShapeError(f"there are {len(given)} predictions and {len(truth)} labels: one of each for every sample")
+    classes = max(known, int(given.max()) + 1, int(truth.max()) + 1, len(names or ()))
+    words = [one_line(str(name)) for name in names or range(classes)]
+    if len(words) < classes:
+        raise ValueError(f"there are {len(words)} names for {classes} classes")
+    table = np.zeros((classes, classes), np.int64)
+    np.add.at(table, (truth, given), 1)
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+
+    right = int(np.trace(table))
+    seen = f"{right:,} of {len(truth):,} samples are right ({right / len(truth):.1%})"
+    mistakes = sorted((-table[i, j], i, j) for i, j in np.ndindex(table.shape) if i != j and table[i, j])
+    worst = "; ".join(f"{words[i]} taken for {words[j]} {-n:,} times" for n, i, j in mistakes[:3]) or "none"
+    size = min(2.6 + 0.4 * classes, 9.0)
+    figure = new_plot(size + 0.8, size, seen, f"Confusion matrix. {seen}. Most frequent mistakes: {worst}.")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap=library().SHARES, vmin=0, vmax=1)
+    if classes <= MOST_NUMBERED:
+        for i, j in np.ndindex(table.shape):
+            color = PAPER if shares[i, j] > 0.5 else INK
+            if table[i, j]:
+                axes.text(j, i, f"{table[i, j]:,}", ha="center", va="center", color=color, fontsize=8)
+        axes.set_xticks(range(classes), words, rotation=90 if max(map(len, words)) > 3 else 0)
+        axes.set_yticks(range(classes), words)
+    else:
+        whole_ticks(axes.xaxis, 10)
+        whole_ticks(axes.yaxis, 10)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(True)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, label="share of the true class")
+    bar.ax.yaxis.set_major_formatter(percent)
+    bar.outline.set_visible(False)
+    return figure

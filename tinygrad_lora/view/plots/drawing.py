@@ -1,0 +1,86 @@
+"""What all plots share: the library, which is loaded when the first plot is drawn, colors, marks, and small helpers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from importlib import import_module
+from math import ceil, floor, log10
+from typing import Any, ParamSpec
+
+from ...errors import RenderError
+from ..looks import BLUE, GREEN, VERMILION
+
+P = ParamSpec("P")
+
+# Okabe and Ito's colors, the strongest contrasts first; what they tell apart, the mark and the dash tell apart as well.
+COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#7A7A7A", "#1A1A1A")
+MARKS = "o^sDvPX*"
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (2, 1)), (0, (3, 3)))
+
+
+def library() -> Any:
+    """The module that draws. Raises RenderError where matplotlib is not installed."""
+    try:
+        return import_module(".figure", __package__)
+    except ImportError as error:
+        raise RenderError(f'a plot needs matplotlib: pip install "tinygrad-lora[notebook]" ({error})') from error
+
+
+def drawn(plot: Callable[P, Any]) -> Callable[P, Any]:
+    """A function that draws a plot, in our style whatever the reader's own settings are."""
+
+    @wraps(plot)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
+        with library().styled():
+            figure = plot(*args, **kwargs)
+            figure.settle()
+            return figure
+
+    return wrapper
+
+
+def new_plot(width: float, height: float, title: str, alternative: str) -> Any:
+    """A figure of this size in inches, with what it shows in its title and in words."""
+    figure = library().Plot(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
+    figure.alternative = alternative
+    return figure
+
+
+def comparable(sizes: Iterable[float], factor: float) -> bool:
+    """Whether things of these sizes can be seen on one scale: the largest is at most `factor` times the smallest.
+
+    What has no size at all is seen on any scale.
+    """
+    present = [size for size in sizes if size]
+    return not present or max(present) <= factor * min(present)
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """The powers of ten between `low` and `high`, at most eight; where they are fewer than three, numbers between."""
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    ticks: list[float] = []
+    for mantissas in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+        ticks = [tick for k in powers for m in mantissas if low <= (tick := float(f"{m}e{k}")) <= high]
+        if len(ticks) >= 3:
+            break
+    return ticks[:: ceil(len(ticks) / 8) or 1]
+
+
+def log_axis(axes: Any, name: str, low: float, high: float) -> None:
+    """Make the "x" or "y" axis logarithmic from `low` to `high`, with plain numbers at its ticks: 0.1, 1, 10."""
+    ticks = log_ticks(low, high)
+    axes.set(**{f"{name}scale": "log", f"{name}lim": (low, high)})
+    axes.set(**{f"{name}ticks": ticks, f"{name}ticklabels": [f"{tick:g}" for tick in ticks]})
+    axes.minorticks_off()
+
+
+def percent(share: float, _: Any = None) -> str:
+    """A share at a tick: 2.5%."""
+    return f"{100 * share:.3g}%"
+
+
+def whole_ticks(axis: Any, most: int) -> None:
+    """At most so many ticks on `axes.xaxis` or `axes.yaxis`, all at whole numbers."""
+    axis.get_major_locator().set_params(integer=True, nbins=most, min_n_ticks=1)

@@ -1,0 +1,89 @@
+"""A figure in the style of our plots. The only module that imports matplotlib; `drawn` in drawing.py loads it."""
+
+from __future__ import annotations
+
+import warnings
+from base64 import b64encode
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.figure
+from matplotlib.colors import LinearSegmentedColormap
+
+from ..looks import BLUE, FAINT, INK, PAPER, VERMILION
+from ..markup import void
+
+# Whatever the reader's own settings are: the same call gives the same picture.
+STYLE: Any = {
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "mathtext.fontset": "dejavusans",
+    "figure.facecolor": PAPER, "savefig.facecolor": PAPER, "savefig.bbox": None, "figure.titlesize": 10.5,
+    "figure.titleweight": "bold", "text.color": INK, "axes.facecolor": PAPER, "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK, "axes.titlesize": 9.5, "axes.titlelocation": "left", "axes.titlecolor": INK,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8, "axes.axisbelow": True,
+    "axes.grid": False, "axes.unicode_minus": True, "grid.color": "#E4E4E4", "grid.linewidth": 0.8,
+    "xtick.color": FAINT, "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.frameon": False, "legend.fontsize": 8.5,
+    "text.parse_math": False, "text.usetex": False, "svg.hashsalt": "tinygrad_lora", "svg.fonttype": "path",
+}  # fmt: skip
+SHOWN_DPI = 144  # in a notebook: sharp on a dense screen
+
+DIVERGING = LinearSegmentedColormap.from_list("below and above zero", [BLUE, PAPER, VERMILION])
+SHARES = LinearSegmentedColormap.from_list("share", [PAPER, BLUE])
+
+_Figure: Any = matplotlib.figure.Figure
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """`with styled():` whatever is drawn has our style."""
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a box stands for a character unknown
+        yield
+
+
+class Plot(_Figure):  # type: ignore[misc]
+    """A matplotlib Figure that a notebook shows anywhere, and that says in words what it shows: `alternative`."""
+
+    alternative = ""
+
+    def settle(self) -> None:
+        """Give everything its place for good, in round numbers: the last bits of the layout vary from run to run."""
+        self.get_layout_engine().execute(self)
+        self.set_layout_engine("none")
+        for axes in self.axes:
+            place = axes.get_position(original=True)
+            axes.set_position([round(float(x), 6) for x in place.bounds])
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """As matplotlib's, with the words in the metadata and without dates: the same plot gives the same bytes."""
+        named = Path(fname).suffix[1:] if isinstance(fname, str | PathLike) else ""
+        kind = str(options.get("format") or named or matplotlib.rcParams["savefig.format"])
+        words: dict[str, dict[str, Any]] = {
+            "png": {"Description": self.alternative},
+            "svg": {"Description": self.alternative, "Date": None},
+            "pdf": {"Subject": self.alternative, "CreationDate": None},
+        }
+        known = words.get(kind.lower(), {})
+        if metadata := known | (options.pop("metadata", None) or {}):
+            options["metadata"] = metadata
+        with styled():
+            super().savefig(fname, **options)
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
+    ) -> dict[str, Any]:
+        """What Jupyter shows: an `img` with its text alternative, which survives in an untrusted notebook."""
+        file = BytesIO()
+        self.savefig(file, format="png", dpi=SHOWN_DPI)
+        source = f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+        width = round(self.get_figwidth() * 96)
+        image = void("img", alt=self.alternative, style=f"max-width: 100%; width: {width}px", src=source)
+        bundle = {"text/plain": self.alternative, "text/html": str(image)}
+        wanted: Container[str] = bundle if include is None else set(include)
+        unwanted = set(exclude or ())
+        return {kind: data for kind, data in bundle.items() if kind in wanted and kind not in unwanted}

@@ -1,0 +1,158 @@
+"""Plots of what flows through the layers of a model: activations on the way forward, gradients on the way back."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...core.node import ComputationNode
+from ...errors import GradientError
+from ...nn.layer import Layer
+from ..layers import run_layer
+from ..looks import BLUE, FAINT, MUTED, WORDS, shortened
+from ..words import number
+from .checks import finite
+from .drawing import comparable, drawn, log_axis, new_plot, percent
+
+MOST_PANELS = 12
+BINS = 40
+COMPARABLE = 10.0  # panels share a scale where their ranges differ by at most this factor
+
+
+class Station(NamedTuple):
+    """A place on the way through the model, and the numbers that pass there."""
+
+    name: str
+    values: Any
+
+    @property
+    def nonzero(self) -> Any:
+        return self.values[self.values != 0]
+
+    @property
+    def zeros(self) -> float:
+        """The share of numbers that are exactly zero."""
+        return 1 - self.nonzero.size / self.values.size
+
+    @property
+    def dead(self) -> int:
+        """How many units, places on the last axis, are zero for every sample."""
+        return int((self.values.reshape(-1, self.values.shape[-1]) == 0).all(axis=0).sum()) if self.values.ndim else 0
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Mean and standard deviation; then what there is to say about zeros."""
+        zeros = [f"{self.zeros:.0%} zeros"] * bool(self.zeros)
+        zeros += [f"{self.dead} of {self.values.shape[-1]} units always 0"] * bool(self.dead)
+        return f"mean {number(self.values.mean())}, std {number(self.values.std())}", ", ".join(zeros)
+
+
+@drawn
+def activation_histograms(model: Layer, x: Any) -> Any:
+    """The distribution of the numbers between the layers of a model, for the input x, a batch.
+
+    A panel for what comes out of each layer of the model, one for what goes into the next where an activation has
+    changed it, and one for the result. They share a scale where their ranges are of like size. Numbers that
+    are exactly zero are left out of the bars and told in words, and so are units that are zero for every sample.
+    Returns a matplotlib Figure. Raises TypeError for what is no layer, ShapeError for an input that does not fit,
+    ValueError for numbers that are not finite.
+    """
+    if not isinstance(model, Layer):
+        raise TypeError(f"activations are those of a layer, not of {type(model).__name__}: pass the model")
+    stations = _stations(model, finite(x, "x"))
+    if not stations:
+        raise ValueError(f"x has shape {np.shape(x)}: there is no sample to show")
+    shown = stations[:MOST_PANELS]
+    more = f", the first {len(shown)} of {len(stations)} places" if len(stations) > len(shown) else ""
+    seen = f"Activations of {type(model).__name__} for {len(np.atleast_1d(x)):,} samples{more}"
+    told = "; ".join(f"{station.name}: {', '.join(filter(None, station.words))}" for station in shown)
+    columns = min(3, len(shown))
+    rows = ceil(len(shown) / columns)
+    figure = new_plot(2.5 * columns + 0.3, 1.9 * rows + 0.5, seen, f"{seen}. {told}.")
+    shared = comparable((float(np.ptp(station.values)) for station in shown), COMPARABLE)
+    panels = list(figure.subplots(rows, columns, sharex=shared, squeeze=False).flat)
+    for axes in panels[len(shown) :]:
+        axes.set_visible(False)
+    for axes, station in zip(panels, shown, strict=False):
+        values = station.nonzero
+        heights, edges = np.histogram(values, BINS) if values.size else (np.zeros(1), np.array([-0.5, 0.5]))
+        axes.stairs(heights / station.values.size, edges, fill=True, color=BLUE)
+        axes.axvline(0, color=FAINT, linewidth=0.8)
+        axes.set_title(station.name, fontsize=8.5, pad=24)
+        for up, words, color in zip((13, 3), station.words, (MUTED, WORDS["gradient"]), strict=True):
+            note = axes.annotate(words, (0, 1), (0, up), xycoords="axes fraction", textcoords="offset points")
+            note.set(fontsize=7, color=color, in_layout=False)
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(percent)
+        axes.yaxis.get_major_locator().set_params(nbins=3)
+        axes.tick_params(labelbottom=True)
+    scale = "one scale for all" if shared else "each on its own scale"
+    figure.supxlabel(f"value, {scale}; exact zeros are left out", fontsize=9)
+    figure.supylabel("share of the numbers", fontsize=9)
+    return figure
+
+
+def _stations(model: Layer, x: Any) -> list[Station]:
+    """The result of each layer directly in the model, and its input where that is not the result of another one."""
+    with np.errstate(all="ignore"):  # what is not finite is refused below
+        start, result, calls = run_layer(model, x)
+    nodes: dict[ComputationNode, str] = {start: "the input"}
+    for call in calls[1:]:
+        if call.outer is calls[0]:  # a layer directly in the model
+            name = f"{call.name}: {type(call.layer).__name__}"
+            for node in call.inputs:
+                nodes.setdefault(node, f"into {name}")
+            for node in _nodes(call.output):
+                nodes.setdefault(node, name)
+    for node in _nodes(result):
+        nodes.setdefault(node, "the result")
+    values = {name: finite(node.value, f"the array at {name!r}").astype(np.float64) for node, name in nodes.items()}
+    return [Station(shortened(name), array) for name, array in values.items() if array.size]
+
+
+def _nodes(output: Any) -> list[ComputationNode]:
+    return [*output] if isinstance(output, tuple | list) else [output]
+
+
+@drawn
+def gradient_norms(model: Layer) -> Any:
+    r"""The norm $\lVert \bar\theta \rVert$ of the gradient of each trainable parameter, on a log scale.
+
+    Call `backward()` first. From top to bottom as the layers come; frozen parameters are left out. A gradient that is
+    exactly zero stands at the left edge and says so: at the first step of LoRA that of A is, because B is zero.
+    Returns a matplotlib Figure. Raises GradientError where there is no gradient, ValueError where one is not finite.
+    """
+    if not isinstance(model, Layer):
+        raise TypeError(f"gradient norms are those of a layer's parameters, not of {type(model).__name__}")
+    trainable = {name: p for name, p in model.named_parameters().items() if p.requires_gradient}
+    found = {name: p.gradient for name, p in trainable.items() if p.gradient is not None}
+    if not found:
+        why = "call backward() first" if trainable else "all its parameters are frozen"
+        raise GradientError(f"no parameter of this {type(model).__name__} has a gradient: {why}")
+    norms = {n: float(np.linalg.norm(finite(g, f"the gradient of {n}").astype(np.float64))) for n, g in found.items()}
+    zeros = sum(not norm for norm in norms.values())
+    missing = len(trainable) - len(found)
+    frozen = len(model.named_parameters()) - len(trainable)
+    told = [f"{zeros} exactly zero"] * bool(zeros)
+    told += [f"{missing} more without a gradient"] * bool(missing) + [f"{frozen} more frozen"] * bool(frozen)
+    seen = f"Gradients of {len(found)} parameters{': ' * bool(told)}{', '.join(told)}"
+    each = "; ".join(f"{name} {number(norm)}" for name, norm in norms.items())
+    figure = new_plot(6.5, 0.24 * len(norms) + 1.1, seen, f"Norms of the gradients. {seen}. {each}.")
+    axes = figure.subplots()
+    rows, values = np.arange(len(norms)), np.array([*norms.values()])
+    positive = values[values > 0]
+    low, high = (positive.min() / 3, positive.max() * 3) if positive.size else (0.1, 1.0)
+    log_axis(axes, "x", low, high)
+    axes.set(ylim=(len(norms) - 0.5, -0.5), xlabel="norm of the gradient, log scale")
+    axes.set_yticks(rows, [shortened(name) for name in norms])
+    axes.hlines(rows, low, np.maximum(values, low), color=FAINT, linewidth=0.8)
+    axes.plot(values[values > 0], rows[values > 0], "o", color=BLUE, markersize=5)
+    for row, norm in zip(rows, values, strict=True):
+        place, words, color = (norm, number(norm), MUTED) if norm else (low, "exactly 0", WORDS["gradient"])
+        axes.annotate(words, (place, row), (7, 0), textcoords="offset points", va="center", fontsize=7.5, color=color)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+    return figure

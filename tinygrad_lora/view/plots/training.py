@@ -1,0 +1,119 @@
+"""Plots of a training: its loss, over one run or over several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...errors import ShapeError
+from ...nn.checks import check_size
+from ..words import number, one_line
+from .checks import finite
+from .drawing import COLORS, DASHES, drawn, log_axis, new_plot
+
+
+class Curve(NamedTuple):
+    """The line of one training, and the band around it."""
+
+    name: str
+    seeds: int
+    line: Any
+    low: Any
+    high: Any
+
+
+@drawn
+def loss_curves(histories: Any, *, smooth: int = 1, log: bool = False) -> Any:
+    """The loss at every training step: the mean over seeds, in a band of one standard deviation to either side.
+
+    `histories` is the list of losses of one run, or a list of such lists, one for each seed, or a dict of either by
+    name, one line each. `smooth` is how many steps around each one are averaged, in every run by itself. On a `log`
+    scale the mean is geometric, and the deviation that of the logarithms.
+    Returns a matplotlib Figure. Raises ValueError for an empty history, numbers that are not finite, and losses that
+    are not positive on a log scale; ShapeError for seeds of unequal length.
+    """
+    window = check_size(smooth, "smooth")
+    runs = (
+        {one_line(str(k)): v for k, v in histories.items()} if isinstance(histories, Mapping) else {"loss": histories}
+    )
+    if not runs:
+        raise ValueError("there is no history to show: pass the losses of a training, one number a step")
+    if len(runs) > len(COLORS):
+        raise ValueError(f"{len(runs)} lines cannot be told apart; the limit is {len(COLORS)}: draw two plots")
+    curves = [_curve(name, _losses(name, history), window, log) for name, history in runs.items()]
+
+    several = any(curve.seeds > 1 for curve in curves)
+    mean = "geometric mean" if log else "mean"
+    over = f", {mean} over seeds in a band of one standard deviation" if several else ""
+    each = f", {mean} of the {window} steps around each" if window > 1 else ""
+    told = "; ".join(f"{_label(c, len(c.line))}, from {number(c.line[0])} to {number(c.line[-1])}" for c in curves)
+    figure = new_plot(7.5, 3.8, f"Training loss{over}", f"Training loss at each step{over}{each}. {told}.")
+    axes = figure.subplots()
+    longest = max(len(curve.line) for curve in curves)
+    lines, labels = [], []
+    for i, curve in enumerate(curves):
+        color, steps = COLORS[i], np.arange(1, len(curve.line) + 1)
+        marker = "o" if len(steps) == 1 else None
+        labels.append(f"{_label(curve, longest)}: {number(curve.line[-1])} at the end")
+        lines += axes.plot(steps, curve.line, color=color, linestyle=DASHES[i], linewidth=1.6, marker=marker)
+        if curve.seeds > 1:
+            axes.fill_between(steps, curve.low, curve.high, color=color, alpha=0.18, linewidth=0)
+    axes.set(xlabel=f"training step{each}", ylabel="loss, log scale" if log else "loss", xlim=(1, max(longest, 2)))
+    axes.grid()
+    lowest = min(float(curve.low.min()) for curve in curves)
+    if log:
+        log_axis(axes, "y", lowest / 1.1, max(float(curve.high.max()) for curve in curves) * 1.1)
+    elif lowest >= 0:
+        axes.set_ylim(bottom=0)
+    axes.legend(lines, labels)
+    return figure
+
+
+def _losses(name: str, history: Any) -> Any:
+    """The losses of a name as an array (seeds, steps)."""
+    what = f"the history {name!r}"
+    if isinstance(history, str | Mapping) or not isinstance(history, Sequence | np.ndarray):
+        raise TypeError(f"{what} must be a list of losses, or one for each seed, not {type(history).__name__}")
+    lengths = {len(run) for run in history if isinstance(run, Sequence | np.ndarray) and np.ndim(run) == 1}
+    if len(lengths) > 1:
+        told = f"{what} has seeds of {min(lengths):,} and of {max(lengths):,} steps"
+        raise ShapeError(
+            f"{told}: a mean needs as many steps of each; cut them to {min(lengths):,}, or name them apart"
+        )
+    losses = finite(history, what, "the training diverged there: lower the learning rate").astype(np.float64)
+    losses = losses[None] if losses.ndim == 1 else losses
+    if losses.ndim != 2:
+        raise ShapeError(f"{what} must be losses by step, or by seed and step, not an array of shape {losses.shape}")
+    if not losses.size:
+        raise ValueError(f"{what} is empty: append float(loss) at every training step")
+    return losses
+
+
+def _curve(name: str, losses: Any, window: int, log: bool) -> Curve:
+    """The mean and the deviation over the seeds, on the scale on which they are shown."""
+    if log and not losses.min() > 0:
+        raise ValueError(f"the history {name!r} holds {losses.min():g}: a log scale shows positive losses only")
+    values = running_mean(np.log(losses) if log else losses, window)
+    center = values.mean(axis=0)
+    spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(center)
+    line, low, high = (np.exp(y) if log else y for y in (center, center - spread, center + spread))
+    return Curve(name, len(values), line, low, high)
+
+
+def running_mean(values: Any, window: int) -> Any:
+    """The mean of the values around each one along the last axis, `window` of them where there are so many."""
+    zero = np.zeros((*values.shape[:-1], 1))
+    sums = np.concatenate([zero, np.cumsum(values, axis=-1)], axis=-1)
+    i = np.arange(values.shape[-1])
+    first, last = np.maximum(i - window // 2, 0), np.minimum(i - window // 2 + window, len(i))
+    return (sums[..., last] - sums[..., first]) / (last - first)
+
+
+def _label(curve: Curve, steps: int) -> str:
+    """Its name, how many seeds there are, and how many steps if the others have more."""
+    parts = [f"{curve.seeds} seeds"] * (curve.seeds > 1) + [
+        f"{len(curve.line):,} step{'s' * (len(curve.line) > 1)}"
+    ] * (len(curve.line) < steps)
+    return f"{curve.name} ({', '.join(parts)})" if parts else curve.name

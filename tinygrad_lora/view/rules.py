@@ -1,0 +1,203 @@
+"""The rule of an operation in words that a terminal can show: its equation, and the same with one step's numbers.
+
+The backward rule is run on nodes instead of arrays. It then gives a small graph, and the NumPy lines of that graph's
+operations, put into each other, are the formula of what is sent to an operand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from ..compiler.expressions import Code, literal, name, written
+from ..compiler.report import first_line
+from ..core.autodiff import unbroadcast
+from ..core.graph import topological_order
+from ..core.node import ComputationNode, Op, placeholder
+from .words import COLUMNS, ROWS, number, one_line, shape_text, short_array
+
+INLINE = 4  # an array of up to so many numbers stands in a formula; of a larger one, its shape
+
+SINGLE = ("Name", "Constant", "Call", "Attribute", "List")  # what needs no brackets after a minus
+MOVES = re.compile(r"\b(?:reshape|broadcast_to)\(")  # formulas that repeat numbers are clearer without them
+
+# LaTeX as plain characters, in this order. A test reads the equation of every operation and of every pass.
+PLAIN = [
+    (r"\\bar\s*\{?(\w)\}?", "\\1\N{COMBINING MACRON}"),
+    (r"\\(?:mathrm|text|operatorname)\{([^{}]*)\}", r"\1"),
+    (r"\\mathbf\{([^{}]*)\}", r"\1"),
+    (r"\\sqrt\s*(?:\{([^{}]*)\}|(\w))", "\N{SQUARE ROOT}\\1\\2"),
+    (r"\\frac(\d)(\d)", r"\1/\2"),
+    (r"\\langle\s*", "\N{MATHEMATICAL LEFT ANGLE BRACKET}"),
+    (r"\s*\\rangle", "\N{MATHEMATICAL RIGHT ANGLE BRACKET}"),
+    (r"\^\{?\\top\}?", "\N{MODIFIER LETTER CAPITAL T}"),
+    (r"\\,|\\;|~", " "),
+    (r"\\dots", "..."),
+    (r"\\sum", "\N{N-ARY SUMMATION}"),
+    (r"\\partial", "\N{PARTIAL DIFFERENTIAL}"),
+    (r"\\circ", "\N{RING OPERATOR}"),
+    (r"\\cdot", "\N{DOT OPERATOR}"),
+    (r"\\times", "\N{MULTIPLICATION SIGN}"),
+    (r"\\([A-Za-z]+)", r"\1"),  # \tanh is tanh
+    (r"\^2(?!\d)", "\N{SUPERSCRIPT TWO}"),
+    (r"\^\{([^{}]*)\}", r"^(\1)"),
+    (r"_\{(\w+)\}", r"_\1"),
+    (r"_\{([^{}]*)\}", r"[\1]"),
+    (r"[$\\]", ""),
+    (r"\s+", " "),
+]
+
+
+def equation(op: Op) -> str:
+    """What the operation computes and sends back, from its docstring; without one, its NumPy line."""
+    told = first_line(type(op))
+    return plain(told) if "$" in told else one_line(f"y = {op.numpy}")
+
+
+def plain(told: str) -> str:
+    """A sentence with formulas in LaTeX as plain text."""
+    for pattern, replacement in PLAIN:
+        told = re.sub(pattern, replacement, told)
+    return one_line(told)
+
+
+def letters(node: ComputationNode, told: str, labels: Mapping[ComputationNode, str]) -> str:
+    """Which node each letter of an equation is here: `a is x, b is y`. Nothing where the letters are the names."""
+    words = set(re.findall(r"[A-Za-z]\w*", told.replace("\N{COMBINING MACRON}", "")))
+    pairs = [*zip(node.op.operands(len(node.parents)), node.parents, strict=True), ("y", node)]
+    found = [(letter, labels[x]) for name, x in pairs for letter in (name, name.upper()) if letter in words]
+    return ", ".join(f"{letter} is {label}" for letter, label in dict(found).items() if letter != label)
+
+
+def in_line(array: Any) -> str:
+    """An array on one line: all its numbers where they are few, else shape, smallest, largest, mean and the first."""
+    array = unsigned_zeros(array)
+    lines = short_array(array)
+    if not _written_out(array):
+        return f"shape {shape_text(array.shape)}: {', '.join(lines)}"
+    return lines[0] if array.ndim < 2 else f"[{', '.join(lines)}]"
+
+
+def unsigned_zeros(array: Any) -> Any:
+    """The array, with 0 for -0: nobody asks about the sign of a zero here."""
+    array = np.asarray(array)
+    return array + 0.0 if array.dtype.kind == "f" else array
+
+
+def _written_out(array: Any) -> bool:
+    """Whether `short_array` writes every number of it."""
+    rows, columns = (1, 1, *array.shape)[-2:]
+    return array.ndim <= 2 and 0 < rows <= ROWS and 0 < columns <= COLUMNS
+
+
+class Written:
+    """Formulas over nodes, once with their labels and once with their numbers.
+
+    `labels` names every node; `values` grows while the graph runs.
+    """
+
+    def __init__(self, labels: Mapping[ComputationNode, str], values: Mapping[ComputationNode, Any]) -> None:
+        self.labels, self.values = labels, values
+
+    def forward(self, node: ComputationNode) -> str:
+        """`z = x * y = 3 * 4 = 12`."""
+        marks = [name(f"mark{i}_") for i in range(len(node.parents))]
+        numbers = [_number_code(self.values[p]) for p in node.parents]
+        formula = _tidied(written(node.op, node.params, marks).text)
+        named = _put(formula, [self.labels[p] for p in node.parents])
+        with_numbers = _tidied(written(node.op, node.params, numbers).text)
+        return chain(self.labels[node], named, with_numbers, in_line(self.values[node]))
+
+    def sent(self, node: ComputationNode, operand: int, g: Any, part: Any) -> str:
+        """`x.gradient += z.gradient * y = 1 * 4 = 4`: what goes to an operand, and how it was computed."""
+        told = f"{self.labels[node.parents[operand]]}.gradient"
+        try:
+            gradient, output, *operands, result = _on_nodes(node, operand)
+        except TypeError:  # a rule that works on arrays only
+            return f"{told} += {in_line(part)}"
+        leaves = [gradient, output, *operands]
+        arrays = [g, self.values[node], *(self.values[p] for p in node.parents)]
+        labels = [f"{self.labels[node]}.gradient", self.labels[node], *(self.labels[p] for p in node.parents)]
+        marks = {leaf: name(f"mark{i}_") for i, leaf in enumerate(leaves)}
+        numbers = {leaf: _number_code(array) for leaf, array in zip(leaves, arrays, strict=True)}
+        named = _put(_tidied(_formula(result, marks)), labels)
+        with_numbers = named if MOVES.search(named) else _tidied(_formula(result, numbers))
+        return chain(told, named, with_numbers, in_line(part), sign="+=")
+
+
+def chain(first: str, *rest: str, sign: str = "=") -> str:
+    """`x = a = b`: what is said twice in a row is said once."""
+    different = [text for i, text in enumerate(rest) if i == 0 or text != rest[i - 1]]
+    return f"{first} {sign} {' = '.join(different)}"
+
+
+def contributions(
+    node: ComputationNode, g: Any, values: Mapping[ComputationNode, Any]
+) -> Iterator[tuple[int, ComputationNode, Any]]:
+    """What the rule of a node sends to its operands: place, operand, array. A test adds them up: the engine agrees."""
+    if not node.parents:
+        return
+    parts = node.op.vjp(g, values[node], *(values[p] for p in node.parents), **node.params)
+    for i, (parent, part) in enumerate(zip(node.parents, parts, strict=True)):
+        if part is not None and parent.requires_gradient:
+            array = part() if isinstance(part, FunctionType) else part
+            yield i, parent, array if array.shape == parent.shape else unbroadcast(array, parent.shape)
+
+
+def _on_nodes(node: ComputationNode, operand: int) -> list[ComputationNode]:
+    """Stand-ins for the gradient, the output and the operands of a node, and what its rule makes of them."""
+    kinds = [(node.shape, node.dtype)] * 2 + [(p.shape, p.dtype) for p in node.parents]
+    stand_ins = [placeholder(shape, dtype) for shape, dtype in kinds]
+    part = node.op.vjp(*stand_ins, **node.params)[operand]
+    part = part() if isinstance(part, FunctionType) else part
+    shape = node.parents[operand].shape
+    return [*stand_ins, part if part.shape == shape else unbroadcast(part, shape)]
+
+
+def _formula(result: ComputationNode, leaves: Mapping[ComputationNode, Code]) -> str:
+    """The NumPy lines of a small graph, put into each other."""
+    codes = dict(leaves)
+    for node in topological_order([result]):
+        if node.parents:
+            codes[node] = _written(node, [codes[p] for p in node.parents])
+        elif node not in codes:
+            codes[node] = literal(node.value.item()) if not node.shape else _number_code(node.value)
+    return codes[result].text
+
+
+def _written(node: ComputationNode, operands: list[Code]) -> Code:
+    """The line of an operation, in the two cases where nobody would write it so: times -1, and to the power of 1."""
+    match node.op.name, node.params:
+        case "scale", {"factor": -1}:
+            text, level = operands[0]
+            return Code(f"-{text}" if level in SINGLE else f"-({text})", "USub")
+        case "power", {"exponent": 1}:
+            return operands[0]
+    return written(node.op, node.params, operands)
+
+
+def _number_code(array: Any) -> Code:
+    """An array as it stands in a formula: its numbers if they are few, else its shape."""
+    array = unsigned_zeros(array)
+    if array.ndim == 0:
+        text = number(array[()])
+        if array.dtype.kind == "c":
+            return Code(f"({text})", "")
+        return Code(text, "USub" if text[0] == "-" else "Constant" if text[0].isdigit() else "Name")
+    if array.size <= INLINE and _written_out(array):
+        return Code(in_line(array), "List")
+    return Code(shape_text(array.shape), "Tuple")
+
+
+def _tidied(formula: str) -> str:
+    """Without the module's name, and with at most four digits of long numbers."""
+    return re.sub(r"\d+\.\d{5,}(?:e-?\d+)?", lambda m: number(float(m[0])), re.sub(r"\bnp\.(?=[a-z])", "", formula))
+
+
+def _put(formula: str, labels: Sequence[str]) -> str:
+    """The labels in the place of the marks: any text can be a label, and not any text can be parsed."""
+    return re.sub(r"\bmark(\d+)_", lambda m: labels[int(m[1])], formula)

@@ -1,0 +1,97 @@
+"""What can be stepped through: a node, a graph, a layer, a function, and the passes of a compiled function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ..compiler import CompiledFunction
+from ..compiler.cost import Cost, graph_cost
+from ..compiler.techniques import LAWS
+from ..core.graph import Graph, topological_order
+from ..core.node import INPUT, ComputationNode
+from ..core.trace import ARRAY, trace
+from ..errors import TraceError
+from ..nn.layer import Layer
+from .diagram import Diagram, diagram
+from .events import ACTIVE, DONE, Event, State, Timeline
+from .layers import run_layer
+from .rules import plain
+from .steps import MOST_BOXES, timeline_of_graph
+
+
+def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Timeline:
+    """The steps of `obj`. What it may be, and what `arrays` and `seed` are, is said in `step_through`."""
+    if isinstance(obj, CompiledFunction):
+        return _passes(obj.prepare(*arrays) if arrays else obj, title)
+    if isinstance(obj, Layer):
+        if len(arrays) != 1:
+            raise TraceError(f"{type(obj).__name__} has no numbers yet: pass one example, step_through(layer, x)")
+        x, y, _ = run_layer(obj, arrays[0])
+        return timeline_of_graph(Graph([x], [y]), (x.value,), diagram(obj, arrays[0], title=title), seed)
+    if isinstance(obj, ComputationNode):
+        inputs = [node for node in topological_order([obj]) if node.op is INPUT and not node.known]
+        if len(inputs) != len(arrays):
+            names = ", ".join(x.name or str(x.shape) for x in inputs)
+            told = f"its inputs are {names}: pass an array for each" if inputs else "it has its numbers: pass no arrays"
+            raise TraceError(f"{obj.name or obj.op} was given {len(arrays)} arrays; {told}")
+        return timeline_of_graph(Graph(inputs, [obj]), arrays, diagram(obj, title=title), seed)
+    if isinstance(obj, Graph):
+        return timeline_of_graph(obj, arrays, diagram(obj, title=title))
+    if not callable(obj):
+        raise TypeError(
+            f"a node, a Graph, a layer, a function or a compiled function can be stepped through, not "
+            f"{type(obj).__name__}"
+        )
+    graph = trace(obj, *arrays)
+    name = title or getattr(obj, "__name__", "")
+    given = tuple(x.value if isinstance(x, ComputationNode) else x for x in arrays if isinstance(x, ARRAY))
+    return timeline_of_graph(graph, given, diagram(graph, title=name), seed)
+
+
+def _passes(compiled: CompiledFunction, title: str | None) -> Timeline:
+    """What each pass did, as the compiler kept it. Each step has the graph after it as its picture."""
+    traced, snapshots = compiled.program.traced, compiled.snapshots
+    graphs = [traced]
+    for s in snapshots:
+        graphs.append(s.after if s.kept else graphs[-1])
+    made = [_made(after, before) for after, before in zip(graphs, [traced, *graphs], strict=False)]
+    width = max(len(name) for name in (compiled.name, *(s.name for s in snapshots)))
+
+    def walk() -> Iterator[Event]:
+        cost = _cost(graph_cost(traced))
+        yield Event(1, "compile", "traced", compiled.name, "", cost, states=_marks(graphs[0], made[0]), width=width)
+        for i, s in enumerate(snapshots, 1):
+            kind, law = "applied" if s.kept else "declined", plain(LAWS.get(s.name, ""))
+            numbers, states = f"{_cost(s.cost_before)} -> {_cost(s.cost_after)}", _marks(graphs[i], made[i])
+            yield Event(i + 1, "compile", kind, s.name, "", numbers, s.note, law, states=states, picture=i, width=width)
+
+    name = title or compiled.name
+    pictures = [_picture(graph, new, name) for graph, new in zip(graphs, made, strict=True)]
+    largest = max(len(graph.nodes) for graph in graphs)
+    note = f"The graph has {largest:,} nodes; pictures are drawn of up to {MOST_BOXES}." if largest > MOST_BOXES else ""
+    return Timeline(pictures[0].title, tuple(pictures), walk, note)
+
+
+def _made(after: Graph, before: Graph) -> set[str]:
+    """Ids of the boxes that were not there before. They count the nodes, as a picture does."""
+    old = set(before.nodes)
+    return {f"n{i}" for i, node in enumerate(after.nodes) if node not in old}
+
+
+def _marks(graph: Graph, made: set[str]) -> dict[str, State]:
+    ids = [f"n{i}" for i in range(len(graph.nodes))]
+    return {name: State(mark=ACTIVE if name in made else DONE) for name in ids}
+
+
+def _picture(graph: Graph, made: set[str], title: str) -> Diagram:
+    """The graph after a pass. What the pass has made is called new, beside the shape."""
+    shown = diagram(graph, title=title)
+    boxes = tuple(replace(box, shape=f"{box.shape}, new") if box.id in made else box for box in shown.boxes)
+    arrows = tuple(replace(arrow, gradient=False) for arrow in shown.arrows)
+    return replace(shown, boxes=boxes, arrows=arrows) if len(boxes) <= MOST_BOXES else Diagram(shown.title, (), ())
+
+
+def _cost(cost: Cost) -> str:
+    return f"{cost.flops:,} flops in {cost.calls} calls"
