@@ -237,9 +237,9 @@ def test_steps_are_marked_at_round_numbers(steps, ticks):
 
 
 def test_losses_are_marked_at_powers_of_ten_or_between_them():
-    assert charts.loss_ticks(0.005, 20) == [0.01, 0.1, 1, 10]
-    assert charts.loss_ticks(0.3, 3) == [0.5, 1, 2]
-    assert charts.loss_ticks(0.9, 3) == [1, 1.5, 2, 3]
+    assert charts.log_ticks(0.005, 20) == [0.01, 0.1, 1, 10]
+    assert charts.log_ticks(0.3, 3) == [0.5, 1, 2]
+    assert charts.log_ticks(0.9, 3) == [1, 1.5, 2, 3]
 
 
 @pytest.mark.parametrize("words", HOSTILE)

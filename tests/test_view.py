@@ -247,8 +247,8 @@ def test_an_example_array_gives_a_layer_values_and_none_is_needed_for_its_shape(
 
 def test_the_listing_of_a_layer_is_its_tree_with_counts():
     lines = listing(model()).splitlines()
-    assert lines[1].split() == ["model", "Sequential", "30", "15"]
-    assert lines[2].split() == ["0", "LoRALinear", "22", "7"]
+    assert lines[1].split() == ["model", "Sequential", "30", "15", "trainable"]
+    assert lines[2].split() == ["0", "LoRALinear", "22", "7", "trainable"]
     assert [line.split()[0] for line in lines[3:9]] == ["base", "weight", "bias", "lora", "lora_A", "lora_B"]
     assert lines[3].startswith("    base")
 

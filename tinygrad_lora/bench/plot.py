@@ -1,10 +1,13 @@
-"""The ratios as a picture. The only module of the package that imports matplotlib, which may be absent."""
+"""The ratios as a picture, where matplotlib is installed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from ..errors import RenderError
+from ..view.plots.drawing import COLORS, DASHES, MARKS, drawn, log_axis, new_plot
 from .results import BASE, Result
 
 
@@ -13,33 +16,37 @@ def plot(found: Sequence[Result], path: Path) -> Path | None:
 
     The higher, the slower they are; the line at 1 is ours.
     """
-    timed = [r for r in found if r.ratio is not None and r.peer != BASE]
+    timed = [r for r in found if r.ratio and r.peer != BASE]
     try:
-        import matplotlib
-    except ImportError:
+        figure = _ratios(timed) if timed else None
+    except RenderError:
         return None
-    if not timed:
+    if figure is None:
         return None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    workloads, peers = (list(dict.fromkeys(getattr(r, what) for r in timed)) for what in ("workload", "peer"))
-    marks = {p: {"marker": "osD^vPX*<>"[i % 10], "color": f"C{i % 10}", "label": p} for i, p in enumerate(peers)}
-    with matplotlib.rc_context({"svg.hashsalt": "bench", "font.size": 9}):
-        figure, axes = pyplot.subplots(1, len(workloads), figsize=(2.2 * len(workloads) + 1.5, 3.6), sharey=True)
-        for axis, workload in zip([axes] if len(workloads) == 1 else axes, workloads, strict=True):
-            for p in peers:
-                cells = [r for r in timed if (r.workload, r.peer) == (workload, p)]
-                axis.plot([r.size for r in cells], [1 / r.ratio for r in cells if r.ratio], linewidth=1, **marks[p])
-            axis.axhline(1, color="black", linewidth=0.8)
-            axis.set(title=workload, yscale="log")
-            axis.grid(axis="y", alpha=0.3)
-            axis.yaxis.set_major_formatter("{x:g}")
-            axis.yaxis.set_minor_formatter("")
-        figure.axes[0].set_ylabel("time of theirs / ours")
-        handles = {label: h for axis in figure.axes for h, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-        figure.legend(handles.values(), handles.keys(), loc="center right", frameon=False)
-        figure.tight_layout(rect=(0, 0, 1 - 1.4 / figure.get_figwidth(), 1))
-        figure.savefig(path, metadata={"Date": None})
-        pyplot.close(figure)
+    figure.savefig(path)
     return path
+
+
+@drawn
+def _ratios(timed: Sequence[Result]) -> Any:
+    workloads, peers = (list(dict.fromkeys(getattr(r, what) for r in timed)) for what in ("workload", "peer"))
+    title = "Time of theirs / ours: above 1 they are slower"
+    told = ", ".join(peers)
+    figure = new_plot(
+        2.2 * len(workloads) + 1.5, 3.6, title, f"{title}. Workloads {', '.join(workloads)}; peers {told}."
+    )
+    panels = figure.subplots(1, len(workloads), sharey=True, squeeze=False)[0]
+    ratios = [1 / r.ratio for r in timed if r.ratio]
+    lines: dict[str, Any] = {}
+    for axes, workload in zip(panels, workloads, strict=True):
+        for i, peer in enumerate(peers):
+            cells = [r for r in timed if (r.workload, r.peer) == (workload, peer)]
+            look = {"color": COLORS[i % 8], "marker": MARKS[i % 8], "linestyle": DASHES[i // 8], "linewidth": 1}
+            (lines[peer],) = axes.plot([r.size for r in cells], [1 / r.ratio for r in cells if r.ratio], **look)
+        axes.axhline(1, color="black", linewidth=0.8)
+        axes.set_title(workload)
+        axes.grid(axis="y")
+        log_axis(axes, "y", min(*ratios, 1) / 1.5, max(*ratios, 1) * 1.5)
+    panels[0].set_ylabel("time of theirs / ours, log scale")
+    panels[-1].legend(lines.values(), lines.keys(), loc="upper left", bbox_to_anchor=(1.02, 1))
+    return figure

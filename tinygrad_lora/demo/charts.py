@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..view.markup import Markup, element
+from ..view.plots.drawing import log_ticks
+from ..view.plots.training import running_mean
 
 WIDTH, HEIGHT = 760, 360
 LEFT, RIGHT, TOP, BOTTOM = 62, 704, 58, 306  # of the plot; the rest is for words
@@ -37,7 +39,7 @@ def loss_chart(curves: Sequence[Curve], window: int) -> Markup:
         return BOTTOM - (BOTTOM - TOP) * (float(np.log10(loss)) - low) / (high - low)
 
     parts: list[Markup] = []
-    for tick in loss_ticks(10**low, 10**high):
+    for tick in log_ticks(10**low, 10**high):
         y = round(up(tick), 1)
         parts.append(element("line", x1=LEFT, x2=RIGHT, y1=y, y2=y, class_="rule"))
         parts.append(_label(f"{tick:g}", LEFT - 8, y + 4, "end"))
@@ -80,26 +82,6 @@ def told(curves: Sequence[Curve], smooth: Sequence[np.ndarray]) -> str:
         for curve, mean in zip(curves, smooth, strict=True)
     ]
     return f"The loss at each training step, on a logarithmic scale. {'; '.join(parts)}."
-
-
-def running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """The mean of the values around each one, `window` of them where there are so many."""
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    i = np.arange(len(values))
-    first, last = np.maximum(i - window // 2, 0), np.minimum(i - window // 2 + window, len(values))
-    mean: np.ndarray = (sums[last] - sums[first]) / (last - first)
-    return mean
-
-
-def loss_ticks(low: float, high: float) -> list[float]:
-    """The powers of ten between `low` and `high`; where that gives fewer than three, numbers between them as well."""
-    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    ticks: list[float] = []
-    for mantissas in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
-        ticks = [tick for k in powers for m in mantissas if low <= (tick := float(f"{m}e{k}")) <= high]
-        if len(ticks) >= 3:
-            break
-    return ticks
 
 
 def step_ticks(steps: int) -> list[int]:

@@ -96,12 +96,12 @@ class LoRALayer(Layer):
     def get_diagnostics(self) -> dict[str, str]:
         """As for every layer, and the rank, alpha, scaling and the sizes of A, B and of the change that they make."""
         A, B = self.lora_A.value, self.lora_B.value
-        singular = self.scaling * _singular_values(A, B)
+        singular = self.scaling * singular_values_of(A, B)
         told = super().get_diagnostics()
         told |= {"layer.activation": _name(self.activation), "lora.rank": str(self.rank)}
         numbers = {
             "alpha": self.alpha, "scaling": self.scaling, "a_norm": np.linalg.norm(A), "b_norm": np.linalg.norm(B),
-            "delta_norm": np.linalg.norm(singular), "delta_effective_rank": _effective_rank(singular),
+            "delta_norm": np.linalg.norm(singular), "delta_effective_rank": effective_rank(singular),
         }  # fmt: skip
         return told | {f"lora.{name}": f"{number:.6g}" for name, number in numbers.items()}
 
@@ -234,7 +234,7 @@ def _factor(rng: np.random.Generator, input_size: int, rank: int, init: str) -> 
     raise ValueError(f"init must be 'gaussian' or 'kaiming_uniform', not {init!r}")
 
 
-def _singular_values(A: Any, B: Any) -> Any:
+def singular_values_of(A: Any, B: Any) -> Any:
     """Those of A B, by way of two matrices of the rank's size."""
     small_a, small_b = (np.linalg.qr(np.asarray(M, np.float64)).R for M in (A, B.T))
     product = small_a @ small_b.T
@@ -242,7 +242,7 @@ def _singular_values(A: Any, B: Any) -> Any:
     return np.linalg.svd(product, compute_uv=False) if finite else np.full(len(product), np.nan)
 
 
-def _effective_rank(singular: Any) -> float:
+def effective_rank(singular: Any) -> float:
     r"""$e^H$, H the entropy of the singular values as shares of their sum (Roy and Vetterli 2007); 0 for no change."""
     total = singular.sum()
     if not total > 0:

@@ -12,8 +12,7 @@ from ..files import write_atomically
 from .explorer_page import fragment, whole_page
 from .explorer_steps import Step, Story
 from .explorer_union import apart, short
-from .text import table
-from .words import number
+from .words import number, table
 
 
 class Exploration:

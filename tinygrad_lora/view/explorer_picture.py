@@ -24,6 +24,8 @@ class Pictures:
         self.union, self.mark = union, mark
         self.shown: Diagram = union.diagram
         self.told = {box: told for stage in reversed(union.stages) for box, told in stage.told.items()}
+        kept = [{edge for edge, state in stage.edges.items() if state == KEPT} for stage in union.stages]
+        self.always = set.intersection(*kept)  # the arrows that every step shows as they are
         self.laid: Laid | None = lay_out(union.diagram) if len(union.diagram.boxes) <= MOST_BOXES else None
 
     def shapes(self) -> Markup:
@@ -31,13 +33,16 @@ class Pictures:
         if self.laid is None:
             return Markup("")
         boxes = [self._box(self.laid.texts[box.id], self.laid.boxes[box.id]) for box in self.shown.boxes]
-        arrows = [
-            element("path", d=path, id=f"{self.mark}-{start}-{end}", class_="tl-wire")
-            for start, end, path in self.laid.arrows
-        ]
+        arrows = [self._wire(path, f"{start}-{end}") for start, end, path in self.laid.arrows]
+        always = element(
+            "g", *(self._use(f"{start}-{end}") for start, end in sorted(self.always)), id=f"{self.mark}-always"
+        )
         heads = [self._head(state) for state in (KEPT, *SIGNS)]
         style = "position: absolute; width: 0; height: 0; overflow: hidden"
-        return element("svg", element("defs", *heads, *boxes, *arrows), aria_hidden="true", style=style)
+        return element("svg", element("defs", *heads, *boxes, *arrows, always), aria_hidden="true", style=style)
+
+    def _wire(self, path: str, name: str) -> Markup:
+        return element("path", d=path, id=f"{self.mark}-{name}", class_="tl-wire")
 
     def _head(self, state: str) -> Markup:
         """The head of an arrow."""
@@ -100,7 +105,9 @@ class Pictures:
         return element("g", *parts, class_=state, data_box=box.id)
 
     def _arrows(self, stage: Stage, state: str) -> Markup:
-        uses = [self._use(f"{edge.start}-{edge.end}") for edge, found in stage.edges.items() if found == state]
+        edges = [edge for edge, found in stage.edges.items() if found == state and edge not in self.always]
+        uses = [self._use(f"{edge.start}-{edge.end}") for edge in edges]
+        uses += [self._use("always")] if state == KEPT and self.always else []
         if not uses:
             return Markup("")
         return element("g", *uses, class_=f"arrows {state}", marker_end=f"url(#{self.mark}-{state})")

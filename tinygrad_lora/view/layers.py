@@ -1,4 +1,4 @@
-"""What pictures show of a layer: its graph with a frame around each part, and its tree of parts and parameters."""
+"""What pictures show of a layer: its graph with a frame around each part."""
 
 from __future__ import annotations
 
@@ -99,42 +99,3 @@ def counts(layer: Layer) -> str:
 def _counts(parameters: Iterable[ComputationNode]) -> tuple[int, int]:
     sizes = [(p.size, p.requires_gradient) for p in parameters]
     return sum(n for n, _ in sizes), sum(n for n, trainable in sizes if trainable)
-
-
-def tree_of_layer(layer: Layer) -> list[list[str]]:
-    """The rows of a table: the layer, below it its parameters and parts, each indented under what it belongs to."""
-    layers = layer.named_layers()
-    own: dict[str, list[tuple[str, ComputationNode]]] = defaultdict(list)
-    for name, p in layer.named_parameters().items():
-        own[_holder(name, layers)].append((name, p))
-    depth = {"": 0}
-    rows = [["name", "kind", f"{'parameters':>12}", f"{'trainable':>12}"]]
-    for name, part in layers.items():
-        holder = _holder(name, layers)
-        depth[name] = depth[holder] + 1 if name else 0
-        rows.append(
-            _tree_row(
-                _below(name, holder) or "model", depth[name], type(part).__name__, part.named_parameters().values()
-            )
-        )
-        rows += [_tree_row(_below(n, name), depth[name] + 1, str(p.shape), [p]) for n, p in own[name]]
-    return rows
-
-
-def _tree_row(name: str, depth: int, kind: str, parameters: Iterable[ComputationNode]) -> list[str]:
-    total, trainable = _counts(parameters)
-    return ["  " * depth + name, kind, f"{total:>12,}", f"{trainable:>12,}"]
-
-
-def _holder(name: str, layers: Mapping[str, Layer]) -> str:
-    """The dotted name of the layer that holds this part or parameter."""
-    while name:
-        name = name.rpartition(".")[0]
-        if name in layers:
-            break
-    return name
-
-
-def _below(name: str, holder: str) -> str:
-    """The name as its holder knows it."""
-    return name[len(holder) :].removeprefix(".") if holder else name

@@ -9,8 +9,7 @@ from ..nn.adapt import adapters
 from ..nn.layer import Layer
 from .layers import counts
 from .markup import Markup, element
-from .text import table
-from .words import one_line, shape_text
+from .words import one_line, shape_text, table
 
 HEADINGS = ("name", "kind", "shape", "parameters", "state")
 COUNT = HEADINGS.index("parameters")  # the column that is read from the right

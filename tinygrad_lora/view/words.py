@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 ROWS, COLUMNS = 3, 4  # an array up to this size is written out
+WIDEST = 48  # a column of a table is at most this wide; what is longer pushes its own line only
 FIRST = 3  # how many numbers of a larger one are shown
 
 
@@ -48,3 +50,9 @@ def short_array(array: Any) -> tuple[str, ...]:
 
 def _row(numbers: Any) -> str:
     return f"[{', '.join(number(x) for x in numbers)}]"
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of text with aligned columns."""
+    widths = [min(WIDEST, max(map(len, column))) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

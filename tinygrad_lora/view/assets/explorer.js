@@ -34,16 +34,19 @@
     const invitation = "Point at a line or a box, or move there with Tab, to see what belongs to it.";
     let now = -1;
 
-    // What changed comes into view, unless some of it is there already: the place from which most of it can be seen.
+    // What changed comes into view: the picture moves only where that shows more than twice as much of it.
     function bring(pane, found) {
       const view = pane.getBoundingClientRect();
       const spots = found.map((element) => element.getBoundingClientRect());
       const seen = (b, right, down) => b.left >= view.left + right && b.right <= view.right + right
         && b.top >= view.top + down && b.bottom <= view.bottom + down;
-      if (!spots.length || spots.some((b) => seen(b, 0, 0))) return;
-      const moves = spots.map((b) => [(b.left + b.right - view.left - view.right) / 2, (b.top + b.bottom - view.top - view.bottom) / 2]);
+      if (!spots.length) return;
+      const moves = spots.map((b) => [b.left + b.right - view.left - view.right, b.top + b.bottom - view.top - view.bottom]
+        .map((twice) => twice / 2));
       const counts = moves.map(([right, down]) => spots.filter((b) => seen(b, right, down)).length);
-      const [right, down] = moves[counts.indexOf(Math.max(...counts))];
+      const most = Math.max(...counts);
+      if (most <= 2 * spots.filter((b) => seen(b, 0, 0)).length) return;
+      const [right, down] = moves[counts.indexOf(most)];
       pane.scrollLeft += right;
       pane.scrollTop += down;
     }
@@ -97,15 +100,15 @@
       const boxes = element.dataset.box.split(" ");
       const names = [];
       boxes.forEach((box) => {
-        [...steps[now].querySelectorAll(`[data-box~="${box}"]`), ...root.querySelectorAll(`.written [data-box~="${box}"]`)]
-          .forEach((found) => {
-            found.classList.add("lit");
-            const title = found.querySelector("title");
-            if (title) names.push(title.textContent);
-          });
+        root.querySelectorAll(`.written [data-box~="${box}"], [data-now] [data-box~="${box}"]`).forEach((found) => {
+          found.classList.add("lit");
+          const title = found.querySelector("title");
+          if (title) names.push(title.textContent);
+        });
       });
       const few = names.length < 4;
-      if (names.length) told.textContent = names.map((name) => (few ? name : name.split(/ = |, /)[0])).join(few ? " | " : ", ");
+      const shown = few ? names : names.map((name) => name.split(/ = |, /)[0]);
+      if (names.length) told.textContent = shown.join(few ? " | " : ", ");
       if (!element.closest(".graph")) {
         bring(steps[now].querySelector(".graph"), [...steps[now].querySelectorAll(".graph .lit")]);
       }

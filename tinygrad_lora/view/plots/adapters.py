@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...nn.layer import Layer
-from ...nn.lora import _effective_rank, _singular_values
+from ...nn.lora import effective_rank, singular_values_of
 from ..looks import BLUE, FAINT, MUTED, VERMILION
 from ..words import number
 from .checks import factors, finite, the_adapter
@@ -102,7 +102,7 @@ def singular_values(change: Any) -> Any:
     if not values.any():
         seen = f"{what} is zero: nothing is changed yet"
     else:
-        rank, enough = _effective_rank(values), int(np.searchsorted(shares, NEARLY_ALL)) + 1
+        rank, enough = effective_rank(values), int(np.searchsorted(shares, NEARLY_ALL)) + 1
         held = f"the first {enough} hold at least {NEARLY_ALL:.0%}"
         seen = f"{what} has effective rank {number(rank)} of {len(values)}; {held}"
     listed = ", ".join(map(number, values[:8])) + (", ..." if len(values) > 8 else "")
@@ -132,7 +132,7 @@ def _spectrum(change: Any) -> tuple[str, Any]:
     """What is shown, and its singular values from the largest on. Of an adapter there are as many as its rank."""
     if isinstance(change, Layer):
         layer = the_adapter(change)
-        return "ΔW = s A B", finite(layer.scaling * _singular_values(*factors(layer)), "the spectrum of s A B")
+        return "ΔW = s A B", finite(layer.scaling * singular_values_of(*factors(layer)), "the spectrum of s A B")
     W = finite(change, "the change of weights")
     if W.ndim != 2 or not W.size:
         raise ShapeError(f"singular values are those of a matrix; this has shape {W.shape}: pass one weight's change")

@@ -1,0 +1,271 @@
+"""Pictures, stepper and explorer in notebooks: exported to HTML, and in JupyterLab, untrusted and trusted.
+
+The notebook is made and executed here. Needs Chromium, playwright, nbclient, nbconvert, ipykernel and jupyterlab;
+without them these tests are skipped.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from browser import NEEDS_A_BROWSER, chromium, screenshot
+from test_browser_stepper import assert_shows
+
+from tinygrad_lora.view.explorer import explore
+from tinygrad_lora.view.stepper import step_through
+
+MISSING = [name for name in ("nbclient", "nbconvert", "ipykernel", "jupyterlab") if find_spec(name) is None]
+pytestmark = [
+    *NEEDS_A_BROWSER,
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: pip install {' '.join(MISSING)}"),
+]
+
+SETUP = """
+import numpy as np
+import tinygrad_lora as tl
+from tinygrad_lora.view.explorer import explore
+from tinygrad_lora.view.stepper import step_through
+
+x, y = tl.parameter(3.0, "x"), tl.parameter(4.0, "y")
+loss = x * y + y
+w, a, b = (tl.parameter(np.ones(shape), name) for name, shape in (("W", (4, 3)), ("A", (4, 1)), ("B", (1, 3))))
+compiled = tl.compile(lambda x: tl.mean((x @ w + 2.0 * (x @ (a @ b))) * 6.0)).prepare(np.ones((2, 4)))
+"""
+CELLS = [SETUP, "tl.draw(loss)", "step_through(loss)", "explore(compiled)"]
+PICTURE, STEPPER, EXPLORER = 1, 2, 3  # cells
+
+# Runs where the warnings of other packages are not ours: python -c EXECUTE folder cell cell...
+EXECUTE = """
+import sys
+from pathlib import Path
+import nbclient, nbconvert, nbformat
+folder, *cells = sys.argv[1:]
+book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells])
+nbclient.NotebookClient(book, kernel_name="python3", timeout=60).execute()
+nbformat.write(book, Path(folder, "steps.ipynb"))
+page, _ = nbconvert.HTMLExporter(template_name="lab").from_notebook_node(book)
+Path(folder, "steps.html").write_text(page, encoding="utf-8")
+"""
+LIBRARIES = ("https://cdnjs.cloudflare.com/ajax/libs/mathjax/", "https://cdnjs.cloudflare.com/ajax/libs/require.js/")
+QUIET = """{"checkForUpdates": false, "fetchNews": "false", "doNotDisturbMode": true}"""
+WAIT = 30  # seconds for a server to start
+
+
+@pytest.fixture(scope="module")
+def names():
+    """What the notebook's first cell makes."""
+    made = {"__name__": "__main__"}
+    exec(SETUP, made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def steps(names):
+    """What the notebook's stepper must tell."""
+    return step_through(names["loss"])
+
+
+@pytest.fixture(scope="module")
+def passes(names):
+    """The steps of the notebook's explorer."""
+    return explore(names["compiled"]).steps
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory):
+    """A folder with the executed notebook and its export, and the environment in which it was executed."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    variables = {
+        name: str(folder / name)
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR",
+                     "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
+    }  # fmt: skip
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, **variables, "PYTHONPATH": path}
+    book = folder / "book"
+    book.mkdir()
+    run(environment, "-c", EXECUTE, str(book), *CELLS)
+    return book, environment
+
+
+@pytest.fixture(scope="module")
+def browser(jupyter):
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def new_page(browser):
+    """`new_page(allowed)`: a page that may ask for what begins so, and for nothing else. At the end: no trouble."""
+    contexts, troubles = [], []
+
+    def opened(*allowed, **options):
+        context = browser.new_context(viewport={"width": 1400, "height": 1400}, **options)
+        contexts.append(context)
+        page = context.new_page()
+
+        def judge(route):
+            if route.request.url.startswith(allowed):
+                return route.continue_()
+            if not route.request.url.startswith(LIBRARIES):
+                troubles.append(route.request.url)
+            return route.fulfill(body="", content_type="text/javascript")
+
+        page.route("**/*", judge)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda dialog: troubles.append(dialog.message))
+        page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not troubles
+
+
+def run(environment, *arguments):
+    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def lab(jupyter):
+    """The address of the notebook in a JupyterLab that runs on this machine until the test ends."""
+    book, environment = jupyter
+    quiet = Path(environment["JUPYTERLAB_SETTINGS_DIR"], "@jupyterlab", "apputils-extension")
+    quiet.mkdir(parents=True)
+    (quiet / "notification.jupyterlab-settings").write_text(QUIET, encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = [
+        f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1", "--ServerApp.token=",
+        "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={book}",
+        "--LabApp.extension_manager=readonly", "--no-browser", "--allow-root",
+    ]  # fmt: skip
+    with (book.parent / "log.txt").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options], env=environment, stdout=log, stderr=log
+        )
+        try:
+            address = f"http://127.0.0.1:{port}/"
+            wait_for(server, address + "api")
+            yield address
+        finally:
+            server.terminate()  # it ends its kernels first
+            try:
+                server.wait(WAIT)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def wait_for(server, address):
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urlopen(address, timeout=WAIT):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail("JupyterLab did not start")
+
+
+def image_is_there(image):
+    return image.evaluate("e => e.complete && e.naturalWidth > 100 && e.naturalHeight > 100")
+
+
+def assert_stepper_works(page, root, steps):
+    """Buttons and keys go where Python's events say."""
+    assert_shows(root, steps, 1)
+    root.get_by_role("button", name="Next").click()
+    assert_shows(root, steps, 2)
+    for number in range(3, len(steps) + 1):
+        page.keyboard.press("ArrowRight")
+        assert_shows(root, steps, number)
+    page.keyboard.press("Home")
+    assert_shows(root, steps, 1)
+    page.keyboard.press("ArrowDown")
+    assert_shows(root, steps, 2)
+
+
+def assert_explorer_works(page, root, passes):
+    """It goes to the next pass by button and by key, and one step is shown."""
+    for number, go in enumerate([None, root.get_by_role("button", name="Next").click, "ArrowRight"], 1):
+        if callable(go):
+            go()
+        elif go:
+            page.keyboard.press(go)
+        assert root.locator(".count").text_content().startswith(f"step {number} of {len(passes)}: ")
+        assert root.locator(".step:visible").count() == 1 and root.locator(".step svg:visible").count() == 1
+
+
+def test_an_exported_notebook_works_from_disk(jupyter, new_page, steps, passes):
+    book, _ = jupyter
+    address = (book / "steps.html").as_uri()
+    page = new_page(address, "data:")
+    page.goto(address)
+    outputs = page.locator(".jp-Cell")
+    picture = outputs.nth(PICTURE).locator(".jp-OutputArea img, .jp-OutputArea svg")
+    assert picture.count() == 1 and picture.bounding_box()["width"] > 100
+    assert_stepper_works(page, page.locator(".tl-stepper"), steps)
+    screenshot(page, "notebook_exported")
+    assert_explorer_works(page, page.locator(".tl-explorer"), passes)
+    screenshot(page, "notebook_exported_explorer")
+
+
+def open_in_lab(page, address):
+    page.goto(address + "lab/tree/steps.ipynb?reset")
+    page.locator(".jp-Notebook .jp-Cell").nth(EXPLORER).locator(".jp-OutputArea-output").wait_for(timeout=1000 * WAIT)
+    page.locator(".jp-NotebookPanel-toolbar").wait_for()
+    return page.locator(".jp-Notebook .jp-Cell")
+
+
+SELECTED = "() => [...document.querySelectorAll('.jp-Notebook .jp-Cell')].map(c => c.matches('.jp-mod-active'))"
+
+
+def test_in_jupyterlab_pictures_show_and_what_is_trusted_runs(jupyter, lab, new_page, steps, passes):
+    page = new_page(lab, "data:", "blob:")
+    cells = open_in_lab(page, lab)
+
+    # Untrusted: the pictures and all that is written, and none of our scripts.
+    assert image_is_there(cells.nth(PICTURE).locator("img"))
+    told = cells.nth(STEPPER).locator(".jp-OutputArea")
+    assert image_is_there(told.locator("img"))
+    assert told.locator("ol li").count() == len(steps) and told.locator("ol li").first.is_visible()
+    for event, item in zip(steps, told.locator("ol li").all_inner_texts(), strict=True):
+        assert f"{event.phase}: {event.kind} {event.place}" in item and event.numbers in item
+    assert page.locator("[data-live], .jp-OutputArea button, .jp-OutputArea script").count() == 0
+    screenshot(page, "notebook_untrusted")
+
+    book, environment = jupyter
+    run(environment, "-m", "jupyter", "trust", str(book / "steps.ipynb"))
+    cells = open_in_lab(page, lab)
+    root = page.locator(".tl-stepper[data-live]")
+    root.wait_for()
+    assert image_is_there(cells.nth(PICTURE).locator("img"))
+    assert_stepper_works(page, root, steps)
+    screenshot(page, "notebook_trusted")
+
+    # The keys of the notebook are its own again as soon as the stepper has not the focus.
+    selected = page.evaluate(SELECTED)
+    assert selected == [i == STEPPER for i in range(len(CELLS))]
+    for key in ("ArrowDown", "ArrowUp", "ArrowLeft", "b", "d", "d", "End"):
+        page.keyboard.press(key)
+    assert_shows(root, steps, len(steps))
+    assert page.evaluate(SELECTED) == selected
+    cells.nth(STEPPER).locator(".jp-InputPrompt").click()
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate(SELECTED) == [i == PICTURE for i in range(len(CELLS))]
+    assert_shows(root, steps, len(steps))
+
+    explorer = page.locator(".tl-explorer[data-live]")
+    explorer.scroll_into_view_if_needed()
+    assert_explorer_works(page, explorer, passes)
+    screenshot(page, "notebook_trusted_explorer")
