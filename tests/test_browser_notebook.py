@@ -5,6 +5,7 @@ without them these tests are skipped.
 """
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -52,6 +53,7 @@ nbformat.write(book, Path(folder, "steps.ipynb"))
 page, _ = nbconvert.HTMLExporter(template_name="lab").from_notebook_node(book)
 Path(folder, "steps.html").write_text(page, encoding="utf-8")
 """
+# What nbconvert's own template asks for.
 LIBRARIES = ("https://cdnjs.cloudflare.com/ajax/libs/mathjax/", "https://cdnjs.cloudflare.com/ajax/libs/require.js/")
 QUIET = """{"checkForUpdates": false, "fetchNews": "false", "doNotDisturbMode": true}"""
 WAIT = 30  # seconds for a server to start
@@ -102,7 +104,7 @@ def browser(jupyter):
 
 @pytest.fixture
 def new_page(browser):
-    """`new_page(allowed)`: a page that may ask for what begins so, and for nothing else. At the end: no trouble."""
+    """`new_page(*allowed)`: a page that asks for what begins so, and for nothing else. At the end: no trouble."""
     contexts, troubles = [], []
 
     def opened(*allowed, **options):
@@ -136,18 +138,19 @@ def run(environment, *arguments):
 
 @pytest.fixture
 def lab(jupyter):
-    """The address of the notebook in a JupyterLab that runs on this machine until the test ends."""
+    """The address of the notebook in a JupyterLab, which runs on this machine until the test ends."""
     book, environment = jupyter
     quiet = Path(environment["JUPYTERLAB_SETTINGS_DIR"], "@jupyterlab", "apputils-extension")
-    quiet.mkdir(parents=True)
+    quiet.mkdir(parents=True, exist_ok=True)
     (quiet / "notification.jupyterlab-settings").write_text(QUIET, encoding="utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    token = secrets.token_hex()
     options = [
-        f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1", "--ServerApp.token=",
-        "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={book}",
-        "--LabApp.extension_manager=readonly", "--no-browser", "--allow-root",
+        f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
+        f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={book}", "--LabApp.extension_manager=readonly",
+        "--no-browser", "--allow-root",
     ]  # fmt: skip
     with (book.parent / "log.txt").open("wb") as log:
         server = subprocess.Popen(
@@ -156,7 +159,7 @@ def lab(jupyter):
         try:
             address = f"http://127.0.0.1:{port}/"
             wait_for(server, address + "api")
-            yield address
+            yield f"{address}lab/tree/steps.ipynb?reset&token={token}"
         finally:
             server.terminate()  # it ends its kernels first
             try:
@@ -178,7 +181,7 @@ def wait_for(server, address):
 
 
 def image_is_there(image):
-    return image.evaluate("e => e.complete && e.naturalWidth > 100 && e.naturalHeight > 100")
+    return image.evaluate("e => e.decode().then(() => e.naturalWidth > 100 && e.naturalHeight > 100)")
 
 
 def assert_stepper_works(page, root, steps):
@@ -190,18 +193,16 @@ def assert_stepper_works(page, root, steps):
         page.keyboard.press("ArrowRight")
         assert_shows(root, steps, number)
     page.keyboard.press("Home")
-    assert_shows(root, steps, 1)
+    assert_shows(root, steps, 1)  # though the button that had the focus was disabled at the end
     page.keyboard.press("ArrowDown")
     assert_shows(root, steps, 2)
 
 
 def assert_explorer_works(page, root, passes):
     """It goes to the next pass by button and by key, and one step is shown."""
-    for number, go in enumerate([None, root.get_by_role("button", name="Next").click, "ArrowRight"], 1):
-        if callable(go):
-            go()
-        elif go:
-            page.keyboard.press(go)
+    following = root.get_by_role("button", name="Next").click
+    for number, go in enumerate([lambda: None, following, lambda: page.keyboard.press("ArrowRight")], 1):
+        go()
         assert root.locator(".count").text_content().startswith(f"step {number} of {len(passes)}: ")
         assert root.locator(".step:visible").count() == 1 and root.locator(".step svg:visible").count() == 1
 
@@ -221,7 +222,7 @@ def test_an_exported_notebook_works_from_disk(jupyter, new_page, steps, passes):
 
 
 def open_in_lab(page, address):
-    page.goto(address + "lab/tree/steps.ipynb?reset")
+    page.goto(address)
     page.locator(".jp-Notebook .jp-Cell").nth(EXPLORER).locator(".jp-OutputArea-output").wait_for(timeout=1000 * WAIT)
     page.locator(".jp-NotebookPanel-toolbar").wait_for()
     return page.locator(".jp-Notebook .jp-Cell")
@@ -231,7 +232,7 @@ SELECTED = "() => [...document.querySelectorAll('.jp-Notebook .jp-Cell')].map(c 
 
 
 def test_in_jupyterlab_pictures_show_and_what_is_trusted_runs(jupyter, lab, new_page, steps, passes):
-    page = new_page(lab, "data:", "blob:")
+    page = new_page(lab.partition("lab/tree")[0], "data:", "blob:")
     cells = open_in_lab(page, lab)
 
     # Untrusted: the pictures and all that is written, and none of our scripts.
@@ -243,9 +244,14 @@ def test_in_jupyterlab_pictures_show_and_what_is_trusted_runs(jupyter, lab, new_
         assert f"{event.phase}: {event.kind} {event.place}" in item and event.numbers in item
     assert page.locator("[data-live], .jp-OutputArea button, .jp-OutputArea script").count() == 0
     screenshot(page, "notebook_untrusted")
+    found = cells.nth(EXPLORER).locator(".jp-OutputArea")
+    assert all(step.name in found.inner_text() for step in passes[1:-1])
+    found.scroll_into_view_if_needed()
+    screenshot(page, "notebook_untrusted_explorer")
 
     book, environment = jupyter
     run(environment, "-m", "jupyter", "trust", str(book / "steps.ipynb"))
+    page = new_page(lab.partition("lab/tree")[0], "data:", "blob:")
     cells = open_in_lab(page, lab)
     root = page.locator(".tl-stepper[data-live]")
     root.wait_for()
@@ -253,16 +259,18 @@ def test_in_jupyterlab_pictures_show_and_what_is_trusted_runs(jupyter, lab, new_
     assert_stepper_works(page, root, steps)
     screenshot(page, "notebook_trusted")
 
-    # The keys of the notebook are its own again as soon as the stepper has not the focus.
+    # No key of the stepper is one of the notebook, until the notebook has the focus again.
     selected = page.evaluate(SELECTED)
     assert selected == [i == STEPPER for i in range(len(CELLS))]
     for key in ("ArrowDown", "ArrowUp", "ArrowLeft", "b", "d", "d", "End"):
         page.keyboard.press(key)
     assert_shows(root, steps, len(steps))
     assert page.evaluate(SELECTED) == selected
-    cells.nth(STEPPER).locator(".jp-InputPrompt").click()
+    assert cells.count() == len(CELLS)
+    cells.nth(STEPPER).locator(".jp-InputArea-editor").click()
+    page.keyboard.press("Escape")
     page.keyboard.press("ArrowUp")
-    assert page.evaluate(SELECTED) == [i == PICTURE for i in range(len(CELLS))]
+    page.wait_for_function(f"i => ({SELECTED})()[i]", arg=PICTURE)
     assert_shows(root, steps, len(steps))
 
     explorer = page.locator(".tl-explorer[data-live]")

@@ -3,24 +3,14 @@
 Needs a Chromium and the Python package playwright, which drives it; without them these tests are skipped.
 """
 
-import shutil
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
+from browser import NEEDS_A_BROWSER, chromium, screenshot
 
 import tinygrad_lora as tl
 from tinygrad_lora.view.stepper import step_through
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt-get install chromium"),
-    pytest.mark.skipif(find_spec("playwright") is None, reason="playwright is not installed: pip install playwright"),
-]
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+pytestmark = NEEDS_A_BROWSER
 READABLE = 4.5  # the least contrast of text, by WCAG 2.2, 1.4.3
 HOSTILE = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & <b>'\"\\ $x$", "\N{SNAKE}"]
 
@@ -70,12 +60,8 @@ CONTRASTS = """root => {
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
@@ -189,6 +175,19 @@ def test_buttons_slider_and_list_go_where_they_say(open_page, tmp_path):
     assert_shows(root, steps, 5)
 
 
+def test_a_button_that_is_disabled_under_the_keyboard_passes_it_on(open_page):
+    page = open_page(page_of((steps := diamond()).html))
+    root = root_of(page)
+    for name, key, end in (("Next", "ArrowRight", len(steps)), ("Back", "ArrowLeft", 1)):
+        root.get_by_role("button", name=name).focus()
+        for _ in steps:
+            page.keyboard.press(key)
+        assert_shows(root, steps, end)
+        assert page.evaluate("document.activeElement.matches('button:enabled')")
+    page.keyboard.press("End")
+    assert_shows(root, steps, len(steps))
+
+
 def test_play_goes_on_by_itself_until_it_is_paused_or_at_the_end(open_page):
     steps = diamond()
     page = open_page(page_of(""))
@@ -232,6 +231,7 @@ def test_without_scripts_there_are_the_picture_and_the_list(open_page):
     assert page.locator("button, input").count() == 0
     assert page.locator("ol li").count() == len(steps) and page.locator("ol li").last.is_visible()
     assert steps.events[7].numbers in page.locator("ol li").nth(7).inner_text()
+    screenshot(page, "stepper_without_scripts")
     box = page.locator("img").bounding_box()
     assert box["width"] > 100 and box["height"] > 100  # it could be read: a broken image is a small icon
     assert "In order: %2 = multiply(x, y)" in page.locator("img").get_attribute("alt")
@@ -283,6 +283,7 @@ def test_all_text_is_readable_in_light_and_dark(open_page, theme):
         assert not [text for ratio, text in found if ratio < READABLE]
         for _ in range(12):
             page.keyboard.press("ArrowRight")
+    screenshot(page, f"stepper_{theme.replace(' ', '_')}")
     background = root.evaluate("e => getComputedStyle(e).backgroundColor")
     assert (background == "rgb(255, 255, 255)") == theme.startswith("light")
 

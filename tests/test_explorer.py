@@ -349,6 +349,8 @@ def test_a_graph_of_very_many_boxes_is_left_to_the_code():
 def test_an_exploration_shows_itself_as_html_and_as_text(flagship, tmp_path):
     bundle = flagship._repr_mimebundle_()
     assert bundle == {"text/html": flagship.html, "text/plain": str(flagship)}
+    assert set(flagship._repr_mimebundle_(include=["text/plain"])) == {"text/plain"}
+    assert set(flagship._repr_mimebundle_(exclude=["text/html"])) == {"text/plain"}
     assert flagship.save(tmp_path / "new" / "page.html").read_text(encoding="utf-8") == flagship.page
     assert repr(flagship) == f"<exploration of naive_lora_step, {len(flagship.steps)} steps>"
     assert str(flagship).endswith(flagship.story.program.source.rstrip())
@@ -388,7 +390,8 @@ def test_the_command_writes_the_flagship(tmp_path, capsys):
         ("no_such_module:f", "there is no module 'no_such_module'"),
         ("no_such_file.py:f", "there is no file"),
         ("json:no_such_name", "has no 'no_such_name'"),
-        ("json:dumps", "needs obj"),
+        ("json:no.such.name", "has no 'no.such.name'"),
+        ("json:dumps", "needs obj; it must be a compiled function"),
         ("sys:maxsize", "is int; it must be a compiled function"),
     ],
 )

@@ -94,6 +94,7 @@ def test_the_page_marks_the_node_and_the_sizes():
     marked = [g for g in root.iter() if "wrong" in g.get("class", "").split()]
     assert [g.get("data-box") for g in marked] == ["failed"]
     assert html.count("color: #D55E00") == 2  # and both stand in brackets as well
+    assert "--wrong:#D55E00" in svg and svg.count("<style>") == 1  # the same color in the picture
     assert html.count(">[4]<") == html.count(">[2]<") == 1
     assert 'alt="matmul fails' in html
     assert html == failure(failing(hidden_layer)).html

@@ -461,7 +461,7 @@ def contrast(a, b):
 @pytest.mark.parametrize("colors", [LIGHT, DARK], ids=["light", "dark"])
 def test_text_has_the_contrast_that_readers_need(colors):
     assert set(LIGHT) == set(DARK)
-    for role in ROLES:
+    for role in (*ROLES, "wrong"):
         for text in ("ink", "muted", "value", "gradient"):
             assert contrast(colors[text], colors[f"{role}-fill"]) >= 4.5, (text, role)  # WCAG 2, level AA
         assert contrast(colors[role], colors["paper"]) >= 3, role

@@ -428,6 +428,8 @@ def test_the_page_is_small_and_asks_for_nothing(name, tmp_path):
     text = path.read_text(encoding="utf-8")
     page = Page(text)
     assert text.startswith('<!doctype html>\n<html lang="en">') and steps.html in text
+    policy = next(m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none';")
     sources = [v for _, attrs in page.elements for k, v in attrs.items() if k in ("src", "href")]
     assert all(source.startswith("data:") for source in sources)
     assert not {tag for tag, _ in page.elements} & {"link", "iframe", "object", "base"}
@@ -547,9 +549,9 @@ def test_the_command_writes_a_page(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("missing", "no function called missing"),
-        ("number", "no function called number"),
-        ("needs", "needs takes x"),
+        ("missing", "has no .missing."),
+        ("number", "not int"),
+        ("needs", "needs x; it must be a function without arguments"),
         ("no_node", "not int"),
     ],
 )

@@ -366,6 +366,16 @@ def test_every_id_in_a_picture_is_there_once():
     assert ids and len(ids) == len(set(ids))
 
 
+def test_what_a_notebook_does_not_want_is_not_drawn(monkeypatch):
+    def drawn(picture):
+        raise AssertionError("it was drawn")
+
+    picture = draw(tiny())
+    monkeypatch.setattr(type(picture), "svg", drawn)
+    assert picture._repr_mimebundle_(include=["text/plain"]) == {"text/plain": picture.text}
+    assert picture._repr_mimebundle_(exclude=["text/html", "image/svg+xml"]) == {"text/plain": picture.text}
+
+
 def test_graphs_layers_and_compiled_functions_draw_themselves_in_a_notebook():
     code = (
         "import sys, types; sys.modules['ipykernel'] = types.ModuleType('ipykernel')\n"

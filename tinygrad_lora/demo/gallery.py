@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import struct
 import zlib
-from base64 import b64encode
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from ..view.markup import Markup, element, joined, void
+from ..view.markup import Markup, element, image, joined
 from .experiment import Experiment
 
 SIDE = 8  # pixels
 SHOWN, WRONG = 24, 6
 
 
-def png(image: Any) -> bytes:
+def png(matrix: Any) -> bytes:
     """A gray PNG of a matrix of numbers, from 0 for paper to 1 for ink."""
-    pixels = np.round(255 * (1 - np.asarray(image))).astype(np.uint8)
+    pixels = np.round(255 * (1 - np.asarray(matrix))).astype(np.uint8)
     height, width = pixels.shape
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)  # each row says that it is not filtered
 
@@ -32,8 +31,7 @@ def png(image: Any) -> bytes:
 
 def picture(pixels: Any, alternative: str) -> Markup:
     """An `img` of one digit. The style sheet keeps its pixels sharp."""
-    data = b64encode(png(pixels.reshape(SIDE, SIDE))).decode()
-    return void("img", alt=alternative, width=64, height=64, src=f"data:image/png;base64,{data}")
+    return image(png(pixels.reshape(SIDE, SIDE)), "png", alternative, style=None, width=64, height=64)
 
 
 def strip(x: Any, labels: Any, word: str, answers: Any = None) -> Markup:
@@ -70,8 +68,8 @@ def grid(experiment: Experiment) -> Markup:
     for i in chain(*chosen(experiment)):
         label = int(experiment.rotated.y_test[i])
         told = joined((verdict("before", int(before[i]), label), verdict("after", int(after[i]), label)))
-        image = picture(experiment.rotated.x_test[i], f"a turned {label}")
-        items.append(element("li", image, element("div", element("p", f"a {label}", class_="truth"), told)))
+        digit = picture(experiment.rotated.x_test[i], f"a turned {label}")
+        items.append(element("li", digit, element("div", element("p", f"a {label}", class_="truth"), told)))
     return element("ul", *items, class_="grid")
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from ..compiler import CompiledFunction, compile
 from ..compiler.cost import Cost, graph_cost
 from ..core.node import constant
-from ..view.explore_command import EXAMPLE, loaded
+from ..view.explore_command import EXAMPLE
+from ..view.named_object import loaded
 
 _example = loaded(str(EXAMPLE))  # a file like one of the user's, which the compiler explorer shows as well
 BATCH, WIDE, NARROW, RANK = _example.BATCH, _example.WIDE, _example.NARROW, _example.RANK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from ..nn import adapters
 from ..view import listing
 from ..view.highlight import code, plain
-from ..view.markup import Markup, element, fill, scrolling
+from ..view.markup import Markup, asset, element, fill, scrolling
 from . import gallery, tables
 from .charts import Curve, loss_chart
 from .experiment import BATCH, Experiment
@@ -42,8 +41,8 @@ def page(experiment: Experiment, graph: str | None, files: list[str]) -> str:
     first = next(iter(adapters(experiment.model).values())).lora
     right = experiment.logits_after.argmax(-1) == experiment.rotated.y_test
     return fill(
-        _asset("demo.html"),
-        style=Markup(_asset("demo.css")),
+        asset("assets", "demo.html"),
+        style=asset("assets", "demo.css"),
         # 1, 2: the network
         sizes="-".join(map(str, sizes(experiment))),
         layers=len(sizes(experiment)) - 1,
@@ -172,7 +171,3 @@ def _faster(eager: float, compiled: float) -> str:
 
 def _link(name: str) -> Markup:
     return element("a", name, href=name)
-
-
-def _asset(name: str) -> str:
-    return resources.files("tinygrad_lora").joinpath("assets", name).read_text(encoding="utf-8")

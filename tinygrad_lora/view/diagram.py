@@ -120,7 +120,7 @@ class Diagram:
         parts = [f"{n} {_words(role, n)}{self._names(role)}" for role in ROLES if (n := counts[role])]
         steps = [f"{box.label} = {box.expression}" for box in self.boxes if box.role == "operation"]
         more = f"; and {len(steps) - STEPS} more" if len(steps) > STEPS else ""
-        results = [f"{box.label}, {_article(box.shape)}" for box in self.boxes if box.output]
+        results = [f"{box.label}, {_a_value(box.shape)}" for box in self.boxes if box.output]
         layers = [cluster.title for cluster in self.clusters]
         sentences = [
             f"{self.title}: {', '.join(parts) or 'nothing'}.",
@@ -261,5 +261,5 @@ def _words(role: str, n: int) -> str:
     return words if n == 1 else words + "s"
 
 
-def _article(shape: str) -> str:
+def _a_value(shape: str) -> str:
     return "a number" if shape == "scalar" else f"an array of shape {shape}"

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from base64 import b64encode
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable
-from html import escape
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import graphviz
 
 from ..errors import RenderError
 from . import engines
+from .bundle import chosen
 from .diagram import Arrow, Box, Diagram, diagram
 from .layers import Cluster
 from .looks import (
@@ -34,6 +34,7 @@ from .looks import (
     frame_label,
     shortened,
 )
+from .markup import image
 from .svg import draw_svg, lay_out
 from .text import listing
 
@@ -84,16 +85,13 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
     ) -> dict[str, Any]:
         """What Jupyter shows; the `img` survives in an untrusted notebook."""
-        svg, words = self.svg(), escape(self.alternative)
-        data = b64encode(svg.encode()).decode()
-        bundle = {
-            "text/plain": self.text,
+        svg = cache(self.svg)  # two forms show it
+        forms: dict[str, Callable[[], str]] = {
+            "text/plain": lambda: self.text,
             "image/svg+xml": svg,
-            "text/html": f'<img alt="{words}" style="max-width: 100%" src="data:image/svg+xml;base64,{data}">',
+            "text/html": lambda: image(svg(), "svg+xml", self.alternative),
         }
-        wanted: Container[str] = bundle if include is None else set(include)
-        unwanted = set(exclude or ())
-        return {kind: data for kind, data in bundle.items() if kind in wanted and kind not in unwanted}
+        return chosen(forms, include, exclude)
 
 
 def draw(

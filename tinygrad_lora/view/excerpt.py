@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
 from .diagram import Arrow, Box, Diagram, diagram
-from .markup import Markup, void
+from .markup import Markup, image
 from .svg import draw_svg
 
 DEPTH = 3  # steps back from the marked box
 MOST_BOXES = 24
-# Dashed and thick as well as red, so that nobody needs the color.
-STYLE = (
-    "<style>.tl-graph .wrong>rect{fill:#FBE3D6;stroke:#B3261E;stroke-width:3;stroke-dasharray:7 3}"
-    "@media(prefers-color-scheme:dark){.tl-graph .wrong>rect{fill:#4A1A12;stroke:#FF8A70}}</style>"
-)
 
 
 def whole(
@@ -65,12 +59,10 @@ def with_box(shown: Diagram, box: Box, operands: Sequence[str], names: Sequence[
 
 
 def picture(shown: Diagram, marked: str) -> str:
-    """The diagram as SVG, with the marked box in red and dashed."""
-    drawn = draw_svg(shown, classes={marked: "wrong"}, prefix="wrong")
-    return drawn.removesuffix("</svg>") + STYLE + "</svg>"
+    """The diagram as SVG, with the marked box in vermilion, thick and dashed."""
+    return draw_svg(shown, classes={marked: "wrong"}, prefix="wrong")
 
 
-def image(shown: Diagram, marked: str) -> Markup:
+def marked_image(shown: Diagram, marked: str) -> Markup:
     """The same as an image that an untrusted notebook shows too."""
-    data = b64encode(picture(shown, marked).encode()).decode()
-    return void("img", alt=shown.alternative, style="max-width: 100%", src=f"data:image/svg+xml;base64,{data}")
+    return image(picture(shown, marked), "svg+xml", shown.alternative)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..compiler import CompiledFunction
 from ..files import write_atomically
+from .bundle import chosen
 from .explorer_page import fragment, whole_page
 from .explorer_steps import Step, Story
 from .explorer_union import apart, short
@@ -40,8 +42,10 @@ class Exploration:
         """Write the page. A missing folder is made; the file appears when it is complete."""
         return write_atomically(path, self.page)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/html": self.html, "text/plain": str(self)}
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
+    ) -> dict[str, Any]:
+        return chosen({"text/plain": lambda: str(self), "text/html": lambda: self.html}, include, exclude)
 
     def __repr__(self) -> str:
         return f"<exploration of {self.story.name}, {len(self.steps)} steps>"

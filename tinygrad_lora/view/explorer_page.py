@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from importlib import resources
 
 from .explorer_code import GONE, NEW, Excerpt, Line
 from .explorer_picture import Pictures, alternative, legend
 from .explorer_steps import Step, Story
 from .explorer_union import PROGRAM, TRACE, apart, short
 from .highlight import lines as colored
-from .markup import Markup, element, joined, page, text
+from .markup import Markup, asset, element, joined, page, text
 from .words import number, one_line
 
+ASSETS = "view/assets"
 TITLES = {TRACE: "As traced", PROGRAM: "The program"}
 LONG, CONTEXT = 32, 3  # a difference of more lines shows so many around each change
 WIDE = "body { max-width: 125rem; }\n"
@@ -26,7 +26,7 @@ LEFT_OUT = "not compared: another library runs it"
 
 def whole_page(story: Story, content: str) -> str:
     """The fragment as a page."""
-    return page(f"{story.name}: the compiler explorer", Markup(content), style=_asset("page.css") + WIDE)
+    return page(f"{story.name}: the compiler explorer", Markup(content), style=asset(ASSETS, "page.css") + WIDE)
 
 
 def fragment(story: Story) -> Markup:
@@ -36,7 +36,7 @@ def fragment(story: Story) -> Markup:
     pictures = Pictures(story.union, mark)
     return element(
         "div",
-        element("style", Markup(_asset("explorer.css"))),
+        element("style", asset(ASSETS, "explorer.css")),
         pictures.shapes(),
         _head(story),
         _passes(story, mark),
@@ -48,7 +48,7 @@ def fragment(story: Story) -> Markup:
             *(_step(story, pictures, i) for i in range(len(story.steps))),
             class_="panes",
         ),
-        element("script", Markup(_asset("explorer.js"))),
+        element("script", asset(ASSETS, "explorer.js")),
         class_="tl-explorer",
         data_explorer=mark,
         role="group",
@@ -207,7 +207,3 @@ def _line(line: Line, words: Markup) -> Markup:
 
 def _rest(count: int) -> Markup:
     return element("span", f"{count} {'line as' if count == 1 else 'lines as'} before", "\n", class_="rest")
-
-
-def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8")

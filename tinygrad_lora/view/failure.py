@@ -11,14 +11,15 @@ from .. import ops
 from ..core.node import ComputationNode, Op
 from ..errors import ShapeError
 from .diagram import Box, Diagram
-from .excerpt import above, image, whole, with_box
+from .excerpt import above, marked_image, whole, with_box
 from .fixes import clashes, fix
 from .lines import Line, assignment, failing_frame, variable
+from .looks import VERMILION
 from .markup import Markup, element
 from .words import one_line
 
 FAILED = "failed"  # the id of the box
-RED = "font-weight: bold; color: #D55E00"
+WRONG = f"font-weight: bold; color: {VERMILION}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Failure:
         places = element("pre", "\n".join(self._places()), style="margin: 0.5em 0") if self._places() else ""
         remedy = element("p", element("strong", "Fix: "), self.remedy) if self.remedy else ""
         head = element("p", element("strong", "ShapeError: "), one_line(self.message))
-        return element("div", head, image(self.diagram, FAILED), sizes, places, remedy)
+        return element("div", head, marked_image(self.diagram, FAILED), sizes, places, remedy)
 
     def _repr_html_(self) -> str:
         return self.html
@@ -109,7 +110,7 @@ class Failure:
 
 
 def _emphasized(size: str) -> str:
-    return element("span", f"[{size}]", style=RED)
+    return element("span", f"[{size}]", style=WRONG)
 
 
 def failure(error: ShapeError) -> Failure | None:

@@ -17,7 +17,7 @@ from ..nn.layer import Layer
 from .layers import run_layer
 from .notation import Latex, Notation, Piece
 from .reading import readable
-from .words import one_line, shape_text
+from .words import one_line, shape_text, with_article
 
 LARGEST = 1_000  # operations
 LONGEST = 72  # characters of one formula; what does not fit gets a name, and a line of its own
@@ -151,7 +151,7 @@ class _Page:
         kind = "input" if node.op is INPUT else "constant" if node.op is CONSTANT else "parameter"
         if not label:
             label = self._letter(kind if kind != "parameter" else "matrix" if node.ndim > 1 else "vector")
-            self.notes.append((label, f"{_article(kind)}, {shape_text(node.shape)}"))
+            self.notes.append((label, f"{with_article(kind)}, {shape_text(node.shape)}"))
         return self._leaf(node.shape, node.dtype, label)
 
     def _leaf(self, shape: Any, dtype: Any, label: str) -> ComputationNode:
@@ -247,7 +247,3 @@ def _filled(node: ComputationNode) -> Any:
         return None
     first = node.value.flat[0] if node.shape else node.value
     return first if node.size == 1 or bool((node.value == first).all()) else None
-
-
-def _article(kind: str) -> str:
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from html import escape
+from importlib import resources
 from string import Template
 
 
@@ -44,6 +46,22 @@ def void(tag: str, **attributes: object) -> Markup:
         if value is not None
     )
     return Markup(f"<{tag}{said}>")
+
+
+def image(
+    data: str | bytes, kind: str, alt: str, style: str | None = "max-width: 100%", **attributes: object
+) -> Markup:
+    """An `img` that brings its picture along, so that even an untrusted notebook shows it.
+
+    `kind` is "svg+xml" or "png", `alt` the picture in words.
+    """
+    code = b64encode(data.encode() if isinstance(data, str) else data).decode()
+    return void("img", alt=alt, style=style, **attributes, src=f"data:image/{kind};base64,{code}")
+
+
+def asset(folder: str, name: str) -> Markup:
+    """A file of the package that goes into a page as it is: `asset("view/assets", "page.css")`."""
+    return Markup(resources.files("tinygrad_lora").joinpath(folder, name).read_text(encoding="utf-8"))
 
 
 def fill(template: str, **values: object) -> Markup:

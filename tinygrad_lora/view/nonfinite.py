@@ -13,10 +13,10 @@ from ..core.node import ComputationNode
 from ..core.trace import trace
 from ..errors import TraceError
 from .diagram import Diagram, role_of
-from .excerpt import above, image, whole
+from .excerpt import above, marked_image, whole
 from .lines import Line
 from .markup import element
-from .words import number, one_line, shape_text, short_array
+from .words import number, one_line, shape_text, short_array, spoken, with_article
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,10 @@ class NonFinite:
 
     def _repr_html_(self) -> str:
         marked = self.diagram.boxes[-1].id
-        return element("div", element("p", self.text), image(self.diagram, marked))
+        return element("div", element("p", self.text), marked_image(self.diagram, marked))
 
     def _label(self, node: ComputationNode) -> str:
-        name = self.labels[node]
-        return f"{node.op} {name}" if name.startswith("%") else one_line(name)
+        return spoken(node.op, self.labels[node])
 
     def _operands(self) -> Iterable[str]:
         """Elementwise, the numbers that met; else each operand in a few words."""
@@ -119,4 +118,4 @@ def _first(values: Iterable[tuple[ComputationNode, Any]], labels: dict[Computati
 
 def _kind(node: ComputationNode) -> str:
     role = role_of(node)
-    return f"{'an' if role == 'input' else 'a'} {role}{' parameter' if role in ('trainable', 'frozen') else ''}"
+    return with_article(f"{role} parameter" if role in ("trainable", "frozen") else role)

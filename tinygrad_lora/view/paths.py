@@ -19,7 +19,7 @@ from ..core.graph import topological_order, unique_names
 from ..core.node import ComputationNode
 from ..errors import GradientError, TraceError
 from .notation import symbol
-from .words import number, one_line, shape_text, short_array
+from .words import number, one_line, shape_text, short_array, spoken
 
 MOST_PATHS = 12
 MOST_STEPS = 8  # of a path that are shown: a longer one is shown without its middle
@@ -93,8 +93,7 @@ class Explanation:
     # --- Words ---
 
     def _label(self, node: ComputationNode) -> str:
-        name = self.labels[node]
-        return f"{node.op} {name}" if name.startswith("%") else one_line(name)
+        return spoken(node.op, self.labels[node])
 
     def _derivative(self) -> str:
         y, x = (self._label(n) for n in (self.output, self.node))

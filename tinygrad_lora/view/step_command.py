@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import inspect
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..compiler import CompiledFunction
-from .explore_command import loaded
+from .named_object import named_object
 from .stepper import step_through
+
+WANTED = "a function without arguments that gives a node or a graph, or a compiled function that has run"
 
 
 def add_command(commands: Any) -> None:
@@ -23,7 +22,7 @@ def add_command(commands: Any) -> None:
         "run, works too.",
     )
     parser.add_argument(
-        "function", metavar="MODULE:FUNCTION", help="what to step through: package.module:name or path/to/file.py:name"
+        "object", metavar="MODULE:NAME", help="what to step through: package.module:name or path/to/file.py:name"
     )
     parser.add_argument("--html", type=Path, metavar="PATH", help="write a page to step through instead")
     parser.set_defaults(run=run)
@@ -31,30 +30,13 @@ def add_command(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Print the steps, or write the page and say where. Raises ValueError where there is nothing to step through."""
-    found = named(given.function)
-    # A compiled function is shown as it is; any other function is called for what to show.
-    shown = found if isinstance(found, CompiledFunction) else found()
+    shown = named_object(given.object, WANTED)
     try:
         steps = step_through(shown)
     except TypeError as error:
-        raise ValueError(f"{given.function}: {error}") from None
+        raise ValueError(f"{given.object}: {error}") from None
     if given.html is None:
         print(steps)
     else:
         print(f"{len(steps)} steps: {steps.save(given.html)}")
     return 0
-
-
-def named(name: str) -> Callable[..., Any]:
-    """The function behind `package.module:name` or `path/to/file.py:name`. Raises ValueError where there is none."""
-    place, _, attribute = name.rpartition(":")
-    if not place or not attribute:
-        raise ValueError(f"{name!r}: write MODULE:FUNCTION, for example lesson.py:loss")
-    function = getattr(loaded(place), attribute, None)
-    if not callable(function):
-        raise ValueError(f"{place} has no function called {attribute}")
-    if not isinstance(function, CompiledFunction):
-        parameters = inspect.signature(function).parameters.values()
-        if needed := [p.name for p in parameters if p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD]:
-            raise ValueError(f"{attribute} takes {', '.join(needed)}; the function to step through takes no arguments")
-    return function

@@ -9,23 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from base64 import b64encode
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ..files import write_atomically
-from .diagram import Box, Diagram
+from .bundle import chosen
+from .diagram import Box
 from .events import Event, State, Timeline
-from .markup import Markup, element, void
+from .markup import Markup, asset, element, image, page
 from .svg import draw_svg, lay_out
 from .timeline import timeline
 
 LARGEST_PICTURES = 120_000  # bytes of all pictures together; beyond it only the first and the last are in a page
 FIRST_STEP = State()
+ASSETS = "view/assets"
 
 
 def step_through(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Stepper:
@@ -64,7 +64,7 @@ class Stepper:
         return "\n".join([self.timeline.title, *map(str, self.events), *filter(None, [self.timeline.note])])
 
     @cached_property
-    def html(self) -> str:
+    def html(self) -> Markup:
         """The stepper as an element of a page."""
         return _fragment(self.timeline, self.events)
 
@@ -75,16 +75,12 @@ class Stepper:
             raise ValueError(f"{path.name!r}: the ending says what to write, .html or .txt")
         if path.suffix.lower() == ".txt":
             return write_atomically(path, self.text + "\n")
-        return write_atomically(path, _page(self.timeline.title, self.html))
+        return write_atomically(path, page(self.timeline.title, self.html, style=asset(ASSETS, "page.css")))
 
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
     ) -> dict[str, Any]:
-        wanted: Container[str] = ("text/html", "text/plain") if include is None else set(include)
-        bundle = {"text/plain": self.text}
-        if "text/html" in wanted:
-            bundle["text/html"] = self.html
-        return {kind: data for kind, data in bundle.items() if kind in wanted and kind not in set(exclude or ())}
+        return chosen({"text/plain": lambda: self.text, "text/html": lambda: self.html}, include, exclude)
 
     def __str__(self) -> str:
         return self.text
@@ -93,7 +89,7 @@ class Stepper:
         return f"<{len(self)} steps of {self.timeline.title}>"
 
 
-def _fragment(steps: Timeline, events: tuple[Event, ...]) -> str:
+def _fragment(steps: Timeline, events: tuple[Event, ...]) -> Markup:
     """Image and list, the numbers for the script, and the script."""
     mark = "s" + hashlib.sha256("\n".join([steps.title, *map(str, events)]).encode("utf-8", "replace")).hexdigest()[:8]
     figures, places, left_out = _figures(steps, events, mark)
@@ -103,27 +99,27 @@ def _fragment(steps: Timeline, events: tuple[Event, ...]) -> str:
         data = data.replace(unsafe, f"\\u{ord(unsafe):04x}")
     return element(
         "div",
-        element("style", Markup(_asset("stepper.css"))),
+        element("style", asset(ASSETS, "stepper.css")),
         element("p", element("strong", steps.title), f", {len(events)} steps", class_="title"),
         *notes,
         element("div", *figures, class_="pictures"),
         element("ol", *map(_item, events)),
         element("script", Markup(data), type="application/json"),
-        element("script", Markup(_asset("stepper.js"))),
+        element("script", asset(ASSETS, "stepper.js")),
         class_="tl-stepper",
         data_steps=mark,
     )
 
 
 def _item(event: Event) -> Markup:
-    """A step in the list. What is said about the rule is small print."""
+    """A step in the list, to be read even where its style is taken away. What is said about the rule is small print."""
     rule = f"{event.equation} Here {event.letters}." if event.letters else event.equation
-    told = [("numbers", event.numbers), ("say", event.note)]
     return element(
         "li",
         element("b", f"{event.phase}: {event.kind} {event.place}"),
-        *(element("span", text, class_=kind) for kind, text in told if text),
-        *([element("small", rule)] if rule else []),
+        *([" ", element("span", event.numbers, class_="numbers")] if event.numbers else []),
+        *([element("div", event.note, class_="say")] if event.note else []),
+        *([" ", element("small", rule)] if rule else []),
     )
 
 
@@ -171,26 +167,11 @@ def _figures(steps: Timeline, events: tuple[Event, ...], mark: str) -> tuple[lis
         places = [kept.get(place, -1) for place in places]
         left_out = f"Of {len(images)} graphs the first and the last are drawn: all of them would be a very large page."
         images = [images[0], images[-1]]
-    return [_image(svg, steps.pictures[places.index(i)]) for i, svg in enumerate(images)], places, left_out
+    words = [steps.pictures[places.index(i)].alternative for i in range(len(images))]
+    return [image(svg, "svg+xml", alt) for svg, alt in zip(images, words, strict=True)], places, left_out
 
 
 def _filled(box: Box, state: State) -> Box:
     """The box with what it shows."""
     value, gradient = ((text,) if text else () for text in (state.value, state.gradient))
     return replace(box, value=value or box.value, gradient=gradient)
-
-
-def _image(svg: str, shown: Diagram) -> Markup:
-    source = f"data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}"
-    return void("img", alt=shown.alternative, style="max-width: 100%", src=source)
-
-
-def _page(title: str, fragment: str) -> str:
-    head = [Markup('<meta charset="utf-8">'), Markup('<meta name="viewport" content="width=device-width">')]
-    style = element("style", Markup(_asset("page.css")))
-    content = element("html", element("head", *head, element("title", title), style), element("body", Markup(fragment)))
-    return f"<!doctype html>\n{content}\n".replace("<html>", '<html lang="en">', 1)
-
-
-def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8")

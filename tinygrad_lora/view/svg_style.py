@@ -15,13 +15,13 @@ FONT = "Helvetica,Arial,Liberation Sans,Arimo,sans-serif"
 
 LIGHT = {
     "paper": PAPER, "ink": INK, "muted": MUTED, "tint": TINT, "edge": FAINT, "line": MUTED, "back": VERMILION,
-    "value": WORDS["value"], "gradient": WORDS["gradient"],
+    "wrong": VERMILION, "wrong-fill": "#FBE3D6", "value": WORDS["value"], "gradient": WORDS["gradient"],
     **{name: look.border for name, look in LOOKS.items()},
     **{f"{name}-fill": look.fill for name, look in LOOKS.items()},
 }  # fmt: skip
 DARK = {
     "paper": "#14181C", "ink": "#F0F0F0", "muted": "#B4B4B4", "tint": "#1D2328", "edge": "#6C757D", "line": "#A9B0B6",
-    "back": "#FF8A3D", "value": "#7CC4F2", "gradient": "#FFA366",
+    "back": "#FF8A3D", "wrong": "#FF8A3D", "wrong-fill": "#4A2413", "value": "#7CC4F2", "gradient": "#FFA366",
     "input": "#2CC295", "trainable": "#FF8A3D", "frozen": "#56B4E9", "constant": "#A0A0A0", "operation": "#E0E0E0",
     "input-fill": "#0E3128", "trainable-fill": "#3A2213", "frozen-fill": "#10293B", "constant-fill": "#2A2A2A",
     "operation-fill": "#20262B",
@@ -68,4 +68,6 @@ def _rules() -> Iterator[tuple[str, str]]:
         dash = f";stroke-dasharray:{DASHES[look.style]}" if look.style in DASHES else ""
         yield f".{role} rect", f"fill:var(--{role}-fill);stroke:var(--{role});stroke-width:{look.width}{dash}"
         yield f".{role} .rule", f"stroke:var(--{role})"
+    # Dashed and thick as well, so that nobody needs the color.
+    yield ".wrong>rect", "fill:var(--wrong-fill);stroke:var(--wrong);stroke-width:3;stroke-dasharray:7 3"
     yield "rect.outer", "fill:none;stroke-width:1;stroke-dasharray:none"

@@ -27,6 +27,16 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
+def with_article(noun: str) -> str:
+    """`an input`, `a parameter`."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def spoken(operation: object, label: str) -> str:
+    """How a sentence calls a node: by its name, or `relu %2` where it has only a label."""
+    return f"{operation} {label}" if label.startswith("%") else one_line(label)
+
+
 def short_array(array: Any) -> tuple[str, ...]:
     """An array as a few lines of text: its rows where they are few, else smallest, mean and largest, and the first."""
     array = np.asarray(array)

@@ -114,8 +114,10 @@
         if (i === now) item.setAttribute("aria-current", "step");
         else item.removeAttribute("aria-current");
       });
+      const focused = buttons.indexOf(root.getRootNode().activeElement);
       buttons[0].disabled = buttons[1].disabled = now === 0;
       buttons[3].disabled = buttons[4].disabled = now === steps.length - 1;
+      if (focused >= 0 && buttons[focused].disabled) buttons[focused < 2 ? 3 : 1].focus(); // or the keyboard is lost
       draw();
       center(list, items[now]);
     }
@@ -143,7 +145,6 @@
       if (i === 2) return play();
       stop();
       actions[i]();
-      if (button.disabled) buttons[i < 2 ? 3 : 1].focus(); // a disabled button would lose the keyboard
     }));
     slider.addEventListener("input", () => { stop(); go(slider.value - 1); });
     items.forEach((item, i) => item.addEventListener("click", () => { stop(); go(i); }));

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from base64 import b64encode
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from os import PathLike
@@ -15,8 +14,9 @@ import matplotlib
 import matplotlib.figure
 from matplotlib.colors import LinearSegmentedColormap
 
+from ..bundle import chosen
 from ..looks import BLUE, FAINT, INK, PAPER, VERMILION
-from ..markup import void
+from ..markup import Markup, image
 
 # Whatever the reader's own settings are: the same call gives the same picture.
 STYLE: Any = {
@@ -78,12 +78,10 @@ class Plot(_Figure):  # type: ignore[misc]
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
     ) -> dict[str, Any]:
         """What Jupyter shows: an `img` with its text alternative, which survives in an untrusted notebook."""
+        return chosen({"text/plain": lambda: self.alternative, "text/html": self._image}, include, exclude)
+
+    def _image(self) -> Markup:
         file = BytesIO()
         self.savefig(file, format="png", dpi=SHOWN_DPI)
-        source = f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
         width = round(self.get_figwidth() * 96)
-        image = void("img", alt=self.alternative, style=f"max-width: 100%; width: {width}px", src=source)
-        bundle = {"text/plain": self.alternative, "text/html": str(image)}
-        wanted: Container[str] = bundle if include is None else set(include)
-        unwanted = set(exclude or ())
-        return {kind: data for kind, data in bundle.items() if kind in wanted and kind not in unwanted}
+        return image(file.getvalue(), "png", self.alternative, style=f"max-width: 100%; width: {width}px")

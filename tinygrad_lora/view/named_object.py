@@ -1,0 +1,59 @@
+"""An object of the user's, by the name that is given on the command line."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..compiler import CompiledFunction
+
+STARRED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD  # these may be empty
+
+
+def named_object(text: str, wanted: str) -> Any:
+    """What stands behind `package.module:name` or `path/to/file.py:name`; for a function, what it returns.
+
+    A compiled function is not called. `wanted` says in words what is looked for. Raises ValueError with a sentence.
+    """
+    place, _, name = text.rpartition(":")
+    if not place or not name:
+        raise ValueError(f"{text!r}: write MODULE:NAME, for example model.py:step")
+    found: Any = loaded(place)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"{place} has no {name!r}")
+        found = getattr(found, part)
+    if not callable(found) or isinstance(found, CompiledFunction):
+        return found
+    parameters = inspect.signature(found).parameters.values()
+    if needed := [p.name for p in parameters if p.default is p.empty and p.kind not in STARRED]:
+        raise ValueError(f"{text} needs {', '.join(needed)}; it must be {wanted}")
+    return found()
+
+
+def loaded(place: str) -> ModuleType:
+    """A module by its name, found from the current folder as well; or a file by its path."""
+    path = Path(place)
+    if path.suffix != ".py":
+        if "" not in sys.path and str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))
+        try:
+            return importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"there is no module {error.name!r}; for a file write path/to/file.py:name") from error
+    if not path.is_file():
+        raise ValueError(f"there is no file {place}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None  # it is a .py file
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))  # as Python does for a file that it runs
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+    return module
