@@ -235,6 +235,7 @@ def test_time_is_measured_on_request(flagship):
     measured = explore(tl.compile(lambda x: x + 1.0).prepare(np.ones(3)), measure=True)
     assert all(step.microseconds > 0 for step in measured.steps)
     assert "microseconds, measured" in measured.html and "microseconds" in str(measured)
+    assert "microseconds by itself" in measured.html and "by itself" not in flagship.html
     assert "measured" not in flagship.html and "microseconds" not in str(flagship)
 
 

@@ -113,11 +113,11 @@ def as_function(program: Program) -> Callable[..., Any]:
     return lambda *arrays: function(*arrays, *pack(*(arrays[i] for i in frozen)))
 
 
-def microseconds(function: Callable[..., Any], arrays: Sequence[Any]) -> float:
+def microseconds(function: Callable[..., Any], arrays: Sequence[Any], seconds: float = SECONDS) -> float:
     """The time of one call: the best of several batches of calls, because other work only ever makes it longer."""
     with np.errstate(all="ignore"):
         start, calls = time.perf_counter(), 0
-        while time.perf_counter() - start < SECONDS:
+        while time.perf_counter() - start < seconds:
             function(*arrays)
             calls += 1
         times = []

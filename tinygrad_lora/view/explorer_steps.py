@@ -46,7 +46,7 @@ class Story:
         self.compiled, self.measured, self.name = compiled, measure, compiled.name
         self.program = compiled.program  # says what to do if there is none
         self.inputs = checks.random_inputs(self.program.traced, seed)
-        self.union: Union = union(self.program, f"All graphs of {self.name}", self.inputs)
+        self.union: Union = union(self.program, f"All graphs of {self.name}", self.inputs, measure)
         self.written: list[Excerpt] = written(compiled, self.union.origins)
         self.steps = (*map(self._step, self.union.stages[:-1]), self._last(self.union.stages[-1]))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..compiler.cost import node_cost
@@ -16,7 +17,7 @@ from ..compiler.programs import Program
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from .diagram import Arrow, Box, Diagram, diagram
-from .explorer_checks import Values, difference, run, same
+from .explorer_checks import Values, difference, microseconds, run, same
 from .words import one_line
 
 TRACE, PROGRAM = "trace", "program"  # the first stage and the last
@@ -65,9 +66,12 @@ class Union:
     origins: Mapping[str, tuple[str, int]]  # of boxes: file and line of the user's code
 
 
-def union(program: Program, title: str, inputs: Sequence[Any]) -> Union:
-    """The union of what was traced and of the graph after each pass. `inputs` are arrays for all inputs."""
-    builder = Builder(inputs)
+def union(program: Program, title: str, inputs: Sequence[Any], measure: bool = False) -> Union:
+    """The union of what was traced and of the graph after each pass. `inputs` are arrays for all inputs.
+
+    With `measure` the description of each operation says how long it takes by itself.
+    """
+    builder = Builder(inputs, measure)
     builder.add(TRACE, program.traced, None)
     for snapshot in program.snapshots:
         builder.add(snapshot.name, snapshot.after, snapshot)
@@ -78,8 +82,9 @@ def union(program: Program, title: str, inputs: Sequence[Any]) -> Union:
 class Builder:
     """Takes the graphs in order."""
 
-    def __init__(self, inputs: Sequence[Any]) -> None:
-        self.inputs, self.values = inputs, Values()
+    def __init__(self, inputs: Sequence[Any], measure: bool) -> None:
+        self.inputs, self.measure, self.values = inputs, measure, Values()
+        self.times: dict[Node, str] = {}  # of operations, where they are measured
         self.box_of: dict[Node, str] = {}
         self.first: dict[str, Node] = {}  # the node for which a box was made
         self.alike: dict[Any, list[str]] = {}  # boxes of one operation and shape
@@ -206,13 +211,22 @@ class Builder:
             for box, node in (old | new).items():
                 both = box in old and box in new
                 states[box] = (REWIRED if box in changed else KEPT) if both else ADDED if box in new else REMOVED
-                told[box] = described(node, labels)
+                told[box] = described(node, labels) + self._time(node)
             for edge, state in edges.items():
                 if state == ADDED and states[edge.end] == REWIRED:
                     edges[edge] = REWIRED
             results = [[self.values[n] for n in g.outputs] for g in (graph, before)]
             boxes = {n: self.box_of[n] for n in graph.nodes}
             yield Stage(name, graph, snapshot, boxes, states, edges, told, difference(*results))
+
+    def _time(self, node: Node) -> str:
+        """How long one call of the operation takes by itself, where that is wanted and there is something to call."""
+        if not self.measure or not node_cost(node).calls:
+            return ""
+        if node not in self.times:
+            call, arrays = partial(node.op.forward, **node.params), [self.values[p] for p in node.parents]
+            self.times[node] = f", {microseconds(call, arrays, seconds=0.001):.1f} microseconds by itself"
+        return self.times[node]
 
     def _edges(self, graph: Graph) -> Iterator[Edge]:
         for node in graph.nodes:
