@@ -221,6 +221,19 @@ def test_the_transpose_of_a_frozen_weight_is_kept_and_follows_a_new_value():
             assert_allclose(a, b, rtol=1e-5)
 
 
+def test_nothing_but_products_reads_a_turned_array():
+    layer = tl.LoRALinear(tl.Linear(64, 64, bias=False, seed=0, dtype=np.float32), 4, 8, seed=1)
+    step = tl.compile_training_step(layer, tl.mse, tl.SGD(layer.lora.parameters(), 0.01), input_gradient=True)
+    x, target = arrays((32, 64), (32, 64))
+    step(x, target)
+    turned = re.findall(r"^(\w+) = \w+\.mT$", step.source, re.MULTILINE)
+    elementwise = re.findall(r"^    (?:add|subtract|multiply)\((.*?)\)", step.source, re.MULTILINE)
+    assert turned and elementwise
+    assert not [call for call in elementwise if ".mT" in call or set(turned) & set(call.split(", "))]
+    assert "np.ascontiguousarray(" in step.source, "the packed weight lies row by row"
+    assert step.program.calls <= 16
+
+
 def test_what_depends_on_frozen_weights_alone_is_computed_once():
     W = tl.parameter(np.ones((4, 3)), "W", trainable=False)
     compiled = tl.compile(lambda x: x @ tl.exp(W * 2.0) + tl.sum(W, axis=0))
