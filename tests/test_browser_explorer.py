@@ -3,11 +3,9 @@
 Needs a Chromium and the Python package playwright, which drives it; without them these tests are skipped.
 """
 
-import shutil
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
+from browser import NEEDS_A_BROWSER, chromium
 
 import tinygrad_lora as tl
 from tinygrad_lora.view.explore_command import EXAMPLE, compiled_function
@@ -15,15 +13,7 @@ from tinygrad_lora.view.explorer import explore
 from tinygrad_lora.view.explorer_union import KEPT
 from tinygrad_lora.view.markup import Markup, page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt-get install chromium"),
-    pytest.mark.skipif(find_spec("playwright") is None, reason="playwright is not installed: pip install playwright"),
-]
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+pytestmark = NEEDS_A_BROWSER
 READABLE = 4.5  # the least contrast of text, by WCAG 2.2, 1.4.3
 
 # What can be seen of the step that is shown: its name, the boxes with their marks, lines with theirs, what is lit.
@@ -71,12 +61,8 @@ CONTRASTS = """root => {
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
@@ -93,7 +79,7 @@ def open_page(browser, tmp_path):
         shown.on("pageerror", lambda error: troubles.append(str(error)))
         shown.on("dialog", lambda dialog: troubles.append(dialog.message))
         shown.on("console", lambda message: troubles.append(message.text))
-        shown.on("request", lambda r: None if r.url.startswith(path.as_uri()) else troubles.append(r.url))
+        shown.on("request", lambda r: None if r.url.startswith((path.as_uri(), "data:")) else troubles.append(r.url))
         shown.goto(path.as_uri())
         return shown
 
@@ -175,6 +161,18 @@ def test_buttons_slider_and_links_go_where_they_say(open_page, flagship):
     assert_shows(root, flagship, 7)
     button["First"].click()
     assert_shows(root, flagship, 1)
+
+
+def test_a_button_that_is_disabled_under_the_keyboard_passes_it_on(open_page, flagship):
+    root = root_of(shown := open_page(flagship.page))
+    for name, key, end in (("Next", "ArrowRight", len(flagship.steps)), ("Back", "ArrowLeft", 1)):
+        root.get_by_role("button", name=name).focus()
+        for _ in flagship.steps:
+            shown.keyboard.press(key)
+        assert_shows(root, flagship, end)
+        assert shown.evaluate("document.activeElement.matches('button:enabled')")
+    shown.keyboard.press("End")
+    assert_shows(root, flagship, len(flagship.steps))
 
 
 def test_a_source_line_a_box_and_a_generated_line_light_up_together(open_page, flagship):

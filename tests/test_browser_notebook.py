@@ -5,6 +5,7 @@ without them these tests are skipped.
 """
 
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -198,6 +199,12 @@ def assert_stepper_works(page, root, steps):
     assert_shows(root, steps, 2)
 
 
+# What a figure is stands above it; rows of a table are aligned and plain.
+STACKED = "all => all.every(e => e.getBoundingClientRect().bottom <= e.nextSibling.getBoundingClientRect().top + 1)"
+PLAIN = """all => all.every(e => getComputedStyle(e).textAlign === "left"
+  && getComputedStyle(e.parentElement).backgroundColor === "rgba(0, 0, 0, 0)")"""
+
+
 def assert_explorer_works(page, root, passes):
     """It goes to the next pass by button and by key, and one step is shown."""
     following = root.get_by_role("button", name="Next").click
@@ -205,6 +212,8 @@ def assert_explorer_works(page, root, passes):
         go()
         assert root.locator(".count").text_content().startswith(f"step {number} of {len(passes)}: ")
         assert root.locator(".step:visible").count() == 1 and root.locator(".step svg:visible").count() == 1
+        assert root.locator("img:visible").count() == 0  # that is for where the drawings are taken away
+        assert root.locator(".head dt").evaluate_all(STACKED) and root.locator(".card th").evaluate_all(PLAIN)
 
 
 def test_an_exported_notebook_works_from_disk(jupyter, new_page, steps, passes):
@@ -246,6 +255,8 @@ def test_in_jupyterlab_pictures_show_and_what_is_trusted_runs(jupyter, lab, new_
     screenshot(page, "notebook_untrusted")
     found = cells.nth(EXPLORER).locator(".jp-OutputArea")
     assert all(step.name in found.inner_text() for step in passes[1:-1])
+    assert image_is_there(found.locator("img")) and found.locator("img").is_visible()
+    assert not re.search(r"−|[+~]{2}|= matmul\(", found.inner_text().partition("Your source")[2])
     found.scroll_into_view_if_needed()
     screenshot(page, "notebook_untrusted_explorer")
 

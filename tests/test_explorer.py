@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from base64 import b64decode
 from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -215,6 +216,26 @@ def test_a_training_step_shows_its_model_and_compares_what_it_writes(training):
     assert training.steps[-1].difference < 1e-6
 
 
+def test_a_cell_of_a_notebook_is_called_a_cell(tmp_path):
+    path = tmp_path / "ipykernel_7" / "2598061565.py"
+    path.parent.mkdir()
+    path.write_text(
+        "import numpy as np\nimport tinygrad_lora as tl\n\n\ndef f(x):\n    return x + 1.0\n\n\n"
+        "def main():\n    return tl.compile(f).prepare(np.ones(3))\n"
+    )
+    found = explore(compiled_function(f"{path}:main"))
+    assert [excerpt.title for excerpt in found.story.written] == ["cell, line 5"]
+
+
+def test_a_function_without_module_or_source_is_explored():
+    names = {}
+    exec("def f(x):\n    return x * 2.0", names)
+    assert names["f"].__module__ in (None, "builtins")
+    names["f"].__module__ = None
+    found = explore(tl.compile(names["f"]).prepare(np.ones(3)))
+    assert found.story.written == [] and found.steps[-1].difference == 0
+
+
 def test_random_whole_numbers_are_valid_indices_and_other_numbers_give_finite_results():
     table = tl.parameter(np.ones((3, 2)), "table")
     graph = tl.trace(lambda i, x: tl.log(tl.take(table, i)) * tl.sqrt(x), np.zeros(50, int), np.ones((50, 2)))
@@ -235,8 +256,10 @@ def test_time_is_measured_on_request(flagship):
     measured = explore(tl.compile(lambda x: x + 1.0).prepare(np.ones(3)), measure=True)
     assert all(step.microseconds > 0 for step in measured.steps)
     assert "microseconds, measured" in measured.html and "microseconds" in str(measured)
-    assert "microseconds by itself" in measured.html and "by itself" not in flagship.html
-    assert "measured" not in flagship.html and "microseconds" not in str(flagship)
+    assert "microseconds by itself" in measured.html and "microseconds by itself" not in flagship.html
+    box = next(box for box in measured.story.union.diagram.boxes if box.role == "operation")
+    assert re.search(r"3 flops, \d+\.\d µs$", box.shape) and box.shape in measured.html
+    assert " µs" not in flagship.html and "measured" not in flagship.html and "microseconds" not in str(flagship)
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0"), (999, "999"), (4_690_000, "4.69M"), (131_072, "131k")])
@@ -272,7 +295,39 @@ def test_without_a_script_every_step_can_be_read(flagship):
         if step.rule:
             assert step.rule.legal in text and f"{i + 1}. {step.name}" in text
     assert flagship.story.program.source.split("\n")[-3].strip().split("  ")[0] in text
-    assert sum(tag == "svg" for tag, _ in read.elements) == len(flagship.steps) + 1  # one holds the shapes
+    assert sum(tag == "svg" for tag, _ in read.elements) == len(flagship.steps) + 2  # boxes and heads
+
+
+class Untrusted(Reader):
+    """What a notebook that is not trusted leaves of a page: no style, no script; of drawings the text alone."""
+
+    def handle_starttag(self, tag, attributes):
+        super().handle_starttag(tag, attributes)
+        if self.open and dict(attributes).get("style") == "display: none":
+            self.open[-1] = "hidden"
+
+    def handle_endtag(self, tag):
+        if self.open[-1:] == ["hidden"]:
+            self.open[-1] = tag
+        super().handle_endtag(tag)
+
+    def handle_data(self, data):
+        if "svg" in self.open and "hidden" not in self.open:
+            self.texts.append(data)
+
+
+def test_where_drawings_are_taken_away_no_text_of_theirs_is_left_and_an_image_is(flagship, training):
+    for found in (flagship, training):
+        read = Untrusted(found.html)
+        assert read.texts == []
+        (image,) = [attributes for tag, attributes in read.elements if tag == "img"]
+        kind, _, code = image["src"].partition(";base64,")
+        picture = ElementTree.fromstring(b64decode(code))
+        assert kind == "data:image/svg+xml" and picture.tag.endswith("svg")
+        nodes = found.story.program.graph.nodes
+        assert sum("data-box" in part.attrib for part in picture.iter()) == len(nodes)
+        assert image["alt"].startswith(f"The graph of the program {found.story.name}: ")
+    assert len(flagship.html.encode()) < 200_000
 
 
 def test_every_picture_says_in_words_what_it_shows_and_is_well_formed(flagship):

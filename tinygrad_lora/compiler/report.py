@@ -36,19 +36,23 @@ def lowering(graph: Graph, planned: Planned, equations: Mapping[str, str] | None
     """How calls and memory were chosen: a line for each technique that did something (with its law, if asked)."""
     lowered, plan = planned.lowered, planned.lowered.plan
     done = {
-        "pack_weights": (len(lowered.kept), "results of frozen weights kept from call to call"),
-        "small_dot": (lowered.choices["small_dot"], "products by dot"),
-        "row_blocks": (lowered.choices["row_blocks"], "thin products in blocks of rows"),
-        "cache_blocks": (lowered.choices["cache_blocks"], "chains in blocks that fit the cache"),
-        "ready_views": (lowered.choices["ready_views"], "views made before the first call"),
-        "ready_numbers": (lowered.choices["ready_numbers"], "numbers kept as arrays"),
-        "in_place": (len(plan.replaced), "results written over an operand"),
-        "parts_in_place": (len(plan.parts), "arrays made right in their part of a vector"),
-        "update_in_place": (len(plan.written), "arguments updated in place"),
+        "pack_weights": (len(lowered.kept), "result", "of frozen weights kept from call to call"),
+        "small_dot": (lowered.choices["small_dot"], "product", "by dot"),
+        "row_blocks": (lowered.choices["row_blocks"], "thin product", "in blocks of rows"),
+        "cache_blocks": (lowered.choices["cache_blocks"], "chain", "in blocks that fit the cache"),
+        "ready_views": (lowered.choices["ready_views"], "view", "made before the first call"),
+        "ready_numbers": (lowered.choices["ready_numbers"], "number", "kept in array form"),
+        "in_place": (len(plan.replaced), "result", "written over an operand"),
+        "parts_in_place": (len(plan.parts), "array", "made right inside a vector"),
+        "update_in_place": (len(plan.written), "argument", "updated in place"),
     }
-    width = max((len(name) for name, (n, _) in done.items() if n), default=0)
+    width = max((len(name) for name, (n, *_) in done.items() if n), default=0)
     laws = {name: f": {law}" for name, law in (equations or {}).items()}
-    lines = [f"{name:<{width}}  {n:>3} {told}{laws.get(name, '')}" for name, (n, told) in done.items() if n]
+    lines = [
+        f"{name:<{width}}  {n:>3} {what}{'s' * (n != 1)} {told}{laws.get(name, '')}"
+        for name, (n, what, told) in done.items()
+        if n
+    ]
     eager = sum(node.size * node.dtype.itemsize for node in graph.nodes if node.parents and not node.op.view)
     told = f"memory: {plan.size:,} bytes planned; {plan.least:,} are in use at once, no plan can do with less"
     return [*lines, f"{told}; {plan.separate:,} with a place for each array; eager keeps {eager:,}"]

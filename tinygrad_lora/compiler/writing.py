@@ -79,7 +79,7 @@ def commented(lines: list[tuple[str, str, Node | None]], indent: str = "    ") -
 
 @cache
 def _file(path: str) -> str:
-    return PurePath(path).name
+    return "cell" if "ipykernel_" in path else PurePath(path).name  # a notebook's cells have made-up files
 
 
 def helpers_of(nodes: Iterable[Node]) -> list[str]:

@@ -36,7 +36,7 @@ class Exploration:
     @cached_property
     def page(self) -> str:
         """A page that needs nothing else: no network, no other file, and to be read no script either."""
-        return whole_page(self.story, self.html)
+        return whole_page(self.story)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page. A missing folder is made; the file appears when it is complete."""

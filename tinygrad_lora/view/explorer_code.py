@@ -22,6 +22,7 @@ from .text import listing
 
 PACKAGE = __name__.partition(".")[0]
 SAME, NEW, GONE = "same", "new", "gone"
+CELL = "cell"
 # What a line of generated code computes stands first in it, or in its comment: `add(t0, b, t1)  # t1 = t0 + b`.
 COMMENT, TARGET = re.compile(r"#\s(\w+) = "), re.compile(r"\s*(\w+)(?:\[\(\)\])? = ")
 WORD = re.compile(r"\w+")
@@ -124,7 +125,7 @@ def written(compiled: CompiledFunction, origins: Mapping[str, tuple[str, int]]) 
     for file, numbers in sorted(elsewhere.items(), key=lambda item: PurePath(item[0]).name):
         lines = tuple(_line(file, number, owners[file, number]) for number in sorted(numbers))
         if any(line.text.strip() for line in lines):
-            found.append(Excerpt(PurePath(file).name, lines))
+            found.append(Excerpt(_name(file), lines))
     return found
 
 
@@ -137,7 +138,7 @@ def _things(compiled: CompiledFunction) -> Iterator[Any]:
 def _excerpt(thing: Any, owners: dict[tuple[str, int], list[str]]) -> Excerpt | None:
     """The source of a function or of a layer's class; a layer of the package's own classes as a tree."""
     kind = thing if isinstance(thing, type) or inspect.isroutine(thing) else type(thing)
-    if kind.__module__.partition(".")[0] == PACKAGE:
+    if (kind.__module__ or "").partition(".")[0] == PACKAGE:
         return Excerpt(type(thing).__name__, _as_text(listing(thing))) if isinstance(thing, Layer) else None
     try:
         lines, start = inspect.getsourcelines(inspect.unwrap(kind) if inspect.isroutine(kind) else kind)
@@ -149,7 +150,7 @@ def _excerpt(thing: Any, owners: dict[tuple[str, int], list[str]]) -> Excerpt | 
     margin = len(text[0]) - len(text[0].lstrip())
     boxes = [tuple(owners.pop((file, number), ())) for number in numbers]
     shown = zip(text, boxes, numbers, strict=True)
-    title = f"{PurePath(file).name}, from line {start}"
+    title = f"{_name(file)}, {'line' if _name(file) == CELL else 'from line'} {start}"
     return Excerpt(title, tuple(Line(t[margin:] if not t[:margin].strip() else t, b, SAME, n) for t, b, n in shown))
 
 
@@ -158,6 +159,11 @@ def _file_of(kind: Callable[..., Any] | type) -> str:
     function = inspect.unwrap(kind) if inspect.isroutine(kind) else None
     code = getattr(function, "__code__", None)
     return str(code.co_filename) if code else str(inspect.getsourcefile(kind))
+
+
+def _name(file: str) -> str:
+    """The name of a file without its folder; a cell of a notebook has a file whose name says nothing."""
+    return CELL if "ipykernel_" in file else PurePath(file).name
 
 
 def _as_text(text: str) -> tuple[Line, ...]:

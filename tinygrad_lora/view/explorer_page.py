@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from .explorer_code import GONE, NEW, Excerpt, Line
-from .explorer_picture import Pictures, alternative, legend
+from .explorer_picture import Pictures, alternative, legend, still
 from .explorer_steps import Step, Story
 from .explorer_union import PROGRAM, TRACE, apart, short
 from .highlight import lines as colored
@@ -24,13 +24,17 @@ BEGINNING = "Each pass replaces the graph by one that means the same and costs n
 LEFT_OUT = "not compared: another library runs it"
 
 
-def whole_page(story: Story, content: str) -> str:
-    """The fragment as a page."""
-    return page(f"{story.name}: the compiler explorer", Markup(content), style=asset(ASSETS, "page.css") + WIDE)
+def whole_page(story: Story) -> str:
+    """The explorer as a page."""
+    style = asset(ASSETS, "page.css") + WIDE
+    return page(f"{story.name}: the compiler explorer", fragment(story, notebook=False), style=style)
 
 
-def fragment(story: Story) -> Markup:
-    """The explorer as an element. The ids in it are made from what it shows."""
+def fragment(story: Story, notebook: bool = True) -> Markup:
+    """The explorer as an element. The ids in it are made from what it shows.
+
+    A notebook that is not trusted takes style, script and drawings away, so there it also holds an image.
+    """
     told = "\n".join([story.name, story.program.source, *(str(step.stage.told) for step in story.steps)])
     mark = "x" + hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:6]
     pictures = Pictures(story.union, mark)
@@ -41,6 +45,7 @@ def fragment(story: Story) -> Markup:
         _head(story),
         _passes(story, mark),
         legend(),
+        *([still(story.name, story.steps[-1].stage)] if notebook else []),
         element("p", class_="told", aria_live="polite"),
         element(
             "div",

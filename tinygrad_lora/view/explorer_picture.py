@@ -1,16 +1,17 @@
 """The pictures of the explorer: each box and arrow is drawn once, and every step refers to it and marks it.
 
-So nothing moves between two steps, and thirteen pictures take little more room than one.
+So nothing moves between two steps, and thirteen pictures take little more room than one. Where drawings are taken
+away, as in a notebook that is not trusted, their texts would be left over: so all of them stand in one hidden element.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .diagram import Box, Diagram
+from .diagram import Box, Diagram, diagram
 from .explorer_union import ADDED, KEPT, MEANING, REMOVED, REWIRED, Stage, Union
-from .markup import Markup, element, joined
-from .svg import Laid, lay_out
+from .markup import Markup, element, image, joined, void
+from .svg import Laid, draw_svg, lay_out
 from .svg_boxes import DOUBLE, LINE, PAD, SIZE, BoxText, Place, number, write
 
 SIGNS = {ADDED: "+", REMOVED: "−", REWIRED: "~"}
@@ -29,7 +30,7 @@ class Pictures:
         self.laid: Laid | None = lay_out(union.diagram) if len(union.diagram.boxes) <= MOST_BOXES else None
 
     def shapes(self) -> Markup:
-        """All boxes and arrows, to be referred to. They are not shown here."""
+        """All boxes, arrows and signs, to be referred to. They are not shown here."""
         if self.laid is None:
             return Markup("")
         boxes = [self._box(self.laid.texts[box.id], self.laid.boxes[box.id]) for box in self.shown.boxes]
@@ -37,9 +38,12 @@ class Pictures:
         always = element(
             "g", *(self._use(f"{start}-{end}") for start, end in sorted(self.always)), id=f"{self.mark}-always"
         )
-        heads = [self._head(state) for state in (KEPT, *SIGNS)]
+        signs = [self._sign(state) for state in SIGNS]
+        hidden = element("div", element("svg", element("defs", *boxes, *signs, *arrows, always)), style="display: none")
+        # Heads must not be in what is not displayed: then browsers do not draw them.
+        heads = element("defs", *(self._head(state) for state in (KEPT, *SIGNS)))
         style = "position: absolute; width: 0; height: 0; overflow: hidden"
-        return element("svg", element("defs", *heads, *boxes, *arrows, always), aria_hidden="true", style=style)
+        return Markup(hidden + element("svg", heads, aria_hidden="true", style=style))
 
     def _wire(self, path: str, name: str) -> Markup:
         return element("path", d=path, id=f"{self.mark}-{name}", class_="tl-wire")
@@ -51,6 +55,10 @@ class Pictures:
             viewBox="0 0 8 8", refX=8, refY=4, markerWidth=8, markerHeight=8, markerUnits="userSpaceOnUse",
             orient="auto",
         )  # fmt: skip
+
+    def _sign(self, state: str) -> Markup:
+        parts = [element("circle", r=9, class_="tl-disc"), write(SIGNS[state], 0, 5, "tl-sign")]
+        return element("g", *parts, id=f"{self.mark}-sign-{state}")
 
     def _box(self, text: BoxText, place: Place) -> Markup:
         """A box as in other pictures. Its parts have classes of their own: whoever refers to it cannot style them."""
@@ -98,11 +106,10 @@ class Pictures:
         state = stage.states[box.id]
         x, y, _, _ = place
         parts = [self._use(box.id)]
-        if stage.told[box.id] != self.told[box.id]:
-            parts.insert(0, element("title", stage.told[box.id]))
         if state in SIGNS:
-            parts += [element("circle", cx=number(x), cy=number(y), r=9), write(SIGNS[state], x, y + 5, "sign")]
-        return element("g", *parts, class_=state, data_box=box.id)
+            parts.append(self._use(f"sign-{state}", x=number(x), y=number(y), class_="sign"))
+        own = stage.told[box.id] if stage.told[box.id] != self.told[box.id] else None
+        return element("g", *parts, class_=state, data_box=box.id, aria_label=own)
 
     def _arrows(self, stage: Stage, state: str) -> Markup:
         edges = [edge for edge, found in stage.edges.items() if found == state and edge not in self.always]
@@ -112,13 +119,23 @@ class Pictures:
             return Markup("")
         return element("g", *uses, class_=f"arrows {state}", marker_end=f"url(#{self.mark}-{state})")
 
-    def _use(self, name: str) -> Markup:
-        return Markup(f'<use href="#{self.mark}-{name}"/>')
+    def _use(self, name: str, **attributes: object) -> Markup:
+        return Markup(void("use", href=f"#{self.mark}-{name}", **attributes)[:-1] + "/>")
 
 
 def _rect(place: Place, **attributes: object) -> Markup:
     x, y, width, height = map(number, place)
     return element("rect", x=x, y=y, width=width, height=height, **attributes)
+
+
+def still(story_name: str, stage: Stage) -> Markup:
+    """The last graph as an image of its own, for where the drawings are taken away."""
+    if len(stage.graph.nodes) > MOST_BOXES:
+        return Markup("")
+    words = "The graph of the program"
+    shown = diagram(stage.graph, title=f"{words} {story_name}")
+    picture = image(draw_svg(shown), "svg+xml", shown.alternative)
+    return element("figure", element("figcaption", f"{words}:"), picture, class_="still")
 
 
 def alternative(stage: Stage, labels: Mapping[str, str]) -> str:

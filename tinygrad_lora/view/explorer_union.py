@@ -84,7 +84,7 @@ class Builder:
 
     def __init__(self, inputs: Sequence[Any], measure: bool) -> None:
         self.inputs, self.measure, self.values = inputs, measure, Values()
-        self.times: dict[Node, str] = {}  # of operations, where they are measured
+        self.times: dict[Node, float] = {}  # microseconds of operations, where they are measured
         self.box_of: dict[Node, str] = {}
         self.first: dict[str, Node] = {}  # the node for which a box was made
         self.alike: dict[Any, list[str]] = {}  # boxes of one operation and shape
@@ -138,7 +138,7 @@ class Builder:
         for _, graph, _ in self.graphs:
             plain = diagram(graph)
             for node, box in zip(graph.nodes, plain.boxes, strict=True):
-                shown.setdefault(self.box_of[node], _compact(box, self.box_of[node], named[node], node))
+                shown.setdefault(self.box_of[node], self._compact(box, node, named[node]))
             ids = {box.id: self.box_of[node] for node, box in zip(graph.nodes, plain.boxes, strict=True)}
             for arrow in plain.arrows:
                 edge = Edge(ids[arrow.start], ids[arrow.end])
@@ -211,7 +211,8 @@ class Builder:
             for box, node in (old | new).items():
                 both = box in old and box in new
                 states[box] = (REWIRED if box in changed else KEPT) if both else ADDED if box in new else REMOVED
-                told[box] = described(node, labels) + self._time(node)
+                took = self._took(node)
+                told[box] = described(node, labels) + (f", {took:.1f} microseconds by itself" if took else "")
             for edge, state in edges.items():
                 if state == ADDED and states[edge.end] == REWIRED:
                     edges[edge] = REWIRED
@@ -219,13 +220,13 @@ class Builder:
             boxes = {n: self.box_of[n] for n in graph.nodes}
             yield Stage(name, graph, snapshot, boxes, states, edges, told, difference(*results))
 
-    def _time(self, node: Node) -> str:
-        """How long one call of the operation takes by itself, where that is wanted and there is something to call."""
+    def _took(self, node: Node) -> float | None:
+        """The microseconds of one call of the operation by itself, where that is wanted and there is a call."""
         if not self.measure or not node_cost(node).calls:
-            return ""
+            return None
         if node not in self.times:
             call, arrays = partial(node.op.forward, **node.params), [self.values[p] for p in node.parents]
-            self.times[node] = f", {microseconds(call, arrays, seconds=0.001):.1f} microseconds by itself"
+            self.times[node] = microseconds(call, arrays, seconds=0.001)
         return self.times[node]
 
     def _edges(self, graph: Graph) -> Iterator[Edge]:
@@ -233,15 +234,15 @@ class Builder:
             for parent in node.parents:
                 yield Edge(self.box_of[parent], self.box_of[node])
 
-
-def _compact(box: Box, id: str, label: str, node: Node) -> Box:
-    """The box in two lines: what it is called and computes; its shape and what that costs. Operands may change."""
-    flops = node_cost(node).flops if node.parents else 0
-    shape = f"{box.shape}, {short(flops)} flops" if flops else box.shape
-    if node.parents:
-        words = f"{label} = {box.operation}"
+    def _compact(self, box: Box, node: Node, label: str) -> Box:
+        """The box in two lines: what it is called and computes; its shape and its cost. Operands may change."""
+        id, took = self.box_of[node], self._took(node)
+        if not node.parents:
+            return replace(box, id=id, label=label)
+        flops = node_cost(node).flops
+        costs = [f"{short(flops)} flops"] * bool(flops) + ([f"{took:.1f} µs"] if took else [])
+        shape, words = ", ".join([box.shape, *costs]), f"{label} = {box.operation}"
         return replace(box, id=id, label=f"%{id}", operation=words, shape=shape, parameters=(), formula="")
-    return replace(box, id=id, label=label, shape=shape)
 
 
 def described(node: Node, labels: Mapping[Node, str]) -> str:

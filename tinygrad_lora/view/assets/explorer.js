@@ -69,8 +69,10 @@
         if (i === now) link.setAttribute("aria-current", "step");
         else link.removeAttribute("aria-current");
       });
+      const focused = buttons.indexOf(root.getRootNode().activeElement);
       buttons[0].disabled = buttons[1].disabled = now === 0;
       buttons[2].disabled = buttons[3].disabled = now === steps.length - 1;
+      if (focused >= 0 && buttons[focused].disabled) buttons[focused < 2 ? 2 : 1].focus(); // or the keyboard is lost
       light(null);
       show();
     }
@@ -82,12 +84,13 @@
 
     // What a box says of itself stands where it is drawn, or in this step if that is different.
     function name(box) {
-      const own = box.querySelector("title");
+      const own = box.getAttribute("aria-label");
       const drawn = root.querySelector(box.querySelector("use").getAttribute("href") + " title");
       const state = box.classList[0] === "kept" ? "" : "; " + box.classList[0];
-      const title = own || document.createElementNS(box.namespaceURI, "title");
-      title.textContent = (own || drawn).textContent + state;
-      if (!own) box.prepend(title);
+      const title = document.createElementNS(box.namespaceURI, "title");
+      title.textContent = (own || drawn.textContent) + state;
+      box.prepend(title);
+      box.removeAttribute("aria-label");
       box.setAttribute("role", "img");
     }
 
@@ -126,10 +129,7 @@
     // --- Buttons, slider, links and keys ---
 
     const actions = [() => go(0), () => go(now - 1), () => go(now + 1), () => go(steps.length - 1)];
-    buttons.forEach((button, i) => button.addEventListener("click", () => {
-      actions[i]();
-      if (button.disabled) buttons[i < 2 ? 2 : 1].focus(); // a disabled button would lose the keyboard
-    }));
+    buttons.forEach((button, i) => button.addEventListener("click", actions[i]));
     whole.addEventListener("click", () => {
       whole.setAttribute("aria-pressed", String(root.toggleAttribute("data-whole")));
       show();
