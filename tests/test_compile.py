@@ -408,3 +408,9 @@ def test_a_deep_network_compiles_in_time_that_grows_with_its_depth():
         return len(step.snapshots)
 
     assert passes_over(12) <= passes_over(3) + 4
+
+
+def test_a_cell_of_a_notebook_is_called_a_cell():
+    namespace = {"tl": tl}
+    exec(compile("def f(x):\n    return tl.exp(x) * 2.0\n", "/tmp/ipykernel_7/2598061565.py", "exec"), namespace)
+    assert "cell:2" in tl.compile(namespace["f"]).prepare(np.ones(3)).source
