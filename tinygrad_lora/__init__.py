@@ -1,9 +1,8 @@
 """tinygrad_lora: a minimal autograd engine that teaches, with LoRA and a compiler that prints the NumPy it runs."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
 from .core.autodiff import grad, gradients, value_and_grad, zero_gradients
 from .core.graph import Graph
 from .core.node import ComputationNode, Op, constant, parameter, placeholder
@@ -21,6 +20,12 @@ from .ops import (
     add, cast, divide, exp, greater, identity, log, matmul, multiply, power, relu, scale, sign, sqrt, stop_gradient,
     subtract, take, tanh, transpose, where,
 )  # fmt: skip
+
+if TYPE_CHECKING:  # loaded when they are first used, see below
+    from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
+    from .view import (
+        diagram, draw, explain, explore, first_nonfinite, formula, listing, parameter_tree, render, step_through,
+    )  # fmt: skip
 
 __version__ = "0.1.0"
 __all__ = [
@@ -42,6 +47,8 @@ __all__ = [
     "step_through",
 ]  # fmt: skip
 
+# Loaded when they are first used: the compiler, and what needs Graphviz's Python package.
+_COMPILER = ("CompiledFunction", "TrainingStep", "compile", "compile_training_step")
 _PICTURES = __all__[__all__.index("diagram") :]
 
 
@@ -50,7 +57,12 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    """Pictures need Graphviz's Python package, which is loaded when the first one is drawn."""
+    """What is not needed by everyone is loaded by the first who asks for it."""
+    if name in _COMPILER:
+        from . import compiler
+
+        globals()[name] = found = getattr(compiler, name)
+        return found
     if name in (*_PICTURES, "draw_in_notebooks"):
         from . import view
 
