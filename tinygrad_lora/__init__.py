@@ -23,9 +23,6 @@ from .ops import (
 
 if TYPE_CHECKING:  # loaded when they are first used, see below
     from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
-    from .view import (
-        diagram, draw, explain, explore, first_nonfinite, formula, listing, parameter_tree, render, step_through,
-    )  # fmt: skip
 
 __version__ = "0.1.0"
 __all__ = [
