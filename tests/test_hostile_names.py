@@ -1,4 +1,4 @@
-"""Names that hold HTML, quotes, backslashes, LaTeX, control characters or emoji are text in every output, never code."""
+"""Names that hold HTML, quotes, backslashes, LaTeX, control characters or emoji are text everywhere, never code."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -12,7 +12,8 @@ from tinygrad_lora.view import draw_svg, failure, svg
 
 NAMES = [
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & <b>'\"\\", "$x$ \\frac{1}{0} %_^{}~#",
-    "]]> <!-- & --> <![CDATA[", "\N{SNAKE} \N{GREEK SMALL LETTER LAMDA}", "two\nlines\ttab", "javascript:alert(1)", "}{\\n",
+    "]]> <!-- & --> <![CDATA[", "\N{SNAKE} \N{GREEK SMALL LETTER LAMDA}", "two\nlines\ttab", "javascript:alert(1)",
+    "}{\\n",
 ]  # fmt: skip
 
 
