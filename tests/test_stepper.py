@@ -20,10 +20,11 @@ from tinygrad_lora.core.autodiff import pulling_back
 from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.errors import GradientError, ShapeError, StaleGraphError, TraceError
+from tinygrad_lora.view.collapse import MOST_BOXES
 from tinygrad_lora.view.rules import contributions, equation, in_line, plain
 from tinygrad_lora.view.step_command import add_command
 from tinygrad_lora.view.stepper import step_through
-from tinygrad_lora.view.steps import MOST_BOXES, brief
+from tinygrad_lora.view.steps import brief
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = [
@@ -326,11 +327,11 @@ def test_of_a_large_graph_the_end_is_shown():
 
 
 def test_of_a_large_model_each_layer_is_one_box():
-    blocks = [tl.Sequential(*(tl.Linear(2, 2, seed=j) for j in range(20))) for _ in range(5)]
+    blocks = [tl.Sequential(*(tl.Linear(2, 2, seed=j) for j in range(40))) for _ in range(5)]
     model = tl.Sequential(*blocks)
     x, seed = np.ones((1, 2)), np.ones((1, 2))
     steps = step_through(model, x, seed=seed)
-    assert steps.timeline.note == "The graph has 401 nodes: some of its layers are shown as one box each."
+    assert steps.timeline.note == "The graph has 801 nodes: some of its layers are shown as one box each."
     shown = steps.timeline.pictures[0]
     boxes = [box for box in shown.boxes if box.operation == "Sequential"]
     closed = [f"{box.label}: Sequential" for box in boxes]
@@ -345,7 +346,7 @@ def test_of_a_large_model_each_layer_is_one_box():
     assert all({e.box} | {e.to_box} - {""} <= ids and set(e.states) == ids for e in steps)
     last = steps.events[-1].states
     assert {last[box.id].mark for box in boxes} == {"done"}
-    assert " and 72 more; every gradient is complete" in steps.events[-1].text
+    assert " and 16 more; every gradient is complete" in steps.events[-1].text
 
 
 def test_refusals_say_what_to_do():

@@ -13,7 +13,7 @@ from tinygrad_lora.core.node import Op
 from tinygrad_lora.errors import RenderError
 from tinygrad_lora.nn.layer import Layer
 from tinygrad_lora.nn.linear import Linear, Sequential
-from tinygrad_lora.nn.lora import LoRALinear
+from tinygrad_lora.nn.lora_linear import LoRALinear
 from tinygrad_lora.view import diagram, draw, listing, svg
 from tinygrad_lora.view.diagram import ROLES
 from tinygrad_lora.view.looks import LOOKS, SYMBOLS
@@ -38,7 +38,7 @@ picture = draw(tl.mean(x @ W + 2.0 * (x @ A @ B)), title="LoRA")
 """,
     "layers": """
 from tinygrad_lora.nn.linear import Linear, Sequential
-from tinygrad_lora.nn.lora import LoRALinear
+from tinygrad_lora.nn.lora_linear import LoRALinear
 picture = draw(Sequential(LoRALinear(Linear(4, 3, seed=0), 1, seed=0), tl.relu, Linear(3, 2, seed=1)), (5, 4))
 """,
 }

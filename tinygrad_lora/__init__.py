@@ -1,6 +1,7 @@
 """tinygrad_lora: a minimal autograd engine that teaches, with LoRA and a compiler that prints the NumPy it runs."""
 
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .core.autodiff import grad, gradients, value_and_grad, zero_gradients
@@ -12,8 +13,9 @@ from .library import (
     reshape, sigmoid, softmax, sum,
 )  # fmt: skip
 from .nn import (
-    SGD, Adam, AdamW, Layer, Linear, LoRALayer, LoRALinear, Optimizer, Sequential, adapt, adapter_weights, adapters,
-    disabled, merge_all, unmerge_all,
+    SGD, Adam, AdamW, Adapter, Embedding, Layer, Linear, LoRAEmbedding, LoRALayer, LoRALinear, Optimizer, Sequential,
+    activate, adapt, adapter_names, adapter_settings, adapter_weights, adapters, by_row, delete_adapter, disabled,
+    merge_all, merge_and_unload, unmerge_all,
 )  # fmt: skip
 from .nn.schedules import cosine, linear, step_decay
 from .ops import (
@@ -23,6 +25,7 @@ from .ops import (
 
 if TYPE_CHECKING:  # loaded when they are first used, see below
     from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
+    from .interop.onnx import save_onnx
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,17 +38,22 @@ __all__ = [
     "reshape", "scale", "sigmoid", "sign", "softmax", "sqrt", "stop_gradient", "subtract", "sum", "take", "tanh",
     "transpose", "where",
     # Layers, adapters and optimizers
-    "Adam", "AdamW", "Layer", "Linear", "LoRALayer", "LoRALinear", "Optimizer", "SGD", "Sequential", "adapt",
-    "adapter_weights", "adapters", "cosine", "disabled", "linear", "merge_all", "step_decay", "unmerge_all",
+    "Adam", "AdamW", "Adapter", "Embedding", "Layer", "Linear", "LoRAEmbedding", "LoRALayer", "LoRALinear", "Optimizer",
+    "SGD", "Sequential", "activate", "adapt", "adapter_names", "adapter_settings", "adapter_weights", "adapters",
+    "by_row", "cosine", "delete_adapter", "disabled", "linear", "merge_all", "merge_and_unload", "step_decay",
+    "unmerge_all",
     # The compiler
     "CompiledFunction", "TrainingStep", "compile", "compile_training_step",
+    # Files for other programs
+    "save_onnx",
     # Pictures, steps and explanations
     "diagram", "draw", "explain", "explore", "first_nonfinite", "formula", "listing", "parameter_tree", "render",
     "step_through",
 ]  # fmt: skip
 
-# Loaded when they are first used: the compiler, and what needs Graphviz's Python package.
+# Loaded when they are first used: the compiler, files of other programs, and what needs Graphviz's Python package.
 _COMPILER = ("CompiledFunction", "TrainingStep", "compile", "compile_training_step")
+_FILES = {"save_onnx": "onnx"}  # by their module in interop
 _PICTURES = __all__[__all__.index("diagram") :]
 
 
@@ -60,6 +68,8 @@ def __getattr__(name: str) -> Any:
 
         globals()[name] = found = getattr(compiler, name)
         return found
+    if name in _FILES:
+        return getattr(import_module(f".interop.{_FILES[name]}", __name__), name)
     if name in (*_PICTURES, "draw_in_notebooks"):
         from . import view
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from . import __version__
 from .bench.command import add_command as add_bench
 from .demo import Experiment, run_experiment, write_files
+from .learn.learn_command import add_command as add_learn
+from .learn.release.command import add_command as add_course
 from .terminal import show_table, tracker
 from .view.explore_command import add_command as add_explore
 from .view.step_command import add_command as add_step
@@ -35,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("--epochs", type=int, default=None, help="for both trainings (20 and 100)")
     demo.add_argument("--quiet", action="store_true", help="no progress bars and no table")
     demo.set_defaults(run=lambda given: run_demo(given.out, given.rank, given.seed, given.epochs, given.quiet))
+    add_learn(commands)
+    add_course(commands)
     add_step(commands)
     add_explore(commands)
     add_bench(commands)

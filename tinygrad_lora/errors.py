@@ -120,11 +120,42 @@ class AdaptError(ValueError):
     """
 
 
+class FormatError(ValueError):
+    """A file is damaged, or says or asks for something that this package does not do; nothing was changed.
+
+    Wrong:  `tl.load_adapter(model, folder)` where "use_qalora" is true in adapter_config.json
+    Right:  an adapter that was trained without that option, or one merged by the library that made it.
+
+    A file may come from anywhere, so it is checked before it is used. What is not understood is refused by name, never
+    skipped: an adapter without one of its options would give other numbers. The message lists all that is wrong.
+    """
+
+
+class ExportError(ValueError):
+    """A graph cannot be written in another program's format; no file was made.
+
+    Wrong:  `tl.save_onnx(compiled.graph, "model.onnx")`, a graph of operations that the compiler made up
+    Right:  `tl.save_onnx(model, "model.onnx", x)`, the function itself
+
+    The message names the operation and the line that made it.
+    """
+
+
 class RenderError(RuntimeError):
     """A picture could not be drawn.
 
     Wrong:  `render(graph, "graph.svg")` where no Graphviz is installed
     Right:  `pip install graphviz-pure`, or `print(draw(graph).text)` for the listing that needs no engine.
+    """
+
+
+class ExerciseError(ValueError):
+    """There is no such exercise, or it was given other objects than it asks for.
+
+    Wrong:  `check("04-toppo", topo_sort)`
+    Right:  `check("04-topo", topo_sort)`
+
+    The message lists the nearest ids, or the names that the exercise asks for. `tinygrad-lora progress` lists all.
     """
 
 
@@ -135,4 +166,35 @@ class RecompileWarning(UserWarning):
     Right:  `fast(x, np.float64(i))`: a number in an array is data, and the program stays the same
 
     Every new shape or dtype, and every new value that is no array, needs a program of its own.
+    """
+
+
+class ModelError(ValueError):
+    """A pretrained model is not on this machine, cannot be fetched, or is asked for something that it cannot do.
+
+    Wrong:  `tl.load_minilm()` on a machine that never fetched it
+    Right:  `tinygrad-lora models get minilm` in a terminal, once; then `tl.load_minilm()`
+
+    The weights of real networks do not travel with this package. `tinygrad-lora models list` shows what there is.
+    """
+
+
+class ModelFileError(ModelError):
+    """A file of weights is damaged, or was never one.
+
+    Wrong:  `read_gguf("photo.png")`
+    Right:  `read_gguf("model.gguf")`
+
+    Nothing in such a file is believed before it was checked. Fetch it again: `tinygrad-lora models remove NAME`, then
+    `tinygrad-lora models get NAME`.
+    """
+
+
+class TutorialError(ValueError):
+    """There is no such tutorial, or its source cannot be made into a notebook.
+
+    Wrong:  `tinygrad-lora learn 44`
+    Right:  `tinygrad-lora learn 04`
+
+    The message lists the tutorials there are. `tinygrad-lora learn` shows them with what you have done.
     """

@@ -1,15 +1,30 @@
-"""Layers, LoRA and optimizers. Read in this order: layer, linear, lora, adapt, optim, schedules."""
+"""Layers, LoRA and optimizers.
 
-from .adapt import adapt, adapter_weights, adapters, disabled, merge_all, unmerge_all
+Read in this order: layer, linear, lora, adapter, adapted, mergeable, lora_linear, adapt, optim, schedules.
+"""
+
+from .adapt import adapt
+from .adapter import Adapter
 from .calls import LayerCall, layer_calls
+from .embedding import Embedding
 from .layer import Layer
 from .linear import Linear, Sequential
-from .lora import LoRALayer, LoRALinear
+from .lora import LoRALayer
+from .lora_embedding import LoRAEmbedding, LoRAEmbeddingLayer
+from .lora_linear import LoRALinear
 from .optim import SGD, Adam, AdamW, Optimizer
+from .settings import AdapterSettings, adapter_settings
+from .switching import (
+    activate, adapted_layers, adapter_names, adapter_weights, adapters, by_row, delete_adapter, disabled, merge_all,
+    merge_and_unload, unmerge_all,
+)  # fmt: skip
+from .trained_copy import TrainedCopy
 from .weights import LoadedWeights, WeightsValidation
 
 __all__ = [
-    "Layer", "Linear", "Sequential", "LoRALayer", "LoRALinear", "adapt", "adapters", "adapter_weights", "merge_all",
-    "unmerge_all", "disabled", "Optimizer", "SGD", "Adam", "AdamW", "LayerCall", "layer_calls", "LoadedWeights",
+    "Layer", "Linear", "Embedding", "Sequential", "LoRALayer", "LoRALinear", "LoRAEmbeddingLayer", "LoRAEmbedding",
+    "TrainedCopy", "Adapter", "adapt", "adapters", "adapted_layers", "adapter_names", "adapter_settings",
+    "AdapterSettings", "adapter_weights", "activate", "delete_adapter", "by_row", "disabled", "merge_all",
+    "unmerge_all", "merge_and_unload", "Optimizer", "SGD", "Adam", "AdamW", "LayerCall", "layer_calls", "LoadedWeights",
     "WeightsValidation",
 ]  # fmt: skip

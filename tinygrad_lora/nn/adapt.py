@@ -1,178 +1,161 @@
-"""Give a model adapters: choose its linear layers by name, and put a LoRALinear in the place of each."""
+"""Give a model adapters: choose its layers by name, and put an adapted layer in the place of each."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import AdaptError
+from .adapted import AdaptedLayer, check_new_name, listed
+from .adapter import Adapter
+from .embedding import Embedding
 from .layer import Layer
 from .linear import Linear, Seed
-from .lora import LoRALinear
+from .lora import LoRALayer
+from .lora_embedding import LoRAEmbedding, LoRAEmbeddingLayer
+from .lora_linear import LoRALinear
+from .mergeable import MergeableLayer
+from .settings import AdapterSettings, adapter_settings, check_bias, keep_settings
+from .surgery import replace_layers
+from .switching import activate
+from .targets import Numbers, Targets, by_pattern, chosen_layers, chosen_modules
+from .trained_copy import TrainedCopy
 
-Targets = str | Collection[str]
 Model = TypeVar("Model", bound=Layer)
-Value = TypeVar("Value")
+RESIDUAL = ("pissa", "olora")  # what PEFT calls ways to begin: the adapter starts at a part of W
 
 
 def adapt(
-    model: Model, rank: int, target_modules: Targets = "all-linear", *,
-    alpha: float | None = -1, exclude_modules: Targets | None = None, rank_pattern: Mapping[str, int] | None = None,
-    alpha_pattern: Mapping[str, float] | None = None, seed: Seed = None, init: str = "gaussian",
+    model: Model, rank: int, target_modules: Targets = "all-linear", *, name: str = "lora", alpha: float | None = -1,
+    variant: str | type[Adapter] = "lora", init: str = "gaussian", seed: Seed = None,
+    exclude_modules: Targets | None = None, rank_pattern: Mapping[str, int] | None = None,
+    alpha_pattern: Mapping[str, float] | None = None, layers_to_transform: Numbers = None,
+    layers_pattern: Targets | None = None, modules_to_save: Collection[str] | None = None,
+    bias: str = "none", lora_bias: bool = False, rslora: bool = False, **options: Any,
 ) -> Model:  # fmt: skip
-    """Replace linear layers of `model`, in place, by LoRALinear layers, and freeze everything but the adapters.
+    r"""$x W + b$ becomes $x W + b + s\,(x A) B$ in the chosen layers of `model`, in place; only adapters are trained.
 
-    `target_modules` chooses by dotted name, as the PEFT library does: a string is a regular expression for the full
-    name, a list holds full names or their last parts ("q_proj" fits "blocks.0.q_proj"), "all-linear" means every linear
-    layer. `exclude_modules` is read in the same way and wins. `rank_pattern` and `alpha_pattern` give other values to
-    some layers: their keys are regular expressions for the name or its last parts, and the first that fits counts. Each
-    adapter draws its numbers from a stream of its own, and all come from the one `seed`. A layer that is used in two
-    places gets one adapter.
+    `target_modules` chooses linear layers and embeddings by dotted name, as the PEFT library does: a string is a
+    regular expression for the full name, a list holds full names or their last parts ("q_proj" fits
+    "blocks.0.q_proj"), "all-linear" means every linear layer. `exclude_modules` is read in the same way and wins.
+    `layers_to_transform` takes a list's layers only where the first number in the name is one of these; with
+    `layers_pattern`, the number that stands after this word. `rank_pattern` and `alpha_pattern` give other values to
+    some layers: their keys are regular expressions for the name or its last parts, and the first that fits counts.
+
+    `name` is that of the adapter: adapting once more under another name gives the layers a second one, and activates
+    it. `variant` is a relative of LoRA, such as "dora", or a class; `options` are those it has. `init` is "gaussian" or
+    "kaiming_uniform" for A, or "pissa" or "olora", which are variants too. `rslora` and `lora_bias` are those of
+    `LoRALayer`. `bias="all"` trains the biases of the model as well, "lora_only" those of the chosen layers: there is
+    one of each, so switching the adapter off does not bring them back. `modules_to_save` are layers that are trained as
+    a whole, each in a copy that comes and goes with the adapter. A layer that is used in two places gets one adapter.
+    Each adapter draws its numbers from a stream of its own, and all come from the one `seed`.
 
     Returns the model. Raises AdaptError, which lists the names, if nothing is chosen, if a word chooses nothing, or if
-    a layer has an adapter already; ValueError if a rank does not fit. Then nothing is changed.
+    a layer has an adapter of this name already; ValueError if a rank does not fit. Then nothing is changed.
     """
     if not isinstance(model, Layer):
         raise TypeError(f"the model must be a Layer, not {type(model).__name__}")
     model.before_change()
-    layers = _linear_layers(model)
-    chosen = _chosen(layers, target_modules, exclude_modules)
-    linear = {name: x for name in chosen if isinstance(x := layers[name], Linear)}
-    if adapted := [name for name in chosen if name not in linear]:
-        raise AdaptError(
-            f"these layers have an adapter already: {_listed(adapted)}; leave them out with exclude_modules"
-        )
-    if "" in chosen:
-        raise AdaptError("the model is itself a Linear, which cannot be replaced in place: use LoRALinear(model, rank)")
-    ranks = _by_pattern(chosen, rank, rank_pattern, "rank_pattern")
-    alphas = _by_pattern(chosen, alpha, alpha_pattern, "alpha_pattern")
+    check_new_name(name, ())
+    check_bias(model, name, bias)
+    saved = chosen_modules(model, modules_to_save)
+    chosen = chosen_layers(model, target_modules, exclude_modules, list(saved), layers_to_transform, layers_pattern)
+    _check_free(chosen | saved, name)
+    ranks = by_pattern(chosen, rank, rank_pattern, "rank_pattern")
+    alphas = by_pattern(chosen, alpha, alpha_pattern, "alpha_pattern")
+
+    kind = adapter_class(init if init in RESIDUAL and variant == "lora" else variant)
+    special = {"rslora": rslora, "lora_bias": lora_bias, "init": init not in ("gaussian", *RESIDUAL) and init}
+    given = {key: value for key, value in special.items() if value} | options
+    bases = {n: _base(layer, kind) for n, layer in chosen.items()}
+    shared = kind.shared(bases, ranks, seed=seed, **given)
     streams = np.random.default_rng(seed).spawn(len(chosen))
-    replacements: dict[int, Layer] = {}
-    for name, stream in zip(chosen, streams, strict=True):
-        replacements[id(linear[name])] = LoRALinear(
-            linear[name], ranks[name], alphas[name],
-            init=init, seed=stream, trainable_base=True, name=f"{name}.lora",
-        )  # fmt: skip
-    holders = list(model.named_layers().values())
-    trained = [p for layer in adapters(model).values() for p in layer.lora.parameters()]
+    new: list[tuple[AdaptedLayer, Any]] = []
+    for (path, layer), stream in zip(chosen.items(), streams, strict=True):
+        base, node_name = bases[path], f"{path}.{name}".lstrip(".")
+        adapter = _adapter(kind, base, ranks[path], alphas[path], seed=stream, name=node_name, **shared)
+        new.append((layer if isinstance(layer, AdaptedLayer) else _around(base), adapter))
+    copies = [layer if isinstance(layer, AdaptedLayer) else TrainedCopy(layer) for layer in saved.values()]
+    _attach(name, [*new, *((layer, layer.copy_of_base()) for layer in copies)])
+
     model.freeze()
-    for p in trained:  # those of an earlier adapt
-        p.requires_gradient = True
-    for holder in holders:
-        for name, value in list(vars(holder).items()):
-            if (new := _replaced(value, replacements)) is not value:
-                setattr(holder, name, new)
+    places = zip((chosen | saved).values(), [*(layer for layer, _ in new), *copies], strict=True)
+    replace_layers(model, {id(old): layer for old, layer in places if old is not layer})
+    settings = AdapterSettings(
+        rank, target_modules, alpha, exclude_modules, rank_pattern or {}, alpha_pattern or {}, layers_to_transform,
+        layers_pattern, rslora, bias, lora_bias, modules_to_save, init, variant, options,
+    )  # fmt: skip
+    keep_settings(model, adapter_settings(model) | {name: settings})
+    activate(model, name)
     return model
 
 
-def _linear_layers(model: Layer) -> dict[str, Linear | LoRALinear]:
-    """The linear layers by name, with an adapter or without; not those inside an adapted layer."""
-    layers = model.named_layers()
-    inside = {id(layer.base) for layer in layers.values() if isinstance(layer, LoRALinear)}
-    return {n: x for n, x in layers.items() if isinstance(x, Linear | LoRALinear) and id(x) not in inside}
+def adapter_class(variant: str | type[Adapter]) -> type[Adapter]:
+    """The class of this name. Raises AdaptError, which lists the names, if there is none."""
+    if isinstance(variant, type) and issubclass(variant, Adapter):
+        return variant
+    if variant == "lora":
+        return LoRALayer
+    from .variants import VARIANTS
+
+    if variant not in VARIANTS:
+        raise AdaptError(f"no variant is called {variant!r}: there are 'lora', {listed(VARIANTS)}")
+    found: type[Adapter] = VARIANTS[variant]
+    return found
 
 
-def _chosen(layers: Mapping[str, Layer], targets: Targets, exclude: Targets | None) -> list[str]:
-    """The names that the targets fit and the exclusions do not."""
-    _check_words(targets, "target_modules")
-    if exclude is not None:
-        _check_words(exclude, "exclude_modules")
-    every = isinstance(targets, str) and targets.lower() == "all-linear"
-    fitting = [name for name in layers if every or _fits(name, targets)]
-    unused = [] if isinstance(targets, str) else [t for t in targets if not any(_fits(name, [t]) for name in layers)]
-    chosen = [name for name in fitting if exclude is None or not _fits(name, exclude)]
-    if unused or not chosen:
-        what = (
-            f"target_modules {_listed(unused)} fit no linear layer" if unused else f"nothing to adapt for {targets!r}"
+def _check_free(layers: Mapping[str, Layer], name: str) -> None:
+    """Raise AdaptError for a layer that cannot be adapted, or has an adapter of this name."""
+    if adapted := [path for path, x in layers.items() if isinstance(x, AdaptedLayer) and name in x.adapters]:
+        raise AdaptError(
+            f"these layers have an adapter already: {listed(adapted)}; leave them out with exclude_modules, or give "
+            f"the new one another name than {name!r}"
         )
-        without = f" without {exclude!r}" if exclude is not None and not unused else ""
-        raise AdaptError(f"{what}{without}; the linear layers are {_listed(layers) or 'none'}")
-    return chosen
+    if "" in layers and not isinstance(whole := layers[""], AdaptedLayer):
+        kind, instead = type(whole).__name__, "LoRALinear" if isinstance(whole, Linear) else "LoRAEmbedding"
+        raise AdaptError(
+            f"the model is itself a{'n' * (kind[0] in 'AEIO')} {kind}, which cannot be replaced in place: "
+            f"use {instead}(model, rank)"
+        )
 
 
-def _fits(name: str, targets: Targets) -> bool:
-    """The rule of PEFT: a string is a pattern for the full name, a list holds names or last parts of names."""
-    if isinstance(targets, str):
-        return re.fullmatch(targets, name) is not None
-    return name in targets or any(name.endswith(f".{t}") for t in targets)
+def _base(layer: Any, kind: type[Adapter]) -> Any:
+    """The layer that an adapter of this kind goes beside."""
+    base = layer.given if isinstance(layer, MergeableLayer) else layer
+    if isinstance(base, Embedding):
+        return base
+    wanted = kind.for_base(base)
+    if isinstance(layer, MergeableLayer) and wanted is not base:
+        raise AdaptError(f"{kind.__name__} needs another base than the {type(base).__name__} of an earlier adapter")
+    return wanted
 
 
-def _by_pattern(names: list[str], default: Value, patterns: Mapping[str, Value] | None, what: str) -> dict[str, Value]:
-    """The value for each name: that of the first pattern that fits it, or the default."""
-    patterns = dict(patterns or {})
-    _check_words(list(patterns), what)
-    first = {name: next((k for k in patterns if re.match(rf"(.*\.)?({k})$", name)), None) for name in names}
-    if unused := [k for k in patterns if not any(re.match(rf"(.*\.)?({k})$", name) for name in names)]:
-        raise AdaptError(f"{what} {_listed(unused)} fits none of the chosen layers {_listed(names)}")
-    return {name: default if key is None else patterns[key] for name, key in first.items()}
+def _adapter(kind: type[Adapter], base: Any, rank: int, alpha: float | None, **options: Any) -> Any:
+    """An adapter for a linear layer; for an embedding a LoRAEmbeddingLayer, which begins in one way only."""
+    if not isinstance(base, Embedding):
+        return kind.for_layer(base, rank, alpha, **options)
+    options.pop("init", None)
+    if options.pop("lora_bias", False):
+        raise AdaptError("lora_bias is for linear layers: an embedding has no bias")
+    if kind is not LoRALayer and not kind.residual:
+        raise AdaptError(f"{kind.__name__} is for linear layers: leave out the embeddings with exclude_modules")
+    return LoRAEmbeddingLayer.for_layer(base, rank, alpha, **options)
 
 
-def _check_words(words: Any, what: str) -> None:
-    """Raise TypeError unless these are strings, AdaptError for a regular expression that is none."""
-    if not isinstance(words, str) and not (isinstance(words, Collection) and all(isinstance(w, str) for w in words)):
-        raise TypeError(f"{what} must be a string or a list of strings, not {words!r}")
-    for pattern in [words] if isinstance(words, str) else words if what.endswith("_pattern") else []:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise AdaptError(f"{what}: {pattern!r} is not a regular expression: {error}") from None
+def _around(base: Any) -> AdaptedLayer:
+    return LoRAEmbedding.around(base) if isinstance(base, Embedding) else LoRALinear.around(base)
 
 
-def _replaced(value: Any, replacements: Mapping[int, Layer]) -> Any:
-    """`value` with the new layers in the place of the old; a list or dict is changed in place, a tuple made anew."""
-    if isinstance(value, Layer):
-        return replacements.get(id(value), value)
-    if isinstance(value, tuple):
-        new = tuple(_replaced(part, replacements) for part in value)
-        return value if all(a is b for a, b in zip(new, value, strict=True)) else new
-    if isinstance(value, list | dict):
-        for key, part in list(enumerate(value) if isinstance(value, list) else value.items()):
-            value[key] = _replaced(part, replacements)
-    return value
-
-
-def _listed(names: Collection[str]) -> str:
-    return ", ".join(repr(name) for name in names)
-
-
-def adapters(model: Layer) -> dict[str, LoRALinear]:
-    """The adapted layers of a model by dotted name."""
-    return {name: layer for name, layer in model.named_layers().items() if isinstance(layer, LoRALinear)}
-
-
-def adapter_weights(model: Layer) -> dict[str, Any]:
-    """Copies of the adapters' matrices by name, as in "0.lora.lora_A". `model.load_weights` takes them back."""
-    factors = {id(p) for layer in adapters(model).values() for p in layer.lora.named_parameters().values()}
-    return {name: np.array(p.value) for name, p in model.named_parameters().items() if id(p) in factors}
-
-
-def merge_all(model: Layer) -> None:
-    """Merge every adapter of a model into its base weight."""
-    for layer in _some_adapters(model):
-        layer.merge()
-
-
-def unmerge_all(model: Layer) -> None:
-    """Put every original weight of a model back, exactly as it was."""
-    for layer in _some_adapters(model):
-        layer.unmerge()
-
-
-@contextmanager
-def disabled(model: Layer) -> Iterator[None]:
-    """`with disabled(model):` every adapter is off, and the model gives exactly what it gave before `adapt`."""
-    with ExitStack() as stack:
-        for layer in _some_adapters(model):
-            stack.enter_context(layer.disabled())
-        yield
-
-
-def _some_adapters(model: Layer) -> Collection[LoRALinear]:
-    found = adapters(model)
-    if not found:
-        raise AdaptError(f"this {type(model).__name__} has no adapters: adapt(model, rank=...) gives it some")
-    return found.values()
+def _attach(name: str, pairs: list[tuple[AdaptedLayer, Any]]) -> None:
+    """Give each layer its adapter, or, if one cannot take it, none."""
+    done: list[AdaptedLayer] = []
+    try:
+        for layer, adapter in pairs:
+            layer.attach(name, adapter)
+            done.append(layer)
+    except Exception:
+        for layer in done:
+            layer.delete(name)
+        raise

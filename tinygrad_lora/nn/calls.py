@@ -1,16 +1,85 @@
-"""Which layer made which nodes: the calls of layers, written down while a model runs once. Pictures frame them."""
+"""Which layer made which nodes. Every call of a layer leaves a note; pictures read the notes, and draw frames.
+
+A call on numbers is noted in a log, by the clock that says when each node was made. A call on placeholders is noted at
+the nodes themselves, beside their line of code: what the compiler makes of them has the same line, and so the same
+note. A note keeps neither layers nor nodes alive.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextvars import ContextVar
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
+from itertools import pairwise
 from typing import Any
+from weakref import ReferenceType, ref
 
-from ..core.node import ComputationNode
+from ..core.graph import topological_order
+from ..core.node import INPUT, ComputationNode, tick
 
-Layer = Any  # of layer.py, which is above: a layer is recorded, not used
+LONGEST_LOG = 4096  # calls; a training loop of twelve layers makes as many in some hundred steps
+
+Layer = Any  # of layer.py, which is above: a layer is noted, not used
+Note = tuple[int, ReferenceType[Any], tuple[int, ...], tuple[int, ...]]  # when it began, the layer, what went in, out
+_log: deque[Note] = deque(maxlen=LONGEST_LOG)  # inner calls end before outer ones, so they come first
+
+
+class Place(tuple[Any, ...]):
+    """An origin, file and line or nothing, that also says in which calls of layers a node was made, inner ones first.
+
+    What has no line of the user's is empty, and so false, as an origin of None.
+    """
+
+    calls: list[Note]
+
+
+def recorded(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The `__call__` of a layer class, which refuses a closed layer and leaves a note of each call."""
+
+    @wraps(call)
+    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> Any:
+        self.require_open()
+        start = tick()
+        result = call(self, *args, **kwargs)
+        if len(args) == 1 and not kwargs and type(x := args[0]) is type(result) is ComputationNode and result.known:
+            _log.append((start, ref(self), (x.created,), (result.created,)))  # most calls
+        else:
+            _note(self, start, (*args, *kwargs.values()), result)
+        return result
+
+    return wrapper
+
+
+def _note(layer: Layer, start: int, given: tuple[Any, ...], result: Any) -> None:
+    """The note of a call whatever it was given and whatever it gave."""
+    outputs = [y for y in (result if isinstance(result, tuple | list) else [result]) if isinstance(y, ComputationNode)]
+    inputs = [x.created for x in given if isinstance(x, ComputationNode)]
+    note = start, ref(layer), tuple(inputs), tuple([y.created for y in outputs])
+    if all(y.known for y in outputs):
+        _log.append(note)
+        return
+    for node in _made_since(start, outputs):
+        if not isinstance(node.origin, Place):
+            place = Place(node.origin or ())
+            place.calls, node.origin = [], place
+        if note not in (calls := node.origin.calls):
+            calls.append(note)
+
+
+def _made_since(start: int, outputs: Iterable[ComputationNode]) -> set[ComputationNode]:
+    """The operations made since then that the outputs depend on. What another thread made meanwhile is none of them."""
+    made: set[ComputationNode] = set()
+    stack = [*outputs]
+    while stack:
+        node = stack.pop()
+        if node.parents and node.created > start and node not in made:
+            made.add(node)
+            stack += node.parents
+    return made
+
+
+# --- Reading the notes ---
 
 
 @dataclass(eq=False)
@@ -18,7 +87,8 @@ class LayerCall:
     """One call of one layer: the nodes that went in, and the node that came out.
 
     `name` is the layer's dotted name in the model, and "" for the model itself. `outer` is the call in which this one
-    was made, None for the outermost.
+    was made, None for the outermost. `nodes` are those made in this call and in no inner one, with the parameters and
+    constants that it was the first to use.
     """
 
     name: str
@@ -26,55 +96,88 @@ class LayerCall:
     inputs: tuple[ComputationNode, ...]
     output: Any
     outer: LayerCall | None
-
-
-@dataclass
-class _Recording:
-    calls: list[LayerCall] = field(default_factory=list)
-    names: dict[int, str] = field(default_factory=dict)
-    current: LayerCall | None = None
-
-    def run(self, call: Callable[..., Any], layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if id(layer) not in self.names:
-            self.names = {id(part): name for name, part in layer.named_layers().items()} | self.names
-        inputs = tuple(x for x in (*args, *kwargs.values()) if isinstance(x, ComputationNode))
-        entry = LayerCall(self.names[id(layer)], layer, inputs, None, self.current)
-        self.calls.append(entry)
-        self.current = entry
-        try:
-            entry.output = call(layer, *args, **kwargs)
-        finally:
-            self.current = entry.outer
-        return entry.output
-
-
-_recording: ContextVar[_Recording | None] = ContextVar("recording", default=None)  # each thread has its own
-
-
-def recorded(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The `__call__` of a layer class, which refuses a closed layer and is written down while someone records."""
-
-    @wraps(call)
-    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> Any:
-        self.require_open()
-        recording = _recording.get()
-        if recording is None or (
-            recording.current and recording.current.layer is self
-        ):  # super().__call__ is no new call
-            return call(self, *args, **kwargs)
-        return recording.run(call, self, args, kwargs)
-
-    return wrapper
+    nodes: list[ComputationNode] = field(default_factory=list)
 
 
 def layer_calls(model: Callable[..., Any], *inputs: ComputationNode) -> tuple[Any, list[LayerCall]]:
-    """Run `model` once on nodes: what it gives, and every call of a layer on the way, outer calls before inner ones.
+    """Run `model` once on nodes: what it gives, and every call of a layer that it depends on, as `calls_behind` says.
 
     `model` is a layer, or a function that calls layers. Placeholders as inputs make the graph without computing it.
     """
-    recording = _Recording()
-    token = _recording.set(recording)
-    try:
-        return model(*inputs), recording.calls
-    finally:
-        _recording.reset(token)
+    result = model(*inputs)
+    outputs = result if isinstance(result, tuple | list) else [result]
+    return result, calls_behind(topological_order([*inputs, *outputs]))
+
+
+def calls_behind(nodes: Sequence[ComputationNode]) -> list[LayerCall]:
+    """The calls of layers that made these nodes of a graph, given in order: outer calls before inner ones.
+
+    Calls are known as long as the layer lives, and calls on numbers until some thousand later ones.
+    """
+    notes = _notes(nodes)
+    _add_leaves(notes, nodes)
+    found = sorted({note[0]: note for around in notes.values() for note in around}.items())
+    outer = {inner[0]: note[0] for around in notes.values() for inner, note in pairwise(around)}
+    born = {node.created: node for node in nodes}
+    calls: dict[int, LayerCall] = {}  # by their start; outer ones start first
+    names: dict[LayerCall | None, dict[int, str]] = {}  # of the layers, by the outermost call
+    for start, (_, layer_ref, given, results) in found:
+        around = calls.get(outer.get(start, 0))
+        layer = layer_ref()
+        if layer is None or layer._closed or (around and around.layer is layer):  # super().__call__ is no new call
+            if around:
+                calls[start] = around
+            continue
+        root = _outermost(around)
+        known = names.get(root, {})
+        if id(layer) not in known:
+            known = {id(part): name for name, part in layer.named_layers().items()} | known
+        inputs, outputs = (tuple([born[t] for t in ticks if t in born]) for ticks in (given, results))
+        output = outputs[0] if len(outputs) == 1 else outputs
+        calls[start] = LayerCall(known[id(layer)], layer, inputs, output, around)
+        names[root or calls[start]] = known
+    for node, around_it in notes.items():
+        if around_it and (call := calls.get(around_it[0][0])):
+            call.nodes.append(node)
+    return [*dict.fromkeys(calls.values())]
+
+
+def _outermost(call: LayerCall | None) -> LayerCall | None:
+    while call and call.outer:
+        call = call.outer
+    return call
+
+
+def _notes(nodes: Sequence[ComputationNode]) -> dict[ComputationNode, list[Note]]:
+    """For each node the calls in which it was made, inner ones first."""
+    notes: dict[ComputationNode, list[Note]] = {node: [] for node in nodes}
+    born = {node.created: node for node in nodes}
+    for note in _log.copy():
+        for node in _made_since(note[0], [born[t] for t in note[3] if t in born]):
+            notes[node].append(note)
+    _add_places(notes, nodes)
+    return notes
+
+
+def _add_places(notes: Mapping[ComputationNode, list[Note]], nodes: Sequence[ComputationNode]) -> None:
+    """The calls noted at the nodes themselves. A gradient has the line of what it is a gradient of, and the same note.
+
+    So it comes back to a call that was already left, and is not part of that call: a layer is left once.
+    """
+    left: dict[ComputationNode, frozenset[int]] = {}  # calls, by their start, that a node depends on from outside
+    for node in nodes:
+        own = node.origin.calls if isinstance(node.origin, Place) else []
+        inside = {note[0] for note in own}
+        before = [left[p] | {note[0] for note in notes[p] if note[0] not in inside} for p in node.parents]
+        left[node] = frozenset[int]().union(*before)
+        back = [i for i, note in enumerate(own) if note[0] in left[node]]
+        notes[node] += own[back[-1] + 1 :] if back else own
+
+
+def _add_leaves(notes: dict[ComputationNode, list[Note]], nodes: Sequence[ComputationNode]) -> None:
+    """A parameter or a constant belongs to the first call that uses it without being given it."""
+    for user in nodes:
+        for node in user.parents:
+            if not node.parents and node.op is not INPUT and not notes[node]:
+                given = [i for i, (_, _, inputs, _) in enumerate(notes[user]) if node.created in inputs]
+                notes[node] = notes[user][given[-1] + 1 :] if given else notes[user]

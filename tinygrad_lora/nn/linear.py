@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from math import prod, sqrt
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -47,17 +47,32 @@ class Linear(Layer):
         self, input_size: int, output_size: int, bias: bool = True, *,
         seed: Seed = None, dtype: Any = np.float64, name: str | None = None,
     ) -> None:  # fmt: skip
-        self.input_size = check_size(input_size, "Input size")
-        self.output_size = check_size(output_size, "Output size")
+        n, m = check_size(input_size, "Input size"), check_size(output_size, "Output size")
         if not isinstance(bias, bool):
             raise TypeError(f"bias must be True or False, not {bias!r}: sizes come first, the seed is seed=...")
+        rng, bound = np.random.default_rng(seed), 1 / sqrt(n)
+        weight = rng.uniform(-bound, bound, (n, m)).astype(dtype)
+        self._hold(weight, rng.uniform(-bound, bound, m).astype(dtype) if bias else None, name)
+
+    @classmethod
+    def from_arrays(cls, weight: Any, bias: Any = None, *, name: str | None = None) -> Self:
+        """The layer with these arrays, (input_size, output_size) and (output_size,) or None: nothing is drawn.
+
+        Raises ShapeError where they do not fit together.
+        """
+        if np.ndim(weight) != 2 or (bias is not None and np.shape(bias) != np.shape(weight)[1:]):
+            shapes = f"{np.shape(weight)}" + ("" if bias is None else f" and {np.shape(bias)}")
+            raise ShapeError(f"a weight is (input_size, output_size) and a bias (output_size,), not {shapes}")
+        layer = cls.__new__(cls)
+        layer._hold(weight, bias, name)
+        return layer
+
+    def _hold(self, weight: Any, bias: Any, name: str | None) -> None:
+        prefix = f"{name}." if name else ""
+        self.input_size, self.output_size = map(int, weight.shape)
         self.input_shape = (self.input_size,)
-        rng, bound, prefix = np.random.default_rng(seed), 1 / sqrt(self.input_size), f"{name}." if name else ""
-        weight = rng.uniform(-bound, bound, (self.input_size, self.output_size))
-        self.weight = parameter(weight.astype(dtype), f"{prefix}weight")
-        self.bias = (
-            parameter(rng.uniform(-bound, bound, self.output_size).astype(dtype), f"{prefix}bias") if bias else None
-        )
+        self.weight = parameter(weight, f"{prefix}weight")
+        self.bias = None if bias is None else parameter(bias, f"{prefix}bias")
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         return self.transform(x, self.weight)

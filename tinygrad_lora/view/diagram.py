@@ -13,9 +13,9 @@ from typing import Any
 
 from ..core.graph import Graph, topological_order
 from ..core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
-from ..nn.calls import LayerCall
+from ..nn.calls import calls_behind
 from ..nn.layer import Layer
-from .layers import Cluster, counts, frames, run_layer
+from .layers import Cluster, counts, frames, own_names, run_layer
 from .words import one_line, shape_text, short_array
 
 # A box has one of these roles. The words stand in the legend.
@@ -140,20 +140,17 @@ def diagram(
 ) -> Diagram:
     """The plain data of a picture of `obj`: a node, a Graph, a layer or a compiled function.
 
-    Of a node, everything that it depends on is shown. `values` and `gradients` ask for the numbers: a gradient is "-"
-    until `backward()` has filled it. A layer is drawn for an input like `example`, an array or a shape.
-    Raises TypeError for anything else.
+    Of a node, everything that it depends on is shown, with a frame around what each layer made. `values` and
+    `gradients` ask for the numbers: a gradient is "-" until `backward()` has filled it. A layer is drawn for an input
+    like `example`, an array or a shape. Raises TypeError for anything else.
     """
     if isinstance(obj, Diagram):
         return obj
-    calls: Sequence[LayerCall] = ()
     outputs: tuple[ComputationNode, ...]
     shown: Mapping[ComputationNode, ComputationNode] = {}
-    names: Mapping[ComputationNode, str] = {}
     if isinstance(obj, Layer):
         x, y, calls = run_layer(obj, example)
         nodes, outputs, found = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
-        names = {p: name for name, p in obj.named_parameters().items()}
     elif isinstance(obj, ComputationNode):
         nodes, outputs, found = topological_order([obj]), (obj,), f"Computation of {obj.name or obj.op}"
     elif isinstance(graph := obj if isinstance(obj, Graph) else getattr(obj, "graph", None), Graph):
@@ -168,12 +165,19 @@ def diagram(
     if example is not None and not isinstance(obj, Layer):
         raise TypeError("an example input is for layers only: a graph has the shapes that it was made with")
     ids = {node: f"n{i}" for i, node in enumerate(nodes)}
+    if isinstance(obj, Layer):
+        names, clusters = own_names(calls), tuple(part for whole in frames(calls, ids) for part in whole.clusters)
+    else:
+        calls = calls_behind(nodes)
+        clusters, dotted, given = frames(calls, ids), own_names(calls), Counter(node.name for node in nodes)
+        found_twice = [node for node in nodes if not node.name or given[node.name] > 1]
+        names = {n: dotted[p] for n in found_twice if (p := shown.get(n, n)) in dotted}
     labels = dict(zip(nodes, _labels([names.get(node, node.name) for node in nodes]), strict=True))
     boxes = [_box(node, ids, labels, node in outputs, shown.get(node, node), values, gradients) for node in nodes]
     fixed = not isinstance(obj, ComputationNode | Graph | Layer)  # compiled: nothing is sent back through it
     flowing = set() if fixed else _flowing(nodes)
     arrows = [arrow for node in nodes for arrow in _arrows(node, ids, flowing)]
-    return Diagram(one_line(title or "") or one_line(found), tuple(boxes), tuple(arrows), frames(calls, ids))
+    return Diagram(one_line(title or "") or one_line(found), tuple(boxes), tuple(arrows), clusters)
 
 
 def _box(

@@ -9,6 +9,7 @@ import hashlib
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import graphviz
 from ..errors import RenderError
 from . import engines
 from .bundle import chosen
+from .collapse import MOST_BOXES, by_layer
 from .diagram import Arrow, Box, Diagram, diagram
 from .layers import Cluster
 from .looks import (
@@ -101,7 +103,8 @@ def draw(
     """A picture of a node, a Graph, a layer or a compiled function: a `graphviz.Digraph`.
 
     `values` and `gradients` write the numbers into the boxes. `rankdir="LR"` draws from left to right instead of from
-    the top down. A layer is drawn for an input like `example`, an array or a shape.
+    the top down. A layer is drawn for an input like `example`, an array or a shape. Of more than 200 nodes, layers are
+    drawn as one box each where that is possible; `draw(diagram(obj))` draws all.
     Raises RenderError above 2,000 boxes: print `listing(obj)` instead, or draw a part.
     """
     if isinstance(obj, Picture):
@@ -109,6 +112,8 @@ def draw(
     if rankdir not in ("TB", "LR", "BT", "RL"):
         raise ValueError(f"rankdir is one of TB (top to bottom), LR, BT and RL, not {rankdir!r}")
     shown = diagram(obj, example, values=values, gradients=gradients, title=title)
+    if len(shown.boxes) > MOST_BOXES and not isinstance(obj, Diagram) and (few := by_layer(shown)):
+        shown = replace(few.shown, title=f"{shown.title} ({len(shown.boxes):,} nodes, some layers as one box)")
     if len(shown.boxes) > LARGEST_PICTURE:
         raise RenderError(
             f"a picture of {len(shown.boxes):,} boxes cannot be read; the limit is {LARGEST_PICTURE:,}. "

@@ -43,39 +43,16 @@ def run_layer(layer: Layer, example: Any = None) -> tuple[ComputationNode, Compu
 
 
 def frames(calls: Sequence[LayerCall], ids: Mapping[ComputationNode, str]) -> tuple[Cluster, ...]:
-    """A cluster for each call but the outermost, which is the whole picture."""
-    owner = _owners(calls)
-    boxes: dict[LayerCall, list[str]] = defaultdict(list)
-    for node, name in ids.items():
-        if node in owner:
-            boxes[owner[node]].append(name)
+    """A cluster for each call of a layer that made some of these nodes."""
     parts: dict[LayerCall | None, list[Cluster]] = defaultdict(list)
     times = _times(calls)
     for i in reversed(range(len(calls))):  # an inner call comes after its outer call, so the parts are there first
         call = calls[i]
-        title = f"{call.name}: {type(call.layer).__name__}{times[i]}"
-        inside = tuple(reversed(parts[call]))
-        parts[call.outer].append(Cluster(f"c{i}", call.name, title, (counts(call.layer),), tuple(boxes[call]), inside))
-    return tuple(part for whole in reversed(parts[None]) for part in whole.clusters)
-
-
-def _owners(calls: Sequence[LayerCall]) -> dict[ComputationNode, LayerCall]:
-    """For each node the innermost call that made it; of two calls side by side, the first."""
-    owner: dict[ComputationNode, LayerCall] = {}
-    around: dict[LayerCall | None, frozenset[Any]] = {None: frozenset()}  # nodes from outside, and calls outside
-    for call in calls:
-        around[call] = around[call.outer] | {*call.inputs, call.outer}
-        stack = [*call.output] if isinstance(call.output, tuple | list) else [call.output]
-        seen = set(around[call])
-        while stack:
-            node = stack.pop()
-            if node in seen:
-                continue
-            seen.add(node)
-            if owner.get(node) in around[call]:
-                owner[node] = call
-            stack += node.parents
-    return owner
+        title = f"{call.name}: {type(call.layer).__name__}{times[i]}".removeprefix(": ")
+        boxes, inside = tuple(ids[node] for node in call.nodes), tuple(reversed(parts[call]))
+        if boxes or inside:
+            parts[call.outer].append(Cluster(f"c{i}", call.name, title, (counts(call.layer),), boxes, inside))
+    return tuple(reversed(parts[None]))
 
 
 def _times(calls: Sequence[LayerCall]) -> list[str]:
@@ -87,6 +64,14 @@ def _times(calls: Sequence[LayerCall]) -> list[str]:
         n = seen[id(call.layer)]
         marks.append(f" (call {n})" if n > 1 else "")
     return marks
+
+
+def own_names(calls: Iterable[LayerCall]) -> dict[ComputationNode, str]:
+    """The parameters of the models that were called, by their dotted names there."""
+    found: dict[ComputationNode, str] = {}
+    for layer in dict.fromkeys(call.layer for call in calls if call.outer is None):
+        found = {p: name for name, p in layer.named_parameters().items()} | found
+    return found
 
 
 def counts(layer: Layer) -> str:

@@ -23,7 +23,6 @@ from .events import ACTIVE, ASIDE, DONE, WAITING, Event, State, Timeline
 from .rules import Written, contributions, equation, in_line, letters, unsigned_zeros
 from .words import number
 
-MOST_BOXES = 200  # in a picture; the steps of so many are as much as anyone can follow
 MOST_TOTALS = 8  # gradients that the last step names
 WIDEST = 24  # characters of the column that says where a step takes place
 
@@ -61,7 +60,7 @@ class Walk:
 
     def __init__(self, graph: Graph, arrays: tuple[Any, ...], shown: Diagram) -> None:
         self.graph, self.arrays = graph, arrays
-        few = collapsed(shown, MOST_BOXES)
+        few = collapsed(shown)
         self.shown, self.layers, self.left_out = _plainer(few.shown), few.layers, few.told
         ids = {node: box.id for node, box in zip(graph.nodes, shown.boxes, strict=True)}
         self.labels = {node: box.label for node, box in zip(graph.nodes, shown.boxes, strict=True)}

@@ -14,11 +14,12 @@ from ..core.node import INPUT, ComputationNode
 from ..core.trace import ARRAY, trace
 from ..errors import TraceError
 from ..nn.layer import Layer
+from .collapse import MOST_BOXES, Collapsed, collapsed
 from .diagram import Diagram, diagram
 from .events import ACTIVE, DONE, Event, State, Timeline
 from .layers import run_layer
 from .rules import plain
-from .steps import MOST_BOXES, timeline_of_graph
+from .steps import timeline_of_graph
 
 
 def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Timeline:
@@ -58,20 +59,19 @@ def _passes(compiled: CompiledFunction, title: str | None) -> Timeline:
         graphs.append(s.after if s.kept else graphs[-1])
     made = [_made(after, before) for after, before in zip(graphs, [traced, *graphs], strict=False)]
     width = max(len(name) for name in (compiled.name, *(s.name for s in snapshots)))
+    few = [_picture(graph, new, title or compiled.name) for graph, new in zip(graphs, made, strict=True)]
+    marks = [_marks(picture, new) for picture, new in zip(few, made, strict=True)]
 
     def walk() -> Iterator[Event]:
         cost = _cost(graph_cost(traced))
-        yield Event(1, "compile", "traced", compiled.name, "", cost, states=_marks(graphs[0], made[0]), width=width)
-        for i, s in enumerate(snapshots, 1):
+        yield Event(1, "compile", "traced", compiled.name, "", cost, states=marks[0], width=width)
+        for i, (s, states) in enumerate(zip(snapshots, marks[1:], strict=True), 1):
             kind, law = "applied" if s.kept else "declined", plain(LAWS.get(s.name, ""))
-            numbers, states = f"{_cost(s.cost_before)} -> {_cost(s.cost_after)}", _marks(graphs[i], made[i])
+            numbers = f"{_cost(s.cost_before)} -> {_cost(s.cost_after)}"
             yield Event(i + 1, "compile", kind, s.name, "", numbers, s.note, law, states=states, picture=i, width=width)
 
-    name = title or compiled.name
-    pictures = [_picture(graph, new, name) for graph, new in zip(graphs, made, strict=True)]
-    largest = max(len(graph.nodes) for graph in graphs)
-    note = f"The graph has {largest:,} nodes; pictures are drawn of up to {MOST_BOXES}." if largest > MOST_BOXES else ""
-    return Timeline(pictures[0].title, tuple(pictures), walk, note)
+    note = max(few, key=lambda picture: len(picture.box_of)).told
+    return Timeline(few[0].shown.title, tuple(picture.shown for picture in few), walk, note)
 
 
 def _made(after: Graph, before: Graph) -> set[str]:
@@ -80,17 +80,23 @@ def _made(after: Graph, before: Graph) -> set[str]:
     return {f"n{i}" for i, node in enumerate(after.nodes) if node not in old}
 
 
-def _marks(graph: Graph, made: set[str]) -> dict[str, State]:
-    ids = [f"n{i}" for i in range(len(graph.nodes))]
-    return {name: State(mark=ACTIVE if name in made else DONE) for name in ids}
+def _marks(picture: Collapsed, made: set[str]) -> dict[str, State]:
+    """What is new is marked; of a layer that is one box, if anything in it is new."""
+    new = {picture.box_of[name] for name in made}
+    return {box: State(mark=ACTIVE if box in new else DONE) for box in picture.box_of.values()}
 
 
-def _picture(graph: Graph, made: set[str], title: str) -> Diagram:
-    """The graph after a pass. What the pass has made is called new, beside the shape."""
-    shown = diagram(graph, title=title)
-    boxes = tuple(replace(box, shape=f"{box.shape}, new") if box.id in made else box for box in shown.boxes)
-    arrows = tuple(replace(arrow, gradient=False) for arrow in shown.arrows)
-    return replace(shown, boxes=boxes, arrows=arrows) if len(boxes) <= MOST_BOXES else Diagram(shown.title, (), ())
+def _picture(graph: Graph, made: set[str], title: str) -> Collapsed:
+    """The graph after a pass, a large one by its layers. What the pass has made is called new, beside the shape."""
+    few = collapsed(diagram(graph, title=title))
+    if few.told and not few.layers:  # the end of a graph is no picture of what a pass did
+        ids = {name: name for name in (f"n{i}" for i in range(len(graph.nodes)))}
+        told = f"The graph has {len(ids):,} nodes; pictures are drawn of up to {MOST_BOXES}."
+        return Collapsed(Diagram(few.shown.title, (), ()), ids, {}, told)
+    new = {few.box_of[name] for name in made}
+    boxes = tuple(replace(box, shape=f"{box.shape}, new") if box.id in new else box for box in few.shown.boxes)
+    arrows = tuple(replace(arrow, gradient=False) for arrow in few.shown.arrows)
+    return few._replace(shown=replace(few.shown, boxes=boxes, arrows=arrows))
 
 
 def _cost(cost: Cost) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..nn.adapt import adapters
+from ..nn import adapted_layers
 from ..nn.layer import Layer
 from .layers import counts
 from .markup import Markup, element
@@ -103,11 +103,13 @@ def parameter_tree(model: Layer) -> ParameterTree:
 
 
 def _modes(model: Layer) -> dict[int, str]:
-    """For each adapted layer, its adapter and the factors, by identity: "merged", "disabled" or "" as usual."""
+    """For each adapted layer, its adapters and their factors, by identity: "merged", "inactive" or "" as usual."""
     modes = {}
-    for layer in adapters(model).values():
-        for thing in (layer, layer.lora, *layer.lora.named_parameters().values()):
-            modes[id(thing)] = layer.mode
+    for layer in adapted_layers(model).values():
+        modes[id(layer)] = layer.mode
+        for name, state in layer.states().items():
+            adapter = layer.adapters[name]
+            modes |= {id(thing): state for thing in (adapter, *adapter.named_parameters().values())}
     return modes
 
 

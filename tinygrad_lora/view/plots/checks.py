@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import AdaptError, DtypeError, ShapeError
-from ...nn.adapt import adapters
+from ...nn import adapters
 from ...nn.layer import Layer
-from ...nn.lora import LoRALayer, LoRALinear
+from ...nn.lora import LoRALayer
+from ...nn.lora_linear import LoRALinear
 from ..words import one_line
 
 

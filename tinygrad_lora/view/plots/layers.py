@@ -99,8 +99,8 @@ def _stations(model: Layer, x: Any) -> list[Station]:
     with np.errstate(all="ignore"):  # what is not finite is refused below
         start, result, calls = run_layer(model, x)
     nodes: dict[ComputationNode, str] = {start: "the input"}
-    for call in calls[1:]:
-        if call.outer is calls[0]:  # a layer directly in the model
+    for call in calls:
+        if call.outer and call.outer.layer is model:  # a layer directly in the model
             name = f"{call.name}: {type(call.layer).__name__}"
             for node in call.inputs:
                 nodes.setdefault(node, f"into {name}")

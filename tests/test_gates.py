@@ -1,0 +1,124 @@
+"""What every exercise must prove before a student sees it: the solution passes, and each mistake gets its own name.
+
+A check that passes on an empty notebook is the worst failure of a course; a check that says only "wrong" is the second.
+"""
+
+import re
+
+import numpy as np
+import pytest
+
+from tinygrad_lora.core.source import function_from_source
+from tinygrad_lora.learn import exercise_ids, load_exercise, run_checks
+from tinygrad_lora.learn.diagnosis import NOT_STARTED
+from tinygrad_lora.learn.solutions import BEGIN, END
+
+FEWEST_MUTANTS, HINTS = 2, 3
+OTHER_SEED, LARGER_BUDGET = 20_261_126, 40  # as in the hidden run of a grader
+NOTHING_WRITTEN = {"pass", "...", "return None", "return"}
+
+
+def _slow(id):
+    try:
+        return load_exercise(id).slow
+    except Exception:
+        return False  # the tests of this exercise say what is wrong with it
+
+
+IDS = [pytest.param(id, marks=[pytest.mark.slow] if _slow(id) else []) for id in exercise_ids()]
+each_exercise = pytest.mark.parametrize("id", IDS)
+
+
+def codes(report):
+    return [result.diagnosis.code for result in report.results if result.diagnosis]
+
+
+@each_exercise
+def test_the_description_is_complete(id):
+    exercise = load_exercise(id)
+    assert exercise.title and len(exercise.title) < 80 and exercise.prompt
+    assert len(exercise.hints) == HINTS and all(hint.strip() for hint in exercise.hints)
+    assert len(set(exercise.hints)) == HINTS
+    assert exercise.names and exercise.checks and exercise.points > 0
+    assert all(check.points > 0 for check in exercise.checks)
+    assert all(re.fullmatch(r"test_[a-z0-9_]+", check.name) for check in exercise.checks)
+    assert len({check.name for check in exercise.checks}) == len(exercise.checks)
+    asked = {name for check in exercise.checks for name in check.needs}
+    assert asked == set(exercise.names), "each name is looked at by some check, and no check asks for another"
+    assert len(exercise.mutants) >= FEWEST_MUTANTS
+    assert len({mutant.title for mutant in exercise.mutants}) == len(exercise.mutants)
+
+
+@each_exercise
+def test_the_reference_passes_and_says_nothing(id, capfd):
+    exercise = load_exercise(id)
+    for seed, budget in ((0, 20), (OTHER_SEED, LARGER_BUDGET))[: 1 if exercise.slow else 2]:
+        report = run_checks(exercise, exercise.references, seed=seed, budget=budget)
+        assert report.passed, str(report)
+        assert not [note for result in report.results for note in result.notes], str(report)
+        assert report.points == exercise.points
+    assert capfd.readouterr() == ("", "")
+
+
+@each_exercise
+def test_the_reference_stands_alone_as_text(id):
+    exercise = load_exercise(id)
+    source = f"{exercise.preamble}\n\n{exercise.solution}"
+    values = {name: function_from_source(name, source) for name in exercise.names}
+    report = run_checks(exercise, values)
+    assert report.passed, f"{exercise.solution}\n{report}"
+
+
+@each_exercise
+def test_what_the_student_is_given_does_not_pass(id, capfd):
+    exercise = load_exercise(id)
+    report = run_checks(exercise, exercise.stub_values())
+    expected = exercise.expected_of_stub or NOT_STARTED
+    assert not any(result.passed for result in report.results) or exercise.expected_of_stub, str(report)
+    assert report.points < exercise.points
+    assert expected in codes(report) if exercise.expected_of_stub else set(codes(report)) == {NOT_STARTED}, str(report)
+    assert capfd.readouterr() == ("", "")
+
+
+@each_exercise
+def test_each_mistake_gets_its_own_name(id, capfd):
+    exercise = load_exercise(id)
+    for mutant in exercise.mutants:
+        report = run_checks(exercise, exercise.solved_with(mutant.values))
+        assert not report.passed, f"{mutant.title} passes"
+        assert codes(report)[0] == mutant.code, f"{mutant.title} must get {mutant.code!r}:\n{report}"
+        assert all(result.diagnosis is None or result.diagnosis.sentence for result in report.results)
+    assert capfd.readouterr() == ("", "")
+
+
+@each_exercise
+def test_a_constant_does_not_pass(id):
+    exercise = load_exercise(id)
+    constants = (None, 0.0, 1.0, True, [], np.zeros(3))
+    for constant in constants[: 2 if exercise.slow else None]:
+        values = {
+            name: (lambda *a, constant=constant, **k: constant) if callable(thing) else constant
+            for name, thing in exercise.references.items()
+        }
+        report = run_checks(exercise, values)
+        assert report.points < exercise.points, f"{constant!r} for everything passes"
+
+
+@each_exercise
+def test_the_student_file_holds_no_solution(id):
+    exercise = load_exercise(id)
+    assert BEGIN not in exercise.stub and END not in exercise.stub
+    given = {line.strip() for line in exercise.stub.splitlines()}
+    solution = re.findall(rf"{BEGIN}\n(.*?){END}", exercise.solution, re.DOTALL)
+    lines = {line.strip() for part in solution for line in part.splitlines()}
+    secret = {line for line in lines if len(line) > 12 and not line.startswith("#")} - NOTHING_WRITTEN
+    if exercise.expected_of_stub is None:
+        assert not secret & given, f"left in the student's file: {secret & given}"
+    else:
+        assert exercise.stub != exercise.solution
+
+
+def test_ids_are_unique_and_fit_a_notebook_cell():
+    ids = exercise_ids()
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"\d\d-[a-zA-Z0-9_-]+", id) for id in ids)

@@ -1,0 +1,239 @@
+"""Any traced graph as an ONNX file, which many other programs run. The only module that imports onnx."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.graph import Graph, unique_names
+from ..core.node import PARAMETER, ComputationNode, Shape
+from ..core.trace import ARRAY, trace
+from ..errors import ExportError
+from ..files import write_atomically
+from ..nn.calls import calls_behind
+from ..nn.layer import Layer
+from .onnx_paper import FixedBatchError, Paper, twins_of
+from .onnx_rules import rule_for
+
+OPSET, IR_VERSION = 17, 8
+LARGEST = 2**31 - 2**20  # bytes: a file of this format holds 2 GB
+TRIED = 2, 3  # batch sizes: two graphs say what depends on the size
+BATCH = "batch"
+
+Dims = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """What was written: inputs and outputs with their shapes, in which "batch" is a size that is left open.
+
+    `swappable` are parameters that may be fed like inputs; what is not fed has the value that was written. `fixed` says
+    why the batch size is fixed, and is empty if it is left open.
+    """
+
+    path: Path
+    inputs: Mapping[str, Dims]
+    outputs: Mapping[str, Dims]
+    swappable: Mapping[str, Shape]
+    fixed: str
+
+    def __str__(self) -> str:
+        parts: tuple[tuple[str, Mapping[str, Any]], ...] = (
+            ("input", self.inputs), ("output", self.outputs), ("swappable", self.swappable),
+        )  # fmt: skip
+        lines = [f"  {what:<9}  {name} {_told(dims)}" for what, named in parts for name, dims in named.items()]
+        return "\n".join(
+            [f"{self.path.name}: ONNX opset {OPSET}", *lines, *([f"  {self.fixed}"] if self.fixed else [])]
+        )
+
+
+def save_onnx(
+    f: Callable[..., Any] | Graph, path: str | os.PathLike[str], *examples: Any,
+    swappable: bool | Collection[str] = False, dynamic: bool = True,
+) -> OnnxFile:  # fmt: skip
+    """Write what `f` computes for inputs like `examples` as an ONNX file (opset 17), and say what is in it.
+
+    `f` is a layer, a function of nodes, or a Graph, which needs no examples. A layer with an adapter is written as it
+    is now: after `merge_all(model)` the adapter is part of the weights. `swappable` names parameters that may also be
+    fed as inputs, so that another adapter needs no other file; True stands for all trainable ones.
+
+    The first axis is left open where all inputs share it and the function works for any size: what is returned says
+    whether. `dynamic=False` fixes it. Raises ExportError for an operation that ONNX does not have, an unknown name,
+    or more than 2 GB; ImportError without the onnx package.
+    """
+    library = _library()
+    if isinstance(f, Graph) and examples:
+        raise ExportError("a Graph has the shapes that it was made with: save_onnx(graph, path) takes no examples")
+    if isinstance(f, Layer):
+        examples = _for_layer(f, examples)
+    fixed = ""
+    try:
+        graph, other = _for_two_sizes(f, examples, dynamic)
+        writer = _Writer(graph, other, _names(f, graph), swappable)
+    except FixedBatchError as reason:
+        graph = f if isinstance(f, Graph) else trace(f, *examples)
+        writer, fixed = _Writer(graph, None, _names(f, graph), swappable), f"The batch size is fixed: {reason}."
+    target = Path(path)
+    write_atomically(target, _content(library, writer, target.stem))
+    return OnnxFile(target, writer.inputs, writer.outputs, writer.swappable, fixed)
+
+
+# --- The graph ---
+
+
+def _for_layer(layer: Layer, examples: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Examples in the dtype of the layer, as `forward` takes them; whole numbers stay. Without any, one sample."""
+    if not examples:
+        inputs: list[ComputationNode] = []
+        layer.export_computation_graph(inputs)
+        examples = tuple(np.zeros(x.shape, x.dtype) for x in inputs)
+    floats = [isinstance(x, ARRAY) and x.dtype.kind == "f" for x in examples]
+    return tuple(
+        np.zeros(x.shape, layer.dtype) if is_float else x for x, is_float in zip(examples, floats, strict=True)
+    )
+
+
+def _for_two_sizes(f: Any, examples: tuple[Any, ...], dynamic: bool) -> tuple[Graph, Graph]:
+    """The same graph for a batch of two and of three. Raises FixedBatchError where there are none."""
+    arrays = [x for x in examples if isinstance(x, ARRAY)]
+    if not dynamic:
+        raise FixedBatchError("dynamic=False")
+    if isinstance(f, Graph):
+        raise FixedBatchError("a Graph has the shapes that it was made with; pass the function itself")
+    if not arrays or len({x.shape[:1] for x in arrays}) > 1 or not arrays[0].ndim:
+        raise FixedBatchError("not all inputs have a first axis of the same length")
+    try:
+        one, other = (trace(f, *(_resized(x, n) if isinstance(x, ARRAY) else x for x in examples)) for n in TRIED)
+    except Exception as error:  # whatever the function says of another size: it may work for the given one
+        raise FixedBatchError(f"another one gives {type(error).__name__}: {error}") from None
+    return one, other
+
+
+def _resized(x: Any, n: int) -> Any:
+    return np.broadcast_to(np.zeros((), x.dtype), (n, *x.shape[1:]))
+
+
+def _held(graph: Graph) -> dict[ComputationNode, ComputationNode]:
+    """The parameter behind each input that stands for one."""
+    return dict(zip(graph.inputs[len(graph.inputs) - len(graph.captured) :], graph.captured, strict=True))
+
+
+def _names(f: Any, graph: Graph) -> dict[ComputationNode, str]:
+    """A name for each leaf: its dotted name in its layer, or its own."""
+    calls, held, own = calls_behind(graph.nodes), _held(graph), unique_names(graph.nodes)
+    layers = [f] if isinstance(f, Layer) else [*dict.fromkeys(call.layer for call in calls if call.outer is None)]
+    dotted = {p: name for layer in reversed(layers) for name, p in layer.named_parameters().items()}
+    leaves, taken = [node for node in graph.nodes if not node.parents], Paper()
+    return {node: taken.free(dotted.get(held.get(node, node), own[node])) for node in leaves}
+
+
+class _Writer:
+    """The graph on paper, and what it takes and gives."""
+
+    def __init__(
+        self, graph: Graph, other: Graph | None, names: Mapping[ComputationNode, str],
+        swappable: bool | Collection[str],
+    ) -> None:  # fmt: skip
+        self.twins = twins_of(graph, other) if other else {}
+        held = _held(graph)
+        given = [node for node in graph.inputs if node not in held]
+        batch = (names[given[0]], *TRIED) if other else None
+        paper = self.paper = Paper([*names.values()], self.twins, batch)
+        inside = {node: call.name for call in calls_behind(graph.nodes) for node in call.nodes}
+        on_paper = {node: names[node] for node in names}
+        for node, label in unique_names(graph.nodes).items():
+            paper.layer = inside.get(node, "").replace(".", "/")
+            if node.parents:
+                on_paper[node] = rule_for(node, label)(paper, node, *(on_paper[p] for p in node.parents))
+            elif node not in given:
+                paper.store(names[node], held.get(node, node).value)
+        paper.layer = ""
+        self.kinds: dict[str, tuple[Any, Dims]] = {names[node]: (node.dtype, self.dims(node)) for node in names}
+        self.inputs = {names[node]: self.dims(node) for node in given}
+        self.swappable = {names[node]: node.shape for node in _swappable(names, swappable)}
+        self.outputs: dict[str, Dims] = {}
+        for node in graph.outputs:
+            name = paper.call(on_paper[node], paper.free(node.name or "output"))
+            self.outputs[name] = self.dims(node)
+            self.kinds[name] = node.dtype, self.dims(node)
+
+    def dims(self, node: ComputationNode) -> Dims:
+        """The shape, with words for what grows with the batch."""
+        return tuple(map(_growing, node.shape, self.twins.get(node, node).shape))
+
+
+def _growing(a: int, b: int) -> int | str:
+    """A size: a number, or `batch`, or `4*batch+1`."""
+    if a == b:
+        return a
+    k = (b - a) // (TRIED[1] - TRIED[0])
+    c = a - k * TRIED[0]
+    return (BATCH if k == 1 else f"{k}*{BATCH}") + (f"+{c}" if c else "")
+
+
+def _swappable(names: Mapping[ComputationNode, str], wanted: bool | Collection[str]) -> list[ComputationNode]:
+    """The parameters that were asked for."""
+    there = {name: node for node, name in names.items() if node.op is PARAMETER}
+    if isinstance(wanted, bool):
+        return [node for node in there.values() if wanted and node.requires_gradient]
+    asked = [wanted] if isinstance(wanted, str) else [*wanted]
+    if unknown := [name for name in asked if name not in there]:
+        raise ExportError(f"swappable: no parameter is called {unknown[0]!r}; there are {', '.join(there) or 'none'}")
+    return [there[name] for name in dict.fromkeys(asked)]
+
+
+# --- The file ---
+
+
+def _content(library: Any, writer: _Writer, title: str) -> bytes:
+    """The file, checked by the library."""
+    helper, paper = library.helper, writer.paper
+    if (size := sum(array.nbytes for array in paper.arrays.values())) > LARGEST:
+        raise ExportError(f"the arrays hold {size:,} bytes; an ONNX file holds up to 2 GB: use a smaller dtype")
+
+    def info(name: str) -> Any:
+        dtype, dims = writer.kinds[name]
+        return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), dims)
+
+    def attribute(value: Any) -> Any:
+        if isinstance(value, np.dtype):
+            return helper.np_dtype_to_tensor_dtype(value)
+        return library.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+
+    nodes = [
+        helper.make_node(
+            w.kind, [*w.inputs], [w.output], name=w.name, **{k: attribute(v) for k, v in w.attributes.items()}
+        )
+        for w in paper.nodes
+    ]
+    arrays = [library.numpy_helper.from_array(np.asarray(a, order="C"), name) for name, a in paper.arrays.items()]
+    inputs, outputs = (
+        [info(name) for name in named] for named in ([*writer.inputs, *writer.swappable], writer.outputs)
+    )
+    graph = helper.make_graph(nodes, title or "graph", inputs, outputs, arrays)
+    opsets = [helper.make_opsetid("", OPSET)]
+    model = helper.make_model(graph, producer_name="tinygrad_lora", ir_version=IR_VERSION, opset_imports=opsets)
+    library.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def _told(dims: Dims) -> str:
+    return f"({', '.join(map(str, dims))}{',' * (len(dims) == 1)})"
+
+
+def _library() -> Any:
+    """The onnx package."""
+    try:
+        import onnx
+        import onnx.checker
+        import onnx.helper
+        import onnx.numpy_helper
+    except ImportError:
+        raise ImportError("ONNX files need a package: pip install 'tinygrad-lora[interop]'") from None
+    return onnx

@@ -1,0 +1,109 @@
+"""Adapters as the PEFT library keeps them: a folder with `adapter_config.json` and `adapter_model.safetensors`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import AdaptError, FormatError
+from ..files import write_atomically
+from ..nn.adapt import adapt
+from ..nn.adapted import check_new_name, listed
+from ..nn.layer import Layer
+from ..nn.switching import adapter_names
+from ..nn.targets import by_pattern, chosen_layers, chosen_modules
+from .peft_config import CONFIG_FILE, AdapterConfig, read_config
+from .peft_describe import describe
+from .peft_names import places, sizes, wanted
+from .safetensors import load_safetensors, misfits, refuse, save_safetensors
+
+WEIGHTS_FILE, PICKLE_FILE = "adapter_model.safetensors", "adapter_model.bin"
+Model = TypeVar("Model", bound=Layer)
+
+
+def save_adapter(
+    model: Layer, folder: str | os.PathLike[str], name: str = "lora", *,
+    base_model: str | None = None, task_type: str | None = None, fan_in_fan_out: bool = False,
+) -> Path:  # fmt: skip
+    """Write one adapter of a model into a folder, which `PeftModel.from_pretrained` and `load_adapter` read.
+
+    With the adapter go the biases and the modules that are trained with it. `base_model` and `task_type` ("CAUSAL_LM")
+    are notes for whoever loads it; `fan_in_fan_out` says that PyTorch's base keeps its weights as (in, out), as GPT-2
+    does. An adapter on a residual base (PiSSA, OLoRA) is written as it is: whoever loads it makes the same residual
+    from the same base. Returns the folder.
+
+    Each file is written whole or not at all. Raises AdaptError if no adapter has this name or if it is of a kind that
+    such a file cannot hold, ImportError without the safetensors package.
+    """
+    config = replace(describe(model, name), fan_in_fan_out=fan_in_fan_out)
+    arrays = {key: place.array for key, place in places(model, name, config.bias).items()}
+    if wrong := [key for key, array in arrays.items() if not np.isfinite(array).all()]:
+        raise FormatError(f"nothing was written: these hold numbers that are not finite: {listed(wrong)}")
+    save_safetensors(Path(folder) / WEIGHTS_FILE, arrays, {"format": "pt"})
+    write_atomically(Path(folder) / CONFIG_FILE, config.text(base_model, task_type))
+    return Path(folder)
+
+
+def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora") -> Model:
+    """Give a model the adapter in a folder that `save_adapter` or PEFT wrote, and activate it. Returns the model.
+
+    The layers keep the dtype of their base. Every option that changes the numbers is honored or refused by name; what
+    only concerns training, such as dropout, is left out.
+
+    Raises FormatError, which lists all that is wrong, if the folder asks for something that this package does not do,
+    if its words fit no layer, and if arrays are missing, unexpected, of another shape or not finite; AdaptError if the
+    model has an adapter of this name. Then the model is not changed. OSError if the files cannot be read, ImportError
+    without the safetensors package.
+    """
+    check_new_name(name, adapter_names(model))
+    model.before_change()
+    source = Path(folder)
+    config = read_config(source)
+    file = _weights_file(source)
+    found = load_safetensors(file)
+    try:
+        saved = chosen_modules(model, config.modules_to_save)
+        chosen = chosen_layers(
+            model, config.target_modules, config.exclude_modules, list(saved), config.layers_to_transform,
+            config.layers_pattern,
+        )  # fmt: skip
+        ranks = by_pattern(chosen, config.r, config.rank_pattern, "rank_pattern")
+        by_pattern(chosen, config.lora_alpha, config.alpha_pattern, "alpha_pattern")
+    except AdaptError as error:
+        raise FormatError(f"{source / CONFIG_FILE}: {error}") from None
+    refuse(source / CONFIG_FILE, _impossible(chosen, ranks, config))
+    refuse(file, misfits(found, wanted(model, config, chosen, ranks, saved)))
+    adapt(
+        model, config.r, config.target_modules, name=name, alpha=config.lora_alpha, seed=0,
+        variant="dora" if config.use_dora else "lora", init=config.residual or "gaussian",
+        exclude_modules=config.exclude_modules, rank_pattern=config.rank_pattern, alpha_pattern=config.alpha_pattern,
+        layers_to_transform=config.layers_to_transform, layers_pattern=config.layers_pattern,
+        modules_to_save=config.modules_to_save, bias=config.bias, lora_bias=config.lora_bias, rslora=config.use_rslora,
+    )  # fmt: skip
+    for key, place in places(model, name, config.bias).items():
+        place.fill(found[key])
+    return model
+
+
+def _weights_file(folder: Path) -> Path:
+    file, pickle = folder / WEIGHTS_FILE, folder / PICKLE_FILE
+    if not file.exists() and pickle.exists():
+        raise FormatError(f"{pickle} is a pickle, which can run any program when it is read: save it as {WEIGHTS_FILE}")
+    return file
+
+
+def _impossible(chosen: Mapping[str, Any], ranks: Mapping[str, int], config: AdapterConfig) -> list[str]:
+    """What these layers cannot have."""
+    problems = []
+    for path, layer in chosen.items():
+        n, m, table = sizes(layer)
+        if ranks[path] > min(n, m):
+            problems.append(f"{path} is {(n, m)}, and rank {ranks[path]} is above {min(n, m)}")
+        if table and (config.use_dora or config.lora_bias):
+            problems.append(f"{path} is an embedding, which has no {'use_dora' if config.use_dora else 'lora_bias'}")
+    return problems

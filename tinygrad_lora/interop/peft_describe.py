@@ -1,0 +1,95 @@
+"""What PEFT would call the options of an adapter: read off the layers that have it, so that they say what is true."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from ..errors import AdaptError
+from ..nn.adapted import listed
+from ..nn.adapter import Adapter
+from ..nn.embedding import Embedding
+from ..nn.layer import Layer
+from ..nn.linear import Linear
+from ..nn.lora import LoRALayer
+from ..nn.lora_embedding import LoRAEmbeddingLayer
+from ..nn.mergeable import MergeableLayer
+from ..nn.settings import adapter_settings
+from ..nn.switching import adapter_names
+from ..nn.targets import outer_layers
+from ..nn.trained_copy import TrainedCopy
+from ..nn.variants import VARIANTS
+from .peft_config import AdapterConfig
+from .peft_names import layers_with
+
+# The classes of adapters that PEFT calls LoRA, with the options that say which one it is.
+KINDS: dict[type[Adapter], dict[str, Any]] = {
+    LoRALayer: {},
+    VARIANTS["rslora"]: {},
+    VARIANTS["lora_fa"]: {},
+    VARIANTS["qlora"]: {},
+    VARIANTS["dora"]: {"use_dora": True},
+    VARIANTS["pissa"]: {"init_lora_weights": "pissa"},
+    VARIANTS["olora"]: {"init_lora_weights": "olora"},
+}
+
+
+def describe(model: Layer, name: str) -> AdapterConfig:
+    """The options of an adapter. Raises AdaptError if there is none of this name, or if PEFT has no words for it."""
+    if name not in adapter_names(model):
+        raise AdaptError(f"no adapter is called {name!r}: there are {listed(adapter_names(model)) or 'none'}")
+    layers = layers_with(model, name)
+    if "" in layers:
+        raise AdaptError("the model is itself the adapted layer, and PEFT has no name for it: use Sequential(layer)")
+    found = {path: layer.adapters[name] for path, layer in layers.items() if isinstance(layer, MergeableLayer)}
+    if not found:
+        raise AdaptError(f"the adapter {name!r} is in no linear layer or embedding, and PEFT needs one")
+    rank, ranks = _common({path: adapter.rank for path, adapter in found.items()})
+    alpha, alphas = _common({path: _whole(adapter.alpha) for path, adapter in found.items()})
+    adaptable = [path for path, x in outer_layers(model).items() if isinstance(x, Linear | Embedding | MergeableLayer)]
+    settings = adapter_settings(model).get(name)
+    return AdapterConfig(
+        target_modules=_words(list(found), adaptable), r=rank, lora_alpha=alpha, rank_pattern=ranks,
+        alpha_pattern=alphas, bias=settings.bias if settings else "none",
+        modules_to_save=[path for path, x in layers.items() if isinstance(x, TrainedCopy)] or None,
+        **_options(found),
+    )  # fmt: skip
+
+
+def _options(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that PEFT has once for all layers."""
+    linear = {path: a for path, a in found.items() if not isinstance(a, LoRAEmbeddingLayer)}
+    if unknown := sorted({type(a).__name__ for a in linear.values() if type(a) not in KINDS}):
+        raise AdaptError(f"PEFT's files of LoRA have no place for {listed(unknown)}: merge it, and save the model")
+    if acting := [path for path, a in linear.items() if a.activation is not None]:
+        raise AdaptError(f"PEFT's adapters are linear maps, and these have an activation: {listed(acting)}")
+    each = [KINDS[type(a)] | {"lora_bias": a.lora_B_bias is not None} for a in linear.values()]
+    if any(options != each[0] for options in each):
+        kinds = sorted({type(a).__name__ for a in linear.values()})
+        raise AdaptError(f"PEFT has one kind of adapter for all layers, and here are several: {listed(kinds)}")
+    scales = {bool(a.rslora) for a in found.values()}
+    if len(scales) > 1:
+        raise AdaptError("PEFT has one rslora for all layers, and here it is True for some and False for others")
+    return {"use_rslora": scales.pop()} | (each[0] if each else {})
+
+
+def _words(chosen: Collection[str], adaptable: Iterable[str]) -> str | list[str]:
+    """The shortest `target_modules` that fit the chosen layers and no others: last parts of names, names, a pattern."""
+    others = set(adaptable) - set(chosen)
+    for words in (sorted({path.rpartition(".")[2] for path in chosen}), sorted(chosen)):
+        if not any(path == word or path.endswith(f".{word}") for path in others for word in words):
+            return words
+    return "|".join(re.escape(path) for path in sorted(chosen))
+
+
+def _common(values: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The most frequent value, and the others by patterns that fit just one name each."""
+    most = Counter(values.values()).most_common(1)[0][0]
+    return most, {f"^{re.escape(path)}": value for path, value in values.items() if value != most}
+
+
+def _whole(number: float) -> float:
+    """An integer where it is one: PEFT writes alphas so."""
+    return int(number) if float(number).is_integer() else number

@@ -1,0 +1,122 @@
+"""Where each array of an adapter file is in a model: names, shapes, and which way round a matrix lies.
+
+A name in the file is "base_model.model.", the path of a layer, and what it is of that layer's adapter. PyTorch keeps
+the matrix of a linear layer as (out, in), here it is (in, out): every matrix of an adapter is transposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.node import ComputationNode
+from ..nn.adapted import AdaptedLayer
+from ..nn.embedding import Embedding
+from ..nn.layer import Layer
+from ..nn.mergeable import MergeableLayer
+from ..nn.targets import outer_layers
+from ..nn.trained_copy import TrainedCopy
+from .peft_config import AdapterConfig
+from .safetensors import in_torch_layout
+
+PREFIX = "base_model.model."
+
+# The parameters of an adapter: what they are called here and in the file, and the file's shape.
+PARTS = {
+    "lora_A": ("lora_A.weight", "rank in"),
+    "lora_B": ("lora_B.weight", "out rank"),
+    "lora_B_bias": ("lora_B.bias", "out"),
+    "lora_magnitude_vector": ("lora_magnitude_vector", "out"),
+    "lora_embedding_A": ("lora_embedding_A", "rank in"),
+    "lora_embedding_B": ("lora_embedding_B", "out rank"),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A parameter, and whether the file has it transposed."""
+
+    node: ComputationNode
+    turned: bool
+
+    @property
+    def array(self) -> Any:
+        """The numbers as the file has them."""
+        return self.node.value.T if self.turned else self.node.value
+
+    def fill(self, array: Any) -> None:
+        """Take the numbers from the file's array."""
+        self.node.value = array.T if self.turned else array
+
+
+def places(model: Layer, name: str, bias: str) -> dict[str, Place]:
+    """The places of an adapter's arrays, by their names in the file. `bias` says which biases belong to it."""
+    found: dict[str, Place] = {}
+    adapted = layers_with(model, name)
+    for path, layer in adapted.items():
+        adapter = layer.adapters[name]
+        if isinstance(layer, TrainedCopy):
+            found |= module_places(path, adapter)
+            continue
+        for own, (theirs, _) in PARTS.items():
+            if (node := getattr(adapter, own, None)) is not None:
+                found[f"{PREFIX}{path}.{theirs}"] = Place(node, turned=True)
+    matrices = [path for path, layer in adapted.items() if isinstance(layer, MergeableLayer)]
+    return found | dict(bias_places(model, bias, matrices))
+
+
+def layers_with(model: Layer, name: str) -> dict[str, AdaptedLayer]:
+    """The layers that have an adapter, or a copy, of this name."""
+    layers = outer_layers(model).items()
+    return {path: layer for path, layer in layers if isinstance(layer, AdaptedLayer) and name in layer.adapters}
+
+
+def wanted(
+    model: Layer, config: AdapterConfig, chosen: Mapping[str, Any], ranks: Mapping[str, int], saved: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What `places` will find once these layers have their adapters: arrays of the shapes and dtypes, all zero."""
+    found: dict[str, Any] = {}
+    for path, layer in chosen.items():
+        n, m, table = sizes(layer)
+        lengths = {"in": n, "out": m, "rank": ranks[path]}
+        parts = ["lora_embedding_A", "lora_embedding_B"] if table else ["lora_A", "lora_B"]
+        parts += ["lora_B_bias"] * config.lora_bias + ["lora_magnitude_vector"] * config.use_dora
+        for theirs, shape in (PARTS[part] for part in parts):
+            axes = [lengths[word] for word in shape.split()]
+            found[f"{PREFIX}{path}.{theirs}"] = np.broadcast_to(np.zeros((), layer.weight.dtype), axes)
+    for path, module in saved.items():
+        base = module.base if isinstance(module, TrainedCopy) else module
+        found |= {key: place.array for key, place in module_places(path, base).items()}
+    return found | {key: place.array for key, place in bias_places(model, config.bias, chosen)}
+
+
+def sizes(layer: Any) -> tuple[int, int, bool]:
+    """The shape of a layer's weight, here, and whether it is a table of tokens."""
+    base = layer.given if isinstance(layer, MergeableLayer) else layer
+    if isinstance(base, Embedding):
+        return base.num_embeddings, base.embedding_dim, True
+    return base.input_size, base.output_size, False
+
+
+def module_places(path: str, module: Layer) -> dict[str, Place]:
+    """The places of a whole layer's parameters, under their plain names."""
+    nodes = module.named_parameters()
+    marks = {name: np.empty((1, 2)) if len(node.shape) == 2 else np.empty(1) for name, node in nodes.items()}
+    turned = {name: array.shape == (2, 1) for name, array in in_torch_layout(module, marks).items()}
+    return {f"{PREFIX}{path}.{name}": Place(node, turned[name]) for name, node in nodes.items()}
+
+
+def bias_places(model: Layer, bias: str, adapted: Collection[str]) -> Iterator[tuple[str, Place]]:
+    """The biases of the base that an adapter trains: none, those of adapted layers, or all."""
+    if bias == "none":
+        return
+    layers = outer_layers(model)
+    for path, layer in layers.items():
+        node = None if isinstance(layer, TrainedCopy) else getattr(layer, "bias", None)
+        if not isinstance(node, ComputationNode) or (bias == "lora_only" and path not in adapted):
+            continue
+        inside = "base_layer." if path in adapted or isinstance(layer, MergeableLayer) else ""
+        yield f"{PREFIX}{path}.{inside}bias".replace("..", "."), Place(node, turned=False)

@@ -1,0 +1,185 @@
+"""Files of named arrays in the safetensors format. The only module that imports the safetensors package.
+
+A file is eight bytes with the length of a header, the header, which is JSON and gives dtype, shape and place of each
+array by name, and the arrays one after the other. The package checks that all this fits together; what it leaves open
+is checked here, before any memory is taken. The arrays are then read one by one, so that none is held twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..core.node import ComputationNode
+from ..errors import FormatError
+from ..files import write_atomically
+from ..nn.layer import Layer
+from ..nn.linear import Linear
+from ..nn.weights import NameMapping
+
+LARGEST_HEADER = 16 * 2**20  # bytes: more than 100,000 names need
+MOST_AXES = 64  # NumPy's limit
+
+# The dtypes of the format that NumPy has. Numbers in the file are little-endian.
+DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1", "C64": "<c8",
+}  # fmt: skip
+BFLOAT16 = "BF16"  # the upper half of a float32; NumPy has no such dtype
+
+
+def load_safetensors(
+    path: str | os.PathLike[str], model: Layer | None = None, *, mapping: NameMapping = None
+) -> dict[str, Any]:
+    """The arrays of a safetensors file by name, each a new array that may be written to.
+
+    Dtypes are kept, but for BF16, which becomes float32 without loss. With a `model`, its parameters take the arrays of
+    their names, frozen ones too; the weight of a `Linear` is (out, in) in the file, as PyTorch writes it. `mapping` is
+    a function or dict from the names in the file to those of parameters; None skips an array.
+
+    Raises FormatError, which says all that is wrong, if the file is damaged or made to deceive or holds a dtype that
+    NumPy does not have, and if an array for the model is missing, unexpected, of another shape or not finite: then the
+    model is not changed. OSError if the file cannot be read; ImportError without the safetensors package.
+    """
+    library = _library()
+    file = Path(path)
+    with file.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        start = 8 + _header_length(file, stream, size)
+        try:
+            with library.safe_open(file, framework="numpy") as opened:
+                slices = {name: opened.get_slice(name) for name in opened.offset_keys()}
+                kinds = {name: (s.get_dtype(), tuple(s.get_shape())) for name, s in slices.items()}
+        except library.SafetensorError as error:
+            raise FormatError(f"{file} is not a whole safetensors file: {error}") from None
+        _check_header(file, stream, start, kinds)
+        stream.seek(start)
+        arrays = {name: _read(file, stream, name, *kind) for name, kind in kinds.items()}
+    if model is not None:
+        _fill(file, model, arrays, mapping)
+    return arrays
+
+
+def save_safetensors(
+    path: str | os.PathLike[str], arrays: Mapping[str, Any] | Layer, metadata: Mapping[str, str] | None = None
+) -> Path:
+    """Write arrays or nodes by name, or all parameters of a model, with a note of texts if `metadata` is given.
+
+    Of a model, the weight of each `Linear` is written as (out, in), which is how PyTorch keeps it. Returns the path.
+    The file is written whole or not at all, and the same arrays give the same bytes. Raises TypeError for names that
+    are not strings and for dtypes that the format does not have.
+    """
+    if isinstance(arrays, Layer):
+        arrays = in_torch_layout(arrays, {name: p.value for name, p in arrays.named_parameters().items()})
+    codes = {np.dtype(code): name for name, code in DTYPES.items()}
+    tensors = {}
+    for name, data in arrays.items():
+        if not isinstance(name, str) or name == "__metadata__":
+            raise TypeError(f"an array's name must be a string, and not the file's own '__metadata__': {name!r}")
+        array = np.asarray(data.value if isinstance(data, ComputationNode) else data)
+        if (little := array.dtype.newbyteorder("<")) not in codes:
+            raise TypeError(f"{name}: a safetensors file cannot hold {array.dtype}; convert it with .astype(...)")
+        tensors[name] = np.require(array.astype(little, copy=False), requirements="C")
+    ordered = dict(sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])))  # large first: all aligned
+    header: dict[str, Any] = {} if metadata is None else {"__metadata__": dict(sorted(metadata.items()))}
+    end = 0
+    for name, array in ordered.items():
+        start, end = end, end + array.nbytes
+        header[name] = {"dtype": codes[array.dtype], "shape": array.shape, "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    data = [array.data for array in ordered.values()]
+    return write_atomically(path, b"".join([len(text).to_bytes(8, "little"), text, *data]))
+
+
+def in_torch_layout(model: Layer, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays by the names of the model's parameters, those of linear weights transposed. Twice gives them back."""
+    layers = model.named_layers().items()
+    weights = {f"{name}.weight".lstrip(".") for name, layer in layers if isinstance(layer, Linear)}
+    return {name: np.transpose(array) if name in weights else array for name, array in arrays.items()}
+
+
+def misfits(arrays: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What keeps these arrays from taking the places of those that are wanted: one sentence a reason."""
+    problems = [f"{name} is missing" for name in wanted if name not in arrays]
+    problems += [f"{name} is unexpected" for name in arrays if name not in wanted]
+    for name in (name for name in wanted if name in arrays):
+        found, place = np.asarray(arrays[name]), wanted[name]
+        if found.shape != place.shape:
+            problems.append(f"{name} has the shape {found.shape}, not {place.shape}")
+        elif found.dtype.kind not in "biuf":
+            problems.append(f"{name} holds {found.dtype}, which are not real numbers")
+        else:
+            with np.errstate(over="ignore"):
+                wrong = found.size - np.count_nonzero(np.isfinite(found.astype(place.dtype)))
+            problems += [f"{name} holds {wrong} numbers that are not finite {place.dtype}"] if wrong else []
+    return problems
+
+
+def refuse(file: Path, problems: Iterable[str]) -> None:
+    """Raise FormatError with all that is wrong with a file, if anything is."""
+    if problems := list(problems):
+        raise FormatError(f"{file}: {'; '.join(problems)}")
+
+
+def _fill(file: Path, model: Layer, arrays: Mapping[str, Any], mapping: NameMapping) -> None:
+    """Give the model's parameters the arrays, all or none."""
+    get = mapping.get if isinstance(mapping, Mapping) else None
+    targets = {n: get(n, n) if get else mapping(n) if callable(mapping) else n for n in arrays}
+    twice = [name for name, times in Counter(targets.values()).items() if times > 1 and name is not None]
+    refuse(file, [f"the mapping sends several arrays to {name}" for name in twice])
+    found = {target: arrays[name] for name, target in targets.items() if target is not None}
+    present = {name: p.value for name, p in model.named_parameters().items()}
+    refuse(file, misfits(found, in_torch_layout(model, present)))
+    model.load_weights(in_torch_layout(model, found), strict=True)
+
+
+def _library() -> Any:
+    try:
+        import safetensors
+    except ImportError:
+        raise ImportError("safetensors files need a package: pip install 'tinygrad-lora[interop]'") from None
+    return safetensors
+
+
+def _header_length(file: Path, stream: BinaryIO, size: int) -> int:
+    """The length that the file's first eight bytes state, if it is possible and reasonable."""
+    length = int.from_bytes(stream.read(8), "little")
+    if size < 8 or 8 + length > size:
+        raise FormatError(f"{file} is not a whole safetensors file: it has {size} bytes, and its header would not fit")
+    if length > LARGEST_HEADER:
+        raise FormatError(f"{file}: a header of {length} bytes; more than {LARGEST_HEADER} are not read")
+    return length
+
+
+def _check_header(file: Path, stream: BinaryIO, start: int, kinds: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
+    """Raise FormatError, naming every array that NumPy could not hold or that is there twice."""
+    stream.seek(8)
+    entries = Counter(name for name, _ in json.loads(stream.read(start - 8), object_pairs_hook=list))
+    problems = [f"{name!r} is there {times} times" for name, times in entries.items() if times > 1]
+    for name, (dtype, shape) in kinds.items():
+        if dtype not in DTYPES and dtype != BFLOAT16:
+            problems.append(f"{name!r} has the dtype {dtype}, which NumPy does not have")
+        elif len(shape) > MOST_AXES or prod(max(n, 1) for n in shape) * 16 > np.iinfo(np.intp).max:
+            problems.append(f"{name!r} has a shape that no array can have, {len(shape)} axes and {prod(shape)} numbers")
+    refuse(file, problems)
+
+
+def _read(file: Path, stream: BinaryIO, name: str, dtype: str, shape: tuple[int, ...]) -> Any:
+    """The next array of the file."""
+    count, short = prod(shape), dtype == BFLOAT16
+    array = np.fromfile(stream, "<u2" if short else DTYPES[dtype], count)
+    if array.size != count:
+        raise FormatError(f"{file}: the file ends within {name!r}")
+    if short:
+        array = (array.astype(np.uint32) << 16).view(np.float32)
+    if dtype == "BOOL" and array.size and array.view(np.uint8).max() > 1:
+        raise FormatError(f"{file}: {name!r} should hold only 0 and 1, and holds other bytes")
+    return array.reshape(shape).astype(array.dtype.newbyteorder("="), copy=False)

@@ -1,0 +1,21 @@
+"""Exercises that say what is wrong: `check`, `hint`, `progress`, and the gradient doctor behind them."""
+
+from .check import check, hint
+from .demand import demand
+from .diagnosis import Diagnosis, Wrong, require, tell
+from .doctor import diagnose, diagnose_layer, diagnose_step
+from .exercise import Exercise
+from .progress import progress
+from .quiz import quiz
+from .reference import reference
+from .registry import all_exercises, exercise_ids, load_exercise
+from .report import CheckResult, Report
+from .run import run_checks
+from .using import using
+from .zoo import bug, bugs
+
+__all__ = [
+    "CheckResult", "Diagnosis", "Exercise", "Report", "Wrong", "all_exercises", "bug", "bugs", "check", "demand",
+    "diagnose", "diagnose_layer", "diagnose_step", "exercise_ids", "hint", "load_exercise", "progress", "quiz",
+    "reference", "require", "run_checks", "tell", "using",
+]  # fmt: skip

@@ -1,0 +1,209 @@
+"""What the doctor looks at: the same rule on several operands, each time with the true gradient beside it.
+
+A mistake gets a name only if the name explains every trial. One trial alone can mislead: of two numbers, each is a
+constant times the other.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from ..diagnosis import Diagnosis, Wrong
+from ..exact import as_array, refuse, same
+
+TRIALS = 3
+STEP = 1e-3  # of the central differences
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A student's backward rule, and what is needed to know what it should give.
+
+    `operands` are the names of what the forward takes, `arguments` those of what the rule takes, in order ("g", "y" and
+    operands), `wrt` those that the rule must give a gradient of, in order.
+    """
+
+    rule: Callable[..., Any]
+    forward: Callable[..., Any]
+    reference: Callable[..., Any] | None
+    operands: tuple[str, ...]
+    arguments: tuple[str, ...]
+    wrt: tuple[str, ...]
+
+    def complete(self, operands: Values, g: Any) -> Values:
+        """The operands, what the forward makes of them, and the gradient that flows in."""
+        y = np.asarray(self.forward(*(operands[name] for name in self.operands)))
+        return {**operands, "y": y, "g": np.broadcast_to(g, y.shape).astype(float)}
+
+    def answers(self, values: Values) -> Values:
+        """What the student's rule gives, by name, as arrays; None stays None. Raises Wrong for anything else."""
+        copies = {name: np.array(values[name]) for name in self.arguments}
+        parts = split(self.rule(*copies.values()), self.wrt)
+        for name, copy in copies.items():
+            if not np.array_equal(copy, values[name], equal_nan=True):
+                told = f"your rule changes {name} in place; it must leave its arguments alone"
+                raise refuse("changed-argument", told)
+        return parts
+
+    def truth(self, values: Values, step: float = STEP) -> Values:
+        """The gradients as they should be: the reference's, or those of central differences."""
+        if self.reference is None:
+            return {name: self._measured(values, name, step) for name in self.wrt}
+        given = self.reference(*(np.array(values[name]) for name in self.arguments))
+        return split(given, self.wrt)
+
+    def _measured(self, values: Values, name: str, step: float) -> Any:
+        def weighted(x: Any) -> float:
+            operands = [x if other == name else values[other] for other in self.operands]
+            return float((values["g"] * np.asarray(self.forward(*operands))).sum())
+
+        return differences(weighted, values[name], step)
+
+
+def differences(f: Callable[[Any], float], x: Any, step: float = STEP) -> Any:
+    """The gradient of a number by central differences of fourth order, good to about ten digits."""
+    x = np.array(x, dtype=float)
+    result = np.zeros_like(x)
+
+    def at(i: tuple[int, ...], h: float) -> float:
+        moved = x.copy()
+        moved[i] += h
+        return f(moved)
+
+    for i in np.ndindex(x.shape):
+        h = step * (1.0 if x[i] == 0 else min(1.0, abs(x[i])))
+        result[i] = (8 * (at(i, h) - at(i, -h)) - (at(i, 2 * h) - at(i, -2 * h))) / (12 * h)
+    return result
+
+
+def uncertainty(values: Values, name: str) -> Any:
+    """What rounding may do to these differences: the last digit of the sum, divided by a step."""
+    size = np.abs(np.asarray(values[name], dtype=float))
+    total = float(np.abs(values["g"] * values["y"]).sum())
+    return 4 * np.finfo(float).eps * total / (STEP * np.where(size == 0, 1.0, np.minimum(size, 1.0)))
+
+
+def split(given: Any, names: Sequence[str]) -> Values:
+    """What a rule gave as one array for each name. Raises Wrong if there are more or fewer."""
+    if given is None:
+        raise refuse("no-return", "your rule gave None: does it end with `return`?")
+    if len(names) == 1 and not (type(given) in (tuple, list) and len(given) == 1):
+        given = (given,)
+    elif type(given) not in (tuple, list):
+        raise refuse("count", f"return one gradient for each of {', '.join(names)}, not {type(given).__name__}")
+    if len(given) != len(names):
+        raise refuse("count", f"your rule gave {len(given)} gradients; there are {len(names)}: {', '.join(names)}")
+    parts = [part() if type(part) is FunctionType else part for part in given]
+    return {
+        name: None if part is None else as_array(part, f"the gradient of {name}")
+        for name, part in zip(names, parts, strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One set of operands: what the rule gave, and what it should have given."""
+
+    values: Values
+    truth: Values
+    given: Values
+
+
+@dataclass(frozen=True)
+class Case:
+    """One array that is wrong, in several trials: the gradient of an operand. The first trial is the one told of."""
+
+    subject: Subject
+    name: str
+    trials: tuple[Trial, ...]
+    factors: Mapping[str, float]
+    rtol: float
+    called: str = ""  # "the output"; where it is empty, it is the gradient of `name`
+
+    @property
+    def first(self) -> Trial:
+        return self.trials[0]
+
+    @property
+    def truth(self) -> Any:
+        return self.first.truth[self.name]
+
+    @property
+    def given(self) -> Any:
+        return self.first.given[self.name]
+
+    def explains(self, guess: Callable[[Trial], Any]) -> bool:
+        """Whether the guess, computed from each trial, is what the student's rule gave in every one."""
+        return all(self.same(guess(trial), trial.given[self.name]) for trial in self.trials)
+
+    def repairs(self, change: Callable[[Trial], Any]) -> bool:
+        """Whether the student's result, changed in this way, is right in every trial."""
+        return all(self.same(change(trial), trial.truth[self.name]) for trial in self.trials)
+
+    def same(self, a: Any, b: Any) -> bool:
+        """Whether two arrays agree, as closely as this case asks for. None agrees with nothing."""
+        return a is not None and b is not None and same(np.asarray(a, dtype=float), b, self.rtol)
+
+    def rerun(self, change: Callable[[Values], Values | None]) -> bool:
+        """Whether the rule is right, in every trial, when it is given these values in place of its arguments."""
+        for trial in self.trials:
+            changed = change(dict(trial.values))
+            if changed is None:
+                return False
+            answers = quietly(partial(self.subject.answers, changed))
+            if answers is None or not self.same(answers[self.name], trial.truth[self.name]):
+                return False
+        return True
+
+    def say(self, code: str, sentence: str, detail: str = "") -> Diagnosis:
+        return Diagnosis(code, f"{self.called or f'the gradient of {self.name}'} {sentence}", detail)
+
+
+def quietly(f: Callable[[], Any]) -> Any:
+    """What the function gives; None if it fails. Its warnings are ours, not the student's: they are dropped."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            return f()
+        except Exception:
+            return None
+
+
+def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterable[Trial]:
+    """The trial with the given operands, then others near it: signs and zeros stay as they are."""
+    values = subject.complete(operands, g)
+    yield Trial(values, subject.truth(values), subject.answers(values))
+    for _ in range(TRIALS - 1):
+        moved = {name: jittered(x, rng) for name, x in operands.items()}
+        if (trial := quietly(partial(_tried, subject, moved, jittered(g, rng)))) is not None:
+            yield trial
+
+
+def _tried(subject: Subject, operands: Values, g: Any) -> Trial | None:
+    """A trial, unless its true gradients are not finite."""
+    values = subject.complete(operands, g)
+    truth = subject.truth(values)
+    finite = all(np.isfinite(x).all() for x in truth.values() if x is not None)
+    return Trial(values, truth, subject.answers(values)) if finite else None
+
+
+def jittered(x: Any, rng: Any) -> Any:
+    """The array with each number changed a little, in size but not in sign. Whole numbers stay: they are indices."""
+    x = np.asarray(x)
+    return x * rng.uniform(0.75, 1.25, size=x.shape) if x.dtype.kind == "f" else x
+
+
+def caught(f: Callable[[], Any]) -> Any:
+    """What the function gives, or the diagnosis that it raised."""
+    try:
+        return f()
+    except Wrong as wrong:
+        return wrong.diagnosis

@@ -1,0 +1,134 @@
+"""`diagnose_layer`: what is wrong with a layer, beside one that is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ...core.node import ComputationNode
+from ...nn import Layer
+from ..diagnosis import Diagnosis
+from ..exact import as_array, same
+from . import shapes, values
+from .evidence import TRIALS, Case, Subject, Trial, jittered, quietly
+from .rules import diagnose, named
+
+OF_AN_OUTPUT = (values.not_finite, values.zero, shapes.transposed, shapes.reshaped, values.constant_factor)
+OUTPUT = "the output"
+Arrays = Mapping[str, Any]
+
+
+def diagnose_layer(
+    layer: Layer, reference: Layer, x: Any, *, factors: Mapping[str, float] | None = None, seed: int = 0,
+    rtol: float = 1e-6,
+) -> Diagnosis | None:  # fmt: skip
+    r"""What is wrong with a layer $y = f(x; \theta)$ beside a right one of the same parameters; None if nothing is.
+
+    Compared are the names and shapes of the parameters and which are trainable; then the output for x and arrays like
+    it; then, after `backward`, the gradients of x and of each trainable parameter. For that both layers get the same
+    random parameters, and their own ones back at the end. `factors` are numbers that may have been forgotten, by name.
+    """
+    told = _parameters(layer.named_parameters(), reference.named_parameters())
+    if told is not None:
+        return told
+    with _parameters_kept(layer), _parameters_kept(reference):
+        rng = np.random.default_rng([seed, 23])
+        start = {"x": np.asarray(x)}
+        start |= {name: rng.normal(size=p.shape) for name, p in reference.named_parameters().items()}
+        wrong = _output(layer, reference, start, factors or {}, rng, rtol)
+        return wrong or _gradients(layer, reference, start, factors or {}, seed, rtol)
+
+
+def _parameters(own: Mapping[str, ComputationNode], right: Mapping[str, ComputationNode]) -> Diagnosis | None:
+    """Names, shapes and what is trainable."""
+    if missing := [name for name in right if name not in own]:
+        has = f"it has {', '.join(own)}" if own else "it has none: assign tl.parameter(...) to an attribute"
+        return Diagnosis("missing-parameter", f"the layer has no parameter called {missing[0]}; {has}", missing[0])
+    if extra := [name for name in own if name not in right]:
+        return Diagnosis("extra-parameter", f"the layer has a parameter {extra[0]} that it should not have", extra[0])
+    for name, p in right.items():
+        if own[name].shape != p.shape:
+            turned = " (transposed)" if own[name].shape == p.shape[::-1] else ""
+            sentence = f"{name} has shape {own[name].shape}; it must have {p.shape}{turned}"
+            return Diagnosis("parameter-shape", sentence, name)
+        if own[name].requires_gradient != p.requires_gradient:
+            words = ("must be trainable; it is frozen", "must be frozen; it is trainable")
+            code = "frozen" if p.requires_gradient else "not-frozen"
+            return Diagnosis(code, f"{name} {words[not p.requires_gradient]}", name)
+    return None
+
+
+@contextmanager
+def _parameters_kept(layer: Layer) -> Iterator[None]:
+    """The parameters get their values back at the end."""
+    before = {p: p.value for p in layer.named_parameters().values()}
+    try:
+        yield
+    finally:
+        for p, array in before.items():
+            p.value = array
+        layer.reset_state()
+
+
+def _run(layer: Layer, arrays: Arrays) -> Any:
+    """The output with these parameters and this input."""
+    for name, p in layer.named_parameters().items():
+        p.value = np.asarray(arrays[name]).astype(p.dtype)
+    return layer.forward(np.array(arrays["x"]))
+
+
+def _output(
+    layer: Layer, reference: Layer, start: Arrays, factors: Mapping[str, float], rng: Any, rtol: float
+) -> Diagnosis | None:  # fmt: skip
+    """What is wrong with the output."""
+    trials, names = [], tuple(name for name in start if name != "x")
+    for i in range(TRIALS):
+        arrays = {name: jittered(array, rng) for name, array in start.items()} if i else dict(start)
+        right, given = _run(reference, arrays), as_array(_run(layer, arrays), OUTPUT)
+        trials.append(Trial({**arrays, "y": right}, {OUTPUT: right}, {OUTPUT: given}))
+    if all(trial.given[OUTPUT].shape == trial.truth[OUTPUT].shape for trial in trials) and all(
+        same(trial.given[OUTPUT], trial.truth[OUTPUT], rtol) for trial in trials
+    ):
+        return None
+    subject = Subject(lambda: None, lambda: None, None, ("x", *names), (), (OUTPUT,))
+    case = Case(subject, OUTPUT, tuple(trials), factors, rtol, called=OUTPUT)
+    for name in names:
+        if case.explains(partial(_with, reference, name, np.zeros_like)):
+            return case.say("unused-parameter", f"is what it would be if {name} were 0: {name} is not used", name)
+        if case.explains(partial(_with, reference, name, np.transpose)):
+            return case.say("transposed-operand", f"is what it would be with {name}.T in place of {name}", name)
+    return named(case, OF_AN_OUTPUT)
+
+
+def _with(reference: Layer, name: str, change: Any, trial: Trial) -> Any:
+    """The right output with one parameter changed; None where that does not fit."""
+    changed = change(trial.values[name])
+    if changed.shape != trial.values[name].shape or np.array_equal(changed, trial.values[name]):
+        return None
+    return quietly(partial(_run, reference, {**trial.values, name: changed}))
+
+
+def _gradients(
+    layer: Layer, reference: Layer, start: Arrays, factors: Mapping[str, float], seed: int, rtol: float
+) -> Diagnosis | None:  # fmt: skip
+    """What is wrong with the gradients, by the rules for rules: a layer's `backward` is one."""
+    names = list(start)
+    trainable = [name for name, p in reference.named_parameters().items() if p.requires_gradient]
+    wrt = [name for name in names if name in trainable or (name == "x" and start["x"].dtype.kind == "f")]
+
+    def rule(layer: Layer, g: Any, *arrays: Any) -> Any:
+        _run(layer, dict(zip(names, arrays, strict=True)))
+        found = {"x": layer.backward(g)} | {name: p.gradient for name, p in layer.named_parameters().items()}
+        return tuple(found[name] for name in wrt)
+
+    if not wrt:
+        return None
+    return diagnose(
+        partial(rule, layer), lambda *arrays: _run(reference, dict(zip(names, arrays, strict=True))), *start.values(),
+        reference=partial(rule, reference), arguments=", ".join(["g", *names]), names=names, wrt=wrt, factors=factors,
+        seed=seed, rtol=rtol,
+    )  # fmt: skip

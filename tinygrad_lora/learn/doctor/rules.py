@@ -1,0 +1,127 @@
+"""`diagnose`: what is wrong with a backward rule."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..diagnosis import Diagnosis
+from ..exact import same
+from . import arguments as exchanged
+from . import shapes, shares, values
+from .evidence import STEP, Case, Subject, Trial, caught, quietly, trials_of, uncertainty
+
+Hypothesis = Callable[[Case], Diagnosis | None]
+
+# In this order: what is certain before what is likely. Each looks at one operand's gradient.
+HYPOTHESES: tuple[Hypothesis, ...] = (
+    values.not_finite, values.zero, values.missing_upstream, shapes.swapped, shapes.transposed, shapes.reshaped,
+    shapes.unsummed, shapes.unrepeated,
+)  # fmt: skip
+OF_ONE_SHAPE: tuple[Hypothesis, ...] = (
+    values.constant_factor, values.whole_numbers, values.mask, values.local_derivative, exchanged.other_argument,
+    shares.overwritten, values.one_factor,
+)  # fmt: skip
+Alternatives = Mapping[str, tuple[str, Callable[..., Any]]]
+
+
+def diagnose(
+    rule: Callable[..., Any], forward: Callable[..., Any], *operands: Any,
+    reference: Callable[..., Any] | None = None, arguments: str | None = None, names: Sequence[str] | None = None,
+    wrt: Sequence[str] | None = None, factors: Mapping[str, float] | None = None,
+    alternatives: Alternatives | None = None, g: Any = None, seed: int = 0, rtol: float = 1e-6,
+) -> Diagnosis | None:  # fmt: skip
+    r"""What is wrong with a backward rule, $\bar x = \bar y\,\partial y / \partial x$; None if nothing is.
+
+    `rule(g, y, *operands)` gets arrays: the gradient g that flows in, the output y, the operands. It gives one
+    gradient, or a tuple with one for each operand. `forward(*operands)` is the function that it belongs to.
+
+    arguments: what the rule takes, if that is something else: "g, y" or "x, g". The operands are called as in
+        `forward`, or as `names` says.
+    wrt: the operands that it gives gradients of; all that hold floats, if it is left out.
+    reference: a rule that is right, where finite differences are not good enough: at kinks, say.
+    factors: numbers that may have been forgotten, by name: {"alpha / r": 4.0}. They name a constant factor.
+    alternatives: mistakes of this exercise, {"overwrite": ("keeps only the last ...", wrong_rule)}: the code, the
+        sentence after "the gradient of x", and a rule that makes the mistake.
+    g: the gradient that flows in; random if it is left out. `seed` draws it, and the further trials.
+
+    A name is given only if it explains the results for several operands and gradients; otherwise the code is "differs".
+    What the rule raises is not caught.
+    """
+    called = tuple(names or _names(forward, len(operands)))
+    given = {name: _plain(x) for name, x in zip(called, operands, strict=True)}
+    order = tuple(part.strip() for part in arguments.split(",")) if arguments else ("g", "y", *called)
+    if unknown := [name for name in order if name not in ("g", "y", *called)]:
+        raise ValueError(f"arguments={arguments!r}: {unknown[0]} is not g, y or one of {', '.join(called)}")
+    floats = tuple(wrt or [name for name in called if given[name].dtype.kind == "f"])
+    subject = Subject(rule, forward, reference, called, order, floats)
+    rng = np.random.default_rng([seed, 17])
+    incoming = rng.choice([0.5, 0.75, 1.5, -1.25, -2.5], size=np.shape(forward(*given.values()))) if g is None else g
+    trials = caught(lambda: tuple(trials_of(subject, given, np.asarray(incoming, dtype=float), rng)))
+    if isinstance(trials, Diagnosis):
+        return trials
+    for name in floats:
+        found = _gradient(subject, name, trials, factors or {}, alternatives or {}, rtol)
+        if found is not None:
+            return found
+    return None
+
+
+def _gradient(
+    subject: Subject, name: str, trials: tuple[Trial, ...], factors: Mapping[str, float], alternatives: Alternatives,
+    rtol: float,
+) -> Diagnosis | None:  # fmt: skip
+    """What is wrong with the gradient of one operand; None if it is right in the first trial."""
+    given, truth = trials[0].given[name], trials[0].truth[name]
+    if given is None:
+        return Diagnosis("no-return", f"the gradient of {name} is None") if truth.any() else None
+    if same(given, truth, rtol) or _in_doubt(subject, name, trials[0]):
+        return None
+    # A trial in which the student's result has no shape to compare says nothing.
+    useful = tuple(t for t in trials if t.given[name] is not None and t.given[name].shape == given.shape)
+    case = Case(subject, name, useful, factors, rtol)
+    for code, (sentence, wrong) in alternatives.items():
+        if case.explains(partial(_answer, wrong, subject, name)):
+            return case.say(code, sentence)
+    return named(case, HYPOTHESES if given.shape != truth.shape else HYPOTHESES + OF_ONE_SHAPE)
+
+
+def named(case: Case, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
+    """The first name that fits; if none does, where the arrays differ most."""
+    found = (hypothesis(case) for hypothesis in hypotheses)
+    return next((told for told in found if told), None) or shapes.wrong_shape(case) or values.differs(case)
+
+
+def _in_doubt(subject: Subject, name: str, trial: Trial) -> bool:
+    """Whether the measured gradient is too uncertain to call a result wrong that is so close to it."""
+    given, truth = trial.given[name], trial.truth[name]
+    if subject.reference is not None or given.shape != truth.shape or not np.isfinite(given).all():
+        return False
+    finer = quietly(partial(subject.truth, trial.values, STEP / 3))
+    doubt = 0 if finer is None else 10 * np.abs(finer[name] - truth)
+    return bool((np.abs(given - truth) <= doubt + uncertainty(trial.values, name)).all())
+
+
+def _answer(rule: Callable[..., Any], subject: Subject, name: str, trial: Trial) -> Any:
+    wrong = Subject(rule, subject.forward, None, subject.operands, subject.arguments, subject.wrt)
+    return wrong.answers(trial.values)[name]
+
+
+def _names(forward: Callable[..., Any], n: int) -> list[str]:
+    """What the forward calls its operands; x, or a, b, c, where it does not say, as NumPy's functions do not."""
+    try:
+        parameters = [p for p in inspect.signature(forward).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    except (TypeError, ValueError):
+        parameters = []
+    names = [p.name for p in parameters[:n]]
+    usable = len(names) == n and not {"g", "y"} & set(names) and not isinstance(forward, np.ufunc)
+    return names if usable else ["x"] if n == 1 else list("abcdefh"[:n])
+
+
+def _plain(x: Any) -> Any:
+    """Numbers as arrays of floats; whole-number arrays stay, because they are indices."""
+    return np.array(x, dtype=float) if isinstance(x, int | float) else np.array(x)

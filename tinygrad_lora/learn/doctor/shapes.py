@@ -1,0 +1,130 @@
+"""Mistakes that show in the shape: transposed, not summed over a broadcast axis, not repeated, swapped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ...core.node import Shape
+from ..diagnosis import Diagnosis
+from .evidence import Case, Trial
+
+
+def swapped(case: Case) -> Diagnosis | None:
+    """Two gradients in each other's place."""
+    for other in case.subject.wrt:
+        if other == case.name or not case.explains(partial(_truth_of, other)):
+            continue
+        if not all(case.same(t.truth[case.name], t.given[other]) for t in case.trials):
+            continue
+        told = f"is what that of {other} should be: give them in the order {', '.join(case.subject.wrt)}"
+        return case.say("swapped-gradients", told, other)
+    return None
+
+
+def _truth_of(name: str, trial: Trial) -> Any:
+    return trial.truth[name]
+
+
+def transposed(case: Case) -> Diagnosis | None:
+    """Y^T for Y."""
+    if case.given.ndim == 2 and case.repairs(lambda t: t.given[case.name].T):
+        told = f"is transposed: it has shape {case.given.shape}, with rows and columns exchanged"
+        return case.say("transposed", told)
+    return None
+
+
+def unsummed(case: Case) -> Diagnosis | None:
+    """The gradient of a repeated number is a sum, and the sum was left out, or went over another axis."""
+    axes = broadcast_axes(case.truth.shape, case.first.values["y"].shape)
+    if axes and case.repairs(lambda t: summed(t.given[case.name], t.truth[case.name].shape)):
+        where = " and ".join(f"axis {i}" for i in axes)
+        told = f"is not summed over {where}, where {case.name} {case.truth.shape} was repeated to fill "
+        return case.say("unsummed", told + f"{case.first.values['y'].shape}: a repeated number gets the sum", where)
+    if not axes:
+        return None
+    for wrong in _other_axes(case):
+        told = f"is summed over axis {wrong}; {case.name} was repeated along {' and '.join(f'axis {i}' for i in axes)}"
+        return case.say("wrong-axis", told, f"axis {wrong}")
+    return None
+
+
+def _other_axes(case: Case) -> Iterator[int]:
+    """Axes over which the full gradient, summed, is what the student gave."""
+    shape = case.first.values["y"].shape
+
+    def full(trial: Trial) -> Any:
+        """The gradient before anything is summed: that of the operand when it is repeated by hand."""
+        if case.subject.reference is not None:
+            return None
+        wide = {**trial.values, case.name: np.broadcast_to(trial.values[case.name], shape)}
+        return case.subject.truth(wide)[case.name]
+
+    def summed_over(axis: int, trial: Trial) -> Any:
+        whole = full(trial)
+        return None if whole is None else whole.sum(axis=axis)
+
+    right = broadcast_axes(case.truth.shape, shape)
+    for axis in range(len(shape)):
+        if (axis,) != right and case.explains(partial(summed_over, axis)):
+            yield axis
+
+
+def reshaped(case: Case) -> Diagnosis | None:
+    """Right numbers in another shape, such as one with an axis of length 1 left over."""
+    if case.given.size != case.truth.size:
+        return None
+    if case.repairs(lambda t: t.given[case.name].reshape(t.truth[case.name].shape)):
+        told = f"has the right numbers in shape {case.given.shape}; the shape of {case.name} is {case.truth.shape}"
+        return case.say("reshaped", told)
+    return None
+
+
+def unrepeated(case: Case) -> Diagnosis | None:
+    """What belongs to every element was given once, as after a sum."""
+
+    def repeated(trial: Trial) -> Any:
+        given, shape = trial.given[case.name], trial.truth[case.name].shape
+        kept = [*given.shape] + [1] * (len(shape) - given.ndim)
+        for candidate in (given, given.reshape(kept)):
+            if fits(candidate.shape, shape):
+                return np.broadcast_to(candidate, shape)
+        return None
+
+    if case.given.size < case.truth.size and case.repairs(repeated):
+        told = f"has shape {case.given.shape}; every element of {case.name} {case.truth.shape} needs its own: repeat it"
+        return case.say("unrepeated", told)
+    return None
+
+
+def wrong_shape(case: Case) -> Diagnosis | None:
+    """Nothing better is known."""
+    if case.given.shape == case.truth.shape:
+        return None
+    told = f"has shape {case.given.shape}; a gradient has the shape of its array, here {case.truth.shape}"
+    return case.say("wrong-shape", told)
+
+
+def broadcast_axes(small: Shape, whole: Shape) -> tuple[int, ...]:
+    """The axes of `whole` along which an array of shape `small` was repeated; none if it does not broadcast."""
+    if not fits(small, whole):
+        return ()
+    extra = len(whole) - len(small)
+    return (*range(extra), *(i + extra for i, n in enumerate(small) if n == 1 and whole[i + extra] != 1))
+
+
+def summed(x: Any, shape: Shape) -> Any:
+    """x summed over the axes along which `shape` was repeated; None if it cannot have been."""
+    if x.shape == shape or not fits(shape, x.shape):
+        return None
+    return x.sum(axis=broadcast_axes(shape, x.shape), keepdims=False).reshape(shape)
+
+
+def fits(small: Shape, whole: Shape) -> bool:
+    """Whether an array of shape `small` broadcasts to `whole`."""
+    if len(small) > len(whole):
+        return False
+    return all(n in (1, m) for n, m in zip(small[::-1], whole[::-1], strict=False))

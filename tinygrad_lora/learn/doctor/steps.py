@@ -1,0 +1,137 @@
+"""`diagnose_step`: what is wrong with a training step, from what it does to the parameters of a small model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...core.node import ComputationNode
+from ...errors import GradientError, StaleGraphError
+from ...library import mse
+from ...nn import SGD, Linear, Optimizer, Sequential
+from ...ops import tanh
+from ...view.words import number
+from ..diagnosis import Diagnosis, Wrong
+from ..exact import as_number
+
+STEPS, ROWS, RATE = 3, 4, 0.25
+Step = Callable[[Sequential, Callable[..., Any], Optimizer, Any, Any], Any]
+
+
+@dataclass
+class _History:
+    """What a step did: all parameters as one vector before and after each call, frozen ones apart, and the losses."""
+
+    trained: list[Any]
+    frozen: list[Any]
+    losses: list[Any]
+    gradients: Any = None  # after the first call
+
+
+def diagnose_step(step: Step, *, seed: int = 0, rtol: float = 1e-6) -> Diagnosis | None:
+    r"""What is wrong with a training step $\theta \leftarrow \theta - \eta\,\bar\theta$; None if nothing is.
+
+    `step(model, loss, optimizer, x, target)` trains the model on one batch of arrays and returns the loss before the
+    update, as a number: `loss(model(x), target)` is a node, `optimizer` an SGD. It is called three times on a model of
+    which one parameter is frozen, each time with another batch, and compared with what should happen.
+    """
+    right = _history(_right, seed)
+    try:
+        given = _history(step, seed)
+    except StaleGraphError:
+        told = "the parameters changed before backward(): go forward, then backward, then update"
+        return Diagnosis("stale-graph", told)
+    except GradientError as error:
+        told = "the optimizer found no gradient: call backward() before step(), and forget gradients before backward()"
+        return Diagnosis("no-gradient", told if "no parameter has a gradient" in str(error) else str(error))
+    except Wrong as wrong:
+        return wrong.diagnosis
+    return _parameters(given, right, seed, rtol) or _losses(given, right, seed)
+
+
+def _right(model: Any, loss: Any, optimizer: Optimizer, x: Any, target: Any) -> float:
+    optimizer.zero_gradients()
+    return _without_zero(model, loss, optimizer, x, target)
+
+
+def _without_zero(model: Any, loss: Any, optimizer: Optimizer, x: Any, target: Any) -> float:
+    value = loss(model(x), target)
+    value.backward()
+    optimizer.step()
+    return float(value.value)
+
+
+def _history(step: Step, seed: int) -> _History:
+    model = Sequential(Linear(3, 4, seed=seed), tanh, Linear(4, 2, seed=seed + 1))
+    frozen: ComputationNode = model[0].bias
+    frozen.requires_gradient = False
+    optimizer, rng = SGD(model.parameters(), lr=RATE), np.random.default_rng([seed, 29])
+    found = _History([model.get_parameters()], [frozen.value], [])
+    for _ in range(STEPS):
+        x, target = rng.normal(size=(ROWS, 3)), rng.normal(size=(ROWS, 2))
+        found.losses.append(step(model, mse, optimizer, x, target))
+        found.trained.append(model.get_parameters())
+        found.frozen.append(frozen.value)
+        if found.gradients is None:
+            found.gradients = model.get_parameter_gradients()
+    return found
+
+
+def _parameters(given: _History, right: _History, seed: int, rtol: float) -> Diagnosis | None:
+    """What is wrong with where the parameters went."""
+    if any((after != given.frozen[0]).any() for after in given.frozen):
+        told = "a frozen parameter was changed: update model.parameters(), which leaves the frozen ones out"
+        return Diagnosis("frozen-changed", told)
+    if _close(given.trained, right.trained, rtol):
+        return None
+    moves = np.diff(given.trained, axis=0)
+    if not moves.any():
+        return Diagnosis("not-updated", "no parameter was changed: is optimizer.step() called?")
+    if _close(given.trained, _history(_without_zero, seed).trained, rtol):
+        told = "the gradients of the step before are still there, and backward() adds to them: forget them first"
+        return Diagnosis("not-zeroed", told)
+    first, right_first = moves[0], right.trained[1] - right.trained[0]
+    c = float(first @ right_first / (right_first @ right_first))
+    if not _close([first], [c * right_first], rtol) or abs(c - 1) < rtol:
+        worst = int(np.abs(first - right_first).argmax())
+        told = f"the parameters go elsewhere: one moves by {number(first[worst])}, not by {number(right_first[worst])}"
+        return Diagnosis("differs", told)
+    if abs(c + 1) < 1e-6:
+        return Diagnosis("wrong-direction", "the parameters move up the slope: subtract the gradient, do not add it")
+    if abs(c - 2) < 1e-6:
+        doubled = np.allclose(given.gradients, -2 * right_first / RATE)
+        told = "backward() is called twice, and adds" if doubled else "the update is made twice"
+        return Diagnosis("double-step", f"the parameters move twice as far: {told}")
+    names = {RATE: "the learning rate, which counts twice", 1 / RATE: "1 / lr: the learning rate is missing",
+             ROWS: "the batch size", 1 / ROWS: "1 / the batch size"}  # fmt: skip
+    name = next((words for value, words in names.items() if abs(c / value - 1) < 1e-6), "")
+    return Diagnosis(
+        "factor", f"the parameters move {number(c)} times as far as they should{name and f': {name}'}", name
+    )
+
+
+def _losses(given: _History, right: _History, seed: int) -> Diagnosis | None:
+    """What is wrong with the number that is returned."""
+    try:
+        losses = [as_number(loss, "what your step returned") for loss in given.losses]
+    except Wrong as wrong:
+        return wrong.diagnosis
+    if np.allclose(losses, right.losses):
+        return None
+    after = _history(_loss_after, seed).losses
+    if np.allclose(losses, after):
+        return Diagnosis("loss-after", "the step returned the loss after the update: return the one that was minimized")
+    told = f"the step returned {number(losses[0])}; the loss is {number(right.losses[0])}"
+    return Diagnosis("wrong-loss", told)
+
+
+def _loss_after(model: Any, loss: Any, optimizer: Optimizer, x: Any, target: Any) -> float:
+    _right(model, loss, optimizer, x, target)
+    return float(loss(model(x), target).value)
+
+
+def _close(a: Sequence[Any], b: Sequence[Any], rtol: float) -> bool:
+    return all(np.allclose(x, y, rtol=rtol, atol=1e-12) for x, y in zip(a, b, strict=True))

@@ -1,0 +1,217 @@
+"""Mistakes that show in the numbers: sign, a constant factor, the gradient that flows in, a factor, a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ...view.words import number
+from ..diagnosis import Diagnosis
+from ..exact import largest_difference, same
+from .evidence import Case, Trial, quietly
+from .shapes import summed
+
+
+def not_finite(case: Case) -> Diagnosis | None:
+    """NaN or infinity where a number should be."""
+    bad = ~np.isfinite(case.given)
+    if not bad.any():
+        return None
+    place = tuple(int(i) for i in np.argwhere(bad)[0])
+    what = "NaN" if np.isnan(case.given[place]) else "infinite"
+    told = f"is {what}{at(place)}: is there a division by zero, a logarithm of 0, or an exponential that overflows?"
+    return case.say("nan", told, what)
+
+
+def missing_upstream(case: Case) -> Diagnosis | None:
+    """The result stays the same when the gradient that flows in doubles; or it is added, or used twice."""
+
+    def answer_for(trial: Trial, factor: float) -> Any:
+        values = {**trial.values, "g": trial.values["g"] * factor}
+        answers = quietly(lambda: case.subject.answers(values))
+        return None if answers is None else answers[case.name]
+
+    if "g" not in case.subject.arguments or not any(t.truth[case.name].any() for t in case.trials):
+        return None
+    if not any(t.given[case.name].any() for t in case.trials):
+        return None
+    if case.explains(lambda t: answer_for(t, 2.0)) and case.explains(lambda t: answer_for(t, -3.0)):
+        told = "stays the same when the incoming gradient g doubles: the chain rule multiplies by g"
+        return case.say("missing-upstream", told)
+    if case.explains(lambda t: _over(answer_for(t, 2.0), 4.0)):
+        return case.say("upstream-twice", "grows by 4 when the incoming gradient g doubles: g counts once")
+    same_shape = case.given.shape == case.first.values["g"].shape
+    if same_shape and case.repairs(lambda t: (t.given[case.name] - t.values["g"]) * t.values["g"]):
+        return case.say("added-upstream", "adds the incoming gradient g; the chain rule multiplies by it")
+    return None
+
+
+def _over(x: Any, divisor: float) -> Any:
+    return None if x is None else x / divisor
+
+
+def zero(case: Case) -> Diagnosis | None:
+    """Nothing flows back where something should."""
+    if case.truth.any() and case.explains(lambda t: np.zeros_like(t.given[case.name])):
+        largest = number(float(np.abs(case.truth).max()))
+        return case.say("zero", f"is 0 everywhere; its largest element should be {largest} in size")
+    return None
+
+
+def local_derivative(case: Case) -> Diagnosis | None:
+    """The incoming gradient passed on as it is."""
+
+    def passed(trial: Trial) -> Any:
+        g, shape = trial.values["g"], trial.truth[case.name].shape
+        return g if g.shape == shape else summed(g, shape)
+
+    if case.explains(passed):
+        return case.say("missing-local", "is the incoming gradient g, unchanged: multiply it by the derivative")
+    return None
+
+
+def constant_factor(case: Case) -> Diagnosis | None:
+    """The same number times the right gradient, in every trial. Its name, where the number has one."""
+    factors = [_ratio(trial.given[case.name], trial.truth[case.name]) for trial in case.trials]
+    if any(c is None for c in factors) or not case.explains(lambda t: factors[0] * t.truth[case.name]):
+        return None
+    c = factors[0]
+    assert c is not None  # checked above
+    if abs(c + 1) < 1e-6:
+        return case.say("sign", "has the wrong sign: it is the right one times -1")
+    if len(case.trials) < 2:
+        return None  # one trial proves nothing
+    names = [name for name, value in _known_factors(case) if value and abs(c / value - 1) < 1e-6]
+    told = f"is {number(c)} times what it should be"
+    if names:
+        return case.say("factor", f"{told}; {number(c)} is {' or '.join(names)}", " or ".join(names))
+    return case.say("factor", told, number(c))
+
+
+def _ratio(given: Any, truth: Any) -> float | None:
+    """The number by which the truth must be multiplied to give what was given."""
+    place = np.unravel_index(int(np.abs(truth).argmax()), truth.shape) if truth.size else None
+    return float(given[place] / truth[place]) if place is not None and truth[place] and given[place] else None
+
+
+def _known_factors(case: Case) -> Iterator[tuple[str, float]]:
+    """Numbers that are often forgotten, or written twice, and what they are."""
+    for name, value in case.factors.items():
+        yield name, value
+        yield f"1 / ({name})" if " " in name else f"1 / {name}", 1 / value if value else 0.0
+    yield "the 2 of a square", 2.0
+    yield "1/2: the 2 of a square is missing", 0.5
+    if case.factors:
+        return  # the author has named what there is
+    sizes: dict[int, str] = {}
+    for name in ("y", *case.subject.operands):
+        shape = np.shape(case.first.values[name])
+        for i, n in enumerate(shape):
+            sizes.setdefault(n, f"the length of axis {i} of {name}")
+        if len(shape) > 1:
+            sizes.setdefault(int(np.prod(shape)), f"the number of elements of {name}")
+    for n, name in sizes.items():
+        if n > 2:
+            yield name, float(n)
+            yield f"1 / {n}, from {name}", 1 / n
+
+
+def mask(case: Case) -> Diagnosis | None:
+    """Right in one place, and in another 0 for something, or something for 0."""
+    forgotten = extra = True
+    places = []
+    for trial in case.trials:
+        given, truth = trial.given[case.name], trial.truth[case.name]
+        off = np.abs(given - truth) > 1e-9 + case.rtol * np.abs(truth).max()
+        if not off.any() or not (truth[~off] != 0).any():
+            return None
+        forgotten, extra = forgotten and not truth[off].any(), extra and not given[off].any()
+        places.append(off)
+    if not forgotten and not extra:
+        return None
+    where = _where(case, places)
+    if forgotten:
+        told = f"should be 0 {where}, where the output does not change with {case.name}; everywhere else it is right"
+        return case.say("missing-mask", told, where)
+    return case.say("extra-mask", f"is 0 {where} and should not be; everywhere else it is right", where)
+
+
+def _where(case: Case, places: list[Any]) -> str:
+    """The wrong places in words: by the sign of an operand if that says it, else the first index."""
+    tests: dict[str, Callable[[Any], Any]] = {
+        "is 0": lambda x: x == 0,
+        "is negative": lambda x: x < 0,
+        "is positive": lambda x: x > 0,
+        "is not positive": lambda x: x <= 0,
+    }
+    for name in case.subject.operands:
+        for words, test in tests.items():
+            arrays = [np.asarray(trial.values[name]) for trial in case.trials]
+            pairs = zip(arrays, places, strict=True)
+            if all(x.shape == off.shape and np.array_equal(test(x), off) for x, off in pairs):
+                return f"where {name} {words}"
+    return at(tuple(int(i) for i in np.argwhere(places[0])[0])).strip()
+
+
+def one_factor(case: Case) -> Diagnosis | None:
+    """A factor of the chain rule that is missing, or that is too many: one that is made of y or an operand."""
+    for code, change in (("missing-factor", np.multiply), ("extra-factor", np.divide)):
+        found = []
+        for words, factor in _factors(case):
+            if quietly(partial(case.repairs, partial(_changed, case.name, factor, change))):
+                found.append(words)
+        if found:
+            does = "misses the factor" if code == "missing-factor" else "has one factor too many:"
+            return case.say(code, f"{does} {' or '.join(found)}", found[0])
+    return None
+
+
+def _changed(name: str, factor: Callable[[Trial], Any], change: Any, trial: Trial) -> Any:
+    """What was given, times (or by) the factor; None where that tells nothing."""
+    by = factor(trial)
+    return None if by is None or (by == 0).any() else change(trial.given[name], by)
+
+
+def _factors(case: Case) -> Iterator[tuple[str, Callable[[Trial], Any]]]:
+    """Candidates, as words and as numbers. Only those of the gradient's shape."""
+    shapes: dict[str, Callable[[Any], Any]] = {
+        "{}": lambda v: v,
+        "{}**2": lambda v: v**2,
+        "(1 - {})": lambda v: 1 - v,
+        "(1 + {})": lambda v: 1 + v,
+        "(1 - {}**2)": lambda v: 1 - v**2,
+    }
+    for name in ("y", *case.subject.operands):
+        for words, function in shapes.items():
+
+            def factor(trial: Trial, name: str = name, function: Any = function) -> Any:
+                x = np.asarray(trial.values[name], dtype=float)
+                return function(x) if x.shape == trial.truth[case.name].shape else None
+
+            yield words.format(name), factor
+
+
+def whole_numbers(case: Case) -> Diagnosis | None:
+    """The right numbers with their fractions cut off."""
+    fractions = any((t.truth[case.name] % 1).any() for t in case.trials)
+    cut = case.explains(lambda t: np.trunc(t.truth[case.name])) or case.explains(lambda t: np.round(t.truth[case.name]))
+    if fractions and cut and case.given.any():
+        return case.say("integer-dtype", "has lost its fractions: it was stored in an array of whole numbers")
+    return None
+
+
+def differs(case: Case) -> Diagnosis:
+    """No name fits: where it is worst."""
+    by, place = largest_difference(case.given, case.truth)
+    right = same(case.given, case.truth, 1e-2)
+    close = "; that is close: is it computed with too few digits?" if right else ""
+    told = f"differs, most{at(place)}: it is {number(case.given[place])} and should be {number(case.truth[place])}"
+    return case.say("differs", f"{told}{close}", number(by))
+
+
+def at(place: tuple[int, ...]) -> str:
+    """` at [0, 2]`; nothing for a single number."""
+    return f" at {list(place)}" if place else ""

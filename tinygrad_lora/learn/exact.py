@@ -1,0 +1,118 @@
+"""What a student's code returned, as something that can be compared without trusting it.
+
+A subclass may say that it equals anything, and a student may replace `np.allclose`. So types are compared exactly, and
+the NumPy functions are those that were there when this module was loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..core.node import ComputationNode
+from .diagnosis import Diagnosis, Wrong
+
+_asarray, _array, _absolute, _isfinite, _all = np.asarray, np.array, np.absolute, np.isfinite, np.all
+_maximum, _isnan = np.maximum, np.isnan
+NUMBERS = (bool, int, float)
+
+
+def refuse(code: str, sentence: str) -> Wrong:
+    """The exception to raise."""
+    return Wrong(Diagnosis(code, sentence))
+
+
+def as_array(value: Any, name: str = "the result", shape: tuple[int, ...] | None = None) -> Any:
+    """The numbers in `value` as a float64 array of our own.
+
+    Takes an array, a number, or a list of numbers (of lists ...). Raises `Wrong` with the code "no-return" for None,
+    "blank" for `...`, "wrong-type" for anything else, "integer-dtype" never (see `diagnose`), "wrong-shape".
+    """
+    if value is None:
+        raise refuse("no-return", f"{name} is None: does every path of your function end with `return`?")
+    if value is ...:
+        raise refuse("blank", f"{name} is still `...`: write your answer there")
+    if isinstance(value, ComputationNode):
+        raise refuse("wrong-type", f"{name} is a node; its array is needed: use .value or .gradient")
+    plain = value if type(value) is np.ndarray else _plain(value, name)
+    if plain.dtype.kind not in "fiub":
+        raise refuse("wrong-type", f"{name} has dtype {plain.dtype}; it must hold real numbers")
+    if shape is not None and plain.shape != shape:
+        raise refuse("wrong-shape", f"{name} has shape {plain.shape}; it must have {shape}")
+    return _array(plain, dtype=np.float64)
+
+
+def _plain(value: Any, name: str) -> Any:
+    kind = type(value)
+    if issubclass(kind, np.generic) and kind.__module__ == "numpy":
+        return _asarray(value)
+    if kind in NUMBERS:
+        return _asarray(value)
+    if kind in (list, tuple):
+        parts = [_plain(v, name) if type(v) is not np.ndarray else v for v in value]
+        if len({p.shape for p in parts}) > 1:
+            raise refuse("wrong-type", f"{name} is a list of rows of different lengths")
+        return _array(parts)
+    raise refuse("wrong-type", f"{name} is of type {kind.__name__}; an array of numbers is needed")
+
+
+def as_number(value: Any, name: str = "the result") -> float:
+    """One number. An array of no axes counts as one."""
+    return float(as_array(value, name, ())[()])
+
+
+def as_whole(value: Any, name: str = "the result") -> int:
+    """One whole number; True and 3.0 are none."""
+    as_number(value, name)  # says what is wrong with None, `...`, lists
+    if type(value) is bool or not (type(value) is int or isinstance(_asarray(value)[()], np.integer)):
+        raise refuse("wrong-type", f"{name} is {value!r}; a whole number is needed, such as 3")
+    return int(value)
+
+
+def as_nodes(value: Any, name: str = "the result") -> list[ComputationNode]:
+    """A list of nodes, as a list of our own. Takes a list or tuple."""
+    if value is None:
+        raise refuse("no-return", f"{name} is None: does every path of your function end with `return`?")
+    if type(value) not in (list, tuple):
+        raise refuse("wrong-type", f"{name} is of type {type(value).__name__}; a list of nodes is needed")
+    nodes = list(value)
+    if other := [x for x in nodes if type(x) is not ComputationNode]:
+        raise refuse("wrong-type", f"{name} holds a {type(other[0]).__name__}; all must be nodes")
+    return nodes
+
+
+def as_bool(value: Any, name: str = "the result") -> bool:
+    """True or False, and nothing that merely behaves so."""
+    as_array(value, name, ())
+    if type(value) not in (bool, np.bool_):
+        raise refuse("wrong-type", f"{name} is {value!r}; True or False is needed")
+    return bool(value)
+
+
+def same(a: Any, b: Any, rtol: float = 1e-6, atol: float = 1e-9) -> bool:
+    """The same shape and, up to rounding, the same numbers: |a - b| <= atol + rtol max|b|. NaN equals nothing.
+
+    Both must be arrays of ours: pass results through `as_array` first.
+    """
+    if a.shape != b.shape:
+        return False
+    if not a.size:
+        return True
+    bound = atol + rtol * float(_absolute(b).max())
+    return bool(_all(_absolute(a - b) <= bound)) and bool(_all(_isfinite(b)))
+
+
+def largest_difference(a: Any, b: Any) -> tuple[float, tuple[int, ...]]:
+    """The largest |a - b| and its index, for arrays of one shape; NaN counts as largest."""
+    difference = _absolute(a - b)
+    difference[_isnan(difference)] = np.inf
+    place = np.unravel_index(int(difference.argmax()), difference.shape)
+    return float(difference[place]), tuple(int(i) for i in place)
+
+
+def distinct(things: Iterable[Any]) -> bool:
+    """Whether no object occurs twice, by identity."""
+    found = [id(thing) for thing in things]
+    return len(found) == len(set(found))

@@ -1,0 +1,52 @@
+"""Something else in the place of a part of the engine for a while, put there from outside: the core knows nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+_PACKAGE, _LEARN = __name__.split(".")[0], __name__.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class Change:
+    """`owner.name` is to be `new`. The owner is a module, or a class of which it is a method or an attribute."""
+
+    owner: Any
+    name: str
+    new: Any
+
+
+@contextlib.contextmanager
+def exchanged(changes: Iterable[Change]) -> Iterator[None]:
+    """Make the changes, one after another, run the block, and undo them in any case.
+
+    A function is replaced in every module that imported it. Only code that is called inside the block is affected, and
+    what is made of it: a function compiled there stays as it was compiled. Meant for one thread.
+    """
+    with contextlib.ExitStack() as undo:
+        for change in changes:
+            if isinstance(change.owner, ModuleType):
+                old = vars(change.owner)[change.name]
+                undo.callback(_replace, change.new, old)
+                _replace(old, change.new)
+                continue
+            if change.name in vars(change.owner):
+                undo.callback(setattr, change.owner, change.name, vars(change.owner)[change.name])
+            else:  # inherited
+                undo.callback(delattr, change.owner, change.name)
+            setattr(change.owner, change.name, change.new)
+        yield
+
+
+def _replace(old: Any, new: Any) -> None:
+    """In all modules of the package but this one's: also in those that were loaded meanwhile."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == _PACKAGE and not f"{name}.".startswith(f"{_LEARN}."):
+            for key, value in list(vars(module).items()):
+                if value is old:
+                    setattr(module, key, new)

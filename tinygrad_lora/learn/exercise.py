@@ -1,0 +1,204 @@
+"""An exercise: what to do, a solution, checks, mistakes that must be recognized, three hints. One file each.
+
+A file in `exercises/` makes one `Exercise` and registers the rest with decorators:
+
+    exercise = Exercise("03-square", __doc__, kind="N", hints=("...", "...", "..."))
+
+    @exercise.reference
+    def square_vjp(g, y, x):
+        return 2 * x * g
+
+    @exercise.check(points=2)
+    def test_the_rule(square_vjp, seed, budget): ...
+
+    @exercise.mutant("missing-upstream")
+    def without_g(g, y, x):
+        return 2 * x
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ..core.source import function_from_source
+from ..errors import ExerciseError
+from .solutions import answer_source, marked, source_of, stripped
+
+T = TypeVar("T")
+
+KINDS = {
+    "N": "numbers against finite differences",
+    "P": "a property on random examples",
+    "S": "the structure of a graph",
+    "Q": "predict, then see",
+    "M": "find the bug, or a counterexample",
+    "T": "a threshold on a real run",
+}
+PREAMBLE = "import numpy as np\n\nimport tinygrad_lora as tl\n"
+GIVEN = ("seed", "budget")  # parameters of a check that the runner fills, not the student
+
+
+@dataclass(frozen=True)
+class Check:
+    """One test, worth some points. Its parameters are the names that the student defines, and `seed`, `budget`."""
+
+    name: str
+    function: Callable[..., None]
+    points: int
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(inspect.signature(self.function).parameters)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The student's names that it looks at."""
+        return tuple(name for name in self.parameters if name not in GIVEN)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A known wrong solution and the diagnosis that it must get. What it does not define is the reference's."""
+
+    title: str
+    code: str
+    values: dict[str, Any]
+
+
+@dataclass
+class Exercise:
+    """One exercise, as data. `text` is Markdown; its first line is the title.
+
+    `limit` is in seconds, for each check. `slow` marks one that trains for real.
+    """
+
+    id: str
+    text: str | None
+    kind: str
+    hints: Sequence[str]
+    limit: float = 10.0
+    slow: bool = False
+    preamble: str = PREAMBLE
+    references: dict[str, Any] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+    mutants: list[Mutant] = field(default_factory=list)
+    _starters: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    _texts: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9]{2}-[a-zA-Z0-9_-]+", self.id):
+            raise ExerciseError(f"{self.id!r}: an id is the tutorial's two digits, a dash and a word, as in 04-topo")
+        if self.kind not in KINDS:
+            raise ExerciseError(f"{self.id}: kind is one of {', '.join(KINDS)}, not {self.kind!r}")
+        self.text = inspect.cleandoc(self.text or "")
+
+    # --- What an author registers ---
+
+    def reference(self, thing: T) -> T:
+        """The solution, a function or a class; the student defines the same name."""
+        name: str = thing.__name__  # type: ignore[attr-defined]
+        self.references[name] = thing
+        return thing
+
+    def answer(self, source: str | None = None, **values: Any) -> None:
+        """Solutions that are values, not functions: `exercise.answer(answers={"y": 3.0})`.
+
+        `source` is the text with marks if the value does not print as Python.
+        """
+        self.references |= values
+        self._texts |= {name: source or answer_source(name, value) for name, value in values.items()}
+
+    def check(self, points: int = 1) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """A test of this exercise. It raises `Wrong` (see `require` and `tell`) or any AssertionError to fail."""
+
+        def register(function: Callable[..., None]) -> Callable[..., None]:
+            self.checks.append(Check(function.__name__, function, points))
+            return function
+
+        return register
+
+    def mutant(self, code: str, name: str | None = None) -> Callable[[T], T]:
+        """A wrong function or class, which must get this diagnosis. Its own name says what is wrong with it.
+
+        `name` is the name that it takes, where the exercise has several.
+        """
+
+        def register(thing: T) -> T:
+            title: str = thing.__name__  # type: ignore[attr-defined]
+            self.mutants.append(Mutant(title, code, {self._only(name): thing}))
+            return thing
+
+        return register
+
+    def wrong_answer(self, code: str, **values: Any) -> None:
+        """Wrong values, which must get this diagnosis."""
+        self.mutants.append(Mutant(f"{code} {values}", code, values))
+
+    def starter(self, code: str, name: str | None = None) -> Callable[[T], T]:
+        """What the student gets in place of a stub: code to repair. It must get this diagnosis."""
+
+        def register(thing: T) -> T:
+            self._starters[self._only(name)] = (thing, code)
+            return thing
+
+        return register
+
+    def _only(self, name: str | None) -> str:
+        if name is None and len(self.references) != 1:
+            raise ExerciseError(f"{self.id}: say which of {', '.join(self.references)} it stands for: name=...")
+        return name or next(iter(self.references))
+
+    # --- What others read ---
+
+    @property
+    def title(self) -> str:
+        return (self.text or "").partition("\n")[0].strip().rstrip(".")
+
+    @property
+    def prompt(self) -> str:
+        """The task, in Markdown, without the title."""
+        return (self.text or "").partition("\n")[2].strip()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the student defines, in order."""
+        return tuple(self.references)
+
+    @property
+    def points(self) -> int:
+        return sum(check.points for check in self.checks)
+
+    @property
+    def solution(self) -> str:
+        """The reference as text, with `# BEGIN SOLUTION` and `# END SOLUTION`."""
+        return "\n\n".join(self._source(name) for name in self.references)
+
+    @property
+    def stub(self) -> str:
+        """What the student gets: the solution's text without the solution, or the code to repair."""
+        parts = []
+        for name in self.references:
+            given = self._starters.get(name)
+            parts.append(source_of(given[0], name) if given else stripped(self._source(name)))
+        return "\n\n".join(parts)
+
+    @property
+    def expected_of_stub(self) -> str | None:
+        """The diagnosis of the code to repair; None where there is only a stub, which is "not started"."""
+        return next((code for _, code in self._starters.values()), None)
+
+    def stub_values(self) -> dict[str, Any]:
+        """The objects that the student starts with, made from the text of the stub."""
+        source = f"{self.preamble}\n\n{self.stub}"
+        return {name: function_from_source(name, source) for name in self.references}
+
+    def solved_with(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The reference, with some of its names replaced."""
+        return self.references | dict(values)
+
+    def _source(self, name: str) -> str:
+        return self._texts[name] if name in self._texts else marked(source_of(self.references[name]))

@@ -1,0 +1,1 @@
+"""Exercises of tutorial 01: A single node."""

@@ -1,0 +1,108 @@
+r"""Build $3x^2 + 2y$
+
+Write `polynomial(x, y)`. It takes two nodes and returns the node of $3x^2 + 2y$.
+
+Use `*`, `+` and plain numbers on the nodes themselves. With `x = 2` and `y = 5` the value is 22. Six nodes are enough:
+`x`, `y` and one for each of four operations.
+"""
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ....core.node import CONSTANT
+from ....view.words import number
+from ...cases import generators, numbers
+from ...diagnosis import require
+from ...exact import refuse
+from ...exercise import Exercise
+
+SLIPS = {
+    "square-of-product": ("squares 3x, and (3x)^2 is 9x^2: square x first", lambda x, y: (3 * x) ** 2 + 2 * y),
+    "doubled-not-squared": ("has 2x where x^2 belongs: a square is x * x", lambda x, y: 3 * (2 * x) + 2 * y),
+    "missing-term": ("is 3x^2 alone: the term 2y is missing", lambda x, y: 3 * x * x),
+    "swapped-arguments": ("is right if x and y change places", lambda x, y: 3 * y * y + 2 * x),
+    "common-factor": ("multiplies the whole sum by 3: only x^2 gets the 3", lambda x, y: 3 * (x * x + 2 * y)),
+}
+
+exercise = Exercise(
+    "01-build",
+    __doc__,
+    kind="S",
+    hints=(
+        "Nodes behave like numbers in a formula: `x * y`, `x + y` and `3 * x` all give new nodes.",
+        "$x^2$ is `x * x`, one node that uses `x` twice. Then `3 * (...)` scales it.",
+        "Four operations: a square, a scaling by 3, a scaling by 2, a sum. `return 3 * (x * x) + ...`",
+    ),
+)
+
+
+@exercise.reference
+def polynomial(x, y):
+    """The node of 3 x^2 + 2 y, from two nodes."""
+    return 3 * (x * x) + 2 * y
+
+
+def as_node(given):
+    """The node that the student gave; for anything else the reason why it is none."""
+    if given is None:
+        raise refuse("no-return", "polynomial gave None: does it end with `return`?")
+    if not isinstance(given, tl.ComputationNode):
+        kind = type(given).__name__
+        raise refuse("left-the-graph", f"polynomial gave a {kind}, not a node: compute with x, not with x.value")
+    return given
+
+
+@exercise.check(points=2)
+def test_the_value_is_right(polynomial, seed, budget):
+    trials = []
+    for _, rng in generators(seed, max(budget, 3)):
+        x, y = numbers(rng, (2,))
+        given = as_node(polynomial(tl.parameter(x, "x"), tl.parameter(y, "y")))
+        trials.append((x, y, given))
+    for code, (told, slip) in SLIPS.items():
+        made_it = all(np.isclose(float(z), slip(x, y)) for x, y, z in trials)
+        require(not made_it, code, f"your result {told}", show=trials[0][2])
+    for x, y, z in trials:
+        wanted, at = 3 * x * x + 2 * y, f"with x = {number(x)} and y = {number(y)}"
+        told = f"{at} the value is {number(float(z))}; it should be {number(wanted)}"
+        require(bool(np.isclose(float(z), wanted)), "wrong-value", told, show=z)
+
+
+@exercise.check(points=1)
+def test_the_graph_grows_from_x_and_y(polynomial):
+    x, y = tl.parameter(2.0, "x"), tl.parameter(5.0, "y")
+    z = as_node(polynomial(x, y))
+    leaves = [node for node in topological_order([z]) if not node.parents and node.op is not CONSTANT]
+    for name, leaf in (("x", x), ("y", y)):
+        told = f"no path leads from {name} to your result: its value was copied, so no gradient can find the way back"
+        require(leaf in leaves, "left-the-graph", told, show=z)
+
+
+@exercise.check(points=1)
+def test_six_nodes_are_enough(polynomial):
+    z = as_node(polynomial(tl.parameter(2.0, "x"), tl.parameter(5.0, "y")))
+    n = len(topological_order([z]))
+    told = f"your graph has {n} nodes and 6 are enough: multiply by the numbers 3 and 2, and use x * x once"
+    require(n <= 6, "too-many-nodes", told, show=z)
+
+
+@exercise.mutant("square-of-product")
+def squares_three_x(x, y):
+    return (3 * x) ** 2 + 2 * y
+
+
+@exercise.mutant("doubled-not-squared")
+def doubles_x(x, y):
+    return 3 * (2 * x) + 2 * y
+
+
+@exercise.mutant("left-the-graph")
+def computes_with_values(x, y):
+    return tl.parameter(3 * x.value**2 + 2 * y.value, "z")
+
+
+@exercise.mutant("too-many-nodes")
+def adds_instead_of_scaling(x, y):
+    return x * x + x * x + x * x + y + y

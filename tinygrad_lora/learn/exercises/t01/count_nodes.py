@@ -1,0 +1,116 @@
+"""Count the nodes
+
+Write `count_nodes(output)`: how many nodes does `output` depend on, itself included?
+
+A node that is used twice is still one node. `node.parents` is the tuple of a node's parents, empty for a leaf. Nodes
+can be kept in a set or a dictionary. Recursion is allowed.
+"""
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ...cases import graphs, ladder
+from ...diagnosis import require
+from ...exact import as_whole
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "01-count-nodes",
+    __doc__,
+    kind="P",
+    limit=1.0,
+    hints=(
+        "Walk from the output to its parents, to their parents, and so on. What must you remember on the way?",
+        "Keep a set of the nodes that you have seen. When you meet one of them again, turn back at once.",
+        "`seen = set()`, then a list `waiting = [output]`. Take one node out; if it is new, put it into `seen` and its "
+        "parents into `waiting`. In the end return `len(seen)`.",
+    ),
+)
+
+
+@exercise.reference
+def count_nodes(output):
+    """How many nodes the output depends on, itself included."""
+    seen, waiting = set(), [output]
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            waiting.extend(node.parents)
+    return len(seen)
+
+
+def uses(output):
+    """How many nodes the walk meets that forgets where it has been."""
+    found = {}
+    for node in topological_order([output]):
+        found[node] = 1 + sum(found[p] for p in node.parents)
+    return found[output]
+
+
+def judge(given, output):
+    """Raise, and say what was counted, unless it is the number of nodes."""
+    nodes = topological_order([output])
+    wanted, leaves = len(nodes), sum(not node.parents for node in nodes)
+    if given == wanted:
+        return
+    counted = f"you counted {given}; there are {wanted} nodes"
+    small = output if wanted <= 12 else None
+    guesses = {
+        "counted-twice": (uses(output), "a node that is used twice was counted at each use"),
+        "leaves-missing": (wanted - leaves, f"the {leaves} leaves are nodes, too"),
+        "output-missing": (wanted - 1, "did you leave out the output itself?"),
+        "one-level": (1 + len(output.parents), "the parents have parents of their own"),
+        "only-leaves": (leaves, "these are the leaves alone"),
+    }
+    for code, (guess, told) in guesses.items():
+        require(given != guess, code, f"{counted}: {told}", show=small)
+    require(False, "wrong-count", counted, show=small)
+
+
+@exercise.check(points=2)
+def test_a_node_used_twice_counts_once(count_nodes, seed, budget):
+    a, b = tl.parameter(3.0, "a"), tl.parameter(2.0, "b")
+    telling = tl.tanh((a * b + a) * b)  # each of the guesses is another number here, so it goes first
+    for output in [telling, *graphs(seed, budget)]:
+        judge(as_whole(count_nodes(output), "the count"), output)
+
+
+@exercise.check(points=1)
+def test_many_paths_cost_nothing(count_nodes):
+    for length in (4, 40):  # 2**40 paths: who walks them all never arrives
+        judge(as_whole(count_nodes(output := ladder(length)), "the count"), output)
+
+
+@exercise.mutant("counted-twice")
+def forgets_where_it_was(output):
+    return 1 + sum(forgets_where_it_was(parent) for parent in output.parents)
+
+
+@exercise.mutant("leaves-missing")
+def counts_operations(output):
+    seen, waiting = set(), [output]
+    while waiting:
+        node = waiting.pop()
+        if node not in seen and node.parents:
+            seen.add(node)
+            waiting.extend(node.parents)
+    return len(seen)
+
+
+@exercise.mutant("one-level")
+def counts_parents_only(output):
+    return 1 + len(output.parents)
+
+
+@exercise.mutant("too-slow")
+def walks_every_path(output):
+    seen = set()
+
+    def visit(node):
+        seen.add(node)
+        for parent in node.parents:
+            visit(parent)
+
+    visit(output)
+    return len(seen)

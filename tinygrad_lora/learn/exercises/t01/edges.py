@@ -1,0 +1,129 @@
+"""List the edges
+
+An edge leads from a parent to the node that uses it. Write `edges(output)`: the list of all pairs `(parent, user)` in
+the graph of `output`, in any order.
+
+In `a * a` the node `a` is used twice, so there are two edges, and both are `(a, output)`. Each node's edges are listed
+once, however many paths lead to it.
+"""
+
+from collections import Counter
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ...cases import graphs
+from ...diagnosis import require
+from ...exact import refuse
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "01-edges",
+    __doc__,
+    kind="S",
+    limit=1.0,
+    hints=(
+        "Every edge ends in one node. So go through the nodes, each once, and list what enters it.",
+        "`node.parents` names a parent as often as it is used: the tuple of `a * a` is `(a, a)`. Do not make it a set.",
+        "Walk as in count_nodes. When a node is new, add `(parent, node)` to the result for each of its parents.",
+    ),
+)
+
+
+@exercise.reference
+def edges(output):
+    """All pairs (parent, user), as a list."""
+    result, seen, waiting = [], set(), [output]
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            result.extend((parent, node) for parent in node.parents)
+            waiting.extend(node.parents)
+    return result
+
+
+def as_pairs(given):
+    """The student's list as a count of pairs of nodes."""
+    if type(given) not in (list, tuple):
+        raise refuse("wrong-type", f"edges gave a {type(given).__name__}; a list is needed, since a set loses doubles")
+    for pair in given:
+        if type(pair) not in (list, tuple) or len(pair) != 2:
+            raise refuse("wrong-type", f"{pair!r} is not a pair (parent, user)")
+        if not all(isinstance(node, tl.ComputationNode) for node in pair):
+            raise refuse("wrong-type", "a pair holds two nodes, (parent, user), not their names or values")
+    return Counter((parent, user) for parent, user in given)
+
+
+def judge(given, output):
+    """Raise, and say which edges are lost or added, unless they are all there."""
+    nodes = topological_order([output])
+    wanted = Counter((parent, node) for node in nodes for parent in node.parents)
+    if given == wanted:
+        return
+    counted = f"you listed {given.total()} edges; there are {wanted.total()}"
+    small = output if len(nodes) <= 12 else None
+    turned = Counter({(user, parent): n for (parent, user), n in given.items()})
+    require(turned != wanted, "reversed", f"{counted}, but each points backward: write (parent, user)", show=small)
+    told = f"{counted}: an operand used twice enters twice, as in a * a"
+    require(given != Counter(wanted.keys()), "edge-lost", told, show=small)
+    last = Counter((parent, output) for parent in output.parents)
+    told = f"{counted}: those of the last node alone; its parents have parents"
+    require(given != last, "one-level", told, show=small)
+    missing, extra = wanted - given, given - wanted
+    repeated = not missing and all(pair in wanted for pair in extra)
+    require(not repeated, "repeated", f"{counted}: a node met twice lists its edges again; remember it", show=small)
+    pair = next(iter(missing or extra))
+    label = " to ".join(f"{node.op} {node.name or ''}".strip() for node in pair)
+    require(False, "wrong-edges", f"{counted}: {'missing' if missing else 'too many'}: {label}", show=small)
+
+
+@exercise.check(points=1)
+def test_a_times_a_has_two_edges(edges):
+    a = tl.parameter(3.0, "a")
+    output = a * a
+    judge(as_pairs(edges(output)), output)
+
+
+@exercise.check(points=2)
+def test_all_edges_are_listed_once(edges, seed, budget):
+    for output in graphs(seed, budget):
+        judge(as_pairs(edges(output)), output)
+
+
+@exercise.mutant("edge-lost")
+def puts_parents_in_a_set(output):
+    result, seen, waiting = [], set(), [output]
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            result.extend((parent, node) for parent in set(node.parents))
+            waiting.extend(node.parents)
+    return result
+
+
+@exercise.mutant("reversed")
+def points_backward(output):
+    result, seen, waiting = [], set(), [output]
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            result.extend((node, parent) for parent in node.parents)
+            waiting.extend(node.parents)
+    return result
+
+
+@exercise.mutant("one-level")
+def stops_at_the_parents(output):
+    return [(parent, output) for parent in output.parents]
+
+
+@exercise.mutant("repeated")
+def forgets_where_it_was(output):
+    result = []
+    for parent in output.parents:
+        result.append((parent, output))
+        result.extend(forgets_where_it_was(parent))
+    return result

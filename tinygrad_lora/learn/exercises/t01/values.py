@@ -1,0 +1,77 @@
+r"""Fill in the values
+
+Let $x = 2$ and $y = -3$. Four operations follow:
+
+$$a = x\,y \qquad b = a + x \qquad c = b\,b \qquad d = c - a$$
+
+Write the value of each node into the dictionary `values`. Predict first; the engine computes the answer when you check.
+"""
+
+import tinygrad_lora as tl
+
+from ....view.words import number
+from ...diagnosis import require
+from ...exact import as_array, as_number, refuse, same
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "01-values",
+    __doc__,
+    kind="Q",
+    hints=(
+        "Go from left to right. Each value needs only the values of its two parents.",
+        "Mind the sign of y: `a` is 2 times -3. Then `b` adds x, not y.",
+        "`c` is a node times itself, so it is not negative. `d` subtracts `a`, and `a` is negative.",
+    ),
+)
+
+exercise.answer(values={"a": -6.0, "b": -4.0, "c": 16.0, "d": 22.0})
+
+
+def nodes():
+    """The graph of this exercise, by name. The tutorial draws it."""
+    x, y = tl.parameter(2.0, "x"), tl.parameter(-3.0, "y")
+    a = x * y
+    b = a + x
+    c = b * b
+    d = c - a
+    for name, node in {"a": a, "b": b, "c": c, "d": d}.items():
+        node.name = name
+    return {"x": x, "y": y, "a": a, "b": b, "c": c, "d": d}
+
+
+OTHER = {
+    "add": ("the sum", lambda p, q: p + q),
+    "multiply": ("the product", lambda p, q: p * q),
+    "subtract": ("the difference", lambda p, q: p - q),
+}
+
+
+@exercise.check(points=2)
+def test_every_value_is_right(values):
+    if type(values) is not dict:
+        raise refuse("wrong-type", f"values is of type {type(values).__name__}; keep the dictionary and fill it in")
+    for name, node in nodes().items():
+        if not node.parents:
+            continue
+        if name not in values:
+            raise refuse("missing-name", f"values has no entry for {name}: its keys are a, b, c and d")
+        given, wanted = as_number(values[name], f"the value of {name}"), float(node)
+        if same(as_array(given), as_array(wanted)):
+            continue
+        first, second = (float(p) for p in node.parents)
+        labels = " and ".join(dict.fromkeys(f"{p.name} is {number(float(p))}" for p in node.parents))
+        call = f"{node.op}({', '.join(str(p.name) for p in node.parents)})"
+        asked = f"{name} is {call}; {labels}; you wrote {number(given)}"
+        require(given != -wanted, "sign", f"{asked}: the size is right, the sign is not")
+        for operation, (words, other) in OTHER.items():
+            told = f"{asked}, which is {words}"
+            require(operation == str(node.op) or given != other(first, second), "other-operation", told)
+        require(given != second - first, "swapped-operands", f"{asked}: the operands stand the other way around")
+        raise refuse("wrong-value", asked)
+
+
+exercise.wrong_answer("sign", values={"a": 6.0, "b": 8.0, "c": 64.0, "d": 58.0})
+exercise.wrong_answer("other-operation", values={"a": -1.0, "b": 1.0, "c": 1.0, "d": 2.0})
+exercise.wrong_answer("other-operation", values={"a": -6.0, "b": -4.0, "c": 16.0, "d": 10.0})
+exercise.wrong_answer("wrong-value", values={"a": -6.0, "b": -9.0, "c": 81.0, "d": 87.0})

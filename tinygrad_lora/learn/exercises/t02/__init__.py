@@ -1,0 +1,1 @@
+"""Exercises of tutorial 02: Running a graph forward."""

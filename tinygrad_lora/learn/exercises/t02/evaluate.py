@@ -1,0 +1,138 @@
+"""Run a graph forward
+
+Write `evaluate(order, inputs)`. `order` is a list of nodes, parents before children. `inputs` is a dictionary with the
+value of each leaf. Return a dictionary with the value of every node.
+
+`node.op.forward(*arrays, **node.params)` computes the value of a node from those of its parents. The nodes are
+symbolic, so they have no `.value`. Leave `inputs` as it is. A graph may be thousands of nodes deep.
+"""
+
+import tinygrad_lora as tl
+
+from ....view.words import number
+from ...cases import chain, generators, graphs
+from ...diagnosis import require
+from ...exact import as_array, refuse, same
+from ...exercise import Exercise
+from ._forward import random_order, symbolic
+
+exercise = Exercise(
+    "02-evaluate",
+    __doc__,
+    kind="P",
+    hints=(
+        "One pass over `order` is enough. When you come to a node, the values of its parents are already there.",
+        "Begin with a copy: `values = dict(inputs)`. Leaves have no parents, and their values are given.",
+        "For each node with parents: `arrays = [values[parent] for parent in node.parents]`, then "
+        "`values[node] = node.op.forward(*arrays, **node.params)`.",
+    ),
+)
+
+
+@exercise.reference
+def evaluate(order, inputs):
+    """The value of every node in the order, as a dictionary."""
+    values = dict(inputs)
+    for node in order:
+        if node.parents:
+            arrays = [values[parent] for parent in node.parents]
+            values[node] = node.op.forward(*arrays, **node.params)
+    return values
+
+
+def forward(order, inputs, turned=False):
+    """The right values; `turned` exchanges the operands of every operation."""
+    values = dict(inputs)
+    for node in order:
+        if node.parents:
+            step = -1 if turned else 1
+            values[node] = node.op.forward(*[values[p] for p in node.parents[::step]], **node.params)
+    return values
+
+
+def judge(evaluate, order, inputs):
+    """Run the student's function, and raise unless every value is right."""
+    order_before, inputs_before = list(order), dict(inputs)
+    try:
+        given = evaluate(order, inputs)
+    except TypeError as error:
+        if "keyword-only" not in str(error):
+            raise
+        raise refuse("forgot-params", f"an operation misses its fixed number: pass **node.params ({error})") from None
+    if given is None:
+        raise refuse("no-return", "evaluate gave None: does it end with `return`?")
+    if not isinstance(given, dict):
+        raise refuse("wrong-type", f"evaluate gave a {type(given).__name__}; a dictionary of all values is needed")
+    left_alone = order == order_before and inputs == inputs_before
+    told = f"your function changed its arguments: inputs has {len(inputs)} entries and had {len(inputs_before)}"
+    require(left_alone, "changed-argument", told)
+    wanted, turned = forward(order, inputs), forward(order, inputs, turned=True)
+    small = order[-1] if len(order) <= 12 else None
+    for node in order:
+        label = f"{node.op} {node.name or ''}".strip()
+        told = f"your dictionary has {len(given)} of {len(order)} nodes: {label} is missing"
+        require(node in given, "missing-node", told, show=small)
+        value, right = as_array(given[node], f"the value of {label}"), as_array(wanted[node])
+        if same(value, right):
+            continue
+        numbers = ", ".join(number(float(wanted[p])) for p in node.parents)
+        told = f"{label} of {numbers} is {number(float(right))}; you have {number(float(value))}"
+        backward = same(value, as_array(turned[node]))
+        require(not backward, "operand-order", f"{told}: keep the parents in their order", show=small)
+        require(False, "wrong-value", told, show=small)
+
+
+@exercise.check(points=3)
+def test_every_value_is_right(evaluate, seed, budget):
+    x, y = tl.parameter(2.0, "x"), tl.parameter(5.0, "y")
+    judge(evaluate, *symbolic((x - y) * x))
+    for (_, rng), output in zip(generators(seed, budget), graphs(seed, budget), strict=True):
+        order, inputs = symbolic(output)
+        judge(evaluate, random_order(rng, order), inputs)
+
+
+@exercise.check(points=1)
+def test_a_deep_graph_is_no_problem(evaluate):
+    order, inputs = symbolic(chain(3000))
+    judge(evaluate, order, inputs)
+
+
+@exercise.mutant("forgot-params")
+def forgets_the_params(order, inputs):
+    values = dict(inputs)
+    for node in order:
+        if node.parents:
+            values[node] = node.op.forward(*[values[parent] for parent in node.parents])
+    return values
+
+
+@exercise.mutant("operand-order")
+def takes_the_last_parent_first(order, inputs):
+    values = dict(inputs)
+    for node in order:
+        if node.parents:
+            arrays = [values[parent] for parent in node.parents]
+            values[node] = node.op.forward(*reversed(arrays), **node.params)
+    return values
+
+
+@exercise.mutant("changed-argument")
+def writes_into_the_inputs(order, inputs):
+    for node in order:
+        if node.parents:
+            arrays = [inputs[parent] for parent in node.parents]
+            inputs[node] = node.op.forward(*arrays, **node.params)
+    return dict(inputs)
+
+
+@exercise.mutant("recursion")
+def calls_itself_for_the_parents(order, inputs):
+    values = dict(inputs)
+
+    def value(node):
+        if node not in values:
+            values[node] = node.op.forward(*[value(parent) for parent in node.parents], **node.params)
+        return values[node]
+
+    value(order[-1])
+    return values

@@ -1,0 +1,98 @@
+r"""How many multiplications?
+
+Two graphs. In the first, a number is squared ten times in a row:
+
+    power = x
+    for _ in range(10):
+        power = power * power
+
+In the second, a product is used three times:
+
+    t = x * y
+    result = t * t + t
+
+For each write into `answers` how many multiplications the engine does, and how many there would be if the formula were
+written out, with every shared part computed again at each use. Predict first; the engine counts when you check.
+"""
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ...diagnosis import require
+from ...exact import as_whole, refuse
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "02-multiplications",
+    __doc__,
+    kind="Q",
+    hints=(
+        "With sharing, count the multiply boxes of the picture: each runs once.",
+        "Written out, a square has all the multiplications of its operand twice, and one more.",
+        "So the count goes 1, 3, 7, 15, ...: one less than a power of two. The second formula is (xy)(xy) + (xy).",
+    ),
+)
+exercise.answer(answers={"power, shared": 10, "power, written out": 1023, "sum, shared": 2, "sum, written out": 4})
+
+
+def graphs():
+    """The two graphs."""
+    x, y = tl.placeholder((), name="x"), tl.placeholder((), name="y")
+    power = x
+    for _ in range(10):
+        power = power * power
+    t = x * y
+    return {"power": power, "sum": t * t + t}
+
+
+def counts(output):
+    """Multiplications with sharing and written out; leaves and operations written out, for those who count them."""
+    nodes, products, letters, operations = topological_order([output]), {}, {}, {}
+    for node in nodes:
+        products[node] = (str(node.op) == "multiply") + sum(products[p] for p in node.parents)
+        operations[node] = bool(node.parents) + sum(operations[p] for p in node.parents)
+        letters[node] = sum(letters[p] for p in node.parents) if node.parents else 1
+    shared = sum(str(node.op) == "multiply" for node in nodes)
+    return {"shared": shared, "written out": products[output]}, {
+        "all-nodes": (len(nodes), "that is the number of nodes; leaves and sums multiply nothing"),
+        "counted-letters": (letters[output], "that is how often a letter stands in the formula"),
+        "all-operations": (operations[output], "that is the number of operations, and some are sums"),
+        "twice-per-step": (2 * shared, "a part used twice costs twice all that is in it, not one more"),
+    }
+
+
+@exercise.check(points=2)
+def test_every_count_is_right(answers):
+    if type(answers) is not dict:
+        raise refuse("wrong-type", f"answers is of type {type(answers).__name__}; keep the dictionary and fill it in")
+    for name, output in graphs().items():
+        wanted, slips = counts(output)
+        for how, right in wanted.items():
+            key = f"{name}, {how}"
+            if key not in answers:
+                raise refuse("missing-name", f"answers has no entry {key!r}")
+            given = as_whole(answers[key], key)
+            if given == right:
+                continue
+            for other, number in wanted.items():
+                told = f"{key}: {given} is right for {other!r}"
+                require(other == how or given != number, "other-question", told)
+            for code, (slip, told) in slips.items():
+                require(given != slip, code, f"{key}: you wrote {given}; {told}")
+            require(False, "wrong-count", f"{key}: {given} is too {'many' if given > right else 'few'}")
+
+
+exercise.wrong_answer(
+    "counted-letters",
+    answers={"power, shared": 10, "power, written out": 1024, "sum, shared": 2, "sum, written out": 4},
+)
+exercise.wrong_answer(
+    "twice-per-step", answers={"power, shared": 10, "power, written out": 20, "sum, shared": 2, "sum, written out": 4}
+)
+exercise.wrong_answer(
+    "all-nodes", answers={"power, shared": 11, "power, written out": 1023, "sum, shared": 2, "sum, written out": 4}
+)
+exercise.wrong_answer(
+    "other-question",
+    answers={"power, shared": 1023, "power, written out": 1023, "sum, shared": 4, "sum, written out": 4},
+)

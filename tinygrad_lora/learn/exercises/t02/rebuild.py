@@ -1,0 +1,139 @@
+"""Rebuild a graph from its picture
+
+Write `rebuild(x, y)`. It returns the last node of the graph in the picture, made from the nodes `x` and `y`. A box with
+two arrows going out is one node with two users. The letters at the arrows of `subtract` are its operands, `a - b`.
+
+The same as text:
+
+| box | gets |
+|---|---|
+| `add` | `x` and `y` |
+| `tanh` | the sum |
+| `multiply` | the sum and the tanh |
+| `subtract` | `a`: the product, `b`: the tanh |
+"""
+
+from collections import Counter
+from typing import Any
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ...diagnosis import require
+from ...exact import refuse
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "02-rebuild",
+    __doc__,
+    kind="S",
+    hints=(
+        "Give each box a name of its own in Python, from the top down. Four boxes are operations: four lines.",
+        "`s = x + y` is the sum; `tl.tanh(s)` is the next box. Use the name `s` again where its second arrow ends.",
+        "`t = tl.tanh(s)`, then the product of `s` and `t`; the last line subtracts `t` from it.",
+    ),
+)
+COMMUTATIVE = ("add", "multiply")
+
+
+@exercise.reference
+def rebuild(x, y):
+    """The last node of the picture."""
+    s = x + y
+    t = tl.tanh(s)
+    return s * t - t
+
+
+def picture():
+    """The graph to draw."""
+    return rebuild(tl.placeholder((), name="x"), tl.placeholder((), name="y"))
+
+
+def forms(output, x, y, swapped=False):
+    """For each node what it computes, as nested tuples; operands sorted where their order does not count."""
+    found: dict[Any, Any] = {x: ("x",), y: ("y",)}
+    for node in topological_order([output]):
+        if node in found:
+            continue
+        parts = [found[p] for p in node.parents]
+        if str(node.op) in COMMUTATIVE:
+            parts = sorted(parts, key=repr)
+        elif swapped:
+            parts = parts[::-1]
+        found[node] = (str(node.op), *sorted(node.params.items()), *parts)
+    return found
+
+
+def built(rebuild):
+    """The student's graph, and the leaves that it was given."""
+    x, y = tl.placeholder((), name="x"), tl.placeholder((), name="y")
+    output = rebuild(x, y)
+    if output is None:
+        raise refuse("no-return", "rebuild gave None: does it end with `return`?")
+    if not isinstance(output, tl.ComputationNode):
+        raise refuse("wrong-type", f"rebuild gave a {type(output).__name__}; the last node of the graph is needed")
+    return output, x, y
+
+
+def judge(output, x, y):
+    """Raise, and say what is different, unless the graph computes what the picture computes."""
+    given, target = forms(output, x, y)[output], _target()
+    if given == target:
+        return
+    turned = forms(output, x, y, swapped=True)[output]
+    told = "subtract has its operands the wrong way around: the product is a, the tanh is b"
+    require(turned != target, "operand-order", told, show=output)
+    wanted = Counter({"add": 1, "tanh": 1, "multiply": 1, "subtract": 1})
+    have = Counter(form[0] for form in set(forms(output, x, y).values()) if len(form) > 1)
+    for op in sorted(wanted.keys() | have.keys()):
+        told = f"the picture has {wanted[op]} {op} and your graph has {have[op]}"
+        require(have[op] == wanted[op], "other-operations", told, show=output)
+    require(False, "other-arrows", "the boxes are right, but some arrow starts at another box", show=output)
+
+
+@exercise.check(points=2)
+def test_every_box_gets_what_the_arrows_say(rebuild):
+    judge(*built(rebuild))
+
+
+@exercise.check(points=1)
+def test_what_has_two_users_is_computed_once(rebuild):
+    output, x, y = built(rebuild)
+    judge(output, x, y)
+    twice = [form[0] for form, n in Counter(forms(output, x, y).values()).items() if n > 1]
+    told = (
+        f"{' and '.join(twice)} stands there twice: the picture has one box with two arrows; give it a name, reuse it"
+    )
+    require(not twice, "not-shared", told, show=output)
+
+
+def _target():
+    x, y = tl.placeholder(()), tl.placeholder(())
+    output = rebuild(x, y)
+    return forms(output, x, y)[output]
+
+
+@exercise.mutant("not-shared")
+def computes_the_tanh_twice(x, y):
+    s = x + y
+    return s * tl.tanh(s) - tl.tanh(s)
+
+
+@exercise.mutant("operand-order")
+def subtracts_the_wrong_way(x, y):
+    s = x + y
+    t = tl.tanh(s)
+    return t - s * t
+
+
+@exercise.mutant("other-arrows")
+def subtracts_the_sum(x, y):
+    s = x + y
+    t = tl.tanh(s)
+    return s * t - s
+
+
+@exercise.mutant("other-operations")
+def forgets_the_product(x, y):
+    s = x + y
+    return s - tl.tanh(s)

@@ -1,0 +1,113 @@
+"""Is this order valid?
+
+Write `is_valid(order)`. It takes a list of nodes and returns True or False. An order is valid if it can be run from
+left to right: each node stands in it once, and after all its parents.
+
+A node whose parent is not in the list at all cannot be run.
+"""
+
+import tinygrad_lora as tl
+
+from ...cases import generators, graphs, shuffled
+from ...diagnosis import require
+from ...exact import as_bool, refuse
+from ...exercise import Exercise
+from ._forward import random_order, symbolic, told
+
+exercise = Exercise(
+    "02-valid",
+    __doc__,
+    kind="P",
+    hints=(
+        "Go through the list, and remember which nodes you have passed. What must be true of the next one?",
+        "All its parents have been passed, and it has not. A leaf has no parents, so only the second part counts.",
+        "`if node in seen or not all(parent in seen for parent in node.parents): return False`",
+    ),
+)
+
+
+@exercise.reference
+def is_valid(order):
+    """Whether each node stands once, and after all its parents."""
+    seen = set()
+    for node in order:
+        if node in seen or not all(parent in seen for parent in node.parents):
+            return False
+        seen.add(node)
+    return True
+
+
+def right(order):
+    """The answer."""
+    place = {node: i for i, node in enumerate(order)}
+    return len(place) == len(order) and all(place.get(p, i) < i for node, i in place.items() for p in node.parents)
+
+
+def examples():
+    """Orders of one small graph, each with the code and the sentence for whoever gets it wrong."""
+    x, y = tl.placeholder((), name="x"), tl.placeholder((), name="y")
+    a = x * y
+    b = tl.tanh(a)
+    c = b - y
+    a.name, b.name, c.name = "a", "b", "c"
+    yield [x, y, a, b, c], "rejects-valid", "it can be run"
+    yield [y, x, a, b, c], "rejects-valid", "it can be run: which leaf comes first does not matter"
+    yield [c, b, a, y, x], "position-ignored", "c comes first, before its parents"
+    yield [x, a, y, b, c], "one-parent-only", "a stands before y, its second parent"
+    yield [y, a, x, b, c], "one-parent-only", "a stands before x, its first parent"
+    yield [x, a, b], "missing-parent", "y is a parent of a and is nowhere"
+    yield [x, y, a, a, b, c], "node-twice", "a stands there twice"
+    yield [x, y, a, c, b], "position-ignored", "c stands before b, its parent"
+
+
+@exercise.check(points=2)
+def test_a_small_graph(is_valid):
+    for order, code, why in examples():
+        given, answer = _answer(is_valid, order), right(order)
+        require(given == answer, code, f"the order {told(order)} is {'' if answer else 'not '}valid: {why}")
+
+
+@exercise.check(points=2)
+def test_random_orders(is_valid, seed, budget):
+    for (_, rng), output in zip(generators(seed, budget), graphs(seed, budget), strict=True):
+        nodes, _ = symbolic(output)
+        for order in (random_order(rng, nodes), shuffled(rng, nodes)):
+            given, answer = _answer(is_valid, order), right(order)
+            why = "it can be run" if answer else "some node stands before one of its parents"
+            code = "rejects-valid" if answer else "position-ignored"
+            require(given == answer, code, f"the order {told(order)} is {'' if answer else 'not '}valid: {why}")
+
+
+def _answer(is_valid, order):
+    """What the student's function says of a copy: it must not empty the list."""
+    given = is_valid(copy := list(order))
+    if copy != order:
+        raise refuse("changed-argument", "your function changes the list; it must leave it alone")
+    return as_bool(given, "the answer")
+
+
+@exercise.mutant("position-ignored")
+def asks_only_whether_parents_are_there(order):
+    return len(set(order)) == len(order) and all(parent in order for node in order for parent in node.parents)
+
+
+@exercise.mutant("one-parent-only")
+def asks_for_the_first_parent(order):
+    seen = set()
+    for node in order:
+        if node in seen or (node.parents and node.parents[0] not in seen):
+            return False
+        seen.add(node)
+    return True
+
+
+@exercise.mutant("missing-parent")
+def forgives_what_is_not_there(order):
+    place = {node: i for i, node in enumerate(order)}
+    early = any(place[p] > place[node] for node in order for p in node.parents if p in place)
+    return not early and len(place) == len(order)
+
+
+@exercise.mutant("rejects-valid")
+def wants_the_parents_right_before(order):
+    return all(set(node.parents) <= set(order[max(0, i - 2) : i]) for i, node in enumerate(order))

@@ -1,0 +1,1 @@
+"""Exercises of tutorial 03: One step back."""

@@ -1,0 +1,116 @@
+r"""ReLU and its kink
+
+$y = \max(x, 0)$ has no slope at 0. The engine takes the slope 0 there.
+
+Write `relu_vjp(g, y, x)`, the backward rule, for arrays. Then predict four slopes at $x = 0$, in the dictionary
+`slopes`: from the left, from the right, by the central difference with any `h`, and the engine's.
+"""
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ....view.words import number
+from ...cases import generators, numbers
+from ...diagnosis import require, tell
+from ...doctor import diagnose
+from ...exact import as_array, as_number, refuse, same
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "03-relu",
+    __doc__,
+    kind="N",
+    hints=(
+        "Where x is negative, y does not move at all. Where x is positive, y moves as x does.",
+        "A comparison of arrays gives True and False, which count as 1 and 0 in a product. Should it be > or >=?",
+        "`return g * (x > 0)`. The central difference at 0 is (h - 0) / (2h).",
+    ),
+)
+
+
+@exercise.reference
+def relu_vjp(g, y, x):
+    """The gradient of x, from the gradient g of y = max(x, 0); 0 where x is 0."""
+    return g * (x > 0)
+
+
+exercise.answer(slopes={"left": 0.0, "right": 1.0, "central": 0.5, "engine": 0.0})
+
+
+EVERYWHERE = (
+    "is g everywhere; where x is negative the output does not move with x, so nothing flows back there",
+    lambda g, y, x: g,
+)
+
+
+def relu(x):
+    return np.maximum(x, 0.0)
+
+
+def measured():
+    """The four slopes, measured."""
+    x, h = tl.parameter(0.0, "x"), 0.25
+    tl.relu(x).backward()
+    return {
+        "left": (relu(0.0) - relu(-h)) / h,
+        "right": (relu(h) - relu(0.0)) / h,
+        "central": (relu(h) - relu(-h)) / (2 * h),
+        "engine": float(x.gradient),
+    }
+
+
+@exercise.check(points=2)
+def test_the_rule_away_from_zero(relu_vjp, seed, budget):
+    for size, rng in generators(seed, budget):
+        x = numbers(rng, (size + 3,))
+        x[:2] = abs(x[0]), -abs(x[1])  # both signs
+        tell(diagnose(relu_vjp, relu, x, names=["x"], seed=seed, alternatives={"missing-mask": EVERYWHERE}))
+
+
+@exercise.check(points=1)
+def test_at_zero_the_slope_is_zero(relu_vjp):
+    away = np.array([2.0, -3.0])  # a rule that gives 0 everywhere must not pass here
+    tell(diagnose(relu_vjp, relu, away, names=["x"], alternatives={"missing-mask": EVERYWHERE}))
+    x, g = np.array([0.0, 2.0, 0.0, -3.0]), np.array([5.0, 7.0, -2.0, 4.0])
+    given = as_array(relu_vjp(g.copy(), relu(x), x.copy()), "the gradient of x", (4,))
+    told = f"at x = 0 your rule gives {given[[0, 2]].tolist()} for g = {g[[0, 2]].tolist()}; the slope 0 gives 0"
+    require(not given[[0, 2]].any(), "slope-at-zero", told)
+    told = f"for x = {x.tolist()} and g = {g.tolist()} your rule gives {given.tolist()}"
+    require(same(given, as_array([0.0, 7.0, 0.0, 0.0])), "differs", told)
+
+
+@exercise.check(points=1)
+def test_the_predictions(slopes):
+    if type(slopes) is not dict:
+        raise refuse("wrong-type", f"slopes is of type {type(slopes).__name__}; keep the dictionary and fill it in")
+    why = {
+        "left": "to the left of 0 the output is 0 all along",
+        "right": "to the right of 0 the output is x",
+        "central": "between -h and h the output rises from 0 to h, over a run of 2h",
+        "engine": "at the kink the engine has to choose; the first lines of this exercise say what",
+    }
+    for name, wanted in measured().items():
+        if name not in slopes:
+            raise refuse("missing-name", f"slopes has no entry {name!r}; its keys are {', '.join(why)}")
+        given = as_number(slopes[name], f"the slope {name!r}")
+        told = f"you predicted {number(given)} for {name!r}; {why[name]}"
+        require(given == wanted, "wrong-prediction", told)
+
+
+@exercise.mutant("slope-at-zero", name="relu_vjp")
+def lets_zero_pass(g, y, x):
+    return g * (x >= 0)
+
+
+@exercise.mutant("missing-mask", name="relu_vjp")
+def passes_g_everywhere(g, y, x):
+    return g
+
+
+@exercise.mutant("missing-upstream", name="relu_vjp")
+def gives_the_mask_alone(g, y, x):
+    return 1.0 * (x > 0)
+
+
+exercise.wrong_answer("wrong-prediction", slopes={"left": 0.0, "right": 1.0, "central": 0.0, "engine": 0.0})

@@ -1,0 +1,1 @@
+"""Exercises of tutorial 04: Order and accumulation."""

@@ -1,0 +1,1 @@
+"""Exercises of tutorial 08: When it goes wrong."""

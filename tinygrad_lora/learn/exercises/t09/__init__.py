@@ -1,0 +1,1 @@
+"""Exercises of tutorial 09: A compiler in three passes."""

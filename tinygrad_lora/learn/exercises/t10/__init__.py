@@ -1,0 +1,1 @@
+"""Exercises of tutorial 10: Compiling the gradient."""

@@ -1,0 +1,1 @@
+"""Exercises of tutorial 12: LoRA on a real model, compiled."""

@@ -1,0 +1,136 @@
+"""Running a student's code: whatever it does, the caller gets an outcome, and nothing reaches the error stream."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from . import exercises
+
+LONGEST_OUTPUT = 2_000  # characters of what the code prints that are kept
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_EXERCISES = str(Path(exercises.__file__).resolve().parent)
+
+
+class TookTooLongError(BaseException):
+    """Raised in code that runs past its limit. No `except Exception` of a student's catches it."""
+
+
+@dataclass
+class Outcome:
+    """How a call ended: its value or its error, what it printed and warned of, how long it took."""
+
+    value: Any = None
+    error: BaseException | None = None
+    line: str = ""  # of the student's code that raised: "line 3: `x = 1 / 0`"
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def guarded(function: Callable[[], Any], limit: float) -> Outcome:
+    """Call the function. Its errors, warnings, prints and endless loops end in the outcome.
+
+    The time limit needs the main thread of a system with alarms (Linux, macOS); elsewhere a note says that there was
+    none. Only the user's own interrupt, Ctrl-C or the stop button, passes through.
+    """
+    outcome, printed, complained = Outcome(), Kept(), Kept()
+    start = time.perf_counter()
+    with (
+        warnings.catch_warnings(record=True) as warned,
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(complained),
+    ):
+        warnings.simplefilter("always")
+        try:
+            with time_limit(limit) as limited:
+                outcome.value = function()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also SystemExit, and what a student derives from BaseException
+            outcome.error, outcome.line = error, line_of(error.__traceback__)
+            error.__traceback__ = error.__context__ = error.__cause__ = None  # or its frames keep arrays alive
+    outcome.seconds = time.perf_counter() - start
+    outcome.notes += _told(warned)
+    for kept, what in ((printed, "printed"), (complained, "wrote to the error stream")):
+        if text := kept.text.strip():
+            outcome.notes.append(f"your code {what}: {text}")
+    if not limited:
+        outcome.notes.append("no time limit here: it needs the main thread, and a system with alarms")
+    return outcome
+
+
+class Kept(io.TextIOBase):
+    """A stream that keeps the first characters and forgets the rest: a loop may print forever."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        if len(self.text) < LONGEST_OUTPUT:
+            self.text = (self.text + text)[:LONGEST_OUTPUT]
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[bool]:
+    """Raise TookTooLongError inside the block when the time is up. Gives False where that is not possible."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield False
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TookTooLongError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    # It rings again and again: a bare `except:` in the student's loop may swallow the first.
+    earlier = signal.setitimer(signal.ITIMER_REAL, seconds, 0.1)
+    try:
+        yield True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *earlier)
+        signal.signal(signal.SIGALRM, before)
+
+
+def line_of(traceback: TracebackType | None) -> str:
+    """The innermost line that the student wrote: the last one outside this package and Python's library. Maybe none."""
+    found = ""
+    while traceback is not None:
+        code, number = traceback.tb_frame.f_code, traceback.tb_lineno
+        if not _ours(code.co_filename) and not code.co_name.startswith("test_"):
+            text = linecache.getline(code.co_filename, number).strip()
+            found = f"{code.co_name}, line {number}" + (f": `{text}`" if text else "")
+        traceback = traceback.tb_next
+    return found
+
+
+def _ours(filename: str) -> bool:
+    """Whether a file belongs to this package or to an installed one. Known mistakes count as students' code."""
+    if filename.startswith(_EXERCISES):
+        return False
+    folders = (_PACKAGE, sys.base_prefix, "<frozen", "<__array_function__")
+    return filename.startswith(folders) or "site-packages" in filename or "dist-packages" in filename
+
+
+def _told(warned: list[warnings.WarningMessage] | None) -> list[str]:
+    """Warnings as notes, each once."""
+    found = []
+    for warning in warned or ():
+        text = f"{warning.category.__name__}: {warning.message}"
+        if line := linecache.getline(warning.filename, warning.lineno).strip():
+            text += f" (at `{line}`)"
+        found.append(text)
+    return list(dict.fromkeys(found))[:5]

@@ -1,0 +1,123 @@
+"""What was tried and what came out, in a file of the user's own. Nothing leaves the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .registry import exercise_ids, load_exercise
+from .report import Report
+
+VARIABLE = "TINYGRAD_LORA_PROGRESS"
+
+
+def progress_file() -> Path:
+    """Where the results are: `$TINYGRAD_LORA_PROGRESS`, or a file in the user's folder for application data."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named).expanduser()
+    home = Path.home()
+    if sys.platform == "win32":
+        folder = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        folder = home / "Library" / "Application Support"
+    else:
+        folder = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return folder / "tinygrad-lora" / "progress.jsonl"
+
+
+def remember(records: Iterable[dict[str, Any]]) -> None:
+    """Add lines to the file, in one write. A disk that is full or read-only must not stop a student: then nothing."""
+    now = round(time.time(), 3)
+    text = "".join(json.dumps({"time": now, **record}) + "\n" for record in records)
+    with contextlib.suppress(OSError):
+        path = progress_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # If the last line was cut off, begin a new one: only that line is lost.
+        start = "\n" if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n") else ""
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(start + text)
+
+
+def remembered() -> Iterator[dict[str, Any]]:
+    """The lines of the file that can be read, oldest first."""
+    try:
+        text = progress_file().read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            record = json.loads(line)
+            if isinstance(record, dict) and isinstance(record.get("exercise"), str):
+                yield record
+
+
+def hints_taken(id: str) -> int:
+    """How many hints were given for this exercise."""
+    return sum(record.get("hint") is not None and record["exercise"] == id for record in remembered())
+
+
+def save(report: Report) -> None:
+    """Remember what came out, unless there was nothing to check."""
+    if report.started:
+        remember(report.records)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One exercise in the table: the points of the best run of each check."""
+
+    id: str
+    title: str
+    points: int
+    out_of: int
+    tried: bool
+
+    @property
+    def word(self) -> str:
+        return "open" if not self.tried else "done" if self.points == self.out_of else "begun"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Every exercise with its points. Shows itself as a table."""
+
+    lines: tuple[Line, ...]
+
+    @property
+    def points(self) -> int:
+        return sum(line.points for line in self.lines)
+
+    @property
+    def out_of(self) -> int:
+        return sum(line.out_of for line in self.lines)
+
+    def __str__(self) -> str:
+        rows = [(line.id, line.word, f"{line.points:>2} of {line.out_of:<2}", line.title) for line in self.lines]
+        width = max([0, *(len(row[0]) for row in rows)])
+        table = [f"{id:<{width}}  {word:<5}  {points}  {title}" for id, word, points, title in rows]
+        done = sum(line.word == "done" for line in self.lines)
+        return "\n".join([*table, f"{done} of {len(rows)} exercises, {self.points} of {self.out_of} points"])
+
+    __repr__ = __str__
+
+
+def progress() -> Progress:
+    """How far this user is: each exercise, and the points of the best run of each of its checks."""
+    best: dict[tuple[str, str], bool] = {}
+    for record in remembered():
+        if isinstance(test := record.get("test"), str):
+            key = record["exercise"], test
+            best[key] = best.get(key, False) or record.get("passed") is True
+    lines = []
+    for exercise in map(load_exercise, exercise_ids()):
+        tried = [check for check in exercise.checks if (exercise.id, check.name) in best]
+        points = sum(check.points for check in tried if best[exercise.id, check.name])
+        lines.append(Line(exercise.id, exercise.title, points, exercise.points, bool(tried)))
+    return Progress(tuple(lines))

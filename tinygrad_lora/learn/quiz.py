@@ -1,0 +1,249 @@
+"""Predict, then see: a graph with blanks, whose numbers the engine computes when the answers are checked."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from string import ascii_lowercase
+from typing import Any
+
+import numpy as np
+
+from ..core.autodiff import pulling_back
+from ..core.graph import Graph, rebuilt, topological_order
+from ..core.node import ComputationNode, parameter
+from ..errors import ExerciseError
+from ..view.diagram import Diagram, diagram
+from ..view.markup import Markup, element
+from ..view.text import listing
+from ..view.words import number, shape_text, short_array
+from .cases import numbers, random_graph
+from .diagnosis import Diagnosis, Wrong
+from .exact import as_array, same
+from .report import picture_of
+
+ASKED = ("values", "gradients", "both")
+CLOSE = 5e-3  # a prediction may be rounded to three digits
+SIZE = 4  # operations of a random graph
+
+
+@dataclass(frozen=True)
+class Blank:
+    """One number that is asked for: the value or the gradient of a node, under a letter."""
+
+    letter: str
+    kind: str
+    node: ComputationNode
+    label: str
+
+    @property
+    def question(self) -> str:
+        what = f"?{self.letter}: the {self.kind} of {self.label}"
+        return what if not self.node.shape else f"{what}, an array of shape {shape_text(self.node.shape)}"
+
+
+def quiz(
+    graph: ComputationNode | Graph | Callable[..., Any] | None = None, seed: int | str = 0, *,
+    ask: str = "gradients", blanks: int = 3, shape: tuple[int, ...] = (),
+) -> Quiz:  # fmt: skip
+    """A picture of the graph with blanks: `q = quiz(loss, seed="student 7")`, then `q.check(a=3.0, b=-1.5)`.
+
+    `graph` is a node with its numbers as they are; or a function of nodes or a Graph, whose inputs get numbers that
+    depend on the seed (arrays of `shape` for a function); or nothing: then the graph is random, too. The same seed
+    gives the same quiz, another seed another one. `ask` is for "values", "gradients" (of the output, so what
+    `backward()` fills in) or "both"; `blanks` is how many. `q.reveal()` shows all numbers.
+    Raises ExerciseError where there is nothing to ask.
+    """
+    if ask not in ASKED:
+        raise ExerciseError(f"ask is one of {', '.join(ASKED)}, not {ask!r}")
+    rng = np.random.default_rng(list(hashlib.sha256(str(seed).encode()).digest()[:8]))
+    output = _with_numbers(graph, rng, shape)
+    candidates = [(kind, node) for kind in ASKED[:2] if ask in (kind, "both") for node in _candidates(output, kind)]
+    if not candidates:
+        raise ExerciseError(f"there is nothing to ask: no node of this graph has {ask} that must be worked out")
+    chosen = sorted(rng.permutation(len(candidates))[: min(blanks, len(ascii_lowercase))])
+    return Quiz(output, [candidates[int(i)] for i in chosen], ask)
+
+
+def _with_numbers(graph: Any, rng: np.random.Generator, shape: tuple[int, ...]) -> ComputationNode:
+    if isinstance(graph, ComputationNode) and graph.known:
+        return graph
+    if graph is None:
+        return random_graph(rng, SIZE, shape, arithmetic_only=True)
+    if isinstance(graph, Graph):
+        leaves = {x: parameter(numbers(rng, x.shape), x.name) for x in graph.inputs}
+        return graph.map(rebuilt, leaves).outputs[-1]
+    if callable(graph) and not isinstance(graph, ComputationNode):
+        names = [p.name for p in inspect.signature(graph).parameters.values() if p.default is p.empty]
+        result = graph(*(parameter(numbers(rng, shape), name) for name in names))
+        if isinstance(result, ComputationNode):
+            return result
+    raise ExerciseError("a quiz is about a node that has a value, a Graph, or a function of nodes that returns a node")
+
+
+def _candidates(output: ComputationNode, kind: str) -> Iterator[ComputationNode]:
+    """The nodes whose number has to be worked out."""
+    for node in topological_order([output]):
+        inside = node.requires_gradient and node is not output
+        if node.parents if kind == "values" else inside:
+            yield node
+
+
+class Quiz:
+    """A graph with blanks. In a notebook it shows itself as a picture, in a terminal as a table."""
+
+    def __init__(self, output: ComputationNode, asked: list[tuple[str, ComputationNode]], ask: str) -> None:
+        self.output, self.shows_gradients = output, ask != "values"
+        labels = {node: box.label for node, box in zip(topological_order([output]), self._whole.boxes, strict=True)}
+        pairs = zip(ascii_lowercase, asked, strict=False)
+        self.blanks = tuple([Blank(c, kind.removesuffix("s"), node, labels[node]) for c, (kind, node) in pairs])
+
+    @property
+    def _whole(self) -> Diagram:
+        """The picture with all numbers."""
+        shown = diagram(self.output, values=True, title="What are the numbers?")
+        found = self._gradients() if self.shows_gradients else {}
+        nodes = topological_order([self.output])
+        boxes = [
+            replace(box, gradient=short_array(found[n]) if n in found else (), numbered=True)
+            for n, box in zip(nodes, shown.boxes, strict=True)
+        ]
+        return replace(shown, boxes=tuple(boxes))
+
+    @property
+    def diagram(self) -> Diagram:
+        """The picture with blanks."""
+        whole, hidden = self._whole, {(blank.label, blank.kind): (f"?{blank.letter}",) for blank in self.blanks}
+        boxes = [
+            replace(
+                box,
+                value=hidden.get((box.label, "value"), box.value),
+                gradient=hidden.get((box.label, "gradient"), box.gradient),
+            )
+            for box in whole.boxes
+        ]
+        return replace(whole, boxes=tuple(boxes))
+
+    def _gradients(self) -> dict[ComputationNode, Any]:
+        """What `backward()` would fill in; nothing is filled in."""
+        if not self.output.requires_gradient:
+            return {}
+        return dict(pulling_back(self.output, np.ones(self.output.shape, self.output.dtype)[()]))
+
+    def check(self, answers: Mapping[str, Any] | None = None, **more: Any) -> Answers:
+        """Which predictions are right: `q.check(a=3.0, b=-1.5)`. Those that are left out stay open.
+
+        Raises ExerciseError for a letter that is no blank.
+        """
+        given = {**(answers or {}), **more}
+        letters = [blank.letter for blank in self.blanks]
+        if unknown := [name for name in given if name not in letters]:
+            raise ExerciseError(f"there is no blank {unknown[0]!r}; there are {', '.join(letters)}")
+        found = self._gradients()
+        return Answers(tuple([(b, self._told(b, given.get(b.letter, ...), found)) for b in self.blanks]))
+
+    def diagnose(self, answers: Mapping[str, Any]) -> Diagnosis | None:
+        """What is wrong with the first answer that is; None if all are right. For the checks of an exercise."""
+        return next((told for _, told in self.check(answers).lines if told), None)
+
+    def _told(self, blank: Blank, answer: Any, gradients: Mapping[ComputationNode, Any]) -> Diagnosis | None:
+        if answer is ...:
+            return Diagnosis("blank", f"?{blank.letter} is still open")
+        node, is_value = blank.node, blank.kind == "value"
+        truth = np.asarray(node.value if is_value else gradients.get(node, np.zeros(node.shape)), float)
+        try:
+            given = as_array(answer, f"?{blank.letter}", node.shape)
+        except Wrong as wrong:
+            return wrong.diagnosis
+        if same(given, truth, CLOSE):
+            return None
+        why = next(self._reasons(blank, given, truth, gradients), "")
+        said = number(float(given)) if not node.shape else "that"
+        return Diagnosis("wrong-prediction", f"?{blank.letter} is not {said}{why and ': '}{why}", blank.kind)
+
+    def _reasons(
+        self, blank: Blank, given: Any, truth: Any, gradients: Mapping[ComputationNode, Any]
+    ) -> Iterator[str]:  # fmt: skip
+        """What a wrong prediction may come from."""
+        node, label = blank.node, blank.label
+        if same(given, -truth, CLOSE):
+            yield "that is the right size with the wrong sign"
+        if blank.kind == "value":
+            if node in gradients and same(given, np.asarray(gradients[node], float), CLOSE):
+                yield f"that is the gradient of {label}, and its value is asked"
+            return
+        users = [n for n in topological_order([self.output]) for p in n.parents if p is node]
+        if len(users) > 1 and any(same(given, share, CLOSE) for share in _shares(node, users, gradients)):
+            told = f"{label} is used {len(users)} times, and that is what one use sends back"
+            yield f"{told}; the gradient is the sum over all uses"
+        if same(given, np.asarray(node.value, float), CLOSE):
+            yield f"that is the value of {label}, and its gradient is asked"
+
+    def reveal(self) -> Revealed:
+        """The graph with all numbers."""
+        return Revealed(self._whole)
+
+    def __str__(self) -> str:
+        return "\n".join([listing(self.diagram), *(blank.question for blank in self.blanks), self._how])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        questions = [element("li", blank.question) for blank in self.blanks]
+        return element("div", picture_of(self.diagram), element("ul", *questions), element("p", self._how))
+
+    @property
+    def _how(self) -> str:
+        return f"Answer with .check({', '.join(f'{blank.letter}=...' for blank in self.blanks)})"
+
+
+def _shares(
+    node: ComputationNode, users: Iterable[ComputationNode], gradients: Mapping[ComputationNode, Any]
+) -> Iterator[Any]:  # fmt: skip
+    """What each use of a node sends back to it."""
+    for user in dict.fromkeys(users):
+        if user in gradients:
+            parts = user.op.vjp(gradients[user], user.value, *(p.value for p in user.parents), **user.params)
+            for parent, part in zip(user.parents, parts, strict=True):
+                if parent is node and part is not None:
+                    yield np.asarray(part() if callable(part) else part, float)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The blanks with what was wrong, None where the prediction is right."""
+
+    lines: tuple[tuple[Blank, Diagnosis | None], ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(told is None for _, told in self.lines)
+
+    @property
+    def sentences(self) -> list[str]:
+        return [told.sentence if told else f"?{blank.letter} is right" for blank, told in self.lines]
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return element("ul", *(element("li", sentence) for sentence in self.sentences))
+
+
+@dataclass(frozen=True)
+class Revealed:
+    """All numbers, as a picture or as a table."""
+
+    diagram: Diagram
+
+    def __str__(self) -> str:
+        return listing(self.diagram)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> Markup:
+        return picture_of(self.diagram)

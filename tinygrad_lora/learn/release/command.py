@@ -1,0 +1,85 @@
+"""The command `tinygrad-lora course`: notebooks from the tutorials' sources, for students and for graders."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import TutorialError
+from ...files import write_atomically
+from . import nbgrader, notebook, otter
+from .source import Cell, read_cells
+
+Maker = Callable[[Sequence[Cell]], str]
+# What a format makes of a tutorial, and where it goes.
+FORMATS: dict[str, tuple[Maker, str]] = {
+    "student": (notebook.student, "{stem}.ipynb"),
+    "instructor": (notebook.instructor, "{stem}.ipynb"),
+    "nbgrader": (nbgrader.source_notebook, "source/{stem}/{stem}.ipynb"),
+    "otter": (otter.source_notebook, "{stem}/{stem}.ipynb"),
+}
+NEXT = {
+    "nbgrader": "Next, in that folder: nbgrader generate_assignment NAME, and later autograde and generate_feedback.",
+    "otter": "Next, for each notebook: otter assign NAME/NAME.ipynb NAME/dist; then otter run grades a submission.",
+}
+
+
+def add_command(commands: Any) -> None:
+    """Add `course` to the commands of a parser."""
+    parser = commands.add_parser("course", help="make the notebooks of a course, for students and for graders")
+    parts = parser.add_subparsers(dest="part", required=True, metavar="part")
+    release = parts.add_parser(
+        "release",
+        help="write the notebooks into a folder",
+        description="Write the notebooks of the tutorials: for students, with solutions for instructors, or as the "
+        "source of an nbgrader or Otter assignment.",
+    )
+    release.add_argument("out", type=Path, metavar="DIR", help="where the notebooks go")
+    release.add_argument("--format", choices=FORMATS, default="student", help="for whom (%(default)s)")
+    release.add_argument("--tutorials", default="", metavar="04,05", help="which ones; all, if left out")
+    release.add_argument("--source", type=Path, metavar="DIR", help="the folder of py:percent sources")
+    release.add_argument("--check", action="store_true", help="write nothing; fail if a notebook is not up to date")
+    release.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Write the notebooks, or compare them. The result is the exit code."""
+    texts = made(given.format, sources(given.source, given.tutorials))
+    if given.check:
+        stale = [name for name, text in texts.items() if not _same(given.out / name, text)]
+        print("\n".join(f"not up to date: {given.out / name}" for name in stale) or f"{len(texts)} are up to date")
+        return 1 if stale else 0
+    for name, text in texts.items():
+        path = given.out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
+        print(path)
+    if told := NEXT.get(given.format):
+        print(told)
+    return 0
+
+
+def made(format: str, paths: Sequence[Path]) -> dict[str, str]:
+    """The text of each notebook, by its name in the folder."""
+    make, name = FORMATS[format]
+    return {name.format(stem=path.stem): make(read_cells(path)) for path in paths}
+
+
+def sources(folder: Path | None, numbers: str = "") -> list[Path]:
+    """The sources of the tutorials, those with these numbers. Raises TutorialError where there are none."""
+    from ..tutorials import FOLDERS
+
+    found = [path for place in ([folder] if folder else FOLDERS) for path in sorted(place.glob("[0-9][0-9]_*.py"))]
+    wanted = [number.strip().zfill(2) for number in numbers.split(",") if number.strip()]
+    known = {path.name[:2]: path for path in found}
+    if missing := [number for number in wanted if number not in known]:
+        raise TutorialError(f"there is no tutorial {', '.join(missing)}; there are {', '.join(known) or 'none'}")
+    if not found:
+        raise TutorialError("there are no sources of tutorials here; give their folder: --source DIR")
+    return [path for number, path in known.items() if not wanted or number in wanted]
+
+
+def _same(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text

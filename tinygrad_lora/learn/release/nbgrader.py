@@ -1,0 +1,46 @@
+"""The source notebook of an nbgrader assignment: `nbgrader generate_assignment` makes the student's version of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..exercise import Exercise
+from .notebook import Made, check_call, notebook, task
+from .source import Cell
+
+SCHEMA = {"schema_version": 3}
+
+
+def source_notebook(cells: Sequence[Cell]) -> str:
+    """The notebook for nbgrader's `source` folder, with references that it removes."""
+    return notebook([cell for cell in cells if not cell.instructor], _layout)
+
+
+def _layout(exercise: Exercise) -> list[Made]:
+    names = exercise.id
+    return [
+        Made("markdown", task_with_start(exercise), _marks(f"{names}-task", locked=True), f"{names}-task"),
+        Made("code", exercise.solution.strip(), _marks(f"{names}-answer", solution=True), f"{names}-answer"),
+        Made("code", grade_cell(exercise), _marks(f"{names}-grade", exercise.points, locked=True), f"{names}-grade"),
+    ]
+
+
+def task_with_start(exercise: Exercise) -> str:
+    """The task, and what to start from where a grader's own blank would lose it: code to repair, names of values."""
+    start = exercise.stub.strip()
+    plain = exercise.solution.lstrip().startswith(("def ", "class ")) and exercise.expected_of_stub is None
+    return task(exercise) if plain else f"{task(exercise)}\n\nStart from this:\n\n```python\n{start}\n```"
+
+
+def grade_cell(exercise: Exercise) -> str:
+    """Prints what was found and ends with the points: nbgrader reads a number as partial credit.
+
+    Nothing may reach the error stream, or nbgrader gives 0; `check` turns warnings into notes.
+    """
+    return f"report = {check_call(exercise)}\nprint(report)\nreport.points"
+
+
+def _marks(grade_id: str, points: int | None = None, *, solution: bool = False, locked: bool = False) -> dict[str, Any]:
+    marks = SCHEMA | {"grade": points is not None, "grade_id": grade_id, "locked": locked, "solution": solution}
+    return {"nbgrader": marks | {"task": False} | ({"points": points} if points is not None else {})}

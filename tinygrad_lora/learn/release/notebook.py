@@ -1,0 +1,89 @@
+"""A notebook from the cells of a tutorial: each exercise becomes a task, a place for the answer, and a check."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..exercise import Exercise
+from ..registry import load_exercise
+from .source import Cell
+
+SETUP = "from tinygrad_lora.learn import check, hint"
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A cell of a notebook. `id` is set where a grader must find it again."""
+
+    kind: str
+    text: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    id: str = ""
+
+
+Layout = Callable[[Exercise], list[Made]]
+
+
+def student(cells: Sequence[Cell]) -> str:
+    """What a student gets: no instructor's cells, no solutions, no outputs."""
+    return notebook([cell for cell in cells if not cell.instructor], lambda exercise: in_three(exercise, exercise.stub))
+
+
+def instructor(cells: Sequence[Cell]) -> str:
+    """What an instructor gets: everything, and the references in the place of the answers."""
+    kept = [cell for cell in cells if not (cell.instructor and cell.kind == "code")]  # those only fetch references
+    return notebook(kept, lambda exercise: in_three(exercise, exercise.solution))
+
+
+def notebook(cells: Sequence[Cell], layout: Layout, *, setup: str = SETUP) -> str:
+    """The notebook as JSON text, the same for the same cells. `layout` makes the cells of an exercise."""
+    made: list[Made] = []
+    for cell in cells:
+        made += layout(load_exercise(cell.exercise)) if cell.exercise else [Made(cell.kind, cell.text)]
+    if any(cell.exercise for cell in cells):
+        first = next(i for i, cell in enumerate(made) if cell.kind == "code")
+        made.insert(first, Made("code", setup))
+    return as_json(made)
+
+
+def in_three(exercise: Exercise, answer: str) -> list[Made]:
+    """The task, the answer so far, and a check of it."""
+    return [
+        Made("markdown", task(exercise), mark(exercise, "task"), f"{exercise.id}-task"),
+        Made("code", answer.strip(), mark(exercise, "answer"), f"{exercise.id}-answer"),
+        Made("code", check_call(exercise), mark(exercise, "check"), f"{exercise.id}-check"),
+    ]
+
+
+def task(exercise: Exercise) -> str:
+    points = f"{exercise.points} point{'s' * (exercise.points != 1)}"
+    return f"### Exercise {exercise.id}: {exercise.title} ({points})\n\n{exercise.prompt}"
+
+
+def check_call(exercise: Exercise) -> str:
+    return f'check("{exercise.id}", {", ".join(exercise.names)})'
+
+
+def mark(exercise: Exercise, role: str) -> dict[str, Any]:
+    """What a grader reads in the metadata of a cell."""
+    return {"tinygrad_lora": {"exercise": exercise.id, "role": role}}
+
+
+def as_json(cells: Sequence[Made]) -> str:
+    """Cells as a notebook of format 4.5, without outputs."""
+    written = [_cell(cell, number) for number, cell in enumerate(cells)]
+    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    whole = {"cells": written, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(whole, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _cell(cell: Made, number: int) -> dict[str, Any]:
+    lines = cell.text.splitlines(keepends=True)
+    content = hashlib.sha256(f"{number} {cell.text}".encode()).hexdigest()[:8]
+    made = {"cell_type": cell.kind, "id": cell.id or content, "metadata": cell.metadata, "source": lines}
+    return made | ({"execution_count": None, "outputs": []} if cell.kind == "code" else {})

@@ -1,0 +1,45 @@
+"""The source of a tutorial: one py:percent file that runs as it stands, read as cells.
+
+# %% [markdown] instructor=true     a cell that only instructors see
+# %% exercise="04-topo"             the place of an exercise; in the source it fetches the reference
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import TutorialError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a tutorial. `kind` is "markdown" or "code"; `mark` says what others must know of it."""
+
+    kind: str
+    text: str
+    exercise: str | None = None
+    instructor: bool = False
+
+
+def read_cells(path: Path) -> list[Cell]:
+    """The cells of a source. Raises TutorialError for a mark that means nothing."""
+    cells = []
+    for cell in _jupytext().read(path, fmt="py:percent").cells:
+        marks: dict[str, Any] = {**cell.metadata}
+        made = Cell(cell.cell_type, cell.source, marks.pop("exercise", None), marks.pop("instructor", False) is True)
+        if marks:
+            raise TutorialError(f"{path.name}: a cell is marked {', '.join(marks)}; the marks are exercise, instructor")
+        cells.append(made)
+    return cells
+
+
+def _jupytext() -> Any:
+    try:
+        import jupytext
+    except ImportError:
+        raise TutorialError(
+            'reading the sources of tutorials needs Jupytext: pip install "tinygrad-lora[notebook]"'
+        ) from None
+    return jupytext

@@ -1,0 +1,134 @@
+"""What came out of the checks: data first, then text for a terminal and HTML for a notebook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..view.diagram import Diagram
+from ..view.markup import Markup, element, joined
+from ..view.text import listing
+from .diagnosis import NOT_STARTED, Diagnosis
+from .exercise import Exercise
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check: whether it passed, and if not, the diagnosis. `points` of `out_of`."""
+
+    exercise: str
+    test: str
+    passed: bool
+    diagnosis: Diagnosis | None
+    seconds: float
+    points: int
+    out_of: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def started(self) -> bool:
+        return self.diagnosis is None or self.diagnosis.code != NOT_STARTED
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The result as plain data, as it is written to files."""
+        return {
+            "exercise": self.exercise, "test": self.test, "passed": self.passed,
+            "diagnosis": self.diagnosis.code if self.diagnosis else None,
+            "detail": self.diagnosis.detail if self.diagnosis else "",
+            "seconds": round(self.seconds, 6), "points": self.points, "out_of": self.out_of,
+        }  # fmt: skip
+
+    @property
+    def claim(self) -> str:
+        """What the check demands, in words: its name."""
+        return self.test.removeprefix("test_").replace("_", " ")
+
+    @property
+    def word(self) -> str:
+        return "passed" if self.passed else "wrong" if self.started else "open"
+
+
+@dataclass(frozen=True)
+class Report:
+    """All checks of one exercise. The last line of a notebook cell shows it; `print` works as well."""
+
+    exercise: Exercise
+    results: tuple[CheckResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(result.passed for result in self.results)
+
+    @property
+    def started(self) -> bool:
+        return any(result.started for result in self.results)
+
+    @property
+    def points(self) -> int:
+        return sum(result.points for result in self.results)
+
+    @property
+    def out_of(self) -> int:
+        return sum(result.out_of for result in self.results)
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """The first one; None if all is well."""
+        return next((result.diagnosis for result in self.results if result.diagnosis), None)
+
+    @property
+    def seconds(self) -> float:
+        return sum(result.seconds for result in self.results)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The results as plain data."""
+        return [result.record for result in self.results]
+
+    @property
+    def headline(self) -> str:
+        score = f"{self.points} of {self.out_of} points"
+        return f"{self.exercise.id}  {self.exercise.title}: {score if self.started else 'not started yet'}"
+
+    @property
+    def _next_step(self) -> str:
+        return "" if self.passed or not self.started else f'For a hint: hint("{self.exercise.id}")'
+
+    def __str__(self) -> str:
+        lines = [self.headline]
+        for result in self.results if self.started else ():
+            lines.append(f"  {result.word:<6}  {result.claim}")
+            if result.diagnosis and result.started:
+                lines.append(f"          {result.diagnosis.sentence}")
+                if result.diagnosis.picture:
+                    lines += [f"            {line}" for line in listing(result.diagnosis.picture).splitlines()]
+            lines += [f"          note: {note}" for note in result.notes]
+        return "\n".join([*lines, *([self._next_step] if self._next_step else [])])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """A table without scripts or styles: an untrusted notebook shows it, too."""
+        rows = [_row(result) for result in self.results] if self.started else []
+        parts = [element("p", element("strong", self.headline))]
+        parts += [element("table", element("tbody", *rows))] if rows else []
+        parts += [element("p", self._next_step)] if self._next_step else []
+        return element("div", *parts)
+
+
+def _row(result: CheckResult) -> Markup:
+    told: list[Markup] = [element("div", result.claim)]
+    if result.diagnosis and result.started:
+        told.append(element("div", element("strong", result.diagnosis.sentence)))
+        told += [picture_of(result.diagnosis.picture)] if result.diagnosis.picture else []
+    told += [element("div", element("em", "note: " + note)) for note in result.notes]
+    points = f"{result.points} of {result.out_of}"
+    return element("tr", element("td", result.word), element("td", points), element("td", joined(told), align="left"))
+
+
+def picture_of(shown: Diagram) -> Markup:
+    """The picture as an `img`, drawn when it is asked for."""
+    from ..view.dot import draw  # needs Graphviz's package, which a terminal does not
+
+    return Markup(draw(shown, legend=False)._repr_mimebundle_(["text/html"])["text/html"])

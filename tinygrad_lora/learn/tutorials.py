@@ -1,0 +1,91 @@
+"""Which tutorials there are, and a copy of one to work in."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..errors import TutorialError
+
+PACKAGE = Path(__file__).resolve().parent.parent
+FOLDERS = PACKAGE / "tutorials", PACKAGE.parent / "tutorials"  # of an installed package, and of a checkout
+HEADING = re.compile(r"# (?P<number>\d\d) · (?P<title>.+)\n+\*Outcome: (?P<outcome>.+) · (?P<minutes>\d+) minutes\*")
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What the first lines of a tutorial say."""
+
+    number: str
+    title: str
+    outcome: str
+    minutes: int
+
+
+def heading_of(text: str) -> Heading:
+    """The heading in the first cell. Raises TutorialError for a text without one."""
+    found = HEADING.search(text)
+    if found is None:
+        raise TutorialError(
+            "a tutorial begins with the lines `# 04 · Title` and `*Outcome: one sentence · 50 minutes*`, "
+            f"not with {text[:60]!r}"
+        )
+    return Heading(found["number"], found["title"].strip(), found["outcome"].strip(), int(found["minutes"]))
+
+
+@dataclass(frozen=True)
+class Tutorial:
+    """One tutorial, as the notebook that a student gets."""
+
+    path: Path
+
+    @cached_property
+    def cells(self) -> list[dict[str, Any]]:
+        notebook: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+        return list(notebook["cells"])
+
+    @cached_property
+    def heading(self) -> Heading:
+        return heading_of("".join(self.cells[0]["source"]))
+
+    @property
+    def number(self) -> str:
+        return self.path.name[:2]
+
+    @property
+    def exercises(self) -> list[str]:
+        """The ids of its exercises, in order."""
+        marks = (cell["metadata"].get("tinygrad_lora", {}) for cell in self.cells)
+        return [mark["exercise"] for mark in marks if mark.get("role") == "answer"]
+
+    def copy_to(self, folder: Path, *, fresh: bool = False) -> Path:
+        """The student's copy in this folder, made if there is none; with `fresh` one more. Nothing is ever replaced."""
+        folder.mkdir(parents=True, exist_ok=True)
+        copy, number = folder / self.path.name, 2
+        while fresh and copy.exists():
+            copy, number = folder / f"{self.path.stem}_{number}{self.path.suffix}", number + 1
+        if not copy.exists():
+            shutil.copyfile(self.path, copy)
+        return copy
+
+
+def tutorials() -> list[Tutorial]:
+    """All tutorials, in their order."""
+    for folder in FOLDERS:
+        if found := sorted(folder.glob("[0-9][0-9]_*.ipynb")):
+            return [Tutorial(path) for path in found]
+    raise TutorialError("this installation has no tutorials; `pip install --force-reinstall tinygrad-lora` brings them")
+
+
+def tutorial(number: str) -> Tutorial:
+    """The tutorial with this number, "04" or "4". Raises TutorialError, which lists all numbers, if there is none."""
+    wanted = number.zfill(2)
+    known = {one.number: one for one in tutorials()}
+    if wanted not in known:
+        raise TutorialError(f"there is no tutorial {number}; there are {', '.join(known)}")
+    return known[wanted]

@@ -1,0 +1,234 @@
+"""The bug zoo: famous mistakes, alive. `with bug("no_accumulate"):` runs the real engine with one of them in it.
+
+Each is easily made by whoever writes an engine. The right one stays as it is: a mistake is put in the place of one of
+its parts from here, and taken away at the end of the block, also after an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from ..compiler.passes import fuse_elementwise as fusing
+from ..core import autodiff
+from ..core.graph import Graph, rebuilt, topological_order
+from ..core.node import ComputationNode
+from ..errors import ExerciseError
+from ..nn import lora
+from ..nn.mergeable import MergeableLayer
+from ..ops import Relu, where
+from .exchange import Change, exchanged
+
+Shares = Iterator[tuple[ComputationNode, Any]]
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A mistake: what it does, where it shows, and where everything still looks right."""
+
+    name: str
+    mistake: str
+    shows: str
+    hides: str
+    changes: Callable[[], list[Change]]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.mistake}\n    shows: {self.shows}\n    hides: {self.hides}"
+
+
+_BUGS: dict[str, Bug] = {}
+
+
+def _bug(mistake: str, shows: str, hides: str) -> Callable[[Callable[[], list[Change]]], Callable[[], list[Change]]]:
+    def register(changes: Callable[[], list[Change]]) -> Callable[[], list[Change]]:
+        name = changes.__name__
+        _BUGS[name] = Bug(name, mistake, shows, hides, changes)
+        return changes
+
+    return register
+
+
+@contextlib.contextmanager
+def bug(name: str) -> Iterator[Bug]:
+    """The engine with one famous mistake in it: `with bug("no_accumulate"): loss.backward()`.
+
+    It holds for gradients, layers, steppers and the compiler inside the block, and ends with it. `bugs()` lists them.
+    A function compiled inside keeps the mistake. Raises ExerciseError for a name that is not in the list.
+    """
+    if name not in _BUGS:
+        raise ExerciseError(f"there is no bug called {name!r}; there are {', '.join(_BUGS)}")
+    with exchanged(_BUGS[name].changes()):
+        yield _BUGS[name]
+
+
+class Bugs(tuple[Bug, ...]):
+    """The mistakes, in order. Shows itself as text."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+    __repr__ = __str__
+
+
+def bugs() -> Bugs:
+    """All mistakes of the zoo: what each does, where it shows and where it hides."""
+    return Bugs(_BUGS.values())
+
+
+# --- Going back through the graph ---
+
+
+@_bug(
+    "backward calls itself for each operand at once, and does not wait until all users of a node have contributed",
+    "a node with two users whose gradient goes on: a diamond with something below it; what is below counts too often",
+    "chains and trees, where every node has one user; leaves with several users",
+)
+def naive_recursion() -> list[Change]:
+    def pulling_back(output: ComputationNode, seed: Any, wrt: Any = None) -> autodiff.Pairs:
+        found: dict[ComputationNode, Any] = {output: seed}
+        inside = set(autodiff._between(output, wrt))
+
+        def visit(node: ComputationNode) -> None:
+            for parent, share in _shares(node, found[node]):
+                if parent in inside:
+                    found[parent] = found[parent] + share if parent in found else share
+                    visit(parent)  # the gradient so far, which is sent on again when the next share comes
+
+        visit(output)
+        yield from found.items()
+
+    return [Change(autodiff, "pulling_back", pulling_back)]
+
+
+@_bug(
+    "`gradient = share` where it must be `gradient += share`: the last user wins",
+    "any node that is used twice, as in x * x",
+    "chains and trees, where every node has one user",
+)
+def no_accumulate() -> list[Change]:
+    def pulling_back(output: ComputationNode, seed: Any, wrt: Any = None) -> autodiff.Pairs:
+        order = autodiff._between(output, wrt)
+        found: dict[ComputationNode, Any] = dict.fromkeys(order)
+        found[output] = seed
+        for node in reversed(order):
+            if found[node] is not None:
+                yield node, found[node]
+                found |= {parent: share for parent, share in _shares(node, found[node]) if parent in found}
+
+    return [Change(autodiff, "pulling_back", pulling_back)]
+
+
+def _shares(node: ComputationNode, g: Any) -> Shares:
+    """What a node sends to each operand, as the real engine computes it."""
+    if not node.parents:
+        return
+    symbolic = isinstance(g, ComputationNode)
+    own, operands = (node, node.parents) if symbolic else (node.value, [p.value for p in node.parents])
+    for parent, share in zip(node.parents, node.op.vjp(g, own, *operands, **node.params), strict=True):
+        share = share() if type(share) is FunctionType else share
+        if share is not None:
+            yield parent, share if share.shape == parent.shape else autodiff.unbroadcast(share, parent.shape)
+
+
+@_bug(
+    "the gradient of a repeated array is not summed over the axes along which it was repeated",
+    "an operand that broadcasts: a bias gets one gradient for each row of the batch, and no longer fits its parameter",
+    "operands of equal shapes; a batch of one row, but for an axis too many",
+)
+def no_unbroadcast() -> list[Change]:
+    return [Change(autodiff, "unbroadcast", lambda g, shape: g)]
+
+
+@_bug(
+    "ReLU passes the gradient where its input is at least 0, and not where it is above 0",
+    "inputs that are exactly 0: padding, black pixels, layers that start at zero",
+    "random numbers, which are never exactly 0",
+)
+def relu_at_zero() -> list[Change]:
+    def vjp(self: Relu, g: Any, y: Any, x: Any) -> Any:
+        return (where(x < 0.0, 0.0, g),)
+
+    return [Change(Relu, "vjp", vjp)]
+
+
+@_bug(
+    "the engine does not notice that a parameter got a new value after the graph was built",
+    "backward after an update without running forward again: old results and new weights are mixed",
+    "one forward for each backward",
+)
+def stale_graph() -> list[Change]:
+    def between(output: ComputationNode, wrt: Any) -> list[ComputationNode]:
+        order, reached = topological_order([output]), set(wrt or ())
+        for node in order:
+            if wrt is not None and node.op.differentiable and not reached.isdisjoint(node.parents):
+                reached.add(node)
+        return [node for node in order if (node.requires_gradient if wrt is None else node in reached)]
+
+    return [Change(autodiff, "_between", between)]
+
+
+# --- Adapters ---
+
+
+@_bug(
+    "merge adds the adapter to the base weight every time it is called, although it is in there already",
+    "merge twice: the change counts twice, and unmerge does not give the base back",
+    "merge once; an adapter that was not trained, for its change is zero",
+)
+def double_merge() -> list[Change]:
+    original = MergeableLayer.merge
+
+    def merge(self: MergeableLayer) -> None:
+        self._merged = None  # forgets that it was merged
+        original(self)
+
+    return [Change(MergeableLayer, "merge", merge)]
+
+
+@_bug(
+    "both factors of an adapter start at zero, A = B = 0, so the gradient of each is a product with the other: zero",
+    "training: no step changes anything",
+    "before training: the adapted model gives what the base gives, as it should",
+)
+def zero_start() -> list[Change]:
+    def factor(rng: np.random.Generator, input_size: int, rank: int, init: str) -> Any:
+        return np.zeros((input_size, rank))
+
+    return [Change(lora, "_factor", factor)]
+
+
+# --- The compiler ---
+
+
+@_bug(
+    "fusing joins an operation with one of its users although it has another, which then reads the joined result",
+    "a function compiled inside the block in which an elementwise result is used twice, as in h + tanh(h)",
+    "functions in which every result is used once; whatever is not compiled",
+)
+def fuse_reused() -> list[Change]:
+    original = fusing._fuse
+
+    def fuse(graph: Graph, candidates: Any) -> Graph:
+        return original(wrong := _rewired(graph), [n for n in wrong.nodes if n.op.elementwise])
+
+    return [Change(fusing, "_fuse", fuse)]
+
+
+def _rewired(graph: Graph) -> Graph:
+    """The graph in which the second user of an elementwise result reads what the first made of it."""
+    written_over: dict[ComputationNode, ComputationNode] = {}  # by the first user, as if it wrote in place
+
+    def build(old: ComputationNode, parents: tuple[ComputationNode, ...]) -> ComputationNode:
+        new = rebuilt(old, tuple([written_over.get(was, now) for was, now in zip(old.parents, parents, strict=True)]))
+        if old.op.elementwise:
+            for was in old.parents:
+                if was.op.elementwise and (was.shape, was.dtype) == (old.shape, old.dtype):
+                    written_over.setdefault(was, new)
+        return new
+
+    return graph.map(build)

@@ -1,0 +1,146 @@
+r"""ALBERT: BERT with one block that is used again and again, and word vectors that are smaller than the hidden ones.
+
+Attribute names are those of Hugging Face, `encoder.albert_layer_groups.0.albert_layers.0.attention.query`.
+Source: Lan et al. 2019 (arXiv:1909.11942).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from ..core.node import ComputationNode
+from ..nn.attention import attention, padding_mask
+from ..nn.layer import Layer
+from ..nn.linear import Linear
+from ..nn.norms import LayerNorm
+from ..ops import tanh
+from .bert import Embeddings, as_node, token_rows
+from .configured import activation, check_heads, name_parameters, require, settings
+
+Node = ComputationNode
+
+
+@dataclass(frozen=True)
+class AlbertConfig:
+    """The sizes of an ALBERT, by the names in its config.json."""
+
+    vocab_size: int
+    embedding_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    num_hidden_groups: int = 1
+    inner_group_num: int = 1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    layer_norm_eps: float = 1e-12
+    hidden_act: str = "gelu_new"
+
+    def __post_init__(self) -> None:
+        check_heads(self.hidden_size, self.num_attention_heads)
+
+
+class AlbertAttention(Layer):
+    """What the tokens tell each other, added to what they were, and normed."""
+
+    def __init__(self, c: AlbertConfig, rng: np.random.Generator, dtype: Any) -> None:
+        self.heads, n = c.num_attention_heads, c.hidden_size
+        self.query, self.key, self.value, self.dense = (Linear(n, n, seed=rng, dtype=dtype) for _ in range(4))
+        self.LayerNorm = LayerNorm(n, c.layer_norm_eps, dtype=dtype)
+
+    def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
+        found = attention(self.query(x), self.key(x), self.value(x), self.heads, mask, attentions=attentions)
+        y: Node = self.LayerNorm(x + self.dense(found))
+        return y
+
+
+class AlbertBlock(Layer):
+    """Attention between the tokens, then a small network on each token alone."""
+
+    def __init__(self, c: AlbertConfig, rng: np.random.Generator, dtype: Any) -> None:
+        self.full_layer_layer_norm = LayerNorm(c.hidden_size, c.layer_norm_eps, dtype=dtype)
+        self.attention = AlbertAttention(c, rng, dtype)
+        self.ffn = Linear(c.hidden_size, c.intermediate_size, seed=rng, dtype=dtype)
+        self.ffn_output = Linear(c.intermediate_size, c.hidden_size, seed=rng, dtype=dtype)
+        self.activation = activation(c.hidden_act)
+
+    def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
+        x = self.attention(x, mask, attentions)
+        y: Node = self.full_layer_layer_norm(self.ffn_output(self.activation(self.ffn(x))) + x)
+        return y
+
+
+class AlbertGroup(Layer):
+    """A few blocks that are used together."""
+
+    def __init__(self, c: AlbertConfig, rng: np.random.Generator, dtype: Any) -> None:
+        self.albert_layers = [AlbertBlock(c, rng, dtype) for _ in range(c.inner_group_num)]
+
+    def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
+        for block in self.albert_layers:
+            x = block(x, mask, attentions)
+        return x
+
+
+class AlbertEncoder(Layer):
+    """Word vectors made as wide as the hidden ones, then `num_hidden_layers` passes through the groups in turn."""
+
+    def __init__(self, c: AlbertConfig, rng: np.random.Generator, dtype: Any) -> None:
+        self.embedding_hidden_mapping_in = Linear(c.embedding_size, c.hidden_size, seed=rng, dtype=dtype)
+        self.albert_layer_groups = [AlbertGroup(c, rng, dtype) for _ in range(c.num_hidden_groups)]
+        self.passes = c.num_hidden_layers
+
+    def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
+        x = self.embedding_hidden_mapping_in(x)
+        groups = len(self.albert_layer_groups)
+        for i in range(self.passes):
+            x = self.albert_layer_groups[i * groups // self.passes](x, mask, attentions)
+        return x
+
+
+class AlbertModel(Layer):
+    """Tokens (batch, time) to vectors (batch, time, hidden_size), each of which knows of the other tokens.
+
+    `AlbertModel.from_config(config)` makes one from the contents of a config.json; numbers are drawn from `seed`.
+    """
+
+    takes_indices = True
+
+    def __init__(self, config: AlbertConfig, *, seed: Any = None, dtype: Any = np.float32, pooler: bool = True) -> None:
+        rng, self.config = np.random.default_rng(seed), config
+        self.embeddings = Embeddings(config, config.embedding_size, rng, dtype)
+        self.encoder = AlbertEncoder(config, rng, dtype)
+        self.pooler = Linear(config.hidden_size, config.hidden_size, seed=rng, dtype=dtype) if pooler else None
+        name_parameters(self)
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], *, seed: Any = None, dtype: Any = np.float32, pooler: bool = True
+    ) -> Self:
+        """A network of these sizes. Raises ModelError for a configuration that says too little, or asks too much."""
+        require(config, position_embedding_type="absolute", is_decoder=False)
+        return cls(settings(AlbertConfig, config), seed=seed, dtype=dtype, pooler=pooler)
+
+    def __call__(
+        self, tokens: Any, attention_mask: Any = None, token_type_ids: Any = None, attentions: list[Any] | None = None
+    ) -> Node:
+        """attention_mask (batch, time) holds 1 for a token and 0 for padding; None: there is no padding.
+
+        To the list `attentions` each pass adds its weights, (batch, heads, queries, seen).
+        """
+        tokens = token_rows(tokens)
+        mask = None if attention_mask is None else padding_mask(as_node(attention_mask), self.dtype)
+        y: Node = self.encoder(self.embeddings(tokens, token_type_ids), mask, attentions)
+        return y
+
+    def pooled(self, hidden: Node) -> Node:
+        """One vector a text, (batch, hidden_size). Raises AttributeError where the network was made without pooler."""
+        if self.pooler is None:
+            raise AttributeError("this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens")
+        y: Node = tanh(self.pooler(hidden[:, 0]))
+        return y

@@ -1,0 +1,203 @@
+r"""BERT: an encoder. Each token sees all others; a block is attention, then a small network, each added and normed.
+
+Attribute names are those of Hugging Face, `encoder.layer.0.attention.self.query`, so its weights and adapters fit.
+Source: Devlin et al. 2018 (arXiv:1810.04805).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from ..core.node import ComputationNode, constant
+from ..errors import ShapeError
+from ..nn.attention import attention, padding_mask
+from ..nn.embedding import Embedding
+from ..nn.layer import Layer
+from ..nn.linear import Linear
+from ..nn.norms import LayerNorm
+from ..ops import tanh
+from .configured import activation, check_heads, name_parameters, require, settings
+
+Node = ComputationNode
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """The sizes of a BERT, by the names in its config.json."""
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    layer_norm_eps: float = 1e-12
+    hidden_act: str = "gelu"
+
+    def __post_init__(self) -> None:
+        check_heads(self.hidden_size, self.num_attention_heads)
+
+
+class Embeddings(Layer):
+    """The sum of three vectors a token: for the word, for its place, for the sentence it is in; then normed."""
+
+    takes_indices = True
+
+    def __init__(self, c: Any, size: int, rng: np.random.Generator, dtype: Any) -> None:
+        self.word_embeddings = Embedding(c.vocab_size, size, seed=rng, dtype=dtype)
+        self.position_embeddings = Embedding(c.max_position_embeddings, size, seed=rng, dtype=dtype)
+        self.token_type_embeddings = Embedding(c.type_vocab_size, size, seed=rng, dtype=dtype)
+        self.LayerNorm = LayerNorm(size, c.layer_norm_eps, dtype=dtype)
+
+    def __call__(self, tokens: Node, token_type_ids: Any = None) -> Node:
+        time, longest = tokens.shape[1], self.position_embeddings.num_embeddings
+        if time > longest:
+            raise ShapeError(f"{time} tokens are too many: there are {longest} positions; cut the text")
+        types, positions = self.token_type_embeddings, self.position_embeddings.weight[:time]
+        kind = types.weight[0] if token_type_ids is None else types(as_node(token_type_ids))
+        y: Node = self.LayerNorm(self.word_embeddings(tokens) + (positions + kind))
+        return y
+
+
+class SelfAttention(Layer):
+    r"""$V\,\mathrm{softmax}(K^\top Q / \sqrt d)$ with queries, keys and values from the same tokens."""
+
+    def __init__(self, c: Any, rng: np.random.Generator, dtype: Any) -> None:
+        self.heads, n = c.num_attention_heads, c.hidden_size
+        self.query, self.key, self.value = (Linear(n, n, seed=rng, dtype=dtype) for _ in range(3))
+
+    def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
+        return attention(self.query(x), self.key(x), self.value(x), self.heads, mask, attentions=attentions)
+
+
+class AddedAndNormed(Layer):
+    r"""$y = \mathrm{norm}(x W + b + \text{before})$: what a part of a block found, added to what came in."""
+
+    def __init__(self, input_size: int, c: Any, rng: np.random.Generator, dtype: Any) -> None:
+        self.dense = Linear(input_size, c.hidden_size, seed=rng, dtype=dtype)
+        self.LayerNorm = LayerNorm(c.hidden_size, c.layer_norm_eps, dtype=dtype)
+
+    def __call__(self, x: Node, before: Node) -> Node:
+        y: Node = self.LayerNorm(self.dense(x) + before)
+        return y
+
+
+class Attention(Layer):
+    """What the tokens tell each other, added to what they were."""
+
+    def __init__(self, c: Any, rng: np.random.Generator, dtype: Any) -> None:
+        self.self = SelfAttention(c, rng, dtype)
+        self.output = AddedAndNormed(c.hidden_size, c, rng, dtype)
+
+    def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
+        y: Node = self.output(self.self(x, mask, attentions), x)
+        return y
+
+
+class Intermediate(Layer):
+    r"""$y = f(x W + b)$, wider than x."""
+
+    def __init__(self, c: Any, rng: np.random.Generator, dtype: Any) -> None:
+        self.dense = Linear(c.hidden_size, c.intermediate_size, seed=rng, dtype=dtype)
+        self.activation = activation(c.hidden_act)
+
+    def __call__(self, x: Node) -> Node:
+        y: Node = self.activation(self.dense(x))
+        return y
+
+
+class Block(Layer):
+    """One of the layers of the network: attention between the tokens, then a small network on each token alone."""
+
+    def __init__(self, c: Any, rng: np.random.Generator, dtype: Any) -> None:
+        self.attention = Attention(c, rng, dtype)
+        self.intermediate = Intermediate(c, rng, dtype)
+        self.output = AddedAndNormed(c.intermediate_size, c, rng, dtype)
+
+    def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
+        x = self.attention(x, mask, attentions)
+        y: Node = self.output(self.intermediate(x), x)
+        return y
+
+
+class Encoder(Layer):
+    """The blocks, one after the other."""
+
+    def __init__(self, c: Any, rng: np.random.Generator, dtype: Any) -> None:
+        self.layer = [Block(c, rng, dtype) for _ in range(c.num_hidden_layers)]
+
+    def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
+        for block in self.layer:
+            x = block(x, mask, attentions)
+        return x
+
+
+class Pooler(Layer):
+    r"""$y = \tanh(x_0 W + b)$: the whole text in one vector, from its first token."""
+
+    def __init__(self, c: Any, rng: np.random.Generator, dtype: Any) -> None:
+        self.dense = Linear(c.hidden_size, c.hidden_size, seed=rng, dtype=dtype)
+
+    def __call__(self, x: Node) -> Node:
+        y: Node = tanh(self.dense(x[:, 0]))
+        return y
+
+
+class BertModel(Layer):
+    """Tokens (batch, time) to vectors (batch, time, hidden_size), each of which knows of the other tokens.
+
+    `BertModel.from_config(config)` makes one from the contents of a config.json; numbers are drawn from `seed`.
+    """
+
+    takes_indices = True
+
+    def __init__(self, config: BertConfig, *, seed: Any = None, dtype: Any = np.float32, pooler: bool = True) -> None:
+        rng, self.config = np.random.default_rng(seed), config
+        self.embeddings = Embeddings(config, config.hidden_size, rng, dtype)
+        self.encoder = Encoder(config, rng, dtype)
+        self.pooler = Pooler(config, rng, dtype) if pooler else None
+        name_parameters(self)
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], *, seed: Any = None, dtype: Any = np.float32, pooler: bool = True
+    ) -> Self:
+        """A network of these sizes. Raises ModelError for a configuration that says too little, or asks too much."""
+        require(config, position_embedding_type="absolute", is_decoder=False, add_cross_attention=False)
+        return cls(settings(BertConfig, config), seed=seed, dtype=dtype, pooler=pooler)
+
+    def __call__(
+        self, tokens: Any, attention_mask: Any = None, token_type_ids: Any = None, attentions: list[Any] | None = None
+    ) -> Node:
+        """attention_mask (batch, time) holds 1 for a token and 0 for padding; None: there is no padding.
+
+        To the list `attentions` each block adds its weights, (batch, heads, queries, seen).
+        """
+        tokens = token_rows(tokens)
+        mask = None if attention_mask is None else padding_mask(as_node(attention_mask), self.dtype)
+        y: Node = self.encoder(self.embeddings(tokens, token_type_ids), mask, attentions)
+        return y
+
+    def pooled(self, hidden: Node) -> Node:
+        """One vector a text, (batch, hidden_size). Raises AttributeError where the network was made without pooler."""
+        if self.pooler is None:
+            raise AttributeError("this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens")
+        return self.pooler(hidden)
+
+
+def as_node(array: Any) -> Node:
+    """A node as it is, an array as a constant."""
+    return array if isinstance(array, ComputationNode) else constant(array)
+
+
+def token_rows(tokens: Any) -> Node:
+    """Tokens as a node (batch, time). Raises ShapeError for one text that is not in a batch."""
+    node = as_node(tokens)
+    if node.ndim != 2 or not node.size:
+        raise ShapeError(f"tokens are (batch, time), and at least one, not {node.shape}: put one text into a list")
+    return node

@@ -1,0 +1,57 @@
+"""Networks made from a configuration, as Hugging Face writes it to config.json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any, TypeVar
+
+from ..errors import ModelError
+from ..nn.activations import ACTIVATIONS
+from ..nn.layer import Layer
+
+Settings = TypeVar("Settings")
+
+
+def settings(kind: type[Settings], config: Mapping[str, Any]) -> Settings:
+    """The dataclass `kind` filled from a configuration: fields by name, others are not read.
+
+    Raises ModelError for a field that is missing and has no default, and for one of another type.
+    """
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    required = [name for name, f in known.items() if f.default is MISSING]
+    if missing := [name for name in required if config.get(name) is None]:
+        raise ModelError(f"the configuration does not say {', '.join(missing)}")
+    given = {name: config[name] for name in known if config.get(name) is not None}
+    for name, value in given.items():
+        if (whole := known[name].type == "int") and (type(value) is not int or value < 1):
+            raise ModelError(f"{name} must be a whole number of at least 1, not {value!r}")
+        if not whole and known[name].type == "float" and not (type(value) in (int, float) and value > 0):
+            raise ModelError(f"{name} must be a positive number, not {value!r}")
+    return kind(**given)
+
+
+def require(config: Mapping[str, Any], **wanted: Any) -> None:
+    """Raise ModelError unless each of these is left out of the configuration, or is what this package can do."""
+    for name, value in wanted.items():
+        if config.get(name, value) not in (value, None):
+            raise ModelError(f"{name} = {config[name]!r} is not supported: only {value!r} is")
+
+
+def check_heads(size: int, heads: int) -> None:
+    """Raise ModelError unless the hidden size can be cut into so many heads."""
+    if size % heads:
+        raise ModelError(f"a hidden_size of {size} cannot be cut into {heads} heads of equal size")
+
+
+def name_parameters(network: Layer) -> None:
+    """Call each parameter what it is called in the network: so it appears in pictures and in generated code."""
+    for name, p in network.named_parameters().items():
+        p.name = name
+
+
+def activation(name: str) -> Callable[[Any], Any]:
+    """The function that a configuration calls this."""
+    if name not in ACTIVATIONS:
+        raise ModelError(f"the activation {name!r} is not supported: there are {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]

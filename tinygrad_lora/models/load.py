@@ -1,0 +1,88 @@
+"""Fetched models, ready to use: weights read and checked, networks filled, tokenizers beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import FormatError, ModelFileError
+from ..interop.safetensors import load_safetensors
+from .albert import AlbertModel
+from .bert import BertModel
+from .bpe import BytePairEncoding
+from .cache import model_file
+from .chat import ChatModel
+from .filling import fill
+from .gguf import read_gguf
+from .llama import LlamaForCausalLM
+from .llama_cpp import chat_tokenizer, configuration, hugging_face_tensors
+from .reactions import ReactionReader, WordHead
+from .sentences import SentenceEncoder
+from .smiles import Smiles
+from .torch_file import read_torch
+from .wordpiece import WordPiece
+
+MINILM_LONGEST = 256  # tokens: what it was trained with
+
+
+def load_minilm(dtype: Any = np.float32) -> SentenceEncoder:
+    """all-MiniLM-L6-v2: `load_minilm().encode(texts)` gives a vector of length 1 for each sentence, (sentences, 384).
+
+    Raises ModelError, which says how to fetch it, if it is not on this machine, and ModelFileError if a file of it is
+    damaged; ImportError without the safetensors package.
+    """
+    config = _read_config(model_file("minilm", "config.json"))
+    path = model_file("minilm", "model.safetensors")
+    try:
+        tensors = load_safetensors(path)
+    except FormatError as problem:
+        raise ModelFileError(str(problem)) from None
+    model = BertModel.from_config(config, seed=0, dtype=dtype)
+    fill(model, tensors)
+    tokenizer = WordPiece.from_file(model_file("minilm", "vocab.txt"))
+    return SentenceEncoder(model, tokenizer, MINILM_LONGEST)
+
+
+def load_smollm2(dtype: Any = np.float32, capacity: int = 512) -> ChatModel:
+    """SmolLM2-135M-Instruct: `load_smollm2().reply("What is the capital of France?")` answers.
+
+    The weights, in 4 and 8 bits in the file, become floats of this dtype. A conversation has at most `capacity` tokens.
+    Raises ModelError, which says how to fetch it, if it is not on this machine, and ModelFileError if the file is
+    damaged.
+    """
+    with read_gguf(model_file("smollm2", "model.gguf")) as file:
+        config = configuration(file)
+        model = LlamaForCausalLM.from_config(config, seed=0, dtype=dtype)
+        fill(model, hugging_face_tensors(file, config, dtype))
+        tokenizer: BytePairEncoding = chat_tokenizer(file)
+    return ChatModel(model, tokenizer, capacity)
+
+
+def load_rxnmapper(dtype: Any = np.float32) -> ReactionReader:
+    """RXNMapper: `load_rxnmapper().guess("CC(=O)O.OCC>>CC(=O)OC[MASK]")` says what stands in the place of [MASK].
+
+    Raises ModelError, which says how to fetch it, if it is not on this machine, and ModelFileError if a file of it is
+    damaged.
+    """
+    config = _read_config(model_file("rxnmapper", "config.json"))
+    tensors = read_torch(model_file("rxnmapper", "pytorch_model.bin"))
+    model = AlbertModel.from_config(config, seed=0, dtype=dtype)
+    fill(model, tensors, prefix="albert.")
+    # The head's table and bias are there twice: once more as those of "decoder".
+    own = {name: array for name, array in tensors.items() if not name.startswith("predictions.decoder.")}
+    head = fill(WordHead(config, dtype), own, prefix="predictions.")
+    tokenizer = Smiles.from_file(model_file("rxnmapper", "vocab.txt"))
+    return ReactionReader(model, head, tokenizer, int(config["max_position_embeddings"]))
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as problem:
+        raise ModelFileError(f"{path}: this is not JSON ({problem})") from None
+    if not isinstance(config, dict):
+        raise ModelFileError(f"{path}: a configuration is an object, not {type(config).__name__}")
+    return config

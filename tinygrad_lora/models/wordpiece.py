@@ -1,0 +1,91 @@
+"""WordPiece, BERT's tokenizer: words, lower-cased and without accents, cut into the longest pieces that are known.
+
+Source: Devlin et al. 2018 (arXiv:1810.04805), section 3; the rules are those of the original `tokenization.py`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from .tokens import BertTokenizer, known_numbers
+
+_INVISIBLE = ("Cc", "Cf", "Co", "Cs")  # what controls, formats or is private; not what has no character yet
+_LONGEST_WORD = 100  # characters; a longer one is not looked up
+# Characters that are words of their own, because Chinese is written without spaces.
+_CHINESE = [
+    (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F), (0x2B920, 0x2CEAF),
+    (0xF900, 0xFAFF), (0x2F800, 0x2FA1F),
+]  # fmt: skip
+# How the pieces of English are joined again, in this order.
+_TIDY = [
+    (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"),
+    (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+]  # fmt: skip
+
+
+class WordPiece(BertTokenizer):
+    """Pieces of words; "##ing" is a piece that continues a word.
+
+    `encode(sentence)` gives token numbers, [CLS] first and [SEP] last; `encode_batch(sentences)` pads them to one array
+    with a mask; `decode(numbers)` gives the sentence back as far as it was kept: in lower case, without accents.
+    """
+
+    def decode(self, numbers: Iterable[int], *, special: bool = False) -> str:
+        """The text of token numbers; special tokens are left out, unless `special` is True."""
+        known = known_numbers(numbers, len(self))
+        text = ""
+        for number in known:
+            if special or number not in self.special.names:
+                piece = self.vocabulary[number]
+                text += piece[2:] if text and piece.startswith("##") else f" {piece}" if text else piece
+        for apart, together in _TIDY:
+            text = text.replace(apart, together)
+        return text
+
+    def numbers_of(self, text: str) -> list[int]:
+        """The token numbers of a text, without special tokens."""
+        return [number for word in _words(_plain(text)) for number in self._pieces(word)]
+
+    def _pieces(self, word: str) -> list[int]:
+        """From the left, always the longest piece that is in the vocabulary; [UNK] if some part has none."""
+        if len(word) > _LONGEST_WORD:
+            return [self.unknown]
+        found, start, prefix = [], 0, ""
+        while start < len(word):
+            for end in range(len(word), start, -1):
+                number = self.numbers.get(prefix + word[start:end])
+                if number is not None:
+                    break
+            else:
+                return [self.unknown]
+            found.append(number)
+            start, prefix = end, "##"
+        return found
+
+
+def _plain(text: str) -> str:
+    """The text without control characters and accents, in lower case, with every Chinese character set apart."""
+    kept = "".join(_cleaned(c) for c in text)
+    unaccented = (c for c in unicodedata.normalize("NFD", kept) if unicodedata.category(c) != "Mn")
+    return "".join(c.lower() for c in unaccented)  # one by one: a word's last sigma is a sigma
+
+
+def _cleaned(c: str) -> str:
+    if c in "\t\n\r":
+        return " "
+    if c == "\ufffd" or unicodedata.category(c) in _INVISIBLE:
+        return ""
+    if c.isspace():
+        return " "
+    return f" {c} " if any(low <= ord(c) <= high for low, high in _CHINESE) else c
+
+
+def _words(text: str) -> list[str]:
+    """The text cut at spaces, and before and after every punctuation mark."""
+    return "".join(f" {c} " if _is_punctuation(c) else c for c in text).split()
+
+
+def _is_punctuation(c: str) -> bool:
+    # In ASCII, signs such as "$" and "^" count too, though Unicode does not call them punctuation.
+    return unicodedata.category(c).startswith("P") or ("!" <= c <= "~" and not c.isalnum())

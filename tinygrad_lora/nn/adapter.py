@@ -1,0 +1,76 @@
+"""What can be trained in the place of a weight: the base of LoRA and of its variants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from ..core.node import ComputationNode
+from .layer import Layer
+from .linear import Seed
+
+Options = dict[str, Any]
+
+
+class Adapter(Layer):
+    r"""$y = x W + b + \delta(x)$: an adapter computes $\delta$, and is trained in the place of W.
+
+    A subclass writes `__call__`, which gives $\delta(x)$ for rows x (n, in), and `merge_weights`, which gives the
+    $\Delta W$ (in, out) with $\delta(x) = x\,\Delta W$. One that is not a plain sum writes `change` and `merged` too.
+    """
+
+    residual: ClassVar[bool] = False  # True: it starts at a part of W, and lives on a base without that part
+    trained: tuple[str, ...] | None = None  # the parameters that training changes; None: those that are trainable now
+    rank: int
+    alpha: float
+
+    @classmethod
+    def for_layer(
+        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
+    ) -> Self:
+        """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
+        raise NotImplementedError(f"{cls.__name__} needs a class method for_layer(base, rank, alpha, *, seed, name)")
+
+    @classmethod
+    def for_base(cls, base: Any) -> Any:
+        """The layer that the adapter goes beside, made from the one that is there: by default that one itself."""
+        return base
+
+    @classmethod
+    def shared(cls, bases: Mapping[str, Any], ranks: Mapping[str, int], *, seed: Seed, **options: Any) -> Options:
+        """The options for `for_layer`, once `adapt` knows all layers: a class adds here what its adapters share."""
+        return options
+
+    @property
+    def scaling(self) -> float:
+        r"""The factor of the change, $s = \alpha / r$."""
+        return self.alpha / self.rank
+
+    def change(self, rows: ComputationNode, product: ComputationNode, weight: ComputationNode) -> ComputationNode:
+        """What is added to the base's output for these rows. `product` is `rows @ weight`, without the bias."""
+        delta: ComputationNode = self(rows)
+        return delta
+
+    def merge_weights(self) -> Any:
+        r"""The dense weight that this adapter adds, $\Delta W$ (in, out)."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method merge_weights(self)")
+
+    def merged(self, weight: Any) -> Any:
+        """The weight that does the work of `weight` and this adapter: arrays, (in, out)."""
+        return weight + self.merge_weights()
+
+    def merged_bias(self, bias: Any) -> Any:
+        """The bias that does the work of `bias` and this adapter: arrays, (out,), or None for none."""
+        return bias
+
+    def on_attach(self, base: Any) -> None:
+        """Called when a layer takes the adapter. By default nothing happens."""
+
+    def train(self, trainable: bool) -> None:
+        """Make what this adapter trains trainable, or freeze all of it. What was frozen from the start stays frozen."""
+        parameters = self.named_parameters()
+        if self.trained is None:
+            self.trained = tuple(name for name, p in parameters.items() if p.requires_gradient)
+        for name, p in parameters.items():
+            p.requires_gradient = trainable and name in self.trained
+            p.zero_gradient()

@@ -1,0 +1,61 @@
+"""A table of vectors, one for each token."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from ..core.node import ComputationNode, parameter
+from ..errors import DtypeError, ShapeError
+from ..ops import take
+from .checks import check_size
+from .layer import Layer
+from .linear import Seed
+
+
+class Embedding(Layer):
+    r"""$y_i = W_{t_i}$: the row of W for each token.
+
+    Tokens are whole numbers from 0, in any shape (...); the output is (..., embedding_dim), W is (num_embeddings,
+    embedding_dim). W is drawn from the normal distribution, as in PyTorch; `seed` is a whole number or a Generator, and
+    None draws new numbers every time. A gradient reaches only the rows that were used.
+
+    Raises ValueError for sizes that are not positive and for a token that has no row, DtypeError for tokens that are
+    not whole numbers.
+    """
+
+    takes_indices = True
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, *,
+        seed: Seed = None, dtype: Any = np.float64, name: str | None = None,
+    ) -> None:  # fmt: skip
+        shape = check_size(num_embeddings, "num_embeddings"), check_size(embedding_dim, "embedding_dim")
+        self._hold(np.random.default_rng(seed).normal(size=shape).astype(dtype), name)
+
+    @classmethod
+    def from_arrays(cls, weight: Any, *, name: str | None = None) -> Self:
+        """The layer with this table: nothing is drawn. Raises ShapeError unless it is a matrix."""
+        if np.ndim(weight) != 2:
+            raise ShapeError(f"the table must be (num_embeddings, embedding_dim), not {np.shape(weight)}")
+        layer = cls.__new__(cls)
+        layer._hold(weight, name)
+        return layer
+
+    def _hold(self, weight: Any, name: str | None) -> None:
+        self.num_embeddings, self.embedding_dim = map(int, weight.shape)
+        self.weight = parameter(weight, f"{name}.weight" if name else "weight")
+
+    def __call__(self, tokens: ComputationNode) -> ComputationNode:
+        self.check_tokens(tokens)
+        rows: ComputationNode = take(self.weight, tokens)
+        return rows
+
+    def check_tokens(self, tokens: ComputationNode) -> None:
+        """Raise unless these are tokens of this table. While symbolic only the dtype is known."""
+        if tokens.dtype.kind not in "iu":
+            raise DtypeError(f"tokens must be whole numbers, not {tokens.dtype}: convert them with .astype(int)")
+        if tokens.known and tokens.size and not 0 <= tokens.value.min() <= tokens.value.max() < self.num_embeddings:
+            wrong = next(t for t in tokens.value.flat if not 0 <= t < self.num_embeddings)
+            raise ValueError(f"token {wrong} has no row: the table has {self.num_embeddings}, counted from 0")

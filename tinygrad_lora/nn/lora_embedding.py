@@ -1,0 +1,122 @@
+r"""An embedding with adapters beside it, $y_i = W_{t_i} + s\,A_{t_i} B$: the change of a table, of low rank."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any, Self
+
+import numpy as np
+
+from ..core.node import ComputationNode, parameter
+from ..errors import AdaptError
+from ..library import reshape
+from ..ops import scale, take
+from .adapter import Adapter
+from .checks import check_size
+from .embedding import Embedding
+from .linear import Seed
+from .lora import checked_alpha
+from .mergeable import MergeableLayer, Through
+
+
+class LoRAEmbeddingLayer(Adapter):
+    r"""$y_i = s\,A_{t_i} B$ with $s = \alpha / r$: what LoRA adds to the row of a table for each token.
+
+    Tokens are whole numbers, in any shape (...); A is (num_embeddings, rank), B is (rank, embedding_dim). A starts at
+    zero, B is drawn from the normal distribution: the other way around than for a matrix, as in PEFT.
+    `rslora=True` scales by $\alpha / \sqrt r$.
+    """
+
+    takes_indices = True
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, rank: int, alpha: float | None = -1, *,
+        seed: Seed = None, dtype: Any = np.float64, name: str = "lora", rslora: bool = False,
+    ) -> None:  # fmt: skip
+        n, m = check_size(num_embeddings, "num_embeddings"), check_size(embedding_dim, "embedding_dim")
+        self.rank = check_size(rank, "Rank")
+        if self.rank > (largest := min(n, m)):
+            raise ValueError(f"Rank ({rank}) cannot exceed min(num_embeddings, embedding_dim) = {largest}")
+        self.alpha, self.rslora = checked_alpha(alpha, self.rank), rslora
+        B = np.random.default_rng(seed).normal(size=(self.rank, m))
+        self.lora_embedding_A = parameter(np.zeros((n, self.rank), dtype), f"{name}_embedding_A")
+        self.lora_embedding_B = parameter(B.astype(dtype), f"{name}_embedding_B")
+
+    @classmethod
+    def for_layer(
+        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
+    ) -> Self:
+        """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
+        options = {"dtype": base.weight.dtype} | options
+        return cls(base.num_embeddings, base.embedding_dim, rank, alpha, seed=seed, name=name, **options)
+
+    def __call__(self, tokens: ComputationNode) -> ComputationNode:
+        rows = take(self.lora_embedding_A, tokens)
+        return scale(rows @ self.lora_embedding_B, factor=self.scaling)
+
+    @property
+    def scaling(self) -> float:
+        r"""$s = \alpha / r$, or $\alpha / \sqrt r$ with `rslora`."""
+        return self.alpha / (sqrt(self.rank) if self.rslora else self.rank)
+
+    def merge_weights(self) -> Any:
+        r"""What this adapter adds to the table, $\Delta W = s\,A B$: (num_embeddings, embedding_dim)."""
+        return self.scaling * (self.lora_embedding_A.value @ self.lora_embedding_B.value)
+
+
+class LoRAEmbedding(MergeableLayer):
+    r"""$y_i = W_{t_i} + s\,A_{t_i} B$: an embedding and an adapter that is trained in its place.
+
+    `base` is an `Embedding`, which is frozen unless `trainable_base`. `rank`, `alpha` and `seed` are those of the
+    `LoRAEmbeddingLayer` made for it. Adapters are managed as in a `LoRALinear`.
+    """
+
+    takes_indices = True
+
+    def __init__(
+        self, base: Embedding, rank: int, alpha: float | None = -1, *,
+        seed: Seed = None, trainable_base: bool = False, name: str = "lora", **options: Any,
+    ) -> None:  # fmt: skip
+        _check_base(base)
+        adapter = LoRAEmbeddingLayer.for_layer(base, rank, alpha, seed=seed, name=name, **options)
+        self._hold(base if trainable_base else base.freeze())
+        self.attach("lora", adapter)
+        self.activate("lora")
+
+    @classmethod
+    def around(cls, base: Embedding) -> Self:
+        """The layer without any adapter yet: it gives what the base gives."""
+        _check_base(base)
+        layer = cls.__new__(cls)
+        layer._hold(base)
+        return layer
+
+    def __call__(self, tokens: ComputationNode) -> ComputationNode:
+        if self.plain:
+            y: ComputationNode = self.base_in_use(tokens)
+            return y
+        flat = tokens if len(tokens.shape) == 1 else reshape(tokens, (tokens.size,))
+        if self._rows is None:
+            y = self._adapted(flat)
+        else:
+            y = self._adapted_by_row(flat, self.groups(tokens, int(np.prod(tokens.shape[1:]))))
+        return y if len(tokens.shape) == 1 else reshape(y, (*tokens.shape, y.shape[-1]))
+
+    def _through_base(self, rows: ComputationNode) -> Through:
+        y: ComputationNode = self.base_in_use(rows)
+        return y, y, self.base_in_use.weight
+
+    def attach(self, name: str, adapter: Adapter) -> None:
+        """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or is none."""
+        if not adapter.takes_indices:
+            raise AdaptError(f"{type(adapter).__name__} is for matrices: an embedding takes a LoRAEmbeddingLayer")
+        super().attach(name, adapter)
+
+    def twin(self, weight: Any, bias: Any) -> Embedding:
+        """An embedding with this table."""
+        return Embedding.from_arrays(weight)
+
+
+def _check_base(base: Any) -> None:
+    if not isinstance(base, Embedding):
+        raise TypeError(f"the base must be an Embedding, not {type(base).__name__}")

@@ -1,0 +1,73 @@
+r"""A linear layer with adapters beside it, $y = x W + b + \sum_i w_i\,\delta_i(x)$."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from ..core.node import ComputationNode
+from .adapter import Adapter
+from .linear import Linear, Seed, check_width, on_rows
+from .lora import LoRALayer
+from .mergeable import MergeableLayer, Through
+
+
+class LoRALinear(MergeableLayer):
+    r"""$y = x W + b + s\,(x A) B$: a linear layer and an adapter that is trained in its place.
+
+    `base` is a `Linear`, which is frozen unless `trainable_base` (then its parameters stay as they are). `rank`,
+    `alpha`, `init` and `seed` are those of the `LoRALayer` made for it, found under `.lora`; its dtype is the base's.
+    `kind` is another class of adapter, and `options` are those that this class has. `attach`, `activate` and `delete`
+    manage more adapters; the first is called "lora".
+
+    Raises TypeError if the base is not a Linear, ValueError as `LoRALayer` does.
+    Source: Hu et al. 2021, section 4 (arXiv:2106.09685).
+    """
+
+    def __init__(
+        self, base: Linear, rank: int, alpha: float | None = -1, *,
+        init: str = "gaussian", seed: Seed = None, dtype: Any = None, trainable_base: bool = False, name: str = "lora",
+        kind: type[Adapter] = LoRALayer, **options: Any,
+    ) -> None:  # fmt: skip
+        _check_base(base)
+        options |= {"init": init} if init != "gaussian" else {}
+        options |= {"dtype": dtype} if dtype is not None else {}
+        adapter = kind.for_layer(base, rank, alpha, seed=seed, name=name, **options)
+        self._hold(base if trainable_base else base.freeze())  # after the checks: if one fails, the base is left alone
+        self.attach("lora", adapter)
+        self.activate("lora")
+
+    @classmethod
+    def around(cls, base: Linear) -> Self:
+        """The layer without any adapter yet: it gives what the base gives."""
+        _check_base(base)
+        layer = cls.__new__(cls)
+        layer._hold(base)
+        return layer
+
+    def __call__(self, x: ComputationNode) -> ComputationNode:
+        if self.plain:
+            y: ComputationNode = self.base_in_use(x)
+            return y
+        check_width(x, self.base.input_size)
+        if self._rows is None:
+            return on_rows(self._adapted, x)
+        groups = self.groups(x, int(np.prod(x.shape[1:-1])))
+        return on_rows(lambda rows: self._adapted_by_row(rows, groups), x)
+
+    def _through_base(self, rows: ComputationNode) -> Through:
+        base = self.base_in_use
+        y: ComputationNode = base(rows)
+        product = y.parents[0] if base.bias is not None else y
+        return y, product, product.parents[1]
+
+    def twin(self, weight: Any, bias: Any) -> Linear:
+        """A linear layer with this weight and bias, under the names of the base's."""
+        return Linear.from_arrays(weight, bias)
+
+
+def _check_base(base: Any) -> None:
+    if not isinstance(base, Linear):
+        remedy = "it has an adapter already" if isinstance(base, LoRALinear) else "adapt() finds those of a model"
+        raise TypeError(f"the base must be a Linear, not {type(base).__name__}: {remedy}")

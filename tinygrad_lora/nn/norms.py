@@ -1,0 +1,50 @@
+"""Layers that bring each vector to the same scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.node import ComputationNode, parameter
+from ..library import layer_norm, mean
+from ..ops import sqrt
+from .checks import check_number, check_size
+from .layer import Layer
+from .linear import check_width
+
+
+class LayerNorm(Layer):
+    r"""$y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\,w + b$, mean and variance over the last axis.
+
+    x is (..., size); w starts at 1 and b at 0, both (size,). Raises ShapeError for an input of another width.
+    Source: Ba et al. 2016 (arXiv:1607.06450).
+    """
+
+    def __init__(self, size: int, eps: float = 1e-5, *, dtype: Any = np.float64) -> None:
+        n, self.eps = check_size(size, "size"), check_number(eps, "eps", 0)
+        self.input_shape = (n,)
+        self.weight, self.bias = parameter(np.ones(n, dtype), "weight"), parameter(np.zeros(n, dtype), "bias")
+
+    def __call__(self, x: ComputationNode) -> ComputationNode:
+        check_width(x, self.weight.size)
+        y: ComputationNode = layer_norm(x, self.weight, self.bias, self.eps)
+        return y
+
+
+class RMSNorm(Layer):
+    r"""$y = \frac{x}{\sqrt{\frac1n \sum_i x_i^2 + \epsilon}}\,w$: a layer norm without mean and bias.
+
+    x is (..., size); w starts at 1. Raises ShapeError for an input of another width.
+    Source: Zhang and Sennrich 2019 (arXiv:1910.07467).
+    """
+
+    def __init__(self, size: int, eps: float = 1e-6, *, dtype: Any = np.float64) -> None:
+        n, self.eps = check_size(size, "size"), check_number(eps, "eps", 0)
+        self.input_shape = (n,)
+        self.weight = parameter(np.ones(n, dtype), "weight")
+
+    def __call__(self, x: ComputationNode) -> ComputationNode:
+        check_width(x, self.weight.size)
+        y: ComputationNode = x / sqrt(mean(x * x, -1, keepdims=True) + self.eps) * self.weight
+        return y

@@ -1,0 +1,62 @@
+r"""AdaLoRA: an adapter in the form of a singular value decomposition, so that single ranks can be given up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...core.node import ComputationNode, constant, parameter
+from ...library import sum
+from ...ops import scale, sqrt
+from ..layer import Layer
+from ..linear import Seed
+from ..lora import LoRALayer
+
+
+class AdaLoRA(LoRALayer):
+    r"""$\delta(x) = \frac{\alpha}{r + 10^{-5}}\,((x A) \odot e)\,B$: A diag(e) B is like a singular value decomposition.
+
+    e starts at zero, A and B at normal numbers with standard deviation 0.02. `orthogonality` keeps A and B near
+    orthonormal, and `RankAllocator` sets those entries of e to zero that matter least.
+    Source: Zhang et al. 2023, "AdaLoRA: Adaptive Budget Allocation" (arXiv:2303.10512); the scale is that of PEFT.
+    """
+
+    def __init__(self, *sizes: Any, seed: Seed = None, name: str = "lora", **options: Any) -> None:
+        if options.get("lora_bias") or options.get("rslora"):
+            raise ValueError("AdaLoRA has neither a bias for B nor another scale: leave lora_bias and rslora out")
+        super().__init__(*sizes, name=name, **options)
+        rng = np.random.default_rng(seed)
+        for p in (self.lora_A, self.lora_B):
+            p.value = rng.normal(0, 0.02, p.shape)
+        self.lora_E = parameter(np.zeros(self.rank, self.lora_A.dtype), f"{name}_E")
+
+    @property
+    def scaling(self) -> float:
+        r"""$\alpha / (r + 10^{-5})$."""
+        return self.alpha / (self.rank + 1e-5)
+
+    def _low_rank(self, rows: ComputationNode) -> ComputationNode:
+        return scale(((rows @ self.lora_A) * self.lora_E) @ self.lora_B, factor=self.scaling)
+
+    def merge_weights(self) -> Any:
+        r"""$\Delta W$ (in, out)."""
+        return self.scaling * (self.lora_A.value * self.lora_E.value) @ self.lora_B.value
+
+
+def orthogonality(model: Layer) -> ComputationNode:
+    r"""The mean of $\lVert A^\top A - I \rVert$ and $\lVert B B^\top - I \rVert$ over all AdaLoRA adapters of a model.
+
+    Add 0.1 of it or more to the loss. Raises ValueError for a model without such adapters.
+    """
+    layers = [x for x in model.named_layers().values() if isinstance(x, AdaLoRA)]
+    products = [p for x in layers for p in (x.lora_A.mT @ x.lora_A, x.lora_B @ x.lora_B.mT)]
+    if not products:
+        raise ValueError('the model has no AdaLoRA adapters: adapt(model, rank, variant="adalora") gives it some')
+    off = [p - constant(np.eye(p.shape[0], dtype=p.dtype)) for p in products]
+    # The small number keeps the slope of the root finite where A is exactly orthonormal.
+    norms = [sqrt(sum(d * d) + 1e-30) for d in off]
+    total = norms[0]
+    for norm in norms[1:]:
+        total = total + norm
+    return scale(total, factor=1 / len(norms))

@@ -1,0 +1,49 @@
+r"""DoRA: direction and size of each column of the weight are learned apart."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from ...core.node import ComputationNode, parameter
+from ...library import sum
+from ...ops import sqrt, stop_gradient
+from ..linear import Seed
+from ..lora import LoRALayer
+
+
+class DoRA(LoRALayer):
+    r"""$y = x\,\frac{m}{n}(W + s A B) + b$ with $n_j = \lVert (W + s A B)_{\cdot j} \rVert$, one for each output.
+
+    The magnitudes m start at the norms of the columns of W, so that $m / n = 1$. In the gradient n counts as a
+    constant, as in the paper's section 4.3. Arguments as for `LoRALayer`.
+    Source: Liu et al. 2024, "DoRA: Weight-Decomposed Low-Rank Adaptation" (arXiv:2402.09353).
+    """
+
+    @classmethod
+    def for_layer(
+        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
+    ) -> Self:
+        """An adapter of the base's sizes and dtype, at its start."""
+        if options.get("lora_bias"):
+            raise ValueError("DoRA has no bias for B: leave lora_bias out")
+        layer = super().for_layer(base, rank, alpha, seed=seed, name=name, **options)
+        norms = np.linalg.norm(base.weight.value, axis=0).astype(layer.lora_A.dtype)
+        layer.lora_magnitude_vector = parameter(norms, f"{name}_magnitude_vector")
+        return layer
+
+    def change(self, rows: ComputationNode, product: ComputationNode, weight: ComputationNode) -> ComputationNode:
+        """What is added to `product`, which is `rows @ weight`: $(\frac mn - 1)\\,x W + \\frac mn\\,s\\,(x A) B$."""
+        new = weight + self.scaling * (self.lora_A @ self.lora_B)
+        ratio = self.lora_magnitude_vector / stop_gradient(sqrt(sum(new * new, axis=0)))
+        return (ratio - 1.0) * product + ratio * self._low_rank(rows)
+
+    def merged(self, weight: Any) -> Any:
+        r"""$\frac{m}{n}(W + s A B)$: arrays, (in, out)."""
+        new = weight + self.scaling * (self.lora_A.value @ self.lora_B.value)
+        return self.lora_magnitude_vector.value / np.linalg.norm(new, axis=0) * new
+
+    def merge_weights(self) -> Any:
+        """There is none: what DoRA adds depends on the weight that it is beside. Raises ValueError."""
+        raise ValueError("what DoRA adds depends on the weight beside it: merged(weight) gives the sum of the two")

@@ -1,0 +1,20 @@
+r"""LoRA-FA: A is frozen, so its input need not be kept for the backward pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..lora import LoRALayer
+
+
+class LoRAFA(LoRALayer):
+    r"""$\delta(x) = s\,(x A) B$ where B alone is trained: $\bar B = s\,(x A)^\top \bar y$ needs $x A$, and not x.
+
+    Half of the numbers or fewer are trained, and of each input the backward pass keeps r numbers instead of all.
+    Arguments as for `LoRALayer`.
+    Source: Zhang et al. 2023, "LoRA-FA: Memory-efficient Low-rank Adaptation" (arXiv:2308.03303).
+    """
+
+    def __init__(self, *sizes: Any, **options: Any) -> None:
+        super().__init__(*sizes, **options)
+        self.lora_A.requires_gradient = False

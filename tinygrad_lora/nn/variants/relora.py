@@ -1,0 +1,44 @@
+r"""ReLoRA: many changes of low rank, one after another, make a change of high rank."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...errors import AdaptError
+from ..lora_linear import LoRALinear
+from ..switching import adapters
+from ..layer import Layer
+from ..linear import Linear, Seed
+from ..lora import LoRALayer
+from ..optim import Adam, Optimizer
+
+
+def restart(
+    model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = None, init: str = "gaussian"
+) -> None:
+    r"""$W \leftarrow W + s A B$, then a new A, and $B = 0$: the model gives what it gave, and a new change begins.
+
+    What the optimizer remembers is about the old factors, so it is reset. The parameters stay the same objects: a
+    compiled training step goes on. The rate should start low again after each restart; see `tl.cosine`.
+
+    Raises AdaptError for a model without adapters, with others than LoRA, or with quantized weights; ValueError for an
+    optimizer whose start is not known. Then nothing is changed.
+    Source: Lialin et al. 2023, "ReLoRA: High-Rank Training Through Low-Rank Updates" (arXiv:2307.05695).
+    """
+    found = adapters(model)
+    plain = [x for x in found.values() if type(x.lora) is LoRALayer and type(x.base) is Linear and x.lora.lora_B_bias is None]
+    if not plain or len(plain) < len(found):
+        raise AdaptError(f"a restart needs LoRA beside weights in full precision: {len(plain)} of {len(found)} are so")
+    if optimizer and optimizer.numbers and not isinstance(optimizer, Adam):
+        raise ValueError(f"what {type(optimizer).__name__} starts with is not known: restart without it, then reset it")
+    model.before_change()
+    for layer, stream in zip(plain, np.random.default_rng(seed).spawn(len(plain)), strict=True):
+        lora = layer.lora
+        layer.weight.value = lora.merged(layer.weight.value)
+        lora.lora_A.value = LoRALayer.for_layer(layer.base, lora.rank, seed=stream, init=init).lora_A.value
+        lora.lora_B.value = np.zeros(lora.lora_B.shape, lora.dtype)
+    for slot in optimizer.slots if optimizer else []:
+        for p in slot:
+            p.value = np.zeros(p.shape, p.dtype)
+    for number in optimizer.numbers if optimizer else []:
+        number.value = np.ones((), number.dtype)
