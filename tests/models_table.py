@@ -12,8 +12,9 @@ FIXTURES = Path(__file__).resolve().parent / "fixtures" / "models"
 
 TEXTS = [
     "", " ", "Hello, world!", "It's 2024,  isn't it?", "unaffable", "The QUICK brown fox jumped over 13 lazy dogs.",
-    "Grüße aus Köln; na\u00efve caf\u00e9, e\u0301t\u00e9", "你好,世界。", "日本語のテキスト", "Привет мир", "ΣΊΣΥΦΟΣ σίσυφος", "שלום", "مرحبا",
-    "tab\tand\nnew line\r\n\r\nend  ", "a" * 101, "don't we'll they've I'M", "x=1;y=[2,3]{4}", "100,000.50 €", "½ Ⅷ ①",
+    "Grüße aus Köln; na\u00efve caf\u00e9, e\u0301t\u00e9", "你好,世界。", "日本語のテキスト", "Привет мир",
+    "ΣΊΣΥΦΟΣ σίσυφος", "שלום", "مرحبا", "tab\tand\nnew line\r\n\r\nend  ", "a" * 101, "don't we'll they've I'M",
+    "x=1;y=[2,3]{4}", "100,000.50 €", "½ Ⅷ ①",
     "👍🏽 👩‍👩‍👧 emoji", "zero\u200bwidth\u00a0space\u3000wide", "[MASK] [SEP] <|im_end|>", "https://example.org/a_b?c=d&e=%20",
     "\x00control\x7f\ufffd", "İstanbul ﬁne ǅ ß", "......!!!???", "   leading", "trailing   ", "a  b   c    d",
     "supercalifragilisticexpialidocious antidisestablishmentarianism",

@@ -317,7 +317,8 @@ class TurnedWeight(Affine):
 
 LAYERS = {
     NoScaling: ("factor", "1 / (alpha / r)"), WrongSign: ("sign", "the output"),
-    NoParameters: ("missing-parameter", "lora_A"), OneMore: ("extra-parameter", "bias"), Turned: ("parameter-shape", "transposed"), Frozen: ("frozen", "lora_A"),
+    NoParameters: ("missing-parameter", "lora_A"), OneMore: ("extra-parameter", "bias"),
+    Turned: ("parameter-shape", "transposed"), Frozen: ("frozen", "lora_A"),
     Detached: ("zero", "lora_A"), Elsewhere: ("differs", "the output"), OwnBackward: ("factor", "lora_B"),
     IgnoresG: ("missing-upstream", "x"), NoBias: ("unused-parameter", "bias"),
     TurnedWeight: ("transposed-operand", "weight.T"),

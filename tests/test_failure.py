@@ -131,9 +131,86 @@ def test_an_operand_may_be_used_twice():
 
 
 def test_an_error_without_an_operation_is_only_its_message():
-    error = failing(tl.mse, tl.parameter(np.ones(2)), np.ones(3))
+    error = failing(tl.Linear(3, 2, seed=0).set_parameters, np.ones(3))
     assert error.operation is None
     assert failure(error) is None
+
+
+# --- Functions of the library, and layers ---
+
+
+def test_a_layer_that_refuses_its_input_is_told_by_name():
+    model = tl.Sequential(tl.Linear(4, 3, seed=0), tl.relu, tl.Linear(5, 2, seed=1))
+
+    def f():
+        batch = tl.constant(np.ones((6, 4)))
+        return model(batch)
+
+    found = failure(failing(f))
+    first = f.__code__.co_firstlineno
+    assert found.text == (
+        "Input size 3 does not match expected input size 5\n"
+        "  a           6  [3]\n"
+        "  b  weight  [5]  2\n"
+        f"  fails in  test_failure.py line {first + 2}: return model(batch)"
+    )
+    shown = found.diagram
+    assert shown.title.startswith("2: Linear fails")
+    assert [(a.start != a.end, a.label) for a in shown.arrows if a.end == "failed"] == [(True, "a"), (True, "b")]
+    assert shown.boxes[-1].operation == "2: Linear"
+    marked = ElementTree.fromstring(image_of(found.html))
+    assert [g.get("data-box") for g in marked.iter() if "wrong" in g.get("class", "").split()] == ["failed"]
+
+
+def test_an_adapted_layer_and_a_vector_are_told_too():
+    layer = tl.LoRALinear(tl.Linear(4, 3, seed=0), 1, seed=0)
+    v = tl.parameter(np.ones(3), "v")
+    found = failure(failing(lambda: layer(v)))
+    assert (found.title, found.labels, [x.shape for x in found.named]) == (
+        "LoRALinear",
+        ("v", "weight"),
+        [(3,), (4, 3)],
+    )
+    assert failure(failing(lambda: layer.forward(np.ones((2, 3))))).title == "LoRALinear"
+
+
+def test_a_loss_that_refuses_its_target_is_told_with_a_remedy():
+    def f():
+        y, target = tl.parameter(np.ones((3, 1)), "y"), np.ones(3)
+        return tl.mse(y, target)
+
+    found = failure(failing(f))
+    first = f.__code__.co_firstlineno
+    assert found.text == (
+        "mse: y has shape (3, 1) and the target (3,): reshape one of them\n"
+        "  y        3  [1]\n"
+        "  target      [3]\n"
+        f"  fails in           test_failure.py line {first + 2}: return tl.mse(y, target)\n"
+        f"  y is made in       test_failure.py line {first + 1}: {CODE}\n"
+        f"  target is made in  test_failure.py line {first + 1}: {CODE}\n"
+        "Fix: reshape the second operand to (3, 1): mse((3, 1), (3, 1))"
+    )
+    assert found.diagram.alternative.startswith("mse fails: ")
+
+
+CODE = 'y, target = tl.parameter(np.ones((3, 1)), "y"), np.ones(3)'
+
+
+@pytest.mark.parametrize(
+    ("call", "title"),
+    [
+        (lambda x: tl.cross_entropy(x, np.array([0, 1])), "cross_entropy"),
+        (lambda x: tl.sum(x, 5), "sum"),
+        (lambda x: tl.reshape(x, (-1, -1)), "reshape"),
+        (lambda x: tl.mean(x[:0]), "mean"),
+    ],
+)
+def test_other_functions_of_the_library_are_drawn_as_one_operation(call, title):
+    x = tl.parameter(np.ones((3, 4)), "x")
+    found = failure(failing(call, x))
+    assert (found.title, found.remedy) == (title, None)
+    assert found.diagram.boxes[-1].operation == title and "return" not in found.text
+    assert "<svg" in image_of(found.html)
 
 
 def test_an_error_can_be_sent_to_another_process():
@@ -247,7 +324,7 @@ def test_the_lines_may_be_in_different_cells():
 
 def test_an_error_without_a_picture_has_its_traceback(ipython):
     show_errors()
-    error = failing(tl.mse, tl.parameter(np.ones(2)), np.ones(3))
+    error = failing(tl.Linear(3, 2, seed=0).set_parameters, np.ones(3))
     assert error._render_traceback_() == [f"ShapeError: {error}"]
     assert ipython == []
     assert error._repr_html_() is None

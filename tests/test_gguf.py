@@ -1,5 +1,6 @@
 """GGUF files: what is written is read back, and a damaged file gives a ModelFileError and nothing else."""
 
+import contextlib
 import struct
 
 import numpy as np
@@ -192,7 +193,5 @@ def test_changed_bytes_are_refused_or_give_arrays_of_the_stated_shapes(changes):
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused_or_read(data):
     for begin in (b"", b"GGUF\3\0\0\0", b"GGUF" + struct.pack("<IQQ", 3, 1, 1)):
-        try:
+        with contextlib.suppress(ModelFileError):
             read_all(begin + data)
-        except ModelFileError:
-            pass

@@ -19,14 +19,12 @@ from tinygrad_lora.interop.peft_config import AdapterConfig, read_config
 P = "base_model.model."
 
 
-def network(seed=0):
-    made = Network()
-    return made.load_weights(dict(zip(made.get_parameter_names(), drawn(made, seed), strict=True))) and made
-
-
-def drawn(made, seed):
-    rng = np.random.default_rng(seed)
-    return [rng.normal(0, 0.5, p.shape) for p in made.named_parameters().values()]
+def network():
+    """The network of the table with the same numbers each time."""
+    made, rng = Network(), np.random.default_rng(0)
+    for p in made.named_parameters().values():
+        p.value = rng.normal(0, 0.5, p.shape)
+    return made
 
 
 def trained(made, seed=1):
@@ -95,9 +93,6 @@ def test_target_modules_are_the_shortest_words_that_fit(arguments, wanted, tmp_p
 
 
 def test_target_modules_are_a_pattern_where_no_list_fits(tmp_path):
-    def made():
-        return Outer()
-
     class Outer(tl.Layer):
         def __init__(self):
             self.up, self.inner = tl.Linear(6, 6, seed=0), Network()
@@ -105,31 +100,21 @@ def test_target_modules_are_a_pattern_where_no_list_fits(tmp_path):
         def __call__(self, x):
             return self.inner(self.up(x))
 
-    save_adapter(tl.adapt(made(), 2, "up", seed=0), tmp_path)  # ["up"] would fit inner.layers.0.up too
+    save_adapter(tl.adapt(Outer(), 2, "up", seed=0), tmp_path)  # ["up"] would fit inner.layers.0.up too
     assert options(tmp_path)["target_modules"] == "up"
-    save_adapter(tl.adapt(made(), 2, r"up|inner\.layers\.0\.up", seed=0), tmp_path)
+    save_adapter(tl.adapt(Outer(), 2, r"up|inner\.layers\.0\.up", seed=0), tmp_path)
     assert options(tmp_path)["target_modules"] == r"inner\.layers\.0\.up|up"
-    assert list(tl.adapters(load_adapter(made(), tmp_path))) == ["up", "inner.layers.0.up"]
+    assert list(tl.adapters(load_adapter(Outer(), tmp_path))) == ["up", "inner.layers.0.up"]
 
 
 def test_ranks_and_alphas_that_differ_are_patterns_for_one_layer_each(tmp_path):
-    adapted = tl.adapt(
-        network(), 2, "all-linear", alpha=4, rank_pattern={"mix": 3, "down": 1}, alpha_pattern={"up": 2.5}
-    )
-    x = trained(adapted).forward(X)
+    ranks, alphas = {"mix": 3, "down": 1}, {"up": 2.5}
+    adapted = tl.adapt(network(), 2, "all-linear", alpha=4, rank_pattern=ranks, alpha_pattern=alphas, seed=0)
+    y = trained(adapted).forward(X)
     save_adapter(adapted, tmp_path)
     assert options(tmp_path)["rank_pattern"] == {r"^layers\.0\.down": 1, r"^layers\.1\.down": 1, "^mix": 3}
     assert options(tmp_path)["alpha_pattern"] == {r"^layers\.0\.up": 2.5, r"^layers\.1\.up": 2.5}
-    assert np.array_equal(load_adapter(adapted_base(adapted), tmp_path).forward(X), x)
-
-
-def adapted_base(adapted):
-    """A plain model with the base of an adapted one."""
-    made, found = Network(), adapted.named_parameters()
-    for name, p in made.named_parameters().items():
-        path, _, last = name.rpartition(".")
-        p.value = found[name if name in found else f"{path}.base.{last}"].value
-    return made
+    assert np.array_equal(load_adapter(network(), tmp_path).forward(X), y)
 
 
 def test_each_of_several_adapters_has_its_own_files(tmp_path):
@@ -175,7 +160,7 @@ def test_variants_that_are_not_lora_to_peft_are_refused_by_name(variant, tmp_pat
 
 
 def test_what_has_no_name_or_no_words_in_peft_is_refused(tmp_path):
-    with pytest.raises(AdaptError, match="no adapter is called 'french'.*'lora'"):
+    with pytest.raises(AdaptError, match=r"no adapter is called 'french'.*'lora'"):
         save_adapter(tl.adapt(network(), 2, seed=0), tmp_path, "french")
     with pytest.raises(AdaptError, match="none"):
         save_adapter(network(), tmp_path)
@@ -324,7 +309,7 @@ def test_a_longer_file_is_refused(folder):
         ({"target_modules": "mix", "layers_to_transform": [0]}, "need a list of target_modules"),
         ({"layers_pattern": "layers"}, "layers_pattern needs layers_to_transform"),
         ({"layers_to_transform": [-1]}, "layers_to_transform is [-1]"),
-        ({"layers_to_transform": [7]}, "in the layers [7]"),
+        ({"target_modules": ["up"], "layers_to_transform": [7]}, "in the layers [7]"),
         ({"exclude_modules": ["up", "down", "mix", "head"]}, "nothing to adapt"),
         ({"modules_to_save": ["classifier"]}, "modules_to_save 'classifier' fit no layer"),
         ({"modules_to_save": "head"}, "modules_to_save is 'head', not a list of names"),

@@ -16,7 +16,8 @@ from tinygrad_lora.interop.peft import load_adapter, save_adapter
 from tinygrad_lora.interop.peft_names import places
 from tinygrad_lora.interop.safetensors import in_torch_layout
 
-RATE, DECAY, STEPS = 0.01, 0.1, 5
+RATE, STEPS = 0.01, 5
+ADAMW = {"lr": RATE, "weight_decay": 0.1, "eps": 1e-3}
 EVERY = pytest.mark.parametrize("name", CONFIGURATIONS)
 
 
@@ -41,19 +42,17 @@ def tensors(adapted, name, what="array"):
     return {key: place.node.gradient.T if place.turned else place.node.gradient for key, place in found.items()}
 
 
-def close(found, wanted, name, trained=False):
+def close(found, wanted, name):
     assert found.keys() == wanted.keys()
     for key in wanted:
-        np.testing.assert_allclose(found[key], wanted[key], rtol=0, atol=tolerance(name, trained), err_msg=key)
+        np.testing.assert_allclose(found[key], wanted[key], rtol=0, atol=tolerance(name), err_msg=key)
 
 
-def tolerance(name, trained):
+def tolerance(name):
     """PEFT decomposes a weight in float32, and is off by up to 3e-6 from what float64 gives: training adds to that."""
     if CONFIGURATIONS[name].get("dtype") != "float32":
         return 1e-12
-    if name in ("pissa", "olora"):
-        return 5e-5 if trained else 2e-5
-    return 2e-5 if trained else 1e-5
+    return 3e-5 if name in ("pissa", "olora") else 1e-5
 
 
 def loss(adapted, row):
@@ -84,14 +83,14 @@ def test_training_steps_are_those_of_peft(name, optimizer):
     parameters = adapted.parameters()
     step = {
         "sgd": lambda: tl.SGD(parameters, lr=RATE),
-        "adamw": lambda: tl.AdamW(parameters, lr=RATE, weight_decay=DECAY),
+        "adamw": lambda: tl.AdamW(parameters, **ADAMW),
     }[optimizer]()
     for _ in range(STEPS):
         for p in parameters:
             p.zero_gradient()
         loss(adapted, CONFIGURATIONS[name]).backward()
         step.step()
-    close(tensors(adapted, name), expected(name, f"{optimizer}."), name, trained=True)
+    close(tensors(adapted, name), expected(name, f"{optimizer}."), name)
 
 
 @EVERY

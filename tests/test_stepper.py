@@ -400,7 +400,15 @@ class Page(HTMLParser):
         return [attrs for name, attrs in self.elements if name == tag]
 
 
+def training_step():
+    model = tl.Sequential(tl.Linear(2, 8, seed=0), tl.relu, tl.Linear(8, 8, seed=1), tl.relu, tl.Linear(8, 1, seed=2))
+    step = tl.compile_training_step(model, tl.mse, tl.AdamW(model.parameters(), lr=0.1))
+    step(np.ones((4, 2)), np.ones((4, 1)))
+    return step.compiled
+
+
 PAGES = {
+    "training step": lambda: step_through(training_step()),
     "tiny": lambda: step_through(tiny()),
     "lora": lambda: step_through(lora_loss()),
     "layer": lambda: step_through(layer(), np.ones((1, 4))),

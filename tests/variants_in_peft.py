@@ -17,7 +17,8 @@ BUDGET = {"target_rank": 1, "total_steps": 12, "warmup": 2, "final": 3, "every":
 def problem():
     """Weight (in, out), bias, inputs and targets: the same for all."""
     rng = np.random.default_rng(11)
-    return [rng.normal(size=shape) for shape in ((INPUT, OUTPUT), (OUTPUT,), (5, INPUT), (5, OUTPUT))]
+    shapes = ((INPUT, OUTPUT), (OUTPUT,), (5, INPUT), (5, OUTPUT))
+    return [rng.normal(size=shape).astype(np.float32).astype(np.float64) for shape in shapes]
 
 
 def rank_of(name):
@@ -68,6 +69,13 @@ def named(module, gradient=False):
     return dict(filter(None, pairs))
 
 
+def freeze_ranks(model):
+    """PEFT 0.21.2 takes AdaLoRA's divisor, the rank, for one more number to be trained; here it is what it is."""
+    for name, p in model.named_parameters():
+        if "ranknum" in name:
+            p.requires_grad = False
+
+
 def from_peft(name):
     """What PEFT makes of a layer with this adapter: its start, output, gradients, merged weight and three steps."""
     import peft
@@ -81,6 +89,7 @@ def from_peft(name):
     model = torch.nn.Sequential(linear.float() if residual else linear)
     model = peft.get_peft_model(model, configuration(name)).double()
     layer = model.base_model.model[0]
+    freeze_ranks(model)
     trained = [p for p in model.parameters() if p.requires_grad]
     if not residual:
         rng = np.random.default_rng(3)
@@ -129,6 +138,7 @@ def ranks_from_peft():
     )  # fmt: skip
     model = peft.get_peft_model(model, config).double()
     adapted = list(model.base_model.model)
+    freeze_ranks(model)
     for module, layer in zip(adapted, layers, strict=True):
         module.lora_A["default"].data = torch.tensor(layer["lora_A"].T.copy())
         module.lora_B["default"].data = torch.tensor(layer["lora_B"].T.copy())

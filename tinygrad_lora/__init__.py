@@ -14,7 +14,7 @@ from .library import (
 )  # fmt: skip
 from .nn import (
     SGD, Adam, AdamW, Adapter, Embedding, Layer, Linear, LoRAEmbedding, LoRALayer, LoRALinear, Optimizer, Sequential,
-    activate, adapt, adapter_names, adapter_settings, adapter_weights, adapters, by_row, delete_adapter, disabled,
+    activate, adapt, add_weighted_adapter, adapter_names, adapter_settings, adapter_weights, adapters, by_row, delete_adapter, disabled,
     merge_all, merge_and_unload, unmerge_all,
 )  # fmt: skip
 from .nn.schedules import cosine, linear, step_decay
@@ -26,6 +26,9 @@ from .ops import (
 if TYPE_CHECKING:  # loaded when they are first used, see below
     from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
     from .interop.onnx import save_onnx
+    from .interop.peft import load_adapter, save_adapter
+    from .interop.safetensors import load_safetensors, save_safetensors
+    from .models.load import load_minilm, load_rxnmapper, load_smollm2
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,13 +42,17 @@ __all__ = [
     "transpose", "where",
     # Layers, adapters and optimizers
     "Adam", "AdamW", "Adapter", "Embedding", "Layer", "Linear", "LoRAEmbedding", "LoRALayer", "LoRALinear", "Optimizer",
-    "SGD", "Sequential", "activate", "adapt", "adapter_names", "adapter_settings", "adapter_weights", "adapters",
+    "SGD", "Sequential", "activate", "adapt", "add_weighted_adapter", "adapter_names", "adapter_settings", "adapter_weights", "adapters",
     "by_row", "cosine", "delete_adapter", "disabled", "linear", "merge_all", "merge_and_unload", "step_decay",
     "unmerge_all",
     # The compiler
     "CompiledFunction", "TrainingStep", "compile", "compile_training_step",
-    # Files for other programs
-    "save_onnx",
+    # Files of other programs
+    "load_adapter", "load_safetensors", "save_adapter", "save_onnx", "save_safetensors",
+    # Exercises
+    "bug", "bugs", "check", "diagnose", "hint", "progress", "quiz", "using",
+    # Real pretrained networks
+    "load_minilm", "load_rxnmapper", "load_smollm2",
     # Pictures, steps and explanations
     "diagram", "draw", "explain", "explore", "first_nonfinite", "formula", "listing", "parameter_tree", "render",
     "step_through",
@@ -53,7 +60,12 @@ __all__ = [
 
 # Loaded when they are first used: the compiler, files of other programs, and what needs Graphviz's Python package.
 _COMPILER = ("CompiledFunction", "TrainingStep", "compile", "compile_training_step")
-_FILES = {"save_onnx": "onnx"}  # by their module in interop
+_FILES = {  # by their module in interop
+    "load_adapter": "peft", "save_adapter": "peft", "load_safetensors": "safetensors",
+    "save_safetensors": "safetensors", "save_onnx": "onnx",
+}  # fmt: skip
+_EXERCISES = ("bug", "bugs", "check", "diagnose", "hint", "progress", "quiz", "using")
+_MODELS = ("load_minilm", "load_rxnmapper", "load_smollm2")
 _PICTURES = __all__[__all__.index("diagram") :]
 
 
@@ -70,6 +82,11 @@ def __getattr__(name: str) -> Any:
         return found
     if name in _FILES:
         return getattr(import_module(f".interop.{_FILES[name]}", __name__), name)
+    if name in (*_EXERCISES, "learn"):
+        learn = import_module(".learn", __name__)
+        return learn if name == "learn" else getattr(learn, name)
+    if name in _MODELS:
+        return getattr(import_module(".models.load", __name__), name)
     if name in (*_PICTURES, "draw_in_notebooks"):
         from . import view
 

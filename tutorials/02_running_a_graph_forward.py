@@ -171,9 +171,16 @@ print(tl.formula(squares), "in", squares.flops, "multiplications")
 tl.draw(squares)
 
 # %% [markdown]
-# Four multiplications. Without sharing it would be $x \cdot x \cdot x \cdots$ with 16 letters, so 15 multiplications.
-#
-# There are 16 paths from `x` to the result: two ways into each of the four boxes.
+# Four multiplications. Written out it is $x \cdot x \cdot x \cdots$, and each squaring doubles the number of letters:
+
+# %%
+letters = 1
+for _ in range(4):
+    letters = letters + letters
+print(letters, "letters, so", letters - 1, "multiplications")
+
+# %% [markdown]
+# There are also 16 paths from `x` to the result: two ways into each of the four boxes.
 # Whoever walks paths instead of nodes meets `x` 16 times.
 
 # %% exercise="02-multiplications"

@@ -271,7 +271,7 @@ divide_vjp, sqrt_vjp, log_vjp = reference("03-repair")
 # * At a corner there is no slope, and the engine chooses one.
 # * A measured slope is slow, not exact, and the best judge there is.
 #
-# So far each node had one user. Tutorial 04 asks what happens when it has two.
+# In the last formula `y` has two users, and each sends a gradient back. Tutorial 04 asks how they come together.
 
 # %% [markdown] instructor=true
 # ## For the instructor

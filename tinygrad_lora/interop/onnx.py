@@ -47,9 +47,8 @@ class OnnxFile:
             ("input", self.inputs), ("output", self.outputs), ("swappable", self.swappable),
         )  # fmt: skip
         lines = [f"  {what:<9}  {name} {_told(dims)}" for what, named in parts for name, dims in named.items()]
-        return "\n".join(
-            [f"{self.path.name}: ONNX opset {OPSET}", *lines, *([f"  {self.fixed}"] if self.fixed else [])]
-        )
+        lines += [f"  {self.fixed}"] if self.fixed else []
+        return "\n".join([f"{self.path.name}: ONNX opset {OPSET}", *lines])
 
 
 def save_onnx(
@@ -92,10 +91,8 @@ def _for_layer(layer: Layer, examples: tuple[Any, ...]) -> tuple[Any, ...]:
         inputs: list[ComputationNode] = []
         layer.export_computation_graph(inputs)
         examples = tuple(np.zeros(x.shape, x.dtype) for x in inputs)
-    floats = [isinstance(x, ARRAY) and x.dtype.kind == "f" for x in examples]
-    return tuple(
-        np.zeros(x.shape, layer.dtype) if is_float else x for x, is_float in zip(examples, floats, strict=True)
-    )
+    kinds = [x.dtype.kind if isinstance(x, ARRAY) else "" for x in examples]
+    return tuple(np.zeros(x.shape, layer.dtype) if k == "f" else x for x, k in zip(examples, kinds, strict=True))
 
 
 def _for_two_sizes(f: Any, examples: tuple[Any, ...], dynamic: bool) -> tuple[Graph, Graph]:
@@ -124,12 +121,12 @@ def _held(graph: Graph) -> dict[ComputationNode, ComputationNode]:
 
 
 def _names(f: Any, graph: Graph) -> dict[ComputationNode, str]:
-    """A name for each leaf: its dotted name in its layer, or its own."""
-    calls, held, own = calls_behind(graph.nodes), _held(graph), unique_names(graph.nodes)
+    """A name for each leaf: its dotted name in its layer, or its own, or what it is."""
+    calls, held = calls_behind(graph.nodes), _held(graph)
     layers = [f] if isinstance(f, Layer) else [*dict.fromkeys(call.layer for call in calls if call.outer is None)]
     dotted = {p: name for layer in reversed(layers) for name, p in layer.named_parameters().items()}
     leaves, taken = [node for node in graph.nodes if not node.parents], Paper()
-    return {node: taken.free(dotted.get(held.get(node, node), own[node])) for node in leaves}
+    return {node: taken.free(dotted.get(held.get(node, node)) or node.name or str(node.op)) for node in leaves}
 
 
 class _Writer:
@@ -155,7 +152,8 @@ class _Writer:
         paper.layer = ""
         self.kinds: dict[str, tuple[Any, Dims]] = {names[node]: (node.dtype, self.dims(node)) for node in names}
         self.inputs = {names[node]: self.dims(node) for node in given}
-        self.swappable = {names[node]: node.shape for node in _swappable(names, swappable)}
+        there = {name: node for node, name in names.items() if node.op is PARAMETER and node not in given}
+        self.swappable = {name: there[name].shape for name in _swappable(there, swappable)}
         self.outputs: dict[str, Dims] = {}
         for node in graph.outputs:
             name = paper.call(on_paper[node], paper.free(node.name or "output"))
@@ -176,15 +174,14 @@ def _growing(a: int, b: int) -> int | str:
     return (BATCH if k == 1 else f"{k}*{BATCH}") + (f"+{c}" if c else "")
 
 
-def _swappable(names: Mapping[ComputationNode, str], wanted: bool | Collection[str]) -> list[ComputationNode]:
-    """The parameters that were asked for."""
-    there = {name: node for node, name in names.items() if node.op is PARAMETER}
+def _swappable(there: Mapping[str, ComputationNode], wanted: bool | Collection[str]) -> list[str]:
+    """The parameters that were asked for, by name."""
     if isinstance(wanted, bool):
-        return [node for node in there.values() if wanted and node.requires_gradient]
+        return [name for name, node in there.items() if wanted and node.requires_gradient]
     asked = [wanted] if isinstance(wanted, str) else [*wanted]
     if unknown := [name for name in asked if name not in there]:
         raise ExportError(f"swappable: no parameter is called {unknown[0]!r}; there are {', '.join(there) or 'none'}")
-    return [there[name] for name in dict.fromkeys(asked)]
+    return asked
 
 
 # --- The file ---
@@ -205,16 +202,12 @@ def _content(library: Any, writer: _Writer, title: str) -> bytes:
             return helper.np_dtype_to_tensor_dtype(value)
         return library.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
 
-    nodes = [
-        helper.make_node(
-            w.kind, [*w.inputs], [w.output], name=w.name, **{k: attribute(v) for k, v in w.attributes.items()}
-        )
-        for w in paper.nodes
-    ]
+    nodes = []
+    for w in paper.nodes:
+        attributes = {key: attribute(value) for key, value in w.attributes.items()}
+        nodes.append(helper.make_node(w.kind, [*w.inputs], [w.output], name=w.name, **attributes))
     arrays = [library.numpy_helper.from_array(np.asarray(a, order="C"), name) for name, a in paper.arrays.items()]
-    inputs, outputs = (
-        [info(name) for name in named] for named in ([*writer.inputs, *writer.swappable], writer.outputs)
-    )
+    inputs, outputs = [*map(info, [*writer.inputs, *writer.swappable])], [*map(info, writer.outputs)]
     graph = helper.make_graph(nodes, title or "graph", inputs, outputs, arrays)
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(graph, producer_name="tinygrad_lora", ir_version=IR_VERSION, opset_imports=opsets)

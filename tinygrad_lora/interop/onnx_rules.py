@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.node import ComputationNode, Shape
 from ..errors import ExportError
-from .onnx_paper import Paper
+from .onnx_paper import Paper, place_of
 
 Rule = Callable[..., str]
 
@@ -226,15 +226,10 @@ UNSUPPORTED: dict[str, str] = {}
 
 def rule_for(node: ComputationNode, label: str) -> Rule:
     """The rule of a node's operation. Raises ExportError, which names the operation and its place."""
-    name = str(node.op)
-    where_made = f", made in {node.origin[0]} line {node.origin[1]}," if node.origin else ""
+    name, told = str(node.op), f"{label} = {node.op}(...){place_of(node)}"
     if node.dtype.kind not in "fiub" or node.dtype.itemsize > 8:
-        raise ExportError(f"{label} = {name}(...){where_made} holds {node.dtype}: ONNX computes with real numbers")
+        raise ExportError(f"{told} holds {node.dtype}: ONNX computes with real numbers of up to 64 bits")
     if name not in RULES:
-        reason = UNSUPPORTED.get(name) or (
-            "the table RULES in tinygrad_lora.interop.onnx_rules has no entry for it"
-            if name.isidentifier()
-            else "it is no operation of this package"
-        )
-        raise ExportError(f"{label} = {name}(...){where_made} has no form in ONNX: {reason}")
+        missing = "the table RULES in tinygrad_lora.interop.onnx_rules has no entry for it"
+        raise ExportError(f"{told} has no form in ONNX: {UNSUPPORTED.get(name, missing)}")
     return RULES[name]

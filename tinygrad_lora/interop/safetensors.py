@@ -51,16 +51,13 @@ def load_safetensors(
     library = _library()
     file = Path(path)
     with file.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        start = 8 + _header_length(file, stream, size)
+        length = _header_length(file, stream)
         try:
-            with library.safe_open(file, framework="numpy") as opened:
-                slices = {name: opened.get_slice(name) for name in opened.offset_keys()}
-                kinds = {name: (s.get_dtype(), tuple(s.get_shape())) for name, s in slices.items()}
+            with library.safe_open(file, framework="numpy"):
+                pass
         except library.SafetensorError as error:
             raise FormatError(f"{file} is not a whole safetensors file: {error}") from None
-        _check_header(file, stream, start, kinds)
-        stream.seek(start)
+        kinds = _arrays(file, stream.read(length))
         arrays = {name: _read(file, stream, name, *kind) for name, kind in kinds.items()}
     if model is not None:
         _fill(file, model, arrays, mapping)
@@ -149,9 +146,9 @@ def _library() -> Any:
     return safetensors
 
 
-def _header_length(file: Path, stream: BinaryIO, size: int) -> int:
+def _header_length(file: Path, stream: BinaryIO) -> int:
     """The length that the file's first eight bytes state, if it is possible and reasonable."""
-    length = int.from_bytes(stream.read(8), "little")
+    size, length = os.fstat(stream.fileno()).st_size, int.from_bytes(stream.read(8), "little")
     if size < 8 or 8 + length > size:
         raise FormatError(f"{file} is not a whole safetensors file: it has {size} bytes, and its header would not fit")
     if length > LARGEST_HEADER:
@@ -159,17 +156,23 @@ def _header_length(file: Path, stream: BinaryIO, size: int) -> int:
     return length
 
 
-def _check_header(file: Path, stream: BinaryIO, start: int, kinds: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
-    """Raise FormatError, naming every array that NumPy could not hold or that is there twice."""
-    stream.seek(8)
-    entries = Counter(name for name, _ in json.loads(stream.read(start - 8), object_pairs_hook=list))
-    problems = [f"{name!r} is there {times} times" for name, times in entries.items() if times > 1]
-    for name, (dtype, shape) in kinds.items():
+def _arrays(file: Path, header: bytes) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Dtype and shape of each array, in the order in which they stand in the file.
+
+    Raises FormatError, naming every array that NumPy could not hold or that is there twice.
+    """
+    entries = [(name, dict(entry)) for name, entry in json.loads(header, object_pairs_hook=list)]
+    times = Counter(name for name, _ in entries)
+    problems = [f"{name!r} is there {n} times" for name, n in times.items() if n > 1]
+    kinds = {}
+    for name, entry in sorted((x for x in entries if x[0] != "__metadata__"), key=lambda x: x[1]["data_offsets"]):
+        dtype, shape = kinds[name] = entry["dtype"], tuple(entry["shape"])
         if dtype not in DTYPES and dtype != BFLOAT16:
             problems.append(f"{name!r} has the dtype {dtype}, which NumPy does not have")
         elif len(shape) > MOST_AXES or prod(max(n, 1) for n in shape) * 16 > np.iinfo(np.intp).max:
             problems.append(f"{name!r} has a shape that no array can have, {len(shape)} axes and {prod(shape)} numbers")
     refuse(file, problems)
+    return kinds
 
 
 def _read(file: Path, stream: BinaryIO, name: str, dtype: str, shape: tuple[int, ...]) -> Any:

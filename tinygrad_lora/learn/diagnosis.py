@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.graph import Graph
+from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
 from ..view.diagram import Diagram, diagram
 
@@ -58,5 +58,7 @@ def pictured(shown: Any) -> Diagram | None:
     if shown is None:
         return None
     with contextlib.suppress(Exception):  # a picture that cannot be drawn must not hide the diagnosis
-        return diagram(shown, values=True, gradients=True)
+        nodes = shown.nodes if isinstance(shown, Graph) else topological_order([shown])
+        filled = any(node.gradient is not None for node in nodes)
+        return diagram(shown, values=True, gradients=filled, title="An example on which it shows")
     return None

@@ -103,7 +103,7 @@ class Quiz:
     @property
     def _whole(self) -> Diagram:
         """The picture with all numbers."""
-        shown = diagram(self.output, values=True, title="What are the numbers?")
+        shown = diagram(self.output, values=True, title="Fill in the blanks")
         found = self._gradients() if self.shows_gradients else {}
         nodes = topological_order([self.output])
         boxes = [
@@ -183,7 +183,7 @@ class Quiz:
 
     def reveal(self) -> Revealed:
         """The graph with all numbers."""
-        return Revealed(self._whole)
+        return Revealed(replace(self._whole, title="All numbers"))
 
     def __str__(self) -> str:
         return "\n".join([listing(self.diagram), *(blank.question for blank in self.blanks), self._how])

@@ -124,7 +124,8 @@ def _row(result: CheckResult) -> Markup:
         told += [picture_of(result.diagnosis.picture)] if result.diagnosis.picture else []
     told += [element("div", element("em", "note: " + note)) for note in result.notes]
     points = f"{result.points} of {result.out_of}"
-    return element("tr", element("td", result.word), element("td", points), element("td", joined(told), align="left"))
+    cells = [element("td", text, valign="top") for text in (result.word, points)]
+    return element("tr", *cells, element("td", joined(told), align="left"))
 
 
 def picture_of(shown: Diagram) -> Markup:

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..core.node import ComputationNode
-from ..nn.attention import attention, padding_mask
+from ..nn.attention import attention, heads, padding_mask
 from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..nn.norms import LayerNorm
@@ -54,8 +54,8 @@ class AlbertAttention(Layer):
         self.LayerNorm = LayerNorm(n, c.layer_norm_eps, dtype=dtype)
 
     def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
-        found = attention(self.query(x), self.key(x), self.value(x), self.heads, mask, attentions=attentions)
-        y: Node = self.LayerNorm(x + self.dense(found))
+        queries, keys, values = (heads(part(x), self.heads) for part in (self.query, self.key, self.value))
+        y: Node = self.LayerNorm(x + self.dense(attention(queries, keys, values, mask, attentions)))
         return y
 
 
@@ -141,6 +141,8 @@ class AlbertModel(Layer):
     def pooled(self, hidden: Node) -> Node:
         """One vector a text, (batch, hidden_size). Raises AttributeError where the network was made without pooler."""
         if self.pooler is None:
-            raise AttributeError("this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens")
+            raise AttributeError(
+                "this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens"
+            )
         y: Node = tanh(self.pooler(hidden[:, 0]))
         return y

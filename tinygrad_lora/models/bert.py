@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.node import ComputationNode, constant
 from ..errors import ShapeError
-from ..nn.attention import attention, padding_mask
+from ..nn.attention import attention, heads, padding_mask
 from ..nn.embedding import Embedding
 from ..nn.layer import Layer
 from ..nn.linear import Linear
@@ -72,7 +72,8 @@ class SelfAttention(Layer):
         self.query, self.key, self.value = (Linear(n, n, seed=rng, dtype=dtype) for _ in range(3))
 
     def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
-        return attention(self.query(x), self.key(x), self.value(x), self.heads, mask, attentions=attentions)
+        queries, keys, values = (heads(part(x), self.heads) for part in (self.query, self.key, self.value))
+        return attention(queries, keys, values, mask, attentions)
 
 
 class AddedAndNormed(Layer):
@@ -186,7 +187,9 @@ class BertModel(Layer):
     def pooled(self, hidden: Node) -> Node:
         """One vector a text, (batch, hidden_size). Raises AttributeError where the network was made without pooler."""
         if self.pooler is None:
-            raise AttributeError("this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens")
+            raise AttributeError(
+                "this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens"
+            )
         return self.pooler(hidden)
 
 

@@ -98,7 +98,7 @@ class BytePairEncoding:
         try:
             return [self.numbers[_VISIBLE[byte]] for byte in character.encode("utf-8")]
         except (UnicodeEncodeError, KeyError):
-            raise ValueError(f"the vocabulary has no tokens for the character U+{ord(character):04X}: remove it") from None
+            raise ValueError(f"no tokens stand for the character U+{ord(character):04X}: remove it") from None
 
     def _join_pieces(self, word: str) -> tuple[int, ...]:
         """The tokens of one word: its bytes, with the earliest join applied, leftmost first, until none applies.

@@ -29,7 +29,7 @@ def chat_pieces(messages: Sequence[Message], answer: bool = True) -> Iterator[st
     """A conversation as SmolLM2 was trained on it, cut around the marks; see `chat_text`."""
     for message in messages:
         if set(message) != {"role", "content"} or message["role"] not in ROLES:
-            raise ValueError(f"a message has a role, one of {', '.join(ROLES)}, and a content, unlike {dict(message)!r}")
+            raise ValueError(f"a message has a role ({', '.join(ROLES)}) and a content, unlike {dict(message)!r}")
     if not messages or messages[0]["role"] != "system":
         messages = [{"role": "system", "content": SYSTEM}, *messages]
     for message in messages:
@@ -103,4 +103,3 @@ class ChatModel:
     ) -> str:
         """The whole answer, as `stream` gives it."""
         return "".join(self.stream(said, longest, temperature, seed))
-

@@ -1,4 +1,4 @@
-r"""Numbers in few bits, and back: $x = d\,q + m$ for each block of 32, with a scale $d$ and, in some formats, a minimum $m$.
+r"""Numbers in few bits, and back: $x = d\,q + m$ for each block of 32, a scale $d$ and, perhaps, a minimum $m$.
 
 Source: ggml-quants.c in the repository ggml-org/ggml.
 """

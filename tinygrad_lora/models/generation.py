@@ -25,8 +25,8 @@ Node = ComputationNode
 class DecodingStep(Layer):
     """Scores for the token after one of these tokens, (vocab_size,), and the keys and values of all of them.
 
-    `past` (blocks, 2, 1, capacity, width) holds keys and values of earlier tokens, of which `mask` shows those that
-    there are. One text at a time: tokens are (1, time), and `last` (1,) says which of them is meant.
+    `past` (blocks, 2, 1, key heads, head size, capacity) has room for keys and values of earlier tokens, and `mask`
+    hides what is empty. One text at a time: tokens are (1, time), and `last` (1,) says which of them is meant.
     """
 
     def __init__(self, network: LlamaForCausalLM) -> None:
@@ -86,7 +86,7 @@ class CachedDecoder:
         self, tokens: Any, count: int, temperature: float, rng: np.random.Generator, stop: frozenset[int]
     ) -> Iterator[int]:
         c = self.network.config
-        past = np.zeros((c.num_hidden_layers, 2, 1, self.capacity, c.num_key_value_heads * c.head_dim), self.dtype)
+        past = np.zeros((c.num_hidden_layers, 2, 1, c.num_key_value_heads, c.head_dim, self.capacity), self.dtype)
         start = 0
         for start in range(0, tokens.size, self.chunk):
             scores = self._scores(tokens[start : start + self.chunk], self.chunk, start, past)
@@ -109,7 +109,7 @@ class CachedDecoder:
         angles = self.network.model.angles(start + np.arange(width))
         scores, *present = self.step(padded, np.array([time - 1]), *angles, mask, past)
         for i, new in enumerate(present):
-            past[i // 2, i % 2, :, start : start + time] = new[:, :time]
+            past[i // 2, i % 2, ..., start : start + time] = new[..., :time]
         return scores
 
 

@@ -1,7 +1,7 @@
 """GGUF, the file format of llama.cpp: metadata, and tensors in few bits. Nothing in a file is believed unchecked.
 
-Layout, all little-endian: "GGUF", version, number of tensors, number of entries; the metadata; for each tensor its name,
-shape, type and place; then, from the next multiple of the alignment, the tensors' bytes.
+Layout, all little-endian: "GGUF", version, number of tensors, number of entries; the metadata; for each tensor its
+name, shape, type and place; then, from the next multiple of the alignment, the tensors' bytes.
 Source: the specification, docs/gguf.md in the repository ggml-org/ggml.
 """
 
@@ -24,7 +24,9 @@ from .dequantize import FORMATS, dequantize, format_name
 
 _VERSIONS = (2, 3)
 _STRING, _ARRAY, _BOOL = 8, 9, 7
-_SCALARS = {0: "u1", 1: "i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "u1", 10: "<u8", 11: "<i8", 12: "<f8"}
+_SCALARS = {
+    0: "u1", 1: "i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "u1", 10: "<u8", 11: "<i8", 12: "<f8",
+}  # fmt: skip
 _NESTING = 4  # arrays of arrays: the format sets no limit, so a reader must
 _AXES = 4
 _LONGEST_NAME = 65535
@@ -207,9 +209,7 @@ def _tensor_info(cursor: _Cursor) -> TensorInfo:
     return TensorInfo(name, shape, kind, offset, prod(shape) // block.length * block.bytes)
 
 
-def _placed(
-    found: list[TensorInfo], start: int, end: int, alignment: int, cursor: _Cursor
-) -> dict[str, TensorInfo]:
+def _placed(found: list[TensorInfo], start: int, end: int, alignment: int, cursor: _Cursor) -> dict[str, TensorInfo]:
     """The tensors by name, with offsets from the start of the file, if they lie in it, aligned and apart."""
     placed: dict[str, TensorInfo] = {}
     for info in found:

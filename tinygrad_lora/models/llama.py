@@ -14,9 +14,9 @@ import numpy as np
 
 from ..core.node import ComputationNode, parameter
 from ..errors import ModelError, ShapeError
-from ..library import concatenate, cross_entropy, reshape
+from ..library import concatenate, cross_entropy
 from ..nn.activations import silu
-from ..nn.attention import attention, causal_mask
+from ..nn.attention import attention, causal_mask, heads
 from ..nn.embedding import Embedding
 from ..nn.layer import Layer
 from ..nn.linear import Linear, on_rows
@@ -59,8 +59,8 @@ class SelfAttention(Layer):
     """Each token looks back. Several heads of queries share one head of keys and values."""
 
     def __init__(self, c: LlamaConfig, rng: np.random.Generator, dtype: Any) -> None:
-        self.heads, self.key_heads, self.size = c.num_attention_heads, c.num_key_value_heads, c.head_dim
-        n, wide, narrow = c.hidden_size, self.heads * self.size, self.key_heads * self.size
+        self.heads, self.key_heads = c.num_attention_heads, c.num_key_value_heads
+        n, wide, narrow = c.hidden_size, self.heads * c.head_dim, self.key_heads * c.head_dim
         self.q_proj = Linear(n, wide, bias=False, seed=rng, dtype=dtype)
         self.k_proj = Linear(n, narrow, bias=False, seed=rng, dtype=dtype)
         self.v_proj = Linear(n, narrow, bias=False, seed=rng, dtype=dtype)
@@ -70,19 +70,13 @@ class SelfAttention(Layer):
         self, x: Node, angles: Pair, mask: Node, past: Pair | None = None, present: list[Pair] | None = None
     ) -> Node:
         """`past` are keys and values of earlier tokens. To the list `present` those of these tokens are added."""
-        queries, keys = self.turned(self.q_proj(x), angles), self.turned(self.k_proj(x), angles)
-        values = self.v_proj(x)
+        queries = rotated(heads(self.q_proj(x), self.heads), angles)
+        keys, values = rotated(heads(self.k_proj(x), self.key_heads), angles), heads(self.v_proj(x), self.key_heads)
         if present is not None:
             present.append((keys, values))
         if past is not None:
-            keys, values = (concatenate([old, new], axis=1) for old, new in zip(past, (keys, values), strict=True))
-        y: Node = self.o_proj(attention(queries, keys, values, self.heads, mask, self.key_heads))
-        return y
-
-    def turned(self, x: Node, angles: Pair) -> Node:
-        """Queries or keys, each head turned by the angles of its position."""
-        batch, time, width = x.shape
-        y: Node = reshape(rotated(reshape(x, (batch, time, width // self.size, self.size)), angles), x.shape)
+            keys, values = (concatenate([old, new], axis=-1) for old, new in zip(past, (keys, values), strict=True))
+        y: Node = self.o_proj(attention(queries, keys, values, mask))
         return y
 
 
@@ -147,7 +141,7 @@ class LlamaModel(Layer):
     ) -> Node:
         """The same for tokens anywhere: `angles` for their positions, and a `mask` (seen, time) added to the scores.
 
-        `past` has the keys and values of earlier tokens, (batch, tokens, key heads * head size) each, a pair for each
+        `past` has the keys and values of earlier tokens, (batch, key heads, head size, tokens) each, a pair for each
         block; what is seen is the past and then the tokens. To the list `present` each block adds its own pair.
         """
         x: Node = self.embed_tokens(tokens)
@@ -199,7 +193,7 @@ class LlamaForCausalLM(Layer):
         return on_rows(lambda rows: rows @ self.model.embed_tokens.weight.mT, hidden)
 
     def at(self, hidden: Node, samples: Any, positions: Any) -> Node:
-        """Some of the vectors (batch, time, hidden_size) as rows, (n, hidden_size): one for each sample and position."""
+        """Some of the vectors (batch, time, hidden_size) as rows (n, hidden_size): one for each sample and position."""
         rows: Node = take(hidden, as_node(samples), as_node(positions))
         return rows
 

@@ -99,9 +99,9 @@ def chat_tokenizer(file: GGUF) -> BytePairEncoding:
     kind = found.get(f"{key}model"), found.get(f"{key}pre")
     if kind != ("gpt2", "smollm"):
         raise ModelFileError(f"{file.name}: its tokenizer is {kind}, and only ('gpt2', 'smollm') is known")
-    tokens, joins, types = (found.get(f"{key}{part}") for part in ("tokens", "merges", "token_type"))
+    tokens, joins, types = (found.get(f"{key}{part}", ()) for part in ("tokens", "merges", "token_type"))
     if not _are_strings(tokens) or not _are_strings(joins) or np.shape(types) != np.shape(tokens):
-        raise ModelFileError(f"{file.name}: tokens, their types and joins must be lists of strings, numbers and strings")
+        raise ModelFileError(f"{file.name}: tokens, joins and types must be lists of strings, strings and numbers")
     if found.get("tokenizer.chat_template") != TEMPLATE:
         raise ModelFileError(f"{file.name}: its chat template is not that of SmolLM2, the only one that is known")
     return BytePairEncoding(tokens, joins, np.flatnonzero(np.asarray(types) == _CONTROL).tolist())

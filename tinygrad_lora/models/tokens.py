@@ -83,7 +83,7 @@ class BertTokenizer:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """The tokenizer of a file `vocab.txt`, one piece a line. Raises ModelFileError if special tokens are missing."""
+        """The tokenizer of a file `vocab.txt`, one piece a line. Raises ModelFileError if it is none."""
         try:
             return cls(Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n"))
         except KeyError as missing:

@@ -24,6 +24,7 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 _LAYOUT = 1001  # the version of the layout
 _ZIP = b"PK\x03\x04"  # how files of PyTorch 1.6 and later begin
 _MOST_AXES = 64
+_MOST_SHARED = 8  # tensors may share a storage, as tied weights do: times all that there are
 _DICT, _TENSOR = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
 _STORAGES = {
     "torch FloatStorage": "<f4", "torch DoubleStorage": "<f8", "torch HalfStorage": "<f2",
@@ -93,6 +94,7 @@ def _run(file: BytesIO) -> Any:
                 return found
         raise ModelFileError("the file is damaged: a mark is missing")
 
+    argument: Any
     for instruction, argument, at in pickletools.genops(file):
         match instruction.name:
             case "PROTO":
@@ -126,8 +128,8 @@ def _run(file: BytesIO) -> Any:
             case "SETITEMS":
                 pairs = since_mark()
                 _put(stack[-1], pairs)
-            case "APPENDS":
-                added = since_mark()
+            case "APPEND" | "APPENDS":
+                added = since_mark() if instruction.name == "APPENDS" else [stack.pop()]
                 if not isinstance(stack[-1], list):
                     raise ModelFileError("the file is damaged: it adds to what is no list")
                 stack[-1] += added
@@ -141,7 +143,7 @@ def _run(file: BytesIO) -> Any:
             case "BUILD":
                 stack.pop()  # what PyTorch notes about the versions of layers
             case other:
-                raise ModelFileError(f"byte {at}: the instruction {other} is not needed for weights, and not carried out")
+                raise ModelFileError(f"byte {at}: the instruction {other} is not needed for weights: it is not done")
 
 
 def _put(target: Any, pairs: list[Any]) -> None:
@@ -165,8 +167,10 @@ def _called(function: Any, arguments: Any) -> Any:
     if not isinstance(storage, _Storage) or not _counts([start]) or not _counts(shape) or not _counts(strides):
         raise ModelFileError("a tensor is not described as PyTorch does it")
     last = start + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    if len(shape) > _MOST_AXES or (0 not in shape and last >= storage.count) or prod(shape) > storage.count:
+    if len(shape) > _MOST_AXES or (0 not in shape and last >= storage.count):
         raise ModelFileError(f"a tensor of shape {shape[:8]} reaches beyond the {storage.count} numbers of its storage")
+    if prod(shape) > storage.count:
+        raise ModelFileError(f"a tensor of shape {shape[:8]} repeats the {storage.count} numbers of its storage")
     return _Tensor(storage, start, shape, strides)
 
 
@@ -179,7 +183,7 @@ def _storage(description: Any) -> _Storage:
         case ("storage", _Global(name), str(key), str(), int(count), None) if name in _STORAGES and count >= 0:
             return _Storage(key, np.dtype(_STORAGES[name]), count)
         case ("storage", _Global(name), *_) if name not in _STORAGES:
-            raise ModelFileError(f"numbers are stored as {name.replace(' ', '.')[:80]}, and only {_known()} can be read")
+            raise ModelFileError(f"numbers are in {name.replace(' ', '.')[:80]}, and only {_known()} can be read")
     raise ModelFileError("a storage is not described as PyTorch does it")
 
 
@@ -199,7 +203,7 @@ def _storages(data: bytes, at: int, keys: Any, tensors: Any) -> Iterator[tuple[s
         count = int.from_bytes(data[at : at + 8], "little")
         size = storage.count * storage.dtype.itemsize
         if count != storage.count or at + 8 + size > len(data):
-            raise ModelFileError(f"a storage of {storage.count} numbers, {size} bytes at {at}, is not whole in the file")
+            raise ModelFileError(f"a storage of {storage.count} numbers, {size} bytes at {at}, is not whole")
         yield key, np.frombuffer(data, storage.dtype, storage.count, at + 8)
         at += 8 + size
     if at != len(data):
@@ -207,6 +211,9 @@ def _storages(data: bytes, at: int, keys: Any, tensors: Any) -> Iterator[tuple[s
 
 
 def _arrays(tensors: dict[str, _Tensor], storages: dict[str, Any]) -> dict[str, Any]:
+    whole = sum(prod(tensor.shape) * tensor.storage.dtype.itemsize for tensor in tensors.values())
+    if whole > _MOST_SHARED * sum(numbers.nbytes for numbers in storages.values()):
+        raise ModelFileError(f"the tensors share their numbers so often that they would take {whole} bytes")
     found = {}
     for name, tensor in tensors.items():
         numbers = storages[tensor.storage.key]

@@ -19,12 +19,13 @@ from .switching import (
     merge_and_unload, unmerge_all,
 )  # fmt: skip
 from .trained_copy import TrainedCopy
+from .weighted import add_weighted_adapter
 from .weights import LoadedWeights, WeightsValidation
 
 __all__ = [
     "Layer", "Linear", "Embedding", "Sequential", "LoRALayer", "LoRALinear", "LoRAEmbeddingLayer", "LoRAEmbedding",
     "TrainedCopy", "Adapter", "adapt", "adapters", "adapted_layers", "adapter_names", "adapter_settings",
-    "AdapterSettings", "adapter_weights", "activate", "delete_adapter", "by_row", "disabled", "merge_all",
+    "AdapterSettings", "adapter_weights", "activate", "add_weighted_adapter", "delete_adapter", "by_row", "disabled", "merge_all",
     "unmerge_all", "merge_and_unload", "Optimizer", "SGD", "Adam", "AdamW", "LayerCall", "layer_calls", "LoadedWeights",
     "WeightsValidation",
 ]  # fmt: skip

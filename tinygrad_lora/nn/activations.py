@@ -26,7 +26,7 @@ def exact_gelu(x: Any) -> Any:
     r"""$y = x\,\Phi(x) = \frac x2 (1 + \mathrm{erf}(x / \sqrt 2))$, where $\Phi$ is the normal distribution's.
 
     NumPy has no error function. `tl.gelu` replaces it by a tanh of $0.798\,x + 0.0357\,x^3$, which is off by up to
-    4.8e-4. Here the tanh is of $x\,P(c)$ with a polynomial P in $c = 50 / (25 + x^2) - 1$, which stays between -1 and 1:
+    4.8e-4. Here the tanh is of $x\,P(c)$, with a polynomial P in $c = 50 / (25 + x^2) - 1$, a number between -1 and 1:
     no error that float32 could show, and below 5e-15 in float64.
     Source: Hendrycks and Gimpel 2016 (arXiv:1606.08415).
     """

@@ -19,7 +19,7 @@ from .lora_linear import LoRALinear
 from .mergeable import MergeableLayer
 from .settings import AdapterSettings, adapter_settings, check_bias, keep_settings
 from .surgery import replace_layers
-from .switching import activate
+from .switching import activate, attach_all
 from .targets import Numbers, Targets, by_pattern, chosen_layers, chosen_modules
 from .trained_copy import TrainedCopy
 
@@ -78,7 +78,7 @@ def adapt(
         adapter = _adapter(kind, base, ranks[path], alphas[path], seed=stream, name=node_name, **shared)
         new.append((layer if isinstance(layer, AdaptedLayer) else _around(base), adapter))
     copies = [layer if isinstance(layer, AdaptedLayer) else TrainedCopy(layer) for layer in saved.values()]
-    _attach(name, [*new, *((layer, layer.copy_of_base()) for layer in copies)])
+    attach_all(name, [*new, *((layer, layer.copy_of_base()) for layer in copies)])
 
     model.freeze()
     places = zip((chosen | saved).values(), [*(layer for layer, _ in new), *copies], strict=True)
@@ -146,16 +146,3 @@ def _adapter(kind: type[Adapter], base: Any, rank: int, alpha: float | None, **o
 
 def _around(base: Any) -> AdaptedLayer:
     return LoRAEmbedding.around(base) if isinstance(base, Embedding) else LoRALinear.around(base)
-
-
-def _attach(name: str, pairs: list[tuple[AdaptedLayer, Any]]) -> None:
-    """Give each layer its adapter, or, if one cannot take it, none."""
-    done: list[AdaptedLayer] = []
-    try:
-        for layer, adapter in pairs:
-            layer.attach(name, adapter)
-            done.append(layer)
-    except Exception:
-        for layer in done:
-            layer.delete(name)
-        raise

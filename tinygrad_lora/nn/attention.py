@@ -1,7 +1,7 @@
 r"""Attention, $V\,\mathrm{softmax}(K^\top Q / \sqrt d)$: each token looks for others, and takes what it finds.
 
 In these formulas a token is a column, so the heads of x (batch, time, heads * size) are x.mT cut into (heads, size):
-nothing is copied. The scores of a query are a column too, and largest and sum over a column are fast.
+no other order of axes is needed. The scores of a query are a column too, and its largest and its sum are found fast.
 Source: Vaswani et al. 2017 (arXiv:1706.03762).
 """
 
@@ -20,34 +20,42 @@ from ..ops import cast
 FAR = -1e9  # a score whose exponential is 0, and finite, so that a query which sees nothing gets no NaN
 
 
-def attention(
-    queries: ComputationNode, keys: ComputationNode, values: ComputationNode, heads: int,
-    mask: ComputationNode | None = None, groups: int | None = None, attentions: list[Any] | None = None,
-) -> ComputationNode:  # fmt: skip
-    r"""$V\,\mathrm{softmax}(K^\top Q / \sqrt d + M)$ for each head, with one column per query.
+def heads(x: ComputationNode, count: int) -> ComputationNode:
+    """x (batch, time, count * size) cut into heads, with one column per token: (batch, count, size, time)."""
+    batch, time, width = x.shape
+    if width % count:
+        raise ShapeError(f"{width} numbers a token cannot be cut into {count} heads of equal size")
+    y: ComputationNode = reshape(x.mT, (batch, count, width // count, time))
+    return y
 
-    queries (batch, time, heads * size), keys and values (batch, seen, groups * size): the heads of a group share their
-    keys and values, and by default each head is a group. `mask` is added to the scores; its shape broadcasts to (batch,
-    groups, heads / groups, seen, time), see `causal_mask` and `padding_mask`. The result has the shape of the queries.
-    To the list `attentions` the weights are added, (batch, heads, time, seen).
+
+def attention(
+    queries: ComputationNode, keys: ComputationNode, values: ComputationNode,
+    mask: ComputationNode | None = None, attentions: list[Any] | None = None,
+) -> ComputationNode:  # fmt: skip
+    r"""$V\,\mathrm{softmax}(K^\top Q / \sqrt d + M)$ for each head, and the heads of a token joined again.
+
+    queries (batch, heads, size, time), keys and values (batch, groups, size, seen), as `heads` cuts them. The heads of
+    a group share their keys and values; where there are as many groups as heads, each has its own. `mask` is added to
+    the scores (batch, groups, heads / groups, seen, time) and broadcasts, see `causal_mask` and `padding_mask`. The
+    result is (batch, time, heads * size). To the list `attentions` the weights are added, (batch, heads, time, seen).
 
     Raises ShapeError where the sizes do not fit.
     """
-    batch, time, width = queries.shape
-    groups = groups or heads
-    size, seen = width // heads, keys.shape[1]
-    if heads * size != width or heads % groups or keys.shape[2] != groups * size or keys.shape != values.shape:
+    batch, count, size, time = queries.shape
+    _, groups, _, seen = keys.shape
+    if keys.shape != values.shape or keys.shape != (batch, groups, size, seen) or count % groups:
         raise ShapeError(
-            f"queries {queries.shape}, keys {keys.shape} and values {values.shape} do not hold {heads} heads of equal "
-            f"size in {groups} groups"
+            f"attention: queries {queries.shape}, keys {keys.shape} and values {values.shape} do not fit: they are "
+            "(batch, heads, size, tokens), and as many heads of queries share each head of keys and values"
         )
-    q = reshape(queries.mT, (batch, groups, heads // groups, size, time))
-    k, v = (reshape(x.mT, (batch, groups, 1, size, seen)) for x in (keys, values))
+    q = reshape(queries, (batch, groups, count // groups, size, time))
+    k, v = (reshape(x, (batch, groups, 1, size, seen)) for x in (keys, values))
     scores = k.mT @ q * (1 / sqrt(size))
     weights = softmax(scores if mask is None else scores + mask, axis=-2)
     if attentions is not None:
-        attentions.append(reshape(weights, (batch, heads, seen, time)).mT)
-    found: ComputationNode = reshape(v @ weights, (batch, width, time)).mT
+        attentions.append(reshape(weights, (batch, count, seen, time)).mT)
+    found: ComputationNode = reshape(v @ weights, (batch, count * size, time)).mT
     return found
 
 

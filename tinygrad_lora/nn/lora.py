@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..core.node import ComputationNode, parameter
+from ..errors import ShapeError
 from ..ops import identity, scale
 from .adapter import Adapter
 from .checks import check_size
@@ -54,9 +55,30 @@ class LoRALayer(Adapter):
         self.rslora = rslora
         self.input_shape = (self.input_size,)
         A = _factor(np.random.default_rng(seed), self.input_size, self.rank, init)
-        self.lora_A = parameter(A.astype(dtype), f"{name}_A")
-        self.lora_B = parameter(np.zeros((self.rank, self.output_size), dtype), f"{name}_B")
-        self.lora_B_bias = parameter(np.zeros(self.output_size, dtype), f"{name}_B_bias") if lora_bias else None
+        B, c = np.zeros((self.rank, self.output_size), dtype), np.zeros(self.output_size, dtype)
+        self._hold(A.astype(dtype), B, c if lora_bias else None, name)
+
+    @classmethod
+    def from_arrays(
+        cls, A: Any, B: Any, alpha: float | None = -1, *, bias: Any = None, rslora: bool = False, name: str = "lora"
+    ) -> Self:
+        """The layer with these arrays, (in, r), (r, out) and (out,) or None: nothing is drawn, and r may be any size.
+
+        Raises ShapeError where they do not fit together.
+        """
+        fit = np.ndim(A) == np.ndim(B) == 2 and np.shape(A)[1] == np.shape(B)[0]
+        if not fit or (bias is not None and np.shape(bias) != np.shape(B)[1:]):
+            raise ShapeError(f"A is (in, r) and B (r, out), a bias (out,): not {np.shape(A)} and {np.shape(B)}")
+        layer = cls.__new__(cls)
+        layer.input_size, layer.rank, layer.output_size = *np.shape(A), np.shape(B)[1]
+        layer.alpha, layer.rslora, layer.activation = checked_alpha(alpha, layer.rank), rslora, None
+        layer.input_shape = (layer.input_size,)
+        layer._hold(A, B, bias, name)
+        return layer
+
+    def _hold(self, A: Any, B: Any, bias: Any, name: str) -> None:
+        self.lora_A, self.lora_B = parameter(A, f"{name}_A"), parameter(B, f"{name}_B")
+        self.lora_B_bias = None if bias is None else parameter(bias, f"{name}_B_bias")
 
     @classmethod
     def for_layer(

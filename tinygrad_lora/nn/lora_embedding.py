@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..core.node import ComputationNode, parameter
-from ..errors import AdaptError
+from ..errors import AdaptError, ShapeError
 from ..library import reshape
 from ..ops import scale, take
 from .adapter import Adapter
@@ -37,10 +37,30 @@ class LoRAEmbeddingLayer(Adapter):
         self.rank = check_size(rank, "Rank")
         if self.rank > (largest := min(n, m)):
             raise ValueError(f"Rank ({rank}) cannot exceed min(num_embeddings, embedding_dim) = {largest}")
-        self.alpha, self.rslora = checked_alpha(alpha, self.rank), rslora
-        B = np.random.default_rng(seed).normal(size=(self.rank, m))
-        self.lora_embedding_A = parameter(np.zeros((n, self.rank), dtype), f"{name}_embedding_A")
-        self.lora_embedding_B = parameter(B.astype(dtype), f"{name}_embedding_B")
+        B = np.random.default_rng(seed).normal(size=(self.rank, m)).astype(dtype)
+        self._hold(np.zeros((n, self.rank), dtype), B, checked_alpha(alpha, self.rank), rslora, name)
+
+    @classmethod
+    def from_arrays(
+        cls, A: Any, B: Any, alpha: float | None = -1, *, rslora: bool = False, name: str = "lora"
+    ) -> Self:
+        """The layer with these arrays, (num_embeddings, r) and (r, embedding_dim): nothing is drawn.
+
+        Raises ShapeError where they do not fit together.
+        """
+        if np.ndim(A) != 2 or np.ndim(B) != 2 or np.shape(A)[1] != np.shape(B)[0]:
+            raise ShapeError(
+                f"A is (num_embeddings, r) and B (r, embedding_dim), not {np.shape(A)} and {np.shape(B)}"
+            )
+        layer = cls.__new__(cls)
+        layer.rank = np.shape(A)[1]
+        layer._hold(A, B, checked_alpha(alpha, layer.rank), rslora, name)
+        return layer
+
+    def _hold(self, A: Any, B: Any, alpha: float, rslora: bool, name: str) -> None:
+        self.alpha, self.rslora = alpha, rslora
+        self.lora_embedding_A = parameter(A, f"{name}_embedding_A")
+        self.lora_embedding_B = parameter(B, f"{name}_embedding_B")
 
     @classmethod
     def for_layer(

@@ -174,6 +174,14 @@ class MergeableLayer(AdaptedLayer):
         W = self.base.weight
         return self._sum(W.value, [adapter.merged for adapter in self._active()]).astype(W.dtype)
 
+    def delta(self, name: str) -> Any:
+        r"""The dense $\Delta W$ that an adapter adds to the weight of the base that was given, whatever its class."""
+        adapter, W = self.adapters[name], self.weight.value
+        if name not in self._starts and type(adapter).merged is Adapter.merged:
+            return adapter.merge_weights()
+        start = self._starts[name].merge_weights() if name in self._starts else 0
+        return adapter.merged(W - start) - W
+
     def _active(self) -> list[Adapter]:
         return [self.adapters[name] for name in self.active]
 

@@ -30,7 +30,7 @@ PAIRS = np.stack([np.repeat(LEVELS, 16), np.tile(LEVELS, 16)], axis=1)  # the tw
 
 
 class NF4(NamedTuple):
-    r"""$x_i = s_{\lfloor i / 64 \rfloor}\,\ell_{q_i}$ with scales $s_j = f_{\lfloor j / 256 \rfloor}\,d_{c_j} + \bar s$.
+    r"""$x_i = s_{\lfloor i / 64 \rfloor}\,\ell_{q_i}$, and $s_j = f_{\lfloor j / 256 \rfloor}\,d_{c_j} + \bar s$.
 
     `packed` holds two q in a byte, the first in the high half; `codes` the c, one byte a scale; `factors` the f and
     `offset` $\bar s$, the mean of the scales, in float32. The levels $\ell$ are `LEVELS`, d is `dynamic_map()`.

@@ -108,6 +108,18 @@ def disabled(model: Layer) -> Iterator[None]:
         yield
 
 
+def attach_all(name: str, pairs: Sequence[tuple[AdaptedLayer, Any]]) -> None:
+    """Give each layer its adapter, or, if one cannot take it, none."""
+    try:
+        for layer, adapter in pairs:
+            layer.attach(name, adapter)
+    except Exception:
+        for layer, adapter in pairs:
+            if layer.adapters.get(name) is adapter:
+                layer.delete(name)
+        raise
+
+
 # --- Merging ---
 
 

@@ -33,14 +33,14 @@ def chosen_layers(
 ) -> dict[str, Any]:  # fmt: skip
     """The linear layers and embeddings that the targets fit, the exclusions do not, and the numbers of layers allow.
 
-    `saved` are modules that are trained as a whole: what is in them is left out. "all-linear" means every linear layer,
-    but for those that the model calls `output_layers`. Raises AdaptError, which lists the names, for a word that fits
-    nothing, and if nothing is left.
+    A full name in a list is chosen whatever its number. `saved` are modules that are trained as a whole: what is in
+    them is left out. "all-linear" means every linear layer, but for those that the model calls `output_layers`.
+    Raises AdaptError, which lists the names, for a word that fits nothing, and if nothing is left.
     """
     check_words(targets, "target_modules")
     check_words([] if exclude is None else exclude, "exclude_modules")
-    numbers = None if numbers == [] else numbers
     _check_numbers(targets, numbers, pattern)
+    numbers = None if numbers == [] else numbers
     kinds = Linear | Embedding | LoRALinear | LoRAEmbedding
     layers = {name: x for name, x in outer_layers(model).items() if isinstance(x, kinds)}
     every = isinstance(targets, str) and targets.lower() == "all-linear"
@@ -48,7 +48,7 @@ def chosen_layers(
     heads: Collection[str] = getattr(model, "output_layers", ())
     fitting = [n for n in linear if n not in heads] if every else [n for n in layers if _fits(n, targets)]
     kept = [n for n in fitting if not (exclude and _fits(n, exclude)) and not _inside(n, saved)]
-    chosen = [n for n in kept if numbers is None or _numbered(n, numbers, pattern)]
+    chosen = [n for n in kept if numbers is None or n in targets or _numbered(n, numbers, pattern)]
     unused = [] if isinstance(targets, str) else [t for t in targets if not any(_fits(n, [t]) for n in layers)]
     if unused or not chosen:
         what = f"target_modules {listed(unused)} fit no linear layer" if unused else f"nothing to adapt for {targets!r}"

@@ -48,6 +48,18 @@ def convert(source: str, format: str) -> bytes:
     )
 
 
+def engine_in_use() -> tuple[str, list[str]]:
+    """The name of the first engine that draws, or "", and what those before it said."""
+    reasons = []
+    for name, draw in _engines():
+        try:
+            _complete(draw("digraph { a -> b }", "svg"), "svg")
+            return name, reasons
+        except Exception as error:
+            reasons.append(f"{name}: {str(error).strip() or type(error).__name__}")
+    return "", reasons
+
+
 def svg(source: str, alternative: str) -> str:
     """The picture as an SVG element, with a text alternative and fonts that other machines have too."""
     text = convert(source, "svg").decode("utf-8")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from .diagram import Box, Diagram, diagram
 from .explorer_union import ADDED, KEPT, MEANING, REMOVED, REWIRED, Stage, Union
-from .markup import Markup, element, image, joined, void
+from .markup import Markup, element, image, joined
 from .svg import Laid, draw_svg, lay_out
 from .svg_boxes import DOUBLE, LINE, PAD, SIZE, BoxText, Place, number, write
 
@@ -120,7 +120,7 @@ class Pictures:
         return element("g", *uses, class_=f"arrows {state}", marker_end=f"url(#{self.mark}-{state})")
 
     def _use(self, name: str, **attributes: object) -> Markup:
-        return Markup(void("use", href=f"#{self.mark}-{name}", **attributes)[:-1] + "/>")
+        return element("use", href=f"#{self.mark}-{name}", **attributes)
 
 
 def _rect(place: Place, **attributes: object) -> Markup:

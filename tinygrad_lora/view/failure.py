@@ -16,6 +16,7 @@ from .fixes import clashes, fix
 from .lines import Line, assignment, failing_frame, variable
 from .looks import VERMILION
 from .markup import Markup, element
+from .refused import refusal
 from .words import one_line
 
 FAILED = "failed"  # the id of the box
@@ -26,12 +27,13 @@ WRONG = f"font-weight: bold; color: {VERMILION}"
 class Failure:
     """What is known of an operation whose operands do not fit: `.text`, `.html`, `.diagram`.
 
-    `named` are the operands as the user knows them: matmul makes matrices of vectors. `labels` are their names, `lines`
-    where each was made (None where that is not known), `line` is where the operation stands, and `remedy` a change that
-    would work.
+    `title` is what the user called: the operation, a function of the library or a layer. `named` are the operands as
+    the user knows them: matmul makes matrices of vectors. `labels` are their names, `lines` where each was made (None
+    where that is not known), `line` is where the operation stands, and `remedy` a change that would work.
     """
 
     message: str
+    title: str
     op: Op
     operands: tuple[ComputationNode, ...]
     named: tuple[ComputationNode, ...]
@@ -58,11 +60,11 @@ class Failure:
         labels = {box.id: box.label for box in shown.boxes}
         operands = [ids[x] for x in self.operands]
         box = Box(
-            id=FAILED, label=f"%{len(shown.boxes)}", operation=str(self.op), shape="?", dtype=shown.boxes[0].dtype,
+            id=FAILED, label=f"%{len(shown.boxes)}", operation=self.title, shape="?", dtype=shown.boxes[0].dtype,
             operands=tuple(labels[i] for i in operands), parameters=(("fails", "the shapes do not fit"),),
             role="operation", output=False,
         )  # fmt: skip
-        return above(with_box(shown, box, operands, self.op.operands(len(operands))), FAILED, f"{self.op} fails")
+        return above(with_box(shown, box, operands, self.op.operands(len(operands))), FAILED, f"{self.title} fails")
 
     @property
     def html(self) -> str:
@@ -114,18 +116,25 @@ def _emphasized(size: str) -> str:
 
 
 def failure(error: ShapeError) -> Failure | None:
-    """What is known of a ShapeError: the operation, its operands, the lines, a remedy. None if no operation raised it.
+    """What is known of a ShapeError: the operation, its operands, the lines, a remedy.
 
-    In a notebook a ShapeError shows this by itself.
+    A function of the library, or a layer, is told as one operation; None if it was none of these. In a notebook a
+    ShapeError shows this by itself.
     """
-    if error.operation is None:
+    params: dict[str, Any] = {}
+    held: tuple[Any, ...] = ()
+    if error.operation is not None:
+        op, operands, params = error.operation
+        title = str(op)
+    elif refused := refusal(error.__traceback__):
+        title, op, operands, held = refused
+    else:
         return None
-    op, operands, params = error.operation
     # Matmul makes matrices of vectors; to the user they are still vectors.
     own = [x.parents[0] if op is ops.matmul and x.op is ops.reshape and x.parents[0].ndim == 1 else x for x in operands]
     found = failing_frame(error.__traceback__)
     frame, line = found if found else (None, None)
-    variables = [variable(x, frame) if frame else None for x in own]
+    variables = [variable(x, frame) if frame else None for x in held or own]
     names = op.operands(len(own))
     labels = [one_line(x.name or v or name) for x, v, name in zip(own, variables, names, strict=True)]
     lines = [
@@ -133,9 +142,10 @@ def failure(error: ShapeError) -> Failure | None:
         for x, v in zip(own, variables, strict=True)
     ]
     vectors = [x is not y for x, y in zip(own, operands, strict=True)]
-    remedy = fix(op, [x.shape for x in operands], params, vectors)
+    of_layer = op is ops.matmul and error.operation is None  # its weight is not there to be turned or swapped
+    remedy = None if of_layer else fix(op, [x.shape for x in operands], params, vectors)
     return Failure(
-        str(error), op, tuple(operands), tuple(own), dict(params), tuple(labels), line,
+        str(error), title, op, tuple(operands), tuple(own), dict(params), tuple(labels), line,
         tuple(None if x == line else x for x in lines), remedy,
     )  # fmt: skip
 

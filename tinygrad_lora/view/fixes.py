@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..core.node import Op, Shape
 from ..errors import ShapeError
+from .refused import EqualShapes
 
 SIGNS = {ops.matmul: "@", ops.add: "+", ops.subtract: "-", ops.multiply: "*", ops.divide: "/", ops.greater: ">"}
 ORDINALS = ("first", "second", "third")
@@ -95,7 +96,7 @@ def clashes(op: Op, shapes: Sequence[Shape], params: dict[str, Any]) -> set[tupl
     if op is ops.concatenate:
         axis = params["axis"]
         return {(i, k) for i, k in _unequal(shapes, ones=False) if len(shapes[i]) + k != axis}
-    return _unequal(shapes) if len(shapes) > 1 else set()
+    return _unequal(shapes, ones=not isinstance(op, EqualShapes)) if len(shapes) > 1 else set()
 
 
 def _unequal(shapes: Sequence[Shape], start: int = -1, ones: bool = True) -> set[tuple[int, int]]:

@@ -38,10 +38,16 @@ def failing_frame(traceback: TracebackType | None) -> tuple[FrameType, Line] | N
     found = None
     while traceback is not None:
         frame = traceback.tb_frame
-        if frame.f_globals.get("__name__", "").partition(".")[0] != _PACKAGE:
+        if not is_ours(frame):
             found = frame, Line(frame.f_code.co_filename, traceback.tb_lineno)
         traceback = traceback.tb_next
     return found
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Whether this package runs there."""
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0] == _PACKAGE
 
 
 def variable(value: Any, frame: FrameType) -> str | None:

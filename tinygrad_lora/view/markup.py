@@ -29,13 +29,21 @@ def joined(parts: list[Markup] | tuple[Markup, ...], by: str = "") -> Markup:
     return Markup(by.join(parts))
 
 
+SHAPES = {"rect", "path", "use"}
+
+
 def element(tag: str, *children: object, **attributes: object) -> Markup:
     """One element; an attribute is written `class_="x"` or `aria_label="x"`, and left out if it is None.
+
+    A shape of a drawing closes itself: a picture has many.
 
     >>> element("p", "1 < 2", class_="law")
     '<p class="law">1 &lt; 2</p>'
     """
-    return Markup(f"{void(tag, **attributes)}{''.join(map(text, children))}</{tag}>")
+    start = void(tag, **attributes)
+    if tag in SHAPES and not children:
+        return Markup(f"{start[:-1]}/>")
+    return Markup(f"{start}{''.join(map(text, children))}</{tag}>")
 
 
 def void(tag: str, **attributes: object) -> Markup:

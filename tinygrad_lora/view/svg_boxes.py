@@ -72,7 +72,7 @@ def box_text(box: Box, common: str, within: str, characters: int = 0) -> BoxText
 
 
 def draw_box(text: BoxText, place: Place, attributes: dict[str, str]) -> Markup:
-    """The box as a group. The texts of value and gradient are there even where they are empty."""
+    """The box as a group."""
     x, y, width, height = place
     box, (title, what, shape, output) = text.box, text.head
     told = one_line(f"{box.label} = {box.expression}, {box.shape} {box.dtype}, {box.role}")
@@ -96,8 +96,6 @@ def draw_box(text: BoxText, place: Place, attributes: dict[str, str]) -> Markup:
         parts.append(write(name, x + PAD, base, f"{name}-name" if name in FILLED else "name"))
         parts.append(_lines(lines, x + text.column, base, name if name in FILLED else "detail"))
         base += LINE * (len(lines) - 1)
-    names = {name for name, _ in text.rows}
-    parts += [write("", x + PAD, base, name) for name in FILLED if name not in names]
     return element("g", *parts, **attributes)
 
 

@@ -28,7 +28,11 @@ NEXT = {
 
 def add_command(commands: Any) -> None:
     """Add `course` to the commands of a parser."""
-    parser = commands.add_parser("course", help="make the notebooks of a course, for students and for graders")
+    parser = commands.add_parser(
+        "course",
+        help="make the notebooks of a course, for students and for graders",
+        description="Make the notebooks of a course, for students, for instructors and for other graders.",
+    )
     parts = parser.add_subparsers(dest="part", required=True, metavar="part")
     release = parts.add_parser(
         "release",

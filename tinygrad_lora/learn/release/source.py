@@ -28,6 +28,7 @@ def read_cells(path: Path) -> list[Cell]:
     cells = []
     for cell in _jupytext().read(path, fmt="py:percent").cells:
         marks: dict[str, Any] = {**cell.metadata}
+        marks.pop("lines_to_next_cell", None)  # of Jupytext, which keeps blank lines with it
         made = Cell(cell.cell_type, cell.source, marks.pop("exercise", None), marks.pop("instructor", False) is True)
         if marks:
             raise TutorialError(f"{path.name}: a cell is marked {', '.join(marks)}; the marks are exercise, instructor")

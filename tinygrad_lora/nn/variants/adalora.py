@@ -15,7 +15,7 @@ from ..lora import LoRALayer
 
 
 class AdaLoRA(LoRALayer):
-    r"""$\delta(x) = \frac{\alpha}{r + 10^{-5}}\,((x A) \odot e)\,B$: A diag(e) B is like a singular value decomposition.
+    r"""$\delta(x) = \frac{\alpha}{r + 10^{-5}}\,((x A) \odot e)\,B$, in the form of a singular value decomposition.
 
     e starts at zero, A and B at normal numbers with standard deviation 0.02. `orthogonality` keeps A and B near
     orthonormal, and `RankAllocator` sets those entries of e to zero that matter least.

@@ -40,6 +40,6 @@ def quantize(model: Model, target_modules: Targets = "all-linear", *, exclude_mo
     chosen = chosen_layers(model, target_modules, exclude_modules)
     plain = {name: x for name, x in chosen.items() if type(x) is Linear and name}
     if not plain:
-        raise AdaptError(f"there is no plain Linear among {listed(chosen)}: use QuantizedLinear.from_linear for a layer")
+        raise AdaptError(f"no plain Linear is among {listed(chosen)}; for one layer: QuantizedLinear.from_linear")
     replace_layers(model, {id(x): QuantizedLinear.from_linear(x) for x in plain.values()})
     return model

@@ -5,17 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import AdaptError
-from ..lora_linear import LoRALinear
-from ..switching import adapters
+from ..adapter import Adapter
 from ..layer import Layer
 from ..linear import Linear, Seed
 from ..lora import LoRALayer
 from ..optim import Adam, Optimizer
+from ..switching import adapters
 
 
-def restart(
-    model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = None, init: str = "gaussian"
-) -> None:
+def restart(model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = None, init: str = "gaussian") -> None:
     r"""$W \leftarrow W + s A B$, then a new A, and $B = 0$: the model gives what it gave, and a new change begins.
 
     What the optimizer remembers is about the old factors, so it is reset. The parameters stay the same objects: a
@@ -26,7 +24,7 @@ def restart(
     Source: Lialin et al. 2023, "ReLoRA: High-Rank Training Through Low-Rank Updates" (arXiv:2307.05695).
     """
     found = adapters(model)
-    plain = [x for x in found.values() if type(x.lora) is LoRALayer and type(x.base) is Linear and x.lora.lora_B_bias is None]
+    plain = [x for x in found.values() if type(x.base) is Linear and _is_plain(x.lora)]
     if not plain or len(plain) < len(found):
         raise AdaptError(f"a restart needs LoRA beside weights in full precision: {len(plain)} of {len(found)} are so")
     if optimizer and optimizer.numbers and not isinstance(optimizer, Adam):
@@ -42,3 +40,7 @@ def restart(
             p.value = np.zeros(p.shape, p.dtype)
     for number in optimizer.numbers if optimizer else []:
         number.value = np.ones((), number.dtype)
+
+
+def _is_plain(adapter: Adapter) -> bool:
+    return type(adapter) is LoRALayer and adapter.lora_B_bias is None

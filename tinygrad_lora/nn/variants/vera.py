@@ -15,7 +15,7 @@ from ..linear import Seed, check_width, on_rows
 
 
 class VeRA(Adapter):
-    r"""$\delta(x) = ((x A) \odot d)\,B \odot b$: A (in, r) and B (r, out) are random, frozen and shared; d, b are learned.
+    r"""$\delta(x) = ((x A) \odot d)\,B \odot b$: A (in, r) and B (r, out) are random, frozen, shared; d, b are learned.
 
     d starts at `d_initial`, b at zero. `projections` are the shared matrices, as large as the largest layer needs: a
     smaller one uses their first rows and columns. Without them the adapter draws its own. The change has no scale, so
@@ -27,10 +27,13 @@ class VeRA(Adapter):
 
     @classmethod
     def shared(cls, bases: Mapping[str, Any], ranks: Mapping[str, int], *, seed: Seed, **options: Any) -> Options:
-        """The options, and the two matrices in the size of the largest layer."""
-        sizes = [max(sizes) for sizes in zip(*((x.input_size, x.output_size) for x in bases.values()), strict=True)]
+        """The options, and the two matrices in the size of the largest layer, uniform with variance 2 / fan-in."""
+        rng, r = np.random.default_rng(seed), max(check_size(rank, "Rank") for rank in ranks.values())
+        n, m = max(x.input_size for x in bases.values()), max(x.output_size for x in bases.values())
+        A, B = rng.uniform(-sqrt(6 / n), sqrt(6 / n), (n, r)), rng.uniform(-sqrt(6 / r), sqrt(6 / r), (r, m))
         dtype = np.result_type(*(x.weight.dtype for x in bases.values()))
-        return {"projections": _projections(*sizes, max(ranks.values()), seed, dtype)} | options
+        shared = [parameter(X.astype(dtype), name, False) for X, name in ((A, "vera_A"), (B, "vera_B"))]
+        return {"projections": shared} | options
 
     @classmethod
     def for_layer(
@@ -38,14 +41,13 @@ class VeRA(Adapter):
         projections: Any = None, d_initial: float = 0.1,
     ) -> Self:  # fmt: skip
         """An adapter of the base's sizes and dtype, at its start."""
-        layer, r, (n, m) = cls(), check_size(rank, "Rank"), (base.input_size, base.output_size)
+        layer, r, n, m = cls(), check_size(rank, "Rank"), base.input_size, base.output_size
         if alpha not in (-1, None):
             raise ValueError(f"VeRA has no scale, so alpha must be left out, not {alpha}: its vectors learn the size")
-        layer.vera_A, layer.vera_B = projections or _projections(n, m, r, seed, base.weight.dtype)
-        (rows, ranks), (_, columns) = layer.vera_A.shape, layer.vera_B.shape
-        if rows < n or columns < m or ranks < r:
-            told = f"({rows}, {ranks}) and ({ranks}, {columns})"
-            raise ValueError(f"the shared matrices {told} are too small for a layer ({n}, {m}) of rank {r}")
+        layer.vera_A, layer.vera_B = projections or cls.shared({"": base}, {"": r}, seed=seed)["projections"]
+        A, B = layer.vera_A.shape, layer.vera_B.shape
+        if (n, r) > A or (r, m) > B or A[1] < r or B[1] < m:
+            raise ValueError(f"the shared matrices {A} and {B} are too small for a layer ({n}, {m}) of rank {r}")
         layer.rank, layer.input_size, layer.output_size, layer.input_shape = r, n, m, (n,)
         layer.vera_lambda_d = parameter(np.full(r, d_initial, base.weight.dtype), f"{name}_d")
         layer.vera_lambda_b = parameter(np.zeros(m, base.weight.dtype), f"{name}_b")
@@ -60,10 +62,3 @@ class VeRA(Adapter):
     def merge_weights(self) -> Any:
         r"""$\Delta W = A\,\mathrm{diag}(d)\,B\,\mathrm{diag}(b)$ (in, out)."""
         return self(parameter(np.eye(self.input_size, dtype=self.vera_lambda_d.dtype))).value
-
-
-def _projections(n: int, m: int, rank: int, seed: Seed, dtype: Any) -> tuple[ComputationNode, ComputationNode]:
-    """A (n, rank) and B (rank, m), uniform with variance 2 / fan-in, as PEFT draws them."""
-    rng = np.random.default_rng(seed)
-    A, B = rng.uniform(-sqrt(6 / n), sqrt(6 / n), (n, rank)), rng.uniform(-sqrt(6 / rank), sqrt(6 / rank), (rank, m))
-    return parameter(A.astype(dtype), "vera_A", False), parameter(B.astype(dtype), "vera_B", False)

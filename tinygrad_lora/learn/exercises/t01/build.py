@@ -1,4 +1,4 @@
-r"""Build $3x^2 + 2y$
+r"""Build a polynomial
 
 Write `polynomial(x, y)`. It takes two nodes and returns the node of $3x^2 + 2y$.
 
@@ -54,8 +54,8 @@ def as_node(given):
     return given
 
 
-@exercise.check(points=2)
-def test_the_value_is_right(polynomial, seed, budget):
+def judge(polynomial, seed, budget):
+    """Raise, and name the slip, unless the values are right. A small graph of something else earns nothing."""
     trials = []
     for _, rng in generators(seed, max(budget, 3)):
         x, y = numbers(rng, (2,))
@@ -70,8 +70,14 @@ def test_the_value_is_right(polynomial, seed, budget):
         require(bool(np.isclose(float(z), wanted)), "wrong-value", told, show=z)
 
 
+@exercise.check(points=2)
+def test_the_value_is_right(polynomial, seed, budget):
+    judge(polynomial, seed, budget)
+
+
 @exercise.check(points=1)
-def test_the_graph_grows_from_x_and_y(polynomial):
+def test_the_graph_grows_from_x_and_y(polynomial, seed):
+    judge(polynomial, seed, 3)
     x, y = tl.parameter(2.0, "x"), tl.parameter(5.0, "y")
     z = as_node(polynomial(x, y))
     leaves = [node for node in topological_order([z]) if not node.parents and node.op is not CONSTANT]
@@ -81,7 +87,8 @@ def test_the_graph_grows_from_x_and_y(polynomial):
 
 
 @exercise.check(points=1)
-def test_six_nodes_are_enough(polynomial):
+def test_six_nodes_are_enough(polynomial, seed):
+    judge(polynomial, seed, 3)
     z = as_node(polynomial(tl.parameter(2.0, "x"), tl.parameter(5.0, "y")))
     n = len(topological_order([z]))
     told = f"your graph has {n} nodes and 6 are enough: multiply by the numbers 3 and 2, and use x * x once"

@@ -1,0 +1,312 @@
+"""Checking an exercise: reports, what a student's code may do to them, hints, progress, the terminal."""
+
+import json
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+import tinygrad_lora as tl
+from tinygrad_lora.cli import main
+from tinygrad_lora.errors import ExerciseError
+from tinygrad_lora.learn import Exercise, Wrong, check, hint, progress, reference, require, run_checks
+from tinygrad_lora.learn.cases import chain, graphs, ladder, numbers
+from tinygrad_lora.learn.exact import as_array, as_bool, as_nodes, as_number, as_whole, same
+from tinygrad_lora.learn.progress import remembered
+from tinygrad_lora.learn.solutions import marked, stripped
+from tinygrad_lora.learn.stubs import is_blank
+
+ID = "01-count-nodes"
+
+exercise = Exercise(
+    "00-double",
+    """Double
+
+    Write `double(x)`.""",
+    kind="P",
+    hints=("one", "two", "three"),
+    limit=0.2,
+)
+
+
+@exercise.reference
+def double(x):
+    """Twice x."""
+    return 2 * x
+
+
+@exercise.check(points=2)
+def test_two_threes_are_six(double):
+    a = tl.parameter(3.0, "a")
+    require(as_number(double(3.0)) == 6.0, "not-doubled", f"double(3) gave {double(3.0)}, not 6", show=a + a)
+
+
+@exercise.check()
+def test_arrays_work_too(double, seed, budget):
+    x = numbers(np.random.default_rng(seed), (budget,))
+    assert same(as_array(double(x), "the result", x.shape), 2 * x), "arrays must be doubled, too"
+
+
+# The same functions are tests of pytest's: what the student defines is a fixture.
+
+
+@pytest.fixture(name="double")
+def what_the_student_defines():
+    return double
+
+
+@pytest.fixture
+def seed():
+    return 0
+
+
+@pytest.fixture
+def budget():
+    return 20
+
+
+@pytest.fixture(autouse=True)
+def own_progress(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_LORA_PROGRESS", str(tmp_path / "deep" / "progress.jsonl"))
+    return tmp_path / "deep" / "progress.jsonl"
+
+
+def report_of(function):
+    return run_checks(exercise, {"double": function})
+
+
+def test_a_right_answer_gets_all_points():
+    report = report_of(double)
+    assert report.passed and report.points == report.out_of == 3 and report.diagnosis is None
+    assert str(report).splitlines() == [
+        "00-double  Double: 3 of 3 points", "  passed  two threes are six", "  passed  arrays work too",
+    ]  # fmt: skip
+
+
+def test_a_wrong_answer_is_told_with_the_smallest_example_drawn():
+    report = report_of(lambda x: 3 * x)
+    assert [r.diagnosis.code for r in report.results] == ["not-doubled", "wrong"]
+    assert "double(3) gave 9.0, not 6" in str(report) and "add(a, a)" in str(report)
+    html = report._repr_html_()
+    assert "<img" in html and "double(3) gave 9.0" in html and "<script" not in html
+    assert str(report).endswith('For a hint: hint("00-double")')
+
+
+@pytest.mark.parametrize("stub", [None, ..., *exercise.stub_values().values(), lambda x: None])
+def test_a_stub_is_not_started_and_not_wrong(stub):
+    report = report_of(stub)
+    assert not report.started and not report.passed
+    assert str(report) == "00-double  Double: not started yet"
+
+
+def endless(x):
+    while True:
+        pass
+
+
+def endless_and_deaf(x):
+    while True:
+        try:
+            while True:
+                pass
+        except Exception:
+            pass
+
+
+def deep(x):
+    return deep(x)
+
+
+def quits(x):
+    sys.exit("that was it")
+
+
+def noisy(x):
+    print("a line")
+    print("a complaint", file=sys.stderr)
+    warnings.warn("careful", stacklevel=1)
+    return 2 * x
+
+
+def divides(x):
+    return 2 * x + np.float64(0) * (np.float64(1) / np.float64(0) > 0)
+
+
+class Liar(np.ndarray):
+    def __eq__(self, other):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("function", "code", "words"),
+    [
+        (endless, "too-slow", "loop that never ends"),
+        (endless_and_deaf, "too-slow", "stopped after 0.2 seconds"),
+        (deep, "recursion", "recursion limit"),
+        (quits, "exception", "SystemExit"),
+        (lambda x: 1 / 0, "exception", "ZeroDivisionError"),
+        (lambda x: "six", "wrong-type", "of type str"),
+        (lambda x: tl.parameter(6.0), "wrong-type", "is a node"),
+        (lambda x: np.array(6.0).view(Liar), "wrong-type", "Liar"),
+        (lambda: 6, "wrong-type", "argument"),
+        (lambda x: [6.0, 6.0], "wrong-shape", "(2,)"),
+    ],
+)
+def test_whatever_the_code_does_there_is_a_diagnosis(function, code, words, capfd):
+    report = report_of(function)
+    assert report.diagnosis.code == code and words in report.diagnosis.sentence, report
+    assert capfd.readouterr() == ("", "")
+
+
+def test_prints_and_warnings_become_notes(capfd):
+    report = report_of(noisy)
+    assert report.passed
+    notes = " ".join(report.results[0].notes)
+    assert "printed: a line" in notes and "error stream: a complaint" in notes and "UserWarning: careful" in notes
+    assert any("RuntimeWarning" in note for note in report_of(divides).results[0].notes)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_stub_is_the_solution_without_the_solution():
+    assert exercise.stub == (
+        'def double(x):\n    """Twice x."""\n    raise NotImplementedError("write your code here")\n'
+    )
+    assert "# BEGIN SOLUTION\n    return 2 * x\n    # END SOLUTION" in exercise.solution
+    text = "# BEGIN SOLUTION\nanswers = {'a': 3, 'b': [1, 2]}\nhelper = 4\n# END SOLUTION\n"
+    assert stripped(text) == "answers = {'a': ..., 'b': [..., ...]}\nhelper = ...\n"
+    with pytest.raises(ValueError, match="without"):
+        stripped("# BEGIN SOLUTION\n")
+    with pytest.raises(ValueError, match="put # BEGIN SOLUTION"):
+        marked("class A:\n    pass\n")
+
+
+def test_blanks_are_recognized():
+    assert all(map(is_blank, (None, ..., [...], {"a": ..., "b": [None]}, lambda: None)))
+    assert not any(map(is_blank, (0, [], {}, {"a": 1, "b": ...}, lambda: 0, lambda x: x, double)))
+
+
+def test_results_are_compared_without_trust():
+    assert as_whole(3) == 3 and as_bool(np.True_) is True and as_number(np.array(2.5)) == 2.5
+    wrong = [(as_whole, 3.0), (as_whole, True), (as_bool, 1), (as_number, [1.0]), (as_nodes, [1]), (as_nodes, None)]
+    for f, value in wrong:
+        with pytest.raises(Wrong):
+            f(value)
+    assert not same(np.array([np.nan]), np.array([np.nan]))
+    assert not same(np.zeros(2), np.zeros(3))
+
+
+def test_examples_grow_and_repeat():
+    first, again = ([str(len(tl.Graph([], [n]).nodes)) for n in graphs(3, 30)] for _ in range(2))
+    assert first == again
+    assert chain(3).parents[0].parents[0].parents[0].name == "x"
+    assert len(tl.Graph([], [ladder(2)]).nodes) == 7
+
+
+# --- With the exercises of the package ---
+
+
+def test_check_takes_objects_in_order_or_by_name(own_progress):
+    assert check(ID, reference(ID)).passed and check(ID, count_nodes=reference(ID)).passed
+    for arguments, named, words in [
+        ((1, 2), {}, "given 2 objects"), ((), {"count": 1}, "not for count"), ((1,), {"count_nodes": 1}, "given twice"),
+    ]:  # fmt: skip
+        with pytest.raises(ExerciseError, match=words):
+            check(ID, *arguments, **named)
+    with pytest.raises(ExerciseError, match="perhaps 01-count-nodes"):
+        check("01-count-node", 1)
+
+
+def test_hints_come_one_after_another_and_begin_again():
+    assert [hint(ID)[:6] for _ in range(4)] == ["Hint 1", "Hint 2", "Hint 3", "Hint 1"]
+    assert repr(hint(ID)).startswith("Hint 2 of 3: ")
+
+
+def test_progress_remembers_the_best_run(own_progress):
+    assert progress().points == 0 and not own_progress.exists()
+    check(ID, lambda node: None)
+    assert not own_progress.exists()  # nothing was started
+    check(ID, lambda node: 1)
+    line = next(line for line in progress().lines if line.id == ID)
+    assert line.word == "begun" and line.points < line.out_of
+    check(ID, reference(ID))
+    check(ID, lambda node: 1)
+    line = next(line for line in progress().lines if line.id == ID)
+    assert line.word == "done" and line.points == line.out_of
+    records = list(remembered())
+    assert {"time", "exercise", "test", "passed", "diagnosis", "seconds", "points", "out_of"} <= set(records[0])
+    with own_progress.open("a") as file:
+        file.write('{"exercise": "01-cou')  # cut off
+    check(ID, reference(ID))
+    assert len(list(remembered())) == len(records) + len(check(ID, reference(ID)).results)
+    assert str(progress()).splitlines()[-1].startswith("1 of ")
+
+
+def test_a_folder_that_cannot_be_written_stops_nobody(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TINYGRAD_LORA_PROGRESS", str(tmp_path / "file" / "progress.jsonl"))
+    assert check(ID, reference(ID)).passed and progress().points == 0
+
+
+# --- In a terminal ---
+
+SOLVED = """
+def count_nodes(output):
+    seen, stack = set(), [output]
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack += node.parents
+    return len(seen)
+"""
+
+
+def test_the_terminal_checks_a_file(tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    file.write_text(SOLVED)
+    assert main(["check", ID, str(file)]) == 0
+    assert "3 of 3 points" in capsys.readouterr().out
+    file.write_text(SOLVED.replace("len(seen)", "len(seen) - 1"))
+    assert main(["check", ID, str(file), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["passed"] is False and told["results"][0]["diagnosis"] and told["results"][0]["sentence"]
+    assert main(["progress"]) == 0
+    assert f"{ID}" in capsys.readouterr().out
+    assert main(["hint", ID]) == 0
+    assert capsys.readouterr().out.startswith("Hint 1 of 3")
+
+
+def test_the_terminal_shows_what_to_do(capsys, tmp_path):
+    assert main(["check", ID]) == 0
+    printed = capsys.readouterr().out
+    assert "count_nodes" in printed and "NotImplementedError" in printed and "BEGIN SOLUTION" not in printed
+    assert main(["check", ID, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["id"] == ID
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("mine.py", "1 / 0", "line 1: `1 / 0`: ZeroDivisionError"),
+        ("mine.py", "def (", "SyntaxError"),
+        ("mine.txt", "", "not a Python file"),
+        ("absent.py", None, "there is no file"),
+    ],
+)
+def test_a_file_that_does_not_run_gets_one_sentence(name, text, words, tmp_path, capsys):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    assert main(["check", ID, str(tmp_path / name)]) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err and printed.out == "" and "Traceback" not in printed.err
+
+
+def test_learning_is_loaded_by_the_first_who_asks():
+    code = (
+        "import sys, tinygrad_lora as tl; before = 'tinygrad_lora.learn' in sys.modules; tl.check; "
+        "print(before, tl.check is tl.learn.check, tl.quiz is tl.learn.quiz)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.split() == ["False", "True", "True"]

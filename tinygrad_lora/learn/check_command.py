@@ -1,0 +1,102 @@
+"""The commands `tinygrad-lora check`, `hint` and `progress`: the course in a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+from .check import hint
+from .exercise import Exercise
+from .guard import guarded
+from .progress import progress, save
+from .registry import load_exercise
+from .report import Report
+from .run import run_checks
+
+LIMIT = 60.0  # seconds that a file may take before the checks begin
+
+
+def add_commands(commands: Any) -> None:
+    """Add `check`, `hint` and `progress` to the commands of a parser."""
+    parser = commands.add_parser(
+        "check",
+        help="show an exercise, or check your file",
+        description="Without a file: the exercise, and what to begin with. With one: run it, and check what it "
+        "defines. The exit code is 0 if everything passes, else 1.",
+    )
+    parser.add_argument("id", metavar="EXERCISE", help="such as 04-topo; `tinygrad-lora progress` lists all")
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE.py", help="what you wrote")
+    parser.add_argument("--json", action="store_true", help="the results as JSON")
+    parser.set_defaults(run=run_check)
+    parser = commands.add_parser("hint", help="the next hint for an exercise; there are three")
+    parser.add_argument("id", metavar="EXERCISE")
+    parser.set_defaults(run=run_hint)
+    parser = commands.add_parser("progress", help="list all exercises and how far you are")
+    parser.set_defaults(run=run_progress)
+
+
+def run_check(given: argparse.Namespace) -> int:
+    """Show the exercise, or check the file. Raises ExerciseError and OSError."""
+    exercise = load_exercise(given.id)
+    if given.file is None:
+        print(as_json(exercise) if given.json else task(exercise))
+        return 0
+    report = run_checks(exercise, defined_in(given.file, exercise))
+    save(report)
+    print(report_as_json(report) if given.json else report)
+    return 0 if report.passed else 1
+
+
+def defined_in(path: Path, exercise: Exercise) -> dict[str, Any]:
+    """What a file defines of the names that the exercise asks for. Raises ValueError if it does not run to its end."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    if path.suffix != ".py":
+        raise ValueError(f"{path} is not a Python file: in a notebook, call check({exercise.id!r}, ...) in a cell")
+    outcome = guarded(lambda: runpy.run_path(str(path), run_name="student"), LIMIT)
+    if outcome.error is not None:
+        where = f", {outcome.line}" if outcome.line else ""
+        raise ValueError(f"{path} stops{where}: {type(outcome.error).__name__}: {outcome.error}")
+    return {name: outcome.value[name] for name in exercise.names if name in outcome.value}
+
+
+def task(exercise: Exercise) -> str:
+    """The exercise as text: title, task, and what the student starts with."""
+    heading = f"{exercise.id}  {exercise.title}  ({exercise.points} points)"
+    start = f"{exercise.preamble}\n\n{exercise.stub}".rstrip()
+    how = f"Put this into a file, complete it, and run: tinygrad-lora check {exercise.id} FILE.py"
+    return "\n\n".join([heading, exercise.prompt, how, start])
+
+
+def as_json(exercise: Exercise) -> str:
+    """The exercise as data."""
+    fields = ("id", "title", "kind", "points", "prompt", "preamble", "stub")
+    return json.dumps({name: getattr(exercise, name) for name in fields}, indent=2)
+
+
+def report_as_json(report: Report) -> str:
+    """The results as data, with the sentences."""
+    results = [
+        {**result.record, "sentence": result.diagnosis.sentence if result.diagnosis else "", "notes": result.notes}
+        for result in report.results
+    ]
+    whole = {
+        "exercise": report.exercise.id, "passed": report.passed, "points": report.points, "out_of": report.out_of,
+        "results": results,
+    }  # fmt: skip
+    return json.dumps(whole, indent=2)
+
+
+def run_hint(given: argparse.Namespace) -> int:
+    """Print the next hint."""
+    print(hint(given.id))
+    return 0
+
+
+def run_progress(given: argparse.Namespace) -> int:
+    """Print the table."""
+    print(progress())
+    return 0
