@@ -2,6 +2,8 @@
 
     python3 run.py demo [ARGS...]   see what the package does; ARGS go to `tinygrad-lora demo`
     python3 run.py test [ARGS...]   lint, types, architecture and tests; ARGS go to pytest
+    python3 run.py docs [ARGS...]   build the documentation in build/docs; ARGS go to sphinx-build
+    python3 run.py lab [ARGS...]    build the lab that runs in a browser, in build/lab; ARGS go to docs/build_lab.py
 
 The first run makes a virtual environment in .venv and needs the network; later runs do not.
 """
@@ -20,7 +22,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
-EXTRAS = {"demo": "", "test": "[test]"}
+EXTRAS = {"demo": "", "test": "[test]", "docs": "[docs]", "lab": "[lab]"}
 
 # pytest comes last, so that its closing line is the last thing printed.
 STEPS = {
@@ -51,6 +53,10 @@ def main(arguments: list[str]) -> int:
         # Its matrices are small: on a busy machine a second thread costs more than it brings.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         return run(["-m", "tinygrad_lora", "demo", *rest])
+    if command == "docs":
+        return docs(rest)
+    if command == "lab":
+        return run([str(ROOT / "docs" / "build_lab.py"), *rest], cwd=ROOT)
     return test(rest)
 
 
@@ -83,6 +89,14 @@ def make_environment() -> None:
     if made.returncode != 0:
         missing = "ensurepip" in made.stdout or "No module named" in made.stdout
         sys.exit(NO_VENV if missing else "Could not make the virtual environment:\n" + made.stdout)
+
+
+def docs(sphinx_arguments: list[str]) -> int:
+    """Build the documentation; a warning is an error."""
+    out = ROOT / "build" / "docs"
+    code = run(["-m", "sphinx", "-W", "--keep-going", "-q", *sphinx_arguments, "docs", str(out)], cwd=ROOT)
+    print(f"The documentation: {out / 'index.html'}" if code == 0 else "The documentation has errors, see above.")
+    return code
 
 
 def test(pytest_arguments: list[str]) -> int:

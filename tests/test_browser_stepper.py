@@ -17,7 +17,7 @@ HOSTILE = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>
 # What the page shows now, as an object like an event of the timeline.
 SHOWN = """root => {
   const svg = [...root.querySelectorAll("svg")].find(s => s.style.display !== "none");
-  const text = (box, kind) => box.querySelector("text." + kind).textContent;
+  const text = (box, kind) => box.querySelector("text." + kind)?.textContent ?? "";
   const used = [...svg.querySelectorAll("[data-used]")].map(a => [a.dataset.from, a.dataset.to]);
   return {
     step: Number(root.dataset.step), phase: root.dataset.phase, count: root.querySelector(".count").textContent,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_lora as tl
 import tinygrad_lora.learn
 from tinygrad_lora.core.autodiff import unbroadcast
+from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.learn import diagnose
 
@@ -149,6 +150,57 @@ def test_a_planted_mistake_is_named(name):
         found = diagnose(rule, forward, *operands, seed=seed, **options)
         assert found is not None and found.code == code, found
         assert words in found.sentence, found.sentence
+
+
+# --- The same mistake gets the same name, whatever the function is ---
+
+FUNCTIONS = {
+    "exp": (np.exp, [X], lambda g, y, x: (g * y,)),
+    "tanh": (np.tanh, [X], lambda g, y, x: (g * (1 - y * y),)),
+    "cos": (np.cos, [X], lambda g, y, x: (-g * np.sin(x),)),
+    "log": (np.log, [np.abs(X)], lambda g, y, x: (g / x,)),
+    "square": (np.square, [X], lambda g, y, x: (2 * g * x,)),
+    "relu": (relu, [X], lambda g, y, x: (g * (x > 0),)),
+    "multiply": (np.multiply, [X, X[::-1] + 3], lambda g, y, a, b: (g * b, g * a)),
+    "divide": (np.divide, [X, X[::-1] + 3], lambda g, y, a, b: (g / b, -g * y / b)),
+    "matmul": (np.matmul, [BATCH, W], lambda g, y, a, b: (g @ b.T, a.T @ g)),
+    "add": (add_bias, [BATCH, BIAS], lambda g, y, x, b: (g, g.sum(0))),
+    "sum": (np.sum, [X], lambda g, y, x: (g * np.ones_like(x),)),
+    "mean": (np.mean, [X], lambda g, y, x: (g * np.ones_like(x) / x.size,)),
+    "softmax": (softmax, [X], lambda g, y, x: (y * (g - (g * y).sum(-1, keepdims=True)),)),
+    "rows": (rows, [BATCH, ROWS], lambda g, y, x, i: (scattered(g, x, i, True),)),
+    "lora": (lora, [BATCH, A, B], lambda g, y, x, A, B: (4 * g @ B.T @ A.T, 4 * x.T @ g @ B.T, 4 * (x @ A).T @ g)),
+}
+MISTAKES = {
+    "sign": lambda part, g: -part, "factor": lambda part, g: 3.7 * part, "zero": lambda part, g: 0 * part,
+    "nan": lambda part, g: part * np.nan, "upstream-twice": lambda part, g: part * np.abs(g).sum(),
+    "no-return": lambda part, g: None, "wrong-type": lambda part, g: "a gradient",
+    "reshaped": lambda part, g: part[None], "differs": lambda part, g: part + np.cos(9 * part) + 0.3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", MISTAKES)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_mistake_has_one_name_for_all_functions(name, code):
+    forward, operands, rule = FUNCTIONS[name]
+    assert diagnose(rule, forward, *operands) is None
+    for wrong in range(len(rule(np.zeros(np.shape(forward(*operands))), forward(*operands), *operands))):
+
+        def mistaken(g, y, *given, wrong=wrong):
+            parts = list(rule(g, y, *given))
+            parts[wrong] = MISTAKES[code](parts[wrong], g)
+            return tuple(parts)
+
+        found = diagnose(mistaken, forward, *operands)
+        assert found is not None and found.code == code, found
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_example_shows_what_was_given_and_what_is_right(name):
+    forward, operands, rule = FUNCTIONS[name]
+    found = diagnose(lambda *given: tuple(-part for part in rule(*given)), forward, *operands)
+    shown = dict(found.example)
+    assert {"g", "y", "should be"} <= set(shown) and any(what.startswith("yours, for ") for what in shown)
 
 
 def operand(draw, op, name, shape):
@@ -427,3 +479,105 @@ def test_a_mistake_in_a_training_step_is_named(code):
 def test_a_right_training_step_is_never_called_wrong(seed):
     assert tl.learn.diagnose_step(right_step, seed=seed) is None
     assert tl.learn.diagnose_step(own_update(lambda p, lr, g: p.value - lr * g), seed=seed) is None
+
+
+# --- Backward passes ---
+
+
+def right_backward(output):
+    for node in topological_order([output]):
+        node.gradient = np.zeros(node.shape)
+    output.gradient = np.ones(output.shape)
+    for node in reversed(topological_order([output])):
+        send(node)
+
+
+def send(node, keep=True):
+    if node.parents:
+        parts = node.op.vjp(node.gradient, node.value, *(p.value for p in node.parents), **node.params)
+        for parent, part in zip(node.parents, parts, strict=True):
+            earlier = np.zeros(parent.shape) if parent.gradient is None or not keep else parent.gradient
+            parent.gradient = earlier + part
+
+
+def overwriting(output):
+    output.gradient = np.ones(output.shape)
+    for node in reversed(topological_order([output])):
+        send(node, keep=False)
+
+
+def naive(output):
+    output.gradient = np.ones(output.shape)
+
+    def visit(node):
+        parts = node.op.vjp(node.gradient, node.value, *(p.value for p in node.parents), **node.params)
+        for parent, part in zip(node.parents, parts, strict=True):
+            parent.gradient = part if parent.gradient is None else parent.gradient + part
+            if parent.parents:
+                visit(parent)
+
+    if output.parents:
+        visit(output)
+
+
+def by_level(output):
+    output.gradient = np.ones(output.shape)
+    queue, seen = [output], {output}
+    for node in queue:
+        send(node)
+        fresh = [p for p in dict.fromkeys(node.parents) if p not in seen]
+        seen.update(fresh)
+        queue += fresh
+
+
+def unreversed(output):
+    output.gradient = np.ones(output.shape)
+    for node in topological_order([output]):
+        if node.gradient is not None:
+            send(node)
+
+
+def negative(output):
+    right_backward(output)
+    for node in topological_order([output]):
+        node.gradient = -node.gradient
+
+
+def leaves_alone(output):
+    right_backward(output)
+    for node in topological_order([output]):
+        if node.parents:
+            node.zero_gradient()
+
+
+def unstarted(output):
+    for node in topological_order([output]):
+        node.gradient = np.zeros(node.shape)
+
+
+def odd(output):
+    right_backward(output)
+    for node in topological_order([output]):
+        node.gradient = node.gradient**3
+
+
+BACKWARDS = {
+    "not-filled": lambda output: None, "overwritten": overwriting, "naive-recursion": naive, "wrong-order": by_level,
+    "wrong-order ": unreversed, "sign": negative, "only-leaves": leaves_alone, "zero": unstarted, "differs": odd,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(), (2,)])
+@pytest.mark.parametrize("code", BACKWARDS)
+def test_a_mistake_in_a_backward_pass_is_named(code, shape):
+    for seed in range(3):
+        found = tl.learn.diagnose_backward(BACKWARDS[code], seed=seed, shape=shape)
+        assert found is not None and found.code == code.strip(), found
+        assert "should be" in found.sentence and found.picture is not None
+
+
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_a_right_backward_pass_is_never_called_wrong(shape):
+    for seed in range(5):
+        assert tl.learn.diagnose_backward(right_backward, seed=seed, shape=shape) is None
+        assert tl.learn.diagnose_backward(lambda y: y.backward(np.ones(y.shape)), seed=seed, shape=shape) is None

@@ -391,10 +391,11 @@ def test_a_box_tells_what_the_listing_tells():
 def test_a_script_finds_texts_to_fill_and_room_for_them():
     shown = lora()
     plain, roomy = lay_out(shown), lay_out(shown, widths={"n0": 40})
-    for laid in (plain, roomy):
-        for e in root_of(shown, laid=laid).iter(f"{SVG}g"):
-            if e.get("data-box"):
-                assert len(texts(e, "value")) == len(texts(e, "gradient")) == 1
+    for laid, filled in ((plain, set()), (roomy, {"n0"})):
+        boxes = [e for e in root_of(shown, laid=laid).iter(f"{SVG}g") if e.get("data-box")]
+        numbers = {box.id for box in shown.boxes if box.value}
+        assert {e.get("data-box") for e in boxes if len(texts(e, "gradient")) == 1} == filled
+        assert {e.get("data-box") for e in boxes if len(texts(e, "value")) == 1} == filled | numbers
     assert roomy.boxes["n0"][2] > plain.boxes["n0"][2] + 100
     assert roomy.boxes["n0"][3] > plain.boxes["n0"][3] + 30
 

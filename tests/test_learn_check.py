@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 import warnings
 
 import numpy as np
@@ -158,6 +159,16 @@ def test_whatever_the_code_does_there_is_a_diagnosis(function, code, words, capf
     report = report_of(function)
     assert report.diagnosis.code == code and words in report.diagnosis.sentence, report
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("function", [endless, endless_and_deaf, double])
+def test_the_time_limit_holds_in_other_threads_and_without_alarms(function):
+    reports = []
+    thread = threading.Thread(target=lambda: reports.append(report_of(function)))
+    thread.start()
+    thread.join(20)
+    assert reports[0].passed if function is double else reports[0].diagnosis.code == "too-slow"
+    assert not [note for result in reports[0].results for note in result.notes]
 
 
 def test_prints_and_warnings_become_notes(capfd):

@@ -52,9 +52,15 @@ def _live():
 def test_the_bytes_are_those_of_the_bitsandbytes_that_is_installed(live, seed):
     rng = np.random.default_rng(seed)
     array = rng.normal(size=rng.integers(1, 100, 2) * [1, 2]) * np.exp(3 * rng.normal())
-    wanted, found = live(array.astype(np.float32)), quantize_nf4(array)
-    agree(found, wanted, "")
-    assert_allclose(dequantize_nf4(found), wanted["numbers"], rtol=1e-6, atol=1e-12)
+    agree(quantize_nf4(array), live(array.astype(np.float32)), "")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("width", [64, 192, 33])
+def test_the_numbers_are_those_of_the_bitsandbytes_that_is_installed(live, width):
+    # Version 0.50.2 on a CPU gives wrong numbers where a row is even and no multiple of 64: an error of 0.25, not 0.09.
+    array = np.random.default_rng(width).normal(size=(9, width)).astype(np.float32)
+    assert_allclose(dequantize_nf4(quantize_nf4(array)), live(array)["numbers"], rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -172,6 +172,8 @@ def test_what_has_no_name_or_no_words_in_peft_is_refused(tmp_path):
     mixed = tl.Sequential(tl.LoRALinear(tl.Linear(3, 3), 2), tl.LoRALinear(tl.Linear(3, 3), 2, lora_bias=True))
     with pytest.raises(AdaptError, match="one kind"):
         save_adapter(mixed, tmp_path)
+    with pytest.raises(AdaptError, match="lora_bias and init_lora_weights 'pissa' do not go together"):
+        save_adapter(tl.adapt(network(), 2, variant="pissa", lora_bias=True), tmp_path)
     made = tl.Sequential(tl.LoRALinear(tl.Linear(3, 3), 2, activation=tl.relu))
     with pytest.raises(AdaptError, match="activation: '0'"):
         save_adapter(made, tmp_path)
@@ -301,7 +303,9 @@ def test_a_longer_file_is_refused(folder):
         ({"lora_alpha": "3"}, "lora_alpha is '3'"),
         ({"bias": "some"}, "bias is 'some', not 'none', 'all' or 'lora_only'"),
         ({"use_dora": "yes"}, "use_dora is 'yes', not true or false"),
-        ({"use_dora": True, "lora_bias": True}, "do not go together"),
+        ({"use_dora": True, "lora_bias": True}, "use_dora and lora_bias do not go together"),
+        ({"use_dora": True, "init_lora_weights": "pissa"}, "use_dora and init_lora_weights 'pissa' do not go"),
+        ({"lora_bias": True, "init_lora_weights": "olora"}, "lora_bias and init_lora_weights 'olora' do not go"),
         ({"target_modules": None}, "target_modules is None"),
         ({"target_modules": ["up", "q_proj"]}, "'q_proj' fit no linear layer; the linear layers are 'layers.0.up'"),
         ({"target_modules": "(("}, "'((' is not a regular expression"),

@@ -102,6 +102,31 @@ def test_we_load_what_peft_writes_now(name, tmp_path):
     check({"y": ours.forward(x)}, {"y": theirs(torch.from_numpy(x)).detach()}, row)
 
 
+TOGETHER = [
+    {"bias": "all", "modules_to_save": ["head"]},
+    {"bias": "lora_only", "modules_to_save": ["layers.1"]},
+    {"bias": "all", "use_dora": True, "use_rslora": True},
+    {"bias": "all", "lora_bias": True, "rank_pattern": {"mix": 3}},
+    {"target_modules": ["embed"], "bias": "all", "model": "reader"},
+    {"target_modules": ["embed"], "bias": "lora_only", "modules_to_save": ["up"], "model": "reader"},
+    {"target_modules": "all-linear", "modules_to_save": ["embed"], "model": "reader"},
+    {"target_modules": ["embed", "up"], "init_lora_weights": "pissa", "model": "reader", "dtype": "float32"},
+    {"target_modules": ["mix"], "init_lora_weights": "olora", "use_rslora": True, "dtype": "float32"},
+]
+
+
+@pytest.mark.parametrize("options", TOGETHER, ids=lambda options: " ".join(options))
+def test_options_work_together_and_there_and_back(options, tmp_path):
+    row = {"r": 2, "lora_alpha": 3, "target_modules": ["up", "mix"], **options}
+    theirs = make.adapted(row)
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours, x = load_adapter(model(row), tmp_path / "theirs"), stored(row)["input"]
+    check({"y": ours.forward(x)}, {"y": theirs(torch.from_numpy(x)).detach()}, row)
+    save_adapter(ours, tmp_path / "ours")
+    again = peft.PeftModel.from_pretrained(make.model(row), tmp_path / "ours")
+    check({"y": ours.forward(x)}, {"y": again(torch.from_numpy(x)).detach()}, row)
+
+
 def test_half_precision_adapters_are_read(tmp_path):
     row = CONFIGURATIONS["float32"]
     for dtype in (torch.bfloat16, torch.float16):

@@ -235,9 +235,7 @@ def test_states_say_what_each_adapter_does():
 # --- Rows ---
 
 
-@pytest.mark.parametrize(
-    "names", [*itertools.product(["lora", None, "legal"], repeat=3), ()], ids=str
-)
+@pytest.mark.parametrize("names", [*itertools.product(["lora", None, "legal"], repeat=3), ()], ids=str)
 @pytest.mark.parametrize("inner", [(), (2,)], ids=str)
 def test_each_row_goes_through_its_own_adapter(names, inner):
     layer, x = three(), numbers(len(names), *inner, 5)
@@ -384,7 +382,7 @@ def test_deleting_from_a_model():
 @pytest.mark.parametrize("whole", [False, True], ids=["in a model", "the model itself"])
 def test_unloading_leaves_plain_layers(whole):
     model, x = three() if whole else network(), numbers(2, 5)
-    tl.activate(model, {name: 0.5 for name in tl.adapter_names(model)})
+    tl.activate(model, dict.fromkeys(tl.adapter_names(model), 0.5))
     before = model.forward(x)
     plain = tl.merge_and_unload(model)
     assert not tl.adapters(plain) and not plain.parameters() and (plain is model) is not whole

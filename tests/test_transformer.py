@@ -1,6 +1,8 @@
 """BERT, ALBERT and Llama give what Hugging Face's give: numbers stored by fixtures/transformer/make_references.py."""
 
+import copy
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,7 @@ def test_the_gradients_are_those_of_hugging_face(name):
         np.testing.assert_allclose(gradient, wanted, rtol=1e-10, atol=1e-11, err_msg=key)
 
 
+@pytest.mark.slow
 @every_network
 def test_the_same_numbers_come_out_of_the_installed_transformers(name):
     torch = pytest.importorskip("torch", reason="compares with torch, which is not installed")
@@ -148,6 +151,32 @@ def test_adapters_sit_where_peft_puts_them(name):
     }[name]
     assert wanted in tl.adapters(model)
     np.testing.assert_array_equal(model(np.arange(5)[None]).value, before)  # B = 0
+
+
+@pytest.mark.parametrize(("name", "table"), [("bert", "word_embeddings"), ("llama", "embed_tokens")])
+def test_a_table_can_have_an_adapter_and_a_tied_head_stays_as_it_was(name, table):
+    model, tokens = Reference(name).model, np.arange(5)[None]
+    before = model(tokens).value
+    tl.adapt(model, 2, target_modules=[table], seed=0)
+    np.testing.assert_array_equal(model(tokens).value, before)
+    for p in model.parameters():
+        p.value = np.random.default_rng(0).normal(size=p.shape)
+    adapted = model(tokens).value
+    assert not np.allclose(adapted, before)
+    tl.merge_all(model)
+    np.testing.assert_allclose(model(tokens).value, adapted, **EXACT)
+
+
+@every_network
+def test_a_copy_shares_nothing_and_keeps_what_is_tied(name):
+    model, tokens = Reference(name).model, np.arange(5)[None]
+    before, twin = model(tokens).value, copy.deepcopy(model)
+    assert twin.get_parameter_names() == model.get_parameter_names()
+    twin.set_parameters(twin.get_parameters() * 1.5)
+    np.testing.assert_array_equal(model(tokens).value, before)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model))(tokens).value, before)
+    model.set_parameters(model.get_parameters() * 1.5)
+    np.testing.assert_array_equal(twin(tokens).value, model(tokens).value)
 
 
 # --- The compiler ---
@@ -271,6 +300,8 @@ def test_weights_under_a_prefix_and_without_a_pooler():
         ("bert", {"hidden_size": "8"}, "hidden_size must be a whole number"),
         ("bert", {"layer_norm_eps": -1.0}, "layer_norm_eps must be a positive number"),
         ("bert", {"hidden_act": "mish"}, "'mish' is not supported"),
+        ("bert", {"hidden_act": ["gelu"]}, "hidden_act must be a string"),
+        ("llama", {"tie_word_embeddings": 1}, "tie_word_embeddings must be true or false"),
         ("bert", {"position_embedding_type": "relative_key"}, "position_embedding_type"),
         ("bert", {"num_attention_heads": 3}, "3 heads of equal size"),
         ("albert", {"embedding_size": None}, "does not say embedding_size"),

@@ -353,7 +353,7 @@ def test_vera_refuses_a_scale_and_matrices_that_are_too_small():
     with pytest.raises(ValueError, match="alpha must be left out"):
         tl.adapt(network(), 2, alpha=4, variant="vera")
     small = VARIANTS["vera"].shared({"a": tl.Linear(3, 3)}, {"a": 2}, seed=0)
-    with pytest.raises(ValueError, match=r"\(3, 2\) and \(2, 3\) are too small for a layer \(6, 9\) of rank 2"):
+    with pytest.raises(ValueError, match=r"\(3, 2\) and \(2, 3\) are too small for \(6, 9\) of rank 2"):
         VARIANTS["vera"].for_layer(tl.Linear(6, 9), 2, **small)
 
 

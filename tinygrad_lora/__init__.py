@@ -13,9 +13,9 @@ from .library import (
     reshape, sigmoid, softmax, sum,
 )  # fmt: skip
 from .nn import (
-    SGD, Adam, AdamW, Adapter, Embedding, Layer, Linear, LoRAEmbedding, LoRALayer, LoRALinear, Optimizer, Sequential,
-    activate, adapt, add_weighted_adapter, adapter_names, adapter_settings, adapter_weights, adapters, by_row, delete_adapter, disabled,
-    merge_all, merge_and_unload, unmerge_all,
+    SGD, Adam, AdamW, Adapter, Embedding, Layer, LayerNorm, Linear, LoRAEmbedding, LoRALayer, LoRALinear, Optimizer,
+    RMSNorm, Sequential, activate, adapt, adapter_names, adapter_settings, adapter_weights, adapters,
+    add_weighted_adapter, by_row, delete_adapter, disabled, exact_gelu, merge_all, merge_and_unload, silu, unmerge_all,
 )  # fmt: skip
 from .nn.schedules import cosine, linear, step_decay
 from .ops import (
@@ -36,15 +36,15 @@ __all__ = [
     "ComputationNode", "Graph", "Op", "check_gradients", "constant", "grad", "gradients", "parameter", "placeholder",
     "trace", "value_and_grad", "zero_gradients",
     # Functions of nodes or arrays
-    "add", "broadcast", "cast", "concatenate", "cross_entropy", "divide", "exp", "gelu", "greater", "identity",
-    "layer_norm", "log", "log_softmax", "matmul", "max", "maximum", "mean", "mse", "multiply", "power", "relu",
-    "reshape", "scale", "sigmoid", "sign", "softmax", "sqrt", "stop_gradient", "subtract", "sum", "take", "tanh",
-    "transpose", "where",
+    "add", "broadcast", "cast", "concatenate", "cross_entropy", "divide", "exact_gelu", "exp", "gelu", "greater",
+    "identity", "layer_norm", "log", "log_softmax", "matmul", "max", "maximum", "mean", "mse", "multiply", "power",
+    "relu", "reshape", "scale", "sigmoid", "sign", "silu", "softmax", "sqrt", "stop_gradient", "subtract", "sum",
+    "take", "tanh", "transpose", "where",
     # Layers, adapters and optimizers
-    "Adam", "AdamW", "Adapter", "Embedding", "Layer", "Linear", "LoRAEmbedding", "LoRALayer", "LoRALinear", "Optimizer",
-    "SGD", "Sequential", "activate", "adapt", "add_weighted_adapter", "adapter_names", "adapter_settings", "adapter_weights", "adapters",
-    "by_row", "cosine", "delete_adapter", "disabled", "linear", "merge_all", "merge_and_unload", "step_decay",
-    "unmerge_all",
+    "Adam", "AdamW", "Adapter", "Embedding", "Layer", "LayerNorm", "Linear", "LoRAEmbedding", "LoRALayer", "LoRALinear",
+    "Optimizer", "RMSNorm", "SGD", "Sequential", "activate", "adapt", "adapter_names", "adapter_settings",
+    "adapter_weights", "adapters", "add_weighted_adapter", "by_row", "cosine", "delete_adapter", "disabled", "linear",
+    "merge_all", "merge_and_unload", "step_decay", "unmerge_all",
     # The compiler
     "CompiledFunction", "TrainingStep", "compile", "compile_training_step",
     # Files of other programs

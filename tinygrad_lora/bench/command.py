@@ -19,6 +19,7 @@ from .peers import PEERS
 from .plot import plot
 from .report import detail_table, left_out, page_with
 from .results import results
+from .variants import add_command as add_variants
 from .workloads import SIZES, WORKLOADS
 
 
@@ -47,6 +48,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
     parser.add_argument("--update-docs", type=Path, metavar="PATH", help="put the table into this page of the docs")
     parser.set_defaults(run=run)
+    add_variants(parser.add_subparsers(metavar="variants"))
 
 
 def run(given: argparse.Namespace) -> int:

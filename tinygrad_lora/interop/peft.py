@@ -19,7 +19,7 @@ from ..nn.switching import adapter_names
 from ..nn.targets import by_pattern, chosen_layers, chosen_modules
 from .peft_config import CONFIG_FILE, AdapterConfig, read_config
 from .peft_describe import describe
-from .peft_names import places, sizes, wanted
+from .peft_names import places, sizes, wanted, written_twice
 from .safetensors import load_safetensors, misfits, refuse, save_safetensors
 
 WEIGHTS_FILE, PICKLE_FILE = "adapter_model.safetensors", "adapter_model.bin"
@@ -35,10 +35,10 @@ def save_adapter(
     With the adapter go the biases and the modules that are trained with it. `base_model` and `task_type` ("CAUSAL_LM")
     are notes for whoever loads it; `fan_in_fan_out` says that PyTorch's base keeps its weights as (in, out), as GPT-2
     does. An adapter on a residual base (PiSSA, OLoRA) is written as it is: whoever loads it makes the same residual
-    from the same base. Returns the folder.
+    from the same base, which PEFT does in float32 alone. Returns the folder.
 
     Each file is written whole or not at all. Raises AdaptError if no adapter has this name or if it is of a kind that
-    such a file cannot hold, ImportError without the safetensors package.
+    such a file cannot hold, FormatError for numbers that are not finite.
     """
     config = replace(describe(model, name), fan_in_fan_out=fan_in_fan_out)
     arrays = {key: place.array for key, place in places(model, name, config.bias).items()}
@@ -77,6 +77,7 @@ def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora
     except AdaptError as error:
         raise FormatError(f"{source / CONFIG_FILE}: {error}") from None
     refuse(source / CONFIG_FILE, _impossible(chosen, ranks, config))
+    found = {key: array for key, array in found.items() if not written_twice(key, config.bias, saved)}
     refuse(file, misfits(found, wanted(model, config, chosen, ranks, saved)))
     adapt(
         model, config.r, config.target_modules, name=name, alpha=config.lora_alpha, seed=0,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FormatError
+from .safetensors import refuse
 
 CONFIG_FILE = "adapter_config.json"
 LARGEST_CONFIG = 4 * 2**20  # bytes
@@ -136,21 +137,23 @@ def read_config(folder: Path) -> AdapterConfig:
             problems.append(f"{name} is {value!r}, not {words}")
     if "target_modules" not in found:
         problems.append("target_modules is missing")
-    problems = problems or [*_conflicts(found), *_patterns(found)]
-    if problems:
-        raise FormatError(f"{file}: {'; '.join(problems)}")
-    return AdapterConfig(**found)
+    refuse(file, problems or _patterns(found))
+    config = AdapterConfig(**found)
+    refuse(file, conflicts(config))
+    return config
 
 
-def _conflicts(found: dict[str, Any]) -> list[str]:
-    """Options that PEFT does not take together."""
-    layers, targets = found.get("layers_to_transform"), found["target_modules"]
+def conflicts(config: AdapterConfig) -> list[str]:
+    """Options that PEFT, or this package, does not take together."""
     problems = []
-    if found.get("use_dora") and found.get("lora_bias"):
-        problems.append("use_dora and lora_bias do not go together")
-    if isinstance(targets, str) and (layers is not None or found.get("layers_pattern")):
+    if config.use_dora and (config.lora_bias or config.residual):
+        other = f"init_lora_weights {config.residual!r}" if config.residual else "lora_bias"
+        problems.append(f"use_dora and {other} do not go together")
+    if config.lora_bias and isinstance(config.init_lora_weights, str):
+        problems.append(f"lora_bias and init_lora_weights {config.init_lora_weights!r} do not go together")
+    if isinstance(config.target_modules, str) and (config.layers_to_transform is not None or config.layers_pattern):
         problems.append("layers_to_transform and layers_pattern need a list of target_modules, not a pattern")
-    if found.get("layers_pattern") and layers is None:
+    if config.layers_pattern and config.layers_to_transform is None:
         problems.append("layers_pattern needs layers_to_transform")
     return problems
 

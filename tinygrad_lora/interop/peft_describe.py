@@ -10,9 +10,7 @@ from typing import Any
 from ..errors import AdaptError
 from ..nn.adapted import listed
 from ..nn.adapter import Adapter
-from ..nn.embedding import Embedding
 from ..nn.layer import Layer
-from ..nn.linear import Linear
 from ..nn.lora import LoRALayer
 from ..nn.lora_embedding import LoRAEmbeddingLayer
 from ..nn.mergeable import MergeableLayer
@@ -21,7 +19,7 @@ from ..nn.switching import adapter_names
 from ..nn.targets import outer_layers
 from ..nn.trained_copy import TrainedCopy
 from ..nn.variants import VARIANTS
-from .peft_config import AdapterConfig
+from .peft_config import AdapterConfig, conflicts
 from .peft_names import layers_with
 
 # The classes of adapters that PEFT calls LoRA, with the options that say which one it is.
@@ -48,14 +46,16 @@ def describe(model: Layer, name: str) -> AdapterConfig:
         raise AdaptError(f"the adapter {name!r} is in no linear layer or embedding, and PEFT needs one")
     rank, ranks = _common({path: adapter.rank for path, adapter in found.items()})
     alpha, alphas = _common({path: _whole(adapter.alpha) for path, adapter in found.items()})
-    adaptable = [path for path, x in outer_layers(model).items() if isinstance(x, Linear | Embedding | MergeableLayer)]
     settings = adapter_settings(model).get(name)
-    return AdapterConfig(
-        target_modules=_words(list(found), adaptable), r=rank, lora_alpha=alpha, rank_pattern=ranks,
+    config = AdapterConfig(
+        target_modules=_words(list(found), outer_layers(model)), r=rank, lora_alpha=alpha, rank_pattern=ranks,
         alpha_pattern=alphas, bias=settings.bias if settings else "none",
         modules_to_save=[path for path, x in layers.items() if isinstance(x, TrainedCopy)] or None,
         **_options(found),
     )  # fmt: skip
+    if problems := conflicts(config):
+        raise AdaptError(f"PEFT has no such adapter as {name!r}: {'; '.join(problems)}")
+    return config
 
 
 def _options(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,9 +75,9 @@ def _options(found: Mapping[str, Any]) -> dict[str, Any]:
     return {"use_rslora": scales.pop()} | (each[0] if each else {})
 
 
-def _words(chosen: Collection[str], adaptable: Iterable[str]) -> str | list[str]:
+def _words(chosen: Collection[str], layers: Iterable[str]) -> str | list[str]:
     """The shortest `target_modules` that fit the chosen layers and no others: last parts of names, names, a pattern."""
-    others = set(adaptable) - set(chosen)
+    others = set(layers) - set(chosen)
     for words in (sorted({path.rpartition(".")[2] for path in chosen}), sorted(chosen)):
         if not any(path == word or path.endswith(f".{word}") for path in others for word in words):
             return words

@@ -20,7 +20,7 @@ from ..nn.mergeable import MergeableLayer
 from ..nn.targets import outer_layers
 from ..nn.trained_copy import TrainedCopy
 from .peft_config import AdapterConfig
-from .safetensors import in_torch_layout
+from .safetensors import linear_weights
 
 PREFIX = "base_model.model."
 
@@ -103,20 +103,20 @@ def sizes(layer: Any) -> tuple[int, int, bool]:
 
 def module_places(path: str, module: Layer) -> dict[str, Place]:
     """The places of a whole layer's parameters, under their plain names."""
-    nodes = module.named_parameters()
-    marks = {name: np.empty((1, 2)) if len(node.shape) == 2 else np.empty(1) for name, node in nodes.items()}
-    turned = {name: array.shape == (2, 1) for name, array in in_torch_layout(module, marks).items()}
-    return {f"{PREFIX}{path}.{name}": Place(node, turned[name]) for name, node in nodes.items()}
+    turned = linear_weights(module)
+    return {f"{PREFIX}{path}.{name}": Place(p, name in turned) for name, p in module.named_parameters().items()}
 
 
 def bias_places(model: Layer, bias: str, adapted: Collection[str]) -> Iterator[tuple[str, Place]]:
-    """The biases of the base that an adapter trains: none, those of adapted layers, or all."""
-    if bias == "none":
-        return
-    layers = outer_layers(model)
-    for path, layer in layers.items():
+    """The biases of the base that an adapter of these layers trains: none, theirs, or all."""
+    for path, layer in outer_layers(model).items() if bias != "none" else ():
         node = None if isinstance(layer, TrainedCopy) else getattr(layer, "bias", None)
-        if not isinstance(node, ComputationNode) or (bias == "lora_only" and path not in adapted):
-            continue
-        inside = "base_layer." if path in adapted or isinstance(layer, MergeableLayer) else ""
-        yield f"{PREFIX}{path}.{inside}bias".replace("..", "."), Place(node, turned=False)
+        if isinstance(node, ComputationNode) and (bias == "all" or path in adapted):
+            inside = "base_layer" if path in adapted else ""
+            yield PREFIX + ".".join(filter(None, (path, inside, "bias"))), Place(node, turned=False)
+
+
+def written_twice(name: str, bias: str, saved: Collection[str]) -> bool:
+    """Whether PEFT writes this beside what it stands for: with `bias="all"`, the biases of modules that are saved."""
+    kinds = ("modules_to_save", "original_module")
+    return bias == "all" and any(name.startswith(f"{PREFIX}{path}.{kind}.") for path in saved for kind in kinds)

@@ -98,9 +98,14 @@ def save_safetensors(
 
 def in_torch_layout(model: Layer, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """Arrays by the names of the model's parameters, those of linear weights transposed. Twice gives them back."""
+    turned = linear_weights(model)
+    return {name: np.transpose(array) if name in turned else array for name, array in arrays.items()}
+
+
+def linear_weights(model: Layer) -> set[str]:
+    """The names of the parameters that PyTorch keeps transposed."""
     layers = model.named_layers().items()
-    weights = {f"{name}.weight".lstrip(".") for name, layer in layers if isinstance(layer, Linear)}
-    return {name: np.transpose(array) if name in weights else array for name, array in arrays.items()}
+    return {f"{name}.weight".lstrip(".") for name, layer in layers if isinstance(layer, Linear)}
 
 
 def misfits(arrays: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from .check import check, hint
 from .demand import demand
 from .diagnosis import Diagnosis, Wrong, require, tell
-from .doctor import diagnose, diagnose_layer, diagnose_step
+from .doctor import diagnose, diagnose_backward, diagnose_layer, diagnose_step
 from .exercise import Exercise
 from .progress import progress
 from .quiz import quiz
@@ -16,6 +16,6 @@ from .zoo import bug, bugs
 
 __all__ = [
     "CheckResult", "Diagnosis", "Exercise", "Report", "Wrong", "all_exercises", "bug", "bugs", "check", "demand",
-    "diagnose", "diagnose_layer", "diagnose_step", "exercise_ids", "hint", "load_exercise", "progress", "quiz",
-    "reference", "require", "run_checks", "tell", "using",
+    "diagnose", "diagnose_backward", "diagnose_layer", "diagnose_step", "exercise_ids", "hint", "load_exercise",
+    "progress", "quiz", "reference", "require", "run_checks", "tell", "using",
 ]  # fmt: skip

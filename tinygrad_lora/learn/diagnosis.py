@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.graph import Graph, topological_order
@@ -17,13 +17,15 @@ NOT_STARTED = "not-started"
 class Diagnosis:
     """A named mistake. `code` is the same for everybody who makes it; `sentence` has this case's numbers.
 
-    `detail` narrows the code down ("axis 0", "batch size"); `picture` is the smallest graph on which it shows.
+    `detail` narrows the code down ("axis 0", "batch size"); `picture` is the smallest graph on which it shows, and
+    `example` are arrays on which it shows, each as its name and its numbers.
     """
 
     code: str
     sentence: str
     detail: str = ""
     picture: Diagram | None = None
+    example: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return self.sentence
@@ -49,8 +51,7 @@ def require(condition: bool, code: str, sentence: str, *, show: ComputationNode 
 def tell(diagnosis: Diagnosis | None, *, show: ComputationNode | Graph | None = None) -> None:
     """Raise `Wrong` if there is a diagnosis: `tell(diagnose(rule, np.exp, x))`."""
     if diagnosis is not None:
-        picture = diagnosis.picture or pictured(show)
-        raise Wrong(Diagnosis(diagnosis.code, diagnosis.sentence, diagnosis.detail, picture))
+        raise Wrong(replace(diagnosis, picture=diagnosis.picture or pictured(show)))
 
 
 def pictured(shown: Any) -> Diagram | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import linecache
 import signal
@@ -18,6 +19,7 @@ from typing import Any
 
 from . import exercises
 
+AGAIN = 0.1  # seconds from one attempt to stop code to the next
 LONGEST_OUTPUT = 2_000  # characters of what the code prints that are kept
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _EXERCISES = str(Path(exercises.__file__).resolve().parent)
@@ -41,8 +43,8 @@ class Outcome:
 def guarded(function: Callable[[], Any], limit: float) -> Outcome:
     """Call the function. Its errors, warnings, prints and endless loops end in the outcome.
 
-    The time limit needs the main thread of a system with alarms (Linux, macOS); elsewhere a note says that there was
-    none. Only the user's own interrupt, Ctrl-C or the stop button, passes through.
+    The time limit cannot stop one long call of NumPy's; where there can be none, a note says so. Only the user's own
+    interrupt, Ctrl-C or the stop button, passes through.
     """
     outcome, printed, complained = Outcome(), Kept(), Kept()
     start = time.perf_counter()
@@ -66,7 +68,7 @@ def guarded(function: Callable[[], Any], limit: float) -> Outcome:
         if text := kept.text.strip():
             outcome.notes.append(f"your code {what}: {text}")
     if not limited:
-        outcome.notes.append("no time limit here: it needs the main thread, and a system with alarms")
+        outcome.notes.append("there was no time limit: this Python has neither alarms nor threads")
     return outcome
 
 
@@ -88,21 +90,51 @@ class Kept(io.TextIOBase):
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[bool]:
     """Raise TookTooLongError inside the block when the time is up. Gives False where that is not possible."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield False
-        return
+    alarms = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    with (_alarm if alarms else _watcher)(seconds) as limited:
+        yield limited
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[bool]:
+    """The system rings in the main thread."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise TookTooLongError
 
     before = signal.signal(signal.SIGALRM, stop)
     # It rings again and again: a bare `except:` in the student's loop may swallow the first.
-    earlier = signal.setitimer(signal.ITIMER_REAL, seconds, 0.1)
+    earlier = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
     try:
         yield True
     finally:
         signal.setitimer(signal.ITIMER_REAL, *earlier)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def _watcher(seconds: float) -> Iterator[bool]:
+    """Another thread asks Python to raise in this one: on Windows, and outside of the main thread."""
+    this, over = ctypes.c_ulong(threading.get_ident()), threading.Event()
+
+    def watch() -> None:
+        wait = seconds
+        while not over.wait(wait):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(this, ctypes.py_object(TookTooLongError))
+            wait = AGAIN
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    try:
+        watcher.start()
+    except RuntimeError:  # no threads here, as in a browser
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        over.set()
+        watcher.join()
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(this, None)  # one that came too late
 
 
 def line_of(traceback: TracebackType | None) -> str:

@@ -101,8 +101,7 @@ class Report:
             lines.append(f"  {result.word:<6}  {result.claim}")
             if result.diagnosis and result.started:
                 lines.append(f"          {result.diagnosis.sentence}")
-                if result.diagnosis.picture:
-                    lines += [f"            {line}" for line in listing(result.diagnosis.picture).splitlines()]
+                lines += [f"            {line}" for line in _shown(result.diagnosis)]
             lines += [f"          note: {note}" for note in result.notes]
         return "\n".join([*lines, *([self._next_step] if self._next_step else [])])
 
@@ -117,10 +116,19 @@ class Report:
         return element("div", *parts)
 
 
+def _shown(diagnosis: Diagnosis) -> list[str]:
+    """The example and the picture, as lines of text."""
+    width = max((len(what) for what, _ in diagnosis.example), default=0)
+    lines = [f"{what:<{width}}  {numbers}" for what, numbers in diagnosis.example]
+    return lines + (listing(diagnosis.picture).splitlines() if diagnosis.picture else [])
+
+
 def _row(result: CheckResult) -> Markup:
     told: list[Markup] = [element("div", result.claim)]
     if result.diagnosis and result.started:
         told.append(element("div", element("strong", result.diagnosis.sentence)))
+        rows = [element("tr", element("td", what), element("td", text)) for what, text in result.diagnosis.example]
+        told += [element("table", element("tbody", *rows))] if rows else []
         told += [picture_of(result.diagnosis.picture)] if result.diagnosis.picture else []
     told += [element("div", element("em", "note: " + note)) for note in result.notes]
     points = f"{result.points} of {result.out_of}"

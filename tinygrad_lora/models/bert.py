@@ -49,18 +49,19 @@ class Embeddings(Layer):
     takes_indices = True
 
     def __init__(self, c: Any, size: int, rng: np.random.Generator, dtype: Any) -> None:
+        self.longest = c.max_position_embeddings
         self.word_embeddings = Embedding(c.vocab_size, size, seed=rng, dtype=dtype)
         self.position_embeddings = Embedding(c.max_position_embeddings, size, seed=rng, dtype=dtype)
         self.token_type_embeddings = Embedding(c.type_vocab_size, size, seed=rng, dtype=dtype)
         self.LayerNorm = LayerNorm(size, c.layer_norm_eps, dtype=dtype)
 
     def __call__(self, tokens: Node, token_type_ids: Any = None) -> Node:
-        time, longest = tokens.shape[1], self.position_embeddings.num_embeddings
-        if time > longest:
-            raise ShapeError(f"{time} tokens are too many: there are {longest} positions; cut the text")
-        types, positions = self.token_type_embeddings, self.position_embeddings.weight[:time]
-        kind = types.weight[0] if token_type_ids is None else types(as_node(token_type_ids))
-        y: Node = self.LayerNorm(self.word_embeddings(tokens) + (positions + kind))
+        time = tokens.shape[1]
+        if time > self.longest:
+            raise ShapeError(f"{time} tokens are too many: there are {self.longest} positions; cut the text")
+        place = self.position_embeddings(as_node(np.arange(time)))
+        sentence = self.token_type_embeddings(as_node([0] if token_type_ids is None else token_type_ids))
+        y: Node = self.LayerNorm(self.word_embeddings(tokens) + (place + sentence))
         return y
 
 

@@ -13,6 +13,14 @@ from ..nn.layer import Layer
 Settings = TypeVar("Settings")
 
 
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "int": ("a whole number of at least 1", lambda x: type(x) is int and x >= 1),
+    "float": ("a positive number", lambda x: type(x) in (int, float) and x > 0),
+    "bool": ("true or false", lambda x: type(x) is bool),
+    "str": ("a string", lambda x: type(x) is str),
+}
+
+
 def settings(kind: type[Settings], config: Mapping[str, Any]) -> Settings:
     """The dataclass `kind` filled from a configuration: fields by name, others are not read.
 
@@ -24,10 +32,9 @@ def settings(kind: type[Settings], config: Mapping[str, Any]) -> Settings:
         raise ModelError(f"the configuration does not say {', '.join(missing)}")
     given = {name: config[name] for name in known if config.get(name) is not None}
     for name, value in given.items():
-        if (whole := known[name].type == "int") and (type(value) is not int or value < 1):
-            raise ModelError(f"{name} must be a whole number of at least 1, not {value!r}")
-        if not whole and known[name].type == "float" and not (type(value) in (int, float) and value > 0):
-            raise ModelError(f"{name} must be a positive number, not {value!r}")
+        wanted, fits = _KINDS[str(known[name].type)]
+        if not fits(value):
+            raise ModelError(f"{name} must be {wanted}, not {value!r}")
     return kind(**given)
 
 

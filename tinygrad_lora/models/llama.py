@@ -134,7 +134,8 @@ class LlamaModel(Layer):
 
     def angles(self, positions: Any) -> tuple[Any, Any]:
         """Cosines and sines for tokens at these positions, as `rotary_angles` has them: two arrays."""
-        return rotary_angles(positions, self.config.head_dim, self.config.rope_theta, dtype=self.dtype)
+        c = self.config
+        return rotary_angles(positions, c.head_dim, c.rope_theta, dtype=self.norm.weight.dtype)
 
     def attend(
         self, tokens: Node, angles: Pair, mask: Node, past: list[Pair] | None = None, present: list[Pair] | None = None
@@ -165,7 +166,9 @@ class LlamaForCausalLM(Layer):
         rng, self.config = np.random.default_rng(seed), config
         self.model = LlamaModel(config, rng, dtype)
         n, m = config.hidden_size, config.vocab_size
-        self.lm_head = None if config.tie_word_embeddings else Linear(n, m, bias=False, seed=rng, dtype=dtype)
+        tied = config.tie_word_embeddings
+        self.lm_head = None if tied else Linear(n, m, bias=False, seed=rng, dtype=dtype)
+        self.tied_head = self.model.embed_tokens.weight if tied else None  # an adapter of the table is not the head's
         name_parameters(self)
 
     @classmethod
@@ -187,10 +190,10 @@ class LlamaForCausalLM(Layer):
 
     def logits(self, hidden: Node) -> Node:
         """The score of each possible next token, (..., vocab_size), for vectors of `model` (..., hidden_size)."""
-        if self.lm_head is not None:
-            y: Node = self.lm_head(hidden)
-            return y
-        return on_rows(lambda rows: rows @ self.model.embed_tokens.weight.mT, hidden)
+        if (table := self.tied_head) is not None:
+            return on_rows(lambda rows: rows @ table.mT, hidden)
+        y: Node = self.lm_head(hidden)  # type: ignore[misc]
+        return y
 
     def at(self, hidden: Node, samples: Any, positions: Any) -> Node:
         """Some of the vectors (batch, time, hidden_size) as rows (n, hidden_size): one for each sample and position."""

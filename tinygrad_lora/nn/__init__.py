@@ -3,6 +3,7 @@
 Read in this order: layer, linear, lora, adapter, adapted, mergeable, lora_linear, adapt, optim, schedules.
 """
 
+from .activations import exact_gelu, silu
 from .adapt import adapt
 from .adapter import Adapter
 from .calls import LayerCall, layer_calls
@@ -12,6 +13,7 @@ from .linear import Linear, Sequential
 from .lora import LoRALayer
 from .lora_embedding import LoRAEmbedding, LoRAEmbeddingLayer
 from .lora_linear import LoRALinear
+from .norms import LayerNorm, RMSNorm
 from .optim import SGD, Adam, AdamW, Optimizer
 from .settings import AdapterSettings, adapter_settings
 from .switching import (
@@ -23,9 +25,9 @@ from .weighted import add_weighted_adapter
 from .weights import LoadedWeights, WeightsValidation
 
 __all__ = [
-    "Layer", "Linear", "Embedding", "Sequential", "LoRALayer", "LoRALinear", "LoRAEmbeddingLayer", "LoRAEmbedding",
-    "TrainedCopy", "Adapter", "adapt", "adapters", "adapted_layers", "adapter_names", "adapter_settings",
-    "AdapterSettings", "adapter_weights", "activate", "add_weighted_adapter", "delete_adapter", "by_row", "disabled", "merge_all",
-    "unmerge_all", "merge_and_unload", "Optimizer", "SGD", "Adam", "AdamW", "LayerCall", "layer_calls", "LoadedWeights",
-    "WeightsValidation",
+    "Layer", "Linear", "Embedding", "LayerNorm", "RMSNorm", "Sequential", "exact_gelu", "silu", "LoRALayer",
+    "LoRALinear", "LoRAEmbeddingLayer", "LoRAEmbedding", "TrainedCopy", "Adapter", "adapt", "adapters",
+    "adapted_layers", "adapter_names", "adapter_settings", "AdapterSettings", "adapter_weights", "activate",
+    "add_weighted_adapter", "delete_adapter", "by_row", "disabled", "merge_all", "unmerge_all", "merge_and_unload",
+    "Optimizer", "SGD", "Adam", "AdamW", "LayerCall", "layer_calls", "LoadedWeights", "WeightsValidation",
 ]  # fmt: skip

@@ -77,7 +77,7 @@ def adapt(
         base, node_name = bases[path], f"{path}.{name}".lstrip(".")
         adapter = _adapter(kind, base, ranks[path], alphas[path], seed=stream, name=node_name, **shared)
         new.append((layer if isinstance(layer, AdaptedLayer) else _around(base), adapter))
-    copies = [layer if isinstance(layer, AdaptedLayer) else TrainedCopy(layer) for layer in saved.values()]
+    copies = [layer if isinstance(layer, TrainedCopy) else TrainedCopy(layer) for layer in saved.values()]
     attach_all(name, [*new, *((layer, layer.copy_of_base()) for layer in copies)])
 
     model.freeze()

@@ -5,12 +5,10 @@ Sources: TIES, Yadav et al. 2023 (arXiv:2306.01708). DARE, Yu et al. 2023 (arXiv
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
-from .linear import Seed
 
 Arrays = Sequence[Any]
 PRUNED = ("ties", "dare_linear", "dare_ties", "magnitude_prune")
@@ -39,7 +37,7 @@ def low_rank(delta: Any, rank: int, clamp: float | None = None) -> tuple[Any, An
 def factor_by_factor(
     factors: Sequence[tuple[Any, Any]], weights: Sequence[float], combination: str, **options: Any
 ) -> tuple[Any, Any]:
-    r"""$\left(\sum_i \pm\sqrt{|w_i|}\,A_i\right)\left(\sum_i \sqrt{|w_i|}\,B_i\right)$, or so: A and B are combined apart.
+    r"""$\left(\sum_i \pm\sqrt{|w_i|}\,A_i\right) \left(\sum_i \sqrt{|w_i|}\,B_i\right)$: A and B are combined apart.
 
     The product has cross terms $A_i B_j$, so this is no sum of adapters: cheap, and rough.
     """
@@ -70,16 +68,16 @@ def combined(
     return (weighted * elected).sum(axis=0) / np.maximum(elected.sum(axis=0), 1)
 
 
-def keep_largest(x: Any, density: float | None) -> Any:
+def keep_largest(x: Any, density: Any) -> Any:
     """x with zeros but for the share `density` of its numbers that are largest in size."""
     if density == 1:
         return x
     kept = np.zeros(x.size, bool)
-    kept[np.argsort(-np.abs(x).ravel(), kind="stable")[: int(density * x.size)]] = True  # type: ignore[operator]
+    kept[np.argsort(-np.abs(x).ravel(), kind="stable")[: int(density * x.size)]] = True
     return x * kept.reshape(x.shape)
 
 
-def drop_at_random(x: Any, density: float | None, rng: np.random.Generator) -> Any:
+def drop_at_random(x: Any, density: Any, rng: np.random.Generator) -> Any:
     """x with zeros but for a random share `density` of its numbers, which are divided by it: the mean stays."""
     return x if density == 1 else x * (rng.random(x.shape) < density) / density
 

@@ -70,7 +70,7 @@ class LoRALayer(Adapter):
         if not fit or (bias is not None and np.shape(bias) != np.shape(B)[1:]):
             raise ShapeError(f"A is (in, r) and B (r, out), a bias (out,): not {np.shape(A)} and {np.shape(B)}")
         layer = cls.__new__(cls)
-        layer.input_size, layer.rank, layer.output_size = *np.shape(A), np.shape(B)[1]
+        (layer.input_size, layer.rank), layer.output_size = np.shape(A), np.shape(B)[1]
         layer.alpha, layer.rslora, layer.activation = checked_alpha(alpha, layer.rank), rslora, None
         layer.input_shape = (layer.input_size,)
         layer._hold(A, B, bias, name)

@@ -41,17 +41,13 @@ class LoRAEmbeddingLayer(Adapter):
         self._hold(np.zeros((n, self.rank), dtype), B, checked_alpha(alpha, self.rank), rslora, name)
 
     @classmethod
-    def from_arrays(
-        cls, A: Any, B: Any, alpha: float | None = -1, *, rslora: bool = False, name: str = "lora"
-    ) -> Self:
+    def from_arrays(cls, A: Any, B: Any, alpha: float | None = -1, *, rslora: bool = False, name: str = "lora") -> Self:
         """The layer with these arrays, (num_embeddings, r) and (r, embedding_dim): nothing is drawn.
 
         Raises ShapeError where they do not fit together.
         """
         if np.ndim(A) != 2 or np.ndim(B) != 2 or np.shape(A)[1] != np.shape(B)[0]:
-            raise ShapeError(
-                f"A is (num_embeddings, r) and B (r, embedding_dim), not {np.shape(A)} and {np.shape(B)}"
-            )
+            raise ShapeError(f"A is (num_embeddings, r) and B (r, embedding_dim), not {np.shape(A)} and {np.shape(B)}")
         layer = cls.__new__(cls)
         layer.rank = np.shape(A)[1]
         layer._hold(A, B, checked_alpha(alpha, layer.rank), rslora, name)

@@ -161,7 +161,7 @@ class QuantizedLinear(Linear):
     def _make_leaves(self) -> None:
         """Frozen leaves, so that a compiled program takes the bytes as inputs, and its text does not hold them."""
         leaves = [_leaf(part, name) for part, name in zip(self.stored[:4], NF4._fields[:4], strict=True)]
-        self._leaves = NF4(*leaves, self.stored.shape)
+        self._leaves = NF4._make([*leaves, self.stored.shape])
 
     def _parts(self) -> Iterable[tuple[str, Any]]:
         return [item for item in vars(self).items() if item[0] != "_leaves"]  # bytes cannot be trained

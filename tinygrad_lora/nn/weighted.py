@@ -20,7 +20,7 @@ from .lora import LoRALayer
 from .lora_embedding import LoRAEmbeddingLayer
 from .mergeable import MergeableLayer
 from .settings import AdapterSettings, adapter_settings, keep_settings
-from .switching import adapted_layers, adapter_names, attach_all
+from .switching import adapted_layers, adapter_names, adapters, attach_all
 from .trained_copy import TrainedCopy
 
 Named = Mapping[str, float]
@@ -35,9 +35,9 @@ def add_weighted_adapter(
     `combination` says how. "cat" puts the factors side by side: exact, and the ranks add up. "svd" is the best of the
     given `rank` (by default that of the largest adapter). "linear" adds the factors, which must have one rank: a rough
     way, with cross terms. "ties", "dare_linear", "dare_ties" and "magnitude_prune" keep a share `density` of each
-    factor before they add; "ties_svd" and so on do that to $\Delta W$ and take the best of the rank. TIES keeps what has
-    the sign of the `majority`, "total" or "frequency". `clamp` is a quantile at which "svd" cuts numbers off. What is
-    dropped at random is drawn from `seed`.
+    factor before they add; "ties_svd" and so on do that to $\Delta W$ and take the best of the rank. TIES keeps what
+    has the sign of the `majority`, "total" or "frequency". `clamp` is a quantile at which "svd" cuts numbers off. What
+    is dropped at random is drawn from `seed`.
 
     The new adapter is not active yet. Numbers are those of PEFT's function of this name. Raises AdaptError for unknown
     or taken names and for adapters that cannot be combined like this, ValueError for a wrong combination or density;
@@ -47,9 +47,9 @@ def add_weighted_adapter(
     check_new_name(name, adapter_names(model))
     _check(combination, density, majority)
     layers = adapted_layers(model)
-    ranks = [x.adapters[n].rank for x in layers.values() for n in weights if n in x.adapters and _is_mergeable(x)]
+    ranks = [x.adapters[n].rank for x in adapters(model).values() for n in weights if n in x.adapters]
     largest = max(ranks, default=1) if rank is None else check_size(rank, "the rank")
-    rng, options = np.random.default_rng(seed), {"density": density, "majority": majority}
+    options: dict[str, Any] = {"density": density, "majority": majority, "rng": np.random.default_rng(seed)}
     new: list[tuple[Any, Any]] = []
     found: dict[str, int] = {}
     for path, layer in layers.items():
@@ -58,10 +58,10 @@ def add_weighted_adapter(
             new.append((layer, copy.deepcopy(_only_copy(path, layer, own))))
         elif isinstance(layer, MergeableLayer) and own:
             if combination.endswith("svd"):
-                total = combined([layer.delta(n) for n in own], [*own.values()], _before(combination), rng=rng, **options)
-                A, B = low_rank(total, largest, clamp)
+                deltas = [layer.delta(n) for n in own]
+                A, B = low_rank(combined(deltas, [*own.values()], _before(combination), **options), largest, clamp)
             else:
-                A, B = _from_factors(path, layer, own, combination, rng=rng, **options)
+                A, B = _from_factors(path, layer, own, combination, **options)
             new.append((layer, _adapter(layer, own, A, B, f"{path}.{name}".lstrip("."))))
             found[path] = A.shape[1]
     attach_all(name, new)
@@ -105,10 +105,6 @@ def _from_factors(path: str, layer: MergeableLayer, own: Named, combination: str
     return factor_by_factor(factors, scaled, combination, **options)
 
 
-def _is_mergeable(layer: Any) -> bool:
-    return isinstance(layer, MergeableLayer)
-
-
 def _is_plain(adapter: Adapter) -> bool:
     kind = type(adapter)
     product = kind.merge_weights in (LoRALayer.merge_weights, LoRAEmbeddingLayer.merge_weights)
@@ -122,7 +118,7 @@ def _factors(adapter: Any) -> tuple[Any, Any]:
 
 
 def _adapter(layer: MergeableLayer, own: Named, A: Any, B: Any, name: str) -> Adapter:
-    """A plain adapter of scale 1 in the dtype of the base, and with the weighted sum of the biases, if there are any."""
+    """A plain adapter of scale 1 in the dtype of the base, with the weighted sum of the biases if there are any."""
     dtype = layer.weight.dtype
     A, B = A.astype(dtype), B.astype(dtype)
     if layer.takes_indices:

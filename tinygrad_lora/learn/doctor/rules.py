@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ...view.words import short_array
 from ..diagnosis import Diagnosis
 from ..exact import same
 from . import arguments as exchanged
@@ -67,7 +69,7 @@ def diagnose(
     for name in floats:
         found = _gradient(subject, name, trials, factors or {}, alternatives or {}, rtol)
         if found is not None:
-            return found
+            return replace(found, example=_example(subject, name, trials[0]))
     return None
 
 
@@ -88,6 +90,13 @@ def _gradient(
         if case.explains(partial(_answer, wrong, subject, name)):
             return case.say(code, sentence)
     return named(case, HYPOTHESES if given.shape != truth.shape else HYPOTHESES + OF_ONE_SHAPE)
+
+
+def _example(subject: Subject, name: str, trial: Trial) -> tuple[tuple[str, str], ...]:
+    """The first trial in numbers."""
+    shown = {key: trial.values[key] for key in subject.arguments}
+    shown |= {f"yours, for {name}": trial.given[name], "should be": trial.truth[name]}
+    return tuple((what, "None" if x is None else " ".join(short_array(x))) for what, x in shown.items())
 
 
 def named(case: Case, hypotheses: Sequence[Hypothesis]) -> Diagnosis:

@@ -16,6 +16,7 @@ Maker = Callable[[Sequence[Cell]], str]
 # What a format makes of a tutorial, and where it goes.
 FORMATS: dict[str, tuple[Maker, str]] = {
     "student": (notebook.student, "{stem}.ipynb"),
+    "lab": (notebook.lab, "{stem}.ipynb"),
     "instructor": (notebook.instructor, "{stem}.ipynb"),
     "nbgrader": (nbgrader.source_notebook, "source/{stem}/{stem}.ipynb"),
     "otter": (otter.source_notebook, "{stem}/{stem}.ipynb"),

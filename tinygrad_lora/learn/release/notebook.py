@@ -13,6 +13,14 @@ from ..registry import load_exercise
 from .source import Cell
 
 SETUP = "from tinygrad_lora.learn import check, hint"
+SETUP_IN_BROWSER = f"""import sys
+
+if sys.platform == "emscripten":  # in a browser: take the package that came with this page
+    import piplite
+
+    await piplite.install(["tinygrad-lora", "matplotlib"])
+
+{SETUP}"""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -31,7 +39,14 @@ Layout = Callable[[Exercise], list[Made]]
 
 def student(cells: Sequence[Cell]) -> str:
     """What a student gets: no instructor's cells, no solutions, no outputs."""
-    return notebook([cell for cell in cells if not cell.instructor], lambda exercise: in_three(exercise, exercise.stub))
+    kept = [cell for cell in cells if not cell.instructor]
+    return notebook(kept, lambda exercise: in_three(exercise, exercise.stub))
+
+
+def lab(cells: Sequence[Cell]) -> str:
+    """The student's notebook for a lab that runs in a browser; it runs elsewhere as well."""
+    kept = [cell for cell in cells if not cell.instructor]
+    return notebook(kept, lambda exercise: in_three(exercise, exercise.stub), setup=SETUP_IN_BROWSER)
 
 
 def instructor(cells: Sequence[Cell]) -> str:

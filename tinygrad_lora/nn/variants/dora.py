@@ -21,6 +21,8 @@ class DoRA(LoRALayer):
     Source: Liu et al. 2024, "DoRA: Weight-Decomposed Low-Rank Adaptation" (arXiv:2402.09353).
     """
 
+    lora_magnitude_vector: ComputationNode
+
     @classmethod
     def for_layer(
         cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any

@@ -12,10 +12,11 @@ from ..optim import AdamW, Lists, Rate
 
 
 class Importance(AdamW):
-    r"""$I \leftarrow \beta I + (1 - \beta)\,s,\; U \leftarrow \beta U + (1 - \beta)\,|s - I|,\; s = |\theta\,\bar\theta|$.
+    r"""$I \leftarrow \beta I + (1 - \beta)\,s$ and $U \leftarrow \beta U + (1 - \beta)\,|s - I|$.
 
-    s is about how much the loss would change without this number: its sensitivity. The optimizer AdamW, that keeps a
-    running mean of it, the importance I, and one of how uncertain that is, U. The other arguments are those of AdamW.
+    $s = |\theta\,\bar\theta|$ is about how much the loss would change without this number: its sensitivity. This is
+    AdamW that keeps, for each number, a running mean of s, the importance I, and one of how uncertain that is, U. The
+    other arguments are those of AdamW.
     Source: Zhang et al. 2023, section 3.2 (arXiv:2303.10512).
     """
 

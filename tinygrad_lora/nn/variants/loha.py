@@ -6,7 +6,7 @@ from typing import Any
 
 from ...core.node import ComputationNode
 from ..linear import check_width, on_rows
-from .factored import Factored
+from .factored import Factor, Factored
 
 
 class LoHa(Factored):
@@ -17,7 +17,7 @@ class LoHa(Factored):
     Source: Hyeon-Woo et al. 2021, "FedPara" (arXiv:2108.06098); Yeh et al. 2023, "LyCORIS" (arXiv:2309.14859).
     """
 
-    def make_factors(self, factor: Any) -> None:
+    def make_factors(self, factor: Factor) -> None:
         """Four factors."""
         n, r, m = self.input_size, self.rank, self.output_size
         self.hada_w1_a, self.hada_w1_b = factor("w1_a", (n, r), n), factor("w1_b", (r, m), r)

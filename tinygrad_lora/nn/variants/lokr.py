@@ -2,6 +2,7 @@ r"""LoKr: a large matrix as the Kronecker product of two small ones."""
 
 from __future__ import annotations
 
+from functools import reduce
 from math import isqrt
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from ...core.node import ComputationNode
 from ...library import reshape
+from ...ops import matmul
 from ..linear import check_width, on_rows
-from .factored import Factored
+from .factored import Factor, Factored
 
 
 class LoKr(Factored):
@@ -22,14 +24,19 @@ class LoKr(Factored):
     Source: Yeh et al. 2023, "LyCORIS" (arXiv:2309.14859).
     """
 
-    def make_factors(self, factor: Any, decompose_factor: int = -1) -> None:
+    def make_factors(self, factor: Factor, decompose_factor: int = -1) -> None:
         """Two factors, or three."""
         (a, b), (c, d) = (two_factors(n, decompose_factor) for n in (self.input_size, self.output_size))
-        low, r = self.rank < max(b, d) / 2, self.rank
         self.lokr_w1 = factor("w1", (a, c), 0)
-        self.lokr_w2 = None if low else factor("w2", (b, d), b)
-        self.lokr_w2_a = factor("w2_a", (b, r), b) if low else None
-        self.lokr_w2_b = factor("w2_b", (r, d), r) if low else None
+        if (r := self.rank) < max(b, d) / 2:
+            self.lokr_w2_a, self.lokr_w2_b = factor("w2_a", (b, r), b), factor("w2_b", (r, d), r)
+        else:
+            self.lokr_w2 = factor("w2", (b, d), b)
+
+    @property
+    def second(self) -> list[ComputationNode]:
+        """The matrices whose product is $w_2$."""
+        return [p for name, p in self.named_parameters().items() if name != "lokr_w1"]
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         check_width(x, self.input_size)
@@ -37,14 +44,12 @@ class LoKr(Factored):
 
     def _rows(self, rows: ComputationNode) -> ComputationNode:
         n, a = rows.shape[0], self.lokr_w1.shape[0]
-        X = reshape(rows, (n, a, self.input_size // a))
-        right = X @ self.lokr_w2 if self.lokr_w2 is not None else (X @ self.lokr_w2_a) @ self.lokr_w2_b
-        return self.scaling * reshape(self.lokr_w1.mT @ right, (n, self.output_size))
+        X = reduce(matmul, self.second, reshape(rows, (n, a, self.input_size // a)))
+        return self.scaling * reshape(self.lokr_w1.mT @ X, (n, self.output_size))
 
     def merge_weights(self) -> Any:
         r"""$\Delta W$ (in, out)."""
-        w2 = self.lokr_w2 if self.lokr_w2 is not None else self.lokr_w2_a @ self.lokr_w2_b
-        return self.scaling * np.kron(self.lokr_w1.value, w2.value)
+        return self.scaling * np.kron(self.lokr_w1.value, reduce(matmul, self.second).value)
 
 
 def two_factors(n: int, near: int = -1) -> tuple[int, int]:

@@ -1,0 +1,172 @@
+"""The backward pass
+
+Write `backward(order)`. `order` is a list of nodes that have values, parents before children; the last one is the
+output, a number. Return a dictionary with the gradient of the output with respect to every node.
+
+`node.op.vjp(g, node.value, *values, **node.params)` is the backward rule of a node. It takes the node's own gradient
+`g` and the values of its parents. It gives a tuple: one share for each parent, in order.
+"""
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ....view.words import number
+from ...cases import chain, graphs
+from ...diagnosis import require
+from ...exact import as_array, refuse, same
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "04-backward",
+    __doc__,
+    kind="P",
+    hints=(
+        "When is the gradient of a node complete? When all its users have sent their share. So where must you begin?",
+        "Begin with 0 for every node and 1 for the output. Go through `reversed(order)`; leaves send nothing on.",
+        "For each node with parents: `values = [parent.value for parent in node.parents]`, then `shares = "
+        "node.op.vjp(gradients[node], node.value, *values, **node.params)`. Then for each parent and share: "
+        "`gradients[parent] += share`.",
+    ),
+)
+
+
+@exercise.reference
+def backward(order):
+    """The gradient of the last node with respect to every node, as a dictionary."""
+    gradients = dict.fromkeys(order, 0.0)
+    gradients[order[-1]] = 1.0
+    for node in reversed(order):
+        if node.parents:
+            values = [parent.value for parent in node.parents]
+            shares = node.op.vjp(gradients[node], node.value, *values, **node.params)
+            for parent, share in zip(node.parents, shares):
+                gradients[parent] += share
+    return gradients
+
+
+def walked(order, *, forward=False, upstream=True, keep="all", seed=1.0):
+    """The gradients, right or with one mistake in the walk. `keep` says which shares a node keeps."""
+    gradients = dict.fromkeys(order, 0.0)
+    gradients[order[-1]] = seed
+    for node in order if forward else order[::-1]:
+        if not node.parents:
+            continue
+        g = gradients[node] if upstream else 1.0
+        shares = node.op.vjp(g, node.value, *(p.value for p in node.parents), **node.params)
+        before = dict(gradients)
+        for parent, share in zip(node.parents, shares, strict=True):
+            base = {"all": gradients, "one a user": before, "last": {}}[keep]
+            gradients[parent] = base.get(parent, 0.0) + share
+    return gradients
+
+
+SLIPS = {
+    "overwritten": ("is its last share alone: use += where shares meet", {"keep": "last"}),
+    "edge-lost": ("counts a user once that uses it twice, as in x * x: each operand has its share", {"keep": "one a user"}),
+    "forward-order": ("comes from walking the order forward: begin at the output", {"forward": True}),
+    "missing-upstream": ("ignores what flows in: the first argument of vjp is the node's gradient", {"upstream": False}),
+    "no-start": ("is 0, as if nothing flowed in: the gradient of the output itself is 1", {"seed": 0.0}),
+}  # fmt: skip
+
+
+def judge(backward, output):
+    """Run the student's function on the graph below the output, and raise unless every gradient is right."""
+    order = topological_order([output])
+    try:
+        given = backward(list(order))
+    except TypeError as error:
+        if "keyword-only" not in str(error):
+            raise
+        raise refuse("forgot-params", f"an operation misses its fixed number: pass **node.params ({error})") from None
+    if given is None:
+        raise refuse("no-return", "backward gave None: does it end with `return`?")
+    if not isinstance(given, dict):
+        raise refuse("wrong-type", f"backward gave a {type(given).__name__}; a dictionary of all gradients is needed")
+    small = output if len(order) <= 12 else None
+    label = {node: f"{node.op} {node.name or ''}".strip() for node in order}
+    for node in order:
+        told = f"your dictionary has {len(given)} of {len(order)} nodes: {label[node]} is missing"
+        require(node in given, "missing-node", told, show=small)
+    found = {node: as_array(given[node], f"the gradient of {label[node]}", ()) for node in order}
+    wanted = walked(order)
+    wrong = [node for node in order if not same(found[node], as_array(wanted[node]))]
+    if not wrong:
+        return
+    node = wrong[-1]  # the one nearest to the output: those below it may be wrong because of it
+    told = f"the gradient of {label[node]} is {number(float(wanted[node]))}; yours, {number(float(found[node]))},"
+    for code, (slip, mistake) in SLIPS.items():
+        slipped = walked(order, **mistake)
+        explained = all(same(found[n], as_array(slipped[n])) for n in order)
+        require(not explained, code, f"{told} {slip}", show=small)
+    require(False, "wrong-gradient", f"{told} is the first that is wrong on the way back", show=small)
+
+
+def telling():
+    """A small graph on which the usual mistakes give different numbers."""
+    x, y = tl.parameter(2.0, "x"), tl.parameter(-3.0, "y")
+    a = x * y
+    b = a * a
+    a.name, b.name = "a", "b"
+    return 3 * b - a
+
+
+@exercise.check(points=3)
+def test_every_gradient_is_right(backward, seed, budget):
+    judge(backward, telling())
+    for output in graphs(seed, budget):
+        judge(backward, output)
+
+
+@exercise.check(points=1)
+def test_a_deep_graph_is_no_problem(backward):
+    judge(backward, chain(3000))
+
+
+@exercise.mutant("overwritten")
+def keeps_the_last_share(order):
+    gradients = {order[-1]: 1.0}
+    for node in reversed(order):
+        if node.parents:
+            values = [parent.value for parent in node.parents]
+            shares = node.op.vjp(gradients[node], node.value, *values, **node.params)
+            for parent, share in zip(node.parents, shares, strict=True):
+                gradients[parent] = share
+    return gradients
+
+
+@exercise.mutant("edge-lost")
+def makes_a_dictionary_of_the_shares(order):
+    gradients = dict.fromkeys(order, 0.0)
+    gradients[order[-1]] = 1.0
+    for node in reversed(order):
+        values = [parent.value for parent in node.parents]
+        shares = node.op.vjp(gradients[node], node.value, *values, **node.params) if values else ()
+        for parent, share in dict(zip(node.parents, shares, strict=True)).items():
+            gradients[parent] += share
+    return gradients
+
+
+@exercise.mutant("forward-order")
+def walks_forward(order):
+    gradients = dict.fromkeys(order, 0.0)
+    gradients[order[-1]] = 1.0
+    for node in order:
+        if node.parents:
+            values = [parent.value for parent in node.parents]
+            shares = node.op.vjp(gradients[node], node.value, *values, **node.params)
+            for parent, share in zip(node.parents, shares, strict=True):
+                gradients[parent] += share
+    return gradients
+
+
+@exercise.mutant("forgot-params")
+def forgets_the_params(order):
+    gradients = dict.fromkeys(order, 0.0)
+    gradients[order[-1]] = 1.0
+    for node in reversed(order):
+        if node.parents:
+            values = [parent.value for parent in node.parents]
+            shares = node.op.vjp(gradients[node], node.value, *values)
+            for parent, share in zip(node.parents, shares, strict=True):
+                gradients[parent] += share
+    return gradients

@@ -1,0 +1,151 @@
+"""Where naive recursion fails, and where it does not
+
+Write two functions without arguments. Each builds a small graph from parameters, and returns its last node, a number:
+
+* `counterexample()`: a graph on which naive recursion gives some parameter a wrong gradient. Three nodes are enough.
+* `harmless()`: a graph in which some node is used twice, and yet naive recursion is right about every gradient.
+"""
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ....view.words import number
+from ...diagnosis import require
+from ...exact import as_array, refuse, same
+from ...exercise import Exercise
+from ...zoo import bug
+
+exercise = Exercise(
+    "04-counterexample",
+    __doc__,
+    kind="M",
+    limit=3.0,
+    hints=(
+        "Naive recursion sends on what it has, and sends it again when the rest comes. Who suffers from that?",
+        "A node that is used twice is not enough: it must also have a parent, which then gets too much. "
+        "If the node that is used twice is a leaf, there is nobody to send to.",
+        "Square a number, then square the result. And for the other: square a number, and stop.",
+    ),
+)
+
+
+@exercise.reference
+def counterexample():
+    """A graph on which naive recursion is wrong."""
+    x = tl.parameter(2.0, "x")
+    a = x * x
+    return a * a
+
+
+@exercise.reference
+def harmless():
+    """A graph with a node that is used twice, on which naive recursion is right."""
+    x = tl.parameter(2.0, "x")
+    return x * x
+
+
+MOST = 40  # nodes; naive recursion takes too long on large graphs
+
+
+def examined(function):
+    """The student's graph; which nodes are used more than once; and each parameter's right and naive gradient."""
+    loss = function()
+    who = f"{function.__name__}()" if hasattr(function, "__name__") else "your function"
+    if loss is None:
+        raise refuse("no-return", f"{who} gave None: does it end with `return`?")
+    if not isinstance(loss, tl.ComputationNode):
+        raise refuse("wrong-type", f"{who} gave a {type(loss).__name__}; it must give the last node of a graph")
+    if loss.shape or not loss.known:
+        raise refuse("wrong-shape", f"{who} gave a node of shape {loss.shape}; a single number with a value is needed")
+    if not loss.requires_gradient or not loss.parents:
+        raise refuse("no-parameter", f"{who} depends on no parameter: build it from tl.parameter(...)")
+    nodes = topological_order([loss])
+    if len(nodes) > MOST:
+        raise refuse("too-large", f"{who} has {len(nodes)} nodes; a few are enough")
+    users = [parent for node in nodes for parent in node.parents]
+    shared = [node for node in nodes if users.count(node) > 1 and node.requires_gradient]
+    return loss, shared, _both(loss, nodes)
+
+
+def _both(loss, nodes):
+    """For each parameter the right gradient and the naive one."""
+    found = []
+    for wrong in (False, True):
+        tl.zero_gradients(loss)
+        if wrong:
+            with bug("naive_recursion"):
+                loss.backward()
+        else:
+            loss.backward()
+        trained = [node for node in nodes if not node.parents and node.requires_gradient]
+        found.append([0.0 if node.gradient is None else float(node.gradient) for node in trained])
+    tl.zero_gradients(loss)
+    return [(node.name or "a parameter", *pair) for node, *pair in zip(trained, *found, strict=True)]
+
+
+def differing(gradients):
+    """Those that naive recursion gets wrong."""
+    return [row for row in gradients if not same(as_array(row[2]), as_array(row[1]))]
+
+
+@exercise.check(points=2)
+def test_naive_recursion_is_wrong_about_the_counterexample(counterexample):
+    loss, shared, gradients = examined(counterexample)
+    if differing(gradients):
+        return
+    right = ", ".join(f"{name}: {number(value)}" for name, value, _ in gradients)
+    both = f"naive recursion gives the right gradients here ({right})"
+    require(bool(shared), "not-shared", f"{both}: every node has one user, so nobody has to wait", show=loss)
+    leaves = all(not node.parents for node in shared)
+    told = f"{both}: only {shared[0].name or 'a leaf'} is used twice, a leaf, and a leaf sends nothing on"
+    require(not leaves, "only-leaf-shared", told, show=loss)
+    require(False, "no-difference", f"{both}: some share is 0, so sending it twice does no harm", show=loss)
+
+
+@exercise.check(points=1)
+def test_three_nodes_are_enough(counterexample):
+    loss, _, gradients = examined(counterexample)
+    require(bool(differing(gradients)), "no-difference", "naive recursion gives the right gradients here", show=loss)
+    count = len(topological_order([loss]))
+    told = f"yours has {count} nodes: one leaf, one node that is used twice, and the output would do"
+    require(count <= 3, "too-large", told, show=loss)
+
+
+@exercise.check(points=1)
+def test_the_harmless_graph_shares_and_does_no_harm(harmless):
+    loss, shared, gradients = examined(harmless)
+    require(bool(shared), "not-shared", "no node of your graph is used twice", show=loss)
+    for name, right, naive in differing(gradients):
+        told = f"naive recursion gives {name} the gradient {number(naive)}, and {number(right)} is right"
+        require(False, "not-harmless", told, show=loss)
+
+
+@exercise.mutant("not-shared", name="counterexample")
+def builds_a_chain():
+    x = tl.parameter(2.0, "x")
+    return tl.tanh(3 * x) + 1.0
+
+
+@exercise.mutant("only-leaf-shared", name="counterexample")
+def shares_a_leaf_only():
+    x = tl.parameter(2.0, "x")
+    return 3 * x + x * x
+
+
+@exercise.mutant("too-large", name="counterexample")
+def builds_more_than_needed():
+    x = tl.parameter(0.5, "x")
+    a = tl.tanh(x)
+    return 3 * a + a * x
+
+
+@exercise.mutant("not-harmless", name="harmless")
+def shares_a_result():
+    x = tl.parameter(2.0, "x")
+    a = 3 * x
+    return a + tl.tanh(a)
+
+
+@exercise.mutant("not-shared", name="harmless")
+def shares_nothing():
+    return 3 * tl.parameter(2.0, "x")

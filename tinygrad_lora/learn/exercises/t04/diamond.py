@@ -1,0 +1,116 @@
+r"""Gradients of a diamond
+
+Let $x = 2$ and $y = 3$. Four operations follow:
+
+$$a = x\,y \qquad b = a - y \qquad c = 2\,a \qquad f = b\,c$$
+
+Write the gradient of $f$ with respect to each node into the dictionary `answers`, and the number of paths from `x` and
+from `y` up to `f`. Predict first; the engine computes the answer when you check.
+"""
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ....view.words import number
+from ...diagnosis import require
+from ...exact import as_array, as_number, as_whole, refuse, same
+from ...exercise import Exercise
+from ...zoo import bug
+
+exercise = Exercise(
+    "04-diamond",
+    __doc__,
+    kind="Q",
+    hints=(
+        "Write the four values at the nodes first: 6, 3, 12 and 36. Then go back: the gradient of f is 1.",
+        "From f the node b gets the value of c, and c gets that of b. The node a has two users: add both shares.",
+        "a gets 12 from b, and 2 times 3 from c. Then y gets -12 from b, and x times the gradient of a.",
+    ),
+)
+
+exercise.answer(
+    answers={"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3},
+)  # fmt: skip
+
+
+def nodes():
+    """The graph of this exercise, by name. The tutorial draws it."""
+    x, y = tl.parameter(2.0, "x"), tl.parameter(3.0, "y")
+    a = x * y
+    b = a - y
+    c = 2 * a
+    f = b * c
+    named = {"x": x, "y": y, "a": a, "b": b, "c": c, "f": f}
+    for name, node in named.items():
+        node.name = name
+    return named
+
+
+def shares(node, found):
+    """What each use of the node sends to it, by the name of the user."""
+    for user in found["f"], found["c"], found["b"], found["a"]:
+        sent = user.op.vjp(user.gradient, user.value, *(p.value for p in user.parents), **user.params)
+        for parent, share in zip(user.parents, sent, strict=True):
+            if parent is node:
+                yield user.name, float(share)
+
+
+def paths(start, output):
+    """How many paths lead from a node up to the output."""
+    count = {start: 1}
+    for node in topological_order([output]):
+        if node is not start:
+            count[node] = sum(count[parent] for parent in node.parents)
+    return count[output]
+
+
+def close(given, wanted):
+    return same(as_array(given), as_array(wanted))
+
+
+@exercise.check(points=3)
+def test_every_gradient_is_right(answers):
+    if type(answers) is not dict:
+        raise refuse("wrong-type", f"answers is of type {type(answers).__name__}; keep the dictionary and fill it in")
+    right, naive = nodes(), nodes()
+    right["f"].backward()
+    with bug("naive_recursion"):
+        naive["f"].backward()
+    for name in "bcaxy":
+        if name not in answers:
+            raise refuse("missing-name", f"answers has no entry for {name}")
+        given, wanted = as_number(answers[name], f"the gradient of {name}"), float(right[name].gradient)
+        if close(given, wanted):
+            continue
+        told = f"you wrote {number(given)} for the gradient of {name}"
+        value, sent = float(right[name]), dict(shares(right[name], right))
+        require(not close(given, value), "value-for-gradient", f"{told}: that is the value of {name}")
+        again = f"{told}: so naive recursion says, which does not wait until the gradient of a is complete"
+        require(not close(given, float(naive[name].gradient)), "counted-twice", again)
+        for user, share in sent.items():
+            part = f"{told}: that is the share from {user} alone; add those of {' and '.join(sent)}"
+            require(len(sent) < 2 or not close(given, share), "missing-share", part)
+        require(not close(given, -wanted), "sign", f"{told}: the size is right, the sign is not")
+        users = " and ".join(sent)
+        raise refuse("wrong-prediction", f"{told}; it is the sum of what {users} sent{'' if len(sent) > 1 else 's'}")
+
+
+@exercise.check(points=1)
+def test_every_path_is_counted(answers):
+    if type(answers) is not dict:
+        raise refuse("wrong-type", f"answers is of type {type(answers).__name__}; keep the dictionary and fill it in")
+    found = nodes()
+    for name in "xy":
+        key = f"paths from {name}"
+        if key not in answers:
+            raise refuse("missing-name", f"answers has no entry {key!r}")
+        given, wanted = as_whole(answers[key], key), paths(found[name], found["f"])
+        told = f"{key}: {given} is too {'many' if given > wanted else 'few'}; follow every arrow up to f"
+        require(given == wanted, "wrong-paths", told)
+
+
+RIGHT = {"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3}
+exercise.wrong_answer("missing-share", answers={**RIGHT, "a": 12.0, "x": 36.0, "y": 12.0})
+exercise.wrong_answer("counted-twice", answers={**RIGHT, "x": 90.0, "y": 48.0})
+exercise.wrong_answer("value-for-gradient", answers={**RIGHT, "b": 3.0, "c": 12.0})
+exercise.wrong_answer("wrong-paths", answers={**RIGHT, "paths from y": 2})

@@ -1,0 +1,146 @@
+"""A topological order
+
+Write `topo_sort(output)`: the list of all nodes that `output` depends on, `output` itself included. Each node stands in
+it once, and after all its parents.
+
+A graph may be 5,000 nodes deep, and may have more paths than anyone can walk.
+"""
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ...cases import chain, graphs, ladder
+from ...diagnosis import require
+from ...exact import as_nodes
+from ...exercise import Exercise
+from ..t02._forward import told
+
+exercise = Exercise(
+    "04-topo",
+    __doc__,
+    kind="P",
+    limit=1.0,
+    hints=(
+        "A node may be listed as soon as all its parents are. So go down to the leaves first, and list on the way up.",
+        "Keep a stack of your own. Take its top: if it has a parent that is not listed yet, push the parent. "
+        "If it has none, list it and pop it.",
+        "To push each node once, put pairs on the stack: `(node, False)` means go down, `(node, True)` means list it. "
+        "On going down push `(node, True)` first, then `(parent, False)` for each parent.",
+    ),
+)
+
+
+@exercise.reference
+def topo_sort(output):
+    """All nodes below the output and itself, parents first."""
+    order, seen, stack = [], set(), [(output, False)]
+    while stack:
+        node, parents_done = stack.pop()
+        if parents_done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((parent, False) for parent in node.parents)
+    return order
+
+
+def label(node):
+    """What to call a node."""
+    return f"{node.op} {node.name or ''}".strip()
+
+
+def judge(given, output):
+    """Raise, and say what is wrong, unless this is an order of the graph below the output."""
+    order, nodes = as_nodes(given, "the order"), topological_order([output])
+    small = output if len(nodes) <= 12 else None
+    place = {node: i for i, node in enumerate(order)}
+    counted = f"your list has {len(order)} nodes and the graph {len(nodes)}"
+    double = next((label(node) for i, node in enumerate(order) if place[node] != i), "")
+    require(not double, "repeated", f"{counted}: {double} is listed more than once", show=small)
+    missing = [label(node) for node in nodes if node not in place]
+    require(not missing, "missing-node", f"{counted}: {', '.join(missing[:3])} is missing", show=small)
+    require(len(order) == len(nodes), "foreign-node", f"{counted}: some node is not part of the graph", show=small)
+    early = [(node, p) for node in nodes for p in node.parents if place[p] > place[node]]
+    edges = sum(len(node.parents) for node in nodes)
+    turned = f"your order {told(order)} begins with the output: turn it around, so that parents come first"
+    require(not edges or len(early) < edges, "reversed", turned, show=small)
+    if early:
+        node, parent = early[0]
+        sentence = f"in your order {told(order)} the node {label(node)} stands at place {place[node]}"
+        where = f"{sentence}, before its parent {label(parent)} at place {place[parent]}"
+        require(False, "parent-after-user", where, show=small)
+
+
+def short_and_long():
+    """A node with a short way and a long way to the output: x -> f, and x -> a -> b -> f."""
+    x = tl.parameter(0.5, "x")
+    a = tl.tanh(x)
+    b = tl.tanh(a)
+    a.name, b.name = "a", "b"
+    return b * x
+
+
+@exercise.check(points=3)
+def test_parents_stand_before_their_users(topo_sort, seed, budget):
+    first = short_and_long()
+    judge(topo_sort(first), first)
+    for output in graphs(seed, budget):
+        judge(topo_sort(output), output)
+
+
+@exercise.check(points=1)
+def test_a_graph_5000_nodes_deep(topo_sort):
+    output = chain(5000)
+    judge(topo_sort(output), output)
+
+
+@exercise.check(points=1)
+def test_a_million_million_paths(topo_sort):
+    output = ladder(40)
+    judge(topo_sort(output), output)
+
+
+@exercise.mutant("parent-after-user")
+def lists_level_by_level(output):
+    order = [output]
+    for node in order:
+        order.extend(parent for parent in dict.fromkeys(node.parents) if parent not in order)
+    return order[::-1]
+
+
+@exercise.mutant("recursion")
+def calls_itself(output):
+    order, seen = [], set()
+
+    def visit(node):
+        if node not in seen:
+            seen.add(node)
+            for parent in node.parents:
+                visit(parent)
+            order.append(node)
+
+    visit(output)
+    return order
+
+
+@exercise.mutant("repeated")
+def forgets_where_it_was(output):
+    order = []
+    for parent in output.parents:
+        order.extend(forgets_where_it_was(parent))
+    return [*order, output]
+
+
+@exercise.mutant("reversed")
+def begins_with_the_output(output):
+    order, seen, stack = [], set(), [(output, False)]
+    while stack:
+        node, parents_done = stack.pop()
+        if parents_done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((parent, False) for parent in node.parents)
+    return order[::-1]

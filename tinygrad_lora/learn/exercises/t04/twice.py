@@ -1,0 +1,93 @@
+r"""Backward, twice
+
+    x = tl.parameter(3.0, "x")
+    f = x * x
+    f.backward()        # "first": x.gradient after this line
+    f.backward()        # "second": x.gradient, and "f": f.gradient
+    h = 5 * x
+    h.backward()        # "other": x.gradient
+    x.zero_gradient()
+    h.backward()        # "zeroed": x.gradient
+
+Write into `answers` what the five gradients are. Predict first; the engine runs these lines when you check.
+"""
+
+import tinygrad_lora as tl
+
+from ....view.words import number
+from ...diagnosis import require
+from ...exact import as_number, refuse
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "04-twice",
+    __doc__,
+    kind="Q",
+    hints=(
+        "backward() adds to what is there, at every node. Nothing is forgotten unless you say so.",
+        "Each call sends a fresh 1 from the output; it does not send what was added up before.",
+        "The slope of x * x at 3 is 6, and that of 5 * x is 5. The rest is addition.",
+    ),
+)
+
+exercise.answer(answers={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 5.0})
+
+
+def observed():
+    """What the engine says."""
+    x, found = tl.parameter(3.0, "x"), {}
+    f = x * x
+    f.backward()
+    found["first"] = float(x.gradient)
+    f.backward()
+    found |= {"second": float(x.gradient), "f": float(f.gradient)}
+    h = 5 * x
+    h.backward()
+    found["other"] = float(x.gradient)
+    x.zero_gradient()
+    h.backward()
+    return found | {"zeroed": float(x.gradient)}
+
+
+SLIPS = {  # what one may think instead, and why it is not so
+    "second": {
+        6.0: ("overwritten", "as if the second call replaced the first; it adds to it"),
+        18.0: ("compounded", "as if the 2 in f.gradient were sent down; each call sends a fresh 1"),
+        24.0: ("compounded", "as if the gradient doubled in f and in x; each call sends a fresh 1"),
+        36.0: ("compounded", "as if the calls were multiplied; they are added"),
+    },
+    "f": {
+        1.0: ("overwritten", "as if the second call replaced the first; it adds at every node, at f as well"),
+        12.0: ("other-node", "that is the gradient of x; f is the output, and each call gives it 1 more"),
+        9.0: ("value-for-gradient", "that is the value of f"),
+    },
+    "other": {
+        5.0: ("overwritten", "as if a new output began anew; x does not know who sends"),
+        11.0: ("overwritten", "as if the second call on f had not counted"),
+    },
+    "zeroed": {
+        22.0: ("not-forgotten", "as if zero_gradient() did nothing"),
+        10.0: ("compounded", "h has been sent back twice; but x was zeroed in between"),
+        0.0: ("not-sent", "zero_gradient() forgets, and the last line sends back again"),
+    },
+}
+
+
+@exercise.check(points=2)
+def test_every_prediction_is_right(answers):
+    if type(answers) is not dict:
+        raise refuse("wrong-type", f"answers is of type {type(answers).__name__}; keep the dictionary and fill it in")
+    for name, wanted in observed().items():
+        if name not in answers:
+            raise refuse("missing-name", f"answers has no entry {name!r}")
+        given = as_number(answers[name], f"the answer {name!r}")
+        if given == wanted:
+            continue
+        code, why = SLIPS.get(name, {}).get(given, ("wrong-prediction", "the engine says otherwise"))
+        require(False, code, f"you predicted {number(given)} for {name!r}: {why}")
+
+
+exercise.wrong_answer("overwritten", answers={"first": 6.0, "second": 6.0, "f": 1.0, "other": 5.0, "zeroed": 5.0})
+exercise.wrong_answer("compounded", answers={"first": 6.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0})
+exercise.wrong_answer("not-forgotten", answers={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 22.0})
+exercise.wrong_answer("wrong-prediction", answers={"first": 9.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0})
