@@ -70,15 +70,15 @@ def fitting(pattern):
 @pytest.mark.parametrize(
     "targets, options, pattern",
     [
-        (["q_proj"], {"layers_to_transform": 1}, r"layers\.1\.q_proj"),
-        (["q_proj"], {"layers_to_transform": [1, 11]}, r"layers\.(1|11)\.q_proj"),
+        (["q_proj"], {"layers_to_transform": 1}, r"tower\.h\.1\.q_proj"),  # as in PEFT, two words before the number
+        (["q_proj"], {"layers_to_transform": [1, 11]}, r"tower\.h\.1\.q_proj"),
+        (["q_proj", "head"], {"layers_to_transform": 0}, r"tower\.h\.0\.q_proj|head"),  # a full name has no number
         (["q_proj"], {"layers_to_transform": []}, r".*q_proj"),
-        # Without a pattern a word must stand before the word before the number: "layers" alone is none.
+        (["q_proj"], {"layers_to_transform": [1, 11], "layers_pattern": "layers"}, r"layers\.(1|11)\.q_proj"),
         (["q_proj"], {"layers_to_transform": 1, "layers_pattern": "layers"}, r"layers\.1\.q_proj"),
         (["q_proj"], {"layers_to_transform": 1, "layers_pattern": ["h", "layers"]}, r"(layers|tower\.h)\.1\.q_proj"),
         (["q_proj"], {"layers_to_transform": [0], "layers_pattern": "h"}, r"tower\.h\.0\.q_proj"),
         (["0"], {"layers_to_transform": 1, "layers_pattern": "layers"}, r"layers\.1\.experts\.0"),
-        (["0"], {"layers_to_transform": 1, "layers_pattern": "experts"}, r"never"),
         (["embed", "head"], {}, r"embed|head"),
         (r"embed|.*\.v_proj", {}, r"embed|.*\.v_proj"),
         ("all-linear", {}, r"(?!embed).*"),
@@ -88,15 +88,7 @@ def fitting(pattern):
     ids=str,
 )
 def test_layers_are_chosen(targets, options, pattern):
-    if options.get("layers_to_transform") == 1 and "layers_pattern" not in options:
-        pattern = r"tower\.h\.1\.q_proj"  # PEFT's own pattern asks for one more word before the number
-    elif options.get("layers_to_transform") == [1, 11]:
-        pattern = r"tower\.h\.1\.q_proj"
-    if pattern == "never":
-        with pytest.raises(AdaptError, match=r"nothing to adapt for .* in the layers 1"):
-            adapted_names(targets, **options)
-    else:
-        assert adapted_names(targets, **options) == fitting(pattern)
+    assert adapted_names(targets, **options) == fitting(pattern)
 
 
 WORDS = ["q_proj", "v_proj", "head", "embed", "0", "1", "experts.1", "layers.1.q_proj", "h.0.v_proj", "norm"]
@@ -143,6 +135,7 @@ def test_peft_chooses_the_same(data):
         ({"layers_pattern": "layers"}, AdaptError, "give layers_to_transform too"),
         ({"layers_to_transform": "1"}, TypeError, "layers_to_transform must be a whole number or a list"),
         ({"layers_to_transform": [1.5]}, TypeError, "layers_to_transform must be a whole number or a list"),
+        ({"layers_to_transform": 1, "layers_pattern": "experts"}, AdaptError, "nothing to adapt"),
         ({"layers_to_transform": 99}, AdaptError, r"nothing to adapt for \['q_proj'\] in the layers 99"),
         ({"layers_to_transform": 1, "layers_pattern": "("}, AdaptError, "layers_pattern: '\\(' is not a regular"),
         ({"modules_to_save": ["haed"]}, AdaptError, "modules_to_save 'haed' fit no layer; the layers are 'embed'"),
@@ -226,6 +219,16 @@ def test_a_second_adapter_with_the_name_of_the_first_goes_on_with_it():
     assert tl.adapter_names(model) == ["lora"] and len(trained_names(model)) == 2 * 28
     with pytest.raises(AdaptError, match="or give the new one another name than 'lora'"):
         tl.adapt(model, 1, ["q_proj"])
+    with pytest.raises(AdaptError, match="the adapter 'lora' has bias='none': go on with that, not with 'all'"):
+        tl.adapt(model, 1, ["norm"], bias="all")
+
+
+def test_a_model_that_is_itself_an_adapted_layer_takes_another_adapter():
+    model = tl.LoRALinear(tl.Linear(4, 3, seed=0), 1, seed=0)
+    assert tl.adapt(model, 2, name="second", seed=1) is model and tl.adapter_names(model) == ["lora", "second"]
+    assert trained_names(model) == {"second.lora_A", "second.lora_B"}
+    with pytest.raises(AdaptError, match=r"the model is itself an Embedding, .* use LoRAEmbedding\(model, rank\)"):
+        tl.adapt(tl.Embedding(4, 3), 1, "")
 
 
 def test_modules_to_save_that_cannot_be():

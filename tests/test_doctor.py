@@ -243,6 +243,26 @@ def test_rounding_in_the_measurement_is_no_mistake(size, seed):
     assert diagnose(lambda g, y, x: g * np.cos(x), lambda x: size + np.sin(x), x) is None
 
 
+KINKS = np.array([[0.0, -1.25, 0.0], [1.5, 0.0, 0.25]])
+
+
+@pytest.mark.parametrize("at_zero", [0.0, 0.5, 1.0])
+def test_at_a_kink_every_slope_between_those_of_the_sides_is_right(at_zero):
+    def rule(g, y, x):
+        return g * np.where(x == 0, at_zero, x > 0)
+
+    assert diagnose(rule, relu, KINKS) is None
+    assert diagnose(lambda g, y, x: -rule(g, y, x), relu, KINKS).code in ("sign", "differs")
+    assert diagnose(lambda g, y, x: g, relu, KINKS).code == "missing-mask"
+    assert diagnose(lambda g, y, x: g * np.where(x == 0, 1.5, x > 0), relu, KINKS) is not None
+
+
+def test_a_tie_may_be_broken_either_way():
+    for share in (0.0, 0.5, 1.0):
+        share_of = np.array([share, 1 - share])
+        assert diagnose(lambda g, y, x, share_of=share_of: g * share_of, np.max, np.array([2.0, 2.0]), g=1.5) is None
+
+
 @settings(max_examples=40)
 @given(st.sampled_from(["exp", "tanh", "multiply", "matmul"]), st.integers(0, 2**20))
 def test_noise_gets_no_name(name, seed):

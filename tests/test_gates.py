@@ -92,6 +92,27 @@ def test_each_mistake_gets_its_own_name(id, capfd):
 
 
 @each_exercise
+def test_replacing_numpys_comparisons_does_not_help(id, monkeypatch):
+    """In other graders `np.allclose = lambda *a, **k: True` gave full marks: compare with `exact.same`."""
+    exercise = load_exercise(id)
+    for name in ("allclose", "isclose", "array_equal", "array_equiv"):
+        monkeypatch.setattr(np, name, lambda *args, **kwargs: True)
+    for name in ("assert_allclose", "assert_array_equal", "assert_almost_equal", "assert_array_almost_equal"):
+        monkeypatch.setattr(np.testing, name, lambda *args, **kwargs: None)
+    mutants = [mutant for mutant in exercise.mutants if mutant.code not in ("too-slow", "recursion")]
+    for mutant in mutants[: 1 if exercise.slow else None]:
+        report = run_checks(exercise, exercise.solved_with(mutant.values))
+        assert not report.passed, f"{mutant.title} passes when NumPy's comparisons are replaced"
+
+
+@each_exercise
+def test_the_feedback_comes_at_once(id):
+    exercise = load_exercise(id)
+    if not exercise.slow:
+        assert run_checks(exercise, exercise.references).seconds < 2.0  # some milliseconds, on a machine at rest
+
+
+@each_exercise
 def test_a_constant_does_not_pass(id):
     exercise = load_exercise(id)
     constants = (None, 0.0, 1.0, True, [], np.zeros(3))

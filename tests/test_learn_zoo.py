@@ -49,6 +49,17 @@ def test_naive_recursion_is_right_on_chains_and_leaves_and_wrong_on_diamonds():
     assert wrong[:2] == right[:2] and abs(wrong[2]) > 1.5 * abs(right[2])
 
 
+def test_the_stepper_shows_the_naive_recursion_at_work():
+    def ready():
+        x = tl.parameter(0.5, "x")
+        return [line for line in str(tl.step_through(diamond(x))).splitlines() if " ready " in line]
+
+    right = ready()
+    with bug("naive_recursion"):
+        wrong = ready()
+    assert sum(" x " in line for line in right) == 1 and sum(" x " in line for line in wrong) == 3
+
+
 def test_without_accumulation_the_last_user_wins():
     right = [slope(f) for f in (chain, leaf_twice)]
     with bug("no_accumulate"):

@@ -5,6 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("safetensors", reason="safetensors is not installed")
 
@@ -14,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, FormatError, MergedError
 from tinygrad_lora.interop.peft import load_adapter, save_adapter
-from tinygrad_lora.interop.peft_config import AdapterConfig, read_config
+from tinygrad_lora.interop.peft_config import CHECKS, AdapterConfig, read_config
 
 P = "base_model.model."
 
@@ -149,6 +151,19 @@ def test_variants_that_peft_calls_lora_make_the_round_trip(variant, tmp_path):
     made = trained(tl.adapt(network(), 2, ["up", "mix"], variant=variant, alpha=3, seed=0))
     save_adapter(made, tmp_path)
     assert np.allclose(load_adapter(network(), tmp_path).forward(X), made.forward(X), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("variant", ["pissa", "olora"])
+@pytest.mark.parametrize("rslora", [False, True])
+def test_an_adapter_on_a_residual_base_can_be_written_as_plain_lora(variant, rslora, tmp_path):
+    made = tl.adapt(network(), 2, ["up", "mix"], variant=variant, rslora=rslora, alpha=3, rank_pattern={"mix": 1})
+    y = trained(made).forward(X)
+    save_adapter(made, tmp_path, as_lora=True)
+    assert options(tmp_path)["init_lora_weights"] is True
+    assert options(tmp_path)["r"] == 4 and options(tmp_path)["rank_pattern"] == {"^mix": 2}
+    plain = load_adapter(network(), tmp_path)
+    assert np.allclose(plain.forward(X), y, rtol=0, atol=1e-13)
+    assert all(not isinstance(layer.lora, type(made.mix.lora)) for layer in tl.adapters(plain).values())
 
 
 @pytest.mark.parametrize("variant", ["vera", "loha", "lokr", "adalora"])
@@ -307,7 +322,7 @@ def test_a_longer_file_is_refused(folder):
         ({"use_dora": True, "init_lora_weights": "pissa"}, "use_dora and init_lora_weights 'pissa' do not go"),
         ({"lora_bias": True, "init_lora_weights": "olora"}, "lora_bias and init_lora_weights 'olora' do not go"),
         ({"target_modules": None}, "target_modules is None"),
-        ({"target_modules": ["up", "q_proj"]}, "'q_proj' fit no linear layer; the linear layers are 'layers.0.up'"),
+        ({"target_modules": ["q_proj"]}, "'q_proj' fit no linear layer; the linear layers are 'layers.0.up'"),
         ({"target_modules": "(("}, "'((' is not a regular expression"),
         ({"target_modules": [1]}, "target_modules is [1]"),
         ({"target_modules": "mix", "layers_to_transform": [0]}, "need a list of target_modules"),
@@ -315,11 +330,9 @@ def test_a_longer_file_is_refused(folder):
         ({"layers_to_transform": [-1]}, "layers_to_transform is [-1]"),
         ({"target_modules": ["up"], "layers_to_transform": [7]}, "in the layers [7]"),
         ({"exclude_modules": ["up", "down", "mix", "head"]}, "nothing to adapt"),
-        ({"modules_to_save": ["classifier"]}, "modules_to_save 'classifier' fit no layer"),
         ({"modules_to_save": "head"}, "modules_to_save is 'head', not a list of names"),
         ({"rank_pattern": {"mix": 0}}, "rank_pattern is"),
         ({"rank_pattern": {"[": 1}}, "rank_pattern: '[' is not a regular expression"),
-        ({"rank_pattern": {"q_proj": 1}}, "rank_pattern 'q_proj' fits none"),
         ({"alpha_pattern": {"mix": "1"}}, "alpha_pattern is"),
     ],
     ids=lambda value: None if isinstance(value, str) else ",".join(value),
@@ -341,6 +354,16 @@ def test_options_that_do_not_change_the_numbers_are_read_over(folder):
     made, data = load_adapter(model(CONFIGURATIONS["plain"]), folder), stored(CONFIGURATIONS["plain"])["input"]
     good = load_adapter(model(CONFIGURATIONS["plain"]), FIXTURES / "plain")
     assert np.array_equal(made.forward(data), good.forward(data))
+
+
+def test_words_that_fit_nothing_say_nothing_as_in_peft(tmp_path):
+    """PEFT writes "classifier" and "score" for every classifier, whichever it has."""
+    folder = shutil.copytree(FIXTURES / "modules_to_save", tmp_path / "adapter")
+    idle = {"rank_pattern": {"q_proj": 1}, "alpha_pattern": {"layers.7.up": 1}, "exclude_modules": ["lm_head"]}
+    spoil(folder, target_modules=["up", "q_proj", "down"], modules_to_save=["head", "score"], **idle)
+    made = load_adapter(model(CONFIGURATIONS["modules_to_save"]), folder)
+    good = load_adapter(model(CONFIGURATIONS["modules_to_save"]), FIXTURES / "modules_to_save")
+    assert np.array_equal(made.forward(X), good.forward(X))
 
 
 def test_options_that_are_missing_have_pefts_defaults(folder):
@@ -404,3 +427,71 @@ def test_a_name_in_use_and_a_merged_model_are_the_callers_mistakes(folder):
 def test_a_model_without_those_layers_is_told_which_it_has(folder):
     with pytest.raises(FormatError, match=r"fit no linear layer; the linear layers are '0', '2'"):
         load_adapter(tl.Sequential(tl.Linear(6, 9), tl.relu, tl.Linear(9, 4)), folder)
+
+
+# --- Beside other adapters ---
+
+
+@pytest.mark.parametrize("row", ["modules_to_save", "embedding", "dora", "pissa", "lora_bias"])
+def test_a_second_adapter_is_read_beside_the_first(row, tmp_path):
+    x = stored(CONFIGURATIONS[row])["input"]
+    alone = load_adapter(model(CONFIGURATIONS[row]), FIXTURES / row).forward(x)
+    made = load_adapter(model(CONFIGURATIONS[row]), FIXTURES / row, "one")
+    trained(made)
+    load_adapter(made, FIXTURES / row, "two")
+    assert np.array_equal(made.forward(x), alone)
+    save_adapter(made, tmp_path, "two")
+    assert (tmp_path / "adapter_model.safetensors").read_bytes() == save_bytes(row, tmp_path / "single")
+
+
+def save_bytes(row, folder):
+    save_adapter(load_adapter(model(CONFIGURATIONS[row]), FIXTURES / row), folder)
+    return (folder / "adapter_model.safetensors").read_bytes()
+
+
+def test_biases_belong_to_one_adapter_at_most():
+    made = load_adapter(model(CONFIGURATIONS["bias_all"]), FIXTURES / "bias_all")
+    before = state(made)
+    with pytest.raises(AdaptError, match="'lora' trains the biases"):
+        load_adapter(made, FIXTURES / "bias_lora_only", "second")
+    assert state(made) == before
+
+
+def test_a_base_of_four_bits_takes_an_adapter(tmp_path):
+    from tinygrad_lora.nn.variants import quantize
+
+    made = trained(tl.adapt(network(), 2, ["up"], variant="qlora", seed=0))
+    save_adapter(made, tmp_path)
+    again = load_adapter(quantize(network(), ["up"]), tmp_path)
+    assert np.array_equal(again.forward(X), made.forward(X))
+
+
+def test_a_loaded_adapter_compiles_and_trains_on():
+    row = CONFIGURATIONS["patterns"]
+    made, data = load_adapter(model(row), FIXTURES / "patterns"), stored(row)
+    assert np.allclose(tl.compile(made)(data["input"]), made.forward(data["input"]), rtol=0, atol=1e-14)
+    step = tl.compile_training_step(made, tl.mse, tl.SGD(made.parameters(), lr=0.1))
+    losses = [step(data["input"], data["target"]) for _ in range(5)]
+    assert losses[-1] < losses[0]
+
+
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(-2, 5), st.floats(0.1, 4),
+    st.sampled_from(["", "mix", "(", "pissa", "all-linear"]),
+    st.lists(st.sampled_from(["up", "mix", "", "head"]), max_size=2),
+    st.dictionaries(st.sampled_from(["mix", ".*"]), st.integers(0, 4)),
+)  # fmt: skip
+CHANGES = st.dictionaries(st.sampled_from(list(CHECKS)), ANYTHING, min_size=1, max_size=3)
+
+
+@settings(max_examples=150)
+@given(st.sampled_from(list(CONFIGURATIONS)), CHANGES)
+def test_whatever_the_options_say_the_adapter_is_read_or_refused(tmp_path_factory, row, changes):
+    folder = shutil.copytree(FIXTURES / row, tmp_path_factory.mktemp("any") / "adapter")
+    spoil(folder, **changes)
+    made = model(CONFIGURATIONS[row])
+    before = state(made)
+    try:
+        load_adapter(made, folder)
+    except FormatError:
+        assert state(made) == before

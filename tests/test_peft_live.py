@@ -127,6 +127,15 @@ def test_options_work_together_and_there_and_back(options, tmp_path):
     check({"y": ours.forward(x)}, {"y": again(torch.from_numpy(x)).detach()}, row)
 
 
+@pytest.mark.parametrize("init", ["pissa", "olora"])
+def test_peft_loads_a_residual_adapter_that_was_written_as_plain_lora_in_double_precision(init, tmp_path):
+    row = {"r": 2, "lora_alpha": 3, "target_modules": ["up", "mix"], "init_lora_weights": init, "use_rslora": True}
+    ours, x = adapted(row, 1), stored(row)["input"]
+    save_adapter(ours, tmp_path, as_lora=True)
+    theirs = peft.PeftModel.from_pretrained(make.model(row), tmp_path)
+    check({"y": ours.forward(x)}, {"y": theirs(torch.from_numpy(x)).detach()}, {})
+
+
 def test_half_precision_adapters_are_read(tmp_path):
     row = CONFIGURATIONS["float32"]
     for dtype in (torch.bfloat16, torch.float16):

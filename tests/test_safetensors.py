@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lora as tl
-from tinygrad_lora.errors import FormatError
+from tinygrad_lora.errors import FormatError, MergedError
 from tinygrad_lora.interop.safetensors import DTYPES, LARGEST_HEADER, load_safetensors, save_safetensors
 
 safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed")
@@ -269,6 +269,18 @@ def test_half_precision_fills_a_model_of_single_precision(half, tmp_path):
     data = weight.astype("<f2") if half == "F16" else (weight.view(np.uint32) >> 16).astype("<u2")
     load_safetensors(written(tmp_path / "x", {"weight": entry(half, [2, 2], 0, 8)}, data.tobytes()), model)
     assert np.array_equal(model.weight.value, weight.T) and model.weight.dtype == np.float32
+
+
+def test_packed_weights_are_not_left_out_and_merged_ones_not_written_twice(tmp_path):
+    from tinygrad_lora.nn.variants import quantize
+
+    with pytest.raises(TypeError, match="packed weights are no floats: 0, 2"):
+        save_safetensors(tmp_path / "x", quantize(network(1)))
+    adapted = tl.adapt(network(1), 2, seed=0)
+    tl.merge_all(adapted)
+    with pytest.raises(MergedError):
+        save_safetensors(tmp_path / "x", adapted)
+    assert not list(tmp_path.iterdir())
 
 
 def test_pytorch_reads_a_model_and_writes_one(tmp_path):

@@ -219,6 +219,17 @@ def test_a_compiled_step_trains_as_an_eager_one(name):
     np.testing.assert_allclose(models[0].get_parameters(), models[1].get_parameters(), rtol=1e-8, atol=1e-10)
 
 
+@every_network
+def test_arrays_in_arrays_out(name):
+    reference = Reference(name, np.float32)
+    y = reference.model.forward(reference.tokens)
+    np.testing.assert_array_equal(y, reference.model(reference.tokens).value)
+    assert reference.model.supports_jit_compilation
+    assert reference.model.backward(np.ones_like(y)) is None  # whole numbers have no gradient
+    assert any(p.gradient.any() for p in reference.model.parameters())
+    np.testing.assert_array_equal(tl.compile(reference.model, buffers=False)(reference.tokens), y)
+
+
 def test_generated_code_speaks_of_the_weights_by_name_and_prints_no_tables():
     model = Reference("llama").model
     compiled = tl.compile(model)

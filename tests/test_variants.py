@@ -1,7 +1,9 @@
 """LoRA's relatives: laws that hold for all of them, what is special about each, and equality with PEFT."""
 
 import copy
+import json
 import pickle
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from test_architecture import code_lines
 
 import tinygrad_lora as tl
+from tinygrad_lora.bench import variants as bench
+from tinygrad_lora.bench.variants import CASES, EVERYTHING, NOTHING, table
+from tinygrad_lora.cli import main
 from tinygrad_lora.errors import AdaptError
 from tinygrad_lora.nn import variants
 from tinygrad_lora.nn.quantized import QuantizedLinear
@@ -330,8 +335,6 @@ def test_dora_learns_size_and_direction_apart():
     assert_allclose(np.linalg.norm(layer.base.weight.value, axis=0), sizes)
     with pytest.raises(ValueError, match="depends on the weight"):
         layer.lora.merge_weights()
-    with pytest.raises(ValueError, match="lora_bias"):
-        layer_of("dora", lora_bias=True)
 
 
 def test_vera_shares_two_matrices_among_all_layers():
@@ -411,6 +414,7 @@ def test_adalora_gives_up_the_ranks_that_peft_gives_up(compiled):
             optimizer.step()
         for layer, e in zip(tl.adapters(model).values(), wanted, strict=True):
             assert_allclose(layer.lora.lora_E.value, e, rtol=1e-9, atol=1e-12)
+    assert len(step.programs) == compiled  # giving up a rank changes numbers, and not the program
     left = sum(np.count_nonzero(x.lora.lora_E.value) for x in tl.adapters(model).values())
     assert left == 2 * in_peft.BUDGET["target_rank"]
 
@@ -420,8 +424,27 @@ def test_the_rank_allocator_refuses_what_it_cannot_plan():
         RankAllocator(adapted("lora"), target_rank=1, total_steps=10)
     with pytest.raises(ValueError, match="warmup"):
         RankAllocator(adapted("adalora"), target_rank=1, total_steps=10, warmup=8, final=2)
-    with pytest.raises(ValueError, match="lora_bias"):
-        adapted("adalora", lora_bias=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("adalora", {"lora_bias": True}), ("adalora", {"rslora": True}), ("dora", {"lora_bias": True})]
+    + [(name, {"init": "kaiming_uniform"}) for name in ("adalora", "pissa", "olora")],
+)
+def test_an_option_that_a_variant_does_not_have_is_refused_by_name(name, option):
+    model = network()
+    with pytest.raises(ValueError, match=next(iter(option))):
+        tl.adapt(model, 2, variant=name, **option)
+    assert not tl.adapters(model) and model.parameters()
+
+
+def test_the_size_of_a_change_that_is_told_is_that_of_the_change():
+    for name in ("lora", "rslora", "adalora", "pissa"):
+        layer = layer_of(name) if name == "adalora" else moved(layer_of(name))
+        for _ in range(2):
+            told = float(layer.get_diagnostics()["lora.delta_norm"])
+            assert told == pytest.approx(np.linalg.norm(layer.lora.merge_weights()), rel=1e-5)
+            moved(layer)
 
 
 def test_loha_reaches_the_square_of_its_rank():
@@ -471,6 +494,18 @@ def test_restarts_add_up_to_a_change_of_higher_rank(compiled):
     assert np.linalg.matrix_rank(model[0].weight.value - W) == min(3 * RANK, 6) > RANK
 
 
+def test_a_restart_takes_as_much_of_the_change_as_is_active():
+    model, x = moved(adapted("relora")), inputs()
+    tl.activate(model, {"lora": 0.25})
+    y = model.forward(x)
+    restart(model, seed=0)
+    assert_allclose(model.forward(x), y, rtol=1e-12, atol=1e-12)
+    before = model.get_parameters()
+    with pytest.raises(ValueError, match="init"):
+        restart(model, seed=0, init="zeros")
+    assert_array_equal(model.get_parameters(), before)
+
+
 def test_restarts_are_refused_where_they_would_change_the_model():
     for name in ("dora", "pissa", "qlora"):
         model = adapted(name)
@@ -495,6 +530,12 @@ def test_qlora_replaces_the_base_and_says_so():
     model = adapted("qlora")
     assert all(isinstance(x.base, QuantizedLinear) for x in tl.adapters(model).values())
     mixed = adapted("lora")
+
+    class Own(tl.Linear):
+        """A layer that may compute something else."""
+
+    with pytest.raises(AdaptError, match="only a plain Linear can be quantized, not a Own"):
+        tl.adapt(tl.Sequential(Own(4, 4)), 2, variant="qlora")
     with pytest.raises(AdaptError, match="QLoRA needs another base than the Linear"):
         tl.adapt(mixed, 2, variant="qlora", name="second")
 
@@ -502,6 +543,36 @@ def test_qlora_replaces_the_base_and_says_so():
 def test_a_word_that_is_no_variant_gets_the_list():
     with pytest.raises(AdaptError, match="'dora'"):
         tl.adapt(network(), 2, variant="dorra")
+
+
+# --- The benchmark ---
+
+
+def test_the_benchmark_trains_each_variant_and_counts_what_it_costs():
+    found = {f.name: f for f in bench.compare(list(CASES), seeds=1, epochs=3, track=lambda steps, description: steps)}
+    assert set(found) == {NOTHING, *CASES} and set(CASES) == {*KINDS, EVERYTHING}
+    assert all(found[name].accuracies[0] > found[NOTHING].accuracies[0] for name in CASES)
+    weights = sum(n * m for n, m in pairwise((64, 128, 64, 10)))
+    assert found[EVERYTHING].trained == weights + 128 + 64 + 10 and found[EVERYTHING].frozen_bytes == 0
+    assert found["lora"].trained == 4 * (64 + 128 + 128 + 64 + 64 + 10)
+    assert found["lora"].state_bytes == 3 * 8 * found["lora"].trained + 16  # with two means, and two numbers
+    assert found["lora"].frozen_bytes == 8 * found[EVERYTHING].trained
+    assert found["qlora"].frozen_bytes < 0.55 * weights + 8 * 202
+    assert found["lora"].ratio == 1 and all(found[name].ratio > 0 for name in CASES)
+    assert len(table(list(found.values())).splitlines()) == 2 + len(found)
+
+
+def test_the_command_prints_a_table_or_json_and_refuses_other_names(capsys, tmp_path):
+    options = ["--seeds", "2", "--epochs", "1"]
+    assert main(["bench", "variants", "lora", "vera", "--out", str(tmp_path / "table.md"), *options]) == 0
+    printed = capsys.readouterr().out
+    assert "| vera " in printed and "±" in printed and printed == (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert main(["bench", "variants", "lora_fa", "--json", *options]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["name"] for row in rows] == [NOTHING, "lora_fa"] and len(rows[1]["accuracies"]) == 2
+    assert main(["bench", "variants", "lorra"]) == 2
+    assert "there is no variant called 'lorra'; there are lora, " in capsys.readouterr().err
+    assert main(["bench", "variants", "--seeds", "0"]) == 2
 
 
 # --- PEFT ---

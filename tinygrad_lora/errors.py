@@ -150,12 +150,12 @@ class RenderError(RuntimeError):
 
 
 class ExerciseError(ValueError):
-    """There is no such exercise, or it was given other objects than it asks for.
+    """There is no such exercise, bug or plug-in point, or it was given other objects than it asks for.
 
     Wrong:  `check("04-toppo", topo_sort)`
     Right:  `check("04-topo", topo_sort)`
 
-    The message lists the nearest ids, or the names that the exercise asks for. `tinygrad-lora progress` lists all.
+    The message lists the nearest ids, or the names there are. `tinygrad-lora progress` lists all exercises.
     """
 
 

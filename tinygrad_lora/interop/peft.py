@@ -16,10 +16,10 @@ from ..nn.adapt import adapt
 from ..nn.adapted import check_new_name, listed
 from ..nn.layer import Layer
 from ..nn.switching import adapter_names
-from ..nn.targets import by_pattern, chosen_layers, chosen_modules
-from .peft_config import CONFIG_FILE, AdapterConfig, read_config
+from ..nn.targets import by_pattern, chosen_layers, chosen_modules, outer_layers
+from .peft_config import CONFIG_FILE, AdapterConfig, read_config, without_idle_patterns, without_idle_words
 from .peft_describe import describe
-from .peft_names import places, sizes, wanted, written_twice
+from .peft_names import base_places, places, sizes, starts_beside, wanted, written_twice
 from .safetensors import load_safetensors, misfits, refuse, save_safetensors
 
 WEIGHTS_FILE, PICKLE_FILE = "adapter_model.safetensors", "adapter_model.bin"
@@ -28,20 +28,25 @@ Model = TypeVar("Model", bound=Layer)
 
 def save_adapter(
     model: Layer, folder: str | os.PathLike[str], name: str = "lora", *,
-    base_model: str | None = None, task_type: str | None = None, fan_in_fan_out: bool = False,
+    base_model: str | None = None, task_type: str | None = None, fan_in_fan_out: bool = False, as_lora: bool = False,
 ) -> Path:  # fmt: skip
-    """Write one adapter of a model into a folder, which `PeftModel.from_pretrained` and `load_adapter` read.
+    r"""Write one adapter of a model into a folder, which `PeftModel.from_pretrained` and `load_adapter` read.
 
     With the adapter go the biases and the modules that are trained with it. `base_model` and `task_type` ("CAUSAL_LM")
     are notes for whoever loads it; `fan_in_fan_out` says that PyTorch's base keeps its weights as (in, out), as GPT-2
-    does. An adapter on a residual base (PiSSA, OLoRA) is written as it is: whoever loads it makes the same residual
-    from the same base, which PEFT does in float32 alone. Returns the folder.
+    does. Returns the folder.
+
+    An adapter on a residual base (PiSSA, OLoRA) is written as it is: whoever loads it makes the same residual from the
+    same base, which PEFT does in float32 alone, and other programs not at all. `as_lora=True` writes what it adds to
+    the base itself instead, as plain LoRA of twice the rank: $s A B - s A_0 B_0 = s\,[A, A_0]\,[B; -B_0]$.
 
     Each file is written whole or not at all. Raises AdaptError if no adapter has this name or if it is of a kind that
     such a file cannot hold, FormatError for numbers that are not finite.
     """
-    config = replace(describe(model, name), fan_in_fan_out=fan_in_fan_out)
+    config = replace(describe(model, name, as_lora), fan_in_fan_out=fan_in_fan_out)
     arrays = {key: place.array for key, place in places(model, name, config.bias).items()}
+    if as_lora:
+        arrays |= starts_beside(model, name)
     if wrong := [key for key, array in arrays.items() if not np.isfinite(array).all()]:
         raise FormatError(f"nothing was written: these hold numbers that are not finite: {listed(wrong)}")
     save_safetensors(Path(folder) / WEIGHTS_FILE, arrays, {"format": "pt"})
@@ -53,10 +58,10 @@ def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora
     """Give a model the adapter in a folder that `save_adapter` or PEFT wrote, and activate it. Returns the model.
 
     The layers keep the dtype of their base. Every option that changes the numbers is honored or refused by name; what
-    only concerns training, such as dropout, is left out.
+    only concerns training, such as dropout, is left out. Words that fit no layer say nothing, as in PEFT.
 
     Raises FormatError, which lists all that is wrong, if the folder asks for something that this package does not do,
-    if its words fit no layer, and if arrays are missing, unexpected, of another shape or not finite; AdaptError if the
+    if it fits no layer at all, and if arrays are missing, unexpected, of another shape or not finite; AdaptError if the
     model has an adapter of this name. Then the model is not changed. OSError if the files cannot be read, ImportError
     without the safetensors package.
     """
@@ -66,19 +71,23 @@ def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora
     config = read_config(source)
     file = _weights_file(source)
     found = load_safetensors(file)
+    config = without_idle_words(config, outer_layers(model))
     try:
         saved = chosen_modules(model, config.modules_to_save)
         chosen = chosen_layers(
             model, config.target_modules, config.exclude_modules, list(saved), config.layers_to_transform,
             config.layers_pattern,
         )  # fmt: skip
-        ranks = by_pattern(chosen, config.r, config.rank_pattern, "rank_pattern")
-        by_pattern(chosen, config.lora_alpha, config.alpha_pattern, "alpha_pattern")
     except AdaptError as error:
         raise FormatError(f"{source / CONFIG_FILE}: {error}") from None
+    config = without_idle_patterns(config, chosen)
+    ranks = by_pattern(chosen, config.r, config.rank_pattern, "rank_pattern")
     refuse(source / CONFIG_FILE, _impossible(chosen, ranks, config))
     found = {key: array for key, array in found.items() if not written_twice(key, config.bias, saved)}
-    refuse(file, misfits(found, wanted(model, config, chosen, ranks, saved)))
+    bases = {key: place.array for key, place in base_places(chosen).items() if key in found}
+    refuse(file, misfits(found, wanted(model, config, chosen, ranks, saved) | bases))
+    other = [key for key, base in bases.items() if not _close(found[key], base)]
+    refuse(file, [f"{key} is not that of the model: the adapter belongs to another base" for key in other])
     adapt(
         model, config.r, config.target_modules, name=name, alpha=config.lora_alpha, seed=0,
         variant="dora" if config.use_dora else "lora", init=config.residual or "gaussian",
@@ -96,6 +105,11 @@ def _weights_file(folder: Path) -> Path:
     if not file.exists() and pickle.exists():
         raise FormatError(f"{pickle} is a pickle, which can run any program when it is read: save it as {WEIGHTS_FILE}")
     return file
+
+
+def _close(one: Any, other: Any) -> bool:
+    """Whether two weights differ by no more than half precision rounds away."""
+    return np.allclose(one, other, rtol=2**-7, atol=2**-20)
 
 
 def _impossible(chosen: Mapping[str, Any], ranks: Mapping[str, int], config: AdapterConfig) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -141,6 +141,29 @@ def read_config(folder: Path) -> AdapterConfig:
     config = AdapterConfig(**found)
     refuse(file, conflicts(config))
     return config
+
+
+def without_idle_words(config: AdapterConfig, layers: Iterable[str]) -> AdapterConfig:
+    """The options without words of lists that fit none of these layers. If no word of the targets does, all stay.
+
+    PEFT passes over them, and adds some itself: "classifier" and "score" for a classifier, whichever the model has.
+    """
+    paths = [path for path in layers if path]
+    targets, saved = config.target_modules, config.modules_to_save
+    if not isinstance(targets, str):
+        targets = [w for w in targets if any(path == w or path.endswith(f".{w}") for path in paths)] or targets
+    saved = [w for w in saved or () if any(path.endswith(w) for path in paths)] or None
+    return replace(config, target_modules=targets, modules_to_save=saved)
+
+
+def without_idle_patterns(config: AdapterConfig, chosen: Iterable[str]) -> AdapterConfig:
+    """The options without patterns that fit none of the chosen layers."""
+    paths = list(chosen)
+
+    def used(patterns: dict[str, Any]) -> dict[str, Any]:
+        return {k: v for k, v in patterns.items() if any(re.match(rf"(.*\.)?({k})$", path) for path in paths)}
+
+    return replace(config, rank_pattern=used(config.rank_pattern), alpha_pattern=used(config.alpha_pattern))
 
 
 def conflicts(config: AdapterConfig) -> list[str]:

@@ -34,8 +34,11 @@ KINDS: dict[type[Adapter], dict[str, Any]] = {
 }
 
 
-def describe(model: Layer, name: str) -> AdapterConfig:
-    """The options of an adapter. Raises AdaptError if there is none of this name, or if PEFT has no words for it."""
+def describe(model: Layer, name: str, plain: bool = False) -> AdapterConfig:
+    """The options of an adapter; `plain`: of one that does the same on the base itself, not on a residual base.
+
+    Raises AdaptError if there is none of this name, or if PEFT has no words for it.
+    """
     if name not in adapter_names(model):
         raise AdaptError(f"no adapter is called {name!r}: there are {listed(adapter_names(model)) or 'none'}")
     layers = layers_with(model, name)
@@ -44,14 +47,17 @@ def describe(model: Layer, name: str) -> AdapterConfig:
     found = {path: layer.adapters[name] for path, layer in layers.items() if isinstance(layer, MergeableLayer)}
     if not found:
         raise AdaptError(f"the adapter {name!r} is in no linear layer or embedding, and PEFT needs one")
-    rank, ranks = _common({path: adapter.rank for path, adapter in found.items()})
-    alpha, alphas = _common({path: _whole(adapter.alpha) for path, adapter in found.items()})
+    doubled = {path: 2 if plain and adapter.residual else 1 for path, adapter in found.items()}
+    options = _options(found) | ({"init_lora_weights": True} if plain else {})
+    power = 0.5 if options["use_rslora"] else 1  # of the rank in the scaling, which must stay what it is
+    rank, ranks = _common({path: adapter.rank * doubled[path] for path, adapter in found.items()})
+    alpha, alphas = _common({path: _whole(a.alpha * doubled[path] ** power) for path, a in found.items()})
     settings = adapter_settings(model).get(name)
     config = AdapterConfig(
         target_modules=_words(list(found), outer_layers(model)), r=rank, lora_alpha=alpha, rank_pattern=ranks,
         alpha_pattern=alphas, bias=settings.bias if settings else "none",
         modules_to_save=[path for path, x in layers.items() if isinstance(x, TrainedCopy)] or None,
-        **_options(found),
+        **options,
     )  # fmt: skip
     if problems := conflicts(config):
         raise AdaptError(f"PEFT has no such adapter as {name!r}: {'; '.join(problems)}")

@@ -68,6 +68,18 @@ def places(model: Layer, name: str, bias: str) -> dict[str, Place]:
     return found | dict(bias_places(model, bias, matrices))
 
 
+def starts_beside(model: Layer, name: str) -> dict[str, Any]:
+    """For an adapter on a residual base, its matrices with those that it started at: [A, A_0] and [B; -B_0]."""
+    found: dict[str, Any] = {}
+    for path, layer in layers_with(model, name).items():
+        parts: list[tuple[int, Any]] = [*layer.own_change(name)] if isinstance(layer, MergeableLayer) else []
+        if len(parts) > 1:
+            A = np.concatenate([adapter.lora_A.value for _, adapter in parts], axis=1)
+            B = np.concatenate([sign * adapter.lora_B.value for sign, adapter in parts], axis=0)
+            found |= {f"{PREFIX}{path}.lora_A.weight": A.T, f"{PREFIX}{path}.lora_B.weight": B.T}
+    return found
+
+
 def layers_with(model: Layer, name: str) -> dict[str, AdaptedLayer]:
     """The layers that have an adapter, or a copy, of this name."""
     layers = outer_layers(model).items()
@@ -114,6 +126,11 @@ def bias_places(model: Layer, bias: str, adapted: Collection[str]) -> Iterator[t
         if isinstance(node, ComputationNode) and (bias == "all" or path in adapted):
             inside = "base_layer" if path in adapted else ""
             yield PREFIX + ".".join(filter(None, (path, inside, "bias"))), Place(node, turned=False)
+
+
+def base_places(chosen: Mapping[str, Any]) -> dict[str, Place]:
+    """The weights that adapters are beside. Of an embedding that has one, PEFT writes the whole table too."""
+    return {f"{PREFIX}{path}.base_layer.weight": Place(x.weight, not sizes(x)[2]) for path, x in chosen.items()}
 
 
 def written_twice(name: str, bias: str, saved: Collection[str]) -> bool:

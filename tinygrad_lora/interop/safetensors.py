@@ -71,10 +71,11 @@ def save_safetensors(
 
     Of a model, the weight of each `Linear` is written as (out, in), which is how PyTorch keeps it. Returns the path.
     The file is written whole or not at all, and the same arrays give the same bytes. Raises TypeError for names that
-    are not strings and for dtypes that the format does not have.
+    are not strings, for dtypes that the format does not have, and for layers whose weight is in four bits; MergedError
+    while an adapter is merged.
     """
     if isinstance(arrays, Layer):
-        arrays = in_torch_layout(arrays, {name: p.value for name, p in arrays.named_parameters().items()})
+        arrays = _parameters(arrays)
     codes = {np.dtype(code): name for name, code in DTYPES.items()}
     tensors = {}
     for name, data in arrays.items():
@@ -94,6 +95,18 @@ def save_safetensors(
     text += b" " * (-len(text) % 8)
     data = [array.data for array in ordered.values()]
     return write_atomically(path, b"".join([len(text).to_bytes(8, "little"), text, *data]))
+
+
+def _parameters(model: Layer) -> dict[str, Any]:
+    """All that there is to write of a model: its parameters, as long as they are all that it is made of.
+
+    Raises MergedError while an adapter is merged: its factors would be in the file twice.
+    """
+    model.before_change()
+    layers = model.named_layers().items()
+    if packed := [n for n, x in layers if isinstance(x, Linear) and "weight" not in x.named_parameters()]:
+        raise TypeError(f"packed weights are no floats: {', '.join(packed)}; save the model as it was before")
+    return in_torch_layout(model, {name: p.value for name, p in model.named_parameters().items()})
 
 
 def in_torch_layout(model: Layer, arrays: Mapping[str, Any]) -> dict[str, Any]:

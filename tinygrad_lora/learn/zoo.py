@@ -93,14 +93,14 @@ def naive_recursion() -> list[Change]:
         found: dict[ComputationNode, Any] = {output: seed}
         inside = set(autodiff._between(output, wrt))
 
-        def visit(node: ComputationNode) -> None:
+        def visit(node: ComputationNode) -> autodiff.Pairs:
+            yield node, found[node]  # the gradient so far, which is sent on again when the next share comes
             for parent, share in _shares(node, found[node]):
                 if parent in inside:
                     found[parent] = found[parent] + share if parent in found else share
-                    visit(parent)  # the gradient so far, which is sent on again when the next share comes
+                    yield from visit(parent)
 
-        visit(output)
-        yield from found.items()
+        yield from visit(output)
 
     return [Change(autodiff, "pulling_back", pulling_back)]
 

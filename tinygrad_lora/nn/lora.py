@@ -28,10 +28,10 @@ class LoRALayer(Adapter):
 
     x is (..., input_size), A is (input_size, rank), B is (rank, output_size). `alpha` -1 or None means rank, so s = 1.
     B starts at zero, and so does the layer. A is drawn from `seed` (a whole number or a Generator; None draws new
-    numbers every time): `init="gaussian"` gives it standard deviation $1/\sqrt r$, `init="kaiming_uniform"` the range
-    $\pm 1/\sqrt{\text{input\_size}}$ of the PEFT library. `activation` is a function of a node, such as `tl.relu`.
-    `rslora=True` scales by $\alpha / \sqrt r$ (Kalajdzievski 2023, arXiv:2312.03732). `lora_bias=True` gives B a bias,
-    zero at the start: $s\,(x A B + c)$.
+    numbers every time): `init="gaussian"` gives it standard deviation $1/\sqrt r$ (PEFT's "gaussian" $1/r$),
+    `init="kaiming_uniform"` the range $\pm 1/\sqrt{\text{input\_size}}$ that is PEFT's default. `activation` is a
+    function of a node, such as `tl.relu`. `rslora=True` scales by $\alpha / \sqrt r$ (Kalajdzievski 2023,
+    arXiv:2312.03732). `lora_bias=True` gives B a bias, zero at the start: $s\,(x A B + c)$.
 
     Raises ValueError for sizes, ranks and alphas that are not positive and for a rank above
     min(input_size, output_size), TypeError for what is not a number, ShapeError for an input of another width.

@@ -74,7 +74,8 @@ class MergeableLayer(AdaptedLayer):
         """Whether a call is a call of the base alone. Raises MergedError if what was merged is out of date."""
         if self._enabled and self._merged and self._merged.versions != self._versions(self._merged.base):
             raise MergedError("the factors got new values while they are merged: unmerge(), then merge() again")
-        return not self._enabled or self.merged or (self._rows is None and not self.active)
+        wanted = self.active if self._rows is None else self._rows
+        return not self._enabled or self.merged or self.adapters.keys().isdisjoint(wanted)
 
     def attach(self, name: str, adapter: Adapter) -> None:
         """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or is none."""

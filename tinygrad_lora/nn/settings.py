@@ -36,7 +36,7 @@ class AdapterSettings:
 
 
 def adapter_settings(model: Layer) -> dict[str, AdapterSettings]:
-    """For each adapter that `adapt` gave this model, by name, what it was told. Those made by hand are not listed."""
+    """For each adapter that `adapt` gave this model, by name, what it was last told; not for those made by hand."""
     return dict(vars(model).get("_adapter_settings", {}))
 
 
@@ -49,6 +49,8 @@ def check_bias(model: Layer, name: str, bias: str) -> None:
     """Raise unless the biases may be trained in this way: by one adapter at most, since there is one of each."""
     if bias not in BIASES:
         raise ValueError(f"bias must be one of {listed(BIASES)}, not {bias!r}")
+    if name in (kept := adapter_settings(model)) and kept[name].bias != bias:
+        raise AdaptError(f"the adapter {name!r} has bias={kept[name].bias!r}: go on with that, not with {bias!r}")
     others = [n for n, settings in adapter_settings(model).items() if settings.bias != "none" and n != name]
     if bias != "none" and others:
         raise AdaptError(f"the adapter {others[0]!r} trains the biases, which all adapters share: bias='none'")
@@ -64,10 +66,11 @@ def set_trained_biases(model: Layer, active: Collection[str]) -> None:
 
 def _biases(model: Layer, name: str, which: str) -> list[ComputationNode]:
     """Those of the layers that have the adapter, or all of the model but for those in adapters."""
+    if which == "none":
+        return []
     layers = [x for x in model.named_layers().values() if isinstance(x, AdaptedLayer)]
     if which == "lora_only":
         found = [getattr(x, "bias", None) for x in layers if name in x.adapters and hasattr(x, "merge")]
         return [bias for bias in found if bias is not None]
     own = {id(p) for x in layers for adapter in x.adapters.values() for p in adapter.named_parameters().values()}
-    named = model.named_parameters().items() if which == "all" else []
-    return [p for n, p in named if n.rpartition(".")[2] == "bias" and id(p) not in own]
+    return [p for n, p in model.named_parameters().items() if n.rpartition(".")[2] == "bias" and id(p) not in own]

@@ -90,9 +90,8 @@ def by_row(model: Layer, names: Sequence[str | None]) -> Iterator[None]:
     layers = _some_adapters(model)
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise TypeError(f"names are a list with one for each sample, such as ['french', None], not {names!r}")
-    for name in dict.fromkeys(names):
-        if name is not None:
-            checked_weights(name, adapter_names(model))
+    if named := dict.fromkeys(name for name in names if name is not None):
+        checked_weights(dict.fromkeys(named, 1.0), adapter_names(model))
     with ExitStack() as stack:
         for layer in layers:
             stack.enter_context(layer.by_row(tuple(names)))

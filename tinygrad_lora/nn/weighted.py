@@ -64,6 +64,8 @@ def add_weighted_adapter(
                 A, B = _from_factors(path, layer, own, combination, **options)
             new.append((layer, _adapter(layer, own, A, B, f"{path}.{name}".lstrip("."))))
             found[path] = A.shape[1]
+    if not found:
+        raise AdaptError(f"{listed(weights)} have no factors to combine: they are trained copies alone")
     attach_all(name, new)
     rank = max(found.values())
     patterns = {re.escape(path): r for path, r in found.items() if r != rank}

@@ -99,7 +99,7 @@ def mlp_model(case: Case) -> tuple[Any, Any, Any]:
     model = tl.Sequential(first, tl.gelu, second, tl.gelu, third)
     tl.adapt(model, case.size.rank, alpha=SCALE * case.size.rank, seed=0)
     for i, layer in enumerate(tl.adapters(model).values(), 1):
-        layer.base.weight.value, layer.base.bias.value = case[f"W{i} b{i}"]  # type: ignore[union-attr]
+        layer.base.weight.value, layer.base.bias.value = case[f"W{i} b{i}"]
         layer.lora.lora_A.value, layer.lora.lora_B.value = case[f"A{i} B{i}"]
     return model, tl.cross_entropy, tl.Adam(model.parameters(), case.rate, ADAM_BETAS, ADAM_EPS)
 

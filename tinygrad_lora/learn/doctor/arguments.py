@@ -9,7 +9,8 @@ from itertools import combinations
 import numpy as np
 
 from ..diagnosis import Diagnosis
-from .evidence import Case, Values
+from .evidence import Case
+from .measuring import Values
 
 
 def other_argument(case: Case) -> Diagnosis | None:

@@ -17,10 +17,9 @@ import numpy as np
 
 from ..diagnosis import Diagnosis, Wrong
 from ..exact import as_array, refuse, same
+from .measuring import STEP, Values, differences, settled
 
 TRIALS = 3
-STEP = 1e-3  # of the central differences
-Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -61,34 +60,25 @@ class Subject:
         return split(given, self.wrt)
 
     def _measured(self, values: Values, name: str, step: float) -> Any:
-        def weighted(x: Any) -> float:
+        return differences(self.weighted(values, name), values[name], step)
+
+    def weighted(self, values: Values, name: str) -> Callable[[Any], float]:
+        """The number whose gradient is wanted, the sum of g y, as a function of one operand."""
+
+        def total(x: Any) -> float:
             operands = [x if other == name else values[other] for other in self.operands]
             return float((values["g"] * np.asarray(self.forward(*operands))).sum())
 
-        return differences(weighted, values[name], step)
+        return total
 
-
-def differences(f: Callable[[Any], float], x: Any, step: float = STEP) -> Any:
-    """The gradient of a number by central differences of fourth order, good to about ten digits."""
-    x = np.array(x, dtype=float)
-    result = np.zeros_like(x)
-
-    def at(i: tuple[int, ...], h: float) -> float:
-        moved = x.copy()
-        moved[i] += h
-        return f(moved)
-
-    for i in np.ndindex(x.shape):
-        h = step * (1.0 if x[i] == 0 else min(1.0, abs(x[i])))
-        result[i] = (8 * (at(i, h) - at(i, -h)) - (at(i, 2 * h) - at(i, -2 * h))) / (12 * h)
-    return result
-
-
-def uncertainty(values: Values, name: str) -> Any:
-    """What rounding may do to these differences: the last digit of the sum, divided by a step."""
-    size = np.abs(np.asarray(values[name], dtype=float))
-    total = float(np.abs(values["g"] * values["y"]).sum())
-    return 4 * np.finfo(float).eps * total / (STEP * np.where(size == 0, 1.0, np.minimum(size, 1.0)))
+    def trial(self, operands: Values, g: Any) -> Trial:
+        """The rule's answers for these operands beside the truth."""
+        values = self.complete(operands, g)
+        truth, given = self.truth(values), self.answers(values)
+        if self.reference is None:
+            for name in self.wrt:
+                truth[name] = settled(self.weighted(values, name), values, name, truth[name], given[name])
+        return Trial(values, truth, given)
 
 
 def split(given: Any, names: Sequence[str]) -> Values:
@@ -179,8 +169,7 @@ def quietly(f: Callable[[], Any]) -> Any:
 
 def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterable[Trial]:
     """The trial with the given operands, then others near it: signs and zeros stay as they are."""
-    values = subject.complete(operands, g)
-    yield Trial(values, subject.truth(values), subject.answers(values))
+    yield subject.trial(operands, g)
     for _ in range(TRIALS - 1):
         moved = {name: jittered(x, rng) for name, x in operands.items()}
         if (trial := quietly(partial(_tried, subject, moved, jittered(g, rng)))) is not None:
@@ -189,10 +178,9 @@ def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterable[
 
 def _tried(subject: Subject, operands: Values, g: Any) -> Trial | None:
     """A trial, unless its true gradients are not finite."""
-    values = subject.complete(operands, g)
-    truth = subject.truth(values)
-    finite = all(np.isfinite(x).all() for x in truth.values() if x is not None)
-    return Trial(values, truth, subject.answers(values)) if finite else None
+    trial = subject.trial(operands, g)
+    finite = all(np.isfinite(x).all() for x in trial.truth.values() if x is not None)
+    return trial if finite else None
 
 
 def jittered(x: Any, rng: Any) -> Any:

@@ -15,7 +15,8 @@ from ..diagnosis import Diagnosis
 from ..exact import same
 from . import arguments as exchanged
 from . import shapes, shares, values
-from .evidence import STEP, Case, Subject, Trial, caught, quietly, trials_of, uncertainty
+from .evidence import Case, Subject, Trial, caught, quietly, trials_of
+from .measuring import STEP, uncertainty
 
 Hypothesis = Callable[[Case], Diagnosis | None]
 
@@ -110,8 +111,8 @@ def _in_doubt(subject: Subject, name: str, trial: Trial) -> bool:
     given, truth = trial.given[name], trial.truth[name]
     if subject.reference is not None or given.shape != truth.shape or not np.isfinite(given).all():
         return False
-    finer = quietly(partial(subject.truth, trial.values, STEP / 3))
-    doubt = 0 if finer is None else 10 * np.abs(finer[name] - truth)
+    measured = [quietly(partial(subject.truth, trial.values, step)) for step in (STEP, STEP / 3)]
+    doubt = 0 if None in measured else 10 * np.abs(measured[0][name] - measured[1][name])
     return bool((np.abs(given - truth) <= doubt + uncertainty(trial.values, name)).all())
 
 

@@ -15,7 +15,7 @@ from ...nn import SGD, Linear, Optimizer, Sequential
 from ...ops import tanh
 from ...view.words import number
 from ..diagnosis import Diagnosis, Wrong
-from ..exact import as_number
+from ..exact import as_array, as_number, same
 
 STEPS, ROWS, RATE = 3, 4, 0.25
 Step = Callable[[Sequential, Callable[..., Any], Optimizer, Any, Any], Any]
@@ -49,7 +49,7 @@ def diagnose_step(step: Step, *, seed: int = 0, rtol: float = 1e-6) -> Diagnosis
         return Diagnosis("no-gradient", told if "no parameter has a gradient" in str(error) else str(error))
     except Wrong as wrong:
         return wrong.diagnosis
-    return _parameters(given, right, seed, rtol) or _losses(given, right, seed)
+    return _parameters(given, right, seed, rtol) or _losses(given, right, seed, rtol)
 
 
 def _right(model: Any, loss: Any, optimizer: Optimizer, x: Any, target: Any) -> float:
@@ -102,7 +102,7 @@ def _parameters(given: _History, right: _History, seed: int, rtol: float) -> Dia
     if abs(c + 1) < 1e-6:
         return Diagnosis("wrong-direction", "the parameters move up the slope: subtract the gradient, do not add it")
     if abs(c - 2) < 1e-6:
-        doubled = np.allclose(given.gradients, -2 * right_first / RATE)
+        doubled = _close([given.gradients], [-2 * right_first / RATE], rtol)
         told = "backward() is called twice, and adds" if doubled else "the update is made twice"
         return Diagnosis("double-step", f"the parameters move twice as far: {told}")
     names = {RATE: "the learning rate, which counts twice", 1 / RATE: "1 / lr: the learning rate is missing",
@@ -113,16 +113,16 @@ def _parameters(given: _History, right: _History, seed: int, rtol: float) -> Dia
     )
 
 
-def _losses(given: _History, right: _History, seed: int) -> Diagnosis | None:
+def _losses(given: _History, right: _History, seed: int, rtol: float) -> Diagnosis | None:
     """What is wrong with the number that is returned."""
     try:
         losses = [as_number(loss, "what your step returned") for loss in given.losses]
     except Wrong as wrong:
         return wrong.diagnosis
-    if np.allclose(losses, right.losses):
+    if _close(losses, right.losses, rtol):
         return None
     after = _history(_loss_after, seed).losses
-    if np.allclose(losses, after):
+    if _close(losses, after, rtol):
         return Diagnosis("loss-after", "the step returned the loss after the update: return the one that was minimized")
     told = f"the step returned {number(losses[0])}; the loss is {number(right.losses[0])}"
     return Diagnosis("wrong-loss", told)
@@ -134,4 +134,4 @@ def _loss_after(model: Any, loss: Any, optimizer: Optimizer, x: Any, target: Any
 
 
 def _close(a: Sequence[Any], b: Sequence[Any], rtol: float) -> bool:
-    return all(np.allclose(x, y, rtol=rtol, atol=1e-12) for x, y in zip(a, b, strict=True))
+    return all(same(as_array(x), as_array(y), rtol, 1e-12) for x, y in zip(a, b, strict=True))

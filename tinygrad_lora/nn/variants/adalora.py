@@ -11,7 +11,7 @@ from ...library import sum
 from ...ops import scale, sqrt
 from ..layer import Layer
 from ..linear import Seed
-from ..lora import LoRALayer
+from ..lora import LoRALayer, effective_rank, singular_values_of
 
 
 class AdaLoRA(LoRALayer):
@@ -23,8 +23,8 @@ class AdaLoRA(LoRALayer):
     """
 
     def __init__(self, *sizes: Any, seed: Seed = None, name: str = "lora", **options: Any) -> None:
-        if options.get("lora_bias") or options.get("rslora"):
-            raise ValueError("AdaLoRA has neither a bias for B nor another scale: leave lora_bias and rslora out")
+        if given := [option for option in ("lora_bias", "rslora", "init") if options.get(option)]:
+            raise ValueError(f"AdaLoRA has a scale and a start of its own, and no bias for B: leave out {given[0]}")
         super().__init__(*sizes, name=name, **options)
         rng = np.random.default_rng(seed)
         for p in (self.lora_A, self.lora_B):
@@ -42,6 +42,12 @@ class AdaLoRA(LoRALayer):
     def merge_weights(self) -> Any:
         r"""$\Delta W$ (in, out)."""
         return self.scaling * (self.lora_A.value * self.lora_E.value) @ self.lora_B.value
+
+    def get_diagnostics(self) -> dict[str, str]:
+        """As for LoRA, where the change is that with e."""
+        singular = self.scaling * singular_values_of(self.lora_A.value * self.lora_E.value, self.lora_B.value)
+        own = {"delta_norm": np.linalg.norm(singular), "delta_effective_rank": effective_rank(singular)}
+        return super().get_diagnostics() | {f"lora.{name}": f"{number:.6g}" for name, number in own.items()}
 
 
 def orthogonality(model: Layer) -> ComputationNode:

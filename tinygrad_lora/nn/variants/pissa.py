@@ -25,6 +25,8 @@ class PiSSA(LoRALayer):
         cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
     ) -> Self:
         """An adapter of the base's sizes and dtype, at its start."""
+        if "init" in options:
+            raise ValueError(f"{cls.__name__} begins at a part of the weight: leave out init")
         layer = super().for_layer(base, rank, alpha, seed=seed, name=name, **options)
         layer.lora_A.value, layer.lora_B.value = layer.start(base.weight.value)
         return layer

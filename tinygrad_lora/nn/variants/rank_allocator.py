@@ -27,6 +27,7 @@ class RankAllocator(Importance):
 
     elementwise = True
     masks: list[Any] | None = None
+    _unwatched = Importance._unwatched | {"masks"}  # they are applied to values, and no graph depends on them
 
     def __init__(
         self, model: Layer, lr: Rate = 1e-3, *, target_rank: int, total_steps: int, warmup: int = 0, final: int = 0,

@@ -30,11 +30,11 @@ def restart(model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = No
     if optimizer and optimizer.numbers and not isinstance(optimizer, Adam):
         raise ValueError(f"what {type(optimizer).__name__} starts with is not known: restart without it, then reset it")
     model.before_change()
-    for layer, stream in zip(plain, np.random.default_rng(seed).spawn(len(plain)), strict=True):
-        lora = layer.lora
-        layer.weight.value = lora.merged(layer.weight.value)
-        lora.lora_A.value = LoRALayer.for_layer(layer.base, lora.rank, seed=stream, init=init).lora_A.value
-        lora.lora_B.value = np.zeros(lora.lora_B.shape, lora.dtype)
+    streams = np.random.default_rng(seed).spawn(len(plain))
+    new = [LoRALayer.for_layer(x.base, x.lora.rank, seed=s, init=init) for x, s in zip(plain, streams, strict=True)]
+    for layer, fresh in zip(plain, new, strict=True):
+        layer.absorb()
+        layer.lora.lora_A.value, layer.lora.lora_B.value = fresh.lora_A.value, fresh.lora_B.value
     for slot in optimizer.slots if optimizer else []:
         for p in slot:
             p.value = np.zeros(p.shape, p.dtype)

@@ -39,7 +39,7 @@ def backward(order):
         if node.parents:
             values = [parent.value for parent in node.parents]
             shares = node.op.vjp(gradients[node], node.value, *values, **node.params)
-            for parent, share in zip(node.parents, shares):
+            for parent, share in zip(node.parents, shares, strict=True):
                 gradients[parent] += share
     return gradients
 
@@ -62,9 +62,9 @@ def walked(order, *, forward=False, upstream=True, keep="all", seed=1.0):
 
 SLIPS = {
     "overwritten": ("is its last share alone: use += where shares meet", {"keep": "last"}),
-    "edge-lost": ("counts a user once that uses it twice, as in x * x: each operand has its share", {"keep": "one a user"}),
+    "edge-lost": ("counts x * x as one use of x: each operand has its share", {"keep": "one a user"}),
     "forward-order": ("comes from walking the order forward: begin at the output", {"forward": True}),
-    "missing-upstream": ("ignores what flows in: the first argument of vjp is the node's gradient", {"upstream": False}),
+    "missing-upstream": ("ignores what flows in: give vjp the node's own gradient", {"upstream": False}),
     "no-start": ("is 0, as if nothing flowed in: the gradient of the output itself is 1", {"seed": 0.0}),
 }  # fmt: skip
 

@@ -4,7 +4,7 @@ Let $x = 2$ and $y = 3$. Four operations follow:
 
 $$a = x\,y \qquad b = a - y \qquad c = 2\,a \qquad f = b\,c$$
 
-Write the gradient of $f$ with respect to each node into the dictionary `answers`, and the number of paths from `x` and
+Write the gradient of $f$ with respect to each node into the dictionary `diamond`, and the number of paths from `x` and
 from `y` up to `f`. Predict first; the engine computes the answer when you check.
 """
 
@@ -29,7 +29,7 @@ exercise = Exercise(
 )
 
 exercise.answer(
-    answers={"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3},
+    diamond={"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3},
 )  # fmt: skip
 
 
@@ -69,17 +69,17 @@ def close(given, wanted):
 
 
 @exercise.check(points=3)
-def test_every_gradient_is_right(answers):
-    if type(answers) is not dict:
-        raise refuse("wrong-type", f"answers is of type {type(answers).__name__}; keep the dictionary and fill it in")
+def test_every_gradient_is_right(diamond):
+    if type(diamond) is not dict:
+        raise refuse("wrong-type", f"diamond is of type {type(diamond).__name__}; keep the dictionary and fill it in")
     right, naive = nodes(), nodes()
     right["f"].backward()
     with bug("naive_recursion"):
         naive["f"].backward()
     for name in "bcaxy":
-        if name not in answers:
-            raise refuse("missing-name", f"answers has no entry for {name}")
-        given, wanted = as_number(answers[name], f"the gradient of {name}"), float(right[name].gradient)
+        if name not in diamond:
+            raise refuse("missing-name", f"diamond has no entry for {name}")
+        given, wanted = as_number(diamond[name], f"the gradient of {name}"), float(right[name].gradient)
         if close(given, wanted):
             continue
         told = f"you wrote {number(given)} for the gradient of {name}"
@@ -96,21 +96,21 @@ def test_every_gradient_is_right(answers):
 
 
 @exercise.check(points=1)
-def test_every_path_is_counted(answers):
-    if type(answers) is not dict:
-        raise refuse("wrong-type", f"answers is of type {type(answers).__name__}; keep the dictionary and fill it in")
+def test_every_path_is_counted(diamond):
+    if type(diamond) is not dict:
+        raise refuse("wrong-type", f"diamond is of type {type(diamond).__name__}; keep the dictionary and fill it in")
     found = nodes()
     for name in "xy":
         key = f"paths from {name}"
-        if key not in answers:
-            raise refuse("missing-name", f"answers has no entry {key!r}")
-        given, wanted = as_whole(answers[key], key), paths(found[name], found["f"])
+        if key not in diamond:
+            raise refuse("missing-name", f"diamond has no entry {key!r}")
+        given, wanted = as_whole(diamond[key], key), paths(found[name], found["f"])
         told = f"{key}: {given} is too {'many' if given > wanted else 'few'}; follow every arrow up to f"
         require(given == wanted, "wrong-paths", told)
 
 
 RIGHT = {"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3}
-exercise.wrong_answer("missing-share", answers={**RIGHT, "a": 12.0, "x": 36.0, "y": 12.0})
-exercise.wrong_answer("counted-twice", answers={**RIGHT, "x": 90.0, "y": 48.0})
-exercise.wrong_answer("value-for-gradient", answers={**RIGHT, "b": 3.0, "c": 12.0})
-exercise.wrong_answer("wrong-paths", answers={**RIGHT, "paths from y": 2})
+exercise.wrong_answer("missing-share", diamond={**RIGHT, "a": 12.0, "x": 36.0, "y": 12.0})
+exercise.wrong_answer("counted-twice", diamond={**RIGHT, "x": 90.0, "y": 48.0})
+exercise.wrong_answer("value-for-gradient", diamond={**RIGHT, "b": 3.0, "c": 12.0})
+exercise.wrong_answer("wrong-paths", diamond={**RIGHT, "paths from y": 2})

@@ -1,5 +1,7 @@
 r"""Backward, twice
 
+What are the gradients after each `backward()` in these lines?
+
     x = tl.parameter(3.0, "x")
     f = x * x
     f.backward()        # "first": x.gradient after this line
@@ -9,7 +11,7 @@ r"""Backward, twice
     x.zero_gradient()
     h.backward()        # "zeroed": x.gradient
 
-Write into `answers` what the five gradients are. Predict first; the engine runs these lines when you check.
+Write the five gradients into the dictionary `twice`. Predict first; the engine runs these lines when you check.
 """
 
 import tinygrad_lora as tl
@@ -30,7 +32,7 @@ exercise = Exercise(
     ),
 )
 
-exercise.answer(answers={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 5.0})
+exercise.answer(twice={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 5.0})
 
 
 def observed():
@@ -74,20 +76,20 @@ SLIPS = {  # what one may think instead, and why it is not so
 
 
 @exercise.check(points=2)
-def test_every_prediction_is_right(answers):
-    if type(answers) is not dict:
-        raise refuse("wrong-type", f"answers is of type {type(answers).__name__}; keep the dictionary and fill it in")
+def test_every_prediction_is_right(twice):
+    if type(twice) is not dict:
+        raise refuse("wrong-type", f"twice is of type {type(twice).__name__}; keep the dictionary and fill it in")
     for name, wanted in observed().items():
-        if name not in answers:
-            raise refuse("missing-name", f"answers has no entry {name!r}")
-        given = as_number(answers[name], f"the answer {name!r}")
+        if name not in twice:
+            raise refuse("missing-name", f"twice has no entry {name!r}")
+        given = as_number(twice[name], f"the answer {name!r}")
         if given == wanted:
             continue
         code, why = SLIPS.get(name, {}).get(given, ("wrong-prediction", "the engine says otherwise"))
         require(False, code, f"you predicted {number(given)} for {name!r}: {why}")
 
 
-exercise.wrong_answer("overwritten", answers={"first": 6.0, "second": 6.0, "f": 1.0, "other": 5.0, "zeroed": 5.0})
-exercise.wrong_answer("compounded", answers={"first": 6.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0})
-exercise.wrong_answer("not-forgotten", answers={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 22.0})
-exercise.wrong_answer("wrong-prediction", answers={"first": 9.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0})
+exercise.wrong_answer("overwritten", twice={"first": 6.0, "second": 6.0, "f": 1.0, "other": 5.0, "zeroed": 5.0})
+exercise.wrong_answer("compounded", twice={"first": 6.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0})
+exercise.wrong_answer("not-forgotten", twice={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 22.0})
+exercise.wrong_answer("wrong-prediction", twice={"first": 9.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0})

@@ -1,0 +1,82 @@
+r"""The backward rule of the matrix product
+
+The forward is $Y = A B$. Write `matmul_vjp(g, y, a, b)`: the gradients of `a` and of `b`, from the gradient `g` of `y`.
+
+It must work for stacks of matrices as well, such as shapes (5, 2, 3) and (5, 3, 4). There `x.T` turns all axes around;
+`x.mT` transposes each matrix.
+"""
+
+import numpy as np
+
+from ...cases import generators, numbers
+from ...diagnosis import tell
+from ...doctor import diagnose
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "05-matmul",
+    __doc__,
+    kind="N",
+    hints=(
+        "Take shapes (2, 3) and (3, 4): g is (2, 4), and the gradient of a must be (2, 3). Which product gives that?",
+        "(2, 4) times (4, 3) is g times b transposed. For b you need (3, 2) times (2, 4).",
+        "`return g @ b.mT, a.mT @ g`",
+    ),
+)
+
+
+@exercise.reference
+def matmul_vjp(g, y, a, b):
+    """The gradients of a and b, from the gradient g of y = a @ b."""
+    return g @ b.mT, a.mT @ g
+
+
+SLIPS = {
+    "order-of-factors": (
+        "has its factors in the wrong order: a matrix product does not commute",
+        lambda g, y, a, b: (b.mT @ g, g @ a.mT),
+    ),
+}
+
+
+@exercise.check(points=2)
+def test_square_matrices(matmul_vjp, seed, budget):
+    for size, rng in generators(seed, min(budget, 6)):
+        n = 2 + size % 2
+        a, b = numbers(rng, (2, n, n))
+        tell(diagnose(matmul_vjp, np.matmul, a, b, names=["a", "b"], alternatives=SLIPS, seed=seed))
+
+
+@exercise.check(points=1)
+def test_any_matrices(matmul_vjp, seed, budget):
+    for _, rng in generators(seed, min(budget, 8)):
+        n, k, m = (int(i) for i in rng.permutation([2, 3, 4]))
+        a, b = numbers(rng, (n, k)), numbers(rng, (k, m))
+        tell(diagnose(matmul_vjp, np.matmul, a, b, names=["a", "b"], seed=seed))
+
+
+@exercise.check(points=1)
+def test_stacks_of_matrices(matmul_vjp, seed, budget):
+    for size, rng in generators(seed, min(budget, 3)):
+        a, b = numbers(rng, (2, 2 + size % 2, 2)), numbers(rng, (2, 2, 3))
+        tell(diagnose(matmul_vjp, np.matmul, a, b, names=["a", "b"], seed=seed))
+
+
+@exercise.mutant("transposed-operand")
+def forgets_to_transpose(g, y, a, b):
+    return g @ b, a @ g
+
+
+@exercise.mutant("swapped-gradients")
+def gives_them_in_the_other_order(g, y, a, b):
+    return a.mT @ g, g @ b.mT
+
+
+@exercise.mutant("order-of-factors")
+def multiplies_from_the_other_side(g, y, a, b):
+    return b.mT @ g, g @ a.mT
+
+
+@exercise.mutant("transposed")
+def transposes_the_gradient_of_b(g, y, a, b):
+    return g @ b.mT, g.mT @ a
