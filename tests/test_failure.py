@@ -174,6 +174,16 @@ def test_an_adapted_layer_and_a_vector_are_told_too():
     assert failure(failing(lambda: layer.forward(np.ones((2, 3))))).title == "LoRALinear"
 
 
+def test_in_a_layer_of_the_users_own_its_line_is_shown():
+    class Pair(tl.Layer):
+        def __call__(self, x):
+            return tl.reshape(x, (-1, -1))
+
+    found = failure(failing(lambda: Pair()(tl.parameter(np.ones((2, 3)), "x"))))
+    assert (found.title, found.labels) == ("reshape", ("x",))
+    assert "return tl.reshape(x, (-1, -1))" in found.text
+
+
 def test_a_loss_that_refuses_its_target_is_told_with_a_remedy():
     def f():
         y, target = tl.parameter(np.ones((3, 1)), "y"), np.ones(3)

@@ -167,6 +167,12 @@ def test_a_table_can_have_an_adapter_and_a_tied_head_stays_as_it_was(name, table
     np.testing.assert_allclose(model(tokens).value, adapted, **EXACT)
 
 
+def test_all_linear_does_not_mean_the_head():
+    model = LlamaForCausalLM.from_config(Reference("llama").config | {"tie_word_embeddings": False}, seed=0)
+    tl.adapt(model, 2, seed=0)
+    assert len(tl.adapters(model)) == 14 and isinstance(model.lm_head, tl.Linear)
+
+
 @every_network
 def test_a_copy_shares_nothing_and_keeps_what_is_tied(name):
     model, tokens = Reference(name).model, np.arange(5)[None]
@@ -317,6 +323,9 @@ def test_weights_under_a_prefix_and_without_a_pooler():
         ("bert", {"num_attention_heads": 3}, "3 heads of equal size"),
         ("albert", {"embedding_size": None}, "does not say embedding_size"),
         ("llama", {"num_key_value_heads": 3}, "4 heads cannot share 3"),
+        ("llama", {"hidden_size": "8", "head_dim": None}, "hidden_size must be a whole number"),
+        ("llama", {"num_attention_heads": 0, "head_dim": None}, "num_attention_heads must be a whole number"),
+        ("llama", {"num_attention_heads": None}, "does not say num_attention_heads"),
         ("llama", {"rope_scaling": {"factor": 2}}, "rope_scaling"),
         ("llama", {"head_dim": 3}, "head_dim must be even"),
     ],

@@ -244,17 +244,20 @@ def test_the_same_seed_gives_the_same_adapter(name):
     assert (one != other).any() == random
 
 
-@every
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "qlora"])  # which needs a base of its own
 def test_it_stands_beside_another_adapter(name):
-    if name == "qlora":
-        pytest.skip("its base is another one than that of an earlier adapter")
     model, x = moved(adapted("lora")), inputs()
     tl.adapt(model, 2, variant=name, name="second", seed=5)
     moved(model, seed=9)
     alone = {}
     for which in ("lora", "second"):
-        tl.nn.activate(model, which)
-        alone[which] = tl.adapter_weights(model)
+        tl.activate(model, which)
+        alone[which] = model.forward(x)
+    with tl.by_row(model, ["second", "lora", None, "second", None]):
+        mixed = model.forward(x)
+    assert_allclose(mixed[[0, 3]], alone["second"][[0, 3]], rtol=1e-10, atol=1e-12)
+    assert_allclose(mixed[1], alone["lora"][1], rtol=1e-10, atol=1e-12)
+    assert_array_equal(mixed[[2, 4]], network().forward(x)[[2, 4]])
     first = model[0]
     with tl.disabled(model):
         base = first.forward(x)
@@ -323,7 +326,7 @@ def test_lora_plus_compiles_and_says_what_it_cannot_train():
 def test_lora_fa_keeps_its_frozen_a_frozen():
     model = adapted("lora_fa")
     tl.adapt(model, 2, name="second", seed=0)
-    tl.nn.activate(model, "lora")
+    tl.activate(model, "lora")
     assert {n.rpartition(".")[2] for n, p in model.named_parameters().items() if p.requires_gradient} == {"lora_B"}
 
 

@@ -11,6 +11,7 @@ from . import __version__
 from .bench.command import add_command as add_bench
 from .completion import add_command as add_completion
 from .demo.command import add_command as add_demo
+from .finetune.command import add_command as add_finetune
 from .installation import add_command as add_doctor
 from .learn.check_command import add_commands as add_checks
 from .learn.learn_command import add_command as add_learn
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     add_explore(commands)
     add_draw(commands)
     add_models(commands)
+    add_finetune(commands)
     add_bench(commands)
     add_doctor(commands)
     add_completion(commands, made)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn,
+)  # fmt: skip
 
 Track = Callable[[Iterable[Any], str], Iterable[Any]]
 
@@ -31,3 +34,21 @@ def show_table(rows: Sequence[tuple[str, str]], title: str) -> None:
     console.print(title, style="bold")
     for name, value in rows:
         console.print(f"  {name:<{width}}   {value}")
+
+
+@contextmanager
+def counting(total: int, description: str, quiet: bool = False) -> Iterator[Callable[[int, str], None]]:
+    """`with counting(200, "Training") as show:` then `show(done, note)` moves the bar and puts a note beside it.
+
+    The bar has the time that is left. It goes to the error stream; nothing is drawn if `quiet`.
+    """
+    if quiet:
+        yield lambda done, note: None
+        return
+    columns = (
+        TextColumn(f"{description:<28}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("", total=total, note="")
+        yield lambda done, note: progress.update(bar, completed=done, note=note)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,32 +62,18 @@ def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora
 
     Raises FormatError, which lists all that is wrong, if the folder asks for something that this package does not do,
     if it fits no layer at all, and if arrays are missing, unexpected, of another shape or not finite; AdaptError if the
-    model has an adapter of this name. Then the model is not changed. OSError if the files cannot be read, ImportError
-    without the safetensors package.
+    model has an adapter of this name, or one that trains the biases as this one does. Then the model is not changed.
+    OSError if the files cannot be read, ImportError without the safetensors package.
     """
     check_new_name(name, adapter_names(model))
     model.before_change()
     source = Path(folder)
-    config = read_config(source)
+    options = read_config(source)
     file = _weights_file(source)
-    found = load_safetensors(file)
-    config = without_idle_words(config, outer_layers(model))
-    try:
-        saved = chosen_modules(model, config.modules_to_save)
-        chosen = chosen_layers(
-            model, config.target_modules, config.exclude_modules, list(saved), config.layers_to_transform,
-            config.layers_pattern,
-        )  # fmt: skip
-    except AdaptError as error:
-        raise FormatError(f"{source / CONFIG_FILE}: {error}") from None
-    config = without_idle_patterns(config, chosen)
-    ranks = by_pattern(chosen, config.r, config.rank_pattern, "rank_pattern")
-    refuse(source / CONFIG_FILE, _impossible(chosen, ranks, config))
-    found = {key: array for key, array in found.items() if not written_twice(key, config.bias, saved)}
-    bases = {key: place.array for key, place in base_places(chosen).items() if key in found}
-    refuse(file, misfits(found, wanted(model, config, chosen, ranks, saved) | bases))
-    other = [key for key, base in bases.items() if not _close(found[key], base)]
-    refuse(file, [f"{key} is not that of the model: the adapter belongs to another base" for key in other])
+    arrays = load_safetensors(file)
+    plan = _planned(source / CONFIG_FILE, model, options)
+    arrays = _checked(file, arrays, model, plan)
+    config = plan.config
     adapt(
         model, config.r, config.target_modules, name=name, alpha=config.lora_alpha, seed=0,
         variant="dora" if config.use_dora else "lora", init=config.residual or "gaussian",
@@ -96,8 +82,58 @@ def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora
         modules_to_save=config.modules_to_save, bias=config.bias, lora_bias=config.lora_bias, rslora=config.use_rslora,
     )  # fmt: skip
     for key, place in places(model, name, config.bias).items():
-        place.fill(found[key])
+        place.fill(arrays[key])
     return model
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What the options mean for a model: its layers by name, those that are trained as a whole, and their ranks."""
+
+    config: AdapterConfig
+    chosen: dict[str, Any]
+    saved: dict[str, Any]
+    ranks: dict[str, int]
+
+
+def _planned(file: Path, model: Layer, options: AdapterConfig) -> _Plan:
+    """Choose the layers. Raises FormatError if none fits, or if one cannot have what the options ask for."""
+    config = without_idle_words(options, outer_layers(model))
+    try:
+        saved = chosen_modules(model, config.modules_to_save)
+        chosen = chosen_layers(
+            model, config.target_modules, config.exclude_modules, list(saved), config.layers_to_transform,
+            config.layers_pattern,
+        )  # fmt: skip
+    except AdaptError as error:
+        raise FormatError(f"{file}: {error}") from None
+    config = without_idle_patterns(config, chosen)
+    plan = _Plan(config, chosen, saved, by_pattern(chosen, config.r, config.rank_pattern, "rank_pattern"))
+    refuse(file, _impossible(plan))
+    return plan
+
+
+def _impossible(plan: _Plan) -> list[str]:
+    """What these layers cannot have."""
+    config, problems = plan.config, []
+    for path, layer in plan.chosen.items():
+        n, m, table = sizes(layer)
+        if plan.ranks[path] > min(n, m):
+            problems.append(f"{path} is {(n, m)}, and rank {plan.ranks[path]} is above {min(n, m)}")
+        if table and (config.use_dora or config.lora_bias):
+            problems.append(f"{path} is an embedding, which has no {'use_dora' if config.use_dora else 'lora_bias'}")
+    return problems
+
+
+def _checked(file: Path, arrays: Mapping[str, Any], model: Layer, plan: _Plan) -> dict[str, Any]:
+    """The arrays of the adapter, if they are all there and fit. Raises FormatError, which names all that do not."""
+    found = {key: array for key, array in arrays.items() if not written_twice(key, plan.config.bias, plan.saved)}
+    bases = {key: place.array for key, place in base_places(plan.chosen).items() if key in found}
+    refuse(file, misfits(found, wanted(model, plan.config, plan.chosen, plan.ranks, plan.saved) | bases))
+    # No more than half precision rounds away:
+    other = [key for key, base in bases.items() if not np.allclose(found[key], base, rtol=2**-7, atol=2**-20)]
+    refuse(file, [f"{key} is not that of the model: the adapter belongs to another base" for key in other])
+    return found
 
 
 def _weights_file(folder: Path) -> Path:
@@ -105,20 +141,3 @@ def _weights_file(folder: Path) -> Path:
     if not file.exists() and pickle.exists():
         raise FormatError(f"{pickle} is a pickle, which can run any program when it is read: save it as {WEIGHTS_FILE}")
     return file
-
-
-def _close(one: Any, other: Any) -> bool:
-    """Whether two weights differ by no more than half precision rounds away."""
-    return np.allclose(one, other, rtol=2**-7, atol=2**-20)
-
-
-def _impossible(chosen: Mapping[str, Any], ranks: Mapping[str, int], config: AdapterConfig) -> list[str]:
-    """What these layers cannot have."""
-    problems = []
-    for path, layer in chosen.items():
-        n, m, table = sizes(layer)
-        if ranks[path] > min(n, m):
-            problems.append(f"{path} is {(n, m)}, and rank {ranks[path]} is above {min(n, m)}")
-        if table and (config.use_dora or config.lora_bias):
-            problems.append(f"{path} is an embedding, which has no {'use_dora' if config.use_dora else 'lora_bias'}")
-    return problems

@@ -31,10 +31,19 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE.py", help="what you wrote")
     parser.add_argument("--json", action="store_true", help="the results as JSON")
     parser.set_defaults(run=run_check)
-    parser = commands.add_parser("hint", help="the next hint for an exercise; there are three")
+    parser = commands.add_parser(
+        "hint",
+        help="the next hint for an exercise",
+        description="There are three hints for each exercise, and each tells more. After the third they begin again.",
+    )
     parser.add_argument("id", metavar="EXERCISE")
     parser.set_defaults(run=run_hint)
-    parser = commands.add_parser("progress", help="list all exercises and how far you are")
+    parser = commands.add_parser(
+        "progress",
+        help="list all exercises and how far you are",
+        description="Every exercise with the points of your best run. They are kept in a file on this machine: "
+        "$TINYGRAD_LORA_PROGRESS, or one in your folder for application data.",
+    )
     parser.set_defaults(run=run_progress)
 
 

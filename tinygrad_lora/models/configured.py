@@ -28,13 +28,13 @@ def settings(kind: type[Settings], config: Mapping[str, Any]) -> Settings:
     """
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     required = [name for name, f in known.items() if f.default is MISSING]
-    if missing := [name for name in required if config.get(name) is None]:
-        raise ModelError(f"the configuration does not say {', '.join(missing)}")
     given = {name: config[name] for name in known if config.get(name) is not None}
     for name, value in given.items():
         wanted, fits = _KINDS[str(known[name].type)]
         if not fits(value):
             raise ModelError(f"{name} must be {wanted}, not {value!r}")
+    if missing := [name for name in required if name not in given]:
+        raise ModelError(f"the configuration does not say {', '.join(missing)}")
     return kind(**given)
 
 

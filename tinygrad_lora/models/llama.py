@@ -161,6 +161,7 @@ class LlamaForCausalLM(Layer):
     """
 
     takes_indices = True
+    output_layers = ("lm_head",)  # "all-linear" does not mean these
 
     def __init__(self, config: LlamaConfig, *, seed: Any = None, dtype: Any = np.float32) -> None:
         rng, self.config = np.random.default_rng(seed), config
@@ -177,9 +178,11 @@ class LlamaForCausalLM(Layer):
         require(config, hidden_act="silu", attention_bias=False, mlp_bias=False, rope_scaling=None)
         rope = config.get("rope_parameters") or {}
         require(rope, rope_type="default")
-        heads = config.get("num_attention_heads") or 1
+        size: Any = config.get("hidden_size")
+        heads: Any = config.get("num_attention_heads")
+        divisible = type(size) is int and type(heads) is int and heads > 0  # if not, `settings` says what is wrong
         supplied = {
-            "num_key_value_heads": heads, "head_dim": (config.get("hidden_size") or 0) // heads,
+            "num_key_value_heads": heads, "head_dim": size // heads if divisible else None,
             "rope_theta": rope.get("rope_theta"),
         }  # fmt: skip
         given = {**config, **{k: v for k, v in supplied.items() if config.get(k) is None}}

@@ -11,6 +11,7 @@ from .. import library, ops
 from ..core.node import ComputationNode, Op, Shape, constant
 from ..errors import ShapeError
 from ..nn.layer import Layer
+from ..nn.linear import Linear
 from .lines import is_ours
 
 
@@ -80,10 +81,8 @@ def _of_layer(called: list[FrameType]) -> Refusal | None:
 
 def _weight(layer: Layer) -> ComputationNode | None:
     """The matrix that a linear layer multiplies by, with or without an adapter."""
-    for part in (layer, getattr(layer, "base", None)):
-        if isinstance(found := getattr(part, "weight", None), ComputationNode) and found.ndim == 2:
-            return found
-    return None
+    linear = next((part for part in (layer, getattr(layer, "base", None)) if isinstance(part, Linear)), None)
+    return None if linear is None else linear.weight
 
 
 def _of_function(frame: FrameType) -> Refusal | None:

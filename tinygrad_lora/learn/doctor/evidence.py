@@ -7,7 +7,7 @@ constant times the other.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import FunctionType
@@ -167,7 +167,7 @@ def quietly(f: Callable[[], Any]) -> Any:
             return None
 
 
-def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterable[Trial]:
+def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterator[Trial]:
     """The trial with the given operands, then others near it: signs and zeros stay as they are."""
     yield subject.trial(operands, g)
     for _ in range(TRIALS - 1):

@@ -64,26 +64,34 @@ def diagnose(
     subject = Subject(rule, forward, reference, called, order, floats)
     rng = np.random.default_rng([seed, 17])
     incoming = rng.choice([0.5, 0.75, 1.5, -1.25, -2.5], size=np.shape(forward(*given.values()))) if g is None else g
-    trials = caught(lambda: tuple(trials_of(subject, given, np.asarray(incoming, dtype=float), rng)))
-    if isinstance(trials, Diagnosis):
-        return trials
-    for name in floats:
-        found = _gradient(subject, name, trials, factors or {}, alternatives or {}, rtol)
-        if found is not None:
-            return replace(found, example=_example(subject, name, trials[0]))
-    return None
+    trials = trials_of(subject, given, np.asarray(incoming, dtype=float), rng)
+    first = caught(lambda: next(trials))
+    if isinstance(first, Diagnosis):
+        return first
+    wrong = next((name for name in floats if not _is_right(subject, name, first, rtol)), None)
+    if wrong is None:
+        return None  # the other trials are for the name of a mistake
+    found = _gradient(subject, wrong, (first, *trials), factors or {}, alternatives or {}, rtol)
+    return replace(found, example=_example(subject, wrong, first))
+
+
+def _is_right(subject: Subject, name: str, trial: Trial, rtol: float) -> bool:
+    """Whether the gradient of one operand is. None stands for zero."""
+    given, truth = trial.given[name], trial.truth[name]
+    if given is None or truth is None:
+        return not any(x is not None and x.any() for x in (given, truth))
+    return same(given, truth, rtol) or _in_doubt(subject, name, trial)
 
 
 def _gradient(
     subject: Subject, name: str, trials: tuple[Trial, ...], factors: Mapping[str, float], alternatives: Alternatives,
     rtol: float,
-) -> Diagnosis | None:  # fmt: skip
-    """What is wrong with the gradient of one operand; None if it is right in the first trial."""
+) -> Diagnosis:  # fmt: skip
+    """What is wrong with the gradient of one operand, which is wrong in the first trial."""
     given, truth = trials[0].given[name], trials[0].truth[name]
-    if given is None:
-        return Diagnosis("no-return", f"the gradient of {name} is None") if truth.any() else None
-    if same(given, truth, rtol) or _in_doubt(subject, name, trials[0]):
-        return None
+    if given is None or truth is None:
+        told = "is None" if given is None else "should be None: no gradient flows there"
+        return Diagnosis("no-return" if given is None else "differs", f"the gradient of {name} {told}")
     # A trial in which the student's result has no shape to compare says nothing.
     useful = tuple(t for t in trials if t.given[name] is not None and t.given[name].shape == given.shape)
     case = Case(subject, name, useful, factors, rtol)

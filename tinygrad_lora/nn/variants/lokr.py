@@ -19,8 +19,8 @@ class LoKr(Factored):
     r"""$\Delta W = s\,w_1 \otimes w_2$: the block in row i, column j of $\Delta W$ is $s\,(w_1)_{ij}\,w_2$.
 
     Both sizes of the weight are split into two factors near their root (or near `decompose_factor`). $w_1$ starts at
-    zero. $w_2$ is a product of rank r if that takes fewer numbers. $\Delta W$ is not computed: a vector is a matrix in
-    disguise, and $x (w_1 \otimes w_2)$ is $w_1^\top X w_2$.
+    zero. $w_2$ is a product of rank r if r is below half of its larger size. $\Delta W$ is not computed: a vector is a
+    matrix in disguise, and $x (w_1 \otimes w_2)$ is $w_1^\top X w_2$.
     Source: Yeh et al. 2023, "LyCORIS" (arXiv:2309.14859).
     """
 

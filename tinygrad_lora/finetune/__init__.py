@@ -1,0 +1,8 @@
+"""Fine-tuning real pretrained networks with LoRA: what they learn, how it goes on after a crash, what is kept."""
+
+from .chatting import Chatting
+from .classifying import Classifying
+from .examples import Answered, Labelled, read_examples
+from .training import Settings, Training, fine_tune
+
+__all__ = ["Answered", "Chatting", "Classifying", "Labelled", "Settings", "Training", "fine_tune", "read_examples"]

@@ -1,0 +1,117 @@
+"""Teaching an encoder to tell classes of texts apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..compiler import compile
+from ..core.node import ComputationNode
+from ..errors import ModelError
+from ..library import cross_entropy, reshape, sum
+from ..models.tokens import BertTokenizer, padded
+from ..nn.layer import Layer
+from ..nn.linear import Linear
+from ..ops import cast, greater
+from .batches import batch_of
+from .examples import Labelled, digest
+from .probe import accuracy_of_probe
+from .training import Settings
+
+PADDING = 0  # the number of [PAD] in the vocabularies: so the tokens themselves say where they end
+LONGEST = 128  # tokens of a text; what is more is cut off
+AT_ONCE = 64  # texts that are judged together
+
+
+class Pooled(Layer):
+    r"""$v = \frac1n \sum_t h_t$: an encoder, and the mean of its vectors over the tokens that are not padding."""
+
+    takes_indices = True
+
+    def __init__(self, encoder: Any) -> None:
+        self.encoder = encoder
+
+    def __call__(self, tokens: ComputationNode) -> ComputationNode:
+        is_token = greater(tokens, PADDING)
+        weights = reshape(cast(is_token, dtype=str(self.dtype)), (*tokens.shape, 1))
+        mean: ComputationNode = sum(self.encoder(tokens, is_token) * weights, 1) / sum(weights, 1)
+        return mean
+
+
+class Classifier(Layer):
+    r"""$y = v W + b$: from tokens (batch, time) to a score for each class, (batch, classes)."""
+
+    takes_indices = True
+
+    def __init__(self, encoder: Any, classes: int, seed: int = 0) -> None:
+        self.pooled = Pooled(encoder)
+        self.head = Linear(encoder.config.hidden_size, classes, seed=seed, dtype=encoder.dtype)
+
+    def __call__(self, tokens: ComputationNode) -> ComputationNode:
+        scores: ComputationNode = self.head(self.pooled(tokens))
+        return scores
+
+
+class Classifying:
+    """Texts to classes: adapters in the encoder, and a linear layer on the mean of its vectors.
+
+    `reader` has the network as `model` and its `tokenizer`. Raises ModelError unless there are two classes at least in
+    the examples to learn from, and no others in those to test with.
+    """
+
+    warmup = 0.05
+
+    def __init__(
+        self, reader: Any, learned: Sequence[Labelled], tested: Sequence[Labelled], name: str = "minilm", seed: int = 0
+    ) -> None:
+        self.network, self.name = reader.model, name
+        self.learned, self.tested = list(learned), list(tested)
+        self.classes = sorted({example.label for example in self.learned})
+        if len(self.classes) < 2:
+            raise ModelError(f"there is nothing to tell apart: the labels are {self.classes}")
+        if unknown := sorted({e.label for e in self.tested} - set(self.classes)):
+            raise ModelError(f"there are no examples to learn the label {unknown[0]!r} from")
+        tokenizer: BertTokenizer = reader.tokenizer
+        rows = [tokenizer.encode(e.text, LONGEST) for e in (*self.learned, *self.tested)]
+        tokens = padded(rows, PADDING).tokens
+        labels = np.array([self.classes.index(e.label) for e in (*self.learned, *self.tested)])
+        n = len(self.learned)
+        self.tokens, self.labels, self.test_tokens, self.test_labels = tokens[:n], labels[:n], tokens[n:], labels[n:]
+        self._classifier = Classifier(self.network, len(self.classes), seed)
+
+    @property
+    def model(self) -> Classifier:
+        """The encoder with its linear layer."""
+        return self._classifier
+
+    def loss(self, output: ComputationNode, target: Any) -> ComputationNode:
+        """The cross-entropy of the classes."""
+        loss: ComputationNode = cross_entropy(output, target)
+        return loss
+
+    def batch(self, step: int, settings: Settings) -> tuple[Any, Any]:
+        """Tokens (batch, longest text) and labels (batch,)."""
+        chosen = batch_of(step, settings.batch or len(self.labels), len(self.labels), settings.seed)
+        return self.tokens[chosen], self.labels[chosen]
+
+    def digest(self) -> str:
+        """A fingerprint of the examples."""
+        return digest([*self.learned, *self.tested])
+
+    def accuracy(self) -> float:
+        """The part of the tested examples that the classifier gets right now."""
+        return float((_by_parts(self.model, self.test_tokens).argmax(-1) == self.test_labels).mean())
+
+    def probe_accuracy(self, most: int = 1000) -> float:
+        """The same of a linear classifier on the vectors as they are now, fitted to at most so many examples."""
+        x = _by_parts(self.model.pooled, self.tokens[:most])
+        return accuracy_of_probe(x, self.labels[:most], _by_parts(self.model.pooled, self.test_tokens), self.test_labels)
+
+
+def _by_parts(layer: Layer, tokens: Any) -> Any:
+    """The layer's output for all rows; the last part is filled up, so that one program serves all."""
+    run, n = compile(layer), len(tokens)
+    whole = np.concatenate([tokens, np.repeat(tokens[:1], -n % AT_ONCE, axis=0)])
+    return np.concatenate([run(whole[i : i + AT_ONCE]) for i in range(0, len(whole), AT_ONCE)])[:n]

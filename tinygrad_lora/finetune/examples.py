@@ -1,0 +1,89 @@
+"""Examples to learn from: a file with one JSON object a line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import ModelError
+
+LARGEST_FILE = 64 * 2**20  # bytes
+PERSONA = Path(__file__).with_name("persona.jsonl")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Something that a user says, and what the model is to answer."""
+
+    prompt: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A text, and the class that it belongs to."""
+
+    text: str
+    label: str
+
+
+Example = TypeVar("Example", Answered, Labelled)
+
+
+def read_examples(path: str | os.PathLike[str], kind: type[Example]) -> list[Example]:
+    """The examples of a file: a line is {"prompt": ..., "answer": ...} for Answered, {"text": ..., "label": ...} else.
+
+    Empty lines are skipped, and a label may be a number. Raises ModelError that names the line for one that is not
+    such an object, or is empty where it must not be; OSError if the file cannot be read.
+    """
+    file = Path(path)
+    if file.stat().st_size > LARGEST_FILE:
+        raise ModelError(f"{file} is larger than {LARGEST_FILE >> 20} MB: training on so much takes days here")
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ModelError(f"{file} is not a text in UTF-8") from None
+    found = [_example(line, kind, f"{file}, line {i}") for i, line in enumerate(lines, 1) if line.strip()]
+    if not found:
+        raise ModelError(f"{file} has no examples: write one JSON object a line, such as {_shape(kind)}")
+    return found
+
+
+def _example(line: str, kind: type[Example], where: str) -> Example:
+    wanted = list(kind.__dataclass_fields__)
+    try:
+        given: Any = json.loads(line)
+    except (ValueError, RecursionError) as problem:
+        raise ModelError(f"{where}: this is not JSON ({problem})") from None
+    if not isinstance(given, dict) or set(given) != set(wanted):
+        raise ModelError(f"{where}: an example is an object such as {_shape(kind)}, and nothing else in it")
+    if isinstance(given.get("label"), int):
+        given["label"] = str(given["label"])
+    for name in wanted:
+        if not isinstance(given[name], str) or not given[name].strip():
+            raise ModelError(f"{where}: {name!r} must be a text that is not empty, not {given[name]!r:.60}")
+    return kind(**given)
+
+
+def _shape(kind: type[Any]) -> str:
+    return json.dumps(dict.fromkeys(kind.__dataclass_fields__, "..."))
+
+
+def digest(examples: Iterable[Answered | Labelled]) -> str:
+    """A fingerprint of the examples and their order."""
+    return hashlib.sha256(json.dumps([asdict(example) for example in examples]).encode()).hexdigest()
+
+
+def split(examples: Sequence[Example], held_out: float = 0.2) -> tuple[list[Example], list[Example]]:
+    """Examples to learn from, and examples to test with: of every so many, the last is held out.
+
+    >>> split([Labelled(c, "0") for c in "abcdefg"], held_out=0.25)[1]
+    [Labelled(text='d', label='0')]
+    """
+    every = max(2, round(1 / held_out))
+    return [e for i, e in enumerate(examples, 1) if i % every], [e for i, e in enumerate(examples, 1) if not i % every]

@@ -1,0 +1,107 @@
+"""From a task to what a person wants to see and keep: before, training, after, and the files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from ..files import write_atomically
+from ..interop.peft import save_adapter
+from ..interop.safetensors import save_safetensors
+from .chatting import Chatting
+from .classifying import Classifying
+from .training import Settings, Training, fine_tune
+
+Table = tuple[str, list[tuple[str, str]]]
+BASES = {
+    "smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct", "minilm": "sentence-transformers/all-MiniLM-L6-v2",
+    "rxnmapper": "rxnmapper",
+}  # fmt: skip
+RIGHT, SAME, OTHER = "right", "the same, word for word", "OTHER: this is a bug"
+
+
+def keep_chat(
+    task: Chatting, settings: Settings, folder: str | os.PathLike[str], questions: Sequence[str], **options: Any
+) -> list[Table]:
+    """Train, and tell what the model answers before, after, with the adapter off and with the adapter merged.
+
+    The folder gets the adapter as PEFT writes it, and `report.json`. `options` are those of `fine_tune`.
+    """
+    before = task.answers(questions)
+    training = fine_tune(task, settings, folder, **options)
+    after, off, merged = task.answers(questions), task.answers_without(questions), task.answers_merged(questions)
+    told = [
+        {"question": q, "before": b, "after": a, "off": o, "merged": m}
+        for q, b, a, o, m in zip(questions, before, after, off, merged, strict=True)
+    ]
+    adapter = save_adapter(
+        task.network, Path(folder) / "adapter", base_model=BASES.get(task.name), task_type="CAUSAL_LM"
+    )
+    files = [("adapter", adapter), ("report.json", _write_report(folder, training, {"answers": told}))]
+    tables: list[Table] = [
+        (
+            f"\n{told_of['question']}",
+            [
+                ("before", told_of["before"]),
+                ("after", told_of["after"]),
+                ("adapter off", SAME if told_of["off"] == told_of["before"] else f"{OTHER}: {told_of['off']}"),
+                ("adapter merged", SAME if told_of["merged"] == told_of["after"] else told_of["merged"]),
+            ],
+        )
+        for told_of in told
+    ]
+    tables[0] = tables[0][0].lstrip("\n"), tables[0][1]
+    return [*tables, ("\nTraining", _about(training)), ("\nFiles", [(name, str(path)) for name, path in files])]
+
+
+def keep_classifier(
+    task: Classifying, settings: Settings, folder: str | os.PathLike[str], **options: Any
+) -> list[Table]:
+    """Train, and tell how many held-out texts are right: by a linear probe on the frozen vectors, and after LoRA.
+
+    The folder gets the adapter as PEFT writes it, the linear layer as `head.safetensors` (with the classes in its note),
+    and `report.json`. `options` are those of `fine_tune`.
+    """
+    probe = task.probe_accuracy()
+    training = fine_tune(task, settings, folder, **options)
+    found = {"probe_accuracy": probe, "accuracy": task.accuracy(), "classes": task.classes, "tested": len(task.tested)}
+    adapter = save_adapter(task.network, Path(folder) / "adapter", base_model=BASES.get(task.name))
+    head = {name: np.asarray(p.value) for name, p in task.model.head.named_parameters().items()}
+    classes = {"classes": json.dumps(task.classes)}
+    files = [
+        ("adapter", adapter),
+        ("head.safetensors", save_safetensors(Path(folder) / "head.safetensors", head, classes)),
+        ("report.json", _write_report(folder, training, found)),
+    ]
+    rows = [
+        ("Linear probe, frozen network", f"{probe:.1%} of {len(task.tested)} held-out texts are {RIGHT}"),
+        ("With LoRA", f"{found['accuracy']:.1%}"),
+    ]
+    title = f"{task.name}: {' or '.join(task.classes)}?"
+    return [(title, rows), ("\nTraining", _about(training)), ("\nFiles", [(name, str(path)) for name, path in files])]
+
+
+def _about(training: Training) -> list[tuple[str, str]]:
+    """The main numbers of a training."""
+    trained = sum(p.size for p in training.parameters.values())
+    total = sum(p.size for p in training.task.model.named_parameters().values())
+    new = len(training.seconds)
+    rows = [("Trained", f"{trained:,} numbers, {trained / total:.2%} of {total:,}")]
+    if training.resumed:
+        rows.append(("Continued", f"after step {training.resumed} of a run that was stopped"))
+    if new:
+        rows.append(("Steps", f"{new}, {median(training.seconds):.3g} seconds each"))
+    rows.append(("Loss", f"{training.losses[0]:.3f} in the first step, {training.losses[-1]:.3f} in the last"))
+    return rows
+
+
+def _write_report(folder: str | os.PathLike[str], training: Training, found: dict[str, Any]) -> Path:
+    report = {"model": training.task.name, "settings": asdict(training.settings), **found, "losses": training.losses}
+    return write_atomically(Path(folder) / "report.json", json.dumps(report, indent=1) + "\n")

@@ -1,0 +1,181 @@
+r"""What freezing removes
+
+A network of two layers, on a constant `x`:
+
+$$h = \tanh(x W_1 + b_1) \qquad y = h W_2 + b_2$$
+
+1. A matrix product is expensive. How many does the *backward* pass compute, if nothing is frozen, if the first layer is
+   frozen, and if the second is? Write the three numbers into the dictionary `products`.
+2. Write `visited(output)`: the list, in any order, of all nodes that a backward pass has to visit. These are the nodes
+   that depend on a trainable parameter, and these parameters themselves.
+
+Somebody may freeze a parameter after the graph was built. So ask the parameters (`node.requires_gradient`, and
+`str(node.op) == "parameter"`), and find out about the other nodes from their parents.
+"""
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ...cases import chain, generators, random_graph
+from ...diagnosis import require
+from ...exact import as_nodes, as_whole, refuse
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "06-freezing",
+    __doc__,
+    kind="S",
+    hints=(
+        "The product x W has two operands, so its rule has two products: one for x and one for W. Which are needed?",
+        "x is constant, so nobody asks for its gradient. h needs one if the first layer has something to learn. "
+        "For `visited` go through the nodes with parents first, and remember which are on the way.",
+        "3, 1 and 2. For `visited`: a node counts if it is a trainable parameter, or if any of its parents "
+        "counts. An order with parents first is the topo_sort of tutorial 04.",
+    ),
+)
+
+exercise.answer(products={"nothing frozen": 3, "first frozen": 1, "second frozen": 2})
+
+
+@exercise.reference
+def visited(output):
+    """The nodes between the trainable parameters and the output, both included."""
+    order, seen, stack = [], set(), [(output, False)]
+    while stack:
+        node, parents_done = stack.pop()
+        if parents_done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((parent, False) for parent in node.parents)
+    found = {}
+    for node in order:
+        trainable = str(node.op) == "parameter" and node.requires_gradient
+        if trainable or any(parent in found for parent in node.parents):
+            found[node] = True
+    return list(found)
+
+
+def network():
+    """Two layers, and the loss."""
+    first, second = tl.Linear(4, 3, seed=0), tl.Linear(3, 2, seed=1)
+    return tl.Sequential(first, tl.tanh, second), first, second
+
+
+def counted():
+    """How many matrix products the gradients need, in the three cases."""
+    found = {}
+    for case in ("nothing frozen", "first frozen", "second frozen"):
+        model, first, second = network()
+        for name, layer in (("first frozen", first), ("second frozen", second)):
+            if name == case:
+                layer.freeze()
+        loss = tl.sum(model(tl.constant(np.ones((5, 4)))))
+        graph = topological_order(tl.gradients(loss, model.parameters()))
+        found[case] = sum(str(node.op) == "matmul" and node.created > loss.created for node in graph)
+    return found
+
+
+WHY = {
+    "nothing frozen": "one for each weight, and one for h; x needs no gradient, because it is constant",
+    "first frozen": "the weight of the second layer needs one; below h nobody asks",
+    "second frozen": "its weight needs none, but the gradient has to pass through it to the first layer",
+}
+
+
+@exercise.check(points=2)
+def test_the_products_are_counted(products):
+    if type(products) is not dict:
+        raise refuse("wrong-type", f"products is of type {type(products).__name__}; keep the dictionary and fill it in")
+    wanted = counted()
+    for case, right in wanted.items():
+        if case not in products:
+            raise refuse("missing-name", f"products has no entry {case!r}")
+        given = as_whole(products[case], case)
+        if given == right:
+            continue
+        told = f"{case}: {given} is too {'many' if given > right else 'few'}; {WHY[case]}"
+        require(given <= right or case != "first frozen", "goes-below", told)
+        require(given != right + 1, "counts-x", told)
+        require(given >= right or case != "second frozen", "stops-at-frozen", told)
+        require(False, "wrong-count", told)
+
+
+def answer(output):
+    """The right set."""
+    found = set()
+    for node in topological_order([output]):
+        trainable = str(node.op) == "parameter" and node.requires_gradient
+        if trainable or not found.isdisjoint(node.parents):
+            found.add(node)
+    return found
+
+
+def label(node):
+    return f"{node.op} {node.name or ''}".strip()
+
+
+def judge(visited, output, froze=""):
+    """One graph: raise unless the list holds the right nodes."""
+    given, wanted, nodes = set(as_nodes(visited(output), "the list")), answer(output), topological_order([output])
+    if given == wanted:
+        return
+    small = output if len(nodes) <= 12 else None
+    counts = f"you list {len(given)} nodes and {len(wanted)} are visited{froze}"
+    extra, missing = [n for n in nodes if n in given - wanted], [n for n in nodes if n in wanted - given]
+    if given - set(nodes):
+        raise refuse("foreign-node", f"{counts}: some are not part of the graph")
+    stale = froze and given == {n for n in nodes if (n.requires_gradient if n.parents else n in wanted)}
+    told = (
+        f"{counts}: the flag of {label(extra[0]) if extra else 'some'} is from before the freezing; ask the parameters"
+    )
+    require(not stale, "stale-flag", told, show=small)
+    frozen = [n for n in extra if str(n.op) == "parameter"]
+    told = f"{counts}: {label(frozen[0]) if frozen else ''} is frozen, so it needs no gradient"
+    require(not frozen, "frozen-visited", told, show=small)
+    leaves = bool(wanted) and given == {n for n in wanted if not n.parents}
+    told = f"{counts}: the parameters alone; the gradient reaches them through the nodes above"
+    require(not leaves, "leaves-only", told, show=small)
+    told = f"{counts}: {label(extra[0]) if extra else ''} depends on nothing that is trained"
+    require(not extra, "frozen-visited", told, show=small)
+    require(False, "missing-node", f"{counts}: {label(missing[0])} depends on a trainable parameter", show=small)
+
+
+@exercise.check(points=2)
+def test_the_nodes_that_are_visited(visited, seed, budget):
+    w, b = tl.parameter(2.0, "w", trainable=False), tl.parameter(3.0, "b")
+    h = tl.tanh(w * tl.constant(0.5, "x"))
+    judge(visited, h * b + b)
+    for size, rng in generators(seed, budget):
+        output = random_graph(rng, size + 2)
+        for p in (n for n in topological_order([output]) if not n.parents):
+            p.requires_gradient = bool(rng.integers(2))
+        judge(visited, output, ", after some parameters were frozen")
+
+
+@exercise.check(points=1)
+def test_a_deep_graph_is_no_problem(visited):
+    judge(visited, chain(3000))
+
+
+exercise.wrong_answer("counts-x", products={"nothing frozen": 4, "first frozen": 2, "second frozen": 3})
+exercise.wrong_answer("stops-at-frozen", products={"nothing frozen": 3, "first frozen": 1, "second frozen": 0})
+exercise.wrong_answer("goes-below", products={"nothing frozen": 3, "first frozen": 2, "second frozen": 2})
+
+
+@exercise.mutant("stale-flag", name="visited")
+def believes_the_flags(output):
+    return [node for node in topological_order([output]) if node.requires_gradient]
+
+
+@exercise.mutant("frozen-visited", name="visited")
+def visits_everything(output):
+    return topological_order([output])
+
+
+@exercise.mutant("leaves-only", name="visited")
+def lists_the_parameters_alone(output):
+    return [n for n in topological_order([output]) if str(n.op) == "parameter" and n.requires_gradient]

@@ -1,0 +1,130 @@
+r"""A start that keeps the variance
+
+Write `initial_weight(rng, input_size, output_size)`: an array of shape (input_size, output_size) of normally
+distributed numbers with mean 0, from `rng.normal(...)`. Choose the standard deviation so that the size of the numbers
+stays the same through many layers $y = \mathrm{ReLU}(x W)$:
+
+* a sum of $n$ terms $x_i w_i$ has the mean square $n \cdot \mathrm{mean}(x^2) \cdot \mathrm{var}(w)$;
+* ReLU sets one half of the numbers to zero, and with it half of the mean square.
+
+The last check trains a network of 22 layers that starts with your numbers.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ....data import digits
+from ....view.words import number
+from ...diagnosis import require
+from ...exact import as_array
+from ...exercise import Exercise
+from ...using import using
+
+exercise = Exercise(
+    "06-init",
+    __doc__,
+    kind="T",
+    slow=True,
+    limit=30.0,
+    hints=(
+        "Which variance must w have, so that n times mean square times variance, halved, is the mean square again?",
+        "n var(w) / 2 = 1, so the variance is 2 / n. Here n is the number of inputs; the standard deviation is a root.",
+        "`return rng.normal(size=(input_size, output_size)) * np.sqrt(2 / input_size)`",
+    ),
+)
+
+WIDTHS = (64, 200, 50, 100, 100, 30, 150, 64)
+DEPTH, WIDTH, STEPS, LEAST = 20, 48, 150, 0.8
+
+
+@exercise.reference
+def initial_weight(rng, input_size, output_size):
+    """Random numbers that keep the mean square through a ReLU layer."""
+    return rng.normal(size=(input_size, output_size)) * np.sqrt(2 / input_size)
+
+
+def drawn(initial_weight, n, m, seed):
+    """The student's array for one layer, checked."""
+    weight = as_array(initial_weight(np.random.default_rng(seed), n, m), "the weight", (n, m))
+    told = f"all {n * m:,} numbers are {number(float(weight.flat[0]))}: then all units of a layer do the same for ever"
+    require(float(np.ptp(weight)) > 0, "all-alike", told)
+    bias = abs(float(weight.mean())) / float(weight.std())
+    told = f"the mean of your numbers is {weight.mean():.3g}, far from 0; use rng.normal, or a range around 0"
+    require(bias < 6 / np.sqrt(n * m), "mean-not-zero", told)
+    return weight
+
+
+@exercise.check(points=3)
+def test_each_layer_keeps_the_mean_square(initial_weight, seed):
+    wide, narrow = (drawn(initial_weight, n, m, seed) for n, m in ((400, 100), (100, 400)))
+    found = [float(wide.var()) * 400, float(narrow.var()) * 100]  # 2 and 2 where it is right
+    told = f"for 400 inputs your variance is {wide.var():.3g} and for 100 inputs {narrow.var():.3g}"
+    if all(1.7 < v < 2.3 for v in found):
+        return
+
+    def near(*wanted):
+        return all(0.85 < v / w < 1.15 for v, w in zip(found, wanted, strict=True))
+
+    require(not near(1, 1), "missing-two", f"{told}: that is 1 / n, and ReLU halves it at each layer; make up for it")
+    require(not near(8, 0.5), "fan-out", f"{told}: that is 2 / outputs; count the inputs, which are summed up")
+    require(not near(1.6, 0.4), "both-sizes", f"{told}: that is 2 / (inputs + outputs); count the inputs alone")
+    squared = near(4 / 400, 4 / 100)
+    require(not squared, "missing-root", f"{told}: the factor of rng.normal is a standard deviation, so take the root")
+    require(not near(400, 100), "no-scale", f"{told}: the same for every size; a sum over n inputs then grows n times")
+    factor = (found[0] * found[1]) ** 0.5 / 2
+    size = "vanishing" if factor < 1 else "exploding"
+    require(False, size, f"{told}: each layer multiplies the mean square by about {number(factor)}")
+
+
+@exercise.check(points=1)
+def test_it_stays_through_many_layers(initial_weight, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(500, WIDTHS[0]))
+    start = float((x**2).mean())
+    for n, m in pairwise(WIDTHS):
+        x = np.maximum(x @ drawn(initial_weight, n, m, int(rng.integers(1 << 30))), 0)
+    ratio = float((x**2).mean()) / start
+    told = f"after {len(WIDTHS) - 1} layers of different widths the mean square is {number(ratio)} times what it was"
+    require(ratio > 0.25, "vanishing", told)
+    require(ratio < 4, "exploding", told)
+
+
+@exercise.check(points=2)
+def test_a_network_of_22_layers_learns_digits(initial_weight, seed):
+    data = digits(dtype=np.float32)
+    with using(linear_weight=initial_weight):
+        sizes = [64, *[WIDTH] * (DEPTH + 1)]
+        layers = [tl.Linear(n, m, seed=seed + i, dtype=np.float32) for i, (n, m) in enumerate(pairwise(sizes))]
+        members = [member for layer in layers for member in (layer, tl.relu)]
+        model = tl.Sequential(*members, tl.Linear(WIDTH, 10, seed=seed + 99, dtype=np.float32))
+    with np.errstate(all="ignore"):
+        step = tl.compile_training_step(model, tl.cross_entropy, tl.Adam(model.parameters(), lr=0.002))
+        for i in range(STEPS):
+            rows = slice(i * 128 % 1280, i * 128 % 1280 + 128)
+            step(data.x_train[rows], data.y_train[rows])
+        right = float((model.forward(data.x_test).argmax(axis=1) == data.y_test).mean())
+    told = f"after {STEPS} steps it reads {right:.0%} of the digits; with a good start it is more than {LEAST:.0%}"
+    require(right >= LEAST, "below-threshold", told)
+
+
+@exercise.mutant("missing-two")
+def forgets_the_relu(rng, input_size, output_size):
+    return rng.normal(size=(input_size, output_size)) / np.sqrt(input_size)
+
+
+@exercise.mutant("fan-out")
+def counts_the_outputs(rng, input_size, output_size):
+    return rng.normal(size=(input_size, output_size)) * np.sqrt(2 / output_size)
+
+
+@exercise.mutant("missing-root")
+def takes_the_variance_for_the_deviation(rng, input_size, output_size):
+    return rng.normal(size=(input_size, output_size)) * (2 / input_size)
+
+
+@exercise.mutant("no-scale")
+def draws_from_the_unit_normal(rng, input_size, output_size):
+    return rng.normal(size=(input_size, output_size))

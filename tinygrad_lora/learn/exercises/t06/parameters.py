@@ -1,0 +1,194 @@
+"""Collect the parameters of a layer
+
+Write `named_parameters(layer)`: a dictionary with every parameter of a layer, by name. The attributes of a layer are in
+`vars(layer)`, a dictionary. Each of them may be
+
+* a node: it is a parameter if `str(node.op) == "parameter"`, and a constant otherwise;
+* a layer, whose parameters belong to it as well: those of `self.head` are called "head.weight" and "head.bias";
+* a list or tuple of such things: its places are numbers, as in "blocks.0.weight";
+* anything else, which does not count.
+
+A parameter that is met again keeps its first name. Frozen ones are in the dictionary, too.
+"""
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ...cases import generators
+from ...diagnosis import require
+from ...exact import refuse
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "06-parameters",
+    __doc__,
+    kind="P",
+    hints=(
+        "A layer in a layer in a list: the depth is small, so this is a case for a function that calls itself.",
+        "Let a helper `walk(name, thing)` look at one thing. Only if it is a node it is stored; a layer or a list is "
+        "walked through.",
+        "For a layer: `for key, part in vars(thing).items(): walk(f'{name}.{key}' if name else key, part)`. For a list "
+        "the same with `enumerate(thing)`. For a node: store it unless it is in `found.values()`.",
+    ),
+)
+
+
+@exercise.reference
+def named_parameters(layer):
+    """All parameters of the layer, by dotted name."""
+    found = {}
+
+    def walk(name, thing):
+        if isinstance(thing, tl.ComputationNode):
+            if str(thing.op) == "parameter" and thing not in found.values():
+                found[name] = thing
+        elif isinstance(thing, (tl.Layer, list, tuple)):
+            parts = vars(thing).items() if isinstance(thing, tl.Layer) else enumerate(thing)
+            for key, part in parts:
+                walk(f"{name}.{key}" if name else str(key), part)
+
+    walk("", layer)
+    return found
+
+
+class Block(tl.Layer):
+    """A layer of whatever it is given."""
+
+    def __init__(self, **parts):
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def __call__(self, x):
+        return x
+
+
+def weights(trainable=True):
+    """Two parameters, as a linear layer has them, and some attributes that are none."""
+    return {
+        "size": 2,
+        "weight": tl.parameter(np.ones((2, 2)), trainable=trainable),
+        "bias": tl.parameter(np.zeros(2)),
+        "scaling": tl.constant(2.0),
+    }
+
+
+def examples():
+    """Layers, each with the code for whoever gets it wrong and nothing before it."""
+    yield "a layer with a weight and a bias", Block(**weights()), "direct-missing"
+    yield "a layer with a frozen weight", Block(**weights(trainable=False)), "frozen-missing"
+    yield "a layer with another layer in it", Block(head=Block(**weights())), "nested-missing"
+    yield "two layers in a list", Block(blocks=[Block(**weights()), Block(**weights())]), "list-missing"
+    yield "a tuple of parameters", Block(pair=(tl.parameter(1.0), tl.parameter(2.0))), "list-missing"
+    shared = Block(**weights())
+    yield "a layer used twice", Block(encoder=shared, decoder=shared, **weights()), "counted-twice"
+    yield "a list in a list", Block(rows=[[tl.parameter(1.0)], (tl.parameter(2.0),)]), "list-missing"
+
+
+def random_layer(rng, depth):
+    """A tree of layers."""
+    parts = {"size": 3, "name_of_it": "layer"}
+    for name in ("first", "second", "third")[: int(rng.integers(1, 4))]:
+        kind = int(rng.integers(4)) if depth else 0
+        if kind == 0:
+            parts[name] = tl.parameter(rng.normal(size=2), trainable=bool(rng.integers(2)))
+        elif kind == 1:
+            parts[name] = random_layer(rng, depth - 1)
+        else:
+            parts[name] = [random_layer(rng, depth - 1) for _ in range(2)]
+    return Block(**parts)
+
+
+def listed(names):
+    """The first names, and that there are more."""
+    few = [str(name) for name in names][:6]
+    return ", ".join([*few, f"and {len(names) - 6} more"] if len(names) > 6 else few) or "none"
+
+
+def judge(named_parameters, told, layer, code):
+    """One layer: raise, and say what is lost or added, unless the names and nodes are right."""
+    given, wanted = named_parameters(layer), layer.named_parameters()
+    if given is None:
+        raise refuse("no-return", "named_parameters gave None: does it end with `return`?")
+    if not isinstance(given, dict):
+        raise refuse("wrong-type", f"named_parameters gave a {type(given).__name__}; a dictionary is needed")
+    if given == wanted:
+        return
+    yours = f"for {told} the names are {listed(wanted)}; yours are {listed(given)}"
+    stray = [name for name, node in given.items() if not any(node is p for p in wanted.values())]
+    require(not stray, "not-a-parameter", f"{yours}: {stray[0] if stray else ''} is no parameter")
+    doubled = len(given) > len({id(node) for node in given.values()})
+    require(not doubled, "counted-twice", f"{yours}: one parameter has two names, and would be updated twice")
+    lost = [name for name, p in wanted.items() if not any(node is p for node in given.values())]
+    frozen = [name for name in lost if wanted[name].requires_gradient]
+    require(not lost or bool(frozen), "frozen-missing", f"{yours}: {', '.join(lost)} is frozen, and belongs there")
+    require(not lost, code, f"{yours}: {', '.join(lost[:3])} {'is' if len(lost) == 1 else 'are'} missing")
+    require(False, "wrong-name", f"{yours}: the parameters are right, their names or first names are not")
+
+
+@exercise.check(points=3)
+def test_every_parameter_is_found_once(named_parameters):
+    for told, layer, code in examples():
+        judge(named_parameters, told, layer, code)
+
+
+@exercise.check(points=1)
+def test_any_tree_of_layers(named_parameters, seed, budget):
+    for size, rng in generators(seed, budget):
+        judge(named_parameters, "a tree of layers", random_layer(rng, size // 4), "nested-missing")
+
+
+def is_parameter(thing):
+    return isinstance(thing, tl.ComputationNode) and str(thing.op) == "parameter"
+
+
+@exercise.mutant("nested-missing")
+def looks_at_its_own_attributes_only(layer):
+    return {name: part for name, part in vars(layer).items() if is_parameter(part)}
+
+
+@exercise.mutant("list-missing")
+def does_not_open_lists(layer):
+    found = {}
+    for name, part in vars(layer).items():
+        if is_parameter(part):
+            found[name] = part
+        elif isinstance(part, tl.Layer):
+            found |= {f"{name}.{key}": p for key, p in does_not_open_lists(part).items()}
+    return found
+
+
+def collected(layer, *, once=True, path=True, frozen=True, constants=False):
+    found = {}
+
+    def walk(name, thing):
+        if isinstance(thing, tl.ComputationNode):
+            wanted = (constants or is_parameter(thing)) and (frozen or thing.requires_gradient)
+            if wanted and not (once and thing in found.values()):
+                found[name] = thing
+        elif isinstance(thing, tl.Layer | list | tuple):
+            for key, part in vars(thing).items() if isinstance(thing, tl.Layer) else enumerate(thing):
+                walk(f"{name}.{key}" if name and path else str(key), part)
+
+    walk("", layer)
+    return found
+
+
+@exercise.mutant("counted-twice")
+def gives_a_shared_one_two_names(layer):
+    return collected(layer, once=False)
+
+
+@exercise.mutant("frozen-missing")
+def leaves_frozen_ones_out(layer):
+    return collected(layer, frozen=False)
+
+
+@exercise.mutant("wrong-name")
+def forgets_the_path(layer):
+    return collected(layer, path=False)
+
+
+@exercise.mutant("not-a-parameter")
+def takes_constants_as_well(layer):
+    return collected(layer, constants=True)
