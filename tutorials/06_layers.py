@@ -21,7 +21,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
-from tinygrad_lora.view import plots
 
 # %% instructor=true
 from tinygrad_lora.learn import reference
@@ -210,6 +209,7 @@ initial_weight = reference("06-init")
 
 # %%
 from tinygrad_lora.data import digits
+from tinygrad_lora.view import plots
 
 data = digits()
 
@@ -291,4 +291,4 @@ plots.gradient_norms(usual)
 # From the zoo: `stale_graph`. Change a parameter after the forward pass and send gradients back: the engine refuses,
 # the bug mixes old and new numbers.
 #
-# Ask at the end: which start is right before a tanh, which halves nothing? Variance 1 / n, as long as numbers are small.
+# Ask at the end: which start is right before a tanh, which halves nothing? Variance 1 / n, while numbers are small.
