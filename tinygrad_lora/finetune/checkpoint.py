@@ -39,7 +39,7 @@ def load_checkpoint(
     Raises ModelError if the checkpoint is that of another training, ModelFileError if it is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
     except (ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as problem:
         raise ModelFileError(f"{path}: the checkpoint is damaged ({problem}): remove it, or use --restart") from None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler import compile
+from ..compiler import CompiledFunction, compile
 from ..core.node import ComputationNode
 from ..errors import ModelError
 from ..library import cross_entropy, reshape, sum
@@ -80,6 +80,7 @@ class Classifying:
         n = len(self.learned)
         self.tokens, self.labels, self.test_tokens, self.test_labels = tokens[:n], labels[:n], tokens[n:], labels[n:]
         self._classifier = Classifier(self.network, len(self.classes), seed)
+        self._vectors, self._scores = compile(self._classifier.pooled), compile(self._classifier)
 
     @property
     def model(self) -> Classifier:
@@ -102,16 +103,16 @@ class Classifying:
 
     def accuracy(self) -> float:
         """The part of the tested examples that the classifier gets right now."""
-        return float((_by_parts(self.model, self.test_tokens).argmax(-1) == self.test_labels).mean())
+        return float((_by_parts(self._scores, self.test_tokens).argmax(-1) == self.test_labels).mean())
 
     def probe_accuracy(self, most: int = 1000) -> float:
         """The same of a linear classifier on the vectors as they are now, fitted to at most so many examples."""
-        x = _by_parts(self.model.pooled, self.tokens[:most])
-        return accuracy_of_probe(x, self.labels[:most], _by_parts(self.model.pooled, self.test_tokens), self.test_labels)
+        x, test_x = (_by_parts(self._vectors, tokens) for tokens in (self.tokens[:most], self.test_tokens))
+        return accuracy_of_probe(x, self.labels[:most], test_x, self.test_labels)
 
 
-def _by_parts(layer: Layer, tokens: Any) -> Any:
-    """The layer's output for all rows; the last part is filled up, so that one program serves all."""
-    run, n = compile(layer), len(tokens)
+def _by_parts(run: CompiledFunction, tokens: Any) -> Any:
+    """The output for all rows; the last part is filled up, so that one program serves all."""
+    n = len(tokens)
     whole = np.concatenate([tokens, np.repeat(tokens[:1], -n % AT_ONCE, axis=0)])
     return np.concatenate([run(whole[i : i + AT_ONCE]) for i in range(0, len(whole), AT_ONCE)])[:n]

@@ -45,9 +45,7 @@ def swapped(sentence: str, rng: np.random.Generator) -> str | None:
     return " ".join(words)
 
 
-def word_order(
-    sentences: Sequence[str], tested: int = 500, seed: int = 0
-) -> tuple[list[Labelled], list[Labelled]]:
+def word_order(sentences: Sequence[str], tested: int = 500, seed: int = 0) -> tuple[list[Labelled], list[Labelled]]:
     """Examples to learn from and to test with. Each sentence is there twice, as it is and swapped, on the same side.
 
     `tested` is the number of examples to test with.

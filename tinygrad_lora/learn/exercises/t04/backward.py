@@ -7,6 +7,8 @@ output, a number. Return a dictionary with the gradient of the output with respe
 `g` and the values of its parents. It gives a tuple: one share for each parent, in order.
 """
 
+from typing import Any
+
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
@@ -60,7 +62,7 @@ def walked(order, *, forward=False, upstream=True, keep="all", seed=1.0):
     return gradients
 
 
-SLIPS = {
+SLIPS: dict[str, tuple[str, dict[str, Any]]] = {
     "overwritten": ("is its last share alone: use += where shares meet", {"keep": "last"}),
     "edge-lost": ("counts x * x as one use of x: each operand has its share", {"keep": "one a user"}),
     "forward-order": ("comes from walking the order forward: begin at the output", {"forward": True}),

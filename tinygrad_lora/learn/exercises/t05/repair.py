@@ -19,8 +19,9 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....errors import ShapeError, TraceError
+from ....view.failure import failure
 from ...cases import generators, numbers
-from ...diagnosis import Diagnosis, Wrong, pictured, require
+from ...diagnosis import Diagnosis, Wrong, require
 from ...exact import as_array, refuse, same
 from ...exercise import Exercise
 
@@ -107,29 +108,26 @@ def judge(function, right, slips=(), **arrays):
         if isinstance(y, tl.ComputationNode):  # the same without numbers: a graph must not need any
             function(*(tl.placeholder(array.shape, name=name) for name, array in arrays.items()))
     except ShapeError as failed:
-        from ....view.failure import failure
-
-        told = failure(failed)
-        remedy = f" {told.remedy[0].upper()}{told.remedy[1:]}." if told.remedy else ""
-        raise Wrong(Diagnosis("shape-error", f"with {shapes}: {failed}.{remedy}", picture=told.diagram)) from None
+        shown = failure(failed)
+        remedy = f"; {shown.remedy}" if shown and shown.remedy else ""
+        picture = shown.diagram if shown else None
+        raise Wrong(Diagnosis("shape-error", f"with {shapes}: {failed}{remedy}", picture=picture)) from None
     except TraceError:
         raise refuse("left-the-graph", "your function asks for numbers (.value): then no gradient finds back") from None
     if not isinstance(y, tl.ComputationNode):
         as_array(y)  # says what is wrong with None
         raise refuse("left-the-graph", "your function gave an array: work on the nodes, so that gradients find back")
     wanted = right(*arrays.values())
-    picture = {"picture": pictured(y)}
-    if y.shape != wanted.shape:
-        told = f"with {shapes} the result has shape {y.shape}; it must have {wanted.shape}"
-        raise Wrong(Diagnosis("wrong-shape", told, **picture))
+    told = f"with {shapes} the result has shape {y.shape}; it must have {wanted.shape}"
+    require(y.shape == wanted.shape, "wrong-shape", told, show=y)
     given = as_array(y.value)
     if same(given, wanted):
         return
     for code, told, slip in slips:
-        if same(given, np.asarray(slip(*arrays.values()), dtype=float)):
-            raise Wrong(Diagnosis(code, f"with {shapes}: {told}", **picture))
+        slipped = np.asarray(slip(*arrays.values()), dtype=float)
+        require(not same(given, slipped), code, f"with {shapes}: {told}", show=y)
     told = f"with {shapes} the shape is right; the first number is {given.flat[0]:g} and should be {wanted.flat[0]:g}"
-    require(False, "wrong-value", told)
+    require(False, "wrong-value", told, show=y)
 
 
 def sizes(seed, budget):
