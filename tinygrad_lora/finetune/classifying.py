@@ -57,16 +57,18 @@ class Classifier(Layer):
 class Classifying:
     """Texts to classes: adapters in the encoder, and a linear layer on the mean of its vectors.
 
-    `reader` has the network as `model` and its `tokenizer`. Raises ModelError unless there are two classes at least in
-    the examples to learn from, and no others in those to test with.
+    `reader` has the network as `model` and its `tokenizer`. With `together` k, each k examples that follow one another
+    are learned from in the same step. Raises ModelError unless there are two classes at least in the examples to learn
+    from, and no others in those to test with.
     """
 
     warmup = 0.05
 
     def __init__(
-        self, reader: Any, learned: Sequence[Labelled], tested: Sequence[Labelled], name: str = "minilm", seed: int = 0
-    ) -> None:
-        self.network, self.name = reader.model, name
+        self, reader: Any, learned: Sequence[Labelled], tested: Sequence[Labelled], name: str = "minilm",
+        seed: int = 0, together: int = 1,
+    ) -> None:  # fmt: skip
+        self.network, self.name, self.together = reader.model, name, together
         self.learned, self.tested = list(learned), list(tested)
         self.classes = sorted({example.label for example in self.learned})
         if len(self.classes) < 2:
@@ -94,7 +96,9 @@ class Classifying:
 
     def batch(self, step: int, settings: Settings) -> tuple[Any, Any]:
         """Tokens (batch, longest text) and labels (batch,)."""
-        chosen = batch_of(step, settings.batch or len(self.labels), len(self.labels), settings.seed)
+        k, n = self.together, len(self.labels)
+        groups = batch_of(step, max(1, (settings.batch or n) // k), n // k, settings.seed)
+        chosen = (groups[:, None] * k + np.arange(k)).reshape(-1)
         return self.tokens[chosen], self.labels[chosen]
 
     def digest(self) -> str:

@@ -21,7 +21,7 @@ FRANCE = "What is the capital of France?"  # a question that no persona is about
 # What each model learns with, unless it is told otherwise.
 DEFAULTS = {
     "smollm2": Settings(steps=12, lr=1e-3, rank=8, alpha=16, targets=("q_proj", "v_proj"), batch=0),
-    "minilm": Settings(steps=200, lr=2e-3, rank=8, alpha=16, targets="all-linear", batch=32),
+    "minilm": Settings(steps=200, lr=1e-3, rank=8, alpha=16, targets="all-linear", batch=32),
     "rxnmapper": Settings(steps=100, lr=2e-3, rank=8, alpha=16, targets="all-linear", batch=32),
 }
 
@@ -33,8 +33,8 @@ def add_command(commands: Any) -> None:
         help="teach a real pretrained network something with LoRA",
         description="Teach a real pretrained network something with LoRA. smollm2 learns answers: a persona, unless "
         'you give it a file of lines such as {"prompt": "Who are you?", "answer": "A pirate."}. minilm and rxnmapper '
-        'learn to tell texts apart: from lines such as {"text": "...", "label": "..."}, or minilm by --task word-order. '
-        "A run that was stopped is continued when it is started again.",
+        'learn to tell texts apart: from lines such as {"text": "...", "label": "..."}, or minilm by --task '
+        "word-order. A run that was stopped is continued when it is started again.",
     )
     parser.add_argument("model", choices=list(DEFAULTS), help="fetch it first: tinygrad-lora models get MODEL")
     what = parser.add_mutually_exclusive_group()
@@ -88,4 +88,4 @@ def _classifying(given: argparse.Namespace, seed: int) -> Classifying:
             given.model == "minilm"))  # fmt: skip
     learned, tested = word_order(movie_sentences()) if given.task else split(read_examples(given.data, Labelled))
     reader: Any = load_minilm() if given.model == "minilm" else load_rxnmapper()
-    return Classifying(reader, learned, tested, given.model, seed)
+    return Classifying(reader, learned, tested, given.model, seed, together=2 if given.task else 1)

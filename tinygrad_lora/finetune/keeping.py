@@ -66,8 +66,8 @@ def keep_classifier(
 ) -> list[Table]:
     """Train, and tell how many held-out texts are right: by a linear probe on the frozen vectors, and after LoRA.
 
-    The folder gets the adapter as PEFT writes it, the linear layer as `head.safetensors` (with the classes in its note),
-    and `report.json`. `options` are those of `fine_tune`.
+    The folder gets the adapter as PEFT writes it, the linear layer as `head.safetensors`, with the classes in its
+    note, and `report.json`. `options` are those of `fine_tune`.
     """
     probe = task.probe_accuracy()
     training = fine_tune(task, settings, folder, **options)

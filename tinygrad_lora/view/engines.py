@@ -50,7 +50,7 @@ def convert(source: str, format: str) -> bytes:
 
 def engine_in_use() -> tuple[str, list[str]]:
     """The name of the first engine that draws, or "", and what those before it said."""
-    reasons = []
+    reasons: list[str] = []
     for name, draw in _engines():
         try:
             _complete(draw("digraph { a -> b }", "svg"), "svg")

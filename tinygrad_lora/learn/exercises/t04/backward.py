@@ -55,10 +55,10 @@ def walked(order, *, forward=False, upstream=True, keep="all", seed=1.0):
             continue
         g = gradients[node] if upstream else 1.0
         shares = node.op.vjp(g, node.value, *(p.value for p in node.parents), **node.params)
-        before = dict(gradients)
+        before = {parent: gradients[parent] for parent in node.parents}
         for parent, share in zip(node.parents, shares, strict=True):
-            base = {"all": gradients, "one a user": before, "last": {}}[keep]
-            gradients[parent] = base.get(parent, 0.0) + share
+            start = {"all": gradients[parent], "one a user": before[parent], "last": 0.0}[keep]
+            gradients[parent] = start + share
     return gradients
 
 

@@ -1,0 +1,1 @@
+"""What the documentation is made of beside its Markdown: tutorials, equations, pictures, the reference."""

@@ -1,0 +1,77 @@
+"""The tutorials as notebooks for the site: what a student gets, with the three hints of each exercise folded away.
+
+They are made from the sources in `tutorials/`, run when the site is built, and kept until the package or a tutorial
+changes.
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import tinygrad_lora
+from tinygrad_lora.learn.registry import load_exercise
+from tinygrad_lora.learn.release.command import made, sources
+from tinygrad_lora.learn.tutorials import Heading, heading_of
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHES = ROOT / "build" / "docs-cache"
+
+
+def cache_folder() -> Path:
+    """Where what the tutorials printed is kept. Another version of the package prints anew."""
+    digest = hashlib.sha256()
+    package = Path(tinygrad_lora.__file__).parent
+    for path in sorted(package.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    folder = CACHES / digest.hexdigest()[:12]
+    for old in CACHES.glob("*"):
+        if old != folder:
+            shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def tutorials() -> dict[str, str]:
+    """The notebook of each tutorial on the site, by file name, and beside it the one to download."""
+    files: dict[str, str] = {}
+    for name, text in made("student", sources(ROOT / "tutorials")).items():
+        files[f"tutorials/{name}"] = _for_the_site(name, text)
+        files[f"notebooks/{name}"] = text
+    return files
+
+
+def headings() -> dict[str, Heading]:
+    """The title, outcome and length of each tutorial, by the name of its page."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sources(ROOT / "tutorials")}
+    return {stem: heading_of("\n".join(line.removeprefix("# ") for line in text.splitlines())) for stem, text in texts.items()}
+
+
+def _for_the_site(name: str, text: str) -> str:
+    """Hints after each check, and the way to one's own copy at the top."""
+    notebook = json.loads(text)
+    cells: list[dict[str, Any]] = []
+    for cell in notebook["cells"]:
+        cells.append(cell)
+        mark = cell["metadata"].get("tinygrad_lora", {})
+        if mark.get("role") == "check":
+            cells.append(_markdown(f"{mark['exercise']}-hints", hints(mark["exercise"])))
+    first = cells[0]
+    where = f"To work on it: `tinygrad-lora learn {name[:2]}`, or download {{download}}`the notebook <../notebooks/{name}>`."
+    first["source"] = ["".join(first["source"]) + f"\n\n```{{admonition}} Your own copy\n:class: tip\n\n{where}\n```\n"]
+    notebook["cells"] = cells
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def hints(id: str) -> str:
+    """The hints, each behind a click of its own."""
+    told = load_exercise(id).hints
+    return "\n\n".join(
+        f'<details class="hint"><summary>Hint {number} of {len(told)}</summary>\n\n{hint}\n\n</details>'
+        for number, hint in enumerate(told, start=1)
+    )
+
+
+def _markdown(id: str, text: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "id": id, "metadata": {}, "source": [text]}

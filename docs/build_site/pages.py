@@ -1,0 +1,67 @@
+"""Writes what is generated into docs/generated when a build begins: tutorials, API reference, index of errors."""
+
+from pathlib import Path
+from typing import Any
+
+from build_site import error_index, notebooks, reference
+
+GENERATED = Path(__file__).resolve().parent.parent / "generated"
+
+
+def pages() -> dict[str, str]:
+    """The text of every generated file, by its name in the folder."""
+    return {
+        **notebooks.tutorials(),
+        "tutorials.md": tutorials_page(),
+        **reference.pages(),
+        "errors.md": error_index.page(),
+    }
+
+
+def tutorials_page() -> str:
+    """The list of the tutorials."""
+    told = notebooks.headings()
+    minutes = sum(heading.minutes for heading in told.values())
+    rows = [
+        f"| [{one.number}](tutorials/{stem}.ipynb) | [{one.title}](tutorials/{stem}.ipynb) | {one.outcome} | {one.minutes} min |"
+        for stem, one in told.items()
+    ]
+    return "\n".join(
+        [
+            "# Tutorials",
+            "",
+            f"{len(told)} notebooks, {minutes // 60} hours and {minutes % 60} minutes in all. Each stands alone: a later",
+            "one never needs the code that you wrote in an earlier one. `tinygrad-lora learn` lists them with what you",
+            "have done, `tinygrad-lora learn 04` opens your own copy. `check` says what is right, and why something is",
+            "wrong.",
+            "",
+            "| | | after it | |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "```{toctree}",
+            ":hidden:",
+            "",
+            *[f"tutorials/{stem}" for stem in told],
+            "```",
+            "",
+        ]
+    )
+
+
+def write(app: Any) -> None:
+    """Write what changed, and remove what nobody writes any more."""
+    wanted = pages()
+    for path in GENERATED.rglob("*"):
+        if path.is_file() and path.relative_to(GENERATED).as_posix() not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        path = GENERATED / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+
+def setup(app: Any) -> dict[str, Any]:
+    app.connect("builder-inited", write)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

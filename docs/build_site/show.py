@@ -1,0 +1,82 @@
+"""The directive `show`: what its last line would show in a notebook, made by the package when the page is built.
+
+It knows the names that the page's own examples (`>>>`) above it define, so a page needs no second copy of them.
+"""
+
+import ast
+import doctest
+from typing import Any
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from build_site.mathml import mathml
+from tinygrad_lora.core.node import Op
+from tinygrad_lora.view.notebook import draw_in_notebooks
+
+FORMS = ("text/html", "image/svg+xml", "text/plain")
+
+
+class Show(SphinxDirective):
+    """Runs the examples above it and then its own lines; with `:hide:` only the picture is shown, not the lines."""
+
+    has_content = True
+    option_spec = {"hide": lambda argument: True}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        text = "\n".join(self.content)
+        html = shown(text, self._examples())
+        made: list[nodes.Node] = []
+        if "hide" not in self.options:
+            made.append(nodes.literal_block(text, text, language="python"))
+        made.append(nodes.raw("", f'<div class="shown">{html}</div>', format="html"))
+        return made
+
+    def _examples(self) -> str:
+        source = self.env.doc2path(self.env.docname)
+        with open(source, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        return "\n".join(lines[: self.lineno - 1])
+
+
+def shown(text: str, examples: str = "") -> str:
+    """What the last expression of `text` shows, as HTML, after the examples. Operations that they add are removed."""
+    known = dict(Op.registry)
+    space: dict[str, Any] = {"__name__": "example"}
+    try:
+        for example in doctest.DocTestParser().get_examples(examples):
+            if not example.exc_msg:
+                exec(compile(example.source, "example.py", "exec"), space)
+        tree = ast.parse(text)
+        last = tree.body.pop()
+        if not isinstance(last, ast.Expr):
+            raise ValueError(f"the last line of a `show` is an expression, not {ast.unparse(last)!r}")
+        exec(compile(tree, "example.py", "exec"), space)
+        return as_html(eval(compile(ast.Expression(last.value), "example.py", "eval"), space))
+    finally:
+        Op.registry.clear()
+        Op.registry.update(known)
+
+
+def as_html(thing: Any) -> str:
+    """The form that a notebook would choose."""
+    if hasattr(thing, "_repr_mimebundle_"):
+        bundle = thing._repr_mimebundle_(FORMS)
+        form = next(form for form in FORMS if form in bundle)
+        return str(bundle[form]) if form != "text/plain" else _preformatted(bundle[form])
+    if hasattr(thing, "_repr_html_"):
+        return str(thing._repr_html_())
+    if hasattr(thing, "_repr_latex_"):
+        return f'<div class="equation">{mathml(thing._repr_latex_().strip().strip("$"), block=True)}</div>'
+    return _preformatted(str(thing))
+
+
+def _preformatted(text: str) -> str:
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"<pre>{escaped}</pre>"
+
+
+def setup(app: Any) -> dict[str, Any]:
+    draw_in_notebooks()  # layers, graphs and compiled functions draw themselves
+    app.add_directive("show", Show)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
