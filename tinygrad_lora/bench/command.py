@@ -13,6 +13,7 @@ from ..files import write_atomically
 from ..terminal import show_table, tracker
 from .bars import probing
 from .environment import machine_line
+from .finetune import add_command as add_finetune
 from .measure import Row, measure
 from .modes import mode
 from .peers import PEERS
@@ -48,7 +49,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
     parser.add_argument("--update-docs", type=Path, metavar="PATH", help="put the table into this page of the docs")
     parser.set_defaults(run=run)
-    add_variants(parser.add_subparsers(metavar="variants"))
+    others = parser.add_subparsers(metavar="variants, finetune")
+    add_variants(others)
+    add_finetune(others)
 
 
 def run(given: argparse.Namespace) -> int:

@@ -1,37 +1,43 @@
-"""The command `tinygrad-lora bench finetune`: steps per second on real networks, beside PyTorch with PEFT.
+"""The command `tinygrad-lora bench finetune`: training steps of real networks, beside PyTorch with PEFT.
 
 Both adapt the same network from the same adapters, on the same examples, and both compute the head only where a token
-is learned. Before anything is timed, their losses of the first steps are compared.
+is learned. Before anything is timed, the losses of the first steps are compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import random
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from ..files import write_atomically
-from ..terminal import Track, show_table, tracker
+from ..terminal import Track, tracker
 from .environment import machine_line
-from .measure import Process, running
-from .peers import missing
+from .measure import running
 from .report import markdown, ratio_text, short
 from .results import quartiles
 
-PEERS = ("ours", "ours-eager", "peft")
-NETWORKS = ("tiny", "smollm2")
+# What each needs, and what it is.
+PEERS = {
+    "ours": ((), "compiled to NumPy"),
+    "ours-eager": ((), "our engine without the compiler"),
+    "peft": (("torch", "transformers", "peft"), "PyTorch, transformers and PEFT"),
+}
+NETWORKS = ("smollm2", "tiny")
 CHECKED = 3  # first steps whose losses must agree
-TOLERANCE = 2e-3  # relative: three steps of float32, and an optimizer that divides by small numbers
+TOLERANCE = 2e-3  # relative: three steps in float32, with an optimizer that divides by small numbers
 
 
 @dataclass
 class Found:
-    """What was measured of one implementation: seconds a step by the clock, and of the processor, one a round.
+    """What was measured of one implementation: seconds a step by the clock and of the processor, one for each round.
 
     `first` is the first step, which compiles. Without times, `reason` says why there are none.
     """
@@ -42,48 +48,106 @@ class Found:
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     reason: str | None = None
+    ratio: float | None = None  # ours / theirs: the median over the rounds
+    low: float | None = None
+    high: float | None = None
 
 
-def compare(network: str, peers: Sequence[str], rounds: int, threads: int, seed: int, track: Track) -> Row:
-    """One training step a round of each implementation, in random order, in processes of their own.
+def compare(
+    network: str, peers: Sequence[str], rounds: int, threads: int, seed: int, track: Track
+) -> tuple[list[Found], str]:
+    """One training step of each implementation in each round, in random order, each in a process of its own.
 
-    Raises ValueError for a name that there is not, or a number below 1.
+    Gives what was found, and a line about the machine. Raises ValueError for a name that there is not, or a number
+    below 1.
     """
-    if network not in NETWORKS:
-        raise ValueError(f"there is no network called {network!r}; there are {', '.join(NETWORKS)}")
-    if unknown := [name for name in peers if name not in PEERS]:
-        raise ValueError(f"there is no peer called {unknown[0]!r}; there are {', '.join(PEERS)}")
+    for what, name, names in (("network", network, NETWORKS), *(("peer", name, PEERS) for name in peers)):
+        if name not in names:
+            raise ValueError(f"there is no {what} called {name!r}; there are {', '.join(names)}")
     if min(rounds, threads) < 1:
         raise ValueError(f"rounds and threads must be at least 1, not {rounds} and {threads}")
-    found = {name: Found(name, reason=missing(name)) for name in dict.fromkeys(["ours", *peers])}
-    present = [f for f in found.values() if f.reason is None]
-    with _processes([f.peer for f in present], threads) as processes:
-        where = {"threads": threads, **processes["ours"].ask("environment")}
-        for f in track(present, "preparing"):
-            _prepare(f, processes[f.peer], network)
-            f.reason = f.reason or _disagreement(f, found["ours"])
+    found = [Found(name, reason=missing(name)) for name in dict.fromkeys(["ours", *peers])]
+    with ExitStack() as stack:
+        ready = [(f, stack.enter_context(running(f.peer, threads))) for f in found if f.reason is None]
+        machine = machine_line({"threads": threads, **ready[0][1].ask("environment")})
+        for f, process in track(ready, "first steps"):
+            _keep(f, process.ask("probe", name="finetune", network=network, steps=CHECKED))
+            f.first = f.wall[0] if f.wall else None
+            f.wall, f.cpu, f.reason = [], [], f.reason or _disagreement(f, found[0])
+        ready = [(f, process) for f, process in ready if f.reason is None]
         shuffle = random.Random(seed)
-        ready = [f for f in present if f.reason is None]
         for _ in track(range(rounds), "training steps"):
-            for f in shuffle.sample(ready, len(ready)):
-                answer = processes[f.peer].ask("probe", name="finetune", network=network, steps=1)
-                f.wall += answer["wall"]
-                f.cpu += answer["cpu"]
-    return {"network": network, "machine": machine_line(where), "found": list(found.values())}
+            for f, process in shuffle.sample(ready, len(ready)):
+                _keep(f, process.ask("probe", name="finetune", network=network, steps=1))
+    for f, _ in ready:
+        ratios = [mine / theirs for mine, theirs in zip(found[0].wall, f.wall, strict=True)]
+        f.ratio, (f.low, f.high) = median(ratios), quartiles(ratios)
+    return found, machine
 
 
-Row = dict[str, Any]
+def missing(peer: str) -> str | None:
+    """Why this implementation cannot run here, or None."""
+    absent = [library for library in PEERS[peer][0] if importlib.util.find_spec(library) is None]
+    return f"{', '.join(absent)} not installed" if absent else None
 
 
-class _processes:
-    """A worker for each peer, for as long as the `with` statement lasts."""
+def _keep(f: Found, answer: dict[str, Any]) -> None:
+    if reason := answer.get("failed") or answer.get("skipped"):
+        f.reason = reason
+        return
+    f.losses += answer["losses"]
+    f.wall += answer["wall"]
+    f.cpu += answer["cpu"]
 
-    def __init__(self, names: Sequence[str], threads: int) -> None:
-        self.contexts = {name: running(name, threads) for name in names}
 
-    def __enter__(self) -> dict[str, Process]:
-        return {name: context.__enter__() for name, context in self.contexts.items()}
+def _disagreement(f: Found, ours: Found) -> str | None:
+    """A sentence if its first losses are not ours."""
+    worst = max((abs(a / b - 1) for a, b in zip(f.losses, ours.losses, strict=False)), default=0.0)
+    return None if worst <= TOLERANCE else f"disagrees: a loss of the first steps differs by {worst:.1e} of itself"
 
-    def __exit__(self, *error: Any) -> None:
-        for context in self.contexts.values():
-            context.__exit__(*error)
+
+def table(found: Sequence[Found]) -> str:
+    """Markdown: a row for each implementation."""
+    rows = [["", "first step", "time a step", "of the processor", "steps a second", "ours / theirs", "quartiles"]]
+    for f in found:
+        name = f"{f.peer} ({PEERS[f.peer][1]})"
+        if f.reason or not f.wall or f.first is None:
+            rows.append([name, f.reason or "", "", "", "", "", ""])
+            continue
+        seconds = median(f.wall)
+        spread = f"{ratio_text(f.low)} to {ratio_text(f.high)}"
+        rows.append([name, short(f.first), short(seconds), short(median(f.cpu)), f"{1 / seconds:.3g}",
+                     ratio_text(f.ratio), spread])  # fmt: skip
+    return markdown(rows)
+
+
+def add_command(commands: Any) -> None:
+    """Add `finetune` to the commands of `bench`."""
+    parser = commands.add_parser(
+        "finetune",
+        help="training steps of a real network, beside PyTorch with PEFT",
+        description="Time training steps of a real network with LoRA on its queries and values, beside PyTorch with "
+        "PEFT in the same run: the same weights, adapters, examples and optimizer, and the head only where a token is "
+        "learned. The losses of the first steps must agree.",
+    )
+    parser.add_argument("--network", default="smollm2", metavar="NAME", help=f"one of {', '.join(NETWORKS)} (smollm2)")
+    parser.add_argument("--peers", nargs="+", default=["peft"], metavar="PEER", help=f"of {' '.join(PEERS)} (peft)")
+    parser.add_argument("--rounds", type=int, default=10, help="steps of each that are timed (%(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="draws the order within a round (%(default)s)")
+    parser.add_argument("--out", type=Path, default=None, metavar="PATH", help="write the table to this file too")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Compare what was asked for, and print it."""
+    found, machine = compare(given.network, given.peers, given.rounds, given.threads, given.seed, tracker(given.json))
+    if given.out:
+        write_atomically(given.out, f"{table(found)}\n\n{machine}\n")
+    if given.json:
+        rows = [asdict(f) for f in found]
+        print(json.dumps({"network": given.network, "machine": machine, "rows": rows}, indent=1))
+        return 0
+    print(f"{table(found)}\n\n{machine}")
+    return 0

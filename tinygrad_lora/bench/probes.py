@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .finetune_steps import finetune
 from .peers import prepare
 from .workloads import make_case
 
@@ -95,6 +96,7 @@ def importing(peer: str, workload: str, size: str, seed: int) -> dict[str, float
     return {"milliseconds": 1e3 * min(float(run.stdout) for run in runs)}
 
 
-PROBES: dict[str, Callable[..., dict[str, float]]] = {
+PROBES: dict[str, Callable[..., dict[str, Any]]] = {
     "calls": calls, "speed": speed, "memory": memory, "compiling": compiling, "importing": importing,
+    "finetune": finetune,
 }  # fmt: skip

@@ -18,14 +18,14 @@ from ..errors import ModelFileError
 from .tokens import SpecialTokens, known_numbers
 
 
-def _visible_bytes() -> dict[int, str]:
+def visible_bytes() -> dict[int, str]:
     """A printable character for each byte: itself where it has one, else the next from U+0100 on (a space is "Ġ")."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
     return {byte: chr(byte) for byte in printable} | {byte: chr(256 + i) for i, byte in enumerate(others)}
 
 
-_VISIBLE = _visible_bytes()
+_VISIBLE = visible_bytes()
 _FREQUENT = 40  # characters; the tokens of longer words are not remembered
 _BYTE = {character: byte for byte, character in _VISIBLE.items()}
 

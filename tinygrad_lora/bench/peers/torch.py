@@ -27,6 +27,13 @@ def prepare(name: str, case: Case) -> Prepared:
     return WAYS[case.workload](case, torch.compile)
 
 
+def library() -> Any:
+    """PyTorch itself, for those that are built on it."""
+    import torch
+
+    return torch
+
+
 def _tensors(case: Case, names: str) -> list[Any]:
     import torch
 

@@ -1,0 +1,201 @@
+"""The API reference, made from the package itself: every public name with its words, shapes, gradients and source."""
+
+import html
+import inspect
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinygrad_lora as tl
+from build_site.docstrings import docstring, first_line, markdown
+from build_site.examples import LAYERS, Example, example
+from tinygrad_lora.core.node import Op
+
+PACKAGE = Path(tl.__file__).parent
+# Packages whose names are public as well, where tinygrad_lora itself does not have them.
+FURTHER = {
+    "tinygrad_lora.nn": "Further layers and adapters",
+    "tinygrad_lora.nn.variants": "Variants of LoRA",
+    "tinygrad_lora.view": "Further pictures",
+    "tinygrad_lora.view.plots": "Plots",
+    "tinygrad_lora.learn": "Writing exercises",
+}
+PASSES = "tinygrad_lora.compiler.pipeline"
+
+
+def pages() -> dict[str, str]:
+    """The text of each page of the reference, by file name."""
+    made = {f"reference/{slug(title)}.md": _page(title, module, names) for title, (module, names) in groups().items()}
+    return {**made, "reference/passes.md": _passes_page(), "reference.md": _overview()}
+
+
+def groups() -> dict[str, tuple[str, list[str]]]:
+    """The public names by subject: the comments in the package's `__all__`, then its other packages."""
+    text = inspect.getsource(tl)
+    listed = re.search(r"^__all__ = \[\n(.*?)^\]", text, re.DOTALL | re.MULTILINE)
+    assert listed, "tinygrad_lora/__init__.py has a list __all__"
+    found: dict[str, tuple[str, list[str]]] = {}
+    for part in re.split(r"^    # ", listed[1], flags=re.MULTILINE)[1:]:
+        title, _, names = part.partition("\n")
+        found[title.strip()] = (tl.__name__, re.findall(r'"(\w+)"', names))
+    for module, title in FURTHER.items():
+        names = [name for name in import_module(module).__all__ if name not in tl.__all__]
+        found[title] = (module, names)
+    return found
+
+
+def slug(title: str) -> str:
+    return re.sub(r"\W+", "-", title.lower()).strip("-")
+
+
+# --- Pages ---
+
+
+def _overview() -> str:
+    parts = ["# Reference\n\nEvery public name, from the words and the code of the package itself.\n"]
+    for title, (module, names) in groups().items():
+        rows = [f"| {{py:obj}}`{name} <{module}.{name}>` | {first_line(getattr(import_module(module), name))} |" for name in names]
+        parts.append("\n".join([f"## {title}\n", "| | |", "|---|---|", *rows, ""]))
+    tree = "\n".join(f"reference/{slug(title)}" for title in groups())
+    parts.append("## Passes\n\n[The passes of the compiler](reference/passes.md), each with its law and its source.\n")
+    parts.append(f"```{{toctree}}\n:hidden:\n\n{tree}\nreference/passes\n```\n")
+    return "\n".join(parts)
+
+
+def _page(title: str, module: str, names: list[str]) -> str:
+    space = import_module(module)
+    head = f"# {title}\n\n```{{py:currentmodule}} {module}\n```\n"
+    words = "" if module == tl.__name__ else markdown(docstring(space)) + "\n"
+    return "\n".join([head, words, *[_entry(name, getattr(space, name), module) for name in names]])
+
+
+def _passes_page() -> str:
+    """The passes in the order in which the compiler applies them."""
+    pipeline = import_module(PASSES)
+    parts = [
+        f"# Passes\n\n```{{py:currentmodule}} {PASSES}\n```\n",
+        "A pass is a function from a graph to a graph that means the same and costs no more. These run in this order,",
+        "those in one row as one. Each opens with the law that makes it right.\n",
+    ]
+    for number, row in enumerate(pipeline.DEFAULT, start=1):
+        parts += [_entry(one.__name__, one, PASSES, note=f"Row {number} of {len(pipeline.DEFAULT)}.") for one in row]
+    return "\n".join(parts)
+
+
+# --- One name ---
+
+
+def _entry(name: str, thing: Any, module: str, note: str = "") -> str:
+    kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
+    shown = example(name) if module == tl.__name__ else None
+    body = [
+        markdown(docstring(thing)) if kind != "data" else _data(thing),
+        note,
+        _operation(thing) if isinstance(thing, Op) else "",
+        _example(name, thing, shown) if shown else "",
+        *(_members(thing) if kind == "class" else []),
+        _source(thing),
+    ]
+    return _directive(kind, f"{name}{_signature(thing) if kind != 'data' else ''}", "\n\n".join(filter(None, body)))
+
+
+def _directive(kind: str, signature: str, body: str, colons: int = 6) -> str:
+    fence = ":" * colons
+    return f"{fence}{{py:{kind}}} {signature}\n\n{body}\n{fence}\n"
+
+
+def _data(thing: Any) -> str:
+    """A table, or a value."""
+    if isinstance(thing, dict):
+        return "\n".join(["| | |", "|---|---|", *[f"| `{key}` | {first_line(value)} |" for key, value in thing.items()]])
+    return f"`{thing!r}`"
+
+
+def _operation(op: Op) -> str:
+    """How it runs, and its backward rule."""
+    forms = [f"It runs as `{op.numpy}`", f"in place as `{op.ufunc}`" if op.ufunc else ""]
+    kinds = [
+        "It works on each element alone, so it may be fused." if op.elementwise else "",
+        "The result may share memory with its operand." if op.view else "",
+        "" if op.differentiable else "No gradient passes.",
+    ]
+    told = " ".join([", ".join(filter(None, forms)) + ".", *filter(None, kinds)])
+    if not op.differentiable or "vjp" not in vars(type(op)):
+        return told
+    rule = inspect.cleandoc("\n" + inspect.getsource(type(op).vjp))
+    return f"{told}\n\nIts backward rule, from the gradient `g` of the output `y`:\n\n```python\n{rule}\n```"
+
+
+def _example(name: str, thing: Any, shown: Example) -> str:
+    parts = [f"Shapes: {shown.shapes}."]
+    # A trivial gradient says nothing, and that of a whole layer has its names on the page about LoRA.
+    gradients = shown.gradients() if not inspect.isclass(thing) or name in LAYERS else ""
+    if gradients:
+        parts.append(f'Gradients, as the engine derives them:\n\n<div class="equation">{gradients}</div>')
+    if not isinstance(thing, Op):
+        parts.append(f"Its graph:\n\n<div>{shown.picture()}</div>")
+    return "\n\n".join(parts)
+
+
+def _members(kind: type) -> Iterator[str]:
+    """The public methods and properties that the class itself defines and describes."""
+    bases = [base for base in kind.__mro__[1:-1] if base.__module__.startswith(tl.__name__)]
+    if bases:
+        yield f"A kind of `{bases[0].__name__}`, with its methods."
+    for name, member in vars(kind).items():
+        function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+        words = inspect.cleandoc(getattr(function, "__doc__", None) or "")
+        if name.startswith("_") or not words:
+            continue
+        if inspect.isfunction(function):
+            yield _directive("method", f"{name}{_signature(function, method=True)}", markdown(words), colons=5)
+        elif isinstance(member, property):
+            yield _directive("property", name, markdown(words), colons=5)
+
+
+def _signature(thing: Any, method: bool = False) -> str:
+    """Names and defaults; the words say what they are."""
+    if isinstance(thing, Op):
+        return f"({thing.signature})"
+    try:
+        signature = inspect.signature(thing)
+    except (TypeError, ValueError):
+        return "()"
+    parameters = list(signature.parameters.values())[1 if method else 0 :]
+    plain = [one.replace(annotation=inspect.Parameter.empty, default=_default(one.default)) for one in parameters]
+    return str(signature.replace(parameters=plain, return_annotation=inspect.Signature.empty))
+
+
+class _Shown:
+    """A default, as it is written."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _default(value: Any) -> Any:
+    if inspect.isclass(value) and issubclass(value, np.generic):
+        return _Shown(f"np.{value.__name__}")
+    if callable(value) and value is not inspect.Parameter.empty:
+        return _Shown(getattr(value, "__name__", "..."))
+    return value if len(repr(value)) < 40 or value is inspect.Parameter.empty else _Shown("...")
+
+
+def _source(thing: Any) -> str:
+    """The source, folded away."""
+    thing = type(thing) if isinstance(thing, Op) else thing
+    try:
+        lines, first = inspect.getsourcelines(thing)
+        path = Path(inspect.getsourcefile(thing) or "").relative_to(PACKAGE.parent).as_posix()
+    except (TypeError, OSError, ValueError):
+        return ""
+    text = inspect.cleandoc("\n" + "".join(lines))
+    where = html.escape(f"{path}, line {first}")
+    return f"<details class='source'><summary>Source: {where}</summary>\n\n````python\n{text}\n````\n\n</details>"

@@ -1,0 +1,62 @@
+"""PyTorch with transformers and PEFT, for `bench finetune`: the same network, made from our weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .torch import library
+
+ADAPTER = "default"  # what PEFT calls a model's first adapter
+
+
+def training_step(network: Any, settings: Any, tokens: Any, wanted: Any) -> Callable[[], float]:
+    """A training step of PEFT's copy of our adapted Llama. It gives the loss, and trains with a fused AdamW.
+
+    `wanted` (n, 4) is what `Chatting.batch` gives; the head is computed for these rows alone.
+    """
+    import peft
+    import transformers
+
+    torch = library()
+    c = network.config
+    config = transformers.LlamaConfig(
+        vocab_size=c.vocab_size, hidden_size=c.hidden_size, intermediate_size=c.intermediate_size,
+        num_hidden_layers=c.num_hidden_layers, num_attention_heads=c.num_attention_heads,
+        num_key_value_heads=c.num_key_value_heads, head_dim=c.head_dim, rms_norm_eps=c.rms_norm_eps,
+        rope_theta=c.rope_theta, max_position_embeddings=c.max_position_embeddings, tie_word_embeddings=True,
+        attention_dropout=0.0,
+    )  # fmt: skip
+    lora = peft.LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=list(settings.targets))
+    theirs = peft.get_peft_model(transformers.LlamaForCausalLM(config), lora)
+    _copy(network, dict(theirs.named_parameters()), torch)
+    trained = [p for p in theirs.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=settings.lr, weight_decay=0.0, fused=True)
+    base = theirs.base_model.model
+    x, (samples, places, targets) = torch.from_numpy(tokens), torch.from_numpy(wanted[:, :3]).T
+
+    def step() -> float:
+        optimizer.zero_grad()
+        hidden = base.model(input_ids=x, use_cache=False).last_hidden_state
+        loss = torch.nn.functional.cross_entropy(base.lm_head(hidden[samples, places]), targets)
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
+
+    return step
+
+
+def _copy(network: Any, theirs: dict[str, Any], torch: Any) -> None:
+    """Our numbers under PEFT's names: a matrix of a linear layer lies the other way there."""
+    with torch.no_grad():
+        for name, p in network.named_parameters().items():
+            layer, _, part = name.rpartition(".")
+            if part in ("lora_A", "lora_B"):
+                key = f"{layer.removesuffix('.lora')}.{part}.{ADAPTER}.weight"
+            else:
+                key = name.replace(".base.", ".base_layer.")
+            target = theirs[f"base_model.model.{key}"]
+            linear = p.ndim == 2 and "embed_tokens" not in name
+            target.copy_(torch.from_numpy(np.array(p.value.T if linear else p.value)))

@@ -1,0 +1,79 @@
+"""What both processes have: ufuncs, operations, functions of the library, classes. It crosses as a name."""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from ... import errors, library
+from ...core.node import Op
+from ...nn.layer import Layer
+from ...nn.optim import Optimizer
+
+PACKAGE = __name__.partition(".")[0]
+_TYPES = {"bool": bool, "int": int, "float": float, "str": str, "list": list, "tuple": tuple, "dict": dict}
+
+
+def name_of(thing: Any) -> str | None:
+    """The name under which the other process has the same thing; None if it has not."""
+    if isinstance(thing, np.ufunc):
+        return f"ufunc {thing.__name__}" if getattr(np, thing.__name__, None) is thing else None
+    if isinstance(thing, Op):
+        return f"op {thing.name}" if Op.registry.get(thing.name) is thing else None
+    if type(thing) is FunctionType and thing.__module__ == library.__name__:
+        return f"library {thing.__name__}" if vars(library).get(thing.__name__) is thing else None
+    if isinstance(thing, type):
+        if _TYPES.get(thing.__name__) is thing:
+            return f"type {thing.__name__}"
+        if issubclass(thing, np.generic) and getattr(np, thing.__name__, None) is thing:
+            return f"scalar {thing.__name__}"
+        if is_ours(thing) and _class(f"{thing.__module__}:{thing.__qualname__}") is thing:
+            return f"class {thing.__module__}:{thing.__qualname__}"
+    return None
+
+
+def named(name: str) -> Any:
+    """The thing with this name. Raises KeyError for any other."""
+    kind, _, rest = str(name).partition(" ")
+    found: Any = None
+    if kind == "ufunc" and isinstance(made := getattr(np, rest, None), np.ufunc):
+        found = made
+    elif kind == "op":
+        found = Op.registry.get(rest)
+    elif kind == "library" and type(made := vars(library).get(rest)) is FunctionType:
+        found = made if made.__module__ == library.__name__ else None
+    elif kind == "type":
+        found = _TYPES.get(rest)
+    elif kind == "scalar" and isinstance(made := getattr(np, rest, None), type) and issubclass(made, np.generic):
+        found = made
+    elif kind == "class":
+        found = _class(rest)
+    if found is None:
+        raise KeyError(name)
+    return found
+
+
+def is_ours(kind: type) -> bool:
+    """Whether this is a class of the package that both have: not one of an exercise, nor of these files."""
+    module = kind.__module__ or ""
+    return module.startswith(f"{PACKAGE}.") and not module.startswith(f"{PACKAGE}.learn.")
+
+
+def _class(path: str) -> Any:
+    """A layer, an optimizer or plain data of the package, and nothing that runs on being made."""
+    module, _, name = path.partition(":")
+    found = vars(sys.modules.get(module, errors)).get(name)
+    ours = isinstance(found, type) and is_ours(found) and found.__module__ == module
+    return found if ours and (issubclass(found, Layer | Optimizer) or hasattr(found, "__dataclass_fields__")) else None
+
+
+def error_class(name: str) -> type[Exception]:
+    """The class of errors with this name, Python's or the package's; a new one if neither has it."""
+    import builtins
+
+    found = getattr(errors, name, None) or getattr(builtins, name, None)
+    plain = isinstance(found, type) and issubclass(found, Exception) and not issubclass(found, UnicodeError)
+    return found if plain else type(name if name.isidentifier() else "Exception", (Exception,), {})  # type: ignore[return-value]
