@@ -123,13 +123,18 @@ def new_page(browser):
         page.route("**/*", judge)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("dialog", lambda dialog: troubles.append(dialog.message))
-        page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: troubles.append(message.text) if is_trouble(message) else None)
         return page
 
     yield opened
     for context in contexts:
         context.close()
     assert not troubles
+
+
+def is_trouble(message):
+    """Whether the console tells of an error of ours: where ipywidgets is installed, Jupyter itself says this one."""
+    return message.type == "error" and not re.match(r"Comm not found for comm id \S+$", message.text)
 
 
 def run(environment, *arguments):

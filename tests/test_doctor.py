@@ -121,7 +121,7 @@ PLANTED = {
         "factor", "1 / (alpha / r)", lambda g, y, x, A, B: (g @ B.T @ A.T, x.T @ g @ B.T, (x @ A).T @ g), lora,
         [BATCH, A, B], {"factors": {"alpha / r": 4.0}},
     ),
-    "the 2 of a square": ("factor", "2 of a square", lambda g, y, x: g * x, np.square, [X], {}),
+    "the 2 of a square": ("factor", "0.5 times what it should be: a factor 2 is missing", lambda g, y, x: g * x, np.square, [X], {}),
     "ReLU without a mask": ("missing-mask", "x is negative", lambda g, y, x: g, relu, [X], {}),
     "scaled ReLU": ("missing-mask", "x is negative", lambda g, y, x: 3 * g, lambda x: 3 * relu(x), [X], {}),
     "mask the wrong way": ("extra-mask", "x is negative", lambda g, y, x: g * 2 * x * (x > 0), np.square, [X], {}),

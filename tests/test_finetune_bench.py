@@ -1,4 +1,4 @@
-"""`bench finetune`: all compute the same training, ratios are what they should be, and nothing is left out in silence."""
+"""`bench finetune`: all compute the same training, and nothing is left out in silence."""
 
 import json
 

@@ -128,8 +128,10 @@ def test_a_gradient_reads_as_a_person_would_write_it(build, expected):
 def test_a_library_function_is_found_in_what_it_computes():
     x = tl.placeholder((2, 3), name="x")
     labels = tl.placeholder((2,), int, "t")
-    for f in (library.softmax, library.log_softmax, library.sigmoid, library.gelu, library.layer_norm, library.mean):
+    for f in (library.softmax, library.log_softmax, library.sigmoid, library.gelu, library.layer_norm, library.mean, tl.exact_gelu, tl.silu):
         assert text(f(x)) == f"{f.__name__}(x)"
+    single = tl.placeholder((2, 3), np.float32, "x")  # its polynomial is a shorter one
+    assert text(tl.exact_gelu(single)) == "exact_gelu(x)"
     assert text(tl.softmax(x, axis=0)) == "softmax(x, axis=0)"
     assert text(tl.mean(x, axis=1)) == "mean(x, axis=1)"
     assert text(tl.cross_entropy(x, labels)) == "cross_entropy(x, t)"
@@ -145,6 +147,7 @@ def evaluated(graph, arrays):
     """The outputs of a graph in which library functions may be single nodes."""
     values = dict(zip(graph.inputs, arrays, strict=True))
     functions = {name: getattr(library, name) for name in ("softmax", "log_softmax", "sigmoid", "gelu", "maximum")}
+    functions |= {"exact_gelu": tl.exact_gelu, "silu": tl.silu}
     functions |= {"layer_norm": library.layer_norm, "mean": lambda x, axis, keepdims: x.mean(axis, keepdims=keepdims)}
     for node in graph.nodes:
         operands = [values[p] for p in node.parents]

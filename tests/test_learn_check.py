@@ -186,7 +186,7 @@ def test_the_stub_is_the_solution_without_the_solution():
     )
     assert "# BEGIN SOLUTION\n    return 2 * x\n    # END SOLUTION" in exercise.solution
     text = "# BEGIN SOLUTION\nanswers = {'a': 3, 'b': [1, 2]}\nhelper = 4\n# END SOLUTION\n"
-    assert stripped(text) == "answers = {'a': ..., 'b': [..., ...]}\nhelper = ...\n"
+    assert stripped(text) == 'answers = {"a": ..., "b": [..., ...]}\nhelper = ...\n'
     with pytest.raises(ValueError, match="without"):
         stripped("# BEGIN SOLUTION\n")
     with pytest.raises(ValueError, match="put # BEGIN SOLUTION"):

@@ -54,8 +54,8 @@ __all__ = [
     # Real pretrained networks
     "load_minilm", "load_rxnmapper", "load_smollm2",
     # Pictures, steps and explanations
-    "diagram", "draw", "explain", "explore", "first_nonfinite", "formula", "listing", "parameter_tree", "render",
-    "step_through",
+    "diagram", "draw", "explain", "explore", "failure", "first_nonfinite", "formula", "listing", "parameter_tree",
+    "render", "step_through",
 ]  # fmt: skip
 
 # Loaded when they are first used: the compiler, files of other programs, and what needs Graphviz's Python package.

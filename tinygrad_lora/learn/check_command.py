@@ -74,7 +74,7 @@ def defined_in(path: Path, exercise: Exercise) -> dict[str, Any]:
 
 def task(exercise: Exercise) -> str:
     """The exercise as text: title, task, and what the student starts with."""
-    heading = f"{exercise.id}  {exercise.title}  ({exercise.points} points)"
+    heading = f"{exercise.id}  {exercise.plain_title}  ({exercise.points} points)"
     start = f"{exercise.preamble}\n\n{exercise.stub}".rstrip()
     how = f"Put this into a file, complete it, and run: tinygrad-lora check {exercise.id} FILE.py"
     return "\n\n".join([heading, exercise.prompt, how, start])

@@ -44,7 +44,10 @@ GIVEN = ("seed", "budget")  # parameters of a check that the runner fills, not t
 
 @dataclass(frozen=True)
 class Check:
-    """One test, worth some points. Its parameters are the names that the student defines, and `seed`, `budget`."""
+    """One test, worth some points. Its parameters are the names that the student defines, and `seed`, `budget`.
+
+    A report calls it by the first line of its docstring, or by its name if it has none.
+    """
 
     name: str
     function: Callable[..., None]
@@ -58,6 +61,11 @@ class Check:
     def needs(self) -> tuple[str, ...]:
         """The student's names that it looks at."""
         return tuple(name for name in self.parameters if name not in GIVEN)
+
+    @property
+    def demand(self) -> str:
+        """What it demands, in the author's words; empty if the name says it."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0].rstrip(".")
 
 
 @dataclass(frozen=True)
@@ -159,9 +167,14 @@ class Exercise:
         return (self.text or "").partition("\n")[0].strip().rstrip(".")
 
     @property
+    def plain_title(self) -> str:
+        """The title where no formula is set: without the dollars."""
+        return self.title.replace("$", "")
+
+    @property
     def prompt(self) -> str:
-        """The task, in Markdown, without the title."""
-        return (self.text or "").partition("\n")[2].strip()
+        """The task, in Markdown, without the title. The spaces of a block of code that comes first are kept."""
+        return (self.text or "").partition("\n")[2].strip("\n")
 
     @property
     def names(self) -> tuple[str, ...]:

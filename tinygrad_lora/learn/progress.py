@@ -119,5 +119,5 @@ def progress() -> Progress:
     for exercise in map(load_exercise, exercise_ids()):
         tried = [check for check in exercise.checks if (exercise.id, check.name) in best]
         points = sum(check.points for check in tried if best[exercise.id, check.name])
-        lines.append(Line(exercise.id, exercise.title, points, exercise.points, bool(tried)))
+        lines.append(Line(exercise.id, exercise.plain_title, points, exercise.points, bool(tried)))
     return Progress(tuple(lines))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from string import ascii_lowercase
@@ -27,6 +28,7 @@ from .report import picture_of
 ASKED = ("values", "gradients", "both")
 CLOSE = 5e-3  # a prediction may be rounded to three digits
 SIZE = 4  # operations of a random graph
+BLANKS = 3
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Blank:
 
 def quiz(
     graph: ComputationNode | Graph | Callable[..., Any] | None = None, seed: int | str = 0, *,
-    ask: str = "gradients", blanks: int = 3, shape: tuple[int, ...] = (),
+    ask: str = "gradients", blanks: int = BLANKS, shape: tuple[int, ...] = (),
 ) -> Quiz:  # fmt: skip
     """A picture of the graph with blanks: `q = quiz(loss, seed="student 7")`, then `q.check(a=3.0, b=-1.5)`.
 
@@ -63,15 +65,31 @@ def quiz(
     candidates = [(kind, node) for kind in ASKED[:2] if ask in (kind, "both") for node in _candidates(output, kind)]
     if not candidates:
         raise ExerciseError(f"there is nothing to ask: no node of this graph has {ask} that must be worked out")
-    chosen = sorted(rng.permutation(len(candidates))[: min(blanks, len(ascii_lowercase))])
-    return Quiz(output, [candidates[int(i)] for i in chosen], ask)
+    interest = _interests(output, candidates)
+    order = sorted(rng.permutation(len(candidates)), key=lambda i: -interest[i])
+    return Quiz(output, [candidates[i] for i in sorted(order[: min(blanks, len(ascii_lowercase))])], ask)
+
+
+def _interests(output: ComputationNode, candidates: list[tuple[str, ComputationNode]]) -> list[int]:
+    """How much there is to work out: most in the gradient of a node with several users, least in one that is just 1."""
+    found = _gradients(output)
+    uses = Counter(p for node in topological_order([output]) for p in node.parents)
+    trivial = {node for node, gradient in found.items() if np.isin(gradient, (0.0, 1.0)).all()}
+    return [2 if kind == "values" else (uses[node] > 1) + 2 * (node not in trivial) for kind, node in candidates]
+
+
+def _gradients(output: ComputationNode) -> dict[ComputationNode, Any]:
+    """What `backward()` would fill in; nothing is filled in."""
+    if not output.requires_gradient:
+        return {}
+    return dict(pulling_back(output, np.ones(output.shape, output.dtype)[()]))
 
 
 def _with_numbers(graph: Any, rng: np.random.Generator, shape: tuple[int, ...]) -> ComputationNode:
     if isinstance(graph, ComputationNode) and graph.known:
         return graph
     if graph is None:
-        return random_graph(rng, SIZE, shape, arithmetic_only=True)
+        return _worth_asking(rng, shape)
     if isinstance(graph, Graph):
         leaves = {x: parameter(numbers(rng, x.shape), x.name) for x in graph.inputs}
         return graph.map(rebuilt, leaves).outputs[-1]
@@ -81,6 +99,16 @@ def _with_numbers(graph: Any, rng: np.random.Generator, shape: tuple[int, ...]) 
         if isinstance(result, ComputationNode):
             return result
     raise ExerciseError("a quiz is about a node that has a value, a Graph, or a function of nodes that returns a node")
+
+
+def _worth_asking(rng: np.random.Generator, shape: tuple[int, ...]) -> ComputationNode:
+    """A random graph with gradients that are not just 1, one of them that of a node with several users."""
+    while True:
+        output = random_graph(rng, SIZE, shape, arithmetic_only=True)
+        inner = [("gradients", node) for node in _candidates(output, "gradients")]
+        interests = _interests(output, inner)
+        if 3 in interests and sum(interest > 1 for interest in interests) >= BLANKS:
+            return output
 
 
 def _candidates(output: ComputationNode, kind: str) -> Iterator[ComputationNode]:
@@ -104,7 +132,7 @@ class Quiz:
     def _whole(self) -> Diagram:
         """The picture with all numbers."""
         shown = diagram(self.output, values=True, title="Fill in the blanks")
-        found = self._gradients() if self.shows_gradients else {}
+        found = _gradients(self.output) if self.shows_gradients else {}
         nodes = topological_order([self.output])
         boxes = [
             replace(box, gradient=short_array(found[n]) if n in found else (), numbered=True)
@@ -126,12 +154,6 @@ class Quiz:
         ]
         return replace(whole, boxes=tuple(boxes))
 
-    def _gradients(self) -> dict[ComputationNode, Any]:
-        """What `backward()` would fill in; nothing is filled in."""
-        if not self.output.requires_gradient:
-            return {}
-        return dict(pulling_back(self.output, np.ones(self.output.shape, self.output.dtype)[()]))
-
     def check(self, answers: Mapping[str, Any] | None = None, **more: Any) -> Answers:
         """Which predictions are right: `q.check(a=3.0, b=-1.5)`. Those that are left out stay open.
 
@@ -141,7 +163,7 @@ class Quiz:
         letters = [blank.letter for blank in self.blanks]
         if unknown := [name for name in given if name not in letters]:
             raise ExerciseError(f"there is no blank {unknown[0]!r}; there are {', '.join(letters)}")
-        found = self._gradients()
+        found = _gradients(self.output)
         return Answers(tuple([(b, self._told(b, given.get(b.letter, ...), found)) for b in self.blanks]))
 
     def diagnose(self, answers: Mapping[str, Any]) -> Diagnosis | None:

@@ -14,7 +14,7 @@ from .exercise import Exercise
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check: whether it passed, and if not, the diagnosis. `points` of `out_of`."""
+    """One check: whether it passed, and if not, the diagnosis. `points` of `out_of`; `demand` if it has words for it."""
 
     exercise: str
     test: str
@@ -24,6 +24,7 @@ class CheckResult:
     points: int
     out_of: int
     notes: tuple[str, ...] = ()
+    demand: str = ""
 
     @property
     def started(self) -> bool:
@@ -41,8 +42,8 @@ class CheckResult:
 
     @property
     def claim(self) -> str:
-        """What the check demands, in words: its name."""
-        return self.test.removeprefix("test_").replace("_", " ")
+        """What the check demands, in words: its own, or its name."""
+        return self.demand or self.test.removeprefix("test_").replace("_", " ")
 
     @property
     def word(self) -> str:
@@ -86,17 +87,16 @@ class Report:
         """The results as plain data."""
         return [result.record for result in self.results]
 
-    @property
-    def headline(self) -> str:
+    def _headline(self, title: str) -> str:
         score = f"{self.points} of {self.out_of} points"
-        return f"{self.exercise.id}  {self.exercise.title}: {score if self.started else 'not started yet'}"
+        return f"{self.exercise.id}  {title}: {score if self.started else 'not started yet'}"
 
     @property
     def _next_step(self) -> str:
         return "" if self.passed or not self.started else f'For a hint: hint("{self.exercise.id}")'
 
     def __str__(self) -> str:
-        lines = [self.headline]
+        lines = [self._headline(self.exercise.plain_title)]
         for result in self.results if self.started else ():
             lines.append(f"  {result.word:<6}  {result.claim}")
             if result.diagnosis and result.started:
@@ -108,9 +108,9 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """A table without scripts or styles: an untrusted notebook shows it, too."""
+        """A table without scripts or style sheets: an untrusted notebook shows it, too. It sets the title's formulas."""
         rows = [_row(result) for result in self.results] if self.started else []
-        parts = [element("p", element("strong", self.headline))]
+        parts = [element("p", element("strong", self._headline(self.exercise.title)))]
         parts += [element("table", element("tbody", *rows))] if rows else []
         parts += [element("p", self._next_step)] if self._next_step else []
         return element("div", *parts)
@@ -127,13 +127,17 @@ def _row(result: CheckResult) -> Markup:
     told: list[Markup] = [element("div", result.claim)]
     if result.diagnosis and result.started:
         told.append(element("div", element("strong", result.diagnosis.sentence)))
-        rows = [element("tr", element("td", what), element("td", text)) for what, text in result.diagnosis.example]
+        rows = [element("tr", _cell(what), _cell(text)) for what, text in result.diagnosis.example]
         told += [element("table", element("tbody", *rows))] if rows else []
         told += [picture_of(result.diagnosis.picture)] if result.diagnosis.picture else []
     told += [element("div", element("em", "note: " + note)) for note in result.notes]
     points = f"{result.points} of {result.out_of}"
-    cells = [element("td", text, valign="top") for text in (result.word, points)]
-    return element("tr", *cells, element("td", joined(told), align="left"))
+    return element("tr", *map(_cell, (result.word, points, joined(told))))
+
+
+def _cell(content: str) -> Markup:
+    """Aligned as a sentence is: in a notebook's table cells are aligned as numbers are."""
+    return element("td", content, style="text-align: left; vertical-align: top")
 
 
 def picture_of(shown: Diagram) -> Markup:

@@ -35,7 +35,7 @@ def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: i
     points = 0 if diagnosis else check.points
     return CheckResult(
         exercise.id, check.name, diagnosis is None, diagnosis, outcome.seconds, points, check.points,
-        tuple(outcome.notes),
+        tuple(outcome.notes), check.demand,
     )  # fmt: skip
 
 

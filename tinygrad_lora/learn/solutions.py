@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import io
 import re
 import textwrap
+import tokenize
 from typing import Any
 
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
@@ -71,7 +73,7 @@ def _blanks(source: str) -> list[str]:
         elif isinstance(node, ast.FunctionDef):
             node.body = [*node.body[: ast.get_docstring(node) is not None], *ast.parse(STUB).body]
             left += ast.unparse(node).splitlines()
-    return left or ["..."]
+    return double_quoted("\n".join(left or ["..."])).splitlines()
 
 
 def _blank(value: ast.expr | None) -> str:
@@ -90,4 +92,15 @@ def _pairs(value: ast.Dict) -> list[tuple[ast.expr, ast.expr]]:
 
 def answer_source(name: str, value: Any) -> str:
     """An answer as text with marks: `answers = {"y": 3.0}`."""
-    return f"{BEGIN}\n{name} = {value!r}\n{END}\n"
+    return double_quoted(f"{BEGIN}\n{name} = {value!r}\n{END}\n")
+
+
+def double_quoted(source: str) -> str:
+    """The text with "..." for '...' where both mean the same: Python prints one, and people write the other."""
+    lines = source.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        (row, start), (_, end) = token.start, token.end
+        if token.type == tokenize.STRING and re.fullmatch(r"""'[^'"\\]*'""", token.string):
+            line = lines[row - 1]
+            lines[row - 1] = f'{line[:start]}"{token.string[1:-1]}"{line[end:]}'
+    return "".join(lines)

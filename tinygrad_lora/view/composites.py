@@ -1,4 +1,4 @@
-"""Find the library's functions in a graph again: softmax, sigmoid, mean, cross_entropy and their kind.
+"""Find functions of the library and activations in a graph again: softmax, sigmoid, mean, silu and their kind.
 
 What a function looks like is not written down here: it is traced, and the graph is compared with what comes out.
 """
@@ -15,6 +15,7 @@ from .. import library
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from ..core.node import Op, placeholder
+from ..nn.activations import exact_gelu, silu
 
 Prepare = Callable[[Graph], Graph]
 Found = dict[Node, Node]  # an argument of the pattern, and what stands in its place
@@ -36,6 +37,7 @@ class Pattern(NamedTuple):
     kinds: str  # a letter an argument: "f" for numbers, "i" for whole numbers
     axes: int  # of the first argument in the first try: some functions need two
     parameters: Callable[[int], Iterator[dict[str, Any]]] = lambda n: iter([{}])
+    floats: tuple[Any, ...] = (float,)  # kinds of numbers, if its graph is another one for each
 
 
 def _one_axis(n: int) -> Iterator[dict[str, Any]]:
@@ -49,6 +51,8 @@ PATTERNS = (
     Pattern("gelu", library.gelu, "f", 1),
     Pattern("log_softmax", library.log_softmax, "f", 1, _one_axis),
     Pattern("softmax", library.softmax, "f", 1, _one_axis),
+    Pattern("exact_gelu", exact_gelu, "f", 1, floats=(np.float32, float)),
+    Pattern("silu", silu, "f", 1),
     Pattern("sigmoid", library.sigmoid, "f", 1),
     Pattern("maximum", library.maximum, "ff", 1),
 )
@@ -75,10 +79,13 @@ def with_composites(graph: Graph, prepare: Prepare) -> Graph:
 def _examples(pattern: Pattern, prepare: Prepare) -> list[tuple[Node, list[Node]]]:
     """The pattern on small arguments, in each of its forms. Their shapes and parameters do not matter yet."""
     shape = (2, 3)[: pattern.axes]
-    kinds = {"f": (shape, float), "i": (shape[:-1], int)}
-    arguments = [placeholder(*kinds[kind]) for kind in pattern.kinds]
-    forms = [_traced(pattern, arguments, params, prepare) for params in pattern.parameters(len(shape))]
-    return [(form, arguments) for form in forms]
+    examples = []
+    for dtype in pattern.floats:
+        kinds = {"f": (shape, dtype), "i": (shape[:-1], int)}
+        arguments = [placeholder(*kinds[kind]) for kind in pattern.kinds]
+        forms = [_traced(pattern, arguments, params, prepare) for params in pattern.parameters(len(shape))]
+        examples += [(form, arguments) for form in forms]
+    return examples
 
 
 def _traced(pattern: Pattern, arguments: list[Node], params: dict[str, Any], prepare: Prepare) -> Node:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import islice
 from types import FunctionType
 from typing import Any
@@ -18,6 +19,7 @@ from ..core.autodiff import pulling_back, unbroadcast
 from ..core.graph import topological_order, unique_names
 from ..core.node import ComputationNode
 from ..errors import GradientError, TraceError
+from .markup import element
 from .notation import symbol
 from .words import number, one_line, shape_text, short_array, spoken
 
@@ -89,6 +91,16 @@ class Explanation:
 
     def _repr_latex_(self) -> str:
         return f"$$\n{self.latex}\n$$"
+
+    def _repr_html_(self) -> str:
+        """The text: a page that sets no formulas shows it as well."""
+        return element("pre", self.text, style="white-space: pre-wrap")
+
+    def _ipython_display_(self) -> None:
+        """Both, the text below the formula: of several forms of one output a notebook shows only one."""
+        display = import_module("IPython.display").display
+        display({"text/latex": self._repr_latex_()}, raw=True)
+        display({"text/plain": self.text, "text/html": self._repr_html_()}, raw=True)
 
     # --- Words ---
 

@@ -26,8 +26,8 @@ def training_step(network: Any, settings: Any, tokens: Any, wanted: Any) -> Call
         vocab_size=c.vocab_size, hidden_size=c.hidden_size, intermediate_size=c.intermediate_size,
         num_hidden_layers=c.num_hidden_layers, num_attention_heads=c.num_attention_heads,
         num_key_value_heads=c.num_key_value_heads, head_dim=c.head_dim, rms_norm_eps=c.rms_norm_eps,
-        rope_theta=c.rope_theta, max_position_embeddings=c.max_position_embeddings, tie_word_embeddings=True,
-        attention_dropout=0.0,
+        rope_parameters={"rope_type": "default", "rope_theta": c.rope_theta}, attention_dropout=0.0,
+        max_position_embeddings=c.max_position_embeddings, tie_word_embeddings=True,
     )  # fmt: skip
     lora = peft.LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=list(settings.targets))
     theirs = peft.get_peft_model(transformers.LlamaForCausalLM(config), lora)

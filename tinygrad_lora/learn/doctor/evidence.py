@@ -186,7 +186,7 @@ def _tried(subject: Subject, operands: Values, g: Any) -> Trial | None:
 def jittered(x: Any, rng: Any) -> Any:
     """The array with each number changed a little, in size but not in sign. Whole numbers stay: they are indices."""
     x = np.asarray(x)
-    return x * rng.uniform(0.75, 1.25, size=x.shape) if x.dtype.kind == "f" else x
+    return np.asarray(x * rng.uniform(0.75, 1.25, size=x.shape)) if x.dtype.kind == "f" else x
 
 
 def caught(f: Callable[[], Any]) -> Any:

@@ -88,7 +88,8 @@ def constant_factor(case: Case) -> Diagnosis | None:
     told = f"is {number(c)} times what it should be"
     if names:
         return case.say("factor", f"{told}; {number(c)} is {' or '.join(names)}", " or ".join(names))
-    return case.say("factor", told, number(c))
+    guess = next((words for value, words in TWOS if abs(c / value - 1) < 1e-6), "")
+    return case.say("factor", told + guess, number(c))
 
 
 def _ratio(given: Any, truth: Any) -> float | None:
@@ -97,13 +98,15 @@ def _ratio(given: Any, truth: Any) -> float | None:
     return float(given[place] / truth[place]) if place is not None and truth[place] and given[place] else None
 
 
+# The derivative of a square has a 2. Where there is no square, these words hold as well.
+TWOS = (2.0, ": there is a factor 2 too many"), (0.5, ": a factor 2 is missing, such as that of a square")
+
+
 def _known_factors(case: Case) -> Iterator[tuple[str, float]]:
     """Numbers that are often forgotten, or written twice, and what they are."""
     for name, value in case.factors.items():
         yield name, value
         yield f"1 / ({name})" if " " in name else f"1 / {name}", 1 / value if value else 0.0
-    yield "the 2 of a square", 2.0
-    yield "1/2: the 2 of a square is missing", 0.5
     if case.factors:
         return  # the author has named what there is
     sizes: dict[int, str] = {}

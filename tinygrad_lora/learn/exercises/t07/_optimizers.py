@@ -1,0 +1,70 @@
+"""Update rules as functions of (parameters, lr, memory): run on the same gradients, compared number by number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ....core.node import ComputationNode, parameter
+from ....view.words import number
+from ...cases import numbers
+from ...diagnosis import Diagnosis, Wrong, require
+from ...exact import as_array, refuse, same
+
+Rule = Callable[[list[ComputationNode], float, dict[Any, Any]], None]
+Slips = Mapping[str, tuple[str, Rule]]
+STEPS = 5
+# What is told apart, one thing after another: one number and one rate; a rate that changes; several parameters.
+CASES = (((),), (0.5, 0.5, 0.5)), (((),), (0.5, 0.25, 0.125, 0.5)), (((3,), (), (2, 2)), (0.1, 0.1, 0.2, 0.1))
+
+
+def trajectory(rule: Rule, shapes: Any, rates: Any, seed: int, scale: float = 1.0) -> list[list[Any]]:
+    """The values of the parameters after each step."""
+    rng, memory = np.random.default_rng([seed, 7]), {}  # type: ignore[var-annotated]
+    parameters = [parameter(numbers(rng, shape), name) for shape, name in zip(shapes, "abc", strict=False)]
+    found = []
+    for rate in rates:
+        for p in parameters:
+            p.gradient = scale * numbers(rng, p.shape)
+        kept = [np.array(p.gradient) for p in parameters]
+        rule(parameters, rate, memory)
+        for p, gradient in zip(parameters, kept, strict=True):
+            if p.gradient is None or not same(as_array(p.gradient), gradient):
+                told = "your step changed p.gradient: it belongs to the backward pass; make a new array"
+                raise refuse("gradient-changed", told)
+        found.append([np.array(p.value) for p in parameters])
+    return found
+
+
+def judge(rule: Rule, right: Rule, slips: Slips, seed: int) -> None:
+    """Raise, and say what is wrong, unless the rule moves all parameters as the right one does."""
+    for shapes, rates in CASES:
+        wanted, given = trajectory(right, shapes, rates, seed), trajectory(rule, shapes, rates, seed)
+        if _equal(given, wanted):
+            continue
+        t, i = _first(given, wanted)
+        told = f"after step {t + 1} parameter {'abc'[i]} is {_flat(given[t][i])}; it should be {_flat(wanted[t][i])}"
+        start = trajectory(lambda *args: None, shapes, rates, seed)
+        require(not _equal(given, start), "not-updated", f"{told}: no parameter was changed; assign to p.value")
+        for code, (sentence, slip) in slips.items():
+            with np.errstate(all="ignore"):
+                wrong = trajectory(slip, shapes, rates, seed)
+            require(not _equal(given, wrong), code, f"{told}: {sentence}")
+        raise Wrong(Diagnosis("differs", told))
+
+
+def _equal(a: Any, b: Any) -> bool:
+    pairs = [(as_array(x), as_array(y)) for after, other in zip(a, b, strict=True)
+             for x, y in zip(after, other, strict=True)]  # fmt: skip
+    return all(same(x, y, 1e-7) or bool((np.isnan(x) & np.isnan(y)).all()) for x, y in pairs)
+
+
+def _first(given: Any, wanted: Any) -> tuple[int, int]:
+    places = [(t, i) for t in range(len(wanted)) for i in range(len(wanted[t]))]
+    return next((t, i) for t, i in places if not same(as_array(given[t][i]), as_array(wanted[t][i]), 1e-7))
+
+
+def _flat(array: Any) -> str:
+    return ", ".join(number(float(v)) for v in array.flat[:3]) + (", ..." if array.size > 3 else "")

@@ -1,0 +1,159 @@
+r"""Cross-entropy that does not overflow
+
+For each sample the softmax gives a probability to every class, $p_j = e^{x_j} / \sum_k e^{x_k}$. The loss of a sample is
+$-\ln p_t$, where $t$ is its label; the loss of a batch is the mean of them. In these formulas $e^{x}$ overflows at
+$x = 710$, and $\ln p$ is infinite where $p$ rounds to 0. Yet the loss itself is an ordinary number.
+
+Write two functions of arrays. `logits` is (samples, classes), `labels` holds a whole number for each sample.
+
+* `cross_entropy(logits, labels)`: the loss, a number. It must be finite for all finite logits.
+* `cross_entropy_vjp(g, logits, labels)`: the gradient of the logits, from the number `g` that flows in.
+"""
+
+import numpy as np
+
+from ....view.words import number
+from ...cases import generators, numbers
+from ...diagnosis import require, tell
+from ...doctor import diagnose
+from ...exact import as_array, as_number, same
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "07-cross-entropy",
+    __doc__,
+    kind="N",
+    hints=(
+        "Take the largest logit of each row away from the row: the probabilities stay the same, and no power is above "
+        "1. Then write the logarithm of the fraction as a difference, so that no logarithm of 0 is left.",
+        "ln p_t = z_t - ln(sum of e^z_k), where z are the shifted logits. The gradient of a row is p, minus 1 at the "
+        "label; the mean divides it by the number of samples.",
+        "`scores = z - np.log(np.exp(z).sum(axis=1, keepdims=True))`, then `-scores[np.arange(len(labels)), "
+        "labels].mean()`. For the gradient: `p[np.arange(len(labels)), labels] -= 1` and `return g * p / len(labels)`.",
+    ),
+)
+
+
+@exercise.reference
+def cross_entropy(logits, labels):
+    """The mean over the samples of -ln p[label]."""
+    z = logits - logits.max(axis=1, keepdims=True)
+    scores = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return -scores[np.arange(len(labels)), labels].mean()
+
+
+@exercise.reference
+def cross_entropy_vjp(g, logits, labels):
+    """The gradient of the logits, from the gradient g of the loss."""
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    p[np.arange(len(labels)), labels] -= 1
+    return g * p / len(labels)
+
+
+right, rule = cross_entropy, cross_entropy_vjp
+LARGE = np.array([[1000.0, 0.0, -1000.0], [0.0, 800.0, 2.0]])
+
+
+def batches(seed, budget, most=12):
+    """Logits and labels, two samples at first."""
+    for size, rng in generators(seed, min(budget, most)):
+        n, classes = 2 + size % 4, 3 + size % 3
+        yield numbers(rng, (n, classes)), rng.integers(0, classes, n)
+
+
+def softmax(x, axis=1):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+LOSSES = {
+    "summed": ("the sum over the samples: take the mean", lambda x, t: right(x, t) * len(t)),
+    "sign": ("negative: a probability is at most 1, so its logarithm is at most 0; the loss is minus that",
+             lambda x, t: -right(x, t)),
+    "all-classes": ("divided by samples and classes: one number a sample goes into the mean",
+                    lambda x, t: right(x, t) / x.shape[1]),
+    "mixed-samples": ("wrong because the softmax sums over the samples: its axis is that of the classes",
+                      lambda x, t: -np.log(softmax(x, 0))[np.arange(len(t)), t].mean()),
+    "no-logarithm": ("minus the probability: take its logarithm",
+                     lambda x, t: -softmax(x)[np.arange(len(t)), t].mean()),
+}  # fmt: skip
+
+
+@exercise.check(points=2)
+def test_the_loss_of_a_batch(cross_entropy, seed, budget):
+    for logits, labels in batches(seed, budget):
+        given = as_array(cross_entropy(logits.copy(), labels.copy()), "the loss", ())
+        wanted = np.asarray(right(logits, labels))
+        if same(given, wanted):
+            continue
+        told = f"for logits {logits.shape} your loss is {number(float(given))} and should be {number(float(wanted))}"
+        for code, (sentence, slip) in LOSSES.items():
+            require(not same(given, np.asarray(slip(logits, labels))), code, f"{told}: yours is {sentence}")
+        require(False, "differs", told)
+
+
+@exercise.check(points=2)
+def test_large_logits_give_a_finite_loss(cross_entropy):
+    for t in ([0, 1], [2, 0], [1, 2]):
+        labels = np.array(t)
+        given, wanted = as_number(cross_entropy(LARGE.copy(), labels), "the loss"), float(right(LARGE, labels)) + 0.0  # never -0
+        told = f"for logits {LARGE.tolist()} and labels {t} the loss is {number(wanted)}; yours is {number(given)}"
+        require(not np.isnan(given), "overflow", f"{told}: e^1000 is infinite; take the row's largest away first")
+        require(np.isfinite(given), "log-of-zero", f"{told}: a probability rounds to 0; subtract logarithms instead")
+        require(same(as_array(given), as_array(wanted)), "differs", told)
+
+
+SLIPS = {
+    "missing-label": ("is p alone: the loss looks at the label, so its gradient must", lambda g, x, t: g * softmax(x)),
+    "label-added": (
+        "adds 1 at the label: more of that logit makes the loss smaller, so it is p - 1 there",
+        lambda g, x, t: g * (softmax(x) + np.eye(x.shape[1])[t]) / len(t),
+    ),
+}
+
+
+@exercise.check(points=2)
+def test_the_gradient_of_the_logits(cross_entropy_vjp, seed, budget):
+    for logits, labels in batches(seed, budget):
+        n = {"the number of samples": len(labels)}
+        tell(diagnose(
+            cross_entropy_vjp, right, logits, labels, reference=rule, arguments="g, logits, labels",
+            names=["logits", "labels"], wrt=["logits"], factors=n, alternatives=SLIPS, seed=seed,
+        ))  # fmt: skip
+
+
+@exercise.check(points=1)
+def test_large_logits_give_a_finite_gradient(cross_entropy_vjp):
+    labels = np.array([2, 1])
+    given = as_array(cross_entropy_vjp(0.5, LARGE.copy(), labels), "the gradient", LARGE.shape)
+    wanted = rule(0.5, LARGE, labels)
+    told = f"for logits {LARGE.tolist()} the gradient is {wanted.tolist()}; yours is {given.tolist()}"
+    require(bool(np.isfinite(given).all()), "overflow", f"{told}: take the row's largest logit away first")
+    require(same(given, wanted), "differs", told)
+
+
+@exercise.mutant("overflow", name="cross_entropy")
+def writes_the_formula_down(logits, labels):
+    e = np.exp(logits)
+    return -np.log(e[np.arange(len(labels)), labels] / e.sum(axis=1)).mean()
+
+
+@exercise.mutant("log-of-zero", name="cross_entropy")
+def takes_the_logarithm_of_the_softmax(logits, labels):
+    return -np.log(softmax(logits)[np.arange(len(labels)), labels]).mean()
+
+
+@exercise.mutant("summed", name="cross_entropy")
+def forgets_the_mean(logits, labels):
+    return -np.log(softmax(logits)[np.arange(len(labels)), labels]).sum()
+
+
+@exercise.mutant("factor", name="cross_entropy_vjp")
+def forgets_the_mean_in_the_gradient(g, logits, labels):
+    return g * (softmax(logits) - np.eye(logits.shape[1])[labels])
+
+
+@exercise.mutant("missing-upstream", name="cross_entropy_vjp")
+def forgets_what_flows_in(g, logits, labels):
+    return (softmax(logits) - np.eye(logits.shape[1])[labels]) / len(labels)

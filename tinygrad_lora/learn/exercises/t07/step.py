@@ -1,0 +1,93 @@
+"""A training step, in order
+
+Write `train_step(model, loss, optimizer, x, target)`. It makes one step of training on the arrays `x` and `target`, and
+returns the loss as a Python number: the one that was minimized, before the update.
+
+You need these five, each once, in the right order: `loss(model(x), target)`, which gives a node; `.backward()` of that
+node; `optimizer.step()`, which changes the parameters; `optimizer.zero_gradients()`, which forgets the gradients;
+and `float(...)` of the node.
+"""
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ...diagnosis import require, tell
+from ...doctor import diagnose_step
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "07-step",
+    __doc__,
+    kind="S",
+    hints=(
+        "backward() adds to the gradients that are there. So what must come before it?",
+        "Forget, go forward, go backward, update, return. The loss is a node with a value, before and after the update.",
+        "`optimizer.zero_gradients()`, `value = loss(model(x), target)`, `value.backward()`, `optimizer.step()`, "
+        "`return float(value)`",
+    ),
+)
+
+
+@exercise.reference
+def train_step(model, loss, optimizer, x, target):
+    """One step of training; the loss before it."""
+    optimizer.zero_gradients()
+    value = loss(model(x), target)
+    value.backward()
+    optimizer.step()
+    return float(value)
+
+
+@exercise.check(points=3)
+def test_the_parameters_go_where_they_should(train_step, seed):
+    tell(diagnose_step(train_step, seed=seed))
+
+
+@exercise.check(points=1)
+def test_the_model_runs_once(train_step, seed):
+    model = tl.Sequential(tl.Linear(3, 2, seed=seed))
+    calls = []
+
+    def counted(x):
+        calls.append(1)
+        return model(x)
+
+    rng = np.random.default_rng(seed)
+    train_step(counted, tl.mse, tl.SGD(model.parameters(), lr=0.1), rng.normal(size=(4, 3)), rng.normal(size=(4, 2)))
+    told = f"one step ran the model {len(calls)} times; keep the node, it has the value and the way back"
+    require(len(calls) == 1, "runs-twice", told)
+
+
+@exercise.mutant("not-zeroed")
+def forgets_to_forget(model, loss, optimizer, x, target):
+    value = loss(model(x), target)
+    value.backward()
+    optimizer.step()
+    return float(value)
+
+
+@exercise.mutant("no-gradient")
+def forgets_between_backward_and_step(model, loss, optimizer, x, target):
+    value = loss(model(x), target)
+    value.backward()
+    optimizer.zero_gradients()
+    optimizer.step()
+    return float(value)
+
+
+@exercise.mutant("loss-after")
+def measures_after_the_update(model, loss, optimizer, x, target):
+    optimizer.zero_gradients()
+    loss(model(x), target).backward()
+    optimizer.step()
+    return float(loss(model(x), target))
+
+
+@exercise.mutant("runs-twice")
+def computes_the_loss_twice(model, loss, optimizer, x, target):
+    optimizer.zero_gradients()
+    before = float(loss(model(x), target))
+    loss(model(x), target).backward()
+    optimizer.step()
+    return before

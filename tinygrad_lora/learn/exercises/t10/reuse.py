@@ -1,0 +1,166 @@
+r"""Take turns in the same memory
+
+All arrays of a program have one size. Write `places(program, outputs)`: a dictionary that gives each array made by a
+step the number of its place, 0, 1, 2, ... A step writes its result into its place, over what was there. The outputs
+must still be in their places at the end. Use as few places as possible:
+
+* a place is free again when the array in it will not be read any more;
+* "add", "subtract" and "tanh" work number by number, so the result may take the place of an operand that is read there
+  for the last time;
+* "matmul" reads its operands again and again while it writes: its result must not lie over either of them.
+
+Then write `counterexample()`. It returns `(program, outputs)`, at most four steps from the inputs "x" and "y", on which
+a *careless planner* gives wrong numbers: it frees a place as soon as its array was read once.
+"""
+
+from ...diagnosis import require
+from ...exact import as_whole, refuse
+from ...exercise import Exercise
+from ._programs import checked_program, ends, planned, programs, text_of, wrong_outputs
+
+exercise = Exercise(
+    "10-reuse",
+    __doc__,
+    kind="P",
+    hints=(
+        "Find for each array the step that reads it last, as in 10-liveness. Then walk through the steps with a list "
+        "of free places.",
+        "At each step: which operands are read here for the last time? For matmul their places are free after the "
+        "result has one; for the others, before.",
+        "If `free` is not empty, `found[name] = free.pop()`, else a new number. "
+        "And the counterexample: t0 is read by t1, and again by t2.",
+    ),
+)
+
+
+@exercise.reference
+def places(program, outputs):
+    """A place for each array, as few as possible."""
+    last = {name: i for i, (_, _, reads) in enumerate(program) for name in reads}
+    for name in outputs:
+        last[name] = len(program)
+    found, free, count = {}, [], 0
+    for i, (name, operation, reads) in enumerate(program):
+        done = [found[r] for r in dict.fromkeys(reads) if r in found and last[r] == i]
+        if operation != "matmul":
+            free, done = free + done, []
+        if free:
+            found[name] = free.pop()
+        else:
+            found[name], count = count, count + 1
+        free = free + done
+    return found
+
+
+@exercise.reference
+def counterexample():
+    """A program on which freeing after the first reader gives wrong numbers."""
+    return [("t0", "tanh", ("x",)), ("t1", "tanh", ("t0",)), ("t2", "add", ("t0", "t1"))], ["t2"]
+
+
+MOST = 4
+
+
+def checked_places(places, program, outputs):
+    """The student's places, as whole numbers."""
+    given = places(list(program), list(outputs))
+    if given is None:
+        raise refuse("no-return", "places gave None: does it end with `return`?")
+    if type(given) is not dict:
+        raise refuse("wrong-type", f"places gave a {type(given).__name__}; a dictionary is needed")
+    if missing := [name for name, _, _ in program if name not in given]:
+        raise refuse("missing-name", f"{missing[0]} has no place in {text_of(program)}")
+    return {name: as_whole(given[name], f"the place of {name}") for name, _, _ in program}
+
+
+def collision(program, outputs, given):
+    """The first array that is written over while it is needed: its code, and a sentence."""
+    last, holder = ends(program, outputs), {}
+    for i, (name, op, reads) in enumerate(program):
+        old = holder.get(given[name])
+        if old is not None:
+            over = f"step {i}, {name} = {op}({', '.join(reads)}), writes over {old} in place {given[name]}"
+            if last[old] == len(program):
+                return "output-overwritten", f"{over}: {old} is an output"
+            if last[old] > i:
+                return "overwritten-alive", f"{over}: {old} is read again in step {last[old]}"
+            if op == "matmul" and old in reads:
+                return "matmul-in-place", f"{over}: a product reads its operands while it is written"
+        holder[given[name]] = name
+    return "wrong-numbers", "the numbers come out wrong"
+
+
+@exercise.check(points=3)
+def test_the_numbers_stay_right(places, seed, budget):
+    for program, outputs in programs(seed, budget):
+        given = checked_places(places, program, outputs)
+        if wrong_outputs(program, outputs, given):
+            code, sentence = collision(program, outputs, given)
+            require(False, code, f"{sentence} (in {text_of(program)})")
+
+
+@exercise.check(points=2)
+def test_no_place_is_wasted(places, seed, budget):
+    for program, outputs in programs(seed, budget):
+        used = len(set(checked_places(places, program, outputs).values()))
+        fewest = len(set(planned(program, outputs).values()))
+        apart = len(set(planned(program, outputs, in_place=False).values()))
+        told = f"you use {used} places where {fewest} are enough, in {text_of(program)}"
+        if used <= fewest:
+            continue
+        require(used != len(program), "no-reuse", f"{told}: every array has one of its own")
+        require(used != apart, "not-in-place", f"{told}: add, subtract and tanh may write over an operand")
+        require(False, "too-many-places", told)
+
+
+@exercise.check(points=2)
+def test_the_careless_planner_fails_on_the_counterexample(counterexample):
+    program, outputs = checked_program(counterexample(), "counterexample()")
+    require(len(program) <= MOST, "too-large", f"yours has {len(program)} steps; {MOST} are enough, and three would do")
+    careless = planned(program, outputs, careless=True)
+    twice = [name for name, _, _ in program if sum(name in reads for _, _, reads in program) > 1]
+    told = f"the careless planner is right on {text_of(program)}"
+    if not wrong_outputs(program, outputs, careless):
+        require(bool(twice), "read-once", f"{told}: every array is read once, so the first reader is the last")
+        require(False, "no-difference", f"{told}: nothing is written over {twice[0]} before it is read again")
+
+
+@exercise.mutant("overwritten-alive", name="places")
+def frees_after_the_first_reader(program, outputs):
+    return planned(program, outputs, careless=True)
+
+
+@exercise.mutant("matmul-in-place", name="places")
+def writes_products_over_their_operands(program, outputs):
+    return planned([(name, "add", reads) for name, _, reads in program], outputs)
+
+
+@exercise.mutant("output-overwritten", name="places")
+def gives_outputs_away(program, outputs):
+    return planned(program, [program[-1][0]])
+
+
+@exercise.mutant("no-reuse", name="places")
+def reuses_nothing(program, outputs):
+    return {name: i for i, (name, _, _) in enumerate(program)}
+
+
+@exercise.mutant("not-in-place", name="places")
+def never_writes_over_an_operand(program, outputs):
+    return planned(program, outputs, in_place=False)
+
+
+@exercise.mutant("read-once", name="counterexample")
+def builds_a_chain():
+    return [("t0", "tanh", ("x",)), ("t1", "tanh", ("t0",)), ("t2", "matmul", ("t1", "y"))], ["t2"]
+
+
+@exercise.mutant("no-difference", name="counterexample")
+def reads_again_before_the_place_is_taken():
+    return [("t0", "tanh", ("x",)), ("t1", "matmul", ("t0", "y")), ("t2", "add", ("t0", "t1"))], ["t2"]
+
+
+@exercise.mutant("too-large", name="counterexample")
+def builds_more_than_needed():
+    steps = [(f"t{i}", "tanh", (f"t{i - 1}" if i else "x",)) for i in range(4)]
+    return [*steps, ("t4", "add", ("t0", "t3"))], ["t4"]

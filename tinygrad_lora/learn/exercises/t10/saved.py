@@ -1,0 +1,105 @@
+r"""What must be kept
+
+A small network and its loss, step by step:
+
+    a = x @ W
+    b = a + c
+    h = tl.tanh(b)
+    y = h @ V
+    d = y - t
+    loss = tl.sum(d * d)
+
+The backward pass comes later, and needs some of these arrays again. Which? Write True for each array that a rule of the
+backward pass reads, and False for the others:
+
+* `all_trained`: the gradients of W, c and V are wanted;
+* `only_V`: W and c are frozen, and the gradient of V alone is wanted.
+
+The engine answers when you check: it builds the graph of the gradients and looks.
+"""
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ...diagnosis import require
+from ...exact import as_bool, refuse
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "10-saved",
+    __doc__,
+    kind="Q",
+    hints=(
+        "Write the backward rule of each line. Which arrays of the forward pass stand in it?",
+        "The rule of + has none. That of @ has both operands, each for the gradient of the other. "
+        "That of tanh has its output, not its input.",
+        "All trained: x (for W), h (for V, and for tanh) and d (for the square). If only V is trained, nobody needs x.",
+    ),
+)
+
+exercise.answer(
+    all_trained={"x": True, "a": False, "b": False, "h": True, "y": False, "d": True},
+    only_V={"x": False, "a": False, "b": False, "h": True, "y": False, "d": True},
+)
+
+SHAPES = {"W": (4, 3), "c": (3,), "V": (3, 2), "t": (5, 2), "x": (5, 4)}
+WHY = {
+    "a": "the rule of + needs no operand: it passes the gradient on",
+    "b": "the rule of tanh needs its output, 1 - h * h, and not its input",
+    "y": "the rule of - needs no operand: it passes the gradient on",
+    "d": "the rule of the square d * d is 2 g d: it reads d",
+    "h": "the gradient of V is h.T @ g: it reads h",
+    "x": "the gradient of W is x.T @ g: it reads x",
+}
+
+
+def engine(wanted):
+    """Which arrays of the forward pass the gradients of these parameters read."""
+    W, c, V, t, x = (tl.placeholder(shape, name=name) for name, shape in SHAPES.items())
+    steps = {"x": x, "a": x @ W}
+    steps["b"] = steps["a"] + c
+    steps["h"] = tl.tanh(steps["b"])
+    steps["y"] = steps["h"] @ V
+    steps["d"] = steps["y"] - t
+    loss = tl.sum(steps["d"] * steps["d"])
+    leaves = {"W": W, "c": c, "V": V}
+    forward = set(topological_order([loss]))
+    backward = set(topological_order(tl.gradients(loss, [leaves[name] for name in wanted]))) - forward
+    read = {parent for node in backward for parent in node.parents}
+    return {name: node in read for name, node in steps.items()}
+
+
+def judge(answers, case, wanted):
+    """One dictionary against the engine."""
+    if type(answers) is not dict:
+        raise refuse("wrong-type", f"{case} is of type {type(answers).__name__}; keep the dictionary and fill it in")
+    for name, right in engine(wanted).items():
+        if name not in answers:
+            raise refuse("missing-name", f"{case} has no entry {name!r}")
+        given = as_bool(answers[name], f"{case}[{name!r}]")
+        if given == right:
+            continue
+        told = f"{case}: you say that {name} is {'kept' if given else 'not needed'}; {WHY[name]}"
+        if case == "only_V" and name == "x":
+            told = f"{case}: you say that x is kept; it is read for the gradient of W, which nobody wants here"
+            require(False, "kept-for-the-frozen", told)
+        require(name not in "ay", "kept-for-a-sum", told)
+        require(name != "b", "input-for-output", told)
+        require(False, "operand-missing", told)
+
+
+@exercise.check(points=2)
+def test_what_is_kept_when_all_is_trained(all_trained):
+    judge(all_trained, "all_trained", ("W", "c", "V"))
+
+
+@exercise.check(points=1)
+def test_what_is_kept_when_the_first_layer_is_frozen(only_V):
+    judge(only_V, "only_V", ("V",))
+
+
+RIGHT = exercise.references["all_trained"]
+exercise.wrong_answer("kept-for-a-sum", all_trained=dict.fromkeys(RIGHT, True))
+exercise.wrong_answer("input-for-output", all_trained=RIGHT | {"b": True, "h": False})
+exercise.wrong_answer("operand-missing", all_trained=RIGHT | {"d": False})
+exercise.wrong_answer("kept-for-the-frozen", only_V=RIGHT)

@@ -1,0 +1,173 @@
+r"""A training step is a function
+
+Write `training_step(x, labels, W1, b1, W2, b2)`: one whole step of training, as a function of nodes. The network is
+$\tanh(x W_1 + b_1)\,W_2 + b_2$, its loss is `tl.cross_entropy(scores, labels)`, and the learning rate is 0.5.
+
+Return a list of five nodes: the loss, and the new W1, b1, W2 and b2. Each new array is the old one minus 0.5 times its
+gradient; all gradients are those at the old arrays. There is no `backward()` here, because there are no numbers: use
+`tl.gradients`. The check compiles your function with `tl.compile` and reads digits with it.
+"""
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ....data import digits
+from ...diagnosis import require
+from ...exact import as_array, refuse, same
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "10-step",
+    __doc__,
+    kind="T",
+    hints=(
+        "The first half is the forward pass, as always: scores, then the loss. Nothing in it changes.",
+        "`tl.gradients(loss, [W1, b1, W2, b2])` gives four nodes, in this order. A new array is a node as well.",
+        "`return [loss, *(p - 0.5 * g for p, g in zip(parameters, tl.gradients(loss, parameters)))]`",
+    ),
+)
+
+RATE, STEPS, LEAST, HIDDEN = 0.5, 150, 0.93, 32
+
+
+@exercise.reference
+def training_step(x, labels, W1, b1, W2, b2):
+    """The loss, and the four parameters after one step."""
+    parameters = [W1, b1, W2, b2]
+    loss = tl.cross_entropy(tl.tanh(x @ W1 + b1) @ W2 + b2, labels)
+    slopes = tl.gradients(loss, parameters)
+    return [loss, *(p - 0.5 * g for p, g in zip(parameters, slopes, strict=True))]
+
+
+def loss_of(x, labels, W1, b1, W2, b2):
+    return tl.cross_entropy(tl.tanh(x @ W1 + b1) @ W2 + b2, labels)
+
+
+def by_hand(x, labels, parameters, rate=RATE):
+    """The loss and the new parameters."""
+    nodes = [tl.parameter(p, name) for p, name in zip(parameters, NAMES, strict=True)]
+    loss = loss_of(tl.constant(x), labels, *nodes)
+    loss.backward()
+    return loss.value, [p - rate * node.gradient for p, node in zip(parameters, nodes, strict=True)]
+
+
+def one_by_one(x, labels, parameters, keep=tl.identity):
+    """The new parameters if each gradient sees those that are new already; `keep` may cut the graph between them."""
+    nodes = [*map(tl.constant, parameters)]
+    for i in range(4):
+        nodes[i] = keep(nodes[i] - RATE * tl.gradients(loss_of(tl.constant(x), labels, *nodes), nodes[i]))
+    return [node.value for node in nodes]
+
+
+NAMES = ("W1", "b1", "W2", "b2")
+
+
+def start(seed, inputs=64, outputs=10, hidden=HIDDEN):
+    rng = np.random.default_rng([seed, 5])
+    first, second = rng.normal(size=(inputs, hidden)) / inputs**0.5, rng.normal(size=(hidden, outputs)) / hidden**0.5
+    return [first, np.zeros(hidden), second, np.zeros(outputs)]
+
+
+def taken(results):
+    """The five arrays of one step."""
+    if type(results) not in (list, tuple) or len(results) != 5:
+        raise refuse("count", "training_step must return a list of five nodes: the loss, W1, b1, W2 and b2")
+    return results
+
+
+@exercise.check(points=3)
+def test_one_step_is_right(training_step, seed):
+    rng = np.random.default_rng([seed, 6])
+    x, labels, old = rng.normal(size=(7, 4)), rng.integers(0, 3, 7), start(seed, 4, 3, 5)
+    old[1], old[3] = rng.normal(size=5), rng.normal(size=3)
+    compiled = tl.compile(training_step)
+    loss, *new = taken(compiled(x, labels, *old))
+    right_loss, right = by_hand(x, labels, old)
+    given = [as_array(a, f"the new {name}", b.shape) for name, a, b in zip(NAMES, new, old, strict=True)]
+    told = f"the loss must be {right_loss:.4g}; yours is {as_array(loss, 'the loss', ()):.4g}"
+    require(same(as_array(loss, "the loss", ()), np.asarray(right_loss)), "wrong-loss", told)
+
+    def like(wanted):
+        return all(same(a, b) for a, b in zip(given, wanted, strict=True))
+
+    if like(right):
+        return
+    still = [name for name, a, b in zip(NAMES, given, old, strict=True) if same(a, b)]
+    told = f"{' and '.join(still)} {'is' if len(still) == 1 else 'are'} as before the step"
+    require(not still, "not-updated", told)
+    upward = by_hand(x, labels, old, -RATE)[1]
+    require(not like(upward), "wrong-direction", "the arrays go up the slope: subtract the gradient, do not add it")
+    told = "only the new W1 is right: the gradients of the others were taken after it had changed"
+    for keep in (tl.identity, tl.stop_gradient):
+        require(not like(one_by_one(x, labels, old, keep)), "updated-too-soon", told)
+    moved, wanted = given[0] - old[0], right[0] - old[0]
+    ratio = float((moved * wanted).sum() / (wanted * wanted).sum())
+    told = f"each array moves {ratio:.4g} times as far as it should: the learning rate is {RATE}"
+    require(not like(by_hand(x, labels, old, ratio * RATE)[1]), "factor", told)
+    bad = [name for name, a, b in zip(NAMES, given, right, strict=True) if not same(a, b)]
+    require(False, "differs", f"the new {bad[0]} is not the old one minus {RATE} times its gradient")
+
+
+@exercise.check(points=1)
+def test_nothing_is_computed_twice(training_step, seed):
+    x, labels, old = np.ones((64, 64)), np.zeros(64, int), start(seed)
+    mine, right = (tl.compile(f).prepare(x, labels, *old).graph.flops for f in (training_step, step_of_the_check))
+    told = f"your compiled step takes {mine:,} operations, and {right:,} are enough: one forward, one backward"
+    require(mine <= 1.05 * right, "too-much-work", told)
+
+
+def step_of_the_check(x, labels, W1, b1, W2, b2):
+    loss, wrt = loss_of(x, labels, W1, b1, W2, b2), (W1, b1, W2, b2)
+    return [loss, *(p - RATE * g for p, g in zip(wrt, tl.gradients(loss, wrt), strict=True))]
+
+
+@exercise.check(points=2)
+def test_it_learns_to_read_digits(training_step, seed):
+    data, arrays = digits(), start(seed)
+    compiled = tl.compile(training_step)
+    with np.errstate(all="ignore"):
+        for i in range(STEPS):
+            rows = slice(i * 256 % 1280, i * 256 % 1280 + 256)
+            arrays = [np.asarray(a) for a in taken(compiled(data.x_train[rows], data.y_train[rows], *arrays))[1:]]
+        W1, b1, W2, b2 = (as_array(a, name) for name, a in zip(NAMES, arrays, strict=True))
+        scores = np.tanh(data.x_test @ W1 + b1) @ W2 + b2
+    right = float((scores.argmax(axis=1) == data.y_test).mean())
+    told = f"after {STEPS} steps it reads {right:.1%} of the digits; {LEAST:.0%} can be reached"
+    require(right >= LEAST, "below-threshold", told)
+
+
+@exercise.mutant("wrong-direction")
+def climbs(x, labels, W1, b1, W2, b2):
+    wrt = [W1, b1, W2, b2]
+    loss = loss_of(x, labels, *wrt)
+    return [loss, *(p + RATE * g for p, g in zip(wrt, tl.gradients(loss, wrt), strict=True))]
+
+
+@exercise.mutant("updated-too-soon")
+def updates_one_after_the_other(x, labels, W1, b1, W2, b2):
+    wrt = [W1, b1, W2, b2]
+    loss = loss_of(x, labels, *wrt)
+    for i in range(4):
+        wrt[i] = wrt[i] - RATE * tl.gradients(loss_of(x, labels, *wrt), wrt[i])
+    return [loss, *wrt]
+
+
+@exercise.mutant("not-updated")
+def forgets_the_biases(x, labels, W1, b1, W2, b2):
+    loss, new = loss_of(x, labels, W1, b1, W2, b2), step_of_the_check(x, labels, W1, b1, W2, b2)
+    return [loss, new[1], b1, new[3], b2]
+
+
+@exercise.mutant("factor")
+def takes_smaller_steps(x, labels, W1, b1, W2, b2):
+    wrt = [W1, b1, W2, b2]
+    loss = loss_of(x, labels, *wrt)
+    return [loss, *(p - 0.05 * g for p, g in zip(wrt, tl.gradients(loss, wrt), strict=True))]
+
+
+@exercise.mutant("exception")
+def calls_backward(x, labels, W1, b1, W2, b2):
+    loss = loss_of(x, labels, W1, b1, W2, b2)
+    loss.backward()
+    return [loss, *(p - RATE * p.gradient for p in (W1, b1, W2, b2))]

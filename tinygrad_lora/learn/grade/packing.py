@@ -1,0 +1,284 @@
+"""Values as data: what one process packs, the other unpacks. Numbers and arrays cross as copies, nodes as their graph.
+
+A node has one number in both processes, so that a list of nodes comes back as the very nodes that were sent. Results of
+operations cross without their values: the receiver computes them again with a NumPy that nobody has touched.
+Functions, classes and objects of another process cross as references; see `peer`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ...core.graph import Graph, topological_order
+from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
+from .known import name_of, named
+from .wire import Misbehaved
+
+SAFE = 2**53
+_LISTS: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "frozen"}
+_MAKERS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozen": frozenset}
+_LEAVES = {"input": INPUT, "parameter": PARAMETER, "constant": CONSTANT}
+_GENERATORS = ("PCG64", "MT19937", "Philox", "SFC64", "PCG64DXSM")
+
+
+class Packer:
+    """Packs and unpacks one message at a time. `things` are what both sides know by number; ours are odd or even."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: no number means anything any more. Both sides must do it at once."""
+        self.things: dict[int, Any] = {}
+        self._numbers: dict[int, int] = {}
+        self._next = self._first
+        self._nodes: dict[int, tuple[Any, Any, Any]] = {}  # what the other side knows of each node
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin a message."""
+        self.blobs: list[bytes] = []
+        self.defined: list[Any] = []
+        self.slots: list[Any] = []  # what may change in a call, in the order in which it was packed
+
+    def number(self, thing: Any) -> int:
+        """A new number for a thing of ours."""
+        n, self._next = self._next, self._next + 2
+        self.enter(n, thing)
+        return n
+
+    def enter(self, n: int, thing: Any) -> None:
+        """From now on both sides call it so."""
+        if type(n) is not int or n in self.things:
+            raise Misbehaved("a number is used twice")
+        self.things[n] = thing
+        self._numbers[id(thing)] = n
+
+    # --- Out ---
+
+    def pack(self, x: Any) -> Any:
+        """The value as JSON, its arrays as blobs."""
+        kind = type(x)
+        if x is None or kind in (bool, str):
+            return x
+        if kind is int:
+            return x if abs(x) < SAFE else {"int": hex(x)}
+        if kind is float:
+            return x if math.isfinite(x) else {"float": repr(x)}
+        if kind is complex:
+            return {"complex": [repr(x.real), repr(x.imag)]}
+        if x is ...:
+            return {"...": 0}
+        if kind in _LISTS:
+            self.slots.append(x)
+            return {_LISTS[kind]: [self.pack(part) for part in x]}
+        if kind is dict:
+            self.slots.append(x)
+            return {"dict": [[self.pack(key), self.pack(value)] for key, value in x.items()]}
+        if kind is np.ndarray and x.dtype.kind in "biufc":
+            self.slots.append(x)
+            return {"array": self._array(x)}
+        if isinstance(x, np.generic) and kind.__module__ == "numpy" and x.dtype.kind in "biufc":
+            return {"scalar": self._array(np.asarray(x))}
+        if kind is slice:
+            return {"slice": [self.pack(part) for part in (x.start, x.stop, x.step)]}
+        if kind is range:
+            return {"range": [x.start, x.stop, x.step]}
+        if isinstance(x, np.dtype) and x.kind in "biufc":
+            return {"dtype": x.str}
+        if kind is np.random.Generator:
+            self.slots.append(x)
+            return {"rng": _state(x)}
+        if kind is ComputationNode:
+            return {"#": self._node(x)}
+        if name := name_of(x):
+            return {"known": name}
+        if id(x) in self._numbers:
+            return {"#": self._numbers[id(x)]}
+        if kind is Graph:
+            n = self.number(x)
+            return {"graph": [n, *(self.pack(list(part)) for part in (x.inputs, x.outputs, x.captured))]}
+        return self.refer(x)
+
+    def refer(self, x: Any) -> Any:
+        """A reference to what cannot be copied."""
+        raise NotImplementedError
+
+    def _array(self, x: Any) -> list[Any]:
+        self.blobs.append(np.ascontiguousarray(x).tobytes())
+        return [x.dtype.str, list(x.shape), len(self.blobs) - 1, bool(x.flags.writeable)]
+
+    def _node(self, node: ComputationNode) -> int:
+        if id(node) not in self._numbers:
+            for one in self._unknown(node):
+                n = self.number(one)
+                value = self._array(one._value) if not one.parents and one._value is not None else None
+                parents = [self._numbers[id(parent)] for parent in one.parents]
+                like = [np.dtype(one.dtype).str, list(one.shape)]
+                kept, self.slots = self.slots, []
+                params = self.pack(dict(one.params))
+                self.slots = kept
+                self.defined.append([n, one.op.name, parents, params, like, value, one.name, one.requires_gradient])
+                self._nodes[n] = (one._value, None, one.name)
+        return self._numbers[id(node)]
+
+    def _unknown(self, node: ComputationNode) -> list[ComputationNode]:
+        """The nodes that the other side lacks, parents first. Goes down no further than what it has."""
+        if all(id(parent) in self._numbers for parent in node.parents):
+            return [node]
+        return [one for one in topological_order([node]) if id(one) not in self._numbers]
+
+    def changes(self) -> list[Any]:
+        """What has changed at nodes that both sides know: values of parameters, gradients, names."""
+        found = []
+        for n, (value, gradient, name) in self._nodes.items():
+            node = self.things[n]
+            now = (node._value, node._gradient, node.name)
+            if now[0] is value and now[1] is gradient and now[2] == name:
+                continue
+            new = self._array(node._value) if node.op is PARAMETER and now[0] is not value else None
+            slope = None if now[1] is None else self._array(np.asarray(now[1]))
+            found.append([n, new, slope, node.name if type(node.name) is str else None])
+            self._nodes[n] = now
+        return found
+
+    # --- In ---
+
+    def unpack(self, x: Any) -> Any:
+        """The value. Raises Misbehaved for what no packer makes."""
+        try:
+            return self._unpacked(x)
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError, OverflowError) as error:
+            raise Misbehaved(f"a value is not what it should be ({type(error).__name__}: {error})") from None
+
+    def _unpacked(self, x: Any) -> Any:
+        if type(x) is not dict:
+            return x
+        ((tag, body),) = x.items() if len(x) == 1 else [("reference", x)]
+        if tag in _MAKERS:
+            self.slots.append(None)
+            place = len(self.slots) - 1
+            made = _MAKERS[tag]([self._unpacked(part) for part in body])
+            self.slots[place] = made
+            return made
+        if tag == "dict":
+            self.slots.append(filled := {})
+            filled |= {self._unpacked(key): self._unpacked(value) for key, value in body}
+            return filled
+        if tag == "array":
+            self.slots.append(array := self._unarray(body))
+            return array
+        if tag == "rng":
+            self.slots.append(rng := _generator(body))
+            return rng
+        if tag == "graph":
+            n, *parts = body
+            graph = Graph(*[self._unpacked(part) for part in parts])
+            self.enter(n, graph)
+            return graph
+        return self._simple(tag, body) if tag != "reference" else self.resolve(body)
+
+    def _simple(self, tag: str, body: Any) -> Any:
+        match tag:
+            case "#":
+                return self.things[body]
+            case "int":
+                return int(body, 16)
+            case "float":
+                return float(body)
+            case "complex":
+                return complex(float(body[0]), float(body[1]))
+            case "...":
+                return ...
+            case "scalar":
+                return self._unarray(body)[()]
+            case "slice":
+                return slice(*[self._unpacked(part) for part in body])
+            case "range":
+                return range(*body)
+            case "dtype":
+                return _dtype(body)
+            case "known":
+                return named(body)
+        raise KeyError(tag)
+
+    def resolve(self, x: dict[str, Any]) -> Any:
+        """The thing that a reference means."""
+        raise NotImplementedError
+
+    def _unarray(self, told: list[Any]) -> Any:
+        dtype, shape, place, writeable = told
+        array = np.frombuffer(self.blobs[place], _dtype(dtype)).reshape(shape).copy()
+        array.flags.writeable = bool(writeable)
+        return array
+
+    def learn_nodes(self, defined: Iterable[Any], changed: Iterable[Any]) -> None:
+        """Build the nodes of a message, and take over what has changed at known ones."""
+        try:
+            for n, op, parents, params, like, value, name, trainable in defined:
+                above = tuple(self.things[p] for p in parents)
+                self.enter(n, node := self._built(op, above, params, like, value, trainable))
+                node.name = name if type(name) is str else None
+                self._nodes[n] = (node._value, node._gradient, node.name)
+            for n, value, slope, name in changed:
+                node = self.things[n]
+                if value is not None:
+                    node.value = self._unarray(value)
+                node.gradient = None if slope is None else self._unarray(slope)
+                node.name = name
+                self._nodes[n] = (node._value, node._gradient, node.name)
+        except Misbehaved:
+            raise
+        except Exception as error:  # an operation may refuse its operands in many ways
+            raise Misbehaved(f"a graph cannot be built again: {type(error).__name__}: {error}") from None
+
+    def _built(
+        self, op: str, parents: tuple[Any, ...], params: Any, like: Any, value: Any, trainable: Any
+    ) -> ComputationNode:
+        if op in _LEAVES:
+            array = None if value is None else self._unarray(value)
+            if array is not None:
+                array.flags.writeable = False
+            shape = tuple(int(n) for n in like[1]) if array is None else array.shape
+            dtype = _dtype(like[0]) if array is None else array.dtype
+            return ComputationNode(_LEAVES[op], (), {}, shape, dtype, trainable is True, array)
+        made, fixed = Op.registry[op], self._unpacked(params)
+        if any(type(parent) is not ComputationNode for parent in parents):
+            raise TypeError(f"a parent of {op} is no node")
+        needs = made.differentiable and any(parent.requires_gradient for parent in parents)
+        if all(parent.known for parent in parents):
+            result = np.asarray(made.forward(*(parent._value for parent in parents), **fixed))
+            return ComputationNode(made, parents, fixed, result.shape, result.dtype, needs, result)
+        return ComputationNode(made, parents, fixed, *made.infer(parents, fixed), needs)
+
+
+def _dtype(told: Any) -> Any:
+    made = np.dtype(str(told))
+    if made.kind not in "biufc":
+        raise ValueError(f"dtype {told}")
+    return made
+
+
+def _state(rng: np.random.Generator) -> Any:
+    """The state of a generator as JSON; whole numbers of any size as they are."""
+    state = rng.bit_generator.state
+    plain = {key: part.tolist() if isinstance(part, np.ndarray) else part for key, part in state["state"].items()}
+    return {**state, "state": plain}
+
+
+def _generator(state: Any) -> np.random.Generator:
+    """A generator in this state."""
+    rng = np.random.Generator(getattr(np.random, _GENERATORS[_GENERATORS.index(state["bit_generator"])])(0))
+    restore(rng, state)
+    return rng
+
+
+def restore(rng: np.random.Generator, state: Any) -> None:
+    """Bring a generator into this state."""
+    arrays = {k: np.array(v, dtype=np.uint64) if isinstance(v, list) else v for k, v in state["state"].items()}
+    rng.bit_generator.state = {**state, "state": arrays}

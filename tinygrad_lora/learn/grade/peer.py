@@ -1,0 +1,355 @@
+"""Calls between the judge and the student's process. Both run this code; only data crosses (see `packing`).
+
+A function of the other process is a function here that sends its arguments there. A class of the other process is a
+class here: its bases from the package are the real ones, and the methods that it defines itself run where it was
+defined. So `isinstance(layer, tl.Layer)` holds, and what the student did not write is ours.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from ...core.node import tick
+from ...nn.structure import STRUCTURE
+from ..stubs import is_blank
+from .known import error_class, is_ours, name_of, named
+from .packing import Packer
+from .wire import Channel, Gone, Misbehaved
+
+LONGEST = 2_000  # characters of an error's text
+Run = Callable[[Callable[[], Any], float], Any]
+
+
+class Peer(Packer):
+    """One end of the conversation. `first` is 1 for the student and 2 for the judge: their numbers never meet.
+
+    `run(function, seconds)` runs a call that came in; `told(error)` says on which of the student's lines it was raised.
+    """
+
+    def __init__(self, channel: Channel, first: int, run: Run, told: Callable[[BaseException], str]) -> None:
+        super().__init__(first)
+        self.channel, self._run, self._told = channel, run, told
+        self.deadline = 0.0  # until when the other side may work; 0: nobody says
+        self._calls = first
+
+    def forget(self) -> None:
+        super().forget()
+        self._mirrors: dict[int, dict[str, Any]] = {}  # attributes of objects that both sides have, as last sent
+        self._methods: dict[int, frozenset[str]] = {}  # what may be called on a thing of ours
+
+    # --- Calls ---
+
+    def call(self, target: int, method: str, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a thing of the other side, and take over what it changed."""
+        mine = self._calls = self._calls + 2
+        seconds = max(self.deadline - time.monotonic(), 0.05) if self.deadline else 0.0
+        own = self._send({"call": mine, "n": target, "method": method, "seconds": seconds}, [args, kwargs or {}])
+        while True:
+            message, values = self._receive()
+            if "call" in message:
+                self._answer(message, values)
+            elif message.get("return") == mine:
+                return self._returned(message, values, own)
+
+    def serve(self) -> None:
+        """Answer calls until the other side closes."""
+        while True:
+            message, values = self._receive()
+            if "call" in message:
+                self._answer(message, values)
+            elif "forget" in message:
+                self.forget()
+
+    def begin(self) -> None:
+        """Have both sides forget what was said."""
+        self._send({"forget": True}, [])
+        self.forget()
+
+    def _answer(self, message: dict[str, Any], values: list[Any]) -> None:
+        call, slots, before = message["call"], self.slots, [_content(slot) for slot in self.slots]
+        try:
+            target, (args, kwargs) = self.things[message["n"]], values
+            function = self._callable(target, message["n"], str(message["method"]))
+            result = self._run(lambda: function(*args, **kwargs), float(message["seconds"]))
+        except (Gone, Misbehaved):
+            raise
+        except BaseException as error:  # also the time limit, and sys.exit
+            self._raise(call, error)
+            return
+        changed = [i for i, (slot, old) in enumerate(zip(slots, before, strict=True)) if not _alike(slot, old)]
+        try:
+            self._send({"return": call, "changed": changed}, [result, *(slots[i] for i in changed)])
+        except Gone:
+            raise
+        except Exception as error:  # what cannot be sent
+            self._raise(call, error)
+
+    def _callable(self, target: Any, n: int, method: str) -> Callable[..., Any]:
+        if n in self._methods and (not method or method in self._methods[n]):
+            if method.startswith("="):
+                return lambda: getattr(target, method[1:])
+            return getattr(target, method) if method else target
+        raise Misbehaved(f"{method or 'this'} cannot be called")
+
+    def _raise(self, call: int, error: BaseException) -> None:
+        try:
+            text = str(error)[:LONGEST]
+        except BaseException:
+            text = ""
+        operation = getattr(error, "operation", None) if is_ours(type(error)) else None
+        told = {"return": call, "raise": type(error).__name__, "text": text, "line": self._told(error)}
+        try:
+            self._send(told, [list(operation) if type(operation) is tuple else None])
+        except Exception:
+            self._send(told, [None])
+
+    def _returned(self, message: dict[str, Any], values: list[Any], own: list[Any]) -> Any:
+        if "raise" in message:
+            raise self.error(message, values[0])
+        result, *contents = values
+        for i, content in zip(message["changed"], contents, strict=True):
+            _refill(own[i], content)
+        return result
+
+    def error(self, message: dict[str, Any], operation: Any) -> BaseException:
+        """The other side's exception, as one of ours."""
+        text = str(message.get("text", ""))[:LONGEST]
+        kind = error_class(str(message["raise"]))
+        try:
+            made = kind(text, tuple(operation)) if operation is not None else kind(text)
+        except Exception:
+            made = error_class("Error")(text)
+        made.students_line = str(message.get("line", ""))[:300]  # type: ignore[attr-defined]
+        return made
+
+    # --- Messages ---
+
+    def _send(self, message: dict[str, Any], values: list[Any]) -> list[Any]:
+        """Send it; gives what the other side may change."""
+        self.clear()
+        packed = [self.pack(value) for value in values]
+        slots = self.slots
+        attributes = self._attributes()
+        whole = {"values": packed, "attributes": attributes, "changes": self.changes(), "nodes": self.defined}
+        self.channel.send(message | whole, self.blobs)
+        return slots
+
+    def _receive(self) -> tuple[dict[str, Any], list[Any]]:
+        message, blobs = self.channel.receive()
+        self.clear()
+        self.blobs = blobs
+        try:
+            self.learn_nodes(message["nodes"], message["changes"])
+            self.slots = []
+            values = [self.unpack(value) for value in message["values"]]
+            slots = self.slots
+            for n, new, gone in message["attributes"]:
+                self._learn_attributes(n, new, gone)
+            self.slots = slots
+            return message, values
+        except (KeyError, TypeError, ValueError) as error:
+            raise Misbehaved(f"a message is not what it should be ({error})") from None
+
+    # --- References ---
+
+    def refer(self, x: Any) -> Any:
+        if isinstance(x, type):
+            return self._refer_class(x)
+        if isinstance(x, FunctionType) or (callable(x) and not hasattr(x, "__dict__")) or inspect.ismethod(x):
+            return self._refer_function(x)
+        attributes, kind = getattr(x, "__dict__", None), type(x)
+        if callable(x) and not is_ours(kind) and "__call__" not in self._own(kind):
+            return self._refer_function(x)
+        path = name_of(kind)
+        if type(attributes) is dict and (path or not is_ours(kind)) and kind.__module__ != "builtins":
+            n = self.number(x)
+            of = {"known": path} if path else self.pack(kind)
+            self._methods[n] = frozenset(self._own(kind))
+            self._mirrors[n] = dict(attributes)
+            return {"n": n, "object": of, "vars": self._vars(attributes)}
+        return {"n": self.number(x), "opaque": kind.__name__}
+
+    def _vars(self, attributes: dict[str, Any]) -> list[Any]:
+        kept, self.slots = self.slots, []
+        made = [[name, self.pack(value)] for name, value in attributes.items() if type(name) is str]
+        self.slots = kept
+        return made
+
+    def _refer_function(self, x: Any) -> Any:
+        self._methods[n := self.number(x)] = frozenset()
+        return {"n": n, "function": _name(x), "blank": is_blank(x), "parameters": _parameters(x)}
+
+    def _refer_class(self, x: type) -> Any:
+        self._methods[n := self.number(x)] = frozenset()
+        own = self._own(x)
+        bases = [base for base in map(name_of, x.__mro__[1:]) if base and base.startswith("class ")]
+        return {"n": n, "class": _name(x), "bases": bases[:1], "methods": sorted(own), "blank": is_blank(x)}
+
+    def _own(self, kind: type) -> set[str]:
+        """The methods and properties (with a "=" before the name) that are not the package's."""
+        found: set[str] = set()
+        for one in kind.__mro__:
+            if is_ours(one) or one is object or one.__module__ in ("builtins", "abc", "typing"):
+                continue
+            for name, thing in vars(one).items():
+                if isinstance(thing, property):
+                    found.add("=" + name)
+                elif isinstance(thing, FunctionType | classmethod | staticmethod):
+                    if name == "__call__" or not name.startswith("__"):
+                        found.add(name)
+        return found
+
+    def resolve(self, x: dict[str, Any]) -> Any:
+        n = x["n"]
+        if "function" in x:
+            made: Any = self._function(n, x)
+        elif "class" in x:
+            made = self._class(n, x)
+        elif "object" in x:
+            kind = self._unpacked(x["object"])
+            if not isinstance(kind, type):
+                raise TypeError("an object of no class")
+            made = object.__new__(kind)
+            self.enter(n, made)
+            self._methods[n] = frozenset()
+            self._learn_attributes(n, x["vars"], [])
+            return made
+        else:
+            made = type(str(x["opaque"])[:100], (Opaque,), {})()
+        self.enter(n, made)
+        return made
+
+    def _function(self, n: int, x: dict[str, Any]) -> Any:
+        if x["blank"]:
+            return Blank()
+
+        def function(*args: Any, **kwargs: Any) -> Any:
+            return self.call(n, "", args, kwargs)
+
+        function.__name__ = function.__qualname__ = str(x["function"])[:100]
+        kinds = inspect.Parameter
+        if x["parameters"] is not None:
+            parameters = [kinds(str(name), kinds.POSITIONAL_OR_KEYWORD) for name in x["parameters"]]
+            function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return function
+
+    def _class(self, n: int, x: dict[str, Any]) -> Any:
+        if x["blank"]:
+            return Blank()
+        peer = self
+
+        class Meta(type):
+            def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+                return peer.call(n, "", args, kwargs)
+
+        def forwarding(name: str) -> Any:
+            def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+                return peer.call(peer._numbers[id(self)], name, args, kwargs)
+
+            method.__name__ = name
+            return property(method) if name.startswith("=") else method
+
+        methods = [str(name) for name in x["methods"]]
+        if bad := [name for name in methods if name.startswith("__") and name != "__call__"]:
+            raise ValueError(f"the method {bad[0]}")
+        bases = tuple(named(base) for base in x["bases"])
+        namespace = {name.removeprefix("="): forwarding(name) for name in methods}
+        return Meta(str(x["class"])[:100], bases, namespace)
+
+    # --- Attributes of objects that both sides have ---
+
+    def _attributes(self) -> list[Any]:
+        """What has changed since the last message. Lists, dictionaries and arrays may have changed inside."""
+        found = []
+        for n in list(self._mirrors):
+            thing, old = self.things[n], self._mirrors[n]
+            now = dict(vars(thing))
+            new = {k: v for k, v in now.items() if k not in old or old[k] is not v or type(v) in _MUTABLE}
+            gone = [name for name in old if name not in now]
+            if new or gone:
+                self._mirrors[n] = now
+                found.append([n, self._vars(new), gone])
+        return found
+
+    def _learn_attributes(self, n: int, new: list[Any], gone: list[str]) -> None:
+        thing, kept, self.slots = self.things[n], self.slots, []
+        if n not in self._methods or isinstance(thing, type | FunctionType):
+            raise Misbehaved("attributes of no object")
+        for name, value in new:
+            if name.startswith("__"):
+                raise Misbehaved(f"the attribute {name}")
+            vars(thing)[name] = self.unpack(value)
+        for name in gone:
+            vars(thing).pop(name, None)
+        self.slots, STRUCTURE.changed = kept, tick()
+        self._mirrors[n] = dict(vars(thing))
+
+
+_MUTABLE = (list, dict, set, np.ndarray)
+
+
+class Opaque:
+    """Something that cannot cross, and of which only the name of its type is known."""
+
+    __slots__ = ()
+
+
+class Blank:
+    """A function or class that is not written yet."""
+
+
+def _name(x: Any) -> str:
+    name = getattr(x, "__name__", None)
+    return name if type(name) is str else type(x).__name__
+
+
+def _parameters(x: Any) -> list[str] | None:
+    try:
+        found = inspect.signature(x).parameters.values()
+    except Exception:
+        return None
+    plain = all(p.kind is p.POSITIONAL_OR_KEYWORD and type(p.name) is str for p in found)
+    return [p.name for p in found] if plain else None
+
+
+def _content(slot: Any) -> Any:
+    """A copy, one level deep; None for what cannot change."""
+    if type(slot) in (list, dict, set) or type(slot) is np.ndarray:
+        return slot.copy() if type(slot) is not np.ndarray or slot.flags.writeable else None
+    return {"state": slot.bit_generator.state} if type(slot) is np.random.Generator else None
+
+
+def _alike(slot: Any, old: Any) -> bool:
+    """Whether nothing was exchanged in it."""
+    if old is None:
+        return True
+    if type(slot) is np.ndarray:
+        return slot.shape == old.shape and slot.tobytes() == old.tobytes()
+    if type(slot) is np.random.Generator:
+        return repr(slot.bit_generator.state) == repr(old["state"])
+    if type(slot) is dict:
+        pairs = zip(slot.items(), old.items(), strict=False)
+        return len(slot) == len(old) and all(k is j and v is w for (k, v), (j, w) in pairs)
+    return len(slot) == len(old) and all(a is b for a, b in zip(slot, old, strict=False))
+
+
+def _refill(slot: Any, content: Any) -> None:
+    """Give something of ours the content that it has on the other side."""
+    if type(slot) is np.ndarray and type(content) is np.ndarray and slot.shape == content.shape:
+        slot[...] = content
+    elif type(slot) is np.random.Generator and type(content) is np.random.Generator:
+        slot.bit_generator.state = content.bit_generator.state
+    elif type(slot) is list and type(content) is list:
+        slot[:] = content
+    elif type(slot) in (dict, set) and type(content) is type(slot):
+        slot.clear()
+        slot.update(content)
+    else:
+        raise Misbehaved("an argument has become something else")
+

@@ -1,0 +1,343 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 07 · Learning
+# *Outcome: you can train a network, with a loss and an optimizer that you wrote yourself. · 60 minutes*
+#
+# We have a network, and gradients for all of its numbers. What must happen now, so that it reads digits?
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinygrad_lora as tl
+from tinygrad_lora.data import digits
+from tinygrad_lora.view import plots
+
+# %% instructor=true
+from tinygrad_lora.learn import reference
+
+# %%
+data = digits()
+figure, panels = plt.subplots(1, 8, figsize=(7.5, 1.3), layout="constrained")
+for axes, image, label in zip(panels, data.x_train, data.y_train, strict=False):
+    axes.imshow(image.reshape(8, 8), cmap="gray_r")
+    axes.set_title(label)
+    axes.axis("off")
+print(f"{len(data.x_train):,} images to learn from, {len(data.x_test)} to be examined on; {data.x_train.shape[1]} pixels")
+
+# %% [markdown]
+# ## How wrong is it?
+#
+# A network gives ten numbers for an image, the **logits**: one for each digit. The largest one wins.
+# The softmax of tutorial 05 turns them into probabilities.
+
+
+# %%
+def network(seed=0):
+    return tl.Sequential(tl.Linear(64, 32, seed=seed), tl.relu, tl.Linear(32, 10, seed=seed + 1))
+
+
+def accuracy(model):
+    """The share of the digits that it reads, of those it has not learned from."""
+    return (model.forward(data.x_test).argmax(axis=1) == data.y_test).mean()
+
+
+model = network()
+probabilities = tl.softmax(model.forward(data.x_train[:3]))
+for row, label in zip(probabilities, data.y_train, strict=False):
+    print(" ".join(f"{p:.2f}" for p in row), f" a {label} has {row[label]:.2f}")
+print(f"accuracy {accuracy(model):.0%}")
+
+# %% [markdown]
+# The network has no idea: every digit gets about 0.1. We want one number that says how bad that is.
+# And it must have a slope, so counting mistakes will not do: the count does not move when a logit moves a little.
+#
+# Take the probability $p$ of the right class, and of that $-\ln p$:
+
+# %%
+for p in (0.9, 0.5, 0.1, 0.001):
+    print(f"p = {p:<5}  loss {-np.log(p):.2f}")
+
+# %% [markdown]
+# Sure and right costs little. Sure and wrong costs a lot. The mean over all samples is the **cross-entropy**.
+# Ten classes and no idea make about $-\ln 0.1$, as the network before any training shows:
+
+# %%
+print(f"the network's loss: {float(tl.cross_entropy(model(tl.constant(data.x_train)), data.y_train)):.2f}")
+
+# %% [markdown]
+# Its gradient is simpler than the loss itself. The engine can derive it:
+
+# %%
+x, labels = tl.placeholder((4, 10), name="x"), tl.placeholder((4,), int, "labels")
+tl.formula({"dL/dx": tl.gradients(tl.cross_entropy(x, labels), x)})
+
+# %% [markdown]
+# Probabilities minus the truth, divided by the number of samples. Here are three classes, and the label 0:
+
+# %%
+logits = tl.parameter([[2.0, 1.0, 0.0]], "logits")
+tl.cross_entropy(logits, np.array([0])).backward()
+print("p       ", tl.softmax(logits.value).round(2))
+print("gradient", logits.gradient.round(2))
+
+# %% [markdown]
+# Change the 2.0 to 6.0 and say, before you run it, what becomes of the gradient. Why should a good network learn less?
+#
+# One more thing. What if a logit is 1,000?
+
+# %%
+with np.errstate(all="ignore"):
+    e = np.exp(np.array([1000.0, 0.0]))
+    print("e^x:", e, " softmax:", e / e.sum())
+print("the engine's loss:", float(tl.cross_entropy(np.array([[1000.0, 0.0]]), np.array([1]))))
+
+# %% exercise="07-cross-entropy"
+cross_entropy, cross_entropy_vjp = reference("07-cross-entropy")
+
+# %% [markdown]
+# ## Downhill
+#
+# The loss is a landscape: its position is all parameters, its height is the loss. The gradient points up the slope.
+# So go the other way, a bit: $p \leftarrow p - \eta\,g$. The factor $\eta$ is the **learning rate**, `lr`.
+#
+# Two parameters can be drawn. Let a line $w x + b$ go through 40 points:
+
+# %%
+rng = np.random.default_rng(0)
+points = rng.normal(3.0, 1.0, size=(40, 1))
+heights = 1.5 * points - 2.0 + rng.normal(0.0, 0.3, size=(40, 1))
+
+
+def walk(make_optimizer, steps=60):
+    """Where w and b are after each step, and the loss there."""
+    w, b = tl.parameter([[-1.0]], "w"), tl.parameter([2.0], "b")
+    optimizer, path = make_optimizer([w, b]), []
+    for _ in range(steps):
+        loss = tl.mse(tl.constant(points) @ w + b, heights)
+        path.append((w.value.item(), b.value.item(), float(loss)))
+        optimizer.zero_gradients()
+        loss.backward()
+        optimizer.step()
+    return np.array(path)
+
+
+for lr in (0.001, 0.01, 0.05, 0.09, 0.1):
+    path = walk(lambda parameters, lr=lr: tl.SGD(parameters, lr=lr))
+    print(f"lr {lr:<5}  loss {path[0, 2]:6.2f} -> {path[-1, 2]:.3g}")
+
+# %% [markdown]
+# Too small, and it hardly moves. Too large, and it jumps over the valley, further up each time.
+# The best rate is not far below the one that explodes.
+
+
+# %%
+def landscape(paths, title):
+    w, b = np.meshgrid(np.linspace(-1.5, 3.5, 80), np.linspace(-4.5, 4.0, 80))
+    errors = points.ravel() * w[..., None] + b[..., None] - heights.ravel()
+    figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
+    axes.contour(w, b, np.log((errors**2).mean(axis=-1)), levels=14, cmap="Greys_r", linewidths=0.8)
+    looks = [("#0072B2", "o-"), ("#D55E00", "s--"), ("#009E73", "^:")]
+    for (name, path), (color, mark) in zip(paths.items(), looks, strict=False):
+        axes.plot(path[:, 0], path[:, 1], mark, color=color, markersize=3, linewidth=1, label=name)
+    axes.plot(1.5, -2.0, "k*", markersize=12, label="true line")
+    axes.legend()
+    axes.set(xlabel="w", ylabel="b", title=title)
+
+
+paths = {f"lr {lr}": walk(lambda parameters, lr=lr: tl.SGD(parameters, lr=lr)) for lr in (0.01, 0.09)}
+landscape(paths, "Sixty steps: across the valley fast, along it slowly")
+
+# %% [markdown]
+# The landscape is a narrow valley. Across it the slope is steep, and along it nearly flat.
+# A rate that is small enough for the one is far too small for the other.
+#
+# ## Two remedies
+#
+# **Momentum.** Remember where you were going. To and fro cancels out, and along the valley the steps add up.
+
+# %% exercise="07-momentum"
+momentum_step = reference("07-momentum")
+
+# %% [markdown]
+# **Adam.** Measure how large the gradient of each number usually is, and divide by it.
+# Then steep and flat directions get steps of like size.
+
+# %% exercise="07-adam"
+adam_step = reference("07-adam")
+
+# %% [markdown]
+# The engine has both. On our valley:
+
+# %%
+paths = {
+    "SGD": walk(lambda parameters: tl.SGD(parameters, lr=0.05)),
+    "momentum": walk(lambda parameters: tl.SGD(parameters, lr=0.01, momentum=0.9)),
+    "Adam": walk(lambda parameters: tl.Adam(parameters, lr=0.3)),
+}
+for name, path in paths.items():
+    print(f"{name:<8}  loss after 60 steps {path[-1, 2]:.3f}")
+landscape(paths, "Three ways down")
+
+# %% [markdown]
+# Each has found a rate of its own: 0.05, 0.01 and 0.3 do not mean the same. Try 0.3 for SGD.
+
+# %% [markdown]
+# ## A step
+#
+# A step of training has five parts, and only one order is right. Which?
+
+# %% exercise="07-step"
+train_step = reference("07-step")
+
+# %% [markdown]
+# What can be learned in this way? Two spirals cannot be parted by a straight line:
+
+# %%
+turn = np.linspace(0.3, 1.0, 120)[:, None] * 2 * np.pi
+arm = turn / (2 * np.pi) * np.hstack([np.cos(turn), np.sin(turn)])
+spirals = np.vstack([arm, -arm]) + 0.02 * rng.normal(size=(240, 2))
+which = np.repeat([0, 1], 120)
+
+plane = tl.Sequential(tl.Linear(2, 32, seed=0), tl.tanh, tl.Linear(32, 32, seed=1), tl.tanh, tl.Linear(32, 2, seed=2))
+optimizer = tl.Adam(plane.parameters(), lr=0.01)
+plots.decision_boundary(plane, spirals, which)
+
+# %%
+step = tl.compile_training_step(plane, tl.cross_entropy, optimizer)
+losses = [step(spirals, which) for _ in range(300)]
+print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f}")
+plots.decision_boundary(plane, spirals, which)
+
+# %% [markdown]
+# `compile_training_step` does your five parts in one generated function. Tutorials 09 and 10 show how.
+#
+# ## Digits
+#
+# All images at once make a good gradient, and a slow one. A few dozen make a rough gradient, and many steps.
+# Such a part is called a **batch**, and one round through all images an **epoch**.
+
+
+# %%
+def train(optimizer_for, epochs=8, batch=32, seed=0):
+    """A network, and the loss of every batch."""
+    model, losses, rng = network(seed), [], np.random.default_rng(seed)
+    step = tl.compile_training_step(model, tl.cross_entropy, optimizer_for(model.parameters()))
+    for _ in range(epochs):
+        order = rng.permutation(len(data.x_train))
+        for i in range(0, len(order), batch):
+            rows = order[i : i + batch]
+            losses.append(step(data.x_train[rows], data.y_train[rows]))
+    return model, losses
+
+
+histories = {}
+for name, optimizer_for in {
+    "SGD 0.1": lambda parameters: tl.SGD(parameters, lr=0.1),
+    "momentum 0.1": lambda parameters: tl.SGD(parameters, lr=0.1, momentum=0.9),
+    "Adam 0.005": lambda parameters: tl.Adam(parameters, lr=0.005),
+}.items():
+    model, histories[name] = train(optimizer_for)
+    print(f"{name:<12}  {len(histories[name])} steps, accuracy {accuracy(model):.1%}")
+
+# %%
+plots.loss_curves(histories, smooth=15, log=True)
+
+# %% [markdown]
+# Now your own rule, in the engine's loop. `using` puts it in the place of `optimizer.step()`.
+
+# %% exercise="07-digits"
+update, plan = reference("07-digits")
+
+# %% [markdown]
+# Your momentum and your Adam fit in there as well:
+
+# %%
+for rule in (momentum_step, adam_step):
+    memory, model = {}, network()
+    optimizer = tl.SGD(model.parameters(), lr=0.01)
+    try:
+        with tl.using(optimizer_step=lambda parameters, lr, rule=rule, memory=memory: rule(parameters, lr, memory)):
+            for i in range(300):
+                rows = slice(i * 32 % 1408, i * 32 % 1408 + 32)
+                optimizer.zero_gradients()
+                tl.cross_entropy(model(tl.constant(data.x_train[rows])), data.y_train[rows]).backward()
+                optimizer.step()
+        print(f"{rule.__name__:<13}  accuracy {accuracy(model):.1%}")
+    except NotImplementedError:
+        print("write this rule, then run the cell again")
+
+# %% [markdown]
+# Which digits are still mistaken?
+
+# %%
+model, losses = train(lambda parameters: tl.Adam(parameters, lr=0.005), epochs=15)
+logits = model.forward(data.x_test)
+plots.confusion_matrix(logits, data.y_test)
+
+# %%
+wrong = np.flatnonzero(logits.argmax(axis=1) != data.y_test)
+print(f"{len(wrong)} of {len(data.y_test)} are wrong")
+figure, panels = plt.subplots(1, 6, figsize=(7.5, 1.7), layout="constrained")
+for axes in panels:
+    axes.axis("off")
+for axes, i in zip(panels, wrong, strict=False):
+    axes.imshow(data.x_test[i].reshape(8, 8), cmap="gray_r")
+    axes.set_title(f"is {data.y_test[i]}, read {logits[i].argmax()}", fontsize=8)
+
+# %% [markdown]
+# Would you have read these? The accuracy is that on images it has not seen. On the others it is higher:
+
+# %%
+seen = (model.forward(data.x_train).argmax(axis=1) == data.y_train).mean()
+print(f"learned from: {seen:.1%}, not seen: {accuracy(model):.1%}")
+
+# %% [markdown]
+# ## What to take with you
+#
+# * The cross-entropy is $-\ln p$ of the right class. Its gradient is probabilities minus truth.
+# * Subtract the largest logit first, and logarithms instead of dividing: then nothing overflows.
+# * Momentum adds up steps that agree. Adam divides by the usual size of a gradient. Each has its own good rate.
+# * A step: forget, forward, backward, update. Only this order is right.
+#
+# And if the loss does not fall? Tutorial 08 looks for the reason.
+
+# %% [markdown] instructor=true
+# ## For the instructor
+#
+# | part | minutes | points |
+# |---|---|---|
+# | How wrong is it?, `07-cross-entropy` | 16 | 7 |
+# | Downhill | 8 | |
+# | Two remedies, `07-momentum`, `07-adam` | 16 | 9 |
+# | A step, `07-step` | 8 | 4 |
+# | Digits, `07-digits` | 12 | 4 |
+#
+# Twenty-four points in all. Short of time? Give `07-adam` as homework; `07-digits` accepts any rule.
+#
+# Likely mistakes, as diagnosis codes:
+#
+# * `log-of-zero` in `07-cross-entropy`: the largest logit was taken away, yet the softmax still rounds to 0.
+#   The difference of logarithms is the point of the exercise.
+# * `factor`: the mean was forgotten in the gradient, and not in the loss. `missing-label`: p alone.
+# * `damped` in `07-momentum`: the mean of Adam. Both are in use, with rates that differ by ten.
+# * `rate-in-memory`: the same as long as the rate stays. Ask what a schedule does.
+# * `counts-parameters` in `07-adam`: t grows inside the loop. The first parameter is right, the others are not.
+# * `no-correction`: the first steps are too long, since the root of v is smaller yet than m.
+# * `not-zeroed` in `07-step`: it still learns, and that is why it is found late.
+# * `diverged` and `too-slow-learning` in `07-digits`: let them plot the losses with `plots.loss_curves`.
+#
+# From the zoo: `no_accumulate`. Train with it in the block: the network still learns, since it is a chain.
+#
+# Ask at the end: why may the accuracy on the images learned from be 100 %, and why is that no good news by itself?
