@@ -4,19 +4,14 @@ The notebook is made and executed here. Needs Chromium, playwright, nbclient, nb
 without them these tests are skipped.
 """
 
-import os
 import re
-import secrets
-import socket
 import subprocess
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
-from browser import NEEDS_A_BROWSER, chromium, screenshot
+from browser import NEEDS_A_BROWSER, WAIT, chromium, is_trouble, jupyter_environment, jupyterlab, screenshot
 from test_browser_stepper import assert_shows
 
 from tinygrad_lora.view.explorer import explore
@@ -56,8 +51,6 @@ Path(folder, "steps.html").write_text(page, encoding="utf-8")
 """
 # What nbconvert's own template asks for.
 LIBRARIES = ("https://cdnjs.cloudflare.com/ajax/libs/mathjax/", "https://cdnjs.cloudflare.com/ajax/libs/require.js/")
-QUIET = """{"checkForUpdates": false, "fetchNews": "false", "doNotDisturbMode": true}"""
-WAIT = 30  # seconds for a server to start
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +77,7 @@ def passes(names):
 def jupyter(tmp_path_factory):
     """A folder with the executed notebook and its export, and the environment in which it was executed."""
     folder = tmp_path_factory.mktemp("jupyter")
-    variables = {
-        name: str(folder / name)
-        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR",
-                     "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
-    }  # fmt: skip
-    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, **variables, "PYTHONPATH": path}
+    environment = jupyter_environment(folder, Path(__file__).parents[1])
     book = folder / "book"
     book.mkdir()
     run(environment, "-c", EXECUTE, str(book), *CELLS)
@@ -132,11 +119,6 @@ def new_page(browser):
     assert not troubles
 
 
-def is_trouble(message):
-    """Whether the console tells of an error of ours: where ipywidgets is installed, Jupyter itself says this one."""
-    return message.type == "error" and not re.match(r"Comm not found for comm id \S+$", message.text)
-
-
 def run(environment, *arguments):
     done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -146,44 +128,8 @@ def run(environment, *arguments):
 def lab(jupyter):
     """The address of the notebook in a JupyterLab, which runs on this machine until the test ends."""
     book, environment = jupyter
-    quiet = Path(environment["JUPYTERLAB_SETTINGS_DIR"], "@jupyterlab", "apputils-extension")
-    quiet.mkdir(parents=True, exist_ok=True)
-    (quiet / "notification.jupyterlab-settings").write_text(QUIET, encoding="utf-8")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = secrets.token_hex()
-    options = [
-        f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
-        f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={book}", "--LabApp.extension_manager=readonly",
-        "--no-browser", "--allow-root",
-    ]  # fmt: skip
-    with (book.parent / "log.txt").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options], env=environment, stdout=log, stderr=log
-        )
-        try:
-            address = f"http://127.0.0.1:{port}/"
-            wait_for(server, address + "api")
-            yield f"{address}lab/tree/steps.ipynb?reset&token={token}"
-        finally:
-            server.terminate()  # it ends its kernels first
-            try:
-                server.wait(WAIT)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-
-
-def wait_for(server, address):
-    end = time.monotonic() + WAIT
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            with urlopen(address, timeout=WAIT):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail("JupyterLab did not start")
+    with jupyterlab(book, environment) as (address, token):
+        yield f"{address}lab/tree/steps.ipynb?reset&token={token}"
 
 
 def image_is_there(image):

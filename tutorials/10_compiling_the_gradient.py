@@ -33,8 +33,8 @@ from tinygrad_lora.learn import reference
 # A layer with a tanh, a second one without, and a squared error. Inputs are placeholders, so nothing has a value yet.
 
 # %%
-x, W, V, t = (tl.placeholder(shape, name=name) for name, shape in
-              {"x": (5, 4), "W": (4, 3), "V": (3, 2), "t": (5, 2)}.items())  # fmt: skip
+x, W = tl.placeholder((5, 4), name="x"), tl.placeholder((4, 3), name="W")
+V, t = tl.placeholder((3, 2), name="V"), tl.placeholder((5, 2), name="t")
 h = tl.tanh(x @ W)
 d = h @ V - t
 loss = tl.sum(d * d)
@@ -178,15 +178,15 @@ print(f"7,000 steps of gradient descent: ({p[0]:.4f}, {p[1]:.4f}), length {np.li
 # Back to the picture with the bridges. Each bridge is an array that was made on the way up, and is read on the way
 # back. So it has to stay in memory all the time between. In a large network these arrays are most of the memory.
 #
-# Which are they? The answer stands in the rules. Three of them, as the engine has them:
-
-# %%
-for op in (tl.add, tl.tanh, tl.matmul):
-    print(f"{op!s:<7} {type(op).__doc__.splitlines()[0]}")
-
-# %% [markdown]
-# The bar means "gradient of". A rule that mentions an operand keeps that operand; one that mentions the result $y$
-# keeps the result.
+# Which are they? The answer stands in the rules. A bar means "gradient of".
+#
+# | operation | its rule |
+# |---|---|
+# | $y = a + b$ | $\bar a = \bar y$ and $\bar b = \bar y$ |
+# | $y = \tanh x$ | $\bar x = \bar y\,(1 - y^2)$ |
+# | $Y = A B$ | $\bar A = \bar Y B^\top$ and $\bar B = A^\top \bar Y$ |
+#
+# A rule that mentions an operand keeps that operand. One that mentions the result keeps the result.
 
 # %% exercise="10-saved"
 all_trained, only_V = reference("10-saved")
@@ -205,6 +205,7 @@ all_trained, only_V = reference("10-saved")
 # %%
 def steps_of(graph):
     """A graph as a program: (name, operation, names of what it reads). A transpose is only another view of an array."""
+
     def array(node):
         return array(node.parents[0]) if node.op.view and node.parents else node
 
@@ -279,8 +280,9 @@ places, counterexample = reference("10-reuse")
 # %%
 def memory_lens(compiled):
     """Each array of the plan as a rectangle: when it lives, and which bytes it has."""
-    lowered = compiled.program.planned.lowered
-    order = [node for unit in lowered.units for node in unit.nodes]
+    program = compiled.program
+    lowered = program.planned.lowered
+    order = [node for unit in lowered.units for node in unit.nodes if not node.op.view]
     last = {}
     for i, node in enumerate(order):
         for parent in node.parents:
@@ -290,11 +292,10 @@ def memory_lens(compiled):
     figure, axes = plt.subplots(figsize=(7.2, 4), layout="constrained")
     for i, (node, offset) in enumerate(lowered.plan.offsets.items()):
         start, size = order.index(node), node.size * node.dtype.itemsize / 1024
-        end = last.get(node, len(order))
+        corner, width = (start, offset / 1024), last.get(node, len(order)) - start
         color = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7")[i % 4]
-        box = plt.Rectangle((start, offset / 1024), end - start, size, facecolor=color, edgecolor="black", alpha=0.7)
-        axes.add_patch(box)
-        axes.text(start + 0.1, offset / 1024 + size / 2, str(node.op), va="center", fontsize=8)
+        axes.add_patch(plt.Rectangle(corner, width, size, facecolor=color, edgecolor="black", alpha=0.7))
+        axes.text(start + 0.15, offset / 1024 + size / 2, program.variables[node], va="center", fontsize=8)
     axes.set(xlim=(0, len(order)), ylim=(0, lowered.plan.size / 1024), xlabel="step", ylabel="kilobytes")
     axes.set_title("The memory of a step: width is life, height is size")
     return lowered.plan
@@ -307,7 +308,7 @@ print(f"{plan.separate:,} bytes with a place for each array, {plan.size:,} plann
 
 # %% [markdown]
 # Where one box begins as another ends in the same bytes, a result was written over its operand.
-# The code says so as well: look for arrays that share a name, or start at the same byte.
+# The code says so as well: look for lines such as `t1 = t0`.
 
 # %%
 print(planned.source)

@@ -101,7 +101,7 @@ class Report:
             lines.append(f"  {result.word:<6}  {result.claim}")
             if result.diagnosis and result.started:
                 lines.append(f"          {result.diagnosis.sentence}")
-                lines += [f"            {line}" for line in _shown(result.diagnosis)]
+                lines += [f"            {line}" for line in shown(result.diagnosis)]
             lines += [f"          note: {note}" for note in result.notes]
         return "\n".join([*lines, *([self._next_step] if self._next_step else [])])
 
@@ -116,7 +116,7 @@ class Report:
         return element("div", *parts)
 
 
-def _shown(diagnosis: Diagnosis) -> list[str]:
+def shown(diagnosis: Diagnosis) -> list[str]:
     """The example and the picture, as lines of text."""
     width = max((len(what) for what, _ in diagnosis.example), default=0)
     lines = [f"{what:<{width}}  {numbers}" for what, numbers in diagnosis.example]

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...core.node import tick
 from ...nn.structure import STRUCTURE
+from ..guard import TookTooLongError
 from ..stubs import is_blank
 from .known import error_class, is_ours, name_of, named
 from .packing import Packer
@@ -120,12 +121,12 @@ class Peer(Packer):
     def error(self, message: dict[str, Any], operation: Any) -> BaseException:
         """The other side's exception, as one of ours."""
         text = str(message.get("text", ""))[:LONGEST]
-        kind = error_class(str(message["raise"]))
+        kind = TookTooLongError if message["raise"] == "TookTooLongError" else error_class(str(message["raise"]))
         try:
-            made = kind(text, tuple(operation)) if operation is not None else kind(text)
+            made: Any = kind(text, tuple(operation)) if operation is not None else kind(text)
         except Exception:
             made = error_class("Error")(text)
-        made.students_line = str(message.get("line", ""))[:300]  # type: ignore[attr-defined]
+        made.students_line = str(message.get("line", ""))[:300]
         return made
 
     # --- Messages ---

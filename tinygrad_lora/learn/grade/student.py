@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 import inspect
 import linecache
@@ -44,6 +45,7 @@ class Service:
     def __init__(self, refused: list[str]) -> None:
         self._refused = refused
         self._module = types.ModuleType("__main__")
+        vars(self._module)["__builtins__"] = builtins  # as `exec` would set it
 
     def run(self, cells: list[list[str]]) -> list[str]:
         """Run the cells in order; what one fails with does not stop the next. Gives a line for each that failed."""
@@ -124,6 +126,7 @@ def prepare() -> None:
 def live(end: socket.socket, folder: str, cpu: int, memory: int) -> None:
     """Be a student's process until the judge has heard enough. Does not return to who called it."""
     os.chdir(folder)
+    os.environ.update(HOME=folder, TMPDIR=folder)
     sandbox.close_doors()
     sandbox.limit(cpu, memory)
     refused = sandbox.watch(folder)

@@ -97,7 +97,6 @@ def test_every_step_is_right(adam_step, seed):
 
 @exercise.check(points=1)
 def test_the_first_step_has_the_length_of_the_learning_rate(adam_step, seed):
-    """Whatever the size of the gradient: the first step moves each number by lr."""
     for scale in (1e-3, 1.0, 1e6):
         after, before = (trajectory(rule, ((3,),), [0.5], seed, scale)[0][0] for rule in (adam_step, stand))
         moved = np.abs(after - before)

@@ -1,8 +1,7 @@
 r"""Cross-entropy that does not overflow
 
-For each sample the softmax gives a probability to every class, $p_j = e^{x_j} / \sum_k e^{x_k}$. The loss of a sample is
-$-\ln p_t$, where $t$ is its label; the loss of a batch is the mean of them. In these formulas $e^{x}$ overflows at
-$x = 710$, and $\ln p$ is infinite where $p$ rounds to 0. Yet the loss itself is an ordinary number.
+The softmax gives each class a probability, $p_j = e^{x_j} / \sum_k e^{x_k}$. The loss of a sample is $-\ln p_t$, where
+$t$ is its label; the loss of a batch is the mean of them. In these formulas $e^{x}$ overflows at $x = 710$, and $\ln p$ is infinite where $p$ rounds to 0. Yet the loss itself is an ordinary number.
 
 Write two functions of arrays. `logits` is (samples, classes), `labels` holds a whole number for each sample.
 
@@ -97,7 +96,8 @@ def test_the_loss_of_a_batch(cross_entropy, seed, budget):
 def test_large_logits_give_a_finite_loss(cross_entropy):
     for t in ([0, 1], [2, 0], [1, 2]):
         labels = np.array(t)
-        given, wanted = as_number(cross_entropy(LARGE.copy(), labels), "the loss"), float(right(LARGE, labels)) + 0.0  # never -0
+        given = as_number(cross_entropy(LARGE.copy(), labels), "the loss")
+        wanted = float(right(LARGE, labels)) + 0.0  # never -0
         told = f"for logits {LARGE.tolist()} and labels {t} the loss is {number(wanted)}; yours is {number(given)}"
         require(not np.isnan(given), "overflow", f"{told}: e^1000 is infinite; take the row's largest away first")
         require(np.isfinite(given), "log-of-zero", f"{told}: a probability rounds to 0; subtract logarithms instead")

@@ -22,7 +22,7 @@ exercise = Exercise(
     kind="S",
     hints=(
         "backward() adds to the gradients that are there. So what must come before it?",
-        "Forget, go forward, go backward, update, return. The loss is a node with a value, before and after the update.",
+        "Forget, go forward, go backward, update, return. The node of the loss keeps its value.",
         "`optimizer.zero_gradients()`, `value = loss(model(x), target)`, `value.backward()`, `optimizer.step()`, "
         "`return float(value)`",
     ),

@@ -1,0 +1,176 @@
+"""Everything that an exercise asks for crosses to the judge: every known mistake gets the same diagnosis there as here."""
+
+import socket
+import threading
+
+import numpy as np
+import pytest
+
+import tinygrad_lora as tl
+from tinygrad_lora.learn import exercise_ids, load_exercise, run_checks
+from tinygrad_lora.learn.grade.judge import Judge
+from tinygrad_lora.learn.grade.peer import Blank
+from tinygrad_lora.learn.grade.student import Student
+from tinygrad_lora.learn.grade.wire import Channel, Gone
+
+EXERCISES = exercise_ids()
+
+
+@pytest.fixture
+def connected():
+    """`connected(values)`: a judge, and in a thread a student who has defined these objects."""
+    judges = []
+
+    def connect(values):
+        ours, theirs = socket.socketpair()
+        student = Student(Channel(theirs), [])
+        vars(student.service._module).update(values)
+
+        def serve():
+            try:
+                student.serve()
+            except Gone:
+                student.channel.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        judges.append((Judge(Channel(ours)), thread))
+        judge = judges[-1][0]
+        judge.begin()
+        return judge, {n: ... if isinstance(v, Blank) else v for n, v in judge.service("take", list(values)).items()}
+
+    yield connect
+    for judge, thread in judges:
+        judge.channel._socket.shutdown(socket.SHUT_RDWR)
+        judge.channel.close()
+        thread.join(10)
+
+
+def codes(report):
+    return [result.diagnosis and result.diagnosis.code for result in report.results]
+
+
+@pytest.mark.parametrize("id", EXERCISES)
+def test_the_reference_has_full_marks_and_the_stub_none(id, connected):
+    exercise = load_exercise(id)
+    if not exercise.slow:
+        report = run_checks(exercise, connected(exercise.references)[1], seed=1)
+        assert report.passed, str(report)
+    stub = exercise.stub_values()
+    report = run_checks(exercise, connected(stub)[1], seed=1)
+    assert report.points == 0
+    assert codes(report) == codes(run_checks(exercise, stub, seed=1))
+
+
+@pytest.mark.parametrize("id", EXERCISES)
+def test_every_known_mistake_is_recognized_from_the_other_process(id, connected):
+    exercise = load_exercise(id)
+    if exercise.slow:
+        pytest.skip("it trains for real")
+    for mutant in exercise.mutants:
+        values = exercise.solved_with(mutant.values)
+        if "too-slow" in mutant.code:
+            continue
+        assert codes(run_checks(exercise, connected(values)[1])) == codes(run_checks(exercise, values)), mutant.title
+
+
+def test_nodes_come_back_as_themselves_and_new_ones_are_computed_again(connected):
+    def function(x, y):
+        z = x * y + x
+        z.name = "z"
+        return [z, y, x]
+
+    x, y = tl.parameter(2.0, "x"), tl.parameter(np.ones(3), "y")
+    z, back_y, back_x = connected({"f": function})[1]["f"](x, y)
+    assert back_x is x and back_y is y and z.parents[1] is x
+    assert z.name == "z" and z.requires_gradient and np.array_equal(z.value, [4.0, 4.0, 4.0])
+    z.backward(np.ones(3))
+    assert float(x.gradient) == 6.0
+
+
+def test_what_a_function_changes_is_changed(connected):
+    def function(numbers, table, array, rng, p):
+        numbers.append(3)
+        table["b"] = numbers
+        array[0] = 9.0
+        p.gradient = np.ones(2)
+        p.value = p.value * 2
+        return rng.normal()
+
+    numbers, table, array, rng, p = [1, 2], {"a": 1}, np.zeros(2), np.random.default_rng(3), tl.parameter(np.ones(2))
+    drawn = connected({"f": function})[1]["f"](numbers, table, array, rng, p)
+    same = np.random.default_rng(3)
+    assert drawn == same.normal() and rng.normal() == same.normal()
+    assert numbers == [1, 2, 3] and table == {"a": 1, "b": [1, 2, 3]} and array.tolist() == [9.0, 0.0]
+    assert p.gradient.tolist() == [1.0, 1.0] and p.value.tolist() == [2.0, 2.0]
+
+
+def test_values_cross_unchanged(connected):
+    values = [
+        None, ..., True, 3, -(10**40), 0.1, float("inf"), -0.0, 2 + 1j, "ä", [1, (2, [3])], {1: {2}, (1, 2): None},
+        frozenset({1}), slice(1, None), range(3), np.float32(1.5), np.dtype("float32"), np.arange(6).reshape(2, 3),
+        np.zeros((0, 3)), np.array(1.0), np.exp, tl.tanh, tl.softmax, tl.Linear, float,
+    ]  # fmt: skip
+    _, given = connected({"f": lambda x: x})
+    for value in values:
+        back = given["f"](value)
+        assert type(back) is type(value)
+        if isinstance(value, np.ndarray):
+            assert back.dtype == value.dtype and back.shape == value.shape and back.tobytes() == value.tobytes()
+        else:
+            assert back == value and repr(back) == repr(value)
+    assert np.isnan(given["f"](float("nan")))
+
+
+def test_functions_call_back_and_errors_keep_their_kind(connected):
+    def function(f, x):
+        return f(x) + 1
+
+    def failing(x, W):
+        return W @ x
+
+    _, given = connected({"f": function, "g": failing, "h": lambda: {}["key"]})
+    assert given["f"](lambda x: x * 2, 3) == 7
+    with pytest.raises(ZeroDivisionError):
+        given["f"](lambda x: x / 0, 3)
+    with pytest.raises(tl.errors.ShapeError) as caught:
+        given["g"](tl.parameter(np.ones((2, 3))), tl.parameter(np.ones((3, 2))[:, :1]))
+    assert caught.value.operation[0] is tl.matmul
+    assert "failing" in caught.value.students_line
+    with pytest.raises(KeyError):
+        given["h"]()
+
+
+def test_a_lie_stays_where_it_was_told(connected):
+    class Liar:
+        def __eq__(self, other):
+            return True
+
+        def __hash__(self):
+            return 0
+
+        def __bool__(self):
+            return True
+
+        def __array__(self, *args, **kwargs):
+            return np.ones(3)
+
+        def __float__(self):
+            return 1.0
+
+    class Numbers(list):
+        def __eq__(self, other):
+            return True
+
+    _, given = connected({"f": Liar, "g": lambda: Numbers([1]), "h": lambda: np.ones(2).view(np.matrix)})
+    liar = given["f"]()
+    assert liar != 3 and not hasattr(liar, "__array__") and not hasattr(liar, "__float__")
+    assert given["g"]() != [2] and not isinstance(given["g"](), list)
+    assert not isinstance(given["h"](), np.ndarray)
+    assert type(liar).__name__ == "Liar"
+
+
+def test_a_student_cannot_call_what_was_not_given(connected):
+    judge, _ = connected({"f": lambda: None})
+    with pytest.raises(Exception, match="cannot be called"):
+        judge.call(0, "forget")

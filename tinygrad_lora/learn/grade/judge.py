@@ -1,0 +1,160 @@
+"""The judge's process: holds the checks, asks the student's process for values, and believes nothing but data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..diagnosis import NOT_STARTED, Diagnosis
+from ..exercise import Check, Exercise
+from ..guard import TookTooLongError, guarded
+from ..registry import load_exercise
+from ..report import CheckResult, shown
+from ..run import run_checks
+from .peer import Blank, Peer
+from .student import CELLS, SERVICE
+from .submissions import cells_of
+from .wire import Channel, Gone, Misbehaved
+from .zygote import Nursery
+
+PATIENCE = 2  # times the limit of an exercise: a machine that grades is busy
+MARGIN = 0.3  # seconds that the student's process stops before the judge would
+
+
+class Judge(Peer):
+    """The judge's end. `broken` says that the conversation cannot go on."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(channel, 2, lambda function, seconds: function(), lambda error: "")
+        self.broken = ""
+
+    def call(self, target: int, method: str, args: Any = (), kwargs: Any = None) -> Any:
+        try:
+            return super().call(target, method, args, kwargs)
+        except Gone:
+            self.broken = "gone"
+            raise
+        except Misbehaved:
+            self.broken = "misbehaved"
+            raise
+        except TookTooLongError as error:
+            if not hasattr(error, "students_line"):  # ours: the other side has not even answered
+                self.broken = "silent"
+            raise
+
+    def service(self, method: str, *args: Any) -> Any:
+        """Ask the student's process itself."""
+        if SERVICE not in self.things:
+            self.things[SERVICE] = "the student's process"
+        return self.call(SERVICE, method, args)
+
+
+class Hearing:
+    """One submission before the judge. A process that ends is replaced for the next check."""
+
+    def __init__(self, cells: list[list[str]], nursery: Nursery) -> None:
+        self.cells, self._nursery = cells, nursery
+        self.notes: list[str] = []
+        self._peer: Judge | None = None
+        self._dead = ""  # why no process can be had: the cells themselves end it
+
+    def take(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """The student's objects, as proxies; `...` for what is not written yet."""
+        if self._dead:
+            return {}
+        if self._peer is None:
+            self._start()
+        if self._peer is None:
+            return {}
+        peer = self._peer
+        peer.begin()
+        peer.deadline = 0.0
+        found = guarded(lambda: peer.service("take", list(names)), CELLS)
+        if found.error is not None or type(found.value) is not dict:
+            self._peer = None if peer.broken else peer
+            return {}
+        return {name: ... if isinstance(value, Blank) else value for name, value in found.value.items()}
+
+    def _start(self) -> None:
+        peer = Judge(self._nursery.start())
+        ran = guarded(lambda: peer.service("run", self.cells), CELLS + 5)
+        if ran.error is None and type(ran.value) is list:
+            self.notes = [str(line)[:400] for line in ran.value[:50]]
+            self._peer = peer
+            return
+        told = self._nursery.end()
+        self._dead = told or "it did not answer"
+        self.notes = [f"running the cells ended the process: {self._dead}"]
+
+    def run(self, exercise: Exercise, check: Check, seed: int, budget: int) -> CheckResult:
+        """One check. Whatever a student's process does, there is a result."""
+        values = self.take(check.needs)
+        only = replace(exercise, checks=[check], limit=PATIENCE * exercise.limit)
+        if self._peer is not None:
+            self._peer.deadline = time.monotonic() + only.limit - MARGIN
+        result = run_checks(only, values, seed=seed, budget=budget).results[0]
+        if self._dead and result.diagnosis is not None and result.diagnosis.code == NOT_STARTED:
+            return _failed(result, "process-ended", f"running your code ended its process: {self._dead}")
+        if self._peer is not None and self._peer.broken:
+            reason, self._peer = self._peer.broken, None
+            told = self._nursery.end()
+            if reason == "gone":
+                return _failed(result, "process-ended", f"your code ended its process: {told or 'it closed its end'}")
+            if reason == "silent":
+                sentence = f"stopped after {only.limit:g} seconds: is there a loop that never ends?"
+                return _failed(result, "too-slow", sentence)
+            return _failed(result, "wrong-type", "what your code gave cannot be read as data")
+        return result
+
+    def close(self) -> list[str]:
+        """End the process. Gives what the hook refused."""
+        refused: list[str] = []
+        if self._peer is not None:
+            peer = self._peer
+            peer.deadline = 0.0
+            told = guarded(lambda: peer.service("refused"), 2.0).value
+            refused = [str(what)[:300] for what in told][:20] if type(told) is list else []
+            peer.channel.close()
+            self._nursery.end()
+        return list(dict.fromkeys(refused))
+
+
+def _failed(result: CheckResult, code: str, sentence: str) -> CheckResult:
+    return replace(result, passed=False, points=0, diagnosis=Diagnosis(code, sentence))
+
+
+def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
+    """The result of one submission, as data. `job` has `paths` or `cells`, and `exercises`, `seed`, `budget`."""
+    notes: list[str] = []
+    cells = job.get("cells")
+    if cells is None:
+        cells, notes = cells_of([Path(path) for path in job["paths"]])
+    hearing = Hearing(cells, nursery)
+    start, results = time.perf_counter(), []
+    try:
+        for exercise in map(load_exercise, job["exercises"]):
+            for check in exercise.checks:
+                results.append(data_of(hearing.run(exercise, check, job["seed"], job["budget"])))
+    finally:
+        refused = hearing.close()
+    return {
+        "results": results, "notes": notes + hearing.notes, "refused": refused,
+        "points": sum(one["points"] for one in results), "out_of": sum(one["out_of"] for one in results),
+        "seconds": round(time.perf_counter() - start, 4),
+    }  # fmt: skip
+
+
+def data_of(result: CheckResult) -> dict[str, Any]:
+    """A result with its sentence and its example, as plain data."""
+    told = result.diagnosis if result.started else None
+    lines = shown(told) if told else []
+    return {
+        **result.record, "claim": result.claim, "sentence": told.sentence[:2000] if told else "",
+        "example": [line[:500] for line in lines[:40]], "notes": [note[:500] for note in result.notes],
+    }  # fmt: skip
+
+
+Grade = Callable[[dict[str, Any]], dict[str, Any]]
