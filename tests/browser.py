@@ -83,7 +83,7 @@ def jupyterlab(folder, environment):
     options = [
         f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
         f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--LabApp.extension_manager=readonly",
-        "--no-browser", "--allow-root",
+        "--LabApp.labextensions_path=[]", "--no-browser", "--allow-root",  # no extensions that others installed
     ]  # fmt: skip
     with (folder.parent / "log.txt").open("wb") as log:
         command = [sys.executable, "-m", "jupyterlab", *options]

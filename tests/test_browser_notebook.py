@@ -1,4 +1,4 @@
-"""Pictures, stepper and explorer in notebooks: exported to HTML, and in JupyterLab, untrusted and trusted.
+"""Pictures, stepper, explorer, reports and explanations in notebooks: exported, and in JupyterLab, trusted or not.
 
 The notebook is made and executed here. Needs Chromium, playwright, nbclient, nbconvert, ipykernel and jupyterlab;
 without them these tests are skipped.
@@ -28,14 +28,17 @@ import numpy as np
 import tinygrad_lora as tl
 from tinygrad_lora.view.explorer import explore
 from tinygrad_lora.view.stepper import step_through
+from tinygrad_lora.learn import load_exercise, run_checks
 
 x, y = tl.parameter(3.0, "x"), tl.parameter(4.0, "y")
 loss = x * y + y
 w, a, b = (tl.parameter(np.ones(shape), name) for name, shape in (("W", (4, 3)), ("A", (4, 1)), ("B", (1, 3))))
 compiled = tl.compile(lambda x: tl.mean((x @ w + 2.0 * (x @ (a @ b))) * 6.0)).prepare(np.ones((2, 4)))
 """
-CELLS = [SETUP, "tl.draw(loss)", "step_through(loss)", "explore(compiled)"]
-PICTURE, STEPPER, EXPLORER = 1, 2, 3  # cells
+REPORTED = 'run_checks(load_exercise("01-count-nodes"), {"count_nodes": lambda output: 1})'
+EXPLAINED = "tl.explain(y, loss)"
+CELLS = [SETUP, "tl.draw(loss)", "step_through(loss)", "explore(compiled)", REPORTED, EXPLAINED]
+PICTURE, STEPPER, EXPLORER, REPORT, EXPLANATION = 1, 2, 3, 4, 5  # cells
 
 # Runs where the warnings of other packages are not ours: python -c EXECUTE folder cell cell...
 EXECUTE = """
@@ -167,6 +170,19 @@ def assert_explorer_works(page, root, passes):
         assert root.locator(".head dt").evaluate_all(STACKED) and root.locator(".card th").evaluate_all(PLAIN)
 
 
+def assert_report_and_explanation_can_be_read(cells):
+    """Sentences begin at the left, and below the formula are the paths in words."""
+    report = cells.nth(REPORT).locator(".jp-OutputArea-output table").first
+    assert "0 of 2" in report.inner_text() and image_is_there(report.locator("img").first)
+    assert set(report.locator("td").evaluate_all(LEFT)) == {"left top"}
+    outputs = cells.nth(EXPLANATION).locator(".jp-OutputArea-output")
+    assert outputs.count() == 2
+    assert "the sum over 2 paths from y" in outputs.nth(1).inner_text()
+
+
+LEFT = "all => all.map(e => getComputedStyle(e).textAlign + ' ' + getComputedStyle(e).verticalAlign)"
+
+
 def test_an_exported_notebook_works_from_disk(jupyter, new_page, steps, passes):
     book, _ = jupyter
     address = (book / "steps.html").as_uri()
@@ -179,6 +195,9 @@ def test_an_exported_notebook_works_from_disk(jupyter, new_page, steps, passes):
     screenshot(page, "notebook_exported")
     assert_explorer_works(page, page.locator(".tl-explorer"), passes)
     screenshot(page, "notebook_exported_explorer")
+    assert_report_and_explanation_can_be_read(outputs)
+    outputs.nth(EXPLANATION).scroll_into_view_if_needed()
+    screenshot(page, "notebook_exported_report")
 
 
 def open_in_lab(page, address):
@@ -210,6 +229,10 @@ def test_in_jupyterlab_pictures_show_and_what_is_trusted_runs(jupyter, lab, new_
     assert not re.search(r"−|[+~]{2}|= matmul\(", found.inner_text().partition("Your source")[2])
     found.scroll_into_view_if_needed()
     screenshot(page, "notebook_untrusted_explorer")
+    cells.nth(EXPLANATION).locator("mjx-container").wait_for()
+    assert_report_and_explanation_can_be_read(cells)
+    cells.nth(EXPLANATION).scroll_into_view_if_needed()
+    screenshot(page, "notebook_untrusted_report")
 
     book, environment = jupyter
     run(environment, "-m", "jupyter", "trust", str(book / "steps.ipynb"))

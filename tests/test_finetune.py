@@ -163,7 +163,7 @@ def test_what_is_kept_is_enough_to_answer_alike(tmp_path):
     tables = keep_chat(task, settings(5), tmp_path, ["Why?"])
     report = json.loads((tmp_path / "report.json").read_text())
     assert len(report["losses"]) == 5 and report["answers"][0]["off"] == report["answers"][0]["before"]
-    assert [title for title, _ in tables] == ["Why?", "\nTraining", "\nFiles"]
+    assert [title for title, _ in tables] == ["Why?", "Training", "Files"]
     fresh = chat_case()
     load_adapter(fresh.network, tmp_path / "adapter")
     tokens = task.batch(0, settings(5))[0]
@@ -315,6 +315,8 @@ def test_a_label_must_be_learned_before_it_is_tested():
         Classifying(reader, [Labelled("a", "x")], [])
     with pytest.raises(ModelError, match="learn the label 'z'"):
         Classifying(reader, [Labelled("a", "x"), Labelled("b", "y")], [Labelled("c", "z")])
+    with pytest.raises(ModelError, match="no example is left to test with"):
+        Classifying(reader, [Labelled("a", "x"), Labelled("b", "y")], [])
 
 
 def test_a_probe_finds_what_is_linear_and_nothing_else():

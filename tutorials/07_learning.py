@@ -21,14 +21,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
+from tinygrad_lora.data import digits
 
 # %% instructor=true
 from tinygrad_lora.learn import reference
 
 # %%
-from tinygrad_lora.data import digits
-from tinygrad_lora.view import plots
-
 data = digits()
 figure, panels = plt.subplots(1, 8, figsize=(7.5, 1.3), layout="constrained")
 for axes, image, label in zip(panels, data.x_train, data.y_train, strict=False):
@@ -206,6 +204,8 @@ train_step = reference("07-step")
 # What can be learned in this way? Two spirals cannot be parted by a straight line:
 
 # %%
+from tinygrad_lora.view import plots
+
 turn = np.linspace(0.3, 1.0, 120)[:, None] * 2 * np.pi
 arm = turn / (2 * np.pi) * np.hstack([np.cos(turn), np.sin(turn)])
 spirals = np.vstack([arm, -arm]) + 0.02 * rng.normal(size=(240, 2))

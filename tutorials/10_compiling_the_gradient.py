@@ -46,9 +46,9 @@ tl.draw(tl.Graph([x, W, V, t], [loss]))
 # Then it makes new nodes. **A gradient is a graph.**
 
 # %%
-dW, dV = tl.gradients(loss, [W, V])
-dW.name, dV.name = "dW", "dV"
-both = tl.Graph([x, W, V, t], [loss, dW, dV])
+slopes = tl.gradients(loss, [W, V])
+slopes[0].name, slopes[1].name = "dW", "dV"
+both = tl.Graph([x, W, V, t], [loss, *slopes])
 print(sum(bool(node.parents) for node in tl.Graph([x, W, V, t], [loss]).nodes), "operations for the loss")
 print(sum(bool(node.parents) for node in both.nodes), "operations with both gradients")
 
@@ -60,7 +60,7 @@ tl.draw(both)
 # What the engine derived reads better as formulas:
 
 # %%
-tl.formula({"dL/dW": dW, "dL/dV": dV})
+tl.formula({"dL/dW": slopes[0], "dL/dV": slopes[1]})
 
 # %% [markdown]
 # ## One program for both
@@ -189,7 +189,7 @@ print(f"7,000 steps of gradient descent: ({p[0]:.4f}, {p[1]:.4f}), length {np.li
 # A rule that mentions an operand keeps that operand. One that mentions the result keeps the result.
 
 # %% exercise="10-saved"
-all_trained, only_V = reference("10-saved")
+all_trained, only_last = reference("10-saved")
 
 # %% [markdown]
 # Freezing saves more than time: what nobody asks for need not be kept.
@@ -231,7 +231,7 @@ lifetimes, most_alive = reference("10-liveness")
 
 # %%
 def draw_lives(spans, outputs):
-    figure, axes = plt.subplots(figsize=(6.8, 3.4), layout="constrained")
+    _, axes = plt.subplots(figsize=(6.8, 3.4), layout="constrained")
     for row, (name, (first, last)) in enumerate(spans.items()):
         color = "#D55E00" if name in outputs else "#0072B2"
         axes.barh(row, last - first + 0.8, left=first - 0.4, height=0.7, color=color)
@@ -289,7 +289,7 @@ def memory_lens(compiled):
             while parent.op.view and parent.parents:
                 parent = parent.parents[0]
             last[parent] = i
-    figure, axes = plt.subplots(figsize=(7.2, 4), layout="constrained")
+    _, axes = plt.subplots(figsize=(7.2, 4), layout="constrained")
     for i, (node, offset) in enumerate(lowered.plan.offsets.items()):
         start, size = order.index(node), node.size * node.dtype.itemsize / 1024
         corner, width = (start, offset / 1024), last.get(node, len(order)) - start

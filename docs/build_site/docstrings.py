@@ -10,7 +10,7 @@ from tinygrad_lora.core.node import Op
 
 ERRORS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and kind.__module__ == errors.__name__}
 NEW_PARAGRAPH = re.compile(r"(Raises|Source:|Returns) ?")
-ITEM = re.compile(r"(?:\w+(?:\([^)]*\))?(?:, )?)+: ")  # "alpha: what it is", "backward(output): what it does"
+ITEM = re.compile(r"\w+(\([^)]*\))?(, \w+(\([^)]*\))?)*(, \.\.\.)?: ")  # "alpha: what it is", "backward(output): what it does"
 CODE = re.compile(r"(`+[^`]*`+|\$[^$]*\$)")
 
 

@@ -1,6 +1,6 @@
 """The state of a training on the disk, exact to the last bit: whoever continues gets the same numbers.
 
-One file, replaced in one step: whenever the power fails or the process is killed, there is a whole one.
+One file, replaced in one step: whenever the process is killed, there is a whole one.
 """
 
 from __future__ import annotations

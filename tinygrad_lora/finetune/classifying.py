@@ -73,6 +73,8 @@ class Classifying:
         self.classes = sorted({example.label for example in self.learned})
         if len(self.classes) < 2:
             raise ModelError(f"there is nothing to tell apart: the labels are {self.classes}")
+        if not self.tested:
+            raise ModelError("no example is left to test with: give at least 5")
         if unknown := sorted({e.label for e in self.tested} - set(self.classes)):
             raise ModelError(f"there are no examples to learn the label {unknown[0]!r} from")
         tokenizer: BertTokenizer = reader.tokenizer

@@ -72,8 +72,11 @@ def run(given: argparse.Namespace) -> int:
     else:
         told = keep_classifier(_classifying(given, settings.seed), settings, folder, **options)
     if not given.quiet:
-        for title, rows in told:
-            show_table(rows, title)
+        for i, (title, rows) in enumerate(told):
+            show_table(rows, "\n" * bool(i) + title)
+        if given.model == "smollm2":
+            adapter = str(folder / "adapter")
+            print(f"\nTalk to it in Python: chat = tl.load_smollm2(); tl.load_adapter(chat.model, {adapter!r})")
     return 0
 
 

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ..errors import ModelError
 
 LARGEST_FILE = 64 * 2**20  # bytes
@@ -79,11 +81,8 @@ def digest(examples: Iterable[Answered | Labelled]) -> str:
     return hashlib.sha256(json.dumps([asdict(example) for example in examples]).encode()).hexdigest()
 
 
-def split(examples: Sequence[Example], held_out: float = 0.2) -> tuple[list[Example], list[Example]]:
-    """Examples to learn from, and examples to test with: of every so many, the last is held out.
-
-    >>> split([Labelled(c, "0") for c in "abcdefg"], held_out=0.25)[1]
-    [Labelled(text='d', label='0')]
-    """
-    every = max(2, round(1 / held_out))
-    return [e for i, e in enumerate(examples, 1) if i % every], [e for i, e in enumerate(examples, 1) if not i % every]
+def split(examples: Sequence[Example], held_out: float = 0.2, seed: int = 0) -> tuple[list[Example], list[Example]]:
+    """Examples to learn from, and examples to test with: a part of them, drawn at random."""
+    order = [examples[i] for i in np.random.default_rng(seed).permutation(len(examples))]
+    tested = round(held_out * len(examples))
+    return order[tested:], order[:tested]

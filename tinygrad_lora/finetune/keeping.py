@@ -14,7 +14,7 @@ import numpy as np
 
 from ..files import write_atomically
 from ..interop.peft import save_adapter
-from ..interop.safetensors import save_safetensors
+from ..interop.safetensors import require_safetensors, save_safetensors
 from .chatting import Chatting
 from .classifying import Classifying
 from .training import Settings, Training, fine_tune
@@ -24,7 +24,7 @@ BASES = {
     "smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct", "minilm": "sentence-transformers/all-MiniLM-L6-v2",
     "rxnmapper": "rxnmapper",
 }  # fmt: skip
-RIGHT, SAME, OTHER = "right", "the same, word for word", "OTHER: this is a bug"
+SAME = "the same, word for word"
 
 
 def keep_chat(
@@ -34,31 +34,29 @@ def keep_chat(
 
     The folder gets the adapter as PEFT writes it, and `report.json`. `options` are those of `fine_tune`.
     """
+    require_safetensors()  # what the adapter is written with: better missed now than after the training
     before = task.answers(questions)
     training = fine_tune(task, settings, folder, **options)
     after, off, merged = task.answers(questions), task.answers_without(questions), task.answers_merged(questions)
-    told = [
-        {"question": q, "before": b, "after": a, "off": o, "merged": m}
-        for q, b, a, o, m in zip(questions, before, after, off, merged, strict=True)
-    ]
+    columns = zip(questions, before, after, off, merged, strict=True)
+    told = [dict(zip(("question", "before", "after", "off", "merged"), row, strict=True)) for row in columns]
     adapter = save_adapter(
         task.network, Path(folder) / "adapter", base_model=BASES.get(task.name), task_type="CAUSAL_LM"
     )
     files = [("adapter", adapter), ("report.json", _write_report(folder, training, {"answers": told}))]
-    tables: list[Table] = [
-        (
-            f"\n{told_of['question']}",
-            [
-                ("before", told_of["before"]),
-                ("after", told_of["after"]),
-                ("adapter off", SAME if told_of["off"] == told_of["before"] else f"{OTHER}: {told_of['off']}"),
-                ("adapter merged", SAME if told_of["merged"] == told_of["after"] else told_of["merged"]),
-            ],
-        )
-        for told_of in told
+    return [
+        *map(_answers, told),
+        ("Training", _about(training)),
+        ("Files", [(name, str(path)) for name, path in files]),
     ]
-    tables[0] = tables[0][0].lstrip("\n"), tables[0][1]
-    return [*tables, ("\nTraining", _about(training)), ("\nFiles", [(name, str(path)) for name, path in files])]
+
+
+def _answers(told: dict[str, str]) -> Table:
+    """A question, and what was answered when."""
+    off = SAME if told["off"] == told["before"] else f"OTHER, which is a bug: {told['off']}"
+    merged = SAME if told["merged"] == told["after"] else told["merged"]
+    rows = [("before", told["before"]), ("after", told["after"]), ("adapter off", off), ("adapter merged", merged)]
+    return told["question"], rows
 
 
 def keep_classifier(
@@ -69,6 +67,7 @@ def keep_classifier(
     The folder gets the adapter as PEFT writes it, the linear layer as `head.safetensors`, with the classes in its
     note, and `report.json`. `options` are those of `fine_tune`.
     """
+    require_safetensors()  # as above
     probe = task.probe_accuracy()
     training = fine_tune(task, settings, folder, **options)
     found = {"probe_accuracy": probe, "accuracy": task.accuracy(), "classes": task.classes, "tested": len(task.tested)}
@@ -81,11 +80,11 @@ def keep_classifier(
         ("report.json", _write_report(folder, training, found)),
     ]
     rows = [
-        ("Linear probe, frozen network", f"{probe:.1%} of {len(task.tested)} held-out texts are {RIGHT}"),
+        ("Linear probe, frozen network", f"{probe:.1%} of {len(task.tested)} held-out texts are right"),
         ("With LoRA", f"{found['accuracy']:.1%}"),
     ]
     title = f"{task.name}: {' or '.join(task.classes)}?"
-    return [(title, rows), ("\nTraining", _about(training)), ("\nFiles", [(name, str(path)) for name, path in files])]
+    return [(title, rows), ("Training", _about(training)), ("Files", [(name, str(path)) for name, path in files])]
 
 
 def _about(training: Training) -> list[tuple[str, str]]:

@@ -104,6 +104,10 @@ class Training:
             yield loss
 
 
+def _show_nothing(done: int, note: str) -> None:
+    """No bar."""
+
+
 def begin(task: Task, settings: Settings) -> Training:
     """Give the task's network its adapters, and compile one training step."""
     targets = settings.targets if isinstance(settings.targets, str) else list(settings.targets)
@@ -133,8 +137,7 @@ def fine_tune(
         training.losses = load_checkpoint(path, training.fingerprint, training.parameters, training.optimizer)
         training.resumed = len(training.losses)
     save = partial(save_checkpoint, path, training.fingerprint, training.parameters, training.optimizer)
-    quiet: Show = lambda done, note: None  # noqa: E731
-    bar = counting(settings.steps, f"Training {task.name}") if counting else nullcontext(quiet)
+    bar = counting(settings.steps, f"Training {task.name}") if counting else nullcontext(_show_nothing)
     saved = time.monotonic()
     with bar as show:
         show(len(training.losses), "")

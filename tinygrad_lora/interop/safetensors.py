@@ -48,7 +48,7 @@ def load_safetensors(
     NumPy does not have, and if an array for the model is missing, unexpected, of another shape or not finite: then the
     model is not changed. OSError if the file cannot be read; ImportError without the safetensors package.
     """
-    library = _library()
+    library = require_safetensors()
     file = Path(path)
     with file.open("rb") as stream:
         length = _header_length(file, stream)
@@ -156,7 +156,8 @@ def _fill(file: Path, model: Layer, arrays: Mapping[str, Any], mapping: NameMapp
     model.load_weights(in_torch_layout(model, found), strict=True)
 
 
-def _library() -> Any:
+def require_safetensors() -> Any:
+    """The package. Raises ImportError, which says how to install it."""
     try:
         import safetensors
     except ImportError:

@@ -1,7 +1,8 @@
 r"""Cross-entropy that does not overflow
 
 The softmax gives each class a probability, $p_j = e^{x_j} / \sum_k e^{x_k}$. The loss of a sample is $-\ln p_t$, where
-$t$ is its label; the loss of a batch is the mean of them. In these formulas $e^{x}$ overflows at $x = 710$, and $\ln p$ is infinite where $p$ rounds to 0. Yet the loss itself is an ordinary number.
+$t$ is its label; the loss of a batch is the mean of them. In these formulas $e^{x}$ overflows at $x = 710$, and $\ln p$
+is infinite where $p$ rounds to 0. Yet the loss itself is an ordinary number.
 
 Write two functions of arrays. `logits` is (samples, classes), `labels` holds a whole number for each sample.
 

@@ -13,7 +13,7 @@ The backward pass comes later, and needs some of these arrays again. Which? Writ
 backward pass reads, and False for the others:
 
 * `all_trained`: the gradients of W, c and V are wanted;
-* `only_V`: W and c are frozen, and the gradient of V alone is wanted.
+* `only_last`: W and c are frozen, and the gradient of V alone is wanted.
 
 The engine answers when you check: it builds the graph of the gradients and looks.
 """
@@ -39,7 +39,7 @@ exercise = Exercise(
 
 exercise.answer(
     all_trained={"x": True, "a": False, "b": False, "h": True, "y": False, "d": True},
-    only_V={"x": False, "a": False, "b": False, "h": True, "y": False, "d": True},
+    only_last={"x": False, "a": False, "b": False, "h": True, "y": False, "d": True},
 )
 
 SHAPES = {"W": (4, 3), "c": (3,), "V": (3, 2), "t": (5, 2), "x": (5, 4)}
@@ -80,7 +80,7 @@ def judge(answers, case, wanted):
         if given == right:
             continue
         told = f"{case}: you say that {name} is {'kept' if given else 'not needed'}; {WHY[name]}"
-        if case == "only_V" and name == "x":
+        if case == "only_last" and name == "x":
             told = f"{case}: you say that x is kept; it is read for the gradient of W, which nobody wants here"
             require(False, "kept-for-the-frozen", told)
         require(name not in "ay", "kept-for-a-sum", told)
@@ -94,12 +94,12 @@ def test_what_is_kept_when_all_is_trained(all_trained):
 
 
 @exercise.check(points=1)
-def test_what_is_kept_when_the_first_layer_is_frozen(only_V):
-    judge(only_V, "only_V", ("V",))
+def test_what_is_kept_when_the_first_layer_is_frozen(only_last):
+    judge(only_last, "only_last", ("V",))
 
 
 RIGHT = exercise.references["all_trained"]
 exercise.wrong_answer("kept-for-a-sum", all_trained=dict.fromkeys(RIGHT, True))
 exercise.wrong_answer("input-for-output", all_trained=RIGHT | {"b": True, "h": False})
 exercise.wrong_answer("operand-missing", all_trained=RIGHT | {"d": False})
-exercise.wrong_answer("kept-for-the-frozen", only_V=RIGHT)
+exercise.wrong_answer("kept-for-the-frozen", only_last=RIGHT)

@@ -1,0 +1,161 @@
+r"""Where the NaN began
+
+An infinity becomes a NaN, and a NaN makes everything a NaN that is computed from it. Where you see it is seldom where
+it began. Write `first_nan(output)`. It returns a node below `output`, or `output` itself, with this property:
+
+* its value holds a number that is not finite: NaN, infinity or minus infinity;
+* the values of all its parents are finite. A leaf has no parents.
+
+Where there are several, any of them will do. If all values in the graph are finite, it returns None. The graph may be
+5,000 nodes deep.
+"""
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ....view.words import number
+from ...cases import chain, generators, numbers, random_graph
+from ...diagnosis import require
+from ...exact import refuse
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "08-first-nan",
+    __doc__,
+    kind="P",
+    limit=3.0,
+    hints=(
+        "`np.isfinite(node.value).all()` says whether a node is fine. An infinity is where most NaNs come from, so do "
+        "not look for NaN alone.",
+        "Collect all nodes below the output with a list that grows while it is read. Do not stop at a node that is "
+        "fine: e to the power of minus infinity is 0, so above an infinity all may look well.",
+        "For every node: `bad(node) and not any(bad(p) for p in node.parents)`. Return the first for which it is true.",
+    ),
+)
+
+
+@exercise.reference
+def first_nan(output):
+    """A node that is not finite although its parents are, or None."""
+
+    def bad(node):
+        return not np.isfinite(node.value).all()
+
+    nodes, seen = [output], {output}
+    for node in nodes:
+        for parent in node.parents:
+            if parent not in seen:
+                seen.add(parent)
+                nodes.append(parent)
+    for node in nodes:
+        if bad(node) and not any(bad(parent) for parent in node.parents):
+            return node
+    return None
+
+
+def bad(node):
+    return not np.isfinite(node.value).all()
+
+
+def label(node):
+    """What to call a node, and its value."""
+    value = f" = {number(float(node.value))}" if not node.shape else ""
+    return f"{node.op} {node.name or ''}".strip() + value
+
+
+def judge(first_nan, output):
+    """One graph: raise, and say what is wrong, unless the answer has the property."""
+    with np.errstate(all="ignore"):
+        given = first_nan(output)
+    nodes = topological_order([output])
+    small = output if len(nodes) <= 12 else None
+    origins = [n for n in nodes if bad(n) and not any(map(bad, n.parents))]
+    if given is None:
+        told = f"you found nothing, and {label(origins[0]) if origins else ''} is not finite"
+        require(not origins or bad(output), "hidden", f"{told}: the output is fine, but not all below it", show=small)
+        nan = any(np.isnan(n.value).any() for n in nodes)
+        require(not origins or nan, "infinity-missed", f"{told}: look for infinities, not only for NaN", show=small)
+        require(not origins, "missed", told, show=small)
+        return
+    if type(given) is not tl.ComputationNode:
+        raise refuse("wrong-type", f"first_nan gave a {type(given).__name__}; a node or None is needed")
+    if given not in nodes:
+        raise refuse("foreign-node", "the node that you gave is not part of the graph")
+    require(bad(given), "finite-node", f"you gave {label(given)}, whose value is finite", show=small)
+    parents = [p for p in given.parents if bad(p)]
+    if parents:
+        nan = np.isnan(given.value).any() and not any(np.isnan(p.value).any() for p in parents)
+        told = f"you gave {label(given)}, and its parent {label(parents[0])} is not finite either"
+        require(not nan, "infinity-missed", f"{told}: an infinity is where this NaN comes from", show=small)
+        require(False, "not-the-origin", f"{told}: go further down", show=small)
+
+
+def poisoned(rng, size, kind):
+    """A random graph with one node that is the first to be not finite."""
+    with np.errstate(all="ignore"):
+        start = random_graph(rng, size)
+        spoiled = (
+            lambda: tl.log(start - start),  # minus infinity
+            lambda: tl.log(start - start) * 0.0,  # and then NaN
+            lambda: tl.sqrt(-1.0 - start * start),  # NaN at once
+            lambda: tl.exp(tl.log(start - start)) + 1.0,  # infinite, and then fine again
+            lambda: tl.constant(np.inf, "c") - start,  # a leaf
+        )[kind % 5]()
+        other = tl.tanh(start * float(numbers(rng)))
+        return (spoiled * other, spoiled + other, other - spoiled)[kind % 3] if kind >= 5 else spoiled + 1.0
+
+
+@exercise.check(points=3)
+def test_the_first_that_is_not_finite(first_nan, seed, budget):
+    for i, (size, rng) in enumerate(generators(seed, budget)):
+        judge(first_nan, poisoned(rng, size, i))
+
+
+@exercise.check(points=1)
+def test_nothing_where_all_is_well(first_nan, seed, budget):
+    for size, rng in generators(seed, min(budget, 6)):
+        judge(first_nan, random_graph(rng, size))
+    with np.errstate(all="ignore"):
+        judge(first_nan, tl.log(tl.parameter(0.0, "x")))  # so that None alone does not pass
+
+
+@exercise.check(points=1)
+def test_arrays_and_depth(first_nan):
+    with np.errstate(all="ignore"):
+        judge(first_nan, tl.sum(tl.log(tl.parameter([1.0, 0.0, 2.0], "p")) * 2.0))
+        judge(first_nan, tl.log(chain(5000) - 1.0))
+
+
+@exercise.mutant("infinity-missed")
+def looks_for_nan_alone(output):
+    for node in topological_order([output]):
+        if np.isnan(node.value).any():
+            return node
+    return None
+
+
+@exercise.mutant("not-the-origin")
+def gives_where_it_is_seen(output):
+    nodes = [n for n in topological_order([output]) if not np.isfinite(n.value).all()]
+    return nodes[-1] if nodes else None
+
+
+@exercise.mutant("hidden")
+def goes_down_while_it_is_bad(output):
+    node = output
+    if np.isfinite(node.value).all():
+        return None
+    while worse := [p for p in node.parents if not np.isfinite(p.value).all()]:
+        node = worse[0]
+    return node
+
+
+@exercise.mutant("recursion")
+def calls_itself(output):
+    for parent in output.parents:
+        found = calls_itself(parent)
+        if found is not None:
+            return found
+    return None if np.isfinite(output.value).all() else output

@@ -1,0 +1,134 @@
+r"""The closest matrix of rank r
+
+Any matrix is a product of three: $M = U \Sigma V^\top$, with `U, S, Vt = np.linalg.svd(M, full_matrices=False)`. The
+singular values in `S` come largest first. Write two functions:
+
+* `low_rank(M, r)`: two arrays, A of shape (rows of M, r) and B of shape (r, columns of M), whose product `A @ B` is as
+  close to M as a matrix of rank r can be. Keep the r largest singular values.
+* `smallest_error(M, r)`: how far away that product is, $\lVert M - A B \rVert$, the root of the sum of all squared
+  differences. Find it from the singular values alone, without A and B.
+"""
+
+import numpy as np
+
+from ...cases import generators
+from ...diagnosis import require
+from ...exact import as_array, as_number, refuse, same
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "11-best-rank",
+    __doc__,
+    kind="N",
+    hints=(
+        "M is a sum of matrices of rank 1: a singular value times a column of U times a row of Vt. Keep the first r.",
+        "The singular values belong to A or to B, once: `U[:, :r] * S[:r]` scales the columns. "
+        "What was left out is the rest of the sum, and its parts stand at right angles.",
+        "`return U[:, :r] * S[:r], Vt[:r]` and `return np.sqrt((S[r:] ** 2).sum())`",
+    ),
+)
+
+
+@exercise.reference
+def low_rank(M, r):
+    """A and B with A @ B as close to M as rank r allows."""
+    U, S, Vt = np.linalg.svd(M, full_matrices=False)
+    return U[:, :r] * S[:r], Vt[:r]
+
+
+@exercise.reference
+def smallest_error(M, r):
+    """The distance from M to the closest matrix of rank r."""
+    S = np.linalg.svd(M, compute_uv=False)
+    return np.sqrt((S[r:] ** 2).sum())
+
+
+def matrices(seed, budget):
+    """Matrices and ranks, smallest first; wide and tall ones, and one of low rank."""
+    yield np.array([[3.0, 0.0], [0.0, 2.0]]), 1
+    for size, rng in generators(seed, budget):
+        n, m = 2 + size % 5 + int(rng.integers(3)), 3 + size % 4
+        yield rng.normal(size=(n, m)), int(rng.integers(1, min(n, m)))
+        yield rng.normal(size=(n, 1)) @ rng.normal(size=(1, m)) + rng.normal(size=(n, 1)) @ np.ones((1, m)), 1
+
+
+def parts(M):
+    return np.linalg.svd(M, full_matrices=False)
+
+
+@exercise.check(points=3)
+def test_the_product_is_as_close_as_it_can_be(low_rank, seed, budget):
+    for M, r in matrices(seed, budget):
+        given, (n, m) = low_rank(M.copy(), r), M.shape
+        if type(given) not in (list, tuple) or len(given) != 2:
+            raise refuse("count", "low_rank must return two arrays, A and B")
+        A, B = as_array(given[0], "A", (n, r)), as_array(given[1], "B", (r, m))
+        U, S, Vt = parts(M)
+        least, off = float(np.sqrt((S[r:] ** 2).sum())), float(np.linalg.norm(M - A @ B))
+        if off <= least * (1 + 1e-9) + 1e-9:
+            continue
+        told = f"for a {n} x {m} matrix and r = {r}, A B is {off:.4g} away; {least:.4g} can be reached"
+
+        def like(scale, rows, product=A @ B, U=U, Vt=Vt):
+            return same(product, (U[:, rows] * scale) @ Vt[rows])
+
+        first, smallest = slice(0, r), slice(len(S) - r, len(S))
+        require(not like(1.0, first), "no-singular-values", f"{told}: the singular values are not in it")
+        require(not like(S[first] ** 2, first), "scaled-twice", f"{told}: the singular values are in A and in B")
+        few = not like(S[smallest], smallest)
+        require(few, "smallest-kept", f"{told}: you keep the smallest singular values; keep the largest")
+        require(False, "not-closest", told)
+
+
+@exercise.check(points=2)
+def test_the_error_from_the_singular_values(smallest_error, seed, budget):
+    for M, r in matrices(seed, budget):
+        given = as_number(smallest_error(M.copy(), r), "the error")
+        S = parts(M)[1]
+        right = float(np.sqrt((S[r:] ** 2).sum()))
+        if near(given, right):
+            continue
+        told = f"of the singular values {np.round(S, 3).tolist()}, r = {r}, the error is {right:.4g}; yours {given:.4g}"
+        kept = float(np.sqrt((S[:r] ** 2).sum()))
+        require(not near(given, right**2), "missing-root", f"{told}: that is its square")
+        require(not near(given, kept), "kept-for-dropped", f"{told}: that is the size of what is kept")
+        require(not near(given, S[r:].sum()), "plain-sum", f"{told}: square them, add, and take the root")
+        require(not near(given, S[r]), "next-value", f"{told}: that is only the first one left out")
+        require(False, "differs", told)
+
+
+def near(a, b):
+    return same(np.asarray(float(a)), np.asarray(float(b)), 1e-9, 1e-9)
+
+
+@exercise.mutant("no-singular-values", name="low_rank")
+def forgets_the_singular_values(M, r):
+    U, _, Vt = parts(M)
+    return U[:, :r], Vt[:r]
+
+
+@exercise.mutant("scaled-twice", name="low_rank")
+def scales_both(M, r):
+    U, S, Vt = parts(M)
+    return U[:, :r] * S[:r], S[:r, None] * Vt[:r]
+
+
+@exercise.mutant("smallest-kept", name="low_rank")
+def keeps_the_smallest(M, r):
+    U, S, Vt = parts(M)
+    return U[:, -r:] * S[-r:], Vt[-r:]
+
+
+@exercise.mutant("missing-root", name="smallest_error")
+def forgets_the_root(M, r):
+    return (parts(M)[1][r:] ** 2).sum()
+
+
+@exercise.mutant("kept-for-dropped", name="smallest_error")
+def measures_what_is_kept(M, r):
+    return np.sqrt((parts(M)[1][:r] ** 2).sum())
+
+
+@exercise.mutant("plain-sum", name="smallest_error")
+def adds_them_up(M, r):
+    return parts(M)[1][r:].sum()

@@ -1,0 +1,103 @@
+r"""How many numbers
+
+A weight of n inputs and m outputs has n times m numbers. Its adapter of rank r has those of A, (n, r), and those of
+B, (r, m). Write two functions:
+
+* `adapter_size(shapes, rank)`: how many numbers the adapters of a whole model have, all of this rank. `shapes` is a
+  list of pairs (n, m), one for each adapted weight.
+* `largest_rank(n, m, share)`: the largest rank at which the adapter of one weight has at most `share` times as many
+  numbers as the weight. It is 0 where not even rank 1 is small enough.
+"""
+
+from ...cases import generators
+from ...diagnosis import require
+from ...exact import as_whole
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "11-counts",
+    __doc__,
+    kind="P",
+    hints=(
+        "Count the numbers in A, then those in B.",
+        "Together r (n + m). For the largest rank solve r (n + m) <= share n m for r, and think about rounding.",
+        "`sum(rank * (n + m) for n, m in shapes)` and `int(share * n * m // (n + m))`",
+    ),
+)
+
+
+@exercise.reference
+def adapter_size(shapes, rank):
+    """How many numbers the adapters of these weights have."""
+    return sum(rank * (n + m) for n, m in shapes)
+
+
+@exercise.reference
+def largest_rank(n, m, share):
+    """The largest rank whose adapter has at most this share of the weight's numbers."""
+    return int(share * n * m // (n + m))
+
+
+@exercise.check(points=2)
+def test_the_numbers_are_counted(adapter_size, seed, budget):
+    examples = [([(1000, 1000)], 8), ([(64, 128), (128, 32), (32, 10)], 4)]
+    for size, rng in generators(seed, budget):
+        shapes = [(int(n), int(m)) for n, m in rng.integers(2, 50, size=(1 + size % 4, 2))]
+        examples.append((shapes, int(rng.integers(1, 9))))
+    for shapes, rank in examples:
+        given = as_whole(adapter_size(list(shapes), rank), "the size")
+        right = sum(rank * n + rank * m for n, m in shapes)
+        told = f"for {shapes} and rank {rank} it is {right:,}; yours is {given:,}"
+        if given == right:
+            continue
+        require(given != sum(n * m * rank for n, m in shapes), "product", f"{told}: n m r; A has n r, B has r m")
+        require(given != sum(n * m for n, m in shapes), "whole-weight", f"{told}: that is the weights themselves")
+        only_a = given in (sum(n * rank for n, _ in shapes), sum(m * rank for _, m in shapes))
+        require(not only_a, "one-factor", f"{told}: that is one of the two factors")
+        first = given == rank * sum(shapes[0])
+        require(not first, "one-weight", f"{told}: that is the first adapter alone")
+        require(False, "wrong-count", told)
+
+
+@exercise.check(points=2)
+def test_the_largest_rank_that_is_small_enough(largest_rank, seed, budget):
+    examples = [(1000, 1000, 0.125), (64, 64, 0.25), (8, 8, 0.125)]
+    for _, rng in generators(seed, budget):
+        n, m = (int(v) for v in rng.integers(4, 200, size=2))
+        examples.append((n, m, float(rng.choice([0.5, 0.25, 0.125, 0.0625]))))
+    for n, m, share in examples:
+        given, right = as_whole(largest_rank(n, m, share), "the rank"), int(share * n * m // (n + m))
+        told = f"a ({n}, {m}) weight has {n * m:,} numbers, so at most {share * n * m:,.1f} are allowed"
+        sized = f"rank {right} has {right * (n + m):,}, and rank {right + 1} {(right + 1) * (n + m):,}; you say {given}"
+        if given == right:
+            continue
+        require(given != int(share * min(n, m)), "share-of-rank", f"{told}; {sized}: that is a share of the full rank")
+        require(given != right + 1, "rounded-up", f"{told}; {sized}: round down")
+        require(given < right, "too-large", f"{told}; {sized}")
+        require(False, "too-small", f"{told}; {sized}")
+
+
+@exercise.mutant("product", name="adapter_size")
+def multiplies_all_three(shapes, rank):
+    return sum(n * rank * m for n, m in shapes)
+
+
+@exercise.mutant("one-factor", name="adapter_size")
+def forgets_b(shapes, rank):
+    return sum(n * rank for n, _ in shapes)
+
+
+@exercise.mutant("one-weight", name="adapter_size")
+def stops_after_the_first(shapes, rank):
+    n, m = shapes[0]
+    return rank * (n + m)
+
+
+@exercise.mutant("rounded-up", name="largest_rank")
+def rounds_up(n, m, share):
+    return -int(-share * n * m // (n + m))
+
+
+@exercise.mutant("share-of-rank", name="largest_rank")
+def takes_a_share_of_the_rank(n, m, share):
+    return int(share * min(n, m))

@@ -1,0 +1,151 @@
+r"""A layer of low rank
+
+Write the class `LoRALayer`, which computes $y = s\,(x A)\,B$ with $s = \alpha / r$:
+
+* `self.lora_A` is a parameter of shape (input_size, rank), drawn from `np.random.default_rng(seed)`: normally
+  distributed, with standard deviation $1 / \sqrt r$;
+* `self.lora_B` is a parameter of shape (rank, output_size), and zero. So the layer starts as zero, and can learn;
+* `__call__(x)` must not multiply A by B: that product is as large as a whole weight.
+"""
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ...cases import generators, numbers
+from ...diagnosis import require, tell
+from ...doctor import diagnose_layer
+from ...exact import as_array, refuse, same
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "11-lora-layer",
+    __doc__,
+    kind="P",
+    hints=(
+        "It is the linear layer of tutorial 06 with two narrow weights in the place of a wide one, and no bias.",
+        "x A has only `rank` columns. Multiply that by B, and scale the result by alpha / rank.",
+        "`self.lora_B = tl.parameter(np.zeros((rank, output_size)))` and "
+        "`return (x @ self.lora_A) @ self.lora_B * self.scaling`",
+    ),
+)
+
+
+@exercise.reference
+class LoRALayer(tl.Layer):
+    """y = s (x A) B, for x of shape (samples, input_size)."""
+
+    def __init__(self, input_size, output_size, rank, alpha, seed=0):
+        # BEGIN SOLUTION
+        rng = np.random.default_rng(seed)
+        self.lora_A = tl.parameter(rng.normal(size=(input_size, rank)) / np.sqrt(rank))
+        self.lora_B = tl.parameter(np.zeros((rank, output_size)))
+        self.scaling = alpha / rank
+        # END SOLUTION
+
+    def __call__(self, x):
+        # BEGIN SOLUTION
+        return (x @ self.lora_A) @ self.lora_B * self.scaling
+        # END SOLUTION
+
+
+def built(LoRALayer, *sizes, seed=0):
+    """A layer of the student's class."""
+    layer = LoRALayer(*sizes, seed=seed)
+    if not isinstance(layer, tl.Layer):
+        raise refuse("no-layer", "LoRALayer is no layer: write `class LoRALayer(tl.Layer):`")
+    return layer
+
+
+def start_of(layer, name, shape):
+    """What a factor starts with."""
+    found = layer.named_parameters()
+    if name not in found:
+        raise refuse("missing-parameter", f"the layer has no parameter called {name}: assign tl.parameter(...) to it")
+    return as_array(found[name].value, name, shape)
+
+
+@exercise.check(points=3)
+def test_it_computes_s_x_a_b(LoRALayer, seed, budget):
+    for size, rng in generators(seed, min(budget, 5)):
+        n, m, r, alpha = 4 + size % 3, 3 + size % 2, 2 + size % 2, 5.0
+        layer, right = built(LoRALayer, n, m, r, alpha), tl.LoRALayer(n, m, r, alpha, seed=0)
+        factors = {"alpha / r": alpha / r, "r": float(r)}
+        tell(diagnose_layer(layer, right, numbers(rng, (3, n)), factors=factors, seed=seed))
+
+
+@exercise.check(points=2)
+def test_it_starts_at_zero_and_can_learn(LoRALayer, seed):
+    for r, spread in ((4, 0.5), (25, 0.2)):
+        layer = built(LoRALayer, 400, 30, r, 8.0, seed=seed)
+        A, B = start_of(layer, "lora_A", (400, r)), start_of(layer, "lora_B", (r, 30))
+        require(bool(A.any() or B.any()), "zero-start", "A and B are both zero: each waits for the other, for ever")
+        told = f"at the start |A B| = {np.linalg.norm(A @ B):.3g}: the model changes before it has learned anything"
+        require(not (A @ B).any(), "not-zero-at-start", told)
+        require(bool(A.any()), "wrong-factor-zero", "A is zero and B is random; let B be the zero one")
+        told = f"A has standard deviation {A.std():.3g}; for rank {r} it must be 1 / sqrt({r}) = {spread:.3g}"
+        require(0.9 * spread < float(A.std()) < 1.1 * spread, "wrong-spread", told)
+    again, other = (start_of(built(LoRALayer, 6, 5, 2, 2.0, seed=s), "lora_A", (6, 2)) for s in (seed, seed + 1))
+    first = start_of(built(LoRALayer, 6, 5, 2, 2.0, seed=seed), "lora_A", (6, 2))
+    require(same(first, again, 0, 0), "not-from-seed", "the same seed gives another A")
+    require(not same(first, other, 0, 0), "not-from-seed", "another seed gives the same A")
+
+
+@exercise.check(points=1)
+def test_the_product_of_a_and_b_is_never_built(LoRALayer):
+    x = tl.placeholder((8, 64))
+    nodes = topological_order([built(LoRALayer, 64, 32, 2, 4.0)(x)])
+    large = [node for node in nodes if node.shape == (64, 32)]
+    told = f"{large[0].op if large else ''} makes a (64, 32) array, as large as the weight: multiply x A first"
+    require(not large, "builds-the-product", told)
+
+
+@exercise.mutant("factor")
+class ForgetsTheScaling(tl.Layer):
+    def __init__(self, input_size, output_size, rank, alpha, seed=0):
+        self.lora_A = tl.parameter(np.random.default_rng(seed).normal(size=(input_size, rank)) / np.sqrt(rank))
+        self.lora_B = tl.parameter(np.zeros((rank, output_size)))
+
+    def __call__(self, x):
+        return (x @ self.lora_A) @ self.lora_B
+
+
+@exercise.mutant("factor")
+class ScalesByAlphaAlone(ForgetsTheScaling):
+    def __init__(self, input_size, output_size, rank, alpha, seed=0):
+        super().__init__(input_size, output_size, rank, alpha, seed)
+        self.scaling = alpha
+
+    def __call__(self, x):
+        return self.scaling * ((x @ self.lora_A) @ self.lora_B)
+
+
+@exercise.mutant("zero-start")
+class StartsWithZeros(exercise.references["LoRALayer"]):
+    def __init__(self, input_size, output_size, rank, alpha, seed=0):
+        super().__init__(input_size, output_size, rank, alpha, seed)
+        self.lora_A = tl.parameter(np.zeros((input_size, rank)))
+
+
+@exercise.mutant("not-zero-at-start")
+class DrawsBoth(exercise.references["LoRALayer"]):
+    def __init__(self, input_size, output_size, rank, alpha, seed=0):
+        super().__init__(input_size, output_size, rank, alpha, seed)
+        self.lora_B = tl.parameter(np.random.default_rng(seed).normal(size=(rank, output_size)))
+
+
+@exercise.mutant("builds-the-product")
+class MultipliesAByB(exercise.references["LoRALayer"]):
+    def __call__(self, x):
+        return x @ (self.scaling * (self.lora_A @ self.lora_B))
+
+
+@exercise.mutant("missing-parameter")
+class UsesPlainArrays(tl.Layer):
+    def __init__(self, input_size, output_size, rank, alpha, seed=0):
+        self.lora_A = np.random.default_rng(seed).normal(size=(input_size, rank))
+        self.lora_B, self.scaling = np.zeros((rank, output_size)), alpha / rank
+
+    def __call__(self, x):
+        return (x @ self.lora_A) @ self.lora_B * self.scaling
