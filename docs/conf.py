@@ -4,7 +4,10 @@ What is generated (tutorials, API reference, index of errors) is written into do
 when a build begins. Nothing is fetched from the network, neither here nor by who reads the pages.
 """
 
+import atexit
+import logging
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -17,10 +20,17 @@ from build_site import notebooks  # noqa: E402
 
 import tinygrad_lora  # noqa: E402
 
-# The kernels that run the tutorials inherit these.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ["TINYGRAD_LORA_PROGRESS"] = str(Path(tempfile.gettempdir()) / "tinygrad-lora-docs-progress.jsonl")
+# The kernels that run the tutorials inherit these: settings of their own, and nothing of who builds the pages.
+folder = Path(tempfile.mkdtemp(prefix="tinygrad-lora-docs-"))
+atexit.register(shutil.rmtree, folder, ignore_errors=True)
+settings = folder / "profile_default" / "ipython_kernel_config.py"
+settings.parent.mkdir()
+settings.write_text("get_config().IPKernelApp.log_level = 40\n", encoding="utf-8")
+os.environ["IPYTHONDIR"] = str(folder)
+os.environ["TINYGRAD_LORA_PROGRESS"] = str(folder / "progress.jsonl")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+logging.getLogger("traitlets").setLevel(logging.WARNING)
 
 project = "tinygrad_lora"
 author = "the tinygrad_lora authors"
@@ -28,7 +38,7 @@ copyright = f"the {project} authors, MIT license"
 version = release = tinygrad_lora.__version__
 
 extensions = ["myst_nb", "build_site.mathml", "build_site.show", "build_site.pages"]
-exclude_patterns = ["build_site", "static"]
+exclude_patterns = ["build_site", "static", "generated/notebooks"]
 nitpicky = True
 suppress_warnings = ["toc.empty_glob"]  # a guide that is not written yet
 pygments_style, pygments_dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"

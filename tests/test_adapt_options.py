@@ -356,3 +356,10 @@ def test_the_base_class_says_what_is_missing():
     with pytest.raises(NotImplementedError, match="Adapter needs a method merge_weights"):
         Adapter().merge_weights()
     assert isinstance(TrainedCopy(tl.Linear(2, 2)).copy_of_base(), tl.Linear)
+
+
+def test_a_beginning_that_is_a_variant_does_not_go_with_another_one():
+    model = tl.Sequential(tl.Linear(4, 3, seed=0))
+    with pytest.raises(AdaptError, match="init='pissa' is a variant itself"):
+        tl.adapt(model, 2, variant="dora", init="pissa", seed=0)
+    assert tl.adapters(model) == {}

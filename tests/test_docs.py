@@ -23,15 +23,43 @@ def test_every_example_in_the_docs_gives_what_it_shows(page, tmp_path):
     assert found.returncode == 0, found.stdout
 
 
-def test_the_readme_example_prints_what_the_readme_shows(tmp_path):
+def example_and_output():
+    """The README's ten lines, and what it says they print."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    code, *outputs = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```.*?```text\n(.*?)```", text, re.DOTALL).groups()
-    for compiled, output in zip(("", "print(tl.compile(step).prepare(x, target).source)\n"), outputs, strict=True):
-        code = code if not compiled else code.partition("readable =")[0] + compiled
-        (tmp_path / "example.py").write_text(code, encoding="utf-8")
-        found = run(["-W", "error", "example.py"], tmp_path)
-        assert found.returncode == 0, found.stderr
-        assert found.stdout.strip().endswith(output.strip())
+    found = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", text, re.DOTALL)
+    return found[1], found[2]
+
+
+def printed_by(code, folder):
+    (folder / "example.py").write_text(code, encoding="utf-8")
+    found = run(["-W", "error", "example.py"], folder)
+    assert found.returncode == 0, found.stderr
+    return found.stdout.strip()
+
+
+def test_the_readme_example_prints_what_the_readme_shows(tmp_path):
+    code, output = example_and_output()
+    assert printed_by(code, tmp_path) == output.strip()
+
+
+def test_the_first_look_shows_what_runs_by_default(tmp_path):
+    code = example_and_output()[0].partition("readable =")[0] + "print(tl.compile(step).prepare(x, target).source)\n"
+    page = (ROOT / "docs" / "first_look.md").read_text(encoding="utf-8")
+    shown = re.search(r"written over an operand.*?```text\n(.*?)```", page, re.DOTALL)[1]
+    assert printed_by(code, tmp_path).endswith(shown.strip())
+
+
+def test_the_readme_says_how_fast_it_is_with_the_numbers_of_the_bench():
+    def rows(page, place):
+        after = (ROOT / page).read_text(encoding="utf-8").partition(f"<!-- bench: {place} -->")[2]
+        table = re.search(r"(?:^\|.*\n)+", after, re.MULTILINE)[0]
+        return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+
+    measured = {row[0]: row for row in rows("docs/performance.md", "ratios")}
+    columns = [measured[""].index(name) for name in ("naive", "torch", "torch.compile", "jax")]
+    shown = rows("README.md", "readme")[2:6]
+    for row, name in zip(shown, ("W3 S", "W3 M", "W4 S", "W4 M"), strict=True):
+        assert row[1:] == [measured[name][i] for i in columns], name
 
 
 def test_the_readme_names_files_that_exist():

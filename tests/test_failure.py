@@ -201,6 +201,7 @@ def test_a_loss_that_refuses_its_target_is_told_with_a_remedy():
         "Fix: reshape the second operand to (3, 1): mse((3, 1), (3, 1))"
     )
     assert found.diagram.alternative.startswith("mse fails: ")
+    assert tl.failure is failure
 
 
 CODE = 'y, target = tl.parameter(np.ones((3, 1)), "y"), np.ones(3)'

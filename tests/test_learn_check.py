@@ -1,5 +1,6 @@
 """Checking an exercise: reports, what a student's code may do to them, hints, progress, the terminal."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -12,20 +13,23 @@ import pytest
 import tinygrad_lora as tl
 from tinygrad_lora.cli import main
 from tinygrad_lora.errors import ExerciseError
-from tinygrad_lora.learn import Exercise, Wrong, check, hint, progress, reference, require, run_checks
+from tinygrad_lora.learn import Exercise, Report, Wrong, check, hint, progress, reference, require, run_checks
 from tinygrad_lora.learn.cases import chain, graphs, ladder, numbers
 from tinygrad_lora.learn.exact import as_array, as_bool, as_nodes, as_number, as_whole, same
 from tinygrad_lora.learn.progress import remembered
-from tinygrad_lora.learn.solutions import marked, stripped
+from tinygrad_lora.learn.solutions import double_quoted, marked, stripped
 from tinygrad_lora.learn.stubs import is_blank
 
 ID = "01-count-nodes"
 
 exercise = Exercise(
     "00-double",
-    """Double
+    """Double $x$
 
-    Write `double(x)`.""",
+        double(3)  # gives 6
+
+    Write `double(x)`.
+    """,
     kind="P",
     hints=("one", "two", "three"),
     limit=0.2,
@@ -46,6 +50,10 @@ def test_two_threes_are_six(double):
 
 @exercise.check()
 def test_arrays_work_too(double, seed, budget):
+    """X and Y work too.
+
+    That is, arrays.
+    """
     x = numbers(np.random.default_rng(seed), (budget,))
     assert same(as_array(double(x), "the result", x.shape), 2 * x), "arrays must be doubled, too"
 
@@ -82,7 +90,7 @@ def test_a_right_answer_gets_all_points():
     report = report_of(double)
     assert report.passed and report.points == report.out_of == 3 and report.diagnosis is None
     assert str(report).splitlines() == [
-        "00-double  Double: 3 of 3 points", "  passed  two threes are six", "  passed  arrays work too",
+        "00-double  Double x: 3 of 3 points", "  passed  two threes are six", "  passed  X and Y work too",
     ]  # fmt: skip
 
 
@@ -99,7 +107,22 @@ def test_a_wrong_answer_is_told_with_the_smallest_example_drawn():
 def test_a_stub_is_not_started_and_not_wrong(stub):
     report = report_of(stub)
     assert not report.started and not report.passed
-    assert str(report) == "00-double  Double: not started yet"
+    assert str(report) == "00-double  Double x: not started yet"
+    assert "Double $x$: not started yet" in report._repr_html_()  # where formulas are set
+
+
+def test_a_task_keeps_the_spaces_of_its_first_block_of_code():
+    assert exercise.title == "Double $x$"
+    assert exercise.prompt == "    double(3)  # gives 6\n\nWrite `double(x)`."
+
+
+def test_a_mistake_is_told_once():
+    report = report_of(lambda x: None)
+    twice = run_checks(exercise, {"double": lambda x: x.wrong})
+    assert [result.passed for result in twice.results] == [False, False] and report.diagnosis
+    same = [dataclasses.replace(result, diagnosis=twice.diagnosis) for result in twice.results]
+    for told in (str(Report(exercise, tuple(same))), Report(exercise, tuple(same))._repr_html_()):
+        assert told.count("AttributeError") == 1 and told.count("the same mistake as above") == 1
 
 
 def endless(x):
@@ -186,6 +209,7 @@ def test_the_stub_is_the_solution_without_the_solution():
     )
     assert "# BEGIN SOLUTION\n    return 2 * x\n    # END SOLUTION" in exercise.solution
     text = "# BEGIN SOLUTION\nanswers = {'a': 3, 'b': [1, 2]}\nhelper = 4\n# END SOLUTION\n"
+    assert double_quoted("""{'a': 'b "c"', 'it': "it's", "d": r'e'}""") == """{"a": 'b "c"', "it": "it's", "d": r'e'}"""
     assert stripped(text) == 'answers = {"a": ..., "b": [..., ...]}\nhelper = ...\n'
     with pytest.raises(ValueError, match="without"):
         stripped("# BEGIN SOLUTION\n")
@@ -231,7 +255,8 @@ def test_check_takes_objects_in_order_or_by_name(own_progress):
 
 def test_hints_come_one_after_another_and_begin_again():
     assert [hint(ID)[:6] for _ in range(4)] == ["Hint 1", "Hint 2", "Hint 3", "Hint 1"]
-    assert repr(hint(ID)).startswith("Hint 2 of 3: ")
+    shown = hint(ID)
+    assert repr(shown).startswith("Hint 2 of 3: ") and shown._repr_markdown_() == repr(shown)
 
 
 def test_progress_remembers_the_best_run(own_progress):

@@ -37,6 +37,15 @@ def test_the_same_seed_gives_the_same_quiz_and_another_seed_another():
     assert len({str(quiz(seed=i)) for i in range(30)}) == 30
 
 
+def test_a_random_quiz_asks_for_what_must_be_worked_out():
+    for i in range(30):
+        q = quiz(seed=i)
+        answers = truth(q)
+        assert all(float(answer) not in (0.0, 1.0) for answer in answers.values()), str(q)
+        users = [node.parents for node in tl.Graph([], [q.output]).nodes]
+        assert any(sum(p is blank.node for parents in users for p in parents) > 1 for blank in q.blanks)
+
+
 def test_blanks_hide_their_numbers_and_nothing_else():
     q = quiz(f, 3, ask="both", blanks=2)
     shown = str(q)

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ def test_it_is_told_as_a_formula():
     assert explain(y, z).latex == (
         r"\frac{\partial z}{\partial y} = \underbrace{3 \cdot 1}_{y \to \mathrm{multiply}_{2} \to z} = 3"
     )
+    assert f">{escape(explain(x, z).text)}</pre>" in explain(x, z)._repr_html_()
     assert explain(x, z)._repr_latex_().startswith("$$\n\\frac{\\partial z}{\\partial x} = \\underbrace{4 \\cdot 1}")
 
 

@@ -41,9 +41,12 @@ def arguments(exercise: Exercise, objects: tuple[Any, ...], named: dict[str, Any
 
 
 class Hint(str):
-    """A hint, as text that a notebook shows as text."""
+    """A hint: a notebook sets its formulas and its code, a terminal shows it as it is written."""
 
     def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_markdown_(self) -> str:
         return str(self)
 
 

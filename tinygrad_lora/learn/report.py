@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ from ..view.markup import Markup, element, joined
 from ..view.text import listing
 from .diagnosis import NOT_STARTED, Diagnosis
 from .exercise import Exercise
+
+SAME = "the same mistake as above"
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,22 @@ class Report:
     def _next_step(self) -> str:
         return "" if self.passed or not self.started else f'For a hint: hint("{self.exercise.id}")'
 
+    @property
+    def _told(self) -> Iterator[tuple[CheckResult, bool]]:
+        """The results, each with whether an earlier one has told its mistake already."""
+        told = set()
+        for result in self.results:
+            sentence = result.diagnosis.sentence if result.diagnosis else ""
+            yield result, sentence in told
+            told |= {sentence} - {""}
+
     def __str__(self) -> str:
         lines = [self._headline(self.exercise.plain_title)]
-        for result in self.results if self.started else ():
+        for result, known in self._told if self.started else ():
             lines.append(f"  {result.word:<6}  {result.claim}")
             if result.diagnosis and result.started:
-                lines.append(f"          {result.diagnosis.sentence}")
-                lines += [f"            {line}" for line in shown(result.diagnosis)]
+                lines.append(f"          {SAME if known else result.diagnosis.sentence}")
+                lines += [f"            {line}" for line in shown(result.diagnosis) if not known]
             lines += [f"          note: {note}" for note in result.notes]
         return "\n".join([*lines, *([self._next_step] if self._next_step else [])])
 
@@ -109,7 +121,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         """A table without scripts or style sheets: an untrusted notebook shows it, too. It sets the title's formulas."""
-        rows = [_row(result) for result in self.results] if self.started else []
+        rows = [_row(result, known) for result, known in self._told] if self.started else []
         parts = [element("p", element("strong", self._headline(self.exercise.title)))]
         parts += [element("table", element("tbody", *rows))] if rows else []
         parts += [element("p", self._next_step)] if self._next_step else []
@@ -123,9 +135,11 @@ def shown(diagnosis: Diagnosis) -> list[str]:
     return lines + (listing(diagnosis.picture).splitlines() if diagnosis.picture else [])
 
 
-def _row(result: CheckResult) -> Markup:
+def _row(result: CheckResult, known: bool) -> Markup:
     told: list[Markup] = [element("div", result.claim)]
-    if result.diagnosis and result.started:
+    if result.started and known:
+        told.append(element("div", SAME))
+    elif result.diagnosis and result.started:
         told.append(element("div", element("strong", result.diagnosis.sentence)))
         rows = [element("tr", _cell(what), _cell(text)) for what, text in result.diagnosis.example]
         told += [element("table", element("tbody", *rows))] if rows else []

@@ -66,7 +66,9 @@ def adapt(
     ranks = by_pattern(chosen, rank, rank_pattern, "rank_pattern")
     alphas = by_pattern(chosen, alpha, alpha_pattern, "alpha_pattern")
 
-    kind = adapter_class(init if init in RESIDUAL and variant == "lora" else variant)
+    if init in RESIDUAL and variant not in ("lora", init):
+        raise AdaptError(f"init={init!r} is a variant itself, so it does not go with variant={variant!r}: choose one")
+    kind = adapter_class(init if init in RESIDUAL else variant)
     special = {"rslora": rslora, "lora_bias": lora_bias, "init": init not in ("gaussian", *RESIDUAL) and init}
     given = {key: value for key, value in special.items() if value} | options
     bases = {n: _base(layer, kind) for n, layer in chosen.items()}

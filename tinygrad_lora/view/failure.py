@@ -21,6 +21,7 @@ from .words import one_line
 
 FAILED = "failed"  # the id of the box
 WRONG = f"font-weight: bold; color: {VERMILION}"
+PLAIN = "margin: 0.5em 0; font-family: monospace"  # columns stay columns, whatever the page's style says
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ class Failure:
     @property
     def html(self) -> str:
         """One element that a notebook shows, trusted or not."""
-        sizes = element("pre", Markup("\n".join(self._sizes(_emphasized, escape))), style="margin: 0.5em 0")
-        places = element("pre", "\n".join(self._places()), style="margin: 0.5em 0") if self._places() else ""
+        sizes = element("pre", Markup("\n".join(self._sizes(_emphasized, escape))), style=PLAIN)
+        places = element("pre", "\n".join(self._places()), style=PLAIN) if self._places() else ""
         remedy = element("p", element("strong", "Fix: "), self.remedy) if self.remedy else ""
         head = element("p", element("strong", "ShapeError: "), one_line(self.message))
         return element("div", head, marked_image(self.diagram, FAILED), sizes, places, remedy)

@@ -94,7 +94,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """The text: a page that sets no formulas shows it as well."""
-        return element("pre", self.text, style="white-space: pre-wrap")
+        return element("pre", self.text, style="font-family: monospace; white-space: pre-wrap")
 
     def _ipython_display_(self) -> None:
         """Both, the text below the formula: of several forms of one output a notebook shows only one."""

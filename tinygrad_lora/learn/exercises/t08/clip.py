@@ -25,8 +25,8 @@ exercise = Exercise(
     hints=(
         "The direction must stay: so there is one factor for all numbers of all arrays.",
         "Sum the squares of all arrays, then take one root. The factor is max_norm / norm, but never above 1.",
-        "`norm = np.sqrt(sum((g**2).sum() for g in gradients))`, `factor = min(1.0, max_norm / norm) if norm else 1.0`, "
-        "`return [g * factor for g in gradients]`",
+        "`norm = np.sqrt(sum((g**2).sum() for g in gradients))`. The factor is `max_norm / norm` if `norm > max_norm`, "
+        "else 1. Then `return [g * factor for g in gradients]`.",
     ),
 )
 
