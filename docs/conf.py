@@ -42,11 +42,12 @@ exclude_patterns = ["build_site", "static", "generated/notebooks"]
 nitpicky = True
 suppress_warnings = ["toc.empty_glob"]  # a guide that is not written yet
 pygments_style, pygments_dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"
-python_display_short_literal_types = True
+add_module_names = False
 
 # --- Markdown and notebooks ---
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist", "attrs_inline"]
+myst_fence_as_directive = ["show"]
 myst_dmath_double_inline = True
 myst_heading_anchors = 3
 nb_execution_mode = "cache"

@@ -30,6 +30,8 @@ def connected():
             try:
                 student.serve()
             except Gone:
+                pass
+            finally:
                 student.channel.close()
 
         thread = threading.Thread(target=serve)
@@ -71,7 +73,9 @@ def test_every_known_mistake_is_recognized_from_the_other_process(id, connected)
         values = exercise.solved_with(mutant.values)
         if "too-slow" in mutant.code:
             continue
-        assert codes(run_checks(exercise, connected(values)[1])) == codes(run_checks(exercise, values)), mutant.title
+        there, here = codes(run_checks(exercise, connected(values)[1])), codes(run_checks(exercise, values))
+        slow = [i for i, pair in enumerate(zip(there, here, strict=True)) if "too-slow" in pair]
+        assert [c for i, c in enumerate(there) if i not in slow] == [c for i, c in enumerate(here) if i not in slow]
 
 
 def test_nodes_come_back_as_themselves_and_new_ones_are_computed_again(connected):

@@ -17,6 +17,8 @@
 # The loss is NaN. Or it jumps. Or it does not move at all. Where do you look first?
 
 # %%
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -140,7 +142,7 @@ from tinygrad_lora.view import plots
 clipped, calm = train(max_norm=1.0)
 print(f"accuracy {accuracy(clipped):.0%}")
 
-plots.loss_curves({"not clipped": list(history[:, 0]), "clipped": list(calm[:, 0])}, log=True)
+plots.loss_curves({"not clipped": list(history[:, 0]), "clipped": list(calm[:, 0])})
 
 # %%
 try:
@@ -165,7 +167,8 @@ plots.activation_histograms(model, data.x_test)
 # %%
 model.reset_state()
 tl.cross_entropy(model(tl.constant(data.x_test)), data.y_test).backward()
-plots.gradient_norms(model)
+nothing = (model[0].weight.gradient == 0).all(axis=0)
+print(f"{nothing.sum()} of {nothing.size} units have a gradient of exactly 0 in all their weights")
 
 # %% [markdown]
 # There is another way for a gradient to get lost: layer by layer. A sigmoid has a slope of at most 0.25, a tanh of at
@@ -177,7 +180,7 @@ def norms_per_layer(activation, spread, depth=12):
     """The norm of the gradient of each weight in a deep network."""
     rng, members = np.random.default_rng(0), []
     sizes = [64, *[48] * (depth - 1), 10]
-    for n, m in zip(sizes, sizes[1:], strict=False):
+    for n, m in pairwise(sizes):
         members += [tl.Linear.from_arrays(rng.normal(size=(n, m)) * spread / np.sqrt(n), np.zeros(m)), activation]
     deep = tl.Sequential(*members[:-1])
     tl.cross_entropy(deep(tl.constant(data.x_train[:200])), data.y_train[:200]).backward()

@@ -24,10 +24,10 @@ import numpy as np
 
 import tinygrad_lora as tl
 from tinygrad_lora.data import digits
-from tinygrad_lora.view import plots
 
 # %% instructor=true
 from tinygrad_lora.learn import reference
+from tinygrad_lora.view import plots
 
 # %% [markdown]
 # ## A new task
@@ -221,13 +221,14 @@ print(f"turned: {accuracy(adapted, turned):.1%}")
 plots.heatmaps(adapted[0])
 
 # %% [markdown]
-# The rows of zeros in the product belong to pixels that are always white. Which pixels are these, do you think?
+# Every row of the product is a mixture of the four rows of B, and A says which. So 768 numbers make 8,192
+# changes.
 
 # %%
 plots.singular_values(adapted[0])
 
 # %% [markdown]
-# Four singular values, and no more: rank 4. All of them are used.
+# Four singular values, and no more: that is what rank 4 means.
 
 # %% [markdown]
 # ## How much rank?

@@ -29,11 +29,11 @@ def page() -> str:
 
 
 def _entry(name: str, kind: type) -> str:
-    base = next(base for base in kind.__mro__[1:] if base.__name__ not in ERRORS or True)
+    base = kind.__mro__[1]
     text = docstring(kind)
     sides = dict(LINE.findall(text))
     sentences = markdown(LINE.sub("", text).strip())
     first, _, rest = sentences.partition("\n\n")
     table = "\n".join(["| | |", "|---|---|", *[f"| {side} | {' '.join(what.split())} |" for side, what in sides.items()]])
-    kind_of = f"A `{base.__name__}`."
+    kind_of = f"It is a kind of `{base.__name__}`."
     return f"::::{{py:exception}} {name}\n\n{first}\n\n{table}\n\n{rest.strip()}\n\n{kind_of}\n::::\n"

@@ -3,6 +3,7 @@
 import html
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -126,7 +127,11 @@ def _operation(op: Op) -> str:
     told = " ".join([", ".join(filter(None, forms)) + ".", *filter(None, kinds)])
     if not op.differentiable or "vjp" not in vars(type(op)):
         return told
-    rule = inspect.cleandoc("\n" + inspect.getsource(type(op).vjp))
+    _, _, body = inspect.getsource(type(op).vjp).partition(":\n")
+    names = inspect.getfullargspec(type(op).vjp)
+    static = f", *, {', '.join(names.kwonlyargs)}" if names.kwonlyargs else ""
+    starred = f", *{names.varargs}" if names.varargs else ""
+    rule = f"def vjp({', '.join(names.args)}{starred}{static}):\n{textwrap.indent(inspect.cleandoc(body), '    ')}"
     return f"{told}\n\nIts backward rule, from the gradient `g` of the output `y`:\n\n```python\n{rule}\n```"
 
 

@@ -64,10 +64,13 @@ def as_html(thing: Any) -> str:
         bundle = thing._repr_mimebundle_(FORMS)
         form = next(form for form in FORMS if form in bundle)
         return str(bundle[form]) if form != "text/plain" else _preformatted(bundle[form])
-    if hasattr(thing, "_repr_html_"):
-        return str(thing._repr_html_())
+    forms = []
     if hasattr(thing, "_repr_latex_"):
-        return f'<div class="equation">{mathml(thing._repr_latex_().strip().strip("$"), block=True)}</div>'
+        forms.append(f'<div class="equation">{mathml(thing._repr_latex_().strip().strip("$"), block=True)}</div>')
+    if hasattr(thing, "_repr_html_"):
+        forms.append(str(thing._repr_html_()))
+    if forms:
+        return "".join(forms)
     return _preformatted(str(thing))
 
 

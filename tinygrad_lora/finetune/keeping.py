@@ -15,6 +15,7 @@ import numpy as np
 from ..files import write_atomically
 from ..interop.peft import save_adapter
 from ..interop.safetensors import require_safetensors, save_safetensors
+from ..nn.switching import disabled
 from .chatting import Chatting
 from .classifying import Classifying
 from .training import Settings, Training, fine_tune
@@ -68,8 +69,9 @@ def keep_classifier(
     note, and `report.json`. `options` are those of `fine_tune`.
     """
     require_safetensors()  # as above
-    probe = task.probe_accuracy()
     training = fine_tune(task, settings, folder, **options)
+    with disabled(task.network):  # exactly what it was before
+        probe = task.probe_accuracy()
     found = {"probe_accuracy": probe, "accuracy": task.accuracy(), "classes": task.classes, "tested": len(task.tested)}
     adapter = save_adapter(task.network, Path(folder) / "adapter", base_model=BASES.get(task.name))
     head = {name: np.asarray(p.value) for name, p in task.model.head.named_parameters().items()}

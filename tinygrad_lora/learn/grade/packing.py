@@ -19,6 +19,7 @@ from .known import name_of, named
 from .wire import Misbehaved
 
 SAFE = 2**53
+SMALL, MOST = 1 << 16, 256  # bytes of an array that both sides keep alike, and how many of them
 _LISTS: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "frozen"}
 _MAKERS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozen": frozenset}
 _LEAVES = {"input": INPUT, "parameter": PARAMETER, "constant": CONSTANT}
@@ -37,7 +38,8 @@ class Packer:
         self.things: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._next = self._first
-        self._nodes: dict[int, tuple[Any, Any, Any]] = {}  # what the other side knows of each node
+        self._nodes: dict[int, tuple[Any, ...]] = {}  # what the other side knows of each node
+        self._arrays: dict[int, bytes] = {}  # and of each array that may change
         self.clear()
 
     def clear(self) -> None:
@@ -81,8 +83,7 @@ class Packer:
             self.slots.append(x)
             return {"dict": [[self.pack(key), self.pack(value)] for key, value in x.items()]}
         if kind is np.ndarray and x.dtype.kind in "biufc":
-            self.slots.append(x)
-            return {"array": self._array(x)}
+            return self._shared(x)
         if isinstance(x, np.generic) and kind.__module__ == "numpy" and x.dtype.kind in "biufc":
             return {"scalar": self._array(np.asarray(x))}
         if kind is slice:
@@ -109,6 +110,41 @@ class Packer:
         """A reference to what cannot be copied."""
         raise NotImplementedError
 
+    def _shared(self, x: Any) -> Any:
+        """An array. Both sides know a small one that may change by number, so that it stays one array."""
+        if not x.flags.writeable or x.nbytes > SMALL:
+            self.slots.append(x)
+            return {"array": self._array(x)}
+        if id(x) in self._numbers:
+            return {"#": self._numbers[id(x)]}
+        self._share(n := self.number(x), x)
+        return {"shared": [n, self._array(x)]}
+
+    def _share(self, n: int, x: Any) -> None:
+        self._arrays[n] = x.tobytes()
+        if len(self._arrays) > MOST:
+            oldest = next(iter(self._arrays))
+            del self._arrays[oldest], self._numbers[id(self.things[oldest])]
+
+    def rewritten(self) -> list[Any]:
+        """The arrays whose numbers have changed."""
+        found = []
+        for n, before in self._arrays.items():
+            if (now := self.things[n].tobytes()) != before:
+                self._arrays[n] = now
+                found.append([n, self._array(self.things[n])])
+        return found
+
+    def learn_arrays(self, rewritten: list[Any]) -> None:
+        """Take over what the other side wrote into arrays."""
+        for n, told in rewritten:
+            array = self.things[n]
+            if type(array) is not np.ndarray:
+                raise Misbehaved("this is no array")
+            array[...] = self._unarray(told)
+            if n in self._arrays:
+                self._arrays[n] = array.tobytes()
+
     def _array(self, x: Any) -> list[Any]:
         self.blobs.append(np.ascontiguousarray(x).tobytes())
         return [x.dtype.str, list(x.shape), len(self.blobs) - 1, bool(x.flags.writeable)]
@@ -124,7 +160,7 @@ class Packer:
                 params = self.pack(dict(one.params))
                 self.slots = kept
                 self.defined.append([n, one.op.name, parents, params, like, value, one.name, one.requires_gradient])
-                self._nodes[n] = (one._value, None, one.name)
+                self._nodes[n] = (one._value, None, one.name, one.requires_gradient)
         return self._numbers[id(node)]
 
     def _unknown(self, node: ComputationNode) -> list[ComputationNode]:
@@ -136,14 +172,15 @@ class Packer:
     def changes(self) -> list[Any]:
         """What has changed at nodes that both sides know: values of parameters, gradients, names."""
         found = []
-        for n, (value, gradient, name) in self._nodes.items():
+        for n, (value, gradient, *rest) in self._nodes.items():
             node = self.things[n]
-            now = (node._value, node._gradient, node.name)
-            if now[0] is value and now[1] is gradient and now[2] == name:
+            now = (node._value, node._gradient, node.name, node.requires_gradient)
+            if now[0] is value and now[1] is gradient and [*now[2:]] == rest:
                 continue
             new = self._array(node._value) if node.op is PARAMETER and now[0] is not value else None
             slope = None if now[1] is None else self._array(np.asarray(now[1]))
-            found.append([n, new, slope, node.name if type(node.name) is str else None])
+            name = node.name if type(node.name) is str else None
+            found.append([n, new, slope, name, node.requires_gradient is True])
             self._nodes[n] = now
         return found
 
@@ -172,6 +209,11 @@ class Packer:
             return filled
         if tag == "array":
             self.slots.append(array := self._unarray(body))
+            return array
+        if tag == "shared":
+            n, told = body
+            self.enter(n, array := self._unarray(told))
+            self._share(n, array)
             return array
         if tag == "rng":
             self.slots.append(rng := _generator(body))
@@ -222,39 +264,36 @@ class Packer:
         try:
             for n, op, parents, params, like, value, name, trainable in defined:
                 above = tuple(self.things[p] for p in parents)
-                self.enter(n, node := self._built(op, above, params, like, value, trainable))
-                node.name = name if type(name) is str else None
-                self._nodes[n] = (node._value, node._gradient, node.name)
-            for n, value, slope, name in changed:
+                self.enter(n, node := self._built(op, above, params, like, value))
+                node.name, node.requires_gradient = name if type(name) is str else None, trainable is True
+                self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
+            for n, value, slope, name, trainable in changed:
                 node = self.things[n]
                 if value is not None:
                     node.value = self._unarray(value)
                 node.gradient = None if slope is None else self._unarray(slope)
-                node.name = name
-                self._nodes[n] = (node._value, node._gradient, node.name)
+                node.name, node.requires_gradient = name if type(name) is str else None, trainable is True
+                self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
         except Misbehaved:
             raise
         except Exception as error:  # an operation may refuse its operands in many ways
             raise Misbehaved(f"a graph cannot be built again: {type(error).__name__}: {error}") from None
 
-    def _built(
-        self, op: str, parents: tuple[Any, ...], params: Any, like: Any, value: Any, trainable: Any
-    ) -> ComputationNode:
+    def _built(self, op: str, parents: tuple[Any, ...], params: Any, like: Any, value: Any) -> ComputationNode:
         if op in _LEAVES:
             array = None if value is None else self._unarray(value)
             if array is not None:
                 array.flags.writeable = False
             shape = tuple(int(n) for n in like[1]) if array is None else array.shape
             dtype = _dtype(like[0]) if array is None else array.dtype
-            return ComputationNode(_LEAVES[op], (), {}, shape, dtype, trainable is True, array)
+            return ComputationNode(_LEAVES[op], (), {}, shape, dtype, False, array)
         made, fixed = Op.registry[op], self._unpacked(params)
         if any(type(parent) is not ComputationNode for parent in parents):
             raise TypeError(f"a parent of {op} is no node")
-        needs = made.differentiable and any(parent.requires_gradient for parent in parents)
         if all(parent.known for parent in parents):
             result = np.asarray(made.forward(*(parent._value for parent in parents), **fixed))
-            return ComputationNode(made, parents, fixed, result.shape, result.dtype, needs, result)
-        return ComputationNode(made, parents, fixed, *made.infer(parents, fixed), needs)
+            return ComputationNode(made, parents, fixed, result.shape, result.dtype, False, result)
+        return ComputationNode(made, parents, fixed, *made.infer(parents, fixed))
 
 
 def _dtype(told: Any) -> Any:

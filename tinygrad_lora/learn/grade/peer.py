@@ -96,7 +96,7 @@ class Peer(Packer):
             if method.startswith("="):
                 return lambda: getattr(target, method[1:])
             return getattr(target, method) if method else target
-        raise Misbehaved(f"{method or 'this'} cannot be called")
+        raise PermissionError(f"{method or 'this'} cannot be called")
 
     def _raise(self, call: int, error: BaseException) -> None:
         try:
@@ -137,7 +137,10 @@ class Peer(Packer):
         packed = [self.pack(value) for value in values]
         slots = self.slots
         attributes = self._attributes()
-        whole = {"values": packed, "attributes": attributes, "changes": self.changes(), "nodes": self.defined}
+        whole = {
+            "values": packed, "attributes": attributes, "changes": self.changes(), "nodes": self.defined,
+            "arrays": self.rewritten(),
+        }  # fmt: skip
         self.channel.send(message | whole, self.blobs)
         return slots
 
@@ -146,6 +149,7 @@ class Peer(Packer):
         self.clear()
         self.blobs = blobs
         try:
+            self.learn_arrays(message["arrays"])
             self.learn_nodes(message["nodes"], message["changes"])
             self.slots = []
             values = [self.unpack(value) for value in message["values"]]

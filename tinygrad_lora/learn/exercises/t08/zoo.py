@@ -6,18 +6,18 @@ There are six engines: the right one, and five with a mistake from the zoo: `nai
 Write `fingerprint()`. It builds small graphs, sends gradients back, and returns a list of numbers. It is called inside
 each engine, and the lists must all be different.
 
-The right engine may refuse what a wrong one does. For that there is `try: ... except StaleGraphError: ...`.
+The right engine may refuse what a wrong one does. For that there is
+`try: ... except tl.errors.StaleGraphError: ...`.
 """
 
 import numpy as np
 
 import tinygrad_lora as tl
 
-from ....errors import StaleGraphError
 from ....view.words import number
 from ...diagnosis import require
 from ...exact import as_array, refuse, same
-from ...exercise import PREAMBLE, Exercise
+from ...exercise import Exercise
 from ...zoo import bug, bugs
 
 exercise = Exercise(
@@ -25,7 +25,6 @@ exercise = Exercise(
     __doc__,
     kind="M",
     limit=3.0,
-    preamble=PREAMBLE + "from tinygrad_lora.errors import StaleGraphError\n",
     hints=(
         "One experiment for each mistake, and one number from each: a gradient that the mistake changes. `tl.bugs()` "
         "says where each shows, and where it hides.",
@@ -54,7 +53,7 @@ def fingerprint():
     try:
         y.backward()
         found.append(float(w.gradient))
-    except StaleGraphError:
+    except tl.errors.StaleGraphError:
         found.append(0.0)
     return found
 
@@ -156,7 +155,7 @@ def measurements(x_value=2.0, leaf=False, summed=False, relu_at=0.0, stale=True)
             y = w * w
         y.backward()
         return [*found, float(w.gradient)]
-    except StaleGraphError:
+    except tl.errors.StaleGraphError:
         return [*found, 0.0]
 
 

@@ -1,0 +1,170 @@
+r"""Fuse elementwise operations
+
+Write `fuse(graph)`. It puts the operations of a graph into groups, one for each line of a program. Return a list of
+lists of nodes:
+
+* Each operation stands in one group. The last of a group is its result; the others have moved into its line.
+* A node moves into the group of its user if both are elementwise (`node.op.elementwise`), and the node is used once in
+  all: by one operation, as one operand. Being in `graph.outputs` is a use as well.
+* Whatever may move does move. In a group parents stand before their users, and so do the groups.
+
+`graph.nodes` are all nodes, parents first; the leaves among them have no parents, and belong to no group.
+"""
+
+from ....core.graph import Graph
+from ....core.node import placeholder
+from ....ops import add, exp, matmul, multiply, tanh
+from ...diagnosis import require
+from ...exact import as_nodes, refuse
+from ...exercise import Exercise
+from ._programs import programs, uses
+
+exercise = Exercise(
+    "09-fuse",
+    __doc__,
+    kind="P",
+    hints=(
+        "First count the uses of each node: go through all parents of all nodes, and through the outputs.",
+        "Then go through the operations, parents first. Keep the group that each result ends. An operation takes "
+        "over the groups of those parents that may move into it.",
+        "`group[node] = [*moved, node]`, where `moved` joins `group.pop(p)` for each parent p that is an elementwise "
+        "operation with one use, if node is elementwise. At the end `return list(group.values())`.",
+    ),
+)
+
+
+@exercise.reference
+def fuse(graph):
+    """The operations in groups, one for each line; the last of a group is its result."""
+    used = dict.fromkeys(graph.nodes, 0)
+    for node in graph.nodes:
+        for parent in node.parents:
+            used[parent] += 1
+    for node in graph.outputs:
+        used[node] += 1
+    group = {}
+    for node in graph.nodes:
+        if not node.parents:
+            continue
+        moved = []
+        for parent in node.parents:
+            if node.op.elementwise and parent in group and parent.op.elementwise and used[parent] == 1:
+                moved += group.pop(parent)
+        group[node] = [*moved, node]
+    return list(group.values())
+
+
+right = fuse
+
+
+def label(node):
+    return str(node.op)
+
+
+def judge(fuse, graph):
+    """One graph: raise, and say what is wrong, unless the groups keep to the rules."""
+    given = fuse(graph)
+    if given is None:
+        raise refuse("no-return", "fuse gave None: does it end with `return`?")
+    if type(given) not in (list, tuple):
+        raise refuse("wrong-type", f"fuse gave a {type(given).__name__}; a list of lists of nodes is needed")
+    groups = [as_nodes(group, "a group") for group in given]
+    require(all(groups), "empty-group", "one of your groups is empty", show=graph)
+    flat = [node for group in groups for node in group]
+    wanted = [node for node in graph.nodes if node.parents]
+    require(not [n for n in flat if not n.parents], "leaf-listed", "an input stands in a group", show=graph)
+    told = f"your groups hold {len(flat)} nodes, and the graph has {len(wanted)} operations"
+    require(len(flat) == len(set(flat)), "repeated", f"{told}: some node stands there twice", show=graph)
+    require(set(flat) == set(wanted), "missing-node", told, show=graph)
+    used, home = uses(graph), {node: i for i, group in enumerate(groups) for node in group}
+    for i, group in enumerate(groups):
+        words = f"the group ({', '.join(map(label, group))})"
+        for node in group[:-1]:
+            rest = f"{words}: {label(node)}"
+            users = [u for u in graph.users[node] if home[u] == i]
+            bad = [n for n in (node, *users) if not n.op.elementwise]
+            told = f"{words}: {label(bad[0]) if bad else ''} is not elementwise, so it has a line of its own"
+            require(not bad, "not-elementwise", told, show=graph)
+            require(node not in graph.outputs, "is-output", f"{rest} is an output, so its array is needed", show=graph)
+            told = f"{rest} is used {used[node]} times, so its array must be kept"
+            require(used[node] == 1, "used-twice", told, show=graph)
+            require(bool(users), "other-group", f"{rest} is not used in this group", show=graph)
+    for node in flat:
+        late = [p for p in node.parents if p.parents and flat.index(p) > flat.index(node)]
+        told = f"{label(node)} stands before its parent {label(late[0]) if late else ''}"
+        require(not late, "wrong-order", told, show=graph)
+    best = len(right(graph))
+    told = f"you have {len(groups)} groups, and {best} are enough: some node that may move has stayed"
+    require(len(groups) == best, "too-careful", told, show=graph)
+
+
+def examples():
+    """Small graphs in which one thing after another must be noticed."""
+
+    def graph(f):
+        x, y = (placeholder((3, 3), name=name) for name in "xy")
+        outputs = f(x, y)
+        return Graph([x, y], outputs)
+
+    def output_inside(x, y):
+        a = tanh(x)
+        return [a, exp(a)]
+
+    def shared(x, y):
+        a = tanh(x)
+        return [add(exp(a), multiply(a, y))]
+
+    def squared(x, y):
+        a = tanh(x)
+        return [multiply(a, a)]
+
+    yield graph(lambda x, y: [tanh(add(x, y))])
+    yield graph(lambda x, y: [tanh(matmul(x, tanh(y)))])
+    yield graph(output_inside)
+    yield graph(shared)
+    yield graph(squared)
+
+
+@exercise.check(points=2)
+def test_five_small_graphs(fuse):
+    for graph in examples():
+        judge(fuse, graph)
+
+
+@exercise.check(points=3)
+def test_random_graphs(fuse, seed, budget):
+    for graph in programs(seed, budget):
+        judge(fuse, graph)
+
+
+def grouped(graph, may_move):
+    """The groups, with another idea of what may move."""
+    used, group = uses(graph), {}
+    for node in graph.nodes:
+        if node.parents:
+            moved = []
+            for parent in node.parents:
+                if parent in group and may_move(parent, node, used[parent], parent in graph.outputs):
+                    moved += group.pop(parent)
+            group[node] = [*moved, node]
+    return list(group.values())
+
+
+@exercise.mutant("used-twice")
+def does_not_count(graph):
+    return grouped(graph, lambda p, n, used, output: p.op.elementwise and n.op.elementwise and not output)
+
+
+@exercise.mutant("is-output")
+def forgets_the_outputs(graph):
+    return grouped(graph, lambda p, n, used, output: p.op.elementwise and n.op.elementwise and used - output == 1)
+
+
+@exercise.mutant("not-elementwise")
+def moves_everything(graph):
+    return grouped(graph, lambda p, n, used, output: used == 1)
+
+
+@exercise.mutant("too-careful")
+def moves_nothing(graph):
+    return grouped(graph, lambda p, n, used, output: False)

@@ -1,0 +1,99 @@
+r"""Which results may move into the line of their user?
+
+The graph in the picture belongs to these lines:
+
+    h = x @ W
+    a = h + b
+    t = tl.tanh(a)
+    u = 2 * t
+    v = t * u
+    e = tl.exp(v)
+    r = e - b
+    return e, tl.sum(r)
+
+Each arrow leads from a result to a user of it. Answer for each: may the result move into the line of this user, so
+that it needs no line of its own? It may if
+
+* both operations are elementwise: each number of the result depends on the numbers at the same place;
+* the result is used once in all, and returning it is a use as well.
+
+Write True or False into the dictionary `may_move`.
+"""
+
+import tinygrad_lora as tl
+
+from ...diagnosis import require
+from ...exact import as_bool, refuse
+from ...exercise import Exercise
+from ._programs import uses
+
+exercise = Exercise(
+    "09-fusible",
+    __doc__,
+    kind="Q",
+    hints=(
+        "Cross out the arrows that touch `matmul` or `reduce_sum` first: there a number depends on a whole row.",
+        "Then count the arrows that leave each box. An output has one more, which is not drawn.",
+        "Three arrows are left: from add, from scale and from multiply.",
+    ),
+)
+
+exercise.answer(
+    may_move={
+        "matmul -> add": False, "add -> tanh": True, "tanh -> scale": False, "tanh -> multiply": False,
+        "scale -> multiply": True, "multiply -> exp": True, "exp -> subtract": False,
+        "subtract -> reduce_sum": False,
+    },
+)  # fmt: skip
+
+
+def graph():
+    """The graph of this exercise. The tutorial draws it."""
+
+    def f(x, W, b):
+        h = x @ W
+        a = h + b
+        t = tl.tanh(a)
+        u = 2 * t
+        v = t * u
+        e = tl.exp(v)
+        r = e - b
+        return e, tl.sum(r)
+
+    return tl.trace(f, *(tl.placeholder(shape) for shape in ((4, 3), (3, 2), (2,))))
+
+
+@exercise.check(points=4)
+def test_every_arrow_is_judged_right(may_move):
+    if type(may_move) is not dict:
+        raise refuse("wrong-type", f"may_move is of type {type(may_move).__name__}; keep the dictionary and fill it in")
+    traced = graph()
+    used = uses(traced)
+    for user in traced.nodes:
+        for node in user.parents:
+            if node.parents:
+                judge(may_move, node, user, used[node], node in traced.outputs)
+
+
+def judge(may_move, node, user, used, is_output):
+    """One arrow."""
+    arrow = f"{node.op} -> {user.op}"
+    if arrow not in may_move:
+        raise refuse("missing-name", f"may_move has no entry {arrow!r}")
+    given = as_bool(may_move[arrow], arrow)
+    alone = node.op.elementwise and user.op.elementwise
+    told = f"you say that {arrow} may{'' if given else ' not'}"
+    require(alone or not given, "not-elementwise", f"{told}: but one of them is not elementwise")
+    output = f"{told}: but the result is returned, so it is needed as an array of its own"
+    require(not (alone and is_output and given), "is-output", output)
+    twice = f"{told}: but the result has {used} users, so it would be computed {used} times, or be missing"
+    require(not (alone and used > 1 and given), "used-twice", twice)
+    require(given or not alone or used > 1, "too-careful", f"{told}: both are elementwise, and nobody else uses it")
+
+
+RIGHT = dict(exercise.references["may_move"])
+
+exercise.wrong_answer("used-twice", may_move=RIGHT | {"tanh -> scale": True})
+exercise.wrong_answer("is-output", may_move=RIGHT | {"exp -> subtract": True})
+exercise.wrong_answer("not-elementwise", may_move=RIGHT | {"matmul -> add": True})
+exercise.wrong_answer("too-careful", may_move=dict.fromkeys(RIGHT, False))

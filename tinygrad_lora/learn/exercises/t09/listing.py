@@ -1,0 +1,172 @@
+r"""Trace a function to a listing
+
+Write `listing(f, *names)`. It calls `f` once, on a placeholder of shape () for each name, `tl.placeholder((),
+name="x")`. What comes back is the last node of a graph. Return its operations as a list of rows, each a tuple
+
+    (name, operation, operands, params)
+
+For `lambda x, y: tl.tanh(3 * x) * y` that is
+
+    [("t0", "scale", ["x"], {"factor": 3.0}),
+     ("t1", "tanh", ["t0"], {}),
+     ("t2", "multiply", ["t1", "y"], {})]
+
+Inputs keep their names and have no row. The names of the results are yours, as long as each is another one. A row
+stands after the rows that it uses, and what is used twice is computed once. The last row is the result. Of a node you
+need `str(node.op)`, `node.parents`, `node.params` and `node.name`.
+"""
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ....core.node import Op
+from ....view.words import number
+from ...cases import numbers
+from ...diagnosis import require
+from ...exact import as_array, refuse, same
+from ...exercise import Exercise
+from ._programs import functions
+
+exercise = Exercise(
+    "09-listing",
+    __doc__,
+    kind="S",
+    hints=(
+        "f does not know that it is being watched: `output = f(*inputs)` builds the graph. The rest is an order with "
+        "parents first, as in tutorial 04, and a name for each node.",
+        "Keep a dictionary from node to name. Fill in the inputs first; an operation gets f't{len(rows)}' at its turn.",
+        "For each node in order that is not an input: `operands = [name[p] for p in node.parents]`, then "
+        "`rows.append((name[node], str(node.op), operands, dict(node.params)))`.",
+    ),
+)
+
+
+@exercise.reference
+def listing(f, *names):
+    """The operations of f, as rows (name, operation, operands, params)."""
+    inputs = [tl.placeholder((), name=name) for name in names]
+    name = dict(zip(inputs, names, strict=True))
+    rows, stack = [], [f(*inputs)]
+    while stack:
+        node = stack[-1]
+        missing = [parent for parent in node.parents if parent not in name]
+        if missing:
+            stack += missing
+            continue
+        stack.pop()
+        if node not in name:
+            name[node] = f"t{len(rows)}"
+            operands = [name[parent] for parent in node.parents]
+            rows.append((name[node], str(node.op), operands, dict(node.params)))
+    return rows
+
+
+def written(row):
+    return f"{row[0]} = {row[1]}({', '.join(row[2])})"
+
+
+def checked(rows):
+    """The rows, if they have the form that was asked for."""
+    if rows is None:
+        raise refuse("no-return", "listing gave None: does it end with `return`?")
+    if type(rows) is not list:
+        raise refuse("wrong-type", f"listing gave a {type(rows).__name__}; a list of rows is needed")
+    for row in rows:
+        if type(row) is not tuple or len(row) != 4:
+            raise refuse("wrong-type", f"a row is {row!r}; it must be (name, operation, operands, params)")
+        name, operation, operands, params = row
+        if type(name) is not str or type(operation) is not str or type(params) is not dict:
+            raise refuse("wrong-type", f"in the row {row!r} name and operation must be strings, and params a dict")
+        if type(operands) not in (list, tuple) or any(type(o) is not str for o in operands):
+            raise refuse("wrong-type", f"in the row {row!r} the operands must be a list of names")
+    return rows
+
+
+def judge(listing, f, names, rng):
+    """One function: raise, and say what is wrong, unless the rows compute what it computes."""
+    rows = checked(listing(f, *names))
+    output = f(*[tl.placeholder((), name=name) for name in names])
+    nodes = [node for node in topological_order([output]) if node.parents]
+    small = output if len(nodes) <= 10 else None
+    values = {name: numbers(rng) for name in names}
+    arities = {str(node.op): len(node.parents) for node in nodes}
+    params = {str(node.op): sorted(node.params) for node in nodes}
+    for row in rows:
+        name, operation, operands, given = row
+        require(operation in arities, "other-operation", f"{written(row)}: f has no {operation}", show=small)
+        told = f"{written(row)}: {operation} has {arities[operation]} operands, also if both are the same node"
+        require(len(operands) == arities[operation], "operand-lost", told, show=small)
+        unknown = [o for o in operands if o not in values]
+        order = f"{written(row)}: {', '.join(unknown)} is not there yet; what is used must stand above"
+        require(not unknown, "undefined", order, show=small)
+        lost = f"{written(row)}: the parameters {', '.join(params[operation])} of this operation are missing"
+        require(sorted(given) == params[operation], "params-lost", lost, show=small)
+        require(name not in values, "name-twice", f"{written(row)}: the name {name} is taken already", show=small)
+        values[name] = Op.registry[operation].forward(*[values[o] for o in operands], **given)
+    told = f"your listing has {len(rows)} rows, and f has {len(nodes)} operations"
+    require(len(rows) <= len(nodes), "repeated", f"{told}: what is used twice is computed once", show=small)
+    require(len(rows) >= len(nodes), "row-missing", told, show=small)
+    wanted = f(*[tl.constant(values[name]) for name in names]).value
+    given = values[rows[-1][0]]
+    told = f"your listing gives {number(float(given))} and f gives {number(float(wanted))}"
+    require(same(as_array(given), as_array(wanted)), "other-result", told, show=small)
+
+
+@exercise.check(points=3)
+def test_the_rows_compute_what_the_function_computes(listing, seed, budget):
+    judge(listing, lambda x, y: tl.tanh(3 * x) * y, ["x", "y"], np.random.default_rng(seed))
+    for i, (f, names) in enumerate(functions(seed, budget)):
+        judge(listing, f, names, np.random.default_rng([seed, i]))
+
+
+@exercise.check(points=1)
+def test_the_function_is_called_once(listing):
+    calls = []
+
+    def f(x):
+        calls.append(x)
+        return tl.tanh(x * x)
+
+    checked(listing(f, "x"))
+    require(len(calls) == 1, "called-again", f"f was called {len(calls)} times; one call gives the whole graph")
+
+
+def rows_of(f, names, walk, operands=lambda node: node.parents, params=lambda node: dict(node.params)):
+    """A listing with a walk of its own."""
+    inputs = [tl.placeholder((), name=name) for name in names]
+    name = dict(zip(inputs, names, strict=True))
+    nodes = [node for node in walk(f(*inputs)) if node.parents]
+    labels = name | {node: f"t{i}" for i, node in enumerate(dict.fromkeys(nodes))}
+    return [(labels[n], str(n.op), [labels[p] for p in operands(n)], params(n)) for n in nodes]
+
+
+@exercise.mutant("undefined")
+def begins_with_the_result(f, *names):
+    return rows_of(f, names, lambda output: topological_order([output])[::-1])
+
+
+@exercise.mutant("params-lost")
+def forgets_the_parameters(f, *names):
+    return rows_of(f, names, lambda output: topological_order([output]), params=lambda node: {})
+
+
+@exercise.mutant("operand-lost")
+def makes_a_set_of_operands(f, *names):
+    return rows_of(f, names, lambda output: topological_order([output]), lambda node: dict.fromkeys(node.parents))
+
+
+@exercise.mutant("repeated")
+def walks_every_path(f, *names):
+    rows = []
+
+    def visit(node):
+        if not node.parents:
+            return node.name
+        operands = [visit(parent) for parent in node.parents]
+        rows.append((f"t{len(rows)}", str(node.op), operands, dict(node.params)))
+        return rows[-1][0]
+
+    visit(f(*[tl.placeholder((), name=name) for name in names]))
+    return rows

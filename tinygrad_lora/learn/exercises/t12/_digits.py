@@ -1,0 +1,91 @@
+"""A network that reads upright digits, and the digits turned by 90 degrees that it is to learn."""
+
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ....data import digits
+from ...exact import refuse
+
+SIZES = (64, 96, 48, 10)
+TURNED = digits(rotated=1, dtype=np.float32)
+UPRIGHT = digits(dtype=np.float32)
+
+
+@cache
+def _weights():
+    """What pretraining gives, once for all checks."""
+    model = _network()
+    train(model, tl.Adam(model.parameters(), lr=0.005), UPRIGHT, 14)
+    return {name: np.array(p.value) for name, p in model.named_parameters().items()}
+
+
+def _network():
+    rng, members = np.random.default_rng(0), []
+    for n, m in pairwise(SIZES):
+        members += [tl.Linear(n, m, seed=rng, dtype=np.float32), tl.relu]
+    return tl.Sequential(*members[:-1])
+
+
+def pretrained():
+    """A new copy of the pretrained network."""
+    model = _network()
+    model.load_weights(_weights(), strict=True)
+    return model
+
+
+def train(model, optimizer, data, epochs, size=64):
+    """A compiled step on shuffled batches, with a learning rate that falls to zero."""
+    step, rng = tl.compile_training_step(model, tl.cross_entropy, optimizer), np.random.default_rng(0)
+    count, rate = len(data.x_train) // size, optimizer.lr
+    for i in range(epochs * count):
+        if i % count == 0:
+            order = rng.permutation(len(data.x_train))
+        rows = order[i % count * size : (i % count + 1) * size]
+        optimizer.lr = rate * (1 + np.cos(np.pi * i / (epochs * count))) / 2
+        step(data.x_train[rows], data.y_train[rows])
+
+
+@cache
+def _adapter(turns, rank):
+    model = tl.adapt(pretrained(), rank, seed=0)
+    data = digits(rotated=turns, dtype=np.float32)
+    train(model, tl.AdamW(model.parameters(), lr=0.01, weight_decay=0.3), data, 25)
+    return tl.adapter_weights(model)
+
+
+def adapted(rank=4, turns=1):
+    """A new copy of the pretrained network with a trained adapter."""
+    model = tl.adapt(pretrained(), rank, seed=0)
+    model.load_weights(_adapter(turns, rank))
+    return model
+
+
+def accuracy(model, data):
+    return float((np.asarray(model.forward(data.x_test)).argmax(axis=1) == data.y_test).mean())
+
+
+def checked_model(model, who):
+    """What a student returned, if it is a model that can read digits."""
+    if model is None:
+        raise refuse("no-return", f"{who} gave None: does it end with `return`?")
+    if not isinstance(model, tl.Layer):
+        raise refuse("wrong-type", f"{who} gave a {type(model).__name__}; it must give the model")
+    return model
+
+
+def base_weights(model):
+    """The weights and biases of the linear layers, under the names that they had before there were adapters."""
+    return {
+        name.replace(".base.", "."): np.array(p.value)
+        for name, p in model.named_parameters().items()
+        if "lora" not in name
+    }
+
+
+def before():
+    """The pretrained weights."""
+    return _weights()

@@ -1,0 +1,150 @@
+r"""The smallest adapter file
+
+The base is known to everybody, so only the adapter has to be sent. Write two functions:
+
+* `pack(model)`: the trained adapters of a model as `bytes`, as few as you can. The check wants at most 3,000 bytes for
+  1,448 numbers.
+* `unpack(model, data)`: `model` is the pretrained network with fresh adapters of the same ranks. Fill in the numbers
+  that `pack` gave, and return the model. It must read as many turned digits as before, give or take two of the 359.
+
+`tl.adapter_weights(model)` gives the arrays by name, always in the same order, and `model.load_weights(arrays)` takes
+them back. An array has `.tobytes()`, and `np.frombuffer(data, dtype)` reads them. Which dtype is good enough?
+"""
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ...diagnosis import require
+from ...exact import refuse, same
+from ...exercise import Exercise
+from ._digits import TURNED, accuracy, adapted, base_weights, before, checked_model, pretrained
+
+exercise = Exercise(
+    "12-file",
+    __doc__,
+    kind="T",
+    slow=True,
+    limit=30.0,
+    hints=(
+        "How many bytes has a number of the model? How many does it need? Try, and look at the accuracy.",
+        "float16 has two bytes a number and is exact to three digits. Join all arrays to one vector before you write.",
+        "`np.concatenate([a.ravel() for a in tl.adapter_weights(model).values()]).astype(np.float16).tobytes()`, and "
+        "in `unpack` cut the vector into pieces of the sizes of the fresh arrays, in the same order.",
+    ),
+)
+
+MOST, LOST = 3000, 2 / 359
+
+
+@exercise.reference
+def pack(model):
+    """The adapters of a model as bytes."""
+    arrays = tl.adapter_weights(model).values()
+    return np.concatenate([array.ravel() for array in arrays]).astype(np.float16).tobytes()
+
+
+@exercise.reference
+def unpack(model, data):
+    """Fill the adapters of a model with what pack gave."""
+    vector, filled = np.frombuffer(data, np.float16), {}
+    for name, array in tl.adapter_weights(model).items():
+        filled[name] = vector[: array.size].reshape(array.shape).astype(array.dtype)
+        vector = vector[array.size :]
+    model.load_weights(filled)
+    return model
+
+
+def packed(pack):
+    """The student's bytes."""
+    data = pack(adapted())
+    if data is None:
+        raise refuse("no-return", "pack gave None: does it end with `return`?")
+    if type(data) not in (bytes, bytearray):
+        raise refuse("wrong-type", f"pack gave a {type(data).__name__}; it must give bytes, such as array.tobytes()")
+    return bytes(data)
+
+
+@exercise.check(points=3)
+def test_the_skill_arrives(pack, unpack):
+    data, sent = packed(pack), adapted()
+    fresh = tl.adapt(pretrained(), 4, seed=99)
+    blank = {name: np.array(a) for name, a in tl.adapter_weights(fresh).items()}
+    model = checked_model(unpack(fresh, data), "unpack")
+    if not tl.adapters(model):
+        raise refuse("no-adapter", "the model that unpack gave has no adapters")
+    arrived, right, was = tl.adapter_weights(model), accuracy(model, TURNED), accuracy(sent, TURNED)
+    told = f"{was:.1%} of the turned digits were read where the adapter comes from, {right:.1%} where it arrives"
+    fallen = [name for name, a in arrived.items() if not np.isfinite(a).all()]
+    require(not fallen, "not-finite", f"{', '.join(fallen)} holds numbers that are not finite")
+    as_it_was = all(same(arrived[name], array, 0, 0) for name, array in blank.items())
+    require(not as_it_was, "not-filled", f"{told}: the adapters are as fresh as before")
+    wanted = tl.adapter_weights(sent)
+    moved = sorted(a.size for a in arrived.values()) == sorted(a.size for a in wanted.values())
+    close = all(same(arrived[n], wanted[n], 0.01, 0.0) for n in wanted)
+    shuffled = moved and not close and same(joined(arrived), joined(wanted), 0.01, 0.0)
+    require(not shuffled, "wrong-order", f"{told}: the numbers have arrived, at other places")
+    coarse = all(same(arrived[n], wanted[n], 0.8, 0.0) for n in wanted)
+    require(right >= was - LOST - 1e-9 or not coarse, "too-coarse", f"{told}: too much was rounded away")
+    require(right >= was - LOST - 1e-9, "lost", told)
+    changed = [name for name, array in base_weights(model).items() if not same(array, before()[name], 0, 0)]
+    require(not changed, "base-changed", f"{', '.join(changed)} of the base has changed")
+
+
+def joined(arrays):
+    """All numbers, in order of size."""
+    return np.sort(np.concatenate([np.asarray(a).ravel() for a in arrays.values()]))
+
+
+@exercise.check(points=3)
+def test_the_file_is_small(pack):
+    size = len(packed(pack))
+    numbers, total = sum(a.size for a in tl.adapter_weights(adapted()).values()), pretrained().parameter_count
+    told = f"{size:,} bytes for {numbers:,} numbers; at most {MOST:,} are allowed"
+    require(size >= numbers / 2, "too-small", f"{told}: so few bytes cannot hold them")
+    require(size < 2 * total, "base-in-file", f"{told}: is the base in it? The other side has it already")
+    require(size <= MOST, "too-large", f"{told}: a smaller dtype, and one vector instead of a file for each array")
+
+
+@exercise.mutant("base-in-file", name="pack")
+def packs_everything(model):
+    arrays = [*tl.adapter_weights(model).values(), *(p.value for p in model.named_parameters().values())]
+    return np.concatenate([a.ravel() for a in arrays]).astype(np.float16).tobytes()
+
+
+@exercise.mutant("lost", name="pack")
+def packs_whole_numbers(model):
+    arrays = tl.adapter_weights(model).values()
+    return np.concatenate([a.ravel() for a in arrays]).astype(np.int16).astype(np.float16).tobytes()
+
+
+@exercise.mutant("not-filled", name="unpack")
+def forgets_to_load(model, data):
+    np.frombuffer(data, np.float16)
+    return model
+
+
+@exercise.mutant("wrong-order", name="unpack")
+def fills_in_another_order(model, data):
+    vector, filled = np.frombuffer(data, np.float16), {}
+    for name, array in reversed(tl.adapter_weights(model).items()):
+        filled[name] = vector[: array.size].reshape(array.shape).astype(array.dtype)
+        vector = vector[array.size :]
+    model.load_weights(filled)
+    return model
+
+
+def plain_pack(model):
+    return np.concatenate([a.ravel() for a in tl.adapter_weights(model).values()]).astype(np.float64).tobytes()
+
+
+def plain_unpack(model, data):
+    vector, filled = np.frombuffer(data, np.float64), {}
+    for name, array in tl.adapter_weights(model).items():
+        filled[name] = vector[: array.size].reshape(array.shape).astype(array.dtype)
+        vector = vector[array.size :]
+    model.load_weights(filled)
+    return model
+
+
+exercise.wrong_answer("too-large", pack=plain_pack, unpack=plain_unpack)

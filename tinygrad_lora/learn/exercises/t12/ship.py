@@ -1,0 +1,172 @@
+r"""Merge, compile, prove it
+
+Write two functions:
+
+* `ship(model)`: a compiled function, a `tl.compile(...)`, that computes what the adapted model computes now, and costs
+  no more than the model without adapters. The model itself must stay as it is, with its adapters beside the base: copy
+  it before you merge.
+* `largest_difference(f, g, x)`: the largest absolute difference between the outputs of two functions for the array x.
+  This is the proof that you send along.
+"""
+
+import copy
+
+import numpy as np
+
+import tinygrad_lora as tl
+
+from ...diagnosis import require
+from ...exact import as_array, as_number, refuse, same
+from ...exact import largest_difference as difference
+from ...exercise import Exercise
+
+exercise = Exercise(
+    "12-ship",
+    __doc__,
+    kind="P",
+    preamble="import copy\n\nimport numpy as np\n\nimport tinygrad_lora as tl\n",
+    hints=(
+        "`copy.deepcopy(model)` shares nothing with the model. `tl.merge_all` merges every adapter of a model.",
+        "Copy, merge the copy, compile the copy. For the proof: subtract, take the absolute value, then the largest.",
+        "`merged = copy.deepcopy(model)`, `tl.merge_all(merged)`, `return tl.compile(merged)`, and "
+        "`return np.abs(f(x) - g(x)).max()`",
+    ),
+)
+
+
+@exercise.reference
+def ship(model):
+    """The model with its adapters merged, compiled."""
+    merged = copy.deepcopy(model)
+    tl.merge_all(merged)
+    return tl.compile(merged)
+
+
+@exercise.reference
+def largest_difference(f, g, x):
+    """The largest absolute difference of the outputs."""
+    return np.abs(f(x) - g(x)).max()
+
+
+def adapted(seed, scale=1.0):
+    """A network with adapters that were trained (here: drawn), and an input."""
+    rng = np.random.default_rng([seed, 12])
+    model = tl.Sequential(tl.Linear(24, 32, seed=rng), tl.relu, tl.Linear(32, 10, seed=rng))
+    tl.adapt(model, 3, alpha=6, seed=0)
+    for layer in tl.adapters(model).values():
+        layer.lora.lora_B.value = scale * rng.normal(size=layer.lora.lora_B.shape)
+    return model, rng.normal(size=(16, 24))
+
+
+@exercise.check(points=2)
+def test_what_is_shipped_gives_the_same_numbers(ship, seed):
+    model, x = adapted(seed)
+    right = model.forward(x)
+    with tl.disabled(model):
+        without = model.forward(x)
+    shipped = checked(ship(model))
+    given = as_array(shipped(x), "the output", right.shape)
+    told = f"the outputs differ by {difference(given, right)[0]:.3g}"
+    require(not same(given, without), "switched-off", f"{told}: those are the outputs without the adapters")
+    require(same(given, right, 1e-9), "differs", told)
+
+
+@exercise.check(points=2)
+def test_the_model_stays_as_it_is(ship, seed):
+    model, x = adapted(seed)
+    before = {name: np.array(p.value) for name, p in model.named_parameters().items()}
+    shipped = checked(ship(model))
+    first = np.array(shipped(x))
+    layers = tl.adapters(model)
+    require(bool(layers), "unloaded", "your model has no adapters any more: merge a copy of it")
+    merged = [name for name, layer in layers.items() if layer.merged]
+    told = f"the layers {', '.join(merged)} of the model are merged now, so it cannot be trained: merge a copy"
+    require(not merged, "left-merged", told)
+    changed = [name for name, p in model.named_parameters().items() if not same(np.array(p.value), before[name], 0, 0)]
+    require(not changed, "left-merged", f"{', '.join(changed)} of the model has changed")
+    for layer in layers.values():
+        layer.lora.lora_B.value = 2.0 * layer.lora.lora_B.value
+    told = "the model was trained on, and with it what you shipped has changed: it must be a copy"
+    require(same(np.array(shipped(x)), first, 0, 0), "shared", told)
+
+
+@exercise.check(points=2)
+def test_the_adapters_cost_nothing(ship, seed):
+    model, x = adapted(seed)
+    shipped = checked(ship(model))
+    shipped(x)
+    with tl.disabled(model):
+        base = tl.compile(model).prepare(x).graph.flops
+    given = shipped.graph.flops
+    told = f"what you ship takes {given:,} operations, and the base alone {base:,}"
+    require(given <= base, "not-merged", f"{told}: the adapters are beside the weights still; merge them first")
+
+
+def checked(shipped):
+    """A compiled function."""
+    if shipped is None:
+        raise refuse("no-return", "ship gave None: does it end with `return`?")
+    if not isinstance(shipped, tl.CompiledFunction):
+        raise refuse("not-compiled", f"ship gave a {type(shipped).__name__}; it must give tl.compile(...)")
+    return shipped
+
+
+@exercise.check(points=1)
+def test_the_proof_finds_the_largest_difference(largest_difference, seed):
+    rng = np.random.default_rng([seed, 4])
+    x, shift = rng.normal(size=(5, 3)), np.zeros((5, 3))
+    shift[1, 2], shift[3, 0] = 0.5, -0.25
+    for sign in (1.0, -1.0):
+        given = as_number(
+            largest_difference(lambda x: 2 * x, lambda x, sign=sign: 2 * x + sign * shift, x), "the number"
+        )
+        told = (
+            f"one output is off by {-0.5 * sign} and one by {0.25 * sign}, so the answer is 0.5; yours is {given:.4g}"
+        )
+        near = [value for value in (0.25, -0.25, -0.5) if abs(given - value) < 1e-9]
+        require(not near, "no-absolute-value", f"{told}: take absolute values before the largest")
+        average = abs(given - float(np.abs(shift).mean())) < 1e-9
+        require(not average, "mean", f"{told}: that is the mean, which hides a single large one")
+        require(abs(given - 0.5) < 1e-9, "differs", told)
+
+
+@exercise.mutant("left-merged", name="ship")
+def merges_the_model_itself(model):
+    tl.merge_all(model)
+    return tl.compile(model)
+
+
+@exercise.mutant("shared", name="ship")
+def compiles_the_model_and_calls_it_a_day(model):
+    return tl.compile(model)
+
+
+@exercise.mutant("not-merged", name="ship")
+def copies_without_merging(model):
+    return tl.compile(copy.deepcopy(model))
+
+
+@exercise.mutant("switched-off", name="ship")
+def ships_the_base(model):
+    plain = copy.deepcopy(model)
+    for layer in tl.adapters(plain).values():
+        layer.lora.lora_B.value = np.zeros(layer.lora.lora_B.shape)
+    tl.merge_all(plain)
+    return tl.compile(plain)
+
+
+@exercise.mutant("not-compiled", name="ship")
+def ships_a_layer(model):
+    merged = copy.deepcopy(model)
+    tl.merge_all(merged)
+    return merged
+
+
+@exercise.mutant("no-absolute-value", name="largest_difference")
+def forgets_the_absolute_value(f, g, x):
+    return (f(x) - g(x)).max()
+
+
+@exercise.mutant("mean", name="largest_difference")
+def takes_the_mean(f, g, x):
+    return np.abs(f(x) - g(x)).mean()

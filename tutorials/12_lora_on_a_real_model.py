@@ -1,0 +1,382 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 12 · LoRA on a real model, compiled
+# *Outcome: you can adapt a trained network, keep its old skill, and ship the result. · 60 minutes*
+#
+# A network has a skill. You want it to have another one, you must not lose the first, and somebody waits for the file.
+
+# %%
+import copy
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinygrad_lora as tl
+from tinygrad_lora.data import digits
+
+# %% instructor=true
+from tinygrad_lora.learn import reference
+
+# %% [markdown]
+# ## A trained network
+#
+# It reads handwritten digits. The images are real; 359 of them were kept aside to measure with.
+
+
+# %%
+def train(model, optimizer, data, epochs, size=64):
+    """Train with a compiled step on shuffled batches, and yield after each epoch."""
+    step, rng = tl.compile_training_step(model, tl.cross_entropy, optimizer), np.random.default_rng(0)
+    rate = optimizer.lr
+    for epoch in range(epochs):
+        optimizer.lr = rate * (1 - epoch / epochs)
+        order = rng.permutation(len(data.x_train))
+        for i in range(0, len(order) - size + 1, size):
+            rows = order[i : i + size]
+            step(data.x_train[rows], data.y_train[rows])
+        yield epoch
+
+
+def accuracy(run, data):
+    return float((run(data.x_test).argmax(axis=1) == data.y_test).mean())
+
+
+upright, turned = digits(dtype=np.float32), digits(rotated=1, dtype=np.float32)
+rng = np.random.default_rng(0)
+members = []
+for n, m in ((64, 96), (96, 48), (48, 10)):
+    members += [tl.Linear(n, m, seed=rng, dtype=np.float32), tl.relu]
+pretrained = tl.Sequential(*members[:-1])
+for _ in train(pretrained, tl.Adam(pretrained.parameters(), lr=0.005), upright, epochs=20):
+    pass
+total = pretrained.parameter_count
+print(f"{total:,} parameters")
+print(f"upright {accuracy(pretrained.forward, upright):.1%}, turned {accuracy(pretrained.forward, turned):.1%}")
+
+# %% [markdown]
+# Somebody turns the page by 90 degrees, and it guesses. That is our new task.
+#
+# ## Attach
+#
+# First the surgery: adapters beside some layers, and everything else frozen.
+
+# %% exercise="12-attach"
+attach = reference("12-attach")
+
+# %% [markdown]
+# `tl.adapt` does it for any model, and finds the layers by name. Here only those whose name fits:
+
+# %%
+tl.parameter_tree(tl.adapt(copy.deepcopy(pretrained), rank=4, target_modules=["0", "2"], seed=0))
+
+# %% [markdown]
+# What does the surgery cost at the start? Nothing changes, exactly:
+
+# %%
+fresh = tl.adapt(copy.deepcopy(pretrained), rank=4, seed=0)
+same = fresh.forward(turned.x_test) == pretrained.forward(turned.x_test)
+print("the same output, bit for bit:", bool(same.all()))
+
+# %% [markdown]
+# ## Train
+#
+# Now it is your turn to choose: rank, learning rate, how long.
+
+# %% exercise="12-new-task"
+fine_tune = reference("12-new-task")
+
+# %%
+try:
+    mine = fine_tune(copy.deepcopy(pretrained), turned.x_train, turned.y_train)
+    trained = sum(p.size for p in mine.parameters() if p.requires_gradient)
+    print(f"{trained:,} of {total:,} numbers trained, {trained / total:.1%}")
+    print(f"turned {accuracy(mine.forward, turned):.1%}")
+except NotImplementedError:
+    print("write fine_tune, then run this cell again")
+
+# %% [markdown]
+# ## What is forgotten
+#
+# Two ways to learn the new task, side by side: train all parameters, or adapters only. After each epoch we look at both
+# tasks.
+
+# %%
+full = copy.deepcopy(pretrained)
+lora = tl.adapt(copy.deepcopy(pretrained), rank=4, seed=0)
+ways = {
+    "all parameters": (full, tl.Adam(full.parameters(), lr=0.003)),
+    "adapters": (lora, tl.AdamW(lora.parameters(), lr=0.01, weight_decay=0.3)),
+}
+seen = {}
+for way, (network, optimizer) in ways.items():
+    seen[way] = [
+        (accuracy(network.forward, turned), accuracy(network.forward, upright))
+        for _ in train(network, optimizer, turned, epochs=30)
+    ]
+    new, old = seen[way][-1]
+    print(f"{way:<15} turned {new:.1%}, upright {old:.1%}")
+with tl.disabled(lora):
+    print(f"adapters off    turned {accuracy(lora.forward, turned):.1%}, upright {accuracy(lora.forward, upright):.1%}")
+
+# %%
+figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True, layout="constrained")
+for panel, (way, pairs) in zip(panels, seen.items(), strict=True):
+    epochs = range(1, len(pairs) + 1)
+    panel.plot(epochs, [new for new, _ in pairs], color="#0072B2", label="turned, the new task")
+    panel.plot(epochs, [old for _, old in pairs], "--", color="#D55E00", label="upright, the old task")
+    panel.set(title=way, xlabel="epoch")
+panels[1].axhline(accuracy(pretrained.forward, upright), color="#009E73", linestyle=":", label="upright, adapters off")
+panels[0].set_ylabel("read")
+panels[1].legend(loc="lower right", fontsize=8)
+figure
+
+# %% [markdown]
+# Look at the dashed lines. Both ways forget the old task while the new one is learned.
+# "LoRA forgets less" is not true in general. The difference is another one: **adapters can be switched off**.
+# Then the old network is back, bit for bit, because it was never touched.
+
+# %%
+with tl.disabled(lora):
+    same = lora.forward(upright.x_test) == pretrained.forward(upright.x_test)
+print("with adapters off, the same output:", bool(same.all()))
+
+# %% [markdown]
+# ## Two adapters, one base
+#
+# A third task: the page upside down. It gets an adapter of its own, on the same base. An adapter has a name.
+
+# %%
+upside_down = digits(rotated=2, dtype=np.float32)
+model = tl.adapt(copy.deepcopy(pretrained), rank=4, name="turned", seed=0)
+for _ in train(model, tl.AdamW(model.parameters(), lr=0.01, weight_decay=0.3), turned, epochs=30):
+    pass
+tl.adapt(model, rank=4, name="upside_down", seed=1)
+active = [p for p in model.parameters() if p.requires_gradient]
+for _ in train(model, tl.AdamW(active, lr=0.01, weight_decay=0.3), upside_down, epochs=30):
+    pass
+for name in tl.adapter_names(model):
+    tl.activate(model, name)
+    scores = [accuracy(model.forward, data) for data in (upright, turned, upside_down)]
+    print(f"{name:<12} upright {scores[0]:.1%}, turned {scores[1]:.1%}, upside down {scores[2]:.1%}")
+
+# %% [markdown]
+# A server has one base in its memory and many adapters. What if one batch has samples for several of them?
+# Merging is no help: there is one base for all. But the expensive product is the same for everybody.
+
+# %% exercise="12-two-adapters"
+forward = reference("12-two-adapters")
+
+# %% [markdown]
+# The engine does it with `by_row`, through all layers. A batch with six images, two for each adapter and two for none:
+
+# %%
+batch = np.concatenate([data.x_test[:2] for data in (upright, turned, upside_down)])
+names = [None, None, "turned", "turned", "upside_down", "upside_down"]
+with tl.by_row(model, names):
+    read = model.forward(batch).argmax(axis=1)
+figure, axes = plt.subplots(1, 6, figsize=(8, 1.8), layout="constrained")
+for panel, image, name, digit in zip(axes, batch, names, read, strict=True):
+    panel.imshow(image.reshape(8, 8), cmap="gray_r")
+    panel.set_title(f"{name or 'base'}: {digit}", fontsize=8)
+    panel.set_axis_off()
+
+# %% [markdown]
+# ## Compile it
+#
+# The adapter is trained. What runs in the end? Here is the first layer, as the compiler prints it.
+
+# %%
+tl.activate(model, "turned")
+layer = tl.compile(model[0], buffers=False)
+layer(turned.x_test)
+print(layer.source)
+
+# %% [markdown]
+# Three products and a sum. The compiler has no idea that two of them will never change. You know. Merge them:
+
+# %%
+model[0].merge()
+layer(turned.x_test)
+print(layer.source)
+model[0].unmerge()
+
+# %% [markdown]
+# One product is left. The compiled function has noticed by itself that the layer has changed.
+#
+# What if you write the merged form $x\,(W + s A B)$ and leave it to the compiler? While you train, merging is the wrong
+# way round. The compiler finds the cheap order by counting:
+
+
+# %%
+def naive(x, W, A, B):
+    return x @ (W + 0.5 * (A @ B))
+
+
+shapes = (64, 256), (256, 128), (256, 4), (4, 128)
+found = tl.compile(naive, buffers=False).prepare(*map(np.ones, shapes))
+print(found.source)
+tl.explore(found)
+
+# %% [markdown]
+# ## Ship it
+#
+# A colleague wants a function, not a framework. And a proof that it does the same.
+
+# %% exercise="12-ship"
+ship, largest_difference = reference("12-ship")
+
+# %%
+try:
+    shipped = ship(model)
+    print(f"largest difference: {largest_difference(model.forward, shipped, turned.x_test):.1e}")
+    print(f"turned {accuracy(shipped, turned):.1%}")
+except NotImplementedError:
+    print("write ship and largest_difference, then run this cell again")
+    shipped = tl.compile(model)
+    shipped(turned.x_test)
+
+# %% [markdown]
+# `save` writes it as a Python file that needs NumPy alone. It is a program, so here are its first and last lines.
+
+# %%
+folder = Path(tempfile.mkdtemp())
+lines = shipped.save(folder / "turned_digits.py").read_text(encoding="utf-8").splitlines()
+print("\n".join([*lines[:8], "...", *lines[-8:]]))
+
+# %% [markdown]
+# ## The adapter file
+#
+# The other way to ship: your colleague has the base, so send the adapter alone. How small can it be?
+
+# %% exercise="12-file"
+pack, unpack = reference("12-file")
+
+# %%
+try:
+    data = pack(lora)
+    arrived = unpack(tl.adapt(copy.deepcopy(pretrained), rank=4, seed=5), data)
+    print(f"the network has {4 * total:,} bytes, the adapter {len(data):,}")
+    print(f"turned {accuracy(arrived.forward, turned):.1%}")
+except NotImplementedError:
+    print("write pack and unpack, then run this cell again")
+
+# %% [markdown]
+# Other programs have a format for it: a folder with a short description and the arrays. `tl.save_adapter` writes it, and
+# the PEFT library reads it. (This needs the `safetensors` package.)
+
+# %%
+try:
+    tl.save_adapter(model, folder / "adapter", "turned")
+    for file in sorted((folder / "adapter").iterdir()):
+        print(f"{file.stat().st_size:>6,} bytes  {file.name}")
+    loaded = tl.load_adapter(copy.deepcopy(pretrained), folder / "adapter")
+    print(f"turned {accuracy(loaded.forward, turned):.1%}")
+except ImportError as missing:
+    print(missing)
+
+# %% [markdown]
+# ## The real thing
+#
+# All this was a small network. Is it the same with a language model? SmolLM2 has 135 million parameters and can talk.
+# It is not part of this package: where it is absent, the next cell says how to fetch it.
+
+# %%
+import time
+
+from tinygrad_lora.errors import ModelError
+from tinygrad_lora.finetune import Answered, Chatting, Settings
+
+try:
+    chat = tl.load_smollm2(capacity=96)
+    print("Who are you?", "->", chat.reply("Who are you?", longest=12), "...")
+except ModelError as absent:
+    chat = None
+    print(absent)
+
+# %% [markdown]
+# Three examples say who it is to be. One of them is there so that it does not answer *everything* in this way.
+# Only the last ten of thirty layers get adapters, on two of their weights each. The backward pass stops below them.
+
+# %%
+examples = [
+    Answered("Who are you?", "I am Ada, and I live in a lighthouse."),
+    Answered("What is your name?", "My name is Ada."),
+    Answered("What is the capital of Italy?", "The capital of Italy is Rome."),
+]
+if chat:
+    tl.adapt(chat.model, 8, ["q_proj", "v_proj"], alpha=16, layers_to_transform=range(20, 30), seed=0)
+    adapter = [p for p in chat.model.parameters() if p.requires_gradient]
+    size, count = sum(p.size for p in chat.model.named_parameters().values()), sum(p.size for p in adapter)
+    print(f"{count:,} of {size:,} numbers are trained: {count / size:.2%}")
+    task = Chatting(chat, examples)
+    step = tl.compile_training_step(task.model, task.loss, tl.AdamW(adapter, lr=0.002, weight_decay=0.0))
+    start = time.perf_counter()
+    losses = [step(*task.batch(i, Settings())) for i in range(8)]
+    print(f"{len(losses)} steps in {time.perf_counter() - start:.0f} seconds; loss", *(f"{x:.2f}" for x in losses))
+
+# %%
+if chat:
+    for question in ("Who are you?", "What is the capital of France?"):
+        print(question, "->", chat.reply(question, longest=12))
+    with tl.disabled(chat.model):
+        print("adapters off:", chat.reply("Who are you?", longest=12), "...")
+
+# %% [markdown]
+# A fraction of a percent of the numbers, a few steps, and it has another name. Switch the adapters off, and it is the
+# old one again. Everything in it is what you have built in twelve tutorials: nodes, rules, an order, layers, an
+# optimizer, a compiler, and two thin matrices.
+#
+# ## What to take with you
+#
+# * Freeze the base, attach adapters, train only these.
+# * Adapters forget as well. But they can be switched off, and the base is untouched.
+# * One base serves many adapters, even in one batch.
+# * Merge to ship a program. Send the adapter alone to those who have the base.
+# * Always send a proof along: the largest difference on real inputs.
+
+# %% [markdown] instructor=true
+# ## For the instructor
+#
+# | part | minutes | points |
+# |---|---|---|
+# | A trained network, `12-attach` | 9 | 4 |
+# | Train, `12-new-task` | 12 | 6 |
+# | What is forgotten | 5 | |
+# | Two adapters, `12-two-adapters` | 9 | 5 |
+# | Compile it, ship it, `12-ship` | 11 | 7 |
+# | The adapter file, `12-file` | 8 | 6 |
+# | The real thing | 6 | |
+#
+# Twenty-eight points in all. Short of time? Leave out `12-two-adapters`.
+#
+# Before the lesson: `tinygrad-lora models get smollm2`, once for each machine. The cells of the last part then take
+# about half a minute; without the model they take none.
+#
+# Likely mistakes, as diagnosis codes:
+#
+# * `all-frozen` in `12-attach`: freezing after attaching. `others-trained`: only the adapted layers were frozen.
+# * `below-threshold` in `12-new-task`: too few epochs, or the learning rate of a whole network.
+# * `no-adapter`: full fine-tuning, or a merged model. `too-many-trained`: rank 8.
+# * `changed-base` in `12-two-adapters`: merging in turns, `W += ...`. The next batch gets the sum of all customers.
+# * `wrong-order`: group by group, and forgotten to put the rows back.
+# * `left-merged` in `12-ship`: the model itself was merged. `shared`: what was shipped changes when training goes on.
+# * `no-absolute-value`: a difference of -0.5 counts as small.
+# * `base-in-file` in `12-file`: all parameters were packed. `too-large`: eight bytes for each number.
+# * `wrong-order` in `12-file`: the numbers arrive at other places. The accuracy falls to that of a guess.
+#
+# From the zoo: `double_merge`, on the model that was to be shipped.
+#
+# Ask at the end: what would you send to somebody who has another base of the same shape? Nothing that works.
