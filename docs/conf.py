@@ -67,6 +67,7 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_js_files = ["theme.js"]
 html_copy_source = False
+html_show_search_summary = False  # it is fetched page by page, which a browser refuses on a disk
 html_show_sourcelink = False
 html_show_sphinx = False
 html_domain_indices = False

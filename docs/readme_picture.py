@@ -1,6 +1,6 @@
 """The picture in the README: LoRA as the paper writes it, as a graph, and the NumPy that the compiler makes of it.
 
-    python docs/readme_picture.py        writes docs/static/readme.svg
+python docs/readme_picture.py        writes docs/static/readme.svg
 """
 
 import re

@@ -35,7 +35,7 @@ def student(tmp_path_factory):
     home = tmp_path_factory.mktemp("student")
     run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", home / "dist", ROOT)
     (wheel,) = (home / "dist").glob("*.whl")
-    # Into a folder of its own, which Python searches first: what it needs is here already, and the checkout is not used.
+    # Into a folder of its own, which Python searches first: not the checkout. What the package needs is here already.
     run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", home / "site", wheel)
     folder = home / "work"
     folder.mkdir()
@@ -58,7 +58,8 @@ def run(*command, **options):
 
 
 # Every cell of code has run, and the kernel waits.
-ALL_RAN = r"""() => [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].every(e => /\[\d+\]/.test(e.innerText))
+ALL_RAN = r"""() =>
+  [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].every(e => /\[\d+\]/.test(e.innerText))
   && document.querySelector(".jp-Notebook-ExecutionIndicator[data-status=idle]")"""
 IMAGES = """all => Promise.all(all.map(e => e.decode().then(() => e.naturalWidth > 20 && e.naturalHeight > 20)))"""
 FAULTS = [f'.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.{kind}"]' for kind in ("error", "stderr")]

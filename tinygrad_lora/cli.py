@@ -14,6 +14,7 @@ from .demo.command import add_command as add_demo
 from .finetune.command import add_command as add_finetune
 from .installation import add_command as add_doctor
 from .learn.check_command import add_commands as add_checks
+from .learn.grade.command import add_command as add_grade
 from .learn.learn_command import add_command as add_learn
 from .learn.release.command import add_command as add_course
 from .models.command import add_command as add_models
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     add_learn(commands)
     add_checks(commands)
     add_course(commands)
+    add_grade(commands)
     add_step(commands)
     add_explore(commands)
     add_draw(commands)

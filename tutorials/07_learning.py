@@ -195,7 +195,7 @@ landscape(paths, "Three ways down")
 # %% [markdown]
 # ## A step
 #
-# A step of training has five parts, and only one order is right. Which?
+# A step of training has five parts. In most orders it fails, and in some of these it still seems to learn.
 
 # %% exercise="07-step"
 train_step = reference("07-step")
@@ -310,7 +310,7 @@ print(f"learned from: {seen:.1%}, not seen: {accuracy(model):.1%}")
 # * The cross-entropy is $-\ln p$ of the right class. Its gradient is probabilities minus truth.
 # * Subtract the largest logit first, and logarithms instead of dividing: then nothing overflows.
 # * Momentum adds up steps that agree. Adam divides by the usual size of a gradient. Each has its own good rate.
-# * A step: forget, forward, backward, update. Only this order is right.
+# * A step: forget, forward, backward, update. Who updates before backward uses gradients of the past.
 #
 # And if the loss does not fall? Tutorial 08 looks for the reason.
 

@@ -159,11 +159,34 @@ try:
     p = np.array([-1.2, 1.0])
     for i in range(7):
         g = tl.grad(rosenbrock)(p)
-        print(f"step {i}: at ({p[0]:.4f}, {p[1]:.4f}) the gradient has length {np.linalg.norm(g):.1e}")
         H = np.stack([hessian_vector(rosenbrock, p, e) for e in np.eye(2)], axis=1)
+        print(f"step {i}: at ({p[0]:.4f}, {p[1]:.4f}) the gradient has length {np.linalg.norm(g):.1e}")
         p = p - np.linalg.solve(H, g)
 except NotImplementedError:
     print("write hessian_vector, then run this cell again")
+
+# %% [markdown]
+# What does such a product cost? Compile it, and count the operations of a larger example, with 400 numbers:
+
+# %%
+mixing = np.random.default_rng(1).normal(size=(400, 300)) / 20
+at, direction = np.ones(400), np.ones(400)
+
+
+def wavy(x):
+    return tl.sum(tl.tanh(tl.reshape(x, (1, 400)) @ mixing))
+
+
+try:
+    gradient = tl.compile(tl.grad(wavy)).prepare(at)
+    product = tl.compile(lambda x, v: hessian_vector(wavy, x, v)).prepare(at, direction)
+    print(f"gradient {gradient.graph.flops:,}, Hessian times vector {product.graph.flops:,}")
+    print(f"the Hessian itself has {400 * 400:,} entries, and would take 400 such products")
+except NotImplementedError:
+    print("write hessian_vector, then run this cell again")
+
+# %% [markdown]
+# And gradient descent on the famous valley? It needs patience:
 
 # %%
 p = np.array([-1.2, 1.0])

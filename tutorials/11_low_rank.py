@@ -27,7 +27,6 @@ from tinygrad_lora.data import digits
 
 # %% instructor=true
 from tinygrad_lora.learn import reference
-from tinygrad_lora.view import plots
 
 # %% [markdown]
 # ## A new task
@@ -83,6 +82,8 @@ print(f"after 30 epochs: upright {accuracy(tuned, upright):.1%}, turned {accurac
 # What has changed? Subtract the old weights from the new. Here is the change of the first layer, 64 by 128.
 
 # %%
+from tinygrad_lora.view import plots
+
 change = tuned[0].weight.value - model[0].weight.value
 plots.singular_values(change)
 

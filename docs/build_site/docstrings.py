@@ -8,9 +8,13 @@ from typing import Any
 from tinygrad_lora import errors
 from tinygrad_lora.core.node import Op
 
-ERRORS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and kind.__module__ == errors.__name__}
+ERRORS = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and kind.__module__ == errors.__name__
+}
 NEW_PARAGRAPH = re.compile(r"(Raises|Source:|Returns) ?")
-ITEM = re.compile(r"\w+(\([^)]*\))?(, \w+(\([^)]*\))?)*(, \.\.\.)?: ")  # "alpha: what it is", "backward(output): what it does"
+ITEM = re.compile(
+    r"\w+(\([^)]*\))?(, \w+(\([^)]*\))?)*(, \.\.\.)?: "
+)  # "alpha: what it is", "backward(output): what it does"
 CODE = re.compile(r"(`+[^`]*`+|\$[^$]*\$)")
 
 
@@ -45,7 +49,9 @@ def _parts(paragraph: str) -> Iterator[str]:
         return
     items = [bool(ITEM.match(line)) and not NEW_PARAGRAPH.match(line) for line in lines]
     if sum(items) >= 2 and items[0]:
-        yield "\n".join(f"* {_as_code(line)}" if item else f"  {line.strip()}" for line, item in zip(lines, items, strict=True))
+        yield "\n".join(
+            f"* {_as_code(line)}" if item else f"  {line.strip()}" for line, item in zip(lines, items, strict=True)
+        )
         return
     part: list[str] = []
     for line in lines:

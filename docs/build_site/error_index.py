@@ -34,6 +34,8 @@ def _entry(name: str, kind: type) -> str:
     sides = dict(LINE.findall(text))
     sentences = markdown(LINE.sub("", text).strip())
     first, _, rest = sentences.partition("\n\n")
-    table = "\n".join(["| | |", "|---|---|", *[f"| {side} | {' '.join(what.split())} |" for side, what in sides.items()]])
+    table = "\n".join(
+        ["| | |", "|---|---|", *[f"| {side} | {' '.join(what.split())} |" for side, what in sides.items()]]
+    )
     kind_of = f"It is a kind of `{base.__name__}`."
     return f"::::{{py:exception}} {name}\n\n{first}\n\n{table}\n\n{rest.strip()}\n\n{kind_of}\n::::\n"

@@ -81,7 +81,7 @@ def example(name: str) -> Example | None:
     thing = getattr(tl, name, None)
     call = CALLS.get(name)
     if call is None and (isinstance(thing, Op) or name in OF_ONE_ARRAY or name in OF_TWO_ARRAYS):
-        two = isinstance(thing, Op) and len(thing.signature.split(",")) == 2 or name in OF_TWO_ARRAYS
+        two = name in OF_TWO_ARRAYS or (isinstance(thing, Op) and len(thing.signature.split(",")) == 2)
         call = f"{name}(a, b)" if two else f"{name}(x)"
     if call is None:
         return None

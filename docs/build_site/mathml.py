@@ -6,7 +6,6 @@ from typing import Any
 
 from latex2mathml.converter import convert
 
-
 # What the converter does not know, in words that it does.
 SPELLINGS = (
     (re.compile(r"\\(begin|end)\{aligned\}"), r"\\\1{split}"),

@@ -45,7 +45,10 @@ def tutorials() -> dict[str, str]:
 def headings() -> dict[str, Heading]:
     """The title, outcome and length of each tutorial, by the name of its page."""
     texts = {path.stem: path.read_text(encoding="utf-8") for path in sources(ROOT / "tutorials")}
-    return {stem: heading_of("\n".join(line.removeprefix("# ") for line in text.splitlines())) for stem, text in texts.items()}
+    return {
+        stem: heading_of("\n".join(line.removeprefix("# ") for line in text.splitlines()))
+        for stem, text in texts.items()
+    }
 
 
 def _for_the_site(name: str, text: str) -> str:
@@ -58,8 +61,9 @@ def _for_the_site(name: str, text: str) -> str:
         if mark.get("role") == "check":
             cells.append(_markdown(f"{mark['exercise']}-hints", hints(mark["exercise"])))
     first = cells[0]
-    where = f"To work on it: `tinygrad-lora learn {name[:2]}`, or download {{download}}`the notebook <../notebooks/{name}>`."
-    first["source"] = ["".join(first["source"]) + f"\n\n```{{admonition}} Your own copy\n:class: tip\n\n{where}\n```\n"]
+    file = f"{{download}}`the notebook <../notebooks/{name}>`"
+    own = f"`tinygrad-lora learn {name[:2]}` opens your own copy. Or download {file}."
+    first["source"] = ["".join(first["source"]) + f"\n\n```{{admonition}} Work on it\n:class: tip\n\n{own}\n```\n"]
     notebook["cells"] = cells
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from build_site import error_index, notebooks, reference
+from tinygrad_lora.files import write_atomically
 
 GENERATED = Path(__file__).resolve().parent.parent / "generated"
 
@@ -23,17 +24,17 @@ def tutorials_page() -> str:
     told = notebooks.headings()
     minutes = sum(heading.minutes for heading in told.values())
     rows = [
-        f"| [{one.number}](tutorials/{stem}.ipynb) | [{one.title}](tutorials/{stem}.ipynb) | {one.outcome} | {one.minutes} min |"
+        f"| {one.number} | [{one.title}](tutorials/{stem}.ipynb) | {one.outcome} | {one.minutes} min |"
         for stem, one in told.items()
     ]
     return "\n".join(
         [
             "# Tutorials",
             "",
-            f"{len(told)} notebooks, {minutes // 60} hours and {minutes % 60} minutes in all. Each stands alone: a later",
-            "one never needs the code that you wrote in an earlier one. `tinygrad-lora learn` lists them with what you",
-            "have done, `tinygrad-lora learn 04` opens your own copy. `check` says what is right, and why something is",
-            "wrong.",
+            f"{len(told)} notebooks, {minutes // 60} hours and {minutes % 60} minutes in all. Each stands alone: a",
+            "later one never needs the code that you wrote in an earlier one. `tinygrad-lora learn` lists them with",
+            "what you have done, `tinygrad-lora learn 04` opens your own copy. `check` says what is right, and why",
+            "something is wrong.",
             "",
             "| | | after it | |",
             "|---|---|---|---|",
@@ -53,13 +54,13 @@ def write(app: Any) -> None:
     """Write what changed, and remove what nobody writes any more."""
     wanted = pages()
     for path in GENERATED.rglob("*"):
-        if path.is_file() and path.relative_to(GENERATED).as_posix() not in wanted:
+        hidden = path.name.startswith(".")  # a file that another build is just writing
+        if path.is_file() and not hidden and path.relative_to(GENERATED).as_posix() not in wanted:
             path.unlink()
     for name, text in wanted.items():
         path = GENERATED / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            write_atomically(path, text)
 
 
 def setup(app: Any) -> dict[str, Any]:

@@ -59,7 +59,10 @@ def slug(title: str) -> str:
 def _overview() -> str:
     parts = ["# Reference\n\nEvery public name, from the words and the code of the package itself.\n"]
     for title, (module, names) in groups().items():
-        rows = [f"| {{py:obj}}`{name} <{module}.{name}>` | {first_line(getattr(import_module(module), name))} |" for name in names]
+        rows = [
+            f"| {{py:obj}}`{name} <{module}.{name}>` | {first_line(getattr(import_module(module), name))} |"
+            for name in names
+        ]
         parts.append("\n".join([f"## {title}\n", "| | |", "|---|---|", *rows, ""]))
     tree = "\n".join(f"reference/{slug(title)}" for title in groups())
     parts.append("## Passes\n\n[The passes of the compiler](reference/passes.md), each with its law and its source.\n")
@@ -112,7 +115,9 @@ def _directive(kind: str, signature: str, body: str, colons: int = 6) -> str:
 def _data(thing: Any) -> str:
     """A table, or a value."""
     if isinstance(thing, dict):
-        return "\n".join(["| | |", "|---|---|", *[f"| `{key}` | {first_line(value)} |" for key, value in thing.items()]])
+        return "\n".join(
+            ["| | |", "|---|---|", *[f"| `{key}` | {first_line(value)} |" for key, value in thing.items()]]
+        )
     return f"`{thing!r}`"
 
 

@@ -106,7 +106,7 @@ def same(a: Any, b: Any, rtol: float = 1e-6, atol: float = 1e-9) -> bool:
 
 def largest_difference(a: Any, b: Any) -> tuple[float, tuple[int, ...]]:
     """The largest |a - b| and its index, for arrays of one shape; NaN counts as largest."""
-    difference = _absolute(a - b)
+    difference = _array(_absolute(a - b))  # of two numbers NumPy makes a number, and that has no elements
     difference[_isnan(difference)] = np.inf
     place = np.unravel_index(int(difference.argmax()), difference.shape)
     return float(difference[place]), tuple(int(i) for i in place)

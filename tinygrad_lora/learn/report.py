@@ -17,7 +17,7 @@ SAME = "the same mistake as above"
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check: whether it passed, and if not, the diagnosis. `points` of `out_of`; `demand` if it has words for it."""
+    """One check: whether it passed, and if not, the diagnosis. `points` of `out_of`; `demand` is its author's words."""
 
     exercise: str
     test: str
@@ -120,7 +120,7 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """A table without scripts or style sheets: an untrusted notebook shows it, too. It sets the title's formulas."""
+        """A table without scripts or style sheets: an untrusted notebook shows it, too. Formulas stay formulas."""
         rows = [_row(result, known) for result, known in self._told] if self.started else []
         parts = [element("p", element("strong", self._headline(self.exercise.title)))]
         parts += [element("table", element("tbody", *rows))] if rows else []

@@ -128,11 +128,12 @@ def _failed(result: CheckResult, code: str, sentence: str) -> CheckResult:
 
 def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
     """The result of one submission, as data. `job` has `paths` or `cells`, and `exercises`, `seed`, `budget`."""
-    notes: list[str] = []
+    notes: list[str] = list(job.get("notes", ()))
     cells = job.get("cells")
     if cells is None:
         cells, notes = cells_of([Path(path) for path in job["paths"]])
-    hearing = Hearing(cells, nursery)
+    preambles = dict.fromkeys(load_exercise(id).preamble for id in job["exercises"])
+    hearing = Hearing([*([f"preamble {i}", text] for i, text in enumerate(preambles, start=1)), *cells], nursery)
     start, results = time.perf_counter(), []
     try:
         for exercise in map(load_exercise, job["exercises"]):

@@ -11,7 +11,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 PACKAGE = str(Path(__file__).resolve().parents[2])
@@ -91,6 +91,7 @@ def hook(folder: str, refused: list[str]) -> Callable[[str, tuple[Any, ...]], No
     error, kind, text, number, raw, nothing, most = PermissionError, type, str, int, bytes, None, 20
     starts, splits, joins, decodes, size = str.startswith, str.split, str.join, bytes.decode, len
     notes, appends, pops = refused, list.append, list.pop
+    plain, spelled, shown = type(Path()), PurePath.__fspath__, PurePath.__str__
 
     def refuse(what: str) -> None:
         if size(notes) < most:
@@ -100,6 +101,8 @@ def hook(folder: str, refused: list[str]) -> Callable[[str, tuple[Any, ...]], No
     def clean(path: Any) -> str:
         if kind(path) is raw:
             path = decodes(path, "utf-8", "surrogateescape")
+        if kind(path) is plain and PurePath.__fspath__ is spelled and PurePath.__str__ is shown:
+            path = shown(path)
         if kind(path) is not text:
             refuse("a path that is no string")
         if windows:
@@ -142,9 +145,8 @@ def hook(folder: str, refused: list[str]) -> Callable[[str, tuple[Any, ...]], No
         elif starts(event, forbidden):
             refuse(event)
         elif starts(event, changing):
-            for part in args:
-                if kind(part) is text or kind(part) is raw:
-                    may(part, True, event)
+            for part in args[:2] if event == "os.rename" else args[:1]:
+                may(part, True, event)
         elif starts(event, looking):
             may(args[0] if args else nothing, False, event)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import importlib
 import inspect
 import linecache
 import os
@@ -16,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ...view import paths
 from .. import guard
 from ..guard import TookTooLongError, line_of
 from . import sandbox
@@ -23,6 +25,11 @@ from .peer import Peer
 from .wire import Channel, Gone, Misbehaved
 
 CELL, CELLS = 5.0, 20.0  # seconds for one cell, and for all
+LOADED = (
+    "tinygrad_lora.data", "tinygrad_lora.view.plots", "numpy.random", "numpy.linalg", "importlib.readers",
+    "importlib.resources.readers", "encodings.utf_8_sig", "encodings.cp437", "matplotlib.pyplot", "matplotlib.image",
+    "matplotlib.backends.backend_agg", "timeit", "random", "collections", "functools", "itertools", "dataclasses",
+)  # fmt: skip
 SERVICE = 0  # the number under which the judge finds it
 
 
@@ -120,6 +127,10 @@ def prepare() -> None:
 
     for name in ("check", "hint", "progress"):
         setattr(learn, name, check)
+    vars(paths)["gc"] = types.SimpleNamespace(get_objects=list)  # the hook allows nobody to walk all objects
+    for module in LOADED:
+        with contextlib.suppress(Exception):  # where it is not installed, a student cannot use it
+            importlib.import_module(module)
     warnings.simplefilter("ignore")
 
 

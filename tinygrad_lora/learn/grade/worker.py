@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -59,6 +60,7 @@ def _judged(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
 def _child(job: dict[str, Any], nursery: Nursery, writing: int) -> None:
     """In the fork: judge, write, end."""
     try:
+        gc.disable()  # this process does not live long
         with contextlib.suppress(ImportError, ValueError, OSError):
             import resource
 

@@ -7,6 +7,7 @@ must end. Without `fork` there is a new Python for each; that takes a second mor
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -42,10 +43,11 @@ def command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-I", "-c", start, *arguments]
 
 
-def environment(home: str) -> dict[str, str]:
-    """The variables of a process that is told nothing of its user."""
-    kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LANG", "LC_ALL") if name in os.environ}
-    return {**kept, **ONE_THREAD, "HOME": home, "TINYGRAD_LORA_PROGRESS": os.devnull, "PYTHONHASHSEED": "0"}
+def environment() -> dict[str, str]:
+    """The variables of a process that is told little of its user. HOME is for what Matplotlib found out about fonts."""
+    names = ("SYSTEMROOT", "LANG", "LC_ALL", "HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP")
+    own = {"TINYGRAD_LORA_PROGRESS": os.devnull, "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
+    return {name: os.environ[name] for name in names if name in os.environ} | ONE_THREAD | own
 
 
 class Nursery:
@@ -60,7 +62,7 @@ class Nursery:
             self._control, theirs = socket.socketpair()
             os.set_inheritable(theirs.fileno(), True)
             self._process = subprocess.Popen(
-                command("zygote", str(theirs.fileno())), pass_fds=[theirs.fileno()], env=environment(self.home),
+                command("zygote", str(theirs.fileno())), pass_fds=[theirs.fileno()], env=environment(),
                 cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             theirs.close()
@@ -86,7 +88,7 @@ class Nursery:
         descriptors = () if shared else (theirs.fileno(),)
         self._process = subprocess.Popen(
             command("zygote", "once"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env=environment(self.home), cwd=self._folder, pass_fds=descriptors,
+            env=environment(), cwd=self._folder, pass_fds=descriptors,
         )  # fmt: skip
         given = shared(self._process.pid).hex() if shared else str(theirs.fileno())
         assert self._process.stdin is not None
@@ -139,6 +141,8 @@ def main() -> None:
         student.live(end, told["folder"], told["cpu"], told["memory"])
         return
     control = socket.socket(fileno=int(sys.argv[1]))
+    gc.collect()
+    gc.freeze()  # what is here stays: no fork looks at it again
     while True:
         asked, descriptors, _, _ = socket.recv_fds(control, 4096, 1)
         if not asked:

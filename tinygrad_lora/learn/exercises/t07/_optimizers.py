@@ -15,14 +15,13 @@ from ...exact import as_array, refuse, same
 
 Rule = Callable[[list[ComputationNode], float, dict[Any, Any]], None]
 Slips = Mapping[str, tuple[str, Rule]]
-STEPS = 5
 # What is told apart, one thing after another: one number and one rate; a rate that changes; several parameters.
 CASES = (((),), (0.5, 0.5, 0.5)), (((),), (0.5, 0.25, 0.125, 0.5)), (((3,), (), (2, 2)), (0.1, 0.1, 0.2, 0.1))
 
 
 def trajectory(rule: Rule, shapes: Any, rates: Any, seed: int, scale: float = 1.0) -> list[list[Any]]:
     """The values of the parameters after each step."""
-    rng, memory = np.random.default_rng([seed, 7]), {}  # type: ignore[var-annotated]
+    rng, memory = np.random.default_rng([seed, 7]), dict[Any, Any]()
     parameters = [parameter(numbers(rng, shape), name) for shape, name in zip(shapes, "abc", strict=False)]
     found = []
     for rate in rates:

@@ -3,9 +3,9 @@
 Write `train_step(model, loss, optimizer, x, target)`. It makes one step of training on the arrays `x` and `target`, and
 returns the loss as a Python number: the one that was minimized, before the update.
 
-You need these five, each once, in the right order: `loss(model(x), target)`, which gives a node; `.backward()` of that
-node; `optimizer.step()`, which changes the parameters; `optimizer.zero_gradients()`, which forgets the gradients;
-and `float(...)` of the node.
+You need these five, each once, in an order that is right: `loss(model(x), target)`, which gives a node; `.backward()`
+of that node; `optimizer.step()`, which changes the parameters; `optimizer.zero_gradients()`, which forgets the
+gradients; and `float(...)` of the node.
 """
 
 import numpy as np

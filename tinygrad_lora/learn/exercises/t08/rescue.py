@@ -10,8 +10,8 @@ make the network read at least 95 % of the digits.
 | `measure(logits, labels)` | give the loss, a node: the cross-entropy |
 | `step(model, loss, optimizer, x, target)` | do one step of training, and return the loss as a number |
 
-Do not read only: look. `tl.first_nonfinite`, `plots.activation_histograms` and `plots.gradient_norms` show three of
-them.
+Do not only read: look. `tl.first_nonfinite`, `plots.activation_histograms`, `plots.gradient_norms` and
+`plots.loss_curves` are your instruments.
 """
 
 import numpy as np

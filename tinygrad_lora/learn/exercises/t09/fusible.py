@@ -17,7 +17,7 @@ that it needs no line of its own? It may if
 * both operations are elementwise: each number of the result depends on the numbers at the same place;
 * the result is used once in all, and returning it is a use as well.
 
-Write True or False into the dictionary `may_move`.
+Write True or False into the dictionary `may_move`, in the place of each `...`.
 """
 
 import tinygrad_lora as tl
@@ -38,13 +38,19 @@ exercise = Exercise(
     ),
 )
 
-exercise.answer(
-    may_move={
-        "matmul -> add": False, "add -> tanh": True, "tanh -> scale": False, "tanh -> multiply": False,
-        "scale -> multiply": True, "multiply -> exp": True, "exp -> subtract": False,
-        "subtract -> reduce_sum": False,
-    },
-)  # fmt: skip
+RIGHT = {
+    "matmul -> add": False,
+    "add -> tanh": True,
+    "tanh -> scale": False,
+    "tanh -> multiply": False,
+    "scale -> multiply": True,
+    "multiply -> exp": True,
+    "exp -> subtract": False,
+    "subtract -> reduce_sum": False,
+}
+LINES = "\n".join(f'may_move["{arrow}"] = {answer}' for arrow, answer in RIGHT.items())  # one line for each arrow
+
+exercise.answer(f"may_move = {{}}\n# BEGIN SOLUTION\n{LINES}\n# END SOLUTION\n", may_move=RIGHT)
 
 
 def graph():
@@ -90,8 +96,6 @@ def judge(may_move, node, user, used, is_output):
     require(not (alone and used > 1 and given), "used-twice", twice)
     require(given or not alone or used > 1, "too-careful", f"{told}: both are elementwise, and nobody else uses it")
 
-
-RIGHT = dict(exercise.references["may_move"])
 
 exercise.wrong_answer("used-twice", may_move=RIGHT | {"tanh -> scale": True})
 exercise.wrong_answer("is-output", may_move=RIGHT | {"exp -> subtract": True})

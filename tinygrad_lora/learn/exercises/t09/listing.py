@@ -7,7 +7,7 @@ name="x")`. What comes back is the last node of a graph. Return its operations a
 
 For `lambda x, y: tl.tanh(3 * x) * y` that is
 
-    [("t0", "scale", ["x"], {"factor": 3.0}),
+    [("t0", "scale", ["x"], {"factor": 3}),
      ("t1", "tanh", ["t0"], {}),
      ("t2", "multiply", ["t1", "y"], {})]
 

@@ -5,8 +5,8 @@ step the number of its place, 0, 1, 2, ... A step writes its result into its pla
 must still be in their places at the end. Use as few places as possible:
 
 * a place is free again when the array in it will not be read any more;
-* "add", "subtract" and "tanh" work number by number, so the result may take the place of an operand that is read there
-  for the last time;
+* "add", "subtract" and "tanh" work number by number: the result may take the place of an operand that dies there, which
+  means that it is read for the last time;
 * "matmul" reads its operands again and again while it writes: its result must not lie over either of them.
 
 Then write `counterexample()`. It returns `(program, outputs)`, at most four steps from the inputs "x" and "y", on which

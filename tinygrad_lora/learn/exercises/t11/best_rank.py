@@ -3,8 +3,8 @@ r"""The closest matrix of rank r
 Any matrix is a product of three: $M = U \Sigma V^\top$, with `U, S, Vt = np.linalg.svd(M, full_matrices=False)`. The
 singular values in `S` come largest first. Write two functions:
 
-* `low_rank(M, r)`: two arrays, A of shape (rows of M, r) and B of shape (r, columns of M), whose product `A @ B` is as
-  close to M as a matrix of rank r can be. Keep the r largest singular values.
+* `low_rank(M, r)`: two arrays, A of shape (rows of M, r) and B of shape (r, columns of M). Their product `A @ B` must
+  be as close to M as a matrix of rank r can be. Keep the r largest singular values.
 * `smallest_error(M, r)`: how far away that product is, $\lVert M - A B \rVert$, the root of the sum of all squared
   differences. Find it from the singular values alone, without A and B.
 """

@@ -1,0 +1,301 @@
+"""The documentation's site: what it is made of, and the built pages themselves.
+
+The build takes a minute, so its tests are marked slow. The examples on the pages are run by test_docs.py.
+"""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
+
+import pytest
+from browser import NEEDS_A_BROWSER, chromium, screenshot
+
+import tinygrad_lora as tl
+from tinygrad_lora import errors
+from tinygrad_lora.core.node import Op
+from tinygrad_lora.core.source import function_from_source
+from tinygrad_lora.learn import run_checks
+from tinygrad_lora.learn.diagnosis import NOT_STARTED
+
+ROOT = Path(__file__).resolve().parent.parent
+for library in ("sphinx", "myst_nb", "furo", "latex2mathml", "jupytext", "matplotlib"):
+    if importlib.util.find_spec(library) is None:
+        pytest.skip(f"{library} is not installed: pip install '.[docs]'", allow_module_level=True)
+
+sys.path.insert(0, str(ROOT / "docs"))
+from build_site import docstrings, error_index, notebooks, reference  # noqa: E402
+from build_site.mathml import mathml  # noqa: E402
+from build_site.show import shown  # noqa: E402
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+EQUATION = re.compile(r"\$\$(.+?)\$\$|(?<![\w$`\\])\$([^$\n`]+(?:\n[^$\n`]+)?)\$(?![\w$])", re.DOTALL)
+FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+SHOW = re.compile(r"^```show\n(?::hide:\n)?(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+# --- Parts of it ---
+
+
+@cache
+def reference_pages():
+    return reference.pages()
+
+
+def texts():
+    """Everything with equations in it: pages, tutorials, and the words of public names."""
+    yield from ((path.name, FENCE.sub("", path.read_text(encoding="utf-8"))) for path in PAGES)
+    for path in sorted((ROOT / "tutorials").glob("*.py")):
+        words = [line[2:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# ")]
+        yield path.name, "\n".join(words)
+    for name in tl.__all__:
+        yield name, docstrings.docstring(getattr(tl, name))
+
+
+def test_every_equation_becomes_mathml():
+    found = {
+        equation: where for where, text in texts() for pair in EQUATION.findall(text) for equation in pair if equation
+    }
+    assert len(found) > 200
+    for equation, where in found.items():
+        made = mathml(equation)
+        ElementTree.fromstring(made.replace("&nbsp;", " "))
+        shown_part = re.sub(r' alttext="[^"]*"', "", made)
+        assert "\\" not in shown_part and "<mi>&amp;" not in shown_part, f"{where}: {equation}\n{made}"
+
+
+def test_rows_of_equations_stand_below_each_other():
+    made = mathml(r"\begin{aligned} a &= b \\ c &= d \end{aligned}", block=True)
+    assert made.count("<mtr>") == 2 and 'display="block"' in made
+
+
+def test_a_word_is_a_word_and_not_a_product_of_letters():
+    assert "<mtext>one_hot</mtext>" in mathml(r"\operatorname{one\_hot}(t)")
+
+
+def test_the_reference_has_every_public_name():
+    pages = reference_pages()
+    for title, (_, names) in reference.groups().items():
+        text = pages[f"reference/{reference.slug(title)}.md"]
+        for name in names:
+            assert re.search(rf"^::::::{{py:\w+}} {name}\b", text, re.MULTILINE), f"{title}: {name}"
+    listed = {name for module, names in reference.groups().values() for name in names if module == tl.__name__}
+    assert listed == set(tl.__all__)
+
+
+def test_an_entry_has_equation_shapes_gradients_errors_and_source():
+    text = "".join(reference_pages().values())
+    entry = text.partition("::::::{py:function} matmul(a, b)")[2].partition("\n::::::\n")[0]
+    assert r"$Y = A B$, so $\bar A = \bar Y B^\top$" in entry
+    assert "`tl.matmul(A, B)` with A (4, 3), B (3, 2) gives (4, 2)" in entry
+    assert "<mtable" in entry and "class Matmul(Op):" in entry and "def vjp(self, g, y, a, b):" in entry
+    entry = text.partition("::::::{py:function} cross_entropy(logits, labels)")[2].partition("\n::::::\n")[0]
+    assert "{py:exc}`ShapeError <tinygrad_lora.errors.ShapeError>`" in entry and "<img" in entry
+
+
+def test_the_index_of_errors_shows_wrong_and_right_for_each():
+    text = error_index.page()
+    for name, kind in docstrings.ERRORS.items():
+        entry = text.partition(f"::::{{py:exception}} {name}\n")[2].partition("\n::::\n")[0]
+        assert "| Wrong | " in entry and "| Right | " in entry, name
+        assert docstrings.docstring(kind).partition("\n")[0] in entry
+    assert docstrings.ERRORS["ShapeError"] is errors.ShapeError
+
+
+def test_lists_in_docstrings_become_lists_and_sources_paragraphs():
+    text = "$y = x$.\n\nalpha: the scale,\n    or None.\nrank: a number.\n\nRaises ShapeError: no.\nSource: Hu 2021."
+    assert docstrings.markdown(text).split("\n\n") == [
+        "$y = x$.",
+        "* `alpha`: the scale,\n  or None.\n* `rank`: a number.",
+        "Raises {py:exc}`ShapeError <tinygrad_lora.errors.ShapeError>`: no.",
+        "Source: Hu 2021.",
+    ]
+
+
+def test_a_tutorial_on_the_site_has_hints_and_no_solutions():
+    stem = next(iter(notebooks.headings()))
+    files = notebooks.tutorials()
+    assert (
+        "Hint 1 of 3" in files[f"tutorials/{stem}.ipynb"] and "tinygrad-lora learn" in files[f"tutorials/{stem}.ipynb"]
+    )
+    assert "Hint 1 of 3" not in files[f"notebooks/{stem}.ipynb"]
+    assert not [name for name, text in files.items() if "BEGIN SOLUTION" in text or "reference(" in text]
+
+
+# --- What the pages show ---
+
+
+@pytest.mark.parametrize("page", [path for path in PAGES if "```show" in path.read_text("utf-8")], ids=lambda p: p.name)
+def test_what_a_page_shows_is_made_by_the_package(page):
+    text = page.read_text(encoding="utf-8")
+    for block in SHOW.finditer(text):
+        assert re.search(r"<(img|pre|svg|math|div|p)\b", shown(block[1], text[: block.start()])), block[1]
+
+
+def test_what_a_page_adds_stays_on_that_page():
+    before = dict(Op.registry)
+    page = (ROOT / "docs" / "adding_an_operation.md").read_text(encoding="utf-8")
+    assert "img" in shown("tl.draw(softplus(tl.placeholder((2,))))", page)
+    assert Op.registry == before
+
+
+def test_a_show_ends_with_an_expression():
+    with pytest.raises(ValueError, match="the last line of a `show` is an expression"):
+        shown("x = 3")
+
+
+# --- The worked exercise ---
+
+
+@pytest.fixture
+def exercise(tmp_path):
+    """The exercise on the page for teachers, loaded as the file that the page says it is."""
+    text = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+    path = tmp_path / "square.py"
+    path.write_text(re.search(r'```python\n("""The backward rule.*?)```', text, re.DOTALL)[1], encoding="utf-8")
+    name = "tinygrad_lora.learn.exercises.t03.square"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        yield module.exercise
+    finally:
+        del sys.modules[name]
+
+
+def test_the_exercise_of_the_page_for_teachers_works(exercise):
+    assert exercise.id == "03-square" and exercise.points == 3 and len(exercise.hints) == 3
+    values = function_from_source("square_vjp", f"{exercise.preamble}\n\n{exercise.solution}")
+    report = run_checks(exercise, {"square_vjp": values}, seed=5, budget=40)
+    assert report.passed, str(report)
+    assert run_checks(exercise, exercise.stub_values()).diagnosis.code == NOT_STARTED
+    for mutant in exercise.mutants:
+        found = run_checks(exercise, exercise.solved_with(mutant.values))
+        assert found.diagnosis.code == mutant.code, str(found)
+
+
+# --- The built pages ---
+
+
+class Page(HTMLParser):
+    """What a page links to, loads and can be linked at."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.loads, self.ids, self.images_without_words = [], [], {""}, []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids |= {given[key] for key in ("id", "name") if given.get(key)}
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+        if tag in ("script", "img", "iframe", "source") and given.get("src"):
+            self.loads.append(given["src"])
+        if tag == "link" and given.get("rel") in ("stylesheet", "icon", "preload"):
+            self.loads.append(given["href"])
+        if tag == "img" and "alt" not in given:
+            self.images_without_words.append(given.get("src", "")[:80])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
+    build = ["-m", "sphinx", "-W", "--keep-going", "-q", "-d", folder / "doctrees", ROOT / "docs", folder / "html"]
+    done = subprocess.run([sys.executable, *map(str, build)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[:3000]
+    return folder / "html"
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    found = {path.relative_to(site).as_posix(): Page(path) for path in sorted(site.rglob("*.html"))}
+    return {name: page for name, page in found.items() if not name.startswith("_static")}
+
+
+@pytest.mark.slow
+def test_every_page_is_there(pages):
+    wanted = {f"{path.stem}.html" for path in PAGES}
+    wanted |= {f"generated/tutorials/{path.stem}.html" for path in (ROOT / "tutorials").glob("*.py")}
+    wanted |= {"generated/errors.html", "generated/reference.html", "search.html", "genindex.html"}
+    assert wanted <= set(pages)
+
+
+@pytest.mark.slow
+def test_no_link_within_the_site_is_broken(site, pages):
+    broken = []
+    for name, page in pages.items():
+        for link in page.links + page.loads:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (site / name).parent / unquote(parts.path) if parts.path else site / name
+            if not target.is_file():
+                broken.append(f"{name}: {link}")
+            elif parts.fragment and target.suffix == ".html":
+                key = target.resolve().relative_to(site.resolve()).as_posix()
+                if unquote(parts.fragment) not in pages[key].ids:
+                    broken.append(f"{name}: {link}")
+    assert not broken, "\n".join(broken[:20])
+
+
+@pytest.mark.slow
+def test_pages_load_nothing_from_elsewhere(pages):
+    assert not [(name, load) for name, page in pages.items() for load in page.loads if re.match(r"(https?:)?//", load)]
+
+
+@pytest.mark.slow
+def test_every_picture_says_in_words_what_it_shows(pages):
+    assert not {name: page.images_without_words for name, page in pages.items() if page.images_without_words}
+
+
+@pytest.mark.slow
+def test_no_page_shows_an_error_or_raw_latex(site):
+    for path in sorted(site.rglob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        if "generated/tutorials" in path.as_posix() or path.parent == site:
+            text = re.sub(r"<(pre|script|code|style)\b.*?</\1>|alttext=\"[^\"]*\"", "", text, flags=re.DOTALL)
+            assert "$$" not in text and r"\frac" not in text, path.name
+
+
+@pytest.mark.slow
+class TestInABrowser:
+    pytestmark = NEEDS_A_BROWSER
+
+    def test_pages_fit_a_phone_and_say_nothing_on_the_console(self, site, pages):
+        with chromium() as browser:
+            context = browser.new_context(viewport={"width": 390, "height": 844}, offline=True)
+            page, said = context.new_page(), []
+            page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+            page.on("pageerror", lambda error: said.append(str(error)))
+            for name in pages:
+                page.goto((site / name).as_uri())
+                assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+            assert not said
+
+    def test_the_search_finds_a_function_without_a_network(self, site):
+        with chromium() as browser:
+            page = browser.new_context(offline=True).new_page()
+            page.goto((site / "search.html").as_uri() + "?q=cross_entropy")
+            page.wait_for_selector("#search-results li a")
+            assert "cross_entropy" in page.inner_text("#search-results")
+            screenshot(page, "docs-search")
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_the_chosen_theme_reaches_the_steppers(self, site, scheme):
+        with chromium() as browser:
+            other = {"light": "dark", "dark": "light"}[scheme]  # of the system, against what the reader chose
+            page = browser.new_context(color_scheme=other, offline=True).new_page()
+            page.add_init_script(f"localStorage.setItem('theme', '{scheme}')")
+            page.goto((site / "index.html").as_uri())
+            color = page.evaluate("getComputedStyle(document.querySelector('.tl-stepper')).color")
+            light = sum(map(int, re.findall(r"\d+", color)[:3])) > 3 * 128
+            assert light == (scheme == "dark"), color
+            screenshot(page, f"docs-{scheme}")

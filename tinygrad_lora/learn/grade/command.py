@@ -1,0 +1,81 @@
+"""The command `tinygrad-lora grade`: a folder of submissions in, scores, feedback and a class report out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from concurrent.futures import as_completed
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from ...terminal import counting, show_table
+from .exports import write_all
+from .grading import Settings, Workers, chosen, grade_all, job_of, self_check, workers_of_this_machine
+from .submissions import submissions
+
+
+def add_command(commands: Any) -> None:
+    """Add `grade` to the commands of a parser."""
+    parser = commands.add_parser(
+        "grade",
+        help="grade a class: scores, feedback for each student, and a report",
+        description="Grade notebooks and Python files. Each runs in a process of its own, with limits; the checks run "
+        "in another. What was graded already is not graded again, so a run that was stopped goes on.",
+        epilog="Submissions are files (the student is the file's name), folders with the files of one student, or "
+        "nbgrader's submitted/STUDENT/ASSIGNMENT. Students' code can do what the limits and Python's audit hook let "
+        "it: grade strangers' code in a container or a virtual machine.",
+    )
+    parser.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="the folder")
+    parser.add_argument("--exercises", required=True, metavar="04|04-topo,...", help="a tutorial's, or some by id")
+    parser.add_argument("--out", type=Path, default=Path("grades"), metavar="DIR", help="for results (%(default)s)")
+    parser.add_argument("-j", "--jobs", type=int, default=workers_of_this_machine(), help="at a time (%(default)s)")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that grades, such as tcp://host:8786")
+    parser.add_argument("--seed", type=int, default=1, help="draws the cases; students see those of 0 (%(default)s)")
+    parser.add_argument("--budget", type=int, default=30, help="random cases of a check (%(default)s)")
+    parser.add_argument("--cpu", type=int, default=60, metavar="SECONDS", help="of a student's process (%(default)s)")
+    parser.add_argument("--memory", type=int, default=2048, metavar="MB", help="of a student's process (%(default)s)")
+    parser.add_argument("--fresh", action="store_true", help="grade everything again")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Grade. Raises ExerciseError where there is nothing to grade, or the grader fails its own check."""
+    if given.jobs < 1 or given.budget < 1 or given.cpu < 1 or given.memory < 256:
+        raise ValueError("--jobs, --budget and --cpu are 1 or more, and --memory is 256 or more")
+    ids, found = chosen(given.exercises), submissions(given.submissions)
+    settings = Settings(given.seed, given.budget, given.cpu, given.memory << 20)
+    kept = given.out / "cache"
+    if given.fresh:
+        for path in kept.glob("*.json"):
+            path.unlink()
+    results: dict[str, Any] = {}
+    earlier = 0
+    pool, done, make = _executor(given)
+    with pool as workers, counting(len(found), "Grading", given.json) as show:
+        self_check(ids, workers.submit, settings)
+        for submission, result, before in grade_all(found, ids, settings, kept, workers.submit, done, make):
+            results[submission.name] = result
+            earlier += before
+            show(len(results), submission.name)
+    paths = write_all(given.out, results, given.exercises)
+    if given.json:
+        print(json.dumps({name: {**result} for name, result in sorted(results.items())}, indent=1))
+        return 0
+    points = [result["points"] for result in results.values()]
+    out_of = next(iter(results.values()))["out_of"]
+    rows = [("students", str(len(results))), ("average", f"{sum(points) / len(points):.1f} of {out_of} points")]
+    rows += [("graded before", str(earlier))] if earlier else []
+    show_table(rows, "Graded")
+    show_table([(path.name, str(path)) for path in [*paths, given.out / "feedback"]], "\nFiles")
+    return 0
+
+
+def _executor(given: argparse.Namespace) -> tuple[AbstractContextManager[Any], Any, Any]:
+    """Who grades: processes on this machine, or a cluster."""
+    if given.scheduler is None:
+        return Workers(given.jobs), as_completed, job_of
+    from . import cluster
+
+    return cluster.Cluster(given.scheduler), cluster.as_completed, cluster.job_of
