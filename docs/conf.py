@@ -30,6 +30,7 @@ os.environ["IPYTHONDIR"] = str(folder)
 os.environ["TINYGRAD_LORA_PROGRESS"] = str(folder / "progress.jsonl")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.pop("MPLBACKEND", None)  # else plots would not be shown
 logging.getLogger("traitlets").setLevel(logging.WARNING)
 
 project = "tinygrad_lora"
@@ -40,7 +41,6 @@ version = release = tinygrad_lora.__version__
 extensions = ["myst_nb", "build_site.mathml", "build_site.show", "build_site.pages"]
 exclude_patterns = ["build_site", "static", "generated/notebooks"]
 nitpicky = True
-suppress_warnings = ["toc.empty_glob"]  # a guide that is not written yet
 pygments_style, pygments_dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"
 add_module_names = False
 

@@ -257,6 +257,14 @@ def test_every_picture_says_in_words_what_it_shows(pages):
 
 
 @pytest.mark.slow
+def test_plots_of_the_tutorials_are_on_their_pages(site, pages):
+    for path in sorted((ROOT / "tutorials").glob("*.py")):
+        plots = path.read_text(encoding="utf-8").count("plt.subplots(")
+        drawn = [load for load in pages[f"generated/tutorials/{path.stem}.html"].loads if "_images/" in load]
+        assert len(drawn) >= plots, f"{path.stem}: {len(drawn)} pictures of {plots} plots"
+
+
+@pytest.mark.slow
 def test_no_page_shows_an_error_or_raw_latex(site):
     for path in sorted(site.rglob("*.html")):
         text = path.read_text(encoding="utf-8")

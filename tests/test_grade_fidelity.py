@@ -1,4 +1,4 @@
-"""Everything that an exercise asks for crosses to the judge: every known mistake gets the same diagnosis there as here."""
+"""Whatever an exercise asks for crosses to the judge: every known mistake has the same diagnosis there as here."""
 
 import socket
 import threading

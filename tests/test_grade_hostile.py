@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 
 import pytest
 
@@ -32,9 +31,11 @@ def grade(worker, tmp_path):
     def grade(source="", *, notebook=None, ids=(ID,)):
         folder = tmp_path / "submissions"
         folder.mkdir(exist_ok=True)
+        for old in folder.glob("mallory.*"):
+            old.unlink()
         path = folder / ("mallory.py" if notebook is None else "mallory.ipynb")
         path.write_text(source if notebook is None else notebook, encoding="utf-8", errors="surrogateescape")
-        result = worker.judge(job_of(submissions(folder)[0], ids, SETTINGS))
+        result = worker.judge(job_of(submissions(folder)[-1], ids, SETTINGS) | {"patience": 0.1})
         assert "failed" not in result
         assert worker.judge({"cells": [["honest", RIGHT]], "exercises": [ID], **job()})["points"] == FULL
         return result
@@ -73,12 +74,12 @@ ENDINGS = {
     "exit": ("raise SystemExit", "exception"),
     "a keyboard interrupt": ("raise KeyboardInterrupt", "exception"),
     "abort": ("import os; os.abort()", "process-ended"),
-    "a memory bomb": ("return [np.ones(10**7) for _ in range(10**6)]", "exception"),
+    "a memory bomb": ("return [np.ones(10**7) for _ in range(10**6)]", None),
     "one large array": ("return np.ones(10**12)", "exception"),
     "a large answer": ("return np.ones((3000, 4000))", "wrong-type"),
     "an endless list": ("return iter(int, 1)", "wrong-type"),
-    "a list in itself": ("a = []; a.append(a); return a", "exception"),
-    "a deep list": ("a = []\n    for _ in range(10**5): a = [a]\n    return a", "exception"),
+    "a list in itself": ("a = []; a.append(a); return a", "wrong-type"),
+    "a deep list": ("a = []\n    for _ in range(10**5): a = [a]\n    return a", "wrong-type"),
     "endless recursion": ("return unbroadcast(g, shape)", "recursion"),
     "a flood of output": ("while True: print('x' * 10**6, flush=True)", "too-slow"),
     "a flood in the error stream": ("import sys\n    while True: sys.stderr.write('x' * 10**6)", "too-slow"),
@@ -101,7 +102,7 @@ FORBIDDEN = {
     "a fork": "import os\nos.fork()",
     "a fork bomb": "import os\nwhile True: os.fork()",
     "a process": "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'print(1)'])",
-    "a process unseen": "import _posixsubprocess\n_posixsubprocess.fork_exec",
+    "a process unseen": "import _posixsubprocess\n_posixsubprocess.fork_exec()",
     "a shell": "import os\nos.system('true')",
     "exec": "import os\nos.execv('/bin/true', ['true'])",
     "spawn": "import os\nos.posix_spawn('/bin/true', ['true'], {})",
@@ -149,7 +150,8 @@ def test_the_work_folder_is_the_students_own(grade):
 
 
 PATCHES = {
-    "numpy": "import numpy as np\nfor n in ('allclose', 'isclose', 'array_equal', 'all'):\n    setattr(np, n, lambda *a, **k: True)",
+    "numpy": "import numpy as np\nfor n in ('allclose', 'isclose', 'array_equal', 'all'):\n"
+    "    setattr(np, n, lambda *a, **k: True)",
     "the checks": "import tinygrad_lora.learn.run as r, tinygrad_lora.learn.exact as e\n"
     "r.run_checks = r._diagnosis = lambda *a, **k: None\ne.same = lambda *a, **k: True",
     "the refusals": "import tinygrad_lora.learn.diagnosis as d\nd.require = d.tell = d.Wrong = lambda *a, **k: None",
@@ -214,7 +216,7 @@ def test_check_cells_are_not_believed_edited_or_doubled(grade):
 
 def test_a_cell_that_fails_or_hangs_does_not_stop_the_next(grade):
     made = notebook(cell("1 / 0"), cell("def ("), cell("raise SystemExit"), cell("%matplotlib inline\n!ls\nx = 1"),
-                    cell("%%bash\nls"), cell("import asyncio\nawait asyncio.sleep(1)"), cell(RIGHT))  # fmt: skip
+                    cell("%%bash\nls"), cell("async def f(): return 1\nawait f()"), cell(RIGHT))  # fmt: skip
     result = grade(notebook=made)
     assert result["points"] == FULL
     assert [note.partition(":")[0] for note in result["notes"]] == ["cell 1", "cell 2", "cell 3"]
@@ -227,8 +229,10 @@ def test_a_cell_that_never_ends_is_stopped(grade):
 
 BROKEN = {
     "empty": "", "spaces": "  \n", "cut off": notebook(cell(RIGHT))[:-40], "a list": "[1, 2]", "a number": "3",
-    "no cells": "{}", "cells that are none": '{"cells": 3}', "deep": "[" * 100_000, "cells of nothing": '{"cells": [1]}',
-    "no source": '{"cells": [{"cell_type": "code"}]}', "odd source": '{"cells": [{"cell_type": "code", "source": [1]}]}',
+    "no cells": "{}", "cells that are none": '{"cells": 3}', "deep": "[" * 100_000,
+    "cells of nothing": '{"cells": [1]}',
+    "no source": '{"cells": [{"cell_type": "code"}]}',
+    "odd source": '{"cells": [{"cell_type": "code", "source": [1]}]}',
     "not UTF-8": "\udcff\udcfe", "odd marks": '{"cells": [{"cell_type": "code", "metadata": 3, "source": "x"}]}',
 }  # fmt: skip
 
@@ -270,7 +274,8 @@ def test_each_check_of_an_exercise_stands_for_itself(grade):
     """The deep graph ends the process; what comes before and after counts."""
     source = load_exercise("04-topo").solution.replace(
         "    order, seen", "    import os\n    if output.name is None and not output.op.name == 'add' and "
-        "len(output.parents) == 1 and output.parents[0].parents and output.op.name == 'scale': os._exit(3)\n    order, seen",
+        "len(output.parents) == 1 and output.parents[0].parents and output.op.name == 'scale': os._exit(3)\n"
+        "    order, seen",
         1,
     )  # fmt: skip
     result = grade(source, ids=["04-topo"])
@@ -278,7 +283,3 @@ def test_each_check_of_an_exercise_stands_for_itself(grade):
     assert not passed["test_a_graph_5000_nodes_deep"] and passed["test_a_million_million_paths"]
     told = next(one for one in result["results"] if one["test"] == "test_a_graph_5000_nodes_deep")
     assert told["diagnosis"] == "process-ended" and "exit code 3" in told["sentence"]
-
-
-if sys.platform == "win32":
-    pytestmark = pytest.mark.skip("POSIX")

@@ -189,7 +189,7 @@ def test_a_damaged_configuration_is_refused(damaged, begin):
 @needs("rxnmapper")
 def test_weights_that_do_not_fit_are_refused(damaged):
     config = json.loads((damaged / "config.json").read_text())
-    changed = json.dumps(config | {"hidden_size": 264}).ljust((damaged / "config.json").stat().st_size)
+    changed = json.dumps(config | {"intermediate_size": 256}).ljust((damaged / "config.json").stat().st_size)
     (damaged / "config.json").write_text(changed)
     with pytest.raises(ModelFileError, match="must be"):
         tl.load_rxnmapper()

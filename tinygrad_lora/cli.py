@@ -11,6 +11,7 @@ from . import __version__
 from .bench.command import add_command as add_bench
 from .completion import add_command as add_completion
 from .demo.command import add_command as add_demo
+from .errors import CompileError, GradientError, RenderError, TraceError
 from .finetune.command import add_command as add_finetune
 from .installation import add_command as add_doctor
 from .learn.check_command import add_commands as add_checks
@@ -22,6 +23,7 @@ from .view.draw_command import add_command as add_draw
 from .view.explore_command import add_command as add_explore
 from .view.step_command import add_command as add_step
 
+REFUSED = ValueError, OSError, ImportError, CompileError, GradientError, RenderError, TraceError  # in one sentence
 WRONG, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes; the latter two as a shell gives them for those signals
 
 
@@ -59,6 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"tinygrad-lora {given.command}: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (ValueError, OSError, ImportError) as error:
+    except REFUSED as error:
         print(f"tinygrad-lora {given.command}: {error}", file=sys.stderr)
         return WRONG

@@ -17,6 +17,7 @@
 # The loss is NaN. Or it jumps. Or it does not move at all. Where do you look first?
 
 # %%
+from contextlib import nullcontext
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -227,7 +228,23 @@ for name in ("no_accumulate", "naive_recursion"):
 # If nothing is repeated, it cannot see a forgotten sum. So the inputs must be chosen. Can you choose them?
 
 # %% exercise="08-zoo"
-fingerprint = reference("08-zoo")
+probes = reference("08-zoo")
+
+# %% [markdown]
+# What does each engine say about your losses?
+
+# %%
+try:
+    for name in (None, "naive_recursion", "no_accumulate", "no_unbroadcast", "relu_at_zero"):
+        told = []
+        for loss in probes():
+            with tl.bug(name) if name else nullcontext():
+                loss.backward()
+            leaves = [node for node in tl.Graph([], [loss]).nodes if not node.parents and node.requires_gradient]
+            told += [f"{leaf.name} {np.round(leaf.gradient, 2).tolist()}" for leaf in leaves]
+        print(f"{name or 'the right one':<16}", "  ".join(told))
+except NotImplementedError:
+    print("write probes, then run this cell again")
 
 # %% [markdown]
 # ## All of it
@@ -289,12 +306,12 @@ print(f"loss {losses[0]:.2f} -> {losses[-1]:.2g}")
 # * `hidden`: the search begins at the output and stops there, because the output is fine. e to minus infinity is 0.
 # * `each-alone` in `08-clip`: one norm for each array. It turns the direction, and small layers learn too fast.
 # * `nan`: 0 / 0 where all gradients are zero, as at a minimum.
-# * `misses-no-unbroadcast` in `08-zoo`: the sum of the bias gradient is right under the bug as well. Its shape is not.
+# * `misses-no-unbroadcast` in `08-zoo`: operands of equal shapes. Something must be repeated.
 # * `misses-relu-at-zero`: a small number is not zero. Black pixels are.
-# * `not-told-apart`: the list says that something is wrong, and not what. Return the numbers.
+# * `not-told-apart`: two mistakes give the same wrong number, as in `-a + a`. Another loss parts them.
 # * `tiny-divisor` in `08-rescue`: `+ 1e-8` hides the division by zero until a new image has ink there.
 # * `softmax-twice`: the network learns, but its loss cannot go below 1.46. Compare with the first row of the table.
 #
-# From the zoo: all five of `08-zoo`. Let pairs of students swap fingerprints, and break each other's.
+# From the zoo: all five of `08-zoo`. Let pairs of students swap engines: one chooses a bug, the other names it.
 #
 # Ask at the end: which of the four illnesses of `08-rescue` could a test have found before any training?

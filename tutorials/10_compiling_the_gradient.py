@@ -56,7 +56,7 @@ print(sum(bool(node.parents) for node in both.nodes), "operations with both grad
 tl.draw(both)
 
 # %% [markdown]
-# Find `h` in the picture. The way up goes through it, and so does the way back: it is a mirror with a few bridges.
+# Find `h` in the picture. The way there goes through it, and so does the way back: a mirror with a few bridges.
 # What the engine derived reads better as formulas:
 
 # %%
@@ -198,7 +198,7 @@ print(f"7,000 steps of gradient descent: ({p[0]:.4f}, {p[1]:.4f}), length {np.li
 # %% [markdown]
 # ## What must be kept
 #
-# Back to the picture with the bridges. Each bridge is an array that was made on the way up, and is read on the way
+# Back to the picture with the bridges. Each bridge is an array that was made on the way there, and is read on the way
 # back. So it has to stay in memory all the time between. In a large network these arrays are most of the memory.
 #
 # Which are they? The answer stands in the rules. A bar means "gradient of".

@@ -139,7 +139,7 @@ for panel, (way, pairs) in zip(panels, seen.items(), strict=True):
     panel.set(title=way, xlabel="epoch")
 panels[1].axhline(accuracy(pretrained.forward, upright), color="#009E73", linestyle=":", label="upright, adapters off")
 panels[0].set_ylabel("read")
-_ = panels[1].legend(loc="center right", fontsize=8)
+_ = panels[1].legend(loc="upper right", bbox_to_anchor=(1, 0.8), fontsize=8)
 
 # %% [markdown]
 # Look at the dashed lines. Both ways forget the old task as soon as they begin with the new one.
@@ -181,7 +181,7 @@ forward = reference("12-two-adapters")
 # The engine does it with `by_row`, through all layers. A batch with six images, two for each adapter and two for none:
 
 # %%
-batch = np.concatenate([data.x_test[:2] for data in (upright, turned, upside_down)])
+batch = np.concatenate([data.x_test[3:5] for data in (upright, turned, upside_down)])
 names = [None, None, "turned", "turned", "upside_down", "upside_down"]
 with tl.by_row(model, names):
     read = model.forward(batch).argmax(axis=1)
@@ -203,7 +203,7 @@ layer(turned.x_test)
 print(layer.source)
 
 # %% [markdown]
-# Three products and a sum. The compiler has no idea that two of them will never change. You know. Merge them:
+# Three products. The compiler cannot know that the adapter has learned all that it will ever learn. You know. Merge it:
 
 # %%
 model[0].merge()
@@ -233,7 +233,7 @@ print(found.source)
 
 # %% [markdown]
 # Look for `A @ B`. It is gone, and so are the two large products of its gradient. Nobody told the compiler about LoRA.
-# It has one law, $(P Q) R = P (Q R)$, and it counts. The explorer shows the moment at which it happens:
+# It knows that $(P Q) R = P (Q R)$, and it counts. The explorer shows where it happens, in the pass `rebracket`:
 
 # %%
 tl.explore(found)
@@ -295,7 +295,7 @@ except NotImplementedError:
 
 # %% [markdown]
 # Other programs have a format for it: a folder with a short description and the arrays. `tl.save_adapter` writes it,
-# and the PEFT library reads it. (This needs the `safetensors` package.)
+# and the PEFT library reads it. (To read one here you need the `safetensors` package.)
 
 # %%
 try:

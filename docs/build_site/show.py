@@ -5,6 +5,8 @@ It knows the names that the page's own examples (`>>>`) above it define, so a pa
 
 import ast
 import doctest
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 from docutils import nodes
@@ -44,9 +46,10 @@ def shown(text: str, examples: str = "") -> str:
     known = dict(Op.registry)
     space: dict[str, Any] = {"__name__": "example"}
     try:
-        for example in doctest.DocTestParser().get_examples(examples):
-            if not example.exc_msg:
-                exec(compile(example.source, "example.py", "exec"), space)
+        with redirect_stdout(StringIO()):  # what they print stands on the page
+            for example in doctest.DocTestParser().get_examples(examples):
+                if not example.exc_msg:
+                    exec(compile(example.source, "example.py", "exec"), space)
         tree = ast.parse(text)
         last = tree.body.pop()
         if not isinstance(last, ast.Expr):

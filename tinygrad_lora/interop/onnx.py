@@ -66,6 +66,8 @@ def save_onnx(
     or more than 2 GB; ImportError without the onnx package.
     """
     library = _library()
+    if not callable(f) and not isinstance(f, Graph):
+        raise TypeError(f"a layer, a function of nodes or a Graph is exported, not {type(f).__name__}")
     if isinstance(f, Graph) and examples:
         raise ExportError("a Graph has the shapes that it was made with: save_onnx(graph, path) takes no examples")
     if isinstance(f, Layer):
@@ -171,7 +173,7 @@ def _growing(a: int, b: int) -> int | str:
         return a
     k = (b - a) // (TRIED[1] - TRIED[0])
     c = a - k * TRIED[0]
-    return (BATCH if k == 1 else f"{k}*{BATCH}") + (f"+{c}" if c else "")
+    return (BATCH if k == 1 else f"{k}*{BATCH}") + (f"{c:+}" if c else "")
 
 
 def _swappable(there: Mapping[str, ComputationNode], wanted: bool | Collection[str]) -> list[str]:

@@ -70,12 +70,14 @@ def save_safetensors(
     """Write arrays or nodes by name, or all parameters of a model, with a note of texts if `metadata` is given.
 
     Of a model, the weight of each `Linear` is written as (out, in), which is how PyTorch keeps it. Returns the path.
-    The file is written whole or not at all, and the same arrays give the same bytes. Raises TypeError for names that
-    are not strings, for dtypes that the format does not have, and for layers whose weight is in four bits; MergedError
+    The file is written whole or not at all, and the same arrays give the same bytes. Raises TypeError for names and notes
+    that are not strings, for dtypes that the format does not have, and for layers whose weight is in four bits; MergedError
     while an adapter is merged.
     """
     if isinstance(arrays, Layer):
         arrays = _parameters(arrays)
+    if wrong := [key for key, text in (metadata or {}).items() if not (isinstance(key, str) and isinstance(text, str))]:
+        raise TypeError(f"metadata are texts by name, and these are none: {', '.join(map(repr, wrong))}")
     codes = {np.dtype(code): name for name, code in DTYPES.items()}
     tensors = {}
     for name, data in arrays.items():
@@ -129,8 +131,8 @@ def misfits(arrays: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
         found, place = np.asarray(arrays[name]), wanted[name]
         if found.shape != place.shape:
             problems.append(f"{name} has the shape {found.shape}, not {place.shape}")
-        elif found.dtype.kind not in "biuf":
-            problems.append(f"{name} holds {found.dtype}, which are not real numbers")
+        elif found.dtype.kind != "f":
+            problems.append(f"{name} holds {found.dtype}, not floats")
         else:
             with np.errstate(over="ignore"):
                 wrong = found.size - np.count_nonzero(np.isfinite(found.astype(place.dtype)))

@@ -61,5 +61,6 @@ def pictured(shown: Any) -> Diagram | None:
     with contextlib.suppress(Exception):  # a picture that cannot be drawn must not hide the diagnosis
         nodes = shown.nodes if isinstance(shown, Graph) else topological_order([shown])
         filled = any(node.gradient is not None for node in nodes)
-        return diagram(shown, values=True, gradients=filled, title="An example on which it shows")
+        known = any(node.known for node in nodes)
+        return diagram(shown, values=known, gradients=filled, title="An example on which it shows")
     return None

@@ -61,7 +61,8 @@ def guarded(function: Callable[[], Any], limit: float) -> Outcome:
             raise
         except BaseException as error:  # also SystemExit, and what a student derives from BaseException
             # A grader runs the student's code in another process, which says on which line it was raised.
-            outcome.error, outcome.line = error, getattr(error, "students_line", "") or line_of(error.__traceback__)
+            line = getattr(error, "students_line", None)
+            outcome.error, outcome.line = error, line_of(error.__traceback__) if line is None else line
             error.__traceback__ = error.__context__ = error.__cause__ = None  # or its frames keep arrays alive
     outcome.seconds = time.perf_counter() - start
     outcome.notes += _told(warned)

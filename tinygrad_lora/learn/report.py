@@ -13,6 +13,7 @@ from .diagnosis import NOT_STARTED, Diagnosis
 from .exercise import Exercise
 
 SAME = "the same mistake as above"
+ONE_LINE = "; white-space: nowrap"
 
 
 @dataclass(frozen=True)
@@ -146,12 +147,12 @@ def _row(result: CheckResult, known: bool) -> Markup:
         told += [picture_of(result.diagnosis.picture)] if result.diagnosis.picture else []
     told += [element("div", element("em", "note: " + note)) for note in result.notes]
     points = f"{result.points} of {result.out_of}"
-    return element("tr", *map(_cell, (result.word, points, joined(told))))
+    return element("tr", _cell(result.word, ONE_LINE), _cell(points, ONE_LINE), _cell(joined(told)))
 
 
-def _cell(content: str) -> Markup:
+def _cell(content: str, style: str = "") -> Markup:
     """Aligned as a sentence is: in a notebook's table cells are aligned as numbers are."""
-    return element("td", content, style="text-align: left; vertical-align: top")
+    return element("td", content, style=f"text-align: left; vertical-align: top{style}")
 
 
 def picture_of(shown: Diagram) -> Markup:

@@ -6,20 +6,19 @@ Source: Lan et al. 2019 (arXiv:1909.11942).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from ..core.node import ComputationNode
-from ..nn.attention import attention, heads, padding_mask
+from ..nn.attention import attention, heads
 from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..nn.norms import LayerNorm
 from ..ops import tanh
-from .bert import Embeddings, as_node, token_rows
-from .configured import activation, check_heads, name_parameters, require, settings
+from .configured import activation, check_heads, name_parameters
+from .text_encoder import Embeddings, TextEncoder
 
 Node = ComputationNode
 
@@ -103,13 +102,10 @@ class AlbertEncoder(Layer):
         return x
 
 
-class AlbertModel(Layer):
-    """Tokens (batch, time) to vectors (batch, time, hidden_size), each of which knows of the other tokens.
+class AlbertModel(TextEncoder):
+    """An ALBERT: tokens (batch, time) to vectors (batch, time, hidden_size). Calls and arguments as in `TextEncoder`."""
 
-    `AlbertModel.from_config(config)` makes one from the contents of a config.json; numbers are drawn from `seed`.
-    """
-
-    takes_indices = True
+    config_class = AlbertConfig
 
     def __init__(self, config: AlbertConfig, *, seed: Any = None, dtype: Any = np.float32, pooler: bool = True) -> None:
         rng, self.config = np.random.default_rng(seed), config
@@ -118,31 +114,6 @@ class AlbertModel(Layer):
         self.pooler = Linear(config.hidden_size, config.hidden_size, seed=rng, dtype=dtype) if pooler else None
         name_parameters(self)
 
-    @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], *, seed: Any = None, dtype: Any = np.float32, pooler: bool = True
-    ) -> Self:
-        """A network of these sizes. Raises ModelError for a configuration that says too little, or asks too much."""
-        require(config, position_embedding_type="absolute", is_decoder=False)
-        return cls(settings(AlbertConfig, config), seed=seed, dtype=dtype, pooler=pooler)
-
-    def __call__(
-        self, tokens: Any, attention_mask: Any = None, token_type_ids: Any = None, attentions: list[Any] | None = None
-    ) -> Node:
-        """attention_mask (batch, time) holds 1 for a token and 0 for padding; None: there is no padding.
-
-        To the list `attentions` each pass adds its weights, (batch, heads, queries, seen).
-        """
-        tokens = token_rows(tokens)
-        mask = None if attention_mask is None else padding_mask(as_node(attention_mask), self.dtype)
-        y: Node = self.encoder(self.embeddings(tokens, token_type_ids), mask, attentions)
-        return y
-
-    def pooled(self, hidden: Node) -> Node:
-        """One vector a text, (batch, hidden_size). Raises AttributeError where the network was made without pooler."""
-        if self.pooler is None:
-            raise AttributeError(
-                "this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens"
-            )
+    def _pooled(self, hidden: Node) -> Node:
         y: Node = tanh(self.pooler(hidden[:, 0]))
         return y

@@ -27,9 +27,13 @@ Message = Mapping[str, str]
 
 def chat_pieces(messages: Sequence[Message], answer: bool = True) -> Iterator[str]:
     """A conversation as SmolLM2 was trained on it, cut around the marks; see `chat_text`."""
+    if not isinstance(messages, Sequence):
+        raise TypeError(f"a conversation is a string or a list of messages, not {type(messages).__name__}")
     for message in messages:
-        if set(message) != {"role", "content"} or message["role"] not in ROLES:
-            raise ValueError(f"a message has a role ({', '.join(ROLES)}) and a content, unlike {dict(message)!r}")
+        if not isinstance(message, Mapping) or set(message) != {"role", "content"} or message["role"] not in ROLES:
+            raise ValueError(f"a message has a role ({', '.join(ROLES)}) and a content, unlike {message!r}")
+        if not isinstance(message["content"], str):
+            raise TypeError(f"the content of a message is a string, not {type(message['content']).__name__}")
     if not messages or messages[0]["role"] != "system":
         messages = [{"role": "system", "content": SYSTEM}, *messages]
     for message in messages:
@@ -65,6 +69,9 @@ class ChatModel:
         self.model, self.tokenizer, self.capacity = model, tokenizer, capacity
         self.stop = tokenizer.special.numbers[END]
         self._decoder = CachedDecoder(model, capacity=capacity)
+
+    def __repr__(self) -> str:
+        return f"ChatModel({self.model!r}, at most {self.capacity} tokens)"
 
     def tokens(self, said: str | Sequence[Message], answer: bool = True) -> list[int]:
         """The token numbers of a conversation, or of one thing that a user says.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
-from ..errors import ModelError
+from ..core.node import Shape
+from ..errors import ModelError, ModelFileError
 from ..nn.activations import ACTIVATIONS
 from ..nn.layer import Layer
 
 Settings = TypeVar("Settings")
 
+SIZES = "vocab_size", "embedding_size", "hidden_size", "intermediate_size", "type_vocab_size"
+REPEATS = "num_hidden_layers", "num_hidden_groups", "inner_group_num"
 
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "int": ("a whole number of at least 1", lambda x: type(x) is int and x >= 1),
@@ -43,6 +46,20 @@ def require(config: Mapping[str, Any], **wanted: Any) -> None:
     for name, value in wanted.items():
         if config.get(name, value) not in (value, None):
             raise ModelError(f"{name} = {config[name]!r} is not supported: only {value!r} is")
+
+
+def check_plausible(file: Any, config: Mapping[str, Any], shapes: Collection[Shape], *more: str) -> None:
+    """Raise ModelFileError for a size that is no axis of the weights, or for more parts than there are arrays.
+
+    So a configuration that is damaged, or made to deceive, makes nobody take memory. `more` are other sizes to look at.
+    """
+    axes = [None, *{n for shape in shapes for n in shape}]  # None: it is not said, which `settings` deals with
+    for name in (*SIZES, *more):
+        if config.get(name) not in axes:
+            raise ModelFileError(f"{file}: {name} is {config[name]!r}, and no array of the weights has such an axis")
+    for name in REPEATS:
+        if isinstance(times := config.get(name), int | float) and times > len(shapes):
+            raise ModelFileError(f"{file}: {name} is {times}, and there are {len(shapes)} arrays of weights")
 
 
 def check_heads(size: int, heads: int) -> None:

@@ -23,8 +23,8 @@ from ..nn.linear import Linear, on_rows
 from ..nn.norms import RMSNorm
 from ..nn.rotary import rotary_angles, rotated
 from ..ops import take
-from .bert import as_node, token_rows
 from .configured import name_parameters, require, settings
+from .text_encoder import as_node, token_rows
 
 Node = ComputationNode
 Pair = tuple[Node, Node]

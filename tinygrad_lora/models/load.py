@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from .bert import BertModel
 from .bpe import BytePairEncoding
 from .cache import model_file
 from .chat import ChatModel
+from .configured import check_plausible
 from .filling import fill
 from .gguf import read_gguf
 from .llama import LlamaForCausalLM
@@ -34,12 +36,11 @@ def load_minilm(dtype: Any = np.float32) -> SentenceEncoder:
     Raises ModelError, which says how to fetch it, if it is not on this machine, and ModelFileError if a file of it is
     damaged; ImportError without the safetensors package.
     """
-    config = _read_config(model_file("minilm", "config.json"))
-    path = model_file("minilm", "model.safetensors")
     try:
-        tensors = load_safetensors(path)
+        tensors = load_safetensors(model_file("minilm", "model.safetensors"))
     except FormatError as problem:
         raise ModelFileError(str(problem)) from None
+    config = _read_config(model_file("minilm", "config.json"), tensors)
     model = BertModel.from_config(config, seed=0, dtype=dtype)
     fill(model, tensors)
     tokenizer = WordPiece.from_file(model_file("minilm", "vocab.txt"))
@@ -55,6 +56,7 @@ def load_smollm2(dtype: Any = np.float32, capacity: int = 512) -> ChatModel:
     """
     with read_gguf(model_file("smollm2", "model.gguf")) as file:
         config = configuration(file)
+        check_plausible(file.name, config, [info.shape for info in file.tensors.values()])
         model = LlamaForCausalLM.from_config(config, seed=0, dtype=dtype)
         fill(model, hugging_face_tensors(file, config, dtype))
         tokenizer: BytePairEncoding = chat_tokenizer(file)
@@ -67,8 +69,8 @@ def load_rxnmapper(dtype: Any = np.float32) -> ReactionReader:
     Raises ModelError, which says how to fetch it, if it is not on this machine, and ModelFileError if a file of it is
     damaged.
     """
-    config = _read_config(model_file("rxnmapper", "config.json"))
     tensors = read_torch(model_file("rxnmapper", "pytorch_model.bin"))
+    config = _read_config(model_file("rxnmapper", "config.json"), tensors)
     model = AlbertModel.from_config(config, seed=0, dtype=dtype)
     fill(model, tensors, prefix="albert.")
     # The head's table and bias are there twice: once more as those of "decoder".
@@ -78,11 +80,13 @@ def load_rxnmapper(dtype: Any = np.float32) -> ReactionReader:
     return ReactionReader(model, head, tokenizer, int(config["max_position_embeddings"]))
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path, tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a network with these weights."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as problem:
         raise ModelFileError(f"{path}: this is not JSON ({problem})") from None
     if not isinstance(config, dict):
         raise ModelFileError(f"{path}: a configuration is an object, not {type(config).__name__}")
+    check_plausible(path, config, [np.shape(array) for array in tensors.values()], "max_position_embeddings")
     return config

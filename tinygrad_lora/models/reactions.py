@@ -46,6 +46,9 @@ class ReactionReader:
     def __init__(self, model: Any, head: WordHead, tokenizer: Smiles, longest: int) -> None:
         self.model, self.head, self.tokenizer, self.longest = model, head, tokenizer, longest
 
+    def __repr__(self) -> str:
+        return f"ReactionReader({self.model!r}, at most {self.longest} tokens)"
+
     def tokens(self, reactions: Sequence[str]) -> Any:
         """Token numbers and their mask, both (reactions, longest reaction). "[MASK]" is a token.
 

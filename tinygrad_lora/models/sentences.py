@@ -22,6 +22,9 @@ class SentenceEncoder:
     def __init__(self, model: Any, tokenizer: BertTokenizer, longest: int, normalized: bool = True) -> None:
         self.model, self.tokenizer, self.longest, self.normalized = model, tokenizer, longest, normalized
 
+    def __repr__(self) -> str:
+        return f"SentenceEncoder({self.model!r}, at most {self.longest} tokens)"
+
     def tokens(self, texts: Iterable[str]) -> Batch:
         """Token numbers and their mask, both (sentences, longest sentence)."""
         return self.tokenizer.encode_batch(texts, self.longest)

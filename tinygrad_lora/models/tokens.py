@@ -112,6 +112,8 @@ class BertTokenizer:
         At most `longest` numbers, those two included: what is more is cut off at the end. The text "[MASK]" in a
         sentence is text, unless `special` is True; then it is the token.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"a sentence is a string, not {type(text).__name__}")
         pieces = self.special.split(text) if special else [text]
         numbers = [n for piece in pieces for n in ([piece] if isinstance(piece, int) else self.numbers_of(piece))]
         if longest is not None:

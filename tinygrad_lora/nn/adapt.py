@@ -127,6 +127,8 @@ def _base(layer: Any, kind: type[Adapter]) -> Any:
     """The layer that an adapter of this kind goes beside."""
     base = layer.given if isinstance(layer, MergeableLayer) else layer
     if isinstance(base, Embedding):
+        if kind is not LoRALayer and not kind.residual:
+            raise AdaptError(f"{kind.__name__} is for linear layers: leave out the embeddings with exclude_modules")
         return base
     wanted = kind.for_base(base)
     if isinstance(layer, MergeableLayer) and wanted is not base:
@@ -141,8 +143,6 @@ def _adapter(kind: type[Adapter], base: Any, rank: int, alpha: float | None, **o
     options.pop("init", None)
     if options.pop("lora_bias", False):
         raise AdaptError("lora_bias is for linear layers: an embedding has no bias")
-    if kind is not LoRALayer and not kind.residual:
-        raise AdaptError(f"{kind.__name__} is for linear layers: leave out the embeddings with exclude_modules")
     return LoRAEmbeddingLayer.for_layer(base, rank, alpha, **options)
 
 

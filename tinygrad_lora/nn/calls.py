@@ -2,18 +2,19 @@
 
 A call on numbers is noted in a log, by the clock that says when each node was made. A call on placeholders is noted at
 the nodes themselves, beside their line of code: what the compiler makes of them has the same line, and so the same
-note. A note keeps neither layers nor nodes alive.
+note. A note keeps neither layers nor nodes alive, but for those made in `layers_stay`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from itertools import pairwise
 from typing import Any
-from weakref import ReferenceType, ref
+from weakref import ref
 
 from ..core.graph import topological_order
 from ..core.node import INPUT, ComputationNode, tick
@@ -21,8 +22,10 @@ from ..core.node import INPUT, ComputationNode, tick
 LONGEST_LOG = 4096  # calls; a training loop of twelve layers makes as many in some hundred steps
 
 Layer = Any  # of layer.py, which is above: a layer is noted, not used
-Note = tuple[int, ReferenceType[Any], tuple[int, ...], tuple[int, ...]]  # when it began, the layer, what went in, out
+Reference = Callable[[], Layer | None]
+Note = tuple[int, Reference, tuple[int, ...], tuple[int, ...]]  # when it began, the layer, what went in, out
 _log: deque[Note] = deque(maxlen=LONGEST_LOG)  # inner calls end before outer ones, so they come first
+_reference: Callable[[Layer], Reference] = ref  # to the layer of a note
 
 
 class Place(tuple[Any, ...]):
@@ -43,7 +46,7 @@ def recorded(call: Callable[..., Any]) -> Callable[..., Any]:
         start = tick()
         result = call(self, *args, **kwargs)
         if len(args) == 1 and not kwargs and type(x := args[0]) is type(result) is ComputationNode and result.known:
-            _log.append((start, ref(self), (x.created,), (result.created,)))  # most calls
+            _log.append((start, _reference(self), (x.created,), (result.created,)))  # most calls
         else:
             _note(self, start, (*args, *kwargs.values()), result)
         return result
@@ -51,11 +54,22 @@ def recorded(call: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+@contextmanager
+def layers_stay() -> Iterator[None]:
+    """Calls in this block stay known when nobody else has the layers any more: `return loss(Linear(3, 2)(x))`."""
+    global _reference
+    before, _reference = _reference, lambda layer: lambda: layer
+    try:
+        yield
+    finally:
+        _reference = before
+
+
 def _note(layer: Layer, start: int, given: tuple[Any, ...], result: Any) -> None:
     """The note of a call whatever it was given and whatever it gave."""
     outputs = [y for y in (result if isinstance(result, tuple | list) else [result]) if isinstance(y, ComputationNode)]
     inputs = [x.created for x in given if isinstance(x, ComputationNode)]
-    note = start, ref(layer), tuple(inputs), tuple([y.created for y in outputs])
+    note = start, _reference(layer), tuple(inputs), tuple([y.created for y in outputs])
     if all(y.known for y in outputs):
         _log.append(note)
         return

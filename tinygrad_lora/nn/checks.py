@@ -25,7 +25,8 @@ def check_number(value: Any, what: str, low: float, high: float = float("inf")) 
         raise TypeError(f"{what} must be a number, not {type(value).__name__}")
     number = float(value)
     if not (isfinite(number) and low <= number < high):
-        wanted = f"finite and at least {low}" if high == float("inf") else f"at least {low} and below {high}"
+        above = f" and at least {low}" if isfinite(low) else ""
+        wanted = f"finite{above}" if high == float("inf") else f"at least {low} and below {high}"
         raise ValueError(f"{what} must be {wanted}, not {value}")
     return number
 

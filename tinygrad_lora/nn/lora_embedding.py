@@ -109,6 +109,7 @@ class LoRAEmbedding(MergeableLayer):
 
     def __call__(self, tokens: ComputationNode) -> ComputationNode:
         if self.plain:
+            self.check_rows(tokens)
             y: ComputationNode = self.base_in_use(tokens)
             return y
         flat = tokens if len(tokens.shape) == 1 else reshape(tokens, (tokens.size,))

@@ -48,6 +48,7 @@ class LoRALinear(MergeableLayer):
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         if self.plain:
+            self.check_rows(x)
             y: ComputationNode = self.base_in_use(x)
             return y
         check_width(x, self.base.input_size)

@@ -77,6 +77,11 @@ class MergeableLayer(AdaptedLayer):
         wanted = self.active if self._rows is None else self._rows
         return not self._enabled or self.merged or self.adapters.keys().isdisjoint(wanted)
 
+    def check_rows(self, x: ComputationNode) -> None:
+        """Raise AdaptError if rows choose, all of them the base, and there are not as many as samples in x."""
+        if self._enabled and self._rows is not None and not any(self._rows):
+            row_groups(self._rows, x)
+
     def attach(self, name: str, adapter: Adapter) -> None:
         """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or is none."""
         super().attach(name, adapter)

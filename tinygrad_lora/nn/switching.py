@@ -123,9 +123,15 @@ def attach_all(name: str, pairs: Sequence[tuple[AdaptedLayer, Any]]) -> None:
 
 
 def merge_all(model: Layer) -> None:
-    """Merge the active adapters of a model into its base weights."""
-    for layer in _some_adapters(model, MergeableLayer):
-        layer.merge()
+    """Merge the active adapters of a model into its base weights: in all layers or, if one of them raises, in none."""
+    waiting = [layer for layer in _some_adapters(model, MergeableLayer) if not layer.merged]
+    try:
+        for layer in waiting:
+            layer.merge()
+    except BaseException:
+        for layer in waiting:
+            layer.unmerge()
+        raise
 
 
 def unmerge_all(model: Layer) -> None:

@@ -41,8 +41,9 @@ def convert(source: str, format: str) -> bytes:
             return _complete(draw(source, format), format)
         except Exception as error:  # whatever stops one engine, the next may work
             reasons.append(f"  {name}: {str(error).strip() or type(error).__name__}")
+    install = "Install Graphviz, whose `dot` can" if format == "pdf" else "Install one with `pip install graphviz-pure`"
     raise RenderError(
-        f"no Graphviz could draw this {format}. Install one with `pip install graphviz-pure`, or set {VARIABLE} to a "
+        f"no Graphviz could draw this {format}. {install}, or set {VARIABLE} to a "
         "`dot` executable; print(listing(obj)) and a file name ending in .svg, .txt or .dot need none. Tried:\n"
         + "\n".join(reasons)
     )

@@ -120,8 +120,10 @@ def failure(error: ShapeError) -> Failure | None:
     """What is known of a ShapeError: the operation, its operands, the lines, a remedy.
 
     A function of the library, or a layer, is told as one operation; None if it was none of these. In a notebook a
-    ShapeError shows this by itself.
+    ShapeError shows this by itself. Raises TypeError for another error, which knows of no operands.
     """
+    if not isinstance(error, ShapeError):
+        raise TypeError(f"failure() takes a ShapeError, not {type(error).__name__}")
     params: dict[str, Any] = {}
     held: tuple[Any, ...] = ()
     if error.operation is not None:

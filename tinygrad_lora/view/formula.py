@@ -142,7 +142,7 @@ class _Page:
         return Graph(inputs, outputs), [*heads, *(labels[n] for n in defined)]
 
     def _name(self, node: ComputationNode) -> str:
-        return self.names.get(node) or node.name or ""
+        return self.names.get(node) or one_line(node.name or "")
 
     def _of_leaf(self, node: ComputationNode, label: str | None) -> ComputationNode:
         number = node.dtype.kind == "f" and _filled(node) is not None

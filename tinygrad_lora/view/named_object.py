@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from ..compiler import CompiledFunction
+from ..nn.calls import layers_stay
 
 STARRED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD  # these may be empty
 
@@ -33,7 +34,8 @@ def named_object(text: str, wanted: str) -> Any:
     parameters = inspect.signature(found).parameters.values()
     if needed := [p.name for p in parameters if p.default is p.empty and p.kind not in STARRED]:
         raise ValueError(f"{text} needs {', '.join(needed)}; it must be {wanted}")
-    return found()
+    with layers_stay():  # so that frames can be drawn around a model that only the function knows
+        return found()
 
 
 def loaded(place: str) -> ModuleType:

@@ -22,8 +22,11 @@ import numpy as np
 from ... import __version__
 from ...errors import ExerciseError
 from ...files import write_atomically
+from ..diagnosis import Diagnosis
 from ..exercise import Exercise
 from ..registry import exercise_ids, load_exercise
+from ..report import CheckResult
+from .judge import data_of
 from .submissions import Submission
 from .zygote import command, environment
 
@@ -196,19 +199,16 @@ def grade_all(
 
 def empty(ids: Sequence[str], why: str) -> Result:
     """No points, and the reason."""
-    results = [
-        {
-            "exercise": id, "test": check.name, "passed": False, "diagnosis": "not-graded", "detail": "", "seconds": 0.0,
-            "points": 0, "out_of": check.points, "claim": check.name.removeprefix("test_").replace("_", " "),
-            "sentence": why, "example": [], "notes": [],
-        }
-        for id in ids
-        for check in load_exercise(id).checks
-    ]  # fmt: skip
-    total = sum(one["out_of"] for one in results)
+    results = []
+    for id in ids:
+        for check in load_exercise(id).checks:
+            told = CheckResult(id, check.name, False, Diagnosis("not-graded", why), 0.0, 0, check.points)
+            results.append(data_of(told))
+    total = sum(load_exercise(id).points for id in ids)
     return {"results": results, "notes": [why], "refused": [], "points": 0, "out_of": total, "seconds": 0.0}
 
 
 def workers_of_this_machine() -> int:
     """How many to start if nobody says: one for each processor."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    mine = getattr(os, "sched_getaffinity", None)
+    return len(mine(0)) if mine else os.cpu_count() or 1

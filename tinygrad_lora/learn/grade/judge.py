@@ -20,7 +20,8 @@ from .submissions import cells_of
 from .wire import Channel, Gone, Misbehaved
 from .zygote import Nursery
 
-PATIENCE = 2  # times the limit of an exercise: a machine that grades is busy
+PATIENCE = 2.0  # times the limit of an exercise: a machine that grades is busy
+ANSWER = 5.0  # seconds to hand over names
 MARGIN = 0.3  # seconds that the student's process stops before the judge would
 
 
@@ -45,6 +46,11 @@ class Judge(Peer):
                 self.broken = "silent"
             raise
 
+    def taken(self, names: list[str]) -> Any:
+        """The objects with these names. Both sides forget what was before."""
+        self.begin()
+        return self.service("take", names)
+
     def service(self, method: str, *args: Any) -> Any:
         """Ask the student's process itself."""
         if SERVICE not in self.things:
@@ -56,7 +62,7 @@ class Hearing:
     """One submission before the judge. A process that ends is replaced for the next check."""
 
     def __init__(self, cells: list[list[str]], nursery: Nursery) -> None:
-        self.cells, self._nursery = cells, nursery
+        self.cells, self._nursery, self.patience = cells, nursery, PATIENCE
         self.notes: list[str] = []
         self._peer: Judge | None = None
         self._dead = ""  # why no process can be had: the cells themselves end it
@@ -70,11 +76,11 @@ class Hearing:
         if self._peer is None:
             return {}
         peer = self._peer
-        peer.begin()
         peer.deadline = 0.0
-        found = guarded(lambda: peer.service("take", list(names)), CELLS)
+        found = guarded(lambda: peer.taken(list(names)), ANSWER)
         if found.error is not None or type(found.value) is not dict:
-            self._peer = None if peer.broken else peer
+            if peer.broken:
+                self._peer, self._dead = None, "it did not answer"
             return {}
         return {name: ... if isinstance(value, Blank) else value for name, value in found.value.items()}
 
@@ -92,7 +98,7 @@ class Hearing:
     def run(self, exercise: Exercise, check: Check, seed: int, budget: int) -> CheckResult:
         """One check. Whatever a student's process does, there is a result."""
         values = self.take(check.needs)
-        only = replace(exercise, checks=[check], limit=PATIENCE * exercise.limit)
+        only = replace(exercise, checks=[check], limit=max(1.0, self.patience * exercise.limit))
         if self._peer is not None:
             self._peer.deadline = time.monotonic() + only.limit - MARGIN
         result = run_checks(only, values, seed=seed, budget=budget).results[0]
@@ -118,7 +124,7 @@ class Hearing:
             told = guarded(lambda: peer.service("refused"), 2.0).value
             refused = [str(what)[:300] for what in told][:20] if type(told) is list else []
             peer.channel.close()
-            self._nursery.end()
+        self._nursery.end()
         return list(dict.fromkeys(refused))
 
 
@@ -134,6 +140,7 @@ def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
         cells, notes = cells_of([Path(path) for path in job["paths"]])
     preambles = dict.fromkeys(load_exercise(id).preamble for id in job["exercises"])
     hearing = Hearing([*([f"preamble {i}", text] for i, text in enumerate(preambles, start=1)), *cells], nursery)
+    hearing.patience = float(job.get("patience", PATIENCE))
     start, results = time.perf_counter(), []
     try:
         for exercise in map(load_exercise, job["exercises"]):

@@ -19,17 +19,18 @@ _TYPES = {"bool": bool, "int": int, "float": float, "str": str, "list": list, "t
 
 def name_of(thing: Any) -> str | None:
     """The name under which the other process has the same thing; None if it has not."""
+    called: Any = getattr(thing, "__name__", None) if isinstance(thing, np.ufunc | FunctionType | type) else None
     if isinstance(thing, np.ufunc):
-        return f"ufunc {thing.__name__}" if getattr(np, thing.__name__, None) is thing else None
+        return f"ufunc {called}" if getattr(np, called, None) is thing else None
     if isinstance(thing, Op):
         return f"op {thing.name}" if Op.registry.get(thing.name) is thing else None
     if type(thing) is FunctionType and thing.__module__ == library.__name__:
-        return f"library {thing.__name__}" if vars(library).get(thing.__name__) is thing else None
+        return f"library {called}" if vars(library).get(called) is thing else None
     if isinstance(thing, type):
-        if _TYPES.get(thing.__name__) is thing:
-            return f"type {thing.__name__}"
-        if issubclass(thing, np.generic) and getattr(np, thing.__name__, None) is thing:
-            return f"scalar {thing.__name__}"
+        if _TYPES.get(called) is thing:
+            return f"type {called}"
+        if issubclass(thing, np.generic) and getattr(np, called, None) is thing:
+            return f"scalar {called}"
         if is_ours(thing) and _class(f"{thing.__module__}:{thing.__qualname__}") is thing:
             return f"class {thing.__module__}:{thing.__qualname__}"
     return None
@@ -65,9 +66,10 @@ def is_ours(kind: type) -> bool:
 def _class(path: str) -> Any:
     """A layer, an optimizer or plain data of the package, and nothing that runs on being made."""
     module, _, name = path.partition(":")
-    found = vars(sys.modules.get(module, errors)).get(name)
-    ours = isinstance(found, type) and is_ours(found) and found.__module__ == module
-    return found if ours and (issubclass(found, Layer | Optimizer) or hasattr(found, "__dataclass_fields__")) else None
+    found: Any = vars(sys.modules.get(module, errors)).get(name)
+    if not isinstance(found, type) or not is_ours(found) or found.__module__ != module:
+        return None
+    return found if issubclass(found, Layer | Optimizer) or hasattr(found, "__dataclass_fields__") else None
 
 
 def error_class(name: str) -> type[Exception]:

@@ -204,17 +204,19 @@ class Packer:
             self.slots[place] = made
             return made
         if tag == "dict":
-            self.slots.append(filled := {})
+            filled: dict[Any, Any] = {}
+            self.slots.append(filled)
             filled |= {self._unpacked(key): self._unpacked(value) for key, value in body}
             return filled
         if tag == "array":
             self.slots.append(array := self._unarray(body))
             return array
         if tag == "shared":
-            n, told = body
-            self.enter(n, array := self._unarray(told))
-            self._share(n, array)
-            return array
+            n, content = body
+            shared: Any = self._unarray(content)
+            self.enter(n, shared)
+            self._share(n, shared)
+            return shared
         if tag == "rng":
             self.slots.append(rng := _generator(body))
             return rng

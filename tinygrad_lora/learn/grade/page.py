@@ -98,7 +98,9 @@ def _heat_map(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Mark
     drawing = element("svg", *parts, viewBox=f"0 0 {w} {h}", width=w, height=h, role="img", aria_label=label)
     keys = [element("li", element("span", class_=f"key {s}"), w) for s, w in zip(STEPS, WORDS, strict=True)]
     legend = element("ul", *keys, class_="legend")
-    order_told = element("p", "Each column is a student, those with most points on the left. The table below has names.")
+    order_told = element(
+        "p", "Each column is a student, those with most points on the left. The table below has names."
+    )
     return joined([scrolling(drawing, "Heat map"), legend, order_told])
 
 

@@ -88,8 +88,8 @@ class Peer(Packer):
             self._send({"return": call, "changed": changed}, [result, *(slots[i] for i in changed)])
         except Gone:
             raise
-        except Exception as error:  # what cannot be sent
-            self._raise(call, error)
+        except Exception as error:
+            self._raise(call, TypeError(f"it cannot be sent as data ({type(error).__name__}: {error})"))
 
     def _callable(self, target: Any, n: int, method: str) -> Callable[..., Any]:
         if n in self._methods and (not method or method in self._methods[n]):
@@ -205,9 +205,10 @@ class Peer(Packer):
             for name, thing in vars(one).items():
                 if isinstance(thing, property):
                     found.add("=" + name)
+                elif name.startswith("__") and name != "__call__":
+                    continue  # an answer that says how it compares is not asked
                 elif isinstance(thing, FunctionType | classmethod | staticmethod):
-                    if name == "__call__" or not name.startswith("__"):
-                        found.add(name)
+                    found.add(name)
         return found
 
     def resolve(self, x: dict[str, Any]) -> Any:
@@ -357,4 +358,3 @@ def _refill(slot: Any, content: Any) -> None:
         slot.update(content)
     else:
         raise Misbehaved("an argument has become something else")
-

@@ -1,7 +1,7 @@
 """What a student's process may do: limits by the operating system, and a hook that sees Python's own doings.
 
 The hook refuses the network, other processes, `ctypes`, signals to others, reading outside of Python's installation and
-the work folder, and writing outside of the work folder. It looks nothing up in a module while it runs, so that exchanging
+the work folder, and writing outside of the work folder. It looks nothing up in a module while it runs, so exchanging
 names there changes nothing. It is no wall against machine code: that needs the operating system.
 """
 
@@ -53,11 +53,12 @@ def limit(cpu: int, memory: int) -> None:
                 continue  # this system has no such limit
 
 
-def close_doors() -> None:
+def close_doors(told: list[str]) -> None:
     """Take away what Python does unseen: starting processes without an audit event, and dead ends of modules."""
 
     def refused(*args: Any, **kwargs: Any) -> Any:
-        raise PermissionError("not while grading: no other processes")
+        told.append("starting a process")
+        raise PermissionError("not while grading: starting a process")
 
     for name in ("_posixsubprocess", "subprocess"):
         module = sys.modules.get(name)
@@ -69,8 +70,8 @@ def close_doors() -> None:
 def readable() -> tuple[str, ...]:
     """The folders of Python's library and of this package."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
-    paths = {sysconfig.get_path(name) for name in names} | {sysconfig.get_path(name, vars={
-        "base": sys.base_prefix, "platbase": sys.base_prefix, "installed_base": sys.base_prefix}) for name in names}  # fmt: skip
+    base = dict.fromkeys(("base", "platbase", "installed_base"), sys.base_prefix)  # below a virtual environment
+    paths = {sysconfig.get_path(name, vars=given) for name in names for given in (None, base)}
     return tuple(sorted({os.path.abspath(path) for path in paths if path} | {PACKAGE}))
 
 
@@ -136,7 +137,7 @@ def hook(folder: str, refused: list[str]) -> Callable[[str, tuple[Any, ...]], No
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event == "open":
-            path, mode, flags = args
+            path, _, flags = args
             write = kind(flags) is number and flags & writing != 0
             may(path, write, "open")
         elif event == "import":

@@ -138,8 +138,8 @@ def live(end: socket.socket, folder: str, cpu: int, memory: int) -> None:
     """Be a student's process until the judge has heard enough. Does not return to who called it."""
     os.chdir(folder)
     os.environ.update(HOME=folder, TMPDIR=folder)
-    sandbox.close_doors()
     sandbox.limit(cpu, memory)
     refused = sandbox.watch(folder)
+    sandbox.close_doors(refused)
     with contextlib.suppress(Gone, Misbehaved):
         Student(Channel(end), refused).serve()

@@ -1,4 +1,4 @@
-"""What was handed in: files of one student each, read as cells. A notebook is read as plain JSON; Jupyter is not needed."""
+"""What was handed in: the files of each student, read as cells. A notebook is read as JSON; Jupyter is not needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One worker: takes jobs as lines of JSON, and judges each in a fork of its own. It is never touched by a student's code."""
+"""One worker: takes jobs as lines of JSON, and judges each in a fork of its own. No student's code runs here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ def main() -> None:
             nursery = nursery or Nursery(Limits(job["cpu"], job["memory"]))
             for id in job["exercises"]:
                 load_exercise(id)
-            print(json.dumps(_judged(job, nursery)), file=out, flush=True)
+            result = _judged(job, nursery)
+            print(json.dumps(result), file=out, flush=True)
+            if "failed" in result:  # who knows what the other process still waits for
+                nursery.close()
+                nursery = None
     finally:
         if nursery:
             nursery.close()
@@ -53,7 +57,6 @@ def _judged(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
     try:
         return dict(json.loads(text))
     except ValueError:
-        nursery.end()
         return {"failed": "the judge's process came to no result: it was too slow or too large"}
 
 

@@ -56,8 +56,8 @@ class Nursery:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.home = tempfile.mkdtemp(prefix="tinygrad-lora-grade-")
-        self._count = 0
         self._folder = ""
+        self._running = False
         if FORKS:
             self._control, theirs = socket.socketpair()
             os.set_inheritable(theirs.fileno(), True)
@@ -69,7 +69,8 @@ class Nursery:
 
     def start(self) -> Channel:
         """A new process in a new folder."""
-        self._count += 1
+        if self._running:
+            self.end()
         self._folder = tempfile.mkdtemp(dir=self.home, prefix="work-")
         mine, theirs = socket.socketpair()
         told = {"folder": self._folder, "cpu": self.limits.cpu, "memory": self.limits.memory}
@@ -80,6 +81,7 @@ class Nursery:
         else:
             self._spawn(theirs, told)
         theirs.close()
+        self._running = True
         return Channel(mine)
 
     def _spawn(self, theirs: socket.socket, told: dict[str, Any]) -> None:
@@ -99,6 +101,9 @@ class Nursery:
     def end(self) -> str:
         """End the process and everything in its folder; in words, how it had ended if it had."""
         told = ""
+        if not self._running:
+            return told
+        self._running = False
         if FORKS:
             with contextlib.suppress(OSError):
                 self._control.sendall(b"end")
@@ -137,8 +142,7 @@ def main() -> None:
     student.prepare()
     if sys.argv[1] == "once":
         told = json.loads(sys.stdin.read())
-        end = socket.fromshare(bytes.fromhex(told["end"])) if os.name == "nt" else socket.socket(fileno=int(told["end"]))  # type: ignore[attr-defined]
-        student.live(end, told["folder"], told["cpu"], told["memory"])
+        student.live(_end(told["end"]), told["folder"], told["cpu"], told["memory"])
         return
     control = socket.socket(fileno=int(sys.argv[1]))
     gc.collect()
@@ -155,6 +159,12 @@ def main() -> None:
             os.kill(child, signal.SIGKILL)
             return
         control.sendall(json.dumps({"told": _ended(child)}).encode())
+
+
+def _end(told: str) -> socket.socket:
+    """An end of a channel that another process has handed over: on Windows as bytes, elsewhere as a number."""
+    share: Any = getattr(socket, "fromshare", None)
+    return share(bytes.fromhex(told)) if share else socket.socket(fileno=int(told))
 
 
 def _child(control: socket.socket, descriptor: int, told: dict[str, Any]) -> None:

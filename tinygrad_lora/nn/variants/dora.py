@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...core.node import ComputationNode, parameter
+from ...errors import AdaptError
 from ...library import sum
 from ...ops import sqrt, stop_gradient
 from ..linear import Seed
@@ -17,7 +18,7 @@ class DoRA(LoRALayer):
     r"""$y = x\,\frac{m}{n}(W + s A B) + b$ with $n_j = \lVert (W + s A B)_{\cdot j} \rVert$, one for each output.
 
     The magnitudes m start at the norms of the columns of W, so that $m / n = 1$. In the gradient n counts as a
-    constant, as in the paper's section 4.3. Arguments as for `LoRALayer`.
+    constant, as in the paper's section 4.3. Arguments as for `LoRALayer`. A column of zeros has no direction: AdaptError.
     Source: Liu et al. 2024, "DoRA: Weight-Decomposed Low-Rank Adaptation" (arXiv:2402.09353).
     """
 
@@ -32,6 +33,8 @@ class DoRA(LoRALayer):
             raise ValueError("DoRA has no bias for B: leave lora_bias out")
         layer = super().for_layer(base, rank, alpha, seed=seed, name=name, **options)
         norms = np.linalg.norm(base.weight.value, axis=0).astype(layer.lora_A.dtype)
+        if len(zero := np.flatnonzero(norms == 0)):
+            raise AdaptError(f"DoRA divides by the norm of each column of the weight, and column {zero[0]} is zero")
         layer.lora_magnitude_vector = parameter(norms, f"{name}_magnitude_vector")
         return layer
 

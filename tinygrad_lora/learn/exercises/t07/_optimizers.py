@@ -28,7 +28,13 @@ def trajectory(rule: Rule, shapes: Any, rates: Any, seed: int, scale: float = 1.
         for p in parameters:
             p.gradient = scale * numbers(rng, p.shape)
         kept = [np.array(p.gradient) for p in parameters]
-        rule(parameters, rate, memory)
+        try:
+            rule(parameters, rate, memory)
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            told = "`p.value -= ...` writes into an array that a graph may still use: write `p.value = p.value - ...`"
+            raise refuse("in-place", f"{told} ({error})") from None
         for p, gradient in zip(parameters, kept, strict=True):
             if p.gradient is None or not same(as_array(p.gradient), gradient):
                 told = "your step changed p.gradient: it belongs to the backward pass; make a new array"

@@ -3,20 +3,22 @@ r"""Tell six engines apart
 There are six engines: the right one, and five with a mistake from the zoo: `naive_recursion`, `no_accumulate`,
 `no_unbroadcast`, `relu_at_zero` and `stale_graph`. `tl.bugs()` says what each of them does.
 
-Write `fingerprint()`. It builds small graphs, sends gradients back, and returns a list of numbers. It is called inside
-each engine, and the lists must all be different.
+Write `probes()`. It returns a list of losses: nodes of shape (), each built from parameters. Each engine sends
+gradients back from every loss, and all gradients of the parameters are compared. They must be different for all six.
 
-The right engine may refuse what a wrong one does. For that there is
-`try: ... except tl.errors.StaleGraphError: ...`.
+If you name a parameter "late", it gets another value after your loss was computed, and before gradients are sent back.
+The right engine refuses to go on then. That counts as a result, too.
 """
 
 import numpy as np
 
 import tinygrad_lora as tl
 
+from ....core.graph import topological_order
+from ....errors import StaleGraphError
 from ....view.words import number
 from ...diagnosis import require
-from ...exact import as_array, refuse, same
+from ...exact import as_array, as_nodes, refuse, same
 from ...exercise import Exercise
 from ...zoo import bug, bugs
 
@@ -24,162 +26,173 @@ exercise = Exercise(
     "08-zoo",
     __doc__,
     kind="M",
-    limit=3.0,
+    limit=5.0,
     hints=(
-        "One experiment for each mistake, and one number from each: a gradient that the mistake changes. `tl.bugs()` "
-        "says where each shows, and where it hides.",
-        "Square a number and square the result; add a bias to a matrix; put a ReLU at 0; change a parameter between "
-        "forward and backward. Under `no_unbroadcast` the bias gets a gradient of another shape: look at its size.",
-        "`b.gradient.size` tells the third. For the last: `w.value = 3.0` after `y = w * w`, then `y.backward()` in a "
-        "`try`, and `found.append(0.0)` where it is refused. The other three are `float(x.gradient)`.",
+        "One loss for each mistake: one that the mistake gets wrong. `tl.bugs()` says where each shows, and where it "
+        "hides.",
+        "Square a number and square the result: that shows two of them. Then add a bias to a matrix, put a ReLU at 0, "
+        "and take any loss of a parameter called late.",
+        "`a = x * x` and the loss `a * a`; `tl.sum(tl.constant(np.ones((3, 2))) + b)` with b of shape (2,); "
+        '`tl.relu(tl.parameter(0.0))`; `w * w` with `w = tl.parameter(2.0, "late")`.',
     ),
 )
 
 
 @exercise.reference
-def fingerprint():
-    """Numbers that are different under each of the six engines."""
-    x = tl.parameter(2.0, "x")
+def probes():
+    """Losses on which the six engines give six different results."""
+    x, b = tl.parameter(2.0, "x"), tl.parameter(np.zeros(2), "b")
+    r, w = tl.parameter(0.0, "r"), tl.parameter(2.0, "late")
     a = x * x
-    (a * a).backward()
-    b = tl.parameter(np.zeros(2), "b")
-    tl.sum(tl.constant(np.ones((3, 2))) + b).backward()
-    r = tl.parameter(0.0, "r")
-    tl.relu(r).backward()
-    found = [float(x.gradient), b.gradient.size, float(r.gradient)]
-    w = tl.parameter(2.0, "w")
-    y = w * w
-    w.value = 3.0
-    try:
-        y.backward()
-        found.append(float(w.gradient))
-    except tl.errors.StaleGraphError:
-        found.append(0.0)
-    return found
+    return [a * a, tl.sum(tl.constant(np.ones((3, 2))) + b), tl.relu(r), w * w]
 
 
 NAMES = ("naive_recursion", "no_accumulate", "no_unbroadcast", "relu_at_zero", "stale_graph")
+MOST = 60  # nodes; naive recursion takes too long on large graphs
 
 
-def measured(fingerprint, name=None):
-    """The list under one engine; a word where a wrong engine fails, which tells it from the others as well."""
-    if name is None:
-        return _numbers(fingerprint())
-    with bug(name):
+def losses(probes):
+    """The student's losses, with the parameters of each."""
+    given = as_nodes(probes(), "what probes gave")
+    require(bool(given), "no-probes", "your list is empty: it must hold at least one loss")
+    found = []
+    for loss in given:
+        if loss.shape or not loss.known or not loss.requires_gradient or not loss.parents:
+            told = f"a loss is a number that depends on a parameter; one of yours is {loss.op} of shape {loss.shape}"
+            raise refuse("not-a-loss", told)
+        nodes = topological_order([loss])
+        if len(nodes) > MOST:
+            raise refuse("too-large", f"one of your losses has {len(nodes)} nodes; a few are enough")
+        found.append((loss, [node for node in nodes if not node.parents and node.requires_gradient]))
+    return found
+
+
+def measured(probes, name=None):
+    """For each loss what the engine gives: the gradients of its parameters, or a word where it stops."""
+    results = []
+    for loss, parameters in losses(probes):
+        for p in parameters:
+            if p.name == "late":
+                p.value = 2 * p.value + 1
         try:
-            return _numbers(fingerprint())
+            if name is None:
+                loss.backward()
+            else:
+                with bug(name):
+                    loss.backward()
+        except StaleGraphError:
+            results.append("refused")
         except Exception as error:
-            return type(error).__name__
-
-
-def _numbers(found):
-    if type(found) not in (list, tuple):
-        as_array(found, "the fingerprint")  # says what is wrong with None
-        raise refuse("wrong-type", f"the fingerprint is of type {type(found).__name__}; return a list of numbers")
-    array = as_array(list(found), "the fingerprint")
-    require(array.ndim == 1, "wrong-type", "the fingerprint holds arrays; return a flat list of numbers")
-    return array
+            if name is None:
+                raise
+            results.append(type(error).__name__)
+        else:
+            results.append([np.zeros(p.shape) if p.gradient is None else np.array(p.gradient) for p in parameters])
+        tl.zero_gradients(loss)  # one of a wrong shape must not be seen by anybody else
+    return results
 
 
 def alike(a, b):
-    """Whether two fingerprints are the same."""
-    if isinstance(a, str) or isinstance(b, str):
-        return isinstance(a, str) and isinstance(b, str) and a == b
-    return same(a, b)
+    """Whether two engines gave the same."""
+    if len(a) != len(b):
+        return False
+    pairs = zip(a, b, strict=True)
+    return all(x == y if isinstance(x, str) or isinstance(y, str) else _same(x, y) for x, y in pairs)
 
 
-def words(found):
-    return found if isinstance(found, str) else ", ".join(number(float(v)) for v in found[:6]) or "nothing"
+def _same(a, b):
+    return len(a) == len(b) and all(same(as_array(x), as_array(y)) for x, y in zip(a, b, strict=True))
 
 
-def judge(fingerprint, name):
+def words(results):
+    """In a few words what came out."""
+    parts = []
+    for result in results[:6]:
+        flat = [] if isinstance(result, str) else [number(float(v)) for array in result for v in array.flat]
+        parts.append(result if isinstance(result, str) else " ".join(flat[:4]) + (" ..." if len(flat) > 4 else ""))
+    return ", ".join(parts)
+
+
+def judge(probes, name):
     """Raise unless this mistake shows, and say where it hides."""
-    right = measured(fingerprint)
-    again = measured(fingerprint)
-    told = f"called twice it gives {words(right)} and {words(again)}: an experiment must be repeatable"
-    require(alike(right, again), "not-repeatable", told)
+    right = measured(probes)
+    told = "called twice, probes gave losses with different gradients: an experiment must be repeatable"
+    require(alike(right, measured(probes)), "not-repeatable", told)
     hides = next(one.hides for one in bugs() if one.name == name)
-    told = f"under {name} you measure {words(right)}, as under the right engine. It hides in {hides}"
-    require(not alike(right, measured(fingerprint, name)), f"misses-{name.replace('_', '-')}", told)
+    told = f"under {name} your losses give {words(right)}, as under the right engine. It hides in {hides}"
+    require(not alike(right, measured(probes, name)), f"misses-{name.replace('_', '-')}", told)
 
 
 @exercise.check()
-def test_naive_recursion_shows(fingerprint):
-    judge(fingerprint, "naive_recursion")
+def test_naive_recursion_shows(probes):
+    judge(probes, "naive_recursion")
 
 
 @exercise.check()
-def test_no_accumulate_shows(fingerprint):
-    judge(fingerprint, "no_accumulate")
+def test_no_accumulate_shows(probes):
+    judge(probes, "no_accumulate")
 
 
 @exercise.check()
-def test_no_unbroadcast_shows(fingerprint):
-    judge(fingerprint, "no_unbroadcast")
+def test_no_unbroadcast_shows(probes):
+    judge(probes, "no_unbroadcast")
 
 
 @exercise.check()
-def test_relu_at_zero_shows(fingerprint):
-    judge(fingerprint, "relu_at_zero")
+def test_relu_at_zero_shows(probes):
+    judge(probes, "relu_at_zero")
 
 
 @exercise.check()
-def test_stale_graph_shows(fingerprint):
-    judge(fingerprint, "stale_graph")
+def test_stale_graph_shows(probes):
+    judge(probes, "stale_graph")
 
 
 @exercise.check()
-def test_all_six_are_told_apart(fingerprint):
-    found = {"the right engine": measured(fingerprint)} | {name: measured(fingerprint, name) for name in NAMES}
+def test_all_six_are_told_apart(probes):
+    found = {"the right engine": measured(probes)} | {name: measured(probes, name) for name in NAMES}
     told = list(found.items())
     for i, (name, mine) in enumerate(told):
         for other, theirs in told[:i]:
-            same_words = f"{other} and {name} both give {words(mine)}: return more numbers"
-            require(not alike(mine, theirs), "not-told-apart", same_words)
+            both = f"{other} and {name} both give {words(mine)}: another loss is needed"
+            require(not alike(mine, theirs), "not-told-apart", both)
 
 
-def measurements(x_value=2.0, leaf=False, summed=False, relu_at=0.0, stale=True):
-    x = tl.parameter(x_value)
-    a = x * x
-    (a if leaf else a * a).backward()
-    b = tl.parameter(np.zeros(2))
-    tl.sum(tl.constant(np.ones((3, 2))) + b).backward()
-    r = tl.parameter(relu_at)
-    tl.relu(r).backward()
-    found = [float(x.gradient), float(b.gradient.sum()) if summed else b.gradient.size, float(r.gradient)]
-    w = tl.parameter(2.0)
-    y = w * w
-    w.value = 3.0 if stale else w.value
-    try:
-        if not stale:
-            y = w * w
-        y.backward()
-        return [*found, float(w.gradient)]
-    except tl.errors.StaleGraphError:
-        return [*found, 0.0]
+def the_losses(first=lambda x: (x * x) * (x * x), rows=3, at=0.0, late="late"):
+    x, b = tl.parameter(2.0, "x"), tl.parameter(np.zeros(2), "b")
+    w = tl.parameter(2.0, late)
+    bias = tl.sum(tl.constant(np.ones((rows, 2) if rows else 2)) + b)
+    return [first(x), bias, tl.relu(tl.parameter(at)), w * w]
+
+
+def squared(a):
+    return a * a
 
 
 @exercise.mutant("misses-naive-recursion")
 def shares_a_leaf_only():
-    return measurements(leaf=True)
+    return the_losses(squared)
 
 
 @exercise.mutant("misses-no-unbroadcast")
-def adds_up_the_gradient_of_the_bias():
-    return measurements(summed=True)
+def repeats_nothing():
+    return the_losses(lambda x: squared(squared(x)), rows=0)
 
 
 @exercise.mutant("misses-relu-at-zero")
 def avoids_the_zero():
-    return measurements(relu_at=0.001)
+    return the_losses(lambda x: squared(squared(x)), at=0.001)
 
 
 @exercise.mutant("misses-stale-graph")
-def goes_forward_again():
-    return measurements(stale=False)
+def changes_nothing():
+    return the_losses(lambda x: squared(squared(x)), late="w")
 
 
 @exercise.mutant("not-told-apart")
-def says_only_that_something_is_wrong():
-    found = measurements()
-    return [float(found == [32.0, 2, 0.0, 0.0])]
+def shows_two_mistakes_with_one_number():
+    def cancelled(x):
+        a = tl.tanh(x)
+        return -1.0 * a + a
+
+    return the_losses(cancelled)

@@ -9,7 +9,7 @@ inputs. Five operations occur:
 | `matmul` | `a @ b` |
 | `tanh` | `np.tanh(a)` |
 
-One line for each operation, parents first. For `tl.tanh(x @ W) * x` the text may be
+One line and a new variable for each operation, parents first. For `tl.tanh(x @ W) * x` the text may be
 
     def program(x, W):
         t0 = x @ W
@@ -102,7 +102,7 @@ class Reading:
                 raise refuse("not-an-assignment", f"`{ast.unparse(line)}`: each line must be `name = operation`")
             name, before = line.targets[0].id, self.operations
             value = self.value(line.value)
-            told = f"`{ast.unparse(line)}`: {name} has a value already, and it may still be needed"
+            told = f"`{ast.unparse(line)}`: {name} has a value already, which may still be needed; take a new name"
             require(name not in self.values, "overwritten", told)
             self.values[name] = value
             told = f"`{ast.unparse(line)}` has {self.operations - before} operations; one a line"

@@ -1,0 +1,215 @@
+"""Grading a class: what counts as a submission, the grader's check of itself, going on after a stop, and the files."""
+
+import csv
+import json
+import os
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tinygrad_lora import cli
+from tinygrad_lora.errors import ExerciseError
+from tinygrad_lora.learn import load_exercise
+from tinygrad_lora.learn.grade import grading
+from tinygrad_lora.learn.grade.exports import gradescope, nbgrader, table
+from tinygrad_lora.learn.grade.grading import Settings, Workers, chosen, empty, grade_all, key, self_check
+from tinygrad_lora.learn.grade.page import class_page, feedback_page
+from tinygrad_lora.learn.grade.submissions import read, submissions
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the limits are those of POSIX")
+
+IDS = ["04-twice", "05-unbroadcast"]
+RIGHT = "import numpy as np\n" + "\n\n".join(load_exercise(id).solution for id in IDS)
+HALF = load_exercise(IDS[0]).solution
+POINTS = sum(load_exercise(id).points for id in IDS)
+WRONG = "def unbroadcast(g, shape):\n    return g.sum(axis=tuple(range(g.ndim - len(shape))))\n"
+
+
+@pytest.fixture(scope="module")
+def workers():
+    with Workers(1) as made:
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "in"
+    made.mkdir()
+    for name, source in {"ada": RIGHT, "bob": HALF, "=eve": WRONG, "dan": ""}.items():
+        (made / f"{name}.py").write_text(source, encoding="utf-8")
+    return made
+
+
+def graded(folder, kept, workers, ids=IDS):
+    return {one.name: (result, before) for one, result, before in
+            grade_all(submissions(folder), ids, Settings(budget=5), kept, workers.submit)}  # fmt: skip
+
+
+def test_submissions_are_files_folders_and_what_nbgrader_collects(tmp_path):
+    for path in ("ada.ipynb", "bob/one.py", "bob/deep/two.ipynb", "bob/.hidden/x.py", "notes.txt"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("x = 1", encoding="utf-8")
+    (tmp_path / "eve.py").symlink_to(tmp_path / "bob/one.py")
+    found = {one.name: [path.name for path in one.paths] for one in submissions(tmp_path)}
+    assert found == {"ada": ["ada.ipynb"], "bob": ["two.ipynb", "one.py"]}
+    path = tmp_path / "course" / "submitted" / "carl" / "week4" / "a.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}", encoding="utf-8")
+    assert [one.name for one in submissions(tmp_path / "course")] == ["carl"]
+    (tmp_path / "ADA.py").write_text("", encoding="utf-8")
+    with pytest.raises(ExerciseError, match="two submissions"):
+        submissions(tmp_path)
+    with pytest.raises(ExerciseError, match="no folder"):
+        submissions(tmp_path / "none")
+
+
+def test_magics_keep_their_lines_and_checks_are_left_out(tmp_path):
+    cells = [
+        {"cell_type": "code", "source": "%time\nx = 1\ny?\nz = 5 % 3", "metadata": {}},
+        {"cell_type": "code", "source": "check()", "metadata": {"tinygrad_lora": {"role": "check"}}},
+        {"cell_type": "code", "source": "check()", "metadata": {"nbgrader": {"grade": True, "solution": False}}},
+        {"cell_type": "markdown", "source": "x"},
+    ]
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    assert read(path) == [("cell 1", "pass  # %time\nx = 1\npass  # y?\nz = 5 % 3")]
+
+
+def test_exercises_are_chosen_by_tutorial_and_by_id():
+    assert chosen("04-topo, 05-unbroadcast,04-topo") == ["04-topo", "05-unbroadcast"]
+    assert set(chosen("04")) >= {"04-topo", "04-backward"} and all(id.startswith("04-") for id in chosen("04"))
+    for wrong in ("99", "04-tpo", ""):
+        with pytest.raises(ExerciseError):
+            chosen(wrong)
+
+
+def test_the_grader_refuses_to_start_if_its_own_answers_fail(workers, monkeypatch):
+    self_check(IDS, workers.submit, Settings(budget=5))
+    monkeypatch.setattr(grading, "_KINDS", {"stub": "reference", "solution": "template"})
+    own = grading._own
+    monkeypatch.setattr(grading, "_own", lambda exercise, kind, settings: own(exercise, "stub", settings))
+    with pytest.raises(ExerciseError, match=r"(?s)nothing was graded.*04-twice: the template gets 0 of 2 points"):
+        self_check(["04-twice"], workers.submit, Settings(budget=5))
+
+
+def test_scores_are_right_and_kept(folder, tmp_path, workers):
+    first = graded(folder, tmp_path / "kept", workers)
+    assert {name: result["points"] for name, (result, _) in first.items()} == {
+        "ada": POINTS, "bob": 2, "=eve": first["=eve"][0]["points"], "dan": 0}  # fmt: skip
+    assert 0 <= first["=eve"][0]["points"] < POINTS - 2
+    assert not any(before for _, before in first.values())
+    (folder / "bob.py").write_text(RIGHT, encoding="utf-8")
+    again = graded(folder, tmp_path / "kept", workers)
+    assert {name for name, (_, before) in again.items() if not before} == {"bob"}
+    assert again["bob"][0]["points"] == POINTS and again["ada"][0] == first["ada"][0]
+
+
+def test_a_run_that_was_stopped_goes_on(folder, tmp_path, workers):
+    run = grade_all(submissions(folder), IDS, Settings(budget=5), tmp_path / "kept", workers.submit)
+    next(run), next(run)
+    run.close()
+    left = [before for _, before in graded(folder, tmp_path / "kept", workers).values()]
+    assert sum(left) == 2
+    for path in (tmp_path / "kept").iterdir():
+        path.write_text(path.read_text(encoding="utf-8")[:20], encoding="utf-8")  # as a full disk leaves it
+    assert not any(before for _, before in graded(folder, tmp_path / "kept", workers).values())
+
+
+def test_the_key_is_that_of_contents_exercises_and_settings(folder):
+    one, two = submissions(folder)[:2]
+    keys = {key(one, IDS, Settings()), key(two, IDS, Settings()), key(one, IDS[:1], Settings()),
+            key(one, IDS, Settings(seed=2))}  # fmt: skip
+    assert len(keys) == 4 and key(one, IDS, Settings()) in keys
+
+
+def test_a_job_that_fails_is_told_and_not_kept(folder, tmp_path):
+    class Failing:
+        def result(self):
+            return {"failed": "no memory"}
+
+    results = list(grade_all(submissions(folder), IDS, Settings(), tmp_path / "kept", lambda job: Failing(), iter))
+    assert all(result["points"] == 0 and result["notes"] == ["no memory"] for _, result, _ in results)
+    assert not (tmp_path / "kept").exists()
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in {"meta", "img"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_command_writes_every_file(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    (folder / "<script>alert(1)<&script>.py").write_text("", encoding="utf-8")
+    arguments = ["grade", str(folder), "--exercises", ",".join(IDS), "--out", str(out), "-j", "1", "--budget", "5"]
+    assert cli.main([*arguments, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ada"]["points"] == POINTS
+    rows = list(csv.DictReader((out / "results.csv").open(encoding="utf-8")))
+    assert len(rows) == 5 * sum(len(load_exercise(id).checks) for id in IDS)
+    assert {row["student"] for row in rows} == {"'=eve", "ada", "bob", "dan", "<script>alert(1)<&script>"}
+    grades = list(csv.DictReader((out / "nbgrader.csv").open(encoding="utf-8")))
+    assert {row["student_id"]: row["score"] for row in grades}["ada"] == str(POINTS)
+    assert json.loads((out / "results.json").read_text(encoding="utf-8"))["students"] == told
+    scope = json.loads((out / "gradescope" / "ada" / "results.json").read_text(encoding="utf-8"))
+    assert scope["score"] == sum(test["score"] for test in scope["tests"]) == POINTS
+    report = (out / "report.html").read_text(encoding="utf-8")
+    for path in [out / "report.html", *(out / "feedback").iterdir()]:
+        page = Page(path.read_text(encoding="utf-8"))
+        assert not page.open and "script" not in dict(page.tags), path
+    feedback = (out / "feedback" / "=eve.html").read_text(encoding="utf-8")
+    assert "axis" in feedback and "wrong" in feedback
+    assert re.search(r"<strong>1 of 5</strong> 05-unbroadcast: <code>stretched-axis</code>", report)
+    assert "Heat map of 2 exercises and 5 students" in report
+
+
+def test_the_tables_say_what_they_must():
+    result = empty(IDS, "why")
+    assert result["out_of"] == POINTS and len(table({"a": result}).splitlines()) == 1 + len(result["results"])
+    assert nbgrader({"a": result}, "04").splitlines()[1] == f"04,,,a,,,,0,0.0,0,{POINTS}"
+    assert gradescope(result)["tests"][0]["status"] == "failed"
+
+
+def test_the_class_report_names_nobody_in_its_examples():
+    result = empty(IDS, "cannot open submissions/mallory/x.py")
+    page = class_page({"mallory": result}, "04").partition("<h2>What goes wrong</h2>")[2].partition("<h2>")[0]
+    assert "mallory" not in page and "STUDENT" in page
+    assert "mallory" in feedback_page("mallory", result, "04")
+
+
+def test_wrong_arguments_are_one_sentence(folder, tmp_path, capsys):
+    assert cli.main(["grade", str(folder), "--exercises", "04-tpo", "--out", str(tmp_path / "o")]) == 2
+    assert "04-topo" in capsys.readouterr().err
+    assert cli.main(["grade", str(tmp_path / "none"), "--exercises", "04"]) == 2
+    assert cli.main(["grade", str(folder), "--exercises", "04", "-j", "0"]) == 2
+
+
+@pytest.mark.slow
+def test_a_cluster_grades_the_same(folder, tmp_path, workers):
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    from tinygrad_lora.learn.grade import cluster
+
+    here = graded(folder, tmp_path / "here", workers)
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
+        ) as local,
+        cluster.Cluster(local.scheduler_address) as there,
+    ):
+        self_check(IDS, there.submit, Settings(budget=5))
+        found = grade_all(submissions(folder), IDS, Settings(budget=5), tmp_path / "there", there.submit,
+                          cluster.as_completed, cluster.job_of)  # fmt: skip
+        points = {one.name: result["points"] for one, result, _ in found}
+    cluster._worker().close()
+    cluster._worker.cache_clear()
+    assert points == {name: result["points"] for name, (result, _) in here.items()}
