@@ -83,7 +83,7 @@ class Notebook:
         assert [self.page.locator(fault).count() for fault in FAULTS] == [0, 0]
 
     def answer(self, code, result):
-        """Write this where the answer belongs, run it and the check below it. What the check shows, with this result."""
+        """Write this where the answer belongs and run it; what the check below shows when it has this result."""
         text = self.cell(f"{EXERCISE}-answer").locator(".cm-content")
         text.click()
         self.page.keyboard.press("ControlOrMeta+a")

@@ -155,10 +155,10 @@ def test_the_command_writes_every_file(folder, tmp_path, capsys):
     assert cli.main([*arguments, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["ada"]["points"] == POINTS
-    rows = list(csv.DictReader((out / "results.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader((out / "results.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 5 * sum(len(load_exercise(id).checks) for id in IDS)
     assert {row["student"] for row in rows} == {"'=eve", "ada", "bob", "dan", "<script>alert(1)<&script>"}
-    grades = list(csv.DictReader((out / "nbgrader.csv").open(encoding="utf-8")))
+    grades = list(csv.DictReader((out / "nbgrader.csv").read_text(encoding="utf-8").splitlines()))
     assert {row["student_id"]: row["score"] for row in grades}["ada"] == str(POINTS)
     assert json.loads((out / "results.json").read_text(encoding="utf-8"))["students"] == told
     scope = json.loads((out / "gradescope" / "ada" / "results.json").read_text(encoding="utf-8"))

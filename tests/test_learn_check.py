@@ -194,6 +194,13 @@ def test_the_time_limit_holds_in_other_threads_and_without_alarms(function):
     assert not [note for result in reports[0].results for note in result.notes]
 
 
+def test_a_picture_is_shown_once():
+    first, second = report_of(lambda x: 3 * x).results
+    same = dataclasses.replace(second, diagnosis=dataclasses.replace(first.diagnosis, sentence="another"))
+    told = Report(exercise, (first, same))
+    assert told._repr_html_().count("<img") == 1 and str(told).count("add(a, a)") == 1 and "another" in str(told)
+
+
 def test_prints_and_warnings_become_notes(capfd):
     report = report_of(noisy)
     assert report.passed

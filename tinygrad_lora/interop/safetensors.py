@@ -70,9 +70,9 @@ def save_safetensors(
     """Write arrays or nodes by name, or all parameters of a model, with a note of texts if `metadata` is given.
 
     Of a model, the weight of each `Linear` is written as (out, in), which is how PyTorch keeps it. Returns the path.
-    The file is written whole or not at all, and the same arrays give the same bytes. Raises TypeError for names and notes
-    that are not strings, for dtypes that the format does not have, and for layers whose weight is in four bits; MergedError
-    while an adapter is merged.
+    The file is written whole or not at all, and the same arrays give the same bytes. Raises TypeError for names and
+    notes that are not strings, for dtypes that the format does not have, and for layers whose weight is in four bits;
+    MergedError while an adapter is merged.
     """
     if isinstance(arrays, Layer):
         arrays = _parameters(arrays)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..view.diagram import Diagram
@@ -101,12 +101,16 @@ class Report:
 
     @property
     def _told(self) -> Iterator[tuple[CheckResult, bool]]:
-        """The results, each with whether an earlier one has told its mistake already."""
-        told = set()
+        """The results, each with whether an earlier one has told its mistake already. No picture is shown twice."""
+        told: list[Diagnosis] = []
         for result in self.results:
-            sentence = result.diagnosis.sentence if result.diagnosis else ""
-            yield result, sentence in told
-            told |= {sentence} - {""}
+            now, again = result.diagnosis, False
+            if now:
+                again = any(now.sentence == earlier.sentence for earlier in told)
+                if any(now.picture == earlier.picture for earlier in told):
+                    result = replace(result, diagnosis=replace(now, picture=None))
+                told.append(now)
+            yield result, again
 
     def __str__(self) -> str:
         lines = [self._headline(self.exercise.plain_title)]

@@ -17,8 +17,8 @@ from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..nn.norms import LayerNorm
 from ..ops import tanh
-from .configured import activation, check_heads, name_parameters
-from .text_encoder import Embeddings, TextEncoder
+from .configured import activation, check_heads
+from .text_encoder import TextEncoder
 
 Node = ComputationNode
 
@@ -103,17 +103,15 @@ class AlbertEncoder(Layer):
 
 
 class AlbertModel(TextEncoder):
-    """An ALBERT: tokens (batch, time) to vectors (batch, time, hidden_size). Calls and arguments as in `TextEncoder`."""
+    """An ALBERT: tokens (batch, time) to vectors (batch, time, hidden_size). Made and called as a `TextEncoder`."""
 
-    config_class = AlbertConfig
+    config_class, encoder_class = AlbertConfig, AlbertEncoder
 
-    def __init__(self, config: AlbertConfig, *, seed: Any = None, dtype: Any = np.float32, pooler: bool = True) -> None:
-        rng, self.config = np.random.default_rng(seed), config
-        self.embeddings = Embeddings(config, config.embedding_size, rng, dtype)
-        self.encoder = AlbertEncoder(config, rng, dtype)
-        self.pooler = Linear(config.hidden_size, config.hidden_size, seed=rng, dtype=dtype) if pooler else None
-        name_parameters(self)
+    def make_pooler(self, c: AlbertConfig, rng: np.random.Generator, dtype: Any) -> Linear:
+        """A matrix alone: `pool` does the rest."""
+        return Linear(c.hidden_size, c.hidden_size, seed=rng, dtype=dtype)
 
-    def _pooled(self, hidden: Node) -> Node:
-        y: Node = tanh(self.pooler(hidden[:, 0]))
+    def pool(self, hidden: Node) -> Node:
+        r"""$y = \tanh(x_0 W + b)$: the whole text in one vector, from its first token."""
+        y: Node = tanh(self.pooler(hidden[:, 0]))  # type: ignore[misc]
         return y

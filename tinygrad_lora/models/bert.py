@@ -17,8 +17,8 @@ from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..nn.norms import LayerNorm
 from ..ops import tanh
-from .configured import activation, check_heads, name_parameters
-from .text_encoder import Embeddings, TextEncoder
+from .configured import activation, check_heads
+from .text_encoder import TextEncoder
 
 Node = ComputationNode
 
@@ -39,6 +39,11 @@ class BertConfig:
 
     def __post_init__(self) -> None:
         check_heads(self.hidden_size, self.num_attention_heads)
+
+    @property
+    def embedding_size(self) -> int:
+        """The vectors that go in are as wide as the hidden ones."""
+        return self.hidden_size
 
 
 class SelfAttention(Layer):
@@ -127,13 +132,10 @@ class Pooler(Layer):
 
 
 class BertModel(TextEncoder):
-    """A BERT: tokens (batch, time) to vectors (batch, time, hidden_size). Calls and arguments as in `TextEncoder`."""
+    """A BERT: tokens (batch, time) to vectors (batch, time, hidden_size). Made and called as a `TextEncoder`."""
 
-    config_class = BertConfig
+    config_class, encoder_class = BertConfig, Encoder
 
-    def __init__(self, config: BertConfig, *, seed: Any = None, dtype: Any = np.float32, pooler: bool = True) -> None:
-        rng, self.config = np.random.default_rng(seed), config
-        self.embeddings = Embeddings(config, config.hidden_size, rng, dtype)
-        self.encoder = Encoder(config, rng, dtype)
-        self.pooler = Pooler(config, rng, dtype) if pooler else None
-        name_parameters(self)
+    def make_pooler(self, c: BertConfig, rng: np.random.Generator, dtype: Any) -> Pooler:
+        """A layer of its own."""
+        return Pooler(c, rng, dtype)

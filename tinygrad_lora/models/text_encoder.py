@@ -13,7 +13,7 @@ from ..nn.attention import padding_mask
 from ..nn.embedding import Embedding
 from ..nn.layer import Layer
 from ..nn.norms import LayerNorm
-from .configured import require, settings
+from .configured import name_parameters, require, settings
 
 Node = ComputationNode
 
@@ -21,18 +21,24 @@ Node = ComputationNode
 class TextEncoder(Layer):
     """Tokens (batch, time) to vectors (batch, time, hidden_size), each of which knows of the other tokens.
 
-    A subclass makes `embeddings`, `encoder` and `pooler` in its `__init__`, and says in `config_class` of which sizes.
-    `from_config(config)` makes one from the contents of a config.json; numbers are drawn from `seed`.
+    `from_config(config)` makes one from the contents of a config.json; numbers are drawn from `seed`. A subclass says
+    which configuration it takes, what its blocks are, and how it makes its pooler.
     """
 
-    config_class: ClassVar[Any]
     takes_indices = True
-    embeddings: Any
-    encoder: Any
-    pooler: Any
+    config_class: ClassVar[Any]
+    encoder_class: ClassVar[Any]
 
     def __init__(self, config: Any, *, seed: Any = None, dtype: Any = np.float32, pooler: bool = True) -> None:
-        raise NotImplementedError(f"{type(self).__name__} needs a method __init__(self, config, *, seed, dtype, pooler)")
+        rng, self.config = np.random.default_rng(seed), config
+        self.embeddings = Embeddings(config, rng, dtype)
+        self.encoder = self.encoder_class(config, rng, dtype)
+        self.pooler = self.make_pooler(config, rng, dtype) if pooler else None
+        name_parameters(self)
+
+    def make_pooler(self, c: Any, rng: np.random.Generator, dtype: Any) -> Any:
+        """The layer that `pooled` goes through."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method make_pooler(self, c, rng, dtype)")
 
     @classmethod
     def from_config(
@@ -60,10 +66,12 @@ class TextEncoder(Layer):
             raise AttributeError(
                 "this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens"
             )
-        return self._pooled(hidden)
+        y: Node = self.pool(hidden)
+        return y
 
-    def _pooled(self, hidden: Node) -> Node:
-        y: Node = self.pooler(hidden)
+    def pool(self, hidden: Node) -> Node:
+        """One vector a text, by the pooler that is there."""
+        y: Node = self.pooler(hidden)  # type: ignore[misc]
         return y
 
 
@@ -72,8 +80,8 @@ class Embeddings(Layer):
 
     takes_indices = True
 
-    def __init__(self, c: Any, size: int, rng: np.random.Generator, dtype: Any) -> None:
-        self.longest = c.max_position_embeddings
+    def __init__(self, c: Any, rng: np.random.Generator, dtype: Any) -> None:
+        self.longest, size = c.max_position_embeddings, c.embedding_size
         self.word_embeddings = Embedding(c.vocab_size, size, seed=rng, dtype=dtype)
         self.position_embeddings = Embedding(c.max_position_embeddings, size, seed=rng, dtype=dtype)
         self.token_type_embeddings = Embedding(c.type_vocab_size, size, seed=rng, dtype=dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import inspect
 import sys
 from types import FunctionType
 from typing import Any
@@ -19,18 +21,18 @@ _TYPES = {"bool": bool, "int": int, "float": float, "str": str, "list": list, "t
 
 def name_of(thing: Any) -> str | None:
     """The name under which the other process has the same thing; None if it has not."""
-    called: Any = getattr(thing, "__name__", None) if isinstance(thing, np.ufunc | FunctionType | type) else None
+    own: Any = getattr(thing, "__name__", None) if isinstance(thing, np.ufunc | FunctionType | type) else None
     if isinstance(thing, np.ufunc):
-        return f"ufunc {called}" if getattr(np, called, None) is thing else None
+        return f"ufunc {own}" if getattr(np, own, None) is thing else None
     if isinstance(thing, Op):
         return f"op {thing.name}" if Op.registry.get(thing.name) is thing else None
     if type(thing) is FunctionType and thing.__module__ == library.__name__:
-        return f"library {called}" if vars(library).get(called) is thing else None
+        return f"library {own}" if vars(library).get(own) is thing else None
     if isinstance(thing, type):
-        if _TYPES.get(called) is thing:
-            return f"type {called}"
-        if issubclass(thing, np.generic) and getattr(np, called, None) is thing:
-            return f"scalar {called}"
+        if _TYPES.get(own) is thing:
+            return f"type {own}"
+        if issubclass(thing, np.generic) and getattr(np, own, None) is thing:
+            return f"scalar {own}"
         if is_ours(thing) and _class(f"{thing.__module__}:{thing.__qualname__}") is thing:
             return f"class {thing.__module__}:{thing.__qualname__}"
     return None
@@ -74,8 +76,22 @@ def _class(path: str) -> Any:
 
 def error_class(name: str) -> type[Exception]:
     """The class of errors with this name, Python's or the package's; a new one if neither has it."""
-    import builtins
-
     found = getattr(errors, name, None) or getattr(builtins, name, None)
     plain = isinstance(found, type) and issubclass(found, Exception) and not issubclass(found, UnicodeError)
     return found if plain else type(name if name.isidentifier() else "Exception", (Exception,), {})  # type: ignore[return-value]
+
+
+def called(x: Any) -> str:
+    """What it is called, or its type."""
+    name = getattr(x, "__name__", None)
+    return name if type(name) is str else type(x).__name__
+
+
+def parameters_of(x: Any) -> list[str] | None:
+    """The names of what it takes; None where that is not so simple."""
+    try:
+        found = inspect.signature(x).parameters.values()
+    except Exception:
+        return None
+    plain = all(p.kind is p.POSITIONAL_OR_KEYWORD and type(p.name) is str for p in found)
+    return [p.name for p in found] if plain else None

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
+from .changing import generator_in, state_of
 from .known import name_of, named
 from .wire import Misbehaved
 
@@ -23,7 +24,6 @@ SMALL, MOST = 1 << 16, 256  # bytes of an array that both sides keep alike, and 
 _LISTS: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "frozen"}
 _MAKERS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozen": frozenset}
 _LEAVES = {"input": INPUT, "parameter": PARAMETER, "constant": CONSTANT}
-_GENERATORS = ("PCG64", "MT19937", "Philox", "SFC64", "PCG64DXSM")
 
 
 class Packer:
@@ -94,7 +94,7 @@ class Packer:
             return {"dtype": x.str}
         if kind is np.random.Generator:
             self.slots.append(x)
-            return {"rng": _state(x)}
+            return {"rng": state_of(x)}
         if kind is ComputationNode:
             return {"#": self._node(x)}
         if name := name_of(x):
@@ -196,7 +196,8 @@ class Packer:
     def _unpacked(self, x: Any) -> Any:
         if type(x) is not dict:
             return x
-        ((tag, body),) = x.items() if len(x) == 1 else [("reference", x)]
+        pairs: Any = x.items() if len(x) == 1 else [("reference", x)]
+        ((tag, body),) = pairs
         if tag in _MAKERS:
             self.slots.append(None)
             place = len(self.slots) - 1
@@ -213,12 +214,12 @@ class Packer:
             return array
         if tag == "shared":
             n, content = body
-            shared: Any = self._unarray(content)
+            shared = self._unarray(content)
             self.enter(n, shared)
             self._share(n, shared)
             return shared
         if tag == "rng":
-            self.slots.append(rng := _generator(body))
+            self.slots.append(rng := generator_in(body))
             return rng
         if tag == "graph":
             n, *parts = body
@@ -303,23 +304,3 @@ def _dtype(told: Any) -> Any:
     if made.kind not in "biufc":
         raise ValueError(f"dtype {told}")
     return made
-
-
-def _state(rng: np.random.Generator) -> Any:
-    """The state of a generator as JSON; whole numbers of any size as they are."""
-    state = rng.bit_generator.state
-    plain = {key: part.tolist() if isinstance(part, np.ndarray) else part for key, part in state["state"].items()}
-    return {**state, "state": plain}
-
-
-def _generator(state: Any) -> np.random.Generator:
-    """A generator in this state."""
-    rng = np.random.Generator(getattr(np.random, _GENERATORS[_GENERATORS.index(state["bit_generator"])])(0))
-    restore(rng, state)
-    return rng
-
-
-def restore(rng: np.random.Generator, state: Any) -> None:
-    """Bring a generator into this state."""
-    arrays = {k: np.array(v, dtype=np.uint64) if isinstance(v, list) else v for k, v in state["state"].items()}
-    rng.bit_generator.state = {**state, "state": arrays}

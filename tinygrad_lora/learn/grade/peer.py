@@ -19,7 +19,8 @@ from ...core.node import tick
 from ...nn.structure import STRUCTURE
 from ..guard import TookTooLongError
 from ..stubs import is_blank
-from .known import error_class, is_ours, name_of, named
+from .changing import alike, content_of, refill
+from .known import called, error_class, is_ours, name_of, named, parameters_of
 from .packing import Packer
 from .wire import Channel, Gone, Misbehaved
 
@@ -73,7 +74,7 @@ class Peer(Packer):
         self.forget()
 
     def _answer(self, message: dict[str, Any], values: list[Any]) -> None:
-        call, slots, before = message["call"], self.slots, [_content(slot) for slot in self.slots]
+        call, slots, before = message["call"], self.slots, [content_of(slot) for slot in self.slots]
         try:
             target, (args, kwargs) = self.things[message["n"]], values
             function = self._callable(target, message["n"], str(message["method"]))
@@ -83,7 +84,7 @@ class Peer(Packer):
         except BaseException as error:  # also the time limit, and sys.exit
             self._raise(call, error)
             return
-        changed = [i for i, (slot, old) in enumerate(zip(slots, before, strict=True)) if not _alike(slot, old)]
+        changed = [i for i, (slot, old) in enumerate(zip(slots, before, strict=True)) if not alike(slot, old)]
         try:
             self._send({"return": call, "changed": changed}, [result, *(slots[i] for i in changed)])
         except Gone:
@@ -115,7 +116,7 @@ class Peer(Packer):
             raise self.error(message, values[0])
         result, *contents = values
         for i, content in zip(message["changed"], contents, strict=True):
-            _refill(own[i], content)
+            refill(own[i], content)
         return result
 
     def error(self, message: dict[str, Any], operation: Any) -> BaseException:
@@ -188,13 +189,13 @@ class Peer(Packer):
 
     def _refer_function(self, x: Any) -> Any:
         self._methods[n := self.number(x)] = frozenset()
-        return {"n": n, "function": _name(x), "blank": is_blank(x), "parameters": _parameters(x)}
+        return {"n": n, "function": called(x), "blank": is_blank(x), "parameters": parameters_of(x)}
 
     def _refer_class(self, x: type) -> Any:
         self._methods[n := self.number(x)] = frozenset()
         own = self._own(x)
         bases = [base for base in map(name_of, x.__mro__[1:]) if base and base.startswith("class ")]
-        return {"n": n, "class": _name(x), "bases": bases[:1], "methods": sorted(own), "blank": is_blank(x)}
+        return {"n": n, "class": called(x), "bases": bases[:1], "methods": sorted(own), "blank": is_blank(x)}
 
     def _own(self, kind: type) -> set[str]:
         """The methods and properties (with a "=" before the name) that are not the package's."""
@@ -308,53 +309,3 @@ class Opaque:
 
 class Blank:
     """A function or class that is not written yet."""
-
-
-def _name(x: Any) -> str:
-    name = getattr(x, "__name__", None)
-    return name if type(name) is str else type(x).__name__
-
-
-def _parameters(x: Any) -> list[str] | None:
-    try:
-        found = inspect.signature(x).parameters.values()
-    except Exception:
-        return None
-    plain = all(p.kind is p.POSITIONAL_OR_KEYWORD and type(p.name) is str for p in found)
-    return [p.name for p in found] if plain else None
-
-
-def _content(slot: Any) -> Any:
-    """A copy, one level deep; None for what cannot change."""
-    if type(slot) in (list, dict, set) or type(slot) is np.ndarray:
-        return slot.copy() if type(slot) is not np.ndarray or slot.flags.writeable else None
-    return {"state": slot.bit_generator.state} if type(slot) is np.random.Generator else None
-
-
-def _alike(slot: Any, old: Any) -> bool:
-    """Whether nothing was exchanged in it."""
-    if old is None:
-        return True
-    if type(slot) is np.ndarray:
-        return slot.shape == old.shape and slot.tobytes() == old.tobytes()
-    if type(slot) is np.random.Generator:
-        return repr(slot.bit_generator.state) == repr(old["state"])
-    if type(slot) is dict:
-        pairs = zip(slot.items(), old.items(), strict=False)
-        return len(slot) == len(old) and all(k is j and v is w for (k, v), (j, w) in pairs)
-    return len(slot) == len(old) and all(a is b for a, b in zip(slot, old, strict=False))
-
-
-def _refill(slot: Any, content: Any) -> None:
-    """Give something of ours the content that it has on the other side."""
-    if type(slot) is np.ndarray and type(content) is np.ndarray and slot.shape == content.shape:
-        slot[...] = content
-    elif type(slot) is np.random.Generator and type(content) is np.random.Generator:
-        slot.bit_generator.state = content.bit_generator.state
-    elif type(slot) is list and type(content) is list:
-        slot[:] = content
-    elif type(slot) in (dict, set) and type(content) is type(slot):
-        slot.clear()
-        slot.update(content)
-    else:
-        raise Misbehaved("an argument has become something else")

@@ -18,7 +18,8 @@ class DoRA(LoRALayer):
     r"""$y = x\,\frac{m}{n}(W + s A B) + b$ with $n_j = \lVert (W + s A B)_{\cdot j} \rVert$, one for each output.
 
     The magnitudes m start at the norms of the columns of W, so that $m / n = 1$. In the gradient n counts as a
-    constant, as in the paper's section 4.3. Arguments as for `LoRALayer`. A column of zeros has no direction: AdaptError.
+    constant, as in the paper's section 4.3. Arguments as for `LoRALayer`. Raises AdaptError for a column of zeros: it
+    has no direction.
     Source: Liu et al. 2024, "DoRA: Weight-Decomposed Low-Rank Adaptation" (arXiv:2402.09353).
     """
 

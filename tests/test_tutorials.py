@@ -1,0 +1,89 @@
+"""The tutorials: notebooks follow their sources, run before anything is written and when all is solved, and are short."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("jupytext", reason="reading the sources of tutorials needs Jupytext")
+pytest.importorskip("matplotlib", reason="the tutorials plot with matplotlib")
+
+from tinygrad_lora import cli
+from tinygrad_lora.learn import exercise_ids
+from tinygrad_lora.learn.release.command import sources
+from tinygrad_lora.learn.release.notebook import student
+from tinygrad_lora.learn.release.source import read_cells
+from tinygrad_lora.learn.tutorials import tutorials
+
+FOLDER = Path(__file__).resolve().parent.parent / "tutorials"
+SOURCES = sources(FOLDER)
+each_tutorial = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+SECONDS = 60
+
+
+def run_quietly(code, folder):
+    """Run the text in a process of its own, as a fresh kernel would: it must end well and complain about nothing."""
+    environment = os.environ | {"MPLBACKEND": "agg", "TINYGRAD_LORA_PROGRESS": str(folder / "progress.jsonl")}
+    environment |= {"PYTHONPATH": str(FOLDER.parent), "TINYGRAD_LORA_CACHE": str(folder / "nothing was fetched")}
+    script = folder / "tutorial.py"
+    script.write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=4 * SECONDS,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def test_there_are_twelve_and_each_has_four_exercises_or_five():
+    assert [path.stem[:2] for path in SOURCES] == [f"{n:02}" for n in range(1, 13)]
+    used = [cell.exercise for path in SOURCES for cell in read_cells(path) if cell.exercise]
+    assert sorted(used) == exercise_ids(), "every exercise stands in a tutorial, once"
+    for path in SOURCES:
+        assert 4 <= sum(id[:2] == path.stem[:2] for id in used) <= 5, path.stem
+
+
+def test_the_notebooks_follow_their_sources(capsys):
+    code = cli.main(["course", "release", str(FOLDER), "--source", str(FOLDER), "--check"])
+    assert code == 0, capsys.readouterr().out
+
+
+def test_the_headings_say_what_one_will_be_able_to_do():
+    for one in tutorials():
+        assert one.heading.number == one.number and one.heading.outcome and 45 <= one.heading.minutes <= 60
+
+
+@each_tutorial
+def test_a_tutorial_names_no_other_and_ends_with_its_page_for_instructors(path):
+    cells = read_cells(path)
+    assert cells[-1].instructor and cells[-1].kind == "markdown"
+    for words in ("minutes", "points"):
+        assert words in cells[-1].text.lower(), f"the instructor's page says nothing about {words}"
+
+
+@each_tutorial
+def test_no_sentence_is_long(path):
+    """Under 25 words, in the text for students; formulas and code count as one word."""
+    for cell in read_cells(path):
+        if cell.kind != "markdown" or cell.instructor:
+            continue
+        text = re.sub(r"```.*?```|\$\$.*?\$\$", "", cell.text, flags=re.DOTALL)
+        text = re.sub(r"`[^`]*`|\$[^$]*\$|\([^)]*\)", "x", text)
+        lines = [line for line in text.splitlines() if not line.lstrip().startswith(("|", "#", "-", "*", "1.", ">"))]
+        for sentence in re.split(r"(?<=[.?!:;])\s", " ".join(lines).replace("**", "")):
+            assert len(sentence.split()) <= 25, sentence
+
+
+@each_tutorial
+def test_a_tutorial_runs_with_its_references(path, tmp_path):
+    run_quietly(path.read_text(encoding="utf-8"), tmp_path)
+
+
+@each_tutorial
+def test_a_students_notebook_runs_before_anything_is_written(path, tmp_path):
+    cells = json.loads(student(read_cells(path)))["cells"]
+    run_quietly("\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"), tmp_path)

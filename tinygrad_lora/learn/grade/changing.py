@@ -1,0 +1,67 @@
+"""Random generators as data, and what may change in the arguments of a call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .wire import Misbehaved
+
+_GENERATORS = ("PCG64", "MT19937", "Philox", "SFC64", "PCG64DXSM")
+
+
+def state_of(rng: np.random.Generator) -> Any:
+    """The state of a generator as JSON; whole numbers of any size as they are."""
+    state = rng.bit_generator.state
+    plain = {key: part.tolist() if isinstance(part, np.ndarray) else part for key, part in state["state"].items()}
+    return {**state, "state": plain}
+
+
+def generator_in(state: Any) -> np.random.Generator:
+    """A generator in this state."""
+    rng = np.random.Generator(getattr(np.random, _GENERATORS[_GENERATORS.index(state["bit_generator"])])(0))
+    restore(rng, state)
+    return rng
+
+
+def restore(rng: np.random.Generator, state: Any) -> None:
+    """Bring a generator into this state."""
+    arrays = {k: np.array(v, dtype=np.uint64) if isinstance(v, list) else v for k, v in state["state"].items()}
+    rng.bit_generator.state = {**state, "state": arrays}
+
+
+def content_of(slot: Any) -> Any:
+    """A copy, one level deep; None for what cannot change."""
+    if type(slot) in (list, dict, set) or type(slot) is np.ndarray:
+        return slot.copy() if type(slot) is not np.ndarray or slot.flags.writeable else None
+    return {"state": slot.bit_generator.state} if type(slot) is np.random.Generator else None
+
+
+def alike(slot: Any, old: Any) -> bool:
+    """Whether nothing was exchanged in it."""
+    if old is None:
+        return True
+    if type(slot) is np.ndarray:
+        return slot.shape == old.shape and slot.tobytes() == old.tobytes()
+    if type(slot) is np.random.Generator:
+        return repr(slot.bit_generator.state) == repr(old["state"])
+    if type(slot) is dict:
+        pairs = zip(slot.items(), old.items(), strict=False)
+        return len(slot) == len(old) and all(k is j and v is w for (k, v), (j, w) in pairs)
+    return len(slot) == len(old) and all(a is b for a, b in zip(slot, old, strict=False))
+
+
+def refill(slot: Any, content: Any) -> None:
+    """Give something of ours the content that it has on the other side."""
+    if type(slot) is np.ndarray and type(content) is np.ndarray and slot.shape == content.shape:
+        slot[...] = content
+    elif type(slot) is np.random.Generator and type(content) is np.random.Generator:
+        slot.bit_generator.state = content.bit_generator.state
+    elif type(slot) is list and type(content) is list:
+        slot[:] = content
+    elif type(slot) in (dict, set) and type(content) is type(slot):
+        slot.clear()
+        slot.update(content)
+    else:
+        raise Misbehaved("an argument has become something else")
