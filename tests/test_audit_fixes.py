@@ -1,11 +1,14 @@
 """Unusual inputs of adapters, files, models and pictures: each is refused in a sentence, or does what it says."""
 
+import os
+
 import numpy as np
 import pytest
 
 import tinygrad_lora as tl
 from tinygrad_lora.cli import main
-from tinygrad_lora.errors import AdaptError, FormatError, ModelFileError
+from tinygrad_lora.errors import AdaptError, DtypeError, FormatError, ModelFileError, ShapeError
+from tinygrad_lora.models.bert import BertModel
 from tinygrad_lora.models.chat import chat_text
 from tinygrad_lora.models.configured import check_plausible
 
@@ -14,6 +17,13 @@ X = np.random.default_rng(0).normal(size=(5, 6))
 
 def network():
     return tl.Sequential(tl.Linear(6, 8, seed=0), tl.relu, tl.Linear(8, 3, seed=1))
+
+
+def filled(model, seed=0):
+    """Every adapter does something."""
+    for layer in tl.adapters(model).values():
+        layer.set_parameters(np.random.default_rng(seed).normal(size=layer.parameter_count))
+    return model
 
 
 # --- Adapters ---
@@ -67,6 +77,14 @@ def test_merging_is_done_in_all_layers_or_in_none():
     assert [layer.merged for layer in model] == [False, False]
 
 
+def test_an_embedding_takes_an_array_as_other_layers_do():
+    table, tokens = tl.Embedding(10, 4, seed=0), np.array([[1, 2], [3, 4]])
+    for layer in (table, filled(tl.adapt(tl.Sequential(tl.Embedding(10, 4, seed=0)), 2, ["0"], seed=0))):
+        assert np.array_equal(layer(tokens).value, layer.forward(tokens))
+    with pytest.raises(DtypeError, match="tokens must be whole numbers, not float64"):
+        table(np.ones(3))
+
+
 # --- Files ---
 
 
@@ -82,6 +100,30 @@ def test_an_adapter_of_whole_numbers_is_refused(tmp_path, kind):
     with pytest.raises(FormatError, match=f"{name} holds {np.dtype(kind)}, not floats"):
         tl.load_adapter(model, tmp_path)
     assert np.array_equal(model.forward(X), network().forward(X))
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+def test_a_save_that_is_stopped_never_mixes_two_adapters(tmp_path, monkeypatch, moment):
+    pytest.importorskip("safetensors")
+    for alpha, folder in ((4, "new"), (8, "wanted")):
+        tl.save_adapter(filled(tl.adapt(network(), 2, alpha=alpha, seed=0)), tmp_path / folder)
+    replace, calls = os.replace, iter(range(1, 9))
+
+    def stopped(source, target):
+        if ".part-" not in str(target) and next(calls) == moment:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        tl.save_adapter(filled(tl.adapt(network(), 2, alpha=8, seed=0), 1), tmp_path / "new")
+    monkeypatch.undo()
+    assert [path for path in (tmp_path / "new").iterdir() if path.name.startswith(".")] == []
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        tl.load_adapter(network(), tmp_path / "new")
+    tl.save_adapter(filled(tl.adapt(network(), 2, alpha=8, seed=0)), tmp_path / "new")
+    for file in ("adapter_config.json", "adapter_model.safetensors"):
+        assert (tmp_path / "new" / file).read_bytes() == (tmp_path / "wanted" / file).read_bytes()
 
 
 def test_notes_in_a_file_are_texts(tmp_path):
@@ -115,6 +157,14 @@ def test_a_configuration_that_lies_takes_no_memory(wrong):
 def test_a_conversation_is_made_of_messages(said):
     with pytest.raises((TypeError, ValueError), match=r"^(a conversation|a message|the content)"):
         chat_text(said)
+
+
+@pytest.mark.parametrize("what", ["attention_mask", "token_type_ids"])
+def test_a_text_encoder_wants_one_number_a_token(what):
+    sizes = {"vocab_size": 9, "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = BertModel.from_config({**sizes, "intermediate_size": 6}, seed=0)
+    with pytest.raises(ShapeError, match=rf"{what} has one number a token: \(1, 3\), not \(1, 2\)"):
+        model(np.array([[1, 2, 3]]), **{what: np.array([[1, 1]])})
 
 
 # --- Pictures and commands ---

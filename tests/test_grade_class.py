@@ -4,6 +4,10 @@ import csv
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -170,6 +174,7 @@ def test_the_command_writes_every_file(folder, tmp_path, capsys):
     feedback = (out / "feedback" / "=eve.html").read_text(encoding="utf-8")
     assert "axis" in feedback and "wrong" in feedback
     assert re.search(r"<strong>1 of 5</strong> 05-unbroadcast: <code>stretched-axis</code>", report)
+    assert "not-started" not in report
     assert "Heat map of 2 exercises and 5 students" in report
 
 
@@ -192,6 +197,23 @@ def test_wrong_arguments_are_one_sentence(folder, tmp_path, capsys):
     assert "04-topo" in capsys.readouterr().err
     assert cli.main(["grade", str(tmp_path / "none"), "--exercises", "04"]) == 2
     assert cli.main(["grade", str(folder), "--exercises", "04", "-j", "0"]) == 2
+
+
+def test_a_run_that_is_interrupted_leaves_no_process(folder, tmp_path):
+    (folder / "loop.py").write_text("def unbroadcast(g, shape):\n    while True: pass\n", encoding="utf-8")
+    code = "import sys; from tinygrad_lora.cli import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["grade", str(folder), "--exercises", IDS[1], "--out", str(tmp_path / "out"), "-j", "2"]
+    running = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", code, *arguments], env=running, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while len(list((tmp_path / "out").glob("cache/*"))) < 4 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=20)[1].decode()
+    assert process.returncode == 130 and "interrupted" in told
+    while list(tmp_path.glob("tinygrad-lora-grade-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)  # the last to go removes its folder
+    assert not list(tmp_path.glob("tinygrad-lora-grade-*"))
 
 
 @pytest.mark.slow

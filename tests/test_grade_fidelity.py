@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tinygrad_lora.learn import exercise_ids, load_exercise, run_checks
 from tinygrad_lora.learn.grade.judge import Judge
 from tinygrad_lora.learn.grade.peer import Blank
 from tinygrad_lora.learn.grade.student import Student
-from tinygrad_lora.learn.grade.wire import Channel, Gone
+from tinygrad_lora.learn.grade.wire import Channel, Gone, Misbehaved
 
 EXERCISES = exercise_ids()
 
@@ -69,6 +70,7 @@ def test_every_known_mistake_is_recognized_from_the_other_process(id, connected)
     exercise = load_exercise(id)
     if exercise.slow:
         pytest.skip("it trains for real")
+    exercise = replace(exercise, limit=1.0)
     for mutant in exercise.mutants:
         values = exercise.solved_with(mutant.values)
         if "too-slow" in mutant.code:
@@ -172,6 +174,18 @@ def test_a_lie_stays_where_it_was_told(connected):
     assert given["g"]() != [2] and not isinstance(given["g"](), list)
     assert not isinstance(given["h"](), np.ndarray)
     assert type(liar).__name__ == "Liar"
+
+
+def test_a_method_of_the_package_cannot_be_exchanged(connected):
+    def function(layer):
+        layer.named_parameters = dict
+        return 1
+
+    layer = tl.Linear(2, 3, seed=0)
+    _, given = connected({"f": function})
+    with pytest.raises(Misbehaved, match="stands for a method"):
+        given["f"](layer)
+    assert len(layer.named_parameters()) == 2
 
 
 def test_a_student_cannot_call_what_was_not_given(connected):

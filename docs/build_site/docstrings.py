@@ -45,7 +45,7 @@ def _parts(paragraph: str) -> Iterator[str]:
     """A list of "name: words" as a list, what is raised and where it comes from as paragraphs of their own."""
     lines = paragraph.split("\n")
     if all(line.startswith("    ") for line in lines):
-        yield f"```python\n{inspect.cleandoc(paragraph)}\n```"
+        yield paragraph  # code, as Markdown has it
         return
     items = [bool(ITEM.match(line)) and not NEW_PARAGRAPH.match(line) for line in lines]
     if sum(items) >= 2 and items[0]:

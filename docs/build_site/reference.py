@@ -153,9 +153,10 @@ def _example(name: str, thing: Any, shown: Example) -> str:
 
 def _members(kind: type) -> Iterator[str]:
     """The public methods and properties that the class itself defines and describes."""
-    bases = [base for base in kind.__mro__[1:-1] if base.__module__.startswith(tl.__name__)]
-    if bases:
-        yield f"A kind of `{bases[0].__name__}`, with its methods."
+    homes = {name: module for module, names in groups().values() for name in names}
+    base = next((base.__name__ for base in kind.__mro__[1:] if base.__name__ in homes), None)
+    if base:
+        yield f"A kind of {{py:class}}`{base} <{homes[base]}.{base}>`, with its methods."
     for name, member in vars(kind).items():
         function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
         words = inspect.cleandoc(getattr(function, "__doc__", None) or "")

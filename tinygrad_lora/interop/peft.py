@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,8 +41,9 @@ def save_adapter(
     same base, which PEFT does in float32 alone, and other programs not at all. `as_lora=True` writes what it adds to
     the base itself instead, as plain LoRA of twice the rank: $s A B - s A_0 B_0 = s\,[A, A_0]\,[B; -B_0]$.
 
-    Each file is written whole or not at all. Raises AdaptError if no adapter has this name or if it is of a kind that
-    such a file cannot hold, FormatError for numbers that are not finite.
+    Both files are written whole before they take the places of older ones. Whoever stops this leaves the old adapter,
+    the new one, or for a moment a folder without options, which nobody loads. Raises AdaptError if no adapter has this
+    name or if it is of a kind that such a file cannot hold, FormatError for numbers that are not finite.
     """
     config = replace(describe(model, name, as_lora), fan_in_fan_out=fan_in_fan_out)
     arrays = {key: place.array for key, place in places(model, name, config.bias).items()}
@@ -49,9 +51,15 @@ def save_adapter(
         arrays |= starts_beside(model, name)
     if wrong := [key for key, array in arrays.items() if not np.isfinite(array).all()]:
         raise FormatError(f"nothing was written: these hold numbers that are not finite: {listed(wrong)}")
-    save_safetensors(Path(folder) / WEIGHTS_FILE, arrays, {"format": "pt"})
-    write_atomically(Path(folder) / CONFIG_FILE, config.text(base_model, task_type))
-    return Path(folder)
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target, prefix=".part-") as stage:
+        save_safetensors(Path(stage) / WEIGHTS_FILE, arrays, {"format": "pt"})
+        write_atomically(Path(stage) / CONFIG_FILE, config.text(base_model, task_type))
+        (target / CONFIG_FILE).unlink(missing_ok=True)  # never the options of one adapter beside the numbers of another
+        for file in (WEIGHTS_FILE, CONFIG_FILE):
+            os.replace(Path(stage) / file, target / file)
+    return target
 
 
 def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora") -> Model:

@@ -17,14 +17,14 @@ from ..errors import ModelError, ShapeError
 from ..library import concatenate, cross_entropy
 from ..nn.activations import silu
 from ..nn.attention import attention, causal_mask, heads
-from ..nn.embedding import Embedding
+from ..nn.embedding import Embedding, as_node
 from ..nn.layer import Layer
 from ..nn.linear import Linear, on_rows
 from ..nn.norms import RMSNorm
 from ..nn.rotary import rotary_angles, rotated
 from ..ops import take
 from .configured import name_parameters, require, settings
-from .text_encoder import as_node, token_rows
+from .text_encoder import token_rows
 
 Node = ComputationNode
 Pair = tuple[Node, Node]

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..core.node import ComputationNode, constant
+from ..core.node import ComputationNode
 from ..errors import ShapeError
 from ..nn.attention import padding_mask
-from ..nn.embedding import Embedding
+from ..nn.embedding import Embedding, as_node
 from ..nn.layer import Layer
 from ..nn.norms import LayerNorm
 from .configured import name_parameters, require, settings
@@ -54,8 +54,12 @@ class TextEncoder(Layer):
         """attention_mask (batch, time) holds 1 for a token and 0 for padding; None: there is no padding.
 
         To the list `attentions` each block adds its weights, (batch, heads, queries, seen), each time it is used.
+        Raises ShapeError for a mask or token_type_ids of another shape than the tokens, and for too many of them.
         """
         tokens = token_rows(tokens)
+        for what, given in (("attention_mask", attention_mask), ("token_type_ids", token_type_ids)):
+            if given is not None and as_node(given).shape != tokens.shape:
+                raise ShapeError(f"{what} has one number a token: {tokens.shape}, not {as_node(given).shape}")
         mask = None if attention_mask is None else padding_mask(as_node(attention_mask), self.dtype)
         y: Node = self.encoder(self.embeddings(tokens, token_type_ids), mask, attentions)
         return y
@@ -66,8 +70,7 @@ class TextEncoder(Layer):
             raise AttributeError(
                 "this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens"
             )
-        y: Node = self.pool(hidden)
-        return y
+        return self.pool(hidden)
 
     def pool(self, hidden: Node) -> Node:
         """One vector a text, by the pooler that is there."""
@@ -95,11 +98,6 @@ class Embeddings(Layer):
         sentence = self.token_type_embeddings(as_node([0] if token_type_ids is None else token_type_ids))
         y: Node = self.LayerNorm(self.word_embeddings(tokens) + (place + sentence))
         return y
-
-
-def as_node(array: Any) -> Node:
-    """A node as it is, an array as a constant."""
-    return array if isinstance(array, ComputationNode) else constant(array)
 
 
 def token_rows(tokens: Any) -> Node:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..core.node import ComputationNode, parameter
+from ..core.node import ComputationNode, constant, parameter
 from ..errors import DtypeError, ShapeError
 from ..ops import take
 from .checks import check_size
@@ -47,7 +47,8 @@ class Embedding(Layer):
         self.num_embeddings, self.embedding_dim = map(int, weight.shape)
         self.weight = parameter(weight, f"{name}.weight" if name else "weight")
 
-    def __call__(self, tokens: ComputationNode) -> ComputationNode:
+    def __call__(self, tokens: Any) -> ComputationNode:
+        tokens = as_node(tokens)
         self.check_tokens(tokens)
         rows: ComputationNode = take(self.weight, tokens)
         return rows
@@ -59,3 +60,8 @@ class Embedding(Layer):
         if tokens.known and tokens.size and not 0 <= tokens.value.min() <= tokens.value.max() < self.num_embeddings:
             wrong = next(t for t in tokens.value.flat if not 0 <= t < self.num_embeddings)
             raise ValueError(f"token {wrong} has no row: the table has {self.num_embeddings}, counted from 0")
+
+
+def as_node(array: Any) -> ComputationNode:
+    """A node as it is, an array as a constant."""
+    return array if isinstance(array, ComputationNode) else constant(array)

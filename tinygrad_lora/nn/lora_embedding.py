@@ -13,7 +13,7 @@ from ..library import reshape
 from ..ops import scale, take
 from .adapter import Adapter
 from .checks import check_size
-from .embedding import Embedding
+from .embedding import Embedding, as_node
 from .linear import Seed
 from .lora import checked_alpha
 from .mergeable import MergeableLayer, Through
@@ -107,7 +107,8 @@ class LoRAEmbedding(MergeableLayer):
         layer._hold(base)
         return layer
 
-    def __call__(self, tokens: ComputationNode) -> ComputationNode:
+    def __call__(self, tokens: Any) -> ComputationNode:
+        tokens = as_node(tokens)
         if self.plain:
             self.check_rows(tokens)
             y: ComputationNode = self.base_in_use(tokens)

@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -78,10 +79,13 @@ class Worker:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
 
     def judge(self, job: Job) -> Result:
         """The result. A worker that ends gives one that says so."""
         for _ in range(2):
+            if self._stopped:
+                break
             try:
                 process = self._process = self._process or self._started()
                 assert process.stdin and process.stdout
@@ -98,10 +102,18 @@ class Worker:
         return subprocess.Popen(
             command("worker"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             encoding="utf-8", env=environment(), cwd=tempfile.gettempdir(),
+            start_new_session=True,  # Ctrl-C is for the command; it then stops its workers
         )  # fmt: skip
 
+    def stop(self) -> None:
+        """End it now, with the job that it has. What it has started notices, and ends too."""
+        self._stopped, process = True, self._process
+        if process is not None:
+            with contextlib.suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+
     def close(self) -> None:
-        """End it, and what it has started."""
+        """End it when it is done, and what it has started."""
         if self._process is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()  # type: ignore[union-attr]
@@ -139,6 +151,9 @@ class Workers:
             self._free.put(worker)
 
     def __exit__(self, *error: object) -> None:
+        if error[0] is not None:
+            for worker in self._all:
+                worker.stop()
         self._threads.shutdown(cancel_futures=True)
         for worker in self._all:
             worker.close()

@@ -120,12 +120,12 @@ def _ranked(results: Mapping[str, Result]) -> Markup:
     example: dict[tuple[str, str], Result] = {}
     for student, result in results.items():
         for one in result["results"]:
-            if one["diagnosis"]:
+            if one["diagnosis"] not in (None, NOT_STARTED):
                 kind = one["exercise"], one["diagnosis"]
                 who.setdefault(kind, set()).add(student)
                 example.setdefault(kind, one)
     if not who:
-        return element("p", "Nothing: everybody has all points.")
+        return element("p", "Nothing: all that was begun is right.")
     parts = []
     for kind in sorted(who, key=lambda kind: (-len(who[kind]), kind))[:MOST_RANKED]:
         id, code = kind

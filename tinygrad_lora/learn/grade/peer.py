@@ -289,8 +289,8 @@ class Peer(Packer):
         if n not in self._methods or isinstance(thing, type | FunctionType):
             raise Misbehaved("attributes of no object")
         for name, value in new:
-            if name.startswith("__"):
-                raise Misbehaved(f"the attribute {name}")
+            if name.startswith("__") or isinstance(getattr(type(thing), name, None), FunctionType):
+                raise Misbehaved(f"the attribute {name} stands for a method")
             vars(thing)[name] = self.unpack(value)
         for name in gone:
             vars(thing).pop(name, None)

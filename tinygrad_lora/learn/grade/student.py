@@ -17,6 +17,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ...core.graph import topological_order
+from ...core.node import ComputationNode
 from ...view import paths
 from .. import guard
 from ..guard import TookTooLongError, line_of
@@ -53,6 +55,11 @@ class Service:
         self._refused = refused
         self._module = types.ModuleType("__main__")
         vars(self._module)["__builtins__"] = builtins  # as `exec` would set it
+        vars(paths)["gc"] = types.SimpleNamespace(get_objects=self._nodes)  # the hook lets nobody walk all objects
+
+    def _nodes(self) -> list[ComputationNode]:
+        """The nodes that the names of the notebook lead to."""
+        return topological_order([thing for thing in vars(self._module).values() if type(thing) is ComputationNode])
 
     def run(self, cells: list[list[str]]) -> list[str]:
         """Run the cells in order; what one fails with does not stop the next. Gives a line for each that failed."""
@@ -127,7 +134,6 @@ def prepare() -> None:
 
     for name in ("check", "hint", "progress"):
         setattr(learn, name, check)
-    vars(paths)["gc"] = types.SimpleNamespace(get_objects=list)  # the hook allows nobody to walk all objects
     for module in LOADED:
         with contextlib.suppress(Exception):  # where it is not installed, a student cannot use it
             importlib.import_module(module)

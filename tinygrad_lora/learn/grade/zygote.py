@@ -64,6 +64,7 @@ class Nursery:
             self._process = subprocess.Popen(
                 command("zygote", str(theirs.fileno())), pass_fds=[theirs.fileno()], env=environment(),
                 cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )  # fmt: skip
             theirs.close()
 
@@ -150,15 +151,16 @@ def main() -> None:
     while True:
         asked, descriptors, _, _ = socket.recv_fds(control, 4096, 1)
         if not asked:
-            return
+            break
         if (child := os.fork()) == 0:
             _child(control, descriptors[0], json.loads(asked))
         os.close(descriptors[0])
         control.sendall(b"started")
         if not control.recv(16):  # "end", or whoever asked is gone
             os.kill(child, signal.SIGKILL)
-            return
+            break
         control.sendall(json.dumps({"told": _ended(child)}).encode())
+    shutil.rmtree(os.getcwd(), ignore_errors=True)
 
 
 def _end(told: str) -> socket.socket:

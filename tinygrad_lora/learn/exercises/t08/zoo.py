@@ -10,6 +10,8 @@ If you name a parameter "late", it gets another value after your loss was comput
 The right engine refuses to go on then. That counts as a result, too.
 """
 
+from typing import Any
+
 import numpy as np
 
 import tinygrad_lora as tl
@@ -69,7 +71,7 @@ def losses(probes):
 
 def measured(probes, name=None):
     """For each loss what the engine gives: the gradients of its parameters, or a word where it stops."""
-    results = []
+    results: list[Any] = []
     for loss, parameters in losses(probes):
         for p in parameters:
             if p.name == "late":
