@@ -97,6 +97,14 @@ def test_an_instructor_gets_everything_and_it_is_right(source, tmp_path, monkeyp
     assert names["check"]("01-count-nodes", names["count_nodes"]).passed
 
 
+def test_a_cell_imports_what_its_answer_needs():
+    exercise = load_exercise("12-ship")
+    answer = notebook.in_three(exercise, exercise.stub)[1].text
+    assert answer.startswith("import copy\n") and "import numpy" not in answer
+    exercise = load_exercise("01-values")
+    assert "import" not in notebook.in_three(exercise, exercise.stub)[1].text
+
+
 def test_a_notebook_is_a_valid_one_and_the_same_every_time(source):
     nbformat = pytest.importorskip("nbformat")
     made = notebook.student(read_cells(source))

@@ -200,6 +200,12 @@ class Exercise:
         return "\n\n".join(parts)
 
     @property
+    def imports(self) -> str:
+        """What a cell must import beside NumPy and this package; "" if nothing."""
+        usual = set(PREAMBLE.splitlines())
+        return "".join(f"{line}\n" for line in self.preamble.splitlines() if line not in usual)
+
+    @property
     def expected_of_stub(self) -> str | None:
         """The diagnosis of the code to repair; None where there is only a stub, which is "not started"."""
         return next((code for _, code in self._starters.values()), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import sqrt
 from typing import Any, ClassVar, Self
 
 from ..core.node import ComputationNode
@@ -23,6 +24,7 @@ class Adapter(Layer):
     trained: tuple[str, ...] | None = None  # the parameters that training changes; None: those that are trainable now
     rank: int
     alpha: float
+    rslora: bool = False
 
     @classmethod
     def for_layer(
@@ -43,8 +45,8 @@ class Adapter(Layer):
 
     @property
     def scaling(self) -> float:
-        r"""The factor of the change, $s = \alpha / r$."""
-        return self.alpha / self.rank
+        r"""The factor of the change, $s = \alpha / r$, or $\alpha / \sqrt r$ with `rslora`."""
+        return self.alpha / (sqrt(self.rank) if self.rslora else self.rank)
 
     def change(self, rows: ComputationNode, product: ComputationNode, weight: ComputationNode) -> ComputationNode:
         """What is added to the base's output for these rows. `product` is `rows @ weight`, without the bias."""

@@ -97,11 +97,6 @@ class LoRALayer(Adapter):
         y = (rows @ self.lora_A) @ self.lora_B
         return scale(y if self.lora_B_bias is None else y + self.lora_B_bias, factor=self.scaling)
 
-    @property
-    def scaling(self) -> float:
-        r"""$s = \alpha / r$, or $\alpha / \sqrt r$ with `rslora`."""
-        return self.alpha / (sqrt(self.rank) if self.rslora else self.rank)
-
     def get_matrix_a(self) -> Any:
         """A copy of A, (input_size, rank)."""
         self.require_open()

@@ -2,7 +2,6 @@ r"""An embedding with adapters beside it, $y_i = W_{t_i} + s\,A_{t_i} B$: the ch
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -70,11 +69,6 @@ class LoRAEmbeddingLayer(Adapter):
         rows = take(self.lora_embedding_A, tokens)
         return scale(rows @ self.lora_embedding_B, factor=self.scaling)
 
-    @property
-    def scaling(self) -> float:
-        r"""$s = \alpha / r$, or $\alpha / \sqrt r$ with `rslora`."""
-        return self.alpha / (sqrt(self.rank) if self.rslora else self.rank)
-
     def merge_weights(self) -> Any:
         r"""What this adapter adds to the table, $\Delta W = s\,A B$: (num_embeddings, embedding_dim)."""
         return self.scaling * (self.lora_embedding_A.value @ self.lora_embedding_B.value)
@@ -93,19 +87,9 @@ class LoRAEmbedding(MergeableLayer):
         self, base: Embedding, rank: int, alpha: float | None = -1, *,
         seed: Seed = None, trainable_base: bool = False, name: str = "lora", **options: Any,
     ) -> None:  # fmt: skip
-        _check_base(base)
+        self.check_base(base)
         adapter = LoRAEmbeddingLayer.for_layer(base, rank, alpha, seed=seed, name=name, **options)
-        self._hold(base if trainable_base else base.freeze())
-        self.attach("lora", adapter)
-        self.activate("lora")
-
-    @classmethod
-    def around(cls, base: Embedding) -> Self:
-        """The layer without any adapter yet: it gives what the base gives."""
-        _check_base(base)
-        layer = cls.__new__(cls)
-        layer._hold(base)
-        return layer
+        self._begin(base if trainable_base else base.freeze(), adapter)
 
     def __call__(self, tokens: Any) -> ComputationNode:
         tokens = as_node(tokens)
@@ -134,7 +118,8 @@ class LoRAEmbedding(MergeableLayer):
         """An embedding with this table."""
         return Embedding.from_arrays(weight)
 
-
-def _check_base(base: Any) -> None:
-    if not isinstance(base, Embedding):
-        raise TypeError(f"the base must be an Embedding, not {type(base).__name__}")
+    @classmethod
+    def check_base(cls, base: Any) -> None:
+        """Raise TypeError unless the base is an Embedding."""
+        if not isinstance(base, Embedding):
+            raise TypeError(f"the base must be an Embedding, not {type(base).__name__}")

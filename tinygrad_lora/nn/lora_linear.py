@@ -2,7 +2,7 @@ r"""A linear layer with adapters beside it, $y = x W + b + \sum_i w_i\,\delta_i(
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -30,21 +30,11 @@ class LoRALinear(MergeableLayer):
         init: str = "gaussian", seed: Seed = None, dtype: Any = None, trainable_base: bool = False, name: str = "lora",
         kind: type[Adapter] = LoRALayer, **options: Any,
     ) -> None:  # fmt: skip
-        _check_base(base)
+        self.check_base(base)
         options |= {"init": init} if init != "gaussian" else {}
         options |= {"dtype": dtype} if dtype is not None else {}
         adapter = kind.for_layer(base, rank, alpha, seed=seed, name=name, **options)
-        self._hold(base if trainable_base else base.freeze())  # after the checks: if one fails, the base is left alone
-        self.attach("lora", adapter)
-        self.activate("lora")
-
-    @classmethod
-    def around(cls, base: Linear) -> Self:
-        """The layer without any adapter yet: it gives what the base gives."""
-        _check_base(base)
-        layer = cls.__new__(cls)
-        layer._hold(base)
-        return layer
+        self._begin(base if trainable_base else base.freeze(), adapter)
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         if self.plain:
@@ -67,8 +57,9 @@ class LoRALinear(MergeableLayer):
         """A linear layer with this weight and bias, under the names of the base's."""
         return Linear.from_arrays(weight, bias)
 
-
-def _check_base(base: Any) -> None:
-    if not isinstance(base, Linear):
-        remedy = "it has an adapter already" if isinstance(base, LoRALinear) else "adapt() finds those of a model"
-        raise TypeError(f"the base must be a Linear, not {type(base).__name__}: {remedy}")
+    @classmethod
+    def check_base(cls, base: Any) -> None:
+        """Raise TypeError unless the base is a Linear."""
+        if not isinstance(base, Linear):
+            remedy = "it has an adapter already" if isinstance(base, LoRALinear) else "adapt() finds those of a model"
+            raise TypeError(f"the base must be a Linear, not {type(base).__name__}: {remedy}")

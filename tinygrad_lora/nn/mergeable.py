@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -35,6 +35,25 @@ class MergeableLayer(AdaptedLayer):
     _merged: _Merged | None = None
     _given: Any  # the base as it was given
     _starts: dict[str, Adapter]  # copies of the adapters that live on a residual base, as they began
+
+    @classmethod
+    def around(cls, base: Any) -> Self:
+        """The layer without any adapter yet: it gives what the base gives. Raises TypeError for a wrong base."""
+        cls.check_base(base)
+        layer = cls.__new__(cls)
+        layer._hold(base)
+        return layer
+
+    @classmethod
+    def check_base(cls, base: Any) -> None:
+        """Raise TypeError for a base of another kind than this layer is for."""
+        raise NotImplementedError(f"{cls.__name__} needs a class method check_base(cls, base)")
+
+    def _begin(self, base: Any, adapter: Adapter) -> None:
+        """Hold the base and a first adapter, "lora". Both are made and checked before anything is changed."""
+        self._hold(base)
+        self.attach("lora", adapter)
+        self.activate("lora")
 
     def _hold(self, base: Any) -> None:
         self.base = self._given = base

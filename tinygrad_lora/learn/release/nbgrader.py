@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..exercise import Exercise
-from .notebook import Made, check_call, notebook, task
+from .notebook import Made, check_call, notebook, task, with_imports
 from .source import Cell
 
 SCHEMA = {"schema_version": 3}
@@ -21,7 +21,7 @@ def _layout(exercise: Exercise) -> list[Made]:
     names = exercise.id
     return [
         Made("markdown", task_with_start(exercise), _marks(f"{names}-task", locked=True), f"{names}-task"),
-        Made("code", exercise.solution.strip(), _marks(f"{names}-answer", solution=True), f"{names}-answer"),
+        Made("code", with_imports(exercise, exercise.solution), _marks(f"{names}-answer", solution=True), f"{names}-answer"),
         Made("code", grade_cell(exercise), _marks(f"{names}-grade", exercise.points, locked=True), f"{names}-grade"),
     ]
 

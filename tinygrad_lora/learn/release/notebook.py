@@ -70,9 +70,14 @@ def in_three(exercise: Exercise, answer: str) -> list[Made]:
     """The task, the answer so far, and a check of it."""
     return [
         Made("markdown", task(exercise), mark(exercise, "task"), f"{exercise.id}-task"),
-        Made("code", answer.strip(), mark(exercise, "answer"), f"{exercise.id}-answer"),
+        Made("code", with_imports(exercise, answer), mark(exercise, "answer"), f"{exercise.id}-answer"),
         Made("code", check_call(exercise), mark(exercise, "check"), f"{exercise.id}-check"),
     ]
+
+
+def with_imports(exercise: Exercise, code: str) -> str:
+    """The code of an answer, as a cell that runs."""
+    return f"{exercise.imports}\n\n{code}".strip()
 
 
 def task(exercise: Exercise) -> str:

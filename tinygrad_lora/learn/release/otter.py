@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..exercise import Check, Exercise
 from .nbgrader import task_with_start
-from .notebook import Made, notebook
+from .notebook import Made, notebook, with_imports
 from .source import Cell
 
 CONFIG = """# ASSIGNMENT CONFIG
@@ -32,7 +32,7 @@ def _layout(exercise: Exercise) -> list[Made]:
         Made("raw", question),
         Made("markdown", task_with_start(exercise)),
         Made("raw", "# BEGIN SOLUTION"),
-        Made("code", exercise.solution.strip()),
+        Made("code", with_imports(exercise, exercise.solution)),
         Made("raw", "# END SOLUTION"),
         Made("raw", "# BEGIN TESTS"),
         *[Made("code", _test(exercise, check)) for check in exercise.checks],
