@@ -1,4 +1,4 @@
-"""Ten programs that the compiler's golden files pin: each a function, and the arrays to call it with."""
+"""Eleven programs that the compiler's golden files pin: each a function, and the arrays to call it with."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,6 +44,18 @@ def naive_lora_step() -> tuple[Callable[..., Any], list[np.ndarray]]:
         return loss, *tl.gradients(loss, [a, b])
 
     return naive_lora_step, _arrays((64, 256), (64, 128))
+
+
+def paper_formula() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """The same step with the adapter added to the weight, as the paper writes it."""
+    weight, bias, a, b = _weights(W=(256, 128), b=(128,), A=(256, 4), B=(4, 128))
+
+    def paper_formula(x, target):
+        y = x @ (weight + 2 * (a @ b)) + bias
+        loss = tl.mse(y, target)
+        return loss, *tl.gradients(loss, [a, b])
+
+    return paper_formula, _arrays((64, 256), (64, 128))
 
 
 def softmax_classifier() -> tuple[Callable[..., Any], list[np.ndarray]]:
@@ -107,7 +119,7 @@ def nothing_to_do() -> tuple[Callable[..., Any], list[np.ndarray]]:
 PROGRAMS = {
     make.__name__: make
     for make in (
-        affine, lora_forward, naive_lora_step, softmax_classifier, gelu_and_slope, normalized, parts,
+        affine, lora_forward, naive_lora_step, paper_formula, softmax_classifier, gelu_and_slope, normalized, parts,
         hessian_vector_product, numbers_and_choices, nothing_to_do,
     )
 }  # fmt: skip

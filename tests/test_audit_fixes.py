@@ -11,6 +11,7 @@ from tinygrad_lora.errors import AdaptError, DtypeError, FormatError, ModelFileE
 from tinygrad_lora.models.bert import BertModel
 from tinygrad_lora.models.chat import chat_text
 from tinygrad_lora.models.configured import check_plausible
+from tinygrad_lora.nn.variants import RankAllocator
 
 X = np.random.default_rng(0).normal(size=(5, 6))
 
@@ -83,6 +84,17 @@ def test_an_embedding_takes_an_array_as_other_layers_do():
         assert np.array_equal(layer(tokens).value, layer.forward(tokens))
     with pytest.raises(DtypeError, match="tokens must be whole numbers, not float64"):
         table(np.ones(3))
+
+
+@pytest.mark.parametrize("variant", ["adalora", "dora"])
+def test_no_variant_forgets_an_activation(variant):
+    with pytest.raises(ValueError, match=r"(is not a linear map|leave out activation)"):
+        tl.merge_all(tl.adapt(network(), 2, variant=variant, activation=tl.relu))
+
+
+def test_no_more_ranks_are_kept_than_there_are():
+    with pytest.raises(ValueError, match="target_rank 9 is above the ranks that there are, 4 in all"):
+        RankAllocator(tl.adapt(network(), 2, variant="adalora"), target_rank=9, total_steps=5)
 
 
 # --- Files ---

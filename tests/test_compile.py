@@ -295,7 +295,7 @@ def test_the_report_adds_up(program):
     for s in compiled.snapshots:
         assert s.cost_before == graph_cost(s.before) and s.cost_after == graph_cost(s.after)
         if s.kept:
-            assert s.cost_before == cost or s.name == "rebracket"  # judged together with sink_transposes
+            assert s.cost_before == cost or s.name in ("distribute_products", "rebracket")  # judged with what goes before
             cost = s.cost_after
     assert cost == graph_cost(compiled.graph)
     assert "\nin all: flops" in compiled.report and compiled.report.splitlines()[-1].startswith("memory: ")

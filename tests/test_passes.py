@@ -42,8 +42,8 @@ def assert_exactly(graph, improved, arrays):
 def test_every_pass_is_in_the_pipeline_and_states_its_law():
     assert {p.__name__ for p in PASSES} == {
         "fold_constants", "simplify", "expand_powers", "merge_duplicates", "flatten_products", "raise_reshapes",
-        "narrow_takes", "join_scatters", "sink_transposes", "rebracket", "collect_factors", "fold_scales",
-        "inner_products", "fuse_elementwise",
+        "narrow_takes", "join_scatters", "sink_transposes", "distribute_products", "rebracket", "collect_factors",
+        "fold_scales", "inner_products", "fuse_elementwise",
     }  # fmt: skip
     for p in PASSES:
         assert p.__doc__ and len(p.__doc__.splitlines()[0]) > 20

@@ -36,6 +36,16 @@ class Cost(NamedTuple):
 FREE = Cost()
 
 
+def product_cost(m: int, n: int, p: int, itemsize: int) -> Cost:
+    """The cost of the product of two matrices, (m, n) and (n, p)."""
+    return Cost(2 * m * n * p, (m * n + n * p + m * p) * itemsize, 1)
+
+
+def sum_cost(size: int, itemsize: int) -> Cost:
+    """The cost of adding two arrays of this many elements."""
+    return Cost(size, 3 * size * itemsize, 1)
+
+
 def node_cost(node: ComputationNode) -> Cost:
     """The cost of one operation on its operands."""
     op, parents = node.op, node.parents

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..core.graph import Graph
 from .cost import Cost, graph_cost
 from .passes.collect_factors import collect_factors
+from .passes.distribute_products import distribute_products
 from .passes.expand_powers import expand_powers
 from .passes.flatten_products import flatten_products
 from .passes.fold_constants import fold_constants
@@ -34,7 +35,7 @@ DEFAULT: tuple[tuple[Pass, ...], ...] = (
     (raise_reshapes,),
     (narrow_takes,),
     (join_scatters,),
-    (sink_transposes, rebracket),
+    (sink_transposes, distribute_products, rebracket),
     (collect_factors,),
     (fold_scales,),
     (inner_products,),

@@ -28,6 +28,7 @@ MEANING = {
     "narrow_takes": "take first, compute less",
     "join_scatters": "add at the labels, not through an array of zeros",
     "sink_transposes": "(A B)ᵀ = Bᵀ Aᵀ",
+    "distribute_products": "X (W + A B) = X W + X (A B)",
     "rebracket": "A (B C) = (A B) C: take the cheaper",
     "collect_factors": "a b + a c = a (b + c)",
     "fold_scales": "s (A B) = (s A) B: scale the smallest",

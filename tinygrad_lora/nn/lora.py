@@ -122,7 +122,11 @@ class LoRALayer(Adapter):
                 f"a layer with the activation {_name(self.activation)} is not a linear map, so it has no weight: "
                 "build the layer without one, and apply it after the sum with the base"
             )
-        return self.scaling * (self.lora_A.value @ self.lora_B.value)
+        return self.scaling * self._product()
+
+    def _product(self) -> Any:
+        """A B, (in, out)."""
+        return self.lora_A.value @ self.lora_B.value
 
     def merged_bias(self, bias: Any) -> Any:
         r"""$b + s\,c$ with the bias c of B: arrays, or None for none."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ..cost import Cost, graph_cost, node_costs
+from ..cost import Cost, graph_cost, node_costs, product_cost
 from .merge_duplicates import merge_duplicates
 from .patterns import keeps_dtype, one_factor, uses
 
@@ -160,8 +160,7 @@ def _order_of_sizes(sizes: tuple[int, ...], itemsize: int) -> Order:
             return 0.0, i
         options = []
         for k in range(i, j):
-            m, n, p = sizes[i], sizes[k + 1], sizes[j + 1]
-            product = Cost(2 * m * n * p, (m * n + n * p + m * p) * itemsize, 1)
+            product = product_cost(sizes[i], sizes[k + 1], sizes[j + 1], itemsize)
             options.append((best(i, k)[0] + best(k + 1, j)[0] + product.nanoseconds, k))
         return min(options)
 

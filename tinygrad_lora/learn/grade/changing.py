@@ -65,3 +65,11 @@ def refill(slot: Any, content: Any) -> None:
         slot.update(content)
     else:
         raise Misbehaved("an argument has become something else")
+
+
+def dtype_of(told: Any) -> Any:
+    """The dtype with this name, if it is one of numbers."""
+    made = np.dtype(str(told))
+    if made.kind not in "biufc":
+        raise ValueError(f"dtype {told}")
+    return made

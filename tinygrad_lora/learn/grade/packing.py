@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from ...compiler.compiled import CompiledFunction
 from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
-from .changing import generator_in, state_of
+from .changing import dtype_of, generator_in, state_of
 from .known import name_of, named
 from .wire import Misbehaved
 
@@ -104,6 +105,8 @@ class Packer:
         if kind is Graph:
             n = self.number(x)
             return {"graph": [n, *(self.pack(list(part)) for part in (x.inputs, x.outputs, x.captured))]}
+        if kind is CompiledFunction:  # compiled again where it is run
+            return {"compiled": self.pack(x.function)}
         return self.refer(x)
 
     def refer(self, x: Any) -> Any:
@@ -247,7 +250,9 @@ class Packer:
             case "range":
                 return range(*body)
             case "dtype":
-                return _dtype(body)
+                return dtype_of(body)
+            case "compiled":
+                return CompiledFunction(self._unpacked(body))
             case "known":
                 return named(body)
         raise KeyError(tag)
@@ -258,7 +263,7 @@ class Packer:
 
     def _unarray(self, told: list[Any]) -> Any:
         dtype, shape, place, writeable = told
-        array = np.frombuffer(self.blobs[place], _dtype(dtype)).reshape(shape).copy()
+        array = np.frombuffer(self.blobs[place], dtype_of(dtype)).reshape(shape).copy()
         array.flags.writeable = bool(writeable)
         return array
 
@@ -288,7 +293,7 @@ class Packer:
             if array is not None:
                 array.flags.writeable = False
             shape = tuple(int(n) for n in like[1]) if array is None else array.shape
-            dtype = _dtype(like[0]) if array is None else array.dtype
+            dtype = dtype_of(like[0]) if array is None else array.dtype
             return ComputationNode(_LEAVES[op], (), {}, shape, dtype, False, array)
         made, fixed = Op.registry[op], self._unpacked(params)
         if any(type(parent) is not ComputationNode for parent in parents):
@@ -297,10 +302,3 @@ class Packer:
             result = np.asarray(made.forward(*(parent._value for parent in parents), **fixed))
             return ComputationNode(made, parents, fixed, result.shape, result.dtype, False, result)
         return ComputationNode(made, parents, fixed, *made.infer(parents, fixed))
-
-
-def _dtype(told: Any) -> Any:
-    made = np.dtype(str(told))
-    if made.kind not in "biufc":
-        raise ValueError(f"dtype {told}")
-    return made

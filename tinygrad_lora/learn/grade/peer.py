@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...core.node import tick
+from ...nn.mergeable import MergeableLayer
 from ...nn.structure import STRUCTURE
 from ..guard import TookTooLongError
 from ..stubs import is_blank
@@ -294,6 +295,8 @@ class Peer(Packer):
             vars(thing)[name] = self.unpack(value)
         for name in gone:
             vars(thing).pop(name, None)
+        if isinstance(thing, MergeableLayer) and (merged := vars(thing).get("_merged")):
+            merged.versions = thing._versions(merged.base)  # each process has a clock of its own
         self.slots, STRUCTURE.changed = kept, tick()
         self._mirrors[n] = dict(vars(thing))
 

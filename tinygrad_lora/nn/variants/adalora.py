@@ -39,9 +39,9 @@ class AdaLoRA(LoRALayer):
     def _low_rank(self, rows: ComputationNode) -> ComputationNode:
         return scale(((rows @ self.lora_A) * self.lora_E) @ self.lora_B, factor=self.scaling)
 
-    def merge_weights(self) -> Any:
-        r"""$\Delta W$ (in, out)."""
-        return self.scaling * (self.lora_A.value * self.lora_E.value) @ self.lora_B.value
+    def _product(self) -> Any:
+        """A diag(e) B, (in, out)."""
+        return (self.lora_A.value * self.lora_E.value) @ self.lora_B.value
 
     def get_diagnostics(self) -> dict[str, str]:
         """As for LoRA, where the change is that with e."""

@@ -30,8 +30,8 @@ class DoRA(LoRALayer):
         cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
     ) -> Self:
         """An adapter of the base's sizes and dtype, at its start."""
-        if options.get("lora_bias"):
-            raise ValueError("DoRA has no bias for B: leave lora_bias out")
+        if given := [option for option in ("lora_bias", "activation") if options.get(option)]:
+            raise ValueError(f"DoRA has no bias for B and no activation: leave out {given[0]}")
         layer = super().for_layer(base, rank, alpha, seed=seed, name=name, **options)
         norms = np.linalg.norm(base.weight.value, axis=0).astype(layer.lora_A.dtype)
         if len(zero := np.flatnonzero(norms == 0)):

@@ -39,6 +39,8 @@ class RankAllocator(Importance):
             raise ValueError("a model with AdaLoRA adapters and 0 <= warmup < total_steps - final are needed")
         self.start = sum(x.rank for x in self.ranked)
         self.target = check_size(target_rank, "target_rank") * len(self.ranked)
+        if self.target > self.start:
+            raise ValueError(f"target_rank {target_rank} is above the ranks that there are, {self.start} in all")
         self.warmup, self.last, self.every = warmup, total_steps - final, check_size(every, "every")
 
     def after_step(self) -> None:

@@ -1,0 +1,185 @@
+"""Take products out of sums of matrices, where each can be bracketed anew: LoRA's own formula need not form W + AB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import NamedTuple
+
+from ... import ops
+from ...core.graph import Graph, rebuilt
+from ...core.node import ComputationNode as Node
+from ..cost import node_cost, product_cost, sum_cost
+from ..packing import settled
+from .patterns import keeps_dtype, uses
+
+SUMS = (ops.add, ops.subtract)
+
+
+def distribute_products(graph: Graph) -> Graph:
+    r"""$X (W + P) = X W + X P$ and $(W + P) X = W X + P X$ for a product $P = AB$: then $(XA)B$ may be cheap.
+
+    The sum is not formed any more, so this is for sums that only products read, and for products that cost less in
+    their new place. A sum of frozen weights alone stays: it is computed once and kept.
+    """
+    dissolved = _dissolved(graph)
+    if not dissolved:
+        return graph
+    new: dict[Node, Node] = {}
+
+    def build(old: Node, parents: tuple[Node, ...]) -> Node:
+        node = rebuilt(old, parents)
+        if old.op is ops.matmul:
+            for i, operand in enumerate(old.parents):
+                if (total := _straight(operand)) in dissolved:
+                    node = multiplied(total, turned=operand is not total, x=parents[1 - i], on_the_right=i == 1)
+        if node is not old:
+            new[old] = node
+        return node
+
+    def multiplied(total: Node, *, turned: bool, x: Node, on_the_right: bool) -> Node:
+        """The sum of the products of `x` with each term."""
+        result: Node | None = None
+        for term, added in _terms(total, dissolved):
+            matrix = written(term, turned)
+            y = x @ matrix if on_the_right else matrix @ x
+            result = y if result is None else result + y if added else result - y
+        assert result is not None
+        return result
+
+    def written(term: Node, turned: bool) -> Node:
+        """A term, or its transpose. A product is a new node for each reader, which may bracket it in its own way."""
+        product = _product(term, graph)
+        if product is None:
+            term = new.get(term, term)
+            return term.mT if turned else term
+        a, b = (new.get(factor, factor) for factor in product.factors)
+        matrix = b.mT @ a.mT if turned != product.turned else a @ b
+        for number in product.numbers:
+            matrix = ops.scale(matrix, factor=number)
+        return matrix
+
+    return graph.map(build)
+
+
+class Product(NamedTuple):
+    """A product of two matrices, perhaps transposed, and the numbers that scale it."""
+
+    factors: tuple[Node, ...]
+    turned: bool
+    numbers: list[float]
+
+
+class Reader(NamedTuple):
+    """A product that reads a sum: the other factor, its rows (or columns), and which side of the sum it meets."""
+
+    node: Node
+    other: Node
+    rows: int
+    from_left: bool
+
+
+def _dissolved(graph: Graph) -> dict[Node, list[Reader]]:
+    """The sums that are better taken apart, with the products that read them."""
+    multiplied = {_straight(p).op for node in graph.nodes if node.op is ops.matmul for p in node.parents}
+    if multiplied.isdisjoint(SUMS):
+        return {}
+    found: dict[Node, list[Reader]] = {}
+    for node in reversed(graph.nodes):  # a sum within a sum is read by the readers of that
+        if node.op in SUMS and node.ndim == 2:
+            readers = _readers(node, graph, found)
+            if readers and _pays(node, readers, graph):
+                found[node] = readers
+    if found:
+        weights = graph.inputs[len(graph.inputs) - len(graph.captured) :]
+        for node in settled(graph, [leaf for leaf in weights if not leaf.requires_gradient]):
+            found.pop(node, None)
+    return found
+
+
+def _product(node: Node, graph: Graph) -> Product | None:
+    """The product that a term is, if nobody else reads it."""
+    turned, numbers = False, []
+    while uses(graph, node) == 1 and keeps_dtype(node):
+        match node:
+            case Node(ops.matmul, factors):
+                return Product(factors, turned, numbers[::-1])
+            case Node(ops.scale):
+                numbers.append(node.params["factor"])
+            case Node(ops.transpose):
+                turned = not turned
+            case _:
+                return None
+        node = node.parents[0]
+    return None
+
+
+def _readers(total: Node, graph: Graph, dissolved: Mapping[Node, list[Reader]]) -> list[Reader]:
+    """The products that read a sum or its transpose; none if anything else does."""
+    readers: list[Reader] = []
+    for form in _forms(total, graph):
+        if uses(graph, form) > len(graph.users[form]):  # an output
+            return []
+        for user in graph.users[form]:
+            if user in dissolved and form is total:
+                readers += dissolved[user]
+            elif user.op is ops.matmul and keeps_dtype(user):
+                on_the_right = user.parents[1] is form
+                other = user.parents[0] if on_the_right else user.parents[1]
+                if _straight(other) is total or _straight(other) in dissolved or not (on_the_right or other.ndim == 2):
+                    return []
+                rows = prod(other.shape[:-1]) if on_the_right else other.shape[-1]
+                readers.append(Reader(user, other, rows, on_the_right == (form is total)))
+            elif user.op is not ops.transpose or form is not total:
+                return []
+    return readers
+
+
+def _pays(total: Node, readers: list[Reader], graph: Graph) -> bool:
+    """Whether a term is a product, and to multiply by its factors in turn costs less than to form the sum."""
+    products = [product for p in total.parents if (product := _product(p, graph)) is not None]
+    if not products or not keeps_dtype(total) or any(p.shape != total.shape for p in total.parents):
+        return False
+    size = total.dtype.itemsize
+    formed = [sum_cost(total.size, size)]
+    apart = [sum_cost(reader.node.size, size) for reader in readers]
+    for product in products:
+        a, b = product.factors
+        (m, rank), n = a.shape, b.shape[1]
+        formed.append(product_cost(m, rank, n, size))
+        for reader in readers:
+            first, *sides = (a, m, n) if reader.from_left != product.turned else (b, n, m)
+            there = _is_multiplied(reader.other, first, graph)  # a gradient needs it, for example
+            apart += [product_cost(reader.rows, rank, side, size) for side in sides[there:]]
+    if len(products) == 2:  # nothing is left to multiply by in the old way
+        formed += [node_cost(reader.node) for reader in readers]
+    return sum(cost.nanoseconds for cost in apart) < sum(cost.nanoseconds for cost in formed)
+
+
+def _is_multiplied(x: Node, factor: Node, graph: Graph) -> bool:
+    """Whether the product of the two, or its transpose, is in the graph."""
+    wanted = {_straight(x), _straight(factor)}
+    users = [user for form in _forms(_straight(factor), graph) for user in graph.users[form]]
+    return any(user.op is ops.matmul and set(map(_straight, user.parents)) == wanted for user in users)
+
+
+def _terms(total: Node, dissolved: Mapping[Node, list[Reader]]) -> Iterator[tuple[Node, bool]]:
+    """The terms of a sum from left to right, each with whether it is added; the first one is."""
+    stack = [(total, True)]
+    while stack:
+        node, added = stack.pop()
+        if node in dissolved:
+            a, b = node.parents
+            stack += [(b, added == (node.op is ops.add)), (a, added)]
+        else:
+            yield node, added
+
+
+def _forms(node: Node, graph: Graph) -> list[Node]:
+    """The node and its transposes."""
+    return [node, *(user for user in graph.users[node] if user.op is ops.transpose)]
+
+
+def _straight(node: Node) -> Node:
+    """What a transpose is the transpose of."""
+    return node.parents[0] if node.op is ops.transpose else node
