@@ -17,7 +17,8 @@ GAP, LINE, TITLE, LETTER = 32, 21, 44, 7.85  # in pixels; a letter of the code a
 
 STYLE = """
 .panel { fill: #ffffff; stroke: #d0d4d9 } .title { font: 600 16px Helvetica, Arial, sans-serif; fill: #1b1f24 }
-.code { font: 13px ui-monospace, Menlo, Consolas, monospace; fill: #1b1f24; white-space: pre } .comment { fill: #59636e }
+.code { font: 13px ui-monospace, Menlo, Consolas, monospace; fill: #1b1f24; white-space: pre }
+.comment { fill: #59636e }
 """
 
 

@@ -46,18 +46,6 @@ def naive_lora_step() -> tuple[Callable[..., Any], list[np.ndarray]]:
     return naive_lora_step, _arrays((64, 256), (64, 128))
 
 
-def paper_formula() -> tuple[Callable[..., Any], list[np.ndarray]]:
-    """The same step with the adapter added to the weight, as the paper writes it."""
-    weight, bias, a, b = _weights(W=(256, 128), b=(128,), A=(256, 4), B=(4, 128))
-
-    def paper_formula(x, target):
-        y = x @ (weight + 2 * (a @ b)) + bias
-        loss = tl.mse(y, target)
-        return loss, *tl.gradients(loss, [a, b])
-
-    return paper_formula, _arrays((64, 256), (64, 128))
-
-
 def softmax_classifier() -> tuple[Callable[..., Any], list[np.ndarray]]:
     weight, bias = _weights(weight=(6, 3), bias=(3,))
 
@@ -116,10 +104,22 @@ def nothing_to_do() -> tuple[Callable[..., Any], list[np.ndarray]]:
     return nothing_to_do, _arrays((2, 3))
 
 
+def paper_formula() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """The same step with the adapter added to the weight, as the paper writes it."""
+    weight, bias, a, b = _weights(W=(256, 128), b=(128,), A=(256, 4), B=(4, 128))
+
+    def paper_formula(x, target):
+        y = x @ (weight + 2 * (a @ b)) + bias
+        loss = tl.mse(y, target)
+        return loss, *tl.gradients(loss, [a, b])
+
+    return paper_formula, _arrays((64, 256), (64, 128))
+
+
 PROGRAMS = {
     make.__name__: make
     for make in (
-        affine, lora_forward, naive_lora_step, paper_formula, softmax_classifier, gelu_and_slope, normalized, parts,
-        hessian_vector_product, numbers_and_choices, nothing_to_do,
+        affine, lora_forward, naive_lora_step, softmax_classifier, gelu_and_slope, normalized, parts,
+        hessian_vector_product, numbers_and_choices, nothing_to_do, paper_formula,
     )
 }  # fmt: skip

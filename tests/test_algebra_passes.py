@@ -11,6 +11,7 @@ import tinygrad_lora as tl
 from tinygrad_lora import ops
 from tinygrad_lora.compiler.cost import graph_cost
 from tinygrad_lora.compiler.passes.collect_factors import collect_factors
+from tinygrad_lora.compiler.passes.distribute_products import distribute_products
 from tinygrad_lora.compiler.passes.expand_powers import expand_powers
 from tinygrad_lora.compiler.passes.flatten_products import flatten_products
 from tinygrad_lora.compiler.passes.inner_products import SHORTEST_ROW, inner_product, inner_products, row_products
@@ -219,6 +220,10 @@ def divided(writer):
     if broadcasts([writer.values[x].shape, writer.values[divisor].shape]):
         v = writer.together((x, divisor), 2 * writer.values[x].bound)
         writer.write(Value(v.shape, v.bound, writer.values[x].halvings + 2), "divide", x, divisor)
+
+
+# Without the pass, and without the last one, as in `improved`.
+WITHOUT = [*(tuple(p for p in row if p is not distribute_products) for row in DEFAULT[:-1]), ()]
 
 
 @st.composite
@@ -530,3 +535,164 @@ def test_attention_of_many_heads_is_the_eager_one():
     eager = [y.value for y in attention(*map(tl.constant, inputs))]
     for a, b in zip(improved(attention, *inputs)(*inputs), eager, strict=True):
         assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+# --- Products in sums ---
+
+
+def whole(*shapes):
+    """Arrays of small whole numbers: sums of their products are exact."""
+    rng = np.random.default_rng(7)
+    return [rng.integers(-3, 4, size=shape).astype(float) for shape in shapes]
+
+
+# x is (8, 48), g is (8, 40), W and V are (48, 40); A B and C D are as large.
+INPUTS = whole((8, 48), (8, 40), (48, 40), (48, 40), (48, 2), (2, 40), (48, 3), (3, 40))
+TAKEN_APART = {
+    "a sum": lambda x, g, W, V, A, B, C, D: x @ (W + A @ B),
+    "product first": lambda x, g, W, V, A, B, C, D: x @ (A @ B + W),
+    "scaled": lambda x, g, W, V, A, B, C, D: x @ (W + 2.0 * (0.5 * (A @ B))),
+    "a difference": lambda x, g, W, V, A, B, C, D: x @ (W - A @ B),
+    "less a matrix": lambda x, g, W, V, A, B, C, D: x @ (A @ B - W),
+    "on the left": lambda x, g, W, V, A, B, C, D: (W + 2.0 * (A @ B)) @ g.mT,
+    "a transposed sum": lambda x, g, W, V, A, B, C, D: g @ (W + 2.0 * (A @ B)).mT,
+    "a transposed sum on the left": lambda x, g, W, V, A, B, C, D: (W - 2.0 * (A @ B)).mT @ x.mT,
+    "a transposed product": lambda x, g, W, V, A, B, C, D: x @ (W + (B.mT @ A.mT).mT),
+    "a transposed product in a transposed sum": lambda x, g, W, V, A, B, C, D: g @ (W + 2.0 * (B.mT @ A.mT).mT).mT,
+    "two readers": lambda x, g, W, V, A, B, C, D: (x @ (y := W + A @ B), tl.exp(x * 0.0) @ y),
+    "read both ways": lambda x, g, W, V, A, B, C, D: (x @ (y := W + A @ B), g @ y.mT),
+    "two products": lambda x, g, W, V, A, B, C, D: x @ (W + A @ B - 2.0 * (C @ D)),
+    "products alone": lambda x, g, W, V, A, B, C, D: x @ (A @ B + C @ D),
+    "a sum in a difference": lambda x, g, W, V, A, B, C, D: x @ (W - (A @ B - C @ D)),
+    "a stack": lambda x, g, W, V, A, B, C, D: tl.reshape(x, (2, 4, 48)) @ (W + A @ B),
+    "a sum times a sum": lambda x, g, W, V, A, B, C, D: (x + g @ V.mT) @ (W + A @ B),
+    "the same sum twice": lambda x, g, W, V, A, B, C, D: x @ (W + A @ B) + x @ (W + A @ B),
+}
+LEFT_ALONE = {
+    "the sum is a result": lambda x, g, W, V, A, B, C, D: (x @ (y := W + A @ B), y),
+    "its transpose is a result": lambda x, g, W, V, A, B, C, D: (x @ (y := W + A @ B), y.mT),
+    "read by something else": lambda x, g, W, V, A, B, C, D: (x @ (y := W + A @ B), tl.exp(y)),
+    "the product is a result": lambda x, g, W, V, A, B, C, D: (x @ (W + (p := A @ B)), p),
+    "the product is read elsewhere": lambda x, g, W, V, A, B, C, D: (x @ (W + (p := A @ B)), tl.tanh(p)),
+    "no product": lambda x, g, W, V, A, B, C, D: x @ (W + V),
+    "broadcast": lambda x, g, W, V, A, B, C, D: x @ (W[0] + A @ B),
+    "many rows": lambda x, g, W, V, A, B, C, D: tl.broadcast(x, (50, 8, 48)) @ (W + A @ B),
+    "a square": lambda x, g, W, V, A, B, C, D: (y := W[:40] + A[:40] @ B) @ y,
+    "a square of both kinds": lambda x, g, W, V, A, B, C, D: (y := W + A @ B) @ y.mT,
+    "a full rank": lambda x, g, W, V, A, B, C, D: tl.broadcast(x, (4, 8, 48)) @ (W + V @ (g.mT @ g)),
+}
+
+
+def formed(graph):
+    """The operations that make a matrix as large as the weight."""
+    return [n for n in graph.nodes if n.parents and not n.op.view and n.shape in ((48, 40), (40, 48))]
+
+
+@pytest.mark.parametrize("form", TAKEN_APART)
+def test_a_sum_that_only_products_read_is_not_formed(form):
+    graph = tl.trace(TAKEN_APART[form], *INPUTS)
+    assert formed(graph)
+    once = distribute_products(graph)
+    assert_same(graph, once, *INPUTS)
+    assert not [n for n in formed(once) if n.op in (ops.add, ops.subtract)]
+    final = improved(TAKEN_APART[form], *INPUTS)
+    assert_same(graph, final, *INPUTS)
+    assert not formed(final) and final.flops < graph.flops
+
+
+@pytest.mark.parametrize("form", LEFT_ALONE)
+def test_a_sum_that_is_needed_or_cheap_stays(form):
+    graph = tl.trace(LEFT_ALONE[form], *INPUTS)
+    assert distribute_products(graph) is graph
+
+
+def test_a_sum_of_frozen_weights_is_kept_from_call_to_call():
+    x, W, A, B = (INPUTS[i] for i in (0, 2, 4, 5))
+
+    def compiled(trainable):
+        w, a, b = (tl.parameter(array, trainable=trainable) for array in (W, A, B))
+        return tl.compile(lambda x: x @ (w + a @ b)).prepare(x)
+
+    names = [{s.name for s in compiled(trainable).snapshots} for trainable in (True, False)]
+    assert [("distribute_products" in found) for found in names] == [True, False]
+    assert_array_equal(compiled(False)(x), compiled(True)(x))
+    assert compiled(False).program.calls == 1
+
+
+def test_a_term_of_another_dtype_stays():
+    inputs = [a.astype(np.float32) if i == 2 else a for i, a in enumerate(INPUTS)]
+    graph = tl.trace(TAKEN_APART["a sum"], *inputs)
+    assert distribute_products(graph) is graph
+    narrow = [a.astype(np.float32) for a in INPUTS]
+    assert not formed(improved(TAKEN_APART["a sum"], *narrow))
+
+
+# Without the pass, and without the last one, as in `improved`.
+WITHOUT = [*(tuple(p for p in row if p is not distribute_products) for row in DEFAULT[:-1]), ()]
+
+
+@st.composite
+def sums_of_products(draw):
+    """A sum of matrices and products, each perhaps scaled or transposed, and a few readers of it."""
+    kinds = draw(st.permutations("WVPQ"))[: draw(st.integers(2, 4))]
+    terms = [(kind, draw(st.booleans()), draw(st.booleans())) for kind in kinds]
+    readers = draw(st.lists(st.sampled_from(("x", "g", "left", "turned", "sum", "tanh")), min_size=1, max_size=3))
+    factor = draw(st.sampled_from((1.0, 2.0, -0.5)))
+
+    def f(x, g, W, V, A, B, C, D):
+        made = {"W": lambda: W, "V": lambda: factor * V, "P": lambda: factor * (A @ B), "Q": lambda: (D.mT @ C.mT).mT}
+        total = made[terms[0][0]]()
+        for kind, added, first in terms[1:]:
+            term = made[kind]()
+            total = term + total if added and first else total + term if added else total - term
+        reading = {
+            "x": lambda: x @ total, "g": lambda: g @ total.mT, "left": lambda: total @ g.mT,
+            "turned": lambda: total.mT @ x.mT, "sum": lambda: tl.sum(total, axis=0), "tanh": lambda: tl.relu(total),
+        }  # fmt: skip
+        return [reading[reader]() for reader in readers]
+
+    f.__doc__ = f"{terms} times {factor}, read by {readers}"
+    return f
+
+
+@given(sums_of_products())
+def test_distributing_changes_no_bit_and_costs_no_more(f):
+    print(f.__doc__)
+    graph = tl.trace(f, *INPUTS)
+    assert_same(graph, distribute_products(graph), *INPUTS)
+    final, without = improved(f, *INPUTS), improved(f, *INPUTS, passes=WITHOUT)
+    assert_same(graph, final, *INPUTS)
+    assert graph_cost(final).nanoseconds <= graph_cost(without).nanoseconds * (1 + 1e-9), f.__doc__
+
+
+def paper_step(*, more=lambda weight, merged, x: [], inputs=()):
+    """The paper's formula and the gradients of both adapter matrices, and of whatever else is asked for."""
+    shapes = {"x": (64, 256), "target": (64, 128), "W": (256, 128), "A": (256, 4), "B": (4, 128)}
+    arrays = [RNG.normal(size=shape) for shape in shapes.values()]
+
+    def step(x, target, W, A, B):
+        merged = W + 2.0 * (A @ B)
+        loss = tl.mse(x @ merged, target)
+        return loss, *tl.gradients(loss, [A, B, *({"W": W, "x": x}[name] for name in inputs)]), *more(W, merged, x)
+
+    return step, arrays
+
+
+@pytest.mark.parametrize(
+    ("options", "most", "taken_apart"),
+    [
+        ({}, 4.70e6, True),
+        ({"inputs": ["W"]}, 8.90e6, True),
+        ({"inputs": ["x"]}, 9.11e6, True),
+        ({"inputs": ["W", "x"]}, 13.4e6, True),
+        ({"more": lambda weight, merged, x: [merged]}, 4.92e6, False),
+        ({"more": lambda weight, merged, x: [tl.sum(merged * merged)]}, 5.0e6, False),
+    ],
+)
+def test_the_papers_formula_costs_as_little_as_the_cheap_form(options, most, taken_apart):
+    step, arrays = paper_step(**options)
+    final, without = improved(step, *arrays), improved(step, *arrays, passes=WITHOUT)
+    assert final.flops <= most and graph_cost(final).nanoseconds <= graph_cost(without).nanoseconds
+    assert (graph_cost(final).nanoseconds < graph_cost(without).nanoseconds) == taken_apart
+    for a, b in zip(step(*map(tl.constant, arrays)), tl.compile(step)(*arrays), strict=True):
+        assert_allclose(b, a.value, rtol=1e-11, atol=1e-11)

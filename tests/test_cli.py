@@ -17,7 +17,7 @@ def test_the_demo_says_what_it_found_and_where_the_files_are(tmp_path, capsys):
     printed = capsys.readouterr()
     for words in ("upright digits", "rotated digits", "bit for bit", "Adapter merged", "compiled", "index.html"):
         assert words in printed.out
-    assert "pretrain" in printed.err  # the progress bars
+    assert printed.err == ""  # no progress bars: this is no terminal
     for line in printed.out.splitlines():
         if line.strip().startswith(("graph.", "training_step", "report", "adapter", "index")):
             assert Path(line.split(maxsplit=1)[1].strip()).is_file()

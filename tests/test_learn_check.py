@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -16,6 +17,7 @@ from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.learn import Exercise, Report, Wrong, check, hint, progress, reference, require, run_checks
 from tinygrad_lora.learn.cases import chain, graphs, ladder, numbers
 from tinygrad_lora.learn.exact import as_array, as_bool, as_nodes, as_number, as_whole, same
+from tinygrad_lora.learn.guard import TookTooLongError, guarded
 from tinygrad_lora.learn.progress import remembered
 from tinygrad_lora.learn.solutions import double_quoted, marked, stripped
 from tinygrad_lora.learn.stubs import is_blank
@@ -353,3 +355,21 @@ def test_learning_is_loaded_by_the_first_who_asks():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert found.split() == ["False", "True", "True"]
+
+
+def test_the_time_limit_waits_for_a_finalizer_to_end():
+    """What is raised in a finalizer is printed and forgotten, so the limit would be lost."""
+
+    class Slow:
+        def __del__(self):
+            deadline = time.monotonic() + 0.3
+            while time.monotonic() < deadline:
+                pass
+
+    def finalizes_for_long():
+        Slow()
+        while True:
+            pass
+
+    outcome = guarded(finalizes_for_long, 0.1)
+    assert isinstance(outcome.error, TookTooLongError)

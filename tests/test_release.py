@@ -19,7 +19,7 @@ from tinygrad_lora.learn.release import nbgrader, notebook, otter
 from tinygrad_lora.learn.release.source import read_cells
 from tinygrad_lora.learn.tutorials import Tutorial, heading_of
 
-SOURCE = '''# ---
+SOURCE = """# ---
 # jupyter:
 #   kernelspec:
 #     name: python3
@@ -45,7 +45,7 @@ values = reference("01-values")
 
 # %% [markdown] instructor=true
 # Only for those who teach.
-'''
+"""
 
 
 @pytest.fixture
@@ -61,7 +61,9 @@ def cells_of(text):
 
 
 def texts(text, role=None):
-    marks = [(cell["metadata"].get("tinygrad_lora", {}).get("role"), "".join(cell["source"])) for cell in cells_of(text)]
+    marks = [
+        (cell["metadata"].get("tinygrad_lora", {}).get("role"), "".join(cell["source"])) for cell in cells_of(text)
+    ]
     return [body for found, body in marks if role is None or found == role]
 
 

@@ -550,7 +550,7 @@ def test_the_command_prints_the_steps_of_what_a_function_gives(tmp_path, capsys)
 
 def test_the_command_writes_a_page(tmp_path, capsys):
     path = tmp_path / "steps.html"
-    assert command(tmp_path, "loss", "--html", str(path)) == 0
+    assert command(tmp_path, "loss", "--out", str(path)) == 0
     assert capsys.readouterr().out == f"14 steps: {path}\n"
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
 

@@ -1,4 +1,4 @@
-"""The tutorials: notebooks follow their sources, run before anything is written and when all is solved, and are plain."""
+"""The tutorials: notebooks follow their sources, run before anything is written and when all is solved."""
 
 import json
 import os

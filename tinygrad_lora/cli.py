@@ -6,52 +6,51 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from . import __version__
-from .bench.command import add_command as add_bench
-from .completion import add_command as add_completion
-from .demo.command import add_command as add_demo
 from .errors import CompileError, GradientError, RenderError, TraceError
-from .finetune.command import add_command as add_finetune
-from .installation import add_command as add_doctor
-from .learn.check_command import add_commands as add_checks
-from .learn.grade.command import add_command as add_grade
-from .learn.learn_command import add_command as add_learn
-from .learn.release.command import add_command as add_course
-from .models.command import add_command as add_models
-from .view.draw_command import add_command as add_draw
-from .view.explore_command import add_command as add_explore
-from .view.step_command import add_command as add_step
 
+# Where each command is. Only the one that is asked for is loaded: a list of exercises needs no compiler.
+COMMANDS = {
+    "demo": "demo.command",
+    "learn": "learn.learn_command",
+    "check": "learn.check_command",
+    "hint": "learn.check_command",
+    "progress": "learn.check_command",
+    "course": "learn.release.command",
+    "grade": "learn.grade.command",
+    "step": "view.step_command",
+    "explore": "view.explore_command",
+    "draw": "view.draw_command",
+    "models": "models.command",
+    "finetune": "finetune.command",
+    "bench": "bench.command",
+    "doctor": "installation",
+    "completion": "completion",
+}
 REFUSED = ValueError, OSError, ImportError, CompileError, GradientError, RenderError, TraceError  # in one sentence
 WRONG, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes; the latter two as a shell gives them for those signals
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(first: str = "") -> argparse.ArgumentParser:
+    """The whole command line; or what is needed of it when `first` is the first argument."""
     made = argparse.ArgumentParser(prog="tinygrad-lora", description="A minimal autograd engine that teaches.")
     made.add_argument("--version", action="version", version=f"tinygrad-lora {__version__}")
+    made.set_defaults(whole=parser)  # for `completion`
     commands = made.add_subparsers(dest="command", required=True, metavar="command")
-    add_demo(commands)
-    add_learn(commands)
-    add_checks(commands)
-    add_course(commands)
-    add_grade(commands)
-    add_step(commands)
-    add_explore(commands)
-    add_draw(commands)
-    add_models(commands)
-    add_finetune(commands)
-    add_bench(commands)
-    add_doctor(commands)
-    add_completion(commands, made)
+    if first != "--version":
+        for module in [COMMANDS[first]] if first in COMMANDS else dict.fromkeys(COMMANDS.values()):
+            import_module(f".{module}", __package__).add_command(commands)
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the result is the exit code. Wrong arguments print one sentence and give 2."""
-    given = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    name = " ".join(["tinygrad-lora", *(word for word in arguments[:1] if word in COMMANDS)])
     try:
+        given = parser(*arguments[:1]).parse_args(arguments)
         code: int = given.run(given)
         sys.stdout.flush()
         return code
@@ -59,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except KeyboardInterrupt:
-        print(f"tinygrad-lora {given.command}: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except REFUSED as error:
-        print(f"tinygrad-lora {given.command}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return WRONG

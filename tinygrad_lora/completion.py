@@ -9,8 +9,8 @@ from typing import Any
 SHELLS = ("bash", "zsh", "tcsh")
 
 
-def add_command(commands: Any, whole: argparse.ArgumentParser) -> None:
-    """Add `completion` to the commands of a parser; `whole` is what it completes."""
+def add_command(commands: Any) -> None:
+    """Add `completion` to the commands of a parser."""
     parser = commands.add_parser(
         "completion",
         help="print a script that completes commands in a shell",
@@ -18,14 +18,14 @@ def add_command(commands: Any, whole: argparse.ArgumentParser) -> None:
         'eval "$(tinygrad-lora completion bash)"',
     )
     parser.add_argument("shell", choices=SHELLS)
-    parser.set_defaults(run=lambda given: run(given, whole))
+    parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace, whole: argparse.ArgumentParser) -> int:
-    """Print the script. Raises ImportError where the library that writes it is not installed."""
+def run(given: argparse.Namespace) -> int:
+    """Print the script for the command line `given.whole()`. Raises ImportError without shtab, which writes it."""
     try:
         shtab = import_module("shtab")
     except ImportError:
-        raise ImportError("completion needs the package shtab: pip install shtab") from None
-    print(shtab.complete(whole, given.shell))
+        raise ImportError('completion needs the package shtab: pip install "tinygrad-lora[completion]"') from None
+    print(shtab.complete(given.whole(), given.shell))
     return 0

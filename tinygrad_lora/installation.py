@@ -23,6 +23,7 @@ EXTRAS = {
     "interop": (("safetensors", "onnx"), "adapter files of PEFT, ONNX export"),
     "speed": (("numba", "scipy"), "faster engines of the compiler"),
     "grade": (("distributed", "nbgrader", "otter-grader"), "grading on a cluster, and by other graders"),
+    "completion": (("shtab",), "completing commands in a shell"),
 }
 
 

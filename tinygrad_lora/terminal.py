@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
@@ -20,17 +21,17 @@ Track = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
 def tracker(quiet: bool) -> Track:
-    """`track(steps, description)` yields the steps and draws a bar while they are taken; nothing if `quiet`.
+    """`track(steps, description)` yields the steps and draws a bar while they are taken.
 
-    The bar goes to the error stream, so that what the command prints can be piped.
+    The bar goes to the error stream, so that what the command prints can be piped. Nothing is drawn if `quiet`, or if
+    that stream is no terminal.
     """
 
     def track(steps: Iterable[Any], description: str) -> Iterable[Any]:
-        columns = TextColumn(f"{description:<28}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        with _bars(description, TaskProgressColumn()) as progress:
             yield from progress.track(steps)
 
-    return (lambda steps, description: steps) if quiet else track
+    return (lambda steps, description: steps) if quiet or not _shown() else track
 
 
 def show_table(rows: Sequence[tuple[str, str]], title: str) -> None:
@@ -45,15 +46,21 @@ def show_table(rows: Sequence[tuple[str, str]], title: str) -> None:
 def counting(total: int, description: str, quiet: bool = False) -> Iterator[Callable[[int, str], None]]:
     """`with counting(200, "Training") as show:` then `show(done, note)` moves the bar and puts a note beside it.
 
-    The bar has the time that is left. It goes to the error stream; nothing is drawn if `quiet`.
+    The bar has the time that is left, and is shown where that of `tracker` is.
     """
-    if quiet:
+    if quiet or not _shown():
         yield lambda done, note: None
         return
-    columns = (
-        TextColumn(f"{description:<28}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with _bars(description, MofNCompleteColumn(), TextColumn("{task.fields[note]}")) as progress:
         bar = progress.add_task("", total=total, note="")
         yield lambda done, note: progress.update(bar, completed=done, note=note)
+
+
+def _shown() -> bool:
+    return Console(stderr=True).is_terminal
+
+
+def _bars(description: str, *columns: ProgressColumn) -> Progress:
+    """A bar with its description before it, these columns and the time that is left behind it."""
+    every = TextColumn(f"{description:<28}"), BarColumn(), *columns, TimeRemainingColumn()
+    return Progress(*every, console=Console(stderr=True))

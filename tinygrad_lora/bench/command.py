@@ -47,6 +47,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, help="draws the arrays and the order of rounds (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("bench-output"), metavar="DIR", help="for files (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars and no table")
     parser.add_argument("--update-docs", type=Path, metavar="PATH", help="put the table into this page of the docs")
     parser.set_defaults(run=run)
     others = parser.add_subparsers(metavar="variants, finetune")
@@ -59,7 +60,7 @@ def run(given: argparse.Namespace) -> int:
     what = mode(given)
     if given.update_docs:
         page_with(given.update_docs, what.place, "")  # a wrong page is told now, not after an hour
-    track = tracker(given.json)
+    track = tracker(given.json or given.quiet)
     measured = chain(*(measure(plan, track) for plan in what.plans), probing(what.bars, given.seed, track))
     raw = given.out / f"{what.place}.jsonl"
     rows = recorded(measured, raw)
@@ -75,6 +76,7 @@ def run(given: argparse.Namespace) -> int:
         paths.append(given.update_docs)
     if given.json:
         print(json.dumps(told.data, indent=1))
+    if given.json or given.quiet:
         return 0
     for title, listed in told.parts:
         if listed:

@@ -28,6 +28,7 @@ class Plan:
     places: dict[Node, Place]
     offsets: dict[Node, int] = field(default_factory=dict)
     shapes: dict[Node, Shape] = field(default_factory=dict)  # of planned arrays: a block's, where a block is enough
+    lives: dict[Node, tuple[int, int]] = field(default_factory=dict)  # from the operation that makes it to the last read
     blocks: set[Node] = field(default_factory=set)  # those of which a block is enough
     size: int = 0  # bytes of the memory
     least: int = 0  # bytes alive at once, at most: no plan can do with less
@@ -86,6 +87,7 @@ def _slots(
             start, end = i, last[node]
         else:
             start, end = spans[i][0], max(last[node], spans[min(last[node], len(order) - 1)][1])
+        plan.lives[node] = start, end
         if node in plan.parts:
             whole = plan.parts[node][0]
             slots.setdefault(whole, Slot(start, last[whole], _bytes(whole.shape, whole)))

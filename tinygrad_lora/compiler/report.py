@@ -55,7 +55,7 @@ def lowering(graph: Graph, planned: Planned, equations: Mapping[str, str] | None
     ]
     eager = sum(node.size * node.dtype.itemsize for node in graph.nodes if node.parents and not node.op.view)
     told = f"memory: {plan.size:,} bytes planned; {plan.least:,} are in use at once, no plan can do with less"
-    return [*lines, f"{told}; {plan.separate:,} with a place for each array; eager keeps {eager:,}"]
+    return [*lines, told, f"        {plan.separate:,} with a place for each array; eager keeps {eager:,}"]
 
 
 def explanation(

@@ -11,7 +11,7 @@ from typing import Any
 from .check import hint
 from .exercise import Exercise
 from .guard import guarded
-from .progress import progress, save
+from .progress import Progress, progress, save
 from .registry import load_exercise
 from .report import Report
 from .run import run_checks
@@ -19,7 +19,7 @@ from .run import run_checks
 LIMIT = 60.0  # seconds that a file may take before the checks begin
 
 
-def add_commands(commands: Any) -> None:
+def add_command(commands: Any) -> None:
     """Add `check`, `hint` and `progress` to the commands of a parser."""
     parser = commands.add_parser(
         "check",
@@ -44,6 +44,7 @@ def add_commands(commands: Any) -> None:
         description="Every exercise with the points of your best run. They are kept in a file on this machine: "
         "$TINYGRAD_LORA_PROGRESS, or one in your folder for application data.",
     )
+    parser.add_argument("--json", action="store_true", help="the list as JSON")
     parser.set_defaults(run=run_progress)
 
 
@@ -99,6 +100,15 @@ def report_as_json(report: Report) -> str:
     return json.dumps(whole, indent=2)
 
 
+def progress_as_json(found: Progress) -> str:
+    """The table as data."""
+    exercises = [
+        {"id": line.id, "title": line.title, "state": line.word, "points": line.points, "out_of": line.out_of}
+        for line in found.lines
+    ]
+    return json.dumps({"points": found.points, "out_of": found.out_of, "exercises": exercises}, indent=2)
+
+
 def run_hint(given: argparse.Namespace) -> int:
     """Print the next hint."""
     print(hint(given.id))
@@ -107,5 +117,5 @@ def run_hint(given: argparse.Namespace) -> int:
 
 def run_progress(given: argparse.Namespace) -> int:
     """Print the table."""
-    print(progress())
+    print(progress_as_json(progress()) if given.json else progress())
     return 0

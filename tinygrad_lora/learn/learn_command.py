@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
-from .progress import Line, progress
-from .tutorials import Tutorial, tutorial, tutorials
+from .progress import progress
+from .tutorials import tutorial, tutorials
 
 NO_JUPYTER = """Jupyter is not installed here. This line installs it:
 
@@ -29,33 +31,42 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("number", nargs="?", help="of the tutorial, such as 04")
     parser.add_argument(
-        "--folder", type=Path, default=Path("tutorials-mine"), help="where your copies are (%(default)s)"
+        "--out", type=Path, default=Path("tutorials-mine"), metavar="DIR", help="where your copies are (%(default)s)"
     )
     parser.add_argument("--fresh", action="store_true", help="open one more copy, beside the one you worked in")
     parser.add_argument("--copy-only", action="store_true", help="make the copy, and open nothing")
+    parser.add_argument("--json", action="store_true", help="the list as JSON")
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """List, or open. The result is the exit code."""
     if given.number is None:
-        print(overview(tutorials(), {line.id: line for line in progress().lines}))
+        print(json.dumps(listed(), indent=2) if given.json else overview(listed()))
         return 0
-    path = tutorial(given.number).copy_to(given.folder, fresh=given.fresh)
+    if given.json:
+        raise ValueError("--json is for the list of tutorials: leave out the number")
+    path = tutorial(given.number).copy_to(given.out, fresh=given.fresh)
     print(f"Your copy: {path}", flush=True)
     return 0 if given.copy_only else opened(path)
 
 
-def overview(found: list[Tutorial], lines: dict[str, Line]) -> str:
-    """A table: number, points so far, minutes, title."""
-    rows = []
-    for one in found:
+def listed() -> list[dict[str, Any]]:
+    """Each tutorial with what it is about and how far this user is."""
+    lines, found = {line.id: line for line in progress().lines}, []
+    for one in tutorials():
         own = [lines[id] for id in one.exercises if id in lines]
         points, out_of = sum(line.points for line in own), sum(line.out_of for line in own)
-        heading = one.heading
-        rows.append(f"{one.number}  {points:>2} of {out_of:<2} points  {heading.minutes} min  {heading.title}")
-        rows.append(f"    {heading.outcome}")
-    return "\n".join([*rows, "", f"Open one: tinygrad-lora learn {found[0].number}"])
+        found.append({**vars(one.heading), "points": points, "out_of": out_of, "exercises": one.exercises})
+    return found
+
+
+def overview(found: list[dict[str, Any]]) -> str:
+    """A table: number, points so far, minutes, title."""
+    row, rows = "{number}  {points:>2} of {out_of:<2} points  {minutes} min  {title}", []
+    for one in found:
+        rows += [row.format(**one), fill(one["outcome"], 80, initial_indent="    ", subsequent_indent="    ")]
+    return "\n".join([*rows, "", f"Open one: tinygrad-lora learn {found[0]['number']}"])
 
 
 def opened(path: Path) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..errors import TutorialError
+from ..files import write_atomically
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FOLDERS = PACKAGE / "tutorials", PACKAGE.parent / "tutorials"  # of an installed package, and of a checkout
@@ -70,7 +70,7 @@ class Tutorial:
         while fresh and copy.exists():
             copy, number = folder / f"{self.path.stem}_{number}{self.path.suffix}", number + 1
         if not copy.exists():
-            shutil.copyfile(self.path, copy)
+            write_atomically(copy, self.path.read_bytes())
         return copy
 
 

@@ -34,10 +34,18 @@ def add_command(commands: Any) -> None:
     get.add_argument("--from", dest="archive", type=Path, metavar="FILE", help="the package's file, if you have it")
     get.add_argument("--quiet", action="store_true", help="no progress bars, and nothing printed")
     get.set_defaults(run=run_get)
-    listed = actions.add_parser("list", help="what there is, and what is on this machine")
+    listed = actions.add_parser(
+        "list",
+        help="what there is, and what is on this machine",
+        description="List the models: what each is, how large, under which license, and whether it is here.",
+    )
     listed.add_argument("--json", action="store_true", help="print it as JSON")
     listed.set_defaults(run=run_list)
-    remove = actions.add_parser("remove", help="delete a model from this machine")
+    remove = actions.add_parser(
+        "remove",
+        help="delete a model from this machine",
+        description="Delete the files of a model; `models get` fetches them again.",
+    )
     remove.add_argument("name", metavar="NAME", help=f"one of {NAMES}")
     remove.set_defaults(run=run_remove)
 

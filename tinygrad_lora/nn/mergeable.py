@@ -94,7 +94,7 @@ class MergeableLayer(AdaptedLayer):
         if self._enabled and self._merged and self._merged.versions != self._versions(self._merged.base):
             raise MergedError("the factors got new values while they are merged: unmerge(), then merge() again")
         wanted = self.active if self._rows is None else self._rows
-        return not self._enabled or self.merged or self.adapters.keys().isdisjoint(wanted)
+        return not self._enabled or self.merged or not any(name in self.adapters for name in wanted)
 
     def check_rows(self, x: ComputationNode) -> None:
         """Raise AdaptError if rows choose, all of them the base, and there are not as many as samples in x."""

@@ -31,8 +31,8 @@ LEGAL = {
     "join_scatters": "Adding zero changes nothing. Where all but a few elements are zero, adding these few is enough.",
     "sink_transposes": "Row i of a transposed product is column i of the product: the same sums, with the factors in "
     "the opposite order.",
-    "distribute_products": "Multiplication distributes over addition. Where the sum is not needed for anything else, each "
-    "of its terms may be multiplied by itself, and a term that is a product can then be bracketed anew.",
+    "distribute_products": "Multiplication distributes over addition. Where the sum is not needed for anything else, "
+    "each of its terms may be multiplied by itself, and a term that is a product can then be bracketed anew.",
     "rebracket": "Matrix multiplication is associative: every bracketing gives the same matrix. The sizes of the "
     "matrices decide which one needs the fewest multiplications.",
     "collect_factors": "Multiplication distributes over addition. A common factor can be taken out and be multiplied "

@@ -24,7 +24,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "object", metavar="MODULE:NAME", help="what to step through: package.module:name or path/to/file.py:name"
     )
-    parser.add_argument("--html", type=Path, metavar="PATH", help="write a page to step through instead")
+    parser.add_argument("--out", type=Path, metavar="PAGE", help="write a page to step through instead")
     parser.set_defaults(run=run)
 
 
@@ -35,8 +35,8 @@ def run(given: argparse.Namespace) -> int:
         steps = step_through(shown)
     except TypeError as error:
         raise ValueError(f"{given.object}: {error}") from None
-    if given.html is None:
+    if given.out is None:
         print(steps)
     else:
-        print(f"{len(steps)} steps: {steps.save(given.html)}")
+        print(f"{len(steps)} steps: {steps.save(given.out)}")
     return 0

@@ -14,6 +14,7 @@ from ..packing import settled
 from .patterns import keeps_dtype, uses
 
 SUMS = (ops.add, ops.subtract)
+MOST_TERMS = 16  # a longer sum of products counts as one matrix
 
 
 def distribute_products(graph: Graph) -> Graph:
@@ -86,7 +87,7 @@ def _dissolved(graph: Graph) -> dict[Node, list[Reader]]:
         return {}
     found: dict[Node, list[Reader]] = {}
     for node in reversed(graph.nodes):  # a sum within a sum is read by the readers of that
-        if node.op in SUMS and node.ndim == 2:
+        if _is_plain_sum(node):
             readers = _readers(node, graph, found)
             if readers and _pays(node, readers, graph):
                 found[node] = readers
@@ -114,6 +115,25 @@ def _product(node: Node, graph: Graph) -> Product | None:
     return None
 
 
+def _products(term: Node, graph: Graph) -> list[Product]:
+    """The products whose sum a term is; none if it is anything else, or a very long sum."""
+    found, stack = [], [term]
+    while stack and len(found) + len(stack) <= MOST_TERMS:
+        node = stack.pop()
+        if (product := _product(node, graph)) is not None:
+            found.append(product)
+        elif _is_plain_sum(node) and uses(graph, node) == 1:
+            stack += node.parents
+        else:
+            return []
+    return [] if stack else found
+
+
+def _is_plain_sum(node: Node) -> bool:
+    """Whether this is a sum of two matrices of one shape and dtype."""
+    return node.op in SUMS and node.ndim == 2 and keeps_dtype(node) and all(p.shape == node.shape for p in node.parents)
+
+
 def _readers(total: Node, graph: Graph, dissolved: Mapping[Node, list[Reader]]) -> list[Reader]:
     """The products that read a sum or its transpose; none if anything else does."""
     readers: list[Reader] = []
@@ -137,21 +157,20 @@ def _readers(total: Node, graph: Graph, dissolved: Mapping[Node, list[Reader]]) 
 
 def _pays(total: Node, readers: list[Reader], graph: Graph) -> bool:
     """Whether a term is a product, and to multiply by its factors in turn costs less than to form the sum."""
-    products = [product for p in total.parents if (product := _product(p, graph)) is not None]
-    if not products or not keeps_dtype(total) or any(p.shape != total.shape for p in total.parents):
-        return False
+    terms = [_products(p, graph) for p in total.parents]
+    products = [product for term in terms for product in term]
     size = total.dtype.itemsize
-    formed = [sum_cost(total.size, size)]
-    apart = [sum_cost(reader.node.size, size) for reader in readers]
+    formed, apart = [], []
     for product in products:
         a, b = product.factors
         (m, rank), n = a.shape, b.shape[1]
-        formed.append(product_cost(m, rank, n, size))
+        formed += [product_cost(m, rank, n, size), sum_cost(total.size, size)]
         for reader in readers:
             first, *sides = (a, m, n) if reader.from_left != product.turned else (b, n, m)
             there = _is_multiplied(reader.other, first, graph)  # a gradient needs it, for example
             apart += [product_cost(reader.rows, rank, side, size) for side in sides[there:]]
-    if len(products) == 2:  # nothing is left to multiply by in the old way
+            apart.append(sum_cost(reader.node.size, size))
+    if all(terms):  # nothing is left to multiply by in the old way; one sum less, and that is not counted
         formed += [node_cost(reader.node) for reader in readers]
     return sum(cost.nanoseconds for cost in apart) < sum(cost.nanoseconds for cost in formed)
 

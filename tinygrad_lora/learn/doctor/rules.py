@@ -26,7 +26,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     shapes.unsummed, shapes.unrepeated,
 )  # fmt: skip
 OF_ONE_SHAPE: tuple[Hypothesis, ...] = (
-    values.constant_factor, values.whole_numbers, values.mask, values.local_derivative, exchanged.other_argument,
+    values.constant_factor, values.whole_numbers, values.mask, exchanged.other_argument, values.local_derivative,
     shares.overwritten, values.one_factor,
 )  # fmt: skip
 Alternatives = Mapping[str, tuple[str, Callable[..., Any]]]

@@ -120,10 +120,17 @@ def _known_factors(case: Case) -> Iterator[tuple[str, float]]:
         if n > 2:
             yield name, float(n)
             yield f"1 / {n}, from {name}", 1 / n
+    for n, name in sizes.items():
+        if n > 4 and n / 2 not in sizes:  # the mean of squares has both: 2 / n
+            yield f"{n} / 2, and {n} is {name}", n / 2
+            yield f"2 / {n}, and {n} is {name}", 2 / n
 
 
 def mask(case: Case) -> Diagnosis | None:
-    """Right in one place, and in another 0 for something, or something for 0."""
+    """Right in one place, and in another 0 for something, or something for 0. Or that everywhere: a mask turned round."""
+    if all(_turned_round(trial.given[case.name], trial.truth[case.name]) for trial in case.trials):
+        told = "is 0 where it should not be, and not 0 where it should be: the mask is the wrong way round"
+        return case.say("reversed-mask", told)
     forgotten = extra = True
     places = []
     for trial in case.trials:
@@ -140,6 +147,10 @@ def mask(case: Case) -> Diagnosis | None:
         told = f"should be 0 {where}, where the output does not change with {case.name}; everywhere else it is right"
         return case.say("missing-mask", told, where)
     return case.say("extra-mask", f"is 0 {where} and should not be; everywhere else it is right", where)
+
+
+def _turned_round(given: Any, truth: Any) -> bool:
+    return bool(given.any() and truth.any() and ((given == 0) != (truth == 0)).all())
 
 
 def _where(case: Case, places: list[Any]) -> str:

@@ -37,6 +37,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--memory", type=int, default=2048, metavar="MB", help="of a student's process (%(default)s)")
     parser.add_argument("--fresh", action="store_true", help="grade everything again")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
     parser.set_defaults(run=run)
 
 
@@ -53,7 +54,7 @@ def run(given: argparse.Namespace) -> int:
     results: dict[str, Any] = {}
     earlier = 0
     pool, done, make = _executor(given)
-    with pool as workers, counting(len(found), "Grading", given.json) as show:
+    with pool as workers, counting(len(found), "Grading", given.json or given.quiet) as show:
         self_check(ids, workers.submit, settings)
         for submission, result, before in grade_all(found, ids, settings, kept, workers.submit, done, make):
             results[submission.name] = result
@@ -62,6 +63,7 @@ def run(given: argparse.Namespace) -> int:
     paths = write_all(given.out, results, given.exercises)
     if given.json:
         print(json.dumps({name: {**result} for name, result in sorted(results.items())}, indent=1))
+    if given.json or given.quiet:
         return 0
     points = [result["points"] for result in results.values()]
     out_of = next(iter(results.values()))["out_of"]

@@ -292,6 +292,7 @@ class Packer:
             array = None if value is None else self._unarray(value)
             if array is not None:
                 array.flags.writeable = False
+                array = array[()]  # without axes it is a number, as in `parameter(2.0)`: `p.value -= 1` makes a new one
             shape = tuple(int(n) for n in like[1]) if array is None else array.shape
             dtype = dtype_of(like[0]) if array is None else array.dtype
             return ComputationNode(_LEAVES[op], (), {}, shape, dtype, False, array)

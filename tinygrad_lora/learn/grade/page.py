@@ -13,6 +13,7 @@ from ..registry import load_exercise
 Result = dict[str, Any]
 STEPS = ("none", "some", "half", "most", "full")
 WORDS = ("no points", "less than half", "half or more", "most", "all points")
+OF_A_SUBMISSION = ("process-ended", "not-graded")  # what goes wrong in every exercise at once is told once
 ROW, LABEL, WIDTH, MOST_RANKED = 22, 190, 900, 40
 
 
@@ -50,15 +51,15 @@ def feedback_page(student: str, result: Result, title: str) -> str:
     for id in dict.fromkeys(one["exercise"] for one in result["results"]):
         own = [one for one in result["results"] if one["exercise"] == id]
         score = f"{sum(one['points'] for one in own)} of {sum(one['out_of'] for one in own)} points"
-        parts += [element("h2", f"{id}: {load_exercise(id).title} ({score})"), *map(_check, own)]
+        parts += [element("h2", f"{id}: {load_exercise(id).plain_title} ({score})"), *map(_check, own)]
     return page(f"{title}: {student}", *parts, style=_style())
 
 
 def _check(one: Result) -> Markup:
     open_yet = one["diagnosis"] == NOT_STARTED
     word = "passed" if one["passed"] else "open" if open_yet else "wrong"
-    score = f" ({one['points']} of {one['out_of']})"
-    parts = [element("p", element("strong", word, class_=word), " ", one["claim"], score)]
+    score = element("span", f"({one['points']} of {one['out_of']})", class_="score")
+    parts = [element("p", element("strong", word, class_=word), " ", one["claim"], " ", score)]
     if one["sentence"]:
         parts.append(element("p", one["sentence"]))
     if one["example"]:
@@ -110,7 +111,7 @@ def _exercises(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Mar
         own = [share[id] for share in shares.values()]
         counts = [sum(_step(share) == i for share in own) for i in range(5)]
         cells = [f"{sum(own) / max(1, len(own)):.0%}", str(counts[4]), str(sum(counts[1:4])), str(counts[0])]
-        rows.append([id, load_exercise(id).title, *cells])
+        rows.append([id, load_exercise(id).plain_title, *cells])
     return _table(["Exercise", "Title", "Average", "All points", "Some", "None"], rows, "Exercises")
 
 
@@ -121,7 +122,7 @@ def _ranked(results: Mapping[str, Result]) -> Markup:
     for student, result in results.items():
         for one in result["results"]:
             if one["diagnosis"] not in (None, NOT_STARTED):
-                kind = one["exercise"], one["diagnosis"]
+                kind = "any exercise" if one["diagnosis"] in OF_A_SUBMISSION else one["exercise"], one["diagnosis"]
                 who.setdefault(kind, set()).add(student)
                 example.setdefault(kind, one)
     if not who:

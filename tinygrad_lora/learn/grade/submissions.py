@@ -74,7 +74,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def cells_of(paths: list[Path]) -> tuple[list[list[str]], list[str]]:
     """The code of the files, each cell with its name; and what could not be read."""
     cells: list[list[str]] = []
-    notes = []
+    notes = [] if paths else ["nothing was handed in: there is no .ipynb and no .py file"]
     for path in paths:
         try:
             own = read(path)

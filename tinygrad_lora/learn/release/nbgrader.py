@@ -21,7 +21,12 @@ def _layout(exercise: Exercise) -> list[Made]:
     names = exercise.id
     return [
         Made("markdown", task_with_start(exercise), _marks(f"{names}-task", locked=True), f"{names}-task"),
-        Made("code", with_imports(exercise, exercise.solution), _marks(f"{names}-answer", solution=True), f"{names}-answer"),
+        Made(
+            "code",
+            with_imports(exercise, exercise.solution),
+            _marks(f"{names}-answer", solution=True),
+            f"{names}-answer",
+        ),
         Made("code", grade_cell(exercise), _marks(f"{names}-grade", exercise.points, locked=True), f"{names}-grade"),
     ]
 

@@ -1,18 +1,22 @@
 r"""Two adapters, one base
 
 Two customers send their samples in one batch. Each has an adapter of his own; the base is the same. Write
-`forward(x, W, adapters, names)` on arrays:
+`forward(x, W, adapters, names)` on nodes:
 
 * `x` is the batch, (samples, n), and W the base weight, (n, m);
-* `adapters` is a dictionary from a name to `(A, B, s)`;
+* `adapters` is a dictionary from a name to `(A, B, s)`, two nodes and a number;
 * `names` has a name for each sample, or None for the base alone.
 
-Return the outputs, (samples, m), in the order of the samples: $x_i W + s\,(x_i A)\,B$ with the adapter of sample $i$.
-Multiply by W once, for the whole batch. Change none of the arrays that you are given.
+Return the outputs as one node, (samples, m), in the order of the samples: $x_i W + s\,(x_i A)\,B$ with the adapter of
+sample $i$. Multiply by W once, for the whole batch. Give no node a new value.
 """
 
 import numpy as np
 
+import tinygrad_lora as tl
+
+from ....core.graph import topological_order
+from ....core.node import ComputationNode
 from ...cases import generators
 from ...diagnosis import require
 from ...exact import as_array, same
@@ -24,9 +28,10 @@ exercise = Exercise(
     kind="P",
     hints=(
         "Begin with `y = x @ W`. That is already right for those without an adapter.",
-        "For each adapter find its samples, `rows = [i for i, name in enumerate(names) if name == this]`, and add to "
-        "`y[rows]`.",
-        "`for name, (A, B, s) in adapters.items():` ... `y[rows] += s * ((x[rows] @ A) @ B)`",
+        "A node cannot be written into. For each adapter add something to `y` that is 0 in the rows of the others: a "
+        "column of ones and zeros, (samples, 1), says whose row it is.",
+        "`for name, (A, B, s) in adapters.items():` make `mine = np.array([[float(own == name)] for own in names])`, "
+        "then `y = y + s * mine * ((x @ A) @ B)`",
     ),
 )
 
@@ -36,22 +41,9 @@ def forward(x, W, adapters, names):
     """The output of each sample through its own adapter."""
     y = x @ W
     for name, (A, B, s) in adapters.items():
-        rows = [i for i, own in enumerate(names) if own == name]
-        y[rows] += s * ((x[rows] @ A) @ B)
+        mine = np.array([[float(own == name)] for own in names])
+        y = y + s * mine * ((x @ A) @ B)
     return y
-
-
-class Weight(np.ndarray):
-    """A weight that counts how often it is used in a calculation."""
-
-    uses = 0
-    __array_priority__ = -1.0  # what is computed with `dot` is a plain array
-
-    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
-        self.uses += 1
-        plain = [np.asarray(i) if isinstance(i, Weight) else i for i in inputs]
-        kwargs |= {} if out is None else {"out": tuple(np.asarray(o) for o in out)}
-        return getattr(ufunc, method)(*plain, **kwargs)
 
 
 def batches(seed, budget):
@@ -66,6 +58,22 @@ def batches(seed, budget):
         yield rng.normal(size=(samples, n)), rng.normal(size=(n, m)), adapters, names
 
 
+def given_to(forward, x, W, adapters, names):
+    """The output and the node of W. Refuses what is no node, and a function that gives nodes new values."""
+    base, batch = tl.parameter(W, "W", trainable=False), tl.parameter(x, "x", trainable=False)
+    nodes = {name: (tl.parameter(A, f"A_{name}"), tl.parameter(B, f"B_{name}"), s) for name, (A, B, s) in
+             adapters.items()}  # fmt: skip
+    y = forward(batch, base, nodes, list(names))
+    told = "a node that was given has a new value: the next batch gets a wrong base"
+    pairs = [(base, W), (batch, x), *((node, array) for name in adapters for node, array in
+                                      zip(nodes[name][:2], adapters[name][:2], strict=True))]  # fmt: skip
+    require(all(same(node.value, array, 0, 0) for node, array in pairs), "changed-base", told)
+    require(y is not None, "no-return", "the output is None: does every path of your function end with `return`?")
+    kind = type(y).__name__
+    require(type(y) is ComputationNode, "wrong-type", f"the output is of type {kind}; one node is needed")
+    return y, base
+
+
 def one_by_one(x, W, adapters, names, *, scaled=True):
     """The right answer, sample by sample."""
     rows = []
@@ -78,12 +86,8 @@ def one_by_one(x, W, adapters, names, *, scaled=True):
 @exercise.check(points=3)
 def test_each_sample_goes_through_its_own_adapter(forward, seed, budget):
     for x, W, adapters, names in batches(seed, budget):
-        kept, given_x = W.copy(), x.copy()
         right = one_by_one(x, W, adapters, names)
-        given = as_array(forward(given_x, kept, adapters, list(names)), "the output", right.shape)
-        unchanged = same(kept, W, 0, 0) and same(given_x, x, 0, 0)
-        told = "an array that was given has changed: the next batch gets a wrong base"
-        require(unchanged, "changed-base", told)
+        given = as_array(given_to(forward, x, W, adapters, names)[0].value, "the output", right.shape)
         if same(given, right):
             continue
         wrong = [i for i in range(len(x)) if not same(given[i], right[i])]
@@ -111,28 +115,29 @@ def sorted_by_group(names, groups):
 @exercise.check(points=2)
 def test_the_product_with_the_base_is_made_once(forward, seed, budget):
     for x, W, adapters, names in batches(seed, min(budget, 5)):
-        counted = W.view(Weight)
-        given = as_array(forward(x, counted, adapters, list(names)), "the output", (len(x), W.shape[1]))
-        told = f"W is used {counted.uses} times for {len(x)} samples; one product serves the whole batch"
-        require(counted.uses <= 1, "base-again", told)
+        y, base = given_to(forward, x, W, adapters, names)
+        uses = sum(parent is base for node in topological_order([y]) for parent in node.parents)
+        told = f"W is used {uses} times for {len(x)} samples; one product serves the whole batch"
+        require(uses <= 1, "base-again", told)
+        require(uses == 1, "cut-graph", "W is not in the graph of the output: calculate with the nodes, not with .value")
+        given = as_array(y.value, "the output", (len(x), W.shape[1]))
         require(same(given, one_by_one(x, W, adapters, names)), "differs", "the outputs are not right")
 
 
 @exercise.mutant("changed-base")
 def merges_into_the_base(x, W, adapters, names):
     rows = []
-    for row, name in zip(x, names, strict=True):
+    for i, name in enumerate(names):
         if name is not None:
             A, B, s = adapters[name]
-            W += s * (A @ B)
-        rows.append(row @ W)
-    return np.stack(rows)
+            W.value = W.value + s * (A.value @ B.value)
+        rows.append(x[i : i + 1] @ W)
+    return tl.concatenate(rows)
 
 
 @exercise.mutant("wrong-order")
 def gives_them_group_by_group(x, W, adapters, names):
-    order = sorted_by_group(names, (None, *adapters))
-    return one_by_one(x, W, adapters, names)[order]
+    return tl.take(forward(x, W, adapters, names), sorted_by_group(names, (None, *adapters)))
 
 
 @exercise.mutant("one-for-all")
@@ -143,21 +148,31 @@ def takes_the_first_name(x, W, adapters, names):
 
 @exercise.mutant("mixed")
 def adds_all_adapters(x, W, adapters, names):
-    return x @ W + sum(s * ((x @ A) @ B) for A, B, s in adapters.values())
+    y = x @ W
+    for A, B, s in adapters.values():
+        y = y + s * ((x @ A) @ B)
+    return y
 
 
 @exercise.mutant("missing-factor")
 def forgets_the_scaling(x, W, adapters, names):
-    return one_by_one(x, W, adapters, names, scaled=False)
+    return forward(x, W, {name: (A, B, 1.0) for name, (A, B, s) in adapters.items()}, names)
 
 
 @exercise.mutant("base-again")
 def goes_one_by_one(x, W, adapters, names):
     rows = []
-    for row, name in zip(x, names, strict=True):
+    for i, name in enumerate(names):
+        row = x[i : i + 1]
         y = row @ W
         if name is not None:
             A, B, s = adapters[name]
             y = y + s * ((row @ A) @ B)
         rows.append(y)
-    return np.stack(rows)
+    return tl.concatenate(rows)
+
+
+@exercise.mutant("cut-graph")
+def calculates_beside_the_graph(x, W, adapters, names):
+    arrays = {name: (A.value, B.value, s) for name, (A, B, s) in adapters.items()}
+    return tl.constant(one_by_one(x.value, W.value, arrays, names))

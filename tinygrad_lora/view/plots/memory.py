@@ -1,0 +1,94 @@
+"""A plot of the memory of a compiled program: its arrays as bars over the steps in which they are alive."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import Any
+
+from ...compiler import CompiledFunction
+from ...compiler.memory import Array, Memory
+from ..looks import INK
+from ..words import one_line
+from .drawing import COLORS, drawn, new_plot, whole_ticks
+
+MOST_NAMES = 60  # arrays that are named in the picture
+MOST_TOLD = 12  # and in the words
+MOST_OPERATIONS = 32  # steps that are named by their operation; of more, some have their number
+UNITS = ((1e6, "megabytes"), (1e3, "kilobytes"), (1, "bytes"))
+LETTER = 0.014  # of the picture's width
+
+
+@drawn
+def memory(compiled: Any) -> Any:
+    """Which array of a program is where in its memory, and from when to when: width is life, height is size.
+
+    `compiled` is a compiled function or a training step that ran, or was prepared. Arrays that are never alive together
+    may share bytes. A bar that goes on in the same color, after a line, is a result written right over its operand.
+    Returns a matplotlib Figure. Raises TypeError for anything else, CompileError where no memory is planned.
+    """
+    if not isinstance(compiled, CompiledFunction):
+        raise TypeError(f"this plot shows a compiled function, tl.compile(f), not {type(compiled).__name__}")
+    found = compiled.memory
+    name = one_line(compiled.name)
+    sizes = f"{found.size:,} bytes for arrays of {found.separate:,}"
+    figure = new_plot(7.5, 4.2, f"Memory of {name}: {sizes}", f"Memory of {name}. {_told(found)}")
+    axes = figure.subplots()
+    divisor, unit = next(pair for pair in UNITS if found.size >= pair[0] or pair[0] == 1)
+    last = len(found.steps) + any(array.end > len(found.steps) for array in found.arrays)
+    for array, color in _colored(found):
+        _bar(axes, array, color, divisor, last)
+    axes.set(xlim=(0, max(last, 1)), ylim=(0, max(found.size, 1) / divisor), ylabel=unit)
+    if len(found.arrays) <= MOST_NAMES:
+        for array in found.arrays:
+            _name(axes, array, divisor, last)
+    _steps(axes, found)
+    return figure
+
+
+def _colored(found: Memory) -> list[tuple[Array, str]]:
+    """Each array with a color: that of its operand, where it is written over it, else the next."""
+    colors: dict[str, str] = {}
+    fresh = cycle(COLORS)
+    for array in found.arrays:
+        over = array.note.removeprefix("over ")
+        colors[array.name] = next(fresh) if over == array.note else colors[over]
+    return [(array, colors[array.name]) for array in found.arrays]
+
+
+def _bar(axes: Any, array: Array, color: str, divisor: float, last: int) -> None:
+    width, height = min(array.end, last) - array.made, array.size / divisor
+    axes.broken_barh(
+        [(array.made, width)], (array.start / divisor, height),
+        facecolor=color, alpha=0.55, edgecolor=INK, linewidth=0.6,
+    )  # fmt: skip
+
+
+def _name(axes: Any, array: Array, divisor: float, last: int) -> None:
+    """The name of an array, where its bar is long enough for it."""
+    label = one_line(array.name)
+    if (min(array.end, last) - array.made) / max(last, 1) >= LETTER * len(label):
+        middle = (array.start + array.size / 2) / divisor
+        axes.text((array.made + min(array.end, last)) / 2, middle, label, ha="center", va="center", fontsize=7)
+
+
+def _steps(axes: Any, found: Memory) -> None:
+    """What each step does below it, or the numbers of some."""
+    if len(found.steps) <= MOST_OPERATIONS:
+        axes.set_xticks([i + 0.5 for i in range(len(found.steps))], found.steps, rotation=90)
+        axes.tick_params(axis="x", length=0)
+    else:
+        axes.set_xlabel("step")
+        whole_ticks(axes.xaxis, 10)
+
+
+def _told(found: Memory) -> str:
+    """The plot in words."""
+    arrays = [
+        f"{one_line(a.name)}, {a.size:,} bytes from byte {a.start:,}, steps {a.made} to {min(a.read, len(found.steps))}"
+        for a in found.arrays[:MOST_TOLD]
+    ]
+    rest = len(found.arrays) - len(arrays)
+    more = [f"and {rest} more"] * bool(rest)
+    sizes = f"{found.size:,} bytes, of which {found.least:,} are in use at once; {found.separate:,} with a place for each"
+    steps = f"{len(found.steps)} step{'s' * (len(found.steps) != 1)}"
+    return f"{steps}. {sizes} array{': ' * bool(arrays)}{'; '.join([*arrays, *more])}."
