@@ -116,7 +116,12 @@ def test(pytest_arguments: list[str]) -> int:
 def run(arguments: list[str], cwd: Path | None = None, quiet: bool = False) -> int:
     """Run the environment's Python and return its exit code."""
     output = subprocess.DEVNULL if quiet else None
-    return subprocess.call([str(PYTHON), *arguments], cwd=cwd, stdout=output, stderr=output)
+    process = subprocess.Popen([str(PYTHON), *arguments], cwd=cwd, stdout=output, stderr=output)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:  # it got it too: it ends in its own way, and leaves nothing half-written
+        process.wait()
+        raise
 
 
 if __name__ == "__main__":

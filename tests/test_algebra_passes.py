@@ -696,3 +696,46 @@ def test_the_papers_formula_costs_as_little_as_the_cheap_form(options, most, tak
     assert (graph_cost(final).nanoseconds < graph_cost(without).nanoseconds) == taken_apart
     for a, b in zip(step(*map(tl.constant, arrays)), tl.compile(step)(*arrays), strict=True):
         assert_allclose(b, a.value, rtol=1e-11, atol=1e-11)
+
+
+class PaperLinear(tl.Layer):
+    """A linear layer whose adapter is added to its weight in every call."""
+
+    def __init__(self, n, m, seed):
+        rng = np.random.default_rng(seed)
+        self.weight = tl.parameter(rng.normal(size=(n, m)) / np.sqrt(n), trainable=False)
+        self.A, self.B = tl.parameter(rng.normal(size=(n, 2)) / np.sqrt(n)), tl.parameter(rng.normal(size=(2, m)))
+
+    def __call__(self, x):
+        return x @ (self.weight + 0.5 * (self.A @ self.B))
+
+
+def paper_network():
+    return tl.Sequential(PaperLinear(96, 128, 0), tl.tanh, PaperLinear(128, 112, 1), tl.tanh, PaperLinear(112, 80, 2))
+
+
+def test_a_network_of_the_papers_layers_trains_alike_and_forms_no_weight():
+    x, target = RNG.normal(size=(16, 96)), RNG.normal(size=(16, 80))
+    losses = []
+    for without in ((), ("distribute_products",)):
+        model = paper_network()
+        step = tl.compile_training_step(model, tl.mse, tl.SGD(model.parameters(), lr=0.05), without=without)
+        losses.append([step(x, target) for _ in range(5)])
+        large = {p.shape for p in model.named_parameters().values() if 2 not in p.shape}
+        sums = [n for n in step.graph.nodes if n.op in (ops.add, ops.subtract) and n.shape in large]
+        assert len(sums) == (3 if without else 0)
+    assert_allclose(*losses, rtol=1e-12)
+    assert losses[0][-1] < losses[0][0]
+
+
+def test_a_sum_that_many_products_read_is_worth_forming():
+    w, a, b = (tl.parameter(x) for x in whole((48, 48), (48, 2), (2, 48)))
+
+    def recurrent(xs):
+        merged, h = w + a @ b, xs[0]
+        for i in range(1, 20):
+            h = tl.relu(xs[i] + h @ merged) * 0.0
+        return h
+
+    graph = tl.trace(recurrent, np.ones((20, 8, 48)))
+    assert distribute_products(graph) is graph

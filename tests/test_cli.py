@@ -1,15 +1,20 @@
 """The command line as a stranger uses it."""
 
+import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from tinygrad_lora import __version__
-from tinygrad_lora.cli import main, parser
+from tinygrad_lora import __version__, terminal
+from tinygrad_lora.cli import COMMANDS, main, parser
 
 
 def test_the_demo_says_what_it_found_and_where_the_files_are(tmp_path, capsys):
@@ -84,10 +89,8 @@ def test_the_doctor_names_versions_and_the_command_for_what_is_missing(capsys, m
     )
     assert main(["doctor"]) == 0
     told = capsys.readouterr().out
-    assert (
-        np.__version__ in told
-        and 'missing no-such-package (faster engines): pip install "tinygrad-lora[speed]"' in told
-    )
+    assert np.__version__ in told
+    assert "missing no-such-package: faster engines\n" in told and 'pip install "tinygrad-lora[speed]"\n' in told
     assert main(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["extras"]["speed"]["missing"] == ["no-such-package"]
 
@@ -122,8 +125,146 @@ def test_a_shell_can_complete_the_commands(capsys):
     assert "explore" in capsys.readouterr().out
 
 
-def test_every_command_has_help_and_a_description(capsys):
-    (commands,) = (action for action in parser()._actions if isinstance(action.choices, dict))
-    for name, command in commands.choices.items():
-        assert command.format_help().startswith(f"usage: tinygrad-lora {name}")
-        assert command.description, f"{name} has no description"
+def commands_of(found, name="tinygrad-lora"):
+    """Each command and each command of a command, with its whole name."""
+    for action in found._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for part, command in action.choices.items():
+                yield f"{name} {part}", command
+                yield from commands_of(command, f"{name} {part}")
+
+
+EVERY_COMMAND = dict(commands_of(parser()))
+
+
+@pytest.mark.parametrize("name", EVERY_COMMAND)
+def test_every_command_has_help_and_a_description(name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    told = EVERY_COMMAND[name].format_help()
+    assert told.startswith(f"usage: {name}") and EVERY_COMMAND[name].description
+    assert max(map(len, told.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", EVERY_COMMAND)
+def test_the_same_option_has_the_same_name_everywhere(name):
+    names = {option for action in EVERY_COMMAND[name]._actions for option in action.option_strings}
+    assert not names & {"--output", "--folder", "--dir", "--html", "--silent", "--format-json", "--random-state"}
+
+
+def test_every_command_stands_in_the_table_of_commands():
+    assert list(COMMANDS) == [name.split()[1] for name in EVERY_COMMAND if name.count(" ") == 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unneeded"),
+    [
+        ("--version", {"rich", "tinygrad_lora.learn", "tinygrad_lora.compiler", "tinygrad_lora.view"}),
+        ("progress", {"rich", "tinygrad_lora.models", "tinygrad_lora.bench", "tinygrad_lora.finetune"}),
+        ("models list", {"graphviz", "tinygrad_lora.compiler", "tinygrad_lora.learn", "tinygrad_lora.bench"}),
+    ],
+)
+def test_a_command_loads_only_what_it_needs(arguments, unneeded):
+    code = (
+        "import contextlib, sys; from tinygrad_lora.cli import main\n"
+        "with contextlib.suppress(SystemExit): main(sys.argv[1:])\n"
+        "print('loaded', *sys.modules)"
+    )
+    command = [sys.executable, "-c", code, *arguments.split()]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert not unneeded & set(told.splitlines()[-1].split())
+
+
+def test_bars_are_for_terminals(capsys, monkeypatch):
+    def take_all():
+        assert list(terminal.tracker(False)(range(3), "walking")) == [0, 1, 2]
+        with terminal.counting(3, "climbing") as show:
+            show(2, "a note")
+        return capsys.readouterr().err
+
+    assert take_all() == ""
+    monkeypatch.setattr(terminal, "Console", lambda **_: Console(stderr=True, force_terminal=True, width=80))
+    drawn = take_all()
+    assert "walking" in drawn and "climbing" in drawn and "2/3" in drawn and "a note" in drawn
+
+
+def test_lists_are_also_for_programs(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYGRAD_LORA_PROGRESS", str(tmp_path / "progress.jsonl"))
+    assert main(["progress", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["points"] == 0 and found["out_of"] == sum(one["out_of"] for one in found["exercises"])
+    assert {one["state"] for one in found["exercises"]} == {"open"}
+    assert main(["learn", "--json"]) == 0
+    tutorials = json.loads(capsys.readouterr().out)
+    assert sum(one["out_of"] for one in tutorials) == found["out_of"]
+    assert main(["learn"]) == 0 and tutorials[3]["title"] in capsys.readouterr().out
+    assert main(["learn", "04", "--json"]) == 2
+    assert "leave out the number" in capsys.readouterr().err
+
+
+def test_a_task_fits_a_terminal(capsys):
+    assert main(["check", "09-fusible"]) == 0
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 88  # the command to copy is not broken
+    assert "\n    h = x @ W\n    a = h + b\n" in told  # code stays
+    assert "\n* both operations are elementwise: each number of the result depends on the\n  numbers at" in told
+
+
+def test_a_stream_that_knows_few_letters_gets_question_marks(tmp_path):
+    code = "import sys; from tinygrad_lora.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "explore", "--out", str(tmp_path / "page.html")]
+    run = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (run.returncode, run.stderr) == (0, b"") and b"(AB)? = B? A?" in run.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="in Windows a process cannot be sent a Ctrl-C like this")
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.6])
+@pytest.mark.parametrize(
+    "arguments", [["demo", "--epochs", "9999"], ["bench", "--quick", "--workloads", "W1"]], ids=" ".join
+)
+def test_ctrl_c_at_any_moment_leaves_one_line_and_no_broken_file(delay, arguments, tmp_path):
+    code = (  # it says so when it has begun: what comes before is Python's
+        "import sys; from tinygrad_lora import cli; parser = cli.parser\n"
+        "cli.parser = lambda *first: print(flush=True) or parser(*first)\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        running.stdout.readline()
+        time.sleep(delay)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to the command and all that it started
+        assert running.communicate()[1] == f"tinygrad-lora {arguments[0]}: interrupted\n"
+    assert running.returncode == 130
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]  # no temporary file
+
+
+JUPYTER = """
+import signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: (time.sleep(0.5), sys.exit(7)))
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="in Windows a process cannot be sent a Ctrl-C like this")
+def test_jupyter_ends_in_its_own_way(tmp_path):
+    (tmp_path / "jupyterlab").mkdir()
+    (tmp_path / "jupyterlab" / "__init__.py").touch()
+    (tmp_path / "jupyterlab" / "__main__.py").write_text(JUPYTER)
+    code = "import sys; from tinygrad_lora.cli import main; sys.exit(main(sys.argv[1:]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "learn", "01"], cwd=tmp_path, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        while "ready" not in (line := running.stdout.readline()):
+            assert line, running.stderr.read()
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.communicate()[1] == ""
+    assert running.returncode == 7
+
+
+def test_a_quiet_bench_leaves_only_files(tmp_path, capsys):
+    assert main(["bench", "--quick", "--workloads", "W1", "--peers", "naive", "--quiet", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert (tmp_path / "ratios.md").is_file()

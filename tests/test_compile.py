@@ -257,7 +257,7 @@ def test_a_saved_program_may_have_any_name(tmp_path, file):
 
 def test_parameters_go_beside_a_python_file(tmp_path):
     compiled = tl.compile(adapted()).prepare(np.ones((4, 6)))
-    with pytest.raises(CompileError, match="must end in .py, not 'net'"):
+    with pytest.raises(CompileError, match=r"must end in \.py, not 'net'"):
         compiled.save(tmp_path / "net", parameters=True)
     assert not os.listdir(tmp_path)
 
@@ -377,7 +377,8 @@ def test_the_report_adds_up(program):
     for s in compiled.snapshots:
         assert s.cost_before == graph_cost(s.before) and s.cost_after == graph_cost(s.after)
         if s.kept:
-            assert s.cost_before == cost or s.name in ("distribute_products", "rebracket")  # judged with what goes before
+            together = ("distribute_products", "rebracket")  # judged together with what goes before
+            assert s.cost_before == cost or s.name in together
             cost = s.cost_after
     assert cost == graph_cost(compiled.graph)
     assert "\nin all: flops" in compiled.report and compiled.report.splitlines()[-2].startswith("memory: ")

@@ -394,7 +394,28 @@ class TurnedWeight(Affine):
         return x @ self.weight.T + self.bias
 
 
+class Gated(Affine):
+    def __call__(self, x):
+        return super().__call__(x) * x
+
+
+class NoGate(Affine):
+    pass
+
+
+class OneColumn(Affine):
+    def __call__(self, x):
+        return super().__call__(x)[:, :1]
+
+
+class OneNumber(Affine):
+    def __call__(self, x):
+        return tl.sum(super().__call__(x))
+
+
 LAYERS = {
+    NoGate: ("missing-factor", "the output misses the factor x"), OneNumber: ("wrong-shape", "the output has shape ()"),
+    OneColumn: ("wrong-shape", "the output has shape (4, 1); it must have (4, 3)"),
     NoScaling: ("factor", "1 / (alpha / r)"), WrongSign: ("sign", "the output"),
     NoParameters: ("missing-parameter", "lora_A"), OneMore: ("extra-parameter", "bias"),
     Turned: ("parameter-shape", "transposed"), Frozen: ("frozen", "lora_A"),
@@ -407,13 +428,22 @@ LAYERS = {
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
 def test_a_mistake_in_a_layer_is_named(kind):
     code, words = LAYERS[kind]
-    reference = Affine() if issubclass(kind, Affine) else Adapter()
+    reference = Gated() if kind is NoGate else Affine() if issubclass(kind, Affine) else Adapter()
     layer = kind()
     before = {name: p.value for name, p in layer.named_parameters().items()}
     found = tl.learn.diagnose_layer(layer, reference, BATCH, factors={"alpha / r": 4.0})
     assert found is not None and found.code == code, found
     assert words in found.sentence, found.sentence
     assert all((p.value == before[name]).all() for name, p in layer.named_parameters().items())
+
+
+def test_a_forgotten_scaling_is_called_the_same_in_a_layer_and_in_a_rule():
+    factors = {"alpha / r": 4.0}
+    in_a_layer = tl.learn.diagnose_layer(NoScaling(), Adapter(), BATCH, factors=factors)
+    _, _, rule, forward, arrays, options = PLANTED["alpha / r"]
+    in_a_rule = diagnose(rule, forward, *arrays, **options)
+    assert in_a_layer.code == in_a_rule.code == "factor"
+    assert in_a_layer.detail == in_a_rule.detail == "1 / (alpha / r)"
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.booleans(), st.integers(0, 2**20))

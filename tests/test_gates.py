@@ -4,6 +4,7 @@ A check that passes on an empty notebook is the worst failure of a course; a che
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,16 @@ each_exercise = pytest.mark.parametrize("id", IDS)
 
 def codes(report):
     return [result.diagnosis.code for result in report.results if result.diagnosis]
+
+
+def impatient(exercise):
+    """The exercise, with a second for each check where some mistake never ends."""
+    return exercise if exercise.limit >= 10 else replace(exercise, limit=1.0)
+
+
+def passes(exercise, values):
+    """Whether every check passes. The first that does not is the last that is run."""
+    return all(run_checks(replace(exercise, checks=[check]), values).passed for check in exercise.checks)
 
 
 @each_exercise
@@ -82,7 +93,7 @@ def test_what_the_student_is_given_does_not_pass(id, capfd):
 
 @each_exercise
 def test_each_mistake_gets_its_own_name(id, capfd):
-    exercise = load_exercise(id)
+    exercise = impatient(load_exercise(id))
     for mutant in exercise.mutants:
         report = run_checks(exercise, exercise.solved_with(mutant.values))
         assert not report.passed, f"{mutant.title} passes"
@@ -101,8 +112,8 @@ def test_replacing_numpys_comparisons_does_not_help(id, monkeypatch):
         monkeypatch.setattr(np.testing, name, lambda *args, **kwargs: None)
     mutants = [mutant for mutant in exercise.mutants if mutant.code not in ("too-slow", "recursion")]
     for mutant in mutants[: 1 if exercise.slow else None]:
-        report = run_checks(exercise, exercise.solved_with(mutant.values))
-        assert not report.passed, f"{mutant.title} passes when NumPy's comparisons are replaced"
+        known = passes(exercise, exercise.solved_with(mutant.values))
+        assert not known, f"{mutant.title} passes when NumPy's comparisons are replaced"
 
 
 @each_exercise
@@ -121,8 +132,7 @@ def test_a_constant_does_not_pass(id):
             name: (lambda *a, constant=constant, **k: constant) if callable(thing) else constant
             for name, thing in exercise.references.items()
         }
-        report = run_checks(exercise, values)
-        assert report.points < exercise.points, f"{constant!r} for everything passes"
+        assert not passes(exercise, values), f"{constant!r} for everything passes"
 
 
 @each_exercise

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import pytest
 
@@ -16,7 +17,7 @@ from tinygrad_lora import cli
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.learn import load_exercise
 from tinygrad_lora.learn.grade import grading
-from tinygrad_lora.learn.grade.exports import gradescope, nbgrader, table
+from tinygrad_lora.learn.grade.exports import gradescope, nbgrader, table, write_all
 from tinygrad_lora.learn.grade.grading import Settings, Workers, chosen, empty, grade_all, key, self_check
 from tinygrad_lora.learn.grade.page import class_page, feedback_page
 from tinygrad_lora.learn.grade.submissions import read, submissions
@@ -61,6 +62,7 @@ def test_submissions_are_files_folders_and_what_nbgrader_collects(tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text("{}", encoding="utf-8")
     assert [one.name for one in submissions(tmp_path / "course")] == ["carl"]
+    assert [one.name for one in submissions(tmp_path, tmp_path / "course")] == ["ada", "bob"]
     (tmp_path / "ADA.py").write_text("", encoding="utf-8")
     with pytest.raises(ExerciseError, match="two submissions"):
         submissions(tmp_path)
@@ -190,6 +192,31 @@ def test_the_class_report_names_nobody_in_its_examples():
     page = class_page({"mallory": result}, "04").partition("<h2>What goes wrong</h2>")[2].partition("<h2>")[0]
     assert "mallory" not in page and "STUDENT" in page
     assert "mallory" in feedback_page("mallory", result, "04")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_odd_names_and_what_is_no_text_stop_nobody(tmp_path, workers):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    names = [b"caf\xe9", b"x" * 250, b"x" * 249 + b"y", b"new\nline", b"a\\b", "\u738b \u5c0f".encode(), b"100%?#"]
+    for name in names:
+        with open(os.path.join(os.fsencode(folder), name + b".py"), "wb") as file:
+            file.write(b"raise ValueError('\\udce9')\r\n")
+    (folder / "nothing").mkdir()
+    results = {name: result for name, (result, _) in graded(folder, tmp_path / "kept", workers).items()}
+    assert len(results) == 8 and {"caf_xe9", "\u738b \u5c0f", "a_b", "nothing"} < set(results)
+    assert results["nothing"]["notes"] == ["nothing was handed in: there is no .ipynb and no .py file"]
+    write_all(out, results, "04")
+    assert len(list((out / "feedback").iterdir())) == len(list((out / "gradescope").iterdir())) == 8
+    report = (out / "report.html").read_text(encoding="utf-8")
+    for link in re.findall('href="(feedback/[^"]*)"', report):
+        assert (out / unquote(link)).is_file()
+
+
+def test_what_ends_every_exercise_is_told_once():
+    result = empty(IDS, "it was killed")
+    page = class_page({"mallory": result, "ada": result}, "04")
+    assert page.count("<code>not-graded</code>") == 1 and "<strong>2 of 2</strong> any exercise" in page
 
 
 def test_wrong_arguments_are_one_sentence(folder, tmp_path, capsys):

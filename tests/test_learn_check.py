@@ -165,6 +165,10 @@ class Liar(np.ndarray):
         return True
 
 
+def multiplies_what_does_not_fit(x):
+    return tl.parameter(np.ones((4, 3))) * np.ones(4)
+
+
 @pytest.mark.parametrize(
     ("function", "code", "words"),
     [
@@ -177,7 +181,9 @@ class Liar(np.ndarray):
         (lambda x: tl.parameter(6.0), "wrong-type", "is a node"),
         (lambda x: np.array(6.0).view(Liar), "wrong-type", "Liar"),
         (lambda: 6, "wrong-type", "argument"),
+        (multiplies_what_does_not_fit, "exception", "`return tl.parameter(np.ones((4, 3))) * np.ones(4)`"),
         (lambda x: [6.0, 6.0], "wrong-shape", "(2,)"),
+        (6.0, "wrong-type", "double is of type float; it must be a function"),
     ],
 )
 def test_whatever_the_code_does_there_is_a_diagnosis(function, code, words, capfd):

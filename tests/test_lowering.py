@@ -73,6 +73,31 @@ def test_no_two_arrays_that_are_alive_together_overlap(spans):
     assert most_alive(slots) <= size <= sum(-(-s.size // LINE) * LINE for s in slots)
 
 
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_table_of_the_memory_is_the_plan(name):
+    function, inputs = PROGRAMS[name]()
+    memory = tl.compile(function).prepare(*inputs).memory
+    assert memory.size >= max([a.start + a.size for a in memory.arrays], default=0)
+    assert sum(a.size for a in memory.arrays) == memory.separate
+    for i, a in enumerate(memory.arrays):
+        assert 0 <= a.made < len(memory.steps) and a.made <= a.read <= len(memory.steps) and a.end - a.read in (0, 1)
+        for b in memory.arrays[:i]:
+            assert a.end <= b.made or b.end <= a.made or a.start + a.size <= b.start or b.start + b.size <= a.start
+    assert len(str(memory).splitlines()) == len(memory.arrays) + 2
+    assert str(memory).endswith(f"{memory.least:,} are in use at once; {memory.separate:,} with a place for each array")
+
+
+def test_a_table_of_the_memory():
+    compiled = tl.compile(lambda x, w: tl.tanh(x @ w) @ w + 1.0).prepare(np.ones((8, 8)), np.ones((8, 8)))
+    assert str(compiled.memory).splitlines() == [
+        "array  shape   bytes         made in step  last read in step",
+        "t0     (8, 8)  0 to 512      0 matmul      1 tanh",
+        "t1     (8, 8)  0 to 512      1 tanh        2 matmul           over t0",
+        "t2     (8, 8)  512 to 1,024  2 matmul      3 add",
+        "1,024 bytes; 1,024 are in use at once; 1,536 with a place for each array",
+    ]
+
+
 def test_a_chain_of_any_length_needs_two_places():
     def chain(x):
         for _ in range(50):

@@ -1,5 +1,6 @@
 """The package as it is installed: what the files hold, and that an empty environment needs nothing else."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -70,6 +71,15 @@ def test_the_source_distribution_builds_the_same(built):
     assert not [name for name in names if name.startswith((".venv", "build/", "docs/_build", ".github"))]
 
 
+TYPED = """
+import numpy as np
+import tinygrad_lora as tl
+model: tl.Sequential = tl.Sequential(tl.Linear(2, 3), tl.relu, tl.Linear(3, 1))
+loss: tl.ComputationNode = tl.mse(model(tl.constant(np.ones((4, 2)))), np.zeros((4, 1)))
+tl.adapt(model, rank="four")
+"""
+
+
 @pytest.mark.slow
 def test_in_an_empty_environment_every_command_explains_itself(built, tmp_path):
     wheel, _ = built
@@ -93,6 +103,12 @@ def test_in_an_empty_environment_every_command_explains_itself(built, tmp_path):
     for name in names:
         shown = run(command, name, "--help")
         assert shown.returncode == 0 and shown.stdout.startswith(f"usage: tinygrad-lora {name}"), shown.stderr
+    assert run(scripts / "python", "-m", "tinygrad_lora", "--help").stdout == help_text
+    (tmp_path / "typed.py").write_text(TYPED, encoding="utf-8")
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--python-executable", scripts / "python", "typed.py"]
+    if importlib.util.find_spec("mypy"):
+        told = run(*mypy).stdout
+        assert 'typed.py:6: error: Argument "rank" to "adapt"' in told and "Found 1 error" in told, told
     demo = run(command, "demo", "--out", "pictures", "--epochs", "1")
     assert demo.returncode == 0, demo.stderr
     assert (tmp_path / "pictures" / "index.html").is_file()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lora as tl
-from tinygrad_lora.errors import AdaptError, DtypeError, GradientError, RenderError, ShapeError
+from tinygrad_lora.errors import AdaptError, CompileError, DtypeError, GradientError, RenderError, ShapeError
 
 pytest.importorskip("matplotlib")
 
@@ -38,6 +38,12 @@ def trained_backward(model):
     return model
 
 
+def compiled_step():
+    model = network()
+    step = tl.compile_training_step(model, tl.cross_entropy, tl.SGD(model.parameters(), lr=0.1))
+    return step.prepare(np.ones((10, 4)), np.arange(10) % 3)
+
+
 def images(figure):
     return {axes.get_title(loc="left"): axes.images[0] for axes in figure.axes if axes.images}
 
@@ -54,6 +60,7 @@ EVERY_PLOT = {
     "gradient_norms": lambda: plots.gradient_norms(trained_backward(network())),
     "decision_boundary": lambda: plots.decision_boundary(lambda x: x, np.eye(2), [0, 1], steps=20),
     "confusion_matrix": lambda: plots.confusion_matrix([0, 1, 1], [0, 1, 0]),
+    "memory": lambda: plots.memory(compiled_step()),
 }
 
 
@@ -535,3 +542,57 @@ def test_many_classes_have_no_number_in_every_cell():
 def test_predictions_that_do_not_fit_are_refused(predictions, labels, names, error, told):
     with pytest.raises(error, match=told):
         plots.confusion_matrix(predictions, labels, names=names)
+
+
+# --- The memory of a program ---
+
+
+def bars(figure):
+    """The corners of the bars: left, bottom, right, top."""
+    return [path.get_extents().extents for bar in figure.axes[0].collections for path in bar.get_paths()]
+
+
+def test_bars_are_the_arrays_of_the_plan_and_never_overlap():
+    step = compiled_step()
+    figure, memory = plots.memory(step), step.memory
+    found = bars(figure)
+    assert len(found) == len(memory.arrays) > 5
+    for array, (left, bottom, right, top) in zip(memory.arrays, found, strict=True):
+        assert (left, right) == (array.made, array.end)
+        assert 1000 * bottom == pytest.approx(array.start) and 1000 * top == pytest.approx(array.start + array.size)
+    for i, (left, bottom, right, top) in enumerate(np.round(found, 6)):
+        for other in np.round(found[:i], 6):
+            assert right <= other[0] or other[2] <= left or top <= other[1] or other[3] <= bottom
+    assert figure.get_suptitle() == f"Memory of training_step: {memory.size:,} bytes for arrays of {memory.separate:,}"
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == list(memory.steps)
+
+
+def test_a_result_over_its_operand_goes_on_in_its_color():
+    def f(x, w):
+        return tl.tanh(x @ w) @ w + 1.0
+
+    figure = plots.memory(tl.compile(f).prepare(np.ones((8, 8)), np.ones((8, 8))))
+    colors = [tuple(bar.get_facecolor()[0]) for bar in figure.axes[0].collections]
+    assert len(colors) == 3 and colors[0] == colors[1] != colors[2]
+
+
+def test_a_program_without_arrays_or_of_many_steps_has_a_plot():
+    assert not bars(plots.memory(tl.compile(lambda x: x @ x).prepare(np.ones((2, 2)))))
+
+    def long(x):
+        for _ in range(80):
+            x = tl.tanh(x @ x)
+        return x
+
+    figure = plots.memory(tl.compile(long).prepare(np.ones((2, 2))))
+    assert figure.axes[0].get_xlabel() == "step" and not figure.axes[0].texts
+    assert "and 147 more" in figure.alternative
+
+
+def test_the_memory_of_what_has_none_is_refused():
+    with pytest.raises(TypeError, match=r"a compiled function, tl\.compile"):
+        plots.memory(lambda x: x)
+    with pytest.raises(CompileError, match="no planned memory: compile with buffers=True"):
+        plots.memory(tl.compile(lambda x: x, buffers=False).prepare(np.ones(2)))
+    with pytest.raises(CompileError, match="call it, or prepare it"):
+        plots.memory(tl.compile(lambda x: x))

@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 from . import __version__
 from .errors import CompileError, GradientError, RenderError, TraceError
 
-# Where each command is. Only the one that is asked for is loaded: a list of exercises needs no compiler.
+# Where each command is. Only the one that is asked for is loaded: a list of exercises needs no benchmark.
 COMMANDS = {
     "demo": "demo.command",
     "learn": "learn.learn_command",
@@ -49,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the result is the exit code. Wrong arguments print one sentence and give 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
     name = " ".join(["tinygrad-lora", *(word for word in arguments[:1] if word in COMMANDS)])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a pipe in Windows may know no Greek letters
     try:
         given = parser(*arguments[:1]).parse_args(arguments)
         code: int = given.run(given)

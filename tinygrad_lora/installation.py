@@ -38,11 +38,12 @@ class Part:
 
     @property
     def words(self) -> str:
+        """What is here; what is missing and what for, and on a line of its own the command that installs it."""
         here = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         if not self.missing:
             return here
-        command = f'pip install "tinygrad-lora[{self.extra}]"'
-        return f"{here + '; ' if here else ''}missing {', '.join(self.missing)} ({self.purpose}): {command}"
+        missing = f"missing {', '.join(self.missing)}: {self.purpose}"
+        return "\n".join([*filter(None, [here]), missing, f'pip install "tinygrad-lora[{self.extra}]"'])
 
 
 def parts() -> list[Part]:

@@ -39,7 +39,7 @@ def show_table(rows: Sequence[tuple[str, str]], title: str) -> None:
     console, width = Console(soft_wrap=True, highlight=False, markup=False), max(len(name) for name, _ in rows)
     console.print(title, style="bold")
     for name, value in rows:
-        console.print(f"  {name:<{width}}   {value}")
+        console.print(f"  {name:<{width}}   " + value.replace("\n", "\n" + " " * (width + 5)))
 
 
 @contextmanager

@@ -71,7 +71,7 @@ print(f"f moves by {(up - down) / (2 * h):.3f} times the step")
 tl.explain(x)
 
 # %% [markdown]
-# Five paths. Two of them look the same, because `x * x` uses `x` twice: once as the left operand, once as the right.
+# Five paths. Four of them are two pairs that look the same: `x * x` uses `x` twice, on the left and on the right.
 #
 # Change the 3 in `example` to a 5 and say, before you run it, which of the five lines change.
 

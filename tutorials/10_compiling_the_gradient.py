@@ -299,38 +299,18 @@ places, counterexample = reference("10-reuse")
 # In a real program arrays have different sizes. The idea stays: give each array an interval of bytes for the steps of
 # its life, so that no two rectangles overlap. This is what the compiler did with the program above.
 
-
 # %%
-def memory_lens(compiled):
-    """Each array of the plan as a rectangle: when it lives, and which bytes it has."""
-    program = compiled.program
-    lowered = program.planned.lowered
-    order = [node for unit in lowered.units for node in unit.nodes if not node.op.view]
-    last = {}
-    for i, node in enumerate(order):
-        for parent in node.parents:
-            while parent.op.view and parent.parents:
-                parent = parent.parents[0]
-            last[parent] = i
-    _, axes = plt.subplots(figsize=(7.2, 4), layout="constrained")
-    for i, (node, offset) in enumerate(lowered.plan.offsets.items()):
-        start, size = order.index(node), node.size * node.dtype.itemsize / 1024
-        corner, width = (start, offset / 1024), last.get(node, len(order)) - start
-        color = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7")[i % 4]
-        axes.add_patch(plt.Rectangle(corner, width, size, facecolor=color, edgecolor="black", alpha=0.7))
-        axes.text(start + 0.15, offset / 1024 + size / 2, program.variables[node], va="center", fontsize=8)
-    axes.set(xlim=(0, len(order)), ylim=(0, lowered.plan.size / 1024), xlabel="step", ylabel="kilobytes")
-    axes.set_title("The memory of a step: width is life, height is size")
-    return lowered.plan
-
+from tinygrad_lora.view import plots
 
 planned = tl.compile(loss_and_gradients)
 planned(*arrays)
-plan = memory_lens(planned)
-print(f"{plan.separate:,} bytes with a place for each array, {plan.size:,} planned, {plan.least:,} at least")
+plots.memory(planned)
+
+# %%
+print(planned.memory)
 
 # %% [markdown]
-# Where one box begins as another ends in the same bytes, a result was written over its operand.
+# A bar that goes on in the same color, after a line, is a result that was written over its operand.
 # The code says so as well: look for lines such as `t1 = t0`.
 
 # %%

@@ -56,8 +56,8 @@ class Memory:
             "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
             for row in [HEADINGS, *rows]
         ]
-        in_all = f"{self.size:,} bytes; {self.least:,} are in use at once; {self.separate:,} with a place for each array"
-        return "\n".join([*table, in_all])
+        needed = f"{self.size:,} bytes; {self.least:,} are in use at once"
+        return "\n".join([*table, f"{needed}; {self.separate:,} with a place for each array"])
 
 
 def memory_of(planned: Planned) -> Memory:

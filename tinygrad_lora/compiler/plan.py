@@ -28,7 +28,7 @@ class Plan:
     places: dict[Node, Place]
     offsets: dict[Node, int] = field(default_factory=dict)
     shapes: dict[Node, Shape] = field(default_factory=dict)  # of planned arrays: a block's, where a block is enough
-    lives: dict[Node, tuple[int, int]] = field(default_factory=dict)  # from the operation that makes it to the last read
+    lives: dict[Node, tuple[int, int]] = field(default_factory=dict)  # the operations that make it and read it last
     blocks: set[Node] = field(default_factory=set)  # those of which a block is enough
     size: int = 0  # bytes of the memory
     least: int = 0  # bytes alive at once, at most: no plan can do with less

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import runpy
 from pathlib import Path
+from textwrap import TextWrapper
 from typing import Any
 
 from .check import hint
@@ -56,7 +58,7 @@ def run_check(given: argparse.Namespace) -> int:
         return 0
     report = run_checks(exercise, defined_in(given.file, exercise))
     save(report)
-    print(report_as_json(report) if given.json else report)
+    print(report_as_json(report) if given.json else as_text(report))
     return 0 if report.passed else 1
 
 
@@ -78,7 +80,23 @@ def task(exercise: Exercise) -> str:
     heading = f"{exercise.id}  {exercise.plain_title}  ({exercise.points} points)"
     start = f"{exercise.preamble}\n\n{exercise.stub}".rstrip()
     how = f"Put this into a file, complete it, and run: tinygrad-lora check {exercise.id} FILE.py"
-    return "\n\n".join([heading, exercise.prompt, how, start])
+    return "\n\n".join([heading, wrapped(exercise.prompt), how, start])
+
+
+def wrapped(text: str) -> str:
+    """The text at most 80 wide. Paragraphs and lists are wrapped; code, tables and formulas stay as they are."""
+    blocks = []
+    for block in text.split("\n\n"):
+        if not block.startswith((" ", "|", "$$")):
+            wrap = TextWrapper(80, subsequent_indent="  " * block.startswith("* "), break_on_hyphens=False)
+            block = "\n".join(wrap.fill(" ".join(item.split())) for item in re.split(r"\n(?=\* )", block))
+        blocks.append(block)
+    return "\n\n".join(blocks)
+
+
+def as_text(report: Report) -> str:
+    """The results in words. Where a notebook would call `hint`, a terminal has a command."""
+    return str(report).replace(f'hint("{report.exercise.id}")', f"tinygrad-lora hint {report.exercise.id}")
 
 
 def as_json(exercise: Exercise) -> str:
@@ -111,7 +129,7 @@ def progress_as_json(found: Progress) -> str:
 
 def run_hint(given: argparse.Namespace) -> int:
     """Print the next hint."""
-    print(hint(given.id))
+    print(wrapped(str(hint(given.id))))
     return 0
 
 

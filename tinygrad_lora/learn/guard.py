@@ -163,7 +163,7 @@ def _ours(filename: str) -> bool:
     """Whether a file belongs to this package or to an installed one. Known mistakes count as students' code."""
     if filename.startswith(_EXERCISES):
         return False
-    folders = (_PACKAGE, sys.base_prefix, "<frozen", "<__array_function__")
+    folders = (_PACKAGE, sys.base_prefix, "<frozen", "<__array_function__", "<tinygrad_lora ")
     return filename.startswith(folders) or "site-packages" in filename or "dist-packages" in filename
 
 

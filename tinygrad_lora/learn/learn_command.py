@@ -74,4 +74,9 @@ def opened(path: Path) -> int:
     if importlib.util.find_spec("jupyterlab") is None:
         print(NO_JUPYTER.format(python=Path(sys.executable).name), file=sys.stderr)
         return 1
-    return subprocess.call([sys.executable, "-m", "jupyterlab", str(path)])
+    jupyter = subprocess.Popen([sys.executable, "-m", "jupyterlab", str(path)])
+    while True:
+        try:
+            return jupyter.wait()
+        except KeyboardInterrupt:  # Jupyter got it too: it asks whether to stop, and ends its kernels
+            continue

@@ -27,6 +27,8 @@ def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: i
     outcome = Outcome()
     if missing:
         diagnosis: Diagnosis | None = Diagnosis(NOT_STARTED, f"not started yet: {' and '.join(missing)}")
+    elif told := _no_functions(exercise, check, values):
+        diagnosis = Diagnosis("wrong-type", told)
     else:
         arguments = {"seed": seed, "budget": budget, **values}
         given = {name: arguments[name] for name in check.parameters}
@@ -37,6 +39,15 @@ def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: i
         exercise.id, check.name, diagnosis is None, diagnosis, outcome.seconds, points, check.points,
         tuple(outcome.notes), check.demand,
     )  # fmt: skip
+
+
+def _no_functions(exercise: Exercise, check: Check, values: Mapping[str, Any]) -> str:
+    """What is said where a function is asked for and there is something else; "" where all is well."""
+    for name in check.needs:
+        if callable(wanted := exercise.references[name]) and not callable(values[name]):
+            kind = "class" if isinstance(wanted, type) else "function"
+            return f"{name} is of type {type(values[name]).__name__}; it must be a {kind}"
+    return ""
 
 
 def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis | None:

@@ -40,12 +40,13 @@ def distribute_products(graph: Graph) -> Graph:
 
     def multiplied(total: Node, *, turned: bool, x: Node, on_the_right: bool) -> Node:
         """The sum of the products of `x` with each term."""
-        result: Node | None = None
+        products = []
         for term, added in _terms(total, dissolved):
             matrix = written(term, turned)
-            y = x @ matrix if on_the_right else matrix @ x
-            result = y if result is None else result + y if added else result - y
-        assert result is not None
+            products.append((x @ matrix if on_the_right else matrix @ x, added))
+        (result, _), *others = products
+        for product, added in others:
+            result = result + product if added else result - product
         return result
 
     def written(term: Node, turned: bool) -> Node:
@@ -100,7 +101,7 @@ def _dissolved(graph: Graph) -> dict[Node, list[Reader]]:
 
 def _product(node: Node, graph: Graph) -> Product | None:
     """The product that a term is, if nobody else reads it."""
-    turned, numbers = False, []
+    turned, numbers = False, list[float]()
     while uses(graph, node) == 1 and keeps_dtype(node):
         match node:
             case Node(ops.matmul, factors):
@@ -117,7 +118,7 @@ def _product(node: Node, graph: Graph) -> Product | None:
 
 def _products(term: Node, graph: Graph) -> list[Product]:
     """The products whose sum a term is; none if it is anything else, or a very long sum."""
-    found, stack = [], [term]
+    found, stack = list[Product](), [term]
     while stack and len(found) + len(stack) <= MOST_TERMS:
         node = stack.pop()
         if (product := _product(node, graph)) is not None:

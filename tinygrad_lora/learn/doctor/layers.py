@@ -17,7 +17,8 @@ from . import shapes, values
 from .evidence import TRIALS, Case, Subject, Trial, jittered, quietly
 from .rules import diagnose, named
 
-OF_AN_OUTPUT = (values.not_finite, values.zero, shapes.transposed, shapes.reshaped, values.constant_factor)
+OF_ANY_SHAPE = (values.not_finite, values.zero, shapes.transposed, shapes.reshaped)
+OF_ONE_SHAPE = (values.constant_factor, values.one_factor)  # named as `diagnose` names them
 OUTPUT = "the output"
 Arrays = Mapping[str, Any]
 
@@ -101,7 +102,11 @@ def _output(
             return case.say("unused-parameter", f"is what it would be if {name} were 0: {name} is not used", name)
         if case.explains(partial(_with, reference, name, np.transpose)):
             return case.say("transposed-operand", f"is what it would be with {name}.T in place of {name}", name)
-    return named(case, OF_AN_OUTPUT)
+    return named(case, (*OF_ANY_SHAPE, *(OF_ONE_SHAPE if case.given.shape == case.truth.shape else (_wrong_shape,))))
+
+
+def _wrong_shape(case: Case) -> Diagnosis:
+    return case.say("wrong-shape", f"has shape {case.given.shape}; it must have {case.truth.shape}")
 
 
 def _with(reference: Layer, name: str, change: Any, trial: Trial) -> Any:

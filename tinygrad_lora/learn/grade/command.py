@@ -45,7 +45,7 @@ def run(given: argparse.Namespace) -> int:
     """Grade. Raises ExerciseError where there is nothing to grade, or the grader fails its own check."""
     if given.jobs < 1 or given.budget < 1 or given.cpu < 1 or given.memory < 256:
         raise ValueError("--jobs, --budget and --cpu are 1 or more, and --memory is 256 or more")
-    ids, found = chosen(given.exercises), submissions(given.submissions)
+    ids, found = chosen(given.exercises), submissions(given.submissions, given.out)
     settings = Settings(given.seed, given.budget, given.cpu, given.memory << 20)
     kept = given.out / "cache"
     if given.fresh:

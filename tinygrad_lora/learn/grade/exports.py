@@ -24,16 +24,21 @@ def write_all(out: Path, results: Mapping[str, Result], title: str) -> list[Path
     """Every file, each written whole. `results` are those of each student, by name; `title` names the assignment."""
     ordered = dict(sorted(results.items()))
     paths = [
-        write_atomically(out / "results.csv", table(ordered)),
-        write_atomically(out / "results.json", json.dumps({"assignment": title, "students": ordered}, indent=1) + "\n"),
-        write_atomically(out / "nbgrader.csv", nbgrader(ordered, title)),
-        write_atomically(out / "report.html", class_page(ordered, title)),
+        _write(out / "results.csv", table(ordered)),
+        _write(out / "results.json", json.dumps({"assignment": title, "students": ordered}, indent=1) + "\n"),
+        _write(out / "nbgrader.csv", nbgrader(ordered, title)),
+        _write(out / "report.html", class_page(ordered, title)),
     ]
     for student, result in ordered.items():
-        write_atomically(out / "feedback" / f"{student}.html", feedback_page(student, result, title))
+        _write(out / "feedback" / f"{student}.html", feedback_page(student, result, title))
         told = json.dumps(gradescope(result), indent=1) + "\n"
-        write_atomically(out / "gradescope" / student / "results.json", told)
+        _write(out / "gradescope" / student / "results.json", told)
     return paths
+
+
+def _write(path: Path, text: str) -> Path:
+    """A student's code may say what is no text: half of a surrogate pair. It must not stop the others' pages."""
+    return write_atomically(path, text.encode("utf-8", "replace"))
 
 
 def table(results: Mapping[str, Result]) -> str:

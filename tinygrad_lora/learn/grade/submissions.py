@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from ...errors import ExerciseError
 
 LARGEST = 128 * 2**20  # bytes of a file: a notebook may hold large pictures
 LONGEST, MOST = 1_000_000, 2_000  # characters of code, cells
+LONGEST_NAME = 160  # bytes of a student's name: a file system takes 255, and the pages' names are longer
 SUFFIXES = (".ipynb", ".py")
 MAGIC = re.compile(r"^\s*[%!?]|^\s*[\w.]+\?{1,2}\s*$")
 
@@ -40,28 +42,37 @@ class Submission:
         return found.hexdigest()
 
 
-def submissions(folder: Path) -> list[Submission]:
+def submissions(folder: Path, out: Path | None = None) -> list[Submission]:
     """One for each file, or for each folder of files: STUDENT.ipynb, STUDENT/x.ipynb, submitted/STUDENT/WEEK/x.ipynb.
 
-    Links are not followed. Raises ExerciseError if there is nothing to grade, or two have one name.
+    Links are not followed, and `out`, where the results go, is no student. Raises ExerciseError if there is nothing to
+    grade, or two have one name.
     """
     root = folder / "submitted" if (folder / "submitted").is_dir() else folder
     if not root.is_dir():
         raise ExerciseError(f"there is no folder {folder}")
     found = []
     for path in sorted(root.iterdir()):
-        if path.name.startswith(".") or path.is_symlink():
+        if path.name.startswith(".") or path.is_symlink() or (out is not None and path.resolve() == out.resolve()):
             continue
         if path.is_file() and path.suffix in SUFFIXES:
-            found.append(Submission(path.stem, (path,)))
+            found.append(Submission(called(path.stem), (path,)))
         elif path.is_dir():
-            found.append(Submission(path.name, tuple(_files(path))))
+            found.append(Submission(called(path.name), tuple(_files(path))))
     if not any(one.paths for one in found):
         raise ExerciseError(f"{folder} holds no .ipynb or .py file, and no folder of such files")
     names = [one.name.casefold() for one in found]
     if double := next((one.name for one in found if names.count(one.name.casefold()) > 1), None):
         raise ExerciseError(f"two submissions are called {double!r}: give each student one file or one folder")
     return found
+
+
+def called(name: str) -> str:
+    """The name as text that can be written everywhere, also as part of a file's name: it may be long, or no UTF-8."""
+    text = os.fsencode(name)
+    if len(text) > LONGEST_NAME:
+        text = text[: LONGEST_NAME - 9] + b"-" + hashlib.sha256(text).hexdigest()[:8].encode()
+    return text.decode("utf-8", "backslashreplace").replace("\\", "_")
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -42,7 +42,13 @@ def add_command(commands: Any) -> None:
         "source of an nbgrader or Otter assignment.",
     )
     release.add_argument("out", type=Path, metavar="DIR", help="where the notebooks go")
-    release.add_argument("--format", choices=FORMATS, default="student", help="for whom (%(default)s)")
+    release.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="student",
+        metavar="FORMAT",
+        help=f"one of {', '.join(FORMATS)} (%(default)s)",
+    )
     release.add_argument("--tutorials", default="", metavar="04,05", help="which ones; all, if left out")
     release.add_argument("--source", type=Path, metavar="DIR", help="the folder of py:percent sources")
     release.add_argument("--check", action="store_true", help="write nothing; fail if a notebook is not up to date")

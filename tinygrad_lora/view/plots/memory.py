@@ -15,7 +15,7 @@ MOST_NAMES = 60  # arrays that are named in the picture
 MOST_TOLD = 12  # and in the words
 MOST_OPERATIONS = 32  # steps that are named by their operation; of more, some have their number
 UNITS = ((1e6, "megabytes"), (1e3, "kilobytes"), (1, "bytes"))
-LETTER = 0.014  # of the picture's width
+LETTER, LINE = 0.014, 0.03  # how wide a letter is, and how high a line, in parts of the picture
 
 
 @drawn
@@ -40,7 +40,7 @@ def memory(compiled: Any) -> Any:
     axes.set(xlim=(0, max(last, 1)), ylim=(0, max(found.size, 1) / divisor), ylabel=unit)
     if len(found.arrays) <= MOST_NAMES:
         for array in found.arrays:
-            _name(axes, array, divisor, last)
+            _name(axes, array, divisor, last, tall=array.size >= LINE * found.size)
     _steps(axes, found)
     return figure
 
@@ -63,10 +63,10 @@ def _bar(axes: Any, array: Array, color: str, divisor: float, last: int) -> None
     )  # fmt: skip
 
 
-def _name(axes: Any, array: Array, divisor: float, last: int) -> None:
-    """The name of an array, where its bar is long enough for it."""
+def _name(axes: Any, array: Array, divisor: float, last: int, *, tall: bool) -> None:
+    """The name of an array, where its bar is large enough for it."""
     label = one_line(array.name)
-    if (min(array.end, last) - array.made) / max(last, 1) >= LETTER * len(label):
+    if tall and (min(array.end, last) - array.made) / max(last, 1) >= LETTER * len(label):
         middle = (array.start + array.size / 2) / divisor
         axes.text((array.made + min(array.end, last)) / 2, middle, label, ha="center", va="center", fontsize=7)
 
@@ -89,6 +89,6 @@ def _told(found: Memory) -> str:
     ]
     rest = len(found.arrays) - len(arrays)
     more = [f"and {rest} more"] * bool(rest)
-    sizes = f"{found.size:,} bytes, of which {found.least:,} are in use at once; {found.separate:,} with a place for each"
+    sizes = f"{found.size:,} bytes, of which {found.least:,} are in use at once; {found.separate:,} with a place for"
     steps = f"{len(found.steps)} step{'s' * (len(found.steps) != 1)}"
-    return f"{steps}. {sizes} array{': ' * bool(arrays)}{'; '.join([*arrays, *more])}."
+    return f"{steps}. {sizes} each array{': ' * bool(arrays)}{'; '.join([*arrays, *more])}."

@@ -18,7 +18,7 @@ exercise = Exercise(
     "01-count-nodes",
     __doc__,
     kind="P",
-    limit=1.0,
+    limit=3.0,
     hints=(
         "Walk from the output to its parents, to their parents, and so on. What must you remember on the way?",
         "Keep a set of the nodes that you have seen. When you meet one of them again, turn back at once.",

@@ -21,7 +21,7 @@ exercise = Exercise(
     "01-edges",
     __doc__,
     kind="S",
-    limit=1.0,
+    limit=3.0,
     hints=(
         "Every edge ends in one node. So go through the nodes, each once, and list what enters it.",
         "`node.parents` names a parent as often as it is used: the tuple of `a * a` is `(a, a)`. Do not make it a set.",

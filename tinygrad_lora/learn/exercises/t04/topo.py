@@ -19,7 +19,7 @@ exercise = Exercise(
     "04-topo",
     __doc__,
     kind="P",
-    limit=1.0,
+    limit=3.0,
     hints=(
         "A node may be listed as soon as all its parents are. So go down to the leaves first, and list on the way up.",
         "Keep a stack of your own. Take its top: if it has a parent that is not listed yet, push the parent. "
