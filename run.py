@@ -65,7 +65,7 @@ def install(command: str) -> None:
     # Reinstall when the requirements changed or the checkout moved: an editable install points at its folder.
     needs = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()).hexdigest()
     stamp = VENV / f"installed-for-{command}.txt"
-    if PYTHON.exists() and stamp.exists() and stamp.read_text() == needs:
+    if PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == needs:
         return
     if not PYTHON.exists() or run(["-c", "import pip"], quiet=True) != 0:  # uv makes a .venv without pip
         make_environment()
@@ -73,7 +73,7 @@ def install(command: str) -> None:
     target = str(ROOT) + EXTRAS[command]
     if run(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", target]) != 0:
         sys.exit(NO_INSTALL)
-    stamp.write_text(needs)
+    stamp.write_text(needs, encoding="ascii")
 
 
 def make_environment() -> None:

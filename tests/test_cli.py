@@ -55,6 +55,11 @@ def test_a_folder_that_cannot_be_made_is_said_so(tmp_path, capsys):
     assert "file" in capsys.readouterr().err
 
 
+def test_a_folder_is_no_file(tmp_path, capsys):
+    assert main(["explore", "--out", str(tmp_path)]) == 2
+    assert "is a folder: name a file in it" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
 def test_the_module_is_the_command():
     run = subprocess.run(
         [sys.executable, "-m", "tinygrad_lora", "--version"], capture_output=True, text=True, check=True
@@ -262,6 +267,13 @@ def test_jupyter_ends_in_its_own_way(tmp_path):
         os.killpg(running.pid, signal.SIGINT)
         assert running.communicate()[1] == ""
     assert running.returncode == 7
+
+
+def test_without_jupyter_the_copy_is_there_and_the_remedy_is_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["learn", "01", "--out", str(tmp_path)]) == 2
+    told = capsys.readouterr()
+    assert 'pip install "tinygrad-lora[notebook]"' in told.err and str(tmp_path / "01_a_single_node.ipynb") in told.out
 
 
 def test_a_quiet_bench_leaves_only_files(tmp_path, capsys):

@@ -213,10 +213,24 @@ def test_odd_names_and_what_is_no_text_stop_nobody(tmp_path, workers):
         assert (out / unquote(link)).is_file()
 
 
+def test_a_fresh_copy_of_a_notebook_does_not_undo_the_answer(tmp_path, workers):
+    stub = load_exercise(IDS[1]).stub
+    for name, files in {"ada": (RIGHT, stub), "bob": (stub, RIGHT), "dan": (stub, stub), "eve": (RIGHT, WRONG)}.items():
+        (tmp_path / "in" / name).mkdir(parents=True)
+        for file, text in zip(("04.py", "04_2.py"), files, strict=True):
+            (tmp_path / "in" / name / file).write_text(text, encoding="utf-8", newline="\r\n")
+    results = {name: result for name, (result, _) in graded(tmp_path / "in", tmp_path / "kept", workers).items()}
+    assert results["ada"]["points"] == results["bob"]["points"] == POINTS > results["eve"]["points"]
+    assert {one["diagnosis"] for one in results["dan"]["results"]} == {"not-started"}
+
+
 def test_what_ends_every_exercise_is_told_once():
     result = empty(IDS, "it was killed")
     page = class_page({"mallory": result, "ada": result}, "04")
     assert page.count("<code>not-graded</code>") == 1 and "<strong>2 of 2</strong> any exercise" in page
+    shown = feedback_page("ada", result, "04")
+    repeated = sum(len(load_exercise(id).checks) - 1 for id in IDS)
+    assert shown.count("the same mistake as above") == repeated > 0
 
 
 def test_wrong_arguments_are_one_sentence(folder, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """The bug zoo and the plug-in points: what is put in the place of a part of the engine, and that it leaves no trace."""
 
 import sys
+import time
 from types import ModuleType
 
 import numpy as np
@@ -12,7 +13,8 @@ from tinygrad_lora.core import autodiff
 from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.errors import ExerciseError, ShapeError, StaleGraphError
-from tinygrad_lora.learn import Wrong, bug, bugs, using
+from tinygrad_lora.learn import Wrong, bug, bugs, exchange, using
+from tinygrad_lora.learn.guard import TookTooLongError, guarded
 from tinygrad_lora.learn.using import plug_points
 
 X = np.array([0.5, -1.0, 2.0])
@@ -333,3 +335,26 @@ def test_unknown_names_raise_with_the_list():
     with pytest.raises(TypeError, match="must be a function, not int"), using(topo_sort=3):
         pass
     assert {"tanh_vjp", "matmul_vjp", "cross_entropy", "softmax", "fuse_elementwise", "topo_sort"} <= set(plug_points())
+
+
+def test_a_time_limit_does_not_leave_the_engine_half_put_back(monkeypatch):
+    """The limit rings again and again, also while a mistake is taken out of the engine."""
+    replace = exchange._replace
+
+    def slowly(old, new):
+        deadline = time.monotonic() + 0.25
+        while time.monotonic() < deadline:
+            pass
+        replace(old, new)
+
+    def never_ends():
+        with bug("no_unbroadcast"):
+            monkeypatch.setattr(exchange, "_replace", slowly)
+            while True:
+                pass
+
+    before = {
+        name: vars(module).copy() for name, module in sys.modules.items() if name.startswith("tinygrad_lora.core")
+    }
+    assert isinstance(guarded(never_ends, 0.1).error, TookTooLongError)
+    assert {name: vars(sys.modules[name]) for name in before} == before

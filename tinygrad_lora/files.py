@@ -10,6 +10,8 @@ from pathlib import Path
 def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
     """Write `data` to `path`: first under a temporary name in the same folder, then renamed. Makes missing folders."""
     target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder: name a file in it")
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

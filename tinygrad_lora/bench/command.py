@@ -90,7 +90,7 @@ def recorded(rows: Iterable[Row], path: Path) -> list[Row]:
     """The rows as a list, each written as a line of JSON when it comes: a run that is stopped leaves what it found."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = []
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
             print(json.dumps(row), file=file, flush=True)
             kept.append(row)

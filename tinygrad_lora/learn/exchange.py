@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -28,19 +29,38 @@ def exchanged(changes: Iterable[Change]) -> Iterator[None]:
     A function is replaced in every module that imported it. Only code that is called inside the block is affected, and
     what is made of it: a function compiled there stays as it was compiled. Meant for one thread.
     """
-    with contextlib.ExitStack() as undo:
+    undo: list[Callable[[], None]] = []
+    try:
         for change in changes:
+            undo.append(_undoing(change))
             if isinstance(change.owner, ModuleType):
-                old = vars(change.owner)[change.name]
-                undo.callback(_replace, change.new, old)
-                _replace(old, change.new)
-                continue
-            if change.name in vars(change.owner):
-                undo.callback(setattr, change.owner, change.name, vars(change.owner)[change.name])
-            else:  # inherited
-                undo.callback(delattr, change.owner, change.name)
-            setattr(change.owner, change.name, change.new)
+                _replace(vars(change.owner)[change.name], change.new)
+            else:
+                setattr(change.owner, change.name, change.new)
         yield
+    finally:
+        put_back(undo)
+
+
+def put_back(undo: list[Callable[[], None]]) -> None:
+    """Undo the changes, the last one first. A time limit waits for this: see guard.py."""
+    while undo:
+        undo[-1]()
+        undo.pop()
+
+
+def _undoing(change: Change) -> Callable[[], None]:
+    """What undoes a change that is still to be made."""
+    if isinstance(change.owner, ModuleType):
+        return partial(_replace, change.new, vars(change.owner)[change.name])
+    if change.name in vars(change.owner):
+        return partial(setattr, change.owner, change.name, vars(change.owner)[change.name])
+    return partial(_remove, change.owner, change.name)  # inherited
+
+
+def _remove(owner: Any, name: str) -> None:
+    if name in vars(owner):
+        delattr(owner, name)
 
 
 def _replace(old: Any, new: Any) -> None:

@@ -19,6 +19,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from . import exercises
+from .exchange import put_back
 
 AGAIN = 0.1  # seconds from one attempt to stop code to the next
 LONGEST_OUTPUT = 2_000  # characters of what the code prints that are kept
@@ -103,7 +104,7 @@ def _alarm(seconds: float) -> Iterator[bool]:
     """The system rings in the main thread."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if frame is None or not _swallows(frame):
+        if not _untimely(frame):
             raise TookTooLongError
 
     before = signal.signal(signal.SIGALRM, stop)
@@ -116,10 +117,17 @@ def _alarm(seconds: float) -> Iterator[bool]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _swallows(frame: FrameType) -> bool:
-    """Whether Python only prints what is raised here: in a finalizer, and in a hook of its garbage collector."""
-    hooks = [getattr(hook, "__code__", None) for hook in gc.callbacks]
-    return frame.f_code.co_name == "__del__" or frame.f_code in hooks
+def _untimely(frame: FrameType | None) -> bool:
+    """Whether nothing may be raised here: while the engine is put back together, and where Python would only print it.
+
+    That is in a finalizer, and in a hook of the garbage collector.
+    """
+    hooks = {put_back.__code__, *(getattr(hook, "__code__", None) for hook in gc.callbacks)}
+    while frame is not None:
+        if frame.f_code in hooks or frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager
@@ -130,7 +138,8 @@ def _watcher(seconds: float) -> Iterator[bool]:
     def watch() -> None:
         wait = seconds
         while not over.wait(wait):
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(this, ctypes.py_object(TookTooLongError))
+            if not _untimely(sys._current_frames().get(this.value)):
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(this, ctypes.py_object(TookTooLongError))
             wait = AGAIN
 
     watcher = threading.Thread(target=watch, daemon=True)

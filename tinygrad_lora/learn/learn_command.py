@@ -16,7 +16,7 @@ from .tutorials import tutorial, tutorials
 
 NO_JUPYTER = """Jupyter is not installed here. This line installs it:
 
-    {python} -m pip install "tinygrad-lora[notebook]"
+    pip install "tinygrad-lora[notebook]"
 
 Any other program that opens notebooks will do, too."""
 
@@ -70,10 +70,9 @@ def overview(found: list[dict[str, Any]]) -> str:
 
 
 def opened(path: Path) -> int:
-    """Start JupyterLab on this notebook, and stay until it ends."""
+    """Start JupyterLab on this notebook, and stay until it ends. Raises ImportError where it is not installed."""
     if importlib.util.find_spec("jupyterlab") is None:
-        print(NO_JUPYTER.format(python=Path(sys.executable).name), file=sys.stderr)
-        return 1
+        raise ImportError(NO_JUPYTER)
     jupyter = subprocess.Popen([sys.executable, "-m", "jupyterlab", str(path)])
     while True:
         try:

@@ -127,7 +127,7 @@ def _known_factors(case: Case) -> Iterator[tuple[str, float]]:
 
 
 def mask(case: Case) -> Diagnosis | None:
-    """Right in one place, and in another 0 for something, or something for 0. Or that everywhere: a mask turned round."""
+    """Right in one place, and in another 0 for something, or something for 0. Or that everywhere: a reversed mask."""
     if all(_turned_round(trial.given[case.name], trial.truth[case.name]) for trial in case.trials):
         told = "is 0 where it should not be, and not 0 where it should be: the mask is the wrong way round"
         return case.say("reversed-mask", told)

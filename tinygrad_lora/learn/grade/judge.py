@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -138,6 +139,8 @@ def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
     cells = job.get("cells")
     if cells is None:
         cells, notes = cells_of([Path(path) for path in job["paths"]])
+    for id in job["exercises"]:
+        cells = without_fresh_copies(cells, load_exercise(id))
     preambles = dict.fromkeys(load_exercise(id).preamble for id in job["exercises"])
     hearing = Hearing([*([f"preamble {i}", text] for i, text in enumerate(preambles, start=1)), *cells], nursery)
     hearing.patience = float(job.get("patience", PATIENCE))
@@ -153,6 +156,18 @@ def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
         "points": sum(one["points"] for one in results), "out_of": sum(one["out_of"] for one in results),
         "seconds": round(time.perf_counter() - start, 4),
     }  # fmt: skip
+
+
+def without_fresh_copies(cells: list[list[str]], exercise: Exercise) -> list[list[str]]:
+    """The cells without templates that come after an answer: a second copy of a notebook must not undo the first."""
+    defined = re.compile(rf"^\s*(def|class)?\s*({'|'.join(map(re.escape, exercise.names))})\b\s*[(:=]", re.MULTILINE)
+    kept, begun = [], False
+    for name, text in cells:
+        untouched = text.replace("\r\n", "\n").strip().endswith(exercise.stub.strip())
+        if not (untouched and begun and exercise.expected_of_stub is None):
+            kept.append([name, text])
+        begun = begun or (not untouched and bool(defined.search(text)))
+    return kept
 
 
 def data_of(result: CheckResult) -> dict[str, Any]:

@@ -7,7 +7,7 @@ Functions, classes and objects of another process cross as references; see `peer
 
 from __future__ import annotations
 
-import math
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,11 +16,11 @@ import numpy as np
 from ...compiler.compiled import CompiledFunction
 from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
+from . import scalars
 from .changing import dtype_of, generator_in, state_of
 from .known import name_of, named
 from .wire import Misbehaved
 
-SAFE = 2**53
 SMALL, MOST = 1 << 16, 256  # bytes of an array that both sides keep alike, and how many of them
 _LISTS: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "frozen"}
 _MAKERS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozen": frozenset}
@@ -67,16 +67,11 @@ class Packer:
     def pack(self, x: Any) -> Any:
         """The value as JSON, its arrays as blobs."""
         kind = type(x)
-        if x is None or kind in (bool, str):
-            return x
-        if kind is int:
-            return x if abs(x) < SAFE else {"int": hex(x)}
-        if kind is float:
-            return x if math.isfinite(x) else {"float": repr(x)}
-        if kind is complex:
-            return {"complex": [repr(x.real), repr(x.imag)]}
-        if x is ...:
-            return {"...": 0}
+        with contextlib.suppress(KeyError):
+            return scalars.written(x)
+        if kind is bytes:
+            self.blobs.append(x)
+            return {"bytes": len(self.blobs) - 1}
         if kind in _LISTS:
             self.slots.append(x)
             return {_LISTS[kind]: [self.pack(part) for part in x]}
@@ -89,10 +84,6 @@ class Packer:
             return {"scalar": self._array(np.asarray(x))}
         if kind is slice:
             return {"slice": [self.pack(part) for part in (x.start, x.stop, x.step)]}
-        if kind is range:
-            return {"range": [x.start, x.stop, x.step]}
-        if isinstance(x, np.dtype) and x.kind in "biufc":
-            return {"dtype": x.str}
         if kind is np.random.Generator:
             self.slots.append(x)
             return {"rng": state_of(x)}
@@ -235,27 +226,17 @@ class Packer:
         match tag:
             case "#":
                 return self.things[body]
-            case "int":
-                return int(body, 16)
-            case "float":
-                return float(body)
-            case "complex":
-                return complex(float(body[0]), float(body[1]))
-            case "...":
-                return ...
+            case "bytes":
+                return bytes(self.blobs[body])
             case "scalar":
                 return self._unarray(body)[()]
             case "slice":
                 return slice(*[self._unpacked(part) for part in body])
-            case "range":
-                return range(*body)
-            case "dtype":
-                return dtype_of(body)
             case "compiled":
                 return CompiledFunction(self._unpacked(body))
             case "known":
                 return named(body)
-        raise KeyError(tag)
+        return scalars.read(tag, body)
 
     def resolve(self, x: dict[str, Any]) -> Any:
         """The thing that a reference means."""
@@ -289,10 +270,8 @@ class Packer:
 
     def _built(self, op: str, parents: tuple[Any, ...], params: Any, like: Any, value: Any) -> ComputationNode:
         if op in _LEAVES:
-            array = None if value is None else self._unarray(value)
-            if array is not None:
-                array.flags.writeable = False
-                array = array[()]  # without axes it is a number, as in `parameter(2.0)`: `p.value -= 1` makes a new one
+            # Without axes it is a number, as in `parameter(2.0)`: then `p.value -= 1` makes a new one.
+            array = None if value is None else self._unarray([*value[:3], False])[()]
             shape = tuple(int(n) for n in like[1]) if array is None else array.shape
             dtype = dtype_of(like[0]) if array is None else array.dtype
             return ComputationNode(_LEAVES[op], (), {}, shape, dtype, False, array)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from ...view.markup import Markup, asset, element, joined, page, scrolling
 from ..diagnosis import NOT_STARTED
 from ..registry import load_exercise
+from ..report import SAME
 
 Result = dict[str, Any]
 STEPS = ("none", "some", "half", "most", "full")
@@ -51,18 +52,20 @@ def feedback_page(student: str, result: Result, title: str) -> str:
     for id in dict.fromkeys(one["exercise"] for one in result["results"]):
         own = [one for one in result["results"] if one["exercise"] == id]
         score = f"{sum(one['points'] for one in own)} of {sum(one['out_of'] for one in own)} points"
-        parts += [element("h2", f"{id}: {load_exercise(id).plain_title} ({score})"), *map(_check, own)]
+        parts += [element("h2", f"{id}: {load_exercise(id).plain_title} ({score})")]
+        told = [one["sentence"] for one in own]
+        parts += [_check(one, one["sentence"] in told[:i]) for i, one in enumerate(own)]
     return page(f"{title}: {student}", *parts, style=_style())
 
 
-def _check(one: Result) -> Markup:
+def _check(one: Result, again: bool) -> Markup:
     open_yet = one["diagnosis"] == NOT_STARTED
     word = "passed" if one["passed"] else "open" if open_yet else "wrong"
     score = element("span", f"({one['points']} of {one['out_of']})", class_="score")
     parts = [element("p", element("strong", word, class_=word), " ", one["claim"], " ", score)]
     if one["sentence"]:
-        parts.append(element("p", one["sentence"]))
-    if one["example"]:
+        parts.append(element("p", SAME if again else one["sentence"]))
+    if one["example"] and not again:
         parts.append(element("pre", "\n".join(one["example"]), tabindex=0))
     parts += [element("p", f"note: {note}", class_="note") for note in one["notes"]]
     return element("section", *parts)

@@ -119,7 +119,7 @@ def test_the_product_with_the_base_is_made_once(forward, seed, budget):
         uses = sum(parent is base for node in topological_order([y]) for parent in node.parents)
         told = f"W is used {uses} times for {len(x)} samples; one product serves the whole batch"
         require(uses <= 1, "base-again", told)
-        require(uses == 1, "cut-graph", "W is not in the graph of the output: calculate with the nodes, not with .value")
+        require(uses == 1, "cut-graph", "W is not in the graph of the output: use the nodes, not .value")
         given = as_array(y.value, "the output", (len(x), W.shape[1]))
         require(same(given, one_by_one(x, W, adapters, names)), "differs", "the outputs are not right")
 

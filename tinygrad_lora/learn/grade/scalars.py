@@ -1,0 +1,51 @@
+"""Plain values that JSON has not: whole numbers of any size, infinities, complex numbers, `...`, ranges, dtypes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .changing import dtype_of
+
+SAFE = 2**53
+NUMBERS = "biufc"  # the kinds of dtypes that cross
+
+
+def written(x: Any) -> Any:
+    """The value as JSON; KeyError if it is none of these."""
+    kind = type(x)
+    if x is None or kind in (bool, str):
+        return x
+    if kind is int:
+        return x if abs(x) < SAFE else {"int": hex(x)}
+    if kind is float:
+        return x if math.isfinite(x) else {"float": repr(x)}
+    if kind is complex:
+        return {"complex": [repr(x.real), repr(x.imag)]}
+    if x is ...:
+        return {"...": 0}
+    if kind is range:
+        return {"range": [x.start, x.stop, x.step]}
+    if isinstance(x, np.dtype) and x.kind in NUMBERS:
+        return {"dtype": x.str}
+    raise KeyError(kind.__name__)
+
+
+def read(tag: str, body: Any) -> Any:
+    """The value that was written so. KeyError for another tag."""
+    match tag:
+        case "int":
+            return int(body, 16)
+        case "float":
+            return float(body)
+        case "complex":
+            return complex(float(body[0]), float(body[1]))
+        case "...":
+            return ...
+        case "range":
+            return range(*body)
+        case "dtype":
+            return dtype_of(body)
+    raise KeyError(tag)
