@@ -30,7 +30,7 @@ STEPS = {
     "ruff format": ["-m", "ruff", "format", "--check"],
     "mypy": ["-m", "mypy"],
     "lint-imports": ["-c", "from importlinter.cli import lint_imports_command as check; check()", "--no-logo"],
-    "pytest": ["-m", "pytest"],
+    "pytest": ["-m", "pytest", "--numprocesses=auto", "--dist=loadfile"],  # a file's fixtures are made once
 }
 
 NO_VENV = """This Python cannot make a virtual environment: its venv module is missing or incomplete.
