@@ -79,7 +79,7 @@ def test_magics_keep_their_lines_and_checks_are_left_out(tmp_path):
     ]
     path = tmp_path / "a.ipynb"
     path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
-    assert read(path) == [("cell 1", "pass  # %time\nx = 1\npass  # y?\nz = 5 % 3")]
+    assert read(path) == ([("cell 1", "pass  # %time\nx = 1\npass  # y?\nz = 5 % 3")], [])
 
 
 def test_exercises_are_chosen_by_tutorial_and_by_id():
@@ -222,6 +222,20 @@ def test_a_fresh_copy_of_a_notebook_does_not_undo_the_answer(tmp_path, workers):
     results = {name: result for name, (result, _) in graded(tmp_path / "in", tmp_path / "kept", workers).items()}
     assert results["ada"]["points"] == results["bob"]["points"] == POINTS > results["eve"]["points"]
     assert {one["diagnosis"] for one in results["dan"]["results"]} == {"not-started"}
+
+
+def test_two_notebooks_may_use_one_name(tmp_path, workers):
+    folder = tmp_path / "in" / "ada"
+    folder.mkdir(parents=True)
+    for id in IDS:
+        other = load_exercise(IDS[id == IDS[0]]).names
+        source = f"import numpy as np\n{load_exercise(id).solution}"
+        answer = {"cell_type": "code", "id": f"{id}-answer", "source": source}
+        spoils = {"cell_type": "code", "id": "x", "source": "".join(f"{name} = 3\n" for name in other)}
+        (folder / f"{id}.ipynb").write_text(json.dumps({"cells": [answer, spoils]}), encoding="utf-8")
+    ((result, _),) = graded(tmp_path / "in", tmp_path / "kept", workers).values()
+    assert result["points"] == POINTS
+    assert [one["exercise"] for one in result["results"]] == [id for id in IDS for _ in load_exercise(id).checks]
 
 
 def test_what_ends_every_exercise_is_told_once():

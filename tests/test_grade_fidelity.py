@@ -138,7 +138,8 @@ def test_what_a_function_changes_is_changed(connected):
 
 def test_values_cross_unchanged(connected):
     values = [
-        None, ..., b"\x00\xff", b"", True, 3, -(10**40), 0.1, float("inf"), -0.0, 2 + 1j, "ä", [1, (2, [3])],
+        None, ..., b"\x00\xff", b"",
+        True, 3, -(10**40), 0.1, float("inf"), -0.0, 2 + 1j, "ä", [1, (2, [3])],
         {1: {2}, (1, 2): None},
         frozenset({1}), slice(1, None), range(3), np.float32(1.5), np.dtype("float32"), np.arange(6).reshape(2, 3),
         np.zeros((0, 3)), np.array(1.0), np.exp, tl.tanh, tl.softmax, tl.Linear, float,

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import ExerciseError
 from .grading import Job, Result, Settings, Worker
 from .grading import job_of as local_job
-from .submissions import Submission, cells_of
+from .submissions import Submission, files_of
 
 
 @cache
@@ -23,11 +23,11 @@ def grade(job: Job) -> Result:
 
 
 def job_of(submission: Submission, ids: Sequence[str], settings: Settings) -> Job:
-    """A job that carries the cells along: another machine may not see the files."""
+    """A job that carries the files along: another machine may not see the files."""
     job = local_job(submission, ids, settings)
-    cells, notes = cells_of(list(submission.paths))
+    files, notes = files_of(list(submission.paths))
     del job["paths"]
-    return {**job, "cells": cells, "notes": notes}
+    return {**job, "files": files, "notes": notes}
 
 
 class Cluster:

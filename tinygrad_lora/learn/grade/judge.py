@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ..report import CheckResult, shown
 from ..run import run_checks
 from .peer import Blank, Peer
 from .student import CELLS, SERVICE
-from .submissions import cells_of
+from .submissions import File, files_of
 from .wire import Channel, Gone, Misbehaved
 from .zygote import Nursery
 
@@ -134,28 +134,46 @@ def _failed(result: CheckResult, code: str, sentence: str) -> CheckResult:
 
 
 def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
-    """The result of one submission, as data. `job` has `paths` or `cells`, and `exercises`, `seed`, `budget`."""
-    notes: list[str] = list(job.get("notes", ()))
-    cells = job.get("cells")
-    if cells is None:
-        cells, notes = cells_of([Path(path) for path in job["paths"]])
-    for id in job["exercises"]:
-        cells = without_fresh_copies(cells, load_exercise(id))
-    preambles = dict.fromkeys(load_exercise(id).preamble for id in job["exercises"])
-    hearing = Hearing([*([f"preamble {i}", text] for i, text in enumerate(preambles, start=1)), *cells], nursery)
-    hearing.patience = float(job.get("patience", PATIENCE))
-    start, results = time.perf_counter(), []
-    try:
-        for exercise in map(load_exercise, job["exercises"]):
-            for check in exercise.checks:
-                results.append(data_of(hearing.run(exercise, check, job["seed"], job["budget"])))
-    finally:
-        refused = hearing.close()
+    """The result of one submission, as data. `job` has `paths`, `files` or `cells`; `exercises`, `seed`, `budget`."""
+    start, notes = time.perf_counter(), list(job.get("notes", ()))
+    files = [{"cells": job["cells"], "answers": []}] if "cells" in job else job.get("files")
+    if files is None:
+        files, notes = files_of([Path(path) for path in job["paths"]])
+    results: dict[str, list[dict[str, Any]]] = {}
+    refused: list[str] = []
+    for ids, cells in apart(files, job["exercises"]):
+        hearing = Hearing(cells, nursery)
+        hearing.patience = float(job.get("patience", PATIENCE))
+        try:
+            for exercise in map(load_exercise, ids):
+                heard = [hearing.run(exercise, check, job["seed"], job["budget"]) for check in exercise.checks]
+                results[exercise.id] = [data_of(one) for one in heard]
+        finally:
+            refused += hearing.close()
+        notes += hearing.notes
+    ordered = [one for id in job["exercises"] for one in results[id]]
     return {
-        "results": results, "notes": notes + hearing.notes, "refused": refused,
-        "points": sum(one["points"] for one in results), "out_of": sum(one["out_of"] for one in results),
+        "results": ordered, "notes": list(dict.fromkeys(notes)), "refused": list(dict.fromkeys(refused)),
+        "points": sum(one["points"] for one in ordered), "out_of": sum(one["out_of"] for one in ordered),
         "seconds": round(time.perf_counter() - start, 4),
     }  # fmt: skip
+
+
+def apart(files: list[File], ids: list[str]) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """Exercises, and the cells to run for them: of the notebooks that have their answers, else of all files.
+
+    Two notebooks may use one name for different things.
+    """
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for id in ids:
+        own = [i for i, file in enumerate(files) if id in file["answers"]]
+        groups.setdefault(tuple(own or range(len(files))), []).append(id)
+    for chosen, own_ids in groups.items():
+        cells = [cell for i in chosen for cell in files[i]["cells"]]
+        for id in own_ids:
+            cells = without_fresh_copies(cells, load_exercise(id))
+        preambles = dict.fromkeys(load_exercise(id).preamble for id in own_ids)
+        yield own_ids, [*([f"preamble {i}", text] for i, text in enumerate(preambles, start=1)), *cells]
 
 
 def without_fresh_copies(cells: list[list[str]], exercise: Exercise) -> list[list[str]]:

@@ -20,6 +20,9 @@ SUFFIXES = (".ipynb", ".py")
 MAGIC = re.compile(r"^\s*[%!?]|^\s*[\w.]+\?{1,2}\s*$")
 
 
+File = dict[str, Any]
+
+
 class Unreadable(Exception):  # noqa: N818, `raise Unreadable` says it
     """A file that is no notebook and no text; the message is for the student."""
 
@@ -82,22 +85,23 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def cells_of(paths: list[Path]) -> tuple[list[list[str]], list[str]]:
-    """The code of the files, each cell with its name; and what could not be read."""
-    cells: list[list[str]] = []
+def files_of(paths: list[Path]) -> tuple[list[File], list[str]]:
+    """The files, each as its cells with their names and the exercises that it has answers to; what cannot be read."""
+    files: list[File] = []
     notes = [] if paths else ["nothing was handed in: there is no .ipynb and no .py file"]
     for path in paths:
         try:
-            own = read(path)
+            own, answers = read(path)
         except (Unreadable, OSError) as error:
             notes.append(f"{path.name}: {error}")
             continue
-        cells += [[f"{path.name} {name}" if len(paths) > 1 else name, text] for name, text in own]
-    return cells, notes
+        cells = [[f"{path.name} {name}" if len(paths) > 1 else name, text] for name, text in own]
+        files.append({"cells": cells, "answers": answers})
+    return files, notes
 
 
-def read(path: Path) -> list[tuple[str, str]]:
-    """The code cells of a file, without checks. Raises Unreadable."""
+def read(path: Path) -> tuple[list[tuple[str, str]], list[str]]:
+    """The code cells of a file, without checks, and the exercises whose answers are marked. Raises Unreadable."""
     if path.stat().st_size > LARGEST:
         raise Unreadable(f"the file has {path.stat().st_size >> 20} MB; at most {LARGEST >> 20} are read")
     try:
@@ -107,11 +111,11 @@ def read(path: Path) -> list[tuple[str, str]]:
     if path.suffix == ".py":
         if len(text) > LONGEST:
             raise Unreadable(f"the file has {len(text):,} characters of code; at most {LONGEST:,} are read")
-        return [(path.name, text)]
+        return [(path.name, text)], []
     return _notebook(text)
 
 
-def _notebook(text: str) -> list[tuple[str, str]]:
+def _notebook(text: str) -> tuple[list[tuple[str, str]], list[str]]:
     try:
         cells = json.loads(text)["cells"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -119,15 +123,16 @@ def _notebook(text: str) -> list[tuple[str, str]]:
         raise Unreadable(told) from None
     if type(cells) is not list or len(cells) > MOST:
         raise Unreadable("the notebook has no list of cells, or too many")
-    found, size = [], 0
+    found, answers, size = [], [], 0
     for number, cell in enumerate(cells, start=1):
         if type(cell) is dict and cell.get("cell_type") == "code" and not _is_check(cell):
             source = code(cell.get("source"))
             size += len(source)
             found.append((f"cell {number}", source))
+            answers += [str(cell["id"]).removesuffix("-answer")] if str(cell.get("id")).endswith("-answer") else []
     if size > LONGEST:
         raise Unreadable(f"the notebook has {size:,} characters of code; at most {LONGEST:,} are read")
-    return found
+    return found, answers
 
 
 def code(source: Any) -> str:
