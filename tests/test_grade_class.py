@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from tinygrad_lora import cli
 from tinygrad_lora.errors import ExerciseError
-from tinygrad_lora.learn import load_exercise
+from tinygrad_lora.learn import exercise_ids, load_exercise
 from tinygrad_lora.learn.grade import grading
 from tinygrad_lora.learn.grade.exports import gradescope, nbgrader, table, write_all
 from tinygrad_lora.learn.grade.grading import Settings, Workers, chosen, empty, grade_all, key, self_check
@@ -269,6 +270,24 @@ def test_a_run_that_is_interrupted_leaves_no_process(folder, tmp_path):
     while list(tmp_path.glob("tinygrad-lora-grade-*")) and time.monotonic() < deadline:
         time.sleep(0.05)  # the last to go removes its folder
     assert not list(tmp_path.glob("tinygrad-lora-grade-*"))
+
+
+@pytest.mark.slow
+def test_the_twelve_notebooks_with_all_answers_have_full_marks(tmp_path, workers):
+    """What stands around an answer, or in another notebook, costs no points, and nothing in them is forbidden."""
+    folder = tmp_path / "in" / "ada"
+    folder.mkdir(parents=True)
+    for path in (Path(__file__).parents[1] / "tutorials").glob("*.ipynb"):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            mark = cell["metadata"].get("tinygrad_lora", {})
+            if mark.get("role") == "answer":
+                exercise = load_exercise(mark["exercise"])
+                cell["source"] = f"{exercise.imports}\n{exercise.solution}"
+        (folder / path.name).write_text(json.dumps(notebook), encoding="utf-8")
+    ((result, _),) = graded(tmp_path / "in", tmp_path / "kept", workers, exercise_ids()).values()
+    assert not [(one["exercise"], one["sentence"]) for one in result["results"] if not one["passed"]]
+    assert not result["notes"] and not result["refused"]
 
 
 @pytest.mark.slow

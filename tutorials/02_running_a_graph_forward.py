@@ -145,9 +145,9 @@ for place, node in enumerate(graph.nodes):
 # You have read pictures made from code. Now the other way around.
 
 # %%
-from tinygrad_lora.learn.exercises.t02.rebuild import picture
+from tinygrad_lora.learn.cases import puzzle
 
-tl.draw(picture())
+tl.draw(puzzle())
 
 # %% exercise="02-rebuild"
 rebuild = reference("02-rebuild")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..core.node import ComputationNode, parameter
+from ..core.node import ComputationNode, parameter, placeholder
 
 LARGEST = 12  # operations of a random graph
 Rng = np.random.Generator
@@ -40,6 +40,14 @@ def graphs(seed: int, budget: int, *, shape: tuple[int, ...] = ()) -> Iterator[C
     """
     for i, (size, rng) in enumerate(generators(seed, budget)):
         yield classics[i](rng, shape) if i < len(classics) else random_graph(rng, size + 2, shape)
+
+
+def puzzle() -> ComputationNode:
+    """A small graph without numbers, to be drawn and rebuilt from its picture."""
+    x, y = placeholder((), name="x"), placeholder((), name="y")
+    total = ops.add(x, y)
+    bent = ops.tanh(total)
+    return ops.subtract(ops.multiply(total, bent), bent)
 
 
 def random_graph(

@@ -44,11 +44,6 @@ def rebuild(x, y):
     return s * t - t
 
 
-def picture():
-    """The graph to draw."""
-    return rebuild(tl.placeholder((), name="x"), tl.placeholder((), name="y"))
-
-
 def forms(output, x, y, swapped=False):
     """For each node what it computes, as nested tuples; operands sorted where their order does not count."""
     found: dict[Any, Any] = {x: ("x",), y: ("y",)}
