@@ -221,6 +221,11 @@ def test_a_stream_that_knows_few_letters_gets_question_marks(tmp_path):
     assert (run.returncode, run.stderr) == (0, b"") and b"(AB)? = B? A?" in run.stdout
 
 
+# What a shell starts in the background ignores a Ctrl-C, and so does all that this starts.
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+SECONDS = 60  # for a process to end
+
+
 @pytest.mark.skipif(os.name == "nt", reason="in Windows a process cannot be sent a Ctrl-C like this")
 @pytest.mark.parametrize(
     ("arguments", "delay"),
@@ -228,7 +233,7 @@ def test_a_stream_that_knows_few_letters_gets_question_marks(tmp_path):
      ("bench --quick", 0.7)],
 )  # fmt: skip
 def test_ctrl_c_at_any_moment_leaves_one_line_and_no_broken_file(arguments, delay, tmp_path):
-    code = (  # it says so when it has begun: what comes before is Python's
+    code = HEARS_CTRL_C + (  # it says so when it has begun: what comes before is Python's
         "import sys; from tinygrad_lora import cli; parser = cli.parser\n"
         "cli.parser = lambda *first: print(flush=True) or parser(*first)\n"
         "sys.exit(cli.main(sys.argv[1:]))"
@@ -258,7 +263,7 @@ def test_jupyter_ends_in_its_own_way(tmp_path):
     (tmp_path / "jupyterlab").mkdir()
     (tmp_path / "jupyterlab" / "__init__.py").touch()
     (tmp_path / "jupyterlab" / "__main__.py").write_text(JUPYTER)
-    code = "import sys; from tinygrad_lora.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = HEARS_CTRL_C + "import sys; from tinygrad_lora.cli import main; sys.exit(main(sys.argv[1:]))"
     with subprocess.Popen(
         [sys.executable, "-c", code, "learn", "01"], cwd=tmp_path, start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -266,7 +271,7 @@ def test_jupyter_ends_in_its_own_way(tmp_path):
         while "ready" not in (line := running.stdout.readline()):
             assert line, running.stderr.read()
         os.killpg(running.pid, signal.SIGINT)
-        assert running.communicate()[1] == ""
+        assert running.communicate(timeout=SECONDS)[1] == ""
     assert running.returncode == 7
 
 

@@ -257,7 +257,9 @@ def test_wrong_arguments_are_one_sentence(folder, tmp_path, capsys):
 
 def test_a_run_that_is_interrupted_leaves_no_process(folder, tmp_path):
     (folder / "loop.py").write_text("def unbroadcast(g, shape):\n    while True: pass\n", encoding="utf-8")
-    code = "import sys; from tinygrad_lora.cli import main; sys.exit(main(sys.argv[1:]))"
+    # What a shell starts in the background ignores a Ctrl-C, and so does all that this starts.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from tinygrad_lora.cli import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["grade", str(folder), "--exercises", IDS[1], "--out", str(tmp_path / "out"), "-j", "2"]
     running = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", code, *arguments], env=running, stderr=subprocess.PIPE) as process:
