@@ -14,15 +14,17 @@ from tinygrad_lora.learn.grade.judge import Hearing, Judge
 from tinygrad_lora.learn.grade.peer import Blank
 from tinygrad_lora.learn.grade.student import Student
 from tinygrad_lora.learn.grade.wire import Channel, Gone, Misbehaved
+from tinygrad_lora.view import paths
 
 EXERCISES = exercise_ids()
 AT_MOST, ENDLESS = 20.0, 0.5  # seconds of a check there; and here, where nothing that ends takes so long
 
 
 @pytest.fixture
-def start():
+def start(monkeypatch):
     """`start(values)`: the judge's channel to a student, in a thread, who has defined these objects."""
     running = []
+    monkeypatch.setattr(paths, "gc", paths.gc)  # a student's process has another one; this process gets its own back
 
     def begin(values):
         ours, theirs = socket.socketpair()
