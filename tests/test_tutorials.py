@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib", reason="the tutorials plot with matplotlib")
 from tinygrad_lora import cli
 from tinygrad_lora.learn import exercise_ids
 from tinygrad_lora.learn.release.command import sources
-from tinygrad_lora.learn.release.notebook import student
+from tinygrad_lora.learn.release.notebook import instructor, student
 from tinygrad_lora.learn.release.source import read_cells
 from tinygrad_lora.learn.tutorials import tutorials
 
@@ -78,12 +78,18 @@ def test_no_sentence_is_long(path):
             assert len(sentence.split()) <= 25, sentence
 
 
+def code_of(notebook):
+    cells = json.loads(notebook)["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
 @each_tutorial
-def test_a_tutorial_runs_with_its_references(path, tmp_path):
-    run_quietly(path.read_text(encoding="utf-8"), tmp_path)
+def test_an_instructors_notebook_runs_with_its_solutions(path, tmp_path):
+    run_quietly(code_of(instructor(read_cells(path))), tmp_path)
+    records = [json.loads(line) for line in (tmp_path / "progress.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert records and all(record["passed"] for record in records), "a solution in the notebook does not pass its check"
 
 
 @each_tutorial
 def test_a_students_notebook_runs_before_anything_is_written(path, tmp_path):
-    cells = json.loads(student(read_cells(path)))["cells"]
-    run_quietly("\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"), tmp_path)
+    run_quietly(code_of(student(read_cells(path))), tmp_path)
