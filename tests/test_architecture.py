@@ -9,6 +9,7 @@ import sys
 import token
 import tokenize
 from collections import defaultdict
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -132,7 +133,35 @@ def test_no_file_names_a_registry_or_a_folder_of_one_machine():
     assert not found, "\n".join(found)
 
 
-def test_importing_the_package_loads_no_picture_library():
-    code = "import sys, tinygrad_lora; print(*{'graphviz', 'rich', 'pygments', 'IPython'} & set(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert loaded.split() == []
+def test_the_stub_names_what_the_package_loads():
+    """Type checkers read __init__.pyi and Python runs __init__.py: both give the same names from the same modules."""
+    statements = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8")).body
+    imports = [one for one in statements if isinstance(one, ast.ImportFrom)]
+    told = {alias.name: import_module(f".{one.module}", "tinygrad_lora") for one in imports if one.module
+            for alias in one.names}  # fmt: skip
+    assert sorted(told) == tinygrad_lora.__all__
+    for name, module in told.items():
+        assert getattr(tinygrad_lora, name) is getattr(module, name), name
+    parts = [alias.name for one in imports if one.module is None for alias in one.names]
+    assert sorted(tinygrad_lora._PARTS) == sorted(parts)
+    for part in parts:
+        assert getattr(tinygrad_lora, part) is import_module(f"tinygrad_lora.{part}")
+    (listed,) = [one.value for one in statements if isinstance(one, ast.Assign)]
+    assert sorted(ast.literal_eval(listed)) == sorted([*told, *parts])
+    assert {*told, *parts} <= set(dir(tinygrad_lora))
+
+
+def test_an_unknown_name_is_refused_as_by_any_module():
+    with pytest.raises(AttributeError, match="module 'tinygrad_lora' has no attribute 'matmull'"):
+        tinygrad_lora.matmull
+
+
+def loaded_by(code):
+    code += "; import sys; print(*{'numpy', 'graphviz', 'rich', 'pygments', 'IPython'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return run.stdout.split()
+
+
+def test_importing_the_package_loads_nothing_and_its_engine_no_picture_library():
+    assert loaded_by("import tinygrad_lora") == []
+    assert loaded_by("import tinygrad_lora; tinygrad_lora.add") == ["numpy"]

@@ -1,5 +1,6 @@
 """The bug zoo and the plug-in points: what is put in the place of a part of the engine, and that it leaves no trace."""
 
+import subprocess
 import sys
 import time
 from types import ModuleType
@@ -358,3 +359,16 @@ def test_a_time_limit_does_not_leave_the_engine_half_put_back(monkeypatch):
     }
     assert isinstance(guarded(never_ends, 0.1).error, TookTooLongError)
     assert {name: vars(sys.modules[name]) for name in before} == before
+
+
+def test_a_name_that_is_first_asked_for_in_an_exchange_is_put_back():
+    code = """
+from tinygrad_lora import library
+from tinygrad_lora.learn.exchange import Change, exchanged
+import tinygrad_lora as tl
+usual, other = library.softmax, lambda x: x
+with exchanged([Change(library, "softmax", other)]):
+    assert tl.softmax is other
+assert tl.softmax is usual
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

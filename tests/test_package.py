@@ -36,6 +36,7 @@ def test_the_wheel_is_for_every_machine_and_holds_what_it_needs(built):
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
         "tinygrad_lora/py.typed",
+        "tinygrad_lora/__init__.pyi",
         "tinygrad_lora/assets/digits.npz",
         "tinygrad_lora/learn/exercises/t01/build.py",
     ):
@@ -48,6 +49,7 @@ def test_the_wheel_is_for_every_machine_and_holds_what_it_needs(built):
     kinds = {Path(name).suffix for name in names if name.startswith("tinygrad_lora/")}
     assert kinds <= {
         ".py",
+        ".pyi",
         ".typed",
         ".npz",
         ".ipynb",

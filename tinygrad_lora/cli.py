@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
+from threading import current_thread, main_thread
+from typing import TYPE_CHECKING
 
 from . import __version__
 from .errors import CompileError, GradientError, RenderError, TraceError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
 
 # Where each command is. Only the one that is asked for is loaded: a list of exercises needs no benchmark.
 COMMANDS = {
@@ -36,6 +41,8 @@ WRONG, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes; the latter two as a
 
 def parser(first: str = "") -> argparse.ArgumentParser:
     """The whole command line; or what is needed of it when `first` is the first argument."""
+    import argparse  # here, where a Ctrl-C is heard
+
     made = argparse.ArgumentParser(prog="tinygrad-lora", description="A minimal autograd engine that teaches.")
     made.add_argument("--version", action="version", version=f"tinygrad-lora {__version__}")
     made.set_defaults(whole=parser)  # for `completion`
@@ -43,6 +50,21 @@ def parser(first: str = "") -> argparse.ArgumentParser:
     if first != "--version":
         for module in [COMMANDS[first]] if first in COMMANDS else dict.fromkeys(COMMANDS.values()):
             import_module(f".{module}", __package__).add_command(commands)
+    return made
+
+
+def loaded(first: str = "") -> argparse.ArgumentParser:
+    """`parser(first)`; a Ctrl-C waits for its end, since NumPy, interrupted while it is loaded, calls itself broken."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
+        return parser(first)
+    came: list[bool] = []
+    signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        made = parser(first)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
     return made
 
 
@@ -54,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a pipe in Windows may know no Greek letters
     try:
-        given = parser(*arguments[:1]).parse_args(arguments)
+        given = loaded(*arguments[:1]).parse_args(arguments)
         code: int = given.run(given)
         sys.stdout.flush()
         return code

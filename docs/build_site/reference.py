@@ -35,14 +35,13 @@ def pages() -> dict[str, str]:
 
 
 def groups() -> dict[str, tuple[str, list[str]]]:
-    """The public names by subject: the comments in the package's `__all__`, then its other packages."""
-    text = inspect.getsource(tl)
-    listed = re.search(r"^__all__ = \[\n(.*?)^\]", text, re.DOTALL | re.MULTILINE)
-    assert listed, "tinygrad_lora/__init__.py has a list __all__"
+    """The public names by subject: the comments in the package's `_PUBLIC`, then its other packages."""
+    listed = re.search(r"^_PUBLIC = \[\n(.*?)^\]", inspect.getsource(tl), re.DOTALL | re.MULTILINE)
+    assert listed, "tinygrad_lora/__init__.py has a list _PUBLIC"
     found: dict[str, tuple[str, list[str]]] = {}
     for part in re.split(r"^    # ", listed[1], flags=re.MULTILINE)[1:]:
         title, _, names = part.partition("\n")
-        found[title.strip()] = (tl.__name__, re.findall(r'"(\w+)"', names))
+        found[title.strip()] = (tl.__name__, sorted(" ".join(re.findall(r', "(.*?)"', names)).split()))
     for module, title in FURTHER.items():
         names = [name for name in import_module(module).__all__ if name not in tl.__all__]
         found[title] = (module, names)

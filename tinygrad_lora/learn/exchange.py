@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -29,6 +30,7 @@ def exchanged(changes: Iterable[Change]) -> Iterator[None]:
     A function is replaced in every module that imported it. Only code that is called inside the block is affected, and
     what is made of it: a function compiled there stays as it was compiled. Meant for one thread.
     """
+    _ = import_module(_PACKAGE).add  # the engine's names come to the package with the first: before, not in the midst
     undo: list[Callable[[], None]] = []
     try:
         for change in changes:

@@ -1,0 +1,51 @@
+# The public names for editors and type checkers, which do not run __init__.py. A test holds the two together.
+
+from . import compiler, core, data, errors, interop, learn, library, models, nn, ops, view
+from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
+from .core.autodiff import grad, gradients, value_and_grad, zero_gradients
+from .core.graph import Graph
+from .core.node import ComputationNode, Op, constant, parameter, placeholder
+from .core.trace import trace
+from .interop.onnx import save_onnx
+from .interop.peft import load_adapter, save_adapter
+from .interop.safetensors import load_safetensors, save_safetensors
+from .learn import bug, bugs, check, diagnose, hint, progress, quiz, using
+from .library import (
+    broadcast, check_gradients, concatenate, cross_entropy, gelu, layer_norm, log_softmax, max, maximum, mean, mse,
+    reshape, sigmoid, softmax, sum,
+)  # fmt: skip
+from .models.load import load_minilm, load_rxnmapper, load_smollm2
+from .nn import (
+    SGD, Adam, AdamW, Adapter, Embedding, Layer, LayerNorm, Linear, LoRAEmbedding, LoRALayer, LoRALinear, Optimizer,
+    RMSNorm, Sequential, activate, adapt, adapter_names, adapter_settings, adapter_weights, adapters,
+    add_weighted_adapter, by_row, delete_adapter, disabled, exact_gelu, merge_all, merge_and_unload, silu, unmerge_all,
+)  # fmt: skip
+from .nn.schedules import cosine, linear, step_decay
+from .ops import (
+    add, cast, divide, exp, greater, identity, log, matmul, multiply, power, relu, scale, sign, sqrt, stop_gradient,
+    subtract, take, tanh, transpose, where,
+)  # fmt: skip
+from .view import (
+    diagram, draw, explain, explore, failure, first_nonfinite, formula, listing, parameter_tree, render, step_through,
+)  # fmt: skip
+
+__version__: str
+__all__ = [
+    "ComputationNode", "Graph", "Op", "check_gradients", "constant", "grad", "gradients", "parameter", "placeholder",
+    "trace", "value_and_grad", "zero_gradients",
+    "add", "broadcast", "cast", "concatenate", "cross_entropy", "divide", "exact_gelu", "exp", "gelu", "greater",
+    "identity", "layer_norm", "log", "log_softmax", "matmul", "max", "maximum", "mean", "mse", "multiply", "power",
+    "relu", "reshape", "scale", "sigmoid", "sign", "silu", "softmax", "sqrt", "stop_gradient", "subtract", "sum",
+    "take", "tanh", "transpose", "where",
+    "Adam", "AdamW", "Adapter", "Embedding", "Layer", "LayerNorm", "Linear", "LoRAEmbedding", "LoRALayer", "LoRALinear",
+    "Optimizer", "RMSNorm", "SGD", "Sequential", "activate", "adapt", "adapter_names", "adapter_settings",
+    "adapter_weights", "adapters", "add_weighted_adapter", "by_row", "cosine", "delete_adapter", "disabled", "linear",
+    "merge_all", "merge_and_unload", "step_decay", "unmerge_all",
+    "CompiledFunction", "TrainingStep", "compile", "compile_training_step",
+    "load_adapter", "load_safetensors", "save_adapter", "save_onnx", "save_safetensors",
+    "bug", "bugs", "check", "diagnose", "hint", "progress", "quiz", "using",
+    "load_minilm", "load_rxnmapper", "load_smollm2",
+    "diagram", "draw", "explain", "explore", "failure", "first_nonfinite", "formula", "listing", "parameter_tree",
+    "render", "step_through",
+    "compiler", "core", "data", "errors", "interop", "learn", "library", "models", "nn", "ops", "view",
+]  # fmt: skip
