@@ -43,10 +43,13 @@ def test_the_readme_example_prints_what_the_readme_shows(tmp_path):
 
 
 def test_the_first_look_shows_what_runs_by_default(tmp_path):
-    code = example_and_output()[0].partition("readable =")[0] + "print(tl.compile(step).prepare(x, target).source)\n"
+    lines = example_and_output()[0].partition("program =")[0]
     page = (ROOT / "docs" / "first_look.md").read_text(encoding="utf-8")
     shown = re.search(r"written over an operand.*?```text\n(.*?)```", page, re.DOTALL)[1]
-    assert printed_by(code, tmp_path).endswith(shown.strip())
+    assert printed_by(lines + "print(tl.compile(step).prepare(x, target).source)\n", tmp_path).endswith(shown.strip())
+    shown = re.search(r"what the program costs after it.*?```text\n(.*?)```", page, re.DOTALL)[1]
+    reported = "print(tl.compile(step, buffers=False).prepare(x, target).report)\n"
+    assert printed_by(lines + reported, tmp_path) == shown.strip()
 
 
 def test_the_readme_says_how_fast_it_is_with_the_numbers_of_the_bench():
