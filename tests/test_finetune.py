@@ -400,7 +400,7 @@ def test_the_command_asks_for_a_model_that_is_absent(tmp_path, monkeypatch, caps
         assert "tinygrad-lora models get" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @needs("smollm2")
 def test_smollm2_learns_a_persona_and_still_knows_the_capital_of_france(tmp_path):
     assert cli.main(["finetune", "smollm2", "--out", str(tmp_path), "--quiet"]) == 0

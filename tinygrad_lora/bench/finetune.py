@@ -130,12 +130,12 @@ def add_command(commands: Any) -> None:
         "PEFT in the same run: the same weights, adapters, examples and optimizer, and the head only where a token is "
         "learned. The losses of the first steps must agree.",
     )
-    parser.add_argument("--network", default="smollm2", metavar="NAME", help=f"one of {', '.join(NETWORKS)} (smollm2)")
-    parser.add_argument("--peers", nargs="+", default=["peft"], metavar="PEER", help=f"of {' '.join(PEERS)} (peft)")
+    parser.add_argument("--network", default="smollm2", metavar="NETWORK", help=f"one of {', '.join(NETWORKS)} (smollm2)")
+    parser.add_argument("--peers", nargs="+", default=["peft"], metavar="LIBRARY", help=f"of {' '.join(PEERS)} (peft)")
     parser.add_argument("--rounds", type=int, default=10, help="steps of each that are timed (%(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="threads of each (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="draws the order within a round (%(default)s)")
-    parser.add_argument("--out", type=Path, default=None, metavar="PATH", help="write the table to this file too")
+    parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the table to this file too")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
     parser.set_defaults(run=run)
 

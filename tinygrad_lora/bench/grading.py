@@ -1,14 +1,17 @@
 """How long a class takes to grade: `python -m tinygrad_lora.bench.grading --students 1000 -j 2`.
 
-The class is made up: each student has some answers right, some as a known mistake, and some not begun.
+The class is made up, and the same for the same seed. Each student hands in whole notebooks, as the course gives them
+out, with some answers right, some as a known mistake, and some not begun.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,45 +21,61 @@ from ..learn.exercise import Exercise
 from ..learn.grade.grading import Settings, Workers, chosen, grade_all, self_check, workers_of_this_machine
 from ..learn.grade.submissions import submissions
 from ..learn.registry import load_exercise
+from ..learn.release.notebook import with_imports
 from ..learn.solutions import source_of
+from ..learn.tutorials import Tutorial, tutorial
 from ..terminal import counting
+from .environment import environment, machine_line
 
 
 def answer(exercise: Exercise, rng: np.random.Generator, share: float) -> str:
-    """What a student wrote: the solution, a mistake that stands alone, or the template."""
+    """What a student wrote: the solution, a known mistake, or the template."""
     if rng.random() < share:
         return exercise.solution
-    mutants = [m for m in exercise.mutants if m.code != "too-slow" and all(map(callable, m.values.values()))]
-    if mutants and rng.random() < 0.5:
-        mutant = mutants[int(rng.integers(len(mutants)))]
-        return "\n\n".join([exercise.solution, *(source_of(thing, name) for name, thing in mutant.values.items())])
+    if exercise.mutants and rng.random() < 0.5:
+        wrong = exercise.mutants[int(rng.integers(len(exercise.mutants)))].values
+        return "\n\n".join([exercise.solution, *(mistake(name, value) for name, value in wrong.items())])
     return exercise.stub
 
 
-def write_class(folder: Path, ids: list[str], students: int, seed: int) -> None:
-    """A notebook for each student."""
+def mistake(name: str, value: Any) -> str:
+    """A wrong answer as text. A function that calls itself does so by its new name."""
+    return re.sub(rf"\b{value.__name__}\b", name, source_of(value)) if callable(value) else f"{name} = {value!r}\n"
+
+
+def answered(notebook: Tutorial, ids: Sequence[str], rng: np.random.Generator, share: float) -> str:
+    """The notebook of a tutorial, all its cells, with a student's answers to these exercises."""
+    whole = json.loads(notebook.path.read_text(encoding="utf-8"))
+    for cell in whole["cells"]:
+        mark = cell["metadata"].get("tinygrad_lora", {})
+        if mark.get("role") == "answer" and mark["exercise"] in ids:
+            exercise = load_exercise(mark["exercise"])
+            cell["source"] = with_imports(exercise, answer(exercise, rng, share))
+    return json.dumps(whole)
+
+
+def write_class(folder: Path, ids: Sequence[str], students: int, seed: int) -> None:
+    """A folder for each student, with a notebook for each tutorial that has one of the exercises."""
     rng = np.random.default_rng(seed)
-    exercises = [load_exercise(id) for id in ids]
-    for number in range(students):
-        share = float(rng.random())
-        sources = [exercises[0].preamble, *(answer(exercise, rng, share) for exercise in exercises)]
-        cells = [{"cell_type": "code", "source": source, "metadata": {}, "outputs": []} for source in sources]
-        made: dict[str, Any] = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-        (folder / f"student{number:04}.ipynb").write_text(json.dumps(made), encoding="utf-8")
+    notebooks = [tutorial(number) for number in dict.fromkeys(id[:2] for id in ids)]
+    for n in range(students):
+        own, share = folder / f"student{n:04}", float(rng.random())
+        own.mkdir(parents=True)
+        for notebook in notebooks:
+            (own / notebook.path.name).write_text(answered(notebook, ids, rng, share), encoding="utf-8")
 
 
 def main() -> None:
     """Make the class, grade it, print the time."""
-    parser = argparse.ArgumentParser(description="Time the grading of a made-up class.")
+    parser = argparse.ArgumentParser(description="Time the grading of a made-up class that hands in whole notebooks.")
     parser.add_argument("--students", type=int, default=1000)
     parser.add_argument("--exercises", default="04")
     parser.add_argument("-j", "--jobs", type=int, default=workers_of_this_machine())
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    ids = chosen(given.exercises)
+    ids, machine = chosen(given.exercises), environment() | {"threads": 1}
     with tempfile.TemporaryDirectory() as made:
         folder, settings = Path(made) / "class", Settings()
-        folder.mkdir()
         write_class(folder, ids, given.students, given.seed)
         start = time.perf_counter()
         with Workers(given.jobs) as workers, counting(given.students, "Grading") as show:
@@ -69,7 +88,8 @@ def main() -> None:
         seconds = time.perf_counter() - start
     print(f"{given.students} students, {len(ids)} exercises, {given.jobs} workers: {seconds:.1f} s")
     print(f"of them {ready:.1f} s to start and to check the grader; {given.students / (seconds - ready):.1f} a second")
-    print(f"{np.mean(points):.1f} points on average")
+    print(f"{np.mean(points):.1f} points on average, of {result['out_of']}")
+    print(machine_line(machine))
 
 
 if __name__ == "__main__":

@@ -199,7 +199,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("names", nargs="*", metavar="VARIANT", help=f"of {' '.join(CASES)} (all)")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many (%(default)s)")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of adapting (%(default)s)")
-    parser.add_argument("--out", type=Path, default=None, metavar="PATH", help="write the table to this file too")
+    parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the table to this file too")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
     parser.set_defaults(run=run)
 

@@ -45,7 +45,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--lr", type=float, help="learning rate")
     parser.add_argument("--rank", type=int, help="rank of the adapters (8)")
     parser.add_argument("--alpha", type=float, help="their scale, times the rank (16)")
-    parser.add_argument("--targets", nargs="+", metavar="NAME", help="the layers that get one, such as q_proj v_proj")
+    parser.add_argument("--targets", nargs="+", metavar="LAYER", help="the layers that get one, such as q_proj v_proj")
     parser.add_argument("--batch", type=int, help="examples a step (all for smollm2, 32 else)")
     parser.add_argument("--seed", type=int, help="draws the adapters and the order of the examples (0)")
     parser.add_argument("--ask", action="append", metavar="QUESTION", help="smollm2: asked before and after (repeat)")

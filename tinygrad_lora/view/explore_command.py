@@ -25,7 +25,7 @@ def add_command(commands: Any) -> None:
         "object", nargs="?", metavar="MODULE:NAME", help="what to show: package.module:name, or path/to/file.py:name"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("explorer.html"), metavar="PAGE", help="where the page goes (%(default)s)"
+        "--out", type=Path, default=Path("explorer.html"), metavar="FILE.html", help="where the page goes (%(default)s)"
     )
     parser.add_argument("--measure", action="store_true", help="measure how long the code takes after every pass")
     parser.add_argument("--quiet", action="store_true", help="print nothing")

@@ -24,7 +24,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "object", metavar="MODULE:NAME", help="what to step through: package.module:name or path/to/file.py:name"
     )
-    parser.add_argument("--out", type=Path, metavar="PAGE", help="write a page to step through instead")
+    parser.add_argument("--out", type=Path, metavar="FILE.html", help="write a page to step through instead")
     parser.set_defaults(run=run)
 
 

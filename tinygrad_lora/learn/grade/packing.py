@@ -67,6 +67,8 @@ class Packer:
     def pack(self, x: Any) -> Any:
         """The value as JSON, its arrays as blobs."""
         kind = type(x)
+        if kind is ComputationNode:  # most values are nodes
+            return {"#": self._node(x)}
         with contextlib.suppress(KeyError):
             return scalars.written(x)
         if kind is bytes:
@@ -87,8 +89,6 @@ class Packer:
         if kind is np.random.Generator:
             self.slots.append(x)
             return {"rng": state_of(x)}
-        if kind is ComputationNode:
-            return {"#": self._node(x)}
         if name := name_of(x):
             return {"known": name}
         if id(x) in self._numbers:
