@@ -11,6 +11,7 @@ The first run makes a virtual environment in .venv and needs the network; later 
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ if sys.version_info < (3, 11):
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+INTERRUPTED = 130  # the exit code that a shell gives for a Ctrl-C
 
 EXTRAS = {"demo": "", "test": "[test]", "docs": "[docs]", "lab": "[lab]"}
 
@@ -52,7 +55,10 @@ def main(arguments: list[str]) -> int:
     if command == "demo":
         # Its matrices are small: on a busy machine a second thread costs more than it brings.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        return run(["-m", "tinygrad_lora", "demo", *rest])
+        try:
+            return run(["-m", "tinygrad_lora", "demo", *rest])
+        except KeyboardInterrupt:
+            return INTERRUPTED  # the demo has said so
     if command == "docs":
         return docs(rest)
     if command == "lab":
@@ -94,7 +100,13 @@ def make_environment() -> None:
 def docs(sphinx_arguments: list[str]) -> int:
     """Build the documentation; a warning is an error."""
     out = ROOT / "build" / "docs"
-    code = run(["-m", "sphinx", "-W", "--keep-going", "-q", *sphinx_arguments, "docs", str(out)], cwd=ROOT)
+    options = ["-W", "--keep-going", "-q", "-j", "auto"]  # on all cores
+    sphinx = ["-m", "sphinx", *options, *sphinx_arguments, "docs", str(out)]
+    try:
+        code = run(sphinx, cwd=ROOT, apart=True)
+    except KeyboardInterrupt:
+        (out / ".buildinfo").unlink(missing_ok=True)  # so that all pages are written anew: one may be half-written
+        raise
     print(f"The documentation: {out / 'index.html'}" if code == 0 else "The documentation has errors, see above.")
     return code
 
@@ -113,13 +125,22 @@ def test(pytest_arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def run(arguments: list[str], cwd: Path | None = None, quiet: bool = False) -> int:
-    """Run the environment's Python and return its exit code."""
+def run(arguments: list[str], cwd: Path | None = None, quiet: bool = False, apart: bool = False) -> int:
+    """Run the environment's Python and return its exit code.
+
+    A Ctrl-C reaches it too, and it ends in its own way. What runs `apart` is killed instead: Sphinx, and each notebook
+    that it runs, would print a traceback.
+    """
     output = subprocess.DEVNULL if quiet else None
-    process = subprocess.Popen([str(PYTHON), *arguments], cwd=cwd, stdout=output, stderr=output)
+    command = [str(PYTHON), *arguments]
+    process = subprocess.Popen(command, cwd=cwd, stdout=output, stderr=output, start_new_session=apart)
     try:
         return process.wait()
-    except KeyboardInterrupt:  # it got it too: it ends in its own way, and leaves nothing half-written
+    except KeyboardInterrupt:
+        if apart and hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)  # with the processes that it started
+        elif apart:
+            process.kill()
         process.wait()
         raise
 
@@ -128,4 +149,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        sys.exit(130)
+        print("run.py: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)

@@ -38,7 +38,7 @@ author = "the tinygrad_lora authors"
 copyright = f"the {project} authors, MIT license"
 version = release = tinygrad_lora.__version__
 
-extensions = ["myst_nb", "build_site.mathml", "build_site.show", "build_site.pages"]
+extensions = ["myst_nb", "build_site.mathml", "build_site.show", "build_site.finish", "build_site.pages"]
 exclude_patterns = ["build_site", "static", "generated/notebooks"]
 nitpicky = True
 pygments_style, pygments_dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"

@@ -3,11 +3,13 @@
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,9 @@ from rich.console import Console
 from tinygrad_lora import __version__, terminal
 from tinygrad_lora.cli import COMMANDS, main, parser
 from tinygrad_lora.completion import add_values, values
+from tinygrad_lora.installation import EXTRAS, blas, pip, version_of
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_the_demo_says_what_it_found_and_where_the_files_are(tmp_path, capsys):
@@ -92,20 +97,46 @@ def test_draw_prints_a_listing_or_writes_a_picture(tmp_path, capsys):
 
 def test_the_doctor_names_versions_and_the_command_for_what_is_missing(capsys, monkeypatch):
     monkeypatch.setattr(
-        "tinygrad_lora.installation.EXTRAS", {"speed": (("numba", "no-such-package"), "faster engines")}
+        "tinygrad_lora.installation.EXTRAS", {"speed": (("numpy", "no-such-package"), "faster engines")}
     )
     assert main(["doctor"]) == 0
     told = capsys.readouterr().out
     assert np.__version__ in told
     assert "missing no-such-package: faster engines\n" in told and 'pip install "tinygrad-lora[speed]"\n' in told
     assert main(["doctor", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["extras"]["speed"]["missing"] == ["no-such-package"]
+    speed = json.loads(capsys.readouterr().out)["extras"]["speed"]
+    assert speed["missing"] == ["no-such-package"] and speed["install"] in told and speed["for"] == "faster engines"
+
+
+def test_the_doctor_asks_for_what_the_extras_bring():
+    brought = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for extra, (libraries, _) in EXTRAS.items():
+        names = {re.match(r"[\w.-]+", line).group() for line in brought[extra]}
+        assert set(libraries) <= names | {"jupyterlab"}  # which is part of jupyter
+
+
+def test_the_doctor_names_the_pip_of_this_environment(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name, path=None: None)
+    assert pip() == f"{sys.executable} -m pip"
+    monkeypatch.setattr("sys.executable", str(Path("a folder", "python")))
+    assert pip() == f'"{sys.executable}" -m pip'
+    monkeypatch.setattr("shutil.which", lambda name, path=None: str(Path("a folder", name)))
+    assert pip() == "pip"
+
+
+def test_the_doctor_knows_the_kernel_of_openblas():
+    if "openblas" not in np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"] or os.name == "nt":
+        pytest.skip("this NumPy has another library, or it cannot be asked here")
+    assert re.search(r"openblas [\w.]+, kernel \w+", blas())
 
 
 def test_the_doctor_says_who_draws(capsys, monkeypatch):
     monkeypatch.setenv("TINYGRAD_LORA_DOT", "none")
     assert main(["doctor"]) == 0
     assert "the built-in layout, without Graphviz" in capsys.readouterr().out
+    if version := version_of("graphviz-pure"):
+        monkeypatch.delenv("TINYGRAD_LORA_DOT")
+        assert main(["doctor"]) == 0 and f"graphviz-pure {version}\n" in capsys.readouterr().out
 
 
 def test_ctrl_c_gives_one_line_and_the_code_of_an_interrupt(capsys, monkeypatch):
@@ -117,13 +148,71 @@ def test_ctrl_c_gives_one_line_and_the_code_of_an_interrupt(capsys, monkeypatch)
     assert capsys.readouterr().err == "tinygrad-lora doctor: interrupted\n"
 
 
-def test_a_reader_who_stops_reading_is_no_error():
+@pytest.mark.parametrize("arguments", ["doctor", "learn"])
+def test_a_reader_who_stops_reading_is_no_error(arguments):
     run = subprocess.Popen(
-        [sys.executable, "-m", "tinygrad_lora", "doctor"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "tinygrad_lora", arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     with run:
         run.stdout.close()
         assert run.stderr.read() == b""
+    assert run.returncode == 141
+
+
+def test_a_stream_that_is_full_or_closed_is_no_traceback():
+    learn = [sys.executable, "-m", "tinygrad_lora", "learn"]
+    if Path("/dev/full").exists():
+        with open("/dev/full", "w") as full:
+            run = subprocess.run(learn, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert (run.returncode, run.stderr) == (2, "tinygrad-lora learn: no space left on device\n")
+    if os.name != "nt":
+        run = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *learn], stderr=subprocess.PIPE, text=True)
+        assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("chek 04-topo", "tinygrad-lora: there is no command 'chek'; perhaps check."),
+        ("zzz", "tinygrad-lora: there is no command 'zzz'; there are demo, learn,"),
+        ("progress --josn", "tinygrad-lora progress: --josn means nothing here; `tinygrad-lora progress --help`"),
+        ("check 04-tpo", "tinygrad-lora check: there is no exercise '04-tpo'; perhaps 04-topo"),
+        ("hint 04-tpo", "tinygrad-lora hint: there is no exercise '04-tpo'; perhaps 04-topo"),
+        ("learn 99", "tinygrad-lora learn: there is no tutorial 99; there are 01,"),
+        ("models get minlm", "tinygrad-lora models: there is no model called 'minlm': there are minilm,"),
+        ("learn 01 --copy-only --out a_file", "tinygrad-lora learn: a_file: file exists"),
+        ("draw model.py:loss --out a_file/graph.svg", "tinygrad-lora draw: a_file: "),
+        ("step model.py:typo", "tinygrad-lora step: model.py has no 'typo'"),
+        ("step model.py:breaks", "tinygrad-lora step: model.py:breaks stops, line 11: `return 1 / 0`: ZeroDivision"),
+        ("draw model:breaks", "tinygrad-lora draw: model:breaks stops, line 11: `return 1 / 0`: ZeroDivisionError:"),
+        ("explore stops.py:f", "tinygrad-lora explore: stops.py stops, line 1: `import there_is_none`: ModuleNotFound"),
+        ("explore nothing:f", "tinygrad-lora explore: there is no module 'nothing'; for a file write path/to/file.py"),
+        ("bench --seed -1", "tinygrad-lora bench: seed must be 0 or more, not -1"),
+        ("bench variants lora --out .", "tinygrad-lora bench: . is a folder: name a file in it"),
+        ("bench variants lora --out a_file/table.md", "tinygrad-lora bench: a_file: "),
+    ],
+    ids=lambda text: text.partition(":")[0],
+)
+def test_what_cannot_be_done_is_told_in_a_line(arguments, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "model", raising=False)
+    (tmp_path / "a_file").touch()
+    (tmp_path / "model.py").write_text(COMPUTATION + "\n\ndef breaks():\n    return 1 / 0\n")
+    (tmp_path / "stops.py").write_text("import there_is_none\n")
+    files = sorted(tmp_path.iterdir())
+    assert main(arguments.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith(told) and printed.err.count("\n") == 1
+    assert files == [path for path in sorted(tmp_path.iterdir()) if path.name != "__pycache__"]
+    sys.modules.pop("model", None)
+
+
+def test_without_arguments_the_help_is_shown(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([])
+    told = capsys.readouterr().err
+    assert " demo " in told and "130: stopped with Ctrl-C" in " ".join(told.split())
 
 
 @pytest.fixture(scope="module")
@@ -244,9 +333,12 @@ def test_bars_are_for_terminals(capsys, monkeypatch):
         return capsys.readouterr().err
 
     assert take_all() == ""
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(terminal, "Console", lambda **_: Console(stderr=True, force_terminal=True, width=80))
     drawn = take_all()
     assert "walking" in drawn and "climbing" in drawn and "2/3" in drawn and "a note" in drawn
+    monkeypatch.setenv("TERM", "dumb")  # it cannot go back to the start of a line
+    assert take_all() == ""
 
 
 def test_lists_are_also_for_programs(capsys, monkeypatch, tmp_path):
@@ -342,3 +434,7 @@ def test_a_quiet_bench_leaves_only_files(tmp_path, capsys):
     assert main(["bench", "--quick", "--workloads", "W1", "--peers", "naive", "--quiet", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr() == ("", "")
     assert (tmp_path / "ratios.md").is_file()
+    variants = ["bench", "variants", "lora", "--seeds", "1", "--epochs", "1", "--quiet"]
+    assert main([*variants, "--out", str(tmp_path / "variants.md")]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert (tmp_path / "variants.md").read_text().startswith("|")

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,23 @@ def test_the_readme_example_prints_what_the_readme_shows(tmp_path):
     assert printed_by(code, tmp_path) == output.strip()
 
 
-def test_the_first_look_shows_what_runs_by_default(tmp_path):
-    lines = example_and_output()[0].partition("program =")[0]
+def test_the_first_look_shows_the_readme_example_and_what_else_comes_of_it(tmp_path):
+    code, output = example_and_output()
     page = (ROOT / "docs" / "first_look.md").read_text(encoding="utf-8")
-    shown = re.search(r"written over an operand.*?```text\n(.*?)```", page, re.DOTALL)[1]
-    assert printed_by(lines + "print(tl.compile(step).prepare(x, target).source)\n", tmp_path).endswith(shown.strip())
-    shown = re.search(r"what the program costs after it.*?```text\n(.*?)```", page, re.DOTALL)[1]
+    after = page.partition(f"```python\n{code}```")[2]
+    program, report, default = re.findall(r"```text\n(.*?)```", after, re.DOTALL)[:3]
+    assert program == output
+    lines = code.partition("program =")[0]
     reported = "print(tl.compile(step, buffers=False).prepare(x, target).report)\n"
-    assert printed_by(lines + reported, tmp_path) == shown.strip()
+    assert printed_by(lines + reported, tmp_path) == report.strip()
+    assert printed_by(lines + "print(tl.compile(step).prepare(x, target).source)\n", tmp_path).endswith(default.strip())
+
+
+def test_the_page_about_installing_lists_the_extras():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == set(project["optional-dependencies"])
 
 
 def test_the_readme_says_how_fast_it_is_with_the_numbers_of_the_bench():

@@ -38,7 +38,8 @@ from build_site.show import shown  # noqa: E402
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 EQUATION = re.compile(r"\$\$(.+?)\$\$|(?<![\w$`\\])\$([^$\n`]+(?:\n[^$\n`]+)?)\$(?![\w$])", re.DOTALL)
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
-SHOW = re.compile(r"^```show\n(?::hide:\n)?(.*?)^```", re.DOTALL | re.MULTILINE)
+SHOW = re.compile(r"^```show$", re.MULTILINE)
+SHOWN = re.compile(r'<div class="shown">\s*<(?:img|pre|svg|math|div|p|style)\b')
 
 
 # --- Parts of it ---
@@ -90,6 +91,14 @@ def test_the_reference_has_every_public_name():
     assert listed == set(tl.__all__)
 
 
+def test_every_entry_of_the_reference_has_words_and_source():
+    for page, text in reference_pages().items():
+        for entry in re.findall(r"^::::::\{py:(?:class|function)\} .*?^::::::$", text, re.DOTALL | re.MULTILINE):
+            words = entry.partition("\n\n")[2]
+            assert words[0] not in ":<\n" and "<details class='source'>" in entry, f"{page}: {entry[:80]}"
+        assert not re.search(r"[\x00-\x08\x0b-\x1f]", text), f"{page}: a docstring with backslashes begins with r"
+
+
 def test_an_entry_has_equation_shapes_gradients_errors_and_source():
     text = "".join(reference_pages().values())
     entry = text.partition("::::::{py:function} matmul(a, b)")[2].partition("\n::::::\n")[0]
@@ -130,13 +139,6 @@ def test_a_tutorial_on_the_site_has_hints_and_no_solutions():
 
 
 # --- What the pages show ---
-
-
-@pytest.mark.parametrize("page", [path for path in PAGES if "```show" in path.read_text("utf-8")], ids=lambda p: p.name)
-def test_what_a_page_shows_is_made_by_the_package(page):
-    text = page.read_text(encoding="utf-8")
-    for block in SHOW.finditer(text):
-        assert re.search(r"<(img|pre|svg|math|div|p)\b", shown(block[1], text[: block.start()])), block[1]
 
 
 def test_what_a_page_adds_stays_on_that_page():
@@ -212,7 +214,7 @@ class Page(HTMLParser):
             self.loads.append(given["src"])
         if tag == "link" and given.get("rel") in ("stylesheet", "icon", "preload"):
             self.loads.append(given["href"])
-        if tag == "img" and "alt" not in given:
+        if tag == "img" and ("alt" not in given or given["alt"] == given.get("src")):
             self.images_without_words.append(given.get("src", "")[:80])
 
 
@@ -220,7 +222,8 @@ class Page(HTMLParser):
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
-    build = ["-m", "sphinx", "-W", "--keep-going", "-q", "-d", folder / "doctrees", ROOT / "docs", folder / "html"]
+    options = ["-W", "--keep-going", "-q", "-j", "auto", "-d", folder / "doctrees"]
+    build = ["-m", "sphinx", *options, ROOT / "docs", folder / "html"]
     done = subprocess.run([sys.executable, *map(str, build)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:3000]
     return folder / "html"
@@ -269,6 +272,13 @@ def test_every_picture_says_in_words_what_it_shows(pages):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("page", [path for path in PAGES if SHOW.search(path.read_text("utf-8"))], ids=lambda p: p.name)
+def test_what_a_page_shows_is_made_by_the_package(site, page):
+    built = (site / f"{page.stem}.html").read_text(encoding="utf-8")
+    assert len(SHOWN.findall(built)) == len(SHOW.findall(page.read_text(encoding="utf-8")))
+
+
+@pytest.mark.slow
 def test_plots_of_the_tutorials_are_on_their_pages(pages):
     for path in sorted((ROOT / "tutorials").glob("*.py")):
         if "plt.subplots(" in path.read_text(encoding="utf-8"):  # some only once an exercise is done
@@ -285,37 +295,39 @@ def test_no_page_shows_an_error_or_raw_latex(site):
             assert "$$" not in text and r"\frac" not in text, path.name
 
 
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as started:
+        yield started
+
+
 @pytest.mark.slow
 class TestInABrowser:
     pytestmark = NEEDS_A_BROWSER
 
-    def test_pages_fit_a_phone_and_say_nothing_on_the_console(self, site, pages):
-        with chromium() as browser:
-            context = browser.new_context(viewport={"width": 390, "height": 844}, offline=True)
-            page, said = context.new_page(), []
-            page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-            page.on("pageerror", lambda error: said.append(str(error)))
-            for name in pages:
-                page.goto((site / name).as_uri())
-                assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
-            assert not said
+    def test_pages_fit_a_phone_and_say_nothing_on_the_console(self, browser, site, pages):
+        page, said = browser.new_page(viewport={"width": 390, "height": 844}, offline=True), []
+        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        for name in pages:
+            page.goto((site / name).as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+        assert not said
 
-    def test_the_search_finds_a_function_without_a_network(self, site):
-        with chromium() as browser:
-            page = browser.new_context(offline=True).new_page()
-            page.goto((site / "search.html").as_uri() + "?q=cross_entropy")
-            page.wait_for_selector("#search-results li a")
-            assert "cross_entropy" in page.inner_text("#search-results")
-            screenshot(page, "docs-search")
+    def test_the_search_finds_a_function_without_a_network(self, browser, site):
+        page = browser.new_page(offline=True)
+        page.goto((site / "search.html").as_uri() + "?q=cross_entropy")
+        page.wait_for_selector("#search-results li a")
+        assert "cross_entropy" in page.inner_text("#search-results")
+        screenshot(page, "docs-search")
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_the_chosen_theme_reaches_the_steppers(self, site, scheme):
-        with chromium() as browser:
-            other = {"light": "dark", "dark": "light"}[scheme]  # of the system, against what the reader chose
-            page = browser.new_context(color_scheme=other, offline=True).new_page()
-            page.add_init_script(f"localStorage.setItem('theme', '{scheme}')")
-            page.goto((site / "index.html").as_uri())
-            color = page.evaluate("getComputedStyle(document.querySelector('.tl-stepper')).color")
-            light = sum(map(int, re.findall(r"\d+", color)[:3])) > 3 * 128
-            assert light == (scheme == "dark"), color
-            screenshot(page, f"docs-{scheme}")
+    def test_the_chosen_theme_reaches_the_steppers(self, browser, site, scheme):
+        other = {"light": "dark", "dark": "light"}[scheme]  # of the system, against what the reader chose
+        page = browser.new_page(color_scheme=other, offline=True)
+        page.add_init_script(f"localStorage.setItem('theme', '{scheme}')")
+        page.goto((site / "index.html").as_uri())
+        color = page.evaluate("getComputedStyle(document.querySelector('.tl-stepper')).color")
+        light = sum(map(int, re.findall(r"\d+", color)[:3])) > 3 * 128
+        assert light == (scheme == "dark"), color
+        screenshot(page, f"docs-{scheme}")

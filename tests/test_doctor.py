@@ -93,6 +93,8 @@ PLANTED = {
     ),
     "transposed gradient": ("transposed", "rows and columns", lambda g, y, x, W, b: (g @ W.T, (x.T @ g).T, g.sum(0)),
         affine, [BATCH, W, BIAS[:2]], {}),
+    "transposed gradients in a stack": ("transposed", "rows and columns", lambda g, y, a, b: (g @ b.mT, g.mT @ a),
+        np.matmul, [RNG.normal(size=(2, 2, 3)), RNG.normal(size=(2, 3, 2))], {"names": "ab"}),
     "transposed operand": ("transposed-operand", "W.T", lambda g, y, x, W: (g @ W, x.T @ g), lambda x, W: x @ W,
         [BATCH, RNG.normal(size=(3, 3))], {}),
     "bias not summed": ("unsummed", "axis 0", lambda g, y, x, b: (g, g), add_bias, [BATCH, BIAS], {}),

@@ -18,8 +18,10 @@ from tinygrad_lora import cli
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.learn import exercise_ids, load_exercise
 from tinygrad_lora.learn.grade import grading
+from tinygrad_lora.learn.grade.command import seed_of
 from tinygrad_lora.learn.grade.exports import gradescope, nbgrader, table, write_all
 from tinygrad_lora.learn.grade.grading import Settings, Workers, chosen, empty, grade_all, key, self_check
+from tinygrad_lora.learn.grade.judge import defined
 from tinygrad_lora.learn.grade.page import class_page, feedback_page
 from tinygrad_lora.learn.grade.submissions import read, submissions
 
@@ -181,6 +183,23 @@ def test_the_command_writes_every_file(folder, tmp_path, capsys):
     assert "Heat map of 2 exercises and 5 students" in report
 
 
+def test_the_seed_is_drawn_once_and_then_kept(folder, tmp_path, capsys):
+    """The cases of a class are not known before it is graded, and a second run has the same."""
+    (folder / "eve.py").write_text("", encoding="utf-8")
+    seeds = []
+    for name, more in (("a", []), ("a", ["--fresh"]), ("b", []), ("a", ["--seed", "7"])):
+        out = tmp_path / name
+        arguments = ["grade", str(folder), "--exercises", IDS[0], "--out", str(out), "-j", "1", "--budget", "3"]
+        assert cli.main([*arguments, *more]) == 0
+        seeds.append(json.loads((out / "results.json").read_text(encoding="utf-8"))["seed"])
+        assert f"seed {seeds[-1]}" in " ".join(capsys.readouterr().out.split())
+    assert seeds[0] == seeds[1] == seed_of(tmp_path / "a") != seeds[2] and seeds[3] == 7
+    (tmp_path / "a" / "seed.txt").write_text("seven", encoding="utf-8")
+    assert cli.main(["grade", str(folder), "--exercises", IDS[0], "--out", str(tmp_path / "a")]) == 2
+    assert "must hold a number" in capsys.readouterr().err
+    assert (tmp_path / "a" / "seed.txt").read_text(encoding="utf-8") == "seven"
+
+
 def test_the_tables_say_what_they_must():
     result = empty(IDS, "why")
     assert result["out_of"] == POINTS and len(table({"a": result}).splitlines()) == 1 + len(result["results"])
@@ -207,7 +226,7 @@ def test_odd_names_and_what_is_no_text_stop_nobody(tmp_path, workers):
     results = {name: result for name, (result, _) in graded(folder, tmp_path / "kept", workers).items()}
     assert len(results) == 8 and {"caf_xe9", "\u738b \u5c0f", "a_b", "nothing"} < set(results)
     assert results["nothing"]["notes"] == ["nothing was handed in: there is no .ipynb and no .py file"]
-    write_all(out, results, "04")
+    write_all(out, results, "04", 1)
     assert len(list((out / "feedback").iterdir())) == len(list((out / "gradescope").iterdir())) == 8
     report = (out / "report.html").read_text(encoding="utf-8")
     for link in re.findall('href="(feedback/[^"]*)"', report):
@@ -239,6 +258,44 @@ def test_two_notebooks_may_use_one_name(tmp_path, workers):
     assert [one["exercise"] for one in result["results"]] == [id for id in IDS for _ in load_exercise(id).checks]
 
 
+def test_each_python_file_is_a_program_of_its_own(tmp_path, workers):
+    """Two files define a helper of one name, and `counterexample` is the name of an answer in 04 and in 10."""
+    ids, folder = ["04-counterexample", "05-unbroadcast", "10-reuse"], tmp_path / "in" / "ada"
+    folder.mkdir(parents=True)
+    for id in ids:
+        exercise = load_exercise(id)
+        first, own = exercise.names[0], f"helper = {id!r}\n"
+        wrapped = f"kept = {first}\ndef {first}(*given):\n    assert helper == {id!r}\n    return kept(*given)\n"
+        source = "\n\n".join([exercise.preamble, exercise.solution, own, wrapped])
+        (folder / f"{id}.py").write_text(source, encoding="utf-8")
+    ((result, _),) = graded(tmp_path / "in", tmp_path / "kept", workers, ids).values()
+    assert not [one["sentence"] for one in result["results"] if not one["passed"]]
+    assert not result["notes"]
+
+
+def test_the_names_of_one_exercise_may_stand_in_two_files(tmp_path, workers):
+    """Then they share a namespace, as they must if they use each other."""
+    exercise, folder = load_exercise("03-basic"), tmp_path / "in" / "ada"
+    folder.mkdir(parents=True)
+    for number, part in enumerate(exercise.solution.split("\n\n\n")):
+        (folder / f"{number}.py").write_text(part, encoding="utf-8")
+    (folder / "unrelated.py").write_text("import nothing_of_this_name\n", encoding="utf-8")
+    ((result, _),) = graded(tmp_path / "in", tmp_path / "kept", workers, [exercise.id]).values()
+    assert len(list(folder.iterdir())) == 4 and result["points"] == exercise.points and not result["notes"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "others"),
+    [
+        ("async def f(a):\n    with using(c=a): pass\nd(e=1)\n", {"f"}, {"a", "c", "d", "e"}),
+        ("class A(B): x: int = 3\nfirst, [second, *rest] = given", {"A", "first", "second", "rest"}, {"B", "given"}),
+        ("from a.b import c as d\nimport e\nanswers['x'] = 3\nf.g = h", {"d", "e", "answers"}, {"g", "h"}),
+    ],
+)
+def test_what_a_text_defines_is_read_from_its_lines(text, names, others):
+    assert names <= defined(text) and not others & defined(text)
+
+
 def test_what_ends_every_exercise_is_told_once():
     result = empty(IDS, "it was killed")
     page = class_page({"mallory": result, "ada": result}, "04")
@@ -253,6 +310,7 @@ def test_wrong_arguments_are_one_sentence(folder, tmp_path, capsys):
     assert "04-topo" in capsys.readouterr().err
     assert cli.main(["grade", str(tmp_path / "none"), "--exercises", "04"]) == 2
     assert cli.main(["grade", str(folder), "--exercises", "04", "-j", "0"]) == 2
+    assert cli.main(["grade", str(folder), "--exercises", "04", "--seed", "-1"]) == 2
 
 
 def test_a_run_that_is_interrupted_leaves_no_process(folder, tmp_path):

@@ -103,6 +103,7 @@ def test_every_known_mistake_is_recognized_from_the_other_process(id, heard):
             continue
         values = exercise.solved_with(mutant.values)
         here = codes(run_checks(replace(exercise, limit=ENDLESS), values, seed=1))
+        assert not {"differs", "wrong"} & {*here}, f"{mutant.title}: a check has no name for it, and another has"
         ending = [check for check, code in zip(exercise.checks, here, strict=True) if code != "too-slow"]
         assert heard(exercise, values, ending) == [code for code in here if code != "too-slow"], mutant.title
 

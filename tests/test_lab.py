@@ -1,38 +1,46 @@
-"""The lab that runs in a browser: the site, and the package where there are no processes, threads or Graphviz."""
+"""The lab that runs in a browser: the package where there are no processes, threads or Graphviz, and what is built.
 
-import functools
-import json
+test_lab_site.py looks at the site itself.
+"""
+
+import importlib
+import os
 import subprocess
 import sys
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import find_spec
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
-from browser import NEEDS_A_BROWSER, chromium, screenshot
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# As in Pyodide: nothing can be started, and packages with compiled code of their own are not there.
+# What this package finds in Pyodide 314 and its kernel: no processes, threads or alarms, modules that are empty, and
+# none of the packages with compiled code of their own.
 AS_IN_A_BROWSER = """
-import subprocess, sys, threading
+import importlib.metadata, signal, subprocess, sys, threading, types
 
-def unavailable(*_, **__):
-    raise OSError("this platform starts no processes and no threads")
+def no_process(*_, **__):
+    raise OSError(138, "emscripten does not support processes.")
 
-subprocess.Popen.__init__ = threading.Thread.start = unavailable
-for name in ("numba", "scipy", "IPython", "pygraphviz"):
+def no_thread(*_, **__):
+    raise RuntimeError("can't start new thread")
+
+def files(name, found=importlib.metadata.files):
+    if name == "graphviz-pure":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return found(name)
+
+subprocess.Popen.__init__, threading.Thread.start, importlib.metadata.files = no_process, no_thread, files
+if hasattr(signal, "setitimer"):
+    del signal.setitimer
+for name in ("fcntl", "resource", "termios", "pyodide_kernel"):
+    sys.modules[name] = types.ModuleType(name)
+for name in ("numba", "scipy", "pygraphviz"):
     sys.modules[name] = None
-import importlib.metadata as metadata
-files = metadata.files
-metadata.files = lambda name: [] if name == "graphviz-pure" else files(name)
 """
 
 
 def run_as_in_a_browser(code, folder, **variables):
-    import os
-
     environment = os.environ | {"MPLBACKEND": "agg", "PATH": "", "TINYGRAD_LORA_PROGRESS": str(folder / "p.jsonl")}
     done = subprocess.run(
         [sys.executable, "-c", AS_IN_A_BROWSER + code], cwd=ROOT, env=environment, capture_output=True, text=True
@@ -52,64 +60,80 @@ print(tl.draw(loss).svg()[:4], len(tl.step_through(loss)) > 0, tl.compile(lambda
     assert run_as_in_a_browser(code, tmp_path).split() == ["<svg", "True", "12.0"]
 
 
+def test_a_notebook_in_a_browser_is_a_notebook(tmp_path):
+    """Its graphs draw themselves, and what is compiled says in which cell a line stands."""
+    code = """
+import numpy as np, tinygrad_lora as tl
+cell = "f = tl.compile(lambda x: tl.sum(x))\\nf(np.ones(3))"
+exec(compile(cell, "<ipython-input-3-2ba1d0c9>", "exec"))
+print(hasattr(tl.Graph, "_repr_mimebundle_"), "cell:1" in f.source, "ipython" in f.source)
+"""
+    assert run_as_in_a_browser(code, tmp_path).split() == ["True", "True", "False"]
+
+
+def test_code_that_nothing_stops_is_told_of_only_when_it_takes_too_long(tmp_path):
+    code = """
+import time
+from tinygrad_lora.learn.guard import guarded
+print(guarded(lambda: None, 1.0).notes, guarded(lambda: time.sleep(0.02), 0.01).notes)
+"""
+    assert run_as_in_a_browser(code, tmp_path).startswith("[] ['this took ")
+
+
 @pytest.mark.parametrize("number", ["04"])
 def test_a_tutorial_runs_with_its_pictures(number, tmp_path):
     (source,) = (ROOT / "tutorials").glob(f"{number}_*.py")
     run_as_in_a_browser(source.read_text(encoding="utf-8"), tmp_path)
 
 
-# --- The site ---
+def test_progress_is_kept_where_it_outlives_the_page(tmp_path, monkeypatch):
+    module = importlib.import_module("tinygrad_lora.learn.progress")
+    monkeypatch.delenv(module.VARIABLE, raising=False)
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    monkeypatch.setattr(module, "DRIVE", tmp_path)
+    assert module.progress_file() == tmp_path / "progress.jsonl"
+    monkeypatch.setattr(module, "DRIVE", tmp_path / "none")  # where the page was not served securely
+    assert Path.home() in module.progress_file().parents
 
-NEEDS_JUPYTERLITE = pytest.mark.skipif(
-    find_spec("jupyterlite_core") is None or find_spec("jupyterlite_pyodide_kernel") is None,
-    reason='building the lab needs JupyterLite: pip install "tinygrad-lora[lab]"',
+
+# --- What is built ---
+
+
+@pytest.fixture(scope="module")
+def build_lab():
+    spec = spec_from_file_location("build_lab", ROOT / "docs" / "build_lab.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_folder_with_something_else_in_it_is_not_replaced(build_lab, tmp_path):
+    (tmp_path / "thesis.tex").write_text("Years of work.")
+    assert "would be replaced" in build_lab.complaint(tmp_path, None, None)
+    assert build_lab.complaint(tmp_path / "new", None, None) is None
+    (tmp_path / "jupyter-lite.json").write_text("{}")
+    assert build_lab.complaint(tmp_path, None, None) is None
+
+
+@pytest.mark.parametrize(
+    "pyodide, words",
+    [
+        ("pyodide-314.0.6.tar.bz2", "There is no file"),
+        ("https://example.org/pyodide-314.0.6.tar.gz", "only .tar.bz2"),
+        ("https://example.org/pyodide-314.0.6.tar.bz2", None),
+        (str(Path(__file__)), None),
+    ],
 )
+def test_what_cannot_be_a_release_of_pyodide_is_told_first(build_lab, tmp_path, pyodide, words):
+    told = build_lab.complaint(tmp_path, None, pyodide)
+    assert told is None if words is None else words in told
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("lab") / "site"
-    build = [sys.executable, str(ROOT / "docs" / "build_lab.py"), "--out", str(folder)]
-    done = subprocess.run(build, capture_output=True, text=True)
-    if done.returncode and "No matching distribution" in done.stdout + done.stderr:
-        pytest.skip("pip cannot reach a package index")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
-@NEEDS_JUPYTERLITE
-@pytest.mark.slow
-def test_the_site_holds_every_tutorial_and_the_package(site):
-    files = {path.name for path in (site / "files").iterdir()}
-    assert {path.stem + ".ipynb" for path in (ROOT / "tutorials").glob("[0-9]*.py")} <= files
-    index = json.loads(next(site.rglob("pypi/all.json")).read_text())
-    assert {"tinygrad-lora", "graphviz", "rich"} <= set(index)
-
-
-@pytest.fixture(scope="module")
-def address(site):
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@NEEDS_JUPYTERLITE
-@pytest.mark.slow
-@pytest.mark.parametrize("_", [pytest.param(None, marks=NEEDS_A_BROWSER, id="chromium")])
-def test_the_lab_starts_and_opens_a_tutorial(_, address):
-    """Python itself comes from another address, which a test does not ask: the notebook shows, and does not run."""
-    with chromium() as browser:
-        page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
-        page.route("**/*", lambda route: route.continue_() if route.request.url.startswith(address) else route.abort())
-        page.goto(f"{address}/lab/index.html?path=01_a_single_node.ipynb")
-        page.get_by_role("heading", name="01 · A single node").first.wait_for(timeout=60_000)
-        screenshot(page, "lab")
-        assert page.get_by_text("02_running_a_graph_forward.ipynb").first.is_visible()
+def test_an_archive_without_pyodide_and_one_without_numpy_are_told(build_lab, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="is no release of Pyodide"):
+        build_lab.examine(tmp_path, "a.tar.bz2")
+    (tmp_path / "pyodide.mjs").touch()
+    (tmp_path / "pyodide-lock.json").write_text('{"packages": {"micropip": {"file_name": "m.whl"}}}')
+    (tmp_path / "m.whl").touch()
+    build_lab.examine(tmp_path, "a.tar.bz2")
+    assert "a.tar.bz2 lacks ipython, jedi, numpy, matplotlib" in capsys.readouterr().out

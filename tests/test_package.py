@@ -1,25 +1,35 @@
-"""The package as it is installed: what the files hold, and that an empty environment needs nothing else."""
+"""The package as it is installed: what the files hold, and that an empty environment needs nothing else.
+
+And what stands around it: run.py, the changelog, the citation and the checks before a commit.
+"""
 
 import importlib.util
 import os
 import re
+import runpy
+import shutil
+import signal
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+import tinygrad_lora
+from tinygrad_lora.cli import COMMANDS
 
-pytest.importorskip("build", reason="building the package needs build and hatchling")
-pytest.importorskip("hatchling", reason="building the package needs build and hatchling")
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """The sdist, and the wheel made from it."""
+    for needed in ("build", "hatchling"):
+        pytest.importorskip(needed, reason="building the package needs build and hatchling")
     out = tmp_path_factory.mktemp("dist")
     done = subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)],
@@ -101,9 +111,9 @@ def test_in_an_empty_environment_every_command_explains_itself(built, tmp_path):
     command = scripts / "tinygrad-lora"
     help_text = run(command, "--help").stdout
     names = re.findall(r"^ {4}(\w+)", help_text, flags=re.MULTILINE)
-    assert {"demo", "learn", "check", "progress", "step", "explore", "draw", "bench", "doctor"} <= set(names)
-    for name in names:
-        shown = run(command, name, "--help")
+    assert names == list(COMMANDS)
+    for name in [*names, "models get", "course release", "bench variants", "bench finetune"]:
+        shown = run(command, *name.split(), "--help")
         assert shown.returncode == 0 and shown.stdout.startswith(f"usage: tinygrad-lora {name}"), shown.stderr
     assert run(scripts / "python", "-m", "tinygrad_lora", "--help").stdout == help_text
     (tmp_path / "typed.py").write_text(TYPED, encoding="utf-8")
@@ -115,3 +125,70 @@ def test_in_an_empty_environment_every_command_explains_itself(built, tmp_path):
     assert demo.returncode == 0, demo.stderr
     assert (tmp_path / "pictures" / "index.html").is_file()
     assert "tinygrad_lora" in run(command, "doctor").stdout
+    assert "Open one: tinygrad-lora learn 01" in run(command, "learn").stdout
+    bench = run(command, "bench", "--quick", "--workloads", "W1")
+    assert bench.returncode == 0 and "torch is not installed" in bench.stdout, bench.stderr
+    # The ten lines of the README, which another test compares with what it says that they print.
+    example = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)[1]
+    (tmp_path / "example.py").write_text(example, encoding="utf-8")
+    assert "def step(" in run(scripts / "python", "example.py").stdout
+
+
+def text_of(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_version_is_the_same_everywhere():
+    project = tomllib.loads(text_of("pyproject.toml"))["project"]
+    assert project["version"] == tinygrad_lora.__version__
+    newest, date = re.findall(r"^## \[(\d.*)\] - (\S+)$", text_of("CHANGELOG.md"), flags=re.MULTILINE)[0]
+    assert newest == project["version"]
+    cited = dict(line.split(": ", 1) for line in text_of("CITATION.cff").splitlines() if ": " in line)
+    assert (cited["version"], cited["date-released"], cited["license"]) == (newest, date, project["license"])
+
+
+def test_the_changelog_keeps_to_its_format():
+    headings = re.findall(r"^## (.+)$", text_of("CHANGELOG.md"), flags=re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    released = [re.fullmatch(r"\[(\d+)\.(\d+)\.(\d+)\] - \d{4}-\d\d-\d\d", one) for one in headings[1:]]
+    assert all(released) and all(a > b for a, b in pairwise(tuple(map(int, one.groups())) for one in released))
+    groups = set(re.findall(r"^### (.+)$", text_of("CHANGELOG.md"), flags=re.MULTILINE))
+    assert groups <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_before_a_commit_the_linters_run_that_the_tests_run():
+    steps = runpy.run_path(str(ROOT / "run.py"))["STEPS"]
+    for name in steps.keys() - {"pytest"}:
+        assert re.search(rf"entry: \.venv/bin/.*{name}", text_of(".pre-commit-config.yaml")), name
+
+
+# In the place of the environment's Python: it has pip, and whatever else it is asked for takes long.
+SLOW = """#!/bin/sh
+[ "$1" = -c ] || [ "$2" = pip ] || { echo ready; exec sleep 60; }
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="in Windows a process cannot be sent a Ctrl-C like this")
+@pytest.mark.parametrize(("command", "told"), [("demo", ""), ("docs", "run.py: interrupted\n")])
+def test_ctrl_c_in_run_py_is_one_line(command, told, tmp_path):
+    shutil.copy(ROOT / "run.py", tmp_path)
+    python, page = tmp_path / ".venv" / "bin" / "python", tmp_path / "build" / "docs" / ".buildinfo"
+    for path, text in ((python, SLOW), (page, "of an earlier build"), (tmp_path / "pyproject.toml", "")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    python.chmod(0o755)
+    # What a shell starts in the background ignores a Ctrl-C: here it is heard.
+    code = (
+        "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"sys.argv = ['run.py', '{command}']; runpy.run_path('run.py', run_name='__main__')"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        while running.stdout.readline() not in ("ready\n", ""):
+            pass
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.communicate(timeout=60)[1] == told
+    assert running.returncode == 130
+    assert page.exists() == (command != "docs")  # the next build writes all pages anew

@@ -64,5 +64,5 @@ def __getattr__(name: str) -> object:
     return globals()[name]
 
 
-if "ipykernel" in sys.modules:  # a notebook
+if "ipykernel" in sys.modules or "pyodide_kernel" in sys.modules:  # a notebook, here or in a browser
     import_module(".view", __name__).draw_in_notebooks()

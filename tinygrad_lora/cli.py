@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from importlib import import_module
 from io import TextIOWrapper
-from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
 
 from . import __version__
@@ -41,12 +39,17 @@ WRONG, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes; the latter two as a
 
 def parser(first: str = "") -> argparse.ArgumentParser:
     """The whole command line; or what is needed of it when `first` is the first argument."""
-    import argparse  # here, where a Ctrl-C is heard
+    import argparse  # here and below, and not above, so that a Ctrl-C is heard meanwhile
 
-    made = argparse.ArgumentParser(prog="tinygrad-lora", description="A minimal autograd engine that teaches.")
+    made = argparse.ArgumentParser(
+        prog="tinygrad-lora",
+        description="A minimal autograd engine that teaches. `tinygrad-lora COMMAND --help` explains a command.",
+        epilog="Exit codes: 0: it is done; 1: it is done, and something was found, such as a wrong answer; 2: it "
+        "cannot be done, and a line says why; 130: stopped with Ctrl-C; 141: whoever read the output stopped reading.",
+    )
     made.add_argument("--version", action="version", version=f"tinygrad-lora {__version__}")
     made.set_defaults(whole=parser)  # for `completion`
-    commands = made.add_subparsers(dest="command", required=True, metavar="command")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     if first != "--version":
         for module in [COMMANDS[first]] if first in COMMANDS else dict.fromkeys(COMMANDS.values()):
             import_module(f".{module}", __package__).add_command(commands)
@@ -55,6 +58,9 @@ def parser(first: str = "") -> argparse.ArgumentParser:
 
 def loaded(first: str = "") -> argparse.ArgumentParser:
     """`parser(first)`; a Ctrl-C waits for its end, since NumPy, interrupted while it is loaded, calls itself broken."""
+    import signal
+    from threading import current_thread, main_thread
+
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
         return parser(first)
     came: list[bool] = []
@@ -68,6 +74,33 @@ def loaded(first: str = "") -> argparse.ArgumentParser:
     return made
 
 
+def understood(arguments: Sequence[str]) -> argparse.Namespace:
+    """What the arguments ask for. Raises ValueError for a command or an option that there is not."""
+    first = arguments[0] if arguments else ""
+    if first not in COMMANDS and not first.startswith("-") and first:
+        from difflib import get_close_matches
+
+        near = get_close_matches(first, COMMANDS, n=1)
+        perhaps = f"perhaps {near[0]}" if near else f"there are {', '.join(COMMANDS)}"
+        raise ValueError(f"there is no command {first!r}; {perhaps}. `tinygrad-lora --help` says what each does")
+    made = loaded(first)
+    if not arguments:
+        made.print_help(sys.stderr)
+        raise SystemExit(WRONG)
+    given, unknown = made.parse_known_args(arguments)
+    if unknown:
+        raise ValueError(f"{' '.join(unknown)} means nothing here; `tinygrad-lora {first} --help` says what does")
+    return given
+
+
+def sentence(error: Exception) -> str:
+    """What an error says. What the system refuses is told with the file first, and without its number."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    reason = f"{error.strerror[0].lower()}{error.strerror[1:]}"
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the result is the exit code. Wrong arguments print one sentence and give 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -76,9 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a pipe in Windows may know no Greek letters
     try:
-        given = loaded(*arguments[:1]).parse_args(arguments)
+        given = understood(arguments)
         code: int = given.run(given)
-        sys.stdout.flush()
+        print(end="", flush=True)
         return code
     except BrokenPipeError:  # who reads has seen enough, as in `tinygrad-lora step ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -87,5 +120,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except REFUSED as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {sentence(error)}", file=sys.stderr)
         return WRONG

@@ -53,8 +53,8 @@ def values() -> dict[str, Iterable[str]]:
     numbers, ids = [tutorial.number for tutorial in tutorials()], exercise_ids()
     return {
         "NUMBER": numbers, "04,05": numbers, "EXERCISE": ids, "04|04-topo,...": numbers + ids, "FORMAT": FORMATS,
-        "MODEL": CATALOG, "NETWORK": NETWORKS, "WORKLOAD": WORKLOADS, "SIZE": SIZES, "PEER": PEERS, "LIBRARY": LIBRARIES,
-        "VARIANT": CASES, "SHELL": SHELLS,
+        "MODEL": CATALOG, "NETWORK": NETWORKS, "WORKLOAD": WORKLOADS, "SIZE": SIZES, "PEER": PEERS,
+        "LIBRARY": LIBRARIES, "VARIANT": CASES, "SHELL": SHELLS,
     }  # fmt: skip
 
 

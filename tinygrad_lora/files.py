@@ -10,10 +10,7 @@ from pathlib import Path
 def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
     """Write `data` to `path`: first under a temporary name in the same folder, then renamed. Makes missing folders."""
     target = Path(path)
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder: name a file in it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, temporary = _begun(target)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data if isinstance(data, bytes) else data.encode())
@@ -23,3 +20,21 @@ def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return target
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Raise the OSError that `write_atomically` would: better than after an hour of work. Makes missing folders."""
+    handle, temporary = _begun(Path(path))
+    os.close(handle)
+    Path(temporary).unlink()
+
+
+def _begun(target: Path) -> tuple[int, str]:
+    """An open file under a temporary name beside `target`."""
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder: name a file in it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:  # about the file that was asked for
+        raise type(error)(error.errno, error.strerror, str(target)) from None

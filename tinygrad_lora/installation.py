@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import shutil
 import sys
 from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .models.cache import cache_folder, is_installed
+from .models.catalog import CATALOG
 from .terminal import show_table
 from .view.engines import engine_in_use
 
@@ -22,9 +26,12 @@ EXTRAS = {
     "notebook": (("jupyterlab", "jupytext", "matplotlib", "scikit-learn"), "tutorials and plots"),
     "interop": (("safetensors", "onnx"), "adapter files of PEFT, ONNX export"),
     "speed": (("numba", "scipy"), "faster engines of the compiler"),
-    "grade": (("distributed", "nbgrader", "otter-grader"), "grading on a cluster, and by other graders"),
+    "grade": (("distributed", "jupytext", "nbgrader", "otter-grader"), "grading on a cluster, and by other graders"),
     "completion": (("shtab",), "completing commands in a shell"),
+    "bench": (("torch", "jax", "autograd", "mygrad", "micrograd", "tinygrad"), "timing beside them"),
 }
+# What OpenBLAS calls the function that names its kernel, as NumPy's wheels and others build it.
+KERNEL_NAMES = "scipy_openblas_get_corename64_", "openblas_get_corename64_", "openblas_get_corename"
 
 
 @dataclass(frozen=True)
@@ -37,13 +44,18 @@ class Part:
     missing: tuple[str, ...]
 
     @property
+    def command(self) -> str:
+        """What installs it into this environment."""
+        return f'{pip()} install "tinygrad-lora[{self.extra}]"'
+
+    @property
     def words(self) -> str:
         """What is here; what is missing and what for, and on a line of its own the command that installs it."""
         here = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         if not self.missing:
             return here
         missing = f"missing {', '.join(self.missing)}: {self.purpose}"
-        return "\n".join([*filter(None, [here]), missing, f'pip install "tinygrad-lora[{self.extra}]"'])
+        return "\n".join([*filter(None, [here]), missing, self.command])
 
 
 def parts() -> list[Part]:
@@ -63,19 +75,40 @@ def version_of(name: str) -> str:
         return ""
 
 
+def pip() -> str:
+    """The command pip, if it is the one of this environment; else the one of this Python."""
+    found = shutil.which("pip")
+    here = found is not None and Path(found).parent == Path(sys.executable).parent
+    python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
+    return "pip" if here else f"{python} -m pip"
+
+
+def command() -> str:
+    """Where `tinygrad-lora` is, or what does the same."""
+    if found := shutil.which("tinygrad-lora"):
+        return found
+    beside = shutil.which("tinygrad-lora", path=str(Path(sys.executable).parent))
+    return f"{beside or 'not installed'}, not on the PATH; python -m tinygrad_lora does the same"
+
+
+def fetched() -> str:
+    """The real networks and data that are on this machine, and where."""
+    here = ", ".join(filter(is_installed, CATALOG))
+    return f"{here} in {cache_folder()}" if here else "nothing; `tinygrad-lora models list` tells what there is"
+
+
 def graphviz_engine() -> str:
     """Who draws the pictures, and why not the ones that come before it."""
     name, reasons = engine_in_use()
     tried = f" ({'; '.join(reasons)})" if reasons else ""
-    return f"{name or 'the built-in layout, without Graphviz'}{tried}"
+    return f"{name} {version_of(name)}".strip() + tried if name else f"the built-in layout, without Graphviz{tried}"
 
 
 def blas() -> str:
-    """Which library multiplies matrices, with the kernel that it chose for this processor where that can be known."""
+    """Which library multiplies matrices, with the kernel that it chose for this processor where it tells."""
     config: Any = np.show_config(mode="dicts")
     built = config.get("Build Dependencies", {}).get("blas", {})
-    kernel = [one["architecture"] for one in _pools() if one.get("user_api") == "blas" and one.get("architecture")]
-    words = [f"{built.get('name', 'unknown')} {built.get('version', '')}".strip(), *(f"kernel {k}" for k in kernel[:1])]
+    words = [f"{built.get('name', 'unknown')} {built.get('version', '')}".strip(), *_kernel()]
     for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS"):
         if variable in os.environ:
             words.append(f"{variable}={os.environ[variable]}")
@@ -84,25 +117,29 @@ def blas() -> str:
     return ", ".join(words)
 
 
-def _pools() -> list[dict[str, Any]]:
-    try:
-        found: list[dict[str, Any]] = import_module("threadpoolctl").threadpool_info()
-    except ImportError:
-        return []
-    return found
+def _kernel() -> list[str]:
+    """What OpenBLAS says; nothing for another library, and where the system finds no function by its name."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes  # not everywhere, as in a browser
+
+        library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
+        for ask in filter(None, (getattr(library, name, None) for name in KERNEL_NAMES)):
+            ask.restype = ctypes.c_char_p
+            return [f"kernel {ask().decode()}"]
+    return []
 
 
 def facts() -> dict[str, str]:
     """Versions and engines, by what they are."""
-    here = shutil.which("tinygrad-lora")
     return {
         "tinygrad_lora": f"{version_of('tinygrad-lora') or 'not installed, imported from a folder'}",
         "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "interpreter": sys.executable,
-        "command": here or "not on the PATH; python -m tinygrad_lora is the same",
+        "command": command(),
         "NumPy": np.__version__,
         "matrix products": blas(),
         "pictures": graphviz_engine(),
+        "fetched": fetched(),
     }
 
 
@@ -114,14 +151,19 @@ def add_command(commands: Any) -> None:
         description="Show versions, which Graphviz draws, which library multiplies matrices, and which optional parts "
         "are missing, with the command that installs each.",
     )
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """Print what there is. A missing optional part is no error."""
     if given.json:
-        optional = {part.extra: {"installed": part.versions, "missing": list(part.missing)} for part in parts()}
+        optional = {
+            part.extra: {
+                "for": part.purpose, "installed": part.versions, "missing": list(part.missing), "install": part.command
+            }
+            for part in parts()
+        }  # fmt: skip
         print(json.dumps({"facts": facts(), "extras": optional}, indent=2))
         return 0
     show_table(list(facts().items()), "This installation")

@@ -39,12 +39,18 @@ def _plain(x: Any) -> Any:
 
 
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    r"""$y = \sum x$ over `axis` (None: all axes). `keepdims` keeps a summed axis with length 1."""
+    r"""$y = \sum x$ over `axis` (None: all axes). `keepdims` keeps a summed axis with length 1.
+
+    `axis` is a whole number, counted from the end if negative, or a tuple of them. Raises ShapeError for no such axis.
+    """
     return ops.reduce_sum(x, axis=_axes(x, axis), keepdims=bool(keepdims))
 
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    r"""$y = \frac{1}{n} \sum x$ over `axis` (None: all axes). The mean of no elements is an error."""
+    r"""$y = \frac{1}{n} \sum x$ over `axis` (None: all axes), n elements in each sum.
+
+    `axis` and `keepdims` as in `sum`. Raises ShapeError for no such axis, and for the mean of no elements.
+    """
     axes = _axes(x, axis)
     n = prod(np.shape(x)[i] for i in axes)
     if n == 0:
@@ -53,7 +59,10 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    r"""$y = \max x$ over `axis` (None: all axes). Equal largest elements share the gradient."""
+    r"""$y = \max x$ over `axis` (None: all axes). Equal largest elements share the gradient.
+
+    `axis` and `keepdims` as in `sum`. Raises ShapeError for no such axis, and where there are no elements.
+    """
     axes = _axes(x, axis)
     if 0 in (np.shape(x)[i] for i in axes):
         raise ShapeError(f"an array of shape {np.shape(x)} has no largest element over axes {axes}")
@@ -61,7 +70,10 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def reshape(x: Any, shape: int | Shape) -> Any:
-    """The elements of x, in order, in another shape; one axis may be -1: what remains."""
+    """The elements of x, in order, in another shape; one axis may be -1: what remains.
+
+    Raises ShapeError where the elements do not fill the shape.
+    """
     wanted = (shape,) if isinstance(shape, int) else tuple(shape)
     if any(n < -1 for n in wanted) or wanted.count(-1) > 1:
         raise ShapeError(f"{wanted} is not a shape: sizes are 0 or more, and at most one may be -1 for the rest")
@@ -70,12 +82,18 @@ def reshape(x: Any, shape: int | Shape) -> Any:
 
 
 def broadcast(x: Any, shape: Shape) -> Any:
-    """x repeated along new or length-1 axes, up to `shape`."""
+    """x repeated along new or length-1 axes, up to `shape`.
+
+    Raises ShapeError where an axis of x is neither 1 nor that of `shape`, from the right.
+    """
     return ops.broadcast(x, shape=tuple(shape))
 
 
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
-    """The arrays side by side along an axis."""
+    """The arrays side by side along an axis.
+
+    `arrays` is a list. Raises ShapeError unless all other axes are equal, and for an empty list.
+    """
     if not isinstance(arrays, list | tuple):
         raise TypeError(f"concatenate takes a list of arrays, not {type(arrays).__name__}: write concatenate([a, b])")
     if not arrays:
@@ -105,14 +123,20 @@ def gelu(x: Any) -> Any:
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
-    r"""$y_i = e^{x_i - m} / \sum_j e^{x_j - m}$ with $m = \max x$: the same numbers, and no overflow."""
+    r"""$y_i = e^{x_i - m} / \sum_j e^{x_j - m}$ with $m = \max x$: the same numbers, and no overflow.
+
+    Sums run along `axis`. Raises ShapeError for no such axis.
+    """
     x = _plain(x)
     e = ops.exp(x - ops.stop_gradient(max(x, axis, keepdims=True)))
     return e / sum(e, axis, keepdims=True)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
-    r"""$y_i = z_i - \ln \sum_j e^{z_j}$ with $z = x - \max x$: finite even where softmax is 0."""
+    r"""$y_i = z_i - \ln \sum_j e^{z_j}$ with $z = x - \max x$: finite even where softmax is 0.
+
+    Sums run along `axis`. Raises ShapeError for no such axis.
+    """
     x = _plain(x)
     z = x - ops.stop_gradient(max(x, axis, keepdims=True))
     return z - ops.log(sum(ops.exp(z), axis, keepdims=True))
@@ -121,6 +145,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     r"""$y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\,w + b$, mean and variance over the last axis.
 
+    x is (..., size), `weight` w and `bias` b are (size,) or left out. Raises ShapeError where they do not fit.
     Source: Ba et al. 2016 (arXiv:1607.06450).
     """
     x = _plain(x)
@@ -131,7 +156,10 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) 
 
 
 def mse(y: Any, target: Any) -> Any:
-    r"""$L = \frac1n \sum_i (y_i - t_i)^2$ over all n elements. Shapes must be equal: nothing is broadcast here."""
+    r"""$L = \frac1n \sum_i (y_i - t_i)^2$ over all n elements. Shapes must be equal: nothing is broadcast here.
+
+    Raises ShapeError where they are not.
+    """
     if np.shape(y) != np.shape(target):
         raise ShapeError(f"mse: y has shape {np.shape(y)} and the target {np.shape(target)}: reshape one of them")
     difference = _plain(y) - _plain(target)

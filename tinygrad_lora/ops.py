@@ -37,7 +37,11 @@ def _number(value: Any, refusal: str) -> float:
 
 
 class Matmul(Op):
-    r"""$Y = A B$, so $\bar A = \bar Y B^\top$ and $\bar B = A^\top \bar Y$."""
+    r"""$Y = A B$, so $\bar A = \bar Y B^\top$ and $\bar B = A^\top \bar Y$.
+
+    A is (..., n, k), B is (..., k, m), Y is (..., n, m); a vector is a row on the left, a column on the right, and that
+    axis is gone in Y. Raises ShapeError for any other shapes, numbers too.
+    """
 
     signature, numpy, ufunc = "a, b", "a @ b", "np.matmul"
 
@@ -206,7 +210,10 @@ class Where(Elementwise):
 
 
 class Transpose(Op):
-    r"""$Y = X^\top$, the last two axes swapped, so $\bar X = \bar Y^\top$."""
+    r"""$Y = X^\top$, the last two axes swapped, so $\bar X = \bar Y^\top$.
+
+    Raises ShapeError for a number or a vector, which have no transpose.
+    """
 
     signature, numpy, view = "x", "x.mT", True
 
@@ -292,7 +299,11 @@ def _kept(shape: Shape, axis: Shape) -> Shape:
 
 
 class Take(Op):
-    r"""$y_k = x_{i_k j_k \dots}$: whole-number arrays say which rows, or which elements; the gradient returns there."""
+    r"""$y_k = x_{i_k j_k \dots}$: whole-number arrays say which rows, or which elements; the gradient returns there.
+
+    One array of indices for each of the first axes of x; their shape takes the place of these axes in y. Raises
+    DtypeError for indices that are not whole numbers, ShapeError for more than x has axes, IndexError out of bounds.
+    """
 
     signature, numpy = "x, *indices", "x[indices]"
 

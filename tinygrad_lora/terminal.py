@@ -17,6 +17,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+
+class Output(Console):
+    """A console that leaves it to the command line what a reader means who stops reading."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # the BrokenPipeError that is being handled
+
+
 Track = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
@@ -36,7 +44,7 @@ def tracker(quiet: bool) -> Track:
 
 def show_table(rows: Sequence[tuple[str, str]], title: str) -> None:
     """Print a title, and names and values in two columns. Nothing is cut: it must be possible to copy a path."""
-    console, width = Console(soft_wrap=True, highlight=False, markup=False), max(len(name) for name, _ in rows)
+    console, width = Output(soft_wrap=True, highlight=False, markup=False), max(len(name) for name, _ in rows)
     console.print(title, style="bold")
     for name, value in rows:
         console.print(f"  {name:<{width}}   " + value.replace("\n", "\n" + " " * (width + 5)))
@@ -57,7 +65,7 @@ def counting(total: int, description: str, quiet: bool = False) -> Iterator[Call
 
 
 def _shown() -> bool:
-    return Console(stderr=True).is_terminal
+    return Console(stderr=True).is_interactive  # a terminal that can go back to the start of a line
 
 
 def _bars(description: str, *columns: ProgressColumn) -> Progress:

@@ -10,6 +10,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from jupyter_cache import get_cache
+
 import tinygrad_lora
 from tinygrad_lora.learn.registry import load_exercise
 from tinygrad_lora.learn.release.command import made, sources
@@ -30,6 +32,7 @@ def cache_folder() -> Path:
     for old in CACHES.glob("*"):
         if old != folder:
             shutil.rmtree(old, ignore_errors=True)
+    get_cache(folder).list_cache_records()  # its database is there before several processes ask for it
     return folder
 
 

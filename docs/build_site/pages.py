@@ -24,7 +24,7 @@ def tutorials_page() -> str:
     told = notebooks.headings()
     minutes = sum(heading.minutes for heading in told.values())
     rows = [
-        f"| {one.number} | [{one.title}](tutorials/{stem}.ipynb) | {one.outcome} | {one.minutes} min |"
+        f"| [{one.number} · {one.title}](tutorials/{stem}.ipynb), {one.minutes} min | {one.outcome} |"
         for stem, one in told.items()
     ]
     return "\n".join(
@@ -36,8 +36,8 @@ def tutorials_page() -> str:
             "what you have done, `tinygrad-lora learn 04` opens your own copy. `check` says what is right, and why",
             "something is wrong.",
             "",
-            "| | | after it | |",
-            "|---|---|---|---|",
+            "| tutorial | after it |",
+            "|---|---|",
             *rows,
             "",
             "```{toctree}",

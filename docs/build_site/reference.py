@@ -26,6 +26,13 @@ FURTHER = {
     "tinygrad_lora.learn": "Writing exercises",
 }
 PASSES = "tinygrad_lora.compiler.pipeline"
+INTRODUCTIONS = {
+    "Functions of nodes or arrays": r"""
+$\bar x$ is the gradient of the loss with respect to x, and G is the one that flows in. Operands of two shapes are
+broadcast, aligned from the right, and their gradients are summed accordingly. Where shapes do not fit, nodes raise
+ShapeError; plain arrays raise NumPy's ValueError, of which it is a kind.""",
+}
+LONGEST = 8  # rows of a gradient that one still reads
 
 
 def pages() -> dict[str, str]:
@@ -56,10 +63,10 @@ def slug(title: str) -> str:
 
 
 def _overview() -> str:
-    parts = ["# Reference\n\nEvery public name, from the words and the code of the package itself.\n"]
+    parts = ["# Reference\n\nEvery public name: what it computes, shapes, gradients, errors and source.\n"]
     for title, (module, names) in groups().items():
         rows = [
-            f"| {{py:obj}}`{name} <{module}.{name}>` | {first_line(getattr(import_module(module), name))} |"
+            f"| {{py:obj}}`{name} <{module}.{name}>` | {_in_a_row(getattr(import_module(module), name))} |"
             for name in names
         ]
         parts.append("\n".join([f"## {title}\n", "| | |", "|---|---|", *rows, ""]))
@@ -69,10 +76,15 @@ def _overview() -> str:
     return "\n".join(parts)
 
 
+def _in_a_row(thing: Any) -> str:
+    """The first sentence of its docstring, or of a table what is in it."""
+    return ", ".join(f"`{key}`" for key in thing) if isinstance(thing, dict) else first_line(thing)
+
+
 def _page(title: str, module: str, names: list[str]) -> str:
     space = import_module(module)
     head = f"# {title}\n\n```{{py:currentmodule}} {module}\n```\n"
-    words = "" if module == tl.__name__ else markdown(docstring(space)) + "\n"
+    words = markdown(INTRODUCTIONS.get(title, "") if module == tl.__name__ else docstring(space)) + "\n"
     return "\n".join([head, words, *[_entry(name, getattr(space, name), module) for name in names]])
 
 
@@ -81,11 +93,14 @@ def _passes_page() -> str:
     pipeline = import_module(PASSES)
     parts = [
         f"# Passes\n\n```{{py:currentmodule}} {PASSES}\n```\n",
-        "A pass is a function from a graph to a graph that means the same and costs no more. These run in this order,",
-        "those in one row as one. Each opens with the law that makes it right.\n",
+        "A pass is a function from a graph to a graph that means the same and costs no more. These run in this order.",
+        "Each opens with the law that makes it right.\n",
     ]
-    for number, row in enumerate(pipeline.DEFAULT, start=1):
-        parts += [_entry(one.__name__, one, PASSES, note=f"Row {number} of {len(pipeline.DEFAULT)}.") for one in row]
+    for row in pipeline.DEFAULT:
+        for one in row:
+            others = [f"{{py:func}}`{other.__name__}`" for other in row if other is not one]
+            note = f"It runs with {' and '.join(others)}: what they cost is judged together." if others else ""
+            parts.append(_entry(one.__name__, one, PASSES, note))
     return "\n".join(parts)
 
 
@@ -143,10 +158,10 @@ def _example(name: str, thing: Any, shown: Example) -> str:
     parts = [f"Shapes: {shown.shapes}."]
     # A trivial gradient says nothing, and that of a whole layer has its names on the page about LoRA.
     gradients = shown.gradients() if not inspect.isclass(thing) or name in LAYERS else ""
-    if gradients:
+    if gradients and gradients.count("<mtr>") <= LONGEST:
         parts.append(f'Gradients, as the engine derives them:\n\n<div class="equation">{gradients}</div>')
     if not isinstance(thing, Op):
-        parts.append(f"Its graph:\n\n<div>{shown.picture()}</div>")
+        parts.append(f"<details class='graph'><summary>Its graph</summary>{shown.picture()}</details>")
     return "\n\n".join(parts)
 
 
@@ -200,7 +215,7 @@ def _default(value: Any) -> Any:
 
 def _source(thing: Any) -> str:
     """The source, folded away."""
-    thing = type(thing) if isinstance(thing, Op) else thing
+    thing = type(thing) if isinstance(thing, Op) else inspect.unwrap(thing)  # of a context manager too
     try:
         lines, first = inspect.getsourcelines(thing)
         path = Path(inspect.getsourcefile(thing) or "").relative_to(PACKAGE.parent).as_posix()

@@ -82,17 +82,7 @@ def _preformatted(text: str) -> str:
     return f"<pre>{escaped}</pre>"
 
 
-def trim(app: Any, document: nodes.document) -> None:
-    """Take away the blank line that ends an example on a page, which doctest needs and a reader does not."""
-    for block in document.findall(nodes.literal_block):
-        if block.rawsource == block.astext():  # else it is highlighted already
-            text = block.astext().rstrip()
-            block.rawsource, block.children = text, []
-            block += nodes.Text(text)
-
-
 def setup(app: Any) -> dict[str, Any]:
-    app.connect("doctree-read", trim)
     draw_in_notebooks()  # layers, graphs and compiled functions draw themselves
     app.add_directive("show", Show)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

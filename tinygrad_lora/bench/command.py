@@ -45,12 +45,14 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--rounds", type=int, help="rounds of about 20 milliseconds in each launch (15)")
     parser.add_argument("--launches", type=int, help="launches of all processes; the result is their median (3)")
     parser.add_argument("--seed", type=int, default=0, help="draws the arrays and the order of rounds (%(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("bench-output"), metavar="DIR", help="for files (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars and no table")
+    parser.add_argument(
+        "--out", type=Path, default=Path("bench-output"), metavar="DIR", help="where the files go (%(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
     parser.add_argument("--update-docs", type=Path, metavar="FILE", help="put the table into this page of the docs")
     parser.set_defaults(run=run)
-    others = parser.add_subparsers(metavar="variants, finetune")
+    others = parser.add_subparsers()
     add_variants(others)
     add_finetune(others)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..files import write_atomically
+from ..files import check_place, write_atomically
 from ..terminal import Track, tracker
 from .environment import machine_line
 from .measure import running
@@ -66,6 +66,8 @@ def compare(
             raise ValueError(f"there is no {what} called {name!r}; there are {', '.join(names)}")
     if min(rounds, threads) < 1:
         raise ValueError(f"rounds and threads must be at least 1, not {rounds} and {threads}")
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or more, not {seed}")
     found = [Found(name, reason=missing(name)) for name in dict.fromkeys(["ours", *peers])]
     with ExitStack() as stack:
         ready = [(f, stack.enter_context(running(f.peer, threads))) for f in found if f.reason is None]
@@ -130,24 +132,30 @@ def add_command(commands: Any) -> None:
         "PEFT in the same run: the same weights, adapters, examples and optimizer, and the head only where a token is "
         "learned. The losses of the first steps must agree.",
     )
-    parser.add_argument("--network", default="smollm2", metavar="NETWORK", help=f"one of {', '.join(NETWORKS)} (smollm2)")
+    parser.add_argument(
+        "--network", default="smollm2", metavar="NETWORK", help=f"one of {', '.join(NETWORKS)} (smollm2)"
+    )
     parser.add_argument("--peers", nargs="+", default=["peft"], metavar="LIBRARY", help=f"of {' '.join(PEERS)} (peft)")
     parser.add_argument("--rounds", type=int, default=10, help="steps of each that are timed (%(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="threads of each (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="draws the order within a round (%(default)s)")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the table to this file too")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """Compare what was asked for, and print it."""
-    found, machine = compare(given.network, given.peers, given.rounds, given.threads, given.seed, tracker(given.json))
+    if given.out:
+        check_place(given.out)
+    track = tracker(given.json or given.quiet)
+    found, machine = compare(given.network, given.peers, given.rounds, given.threads, given.seed, track)
     if given.out:
         write_atomically(given.out, f"{table(found)}\n\n{machine}\n")
     if given.json:
         rows = [asdict(f) for f in found]
         print(json.dumps({"network": given.network, "machine": machine, "rows": rows}, indent=1))
-        return 0
-    print(f"{table(found)}\n\n{machine}")
+    elif not given.quiet:
+        print(f"{table(found)}\n\n{machine}")
     return 0

@@ -86,7 +86,8 @@ def main() -> None:
                 points.append(result["points"])
                 show(len(points), "")
         seconds = time.perf_counter() - start
-    print(f"{given.students} students, {len(ids)} exercises, {given.jobs} workers: {seconds:.1f} s")
+    count = given.students * len({id[:2] for id in ids})
+    print(f"{count} whole notebooks, {len(ids)} exercises, {given.jobs} workers: {seconds:.1f} s")
     print(f"of them {ready:.1f} s to start and to check the grader; {given.students / (seconds - ready):.1f} a second")
     print(f"{np.mean(points):.1f} points on average, of {result['out_of']}")
     print(machine_line(machine))

@@ -52,6 +52,8 @@ def mode(given: argparse.Namespace) -> Mode:
         number = getattr(given, what)
         if number is not None and number < 1:
             raise ValueError(f"{what} must be at least 1, not {number}")
+    if given.seed < 0:
+        raise ValueError(f"seed must be 0 or more, not {given.seed}")
     for what, table in (("workload", WORKLOADS), ("size", SIZES), ("peer", PEERS)):
         for name in getattr(given, f"{what}s") or []:
             if name not in table:

@@ -17,7 +17,7 @@ from ..compiler import TrainingStep, compile_training_step
 from ..core.node import ComputationNode
 from ..data import Digits, digits
 from ..demo.experiment import BATCH, PRETRAINING_EPOCHS, PRETRAINING_RATE, accuracy, network, train
-from ..files import write_atomically
+from ..files import check_place, write_atomically
 from ..library import cross_entropy
 from ..nn import Adam, AdamW, Layer, Optimizer, adapt, adapters
 from ..nn.quantized import QuantizedLinear
@@ -200,14 +200,17 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many (%(default)s)")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of adapting (%(default)s)")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the table to this file too")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """Compare what was asked for, and print it."""
     names = list(dict.fromkeys(given.names)) or list(CASES)
-    found = compare(names, given.seeds, given.epochs, tracker(given.json))
+    if given.out:
+        check_place(given.out)
+    found = compare(names, given.seeds, given.epochs, tracker(given.json or given.quiet))
     where = environment()
     machine = f"{where['cpu']}; Python {where['python']}, NumPy {where['versions']['numpy']}; load {where['load']}"
     if given.out:
@@ -215,6 +218,6 @@ def run(given: argparse.Namespace) -> int:
     if given.json:
         rows = [{**asdict(f), "mean": f.mean, "deviation": f.deviation} for f in found]
         print(json.dumps({"machine": machine, "rows": rows}, indent=1))
-        return 0
-    print(f"{table(found)}\n\n{machine}")
+    elif not given.quiet:
+        print(f"{table(found)}\n\n{machine}")
     return 0

@@ -35,7 +35,7 @@ class CompiledFunction:
     The first call with a new signature (shapes and dtypes of the arrays, and every other argument as it is) traces the
     function and generates a program; later calls run it. The values of parameters are read at every call. Threads may
     share it: each call that runs at the same time as another has memory of its own. `.source`, `.graph`, `.snapshots`,
-    `.report` and `.explain()` tell of the program that ran last.
+    `.report` and `.explain()` tell of the program that ran last. Before there is one they raise CompileError.
     """
 
     def __init__(
@@ -242,6 +242,9 @@ def compile(
     `passes` replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced.
     `buffers=False` prints plain expressions, which allocate every result. `engine` "numba" or "scipy" runs the same
     program through that library (`pip install "tinygrad-lora[speed]"`). `without` leaves out techniques by name.
+
+    Raises CompileError for what is no function and for an unknown engine or technique. The first call raises TraceError
+    where the function returns something else than nodes, or asks a node for its numbers.
     """
     if function is None:
         return lambda f: CompiledFunction(f, passes, buffers=buffers, engine=engine, without=without)

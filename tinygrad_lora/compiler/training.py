@@ -24,7 +24,7 @@ class TrainingStep(CompiledFunction):
 
     The step keeps the parameters that it trains in memory of its own and writes new numbers there: an array that was
     taken from `p.value` before a step shows the new numbers after it, so copy what must last. Threads that call the
-    same step take turns.
+    same step take turns. Raises what `compile_training_step` does.
     """
 
     def __init__(
@@ -150,8 +150,11 @@ def compile_training_step(
 
     `loss(output, target)` gives a scalar node. The parameters that `optimizer` holds are the ones that train. With
     `input_gradient`, for a model that is a part of something larger, `step(x, target)` gives the loss and its gradient
-    with respect to x, as a new array in the model's dtype. The other arguments are those of `compile`. A failed call
-    changes nothing.
+    with respect to x, as a new array in the model's dtype. The other arguments are those of `compile`.
+
+    Raises CompileError for a wrong model or optimizer. A call raises GradientError where the loss is no number or
+    depends on none of the optimizer's parameters, ShapeError for an input that does not fit, ValueError for a negative
+    label, MergedError while an adapter is merged. A failed call changes nothing.
     """
     return TrainingStep(
         model, loss, optimizer,

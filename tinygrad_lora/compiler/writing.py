@@ -79,7 +79,8 @@ def commented(lines: list[tuple[str, str, Node | None]], indent: str = "    ") -
 
 @cache
 def _file(path: str) -> str:
-    return "cell" if "ipykernel_" in path else PurePath(path).name  # a notebook's cells have made-up files
+    """A notebook's cells have made-up files: the second kind in a browser."""
+    return "cell" if "ipykernel_" in path or path.startswith("<ipython-input") else PurePath(path).name
 
 
 def helpers_of(nodes: Iterable[Node]) -> list[str]:

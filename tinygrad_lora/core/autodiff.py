@@ -104,6 +104,8 @@ def backward(output: ComputationNode, seed: Any = None) -> None:
     """Add d(output)/d(node) into `.gradient` of every node below that requires one. Calling it twice doubles.
 
     A non-scalar output needs `seed`, an array of its shape: the gradient is then that of `sum(seed * output)`.
+    Raises GradientError without one or where nothing is trainable, ShapeError for a seed of another shape, TraceError
+    for a symbolic output, StaleGraphError where a parameter has a new value. Then nothing is changed.
     """
     if not output.known:
         raise TraceError(f"{output!r} is symbolic, so it has no numbers to send back: use tl.gradients(output, wrt)")
@@ -139,7 +141,8 @@ def gradients(output: ComputationNode, wrt: Any, seed: Any = None) -> Any:
     """d(output)/d(wrt) as nodes: a graph that can be drawn, compiled and differentiated again.
 
     `wrt` is a node, or a list of nodes (then the result is a list). Where the output does not depend on a node, its
-    gradient is zero. `seed` as in `backward`, or a node.
+    gradient is zero, of the node's shape. `seed` as in `backward`, or a node.
+    Raises GradientError, ShapeError and StaleGraphError as `backward` does, TypeError for what is no node.
     """
     wanted = [wrt] if isinstance(wrt, ComputationNode) else list(wrt)
     if other := [x for x in [output, *wanted] if not isinstance(x, ComputationNode)]:
@@ -156,7 +159,7 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
     """A function that gives `f(*args)` and its gradient with respect to argument `argnum`. Nests.
 
     `f` must return a scalar node. On arrays the results are arrays; where they depend on the argument of an enclosing
-    derivative, or on a placeholder, they are nodes.
+    derivative, or on a placeholder, they are nodes. Raises GradientError for another result, or no such argument.
     """
 
     def both(*args: Any) -> tuple[Any, Any]:
@@ -182,6 +185,9 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
 
 
 def grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
-    """The gradient of a scalar function with respect to argument `argnum`, as a function. Nests: `grad(grad(f))`."""
+    """The gradient of a scalar function with respect to argument `argnum`, as a function. Nests: `grad(grad(f))`.
+
+    It has the argument's shape. Raises GradientError as `value_and_grad` does.
+    """
     both = value_and_grad(f, argnum)
     return lambda *args: both(*args)[1]

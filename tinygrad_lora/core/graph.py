@@ -38,6 +38,8 @@ class Graph:
     """A function as data: call it on arrays, print it, rewrite it. What its outputs do not need is not in it.
 
     `inputs` are leaves without a value. `captured` are parameters whose current values fill the last inputs in a call.
+    A call gives a list of arrays, one for each output. Raises GraphError where a placeholder is not listed or a call
+    has another number of arrays, ShapeError for an array of another shape.
     """
 
     def __init__(self, inputs: Nodes, outputs: Nodes, captured: Nodes = (), memory: Any = None) -> None:

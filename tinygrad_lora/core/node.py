@@ -201,7 +201,10 @@ class ComputationNode(ArrayLike):
 
     @property
     def value(self) -> Any:
-        """The array, read-only. Give a parameter a new one of its shape: `w.value = w.value - 0.1 * w.gradient`."""
+        """The array, read-only. Give a parameter a new one of its shape: `w.value = w.value - 0.1 * w.gradient`.
+
+        Raises TraceError while symbolic. Setting raises ShapeError for another shape, TypeError for a result.
+        """
         if self._value is None:
             raise TraceError(f"{self!r} is symbolic: it has a shape, and no value until the graph is run on arrays")
         return read_only(self._value)
@@ -235,7 +238,8 @@ class ComputationNode(ArrayLike):
 def parameter(array: Any, name: str | None = None, trainable: bool = True) -> ComputationNode:
     """A leaf that training may change: holds a copy of `array`, which must be floats.
 
-    `trainable=False` makes it a frozen parameter: `backward()` does not visit it. Raises DtypeError for integers.
+    `trainable=False` makes it a frozen parameter: `backward()` does not visit it.
+    Raises DtypeError for what is not floats.
     """
     value = checked(array, "a parameter")
     if value.dtype.kind != "f":
@@ -244,12 +248,18 @@ def parameter(array: Any, name: str | None = None, trainable: bool = True) -> Co
 
 
 def constant(array: Any, name: str | None = None, *, like: Any = None) -> ComputationNode:
-    """A leaf that never changes: holds a copy of `array`. `like` is the dtype that plain Python numbers take."""
+    """A leaf that never changes: holds a copy of `array`. `like` is the dtype that plain Python numbers take.
+
+    Raises DtypeError for text and objects.
+    """
     number = like is not None and isinstance(array, int | float)
     value = checked(array, "a constant", np.result_type(like, array) if number else None)
     return ComputationNode(CONSTANT, (), {}, value.shape, value.dtype, False, value, name)
 
 
 def placeholder(shape: Shape, dtype: Any = np.float64, name: str | None = None) -> ComputationNode:
-    """A leaf whose value comes later: everything computed from it is symbolic."""
+    """A leaf whose value comes later: everything computed from it is symbolic.
+
+    `shape` is a tuple, () for a number. Raises ShapeError for a negative size, DtypeError for text and objects.
+    """
     return ComputationNode(INPUT, (), {}, *checked_kind(shape, dtype), False, None, name)

@@ -20,6 +20,7 @@ def trace(f: Callable[..., Any], *examples: Any) -> Graph:
 
     Anything else (a number, a string, None) is passed to `f` as it is and becomes part of the graph. Parameters that
     `f` uses become inputs as well, listed in `captured`: their values may change without tracing again.
+    Raises TraceError where `f` returns something else than nodes, or asks a node for its numbers.
     """
     named = zip(examples, _argument_names(f, len(examples)), strict=True)
     arguments = [placeholder(x.shape, x.dtype, name) if isinstance(x, ARRAY) else x for x, name in named]

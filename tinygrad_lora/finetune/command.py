@@ -40,7 +40,7 @@ def add_command(commands: Any) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--data", type=Path, metavar="FILE", help="examples, one JSON object a line")
     what.add_argument("--task", choices=["word-order"], help="minilm: were two neighboring words swapped?")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="for files (finetune-output/MODEL)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the files go (finetune-output/MODEL)")
     parser.add_argument("--steps", type=int, help="training steps (12 for smollm2, 200 for minilm, 100 for rxnmapper)")
     parser.add_argument("--lr", type=float, help="learning rate")
     parser.add_argument("--rank", type=int, help="rank of the adapters (8)")
@@ -50,7 +50,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--seed", type=int, help="draws the adapters and the order of the examples (0)")
     parser.add_argument("--ask", action="append", metavar="QUESTION", help="smollm2: asked before and after (repeat)")
     parser.add_argument("--restart", action="store_true", help="begin anew, whatever the folder has")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
+    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
     parser.set_defaults(run=run)
 
 

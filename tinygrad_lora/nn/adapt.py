@@ -54,6 +54,7 @@ def adapt(
 
     Returns the model. Raises AdaptError, which lists the names, if nothing is chosen, if a word chooses nothing, or if
     a layer has an adapter of this name already; ValueError if a rank does not fit. Then nothing is changed.
+    Source: Hu et al. 2021 (arXiv:2106.09685); for the choice of layers, the PEFT library.
     """
     if not isinstance(model, Layer):
         raise TypeError(f"the model must be a Layer, not {type(model).__name__}")

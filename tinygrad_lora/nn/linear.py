@@ -89,6 +89,7 @@ class Sequential(Layer):
 
     A layer in it is named by its position, so parameters are "0.weight", "0.bias", "2.weight" and so on. `model[0]` is
     a member, `model[:2]` a shorter sequence of the same members. Without members it is the identity.
+    Raises TypeError for a member that is neither.
     """
 
     def __init__(self, *members: Any) -> None:

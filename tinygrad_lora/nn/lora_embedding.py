@@ -24,6 +24,7 @@ class LoRAEmbeddingLayer(Adapter):
     Tokens are whole numbers, in any shape (...); A is (num_embeddings, rank), B is (rank, embedding_dim). A starts at
     zero, B is drawn from the normal distribution: the other way around than for a matrix, as in PEFT.
     `rslora=True` scales by $\alpha / \sqrt r$.
+    Raises ValueError for sizes and ranks that are not positive and for a rank above min(num_embeddings, embedding_dim).
     """
 
     takes_indices = True
@@ -79,6 +80,8 @@ class LoRAEmbedding(MergeableLayer):
 
     `base` is an `Embedding`, which is frozen unless `trainable_base`. `rank`, `alpha` and `seed` are those of the
     `LoRAEmbeddingLayer` made for it. Adapters are managed as in a `LoRALinear`.
+    Raises TypeError if the base is no Embedding, ValueError for a rank above min(num_embeddings, embedding_dim).
+    Source: Hu et al. 2021 (arXiv:2106.09685); for embeddings, the PEFT library.
     """
 
     takes_indices = True

@@ -17,7 +17,8 @@ from .linear import check_width
 class LayerNorm(Layer):
     r"""$y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\,w + b$, mean and variance over the last axis.
 
-    x is (..., size); w starts at 1 and b at 0, both (size,). Raises ShapeError for an input of another width.
+    x is (..., size); w starts at 1 and b at 0, both (size,). Raises ValueError for a size that is not
+    positive, ShapeError for an input of another width.
     Source: Ba et al. 2016 (arXiv:1607.06450).
     """
 
@@ -35,7 +36,8 @@ class LayerNorm(Layer):
 class RMSNorm(Layer):
     r"""$y = \frac{x}{\sqrt{\frac1n \sum_i x_i^2 + \epsilon}}\,w$: a layer norm without mean and bias.
 
-    x is (..., size); w starts at 1. Raises ShapeError for an input of another width.
+    x is (..., size); w starts at 1. Raises ValueError for a size that is not positive, ShapeError for an input of
+    another width.
     Source: Zhang and Sennrich 2019 (arXiv:1910.07467).
     """
 

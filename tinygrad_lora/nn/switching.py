@@ -25,7 +25,7 @@ def adapted_layers(model: Layer) -> dict[str, AdaptedLayer]:
 
 
 def adapters(model: Layer) -> dict[str, Any]:
-    """The adapted layers of a model by dotted name, each a LoRALinear or a LoRAEmbedding."""
+    """The adapted layers of a model by dotted name, each a LoRALinear or a LoRAEmbedding; {} if there are none."""
     return {name: layer for name, layer in adapted_layers(model).items() if isinstance(layer, MergeableLayer)}
 
 
@@ -100,7 +100,10 @@ def by_row(model: Layer, names: Sequence[str | None]) -> Iterator[None]:
 
 @contextmanager
 def disabled(model: Layer) -> Iterator[None]:
-    """`with disabled(model):` every adapter is off, and the model gives exactly what it gave before `adapt`."""
+    """`with disabled(model):` every adapter is off, and the model gives exactly what it gave before `adapt`.
+
+    Merged or not, and it may be nested. Raises AdaptError where there are no adapters.
+    """
     with ExitStack() as stack:
         for layer in _some_adapters(model):
             stack.enter_context(layer.disabled())
@@ -123,7 +126,11 @@ def attach_all(name: str, pairs: Sequence[tuple[AdaptedLayer, Any]]) -> None:
 
 
 def merge_all(model: Layer) -> None:
-    """Merge the active adapters of a model into its base weights: in all layers or, if one of them raises, in none."""
+    """Merge the active adapters of a model into its base weights: in all layers or, if one of them raises, in none.
+
+    What is merged already stays so. Raises AdaptError where there are no adapters, ValueError for an adapter with an
+    activation.
+    """
     waiting = [layer for layer in _some_adapters(model, MergeableLayer) if not layer.merged]
     try:
         for layer in waiting:
@@ -135,7 +142,7 @@ def merge_all(model: Layer) -> None:
 
 
 def unmerge_all(model: Layer) -> None:
-    """Put every original weight of a model back, exactly as it was."""
+    """Put every original weight of a model back, exactly as it was. Raises AdaptError where there are no adapters."""
     for layer in _some_adapters(model, MergeableLayer):
         layer.unmerge()
 
@@ -144,7 +151,8 @@ def merge_and_unload(model: Model) -> Any:
     """The model without adapters, which gives what it gives now: plain layers, with the active adapters merged.
 
     It is changed in place and returned; what is returned is another layer if the model itself is the adapted one.
-    All its parameters are frozen. Raises AdaptError for a mixture of trained copies, which is no one layer.
+    All its parameters are frozen. Raises AdaptError where there are no adapters, and for a mixture of trained copies,
+    which is no one layer.
     """
     layers = _some_adapters(model)
     for layer in layers:

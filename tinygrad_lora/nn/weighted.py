@@ -42,6 +42,7 @@ def add_weighted_adapter(
     The new adapter is not active yet. Numbers are those of PEFT's function of this name. Raises AdaptError for unknown
     or taken names and for adapters that cannot be combined like this, ValueError for a wrong combination or density;
     then nothing is changed.
+    Source: Yadav et al. 2023, "TIES-Merging" (arXiv:2306.01708); Yu et al. 2023, "DARE" (arXiv:2311.03099).
     """
     weights = checked_weights(weights, adapter_names(model))
     check_new_name(name, adapter_names(model))

@@ -28,7 +28,7 @@ def add_command(commands: Any) -> None:
         "--out", type=Path, default=Path("explorer.html"), metavar="FILE.html", help="where the page goes (%(default)s)"
     )
     parser.add_argument("--measure", action="store_true", help="measure how long the code takes after every pass")
-    parser.add_argument("--quiet", action="store_true", help="print nothing")
+    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
     parser.set_defaults(run=lambda given: run(given.object, given.out, given.measure, given.quiet))
 
 

@@ -163,7 +163,7 @@ def _file_of(kind: Callable[..., Any] | type) -> str:
 
 def _name(file: str) -> str:
     """The name of a file without its folder; a cell of a notebook has a file whose name says nothing."""
-    return CELL if "ipykernel_" in file else PurePath(file).name
+    return CELL if "ipykernel_" in file or file.startswith("<ipython-input") else PurePath(file).name
 
 
 def _as_text(text: str) -> tuple[Line, ...]:

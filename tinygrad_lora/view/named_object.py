@@ -6,6 +6,9 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import sysconfig
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +38,7 @@ def named_object(text: str, wanted: str) -> Any:
     if needed := [p.name for p in parameters if p.default is p.empty and p.kind not in STARRED]:
         raise ValueError(f"{text} needs {', '.join(needed)}; it must be {wanted}")
     with layers_stay():  # so that frames can be drawn around a model that only the function knows
-        return found()
+        return _given(text, found)
 
 
 def loaded(place: str) -> ModuleType:
@@ -44,18 +47,42 @@ def loaded(place: str) -> ModuleType:
     if path.suffix != ".py":
         if "" not in sys.path and str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
-        try:
-            return importlib.import_module(place)
-        except ModuleNotFoundError as error:
-            raise ValueError(f"there is no module {error.name!r}; for a file write path/to/file.py:name") from error
+        if not _is_there(place):
+            raise ValueError(f"there is no module {place!r}; for a file write path/to/file.py:name")
+        found: ModuleType = _given(place, lambda: importlib.import_module(place))
+        return found
     if not path.is_file():
         raise ValueError(f"there is no file {place}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None  # it is a .py file
+    run = spec.loader.exec_module
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))  # as Python does for a file that it runs
     try:
-        spec.loader.exec_module(module)
+        _given(place, lambda: run(module))
     finally:
         sys.path.remove(str(path.parent.resolve()))
     return module
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):  # a package that it would be in is not there; or this is no name
+        return False
+
+
+def _given(place: str, run: Callable[[], Any]) -> Any:
+    """What the user's code gives. Raises ValueError with the line where it stopped."""
+    try:
+        return run()
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{place} stops{_line_of(error)}: {type(error).__name__}: {error}") from None
+
+
+def _line_of(error: BaseException) -> str:
+    """The innermost line that the user wrote: the last one outside of this package, Python's and installed ones."""
+    others = str(Path(__file__).parent.parent), sysconfig.get_path("stdlib"), "<"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f for f in frames if not f.filename.startswith(others) and "site-packages" not in f.filename]
+    return f", line {lines[-1].lineno}: `{lines[-1].line}`" if lines else ""

@@ -14,7 +14,7 @@ def listing(obj: Any, example: Any = None, *, values: bool = False, gradients: b
     """What `draw(obj)` shows, as aligned text: one line a node, or of a layer its tree.
 
     `obj` is a node, a Graph, a layer, a compiled function or a Diagram. `values` and `gradients` add columns. With an
-    `example` input, a layer is listed node by node.
+    `example` input, a layer is listed node by node. Raises TypeError for anything else.
     """
     if isinstance(obj, Layer) and example is None:
         return str(parameter_tree(obj))

@@ -30,8 +30,8 @@ def _truth_of(name: str, trial: Trial) -> Any:
 
 
 def transposed(case: Case) -> Diagnosis | None:
-    """Y^T for Y."""
-    if case.given.ndim == 2 and case.repairs(lambda t: t.given[case.name].T):
+    """Y^T for Y, or for each matrix of a stack."""
+    if case.given.ndim >= 2 and case.repairs(lambda t: t.given[case.name].mT):
         told = f"is transposed: it has shape {case.given.shape}, with rows and columns exchanged"
         return case.say("transposed", told)
     return None

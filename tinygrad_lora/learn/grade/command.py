@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import secrets
 from concurrent.futures import as_completed
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from ...errors import ExerciseError
+from ...files import write_atomically
 from ...terminal import counting, show_table
 from .exports import write_all
 from .grading import Settings, Workers, chosen, grade_all, job_of, self_check, workers_of_this_machine
@@ -31,7 +34,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--out", type=Path, default=Path("grades"), metavar="DIR", help="for results (%(default)s)")
     parser.add_argument("-j", "--jobs", type=int, default=workers_of_this_machine(), help="at a time (%(default)s)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that grades, such as tcp://host:8786")
-    parser.add_argument("--seed", type=int, default=1, help="draws the cases; students see those of 0 (%(default)s)")
+    parser.add_argument("--seed", type=int, help="draws the cases (drawn once, then the one in DIR/seed.txt)")
     parser.add_argument("--budget", type=int, default=30, help="random cases of a check (%(default)s)")
     parser.add_argument("--cpu", type=int, default=60, metavar="SECONDS", help="of a student's process (%(default)s)")
     parser.add_argument("--memory", type=int, default=2048, metavar="MB", help="of a student's process (%(default)s)")
@@ -43,10 +46,11 @@ def add_command(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Grade. Raises ExerciseError where there is nothing to grade, or the grader fails its own check."""
-    if given.jobs < 1 or given.budget < 1 or given.cpu < 1 or given.memory < 256:
-        raise ValueError("--jobs, --budget and --cpu are 1 or more, and --memory is 256 or more")
+    if given.jobs < 1 or given.budget < 1 or given.cpu < 1 or given.memory < 256 or (given.seed or 0) < 0:
+        raise ValueError("--jobs, --budget and --cpu are 1 or more, --memory is 256 or more, and --seed is not below 0")
     ids, found = chosen(given.exercises), submissions(given.submissions, given.out)
-    settings = Settings(given.seed, given.budget, given.cpu, given.memory << 20)
+    seed = seed_of(given.out) if given.seed is None else given.seed
+    settings = Settings(seed, given.budget, given.cpu, given.memory << 20)
     kept = given.out / "cache"
     if given.fresh:
         for path in kept.glob("*.json"):
@@ -60,7 +64,7 @@ def run(given: argparse.Namespace) -> int:
             results[submission.name] = result
             earlier += before
             show(len(results), submission.name)
-    paths = write_all(given.out, results, given.exercises)
+    paths = write_all(given.out, results, given.exercises, seed)
     if given.json:
         print(json.dumps({name: {**result} for name, result in sorted(results.items())}, indent=1))
     if given.json or given.quiet:
@@ -69,9 +73,23 @@ def run(given: argparse.Namespace) -> int:
     out_of = next(iter(results.values()))["out_of"]
     rows = [("students", str(len(results))), ("average", f"{sum(points) / len(points):.1f} of {out_of} points")]
     rows += [("graded before", str(earlier))] if earlier else []
+    rows += [("seed", str(seed))]
     show_table(rows, "Graded")
     show_table([(path.name, str(path)) for path in [*paths, given.out / "feedback"]], "\nFiles")
     return 0
+
+
+def seed_of(out: Path) -> int:
+    """The seed of a folder of results. It is drawn once, so that no student knows it, and kept, so that a later run
+    repeats the cases. Raises ExerciseError where something else stands in its file.
+    """
+    path = out / "seed.txt"
+    if not path.exists():
+        write_atomically(path, f"{secrets.randbelow(2**31)}\n")
+    text = path.read_text(encoding="utf-8", errors="replace").strip()
+    if not (text.isascii() and text.isdigit()):
+        raise ExerciseError(f"{path} must hold a number: put the seed back from results.json, or remove the file")
+    return int(text)
 
 
 def _executor(given: argparse.Namespace) -> tuple[AbstractContextManager[Any], Any, Any]:

@@ -20,12 +20,15 @@ NBGRADER = (
 )  # fmt: skip
 
 
-def write_all(out: Path, results: Mapping[str, Result], title: str) -> list[Path]:
-    """Every file, each written whole. `results` are those of each student, by name; `title` names the assignment."""
+def write_all(out: Path, results: Mapping[str, Result], title: str, seed: int) -> list[Path]:
+    """Every file, each written whole. `results` are those of each student, by name; `title` names the assignment, and
+    `seed` drew its cases.
+    """
     ordered = dict(sorted(results.items()))
+    whole = {"assignment": title, "seed": seed, "students": ordered}
     paths = [
         _write(out / "results.csv", table(ordered)),
-        _write(out / "results.json", json.dumps({"assignment": title, "students": ordered}, indent=1) + "\n"),
+        _write(out / "results.json", json.dumps(whole, indent=1) + "\n"),
         _write(out / "nbgrader.csv", nbgrader(ordered, title)),
         _write(out / "report.html", class_page(ordered, title)),
     ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -160,13 +161,14 @@ def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
 
 
 def apart(files: list[File], ids: list[str]) -> Iterator[tuple[list[str], list[list[str]]]]:
-    """Exercises, and the cells to run for them: of the notebooks that have their answers, else of all files.
+    """Exercises, and the cells to run for them: of the notebooks that have their answers, else of the files that
+    define their names, else of all files.
 
-    Two notebooks may use one name for different things.
+    Each file is a program of its own: two of them may use one name for different things.
     """
     groups: dict[tuple[int, ...], list[str]] = {}
     for id in ids:
-        own = [i for i, file in enumerate(files) if id in file["answers"]]
+        own = [i for i, file in enumerate(files) if id in file["answers"]] or defining(files, load_exercise(id).names)
         groups.setdefault(tuple(own or range(len(files))), []).append(id)
     for chosen, own_ids in groups.items():
         cells = [cell for i in chosen for cell in files[i]["cells"]]
@@ -176,15 +178,33 @@ def apart(files: list[File], ids: list[str]) -> Iterator[tuple[list[str], list[l
         yield own_ids, [*([f"preamble {i}", text] for i, text in enumerate(preambles, start=1)), *cells]
 
 
+def defining(files: list[File], names: Iterable[str]) -> list[int]:
+    """Which files define some of the names. Not one with a part of what another has: two exercises may share a name."""
+    found = [{name for _, text in file["cells"] for name in defined(text)} & {*names} for file in files]
+    return [i for i, own in enumerate(found) if own and not any(own < others for others in found)]
+
+
+@lru_cache(1_000)
+def defined(text: str) -> frozenset[str]:
+    """The names that a text defines or fills, as far as its lines show it. The text is not run, and not even parsed."""
+    found: set[str] = set()
+    for line in text.splitlines():
+        if begins := re.match(r"\s*(?:async\s+)?(def|class|from|import)\s(.*)", line):
+            words = re.findall(r"\w+", begins[2])
+            found.update(words[:1] if begins[1] in ("def", "class") else words)
+        elif "=" in line and "(" not in (head := line.partition("=")[0]):
+            found.update(re.findall(r"(?<![\w.])\w+", head))
+    return frozenset(found)
+
+
 def without_fresh_copies(cells: list[list[str]], exercise: Exercise) -> list[list[str]]:
     """The cells without templates that come after an answer: a second copy of a notebook must not undo the first."""
-    defined = re.compile(rf"^\s*(def|class)?\s*({'|'.join(map(re.escape, exercise.names))})\b\s*[(:=]", re.MULTILINE)
     kept, begun = [], False
     for name, text in cells:
         untouched = text.replace("\r\n", "\n").strip().endswith(exercise.stub.strip())
         if not (untouched and begun and exercise.expected_of_stub is None):
             kept.append([name, text])
-        begun = begun or (not untouched and bool(defined.search(text)))
+        begun = begun or (not untouched and not defined(text).isdisjoint(exercise.names))
     return kept
 
 

@@ -15,7 +15,7 @@ from .source import Cell
 SETUP = "from tinygrad_lora.learn import check, hint"
 SETUP_IN_BROWSER = f"""import sys
 
-if sys.platform == "emscripten":  # in a browser: take the package that came with this page
+if sys.platform == "emscripten":  # in a browser: the package comes with this page; run this after each restart
     import piplite
 
     await piplite.install(["tinygrad-lora", "matplotlib"])

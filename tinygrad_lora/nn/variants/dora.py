@@ -40,7 +40,7 @@ class DoRA(LoRALayer):
         return layer
 
     def change(self, rows: ComputationNode, product: ComputationNode, weight: ComputationNode) -> ComputationNode:
-        """What is added to `product`, which is `rows @ weight`: $(\frac mn - 1)\\,x W + \\frac mn\\,s\\,(x A) B$."""
+        r"""What is added to `product`, which is `rows @ weight`: $(\frac mn - 1)\,x W + \frac mn\,s\,(x A) B$."""
         new = weight + self.scaling * (self.lora_A @ self.lora_B)
         ratio = self.lora_magnitude_vector / stop_gradient(sqrt(sum(new * new, axis=0)))
         return (ratio - 1.0) * product + ratio * self._low_rank(rows)

@@ -52,6 +52,11 @@ def observed():
 
 
 SLIPS = {  # what one may think instead, and why it is not so
+    "first": {
+        9.0: ("value-for-gradient", "that is the value of f"),
+        3.0: ("missing-share", "that is the share of one operand of x * x; x is both, and adds up two shares"),
+        1.0: ("other-node", "that is the gradient of f; x gets it times the slope"),
+    },
     "second": {
         6.0: ("overwritten", "as if the second call replaced the first; it adds to it"),
         18.0: ("compounded", "as if the 2 in f.gradient were sent down; each call sends a fresh 1"),
@@ -75,6 +80,9 @@ SLIPS = {  # what one may think instead, and why it is not so
 }
 
 
+OTHERWISE = "each backward() adds the slope at x = 3 to what is there, and the engine gets another number"
+
+
 @exercise.check(points=2)
 def test_every_prediction_is_right(twice):
     if type(twice) is not dict:
@@ -85,11 +93,13 @@ def test_every_prediction_is_right(twice):
         given = as_number(twice[name], f"the answer {name!r}")
         if given == wanted:
             continue
-        code, why = SLIPS.get(name, {}).get(given, ("wrong-prediction", "the engine says otherwise"))
+        code, why = SLIPS.get(name, {}).get(given, ("wrong-prediction", OTHERWISE))
         require(False, code, f"you predicted {number(given)} for {name!r}: {why}")
 
 
 exercise.wrong_answer("overwritten", twice={"first": 6.0, "second": 6.0, "f": 1.0, "other": 5.0, "zeroed": 5.0})
 exercise.wrong_answer("compounded", twice={"first": 6.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0})
 exercise.wrong_answer("not-forgotten", twice={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 22.0})
-exercise.wrong_answer("wrong-prediction", twice={"first": 9.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0})
+exercise.wrong_answer(
+    "value-for-gradient", twice={"first": 9.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0}
+)

@@ -69,10 +69,11 @@ def cases(seed, budget):
 
 def examine(rule, forward, x, axis, mistakes, seed):
     square = x.shape == (3, 3)
+    g = np.array([0.5, -1.25, 1.5]) if square else None  # were they equal, a wrong axis would go unnoticed
     tell(
         diagnose(
             lambda g, y, x: rule(g, y, x, axis), lambda x: forward(x, axis), x, names=["x"],
-            alternatives=mistakes(axis) if square else None, seed=seed,
+            alternatives=mistakes(axis) if square else None, g=g, seed=seed,
         )
     )  # fmt: skip
 

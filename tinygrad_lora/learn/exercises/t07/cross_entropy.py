@@ -126,12 +126,18 @@ def test_the_gradient_of_the_logits(cross_entropy_vjp, seed, budget):
 
 @exercise.check(points=1)
 def test_large_logits_give_a_finite_gradient(cross_entropy_vjp):
-    labels = np.array([2, 1])
-    given = as_array(cross_entropy_vjp(0.5, LARGE.copy(), labels), "the gradient", LARGE.shape)
-    wanted = rule(0.5, LARGE, labels)
+    labels, g = np.array([2, 1]), 0.25  # not 1 / 2: there are two samples, and each slip shall have a factor of its own
+    given = as_array(cross_entropy_vjp(g, LARGE.copy(), labels), "the gradient", LARGE.shape)
+    wanted = rule(g, LARGE, labels)
     told = f"for logits {LARGE.tolist()} the gradient is {wanted.tolist()}; yours is {given.tolist()}"
     require(bool(np.isfinite(given).all()), "overflow", f"{told}: take the row's largest logit away first")
-    require(same(given, wanted), "differs", told)
+    if same(given, wanted):
+        return
+    require(not same(given, 2 * wanted), "factor", f"{told}: the mean divides by the number of samples, 2")
+    require(not same(given, wanted / g), "missing-upstream", f"{told}: multiply by the gradient g that flows in, {g}")
+    for code, (sentence, slip) in SLIPS.items():
+        require(not same(given, slip(g, LARGE, labels)), code, f"{told}: it {sentence}")
+    require(False, "differs", told)
 
 
 @exercise.mutant("overflow", name="cross_entropy")

@@ -12,6 +12,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
+from ....errors import GradientError
 from ...diagnosis import require, tell
 from ...doctor import diagnose_step
 from ...exercise import Exercise
@@ -54,7 +55,12 @@ def test_the_model_runs_once(train_step, seed):
         return model(x)
 
     rng = np.random.default_rng(seed)
-    train_step(counted, tl.mse, tl.SGD(model.parameters(), lr=0.1), rng.normal(size=(4, 3)), rng.normal(size=(4, 2)))
+    optimizer = tl.SGD(model.parameters(), lr=0.1)
+    try:
+        train_step(counted, tl.mse, optimizer, rng.normal(size=(4, 3)), rng.normal(size=(4, 2)))
+    except GradientError:
+        tell(diagnose_step(train_step, seed=seed))
+        raise
     told = f"one step ran the model {len(calls)} times; keep the node, it has the value and the way back"
     require(len(calls) == 1, "runs-twice", told)
 

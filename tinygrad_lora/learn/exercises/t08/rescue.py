@@ -19,6 +19,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
+from ....errors import GradientError
 from ....view.words import number
 from ...diagnosis import Diagnosis, require, tell
 from ...doctor import diagnose_step
@@ -186,7 +187,11 @@ def test_at_least_95_percent_of_the_digits(prepare, build, measure, step, seed):
     with np.errstate(all="ignore"):
         x, unseen = prepare(data.x_train, data.x_train), prepare(data.x_test, data.x_train)
         if np.isfinite(x).all() and np.isfinite(unseen).all():
-            right, losses = _trained(_model(build, seed), measure, step, x, unseen, data, seed)
+            try:
+                right, losses = _trained(_model(build, seed), measure, step, x, unseen, data, seed)
+            except GradientError:
+                tell(diagnose_step(step, seed=seed))
+                raise
     told = f"{right:.0%} of the digits are right; the loss went from {losses[0]:.3g} to {losses[-1]:.3g}"
     code = "below-threshold" if np.isfinite(losses[-1]) else "not-finite"
     tell(None if right >= LEAST else Diagnosis(code, f"{told}; there is a mistake left"))

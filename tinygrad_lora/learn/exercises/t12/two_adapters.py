@@ -83,28 +83,33 @@ def one_by_one(x, W, adapters, names, *, scaled=True):
     return np.stack(rows)
 
 
+def judge(output, x, W, adapters, names):
+    """Raise, and say what is wrong, unless each sample has gone through its own adapter."""
+    right = one_by_one(x, W, adapters, names)
+    given = as_array(output.value, "the output", right.shape)
+    if same(given, right):
+        return
+    wrong = [i for i in range(len(x)) if not same(given[i], right[i])]
+    told = f"for the names {names} the samples {wrong} come out wrong"
+    found = one_by_one(x, W, adapters, names, scaled=False)
+    require(not same(given, found), "missing-factor", f"{told}: s is missing")
+    groups = sorted_by_group(names, (None, *adapters)), sorted_by_group(names, (*adapters, None))
+    order = any(same(given, right[rows]) for rows in groups)
+    require(not order, "wrong-order", f"{told}: the rows are right, and stand in another order")
+    everyone = sum(s * (x @ A) @ B for A, B, s in adapters.values())
+    require(not same(given, x @ W + everyone), "mixed", f"{told}: every sample gets both adapters")
+    require(not same(given, x @ W), "adapter-unused", f"{told}: no adapter is used")
+    nobody = wrong == [i for i in wrong if names[i] is None]
+    require(not nobody, "none-not-base", f"{told}: those with None go through the base alone")
+    first = same(given, one_by_one(x, W, adapters, [names[0]] * len(x)))
+    require(not first, "one-for-all", f"{told}: all go through the adapter of the first sample")
+    require(False, "differs", told)
+
+
 @exercise.check(points=3)
 def test_each_sample_goes_through_its_own_adapter(forward, seed, budget):
     for x, W, adapters, names in batches(seed, budget):
-        right = one_by_one(x, W, adapters, names)
-        given = as_array(given_to(forward, x, W, adapters, names)[0].value, "the output", right.shape)
-        if same(given, right):
-            continue
-        wrong = [i for i in range(len(x)) if not same(given[i], right[i])]
-        told = f"for the names {names} the samples {wrong} come out wrong"
-        found = one_by_one(x, W, adapters, names, scaled=False)
-        require(not same(given, found), "missing-factor", f"{told}: s is missing")
-        groups = sorted_by_group(names, (None, *adapters)), sorted_by_group(names, (*adapters, None))
-        order = any(same(given, right[rows]) for rows in groups)
-        require(not order, "wrong-order", f"{told}: the rows are right, and stand in another order")
-        everyone = sum(s * (x @ A) @ B for A, B, s in adapters.values())
-        require(not same(given, x @ W + everyone), "mixed", f"{told}: every sample gets both adapters")
-        require(not same(given, x @ W), "adapter-unused", f"{told}: no adapter is used")
-        nobody = wrong == [i for i in wrong if names[i] is None]
-        require(not nobody, "none-not-base", f"{told}: those with None go through the base alone")
-        first = all(same(given[i], one_by_one(x, W, adapters, [names[0]] * len(x))[i]) for i in range(len(x)))
-        require(not first, "one-for-all", f"{told}: all go through the adapter of the first sample")
-        require(False, "differs", told)
+        judge(given_to(forward, x, W, adapters, names)[0], x, W, adapters, names)
 
 
 def sorted_by_group(names, groups):
@@ -120,8 +125,7 @@ def test_the_product_with_the_base_is_made_once(forward, seed, budget):
         told = f"W is used {uses} times for {len(x)} samples; one product serves the whole batch"
         require(uses <= 1, "base-again", told)
         require(uses == 1, "cut-graph", "W is not in the graph of the output: use the nodes, not .value")
-        given = as_array(y.value, "the output", (len(x), W.shape[1]))
-        require(same(given, one_by_one(x, W, adapters, names)), "differs", "the outputs are not right")
+        judge(y, x, W, adapters, names)
 
 
 @exercise.mutant("changed-base")
