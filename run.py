@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     if command == "docs":
         return docs(rest)
     if command == "lab":
-        return run([str(ROOT / "docs" / "build_lab.py"), *rest], cwd=ROOT)
+        return run([str(ROOT / "docs" / "build_lab.py"), *rest])
     return test(rest)
 
 

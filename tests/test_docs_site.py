@@ -148,6 +148,12 @@ def test_what_a_page_adds_stays_on_that_page():
     assert Op.registry == before
 
 
+def test_what_a_page_saves_is_not_left_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown("x", ">>> x = open('saved.txt', 'w').close()\n")
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_show_ends_with_an_expression():
     with pytest.raises(ValueError, match="the last line of a `show` is an expression"):
         shown("x = 3")

@@ -59,4 +59,5 @@ def test_the_command_says_what_it_measured_and_where(monkeypatch, capsys):
     grading.main()
     told = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"3 whole notebooks, 1 exercises, 1 workers: [\d.]+ s", told[0])
-    assert re.search(r"points on average, of 2$", told[2]) and re.search(r"\d cores, .*load", told[3])
+    assert re.fullmatch(r"[\d.]+ s of processor time, all processes together", told[2])
+    assert re.search(r"points on average, of 2$", told[3]) and re.search(r"\d cores, .*load", told[4])

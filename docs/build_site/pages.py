@@ -24,7 +24,7 @@ def tutorials_page() -> str:
     told = notebooks.headings()
     minutes = sum(heading.minutes for heading in told.values())
     rows = [
-        f"| [{one.number} · {one.title}](tutorials/{stem}.ipynb), {one.minutes} min | {one.outcome} |"
+        f"| [{one.number} · {one.title}](tutorials/{stem}.ipynb), {one.minutes}&nbsp;min | {one.outcome} |"
         for stem, one in told.items()
     ]
     return "\n".join(

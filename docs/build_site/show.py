@@ -5,8 +5,9 @@ It knows the names that the page's own examples (`>>>`) above it define, so a pa
 
 import ast
 import doctest
-from contextlib import redirect_stdout
+from contextlib import chdir, redirect_stdout
 from io import StringIO
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from docutils import nodes
@@ -46,7 +47,8 @@ def shown(text: str, examples: str = "") -> str:
     known = dict(Op.registry)
     space: dict[str, Any] = {"__name__": "example"}
     try:
-        with redirect_stdout(StringIO()):  # what they print stands on the page
+        # What they print stands on the page already, and what they save is for whoever runs them.
+        with redirect_stdout(StringIO()), TemporaryDirectory() as folder, chdir(folder):
             for example in doctest.DocTestParser().get_examples(examples):
                 if not example.exc_msg:
                     exec(compile(example.source, "example.py", "exec"), space)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import tempfile
 import time
@@ -85,10 +86,11 @@ def main() -> None:
             for _, result, _ in grade_all(submissions(folder), ids, settings, Path(made) / "cache", workers.submit):
                 points.append(result["points"])
                 show(len(points), "")
-        seconds = time.perf_counter() - start
+        seconds, processor = time.perf_counter() - start, sum(os.times()[:4])
     count = given.students * len({id[:2] for id in ids})
     print(f"{count} whole notebooks, {len(ids)} exercises, {given.jobs} workers: {seconds:.1f} s")
     print(f"of them {ready:.1f} s to start and to check the grader; {given.students / (seconds - ready):.1f} a second")
+    print(f"{processor:.1f} s of processor time, all processes together")
     print(f"{np.mean(points):.1f} points on average, of {result['out_of']}")
     print(machine_line(machine))
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..files import check_place
 from ..terminal import show_table, tracker
 from .experiment import Experiment, run_experiment
 from .files import write_files
@@ -33,6 +34,7 @@ def add_command(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Run the experiment, write its files, and say what was found and where it is."""
     start = time.perf_counter()
+    check_place(given.out / "index.html")
     result = run_experiment(given.rank, given.seed, given.epochs, tracker(given.quiet))
     paths = write_files(result, given.out)
     if not given.quiet:
