@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
     """Write `data` to `path`: first under a temporary name in the same folder, then renamed. Makes missing folders."""
     target = Path(path)
-    handle, temporary = _begun(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = _begun(target, target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data if isinstance(data, bytes) else data.encode())
@@ -23,18 +25,21 @@ def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
 
 
 def check_place(path: str | os.PathLike[str]) -> None:
-    """Raise the OSError that `write_atomically` would: better than after an hour of work. Makes missing folders."""
-    handle, temporary = _begun(Path(path))
+    """Raise an OSError where nothing can be written: better than after an hour of work. Leaves nothing behind."""
+    target = Path(path)
+    folder = next((folder for folder in target.parents if folder.exists()), target)  # "." has no parents
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    handle, temporary = _begun(target, folder)
     os.close(handle)
     Path(temporary).unlink()
 
 
-def _begun(target: Path) -> tuple[int, str]:
-    """An open file under a temporary name beside `target`."""
+def _begun(target: Path, folder: Path) -> tuple[int, str]:
+    """An open file under a temporary name in `folder`, for `target`."""
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder: name a file in it")
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        return tempfile.mkstemp(dir=folder, prefix=f".{target.name}.")
     except OSError as error:  # about the file that was asked for
         raise type(error)(error.errno, error.strerror, str(target)) from None
