@@ -148,7 +148,7 @@ def test_svd_takes_adapters_of_any_kind():
     tl.activate(model, "both")
     expected = base + (outputs["dora"] - base) + 2 * (outputs["pissa"] - base)
     np.testing.assert_allclose(model.forward(x), expected, rtol=1e-10)
-    with pytest.raises(AdaptError, match=r"'dora', a DoRA, 'pissa', a PiSSA, is not s A B alone in '0'"):
+    with pytest.raises(AdaptError, match=r"'dora', of type DoRA, 'pissa', of type PiSSA, is not s A B alone in '0'"):
         tl.add_weighted_adapter(model, {"dora": 1, "pissa": 1}, name="c", combination="cat")
 
 

@@ -523,7 +523,7 @@ def test_a_sequence_is_a_sequence():
     np.testing.assert_array_equal(model.forward(x), members[2].forward(np.maximum(members[0].forward(x), 0.0)))
     with pytest.raises(TypeError, match="member 1 is Linear: pass layers"):
         Sequential(tl.relu, Linear)
-    with pytest.raises(TypeError, match="member 0 is a int"):
+    with pytest.raises(TypeError, match="member 0 is of type int"):
         Sequential(3)
 
 

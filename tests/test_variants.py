@@ -537,7 +537,7 @@ def test_qlora_replaces_the_base_and_says_so():
     class Own(tl.Linear):
         """A layer that may compute something else."""
 
-    with pytest.raises(AdaptError, match="only a plain Linear can be quantized, not a Own"):
+    with pytest.raises(AdaptError, match="only a plain Linear can be quantized, not one of type Own"):
         tl.adapt(tl.Sequential(Own(4, 4)), 2, variant="qlora")
     with pytest.raises(AdaptError, match="QLoRA needs another base than the Linear"):
         tl.adapt(mixed, 2, variant="qlora", name="second")

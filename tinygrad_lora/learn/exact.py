@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.node import ComputationNode
+from ..view.words import with_article
 from .diagnosis import Diagnosis, Wrong
 
 _asarray, _array, _absolute, _isfinite, _all = np.asarray, np.array, np.absolute, np.isfinite, np.all
@@ -22,6 +23,14 @@ NUMBERS = (bool, int, float)
 def refuse(code: str, sentence: str) -> Wrong:
     """The exception to raise."""
     return Wrong(Diagnosis(code, sentence))
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, as in "gave a list"."""
+    if value is None:
+        return "None"
+    usual = {ComputationNode: "node", np.ndarray: "array"}
+    return with_article(usual.get(type(value), type(value).__name__))
 
 
 def as_array(value: Any, name: str = "the result", shape: tuple[int, ...] | None = None) -> Any:
@@ -79,7 +88,7 @@ def as_nodes(value: Any, name: str = "the result") -> list[ComputationNode]:
         raise refuse("wrong-type", f"{name} is of type {type(value).__name__}; a list of nodes is needed")
     nodes = list(value)
     if other := [x for x in nodes if type(x) is not ComputationNode]:
-        raise refuse("wrong-type", f"{name} holds a {type(other[0]).__name__}; all must be nodes")
+        raise refuse("wrong-type", f"{name} holds {kind_of(other[0])}; all must be nodes")
     return nodes
 
 

@@ -95,7 +95,7 @@ class Sequential(Layer):
     def __init__(self, *members: Any) -> None:
         for i, member in enumerate(members):
             if isinstance(member, type) or not callable(member):
-                shown = member.__name__ if isinstance(member, type) else f"a {type(member).__name__}"
+                shown = member.__name__ if isinstance(member, type) else f"of type {type(member).__name__}"
                 raise TypeError(
                     f"member {i} is {shown}: pass layers and functions, as in Sequential(Linear(4, 2), tl.relu)"
                 )

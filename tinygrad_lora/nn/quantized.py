@@ -137,7 +137,7 @@ class QuantizedLinear(Linear):
     def from_linear(cls, layer: Linear) -> Self:
         """The layer with its weight rounded to NF4. The given one is left as it is."""
         if not isinstance(layer, Linear):
-            raise TypeError(f"only a Linear can be quantized, not a {type(layer).__name__}")
+            raise TypeError(f"only a Linear can be quantized, not one of type {type(layer).__name__}")
         return cls.from_arrays(layer.weight.value, None if layer.bias is None else layer.bias.value)
 
     @classmethod

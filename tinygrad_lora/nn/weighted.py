@@ -96,7 +96,7 @@ def _before(combination: str) -> str:
 def _from_factors(path: str, layer: MergeableLayer, own: Named, combination: str, **options: Any) -> tuple[Any, Any]:
     """A and B from those of the adapters, which must be plain ones."""
     parts = {n: layer.adapters[n] for n in own}
-    if other := [f"{n!r}, a {type(part).__name__}," for n, part in parts.items() if not _is_plain(part)]:
+    if other := [f"{n!r}, of type {type(part).__name__}," for n, part in parts.items() if not _is_plain(part)]:
         raise AdaptError(f"{' '.join(other)} is not s A B alone in {path!r}: combine it with combination='svd'")
     factors = [_factors(part) for part in parts.values()]
     scaled = [w * parts[n].scaling for n, w in own.items()]

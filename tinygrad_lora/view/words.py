@@ -29,7 +29,7 @@ def one_line(text: str) -> str:
 
 def with_article(noun: str) -> str:
     """`an input`, `a parameter`."""
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
 
 
 def spoken(operation: object, label: str) -> str:

@@ -28,7 +28,7 @@ class QLoRA(LoRALayer):
     def for_base(cls, base: Any) -> Any:
         """The base with its weight in four bits."""
         if type(base) not in (Linear, QuantizedLinear):
-            raise AdaptError(f"only a plain Linear can be quantized, not a {type(base).__name__}")
+            raise AdaptError(f"only a plain Linear can be quantized, not one of type {type(base).__name__}")
         return QuantizedLinear.from_linear(base) if type(base) is Linear else base
 
 

@@ -14,7 +14,7 @@ import tinygrad_lora as tl
 from ....core.graph import topological_order
 from ...cases import graphs
 from ...diagnosis import require
-from ...exact import refuse
+from ...exact import kind_of, refuse
 from ...exercise import Exercise
 
 exercise = Exercise(
@@ -46,7 +46,7 @@ def edges(output):
 def as_pairs(given):
     """The student's list as a count of pairs of nodes."""
     if type(given) not in (list, tuple):
-        raise refuse("wrong-type", f"edges gave a {type(given).__name__}; a list is needed, since a set loses doubles")
+        raise refuse("wrong-type", f"edges gave {kind_of(given)}; a list is needed, since a set loses doubles")
     for pair in given:
         if type(pair) not in (list, tuple) or len(pair) != 2:
             raise refuse("wrong-type", f"{pair!r} is not a pair (parent, user)")

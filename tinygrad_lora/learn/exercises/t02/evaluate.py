@@ -12,7 +12,7 @@ import tinygrad_lora as tl
 from ....view.words import number
 from ...cases import chain, generators, graphs
 from ...diagnosis import require
-from ...exact import as_array, refuse, same
+from ...exact import as_array, kind_of, refuse, same
 from ...exercise import Exercise
 from ._forward import random_order, symbolic
 
@@ -62,7 +62,7 @@ def judge(evaluate, order, inputs):
     if given is None:
         raise refuse("no-return", "evaluate gave None: does it end with `return`?")
     if not isinstance(given, dict):
-        raise refuse("wrong-type", f"evaluate gave a {type(given).__name__}; a dictionary of all values is needed")
+        raise refuse("wrong-type", f"evaluate gave {kind_of(given)}; a dictionary of all values is needed")
     left_alone = order == order_before and inputs == inputs_before
     told = f"your function changed its arguments: inputs has {len(inputs)} entries and had {len(inputs_before)}"
     require(left_alone, "changed-argument", told)

@@ -20,7 +20,7 @@ import tinygrad_lora as tl
 
 from ....core.graph import topological_order
 from ...diagnosis import require
-from ...exact import refuse
+from ...exact import kind_of, refuse
 from ...exercise import Exercise
 
 exercise = Exercise(
@@ -66,7 +66,7 @@ def built(rebuild):
     if output is None:
         raise refuse("no-return", "rebuild gave None: does it end with `return`?")
     if not isinstance(output, tl.ComputationNode):
-        raise refuse("wrong-type", f"rebuild gave a {type(output).__name__}; the last node of the graph is needed")
+        raise refuse("wrong-type", f"rebuild gave {kind_of(output)}; the last node of the graph is needed")
     return output, x, y
 
 

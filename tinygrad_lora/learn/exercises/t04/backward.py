@@ -15,7 +15,7 @@ from ....core.graph import topological_order
 from ....view.words import number
 from ...cases import chain, graphs
 from ...diagnosis import require
-from ...exact import as_array, refuse, same
+from ...exact import as_array, kind_of, refuse, same
 from ...exercise import Exercise
 
 exercise = Exercise(
@@ -83,7 +83,7 @@ def judge(backward, output):
     if given is None:
         raise refuse("no-return", "backward gave None: does it end with `return`?")
     if not isinstance(given, dict):
-        raise refuse("wrong-type", f"backward gave a {type(given).__name__}; a dictionary of all gradients is needed")
+        raise refuse("wrong-type", f"backward gave {kind_of(given)}; a dictionary of all gradients is needed")
     small = output if len(order) <= 12 else None
     label = {node: f"{node.op} {node.name or ''}".strip() for node in order}
     for node in order:

@@ -11,7 +11,7 @@ import tinygrad_lora as tl
 from ....core.graph import topological_order
 from ....view.words import number
 from ...diagnosis import require
-from ...exact import as_array, refuse, same
+from ...exact import as_array, kind_of, refuse, same
 from ...exercise import Exercise
 from ...zoo import bug
 
@@ -54,7 +54,7 @@ def examined(function):
     if loss is None:
         raise refuse("no-return", f"{who} gave None: does it end with `return`?")
     if not isinstance(loss, tl.ComputationNode):
-        raise refuse("wrong-type", f"{who} gave a {type(loss).__name__}; it must give the last node of a graph")
+        raise refuse("wrong-type", f"{who} gave {kind_of(loss)}; it must give the last node of a graph")
     if loss.shape or not loss.known:
         raise refuse("wrong-shape", f"{who} gave a node of shape {loss.shape}; a single number with a value is needed")
     if not loss.requires_gradient or not loss.parents:

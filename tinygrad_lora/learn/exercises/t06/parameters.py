@@ -17,7 +17,7 @@ import tinygrad_lora as tl
 
 from ...cases import generators
 from ...diagnosis import require
-from ...exact import refuse
+from ...exact import kind_of, refuse
 from ...exercise import Exercise
 
 exercise = Exercise(
@@ -111,7 +111,7 @@ def judge(named_parameters, told, layer, code):
     if given is None:
         raise refuse("no-return", "named_parameters gave None: does it end with `return`?")
     if not isinstance(given, dict):
-        raise refuse("wrong-type", f"named_parameters gave a {type(given).__name__}; a dictionary is needed")
+        raise refuse("wrong-type", f"named_parameters gave {kind_of(given)}; a dictionary is needed")
     if given == wanted:
         return
     yours = f"for {told} the names are {listed(wanted)}; yours are {listed(given)}"

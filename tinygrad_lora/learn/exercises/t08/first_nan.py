@@ -18,7 +18,7 @@ from ....core.graph import topological_order
 from ....view.words import number
 from ...cases import chain, generators, numbers, random_graph
 from ...diagnosis import require
-from ...exact import refuse
+from ...exact import kind_of, refuse
 from ...exercise import Exercise
 
 exercise = Exercise(
@@ -80,7 +80,7 @@ def judge(first_nan, output):
         require(not origins, "missed", told, show=small)
         return
     if type(given) is not tl.ComputationNode:
-        raise refuse("wrong-type", f"first_nan gave a {type(given).__name__}; a node or None is needed")
+        raise refuse("wrong-type", f"first_nan gave {kind_of(given)}; a node or None is needed")
     if given not in nodes:
         raise refuse("foreign-node", "the node that you gave is not part of the graph")
     require(bad(given), "finite-node", f"you gave {label(given)}, whose value is finite", show=small)

@@ -23,7 +23,7 @@ from ....errors import GradientError
 from ....view.words import number
 from ...diagnosis import Diagnosis, require, tell
 from ...doctor import diagnose_step
-from ...exact import as_array, refuse, same
+from ...exact import as_array, kind_of, refuse, same
 from ...exercise import Exercise
 
 exercise = Exercise(
@@ -149,7 +149,7 @@ def _model(build, seed):
     """The student's network, checked."""
     model = build(seed)
     if not isinstance(model, tl.Sequential):
-        raise refuse("wrong-type", f"build gave a {type(model).__name__}; a Sequential of layers is needed")
+        raise refuse("wrong-type", f"build gave {kind_of(model)}; a Sequential of layers is needed")
     shape = model.forward(np.zeros((2, 64))).shape
     require(shape == (2, 10), "wrong-shape", f"for 2 images the network gives {shape}; it must be (2, 10)")
     return model
@@ -165,7 +165,7 @@ def test_the_loss_is_the_cross_entropy(measure, seed):
             leaf = tl.parameter(logits)
             loss = function(leaf, labels)
             if not isinstance(loss, tl.ComputationNode):
-                raise refuse("wrong-type", f"measure gave a {type(loss).__name__}; the loss must be a node")
+                raise refuse("wrong-type", f"measure gave {kind_of(loss)}; the loss must be a node")
             loss.backward()
             into += [np.asarray(loss.value), np.asarray(leaf.gradient)]
         value = f"for random logits your loss is {number(float(found[0]))}; it is {number(float(wanted[0]))}"

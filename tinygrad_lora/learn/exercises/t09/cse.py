@@ -20,7 +20,7 @@ from ....core.graph import Graph
 from ....view.words import number
 from ...cases import numbers
 from ...diagnosis import require
-from ...exact import as_array, refuse, same
+from ...exact import as_array, kind_of, refuse, same
 from ...exercise import Exercise
 from ._programs import functions
 
@@ -88,7 +88,7 @@ def judge(merge_duplicates, f, names, rng, wanted=None):
     if given is None:
         raise refuse("no-return", "merge_duplicates gave None: does it end with `return graph.map(build)`?")
     if type(given) is not Graph:
-        raise refuse("wrong-type", f"merge_duplicates gave a {type(given).__name__}; a Graph is needed")
+        raise refuse("wrong-type", f"merge_duplicates gave {kind_of(given)}; a Graph is needed")
     arrays = [numbers(rng) for _ in names]
     right, found = (float(g(*arrays)[0]) for g in (graph, given))
     if not same(as_array(found), as_array(right)):

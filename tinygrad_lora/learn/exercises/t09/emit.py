@@ -31,7 +31,7 @@ from ....core.graph import Graph
 from ....core.node import placeholder
 from ...cases import numbers
 from ...diagnosis import require
-from ...exact import as_array, refuse, same
+from ...exact import as_array, kind_of, refuse, same
 from ...exercise import Exercise
 from ._programs import straight
 
@@ -81,7 +81,7 @@ class Reading:
         if text is None:
             raise refuse("no-return", "emit gave None: does it end with `return`?")
         if type(text) is not str:
-            raise refuse("wrong-type", f"emit gave a {type(text).__name__}; a text is needed")
+            raise refuse("wrong-type", f"emit gave {kind_of(text)}; a text is needed")
         try:
             tree = ast.parse(text)
         except SyntaxError as error:

@@ -15,7 +15,7 @@ from ....core.graph import Graph
 from ....core.node import placeholder
 from ....ops import add, exp, matmul, multiply, tanh
 from ...diagnosis import require
-from ...exact import as_nodes, refuse
+from ...exact import as_nodes, kind_of, refuse
 from ...exercise import Exercise
 from ._programs import programs, uses
 
@@ -67,7 +67,7 @@ def judge(fuse, graph):
     if given is None:
         raise refuse("no-return", "fuse gave None: does it end with `return`?")
     if type(given) not in (list, tuple):
-        raise refuse("wrong-type", f"fuse gave a {type(given).__name__}; a list of lists of nodes is needed")
+        raise refuse("wrong-type", f"fuse gave {kind_of(given)}; a list of lists of nodes is needed")
     groups = [as_nodes(group, "a group") for group in given]
     require(all(groups), "empty-group", "one of your groups is empty", show=graph)
     flat = [node for group in groups for node in group]

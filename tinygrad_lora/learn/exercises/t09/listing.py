@@ -25,7 +25,7 @@ from ....core.node import Op
 from ....view.words import number
 from ...cases import numbers
 from ...diagnosis import require
-from ...exact import as_array, refuse, same
+from ...exact import as_array, kind_of, refuse, same
 from ...exercise import Exercise
 from ._programs import functions
 
@@ -72,7 +72,7 @@ def checked(rows):
     if rows is None:
         raise refuse("no-return", "listing gave None: does it end with `return`?")
     if type(rows) is not list:
-        raise refuse("wrong-type", f"listing gave a {type(rows).__name__}; a list of rows is needed")
+        raise refuse("wrong-type", f"listing gave {kind_of(rows)}; a list of rows is needed")
     for row in rows:
         if type(row) is not tuple or len(row) != 4:
             raise refuse("wrong-type", f"a row is {row!r}; it must be (name, operation, operands, params)")

@@ -16,7 +16,7 @@ Write two functions:
 """
 
 from ...diagnosis import require
-from ...exact import as_whole, refuse
+from ...exact import as_whole, kind_of, refuse
 from ...exercise import Exercise
 from ._programs import programs, text_of
 
@@ -80,7 +80,7 @@ def judge(lifetimes, program, outputs):
     if given is None:
         raise refuse("no-return", "lifetimes gave None: does it end with `return`?")
     if type(given) is not dict:
-        raise refuse("wrong-type", f"lifetimes gave a {type(given).__name__}; a dictionary is needed")
+        raise refuse("wrong-type", f"lifetimes gave {kind_of(given)}; a dictionary is needed")
     right = right_spans(program, outputs)
     where = f"in {text_of(program)}, with the outputs {', '.join(outputs)}," if len(program) < 9 else "in a long one"
     extra = [str(name) for name in given if name not in right]

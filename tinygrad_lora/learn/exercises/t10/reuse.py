@@ -14,7 +14,7 @@ a *careless planner* gives wrong numbers: it frees a place as soon as its array 
 """
 
 from ...diagnosis import require
-from ...exact import as_whole, refuse
+from ...exact import as_whole, kind_of, refuse
 from ...exercise import Exercise
 from ._programs import checked_program, ends, planned, programs, text_of, wrong_outputs
 
@@ -67,7 +67,7 @@ def checked_places(places, program, outputs):
     if given is None:
         raise refuse("no-return", "places gave None: does it end with `return`?")
     if type(given) is not dict:
-        raise refuse("wrong-type", f"places gave a {type(given).__name__}; a dictionary is needed")
+        raise refuse("wrong-type", f"places gave {kind_of(given)}; a dictionary is needed")
     if missing := [name for name, _, _ in program if name not in given]:
         raise refuse("missing-name", f"{missing[0]} has no place in {text_of(program)}")
     return {name: as_whole(given[name], f"the place of {name}") for name, _, _ in program}

@@ -8,7 +8,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ...exact import refuse
+from ...exact import kind_of, refuse
 
 SIZES = (64, 96, 48, 10)
 TURNED = digits(rotated=1, dtype=np.float32)
@@ -73,7 +73,7 @@ def checked_model(model, who):
     if model is None:
         raise refuse("no-return", f"{who} gave None: does it end with `return`?")
     if not isinstance(model, tl.Layer):
-        raise refuse("wrong-type", f"{who} gave a {type(model).__name__}; it must give the model")
+        raise refuse("wrong-type", f"{who} gave {kind_of(model)}; it must give the model")
     return model
 
 

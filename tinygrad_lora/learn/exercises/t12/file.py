@@ -16,7 +16,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ...diagnosis import require
-from ...exact import refuse, same
+from ...exact import kind_of, refuse, same
 from ...exercise import Exercise
 from ._digits import TURNED, accuracy, adapted, base_weights, before, checked_model, pretrained
 
@@ -61,7 +61,7 @@ def packed(pack):
     if data is None:
         raise refuse("no-return", "pack gave None: does it end with `return`?")
     if type(data) not in (bytes, bytearray):
-        raise refuse("wrong-type", f"pack gave a {type(data).__name__}; it must give bytes, such as array.tobytes()")
+        raise refuse("wrong-type", f"pack gave {kind_of(data)}; it must give bytes, such as array.tobytes()")
     return bytes(data)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ...diagnosis import require
-from ...exact import as_array, as_number, refuse, same
+from ...exact import as_array, as_number, kind_of, refuse, same
 from ...exact import largest_difference as difference
 from ...exercise import Exercise
 
@@ -107,7 +107,7 @@ def checked(shipped):
     if shipped is None:
         raise refuse("no-return", "ship gave None: does it end with `return`?")
     if not isinstance(shipped, tl.CompiledFunction):
-        raise refuse("not-compiled", f"ship gave a {type(shipped).__name__}; it must give tl.compile(...)")
+        raise refuse("not-compiled", f"ship gave {kind_of(shipped)}; it must give tl.compile(...)")
     return shipped
 
 
