@@ -7,6 +7,7 @@ import os
 import stat
 import time
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
