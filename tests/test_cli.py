@@ -383,8 +383,9 @@ SECONDS = 60  # for a process to end
 )  # fmt: skip
 def test_ctrl_c_at_any_moment_leaves_one_line_and_no_broken_file(arguments, delay, tmp_path):
     code = HEARS_CTRL_C + (  # it says so when it has begun: what comes before is the start of Python
-        "import sys; from tinygrad_lora.cli import main\n"
-        "print('numpy' in sys.modules, flush=True); sys.exit(main(sys.argv[1:]))"
+        "import sys; from tinygrad_lora import cli; parser = cli.parser\n"
+        "cli.parser = lambda first: print('numpy' in sys.modules, flush=True) or parser(first)\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, *arguments.split()], cwd=tmp_path, start_new_session=True, text=True,

@@ -103,12 +103,13 @@ def sentence(error: Exception) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the result is the exit code. Wrong arguments print one sentence and give 2."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    name = " ".join(["tinygrad-lora", *(word for word in arguments[:1] if word in COMMANDS)])
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a pipe in Windows may know no Greek letters
+    name = "tinygrad-lora"
     try:
+        arguments = sys.argv[1:] if arguments is None else arguments
+        name = " ".join([name, *(word for word in arguments[:1] if word in COMMANDS)])
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a pipe in Windows may know no Greek letters
         given = understood(arguments)
         code: int = given.run(given)
         print(end="", flush=True)
