@@ -134,8 +134,16 @@ def run(arguments: list[str], cwd: Path | None = None, quiet: bool = False, apar
     """
     output = subprocess.DEVNULL if quiet else None
     command = [str(PYTHON), *arguments]
+    came: list[bool] = []
+    hears = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # what runs in the background does not
+    if hears:  # a Ctrl-C waits until it is known which process to end
+        signal.signal(signal.SIGINT, lambda *_: came.append(True))
     process = subprocess.Popen(command, cwd=cwd, stdout=output, stderr=output, start_new_session=apart)
     try:
+        if hears:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if came:
+            raise KeyboardInterrupt
         return process.wait()
     except KeyboardInterrupt:
         if apart and hasattr(os, "killpg"):

@@ -402,6 +402,7 @@ def test_ctrl_c_at_any_moment_leaves_one_line_and_no_broken_file(arguments, dela
 JUPYTER = """
 import signal, sys, time
 signal.signal(signal.SIGINT, lambda *_: (time.sleep(0.5), sys.exit(7)))
+time.sleep(0.3)  # until whoever started it knows it
 print("ready", flush=True)
 time.sleep(60)
 """

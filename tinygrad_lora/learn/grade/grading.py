@@ -88,6 +88,8 @@ class Worker:
                 break
             try:
                 process = self._process = self._process or self._started()
+                if self._stopped:  # while it was started
+                    self.stop()
                 assert process.stdin and process.stdout
                 process.stdin.write(json.dumps(job) + "\n")
                 process.stdin.flush()
