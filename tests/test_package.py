@@ -167,8 +167,8 @@ SLOW = """#!/bin/sh
 [ "$1" = -c ] || [ "$2" = pip ] || { echo ready; exec sleep 60; }
 """
 
-# What a shell starts in the background ignores a Ctrl-C: here it is heard. A busy machine may take long to tell a process
-# that the one that it started is there.
+# What a shell starts in the background ignores a Ctrl-C: here it is heard. On a busy machine a process may learn late that
+# the one that it started is there.
 RUN = """import runpy, signal, subprocess, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 class Popen(subprocess.Popen):
@@ -191,8 +191,9 @@ def test_ctrl_c_in_run_py_is_one_line(command, told, seconds, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     python.chmod(0o755)
+    code = RUN.format(command=command, seconds=seconds)
     with subprocess.Popen(
-        [sys.executable, "-c", RUN.format(command=command, seconds=seconds)], cwd=tmp_path, start_new_session=True, text=True,
+        [sys.executable, "-c", code], cwd=tmp_path, start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as running:  # fmt: skip
         while running.stdout.readline() not in ("ready\n", ""):
