@@ -167,8 +167,8 @@ SLOW = """#!/bin/sh
 [ "$1" = -c ] || [ "$2" = pip ] || { echo ready; exec sleep 60; }
 """
 
-# What a shell starts in the background ignores a Ctrl-C: here it is heard. On a busy machine a process may learn late that
-# the one that it started is there.
+# What a shell starts in the background ignores a Ctrl-C: here it is heard. On a busy machine a process may learn late
+# that the one that it started is there.
 RUN = """import runpy, signal, subprocess, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 class Popen(subprocess.Popen):
