@@ -43,6 +43,33 @@ def chromium():
             started.close()
 
 
+@contextmanager
+def offline_pages(browser, path, width, height):
+    """`opened(html)`: the page in a window of this size, from a file, without a network.
+
+    At the end of the block: no error, no dialog, nothing on the console, no request.
+    """
+    contexts, troubles = [], []
+
+    def opened(html, **options):
+        path.write_text(html, encoding="utf-8")
+        context = browser.new_context(viewport={"width": width, "height": height}, offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda dialog: troubles.append(dialog.message))
+        page.on("console", lambda message: troubles.append(message.text))
+        allowed = (path.as_uri(), "data:")
+        page.on("request", lambda r: None if r.url.startswith(allowed) else troubles.append(r.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not troubles
+
+
 def screenshot(page, name):
     """Keep a picture of the page as `name`.png, if someone wants to see it."""
     if folder := os.environ.get("TINYGRAD_LORA_SCREENSHOTS"):

@@ -5,7 +5,7 @@ Needs a Chromium and the Python package playwright, which drives it; without the
 
 import numpy as np
 import pytest
-from browser import NEEDS_A_BROWSER, chromium
+from browser import NEEDS_A_BROWSER, chromium, offline_pages
 
 import tinygrad_lora as tl
 from tinygrad_lora.view.explore_command import EXAMPLE, compiled_function
@@ -67,26 +67,8 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    """`open_page(html)`: the page, opened from a file without a network. At the end: no error, no request."""
-    contexts, troubles = [], []
-
-    def opened(html, **options):
-        path = tmp_path / "page.html"
-        path.write_text(html, encoding="utf-8")
-        context = browser.new_context(viewport={"width": 1500, "height": 1000}, offline=True, **options)
-        contexts.append(context)
-        shown = context.new_page()
-        shown.on("pageerror", lambda error: troubles.append(str(error)))
-        shown.on("dialog", lambda dialog: troubles.append(dialog.message))
-        shown.on("console", lambda message: troubles.append(message.text))
-        shown.on("request", lambda r: None if r.url.startswith((path.as_uri(), "data:")) else troubles.append(r.url))
-        shown.goto(path.as_uri())
-        return shown
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not troubles
+    with offline_pages(browser, tmp_path / "page.html", 1500, 1000) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

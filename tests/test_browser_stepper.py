@@ -5,7 +5,7 @@ Needs a Chromium and the Python package playwright, which drives it; without the
 
 import numpy as np
 import pytest
-from browser import NEEDS_A_BROWSER, chromium, screenshot
+from browser import NEEDS_A_BROWSER, chromium, offline_pages, screenshot
 
 import tinygrad_lora as tl
 from tinygrad_lora.view.stepper import step_through
@@ -66,27 +66,8 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    """`open_page(html)`: the page, opened from a file without a network. At the end: no error, no request."""
-    contexts, troubles = [], []
-
-    def opened(html, **options):
-        path = tmp_path / "page.html"
-        path.write_text(html, encoding="utf-8")
-        context = browser.new_context(viewport={"width": 1400, "height": 900}, offline=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: troubles.append(dialog.message))
-        page.on("console", lambda message: troubles.append(message.text))
-        allowed = (path.as_uri(), "data:")
-        page.on("request", lambda r: None if r.url.startswith(allowed) else troubles.append(r.url))
-        page.goto(path.as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not troubles
+    with offline_pages(browser, tmp_path / "page.html", 1400, 900) as opened:
+        yield opened
 
 
 def diamond(x="x", y="y"):

@@ -9,13 +9,13 @@ import sys
 import zlib
 from base64 import b64decode
 from html import unescape
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from graphviz_engine import needs_engine
+from html_reader import Reader
 
 import tinygrad_lora as tl
 from tinygrad_lora.demo import charts, files, gallery, page, run_experiment, tables, write_files
@@ -23,7 +23,6 @@ from tinygrad_lora.demo.naive import naive_lora
 from tinygrad_lora.view import engines, markup
 from tinygrad_lora.view.highlight import code, plain
 
-VOID = {"meta", "img", "link", "br", "hr", "input"}
 HOSTILE = [
     "<script>alert(1)</script>",
     '" onload="x',
@@ -35,40 +34,6 @@ HOSTILE = [
     "中文 🐍",
 ]
 ASSETS = Path(tl.__file__).parent / "assets"
-
-
-class Reader(HTMLParser):
-    """Reads a page, and complains about elements that are not closed where they should be."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.elements, self.texts = [], [], []
-        self.feed(text)
-        self.close()
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag, attributes):
-        assert len(attributes) == len(dict(attributes)), f"<{tag}> says something twice: {attributes}"
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open and self.open.pop() == tag, f"</{tag}> in line {self.getpos()[0]} closes something else"
-
-    def handle_data(self, data):
-        if "style" not in self.open and "svg" not in self.open:
-            self.texts.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.texts).split())
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest.fixture(scope="module")
