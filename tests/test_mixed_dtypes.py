@@ -1,5 +1,7 @@
 """Random programs on floats of both sizes, whole numbers and truth values, with nan and infinity: compiled is eager."""
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -64,3 +66,46 @@ def test_compiled_has_the_dtypes_and_the_numbers_of_eager(seed):
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         tolerance = 1e-5 if a.dtype == np.float32 else 1e-9
         np.testing.assert_allclose(a, b.value, rtol=tolerance, atol=1e-6, equal_nan=True)
+
+
+NUMBERS = [2, 0.5, True, np.float64(0.5), np.int64(2), np.float32(0.5)]
+OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda x: f"{type(x).__name__}")
+@pytest.mark.parametrize("operation", OPERATORS, ids=lambda f: f.__name__)
+def test_a_single_number_takes_the_dtype_of_the_node_in_every_operation(operation, number):
+    """As in `x / np.sqrt(n)`, where a float64 would make all that follows float64."""
+    x = tl.parameter(np.array([1.0, 2.0], np.float32))
+    for y, expected in (
+        (operation(x, number), operation(x.value, float(number))),
+        (operation(number, x), operation(float(number), x.value)),
+    ):
+        assert y.dtype == np.float32
+        np.testing.assert_array_equal(y.value, expected)
+
+
+@pytest.mark.parametrize("operation", [*OPERATORS, operator.matmul, operator.gt, operator.lt], ids=lambda f: f.__name__)
+def test_an_array_on_either_side_of_an_operator_asks_the_node(operation):
+    x, array = tl.parameter([[1.0, 2.0], [3.0, 4.0]]), np.array([[4.0, 3.0], [2.0, 1.0]])
+    for a, b, expected in ((x, array, operation(x.value, array)), (array, x, operation(array, x.value))):
+        y = operation(a, b)
+        assert isinstance(y, tl.ComputationNode)
+        np.testing.assert_array_equal(y.value, expected)
+
+
+def test_a_gradient_has_the_dtype_of_what_it_is_of():
+    x, y = tl.parameter(np.ones(3, np.float32)), tl.parameter(np.ones(3))
+    tl.sum(x * y).backward()
+    assert (x.gradient.dtype, y.gradient.dtype) == (np.float32, np.float64)
+
+
+def test_no_gradient_passes_through_whole_numbers():
+    x = tl.parameter([0.5, 1.5])
+    (tl.sum(tl.cast(x, int) * 1.0) + tl.sum(tl.cast(x, np.float32))).backward()
+    np.testing.assert_array_equal(x.gradient, [1.0, 1.0])
+
+
+def test_one_number_is_the_length_of_one_axis():
+    x = np.ones((1, 3))
+    assert tl.placeholder(3).shape == tl.reshape(x, np.int64(3)).shape == tl.broadcast(2.0, 3).shape == (3,)

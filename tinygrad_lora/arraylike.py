@@ -6,6 +6,7 @@ Operators find their operations by name, in the registry: this module knows no o
 from __future__ import annotations
 
 from math import prod
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,16 @@ from .errors import DtypeError, ShapeError, TraceError
 registry: dict[str, Any] = {}  # every operation by name: `Op.registry`
 
 SHAPES = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # what a node answers without a value
+OPERATORS = {  # what NumPy calls for `array + node` and its like, and the node's methods for it
+    np.add: ("__add__", "__radd__"), np.subtract: ("__sub__", "__rsub__"), np.multiply: ("__mul__", "__rmul__"),
+    np.divide: ("__truediv__", "__rtruediv__"), np.matmul: ("__matmul__", "__rmatmul__"),
+    np.greater: ("__gt__", "__lt__"), np.less: ("__lt__", "__gt__"),
+}  # fmt: skip
 QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that only ask about values
+LOST = (
+    "np.{} does not work on nodes, since the gradient would be lost: use the function of tinygrad_lora, or pass "
+    "node.value if no gradient is wanted"
+)
 
 
 def _infix(name: str) -> Any:
@@ -30,8 +40,7 @@ class ArrayLike:
     """What `ComputationNode` inherits so that formulas read as they do on arrays."""
 
     __slots__ = ()
-    __array_ufunc__ = None  # so that `ndarray @ node` asks the node
-    __iter__ = None  # iterating would index for ever
+    __iter__ = None  # iterating would index forever
 
     op: Any
     name: str | None
@@ -91,11 +100,15 @@ class ArrayLike:
         if function in SHAPES and not kwargs and len(args) == 1:
             return getattr(self, SHAPES[function])
         if function not in QUESTIONS:
-            raise TypeError(
-                f"np.{function.__name__} knows no nodes, so the gradient would be lost: use the function of "
-                "tinygrad_lora, or pass node.value if no gradient is wanted"
-            )
+            raise TypeError(LOST.format(function.__name__))
         return function(*(x.value if isinstance(x, ArrayLike) else x for x in args), **kwargs)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **options: Any) -> Any:
+        """`array @ node` asks the node, as `node @ array` does; np.exp and `array += node` are refused as above."""
+        if ufunc not in OPERATORS or method != "__call__" or options:
+            raise TypeError(LOST.format(ufunc.__name__))
+        (a, b), (forward, reflected) = operands, OPERATORS[ufunc]
+        return getattr(a, forward)(b) if isinstance(a, ArrayLike) else getattr(b, reflected)(a)
 
     def __array__(self: Any, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.array(self.value, dtype=dtype)
@@ -120,15 +133,43 @@ def _short(value: Any) -> str:
     return "-" if value is None else np.array2string(np.asarray(value), precision=4, threshold=6, edgeitems=2)
 
 
+def listed(x: Any) -> Any:
+    """A list as an array; nodes, arrays and numbers as they are. Raises TypeError for a list of nodes."""
+    return np.asarray(_nodeless(x)) if isinstance(x, (list, tuple)) else x
+
+
+def _nodeless(x: Any) -> Any:
+    """A list, if no node is in it: NumPy would take the values alone."""
+    for item in x:
+        if isinstance(item, ArrayLike):
+            raise TypeError(
+                "a list of nodes would become an array, and the gradient would be lost: add nodes with + or with "
+                "Python's sum, join them with tl.concatenate"
+            )
+        if isinstance(item, (list, tuple)):
+            _nodeless(item)
+    return x
+
+
 def as_arrays(operands: tuple[Any, ...]) -> list[Any]:
     """Lists as arrays. A Python number stays one beside an array, whose dtype it takes, and is an array without."""
     plain = not any(hasattr(x, "dtype") for x in operands)
-    return [np.asarray(x)[()] if plain or isinstance(x, (list, tuple)) else x for x in operands]
+    return [np.asarray(listed(x))[()] if plain else listed(x) for x in operands]
+
+
+def as_python(number: Any) -> Any:
+    """NumPy's single number as one of Python's own, which takes the dtype of an array: float32 stays float32."""
+    return number.item() if isinstance(number, np.generic) else number
+
+
+def as_shape(shape: Any) -> tuple[int, ...]:
+    """A shape as a tuple of Python's numbers; a number alone is the length of one axis. Raises TypeError for 2.5."""
+    return tuple(index(n) for n in (shape if np.iterable(shape) else (shape,)))
 
 
 def checked(data: Any, what: str, dtype: Any = None, shape: Any = None) -> Any:
     """A copy of `data` (a NumPy scalar where there are no axes), or an error: `what` must have this dtype and shape."""
-    array = np.array(data)
+    array = np.array(listed(data))
     if array.dtype.kind not in "biufc" or not np.can_cast(array.dtype, dtype or array.dtype, "same_kind"):
         raise DtypeError(f"{what} must hold {dtype or 'numbers'}, not {array.dtype}: convert it first, with .astype")
     if shape is not None and array.shape != shape:
@@ -138,9 +179,10 @@ def checked(data: Any, what: str, dtype: Any = None, shape: Any = None) -> Any:
 
 def checked_kind(shape: Any, dtype: Any) -> tuple[tuple[int, ...], Any]:
     """Shape and dtype of an array that is yet to come, in NumPy's terms, or an error."""
-    if min(shape, default=0) < 0:
-        raise ShapeError(f"a placeholder cannot have the shape {tuple(shape)}: no axis is shorter than 0")
-    return tuple(int(n) for n in shape), checked(np.empty(0, dtype), "a placeholder").dtype
+    sizes = as_shape(shape)
+    if min(sizes, default=0) < 0:
+        raise ShapeError(f"a placeholder cannot have the shape {sizes}: no axis is shorter than 0")
+    return sizes, checked(np.empty(0, dtype), "a placeholder").dtype
 
 
 def read_only(array: Any) -> Any:

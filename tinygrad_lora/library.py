@@ -1,6 +1,6 @@
 r"""Composites: functions written in operations, which therefore need no rules of their own.
 
-Every function takes nodes and gives a node. All but `cross_entropy` and `layer_norm` take plain arrays as well.
+Every function takes nodes and gives a node. On plain arrays alone it gives an array; only `cross_entropy` gives a node.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .arraylike import as_shape, listed
 from .core.autodiff import gradients
 from .core.node import ComputationNode, Shape, constant
 from .errors import DtypeError, GradientError, ShapeError
@@ -31,11 +32,6 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
     if len({i % n for i in axes}) < len(axes):
         raise ShapeError(f"an axis is listed twice in {axis}")
     return tuple(sorted(int(i) % n for i in axes))
-
-
-def _plain(x: Any) -> Any:
-    """A list as an array; nodes, arrays and numbers as they are."""
-    return np.asarray(x) if isinstance(x, list | tuple) else x
 
 
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -74,19 +70,19 @@ def reshape(x: Any, shape: int | Shape) -> Any:
 
     Raises ShapeError where the elements do not fill the shape.
     """
-    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+    wanted = as_shape(shape)
     if any(n < -1 for n in wanted) or wanted.count(-1) > 1:
         raise ShapeError(f"{wanted} is not a shape: sizes are 0 or more, and at most one may be -1 for the rest")
     rest = prod(n for n in wanted if n != -1)
     return ops.reshape(x, shape=tuple(prod(np.shape(x)) // rest if n == -1 and rest else n for n in wanted))
 
 
-def broadcast(x: Any, shape: Shape) -> Any:
+def broadcast(x: Any, shape: int | Shape) -> Any:
     """x repeated along new or length-1 axes, up to `shape`.
 
     Raises ShapeError where an axis of x is neither 1 nor that of `shape`, from the right.
     """
-    return ops.broadcast(x, shape=tuple(shape))
+    return ops.broadcast(x, shape=as_shape(shape))
 
 
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
@@ -108,7 +104,7 @@ def maximum(a: Any, b: Any) -> Any:
 
 def sigmoid(x: Any) -> Any:
     r"""$y = 1 / (1 + e^{-x}) = \frac12 (1 + \tanh \frac x2)$: the second form cannot overflow."""
-    return 0.5 * ops.tanh(0.5 * _plain(x)) + 0.5
+    return 0.5 * ops.tanh(0.5 * listed(x)) + 0.5
 
 
 def gelu(x: Any) -> Any:
@@ -117,7 +113,7 @@ def gelu(x: Any) -> Any:
     The tanh form of the Gaussian error linear unit; NumPy has no error function.
     Source: Hendrycks and Gimpel 2016 (arXiv:1606.08415).
     """
-    x = _plain(x)
+    x = listed(x)
     inner = square_root(2 / pi) * (x + 0.044715 * (x * x * x))
     return x * (0.5 * (ops.tanh(inner) + 1.0))  # the second factor is part of the derivative as well
 
@@ -127,7 +123,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
     Sums run along `axis`. Raises ShapeError for no such axis.
     """
-    x = _plain(x)
+    x = listed(x)
     e = ops.exp(x - ops.stop_gradient(max(x, axis, keepdims=True)))
     return e / sum(e, axis, keepdims=True)
 
@@ -137,7 +133,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
     Sums run along `axis`. Raises ShapeError for no such axis.
     """
-    x = _plain(x)
+    x = listed(x)
     z = x - ops.stop_gradient(max(x, axis, keepdims=True))
     return z - ops.log(sum(ops.exp(z), axis, keepdims=True))
 
@@ -148,7 +144,7 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) 
     x is (..., size), `weight` w and `bias` b are (size,) or left out. Raises ShapeError where they do not fit.
     Source: Ba et al. 2016 (arXiv:1607.06450).
     """
-    x = _plain(x)
+    x = listed(x)
     centered = x - mean(x, -1, keepdims=True)
     y = centered / ops.sqrt(mean(centered * centered, -1, keepdims=True) + eps)
     y = y if weight is None else y * weight
@@ -162,7 +158,7 @@ def mse(y: Any, target: Any) -> Any:
     """
     if np.shape(y) != np.shape(target):
         raise ShapeError(f"mse: y has shape {np.shape(y)} and the target {np.shape(target)}: reshape one of them")
-    difference = _plain(y) - _plain(target)
+    difference = listed(y) - listed(target)
     return mean(difference * difference)
 
 

@@ -426,7 +426,7 @@ class StopGradient(Identity):
 
 
 class Cast(Elementwise):
-    r"""$y = x$ in another dtype; $\bar x$ is $\bar y$ in that of $x$."""
+    r"""$y = x$ in another dtype; $\bar x$ is $\bar y$ in that of $x$. No gradient passes from whole numbers."""
 
     signature, numpy = "x, *, dtype", "x.astype(dtype)"
 
@@ -434,7 +434,7 @@ class Cast(Elementwise):
         return super().__call__(x, dtype=np.dtype(dtype).name)
 
     def vjp(self, g: Any, y: Any, x: Any, *, dtype: str) -> Any:
-        return (cast(g, dtype=str(x.dtype)),)
+        return (cast(g, dtype=str(x.dtype)) if np.dtype(dtype).kind == "f" else None,)
 
 
 matmul, scale, add = Matmul(), Scale(), Add()

@@ -113,7 +113,7 @@ def backward(output: ComputationNode, seed: Any = None) -> None:
         raise GradientError("nothing to train: the output depends on no parameter that requires a gradient")
     seed = _seed(output, seed, "backward()")
     for node, g in dict(pulling_back(output, seed)).items():  # all of it first: a rule that fails changes nothing
-        node._gradient = g if node._gradient is None else node._gradient + g
+        node._gradient = (g if node._gradient is None else node._gradient + g).astype(node.dtype, copy=False)
 
 
 ComputationNode.backward = backward

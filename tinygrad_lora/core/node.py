@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..arraylike import ArrayLike, as_arrays, checked, checked_kind, read_only, registry
+from ..arraylike import ArrayLike, as_arrays, as_python, checked, checked_kind, read_only, registry
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
 from .source import function_from_source, user_line
 
@@ -66,13 +66,13 @@ class Op:
             return ComputationNode(self, inputs, params, *self.infer(inputs, params), requires_gradient)
         try:
             value = self.forward(*(x._value for x in inputs), **params)
-        except (ValueError, IndexError, AttributeError):
+        except (ValueError, IndexError, TypeError, AttributeError):
             self.infer(inputs, params)  # says what is wrong with the shapes, if that is what is wrong
             raise
         return ComputationNode(self, inputs, params or NO_PARAMS, value.shape, value.dtype, requires_gradient, value)
 
     def _lift(self, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        """Without any node: just compute. With one: the others become constants; Python numbers take its dtype."""
+        """Without any node: just compute. With one: the others become constants; numbers take its dtype."""
         dtypes = [x.dtype for x in inputs if type(x) is ComputationNode]
         if not dtypes:
             return self.forward(*as_arrays(inputs), **params)
@@ -133,7 +133,7 @@ def {name}(self, {nodes}):
     if {known}:
         try:
             value = {numpy}
-        except (ValueError, AttributeError):
+        except (ValueError, TypeError, AttributeError):
             return Op.__call__(self, {nodes})
         node = _new(ComputationNode)
         node.op, node.parents, node.params = self, ({nodes},), NO_PARAMS
@@ -248,18 +248,18 @@ def parameter(array: Any, name: str | None = None, trainable: bool = True) -> Co
 
 
 def constant(array: Any, name: str | None = None, *, like: Any = None) -> ComputationNode:
-    """A leaf that never changes: holds a copy of `array`. `like` is the dtype that plain Python numbers take.
+    """A leaf that never changes: holds a copy of `array`. `like` is the dtype that single numbers take.
 
     Raises DtypeError for text and objects.
     """
-    number = like is not None and isinstance(array, int | float)
-    value = checked(array, "a constant", np.result_type(like, array) if number else None)
+    number = like is not None and isinstance(array, int | float | np.number)
+    value = checked(array, "a constant", np.result_type(like, as_python(array)) if number else None)
     return ComputationNode(CONSTANT, (), {}, value.shape, value.dtype, False, value, name)
 
 
-def placeholder(shape: Shape, dtype: Any = np.float64, name: str | None = None) -> ComputationNode:
+def placeholder(shape: int | Shape, dtype: Any = np.float64, name: str | None = None) -> ComputationNode:
     """A leaf whose value comes later: everything computed from it is symbolic.
 
-    `shape` is a tuple, () for a number. Raises ShapeError for a negative size, DtypeError for text and objects.
+    `shape` is a tuple, () for a number, or n for (n,). Raises ShapeError for a negative size, DtypeError for text.
     """
     return ComputationNode(INPUT, (), {}, *checked_kind(shape, dtype), False, None, name)
