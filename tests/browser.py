@@ -82,7 +82,7 @@ SETTINGS = {
     "apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false", "doNotDisturbMode": True},
     "notebook-extension/tracker": {"windowingMode": "none"},  # what is out of sight is on the page as well
 }
-WAIT = 30  # seconds for a server to start
+WAIT = 120  # seconds for a server to start, or for a page to show something, on a busy machine
 
 
 def jupyter_environment(folder, *paths):

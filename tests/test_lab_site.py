@@ -153,7 +153,7 @@ def opened(browser, address, path):
 def test_the_lab_starts_and_opens_a_tutorial(_, address):
     with chromium() as browser:
         page, _ = opened(browser, address, "lab/index.html?path=01_a_single_node.ipynb")
-        page.get_by_role("heading", name="01 · A single node").first.wait_for(timeout=60_000)
+        page.get_by_role("heading", name="01 · A single node").first.wait_for(timeout=120_000)
         screenshot(page, "lab")
         assert page.get_by_text("02_running_a_graph_forward.ipynb").first.is_visible()
 
@@ -164,11 +164,11 @@ def test_a_kernel_runs_the_package_and_no_other_server_is_asked(_, address, pyod
         pytest.skip(pyodide)
     with chromium() as browser:
         page, asked = opened(browser, address, "notebooks/index.html?path=kernel.ipynb")
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=60_000)
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
         page.locator(".jp-CodeCell .cm-content").first.click()
         page.keyboard.press("Control+Enter")
         try:
-            page.locator(".jp-OutputArea-output").first.wait_for(timeout=90_000)
+            page.locator(".jp-OutputArea-output").first.wait_for(timeout=120_000)
         finally:
             assert asked == []  # first: without what it asked for, the kernel does not start
         screenshot(page, "lab-kernel")
