@@ -183,7 +183,9 @@ runpy.run_path("run.py", run_name="__main__")
 
 @pytest.mark.skipif(os.name == "nt", reason="in Windows a process cannot be sent a Ctrl-C like this")
 @pytest.mark.parametrize("seconds", [0, 0.5])
-@pytest.mark.parametrize(("command", "told"), [("demo", ""), ("docs", "run.py: interrupted\n")])
+@pytest.mark.parametrize(
+    ("command", "told"), [("demo", ""), ("docs", "run.py: interrupted\n"), ("test", "run.py: interrupted\n")]
+)
 def test_ctrl_c_in_run_py_is_one_line(command, told, seconds, tmp_path):
     shutil.copy(ROOT / "run.py", tmp_path)
     python, page = tmp_path / ".venv" / "bin" / "python", tmp_path / "build" / "docs" / ".buildinfo"
