@@ -17,7 +17,7 @@ from ..errors import ExportError
 from ..files import write_atomically
 from ..nn.calls import calls_behind
 from ..nn.layer import Layer
-from .onnx_paper import FixedBatchError, Paper, twins_of
+from .onnx_paper import FixedBatchError, Paper, place_of, twins_of
 from .onnx_rules import rule_for
 
 OPSET, IR_VERSION = 17, 8
@@ -98,7 +98,7 @@ def _for_layer(layer: Layer, examples: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _for_two_sizes(f: Any, examples: tuple[Any, ...], dynamic: bool) -> tuple[Graph, Graph]:
-    """The same graph for a batch of two and of three. Raises FixedBatchError where there are none."""
+    """The same graph for a batch of two and of three. Raises FixedBatchError unless the examples give it too."""
     arrays = [x for x in examples if isinstance(x, ARRAY)]
     if not dynamic:
         raise FixedBatchError("dynamic=False")
@@ -110,7 +110,18 @@ def _for_two_sizes(f: Any, examples: tuple[Any, ...], dynamic: bool) -> tuple[Gr
         one, other = (trace(f, *(_resized(x, n) if isinstance(x, ARRAY) else x for x in examples)) for n in TRIED)
     except Exception as error:  # whatever the function says of another size: it may work for the given one
         raise FixedBatchError(f"another one gives {type(error).__name__}: {error}") from None
+    if (n := arrays[0].shape[0]) not in TRIED:
+        _check_in_line(trace(f, *examples), one, other, n)
     return one, other
+
+
+def _check_in_line(graph: Graph, one: Graph, other: Graph, n: int) -> None:
+    """Raise FixedBatchError unless the graph for a batch of n is what those for two and three say that it is."""
+    twins, others, step = twins_of(graph, one), twins_of(graph, other), TRIED[1] - TRIED[0]
+    for node in graph.nodes:
+        sizes = zip(node.shape, twins[node].shape, others[node].shape, strict=True)
+        if any((size - a) * step != (b - a) * (n - TRIED[0]) for size, a, b in sizes):
+            raise FixedBatchError(f"a size of {node.op} is no multiple of the batch size{place_of(node)}")
 
 
 def _resized(x: Any, n: int) -> Any:

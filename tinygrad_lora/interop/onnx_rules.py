@@ -220,9 +220,6 @@ RULES: dict[str, Rule] = {
     "place": place, "concatenate": concatenate, "identity": identity, "stop_gradient": identity, "cast": cast,
 }  # fmt: skip
 
-# Operations of this package that have no form in ONNX, and why.
-UNSUPPORTED: dict[str, str] = {}
-
 
 def rule_for(node: ComputationNode, label: str) -> Rule:
     """The rule of a node's operation. Raises ExportError, which names the operation and its place."""
@@ -231,5 +228,5 @@ def rule_for(node: ComputationNode, label: str) -> Rule:
         raise ExportError(f"{told} holds {node.dtype}: ONNX computes with real numbers of up to 64 bits")
     if name not in RULES:
         missing = "the table RULES in tinygrad_lora.interop.onnx_rules has no entry for it"
-        raise ExportError(f"{told} has no form in ONNX: {UNSUPPORTED.get(name, missing)}")
+        raise ExportError(f"{told} has no form in ONNX: {missing}")
     return RULES[name]

@@ -88,6 +88,7 @@ def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora
         exclude_modules=config.exclude_modules, rank_pattern=config.rank_pattern, alpha_pattern=config.alpha_pattern,
         layers_to_transform=config.layers_to_transform, layers_pattern=config.layers_pattern,
         modules_to_save=config.modules_to_save, bias=config.bias, lora_bias=config.lora_bias, rslora=config.use_rslora,
+        any_rank=True,
     )  # fmt: skip
     for key, place in places(model, name, config.bias).items():
         place.fill(arrays[key])
@@ -126,7 +127,7 @@ def _impossible(plan: _Plan) -> list[str]:
     config, problems = plan.config, []
     for path, layer in plan.chosen.items():
         n, m, table = sizes(layer)
-        if plan.ranks[path] > min(n, m):
+        if config.residual and plan.ranks[path] > min(n, m):
             problems.append(f"{path} is {(n, m)}, and rank {plan.ranks[path]} is above {min(n, m)}")
         if table and (config.use_dora or config.lora_bias):
             problems.append(f"{path} is an embedding, which has no {'use_dora' if config.use_dora else 'lora_bias'}")

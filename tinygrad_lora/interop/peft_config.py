@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FormatError
+from ..nn.adapt import RESIDUAL
+from ..nn.targets import fits, fits_pattern
 from .safetensors import refuse
 
 CONFIG_FILE = "adapter_config.json"
@@ -54,7 +56,6 @@ class AdapterConfig:
         return json.dumps({**asdict(self), **notes}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-RESIDUAL = ("pissa", "olora")
 # Ways to choose the first factors that leave the base alone: for a trained adapter it no longer matters which it was.
 PLAIN_STARTS = (True, False, "gaussian", "orthogonal", "eva")
 
@@ -151,7 +152,7 @@ def without_idle_words(config: AdapterConfig, layers: Iterable[str]) -> AdapterC
     paths = [path for path in layers if path]
     targets, saved = config.target_modules, config.modules_to_save
     if not isinstance(targets, str):
-        targets = [w for w in targets if any(path == w or path.endswith(f".{w}") for path in paths)] or targets
+        targets = [w for w in targets if any(fits(path, [w]) for path in paths)] or targets
     saved = [w for w in saved or () if any(path.endswith(w) for path in paths)] or None
     return replace(config, target_modules=targets, modules_to_save=saved)
 
@@ -161,7 +162,7 @@ def without_idle_patterns(config: AdapterConfig, chosen: Iterable[str]) -> Adapt
     paths = list(chosen)
 
     def used(patterns: dict[str, Any]) -> dict[str, Any]:
-        return {k: v for k, v in patterns.items() if any(re.match(rf"(.*\.)?({k})$", path) for path in paths)}
+        return {k: v for k, v in patterns.items() if any(fits_pattern(path, k) for path in paths)}
 
     return replace(config, rank_pattern=used(config.rank_pattern), alpha_pattern=used(config.alpha_pattern))
 
@@ -182,7 +183,7 @@ def conflicts(config: AdapterConfig) -> list[str]:
 
 
 def _patterns(found: dict[str, Any]) -> list[str]:
-    """Regular expressions that are none."""
+    """Invalid regular expressions."""
     singles = [(name, found.get(name)) for name in ("target_modules", "exclude_modules", "layers_pattern")]
     patterns = [(name, value) for name, value in singles if isinstance(value, str)]
     lists = [(name, found.get(name) or []) for name in (*TABLES, "layers_pattern", "modules_to_save")]

@@ -16,7 +16,7 @@ from ..nn.lora_embedding import LoRAEmbeddingLayer
 from ..nn.mergeable import MergeableLayer
 from ..nn.settings import adapter_settings
 from ..nn.switching import adapter_names
-from ..nn.targets import outer_layers
+from ..nn.targets import fits, outer_layers
 from ..nn.trained_copy import TrainedCopy
 from ..nn.variants import VARIANTS
 from .peft_config import AdapterConfig, conflicts
@@ -85,7 +85,7 @@ def _words(chosen: Collection[str], layers: Iterable[str]) -> str | list[str]:
     """The shortest `target_modules` that fit the chosen layers and no others: last parts of names, names, a pattern."""
     others = set(layers) - set(chosen)
     for words in (sorted({path.rpartition(".")[2] for path in chosen}), sorted(chosen)):
-        if not any(path == word or path.endswith(f".{word}") for path in others for word in words):
+        if not any(fits(path, words) for path in others):
             return words
     return "|".join(re.escape(path) for path in sorted(chosen))
 

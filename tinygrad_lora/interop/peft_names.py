@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.node import ComputationNode
+from ..core.node import ComputationNode, placeholder
 from ..nn.adapted import AdaptedLayer
 from ..nn.embedding import Embedding
 from ..nn.layer import Layer
@@ -89,7 +89,7 @@ def layers_with(model: Layer, name: str) -> dict[str, AdaptedLayer]:
 def wanted(
     model: Layer, config: AdapterConfig, chosen: Mapping[str, Any], ranks: Mapping[str, int], saved: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What `places` will find once these layers have their adapters: arrays of the shapes and dtypes, all zero."""
+    """What `places` will find once these layers have their adapters, by shape and dtype: no rank takes memory."""
     found: dict[str, Any] = {}
     for path, layer in chosen.items():
         n, m, table = sizes(layer)
@@ -97,8 +97,8 @@ def wanted(
         parts = ["lora_embedding_A", "lora_embedding_B"] if table else ["lora_A", "lora_B"]
         parts += ["lora_B_bias"] * config.lora_bias + ["lora_magnitude_vector"] * config.use_dora
         for theirs, shape in (PARTS[part] for part in parts):
-            axes = [lengths[word] for word in shape.split()]
-            found[f"{PREFIX}{path}.{theirs}"] = np.broadcast_to(np.zeros((), layer.weight.dtype), axes)
+            axes = tuple(lengths[word] for word in shape.split())
+            found[f"{PREFIX}{path}.{theirs}"] = placeholder(axes, layer.weight.dtype)
     for path, module in saved.items():
         base = module.base if isinstance(module, TrainedCopy) else module
         found |= {key: place.array for key, place in module_places(path, base).items()}

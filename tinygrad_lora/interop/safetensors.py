@@ -22,7 +22,7 @@ from ..errors import FormatError
 from ..files import write_atomically
 from ..nn.layer import Layer
 from ..nn.linear import Linear
-from ..nn.weights import NameMapping
+from ..nn.weights import NameMapping, targets_of
 
 LARGEST_HEADER = 16 * 2**20  # bytes: more than 100,000 names need
 MOST_AXES = 64  # NumPy's limit
@@ -42,12 +42,15 @@ def load_safetensors(
 
     Dtypes are kept, but for BF16, which becomes float32 without loss. With a `model`, its parameters take the arrays of
     their names, frozen ones too; the weight of a `Linear` is (out, in) in the file, as PyTorch writes it. `mapping` is
-    a function or dict from the names in the file to those of parameters; None skips an array.
+    a function or dict from the names in the file to those of the model's parameters; None skips an array.
 
     Raises FormatError, which says all that is wrong, if the file is damaged or made to deceive or holds a dtype that
     NumPy does not have, and if an array for the model is missing, unexpected, of another shape or not finite: then the
-    model is not changed. OSError if the file cannot be read; ImportError without the safetensors package.
+    model is not changed. WeightsError for a mapping of two names to one, TypeError for one without a model; OSError if
+    the file cannot be read; ImportError without the safetensors package.
     """
+    if mapping is not None and model is None:
+        raise TypeError("the mapping is to names of parameters: pass the model too, or rename the arrays afterwards")
     library = require_safetensors()
     file = Path(path)
     with file.open("rb") as stream:
@@ -148,11 +151,7 @@ def refuse(file: Path, problems: Iterable[str]) -> None:
 
 def _fill(file: Path, model: Layer, arrays: Mapping[str, Any], mapping: NameMapping) -> None:
     """Give the model's parameters the arrays, all or none."""
-    get = mapping.get if isinstance(mapping, Mapping) else None
-    targets = {n: get(n, n) if get else mapping(n) if callable(mapping) else n for n in arrays}
-    twice = [name for name, times in Counter(targets.values()).items() if times > 1 and name is not None]
-    refuse(file, [f"the mapping sends several arrays to {name}" for name in twice])
-    found = {target: arrays[name] for name, target in targets.items() if target is not None}
+    found = {target: arrays[name] for name, target in targets_of(arrays, mapping).items() if target is not None}
     present = {name: p.value for name, p in model.named_parameters().items()}
     refuse(file, misfits(found, in_torch_layout(model, present)))
     model.load_weights(in_torch_layout(model, found), strict=True)

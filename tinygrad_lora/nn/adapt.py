@@ -9,10 +9,10 @@ import numpy as np
 
 from ..errors import AdaptError
 from .adapted import AdaptedLayer, check_new_name, listed
-from .adapter import Adapter
+from .adapter import Adapter, adapter_for
 from .embedding import Embedding
 from .layer import Layer
-from .linear import Linear, Seed
+from .linear import Linear, Seed, computes
 from .lora import LoRALayer
 from .lora_embedding import LoRAEmbedding, LoRAEmbeddingLayer
 from .lora_linear import LoRALinear
@@ -53,7 +53,8 @@ def adapt(
     Each adapter draws its numbers from a stream of its own, and all come from the one `seed`.
 
     Returns the model. Raises AdaptError, which lists the names, if nothing is chosen, if a word chooses nothing, or if
-    a layer has an adapter of this name already; ValueError if a rank does not fit. Then nothing is changed.
+    a layer has an adapter of this name already, or is of a class that computes more than its weight says; ValueError if
+    a rank does not fit, TypeError for an option that the variant does not have. Then nothing is changed.
     Source: Hu et al. 2021 (arXiv:2106.09685); for the choice of layers, the PEFT library.
     """
     if not isinstance(model, Layer):
@@ -64,6 +65,7 @@ def adapt(
     saved = chosen_modules(model, modules_to_save)
     chosen = chosen_layers(model, target_modules, exclude_modules, list(saved), layers_to_transform, layers_pattern)
     _check_free(chosen | saved, name)
+    _check_kinds(chosen)
     ranks = by_pattern(chosen, rank, rank_pattern, "rank_pattern")
     alphas = by_pattern(chosen, alpha, alpha_pattern, "alpha_pattern")
 
@@ -124,6 +126,17 @@ def _check_free(layers: Mapping[str, Layer], name: str) -> None:
         )
 
 
+def _check_kinds(layers: Mapping[str, Layer]) -> None:
+    """Raise AdaptError for a layer whose class computes more than a Linear or an Embedding does."""
+    kinds = {path: next((k for k in (Linear, Embedding) if isinstance(x, k)), None) for path, x in layers.items()}
+    if own := [path for path, kind in kinds.items() if kind and not computes(layers[path], kind)]:
+        told = ", ".join(f"{path!r} ({type(layers[path]).__name__})" for path in own)
+        raise AdaptError(
+            f"these layers compute more than their weight says, and an adapter stands beside the weight alone: {told}; "
+            "leave them out with exclude_modules, or make each a layer that holds a plain one"
+        )
+
+
 def _base(layer: Any, kind: type[Adapter]) -> Any:
     """The layer that an adapter of this kind goes beside."""
     base = layer.given if isinstance(layer, MergeableLayer) else layer
@@ -140,11 +153,11 @@ def _base(layer: Any, kind: type[Adapter]) -> Any:
 def _adapter(kind: type[Adapter], base: Any, rank: int, alpha: float | None, **options: Any) -> Any:
     """An adapter for a linear layer; for an embedding a LoRAEmbeddingLayer, which begins in one way only."""
     if not isinstance(base, Embedding):
-        return kind.for_layer(base, rank, alpha, **options)
+        return adapter_for(adapt, kind, base, rank, alpha, **options)
     options.pop("init", None)
     if options.pop("lora_bias", False):
         raise AdaptError("lora_bias is for linear layers: an embedding has no bias")
-    return LoRAEmbeddingLayer.for_layer(base, rank, alpha, **options)
+    return adapter_for(adapt, LoRAEmbeddingLayer, base, rank, alpha, **options)
 
 
 def _around(base: Any) -> AdaptedLayer:

@@ -69,7 +69,7 @@ class AdaptedLayer(Layer):
     # --- Named adapters ---
 
     def attach(self, name: str, adapter: Any) -> None:
-        """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or is none."""
+        """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or invalid."""
         self.require_open()
         self._require_unmerged("another one cannot be added")
         check_new_name(name, self.adapters)
@@ -153,8 +153,9 @@ class AdaptedLayer(Layer):
 
     def _require_unmerged(self, consequence: str) -> None:
         if self.merged:
-            what = f"the adapter{'s' if len(self.active) > 1 else ''} {listed(self.active)}"
-            raise MergedError(f"{what} of this layer: merged into the base, so {consequence}: unmerge() first")
+            several = len(self.active) > 1
+            which = f"the adapter{'s' * several} {listed(self.active)} of this layer {'are' if several else 'is'}"
+            raise MergedError(f"{which} merged into the base, so {consequence}; call unmerge() first")
 
 
 def listed(names: Iterable[str]) -> str:

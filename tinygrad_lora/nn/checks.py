@@ -31,6 +31,14 @@ def check_number(value: Any, what: str, low: float, high: float = float("inf")) 
     return number
 
 
+def check_positive(value: Any, what: str) -> float:
+    """`value` as a float, if it is a positive, finite number. Raises TypeError or ValueError otherwise."""
+    number = check_number(value, what, -float("inf"))
+    if number <= 0:
+        raise ValueError(f"{what} must be positive, not {value}")
+    return number
+
+
 def check_size(value: Any, what: str) -> int:
     """`value` as an int, if it is a positive whole number. Raises TypeError or ValueError otherwise."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):

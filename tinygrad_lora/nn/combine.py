@@ -53,8 +53,8 @@ def combined(
     """A weighted sum of arrays of one shape, pruned before by size or by chance, and for TIES elected by sign.
 
     `linear` sums. `magnitude_prune` keeps of each array the share `density` of its largest numbers. `dare_linear` keeps
-    a random share, and divides by the share. `ties` and `dare_ties` then drop what has not the sign of the majority,
-    and take the mean of the rest.
+    a random share, and divides by the share. `ties` and `dare_ties` then drop what does not have the sign of the
+    majority, and take the mean of the rest.
     """
     if combination.startswith("dare"):
         arrays = [drop_at_random(x, density, rng) for x in arrays]

@@ -37,8 +37,9 @@ class Embedding(Layer):
     @classmethod
     def from_arrays(cls, weight: Any, *, name: str | None = None) -> Self:
         """The layer with this table: nothing is drawn. Raises ShapeError unless it is a matrix."""
-        if np.ndim(weight) != 2:
-            raise ShapeError(f"the table must be (num_embeddings, embedding_dim), not {np.shape(weight)}")
+        weight = np.asarray(weight)
+        if weight.ndim != 2:
+            raise ShapeError(f"the table must be (num_embeddings, embedding_dim), not {weight.shape}")
         layer = cls.__new__(cls)
         layer._hold(weight, name)
         return layer

@@ -34,6 +34,11 @@ def check_width(x: ComputationNode, input_size: int) -> None:
         raise ShapeError(f"Input size {x.shape[-1]} does not match expected input size {input_size}")
 
 
+def computes(layer: Any, kind: type[Layer]) -> bool:
+    """Whether a layer of this kind computes what the kind does, and nothing that its own class adds."""
+    return all(getattr(type(layer), name, None) is getattr(kind, name, None) for name in ("__call__", "transform"))
+
+
 class Linear(Layer):
     r"""$y = x W + b$.
 
@@ -60,8 +65,9 @@ class Linear(Layer):
 
         Raises ShapeError where they do not fit together.
         """
-        if np.ndim(weight) != 2 or (bias is not None and np.shape(bias) != np.shape(weight)[1:]):
-            shapes = f"{np.shape(weight)}" + ("" if bias is None else f" and {np.shape(bias)}")
+        weight, bias = np.asarray(weight), bias if bias is None else np.asarray(bias)
+        if weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[1:]):
+            shapes = f"{weight.shape}" + ("" if bias is None else f" and {bias.shape}")
             raise ShapeError(f"a weight is (input_size, output_size) and a bias (output_size,), not {shapes}")
         layer = cls.__new__(cls)
         layer._hold(weight, bias, name)

@@ -33,26 +33,27 @@ class LoRALayer(Adapter):
     function of a node, such as `tl.relu`. `rslora=True` scales by $\alpha / \sqrt r$ (Kalajdzievski 2023,
     arXiv:2312.03732). `lora_bias=True` gives B a bias, zero at the start: $s\,(x A B + c)$.
 
-    Raises ValueError for sizes, ranks and alphas that are not positive and for a rank above
-    min(input_size, output_size), TypeError for what is not a number, ShapeError for an input of another width.
+    Raises ValueError for sizes, ranks and alphas that are not positive and, unless `any_rank`, for a rank above
+    min(input_size, output_size), which can do no more than that one; TypeError for what is not a number, ShapeError
+    for an input of another width.
     Source: Hu et al. 2021, section 4.1 (arXiv:2106.09685).
     """
 
     def __init__(
         self, input_size: int, output_size: int, rank: int, alpha: float | None = -1, activation: Activation = None, *,
         seed: Seed = None, dtype: Any = np.float64, name: str = "lora", init: str = "gaussian",
-        rslora: bool = False, lora_bias: bool = False,
+        rslora: bool = False, lora_bias: bool = False, any_rank: bool = False,
     ) -> None:  # fmt: skip
         self.input_size = check_size(input_size, "Input size")
         self.output_size = check_size(output_size, "Output size")
         self.rank = check_size(rank, "Rank")
-        if self.rank > (largest := min(self.input_size, self.output_size)):
+        if self.rank > (largest := min(self.input_size, self.output_size)) and not any_rank:
             raise ValueError(f"Rank ({rank}) cannot exceed min(input_size, output_size) = {largest}")
         self.alpha = checked_alpha(alpha, self.rank)
         if activation is not None and (isinstance(activation, type) or not callable(activation)):
             raise TypeError(f"the activation must be a function of a node, such as tl.relu, not {activation!r}")
         self.activation = activation
-        self.rslora = rslora
+        self.rslora = self.rslora or rslora
         self.input_shape = (self.input_size,)
         A = _factor(np.random.default_rng(seed), self.input_size, self.rank, init)
         B, c = np.zeros((self.rank, self.output_size), dtype), np.zeros(self.output_size, dtype)
@@ -71,8 +72,8 @@ class LoRALayer(Adapter):
             raise ShapeError(f"A is (in, r) and B (r, out), a bias (out,): not {np.shape(A)} and {np.shape(B)}")
         layer = cls.__new__(cls)
         (layer.input_size, layer.rank), layer.output_size = np.shape(A), np.shape(B)[1]
-        layer.alpha, layer.rslora, layer.activation = checked_alpha(alpha, layer.rank), rslora, None
-        layer.input_shape = (layer.input_size,)
+        layer.alpha, layer.rslora = checked_alpha(alpha, layer.rank), layer.rslora or rslora
+        layer.activation, layer.input_shape = None, (layer.input_size,)
         layer._hold(A, B, bias, name)
         return layer
 
@@ -94,8 +95,18 @@ class LoRALayer(Adapter):
         return y if self.activation is None else self.activation(y)
 
     def _low_rank(self, rows: ComputationNode) -> ComputationNode:
-        y = (rows @ self.lora_A) @ self.lora_B
+        y = self._narrow(rows) @ self.lora_B
         return scale(y if self.lora_B_bias is None else y + self.lora_B_bias, factor=self.scaling)
+
+    def _narrow(self, rows: ComputationNode) -> ComputationNode:
+        """x A, (n, r)."""
+        narrow: ComputationNode = rows @ self.lora_A
+        return narrow
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the layer is a linear map: it has no activation, or one that changes nothing."""
+        return self.activation in (None, identity)
 
     def get_matrix_a(self) -> Any:
         """A copy of A, (input_size, rank)."""
@@ -117,7 +128,7 @@ class LoRALayer(Adapter):
         Source: Hu et al. 2021, section 4.1 (arXiv:2106.09685).
         """
         self.require_open()
-        if self.activation not in (None, identity):
+        if not self.is_linear:
             raise ValueError(
                 f"a layer with the activation {_name(self.activation)} is not a linear map, so it has no weight: "
                 "build the layer without one, and apply it after the sum with the base"

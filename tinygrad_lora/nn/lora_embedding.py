@@ -10,7 +10,7 @@ from ..core.node import ComputationNode, parameter
 from ..errors import AdaptError, ShapeError
 from ..library import reshape
 from ..ops import scale, take
-from .adapter import Adapter
+from .adapter import Adapter, adapter_for
 from .checks import check_size
 from .embedding import Embedding, as_node
 from .linear import Seed
@@ -24,18 +24,19 @@ class LoRAEmbeddingLayer(Adapter):
     Tokens are whole numbers, in any shape (...); A is (num_embeddings, rank), B is (rank, embedding_dim). A starts at
     zero, B is drawn from the normal distribution: the other way around than for a matrix, as in PEFT.
     `rslora=True` scales by $\alpha / \sqrt r$.
-    Raises ValueError for sizes and ranks that are not positive and for a rank above min(num_embeddings, embedding_dim).
+    Raises ValueError for sizes and ranks that are not positive and, unless `any_rank`, for a rank above
+    min(num_embeddings, embedding_dim), which can do no more than that one.
     """
 
     takes_indices = True
 
     def __init__(
         self, num_embeddings: int, embedding_dim: int, rank: int, alpha: float | None = -1, *,
-        seed: Seed = None, dtype: Any = np.float64, name: str = "lora", rslora: bool = False,
+        seed: Seed = None, dtype: Any = np.float64, name: str = "lora", rslora: bool = False, any_rank: bool = False,
     ) -> None:  # fmt: skip
         n, m = check_size(num_embeddings, "num_embeddings"), check_size(embedding_dim, "embedding_dim")
         self.rank = check_size(rank, "Rank")
-        if self.rank > (largest := min(n, m)):
+        if self.rank > (largest := min(n, m)) and not any_rank:
             raise ValueError(f"Rank ({rank}) cannot exceed min(num_embeddings, embedding_dim) = {largest}")
         B = np.random.default_rng(seed).normal(size=(self.rank, m)).astype(dtype)
         self._hold(np.zeros((n, self.rank), dtype), B, checked_alpha(alpha, self.rank), rslora, name)
@@ -79,11 +80,14 @@ class LoRAEmbedding(MergeableLayer):
     r"""$y_i = W_{t_i} + s\,A_{t_i} B$: an embedding and an adapter that is trained in its place.
 
     `base` is an `Embedding`, which is frozen unless `trainable_base`. `rank`, `alpha` and `seed` are those of the
-    `LoRAEmbeddingLayer` made for it. Adapters are managed as in a `LoRALinear`.
-    Raises TypeError if the base is no Embedding, ValueError for a rank above min(num_embeddings, embedding_dim).
+    `LoRAEmbeddingLayer` made for it, found under `.lora`; `options` are its `dtype` (by default the base's) and
+    `rslora`, and `name` goes before the names of its parameters in listings. Adapters are managed as in a `LoRALinear`.
+    Raises TypeError if the base is not an Embedding, or one whose class computes more than a row of the table,
+    ValueError for a rank above min(num_embeddings, embedding_dim).
     Source: Hu et al. 2021 (arXiv:2106.09685); for embeddings, the PEFT library.
     """
 
+    takes = Embedding
     takes_indices = True
 
     def __init__(
@@ -91,7 +95,7 @@ class LoRAEmbedding(MergeableLayer):
         seed: Seed = None, trainable_base: bool = False, name: str = "lora", **options: Any,
     ) -> None:  # fmt: skip
         self.check_base(base)
-        adapter = LoRAEmbeddingLayer.for_layer(base, rank, alpha, seed=seed, name=name, **options)
+        adapter = adapter_for(type(self), LoRAEmbeddingLayer, base, rank, alpha, seed=seed, name=name, **options)
         self._begin(base if trainable_base else base.freeze(), adapter)
 
     def __call__(self, tokens: Any) -> ComputationNode:
@@ -112,7 +116,7 @@ class LoRAEmbedding(MergeableLayer):
         return y, y, self.base_in_use.weight
 
     def attach(self, name: str, adapter: Adapter) -> None:
-        """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or is none."""
+        """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or invalid."""
         if not adapter.takes_indices:
             raise AdaptError(f"{type(adapter).__name__} is for matrices: an embedding takes a LoRAEmbeddingLayer")
         super().attach(name, adapter)
@@ -120,9 +124,3 @@ class LoRAEmbedding(MergeableLayer):
     def twin(self, weight: Any, bias: Any) -> Embedding:
         """An embedding with this table."""
         return Embedding.from_arrays(weight)
-
-    @classmethod
-    def check_base(cls, base: Any) -> None:
-        """Raise TypeError unless the base is an Embedding."""
-        if not isinstance(base, Embedding):
-            raise TypeError(f"the base must be an Embedding, not {type(base).__name__}")

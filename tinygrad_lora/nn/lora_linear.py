@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.node import ComputationNode
-from .adapter import Adapter
+from .adapter import Adapter, adapter_for
 from .linear import Linear, Seed, check_width, on_rows
 from .lora import LoRALayer
 from .mergeable import MergeableLayer, Through
@@ -17,13 +17,17 @@ class LoRALinear(MergeableLayer):
     r"""$y = x W + b + s\,(x A) B$: a linear layer and an adapter that is trained in its place.
 
     `base` is a `Linear`, which is frozen unless `trainable_base` (then its parameters stay as they are). `rank`,
-    `alpha`, `init` and `seed` are those of the `LoRALayer` made for it, found under `.lora`; its dtype is the base's.
-    `kind` is another class of adapter, and `options` are those that this class has. `attach`, `activate` and `delete`
-    manage more adapters; the first is called "lora".
+    `alpha`, `init` and `seed` are those of the `LoRALayer` made for it, found under `.lora`; its `dtype` is the base's
+    unless another is given. `kind` is another class of adapter, and `options` are those that this class has. `attach`,
+    `activate` and `delete` manage more adapters; the first is called "lora", whatever `name` is: that goes before the
+    names of its parameters in listings.
 
-    Raises TypeError if the base is not a Linear, ValueError as `LoRALayer` does.
+    Raises TypeError if the base is not a Linear, or one whose class computes more than $x W + b$, ValueError as
+    `LoRALayer` does.
     Source: Hu et al. 2021, section 4 (arXiv:2106.09685).
     """
+
+    takes = Linear
 
     def __init__(
         self, base: Linear, rank: int, alpha: float | None = -1, *,
@@ -33,7 +37,7 @@ class LoRALinear(MergeableLayer):
         self.check_base(base)
         options |= {"init": init} if init != "gaussian" else {}
         options |= {"dtype": dtype} if dtype is not None else {}
-        adapter = kind.for_layer(base, rank, alpha, seed=seed, name=name, **options)
+        adapter = adapter_for(type(self), kind, base, rank, alpha, seed=seed, name=name, **options)
         self._begin(base if trainable_base else base.freeze(), adapter)
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
@@ -56,10 +60,3 @@ class LoRALinear(MergeableLayer):
     def twin(self, weight: Any, bias: Any) -> Linear:
         """A linear layer with this weight and bias, under the names of the base's."""
         return Linear.from_arrays(weight, bias)
-
-    @classmethod
-    def check_base(cls, base: Any) -> None:
-        """Raise TypeError unless the base is a Linear."""
-        if not isinstance(base, Linear):
-            remedy = "it has an adapter already" if isinstance(base, LoRALinear) else "adapt() finds those of a model"
-            raise TypeError(f"the base must be a Linear, not {type(base).__name__}: {remedy}")

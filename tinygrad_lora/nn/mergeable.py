@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..core.node import ComputationNode
+from ..core.node import PARAMETER, ComputationNode
 from ..errors import AdaptError, MergedError
 from .adapted import AdaptedLayer, Weights, listed, row_groups
 from .adapter import Adapter
+from .layer import Layer
+from .linear import computes
 from .rows import joined, part_of, rows_of
 
 Through = tuple[ComputationNode, ComputationNode, ComputationNode]  # the base's output, x W, W
@@ -32,6 +34,7 @@ class MergeableLayer(AdaptedLayer):
     same holds for an adapter that lives on a residual base, $W - w\,\Delta W$ with the $\Delta W$ that it started at.
     """
 
+    takes: ClassVar[type[Layer]]  # the class that a base is of
     _merged: _Merged | None = None
     _given: Any  # the base as it was given
     _starts: dict[str, Adapter]  # copies of the adapters that live on a residual base, as they began
@@ -46,8 +49,17 @@ class MergeableLayer(AdaptedLayer):
 
     @classmethod
     def check_base(cls, base: Any) -> None:
-        """Raise TypeError for a base of another kind than this layer is for."""
-        raise NotImplementedError(f"{cls.__name__} needs a class method check_base(cls, base)")
+        """Raise TypeError unless the base is of the class that this layer is for, and computes what that class does."""
+        kind, own = cls.takes.__name__, type(base).__name__
+        if not isinstance(base, cls.takes):
+            has_one = isinstance(base, MergeableLayer)
+            remedy = "it has an adapter already" if has_one else "adapt() finds those of a model"
+            raise TypeError(f"the base must be a{'n' * (kind[0] in 'AEIO')} {kind}, not {own}: {remedy}")
+        if not computes(base, cls.takes):
+            raise TypeError(
+                f"{own} computes more than a {kind}, and an adapter stands beside the weight alone: "
+                f"make it a layer that holds a {kind}, and adapt that one"
+            )
 
     def _begin(self, base: Any, adapter: Adapter) -> None:
         """Hold the base and a first adapter, "lora". Both are made and checked before anything is changed."""
@@ -102,11 +114,10 @@ class MergeableLayer(AdaptedLayer):
             row_groups(self._rows, x)
 
     def attach(self, name: str, adapter: Adapter) -> None:
-        """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or is none."""
+        """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or invalid."""
         super().attach(name, adapter)
         if adapter.residual:
             self._starts[name] = copy.deepcopy(adapter).freeze()
-        adapter.on_attach(self._given)
 
     def _select(self, weights: Weights) -> None:
         super()._select(weights)
@@ -183,14 +194,19 @@ class MergeableLayer(AdaptedLayer):
     def absorb(self) -> None:
         r"""Add the active adapters to the base for good: $W \leftarrow W + \sum_i w_i\,\Delta W_i$.
 
-        They themselves stay as they are. Raises AdaptError for an adapter on a residual base, or one with a bias
-        beside a base without.
+        They themselves stay as they are. Raises AdaptError for an adapter on a residual base, one with a bias beside a
+        base without, or a base whose weight is not kept as floats.
         """
         self._require_unmerged("the base cannot take them again")
         weight, bias = self._merged_weight(), self._merged_bias(self.bias)
-        if (residual := [n for n in self.active if n in self._starts]) or (self.bias is None and bias is not None):
-            why = f"{listed(residual)} lives on a residual base" if residual else "the base has no bias to add one to"
-            raise AdaptError(f"the base cannot take the active adapters for good: {why}")
+        residual = [name for name in self.active if name in self._starts]
+        reasons = {
+            f"{listed(residual)} lives on a residual base": residual,
+            "the base has no bias to add one to": self.bias is None and bias is not None,
+            f"a {type(self._given).__name__} keeps no weight of floats": self.weight.op is not PARAMETER,
+        }
+        if found := [reason for reason, holds in reasons.items() if holds]:
+            raise AdaptError(f"the base cannot take the active adapters for good: {found[0]}")
         self.weight.value = weight
         if self.bias is not None and bias is not self.bias:
             self.bias.value = bias

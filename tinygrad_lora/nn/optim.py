@@ -12,7 +12,7 @@ from ..core.node import PARAMETER, ComputationNode, parameter
 from ..errors import GradientError, ShapeError
 from ..library import maximum
 from ..ops import add, cast, reshape, sqrt
-from .checks import check_number
+from .checks import check_number, check_positive
 from .schedules import Schedule
 from .structure import Watch, Watched
 
@@ -50,11 +50,8 @@ class Optimizer(Watched):
         self.numbers: list[ComputationNode] = []
         self.steps = 0  # done so far
         self.rate = parameter(np.float64(0.0), "lr", trainable=False)  # that of the step at hand
-        self.lr = lr
-        self.max_norm = max_norm if max_norm is None else check_number(max_norm, "max_norm", 0)
-        for what, number in (("lr", lr), ("max_norm", max_norm)):
-            if number == 0:
-                raise ValueError(f"{what} must be positive: with 0 nothing would be learned")
+        self.lr = lr if callable(lr) else check_positive(lr, "lr")
+        self.max_norm = max_norm if max_norm is None else check_positive(max_norm, "max_norm")
 
     def update(self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any], rate: Any) -> Lists:
         """The new parameters and the new state. All arrays, or all nodes: then the result is a graph."""

@@ -16,11 +16,12 @@ from ..core.node import PARAMETER, ComputationNode, Shape, parameter
 from ..errors import ShapeError
 from ..library import concatenate, reshape
 from ..ops import cast, take
-from .linear import Linear
+from .linear import Linear, computes
 
 BLOCK, SCALES = 64, 256  # numbers that share a scale; scales that share a factor
 
-# Where a standard normal number, scaled to at most 1, falls equally often between each two; zero is one of them.
+# On each side of zero, a standard normal number, scaled to at most 1, falls equally often between any two neighbors.
+# Zero is one of them, and there is one more above it than below.
 LEVELS = np.array([
     -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
     -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
@@ -56,7 +57,7 @@ def quantize_nf4(array: Any) -> NF4:
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told below
         x = np.asarray(array).astype(np.float32)
     if not np.isfinite(x).all():
-        raise ValueError("only finite numbers have a nearest level: the array holds infinities, or what is no number")
+        raise ValueError("only finite numbers have a nearest level: the array holds infinities or NaNs")
     level = np.full(x.size + x.size % 2, 7, np.uint8)  # an odd one out is packed beside a zero
     scaled, scales = _scaled(x.ravel(), BLOCK, divide_last=True)
     level[: x.size] = np.searchsorted(_between(LEVELS), scaled)
@@ -136,8 +137,8 @@ class QuantizedLinear(Linear):
     @classmethod
     def from_linear(cls, layer: Linear) -> Self:
         """The layer with its weight rounded to NF4. The given one is left as it is."""
-        if not isinstance(layer, Linear):
-            raise TypeError(f"only a Linear can be quantized, not one of type {type(layer).__name__}")
+        if not isinstance(layer, Linear) or not computes(layer, Linear):
+            raise TypeError(f"only a plain Linear can be quantized, not one of type {type(layer).__name__}")
         return cls.from_arrays(layer.weight.value, None if layer.bias is None else layer.bias.value)
 
     @classmethod

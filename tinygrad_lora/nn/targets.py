@@ -46,10 +46,10 @@ def chosen_layers(
     every = isinstance(targets, str) and targets.lower() == "all-linear"
     linear = [n for n, x in layers.items() if isinstance(x, Linear | LoRALinear)]
     heads: Collection[str] = getattr(model, "output_layers", ())
-    fitting = [n for n in linear if n not in heads] if every else [n for n in layers if _fits(n, targets)]
-    kept = [n for n in fitting if not (exclude and _fits(n, exclude)) and not _inside(n, saved)]
+    fitting = [n for n in linear if n not in heads] if every else [n for n in layers if fits(n, targets)]
+    kept = [n for n in fitting if not (exclude and fits(n, exclude)) and not _inside(n, saved)]
     chosen = [n for n in kept if numbers is None or n in targets or _numbered(n, numbers, pattern)]
-    unused = [] if isinstance(targets, str) else [t for t in targets if not any(_fits(n, [t]) for n in layers)]
+    unused = [] if isinstance(targets, str) else [t for t in targets if not any(fits(n, [t]) for n in layers)]
     if unused or not chosen:
         what = f"target_modules {listed(unused)} fit no linear layer" if unused else f"nothing to adapt for {targets!r}"
         without = f" without {exclude!r}" if exclude is not None and not unused else ""
@@ -88,29 +88,37 @@ def by_pattern(
 ) -> dict[str, Value]:
     """The value for each name: that of the first pattern that fits it or its last parts, or the default."""
     patterns, names = dict(patterns or {}), list(names)
-    check_words(list(patterns), what)
-    first = {name: next((k for k in patterns if re.match(rf"(.*\.)?({k})$", name)), None) for name in names}
-    if unused := [k for k in patterns if not any(re.match(rf"(.*\.)?({k})$", name) for name in names)]:
+    check_words(list(patterns), what, patterns=True)
+    first = {name: next((k for k in patterns if fits_pattern(name, k)), None) for name in names}
+    if unused := [k for k in patterns if not any(fits_pattern(name, k) for name in names)]:
         raise AdaptError(f"{what} {listed(unused)} fits none of the chosen layers {listed(names)}")
     return {name: default if key is None else patterns[key] for name, key in first.items()}
 
 
-def check_words(words: Any, what: str) -> None:
-    """Raise TypeError unless these are strings, AdaptError for a regular expression that is none."""
+def check_words(words: Any, what: str, patterns: bool = False) -> None:
+    """Raise TypeError unless these are strings, AdaptError for an invalid regular expression.
+
+    One string is a regular expression; those in a list are if `patterns`.
+    """
     if not isinstance(words, str) and not (isinstance(words, Collection) and all(isinstance(w, str) for w in words)):
         raise TypeError(f"{what} must be a string or a list of strings, not {words!r}")
-    for pattern in [words] if isinstance(words, str) else words if what.endswith("_pattern") else []:
+    for pattern in [words] if isinstance(words, str) else words if patterns else []:
         try:
             re.compile(pattern)
         except re.error as error:
             raise AdaptError(f"{what}: {pattern!r} is not a regular expression: {error}") from None
 
 
-def _fits(name: str, targets: Targets) -> bool:
+def fits(name: str, targets: Targets) -> bool:
     """A string is a pattern for the full name, a list holds names or last parts of names."""
     if isinstance(targets, str):
         return re.fullmatch(targets, name) is not None
     return name in targets or any(name.endswith(f".{t}") for t in targets)
+
+
+def fits_pattern(name: str, pattern: str) -> bool:
+    """Whether a pattern is for the full name, or for its last parts."""
+    return re.match(rf"(.*\.)?({pattern})$", name) is not None
 
 
 def _inside(name: str, saved: Iterable[str]) -> bool:
@@ -128,7 +136,7 @@ def _numbered(name: str, numbers: int | Collection[int], pattern: Targets | None
 
 def _check_numbers(targets: Targets, numbers: Numbers, pattern: Targets | None) -> None:
     if pattern is not None:
-        check_words(pattern, "layers_pattern")
+        check_words(pattern, "layers_pattern", patterns=True)
         if numbers is None:
             raise AdaptError("layers_pattern says where the number of a layer stands: give layers_to_transform too")
     if numbers is None:

@@ -37,19 +37,19 @@ def add_weighted_adapter(
     way, with cross terms. "ties", "dare_linear", "dare_ties" and "magnitude_prune" keep a share `density` of each
     factor before they add; "ties_svd" and so on do that to $\Delta W$ and take the best of the rank. TIES keeps what
     has the sign of the `majority`, "total" or "frequency". `clamp` is a quantile at which "svd" cuts numbers off. What
-    is dropped at random is drawn from `seed`.
+    is dropped at random is drawn from `seed`. An option that the combination does not have is refused.
 
     The new adapter is not active yet. Numbers are those of PEFT's function of this name. Raises AdaptError for unknown
-    or taken names and for adapters that cannot be combined like this, ValueError for a wrong combination or density;
+    or taken names and for adapters that cannot be combined like this, ValueError for a wrong combination or option;
     then nothing is changed.
     Source: Yadav et al. 2023, "TIES-Merging" (arXiv:2306.01708); Yu et al. 2023, "DARE" (arXiv:2311.03099).
     """
     weights = checked_weights(weights, adapter_names(model))
     check_new_name(name, adapter_names(model))
-    _check(combination, density, majority)
+    _check(combination, rank, density, majority, clamp)
     layers = adapted_layers(model)
     ranks = [x.adapters[n].rank for x in adapters(model).values() for n in weights if n in x.adapters]
-    largest = max(ranks, default=1) if rank is None else check_size(rank, "the rank")
+    largest = max(ranks, default=1) if rank is None else rank
     options: dict[str, Any] = {"density": density, "majority": majority, "rng": np.random.default_rng(seed)}
     new: list[tuple[Any, Any]] = []
     found: dict[str, int] = {}
@@ -58,6 +58,8 @@ def add_weighted_adapter(
         if isinstance(layer, TrainedCopy) and own:
             new.append((layer, copy.deepcopy(_only_copy(path, layer, own))))
         elif isinstance(layer, MergeableLayer) and own:
+            if bent := [n for n in own if not getattr(layer.adapters[n], "is_linear", True)]:
+                raise AdaptError(f"in {path!r} these have an activation, so they add no matrix: {listed(bent)}")
             if combination.endswith("svd"):
                 deltas = [layer.delta(n) for n in own]
                 A, B = low_rank(combined(deltas, [*own.values()], _before(combination), **options), largest, clamp)
@@ -74,7 +76,7 @@ def add_weighted_adapter(
     keep_settings(model, adapter_settings(model) | {name: settings})
 
 
-def _check(combination: str, density: float | None, majority: str) -> None:
+def _check(combination: str, rank: int | None, density: float | None, majority: str, clamp: float | None) -> None:
     if combination not in COMBINATIONS:
         raise ValueError(f"combination must be one of {listed(COMBINATIONS)}, not {combination!r}")
     if majority not in ("total", "frequency"):
@@ -86,6 +88,14 @@ def _check(combination: str, density: float | None, majority: str) -> None:
             raise ValueError(f"density must be above 0, and at most 1, not {density}")
     if density is not None and not pruned:
         raise ValueError(f"{combination!r} keeps all numbers: leave density out")
+    if majority != "total" and "ties" not in combination:
+        raise ValueError(f"{combination!r} does not vote: leave majority out")
+    if given := [name for name, value in (("rank", rank), ("clamp", clamp)) if value is not None]:
+        if not combination.endswith("svd"):
+            raise ValueError(f"{combination!r} has no singular values: leave {given[0]} out")
+        check_size(1 if rank is None else rank, "the rank")
+        if clamp is not None and not 0 < check_number(clamp, "clamp", 0) <= 1:
+            raise ValueError(f"clamp must be above 0, and at most 1, not {clamp}")
 
 
 def _before(combination: str) -> str:
@@ -96,7 +106,7 @@ def _before(combination: str) -> str:
 def _from_factors(path: str, layer: MergeableLayer, own: Named, combination: str, **options: Any) -> tuple[Any, Any]:
     """A and B from those of the adapters, which must be plain ones."""
     parts = {n: layer.adapters[n] for n in own}
-    if other := [f"{n!r}, of type {type(part).__name__}," for n, part in parts.items() if not _is_plain(part)]:
+    if other := [f"{n!r}, of type {type(part).__name__}," for n, part in parts.items() if not _is_product(part)]:
         raise AdaptError(f"{' '.join(other)} is not s A B alone in {path!r}: combine it with combination='svd'")
     factors = [_factors(part) for part in parts.values()]
     scaled = [w * parts[n].scaling for n, w in own.items()]
@@ -108,10 +118,12 @@ def _from_factors(path: str, layer: MergeableLayer, own: Named, combination: str
     return factor_by_factor(factors, scaled, combination, **options)
 
 
-def _is_plain(adapter: Adapter) -> bool:
+def _is_product(adapter: Adapter) -> bool:
+    """Whether the adapter adds s A B to the weight, and its class makes nothing else of A and B."""
     kind = type(adapter)
-    product = kind.merge_weights in (LoRALayer.merge_weights, LoRAEmbeddingLayer.merge_weights)
-    return product and kind.merged is Adapter.merged and not kind.residual
+    like = LoRALayer if isinstance(adapter, LoRALayer) else LoRAEmbeddingLayer
+    methods = "__call__", "merge_weights", "merged", "_product"
+    return not kind.residual and all(getattr(kind, m, None) is getattr(like, m, None) for m in methods)
 
 
 def _factors(adapter: Any) -> tuple[Any, Any]:

@@ -21,7 +21,8 @@ class WeightsValidation:
 
     `matched` names the parameters that get a weight of the right shape. `unmatched_weights` are weights that no
     parameter is named after. `missing_parameters` are parameters that no weight is for. `shape_mismatches` gives, by
-    parameter, its shape and that of the weight. `skipped` are weights that the mapping sends to None.
+    parameter, its shape and that of the weight, `dtype_mismatches` its dtype and one that cannot become that. `skipped`
+    are weights that the mapping sends to None.
     """
 
     matched: list[str] = field(default_factory=list)
@@ -29,16 +30,17 @@ class WeightsValidation:
     missing_parameters: list[str] = field(default_factory=list)
     shape_mismatches: dict[str, tuple[Shape, Shape]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    dtype_mismatches: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
         """Every parameter gets a weight that fits."""
-        return not self.missing_parameters and not self.shape_mismatches
+        return not self.missing_parameters and not self.shape_mismatches and not self.dtype_mismatches
 
     @property
     def is_valid(self) -> bool:
         """Every weight that is not skipped has its parameter and fits it."""
-        return not self.unmatched_weights and not self.shape_mismatches
+        return not self.unmatched_weights and not self.shape_mismatches and not self.dtype_mismatches
 
 
 @dataclass
@@ -96,12 +98,12 @@ class NamedWeights:
     ) -> WeightsValidation:
         """What `load_weights` would find, without changing anything.
 
-        `weights` is a dict of arrays, or just names: then shapes are not checked. `mapping` is a function or dict from
-        the names of weights to those of parameters; None skips a weight. Raises WeightsError if two weights are mapped
-        to one parameter.
+        `weights` is a dict of arrays, or just names: then shapes and dtypes are not checked. `mapping` is a function or
+        dict from the names of weights to those of parameters; None skips a weight. Raises WeightsError if two weights
+        are mapped to one parameter.
         """
         parameters, report = self.named_parameters(), WeightsValidation()
-        targets = _targets(weights, mapping)
+        targets = targets_of(weights, mapping)
         for weight, name in targets.items():
             if name is None:
                 report.skipped.append(weight)
@@ -109,6 +111,8 @@ class NamedWeights:
                 report.unmatched_weights.append(weight)
             elif isinstance(weights, Mapping) and np.shape(weights[weight]) != parameters[name].shape:
                 report.shape_mismatches[name] = (parameters[name].shape, np.shape(weights[weight]))
+            elif isinstance(weights, Mapping) and not _real(dtype := np.asarray(weights[weight]).dtype):
+                report.dtype_mismatches[name] = (parameters[name].dtype, dtype)
             else:
                 report.matched.append(name)
         report.missing_parameters = [name for name in parameters if name not in targets.values()]
@@ -124,7 +128,7 @@ class NamedWeights:
         """
         self.before_change()
         parameters, report = self.named_parameters(), LoadedWeights()
-        targets = _targets(weights, mapping)
+        targets = targets_of(weights, mapping)
         arrays: dict[str, Any] = {}
         for weight, name in targets.items():
             if name is None:
@@ -152,12 +156,14 @@ class NamedWeights:
         return parameters[name]
 
 
-def _targets(weights: Iterable[str], mapping: NameMapping) -> dict[str, str | None]:
-    """For each weight, the name of its parameter."""
+def targets_of(weights: Iterable[str], mapping: NameMapping) -> dict[str, str | None]:
+    """For each weight, the name of its parameter. Raises WeightsError if two have the same one."""
     if isinstance(weights, str):
         raise TypeError("weights are a dict of arrays by name, or a list of names, not one string")
     if mapping is None:
         return {weight: weight for weight in weights}
+    if not callable(mapping) and not isinstance(mapping, Mapping):
+        raise TypeError(f"a mapping is a function or a dict from names to names, not {type(mapping).__name__}")
     targets = {w: mapping.get(w, w) if isinstance(mapping, Mapping) else mapping(w) for w in weights}
     sources: dict[str, str] = {}
     for weight, name in targets.items():
@@ -171,9 +177,13 @@ def _misfit(node: ComputationNode, array: Any) -> str | None:
     if array.shape != node.shape:
         transposed = "; its transpose would fit" if array.T.shape == node.shape else ""
         return f"the shape is {node.shape}, not {array.shape}{transposed}"
-    if array.dtype.kind not in "biuf":
+    if not _real(array.dtype):
         return f"it holds {node.dtype}, and {array.dtype} cannot be converted to that"
     return None
+
+
+def _real(dtype: Any) -> bool:
+    return dtype.kind in "biuf"
 
 
 def _suggestion(name: str, parameters: Iterable[str]) -> str:

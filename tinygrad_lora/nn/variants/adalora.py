@@ -2,13 +2,14 @@ r"""AdaLoRA: an adapter in the form of a singular value decomposition, so that s
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from ...core.node import ComputationNode, constant, parameter
 from ...library import sum
-from ...ops import scale, sqrt
+from ...ops import add, scale, sqrt
 from ..layer import Layer
 from ..linear import Seed
 from ..lora import LoRALayer, effective_rank, singular_values_of
@@ -18,17 +19,21 @@ class AdaLoRA(LoRALayer):
     r"""$\delta(x) = \frac{\alpha}{r + 10^{-5}}\,((x A) \odot e)\,B$, in the form of a singular value decomposition.
 
     e starts at zero, A and B at normal numbers with standard deviation 0.02. `orthogonality` keeps A and B near
-    orthonormal, and `RankAllocator` sets those entries of e to zero that matter least.
+    orthonormal, and `RankAllocator` sets those entries of e to zero that matter least. Arguments as for `LoRALayer`,
+    without `init`, `rslora` and `lora_bias`.
     Source: Zhang et al. 2023, "AdaLoRA: Adaptive Budget Allocation" (arXiv:2303.10512); the scale is that of PEFT.
     """
 
-    def __init__(self, *sizes: Any, seed: Seed = None, name: str = "lora", **options: Any) -> None:
+    def __init__(self, *sizes: Any, seed: Seed = None, **options: Any) -> None:
         if given := [option for option in ("lora_bias", "rslora", "init") if options.get(option)]:
             raise ValueError(f"AdaLoRA has a scale and a start of its own, and no bias for B: leave out {given[0]}")
-        super().__init__(*sizes, name=name, **options)
+        super().__init__(*sizes, **options)
         rng = np.random.default_rng(seed)
         for p in (self.lora_A, self.lora_B):
             p.value = rng.normal(0, 0.02, p.shape)
+
+    def _hold(self, A: Any, B: Any, bias: Any, name: str) -> None:
+        super()._hold(A, B, bias, name)
         self.lora_E = parameter(np.zeros(self.rank, self.lora_A.dtype), f"{name}_E")
 
     @property
@@ -36,8 +41,8 @@ class AdaLoRA(LoRALayer):
         r"""$\alpha / (r + 10^{-5})$."""
         return self.alpha / (self.rank + 1e-5)
 
-    def _low_rank(self, rows: ComputationNode) -> ComputationNode:
-        return scale(((rows @ self.lora_A) * self.lora_E) @ self.lora_B, factor=self.scaling)
+    def _narrow(self, rows: ComputationNode) -> ComputationNode:
+        return super()._narrow(rows) * self.lora_E
 
     def _product(self) -> Any:
         """A diag(e) B, (in, out)."""
@@ -62,7 +67,4 @@ def orthogonality(model: Layer) -> ComputationNode:
     off = [p - constant(np.eye(p.shape[0], dtype=p.dtype)) for p in products]
     # The small number keeps the slope of the root finite where A is exactly orthonormal.
     norms = [sqrt(sum(d * d) + 1e-30) for d in off]
-    total = norms[0]
-    for norm in norms[1:]:
-        total = total + norm
-    return scale(total, factor=1 / len(norms))
+    return scale(reduce(add, norms), factor=1 / len(norms))

@@ -2,7 +2,7 @@ r"""DoRA: direction and size of each column of the weight are learned apart."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -10,34 +10,28 @@ from ...core.node import ComputationNode, parameter
 from ...errors import AdaptError
 from ...library import sum
 from ...ops import sqrt, stop_gradient
-from ..linear import Seed
-from ..lora import LoRALayer
+from .beside_weight import BesideWeight
 
 
-class DoRA(LoRALayer):
+class DoRA(BesideWeight):
     r"""$y = x\,\frac{m}{n}(W + s A B) + b$ with $n_j = \lVert (W + s A B)_{\cdot j} \rVert$, one for each output.
 
     The magnitudes m start at the norms of the columns of W, so that $m / n = 1$. In the gradient n counts as a
-    constant, as in the paper's section 4.3. Arguments as for `LoRALayer`. Raises AdaptError for a column of zeros: it
-    has no direction.
+    constant, as in the paper's section 4.3. Arguments as for `LoRALayer`, and the `weight` W. Raises AdaptError for a
+    column of zeros: it has no direction.
     Source: Liu et al. 2024, "DoRA: Weight-Decomposed Low-Rank Adaptation" (arXiv:2402.09353).
     """
 
     lora_magnitude_vector: ComputationNode
 
-    @classmethod
-    def for_layer(
-        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
-    ) -> Self:
-        """An adapter of the base's sizes and dtype, at its start."""
-        if given := [option for option in ("lora_bias", "activation") if options.get(option)]:
+    def begin(self, weight: Any, name: str) -> None:
+        """Take the magnitudes from this weight (in, out)."""
+        if given := [n for n, x in (("lora_bias", self.lora_B_bias), ("activation", self.activation)) if x is not None]:
             raise ValueError(f"DoRA has no bias for B and no activation: leave out {given[0]}")
-        layer = super().for_layer(base, rank, alpha, seed=seed, name=name, **options)
-        norms = np.linalg.norm(base.weight.value, axis=0).astype(layer.lora_A.dtype)
+        norms = np.linalg.norm(weight, axis=0).astype(self.lora_A.dtype)
         if len(zero := np.flatnonzero(norms == 0)):
             raise AdaptError(f"DoRA divides by the norm of each column of the weight, and column {zero[0]} is zero")
-        layer.lora_magnitude_vector = parameter(norms, f"{name}_magnitude_vector")
-        return layer
+        self.lora_magnitude_vector = parameter(norms, f"{name}_magnitude_vector")
 
     def change(self, rows: ComputationNode, product: ComputationNode, weight: ComputationNode) -> ComputationNode:
         r"""What is added to `product`, which is `rows @ weight`: $(\frac mn - 1)\,x W + \frac mn\,s\,(x A) B$."""

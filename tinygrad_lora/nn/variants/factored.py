@@ -20,25 +20,30 @@ Factor = Callable[[str, Shape, float], ComputationNode]
 class Factored(Adapter):
     r"""$\delta(x) = s\,x\,\Delta(\theta)$ with $s = \alpha / r$: a subclass makes its $\theta$ in `make_factors`.
 
-    `alpha` -1 or None means rank. Raises ValueError for a rank or an alpha that is not positive.
+    `alpha` -1 or None means rank; `options` are those of `make_factors`. Raises ValueError for sizes, a rank or an
+    alpha that are not positive.
     """
 
-    input_size: int
-    output_size: int
+    def __init__(
+        self, input_size: int, output_size: int, rank: int, alpha: float | None = -1, *,
+        seed: Seed = None, dtype: Any = np.float64, name: str = "lora", **options: Any,
+    ) -> None:  # fmt: skip
+        self.input_size = check_size(input_size, "Input size")
+        self.output_size = check_size(output_size, "Output size")
+        self.rank, self.input_shape = check_size(rank, "Rank"), (self.input_size,)
+        self.alpha = checked_alpha(alpha, self.rank)
+        self.make_factors(drawing(seed, dtype, name), **options)
 
     @classmethod
     def for_layer(
         cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
     ) -> Self:
         """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
-        layer = cls()
-        layer.rank, layer.input_size, layer.output_size = check_size(rank, "Rank"), base.input_size, base.output_size
-        layer.alpha, layer.input_shape = checked_alpha(alpha, layer.rank), (base.input_size,)
-        layer.make_factors(drawing(seed, base.weight.dtype, name), **options)
-        return layer
+        options = {"dtype": base.weight.dtype} | options
+        return cls(base.input_size, base.output_size, rank, alpha, seed=seed, name=name, **options)
 
     def make_factors(self, *factor: Any, **options: Any) -> None:
-        """Assign the factors; `factor(name, shape, fan_in)` makes one. `options` are those of `for_layer`."""
+        """Assign the factors; `factor(name, shape, fan_in)` makes one. `options` are those of the class."""
         raise NotImplementedError(f"{type(self).__name__} needs a method make_factors(self, factor)")
 
 

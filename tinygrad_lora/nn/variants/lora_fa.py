@@ -15,6 +15,6 @@ class LoRAFA(LoRALayer):
     Source: Zhang et al. 2023, "LoRA-FA: Memory-efficient Low-rank Adaptation" (arXiv:2308.03303).
     """
 
-    def __init__(self, *sizes: Any, **options: Any) -> None:
-        super().__init__(*sizes, **options)
+    def _hold(self, A: Any, B: Any, bias: Any, name: str) -> None:
+        super()._hold(A, B, bias, name)
         self.lora_A.requires_gradient = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..checks import check_number
+from ..checks import check_positive
 from ..layer import Layer
 from ..optim import AdamW, Lists, Rate
 
@@ -23,9 +23,7 @@ class LoRAPlus(AdamW):
         super().__init__(model.parameters(), lr, **options)
         named = [(name, p) for name, p in model.named_parameters().items() if p.requires_gradient]
         self.fast = tuple(name.rpartition(".")[2].startswith("lora_B") for name, _ in named)
-        self.ratio = check_number(ratio, "ratio", 0)
-        if self.ratio == 0:
-            raise ValueError("ratio must be positive: with 0 no B would be trained")
+        self.ratio = check_positive(ratio, "ratio")
         if not any(self.fast):
             raise ValueError("the model has no trainable lora_B: adapt(model, rank) gives it some")
 

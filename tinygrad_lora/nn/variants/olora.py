@@ -13,7 +13,7 @@ class OLoRA(PiSSA):
     r"""$A = R_r^\top,\; B = Q_r^\top$ from $W^\top = Q R$; the base becomes $W - s A B$.
 
     The rows of B are orthonormal at the start, and the layer is what it was. A QR decomposition takes a fraction of the
-    time of PiSSA's singular values. Arguments as for `LoRALayer`; nothing is random.
+    time of PiSSA's singular values. Arguments as for `PiSSA`; nothing is random.
     Source: Büyükakyüz 2024, "OLoRA: Orthonormal Low-Rank Adaptation of Large Language Models" (arXiv:2406.01775).
     """
 

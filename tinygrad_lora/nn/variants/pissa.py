@@ -2,34 +2,31 @@ r"""PiSSA: train what is largest in the weight, and freeze the rest."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..linear import Seed
-from ..lora import LoRALayer
+from .beside_weight import BesideWeight
 
 
-class PiSSA(LoRALayer):
+class PiSSA(BesideWeight):
     r"""$A = U_r \sqrt{S_r / s},\; B = \sqrt{S_r / s}\,V_r^\top$ from $W = U S V^\top$; the base becomes $W - s A B$.
 
     The adapter starts at the r largest singular values of the weight, and the layer at what it was. Arguments as for
-    `LoRALayer`; nothing is random.
+    `LoRALayer` but for `init`, and the `weight` W; nothing is random.
     Source: Meng et al. 2024, "PiSSA: Principal Singular Values and Singular Vectors Adaptation" (arXiv:2404.02948).
     """
 
     residual: ClassVar[bool] = True
 
-    @classmethod
-    def for_layer(
-        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
-    ) -> Self:
-        """An adapter of the base's sizes and dtype, at its start."""
+    def __init__(self, *sizes: Any, **options: Any) -> None:
         if "init" in options:
-            raise ValueError(f"{cls.__name__} begins at a part of the weight: leave out init")
-        layer = super().for_layer(base, rank, alpha, seed=seed, name=name, **options)
-        layer.lora_A.value, layer.lora_B.value = layer.start(base.weight.value)
-        return layer
+            raise ValueError(f"{type(self).__name__} begins at a part of the weight: leave out init")
+        super().__init__(*sizes, **options)
+
+    def begin(self, weight: Any, name: str) -> None:
+        """Take A and B from this weight (in, out)."""
+        self.lora_A.value, self.lora_B.value = self.start(weight)
 
     def start(self, weight: Any) -> tuple[Any, Any]:
         """A and B for this weight (in, out)."""

@@ -26,7 +26,6 @@ class RankAllocator(Importance):
     """
 
     elementwise = True
-    masks: list[Any] | None = None
     _unwatched = Importance._unwatched | {"masks"}  # they are applied to values, and no graph depends on them
 
     def __init__(
@@ -35,9 +34,11 @@ class RankAllocator(Importance):
     ) -> None:  # fmt: skip
         super().__init__(model.parameters(), lr, **options)
         self.ranked = [x for x in model.named_layers().values() if isinstance(x, AdaLoRA) and x.parameters()]
-        if not self.ranked or not 0 <= warmup < total_steps - final <= total_steps:
-            raise ValueError("a model with AdaLoRA adapters and 0 <= warmup < total_steps - final are needed")
-        self.start = sum(x.rank for x in self.ranked)
+        if not self.ranked:
+            raise ValueError('no AdaLoRA adapter is trained here: adapt(model, rank, variant="adalora") makes some')
+        if not 0 <= warmup < total_steps - final <= total_steps:
+            raise ValueError(f"need 0 <= warmup < total_steps - final, 0 <= final: {warmup=}, {total_steps=}, {final=}")
+        self.start, self.masks = sum(x.rank for x in self.ranked), list[Any]()
         self.target = check_size(target_rank, "target_rank") * len(self.ranked)
         if self.target > self.start:
             raise ValueError(f"target_rank {target_rank} is above the ranks that there are, {self.start} in all")
@@ -51,13 +52,12 @@ class RankAllocator(Importance):
             self.masks = self._masks(self.start - int((self.start - self.target) * left + self.target))
         elif self.steps < self.last:
             return
-        for layer, mask in zip(self.ranked, self.masks or [], strict=False):
+        for layer, mask in zip(self.ranked, self.masks, strict=False):
             layer.lora_E.value = np.where(mask, layer.lora_E.value, 0)
 
     def _masks(self, pruned: int) -> list[Any]:
         """For each layer, which ranks stay when this many of all are given up."""
-        parts = zip(self.parameters, *self.slots[2:], strict=True)
-        score = {p: i.value * u.value for p, i, u in parts}
+        score = {p: i.value * u.value for p, i, u in zip(self.parameters, *self.slots[2:], strict=True)}
         scores = [score[x.lora_E] + score[x.lora_A].mean(axis=0) + score[x.lora_B].mean(axis=1) for x in self.ranked]
         bar = np.sort(np.concatenate(scores))[pruned - 1] if pruned > 0 else -np.inf
         return [s > bar for s in scores]

@@ -19,19 +19,21 @@ def restart(model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = No
     What the optimizer remembers is about the old factors, so it is reset. The parameters stay the same objects: a
     compiled training step goes on. The rate should start low again after each restart; see `tl.cosine`.
 
-    Raises AdaptError for a model without adapters, with others than LoRA, or with quantized weights; ValueError for an
-    optimizer whose start is not known. Then nothing is changed.
+    Raises AdaptError for a model without adapters, with adapters other than LoRA, with an activation or with quantized
+    weights; ValueError for an optimizer whose start is not known. Then nothing is changed.
     Source: Lialin et al. 2023, "ReLoRA: High-Rank Training Through Low-Rank Updates" (arXiv:2307.05695).
     """
     found = adapters(model)
-    plain = [x for x in found.values() if type(x.base) is Linear and _is_plain(x.lora)]
+    plain = [x for x in found.values() if type(x.base) is Linear and _can_be_absorbed(x.lora)]
     if not plain or len(plain) < len(found):
-        raise AdaptError(f"a restart needs LoRA beside weights in full precision: {len(plain)} of {len(found)} are so")
+        told = f"{len(plain)} of {len(found)} layers are so"
+        raise AdaptError(f"a restart needs LoRA, without activation, beside weights in full precision: {told}")
     if optimizer and optimizer.numbers and not isinstance(optimizer, Adam):
         raise ValueError(f"what {type(optimizer).__name__} starts with is not known: restart without it, then reset it")
     model.before_change()
     streams = np.random.default_rng(seed).spawn(len(plain))
-    new = [LoRALayer.for_layer(x.base, x.lora.rank, seed=s, init=init) for x, s in zip(plain, streams, strict=True)]
+    pairs = zip(plain, streams, strict=True)
+    new = [LoRALayer.for_layer(x.base, x.lora.rank, seed=s, init=init, any_rank=True) for x, s in pairs]
     for layer, fresh in zip(plain, new, strict=True):
         layer.absorb()
         layer.lora.lora_A.value, layer.lora.lora_B.value = fresh.lora_A.value, fresh.lora_B.value
@@ -42,5 +44,5 @@ def restart(model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = No
         number.value = np.ones((), number.dtype)
 
 
-def _is_plain(adapter: Adapter) -> bool:
-    return type(adapter) is LoRALayer and adapter.lora_B_bias is None
+def _can_be_absorbed(adapter: Adapter) -> bool:
+    return type(adapter) is LoRALayer and adapter.is_linear and adapter.lora_B_bias is None
