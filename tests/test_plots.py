@@ -326,7 +326,18 @@ def test_smoothing_takes_a_positive_whole_number_of_steps():
 def test_a_log_scale_has_between_three_and_eight_plain_numbers_at_its_ticks():
     assert log_ticks(0.5, 200) == [1, 10, 100]
     assert log_ticks(0.9, 12) == [1, 2, 5, 10]
-    assert log_ticks(1.1, 1.6) == [1.5]
+    assert log_ticks(1.1, 1.6) == [1.2, 1.4, 1.6]
+    assert log_ticks(1.05, 1.27) == [1.1, 1.2]
+    assert plots.loss_curves([0.62, 0.6, 0.58], log=True).axes[0].get_yticks().tolist() == [
+        0.54,
+        0.56,
+        0.58,
+        0.6,
+        0.62,
+        0.64,
+        0.66,
+        0.68,
+    ]
     assert 3 <= len(log_ticks(1e-30, 1e30)) <= 8
 
 
@@ -513,6 +524,9 @@ def test_a_confusion_matrix_counts_samples_by_true_and_predicted_class():
     cells = {(text.get_position()[1], text.get_position()[0]): text.get_text() for text in figure.axes[0].texts}
     assert cells == {(0, 0): "1", (0, 1): "1", (1, 1): "1", (1, 2): "1", (2, 2): "2"}
     assert figure.get_suptitle() == "4 of 6 samples are right (66.7%)"
+    assert plots.confusion_matrix([1, 1, 0], [0, 0, 1]).alternative.endswith(
+        "0 read as 1: 2 times; 1 read as 0: 1 time."
+    )
 
 
 def test_logits_are_predictions_too_and_a_class_that_never_occurs_has_its_row():

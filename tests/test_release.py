@@ -151,6 +151,42 @@ def test_the_copy_that_a_student_works_in_is_never_replaced(source, tmp_path):
     assert mine.read_text(encoding="utf-8") == "my work"
 
 
+# --- Instructors' notebooks ---
+
+
+def release_to_instructors(source, folder, *options):
+    wanted = ["course", "release", str(folder), "--source", str(source.parent), "--format", "instructor"]
+    return cli.main([*wanted, *options])
+
+
+def test_an_instructors_notebook_needs_no_kernel_where_it_is_not_run(source, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "nbclient", None)
+    assert release_to_instructors(source, tmp_path) == 2
+    assert 'pip install "tinygrad-lora[notebook]"; --no-execute' in capsys.readouterr().err
+    assert not (tmp_path / "01_short.ipynb").exists()
+    assert release_to_instructors(source, tmp_path, "--no-execute") == 0
+    assert not any(cell.get("outputs") for cell in cells_of((tmp_path / "01_short.ipynb").read_text(encoding="utf-8")))
+
+
+@pytest.mark.slow
+def test_an_instructors_notebook_shows_what_its_cells_print(source, tmp_path):
+    for library in ("nbclient", "ipykernel"):
+        pytest.importorskip(library, reason=f"running notebooks needs {library}")
+    source.write_text(SOURCE + '\n# %%\nprint("three", 1 + 2)\n', encoding="utf-8")
+    command = ["-m", "tinygrad_lora", "course", "release", "out", "--source", "tutorials", "--format", "instructor"]
+    told = run(*command, cwd=tmp_path)
+    assert "Running 1 notebook," in told and "1 of 1" in told
+    path = tmp_path / "out" / "01_short.ipynb"
+    outputs = [output for cell in cells_of(path.read_text(encoding="utf-8")) for output in cell.get("outputs", [])]
+    shown = "".join(line for output in outputs for line in output.get("text", output.get("data", {}).get("text/plain")))
+    assert "three 3" in shown and shown.count("points") >= 2
+    assert not (tmp_path / "progress.jsonl").exists(), "the checks of the notebook are nobody's progress"
+    assert "1 are up to date" in run(*command, "--check", cwd=tmp_path)
+    source.write_text(SOURCE + "\n# %%\n1 / 0\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"01_short\.ipynb: a cell fails with ZeroDivisionError: division"):
+        run(*command, cwd=tmp_path)
+
+
 # --- The graders themselves ---
 
 

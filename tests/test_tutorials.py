@@ -83,9 +83,27 @@ def code_of(notebook):
     return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
+def the_cost_of_merging_twice_is_seen(printed):
+    once, twice = (float(re.search(rf"merged {times}: +(.*)%", printed)[1]) for times in ("once", "twice"))
+    assert once > 90 > 60 > twice
+
+
+def the_flops_go_up_before_they_go_down(printed):
+    rows = re.findall(r"^(\w+) +\d+ +\d+ +([\d.]+)M ", printed, re.MULTILINE)
+    flops = {name: float(millions) for name, millions in rows}
+    assert flops["distribute_products"] > flops["trace"] > flops["rebracket"]
+    without, with_it = re.search(r"without distribute_products (.*)M flops, with it (.*)M", printed).groups()
+    assert float(without) > float(with_it) == flops["fuse_elementwise"]
+
+
+# What must be seen in the output of a tutorial.
+SHOWN = {"11": the_cost_of_merging_twice_is_seen, "12": the_flops_go_up_before_they_go_down}
+
+
 @each_tutorial
 def test_an_instructors_notebook_runs_with_its_solutions(path, tmp_path):
-    run_quietly(code_of(instructor(read_cells(path))), tmp_path)
+    printed = run_quietly(code_of(instructor(read_cells(path))), tmp_path)
+    SHOWN.get(path.stem[:2], len)(printed)
     records = [json.loads(line) for line in (tmp_path / "progress.jsonl").read_text(encoding="utf-8").splitlines()]
     assert records and all(record["passed"] for record in records), "a solution in the notebook does not pass its check"
 

@@ -1,4 +1,4 @@
-"""Every refusal of the package. The docstring of a class is its help page: what happened, wrong, right, remedy."""
+"""The typed refusals of the package. The docstring of a class is its help page: what happened, wrong, right, remedy."""
 
 from __future__ import annotations
 

@@ -96,6 +96,9 @@ print(t.op, t.params, len(t.parents), float(t))
 
 # %% [markdown]
 # Change the 3 to a 5 and say, before you run it, which fields change. Two do.
+#
+# Now your first exercise. Write the function, then run the cell below it: `check` tries it out, and says what is wrong
+# if anything is. Are you stuck? `hint("01-build")`, in a cell of your own, gives the next of three hints.
 
 # %% exercise="01-build"
 polynomial = reference("01-build")

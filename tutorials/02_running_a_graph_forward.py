@@ -181,7 +181,7 @@ print(letters, "letters, so", letters - 1, "multiplications")
 
 # %% [markdown]
 # There are also 16 paths from `x` to the result: two ways into each of the four boxes.
-# Whoever walks paths instead of nodes meets `x` 16 times.
+# A walk over paths instead of nodes meets `x` 16 times.
 
 # %% exercise="02-multiplications"
 answers = reference("02-multiplications")

@@ -143,7 +143,7 @@ print("x:", float(gradients[x]), "after", calls, "calls")
 
 # %% [markdown]
 # Right at last. But it made 10 calls for 5 nodes: it walks every path. What if there are many?
-# A doubling, `x + x`, has two paths. On top of each other, they multiply.
+# A doubling, `x + x`, has two paths. Stacked, they multiply.
 
 
 # %%
@@ -167,7 +167,7 @@ axes.legend()
 _ = axes.set(xlabel="doublings", ylabel="count", title="Calls double, nodes do not")
 
 # %% [markdown]
-# Forty doublings would take two million million calls: at a million a second, 25 days.
+# Forty doublings would take two trillion calls: at a million a second, 25 days.
 # The engine does the same with one visit to each node:
 
 # %%
@@ -283,8 +283,8 @@ in_parts = model.get_parameter_gradients()
 print("the same as in one go:", bool(np.allclose(in_parts, wanted)))
 
 # %% [markdown]
-# The price: between two steps of training somebody must set the gradients to zero. Who forgets it adds up all of the
-# past.
+# The price: between two steps of training somebody must set the gradients to zero. If nobody does, the
+# gradients of all past steps add up.
 
 # %% exercise="04-twice"
 twice = reference("04-twice")

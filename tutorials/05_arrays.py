@@ -281,7 +281,7 @@ tl.formula({"gradient": tl.gradients(y, x, seed=g)})
 # * For a matrix product the shapes nearly tell the rule.
 # * A shape error is a gift. A shape that fits by accident is not.
 #
-# Operations are small. Tutorial 06 puts them together to layers.
+# Operations are small. Tutorial 06 puts them together into layers.
 
 # %% [markdown] instructor=true
 # ## For the instructor

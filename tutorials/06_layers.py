@@ -196,7 +196,7 @@ factor = n * spread**2 / 2
 print(f"factor {factor:.2f}, after 20 layers {factor**20:.0e}")
 
 # %% [markdown]
-# The numbers after 20 layers are in the same region. Now it is your turn to choose.
+# The numbers after 20 layers are in the same range. Now it is your turn to choose.
 
 # %% exercise="06-init"
 initial_weight = reference("06-init")

@@ -33,7 +33,7 @@ for axes, image, label in zip(panels, data.x_train, data.y_train, strict=False):
     axes.imshow(image.reshape(8, 8), cmap="gray_r")
     axes.set_title(label)
     axes.axis("off")
-print(f"{len(data.x_train):,} images to learn from, {len(data.x_test)} to be examined on")
+print(f"{len(data.x_train):,} images to learn from, {len(data.x_test)} to test on")
 
 # %% [markdown]
 # ## How wrong is it?
@@ -48,7 +48,7 @@ def network(seed=0):
 
 
 def accuracy(model):
-    """The share of the digits that it reads, of those it has not learned from."""
+    """The share of the test images that it reads right."""
     return (model.forward(data.x_test).argmax(axis=1) == data.y_test).mean()
 
 
@@ -164,14 +164,14 @@ landscape(paths, "150 steps: across the valley fast, along it slowly")
 #
 # ## Two remedies
 #
-# **Momentum.** Remember where you were going. To and fro cancels out, and along the valley the steps add up.
+# **Momentum.** Remember where you were going. Back and forth cancels out, and along the valley the steps add up.
 
 # %% exercise="07-momentum"
 momentum_step = reference("07-momentum")
 
 # %% [markdown]
 # **Adam.** Measure how large the gradient of each number usually is, and divide by it.
-# Then steep and flat directions get steps of like size.
+# Then steep and flat directions get steps of similar size.
 
 # %% exercise="07-adam"
 adam_step = reference("07-adam")
@@ -280,7 +280,7 @@ for rule in (momentum_step, adam_step):
         print("write this rule, then run the cell again")
 
 # %% [markdown]
-# Which digits are still mistaken?
+# Which digits does it still get wrong?
 
 # %%
 model, losses = train(lambda parameters: tl.Adam(parameters, lr=0.005), epochs=15)
@@ -310,7 +310,7 @@ print(f"learned from: {seen:.1%}, not seen: {accuracy(model):.1%}")
 # * The cross-entropy is $-\ln p$ of the right class. Its gradient is probabilities minus truth.
 # * Subtract the largest logit first, and logarithms instead of dividing: then nothing overflows.
 # * Momentum adds up steps that agree. Adam divides by the usual size of a gradient. Each has its own good rate.
-# * A step: forget, forward, backward, update. Who updates before backward uses gradients of the past.
+# * A step: forget, forward, backward, update. An update before backward uses the last step's gradients.
 #
 # And if the loss does not fall? Tutorial 08 looks for the reason.
 
@@ -335,11 +335,11 @@ print(f"learned from: {seen:.1%}, not seen: {accuracy(model):.1%}")
 # * `damped` in `07-momentum`: the mean of Adam. Both are in use, with rates that differ by ten.
 # * `rate-in-memory`: the same as long as the rate stays. Ask what a schedule does.
 # * `counts-parameters` in `07-adam`: t grows inside the loop. The first parameter is right, the others are not.
-# * `no-correction`: the first steps are too long, since the root of v is smaller yet than m.
+# * `no-correction`: the first steps are too long, since the root of v is still smaller than m.
 # * `not-zeroed` in `07-step`: it still learns, and that is why it is found late.
 # * `diverged` and `too-slow-learning` in `07-digits`: let them plot the losses with `plots.loss_curves`.
 #
 # From the zoo: `no_accumulate`. Train with it in the block: the loss does not fall. The log-softmax uses its shifted
 # logits twice, and one of the two shares is lost.
 #
-# Ask at the end: why may the accuracy on the images learned from be 100 %, and why is that no good news by itself?
+# Ask at the end: why may the accuracy on the images learned from be 100 %, and why is that alone not good news?

@@ -38,7 +38,7 @@ def network(seed=0):
 
 
 def accuracy(model):
-    """The share of the digits that it reads, of those it has not learned from."""
+    """The share of the test images that it reads right."""
     return (model.forward(data.x_test).argmax(axis=1) == data.y_test).mean()
 
 
@@ -198,7 +198,7 @@ axes.legend()
 _ = axes.set(xlabel="layer", ylabel="norm of the gradient", title="Vanishing, even, exploding towards the first layer")
 
 # %% [markdown]
-# Gradients that differ by powers of ten from layer to layer are a symptom. Then the learning rate suits no one.
+# Gradients that differ by powers of ten from layer to layer are a symptom. Then no learning rate suits them all.
 # Change the 4.0 to 8.0 and say, before you run it, which end of that line moves.
 #
 # ## Is it the engine?

@@ -66,7 +66,7 @@ print(graph)
 tl.draw(graph)
 
 # %% [markdown]
-# Nothing of Python is left: no function, no brackets, no names of variables. Eight operations are.
+# Nothing is left of Python: no function, no brackets, no names of variables. Eight operations are.
 # What if `bump` had an `if x > 0`? A placeholder has no value, so the question has no answer:
 
 # %%
@@ -252,7 +252,7 @@ except NotImplementedError:
 # %% [markdown]
 # You have a compiler: trace, merge, fuse, print. The engine's own has a dozen passes, and it is the same idea.
 #
-# ## The whole of it
+# ## The whole compiler
 #
 # `explore` shows what the compiler did to a function: the graph before and after each pass, and the code.
 # Click through the steps.
@@ -306,9 +306,9 @@ print(compiled.source)
 # | Pass one, `09-cse` | 14 | 5 |
 # | Pass two, `09-fusible`, `09-fuse` | 17 | 9 |
 # | Pass three, `09-emit` | 10 | 4 |
-# | The whole of it | 5 | |
+# | The whole compiler | 5 | |
 #
-# Twenty-two points in all. Short of time? Give `09-emit` as homework; it needs nothing of the others.
+# Twenty-two points in all. Short of time? Give `09-emit` as homework; it does not depend on the others.
 #
 # Likely mistakes, as diagnosis codes:
 #

@@ -199,7 +199,7 @@ print(f"7,000 steps of gradient descent: ({p[0]:.4f}, {p[1]:.4f}), length {np.li
 # ## What must be kept
 #
 # Back to the picture with the bridges. Each bridge is an array that was made on the way there, and is read on the way
-# back. So it has to stay in memory all the time between. In a large network these arrays are most of the memory.
+# back. So it has to stay in memory all the time in between. In a large network these arrays are most of the memory.
 #
 # Which are they? The answer stands in the rules. A bar means "gradient of".
 #
@@ -319,7 +319,7 @@ print(planned.source)
 # %% [markdown]
 # ## The whole step
 #
-# One thing is missing from a step of training: the update. It is arithmetic, so it belongs into the graph.
+# One thing is missing from a step of training: the update. It is arithmetic, so it belongs in the graph.
 
 # %% exercise="10-step"
 training_step = reference("10-step")

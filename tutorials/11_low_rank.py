@@ -69,7 +69,7 @@ print(f"{model.parameter_count:,} parameters")
 print(f"upright {accuracy(model, upright):.1%}, turned {accuracy(model, turned):.1%}")
 
 # %% [markdown]
-# On turned digits it is as good as guessing. The usual remedy is to go on training, with all parameters:
+# On turned digits it is no better than guessing. The usual remedy is to go on training, with all parameters:
 
 # %%
 tuned = copy.deepcopy(model)
@@ -158,7 +158,7 @@ adapter_size, largest_rank = reference("11-counts")
 LoRALayer = reference("11-lora-layer")
 
 # %% [markdown]
-# Its gradients are for free, as for every layer. Here they are as formulas, derived by the engine. $G$ is the gradient
+# Its gradients come for free, as for every layer. Here they are as formulas, derived by the engine. $G$ is the gradient
 # that comes from above.
 
 # %%
@@ -285,7 +285,7 @@ for r in (2, 8, 32):
 # %% [markdown]
 # ## Merge
 #
-# An adapter costs a little at every call: two thin products more. When training is over that need not be.
+# An adapter costs a little at every call: two more thin products. When training is over that need not be.
 # $x W + s\,(x A)\,B = x\,(W + s A B)$, so add the change to the weight, once.
 
 # %% exercise="11-merge"
@@ -303,14 +303,15 @@ tl.unmerge_all(adapted)
 print("the old weights are back, bit for bit:", bool((adapted[0].base.weight.value == model[0].weight.value).all()))
 
 # %% [markdown]
-# And the famous mistake, merging again what is merged already:
+# And the famous mistake, merging again what is merged already. A layer remembers that it is merged. In this block it
+# forgets:
 
 # %%
 with tl.bug("double_merge"):
-    tl.merge_all(adapted)
-    print(f"merged once:  {accuracy(adapted, turned):.1%}")
-    tl.merge_all(adapted)
-    print(f"merged twice: {accuracy(adapted, turned):.1%}")
+    for times in ("once: ", "twice:"):
+        for layer in tl.adapters(adapted).values():
+            layer.merge()
+        print(f"merged {times} {accuracy(adapted, turned):.1%}")
 
 # %% [markdown]
 # ## What to take with you

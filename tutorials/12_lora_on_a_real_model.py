@@ -14,7 +14,8 @@
 # # 12 · LoRA on a real model, compiled
 # *Outcome: you can adapt a trained network, keep its old skill, and ship the result. · 60 minutes*
 #
-# A network has a skill. You want it to have another one, you must not lose the first, and somebody waits for the file.
+# A network has a skill. You want it to have another one, you must not lose the first, and somebody is waiting for the
+# file.
 
 # %%
 import copy
@@ -214,7 +215,7 @@ model[0].unmerge()
 # %% [markdown]
 # One product is left. The compiled function has noticed by itself that the layer has changed.
 #
-# While you train, merging is the wrong way round: A times B is as large as the weight. In tutorial 11 you had to think
+# While you train, merging is the wrong way around: A times B is as large as the weight. In tutorial 11 you had to think
 # of the order. Here somebody did not, and wrote the formula of the paper as it stands. What does the compiler make of
 # one step of its training?
 
@@ -239,6 +240,23 @@ print(found.source)
 tl.explore(found)
 
 # %% [markdown]
+# Now somebody merges in every step: $x\,(W + s A B)$. Here the product stands inside a sum, where that law cannot reach
+# it. The pass `distribute_products` takes it out first: $x\,(W + P) = x W + x P$. Look at the flops after each pass.
+# They go up before they go down. What if that pass is left out?
+
+
+# %%
+def merged_form(x, target, W, b, A, B):
+    loss = tl.mse(x @ (W + 2 * (A @ B)) + b, target)
+    return [loss, *tl.gradients(loss, [A, B])]
+
+
+found = tl.compile(merged_form, buffers=False).prepare(*map(np.ones, shapes))
+print(found.report)
+lacking = tl.compile(merged_form, buffers=False, without=["distribute_products"]).prepare(*map(np.ones, shapes))
+print(f"without distribute_products {lacking.graph.flops / 1e6:.2f}M flops, with it {found.graph.flops / 1e6:.2f}M")
+
+# %% [markdown]
 # ## Ship it
 #
 # A colleague wants a function, not a framework. And a proof that it does the same, up to rounding: the numbers here
@@ -258,23 +276,24 @@ except NotImplementedError:
     shipped(turned.x_test)
 
 # %% [markdown]
-# `save` writes it as a Python file that needs NumPy alone. The weights are its arguments, and travel as arrays.
-# Your colleague runs this:
+# `save` writes it as a Python file that needs NumPy alone, and the weights into a file beside it.
 
 # %%
 folder = Path(tempfile.mkdtemp())
-shipped.save(folder / "turned_digits.py")
-np.savez(folder / "weights.npz", *(p.value for p in shipped.graph.captured))
+shipped.save(folder / "turned_digits.py", parameters=True)
+for file in sorted(folder.iterdir()):
+    print(f"{file.stat().st_size:>7,} bytes  {file.name}")
+
+# %% [markdown]
+# Your colleague writes `from turned_digits import Sequential, load_parameters`. The function has the name of the model.
+# Here the file is run instead, so that it is the new one whenever you run this cell:
 
 # %%
 import runpy
 
-with np.load(folder / "weights.npz") as file:
-    weights = [file[name] for name in file.files]
-program = runpy.run_path(str(folder / "turned_digits.py"))["Sequential"]
+theirs = runpy.run_path(str(folder / "turned_digits.py"))
+program, weights = theirs["Sequential"], theirs["load_parameters"]()
 print(f"turned {accuracy(lambda x: program(x, *weights), turned):.1%}")
-for file in sorted(folder.iterdir()):
-    print(f"{file.stat().st_size:>7,} bytes  {file.name}")
 
 # %% [markdown]
 # ## The adapter file
@@ -327,7 +346,7 @@ except ModelError as absent:
     print(absent)
 
 # %% [markdown]
-# Three examples say who it is to be. One of them is there so that it does not answer *everything* in this way.
+# Three examples say who it should be. One of them is there so that it does not answer *everything* in this way.
 # Only the last ten of thirty layers get adapters, on two of their weights each. The backward pass stops below them.
 
 # %%
@@ -397,6 +416,6 @@ if chat:
 # * `base-in-file` in `12-file`: all parameters were packed. `too-large`: eight bytes for each number.
 # * `wrong-order` in `12-file`: the numbers arrive at other places. The accuracy falls to that of a guess.
 #
-# From the zoo: `double_merge`, on the model that was to be shipped.
+# From the zoo: `double_merge`, on the model that was to be shipped. Merge layer by layer, as in tutorial 11.
 #
 # Ask at the end: what would you send to somebody who has another base of the same shape? Nothing that works.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from ...errors import TutorialError
 from ...files import write_atomically
 from . import nbgrader, notebook, otter
+from .execute import executed, libraries, without_outputs
 from .source import Cell, read_cells
 
 Maker = Callable[[Sequence[Cell]], str]
@@ -21,6 +23,7 @@ FORMATS: dict[str, tuple[Maker, str]] = {
     "nbgrader": (nbgrader.source_notebook, "source/{stem}/{stem}.ipynb"),
     "otter": (otter.source_notebook, "{stem}/{stem}.ipynb"),
 }
+EXECUTED = "instructor"  # the format whose notebooks have outputs
 NEXT = {
     "nbgrader": "Next, in that folder: nbgrader generate_assignment NAME, and later autograde and generate_feedback.",
     "otter": "Next, for each notebook: otter assign NAME/NAME.ipynb NAME/dist; then otter run grades a submission.",
@@ -38,8 +41,8 @@ def add_command(commands: Any) -> None:
     release = parts.add_parser(
         "release",
         help="write the notebooks into a folder",
-        description="Write the notebooks of the tutorials: for students, with solutions for instructors, or as the "
-        "source of an nbgrader or Otter assignment.",
+        description="Write the notebooks of the tutorials: for students, with solutions and outputs for instructors, "
+        "or as the source of an nbgrader or Otter assignment.",
     )
     release.add_argument("out", type=Path, metavar="DIR", help="where the notebooks go")
     release.add_argument(
@@ -49,8 +52,9 @@ def add_command(commands: Any) -> None:
         metavar="FORMAT",
         help=f"one of {', '.join(FORMATS)} (%(default)s)",
     )
-    release.add_argument("--tutorials", default="", metavar="04,05", help="which ones; all, if left out")
+    release.add_argument("--tutorials", default="", metavar="04,05", help="which tutorials (all)")
     release.add_argument("--source", type=Path, metavar="DIR", help="the folder of py:percent sources")
+    release.add_argument("--no-execute", action="store_true", help="leave instructors' notebooks without outputs")
     release.add_argument("--check", action="store_true", help="write nothing; fail if a notebook is not up to date")
     release.set_defaults(run=run)
 
@@ -59,14 +63,19 @@ def run(given: argparse.Namespace) -> int:
     """Write the notebooks, or compare them. The result is the exit code."""
     texts = made(given.format, sources(given.source, given.tutorials))
     if given.check:
-        stale = [name for name, text in texts.items() if not _same(given.out / name, text)]
+        stale = [name for name, text in texts.items() if not _same(given.out / name, text, given.format == EXECUTED)]
         print("\n".join(f"not up to date: {given.out / name}" for name in stale) or f"{len(texts)} are up to date")
         return 1 if stale else 0
-    for name, text in texts.items():
-        path = given.out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text)
-        print(path)
+    runs = given.format == EXECUTED and not given.no_execute
+    if runs:
+        libraries()
+        several = "s" * (len(texts) != 1)
+        print(f"Running {len(texts)} notebook{several}, up to a minute each; --no-execute leaves that out.", flush=True)
+    for number, (name, text) in enumerate(texts.items(), start=1):
+        path, start = given.out / name, time.perf_counter()
+        write_atomically(path, executed(text, name) if runs else text)
+        seconds = f"   {number} of {len(texts)}, {time.perf_counter() - start:.0f} s" if runs else ""
+        print(f"{path}{seconds}", flush=True)
     if told := NEXT.get(given.format):
         print(told)
     return 0
@@ -92,5 +101,8 @@ def sources(folder: Path | None, numbers: str = "") -> list[Path]:
     return [path for number, path in known.items() if not wanted or number in wanted]
 
 
-def _same(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_text(encoding="utf-8") == text
+def _same(path: Path, text: str, whatever_it_printed: bool) -> bool:
+    if not path.is_file():
+        return False
+    found = path.read_text(encoding="utf-8")
+    return without_outputs(found) == without_outputs(text) if whatever_it_printed else found == text

@@ -18,16 +18,11 @@ def source_notebook(cells: Sequence[Cell]) -> str:
 
 
 def _layout(exercise: Exercise) -> list[Made]:
-    names = exercise.id
+    task_id, answer_id, grade_id = (f"{exercise.id}-{role}" for role in ("task", "answer", "grade"))
     return [
-        Made("markdown", task_with_start(exercise), _marks(f"{names}-task", locked=True), f"{names}-task"),
-        Made(
-            "code",
-            with_imports(exercise, exercise.solution),
-            _marks(f"{names}-answer", solution=True),
-            f"{names}-answer",
-        ),
-        Made("code", grade_cell(exercise), _marks(f"{names}-grade", exercise.points, locked=True), f"{names}-grade"),
+        Made("markdown", task_with_start(exercise), _marks(task_id, locked=True), task_id),
+        Made("code", with_imports(exercise, exercise.solution), _marks(answer_id, solution=True), answer_id),
+        Made("code", grade_cell(exercise), _marks(grade_id, exercise.points, locked=True), grade_id),
     ]
 
 

@@ -12,7 +12,8 @@ from ..exercise import Exercise
 from ..registry import load_exercise
 from .source import Cell
 
-SETUP = "from tinygrad_lora.learn import check, hint"
+IMPORTS = "from tinygrad_lora.learn import check, hint"
+SETUP = f'# If something is missing: pip install "tinygrad-lora[notebook]"\n{IMPORTS}'
 SETUP_IN_BROWSER = f"""import sys
 
 if sys.platform == "emscripten":  # in a browser: the package comes with this page; run this after each restart
@@ -20,7 +21,7 @@ if sys.platform == "emscripten":  # in a browser: the package comes with this pa
 
     await piplite.install(["tinygrad-lora", "matplotlib"])
 
-{SETUP}"""
+{IMPORTS}"""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 

@@ -15,7 +15,10 @@ from ...errors import TutorialError
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a tutorial. `kind` is "markdown" or "code"; `mark` says what others must know of it."""
+    """A cell of a tutorial. `kind` is that of a notebook's cell: "markdown", "code" or "raw".
+
+    `exercise` is the id of the exercise whose place it holds; `instructor` is True for a cell that students do not get.
+    """
 
     kind: str
     text: str

@@ -90,7 +90,7 @@ def _logits(model: Callable[[Any], Any], x: Any) -> Any:
 
 @drawn
 def confusion_matrix(predictions: Any, labels: Any, *, names: Sequence[str] | None = None) -> Any:
-    """How many samples of each class are taken for which: a row for the true class, a column for the predicted one.
+    """How many samples of each class are read as which: a row for the true class, a column for the predicted one.
 
     `predictions` are class numbers, or logits of shape (samples, classes). `labels` are class numbers. `names` are the
     names of the classes. The color is the share of the row, the number in a cell how many samples it stands for.
@@ -113,7 +113,8 @@ def confusion_matrix(predictions: Any, labels: Any, *, names: Sequence[str] | No
     right = int(np.trace(table))
     seen = f"{right:,} of {len(truth):,} samples are right ({right / len(truth):.1%})"
     mistakes = sorted((-table[i, j], i, j) for i, j in np.ndindex(table.shape) if i != j and table[i, j])
-    worst = "; ".join(f"{words[i]} taken for {words[j]} {-n:,} times" for n, i, j in mistakes[:3]) or "none"
+    told = [f"{words[i]} read as {words[j]}: {-n:,} time{'' if n == -1 else 's'}" for n, i, j in mistakes[:3]]
+    worst = "; ".join(told) or "none"
     size = min(2.6 + 0.4 * classes, 9.0)
     figure = new_plot(size + 0.8, size, seen, f"Confusion matrix. {seen}. Most frequent mistakes: {worst}.")
     axes = figure.subplots()
