@@ -426,15 +426,34 @@ def test_a_stack_of_products_that_somebody_else_uses_is_kept():
     ],
 )  # fmt: skip
 def test_powers_are_products_roots_and_quotients(exponent, left, dtype):
-    x = np.array([0.25, 1.0, 4.0, 16.0], dtype)  # exact: powers of 4
+    x = np.tile(np.array([0.25, 1.0, 4.0, 16.0], dtype), 1000)  # exact: powers of 4
     graph = expand_powers(tl.trace(lambda x: x**exponent, x))
     assert len(operations(graph)) == left and "power" not in operations(graph)
     assert_same(tl.trace(lambda x: x**exponent, x), graph, x)
 
 
-@pytest.mark.parametrize(("x", "exponent"), [(np.ones(2), 9), (np.ones(2), 1.5), (np.ones(2), 0), (np.ones(2, int), 4)])
+@pytest.mark.parametrize(("exponent", "left"), [(1, 0), (2, 1), (3, 2), (8, 3)])
+def test_powers_of_whole_numbers_are_products(exponent, left):
+    x = np.tile([-3, 0, 2, 10**9], 1000)
+    graph = expand_powers(tl.trace(lambda x: x**exponent, x))
+    assert operations(graph) == ["multiply"] * left
+    assert_same(tl.trace(lambda x: x**exponent, x), graph, x)
+
+
+@pytest.mark.parametrize(
+    ("x", "exponent"),
+    [(np.ones(1000), 9), (np.ones(1000), 1.5), (np.ones(1000), 0), (np.ones(1000, int), 0.5), (np.ones(2), 4)],
+)
 def test_other_powers_stay(x, exponent):
     assert applied(expand_powers, lambda x: x**exponent, x) == ["power"]
+
+
+def test_each_power_is_judged_alone():
+    small, large = np.ones(2), np.ones((100, 100))
+    assert applied(expand_powers, lambda x, y: (x**4, y**4), small, large) == ["power", "multiply", "multiply"]
+    # What is right for one is no reason to leave the rest as it was.
+    graph = improved(lambda x, y: (x**3, y**2, tl.exp(y.T.T + 0.0)), small, large)
+    assert operations(graph) == ["power", "multiply", "exp"]
 
 
 def test_several_powers_share_their_squares():

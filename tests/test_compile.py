@@ -1,5 +1,6 @@
 """The compiler as a user meets it: what it computes, what it prints, what it refuses."""
 
+import gc
 import os
 import re
 import runpy
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import traceback
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,11 @@ from numpy.testing import assert_array_equal
 from programs import PROGRAMS
 
 import tinygrad_lora as tl
+from tinygrad_lora.compiler import programs as programs_module
+from tinygrad_lora.compiler import signatures
 from tinygrad_lora.compiler.cost import graph_cost
 from tinygrad_lora.compiler.passes.fuse_elementwise import Fused
-from tinygrad_lora.errors import CompileError, ShapeError, TraceError
+from tinygrad_lora.errors import CompileError, RecompileWarning, ShapeError, TraceError
 
 TESTS = Path(__file__).parent
 
@@ -481,6 +485,103 @@ def test_a_method_can_be_compiled():
             return x * 2.0
 
     assert_array_equal(Doubler().double(np.ones(2)), [2, 2])
+
+
+class Scaled(tl.Layer):
+    """A layer with an adapter and a setting, and a method that is compiled."""
+
+    def __init__(self):
+        self.inner, self.gain = tl.Linear(6, 5, seed=0), 1.0
+        tl.adapt(self, 2, seed=0)
+        self.inner.lora.lora_B.value = np.ones((2, 5))
+
+    def __call__(self, x):
+        return self.inner(x) * self.gain
+
+    @tl.compile
+    def predict(self, x):
+        return self(x)
+
+
+def apply(model, x):
+    return model(x)
+
+
+@pytest.mark.parametrize("way", ["argument", "second argument", "method", "bound method", "layer"])
+def test_a_layer_is_traced_again_when_its_structure_changes(way):
+    model, x = Scaled(), np.ones((2, 6))
+    ways = {
+        "argument": (tl.compile(apply), lambda f: f(model, x)),
+        "second argument": (tl.compile(lambda x, model: model(x)), lambda f: f(x, model)),
+        "method": (Scaled.predict, lambda f: model.predict(x)),
+        "bound method": (tl.compile(model.inner.__call__), lambda f: f(x) * model.gain),
+        "layer": (tl.compile(model), lambda f: f(x)),
+    }
+    compiled, call = ways[way]
+
+    def is_right():
+        assert_same([call(compiled)], [model.forward(x)])
+
+    is_right()
+    with tl.disabled(model):
+        is_right()
+    is_right()
+    programs = compiled.programs.generated
+    with tl.disabled(model):
+        is_right()
+    assert compiled.programs.generated == programs, "both programs were there"
+    model.gain = 3.0
+    is_right()
+    tl.adapt(model, 2, name="b", seed=1)
+    is_right()
+    tl.activate(model, "b")
+    is_right()
+    model.inner.adapters["b"].lora_B.value = np.full((2, 5), 2.0)
+    programs = compiled.programs.generated
+    is_right()
+    assert compiled.programs.generated == programs, "a value is not part of a program"
+
+
+def test_layers_that_take_turns_as_an_argument_keep_their_programs():
+    compiled, models, x = tl.compile(apply), [Scaled(), Scaled()], np.ones((2, 6))
+    models[1].inner.lora.lora_B.value = np.full((2, 5), 2.0)
+    for _ in range(3):
+        for model in models:
+            assert_same([compiled(model, x)], [model.forward(x)])
+    assert compiled.programs.generated == 2
+
+
+def test_many_layers_as_an_argument_are_let_go(monkeypatch):
+    monkeypatch.setattr(programs_module, "MOST_PROGRAMS", 3)
+    monkeypatch.setattr(signatures, "MOST_WATCHES", 3)
+    compiled, x, seen = tl.compile(apply), np.ones((2, 6)), []
+    for _ in range(7):
+        model = Scaled()
+        seen.append(weakref.ref(model))
+        for _ in range(2):
+            with tl.disabled(model):
+                assert_same([compiled(model, x)], [model.forward(x)])
+            assert_same([compiled(model, x)], [model.forward(x)])
+    del model
+    gc.collect()
+    assert sum(ref() is not None for ref in seen) <= 4
+
+
+def test_a_layer_that_changes_at_every_call_is_told_of():
+    compiled, model = tl.compile(apply), Scaled()
+    with pytest.warns(RecompileWarning, match="argument 0 is a layer whose structure changes") as caught:
+        for i in range(16):
+            model.gain = i
+            compiled(model, np.ones((2, 6)))
+    assert caught[0].filename == __file__
+
+
+def test_what_only_looks_like_a_layer_is_a_value():
+    class Setting:
+        watch = True
+
+    compiled = tl.compile(lambda x, kind, setting: x * 2.0)
+    assert_array_equal(compiled(np.ones(2), Scaled, Setting()), [2, 2])
 
 
 def test_a_deep_network_compiles_in_time_that_grows_with_its_depth():

@@ -20,6 +20,7 @@ import tinygrad_lora as tl
 from tinygrad_lora.compiler import packing, products, schedule
 from tinygrad_lora.compiler import programs as programs_module
 from tinygrad_lora.compiler.products import SMALL_KERNEL, blocks
+from tinygrad_lora.compiler.signatures import Keys, guard
 from tinygrad_lora.compiler.slots import LINE, Slot, arrange, most_alive
 from tinygrad_lora.compiler.techniques import LOWERINGS, TECHNIQUES
 from tinygrad_lora.errors import CompileError, RecompileWarning, ShapeError
@@ -500,8 +501,8 @@ def test_a_call_that_fails_gives_its_memory_back():
 
 
 def test_the_guard_knows_a_signature():
-    fits, which = programs_module._guard((np.ones((2, 3)), "mean", np.float32(1)))
-    assert which == [0, 2]
+    args = (np.ones((2, 3)), "mean", np.float32(1))
+    fits = guard(args, [*map(Keys(), args)])
     assert fits(np.zeros((2, 3)), "mean", np.float32(2))
     for other in [
         (np.zeros((3, 2)), "mean", np.float32(2)), (np.zeros((2, 3), np.float32), "mean", np.float32(2)),

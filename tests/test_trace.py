@@ -56,6 +56,8 @@ def test_inputs_have_the_names_that_the_author_wrote():
 
     graph = tl.trace(f, *(np.ones(2) for _ in range(3)))
     assert [x.name for x in graph.inputs] == ["image", "target", "x2"]
+    graph = tl.trace(lambda *arrays, scale=1: arrays[0] + arrays[1], np.ones(2), np.ones(2))
+    assert [x.name for x in graph.inputs] == ["x0", "x1"]
 
 
 def test_a_function_without_a_signature_can_be_traced():

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lora as tl
-from tinygrad_lora.errors import CompileError, GradientError, MergedError, ShapeError
+from tinygrad_lora.errors import CompileError, GradientError, MergedError, RecompileWarning, ShapeError
 
 OPTIMIZERS = {
     "sgd": lambda p: tl.SGD(p, 0.1),
@@ -62,6 +62,17 @@ def test_another_batch_size_gets_its_own_program_and_the_same_parameters():
     step = tl.compile_training_step(model, tl.cross_entropy, tl.Adam(model.parameters(), 1e-2))
     losses = [step(*data(n)) for n in (10, 7, 10, 7)]
     assert len(step.programs) == 2 and losses[2] < losses[0] and losses[3] < losses[1]
+
+
+def test_a_step_that_is_compiled_again_and_again_says_so_where_it_is_called():
+    model = network()
+    step = tl.compile_training_step(model, tl.cross_entropy, tl.SGD(model.parameters(), 1e-2))
+    for ask in (step, step.prepare):
+        step.programs.generated = 0
+        with pytest.warns(RecompileWarning, match="its shape or dtype varies") as caught:
+            for n in range(1, 17):
+                ask(*data(n + 100 * (ask is step)))
+        assert caught[0].filename == __file__
 
 
 def test_frozen_weights_stay_and_are_not_differentiated():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import keyword
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial, wraps
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Graph
-from ..core.node import ComputationNode, Op
+from ..core.node import ComputationNode
 from ..core.trace import trace
 from ..errors import CompileError
 from ..files import write_atomically
 from .lowering import prepared
 from .memory import Memory, memory_of
-from .passes.join_scatters import add_at
 from .pipeline import DEFAULT, Pass, Snapshot, improving
-from .programs import Cache, Program, collector_paused, key_of
+from .programs import Cache, Program, collector_paused
 from .report import explanation, table
+from .signatures import Keys, guard, watch_of
 from .standalone import archive, standalone
 from .techniques import LAWS, check_engine, split
+from .vocabulary import program_name
 
 Passes = Sequence[Pass | tuple[Pass, ...]]
 
@@ -47,15 +48,17 @@ class CompiledFunction:
         self.function, self.engine = function, check_engine(engine)
         self.buffers = buffers and engine == "numpy"
         self.passes, self.techniques = split(passes, without, self.buffers)
-        self.name = _function_name(function)
+        words = import_module(f".engines.{engine}", __package__).WORDS if engine != "numpy" else ()
+        name = getattr(function, "__name__", None) or type(function).__name__
+        self.name = program_name(name if name.isidentifier() else "compiled", words)
         self._start()
 
     def _start(self) -> None:
         """No programs yet."""
         # A layer can say what its graph depends on, so that one whose adapter is switched off is traced again.
-        watch = getattr(self.function, "watch", None)
-        self.structure: Callable[[], Any] = watch() if watch else _no_structure
-        self.programs = Cache(self.name)
+        owner = getattr(self.function, "__self__", None)  # of a method
+        self.structure: Callable[[], Any] = watch_of(self.function) or watch_of(owner) or _no_structure
+        self.programs, self._keys = Cache(self.name), Keys()
         self._lock = Lock()
         self._last: Program | None = None
 
@@ -79,13 +82,13 @@ class CompiledFunction:
 
     def _program(self, args: tuple[Any, ...]) -> Program:
         structure = self.structure()
-        key = (structure, *map(key_of, args))
+        key = (structure, *map(self._keys, args))
         with self._lock:
             program = self.programs.get(key)
             if program is None:
                 with collector_paused():
                     program = self._generate(args)
-                program.structure = structure
+                program.structure, program.fits = structure, guard(args, key[1:])
                 self.programs.add(key, program)
         return program
 
@@ -219,7 +222,7 @@ class CompiledFunction:
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: without programs, which are generated again where they are wanted."""
-        own = {"structure", "programs", "_lock", "_last"}
+        own = {"structure", "programs", "_keys", "_lock", "_last"}
         return {name: value for name, value in vars(self).items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -236,8 +239,9 @@ def compile(
 ) -> Any:  # fmt: skip
     """A `CompiledFunction` of a function or a layer: traced once for each signature, then run as generated NumPy.
 
-    Also a decorator. What Python decides while tracing is part of the program. A layer is traced again when its
-    structure changes (an adapter is added, merged or switched off); a function is not: compile it again.
+    Also a decorator. What Python decides while tracing is part of the program. A layer, also one that is an argument,
+    is traced again when its structure changes (an adapter is added, merged or switched off); what a function finds
+    elsewhere is not seen to change: compile it again.
 
     `passes` replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced.
     `buffers=False` prints plain expressions, which allocate every result. `engine` "numba" or "scipy" runs the same
@@ -253,12 +257,6 @@ def compile(
 
 def _no_structure() -> None:
     """What a plain function's graph depends on besides its arguments: nothing that anyone could see."""
-
-
-def _function_name(function: Callable[..., Any]) -> str:
-    name = getattr(function, "__name__", None) or type(function).__name__
-    helper = any(f"def {name}(" in op.prelude for op in (*Op.registry.values(), add_at))
-    return name if name.isidentifier() and not keyword.iskeyword(name) and name != "np" and not helper else "compiled"
 
 
 def _plain(argument: Any) -> Any:

@@ -36,12 +36,12 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
     constants: list[str] = []
     body: list[tuple[str, str, Node | None]] = []
 
-    def define(node: Node, fallback: str) -> str:
-        operands[node] = variable(variables.define(node, fallback))
+    def define(node: Node, letter: str) -> str:
+        operands[node] = variable(variables.define(node, letter))
         return operands[node].text
 
-    for i, node in enumerate(graph.inputs):
-        define(node, f"x{i}")
+    for node in graph.inputs:
+        define(node, "x")
     for node in graph.nodes:
         if node.parents:
             if node.op.view and len(graph.users[node]) == 1 and node not in outputs:
@@ -49,12 +49,12 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
                 continue
             code = expression(node, operands).text
             told = " ".join(map(str, operations(node.op))) + f" {node.shape}"
-            body.append((f"{define(node, f't{len(body)}')} = {code}", told, node))
+            body.append((f"{define(node, 't')} = {code}", told, node))
         elif node not in operands:
             if node.shape == () and is_weak(node, graph):
                 operands[node] = number(node)
             else:
-                constants.append(f"{define(node, f'c{len(constants)}')} = {array_source(node.value)}")
+                constants.append(f"{define(node, 'c')} = {array_source(node.value)}")
     lines = [*commented(body), f"    return {', '.join(_results(graph, operands))}"]
     parts = [helper.strip() + "\n" for helper in helpers]
     parts += ["\n".join(constants) + "\n"] if constants else []

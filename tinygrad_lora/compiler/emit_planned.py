@@ -63,15 +63,16 @@ class Writer:
         self.lowered, self.graph, self.plan, self.name = lowered, lowered.graph, lowered.plan, name
         # What writes into an array of the program's own does not call the helper in its line.
         helpers = helpers_of(n for n in self.graph.nodes if n not in self.plan.shapes or not hasattr(n.op, "in_place"))
-        self.words = Vocabulary(self.graph.nodes, helpers, [name, f"pack_{name}", "room", "memory"], names)
+        self.words = Vocabulary(self.graph.nodes, helpers, name, names)
         self.code: dict[Node, Code] = {}  # how each node is referred to
+        self.flat: dict[Node, str] = {}  # planned arrays as vectors
         self.constants: list[str] = []
         self.ready: list[str] = []  # arrays in the memory, and views that are made once
 
     def write(self) -> Planned:
         """All of it."""
-        for i, leaf in enumerate(self.graph.inputs):
-            self.code[leaf] = variable(self.words.names.define(leaf, f"x{i}"))
+        for leaf in self.graph.inputs:
+            self._define(leaf, "x")
         for node in self.graph.nodes:
             if not node.parents and node not in self.code:
                 self._constant(node)
@@ -81,7 +82,7 @@ class Writer:
             lines = [line for node in unit.nodes for line in self._statement(node, unit)]
             body += self._in_blocks(unit, lines) if unit.rows else lines
         body += self._endings()
-        packer = f"pack_{self.name}" if self.lowered.kept else ""
+        packer = self.words.packer if self.lowered.kept else ""
         self.lowered.choices["ready_numbers"] = len(self.words.numbers)
         return Planned(self._assembled(packing, body), packer, self.words.names.variables, self.lowered)
 
@@ -89,8 +90,7 @@ class Writer:
         return technique in self.lowered.techniques
 
     def _define(self, node: Node, letter: str = "t") -> str:
-        names = self.words.names
-        name = names.define(node, f"{letter}{len(names.variables) - len(self.graph.inputs)}")
+        name = self.words.names.define(node, letter)
         self.code[node] = variable(name)
         return name
 
@@ -229,10 +229,11 @@ class Writer:
 
     def _flat(self, node: Node) -> str:
         """A planned array as a vector."""
-        name = f"{self.code[node].text}_flat"
-        if name not in self.words.names.taken:
-            self.ready.append(f"{self.words.names.free(name)} = {self.code[node].text}.reshape(-1)")
-        return name
+        if node not in self.flat:
+            text = self.code[node].text
+            self.flat[node] = self.words.names.free(f"{text}_flat")
+            self.ready.append(f"{self.flat[node]} = {text}.reshape(-1)")
+        return self.flat[node]
 
     def _view(self, node: Node, once: bool) -> list[Line]:
         """A view: made before the first call where the array is there, else where it is used."""
@@ -253,13 +254,15 @@ class Writer:
     def _in_blocks(self, unit: Unit, lines: list[Line]) -> list[Line]:
         """The lines of a unit in a loop over blocks of rows. Arrays are made before it."""
         self.lowered.choices["cache_blocks"] += 1
-        head = f"for start in range(0, {unit.length}, {unit.rows}):"
+        start, rows, left = map(self.words.word, ("start", "rows", "left"))
+        head = f"for {start} in range(0, {unit.length}, {unit.rows}):"
         inside: list[Line] = [
             (head, f"{-(-unit.length // unit.rows)} blocks of {unit.rows} rows", None),
-            (f"    rows = slice(start, start + {unit.rows})", "", None),
+            (f"    {rows} = slice({start}, {start} + {unit.rows})", "", None),
         ]
         if unit.length % unit.rows:
-            inside.append((f"    left = slice({unit.length} - start)", "for the last block, which is shorter", None))
+            shorter = "for the last block, which is shorter"
+            inside.append((f"    {left} = slice({unit.length} - {start})", shorter, None))
         inside += [(f"    {code}", told, node) for code, told, node in lines if node is not None]
         return [line for line in lines if line[2] is None] + inside
 
@@ -268,8 +271,8 @@ class Writer:
         if not unit.rows or not cut_along(node, reader):
             return text
         if self.plan.shapes.get(node, node.shape) == node.shape:
-            return f"{text}[rows]"
-        return f"{text}[left]" if unit.length % unit.rows else text
+            return f"{text}[{self.words.word('rows')}]"
+        return f"{text}[{self.words.word('left')}]" if unit.length % unit.rows else text
 
     # --- The whole ---
 
@@ -299,7 +302,7 @@ class Writer:
         parts += [ROOM.strip()] if plan.offsets else []
         parts += ["\n".join(self.constants)] if self.constants else []
         if kept:
-            head = signature(f"pack_{self.name}", [self.code[node].text for node in self.lowered.frozen])
+            head = signature(self.words.packer, [self.code[node].text for node in self.lowered.frozen])
             told = '    """What depends on frozen weights alone: computed again only when one of them changes."""'
             parts.append("\n".join([head, told, *commented(packing), f"    return {', '.join(kept)},"]))
         lines = self.words.definitions()

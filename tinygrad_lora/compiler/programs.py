@@ -12,16 +12,15 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
-from ..core.source import function_from_source
-from ..errors import CompileError, RecompileWarning
+from ..core.source import function_from_source, user_line
+from ..errors import RecompileWarning
 from .emit import emit
 from .emit_planned import Planned, emit_planned
 from .lowering import lower
 from .pipeline import Snapshot
+from .signatures import ARRAY, Watched, never
 
 MOST_PROGRAMS = 64  # for one function; the one that was not used for longest goes first
 MANY_PROGRAMS = 16  # so many say that something varies from call to call which should not
@@ -46,7 +45,9 @@ class Program:
         self.source = self.name = ""
         self.variables: dict[Node, str] = {}
         self.planned: Planned | None = None  # what was decided, where memory is planned
-        self.fits, self._arrays = _guard(args)
+        self.fits: Runs = never  # until it is kept for a signature
+        arrays = [i for i, a in enumerate(args) if isinstance(a, ARRAY)]
+        self._arrays = None if len(arrays) == len(args) else arrays
         self._make: Callable[[], Runs] | None = None
         self._idle: list[Runs] = []  # functions with memory of their own that no call is using
         self._pack: Runs | None = None
@@ -144,40 +145,6 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _guard(args: Sequence[Any]) -> tuple[Runs, list[int] | None]:
-    """A function that says whether other arguments have the same signature, in 0.1 microseconds; and which are arrays.
-
-    It may say no to arguments that would fit: then their key is looked up.
-    """
-    arrays = [i for i, a in enumerate(args) if isinstance(a, np.ndarray | np.generic)]
-    names = [f"x{i}" for i in range(len(args))]
-    checks, values = [], {"ndarray": np.ndarray}
-    for x, a in zip(names, args, strict=True):
-        if type(a) is np.ndarray:
-            checks += [f"type({x}) is ndarray", f"{x}.dtype is {x}_dtype", f"{x}.shape == {a.shape}"]
-            values[f"{x}_dtype"] = a.dtype
-        else:
-            checks.append(f"type({x}) is {x}_type" if isinstance(a, np.generic) else f"{x} is {x}_value")
-            values |= {f"{x}_type": type(a), f"{x}_value": a}
-    source = f"def fits({', '.join(['*more', *names] if not names else [*(n + '=None' for n in names), '*more'])}):\n"
-    source += f"    return not more and {' and '.join(checks) or 'True'}\n"
-    return function_from_source("fits", source, **values), None if len(arrays) == len(args) else arrays
-
-
-def key_of(argument: Any) -> Any:
-    """What two arguments must have in common to share a program: for arrays shape and dtype, else the value itself."""
-    if isinstance(argument, np.ndarray | np.generic):
-        return argument.shape, argument.dtype
-    try:
-        hash(argument)
-    except TypeError:
-        raise CompileError(
-            f"an argument of type {type(argument).__name__} cannot be part of a program: "
-            "pass arrays, or values that can be hashed such as numbers, strings and tuples"
-        ) from None
-    return type(argument), repr(argument), argument  # 1, 1.0 and True are equal, and not the same
-
-
 class Cache:
     """The programs of one function by signature. It holds at most MOST_PROGRAMS of them and warns at MANY_PROGRAMS."""
 
@@ -199,7 +166,7 @@ class Cache:
         if len(self._programs) > MOST_PROGRAMS:
             self._programs.popitem(last=False)
         if self.generated == MANY_PROGRAMS:
-            warnings.warn(self._advice(), RecompileWarning, stacklevel=4)
+            warnings.warn_explicit(self._advice(), RecompileWarning, *(user_line() or (__file__, 0)))
 
     def _advice(self) -> str:
         """Which argument varies."""
@@ -208,19 +175,15 @@ class Cache:
         told = f"{self.name} was compiled {self.generated} times"
         if not varying:
             return f"{told}: the structure of the model changes again and again"
-        first = keys[-1][varying[0]]
+        first, told = keys[-1][varying[0]], f"{told}; argument {varying[0] - 1}"
+        if isinstance(first, Watched):
+            return f"{told} is a layer whose structure changes from call to call, or another layer each time"
         remedy = (
             "its values are part of the program: pass it as an array, such as np.float64(3)"
             if len(first) == 3
             else "its shape or dtype varies: pad the arrays to a few sizes"
         )
-        return f"{told}; argument {varying[0] - 1} differs from call to call, and {remedy}"
+        return f"{told} differs from call to call, and {remedy}"
 
     def __len__(self) -> int:
         return len(self._programs)
-
-    def __bool__(self) -> bool:
-        return bool(self._programs)
-
-    def __contains__(self, key: Any) -> bool:
-        return key in self._programs

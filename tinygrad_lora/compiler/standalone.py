@@ -31,12 +31,13 @@ MAIN = """
 if __name__ == "__main__":
     rng = np.random.default_rng(0)
     arrays = [
-{arrays}
+{made}
     ]
     results = {name}(*arrays)
     for i, result in enumerate(results if isinstance(results, tuple) else (results,)):
         print(f"output {{i}}: {{result.dtype}}{{list(result.shape)}}, mean {{result.mean():.6g}}")
 """
+VARIABLES = r"\b(rng|arrays|results|result|i)\b"  # of the main part: they are variables of the whole file
 
 
 def standalone(
@@ -48,10 +49,10 @@ def standalone(
     come from an .npz file beside it, and the main part makes up the other inputs alone.
     """
     inputs = graph.inputs[: len(graph.inputs) - len(graph.captured)] if loads else graph.inputs
-    arrays = []
+    rng, arrays = _free("rng", source), []
     for i, node in enumerate(inputs):
         if node.dtype.kind == "f":  # between 0 and 0.1: also right for second moments, which are never negative
-            made = f'(0.1 * rng.random({node.shape})).astype("{node.dtype.name}")'
+            made = f'(0.1 * {rng}.random({node.shape})).astype("{node.dtype.name}")'
             made = made if node.shape else f"np.{node.dtype.name}(0.1)"
         else:
             made = f'np.zeros({node.shape}, "{node.dtype.name}")'
@@ -60,12 +61,18 @@ def standalone(
     if planned and planned.packer:
         parts.append(_whole(name, graph, planned))
     if loads:
-        loader = "load_parameters"
-        while re.search(rf"\b{loader}\b", source):
-            loader += "_"
+        loader = _free("load_parameters", source)
         parts.append(LOADER.format(loader=loader, name=name).lstrip())
         arrays.append(f"        *{loader}(),")
-    return "\n\n".join(parts) + "\n" + MAIN.format(name=name, arrays="\n".join(arrays))
+    main = re.sub(VARIABLES, lambda found: _free(found[0], source), MAIN)
+    return "\n\n".join(parts) + "\n" + main.format(name=name, made="\n".join(arrays))
+
+
+def _free(word: str, source: str) -> str:
+    """The word, or the word with underscores, that this source does not define for the whole file."""
+    while re.search(rf"^(?:def )?{word}\b", source, re.MULTILINE):
+        word += "_"
+    return word
 
 
 def archive(arrays: Mapping[str, Any]) -> bytes:

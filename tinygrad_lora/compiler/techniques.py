@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import CompileError
 from .pipeline import DEFAULT, IN_PLANNED_MEMORY
+from .report import first_line
 
 # How the improved graph is turned into calls. The passes, which improve the graph itself, are listed in pipeline.py.
 LOWERINGS = {
@@ -30,13 +30,9 @@ LOWERINGS = {
 Passes = Sequence[Any]
 
 
-def _first_sentence(function: Any) -> str:
-    return (inspect.getdoc(function) or "").split("\n")[0]
-
-
-TECHNIQUES = {p.__name__: _first_sentence(p) for row in DEFAULT for p in row} | LOWERINGS
+TECHNIQUES = {p.__name__: first_line(p) for row in DEFAULT for p in row} | LOWERINGS
 # The law of each, for explanations.
-LAWS = TECHNIQUES | {p.__name__: _first_sentence(p) for p in IN_PLANNED_MEMORY.values()}
+LAWS = TECHNIQUES | {p.__name__: first_line(p) for p in IN_PLANNED_MEMORY.values()}
 ENGINES = ("numpy", "numba", "scipy")
 
 

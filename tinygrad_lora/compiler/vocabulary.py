@@ -1,38 +1,66 @@
-"""The words of a generated program: short names for NumPy's functions, and numbers that are arrays already."""
+"""The words of a generated program: its name, short names for NumPy's functions, and variables of its own.
+
+Whatever a program calls by a name gets this name here. So no argument and no function of the user can be taken for it.
+"""
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.node import ComputationNode as Node
+from ..core.node import Op
 from .passes.fuse_elementwise import operations
-from .writing import Names, array_source, names_of
+from .passes.join_scatters import add_at
+from .writing import Names, array_source, names_of, unlike
 
+MEMORY = ("room", "memory")  # where the planned memory comes from, and what it is called
+# What programs call without saying where it comes from; the last five in the main part of a saved program.
+PYTHON = ("bool", "bytes", "range", "slice", "enumerate", "isinstance", "list", "print", "tuple")
 # What calls may use beyond the lines of the operations themselves.
 FUNCTIONS = ("np.matmul", "np.copyto", "np.empty", "np.add", "np.add.reduce", "np.maximum.reduce", "np.add.at")
+
+
+def program_name(wanted: str, words: Iterable[str] = ()) -> str:
+    """The name of the function in a program: as wanted, but for what programs call themselves; then with a number.
+
+    `words` are those of an engine. Functions of NumPy are not among them: see `Vocabulary.use`.
+    """
+    helpers = names_of(op.prelude for op in (*Op.registry.values(), add_at))
+    return unlike({"np", *keyword.kwlist, *PYTHON, *MEMORY, *helpers, *words}, wanted)
 
 
 class Vocabulary:
     """Hands out names, and remembers which functions, numbers and helpers a program needs."""
 
     def __init__(
-        self, nodes: Iterable[Node], helpers: Iterable[str], reserved: Iterable[str], wanted: Mapping[Node, str] | None
+        self, nodes: Iterable[Node], helpers: Iterable[str], name: str, wanted: Mapping[Node, str] | None
     ) -> None:
+        self.name, self.packer = name, f"pack_{name}"
         nodes, self.helpers = list(nodes), list(helpers)
         single = dict.fromkeys(op for node in nodes for op in operations(node.op))
         lines = [*FUNCTIONS, *(f"{op.numpy} {op.ufunc}" for op in single)]
         used = {_short(function) for line in lines for function in re.findall(r"\bnp\.[\w.]+", line)}
-        self.names = Names([*reserved, *used, *names_of(self.helpers)], wanted)
+        self.names = Names([name, self.packer, *MEMORY, *used, *names_of(self.helpers)], wanted)
         self.functions: dict[str, str] = {}
+        self.own: dict[str, str] = {}
         self.numbers: dict[str, str] = {}
 
     def use(self, function: str) -> str:
-        """The short name of a function: "np.add.reduce" is add_reduce."""
+        """The short name of a function: "np.add.reduce" is add_reduce. In a program called add, "np.add" stays."""
         short = _short(function)
+        if short == self.name:
+            return function
         self.functions[short] = function
         return short
+
+    def word(self, text: str) -> str:
+        """The name of a variable that belongs to no node, such as the `start` of a block: as wanted, if it is free."""
+        if text not in self.own:
+            self.own[text] = self.names.free(text)
+        return self.own[text]
 
     def shortened(self, text: str) -> str:
         """An expression with all functions of NumPy by their short names."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from pathlib import PurePath
 from typing import Any
@@ -27,27 +29,40 @@ class Names:
         self.taken = {"np", *reserved, *dir(builtins), *keyword.kwlist}
         self.wanted = wanted or {}
         self.variables: dict[Node, str] = {}
+        self.counts = Counter[str]()
 
-    def define(self, node: Node, fallback: str) -> str:
-        """The variable of a node that has none yet: its own name, or the fallback."""
+    def define(self, node: Node, letter: str) -> str:
+        """The variable of a node that has none yet: its own name, or a letter with a number, counted for each letter.
+
+        x is for inputs, c for constants, w for what is packed, and t for everything else.
+        """
         own = self.wanted.get(node) or node.name
-        self.variables[node] = variable = self.free(_identifier(own) if own else fallback)
+        self.variables[node] = variable = self.free(_identifier(own) if own else f"{letter}{self.counts[letter]}")
+        self.counts[letter] += 1
         return variable
 
     def free(self, name: str) -> str:
         """The name, or the name with a number, that is not taken yet; takes it."""
-        candidate, n = name, 1
-        while candidate in self.taken:
-            n += 1
-            candidate = f"{name}_{n}"
-        self.taken.add(candidate)
-        return candidate
+        name = unlike(self.taken, name)
+        self.taken.add(name)
+        return name
+
+
+def unlike(taken: Collection[str], name: str) -> str:
+    """The name, or the name with a number, that is not among those taken."""
+    candidate, n = name, 1
+    while candidate in taken:
+        n += 1
+        candidate = f"{name}_{n}"
+    return candidate
 
 
 def _identifier(text: str) -> str:
     """A variable name as close to `text` as Python allows: "0.lora.A" becomes layer0_lora_A."""
+    text = unicodedata.normalize("NFKC", text)  # as Python reads names
+    text = "".join(c if f"x{c}".isidentifier() else " " for c in text)
     text = re.sub(r"\W+", "_", text).strip("_") or "x"
-    return f"layer{text}" if text[0].isdigit() else text
+    return text if text.isidentifier() else f"layer{text}"
 
 
 def signature(name: str, arguments: Iterable[str], indent: str = "") -> str:
@@ -89,8 +104,8 @@ def helpers_of(nodes: Iterable[Node]) -> list[str]:
 
 
 def names_of(helpers: Iterable[str]) -> list[str]:
-    """The names that helpers define."""
-    return re.findall(r"^def (\w+)", "\n".join(helpers), re.MULTILINE)
+    """The names that helpers define or import."""
+    return re.findall(r"^(?:def|from \S+ import) (\w+)", "\n".join(helpers), re.MULTILINE)
 
 
 def array_source(value: Any) -> str:

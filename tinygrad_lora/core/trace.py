@@ -38,7 +38,7 @@ def trace(f: Callable[..., Any], *examples: Any) -> Graph:
 def _argument_names(f: Callable[..., Any], n: int) -> list[str]:
     """The names of the first `n` arguments of `f`, as its author wrote them."""
     try:
-        names = [p.name for p in inspect.signature(f).parameters.values() if p.kind is not p.VAR_POSITIONAL]
+        names = [p.name for p in inspect.signature(f).parameters.values() if p.kind <= p.POSITIONAL_OR_KEYWORD]
     except (TypeError, ValueError):
         names = []
     return [names[i] if i < len(names) else f"x{i}" for i in range(n)]

@@ -20,7 +20,9 @@ from ...core.source import function_from_source
 from ...errors import CompileError
 from . import Built, library
 from .loops import written_as_loops
+from .scalars import reserved
 
+WORDS = [*reserved(), "max"]  # what its programs call, and no others do
 REMEDY = 'compile with engine="numpy"'
 
 

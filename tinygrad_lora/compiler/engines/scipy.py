@@ -22,6 +22,7 @@ from . import Built, library
 from .kernels import opened
 
 FUNCTIONS = {"float32": "sgemm", "float64": "dgemm"}
+WORDS = FUNCTIONS.values()  # what its programs call, and no others do
 
 
 class Gemm(Op):

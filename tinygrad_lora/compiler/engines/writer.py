@@ -27,8 +27,8 @@ class Writer:
                 self.readers[self.known[p].base].append(node)
         for node in graph.outputs:
             self.readers[self.known[node].base].append(None)
-        for i, node in enumerate(graph.inputs):
-            names.define(node, f"x{i}")
+        for node in graph.inputs:
+            names.define(node, "x")
         most = max((node.ndim for node in graph.nodes), default=0) + 1
         self.letters = [names.free(letter) for letter in [*"ijklmn", *(f"n{k}" for k in range(6, most))][:most]]
         for node in graph.nodes:
@@ -37,8 +37,7 @@ class Writer:
 
     def define(self, node: Node) -> str:
         """The variable of a node; a new one where it has none yet."""
-        kind = "t" if node.parents else "c"
-        return self.names.variables.get(node) or self.names.define(node, f"{kind}{len(self.names.variables)}")
+        return self.names.variables.get(node) or self.names.define(node, "t" if node.parents else "c")
 
     def say(self, code: str, node: Node | None = None, told: str = "") -> None:
         """Add a line, and to the line that computes a node its operation and its shape."""

@@ -1,4 +1,4 @@
-"""Powers as products, roots and quotients: NumPy's `power` takes ten times as long."""
+"""Powers as products, roots and quotients: NumPy's `power` takes ten times as long on an array that is not small."""
 
 from __future__ import annotations
 
@@ -6,24 +6,29 @@ from ... import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.node import constant
+from ..cost import node_cost
 
 LARGEST = 8  # whole exponents up to here take at most four products
 
 
 def expand_powers(graph: Graph) -> Graph:
-    r"""$x^{2n} = (x^n)^2$, $x^{2n + 1} = x\,x^{2n}$, $x^{-n} = 1 / x^n$ and $x^{\frac12} = \sqrt x$."""
+    r"""$x^{2n} = (x^n)^2$, $x^{2n + 1} = x\,x^{2n}$, $x^{-n} = 1 / x^n$ and $x^{\frac12} = \sqrt x$.
+
+    Each where it pays: a few products of small arrays take longer than one power.
+    """
     return graph.rewrite(_rule)
 
 
 def _rule(node: Node) -> Node | None:
-    if node.op is not ops.power or node.dtype.kind != "f" or node.dtype != node.parents[0].dtype:
+    if node.op is not ops.power or node.dtype != node.parents[0].dtype:
         return None
     n, x = node.params["exponent"], node.parents[0]
-    positive = _power(x, abs(n))
-    if positive is None or n > 0:
-        return positive
-    quotient: Node = constant(node.dtype.type(1)) / positive
-    return quotient
+    if node.dtype.kind != "f" and (n < 0 or n % 1):
+        return None
+    better = _power(x, abs(n))
+    if better is not None and n < 0:
+        better = constant(node.dtype.type(1)) / better
+    return better if better is not None and _nanoseconds(better, x) <= node_cost(node).nanoseconds else None
 
 
 def _power(x: Node, n: float) -> Node | None:
@@ -35,3 +40,14 @@ def _power(x: Node, n: float) -> Node | None:
         half = _power(x, n // 2) if n > 1 else None
         result = x if half is None else half * half if n % 2 == 0 else half * half * x
     return result
+
+
+def _nanoseconds(result: Node, x: Node) -> float:
+    """What it costs to compute the result where x is there."""
+    made, todo = dict[Node, float](), [result]
+    while todo:
+        node = todo.pop()
+        if node is not x and node.parents and node not in made:
+            made[node] = node_cost(node).nanoseconds
+            todo += node.parents
+    return sum(made.values())

@@ -88,14 +88,6 @@ def _quotient(node: Node) -> Node | None:
     return node.parents[0] if uniform(node.parents[1]) == 1 else None
 
 
-def _power(node: Node) -> Node | None:
-    """NumPy computes small whole powers much faster as products."""
-    x, n = node.parents[0], node.params["exponent"]
-    if n not in (1, 2, 3):
-        return None
-    return x if n == 1 else x * x if n == 2 else x * x * x
-
-
 def _without_repeating(node: Node) -> Node | None:
     """NumPy repeats the operands of an elementwise operation by itself."""
     for x in node.parents:
@@ -108,5 +100,5 @@ def _without_repeating(node: Node) -> Node | None:
 COPIES = (ops.identity, ops.stop_gradient, ops.reshape, ops.broadcast, ops.cast, ops.transpose, ops.reduce_sum)
 RULES: dict[Op, Callable[[Node], Node | None]] = {
     **dict.fromkeys(COPIES, _copy), ops.scale: _scale, ops.multiply: _product, ops.add: _sum, ops.subtract: _sum,
-    ops.divide: _quotient, ops.power: _power,
+    ops.divide: _quotient,
 }  # fmt: skip
