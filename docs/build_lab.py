@@ -2,7 +2,7 @@
 
     python docs/build_lab.py [--out build/lab] [--contents DIR] [--pyodide pyodide-VERSION.tar.bz2]
 
-Python runs in the browser of who looks at it, so any server for static files will do. The site loads Pyodide from its
+Python runs in the visitor's browser, so any server for static files will do. The site loads Pyodide from its
 usual address, unless --pyodide gives a release of it (a file or an address), which is then part of the site.
 """
 

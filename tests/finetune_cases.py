@@ -44,7 +44,7 @@ def class_case(count=40, seed=0):
     """A BERT with random weights, and sentences with and without a word."""
     import json
 
-    from tinygrad_lora.finetune import Classifying, Labelled
+    from tinygrad_lora.finetune import Classifying, Labeled
     from tinygrad_lora.models.bert import BertModel
     from tinygrad_lora.models.wordpiece import WordPiece
 
@@ -60,7 +60,7 @@ def class_case(count=40, seed=0):
     for i in range(count):
         text = [str(w) for w in rng.choice(words, rng.integers(2, 6))]
         text.insert(int(rng.integers(len(text))), "fox" if i % 2 else "dogs")
-        examples.append(Labelled(" ".join(text), "fox" if i % 2 else "dogs"))
+        examples.append(Labeled(" ".join(text), "fox" if i % 2 else "dogs"))
     reader = SimpleNamespace(model=network, tokenizer=tokenizer)
     return Classifying(reader, examples[10:], examples[:10], "tiny")
 

@@ -162,11 +162,40 @@ def test_what_is_refused_changes_nothing(options, error, message):
     assert {*vars(model)} == attributes and not tl.adapter_settings(model)
 
 
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"lora_alpha": 16}, "LoRALayer has no option 'lora_alpha'; did you mean 'alpha'"),
+        ({"use_rslora": True}, "LoRALayer has no option 'use_rslora'; did you mean 'rslora'"),
+        ({"variant": "loha", "rslora": True}, "LoHa has no option 'rslora'. Its options: 'dtype'$"),
+        ({"variant": "lokr", "decompose": 4}, "LoKr has no option 'decompose'; did you mean 'decompose_factor'"),
+        ({"target_modules": ["embed"], "activation": tl.relu}, "LoRAEmbeddingLayer has no option 'activation'"),
+    ],
+    ids=str,
+)
+def test_an_option_that_there_is_not_is_named_with_the_nearest(options, message):
+    model = Model()
+    with pytest.raises(TypeError, match=message):
+        tl.adapt(model, **({"rank": 1, "target_modules": ["q_proj"]} | options))
+    assert not tl.adapters(model)
+
+
+def test_a_mistake_inside_a_class_is_told_as_it_is():
+    class Wrong(tl.LoRALayer):
+        def __init__(self, *sizes, **options):
+            super().__init__(*sizes, **options)
+            len(3)
+
+    with pytest.raises(TypeError, match="object of type 'int' has no len"):
+        tl.adapt(Model(), 1, ["q_proj"], variant=Wrong)
+
+
 def test_a_layer_that_refuses_leaves_the_others_without():
     class Picky(tl.LoRALayer):
-        def on_attach(self, base):
-            if base.output_size == 3:
+        def train(self, trainable):
+            if self.output_size == 3:
                 raise ValueError("not beside a head")
+            super().train(trainable)
 
     model = tl.adapt(Model(), 1, seed=0)
     before = [(x, x.adapters, x.active) for x in tl.adapters(model).values()]

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import random
+import sys
 import warnings
 from pathlib import Path
 
@@ -12,14 +13,17 @@ import pytest
 from tinygrad_lora.bench import measure as measuring
 from tinygrad_lora.bench.agreement import TOLERANCE, check, errors, reference
 from tinygrad_lora.bench.bars import BARS, Bar, Cell, bar_table, judged, ours, plans_for
+from tinygrad_lora.bench.environment import environment
 from tinygrad_lora.bench.measure import Plan, _case_rows, measure, worker_environment
 from tinygrad_lora.bench.peers import PEERS, WITHOUT, Prepared, UnableError, missing, peer, prepare
 from tinygrad_lora.bench.peers.floor import products
-from tinygrad_lora.bench.report import detail_table, left_out, lines, page_with, ratio_table, technique_table
+from tinygrad_lora.bench.report import detail_table, left_out, lines, page_with, ratio_table, short, technique_table
 from tinygrad_lora.bench.results import Result, quartiles, ratio_of, results
 from tinygrad_lora.bench.worker import Worker
 from tinygrad_lora.bench.workloads import ONE, SIZES, WORKLOADS, BlockSize, ChainSize, Size, cases, make_case
+from tinygrad_lora.blas import THREAD_VARIABLES, blas
 from tinygrad_lora.cli import main
+from tinygrad_lora.learn.grade import zygote
 
 PAGE = Path(__file__).resolve().parents[1] / "README.md"  # a page without a place for tables
 TINY = dict.fromkeys(WORKLOADS, Size(6, 5, 7, 2)) | {"W6": ChainSize(5), "W7": BlockSize(2, 3, 8, 2, 12, 2)}
@@ -249,7 +253,18 @@ def test_a_worker_has_its_threads_and_no_setting_of_openblas():
     outer = {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_L2_SIZE": "1", "OMP_NUM_THREADS": "8", "PATH": "here"}
     inner = worker_environment(outer, 2)
     assert not {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"} & inner.keys()
-    assert {inner[name] for name in measuring.THREAD_VARIABLES} == {"2"} and inner["PATH"] == "here"
+    assert {inner[name] for name in THREAD_VARIABLES} == {"2"} and inner["PATH"] == "here"
+
+
+def test_a_students_process_has_one_thread_whatever_multiplies_matrices():
+    own = zygote.environment()
+    assert own["VECLIB_MAXIMUM_THREADS"] == "1"  # Apple's
+    assert {own[name] for name in THREAD_VARIABLES} == {"1"}
+
+
+def test_the_machine_is_told_with_the_library_that_the_doctor_names(monkeypatch):
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)  # whether it is installed makes no difference
+    assert environment()["blas"] == blas()
 
 
 def test_every_peer_has_a_module_and_a_variant_is_ours():
@@ -258,6 +273,17 @@ def test_every_peer_has_a_module_and_a_variant_is_ours():
 
 
 # --- From times to a table ---
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (999.99e-6, "1.00 ms"), (9.996e-6, "10.0 us"), (99.96e-6, "100 us"), (999.4e-6, "999 us"), (0.9999, "1.00 s"),
+        (0.9996e-6, "1.00 us"), (5e-9, "5.00 ns"), (0.0, "0.00 ns"), (1234.6, "1,235 s"),
+    ],
+)  # fmt: skip
+def test_a_time_has_three_digits(seconds, told):
+    assert short(seconds) == told
 
 
 def row(peer, times, launch=0, **more):

@@ -8,10 +8,11 @@ import pytest
 from browser import NEEDS_A_BROWSER, chromium, offline_pages
 
 import tinygrad_lora as tl
-from tinygrad_lora.view.explore_command import EXAMPLE, compiled_function
+from tinygrad_lora.view.explore_command import compiled_function
 from tinygrad_lora.view.explorer import explore
 from tinygrad_lora.view.explorer_union import KEPT
 from tinygrad_lora.view.markup import Markup, page
+from tinygrad_lora.view.named_object import EXAMPLE
 
 pytestmark = NEEDS_A_BROWSER
 READABLE = 4.5  # the least contrast of text, by WCAG 2.2, 1.4.3
@@ -124,6 +125,20 @@ def test_the_arrow_keys_go_through_all_steps_and_no_box_moves(open_page, flagshi
 
 def test_the_keys_work_before_anything_is_focused(open_page, flagship):
     root = root_of(shown := open_page(flagship.page))
+    shown.keyboard.press("ArrowRight")
+    assert_shows(root, flagship, 2)
+
+
+def test_a_graph_that_scrolls_keeps_the_arrow_keys_that_scroll_it(open_page, flagship):
+    root = root_of(shown := open_page(flagship.page))
+    shown.set_viewport_size({"width": 500, "height": 700})
+    graph = root.locator(".step[data-now] .graph")
+    graph.evaluate("graph => { graph.style.width = '150px'; graph.scrollLeft = 0; }")
+    graph.focus()
+    shown.keyboard.press("ArrowRight")
+    graph.evaluate("graph => new Promise(go => graph.scrollLeft ? go() : graph.addEventListener('scroll', () => go()))")
+    assert_shows(root, flagship, 1)
+    graph.evaluate("graph => { graph.style.width = '5000px'; }")
     shown.keyboard.press("ArrowRight")
     assert_shows(root, flagship, 2)
 

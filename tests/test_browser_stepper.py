@@ -134,6 +134,39 @@ def test_the_arrow_keys_go_through_all_steps_that_python_tells(open_page, make):
     assert_shows(root, steps, 1)
 
 
+def chain(length):
+    y = x = tl.parameter(1.0, "x")
+    for _ in range(length):
+        y = tl.tanh(y)
+    return step_through(y * x)
+
+
+def test_a_picture_that_scrolls_keeps_the_arrow_keys_that_scroll_it(open_page):
+    page = open_page(page_of((steps := chain(40)).html))
+    root, frame = root_of(page), page.locator(".pictures")
+    page.evaluate("document.addEventListener('keydown', e => { document.title += e.key; })")
+    frame.focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("document.querySelector('.pictures').scrollTop > 0")
+    page.keyboard.press("ArrowUp")
+    page.wait_for_function("document.querySelector('.pictures').scrollTop === 0")
+    page.keyboard.press("ArrowUp")  # at its end as well
+    assert_shows(root, steps, 1)
+    page.keyboard.press("ArrowRight")  # it is not wider than its pane
+    assert_shows(root, steps, 2)
+    assert page.title() == ""
+    root.locator("ol").focus()
+    page.keyboard.press("ArrowDown")  # the list goes from step to step
+    assert_shows(root, steps, 3)
+
+
+def test_a_small_picture_has_nothing_to_scroll(open_page):
+    page = open_page(page_of((steps := diamond()).html))
+    page.locator(".pictures").focus()
+    page.keyboard.press("ArrowDown")
+    assert_shows(root_of(page), steps, 2)
+
+
 def test_buttons_slider_and_list_go_where_they_say(open_page, tmp_path):
     steps = diamond()
     page = open_page(steps.save(tmp_path / "saved.html").read_text(encoding="utf-8"))

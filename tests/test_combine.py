@@ -152,6 +152,28 @@ def test_svd_takes_adapters_of_any_kind():
         tl.add_weighted_adapter(model, {"dora": 1, "pissa": 1}, name="c", combination="cat")
 
 
+@pytest.mark.parametrize("options", [{}, {"combination": "linear"}, {"combination": "ties", "density": 0.5}], ids=str)
+def test_what_a_class_makes_of_a_and_b_in_its_own_way_is_not_combined_as_factors(options):
+    model = tl.Sequential(tl.Linear(4, 3, seed=0))
+    for name in "ab":
+        tl.adapt(model, 2, name=name, variant="adalora", seed=0)
+        model[0].lora.set_parameters(numbers(model[0].lora.parameter_count))
+    with pytest.raises(AdaptError, match="'a', of type AdaLoRA, 'b', of type AdaLoRA, is not s A B alone"):
+        tl.add_weighted_adapter(model, {"a": 1, "b": 1}, name="c", **options)
+    tl.add_weighted_adapter(model, {"a": 1, "b": 1}, name="c", combination="svd", rank=3)
+    np.testing.assert_allclose(delta(model[0], "c"), delta(model[0], "a") + delta(model[0], "b"), atol=1e-12)
+
+
+@pytest.mark.parametrize("combination", ["cat", "svd", "linear"])
+def test_an_adapter_with_an_activation_adds_no_matrix(combination):
+    model = tl.Sequential(tl.Linear(4, 3, seed=0))
+    tl.adapt(model, 2, name="a", seed=0, activation=tl.relu)
+    tl.adapt(model, 2, name="b", seed=1)
+    with pytest.raises(AdaptError, match="in '0' these have an activation, so they add no matrix: 'a'"):
+        tl.add_weighted_adapter(model, {"a": 1, "b": 1}, name="c", combination=combination)
+    assert tl.adapter_names(model) == ["a", "b"]
+
+
 def test_trained_copies():
     model = tl.Sequential(tl.Linear(4, 4, seed=0), tl.Linear(4, 3, seed=1))
     tl.adapt(model, 1, ["0"], name="a", modules_to_save=["1"], seed=0)
@@ -180,6 +202,10 @@ def test_trained_copies():
         ({"a": 1}, {"density": 0.5}, ValueError, "'cat' keeps all numbers: leave density out"),
         ({"a": 1}, {"combination": "svd", "rank": 0}, ValueError, "the rank must be positive"),
         ({"a": 1}, {"majority": "most"}, ValueError, "majority must be 'total' or 'frequency'"),
+        ({"a": 1}, {"majority": "frequency"}, ValueError, "'cat' does not vote: leave majority out"),
+        ({"a": 1}, {"rank": 1}, ValueError, "'cat' has no singular values: leave rank out"),
+        ({"a": 1}, {"combination": "linear", "clamp": 0.5}, ValueError, "'linear' has no singular values: leave clamp"),
+        ({"a": 1}, {"combination": "svd", "clamp": 7}, ValueError, "clamp must be above 0, and at most 1, not 7"),
     ],
     ids=str,
 )

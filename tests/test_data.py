@@ -71,7 +71,12 @@ def test_the_fraction_decides_the_size_and_nothing_is_lost(fraction, tests):
         ({"test_fraction": 1e-6}, "leaves one part empty"),
         ({"seed": -1}, "seed must be a whole number"),
         ({"seed": None}, "seed must be a whole number"),
+        ({"test_fraction": "half"}, "test_fraction must lie between 0 and 1"),
+        ({"test_fraction": None}, "test_fraction must lie between 0 and 1"),
         ({"dtype": np.int64}, "dtype must be a floating type"),
+        ({"dtype": complex}, "dtype must be a floating type"),
+        ({"dtype": "abc"}, "dtype must be a floating type such as np.float32, not 'abc'"),
+        ({"dtype": 7}, "dtype must be a floating type"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments, sentence):

@@ -20,6 +20,7 @@ from html_reader import Reader
 import tinygrad_lora as tl
 from tinygrad_lora.demo import charts, files, gallery, page, run_experiment, tables, write_files
 from tinygrad_lora.demo.naive import naive_lora
+from tinygrad_lora.errors import RenderError
 from tinygrad_lora.view import engines, markup
 from tinygrad_lora.view.highlight import code, plain
 
@@ -100,7 +101,8 @@ def test_every_image_and_chart_has_words(html):
     reader = Reader(html)
     assert len(reader.all("img")) == 20 + gallery.SHOWN
     assert all(re.fullmatch(r"an? (upright|turned) \d", a["alt"]) for a in reader.all("img"))
-    assert all(a.get("aria-label") or a.get("aria-hidden") == "true" for a in reader.all("svg"))
+    named = ("aria-label", "aria-labelledby")  # the second where this package drew it
+    assert all(any(a.get(n) for n in named) or a.get("aria-hidden") == "true" for a in reader.all("svg"))
     assert all(a["scope"] in ("row", "col") for a in reader.all("th"))
     assert all(a["aria-label"] and a["role"] == "group" for _, a in reader.elements if "tabindex" in a)
 
@@ -232,15 +234,37 @@ def test_a_name_in_the_template_needs_a_value():
         markup.fill("$missing")
 
 
-def test_without_graphviz_the_demo_finishes_and_says_how_to_get_pictures(experiment, tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "_engines", lambda: iter(()))
-    (tmp_path / "graph.svg").write_text("an older model")
-    paths = write_files(experiment, tmp_path)
-    assert paths["graph"].name == "graph.txt" and "picture" not in paths
-    assert not (tmp_path / "graph.svg").exists()
+OF_AN_EARLIER_RUN = ("graph.svg", "graph.png", "graph.txt")  # which would show another model
+
+
+def written(experiment, folder):
+    """The paths, and the page as it is read, of a demo that finds files of an earlier run."""
+    for name in OF_AN_EARLIER_RUN:
+        (folder / name).write_text("an older model")
+    paths = write_files(experiment, folder)
+    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in paths.values())
     reader = Reader(paths["page"].read_text(encoding="utf-8"))
-    assert "pip install graphviz-pure" in reader.text and "LoRALinear" in reader.text
     assert {a["href"] for a in reader.all("a")} == {p.name for p in paths.values()} - {"index.html"}
+    return paths, reader
+
+
+def test_without_graphviz_only_the_png_is_missing(experiment, tmp_path, monkeypatch):
+    monkeypatch.setenv(engines.VARIABLE, engines.NONE)
+    paths, reader = written(experiment, tmp_path)
+    assert paths["graph"].name == "graph.svg" and "picture" not in paths
+    picture = paths["graph"].read_text(encoding="utf-8")
+    assert picture.startswith("<svg") and picture.strip() in paths["page"].read_text(encoding="utf-8")
+    assert "as a list" not in reader.text
+
+
+def test_a_graph_too_large_for_a_picture_is_listed(experiment, tmp_path, monkeypatch):
+    def too_large(obj):
+        raise RenderError("a picture of 3,000 boxes cannot be read")
+
+    monkeypatch.setattr(files, "draw", too_large)
+    paths, reader = written(experiment, tmp_path)
+    assert paths["graph"].name == "graph.txt" and "picture" not in paths
+    assert "The graph is too large for a picture" in reader.text and "LoRALinear" in reader.text
 
 
 def test_the_two_snippets_on_the_page_bring_the_adapted_network_back(experiment, html, paths, monkeypatch):

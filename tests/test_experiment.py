@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from tinygrad_lora.demo.experiment import run_experiment
+from tinygrad_lora.compiler import compile_training_step
+from tinygrad_lora.demo import experiment, run_experiment
 from tinygrad_lora.nn import LoRALinear, adapters
 
 
@@ -37,6 +38,18 @@ def test_switching_off_gives_the_old_logits_and_merging_the_new_ones(found):
 def test_the_losses_fall(found):
     for losses in (found.pretraining_losses, found.adapting_losses):
         assert np.mean(losses[-20:]) < 0.2 * np.mean(losses[:5])
+
+
+def test_the_step_that_is_timed_is_the_one_that_trained(found, monkeypatch):
+    timed = []
+
+    def compiled(*arguments):
+        timed.append(compile_training_step(*arguments))
+        return timed[-1]
+
+    monkeypatch.setattr(experiment, "compile_training_step", compiled)
+    experiment.step_times(found.model, found.rotated, repeats=1)
+    assert [step.source for step in timed] == [found.adapting_step.source]
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_gives_others():

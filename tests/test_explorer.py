@@ -19,11 +19,12 @@ from tinygrad_lora.compiler.cost import graph_cost
 from tinygrad_lora.compiler.techniques import TECHNIQUES
 from tinygrad_lora.errors import CompileError
 from tinygrad_lora.view import explorer_checks as checks
-from tinygrad_lora.view.explore_command import EXAMPLE, compiled_function, run
+from tinygrad_lora.view.explore_command import compiled_function, run
 from tinygrad_lora.view.explorer import Exploration, explore
 from tinygrad_lora.view.explorer_code import GONE, NEW, SAME, Line, changed
 from tinygrad_lora.view.explorer_rules import LEGAL, rule_of
 from tinygrad_lora.view.explorer_union import ADDED, KEPT, REMOVED, REWIRED, short
+from tinygrad_lora.view.named_object import EXAMPLE
 
 HOSTILE = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & <b>'\"\\ $x$", "\N{SNAKE}"]
 KINDS = [pytest.param(make, id=name) for name, make in PROGRAMS.items()]

@@ -263,6 +263,14 @@ def test_a_remedy_is_the_smallest_change_that_works(op, shapes, params, expected
     assert fix(op, shapes, params) == expected
 
 
+def test_a_vector_is_not_swapped_with_anything():
+    v, w, column = (tl.parameter(np.ones(shape)) for shape in ((3,), (4,), (2, 1)))
+    for a, b in ((v, w), (w, column), (column, w)):
+        assert failure(failing(lambda a=a, b=b: a @ b)).remedy is None
+    matrix = tl.parameter(np.ones((3, 4)))
+    assert failure(failing(lambda: w @ matrix)).remedy == "transpose the second operand: (1, 4) @ (4, 3)"
+
+
 SHAPES = st.lists(st.integers(1, 3), min_size=0, max_size=3).map(tuple)
 
 
@@ -282,6 +290,8 @@ def test_a_remedy_works_and_any_failure_can_be_told(op, data):
         if found.remedy and op in (ops.matmul, ops.add, ops.divide):
             a, b = (eval(part) for part in re.split(r" [@+/] ", found.remedy.partition(": ")[2]))
             assert isinstance(op.shape(a, b), tuple)
+            if found.remedy.startswith("swap"):
+                assert isinstance(nodes[1] @ nodes[0], tl.ComputationNode)
 
 
 # --- In a notebook ---

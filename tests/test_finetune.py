@@ -17,7 +17,7 @@ from models_table import needs
 import tinygrad_lora as tl
 from tinygrad_lora import cli
 from tinygrad_lora.errors import ModelError, ModelFileError
-from tinygrad_lora.finetune import Answered, Classifying, Labelled, Settings, fine_tune, read_examples
+from tinygrad_lora.finetune import Answered, Classifying, Labeled, Settings, fine_tune, read_examples
 from tinygrad_lora.finetune.batches import batch_of
 from tinygrad_lora.finetune.checkpoint import load_checkpoint
 from tinygrad_lora.finetune.classifying import Classifier
@@ -47,7 +47,15 @@ def assert_same_bits(a, b):
 def test_examples_are_read_line_by_line(tmp_path):
     path = tmp_path / "data.jsonl"
     path.write_text('\ufeff{"text": "a", "label": "x"}\n\n{"label": 1, "text": "b"}\n', encoding="utf-8")
-    assert read_examples(path, Labelled) == [Labelled("a", "x"), Labelled("b", "1")]
+    assert read_examples(path, Labeled) == [Labeled("a", "x"), Labeled("b", "1")]
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85"], ids=ascii)
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=repr)
+def test_a_line_ends_at_a_line_feed_and_nowhere_else(tmp_path, mark, end):
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(f'{{"text": "a{mark}b", "label": "x"}}{end}{{"text": "c", "label": "y"}}{end}'.encode())
+    assert read_examples(path, Labeled) == [Labeled(f"a{mark}b", "x"), Labeled("c", "y")]
 
 
 @pytest.mark.parametrize(
@@ -59,15 +67,16 @@ def test_examples_are_read_line_by_line(tmp_path):
         ('{"text": "a", "label": "x", "more": 1}', "nothing else in it"),
         ('{"text": " ", "label": "x"}', "'text' must be a text that is not empty"),
         ('{"text": "a", "label": null}', "'label' must be a text"),
+        ('{"text": "a", "label": true}', "'label' must be a text that is not empty, not True"),
         ("[" * 100_000, "line 2: this is not JSON"),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_a_wrong_line_is_named(tmp_path, line, words):
     path = tmp_path / "data.jsonl"
     path.write_text('{"text": "a", "label": "x"}\n' + line, encoding="utf-8")
     with pytest.raises(ModelError, match=words):
-        read_examples(path, Labelled)
+        read_examples(path, Labeled)
 
 
 def test_a_file_without_examples_says_what_to_write(tmp_path):
@@ -87,7 +96,7 @@ def test_the_persona_is_a_file_of_examples():
 
 @given(st.integers(2, 60))
 def test_a_split_keeps_every_example_once(count):
-    examples = [Labelled(str(i), "x") for i in range(count)]
+    examples = [Labeled(str(i), "x") for i in range(count)]
     learned, tested = split(examples)
     assert sorted([*learned, *tested], key=lambda e: int(e.text)) == examples and learned
 
@@ -312,11 +321,11 @@ def test_a_label_must_be_learned_before_it_is_tested():
     task = class_case()
     reader = type("Reader", (), {"model": task.network, "tokenizer": None})()
     with pytest.raises(ModelError, match="nothing to tell apart"):
-        Classifying(reader, [Labelled("a", "x")], [])
+        Classifying(reader, [Labeled("a", "x")], [])
     with pytest.raises(ModelError, match="learn the label 'z'"):
-        Classifying(reader, [Labelled("a", "x"), Labelled("b", "y")], [Labelled("c", "z")])
+        Classifying(reader, [Labeled("a", "x"), Labeled("b", "y")], [Labeled("c", "z")])
     with pytest.raises(ModelError, match="no example is left to test with"):
-        Classifying(reader, [Labelled("a", "x"), Labelled("b", "y")], [])
+        Classifying(reader, [Labeled("a", "x"), Labeled("b", "y")], [])
 
 
 def test_a_probe_finds_what_is_linear_and_nothing_else():

@@ -1,5 +1,7 @@
 """Graphs as formulas: what is read says what is computed, in text and in LaTeX."""
 
+import contextlib
+import itertools
 import os
 import re
 import subprocess
@@ -15,8 +17,7 @@ from strategies import inputs_for, matmul_chains, random_graphs
 import tinygrad_lora as tl
 from tinygrad_lora import library
 from tinygrad_lora.core.node import Op
-from tinygrad_lora.errors import RenderError
-from tinygrad_lora.view.composites import Composite
+from tinygrad_lora.errors import RenderError, ShapeError
 from tinygrad_lora.view.formula import formula
 from tinygrad_lora.view.notation import number_text, symbol
 from tinygrad_lora.view.reading import readable
@@ -144,29 +145,12 @@ def test_a_library_function_is_found_in_what_it_computes():
 # --- It says what is computed ---
 
 
-def evaluated(graph, arrays):
-    """The outputs of a graph in which library functions may be single nodes."""
-    values = dict(zip(graph.inputs, arrays, strict=True))
-    functions = {name: getattr(library, name) for name in ("softmax", "log_softmax", "sigmoid", "gelu", "maximum")}
-    functions |= {"exact_gelu": tl.exact_gelu, "silu": tl.silu}
-    functions |= {"layer_norm": library.layer_norm, "mean": lambda x, axis, keepdims: x.mean(axis, keepdims=keepdims)}
-    for node in graph.nodes:
-        operands = [values[p] for p in node.parents]
-        if isinstance(node.op, Composite):
-            values[node] = functions[str(node.op)](*operands, **node.params)
-        elif node.parents:
-            values[node] = node.op.forward(*operands, **node.params)
-        elif node not in values:
-            values[node] = node.value
-    return [values[y] for y in graph.outputs]
-
-
 @settings(max_examples=60)
 @given(random_graphs() | matmul_chains())
 def test_simplifying_for_a_reader_keeps_the_numbers(case):
     program, arrays = case
     graph = tl.trace(program, *arrays)
-    for found, expected in zip(evaluated(readable(graph), arrays), graph(*arrays), strict=True):
+    for found, expected in zip(readable(graph)(*arrays), graph(*arrays), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -180,8 +164,85 @@ def test_simplifying_a_gradient_keeps_the_numbers(case):
         return
     slopes = tl.gradients(floats[0], traced.inputs, seed=tl.constant(np.ones(floats[0].shape)))
     graph = tl.Graph(traced.inputs, slopes)
-    for found, expected in zip(evaluated(readable(graph), arrays), graph(*arrays), strict=True):
+    for found, expected in zip(readable(graph)(*arrays), graph(*arrays), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+LEAVES = [tl.placeholder(shape, name=name) for name, shape in zip("xyzw", ((), (), (3,), (2, 3)), strict=True)]
+ARRAYS = [np.float64(0.7), np.float64(-1.3), np.array([0.4, -1.6, 0.9]), np.array([[1.2, -0.3, 0.8], [-0.6, 1.7, 0.5]])]
+WRITTEN = [
+    lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, b: a / b, lambda a, b: -a - b,
+    lambda a, b: 3.0 * a, lambda a, b: -2.0 * a - b, lambda a, b: 0.5 * a, lambda a, b: a**2, lambda a, b: a**-1,
+    lambda a, b: tl.mean(a), lambda a, b: tl.sum(a), lambda a, b: tl.sum(a, axis=-1, keepdims=True),
+    lambda a, b: tl.exp(tl.tanh(a)), lambda a, b: tl.sigmoid(a), lambda a, b: tl.maximum(a, b),
+]  # fmt: skip
+LATE = st.integers(-5, -1)  # one of the last five results
+
+
+@settings(max_examples=150)
+@given(st.lists(st.tuples(st.sampled_from(WRITTEN), LATE, LATE), min_size=1, max_size=9), st.booleans())
+def test_algebra_of_scalars_and_arrays_keeps_the_numbers(steps, slopes):
+    nodes = [*LEAVES]
+    for write, i, j in steps:
+        with contextlib.suppress(ShapeError):
+            nodes.append(write(nodes[max(i, -len(nodes))], nodes[max(j, -len(nodes))]))
+    outputs = tl.gradients(tl.sum(nodes[-1]), LEAVES) if slopes else [nodes[-1]]
+    graph = tl.Graph(LEAVES, outputs)
+    with np.errstate(all="ignore"):
+        everything = dict(graph.running(*ARRAYS))
+        if not all(np.isfinite(array).all() and (abs(array) < 1e9).all() for array in everything.values()):
+            return
+        for found, expected in zip(readable(graph)(*ARRAYS), graph(*ARRAYS), strict=True):
+            assert np.shape(found) == np.shape(expected)
+            np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
+    assert text(dict(zip("abcd", outputs, strict=False)))
+
+
+def test_a_scalar_that_is_in_front_already_stays_there():
+    y, w, z = leaves((), (), (3,), names="ywz")
+    assert text(z * y * y) == text(y * (y * z)) == "y^2 * z"
+    assert text(z * y * w) == "w * y * z"
+    assert text(tl.gradients(tl.sum((y * z) ** 2), z)) == "2 * y^2 * z"
+
+
+FACTORS = (-3.0, -2.0, -1.0, 0.5, 1.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize("s", FACTORS)
+def test_like_terms_keep_their_signs(s):
+    x, y = leaves((3,), (3,), names="xy")
+    a, b = np.array([1.0, 2.0, 5.0]), np.array([-3.0, 4.0, 7.0])
+    for t, other in itertools.product(FACTORS, (y, x)):
+        for node in (
+            tl.scale(x, factor=s) + tl.scale(other, factor=t),
+            tl.scale(x, factor=s) - tl.scale(other, factor=t),
+        ):
+            graph = tl.Graph([x, y], [node, tl.sum(-node)])
+            for found, expected in zip(readable(graph)(a, b), graph(a, b), strict=True):
+                np.testing.assert_array_equal(found, expected)
+
+
+def test_signs_of_like_terms():
+    x, y = leaves((3,), (3,), names="xy")
+    assert text(-x - tl.scale(y, factor=-3.0)) == "3 * y - x"
+    assert text(-x + tl.scale(y, factor=3.0)) == "3 * y - x"
+    assert text(-x - (-y)) == "y - x"
+
+
+def test_functions_of_constants_are_computed():
+    x, s = leaves((3,), (), names="xs")
+    assert text(tl.gradients(tl.sum(tl.mean(x) - x), x)) == "0"
+    assert text(tl.sigmoid(s / s)) == "sigmoid(1)"
+
+
+def test_a_number_over_something_is_one_fraction():
+    x, y = leaves((), (), names="xy")
+    written = [2 / x, -2 / x, 0.5 / x, 1 / (3 * x), x / x, -2 * y / x, 3 - 2 / x, tl.gradients(x / x, x)]
+    assert [text(node) for node in written] == [
+        "2 / x", "-2 / x", "1 / (2 * x)", "1 / (3 * x)", "1", "-2 * y / x", "3 - 2 / x", "0"
+    ]  # fmt: skip
+    assert formula(2 / x).latex == r"\frac{2}{x}"
+    assert formula(tl.gradients(2 / x, x)).latex == r"-\frac{2}{x^{2}}"
 
 
 NUMBERS = {"x": 0.7, "y": 1.3, "z": -0.4}

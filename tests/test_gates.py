@@ -3,12 +3,16 @@
 A check that passes on an empty notebook is the worst failure of a course; a check that says only "wrong" is the second.
 """
 
+import contextlib
+import inspect
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from stubs import stub_values
 
+import tinygrad_lora as tl
 from tinygrad_lora.core.source import function_from_source
 from tinygrad_lora.learn import exercise_ids, load_exercise, run_checks
 from tinygrad_lora.learn.diagnosis import NOT_STARTED
@@ -83,7 +87,7 @@ def test_the_reference_stands_alone_as_text(id):
 @each_exercise
 def test_what_the_student_is_given_does_not_pass(id, capfd):
     exercise = load_exercise(id)
-    report = run_checks(exercise, exercise.stub_values())
+    report = run_checks(exercise, stub_values(exercise))
     expected = exercise.expected_of_stub or NOT_STARTED
     assert not any(result.passed for result in report.results) or exercise.expected_of_stub, str(report)
     assert report.points < exercise.points
@@ -95,11 +99,58 @@ def test_what_the_student_is_given_does_not_pass(id, capfd):
 def test_each_mistake_gets_its_own_name(id, capfd):
     exercise = impatient(load_exercise(id))
     for mutant in exercise.mutants:
-        report = run_checks(exercise, exercise.solved_with(mutant.values))
+        report = run_checks(exercise, exercise.references | mutant.values)
         assert not report.passed, f"{mutant.title} passes"
         assert codes(report)[0] == mutant.code, f"{mutant.title} must get {mutant.code!r}:\n{report}"
         assert all(result.diagnosis is None or result.diagnosis.sentence for result in report.results)
     assert capfd.readouterr() == ("", "")
+
+
+@each_exercise
+def test_the_wrong_number_of_arguments_is_told_in_words(id):
+    """And no line of the check is shown for one of the student's."""
+    exercise = load_exercise(id)
+    for name, thing in exercise.references.items():
+        for function in (one_too_few, one_too_many) if callable(thing) else ():
+            for check in [check for check in exercise.checks if name in check.needs]:
+                values = exercise.references | {name: function(thing)}
+                told = run_checks(replace(exercise, checks=[check]), values).diagnosis
+                assert told.code == "wrong-arguments" and told.sentence.startswith(f"{name} takes "), told.sentence
+                assert "; it must take " in told.sentence and "line" not in told.sentence
+
+
+@each_exercise
+def test_no_more_is_asked_of_a_function_than_what_its_text_says(id):
+    """What has a default in the solution may have none in an answer, and may be called by its name alone."""
+    exercise = load_exercise(id)
+    things = {name: thing for name, thing in exercise.references.items() if callable(thing)}
+    for name, thing in things.items():
+        parameters = inspect.signature(thing).parameters.values()
+        strict = takes(thing, [p.replace(default=p.empty) for p in parameters])
+        assert run_checks(exercise, exercise.references | {name: strict}).passed
+
+
+def takes(thing, parameters):
+    """Something that gives what this gives, and takes these parameters."""
+    signature = inspect.Signature(parameters)
+
+    def function(*args, **kwargs):
+        signature.bind(*args, **kwargs)
+        return thing(*args, **kwargs)
+
+    function.__signature__ = signature
+    return function
+
+
+def one_too_few(thing):
+    """With no parameter less than none, one too many."""
+    parameters = list(inspect.signature(thing).parameters.values())
+    return takes(thing, parameters[:-1]) if parameters else one_too_many(thing)
+
+
+def one_too_many(thing):
+    new = inspect.Parameter("one_more", inspect.Parameter.KEYWORD_ONLY)
+    return takes(thing, [*inspect.signature(thing).parameters.values(), new])
 
 
 @each_exercise
@@ -112,7 +163,7 @@ def test_replacing_numpys_comparisons_does_not_help(id, monkeypatch):
         monkeypatch.setattr(np.testing, name, lambda *args, **kwargs: None)
     mutants = [mutant for mutant in exercise.mutants if mutant.code not in ("too-slow", "recursion")]
     for mutant in mutants[: 1 if exercise.slow else None]:
-        known = passes(exercise, exercise.solved_with(mutant.values))
+        known = passes(exercise, exercise.references | mutant.values)
         assert not known, f"{mutant.title} passes when NumPy's comparisons are replaced"
 
 
@@ -124,15 +175,69 @@ def test_the_feedback_comes_at_once(id):
 
 
 @each_exercise
-def test_a_constant_does_not_pass(id):
+def test_nonsense_earns_nothing(id):
+    """Not one point: each check asks whether the answer is right before it asks for anything else."""
     exercise = load_exercise(id)
-    constants = (None, 0.0, 1.0, True, [], np.zeros(3))
-    for constant in constants[: 2 if exercise.slow else None]:
-        values = {
-            name: (lambda *a, constant=constant, **k: constant) if callable(thing) else constant
-            for name, thing in exercise.references.items()
-        }
-        assert not passes(exercise, values), f"{constant!r} for everything passes"
+    things = exercise.references
+    answers = [{name: gives(c) if callable(t) else c for name, t in things.items()} for c in CONSTANTS]
+    answers += [{name: f if callable(t) else {} for name, t in things.items()} for f in FUNCTIONS]
+    answers += [{name: idle(t) if isinstance(t, type) else {} for name, t in things.items()}]
+    for values in answers:
+        points = (report := run_checks(exercise, values)).points
+        assert points == 0, f"{values}\n{report}"
+
+
+CONSTANTS = (
+    None, 0.0, 1.0, True, "six", (), [], {}, np.zeros(3), bytes(1500), tl.compile(lambda x: x), tl.parameter(1.0),
+)  # fmt: skip
+
+
+def gives(constant):
+    """A function of anything that gives this."""
+
+    def constantly(*args, **kwargs):
+        return constant
+
+    return constantly
+
+
+def first_argument(*args, **kwargs):
+    return args[0] if args else None
+
+
+def last_argument(*args, **kwargs):
+    return args[-1] if args else None
+
+
+def all_arguments(*args, **kwargs):
+    return list(args)
+
+
+def a_zero_for_each(*args, **kwargs):
+    """A dictionary for a list of steps, whose first part is a name."""
+    return {step[0]: 0 for step in args[0]} if args else {}
+
+
+def calls_its_arguments(*args, **kwargs):
+    """Calls every function among the arguments once, with what it may take, and forgets what that gives."""
+    numbers = [x for x in args if isinstance(x, np.ndarray)] + [tl.placeholder((), name="x"), tl.parameter(1.0)]
+    for function in filter(callable, args):
+        with contextlib.suppress(Exception):
+            function(*numbers[: max(1, len(inspect.signature(function).parameters))])
+    return []
+
+
+FUNCTIONS = first_argument, last_argument, all_arguments, a_zero_for_each, calls_its_arguments
+
+
+def idle(kind):
+    """A class with the bases and the methods of this one, which does nothing: each gives its argument back."""
+    methods = {name: first_of_method for name, f in vars(kind).items() if inspect.isfunction(f)}
+    return type(kind.__name__, kind.__bases__, methods | {"__init__": lambda self, *args, **kwargs: None})
+
+
+def first_of_method(self, *args):
+    return args[0] if args else self
 
 
 @each_exercise

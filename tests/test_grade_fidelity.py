@@ -1,5 +1,6 @@
 """Whatever an exercise asks for crosses to the judge: every known mistake has the same diagnosis there as here."""
 
+import inspect
 import socket
 import threading
 from dataclasses import replace
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from stubs import stub_values
 
 import tinygrad_lora as tl
 from tinygrad_lora.learn import exercise_ids, load_exercise, run_checks
@@ -88,7 +90,7 @@ def codes(report):
 def test_the_reference_has_full_marks_and_the_stub_none(id, heard):
     exercise = load_exercise(id)
     assert not any(heard(exercise, exercise.references))
-    stub = exercise.stub_values()
+    stub = stub_values(exercise)
     told = heard(exercise, stub)
     assert all(told)
     assert told == codes(run_checks(exercise, stub, seed=1))
@@ -102,7 +104,7 @@ def test_every_known_mistake_is_recognized_from_the_other_process(id, heard):
     for mutant in exercise.mutants:
         if mutant.code == "too-slow":
             continue
-        values = exercise.solved_with(mutant.values)
+        values = exercise.references | mutant.values
         here = codes(run_checks(replace(exercise, limit=ENDLESS), values, seed=1))
         assert not {"differs", "wrong"} & {*here}, f"{mutant.title}: a check has no name for it, and another has"
         ending = [check for check, code in zip(exercise.checks, here, strict=True) if code != "too-slow"]
@@ -121,6 +123,46 @@ def test_nodes_come_back_as_themselves_and_new_ones_are_computed_again(connected
     assert z.name == "z" and z.requires_gradient and np.array_equal(z.value, [4.0, 4.0, 4.0])
     z.backward(np.ones(3))
     assert float(x.gradient) == 6.0
+
+
+class WithoutSeed(tl.Layer):
+    def __init__(self, input_size, output_size):
+        self.weight = tl.parameter(np.ones((input_size, output_size)))
+
+    def __call__(self, x):
+        return x @ self.weight
+
+
+class MergesByHand(load_exercise("11-merge").references["Adapted"]):
+    def merge(self, sign):
+        self.sign = sign
+
+
+@pytest.mark.parametrize(
+    ("id", "name", "mine"),
+    [
+        ("01-build", "polynomial", lambda x: x), ("01-build", "polynomial", lambda x, y, z: x),
+        ("06-linear", "Linear", WithoutSeed), ("09-listing", "listing", lambda f, name: []),
+        ("11-merge", "Adapted", MergesByHand), ("12-attach", "attach", lambda model, rank, places: model),
+    ],
+)  # fmt: skip
+def test_the_wrong_number_of_arguments_is_seen_from_the_other_process(id, name, mine, connected):
+    exercise = load_exercise(id)
+    here, there = (run_checks(exercise, values) for values in ({name: mine}, connected({name: mine})[1]))
+    assert {result.diagnosis.code for result in here.results} == {"wrong-arguments"}
+    assert str(here) == str(there)
+
+
+def test_what_things_take_crosses_with_them(connected):
+    def plain(a, /, b=0.5, *rest, c, d="two words", **others):
+        return a
+
+    _, given = connected({"plain": plain, "kind": WithoutSeed, "any": lambda *a, **k: a})
+    assert str(inspect.signature(given["plain"])) == str(inspect.signature(plain))
+    assert str(inspect.signature(given["kind"])) == "(input_size, output_size)"
+    made = given["kind"](2, 3)
+    assert list(inspect.signature(made).parameters) == ["x"]
+    assert str(inspect.signature(given["any"])) == "(*a, **k)"
 
 
 def test_what_a_function_changes_is_changed(connected):

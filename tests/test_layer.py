@@ -570,6 +570,11 @@ def test_validation_means_what_it_says():
     check = layer.validate_weights({"weight": np.ones((2, 3)), "extra": np.ones(1)})
     assert check.matched == [] and check.unmatched_weights == ["extra"] and check.missing_parameters == ["bias"]
     assert check.shape_mismatches == {"weight": ((3, 2), (2, 3))} and not check.is_valid and not check.is_complete
+    wrong = {"weight": np.ones((3, 2), complex), "bias": ["one", "two"]}
+    check = layer.validate_weights(wrong)
+    assert list(check.dtype_mismatches) == list(layer.load_weights(wrong).failed) == ["weight", "bias"]
+    assert check.dtype_mismatches["weight"] == (np.float64, np.complex128)
+    assert not check.is_valid and not check.is_complete and not check.matched
     names = layer.validate_weights(["weight"])
     assert names.matched == ["weight"] and names.is_valid and not names.is_complete
     mapped = layer.validate_weights(["W", "b", "step"], {"W": "weight", "b": "bias", "step": None})
@@ -625,6 +630,14 @@ def test_a_function_of_layers_is_recorded_too():
     _, calls = layer_calls(lambda x: tl.sum(shared(shared(x))), tl.placeholder((3,)))
     assert [(c.name, c.layer, c.outer) for c in calls] == [("", shared, None)] * 2
     assert calls[0].output is calls[1].inputs[0]
+
+
+def test_layers_are_made_from_lists_as_from_arrays():
+    layer, table = Linear.from_arrays([[1.0, 2], [3, 4]], [5.0, 6]), tl.Embedding.from_arrays([[1.0, 2], [3, 4]])
+    np.testing.assert_array_equal(layer.forward([1, 1]), [9, 12])
+    np.testing.assert_array_equal(table.forward([1, 0]), [[3, 4], [1, 2]])
+    with pytest.raises(ShapeError, match=r"not \(2, 2\) and \(3,\)"):
+        Linear.from_arrays([[1.0, 2], [3, 4]], [1.0, 2, 3])
 
 
 def test_calling_the_base_class_is_not_another_call():

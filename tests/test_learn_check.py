@@ -1,6 +1,7 @@
 """Checking an exercise: reports, what a student's code may do to them, hints, progress, the terminal."""
 
 import dataclasses
+import functools
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import warnings
 
 import numpy as np
 import pytest
+from stubs import stub_values
 
 import tinygrad_lora as tl
 from tinygrad_lora.cli import main
@@ -105,12 +107,13 @@ def test_a_wrong_answer_is_told_with_the_smallest_example_drawn():
     assert str(report).endswith('For a hint: hint("00-double")')
 
 
-@pytest.mark.parametrize("stub", [None, ..., *exercise.stub_values().values(), lambda x: None])
+@pytest.mark.parametrize("stub", [None, ..., *stub_values(exercise).values(), lambda x: None])
 def test_a_stub_is_not_started_and_not_wrong(stub):
     report = report_of(stub)
     assert not report.started and not report.passed
-    assert str(report) == "00-double  Double x: not started yet"
+    assert str(report) == '00-double  Double x: not started yet\nFor a hint: hint("00-double")'
     assert "Double $x$: not started yet" in report._repr_html_()  # where formulas are set
+    assert "For a hint" in report._repr_html_()
 
 
 def test_a_task_keeps_the_spaces_of_its_first_block_of_code():
@@ -180,7 +183,8 @@ def multiplies_what_does_not_fit(x):
         (lambda x: "six", "wrong-type", "of type str"),
         (lambda x: tl.parameter(6.0), "wrong-type", "is a node"),
         (lambda x: np.array(6.0).view(Liar), "wrong-type", "Liar"),
-        (lambda: 6, "wrong-type", "argument"),
+        (lambda: 6, "wrong-arguments", "double takes no arguments; it must take (x)"),
+        (lambda x, y=1, *, z: 6, "wrong-arguments", "double takes (x, y=1, *, z); it must take (x)"),
         (multiplies_what_does_not_fit, "exception", "`return tl.parameter(np.ones((4, 3))) * np.ones(4)`"),
         (lambda x: [6.0, 6.0], "wrong-shape", "(2,)"),
         (6.0, "wrong-type", "double is of type float; it must be a function"),
@@ -190,6 +194,26 @@ def test_whatever_the_code_does_there_is_a_diagnosis(function, code, words, capf
     report = report_of(function)
     assert report.diagnosis.code == code and words in report.diagnosis.sentence, report
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_line_of_the_checks_is_never_shown_as_the_students():
+    report = check("01-build", lambda x, y: tl.parameter([1.0, 2.0]))  # which `float` refuses, in the check
+    assert not report.passed and "line" not in str(report)
+    assert "the check cannot use what your code gave" in report.diagnosis.sentence
+
+
+def test_an_object_is_no_class():
+    report = check("06-linear", tl.Linear(3, 2))
+    assert report.diagnosis.sentence == "Linear is of type Linear; it must be a class"
+    assert check("06-linear", lambda *sizes, seed=0: tl.Linear(*sizes, seed=seed)).points
+
+
+@pytest.mark.parametrize(
+    "function", [lambda *args: 2 * args[0], lambda x, scale=2: scale * x, functools.partial(np.multiply, 2), abs]
+)
+def test_whatever_can_be_called_in_this_way_may_be_called(function):
+    report = report_of(function)
+    assert report.passed or "takes" not in report.diagnosis.sentence
 
 
 @pytest.mark.parametrize("function", [endless, endless_and_deaf, double])

@@ -70,6 +70,17 @@ def test_a_node_keeps_its_numbers_and_is_left_as_it_was():
     assert quiz(y).check()._repr_html_().startswith("<ul>")
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_what_one_use_sends_back_is_known_where_a_bias_is_repeated_for_each_row(rows):
+    x, b = tl.parameter(np.arange(3.0 * rows).reshape(rows, 3), "x"), tl.parameter(np.ones(3), "b")
+    once = x + b
+    q = quiz(once * b, blanks=9)
+    (letter,) = (blank.letter for blank in q.blanks if blank.node is b)
+    for share in (np.full(3, float(rows)), once.value.sum(0)):  # of the sum, and of the product
+        told = str(q.check({letter: share}))
+        assert f"?{letter} is not that: b is used 2 times, and that is what one use sends back" in told
+
+
 def test_arrays_and_graphs():
     q = quiz(lambda w: w * w, 1, shape=(2,))
     assert "(2,)" in q.blanks[0].question
@@ -85,6 +96,9 @@ def test_arrays_and_graphs():
 def test_what_cannot_be_asked_is_refused():
     with pytest.raises(ExerciseError, match="ask is one of"):
         quiz(f, ask="everything")
+    for blanks in (0, -1, 1.5, True, "2"):
+        with pytest.raises(ExerciseError, match="blanks must be"):
+            quiz(f, blanks=blanks)
     with pytest.raises(ExerciseError, match="nothing to ask"):
         quiz(tl.parameter(1.0))
     with pytest.raises(ExerciseError, match="nothing to ask"):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lora as tl
-from tinygrad_lora.errors import MergedError, ShapeError, WeightsError
+from tinygrad_lora.errors import AdaptError, MergedError, ShapeError, WeightsError
 from tinygrad_lora.nn import Linear, LoRALayer, LoRALinear, Sequential
 from tinygrad_lora.ops import Matmul
 
@@ -306,6 +306,40 @@ def test_options_reach_the_adapter():
 def test_only_a_linear_can_be_the_base(base, message):
     with pytest.raises(TypeError, match=message):
         LoRALinear(base, 1)
+
+
+class Bounded(Linear):
+    def __call__(self, x):
+        return tl.tanh(super().__call__(x))
+
+
+class Doubled(Linear):
+    def transform(self, x, weight):
+        return 2.0 * super().transform(x, weight)
+
+
+class Louder(tl.Embedding):
+    def __call__(self, tokens):
+        return 2.0 * super().__call__(tokens)
+
+
+@pytest.mark.parametrize("kind", [Bounded, Doubled, Louder])
+def test_a_base_that_computes_more_than_its_weight_says_is_refused(kind):
+    adapted = tl.LoRAEmbedding if kind is Louder else LoRALinear
+    with pytest.raises(TypeError, match=f"{kind.__name__} computes more than a"):
+        adapted(kind(6, 5, seed=0), 2)
+    model = Sequential(tl.Linear(6, 5, seed=0), kind(6, 5, seed=0))
+    with pytest.raises(AdaptError, match=rf"these layers compute more .*: '1' \({kind.__name__}\); leave them out"):
+        tl.adapt(model, 2, ["0", "1"])
+    assert not tl.adapters(model) and len(model.parameters()) == len(model.named_parameters())
+    tl.adapt(model, 2, ["0"], modules_to_save=["1"])  # a copy may compute what it likes
+
+
+def test_an_option_that_there_is_not_is_named_with_those_that_there_are():
+    with pytest.raises(TypeError, match=r"LoRALayer has no option 'lora_alpha'; did you mean 'alpha'\? Its .*'init'"):
+        LoRALinear(Linear(3, 3), 2, lora_alpha=16)
+    with pytest.raises(TypeError, match="LoRAEmbeddingLayer has no option 'activation'"):
+        tl.LoRAEmbedding(tl.Embedding(3, 3), 2, activation=tl.relu)
 
 
 def test_a_rank_that_does_not_fit_leaves_the_base_alone():

@@ -13,7 +13,8 @@ import pytest
 
 from tinygrad_lora import cli
 from tinygrad_lora.errors import ModelError
-from tinygrad_lora.models import cache, catalog, fetch
+from tinygrad_lora.learn.progress import VARIABLE, progress_file
+from tinygrad_lora.models import catalog, fetch
 from tinygrad_lora.models.cache import cache_folder, is_installed, model_file, remove_model
 from tinygrad_lora.models.catalog import CATALOG, Package
 from tinygrad_lora.models.fetch import get_model
@@ -162,26 +163,30 @@ def test_the_catalog_states_what_must_be_known():
         assert all("/" not in file and size > 0 for file, (_, size) in package.files.items())
 
 
+NO_VARIABLES = dict.fromkeys(("TINYGRAD_LORA_CACHE", VARIABLE, "XDG_CACHE_HOME", "XDG_DATA_HOME", "LOCALAPPDATA"), "")
+
+
 @pytest.mark.parametrize(
-    "variables, platform, folder",
+    ("variables", "system", "models", "progress"),
     [
-        ({"TINYGRAD_LORA_CACHE": "/a/b"}, "linux", "/a/b"),
-        ({"XDG_CACHE_HOME": "/c"}, "linux", "/c/tinygrad-lora"),
-        ({"XDG_CACHE_HOME": "relative"}, "linux", "/h/.cache/tinygrad-lora"),
-        ({}, "linux", "/h/.cache/tinygrad-lora"),
-        ({}, "darwin", "/h/Library/Caches/tinygrad-lora"),
-        ({"LOCALAPPDATA": "/l"}, "win32", "/l/tinygrad-lora/Cache"),
+        ({}, "linux", "/h/.cache/tinygrad-lora", "/h/.local/share/tinygrad-lora"),
+        ({"XDG_CACHE_HOME": "/c"}, "linux", "/c/tinygrad-lora", "/h/.local/share/tinygrad-lora"),
+        ({"XDG_DATA_HOME": "/d"}, "linux", "/h/.cache/tinygrad-lora", "/d/tinygrad-lora"),
+        (dict.fromkeys(("XDG_CACHE_HOME", "XDG_DATA_HOME"), "relative"), "linux", "/h/.cache/tinygrad-lora",
+         "/h/.local/share/tinygrad-lora"),
+        ({"TINYGRAD_LORA_CACHE": "/a/b", VARIABLE: "/e/progress.jsonl"}, "linux", "/a/b", "/e"),
+        ({}, "darwin", "/h/Library/Caches/tinygrad-lora", "/h/Library/Application Support/tinygrad-lora"),
+        ({}, "win32", "/h/AppData/Local/tinygrad-lora/Cache", "/h/AppData/Local/tinygrad-lora"),
+        ({"LOCALAPPDATA": "/l"}, "win32", "/l/tinygrad-lora/Cache", "/l/tinygrad-lora"),
     ],
-)
+)  # fmt: skip
 @pytest.mark.skipif(os.name == "nt", reason="the paths are those of other systems")
-def test_the_cache_is_where_the_system_keeps_such_things(variables, platform, folder, monkeypatch):
-    for name in ("TINYGRAD_LORA_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
+def test_models_and_progress_are_where_the_system_keeps_such_things(variables, system, models, progress, monkeypatch):
+    for name, value in ({"HOME": "/h"} | NO_VARIABLES | variables).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("HOME", "/h")
-    monkeypatch.setattr(cache.sys, "platform", platform)
-    assert cache_folder().as_posix() == folder
+    monkeypatch.setattr("sys.platform", system)
+    assert cache_folder().as_posix() == models
+    assert progress_file().as_posix() == f"{progress}/progress.jsonl"
 
 
 # --- The command ---

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from statistics import NormalDist
 
 import nf4_in_bitsandbytes
 import numpy as np
@@ -226,3 +227,26 @@ def test_a_stored_weight_of_bitsandbytes_can_be_taken_over():
     layer = QuantizedLinear.from_stored(NF4(*parts[:3], parts[3][0], (24, 40)))
     assert_array_equal(layer.stored.packed, wanted["packed"])
     assert layer.forward(np.eye(40, dtype=np.float32)).shape == (40, 24)
+
+
+def test_a_layer_that_computes_more_than_its_weight_says_is_not_quantized():
+    class Bounded(tl.Linear):
+        def __call__(self, x):
+            return tl.tanh(super().__call__(x))
+
+    with pytest.raises(TypeError, match="only a plain Linear can be quantized, not one of type Bounded"):
+        QuantizedLinear.from_linear(Bounded(4, 4))
+
+
+def test_a_weight_in_four_bits_takes_no_change_for_good():
+    layer = tl.LoRALinear(QuantizedLinear(6, 4, seed=0), 2, seed=1)
+    with pytest.raises(AdaptError, match="for good: a QuantizedLinear keeps no weight of floats"):
+        layer.absorb()
+
+
+def test_the_levels_cut_each_side_of_zero_into_equal_shares():
+    normal = NormalDist()
+    shares = np.diff([normal.cdf(float(level) * normal.inv_cdf(0.9677083)) for level in LEVELS])
+    assert_allclose(shares[:7], shares[:7].mean(), rtol=1e-5)
+    assert_allclose(shares[7:], shares[7:].mean(), rtol=1e-5)
+    assert shares[0] > 1.1 * shares[-1]

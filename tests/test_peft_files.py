@@ -166,6 +166,60 @@ def test_an_adapter_on_a_residual_base_can_be_written_as_plain_lora(variant, rsl
     assert all(not isinstance(layer.lora, type(made.mix.lora)) for layer in tl.adapters(plain).values())
 
 
+@pytest.mark.parametrize("options", [{}, {"rslora": True}, {"lora_bias": True}], ids=str)
+def test_a_rank_above_the_sizes_of_a_layer_makes_the_round_trip(options, tmp_path):
+    made = network()
+    for seed, name in enumerate("ab"):
+        tl.adapt(made, 4, ["head", "mix"], name=name, seed=seed, **options)
+        trained(made, seed)
+    tl.add_weighted_adapter(made, {"a": 1, "b": 0.5}, name="both")
+    tl.activate(made, "both")
+    save_adapter(made, tmp_path, "both")
+    again = load_adapter(network(), tmp_path)
+    assert options_of_rank(again) == {"mix": 8, "head": 8}
+    assert np.array_equal(again.forward(X), made.forward(X))
+    tl.merge_all(again)
+    assert np.allclose(again.forward(X), made.forward(X), rtol=1e-12)
+
+
+def options_of_rank(made):
+    return {path: layer.lora.rank for path, layer in tl.adapters(made).items()}
+
+
+def test_an_adapter_on_a_residual_base_of_more_than_half_the_rank_is_plain_lora_too(tmp_path):
+    made = tl.adapt(network(), 4, ["head"], variant="pissa", alpha=3)
+    y = trained(made).forward(X)
+    again = load_adapter(network(), save_adapter(made, tmp_path, as_lora=True))
+    assert options_of_rank(again) == {"head": 8} and np.allclose(again.forward(X), y, rtol=0, atol=1e-13)
+
+
+def test_an_embedding_and_dora_may_have_any_rank(folder, tmp_path):
+    tokens, made = np.array([[0, 3, 1]]), tl.Sequential(tl.Embedding(4, 3, seed=0), tl.Linear(3, 5, seed=1))
+    for i, name in enumerate("ab"):
+        trained(tl.adapt(made, 3, ["0"], name=name, seed=i), i)
+    tl.add_weighted_adapter(made, {"a": 1, "b": 1}, name="both")
+    tl.activate(made, "both")
+    other = tl.Sequential(tl.Embedding(4, 3, seed=0), tl.Linear(3, 5, seed=1))
+    assert np.array_equal(load_adapter(other, save_adapter(made, tmp_path / "e", "both")).forward(tokens),
+                          made.forward(tokens))  # fmt: skip
+    spoil(folder, use_dora=True, r=9)
+    made, A, B = network(), np.random.default_rng(0).normal(size=(9, 6)), np.random.default_rng(1).normal(size=(6, 9))
+    spoil(folder, target_modules=["mix"])
+    m = np.arange(1.0, 7)
+    arrays = {f"{P}mix.lora_A.weight": A, f"{P}mix.lora_B.weight": B, f"{P}mix.lora_magnitude_vector": m}
+    save_file(arrays, folder / "adapter_model.safetensors")
+    load_adapter(made, folder)
+    W = network().mix.weight.value + made.mix.lora.scaling * (B @ A).T
+    made.mix.merge()
+    assert np.allclose(made.mix.base.weight.value, m / np.linalg.norm(W, axis=0) * W)
+
+
+@pytest.mark.parametrize("rank", [3, 10**12, 10**30])
+def test_a_rank_that_is_not_that_of_the_arrays_is_refused_and_takes_no_memory(folder, rank):
+    spoil(folder, r=rank)
+    assert f"mix.lora_A.weight has the shape (2, 6), not ({rank}, 6)" in refused(folder, "adapter_model.safetensors")
+
+
 @pytest.mark.parametrize("variant", ["vera", "loha", "lokr", "adalora"])
 def test_variants_that_are_not_lora_to_peft_are_refused_by_name(variant, tmp_path):
     made = tl.adapt(network(), 2, ["up"], variant=variant, seed=0)
@@ -313,7 +367,7 @@ def test_a_longer_file_is_refused(folder):
         ({"r": 0}, "r is 0, not a whole number from 1"),
         ({"r": True}, "r is True"),
         ({"r": 2.0}, "r is 2.0"),
-        ({"r": 10**12}, "head is (6, 4), and rank 1000000000000 is above 4"),
+        ({"r": 10**12, "init_lora_weights": "pissa"}, "head is (6, 4), and rank 1000000000000 is above 4"),
         ({"lora_alpha": -1}, "lora_alpha is -1, not a positive number"),
         ({"lora_alpha": "3"}, "lora_alpha is '3'"),
         ({"bias": "some"}, "bias is 'some', not 'none', 'all' or 'lora_only'"),

@@ -112,6 +112,8 @@ TOGETHER = [
     {"target_modules": "all-linear", "modules_to_save": ["embed"], "model": "reader"},
     {"target_modules": ["embed", "up"], "init_lora_weights": "pissa", "model": "reader", "dtype": "float32"},
     {"target_modules": ["mix"], "init_lora_weights": "olora", "use_rslora": True, "dtype": "float32"},
+    {"r": 12, "use_dora": True},  # a rank above the sizes of the layers, as adapters side by side have it
+    {"r": 12, "target_modules": ["embed", "up"], "use_rslora": True, "model": "reader"},
 ]
 
 

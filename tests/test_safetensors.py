@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lora as tl
-from tinygrad_lora.errors import FormatError, MergedError
+from tinygrad_lora.errors import FormatError, MergedError, WeightsError
 from tinygrad_lora.interop.safetensors import DTYPES, LARGEST_HEADER, load_safetensors, save_safetensors
 
 safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed")
@@ -258,8 +258,18 @@ def test_numbers_that_are_not_real_and_two_arrays_for_one_parameter_are_refused(
     with pytest.raises(FormatError, match="complex64"):
         load_safetensors(path, model)
     path = save_safetensors(tmp_path / "x", {"a": np.zeros((1, 1)), "b": np.zeros((1, 1))})
-    with pytest.raises(FormatError, match="several arrays to weight"):
+    with pytest.raises(WeightsError, match="the mapping sends both 'a' and 'b' to 'weight'"):
         load_safetensors(path, model, mapping={"a": "weight", "b": "weight"})
+
+
+def test_a_mapping_that_would_do_nothing_is_refused(tmp_path):
+    model = tl.Linear(2, 2, seed=0)
+    path = save_safetensors(tmp_path / "x", model)
+    with pytest.raises(TypeError, match="the mapping is to names of parameters: pass the model too"):
+        load_safetensors(path, mapping={"weight": "other"})
+    for load in (lambda pairs: load_safetensors(path, model, mapping=pairs), lambda p: model.load_weights({}, p)):
+        with pytest.raises(TypeError, match="a mapping is a function or a dict from names to names, not list"):
+            load([("weight", "bias")])
 
 
 @pytest.mark.parametrize("half", ["F16", "BF16"])

@@ -45,7 +45,7 @@ model         Sequential                  30  7 trainable
   2           Linear                       8  frozen
     weight    parameter   (3, 2)           6  frozen
     bias      parameter   (2,)             2  frozen
-30 parameters, 7 trainable (23.3 %), 240 bytes of float64"""
+30 parameters, 7 trainable (23.3%), 240 bytes of float64"""
 
 
 def test_the_tree_as_text():

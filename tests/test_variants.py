@@ -16,7 +16,7 @@ import tinygrad_lora as tl
 from tinygrad_lora.bench import variants as bench
 from tinygrad_lora.bench.variants import CASES, EVERYTHING, NOTHING, table
 from tinygrad_lora.cli import main
-from tinygrad_lora.errors import AdaptError
+from tinygrad_lora.errors import AdaptError, ShapeError
 from tinygrad_lora.nn import variants
 from tinygrad_lora.nn.quantized import QuantizedLinear
 from tinygrad_lora.nn.variants import VARIANTS, LoRAPlus, RankAllocator, orthogonality, restart
@@ -292,8 +292,45 @@ def test_a_variant_is_at_most_forty_lines(path):
 
 
 def test_rslora_divides_by_the_root_of_the_rank():
-    layer = layer_of("rslora")
+    layer, RsLoRA = layer_of("rslora"), KINDS["rslora"]
     assert layer.lora.scaling == 5 / np.sqrt(RANK) == tl.LoRALayer(6, 9, RANK, 5, rslora=True).scaling
+    assert RsLoRA(8, 8, 4, alpha=8).scaling == RsLoRA.from_arrays(np.ones((8, 4)), np.ones((4, 8)), 8).scaling == 4
+
+
+@pytest.mark.parametrize("name", ["lora", "rslora", "lora_fa", "qlora", "adalora", "vera", "loha", "lokr"])
+def test_a_variant_that_needs_no_weight_can_be_made_from_sizes(name):
+    made, rng = KINDS[name](6, 9, RANK, seed=0, dtype=np.float32, name="mine"), np.random.default_rng(0)
+    x = rng.normal(size=(4, 6)).astype(np.float32)
+    assert made.forward(x).shape == (4, 9) and not made.forward(x).any() and made.dtype == np.float32
+    same = KINDS[name].for_layer(tl.Linear(6, 9, dtype=np.float32), RANK, seed=0, name="mine")
+    for own, (theirs, p) in zip(made.named_parameters().items(), same.named_parameters().items(), strict=True):
+        assert own[0] == theirs and own[1].name == p.name and own[1].requires_gradient == p.requires_gradient
+        assert_array_equal(own[1].value, p.value)
+    made.set_parameters(rng.normal(size=made.parameter_count))
+    assert_allclose(made.forward(x), x @ made.merge_weights(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["dora", "pissa", "olora"])
+def test_a_variant_that_starts_at_a_weight_says_how_it_is_made(name):
+    kind, base = KINDS[name], tl.Linear(6, 9, seed=0)
+    remedy = rf"use {kind.__name__}.for_layer\(linear, rank\), or adapt\(model, rank, variant='{name}'\)"
+    with pytest.raises(TypeError, match=f"sizes alone do not make one: {remedy}"):
+        kind(6, 9, RANK)
+    with pytest.raises(TypeError, match=f"arrays alone do not make one: {remedy}"):
+        kind.from_arrays(np.ones((6, 2)), np.ones((2, 9)))
+    with pytest.raises(ShapeError, match=r"the weight has the shape \(9, 6\), not \(6, 9\)"):
+        kind(6, 9, RANK, weight=base.weight.value.T)
+    made = kind(6, 9, RANK, seed=0, weight=base.weight.value.tolist(), name="q")
+    assert_array_equal(made.get_parameters(), kind.for_layer(base, RANK, seed=0).get_parameters())
+    assert all(p.name.startswith("q_") for p in made.parameters())
+
+
+def test_variants_made_from_arrays_train_what_they_should():
+    A, B = np.ones((6, 2)), np.ones((2, 9))
+    assert KINDS["lora_fa"].from_arrays(A, B).parameter_count == B.size
+    ada = KINDS["adalora"].from_arrays(A, B, 4, bias=np.ones(9))
+    np.testing.assert_allclose(ada.forward(np.ones(6)), np.full(9, 4 / (2 + 1e-5)))  # e is zero: s c is left
+    assert ada.parameter_count == A.size + B.size + 9 + 2
 
 
 def test_lora_plus_takes_longer_steps_with_b():
@@ -423,10 +460,12 @@ def test_adalora_gives_up_the_ranks_that_peft_gives_up(compiled):
 
 
 def test_the_rank_allocator_refuses_what_it_cannot_plan():
-    with pytest.raises(ValueError, match="AdaLoRA"):
+    with pytest.raises(ValueError, match="no AdaLoRA adapter is trained here"):
         RankAllocator(adapted("lora"), target_rank=1, total_steps=10)
-    with pytest.raises(ValueError, match="warmup"):
+    with pytest.raises(ValueError, match=r"need 0 <= warmup < .*: warmup=8, total_steps=10, final=2"):
         RankAllocator(adapted("adalora"), target_rank=1, total_steps=10, warmup=8, final=2)
+    with pytest.raises(ValueError, match=r"0 <= final: .* final=-1"):
+        RankAllocator(adapted("adalora"), target_rank=1, total_steps=10, final=-1)
 
 
 @pytest.mark.parametrize(
@@ -516,6 +555,12 @@ def test_restarts_are_refused_where_they_would_change_the_model():
             restart(model, seed=0)
     with pytest.raises(AdaptError):
         restart(network())
+    model = adapted("lora")
+    model[0].lora.activation = tl.relu
+    before = [p.value for p in model.named_parameters().values()]
+    with pytest.raises(AdaptError, match=r"a restart needs LoRA, without activation, .*: 1 of 2 layers are so"):
+        restart(model, seed=0)
+    assert all(p.value is old for p, old in zip(model.named_parameters().values(), before, strict=True))
     model = adapted("lora")
     before = model.get_parameters()
 

@@ -199,6 +199,20 @@ def test_what_cannot_be_drawn_is_refused_with_advice():
         draw(tiny(), rankdir="down")
 
 
+def test_options_for_what_is_made_already_are_refused():
+    picture, shown = draw(tiny(), rankdir="LR"), diagram(tiny())
+    assert draw(picture) is draw(picture, rankdir="LR") is picture and diagram(shown) is shown
+    with pytest.raises(TypeError, match="a Picture is made already, and values and rankdir and legend cannot be"):
+        draw(picture, rankdir="RL", values=True, legend=False)
+    with pytest.raises(TypeError, match="a Diagram is made already, and gradients cannot be changed"):
+        draw(shown, gradients=True)
+    with pytest.raises(TypeError, match="and title cannot be"):
+        diagram(shown, title="Another")
+    with pytest.raises(TypeError, match="and example cannot be"):
+        draw(picture, np.ones(3))
+    assert draw(shown, rankdir="LR", legend=False).rankdir == "LR"
+
+
 # --- Layers ---
 
 

@@ -6,10 +6,10 @@ import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
-from .errors import CompileError, GradientError, RenderError, TraceError
+from .errors import ClosedError, CompileError, DtypeError, GradientError, MergedError, RenderError, TraceError
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +33,10 @@ COMMANDS = {
     "doctor": "installation",
     "completion": "completion",
 }
-REFUSED = ValueError, OSError, ImportError, CompileError, GradientError, RenderError, TraceError  # in one sentence
+REFUSED = (  # in one sentence
+    ValueError, OSError, ImportError, ClosedError, CompileError, DtypeError, GradientError, MergedError, RenderError,
+    TraceError,
+)  # fmt: skip
 WRONG, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes; the latter two as a shell gives them for those signals
 
 
@@ -41,7 +44,13 @@ def parser(first: str = "") -> argparse.ArgumentParser:
     """The whole command line; or what is needed of it when `first` is the first argument."""
     import argparse  # here and below, and not above, so that a Ctrl-C is heard meanwhile
 
-    made = argparse.ArgumentParser(
+    class Parser(argparse.ArgumentParser):
+        """Its commands are of this kind, too."""
+
+        def error(self, message: str) -> NoReturn:
+            raise ValueError(f"{message}; `{self.prog} --help` says what can be given")
+
+    made = Parser(
         prog="tinygrad-lora",
         description="A minimal autograd engine that teaches. `tinygrad-lora COMMAND --help` explains a command.",
         epilog="Exit codes: 0: it is done; 1: it is done, and something was found, such as a wrong answer; 2: it "
@@ -75,22 +84,24 @@ def loaded(first: str = "") -> argparse.ArgumentParser:
 
 
 def understood(arguments: Sequence[str]) -> argparse.Namespace:
-    """What the arguments ask for. Raises ValueError for a command or an option that there is not."""
-    first = arguments[0] if arguments else ""
-    if first not in COMMANDS and not first.startswith("-") and first:
+    """What the arguments ask for. Raises ValueError where they are wrong."""
+    first = arguments[0]
+    if first not in COMMANDS and not first.startswith("-"):
         from difflib import get_close_matches
 
         near = get_close_matches(first, COMMANDS, n=1)
         perhaps = f"perhaps {near[0]}" if near else f"there are {', '.join(COMMANDS)}"
         raise ValueError(f"there is no command {first!r}; {perhaps}. `tinygrad-lora --help` says what each does")
     made = loaded(first)
-    if not arguments:
-        made.print_help(sys.stderr)
-        raise SystemExit(WRONG)
     given, unknown = made.parse_known_args(arguments)
     if unknown:
-        raise ValueError(f"{' '.join(unknown)} means nothing here; `tinygrad-lora {first} --help` says what does")
+        raise ValueError(f"{' '.join(unknown)} means nothing here; `{called(arguments)} --help` says what does")
     return given
+
+
+def called(arguments: Sequence[str]) -> str:
+    """The name of the command that the arguments call."""
+    return " ".join(["tinygrad-lora", *(word for word in arguments[:1] if word in COMMANDS)])
 
 
 def sentence(error: Exception) -> str:
@@ -102,14 +113,20 @@ def sentence(error: Exception) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the result is the exit code. Wrong arguments print one sentence and give 2."""
+    """Run the command line; the result is the exit code. Wrong arguments print one sentence and give 2.
+
+    Without any, that is the help. `--help` and `--version` end in a SystemExit, as argparse has it.
+    """
     name = "tinygrad-lora"
     try:
         arguments = sys.argv[1:] if arguments is None else arguments
-        name = " ".join([name, *(word for word in arguments[:1] if word in COMMANDS)])
+        name = called(arguments)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a pipe in Windows may know no Greek letters
+        if not arguments:
+            loaded().print_help(sys.stderr)
+            return WRONG
         given = understood(arguments)
         code: int = given.run(given)
         print(end="", flush=True)

@@ -5,7 +5,8 @@ learns in the demo and the tutorials. The source and license of the images are i
 """
 
 from importlib import resources
-from typing import NamedTuple
+from numbers import Real
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -47,7 +48,7 @@ def digits(
     Note: the split is random, so one person's digits are found in both parts. The test score tells how well a model
     knows these 13 people's handwriting, not anyone's.
 
-    Raises ValueError when an argument is out of its range.
+    Raises ValueError when an argument is not what it must be.
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI 1998 (CC BY 4.0, doi:10.24432/C50P49).
     """
     _require(_is_whole(rotated), f"rotated counts quarter turns and must be a whole number, not {rotated!r}")
@@ -55,13 +56,16 @@ def digits(
         _is_whole(seed) and seed >= 0,
         f"seed must be a whole number, 0 or more, not {seed!r}: the same seed gives the same split",
     )
-    _require(np.issubdtype(dtype, np.floating), f"dtype must be a floating type such as np.float32, not {dtype!r}")
+    _require(_is_floating(dtype), f"dtype must be a floating type such as np.float32, not {dtype!r}")
     with resources.files(__package__).joinpath("assets/digits.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)
         images, labels = arrays["images"], arrays["labels"].astype(np.int64)
 
     n = len(images)
-    _require(0 < test_fraction < 1, f"test_fraction must lie between 0 and 1, not {test_fraction!r}")
+    _require(
+        isinstance(test_fraction, Real) and 0 < test_fraction < 1,
+        f"test_fraction must lie between 0 and 1, not {test_fraction!r}",
+    )
     n_test = round(n * test_fraction)
     _require(0 < n_test < n, f"test_fraction {test_fraction!r} of {n} images leaves one part empty")
 
@@ -74,6 +78,13 @@ def digits(
 
 def _is_whole(number: object) -> bool:
     return isinstance(number, int | np.integer) and not isinstance(number, bool)
+
+
+def _is_floating(dtype: Any) -> bool:
+    try:
+        return np.dtype(dtype).kind == "f"
+    except TypeError:  # NumPy knows no such type
+        return False
 
 
 def _require(condition: bool, sentence: str) -> None:

@@ -1,11 +1,27 @@
-"""Writing files so that nothing is ever half-written."""
+"""Where a user's files are, and writing them so that nothing is ever half-written."""
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
 import tempfile
 from pathlib import Path
+
+
+def user_folder(variable: str, linux: str, mac: str) -> Path:
+    """Where this system keeps files of one kind for a user, such as caches. The folder need not exist.
+
+    That is `$variable`, or `linux` in the home folder, on Linux; `mac` in `~/Library` on macOS; `%LOCALAPPDATA%` on
+    Windows, whatever the kind.
+    Source: XDG Base Directory Specification, which asks to ignore a relative path in the variable.
+    """
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / mac
+    given = Path(os.environ.get(variable, ""))
+    return given if given.is_absolute() else Path.home() / linux
 
 
 def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import platform
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .blas import blas
 from .models.cache import cache_folder, is_installed
 from .models.catalog import CATALOG
 from .terminal import show_table
@@ -23,15 +23,13 @@ from .view.engines import engine_in_use
 
 # The optional libraries, by the extra that installs them: what they are for.
 EXTRAS = {
-    "notebook": (("jupyterlab", "jupytext", "matplotlib", "scikit-learn"), "tutorials and plots"),
+    "notebook": (("jupyterlab", "jupytext", "matplotlib"), "tutorials and plots"),
     "interop": (("safetensors", "onnx"), "adapter files of PEFT, ONNX export"),
     "speed": (("numba", "scipy"), "faster engines of the compiler"),
     "grade": (("distributed", "jupytext", "nbgrader", "otter-grader"), "grading on a cluster, and by other graders"),
     "completion": (("shtab",), "completing commands in a shell"),
-    "bench": (("torch", "jax", "autograd", "mygrad", "micrograd", "tinygrad"), "timing beside them"),
+    "bench": (("torch", "jax", "autograd", "mygrad", "micrograd", "tinygrad"), "benchmarks against them"),
 }
-# What OpenBLAS calls the function that names its kernel, as NumPy's wheels and others build it.
-KERNEL_NAMES = "scipy_openblas_get_corename64_", "openblas_get_corename64_", "openblas_get_corename"
 
 
 @dataclass(frozen=True)
@@ -104,29 +102,15 @@ def graphviz_engine() -> str:
     return f"{name} {version_of(name)}".strip() + tried if name else f"the built-in layout, without Graphviz{tried}"
 
 
-def blas() -> str:
-    """Which library multiplies matrices, with the kernel that it chose for this processor where it tells."""
-    config: Any = np.show_config(mode="dicts")
-    built = config.get("Build Dependencies", {}).get("blas", {})
-    words = [f"{built.get('name', 'unknown')} {built.get('version', '')}".strip(), *_kernel()]
+def products() -> str:
+    """Which library multiplies matrices, and what the environment tells it."""
+    words = [blas()]
     for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS"):
         if variable in os.environ:
             words.append(f"{variable}={os.environ[variable]}")
     if "OPENBLAS_CORETYPE" in os.environ or "OPENBLAS_L2_SIZE" in os.environ:
         words.append("these override what the library would choose, and can make it slow")
     return ", ".join(words)
-
-
-def _kernel() -> list[str]:
-    """What OpenBLAS says; nothing for another library, and where the system finds no function by its name."""
-    with contextlib.suppress(ImportError, OSError, AttributeError):
-        import ctypes  # not everywhere, as in a browser
-
-        library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
-        for ask in filter(None, (getattr(library, name, None) for name in KERNEL_NAMES)):
-            ask.restype = ctypes.c_char_p
-            return [f"kernel {ask().decode()}"]
-    return []
 
 
 def facts() -> dict[str, str]:
@@ -137,7 +121,7 @@ def facts() -> dict[str, str]:
         "interpreter": sys.executable,
         "command": command(),
         "NumPy": np.__version__,
-        "matrix products": blas(),
+        "matrix products": products(),
         "pictures": graphviz_engine(),
         "fetched": fetched(),
     }

@@ -36,11 +36,15 @@ def add_command(commands: Any) -> None:
     )  # fmt: skip
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--quick", action="store_true", help="size S, five rounds, one launch, without torch.compile")
-    kind.add_argument("--ablation", action="store_true", help="what each technique of the compiler is worth")
-    kind.add_argument("--bars", action="store_true", help="each goal of the project: measured, met or missed")
-    parser.add_argument("--workloads", nargs="+", metavar="WORKLOAD", help=f"of {' '.join(WORKLOADS)} (all)")
-    parser.add_argument("--sizes", nargs="+", metavar="SIZE", help=f"of {' '.join(SIZES)} (all); W6 and W7 have one")
-    parser.add_argument("--peers", nargs="+", metavar="PEER", help=f"of {' '.join(PEERS)} (all); ours is always there")
+    kind.add_argument("--ablation", action="store_true", help="measure what each technique of the compiler is worth")
+    kind.add_argument("--bars", action="store_true", help="measure each goal of the project: met or missed")
+    parser.add_argument("--workloads", nargs="+", metavar="WORKLOAD", help=f"which of {' '.join(WORKLOADS)} (all)")
+    parser.add_argument(
+        "--sizes", nargs="+", metavar="SIZE", help=f"which of {' '.join(SIZES)} (all); W6 and W7 have one"
+    )
+    parser.add_argument(
+        "--peers", nargs="+", metavar="PEER", help=f"which of {' '.join(PEERS)} (all); ours is always there"
+    )
     parser.add_argument("--threads", type=int, help="threads of each implementation (1)")
     parser.add_argument("--rounds", type=int, help="rounds of about 20 milliseconds in each launch (15)")
     parser.add_argument("--launches", type=int, help="launches of all processes; the result is their median (3)")
@@ -52,9 +56,24 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
     parser.add_argument("--update-docs", type=Path, metavar="FILE", help="put the table into this page of the docs")
     parser.set_defaults(run=run)
-    others = parser.add_subparsers()
+    others = parser.add_subparsers(action=Alone)
     add_variants(others)
     add_finetune(others)
+
+
+class Alone(argparse._SubParsersAction):  # type: ignore[type-arg]
+    """Commands with options of their own. What stands before them would be dropped in silence, so it is refused."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        options = [action for action in parser._actions if action.option_strings and action.dest in namespace]
+        if given := [o.option_strings[0] for o in options if getattr(namespace, o.dest) != o.default]:
+            raise ValueError(
+                f"{', '.join(given)} must come after {values[0]}; `{parser.prog} {values[0]} --help` says what can be "
+                "given"
+            )
+        super().__call__(parser, namespace, values, option_string)
 
 
 def run(given: argparse.Namespace) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from ..blas import blas
 
 LIBRARIES = ("numpy", "numba", "torch", "jax", "jaxlib", "autograd", "mygrad", "micrograd", "tinygrad")
 
@@ -36,19 +35,6 @@ def cpu() -> str:
         return platform.processor() or "unknown"
 
 
-def blas() -> str:
-    """The library that multiplies NumPy's matrices; with threadpoolctl also the kernels that it chose for this CPU."""
-    if importlib.util.find_spec("threadpoolctl"):
-        from threadpoolctl import threadpool_info
-
-        for pool in threadpool_info():
-            if pool["user_api"] == "blas":
-                kernels = f", {pool['architecture']} kernels" if "architecture" in pool else ""
-                return f"{pool['internal_api']} {pool['version']}{kernels}"
-    found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return f"{found['name']} {found['version']}"
-
-
 def machine_line(told: dict[str, Any]) -> str:
     """One line for a report.
 
@@ -63,14 +49,17 @@ def machine_line(told: dict[str, Any]) -> str:
     ...         "threads": 1,
     ...     }
     ... )
-    'Z80, 1 cores, 1 thread; Python 3.11.0, openblas 0.3; load 0.1; numpy 2.4.0, torch 2.13.0'
+    'Z80, 1 core, 1 thread; Python 3.11.0, openblas 0.3; load 0.1; numpy 2.4.0, torch 2.13.0'
     """
-    threads = f"{told['threads']} thread{'s' if told['threads'] > 1 else ''}"
+    cores, threads = (_counted(told[f"{word}s"], word) for word in ("core", "thread"))
     versions = ", ".join(f"{name} {number}" for name, number in told["versions"].items())
     return (
-        f"{told['cpu']}, {told['cores']} cores, {threads}; Python {told['python']}, {told['blas']}; "
-        f"load {told['load']}; {versions}"
+        f"{told['cpu']}, {cores}, {threads}; Python {told['python']}, {told['blas']}; load {told['load']}; {versions}"
     )
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def _version(name: str) -> str | None:

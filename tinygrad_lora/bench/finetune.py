@@ -127,7 +127,7 @@ def add_command(commands: Any) -> None:
     """Add `finetune` to the commands of `bench`."""
     parser = commands.add_parser(
         "finetune",
-        help="training steps of a real network, beside PyTorch with PEFT",
+        help="time training steps of a real network, beside PyTorch with PEFT",
         description="Time training steps of a real network with LoRA on its queries and values, beside PyTorch with "
         "PEFT in the same run: the same weights, adapters, examples and optimizer, and the head only where a token is "
         "learned. The losses of the first steps must agree.",
@@ -135,9 +135,11 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--network", default="smollm2", metavar="NETWORK", help=f"one of {', '.join(NETWORKS)} (smollm2)"
     )
-    parser.add_argument("--peers", nargs="+", default=["peft"], metavar="LIBRARY", help=f"of {' '.join(PEERS)} (peft)")
-    parser.add_argument("--rounds", type=int, default=10, help="steps of each that are timed (%(default)s)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of each (%(default)s)")
+    parser.add_argument(
+        "--peers", nargs="+", default=["peft"], metavar="LIBRARY", help=f"which of {' '.join(PEERS)} (peft)"
+    )
+    parser.add_argument("--rounds", type=int, default=10, help="timed steps of each implementation (%(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each implementation (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="draws the order within a round (%(default)s)")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the table to this file too")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")

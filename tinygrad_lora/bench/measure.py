@@ -8,22 +8,19 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from .. import blas
+from ..terminal import Track
 from .peers import missing
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)  # fmt: skip
 DISTURBED = 1.25  # a round that takes longer than this by the clock, against its processor time, is repeated
 MOST_REPEATS = 3
 
 Row = dict[str, Any]
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
 class Plan(NamedTuple):
@@ -82,7 +79,7 @@ def running(name: str, threads: int) -> Iterator[Process]:
 def worker_environment(outer: Mapping[str, str], threads: int) -> dict[str, str]:
     """The variables of a worker: so many threads everywhere, and no setting that changes OpenBLAS' kernels."""
     inner = {name: value for name, value in outer.items() if name not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
-    inner |= dict.fromkeys(THREAD_VARIABLES, str(threads))
+    inner |= blas.threads(threads)
     eigen = "true" if threads > 1 else "false"
     inner["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads}"
     package = str(Path(__file__).resolve().parents[2])

@@ -58,6 +58,8 @@ def mode(given: argparse.Namespace) -> Mode:
         for name in getattr(given, f"{what}s") or []:
             if name not in table:
                 raise ValueError(f"there is no {what} called {name!r}; there are {', '.join(table)}")
+    if given.peers and (given.bars or given.ablation):
+        raise ValueError("--peers goes with neither --bars nor --ablation, which name the peers that they need")
     if given.bars:
         return _goals(given)
     if given.ablation:

@@ -13,19 +13,25 @@ NOTHING = "-"
 
 
 def short(seconds: float) -> str:
-    """A time with three digits.
+    """A time with three digits; of more than 999 seconds, with all of them.
 
     >>> short(12.3456e-6), short(1.5e-3)
     ('12.3 us', '1.50 ms')
     """
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= size:
+        if _rounded(seconds / size) >= 1:
             return f"{_three_digits(seconds / size)} {unit}"
     return f"{_three_digits(seconds / 1e-9)} ns"
 
 
+def _rounded(number: float) -> float:
+    """To three digits: 999.99 is 1000, so that 999.99 us are 1.00 ms."""
+    return float(f"{number:.3g}")
+
+
 def _three_digits(number: float) -> str:
-    return f"{number:.2f}" if number < 10 else f"{number:.1f}" if number < 100 else f"{number:,.0f}"
+    size = _rounded(number)
+    return f"{number:.2f}" if size < 10 else f"{number:.1f}" if size < 100 else f"{number:,.0f}"
 
 
 def ratio_text(ratio: float | None) -> str:

@@ -191,14 +191,14 @@ def add_command(commands: Any) -> None:
     """Add `variants` to the commands of `bench`."""
     parser = commands.add_parser(
         "variants",
-        help="LoRA's relatives: accuracy, trained numbers, memory and time",
+        help="compare LoRA's relatives: accuracy, trained numbers, memory and time",
         description="Pretrain a small network on upright digits, and adapt it to rotated ones with each of LoRA's "
         "relatives. Accuracies are of held-out images, mean and standard deviation over seeds. The time of a compiled "
         "step is a ratio to LoRA's.",
     )
-    parser.add_argument("names", nargs="*", metavar="VARIANT", help=f"of {' '.join(CASES)} (all)")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of adapting (%(default)s)")
+    parser.add_argument("names", nargs="*", metavar="VARIANT", help=f"which of {' '.join(CASES)} (all)")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="number of seeds (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="epochs of adapting (%(default)s)")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the table to this file too")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")

@@ -26,7 +26,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--rank", type=int, default=4, help="rank of the adapters, 1 to 10 (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="draws weights and batches (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=None, help="for both trainings (20 and 100)")
+    parser.add_argument("--epochs", type=int, default=None, help="epochs of both trainings (20 and 100)")
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
     parser.set_defaults(run=run)
 

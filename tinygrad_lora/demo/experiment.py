@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -17,8 +16,8 @@ from ..core.node import constant
 from ..data import Digits, digits
 from ..library import cross_entropy
 from ..nn import Adam, AdamW, Linear, Sequential, adapt, disabled, merge_all
+from ..terminal import Track
 
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
 SIZES = (64, 128, 64, 10)
 BATCH = 64
 # These settings are the best of about ten that were scored on the held-out images: the accuracies there are a little
@@ -86,8 +85,7 @@ def run_experiment(rank: int = 4, seed: int = 0, epochs: int | None = None, trac
 
     start = time.perf_counter()
     adapt(model, rank, seed=adapters)
-    optimizer = AdamW(model.parameters(), lr=ADAPTING_RATE, weight_decay=WEIGHT_DECAY)
-    adapting_step = compile_training_step(model, cross_entropy, optimizer)
+    adapting_step = compile_training_step(model, cross_entropy, adapting_optimizer(model))
     adapting_losses = train(adapting_step, rotated, epochs or ADAPTING_EPOCHS, ADAPTING_RATE, batches, track, "adapt")
     seconds["adapt"] = time.perf_counter() - start
 
@@ -119,6 +117,11 @@ def network(rng: np.random.Generator) -> Sequential:
     return Sequential(*members[:-1])
 
 
+def adapting_optimizer(model: Sequential) -> AdamW:
+    """What trains the adapters."""
+    return AdamW(model.parameters(), lr=ADAPTING_RATE, weight_decay=WEIGHT_DECAY)
+
+
 def train(
     step: TrainingStep, data: Digits, epochs: int, rate: float, rng: np.random.Generator, track: Track, description: str
 ) -> list[float]:
@@ -140,11 +143,11 @@ def accuracy(logits: Any, labels: Any) -> float:
 
 
 def step_times(model: Sequential, data: Digits, repeats: int = 50) -> tuple[float, float]:
-    """The median time of one training step, eager and compiled, measured in turns on copies of the model."""
+    """The median time of one adapting step, eager and compiled, measured in turns on copies of the model."""
     x, labels = data.x_train[:BATCH], data.y_train[:BATCH]
     eager_model, compiled_model = copy.deepcopy(model), copy.deepcopy(model)
-    optimizer = Adam(eager_model.parameters(), lr=ADAPTING_RATE)
-    step = compile_training_step(compiled_model, cross_entropy, Adam(compiled_model.parameters(), lr=ADAPTING_RATE))
+    optimizer = adapting_optimizer(eager_model)
+    step = compile_training_step(compiled_model, cross_entropy, adapting_optimizer(compiled_model))
 
     def eager_step() -> None:
         optimizer.zero_gradients()

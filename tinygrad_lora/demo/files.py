@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from io import BytesIO
 from pathlib import Path
@@ -25,9 +26,9 @@ REPORT = (
 def write_files(experiment: Experiment, out: str | os.PathLike[str]) -> dict[str, Path]:
     """Write the files of the demo into the folder `out`, made if it is missing, and give their paths by what they are.
 
-    "graph" and "picture" are the adapted model as SVG and PNG; where no Graphviz works, "graph" is a listing.
-    "code" is the generated training step, "report" what the compiler did, "pretrained" and "adapter" the weights, and
-    "page" shows everything.
+    "graph" and "picture" are the adapted model as SVG and PNG; without Graphviz there is no PNG, and of a graph too
+    large for a picture "graph" is a listing. "code" is the generated training step, "report" what the compiler did,
+    "pretrained" and "adapter" the weights, and "page" shows everything.
     """
     folder = Path(out)
     paths, graph = _write_graph(experiment, folder)
@@ -41,18 +42,17 @@ def write_files(experiment: Experiment, out: str | os.PathLike[str]) -> dict[str
 
 
 def _write_graph(experiment: Experiment, folder: Path) -> tuple[dict[str, Path], str | None]:
-    """The paths of the pictures, and the SVG; without a Graphviz that works, the path of a listing and None."""
+    """The paths of the pictures, and the SVG; of a graph too large for one, the path of a listing and None."""
+    for name in ("graph.svg", "graph.png", "graph.txt"):  # of an earlier run: they would show another model
+        (folder / name).unlink(missing_ok=True)
     try:
         drawn = draw(experiment.model)
-        picture = svg(drawn)
-        paths = {
-            "graph": write_atomically(folder / "graph.svg", picture + "\n"),
-            "picture": render(drawn, folder / "graph.png"),
-        }
     except RenderError:
-        for name in ("graph.svg", "graph.png"):  # of an earlier run: they would show another model
-            (folder / name).unlink(missing_ok=True)
         return {"graph": write_atomically(folder / "graph.txt", listing(experiment.model) + "\n")}, None
+    picture = svg(drawn)
+    paths = {"graph": write_atomically(folder / "graph.svg", picture + "\n")}
+    with contextlib.suppress(RenderError):  # a bitmap needs Graphviz
+        paths["picture"] = render(drawn, folder / "graph.png")
     return paths, picture
 
 

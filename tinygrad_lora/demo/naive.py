@@ -11,10 +11,9 @@ import numpy as np
 from ..compiler import CompiledFunction, compile
 from ..compiler.cost import Cost, graph_cost
 from ..core.node import constant
-from ..view.explore_command import EXAMPLE
-from ..view.named_object import loaded
+from ..view.named_object import EXAMPLE, loaded
 
-_example = loaded(str(EXAMPLE))  # a file like one of the user's, which the compiler explorer shows as well
+_example = loaded(str(EXAMPLE))  # the compiler explorer shows it as well
 BATCH, WIDE, NARROW, RANK = _example.BATCH, _example.WIDE, _example.NARROW, _example.RANK
 
 

@@ -16,10 +16,7 @@ from .experiment import BATCH, Experiment
 from .naive import BATCH as NAIVE_BATCH
 from .naive import NARROW, RANK, WIDE, naive_lora
 
-NO_PICTURE = Markup(
-    "No Graphviz was found to draw the graph, so here it is as a list. "
-    "Run <code>pip install graphviz-pure</code> and the demo again to get pictures."
-)
+TOO_LARGE = "The graph is too large for a picture, so here it is as a list."
 USE_STEP = """from training_step import training_step
 loss, *updated = training_step(x, target, *others)  # the others in the order of its arguments
 """
@@ -147,7 +144,7 @@ def _graph(experiment: Experiment, picture: str | None) -> Markup:
     if picture is not None:
         return scrolling(Markup(picture), "Graph of the adapted model", "paper")
     words = listing(experiment.model)
-    return Markup(element("p", NO_PICTURE) + plain(words, "The adapted model as a list", "code tall"))
+    return Markup(element("p", TOO_LARGE) + plain(words, "The adapted model as a list", "code tall"))
 
 
 def _answers(experiment: Experiment) -> str:

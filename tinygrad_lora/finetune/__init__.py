@@ -2,7 +2,7 @@
 
 from .chatting import Chatting
 from .classifying import Classifying
-from .examples import Answered, Labelled, read_examples
+from .examples import Answered, Labeled, read_examples
 from .training import Settings, Training, fine_tune
 
-__all__ = ["Answered", "Chatting", "Classifying", "Labelled", "Settings", "Training", "fine_tune", "read_examples"]
+__all__ = ["Answered", "Chatting", "Classifying", "Labeled", "Settings", "Training", "fine_tune", "read_examples"]

@@ -16,7 +16,7 @@ from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..ops import cast, greater
 from .batches import batch_of
-from .examples import Labelled, digest
+from .examples import Labeled, digest
 from .probe import accuracy_of_probe
 from .training import Settings
 
@@ -65,7 +65,7 @@ class Classifying:
     warmup = 0.05
 
     def __init__(
-        self, reader: Any, learned: Sequence[Labelled], tested: Sequence[Labelled], name: str = "minilm",
+        self, reader: Any, learned: Sequence[Labeled], tested: Sequence[Labeled], name: str = "minilm",
         seed: int = 0, together: int = 1,
     ) -> None:  # fmt: skip
         self.network, self.name, self.together = reader.model, name, together
@@ -74,7 +74,7 @@ class Classifying:
         if len(self.classes) < 2:
             raise ModelError(f"there is nothing to tell apart: the labels are {self.classes}")
         if not self.tested:
-            raise ModelError("no example is left to test with: give at least 5")
+            raise ModelError("no example is left to test with: give at least 3")
         if unknown := sorted({e.label for e in self.tested} - set(self.classes)):
             raise ModelError(f"there are no examples to learn the label {unknown[0]!r} from")
         tokenizer: BertTokenizer = reader.tokenizer

@@ -12,7 +12,7 @@ from ..models.load import load_minilm, load_rxnmapper, load_smollm2
 from ..terminal import counting, show_table
 from .chatting import Chatting
 from .classifying import Classifying
-from .examples import PERSONA, Answered, Labelled, read_examples, split
+from .examples import PERSONA, Answered, Labeled, read_examples, split
 from .keeping import keep_chat, keep_classifier
 from .training import Settings
 from .word_order import movie_sentences, word_order
@@ -38,17 +38,19 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("model", choices=list(DEFAULTS), help="fetch it first: tinygrad-lora models get MODEL")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--data", type=Path, metavar="FILE", help="examples, one JSON object a line")
-    what.add_argument("--task", choices=["word-order"], help="minilm: were two neighboring words swapped?")
+    what.add_argument("--data", type=Path, metavar="FILE", help="file of examples, one JSON object a line")
+    what.add_argument("--task", choices=["word-order"], help="minilm: learn whether two neighboring words were swapped")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the files go (finetune-output/MODEL)")
     parser.add_argument("--steps", type=int, help="training steps (12 for smollm2, 200 for minilm, 100 for rxnmapper)")
-    parser.add_argument("--lr", type=float, help="learning rate")
+    parser.add_argument("--lr", type=float, help="learning rate (0.002 for rxnmapper, 0.001 otherwise)")
     parser.add_argument("--rank", type=int, help="rank of the adapters (8)")
-    parser.add_argument("--alpha", type=float, help="their scale, times the rank (16)")
-    parser.add_argument("--targets", nargs="+", metavar="LAYER", help="the layers that get one, such as q_proj v_proj")
-    parser.add_argument("--batch", type=int, help="examples a step (all for smollm2, 32 else)")
+    parser.add_argument("--alpha", type=float, help="the adapters' scale multiplied by their rank (16)")
+    parser.add_argument("--targets", nargs="+", metavar="LAYER", help="layers with an adapter, such as q_proj v_proj")
+    parser.add_argument("--batch", type=int, help="examples a step (all for smollm2, 32 otherwise)")
     parser.add_argument("--seed", type=int, help="draws the adapters and the order of the examples (0)")
-    parser.add_argument("--ask", action="append", metavar="QUESTION", help="smollm2: asked before and after (repeat)")
+    parser.add_argument(
+        "--ask", action="append", metavar="QUESTION", help="smollm2: ask this before and after (repeat)"
+    )
     parser.add_argument("--restart", action="store_true", help="begin anew, whatever the folder has")
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
     parser.set_defaults(run=run)
@@ -89,6 +91,6 @@ def _classifying(given: argparse.Namespace, seed: int) -> Classifying:
     if not given.data and not given.task:
         raise ModelError(f"what is {given.model} to learn? Give --data FILE" + ", or --task word-order" * (
             given.model == "minilm"))  # fmt: skip
-    learned, tested = word_order(movie_sentences()) if given.task else split(read_examples(given.data, Labelled))
+    learned, tested = word_order(movie_sentences()) if given.task else split(read_examples(given.data, Labeled))
     reader: Any = load_minilm() if given.model == "minilm" else load_rxnmapper()
     return Classifying(reader, learned, tested, given.model, seed, together=2 if given.task else 1)

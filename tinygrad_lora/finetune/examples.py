@@ -27,27 +27,28 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """A text, and the class that it belongs to."""
 
     text: str
     label: str
 
 
-Example = TypeVar("Example", Answered, Labelled)
+Example = TypeVar("Example", Answered, Labeled)
 
 
 def read_examples(path: str | os.PathLike[str], kind: type[Example]) -> list[Example]:
-    """The examples of a file: a line is {"prompt": ..., "answer": ...} for Answered, {"text": ..., "label": ...} else.
+    """The examples of a file, one a line: objects like {"prompt": ..., "answer": ...}, or {"text": ..., "label": ...}.
 
-    Empty lines are skipped, and a label may be a number. Raises ModelError that names the line for one that is not
-    such an object, or is empty where it must not be; OSError if the file cannot be read.
+    A line ends at a line feed, and nowhere else; empty ones are skipped. A label may be a whole number. Raises
+    ModelError that names the line for one that is not such an object, or is empty where it must not be; OSError if the
+    file cannot be read.
     """
     file = Path(path)
     if file.stat().st_size > LARGEST_FILE:
         raise ModelError(f"{file} is larger than {LARGEST_FILE >> 20} MB: training on so much takes days here")
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = file.read_bytes().decode("utf-8-sig").split("\n")  # JSON may hold what else `splitlines` splits at
     except UnicodeDecodeError:
         raise ModelError(f"{file} is not a text in UTF-8") from None
     found = [_example(line, kind, f"{file}, line {i}") for i, line in enumerate(lines, 1) if line.strip()]
@@ -64,7 +65,7 @@ def _example(line: str, kind: type[Example], where: str) -> Example:
         raise ModelError(f"{where}: this is not JSON ({problem})") from None
     if not isinstance(given, dict) or set(given) != set(wanted):
         raise ModelError(f"{where}: an example is an object such as {_shape(kind)}, and nothing else in it")
-    if isinstance(given.get("label"), int):
+    if type(given.get("label")) is int:  # not bool
         given["label"] = str(given["label"])
     for name in wanted:
         if not isinstance(given[name], str) or not given[name].strip():
@@ -76,7 +77,7 @@ def _shape(kind: type[Any]) -> str:
     return json.dumps(dict.fromkeys(kind.__dataclass_fields__, "..."))
 
 
-def digest(examples: Iterable[Answered | Labelled]) -> str:
+def digest(examples: Iterable[Answered | Labeled]) -> str:
     """A fingerprint of the examples and their order."""
     return hashlib.sha256(json.dumps([asdict(example) for example in examples]).encode()).hexdigest()
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import ModelFileError
 from ..models.cache import model_file
-from .examples import Labelled
+from .examples import Labeled
 
 SHORTEST, LONGEST = 6, 18  # words of a sentence
 IN_ORDER, SWAPPED = "in order", "swapped"
@@ -45,7 +45,7 @@ def swapped(sentence: str, rng: np.random.Generator) -> str | None:
     return " ".join(words)
 
 
-def word_order(sentences: Sequence[str], tested: int = 500, seed: int = 0) -> tuple[list[Labelled], list[Labelled]]:
+def word_order(sentences: Sequence[str], tested: int = 500, seed: int = 0) -> tuple[list[Labeled], list[Labeled]]:
     """Examples to learn from and to test with. Each sentence is there twice, as it is and swapped, on the same side.
 
     `tested` is the number of examples to test with.
@@ -55,7 +55,7 @@ def word_order(sentences: Sequence[str], tested: int = 500, seed: int = 0) -> tu
     for i in rng.permutation(len(sentences)):
         plain = " ".join(sentences[i].split())
         if (other := swapped(plain, rng)) is not None:
-            pairs.append((Labelled(plain, IN_ORDER), Labelled(other, SWAPPED)))
+            pairs.append((Labeled(plain, IN_ORDER), Labeled(other, SWAPPED)))
     examples = [example for pair in pairs for example in pair]
     tested -= tested % 2
     return examples[tested:], examples[:tested]

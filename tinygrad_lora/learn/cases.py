@@ -108,7 +108,7 @@ _operations: list[Callable[[Any, Any], Any]] = [
 
 
 def chain(length: int) -> ComputationNode:
-    """x + 1 + 1 + ...: `length` operations in a row, deeper than Python's recursion limit if that is large."""
+    """x, scaled by 1 again and again: `length` operations in a row, deeper than Python's recursion limit if many."""
     node = parameter(1.0, "x")
     for _ in range(length):
         node = ops.scale(node, factor=1.0)

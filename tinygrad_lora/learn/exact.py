@@ -15,8 +15,8 @@ from ..core.node import ComputationNode
 from ..view.words import with_article
 from .diagnosis import Diagnosis, Wrong
 
-_asarray, _array, _absolute, _isfinite, _all = np.asarray, np.array, np.absolute, np.isfinite, np.all
-_maximum, _isnan = np.maximum, np.isnan
+_asarray, _array, _absolute = np.asarray, np.array, np.absolute
+_isfinite, _isnan, _all = np.isfinite, np.isnan, np.all
 NUMBERS = (bool, int, float)
 
 
@@ -39,13 +39,12 @@ def as_array(value: Any, name: str = "the result", shape: tuple[int, ...] | None
     Takes an array, a number, or a list of numbers (of lists ...). Raises `Wrong` with the code "no-return" for None,
     "blank" for `...`, "wrong-type" for anything else, "integer-dtype" never (see `diagnose`), "wrong-shape".
     """
-    if value is None:
-        raise refuse("no-return", f"{name} is None: does every path of your function end with `return`?")
-    if value is ...:
-        raise refuse("blank", f"{name} is still `...`: write your answer there")
+    _there(value, name)
     if isinstance(value, ComputationNode):
-        raise refuse("wrong-type", f"{name} is a node; its array is needed: use .value or .gradient")
-    plain = value if type(value) is np.ndarray else _plain(value, name)
+        needed = "a number" if shape == () else "its array"
+        raise refuse("wrong-type", f"{name} is a node; {needed} is needed: use .value or .gradient")
+    needed = "a number" if shape == () else "an array of numbers"
+    plain = value if type(value) is np.ndarray else _plain(value, name, needed)
     if plain.dtype.kind not in "fiub":
         raise refuse("wrong-type", f"{name} has dtype {plain.dtype}; it must hold real numbers")
     if shape is not None and plain.shape != shape:
@@ -53,18 +52,26 @@ def as_array(value: Any, name: str = "the result", shape: tuple[int, ...] | None
     return _array(plain, dtype=np.float64)
 
 
-def _plain(value: Any, name: str) -> Any:
+def _there(value: Any, name: str) -> None:
+    """Refuse what is not written yet, and what nobody returned."""
+    if value is None:
+        raise refuse("no-return", f"{name} is None: does every path of your function end with `return`?")
+    if value is ...:
+        raise refuse("blank", f"{name} is still `...`: write your answer there")
+
+
+def _plain(value: Any, name: str, needed: str) -> Any:
     kind = type(value)
     if issubclass(kind, np.generic) and kind.__module__ == "numpy":
         return _asarray(value)
     if kind in NUMBERS:
         return _asarray(value)
     if kind in (list, tuple):
-        parts = [_plain(v, name) if type(v) is not np.ndarray else v for v in value]
+        parts = [_plain(v, name, needed) if type(v) is not np.ndarray else v for v in value]
         if len({p.shape for p in parts}) > 1:
             raise refuse("wrong-type", f"{name} is a list of rows of different lengths")
         return _array(parts)
-    raise refuse("wrong-type", f"{name} is of type {kind.__name__}; an array of numbers is needed")
+    raise refuse("wrong-type", f"{name} is of type {kind.__name__}; {needed} is needed")
 
 
 def as_number(value: Any, name: str = "the result") -> float:
@@ -94,9 +101,10 @@ def as_nodes(value: Any, name: str = "the result") -> list[ComputationNode]:
 
 def as_bool(value: Any, name: str = "the result") -> bool:
     """True or False, and nothing that merely behaves so."""
-    as_array(value, name, ())
+    _there(value, name)
     if type(value) not in (bool, np.bool_):
-        raise refuse("wrong-type", f"{name} is {value!r}; True or False is needed")
+        said = repr(value) if type(value) in NUMBERS or type(value) is str else kind_of(value)
+        raise refuse("wrong-type", f"{name} is {said}; True or False is needed")
     return bool(value)
 
 

@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ..core.source import function_from_source
 from ..errors import ExerciseError
+from .guard import stands_for_students
 from .solutions import answer_source, marked, source_of, stripped
 
 T = TypeVar("T")
@@ -137,6 +137,7 @@ class Exercise:
 
         def register(thing: T) -> T:
             title: str = thing.__name__  # type: ignore[attr-defined]
+            stands_for_students(thing)
             self.mutants.append(Mutant(title, code, {self._only(name): thing}))
             return thing
 
@@ -144,6 +145,8 @@ class Exercise:
 
     def wrong_answer(self, code: str, **values: Any) -> None:
         """Wrong values, which must get this diagnosis."""
+        for value in values.values():
+            stands_for_students(value)
         self.mutants.append(Mutant(f"{code} {values}", code, values))
 
     def starter(self, code: str, name: str | None = None) -> Callable[[T], T]:
@@ -209,15 +212,6 @@ class Exercise:
     def expected_of_stub(self) -> str | None:
         """The diagnosis of the code to repair; None where there is only a stub, which is "not started"."""
         return next((code for _, code in self._starters.values()), None)
-
-    def stub_values(self) -> dict[str, Any]:
-        """The objects that the student starts with, made from the text of the stub."""
-        source = f"{self.preamble}\n\n{self.stub}"
-        return {name: function_from_source(name, source) for name in self.references}
-
-    def solved_with(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The reference, with some of its names replaced."""
-        return self.references | dict(values)
 
     def _source(self, name: str) -> str:
         return self._texts[name] if name in self._texts else marked(source_of(self.references[name]))

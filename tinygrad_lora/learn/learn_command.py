@@ -14,6 +14,7 @@ from typing import Any
 from .progress import progress
 from .tutorials import tutorial, tutorials
 
+COPIES = Path("tutorials-mine")
 NO_JUPYTER = """Jupyter is not installed here. This line installs it:
 
     pip install "tinygrad-lora[notebook]"
@@ -29,10 +30,8 @@ def add_command(commands: Any) -> None:
         description="Without a number: the twelve tutorials and how far you are. With a number: a copy of that "
         "tutorial in your folder, opened in JupyterLab. A copy that is there already is opened as it is.",
     )
-    parser.add_argument("number", nargs="?", metavar="NUMBER", help="of the tutorial, such as 04")
-    parser.add_argument(
-        "--out", type=Path, default=Path("tutorials-mine"), metavar="DIR", help="where your copies are (%(default)s)"
-    )
+    parser.add_argument("number", nargs="?", metavar="NUMBER", help="number of the tutorial, such as 04")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"where your copies are ({COPIES})")
     parser.add_argument("--fresh", action="store_true", help="open one more copy, beside the one you worked in")
     parser.add_argument("--copy-only", action="store_true", help="make the copy, and open nothing")
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
@@ -42,11 +41,15 @@ def add_command(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """List, or open. The result is the exit code."""
     if given.number is None:
+        alone = [f"--{name.replace('_', '-')}" for name in ("out", "fresh", "copy_only") if getattr(given, name)]
+        if alone:
+            told = f"{' and '.join(alone)} {'is' if len(alone) == 1 else 'are'}"
+            raise ValueError(f"{told} about one tutorial: give its number, such as 04")
         print(json.dumps(listed(), indent=2) if given.json else overview(listed()))
         return 0
     if given.json:
         raise ValueError("--json is for the list of tutorials: leave out the number")
-    path = tutorial(given.number).copy_to(given.out, fresh=given.fresh)
+    path = tutorial(given.number).copy_to(given.out or COPIES, fresh=given.fresh)
     print(f"Your copy: {path}", flush=True)
     return 0 if given.copy_only else opened(path)
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .registry import exercise_ids, load_exercise
+from ..files import user_folder
+from .registry import load_exercise
 from .report import Report
+from .tutorials import course_order
 
 VARIABLE = "TINYGRAD_LORA_PROGRESS"
 DRIVE = Path("/drive")  # of JupyterLite, in a browser: the one folder that outlives the page, beside the notebooks
@@ -23,16 +25,9 @@ def progress_file() -> Path:
     """Where the results are: `$TINYGRAD_LORA_PROGRESS`, or a file in the user's folder for application data."""
     if named := os.environ.get(VARIABLE):
         return Path(named).expanduser()
-    home = Path.home()
-    if sys.platform == "win32":
-        folder = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        folder = home / "Library" / "Application Support"
-    elif sys.platform == "emscripten" and DRIVE.is_dir():
+    if sys.platform == "emscripten" and DRIVE.is_dir():
         return DRIVE / "progress.jsonl"
-    else:
-        folder = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return folder / "tinygrad-lora" / "progress.jsonl"
+    return user_folder("XDG_DATA_HOME", ".local/share", "Application Support") / "tinygrad-lora" / "progress.jsonl"
 
 
 def remember(records: Iterable[dict[str, Any]]) -> None:
@@ -89,7 +84,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Progress:
-    """Every exercise with its points. Shows itself as a table."""
+    """Every exercise with its points, in the order of the course. Shows itself as a table."""
 
     lines: tuple[Line, ...]
 
@@ -119,7 +114,7 @@ def progress() -> Progress:
             key = record["exercise"], test
             best[key] = best.get(key, False) or record.get("passed") is True
     lines = []
-    for exercise in map(load_exercise, exercise_ids()):
+    for exercise in map(load_exercise, course_order()):
         tried = [check for check in exercise.checks if (exercise.id, check.name) in best]
         points = sum(check.points for check in tried if best[exercise.id, check.name])
         lines.append(Line(exercise.id, exercise.plain_title, points, exercise.points, bool(tried)))

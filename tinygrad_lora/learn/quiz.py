@@ -16,8 +16,10 @@ from ..core.autodiff import pulling_back
 from ..core.graph import Graph, rebuilt, topological_order
 from ..core.node import ComputationNode, parameter
 from ..errors import ExerciseError
+from ..nn.checks import check_size
 from ..view.diagram import Diagram, diagram
 from ..view.markup import Markup, element
+from ..view.rules import contributions
 from ..view.text import listing
 from ..view.words import number, shape_text, short_array
 from .cases import numbers, random_graph
@@ -55,11 +57,15 @@ def quiz(
     `graph` is a node with its numbers as they are; or a function of nodes or a Graph, whose inputs get numbers that
     depend on the seed (arrays of `shape` for a function); or nothing: then the graph is random, too. The same seed
     gives the same quiz, another seed another one. `ask` is for "values", "gradients" (of the output, so what
-    `backward()` fills in) or "both"; `blanks` is how many. `q.reveal()` shows all numbers.
+    `backward()` fills in) or "both"; `blanks` is how many, at least 1. `q.reveal()` shows all numbers.
     Raises ExerciseError where there is nothing to ask.
     """
     if ask not in ASKED:
         raise ExerciseError(f"ask is one of {', '.join(ASKED)}, not {ask!r}")
+    try:
+        blanks = min(check_size(blanks, "blanks"), len(ascii_lowercase))
+    except (TypeError, ValueError) as wrong:
+        raise ExerciseError(str(wrong)) from None
     rng = np.random.default_rng(list(hashlib.sha256(str(seed).encode()).digest()[:8]))
     output = _with_numbers(graph, rng, shape)
     candidates = [(kind, node) for kind in ASKED[:2] if ask in (kind, "both") for node in _candidates(output, kind)]
@@ -67,7 +73,7 @@ def quiz(
         raise ExerciseError(f"there is nothing to ask: no node of this graph has {ask} that must be worked out")
     interest = _interests(output, candidates)
     order = sorted(rng.permutation(len(candidates)), key=lambda i: -interest[i])
-    return Quiz(output, [candidates[i] for i in sorted(order[: min(blanks, len(ascii_lowercase))])], ask)
+    return Quiz(output, [candidates[i] for i in sorted(order[:blanks])], ask)
 
 
 def _interests(output: ComputationNode, candidates: list[tuple[str, ComputationNode]]) -> list[int]:
@@ -227,10 +233,8 @@ def _shares(
     """What each use of a node sends back to it."""
     for user in dict.fromkeys(users):
         if user in gradients:
-            parts = user.op.vjp(gradients[user], user.value, *(p.value for p in user.parents), **user.params)
-            for parent, part in zip(user.parents, parts, strict=True):
-                if parent is node and part is not None:
-                    yield np.asarray(part() if callable(part) else part, float)
+            for _, _, share in contributions(user, gradients[user], wanted=lambda parent: parent is node):
+                yield np.asarray(share, float)
 
 
 @dataclass(frozen=True)

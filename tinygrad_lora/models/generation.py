@@ -87,7 +87,6 @@ class CachedDecoder:
     ) -> Iterator[int]:
         c = self.network.config
         past = np.zeros((c.num_hidden_layers, 2, 1, c.num_key_value_heads, c.head_dim, self.capacity), self.dtype)
-        start = 0
         for start in range(0, tokens.size, self.chunk):
             scores = self._scores(tokens[start : start + self.chunk], self.chunk, start, past)
         for at in range(tokens.size, tokens.size + count):

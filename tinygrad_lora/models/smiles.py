@@ -1,6 +1,6 @@
 """SMILES, molecules written as text, cut into atoms, bonds, rings and brackets: the tokenizer of RXNMapper.
 
-A reaction is written "reactants>>products", molecules are parted by ".": CC(=O)O.OCC>>CC(=O)OCC is how vinegar and
+A reaction is written "reactants>>products", molecules are separated by ".": CC(=O)O.OCC>>CC(=O)OCC is how vinegar and
 alcohol become nail polish remover.
 Source: Weininger 1988, doi:10.1021/ci00057a005; Schwaller et al. 2019, doi:10.1021/acscentsci.9b00576, for the pattern.
 """

@@ -14,7 +14,7 @@ import numpy as np
 from .. import library
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
-from ..core.node import Op, placeholder
+from ..core.node import Op, constant, placeholder
 from ..nn.activations import exact_gelu, silu
 
 Prepare = Callable[[Graph], Graph]
@@ -22,11 +22,15 @@ Found = dict[Node, Node]  # an argument of the pattern, and what stands in its p
 
 
 class Composite(Op):
-    """A function of the library as one operation, for reading only: it has a name, and nothing runs it."""
+    """A function of the library as one operation, for reading only."""
 
-    def __init__(self, name: str) -> None:
-        """One instance a name, in OPERATIONS; it is not among the primitives."""
-        self.name = name
+    def __init__(self, name: str, function: Any = None) -> None:
+        """One instance a name, in OPERATIONS; it is not among the primitives. None: its operand is never a constant."""
+        self.name, self.function = name, function
+
+    def forward(self, *arrays: Any, **params: Any) -> Any:
+        """What the function gives, where the operands turn out to be constants."""
+        return self.function(*map(constant, arrays), **params).value
 
 
 class Pattern(NamedTuple):
@@ -56,7 +60,8 @@ PATTERNS = (
     Pattern("sigmoid", library.sigmoid, "f", 1),
     Pattern("maximum", library.maximum, "ff", 1),
 )
-OPERATIONS = {name: Composite(name) for name in (*(pattern.name for pattern in PATTERNS), "mean", "one_hot")}
+OPERATIONS = {pattern.name: Composite(pattern.name, pattern.function) for pattern in PATTERNS}
+OPERATIONS |= {"mean": Composite("mean", library.mean), "one_hot": Composite("one_hot")}
 
 
 def with_composites(graph: Graph, prepare: Prepare) -> Graph:

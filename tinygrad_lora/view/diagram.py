@@ -16,6 +16,7 @@ from ..core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ..nn.calls import calls_behind
 from ..nn.layer import Layer
 from .layers import Cluster, counts, frames, own_names, run_layer
+from .notation import parameter_text
 from .words import one_line, shape_text, short_array
 
 # A box has one of these roles. The words stand in the legend.
@@ -145,6 +146,7 @@ def diagram(
     like `example`, an array or a shape. Raises TypeError for anything else.
     """
     if isinstance(obj, Diagram):
+        refuse(obj, {"example": example is not None, "values": values, "gradients": gradients, "title": title})
         return obj
     outputs: tuple[ComputationNode, ...]
     shown: Mapping[ComputationNode, ComputationNode] = {}
@@ -180,6 +182,15 @@ def diagram(
     return Diagram(one_line(title or "") or one_line(found), tuple(boxes), tuple(arrows), clusters)
 
 
+def refuse(made: Any, options: Mapping[str, Any]) -> None:
+    """Raise TypeError if any of these options is asked of what is made already."""
+    if asked := [name for name, given in options.items() if given]:
+        raise TypeError(
+            f"a {type(made).__name__} is made already, and {' and '.join(asked)} cannot be changed: give the options "
+            "with the node, Graph or layer that it shows"
+        )
+
+
 def _box(
     node: ComputationNode, ids: Mapping[ComputationNode, str], labels: Mapping[ComputationNode, str], output: bool,
     holder: ComputationNode, values: bool, gradients: bool,
@@ -192,7 +203,7 @@ def _box(
         label=labels[node],
         operation=str(node.op),
         operands=tuple(labels[p] for p in node.parents),
-        parameters=tuple((k, _parameter(v)) for k, v in node.params.items()),
+        parameters=tuple((k, parameter_text(v)) for k, v in node.params.items()),
         shape=shape_text(node.shape),
         dtype=str(node.dtype),
         role=role,
@@ -236,18 +247,6 @@ def _labels(names: Sequence[str | None]) -> Iterator[str]:
         label = name if name and name not in taken and not name.startswith("%") else f"%{i}"
         taken.add(label)
         yield label
-
-
-def _parameter(x: Any) -> str:
-    """A static parameter of an operation, shorter than its repr where that is long."""
-    if isinstance(x, slice):
-        start, stop = ("" if end is None else end for end in (x.start, x.stop))
-        return f"{start}:{stop}" + (f":{x.step}" if x.step is not None else "")
-    if isinstance(x, tuple):
-        return f"({', '.join(map(_parameter, x))}{',' * (len(x) == 1)})"
-    if isinstance(x, float):
-        return f"{x:.6g}"
-    return "..." if x is Ellipsis else str(x)
 
 
 def _numbers(array: Any) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from ..errors import RenderError
 from . import engines
 from .bundle import chosen
 from .collapse import MOST_BOXES, by_layer
-from .diagram import Arrow, Box, Diagram, diagram
+from .diagram import Arrow, Box, Diagram, diagram, refuse
 from .layers import Cluster
 from .looks import (
     FAINT,
@@ -104,10 +104,13 @@ def draw(
 
     `values` and `gradients` write the numbers into the boxes. `rankdir="LR"` draws from left to right instead of from
     the top down. A layer is drawn for an input like `example`, an array or a shape. Of more than 200 nodes, layers are
-    drawn as one box each where that is possible; `draw(diagram(obj))` draws all.
+    drawn as one box each where that is possible; `draw(diagram(obj))` draws all. A picture is given back as it is.
     Raises RenderError above 2,000 boxes: print `listing(obj)` instead, or draw a part.
     """
     if isinstance(obj, Picture):
+        options = {"example": example is not None, "values": values, "gradients": gradients, "title": title}
+        as_drawn = {"rankdir": rankdir not in ("TB", obj.rankdir), "legend": legend not in (True, obj.legend)}
+        refuse(obj, options | as_drawn)
         return obj
     if rankdir not in ("TB", "LR", "BT", "RL"):
         raise ValueError(f"rankdir is one of TB (top to bottom), LR, BT and RL, not {rankdir!r}")

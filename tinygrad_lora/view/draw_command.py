@@ -25,7 +25,7 @@ def add_command(commands: Any) -> None:
         "object", metavar="MODULE:NAME", help="what to draw: package.module:name or path/to/file.py:name"
     )
     kinds = " ".join(SUFFIXES)
-    parser.add_argument("--out", type=Path, metavar="FILE", help=f"a file; its ending says the kind: {kinds}")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"write this file; its ending says the kind: {kinds}")
     parser.add_argument("--values", action="store_true", help="write the values of the nodes into the picture")
     parser.set_defaults(run=run)
 

@@ -17,14 +17,13 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from ..errors import RenderError
+from .looks import FONTS
 
 VARIABLE = "TINYGRAD_LORA_DOT"
 NONE = "none"  # its value where no Graphviz is wanted
 FORMATS = ("svg", "png", "pdf")
 DPI = 192  # of a PNG: twice a usual screen, so that text is sharp on a slide
 SECONDS = 120.0
-# Graphviz measures text as Helvetica; these have its widths, on whatever machine the picture is looked at.
-FONTS = "Helvetica,Arial,Liberation Sans,Arimo,sans-serif"
 
 STARTS = {"svg": b"<svg", "png": b"\x89PNG", "pdf": b"%PDF"}
 ENDS = {"svg": b"</svg>", "png": b"IEND", "pdf": b"%%EOF"}

@@ -7,9 +7,8 @@ from typing import Any
 
 from ..compiler import CompiledFunction
 from .explorer import explore
-from .named_object import named_object
+from .named_object import EXAMPLE, named_object
 
-EXAMPLE = Path(__file__).parent.parent / "assets" / "naive_lora.py"
 WANTED = "a compiled function that has run, or a function without arguments that returns one"
 
 
@@ -17,7 +16,7 @@ def add_command(commands: Any) -> None:
     """Add `explore` to the commands of a parser."""
     parser = commands.add_parser(
         "explore",
-        help="a page that shows every pass of the compiler",
+        help="write a page that shows every pass of the compiler",
         description="Write one page with your source, the graph before and after every pass of the compiler, and the "
         f"code that it generates. The object is {WANTED}. Without one, LoRA's formula is shown as the paper writes it.",
     )

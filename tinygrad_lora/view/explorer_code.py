@@ -18,6 +18,7 @@ from ..compiler.emit import Emitted, emit
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from ..nn.layer import Layer
+from .lines import is_cell
 from .text import listing
 
 PACKAGE = __name__.partition(".")[0]
@@ -163,7 +164,7 @@ def _file_of(kind: Callable[..., Any] | type) -> str:
 
 def _name(file: str) -> str:
     """The name of a file without its folder; a cell of a notebook has a file whose name says nothing."""
-    return CELL if "ipykernel_" in file or file.startswith("<ipython-input") else PurePath(file).name
+    return CELL if is_cell(file) else PurePath(file).name
 
 
 def _as_text(text: str) -> tuple[Line, ...]:

@@ -11,10 +11,9 @@ from .explorer_picture import Pictures, alternative, legend, still
 from .explorer_steps import Step, Story
 from .explorer_union import PROGRAM, TRACE, apart, short
 from .highlight import lines as colored
-from .markup import Markup, asset, element, joined, page, text
+from .markup import ASSETS, Markup, asset, element, joined, page, script, text
 from .words import number, one_line
 
-ASSETS = "view/assets"
 TITLES = {TRACE: "As traced", PROGRAM: "The program"}
 LONG, CONTEXT = 32, 3  # a difference of more lines shows so many around each change
 WIDE = "body { max-width: 125rem; }\n"
@@ -53,7 +52,7 @@ def fragment(story: Story, notebook: bool = True) -> Markup:
             *(_step(story, pictures, i) for i in range(len(story.steps))),
             class_="panes",
         ),
-        element("script", asset(ASSETS, "explorer.js")),
+        script("parts.js", "explorer.js"),
         class_="tl-explorer",
         data_explorer=mark,
         role="group",

@@ -12,7 +12,7 @@ from .diagram import Box, Diagram, diagram
 from .explorer_union import ADDED, KEPT, MEANING, REMOVED, REWIRED, Stage, Union
 from .markup import Markup, element, image, joined
 from .svg import Laid, draw_svg, lay_out
-from .svg_boxes import DOUBLE, LINE, PAD, SIZE, BoxText, Place, number, write
+from .svg_boxes import DOUBLE, LINE, PAD, SIZE, BoxText, Place, number, rect, write
 
 SIGNS = {ADDED: "+", REMOVED: "−", REWIRED: "~"}
 MOST_BOXES = 300  # a picture of more could not be read
@@ -66,11 +66,11 @@ class Pictures:
         box, outer = text.box, DOUBLE * text.box.output
         parts = [element("title", self.told[box.id])]
         # A step gives the frame a color, and a line through the box.
-        parts.append(_rect((x - 3, y - 3, width + 6, height + 6), rx=5, class_="tl-frame"))
-        parts += [_rect(place, class_="tl-outer")] if box.output else []
+        parts.append(rect((x - 3, y - 3, width + 6, height + 6), rx=5, class_="tl-frame"))
+        parts += [rect(place, class_="tl-outer")] if box.output else []
         rounded = {"rx": 9} if box.role == "input" else {}
         inner = (x + outer, y + outer, width - 2 * outer, height - 2 * outer)
-        parts.append(_rect(inner, class_=f"tl-{box.role}", **rounded))
+        parts.append(rect(inner, class_=f"tl-{box.role}", **rounded))
         left, right, base = x + outer + PAD, x + width - outer - PAD, y + outer + PAD + SIZE - 2
         head = text.head
         for a, b, bold in ((head.title, head.what, "tl-bold"), (head.shape, head.output, "tl-text")):
@@ -121,11 +121,6 @@ class Pictures:
 
     def _use(self, name: str, **attributes: object) -> Markup:
         return element("use", href=f"#{self.mark}-{name}", **attributes)
-
-
-def _rect(place: Place, **attributes: object) -> Markup:
-    x, y, width, height = map(number, place)
-    return element("rect", x=x, y=y, width=width, height=height, **attributes)
 
 
 def still(story_name: str, stage: Stage) -> Markup:

@@ -62,7 +62,7 @@ def _changes(op: Op, shapes: tuple[Shape, ...], params: dict[str, Any], vectors:
     for i in last_first:
         if (t := turned[i]) is not None:
             yield Change(f"transpose the {_place(i, shapes)}", with_one(i, t), params)
-    if op is ops.matmul:
+    if op is ops.matmul and not any(vectors):  # a vector fits on either side, or on none
         yield Change("swap the operands", shapes[::-1], params)
         if turned[0] is not None and turned[1] is not None:
             yield Change("transpose both operands", (turned[0], turned[1]), params)

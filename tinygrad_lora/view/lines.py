@@ -26,7 +26,7 @@ class Line(NamedTuple):
     @property
     def place(self) -> str:
         """`model.py line 12`; of a notebook cell only the line."""
-        name = f"{PurePath(self.filename).name} " if not _is_cell(self.filename) else ""
+        name = f"{PurePath(self.filename).name} " if not is_cell(self.filename) else ""
         return f"{'an earlier cell, ' if self.earlier else ''}{name}line {self.number}"
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ def assignment(name: str, before: Line) -> Line | None:
     number = max((n for n in _stores(before.filename, name) if n < before.number), default=None)
     if number is not None:
         return Line(before.filename, number)
-    cells = [filename for filename in linecache.cache if _is_cell(filename)] if _is_cell(before.filename) else []
+    cells = [filename for filename in linecache.cache if is_cell(filename)] if is_cell(before.filename) else []
     for filename in reversed(cells[: cells.index(before.filename)] if before.filename in cells else []):
         if numbers := _stores(filename, name):
             return Line(filename, max(numbers), earlier=True)
@@ -79,6 +79,6 @@ def _stores(filename: str, name: str) -> list[int]:
     return [node.lineno for node in nodes if node.id == name and isinstance(node.ctx, ast.Store)]
 
 
-def _is_cell(filename: str) -> bool:
+def is_cell(filename: str) -> bool:
     """Whether this is the name that a notebook gives to a cell."""
     return "ipykernel_" in filename or filename.startswith("<ipython-input")

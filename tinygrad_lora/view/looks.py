@@ -14,6 +14,8 @@ from .diagram import GRADIENT_FLOWS, Box, Diagram
 from .layers import Cluster
 from .words import one_line
 
+# Graphviz measures text as Helvetica; these have its widths, on whatever machine the picture is looked at.
+FONTS = "Helvetica,Arial,Liberation Sans,Arimo,sans-serif"
 LONGEST_TEXT = 90  # characters of a line in a picture
 INK, MUTED, FAINT, PAPER = "#1A1A1A", "#555555", "#8C8C8C", "#FFFFFF"
 TINT = "#F7F7F7"  # of a frame

@@ -7,6 +7,8 @@ from html import escape
 from importlib import resources
 from string import Template
 
+ASSETS = "view/assets"
+
 
 class Markup(str):
     """A string that is HTML or SVG already."""
@@ -70,6 +72,12 @@ def image(
 def asset(folder: str, name: str) -> Markup:
     """A file of the package that goes into a page as it is: `asset("view/assets", "page.css")`."""
     return Markup(resources.files("tinygrad_lora").joinpath(folder, name).read_text(encoding="utf-8"))
+
+
+def script(*names: str) -> Markup:
+    """Scripts of this folder's assets as one, in a function of its own: a page may hold several."""
+    code = "".join(asset(ASSETS, name) for name in names)
+    return element("script", Markup(f'(function () {{\n"use strict";\n{code}}})();\n'))
 
 
 def fill(template: str, **values: object) -> Markup:

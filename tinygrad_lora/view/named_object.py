@@ -9,20 +9,24 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ..compiler import CompiledFunction
 from ..nn.calls import layers_stay
+from ..nn.layer import Layer
 
+EXAMPLE = Path(__file__).parent.parent / "assets" / "naive_lora.py"  # a file like one of the user's
 STARRED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD  # these may be empty
 
 
 def named_object(text: str, wanted: str) -> Any:
     """What stands behind `package.module:name` or `path/to/file.py:name`; for a function, what it returns.
 
-    A compiled function is not called. `wanted` says in words what is looked for. Raises ValueError with a sentence.
+    A compiled function and a layer are not called. `wanted` says in words what is looked for.
+    Raises ValueError with a sentence.
     """
     place, _, name = text.rpartition(":")
     if not place or not name:
@@ -32,7 +36,7 @@ def named_object(text: str, wanted: str) -> Any:
         if not hasattr(found, part):
             raise ValueError(f"{place} has no {name!r}")
         found = getattr(found, part)
-    if not callable(found) or isinstance(found, CompiledFunction):
+    if not callable(found) or isinstance(found, CompiledFunction | Layer):
         return found
     parameters = inspect.signature(found).parameters.values()
     if needed := [p.name for p in parameters if p.default is p.empty and p.kind not in STARRED]:
@@ -53,13 +57,19 @@ def loaded(place: str) -> ModuleType:
         return found
     if not path.is_file():
         raise ValueError(f"there is no file {place}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    names = (f"{path.stem}_{i}" if i else path.stem for i in count())
+    name = next(name for name in names if name not in sys.modules)
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # it is a .py file
     run = spec.loader.exec_module
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # a dataclass looks for its module there, and so does whoever shows its source
     sys.path.insert(0, str(path.parent.resolve()))  # as Python does for a file that it runs
     try:
         _given(place, lambda: run(module))
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
     finally:
         sys.path.remove(str(path.parent.resolve()))
     return module

@@ -10,17 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from ..core.autodiff import pulling_back, unbroadcast
+from ..core.autodiff import pulling_back
 from ..core.graph import topological_order, unique_names
 from ..core.node import ComputationNode
 from ..errors import GradientError, TraceError
+from .grammar import counted
 from .markup import element
 from .notation import symbol
+from .rules import contributions
 from .words import number, one_line, shape_text, short_array, spoken
 
 MOST_PATHS = 12
@@ -63,7 +64,7 @@ class Explanation:
     @property
     def text(self) -> str:
         """The sum, one path a line."""
-        given, told = self._derivative(), f"{_count(self.count, 'path')} from {self._label(self.node)}"
+        given, told = self._derivative(), f"{counted(self.count, 'path')} from {self._label(self.node)}"
         ways = [" -> ".join(_shortened([self._label(n) for n in path.nodes])) for path in self.paths]
         width = max(map(len, ways), default=0)
         lines = [f"{given} = {_numbers(self.total)}, the sum over {told} to {self._label(self.output)}"]
@@ -71,7 +72,7 @@ class Explanation:
             lines = [f"{given} = 0: no path leads from {self._label(self.node)} to {self._label(self.output)}"]
         lines += [f"  {way:<{width}}  {self._line(path)}" for way, path in zip(ways, self.paths, strict=True)]
         if hidden := self.count - len(self.paths):
-            lines.append(f"  and {_count(hidden, 'more path')}, together {_numbers(self.rest)}")
+            lines.append(f"  and {counted(hidden, 'more path')}, together {_numbers(self.rest)}")
         return "\n".join([*lines, *self._remarks()])
 
     @property
@@ -80,7 +81,7 @@ class Explanation:
         x, y = (_symbol(self._label(n)) for n in (self.node, self.output))
         terms = [rf"\underbrace{{{self._product(path)}}}_{{{self._way(path)}}}" for path in self.paths]
         hidden = self.count - len(self.paths)
-        terms += [rf"\underbrace{{\cdots}}_{{\text{{{_count(hidden, 'more path')}}}}}"] if hidden else []
+        terms += [rf"\underbrace{{\cdots}}_{{\text{{{counted(hidden, 'more path')}}}}}"] if hidden else []
         total = [_latex_numbers(self.total)]
         return " = ".join([rf"\frac{{\partial {y}}}{{\partial {x}}}", " + ".join(terms) or "0", *total * bool(terms)])
 
@@ -211,15 +212,18 @@ class _Ways:
 
     def __init__(self, node: ComputationNode, output: ComputationNode, order: Sequence[ComputationNode]) -> None:
         self.node, self.output = node, output
-        self.edges: dict[ComputationNode, list[int]] = {}  # of a node, the operands through which paths go
-        counts: dict[ComputationNode, int] = {node: 1}
+        self.counts = {node: 1}  # of what lies on a path, how many ways lead there
         for user in order:
-            if user is node or not user.op.differentiable or not any(counts.get(p) for p in user.parents):
+            if user is node or not user.op.differentiable or self.counts.keys().isdisjoint(user.parents):
                 continue
-            parts = _parts(user, np.ones(user.shape, user.dtype)[()])
-            self.edges[user] = [i for i, p in enumerate(user.parents) if counts.get(p) and parts[i] is not None]
-            counts[user] = sum(counts[user.parents[i]] for i in self.edges[user])
-        self.count = counts.get(output, 0)
+            ones = np.ones(user.shape, user.dtype)[()]
+            if ways := sum(self.counts[parent] for _, parent, _ in self.sent(user, ones)):
+                self.counts[user] = ways
+        self.count = self.counts.get(output, 0)
+
+    def sent(self, node: ComputationNode, g: Any) -> list[tuple[int, ComputationNode, Any]]:
+        """What a node sends along the paths."""
+        return [*contributions(node, g, wanted=self.counts.__contains__)]
 
     def walk(self, seed: Any) -> Iterator[Path]:
         """The paths one by one: down from the output, each edge through the rule of its operation."""
@@ -227,37 +231,21 @@ class _Ways:
         waiting: list[tuple[tuple[ComputationNode, ...], tuple[Any, ...], Any]] = [((self.output,), first, seed)]
         while waiting and self.count:
             nodes, factors, g = waiting.pop()
-            if nodes[0] is self.node:
+            last = nodes[0]
+            if last is self.node:
                 numbers = all(n.shape == () for n in nodes)
                 yield Path(nodes, tuple(map(float, factors)) or (1.0,) if numbers else (), g)  # () for arrays
                 continue
-            for i in reversed(self.edges[nodes[0]]):
-                parent = nodes[0].parents[i]
-                local = (_part(nodes[0], i, nodes[0].dtype.type(1)),) if nodes[0].shape == parent.shape == () else ()
-                waiting.append(((parent, *nodes), local + factors, _part(nodes[0], i, g)))
-
-
-def _parts(node: ComputationNode, g: Any) -> Sequence[Any]:
-    """What the backward rule of `node` sends to its operands when it gets `g`; functions stand for work to do."""
-    values = (p.value for p in node.parents)
-    parts: Sequence[Any] = node.op.vjp(g, node.value, *values, **node.params)
-    return parts
-
-
-def _part(node: ComputationNode, i: int, g: Any) -> Any:
-    part, parent = _parts(node, g)[i], node.parents[i]
-    part = part() if type(part) is FunctionType else part
-    return part if part.shape == parent.shape else unbroadcast(part, parent.shape)
+            slopes = {} if last.shape else {i: (part,) for i, _, part in self.sent(last, last.dtype.type(1))}
+            for i, parent, part in reversed(self.sent(last, g)):
+                local = () if parent.shape else slopes.get(i, ())
+                waiting.append(((parent, *nodes), local + factors, part))
 
 
 def _shortened(steps: list[str], dots: str = "...") -> list[str]:
     """Without the middle, if there are too many."""
     half = MOST_STEPS // 2
     return steps if len(steps) <= MOST_STEPS else [*steps[:half], dots, *steps[-half:]]
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def _numbers(array: Any) -> str:

@@ -74,9 +74,10 @@ def _number_in_front(node: Node) -> Node | None:
     r"""$(sA)B = s(AB)$ and $\sum s x = s \sum x$."""
     match node:
         case Node(ops.matmul | ops.multiply | ops.divide, [a, b]):
-            if (out := _taken_out(a)) is not None and a.shape:
+            arrays = a.shape and b.shape  # beside a scalar, another one is in front already
+            if (arrays or (a.shape and node.op is ops.divide)) and (out := _taken_out(a)) is not None:
                 return out[1](node.op(out[0], b))
-            if node.op is not ops.divide and (out := _taken_out(b)) is not None and b.shape:
+            if arrays and node.op is not ops.divide and (out := _taken_out(b)) is not None:
                 return out[1](node.op(a, out[0]))
             if node.op is not ops.matmul and a.op is ops.scale:
                 return ops.scale(node.op(a.parents[0], b), **a.params)
@@ -84,6 +85,8 @@ def _number_in_front(node: Node) -> Node | None:
                 return ops.scale(a * b.parents[0], **b.params)
         case Node(ops.transpose | ops.reshape | ops.reduce_sum, [x]) if (out := _taken_out(x)) is not None:
             return out[1](node.op(out[0], **node.params))
+        case Node(op, [x]) if op is MEAN and (filled := uniform(x)) is not None:
+            return ops.broadcast(constant(node.dtype.type(filled)), shape=node.shape)
         case Node(op, [x]) if op is MEAN and (out := _taken_out(x)) is not None:
             return out[1](_mean(out[0], node))
         case Node(ops.scale, [Node(ops.reduce_sum, [x]) as total]) if total.size:
@@ -105,7 +108,7 @@ def _like_terms(node: Node) -> Node | None:
             if x is y:
                 return ops.scale(x, factor=s + t)
             if s == -1 and t > 0:
-                return b - x
+                return ops.scale(y, factor=t) - x
             if abs(s) == abs(t) != 1:
                 return ops.scale(x + y if s == t else x - y, factor=s)
         case Node(ops.scale, [Node(ops.subtract, [a, b])]) if node.params["factor"] < 0:

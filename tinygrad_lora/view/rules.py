@@ -7,7 +7,8 @@ operations, put into each other, are the formula of what is sent to an operand.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from types import FunctionType
 from typing import Any
 
@@ -135,15 +136,26 @@ def chain(first: str, *rest: str, sign: str = "=") -> str:
     return f"{first} {sign} {' = '.join(different)}"
 
 
+trainable: Callable[[ComputationNode], bool] = attrgetter("requires_gradient")
+
+
 def contributions(
-    node: ComputationNode, g: Any, values: Mapping[ComputationNode, Any]
-) -> Iterator[tuple[int, ComputationNode, Any]]:
-    """What the rule of a node sends to its operands: place, operand, array. A test adds them up: the engine agrees."""
+    node: ComputationNode, g: Any, values: Mapping[ComputationNode, Any] | None = None,
+    wanted: Callable[[ComputationNode], bool] | None = None,
+) -> Iterator[tuple[int, ComputationNode, Any]]:  # fmt: skip
+    """What a node with the gradient `g` sends to its operands: place, operand, array, as the engine computes it.
+
+    `values` are those of one run; without, each node's own, or the nodes themselves if `g` is a node. Only what goes to
+    operands that are `wanted` (None: all) is computed. Nothing goes where the rule says None.
+    """
     if not node.parents:
         return
-    parts = node.op.vjp(g, values[node], *(values[p] for p in node.parents), **node.params)
+    own = [(values or {}).get(x, x) for x in (node, *node.parents)]
+    if not isinstance(g, ComputationNode):
+        own = [x.value if isinstance(x, ComputationNode) else x for x in own]
+    parts = node.op.vjp(g, *own, **node.params)
     for i, (parent, part) in enumerate(zip(node.parents, parts, strict=True)):
-        if part is not None and parent.requires_gradient:
+        if part is not None and (wanted is None or wanted(parent)):
             array = part() if isinstance(part, FunctionType) else part
             yield i, parent, array if array.shape == parent.shape else unbroadcast(array, parent.shape)
 

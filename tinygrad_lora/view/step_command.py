@@ -9,7 +9,7 @@ from typing import Any
 from .named_object import named_object
 from .stepper import step_through
 
-WANTED = "a function without arguments that gives a node or a graph, or a compiled function that has run"
+WANTED = "a function without arguments that gives a node with its numbers, or a compiled function that has run"
 
 
 def add_command(commands: Any) -> None:
@@ -18,8 +18,8 @@ def add_command(commands: Any) -> None:
         "step",
         help="show a computation step by step, forward and backward",
         description="Call a function without arguments that gives a node, such as a loss, and show every step of its "
-        "computation: each value, then each contribution to each gradient. A graph, or a compiled function that has "
-        "run, works too.",
+        "computation: each value, then each contribution to each gradient. A compiled function that has run works too: "
+        "its steps are the passes.",
     )
     parser.add_argument(
         "object", metavar="MODULE:NAME", help="what to step through: package.module:name or path/to/file.py:name"

@@ -19,13 +19,12 @@ from ..files import write_atomically
 from .bundle import chosen
 from .diagram import Box
 from .events import Event, State, Timeline
-from .markup import Markup, asset, element, image, page
+from .markup import ASSETS, Markup, asset, element, image, page, script
 from .svg import draw_svg, lay_out
 from .timeline import timeline
 
 LARGEST_PICTURES = 120_000  # bytes of all pictures together; beyond it only the first and the last are in a page
 FIRST_STEP = State()
-ASSETS = "view/assets"
 
 
 def step_through(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Stepper:
@@ -35,8 +34,10 @@ def step_through(obj: Any, *arrays: Any, seed: Any = None, title: str | None = N
     gradient. Or a graph, a layer or a function, with an array for each input. Or a compiled function: what each pass
     did. A notebook shows a picture to step through; `.save("steps.html")` writes it as a page.
 
-    Nothing is changed: `.gradient` of the nodes is what it was. Backward starts at a number; for an output of another
-    shape pass `seed`, an array of that shape. Raises TraceError where numbers are missing.
+    Nothing is changed: `.gradient` of the nodes is what it was. Backward starts at one output that depends on a
+    trainable parameter, and at a number; for an output of another shape pass `seed`, an array of that shape. Without
+    such an output the steps are forward only, and the last line says why. Raises TraceError where numbers are missing,
+    GradientError for a seed where nothing goes back.
     """
     return Stepper(timeline(obj, *arrays, seed=seed, title=title))
 
@@ -105,7 +106,7 @@ def _fragment(steps: Timeline, events: tuple[Event, ...]) -> Markup:
         element("div", *figures, class_="pictures"),
         element("ol", *map(_item, events)),
         element("script", Markup(data), type="application/json"),
-        element("script", asset(ASSETS, "stepper.js")),
+        script("parts.js", "stepper.js"),
         class_="tl-stepper",
         data_steps=mark,
     )

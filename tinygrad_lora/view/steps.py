@@ -15,37 +15,50 @@ import numpy as np
 
 from ..core.autodiff import pulling_back
 from ..core.graph import Graph
-from ..core.node import ComputationNode
-from ..errors import ShapeError
+from ..core.node import ComputationNode, Op
+from ..errors import GradientError, ShapeError
 from .collapse import collapsed
 from .diagram import Diagram, role_of
 from .events import ACTIVE, ASIDE, DONE, WAITING, Event, State, Timeline
-from .rules import Written, contributions, equation, in_line, letters, unsigned_zeros
+from .grammar import counted
+from .rules import Written, contributions, equation, in_line, letters, trainable, unsigned_zeros
 from .words import number
 
 MOST_TOTALS = 8  # gradients that the last step names
+FORWARD = "Forward only"
 WIDEST = 24  # characters of the column that says where a step takes place
 
 
 def timeline_of_graph(graph: Graph, arrays: tuple[Any, ...], shown: Diagram, seed: Any = None) -> Timeline:
-    """The forward steps of a graph, and the backward steps where it has one output that knows its value.
+    """The forward steps of a graph whose nodes have values, and the backward steps where it has one output.
 
     `shown` is its picture, with one box for each node, in order.
     """
     walk = Walk(graph, arrays, shown)
-    output, notes = graph.outputs[-1], [walk.left_out]
-    if not output.known or len(graph.outputs) > 1:
-        pass  # a graph that is called on arrays
-    elif not output.requires_gradient:
-        notes.append("Forward only: the output depends on no parameter that requires a gradient.")
-    elif output.shape and seed is None:
-        notes.append(
-            f"Forward only: backward starts at a number, and the output has shape {output.shape}; "
+    note = _forward_only(graph, seed)
+    if not note:
+        walk.start_backward_at(_seed(graph.outputs[0], seed))
+    elif seed is not None:
+        raise GradientError(f"{note.removesuffix('.')}; so a seed leads nowhere")
+    return Timeline(shown.title, (walk.shown,), walk.events, " ".join(filter(None, [walk.left_out, note])))
+
+
+def _forward_only(graph: Graph, seed: Any) -> str:
+    """Why there are no backward steps; nothing if there are."""
+    output = graph.outputs[0]
+    if len(graph.outputs) > 1:
+        return f"{FORWARD}: backward starts at one output, and there are {len(graph.outputs)}."
+    if not output.requires_gradient:
+        return f"{FORWARD}: the output depends on no parameter that requires a gradient."
+    if output.shape and seed is None:
+        return (
+            f"{FORWARD}: backward starts at a number, and the output has shape {output.shape}; "
             f"step through tl.sum of it, or pass seed=np.ones({output.shape})."
         )
-    else:
-        walk.start_backward_at(_seed(output, seed))
-    return Timeline(shown.title, (walk.shown,), walk.events, " ".join(filter(None, notes)))
+    for node in graph.nodes:  # the compiler makes one operation of several, and gives it no rule
+        if node.parents and node.requires_gradient and type(node.op).vjp is Op.vjp:
+            return f"{FORWARD}: {node.op} has no gradient rule."
+    return ""
 
 
 def _seed(output: ComputationNode, seed: Any) -> Any:
@@ -88,7 +101,7 @@ class Walk:
         """Go back as well. One walk ahead counts what each node will be sent: a rule may send nothing to an operand."""
         self.seed, values = seed, {node: node.value for node in self.graph.nodes}
         for node, g in pulling_back(self.graph.outputs[-1], seed):
-            self.expected.update(parent for _, parent, _ in contributions(node, g, values))
+            self.expected.update(parent for _, parent, _ in contributions(node, g, values, trainable))
 
     def events(self) -> Iterator[Event]:
         """All steps, in order."""
@@ -103,7 +116,7 @@ class Walk:
         for node, g in pulling_back(self.graph.outputs[-1], self.seed):
             if node in self.told:
                 yield so_far.ready(node, g)
-            for operand, parent, part in contributions(node, g, so_far.values):
+            for operand, parent, part in contributions(node, g, so_far.values, trainable):
                 so_far.sent[parent].append(part)
                 if self.between_boxes(node, parent):
                     yield so_far.contributed(node, operand, parent, part, g)
@@ -168,7 +181,7 @@ class _SoFar:
         missing = f", waiting for {of - n}" if n < of else ""
         self.set(parent, gradient=brief(self.total(parent)) + (f" ({n} of {of})" if missing else ""))
         numbers = self.written.sent(node, operand, g, part)
-        note = f"{n} of {of} contribution{'s' * (of > 1)}{missing}"
+        note = f"{n} of {counted(of, 'contribution')}{missing}"
         return self.event("backward", "contribute", node, numbers, note, rule=True, to=parent)
 
     def total(self, node: ComputationNode) -> Any:

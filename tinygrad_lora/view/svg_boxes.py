@@ -79,9 +79,9 @@ def draw_box(text: BoxText, place: Place, attributes: dict[str, str]) -> Markup:
     corner = {"rx": ROUND} if LOOKS[box.role].style == "rounded" else {}
     parts: list[Markup] = []
     if box.output:
-        parts = [_rect(place, class_="outer", **corner)]
+        parts = [rect(place, class_="outer", **corner)]
         x, y, width, height = x + DOUBLE, y + DOUBLE, width - 2 * DOUBLE, height - 2 * DOUBLE
-    parts = [element("title", told), _rect((x, y, width, height), **corner), *parts]
+    parts = [element("title", told), rect((x, y, width, height), **corner), *parts]
     base, right = y + PAD + SIZE - 2, x + width - PAD
     parts += [write(title, x + PAD, base, "title"), *([write(what, right, base, "what end")] if what else ())]
     if shape:
@@ -111,7 +111,8 @@ def _lines(lines: Sequence[str], x: float, y: float, class_: str) -> Markup:
     return element("text", *spans, x=number(x), y=number(y), class_=class_)
 
 
-def _rect(place: Place, **attributes: object) -> Markup:
+def rect(place: Place, **attributes: object) -> Markup:
+    """A rectangle."""
     x, y, width, height = map(number, place)
     return element("rect", x=x, y=y, width=width, height=height, **attributes)
 

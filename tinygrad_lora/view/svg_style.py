@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .looks import FAINT, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, WORDS
+from .looks import FAINT, FONTS, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, WORDS
 
 ROOT = "tl-graph"  # the class of the svg element
-FONT = "Helvetica,Arial,Liberation Sans,Arimo,sans-serif"
 
 LIGHT = {
     "paper": PAPER, "ink": INK, "muted": MUTED, "tint": TINT, "edge": FAINT, "line": MUTED, "back": VERMILION,
@@ -50,7 +49,7 @@ def _variables(colors: Mapping[str, str]) -> str:
 
 def _rules() -> Iterator[tuple[str, str]]:
     """Selectors and what holds for them."""
-    yield "text", f"font-family:{FONT};font-size:12px;fill:var(--ink);white-space:pre"
+    yield "text", f"font-family:{FONTS};font-size:12px;fill:var(--ink);white-space:pre"
     yield ".title,.output,.caption", "font-weight:bold"
     yield ".what,.note,.name", "fill:var(--muted)"
     yield ".value-name", "fill:var(--value)"

@@ -28,6 +28,8 @@ def as_terms(graph: Graph) -> Graph:
             return node
         terms = _terms(node, known)
         written = _sum(terms, node) if len(terms) <= MOST_TERMS else node
+        if written.shape != node.shape and uniform(written) is not None:  # x / x
+            written = ops.broadcast(written, shape=node.shape)
         if (written.shape, written.dtype) != (node.shape, node.dtype):
             written = node
         known[written] = terms if len(terms) <= MOST_TERMS else [Term(1, {node: 1})]
@@ -95,15 +97,25 @@ def _sum(terms: list[Term], like: Node) -> Node:
 def _product(term: Term, like: Node) -> Node:
     """A number, then small arrays before large ones; scalars by their letters, arrays as they were written."""
     number, powers = term
-    if not powers:
+    if not powers or not number:
         return constant(like.dtype.type(number))
     factors = sorted(powers, key=lambda x: (x.size, *(() if x.shape else (bool(x.parents), x.name or ""))))
     above, below = ([_power(x, abs(n)) for x in factors if (n := powers[x]) * sign > 0] for sign in (1, -1))
-    over = reduce(mul, above) if above else constant(like.dtype.type(1))
-    if below and number != 1 and float(number).is_integer():
-        over, number = ops.scale(over, factor=number), 1  # 2 a / b, but 1/3 of a / b
-    fraction = over / reduce(mul, below) if below else over
-    return fraction if number == 1 else ops.scale(fraction, factor=number)
+    if not below:
+        return _times(number, reduce(mul, above))
+    size, sign, under = abs(number), -1 if number < 0 else 1, reduce(mul, below)
+    if above and float(size).is_integer():  # 2 a / b, but 1/3 of a / b
+        return _times(sign, _times(size, reduce(mul, above)) / under)
+    if above:
+        return _times(number, reduce(mul, above) / under)
+    if size < 1 and (1 / size).is_integer():  # 1 / (2 a), and 3 / a
+        size, under = 1, ops.scale(under, factor=1 / size)
+    return _times(sign, constant(like.dtype.type(size)) / under)
+
+
+def _times(number: float, x: Node) -> Node:
+    product: Node = x if number == 1 else ops.scale(x, factor=number)
+    return product
 
 
 def _power(x: Node, n: int) -> Node:

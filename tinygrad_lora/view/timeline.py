@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from ..compiler import CompiledFunction
 from ..compiler.cost import Cost, graph_cost
 from ..compiler.techniques import LAWS
-from ..core.graph import Graph, topological_order
+from ..core.graph import Graph, rebuilt, topological_order
 from ..core.node import INPUT, ComputationNode
 from ..core.trace import ARRAY, trace
 from ..errors import TraceError
@@ -17,6 +19,7 @@ from ..nn.layer import Layer
 from .collapse import MOST_BOXES, Collapsed, collapsed
 from .diagram import Diagram, diagram
 from .events import ACTIVE, DONE, Event, State, Timeline
+from .grammar import counted
 from .layers import run_layer
 from .rules import plain
 from .steps import timeline_of_graph
@@ -25,6 +28,10 @@ from .steps import timeline_of_graph
 def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Timeline:
     """The steps of `obj`. What it may be, and what `arrays` and `seed` are, is said in `step_through`."""
     if isinstance(obj, CompiledFunction):
+        if seed is not None:
+            raise TypeError(
+                "the steps of a compiled function are its passes: no gradient is sent back, so pass no seed"
+            )
         return _passes(obj.prepare(*arrays) if arrays else obj, title)
     if isinstance(obj, Layer):
         if len(arrays) != 1:
@@ -34,21 +41,40 @@ def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None)
     if isinstance(obj, ComputationNode):
         inputs = [node for node in topological_order([obj]) if node.op is INPUT and not node.known]
         if len(inputs) != len(arrays):
-            names = ", ".join(x.name or str(x.shape) for x in inputs)
-            told = f"its inputs are {names}: pass an array for each" if inputs else "it has its numbers: pass no arrays"
-            raise TraceError(f"{obj.name or obj.op} was given {len(arrays)} arrays; {told}")
-        return timeline_of_graph(Graph(inputs, [obj]), arrays, diagram(obj, title=title), seed)
+            raise TraceError(f"{obj.name or obj.op} {_miscounted(inputs, arrays)}")
+        return _of_graph(Graph(inputs, [obj]), arrays, seed, title or f"Computation of {obj.name or obj.op}")
     if isinstance(obj, Graph):
-        return timeline_of_graph(obj, arrays, diagram(obj, title=title))
+        return _of_graph(obj, arrays, seed, title)
     if not callable(obj):
         raise TypeError(
             f"a node, a Graph, a layer, a function or a compiled function can be stepped through, not "
             f"{type(obj).__name__}"
         )
-    graph = trace(obj, *arrays)
-    name = title or getattr(obj, "__name__", "")
-    given = tuple(x.value if isinstance(x, ComputationNode) else x for x in arrays if isinstance(x, ARRAY))
-    return timeline_of_graph(graph, given, diagram(graph, title=name), seed)
+    given = tuple(x for x in arrays if isinstance(x, ARRAY))
+    return _of_graph(trace(obj, *arrays), given, seed, title or getattr(obj, "__name__", ""))
+
+
+def _of_graph(graph: Graph, given: tuple[Any, ...], seed: Any, title: str | None) -> Timeline:
+    """A graph on arrays, or on nodes with values. Backward needs a value at every node, so all of them get theirs."""
+    inputs = graph.inputs[: len(graph.inputs) - len(graph.captured)]
+    if len(inputs) != len(given):
+        raise TraceError(f"the graph {_miscounted(inputs, given)}")
+    arrays = tuple(x.value if isinstance(x, ComputationNode) else np.asarray(x) for x in given)
+    if inputs:
+        next(graph.running(*arrays))  # raises where an array has another shape
+    known = [
+        ComputationNode(INPUT, (), {}, a.shape, a.dtype, getattr(like, "requires_gradient", False), a[()], x.name)
+        for x, a, like in zip(inputs, arrays, given, strict=True)
+    ]
+    leaves = dict(zip(graph.inputs, [*known, *graph.captured], strict=True))
+    return timeline_of_graph(graph.map(rebuilt, leaves), arrays, diagram(graph, title=title), seed)
+
+
+def _miscounted(inputs: Sequence[ComputationNode], arrays: tuple[Any, ...]) -> str:
+    """What is said where not every input gets an array."""
+    names, many = ", ".join(x.name or str(x.shape) for x in inputs), len(inputs) > 1
+    told = f"its inputs are {names}: pass an array for each" if many else f"its input is {names}: pass an array for it"
+    return f"was given {counted(len(arrays), 'array')}; {told if inputs else 'it has its numbers: pass no arrays'}"
 
 
 def _passes(compiled: CompiledFunction, title: str | None) -> Timeline:

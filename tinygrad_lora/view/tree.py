@@ -114,13 +114,13 @@ def _modes(model: Layer) -> dict[int, str]:
 
 
 def _total(model: Layer) -> str:
-    """`9,088 parameters, 768 trainable (8.5 %), 72,704 bytes of float64`."""
+    """`9,088 parameters, 768 trainable (8.5%), 72,704 bytes of float64`."""
     found = list(model.named_parameters().values())
     if not found:
         return counts(model)
     trainable = model.parameter_count
     total = sum(p.size for p in found)
-    share = f" ({100 * trainable / total:.1f} %)" if 0 < trainable < total else ""
+    share = f" ({100 * trainable / total:.1f}%)" if 0 < trainable < total else ""
     dtypes = " and ".join(dict.fromkeys(str(p.dtype) for p in found))
     return f"{counts(model)}{share}, {sum(p.size * p.dtype.itemsize for p in found):,} bytes of {dtypes}"
 

@@ -11,6 +11,7 @@ import numpy as np
 from ...core import autodiff
 from ...core.graph import topological_order
 from ...core.node import ComputationNode
+from ...view.rules import contributions
 from ...view.words import number, spoken
 from ..cases import graphs
 from ..diagnosis import Diagnosis, pictured
@@ -95,16 +96,10 @@ def _one_share_each(output: ComputationNode, given: Found) -> bool:
     sent: dict[ComputationNode, list[Any]] = {node: [] for node in nodes}
     sent[output].append(np.ones(output.shape)[()])
     for node in nodes:
-        for parent, share in _shares(node, given.get(node)):
-            sent[parent].append(share)
+        if given.get(node) is not None:
+            for _, parent, share in contributions(node, np.asarray(given[node], float)[()]):
+                sent[parent].append(share)
     return all(any(_same(given.get(node), share) for share in sent[node]) for node in nodes)
-
-
-def _shares(node: ComputationNode, g: Any) -> Iterator[tuple[ComputationNode, Any]]:
-    """What a node with this gradient sends to its operands."""
-    if node.parents and g is not None:
-        parts = node.op.vjp(g, node.value, *(p.value for p in node.parents), **node.params)
-        yield from zip(node.parents, parts, strict=True)
 
 
 def _in_order(order: Order, start: float = 1.0) -> Explanation:
@@ -114,8 +109,9 @@ def _in_order(order: Order, start: float = 1.0) -> Explanation:
         found: dict[ComputationNode, Any] = dict.fromkeys(topological_order([output]))
         found[output] = start * np.ones(output.shape)[()]
         for node in order(output):
-            for parent, share in _shares(node, found[node]):
-                found[parent] = share if found[parent] is None else found[parent] + share
+            if found[node] is not None:
+                for _, parent, share in contributions(node, found[node]):
+                    found[parent] = share if found[parent] is None else found[parent] + share
         return found
 
     return _gives(engine)

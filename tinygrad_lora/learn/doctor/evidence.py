@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...view.grammar import counted
 from ..diagnosis import Diagnosis, Wrong
 from ..exact import as_array, refuse, same
 from .measuring import STEP, Values, differences, settled
@@ -90,7 +91,8 @@ def split(given: Any, names: Sequence[str]) -> Values:
     elif type(given) not in (tuple, list):
         raise refuse("count", f"return one gradient for each of {', '.join(names)}, not {type(given).__name__}")
     if len(given) != len(names):
-        raise refuse("count", f"your rule gave {len(given)} gradients; there are {len(names)}: {', '.join(names)}")
+        told = f"your rule gave {counted(len(given), 'gradient')}; it must give {len(names)}: {', '.join(names)}"
+        raise refuse("count", told)
     parts = [part() if type(part) is FunctionType else part for part in given]
     return {
         name: None if part is None else as_array(part, f"the gradient of {name}")

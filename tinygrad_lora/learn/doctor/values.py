@@ -99,7 +99,7 @@ def _ratio(given: Any, truth: Any) -> float | None:
 
 
 # The derivative of a square has a 2. Where there is no square, these words hold as well.
-TWOS = (2.0, ": there is a factor 2 too many"), (0.5, ": a factor 2 is missing, such as that of a square")
+TWOS = (2.0, ": there is one factor of 2 too many"), (0.5, ": a factor of 2 is missing, such as that of a square")
 
 
 def _known_factors(case: Case) -> Iterator[tuple[str, float]]:
@@ -129,7 +129,7 @@ def _known_factors(case: Case) -> Iterator[tuple[str, float]]:
 def mask(case: Case) -> Diagnosis | None:
     """Right in one place, and in another 0 for something, or something for 0. Or that everywhere: a reversed mask."""
     if all(_turned_round(trial.given[case.name], trial.truth[case.name]) for trial in case.trials):
-        told = "is 0 where it should not be, and not 0 where it should be: the mask is the wrong way round"
+        told = "is 0 where it should not be, and not 0 where it should be: the mask is inverted"
         return case.say("reversed-mask", told)
     forgotten = extra = True
     places = []

@@ -10,9 +10,9 @@ processes that end, kill, fork or open connections; NumPy, Python or this packag
 about equality or about their type; printed or edited scores; damaged and huge files. A name that an exercise does not
 ask for is not looked at. Other submissions and the references cannot be opened.
 
-What it does not protect against: the hook is Python, and who runs machine code in the process is past it. Nor is it
-noticed if an answer calls a function of the package that does the same. The limit on processes does not hold for root.
-For strangers' code add a container or a virtual machine; for a class that you know this is enough.
+What it does not protect against: the hook is Python, and anyone who runs machine code in the process gets past it.
+Nor is it noticed if an answer calls a function of the package that does the same. The limit on processes does not hold
+for root. For strangers' code add a container or a virtual machine; for a class that you know this is enough.
 
 Reading order: `wire` (frames), `packing` (values), `peer` (calls), `sandbox`, `student`, `zygote` (forks), `judge`,
 `worker`, `grading` (many), `exports` and `page` (files), `cluster` (Dask), `command`.

@@ -29,18 +29,28 @@ def add_command(commands: Any) -> None:
         "nbgrader's submitted/STUDENT/ASSIGNMENT. Students' code can do what the limits and Python's audit hook let "
         "it: grade strangers' code in a container or a virtual machine.",
     )
-    parser.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="the folder")
-    parser.add_argument("--exercises", required=True, metavar="04|04-topo,...", help="a tutorial's, or some by id")
-    parser.add_argument("--out", type=Path, default=Path("grades"), metavar="DIR", help="for results (%(default)s)")
-    parser.add_argument("-j", "--jobs", type=int, default=workers_of_this_machine(), help="at a time (%(default)s)")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that grades, such as tcp://host:8786")
+    parser.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="folder of the submissions")
+    parser.add_argument(
+        "--exercises", required=True, metavar="04|04-topo,...", help="a tutorial (04) or single exercises (04-topo,...)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("grades"), metavar="DIR", help="where the results go (%(default)s)"
+    )
+    parser.add_argument(
+        "-j", "--jobs", type=int, default=workers_of_this_machine(), help="how many to grade at once (%(default)s)"
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="a Dask cluster that grades, such as tcp://host:8786")
     parser.add_argument("--seed", type=int, help="draws the cases (drawn once, then the one in DIR/seed.txt)")
-    parser.add_argument("--budget", type=int, default=30, help="random cases of a check (%(default)s)")
-    parser.add_argument("--cpu", type=int, default=60, metavar="SECONDS", help="of a student's process (%(default)s)")
-    parser.add_argument("--memory", type=int, default=2048, metavar="MB", help="of a student's process (%(default)s)")
+    parser.add_argument("--budget", type=int, default=30, help="random cases for each check (%(default)s)")
+    parser.add_argument(
+        "--cpu", type=int, default=60, metavar="SECONDS", help="CPU seconds for each student's process (%(default)s)"
+    )
+    parser.add_argument(
+        "--memory", type=int, default=2048, metavar="MB", help="memory for each student's process (%(default)s)"
+    )
     parser.add_argument("--fresh", action="store_true", help="grade everything again")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar and no table")
     parser.set_defaults(run=run)
 
 

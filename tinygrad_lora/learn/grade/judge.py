@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -216,6 +216,3 @@ def data_of(result: CheckResult) -> dict[str, Any]:
         **result.record, "claim": result.claim, "sentence": told.sentence[:2000] if told else "",
         "example": [line[:500] for line in lines[:40]], "notes": [note[:500] for note in result.notes],
     }  # fmt: skip
-
-
-Grade = Callable[[dict[str, Any]], dict[str, Any]]

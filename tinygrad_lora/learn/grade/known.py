@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import inspect
 import sys
 from types import FunctionType
 from typing import Any
@@ -85,13 +84,3 @@ def called(x: Any) -> str:
     """What it is called, or its type."""
     name = getattr(x, "__name__", None)
     return name if type(name) is str else type(x).__name__
-
-
-def parameters_of(x: Any) -> list[str] | None:
-    """The names of what it takes; None where that is not so simple."""
-    try:
-        found = inspect.signature(x).parameters.values()
-    except Exception:
-        return None
-    plain = all(p.kind is p.POSITIONAL_OR_KEYWORD and type(p.name) is str for p in found)
-    return [p.name for p in found] if plain else None

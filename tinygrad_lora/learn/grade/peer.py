@@ -19,9 +19,10 @@ from ...core.node import tick
 from ...nn.mergeable import MergeableLayer
 from ...nn.structure import STRUCTURE
 from ..guard import TookTooLongError
+from ..signatures import parameters_of, signature_from, with_signature
 from ..stubs import is_blank
 from .changing import alike, content_of, refill
-from .known import called, error_class, is_ours, name_of, named, parameters_of
+from .known import called, error_class, is_ours, name_of, named
 from .packing import Packer
 from .wire import Channel, Gone, Misbehaved
 
@@ -196,7 +197,11 @@ class Peer(Packer):
         self._methods[n := self.number(x)] = frozenset()
         own = self._own(x)
         bases = [base for base in map(name_of, x.__mro__[1:]) if base and base.startswith("class ")]
-        return {"n": n, "class": called(x), "bases": bases[:1], "methods": sorted(own), "blank": is_blank(x)}
+        takes = {name: parameters_of(getattr(x, name)) for name in own if not name.startswith("=")}
+        return {
+            "n": n, "class": called(x), "bases": bases[:1], "methods": sorted(own), "blank": is_blank(x),
+            "parameters": parameters_of(x), "takes": takes,
+        }  # fmt: skip
 
     def _own(self, kind: type) -> set[str]:
         """The methods and properties (with a "=" before the name) that are not the package's."""
@@ -241,18 +246,17 @@ class Peer(Packer):
             return self.call(n, "", args, kwargs)
 
         function.__name__ = function.__qualname__ = str(x["function"])[:100]
-        kinds = inspect.Parameter
-        if x["parameters"] is not None:
-            parameters = [kinds(str(name), kinds.POSITIONAL_OR_KEYWORD) for name in x["parameters"]]
-            function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        return function
+        return with_signature(function, x["parameters"])
 
     def _class(self, n: int, x: dict[str, Any]) -> Any:
         if x["blank"]:
             return Blank()
-        peer = self
+        peer, takes = self, x["takes"]
 
         class Meta(type):
+            # Of the class alone: its objects may be called, and then take something else.
+            __signature__ = property(lambda cls: signature)
+
             def __call__(cls, *args: Any, **kwargs: Any) -> Any:
                 return peer.call(n, "", args, kwargs)
 
@@ -261,13 +265,14 @@ class Peer(Packer):
                 return peer.call(peer._numbers[id(self)], name, args, kwargs)
 
             method.__name__ = name
-            return property(method) if name.startswith("=") else method
+            return property(method) if name.startswith("=") else with_signature(method, takes[name])
 
         methods = [str(name) for name in x["methods"]]
         if bad := [name for name in methods if name.startswith("__") and name != "__call__"]:
             raise ValueError(f"the method {bad[0]}")
         bases = tuple(named(base) for base in x["bases"])
         namespace = {name.removeprefix("="): forwarding(name) for name in methods}
+        signature = None if x["parameters"] is None else signature_from(x["parameters"])
         return Meta(str(x["class"])[:100], bases, namespace)
 
     # --- Attributes of objects that both sides have ---

@@ -54,7 +54,7 @@ def limit(cpu: int, memory: int) -> None:
 
 
 def close_doors(told: list[str]) -> None:
-    """Take away what Python does unseen: starting processes without an audit event, and dead ends of modules."""
+    """Take away what the hook does not see: the function below `subprocess` that starts a process without an event."""
 
     def refused(*args: Any, **kwargs: Any) -> Any:
         told.append("starting a process")

@@ -141,7 +141,7 @@ def prepare() -> None:
 
 
 def live(end: socket.socket, folder: str, cpu: int, memory: int) -> None:
-    """Be a student's process until the judge has heard enough. Does not return to who called it."""
+    """Be a student's process until the judge has heard enough. Does not return to whoever called it."""
     os.chdir(folder)
     os.environ.update(HOME=folder, TMPDIR=folder)
     sys.dont_write_bytecode = True  # what a cell imports is read, and nothing is written beside it

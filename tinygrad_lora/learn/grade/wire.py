@@ -20,7 +20,7 @@ class Gone(Exception):  # noqa: N818
 
 
 class Channel:
-    """A connected pair's one end."""
+    """One end of a connected pair."""
 
     def __init__(self, end: socket.socket) -> None:
         self._socket, self._buffer = end, bytearray()

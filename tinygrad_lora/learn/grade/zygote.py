@@ -1,7 +1,7 @@
 """Where students' processes come from: a process that has loaded NumPy and the package, and forks when it is asked.
 
-Each fork has a work folder, limits and a hook of its own. Who asks gets the other end of its channel, and says when it
-must end. Without `fork` there is a new Python for each; that takes a second more.
+Each fork has a work folder, limits and a hook of its own. Whoever asks gets the other end of its channel, and says when
+it must end. Without `fork` there is a new Python for each; that takes a second more.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...blas import threads
 from .sandbox import PACKAGE
 from .wire import Channel
 
 FORKS = hasattr(os, "fork") and hasattr(socket, "send_fds") and sys.platform != "darwin"
-ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def environment() -> dict[str, str]:
     """The variables of a process that is told little of its user. HOME is for what Matplotlib found out about fonts."""
     names = ("SYSTEMROOT", "LANG", "LC_ALL", "HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP")
     own = {"TINYGRAD_LORA_PROGRESS": os.devnull, "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
-    return {name: os.environ[name] for name in names if name in os.environ} | ONE_THREAD | own
+    return {name: os.environ[name] for name in names if name in os.environ} | threads(1) | own
 
 
 class Nursery:

@@ -38,7 +38,7 @@ def ranks(n: int, edges: Iterable[tuple[int, int]], first: set[int], last: set[i
 
 
 def _shorten(free: list[int], rank: list[int], above: list[list[int]], below: list[list[int]], down: bool) -> None:
-    """Move blocks towards the side where more lines get shorter.
+    """Move blocks toward the side where more lines get shorter.
 
     All edges that leave a block are one line, as long as the longest of them. So a block that moves down makes its own
     line shorter, and the lines from above longer where it is their end. Where that is equal it moves down: what a leaf
@@ -54,7 +54,7 @@ def _shorten(free: list[int], rank: list[int], above: list[list[int]], below: li
 
 
 def _move_groups(edges: Sequence[tuple[int, int]], rank: list[int], first: set[int], last: set[int]) -> None:
-    """Move blocks together that hang together by edges of one row, towards the side where more edges get shorter."""
+    """Move blocks together that hang together by edges of one row, toward the side where more edges get shorter."""
     fixed, bottom = first | last, max(rank, default=0)
     group = list(range(len(rank)))
 

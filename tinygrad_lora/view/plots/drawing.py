@@ -16,6 +16,13 @@ P = ParamSpec("P")
 # Okabe and Ito's colors, the strongest contrasts first; what they tell apart, the mark and the dash tell apart as well.
 COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#7A7A7A", "#1A1A1A")
 MARKS = "o^sDvPX*"
+# Of the ticks of a log scale, few before many.
+MANTISSAS: tuple[Iterable[float], ...] = (
+    (1,),
+    (1, 2, 5),
+    (1, 1.5, 2, 3, 4, 5, 7),
+    *([n / 10 for n in range(10, 100, step)] for step in (2, 1)),
+)
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (2, 1)), (0, (3, 3)))
 
 
@@ -61,7 +68,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     """The powers of ten between `low` and `high`, at most eight; where they are fewer than three, numbers between."""
     powers = range(floor(log10(low)), ceil(log10(high)) + 1)
     ticks: list[float] = []
-    for mantissas in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+    for mantissas in MANTISSAS:
         ticks = [tick for k in powers for m in mantissas if low <= (tick := float(f"{m}e{k}")) <= high]
         if len(ticks) >= 3:
             break

@@ -9,6 +9,7 @@ can be kept in a set or a dictionary. Recursion is allowed.
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
+from ....view.grammar import counted
 from ...cases import graphs, ladder
 from ...diagnosis import require
 from ...exact import as_whole
@@ -54,18 +55,18 @@ def judge(given, output):
     wanted, leaves = len(nodes), sum(not node.parents for node in nodes)
     if given == wanted:
         return
-    counted = f"you counted {given}; there are {wanted} nodes"
+    told = f"you counted {given}; the graph has {counted(wanted, 'node')}"
     small = output if wanted <= 12 else None
     guesses = {
         "counted-twice": (uses(output), "a node that is used twice was counted at each use"),
-        "leaves-missing": (wanted - leaves, f"the {leaves} leaves are nodes, too"),
+        "leaves-missing": (wanted - leaves, "the leaves are nodes, too"),
         "output-missing": (wanted - 1, "did you leave out the output itself?"),
         "one-level": (1 + len(output.parents), "the parents have parents of their own"),
         "only-leaves": (leaves, "these are the leaves alone"),
     }
-    for code, (guess, told) in guesses.items():
-        require(given != guess, code, f"{counted}: {told}", show=small)
-    require(False, "wrong-count", counted, show=small)
+    for code, (guess, why) in guesses.items():
+        require(given != guess, code, f"{told}: {why}", show=small)
+    require(False, "wrong-count", told, show=small)
 
 
 @exercise.check(points=2)

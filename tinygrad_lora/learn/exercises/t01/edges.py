@@ -12,6 +12,7 @@ from collections import Counter
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
+from ....view.grammar import counted
 from ...cases import graphs
 from ...diagnosis import require
 from ...exact import kind_of, refuse
@@ -61,21 +62,21 @@ def judge(given, output):
     wanted = Counter((parent, node) for node in nodes for parent in node.parents)
     if given == wanted:
         return
-    counted = f"you listed {given.total()} edges; there are {wanted.total()}"
+    told = f"you listed {counted(given.total(), 'edge')}; the graph has {wanted.total()}"
     small = output if len(nodes) <= 12 else None
     turned = Counter({(user, parent): n for (parent, user), n in given.items()})
-    require(turned != wanted, "reversed", f"{counted}, but each points backward: write (parent, user)", show=small)
-    told = f"{counted}: an operand used twice enters twice, as in a * a"
-    require(given != Counter(wanted.keys()), "edge-lost", told, show=small)
+    require(turned != wanted, "reversed", f"{told}, but each points backward: write (parent, user)", show=small)
+    lost = f"{told}: an operand used twice enters twice, as in a * a"
+    require(given != Counter(wanted.keys()), "edge-lost", lost, show=small)
     last = Counter((parent, output) for parent in output.parents)
-    told = f"{counted}: those of the last node alone; its parents have parents"
-    require(given != last, "one-level", told, show=small)
+    alone = f"{told}: those of the last node alone; its parents have parents"
+    require(given != last, "one-level", alone, show=small)
     missing, extra = wanted - given, given - wanted
     repeated = not missing and all(pair in wanted for pair in extra)
-    require(not repeated, "repeated", f"{counted}: a node met twice lists its edges again; remember it", show=small)
+    require(not repeated, "repeated", f"{told}: a node met twice lists its edges again; remember it", show=small)
     pair = next(iter(missing or extra))
     label = " to ".join(f"{node.op} {node.name or ''}".strip() for node in pair)
-    require(False, "wrong-edges", f"{counted}: {'missing' if missing else 'too many'}: {label}", show=small)
+    require(False, "wrong-edges", f"{told}: {'missing' if missing else 'too many'}: {label}", show=small)
 
 
 @exercise.check(points=1)

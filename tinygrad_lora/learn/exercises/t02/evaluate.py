@@ -9,6 +9,7 @@ symbolic, so they have no `.value`. Leave `inputs` as it is. A graph may be thou
 
 import tinygrad_lora as tl
 
+from ....view.grammar import counted
 from ....view.words import number
 from ...cases import chain, generators, graphs
 from ...diagnosis import require
@@ -64,13 +65,14 @@ def judge(evaluate, order, inputs):
     if not isinstance(given, dict):
         raise refuse("wrong-type", f"evaluate gave {kind_of(given)}; a dictionary of all values is needed")
     left_alone = order == order_before and inputs == inputs_before
-    told = f"your function changed its arguments: inputs has {len(inputs)} entries and had {len(inputs_before)}"
-    require(left_alone, "changed-argument", told)
+    lengths = f"the length of inputs was {len(inputs_before)}, and now it is {len(inputs)}"
+    told = lengths if len(inputs) != len(inputs_before) else "work on a copy, such as dict(inputs)"
+    require(left_alone, "changed-argument", f"your function changed its arguments: {told}")
     wanted, turned = forward(order, inputs), forward(order, inputs, turned=True)
     small = order[-1] if len(order) <= 12 else None
     for node in order:
         label = f"{node.op} {node.name or ''}".strip()
-        told = f"your dictionary has {len(given)} of {len(order)} nodes: {label} is missing"
+        told = f"your dictionary has {len(given)} of {counted(len(order), 'node')}: {label} is missing"
         require(node in given, "missing-node", told, show=small)
         value, right = as_array(given[node], f"the value of {label}"), as_array(wanted[node])
         if same(value, right):

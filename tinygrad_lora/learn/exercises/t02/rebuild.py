@@ -19,6 +19,7 @@ from typing import Any
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
+from ....view.grammar import times
 from ...diagnosis import require
 from ...exact import kind_of, refuse
 from ...exercise import Exercise
@@ -78,10 +79,13 @@ def judge(output, x, y):
     turned = forms(output, x, y, swapped=True)[output]
     told = "subtract has its operands the wrong way around: the product is a, the tanh is b"
     require(turned != target, "operand-order", told, show=output)
-    wanted = Counter({"add": 1, "tanh": 1, "multiply": 1, "subtract": 1})
-    have = Counter(form[0] for form in set(forms(output, x, y).values()) if len(form) > 1)
+    nodes = [node for node in topological_order([output]) if node not in (x, y)]
+    leaves = [f"{node.op} {node.name or ''}".strip() for node in nodes if not node.parents]
+    told = f"the leaves of the picture are x and y; your graph has another: {', '.join(leaves)}"
+    require(not leaves, "other-operations", told, show=output)
+    wanted, have = Counter(["add", "tanh", "multiply", "subtract"]), Counter(str(node.op) for node in nodes)
     for op in sorted(wanted.keys() | have.keys()):
-        told = f"the picture has {wanted[op]} {op} and your graph has {have[op]}"
+        told = f"the picture has {wanted[op] or 'no'} {op} and your graph has {have[op] or 'none'}"
         require(have[op] == wanted[op], "other-operations", told, show=output)
     require(False, "other-arrows", "the boxes are right, but some arrow starts at another box", show=output)
 
@@ -95,11 +99,10 @@ def test_every_box_gets_what_the_arrows_say(rebuild):
 def test_what_has_two_users_is_computed_once(rebuild):
     output, x, y = built(rebuild)
     judge(output, x, y)
-    twice = [form[0] for form, n in Counter(forms(output, x, y).values()).items() if n > 1]
-    told = (
-        f"{' and '.join(twice)} stands there twice: the picture has one box with two arrows; give it a name, reuse it"
-    )
-    require(not twice, "not-shared", told, show=output)
+    again = {form[0]: n for form, n in Counter(forms(output, x, y).values()).items() if n > 1}
+    often = " and ".join(f"{op} stands there {times(n)}" for op, n in again.items())
+    told = f"{often}: the picture has one box with two arrows; give it a name, reuse it"
+    require(not again, "not-shared", told, show=output)
 
 
 def _target():

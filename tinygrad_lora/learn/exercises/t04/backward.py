@@ -12,6 +12,7 @@ from typing import Any
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
+from ....view.grammar import counted
 from ....view.words import number
 from ...cases import chain, graphs
 from ...diagnosis import require
@@ -67,7 +68,7 @@ SLIPS: dict[str, tuple[str, dict[str, Any]]] = {
     "edge-lost": ("counts x * x as one use of x: each operand has its share", {"keep": "one a user"}),
     "forward-order": ("comes from walking the order forward: begin at the output", {"forward": True}),
     "missing-upstream": ("ignores what flows in: give vjp the node's own gradient", {"upstream": False}),
-    "no-start": ("is 0, as if nothing flowed in: the gradient of the output itself is 1", {"seed": 0.0}),
+    "no-start": ("comes out as if nothing flowed in: the gradient of the output itself is 1", {"seed": 0.0}),
 }  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def judge(backward, output):
     small = output if len(order) <= 12 else None
     label = {node: f"{node.op} {node.name or ''}".strip() for node in order}
     for node in order:
-        told = f"your dictionary has {len(given)} of {len(order)} nodes: {label[node]} is missing"
+        told = f"your dictionary has {len(given)} of {counted(len(order), 'node')}: {label[node]} is missing"
         require(node in given, "missing-node", told, show=small)
     found = {node: as_array(given[node], f"the gradient of {label[node]}", ()) for node in order}
     wanted = walked(order)

@@ -3,13 +3,16 @@
 Write two functions without arguments. Each builds a small graph from parameters, and returns its last node, a number:
 
 * `counterexample()`: a graph on which naive recursion gives some parameter a wrong gradient. Three nodes are enough.
-* `harmless()`: a graph in which some node is used twice, and yet naive recursion is right about every gradient.
+* `harmless()`: a graph in which a node that gets a gradient is used twice, and yet naive recursion is right about every
+  gradient.
 """
+
+import numpy as np
 
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.words import number
+from ....view.words import short_array
 from ...diagnosis import require
 from ...exact import as_array, kind_of, refuse, same
 from ...exercise import Exercise
@@ -78,9 +81,23 @@ def _both(loss, nodes):
         else:
             loss.backward()
         trained = [node for node in nodes if not node.parents and node.requires_gradient]
-        found.append([0.0 if node.gradient is None else float(node.gradient) for node in trained])
+        found.append([np.zeros(node.shape) if node.gradient is None else node.gradient for node in trained])
     tl.zero_gradients(loss)
     return [(node.name or "a parameter", *pair) for node, *pair in zip(trained, *found, strict=True)]
+
+
+def shown(gradient):
+    return " ".join(short_array(gradient))
+
+
+def why_not_shared(loss):
+    """What is said where no node that gets a gradient is used twice."""
+    nodes = topological_order([loss])
+    users = [parent for node in nodes for parent in node.parents]
+    idle = [node for node in nodes if users.count(node) > 1]
+    if not idle:
+        return "no node of your graph is used twice"
+    return f"only {idle[0].name or f'a {idle[0].op}'} is used twice, and it gets no gradient"
 
 
 def differing(gradients):
@@ -93,11 +110,11 @@ def test_naive_recursion_is_wrong_about_the_counterexample(counterexample):
     loss, shared, gradients = examined(counterexample)
     if differing(gradients):
         return
-    right = ", ".join(f"{name}: {number(value)}" for name, value, _ in gradients)
+    right = ", ".join(f"{name}: {shown(value)}" for name, value, _ in gradients)
     both = f"naive recursion gives the right gradients here ({right})"
-    require(bool(shared), "not-shared", f"{both}: every node has one user, so nobody has to wait", show=loss)
+    require(bool(shared), "not-shared", f"{both}: {why_not_shared(loss)}, so nobody has to wait", show=loss)
     leaves = all(not node.parents for node in shared)
-    told = f"{both}: only {shared[0].name or 'a leaf'} is used twice, a leaf, and a leaf sends nothing on"
+    told = f"{both}: only {shared[0].name or 'a parameter'} is used twice: a leaf, and it sends nothing on"
     require(not leaves, "only-leaf-shared", told, show=loss)
     require(False, "no-difference", f"{both}: some share is 0, so sending it twice does no harm", show=loss)
 
@@ -114,9 +131,9 @@ def test_three_nodes_are_enough(counterexample):
 @exercise.check(points=1)
 def test_the_harmless_graph_shares_and_does_no_harm(harmless):
     loss, shared, gradients = examined(harmless)
-    require(bool(shared), "not-shared", "no node of your graph is used twice", show=loss)
+    require(bool(shared), "not-shared", why_not_shared(loss), show=loss)
     for name, right, naive in differing(gradients):
-        told = f"naive recursion gives {name} the gradient {number(naive)}, and {number(right)} is right"
+        told = f"naive recursion gives {name} the gradient {shown(naive)}, and {shown(right)} is right"
         require(False, "not-harmless", told, show=loss)
 
 

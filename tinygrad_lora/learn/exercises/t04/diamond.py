@@ -34,7 +34,7 @@ exercise.answer(
 
 
 def nodes():
-    """The graph of this exercise, by name. The tutorial draws it."""
+    """The graph of this exercise, by name: the same as in the tutorial."""
     x, y = tl.parameter(2.0, "x"), tl.parameter(3.0, "y")
     a = x * y
     b = a - y

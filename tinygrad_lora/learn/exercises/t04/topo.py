@@ -9,6 +9,7 @@ A graph may be 5,000 nodes deep, and may have more paths than anyone can walk.
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
+from ....view.grammar import are, counted
 from ...cases import chain, graphs, ladder
 from ...diagnosis import require
 from ...exact import as_nodes
@@ -55,12 +56,13 @@ def judge(given, output):
     order, nodes = as_nodes(given, "the order"), topological_order([output])
     small = output if len(nodes) <= 12 else None
     place = {node: i for i, node in enumerate(order)}
-    counted = f"your list has {len(order)} nodes and the graph {len(nodes)}"
+    sizes = f"your list has {counted(len(order), 'node')} and the graph {len(nodes)}"
     double = next((label(node) for i, node in enumerate(order) if place[node] != i), "")
-    require(not double, "repeated", f"{counted}: {double} is listed more than once", show=small)
-    missing = [label(node) for node in nodes if node not in place]
-    require(not missing, "missing-node", f"{counted}: {', '.join(missing[:3])} is missing", show=small)
-    require(len(order) == len(nodes), "foreign-node", f"{counted}: some node is not part of the graph", show=small)
+    require(not double, "repeated", f"{sizes}: {double} is listed more than once", show=small)
+    lost = [label(node) for node in nodes if node not in place]
+    first = f"{', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''}"
+    require(not lost, "missing-node", f"{sizes}: {first} {are(lost)} missing", show=small)
+    require(len(order) == len(nodes), "foreign-node", f"{sizes}: some node is not part of the graph", show=small)
     early = [(node, p) for node in nodes for p in node.parents if place[p] > place[node]]
     edges = sum(len(node.parents) for node in nodes)
     turned = f"your order {told(order)} begins with the output: turn it around, so that parents come first"

@@ -18,6 +18,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
+from ....view.grammar import are, counted
 from ...cases import chain, generators, random_graph
 from ...diagnosis import require
 from ...exact import as_nodes, as_whole, refuse
@@ -65,7 +66,7 @@ def network():
     return tl.Sequential(first, tl.tanh, second), first, second
 
 
-def counted():
+def measured():
     """How many matrix products the gradients need, in the three cases."""
     found = {}
     for case in ("nothing frozen", "first frozen", "second frozen"):
@@ -90,7 +91,7 @@ WHY = {
 def test_the_products_are_counted(products):
     if type(products) is not dict:
         raise refuse("wrong-type", f"products is of type {type(products).__name__}; keep the dictionary and fill it in")
-    wanted = counted()
+    wanted = measured()
     for case, right in wanted.items():
         if case not in products:
             raise refuse("missing-name", f"products has no entry {case!r}")
@@ -124,7 +125,7 @@ def judge(visited, output, froze=""):
     if given == wanted:
         return
     small = output if len(nodes) <= 12 else None
-    counts = f"you list {len(given)} nodes and {len(wanted)} are visited{froze}"
+    counts = f"you list {counted(len(given), 'node')} and {len(wanted)} {are(wanted)} visited{froze}"
     extra, missing = [n for n in nodes if n in given - wanted], [n for n in nodes if n in wanted - given]
     if given - set(nodes):
         raise refuse("foreign-node", f"{counts}: some are not part of the graph")
@@ -141,7 +142,8 @@ def judge(visited, output, froze=""):
     require(not leaves, "leaves-only", told, show=small)
     told = f"{counts}: {label(extra[0]) if extra else ''} depends on nothing that is trained"
     require(not extra, "frozen-visited", told, show=small)
-    require(False, "missing-node", f"{counts}: {label(missing[0])} depends on a trainable parameter", show=small)
+    why = "depends on a trainable parameter" if missing[0].parents else "is a trainable parameter"
+    require(False, "missing-node", f"{counts}: {label(missing[0])} {why}", show=small)
 
 
 @exercise.check(points=2)

@@ -15,6 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
+from ....view.grammar import are
 from ...cases import generators
 from ...diagnosis import require
 from ...exact import kind_of, refuse
@@ -121,8 +122,9 @@ def judge(named_parameters, told, layer, code):
     require(not doubled, "counted-twice", f"{yours}: one parameter has two names, and would be updated twice")
     lost = [name for name, p in wanted.items() if not any(node is p for node in given.values())]
     frozen = [name for name in lost if wanted[name].requires_gradient]
-    require(not lost or bool(frozen), "frozen-missing", f"{yours}: {', '.join(lost)} is frozen, and belongs there")
-    require(not lost, code, f"{yours}: {', '.join(lost[:3])} {'is' if len(lost) == 1 else 'are'} missing")
+    told = f"{yours}: {', '.join(lost)} {are(lost)} frozen, and must be there"
+    require(not lost or bool(frozen), "frozen-missing", told)
+    require(not lost, code, f"{yours}: {', '.join(lost[:3])} {are(lost)} missing")
     require(False, "wrong-name", f"{yours}: the parameters are right, their names or first names are not")
 
 

@@ -67,7 +67,21 @@ def softmax(x, axis=1):
     return e / e.sum(axis=axis, keepdims=True)
 
 
+def log_softmax(x):
+    z = x - x.max(axis=1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+
+def minus_one_in_every_row(g, x, t):
+    p = softmax(x)
+    p[:, t] -= 1
+    return g * p / len(t)
+
+
+ONE_A_ROW = "`[np.arange(len(labels)), labels]` picks one number from each row"
 LOSSES = {
+    "every-row": (f"the mean over all labels in every row, as `[:, labels]` gives them: {ONE_A_ROW}",
+                  lambda x, t: -log_softmax(x)[:, t].mean()),
     "summed": ("the sum over the samples: take the mean", lambda x, t: right(x, t) * len(t)),
     "sign": ("negative: a probability is at most 1, so its logarithm is at most 0; the loss is minus that",
              lambda x, t: -right(x, t)),
@@ -102,16 +116,20 @@ def test_large_logits_give_a_finite_loss(cross_entropy):
         told = f"for logits {LARGE.tolist()} and labels {t} the loss is {number(wanted)}; yours is {number(given)}"
         require(not np.isnan(given), "overflow", f"{told}: e^1000 is infinite; take the row's largest away first")
         require(np.isfinite(given), "log-of-zero", f"{told}: a probability rounds to 0; subtract logarithms instead")
+        sentence, slip = LOSSES["every-row"]
+        require(not same(as_array(given), as_array(slip(LARGE, labels))), "every-row", f"{told}: that is {sentence}")
         require(same(as_array(given), as_array(wanted)), "differs", told)
 
 
 SLIPS = {
+    "every-row": (f"has the 1 of every label taken away in every row, as `[:, labels]` does: {ONE_A_ROW}",
+                  minus_one_in_every_row),
     "missing-label": ("is p alone: the loss looks at the label, so its gradient must", lambda g, x, t: g * softmax(x)),
     "label-added": (
         "adds 1 at the label: more of that logit makes the loss smaller, so it is p - 1 there",
         lambda g, x, t: g * (softmax(x) + np.eye(x.shape[1])[t]) / len(t),
     ),
-}
+}  # fmt: skip
 
 
 @exercise.check(points=2)
@@ -154,6 +172,18 @@ def takes_the_logarithm_of_the_softmax(logits, labels):
 @exercise.mutant("summed", name="cross_entropy")
 def forgets_the_mean(logits, labels):
     return -np.log(softmax(logits)[np.arange(len(labels)), labels]).sum()
+
+
+@exercise.mutant("every-row", name="cross_entropy")
+def picks_every_label_in_every_row(logits, labels):
+    return -log_softmax(logits)[:, labels].mean()
+
+
+@exercise.mutant("every-row", name="cross_entropy_vjp")
+def takes_the_one_away_in_every_row(g, logits, labels):
+    p = softmax(logits)
+    p[:, labels] -= 1
+    return g * p / len(labels)
 
 
 @exercise.mutant("factor", name="cross_entropy_vjp")

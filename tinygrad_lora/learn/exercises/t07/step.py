@@ -15,6 +15,7 @@ import tinygrad_lora as tl
 from ....errors import GradientError
 from ...diagnosis import require, tell
 from ...doctor import diagnose_step
+from ...exact import same
 from ...exercise import Exercise
 
 exercise = Exercise(
@@ -48,7 +49,7 @@ def test_the_parameters_go_where_they_should(train_step, seed):
 @exercise.check(points=1)
 def test_the_model_runs_once(train_step, seed):
     model = tl.Sequential(tl.Linear(3, 2, seed=seed))
-    calls = []
+    calls, before = [], model.get_parameters()
 
     def counted(x):
         calls.append(1)
@@ -61,6 +62,8 @@ def test_the_model_runs_once(train_step, seed):
     except GradientError:
         tell(diagnose_step(train_step, seed=seed))
         raise
+    told = "no parameter was changed: is optimizer.step() called?"
+    require(not same(model.get_parameters(), before, 0, 0), "not-updated", told)
     told = f"one step ran the model {len(calls)} times; keep the node, it has the value and the way back"
     require(len(calls) == 1, "runs-twice", told)
 

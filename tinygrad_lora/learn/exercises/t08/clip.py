@@ -12,6 +12,7 @@ as they are. The arrays that came in must not change.
 
 import numpy as np
 
+from ....view.grammar import counted
 from ....view.words import number
 from ...cases import generators, numbers
 from ...diagnosis import require
@@ -99,7 +100,7 @@ def judge(clip, gradients, max_norm):
     if clipped is None:
         raise refuse("no-return", "clip gave None: does every path of your function end with `return`?")
     if type(clipped) not in (list, tuple) or len(clipped) != len(gradients):
-        raise refuse("count", f"clip must give a list of {len(gradients)} arrays, as many as it got")
+        raise refuse("count", f"clip must give a list of {counted(len(gradients), 'array')}, as many as it got")
     pairs = zip(given, gradients, strict=True)
     told = "your function changed the arrays that it got: others need them; `g * factor` makes a new one"
     require(all(same(as_array(a), as_array(b)) for a, b in pairs), "changed-argument", told)
@@ -107,8 +108,8 @@ def judge(clip, gradients, max_norm):
     wanted = right(gradients, max_norm)
     if equal(found, wanted):
         return
-    told = f"the norm of the {len(gradients)} arrays is {number(length(gradients))}, max_norm is {number(max_norm)}, "
-    told += f"and yours have {number(length(found))} together"
+    told = f"the norm of {counted(len(gradients), 'array')} is {number(length(gradients))}, max_norm is "
+    told += f"{number(max_norm)}, and the norm of yours is {number(length(found))}"
     finite = all(np.isfinite(f).all() for f in found)
     require(finite, "nan", f"{told}: do not divide by a norm of 0")
     for code, (sentence, slip) in SLIPS.items():

@@ -20,6 +20,7 @@ import tinygrad_lora as tl
 
 from ....data import digits
 from ....errors import GradientError
+from ....view.grammar import are
 from ....view.words import number
 from ...diagnosis import Diagnosis, require, tell
 from ...doctor import diagnose_step
@@ -115,7 +116,7 @@ def test_the_images_are_prepared(prepare):
         x = as_array(prepare(data.x_train.copy(), data.x_train.copy()), "what prepare gave", data.x_train.shape)
         unseen = as_array(prepare(specks.copy(), data.x_train.copy()), "what prepare gave", specks.shape)
     pixels = int((~np.isfinite(x)).any(axis=0).sum())
-    told = f"{pixels} of 64 pixels are not finite: they are the same in all images, so their spread is 0"
+    told = f"{pixels} of 64 pixels {are(pixels)} not finite: what is the same in all images has the spread 0"
     require(not pixels and bool(np.isfinite(unseen).all()), "not-finite", told)
     told = f"a little ink where no image had any becomes {number(float(np.abs(unseen).max()))}: that pixel, whose "
     told += "spread is 0, was divided by almost nothing; divide it by 1"
@@ -152,6 +153,9 @@ def _model(build, seed):
         raise refuse("wrong-type", f"build gave {kind_of(model)}; a Sequential of layers is needed")
     shape = model.forward(np.zeros((2, 64))).shape
     require(shape == (2, 10), "wrong-shape", f"for 2 images the network gives {shape}; it must be (2, 10)")
+    weights = [p.shape for p in model.parameters() if len(p.shape) > 1]
+    told = f"your network has weights of the shapes {' and '.join(map(str, weights))}"
+    require(weights == [(64, 32), (32, 10)], "other-network", f"{told}; it must have 64, 32 and 10 units, as it had")
     return model
 
 

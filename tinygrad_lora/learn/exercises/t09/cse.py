@@ -17,6 +17,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....core.graph import Graph
+from ....view.grammar import counted
 from ....view.words import number
 from ...cases import numbers
 from ...diagnosis import require
@@ -106,7 +107,7 @@ def judge(merge_duplicates, f, names, rng, wanted=None):
             require(not same(as_array(found), as_array(slipped)), code, f"{told}: {sentence}", show=graph)
         require(False, "other-result", told, show=graph)
     best, have = operations(merged(graph, ordered)) if wanted is None else wanted, operations(given)
-    told = f"your graph has {have} operations, and {best} are enough"
+    told = f"your graph has {counted(have, 'operation')}, and {best} would do"
     swapped = f"{told}: x y and y x are the same"
     require(wanted is None or have <= best, "commutative", swapped, show=given)
     shallow = have == operations(merged(graph, one_level)) != operations(graph)

@@ -14,6 +14,7 @@ lists of nodes:
 from ....core.graph import Graph
 from ....core.node import placeholder
 from ....ops import add, exp, matmul, multiply, tanh
+from ....view.grammar import counted
 from ...diagnosis import require
 from ...exact import as_nodes, kind_of, refuse
 from ...exercise import Exercise
@@ -73,7 +74,7 @@ def judge(fuse, graph):
     flat = [node for group in groups for node in group]
     wanted = [node for node in graph.nodes if node.parents]
     require(not [n for n in flat if not n.parents], "leaf-listed", "an input stands in a group", show=graph)
-    told = f"your groups hold {len(flat)} nodes, and the graph has {len(wanted)} operations"
+    told = f"your groups hold {counted(len(flat), 'node')}, and the graph has {counted(len(wanted), 'operation')}"
     require(len(flat) == len(set(flat)), "repeated", f"{told}: some node stands there twice", show=graph)
     require(set(flat) == set(wanted), "missing-node", told, show=graph)
     used, home = uses(graph), {node: i for i, group in enumerate(groups) for node in group}
@@ -94,7 +95,7 @@ def judge(fuse, graph):
         told = f"{label(node)} stands before its parent {label(late[0]) if late else ''}"
         require(not late, "wrong-order", told, show=graph)
     best = len(right(graph))
-    told = f"you have {len(groups)} groups, and {best} are enough: some node that may move has stayed"
+    told = f"you have {counted(len(groups), 'group')}, and {best} would do: some node that may move has stayed"
     require(len(groups) == best, "too-careful", told, show=graph)
 
 

@@ -54,7 +54,7 @@ exercise.answer(f"may_move = {{}}\n# BEGIN SOLUTION\n{LINES}\n# END SOLUTION\n",
 
 
 def graph():
-    """The graph of this exercise. The tutorial draws it."""
+    """The graph of this exercise: the same as in the tutorial."""
 
     def f(x, W, b):
         h = x @ W

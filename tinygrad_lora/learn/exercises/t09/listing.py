@@ -22,6 +22,7 @@ import tinygrad_lora as tl
 
 from ....core.graph import topological_order
 from ....core.node import Op
+from ....view.grammar import are, counted, times
 from ....view.words import number
 from ...cases import numbers
 from ...diagnosis import require
@@ -99,13 +100,13 @@ def judge(listing, f, names, rng):
         told = f"{written(row)}: {operation} has {arities[operation]} operands, also if both are the same node"
         require(len(operands) == arities[operation], "operand-lost", told, show=small)
         unknown = [o for o in operands if o not in values]
-        order = f"{written(row)}: {', '.join(unknown)} is not there yet; what is used must stand above"
+        order = f"{written(row)}: {', '.join(unknown)} {are(unknown)} not there yet; what is used must stand above"
         require(not unknown, "undefined", order, show=small)
-        lost = f"{written(row)}: the parameters {', '.join(params[operation])} of this operation are missing"
+        lost = f"{written(row)}: this operation needs its parameters: {', '.join(params[operation])}"
         require(sorted(given) == params[operation], "params-lost", lost, show=small)
         require(name not in values, "name-twice", f"{written(row)}: the name {name} is taken already", show=small)
         values[name] = Op.registry[operation].forward(*[values[o] for o in operands], **given)
-    told = f"your listing has {len(rows)} rows, and f has {len(nodes)} operations"
+    told = f"your listing has {counted(len(rows), 'row')}, and f has {counted(len(nodes), 'operation')}"
     require(len(rows) <= len(nodes), "repeated", f"{told}: what is used twice is computed once", show=small)
     require(len(rows) >= len(nodes), "row-missing", told, show=small)
     wanted = f(*[tl.constant(values[name]) for name in names]).value
@@ -129,8 +130,10 @@ def test_the_function_is_called_once(listing):
         calls.append(x)
         return tl.tanh(x * x)
 
-    checked(listing(f, "x"))
-    require(len(calls) == 1, "called-again", f"f was called {len(calls)} times; one call gives the whole graph")
+    found = {row[1] for row in checked(listing(f, "x"))}
+    told = f"f computes tanh(x * x), and your listing has {' and '.join(sorted(found)) or 'no rows'}"
+    require({"multiply", "tanh"} <= found, "row-missing", told)
+    require(len(calls) == 1, "called-again", f"f was called {times(len(calls))}; one call gives the whole graph")
 
 
 def rows_of(f, names, walk, operands=lambda node: node.parents, params=lambda node: dict(node.params)):

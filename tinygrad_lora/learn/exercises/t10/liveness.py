@@ -15,6 +15,7 @@ Write two functions:
   its first step to its last, both included.
 """
 
+from ....view.grammar import are, counted
 from ...diagnosis import require
 from ...exact import as_whole, kind_of, refuse
 from ...exercise import Exercise
@@ -84,7 +85,7 @@ def judge(lifetimes, program, outputs):
     right = right_spans(program, outputs)
     where = f"in {text_of(program)}, with the outputs {', '.join(outputs)}," if len(program) < 9 else "in a long one"
     extra = [str(name) for name in given if name not in right]
-    require(not extra, "inputs-counted", f"{where} {', '.join(extra)} is made by no step, so it does not count")
+    require(not extra, "inputs-counted", f"{where} {', '.join(extra)} {are(extra)} made by no step, and so not counted")
     for name, (first, last) in right.items():
         if name not in given:
             require(last != first, "never-read-lost", f"{where} {name} is missing: nobody reads it, but it is made")
@@ -121,7 +122,8 @@ def test_the_most_that_are_alive_at_once(most_alive, seed, budget):
             max(sum(test(a, i, b) for a, b in spans.values()) for i in steps)
             for test in (lambda a, i, b: a <= i <= b, lambda a, i, b: a <= i < b, lambda a, i, b: a < i <= b)
         )
-        told = f"of {len(spans)} arrays at most {right} are alive at once; you say {given} (in {text_of(program)})"
+        told = f"of {counted(len(spans), 'array')} at most {right} {are(right)} alive at once; you say {given} (in "
+        told += f"{text_of(program)})"
         if given == right:
             continue
         require(given != len(spans), "counts-all", f"{told}: that is all of them")

@@ -13,6 +13,7 @@ Then write `counterexample()`. It returns `(program, outputs)`, at most four ste
 a *careless planner* gives wrong numbers: it frees a place as soon as its array was read once.
 """
 
+from ....view.grammar import counted
 from ...diagnosis import require
 from ...exact import as_whole, kind_of, refuse
 from ...exercise import Exercise
@@ -90,22 +91,28 @@ def collision(program, outputs, given):
     return "wrong-numbers", "the numbers come out wrong"
 
 
+def judge(places, program, outputs):
+    """The student's places. Raises, and says what is wrong, unless the outputs come out right in them."""
+    given = checked_places(places, program, outputs)
+    if wrong_outputs(program, outputs, given):
+        code, sentence = collision(program, outputs, given)
+        require(False, code, f"{sentence} (in {text_of(program)})")
+    return given
+
+
 @exercise.check(points=3)
 def test_the_numbers_stay_right(places, seed, budget):
     for program, outputs in programs(seed, budget):
-        given = checked_places(places, program, outputs)
-        if wrong_outputs(program, outputs, given):
-            code, sentence = collision(program, outputs, given)
-            require(False, code, f"{sentence} (in {text_of(program)})")
+        judge(places, program, outputs)
 
 
 @exercise.check(points=2)
 def test_no_place_is_wasted(places, seed, budget):
     for program, outputs in programs(seed, budget):
-        used = len(set(checked_places(places, program, outputs).values()))
+        used = len(set(judge(places, program, outputs).values()))
         fewest = len(set(planned(program, outputs).values()))
         apart = len(set(planned(program, outputs, in_place=False).values()))
-        told = f"you use {used} places where {fewest} are enough, in {text_of(program)}"
+        told = f"you use {counted(used, 'place')} where {fewest} would do, in {text_of(program)}"
         if used <= fewest:
             continue
         require(used != len(program), "no-reuse", f"{told}: every array has one of its own")

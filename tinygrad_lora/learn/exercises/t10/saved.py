@@ -51,6 +51,11 @@ WHY = {
     "h": "the gradient of V is h.T @ g: it reads h",
     "x": "the gradient of W is x.T @ g: it reads x",
 }
+BELOW = {  # h, where the way back to V ends
+    "x": "it is read for the gradient of W, which nobody wants here",
+    "a": "the rule of + does not run here: the way back to V ends at h",
+    "b": "the rule of tanh does not run here: the way back to V ends at h",
+}
 
 
 def engine(wanted):
@@ -80,9 +85,8 @@ def judge(answers, case, wanted):
         if given == right:
             continue
         told = f"{case}: you say that {name} is {'kept' if given else 'not needed'}; {WHY[name]}"
-        if case == "only_last" and name == "x":
-            told = f"{case}: you say that x is kept; it is read for the gradient of W, which nobody wants here"
-            require(False, "kept-for-the-frozen", told)
+        if case == "only_last" and name in BELOW:
+            require(False, "kept-for-the-frozen", f"{case}: you say that {name} is kept; {BELOW[name]}")
         require(name not in "ay", "kept-for-a-sum", told)
         require(name != "b", "input-for-output", told)
         require(False, "operand-missing", told)

@@ -13,6 +13,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
+from ....view.grammar import are
 from ...diagnosis import require
 from ...exact import as_array, refuse, same
 from ...exercise import Exercise
@@ -94,7 +95,7 @@ def test_one_step_is_right(training_step, seed):
     if like(right):
         return
     still = [name for name, a, b in zip(NAMES, given, old, strict=True) if same(a, b)]
-    told = f"{' and '.join(still)} {'is' if len(still) == 1 else 'are'} as before the step"
+    told = f"{' and '.join(still)} {are(still)} as before the step"
     require(not still, "not-updated", told)
     upward = by_hand(x, labels, old, -RATE)[1]
     require(not like(upward), "wrong-direction", "the arrays go up the slope: subtract the gradient, do not add it")
@@ -112,8 +113,12 @@ def test_one_step_is_right(training_step, seed):
 @exercise.check(points=1)
 def test_nothing_is_computed_twice(training_step, seed):
     x, labels, old = np.ones((64, 64)), np.zeros(64, int), start(seed)
-    mine, right = (tl.compile(f).prepare(x, labels, *old).graph.flops for f in (training_step, step_of_the_check))
-    told = f"your compiled step takes {mine:,} operations, and {right:,} are enough: one forward, one backward"
+    compiled = tl.compile(training_step)
+    loss = as_array(taken(compiled(x, labels, *old))[0], "the loss", ())
+    require(same(loss, np.asarray(by_hand(x, labels, old)[0])), "wrong-loss", "the loss is not the cross-entropy")
+    mine, right = (f.prepare(x, labels, *old).graph.flops for f in (compiled, tl.compile(step_of_the_check)))
+    told = f"your compiled step takes {mine:,} operations; one forward and one backward pass take {right:,}"
+    require(mine >= 0.9 * right, "not-updated", f"{told}: some gradient is not there")
     require(mine <= 1.05 * right, "too-much-work", told)
 
 

@@ -16,7 +16,7 @@ from ....core.graph import topological_order
 from ...cases import generators, numbers
 from ...diagnosis import require, tell
 from ...doctor import diagnose_layer
-from ...exact import as_array, refuse, same
+from ...exact import as_array, kind_of, refuse, same
 from ...exercise import Exercise
 
 exercise = Exercise(
@@ -94,8 +94,14 @@ def test_it_starts_at_zero_and_can_learn(LoRALayer, seed):
 
 @exercise.check(points=1)
 def test_the_product_of_a_and_b_is_never_built(LoRALayer):
-    x = tl.placeholder((8, 64))
-    nodes = topological_order([built(LoRALayer, 64, 32, 2, 4.0)(x)])
+    layer, x = built(LoRALayer, 64, 32, 2, 4.0), tl.placeholder((8, 64))
+    y = layer(x)
+    if not isinstance(y, tl.ComputationNode):
+        raise refuse("wrong-type", f"the output is {kind_of(y)}; it must be a node")
+    require(y.shape == (8, 32), "wrong-shape", f"for x (8, 64) the output has shape {y.shape}; it must have (8, 32)")
+    nodes = topological_order([y])
+    unused = [name for name, p in {"x": x, **layer.named_parameters()}.items() if p not in nodes]
+    require(not unused, "unused-parameter", f"the output does not depend on {' and '.join(unused)}")
     large = [node for node in nodes if node.shape == (64, 32)]
     told = f"{large[0].op if large else ''} makes a (64, 32) array, as large as the weight: multiply x A first"
     require(not large, "builds-the-product", told)

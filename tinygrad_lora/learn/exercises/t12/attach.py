@@ -82,7 +82,9 @@ def test_the_output_is_as_before(attach, seed):
     model, places, width = network(np.random.default_rng([seed, 1]))
     x = np.random.default_rng([seed, 2]).normal(size=(4, width))
     right = model.forward(x)
-    given = as_array(checked_model(attach(model, 2, places), "attach").forward(x), "the output", right.shape)
+    found = checked_model(attach(model, 2, list(places), seed=1), "attach")
+    require(bool(tl.adapters(found)), "wrong-places", f"adapters were wanted at {places}; there are none")
+    given = as_array(found.forward(x), "the output", right.shape)
     told = "with fresh adapters the model gives other numbers than without: they must start at zero"
     require(same(given, right, 0, 0), "changed-output", told)
 

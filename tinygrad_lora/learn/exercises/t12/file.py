@@ -15,6 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
+from ....view.grammar import have
 from ...diagnosis import require
 from ...exact import kind_of, refuse, same
 from ...exercise import Exercise
@@ -55,9 +56,11 @@ def unpack(model, data):
     return model
 
 
-def packed(pack):
-    """The student's bytes."""
-    data = pack(adapted())
+def packed(pack, sign=1):
+    """The student's bytes, for the trained adapters or for those with the other sign."""
+    model = adapted()
+    model.load_weights({name: sign * array for name, array in tl.adapter_weights(model).items()})
+    data = pack(model)
     if data is None:
         raise refuse("no-return", "pack gave None: does it end with `return`?")
     if type(data) not in (bytes, bytearray):
@@ -74,14 +77,14 @@ def test_the_skill_arrives(pack, unpack):
     if not tl.adapters(model):
         raise refuse("no-adapter", "the model that unpack gave has no adapters")
     changed = [name for name, array in base_weights(model).items() if not same(array, before()[name], 0, 0)]
-    require(not changed, "base-changed", f"{', '.join(changed)} of the base has changed")
+    require(not changed, "base-changed", f"{', '.join(changed)} of the base {have(changed)} changed")
     right, was = accuracy(model, TURNED), accuracy(sent, TURNED)
     if right >= was - LOST - 1e-9:
         return
     told = f"{was:.1%} of the turned digits were read where the adapter comes from, {right:.1%} where it arrives"
     arrived, wanted = tl.adapter_weights(model), tl.adapter_weights(sent)
     broken = [name for name, a in arrived.items() if not np.isfinite(a).all()]
-    require(not broken, "not-finite", f"{told}: {', '.join(broken)} holds numbers that are not finite")
+    require(not broken, "not-finite", f"{told}: numbers of {', '.join(broken)} are not finite")
     as_it_was = all(same(arrived[name], array, 0, 0) for name, array in blank.items())
     require(not as_it_was, "not-filled", f"{told}: the adapters are as fresh as before")
     elsewhere = same(joined(arrived), joined(wanted), 0.01, 0.0)
@@ -99,7 +102,9 @@ def joined(arrays):
 
 @exercise.check(points=3)
 def test_the_file_is_small(pack):
-    size = len(packed(pack))
+    size = len(data := packed(pack))
+    told = f"the same {size:,} bytes come out when all numbers of the adapters change their sign: are they in it?"
+    require(packed(pack, sign=-1) != data, "numbers-missing", told)
     numbers, total = sum(a.size for a in tl.adapter_weights(adapted()).values()), pretrained().parameter_count
     told = f"{size:,} bytes for {numbers:,} numbers; at most {MOST:,} are allowed"
     require(size >= numbers / 2, "too-small", f"{told}: so few bytes cannot hold them")

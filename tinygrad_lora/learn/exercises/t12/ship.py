@@ -15,6 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
+from ....view.grammar import are, have
 from ...diagnosis import require
 from ...exact import as_array, as_number, kind_of, refuse, same
 from ...exact import largest_difference as difference
@@ -58,8 +59,8 @@ def adapted(seed, scale=1.0):
     return model, rng.normal(size=(16, 24))
 
 
-@exercise.check(points=2)
-def test_what_is_shipped_gives_the_same_numbers(ship, seed):
+def judge(ship, seed):
+    """Raise, and say what is wrong, unless what is shipped gives the outputs of the adapted model."""
     model, x = adapted(seed)
     right = model.forward(x)
     with tl.disabled(model):
@@ -72,7 +73,13 @@ def test_what_is_shipped_gives_the_same_numbers(ship, seed):
 
 
 @exercise.check(points=2)
+def test_what_is_shipped_gives_the_same_numbers(ship, seed):
+    judge(ship, seed)
+
+
+@exercise.check(points=2)
 def test_the_model_stays_as_it_is(ship, seed):
+    judge(ship, seed)
     model, x = adapted(seed)
     before = {name: np.array(p.value) for name, p in model.named_parameters().items()}
     shipped = checked(ship(model))
@@ -80,10 +87,10 @@ def test_the_model_stays_as_it_is(ship, seed):
     layers = tl.adapters(model)
     require(bool(layers), "unloaded", "your model has no adapters any more: merge a copy of it")
     merged = [name for name, layer in layers.items() if layer.merged]
-    told = f"the layers {', '.join(merged)} of the model are merged now, so it cannot be trained: merge a copy"
+    told = f"in the model {', '.join(merged)} {are(merged)} merged now, so it cannot be trained: merge a copy"
     require(not merged, "left-merged", told)
     changed = [name for name, p in model.named_parameters().items() if not same(np.array(p.value), before[name], 0, 0)]
-    require(not changed, "left-merged", f"{', '.join(changed)} of the model has changed")
+    require(not changed, "left-merged", f"{', '.join(changed)} of the model {have(changed)} changed")
     for layer in layers.values():
         layer.lora.lora_B.value = 2.0 * layer.lora.lora_B.value
     told = "the model was trained on, and with it what you shipped has changed: it must be a copy"
@@ -92,6 +99,7 @@ def test_the_model_stays_as_it_is(ship, seed):
 
 @exercise.check(points=2)
 def test_the_adapters_cost_nothing(ship, seed):
+    judge(ship, seed)
     model, x = adapted(seed)
     shipped = checked(ship(model))
     shipped(x)

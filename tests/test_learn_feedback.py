@@ -1,0 +1,211 @@
+"""What an exercise says to answers that are right in another way, or wrong in a way of their own: it must be true."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_lora as tl
+from tinygrad_lora.learn import exercise_ids, load_exercise, reference, run_checks
+from tinygrad_lora.learn.cases import chain, puzzle
+from tinygrad_lora.learn.exercises.t01 import values as t01_values
+from tinygrad_lora.learn.exercises.t04 import diamond as t04_diamond
+from tinygrad_lora.learn.exercises.t09 import fusible as t09_fusible
+from tinygrad_lora.learn.tutorials import tutorial
+
+
+def told(id, **values):
+    """The report, as a student reads it in a terminal."""
+    return str(run_checks(load_exercise(id), reference_values(id) | values))
+
+
+def reference_values(id):
+    return load_exercise(id).references
+
+
+# --- Right in another way ---
+
+
+def test_a_counterexample_may_be_built_from_arrays():
+    def counterexample():
+        a = tl.parameter([1.0, 2.0], "x")
+        b = a * a
+        return tl.sum(b * b)
+
+    def harmless():
+        x = tl.parameter([1.0, 2.0])
+        return tl.sum(x * x)
+
+    report = told("04-counterexample", counterexample=counterexample, harmless=harmless)
+    assert "3 of 4 points" in report and "yours has 4 nodes" in report
+    wrong = told("04-counterexample", counterexample=harmless, harmless=counterexample)
+    assert "naive recursion gives the right gradients here (a parameter: [2, 4])" in wrong
+    assert "naive recursion gives x the gradient [6, 48], and [4, 32] is right" in wrong
+
+
+# --- True ---
+
+
+def wrong_value(name, value):
+    return told("01-values", values=reference_values("01-values")["values"] | {name: value})
+
+
+def test_operands_stand_the_other_way_around_only_where_there_is_an_order():
+    assert "other way around" not in wrong_value("a", -5.0)  # y - x, but a is a product
+    assert "other way around" not in wrong_value("b", 8.0)  # x - a, but b is a sum
+    assert "other way around" in wrong_value("d", -22.0) or "the sign is not" in wrong_value("d", -22.0)
+
+
+def test_a_constant_used_twice_is_not_denied():
+    def harmless():
+        c, x = tl.constant(2.0, "c"), tl.parameter(3.0, "x")
+        return x * c + c
+
+    report = told("04-counterexample", harmless=harmless)
+    assert "no node of your graph is used twice" not in report
+    assert "only c is used twice, and it gets no gradient" in report
+
+
+def test_a_trainable_parameter_does_not_depend_on_itself():
+    def visited(output):
+        return [n for n in reference("06-freezing")[1](output) if n.parents]
+
+    report = told("06-freezing", visited=visited)
+    assert "parameter b is a trainable parameter" in report and "parameter b depends" not in report
+
+
+def test_an_extra_constant_is_a_box():
+    def with_a_zero(x, y):
+        s = x + y
+        t = tl.tanh(s + 0.0)
+        return s * t - t
+
+    report = told("02-rebuild", rebuild=with_a_zero)
+    assert "the boxes are right" not in report
+    assert "constant" in report or "2 add" in report
+
+
+@pytest.mark.parametrize(
+    ("id", "name", "key", "words"),
+    [
+        ("01-values", "values", "a", "the value of a is of type str; a number is needed"),
+        ("04-twice", "twice", "f", "of type str; a number is needed"),
+        ("11-zero-gradient", "is_zero", "A", "is_zero['A'] is 'lr'; True or False is needed"),
+    ],
+)
+def test_a_text_is_no_number(id, name, key, words):
+    assert words in told(id, **{name: reference_values(id)[name] | {key: "lr"}})
+
+
+def test_a_place_is_one_number():
+    report = told("10-reuse", places=lambda program, outputs: {name: "lr" for name, _, _ in program})
+    assert "the place of t0 is of type str; a number is needed" in report
+
+
+def test_the_commonest_slip_with_indices_has_a_name():
+    def cross_entropy(logits, labels):
+        z = logits - logits.max(axis=1, keepdims=True)
+        scores = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+        return -scores[:, labels].mean()
+
+    def cross_entropy_vjp(g, logits, labels):
+        e = np.exp(logits - logits.max(axis=1, keepdims=True))
+        p = e / e.sum(axis=1, keepdims=True)
+        p[:, labels] -= 1
+        return g * p / len(labels)
+
+    exercise = load_exercise("07-cross-entropy")
+    report = run_checks(exercise, {"cross_entropy": cross_entropy, "cross_entropy_vjp": cross_entropy_vjp})
+    codes = {result.diagnosis.code for result in report.results}
+    assert codes == {"every-row"}, str(report)
+    assert "np.arange(len(labels))" in str(report)
+
+
+def test_an_array_that_only_a_frozen_layer_would_need():
+    answers = dict.fromkeys(reference_values("10-saved")["only_last"], False) | {"h": True, "d": True}
+    why = {"b": "the rule of tanh does not run here", "x": "the gradient of W, which nobody wants here"}
+    for name, words in why.items():
+        assert words in told("10-saved", only_last=answers | {name: True})
+
+
+def test_another_network_is_not_rescued():
+    def build(seed):
+        return tl.Sequential(tl.Linear(64, 128, seed=seed), tl.relu, tl.Linear(128, 10, seed=seed + 1))
+
+    report = told("08-rescue", build=build)
+    assert "8 of 8" not in report and "64, 32 and 10" in report
+
+
+# --- The same graph as in the tutorial ---
+
+
+def drawn_before(id, monkeypatch):
+    """What the last picture before an exercise shows, with its values."""
+    cells, found = tutorial(id[:2]).cells, []
+    marks = [cell["metadata"].get("tinygrad_lora", {}) for cell in cells]
+    place = next(i for i, mark in enumerate(marks) if mark.get("exercise") == id and mark.get("role") == "answer")
+    cell = [cell for cell in cells[:place] if cell["cell_type"] == "code"][-1]
+    monkeypatch.setattr(tl, "draw", lambda thing, **options: found.append(thing))
+    exec("".join(cell["source"]), {"tl": tl, "np": np})
+    return found[-1]
+
+
+@pytest.mark.parametrize(
+    ("id", "graph"),
+    [
+        ("01-values", lambda: t01_values.nodes()["d"]), ("02-rebuild", puzzle),
+        ("04-diamond", lambda: t04_diamond.nodes()["f"]), ("09-fusible", t09_fusible.graph),
+    ],
+)  # fmt: skip
+def test_the_graph_of_an_exercise_is_the_one_that_its_tutorial_draws(id, graph, monkeypatch):
+    def text(thing):
+        return tl.listing(thing, values=True).partition("\n")[2]  # without the title: a function's name is free
+
+    assert text(graph()) == text(drawn_before(id, monkeypatch))
+
+
+def test_a_chain_is_what_it_says():
+    assert float(chain(3)) == 1.0 and str(chain(1).op) in (chain.__doc__ or "")
+
+
+# --- Grammar ---
+
+
+MANY = re.compile(r"(?<![.,(])\b1 (?:nodes|edges|operations|groups|rows|arrays|places|gradients|steps)\b")
+
+
+@pytest.mark.parametrize("id", exercise_ids())
+def test_one_is_not_many(id):
+    exercise = load_exercise(id)
+    if exercise.slow:
+        pytest.skip("it trains for real")
+    for mutant in exercise.mutants:
+        if mutant.code not in ("too-slow", "recursion"):
+            report = run_checks(exercise, exercise.references | mutant.values)
+            sentences = [result.diagnosis.sentence for result in report.results if result.diagnosis]
+            assert not [sentence for sentence in sentences if MANY.search(sentence)]
+
+
+def test_the_numbers_of_a_sentence_fit_its_words():
+    assert "you listed 1 edge; the graph has 2" in told("01-edges", edges=lambda output: [(output.parents[0], output)])
+    assert "your list has 1 node and the graph" in told("04-topo", topo_sort=lambda output: [output])
+    assert "parameter x, tanh a, tanh b are missing" in told("04-topo", topo_sort=lambda output: [output])
+    groups = told("09-fuse", fuse=lambda graph: [[node] for node in graph.nodes if node.parents])
+    assert "you have 2 groups, and 1 would do" in groups
+    nothing = told("04-backward", backward=lambda order: dict.fromkeys(order, 0.0))
+    assert "yours, 0, comes out as if nothing flowed in" in nothing
+
+    def writes_the_sum_out(x, y):
+        return (x + y) * tl.tanh(x + y) - tl.tanh(x + y)
+
+    report = told("02-rebuild", rebuild=writes_the_sum_out)
+    assert "add stands there 3 times and tanh stands there twice" in report
+
+
+def test_the_list_of_progress_has_the_order_of_the_course(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_LORA_PROGRESS", str(tmp_path / "progress.jsonl"))
+    ids = [line.id for line in tl.learn.progress().lines]
+    assert sorted(ids) == exercise_ids()
+    assert ids.index("04-topo") < ids.index("04-backward") and ids.index("01-values") < ids.index("01-count-nodes")
+    assert json.dumps(ids)

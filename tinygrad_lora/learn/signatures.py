@@ -1,0 +1,99 @@
+"""What a function takes: as data, in words, and whether it can be called as the exercise calls it."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from types import FunctionType, MethodType
+from typing import Any
+
+Parameters = list[tuple[str, int, str | None]]  # name, number of the kind, and the text of the default
+_P = inspect.Parameter
+KINDS = _P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD, _P.VAR_POSITIONAL, _P.KEYWORD_ONLY, _P.VAR_KEYWORD
+LONGEST = 20  # characters of a default
+EXTRA = 2  # arguments for `*args`
+
+
+class Shown:
+    """A default of which only its text is known."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def parameters_of(x: Any) -> Parameters | None:
+    """The parameters of a function or class, as data; None where it does not say."""
+    if not isinstance(x, FunctionType | MethodType | partial | type):
+        return None
+    try:
+        found = inspect.signature(x).parameters.values()
+        return [(p.name, KINDS.index(p.kind), None if p.default is p.empty else _text(p.default)) for p in found]
+    except Exception:  # a student's class may say anything
+        return None
+
+
+def signature_from(parameters: Any) -> inspect.Signature:
+    """The signature with these parameters. Raises ValueError or TypeError for what is none."""
+    made = []
+    for name, kind, default in parameters:
+        shown = _P.empty if default is None else Shown(str(default)[:LONGEST])
+        made.append(_P(name, KINDS[kind], default=shown))
+    return inspect.Signature(made)
+
+
+def with_signature(function: Any, parameters: Any) -> Any:
+    """The function, which says that it takes these parameters; None: it says nothing."""
+    if parameters is not None:
+        function.__signature__ = signature_from(parameters)
+    return function
+
+
+def misfit(name: str, wanted: Any, given: Any) -> str:
+    """What is said of a function or class that does not take what the solution takes; "" if it does.
+
+    Whatever can be called in the same way will do: with more parameters that have defaults, or with `*args`.
+    """
+    for called, right, mine in _pairs(name, wanted, given):
+        expected, found = parameters_of(right), parameters_of(mine)
+        if expected is None or found is None:
+            continue
+        whole, own = signature_from(expected), signature_from(found)
+        if not _fits(whole, own):
+            return f"{called} takes {_words(own)}; it must take {_words(whole)}"
+    return ""
+
+
+def _pairs(name: str, wanted: Any, given: Any) -> list[tuple[str, Any, Any]]:
+    """The function itself, or the class and those methods that both define."""
+    pairs = [(name, wanted, given)]
+    if isinstance(wanted, type) and isinstance(given, type):
+        own = {key: f for one in given.__mro__[::-1] for key, f in vars(one).items() if isinstance(f, FunctionType)}
+        methods = {key: f for key, f in vars(wanted).items() if isinstance(f, FunctionType) and key != "__init__"}
+        pairs += [(f"{name}.{key}", f, own[key]) for key, f in methods.items() if key in own]
+    return pairs
+
+
+def _fits(expected: inspect.Signature, found: inspect.Signature) -> bool:
+    """Whether one can be called as the other is: what has a default by its name, the rest by its place."""
+    parameters = expected.parameters.values()
+    by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    named += [p.name for p in by_place if p.default is not p.empty]
+    places = sum(p.default is p.empty for p in by_place) + EXTRA * any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    try:
+        found.bind(*range(places), **dict.fromkeys(named))
+    except TypeError:
+        return False
+    return True
+
+
+def _words(signature: inspect.Signature) -> str:
+    return str(signature) if signature.parameters else "no arguments"
+
+
+def _text(default: Any) -> str:
+    """A plain value as it is written; anything else might say anything."""
+    return repr(default)[:LONGEST] if type(default) in (bool, int, float, str, type(None), Shown) else "..."
