@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..blas import blas
+from ..view.grammar import counted
 
 LIBRARIES = ("numpy", "numba", "torch", "jax", "jaxlib", "autograd", "mygrad", "micrograd", "tinygrad")
 
@@ -51,15 +52,11 @@ def machine_line(told: dict[str, Any]) -> str:
     ... )
     'Z80, 1 core, 1 thread; Python 3.11.0, openblas 0.3; load 0.1; numpy 2.4.0, torch 2.13.0'
     """
-    cores, threads = (_counted(told[f"{word}s"], word) for word in ("core", "thread"))
+    cores, threads = (counted(told[f"{word}s"], word) for word in ("core", "thread"))
     versions = ", ".join(f"{name} {number}" for name, number in told["versions"].items())
     return (
         f"{told['cpu']}, {cores}, {threads}; Python {told['python']}, {told['blas']}; load {told['load']}; {versions}"
     )
-
-
-def _counted(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def _version(name: str) -> str | None:
