@@ -427,7 +427,7 @@ def test_the_command_writes_the_flagship(tmp_path, capsys):
         ("json:no_such_name", "has no 'no_such_name'"),
         ("json:no.such.name", "has no 'no.such.name'"),
         ("json:dumps", "needs obj; it must be a compiled function"),
-        ("sys:maxsize", "is int; it must be a compiled function"),
+        ("sys:maxsize", "is an int; it must be a compiled function"),
     ],
 )
 def test_the_command_says_what_it_needs(name, message):

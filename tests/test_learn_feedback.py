@@ -72,7 +72,7 @@ def test_a_trainable_parameter_does_not_depend_on_itself():
         return [n for n in reference("06-freezing")[1](output) if n.parents]
 
     report = told("06-freezing", visited=visited)
-    assert "parameter b is a trainable parameter" in report and "parameter b depends" not in report
+    assert "parameter b is missing, and it is a trainable parameter" in report and "parameter b depends" not in report
 
 
 def test_an_extra_constant_is_a_box():

@@ -240,8 +240,8 @@ def compile(
     """A `CompiledFunction` of a function or a layer: traced once for each signature, then run as generated NumPy.
 
     Also a decorator. What Python decides while tracing is part of the program. A layer, also one that is an argument,
-    is traced again when its structure changes (an adapter is added, merged or switched off); what a function finds
-    elsewhere is not seen to change: compile it again.
+    is traced again when its structure changes (an adapter is added, merged or switched off). Changes to anything else
+    that a function uses go unnoticed: compile it again.
 
     `passes` replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced.
     `buffers=False` prints plain expressions, which allocate every result. `engine` "numba" or "scipy" runs the same

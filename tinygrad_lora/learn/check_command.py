@@ -29,8 +29,8 @@ def add_command(commands: Any) -> None:
         description="Without a file: the exercise, and what to begin with. With one: run it, and check what it "
         "defines. The exit code is 0 if everything passes, else 1.",
     )
-    parser.add_argument("id", metavar="EXERCISE", help="id of it, such as 04-topo; `tinygrad-lora progress` lists all")
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE.py", help="file of what you wrote")
+    parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo; `tinygrad-lora progress` lists all")
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE.py", help="your file")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(run=run_check)
     parser = commands.add_parser(
@@ -38,7 +38,7 @@ def add_command(commands: Any) -> None:
         help="show the next hint for an exercise",
         description="There are three hints for each exercise, and each tells more. After the third they begin again.",
     )
-    parser.add_argument("id", metavar="EXERCISE", help="id of it, such as 04-topo")
+    parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo")
     parser.set_defaults(run=run_hint)
     parser = commands.add_parser(
         "progress",

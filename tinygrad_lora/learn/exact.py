@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.node import ComputationNode
+from ..nn.layer import Layer
 from ..view.words import with_article
 from .diagnosis import Diagnosis, Wrong
 
@@ -23,6 +24,14 @@ NUMBERS = (bool, int, float)
 def refuse(code: str, sentence: str) -> Wrong:
     """The exception to raise."""
     return Wrong(Diagnosis(code, sentence))
+
+
+def require_formula(layer: Layer) -> None:
+    """Refuse a layer whose class says what it computes in `forward`, as in PyTorch. Every layer has one already."""
+    classes = type(layer).__mro__
+    own = set().union(*(vars(one) for one in classes[: classes.index(Layer)]))
+    if "forward" in own and "__call__" not in own:
+        raise refuse("forward-written", "write the formula in `__call__`: `forward` of a layer runs it on arrays")
 
 
 def kind_of(value: Any) -> str:
@@ -37,7 +46,7 @@ def as_array(value: Any, name: str = "the result", shape: tuple[int, ...] | None
     """The numbers in `value` as a float64 array of our own.
 
     Takes an array, a number, or a list of numbers (of lists ...). Raises `Wrong` with the code "no-return" for None,
-    "blank" for `...`, "wrong-type" for anything else, "integer-dtype" never (see `diagnose`), "wrong-shape".
+    "blank" for `...`, "wrong-type" for anything else, "wrong-shape".
     """
     _there(value, name)
     if isinstance(value, ComputationNode):

@@ -8,6 +8,7 @@ from typing import Any
 from ..compiler import CompiledFunction
 from .explorer import explore
 from .named_object import EXAMPLE, named_object
+from .words import with_article
 
 WANTED = "a compiled function that has run, or a function without arguments that returns one"
 
@@ -44,5 +45,5 @@ def compiled_function(name: str) -> CompiledFunction:
     """What stands behind `package.module:name` or `path/to/file.py:name`. Raises ValueError with a sentence."""
     found = named_object(name, WANTED)
     if not isinstance(found, CompiledFunction):
-        raise ValueError(f"{name} is {type(found).__name__}; it must be {WANTED}")
+        raise ValueError(f"{name} is {with_article(type(found).__name__)}; it must be {WANTED}")
     return found

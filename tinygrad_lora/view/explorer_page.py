@@ -19,7 +19,10 @@ LONG, CONTEXT = 32, 3  # a difference of more lines shows so many around each ch
 WIDE = "body { max-width: 125rem; }\n"
 TECHNIQUE = re.compile(r"(\w+) (\d+ .*)")  # as `in_place 5 results written over an operand`
 TAGS = {NEW: "ins", GONE: "del"}  # a reader hears them, and copied text has no signs in it
-BEGINNING = "Each pass replaces the graph by one that means the same and costs no more."
+BEGINNING = (
+    "Each pass replaces the graph by one that means the same. A pass may add work that the next one takes away; "
+    "a change that does not pay is undone."
+)
 LEFT_OUT = "not compared: another library runs it"
 
 

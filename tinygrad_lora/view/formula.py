@@ -138,7 +138,9 @@ class _Page:
         defined = [n for n in order if n in labels and n.parents and n not in wanted]
         outputs = [made.get(n, new[n]) for n in [*wanted, *defined]]
         inputs = [n for n in topological_order(outputs) if not n.parents and not n.known]
-        heads = [labels[y] if name and y.parents else name for name, y in self.heads]
+        # Of several names for one node the last is its label; the others stay names, of that label.
+        last = {y: name for name, y in self.heads}
+        heads = [labels[y] if name and y.parents and name == last[y] else name for name, y in self.heads]
         return Graph(inputs, outputs), [*heads, *(labels[n] for n in defined)]
 
     def _name(self, node: ComputationNode) -> str:

@@ -126,4 +126,4 @@ def _picture(graph: Graph, made: set[str], title: str) -> Collapsed:
 
 
 def _cost(cost: Cost) -> str:
-    return f"{cost.flops:,} flops in {cost.calls} calls"
+    return f"{cost.flops:,} flops in {counted(cost.calls, 'call')}"

@@ -31,7 +31,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="folder of the submissions")
     parser.add_argument(
-        "--exercises", required=True, metavar="04|04-topo,...", help="a tutorial (04) or single exercises (04-topo,...)"
+        "--exercises", required=True, metavar="04|04-topo,...", help="tutorials (04,05) or exercises (04-topo,...)"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("grades"), metavar="DIR", help="where the results go (%(default)s)"

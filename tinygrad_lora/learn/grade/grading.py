@@ -53,9 +53,12 @@ def chosen(text: str) -> list[str]:
     """The ids of exercises: "04" is all of a tutorial, "04-topo,05-unbroadcast" are two. Raises ExerciseError."""
     found: list[str] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
-        own = [id for id in exercise_ids() if id.startswith(f"{part}-")] if part.isdigit() else [load_exercise(part).id]
+        if part.isdigit():
+            own = [id for id in exercise_ids() if id.startswith(f"{part.zfill(2)}-")]
+        else:
+            own = [load_exercise(part).id]
         if not own:
-            raise ExerciseError(f"tutorial {part} has no exercises")
+            raise ExerciseError(f"tutorial {part.zfill(2)} has no exercises")
         found += own
     if not found:
         raise ExerciseError("name the exercises: --exercises 04, or --exercises 04-topo,05-unbroadcast")

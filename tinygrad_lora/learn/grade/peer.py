@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...core.node import tick
+from ...nn.layer import Layer
 from ...nn.mergeable import MergeableLayer
 from ...nn.structure import STRUCTURE
 from ..guard import TookTooLongError
@@ -172,7 +173,7 @@ class Peer(Packer):
         if isinstance(x, FunctionType) or (callable(x) and not hasattr(x, "__dict__")) or inspect.ismethod(x):
             return self._refer_function(x)
         attributes, kind = getattr(x, "__dict__", None), type(x)
-        if callable(x) and not is_ours(kind) and "__call__" not in self._own(kind):
+        if callable(x) and not is_ours(kind) and not isinstance(x, Layer) and "__call__" not in self._own(kind):
             return self._refer_function(x)
         path = name_of(kind)
         if type(attributes) is dict and (path or not is_ours(kind)) and kind.__module__ != "builtins":

@@ -39,7 +39,9 @@ class Limits:
 def command(module: str, *arguments: str) -> list[str]:
     """Python, isolated, running `main` of a module of this package."""
     root = str(Path(PACKAGE).parent)
-    start = f"import sys; sys.path.append({root!r}); from tinygrad_lora.learn.grade.{module} import main; main()"
+    # This package, whichever else is installed; for all other modules its folder comes last.
+    start = f"import sys; sys.path.insert(0, {root!r}); import tinygrad_lora; sys.path.append(sys.path.pop(0)); "
+    start += f"from tinygrad_lora.learn.grade.{module} import main; main()"
     return [sys.executable, "-I", "-c", start, *arguments]
 
 

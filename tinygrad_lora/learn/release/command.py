@@ -37,7 +37,7 @@ def add_command(commands: Any) -> None:
         help="make the notebooks of a course, for students and for graders",
         description="Make the notebooks of a course, for students, for instructors and for other graders.",
     )
-    parts = parser.add_subparsers(dest="part", required=True, metavar="part")
+    parts = parser.add_subparsers(dest="part", required=True, metavar="release")
     release = parts.add_parser(
         "release",
         help="write the notebooks into a folder",
@@ -61,11 +61,15 @@ def add_command(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Write the notebooks, or compare them. The result is the exit code."""
-    texts = made(given.format, sources(given.source, given.tutorials))
+    if given.no_execute and given.format != EXECUTED:
+        raise TutorialError(f"--no-execute is for --format {EXECUTED}: no other notebooks are run")
+    paths = sources(given.source, given.tutorials)
+    texts = made(given.format, paths)
     if given.check:
         stale = [name for name, text in texts.items() if not _same(given.out / name, text, given.format == EXECUTED)]
         print("\n".join(f"not up to date: {given.out / name}" for name in stale) or f"{len(texts)} are up to date")
         return 1 if stale else 0
+    _check_place(given.out, given.format, paths)
     runs = given.format == EXECUTED and not given.no_execute
     if runs:
         libraries()
@@ -79,6 +83,14 @@ def run(given: argparse.Namespace) -> int:
     if told := NEXT.get(given.format):
         print(told)
     return 0
+
+
+def _check_place(out: Path, format: str, paths: Sequence[Path]) -> None:
+    """Raise TutorialError where notebooks of another format would be replaced: solutions must not get among tasks."""
+    for other in (one for one, (_, name) in FORMATS.items() if one != format and name == FORMATS[format][1]):
+        for name, text in made(other, paths).items():
+            if _same(out / name, text, whatever_it_printed=True):
+                raise TutorialError(f"{out / name} is a notebook of the format {other}: choose another folder")
 
 
 def made(format: str, paths: Sequence[Path]) -> dict[str, str]:

@@ -73,7 +73,11 @@ def judge(given, output):
 def test_a_node_used_twice_counts_once(count_nodes, seed, budget):
     a, b = tl.parameter(3.0, "a"), tl.parameter(2.0, "b")
     telling = tl.tanh((a * b + a) * b)  # each of the guesses is another number here, so it goes first
-    for output in [telling, *graphs(seed, budget)]:
+    first, again = (as_whole(count_nodes(telling), "the count") for _ in range(2))
+    judge(first, telling)
+    told = f"called again with the same graph, it counts {again}, not {first}: does it remember the nodes of the first "
+    require(again == first, "remembers", f"{told}call? A default such as seen=set() is made only once")
+    for output in graphs(seed, budget):
         judge(as_whole(count_nodes(output), "the count"), output)
 
 
@@ -86,6 +90,17 @@ def test_many_paths_cost_nothing(count_nodes):
 @exercise.mutant("counted-twice")
 def forgets_where_it_was(output):
     return 1 + sum(forgets_where_it_was(parent) for parent in output.parents)
+
+
+@exercise.mutant("remembers")
+def has_a_default_that_fills_up(output, seen=set()):  # noqa: B006, that is the mistake
+    before, waiting = len(seen), [output]
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            waiting.extend(node.parents)
+    return len(seen) - before
 
 
 @exercise.mutant("leaves-missing")

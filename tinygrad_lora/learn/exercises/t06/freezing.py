@@ -142,8 +142,8 @@ def judge(visited, output, froze=""):
     require(not leaves, "leaves-only", told, show=small)
     told = f"{counts}: {label(extra[0]) if extra else ''} depends on nothing that is trained"
     require(not extra, "frozen-visited", told, show=small)
-    why = "depends on a trainable parameter" if missing[0].parents else "is a trainable parameter"
-    require(False, "missing-node", f"{counts}: {label(missing[0])} {why}", show=small)
+    why = "it depends on a trainable parameter" if missing[0].parents else "it is a trainable parameter"
+    require(False, "missing-node", f"{counts}: {label(missing[0])} is missing, and {why}", show=small)
 
 
 @exercise.check(points=2)

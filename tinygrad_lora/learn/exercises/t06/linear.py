@@ -14,7 +14,7 @@ import tinygrad_lora as tl
 from ...cases import generators, numbers
 from ...diagnosis import require, tell
 from ...doctor import diagnose_layer
-from ...exact import as_array, refuse, same
+from ...exact import as_array, refuse, require_formula, same
 from ...exercise import Exercise
 
 exercise = Exercise(
@@ -53,6 +53,7 @@ def built(Linear, *arguments, **named):
     layer = Linear(*arguments, **named)
     if not isinstance(layer, tl.Layer):
         raise refuse("no-layer", "Linear is no layer: write `class Linear(tl.Layer):`")
+    require_formula(layer)
     return layer
 
 

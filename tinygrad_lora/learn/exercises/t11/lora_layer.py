@@ -16,7 +16,7 @@ from ....core.graph import topological_order
 from ...cases import generators, numbers
 from ...diagnosis import require, tell
 from ...doctor import diagnose_layer
-from ...exact import as_array, kind_of, refuse, same
+from ...exact import as_array, kind_of, refuse, require_formula, same
 from ...exercise import Exercise
 
 exercise = Exercise(
@@ -55,6 +55,7 @@ def built(LoRALayer, *sizes, seed=0):
     layer = LoRALayer(*sizes, seed=seed)
     if not isinstance(layer, tl.Layer):
         raise refuse("no-layer", "LoRALayer is no layer: write `class LoRALayer(tl.Layer):`")
+    require_formula(layer)
     return layer
 
 

@@ -87,7 +87,8 @@ def test_the_model_stays_as_it_is(ship, seed):
     layers = tl.adapters(model)
     require(bool(layers), "unloaded", "your model has no adapters any more: merge a copy of it")
     merged = [name for name, layer in layers.items() if layer.merged]
-    told = f"in the model {', '.join(merged)} {are(merged)} merged now, so it cannot be trained: merge a copy"
+    names = f"the layer{'s' * (len(merged) != 1)} {' and '.join(merged)}"
+    told = f"{names} of the model {are(merged)} merged now, so the model cannot be trained: merge a copy"
     require(not merged, "left-merged", told)
     changed = [name for name, p in model.named_parameters().items() if not same(np.array(p.value), before[name], 0, 0)]
     require(not changed, "left-merged", f"{', '.join(changed)} of the model {have(changed)} changed")
@@ -107,7 +108,7 @@ def test_the_adapters_cost_nothing(ship, seed):
         base = tl.compile(model).prepare(x).graph.flops
     given = shipped.graph.flops
     told = f"what you ship takes {given:,} operations, and the base alone {base:,}"
-    require(given <= base, "not-merged", f"{told}: the adapters are beside the weights still; merge them first")
+    require(given <= base, "not-merged", f"{told}: the adapters are still beside the weights; merge them first")
 
 
 def checked(shipped):
