@@ -551,6 +551,23 @@ def test_layers_that_take_turns_as_an_argument_keep_their_programs():
     assert compiled.programs.generated == 2
 
 
+def test_a_layer_is_seen_behind_a_compiled_function_and_behind_a_method():
+    model, x, through = Scaled(), np.ones((2, 6)), tl.compile(lambda f, x: f(x))
+    twice, inner = tl.compile(tl.compile(model)), tl.compile(model)
+    for gain in (2.0, 5.0):
+        model.gain = gain
+        for found in (twice(x), through(inner, x), through(model.__call__, x)):
+            assert_same([found], [model.forward(x)])
+    doubled, tripled = tl.compile(lambda x: x * 2), tl.compile(lambda x: x * 3)
+    assert through(doubled, x)[0, 0] == 2 and through(tripled, x)[0, 0] == 3
+
+
+def test_a_list_of_nodes_is_no_argument():
+    x = tl.parameter(np.ones(2))
+    with pytest.raises(TypeError, match="a list of nodes would become an array"):
+        tl.compile(lambda xs: tl.sum(xs))([x, x])
+
+
 def test_many_layers_as_an_argument_are_let_go(monkeypatch):
     monkeypatch.setattr(programs_module, "MOST_PROGRAMS", 3)
     monkeypatch.setattr(signatures, "MOST_WATCHES", 3)

@@ -214,6 +214,14 @@ def test_arrays_of_any_layout_are_taken(name):
         assert type(found[2]) is np.float64
 
 
+def test_a_negative_power_of_zero_is_infinite(name):
+    for n in (-1, -2, -3, -9):
+        with np.errstate(divide="ignore"):
+            assert_near(
+                tl.compile(lambda x, n=n: x**n, engine=name)(np.array([0.0, 2.0])), np.array([0.0, 2.0]) ** float(n)
+            )
+
+
 def test_nan_and_infinity_go_where_numpy_sends_them(name):
     def special(x):
         y = tl.max(x, axis=1, keepdims=True)

@@ -126,6 +126,13 @@ def test_a_gradient_reads_as_a_person_would_write_it(build, expected):
     assert text(build()) == expected
 
 
+def test_two_names_for_one_gradient_are_both_there():
+    y, z = tl.placeholder((3,), name="y"), tl.placeholder((3,), name="z")
+    dy, dz = tl.gradients(tl.sum(tl.tanh(y + z)), [y, z])
+    text = str(tl.formula({"dy": dy, "dz": dz}))
+    assert "dy = " in text and ("dz = " in text)
+
+
 def test_a_library_function_is_found_in_what_it_computes():
     x = tl.placeholder((2, 3), name="x")
     labels = tl.placeholder((2,), int, "t")

@@ -125,6 +125,29 @@ def test_nodes_come_back_as_themselves_and_new_ones_are_computed_again(connected
     assert float(x.gradient) == 6.0
 
 
+class Inherited(tl.Linear):
+    """It writes nothing, and is a layer all the same."""
+
+
+class Forward(tl.Layer):
+    """As one writes a layer for PyTorch."""
+
+    def __init__(self, input_size, output_size, seed=0):
+        super().__init__()
+        self.inner = tl.Linear(input_size, output_size, seed=seed)
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("mine", [Inherited, Forward])
+def test_a_layer_without_a_formula_of_its_own_is_a_layer(mine, heard):
+    exercise = load_exercise("06-linear")
+    here = codes(run_checks(exercise, {"Linear": mine}, seed=1))
+    assert heard(exercise, {"Linear": mine}) == here
+    assert ("forward-written" in here) == (mine is Forward) and "no-layer" not in here
+
+
 class WithoutSeed(tl.Layer):
     def __init__(self, input_size, output_size):
         self.weight = tl.parameter(np.ones((input_size, output_size)))

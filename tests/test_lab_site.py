@@ -16,6 +16,7 @@ from pathlib import Path
 import in_pyodide
 import pytest
 from browser import NEEDS_A_BROWSER, chromium, screenshot
+from npm import fetched
 
 import tinygrad_lora
 from tinygrad_lora.learn.release.notebook import Made, as_json
@@ -50,10 +51,7 @@ def pyodide(tmp_path_factory):
     from jupyterlite_pyodide_kernel.constants import PYODIDE_VERSION
 
     folder = tmp_path_factory.mktemp("pyodide")
-    if not (npm := shutil.which("npm")):
-        return "npm is not installed"
-    pack = [npm, "pack", f"pyodide@{PYODIDE_VERSION}", "--silent", "--fetch-retries=0"]
-    if subprocess.run(pack, cwd=folder, capture_output=True, timeout=120).returncode:
+    if not fetched(folder, f"pyodide@{PYODIDE_VERSION}"):
         return "npm cannot fetch Pyodide"
     subprocess.run([sys.executable, "-m", "tarfile", "-e", *folder.glob("*.tgz")], cwd=folder, check=True)
     release = (folder / "package").rename(folder / "pyodide")

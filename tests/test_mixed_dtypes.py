@@ -109,3 +109,20 @@ def test_no_gradient_passes_through_whole_numbers():
 def test_one_number_is_the_length_of_one_axis():
     x = np.ones((1, 3))
     assert tl.placeholder(3).shape == tl.reshape(x, np.int64(3)).shape == tl.broadcast(2.0, 3).shape == (3,)
+
+
+def test_numpys_numbers_count_beside_whole_numbers():
+    """There they may be too large for the array's dtype, and NumPy makes room."""
+    small, byte = tl.constant(np.int8([1])), tl.constant(np.uint8([200]))
+    assert (small + np.int64(300)).value == [301] and (byte * np.int64(2)).value == [400]
+    assert (byte - np.int64(1)).value == [199] and (byte > np.int64(100)).value == [True]
+    mask = tl.greater(tl.parameter(np.ones(2, np.float32)), 0.0)
+    assert (mask * np.float32(2)).dtype == tl.where(mask, np.float32(1), np.float32(0)).dtype == np.float32
+    with pytest.raises(OverflowError, match="300"):
+        small + 300
+
+
+def test_equality_is_identity_beside_arrays_too():
+    x, array = tl.parameter([1.0, 1.0]), np.ones(2)
+    assert (x == array, array == x, x != array, x == np.float64(1)) == (False, False, True, False)
+    assert x in [array, x] and [array, x].index(x) == 1

@@ -268,6 +268,11 @@ def test_the_example_is_one_of_the_batches_that_must_agree(f, reason, tmp_path):
     assert_close(run(written, x)[0], tl.trace(f, x)(x)[0])
 
 
+@pytest.mark.parametrize("f", [lambda x: x[: x.shape[0] // 2], lambda x: x if x.shape[0] < 4 else x * 2.0])
+def test_what_holds_for_two_and_three_rows_must_hold_for_more(f, tmp_path):
+    assert save_onnx(f, tmp_path / "f.onnx", x_of(2, 4)).fixed
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 5])
 def test_an_example_of_any_length_leaves_the_batch_open(n, tmp_path):
     model = adapted()

@@ -168,6 +168,19 @@ def test_an_instructors_notebook_needs_no_kernel_where_it_is_not_run(source, tmp
     assert not any(cell.get("outputs") for cell in cells_of((tmp_path / "01_short.ipynb").read_text(encoding="utf-8")))
 
 
+def test_solutions_do_not_replace_what_students_get_and_the_other_way_around(source, tmp_path, capsys):
+    students = ["course", "release", str(tmp_path), "--source", str(source.parent)]
+    assert cli.main(students) == cli.main(students) == 0
+    path = tmp_path / "01_short.ipynb"
+    before = path.read_text(encoding="utf-8")
+    assert release_to_instructors(source, tmp_path, "--no-execute") == 2
+    assert "is a notebook of the format student: choose another folder" in capsys.readouterr().err
+    assert path.read_text(encoding="utf-8") == before
+    assert release_to_instructors(source, tmp_path / "mine", "--no-execute") == 0
+    assert cli.main([*students[:2], str(tmp_path / "mine"), *students[3:]]) == 2
+    assert cli.main([*students, "--no-execute"]) == 2 and "is for --format instructor" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_an_instructors_notebook_shows_what_its_cells_print(source, tmp_path):
     for library in ("nbclient", "ipykernel"):

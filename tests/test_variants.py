@@ -313,7 +313,7 @@ def test_a_variant_that_needs_no_weight_can_be_made_from_sizes(name):
 @pytest.mark.parametrize("name", ["dora", "pissa", "olora"])
 def test_a_variant_that_starts_at_a_weight_says_how_it_is_made(name):
     kind, base = KINDS[name], tl.Linear(6, 9, seed=0)
-    remedy = rf"use {kind.__name__}.for_layer\(linear, rank\), or adapt\(model, rank, variant='{name}'\)"
+    remedy = rf"use {kind.__name__}.for_layer\(linear, rank\), or adapt\(model, rank, variant={kind.__name__}\)"
     with pytest.raises(TypeError, match=f"sizes alone do not make one: {remedy}"):
         kind(6, 9, RANK)
     with pytest.raises(TypeError, match=f"arrays alone do not make one: {remedy}"):

@@ -105,6 +105,8 @@ class ArrayLike:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **options: Any) -> Any:
         """`array @ node` asks the node, as `node @ array` does; np.exp and `array += node` are refused as above."""
+        if ufunc in (np.equal, np.not_equal):  # `array == node`: equality is identity
+            return ufunc is np.not_equal
         if ufunc not in OPERATORS or method != "__call__" or options:
             raise TypeError(LOST.format(ufunc.__name__))
         (a, b), (forward, reflected) = operands, OPERATORS[ufunc]
@@ -160,6 +162,16 @@ def as_arrays(operands: tuple[Any, ...]) -> list[Any]:
 def as_python(number: Any) -> Any:
     """NumPy's single number as one of Python's own, which takes the dtype of an array: float32 stays float32."""
     return number.item() if isinstance(number, np.generic) else number
+
+
+def beside(x: Any, like: Any) -> Any:
+    """A single number in the dtype that it takes beside arrays of the dtype `like`; anything else as it is.
+
+    Python's numbers take that of the arrays. NumPy's do so beside floats only, where they would make all that follows
+    float64.
+    """
+    weak = isinstance(x, (int, float)) or (isinstance(x, np.number) and np.dtype(like).kind == "f")
+    return np.array(as_python(x), np.result_type(like, as_python(x))) if weak and like is not None else x
 
 
 def as_shape(shape: Any) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arraylike import listed
 from ..core.graph import Graph
 from ..core.node import ComputationNode
 from ..core.trace import trace
@@ -56,8 +57,7 @@ class CompiledFunction:
     def _start(self) -> None:
         """No programs yet."""
         # A layer can say what its graph depends on, so that one whose adapter is switched off is traced again.
-        owner = getattr(self.function, "__self__", None)  # of a method
-        self.structure: Callable[[], Any] = watch_of(self.function) or watch_of(owner) or _no_structure
+        self.structure: Callable[[], Any] = watch_of(self.function) or _no_structure
         self.programs, self._keys = Cache(self.name), Keys()
         self._lock = Lock()
         self._last: Program | None = None
@@ -79,6 +79,10 @@ class CompiledFunction:
         """Generate the program for arguments like these without running it."""
         self._last = self._program(tuple(_plain(a) for a in args))
         return self
+
+    def watch(self) -> Callable[[], Any]:
+        """What a function depends on that calls this one: what this one depends on."""
+        return lambda: self.structure()
 
     def _program(self, args: tuple[Any, ...]) -> Program:
         structure = self.structure()
@@ -239,9 +243,9 @@ def compile(
 ) -> Any:  # fmt: skip
     """A `CompiledFunction` of a function or a layer: traced once for each signature, then run as generated NumPy.
 
-    Also a decorator. What Python decides while tracing is part of the program. A layer, also one that is an argument,
-    is traced again when its structure changes (an adapter is added, merged or switched off). Changes to anything else
-    that a function uses go unnoticed: compile it again.
+    Also a decorator. What Python decides while tracing is part of the program. A layer, also one that is an argument
+    (by itself, not inside a tuple), is traced again when its structure changes: an adapter is added, merged or switched
+    off. Changes to anything else that a function uses go unnoticed: compile it again.
 
     `passes` replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced.
     `buffers=False` prints plain expressions, which allocate every result. `engine` "numba" or "scipy" runs the same
@@ -261,4 +265,4 @@ def _no_structure() -> None:
 
 def _plain(argument: Any) -> Any:
     """Lists as arrays; everything else as it is."""
-    return np.asarray(argument) if isinstance(argument, list) else argument
+    return listed(argument) if isinstance(argument, list) else argument

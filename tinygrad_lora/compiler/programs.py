@@ -179,7 +179,7 @@ class Cache:
         if isinstance(first, Watched):
             return f"{told} is a layer whose structure changes from call to call, or another layer each time"
         remedy = (
-            "its values are part of the program: pass it as an array, such as np.float64(3)"
+            "its values are part of the program: pass it as an array of the others' dtype, such as np.float32(3)"
             if len(first) == 3
             else "its shape or dtype varies: pad the arrays to a few sizes"
         )

@@ -25,6 +25,7 @@ class Watched(NamedTuple):
 
 def watch_of(thing: Any) -> Watch | None:
     """A function that gives a number, the same as long as `thing` gives the same graph. None for what is no layer."""
+    thing = getattr(thing, "__self__", thing)  # of a method
     watch = getattr(type(thing), "watch", None)
     return watch(thing) if callable(watch) else None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ def program_name(wanted: str, words: Iterable[str] = ()) -> str:
     `words` are those of an engine. Functions of NumPy are not among them: see `Vocabulary.use`.
     """
     helpers = names_of(op.prelude for op in (*Op.registry.values(), add_at))
+    wanted = unicodedata.normalize("NFKC", wanted)  # as Python reads names
     return unlike({"np", *keyword.kwlist, *PYTHON, *MEMORY, *helpers, *words}, wanted)
 
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..arraylike import ArrayLike, as_arrays, as_python, checked, checked_kind, read_only, registry
+from ..arraylike import ArrayLike, as_arrays, beside, checked, checked_kind, read_only, registry
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
 from .source import function_from_source, user_line
 
@@ -248,12 +248,11 @@ def parameter(array: Any, name: str | None = None, trainable: bool = True) -> Co
 
 
 def constant(array: Any, name: str | None = None, *, like: Any = None) -> ComputationNode:
-    """A leaf that never changes: holds a copy of `array`. `like` is the dtype that single numbers take.
+    """A leaf that never changes: holds a copy of `array`. `like` is the dtype of the arrays that it goes with.
 
     Raises DtypeError for text and objects.
     """
-    number = like is not None and isinstance(array, int | float | np.number)
-    value = checked(array, "a constant", np.result_type(like, as_python(array)) if number else None)
+    value = checked(beside(array, like), "a constant")
     return ComputationNode(CONSTANT, (), {}, value.shape, value.dtype, False, value, name)
 
 

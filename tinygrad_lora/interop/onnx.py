@@ -23,6 +23,7 @@ from .onnx_rules import rule_for
 OPSET, IR_VERSION = 17, 8
 LARGEST = 2**31 - 2**20  # bytes: a file of this format holds 2 GB
 TRIED = 2, 3  # batch sizes: two graphs say what depends on the size
+PROOF = 6  # a third one, for which what they say must hold
 BATCH = "batch"
 
 Dims = tuple[int | str, ...]
@@ -107,10 +108,13 @@ def _for_two_sizes(f: Any, examples: tuple[Any, ...], dynamic: bool) -> tuple[Gr
     if not arrays or len({x.shape[:1] for x in arrays}) > 1 or not arrays[0].ndim:
         raise FixedBatchError("not all inputs have a first axis of the same length")
     try:
-        one, other = (trace(f, *(_resized(x, n) if isinstance(x, ARRAY) else x for x in examples)) for n in TRIED)
+        one, other, third = (
+            trace(f, *(_resized(x, n) if isinstance(x, ARRAY) else x for x in examples)) for n in (*TRIED, PROOF)
+        )
     except Exception as error:  # whatever the function says of another size: it may work for the given one
         raise FixedBatchError(f"another one gives {type(error).__name__}: {error}") from None
-    if (n := arrays[0].shape[0]) not in TRIED:
+    _check_in_line(third, one, other, PROOF)
+    if (n := arrays[0].shape[0]) not in (*TRIED, PROOF):
         _check_in_line(trace(f, *examples), one, other, n)
     return one, other
 

@@ -150,7 +150,7 @@ def _base(layer: Any, kind: type[Adapter]) -> Any:
     return wanted
 
 
-def _adapter(kind: type[Adapter], base: Any, rank: int, alpha: float | None, **options: Any) -> Any:
+def _adapter(kind: type[Adapter], base: Any, rank: int, alpha: float | None, /, **options: Any) -> Any:
     """An adapter for a linear layer; for an embedding a LoRAEmbeddingLayer, which begins in one way only."""
     if not isinstance(base, Embedding):
         return adapter_for(adapt, kind, base, rank, alpha, **options)

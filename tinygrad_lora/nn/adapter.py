@@ -78,7 +78,7 @@ class Adapter(Layer):
 
 
 def adapter_for(
-    caller: Callable[..., Any], kind: type[Adapter], base: Any, rank: int, alpha: float | None, **options: Any
+    caller: Callable[..., Any], kind: type[Adapter], base: Any, rank: int, alpha: float | None, /, **options: Any
 ) -> Any:
     """`kind.for_layer(base, rank, alpha, **options)`. Raises TypeError, which names those there are, for other options.
 

@@ -51,14 +51,15 @@ class MergeableLayer(AdaptedLayer):
     def check_base(cls, base: Any) -> None:
         """Raise TypeError unless the base is of the class that this layer is for, and computes what that class does."""
         kind, own = cls.takes.__name__, type(base).__name__
+        kind = f"{'an' if kind[0] in 'AEIO' else 'a'} {kind}"
         if not isinstance(base, cls.takes):
             has_one = isinstance(base, MergeableLayer)
             remedy = "it has an adapter already" if has_one else "adapt() finds those of a model"
-            raise TypeError(f"the base must be a{'n' * (kind[0] in 'AEIO')} {kind}, not {own}: {remedy}")
+            raise TypeError(f"the base must be {kind}, not {own}: {remedy}")
         if not computes(base, cls.takes):
             raise TypeError(
-                f"{own} computes more than a {kind}, and an adapter stands beside the weight alone: "
-                f"make it a layer that holds a {kind}, and adapt that one"
+                f"{own} computes more than {kind}, and an adapter stands beside the weight alone: "
+                f"make it a layer that holds {kind}, and adapt that one"
             )
 
     def _begin(self, base: Any, adapter: Adapter) -> None:

@@ -114,7 +114,7 @@ def element(node: Node, operands: Sequence[str]) -> str:
         return f"{node.op}_{short(dtype)}({given[0]})"
     values = dict(zip(node.op.operands(len(given)), given, strict=True))
     for key, value in node.params.items():
-        whole = isinstance(value, int) and node.op is ops.power  # a whole power is a product
+        whole = isinstance(value, int) and value >= 0 and node.op is ops.power  # a whole power is a product
         values[key] = str(value) if whole else number(value, dtype)
     line = FLOAT.sub(lambda found: number(float(found[0]), dtype), node.op.numpy)
     text = re.sub("|".join(rf"\b{name}\b" for name in values), lambda found: values[found[0]], line)

@@ -47,5 +47,5 @@ def _remedy(kind: type[Any], given: str) -> str:
     name = kind.__name__
     return (
         f"{name} starts at the weight beside it, so {given} alone do not make one: use {name}.for_layer(linear, rank), "
-        f"or adapt(model, rank, variant={name.lower()!r})"
+        f"or adapt(model, rank, variant={name})"
     )

@@ -25,7 +25,9 @@ class PiSSA(BesideWeight):
         super().__init__(*sizes, **options)
 
     def begin(self, weight: Any, name: str) -> None:
-        """Take A and B from this weight (in, out)."""
+        """Take A and B from this weight (in, out). Raises ValueError for a rank that it does not have."""
+        if self.rank > (largest := min(weight.shape)):
+            raise ValueError(f"{type(self).__name__} begins at the weight, whose rank is {largest}, not {self.rank}")
         self.lora_A.value, self.lora_B.value = self.start(weight)
 
     def start(self, weight: Any) -> tuple[Any, Any]:
