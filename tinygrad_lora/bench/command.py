@@ -56,12 +56,12 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
     parser.add_argument("--update-docs", type=Path, metavar="FILE", help="put the table into this page of the docs")
     parser.set_defaults(run=run)
-    others = parser.add_subparsers(action=Alone)
+    others = parser.add_subparsers(action=NothingBefore)
     add_variants(others)
     add_finetune(others)
 
 
-class Alone(argparse._SubParsersAction):  # type: ignore[type-arg]
+class NothingBefore(argparse._SubParsersAction):  # type: ignore[type-arg]
     """Commands with options of their own. What stands before them would be dropped in silence, so it is refused."""
 
     def __call__(

@@ -1,6 +1,6 @@
 r"""Two adapters, one base
 
-Two customers send their samples in one batch. Each has an adapter of its own; the base is the same. Write
+Two customers send their samples in one batch. Each has its own adapter; the base is the same. Write
 `forward(x, W, adapters, names)` on nodes:
 
 * `x` is the batch, (samples, n), and W the base weight, (n, m);
