@@ -164,7 +164,7 @@ def _overwritten(node: Node, i: int, plan: Plan, last: Mapping[Node, int]) -> No
         place = plan.places[operand]
         if place.kind != "memory" or place.root is not operand or last[operand] != i:
             continue
-        if operand.shape != node.shape or operand.dtype.itemsize != node.dtype.itemsize:
+        if operand.shape != node.shape or operand.dtype != node.dtype:
             continue
         if (operand in plan.blocks) != (node in plan.blocks):  # a block for the whole, or the other way around
             continue
