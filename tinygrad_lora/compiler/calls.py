@@ -14,8 +14,8 @@ from ..core.node import ComputationNode as Node
 from ..core.node import Op
 from .expressions import name as variable
 from .expressions import written
-from .passes.fuse_elementwise import Fused
-from .passes.inner_products import row_products
+from .passes.fuse_elementwise import Fused, operations
+from .passes.inner_products import inner_product, row_products
 
 KEYWORD_ONLY = {"np.maximum", "np.minimum"}  # NumPy is about to forbid a positional result for these
 
@@ -74,6 +74,15 @@ def ufunc_call(op: Op) -> tuple[str, tuple[int | str, ...]]:
     else:
         return "", ()
     return function, tuple(operands.index(a) if a in operands else a for a in arguments)
+
+
+def gives_number(node: Node) -> bool:
+    """Whether the NumPy line of an operation without axes gives a NumPy scalar; else an array of one number.
+
+    That may be a view of an array that changes, and whoever has it can write to it.
+    """
+    last = operations(node.op)[-1]
+    return bool(ufunc_call(last)[0]) or last in (ops.cast, ops.reduce_sum, ops.reduce_max, inner_product)
 
 
 def can_write(node: Node) -> bool:

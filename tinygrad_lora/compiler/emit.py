@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
+from .calls import gives_number
 from .expressions import Code, expression, literal
 from .expressions import name as variable
 from .passes.fuse_elementwise import Fused, operations
@@ -97,11 +98,15 @@ def _operand_dtypes(user: Node, constant: Node, strong: Mapping[Node, bool]) -> 
 
 
 def _results(graph: Graph, operands: Mapping[Node, Code]) -> list[str]:
-    """The outputs, copied where they would share memory with an input or with another output."""
+    """The outputs: NumPy scalars, and arrays that share memory with no input and no other output."""
     given: set[Node] = set()
     results = []
     for node in graph.outputs:
         text = operands[node].text
-        results.append(f"{text}.copy()" if node.op.view or node in given else text)
+        if node.shape == ():
+            text += "" if gives_number(node) else "[()]"
+        elif node.op.view or node in given:
+            text += ".copy()"
+        results.append(text)
         given.add(node)
     return results
