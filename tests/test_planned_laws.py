@@ -7,6 +7,8 @@ from numpy.testing import assert_array_equal
 import tinygrad_lora as tl
 from tinygrad_lora import ops
 from tinygrad_lora.compiler import schedule
+from tinygrad_lora.compiler.techniques import LOWERINGS
+from tinygrad_lora.errors import DtypeError
 
 WAYS = [
     pytest.param({"buffers": buffers} | passes, id=f"{'planned' if buffers else 'expressions'}{'' if passes else '+passes'}")
@@ -214,3 +216,33 @@ def test_a_number_out_of_range_is_cast_as_arrays_are(way, number):
     x = np.full(3, number)
     for dtype in ("int8", "uint8", "int64", "float16", "bool"):
         agrees(lambda x, dtype=dtype: [ops.cast(x[0], dtype=dtype), x * ops.cast(x[1], dtype=dtype)], x, **way)
+
+
+@pytest.mark.parametrize("f", [lambda x: -x, lambda x: x * 300, lambda x: x * -1, lambda x: x**300])
+@pytest.mark.parametrize("shape", [(), (3,)], ids=str)
+def test_a_number_that_a_dtype_cannot_hold_is_refused_by_eager_and_compiled_alike(f, shape):
+    x = np.ones(shape, np.uint8)
+    message = r"out of bounds for uint8: cast the array to a wider dtype first, or use a float"
+    for run in (lambda: f(tl.constant(x)), lambda: tl.compile(f)(x), lambda: tl.compile(lambda x: f(x * 1))(x)):
+        with pytest.raises(DtypeError, match=message):
+            run()
+
+
+@pytest.mark.parametrize("technique", LOWERINGS)
+def test_a_technique_can_be_left_out_of_any_program(technique, tiny_blocks):
+    x, y = whole_numbers(4, 6), whole_numbers(4, 6, seed=1)
+
+    def views_of_one_array(x, y):
+        v, w = tl.reshape(x * 2.0, (6, 4)), tl.reshape(y * y, (6, 4))
+        return tl.sum(v * w), v @ w.mT, w @ v.mT, v + w
+
+    agrees(views_of_one_array, x, y, without=[technique])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_single_row_is_not_cut_into_blocks(way, tiny_blocks):
+    def row(x):
+        largest = tl.max(x, 1, keepdims=True)
+        return tl.reshape(tl.sum(x - largest, 1, keepdims=True), ()) + tl.reshape(largest, ())
+
+    agrees(row, whole_numbers(1, 16), **way)

@@ -227,12 +227,12 @@ class Writer:
         if node.op is inner_product and self._on("small_dot"):
             places = [self.plan.places[p] for p in node.parents]
             if all(place.fixed and place.in_rows for place in places):
-                return "{}.dot({})".format(*map(self._flat, node.parents))
+                return "{}.dot({})".format(*(self._flat(place.root) for place in places))
         text = self.words.shortened(expression(node, self.code).text)
         return text if gives_number(node) else f"{text}[()]"
 
     def _flat(self, node: Node) -> str:
-        """A planned array as a vector."""
+        """An array in the memory as a vector."""
         if node not in self.flat:
             text = self.code[node].text
             self.flat[node] = self.words.names.free(f"{text}_flat")
