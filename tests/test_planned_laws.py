@@ -246,3 +246,15 @@ def test_a_single_row_is_not_cut_into_blocks(way, tiny_blocks):
         return tl.reshape(tl.sum(x - largest, 1, keepdims=True), ()) + tl.reshape(largest, ())
 
     agrees(row, whole_numbers(1, 16), **way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_condition_may_have_any_dtype_and_has_no_say_in_that_of_the_choice(way, dtype):
+    x, y = whole_numbers(4, 3, dtype=dtype), whole_numbers(4, 3, dtype="float32", seed=1)
+
+    def choices(x, y):
+        constants = tl.where(x, 1.0, np.float32(2)), tl.where(x, 1, 2.0), tl.where(y, 1, 0), tl.where(x, 2.0, 2.0)
+        return *constants, tl.where(x, y, 1.0) + y, tl.where(y * 2.0, y * 2.0, x * 1.0), tl.where(x[0, 0], x[0, 1], 2)
+
+    agrees(choices, x, y, **way)

@@ -82,7 +82,7 @@ def gives_number(node: Node) -> bool:
     That may be a view of an array that changes, and whoever has it can write to it.
     """
     last = operations(node.op)[-1]
-    return bool(ufunc_call(last)[0]) or last in (ops.cast, ops.reduce_sum, ops.reduce_max, inner_product)
+    return bool(ufunc_call(last)[0]) or last in (ops.reduce_sum, ops.reduce_max, inner_product)
 
 
 def can_write(node: Node) -> bool:
@@ -124,6 +124,8 @@ def _copied(call: Call) -> list[str]:
 def _chosen(call: Call) -> list[str]:
     condition, a, b = call.operands
     copy = call.use("np.copyto")
+    if call.node.parents[0].dtype.kind != "b":
+        condition = f"{condition} != 0"
     there = call.replaced is not None  # b, whose memory this is
     return [*([] if there else [f"{copy}({call.out}, {b})"]), f"{copy}({call.out}, {a}, where={condition})"]
 
