@@ -94,8 +94,10 @@ def commented(lines: list[tuple[str, str, Node | None]], indent: str = "    ") -
 
 @cache
 def _file(path: str) -> str:
-    """A notebook's cells have made-up files: the second kind in a browser."""
-    return "cell" if "ipykernel_" in path or path.startswith("<ipython-input") else PurePath(path).name
+    """A notebook's cells have made-up files: the second kind in a browser. A file name may hold a line break."""
+    if "ipykernel_" in path or path.startswith("<ipython-input"):
+        return "cell"
+    return "".join(c if c.isprintable() else " " for c in PurePath(path).name)
 
 
 def helpers_of(nodes: Iterable[Node]) -> list[str]:
