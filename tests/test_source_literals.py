@@ -171,8 +171,7 @@ def test_the_writer_of_loops_refuses_it_too(kind):
 
 ATTRIBUTES = {
     "a shape": {"shape": Tuple((2, 2))}, "a size in a shape": {"shape": (Int(2), 2)}, "a dtype": {"dtype": Object()},
-    "a name": {"name": Text("y")}, "a file": {"origin": (Text("a.py"), 1)}, "a line": {"origin": ("a.py", Int(1))},
-    "a place in a list": {"origin": ["a.py", Object()]},
+    "a name": {"name": Text("y")},
 }  # fmt: skip
 
 
@@ -184,6 +183,13 @@ def test_what_stands_in_a_comment_is_as_plain(what):
     with contextlib.suppress(CompileError, TypeError, ValueError, AttributeError):
         tl.compile(hand_made(**ATTRIBUTES[what]))(X)
     assert not RAN
+
+
+@pytest.mark.parametrize("origin", [(Text("a.py"), 1), ("a.py", Int(1)), ["a.py", Object()]])
+def test_a_line_that_is_no_number_is_left_out_of_a_comment(origin):
+    compiled = tl.compile(hand_made(origin=origin))
+    assert np.array_equal(compiled(X), 2 * X) and not RAN
+    assert CODE not in compiled.source
 
 
 def test_the_name_of_an_operation_is_a_word():

@@ -48,7 +48,7 @@ def _foreign(node: Any, known: set[int]) -> str:
     """What of a node is not plain, in words; "" if all is."""
     if type(node) is not ComputationNode:
         return "it is no node of this package"
-    op, params, shape, origin = node.op, node.params, node.shape, node.origin
+    op, params, shape = node.op, node.params, node.shape
     if id(op) not in known:
         if not isinstance(op, Op) or not _is_word(op.name):
             return "its operation has no plain name"
@@ -66,8 +66,6 @@ def _foreign(node: Any, known: set[int]) -> str:
         return "its dtype is not one of NumPy's for numbers"
     if node.name is not None and type(node.name) is not str:
         return f"its name is {kind_of(node.name)}"
-    if origin is not None and (type(origin) is not tuple or type(origin[0]) is not str or type(origin[1]) is not int):
-        return "its line is no file name and number"
     return ""
 
 
