@@ -133,7 +133,7 @@ class StandIn:
         if key_arrays := _stand_ins(key):
             return self.run.call([self, *key_arrays])
         if self.buffer is None and not self.node.shape:  # type: ignore[union-attr]
-            return self  # a number
+            return StandIn(self.run, self.node)  # a number
         array = self.stored().array
         if type(key) is slice and key.step is None:
             return self.view(array[key], key.indices(len(array))[0] * array.strides[0])

@@ -182,14 +182,13 @@ class Proof(Rehearsal):
         if view is None or found.dtype != wanted.dtype:
             return False
         whole, first, forms = view
-        size = whole.nbytes
         if self._is_cut(wanted, node):
-            start, stride, block = int(self.block), whole.strides[0], self.block  # type: ignore[arg-type]
+            start, block = int(self.block), self.block  # type: ignore[arg-type]
             if not found.ndim or len(found) not in (block.stop - start, self.rows):  # type: ignore[union-attr]
                 return False
-            whole, first, size = whole[start : start + len(found)], first + start * stride, len(found) * stride
+            whole, first = whole[start : start + len(found)], first + start * whole.strides[0]
         if array.plain and whole.flags.c_contiguous and not forms and not piece.forms:  # the most frequent case
-            return moved == first and found.nbytes == size
+            return moved == first and found.nbytes == whole.nbytes
         in_order = not (node is not None and node.op is ops.matmul and found.ndim > wanted.ndim)  # a batch of blocks
         forms = _extended(forms, _form(whole, first, in_order), piece.node.size)
         return _extended(piece.forms, _form(found, moved, in_order), piece.node.size) == forms
