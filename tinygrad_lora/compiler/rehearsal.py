@@ -307,7 +307,7 @@ class Rehearsal:
                 made = StandIn(self, None, array, base.buffer, _address(array) - _address(base.array))
             elif node is None:
                 made = StandIn(self, None, array, Buffer("number"))
-            elif node.parents and array.base is None:  # a number that each call writes
+            elif _root(node).parents or (node.parents and array.base is None):  # what each call writes, or nothing does
                 made = StandIn(self, None, array, Buffer("memory"))
             else:
                 made = self._leaf(node, "constant", array)
@@ -330,6 +330,13 @@ class Rehearsal:
                 yield self.block
         self._turn(None)
         self.begin, self.block = self.end, None
+
+
+def _root(node: Node) -> Node:
+    """The node of which this one is a view."""
+    while node.parents and node.op.view:
+        node = node.parents[0]
+    return node
 
 
 def _stand_ins(x: Any) -> list[StandIn]:

@@ -71,10 +71,11 @@ class Proof(Rehearsal):
     ) -> Any:  # fmt: skip
         """See that all operands are there, and note what is written."""
         node = self.line()
+        wanted = [self._replacing(out)] if node is None and out is not None else []
         for array in operands:
             if type(array) is StandIn:
                 if not self._reads(array, node):
-                    self._find(array, node)
+                    self._find(array, node, wanted)
                 if out is not None and _overlap(array, out) and not (by_element and _same(array, out)):
                     raise ProofError(f"{self._told(node)} is written over an operand while that is read")
         if in_order and node is not None:
@@ -148,8 +149,6 @@ class Proof(Rehearsal):
 
     def _find(self, array: StandIn, node: Node | None, wanted: Sequence[Node] = (), *, own: bool = False) -> None:
         """See that this is an operand of the node, or one of those wanted; with `own` it may be the node itself."""
-        if node is None and not wanted:
-            return  # it goes over an argument: see `returned`
         wanted = wanted or node.parents  # type: ignore[union-attr]
         if array.buffer is None and array.node in wanted:
             self.read.add(array.node)  # type: ignore[arg-type]
@@ -228,9 +227,7 @@ class Proof(Rehearsal):
         if root in self.read:
             array, first, forms = self._view(node, root)  # type: ignore[misc]
             return not _extended(forms, _form(array, first), root.size)
-        while node.parents and node.op.view and node not in self.variables:
-            node = node.parents[0]
-        return not node.parents and node not in self.variables
+        return not root.parents and root not in self.variables
 
     # --- Vectors of parts, which are made one after another ---
 
@@ -255,13 +252,19 @@ class Proof(Rehearsal):
 
     # --- Writing ---
 
+    def _replacing(self, out: StandIn) -> Node:
+        """What is to be written over an argument."""
+        leaf = out.buffer.leaf
+        if leaf not in self.written:
+            raise ProofError(f"something is written over {self._told(leaf)}, which must not change")
+        return self.outputs[self.written[leaf]]
+
     def _write(self, out: StandIn, node: Node | None) -> None:
         """From now on this array holds the node, or those rows of it that the block is about."""
         buffer, array = out.buffer, out.array
         if node is None or buffer.kind not in ("memory", "own"):
-            replacing = self.outputs[self.written[buffer.leaf]] if buffer.leaf in self.written else None
-            if replacing is None or (node is not None and node is not replacing):
-                raise ProofError(f"{self._told(node)} is written over {self._told(buffer.leaf)}, which must not change")
+            if node not in (None, replacing := self._replacing(out)):
+                raise ProofError(f"{self._told(node)} is written over {self._told(buffer.leaf)}")
             node = replacing
         batch = node.op is ops.matmul and array.ndim > node.ndim and out.stop - out.start == array.nbytes  # of blocks
         if array.dtype != node.dtype or not (out.plain or batch):
