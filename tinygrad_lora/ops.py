@@ -22,8 +22,12 @@ class Elementwise(Op):
     elementwise = True
 
     def dtype(self, *dtypes: Any, **params: Any) -> Any:
-        """What the forward itself gives, asked with empty arrays."""
-        return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
+        """What the forward itself gives, asked with empty arrays; a DtypeError for a number that they cannot hold."""
+        try:
+            return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
+        except OverflowError as error:
+            remedy = "cast the array to a wider dtype first, or use a float, such as -1.0 for -1"
+            raise DtypeError(f"{self.name}: {error}: {remedy}") from None
 
 
 def _number(value: Any, refusal: str) -> float:
@@ -128,6 +132,8 @@ class Power(Elementwise):
 
     def __call__(self, x: Any, exponent: float) -> Any:
         n = _number(exponent, "power: the exponent must be a number; for an array write exp(exponent * log(x))")
+        if getattr(getattr(x, "dtype", None), "kind", "") == "b":
+            x = cast(x, dtype="int64")  # of true NumPy makes int64 in a number, and int8 in an array
         return super().__call__(x, exponent=int(n) if float(n).is_integer() else n)
 
     def vjp(self, g: Any, y: Any, x: Any, *, exponent: float) -> Any:

@@ -66,8 +66,8 @@ class Op:
             return ComputationNode(self, inputs, params, *self.infer(inputs, params), requires_gradient)
         try:
             value = self.forward(*(x._value for x in inputs), **params)
-        except (ValueError, IndexError, TypeError, AttributeError):
-            self.infer(inputs, params)  # says what is wrong with the shapes, if that is what is wrong
+        except (ValueError, IndexError, TypeError, AttributeError, OverflowError):
+            self.infer(inputs, params)  # says what is wrong with shapes or dtypes, if that is what is wrong
             raise
         return ComputationNode(self, inputs, params or NO_PARAMS, value.shape, value.dtype, requires_gradient, value)
 
