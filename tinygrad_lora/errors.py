@@ -169,6 +169,16 @@ class RecompileWarning(UserWarning):
     """
 
 
+class MiscompiledWarning(UserWarning):
+    """A generated program gave something else than its graph does; plain NumPy runs in its place.
+
+    Wrong:  nothing that you wrote: this is a fault of the compiler, and the message shows the part that is to blame
+    Right:  go on, the numbers are right; `compile(f, without=[...])` leaves the technique out that is named
+
+    The first call of a new program is compared with its graph where that costs little; `check=True` compares always.
+    """
+
+
 class ModelError(ValueError):
     """A pretrained model is not on this machine, cannot be fetched, or is asked for something that it cannot do.
 
