@@ -66,8 +66,7 @@ class CompiledFunction(LastProgram):
                 # It is part of a graph that somebody else differentiates or compiles.
                 return self.function(*args, **keywords)
             args, program = call.args, self._program(call)
-            if not program.settled:
-                self._settle(program, call)
+            self._settle(program, call)
             self._last = program
         return program.run(args)
 
@@ -142,14 +141,18 @@ class CompiledFunction(LastProgram):
 
     def _settle(self, program: Program, call: Arguments) -> None:
         """Before the first call: compare the program with its graph where that is wanted, and use it or not."""
-        if first_call.wanted(program, self.check):
-            fault, values = first_call.fault_of(program, call.arrays)
-            if fault is not None:
-                told = self._blame(program, values) or f"{program.traced}\n{fault!r}"
-                program.run_plainly(self.name, self._names(program.traced))
-                program.settle()
-                first_call.warn_of_fault(self.name, told)
-        program.settle()
+        if program.settled:
+            return
+        with self._lock:
+            told = ""
+            if not program.settled and first_call.wanted(program, self.check):
+                fault, values = first_call.fault_of(program, call.arrays)
+                if fault is not None:
+                    told = self._blame(program, values) or f"{program.traced}\n{fault}"
+                    program.run_plainly(self.name, self._names(program.traced))
+            program.settle()
+        if told:
+            first_call.warn_of_fault(self.name, told)
 
     def _blame(self, program: Program, values: Sequence[Any]) -> str:
         """The pass or the program that is to blame, with the smallest part of the graph that shows it."""

@@ -22,6 +22,7 @@ DEFAULT: bool | str = "cheap"  # what `check=None` means
 SHARE = 0.15  # of the time that generating the program took
 MOST_BYTES = 256 * 2**20  # of all intermediate results
 NS_PER_NODE = 2000.0  # of Python's own, when a graph is run operation by operation
+TIMES = 4  # the graph runs, the program runs once more, and the results are compared
 
 
 def checked_setting(check: bool | str | None) -> bool | str | None:
@@ -42,7 +43,7 @@ def is_cheap(graph: Graph, seconds: float) -> bool:
     results = [n for n in graph.nodes if n.parents and not n.op.view]
     if sum(n.size * n.dtype.itemsize for n in results) > MOST_BYTES:
         return False
-    return graph_cost(graph).nanoseconds + NS_PER_NODE * len(graph.nodes) <= SHARE * seconds * 1e9
+    return TIMES * (graph_cost(graph).nanoseconds + NS_PER_NODE * len(graph.nodes)) <= SHARE * seconds * 1e9
 
 
 def fault_of(program: Program, arrays: Sequence[Any]) -> tuple[Disagreement | Exception | None, list[Any]]:

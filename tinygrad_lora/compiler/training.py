@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arraylike import real_array
 from ..core.autodiff import gradients
 from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
@@ -64,7 +65,7 @@ class TrainingStep(CompiledFunction):
             if type(x) is not np.ndarray or x.dtype is not self.dtype:
                 x = self._as_input(x)
             if type(target) is not np.ndarray:
-                target = np.asarray(target)
+                target = real_array(target, "the target")
             if target.dtype.kind == "i" and self._indexing.get(target.ndim, True):
                 self._refuse_negative_labels(x, target)
             self.optimizer.before_step()
@@ -75,7 +76,7 @@ class TrainingStep(CompiledFunction):
 
     def _as_input(self, x: Any) -> Any:
         """x as an array in the dtype of the model, as `forward` takes it: float32 stays float32."""
-        x = np.asarray(x)
+        x = real_array(x, "the input")
         return x.astype(self.dtype, copy=False) if self.dtype is not None and x.dtype.kind == "f" else x
 
     def _refuse_negative_labels(self, x: Any, labels: Any) -> None:
