@@ -23,6 +23,7 @@ class Form(NamedTuple):
     kind: type
     keys: tuple[Any, ...]
     items: tuple[Form | None, ...]
+    key_kinds: tuple[type, ...]  # 1 and True are equal, and not the same
 
 
 class Leaf(NamedTuple):
@@ -45,7 +46,7 @@ def taken_apart(x: Any, opens: Callable[[Any], bool], path: str = "") -> tuple[F
         form, inner = taken_apart(item, opens, path + step)
         forms.append(form)
         leaves += inner
-    return Form(kind, keys, tuple(forms)), leaves
+    return Form(kind, keys, tuple(forms), tuple(map(type, keys))), leaves
 
 
 def put_together(form: Form | None, leaves: Iterator[Any]) -> Any:

@@ -249,6 +249,6 @@ def _no_node(path: str, value: Any, call: Arguments) -> str:
         return f"{told}: return plain tuples, named tuples, lists or dicts of nodes"
     numbers = [label for label, x in zip(call.labels, call.leaves, strict=True) if type(x) in (int, float)]
     if isinstance(value, int | float) and numbers:
-        x = numbers[0]
-        return f"{told}. The argument {x} is a Python number, and so part of the program: pass np.float64({x}), or an array"
+        remedy = f"pass np.float64({numbers[0]}), or an array"
+        return f"{told}. The argument {numbers[0]} is a Python number, and so part of the program: {remedy}"
     return f"{told}: return tl.constant(...) of it, or compute it from the arguments with functions of nodes"

@@ -128,7 +128,7 @@ class Program:
         return [*arrays, *(p._value for p in self.captured)]
 
     def outputs(self, values: Sequence[Any]) -> list[Any]:
-        """All outputs for arrays of all inputs, in one flat list. What is written over an input is written to a copy."""
+        """All outputs for arrays of all inputs, in a flat list. What is written over an input is written to a copy."""
         values = list(values)
         for i in set(self.into.values()):
             start, values[i] = values[i].ctypes.data, np.array(values[i])
@@ -217,7 +217,7 @@ class Cache:
         keys = list(self._programs)
         told = f"{self.name} was compiled {self.generated} times"
         if len({key[1] for key in keys}) > 1:
-            return f"{told}: how many arguments there are, or the keys and lengths of containers, vary from call to call"
+            return f"{told}: the number of arguments, or the keys and lengths of containers, vary from call to call"
         varying = [i for i in range(len(places)) if len({repr(key[2][i]) for key in keys}) > 1]
         if not varying:
             return f"{told}: the structure of the model changes again and again"

@@ -143,7 +143,7 @@ class _Writer:
         self.checks.append(f"type({x}) is {self._bind(form.kind)}")
         if form.keys:
             same = f"(*{x},) == {self._bind(form.keys)}"
-            self.checks.append(same if all(type(key) is str for key in form.keys) else "False")  # 1 equals True
+            self.checks.append(same if {*form.key_kinds} == {str} else "False")  # others are looked up
         else:
             self.checks.append(f"len({x}) == {len(form.items)}")
         for i, inner in enumerate(form.items):
