@@ -63,6 +63,17 @@ class StaleGraphError(GradientError):
     """
 
 
+class LostGradientWarning(UserWarning):
+    """Gradients are zero because the output depends on none of the nodes, one of which was turned into a number.
+
+    Wrong:  `y = math.exp(x) * w; tl.gradients(y, x)`
+    Right:  `y = tl.exp(x) * w; tl.gradients(y, x)`
+
+    `float(x)`, `math.exp(x)` and `np.asarray(x)` give numbers, and no gradient passes a number. The message names the
+    line. If the numbers were only printed, the zeros are right, and nothing needs to be done.
+    """
+
+
 class GraphError(ValueError):
     """A graph is not closed, or is called with the wrong inputs.
 

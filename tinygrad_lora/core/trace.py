@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import explained
+from ..arraylike import refuse_subclass
 from ..errors import TraceError
 from .graph import Graph, rebuilt, topological_order
 from .node import PARAMETER, ComputationNode, placeholder
@@ -15,7 +17,8 @@ from .node import PARAMETER, ComputationNode, placeholder
 ARRAY = np.ndarray | np.generic | ComputationNode
 
 
-def trace(f: Callable[..., Any], *examples: Any) -> Graph:
+@explained
+def trace(f: Callable[..., Any], *examples: object) -> Graph:
     """The graph of `f` for inputs like `examples`: arrays become placeholders of their shape and dtype.
 
     Anything else (a number, a string, None) is passed to `f` as it is and becomes part of the graph. Parameters that
@@ -27,7 +30,9 @@ def trace(f: Callable[..., Any], *examples: Any) -> Graph:
 
 def traced(f: Callable[..., Any], examples: Sequence[Any], names: Sequence[str]) -> Graph:
     """As `trace`, with these names for the arguments."""
-    named = zip(examples, names, strict=True)
+    named = [*zip(examples, names, strict=True)]
+    for x, name in named:
+        refuse_subclass(x, f"argument {name}")
     arguments = [placeholder(x.shape, x.dtype, name) if isinstance(x, ARRAY) else x for x, name in named]
     result = f(*arguments)
     outputs = result if isinstance(result, tuple | list) else [result]
