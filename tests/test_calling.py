@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler.arguments import is_container, put_together, taken_apart
+from tinygrad_lora.compiler.calling import is_container, put_together, taken_apart
 from tinygrad_lora.errors import CompileError, DtypeError, RecompileWarning, TraceError
 
 Pair = namedtuple("Pair", "left right")

@@ -14,7 +14,7 @@ from ..core.node import ComputationNode
 from ..core.trace import traced
 from ..errors import CompileError, TraceError
 from . import first_call
-from .arguments import Arguments, Binder, Form, is_container, taken_apart
+from .calling import Arguments, Binder, Form, is_container, taken_apart
 from .culprit import find_culprit
 from .last_program import LastProgram
 from .lowering import last_passes, prepared

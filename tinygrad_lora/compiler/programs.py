@@ -18,7 +18,7 @@ from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from ..core.source import function_from_source, user_line
 from ..errors import RecompileWarning
-from .arguments import Form, put_together
+from .calling import Form, put_together
 from .emit import emit
 from .emit_planned import Planned, emit_planned
 from .lowering import lower

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.source import function_from_source
 from ..errors import CompileError
-from .arguments import ARRAY, Arguments, Form, is_layer
+from .calling import ARRAY, Arguments, Form, is_layer
 
 MOST_WATCHES = 64  # for one function; a watch keeps its layer alive
 

@@ -14,7 +14,7 @@ from ..core.autodiff import gradients
 from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
 from ..errors import CompileError, GradientError
-from .arguments import Arguments
+from .calling import Arguments
 from .compiled import CompiledFunction, Passes
 from .pipeline import DEFAULT
 from .programs import Program
