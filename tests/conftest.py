@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tinygrad_lora.compiler import first_call
+
 GOLDEN = Path(__file__).parent / "golden"
 
 # On your machine: new examples every run, and what failed is tried again first. In CI: the same examples every run,
@@ -15,6 +17,9 @@ GOLDEN = Path(__file__).parent / "golden"
 settings.register_profile("dev", deadline=2_000)
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+# Every program that a test compiles is compared with its graph on its first call.
+first_call.DEFAULT = True
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -63,6 +63,17 @@ class StaleGraphError(GradientError):
     """
 
 
+class LostGradientWarning(UserWarning):
+    """Gradients are zero because the output depends on none of the nodes, one of which was turned into a number.
+
+    Wrong:  `y = math.exp(x) * w; tl.gradients(y, x)`
+    Right:  `y = tl.exp(x) * w; tl.gradients(y, x)`
+
+    `float(x)`, `math.exp(x)` and `np.asarray(x)` give numbers, and no gradient passes a number. The message names the
+    line. If the numbers were only printed, the zeros are right, and nothing needs to be done.
+    """
+
+
 class GraphError(ValueError):
     """A graph is not closed, or is called with the wrong inputs.
 
@@ -166,6 +177,16 @@ class RecompileWarning(UserWarning):
     Right:  `fast(x, np.float64(i))`: a number in an array is data, and the program stays the same
 
     Every new shape or dtype, and every new value that is no array, needs a program of its own.
+    """
+
+
+class MiscompiledWarning(UserWarning):
+    """A generated program gave something else than its graph does; plain NumPy runs in its place.
+
+    Wrong:  nothing that you wrote: this is a fault of the compiler, and the message shows the part that is to blame
+    Right:  go on, the numbers are right; `compile(f, without=[...])` leaves the technique out that is named
+
+    The first call of a new program is compared with its graph where that costs little; `check=True` compares always.
     """
 
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from itertools import accumulate
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .core.node import Op, Shape
 from .errors import DtypeError, ShapeError
+
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class Elementwise(Op):
@@ -436,7 +440,9 @@ class Cast(Elementwise):
 
     signature, numpy = "x, *, dtype", "x.astype(dtype)"
 
-    def __call__(self, x: Any, dtype: Any) -> Any:
+    def __call__(self, x: Any, dtype: DTypeLike) -> Any:
+        if dtype is None:  # which is float64 to NumPy
+            raise DtypeError("cast: dtype is None: pass a dtype, such as 'float32'")
         return super().__call__(x, dtype=np.dtype(dtype).name)
 
     def vjp(self, g: Any, y: Any, x: Any, *, dtype: str) -> Any:
