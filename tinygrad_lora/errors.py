@@ -190,6 +190,17 @@ class MiscompiledWarning(UserWarning):
     """
 
 
+class VerificationWarning(UserWarning):
+    """A planned program would have computed something else than its graph; the plain program runs in its place.
+
+    Wrong:  to trust numbers that a fault of the compiler can touch
+    Right:  report the message and the function: the plain program is slower, and right
+
+    Every program in planned memory is looked at a second time before it runs. The message names the operation, what it
+    needs, and what would have been in its place.
+    """
+
+
 class ModelError(ValueError):
     """A pretrained model is not on this machine, cannot be fetched, or is asked for something that it cannot do.
 

@@ -47,6 +47,7 @@ class Planned(NamedTuple):
     packer: str
     variables: dict[Node, str]
     lowered: Lowered
+    nodes: tuple[Node | None, ...]  # for each line of the function's body, the last of the source, the node it is for
 
 
 def emit_planned(lowered: Lowered, name: str, names: Mapping[Node, str] | None = None) -> Planned:
@@ -86,7 +87,8 @@ class Writer:
         body += self._endings()
         packer = self.words.packer if self.lowered.kept else ""
         self.lowered.choices["ready_numbers"] = len(self.words.numbers)
-        return Planned(self._assembled(packing, body), packer, self.words.names.variables, self.lowered)
+        nodes = tuple([node for _, _, node in body])
+        return Planned(self._assembled(packing, body), packer, self.words.names.variables, self.lowered, nodes)
 
     def _on(self, technique: str) -> bool:
         return technique in self.lowered.techniques
@@ -223,7 +225,7 @@ class Writer:
         # np.maximum takes ten times as long for a single number; of whole numbers it makes a float.
         if node.op is ops.relu and operand.parents and operand.dtype == node.dtype:
             x, zero = self.code[operand].text, self.words.ready(f"np.{node.dtype.name}(0.0)", "zero")
-            return f"{zero} if {x} <= 0.0 else {x}"
+            return f"{zero} if {x} <= 0.0 else +{x}"  # the plus makes a number of its own
         if node.op is ops.cast and node.dtype.kind != "b":  # likewise `astype`
             return f"{use('np.' + node.dtype.name)}({self.code[operand].text})"
         if node.op is inner_product and self._on("small_dot"):

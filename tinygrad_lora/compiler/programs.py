@@ -17,16 +17,19 @@ import numpy as np
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from ..core.source import function_from_source, user_line
-from ..errors import RecompileWarning
+from ..errors import RecompileWarning, VerificationWarning
 from .calling import Form, put_together
 from .emit import emit
 from .emit_planned import Planned, emit_planned
 from .lowering import lower
 from .pipeline import Snapshot
 from .signatures import Guard, Static, Watched, never
+from .verify import verify
 
 MOST_PROGRAMS = 64  # for one function; the one that was not used for longest goes first
 MANY_PROGRAMS = 16  # so many say that something varies from call to call which should not
+
+REPORT = "Please report this with the function that was compiled."
 
 Runs = Callable[..., Any]
 
@@ -74,15 +77,22 @@ class Program:
         self, name: str, names: Mapping[Node, str], techniques: frozenset[str], frozen: Iterable[Node],
         into: Mapping[int, Node], views: Mapping[Node, Sequence[Node]],
     ) -> None:  # fmt: skip
-        """Calls that write into memory that is planned ahead."""
+        """Calls that write into memory that is planned ahead; plain expressions if a second look finds them wrong."""
         self.name = name
         position = {leaf: i for i, leaf in enumerate(self.graph.inputs)}
         self.into = {output: position[leaf] for output, leaf in into.items()}
         self.views = {position[leaf]: [position[view] for view in parts] for leaf, parts in views.items()}
-        planned = self.planned = emit_planned(lower(self.graph, techniques, frozen, into, views), name, names)
-        self.source, self.variables = planned.source, planned.variables
-        self._make = partial(function_from_source, name, planned.source)
-        self._idle = [self._make()]
+        planned = emit_planned(lower(self.graph, techniques, frozen, into, views), name, names)
+        make = partial(function_from_source, name, planned.source)
+        function = make()
+        if objection := verify(planned, function, views):
+            told = f"{name} runs without planned memory, which would have given other numbers: {objection}. {REPORT}"
+            warnings.warn_explicit(told, VerificationWarning, *(user_line() or (__file__, 0)))
+            self.into = {}
+            self.run_as_expressions(name, names)
+            return
+        self.planned, self.source, self.variables = planned, planned.source, planned.variables
+        self._make, self._idle = make, [function]
         if planned.packer:
             self._pack = self._idle[0].__globals__[planned.packer]
             parameters = dict(zip(self.graph.inputs[::-1], self.captured[::-1], strict=False))
