@@ -2,6 +2,7 @@
 
 from .generate import Programs
 from .programs import Program
+from .shrink import shrink
 from .writer import Style
 
-__all__ = ["Program", "Programs", "Style"]
+__all__ = ["Program", "Programs", "Style", "shrink"]

@@ -65,6 +65,9 @@ class Leaf:
     array: Any
     numbers: Numbers | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "array", np.asarray(self.array))
+
     def node(self, name: str) -> ComputationNode:
         """The leaf of a graph that stands for it."""
         if self.kind in ("parameter", "frozen"):
@@ -172,13 +175,21 @@ class Program:
         return [p for parameters in own for p in parameters if p.op is PARAMETER]
 
     def __call__(self, *inputs: Any) -> Any:
+        values = self._values(inputs)
+        results = tuple(values[i] for i in self.outputs)
+        return results[0] if len(results) == 1 else results
+
+    def values(self) -> dict[int, Any]:
+        """What each line is for its own arrays: a node that has a value, or a layer."""
+        return self._values(tuple(map(constant, self.arrays)))
+
+    def _values(self, inputs: tuple[Any, ...]) -> dict[int, Any]:
         values = dict(self._own) | dict(zip(self.inputs, inputs, strict=True))
         with np.errstate(all="ignore"):
             for i, line in enumerate(self.lines):
                 if isinstance(line, Step):
                     values[i] = WORDS[line.word].function(*(values[k] for k in line.operands), **line.params)
-        results = tuple(values[i] for i in self.outputs)
-        return results[0] if len(results) == 1 else results
+        return values
 
     def eager(self, arrays: Sequence[Any] | None = None) -> list[Any]:
         """The outputs as arrays, computed one operation after the other; for its own arrays unless others are given."""
