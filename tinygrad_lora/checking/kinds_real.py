@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .kinds import SHARED, Kind, masked, pair, unary
+from .kinds import SHARED, Kind, gradient, masked, pair, powered, product, reduced, scaled, unary
 from .programs import Model
 from .writer import Writer, is_float
 
@@ -109,9 +109,13 @@ def embedded(w: Writer) -> int | None:
 
 
 FUNCTIONS = ("exp", "log", "sqrt", "tanh", "sigmoid", "gelu", "exact_gelu", "silu")
-ROUNDED: tuple[Kind, ...] = (
-    *(partial(unary, word) for word in FUNCTIONS), *(partial(pair, "divide"),) * 2,
-    partial(unary, "exp"), logarithm, root_of_square, partial(along_axis, "softmax"), partial(along_axis, "softmax"),
-    partial(along_axis, "log_softmax"), softmax_by_hand, normalized, loss, masked, attended, layer, layer, embedded,
+REAL_CORE: tuple[Kind, ...] = (
+    *(partial(unary, word) for word in ("exp", "log", "sqrt", "tanh", "relu", "sigmoid")),
+    *(partial(pair, word) for word in ("add", "multiply", "divide", "divide")),
+    *(partial(reduced, word) for word in ("sum", "mean", "max")), scaled, powered, product, softmax_by_hand,
+    partial(along_axis, "softmax"), partial(along_axis, "log_softmax"), normalized, gradient,
 )  # fmt: skip
-REAL: tuple[Kind, ...] = (*SHARED, *ROUNDED)
+REAL: tuple[Kind, ...] = (
+    *SHARED, *(partial(unary, word) for word in FUNCTIONS), *REAL_CORE, logarithm, root_of_square, loss, loss, masked,
+    attended, attended, layer, layer, layer, embedded,
+)  # fmt: skip
