@@ -81,7 +81,7 @@ def scale_in_both_factors(node):
 def two_kinds_of_product(node):
     r"""$A (B \circ C) = (A B) \circ C$."""
     match node:
-        case Node(ops.matmul, [a, Node(ops.multiply, [b, c])]) if a.shape == b.shape == c.shape:
+        case Node(ops.matmul, [a, Node(ops.multiply, [b, c])]) if b.ndim > 1 and c.shape == node.shape:
             return (a @ b) * c
 
 
@@ -253,14 +253,6 @@ def reshape_across_a_transpose(node):
 
 
 @refuted_by("exact")
-def transpose_turns_all_axes(node):
-    """Two transposes of a batch: the axes are reversed instead of the last two swapped."""
-    match node:
-        case Node(ops.transpose, [Node(ops.index, [x])]) if x.ndim > 2:
-            return ops.transpose(ops.index(x.mT, **node.parents[0].params))
-
-
-@refuted_by("exact")
 def no_need_to_repeat(node):
     """NumPy repeats the operands of an elementwise operation, so no array need be repeated before."""
     if node.op.elementwise and any(p.op is ops.broadcast for p in node.parents):
@@ -429,11 +421,19 @@ def log_of_exp(node):
 
 
 @refuted_by("special")
-def root_as_a_power(node):
-    r"""$\sqrt x = x^{1/2}$: the power of minus infinity is infinity."""
+def exponentials_join(node):
+    r"""$e^a e^b = e^{a + b}$: one may overflow where the other vanishes."""
     match node:
-        case Node(ops.sqrt, [x]) if x.dtype.kind == "f":
-            return x**0.5
+        case Node(ops.multiply, [Node(ops.exp, [a]), Node(ops.exp, [b])]):
+            return tl.exp(a + b)
+
+
+@refuted_by("special")
+def relu_as_a_product(node):
+    r"""$\mathrm{relu}(x) = x [x > 0]$: minus infinity times nothing is not a number."""
+    match node:
+        case Node(ops.relu, [x]) if x.dtype.kind == "f":
+            return x * ops.greater(x, 0.0)
 
 
 @refuted_by("special")

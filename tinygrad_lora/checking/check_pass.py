@@ -17,13 +17,16 @@ from ..core.trace import trace
 from ..errors import CounterexampleError
 from .counterexample import counterexample
 from .generate import Programs, with_special_numbers
+from .mutate import mutant
 from .programs import Program, Step
 from .shrink import pruned, shrink
 from .trials import CompiledTrial, Fault, Trial, is_exact, name_of
+from .writer import Style
 
-SHARES = {"exact": 0.6, "real": 0.2, "special": 0.2}
+SHARES = {"exact": 0.5, "real": 0.3, "special": 0.2}
 TRIES = 300  # at shrinking
 MOST_PARTS, MOST_OF_ONE = 80, 6  # small programs that the pass changes: in all, and of one program
+MUTANTS = 12  # of each of them
 MOST_COMPILED = 40
 OTHERS = tuple(p for row in DEFAULT for p in row)
 
@@ -53,7 +56,7 @@ class PassCheck:
 
 
 def check_pass(
-    a_pass: Callable[[Graph], Graph], *, programs: int = 300, seed: int = 0, special: bool = True
+    a_pass: Callable[[Graph], Graph], *, programs: int = 500, seed: int = 0, special: bool = True
 ) -> PassCheck:
     r"""$p(G)(x) = G(x)$: apply the pass to random graphs, and compare the results with those without it.
 
@@ -83,7 +86,7 @@ def _shares(programs: int, special: bool) -> list[tuple[str, int]]:
 @lru_cache(maxsize=12)
 def _first_programs(seed: int, mode: str, n: int) -> list[Program]:
     """The first programs of a seed: they are the same for every pass."""
-    return list(islice(Programs(seed, mode), n))
+    return list(islice(Programs(seed, mode, Style(steps=20)), n))
 
 
 class _Search:
@@ -118,7 +121,7 @@ class _Search:
         return changed
 
     def look_closer(self, trial: Trial, program: Program, mode: str) -> None:
-        """Every step as the only output, so that no later one hides what happens there; with other numbers, too."""
+        """Every step as the only output, so that no later one hides what happens there; and programs like it."""
         seen = len(self.changed)
         for i, line in enumerate(program.lines):
             if isinstance(line, Step) and len(self.changed) < seen + MOST_OF_ONE:
@@ -126,9 +129,9 @@ class _Search:
                 if not self.look(trial, part, mode):
                     continue
                 self.changed.append(part)
-                for _ in range(2):
-                    other = part.again(self.rng)
-                    if mode != "exact" or is_exact(other):
+                for _ in range(MUTANTS):
+                    other = mutant(part, self.rng)
+                    if other is not None and (mode != "exact" or is_exact(other)):
                         self.look(trial, other, mode)
 
     def among_others(self, program: Program, mode: str, changed: bool) -> bool:

@@ -38,7 +38,7 @@ class Walk:
 
     def again(self, kind: Kind, follower: Kind) -> None:
         """This pair did not come about: try it later, if not all too often."""
-        if self.rng.random() < 0.7:
+        if self.rng.random() < 0.9:
             self._left[kind].insert(0, follower)
 
 

@@ -344,11 +344,11 @@ def twice(kind: Kind, w: Writer) -> int | None:
 EXACT_CORE: tuple[Kind, ...] = (
     *(partial(pair, word) for word in ("add", "subtract", "multiply", "maximum")),
     *(partial(reduced, word) for word in ("sum", "mean", "max")), partial(unary, "relu"),
-    scaled, shifted, powered, halved, chosen, cast, product, common_factor,
+    scaled, shifted, powered, halved, chosen, cast, product, turned_product, common_factor, undone,
     transposed, reshaped, repeated, indexed, placed, taken, scattered, joined, gradient,
 )  # fmt: skip
 SHARED: tuple[Kind, ...] = (
     *EXACT_CORE, partial(pair, "greater"), *(partial(unary, word) for word in ("sign", "identity", "stop_gradient")),
-    weighted_sum, weighted_sum, turned_product, chain, adapted, returned, doubled, undone,
+    weighted_sum, weighted_sum, chain, adapted, returned, doubled,
 )  # fmt: skip
 EXACT: tuple[Kind, ...] = (*SHARED, *(partial(twice, kind) for kind in (partial(reduced, "sum"), scaled, taken)))
