@@ -1,7 +1,7 @@
 """Run the demo or the tests on a machine that has only Python.
 
     python3 run.py demo [ARGS...]   see what the package does; ARGS go to `tinygrad-lora demo`
-    python3 run.py test [ARGS...]   lint, types, architecture and tests; ARGS go to pytest
+    python3 run.py test [ARGS...]   lint, types, architecture and tests; ARGS go to pytest; --all: the slow tests, too
     python3 run.py docs [ARGS...]   build the documentation in build/docs; ARGS go to sphinx-build
     python3 run.py lab [ARGS...]    build the lab that runs in a browser, in build/lab; ARGS go to docs/build_lab.py
 
