@@ -179,14 +179,56 @@ def as_shape(shape: Any) -> tuple[int, ...]:
     return tuple(index(n) for n in (shape if np.iterable(shape) else (shape,)))
 
 
+REMEDIES = {  # by the kind of the dtype
+    "c": "gradients are real numbers, so pass .real and .imag as two arrays",
+    "O": "Python objects are not numbers; np.asarray(data, dtype=float) converts those that stand for numbers",
+    "U": "text is not numbers; np.asarray(data, dtype=float) reads numbers from text",
+    "S": "text is not numbers; np.asarray(data, dtype=float) reads numbers from text",
+    "M": "dates have no unit; subtract a date and divide by np.timedelta64(1, 's')",
+    "m": "divide by np.timedelta64(1, 's') to have seconds",
+    "V": "pass one field at a time, as in array['name']",
+}
+
+
+def real_array(data: Any, what: str, dtype: Any = None) -> Any:
+    """`data` as a plain NumPy array of real numbers, or an error that names `what`. A plain array is not copied.
+
+    This is the door that arrays from outside pass once: lists, numbers and what has `__array__` are converted. Raises
+    DtypeError for masked arrays, np.matrix, complex numbers, text, dates, objects, and where `dtype` is given for what
+    does not convert to it; ShapeError for a list with rows of different lengths.
+    """
+    array = data
+    if type(data) is not np.ndarray:
+        if isinstance(data, np.ndarray):
+            refuse_subclass(data, what)
+        try:
+            array = np.asarray(listed(data))
+        except ValueError as error:
+            if "inhomogeneous" not in str(error):
+                raise
+            raise ShapeError(f"{what} is a list with rows of different lengths: pad the short ones, or drop them") from None
+    if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, dtype or array.dtype, "same_kind"):
+        kind = "None" if data is None else array.dtype
+        remedy = REMEDIES.get(array.dtype.kind, "convert it first, with .astype")
+        raise DtypeError(f"{what} must hold {dtype or 'numbers'}, not {kind}: {remedy}")
+    return array
+
+
+def refuse_subclass(array: np.ndarray, what: str) -> None:
+    """Raise DtypeError for arrays that mean more than their numbers: that would be lost without a word."""
+    if isinstance(array, np.ma.MaskedArray):
+        remedy = "fill it, as in array.filled(0.0), or pass array.data and choose with tl.where(mask, a, b)"
+        raise DtypeError(f"{what} is a masked array, and its mask would be lost: {remedy}")
+    if isinstance(array, np.matrix):
+        raise DtypeError(f"{what} is an np.matrix, for which * is the matrix product and here it is not: pass np.asarray(matrix)")
+
+
 def checked(data: Any, what: str, dtype: Any = None, shape: Any = None) -> Any:
     """A copy of `data` (a NumPy scalar where there are no axes), or an error: `what` must have this dtype and shape."""
-    array = np.array(listed(data))
-    if array.dtype.kind not in "biufc" or not np.can_cast(array.dtype, dtype or array.dtype, "same_kind"):
-        raise DtypeError(f"{what} must hold {dtype or 'numbers'}, not {array.dtype}: convert it first, with .astype")
+    array = real_array(data, what, dtype)
     if shape is not None and array.shape != shape:
         raise ShapeError(f"{what} has shape {shape}; the new value has {array.shape}")
-    return array.astype(dtype or array.dtype, copy=False)[()]
+    return np.array(array, dtype or array.dtype)[()]
 
 
 def checked_kind(shape: Any, dtype: Any) -> tuple[tuple[int, ...], Any]:
