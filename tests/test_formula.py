@@ -470,6 +470,7 @@ def test_nothing_of_the_users_is_changed():
     assert (a.name, b.name, y.name, y.parents[0].name) == (None, None, None, None)
 
 
+@pytest.mark.slow
 def test_the_same_graph_gives_the_same_formula_in_every_process():
     code = """
 import numpy as np, tinygrad_lora as tl

@@ -197,6 +197,7 @@ def test_the_feedback_comes_at_once(id):
     assert 100 < calls < 500_000
 
 
+@pytest.mark.slow
 @each_exercise
 def test_nonsense_earns_nothing(id):
     """Not one point: each check asks whether the answer is right before it asks for anything else."""

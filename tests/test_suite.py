@@ -1,4 +1,4 @@
-"""The suite itself: every run draws the same examples, no assertion looks at a clock, and what is slow waits for --all."""
+"""The suite itself: every run draws the same examples, no assertion looks at a clock, what is slow waits for --all."""
 
 import ast
 import re
