@@ -198,3 +198,21 @@ class TutorialError(ValueError):
 
     The message lists the tutorials there are. `tinygrad-lora learn` shows them with what you have done.
     """
+
+
+class CounterexampleError(ValueError):
+    """A pass changes what a graph computes, or is no function of graphs.
+
+    Wrong:  a pass that turns `tl.relu(a + b)` into `tl.relu(a) + tl.relu(b)`
+    Right:  a pass whose law holds for all numbers, shapes and dtypes that it is applied to
+
+    `counterexample` holds the smallest program on which this shows, both results, and the graph before and after; in a
+    notebook they are drawn. Narrow the pattern: ask for shapes, dtypes and numbers of uses before you replace.
+    """
+
+    def __init__(self, counterexample: Any = "") -> None:
+        super().__init__(str(counterexample))
+        self.counterexample = counterexample
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args  # nodes stay in the process that made them

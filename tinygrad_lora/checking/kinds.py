@@ -97,11 +97,17 @@ def product(w: Writer, a: int | None = None) -> int | None:
     if not fitting or w.chance(0.3):
         shape = (inner, w.one(w.sizes)) if right else (w.one(w.sizes), inner)
         b = w.leaf(
-            shape if w.chance(0.85) else (inner,), p.dtype.name, w.one(("input", "input", "parameter", "frozen"))
+            shape if w.chance(0.85) else (inner,), w.dtype_beside(a), w.one(("input", "input", "parameter", "frozen"))
         )
     else:
         b = w.one(fitting)
     return w.write("matmul", *((a, b) if right else (b, a)))
+
+
+def weighted_sum(w: Writer) -> int | None:
+    """A sum of products along one axis, or several."""
+    a = w.pick(lambda v: v.ndim > 0)
+    return None if a is None else reduced_over(w, "sum", w.write("multiply", a, w.pick_beside(a, new=0.7)))
 
 
 def turned_product(w: Writer) -> int | None:
@@ -136,7 +142,7 @@ def common_factor(w: Writer) -> int | None:
 
 
 def adapted(w: Writer) -> int | None:
-    """$x W + s (x A) B$, or with A B bracketed first: LoRA."""
+    """$x W + s (x A) B$, or with A B bracketed first, or added to W: LoRA."""
     x = w.pick(lambda v: v.ndim > 1 and is_float(v))
     if x is None:
         return None
@@ -146,12 +152,12 @@ def adapted(w: Writer) -> int | None:
         w.leaf((n, r), dtype, "parameter"),
         w.leaf((r, m), dtype, "parameter"),
     )
-    y = (
-        w.write("matmul", w.write("matmul", x, a), b)
-        if w.chance(0.5)
-        else w.write("matmul", x, w.write("matmul", a, b))
-    )
-    return w.write("add", w.write("matmul", x, weight), w.write("scale", y, factor=w.one((2, 0.5, 1))))
+    factor, order = w.one((2, 0.5, 1)), w.one((0, 1, 2))
+    if order == 0:
+        both = w.write("add", weight, w.write("scale", w.write("matmul", a, b), factor=factor))
+        return w.write("matmul", x, both)
+    inner = ("matmul", w.write("matmul", x, a), b) if order == 1 else ("matmul", x, w.write("matmul", a, b))
+    return w.write("add", w.write("matmul", x, weight), w.write("scale", w.write(*inner), factor=factor))
 
 
 # --- Shape ---
@@ -159,7 +165,11 @@ def adapted(w: Writer) -> int | None:
 
 def reduced(word: str, w: Writer) -> int | None:
     """A reduction over some axes, from the front or from the back."""
-    x = w.pick()
+    return reduced_over(w, word, w.pick())
+
+
+def reduced_over(w: Writer, word: str, x: int | None) -> int | None:
+    """The same of line x."""
     if x is None:
         return None
     n = w.values[x].ndim
@@ -245,6 +255,20 @@ def scattered(w: Writer) -> int | None:
     return w.write("scatter_add", x, w.indices(size, (n,)), shape=(size, *rest))
 
 
+def returned(w: Writer) -> int | None:
+    """The gradient of an array that is taken from twice; or two scattered arrays, added up."""
+    x = w.pick(lambda v: v.ndim > 0 and is_float(v))
+    if x is None:
+        return None
+    parts, scatters = [], w.chance(0.5)
+    for _ in range(2):
+        w.focus = x
+        parts.append(scattered(w) if scatters else taken(w))
+    w.focus = None
+    both = w.write("add", *parts)
+    return both if scatters else w.write("gradient_of_square", both, x)
+
+
 def joined(w: Writer) -> int | None:
     """Two or three arrays side by side."""
     a = w.pick(lambda v: v.ndim > 0)
@@ -285,6 +309,25 @@ def doubled(w: Writer) -> int | None:
     return again if w.chance(0.4) else w.write(w.one(("add", "multiply", "subtract")), first, again)
 
 
+def undone(w: Writer) -> int | None:
+    """A step, and another one that takes it back."""
+    x = w.pick()
+    way = w.one(("plus", "scale", "subtract", "divide", "cast", "transpose"))
+    if way == "plus":
+        return w.write("plus", w.write("plus", x, number=2.0), number=-2.0)
+    if way == "scale":
+        return w.write("scale", w.write("scale", x, factor=w.one((4.0, 3, 8))), factor=w.one((0.25, -1, 3)))
+    if way == "cast":
+        if x is None:
+            return None
+        first = w.write("cast", x, dtype=w.one(w.style.dtypes))
+        return w.write("cast", first, dtype=str(w.values[x].dtype))
+    if way == "transpose":
+        return w.write("transpose", transposed(w))
+    other = w.pick_beside(x)
+    return w.write(way, w.write({"subtract": "add", "divide": "multiply"}[way], x, other), other)
+
+
 def twice(kind: Kind, w: Writer) -> int | None:
     """Two lines of one kind on one operand, which may differ in their parameters, and both together."""
     x = w.focus if w.focus is not None else w.pick()
@@ -297,15 +340,15 @@ def twice(kind: Kind, w: Writer) -> int | None:
     return both if both is not None else found[-1]
 
 
-SHARED: tuple[Kind, ...] = (
-    *(partial(pair, word) for word in ("add", "subtract", "multiply", "maximum", "greater")),
-    *(partial(unary, word) for word in ("relu", "sign", "identity", "stop_gradient")),
-    *(partial(reduced, word) for word in ("sum", "mean", "max")),
-    scaled, shifted, powered, chosen, cast, product, turned_product, chain, common_factor, adapted, transposed,
-    reshaped, repeated, indexed, placed, taken, scattered, joined, gradient, doubled,
+# What is worth seeing after each other.
+EXACT_CORE: tuple[Kind, ...] = (
+    *(partial(pair, word) for word in ("add", "subtract", "multiply", "maximum")),
+    *(partial(reduced, word) for word in ("sum", "mean", "max")), partial(unary, "relu"),
+    scaled, shifted, powered, halved, chosen, cast, product, turned_product, common_factor, undone,
+    transposed, reshaped, repeated, indexed, placed, taken, scattered, joined, gradient,
 )  # fmt: skip
-EXACT: tuple[Kind, ...] = (
-    *SHARED,
-    halved,
-    *(partial(twice, kind) for kind in (partial(reduced, "sum"), scaled, taken)),
-)
+SHARED: tuple[Kind, ...] = (
+    *EXACT_CORE, partial(pair, "greater"), *(partial(unary, word) for word in ("sign", "identity", "stop_gradient")),
+    weighted_sum, weighted_sum, chain, adapted, returned, doubled,
+)  # fmt: skip
+EXACT: tuple[Kind, ...] = (*SHARED, *(partial(twice, kind) for kind in (partial(reduced, "sum"), scaled, taken)))

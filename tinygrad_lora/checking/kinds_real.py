@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .kinds import SHARED, Kind, masked, pair, unary
+from .kinds import SHARED, Kind, gradient, joined, masked, pair, powered, product, reduced, scaled, unary
 from .programs import Model
 from .writer import Writer, is_float
 
@@ -21,9 +21,18 @@ def square(w: Writer, x: int | None) -> int | None:
     return w.write("multiply", x, x) if w.chance(0.5) else w.write("power", x, exponent=2)
 
 
-def root_of_square(w: Writer) -> int | None:
-    """$\\sqrt{x^2}$."""
-    return w.write("sqrt", square(w, w.pick(is_float)))
+def inverse(w: Writer) -> int | None:
+    """A function, and the one that takes it back."""
+    x = w.pick(is_float)
+    way = w.one(("exp", "log", "square", "sqrt", "divide", "divide"))
+    if way == "exp":
+        return w.write("log", w.write("exp", x))
+    if way == "log":
+        return w.write("exp", w.write("log", x))
+    if way == "divide":
+        other = w.pick_beside(x)
+        return w.write("divide", w.write("multiply", x, other), other)
+    return w.write("sqrt", square(w, x)) if way == "square" else square(w, w.write("sqrt", x))
 
 
 def along_axis(word: str, w: Writer) -> int | None:
@@ -109,9 +118,13 @@ def embedded(w: Writer) -> int | None:
 
 
 FUNCTIONS = ("exp", "log", "sqrt", "tanh", "sigmoid", "gelu", "exact_gelu", "silu")
-ROUNDED: tuple[Kind, ...] = (
-    *(partial(unary, word) for word in FUNCTIONS), *(partial(pair, "divide"),) * 2,
-    partial(unary, "exp"), logarithm, root_of_square, partial(along_axis, "softmax"), partial(along_axis, "softmax"),
-    partial(along_axis, "log_softmax"), softmax_by_hand, normalized, loss, masked, attended, layer, layer, embedded,
+REAL_CORE: tuple[Kind, ...] = (
+    *(partial(unary, word) for word in ("exp", "log", "sqrt", "tanh", "relu", "sigmoid")),
+    *(partial(pair, word) for word in ("add", "multiply", "divide", "divide")),
+    *(partial(reduced, word) for word in ("sum", "mean", "max")), scaled, powered, product, softmax_by_hand,
+    inverse, joined, partial(along_axis, "softmax"), partial(along_axis, "log_softmax"), normalized, gradient,
 )  # fmt: skip
-REAL: tuple[Kind, ...] = (*SHARED, *ROUNDED)
+REAL: tuple[Kind, ...] = (
+    *SHARED, *(partial(unary, word) for word in FUNCTIONS), *REAL_CORE, logarithm, loss, loss, masked,
+    attended, attended, layer, layer, layer, embedded,
+)  # fmt: skip

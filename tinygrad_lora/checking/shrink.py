@@ -124,7 +124,9 @@ def _with_line(program: Program, i: int, line: Line) -> Program:
 def _without(program: Program, i: int, operand: int) -> Program:
     """The program in which `operand` is used wherever line i was."""
     lines = [
-        replace(line, operands=tuple(operand if k == i else k for k in line.operands)) if isinstance(line, Step) else line
+        replace(line, operands=tuple(operand if k == i else k for k in line.operands))
+        if isinstance(line, Step)
+        else line
         for line in program.lines
     ]
     return Program(lines, dict.fromkeys(operand if k == i else k for k in program.outputs))
@@ -171,7 +173,12 @@ def simple_numbers(program: Program) -> Iterator[Program]:
     """Zeros, ones and whole numbers: first in whole arrays, then one by one."""
     for i, leaf in _leaves(program):
         with np.errstate(all="ignore"):
-            for array in (np.zeros_like(leaf.array), np.ones_like(leaf.array), np.abs(leaf.array), np.trunc(leaf.array)):
+            for array in (
+                np.zeros_like(leaf.array),
+                np.ones_like(leaf.array),
+                np.abs(leaf.array),
+                np.trunc(leaf.array),
+            ):
                 yield _with_line(program, i, Leaf(leaf.kind, array.astype(leaf.array.dtype)))
     for i, leaf in _leaves(program):
         if leaf.array.size <= MOST_SINGLE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,15 @@ class Style:
     """What programs look like.
 
     `exact`: numbers are whole, or a few halvings of whole ones, and so small that no order of the same sums rounds or
-    wraps. Else they are ordinary, and stay in a sane range. `sizes` are those of axes, `largest` that of an array,
-    `dtypes` those of arrays, `steps` the largest number of them.
+    wraps. Else they are ordinary, and stay in a sane range. `sizes` are those of axes, `largest` that of an array; in
+    one program of eight `large` are the sizes, so that passes which count the cost find something worth doing.
+    `dtypes` are those of arrays, `steps` is the largest number of them.
     """
 
     exact: bool = True
     sizes: tuple[int, ...] = (1, 2, 3, 4, 2, 3, 0)
     largest: int = 64
+    large: tuple[int, ...] = (1, 2, 6, 40)
     dtypes: tuple[str, ...] = DTYPES
     steps: int = 12
 
@@ -45,7 +47,9 @@ class Writer:
         self.focus: int | None = None  # the line that the next one should take
         self._bounds = Bounds()
         # Few sizes, so that arrays fit together often; empty axes are rare, and so are mixtures of dtypes.
-        picked = self.some(style.sizes, int(rng.integers(2, 4)))
+        large = bool(style.large) and self.chance(1 / 8)
+        self.largest = max(style.largest, 2 * max(style.large, default=0) ** 2) if large else style.largest
+        picked = self.some(style.large if large else style.sizes, int(rng.integers(2, 4)))
         self.sizes = [n if n or self.chance(0.3) else 2 for n in picked]
         mixed = self.chance(0.35)
         self.dtypes = style.dtypes if mixed else (style.dtypes[0] if self.chance(0.6) else self.one(style.dtypes[:3]),)
@@ -66,24 +70,31 @@ class Writer:
 
     def shape(self, axes: int | None = None) -> tuple[int, ...]:
         """A shape of this many axes, or of none to three."""
-        axes = self.one((2, 2, 2, 2, 1, 1, 3, 0)) if axes is None else axes
+        axes = self.one((2, 2, 2, 2, 1, 1, 3, 3, 0)) if axes is None else axes
         return tuple(self.some(self.sizes, axes))
 
     # --- Lines ---
+
+    def dtype_beside(self, i: int) -> str:
+        """A dtype for a new array beside line i: the same, or any in a program that mixes them."""
+        same = str(self.values[i].dtype)
+        return self.one(self.dtypes) if len(self.dtypes) > 1 and self.chance(0.5) else same
 
     def leaf(self, shape: tuple[int, ...], dtype: str | None = None, kind: str = "input", low: float = -4) -> int:
         """A new array. A share of the arrays in exact programs holds infinities."""
         dtype = dtype or self.one(self.dtypes)
         kind = kind if kind == "constant" or np.dtype(dtype).kind == "f" else "input"
-        whole = np.dtype(dtype).kind != "f" or self.style.exact
-        step = (0.5 if self.chance(0.15) and low < 0 else 1.0) if whole else self.one((0.125, 0.0))
-        step = step if np.dtype(dtype).kind == "f" else 1.0
-        low = {"u": 0, "b": 0}.get(np.dtype(dtype).kind, low)
-        numbers = Numbers(low, 1 if dtype == "bool" else 4 if whole else 3, step, int(self.rng.integers(2**31)))
-        if whole and self.chance(0.3):
-            numbers = (
-                Numbers(1, 1, 1.0, numbers.seed) if self.chance(0.2) else Numbers(max(low, -1), 1, step, numbers.seed)
-            )
+        letter = np.dtype(dtype).kind
+        low = {"u": 0, "b": 0}.get(letter, low)
+        numbers = Numbers(low, {"b": 1}.get(letter, 4), seed=int(self.rng.integers(2**31)))
+        if letter == "f" and not self.style.exact:
+            numbers = replace(numbers, high=3, step=self.one((0.125, 0.0)))
+        elif letter == "f" and low < 0 and self.chance(0.15):
+            numbers = replace(numbers, step=0.5)
+        elif letter in "iu" and self.chance(0.2):  # so that a factor too many would wrap
+            numbers = replace(numbers, low=low and -100, high=100)
+        elif self.chance(0.3):
+            numbers = replace(numbers, low=max(low, -1), high=1)
         array = numbers.drawn(shape, dtype)
         return self.keep(Leaf(kind, array, numbers))
 
@@ -119,7 +130,7 @@ class Writer:
 
     def fits(self, value: Node) -> bool:
         """Whether the numbers are as the style asks."""
-        if value.size > self.style.largest or value.ndim > MOST_AXES:
+        if value.size > self.largest or value.ndim > MOST_AXES:
             return False
         if self.style.exact:
             return self._bounds(value) is not None
@@ -153,7 +164,7 @@ class Writer:
             shape = tuple(n if self.chance(0.75) else 1 for n in whole)[
                 int(self.rng.integers(2) * self.rng.integers(4)) :
             ]
-            return self.leaf(shape, self.values[self.one(taken)].dtype.name)
+            return self.leaf(shape, self.dtype_beside(self.one(taken)))
         return self.one(found + 2 * found[-3:])
 
 
