@@ -22,9 +22,9 @@ NUMBERS = "from tinygrad_lora.checking.programs import Numbers, filled"
 STYLES = {
     "tiny": Style(),
     "longer": Style(steps=30),
-    "real sizes": Style(sizes=(1, 40, 70, 300), largest=100_000, steps=8),
+    "real sizes": Style(sizes=(1, 40, 70, 300), largest=100_000, steps=6),
 }
-SHARES = {"tiny": 0.9, "longer": 0.08, "real sizes": 0.02}
+SHARES = {"tiny": 0.905, "longer": 0.08, "real sizes": 0.015}
 TRAINING = 0.08  # so many trials are training steps
 MODES = {"exact": 0.45, "real": 0.4, "special": 0.15}
 # Up to here finite numbers stay finite, whatever the passes do: see docs/numbers.md.
