@@ -396,6 +396,7 @@ def test_explain_gives_every_change_its_law():
     assert re.search(r"\+ t\d+ = matmul\(x\[64, 256\], A\[256, 4\]\) \[64, 4\]", text)
 
 
+@pytest.mark.slow
 def test_a_deep_chain_compiles_without_recursion():
     def chain(x):
         for _ in range(20_000):
