@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError
-from ..library import gelu, sigmoid
+from ..library import gelu, in_float32, sigmoid
 from ..ops import relu, tanh
 
 # Polynomials in c = 50 / (25 + x^2) - 1 for u(x) / x, where tanh u(x) = erf(x / sqrt 2): fitted so that the largest
@@ -22,6 +22,7 @@ LONG = (
 )  # fmt: skip
 
 
+@in_float32
 def exact_gelu(x: Any) -> Any:
     r"""$y = x\,\Phi(x) = \frac x2 (1 + \mathrm{erf}(x / \sqrt 2))$, where $\Phi$ is the normal distribution's.
 
@@ -41,6 +42,7 @@ def exact_gelu(x: Any) -> Any:
     return x * (0.5 * (tanh(x * p) + 1.0))
 
 
+@in_float32
 def silu(x: Any) -> Any:
     r"""$y = x\,\sigma(x) = x / (1 + e^{-x})$. Source: Elfwing et al. 2017 (arXiv:1702.03118)."""
     return x * sigmoid(x)
