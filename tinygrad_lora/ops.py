@@ -187,12 +187,12 @@ class Tanh(Elementwise):
 
 
 class Relu(Elementwise):
-    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0: $\bar x = \bar y\,\mathrm{sign}(y)$."""
+    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0: $\bar x = \bar y\,[y > 0]$."""
 
     signature, numpy = "x", "np.maximum(x, 0.0)"
 
     def vjp(self, g: Any, y: Any, x: Any) -> Any:
-        return (g * (sign(y) if y.ndim else y > 0.0),)  # for one number a comparison is faster
+        return (g * (y > 0.0),)
 
 
 class Sign(Elementwise):
@@ -213,7 +213,7 @@ class Where(Elementwise):
     signature, numpy = "condition, a, b", "np.where(condition, a, b)"
 
     def vjp(self, g: Any, y: Any, condition: Any, a: Any, b: Any) -> Any:
-        return None, where(condition, g, 0.0), where(condition, 0.0, g)
+        return None, lambda: where(condition, g, 0.0), lambda: where(condition, 0.0, g)
 
 
 # --- Shape ---
@@ -287,7 +287,10 @@ class ReduceSum(Op):
 
 
 class ReduceMax(ReduceSum):
-    r"""$y = \max x$ over some axes; $\bar y$ goes to the largest element, in equal parts where several are."""
+    r"""$y = \max x$ over some axes; $\bar y$ goes to the largest element, in equal parts where several are.
+
+    Where y is NaN, so is $\bar x$: no element is the largest.
+    """
 
     numpy = "x.max(axis=axis, keepdims=keepdims)"
 
@@ -297,7 +300,8 @@ class ReduceMax(ReduceSum):
     def vjp(self, g: Any, y: Any, x: Any, *, axis: Shape, keepdims: bool) -> Any:
         kept = _kept(x.shape, axis)
         largest = 1 - cast(reshape(y, shape=kept) > x, dtype=str(x.dtype))
-        return (largest * (reshape(g, shape=kept) / reduce_sum(largest, axis=axis, keepdims=True)),)
+        count = reduce_sum(largest, axis=axis, keepdims=True) + 0 * sign(reshape(y, shape=kept))  # NaN where y is
+        return (largest * (reshape(g, shape=kept) / count),)
 
 
 def _kept(shape: Shape, axis: Shape) -> Shape:
