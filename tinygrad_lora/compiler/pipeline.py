@@ -9,7 +9,9 @@ from ..core.graph import Graph
 from .cost import Cost, graph_cost
 from .passes.collect_factors import collect_factors
 from .passes.distribute_products import distribute_products
+from .passes.drop_shifts import drop_shifts
 from .passes.expand_powers import expand_powers
+from .passes.factor_products import factor_products
 from .passes.flatten_products import flatten_products
 from .passes.fold_constants import fold_constants
 from .passes.fold_scales import fold_scales
@@ -20,8 +22,10 @@ from .passes.merge_duplicates import merge_duplicates
 from .passes.narrow_takes import narrow_takes
 from .passes.raise_reshapes import raise_reshapes
 from .passes.rebracket import rebracket
+from .passes.separate_sums import separate_sums
 from .passes.simplify import simplify
 from .passes.sink_transposes import sink_transposes
+from .passes.square_powers import square_powers
 
 Pass = Callable[[Graph], Graph]
 
@@ -31,11 +35,15 @@ DEFAULT: tuple[tuple[Pass, ...], ...] = (
     (simplify,),
     (expand_powers,),
     (merge_duplicates,),
+    (drop_shifts,),
     (flatten_products,),
     (raise_reshapes,),
     (narrow_takes,),
     (join_scatters,),
     (sink_transposes, distribute_products, rebracket),
+    (square_powers,),
+    (factor_products,),
+    (separate_sums,),
     (collect_factors,),
     (fold_scales,),
     (inner_products,),

@@ -56,3 +56,17 @@ def keeps_dtype(node: ComputationNode) -> bool:
     """Whether the result has the dtype of every operand: then the order of operations does not change a dtype."""
     dtype = node.dtype
     return all(p.dtype == dtype for p in node.parents)
+
+
+def is_precise(dtype: Any) -> bool:
+    """Whether the laws of real numbers hold but for rounding in the last digits.
+
+    Whole numbers wrap around and booleans saturate. The three digits of float16 are too few to add up in another order.
+    """
+    return bool(dtype.kind == "f" and dtype.itemsize > 2)
+
+
+def is_real(node: ComputationNode) -> bool:
+    """Whether the laws of real numbers hold for this operation: all operands and the result are floats of one dtype."""
+    dtype = node.dtype
+    return is_precise(dtype) and all(p.dtype == dtype for p in node.parents)
