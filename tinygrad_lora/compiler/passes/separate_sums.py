@@ -26,7 +26,7 @@ class Form(NamedTuple):
 
 
 def separate_sums(graph: Graph) -> Graph:
-    r"""$\sum_i (AB)_{ij} = (\sum_i A_i) B$, $\sum_{ij} v_i u_j = \sum_i v_i \sum_j u_j$ and $\sum_j A_{ij} u_j = A u$."""
+    r"""$\sum_i (AB)_{ij} = (\sum_i A_i) B$, $\sum_{ij} v_i u_j = \sum_i v_i \sum_j u_j$, $\sum_j A_{ij} u_j = A u$."""
     if not any(node.op is ops.reduce_sum and _may_separate(node.parents[0]) for node in graph.nodes):
         return graph
     once: set[Node] = set()  # products, perhaps in another shape, with one user: nobody else needs them
@@ -47,10 +47,10 @@ def separate_sums(graph: Graph) -> Graph:
 
 def _may_separate(summed: Node) -> bool:
     """Whether it is a product of matrices, or one of arrays of several shapes; seen quickly."""
-    if summed.op is ops.multiply:
-        a, b = summed.parents
-        return a.shape != b.shape or _may_separate(a) or _may_separate(b)
-    return summed.op in FORMS
+    if summed.op is not ops.multiply:
+        return summed.op in FORMS
+    nested = [summed, *(p for p in summed.parents if p.op in (ops.multiply, ops.matmul))]  # MOST_FACTORS go no deeper
+    return any(p.parents[0].shape != p.parents[1].shape for p in nested)
 
 
 def _separated(total: Node, once: set[Node]) -> Form | None:
