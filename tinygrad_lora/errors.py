@@ -83,6 +83,27 @@ class CompileError(RuntimeError):
     """
 
 
+class PassError(RuntimeError):
+    """A pass of the compiler gave something that cannot take the place of what it was given.
+
+    Wrong:  `graph.rewrite(lambda node: node.parents[0] if node.op is ops.reduce_sum else None)`
+    Right:  `graph.rewrite(lambda node: node.parents[0] if node.op is ops.identity else None)`
+
+    A pass takes a graph and gives a graph with the same inputs and the same outputs, and whatever takes the place of a
+    node has its shape and its dtype. The message names the pass and the node. `replaced` and `replacement` are both
+    nodes, `before` is the graph that the pass was given and `after` what it made, each None where it is not known.
+    """
+
+    def __init__(
+        self, message: str = "", replaced: Any = None, replacement: Any = None, before: Any = None, after: Any = None
+    ) -> None:
+        super().__init__(message)
+        self.replaced, self.replacement, self.before, self.after = replaced, replacement, before, after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args  # nodes stay in the process that made them
+
+
 class ClosedError(RuntimeError):
     """A layer was used after `close()`.
 

@@ -177,12 +177,12 @@ class Tanh(Elementwise):
 
 
 class Relu(Elementwise):
-    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0: $\bar x = \bar y\,\mathrm{sign}(y)$."""
+    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0: $\bar x = \bar y\,[y > 0]$."""
 
     signature, numpy = "x", "np.maximum(x, 0.0)"
 
     def vjp(self, g: Any, y: Any, x: Any) -> Any:
-        return (g * (sign(y) if y.ndim else y > 0.0),)  # for one number a comparison is faster
+        return (g * (y > 0.0),)
 
 
 class Sign(Elementwise):
