@@ -8,7 +8,7 @@ from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import product_cost, sum_cost
-from .patterns import is_real, one_factor, uses
+from .patterns import ORDINARY, decades, is_real, one_factor, uses
 
 SUMS = (ops.add, ops.subtract)
 FORMS = (*SUMS, ops.matmul, ops.scale, ops.reshape)
@@ -63,7 +63,7 @@ def _product(node: Node, once: set[Node]) -> Product | None:
         return None
     number, a = _unscaled(node.parents[0], number, once)
     number, b = _unscaled(node.parents[1], number, once)
-    return None if number is None else Product(number, a, b, node)
+    return None if number is None or decades(number) > ORDINARY[node.dtype.itemsize] else Product(number, a, b, node)
 
 
 def _unscaled(node: Node, number: float | None, once: set[Node]) -> tuple[float | None, Node]:

@@ -55,9 +55,7 @@ def _may_separate(summed: Node) -> bool:
 
 def _separated(total: Node, once: set[Node]) -> Form | None:
     (x,), axes = total.parents, total.params["axis"]
-    if (
-        x.op is ops.reshape and len(axes) == x.ndim and x.parents[0] in once
-    ):  # the order of the elements does not matter
+    if x.op is ops.reshape and len(axes) == x.ndim and x.parents[0] in once:  # the sum of all elements has no order
         (x,) = x.parents
         axes = tuple(range(x.ndim))
     elif x.op is ops.transpose and not {x.ndim - 1, x.ndim - 2}.isdisjoint(axes) and x.parents[0] in once:
