@@ -90,9 +90,7 @@ def _stays_finite(order: Order, chain: Chain) -> bool:
     for i, j in order.splits:
         terms = prod(f.shape[-1] for f in chain.factors[i:j])
         scaled = decades(chain.scale) if i <= order.smallest[0] and order.smallest[1] <= j else 0
-        if (i, j) != (0, last) and ORDINARY[itemsize] * (j - i + 1) + log10(max(terms, 1)) + scaled > FARTHEST[
-            itemsize
-        ]:
+        if (i, j) != (0, last) and ORDINARY[itemsize] * (j - i + 1) + log10(max(terms, 1)) + scaled > FARTHEST[itemsize]:
             return False
     return True
 
