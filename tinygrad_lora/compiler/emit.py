@@ -11,6 +11,7 @@ from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from .expressions import Code, expression, literal
 from .expressions import name as variable
+from .literals import refuse_foreign
 from .passes.fuse_elementwise import Fused, operations
 from .passes.patterns import is_constant
 from .writing import Names, array_source, commented, helpers_of, names_of, signature
@@ -27,8 +28,10 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
     """The source of a function called `name` that computes the outputs of `graph` from its inputs.
 
     `names` gives variables their names where the nodes' own are not unique. The same graph gives the same text. Outputs
-    never share memory with each other or with an input.
+    never share memory with each other or with an input. Raises CompileError for a node with something else than plain
+    values in it.
     """
+    refuse_foreign(graph)
     helpers = helpers_of(graph.nodes)
     variables = Names([name, *names_of(helpers)], names)
     outputs = set(graph.outputs)

@@ -21,6 +21,7 @@ from .calls import Call
 from .emit import is_weak, number
 from .expressions import Code, expression
 from .expressions import name as variable
+from .literals import refuse_foreign
 from .lowering import Lowered
 from .passes.inner_products import inner_product
 from .products import product, product_in_blocks
@@ -53,6 +54,7 @@ def emit_planned(lowered: Lowered, name: str, names: Mapping[Node, str] | None =
 
     `names` gives variables their names where the nodes' own are not unique. The same graph gives the same text.
     """
+    refuse_foreign(lowered.graph)
     return Writer(lowered, name, names).write()
 
 

@@ -35,4 +35,5 @@ def user_line() -> tuple[str, int] | None:
         if module.endswith((".core.trace", ".core.graph")):
             return None
         frame = frame.f_back
-    return (frame.f_code.co_filename, frame.f_lineno) if frame else None
+    # Code that a tool wrote, such as the asserts of pytest, may have no line of its own.
+    return (frame.f_code.co_filename, frame.f_lineno or frame.f_code.co_firstlineno) if frame else None
