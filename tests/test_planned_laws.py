@@ -7,7 +7,9 @@ from numpy.testing import assert_array_equal
 import tinygrad_lora as tl
 from tinygrad_lora import ops
 from tinygrad_lora.compiler import schedule
+from tinygrad_lora.compiler.engines.loops import written_as_loops
 from tinygrad_lora.compiler.techniques import LOWERINGS
+from tinygrad_lora.core.source import function_from_source
 from tinygrad_lora.errors import DtypeError
 
 WAYS = [
@@ -258,3 +260,17 @@ def test_a_condition_may_have_any_dtype_and_has_no_say_in_that_of_the_choice(way
         return *constants, tl.where(x, y, 1.0) + y, tl.where(y * 2.0, y * 2.0, x * 1.0), tl.where(x[0, 0], x[0, 1], 2)
 
     agrees(choices, x, y, **way)
+
+
+def test_a_loop_adds_up_a_sum_of_no_axes_once():
+    """The sum of single numbers is these numbers, also in a loop over the rows that they came from."""
+
+    def sums(x, n):
+        total = tl.sum(x)
+        return tl.sum(total) + 1.0, tl.sum(tl.sum(x, 1), ()), tl.max(n), tl.sum(n, ()) + tl.sum(x, 0)
+
+    x, n = whole_numbers(3, 4), np.float64(2.0)
+    graph = tl.trace(sums, x, n)
+    loops = function_from_source("f", written_as_loops(graph, "f").source)
+    for result, y in zip(loops(x, n), graph(x, n), strict=True):
+        assert_array_equal(result, y)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from itertools import accumulate
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .core.node import Op, Shape
 from .errors import DtypeError, ShapeError
+
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class Elementwise(Op):
@@ -183,12 +187,12 @@ class Tanh(Elementwise):
 
 
 class Relu(Elementwise):
-    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0: $\bar x = \bar y\,\mathrm{sign}(y)$."""
+    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0: $\bar x = \bar y\,[y > 0]$."""
 
     signature, numpy = "x", "np.maximum(x, 0.0)"
 
     def vjp(self, g: Any, y: Any, x: Any) -> Any:
-        return (g * (sign(y) if y.ndim else y > 0.0),)  # for one number a comparison is faster
+        return (g * (y > 0.0),)
 
 
 class Sign(Elementwise):
@@ -209,7 +213,7 @@ class Where(Elementwise):
     signature, numpy = "condition, a, b", "np.where(condition, a, b)"
 
     def vjp(self, g: Any, y: Any, condition: Any, a: Any, b: Any) -> Any:
-        return None, where(condition, g, 0.0), where(condition, 0.0, g)
+        return None, lambda: where(condition, g, 0.0), lambda: where(condition, 0.0, g)
 
 
 # --- Shape ---
@@ -283,7 +287,10 @@ class ReduceSum(Op):
 
 
 class ReduceMax(ReduceSum):
-    r"""$y = \max x$ over some axes; $\bar y$ goes to the largest element, in equal parts where several are."""
+    r"""$y = \max x$ over some axes; $\bar y$ goes to the largest element, in equal parts where several are.
+
+    Where y is NaN, so is $\bar x$: no element is the largest.
+    """
 
     numpy = "x.max(axis=axis, keepdims=keepdims)"
 
@@ -293,7 +300,8 @@ class ReduceMax(ReduceSum):
     def vjp(self, g: Any, y: Any, x: Any, *, axis: Shape, keepdims: bool) -> Any:
         kept = _kept(x.shape, axis)
         largest = 1 - cast(reshape(y, shape=kept) > x, dtype=str(x.dtype))
-        return (largest * (reshape(g, shape=kept) / reduce_sum(largest, axis=axis, keepdims=True)),)
+        count = reduce_sum(largest, axis=axis, keepdims=True) + 0 * sign(reshape(y, shape=kept))  # NaN where y is
+        return (largest * (reshape(g, shape=kept) / count),)
 
 
 def _kept(shape: Shape, axis: Shape) -> Shape:
@@ -436,7 +444,9 @@ class Cast(Elementwise):
 
     signature, numpy = "x, *, dtype", "x.astype(dtype)"
 
-    def __call__(self, x: Any, dtype: Any) -> Any:
+    def __call__(self, x: Any, dtype: DTypeLike) -> Any:
+        if dtype is None:  # which is float64 to NumPy
+            raise DtypeError("cast: dtype is None: pass a dtype, such as 'float32'")
         return super().__call__(x, dtype=np.dtype(dtype).name)
 
     def vjp(self, g: Any, y: Any, x: Any, *, dtype: str) -> Any:
