@@ -9,6 +9,7 @@ import __future__
 import ast
 import copy
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,9 +19,11 @@ from typing import Any, NamedTuple
 
 from planned_cases import Case
 
+from tinygrad_lora.compiler.emit_planned import Planned
 from tinygrad_lora.compiler.verify import verify
 
 MODULES = ("places", "slots", "plan", "schedule", "lowering")
+PLACE = re.compile(r"(\w+ = np\.ndarray\(.*, memory, )(\d+)\)")
 NOT_PLANNING = {"prepared"}  # passes, which change the graph itself
 KINDS = ["memory", "own", "view", "argument", "number", "constant"]
 COMPARISONS: dict[type, list[type]] = {
@@ -230,3 +233,39 @@ def fate(mutant: Mutant, cases: Iterable[Case], texts: Mapping[str, str], runs: 
             return "HOLE", f"{case.name}: {wrong}\n{planned.source}"
         outcome = "equivalent", case.name
     return outcome
+
+
+def text_mutants(planned: Planned) -> Iterator[tuple[str, Planned]]:
+    """The program with one thing changed in its text, whoever may have done that.
+
+    An array lies in the place of another, two lines have changed places, a line is gone, blocks are longer by a row, a
+    copy is none, rows are not cut, a view is another one.
+    """
+    lines = planned.source.splitlines()
+    body = len(lines) - len(planned.nodes)
+
+    def changed(told: str, i: int, line: str) -> tuple[str, Planned]:
+        text = "\n".join([*lines[:i], line, *lines[i + 1 :]]) + "\n"
+        return f"{told}: {lines[i].strip()}", planned._replace(source=text)
+
+    places = {m[2] for line in lines if (m := PLACE.fullmatch(line))}
+    for i, line in enumerate(lines[:body]):
+        if found := PLACE.fullmatch(line):
+            for offset in sorted(places - {found[2]}):
+                yield changed(f"at {offset}", i, f"{found[1]}{offset})")
+        elif found := re.fullmatch(r"(\w+ = \w+)\.mT", line):
+            yield changed("not turned", i, found[1])
+    for i in range(body, len(lines)):
+        line, indent = lines[i], re.match(r" *", lines[i])[0]  # type: ignore[index]
+        if "return" not in line and "for start in" not in line:
+            yield changed("gone", i, f"{indent}pass")
+        if ".copy()" in line:
+            yield changed("no copy", i, line.replace(".copy()", "", 1))
+        for word in ("[rows]", "[left]"):
+            for found in re.finditer(re.escape(word), line.partition("#")[0]):
+                yield changed(f"without {word}", i, line[: found.start()] + line[found.end() :])
+        if lines[i + 1 : i + 2] and re.match(rf"{indent}(?!return)\w", lines[i + 1]):
+            nodes, j = list(planned.nodes), i - body
+            nodes[j : j + 2] = nodes[j + 1], nodes[j]
+            text = "\n".join([*lines[:i], lines[i + 1], line, *lines[i + 2 :]]) + "\n"
+            yield f"after the next: {line.strip()}", planned._replace(source=text, nodes=tuple(nodes))

@@ -76,15 +76,15 @@ class Proof(Rehearsal):
             if type(array) is StandIn:
                 if not self._reads(array, node):
                     self._find(array, node, wanted)
-                if out is not None and _overlap(array, out) and not (by_element and _same(array, out)):
+                if out is not None and _collide(array, out, by_element):
                     raise ProofError(f"{self._told(node)} is written over an operand while that is read")
         if in_order and node is not None:
             for array, parent in zip(operands, node.parents, strict=True):
                 if type(array) is StandIn:
                     self._find(array, node, [parent])
         if out is None:
-            if node is None:
-                raise ProofError("it computes something that belongs to no node")
+            if node is None or self.block is not None:
+                raise ProofError(f"{self._told(node)} is made where nothing is to be made: in a loop, or for no node")
             return StandIn(self, node)
         if changed:
             self._find(out, node, own=True)
@@ -182,8 +182,8 @@ class Proof(Rehearsal):
             return False
         whole, first, forms = view
         if self._is_cut(wanted, node):
-            start, block = int(self.block), self.block  # type: ignore[arg-type]
-            if not found.ndim or len(found) not in (block.stop - start, self.rows):  # type: ignore[union-attr]
+            start = int(self.block)  # type: ignore[arg-type]
+            if not self._is_block(found):
                 return False
             whole, first = whole[start : start + len(found)], first + start * whole.strides[0]
         if array.plain and whole.flags.c_contiguous and not forms and not piece.forms:  # the most frequent case
@@ -199,6 +199,11 @@ class Proof(Rehearsal):
         if node.op is ops.matmul:
             return operand is node.parents[0]
         return operand.ndim == node.ndim or not node.op.elementwise
+
+    def _is_block(self, array: Any) -> bool:
+        """Whether an array has as many rows as the block, or, where that stands for several, as one of them."""
+        rows = self.block.stop - int(self.block)  # type: ignore[arg-type, union-attr]
+        return array.ndim > 0 and len(array) in (rows, min(rows, self.rows))
 
     def _view(self, wanted: Node, node: Node) -> tuple[Any, int, Forms] | None:
         """A node as views of another's array: as an array, its first byte, and what had to be copied for it."""
@@ -235,7 +240,7 @@ class Proof(Rehearsal):
         """Whether a vector is complete now, with all its parts in their places."""
         found = False
         for node, whole in self.joined.items():
-            if _overlap(whole, array):
+            if _collide(whole, array):
                 found |= self._has_parts(node, whole)
         return found
 
@@ -272,13 +277,12 @@ class Proof(Rehearsal):
         if not array.size:
             return
         anchor, whole = out.start, array.shape == node.shape or array.size == node.size
-        if not whole:
-            if self.block is not None and node.ndim and node.shape[0] == self.length:
-                anchor -= int(self.block) * (node.size // self.length) * array.itemsize
-            elif node in self.joined:
-                anchor = self.joined[node].first
-            else:
-                raise ProofError(f"{self._told(node)} is written to an array of shape {array.shape}")
+        if self.block is not None and node.ndim and node.shape[0] == self.length and self._is_block(array):
+            anchor, whole = anchor - int(self.block) * (node.size // self.length) * array.itemsize, False
+        elif node in self.joined:
+            anchor = self.joined[node].first
+        elif not whole or self.block is not None:
+            raise ProofError(f"{self._told(node)} is written to an array of shape {array.shape}")
         buffer.put(out.start, Piece(out.stop, node, anchor, whole))
         for view in self.views.get(buffer.leaf, ()) if buffer.leaf is not None else ():
             view.buffer.put(0, Piece(view.array.nbytes, node, 0, False))
@@ -287,19 +291,15 @@ class Proof(Rehearsal):
         """A node as a reader of the program knows it."""
         if node is None:
             return "something"
-        name = self.variables.get(node) or node.name
-        return f"{name} = {node.op} {node.shape}" if name else f"{node.op} {node.shape}"
+        return f"{self.variables.get(node) or node.name or 'a part of a line'} = {node.op} {node.shape}"
 
 
-def _overlap(a: StandIn, b: StandIn) -> bool:
-    """Whether two arrays may have bytes in common."""
-    return a.buffer is b.buffer and a.start < b.stop and b.start < a.stop
-
-
-def _same(a: StandIn, b: StandIn) -> bool:
-    """Whether two arrays are the same elements in the same order."""
+def _collide(a: StandIn, b: StandIn, by_element: bool = False) -> bool:
+    """Whether two arrays may have bytes in common; where each element stands for itself, other than all of them."""
+    if a.buffer is not b.buffer or a.start >= b.stop or b.start >= a.stop:
+        return False
     x, y = a.array, b.array
-    return a is b or (a.first, x.shape, x.strides, x.dtype) == (b.first, y.shape, y.strides, y.dtype)
+    return not by_element or (a.first, x.shape, x.strides, x.dtype) != (b.first, y.shape, y.strides, y.dtype)
 
 
 def _path(node: Node, root: Node) -> list[Node] | None:
