@@ -11,7 +11,7 @@ import copy
 import importlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType
@@ -42,6 +42,7 @@ class Mutant(NamedTuple):
     function: FunctionType
     what: str
     code: Any
+    loops: bool  # whether a loop in it may lose its end
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -95,7 +96,8 @@ def _of_function(function: FunctionType, tree: ast.FunctionDef, where: str, scop
             made: dict[str, Any] = {}
             code = compile(module, f"<{where}>", "exec", __future__.annotations.compiler_flag, dont_inherit=True)
             exec(code, dict(scope), made)
-            yield Mutant(function, f"{where}: {told}", made[tree.name].__code__)
+            loops = any(isinstance(part, ast.While) for part in places)
+            yield Mutant(function, f"{where}: {told}", made[tree.name].__code__, loops)
 
 
 Change = tuple[str, Callable[[Any], None]]
@@ -188,8 +190,8 @@ class EndlessError(Exception):
 
 
 @contextmanager
-def at_most(lines: int, code: Any) -> Iterator[None]:
-    """Stop a function that runs more lines than that: a loop may have lost its end."""
+def at_most(lines: int, mutant: Mutant) -> Iterator[None]:
+    """Stop a function that runs more lines than that."""
     left = lines
 
     def counted(frame: Any, event: str, argument: Any) -> Any:
@@ -200,39 +202,74 @@ def at_most(lines: int, code: Any) -> Iterator[None]:
         return counted
 
     before = sys.gettrace()
-    sys.settrace(lambda frame, event, argument: counted if frame.f_code is code else None)
+    if mutant.loops:
+        sys.settrace(lambda frame, event, argument: counted if frame.f_code is mutant.code else None)
     try:
         yield
     finally:
         sys.settrace(before)
 
 
-def fate(mutant: Mutant, cases: Iterable[Case], texts: Mapping[str, str], runs: int) -> tuple[str, str]:
-    """What becomes of a fault: "crashes", "found", "unchanged" (no text differs), "equivalent" or "HOLE", and where.
+class Campaign:
+    """What becomes of faults in the planner: each program is written with each of them, looked at, and run."""
 
-    `texts` are the programs without it. A program that differs, and to which the verifier has no objection, runs
-    `runs` times.
-    """
-    outcome = "unchanged", ""
-    for case in cases:
-        try:
-            with mutant.planted(), at_most(20_000, mutant.code):
-                planned = case.planned()
-            if planned.source == texts[case.name]:
-                continue
-            function = case.function(planned)
-        except Exception as error:
-            return "crashes", f"{case.name}: {type(error).__name__}"
-        if objection := verify(planned, function, case.views):
-            return "found", f"{case.name}: {objection}"
-        try:
-            wrong = case.wrong(planned, runs)
-        except Exception as error:
-            wrong = f"it raises {type(error).__name__}: {error}"
-        if wrong:
-            return "HOLE", f"{case.name}: {wrong}\n{planned.source}"
-        outcome = "equivalent", case.name
-    return outcome
+    def __init__(self, cases: Sequence[Case], runs: int) -> None:
+        self.cases, self.runs = cases, runs
+        self.plain = {case.name: case.planned() for case in cases}
+        self.known: dict[str, str] = {}  # what is wrong with the results of a text
+
+    def fate(self, mutant: Mutant) -> tuple[str, str]:
+        """What becomes of a fault, and in which program, or why it is none.
+
+        "crashes": the planner does; "found": the verifier objects; "unchanged": no text differs; "equivalent": programs
+        that differ give the same numbers; "HOLE": the verifier has no objection to a wrong program.
+        """
+        outcome = "unchanged", "no program is written differently"
+        for case in self.cases:
+            try:
+                with mutant.planted(), at_most(20_000, mutant):
+                    planned = case.planned()
+                if planned.source == self.plain[case.name].source:
+                    continue
+                function = case.function(planned)
+            except Exception as error:
+                return "crashes", f"{case.name}: {type(error).__name__}"
+            if objection := verify(planned, function, case.views):
+                return "found", f"{case.name}: {objection}"
+            if wrong := self.wrong(case, planned):
+                return "HOLE", f"{case.name}: {wrong}\n{planned.source}"
+            outcome = "equivalent", _difference(self.plain[case.name], planned)
+        return outcome
+
+    def wrong(self, case: Case, planned: Planned) -> str:
+        """What is wrong with the results of a program, "" if nothing is."""
+        key = f"{case.name} {planned.source}"
+        if key not in self.known:
+            try:
+                self.known[key] = case.wrong(planned, self.runs)
+            except Exception as error:
+                self.known[key] = f"it raises {type(error).__name__}: {error}"
+        return self.known[key]
+
+
+def _difference(before: Planned, after: Planned) -> str:
+    """Why a program that is written differently is right all the same."""
+    old, new = before.lowered, after.lowered
+    if set(old.kept) != set(new.kept) or old.cuts != new.cuts or old.copied != new.copied:
+        return "another choice of what is packed, copied or cut"
+    if [unit.nodes for unit in old.units] != [unit.nodes for unit in new.units]:
+        return "another order, or other operations in a loop"
+    if [unit.rows for unit in old.units] != [unit.rows for unit in new.units]:
+        return "blocks of another length"
+    if {n: p.kind for n, p in old.plan.places.items()} != {n: p.kind for n, p in new.plan.places.items()}:
+        return "more or fewer arrays in planned memory"
+    if any(getattr(old.plan, name) != getattr(new.plan, name) for name in ("replaced", "written", "parts")):
+        return "more or fewer results in the memory of others"
+    if old.plan.shapes != new.plan.shapes or old.plan.blocks != new.plan.blocks:
+        return "whole arrays where blocks would do"
+    if old.plan.offsets != new.plan.offsets or old.plan.size != new.plan.size:
+        return "other places in the memory"
+    return "views are made at other times"
 
 
 def text_mutants(planned: Planned) -> Iterator[tuple[str, Planned]]:

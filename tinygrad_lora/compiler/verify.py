@@ -272,7 +272,7 @@ class Proof(Rehearsal):
                 raise ProofError(f"{self._told(node)} is written over {self._told(buffer.leaf)}")
             node = replacing
         batch = node.op is ops.matmul and array.ndim > node.ndim and out.stop - out.start == array.nbytes  # of blocks
-        if array.dtype != node.dtype or not (out.plain or batch):
+        if array.dtype != node.dtype or not array.flags.aligned or not (out.plain or batch):
             raise ProofError(f"{self._told(node)} is written to an array of {array.dtype} with strides {array.strides}")
         if not array.size:
             return
