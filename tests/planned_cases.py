@@ -16,6 +16,7 @@ from tinygrad_lora import ops
 from tinygrad_lora.compiler import packing, products, schedule
 from tinygrad_lora.compiler.emit_planned import Planned, emit_planned
 from tinygrad_lora.compiler.lowering import lower
+from tinygrad_lora.compiler.passes import inner_products
 from tinygrad_lora.core.graph import Graph
 from tinygrad_lora.core.source import function_from_source
 
@@ -28,7 +29,7 @@ def tiny() -> Iterator[None]:
     with (
         patch.object(schedule, "LARGE", 24), patch.object(schedule, "BLOCK_BYTES", 200),
         patch.object(products, "SMALL_KERNEL", 200), patch.object(products, "FEWEST_ROWS", 2),
-        patch.object(packing, "MOST_TO_REPEAT", 60),
+        patch.object(packing, "MOST_TO_REPEAT", 60), patch.object(inner_products, "SHORTEST_ROW", 4),
     ):  # fmt: skip
         yield
 
@@ -209,6 +210,23 @@ def _mixed(x: Any, y: Any, n: Any) -> Any:
     return b * b, a * n, (x > 0.0) * n, tl.where(n > 0, a, y) - tl.sum(n * n, axis=1, keepdims=True), x * 2.0 + y
 
 
+def _sums(x: Any, v: Any) -> Any:
+    y = x * 2.0
+    a, b, c = tl.sum(y, axis=0, keepdims=True), tl.sum(y * y, axis=1), y @ v
+    d = (y - a) * tl.reshape(b, (-1, 1)) + c
+    return d * y, tl.max(d, axis=1), tl.sum(tl.exp(d * 0.01), axis=(0, 1), keepdims=True) * x, tl.sum(d * x, axis=1)
+
+
+def _nested(x: Any, y: Any) -> Any:
+    a = tl.concatenate([tl.reshape(x * y, (-1,)), tl.reshape(tl.exp(x), (-1,))])
+    b = tl.concatenate([a, tl.reshape(y * 2.0, (-1,)), a[:3]])
+    return (
+        b * 2.0,
+        tl.sum(a),
+        tl.concatenate([tl.reshape(x + y, (-1,)), tl.reshape(ops.cast(y, dtype="float32"), (-1,))]),
+    )
+
+
 def _empty(x: Any) -> Any:
     y = tl.exp(x * 2.0)
     return tl.sum(y, axis=1), y.mT @ y, tl.concatenate([tl.reshape(y, (-1,)), tl.sum(y, 0)])
@@ -251,6 +269,15 @@ class Exchanging(tl.SGD):
 
     def update(self, parameters: Any, gradients: Any, state: Any, rate: Any) -> Any:
         return [s + 0 * g for s, g in zip(state, gradients, strict=True)], [p * 1.0 for p in parameters]
+
+
+class Mirroring(tl.SGD):
+    """A rule that is not elementwise, whatever it says: each number takes the place of another."""
+
+    elementwise = True
+
+    def update(self, parameters: Any, gradients: Any, state: Any, rate: Any) -> Any:
+        return [tl.where(p > g, p[::-1], p) + rate * g for p, g in zip(parameters, gradients, strict=True)], []
 
 
 def _model(dtype: Any = np.float64, rank: int = 0) -> Any:
@@ -319,6 +346,10 @@ def cases() -> list[Case]:
     add("the same twice", _same, (3, 4), ())
     add("batches", _batches, (2, 4, 3), (2, 4, 3))
     add("mixed", _mixed, single(12, 3), (12, 3), whole(12, 3))
+    add("sums", _sums, (12, 5), (5, 1))
+    add("sums plainly", _sums, (13, 5), (5, 1), passes=())
+    add("nested", _nested, (4, 3), (4, 3))
+    add("one row", lambda x, y: (tl.tanh(x * y) - x) * y + tl.sum(x * y, axis=1, keepdims=True), (1, 40), (1, 40))
     add("empty", _empty, (0, 3))
     add("frozen", _frozen(), (12, 6))
     add("frozen plainly", _frozen(), (12, 6), passes=())
@@ -336,4 +367,6 @@ def cases() -> list[Case]:
     found.append(_step("exchanging", model, Exchanging(model.parameters(), 0.1), tl.mse, input_gradient=True))
     model = _model()
     found.append(_step("copied at the end", model, tl.Adam(model.parameters(), 0.1), without=["update_in_place"]))
+    model = _model()
+    found.append(_step("mirroring", model, Mirroring(model.parameters(), 0.1)))
     return found

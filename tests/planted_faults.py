@@ -24,7 +24,7 @@ from tinygrad_lora.compiler.verify import verify
 
 MODULES = ("places", "slots", "plan", "schedule", "lowering")
 PLACE = re.compile(r"(\w+ = np\.ndarray\(.*, memory, )(\d+)\)")
-NOT_PLANNING = {"prepared"}  # passes, which change the graph itself
+NOT_PLANNING = {"prepared", "last_passes"}  # passes, which change the graph itself
 KINDS = ["memory", "own", "view", "argument", "number", "constant"]
 COMPARISONS: dict[type, list[type]] = {
     ast.Lt: [ast.LtE, ast.Gt], ast.LtE: [ast.Lt], ast.Gt: [ast.GtE, ast.Lt], ast.GtE: [ast.Gt],
@@ -81,6 +81,10 @@ def _of_function(function: FunctionType, tree: ast.FunctionDef, where: str, scop
     """The function with each change that can be made at each place in it."""
     if ast.get_docstring(tree):
         tree.body = tree.body[1:] or [ast.Pass()]
+    for part in ast.walk(tree):
+        for field in ("annotation", "returns"):
+            if getattr(part, field, None):
+                setattr(part, field, ast.Name("object", ast.Load()) if isinstance(part, ast.AnnAssign) else None)
     places = list(ast.walk(tree))
     seen = {ast.unparse(tree)}
     for i, place in enumerate(places):

@@ -143,7 +143,7 @@ class Proof(Rehearsal):
             if array.array.dtype is not found.dtype:
                 return False
         if found in node.parents:
-            self.read.add(found)  # type: ignore[arg-type]
+            self.read.add(found)
             return True
         return found is node and buffer is None
 
@@ -151,10 +151,8 @@ class Proof(Rehearsal):
         """See that this is an operand of the node, or one of those wanted; with `own` it may be the node itself."""
         wanted = wanted or node.parents  # type: ignore[union-attr]
         if array.buffer is None and array.node in wanted:
-            self.read.add(array.node)  # type: ignore[arg-type]
-        elif not array.stored().array.size:
-            self.read.update(wanted)
-        elif array.buffer.kind != "number":
+            self.read.add(array.node)
+        elif array.stored().buffer.kind != "number":
             found = self._found(array, node, wanted, own)
             if not found and self._join(array):
                 found = self._found(array, node, wanted, own)
@@ -168,6 +166,8 @@ class Proof(Rehearsal):
     def _found(self, array: StandIn, node: Node | None, wanted: Sequence[Node], own: bool) -> Sequence[Node]:
         """Those of the wanted nodes whose value this is; with `own` the node in the making will do."""
         piece = array.buffer.holding(array.start, array.stop)
+        if not array.array.size:
+            return [parent for parent in (*wanted, node) if parent is not None and not parent.size]
         if piece is None or (own and piece.node is node):
             return () if piece is None else (piece.node,)
         found = [parent for parent in wanted if self._is(parent, array, piece, node)]
@@ -182,7 +182,7 @@ class Proof(Rehearsal):
             return False
         whole, first, forms = view
         if self._is_cut(wanted, node):
-            start = int(self.block)  # type: ignore[arg-type]
+            start = int(self.block)
             if not self._is_block(found):
                 return False
             whole, first = whole[start : start + len(found)], first + start * whole.strides[0]
@@ -202,7 +202,7 @@ class Proof(Rehearsal):
 
     def _is_block(self, array: Any) -> bool:
         """Whether an array has as many rows as the block, or, where that stands for several, as one of them."""
-        rows = self.block.stop - int(self.block)  # type: ignore[arg-type, union-attr]
+        rows = self.block.stop - int(self.block)
         return array.ndim > 0 and len(array) in (rows, min(rows, self.rows))
 
     def _view(self, wanted: Node, node: Node) -> tuple[Any, int, Forms] | None:
@@ -274,8 +274,6 @@ class Proof(Rehearsal):
         batch = node.op is ops.matmul and array.ndim > node.ndim and out.stop - out.start == array.nbytes  # of blocks
         if array.dtype != node.dtype or not array.flags.aligned or not (out.plain or batch):
             raise ProofError(f"{self._told(node)} is written to an array of {array.dtype} with strides {array.strides}")
-        if not array.size:
-            return
         anchor, whole = out.start, array.shape == node.shape or array.size == node.size
         if self.block is not None and node.ndim and node.shape[0] == self.length and self._is_block(array):
             anchor, whole = anchor - int(self.block) * (node.size // self.length) * array.itemsize, False
@@ -283,7 +281,8 @@ class Proof(Rehearsal):
             anchor = self.joined[node].first
         elif not whole or self.block is not None:
             raise ProofError(f"{self._told(node)} is written to an array of shape {array.shape}")
-        buffer.put(out.start, Piece(out.stop, node, anchor, whole))
+        if array.size:
+            buffer.put(out.start, Piece(out.stop, node, anchor, whole))
         for view in self.views.get(buffer.leaf, ()) if buffer.leaf is not None else ():
             view.buffer.put(0, Piece(view.array.nbytes, node, 0, False))
 
