@@ -196,6 +196,21 @@ def test_every_output_owns_its_memory(way, shape):
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_what_is_taken_is_a_copy_also_at_a_single_index(way):
+    """NumPy gives a view of x[i] where i is a number, and a copy where it is an array."""
+
+    def taken(x, i, j):
+        y = x * 2.0
+        rows = tl.take(y, i), tl.take(y, i, j)
+        return tl.take(x, i), tl.take(x, i, j), tl.take(x, 1), (y * y + rows[0]) @ (x + rows[1]), rows[0] * 3.0
+
+    x, i, j = whole_numbers(4, 4, 4), np.array(2), np.int64(1)
+    agrees(taken, x, i, j, **way)
+    for result in tl.compile(taken, **way)(x, i, j):
+        assert not np.shares_memory(result, x)
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_number_keeps_the_dtype_that_eager_gives_it(way, dtype):
     """Numbers that the program computes itself have faster forms: each gives what the array of one number gives."""
