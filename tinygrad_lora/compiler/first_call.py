@@ -65,7 +65,10 @@ def fault_of(program: Program, arrays: Sequence[Any]) -> tuple[Disagreement | Ex
     except Exception as error:
         return error, values
     previous = {output: values[i] for output, i in program.into.items()}
-    return disagreement(program.traced, values, results, expected=expected, previous=previous), values
+    difference = disagreement(
+        program.traced, values, results, expected=expected, previous=previous, promised_only=True
+    )  # fmt: skip
+    return difference, values
 
 
 def warn_of_fault(name: str, told: str) -> None:
