@@ -29,6 +29,7 @@ from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 
 TOLERANCE = {2: 5e-3, 4: 1e-5, 8: 1e-11}  # by the bytes of a float
+OF_A_CHANGE = 10  # times the tolerance: a change is the small difference of two rounded numbers
 PROMISED = {2: 50.0, 4: 1e12, 8: 1e100}  # by the bytes of a float
 NOISE = 4.0  # in units of the relative spacing of floats
 FACTOR = 4.0
@@ -73,7 +74,7 @@ def disagreement(
 
     `arrays` are those of all inputs; those of the captured parameters may be left out, and are then their values.
     `expected` are the eager outputs, if they are known. `previous` says for outputs (counted from 0) what they replace:
-    the tolerance is then relative to the change. `promised_only` leaves out infinities and NaN beyond the promise.
+    ten times the tolerance, relative to the change, is then allowed. `promised_only` leaves out infinities and NaN beyond the promise.
     """
     values = complete(graph, arrays)
     with np.errstate(all="ignore"):
@@ -98,13 +99,18 @@ def disagreement(
         return next((bounds[i].worst(i, *pairs[i], bad) for i, bad in wrong.items()), None)
 
 
+def _tolerance(expected: Any, previous: Any) -> float:
+    """What an output may differ in relative to its largest number, or to its largest change."""
+    return TOLERANCE.get(expected.dtype.itemsize, TOLERANCE[8]) * (1 if previous is None else OF_A_CHANGE)
+
+
 def _close(expected: Any, found: Any, previous: Any) -> bool:
     """The quick answer for nearly all outputs: everything is finite and within the tolerance."""
     if expected.dtype.kind != "f":
         return bool((expected == found).all())
     change = expected if previous is None else expected - previous
     largest = np.abs(change).max(initial=0)
-    allowed = largest * TOLERANCE.get(expected.dtype.itemsize, TOLERANCE[8])
+    allowed = largest * _tolerance(expected, previous)
     if previous is not None:
         allowed = allowed + NOISE * np.finfo(expected.dtype).eps * np.abs(expected)
     return bool(np.isfinite(largest) and (np.abs(found - expected) <= allowed).all())
@@ -121,8 +127,7 @@ class _Bound:
         if self.float:
             finite, self.spacing = np.isfinite(expected), float(np.finfo(expected.dtype).eps)
             change = self.low if previous is None else self.low - previous
-            relative = TOLERANCE.get(expected.dtype.itemsize, TOLERANCE[8])
-            self.tolerance = relative * np.abs(change).max(initial=0, where=np.isfinite(change))
+            self.tolerance = _tolerance(expected, previous) * np.abs(change).max(initial=0, where=np.isfinite(change))
             if previous is not None:
                 self.tolerance = self.tolerance + NOISE * self.spacing * np.abs(self.low)
             self.others = {kind: np.asarray(kind(expected)) for kind in (np.isnan, np.isposinf, np.isneginf)}
