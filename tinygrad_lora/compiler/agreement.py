@@ -74,7 +74,8 @@ def disagreement(
 
     `arrays` are those of all inputs; those of the captured parameters may be left out, and are then their values.
     `expected` are the eager outputs, if they are known. `previous` says for outputs (counted from 0) what they replace:
-    ten times the tolerance, relative to the change, is then allowed. `promised_only` leaves out infinities and NaN beyond the promise.
+    ten times the tolerance, relative to the change, is then allowed. `promised_only` leaves out infinities and NaN
+    beyond the promise.
     """
     values = complete(graph, arrays)
     with np.errstate(all="ignore"):
