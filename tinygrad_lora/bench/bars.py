@@ -96,6 +96,7 @@ BARS: list[Bar] = [
     *against("torch.compile", {"W3": {"S": 0.30}, "W4": {"S": 0.45}}),
     *against("ours-eager", {"W6": {ONE: 0.12}}),
     Bar("compiling 1,000 nodes, for each", 25, (_SHORT,), " us"),
+    Bar("verifying them, in the time to compile", 10, (ours("compiling", "", "1000", "verifying"),), " %"),
     Bar("compiling 100,000 nodes, for each, against 1,000", 1.6, (_LONG, _SHORT), value=quotient),
     *(Bar(f"{workload} S: comparing the first call, against compiling", 0.15,
           (ours("checking", workload, "S", "share"),)) for workload in ("W3", "W4")),
