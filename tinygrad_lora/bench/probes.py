@@ -108,6 +108,25 @@ def compiling(peer: str, workload: str, size: str, seed: int) -> dict[str, float
     }
 
 
+def checking(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
+    """What comparing the first call with the eager graph adds to a first step, as a share of one without it."""
+    from tinygrad_lora.compiler import first_call
+
+    case, default = make_case(workload, size, seed), first_call.DEFAULT
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    try:
+        for check in (False, True) * REPEATS:
+            first_call.DEFAULT = check
+            step = prepare(peer, case).step
+            gc.collect()
+            begin = time.perf_counter()
+            step()
+            seconds[check].append(time.perf_counter() - begin)
+    finally:
+        first_call.DEFAULT = default
+    return {"share": min(seconds[True]) / min(seconds[False]) - 1}
+
+
 def importing(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
     """Milliseconds to import the package where NumPy is imported already, the best of a few times."""
     runs = [subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True) for _ in range(REPEATS)]
@@ -115,6 +134,6 @@ def importing(peer: str, workload: str, size: str, seed: int) -> dict[str, float
 
 
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {
-    "calls": calls, "speed": speed, "memory": memory, "compiling": compiling, "importing": importing,
-    "finetune": finetune,
+    "calls": calls, "speed": speed, "memory": memory, "compiling": compiling, "checking": checking,
+    "importing": importing, "finetune": finetune,
 }  # fmt: skip
