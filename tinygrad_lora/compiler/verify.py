@@ -292,7 +292,7 @@ class Proof(Rehearsal):
 
 def _collide(a: StandIn, b: StandIn, by_element: bool = False) -> bool:
     """Whether two arrays may have bytes in common; where each element stands for itself, other than all of them."""
-    if a.buffer is not b.buffer or a.start >= b.stop or b.start >= a.stop:
+    if a.buffer is not b.buffer or max(a.start, b.start) >= min(a.stop, b.stop):
         return False
     x, y = a.array, b.array
     return not by_element or (a.first, x.shape, x.strides, x.dtype) != (b.first, y.shape, y.strides, y.dtype)
