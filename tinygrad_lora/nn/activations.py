@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from ..arguments import explained
 from ..arraylike import real_array
 from ..errors import DtypeError
