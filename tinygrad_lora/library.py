@@ -6,6 +6,7 @@ Every function takes nodes and gives a node. On plain arrays alone it gives an a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from math import pi, prod
 from math import sqrt as square_root
 from typing import Any
@@ -20,6 +21,22 @@ from .core.node import ComputationNode, Shape, constant
 from .errors import DtypeError, GradientError, ShapeError
 
 Axis = int | tuple[int, ...] | None
+HALF = np.dtype(np.float16)
+
+
+def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, but float16 is float32 on the way: its sums and squares overflow soon, and 2048 + 1 is 2048.
+
+    The result is rounded to float16 once, and so is the gradient. Any other dtype of the first operand stays as it is.
+    """
+
+    @wraps(f)
+    def composite(x: Any, *others: Any, **named: Any) -> Any:
+        if getattr(x, "dtype", None) is not HALF:
+            return f(x, *others, **named)
+        return ops.cast(f(ops.cast(x, dtype=np.float32), *others, **named), dtype=HALF)
+
+    return composite
 
 
 def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
@@ -36,6 +53,7 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
 
 
 @explained
+@in_float32
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \sum x$ over `axis` (None: all axes). `keepdims` keeps a summed axis with length 1.
 
@@ -45,6 +63,7 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 @explained
+@in_float32
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \frac{1}{n} \sum x$ over `axis` (None: all axes), n elements in each sum.
 
@@ -111,12 +130,19 @@ def maximum(a: Any, b: Any) -> Any:
 
 
 @explained
+@in_float32
 def sigmoid(x: Any) -> Any:
-    r"""$y = 1 / (1 + e^{-x}) = \frac12 (1 + \tanh \frac x2)$: the second form cannot overflow."""
-    return 0.5 * ops.tanh(0.5 * listed(x)) + 0.5
+    r"""$y = 1 / (1 + e^{-x})$, written as $e^x / (e^x + 1)$: so it has all its digits where it is small.
+
+    From x = 40 on it is 1 to the last digit of float64, so x stops there, and $e^x$ does not overflow.
+    """
+    x = listed(x)
+    e = ops.exp(ops.where(x > 40.0, 40.0, x))
+    return e / (e + 1.0)
 
 
 @explained
+@in_float32
 def gelu(x: Any) -> Any:
     r"""$y = \frac x2 \left(1 + \tanh \sqrt{2/\pi}\,(x + 0.044715\,x^3)\right)$.
 
@@ -129,6 +155,7 @@ def gelu(x: Any) -> Any:
 
 
 @explained
+@in_float32
 def softmax(x: Any, axis: int = -1) -> Any:
     r"""$y_i = e^{x_i - m} / \sum_j e^{x_j - m}$ with $m = \max x$: the same numbers, and no overflow.
 
@@ -140,6 +167,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 
 @explained
+@in_float32
 def log_softmax(x: Any, axis: int = -1) -> Any:
     r"""$y_i = z_i - \ln \sum_j e^{z_j}$ with $z = x - \max x$: finite even where softmax is 0.
 
@@ -157,11 +185,16 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) 
     x is (..., size), `weight` w and `bias` b are (size,) or left out. Raises ShapeError where they do not fit.
     Source: Ba et al. 2016 (arXiv:1607.06450).
     """
-    x = listed(x)
-    centered = x - mean(x, -1, keepdims=True)
-    y = centered / ops.sqrt(mean(centered * centered, -1, keepdims=True) + eps)
+    y = _normalized(listed(x), eps)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
+
+
+@in_float32
+def _normalized(x: Any, eps: float) -> Any:
+    """x with mean 0 and variance 1 along its last axis."""
+    centered = x - mean(x, -1, keepdims=True)
+    return centered / ops.sqrt(mean(centered * centered, -1, keepdims=True) + eps)
 
 
 @explained
@@ -172,11 +205,16 @@ def mse(y: Any, target: Any) -> Any:
     """
     if np.shape(y) != np.shape(target):
         raise ShapeError(f"mse: y has shape {np.shape(y)} and the target {np.shape(target)}: reshape one of them")
-    difference = listed(y) - listed(target)
-    return mean(difference * difference)
+    return _mean_square(listed(y) - listed(target))
+
+
+@in_float32
+def _mean_square(x: Any) -> Any:
+    return mean(x * x)
 
 
 @explained
+@in_float32
 def cross_entropy(logits: Any, labels: Any) -> Any:
     r"""$L = -\frac1n \sum_i \ln \mathrm{softmax}(x_i)_{t_i}$: mean over the samples, labels $t_i$ are whole numbers.
 

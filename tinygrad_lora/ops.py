@@ -25,8 +25,12 @@ class Elementwise(Op):
     elementwise = True
 
     def dtype(self, *dtypes: Any, **params: Any) -> Any:
-        """What the forward itself gives, asked with empty arrays."""
-        return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
+        """What the forward itself gives, asked with empty arrays; a DtypeError for a number that they cannot hold."""
+        try:
+            return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
+        except OverflowError as error:
+            remedy = "cast the array to a wider dtype first, or use a float, such as -1.0 for -1"
+            raise DtypeError(f"{self.name}: {error}: {remedy}") from None
 
 
 def _number(value: Any, refusal: str) -> float:
@@ -131,6 +135,8 @@ class Power(Elementwise):
 
     def __call__(self, x: Any, exponent: float) -> Any:
         n = _number(exponent, "power: the exponent must be a number; for an array write exp(exponent * log(x))")
+        if getattr(getattr(x, "dtype", None), "kind", "") == "b":
+            x = cast(x, dtype="int64")  # of true NumPy makes int64 in a number, and int8 in an array
         return super().__call__(x, exponent=int(n) if float(n).is_integer() else n)
 
     def vjp(self, g: Any, y: Any, x: Any, *, exponent: float) -> Any:
@@ -180,12 +186,12 @@ class Tanh(Elementwise):
 
 
 class Relu(Elementwise):
-    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0: $\bar x = \bar y\,\mathrm{sign}(y)$."""
+    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0: $\bar x = \bar y\,[y > 0]$."""
 
     signature, numpy = "x", "np.maximum(x, 0.0)"
 
     def vjp(self, g: Any, y: Any, x: Any) -> Any:
-        return (g * (sign(y) if y.ndim else y > 0.0),)  # for one number a comparison is faster
+        return (g * (y > 0.0),)
 
 
 class Sign(Elementwise):
@@ -206,7 +212,7 @@ class Where(Elementwise):
     signature, numpy = "condition, a, b", "np.where(condition, a, b)"
 
     def vjp(self, g: Any, y: Any, condition: Any, a: Any, b: Any) -> Any:
-        return None, where(condition, g, 0.0), where(condition, 0.0, g)
+        return None, lambda: where(condition, g, 0.0), lambda: where(condition, 0.0, g)
 
 
 # --- Shape ---
@@ -280,7 +286,10 @@ class ReduceSum(Op):
 
 
 class ReduceMax(ReduceSum):
-    r"""$y = \max x$ over some axes; $\bar y$ goes to the largest element, in equal parts where several are."""
+    r"""$y = \max x$ over some axes; $\bar y$ goes to the largest element, in equal parts where several are.
+
+    Where y is NaN, so is $\bar x$: no element is the largest.
+    """
 
     numpy = "x.max(axis=axis, keepdims=keepdims)"
 
@@ -290,7 +299,8 @@ class ReduceMax(ReduceSum):
     def vjp(self, g: Any, y: Any, x: Any, *, axis: Shape, keepdims: bool) -> Any:
         kept = _kept(x.shape, axis)
         largest = 1 - cast(reshape(y, shape=kept) > x, dtype=str(x.dtype))
-        return (largest * (reshape(g, shape=kept) / reduce_sum(largest, axis=axis, keepdims=True)),)
+        count = reduce_sum(largest, axis=axis, keepdims=True) + 0 * sign(reshape(y, shape=kept))  # NaN where y is
+        return (largest * (reshape(g, shape=kept) / count),)
 
 
 def _kept(shape: Shape, axis: Shape) -> Shape:

@@ -98,7 +98,12 @@ def _refuse_stale(nodes: Nodes) -> None:
 
 
 def unbroadcast(g: Any, shape: Shape) -> Any:
-    """Sum over the axes that broadcasting added or stretched: the gradient of a repeated number is a sum."""
+    """Sum over the axes that broadcasting added or stretched: the gradient of a repeated number is a sum.
+
+    float16 is summed in float32: in its own 11 bits 2048 + 1 is 2048.
+    """
+    if g.dtype == np.float16:
+        return Op.registry["cast"](unbroadcast(Op.registry["cast"](g, dtype=np.float32), shape), dtype=np.float16)
     extra = len(g.shape) - len(shape)
     stretched = (i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     summed = Op.registry["reduce_sum"](g, axis=(*range(extra), *stretched), keepdims=False)

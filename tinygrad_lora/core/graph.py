@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arraylike import as_arrays
-from ..errors import GraphError, ShapeError
+from ..errors import GraphError, PassError, ShapeError
 from .node import ComputationNode, Op, tick
 
 Nodes = Sequence[ComputationNode]
@@ -94,6 +94,7 @@ class Graph:
         """The graph in which `build(old, new_parents)` takes the place of each operation, parents first.
 
         `leaves` says which leaf takes the place of which; the others stay. Where nothing changes, it is this graph.
+        Raises PassError where `build` gives something of another shape or dtype.
         """
         new = {old: leaf for old, leaf in (leaves or {}).items() if leaf is not old}  # what has changed
         for node in self.nodes:
@@ -102,6 +103,7 @@ class Graph:
                 if not new.keys().isdisjoint(parents):
                     parents = tuple([new.get(p, p) for p in parents])
                 if (made := build(node, parents)) is not node:
+                    check_replacement(node, made)
                     new[node] = made
                     made.name = made.name or node.name
                     give_origin(made, node.origin, start)
@@ -135,6 +137,15 @@ class Graph:
         rows = zip(names.items(), calls, strict=True)
         lines = [f"{name:>{left}} = {call:<{right}}  {n.dtype}{list(n.shape)}" for (n, name), call in rows]
         return "\n".join([*lines, f"{'return':>{left}}   {', '.join(names[n] for n in self.outputs)}"])
+
+
+def check_replacement(node: ComputationNode, made: Any) -> None:
+    """Raise PassError unless `made` has the shape and the dtype of the node that it is to replace."""
+    if type(made) is not ComputationNode:
+        raise PassError(f"{node.op} became {made!r}, which is not a node", node)
+    if made.shape != node.shape or made.dtype != node.dtype:
+        kinds = [f"{x.op} {x.shape} {x.dtype}" for x in (node, made)]
+        raise PassError(f"{' became '.join(kinds)}: what replaces a node has its shape and dtype", node, made)
 
 
 def unique_names(nodes: Nodes) -> dict[ComputationNode, str]:

@@ -84,7 +84,7 @@ class Op:
             value = self.forward(*[x._value for x in inputs], **params)
         except FAILURES:
             refuse_misuse(self.name, self.forward, inputs, params)
-            self.infer(inputs, params)  # says what is wrong with the shapes, if that is what is wrong
+            self.infer(inputs, params)  # says what is wrong with shapes or dtypes, if that is what is wrong
             raise
         return ComputationNode(self, inputs, params or NO_PARAMS, value.shape, value.dtype, requires_gradient, value)
 

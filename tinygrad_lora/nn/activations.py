@@ -8,7 +8,7 @@ from typing import Any
 from ..arguments import explained
 from ..arraylike import real_array
 from ..errors import DtypeError
-from ..library import gelu, sigmoid
+from ..library import gelu, in_float32, sigmoid
 from ..ops import relu, tanh
 
 # Polynomials in c = 50 / (25 + x^2) - 1 for u(x) / x, where tanh u(x) = erf(x / sqrt 2): fitted so that the largest
@@ -23,6 +23,7 @@ LONG = (
 
 
 @explained
+@in_float32
 def exact_gelu(x: Any) -> Any:
     r"""$y = x\,\Phi(x) = \frac x2 (1 + \mathrm{erf}(x / \sqrt 2))$, where $\Phi$ is the normal distribution's.
 
@@ -43,6 +44,7 @@ def exact_gelu(x: Any) -> Any:
 
 
 @explained
+@in_float32
 def silu(x: Any) -> Any:
     r"""$y = x\,\sigma(x) = x / (1 + e^{-x})$. Source: Elfwing et al. 2017 (arXiv:1702.03118)."""
     return x * sigmoid(x)
