@@ -36,8 +36,8 @@ def message(call, *args, error=Exception, **kwargs):
 
 # --- Calls ---
 
-COMPOSITES = [f for f in vars(library).values() if inspect.isfunction(f) and f.__module__ == library.__name__]
-COMPOSITES = [f for f in COMPOSITES if not f.__name__.startswith("_")]
+COMPOSITES = [f for name, f in sorted(vars(library).items()) if name in tl.__all__ and inspect.isfunction(f)]
+COMPOSITES = [f for f in COMPOSITES if f.__module__ == library.__name__]
 GRADIENTS = [tl.gradients, tl.grad, tl.value_and_grad, tl.zero_gradients, tl.trace]
 LEAVES = [tl.parameter, tl.constant, tl.placeholder]
 OPERATIONS = sorted(tl.Op.registry.values(), key=str)
