@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .arguments import explained
 from .arraylike import as_shape, listed
 from .core.autodiff import gradients
 from .core.node import ComputationNode, Shape, constant
@@ -51,6 +52,7 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
     return tuple(sorted(int(i) % n for i in axes))
 
 
+@explained
 @in_float32
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \sum x$ over `axis` (None: all axes). `keepdims` keeps a summed axis with length 1.
@@ -60,6 +62,7 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return ops.reduce_sum(x, axis=_axes(x, axis), keepdims=bool(keepdims))
 
 
+@explained
 @in_float32
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \frac{1}{n} \sum x$ over `axis` (None: all axes), n elements in each sum.
@@ -73,6 +76,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return ops.scale(ops.reduce_sum(x, axis=axes, keepdims=bool(keepdims)), factor=1 / n)
 
 
+@explained
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \max x$ over `axis` (None: all axes). Equal largest elements share the gradient.
 
@@ -84,6 +88,7 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return ops.reduce_max(x, axis=axes, keepdims=bool(keepdims))
 
 
+@explained
 def reshape(x: Any, shape: int | Shape) -> Any:
     """The elements of x, in order, in another shape; one axis may be -1: what remains.
 
@@ -96,6 +101,7 @@ def reshape(x: Any, shape: int | Shape) -> Any:
     return ops.reshape(x, shape=tuple(prod(np.shape(x)) // rest if n == -1 and rest else n for n in wanted))
 
 
+@explained
 def broadcast(x: Any, shape: int | Shape) -> Any:
     """x repeated along new or length-1 axes, up to `shape`.
 
@@ -104,6 +110,7 @@ def broadcast(x: Any, shape: int | Shape) -> Any:
     return ops.broadcast(x, shape=as_shape(shape))
 
 
+@explained
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays side by side along an axis.
 
@@ -116,11 +123,13 @@ def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
     return ops.concatenate(*arrays, axis=_axes(arrays[0], axis)[0])
 
 
+@explained
 def maximum(a: Any, b: Any) -> Any:
     r"""$y = \max(a, b)$, elementwise; the gradient goes to the larger one, and to b where they are equal."""
     return ops.where(ops.greater(a, b), a, b)
 
 
+@explained
 @in_float32
 def sigmoid(x: Any) -> Any:
     r"""$y = 1 / (1 + e^{-x})$, written as $e^x / (e^x + 1)$: so it has all its digits where it is small.
@@ -132,6 +141,7 @@ def sigmoid(x: Any) -> Any:
     return e / (e + 1.0)
 
 
+@explained
 @in_float32
 def gelu(x: Any) -> Any:
     r"""$y = \frac x2 \left(1 + \tanh \sqrt{2/\pi}\,(x + 0.044715\,x^3)\right)$.
@@ -144,6 +154,7 @@ def gelu(x: Any) -> Any:
     return x * (0.5 * (ops.tanh(inner) + 1.0))  # the second factor is part of the derivative as well
 
 
+@explained
 @in_float32
 def softmax(x: Any, axis: int = -1) -> Any:
     r"""$y_i = e^{x_i - m} / \sum_j e^{x_j - m}$ with $m = \max x$: the same numbers, and no overflow.
@@ -155,6 +166,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
     return e / sum(e, axis, keepdims=True)
 
 
+@explained
 @in_float32
 def log_softmax(x: Any, axis: int = -1) -> Any:
     r"""$y_i = z_i - \ln \sum_j e^{z_j}$ with $z = x - \max x$: finite even where softmax is 0.
@@ -166,6 +178,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     return z - ops.log(sum(ops.exp(z), axis, keepdims=True))
 
 
+@explained
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     r"""$y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\,w + b$, mean and variance over the last axis.
 
@@ -184,6 +197,7 @@ def _normalized(x: Any, eps: float) -> Any:
     return centered / ops.sqrt(mean(centered * centered, -1, keepdims=True) + eps)
 
 
+@explained
 def mse(y: Any, target: Any) -> Any:
     r"""$L = \frac1n \sum_i (y_i - t_i)^2$ over all n elements. Shapes must be equal: nothing is broadcast here.
 
@@ -199,6 +213,7 @@ def _mean_square(x: Any) -> Any:
     return mean(x * x)
 
 
+@explained
 @in_float32
 def cross_entropy(logits: Any, labels: Any) -> Any:
     r"""$L = -\frac1n \sum_i \ln \mathrm{softmax}(x_i)_{t_i}$: mean over the samples, labels $t_i$ are whole numbers.
@@ -224,6 +239,7 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     return -mean(ops.take(scores, rows, reshape(labels, (labels.size,))))
 
 
+@explained
 def check_gradients(f: Callable[..., ComputationNode], *arrays: Any, rtol: float = 1e-5, step: float = 1e-6) -> float:
     r"""Compare the gradients of f with $\frac{f(x + h) - f(x - h)}{2h}$, entry by entry; give the largest difference.
 
@@ -251,3 +267,25 @@ def check_gradients(f: Callable[..., ComputationNode], *arrays: Any, rtol: float
                 )
             worst = float(np.maximum(worst, difference))
     return worst
+
+
+# --- Methods of a node ---
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A reduction as a method, with NumPy's arguments by name: x.sum(0, float) would be a dtype there."""
+
+    def method(self: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
+        return function(self, axis, keepdims)
+
+    method.__doc__, method.__name__ = f"See `tl.{function.__name__}`.", function.__name__
+    return explained(method)
+
+
+def _reshape(self: ComputationNode, *shape: Any) -> Any:
+    """See `tl.reshape`: `x.reshape((2, 3))`, `x.reshape(2, 3)` and `x.reshape(-1)`."""
+    return reshape(self, shape[0] if len(shape) == 1 else shape)
+
+
+ComputationNode.sum, ComputationNode.mean, ComputationNode.max = map(_method, (sum, mean, max))
+ComputationNode.reshape = _reshape

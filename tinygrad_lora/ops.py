@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from itertools import accumulate
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .core.node import Op, Shape
 from .errors import DtypeError, ShapeError
+
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class Elementwise(Op):
@@ -22,8 +26,12 @@ class Elementwise(Op):
     elementwise = True
 
     def dtype(self, *dtypes: Any, **params: Any) -> Any:
-        """What the forward itself gives, asked with empty arrays."""
-        return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
+        """What the forward itself gives, asked with empty arrays; a DtypeError for a number that they cannot hold."""
+        try:
+            return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
+        except OverflowError as error:
+            remedy = "cast the array to a wider dtype first, or use a float, such as -1.0 for -1"
+            raise DtypeError(f"{self.name}: {error}: {remedy}") from None
 
 
 def _number(value: Any, refusal: str) -> float:
@@ -128,6 +136,8 @@ class Power(Elementwise):
 
     def __call__(self, x: Any, exponent: float) -> Any:
         n = _number(exponent, "power: the exponent must be a number; for an array write exp(exponent * log(x))")
+        if getattr(getattr(x, "dtype", None), "kind", "") == "b":
+            x = cast(x, dtype="int64")  # of true NumPy makes int64 in a number, and int8 in an array
         return super().__call__(x, exponent=int(n) if float(n).is_integer() else n)
 
     def vjp(self, g: Any, y: Any, x: Any, *, exponent: float) -> Any:
@@ -434,7 +444,9 @@ class Cast(Elementwise):
 
     signature, numpy = "x, *, dtype", "x.astype(dtype)"
 
-    def __call__(self, x: Any, dtype: Any) -> Any:
+    def __call__(self, x: Any, dtype: DTypeLike) -> Any:
+        if dtype is None:  # which is float64 to NumPy
+            raise DtypeError("cast: dtype is None: pass a dtype, such as 'float32'")
         return super().__call__(x, dtype=np.dtype(dtype).name)
 
     def vjp(self, g: Any, y: Any, x: Any, *, dtype: str) -> Any:
