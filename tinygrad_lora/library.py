@@ -53,12 +53,13 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
 
 
 @explained
-@in_float32
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \sum x$ over `axis` (None: all axes). `keepdims` keeps a summed axis with length 1.
 
     `axis` is a whole number, counted from the end if negative, or a tuple of them. Raises ShapeError for no such axis.
     """
+    if getattr(x, "dtype", None) is HALF:  # asked here: the decorator would take a tenth of the time of a small sum
+        return ops.cast(sum(ops.cast(x, dtype=np.float32), axis, keepdims), dtype=HALF)
     return ops.reduce_sum(x, axis=_axes(x, axis), keepdims=bool(keepdims))
 
 

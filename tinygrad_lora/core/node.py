@@ -299,7 +299,8 @@ def constant(array: Any, name: str | None = None, *, like: Any = None) -> Comput
 
 
 def _constant(array: Any, name: str | None, like: Any) -> ComputationNode:
-    value = checked(beside(array, like), "a constant")
+    number = type(array) is float and isinstance(like, np.dtype) and like.kind == "f"  # as in x + 1.0: most of them
+    value = like.type(array) if number else checked(beside(array, like), "a constant")
     return ComputationNode(CONSTANT, (), {}, value.shape, value.dtype, False, value, name)
 
 
