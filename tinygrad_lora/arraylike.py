@@ -34,8 +34,8 @@ QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that on
 def _infix(name: str) -> Any:
     """The two methods of an operator: for `node + other`, and for `other + node`."""
     return (
-        lambda self, other: registry[name].__call__(self, other),
-        lambda self, other: registry[name].__call__(other, self),
+        lambda self, other: registry[name].apply(self, other),
+        lambda self, other: registry[name].apply(other, self),
     )
 
 
@@ -103,8 +103,8 @@ class ArrayLike:
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, (int, float)):  # a tuple: `int | float` would be built anew, in twice the time of a * b
-            return registry["scale"](self, factor=other)
-        return registry["multiply"].__call__(self, other)
+            return registry["scale"].apply(self, other)
+        return registry["multiply"].apply(self, other)
 
     __rmul__ = __mul__
 
@@ -112,7 +112,7 @@ class ArrayLike:
         return self * -1
 
     def __pow__(self, exponent: float) -> Any:
-        return registry["power"](self, exponent=exponent)
+        return registry["power"].apply(self, exponent)
 
     def __rpow__(self, base: Any) -> Any:
         r"""$b^x = e^{x \ln b}$ for numbers b > 0."""
@@ -131,7 +131,7 @@ class ArrayLike:
         return self
 
     def __getitem__(self, key: Any) -> Any:
-        return registry["index"](self, key=key)
+        return registry["index"].apply(self, key)
 
     __setitem__ = __delitem__ = _refusing(
         "nodes are read-only: build a new one with tl.where(mask, a, b) or tl.concatenate([a, b])"

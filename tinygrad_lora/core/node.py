@@ -62,9 +62,9 @@ class Op:
             source = f"{cls.prelude}def {cls.name}({cls.signature}):\n    return {cls.numpy}\n"
             cls.forward = staticmethod(function_from_source(cls.name, source))
         if "__call__" in vars(cls):
-            cls.__call__ = explained(cls.__call__, cls.name)  # type: ignore[method-assign]
+            cls.apply, cls.__call__ = cls.__call__, explained(cls.__call__, cls.name)  # type: ignore[method-assign]
         elif cls.numpy and "*" not in cls.signature:
-            cls.__call__ = _eager_call(cls)  # type: ignore[method-assign]
+            cls.apply = cls.__call__ = _eager_call(cls)  # type: ignore[method-assign]
 
     def __init__(self) -> None:
         Op.registry[self.name] = self
@@ -87,6 +87,8 @@ class Op:
             self.infer(inputs, params)  # says what is wrong with shapes or dtypes, if that is what is wrong
             raise
         return ComputationNode(self, inputs, params or NO_PARAMS, value.shape, value.dtype, requires_gradient, value)
+
+    apply = __call__  # what the operators call: `__call__` where the number of operands is sure to be right
 
     def _lift(self, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Without any node: just compute. With one: the others become constants; numbers take its dtype."""
