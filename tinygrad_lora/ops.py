@@ -15,7 +15,6 @@ import numpy as np
 from .core.node import Op, Shape
 from .errors import DtypeError, ShapeError
 
-
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
