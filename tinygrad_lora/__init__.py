@@ -28,6 +28,7 @@ _PUBLIC = [
     ("nn.schedules", "cosine linear step_decay"),
     # The compiler
     ("compiler", "CompiledFunction TrainingStep compile compile_training_step"),
+    ("checking", "check_pass"),
     # Files of other programs
     ("interop.peft", "load_adapter save_adapter"),
     ("interop.safetensors", "load_safetensors save_safetensors"),
@@ -41,7 +42,7 @@ _PUBLIC = [
 ]
 _HOME = {name: module for module, names in _PUBLIC for name in names.split()}
 _ENGINE = ("core", "library", "nn", "ops")
-_PARTS = (*_ENGINE, "compiler", "data", "errors", "interop", "learn", "models", "view")
+_PARTS = (*_ENGINE, "checking", "compiler", "data", "errors", "interop", "learn", "models", "view")
 
 __all__ = sorted(_HOME)
 

@@ -1,6 +1,7 @@
 # The public names for editors and type checkers, which do not run __init__.py. A test holds the two together.
 
-from . import compiler, core, data, errors, interop, learn, library, models, nn, ops, view
+from . import checking, compiler, core, data, errors, interop, learn, library, models, nn, ops, view
+from .checking import check_pass
 from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
 from .core.autodiff import grad, gradients, value_and_grad, zero_gradients
 from .core.graph import Graph
@@ -41,11 +42,11 @@ __all__ = [
     "Optimizer", "RMSNorm", "SGD", "Sequential", "activate", "adapt", "adapter_names", "adapter_settings",
     "adapter_weights", "adapters", "add_weighted_adapter", "by_row", "cosine", "delete_adapter", "disabled", "linear",
     "merge_all", "merge_and_unload", "step_decay", "unmerge_all",
-    "CompiledFunction", "TrainingStep", "compile", "compile_training_step",
+    "CompiledFunction", "TrainingStep", "compile", "compile_training_step", "check_pass",
     "load_adapter", "load_safetensors", "save_adapter", "save_onnx", "save_safetensors",
     "bug", "bugs", "check", "diagnose", "hint", "progress", "quiz", "using",
     "load_minilm", "load_rxnmapper", "load_smollm2",
     "diagram", "draw", "explain", "explore", "failure", "first_nonfinite", "formula", "listing", "parameter_tree",
     "render", "step_through",
-    "compiler", "core", "data", "errors", "interop", "learn", "library", "models", "nn", "ops", "view",
+    "checking", "compiler", "core", "data", "errors", "interop", "learn", "library", "models", "nn", "ops", "view",
 ]  # fmt: skip

@@ -63,6 +63,17 @@ class StaleGraphError(GradientError):
     """
 
 
+class LostGradientWarning(UserWarning):
+    """Gradients are zero because the output depends on none of the nodes, one of which was turned into a number.
+
+    Wrong:  `y = math.exp(x) * w; tl.gradients(y, x)`
+    Right:  `y = tl.exp(x) * w; tl.gradients(y, x)`
+
+    `float(x)`, `math.exp(x)` and `np.asarray(x)` give numbers, and no gradient passes a number. The message names the
+    line. If the numbers were only printed, the zeros are right, and nothing needs to be done.
+    """
+
+
 class GraphError(ValueError):
     """A graph is not closed, or is called with the wrong inputs.
 
@@ -190,6 +201,27 @@ class RecompileWarning(UserWarning):
     """
 
 
+class MiscompiledWarning(UserWarning):
+    """A generated program gave something else than its graph does; plain NumPy runs in its place.
+
+    Wrong:  nothing that you wrote: this is a fault of the compiler, and the message shows the part that is to blame
+    Right:  go on, the numbers are right; `compile(f, without=[...])` leaves the technique out that is named
+
+    The first call of a new program is compared with its graph where that costs little; `check=True` compares always.
+    """
+
+
+class VerificationWarning(UserWarning):
+    """A planned program would have computed something else than its graph; the plain program runs in its place.
+
+    Wrong:  to trust numbers that a fault of the compiler can touch
+    Right:  report the message and the function: the plain program is slower, and right
+
+    Every program in planned memory is looked at a second time before it runs. The message names the operation, what it
+    needs, and what would have been in its place.
+    """
+
+
 class ModelError(ValueError):
     """A pretrained model is not on this machine, cannot be fetched, or is asked for something that it cannot do.
 
@@ -219,3 +251,21 @@ class TutorialError(ValueError):
 
     The message lists the tutorials there are. `tinygrad-lora learn` shows them with what you have done.
     """
+
+
+class CounterexampleError(ValueError):
+    """A pass changes what a graph computes, or is no function of graphs.
+
+    Wrong:  a pass that turns `tl.relu(a + b)` into `tl.relu(a) + tl.relu(b)`
+    Right:  a pass whose law holds for all numbers, shapes and dtypes that it is applied to
+
+    `counterexample` holds the smallest program on which this shows, both results, and the graph before and after; in a
+    notebook they are drawn. Narrow the pattern: ask for shapes, dtypes and numbers of uses before you replace.
+    """
+
+    def __init__(self, counterexample: Any = "") -> None:
+        super().__init__(str(counterexample))
+        self.counterexample = counterexample
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args  # nodes stay in the process that made them

@@ -13,7 +13,9 @@ from ..errors import GraphError, PassError
 from .cost import Cost, graph_cost
 from .passes.collect_factors import collect_factors
 from .passes.distribute_products import distribute_products
+from .passes.drop_shifts import drop_shifts
 from .passes.expand_powers import expand_powers
+from .passes.factor_products import factor_products
 from .passes.flatten_products import flatten_products
 from .passes.fold_constants import fold_constants
 from .passes.fold_scales import fold_scales
@@ -24,8 +26,10 @@ from .passes.merge_duplicates import merge_duplicates
 from .passes.narrow_takes import narrow_takes
 from .passes.raise_reshapes import raise_reshapes
 from .passes.rebracket import rebracket
+from .passes.separate_sums import separate_sums
 from .passes.simplify import simplify
 from .passes.sink_transposes import sink_transposes
+from .passes.square_powers import square_powers
 
 Pass = Callable[[Graph], Graph]
 
@@ -35,11 +39,15 @@ DEFAULT: tuple[tuple[Pass, ...], ...] = (
     (simplify,),
     (expand_powers,),
     (merge_duplicates,),
+    (drop_shifts,),
     (flatten_products,),
     (raise_reshapes,),
     (narrow_takes,),
     (join_scatters,),
     (sink_transposes, distribute_products, rebracket),
+    (square_powers,),
+    (factor_products,),
+    (separate_sums,),
     (collect_factors,),
     (fold_scales,),
     (inner_products,),
@@ -130,7 +138,9 @@ def name_of(apply: Pass) -> str:
 def _check(after: Any, before: Graph) -> None:
     """The contract of a pass: the same inputs, and as many outputs of the same kinds."""
     if not isinstance(after, Graph):
-        raise PassError(f"it gave {after!r}, not a graph: a pass ends with `return graph.map(build)`, or `return graph`")
+        raise PassError(
+            f"it gave {after!r}, not a graph: a pass ends with `return graph.map(build)`, or `return graph`"
+        )
     if after.inputs != before.inputs or after.captured != before.captured:
         raise PassError("the graph that it gave has other inputs: pass on `graph.inputs` and `graph.captured`")
     if len(after.outputs) != len(before.outputs):

@@ -7,8 +7,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-import numpy as np
-
+from ..arraylike import real_array
 from ..errors import GraphError, PassError, ShapeError
 from .node import ComputationNode, Op, tick
 
@@ -72,7 +71,8 @@ class Graph:
         if len(arrays) != len(wanted):
             told = f"the graph has {len(wanted)} inputs ({', '.join(wanted)})"
             raise GraphError(f"{told}; it was given {len(arrays)} arrays")
-        given = [*map(np.asarray, arrays), *(p.value for p in self.captured)]
+        given = [real_array(array, f"input {name}") for array, name in zip(arrays, wanted, strict=True)]
+        given += [p.value for p in self.captured]
         values = dict(zip(self.inputs, given, strict=True))
         for node, array in values.items():
             if array.shape != node.shape:

@@ -12,7 +12,7 @@ from .patterns import one_factor, uniform
 
 
 def simplify(graph: Graph) -> Graph:
-    r"""$x + 0 = 1x = (x^\top)^\top = x$, $x + x = 2x$, $a(bx) = (ab)x$ and their kind.
+    r"""$x + 0 = 1x = (x^\top)^\top = x$, $x + x = 2x$, $a(bx) = (ab)x$, $\max(\max(x, 0), 0) = \max(x, 0)$ ...
 
     Equal numbers: the sign of a zero may differ, as in $-0 + 0$.
     """
@@ -98,8 +98,12 @@ def _without_repeating(node: Node) -> Node | None:
     return None
 
 
+def _positive(node: Node) -> Node | None:
+    return node.parents[0] if node.parents[0].op is ops.relu else None
+
+
 COPIES = (ops.identity, ops.stop_gradient, ops.reshape, ops.broadcast, ops.cast, ops.transpose, ops.reduce_sum)
 RULES: dict[Op, Callable[[Node], Node | None]] = {
     **dict.fromkeys(COPIES, _copy), ops.scale: _scale, ops.multiply: _product, ops.add: _sum, ops.subtract: _sum,
-    ops.divide: _quotient,
+    ops.divide: _quotient, ops.relu: _positive,
 }  # fmt: skip

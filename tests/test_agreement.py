@@ -1,0 +1,168 @@
+"""What compiled results may differ in, and how the step and the part of the graph are found that are to blame."""
+
+import numpy as np
+import pytest
+
+import tinygrad_lora as tl
+from tinygrad_lora.compiler.agreement import FACTOR, disagreement, evaluate
+from tinygrad_lora.compiler.culprit import find_culprit
+from tinygrad_lora.compiler.pipeline import improving
+
+RNG = np.random.default_rng(0)
+
+
+def traced(function, *arrays):
+    graph = tl.trace(function, *arrays)
+    with np.errstate(all="ignore"):
+        return graph, arrays, evaluate(graph, arrays)
+
+
+def test_eager_agrees_with_itself():
+    graph, arrays, results = traced(lambda x: (tl.exp(x), x > 0.0, tl.sum(x)), RNG.normal(size=(3, 4)))
+    assert disagreement(graph, arrays, results) is None
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "bool"])
+def test_whole_numbers_and_truth_values_are_equal(dtype):
+    x = np.ones((2, 3), dtype)
+    graph, arrays, (result,) = traced(lambda x: tl.concatenate([x, x]), x)
+    assert disagreement(graph, arrays, [result]) is None
+    wrong = result.copy()
+    wrong[3, 1] = 0
+    difference = disagreement(graph, arrays, [wrong])
+    assert (difference.output, difference.index, difference.expected, difference.found) == (0, (3, 1), 1, 0)
+
+
+def test_another_shape_or_dtype_is_told():
+    graph, arrays, (result,) = traced(lambda x: tl.sum(x, 1), np.ones((2, 3), np.float32))
+    assert str(disagreement(graph, arrays, [result[None]])) == "output 0 is float32[1, 2], and eagerly float32[2]"
+    assert str(disagreement(graph, arrays, [result + 0j])) == "output 0 is complex64[2], and eagerly float32[2]"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_rounding_is_allowed_and_more_is_not(dtype):
+    x = RNG.uniform(1, 2, (40, 50)).astype(dtype)
+    graph, arrays, (result,) = traced(lambda x: tl.sum(x * x, 1), x)
+    backwards = (x * x)[:, ::-1].cumsum(1)[:, -1].astype(dtype)
+    assert disagreement(graph, arrays, [backwards]) is None
+    epsilon = float(np.finfo(dtype).eps)
+    too_much = result.copy()
+    too_much[7] *= 1 + max(300 * epsilon, 2e-5 if dtype == "float32" else 2e-11)
+    difference = disagreement(graph, arrays, [too_much])
+    assert difference.index == (7,) and abs(difference.found - difference.expected) > difference.bound
+
+
+def test_where_terms_cancel_the_bound_is_that_of_the_terms():
+    a, b = np.array([1e16, 1.0]), np.array([-1e16, 1.0])
+    graph, arrays, _ = traced(lambda a, b: (a + 3.0) + b, a, b)
+    assert disagreement(graph, arrays, [np.array([3.0, 5.0])]) is None
+    difference = disagreement(graph, arrays, [np.array([3.0, 5.1])])
+    assert difference.index == (1,), "beside it nothing cancels"
+    assert disagreement(graph, arrays, [np.array([1e6, 5.0])]) is not None, "rounding is not a thousand spacings"
+
+
+def test_a_comparison_that_rounding_can_turn_gives_either_result():
+    x = np.array([0.1, 0.5, 0.7])
+
+    def function(x):
+        y = x + 0.2
+        return tl.where(y > 0.30000000000000004, 1.0, -1.0), y > 0.30000000000000004
+
+    graph, arrays, (chosen, truth) = traced(function, x)
+    assert chosen[0] == -1 and not truth[0]
+    chosen[0], truth[0] = 1, True
+    assert disagreement(graph, arrays, [chosen, truth]) is None
+    chosen[1] = -1
+    assert disagreement(graph, arrays, [chosen, truth]).index == (1,)
+
+
+def test_nothing_turns_a_comparison_of_what_was_given():
+    x = np.array([0.5, 1.0])
+    graph, arrays, (result,) = traced(lambda x: tl.where(x > 0.5, 1.0, 0.0), x)
+    assert disagreement(graph, arrays, [1 - result]) is not None
+
+
+def test_what_is_finite_stays_finite():
+    x = np.array([1.0, 2.0])
+    graph, arrays, (result,) = traced(lambda x: tl.sqrt(tl.log(x)), x)
+    assert disagreement(graph, arrays, [result]) is None
+    for other in (np.nan, np.inf, -np.inf):
+        difference = disagreement(graph, arrays, [np.array([result[0], other])])
+        assert difference.index == (1,)
+    graph, arrays, (result,) = traced(tl.log, np.array([-1.0, 0.0, 1.0]))
+    assert disagreement(graph, arrays, [result]) is None
+    assert disagreement(graph, arrays, [np.array([np.nan, np.inf, 0.0])]).index == (1,)
+    assert disagreement(graph, arrays, [np.array([0.0, -np.inf, 0.0])]).index == (0,)
+
+
+def test_a_result_may_be_finite_where_only_the_order_of_eager_overflows():
+    x = np.array([1e30, 1.0], np.float32)
+    graph, arrays, (result,) = traced(lambda x: (x * x) * 1e-30, x)
+    assert np.isinf(result[0])
+    assert disagreement(graph, arrays, [np.array([1e30, 1e-30], np.float32)]) is None
+    assert disagreement(graph, arrays, [np.array([2e30, 1e-30], np.float32)]) is not None
+
+
+def test_a_new_value_is_compared_by_its_change():
+    w = np.full(4, 100.0, np.float32)
+    graph, arrays, (result,) = traced(lambda w, g: w - 1e-3 * g, w, np.full(4, 0.9, np.float32))
+    forgotten = w.copy()
+    assert disagreement(graph, arrays, [forgotten]) is None, "nine millionths of 100"
+    assert disagreement(graph, arrays, [forgotten], previous={0: w}) is not None
+    assert disagreement(graph, arrays, [result], previous={0: w}) is None
+
+
+def test_the_noise_is_the_same_every_time():
+    graph, arrays, (result,) = traced(lambda x: tl.sum(tl.exp(x), 0), RNG.normal(size=(5, 3)))
+    first, second = (disagreement(graph, arrays, [result * 1.001]) for _ in range(2))
+    assert first == second and 0 < first.bound < 1e-9 * FACTOR
+
+
+# --- The step to blame ---
+
+
+def wrong_sum(graph):
+    """sum(a + b) = sum(a): a pass as a student may write it."""
+
+    def rule(node):
+        if node.op is tl.ops.reduce_sum and node.parents[0].op is tl.add:
+            return tl.ops.reduce_sum(node.parents[0].parents[0], **node.params)
+        return None
+
+    return graph.rewrite(rule)
+
+
+def test_the_pass_and_the_smallest_part_are_found():
+    x, y = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4))
+    graph = tl.trace(lambda x, y: tl.tanh(tl.sum(tl.exp(x) + y * 2.0, 1)) * 3.0 + 1.0, x, y)
+    snapshots = [*improving(graph, [wrong_sum])]
+    culprit = find_culprit(graph, snapshots, [x, y], passes={"wrong_sum": wrong_sum})
+    assert culprit.step == "wrong_sum"
+    assert [n.op.name for n in culprit.before.nodes if n.parents] == ["add", "reduce_sum"]
+    assert [n.op.name for n in culprit.after.nodes if n.parents] == ["reduce_sum"]
+    assert disagreement(culprit.before, culprit.values, evaluate(culprit.after, culprit.values)) == culprit.difference
+    assert "the pass wrong_sum turns" in str(culprit) and "reduce_sum" in str(culprit)
+    assert find_culprit(graph, snapshots, [x, y]).before is graph, "without the function it is the whole graph"
+
+
+def test_a_program_that_does_not_compute_its_graph_is_found():
+    x = RNG.normal(size=(3, 4))
+    graph = tl.trace(lambda x: tl.sum(tl.relu(tl.exp(x) - 1.0) * 2.0), x)
+
+    def wrong_relu(part, arrays):
+        wrong = {n: tl.ops.identity(n.parents[0]) for n in part.nodes if n.op is tl.relu}
+        changed = part.map(lambda node, parents: wrong[node] if node in wrong else node.op(*parents, **node.params))
+        return evaluate(changed, arrays)
+
+    culprit = find_culprit(graph, [], [x], run=wrong_relu)
+    assert culprit.step == "" and culprit.after is None
+    assert [n.op.name for n in culprit.before.nodes if n.parents] == ["relu"]
+    assert find_culprit(graph, [], [x], run=evaluate) is None
+
+
+def test_captured_parameters_take_part():
+    w = tl.parameter(RNG.normal(size=(4, 2)), "w")
+    x = RNG.normal(size=(3, 4))
+    graph = tl.trace(lambda x: x @ w, x)
+    assert disagreement(graph, [x], [x @ w.value]) is None
+    assert disagreement(graph, [x, 2 * w.value], [x @ w.value]) is not None

@@ -1,0 +1,199 @@
+"""Is a pass right? Random programs look for one on which it is not."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ..compiler.pipeline import DEFAULT
+from ..core.graph import Graph
+from ..core.trace import trace
+from ..errors import CounterexampleError
+from .counterexample import counterexample
+from .generate import Programs, with_special_numbers
+from .mutate import mutant
+from .programs import Program, Step
+from .shrink import pruned, shrink
+from .trials import CompiledTrial, Fault, Trial, is_exact, name_of
+from .writer import Style
+
+SHARES = {"exact": 0.5, "real": 0.3, "special": 0.2}
+TRIES = 300  # at shrinking
+MOST_PARTS, MOST_OF_ONE = 80, 6  # small programs that the pass changes: in all, and of one program
+MUTANTS = 12  # of each of them
+MOST_COMPILED = 40
+OTHERS = tuple(p for row in DEFAULT for p in row)
+
+
+@dataclass(frozen=True)
+class PassCheck:
+    """What `check_pass` found: nothing wrong.
+
+    `programs` counts the random programs, `applied` those in which the pass changed something, `compiled` those of them
+    that were compiled as well. Where `applied` is 0 nothing was checked.
+    """
+
+    name: str
+    programs: int
+    applied: int
+    compiled: int
+    special: bool
+
+    def __repr__(self) -> str:
+        if not self.applied:
+            return f"{self.name} was never applied: it changed none of {self.programs} programs, so nothing was checked"
+        numbers = "special numbers too" if self.special else "finite numbers only"
+        return (
+            f"{self.name}: {self.programs} programs, changed {self.applied} of them, and no result ({numbers}; "
+            f"{self.compiled} were compiled as well)"
+        )
+
+
+def check_pass(
+    a_pass: Callable[[Graph], Graph], *, programs: int = 500, seed: int = 0, special: bool = True
+) -> PassCheck:
+    r"""$p(G)(x) = G(x)$: apply the pass to random graphs, and compare the results with those without it.
+
+    Most graphs have numbers on which arithmetic is exact, whatever its order: there every bit must agree. Others have
+    ordinary numbers, and must agree up to rounding. All dtypes occur, sizes 0 and 1, unequal ranks. The pass runs
+    alone, among the passes of the compiler, and in compiled programs. `special` adds nan, infinities, huge and tiny
+    numbers, and whole numbers that wrap: there a law such as $x - x = 0$ fails. Say `special=False` to judge a law for
+    finite numbers. The same `seed` gives the same `programs`. The result says how many of them the pass changed.
+
+    Raises CounterexampleError with the smallest program found on which the pass changes a result, a shape or a dtype,
+    raises an error, comes to no end, or changes the graph that it is given. Raises TypeError for what is no pass.
+    """
+    _refuse(a_pass, programs)
+    search = _Search(a_pass, seed)
+    for mode, n in _shares(programs, special):
+        search.run(mode, n)
+    return PassCheck(name_of(a_pass), search.programs, search.applied, search.compiled, special)
+
+
+def _shares(programs: int, special: bool) -> list[tuple[str, int]]:
+    """How many programs of each mode: special numbers last, so that an ordinary counterexample is found first."""
+    n = [round(programs * share) for share in SHARES.values()]
+    n = [n[0], n[1], programs - n[0] - n[1]] if special else [programs - n[1], n[1], 0]
+    return list(zip(SHARES, n, strict=True))
+
+
+@lru_cache(maxsize=12)
+def _first_programs(seed: int, mode: str, n: int) -> list[Program]:
+    """The first programs of a seed: they are the same for every pass."""
+    return list(islice(Programs(seed, mode, Style(steps=20)), n))
+
+
+class _Search:
+    """A search for a program on which a pass is wrong, and what it has seen."""
+
+    def __init__(self, a_pass: Any, seed: int) -> None:
+        self.a_pass, self.seed, self.rng = a_pass, seed, np.random.default_rng(seed)
+        self.programs = self.applied = self.compiled = 0
+        self.changed: list[Program] = []  # small programs that the pass changes
+
+    def run(self, mode: str, n: int) -> None:
+        """Look at n programs. Raises CounterexampleError at the first that refutes the pass."""
+        programs = _first_programs(self.seed, mode, n)
+        if mode == "special" and self.changed:  # those that the pass changes, in turn with others
+            own = [self.changed[i % len(self.changed)] for i in range(n // 2)]
+            programs = [with_special_numbers(p, self.rng) for p in own] + programs[: n - len(own)]
+        for program in programs:
+            self.programs += 1
+            alone = Trial(self.a_pass, exact=mode == "exact")
+            changed = self.look(alone, program, mode)
+            if mode != "special":
+                if changed and len(self.changed) < MOST_PARTS:
+                    self.look_closer(alone, program, mode)
+                changed = self.among_others(program, mode, changed)
+            self.applied += changed
+
+    def look(self, trial: Trial, program: Program, mode: str) -> bool:
+        """Whether the pass changes the program. Raises CounterexampleError where that is a fault."""
+        changed, fault = trial.run(program)
+        if fault:
+            raise _refuted(self.a_pass, program, trial, mode, self.programs) from fault.error
+        return changed
+
+    def look_closer(self, trial: Trial, program: Program, mode: str) -> None:
+        """Every step as the only output, so that no later one hides what happens there; and programs like it."""
+        seen = len(self.changed)
+        for i, line in enumerate(program.lines):
+            if isinstance(line, Step) and len(self.changed) < seen + MOST_OF_ONE:
+                part = pruned(Program(program.lines, [i]))
+                if not self.look(trial, part, mode):
+                    continue
+                self.changed.append(part)
+                for _ in range(MUTANTS):
+                    other = mutant(part, self.rng)
+                    if other is not None and (mode != "exact" or is_exact(other)):
+                        self.look(trial, other, mode)
+
+    def among_others(self, program: Program, mode: str, changed: bool) -> bool:
+        """Now and then among some of the other passes, and compiled. These are meant for finite numbers."""
+        exact, rng = mode == "exact", self.rng
+        if rng.random() < 0.5:
+            chosen = [p for p in OTHERS if rng.random() < 0.4]
+            k = int(rng.integers(len(chosen) + 1))
+            trial = Trial(self.a_pass, exact, tuple(chosen[:k]), tuple(chosen[k:]))
+            changed = self.look(trial, program, mode) or changed
+        if changed and rng.random() < 0.5 and self.compiled < MOST_COMPILED:
+            others = OTHERS if rng.random() < 0.5 else ()
+            k = int(rng.integers(len(others) + 1))
+            planned = bool(rng.random() < 0.6)
+            self.look(CompiledTrial(self.a_pass, exact, others[:k], others[k:], planned), program, mode)
+            self.compiled += 1
+        return changed
+
+
+def _refuse(a_pass: Any, programs: Any) -> None:
+    """Raise TypeError for what is no function from a graph to a graph."""
+    told = "check_pass takes a pass, a function from a graph to a graph"
+    if not callable(a_pass) or isinstance(a_pass, type):
+        raise TypeError(f"{told}, not {a_pass.__name__ if isinstance(a_pass, type) else type(a_pass).__name__}")
+    if isinstance(programs, bool) or not isinstance(programs, int) or programs < 1:
+        raise ValueError(f"programs is how many to try, a whole number from 1, not {programs!r}")
+    try:
+        inspect.signature(a_pass).bind(None)
+    except TypeError:
+        raise TypeError(f"{told}: {name_of(a_pass)} cannot be called with a graph alone") from None
+    except ValueError:  # a function written in C does not say what it takes
+        pass
+    graph = trace(lambda x: x, np.ones(2))
+    try:
+        result = a_pass(graph)
+    except Exception:  # a fault of a pass, which the programs will show
+        return
+    if not isinstance(result, Graph):
+        shown = "None: does it return graph.rewrite(rule)?" if result is None else type(result).__name__
+        raise TypeError(f"{told}; {name_of(a_pass)} gives {shown}")
+
+
+def _refuted(a_pass: Any, program: Program, trial: Trial, mode: str, looked_at: int) -> CounterexampleError:
+    """The error with the smallest program, in the simplest surroundings."""
+
+    def fault_of(trial: Trial, program: Program) -> Fault | None:
+        try:
+            return trial(program) if mode != "exact" or is_exact(program) else None
+        except Exception:  # a candidate that cannot be traced
+            return None
+
+    # A pass that fails alone needs no others to be shown.
+    for simpler in [Trial(a_pass, trial.exact), *trial.simpler()]:
+        if fault_of(simpler, program):
+            trial = simpler
+    small = shrink(program, lambda candidate: fault_of(trial, candidate) is not None, TRIES)
+    fault = fault_of(trial, small) or trial(program)
+    assert fault is not None
+    hint = ""
+    if mode == "special":
+        hint = (
+            f"It agrees for ordinary numbers, in {looked_at} programs before this one. If the law is meant for finite "
+            f"numbers alone, write check_pass({name_of(a_pass)}, special=False)."
+        )
+    return CounterexampleError(counterexample(name_of(a_pass), small, fault, looked_at, hint))

@@ -1,0 +1,77 @@
+"""What refutes a pass: a small program, what it gives with and without the pass, and the graph before and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from ..core.graph import Graph
+from .programs import Program
+from .trials import Fault
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """The smallest program found on which a pass is wrong: `.text`, `.html`, and all that they show.
+
+    `sentence` says what is wrong. `program` is called with `program.arrays`. `before` is the graph that the pass was
+    given, `after` what it made of it, None where it made none. `expected` are the outputs without the pass, `found`
+    those with it. `programs` counts those that were looked at.
+    """
+
+    sentence: str
+    program: Program
+    before: Graph
+    after: Graph | None
+    expected: tuple[Any, ...]
+    found: tuple[Any, ...] | None
+    programs: int
+    hint: str = ""
+
+    @property
+    def text(self) -> str:
+        """The same without the pictures."""
+        parts = [self.sentence, *([self.hint] if self.hint else []), "", str(self.program), "", *self.results]
+        for title, graph in self.graphs:
+            parts += ["", title, *(f"  {line}" for line in str(graph).splitlines())]
+        return "\n".join(parts)
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def results(self) -> list[str]:
+        """Both results, one line for each output that differs."""
+        if self.found is None:
+            return [f"without the pass  {_shown(y)}" for y in self.expected]
+        lines = []
+        for y, z in zip(self.expected, self.found, strict=False):
+            if not (y.shape == z.shape and np.array_equal(y, z, equal_nan=y.dtype.kind == "f")):
+                lines += [f"without the pass  {_shown(y)}", f"with the pass     {_shown(z)}"]
+        return lines
+
+    @property
+    def graphs(self) -> list[tuple[str, Graph]]:
+        """The graph before the pass and after it, as far as there is one."""
+        return [("before", self.before)] + ([] if self.after is None else [("after", self.after)])
+
+    @property
+    def html(self) -> str:
+        """One element that a notebook shows, trusted or not, with the graph drawn before and after."""
+        return str(import_module(".picture", __package__).html(self))
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def counterexample(name: str, program: Program, fault: Fault, programs: int, hint: str) -> Counterexample:
+    """What is shown of a fault."""
+    sentence = f"{name} {fault.sentence}" + (f", when it runs {fault.where}" if fault.where else "")
+    return Counterexample(sentence, program, fault.before, fault.after, fault.expected, fault.found, programs, hint)
+
+
+def _shown(array: Any) -> str:
+    return np.array2string(array, threshold=12, separator=", ").replace("\n", "") + f"  {array.dtype}"

@@ -1,0 +1,135 @@
+"""Random programs, one after the other. Every kind of line soon follows every other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from .kinds import EXACT, EXACT_CORE, Kind
+from .kinds_real import REAL, REAL_CORE
+from .programs import Leaf, Line, Program, Step
+from .writer import Style, Writer
+
+SPECIAL_SHARE = 0.25  # of the elements of those arrays that hold special numbers
+LONGEST_CHAIN = 4  # lines, each on the result of the one before; then another begins at an array
+MOST_OUTPUTS = 8
+
+
+class Walk:
+    """Which kind follows which: each pair once, in random order, before any comes again."""
+
+    def __init__(self, rng: np.random.Generator, kinds: tuple[Kind, ...]) -> None:
+        self.rng, self.kinds = rng, kinds
+        self._left: dict[Kind, list[Kind]] = {kind: [] for kind in kinds}
+
+    def start(self) -> Kind:
+        """The kind that most others have yet to follow."""
+        if not any(self._left.values()):
+            self._left = {kind: [self.kinds[i] for i in self.rng.permutation(len(self.kinds))] for kind in self.kinds}
+        most = max(map(len, self._left.values()))
+        best = [kind for kind in self.kinds if len(self._left[kind]) == most]
+        return best[int(self.rng.integers(len(best)))]
+
+    def after(self, kind: Kind) -> Kind | None:
+        """The next to follow this kind; None where all have."""
+        return self._left[kind].pop() if self._left.get(kind) else None
+
+    def again(self, kind: Kind, follower: Kind) -> None:
+        """This pair did not come about: try it later, if not all too often."""
+        if self.rng.random() < 0.9:
+            self._left[kind].insert(0, follower)
+
+
+class Programs:
+    """An endless iterator of random programs; the same seed gives the same ones.
+
+    `mode` "exact": on these programs floating-point arithmetic is exact, whatever its order: results must agree to the
+    last bit. "real": every operation, composite and layer on ordinary numbers. "special": both, with nan, infinities,
+    -0.0, huge and tiny numbers in their arrays, and whole numbers that wrap. `style` sets sizes, dtypes and lengths.
+    """
+
+    def __init__(self, seed: int | np.random.Generator = 0, mode: str = "exact", style: Style | None = None) -> None:
+        if mode not in ("exact", "real", "special"):
+            raise ValueError(f"a mode is 'exact', 'real' or 'special', not {mode!r}")
+        self.rng, self.mode, self.style = np.random.default_rng(seed), mode, style or Style()
+        self._walks = {True: Walk(self.rng, EXACT_CORE), False: Walk(self.rng, REAL_CORE)}
+
+    def __iter__(self) -> Iterator[Program]:
+        return self
+
+    def __next__(self) -> Program:
+        exact = self.mode == "exact" or (self.mode == "special" and self.rng.random() < 0.5)
+        program = self._program(exact)
+        return with_special_numbers(program, self.rng) if self.mode == "special" else program
+
+    def _program(self, exact: bool) -> Program:
+        """One program of ordinary numbers."""
+        while True:
+            w = Writer(self.rng, replace(self.style, exact=exact))
+            w.leaf(w.shape())
+            if w.chance(0.3):
+                dtype = w.one([d for d in w.dtypes if d.startswith("float")] or ["float64"])
+                w.leaf(w.shape(w.one((1, 2))), dtype, w.one(("parameter", "frozen")))
+            with np.errstate(all="ignore"):
+                self._lines(w, self._walks[exact], EXACT if exact else REAL)
+            if any(isinstance(line, Step) for line in w.lines):
+                return Program(w.lines, _outputs(w))
+
+    def _lines(self, w: Writer, walk: Walk, kinds: tuple[Kind, ...]) -> None:
+        """Chains in which each line takes the result of the one before, and some lines of any kind between them."""
+        wanted = w.one((2, w.style.steps // 2, w.style.steps, w.style.steps))
+        kind, made, length = walk.start(), None, 0
+        for _ in range(2 * wanted):
+            if sum(isinstance(line, Step) for line in w.lines) >= wanted:
+                break
+            if made is None or length == LONGEST_CHAIN:
+                kind, length = walk.start(), 1
+                w.focus = w.leaf(w.shape()) if w.chance(0.6) else None
+                made = kind(w)
+            else:
+                follower = walk.after(kind)
+                if follower is None:
+                    made = None
+                    continue
+                w.focus, length = made, length + 1
+                made = follower(w)
+                if made is None:
+                    walk.again(kind, follower)
+                kind = follower
+            w.focus = None
+            if w.chance(0.15):
+                w.one(kinds)(w)
+
+
+def _outputs(w: Writer) -> list[int]:
+    """What nothing uses, or the last line alone; now and then some other line, also an argument."""
+    used = {i for line in w.lines if isinstance(line, Step) for i in line.operands}
+    arrays = w.numbers()
+    results = [i for i in arrays if isinstance(w.lines[i], Step)]
+    outputs = [i for i in results if i not in used] if w.chance(0.85) else [results[-1]]
+    if w.chance(0.25):
+        outputs.append(w.one(arrays))
+    return list(dict.fromkeys(outputs[-MOST_OUTPUTS:]))
+
+
+def with_special_numbers(program: Program, rng: np.random.Generator) -> Program:
+    """Special numbers in some of its arrays."""
+    selecting = _selecting(program)
+    lines = [_special(line, rng) if i not in selecting else line for i, line in enumerate(program.lines)]
+    return Program(lines, program.outputs)
+
+
+def _special(line: Line, rng: np.random.Generator) -> Line:
+    if not isinstance(line, Leaf) or line.numbers is None or rng.random() < 0.25:
+        return line
+    return replace(line, numbers=replace(line.numbers, special=SPECIAL_SHARE)).again(int(rng.integers(2**31)))
+
+
+def _selecting(program: Program) -> set[int]:
+    """The lines that hold indices or labels, which must stay within bounds."""
+    places: dict[str, tuple[int, ...]] = {
+        "take": (1,), "take_each": (1, 2), "scatter_add": (1,), "cross_entropy": (1,), "called": (1,),
+    }  # fmt: skip
+    return {line.operands[i] for line in program.steps for i in places.get(line.word, ())}

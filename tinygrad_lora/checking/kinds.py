@@ -1,0 +1,354 @@
+"""Kinds of lines. Each adds a line to a program, or a few that belong together, and says the number of the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from math import prod
+from typing import Any
+
+from .programs import Leaf
+from .writer import Writer, is_float
+
+Kind = Callable[[Writer], int | None]
+
+
+# --- Elementwise ---
+
+
+def pair(word: str, w: Writer) -> int | None:
+    """Two arrays that broadcast, in either order; now and then one array twice."""
+    a = w.pick()
+    b = a if w.chance(0.12) else w.pick_beside(a)
+    return w.write(word, *((a, b) if w.chance(0.6) else (b, a)))
+
+
+def unary(word: str, w: Writer) -> int | None:
+    """A function of one array."""
+    return w.write(word, w.pick())
+
+
+def scaled(w: Writer) -> int | None:
+    """A number times an array."""
+    exact = (2, -1, 0.5, 3, 1, -0.25, 4.0, 0, -3, 1.0, -2.0)
+    return w.write("scale", w.pick(), factor=w.one(exact if w.style.exact else (*exact, 0.3, -1.7, 1e-3)))
+
+
+def shifted(w: Writer) -> int | None:
+    """A number and an array: Python's number takes the dtype of the array."""
+    if w.chance(0.3) and not w.style.exact:
+        return w.write("over", w.pick(), number=w.one((1.0, 2, -0.5)))
+    return w.write("plus", w.pick(), number=w.one((1, -1, 2.0, 0.0, 0, 1.0, 3)))
+
+
+def powered(w: Writer) -> int | None:
+    """A small power."""
+    return w.write(
+        "power", w.pick(), exponent=w.one((2, 3, 2, 0, 1, 4) if w.style.exact else (2, 3, -1, 0.5, -2, 1.5, 0, -0.5))
+    )
+
+
+def halved(w: Writer) -> int | None:
+    """An array divided by powers of two."""
+    a = w.pick()
+    if a is None:
+        return None
+    shape = w.values[a].shape
+    powers = 2.0 ** w.rng.integers(-1, 3, shape[int(w.rng.integers(len(shape) + 1)) :])
+    return w.write("divide", a, w.keep(Leaf(w.one(("input", "constant")), powers.astype(w.one(w.dtypes)))))
+
+
+def chosen(w: Writer) -> int | None:
+    """Numbers of two arrays, by a condition."""
+    a = w.pick()
+    b = w.pick_beside(a)
+    condition = w.write("greater", w.pick_beside(a, b), w.pick_beside(a, b)) if w.chance(0.7) else w.pick_beside(a, b)
+    return w.write("where", condition, *((a, b) if w.chance(0.5) else (b, a)))
+
+
+def masked(w: Writer) -> int | None:
+    """The mean of what a mask of ones and zeros keeps."""
+    x = w.pick(lambda v: v.ndim > 0)
+    if x is None:
+        return None
+    axis = int(w.rng.integers(w.values[x].ndim))
+    mask = w.leaf(w.values[x].shape, w.one(("bool", "int64", "float64", "uint8")), low=0)
+    total = w.write("sum", w.write("multiply", x, mask), axis=axis, keepdims=False)
+    return w.write("divide", total, w.write("plus", w.write("sum", mask, axis=axis, keepdims=False), number=1.0))
+
+
+def cast(w: Writer) -> int | None:
+    """Another dtype."""
+    return w.write("cast", w.pick(), dtype=w.one(w.style.dtypes))
+
+
+# --- Products ---
+
+
+def product(w: Writer, a: int | None = None) -> int | None:
+    """Two matrices, vectors or batches that fit; a new one where none fits."""
+    a = w.pick(lambda v: v.ndim > 0) if a is None else a
+    if a is None:
+        return None
+    p = w.values[a]
+    right = w.chance(0.7)
+    inner = p.shape[-1] if right or p.ndim == 1 else p.shape[-2]
+    fitting = w.numbers(lambda v: v.ndim > 0 and v.shape[-2 if right and v.ndim > 1 else -1] == inner)
+    if not fitting or w.chance(0.3):
+        shape = (inner, w.one(w.sizes)) if right else (w.one(w.sizes), inner)
+        b = w.leaf(
+            shape if w.chance(0.85) else (inner,), w.dtype_beside(a), w.one(("input", "input", "parameter", "frozen"))
+        )
+    else:
+        b = w.one(fitting)
+    return w.write("matmul", *((a, b) if right else (b, a)))
+
+
+def weighted_sum(w: Writer) -> int | None:
+    """A sum of products along one axis, or several."""
+    a = w.pick(lambda v: v.ndim > 0)
+    return None if a is None else reduced_over(w, "sum", w.write("multiply", a, w.pick_beside(a, new=0.7)))
+
+
+def turned_product(w: Writer) -> int | None:
+    """The transpose of a product."""
+    return w.write("transpose", product(w))
+
+
+def chain(w: Writer) -> int | None:
+    """A product of three or more."""
+    y = product(w)
+    for _ in range(int(w.rng.integers(1, 3))):
+        longer = product(w, y) if y is not None and w.values[y].ndim else None
+        y = y if longer is None else longer
+    return y
+
+
+def common_factor(w: Writer) -> int | None:
+    """$A C \\pm B C$, or with the factor on the left, as a product of matrices or element by element."""
+    a = w.pick()
+    if a is None:
+        return None
+    b = w.leaf(w.values[a].shape, w.values[a].dtype.name)
+    if w.values[a].ndim > 1 and w.chance(0.6):
+        right = w.chance(0.6)
+        inner = w.values[a].shape[-1 if right else -2]
+        c = w.leaf((inner, w.one(w.sizes)) if right else (w.one(w.sizes), inner), w.values[a].dtype.name)
+        parts = [w.write("matmul", *((x, c) if right else (c, x))) for x in (a, b)]
+    else:
+        c = w.pick_beside(a, new=0.5)
+        parts = [w.write(w.one(("multiply", "multiply", "divide")), x, c) for x in (a, b)]
+    return w.write(w.one(("add", "add", "subtract")), *parts)
+
+
+def adapted(w: Writer) -> int | None:
+    """$x W + s (x A) B$, or with A B bracketed first, or added to W: LoRA."""
+    x = w.pick(lambda v: v.ndim > 1 and is_float(v))
+    if x is None:
+        return None
+    dtype, n, m, r = w.values[x].dtype.name, w.values[x].shape[-1], w.one(w.sizes), w.one((1, 2))
+    weight, a, b = (
+        w.leaf((n, m), dtype, "frozen"),
+        w.leaf((n, r), dtype, "parameter"),
+        w.leaf((r, m), dtype, "parameter"),
+    )
+    factor, order = w.one((2, 0.5, 1)), w.one((0, 1, 2))
+    if order == 0:
+        both = w.write("add", weight, w.write("scale", w.write("matmul", a, b), factor=factor))
+        return w.write("matmul", x, both)
+    inner = ("matmul", w.write("matmul", x, a), b) if order == 1 else ("matmul", x, w.write("matmul", a, b))
+    return w.write("add", w.write("matmul", x, weight), w.write("scale", w.write(*inner), factor=factor))
+
+
+# --- Shape ---
+
+
+def reduced(word: str, w: Writer) -> int | None:
+    """A reduction over some axes, from the front or from the back."""
+    return reduced_over(w, word, w.pick())
+
+
+def reduced_over(w: Writer, word: str, x: int | None) -> int | None:
+    """The same of line x."""
+    if x is None:
+        return None
+    n = w.values[x].ndim
+    axis: Any = None
+    if n and w.chance(0.75):
+        axis = tuple(sorted(i - n * w.chance(0.3) for i in range(n) if w.chance(0.5))) or int(w.rng.integers(n))
+    return w.write(word, x, axis=axis, keepdims=w.chance(0.4))
+
+
+def transposed(w: Writer) -> int | None:
+    """The last two axes swapped."""
+    return w.write("transpose", w.pick(lambda v: v.ndim > 1))
+
+
+def reshaped(w: Writer) -> int | None:
+    """Another shape: flat, cut up, or with axes of length 1."""
+    x = w.pick()
+    if x is None:
+        return None
+    shape, size = w.values[x].shape, w.values[x].size
+    sizes = [p for p in (2, 3, 4) if size and size % p == 0]
+    shapes = [(size,), (1, *shape), (*shape, 1), tuple(n for n in shape if n != 1), shape[::-1]]
+    shapes += [(p, size // p) for p in sizes] + [(*shape[:-2], prod(shape[-2:]))] * 2
+    return w.write("reshape", x, shape=w.one(shapes))
+
+
+def repeated(w: Writer) -> int | None:
+    """Repeated along new axes, or those of length 1."""
+    x = w.pick()
+    if x is None:
+        return None
+    shape = tuple(w.one(w.sizes) if n == 1 else n for n in w.values[x].shape)
+    return w.write("broadcast", x, shape=((w.one(w.sizes),) if w.chance(0.6) else ()) + shape)
+
+
+def indexed(w: Writer) -> int | None:
+    """Numbers, slices, None and the ellipsis."""
+    x = w.pick(lambda v: v.ndim > 0)
+    return None if x is None else w.write("index", x, key=key(w, w.values[x].shape))
+
+
+def key(w: Writer, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """What selects something of an array of this shape."""
+    slices = (slice(None), slice(1, None), slice(None, -1), slice(None, None, -1), slice(0, 1), slice(None, None, 2))
+    parts: list[Any] = [
+        int(w.rng.integers(-n, n)) if n and w.chance(0.35) else w.one(slices)
+        for n in shape[: int(w.rng.integers(1, len(shape) + 1))]
+    ]
+    if w.chance(0.15):
+        parts.insert(int(w.rng.integers(len(parts) + 1)), None)
+    return tuple(parts) if w.chance(0.85) else (Ellipsis, *parts[:1])
+
+
+def placed(w: Writer) -> int | None:
+    """An array inside a larger one of zeros."""
+    x = w.pick()
+    if x is None:
+        return None
+    shape = w.values[x].shape
+    if shape and w.chance(0.7):
+        return w.write("place", x, key=(slice(1, shape[0] + 1),), shape=(shape[0] + 2, *shape[1:]))
+    return w.write("place", x, key=(w.one((0, 1, -1)),), shape=(2, *shape))
+
+
+def taken(w: Writer) -> int | None:
+    """Rows, or single elements of the first two axes."""
+    x = w.pick(lambda v: v.ndim > 0 and v.shape[0] > 0)
+    if x is None:
+        return None
+    shape, count = w.values[x].shape, w.one(((2,), (3,), (2, 2), (1,), ()))
+    if len(shape) > 1 and shape[1] and w.chance(0.35):
+        return w.write("take_each", x, w.indices(shape[0], count), w.indices(shape[1], count))
+    return w.write("take", x, w.indices(shape[0], count))
+
+
+def scattered(w: Writer) -> int | None:
+    """Rows added up at places that may occur twice."""
+    x = w.pick(lambda v: v.ndim > 0)
+    if x is None:
+        return None
+    n, *rest = w.values[x].shape
+    size = w.one((2, 3, 4))
+    return w.write("scatter_add", x, w.indices(size, (n,)), shape=(size, *rest))
+
+
+def returned(w: Writer) -> int | None:
+    """The gradient of an array that is taken from twice; or two scattered arrays, added up."""
+    x = w.pick(lambda v: v.ndim > 0 and is_float(v))
+    if x is None:
+        return None
+    parts, scatters = [], w.chance(0.5)
+    for _ in range(2):
+        w.focus = x
+        parts.append(scattered(w) if scatters else taken(w))
+    w.focus = None
+    both = w.write("add", *parts)
+    return both if scatters else w.write("gradient_of_square", both, x)
+
+
+def joined(w: Writer) -> int | None:
+    """Two or three arrays side by side."""
+    a = w.pick(lambda v: v.ndim > 0)
+    if a is None:
+        return None
+    shape, dtype = w.values[a].shape, w.values[a].dtype.name
+    axis = int(w.rng.integers(len(shape)))
+    parts = [a]
+    for _ in range(w.one((1, 1, 2))):
+        found = w.numbers(lambda v: v.ndim == len(shape) and _others(v.shape, axis) == _others(shape, axis))
+        new = (*shape[:axis], w.one(w.sizes), *shape[axis + 1 :])
+        parts.append(w.one(found) if w.chance(0.7) else w.leaf(new, dtype))
+    return w.write("concatenate", *(parts if w.chance(0.5) else parts[::-1]), axis=axis - len(shape) * w.chance(0.2))
+
+
+def _others(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return shape[:axis] + shape[axis + 1 :]
+
+
+# --- Gradients, and lines that are there already ---
+
+
+def gradient(w: Writer) -> int | None:
+    """The gradient of a sum, or of a sum of squares, of what was computed."""
+    y = w.pick(is_float)
+    x = w.pick(is_float)
+    return w.write(w.one(("gradient", "gradient", "gradient_of_square")), y, x)
+
+
+def doubled(w: Writer) -> int | None:
+    """A line once more; now and then with its operands swapped."""
+    steps = [i for i, line in enumerate(w.lines) if hasattr(line, "word")]
+    if not steps:
+        return None
+    line: Any = w.lines[w.one(steps)]
+    again = w.write(line.word, *(line.operands if w.chance(0.7) else line.operands[::-1]), **line.params)
+    first = w.pick_beside(again, new=0.0)
+    return again if w.chance(0.4) else w.write(w.one(("add", "multiply", "subtract")), first, again)
+
+
+def undone(w: Writer) -> int | None:
+    """A step, and another one that takes it back."""
+    x = w.pick()
+    way = w.one(("plus", "scale", "subtract", "divide", "cast", "transpose"))
+    if way == "plus":
+        return w.write("plus", w.write("plus", x, number=2.0), number=-2.0)
+    if way == "scale":
+        return w.write("scale", w.write("scale", x, factor=w.one((4.0, 3, 8))), factor=w.one((0.25, -1, 3)))
+    if way == "cast":
+        if x is None:
+            return None
+        first = w.write("cast", x, dtype=w.one(w.style.dtypes))
+        return w.write("cast", first, dtype=str(w.values[x].dtype))
+    if way == "transpose":
+        return w.write("transpose", transposed(w))
+    other = w.pick_beside(x)
+    return w.write(way, w.write({"subtract": "add", "divide": "multiply"}[way], x, other), other)
+
+
+def twice(kind: Kind, w: Writer) -> int | None:
+    """Two lines of one kind on one operand, which may differ in their parameters, and both together."""
+    x = w.focus if w.focus is not None else w.pick()
+    found = []
+    for _ in range(2):
+        w.focus = x
+        found.append(kind(w))
+    w.focus = None
+    both = w.write(w.one(("add", "subtract", "multiply")), *found) if None not in found else None
+    return both if both is not None else found[-1]
+
+
+# What is worth seeing after each other.
+EXACT_CORE: tuple[Kind, ...] = (
+    *(partial(pair, word) for word in ("add", "subtract", "multiply", "maximum")),
+    *(partial(reduced, word) for word in ("sum", "mean", "max")), partial(unary, "relu"),
+    scaled, shifted, powered, halved, chosen, cast, product, turned_product, common_factor, undone,
+    transposed, reshaped, repeated, indexed, placed, taken, scattered, joined, gradient,
+)  # fmt: skip
+SHARED: tuple[Kind, ...] = (
+    *EXACT_CORE, partial(pair, "greater"), *(partial(unary, word) for word in ("sign", "identity", "stop_gradient")),
+    weighted_sum, weighted_sum, chain, adapted, returned, doubled,
+)  # fmt: skip
+EXACT: tuple[Kind, ...] = (*SHARED, *(partial(twice, kind) for kind in (partial(reduced, "sum"), scaled, taken)))

@@ -1,0 +1,130 @@
+"""Kinds of lines whose results are rounded: functions of real numbers, what networks are made of, and layers."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .kinds import SHARED, Kind, gradient, joined, masked, pair, powered, product, reduced, scaled, unary
+from .programs import Model
+from .writer import Writer, is_float
+
+
+def logarithm(w: Writer) -> int | None:
+    """Of positive numbers, or of an exponential."""
+    x = w.pick(is_float)
+    positive = x if w.chance(0.3) else w.write("exp", x) if w.chance(0.5) else w.write("plus", square(w, x), number=1.0)
+    return w.write(w.one(("log", "log", "sqrt")), positive)
+
+
+def square(w: Writer, x: int | None) -> int | None:
+    """A square, as a product or as a power."""
+    return w.write("multiply", x, x) if w.chance(0.5) else w.write("power", x, exponent=2)
+
+
+def inverse(w: Writer) -> int | None:
+    """A function, and the one that takes it back."""
+    x = w.pick(is_float)
+    way = w.one(("exp", "log", "square", "sqrt", "divide", "divide"))
+    if way == "exp":
+        return w.write("log", w.write("exp", x))
+    if way == "log":
+        return w.write("exp", w.write("log", x))
+    if way == "divide":
+        other = w.pick_beside(x)
+        return w.write("divide", w.write("multiply", x, other), other)
+    return w.write("sqrt", square(w, x)) if way == "square" else square(w, w.write("sqrt", x))
+
+
+def along_axis(word: str, w: Writer) -> int | None:
+    """A softmax along some axis."""
+    x = w.pick(lambda v: v.ndim > 0 and is_float(v))
+    return None if x is None else w.write(word, x, axis=int(w.rng.integers(-w.values[x].ndim, w.values[x].ndim)))
+
+
+def softmax_by_hand(w: Writer) -> int | None:
+    """Exponentials over their sum, or their logarithm."""
+    x = w.pick(lambda v: v.ndim > 0 and is_float(v))
+    if x is None:
+        return None
+    e = w.write("exp", x)
+    total = w.write("sum", e, axis=-1, keepdims=True)
+    return w.write("divide", e, total) if w.chance(0.6) else w.write("log", total)
+
+
+def normalized(w: Writer) -> int | None:
+    """A layer norm, with or without a weight and a bias."""
+    x = w.pick(lambda v: v.ndim > 0 and v.shape[-1] > 1 and is_float(v))
+    if x is None or w.chance(0.3):
+        return w.write("normalized", x)
+    n, dtype = w.values[x].shape[-1], w.values[x].dtype.name
+    return w.write(
+        "layer_norm", x, w.leaf((n,), dtype, w.one(("input", "parameter"))), w.leaf((n,), dtype, "parameter")
+    )
+
+
+def loss(w: Writer) -> int | None:
+    """A squared error, or the cross entropy of some labels."""
+    y = w.pick(lambda v: v.size > 0 and is_float(v))
+    if y is None:
+        return None
+    shape, dtype = w.values[y].shape, w.values[y].dtype.name
+    if shape and w.chance(0.6):
+        return w.write("cross_entropy", y, w.indices(shape[-1], shape[:-1], least=0))
+    return w.write("mse", y, w.leaf(shape, dtype))
+
+
+def attended(w: Writer) -> int | None:
+    """Attention over tokens of (batch, time, width)."""
+    x = w.pick(lambda v: v.ndim == 3 and v.size > 0 and is_float(v))
+    if x is None:
+        return None
+    width = w.values[x].shape[-1]
+    others = w.numbers(lambda v: v.shape == w.values[x].shape and v.dtype == w.values[x].dtype)
+    count = w.one([n for n in (1, 2, 3) if width % n == 0])
+    return w.write("attention", x, w.one(others), w.one(others), count=count)
+
+
+def layer(w: Writer) -> int | None:
+    """A layer of the right size, called; now and then followed by the gradient of one of its parameters."""
+    x = w.pick(lambda v: v.ndim > 0 and v.shape[-1] > 0 and is_float(v))
+    if x is None:
+        return None
+    n, m, dtype = w.values[x].shape[-1], w.one([s for s in w.sizes if s] or [2]), w.values[x].dtype
+    r = min(n, m, w.one((1, 2)))
+    options = f", dtype={dtype.name!r}" if dtype != "float64" else ""
+    linear = f"tl.Linear({n}, {m}, bias={w.chance(0.7)}, seed=0{options})"
+    activation = w.one(("relu", "gelu", "tanh", "sigmoid", "softmax"))
+    text = w.one((
+        linear, linear, f"tl.LoRALinear({linear}, {r}, {w.one((-1, 2, 8))}, seed=0)",
+        f"tl.LoRALinear({linear}, {r}, seed=0)", f"tl.LoRALayer({n}, {m}, {r}, seed=0{options})",
+        f"tl.LayerNorm({n}{options})", f"tl.RMSNorm({n}{options})",
+        f"tl.Sequential({linear}, tl.{activation}, tl.Linear({m}, {n}, seed=1{options}))",
+    ))  # fmt: skip
+    made = w.keep(Model(text, int(w.rng.integers(2**31))))
+    y = w.write("called", made, x)
+    if y is None or w.chance(0.5):
+        return y
+    name = w.one(list(w.values[made].named_parameters()))
+    return w.write("gradient_of_square", y, w.write("weight", made, name=name))
+
+
+def embedded(w: Writer) -> int | None:
+    """Rows of an embedding, plain or with an adapter, for some tokens."""
+    width, dtype = w.one([s for s in w.sizes if s] or [2]), w.dtypes[0]
+    options = f", dtype={dtype!r}" if dtype.startswith("float") and dtype != "float64" else ""
+    text = f"tl.Embedding(5, {width}, seed=0{options})"
+    made = w.keep(Model(text if w.chance(0.6) else f"tl.LoRAEmbedding({text}, 1, seed=0)", int(w.rng.integers(2**31))))
+    return w.write("called", made, w.indices(5, w.shape(w.one((1, 2))), least=0))
+
+
+FUNCTIONS = ("exp", "log", "sqrt", "tanh", "sigmoid", "gelu", "exact_gelu", "silu")
+REAL_CORE: tuple[Kind, ...] = (
+    *(partial(unary, word) for word in ("exp", "log", "sqrt", "tanh", "relu", "sigmoid")),
+    *(partial(pair, word) for word in ("add", "multiply", "divide", "divide")),
+    *(partial(reduced, word) for word in ("sum", "mean", "max")), scaled, powered, product, softmax_by_hand,
+    inverse, joined, partial(along_axis, "softmax"), partial(along_axis, "log_softmax"), normalized, gradient,
+)  # fmt: skip
+REAL: tuple[Kind, ...] = (
+    *SHARED, *(partial(unary, word) for word in FUNCTIONS), *REAL_CORE, logarithm, loss, loss, masked,
+    attended, attended, layer, layer, layer, embedded,
+)  # fmt: skip

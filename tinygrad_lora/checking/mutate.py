@@ -1,0 +1,147 @@
+"""Programs like a given one: where a pass changes something, it is worth looking at what is nearly the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .programs import Leaf, Line, Program, Step
+
+SIZES = (1, 2, 3, 4)
+DTYPES = ("float64", "float32", "float16", "int64", "int8", "uint8", "bool")
+OTHER_PARAMS: dict[str, tuple[Any, ...]] = {
+    "factor": (2, -1, 0.5, 3, -2.0, 0), "number": (1, -1, 0.0, 2.0), "exponent": (2, 3, 0, 1), "keepdims": (True, False),
+    "axis": (None, 0, 1, -1, (0,), (0, 1)), "dtype": DTYPES,
+}  # fmt: skip
+
+
+def mutant(program: Program, rng: np.random.Generator) -> Program | None:
+    """The program with other numbers, and one or two changes of sizes, dtypes or parameters; None if it does not run."""
+    for _ in range(int(rng.integers(1, 3))):
+        program = MUTATIONS[int(rng.integers(len(MUTATIONS)))](program, rng)
+    program = program.again(rng)
+    try:
+        program.eager()
+    except Exception:  # a mutant may be anything, and the engine says no in many ways
+        return None
+    return program
+
+
+def another_size(program: Program, rng: np.random.Generator) -> Program:
+    """Axes of one size get another, wherever they are."""
+    sizes = sorted({n for _, leaf in _drawn(program) for n in leaf.array.shape})
+    if not sizes:
+        return program
+    n, m = int(rng.choice(sizes)), int(rng.choice(SIZES))
+
+    def change(line: Line) -> Line:
+        if isinstance(line, Leaf) and line.numbers is not None:
+            return _redrawn(line, tuple(m if k == n else k for k in line.array.shape))
+        if isinstance(line, Step) and "shape" in line.params:
+            return replace(
+                line, params=line.params | {"shape": tuple(m if k == n else k for k in line.params["shape"])}
+            )
+        return line
+
+    return program.with_lines(change)
+
+
+def another_shape(program: Program, rng: np.random.Generator) -> Program:
+    """One array gets an axis of length 1, loses its first axis, or becomes one of a batch."""
+
+    def change(leaf: Leaf) -> Leaf:
+        shape = leaf.array.shape
+        choice = int(rng.integers(3))
+        if choice == 0 and shape:
+            axis = int(rng.integers(len(shape)))
+            return _redrawn(leaf, (*shape[:axis], 1, *shape[axis + 1 :]))
+        return _redrawn(leaf, shape[1:] if choice == 1 else (int(rng.choice(SIZES)), *shape))
+
+    return _with_one(program, rng, change)
+
+
+def a_batch(program: Program, rng: np.random.Generator) -> Program:
+    """All arrays of two axes get a third before them."""
+    n = int(rng.choice(SIZES))
+
+    def change(line: Line) -> Line:
+        if isinstance(line, Leaf) and line.numbers is not None and line.array.ndim == 2:
+            return _redrawn(line, (n, *line.array.shape))
+        return line
+
+    return program.with_lines(change)
+
+
+def another_dtype(program: Program, rng: np.random.Generator) -> Program:
+    """One array gets another dtype."""
+    dtype = str(rng.choice(DTYPES))
+
+    def change(leaf: Leaf) -> Leaf:
+        if leaf.kind in ("parameter", "frozen") and not dtype.startswith("float"):
+            return leaf
+        numbers = leaf.numbers
+        assert numbers is not None
+        low = 0 if dtype in ("uint8", "bool") else numbers.low
+        high = max(low, min(numbers.high, 1) if dtype == "bool" else numbers.high)
+        step = numbers.step if dtype.startswith("float") else 1.0
+        numbers = replace(numbers, low=low, high=high, step=step)
+        return Leaf(leaf.kind, numbers.drawn(leaf.array.shape, dtype), numbers)
+
+    return _with_one(program, rng, change)
+
+
+def other_numbers(program: Program, rng: np.random.Generator) -> Program:
+    """One array gets halves, zeros and ones, or larger numbers."""
+
+    def change(leaf: Leaf) -> Leaf:
+        numbers, letter = leaf.numbers, leaf.array.dtype.kind
+        assert numbers is not None
+        least = -1 if letter in "if" else 0
+        choices = [replace(numbers, low=least, high=1)]
+        choices += [replace(numbers, step=0.5)] if letter == "f" else [replace(numbers, low=100 * least, high=100)]
+        numbers = choices[int(rng.integers(2))] if letter != "b" else numbers
+        return Leaf(leaf.kind, numbers.drawn(leaf.array.shape, leaf.array.dtype), numbers)
+
+    return _with_one(program, rng, change)
+
+
+def other_params(program: Program, rng: np.random.Generator) -> Program:
+    """One parameter of a step gets another value."""
+    places = [
+        (i, name)
+        for i, line in enumerate(program.lines)
+        if isinstance(line, Step)
+        for name in line.params
+        if name in OTHER_PARAMS
+    ]
+    if not places:
+        return program
+    i, name = places[int(rng.integers(len(places)))]
+    values = OTHER_PARAMS[name]
+    line = program.lines[i]
+    assert isinstance(line, Step)
+    line = replace(line, params=line.params | {name: values[int(rng.integers(len(values)))]})
+    return Program([*program.lines[:i], line, *program.lines[i + 1 :]], program.outputs)
+
+
+MUTATIONS = (another_size, another_shape, a_batch, another_dtype, other_numbers, other_params, other_params)
+
+
+def _with_one(program: Program, rng: np.random.Generator, change: Callable[[Leaf], Leaf]) -> Program:
+    leaves = _drawn(program)
+    if not leaves:
+        return program
+    chosen, leaf = leaves[int(rng.integers(len(leaves)))]
+    return Program([*program.lines[:chosen], change(leaf), *program.lines[chosen + 1 :]], program.outputs)
+
+
+def _drawn(program: Program) -> list[tuple[int, Leaf]]:
+    return [(i, line) for i, line in enumerate(program.lines) if isinstance(line, Leaf) and line.numbers is not None]
+
+
+def _redrawn(leaf: Leaf, shape: tuple[int, ...]) -> Leaf:
+    assert leaf.numbers is not None
+    return Leaf(leaf.kind, leaf.numbers.drawn(shape, leaf.array.dtype), leaf.numbers)

@@ -1,0 +1,30 @@
+"""A counterexample as a notebook shows it: words, the program, both results, and the graph before and after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..view.diagram import diagram
+from ..view.markup import Markup, element, image
+from ..view.svg import draw_svg
+from ..view.words import one_line
+
+if TYPE_CHECKING:
+    from .counterexample import Counterexample
+
+CODE = "margin: 0.5em 0; font-family: monospace"
+SIDE = "display: inline-block; vertical-align: top; margin: 0 2em 0 0"
+
+
+def html(shown: Counterexample) -> Markup:
+    """One element."""
+    pictures = []
+    for title, graph in shown.graphs:
+        drawn = diagram(graph, title=title)
+        picture = image(draw_svg(drawn, prefix=title, caption=True), "svg+xml", drawn.alternative)
+        pictures.append(element("div", picture, style=SIDE))
+    return element(
+        "div", element("p", element("strong", "CounterexampleError: "), one_line(shown.sentence)),
+        element("p", shown.hint) if shown.hint else "", element("pre", str(shown.program), style=CODE),
+        element("pre", "\n".join(shown.results), style=CODE), element("div", *pictures),
+    )  # fmt: skip

@@ -1,0 +1,260 @@
+"""A random program as plain data: lines in order, each an array, a layer, or a word and the numbers of its operands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..core.node import PARAMETER, ComputationNode, constant, parameter
+from .vocabulary import ATTENTION, HEADER, WORDS, array_literal, expression
+
+LARGEST_LITERAL = 200  # numbers; a larger array is printed as the draw that made it
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What an array is filled with: numbers from `low` to `high`, multiples of `step` (0: any), and special ones.
+
+    `special` is the share of elements that are nan, inf, -0.0, huge or tiny; in whole numbers, the ends of the dtype.
+    """
+
+    low: float
+    high: float
+    step: float = 1.0
+    seed: int = 0
+    special: float = 0.0
+
+    def drawn(self, shape: Sequence[int], dtype: Any) -> Any:
+        """The array: the same for the same fields."""
+        rng, dtype, shape = np.random.default_rng(self.seed), np.dtype(dtype), tuple(shape)
+        if self.step:
+            ends = int(self.low // self.step), int(self.high // self.step) + 1
+            array = (rng.integers(*ends, shape) * self.step).astype(dtype)
+        else:
+            array = rng.uniform(self.low, self.high, shape).astype(dtype)
+        if not self.special:
+            return array
+        chosen = rng.random(shape) < self.special
+        with np.errstate(over="ignore"):
+            return np.where(chosen, rng.choice(special_numbers(dtype), shape), array).astype(dtype)
+
+
+def special_numbers(dtype: np.dtype[Any]) -> Any:
+    """The numbers at which laws fail."""
+    if dtype.kind == "b":
+        return np.array([False, True])
+    if dtype.kind in "iu":
+        ends = np.iinfo(dtype)
+        return np.array([ends.max, ends.min, ends.max // 2 + 1, 0], dtype)
+    ends, root = np.finfo(dtype), np.sqrt(np.finfo(dtype).max)
+    return np.array([np.nan, np.inf, -np.inf, -0.0, 0.0, ends.max, -ends.max, root, ends.tiny, ends.eps], dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """An array: an argument of the program ("input"), or a "parameter", a "frozen" one, or a "constant" that it uses.
+
+    `numbers` say how it was drawn; None where it was not.
+    """
+
+    kind: str
+    array: Any
+    numbers: Numbers | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "array", np.asarray(self.array))
+
+    def node(self, name: str) -> ComputationNode:
+        """The leaf of a graph that stands for it."""
+        if self.kind in ("parameter", "frozen"):
+            return parameter(self.array, name, trainable=self.kind == "parameter")
+        return constant(self.array)
+
+    @property
+    def printed(self) -> str:
+        """The array as Python source."""
+        array = self.array
+        if self.numbers is None or array.size <= LARGEST_LITERAL:
+            return array_literal(array)
+        return f'{self.numbers}.drawn({array.shape}, "{array.dtype}")'
+
+    def again(self, seed: int) -> Leaf:
+        """Other numbers of the same kind."""
+        if self.numbers is None:
+            return self
+        numbers = replace(self.numbers, seed=seed)
+        return replace(self, array=numbers.drawn(self.array.shape, self.array.dtype), numbers=numbers)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A layer: the expression that makes it, and the seed of its parameters."""
+
+    text: str
+    seed: int
+    kind: str = "layer"
+
+    @property
+    def printed(self) -> str:
+        """The layer as Python source."""
+        return f"filled({self.text}, {self.seed})"
+
+    def node(self, name: str) -> Any:
+        """The layer itself; small numbers in all its parameters, so that no part of it is zero."""
+        return filled(expression("layer", "", self.text)(), self.seed)
+
+
+def filled(layer: Any, seed: int) -> Any:
+    """The layer with random parameters."""
+    rng = np.random.default_rng(seed)
+    for p in layer.parameters():
+        p.value = rng.uniform(-0.5, 0.5, p.shape).astype(p.dtype)
+    return layer
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A word, which lines it takes, and its parameters."""
+
+    word: str
+    operands: tuple[int, ...] = ()
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+Line = Leaf | Model | Step
+
+
+class Program:
+    """A function of as many nodes as it has inputs: `tl.trace(program, *program.arrays)`. `print` shows its lines.
+
+    `outputs` are numbers of lines. One output is returned as a node, several as a tuple. Parameters and layers are made
+    once, and are the same in every call.
+    """
+
+    def __init__(self, lines: Iterable[Line], outputs: Iterable[int]) -> None:
+        self.lines, self.outputs = tuple(lines), tuple(outputs)
+        counts = {"x": 0, "w": 0, "c": 0, "layer": 0, "v": 0}
+        self.names: list[str] = []
+        for line in self.lines:
+            letter = "v" if isinstance(line, Step) else {"input": "x", "constant": "c", "layer": "layer"}.get(line.kind)
+            self.names.append(f"{letter or 'w'}{counts[letter or 'w']}")
+            counts[letter or "w"] += 1
+
+    @cached_property
+    def inputs(self) -> tuple[int, ...]:
+        """The numbers of the lines that are arguments."""
+        return tuple(i for i, line in enumerate(self.lines) if isinstance(line, Leaf) and line.kind == "input")
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """Its arguments."""
+        return tuple(self.lines[i].array for i in self.inputs)  # type: ignore[union-attr]
+
+    @property
+    def steps(self) -> list[Step]:
+        """Its operations."""
+        return [line for line in self.lines if isinstance(line, Step)]
+
+    @cached_property
+    def _own(self) -> dict[int, Any]:
+        """Its parameters, constants and layers."""
+        return {
+            i: line.node(self.names[i])
+            for i, line in enumerate(self.lines)
+            if not isinstance(line, Step) and line.kind != "input"
+        }
+
+    @property
+    def parameters(self) -> list[ComputationNode]:
+        """Its parameters, also those of its layers: a test may give them new values between calls."""
+        own = [v.parameters() if isinstance(self.lines[i], Model) else [v] for i, v in self._own.items()]
+        return [p for parameters in own for p in parameters if p.op is PARAMETER]
+
+    def __call__(self, *inputs: Any) -> Any:
+        values = self._values(inputs)
+        results = tuple(values[i] for i in self.outputs)
+        return results[0] if len(results) == 1 else results
+
+    def values(self) -> dict[int, Any]:
+        """What each line is for its own arrays: a node that has a value, or a layer."""
+        return self._values(tuple(map(constant, self.arrays)))
+
+    def _values(self, inputs: tuple[Any, ...]) -> dict[int, Any]:
+        values = dict(self._own) | dict(zip(self.inputs, inputs, strict=True))
+        with np.errstate(all="ignore"):
+            for i, line in enumerate(self.lines):
+                if isinstance(line, Step):
+                    values[i] = WORDS[line.word].function(*(values[k] for k in line.operands), **line.params)
+        return values
+
+    def eager(self, arrays: Sequence[Any] | None = None) -> list[Any]:
+        """The outputs as arrays, computed one operation after the other; for its own arrays unless others are given."""
+        results = self(*map(constant, self.arrays if arrays is None else arrays))
+        return [np.array(y.value) for y in (results if isinstance(results, tuple) else (results,))]
+
+    def again(self, rng: np.random.Generator) -> Program:
+        """The same program with other numbers in its inputs."""
+        kinds = set(self.inputs)
+        return Program([line.again(int(rng.integers(2**31))) if i in kinds and isinstance(line, Leaf) else line
+                        for i, line in enumerate(self.lines)], self.outputs)  # fmt: skip
+
+    def with_lines(self, change: Callable[[Line], Line]) -> Program:
+        """The program with each line changed."""
+        return Program(map(change, self.lines), self.outputs)
+
+    # --- As text ---
+
+    @property
+    def body(self) -> list[str]:
+        """The lines of the function."""
+        lines = [
+            f"{name} = {WORDS[line.word].printed([self.names[k] for k in line.operands], line.params)}"
+            for name, line in zip(self.names, self.lines, strict=True)
+            if isinstance(line, Step)
+        ]
+        return [*lines, f"return {', '.join(self.names[i] for i in self.outputs)}"]
+
+    def __str__(self) -> str:
+        """The function, and the arrays that it is called with."""
+        arguments = ", ".join(self.names[i] for i in self.inputs)
+        return "\n".join([*self._leaves(inputs=False), f"def f({arguments}):", *(f"    {line}" for line in self.body),
+                          *self._leaves(inputs=True)])  # fmt: skip
+
+    def _leaves(self, *, inputs: bool) -> list[str]:
+        makes = {"parameter": 'tl.parameter({}, "{}")', "frozen": 'tl.parameter({}, "{}", trainable=False)'}
+        makes["constant"] = "tl.constant({})"
+        return [
+            f"{name} = {makes.get(line.kind, '{}').format(line.printed, name)}"
+            for name, line in zip(self.names, self.lines, strict=True)
+            if not isinstance(line, Step) and (line.kind == "input") == inputs
+        ]
+
+    def source(self, title: str = "A random program.", options: str = "") -> str:
+        """A file that runs: it computes the program eagerly and compiled, and prints both.
+
+        `options` are those of `tl.compile`, as source: "buffers=False".
+        """
+        body = str(self)
+        header = HEADER + ATTENTION * ("heads(" in body)
+        if "filled(" in body or "Numbers(" in body:
+            header += f"from {__name__} import Numbers, filled\n"
+        call = f"tl.compile(f{', ' * bool(options)}{options})"
+        arguments = "".join(f"{self.names[i]}, " for i in self.inputs)
+        return f'"""{title}"""\n\n{header}\n{body}\n{_RUN.format(arguments=arguments, call=call)}'
+
+
+_RUN = """\
+arrays = ({arguments})
+with np.errstate(all="ignore"):
+    eager = f(*map(tl.constant, arrays))
+    compiled = {call}(*arrays)
+eager = [np.asarray(y.value) for y in (eager if isinstance(eager, tuple) else (eager,))]
+compiled = [np.asarray(y) for y in (compiled if isinstance(compiled, tuple) else (compiled,))]
+for i, (y, z) in enumerate(zip(eager, compiled)):
+    same = (y.shape, y.dtype) == (z.shape, z.dtype) and np.array_equal(y, z, equal_nan=y.dtype.kind == "f")
+    print(f"output {{i}}: {{'equal' if same else 'different'}}", "eager:", repr(y), "compiled:", repr(z), sep="\\n")
+"""

@@ -1,0 +1,206 @@
+"""From a program that fails to a small one: remove, cut and simplify, as long as it still fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .programs import Leaf, Line, Model, Program, Step
+
+MOST_SINGLE = 24  # elements of an array that are simplified one by one
+SIMPLE_PARAMS: dict[str, tuple[Any, ...]] = {
+    "factor": (2.0,), "number": (1.0,), "exponent": (2,), "keepdims": (False,), "axis": (0, -1), "key": ((0,),),
+    "dtype": ("float32",),
+}  # fmt: skip
+
+
+def shrink(program: Program, fails: Callable[[Program], bool], tries: int = 400) -> Program:
+    """The smallest program found for which `fails` is still true; the same for the same arguments.
+
+    `fails` is asked at most `tries` times, and never about a program that the engine refuses.
+    """
+    left, weight = tries, _weight(program := pruned(program))
+    improved = True
+    while improved:
+        improved = False
+        for move in MOVES:
+            candidates = move(program)
+            while left > 0 and (candidate := next(candidates, None)) is not None:
+                candidate = pruned(candidate)
+                if (lighter := _weight(candidate)) >= weight or not _runs(candidate):
+                    continue
+                left -= 1
+                if fails(candidate):
+                    program, weight, improved = candidate, lighter, True
+                    candidates = move(program)
+    return program
+
+
+def pruned(program: Program) -> Program:
+    """The program without the lines that its outputs do not need."""
+    needed = set(program.outputs)
+    for i in reversed(range(len(program.lines))):
+        line = program.lines[i]
+        if i in needed and isinstance(line, Step):
+            needed.update(line.operands)
+    number = {old: new for new, old in enumerate(sorted(needed))}
+    lines = (_renumbered(program.lines[i], number) for i in sorted(needed))
+    return Program(lines, [number[i] for i in program.outputs])
+
+
+def _renumbered(line: Line, number: dict[int, int]) -> Line:
+    return replace(line, operands=tuple(number[i] for i in line.operands)) if isinstance(line, Step) else line
+
+
+def _runs(program: Program) -> bool:
+    try:
+        program.eager()
+    except Exception:  # a candidate may be anything, and the engine says no in many ways
+        return False
+    return bool(program.inputs) and bool(program.steps or len(program.outputs) > 1 or program.outputs)
+
+
+def _weight(program: Program) -> tuple[Any, ...]:
+    """What is smaller comes first: steps, arrays and their elements, outputs, kinds, numbers, parameters."""
+    leaves = [line for line in program.lines if isinstance(line, Leaf)]
+    layers = [len(line.text) for line in program.lines if isinstance(line, Model)]
+    return (
+        len(program.steps), len(layers), sum(1 + leaf.array.ndim + leaf.array.size for leaf in leaves),
+        len(program.outputs), sum(leaf.kind != "input" for leaf in leaves),
+        sum(leaf.array.dtype != np.float64 for leaf in leaves), sum(_numbers(leaf.array) for leaf in leaves),
+        sum(_oddity(name, value) for step in program.steps for name, value in step.params.items()), sum(layers),
+    )  # fmt: skip
+
+
+def _numbers(array: Any) -> float:
+    """0 and 1 are simple, other whole numbers less so, then fractions and special numbers."""
+    array = np.asarray(array, float)
+    size = np.where(np.isfinite(array), np.minimum(np.abs(array), 20), 30)
+    return float(np.sum(size + np.where(np.isfinite(array) & (array == np.round(array)), 0, 20) + (array < 0)))
+
+
+def _oddity(name: str, value: Any) -> int:
+    simple = SIMPLE_PARAMS.get(name, ())
+    return simple.index(value) if value in simple else len(simple) + len(repr(value))
+
+
+# --- Moves: each gives programs to try, the most promising first ---
+
+
+def one_output(program: Program) -> Iterator[Program]:
+    """A single output."""
+    for i in program.outputs[::-1]:
+        yield Program(program.lines, [i])
+    for i in program.outputs:
+        yield Program(program.lines, [k for k in program.outputs if k != i] or [i])
+
+
+def earlier_output(program: Program) -> Iterator[Program]:
+    """Some step before as the only output."""
+    for i, line in enumerate(program.lines):
+        if isinstance(line, Step):
+            yield Program(program.lines, [i])
+
+
+def without_steps(program: Program) -> Iterator[Program]:
+    """An array in place of a step, with the numbers that it gives; or the operand in place of the result."""
+    values = program.values()
+    for i in reversed(range(len(program.lines))):
+        if isinstance(program.lines[i], Step):
+            yield _with_line(program, i, Leaf("input", np.array(values[i].value)))
+    for i, line in enumerate(program.lines):
+        if isinstance(line, Step):
+            for operand in line.operands:
+                yield _without(program, i, operand)
+
+
+def _with_line(program: Program, i: int, line: Line) -> Program:
+    return Program([*program.lines[:i], line, *program.lines[i + 1 :]], program.outputs)
+
+
+def _without(program: Program, i: int, operand: int) -> Program:
+    """The program in which `operand` is used wherever line i was."""
+    lines = [
+        replace(line, operands=tuple(operand if k == i else k for k in line.operands))
+        if isinstance(line, Step)
+        else line
+        for line in program.lines
+    ]
+    return Program(lines, dict.fromkeys(operand if k == i else k for k in program.outputs))
+
+
+def plain_leaves(program: Program) -> Iterator[Program]:
+    """Arguments in place of parameters and constants, and float64 in place of other dtypes; one array for two."""
+    for i, leaf in _leaves(program):
+        if leaf.kind != "input":
+            yield _with_line(program, i, Leaf("input", leaf.array))
+        if leaf.array.dtype != np.float64:
+            yield _with_line(program, i, Leaf(leaf.kind, leaf.array.astype(np.float64)))
+        for k, other in _leaves(program):
+            if k < i and other.array.shape == leaf.array.shape and other.array.dtype == leaf.array.dtype:
+                yield _without(program, i, k)
+
+
+def smaller_sizes(program: Program) -> Iterator[Program]:
+    """Axes that are shorter wherever a size occurs, or in one array; axes that are gone."""
+    sizes = sorted({n for _, leaf in _leaves(program) for n in leaf.array.shape if n > 1}, reverse=True)
+    for n in sizes:
+        for m in (1, 2, n - 1):
+            if m < n:
+                yield program.with_lines(lambda line, n=n, m=m: _resized(line, n, m))  # type: ignore[misc]
+    for i, leaf in _leaves(program):
+        for axis, n in enumerate(leaf.array.shape):
+            if n > 0:
+                yield _with_line(program, i, Leaf(leaf.kind, leaf.array.take(0, axis=axis)))
+                for m in {1, n - 1} - {n}:
+                    yield _with_line(program, i, Leaf(leaf.kind, leaf.array.take(range(m), axis=axis)))
+
+
+def _resized(line: Line, n: int, m: int) -> Line:
+    """The line with axes of length m where they had length n."""
+    if isinstance(line, Leaf):
+        return Leaf(line.kind, line.array[tuple(slice(m if k == n else k) for k in line.array.shape)])
+    if isinstance(line, Step) and "shape" in line.params:
+        shape = tuple(m if k == n else k for k in line.params["shape"])
+        return replace(line, params=line.params | {"shape": shape})
+    return line
+
+
+def simple_numbers(program: Program) -> Iterator[Program]:
+    """Zeros, ones and whole numbers: first in whole arrays, then one by one."""
+    for i, leaf in _leaves(program):
+        with np.errstate(all="ignore"):
+            for array in (
+                np.zeros_like(leaf.array),
+                np.ones_like(leaf.array),
+                np.abs(leaf.array),
+                np.trunc(leaf.array),
+            ):
+                yield _with_line(program, i, Leaf(leaf.kind, array.astype(leaf.array.dtype)))
+    for i, leaf in _leaves(program):
+        if leaf.array.size <= MOST_SINGLE:
+            for place in np.ndindex(leaf.array.shape):
+                for number in (0, 1, 2):
+                    array = leaf.array.copy()
+                    array[place] = number
+                    yield _with_line(program, i, Leaf(leaf.kind, array))
+
+
+def simple_params(program: Program) -> Iterator[Program]:
+    """Parameters that are easy to read."""
+    for i, line in enumerate(program.lines):
+        if isinstance(line, Step):
+            for name, value in line.params.items():
+                for simple in SIMPLE_PARAMS.get(name, ()):
+                    if simple != value:
+                        yield _with_line(program, i, replace(line, params=line.params | {name: simple}))
+
+
+def _leaves(program: Program) -> list[tuple[int, Leaf]]:
+    return [(i, line) for i, line in enumerate(program.lines) if isinstance(line, Leaf)]
+
+
+MOVES = (one_output, earlier_output, without_steps, smaller_sizes, plain_leaves, simple_numbers, simple_params)

@@ -1,0 +1,93 @@
+"""The words of random programs: for each, the Python expression that it stands for. What is printed is what is run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from ..core.source import function_from_source
+from ..nn.attention import attention, heads
+
+PACKAGE = __name__.partition(".")[0]
+HEADER = f"import numpy as np\nimport {PACKAGE} as tl\n"
+ATTENTION = f"from {PACKAGE}.nn.attention import attention, heads\n"
+
+
+class Word:
+    """One word: its operands and parameters ("x, *, axis", as operations have them), and the expression."""
+
+    def __init__(self, name: str, signature: str, text: str) -> None:
+        self.name, self.signature, self.text = name, signature, text
+        operands, _, rest = signature.partition("*")
+        self.starred = rest.split(",")[0].strip()  # "arrays", where any number of operands may come
+        self.operands = [x.strip() for x in operands.split(",") if x.strip()]
+
+    @cached_property
+    def function(self) -> Any:
+        """The expression as a function of nodes or arrays."""
+        return expression(self.name, self.signature, self.text)
+
+    def printed(self, operands: Iterable[str], params: Mapping[str, Any]) -> str:
+        """The expression with the names of its operands, and its parameters as literals."""
+        operands = list(operands)
+        words = {name: literal(value) for name, value in params.items()}
+        words |= dict(zip(self.operands, operands, strict=False))
+        if self.starred:
+            words[self.starred] = f"[{', '.join(operands[len(self.operands) :])}]"
+        pattern = rf"(?<![\w.])({'|'.join(words)})(?![\w=])"
+        return re.sub(pattern, lambda found: words[found[0]], self.text) if words else self.text
+
+
+def expression(name: str, signature: str, text: str) -> Any:
+    """The function with this signature that gives the value of the expression; `np` and `tl` are in scope."""
+    source = f"def {name}({signature}):\n    return {text}\n"
+    return function_from_source(name, source, tl=import_module(PACKAGE), attention=attention, heads=heads)
+
+
+def literal(value: Any) -> str:
+    """A parameter as Python source."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"
+    return f"np.{value}" if isinstance(value, float) and not np.isfinite(value) else repr(value)
+
+
+def array_literal(array: Any) -> str:
+    """An array as Python source."""
+    array = np.asarray(array)
+    if array.size == 0:
+        return f'np.zeros({array.shape}, "{array.dtype}")'
+    text = re.sub(r"\b(nan|inf)\b", r"np.\1", repr(array.tolist()))
+    return f'np.array({text}, "{array.dtype}")'
+
+
+_UNARY = "exp log sqrt tanh relu sign sigmoid gelu exact_gelu silu identity stop_gradient"
+_TABLE = {
+    **{name: ("x", f"tl.{name}(x)") for name in _UNARY.split()},
+    "add": ("a, b", "a + b"), "subtract": ("a, b", "a - b"), "multiply": ("a, b", "a * b"),
+    "divide": ("a, b", "a / b"), "matmul": ("a, b", "a @ b"), "greater": ("a, b", "tl.greater(a, b)"),
+    "maximum": ("a, b", "tl.maximum(a, b)"), "where": ("condition, a, b", "tl.where(condition, a, b)"),
+    "scale": ("x, *, factor", "x * factor"), "plus": ("x, *, number", "x + number"),
+    "over": ("x, *, number", "number / x"), "power": ("x, *, exponent", "tl.power(x, exponent=exponent)"),
+    "transpose": ("x", "x.mT"), "reshape": ("x, *, shape", "tl.reshape(x, shape)"),
+    "broadcast": ("x, *, shape", "tl.broadcast(x, shape)"), "cast": ("x, *, dtype", "tl.cast(x, dtype=dtype)"),
+    "sum": ("x, *, axis, keepdims", "tl.sum(x, axis, keepdims)"),
+    "mean": ("x, *, axis, keepdims", "tl.mean(x, axis, keepdims)"),
+    "max": ("x, *, axis, keepdims", "tl.max(x, axis, keepdims)"),
+    "index": ("x, *, key", "x[key]"), "place": ("x, *, key, shape", "tl.ops.place(x, key=key, shape=shape)"),
+    "take": ("x, indices", "tl.take(x, indices)"), "take_each": ("x, rows, columns", "tl.take(x, rows, columns)"),
+    "scatter_add": ("x, indices, *, shape", "tl.ops.scatter_add(x, indices, shape=shape)"),
+    "concatenate": ("*arrays, axis", "tl.concatenate(arrays, axis)"),
+    "softmax": ("x, *, axis", "tl.softmax(x, axis)"), "log_softmax": ("x, *, axis", "tl.log_softmax(x, axis)"),
+    "layer_norm": ("x, weight, bias", "tl.layer_norm(x, weight, bias)"), "normalized": ("x", "tl.layer_norm(x)"),
+    "mse": ("y, target", "tl.mse(y, target)"), "cross_entropy": ("x, labels", "tl.cross_entropy(x, labels)"),
+    "attention": ("q, k, v, *, count", "attention(heads(q, count), heads(k, count), heads(v, count))"),
+    "gradient": ("y, x", "tl.gradients(tl.sum(y), x)"),
+    "gradient_of_square": ("y, x", "tl.gradients(tl.sum(y * y), x)"),
+    "called": ("layer, x", "layer(x)"), "weight": ("layer, *, name", "layer.named_parameters()[name]"),
+}  # fmt: skip
+WORDS = {name: Word(name, *entry) for name, entry in _TABLE.items()}

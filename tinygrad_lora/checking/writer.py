@@ -1,0 +1,186 @@
+"""Writes a program line by line: runs each line at once, and keeps it if its numbers are what the mode asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..core.node import ComputationNode as Node
+from ..errors import GradientError
+from .bounds import Bounds
+from .programs import Leaf, Line, Model, Numbers, Step
+from .vocabulary import WORDS
+
+DTYPES = ("float64", "float32", "float16", "int64", "int8", "uint8", "bool")
+LARGEST_NUMBER = {"float64": 1e4, "float32": 1e3, "float16": 50.0}
+MOST_AXES = 4
+
+
+@dataclass(frozen=True)
+class Style:
+    """What programs look like.
+
+    `exact`: numbers are whole, or a few halvings of whole ones, and so small that no order of the same sums rounds or
+    wraps. Else they are ordinary, and stay in a sane range. `sizes` are those of axes, `largest` that of an array; in
+    one program of eight `large` are the sizes, so that passes which count the cost find something worth doing.
+    `dtypes` are those of arrays, `steps` is the largest number of them.
+    """
+
+    exact: bool = True
+    sizes: tuple[int, ...] = (1, 2, 3, 4, 2, 3, 0)
+    largest: int = 64
+    large: tuple[int, ...] = (1, 2, 6, 40)
+    dtypes: tuple[str, ...] = DTYPES
+    steps: int = 12
+
+
+class Writer:
+    """The lines so far, and the value of each: a node that has its numbers, or a layer."""
+
+    def __init__(self, rng: np.random.Generator, style: Style) -> None:
+        self.rng, self.style = rng, style
+        self.lines: list[Line] = []
+        self.values: list[Any] = []
+        self.focus: int | None = None  # the line that the next one should take
+        self._bounds = Bounds()
+        # Few sizes, so that arrays fit together often; empty axes are rare, and so are mixtures of dtypes.
+        large = bool(style.large) and self.chance(1 / 8)
+        self.largest = max(style.largest, 2 * max(style.large, default=0) ** 2) if large else style.largest
+        picked = self.some(style.large if large else style.sizes, int(rng.integers(2, 4)))
+        self.sizes = [n if n or self.chance(0.3) else 2 for n in picked]
+        mixed = self.chance(0.35)
+        self.dtypes = style.dtypes if mixed else (style.dtypes[0] if self.chance(0.6) else self.one(style.dtypes[:3]),)
+
+    # --- Drawing ---
+
+    def chance(self, p: float) -> bool:
+        """True in a share p of cases."""
+        return bool(self.rng.random() < p)
+
+    def one(self, things: Sequence[Any]) -> Any:
+        """One of these."""
+        return things[int(self.rng.integers(len(things)))]
+
+    def some(self, things: Sequence[Any], n: int) -> list[Any]:
+        """n of these; one may come twice."""
+        return [self.one(things) for _ in range(n)]
+
+    def shape(self, axes: int | None = None) -> tuple[int, ...]:
+        """A shape of this many axes, or of none to three; of fewer where the array would be too large."""
+        axes = self.one((2, 2, 2, 2, 1, 1, 3, 3, 0)) if axes is None else axes
+        shape = tuple(self.some(self.sizes, axes))
+        while prod(shape) > self.style.largest:
+            shape = shape[1:]
+        return shape
+
+    # --- Lines ---
+
+    def dtype_beside(self, i: int) -> str:
+        """A dtype for a new array beside line i: the same, or any in a program that mixes them."""
+        same = str(self.values[i].dtype)
+        return self.one(self.dtypes) if len(self.dtypes) > 1 and self.chance(0.5) else same
+
+    def leaf(self, shape: tuple[int, ...], dtype: str | None = None, kind: str = "input", low: float = -4) -> int:
+        """A new array. A share of the arrays in exact programs holds infinities."""
+        dtype = dtype or self.one(self.dtypes)
+        kind = kind if kind == "constant" or np.dtype(dtype).kind == "f" else "input"
+        letter = np.dtype(dtype).kind
+        low = {"u": 0, "b": 0}.get(letter, low)
+        numbers = Numbers(low, {"b": 1}.get(letter, 4), seed=int(self.rng.integers(2**31)))
+        if letter == "f" and not self.style.exact:
+            numbers = replace(numbers, high=3, step=self.one((0.125, 0.0)))
+        elif letter == "f" and low < 0 and self.chance(0.15):
+            numbers = replace(numbers, step=0.5)
+        elif letter in "iu" and self.chance(0.2):  # so that a factor too many would wrap
+            numbers = replace(numbers, low=low and -100, high=100)
+        elif self.chance(0.3):
+            numbers = replace(numbers, low=max(low, -1), high=1)
+        array = numbers.drawn(shape, dtype)
+        return self.keep(Leaf(kind, array, numbers))
+
+    def indices(self, n: int, shape: tuple[int, ...], least: int | None = None) -> int:
+        """Whole numbers that select among n, as an argument or a constant."""
+        low = -n if least is None else least
+        numbers = Numbers(low, n - 1, 1.0, int(self.rng.integers(2**31)))
+        dtype = self.one(("int64", "int64", "int64", "int32", "uint8"))
+        if dtype == "uint8":
+            numbers = Numbers(0, n - 1, 1.0, numbers.seed)
+        return self.keep(Leaf(self.one(("input", "constant")), numbers.drawn(shape, dtype), numbers))
+
+    def keep(self, line: Leaf | Model) -> int:
+        """Add a line that is no step; say which number it has."""
+        self.lines.append(line)
+        self.values.append(line.node(f"w{len(self.lines)}"))
+        return len(self.lines) - 1
+
+    def write(self, word: str, *operands: int | None, **params: Any) -> int | None:
+        """Add a step, if the engine takes it and its numbers are as they should be; say which number it has."""
+        if None in operands:
+            return None
+        taken = [self.values[i] for i in operands if i is not None]
+        try:
+            value = WORDS[word].function(*taken, **params)
+        except (TypeError, ValueError, IndexError, ArithmeticError, GradientError):
+            return None  # refused: there is nothing to compare
+        if not self.fits(value):
+            return None
+        self.lines.append(Step(word, tuple(i for i in operands if i is not None), params))
+        self.values.append(value)
+        return len(self.lines) - 1
+
+    def fits(self, value: Node) -> bool:
+        """Whether the numbers are as the style asks."""
+        if value.size > self.largest or value.ndim > MOST_AXES:
+            return False
+        if self.style.exact:
+            return self._bounds(value) is not None
+        if value.dtype.kind != "f":
+            return True
+        limit = LARGEST_NUMBER.get(value.dtype.name, 50.0)
+        return bool(np.abs(np.asarray(value.value, float)).max(initial=0) < limit)  # not where it is nan
+
+    # --- Earlier lines ---
+
+    def numbers(self, fits: Callable[[Node], bool] = lambda node: True) -> list[int]:
+        """The lines that are arrays, and fit."""
+        return [i for i, v in enumerate(self.values) if isinstance(v, Node) and fits(v)]
+
+    def pick(self, fits: Callable[[Node], bool] = lambda node: True) -> int | None:
+        """An earlier line that fits: the one in focus, or a late one rather than an early one."""
+        if self.focus is not None and fits(self.values[self.focus]):
+            i, self.focus = self.focus, None
+            return i
+        found = self.numbers(fits)
+        return self.one(found + 2 * found[-3:]) if found else None
+
+    def pick_beside(self, *taken: int | None, new: float = 0.25) -> int | None:
+        """An earlier line that broadcasts with those taken; now and then a new array of such a shape."""
+        if None in taken:
+            return None
+        shapes = [self.values[i].shape for i in taken if i is not None]
+        whole = np.broadcast_shapes(*shapes)
+        found = self.numbers(lambda node: node.dtype.kind in "fiub" and broadcasts(node.shape, whole))
+        if not found or self.chance(new):
+            shape = tuple(n if self.chance(0.75) else 1 for n in whole)[
+                int(self.rng.integers(2) * self.rng.integers(4)) :
+            ]
+            return self.leaf(shape, self.dtype_beside(self.one(taken)))
+        return self.one(found + 2 * found[-3:])
+
+
+def broadcasts(*shapes: tuple[int, ...]) -> bool:
+    """Whether arrays of these shapes broadcast."""
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True
+
+
+def is_float(node: Node) -> bool:
+    """Whether it holds floats."""
+    return bool(node.dtype.kind == "f")

@@ -1,0 +1,226 @@
+r"""May these results differ as they do? The one answer for the first call, the tests and random programs.
+
+`disagreement(graph, arrays, results)` compares what a program gave with what its graph gives when it is run operation
+by operation. Rounding is the only excuse, and the bound is this:
+
+1. Shapes, dtypes, whole numbers and truth values are equal. NaN equals NaN, and -0.0 equals 0.0.
+2. A float may differ by TOLERANCE times the largest finite magnitude in its output: nearly all that is right does.
+3. Where that fails, the graph runs again with noise: every float that an operation reads or rounds is multiplied by
+   $1 + \delta$, $|\delta| \le 4\varepsilon$, anew at every place and in every run. From eager and noisy runs together
+   each element has a lowest and a highest value. A result may lie outside them by FACTOR times their distance (and the
+   tolerance of 2). This is what rounding can do to this element: cancellation makes the distance large, a comparison
+   that could fall either way gives both results. Whole numbers that depend on floats may lie between the two.
+4. What is finite in all these runs is finite in the results, and the other way round. One run uses the next wider
+   floats, so that a result may be finite where only the eager order overflows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..core.graph import Graph
+from ..core.node import ComputationNode as Node
+
+TOLERANCE = {2: 5e-3, 4: 1e-5, 8: 1e-11}  # by the bytes of a float
+NOISE = 4.0  # in units of the relative spacing of floats
+FACTOR = 4.0
+FIRST_RUNS, ALL_RUNS = 4, 32  # with noise; the rest only where the first do not explain everything
+MOST_WIDE_FLOPS = 1e9  # products of the widest floats take a hundred times longer
+WIDER = {np.dtype("f2"): np.dtype("f4"), np.dtype("f4"): np.dtype("f8")}
+if np.finfo(np.longdouble).max > np.finfo(np.float64).max:
+    WIDER[np.dtype("f8")] = np.dtype(np.longdouble)
+# What gives one of its operands' numbers, or a number that rounding cannot change.
+EXACT = {
+    ops.relu, ops.sign, ops.greater, ops.where, ops.transpose, ops.reshape, ops.broadcast, ops.reduce_max, ops.take,
+    ops.index, ops.place, ops.concatenate, ops.identity, ops.stop_gradient, ops.cast,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A result that rounding does not explain. `str()` of it is a sentence.
+
+    `output` counts from 0. `index` is the element that differs most, None where shape or dtype differ; `expected` and
+    `found` are the two numbers, and `bound` is how much they may differ.
+    """
+
+    output: int
+    index: tuple[int, ...] | None
+    expected: Any
+    found: Any
+    bound: float = 0.0
+
+    def __str__(self) -> str:
+        if self.index is None:
+            return f"output {self.output} is {self.found}, and eagerly {self.expected}"
+        place = f"output {self.output}" + (f" at {list(self.index)}" if self.index else "")
+        return f"{place} is {self.found!r}, and eagerly {self.expected!r}; rounding explains {self.bound:.2g}"
+
+
+def disagreement(
+    graph: Graph, arrays: Sequence[Any], results: Sequence[Any], *,
+    expected: Sequence[Any] | None = None, previous: Mapping[int, Any] | None = None,
+) -> Disagreement | None:  # fmt: skip
+    """None where `results` are the outputs of `graph` for these arrays, up to rounding; else the worst difference.
+
+    `arrays` are those of all inputs; those of the captured parameters may be left out, and are then their values.
+    `expected` are the eager outputs, if they are known. `previous` says for outputs (counted from 0) what they replace:
+    the tolerance is then relative to the change.
+    """
+    values = complete(graph, arrays)
+    with np.errstate(all="ignore"):
+        if expected is None:
+            expected = evaluate(graph, values)
+        pairs = [(np.asarray(e), np.asarray(r)) for e, r in zip(expected, results, strict=True)]
+        for i, (e, r) in enumerate(pairs):
+            if (e.shape, e.dtype) != (r.shape, r.dtype):
+                return Disagreement(i, None, f"{e.dtype}{list(e.shape)}", f"{r.dtype}{list(r.shape)}")
+        replaced = previous or {}
+        bounds = {i: _Bound(e, replaced.get(i)) for i, (e, r) in enumerate(pairs) if not _close(e, r, replaced.get(i))}
+        suspects = [i for i, bound in bounds.items() if not bound.allows(pairs[i][1]).all()]
+        for outputs in _other_runs(graph, values) if suspects else ():
+            for i in suspects:
+                bounds[i].widen(np.asarray(outputs[i]))
+            suspects = [i for i in suspects if not bounds[i].allows(pairs[i][1]).all()]
+            if not suspects:
+                break
+        return bounds[suspects[0]].worst(suspects[0], *pairs[suspects[0]]) if suspects else None
+
+
+def _close(expected: Any, found: Any, previous: Any) -> bool:
+    """The quick answer for nearly all outputs: everything is finite and within the tolerance."""
+    if expected.dtype.kind != "f":
+        return bool((expected == found).all())
+    change = expected if previous is None else expected - previous
+    largest = np.abs(change).max(initial=0)
+    allowed = largest * TOLERANCE.get(expected.dtype.itemsize, TOLERANCE[8])
+    if previous is not None:
+        allowed = allowed + NOISE * np.finfo(expected.dtype).eps * np.abs(expected)
+    return bool(np.isfinite(largest) and (np.abs(found - expected) <= allowed).all())
+
+
+class _Bound:
+    """What one output may be, element by element."""
+
+    def __init__(self, expected: Any, previous: Any = None) -> None:
+        self.float = expected.dtype.kind == "f"
+        self.low = self.high = expected.astype(np.float64) if self.float else expected
+        self.tolerance: Any = 0
+        self.widened = False
+        if self.float:
+            finite, self.spacing = np.isfinite(expected), float(np.finfo(expected.dtype).eps)
+            change = self.low if previous is None else self.low - previous
+            relative = TOLERANCE.get(expected.dtype.itemsize, TOLERANCE[8])
+            self.tolerance = relative * np.abs(change).max(initial=0, where=np.isfinite(change))
+            if previous is not None:
+                self.tolerance = self.tolerance + NOISE * self.spacing * np.abs(self.low)
+            self.others = {kind: np.asarray(kind(expected)) for kind in (np.isnan, np.isposinf, np.isneginf)}
+            self.low, self.high = np.where(finite, self.low, np.inf), np.where(finite, self.low, -np.inf)
+
+    def widen(self, outcome: Any) -> None:
+        """Take in what another run gave."""
+        self.widened = True
+        if not self.float:
+            self.low, self.high = np.minimum(self.low, outcome), np.maximum(self.high, outcome)
+            return
+        outcome = outcome.astype(np.float64)
+        finite = np.isfinite(outcome)
+        np.minimum(self.low, outcome, out=self.low, where=finite)
+        np.maximum(self.high, outcome, out=self.high, where=finite)
+        for kind, seen in self.others.items():
+            np.logical_or(seen, kind(outcome), out=seen)
+
+    def allows(self, found: Any) -> Any:
+        """Which elements are within the bound."""
+        if not self.float:
+            return (self.low <= found) & (found <= self.high)
+        wide = found.astype(np.float64)
+        slack = self._slack()
+        allowed = np.isfinite(wide) & (self.low - slack <= wide) & (wide <= self.high + slack)
+        for kind, seen in self.others.items():
+            allowed |= kind(wide) & seen
+        return allowed
+
+    def _slack(self) -> Any:
+        """How far outside of lowest and highest an element may lie; these are never closer than one rounding."""
+        seen = self.low <= self.high
+        rounding = NOISE * self.spacing * np.maximum(np.abs(self.low), np.abs(self.high))
+        distance = np.where(seen, np.maximum(self.high - self.low, rounding), 0)
+        return FACTOR * distance * self.widened + self.tolerance
+
+    def worst(self, output: int, expected: Any, found: Any) -> Disagreement:
+        """The element that is furthest outside."""
+        bad = ~self.allows(found)
+        excess = np.zeros(found.shape)
+        bound = np.zeros(found.shape)
+        if self.float:
+            excess = np.nan_to_num(np.abs(found.astype(np.float64) - expected), nan=np.inf)
+            bound = self._slack() + np.where(self.low <= self.high, self.high - self.low, 0)
+        index = np.unravel_index(np.argmax(np.where(bad, excess, -1.0)), found.shape)
+        place = tuple(int(i) for i in index)
+        return Disagreement(output, place, expected[place].item(), found[place].item(), float(bound[place]))
+
+
+def complete(graph: Graph, arrays: Sequence[Any]) -> list[Any]:
+    """An array for every input: where those of the captured parameters are left out, their values."""
+    arrays = [np.asarray(a) for a in arrays]
+    missing = len(graph.inputs) - len(arrays)
+    return arrays + [p._value for p in graph.captured] if missing == len(graph.captured) else arrays
+
+
+def evaluate(
+    graph: Graph, values: Sequence[Any], noise: np.random.Generator | None = None, *, wide: bool = False
+) -> Any:
+    """The outputs for these values of all inputs, operation by operation; with noise, or in the next wider floats."""
+    known: dict[Node, Any] = dict(zip(graph.inputs, values, strict=True))
+    users = {node: len(list_of) for node, list_of in graph.users.items()}
+    for node in graph.outputs:
+        users[node] += 1
+    for node in graph.nodes:
+        if node.parents:
+            operands = [known[p] for p in node.parents]
+            rounds = noise is not None and node.op not in EXACT
+            if rounds:
+                operands = [_noisy(x, noise) for x in operands]
+            known[node] = node.op.forward(*operands, **node.params)
+            if rounds:
+                known[node] = _noisy(known[node], noise)
+            for p in node.parents:  # what nobody needs any more is let go
+                users[p] -= 1
+                if not users[p]:
+                    del known[p]
+        elif node not in known:
+            known[node] = node._value
+        if wide and node in known and node.dtype in WIDER:
+            known[node] = known[node].astype(WIDER[node.dtype])
+    return [known[node] for node in graph.outputs]
+
+
+def _noisy(x: Any, noise: Any) -> Any:
+    """Floats multiplied by one plus a few units of their spacing, at random; anything else as it is."""
+    if x.dtype.kind != "f":
+        return x
+    factors = 1 + NOISE * float(np.finfo(x.dtype).eps) * noise.uniform(-1, 1, x.shape)
+    return (x * factors).astype(x.dtype)
+
+
+def _other_runs(graph: Graph, values: Sequence[Any]) -> Iterator[Any]:
+    """The outputs again and again: with noise, once with wider floats, and with noise again."""
+    if not any(node.parents and node.op not in EXACT and _touches_floats(node) for node in graph.nodes):
+        return  # nothing is rounded
+    noise = np.random.default_rng(0)
+    for _ in range(FIRST_RUNS):
+        yield evaluate(graph, values, noise)
+    if graph.flops <= MOST_WIDE_FLOPS:
+        yield evaluate(graph, values, wide=True)
+    for _ in range(FIRST_RUNS, ALL_RUNS):
+        yield evaluate(graph, values, noise)
+
+
+def _touches_floats(node: Node) -> bool:
+    return any(n.dtype.kind == "f" for n in (node, *node.parents))
