@@ -125,7 +125,7 @@ def test_captured_parameters_stay_inputs():
 
 
 def test_a_pass_without_a_name_is_told_by_its_kind():
-    with pytest.raises(PassError, match="^partial: it gave None"):
+    with pytest.raises(PassError, match=r"^partial: it gave None"):
         tl.compile(rows, passes=[partial(lambda graph: None)])(X)
 
 

@@ -1,4 +1,4 @@
-"""Laws of real numbers hold for floats of one dtype alone: where they do not hold, a pass leaves the numbers as they are.
+"""Laws of real numbers hold for floats of one dtype alone: elsewhere a pass leaves the numbers as they are.
 
 Whole numbers wrap around, booleans saturate, another dtype rounds differently, and shapes that differ are repeated.
 """
@@ -13,14 +13,10 @@ import tinygrad_lora as tl
 from tinygrad_lora import ops
 from tinygrad_lora.compiler.packing import absorb_scales, repeat_rows
 from tinygrad_lora.compiler.passes.collect_factors import collect_factors
-from tinygrad_lora.compiler.passes.expand_powers import expand_powers
-from tinygrad_lora.compiler.passes.flatten_products import flatten_products
 from tinygrad_lora.compiler.passes.fuse_elementwise import fuse_numbers
-from tinygrad_lora.compiler.passes.inner_products import inner_products
 from tinygrad_lora.compiler.passes.join_scatters import join_scatters
 from tinygrad_lora.compiler.passes.raise_reshapes import raise_reshapes
 from tinygrad_lora.compiler.passes.raise_transposes import raise_transposes
-from tinygrad_lora.compiler.passes.rebracket import rebracket
 from tinygrad_lora.compiler.passes.sums_as_products import sums_as_products
 from tinygrad_lora.compiler.pipeline import DEFAULT
 

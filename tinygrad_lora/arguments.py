@@ -16,13 +16,7 @@ from .arraylike import MISSING, ArrayLike, real_array, words_for
 from .errors import DtypeError
 
 F = TypeVar("F", bound=Callable[..., Any])
-FAILURES = (
-    TypeError,
-    ValueError,
-    AttributeError,
-    IndexError,
-    OverflowError,
-)  # what Python and NumPy raise on such arguments
+FAILURES = (TypeError, ValueError, AttributeError, IndexError, OverflowError)  # what Python and NumPy raise on such arguments
 
 
 def _is_whole(x: Any) -> bool:

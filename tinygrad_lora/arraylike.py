@@ -27,8 +27,6 @@ OPERATORS = {  # what NumPy calls for `array + node` and its like, and the node'
     np.bitwise_and: ("__and__", "__rand__"), np.bitwise_or: ("__or__", "__ror__"),
 }  # fmt: skip
 QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that only ask about values
-
-
 def _infix(name: str) -> Any:
     """The two methods of an operator: for `node + other`, and for `other + node`."""
     return (
@@ -76,9 +74,7 @@ class ArrayLike:
 
     __slots__ = ()
     __reversed__ = None
-    __iter__ = _refusing(
-        "a node is not iterable: write [node[i] for i in range(len(node))], or tl.sum for Python's sum"
-    )
+    __iter__ = _refusing("a node is not iterable: write [node[i] for i in range(len(node))], or tl.sum for Python's sum")
     __contains__ = _refusing("a node is not searched with `in`, since nodes equal only themselves: ask node.value")
 
     op: Any

@@ -176,9 +176,7 @@ def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[Computati
         seed = repeat(constant(seed), shape=output.shape)
     found = dict(pulling_back(output, seed, wanted))
     if wanted and not found and (told := _lost(min(x.created for x in wanted), output.created)):
-        warnings.warn(
-            f"the gradients are zero: the output depends on none of these nodes{told}", LostGradientWarning, 3
-        )
+        warnings.warn(f"the gradients are zero: the output depends on none of these nodes{told}", LostGradientWarning, 3)
     result = [found[x] if x in found else repeat(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
     return result[0] if isinstance(wrt, ComputationNode) else result
 

@@ -238,9 +238,7 @@ class ComputationNode(ArrayLike):
     def value(self, new: Any) -> None:
         if self.op is not PARAMETER:
             told = f"only a parameter can get a new value; this is the result of {self.op}"
-            raise TypeError(
-                f"{told}: build it again (w -= step makes such a result; w.value = w.value - step does not)"
-            )
+            raise TypeError(f"{told}: build it again (w -= step makes such a result; w.value = w.value - step does not)")
         self._value = checked(new, f"parameter {self.name or ''}", self.dtype, self.shape)
         self.created = PARAMETER.changed = tick()  # younger than what was computed from it: that is stale now
 
