@@ -13,6 +13,7 @@ import tinygrad_lora as tl
 from tinygrad_lora import ops
 from tinygrad_lora.compiler.packing import absorb_scales, repeat_rows
 from tinygrad_lora.compiler.passes.collect_factors import collect_factors
+from tinygrad_lora.compiler.passes.expand_powers import expand_powers
 from tinygrad_lora.compiler.passes.fuse_elementwise import fuse_numbers
 from tinygrad_lora.compiler.passes.join_scatters import join_scatters
 from tinygrad_lora.compiler.passes.raise_reshapes import raise_reshapes
@@ -214,6 +215,18 @@ def test_what_is_no_number_stays_none(function):
     a, b = (np.array(x) for x in zip(*itertools.product(numbers, repeat=2), strict=True))
     with np.errstate(all="ignore"):
         assert_kept(function, a, b)
+
+
+@pytest.mark.parametrize("exponent", [0.5, -0.5, 1, -1, 2, -2, 3, -3, 4, 8, -8])
+@pytest.mark.parametrize("shape", [(), (1,), (1000,), (1000, 1)])
+def test_a_power_that_is_finite_stays_finite(exponent, shape):
+    for number in (np.inf, -np.inf, 0.0, -0.0, np.nan, 2.0, -2.0, 1e-12, 1e12, -1e12):
+        x = np.full(shape, number)
+        graph = tl.trace(lambda x: x**exponent, x)
+        with np.errstate(all="ignore"):
+            (expected,), (found,) = graph(x), expand_powers(graph)(x)
+        if np.isfinite(expected).all() or shape == ():
+            np.testing.assert_allclose(found, expected, rtol=1e-14, err_msg=str(number))
 
 
 # --- How many digits a sum loses ---
