@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -93,18 +94,28 @@ class Trial:
 
     def is_promised(self) -> bool:
         """Whether all floats, also those between, are within the magnitudes for which docs/numbers.md promises most."""
-        numbers = [v.value for v in self.program.values() if isinstance(v, tl.ComputationNode) and v.dtype.kind == "f"]
+        values = [v for p in (self.program, *self.later) for v in p.values().values() if isinstance(v, tl.ComputationNode)]
+        numbers = [v.value for v in values if v.dtype.kind == "f"]
         return all(np.all(np.abs(x) <= PROMISED.get(x.dtype.name, 0.0)) for x in numbers)
 
     def smaller(self, is_alike: Any) -> Trial:
         """A small trial with a fault that is alike."""
-        trial = self._with_simpler_circumstances(is_alike)
+        trial = next(filter(is_alike, self._one_call()), self)._with_simpler_circumstances(is_alike)
+        if not is_alike(trial.on(trial.program)):
+            return trial  # it needs the very numbers of its later calls
         program = shrink(trial.program, lambda p: is_alike(trial.on(p)), tries=300)
         return trial.on(program)._with_simpler_circumstances(is_alike)
 
+    def _one_call(self) -> Iterator[Trial]:
+        """Each of the calls alone."""
+        for program, layouts in zip((self.program, *self.later), self.circumstances.layouts, strict=True):
+            yield replace(
+                self, program=program, later=(), circumstances=replace(self.circumstances, layouts=(layouts,))
+            )
+
     def on(self, program: Program) -> Trial:
         """The same circumstances for another program."""
-        later = tuple(program.again(np.random.default_rng(i + 1)) for i in range(len(self.later)))
+        later = tuple(program.again(np.random.default_rng(i + 1)) for i in range(len(self.circumstances.layouts) - 1))
         inputs, layouts = len(program.inputs), self.circumstances.layouts
         layouts = tuple((call + ("plain",) * inputs)[:inputs] for call in layouts)
         return replace(self, program=program, later=later, circumstances=replace(self.circumstances, layouts=layouts))
