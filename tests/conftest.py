@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
+from tinygrad_lora.compiler import first_call
+
 GOLDEN = Path(__file__).parent / "golden"
 
 # The same examples on every machine and in every run, however slow it is: a red run means a change and not luck.
@@ -24,6 +26,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Leave out what takes long, unless it is asked for: with `--all`, or in any words after `-m`."""
     if not config.option.markexpr:
         config.option.markexpr = "not long" if config.getoption("--all") else "not long and not slow"
+
+# Every program that a test compiles is compared with its graph on its first call.
+first_call.DEFAULT = True
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
