@@ -12,6 +12,7 @@ import numpy as np
 import tinygrad_lora as tl
 from tinygrad_lora.checking import Program, Programs, Style, shrink
 from tinygrad_lora.checking.programs import Step
+from tinygrad_lora.checking.shrink import pruned
 from tinygrad_lora.checking.vocabulary import ATTENTION
 
 from .circumstances import Circumstances, draw, thresholds_set
@@ -92,9 +93,10 @@ class Trial:
             "if compiled.programs:\n    print(compiled.source)",
         ]
 
-    def is_promised(self) -> bool:
-        """Whether all floats, also those between, are within the magnitudes for which docs/numbers.md promises most."""
-        values = [v for p in (self.program, *self.later) for v in p.values().values() if isinstance(v, tl.ComputationNode)]
+    def is_promised(self, output: int) -> bool:
+        """Whether all floats that this output depends on are of magnitudes for which docs/numbers.md promises most."""
+        programs = [pruned(Program(p.lines, [p.outputs[output]])) for p in (self.program, *self.later)]
+        values = [v for p in programs for v in p.values().values() if isinstance(v, tl.ComputationNode)]
         numbers = [v.value for v in values if v.dtype.kind == "f"]
         return all(np.all(np.abs(x) <= PROMISED.get(x.dtype.name, 0.0)) for x in numbers)
 
