@@ -57,7 +57,7 @@ def kind_of(told: str) -> str:
             if "eagerly" in told and re.search(r"is [a-z]+\d*\[", told) is None
             else "different dtype or shape"
         )
-    words = re.sub(r"in call \d+", "", told).split("\n")[0]
+    words = re.sub(r"in call \d+|in step \d+|(?<=Warning: ).*? runs ", "", told).split("\n")[0].partition(" reads ")[0]
     return re.sub(r"\b[vxwct]\d+\b|\d[\d.,e+-]*|\(.*?\)|\[.*?\]", "_", words)[:160].strip()
 
 
