@@ -309,21 +309,33 @@ def doubled(w: Writer) -> int | None:
     return again if w.chance(0.4) else w.write(w.one(("add", "multiply", "subtract")), first, again)
 
 
+def alike(words: tuple[str, ...], w: Writer) -> int | None:
+    """One function of two arrays, and both results together: $f(a) + f(b)$."""
+    a = w.pick()
+    b = w.pick_beside(a)
+    word = w.one(words)
+    params = {"axis": w.one((None, 0, -1)), "keepdims": w.chance(0.3)} if word in ("sum", "max") else {}
+    return w.write(w.one(("add", "multiply", "subtract")), w.write(word, a, **params), w.write(word, b, **params))
+
+
 def undone(w: Writer) -> int | None:
     """A step, and another one that takes it back."""
     x = w.pick()
-    way = w.one(("plus", "scale", "subtract", "divide", "cast", "transpose"))
+    way = w.one(("plus", "scale", "subtract", "divide", "cast", "transpose", "broadcast"))
+    if x is None:
+        return None
     if way == "plus":
         return w.write("plus", w.write("plus", x, number=2.0), number=-2.0)
     if way == "scale":
         return w.write("scale", w.write("scale", x, factor=w.one((4.0, 3, 8))), factor=w.one((0.25, -1, 3)))
     if way == "cast":
-        if x is None:
-            return None
         first = w.write("cast", x, dtype=w.one(w.style.dtypes))
         return w.write("cast", first, dtype=str(w.values[x].dtype))
     if way == "transpose":
         return w.write("transpose", transposed(w))
+    if way == "broadcast":
+        longer = w.write("broadcast", x, shape=(w.one(w.sizes), *w.values[x].shape))
+        return w.write("sum", longer, axis=0, keepdims=False)
     other = w.pick_beside(x)
     return w.write(way, w.write({"subtract": "add", "divide": "multiply"}[way], x, other), other)
 
@@ -340,12 +352,15 @@ def twice(kind: Kind, w: Writer) -> int | None:
     return both if both is not None else found[-1]
 
 
-# What is worth seeing after each other.
+# What is worth seeing after each other: a few often, others now and then.
+ALGEBRA: tuple[Kind, ...] = (
+    *(partial(pair, word) for word in ("add", "subtract", "multiply")), partial(unary, "relu"),
+    *(partial(reduced, word) for word in ("sum", "max")), scaled, powered, product, transposed, reshaped, indexed,
+)  # fmt: skip
 EXACT_CORE: tuple[Kind, ...] = (
-    *(partial(pair, word) for word in ("add", "subtract", "multiply", "maximum")),
-    *(partial(reduced, word) for word in ("sum", "mean", "max")), partial(unary, "relu"),
-    scaled, shifted, powered, halved, chosen, cast, product, turned_product, common_factor, undone,
-    transposed, reshaped, repeated, indexed, placed, taken, scattered, joined, gradient,
+    *ALGEBRA, partial(pair, "maximum"), partial(reduced, "mean"), shifted, halved, chosen, cast, turned_product,
+    common_factor, undone, repeated, placed, taken, scattered, joined, gradient,
+    partial(alike, ("relu", "sum", "max", "transpose")),
 )  # fmt: skip
 SHARED: tuple[Kind, ...] = (
     *EXACT_CORE, partial(pair, "greater"), *(partial(unary, word) for word in ("sign", "identity", "stop_gradient")),
