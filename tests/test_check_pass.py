@@ -43,17 +43,16 @@ def test_a_wrong_rewrite_is_refuted_by_a_program_of_a_few_steps(a_pass):
     assert found.sentence.startswith(a_pass.__name__)
 
 
-@pytest.mark.parametrize("a_pass", [p for p, mode in WRONG.items() if mode == "exact"][:4], ids=lambda p: p.__name__)
+BY_HAND = {"matrices_commute", "sum_of_a_product", "differences_commute", "order_does_not_matter", "square_of_a_sum"}
+
+
+@pytest.mark.parametrize("a_pass", [p for p in WRONG if p.__name__ in BY_HAND], ids=lambda p: p.__name__)
 def test_what_refutes_a_pass_can_be_run_by_hand(a_pass):
     found = refutation(a_pass)
     graph = tl.trace(found.program, *found.program.arrays)
     for y, expected in zip(graph(*found.program.arrays), found.expected, strict=True):
         np.testing.assert_array_equal(y, expected)
-    changed = a_pass(graph)
-    try:
-        results = changed(*found.program.arrays)
-    except tl.errors.ShapeError:
-        return
+    results = a_pass(graph)(*found.program.arrays)
     assert any(not np.array_equal(y, z) for y, z in zip(results, found.expected, strict=False))
 
 
@@ -112,7 +111,7 @@ def test_a_pass_may_raise_nothing():
         return graph.map(lambda old, parents: rebuilt(old, parents) if old.op is not ops.exp else {}["no such key"])
 
     found = refutation(broken)
-    assert "raises KeyError: 'no such key'" in found.sentence and [s.word for s in found.program.steps] == ["exp"]
+    assert "raises KeyError: 'no such key'" in found.sentence and len(found.program.steps) == 1
 
 
 def test_a_pass_must_come_to_an_end():

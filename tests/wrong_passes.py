@@ -262,9 +262,7 @@ def no_need_to_repeat(node):
 def nothing_is_added(node):
     r"""$x + 0 = x$, whatever the dtype of the zero."""
     match node:
-        case Node(ops.add, [x, Node(op, []) as zero]) if (
-            zero.known and not np.any(zero.value) and x.shape == node.shape
-        ):
+        case Node(ops.add, [x, Node(_, []) as zero]) if zero.known and not np.any(zero.value) and x.shape == node.shape:
             return x
 
 

@@ -94,11 +94,10 @@ def product(w: Writer, a: int | None = None) -> int | None:
     right = w.chance(0.7)
     inner = p.shape[-1] if right or p.ndim == 1 else p.shape[-2]
     fitting = w.numbers(lambda v: v.ndim > 0 and v.shape[-2 if right and v.ndim > 1 else -1] == inner)
-    if not fitting or w.chance(0.3):
-        shape = (inner, w.one(w.sizes)) if right else (w.one(w.sizes), inner)
-        b = w.leaf(
-            shape if w.chance(0.85) else (inner,), w.dtype_beside(a), w.one(("input", "input", "parameter", "frozen"))
-        )
+    if not fitting or w.chance(0.5):
+        other = inner if w.chance(0.4) else w.one(w.sizes)  # square matrices hide what is turned the wrong way
+        shape = ((inner, other) if right else (other, inner)) if w.chance(0.85) else (inner,)
+        b = w.leaf(shape, w.dtype_beside(a), w.one(("input", "input", "parameter", "frozen", "frozen")))
     else:
         b = w.one(fitting)
     return w.write("matmul", *((a, b) if right else (b, a)))
@@ -142,7 +141,7 @@ def common_factor(w: Writer) -> int | None:
 
 
 def adapted(w: Writer) -> int | None:
-    """$x W + s (x A) B$, or with A B bracketed first, or added to W: LoRA."""
+    """$x W + s (x A) B$, or with A B bracketed first, or added to W: LoRA; or $(s x) W$ alone."""
     x = w.pick(lambda v: v.ndim > 1 and is_float(v))
     if x is None:
         return None
@@ -152,7 +151,9 @@ def adapted(w: Writer) -> int | None:
         w.leaf((n, r), dtype, "parameter"),
         w.leaf((r, m), dtype, "parameter"),
     )
-    factor, order = w.one((2, 0.5, 1)), w.one((0, 1, 2))
+    factor, order = w.one((2, 0.5, -3)), w.one((0, 1, 2, 3))
+    if order == 3:
+        return w.write("matmul", w.write("scale", x, factor=factor), weight)
     if order == 0:
         both = w.write("add", weight, w.write("scale", w.write("matmul", a, b), factor=factor))
         return w.write("matmul", x, both)
@@ -359,11 +360,11 @@ ALGEBRA: tuple[Kind, ...] = (
 )  # fmt: skip
 EXACT_CORE: tuple[Kind, ...] = (
     *ALGEBRA, partial(pair, "maximum"), partial(reduced, "mean"), shifted, halved, chosen, cast, turned_product,
-    common_factor, undone, repeated, placed, taken, scattered, joined, gradient,
+    common_factor, undone, adapted, repeated, placed, taken, scattered, joined, gradient,
     partial(alike, ("relu", "sum", "max", "transpose")),
 )  # fmt: skip
 SHARED: tuple[Kind, ...] = (
     *EXACT_CORE, partial(pair, "greater"), *(partial(unary, word) for word in ("sign", "identity", "stop_gradient")),
-    weighted_sum, weighted_sum, chain, adapted, returned, doubled,
+    weighted_sum, weighted_sum, chain, returned, doubled,
 )  # fmt: skip
 EXACT: tuple[Kind, ...] = (*SHARED, *(partial(twice, kind) for kind in (partial(reduced, "sum"), scaled, taken)))

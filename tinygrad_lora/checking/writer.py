@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -70,9 +71,12 @@ class Writer:
         return [self.one(things) for _ in range(n)]
 
     def shape(self, axes: int | None = None) -> tuple[int, ...]:
-        """A shape of this many axes, or of none to three."""
+        """A shape of this many axes, or of none to three; of fewer where the array would be too large."""
         axes = self.one((2, 2, 2, 2, 1, 1, 3, 3, 0)) if axes is None else axes
-        return tuple(self.some(self.sizes, axes))
+        shape = tuple(self.some(self.sizes, axes))
+        while prod(shape) > self.largest:
+            shape = shape[1:]
+        return shape
 
     # --- Lines ---
 
