@@ -25,7 +25,7 @@ from .writer import Style
 
 SHARES = {"exact": 0.5, "real": 0.3, "special": 0.2}
 TRIES = 300  # at shrinking
-MOST_PARTS, MOST_OF_ONE = 50, 4  # small programs that the pass changes: in all, and of one program
+MOST_PARTS, MOST_OF_ONE = 100, 4  # small programs that the pass changes: in all, and of one program
 MUTANTS = 12  # of each of them
 MOST_TWICE, MOST_COMPILED = 30, 40  # programs to which the pass is applied twice, and that are compiled
 OTHERS = tuple(p for row in DEFAULT for p in row)
@@ -124,7 +124,7 @@ class _Search:
         """Every step as the only output, so that no later one hides what happens there; and programs like it."""
         seen = len(self.changed)
         for i, line in enumerate(program.lines):
-            if isinstance(line, Step) and len(self.changed) < seen + MOST_OF_ONE:
+            if isinstance(line, Step) and len(self.changed) < seen + 2 * MOST_OF_ONE:
                 part = pruned(Program(program.lines, [i]))
                 if not self.look(trial, part, mode):
                     continue
@@ -133,6 +133,7 @@ class _Search:
                     other = mutant(part, self.rng)
                     if other is not None and (mode != "exact" or is_exact(other)) and self.look(trial, other, mode):
                         part = other
+                self.changed.append(part)
 
     def among_others(self, program: Program, mode: str, changed: bool) -> bool:
         """Now and then among some of the other passes, and compiled. These are meant for finite numbers."""

@@ -82,7 +82,7 @@ class Programs:
 
     def _lines(self, w: Writer, walks: tuple[Walk, ...], kinds: tuple[Kind, ...]) -> None:
         """Chains in which each line takes the result of the one before, and some lines of any kind between them."""
-        wanted = w.one((2, w.style.steps // 2, w.style.steps, w.style.steps))
+        wanted = w.one((2, w.style.steps // 2, *(w.style.steps,) * 4))
         walk, made, length = walks[0], None, 0
         kind = walk.start()
         for _ in range(2 * wanted):
@@ -91,7 +91,7 @@ class Programs:
             if made is None or length == LONGEST_CHAIN:
                 walk, length = w.one(walks), 1
                 kind = walk.start()
-                w.focus = w.leaf(w.shape()) if w.chance(0.6) else None
+                w.focus = w.leaf(w.shape(w.one((1, 2, 2, 2, 3, 3, 0)))) if w.chance(0.6) else None
                 made = kind(w)
             else:
                 follower = walk.after(kind)
@@ -104,7 +104,7 @@ class Programs:
                     walk.again(kind, follower)
                 kind = follower
             w.focus = None
-            if w.chance(0.15):
+            if w.chance(0.12):
                 w.one(kinds)(w)
 
 

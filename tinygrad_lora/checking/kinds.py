@@ -175,8 +175,9 @@ def reduced_over(w: Writer, word: str, x: int | None) -> int | None:
         return None
     n = w.values[x].ndim
     axis: Any = None
-    if n and w.chance(0.75):
-        axis = tuple(sorted(i - n * w.chance(0.3) for i in range(n) if w.chance(0.5))) or int(w.rng.integers(n))
+    if n and w.chance(0.85):
+        several = tuple(sorted(i - n * w.chance(0.3) for i in range(n) if w.chance(0.5)))
+        axis = several if several and w.chance(0.4) else int(w.rng.integers(-n, n))
     return w.write(word, x, axis=axis, keepdims=w.chance(0.4))
 
 
@@ -356,12 +357,12 @@ def twice(kind: Kind, w: Writer) -> int | None:
 # What is worth seeing after each other: a few often, others now and then.
 ALGEBRA: tuple[Kind, ...] = (
     *(partial(pair, word) for word in ("add", "subtract", "multiply")), partial(unary, "relu"),
-    *(partial(reduced, word) for word in ("sum", "max")), scaled, powered, product, transposed, reshaped, indexed,
+    *(partial(reduced, word) for word in ("sum", "mean", "max")),
+    scaled, powered, product, transposed, reshaped, indexed, taken, joined,
 )  # fmt: skip
 EXACT_CORE: tuple[Kind, ...] = (
-    *ALGEBRA, partial(pair, "maximum"), partial(reduced, "mean"), shifted, halved, chosen, cast, turned_product,
-    common_factor, undone, adapted, repeated, placed, taken, scattered, joined, gradient,
-    partial(alike, ("relu", "sum", "max", "transpose")),
+    *ALGEBRA, partial(pair, "maximum"), shifted, halved, chosen, cast, turned_product, common_factor, undone, adapted,
+    repeated, placed, scattered, gradient, partial(alike, ("relu", "sum", "max", "transpose")),
 )  # fmt: skip
 SHARED: tuple[Kind, ...] = (
     *EXACT_CORE, partial(pair, "greater"), *(partial(unary, word) for word in ("sign", "identity", "stop_gradient")),

@@ -57,7 +57,7 @@ def applied(apply: Pass, graph: Graph, *, twice: bool = True) -> Graph:
     What the pass raises itself is raised. `twice` asks it again, and compares.
     """
     before = _fingerprint(graph)
-    with np.errstate(all="ignore"), _at_most(MOST_CALLS[0] + MOST_CALLS[1] * len(graph.nodes)):
+    with _at_most(MOST_CALLS[0] + MOST_CALLS[1] * len(graph.nodes)):
         after = apply(graph)
     if not isinstance(after, Graph):
         raise Broken(f"gives {_a(after)} instead of a graph: return graph.rewrite(rule), or graph.map(build)")
@@ -66,8 +66,7 @@ def applied(apply: Pass, graph: Graph, *, twice: bool = True) -> Graph:
     if after.outputs == graph.outputs:
         return after
     _check_kind(graph, after)
-    with np.errstate(all="ignore"):
-        again = apply(graph) if twice else after
+    again = apply(graph) if twice else after
     if again is not after and str(again) != str(after):
         raise Broken("gives another graph when it is asked again: a pass is a function of the graph alone")
     return after
@@ -119,12 +118,11 @@ def _at_most(calls: int) -> Any:
 def values_of(graph: Graph, arrays: Sequence[Any]) -> tuple[Any, ...]:
     """The outputs. Raises Broken where a node is not what it says it is."""
     values = {}
-    with np.errstate(all="ignore"):
-        for node, value in graph.running(*arrays):
-            values[node] = value
-            if node.parents and (np.shape(value), value.dtype) != (node.shape, node.dtype):
-                told = f"{node.dtype}{list(node.shape)}, and computes {value.dtype}{list(np.shape(value))}"
-                raise Broken(f"makes a node of {node.op} that says it is {told}: call {node.op} on nodes instead")
+    for node, value in graph.running(*arrays):
+        values[node] = value
+        if node.parents and (np.shape(value), value.dtype) != (node.shape, node.dtype):
+            told = f"{node.dtype}{list(node.shape)}, and computes {value.dtype}{list(np.shape(value))}"
+            raise Broken(f"makes a node of {node.op} that says it is {told}: call {node.op} on nodes instead")
     return tuple(np.asarray(values[node]) for node in graph.outputs)
 
 
@@ -182,6 +180,10 @@ class Trial:
 
     def run(self, program: Program) -> tuple[bool, Fault | None]:
         """Whether the pass changed the graph, and the fault."""
+        with np.errstate(all="ignore"):
+            return self._run(program)
+
+    def _run(self, program: Program) -> tuple[bool, Fault | None]:
         graph = program.graph
         try:
             for other in self.before:
@@ -251,8 +253,7 @@ class CompiledTrial(Trial):
 
     planned: bool = True
 
-    def run(self, program: Program) -> tuple[bool, Fault | None]:
-        """Whether the pass changed the graph, and the fault."""
+    def _run(self, program: Program) -> tuple[bool, Fault | None]:
         graph = program.graph
         expected = tuple(program.eager())
         changed = False
@@ -272,7 +273,7 @@ class CompiledTrial(Trial):
 
     def _compiled(self, program: Program, graph: Graph, expected: Any, passes: Sequence[Pass]) -> str:
         try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
+            with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 results = compiled(program, passes=passes, buffers=self.planned)(*program.arrays)
         except Exception as error:
