@@ -1,7 +1,8 @@
 """Run the demo or the tests on a machine that has only Python.
 
     python3 run.py demo [ARGS...]   see what the package does; ARGS go to `tinygrad-lora demo`
-    python3 run.py test [ARGS...]   lint, types, architecture and tests; ARGS go to pytest
+    python3 run.py test [ARGS...]   lint, types, architecture and tests; ARGS go to pytest; --all: the slow tests, too
+    python3 run.py fuzz [ARGS...]   random programs, compiled and compared; --minutes N, --programs N, --seed S
     python3 run.py docs [ARGS...]   build the documentation in build/docs; ARGS go to sphinx-build
     python3 run.py lab [ARGS...]    build the lab that runs in a browser, in build/lab; ARGS go to docs/build_lab.py
 
@@ -25,7 +26,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 INTERRUPTED = 130  # the exit code that a shell gives for a Ctrl-C
 
-EXTRAS = {"demo": "", "test": "[test]", "docs": "[docs]", "lab": "[lab]"}
+EXTRAS = {"demo": "", "test": "[test]", "fuzz": "[test]", "docs": "[docs]", "lab": "[lab]"}
 
 # pytest comes last, so that its closing line is the last thing printed.
 STEPS = {
@@ -53,13 +54,15 @@ def main(arguments: list[str]) -> int:
         print((__doc__ or "").strip(), file=sys.stderr)
         return 2
     install(command)
-    if command == "demo":
-        # Its matrices are small: on a busy machine a second thread costs more than it brings.
+    if command in ("demo", "fuzz"):
+        # Their matrices are small: on a busy machine a second thread costs more than it brings.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         try:
+            if command == "fuzz":
+                return run(["-m", "fuzz", *rest], cwd=ROOT / "tests")
             return run(["-m", "tinygrad_lora", "demo", *rest])
         except KeyboardInterrupt:
-            return INTERRUPTED  # the demo has said so
+            return INTERRUPTED  # both have said so
     if command == "docs":
         return docs(rest)
     if command == "lab":

@@ -1,23 +1,38 @@
-"""What every test may use: Hypothesis profiles and the `golden` fixture."""
+"""What holds for every test: the same examples for everyone, which tests are left out, and the `golden` fixture."""
 
 import difflib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
+
+from tinygrad_lora.compiler import first_call
 
 GOLDEN = Path(__file__).parent / "golden"
 
-# On your machine: new examples every run, and what failed is tried again first. In CI: the same examples every run,
-# however slow the machine, so that a red run means a change and not luck.
-settings.register_profile("dev", deadline=2_000)
-settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+# The same examples on every machine and in every run, however slow it is: a red run means a change and not luck.
+settings.register_profile(
+    "fixed", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("fixed")
+# Hypothesis also draws numbers that stand in the package's modules, as far as they are loaded: the examples of a test
+# would depend on the tests before it. (Its own version decides, too, and is held in pyproject.toml.)
+providers._get_local_constants = lambda: providers.Constants()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out what takes long, unless it is asked for: with `--all`, or in any words after `-m`."""
+    if not config.option.markexpr:
+        config.option.markexpr = "not long" if config.getoption("--all") else "not long and not slow"
+
+# Every program that a test compiles is compared with its graph on its first call.
+first_call.DEFAULT = True
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="the slow tests, too: what continuous integration runs")
     parser.addoption(
         "--update-golden",
         action="store_true",

@@ -54,7 +54,7 @@ def test_rounding_is_allowed_and_more_is_not(dtype):
 
 def test_where_terms_cancel_the_bound_is_that_of_the_terms():
     a, b = np.array([1e16, 1.0]), np.array([-1e16, 1.0])
-    graph, arrays, results = traced(lambda a, b: (a + 3.0) + b, a, b)
+    graph, arrays, _ = traced(lambda a, b: (a + 3.0) + b, a, b)
     assert disagreement(graph, arrays, [np.array([3.0, 5.0])]) is None
     difference = disagreement(graph, arrays, [np.array([3.0, 5.1])])
     assert difference.index == (1,), "beside it nothing cancels"

@@ -299,6 +299,7 @@ def test_a_chain_of_100_000_nodes_needs_no_recursion():
     del y  # taking it apart does not recurse either
 
 
+@pytest.mark.slow
 def test_a_symbolic_chain_of_100_000_nodes_is_traced_run_and_printed():
     def f(x):
         for _ in range(100_000):

@@ -31,7 +31,11 @@ ALWAYS = ["ours", "ours-eager", "naive"]
 IF_INSTALLED = ["ours-numba", "torch", "jax", "autograd", "mygrad", "micrograd"]
 # Those that compile take a second for each workload: two of them are enough here, since a run checks all of them.
 COMPILED = {"ours-numba": ["W1"], "jax": ["W3", "W4"]}
-OTHERS = [(name, w) for name in IF_INSTALLED for w in COMPILED.get(name, WORKLOADS)]
+OTHERS = [
+    pytest.param(name, w, marks=[pytest.mark.slow] if name in COMPILED else [])
+    for name in IF_INSTALLED
+    for w in COMPILED.get(name, WORKLOADS)
+]
 
 
 def first_step(case, run):
@@ -416,6 +420,7 @@ def test_a_steady_step_is_asked_for_its_memory_beyond_what_it_returns():
 # --- The command ---
 
 
+@pytest.mark.slow
 def test_a_run_prints_the_ratio_and_writes_readable_files(tmp_path, capsys):
     out, page = tmp_path / "out", tmp_path / "page.md"
     page.write_text("<!-- bench: ratios -->\n<!-- bench: end -->\n")

@@ -14,7 +14,7 @@ from tinygrad_lora.view.explorer_union import KEPT
 from tinygrad_lora.view.markup import Markup, page
 from tinygrad_lora.view.named_object import EXAMPLE
 
-pytestmark = NEEDS_A_BROWSER
+pytestmark = [pytest.mark.slow, *NEEDS_A_BROWSER]
 READABLE = 4.5  # the least contrast of text, by WCAG 2.2, 1.4.3
 
 # What can be seen of the step that is shown: its name, the boxes with their marks, lines with theirs, what is lit.

@@ -19,6 +19,7 @@ from tinygrad_lora.view.stepper import step_through
 
 MISSING = [name for name in ("nbclient", "nbconvert", "ipykernel", "jupyterlab") if find_spec(name) is None]
 pytestmark = [
+    pytest.mark.slow,
     *NEEDS_A_BROWSER,
     pytest.mark.skipif(bool(MISSING), reason=f"not installed: pip install {' '.join(MISSING)}"),
 ]

@@ -10,7 +10,7 @@ from browser import NEEDS_A_BROWSER, chromium, offline_pages, screenshot
 import tinygrad_lora as tl
 from tinygrad_lora.view.stepper import step_through
 
-pytestmark = NEEDS_A_BROWSER
+pytestmark = [pytest.mark.slow, *NEEDS_A_BROWSER]
 READABLE = 4.5  # the least contrast of text, by WCAG 2.2, 1.4.3
 HOSTILE = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & <b>'\"\\ $x$", "\N{SNAKE}"]
 

@@ -400,6 +400,7 @@ HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_h
 SECONDS = 60  # for a process to end
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="in Windows a process cannot be sent a Ctrl-C like this")
 @pytest.mark.parametrize(
     ("arguments", "delay"),
@@ -457,6 +458,7 @@ def test_without_jupyter_the_copy_is_there_and_the_remedy_is_told(tmp_path, caps
     assert 'pip install "tinygrad-lora[notebook]"' in told.err and str(tmp_path / "01_a_single_node.ipynb") in told.out
 
 
+@pytest.mark.slow
 def test_a_quiet_bench_leaves_only_files(tmp_path, capsys):
     assert main(["bench", "--quick", "--workloads", "W1", "--peers", "naive", "--quiet", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr() == ("", "")

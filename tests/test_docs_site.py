@@ -82,6 +82,7 @@ def test_a_word_is_a_word_and_not_a_product_of_letters():
     assert "<mtext>one_hot</mtext>" in mathml(r"\operatorname{one\_hot}(t)")
 
 
+@pytest.mark.slow
 def test_the_reference_has_every_public_name():
     pages = reference_pages()
     for title, (_, names) in reference.groups().items():
@@ -129,6 +130,7 @@ def test_lists_in_docstrings_become_lists_and_sources_paragraphs():
     ]
 
 
+@pytest.mark.slow
 def test_a_tutorial_on_the_site_has_hints_and_no_solutions():
     stem = next(iter(notebooks.headings()))
     files = notebooks.tutorials()

@@ -138,7 +138,10 @@ def test_a_view_costs_nothing():
 # --- What both engines promise ---
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(("name", "program"), [
+    pytest.param(name, program, marks=[pytest.mark.slow] if name == "numba" and program != "affine" else [])
+    for name in ENGINES for program in PROGRAMS
+])  # fmt: skip
 def test_a_golden_program_gives_the_same_numbers(name, program):
     function, arrays = PROGRAMS[program]()
     compiled = tl.compile(function, engine=name)
@@ -148,6 +151,7 @@ def test_a_golden_program_gives_the_same_numbers(name, program):
     assert len(compiled.programs) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_composites_and_their_gradients(name, dtype):
     def composites(x, w, b, labels):
@@ -159,6 +163,7 @@ def test_composites_and_their_gradients(name, dtype):
     assert_near(tl.compile(composites, engine=name)(*arrays), eager(composites, arrays))
 
 
+@pytest.mark.slow
 def test_a_training_step_of_an_adapted_network(name):
     dtype = np.float32
     a, b, c, d = map(tl.parameter, random((8, 2), (2, 16), (16, 2), (2, 4), dtype=dtype))
@@ -275,6 +280,7 @@ def test_a_source_runs_by_itself(name):
 # --- Numba alone ---
 
 
+@pytest.mark.slow
 @settings(max_examples=2, derandomize=True, database=None)
 @given(data=st.data())
 def test_numba_has_every_operation(data):
@@ -301,6 +307,7 @@ def test_numba_runs_random_programs(drawn):
         assert_same(x, y)
 
 
+@pytest.mark.slow
 def test_whole_numbers_truth_values_and_mixed_dtypes():
     build = engine("numba").build
 

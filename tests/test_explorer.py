@@ -351,6 +351,7 @@ def test_names_and_source_are_shown_as_text(tmp_path):
     assert str(tmp_path) not in found.page, "the page tells where the file lies"
 
 
+@pytest.mark.slow
 def test_the_same_program_gives_the_same_bytes_in_every_process(tmp_path):
     pages = set()
     for seed in ("0", "1"):
@@ -405,6 +406,7 @@ def test_only_compiled_functions_that_know_their_arguments_can_be_explored():
         explore(tl.compile(lambda x: x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["numba", "scipy"])
 def test_a_program_of_another_library_is_shown_and_not_compared(engine):
     pytest.importorskip(engine)

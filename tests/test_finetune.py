@@ -200,6 +200,7 @@ def test_a_stopped_training_continues_bit_for_bit(tmp_path):
     assert_same_bits(weights(rest), weights(whole))
 
 
+@pytest.mark.slow
 def test_a_killed_training_continues_bit_for_bit(tmp_path):
     whole = fine_tune(chat_case(), settings(12), tmp_path / "whole")
     folder = tmp_path / "killed"
@@ -368,6 +369,7 @@ def test_another_table_is_refused(tmp_path):
 # --- The command ---
 
 
+@pytest.mark.slow
 @needs("rxnmapper")
 def test_the_command_teaches_rxnmapper(tmp_path, capsys):
     carbons = ["C" * n for n in range(1, 13)]

@@ -6,6 +6,7 @@ A check that passes on an empty notebook is the worst failure of a course; a che
 import contextlib
 import inspect
 import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -38,8 +39,14 @@ def codes(report):
     return [result.diagnosis.code for result in report.results if result.diagnosis]
 
 
-def impatient(exercise):
+def patient(id):
+    """The exercise, with a minute for each check: a busy machine changes no verdict."""
+    return replace(load_exercise(id), limit=60.0)
+
+
+def impatient(id):
     """The exercise, with a second for each check where some mistake never ends."""
+    exercise = load_exercise(id)
     return exercise if exercise.limit >= 10 else replace(exercise, limit=1.0)
 
 
@@ -66,7 +73,7 @@ def test_the_description_is_complete(id):
 
 @each_exercise
 def test_the_reference_passes_and_says_nothing(id, capfd):
-    exercise = load_exercise(id)
+    exercise = patient(id)
     for seed, budget in ((0, 20), (OTHER_SEED, LARGER_BUDGET))[: 1 if exercise.slow else 2]:
         report = run_checks(exercise, exercise.references, seed=seed, budget=budget)
         assert report.passed, str(report)
@@ -77,7 +84,7 @@ def test_the_reference_passes_and_says_nothing(id, capfd):
 
 @each_exercise
 def test_the_reference_stands_alone_as_text(id):
-    exercise = load_exercise(id)
+    exercise = patient(id)
     source = f"{exercise.preamble}\n\n{exercise.solution}"
     values = {name: function_from_source(name, source) for name in exercise.names}
     report = run_checks(exercise, values)
@@ -86,7 +93,7 @@ def test_the_reference_stands_alone_as_text(id):
 
 @each_exercise
 def test_what_the_student_is_given_does_not_pass(id, capfd):
-    exercise = load_exercise(id)
+    exercise = patient(id)
     report = run_checks(exercise, stub_values(exercise))
     expected = exercise.expected_of_stub or NOT_STARTED
     assert not any(result.passed for result in report.results) or exercise.expected_of_stub, str(report)
@@ -97,9 +104,12 @@ def test_what_the_student_is_given_does_not_pass(id, capfd):
 
 @each_exercise
 def test_each_mistake_gets_its_own_name(id, capfd):
-    exercise = impatient(load_exercise(id))
+    exercise = impatient(id)
     for mutant in exercise.mutants:
-        report = run_checks(exercise, exercise.references | mutant.values)
+        values = exercise.references | mutant.values
+        report = run_checks(exercise, values)
+        if codes(report)[:1] == ["too-slow"] != [mutant.code]:  # on a busy machine, perhaps
+            report = run_checks(patient(id), values)
         assert not report.passed, f"{mutant.title} passes"
         assert codes(report)[0] == mutant.code, f"{mutant.title} must get {mutant.code!r}:\n{report}"
         assert all(result.diagnosis is None or result.diagnosis.sentence for result in report.results)
@@ -109,7 +119,7 @@ def test_each_mistake_gets_its_own_name(id, capfd):
 @each_exercise
 def test_the_wrong_number_of_arguments_is_told_in_words(id):
     """And no line of the check is shown for one of the student's."""
-    exercise = load_exercise(id)
+    exercise = patient(id)
     for name, thing in exercise.references.items():
         for function in (one_too_few, one_too_many) if callable(thing) else ():
             for check in [check for check in exercise.checks if name in check.needs]:
@@ -122,7 +132,7 @@ def test_the_wrong_number_of_arguments_is_told_in_words(id):
 @each_exercise
 def test_no_more_is_asked_of_a_function_than_what_its_text_says(id):
     """What has a default in the solution may have none in an answer, and may be called by its name alone."""
-    exercise = load_exercise(id)
+    exercise = patient(id)
     things = {name: thing for name, thing in exercise.references.items() if callable(thing)}
     for name, thing in things.items():
         parameters = inspect.signature(thing).parameters.values()
@@ -169,11 +179,25 @@ def test_replacing_numpys_comparisons_does_not_help(id, monkeypatch):
 
 @each_exercise
 def test_the_feedback_comes_at_once(id):
+    """Counted in calls of Python functions, of which a machine does some millions a second."""
     exercise = load_exercise(id)
-    if not exercise.slow:
-        assert run_checks(exercise, exercise.references).seconds < 2.0  # some milliseconds, on a machine at rest
+    if exercise.slow:
+        return
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        run_checks(exercise, exercise.references)
+    finally:
+        sys.setprofile(None)
+    assert 100 < calls < 500_000
 
 
+@pytest.mark.slow
 @each_exercise
 def test_nonsense_earns_nothing(id):
     """Not one point: each check asks whether the answer is right before it asks for anything else."""

@@ -183,6 +183,7 @@ def test_the_command_writes_every_file(folder, tmp_path, capsys):
     assert "Heat map of 2 exercises and 5 students" in report
 
 
+@pytest.mark.slow
 def test_the_seed_is_drawn_once_and_then_kept(folder, tmp_path, capsys):
     """The cases of a class are not known before it is graded, and a second run has the same."""
     (folder / "eve.py").write_text("", encoding="utf-8")
@@ -313,6 +314,7 @@ def test_wrong_arguments_are_one_sentence(folder, tmp_path, capsys):
     assert cli.main(["grade", str(folder), "--exercises", "04", "--seed", "-1"]) == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_is_interrupted_leaves_no_process(folder, tmp_path):
     (folder / "loop.py").write_text("def unbroadcast(g, shape):\n    while True: pass\n", encoding="utf-8")
     # What a shell starts in the background ignores a Ctrl-C, and so does all that this starts.

@@ -18,7 +18,7 @@ from tinygrad_lora.learn.grade.student import Student
 from tinygrad_lora.learn.grade.wire import Channel, Gone, Misbehaved
 from tinygrad_lora.view import paths
 
-EXERCISES = exercise_ids()
+EXERCISES = [pytest.param(id, marks=[pytest.mark.slow] if load_exercise(id).slow else []) for id in exercise_ids()]
 AT_MOST, ENDLESS = 20.0, 0.5  # seconds of a check there; and here, where nothing that ends takes so long
 
 
@@ -96,6 +96,7 @@ def test_the_reference_has_full_marks_and_the_stub_none(id, heard):
     assert told == codes(run_checks(exercise, stub, seed=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", EXERCISES)
 def test_every_known_mistake_is_recognized_from_the_other_process(id, heard):
     exercise = load_exercise(id)

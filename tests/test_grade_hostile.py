@@ -9,7 +9,10 @@ from tinygrad_lora.learn import load_exercise
 from tinygrad_lora.learn.grade.grading import Settings, Worker, job_of
 from tinygrad_lora.learn.grade.submissions import submissions
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the limits are those of POSIX")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the limits are those of POSIX"),
+]
 
 ID = "05-unbroadcast"
 RIGHT = load_exercise(ID).solution

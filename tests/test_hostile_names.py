@@ -168,6 +168,7 @@ def words(source):
     return sorted(n for n in names if n.isidentifier() and not keyword.iskeyword(n) and not re.fullmatch(r"t\d\d", n))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize(("function", "arrays"), PROGRAMS, ids=[f.__name__ for f, _ in PROGRAMS])
 def test_arguments_and_functions_may_be_called_like_any_word_of_the_program(function, arrays, way):

@@ -428,6 +428,7 @@ def test_a_hostile_name_is_only_text(name):
     assert sum(readable[:80] in (t.text or "") for t in texts(root)) >= 5
 
 
+@pytest.mark.slow
 def test_the_same_object_gives_the_same_bytes_whatever_the_hash_seed():
     program = (
         "import sys; sys.path.insert(0, 'tests')\n"

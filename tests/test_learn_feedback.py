@@ -175,6 +175,7 @@ def test_a_chain_is_what_it_says():
 MANY = re.compile(r"(?<![.,(])\b1 (?:nodes|edges|operations|groups|rows|arrays|places|gradients|steps)\b")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", exercise_ids())
 def test_one_is_not_many(id):
     exercise = load_exercise(id)

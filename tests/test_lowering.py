@@ -19,6 +19,7 @@ from strategies import matmul_chains, random_graphs
 import tinygrad_lora as tl
 from tinygrad_lora.compiler import packing, products, schedule
 from tinygrad_lora.compiler import programs as programs_module
+from tinygrad_lora.compiler.calling import Binder
 from tinygrad_lora.compiler.products import SMALL_KERNEL, blocks
 from tinygrad_lora.compiler.signatures import Keys, guard
 from tinygrad_lora.compiler.slots import LINE, Slot, arrange, most_alive
@@ -502,7 +503,9 @@ def test_a_call_that_fails_gives_its_memory_back():
 
 def test_the_guard_knows_a_signature():
     args = (np.ones((2, 3)), "mean", np.float32(1))
-    fits = guard(args, [*map(Keys(), args)])
+    call = Binder(lambda x, how, factor: x, "f")(args, {})
+    fits, arrays = guard(call, map(Keys(), call.leaves))
+    assert [a is b for a, b in zip(arrays(*args), args[::2], strict=True)] == [True, True]
     assert fits(np.zeros((2, 3)), "mean", np.float32(2))
     for other in [
         (np.zeros((3, 2)), "mean", np.float32(2)), (np.zeros((2, 3), np.float32), "mean", np.float32(2)),

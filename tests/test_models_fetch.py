@@ -85,6 +85,7 @@ def test_an_interrupted_fetch_leaves_nothing_behind(wheel, monkeypatch):
     assert entries() == []
 
 
+@pytest.mark.slow
 @needs_pip
 def test_without_a_network_it_says_what_to_do(wheel, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -93,6 +94,7 @@ def test_without_a_network_it_says_what_to_do(wheel, monkeypatch):
     assert entries() == []
 
 
+@pytest.mark.slow
 @needs_pip
 def test_pip_fetches_from_where_it_is_told(wheel, monkeypatch):
     # What a registry would give, from a folder: the real pip, and no network.

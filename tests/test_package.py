@@ -40,6 +40,7 @@ def built(tmp_path_factory):
     return wheel, sdist
 
 
+@pytest.mark.slow
 def test_the_wheel_is_for_every_machine_and_holds_what_it_needs(built):
     wheel, _ = built
     assert wheel.name.endswith("-py3-none-any.whl")
@@ -74,6 +75,7 @@ def test_the_wheel_is_for_every_machine_and_holds_what_it_needs(built):
     }
 
 
+@pytest.mark.slow
 def test_the_source_distribution_builds_the_same(built):
     _, sdist = built
     with tarfile.open(sdist) as archive:

@@ -43,7 +43,8 @@ def test_every_pass_is_in_the_pipeline_and_states_its_law():
     assert {p.__name__ for p in PASSES} == {
         "fold_constants", "simplify", "expand_powers", "merge_duplicates", "flatten_products", "raise_reshapes",
         "narrow_takes", "join_scatters", "sink_transposes", "distribute_products", "rebracket", "collect_factors",
-        "fold_scales", "inner_products", "fuse_elementwise",
+        "fold_scales", "inner_products", "fuse_elementwise", "drop_shifts", "square_powers", "factor_products",
+        "separate_sums",
     }  # fmt: skip
     for p in PASSES:
         assert p.__doc__ and len(p.__doc__.splitlines()[0]) > 20

@@ -82,6 +82,7 @@ def test_a_plot_says_what_is_seen_in_its_title_and_in_words(name):
     assert getattr(plots, name).__doc__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY_PLOT)
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_the_same_plot_gives_the_same_bytes_whatever_the_settings_of_the_reader(name, kind):
@@ -125,6 +126,7 @@ def test_names_are_text_whatever_they_hold():
     assert [label.partition(":")[0] for label in labels] == ["<b>&\"'\\ $x_1$ _^{} 🙂   %", "_hidden"]
 
 
+@pytest.mark.slow
 def test_no_plot_touches_pyplot_and_matplotlib_is_loaded_by_the_first_one():
     code = (
         "import sys; from tinygrad_lora.view import plots; assert 'matplotlib' not in sys.modules; "

@@ -540,6 +540,7 @@ def test_a_hostile_name_is_only_text(name):
     assert "\x1b" not in str(steps) and str(steps).count("\n") == LISTING.count("\n")
 
 
+@pytest.mark.slow
 def test_the_same_object_gives_the_same_bytes_in_every_process():
     code = (
         "import numpy as np, tinygrad_lora as tl\nfrom tinygrad_lora.view.stepper import step_through\n"

@@ -1,7 +1,5 @@
 """Tokenizers: the same tokens as those of the libraries that the models were trained with, and texts that come back."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -123,10 +121,20 @@ def test_a_join_must_make_a_token():
         BytePairEncoding(["a"], ["b a"])
 
 
-def test_a_long_word_takes_little_time():
-    start = time.perf_counter()
-    BPE.encode("ab" * 50_000)
-    assert time.perf_counter() - start < 5  # n log n takes a fraction of a second; n squared takes minutes
+def test_the_pairs_that_are_looked_at_grow_with_the_word_and_no_faster():
+    looked_at = []
+
+    class Counted(dict):
+        def get(self, pair):
+            looked_at.append(pair)
+            return super().get(pair)
+
+    tokenizer = BytePairEncoding(BPE_FILE["vocabulary"], BPE_FILE["joins"])
+    tokenizer._joins = Counted(tokenizer._joins)
+    for n in (1_000, 10_000):
+        looked_at.clear()
+        tokenizer.encode("ab" * n)
+        assert 2 * n < len(looked_at) < 8 * n
 
 
 # --- SMILES ---

@@ -22,6 +22,12 @@ from tinygrad_lora.learn.tutorials import tutorials
 FOLDER = Path(__file__).resolve().parent.parent / "tutorials"
 SOURCES = sources(FOLDER)
 each_tutorial = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+QUICK = ("01", "09")  # the others run with --all
+each_tutorial_runs = pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=[] if p.stem[:2] in QUICK else pytest.mark.slow) for p in SOURCES],
+    ids=lambda path: path.stem,
+)
 SECONDS = 60
 
 
@@ -100,7 +106,7 @@ def the_flops_go_up_before_they_go_down(printed):
 SHOWN = {"11": the_cost_of_merging_twice_is_seen, "12": the_flops_go_up_before_they_go_down}
 
 
-@each_tutorial
+@each_tutorial_runs
 def test_an_instructors_notebook_runs_with_its_solutions(path, tmp_path):
     printed = run_quietly(code_of(instructor(read_cells(path))), tmp_path)
     SHOWN.get(path.stem[:2], len)(printed)
@@ -108,6 +114,6 @@ def test_an_instructors_notebook_runs_with_its_solutions(path, tmp_path):
     assert records and all(record["passed"] for record in records), "a solution in the notebook does not pass its check"
 
 
-@each_tutorial
+@each_tutorial_runs
 def test_a_students_notebook_runs_before_anything_is_written(path, tmp_path):
     run_quietly(code_of(student(read_cells(path))), tmp_path)

@@ -596,6 +596,7 @@ def test_a_word_that_is_no_variant_gets_the_list():
 # --- The benchmark ---
 
 
+@pytest.mark.slow
 def test_the_benchmark_trains_each_variant_and_counts_what_it_costs():
     found = {f.name: f for f in bench.compare(list(CASES), seeds=1, epochs=3, track=lambda steps, description: steps)}
     assert set(found) == {NOTHING, *CASES} and set(CASES) == {*KINDS, EVERYTHING}
@@ -610,6 +611,7 @@ def test_the_benchmark_trains_each_variant_and_counts_what_it_costs():
     assert len(table(list(found.values())).splitlines()) == 2 + len(found)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_or_json_and_refuses_other_names(capsys, tmp_path):
     options = ["--seeds", "2", "--epochs", "1"]
     assert main(["bench", "variants", "lora", "vera", "--out", str(tmp_path / "table.md"), *options]) == 0

@@ -298,6 +298,7 @@ def test_the_dot_text_is_as_agreed(name, golden):
     golden(f"view_{name}.dot", canonical(name).source)
 
 
+@pytest.mark.slow
 def test_a_picture_is_the_same_whatever_the_hash_seed():
     program = HEADER + "".join(code + "print(picture.source, picture.text)\n" for code in CANONICAL.values())
     texts = {
@@ -365,6 +366,7 @@ def chain(n):
     return node
 
 
+@pytest.mark.slow
 def test_a_deep_graph_is_listed_without_recursion_and_refused_as_a_picture():
     shown = diagram(chain(100_000))
     assert len(shown.boxes) == 100_001

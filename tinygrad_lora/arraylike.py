@@ -5,29 +5,28 @@ Operators find their operations by name, in the registry: this module knows no o
 
 from __future__ import annotations
 
-from math import prod
+from math import log, prod
 from operator import index
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from .advice import INSTEAD, LOST, NUMBERS, OPERATORS_REFUSED, REASSIGN, RESHAPE
 from .errors import DtypeError, ShapeError, TraceError
 
 registry: dict[str, Any] = {}  # every operation by name: `Op.registry`
+MISSING: Any = object()  # an operand that a call lacks
 
 SHAPES = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # what a node answers without a value
 OPERATORS = {  # what NumPy calls for `array + node` and its like, and the node's methods for it
     np.add: ("__add__", "__radd__"), np.subtract: ("__sub__", "__rsub__"), np.multiply: ("__mul__", "__rmul__"),
     np.divide: ("__truediv__", "__rtruediv__"), np.matmul: ("__matmul__", "__rmatmul__"),
-    np.greater: ("__gt__", "__lt__"), np.less: ("__lt__", "__gt__"),
+    np.greater: ("__gt__", "__lt__"), np.less: ("__lt__", "__gt__"), np.power: ("__pow__", "__rpow__"),
+    np.greater_equal: ("__ge__", "__le__"), np.less_equal: ("__le__", "__ge__"),
+    np.floor_divide: ("__floordiv__", "__rfloordiv__"), np.remainder: ("__mod__", "__rmod__"),
+    np.bitwise_and: ("__and__", "__rand__"), np.bitwise_or: ("__or__", "__ror__"),
 }  # fmt: skip
 QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that only ask about values
-LOST = (
-    "np.{} does not work on nodes, since the gradient would be lost: use the function of tinygrad_lora, or pass "
-    "node.value if no gradient is wanted"
-)
-
-
 def _infix(name: str) -> Any:
     """The two methods of an operator: for `node + other`, and for `other + node`."""
     return (
@@ -36,11 +35,47 @@ def _infix(name: str) -> Any:
     )
 
 
+def _refusing(sentence: str) -> Any:
+    """A method that raises TypeError."""
+
+    def refuse(self: Any, *others: Any) -> NoReturn:
+        raise TypeError(sentence)
+
+    return refuse
+
+
+class Absent:
+    """An attribute that arrays or tensors have and nodes have not: asking for it raises AttributeError with advice.
+
+    So `hasattr` is false. A `__getattr__` would do the same, and make every other attribute three times slower.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.message = f"a node has no .{name}: write {INSTEAD[name]}"
+
+    def __get__(self, node: Any, owner: Any = None) -> NoReturn:
+        raise AttributeError(self.message)
+
+    def __set__(self, node: Any, new: Any) -> NoReturn:
+        raise AttributeError(self.message)
+
+
+def _settled(get: Any, remedy: str) -> Any:
+    """A property that cannot be set: structure is fixed at birth."""
+
+    def refuse(self: Any, new: Any) -> NoReturn:
+        raise AttributeError(f"the structure of a node is fixed when it is made: {remedy}")
+
+    return property(get, refuse, refuse, get.__doc__)
+
+
 class ArrayLike:
     """What `ComputationNode` inherits so that formulas read as they do on arrays."""
 
     __slots__ = ()
-    __iter__ = None  # iterating would index forever
+    __reversed__ = None
+    __iter__ = _refusing("a node is not iterable: write [node[i] for i in range(len(node))], or tl.sum for Python's sum")
+    __contains__ = _refusing("a node is not searched with `in`, since nodes equal only themselves: ask node.value")
 
     op: Any
     name: str | None
@@ -49,6 +84,11 @@ class ArrayLike:
     _value: Any
     _gradient: Any
     value: Any
+    ndim: int
+    size: int
+    mT: Any  # noqa: N815, NumPy's name
+    T: Any
+    _leave_note: Any  # node.py says how
 
     __add__, __radd__ = _infix("add")
     __sub__, __rsub__ = _infix("subtract")
@@ -69,31 +109,47 @@ class ArrayLike:
     def __pow__(self, exponent: float) -> Any:
         return registry["power"](self, exponent=exponent)
 
+    def __rpow__(self, base: Any) -> Any:
+        r"""$b^x = e^{x \ln b}$ for numbers b > 0."""
+        if self.dtype.kind != "f":
+            told = f"base ** node is exp(node * log(base)), which are floats, and this node holds {self.dtype}"
+            raise DtypeError(f"{told}: write base ** tl.cast(node, float)")
+        array = real_array(base, "the base of **")
+        if not (np.isfinite(array) & (array > 0)).all():
+            raise ValueError("base ** node is exp(node * log(base)): the base must be finite and greater than 0")
+        return registry["exp"](self * (np.log(array) if array.ndim else log(array)))
+
+    def __abs__(self) -> Any:
+        return self * registry["sign"](self)
+
+    def __pos__(self) -> Any:
+        return self
+
     def __getitem__(self, key: Any) -> Any:
         return registry["index"](self, key=key)
 
-    def __setitem__(self, key: Any, new: Any) -> None:
-        raise TypeError("nodes are read-only: build a new one with tl.where(mask, a, b) or tl.concatenate([a, b])")
+    __setitem__ = __delitem__ = _refusing(
+        "nodes are read-only: build a new one with tl.where(mask, a, b) or tl.concatenate([a, b])"
+    )
 
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return prod(self.shape)
-
-    @property
-    def mT(self) -> Any:  # noqa: N802, NumPy's name
+    def _transposed(self) -> Any:
         """The matrix transpose: the last two axes swapped."""
         return registry["transpose"](self)
 
-    @property
-    def T(self) -> Any:
+    def _transposed_matrix(self) -> Any:
         """The transpose of a matrix."""
         if self.ndim != 2:
             raise ShapeError(f".T is for matrices; this node has shape {self.shape}: .mT swaps the last two axes")
         return self.mT
+
+    ndim = _settled(lambda self: len(self.shape), RESHAPE)
+    size = _settled(lambda self: prod(self.shape), RESHAPE)
+    mT, T = _settled(_transposed, REASSIGN), _settled(_transposed_matrix, REASSIGN)  # noqa: N815, NumPy's names
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a single number has no len(): this node has shape (), and node.size is 1")
+        return self.shape[0]
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """NumPy's functions would give plain arrays, and the gradient would be lost without a word."""
@@ -113,21 +169,57 @@ class ArrayLike:
         return getattr(a, forward)(b) if isinstance(a, ArrayLike) else getattr(b, reflected)(a)
 
     def __array__(self: Any, dtype: Any = None, copy: bool | None = None) -> Any:
+        self._leave_note()
         return np.array(self.value, dtype=dtype)
 
-    def __float__(self: Any) -> float:
-        return float(self.value)
+    def _number(self: Any, who: str) -> Any:
+        """The value as one of Python's numbers, or a sentence."""
+        if self.value.size != 1:
+            remedy = "take one of its numbers, or tl.sum or tl.mean of all"
+            raise TypeError(f"{who} is for a single number (a scalar), and this node has shape {self.shape}: {remedy}")
+        return self.value.item()
+
+    def __float__(self) -> float:
+        self._leave_note()
+        return float(self._number("float()"))
+
+    def __int__(self) -> int:
+        self._leave_note()
+        return int(self._number("int()"))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        self._leave_note()
+        return round(self._number("round()"), digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._number(f"the format {spec!r}"), spec) if spec else str(self)
 
     def __bool__(self) -> bool:
         if self._value is None:
             raise TraceError(f"{self!r} is neither true nor false while it is traced: use tl.where(condition, a, b)")
+        if self._value.size != 1:
+            remedy = "choose with tl.where(condition, a, b), write (a < b) * (b < c) for a < b < c, or ask node.value"
+            raise ValueError(f"an array has no one truth value, and this node has shape {self.shape}: {remedy}")
         return bool(self._value)
 
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in INSTEAD]
+
+    def _label(self) -> str:
+        return f"{self.op} {self.name}" if self.name else f"{self.op}"
+
     def __repr__(self) -> str:
-        label = f"{self.op} {self.name}" if self.name else f"{self.op}"
+        label = self._label()
         if self._value is None:
             return f"ComputationNode({label}, shape={self.shape}, dtype={self.dtype})"
         return f"ComputationNode({label}, value={_short(self._value)}, gradient={_short(self._gradient)})"
+
+
+for _name in INSTEAD:
+    setattr(ArrayLike, _name, Absent(_name))
+for _names, _sentence in OPERATORS_REFUSED.items():
+    for _name in _names.split():
+        setattr(ArrayLike, f"__{_name}__", _refusing(_sentence))
 
 
 def _short(value: Any) -> str:
@@ -141,7 +233,7 @@ def listed(x: Any) -> Any:
 
 
 def _nodeless(x: Any) -> Any:
-    """A list, if no node is in it: NumPy would take the values alone."""
+    """A list, if no node and no masked array is in it: NumPy would take their values alone."""
     for item in x:
         if isinstance(item, ArrayLike):
             raise TypeError(
@@ -150,13 +242,22 @@ def _nodeless(x: Any) -> Any:
             )
         if isinstance(item, (list, tuple)):
             _nodeless(item)
+        else:
+            refuse_subclass(item, "an item of the list")
     return x
 
 
 def as_arrays(operands: tuple[Any, ...]) -> list[Any]:
-    """Lists as arrays. A Python number stays one beside an array, whose dtype it takes, and is an array without."""
-    plain = not any(hasattr(x, "dtype") for x in operands)
-    return [np.asarray(listed(x))[()] if plain else listed(x) for x in operands]
+    """Lists as arrays. A Python number stays one beside an array, whose dtype it takes, and is an array without.
+
+    Raises DtypeError for what holds no numbers. Complex numbers pass: a rule can be checked with them.
+    """
+    plain = not any([hasattr(x, "dtype") for x in operands])
+    arrays = [np.asarray(listed(x))[()] if plain else listed(x) for x in operands]
+    for x in arrays:
+        if not isinstance(x, (int, float, complex)) and getattr(x, "dtype", np.dtype(object)).kind not in "biufc":
+            real_array(x, "an operand")
+    return arrays
 
 
 def as_python(number: Any) -> Any:
@@ -179,48 +280,48 @@ def as_shape(shape: Any) -> tuple[int, ...]:
     return tuple(index(n) for n in (shape if np.iterable(shape) else (shape,)))
 
 
-REMEDIES = {  # by the kind of the dtype
-    "c": "gradients are real numbers, so pass .real and .imag as two arrays",
-    "O": "Python objects are not numbers; np.asarray(data, dtype=float) converts those that stand for numbers",
-    "U": "text is not numbers; np.asarray(data, dtype=float) reads numbers from text",
-    "S": "text is not numbers; np.asarray(data, dtype=float) reads numbers from text",
-    "M": "dates have no unit; subtract a date and divide by np.timedelta64(1, 's')",
-    "m": "divide by np.timedelta64(1, 's') to have seconds",
-    "V": "pass one field at a time, as in array['name']",
-}
-
-
 def real_array(data: Any, what: str, dtype: Any = None) -> Any:
     """`data` as a plain NumPy array of real numbers, or an error that names `what`. A plain array is not copied.
 
-    This is the door that arrays from outside pass once: lists, numbers and what has `__array__` are converted. Raises
-    DtypeError for masked arrays, np.matrix, complex numbers, text, dates, objects, and where `dtype` is given for what
-    does not convert to it; ShapeError for a list with rows of different lengths.
+    Arrays from outside pass this door once: lists, numbers and what has `__array__` are converted. Raises DtypeError
+    for masked arrays, np.matrix, complex numbers, text, dates, objects, and for what does not convert to `dtype`;
+    ShapeError for a list with rows of different lengths.
     """
     array = data
     if type(data) is not np.ndarray:
-        if isinstance(data, np.ndarray):
-            refuse_subclass(data, what)
+        refuse_subclass(data, what)
         try:
             array = np.asarray(listed(data))
         except ValueError as error:
             if "inhomogeneous" not in str(error):
                 raise
-            raise ShapeError(f"{what} is a list with rows of different lengths: pad the short ones, or drop them") from None
+            raise ShapeError(f"{what} is a list with rows of different lengths: pad the short ones") from None
     if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, dtype or array.dtype, "same_kind"):
-        kind = "None" if data is None else array.dtype
-        remedy = REMEDIES.get(array.dtype.kind, "convert it first, with .astype")
-        raise DtypeError(f"{what} must hold {dtype or 'numbers'}, not {kind}: {remedy}")
+        if array.dtype.kind in "OUS" and array.ndim == 0:
+            raise DtypeError(f"{what} is {words_for(data)}: pass an array of numbers, or a number")
+        remedy = NUMBERS.get(array.dtype.kind, "convert it first, with .astype")
+        raise DtypeError(f"{what} must hold {dtype or 'numbers'}, not {array.dtype}: {remedy}")
     return array
 
 
-def refuse_subclass(array: np.ndarray, what: str) -> None:
-    """Raise DtypeError for arrays that mean more than their numbers: that would be lost without a word."""
+def words_for(x: Any) -> str:
+    """What an argument is, for a sentence of one line."""
+    if x is None:
+        return "None"
+    if not isinstance(x, (str, int, float, complex, tuple, list)) or "\n" in (text := repr(x)) or len(text) > 40:
+        return f"an object of type {type(x).__name__}"
+    return f"the {'text' if isinstance(x, str) else type(x).__name__} {text}"
+
+
+def refuse_subclass(array: Any, what: str) -> None:
+    """Raise DtypeError for arrays that mean more than their numbers, which would be lost without a word."""
+    if not isinstance(array, np.ndarray) or type(array) is np.ndarray:
+        return
     if isinstance(array, np.ma.MaskedArray):
-        remedy = "fill it, as in array.filled(0.0), or pass array.data and choose with tl.where(mask, a, b)"
+        remedy = "fill it, as in array.filled(0.0), or choose with tl.where(array.mask, 0.0, array.data)"
         raise DtypeError(f"{what} is a masked array, and its mask would be lost: {remedy}")
     if isinstance(array, np.matrix):
-        raise DtypeError(f"{what} is an np.matrix, for which * is the matrix product and here it is not: pass np.asarray(matrix)")
+        raise DtypeError(f"{what} is an np.matrix, whose * is the matrix product: pass np.asarray(matrix), and write @")
 
 
 def checked(data: Any, what: str, dtype: Any = None, shape: Any = None) -> Any:

@@ -63,6 +63,17 @@ class StaleGraphError(GradientError):
     """
 
 
+class LostGradientWarning(UserWarning):
+    """Gradients are zero because the output depends on none of the nodes, one of which was turned into a number.
+
+    Wrong:  `y = math.exp(x) * w; tl.gradients(y, x)`
+    Right:  `y = tl.exp(x) * w; tl.gradients(y, x)`
+
+    `float(x)`, `math.exp(x)` and `np.asarray(x)` give numbers, and no gradient passes a number. The message names the
+    line. If the numbers were only printed, the zeros are right, and nothing needs to be done.
+    """
+
+
 class GraphError(ValueError):
     """A graph is not closed, or is called with the wrong inputs.
 
@@ -81,6 +92,27 @@ class CompileError(RuntimeError):
 
     A program is generated for the shapes of the first call.
     """
+
+
+class PassError(RuntimeError):
+    """A pass of the compiler gave something that cannot take the place of what it was given.
+
+    Wrong:  `graph.rewrite(lambda node: node.parents[0] if node.op is ops.reduce_sum else None)`
+    Right:  `graph.rewrite(lambda node: node.parents[0] if node.op is ops.identity else None)`
+
+    A pass takes a graph and gives a graph with the same inputs and the same outputs, and whatever takes the place of a
+    node has its shape and its dtype. The message names the pass and the node. `replaced` and `replacement` are both
+    nodes, `before` is the graph that the pass was given and `after` what it made, each None where it is not known.
+    """
+
+    def __init__(
+        self, message: str = "", replaced: Any = None, replacement: Any = None, before: Any = None, after: Any = None
+    ) -> None:
+        super().__init__(message)
+        self.replaced, self.replacement, self.before, self.after = replaced, replacement, before, after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args  # nodes stay in the process that made them
 
 
 class ClosedError(RuntimeError):
@@ -166,6 +198,27 @@ class RecompileWarning(UserWarning):
     Right:  `fast(x, np.float64(i))`: a number in an array is data, and the program stays the same
 
     Every new shape or dtype, and every new value that is no array, needs a program of its own.
+    """
+
+
+class MiscompiledWarning(UserWarning):
+    """A generated program gave something else than its graph does; plain NumPy runs in its place.
+
+    Wrong:  nothing that you wrote: this is a fault of the compiler, and the message shows the part that is to blame
+    Right:  go on, the numbers are right; `compile(f, without=[...])` leaves the technique out that is named
+
+    The first call of a new program is compared with its graph where that costs little; `check=True` compares always.
+    """
+
+
+class VerificationWarning(UserWarning):
+    """A planned program would have computed something else than its graph; the plain program runs in its place.
+
+    Wrong:  to trust numbers that a fault of the compiler can touch
+    Right:  report the message and the function: the plain program is slower, and right
+
+    Every program in planned memory is looked at a second time before it runs. The message names the operation, what it
+    needs, and what would have been in its place.
     """
 
 

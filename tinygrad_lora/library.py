@@ -6,6 +6,7 @@ Every function takes nodes and gives a node. On plain arrays alone it gives an a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from math import pi, prod
 from math import sqrt as square_root
 from typing import Any
@@ -13,12 +14,29 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .arguments import explained
 from .arraylike import as_shape, listed
 from .core.autodiff import gradients
 from .core.node import ComputationNode, Shape, constant
 from .errors import DtypeError, GradientError, ShapeError
 
 Axis = int | tuple[int, ...] | None
+HALF = np.dtype(np.float16)
+
+
+def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, but float16 is float32 on the way: its sums and squares overflow soon, and 2048 + 1 is 2048.
+
+    The result is rounded to float16 once, and so is the gradient. Any other dtype of the first operand stays as it is.
+    """
+
+    @wraps(f)
+    def composite(x: Any, *others: Any, **named: Any) -> Any:
+        if getattr(x, "dtype", None) is not HALF:
+            return f(x, *others, **named)
+        return ops.cast(f(ops.cast(x, dtype=np.float32), *others, **named), dtype=HALF)
+
+    return composite
 
 
 def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
@@ -34,6 +52,8 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
     return tuple(sorted(int(i) % n for i in axes))
 
 
+@explained
+@in_float32
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \sum x$ over `axis` (None: all axes). `keepdims` keeps a summed axis with length 1.
 
@@ -42,6 +62,8 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return ops.reduce_sum(x, axis=_axes(x, axis), keepdims=bool(keepdims))
 
 
+@explained
+@in_float32
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \frac{1}{n} \sum x$ over `axis` (None: all axes), n elements in each sum.
 
@@ -54,6 +76,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return ops.scale(ops.reduce_sum(x, axis=axes, keepdims=bool(keepdims)), factor=1 / n)
 
 
+@explained
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \max x$ over `axis` (None: all axes). Equal largest elements share the gradient.
 
@@ -65,6 +88,7 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return ops.reduce_max(x, axis=axes, keepdims=bool(keepdims))
 
 
+@explained
 def reshape(x: Any, shape: int | Shape) -> Any:
     """The elements of x, in order, in another shape; one axis may be -1: what remains.
 
@@ -77,6 +101,7 @@ def reshape(x: Any, shape: int | Shape) -> Any:
     return ops.reshape(x, shape=tuple(prod(np.shape(x)) // rest if n == -1 and rest else n for n in wanted))
 
 
+@explained
 def broadcast(x: Any, shape: int | Shape) -> Any:
     """x repeated along new or length-1 axes, up to `shape`.
 
@@ -85,6 +110,7 @@ def broadcast(x: Any, shape: int | Shape) -> Any:
     return ops.broadcast(x, shape=as_shape(shape))
 
 
+@explained
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays side by side along an axis.
 
@@ -97,16 +123,26 @@ def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
     return ops.concatenate(*arrays, axis=_axes(arrays[0], axis)[0])
 
 
+@explained
 def maximum(a: Any, b: Any) -> Any:
     r"""$y = \max(a, b)$, elementwise; the gradient goes to the larger one, and to b where they are equal."""
     return ops.where(ops.greater(a, b), a, b)
 
 
+@explained
+@in_float32
 def sigmoid(x: Any) -> Any:
-    r"""$y = 1 / (1 + e^{-x}) = \frac12 (1 + \tanh \frac x2)$: the second form cannot overflow."""
-    return 0.5 * ops.tanh(0.5 * listed(x)) + 0.5
+    r"""$y = 1 / (1 + e^{-x})$, written as $e^x / (e^x + 1)$: so it has all its digits where it is small.
+
+    From x = 40 on it is 1 to the last digit of float64, so x stops there, and $e^x$ does not overflow.
+    """
+    x = listed(x)
+    e = ops.exp(ops.where(x > 40.0, 40.0, x))
+    return e / (e + 1.0)
 
 
+@explained
+@in_float32
 def gelu(x: Any) -> Any:
     r"""$y = \frac x2 \left(1 + \tanh \sqrt{2/\pi}\,(x + 0.044715\,x^3)\right)$.
 
@@ -118,6 +154,8 @@ def gelu(x: Any) -> Any:
     return x * (0.5 * (ops.tanh(inner) + 1.0))  # the second factor is part of the derivative as well
 
 
+@explained
+@in_float32
 def softmax(x: Any, axis: int = -1) -> Any:
     r"""$y_i = e^{x_i - m} / \sum_j e^{x_j - m}$ with $m = \max x$: the same numbers, and no overflow.
 
@@ -128,6 +166,8 @@ def softmax(x: Any, axis: int = -1) -> Any:
     return e / sum(e, axis, keepdims=True)
 
 
+@explained
+@in_float32
 def log_softmax(x: Any, axis: int = -1) -> Any:
     r"""$y_i = z_i - \ln \sum_j e^{z_j}$ with $z = x - \max x$: finite even where softmax is 0.
 
@@ -138,19 +178,26 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     return z - ops.log(sum(ops.exp(z), axis, keepdims=True))
 
 
+@explained
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     r"""$y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\,w + b$, mean and variance over the last axis.
 
     x is (..., size), `weight` w and `bias` b are (size,) or left out. Raises ShapeError where they do not fit.
     Source: Ba et al. 2016 (arXiv:1607.06450).
     """
-    x = listed(x)
-    centered = x - mean(x, -1, keepdims=True)
-    y = centered / ops.sqrt(mean(centered * centered, -1, keepdims=True) + eps)
+    y = _normalized(listed(x), eps)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
 
 
+@in_float32
+def _normalized(x: Any, eps: float) -> Any:
+    """x with mean 0 and variance 1 along its last axis."""
+    centered = x - mean(x, -1, keepdims=True)
+    return centered / ops.sqrt(mean(centered * centered, -1, keepdims=True) + eps)
+
+
+@explained
 def mse(y: Any, target: Any) -> Any:
     r"""$L = \frac1n \sum_i (y_i - t_i)^2$ over all n elements. Shapes must be equal: nothing is broadcast here.
 
@@ -158,10 +205,16 @@ def mse(y: Any, target: Any) -> Any:
     """
     if np.shape(y) != np.shape(target):
         raise ShapeError(f"mse: y has shape {np.shape(y)} and the target {np.shape(target)}: reshape one of them")
-    difference = listed(y) - listed(target)
-    return mean(difference * difference)
+    return _mean_square(listed(y) - listed(target))
 
 
+@in_float32
+def _mean_square(x: Any) -> Any:
+    return mean(x * x)
+
+
+@explained
+@in_float32
 def cross_entropy(logits: Any, labels: Any) -> Any:
     r"""$L = -\frac1n \sum_i \ln \mathrm{softmax}(x_i)_{t_i}$: mean over the samples, labels $t_i$ are whole numbers.
 
@@ -186,6 +239,7 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     return -mean(ops.take(scores, rows, reshape(labels, (labels.size,))))
 
 
+@explained
 def check_gradients(f: Callable[..., ComputationNode], *arrays: Any, rtol: float = 1e-5, step: float = 1e-6) -> float:
     r"""Compare the gradients of f with $\frac{f(x + h) - f(x - h)}{2h}$, entry by entry; give the largest difference.
 
@@ -213,3 +267,25 @@ def check_gradients(f: Callable[..., ComputationNode], *arrays: Any, rtol: float
                 )
             worst = float(np.maximum(worst, difference))
     return worst
+
+
+# --- Methods of a node ---
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A reduction as a method, with NumPy's arguments by name: x.sum(0, float) would be a dtype there."""
+
+    def method(self: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
+        return function(self, axis, keepdims)
+
+    method.__doc__, method.__name__ = f"See `tl.{function.__name__}`.", function.__name__
+    return explained(method)
+
+
+def _reshape(self: ComputationNode, *shape: Any) -> Any:
+    """See `tl.reshape`: `x.reshape((2, 3))`, `x.reshape(2, 3)` and `x.reshape(-1)`."""
+    return reshape(self, shape[0] if len(shape) == 1 else shape)
+
+
+ComputationNode.sum, ComputationNode.mean, ComputationNode.max = map(_method, (sum, mean, max))
+ComputationNode.reshape = _reshape

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from itertools import accumulate
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .core.node import Op, Shape
 from .errors import DtypeError, ShapeError
+
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class Elementwise(Op):
@@ -22,8 +26,12 @@ class Elementwise(Op):
     elementwise = True
 
     def dtype(self, *dtypes: Any, **params: Any) -> Any:
-        """What the forward itself gives, asked with empty arrays."""
-        return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
+        """What the forward itself gives, asked with empty arrays; a DtypeError for a number that they cannot hold."""
+        try:
+            return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
+        except OverflowError as error:
+            remedy = "cast the array to a wider dtype first, or use a float, such as -1.0 for -1"
+            raise DtypeError(f"{self.name}: {error}: {remedy}") from None
 
 
 def _number(value: Any, refusal: str) -> float:
@@ -128,6 +136,8 @@ class Power(Elementwise):
 
     def __call__(self, x: Any, exponent: float) -> Any:
         n = _number(exponent, "power: the exponent must be a number; for an array write exp(exponent * log(x))")
+        if getattr(getattr(x, "dtype", None), "kind", "") == "b":
+            x = cast(x, dtype="int64")  # of true NumPy makes int64 in a number, and int8 in an array
         return super().__call__(x, exponent=int(n) if float(n).is_integer() else n)
 
     def vjp(self, g: Any, y: Any, x: Any, *, exponent: float) -> Any:
@@ -177,12 +187,12 @@ class Tanh(Elementwise):
 
 
 class Relu(Elementwise):
-    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0: $\bar x = \bar y\,\mathrm{sign}(y)$."""
+    r"""$y = \max(x, 0)$, so $\bar x = \bar y$ where $y > 0$, else 0: $\bar x = \bar y\,[y > 0]$."""
 
     signature, numpy = "x", "np.maximum(x, 0.0)"
 
     def vjp(self, g: Any, y: Any, x: Any) -> Any:
-        return (g * (sign(y) if y.ndim else y > 0.0),)  # for one number a comparison is faster
+        return (g * (y > 0.0),)
 
 
 class Sign(Elementwise):
@@ -203,7 +213,7 @@ class Where(Elementwise):
     signature, numpy = "condition, a, b", "np.where(condition, a, b)"
 
     def vjp(self, g: Any, y: Any, condition: Any, a: Any, b: Any) -> Any:
-        return None, where(condition, g, 0.0), where(condition, 0.0, g)
+        return None, lambda: where(condition, g, 0.0), lambda: where(condition, 0.0, g)
 
 
 # --- Shape ---
@@ -277,7 +287,10 @@ class ReduceSum(Op):
 
 
 class ReduceMax(ReduceSum):
-    r"""$y = \max x$ over some axes; $\bar y$ goes to the largest element, in equal parts where several are."""
+    r"""$y = \max x$ over some axes; $\bar y$ goes to the largest element, in equal parts where several are.
+
+    Where y is NaN, so is $\bar x$: no element is the largest.
+    """
 
     numpy = "x.max(axis=axis, keepdims=keepdims)"
 
@@ -287,7 +300,8 @@ class ReduceMax(ReduceSum):
     def vjp(self, g: Any, y: Any, x: Any, *, axis: Shape, keepdims: bool) -> Any:
         kept = _kept(x.shape, axis)
         largest = 1 - cast(reshape(y, shape=kept) > x, dtype=str(x.dtype))
-        return (largest * (reshape(g, shape=kept) / reduce_sum(largest, axis=axis, keepdims=True)),)
+        count = reduce_sum(largest, axis=axis, keepdims=True) + 0 * sign(reshape(y, shape=kept))  # NaN where y is
+        return (largest * (reshape(g, shape=kept) / count),)
 
 
 def _kept(shape: Shape, axis: Shape) -> Shape:
@@ -432,7 +446,9 @@ class Cast(Elementwise):
 
     signature, numpy = "x, *, dtype", "x.astype(dtype)"
 
-    def __call__(self, x: Any, dtype: Any) -> Any:
+    def __call__(self, x: Any, dtype: DTypeLike) -> Any:
+        if dtype is None:  # which is float64 to NumPy
+            raise DtypeError("cast: dtype is None: pass a dtype, such as 'float32'")
         return super().__call__(x, dtype=np.dtype(dtype).name)
 
     def vjp(self, g: Any, y: Any, x: Any, *, dtype: str) -> Any:

@@ -14,8 +14,8 @@ from ..core.node import ComputationNode as Node
 from ..core.node import Op
 from .expressions import name as variable
 from .expressions import written
-from .passes.fuse_elementwise import Fused
-from .passes.inner_products import row_products
+from .passes.fuse_elementwise import Fused, operations
+from .passes.inner_products import inner_product, row_products
 
 KEYWORD_ONLY = {"np.maximum", "np.minimum"}  # NumPy is about to forbid a positional result for these
 
@@ -76,6 +76,15 @@ def ufunc_call(op: Op) -> tuple[str, tuple[int | str, ...]]:
     return function, tuple(operands.index(a) if a in operands else a for a in arguments)
 
 
+def gives_number(node: Node) -> bool:
+    """Whether the NumPy line of an operation without axes gives a NumPy scalar; else an array of one number.
+
+    That may be a view of an array that changes, and whoever has it can write to it.
+    """
+    last = operations(node.op)[-1]
+    return bool(ufunc_call(last)[0]) or last in (ops.reduce_sum, ops.reduce_max, inner_product)
+
+
 def can_write(node: Node) -> bool:
     """Whether this operation can write its result into a given array."""
     op = node.op
@@ -115,6 +124,8 @@ def _copied(call: Call) -> list[str]:
 def _chosen(call: Call) -> list[str]:
     condition, a, b = call.operands
     copy = call.use("np.copyto")
+    if call.node.parents[0].dtype.kind != "b":
+        condition = f"{condition} != 0"
     there = call.replaced is not None  # b, whose memory this is
     return [*([] if there else [f"{copy}({call.out}, {b})"]), f"{copy}({call.out}, {a}, where={condition})"]
 

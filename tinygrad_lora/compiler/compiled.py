@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial, wraps
+from functools import partial
 from importlib import import_module
-from pathlib import Path
 from threading import Lock
+from time import perf_counter
 from typing import Any
 
-import numpy as np
-
-from ..arraylike import listed
 from ..core.graph import Graph
 from ..core.node import ComputationNode
-from ..core.trace import trace
-from ..errors import CompileError
-from ..files import write_atomically
-from .lowering import prepared
-from .memory import Memory, memory_of
-from .pipeline import DEFAULT, Pass, Snapshot, improving
+from ..core.trace import traced
+from ..errors import CompileError, TraceError
+from . import first_call
+from .calling import Arguments, Binder, Form, is_container, taken_apart
+from .culprit import find_culprit
+from .last_program import LastProgram
+from .lowering import last_passes, prepared
+from .pipeline import DEFAULT, Pass, improving
 from .programs import Cache, Program, collector_paused
-from .report import explanation, table
 from .signatures import Keys, guard, watch_of
-from .standalone import archive, standalone
-from .techniques import LAWS, check_engine, split
+from .techniques import check_engine, split
 from .vocabulary import program_name
 
 Passes = Sequence[Pass | tuple[Pass, ...]]
 
 
-class CompiledFunction:
+class CompiledFunction(LastProgram):
     """A function that runs as generated NumPy. Call it on arrays, get arrays; on nodes it is the function itself.
 
     The first call with a new signature (shapes and dtypes of the arrays, and every other argument as it is) traces the
@@ -42,12 +38,12 @@ class CompiledFunction:
 
     def __init__(
         self, function: Callable[..., Any], passes: Passes = DEFAULT, *,
-        buffers: bool = True, engine: str = "numpy", without: Iterable[str] = (),
+        buffers: bool = True, engine: str = "numpy", without: Iterable[str] = (), check: bool | str | None = None,
     ) -> None:  # fmt: skip
         if not callable(function):
             raise CompileError(f"compile takes a function or a layer, not {type(function).__name__}")
         self.function, self.engine = function, check_engine(engine)
-        self.buffers = buffers and engine == "numpy"
+        self.buffers, self.check = buffers and engine == "numpy", first_call.checked_setting(check)
         self.passes, self.techniques = split(passes, without, self.buffers)
         words = import_module(f".engines.{engine}", __package__).WORDS if engine != "numpy" else ()
         name = getattr(function, "__name__", None) or type(function).__name__
@@ -59,59 +55,81 @@ class CompiledFunction:
         # A layer can say what its graph depends on, so that one whose adapter is switched off is traced again.
         self.structure: Callable[[], Any] = watch_of(self.function) or _no_structure
         self.programs, self._keys = Cache(self.name), Keys()
-        self._lock = Lock()
+        self._bind, self._lock = Binder(self.function, self.name), Lock()
         self._last: Program | None = None
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
         program = self._last
-        if program is None or not program.fits(*args) or program.structure != self.structure():
-            if any(isinstance(a, ComputationNode) for a in args):
-                return self.function(*args)  # part of a graph that somebody else differentiates or compiles
-            args = tuple(map(_plain, args))
-            program = self._last = self._program(args)
+        if keywords or program is None or not program.fits(*args) or program.structure != self.structure():
+            call = self._bind(args, keywords)
+            if call is None:
+                # It is part of a graph that somebody else differentiates or compiles.
+                return self.function(*args, **keywords)
+            args, program = call.args, self._program(call)
+            self._settle(program, call)
+            self._last = program
         return program.run(args)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A compiled method, called on its object."""
         return self if instance is None else partial(self, instance)
 
-    def prepare(self, *args: Any) -> CompiledFunction:
+    def prepare(self, *args: Any, **keywords: Any) -> CompiledFunction:
         """Generate the program for arguments like these without running it."""
-        self._last = self._program(tuple(_plain(a) for a in args))
+        call = self._bind(args, keywords)
+        if call is None:
+            raise CompileError(f"{self.name} is prepared with arrays like those of a call, not with nodes")
+        self._last = self._program(call)
         return self
 
     def watch(self) -> Callable[[], Any]:
         """What a function depends on that calls this one: what this one depends on."""
         return lambda: self.structure()
 
-    def _program(self, args: tuple[Any, ...]) -> Program:
+    # --- Programs ---
+
+    def _program(self, call: Arguments) -> Program:
+        """The program for these arguments; a new one if there is none."""
         structure = self.structure()
-        key = (structure, *map(self._keys, args))
+        keys = tuple(map(self._keys, call.leaves))
+        key = (structure, (call.names, call.forms), keys)
         with self._lock:
             program = self.programs.get(key)
             if program is None:
+                start = perf_counter()
                 with collector_paused():
-                    program = self._generate(args)
-                program.structure, program.fits = structure, guard(args, key[1:])
-                self.programs.add(key, program)
+                    program = self._generate(call)
+                program.structure, program.guard = structure, guard(call, keys)
+                program.seconds = perf_counter() - start
+                self.programs.add(key, program, call.places)
         return program
 
-    def _generate(self, args: tuple[Any, ...]) -> Program:
-        containers: list[type | None] = []
+    def _generate(self, call: Arguments) -> Program:
+        forms: list[Form | None] = []
 
-        @wraps(self.function)
-        def watched(*inputs: Any) -> Any:
-            result = self.function(*inputs)
-            containers.append(next((kind for kind in (list, tuple) if isinstance(result, kind)), None))
-            return result
+        def flat(*nodes: Any) -> list[Any]:
+            form, leaves = taken_apart(call.call(self.function, nodes), is_container)
+            for leaf in leaves:
+                if not isinstance(leaf.value, ComputationNode):
+                    raise TraceError(_no_node(leaf.path, leaf.value, call))
+            forms.append(form)
+            return [leaf.value for leaf in leaves]
 
-        traced = trace(watched, *args)
-        snapshots = list(improving(traced, self.passes))
-        graph = next((s.after for s in reversed(snapshots) if s.kept), traced)
+        graph = before = traced(flat, call.arrays, call.array_labels)
+        snapshots = list(improving(graph, self.passes))
+        graph = next((s.after for s in reversed(snapshots) if s.kept), graph)
         if self.buffers:
             snapshots += prepared(graph, self._frozen(graph), self.techniques)
             graph = snapshots[-1].after if snapshots and snapshots[-1].kept else graph
-        program = Program(traced, graph, tuple(snapshots), args, containers[0])
+        program = Program(before, graph, tuple(snapshots), forms[0])
+        self._write(program)
+        for node, variable in program.variables.items():
+            node.name = node.name or variable  # pictures and listings of the graph speak of the same names
+        return program
+
+    def _write(self, program: Program) -> None:
+        """Give a program its text, in one of three ways."""
+        graph = program.graph
         names = self._names(graph)
         if self.engine != "numpy":
             program.run_by_engine(self.engine, self.name, names)
@@ -120,9 +138,44 @@ class CompiledFunction:
             program.run_in_planned_memory(self.name, names, self.techniques, self._frozen(graph), into, views)
         else:
             program.run_as_expressions(self.name, names)
-        for node, variable in program.variables.items():
-            node.name = node.name or variable  # pictures and listings of the graph speak of the same names
-        return program
+
+    def _settle(self, program: Program, call: Arguments) -> None:
+        """Before the first call: compare the program with its graph where that is wanted, and use it or not."""
+        if program.settled:
+            return
+        with self._lock:
+            told = ""
+            if not program.settled and first_call.wanted(program, self.check):
+                fault, values = first_call.fault_of(program, call.arrays)
+                if fault is not None:
+                    told = self._blame(program, values) or f"{program.traced}\n{fault}"
+                    program.run_plainly(self.name, self._names(program.traced))
+            program.settle()
+        if told:
+            first_call.warn_of_fault(self.name, told)
+
+    def _blame(self, program: Program, values: Sequence[Any]) -> str:
+        """The pass or the program that is to blame, with the smallest part of the graph that shows it."""
+        rows = [row if isinstance(row, tuple) else (row,) for row in self.passes]
+        passes = {apply.__name__: apply for row in rows for apply in row}
+        if self.buffers:
+            passes |= last_passes(self._frozen(program.graph))
+
+        def run(part: Graph, arrays: Sequence[Any]) -> Sequence[Any]:
+            if part is program.graph:
+                return program.outputs(values)
+            small = Program(part, part, (), None)
+            if self.engine != "numpy":
+                small.run_by_engine(self.engine, self.name, {})
+            elif self.buffers:
+                frozen = [leaf for leaf in self._frozen(program.graph) if leaf in part.inputs]
+                small.run_in_planned_memory(self.name, {}, self.techniques, frozen, {}, {})
+            else:
+                small.run_as_expressions(self.name, {})
+            return small.outputs(arrays)
+
+        culprit = find_culprit(program.traced, program.snapshots, values, passes=passes, run=run)
+        return str(culprit or "")
 
     # --- What a compiled training step does differently ---
 
@@ -139,94 +192,9 @@ class CompiledFunction:
         weights = graph.inputs[len(graph.inputs) - len(graph.captured) :]
         return [leaf for leaf in weights if not leaf.requires_gradient]
 
-    # --- What happened ---
-
-    @property
-    def program(self) -> Program:
-        """The program that ran last."""
-        if self._last is None:
-            raise CompileError(
-                f"{self.name} has not seen any arguments yet: call it, or prepare it with example arrays"
-            )
-        return self._last
-
-    @property
-    def source(self) -> str:
-        """The generated NumPy code."""
-        return self.program.source
-
-    @property
-    def graph(self) -> Graph:
-        """The improved graph that was printed as source."""
-        return self.program.graph
-
-    @property
-    def snapshots(self) -> tuple[Snapshot, ...]:
-        """What each pass did: graph and cost before and after."""
-        return self.program.snapshots
-
-    @property
-    def report(self) -> str:
-        """A table of the passes, and how the calls and the memory were chosen."""
-        return table(self.program.traced, self.snapshots, self.program.planned)
-
-    @property
-    def memory(self) -> Memory:
-        """Which array lies where in the planned memory, and from when to when; `print` shows it as a table."""
-        planned = self.program.planned
-        if planned is None:
-            raise CompileError(f"{self.name} has no planned memory: compile with buffers=True and engine='numpy'")
-        return memory_of(planned)
-
-    def explain(self) -> str:
-        """Every change that the passes made, with the law that allows it, and every choice of calls and memory."""
-        return explanation(self.program.traced, self.snapshots, LAWS, self.program.planned)
-
-    @property
-    def captured(self) -> dict[str, np.ndarray]:
-        """The values of the parameters by path, in the order in which the program takes them after its arguments."""
-        program = self.program
-        values = (np.array(p._value) for p in program.captured)  # `value` would make a vector read-only
-        return dict(zip(self._paths(program.graph), values, strict=True))
-
-    def _paths(self, graph: Graph) -> list[str]:
-        """The captured parameters of a graph by their path in the model, else by their own name; no name twice."""
-        named = dict(getattr(getattr(self, "model", self.function), "named_parameters", dict)())
-        known = {p: path for path, p in named.items()}
-        paths: list[str] = []
-        for p in graph.captured:
-            path = wanted = known.get(p) or p.name or "parameter"
-            n = 1
-            while path in paths:
-                n += 1
-                path = f"{wanted}_{n}"
-            paths.append(path)
-        return paths
-
-    def save(self, path: str | os.PathLike[str], *, parameters: bool = False) -> Path:
-        """Write the program as a Python file that needs NumPy alone and runs by itself.
-
-        Its function takes the arguments and then the values of the parameters, as `compiled.captured` lists them. With
-        `parameters` these are written as well, to a file of the same name that ends in .npz, and `load_parameters()` in
-        the program reads them: `program(x, *load_parameters())`.
-        """
-        if self.engine != "numpy":
-            raise CompileError(
-                f"a program of the engine {self.engine!r} needs that library: compile with engine='numpy'"
-            )
-        program, path = self.program, Path(path)
-        graph = program.graph
-        paths = dict(enumerate(self._paths(graph), len(graph.inputs) - len(graph.captured)))
-        if parameters and path.suffix != ".py":
-            raise CompileError(f"the file of the program must end in .py, not {path.name!r}: the values go beside it")
-        text = standalone(path.name, self.name, graph, program.source, program.planned, paths, loads=parameters)
-        if parameters:
-            write_atomically(path.with_suffix(".npz"), archive(self.captured))
-        return write_atomically(path, text)
-
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: without programs, which are generated again where they are wanted."""
-        own = {"structure", "programs", "_keys", "_lock", "_last"}
+        own = {"structure", "programs", "_keys", "_bind", "_lock", "_last"}
         return {name: value for name, value in vars(self).items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -239,30 +207,48 @@ class CompiledFunction:
 
 def compile(
     function: Callable[..., Any] | None = None, *, passes: Passes = DEFAULT, buffers: bool = True,
-    engine: str = "numpy", without: Iterable[str] = (),
+    engine: str = "numpy", without: Iterable[str] = (), check: bool | str | None = None,
 ) -> Any:  # fmt: skip
     """A `CompiledFunction` of a function or a layer: traced once for each signature, then run as generated NumPy.
 
-    Also a decorator. What Python decides while tracing is part of the program. A layer, also one that is an argument
-    (by itself, not inside a tuple), is traced again when its structure changes: an adapter is added, merged or switched
+    Also a decorator. Arguments bind as in Python, by position or by name. They may be arrays, lists of numbers, layers,
+    and tuples, named tuples, lists and dicts of these; so may the results, of nodes. Everything else, a Python number
+    among it, is part of the program, as is what Python decides while tracing: pass a number that changes as an array,
+    such as `np.float64(x)`. A layer is traced again when its structure changes: an adapter is added, merged or switched
     off. Changes to anything else that a function uses go unnoticed: compile it again.
 
     `passes` replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced.
     `buffers=False` prints plain expressions, which allocate every result. `engine` "numba" or "scipy" runs the same
     program through that library (`pip install "tinygrad-lora[speed]"`). `without` leaves out techniques by name.
 
-    Raises CompileError for what is no function and for an unknown engine or technique. The first call raises TraceError
-    where the function returns something else than nodes, or asks a node for its numbers.
+    Before a new program runs for the first time, it is compared with its graph on the same arrays, run operation by
+    operation: by default where that takes at most 15 % of the time that compiling took and 256 MB, with `check=True`
+    always, with `check=False` never. If they differ by more than rounding does, MiscompiledWarning names the part of
+    the graph and plain NumPy runs in place of the program.
+
+    Raises CompileError for what is no function and for an unknown engine or technique. A call raises DtypeError for
+    arrays that are not of real numbers. The first call raises TraceError where the function returns something else than
+    nodes, or asks a node for its numbers.
     """
+    settings: dict[str, Any] = {"buffers": buffers, "engine": engine, "without": without, "check": check}
     if function is None:
-        return lambda f: CompiledFunction(f, passes, buffers=buffers, engine=engine, without=without)
-    return CompiledFunction(function, passes, buffers=buffers, engine=engine, without=without)
+        return lambda f: CompiledFunction(f, passes, **settings)
+    return CompiledFunction(function, passes, **settings)
 
 
 def _no_structure() -> None:
     """What a plain function's graph depends on besides its arguments: nothing that anyone could see."""
 
 
-def _plain(argument: Any) -> Any:
-    """Lists as arrays; everything else as it is."""
-    return listed(argument) if isinstance(argument, list) else argument
+def _no_node(path: str, value: Any, call: Arguments) -> str:
+    """What a function returned that is no node, and what to do."""
+    told = f"a traced function must return nodes, not {type(value).__name__}: result{path} is {value!r:.40}"
+    if value is None:
+        return f"{told}: does the function lack a return statement, or return one that is not meant?"
+    if isinstance(value, dict | list | tuple):
+        return f"{told}: return plain tuples, named tuples, lists or dicts of nodes"
+    numbers = [label for label, x in zip(call.labels, call.leaves, strict=True) if type(x) in (int, float)]
+    if isinstance(value, int | float) and numbers:
+        remedy = f"pass np.float64({numbers[0]}), or an array"
+        return f"{told}. The argument {numbers[0]} is a Python number, and so part of the program: {remedy}"
+    return f"{told}: return tl.constant(...) of it, or compute it from the arguments with functions of nodes"

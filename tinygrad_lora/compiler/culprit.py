@@ -15,10 +15,13 @@ from .agreement import Disagreement, complete, disagreement, evaluate
 from .pipeline import Snapshot
 
 MOST_TRIALS = 100
+MOST_LINES = 30  # of a graph in a message
 DEPTHS = (0, 1, 2, 3, 5, 8)  # operations above the last one; what is further away becomes an input
 
 Transform = Callable[[Graph], Graph]
 Run = Callable[[Graph, Sequence[Any]], Sequence[Any]]
+Fault = Disagreement | Exception
+Part = tuple[Graph, Sequence[Any], Fault]
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,20 @@ class Culprit:
     before: Graph
     after: Graph | None
     values: Sequence[Any]
-    difference: Disagreement
+    difference: Fault
 
     def __str__(self) -> str:
+        told = f"{type(self.difference).__name__}: " if isinstance(self.difference, Exception) else ""
+        told += str(self.difference)
         if self.after is None:
-            return f"the program does not compute its graph\n{self.before}\n{self.difference}"
-        return f"the pass {self.step} turns\n{self.before}\ninto\n{self.after}\n{self.difference}"
+            return f"the program does not compute its graph\n{_listing(self.before)}\n{told}"
+        return f"the pass {self.step} turns\n{_listing(self.before)}\ninto\n{_listing(self.after)}\n{told}"
+
+
+def _listing(graph: Graph) -> str:
+    lines = str(graph).splitlines()
+    more = len(lines) - MOST_LINES
+    return "\n".join([f"... {more} lines", *lines[more:]] if more > 0 else lines)
 
 
 def find_culprit(
@@ -77,23 +88,30 @@ def _of_pass(snapshot: Snapshot, apply: Transform | None, values: Sequence[Any],
 
 
 def _of_program(graph: Graph, values: Sequence[Any], run: Run) -> Culprit | None:
-    def differs(part: Graph, arrays: Sequence[Any]) -> Disagreement | None:
-        return disagreement(part, arrays, run(part, arrays))
+    def differs(part: Graph, arrays: Sequence[Any]) -> Fault | None:
+        expected = evaluate(part, arrays)
+        try:
+            results = run(part, arrays)
+        except Exception as error:  # where the graph raises none
+            return error
+        return disagreement(part, arrays, results, expected=expected)
 
     wrong = differs(graph, values)
     if wrong is None:
         return None
-    part, arrays, difference = _smallest(graph, values, wrong.output, differs) or (graph, values, wrong)
+    outputs = [wrong.output] if isinstance(wrong, Disagreement) else range(len(graph.outputs))
+    parts = (_smallest(graph, values, output, differs) for output in outputs)
+    part, arrays, difference = next(filter(None, parts), (graph, values, wrong))
     return Culprit("", part, None, arrays, difference)
 
 
 def _smallest(
-    graph: Graph, values: Sequence[Any], output: int, differs: Callable[[Graph, Sequence[Any]], Disagreement | None]
-) -> tuple[Graph, Sequence[Any], Disagreement] | None:
+    graph: Graph, values: Sequence[Any], output: int, differs: Callable[[Graph, Sequence[Any]], Fault | None]
+) -> Part | None:
     """A part of the graph with one output that still differs: as early as possible, then as few operations."""
     trials = 0
 
-    def tried(part: Graph, arrays: Sequence[Any]) -> tuple[Graph, Sequence[Any], Disagreement] | None:
+    def tried(part: Graph, arrays: Sequence[Any]) -> Part | None:
         nonlocal trials
         trials += 1
         try:

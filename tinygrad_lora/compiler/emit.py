@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
+from ..ops import where
+from .calls import gives_number
 from .expressions import Code, expression, literal
 from .expressions import name as variable
-from .passes.fuse_elementwise import Fused, operations
+from .literals import refuse_foreign
+from .passes.fuse_elementwise import Fused, Step, operations
 from .passes.patterns import is_constant
 from .writing import Names, array_source, commented, helpers_of, names_of, signature
 
@@ -27,8 +30,10 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
     """The source of a function called `name` that computes the outputs of `graph` from its inputs.
 
     `names` gives variables their names where the nodes' own are not unique. The same graph gives the same text. Outputs
-    never share memory with each other or with an input.
+    never share memory with each other or with an input. Raises CompileError for a node with something else than plain
+    values in it.
     """
+    refuse_foreign(graph)
     helpers = helpers_of(graph.nodes)
     variables = Names([name, *names_of(helpers)], names)
     outputs = set(graph.outputs)
@@ -76,32 +81,36 @@ def is_weak(constant: Node, graph: Graph) -> bool:
     for user in graph.users[constant]:
         if not user.op.elementwise:
             return False
-        # Constants beside it may become Python numbers as well: then they have no say.
-        strong = {p: not is_constant(p) or bool(p.shape) for p in user.parents}
-        for dtypes in _operand_dtypes(user, constant, strong):
-            if not dtypes or np.result_type(*dtypes, weak) != np.result_type(*dtypes, constant.dtype):
-                return False
+        for others in _beside(user, constant):
+            # Constants among them may become Python numbers as well, which have no say; or they may not.
+            strong = [p.dtype for p in others if not isinstance(p, Node) or p.shape or not is_constant(p)]
+            for dtypes in (strong, [p.dtype for p in others]):
+                if not dtypes or np.result_type(*dtypes, weak) != np.result_type(*dtypes, constant.dtype):
+                    return False
     return True
 
 
-def _operand_dtypes(user: Node, constant: Node, strong: Mapping[Node, bool]) -> list[list[Any]]:
-    """For each single operation of `user` that has this operand: the dtypes of the others."""
+def _beside(user: Node, constant: Node) -> list[list[Node | Step]]:
+    """For each single operation of `user` that has this operand: the others that have a say in its dtype."""
     if not isinstance(user.op, Fused):
-        return [[p.dtype for p in user.parents if strong[p]]]
-    found, n = [], len(user.parents)
+        return [[p for p in user.parents[user.op is where :] if p is not constant]]
+    values, found = [*user.parents, *user.op.steps], list[list[Node | Step]]()
     for step in user.op.steps:
-        if any(i < n and user.parents[i] is constant for i in step.operands):
-            others = [i for i in step.operands if i >= n or strong[user.parents[i]]]
-            found.append([user.parents[i].dtype if i < n else user.op.steps[i - n].dtype for i in others])
+        if constant in (operands := [values[i] for i in step.operands]):
+            found.append([value for value in operands[step.op is where :] if value is not constant])
     return found
 
 
 def _results(graph: Graph, operands: Mapping[Node, Code]) -> list[str]:
-    """The outputs, copied where they would share memory with an input or with another output."""
+    """The outputs: NumPy scalars, and arrays that share memory with no input and no other output."""
     given: set[Node] = set()
     results = []
     for node in graph.outputs:
         text = operands[node].text
-        results.append(f"{text}.copy()" if node.op.view or node in given else text)
+        if node.shape == ():
+            text += "" if gives_number(node) else "[()]"
+        elif node.op.view or node in given:
+            text += ".copy()"
+        results.append(text)
         given.add(node)
     return results

@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 from .. import ops
 from ..core.node import ComputationNode as Node
-from .calls import Call
+from .calls import Call, gives_number
 from .emit import is_weak, number
 from .expressions import Code, expression
 from .expressions import name as variable
+from .literals import refuse_foreign
 from .lowering import Lowered
 from .passes.inner_products import inner_product
 from .products import product, product_in_blocks
@@ -46,6 +47,7 @@ class Planned(NamedTuple):
     packer: str
     variables: dict[Node, str]
     lowered: Lowered
+    nodes: tuple[Node | None, ...]  # for each line of the function's body, the last of the source, the node it is for
 
 
 def emit_planned(lowered: Lowered, name: str, names: Mapping[Node, str] | None = None) -> Planned:
@@ -53,6 +55,7 @@ def emit_planned(lowered: Lowered, name: str, names: Mapping[Node, str] | None =
 
     `names` gives variables their names where the nodes' own are not unique. The same graph gives the same text.
     """
+    refuse_foreign(lowered.graph)
     return Writer(lowered, name, names).write()
 
 
@@ -84,7 +87,8 @@ class Writer:
         body += self._endings()
         packer = self.words.packer if self.lowered.kept else ""
         self.lowered.choices["ready_numbers"] = len(self.words.numbers)
-        return Planned(self._assembled(packing, body), packer, self.words.names.variables, self.lowered)
+        nodes = tuple([node for _, _, node in body])
+        return Planned(self._assembled(packing, body), packer, self.words.names.variables, self.lowered, nodes)
 
     def _on(self, technique: str) -> bool:
         return technique in self.lowered.techniques
@@ -116,7 +120,9 @@ class Writer:
         for node in self.graph.nodes:
             if node in wanted and node.parents:
                 text = expression(node, self.code).text
-                if node.op.view and node in self.lowered.kept:
+                if not node.shape:
+                    text = text if gives_number(node) else f"{text}[()]"
+                elif node.op.view and node in self.lowered.kept:
                     text = f"np.ascontiguousarray({text})"
                 lines.append((f"{self._define(node, 'w')} = {text}", f"{node.op} {node.shape}", node))
         return lines
@@ -136,10 +142,9 @@ class Writer:
         dtype = dtype_source(node.dtype)
         if place.kind == "memory":
             where = f"np.ndarray({self.plan.shapes[node]}, {dtype}, memory, {self.plan.offsets[node]})"
-            replaced = self.plan.replaced.get(node)
-            if replaced is not None and replaced.dtype == node.dtype:
+            if node in self.plan.replaced:
                 # The very same array: NumPy would look for an overlap of two, which takes longer than a small sum.
-                where = self.code[replaced].text
+                where = self.code[self.plan.replaced[node]].text
             self.ready.append(f"{self._define(node)} = {where}")
             return self._calls(node, unit)
         if node in self.lowered.cuts or unit.rows:
@@ -205,7 +210,9 @@ class Writer:
         users, what = self.graph.users[node], f"{node.op} {node.shape}"
         if node in self.graph.outputs or not all(user.shape for user in users) or not self._on("ready_numbers"):
             return [(f"{self._define(node)} = {self._as_number(node)}", what, node)]
-        text = self.code[node.parents[0]].text if node.op is ops.cast else self._as_number(node)
+        # An array of floats takes any number, one of whole numbers refuses what it cannot hold.
+        plain = node.op is ops.cast and node.dtype.kind == "f"
+        text = self.code[node.parents[0]].text if plain else self._as_number(node)
         self.ready.append(f"{self._define(node)} = np.empty((), {dtype_source(node.dtype)})")
         return [(f"{self.code[node].text}[()] = {text}", what, node)]
 
@@ -215,20 +222,21 @@ class Writer:
         if node.op in (ops.reduce_sum, ops.reduce_max) and operand.shape:
             function = use("np.add.reduce" if node.op is ops.reduce_sum else "np.maximum.reduce")
             return f"{function}({self.code[operand].text}, None)"
-        if node.op is ops.relu and operand.parents:  # np.maximum takes ten times as long for a single number
+        # np.maximum takes ten times as long for a single number; of whole numbers it makes a float.
+        if node.op is ops.relu and operand.parents and operand.dtype == node.dtype:
             x, zero = self.code[operand].text, self.words.ready(f"np.{node.dtype.name}(0.0)", "zero")
-            return f"{zero} if {x} <= 0.0 else {x}"
+            return f"{zero} if {x} <= 0.0 else +{x}"  # the plus makes a number of its own
         if node.op is ops.cast and node.dtype.kind != "b":  # likewise `astype`
             return f"{use('np.' + node.dtype.name)}({self.code[operand].text})"
         if node.op is inner_product and self._on("small_dot"):
             places = [self.plan.places[p] for p in node.parents]
             if all(place.fixed and place.in_rows for place in places):
-                return "{}.dot({})".format(*map(self._flat, node.parents))
+                return "{}.dot({})".format(*(self._flat(place.root) for place in places))
         text = self.words.shortened(expression(node, self.code).text)
-        return f"{text}[()]" if node.op.view and operand.shape else text
+        return text if gives_number(node) else f"{text}[()]"
 
     def _flat(self, node: Node) -> str:
-        """A planned array as a vector."""
+        """An array in the memory as a vector."""
         if node not in self.flat:
             text = self.code[node].text
             self.flat[node] = self.words.names.free(f"{text}_flat")
@@ -278,22 +286,35 @@ class Writer:
 
     def _endings(self) -> list[Line]:
         """What is left to do: replace arguments that could not be written right away, and return the outputs."""
-        into, lines = self.lowered.into, []
-        for i, leaf in into.items():
-            output = self.graph.outputs[i]
-            if self.plan.written.get(output) is not leaf:
-                copy = f"{self.words.use('np.copyto')}({self.code[leaf].text}, {self.code[output].text})"
-                lines.append((copy, f"the new {self.code[leaf].text}", None))
-        results, given = [], set[Node]()
-        for i, node in enumerate(self.graph.outputs):
-            if i not in into:
-                place = self.plan.places.get(node)
-                own = place is not None and place.kind in ("own", "number") and node.parents
-                fresh = own and not (node.op.view and not node.shape)
-                text = self.code[node].text
-                results.append(text if fresh and node not in given else f"{text}.copy()")
+        into, outputs = self.lowered.into, self.graph.outputs
+        late = [i for i, leaf in into.items() if self.plan.written.get(outputs[i]) is not leaf]
+        returned = [i for i in range(len(outputs)) if i not in into]
+        lines, texts, given = list[Line](), dict[int, str](), set[Node]()
+        for i in [*late, *returned]:
+            node = outputs[i]
+            texts[i] = self.code[node].text
+            old = bool(late) and self._root(node) in self.graph.inputs  # what an argument holds that is replaced here
+            if old or (i in returned and (node in given or not self._new(node))):
+                texts[i] += ".copy()" if node.shape else "[()]"
+            if old:
+                name = self.words.names.free(f"old_{self.code[self._root(node)].text}")
+                lines.append((f"{name} = {texts[i]}", "before it is replaced", None))
+                texts[i] = name
+            if i in returned:
                 given.add(node)
-        return [*lines, (f"return {', '.join(results)}".rstrip(), "", None)]
+        for i in late:
+            argument = self.code[into[i]].text
+            lines.append((f"{self.words.use('np.copyto')}({argument}, {texts[i]})", f"the new {argument}", None))
+        return [*lines, (f"return {', '.join(texts[i] for i in returned)}".rstrip(), "", None)]
+
+    def _root(self, node: Node) -> Node:
+        """The node whose array this one is, or is a view of."""
+        return self.plan.places[node].root if node in self.plan.places else node
+
+    def _new(self, node: Node) -> bool:
+        """Whether each call makes this array, or number, and keeps no hold of it."""
+        made = bool(node.parents) and node not in self.lowered.kept
+        return made and self.plan.places[node].kind in ("own", "number")
 
     def _assembled(self, packing: list[Line], body: list[Line]) -> str:
         """The parts of the text, in the order in which a reader needs them."""

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.node import ComputationNode, Op
+from ..errors import CompileError
+from .literals import PLAIN, is_plain, kind_of
 
 
 class Code(NamedTuple):
@@ -32,19 +34,23 @@ def name(text: str) -> Code:
 
 
 X = name("x0")
+FLOATS = frozenset({float, np.float16, np.float32, np.longdouble})
+OTHER_NUMBERS = frozenset({complex, np.longdouble})  # NumPy's own, which write themselves
 
 
 def literal(value: Any) -> Code:
-    """A parameter's or a constant's value as source."""
+    """A parameter's or a constant's value as source. Raises CompileError for what is not exactly of a plain type."""
     kind = type(value)
     if kind is int or (kind is float and isfinite(value)):  # the frequent cases
         text = repr(value)
         return Code(text, "USub" if text[0] == "-" else "Constant")
-    if isinstance(value, float | np.floating) and not isfinite(value):
+    if kind in FLOATS and not isfinite(value):
         number = "np.nan" if isnan(value) else "np.inf"
         return Code(f"-{number}", "USub") if value < 0 else Code(number, "Attribute")
-    if isinstance(value, np.float32 | np.float16):
+    if kind is np.float32 or kind is np.float16:
         return _printed(str(value))  # fewer digits than float64 needs, and the same number again as float32
+    if kind not in OTHER_NUMBERS and not is_plain(value):
+        raise CompileError(f"a value {kind_of(value)} cannot be written as source: only {PLAIN} are")
     if kind is tuple:
         inside = f"{_key(value)}{',' if len(value) == 1 else ''}"
         sliced = any(isinstance(part, slice) for part in value)

@@ -38,17 +38,22 @@ class Lowered:
 
 def prepared(graph: Graph, frozen: Iterable[Node], techniques: frozenset[str]) -> Iterator[Snapshot]:
     """The last changes of a graph, which suit the way it runs: call after call, with frozen weights packed."""
+    for name, apply in last_passes(frozen).items():
+        after = apply(graph) if name in techniques else graph
+        if after.outputs != graph.outputs:
+            yield Snapshot(name, graph, after, graph_cost(graph), graph_cost(after), kept=True)
+            graph = after
+
+
+def last_passes(frozen: Iterable[Node]) -> dict[str, Callable[[Graph], Graph]]:
+    """The passes of `prepared` by name, in order."""
     passes: dict[str, Callable[[Graph], Graph]] = {}
     if frozen := list(frozen):
         passes["absorb_scales"] = lambda g: absorb_scales(g, frozen)
         passes["repeat_rows"] = lambda g: repeat_rows(g, frozen)
     passes["raise_transposes"] = raise_transposes  # after the first, which scales what is turned
     passes["sums_as_products"] = sums_as_products
-    for name, apply in passes.items():
-        after = apply(graph) if name in techniques else graph
-        if after.outputs != graph.outputs:
-            yield Snapshot(name, graph, after, graph_cost(graph), graph_cost(after), kept=True)
-            graph = after
+    return passes
 
 
 def lower(

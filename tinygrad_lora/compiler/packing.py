@@ -9,7 +9,7 @@ from ..core.graph import Graph, rebuilt
 from ..core.node import ComputationNode as Node
 from .cost import node_cost
 from .passes.merge_duplicates import merge_duplicates
-from .passes.patterns import is_constant, keeps_dtype
+from .passes.patterns import is_constant, is_ordinary, is_real
 from .passes.simplify import simplify
 
 MOST_TO_REPEAT = 16_384  # elements; beyond that reading the repeated numbers takes longer than repeating them
@@ -67,7 +67,7 @@ def absorb_scales(graph: Graph, frozen: Iterable[Node]) -> Graph:
     outputs = set(graph.outputs)
     dissolved = {
         node for node in graph.nodes
-        if node.op is ops.scale and node not in known and node not in outputs and keeps_dtype(node)
+        if node.op is ops.scale and node not in known and node not in outputs and is_real(node) and is_ordinary(node)
         and all(_absorbs(user, node, known) for user in graph.users[node])
         and any(p in known for user in graph.users[node] for p in user.parents)
     }  # fmt: skip
@@ -115,7 +115,7 @@ def repeat_rows(graph: Graph, frozen: Iterable[Node]) -> Graph:
 
 def _absorbs(user: Node, scaled: Node, known: set[Node]) -> bool:
     """Whether a product can take over the scale of one of its factors."""
-    if user.op is not ops.matmul or not keeps_dtype(user) or user.parents[0] is user.parents[1]:
+    if user.op is not ops.matmul or not is_real(user) or user.parents[0] is user.parents[1]:
         return False
     other = user.parents[1] if user.parents[0] is scaled else user.parents[0]
     return other in known or min(other.size, user.size) < scaled.size

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from ..core.graph import Graph
+from ..core.graph import Graph, check_replacement
+from ..core.node import ComputationNode as Node
+from ..errors import GraphError, PassError
 from .cost import Cost, graph_cost
 from .passes.collect_factors import collect_factors
 from .passes.distribute_products import distribute_products
+from .passes.drop_shifts import drop_shifts
 from .passes.expand_powers import expand_powers
+from .passes.factor_products import factor_products
 from .passes.flatten_products import flatten_products
 from .passes.fold_constants import fold_constants
 from .passes.fold_scales import fold_scales
@@ -20,8 +26,10 @@ from .passes.merge_duplicates import merge_duplicates
 from .passes.narrow_takes import narrow_takes
 from .passes.raise_reshapes import raise_reshapes
 from .passes.rebracket import rebracket
+from .passes.separate_sums import separate_sums
 from .passes.simplify import simplify
 from .passes.sink_transposes import sink_transposes
+from .passes.square_powers import square_powers
 
 Pass = Callable[[Graph], Graph]
 
@@ -31,11 +39,15 @@ DEFAULT: tuple[tuple[Pass, ...], ...] = (
     (simplify,),
     (expand_powers,),
     (merge_duplicates,),
+    (drop_shifts,),
     (flatten_products,),
     (raise_reshapes,),
     (narrow_takes,),
     (join_scatters,),
     (sink_transposes, distribute_products, rebracket),
+    (square_powers,),
+    (factor_products,),
+    (separate_sums,),
     (collect_factors,),
     (fold_scales,),
     (inner_products,),
@@ -92,9 +104,9 @@ def _applying(row: tuple[Pass, ...], graph: Graph, cost: Cost) -> Generator[Snap
     steps = []
     current, current_cost = graph, cost
     for apply in row:
-        after = apply(current)
+        after = applied(apply, current)
         if after.outputs != current.outputs:
-            steps.append((apply.__name__, current, after, current_cost, graph_cost(after)))
+            steps.append((name_of(apply), current, after, current_cost, graph_cost(after)))
             current, current_cost = after, steps[-1][-1]
     change = current_cost.nanoseconds - cost.nanoseconds
     if len(row) > 1 and change >= 0:
@@ -102,3 +114,44 @@ def _applying(row: tuple[Pass, ...], graph: Graph, cost: Cost) -> Generator[Snap
     for step in steps:
         yield Snapshot(*step, kept=change <= 0)
     return (current, current_cost) if change <= 0 else (graph, cost)
+
+
+def applied(apply: Pass, graph: Graph) -> Graph:
+    """What a pass makes of a graph. Raises PassError if it cannot take the place of that graph."""
+    after: Graph | None = None
+    try:
+        after = apply(graph)
+        _check(after, graph)
+    except PassError as error:
+        message = f"{name_of(apply)}: {error}{_line(error.replaced)}"
+        raise PassError(message, error.replaced, error.replacement, graph, after) from None
+    except GraphError as error:
+        raise PassError(f"{name_of(apply)}: {error}", before=graph) from None
+    return after
+
+
+def name_of(apply: Pass) -> str:
+    """What a pass is called."""
+    return getattr(apply, "__name__", None) or type(apply).__name__
+
+
+def _check(after: Any, before: Graph) -> None:
+    """The contract of a pass: the same inputs, and as many outputs of the same kinds."""
+    if not isinstance(after, Graph):
+        raise PassError(
+            f"it gave {after!r}, not a graph: a pass ends with `return graph.map(build)`, or `return graph`"
+        )
+    if after.inputs != before.inputs or after.captured != before.captured:
+        raise PassError("the graph that it gave has other inputs: pass on `graph.inputs` and `graph.captured`")
+    if len(after.outputs) != len(before.outputs):
+        raise PassError(
+            f"it was given a graph of {len(before.outputs)} outputs and gave one of {len(after.outputs)}: each output "
+            "must have its replacement, in order"
+        )
+    for old, new in zip(before.outputs, after.outputs, strict=True):
+        check_replacement(old, new)
+
+
+def _line(node: Node | None) -> str:
+    """Where the user's code made a node."""
+    return f" ({Path(node.origin[0]).name}:{node.origin[1]})" if node is not None and node.origin else ""

@@ -6,7 +6,7 @@ the operation that makes it to the last one that reads it; arrays that are never
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -15,10 +15,11 @@ from ..core.node import ComputationNode as Node
 from ..core.node import Shape
 from .calls import replaceable
 from .places import Place, last_reads, placed
-from .schedule import Unit
+from .schedule import Unit, cut_along
 from .slots import Slot, arrange, most_alive
 
 Views = Mapping[Node, Sequence[Node]]
+Held = Mapping[Node, Collection[Node]]
 
 
 @dataclass
@@ -50,15 +51,15 @@ def make_plan(
     order = [node for unit in units for node in unit.nodes]
     kept = {node for i, node in enumerate(outputs) if i not in into}
     plan = Plan(placed(given, order, {*can_write, *copied}, kept, set(copied)))
-    last = last_reads(order, plan.places, outputs)
+    last, held = last_reads(order, plan.places, outputs), _held(units, plan.places)
     if "update_in_place" in techniques:
-        plan.written = _replacing(order, plan, last, {outputs[i]: leaf for i, leaf in into.items()}, views)
+        _replacing(units, plan, last, held, {outputs[i]: leaf for i, leaf in into.items()}, views)
     if "parts_in_place" in techniques:
         plan.parts = _parts(order, plan.places, last)
     for node, shape in _blocks(units, plan.places, last).items():
         plan.shapes[node] = shape
         plan.blocks.add(node)
-    slots = _slots(units, order, plan, last, in_place="in_place" in techniques)
+    slots = _slots(units, order, plan, last, held if "in_place" in techniques else None)
     distinct = list(dict.fromkeys(slots.values()))
     if "reuse_memory" not in techniques:
         for slot in distinct:
@@ -69,14 +70,37 @@ def make_plan(
     return plan
 
 
-def _slots(
-    units: Sequence[Unit], order: Sequence[Node], plan: Plan, last: Mapping[Node, int], *, in_place: bool
-) -> dict[Node, Slot]:
-    """From when to when each planned array is alive. What is written over an operand continues its slot."""
-    # In a unit that runs block by block a whole array is alive throughout, for the blocks to come or gone by.
+def _spans(units: Iterable[Unit]) -> list[tuple[int, int]]:
+    """For each operation the first and the last one of its unit."""
     spans: list[tuple[int, int]] = []
     for unit in units:
         spans += [(len(spans), len(spans) + len(unit.nodes) - 1)] * len(unit.nodes)
+    return spans
+
+
+def _held(units: Iterable[Unit], places: Mapping[Node, Place]) -> Held:
+    """For each operation that runs block by block: the arrays that its loop reads otherwise than row by row.
+
+    The next block reads them again, whole or in other rows, as a transpose does: nothing in the loop is written there.
+    """
+    held: dict[Node, set[Node]] = {}
+    for unit in units:
+        if unit.rows:
+            reads = [(p, node) for node in unit.nodes for p in node.parents]
+            roots = {places[p].root for p, node in reads if places[p].root is not p or not cut_along(p, node)}
+            held |= dict.fromkeys(unit.nodes, roots)
+    return held
+
+
+def _slots(
+    units: Sequence[Unit], order: Sequence[Node], plan: Plan, last: Mapping[Node, int], held: Held | None
+) -> dict[Node, Slot]:
+    """From when to when each planned array is alive. What is written over an operand continues its slot.
+
+    Without `held` nothing is written over an operand.
+    """
+    # In a unit that runs block by block a whole array is alive throughout, for the blocks to come or gone by.
+    spans = _spans(units)
     slots: dict[Node, Slot] = {}
     for i, node in enumerate(order):
         if plan.places[node].kind != "memory":
@@ -93,7 +117,7 @@ def _slots(
             slots.setdefault(whole, Slot(start, last[whole], _bytes(whole.shape, whole)))
         elif node in slots:  # its parts came before it
             slots[node].end = end
-        elif in_place and (operand := _overwritten(node, i, plan, last)) is not None:
+        elif held is not None and (operand := _overwritten(node, i, plan, last, held)) is not None:
             plan.replaced[node] = operand
             slots[node] = slots[operand]
             slots[node].end = end
@@ -103,25 +127,25 @@ def _slots(
 
 
 def _replacing(
-    order: Sequence[Node], plan: Plan, last: Mapping[Node, int], into: Mapping[Node, Node],
-    views: Views,
-) -> dict[Node, Node]:  # fmt: skip
-    """The outputs that can be written right into the argument they replace: nobody reads the old values afterwards.
+    units: Sequence[Unit], plan: Plan, last: Mapping[Node, int], held: Held, into: Mapping[Node, Node], views: Views
+) -> None:
+    """Plan which outputs are written right into the argument they replace: nobody reads the old values afterwards.
 
     They get the place of that argument. The others are copied there at the end.
     """
+    order, spans = [node for unit in units for node in unit.nodes], _spans(units)
     number = {node: i for i, node in enumerate(order)}
-    written = {}
     for output, leaf in into.items():
         i = number.get(output, -1)
-        if plan.places[output].kind != "memory" or output in written:
+        if plan.places[output].kind != "memory" or output.dtype != leaf.dtype:
             continue
-        earlier = all(last.get(reader, -1) < i for reader in views.get(leaf, ()))
-        same_moment = last.get(leaf, -1) == i and output.op.elementwise and output.shape == leaf.shape
-        if earlier and (last.get(leaf, -1) < i or same_moment):
-            written[output] = leaf
+        same_moment = last.get(leaf, -1) == i and leaf in _replaceable(output, plan.places, held)
+        earlier = last.get(leaf, -1) < i and leaf not in held.get(output, ())
+        if (earlier or same_moment) and all(last.get(reader, -1) < spans[i][0] for reader in views.get(leaf, ())):
+            plan.written[output] = leaf
             plan.places[output] = Place("argument", output, False, False)
-    return written
+            if same_moment:
+                plan.replaced[output] = leaf
 
 
 def _parts(
@@ -158,19 +182,28 @@ def _blocks(units: Iterable[Unit], places: Mapping[Node, Place], last: Mapping[N
     return blocks
 
 
-def _overwritten(node: Node, i: int, plan: Plan, last: Mapping[Node, int]) -> Node | None:
-    """The operand whose array the result may replace, element by element: planned, of this size, and read last here."""
-    for operand in replaceable(node):
-        place = plan.places[operand]
-        if place.kind != "memory" or place.root is not operand or last[operand] != i:
-            continue
-        if operand.shape != node.shape or operand.dtype.itemsize != node.dtype.itemsize:
-            continue
-        if (operand in plan.blocks) != (node in plan.blocks):  # a block for the whole, or the other way around
-            continue
-        if all(p is operand or plan.places[p].root is not operand for p in node.parents):
-            return operand
+def _overwritten(node: Node, i: int, plan: Plan, last: Mapping[Node, int], held: Held) -> Node | None:
+    """The planned operand whose array the result may take over: it is read here for the last time."""
+    for operand in _replaceable(node, plan.places, held):
+        # A block is not written over a whole array, nor the other way around.
+        if last[operand] == i and plan.places[operand].kind == "memory":
+            if (operand in plan.blocks) == (node in plan.blocks):
+                return operand
     return None
+
+
+def _replaceable(node: Node, places: Mapping[Node, Place], held: Held) -> list[Node]:
+    """The operands over which the result can be written element by element.
+
+    Their elements are as many and of the same dtype, and the operation reads that memory in no other way.
+    """
+    return [
+        operand for operand in replaceable(node)
+        if (operand.shape, operand.dtype) == (node.shape, node.dtype)
+        and operand not in held.get(node, ())
+        and places[operand].root is operand
+        and all(p is operand or places[p].root is not operand for p in node.parents)
+    ]  # fmt: skip
 
 
 def _bytes(shape: Shape, node: Node) -> int:

@@ -12,18 +12,24 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from ..core.source import function_from_source, user_line
-from ..errors import RecompileWarning
+from ..errors import RecompileWarning, VerificationWarning
+from .calling import Form, put_together
 from .emit import emit
 from .emit_planned import Planned, emit_planned
 from .lowering import lower
 from .pipeline import Snapshot
-from .signatures import ARRAY, Watched, never
+from .signatures import Guard, Static, Watched, never
+from .verify import verify
 
 MOST_PROGRAMS = 64  # for one function; the one that was not used for longest goes first
 MANY_PROGRAMS = 16  # so many say that something varies from call to call which should not
+
+REPORT = "Please report this with the function that was compiled."
 
 Runs = Callable[..., Any]
 
@@ -31,23 +37,21 @@ Runs = Callable[..., Any]
 class Program:
     """What was generated for one signature: graphs, source, and the function that runs."""
 
-    def __init__(
-        self,
-        traced: Graph,
-        graph: Graph,
-        snapshots: tuple[Snapshot, ...],
-        args: tuple[Any, ...],
-        container: type | None,
-    ) -> None:
-        self.traced, self.graph, self.snapshots, self.container = traced, graph, snapshots, container
+    def __init__(self, traced: Graph, graph: Graph, snapshots: tuple[Snapshot, ...], form: Form | None) -> None:
+        self.traced, self.graph, self.snapshots, self.form = traced, graph, snapshots, form
         self.captured = graph.captured
         self.structure: Any = None
         self.source = self.name = ""
         self.variables: dict[Node, str] = {}
         self.planned: Planned | None = None  # what was decided, where memory is planned
-        self.fits: Runs = never  # until it is kept for a signature
-        arrays = [i for i, a in enumerate(args) if isinstance(a, ARRAY)]
-        self._arrays = None if len(arrays) == len(args) else arrays
+        self.into: dict[int, int] = {}  # which outputs are written over which inputs, both counted from 0
+        self.views: dict[int, list[int]] = {}  # for each of these inputs, those that are views of it
+        self.seconds = 0.0  # that generating it took
+        self.guard = Guard(never, None)
+        self.fits: Runs = never  # until it is settled
+        self.settled = False  # whether its first call was compared, or need not be
+        self._kind = None if form is None else form.kind
+        self._nested = form if form and (any(form.items) or form.kind not in (tuple, list)) else None
         self._make: Callable[[], Runs] | None = None
         self._idle: list[Runs] = []  # functions with memory of their own that no call is using
         self._pack: Runs | None = None
@@ -73,23 +77,45 @@ class Program:
         self, name: str, names: Mapping[Node, str], techniques: frozenset[str], frozen: Iterable[Node],
         into: Mapping[int, Node], views: Mapping[Node, Sequence[Node]],
     ) -> None:  # fmt: skip
-        """Calls that write into memory that is planned ahead."""
+        """Calls that write into memory that is planned ahead; plain expressions if a second look finds them wrong."""
         self.name = name
-        planned = self.planned = emit_planned(lower(self.graph, techniques, frozen, into, views), name, names)
-        self.source, self.variables = planned.source, planned.variables
-        self._make = partial(function_from_source, name, planned.source)
-        self._idle = [self._make()]
+        position = {leaf: i for i, leaf in enumerate(self.graph.inputs)}
+        self.into = {output: position[leaf] for output, leaf in into.items()}
+        self.views = {position[leaf]: [position[view] for view in parts] for leaf, parts in views.items()}
+        planned = emit_planned(lower(self.graph, techniques, frozen, into, views), name, names)
+        make = partial(function_from_source, name, planned.source)
+        function = make()
+        if objection := verify(planned, function, views):
+            told = f"{name} runs without planned memory, which would have given other numbers: {objection}. {REPORT}"
+            warnings.warn_explicit(told, VerificationWarning, *(user_line() or (__file__, 0)))
+            self.into = {}
+            self.run_as_expressions(name, names)
+            return
+        self.planned, self.source, self.variables = planned, planned.source, planned.variables
+        self._make, self._idle = make, [function]
         if planned.packer:
             self._pack = self._idle[0].__globals__[planned.packer]
             parameters = dict(zip(self.graph.inputs[::-1], self.captured[::-1], strict=False))
             self._frozen = [parameters[leaf] for leaf in planned.lowered.frozen]
+
+    def run_plainly(self, name: str, names: Mapping[Node, str]) -> None:
+        """The traced graph as expressions, where something was wrong with what was made of it."""
+        self.graph, self.snapshots, self.planned, self._make, self._pack = self.traced, (), None, None, None
+        self.into, self.views, self._frozen = {}, {}, []
+        self.run_as_expressions(name, names)
+
+    def settle(self) -> None:
+        """From now on, arguments that fit run the program without any question."""
+        self.settled, self.fits = True, self.guard.fits
+
+    # --- Running ---
 
     def run(self, args: Sequence[Any]) -> Any:
         """The outputs for these arguments, in the container that the function gives.
 
         A call takes an idle function with its memory; if none is idle, because another call is running, a new one.
         """
-        arrays = args if self._arrays is None else [args[i] for i in self._arrays]
+        arrays = args if self.guard.arrays is None else self.guard.arrays(*args)
         weights = [p._value for p in self.captured]
         if self._pack is not None:
             weights += self._settled()
@@ -102,9 +128,34 @@ class Program:
         finally:
             if self._make:
                 self._idle.append(function)
-        if self.container is None:
+        if self._kind is None:
             return results
-        return self.container(results if type(results) is tuple else [] if results is None else [results])
+        results = results if type(results) is tuple else () if results is None else (results,)
+        return self._kind(results) if self._nested is None else put_together(self._nested, iter(results))
+
+    def inputs(self, arrays: Sequence[Any]) -> list[Any]:
+        """The arrays of all inputs: these, and the present values of the parameters."""
+        return [*arrays, *(p._value for p in self.captured)]
+
+    def outputs(self, values: Sequence[Any]) -> list[Any]:
+        """All outputs for arrays of all inputs, in a flat list. What is written over an input is written to a copy."""
+        values = list(values)
+        for i in set(self.into.values()):
+            start, values[i] = values[i].ctypes.data, np.array(values[i])
+            for j in self.views.get(i, ()):  # a view of the copy, so that it shows what is written
+                view = values[j]
+                offset = view.ctypes.data - start if view.size else 0
+                values[j] = np.ndarray(view.shape, view.dtype, values[i], offset)
+        kept: tuple[Any, ...] = ()
+        if self._pack is not None:
+            position = {leaf: i for i, leaf in enumerate(self.graph.inputs)}
+            kept = self._pack(*(values[position[leaf]] for leaf in self.planned.lowered.frozen))  # type: ignore[union-attr]
+        function = self._idle.pop() if self._make and self._idle else (self._make or self._idle.copy().pop)()
+        results = function(*values, *kept)
+        if self._make:
+            self._idle.append(function)
+        rest = iter(results if type(results) is tuple else () if results is None else (results,))
+        return [values[self.into[i]] if i in self.into else next(rest) for i in range(len(self.graph.outputs))]
 
     def _settled(self) -> tuple[Any, ...]:
         """What is kept from call to call; computed again if a frozen weight has a new value."""
@@ -159,28 +210,33 @@ class Cache:
             self._programs.move_to_end(key)
         return program
 
-    def add(self, key: Any, program: Program) -> None:
-        """Keep a new program, and let go of the one that was not used for longest if there are too many."""
+    def add(self, key: Any, program: Program, places: Sequence[str]) -> None:
+        """Keep a new program, and let go of the one that was not used for longest if there are too many.
+
+        A key is a structure, the forms of the arguments, and the keys of their leaves, which are called `places`.
+        """
         self._programs[key] = program
         self.generated += 1
         if len(self._programs) > MOST_PROGRAMS:
             self._programs.popitem(last=False)
         if self.generated == MANY_PROGRAMS:
-            warnings.warn_explicit(self._advice(), RecompileWarning, *(user_line() or (__file__, 0)))
+            warnings.warn_explicit(self._advice(places), RecompileWarning, *(user_line() or (__file__, 0)))
 
-    def _advice(self) -> str:
+    def _advice(self, places: Sequence[str]) -> str:
         """Which argument varies."""
         keys = list(self._programs)
-        varying = [i for i in range(1, len(keys[0])) if len({repr(k[i]) for k in keys if len(k) > i}) > 1]
         told = f"{self.name} was compiled {self.generated} times"
+        if len({key[1] for key in keys}) > 1:
+            return f"{told}: the number of arguments, or the keys and lengths of containers, vary from call to call"
+        varying = [i for i in range(len(places)) if len({repr(key[2][i]) for key in keys}) > 1]
         if not varying:
             return f"{told}: the structure of the model changes again and again"
-        first, told = keys[-1][varying[0]], f"{told}; argument {varying[0] - 1}"
+        first, told = keys[-1][2][varying[0]], f"{told}; {places[varying[0]]}"
         if isinstance(first, Watched):
             return f"{told} is a layer whose structure changes from call to call, or another layer each time"
         remedy = (
             "its values are part of the program: pass it as an array of the others' dtype, such as np.float32(3)"
-            if len(first) == 3
+            if isinstance(first, Static)
             else "its shape or dtype varies: pad the arrays to a few sizes"
         )
         return f"{told} differs from call to call, and {remedy}"

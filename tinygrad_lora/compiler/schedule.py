@@ -132,4 +132,4 @@ def cut_along(operand: Node, node: Node) -> bool:
         return False
     if node.op is ops.matmul and operand is not node and operand is not node.parents[0]:
         return False
-    return operand.ndim > 0 and operand.shape[0] == node.shape[0] and operand.shape[0] > 1
+    return operand.shape[:1] == node.shape[:1] > (1,)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.source import function_from_source
 from ..errors import CompileError
+from .calling import ARRAY, Arguments, Form, is_layer
 
-ARRAY = np.ndarray | np.generic
 MOST_WATCHES = 64  # for one function; a watch keeps its layer alive
 
 Watch = Callable[[], Any]
+
+
+class Kind(NamedTuple):
+    """The key of an array."""
+
+    shape: tuple[int, ...]
+    dtype: Any
 
 
 class Watched(NamedTuple):
@@ -23,11 +30,17 @@ class Watched(NamedTuple):
     number: Any
 
 
+class Static(NamedTuple):
+    """The key of any other value, which is part of the program. 1, 1.0 and True are equal, and not the same."""
+
+    kind: type
+    text: str
+    value: Any
+
+
 def watch_of(thing: Any) -> Watch | None:
     """A function that gives a number, the same as long as `thing` gives the same graph. None for what is no layer."""
-    thing = getattr(thing, "__self__", thing)  # of a method
-    watch = getattr(type(thing), "watch", None)
-    return watch(thing) if callable(watch) else None
+    return getattr(thing, "__self__", thing).watch() if is_layer(thing) else None  # of a method, its object's
 
 
 class Keys:
@@ -43,7 +56,7 @@ class Keys:
         Raises CompileError for a value that cannot be hashed.
         """
         if isinstance(argument, ARRAY):
-            return argument.shape, argument.dtype
+            return Kind(argument.shape, argument.dtype)
         if (watch := self._watch_of(argument)) is not None:
             return Watched(watch, watch())
         try:
@@ -53,7 +66,7 @@ class Keys:
                 f"an argument of type {type(argument).__name__} cannot be part of a program: "
                 "pass arrays, or values that can be hashed such as numbers, strings and tuples"
             ) from None
-        return type(argument), repr(argument), argument  # 1, 1.0 and True are equal, and not the same
+        return Static(type(argument), repr(argument), _comparable(argument))
 
     def _watch_of(self, argument: Any) -> Watch | None:
         known = self._watches.get(id(argument))
@@ -67,29 +80,84 @@ class Keys:
         return known[1]
 
 
+def _comparable(value: Any) -> Any:
+    """The value, with the word "nan" in the place of a NaN, which is not equal to itself."""
+    if type(value) is tuple:
+        return tuple(map(_comparable, value))
+    return "nan" if isinstance(value, float | complex) and value != value else value
+
+
 def never(*args: Any) -> bool:
     """A guard that no arguments pass."""
     return False
 
 
-def guard(args: Sequence[Any], keys: Sequence[Any]) -> Callable[..., bool]:
-    """A function that says whether other arguments have the signature of these, in 0.1 microseconds.
+class Guard(NamedTuple):
+    """`fits(*args)` says in 0.1 microseconds whether other arguments have a signature; `arrays(*args)` takes them out.
 
-    `keys` are the keys of these. It may say no to arguments that would fit: then their own keys are looked up.
+    It may say no to arguments that would fit: then their keys are looked up. `arrays` is None where all are arrays.
     """
-    names = [f"x{i}" for i in range(len(args))]
-    checks, values = [], dict[str, Any](ndarray=np.ndarray)
-    for x, a, key in zip(names, args, keys, strict=True):
-        if type(a) is np.ndarray:
-            checks += [f"type({x}) is ndarray", f"{x}.dtype is {x}_dtype", f"{x}.shape == {a.shape}"]
-            values[f"{x}_dtype"] = a.dtype
+
+    fits: Callable[..., bool]
+    arrays: Callable[..., Any] | None
+
+
+def guard(call: Arguments, keys: Iterable[Any]) -> Guard:
+    """The guard of the signature of this call, whose leaves have these keys."""
+    return _Writer(call, keys).written()
+
+
+class _Writer:
+    """Writes the functions of a guard."""
+
+    def __init__(self, call: Arguments, keys: Iterable[Any]) -> None:
+        self.call, self.values = call, dict[str, Any](ndarray=np.ndarray)
+        self.rest = zip(call.leaves, keys, strict=True)
+        self.checks: list[str] = []
+        self.arrays: list[str] = []
+
+    def written(self) -> Guard:
+        names = [f"x{i}" for i in range(len(self.call.args))]
+        for x, form in zip(names, self.call.forms, strict=True):
+            self._add(x, form)
+        if self.call.names:
+            self.checks = ["False"]  # what goes by name is bound first
+        source = f"def fits({', '.join([*(f'{x}=None' for x in names), '*more'])}):\n"
+        source += f"    return not more and {' and '.join(self.checks) or 'True'}\n"
+        fits = function_from_source("fits", source, **self.values)
+        if self.arrays == names:
+            return Guard(fits, None)
+        source = f"def arrays({', '.join(names)}):\n    return ({''.join(f'{x}, ' for x in self.arrays)})\n"
+        return Guard(fits, function_from_source("arrays", source, **self.values))
+
+    def _bind(self, value: Any) -> str:
+        name = f"v{len(self.values)}"
+        self.values[name] = value
+        return name
+
+    def _add(self, x: str, form: Form | None) -> None:
+        """The checks of one argument or item, which the expression `x` gives."""
+        if form is None:
+            self._add_leaf(x, *next(self.rest))
+            return
+        self.checks.append(f"type({x}) is {self._bind(form.kind)}")
+        if form.keys:
+            same = f"(*{x},) == {self._bind(form.keys)}"
+            self.checks.append(same if {*form.key_kinds} == {str} else "False")  # others are looked up
         else:
-            checks.append(f"type({x}) is {x}_type" if isinstance(a, np.generic) else f"{x} is {x}_value")
-            values |= {f"{x}_type": type(a), f"{x}_value": a}
+            self.checks.append(f"len({x}) == {len(form.items)}")
+        for i, inner in enumerate(form.items):
+            self._add(f"{x}[{self._bind(form.keys[i]) if form.keys else i}]", inner)
+
+    def _add_leaf(self, x: str, leaf: Any, key: Any) -> None:
+        if isinstance(leaf, ARRAY):
+            self.arrays.append(x)
+        if type(leaf) is np.ndarray:
+            dtype = self._bind(leaf.dtype)
+            self.checks += [f"type({x}) is ndarray", f"{x}.dtype is {dtype}", f"{x}.shape == {leaf.shape}"]
+        elif isinstance(leaf, np.generic):
+            self.checks.append(f"type({x}) is {self._bind(type(leaf))}")
+        else:
+            self.checks.append(f"{x} is {self._bind(leaf)}")
         if isinstance(key, Watched):
-            checks.append(f"{x}_watch() == {x}_number")
-            values |= {f"{x}_watch": key.watch, f"{x}_number": key.number}
-    source = f"def fits({', '.join([*(f'{x}=None' for x in names), '*more'])}):\n"
-    source += f"    return not more and {' and '.join(checks) or 'True'}\n"
-    fits: Callable[..., bool] = function_from_source("fits", source, **values)
-    return fits
+            self.checks.append(f"{self._bind(key.watch)}() == {self._bind(key.number)}")

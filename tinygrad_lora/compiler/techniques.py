@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import CompileError
-from .pipeline import DEFAULT, IN_PLANNED_MEMORY
+from .pipeline import DEFAULT, IN_PLANNED_MEMORY, name_of
 from .report import first_line
 
 # How the improved graph is turned into calls. The passes, which improve the graph itself, are listed in pipeline.py.
@@ -52,9 +52,11 @@ def split(passes: Passes, without: Iterable[str], buffers: bool) -> tuple[tuple[
         raise CompileError(f'without takes several names, so write without=("{without}",)')
     left_out = set(without)
     rows = [row if isinstance(row, tuple) else (row,) for row in passes]
-    known = {p.__name__ for row in rows for p in row} | set(TECHNIQUES)
+    if wrong := [p for row in rows for p in row if not callable(p)]:
+        raise CompileError(f"a pass is a function that takes a graph and gives one, not {wrong[0]!r}")
+    known = {name_of(p) for row in rows for p in row} | set(TECHNIQUES)
     if unknown := sorted(left_out - known):
         raise CompileError(f"there is no technique called {unknown[0]!r}; there are {', '.join(sorted(known))}")
     forms = IN_PLANNED_MEMORY if buffers else {}
-    kept = (tuple(forms.get(p, p) for p in row if p.__name__ not in left_out) for row in rows)
+    kept = (tuple(forms.get(p, p) for p in row if name_of(p) not in left_out) for row in rows)
     return tuple(row for row in kept if row), frozenset(LOWERINGS) - left_out

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arraylike import real_array
 from ..core.autodiff import gradients
 from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
 from ..errors import CompileError, GradientError
+from .calling import Arguments
 from .compiled import CompiledFunction, Passes
 from .pipeline import DEFAULT
 from .programs import Program
@@ -30,7 +32,7 @@ class TrainingStep(CompiledFunction):
     def __init__(
         self, model: Callable[[Any], Any], loss: Callable[[Any, Any], Any], optimizer: Any, *,
         input_gradient: bool = False, passes: Passes = DEFAULT, buffers: bool = True, engine: str = "numpy",
-        without: Iterable[str] = (),
+        without: Iterable[str] = (), check: bool | str | None = None,
     ) -> None:  # fmt: skip
         def training_step(x: Any, target: Any) -> list[Any]:
             getattr(model, "before_change", lambda: None)()  # a merged adapter cannot be trained
@@ -49,7 +51,7 @@ class TrainingStep(CompiledFunction):
                 raise CompileError(f"{what} must be a function of nodes, not {type(given).__name__}")
         if not hasattr(optimizer, "before_step"):
             raise CompileError(f"the optimizer must be one such as tl.SGD or tl.Adam, not {type(optimizer).__name__}")
-        super().__init__(training_step, passes, buffers=buffers, engine=engine, without=without)
+        super().__init__(training_step, passes, buffers=buffers, engine=engine, without=without, check=check)
         self.model, self.optimizer, self.input_gradient = model, optimizer, input_gradient
         self.dtype = getattr(model, "dtype", None)
         self.structure = self._up_to_date
@@ -63,7 +65,7 @@ class TrainingStep(CompiledFunction):
             if type(x) is not np.ndarray or x.dtype is not self.dtype:
                 x = self._as_input(x)
             if type(target) is not np.ndarray:
-                target = np.asarray(target)
+                target = real_array(target, "the target")
             if target.dtype.kind == "i" and self._indexing.get(target.ndim, True):
                 self._refuse_negative_labels(x, target)
             self.optimizer.before_step()
@@ -74,7 +76,7 @@ class TrainingStep(CompiledFunction):
 
     def _as_input(self, x: Any) -> Any:
         """x as an array in the dtype of the model, as `forward` takes it: float32 stays float32."""
-        x = np.asarray(x)
+        x = real_array(x, "the input")
         return x.astype(self.dtype, copy=False) if self.dtype is not None and x.dtype.kind == "f" else x
 
     def _refuse_negative_labels(self, x: Any, labels: Any) -> None:
@@ -97,8 +99,8 @@ class TrainingStep(CompiledFunction):
         self.storage.take_over()
         return version
 
-    def _generate(self, args: tuple[Any, ...]) -> Program:
-        program = super()._generate(args)
+    def _generate(self, call: Arguments) -> Program:
+        program = super()._generate(call)
         inside = {flat.leaf: flat.inside for flat in self.storage.flats}
         program.captured = tuple(inside.get(p, p) for p in program.captured)
         return program
@@ -145,6 +147,7 @@ def _is_index(graph: Graph, node: ComputationNode) -> bool:
 def compile_training_step(
     model: Callable[[Any], Any], loss: Callable[[Any, Any], Any], optimizer: Any, *, input_gradient: bool = False,
     passes: Passes = DEFAULT, buffers: bool = True, engine: str = "numpy", without: Iterable[str] = (),
+    check: bool | str | None = None,
 ) -> TrainingStep:  # fmt: skip
     """One generated function for forward, loss, gradients and the optimizer's update; `step(x, target) -> float`.
 
@@ -158,5 +161,5 @@ def compile_training_step(
     """
     return TrainingStep(
         model, loss, optimizer,
-        input_gradient=input_gradient, passes=passes, buffers=buffers, engine=engine, without=without,
+        input_gradient=input_gradient, passes=passes, buffers=buffers, engine=engine, without=without, check=check,
     )  # fmt: skip

@@ -86,16 +86,23 @@ def commented(lines: list[tuple[str, str, Node | None]], indent: str = "    ") -
     told_width = min(LONGEST_COMMENT, max((len(told) for _, told, _ in lines), default=0))
     texts = []
     for code, told, node in lines:
-        where = f"{_file(node.origin[0])}:{node.origin[1]}" if node is not None and node.origin else ""
-        comment = f"# {told:<{told_width}}  {where}" if told else ""
+        comment = f"# {told:<{told_width}}  {_where(node)}" if told else ""
         texts.append(f"{indent}{code:<{code_width}}  {comment}".rstrip())
     return texts
 
 
+def _where(node: Node | None) -> str:
+    """The file and the line of the user's code that made a node, where it knows them."""
+    file, line = (node.origin if node is not None else None) or (None, None)
+    return f"{_file(file)}:{line}" if type(file) is str and type(line) is int else ""
+
+
 @cache
 def _file(path: str) -> str:
-    """A notebook's cells have made-up files: the second kind in a browser."""
-    return "cell" if "ipykernel_" in path or path.startswith("<ipython-input") else PurePath(path).name
+    """A notebook's cells have made-up files: the second kind in a browser. A file name may hold a line break."""
+    if "ipykernel_" in path or path.startswith("<ipython-input"):
+        return "cell"
+    return "".join(c if c.isprintable() else " " for c in PurePath(path).name)
 
 
 def helpers_of(nodes: Iterable[Node]) -> list[str]:

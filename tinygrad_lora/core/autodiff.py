@@ -5,16 +5,21 @@ Source: Baydin et al. 2018, "Automatic differentiation in machine learning: a su
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from math import inf
 from operator import attrgetter
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from ..errors import GradientError, ShapeError, StaleGraphError, TraceError
+from ..arguments import explained
+from ..arraylike import checked, real_array, words_for
+from ..errors import GradientError, LostGradientWarning, ShapeError, StaleGraphError, TraceError
 from .graph import Nodes, give_origin, topological_order
-from .node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op, Shape, constant, tick
+from .node import CONSTANT, CONVERTED, INPUT, PARAMETER, ComputationNode, Op, Shape, constant, tick
 
 Pairs = Iterator[tuple[ComputationNode, Any]]
 
@@ -93,13 +98,28 @@ def _refuse_stale(nodes: Nodes) -> None:
 
 
 def unbroadcast(g: Any, shape: Shape) -> Any:
-    """Sum over the axes that broadcasting added or stretched: the gradient of a repeated number is a sum."""
+    """Sum over the axes that broadcasting added or stretched: the gradient of a repeated number is a sum.
+
+    float16 is summed in float32: in its own 11 bits 2048 + 1 is 2048.
+    """
+    if g.dtype == np.float16:
+        return Op.registry["cast"](unbroadcast(Op.registry["cast"](g, dtype=np.float32), shape), dtype=np.float16)
     extra = len(g.shape) - len(shape)
     stretched = (i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     summed = Op.registry["reduce_sum"](g, axis=(*range(extra), *stretched), keepdims=False)
     return summed if summed.shape == shape else Op.registry["reshape"](summed, shape=shape)
 
 
+def _lost(start: int, end: float) -> str:
+    """The line that turned a node made between two ticks into a number: perhaps why no path leads through it."""
+    if not CONVERTED or not start <= CONVERTED["created"] < end:
+        return ""
+    file, line = CONVERTED["where"] or ("", 0)
+    place = f"{Path(file).name}:{line}"
+    return f". {CONVERTED['what']} became a number in {place}, which no gradient passes: use functions of nodes there"
+
+
+@explained
 def backward(output: ComputationNode, seed: Any = None) -> None:
     """Add d(output)/d(node) into `.gradient` of every node below that requires one. Calling it twice doubles.
 
@@ -110,7 +130,8 @@ def backward(output: ComputationNode, seed: Any = None) -> None:
     if not output.known:
         raise TraceError(f"{output!r} is symbolic, so it has no numbers to send back: use tl.gradients(output, wrt)")
     if not output.requires_gradient:
-        raise GradientError("nothing to train: the output depends on no parameter that requires a gradient")
+        told = "nothing to train: the output depends on no parameter that requires a gradient"
+        raise GradientError(told + (_lost(0, output.created) if CONVERTED.get("trainable") else ""))
     seed = _seed(output, seed, "backward()")
     for node, g in dict(pulling_back(output, seed)).items():  # all of it first: a rule that fails changes nothing
         node._gradient = (g if node._gradient is None else node._gradient + g).astype(node.dtype, copy=False)
@@ -125,36 +146,42 @@ def _seed(output: ComputationNode, seed: Any, who: str) -> Any:
         told = f"{who} starts at a number, and this node has shape {output.shape}"
         raise GradientError(f"{told}: take tl.sum or tl.mean first, or pass seed=np.ones({output.shape})")
     if not isinstance(seed, ComputationNode):
-        seed = np.array(1.0 if seed is None else seed, dtype=output.dtype)[()]
+        seed = np.ones((), output.dtype)[()] if seed is None else checked(seed, "the seed", output.dtype)
     if seed.shape != output.shape:
         raise ShapeError(f"the seed has shape {seed.shape}; the output has {output.shape}")
     return seed
 
 
+@explained
 def zero_gradients(output: ComputationNode) -> None:
     """Forget the gradients of every node that `output` depends on."""
     for node in topological_order([output]):
         node.zero_gradient()
 
 
-def gradients(output: ComputationNode, wrt: Any, seed: Any = None) -> Any:
+@explained
+def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[ComputationNode], seed: Any = None) -> Any:
     """d(output)/d(wrt) as nodes: a graph that can be drawn, compiled and differentiated again.
 
     `wrt` is a node, or a list of nodes (then the result is a list). Where the output does not depend on a node, its
-    gradient is zero, of the node's shape. `seed` as in `backward`, or a node.
+    gradient is zero, of the node's shape. If it depends on none of them, and one of their results may have been turned
+    into a number on the way, LostGradientWarning names the line. `seed` as in `backward`, or a node.
     Raises GradientError, ShapeError and StaleGraphError as `backward` does, TypeError for what is no node.
     """
     wanted = [wrt] if isinstance(wrt, ComputationNode) else list(wrt)
     if other := [x for x in [output, *wanted] if not isinstance(x, ComputationNode)]:
-        raise TypeError(f"gradients() takes nodes, not {type(other[0]).__name__}: wrap arrays in tl.parameter first")
+        raise TypeError(f"gradients() takes nodes, not {words_for(other[0])}: wrap arrays in tl.parameter first")
     seed, repeat = _seed(output, seed, "gradients()"), Op.registry["broadcast"]
     if not isinstance(seed, ComputationNode):
         seed = repeat(constant(seed), shape=output.shape)
     found = dict(pulling_back(output, seed, wanted))
+    if wanted and not found and (told := _lost(min(x.created for x in wanted), output.created)):
+        warnings.warn(f"the gradients are zero: the output depends on none of these nodes{told}", LostGradientWarning, 3)
     result = [found[x] if x in found else repeat(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
     return result[0] if isinstance(wrt, ComputationNode) else result
 
 
+@explained
 def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tuple[Any, Any]]:
     """A function that gives `f(*args)` and its gradient with respect to argument `argnum`. Nests.
 
@@ -162,19 +189,23 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
     derivative, or on a placeholder, they are nodes. Raises GradientError for another result, or no such argument.
     """
 
+    if not callable(f):
+        raise TypeError(f"the gradient of {words_for(f)}: pass a function of nodes")
+
     def both(*args: Any) -> tuple[Any, Any]:
         if not 0 <= argnum < len(args):
             raise GradientError(f"there is no argument {argnum}: the function was called with {len(args)}")
         x = args[argnum]
         if from_array := not isinstance(x, ComputationNode):
-            start = constant(x)
+            start = constant(real_array(x, f"argument {argnum}"))
             dtype = np.result_type(start.dtype, np.float16)  # whole numbers become floats
             x = ComputationNode(INPUT, (), {}, start.shape, dtype, value=start.value.astype(dtype))
         # A node of its own, so that a derivative inside `f` is not confused with this one.
         fresh = Op.registry["identity"](x)
         y = f(*args[:argnum], fresh, *args[argnum + 1 :])
         if not isinstance(y, ComputationNode):
-            raise GradientError(f"the function must return a node computed from its argument, not {type(y).__name__}")
+            told = f"the function must return a node computed from its argument, not {type(y).__name__}"
+            raise GradientError(told + _lost(fresh.created, inf))
         g = gradients(y, fresh)
         if from_array:
             x.op = CONSTANT  # the derivative is taken: to one around it, this is a number like any other
@@ -184,6 +215,7 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
     return both
 
 
+@explained
 def grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
     """The gradient of a scalar function with respect to argument `argnum`, as a function. Nests: `grad(grad(f))`.
 

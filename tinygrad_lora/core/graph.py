@@ -7,9 +7,8 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-import numpy as np
-
-from ..errors import GraphError, ShapeError
+from ..arraylike import real_array
+from ..errors import GraphError, PassError, ShapeError
 from .node import ComputationNode, Op, tick
 
 Nodes = Sequence[ComputationNode]
@@ -72,7 +71,8 @@ class Graph:
         if len(arrays) != len(wanted):
             told = f"the graph has {len(wanted)} inputs ({', '.join(wanted)})"
             raise GraphError(f"{told}; it was given {len(arrays)} arrays")
-        given = [*map(np.asarray, arrays), *(p.value for p in self.captured)]
+        given = [real_array(array, f"input {name}") for array, name in zip(arrays, wanted, strict=True)]
+        given += [p.value for p in self.captured]
         values = dict(zip(self.inputs, given, strict=True))
         for node, array in values.items():
             if array.shape != node.shape:
@@ -93,6 +93,7 @@ class Graph:
         """The graph in which `build(old, new_parents)` takes the place of each operation, parents first.
 
         `leaves` says which leaf takes the place of which; the others stay. Where nothing changes, it is this graph.
+        Raises PassError where `build` gives something of another shape or dtype.
         """
         new = {old: leaf for old, leaf in (leaves or {}).items() if leaf is not old}  # what has changed
         for node in self.nodes:
@@ -101,6 +102,7 @@ class Graph:
                 if not new.keys().isdisjoint(parents):
                     parents = tuple([new.get(p, p) for p in parents])
                 if (made := build(node, parents)) is not node:
+                    check_replacement(node, made)
                     new[node] = made
                     made.name = made.name or node.name
                     give_origin(made, node.origin, start)
@@ -134,6 +136,15 @@ class Graph:
         rows = zip(names.items(), calls, strict=True)
         lines = [f"{name:>{left}} = {call:<{right}}  {n.dtype}{list(n.shape)}" for (n, name), call in rows]
         return "\n".join([*lines, f"{'return':>{left}}   {', '.join(names[n] for n in self.outputs)}"])
+
+
+def check_replacement(node: ComputationNode, made: Any) -> None:
+    """Raise PassError unless `made` has the shape and the dtype of the node that it is to replace."""
+    if type(made) is not ComputationNode:
+        raise PassError(f"{node.op} became {made!r}, which is not a node", node)
+    if made.shape != node.shape or made.dtype != node.dtype:
+        kinds = [f"{x.op} {x.shape} {x.dtype}" for x in (node, made)]
+        raise PassError(f"{' became '.join(kinds)}: what replaces a node has its shape and dtype", node, made)
 
 
 def unique_names(nodes: Nodes) -> dict[ComputationNode, str]:

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from inspect import Parameter, Signature
 from itertools import count
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..arraylike import ArrayLike, as_arrays, beside, checked, checked_kind, read_only, registry
+from ..arguments import FAILURES, explained, refuse_misuse
+from ..arraylike import MISSING, ArrayLike, as_arrays, beside, checked, checked_kind, read_only, registry
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
 from .source import function_from_source, user_line
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 Shape = tuple[int, ...]
 NO_PARAMS: dict[str, Any] = {}  # shared by the many nodes without parameters: one object less for each
@@ -47,8 +52,10 @@ class Op:
         if cls.numpy:
             source = f"{cls.prelude}def {cls.name}({cls.signature}):\n    return {cls.numpy}\n"
             cls.forward = staticmethod(function_from_source(cls.name, source))
-            if "__call__" not in vars(cls) and "*" not in cls.signature:
-                cls.__call__ = _eager_call(cls)  # type: ignore[method-assign]
+        if "__call__" in vars(cls):
+            cls.__call__ = explained(cls.__call__, cls.name)  # type: ignore[method-assign]
+        elif cls.numpy and "*" not in cls.signature:
+            cls.__call__ = _eager_call(cls)  # type: ignore[method-assign]
 
     def __init__(self) -> None:
         Op.registry[self.name] = self
@@ -65,25 +72,34 @@ class Op:
         if not known:
             return ComputationNode(self, inputs, params, *self.infer(inputs, params), requires_gradient)
         try:
-            value = self.forward(*(x._value for x in inputs), **params)
-        except (ValueError, IndexError, TypeError, AttributeError):
-            self.infer(inputs, params)  # says what is wrong with the shapes, if that is what is wrong
+            value = self.forward(*[x._value for x in inputs], **params)
+        except FAILURES:
+            refuse_misuse(self.name, self.forward, inputs, params)
+            self.infer(inputs, params)  # says what is wrong with shapes or dtypes, if that is what is wrong
             raise
         return ComputationNode(self, inputs, params or NO_PARAMS, value.shape, value.dtype, requires_gradient, value)
 
     def _lift(self, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Without any node: just compute. With one: the others become constants; numbers take its dtype."""
         dtypes = [x.dtype for x in inputs if type(x) is ComputationNode]
-        if not dtypes:
-            return self.forward(*as_arrays(inputs), **params)
-        like = np.result_type(*dtypes)
-        return self(*(x if type(x) is ComputationNode else constant(x, like=like) for x in inputs), **params)
+        try:
+            if not dtypes:
+                return self.forward(*as_arrays(inputs), **params)
+            like = np.result_type(*dtypes)
+            operands = [x if type(x) is ComputationNode else _constant(x, None, like) for x in inputs]
+        except FAILURES:
+            refuse_misuse(self.name, self.forward, inputs, params)
+            raise
+        return self(*operands, **params)
 
     def infer(self, inputs: tuple[ComputationNode, ...], params: dict[str, Any]) -> tuple[Shape, Any]:
         """Shape and dtype of the result, from the operands' alone; or a ShapeError that names them."""
         try:
             shape, dtypes = self.shape(*[x.shape for x in inputs], **params), [x.dtype for x in inputs]
             return shape, self.dtype(*dtypes, **params) if params else _dtype(self, *dtypes)
+        except TypeError:
+            refuse_misuse(self.name, self.forward, inputs, params)
+            raise
         except ShapeError as error:
             pairs = zip(self.operands(len(inputs)), inputs, strict=True)
             told = [f"{a} {x.name!r} {x.shape}" if x.name else f"{a} {x.shape}" for a, x in pairs]
@@ -129,14 +145,14 @@ _broadcast, _dtype = lru_cache(np.broadcast_shapes), lru_cache(lambda op, *dtype
 
 # What an operation does when it is called on nodes that all have values. Anything else is left to `Op.__call__`.
 EAGER = """
-def {name}(self, {nodes}):
-    if {known}:
+def {name}(self, {parameters}, *surplus):
+    if {known} and not surplus:
         try:
             value = {numpy}
         except (ValueError, TypeError, AttributeError):
-            return Op.__call__(self, {nodes})
+            return Op.__call__(self, {operands})
         node = _new(ComputationNode)
-        node.op, node.parents, node.params = self, ({nodes},), NO_PARAMS
+        node.op, node.parents, node.params = self, ({operands},), NO_PARAMS
         node._value, node.shape, node.dtype = value, {shape}, value.dtype
         node.requires_gradient, node.created = {requires_gradient}, tick()
         node.name = node.origin = node._gradient = None
@@ -148,17 +164,21 @@ def {name}(self, {nodes}):
 def _eager_call(cls: type[Op]) -> Any:
     """`Op.__call__` written out for operands that are nodes with values: most calls, in half the time."""
     operands = cls.signature.split(", ")
-    nodes = [f"{x}_node" for x in operands]
-    known = [f"type({x}_node) is ComputationNode and ({x} := {x}_node._value) is not None" for x in operands]
-    trainable, otherwise = [f"{x}.requires_gradient" for x in nodes], f"Op.__call__(self, {', '.join(nodes)})"
-    if len(nodes) == 1:
-        otherwise = f"self.forward({nodes[0]}) if type({nodes[0]}) is np.ndarray else {otherwise}"
+    known = [f"type({x}) is ComputationNode and ({x}_value := {x}._value) is not None" for x in operands]
+    trainable = [f"{x}.requires_gradient" for x in operands]
+    first, otherwise = operands[0], f"Op.__call__(self, {', '.join(operands)}, *surplus)"
+    if len(operands) == 1:
+        otherwise = f"self.forward({first}) if type({first}) is np.ndarray and not surplus else {otherwise}"
     source = EAGER.format(
-        name=cls.name, numpy=cls.numpy, nodes=", ".join(nodes), known=" and ".join(known), otherwise=otherwise,
-        shape=f"{nodes[0]}.shape" if len(nodes) == 1 and cls.elementwise else "value.shape",
+        name=cls.name, numpy=re.sub(rf"\b({'|'.join(operands)})\b", r"\1_value", cls.numpy), otherwise=otherwise,
+        operands=", ".join(operands), parameters=", ".join(f"{x}=MISSING" for x in operands), known=" and ".join(known),
+        shape=f"{first}.shape" if len(operands) == 1 and cls.elementwise else "value.shape",
         requires_gradient=" or ".join(trainable) if cls.differentiable else "False",
     )  # fmt: skip
-    return function_from_source(cls.name, source, **globals())
+    call = function_from_source(cls.name, source, **globals())
+    call.__qualname__ = f"write {cls.name}({cls.signature}); {cls.name}"  # what Python's own refusals open with
+    call.__signature__ = Signature([Parameter(x, Parameter.POSITIONAL_OR_KEYWORD) for x in ["self", *operands]])
+    return call
 
 
 class Leaf(Op):
@@ -171,6 +191,7 @@ class Leaf(Op):
         self.name = name
 
 
+CONVERTED: dict[str, Any] = {}  # the last node that became a number: `_leave_note`
 INPUT, PARAMETER, CONSTANT = Leaf("input"), Leaf("parameter"), Leaf("constant")
 
 
@@ -184,6 +205,10 @@ class ComputationNode(ArrayLike):
                  "requires_gradient", "shape")  # fmt: skip
     __match_args__ = ("op", "parents")
     backward: ClassVar[Any]  # autodiff.py attaches it: `loss.backward(seed=None)`
+    sum: ClassVar[Any]  # library.py attaches these: `x.sum(axis=None, keepdims=False)`, and `x.reshape(2, -1)`
+    mean: ClassVar[Any]
+    max: ClassVar[Any]
+    reshape: ClassVar[Any]
 
     def __init__(
         self, op: Op, parents: tuple[ComputationNode, ...], params: dict[str, Any], shape: Shape, dtype: Any,
@@ -212,7 +237,8 @@ class ComputationNode(ArrayLike):
     @value.setter
     def value(self, new: Any) -> None:
         if self.op is not PARAMETER:
-            raise TypeError(f"only a parameter can get a new value; this is the result of {self.op}: build it again")
+            told = f"only a parameter can get a new value; this is the result of {self.op}"
+            raise TypeError(f"{told}: build it again (w -= step makes such a result; w.value = w.value - step does not)")
         self._value = checked(new, f"parameter {self.name or ''}", self.dtype, self.shape)
         self.created = PARAMETER.changed = tick()  # younger than what was computed from it: that is stale now
 
@@ -229,12 +255,17 @@ class ComputationNode(ArrayLike):
         """Forget the gradient of this node."""
         self._gradient = None
 
+    def _leave_note(self) -> None:
+        """Say where this node becomes a number, which no gradient passes: an error may have to name the line."""
+        CONVERTED.update(created=self.created, trainable=self.requires_gradient, what=self._label(), where=user_line())
+
     def __reduce__(self) -> tuple[Any, ...]:
         if self.op is not PARAMETER:
             raise TypeError("only parameters can be copied or pickled, not results: copy the arrays, or build it again")
         return parameter, (np.array(self.value), self.name, self.requires_gradient)
 
 
+@explained
 def parameter(array: Any, name: str | None = None, trainable: bool = True) -> ComputationNode:
     """A leaf that training may change: holds a copy of `array`, which must be floats.
 
@@ -247,16 +278,22 @@ def parameter(array: Any, name: str | None = None, trainable: bool = True) -> Co
     return ComputationNode(PARAMETER, (), {}, value.shape, value.dtype, trainable, value, name)
 
 
+@explained
 def constant(array: Any, name: str | None = None, *, like: Any = None) -> ComputationNode:
     """A leaf that never changes: holds a copy of `array`. `like` is the dtype of the arrays that it goes with.
 
     Raises DtypeError for text and objects.
     """
+    return _constant(array, name, like)
+
+
+def _constant(array: Any, name: str | None, like: Any) -> ComputationNode:
     value = checked(beside(array, like), "a constant")
     return ComputationNode(CONSTANT, (), {}, value.shape, value.dtype, False, value, name)
 
 
-def placeholder(shape: int | Shape, dtype: Any = np.float64, name: str | None = None) -> ComputationNode:
+@explained
+def placeholder(shape: int | Shape, dtype: DTypeLike = np.float64, name: str | None = None) -> ComputationNode:
     """A leaf whose value comes later: everything computed from it is symbolic.
 
     `shape` is a tuple, () for a number, or n for (n,). Raises ShapeError for a negative size, DtypeError for text.

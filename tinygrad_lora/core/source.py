@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import linecache
 import sys
+import weakref
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,17 @@ _PACKAGE = __name__.partition(".")[0]
 def function_from_source(name: str, source: str, **namespace: Any) -> Any:
     """The function called `name` that `source` defines; `np` is in scope.
 
-    The text is registered with `linecache`, so tracebacks and debuggers show its lines. The made-up file name contains
-    a hash of the text: the same source has the same name in every run.
+    The text is registered with `linecache` as long as the function lives, so tracebacks and debuggers show its lines.
+    The made-up file name contains a hash of the text, so that it is the same in every run; and a number where another
+    function of the same text lives.
     """
-    filename = f"<{_PACKAGE} {name} {hashlib.sha256(source.encode()).hexdigest()[:8]}>"
+    digest, n = hashlib.sha256(source.encode()).hexdigest()[:8], 1
+    while (filename := f"<{_PACKAGE} {name} {digest}{f' {n}' * (n > 1)}>") in linecache.cache:
+        n += 1
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     namespace |= {"np": np, "__name__": _PACKAGE}
     exec(compile(source, filename, "exec"), namespace)
+    weakref.finalize(namespace[name], linecache.cache.pop, filename, None).atexit = False
     return namespace[name]
 
 
@@ -35,4 +40,5 @@ def user_line() -> tuple[str, int] | None:
         if module.endswith((".core.trace", ".core.graph")):
             return None
         frame = frame.f_back
-    return (frame.f_code.co_filename, frame.f_lineno) if frame else None
+    # Code that a tool wrote, such as the asserts of pytest, may have no line of its own.
+    return (frame.f_code.co_filename, frame.f_lineno or frame.f_code.co_firstlineno) if frame else None

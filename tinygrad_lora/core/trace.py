@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..arguments import explained
+from ..arraylike import refuse_subclass
 from ..errors import TraceError
 from .graph import Graph, rebuilt, topological_order
 from .node import PARAMETER, ComputationNode, placeholder
@@ -15,19 +17,30 @@ from .node import PARAMETER, ComputationNode, placeholder
 ARRAY = np.ndarray | np.generic | ComputationNode
 
 
-def trace(f: Callable[..., Any], *examples: Any) -> Graph:
+@explained
+def trace(f: Callable[..., Any], *examples: object) -> Graph:
     """The graph of `f` for inputs like `examples`: arrays become placeholders of their shape and dtype.
 
     Anything else (a number, a string, None) is passed to `f` as it is and becomes part of the graph. Parameters that
     `f` uses become inputs as well, listed in `captured`: their values may change without tracing again.
     Raises TraceError where `f` returns something else than nodes, or asks a node for its numbers.
     """
-    named = zip(examples, _argument_names(f, len(examples)), strict=True)
+    return traced(f, examples, _argument_names(f, len(examples)))
+
+
+def traced(f: Callable[..., Any], examples: Sequence[Any], names: Sequence[str]) -> Graph:
+    """As `trace`, with these names for the arguments."""
+    named = [*zip(examples, names, strict=True)]
+    for x, name in named:
+        refuse_subclass(x, f"argument {name}")
     arguments = [placeholder(x.shape, x.dtype, name) if isinstance(x, ARRAY) else x for x, name in named]
     result = f(*arguments)
     outputs = result if isinstance(result, tuple | list) else [result]
-    if other := [y for y in outputs if not isinstance(y, ComputationNode)]:
-        raise TraceError(f"a traced function must return nodes, not {type(other[0]).__name__}: use functions of nodes")
+    for i, y in enumerate(outputs):
+        if not isinstance(y, ComputationNode):
+            told = f"a traced function must return nodes, not {type(y).__name__}"
+            told += f" (result {i})" if outputs is result else ""
+            raise TraceError(f"{told}: use functions of nodes, or tl.constant(...) for what is none")
     # Every parameter becomes an input without a value, so that nothing computes on weights.
     captured = [n for n in topological_order(outputs) if n.op is PARAMETER]
     new = {p: ComputationNode(PARAMETER, (), {}, p.shape, p.dtype, p.requires_gradient, None, p.name) for p in captured}

@@ -14,7 +14,7 @@ import numpy as np
 from ..compiler import compile
 from ..core.node import ComputationNode
 from ..errors import DtypeError, ShapeError
-from ..nn.attention import FAR, causal_mask
+from ..nn.attention import causal_mask, far
 from ..nn.checks import check_number, check_size
 from ..nn.layer import Layer
 from .llama import LlamaForCausalLM
@@ -102,7 +102,7 @@ class CachedDecoder:
         time = tokens.size
         padded = np.zeros((1, width), np.int64)
         padded[0, :time] = tokens
-        unseen = np.where(np.arange(self.capacity) < start, 0, FAR).astype(self.dtype)
+        unseen = np.where(np.arange(self.capacity) < start, 0, far(self.dtype)).astype(self.dtype)
         now = causal_mask(width, dtype=self.dtype)
         mask = np.concatenate([np.repeat(unseen[:, None], width, axis=1), now])
         angles = self.network.model.angles(start + np.arange(width))

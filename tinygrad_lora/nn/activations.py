@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import explained
+from ..arraylike import real_array
 from ..errors import DtypeError
-from ..library import gelu, sigmoid
+from ..library import gelu, in_float32, sigmoid
 from ..ops import relu, tanh
 
 # Polynomials in c = 50 / (25 + x^2) - 1 for u(x) / x, where tanh u(x) = erf(x / sqrt 2): fitted so that the largest
@@ -22,6 +24,8 @@ LONG = (
 )  # fmt: skip
 
 
+@explained
+@in_float32
 def exact_gelu(x: Any) -> Any:
     r"""$y = x\,\Phi(x) = \frac x2 (1 + \mathrm{erf}(x / \sqrt 2))$, where $\Phi$ is the normal distribution's.
 
@@ -30,7 +34,7 @@ def exact_gelu(x: Any) -> Any:
     no error that float32 could show, and below 5e-15 in float64.
     Source: Hendrycks and Gimpel 2016 (arXiv:1606.08415).
     """
-    x = x if hasattr(x, "dtype") else np.asarray(x, float)
+    x = x if hasattr(x, "dtype") else real_array(x, "exact_gelu: x").astype(float)
     if x.dtype.kind != "f":
         raise DtypeError(f"exact_gelu takes floats, not {x.dtype}: convert them with .astype(float)")
     c = 50.0 / (x * x + 25.0) - 1.0
@@ -41,6 +45,8 @@ def exact_gelu(x: Any) -> Any:
     return x * (0.5 * (tanh(x * p) + 1.0))
 
 
+@explained
+@in_float32
 def silu(x: Any) -> Any:
     r"""$y = x\,\sigma(x) = x / (1 + e^{-x})$. Source: Elfwing et al. 2017 (arXiv:1702.03118)."""
     return x * sigmoid(x)

@@ -17,7 +17,10 @@ from ..errors import ShapeError
 from ..library import reshape, softmax
 from ..ops import cast
 
-FAR = -1e9  # a score whose exponential is 0, and finite, so that a query which sees nothing gets no NaN
+
+def far(dtype: Any) -> float:
+    """A score whose exponential is 0, and finite, so that a query which sees nothing gets no NaN."""
+    return -3e4 if np.dtype(dtype) == np.float16 else -1e9
 
 
 def heads(x: ComputationNode, count: int) -> ComputationNode:
@@ -62,7 +65,7 @@ def attention(
 def causal_mask(time: int, *, dtype: Any) -> Any:
     """0 where a query may look and a very negative number where not, (seen, time): no one sees the future. An array."""
     at = np.arange(time)
-    return np.where(at[:, None] > at, FAR, 0.0).astype(dtype)
+    return np.where(at[:, None] > at, far(dtype), 0.0).astype(dtype)
 
 
 def padding_mask(is_token: ComputationNode, dtype: Any) -> ComputationNode:
@@ -71,5 +74,5 @@ def padding_mask(is_token: ComputationNode, dtype: Any) -> ComputationNode:
     is_token (batch, seen) holds 1 or true for a token, 0 or false for padding.
     """
     batch, seen = is_token.shape
-    mask: ComputationNode = (cast(is_token, dtype=dtype) - 1.0) * -FAR
+    mask: ComputationNode = (cast(is_token, dtype=dtype) - 1.0) * -far(dtype)
     return reshape(mask, (batch, 1, 1, seen, 1))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.node import ComputationNode, parameter
-from ..library import layer_norm, mean
+from ..library import in_float32, layer_norm, mean
 from ..ops import sqrt
 from .checks import check_number, check_size
 from .layer import Layer
@@ -48,5 +48,11 @@ class RMSNorm(Layer):
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         check_width(x, self.weight.size)
-        y: ComputationNode = x / sqrt(mean(x * x, -1, keepdims=True) + self.eps) * self.weight
+        y: ComputationNode = _scaled(x, self.eps) * self.weight
         return y
+
+
+@in_float32
+def _scaled(x: Any, eps: float) -> Any:
+    """x with mean square 1 along its last axis."""
+    return x / sqrt(mean(x * x, -1, keepdims=True) + eps)

@@ -9,7 +9,8 @@ from typing import Any
 
 from .. import ops
 from ..core.node import ComputationNode, Op
-from ..errors import ShapeError
+from ..errors import PassError, ShapeError
+from .broken_pass import BrokenPass, broken_pass
 from .diagram import Box, Diagram
 from .excerpt import above, marked_image, whole, with_box
 from .fixes import clashes, fix
@@ -116,14 +117,17 @@ def _emphasized(size: str) -> str:
     return element("span", f"[{size}]", style=WRONG)
 
 
-def failure(error: ShapeError) -> Failure | None:
+def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
     """What is known of a ShapeError: the operation, its operands, the lines, a remedy.
 
-    A function of the library, or a layer, is told as one operation; None if it was none of these. In a notebook a
-    ShapeError shows this by itself. Raises TypeError for another error, which knows of no operands.
+    A function of the library, or a layer, is told as one operation; None if it was none of these. Of a PassError: the
+    node before and after the pass. In a notebook both errors show this by themselves. Raises TypeError for another
+    error, which knows of no operands.
     """
+    if isinstance(error, PassError):
+        return broken_pass(error)
     if not isinstance(error, ShapeError):
-        raise TypeError(f"failure() takes a ShapeError, not {type(error).__name__}")
+        raise TypeError(f"failure() takes a ShapeError or a PassError, not {type(error).__name__}")
     params: dict[str, Any] = {}
     held: tuple[Any, ...] = ()
     if error.operation is not None:
@@ -154,17 +158,18 @@ def failure(error: ShapeError) -> Failure | None:
 
 
 def show_errors() -> None:
-    """From here on a ShapeError in a notebook draws itself above its traceback."""
-    ShapeError._repr_html_ = _html  # type: ignore[attr-defined]
-    ShapeError._render_traceback_ = _traceback  # type: ignore[attr-defined]
+    """From here on a ShapeError or a PassError in a notebook draws itself above its traceback."""
+    kind: Any
+    for kind in (ShapeError, PassError):
+        kind._repr_html_, kind._render_traceback_ = _html, _traceback
 
 
-def _html(error: ShapeError) -> str | None:
+def _html(error: ShapeError | PassError) -> str | None:
     found = failure(error)
     return found.html if found else None
 
 
-def _traceback(error: ShapeError) -> Any:
+def _traceback(error: ShapeError | PassError) -> Any:
     """What IPython asks for: the lines of the traceback, as always. The picture is shown on the way."""
     ipython = import_module("IPython")
     found = failure(error)

@@ -132,19 +132,26 @@ def _fractions(node: Node) -> Node | None:
 
 
 def _known_derivatives(node: Node) -> Node | None:
-    r"""$\frac{a}{\sum e^x} e^x = a\,\mathrm{softmax}(x)$ and $1 - \tanh^2 \frac x2 = 4 \sigma(x)(1 - \sigma(x))$."""
+    r"""$\frac{a}{\sum e^x} e^x = a\,\mathrm{softmax}(x)$ and $\frac{a - a y}{e^x + 1} e^x = a y (1 - y)$, a sigmoid."""
     match node:
-        case Node(ops.multiply, [Node(ops.divide, [a, Node(ops.reduce_sum, [e]) as s]), f]) if (
-            e is f and e.op is ops.exp
-        ):
-            return a * (e / s)
-        case Node(ops.subtract, [one, Node(ops.multiply, [t, u])]) if uniform(one) == 1 and t is u and t.op is ops.tanh:
-            factor, x = _with_factor(t.parents[0])
-            y = Node(SIGMOID, (x,), {}, x.shape, x.dtype)
-            return ops.scale(y * (_one(x) - y), factor=4) if factor == 0.5 else None
+        case Node(ops.multiply, [Node(ops.divide, [a, Node(_, [e, *_]) as s]), f]) if e is f and e.op is ops.exp:
+            return a * (e / s) if s.op in (ops.reduce_sum, ops.add) else None
+        case Node(ops.subtract, [a, Node(ops.multiply, [b, y])]) if a is b and not a.known:
+            return a * (_one(y) - y)
+        case Node(ops.multiply, [Node(ops.multiply, [a, Node(ops.subtract, [one, y]) as rest]), z]) if y is z:
+            return a * y * rest if y.op is SIGMOID and uniform(one) == 1 else None
+        case Node(ops.where, [Node(ops.greater, [x, limit]), zero, y]) if uniform(limit) == 40 and uniform(zero) == 0:
+            return y if _has_factor(y, x) else None  # the slope is 0 there in floats as well
         case Node(ops.greater, [Node(ops.relu, [x]), zero]) if uniform(zero) == 0:
             return x > zero
     return None
+
+
+def _has_factor(product: Node, x: Node) -> bool:
+    r"""Whether $\sigma(x)$ is a factor of the product."""
+    if product.op is SIGMOID:
+        return product.parents[0] is x
+    return product.op in (ops.scale, ops.multiply) and any(_has_factor(y, x) for y in product.parents)
 
 
 def _one_hot(node: Node) -> Node | None:

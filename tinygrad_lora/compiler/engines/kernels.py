@@ -24,7 +24,8 @@ REDUCTIONS = (ops.reduce_sum, ops.reduce_max)
 def opened(graph: Graph, *, products: bool = False) -> tuple[Graph, dict[Node, Node]]:
     """The graph with every fused operation taken apart into its steps, and which node became which.
 
-    `products`: inner products as well, into a product and a sum, which can share a loop with others.
+    `products`: inner products as well, into a product and a sum, which can share a loop with others. A sum over no
+    axes is a cast then, as it works on each element alone.
     """
     became: dict[Node, Node] = {node: node for node in graph.nodes if not node.parents}
 
@@ -37,6 +38,8 @@ def opened(graph: Graph, *, products: bool = False) -> tuple[Graph, dict[Node, N
             axes = range(parents[0].ndim)
             axis = tuple(axes if old.op is inner_product else axes[-1:])
             values.append(ops.reduce_sum(ops.multiply(*parents), axis=axis, keepdims=False))
+        elif products and old.op in REDUCTIONS and not old.params["axis"]:  # a sum of single elements
+            values.append(ops.cast(parents[0], dtype=old.dtype))
         else:
             values.append(rebuilt(old, parents))
         became[old] = values[-1]
@@ -72,7 +75,7 @@ class Kernel:
                 return False
             else:
                 stage = max(stage, self.stages[base])
-        if node.op in REDUCTIONS and node.params["axis"]:
+        if node.op in REDUCTIONS:
             if node.parents[0].shape != self.shape or bases[0] in self.rows:
                 return False
             if node.params["axis"] == (len(self.shape) - 1,):
@@ -106,7 +109,7 @@ def scheduled(nodes: Sequence[Node], known: Mapping[Node, View]) -> list[Kernel 
             taken = set(alone)
         else:
             first = ready[0]
-            shape = first.parents[0].shape if first.op in REDUCTIONS and first.params["axis"] else first.shape
+            shape = first.parents[0].shape if first.op in REDUCTIONS else first.shape
             kernel = Kernel(shape)
             for node in pending:
                 if loops(node):

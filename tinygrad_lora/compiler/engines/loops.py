@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ... import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
+from ..literals import refuse_foreign
 from ..writing import Names, commented, helpers_of, names_of, signature
 from .alone import LOOPS, alone
 from .kernels import Kernel, loops, opened, scheduled
@@ -28,8 +29,9 @@ def written_as_loops(graph: Graph, name: str, names: Mapping[Node, str] | None =
     """The source of a function called `name` that computes the outputs of `graph` from its inputs.
 
     Inputs are arrays in rows (C order), or NumPy scalars where they have no axes. So are the outputs, and those share
-    memory with nothing.
+    memory with nothing. Raises CompileError for a node with something else than plain values in it.
     """
+    refuse_foreign(graph)
     plain, became = opened(graph, products=True)
     wanted = {became[node]: text for node, text in (names or {}).items() if node in became}
     w = Writer(plain, Names([name, *reserved(), *names_of(helpers_of(plain.nodes))], wanted))

@@ -105,7 +105,7 @@ def element(node: Node, operands: Sequence[str]) -> str:
         text if p.dtype == dtype or (node.op is ops.where and i == 0) else f"{short(dtype)}({text})"
         for i, (p, text) in enumerate(zip(node.parents, operands, strict=True))
     ]
-    if node.op in (ops.cast, ops.reduce_sum, ops.reduce_max):  # the sum of a single number is this number
+    if node.op is ops.cast:
         return given[0]
     if node.op is ops.where:
         condition, a, b = given

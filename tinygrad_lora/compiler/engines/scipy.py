@@ -17,7 +17,7 @@ from ...core.node import Op, Shape
 from ...core.source import function_from_source
 from ..emit import emit
 from ..passes.fuse_elementwise import fuse_elementwise
-from ..passes.patterns import keeps_dtype, one_factor, uses
+from ..passes.patterns import is_real, one_factor, uses
 from . import Built, library
 from .kernels import opened
 
@@ -88,7 +88,7 @@ def _accumulated(node: Node, once: set[Node]) -> Node:
 
 def _product(product: Node, alpha: float, once: set[Node], c: Node | None = None, beta: float = 1) -> Node | None:
     """alpha times the product, plus beta c, as one operation; None if it is not such a product, or not for BLAS."""
-    if product not in once or product.known or product.dtype.name not in FUNCTIONS or not keeps_dtype(product):
+    if product not in once or product.known or product.dtype.name not in FUNCTIONS or not is_real(product):
         return None
     if c is not None and (c not in once or c is product or (c.shape, c.dtype) != (product.shape, product.dtype)):
         return None

@@ -8,6 +8,7 @@ divisors are formed, which could overflow where one division after the other doe
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import node_cost
-from .patterns import is_constant, keeps_dtype, one_factor
-from .terms import Term, Writer, commonest
+from .patterns import FARTHEST, ORDINARY, decades, is_constant, is_real, one_factor, reach
+from .terms import Powers, Term, Writer, commonest, term_of
 
 SUMS = (ops.add, ops.subtract)
 PLAIN = {*SUMS, ops.multiply}
@@ -53,7 +54,7 @@ def _regions(graph: Graph, best: set[Node]) -> dict[Node, Node]:
     outputs = set(graph.outputs)
     members: dict[Node, list[Node]] = {}
     for node in reversed(graph.nodes):
-        if node.op in LINKS and node.dtype.kind == "f" and keeps_dtype(node):
+        if node.op in LINKS and is_real(node):
             first, *others = graph.users[node] if node not in outputs else (node,)
             above = top.get(first)
             if others and (node.op in SUMS or any(top.get(user) is not above for user in others)):
@@ -80,6 +81,7 @@ class _Algebra:
         self.products: dict[Node, Term] = {}  # of sums that are multiplied: with their common factors collected
         self.shorter: set[Node] = set()  # where like terms became one, or a product turned out to exist
         self.settled = set(leaves)  # what exists, whatever comes later
+        self.formed: dict[Powers, float] = {}  # products that the graph has, and their numbers
         self.writer = Writer()
 
     # --- Reading ---
@@ -88,7 +90,9 @@ class _Algebra:
         """Remember the terms of `node`, if it can be looked into."""
         terms = self._read(node)
         if terms and len(terms) <= MOST_TERMS and all(t is not None and t.number for t in terms):
-            self.terms[node] = [t for t in terms if t is not None]
+            first, *others = self.terms[node] = [t for t in terms if t is not None]
+            if not others:
+                self.formed.setdefault(first.key, first.number)
 
     def _read(self, node: Node) -> list[Term | None]:
         match node:
@@ -131,12 +135,12 @@ class _Algebra:
         return node in self.shorter or commonest(terms) is not None
 
     def _times(self, a: Term, b: Term, node: Node) -> Term | None:
-        """The product, or None where factors would cancel, or too many would come together."""
-        powers = dict(a.powers)
-        for x, n in b.powers.items():
-            powers[x] = powers.get(x, 0) + n
+        """The product, or None where a factor would cancel a divisor, or too many would come together."""
+        if any(a.powers.get(x, 0) * n < 0 for x, n in b.powers.items()):
+            return None  # x x / x is no number where x is 0
+        powers = a.times(b).powers
         number = one_factor(a.number, b.number, node.dtype)
-        if not number or 0 in powers.values() or sum(map(abs, powers.values())) > MOST_FACTORS:
+        if not number or sum(map(abs, powers.values())) > MOST_FACTORS:
             return None
         shared = self.writer.shared(powers)
         if shared is not powers:
@@ -145,10 +149,9 @@ class _Algebra:
 
     def _merged(self, node: Node, terms: list[Term]) -> list[Term | None]:
         """Like terms become one."""
-        like: dict[frozenset[tuple[Node, int]], Term] = {}
+        like: dict[Powers, Term] = {}
         for t in terms:
-            key = frozenset(t.powers.items())
-            like[key] = Term(like[key].number + t.number, t.powers) if key in like else t
+            like[t.key] = Term(like[t.key].number + t.number, t.powers) if t.key in like else t
         if len(like) < len(terms):
             self.shorter.add(node)
         return list(like.values())
@@ -166,8 +169,8 @@ class _Algebra:
         outer = {}
         for y, n in term.powers.items():
             if y not in inner:
-                left = [m for i, m in enumerate(shapes[y]) if node.params["keepdims"] or i not in axes]
-                outer[y if y.ndim == len(left) else ops.reshape(y, shape=tuple(left))] = n
+                left = tuple(m for i, m in enumerate(shapes[y]) if node.params["keepdims"] or i not in axes)
+                outer[y if y.shape == left else ops.reshape(y, shape=left)] = n
         return Term(term.number, {ops.reduce_sum(summand, **node.params): 1, **outer})
 
     # --- Deciding ---
@@ -178,7 +181,8 @@ class _Algebra:
         if terms and self._may_improve(node, terms):
             term = self.writer.collected(terms, node)
             better = self.writer.written(term, node)
-            if (better.shape, better.dtype) == (node.shape, node.dtype) and self._price(better) < self._price(node):
+            same_kind = (better.shape, better.dtype) == (node.shape, node.dtype)
+            if same_kind and self._price(better) < self._price(node) and self._stays_finite(better):
                 node = better
         for new in self._unsettled(node):
             self.accept(new)
@@ -206,6 +210,17 @@ class _Algebra:
                     found[p] = None
                     stack.append(p)
         return list(found)
+
+    def _stays_finite(self, node: Node) -> bool:
+        """Whether no new product on the way to `node` can leave the range of its dtype."""
+        known: dict[Node, float] = {}
+        terms: dict[Node, Term] = {}
+        for new in sorted(self._unsettled(node)[1:], key=attrgetter("created")):  # parents first
+            terms[new] = term = term_of(new, terms)
+            known[new] = reach(new, known)
+            if (number := self.formed.get(term.key)) is not None:  # but for a number the graph has this product
+                known[new] = min(known[new], ORDINARY[node.dtype.itemsize] + decades(term.number / number))
+        return max(known.values(), default=0.0) <= FARTHEST[node.dtype.itemsize]
 
     def _price(self, node: Node) -> float:
         return sum(node_cost(n).nanoseconds for n in self._unsettled(node))

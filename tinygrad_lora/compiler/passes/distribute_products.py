@@ -11,7 +11,7 @@ from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import node_cost, product_cost, sum_cost
 from ..packing import settled
-from .patterns import keeps_dtype, uses
+from .patterns import is_real, uses
 
 SUMS = (ops.add, ops.subtract)
 MOST_TERMS = 16  # a longer sum of products counts as one matrix
@@ -102,7 +102,7 @@ def _dissolved(graph: Graph) -> dict[Node, list[Reader]]:
 def _product(node: Node, graph: Graph) -> Product | None:
     """The product that a term is, if nobody else reads it."""
     turned, numbers = False, list[float]()
-    while uses(graph, node) == 1 and keeps_dtype(node):
+    while uses(graph, node) == 1 and is_real(node):
         match node:
             case Node(ops.matmul, factors):
                 return Product(factors, turned, numbers[::-1])
@@ -132,7 +132,7 @@ def _products(term: Node, graph: Graph) -> list[Product]:
 
 def _is_plain_sum(node: Node) -> bool:
     """Whether this is a sum of two matrices of one shape and dtype."""
-    return node.op in SUMS and node.ndim == 2 and keeps_dtype(node) and all(p.shape == node.shape for p in node.parents)
+    return node.op in SUMS and node.ndim == 2 and is_real(node) and all(p.shape == node.shape for p in node.parents)
 
 
 def _readers(total: Node, graph: Graph, dissolved: Mapping[Node, list[Reader]]) -> list[Reader]:
@@ -144,7 +144,7 @@ def _readers(total: Node, graph: Graph, dissolved: Mapping[Node, list[Reader]]) 
         for user in graph.users[form]:
             if user in dissolved and form is total:
                 readers += dissolved[user]
-            elif user.op is ops.matmul and keeps_dtype(user):
+            elif user.op is ops.matmul and is_real(user):
                 on_the_right = user.parents[1] is form
                 other = user.parents[0] if on_the_right else user.parents[1]
                 if _straight(other) is total or _straight(other) in dissolved or not (on_the_right or other.ndim == 2):

@@ -7,6 +7,7 @@ from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.node import constant
 from ..cost import node_cost
+from .patterns import is_precise
 
 LARGEST = 8  # whole exponents up to here take at most four products
 
@@ -23,7 +24,7 @@ def _rule(node: Node) -> Node | None:
     if node.op is not ops.power or node.dtype != node.parents[0].dtype:
         return None
     n, x = node.params["exponent"], node.parents[0]
-    if node.dtype.kind != "f" and (n < 0 or n % 1):
+    if not is_precise(node.dtype) and (node.dtype.kind == "f" or n < 0 or n % 1):
         return None
     better = _power(x, abs(n))
     if better is not None and n < 0:

@@ -7,7 +7,7 @@ from math import prod
 from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from .patterns import uses
+from .patterns import is_real, uses
 
 
 def flatten_products(graph: Graph) -> Graph:
@@ -32,6 +32,8 @@ def _flat(node: Node, once: set[Node]) -> Node:
             return product
         case Node(ops.reduce_sum, [Node(ops.matmul, [Node(ops.transpose, [x]), g]) as y]) if (
             y in once
+            and is_real(node)
+            and is_real(y)
             and x.shape[:-1] == g.shape[:-1]
             and node.params == {"axis": tuple(range(y.ndim - 2)), "keepdims": False}
         ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from .patterns import keeps_dtype, one_factor, uses
+from .patterns import is_ordinary, is_real, one_factor, uses
 
 MOVABLE = {ops.scale, ops.matmul, ops.broadcast}  # what the rules below look for under an operation
 
@@ -14,15 +14,14 @@ def fold_scales(graph: Graph) -> Graph:
     r"""$s(AB) = (sA)B = A(sB)$ and $\sum s x = s \sum x$: scale whichever array is smallest."""
     if not any(node.op is ops.scale for node in graph.nodes):
         return graph
-    # Results with one user: changing how they are computed disturbs nobody else. A factor that makes floats of whole
-    # numbers stays where it is.
+    # Results with one user: changing how they are computed disturbs nobody else.
     once: set[Node] = set()
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
         node = rebuilt(old, parents)
         while (better := _moved(node, once)) is not None:
             node = better
-        if node.op in MOVABLE and uses(graph, old) == 1 and keeps_dtype(node):
+        if node.op in MOVABLE and uses(graph, old) == 1 and is_real(node) and _may_move(node):
             once.add(node)
         return node
 
@@ -31,10 +30,15 @@ def fold_scales(graph: Graph) -> Graph:
 
 def _moved(node: Node, once: set[Node]) -> Node | None:
     if node.op is ops.scale:
-        return _into(node, *node.parents) if node.parents[0] in once else None
-    if ops.scale in [p.op for p in node.parents]:
+        return _into(node, *node.parents) if node.parents[0] in once and _may_move(node) else None
+    if ops.scale in [p.op for p in node.parents] and is_real(node):
         return _out_of(node, once)
     return None
+
+
+def _may_move(node: Node) -> bool:
+    """Whether this is no scale by a number that could make an array infinite, or zero."""
+    return node.op is not ops.scale or is_ordinary(node)
 
 
 def _into(node: Node, x: Node) -> Node | None:

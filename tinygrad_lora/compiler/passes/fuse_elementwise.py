@@ -63,13 +63,14 @@ def operations(op: Op) -> list[Op]:
 
 def fuse_elementwise(graph: Graph) -> Graph:
     r"""$g(f(x)) = (g \circ f)(x)$: an elementwise result that is used once moves into the expression that uses it."""
-    return _fuse(graph, [node for node in graph.nodes if node.op.elementwise])
+    return _fuse(graph, [node for node in graph.nodes if node.op.elementwise and not node.known])
 
 
 def fuse_numbers(graph: Graph) -> Graph:
     r"""$g(f(x)) = (g \circ f)(x)$ for results that are single numbers: arrays are written into memory one by one."""
     # The larger of a number and zero, and a number of another dtype, have faster forms as statements of their own.
-    return _fuse(graph, [n for n in graph.nodes if n.op.elementwise and not n.shape and n.op not in (relu, cast)])
+    numbers = [n for n in graph.nodes if n.op.elementwise and not n.shape and not n.known]
+    return _fuse(graph, [n for n in numbers if n.op not in (relu, cast)])
 
 
 def _fuse(graph: Graph, candidates: Iterable[Node]) -> Graph:

@@ -10,7 +10,7 @@ from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import Op, Shape
-from .patterns import is_constant, keeps_dtype, uses
+from .patterns import is_constant, is_real, uses
 
 
 class AddAt(Op):
@@ -60,14 +60,14 @@ def join_scatters(graph: Graph) -> Graph:
 def _joined(node: Node, once: set[Node]) -> Node:
     match node:
         # Somebody else uses the scatter as well, and there a label that is out of range is still refused.
-        case Node(ops.reduce_sum, [s]) if node.params["axis"] == (1,) and s not in once and _one_in_each_row(s):
+        case Node(ops.reduce_sum, [s]) if node.params["axis"] == (1,) and s not in once and _one_in_each_row(s) and _is_float(node):
             return _shaped(s.parents[0], node.shape)
-        case Node(ops.scale, [Node(ops.scatter_add, [v, *indices]) as s]) if s in once and keeps_dtype(node):
+        case Node(ops.scale, [Node(ops.scatter_add, [v, *indices]) as s]) if s in once and is_real(node):
             scaled: Node = ops.scatter_add(ops.scale(v, **node.params), *indices, **s.params)
             return scaled
-        case Node(ops.add | ops.subtract, [y, s]) if s in once and _fits(y, node) and _one_in_each_row(s):
+        case Node(ops.add | ops.subtract, [y, s]) if s in once and _one_in_each_row(s) and _fits(node):
             return _added(y, s, 1 if node.op is ops.add else -1)
-        case Node(ops.add | ops.subtract, [s, y]) if s in once and _fits(y, node) and _one_in_each_row(s):
+        case Node(ops.add | ops.subtract, [s, y]) if s in once and _one_in_each_row(s) and _fits(node):
             return _added(y if node.op is ops.add else -y, s, 1)
     return node
 
@@ -80,9 +80,14 @@ def _one_in_each_row(s: Node) -> bool:
     return False
 
 
-def _fits(y: Node, total: Node) -> bool:
-    """Whether `y` alone has the shape and the dtype of the sum."""
-    return y.shape == total.shape and keeps_dtype(total)
+def _fits(total: Node) -> bool:
+    """Whether both terms have the shape and the dtype of their sum: none of them is repeated."""
+    return _is_float(total) and all(p.shape == total.shape for p in total.parents)
+
+
+def _is_float(node: Node) -> bool:
+    """Whether the result and all operands are floats of one dtype: a sum of whole numbers may have a wider one."""
+    return node.dtype.kind == "f" and all(p.dtype == node.dtype for p in node.parents)
 
 
 def _shaped(v: Node, shape: Shape) -> Node:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from itertools import chain
+from math import isfinite, log10
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from ...core.graph import Graph
 from ...core.node import ComputationNode
 
 REPEATED = (ops.broadcast, ops.reshape)
+SHORTEST_BLOCK = 16
 
 
 def is_constant(node: ComputationNode) -> bool:
@@ -30,6 +33,43 @@ def uniform(node: ComputationNode) -> float | None:
     return float(node.value.reshape(()))
 
 
+# Decades. If no number of the graph as it was traced is larger than 10^100 in float64 (10^12 in float32) or closer to zero
+# than its inverse, a product of three that it does not form stays within the range of the dtype. One of four may not.
+ORDINARY, FARTHEST = {4: 12.0, 8: 100.0, 16: 100.0}, {4: 37.9, 8: 307.6, 16: 307.6}
+
+
+def reach(node: ComputationNode, known: Mapping[ComputationNode, float]) -> float:
+    """How many decades from 1 the numbers of a new node may be; `known` says it of other new ones.
+
+    Every other array has ordinary numbers, and zeros do not count.
+    """
+    ordinary = ORDINARY[node.dtype.itemsize]
+    match node:
+        case ComputationNode(ops.scale, [x]):
+            return known.get(x, ordinary) + decades(node.params["factor"])
+        case ComputationNode(ops.multiply | ops.divide, [a, b]):
+            return known.get(a, ordinary) + known.get(b, ordinary)
+    if is_constant(node) and node.size == 1:
+        return decades(float(node.value.reshape(())))
+    return max([known.get(p, ordinary) for p in node.parents], default=ordinary)
+
+
+def decades(factor: float) -> float:
+    """How far a number is from 1, in powers of ten; none for zero."""
+    return abs(log10(abs(factor))) if factor and isfinite(factor) else 0.0
+
+
+def is_ordinary(scale: ComputationNode) -> bool:
+    """Whether the factor of a scale may move to another array: then no number gets too large or too small by it."""
+    return isfinite(scale.params["factor"]) and decades(scale.params["factor"]) <= ORDINARY[scale.dtype.itemsize]
+
+
+def block(n: int, longest: int) -> int | None:
+    """The length of equal parts of n numbers: as long as `longest` allows, and None where they would be tiny."""
+    length = next(k for k in range(min(n, longest), 0, -1) if n % k == 0) if n else n
+    return length if length == n or length >= SHORTEST_BLOCK else None
+
+
 def uses(graph: Graph, node: ComputationNode) -> int:
     """How often a result is used: by operations, and as an output."""
     return _uses(graph)[node]
@@ -41,18 +81,26 @@ def _uses(graph: Graph) -> Counter[ComputationNode]:
 
 
 def one_factor(a: float, b: float, dtype: Any) -> float | None:
-    """$a b$ if scaling by it is as good as scaling by both: floats, and a product that is neither infinite nor lost."""
-    if dtype.kind != "f":
+    """$a b$ if scaling by it is as good as scaling by both: floats, and a product with all its digits."""
+    if not is_precise(dtype):
         return None
     product = a * b
-    if dtype.itemsize > 2 and 1e-30 < abs(product) < 1e30:
+    if 1e-30 < abs(product) < 1e30:
         return product  # far from the limits of float32
-    with np.errstate(over="ignore", under="ignore"):
-        as_seen = dtype.type(float(a) * float(b))
-    return product if np.isfinite(as_seen) and (as_seen != 0 or a == 0 or b == 0) else None
+    limits = np.finfo(dtype)
+    exact_zero = product == 0 and (a == 0 or b == 0)
+    return product if float(limits.tiny) <= abs(product) <= float(limits.max) or exact_zero else None
 
 
-def keeps_dtype(node: ComputationNode) -> bool:
-    """Whether the result has the dtype of every operand: then the order of operations does not change a dtype."""
+def is_precise(dtype: Any) -> bool:
+    """Whether the laws of real numbers hold but for rounding in the last digits.
+
+    Whole numbers wrap around and booleans saturate. The three digits of float16 are too few to add up in another order.
+    """
+    return bool(dtype.kind == "f" and dtype.itemsize > 2)
+
+
+def is_real(node: ComputationNode) -> bool:
+    """Whether the laws of real numbers hold for this operation: all operands and the result are floats of one dtype."""
     dtype = node.dtype
-    return all(p.dtype == dtype for p in node.parents)
+    return is_precise(dtype) and all(p.dtype == dtype for p in node.parents)

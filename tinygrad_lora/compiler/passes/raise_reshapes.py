@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
+import numpy as np
+
 from ... import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ...core.node import Shape
+from ...core.node import Op, Shape
 from .patterns import uses
 
 REDUCTIONS = (ops.reduce_sum, ops.reduce_max)
@@ -39,7 +43,7 @@ def _raised(node: Node, once: set[Node]) -> Node | None:
             return op(x, **params) if op.shape(x.shape, **params) == node.shape else None
         case Node(ops.reduce_sum | ops.reduce_max as op, [Node(ops.reshape, [x]) as y]) if x.shape[-1:] == y.shape[-1:]:
             axes, last, leading = node.params["axis"], y.ndim - 1, tuple(range(y.ndim - 1))
-            if axes not in ((last,), leading, (*leading, last)) or not axes:
+            if axes not in ((last,), leading, (*leading, last)) or not axes or not _same_order(op, x, y):
                 return None
             where = (x.ndim - 1,) if axes == (last,) else tuple(range(x.ndim - (axes == leading)))
             return ops.reshape(op(x, axis=where, keepdims=False), shape=node.shape) if where else None
@@ -48,6 +52,11 @@ def _raised(node: Node, once: set[Node]) -> Node | None:
             raised = op(*lower, **node.params)
             return ops.reshape(raised, shape=node.shape) if raised.shape == under else None
     return None
+
+
+def _same_order(op: Op, x: Node, y: Node) -> bool:
+    """Whether rows stay rows (an array without columns may get more of them), and sums nearly keep their digits."""
+    return prod(x.shape[:-1]) == prod(y.shape[:-1]) and (op is ops.reduce_max or x.dtype != np.float16)
 
 
 def _below(node: Node) -> Shape | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from math import prod
+from math import log10, prod
 from typing import NamedTuple
 
 from ... import ops
@@ -12,7 +12,7 @@ from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import Cost, graph_cost, node_costs, product_cost
 from .merge_duplicates import merge_duplicates
-from .patterns import keeps_dtype, one_factor, uses
+from .patterns import FARTHEST, ORDINARY, decades, is_real, one_factor, uses
 
 LINKS = (ops.matmul, ops.scale)  # what a chain is made of
 LONGEST_CHAIN = 32  # the search below takes time that grows with the cube of the length
@@ -25,7 +25,7 @@ def rebracket(graph: Graph) -> Graph:
     A product that several chains use can be computed once, or be taken apart so that each chain is free to bracket it
     differently. Neither is always better, so each shared product is tried both ways and counted.
     """
-    links = [n for n in graph.nodes if n.op in LINKS and keeps_dtype(n)]
+    links = [n for n in graph.nodes if n.op in LINKS and is_real(n)]
     if sum(n.op is ops.matmul for n in links) < 2:
         return graph
     once = frozenset(n for n in links if uses(graph, n) == 1)
@@ -79,7 +79,20 @@ def _improves(root: Node, chain: Chain, costs: Mapping[Node, Cost]) -> bool:
     if root.parents == (*factors,) or not 2 <= len(factors) <= LONGEST_CHAIN or any(f.ndim != 2 for f in factors[1:]):
         return False
     present = _cost_above(set(factors), root, costs)
-    return _order(factors).cost(chain.scale) < present * (1 - 1e-9)  # the sums may differ in their last digits
+    order = _order(factors)
+    # The sums may differ in their last digits.
+    return order.cost(chain.scale) < present * (1 - 1e-9) and _stays_finite(order, chain)
+
+
+def _stays_finite(order: Order, chain: Chain) -> bool:
+    """Whether no product of some of the factors can leave the range of the dtype where the factors are ordinary."""
+    itemsize, last = chain.factors[0].dtype.itemsize, len(chain.factors) - 1
+    for i, j in order.splits:
+        terms = prod(f.shape[-1] for f in chain.factors[i:j])
+        scaled = decades(chain.scale) if i <= order.smallest[0] and order.smallest[1] <= j else 0
+        if (i, j) != (0, last) and ORDINARY[itemsize] * (j - i + 1) + log10(max(terms, 1)) + scaled > FARTHEST[itemsize]:
+            return False
+    return True
 
 
 def _bracketed(graph: Graph, chains: Mapping[Node, Chain]) -> Graph:

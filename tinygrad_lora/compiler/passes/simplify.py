@@ -12,7 +12,7 @@ from .patterns import one_factor, uniform
 
 
 def simplify(graph: Graph) -> Graph:
-    r"""$x + 0 = 1x = (x^\top)^\top = x$, $x + x = 2x$, $a(bx) = (ab)x$ and their kind.
+    r"""$x + 0 = 1x = (x^\top)^\top = x$, $x + x = 2x$, $a(bx) = (ab)x$, $\max(\max(x, 0), 0) = \max(x, 0)$ ...
 
     Equal numbers: the sign of a zero may differ, as in $-0 + 0$.
     """
@@ -62,10 +62,6 @@ def _product(node: Node) -> Node | None:
         return ops.scale(a, factor=number)
     if (number := uniform(a)) is not None:
         return ops.scale(b, factor=number)
-    match b:
-        # The sign of a number that is never negative is a yes or no, which takes an eighth of the memory.
-        case Node(ops.sign, [Node(ops.relu) as y]):
-            return a * (y > 0.0)
     return None
 
 
@@ -79,9 +75,14 @@ def _sum(node: Node) -> Node | None:
     if node.op is ops.add and uniform(a) == 0:
         return b
     # Signs.
-    if b.op is ops.scale and b.params["factor"] == -1 and b.parents[0].dtype == b.dtype:
+    if b.op is ops.scale and b.params["factor"] == -1 and b.parents[0].dtype == b.dtype and _negates(b, node):
         return a - b.parents[0] if node.op is ops.add else a + b.parents[0]
     return None
+
+
+def _negates(b: Node, total: Node) -> bool:
+    """Whether -1 times a number is its negative in this sum: among whole numbers, -(-128) is -128 in eight bits."""
+    return b.dtype.kind == "f" or all(p.dtype == total.dtype for p in total.parents)
 
 
 def _quotient(node: Node) -> Node | None:
@@ -97,8 +98,12 @@ def _without_repeating(node: Node) -> Node | None:
     return None
 
 
+def _positive(node: Node) -> Node | None:
+    return node.parents[0] if node.parents[0].op is ops.relu else None
+
+
 COPIES = (ops.identity, ops.stop_gradient, ops.reshape, ops.broadcast, ops.cast, ops.transpose, ops.reduce_sum)
 RULES: dict[Op, Callable[[Node], Node | None]] = {
     **dict.fromkeys(COPIES, _copy), ops.scale: _scale, ops.multiply: _product, ops.add: _sum, ops.subtract: _sum,
-    ops.divide: _quotient,
+    ops.divide: _quotient, ops.relu: _positive,
 }  # fmt: skip

@@ -13,6 +13,9 @@ from ...core.node import ComputationNode as Node
 from ...core.node import constant
 
 
+Powers = frozenset[tuple[Node, int]]
+
+
 class Term(NamedTuple):
     r"""$c \prod_i x_i^{n_i}$ with whole $n_i$, positive for factors and negative for divisors."""
 
@@ -24,10 +27,35 @@ class Term(NamedTuple):
         rest = self.powers | {x: self.powers[x] - sign}
         return Term(self.number, {y: n for y, n in rest.items() if n})
 
+    def times(self, other: Term, sign: int = 1) -> Term:
+        """The product of both terms; with the sign -1, the quotient."""
+        powers = dict(self.powers)
+        for x, n in other.powers.items():
+            powers[x] = powers.get(x, 0) + sign * n
+        return Term(self.number * other.number**sign, powers)
+
+    @property
+    def key(self) -> Powers:
+        """The factors and divisors, whatever their order."""
+        return frozenset(self.powers.items())
+
     @property
     def size(self) -> int:
         """How many factors and divisors there are."""
         return sum(map(abs, self.powers.values()))
+
+
+def term_of(node: Node, terms: dict[Node, Term]) -> Term:
+    """What an operation is as one term, where `terms` says it of the operands that are more than an array."""
+    factors = [terms.get(p) or Term(1, {p: 1}) for p in node.parents]
+    match node.op:
+        case ops.scale:
+            return Term(factors[0].number * node.params["factor"], factors[0].powers)
+        case ops.multiply:
+            return factors[0].times(factors[1])
+        case ops.divide:
+            return factors[0].times(factors[1], -1)
+    return Term(1, {node: 1})
 
 
 class Writer:

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from ...compiler.compiled import CompiledFunction
+from ...compiler.literals import is_plain
 from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
+from ..evaluated import Evaluated
 from . import scalars
 from .changing import dtype_of, generator_in, state_of
 from .known import name_of, named
@@ -96,7 +98,7 @@ class Packer:
         if kind is Graph:
             n = self.number(x)
             return {"graph": [n, *(self.pack(list(part)) for part in (x.inputs, x.outputs, x.captured))]}
-        if kind is CompiledFunction:  # compiled again where it is run
+        if kind in (CompiledFunction, Evaluated):  # the other side evaluates its graph, and compiles nothing
             return {"compiled": self.pack(x.function)}
         return self.refer(x)
 
@@ -233,7 +235,7 @@ class Packer:
             case "slice":
                 return slice(*[self._unpacked(part) for part in body])
             case "compiled":
-                return CompiledFunction(self._unpacked(body))
+                return Evaluated(self._unpacked(body))
             case "known":
                 return named(body)
         return scalars.read(tag, body)
@@ -276,6 +278,8 @@ class Packer:
             dtype = dtype_of(like[0]) if array is None else array.dtype
             return ComputationNode(_LEAVES[op], (), {}, shape, dtype, False, array)
         made, fixed = Op.registry[op], self._unpacked(params)
+        if type(fixed) is not dict or not all(type(k) is str and is_plain(v) for k, v in fixed.items()):
+            raise TypeError(f"a parameter of {op} is no plain value")
         if any(type(parent) is not ComputationNode for parent in parents):
             raise TypeError(f"a parent of {op} is no node")
         if all(parent.known for parent in parents):

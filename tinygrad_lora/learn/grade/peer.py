@@ -27,7 +27,7 @@ from .known import called, error_class, is_ours, name_of, named
 from .packing import Packer
 from .wire import Channel, Gone, Misbehaved
 
-LONGEST = 2_000  # characters of an error's text
+LONGEST, LONGEST_NAME = 2_000, 200  # characters of an error's text, and of a name
 Run = Callable[[Callable[[], Any], float], Any]
 
 
@@ -182,7 +182,7 @@ class Peer(Packer):
             self._methods[n] = frozenset(self._own(kind))
             self._mirrors[n] = dict(attributes)
             return {"n": n, "object": of, "vars": self._vars(attributes)}
-        return {"n": self.number(x), "opaque": kind.__name__}
+        return {"n": self.number(x), "opaque": kind.__name__.replace("-", "_")}
 
     def _vars(self, attributes: dict[str, Any]) -> list[Any]:
         kept, self.slots = self.slots, []
@@ -235,7 +235,7 @@ class Peer(Packer):
             self._learn_attributes(n, x["vars"], [])
             return made
         else:
-            made = type(str(x["opaque"])[:100], (Opaque,), {})()
+            made = type(identifier(x["opaque"]), (Opaque,), {})()
         self.enter(n, made)
         return made
 
@@ -246,7 +246,9 @@ class Peer(Packer):
         def function(*args: Any, **kwargs: Any) -> Any:
             return self.call(n, "", args, kwargs)
 
-        function.__name__ = function.__qualname__ = str(x["function"])[:100]
+        function.__name__ = function.__qualname__ = (
+            "<lambda>" if x["function"] == "<lambda>" else identifier(x["function"])
+        )
         return with_signature(function, x["parameters"])
 
     def _class(self, n: int, x: dict[str, Any]) -> Any:
@@ -265,16 +267,17 @@ class Peer(Packer):
             def method(self: Any, *args: Any, **kwargs: Any) -> Any:
                 return peer.call(peer._numbers[id(self)], name, args, kwargs)
 
-            method.__name__ = name
+            method.__name__ = identifier(name.removeprefix("="))
             return property(method) if name.startswith("=") else with_signature(method, takes[name])
 
         methods = [str(name) for name in x["methods"]]
-        if bad := [name for name in methods if name.startswith("__") and name != "__call__"]:
+        # A property too: `repr` would ask "__repr__" for a function of the other process.
+        if bad := [name for name in methods if name.removeprefix("=").startswith("__") and name != "__call__"]:
             raise ValueError(f"the method {bad[0]}")
         bases = tuple(named(base) for base in x["bases"])
         namespace = {name.removeprefix("="): forwarding(name) for name in methods}
         signature = None if x["parameters"] is None else signature_from(x["parameters"])
-        return Meta(str(x["class"])[:100], bases, namespace)
+        return Meta(identifier(x["class"]), bases, namespace)
 
     # --- Attributes of objects that both sides have ---
 
@@ -308,6 +311,13 @@ class Peer(Packer):
 
 
 _MUTABLE = (list, dict, set, np.ndarray)
+
+
+def identifier(name: Any) -> str:
+    """The name, if it is one that Python's own syntax can give to a class or a function: it is shown and compared."""
+    if type(name) is not str or not name.isidentifier() or len(name) > LONGEST_NAME:
+        raise ValueError("the name of a class or a function is no identifier")
+    return name
 
 
 class Opaque:

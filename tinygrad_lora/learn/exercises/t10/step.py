@@ -5,7 +5,7 @@ $\tanh(x W_1 + b_1)\,W_2 + b_2$, its loss is `tl.cross_entropy(scores, labels)`,
 
 Return a list of five nodes: the loss, and the new W1, b1, W2 and b2. Each new array is the old one minus 0.5 times its
 gradient; all gradients are those at the old arrays. There is no `backward()` here, because there are no numbers: use
-`tl.gradients`. The check compiles your function with `tl.compile` and reads digits with it.
+`tl.gradients`. The check traces your function, runs its graph and reads digits with it.
 """
 
 import numpy as np
@@ -15,6 +15,7 @@ import tinygrad_lora as tl
 from ....data import digits
 from ....view.grammar import are
 from ...diagnosis import require
+from ...evaluated import Evaluated
 from ...exact import as_array, refuse, same
 from ...exercise import Exercise
 
@@ -82,8 +83,8 @@ def test_one_step_is_right(training_step, seed):
     rng = np.random.default_rng([seed, 6])
     x, labels, old = rng.normal(size=(7, 4)), rng.integers(0, 3, 7), start(seed, 4, 3, 5)
     old[1], old[3] = rng.normal(size=5), rng.normal(size=3)
-    compiled = tl.compile(training_step)
-    loss, *new = taken(compiled(x, labels, *old))
+    traced = Evaluated(training_step)
+    loss, *new = taken(traced(x, labels, *old))
     right_loss, right = by_hand(x, labels, old)
     given = [as_array(a, f"the new {name}", b.shape) for name, a, b in zip(NAMES, new, old, strict=True)]
     told = f"the loss must be {right_loss:.4g}; yours is {as_array(loss, 'the loss', ()):.4g}"
@@ -113,13 +114,13 @@ def test_one_step_is_right(training_step, seed):
 @exercise.check(points=1)
 def test_nothing_is_computed_twice(training_step, seed):
     x, labels, old = np.ones((64, 64)), np.zeros(64, int), start(seed)
-    compiled = tl.compile(training_step)
-    loss = as_array(taken(compiled(x, labels, *old))[0], "the loss", ())
+    traced = Evaluated(training_step)
+    loss = as_array(taken(traced(x, labels, *old))[0], "the loss", ())
     wanted = np.asarray(by_hand(x, labels, old)[0])
     told = f"the loss is {float(loss):.4f}, and the cross-entropy of this network is {float(wanted):.4f}"
     require(same(loss, wanted), "wrong-loss", told)
-    mine, right = (f.prepare(x, labels, *old).graph.flops for f in (compiled, tl.compile(step_of_the_check)))
-    told = f"your compiled step takes {mine:,} operations; one forward and one backward pass take {right:,}"
+    mine, right = (f.prepare(x, labels, *old).graph.flops for f in (traced, Evaluated(step_of_the_check)))
+    told = f"your step takes {mine:,} operations; one forward and one backward pass take {right:,}"
     require(mine >= 0.9 * right, "not-updated", f"{told}: some gradient is not there")
     require(mine <= 1.05 * right, "too-much-work", told)
 
@@ -132,11 +133,11 @@ def step_of_the_check(x, labels, W1, b1, W2, b2):
 @exercise.check(points=2)
 def test_it_learns_to_read_digits(training_step, seed):
     data, arrays = digits(), start(seed)
-    compiled = tl.compile(training_step)
+    traced = Evaluated(training_step)
     with np.errstate(all="ignore"):
         for i in range(STEPS):
             rows = slice(i * 256 % 1280, i * 256 % 1280 + 256)
-            arrays = [np.asarray(a) for a in taken(compiled(data.x_train[rows], data.y_train[rows], *arrays))[1:]]
+            arrays = [np.asarray(a) for a in taken(traced(data.x_train[rows], data.y_train[rows], *arrays))[1:]]
         W1, b1, W2, b2 = (as_array(a, name) for name, a in zip(NAMES, arrays, strict=True))
         scores = np.tanh(data.x_test @ W1 + b1) @ W2 + b2
     right = float((scores.argmax(axis=1) == data.y_test).mean())

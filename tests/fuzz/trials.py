@@ -1,0 +1,156 @@
+"""A trial: a random program in random circumstances, the same for the same seed and number."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+import tinygrad_lora as tl
+from tinygrad_lora.checking import Program, Programs, Style, shrink
+from tinygrad_lora.checking.programs import Step
+from tinygrad_lora.checking.vocabulary import ATTENTION
+
+from .circumstances import Circumstances, draw, thresholds_set
+from .harness import fault_of, laid_out, named, turned
+from .training import TrainingTrial, draw_training
+
+NUMBERS = "from tinygrad_lora.checking.programs import Numbers, filled"
+
+STYLES = {
+    "tiny": Style(),
+    "longer": Style(steps=30),
+    "real sizes": Style(sizes=(1, 40, 70, 300), largest=100_000, steps=6),
+}
+SHARES = {"tiny": 0.905, "longer": 0.08, "real sizes": 0.015}
+TRAINING = 0.08  # so many trials are training steps
+MODES = {"exact": 0.45, "real": 0.4, "special": 0.15}
+# Up to here finite numbers stay finite, whatever the passes do: see docs/numbers.md.
+PROMISED = {"float64": 1e100, "float32": 1e12, "float16": 50.0}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A program, the arrays of its later calls, and how it is compiled and called."""
+
+    program: Program
+    later: tuple[Program, ...]  # the same program with the arrays of the calls after the first
+    circumstances: Circumstances
+    mode: str
+    style: str
+
+    @property
+    def kinds(self) -> list[str]:
+        """Words for the counts."""
+        return [self.mode, self.style, *self.circumstances.kinds]
+
+    def fault(self) -> str | None:
+        """What is wrong, or None."""
+        c = self.circumstances
+        calls = [laid_out(p.arrays, how) for p, how in zip([self.program, *self.later], c.layouts, strict=False)]
+        parameters = self.program.parameters
+        values = [p.value for p in parameters]
+        before = (lambda number: turned(parameters) if number else None) if c.new_parameters else None
+        try:
+            with thresholds_set(c.thresholds):
+                return fault_of(
+                    self.program, self.compiled(), calls,
+                    exact=self.mode == "exact", poison=c.poison, disturb=c.disturb, before=before,
+                )  # fmt: skip
+        finally:
+            for p, value in zip(parameters, values, strict=True):
+                p.value = value
+
+    def compiled(self) -> Any:
+        """The compiled function."""
+        return eval(f"tl.compile(f, {self.circumstances.options})", {"tl": tl, "named": named, "f": self.program})
+
+    def lines(self) -> list[str]:
+        """What the file of a fault holds besides the harness: the program, its calls, and what is asked."""
+        c, program = self.circumstances, str(self.program)
+        names = self.program.names
+        first, *later = (", ".join(names[i] for i in self.program.inputs), *map(arrays_as_source, self.later))
+        calls = "".join(
+            f"    laid_out([{arrays}], {how!r}),\n" for arrays, how in zip([first, *later], c.layouts, strict=False)
+        )
+        parameters = ", ".join(
+            f"*{name}.parameters()" if name.startswith("layer") else name for name in names if name[0] in "wl"
+        )
+        return [
+            ATTENTION if "heads(" in program else "",
+            NUMBERS if "filled(" in program or "Numbers(" in program + calls else "",
+            f"\n{program}",
+            f"calls = [\n{calls}]",
+            f"before = lambda number: turned([{parameters}]) if number else None"
+            if c.new_parameters
+            else "before = None",
+            f"compiled = tl.compile(f{', ' * bool(c.options)}{c.options})",
+            f"told = fault_of(f, compiled, calls, exact={self.mode == 'exact'}, before=before{c.demands})",
+            "if compiled.programs:\n    print(compiled.source)",
+        ]
+
+    def is_promised(self) -> bool:
+        """Whether all floats, also those between, are within the magnitudes for which docs/numbers.md promises most."""
+        numbers = [v.value for v in self.program.values() if isinstance(v, tl.ComputationNode) and v.dtype.kind == "f"]
+        return all(np.all(np.abs(x) <= PROMISED.get(x.dtype.name, 0.0)) for x in numbers)
+
+    def smaller(self, is_alike: Any) -> Trial:
+        """A small trial with a fault that is alike."""
+        trial = self._with_simpler_circumstances(is_alike)
+        program = shrink(trial.program, lambda p: is_alike(trial.on(p)), tries=300)
+        return trial.on(program)._with_simpler_circumstances(is_alike)
+
+    def on(self, program: Program) -> Trial:
+        """The same circumstances for another program."""
+        later = tuple(program.again(np.random.default_rng(i + 1)) for i in range(len(self.later)))
+        inputs, layouts = len(program.inputs), self.circumstances.layouts
+        layouts = tuple((call + ("plain",) * inputs)[:inputs] for call in layouts)
+        return replace(self, program=program, later=later, circumstances=replace(self.circumstances, layouts=layouts))
+
+    def _with_simpler_circumstances(self, is_alike: Any) -> Trial:
+        trial, improved = self, True
+        while improved:
+            improved = False
+            for simpler in trial.circumstances.simpler():
+                candidate = replace(trial, circumstances=simpler)
+                if simpler != trial.circumstances and is_alike(candidate):
+                    trial, improved = candidate, True
+                    break
+        return trial
+
+
+def trial_of(seed: int, number: int) -> Trial | TrainingTrial:
+    """The trial with this number."""
+    rng = np.random.default_rng([seed, number])
+    if rng.random() < TRAINING:
+        return draw_training(rng)
+    mode, style = (str(rng.choice(list(shares), p=list(shares.values()))) for shares in (MODES, SHARES))
+    program = next(Programs(rng, mode, STYLES[style]))
+    if mode == "real" and rng.random() < 0.3:
+        program = with_gradients(program)
+    circumstances = draw(rng, len(program.inputs))
+    if style == "real sizes":
+        circumstances = replace(circumstances, engine="numpy", thresholds=())
+    later = tuple(program.again(rng) for _ in circumstances.layouts[1:])
+    return Trial(program, later, circumstances, mode, style)
+
+
+def with_gradients(program: Program) -> Program:
+    """The program that also gives the gradients of its last float output: with respect to two of its float inputs."""
+    values = program.values()
+    floats = [i for i in program.outputs if values[i].dtype.kind == "f"]
+    leaves = [i for i in program.inputs if values[i].dtype.kind == "f"][:2]
+    lines, outputs = list(program.lines), list(program.outputs)
+    for leaf in leaves if floats else ():
+        longer = Program([*lines, Step("gradient_of_square", (floats[-1], leaf))], [*outputs, len(lines)])
+        with suppress(tl.errors.GradientError), np.errstate(all="ignore"):
+            longer.eager()
+            lines, outputs = list(longer.lines), list(longer.outputs)
+    return Program(lines, outputs)
+
+
+def arrays_as_source(program: Program) -> str:
+    """The arrays of a call."""
+    return ", ".join(program.lines[i].printed for i in program.inputs)  # type: ignore[union-attr]

@@ -1,0 +1,75 @@
+"""The suite itself: every run draws the same examples, no assertion looks at a clock, what is slow waits for --all."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import conftest
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
+
+TESTS = Path(__file__).resolve().parent
+CLOCKS = {"monotonic", "perf_counter", "perf_counter_ns", "process_time", "thread_time", "time"}
+
+SAMPLE = """import pytest
+def test_quick(): pass
+@pytest.mark.slow
+def test_slow(): pass
+@pytest.mark.long
+def test_long(): pass
+"""
+
+
+def test_every_run_draws_the_same_examples():
+    used = settings.default
+    assert used.derandomize and used.database is None
+    assert len(providers._get_local_constants()) == 0, "what is drawn would depend on the modules that are loaded"
+
+
+def test_a_slow_machine_fails_no_test():
+    assert settings.default.deadline is None and HealthCheck.too_slow in settings.default.suppress_health_check
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.stem)
+def test_no_assertion_looks_at_a_clock(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in [one for one in ast.walk(tree) if isinstance(one, ast.Assert)]:
+        for part in ast.walk(node):
+            assert not (isinstance(part, ast.Call) and name_of(part.func) in CLOCKS), ast.unparse(node)
+        for compared in [one for one in ast.walk(node) if isinstance(one, ast.Compare)]:
+            limits = any(isinstance(sign, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for sign in compared.ops)
+            assert not (limits and name_of(compared.left) in ("seconds", "elapsed")), ast.unparse(node)
+
+
+@pytest.mark.parametrize(
+    ("asked", "everything", "chosen"),
+    [("", False, "not long and not slow"), ("", True, "not long"), ("long", False, "long"), ("long", True, "long")],
+)
+def test_what_takes_long_is_left_out_unless_it_is_asked_for(asked, everything, chosen):
+    config = SimpleNamespace(option=SimpleNamespace(markexpr=asked), getoption={"--all": everything}.get)
+    conftest.pytest_configure(config)
+    assert config.option.markexpr == chosen
+
+
+def name_of(node):
+    return getattr(node, "attr", getattr(node, "id", ""))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "run"),
+    [((), ["quick"]), (("--all",), ["quick", "slow"]), (("-m", "long"), ["long"]), (("-m", "slow"), ["slow"])],
+    ids=["nothing asked", "--all", "-m long", "-m slow"],
+)
+def test_pytest_chooses_so(arguments, run, tmp_path):
+    shutil.copy(TESTS / "conftest.py", tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  slow\n  long\n", encoding="utf-8")
+    (tmp_path / "test_sample.py").write_text(SAMPLE, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *arguments]
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+    assert re.findall(r"::test_(\w+)", printed) == run, printed

@@ -1,0 +1,85 @@
+"""Take a common factor out of a sum of matrix products: one product in the place of two."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ... import ops
+from ...core.graph import Graph, rebuilt
+from ...core.node import ComputationNode as Node
+from ..cost import product_cost, sum_cost
+from .patterns import ORDINARY, decades, is_real, one_factor, uses
+
+SUMS = (ops.add, ops.subtract)
+FORMS = (*SUMS, ops.matmul, ops.scale, ops.reshape)
+
+
+class Product(NamedTuple):
+    """A number times the product of two matrices; `like` is the product as it is in the graph."""
+
+    number: float
+    a: Node
+    b: Node
+    like: Node
+
+
+def factor_products(graph: Graph) -> Graph:
+    r"""$AC + BC = (A + B)C$ and $CA + CB = C(A + B)$, also with numbers before them: one product less."""
+    if not any(node.op in SUMS and all(p.op in FORMS for p in node.parents) for node in graph.nodes):
+        return graph
+    once: set[Node] = set()  # products and their forms with one user: nobody else needs them
+
+    def build(old: Node, parents: tuple[Node, ...]) -> Node:
+        node = rebuilt(old, parents)
+        if node.op in SUMS and is_real(node) and once.issuperset(parents):
+            node = _factored(node, once)
+        if node.op in FORMS and uses(graph, old) == 1:
+            once.add(node)
+        return node
+
+    return graph.map(build)
+
+
+def _factored(total: Node, once: set[Node]) -> Node:
+    p, q = (_product(x, once) if x.shape == total.shape else None for x in total.parents)
+    if p is None or q is None or p.like.shape != q.like.shape:
+        return total
+    if p.b is q.b and p.a.shape == q.a.shape and _pays(p.a, p.like):
+        product = total.op(_scaled(p.a, p.number), _scaled(q.a, q.number)) @ p.b
+    elif p.a is q.a and _pays(p.b, p.like):
+        product = p.a @ total.op(_scaled(p.b, p.number), _scaled(q.b, q.number))
+    else:
+        return total
+    shaped: Node = product if product.shape == total.shape else ops.reshape(product, shape=total.shape)
+    return shaped
+
+
+def _product(node: Node, once: set[Node]) -> Product | None:
+    """What a node is as a number times a product of matrices, perhaps in another shape; None if it is not."""
+    number, node = _unscaled(node, 1.0, once)
+    if number is not None and node.op is ops.reshape and node in once:
+        number, node = _unscaled(node.parents[0], number, once)
+    if node.op is not ops.matmul or node not in once or node.ndim != 2 or not is_real(node):
+        return None
+    number, a = _unscaled(node.parents[0], number, once)
+    number, b = _unscaled(node.parents[1], number, once)
+    return None if number is None or decades(number) > ORDINARY[node.dtype.itemsize] else Product(number, a, b, node)
+
+
+def _unscaled(node: Node, number: float | None, once: set[Node]) -> tuple[float | None, Node]:
+    """The array below a scale that nobody else needs, and the number times that factor; None if that is not right."""
+    if number is None or node.op is not ops.scale or node not in once or not is_real(node):
+        return number, node
+    return one_factor(number, node.params["factor"], node.dtype), node.parents[0]
+
+
+def _scaled(x: Node, factor: float) -> Node:
+    scaled: Node = x if factor == 1 else ops.scale(x, factor=factor)
+    return scaled
+
+
+def _pays(summed: Node, product: Node) -> bool:
+    """Whether a sum of factors like this costs less than a second product and the sum of the two."""
+    (rows, inner), columns, size = product.parents[0].shape, product.shape[1], product.dtype.itemsize
+    saved = product_cost(rows, inner, columns, size).nanoseconds + sum_cost(product.size, size).nanoseconds
+    return sum_cost(summed.size, size).nanoseconds < saved

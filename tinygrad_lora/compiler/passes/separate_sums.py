@@ -1,0 +1,144 @@
+"""A sum of products, factor by factor: what does not depend on an index stands before the sum over it."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import mul
+from typing import NamedTuple
+
+from ... import ops
+from ...core.graph import Graph, rebuilt
+from ...core.node import ComputationNode as Node
+from ...core.node import Shape, tick
+from ..cost import node_cost
+from .patterns import is_real, uses
+
+FORMS = (ops.matmul, ops.multiply, ops.reshape, ops.transpose)  # of a product
+MOST_FACTORS = 3  # of more, a part could leave the range of the dtype where the whole does not
+LONGEST = 384  # numbers: a longer sum loses more digits as a product than as NumPy's sum, see sums_as_products
+
+
+class Form(NamedTuple):
+    """Another form of a sum, and the products that nobody needs any more."""
+
+    node: Node
+    gone: list[Node]
+
+
+def separate_sums(graph: Graph) -> Graph:
+    r"""$\sum_i (AB)_{ij} = (\sum_i A_i) B$, $\sum_{ij} v_i u_j = \sum_i v_i \sum_j u_j$, $\sum_j A_{ij} u_j = A u$."""
+    if not any(node.op is ops.reduce_sum and _may_separate(node.parents[0]) for node in graph.nodes):
+        return graph
+    once: set[Node] = set()  # products, perhaps in another shape, with one user: nobody else needs them
+
+    def build(old: Node, parents: tuple[Node, ...]) -> Node:
+        node = rebuilt(old, parents)
+        if node.op is ops.reduce_sum and parents[0] in once and is_real(node):
+            start = tick()
+            form = _separated(node, once)
+            if form is not None and _price_of_new(form.node, start) < sum(map(_price, [node, *form.gone])):
+                return form.node
+        if node.op in FORMS and uses(graph, old) == 1:
+            once.add(node)
+        return node
+
+    return graph.map(build)
+
+
+def _may_separate(summed: Node) -> bool:
+    """Whether it is a product of matrices, or one of arrays of several shapes; seen quickly."""
+    if summed.op is not ops.multiply:
+        return summed.op in FORMS
+    nested = [summed, *(p for p in summed.parents if p.op in (ops.multiply, ops.matmul))]  # MOST_FACTORS go no deeper
+    return any(p.parents[0].shape != p.parents[1].shape for p in nested)
+
+
+def _separated(total: Node, once: set[Node]) -> Form | None:
+    (x,), axes = total.parents, total.params["axis"]
+    if x.op is ops.reshape and len(axes) == x.ndim and x.parents[0] in once:  # the sum of all elements has no order
+        (x,) = x.parents
+        axes = tuple(range(x.ndim))
+    elif x.op is ops.transpose and not {x.ndim - 1, x.ndim - 2}.isdisjoint(axes) and x.parents[0] in once:
+        (x,) = x.parents
+        swapped = {x.ndim - 1: x.ndim - 2, x.ndim - 2: x.ndim - 1}
+        axes = tuple(sorted(swapped.get(i, i) for i in axes))
+    if x.op is ops.matmul and is_real(x):
+        return _of_matrices(x, axes, total.shape)
+    return _of_factors(x, axes, total.shape, once) if x.op is ops.multiply else None
+
+
+def _of_matrices(product: Node, axes: Shape, shape: Shape) -> Form | None:
+    """The rows of the first factor are added up before the product, and the columns of the second."""
+    (a, b), rows, columns = product.parents, product.ndim - 2, product.ndim - 1
+    if rows in axes:
+        a = ops.reduce_sum(a, axis=(a.ndim - 2,), keepdims=True)
+    if columns in axes:
+        b = ops.reduce_sum(b, axis=(b.ndim - 1,), keepdims=True)
+    if (a, b) == product.parents:
+        return None
+    return Form(_summed(a @ b, tuple(i for i in axes if i < rows), shape), [product])
+
+
+def _of_factors(product: Node, axes: Shape, shape: Shape, once: set[Node]) -> Form | None:
+    """The sum over one axis of the factors that depend on it, times the others, summed over the other axes."""
+    factors, gone = _factors(product, once)
+    shapes = [(1,) * (product.ndim - f.ndim) + f.shape for f in factors]
+    for axis in axes:
+        depends = [s[axis] != 1 for s in shapes]
+        if product.shape[axis] == 1 or all(depends) or not any(depends):
+            continue
+        summand = reduce(mul, [f for f, inside in zip(factors, depends, strict=True) if inside])
+        part = ops.reduce_sum(summand, axis=(axis - product.ndim + summand.ndim,), keepdims=True)
+        rest = reduce(mul, [part, *(f for f, inside in zip(factors, depends, strict=True) if not inside)])
+        missing = product.ndim - rest.ndim  # axes along which every factor has length 1
+        if missing:
+            rest = ops.reshape(rest, shape=(1,) * missing + rest.shape)
+        return Form(_summed(rest, tuple(i for i in axes if i != axis), shape), gone)
+    return _of_vector(factors, shapes, product, axes, shape)
+
+
+def _of_vector(factors: list[Node], shapes: list[Shape], product: Node, axes: Shape, shape: Shape) -> Form | None:
+    """A matrix times a vector, where one of two factors is a vector along the summed axis."""
+    if len(factors) != 2 or product.ndim != 2 or len(axes) != 1 or not 1 < product.shape[axes[0]] <= LONGEST:
+        return None
+    along = (1, product.shape[1]) if axes == (1,) else (product.shape[0], 1)
+    for i, matrix in enumerate(factors):
+        if matrix.shape == product.shape and shapes[1 - i] == along and product.shape != along:
+            vector = ops.reshape(factors[1 - i], shape=along[::-1])
+            return Form(_summed(matrix @ vector if axes == (1,) else vector @ matrix, (), shape), [product])
+    return None
+
+
+def _factors(product: Node, once: set[Node]) -> tuple[list[Node], list[Node]]:
+    """What is multiplied, and the products of that; the product's own operands, if there are too many."""
+    factors, gone, stack = list[Node](), list[Node](), [product]
+    while stack:
+        node = stack.pop()
+        outer = node.op is ops.matmul and node.ndim == 2 and node.parents[0].shape[1] == 1  # a column times a row
+        if (outer or node.op is ops.multiply) and (node is product or node in once) and is_real(node):
+            gone.append(node)
+            stack += reversed(node.parents)
+        else:
+            factors.append(node)
+    return (factors, gone) if len(factors) <= MOST_FACTORS else (list(product.parents), [product])
+
+
+def _summed(x: Node, axes: Shape, shape: Shape) -> Node:
+    total = ops.reduce_sum(x, axis=axes, keepdims=True) if axes else x
+    shaped: Node = total if total.shape == shape else ops.reshape(total, shape=shape)
+    return shaped
+
+
+def _price(node: Node) -> float:
+    return node_cost(node).nanoseconds
+
+
+def _price_of_new(node: Node, start: int) -> float:
+    """The cost of what was made since `start`."""
+    made, stack = set[Node](), [node]
+    while stack:
+        node = stack.pop()
+        if node.created > start and node not in made:
+            made.add(node)
+            stack += node.parents
+    return sum(map(_price, made))

@@ -1,0 +1,330 @@
+"""A second look at every planned program: each read finds the node that it wants, unharmed, in its dtype.
+
+Before its first call a program runs once on stand-ins for its arrays, and here is written down which bytes hold which
+node's value. Nothing is known of what the planner meant, only what the program does.
+
+- An operation finds each of its operands: the right elements, in the right dtype, all of them unharmed. In a loop over
+  blocks of rows the first, the second and the last block run, and all others between as one long block.
+- It writes its result densely, in its dtype, over no constant, and over no operand that it still reads.
+- An argument is written only where that is declared. After that nothing reads its old value, nor a view of it.
+- Every output has memory of its own: no part of the program's, of an argument, of what is kept, of another output.
+
+Calls that run at the same time have memory of their own, and the same code. Not covered are programs that plan no
+memory: plain expressions, and those of the engines "numba" and "scipy". Nor is what an operation computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..core.node import ComputationNode as Node
+from .emit_planned import Planned
+from .rehearsal import Buffer, Form, Piece, Rehearsal, StandIn, indexed
+
+Forms = tuple[Form, ...]
+
+
+def verify(planned: Planned, function: Any, views: Mapping[Node, Sequence[Node]]) -> str:
+    """What is wrong with a planned program, in a sentence; "" if nothing is.
+
+    `function` is the program, and `views` says which inputs are views of an input that is written over.
+    """
+    try:
+        proof = Proof(planned, function, views)
+        results = proof.run()
+        proof.over()
+        proof.returned(results)
+    except ProofError as fault:
+        return str(fault)
+    except Exception as error:
+        return f"it cannot be followed: {type(error).__name__}: {error}"
+    return ""
+
+
+class ProofError(Exception):
+    """What is wrong with a program."""
+
+
+class Proof(Rehearsal):
+    """A run in which each read and each write is checked."""
+
+    def __init__(self, planned: Planned, function: Any, views: Mapping[Node, Sequence[Node]]) -> None:
+        super().__init__(planned, function)
+        self.outputs = planned.lowered.graph.outputs
+        self.written = {leaf: i for i, leaf in planned.lowered.into.items()}
+        self.views = {leaf: [self.arguments[view] for view in nodes] for leaf, nodes in views.items()}
+        self.read: set[Node] = set()  # the operands that the lines of this node found
+        self.known: dict[tuple[Node, Node], tuple[Any, int, Forms] | None] = {}
+        self.joined = {
+            node: self.scope[self.variables[node]] for node in planned.lowered.graph.nodes
+            if node.op is ops.concatenate and node.ndim == 1 and self.variables.get(node) in self.scope
+        }  # fmt: skip
+
+    def call(
+        self, operands: Sequence[Any], out: StandIn | None = None, *,
+        changed: bool = False, by_element: bool = False, in_order: bool = False,
+    ) -> Any:  # fmt: skip
+        """See that all operands are there, and note what is written."""
+        node = self.line()
+        for array in operands:
+            if type(array) is StandIn:
+                if not self._reads(array, node):
+                    self._find(array, node)
+                if out is not None and _overlap(array, out) and not (by_element and _same(array, out)):
+                    raise ProofError(f"{self._told(node)} is written over an operand while that is read")
+        if in_order and node is not None:
+            for array, parent in zip(operands, node.parents, strict=True):
+                if type(array) is StandIn:
+                    self._find(array, node, [parent])
+        if out is None:
+            if node is None:
+                raise ProofError("it computes something that belongs to no node")
+            return StandIn(self, node)
+        if changed:
+            self._find(out, node, own=True)
+        self._write(out, node)
+        return out
+
+    def over(self) -> None:
+        """The lines of a node must have read each operand."""
+        node = self.node
+        if node is not None and node.op is not ops.concatenate:  # whose operands are looked at one by one
+            for parent in node.parents:
+                if parent not in self.read and not self._is_known(parent):
+                    raise ProofError(f"{self._told(node)} never reads its operand {self._told(parent)}")
+        self.read.clear()
+
+    def copied(self, array: StandIn, new: Any) -> StandIn:
+        """What the new array holds is what the old one does."""
+        buffer = Buffer("own")
+        piece = array.buffer.holding(array.start, array.stop) if new.size else None
+        if piece is None and new.size and self._join(array):
+            piece = array.buffer.holding(array.start, array.stop)
+        if piece is not None:
+            forms = _extended(piece.forms, _form(array.array, array.first - piece.anchor), piece.node.size)
+            buffer.put(0, Piece(new.nbytes, piece.node, 0, not forms, forms))
+        return StandIn(self, None, new, buffer)
+
+    def returned(self, results: Sequence[Any]) -> None:
+        """Each output is there, in memory of its own, and so is each array that replaces an argument."""
+        replacing, owners = set(self.written.values()), list[Any]()
+        wanted = [node for i, node in enumerate(self.outputs) if i not in replacing]
+        for result, node in zip(results, wanted, strict=True):
+            if type(result) is StandIn:  # no number that is written into the source
+                owner = result.buffer or result
+                if result.buffer is not None and result.buffer.kind != "own":
+                    raise ProofError(f"the output {self._told(node)} is in shared memory: {result.buffer.kind}")
+                if any(owner is other for other in owners):
+                    raise ProofError(f"the output {self._told(node)} shares the memory of another output")
+                owners.append(owner)
+                self._find(result, None, [node])
+        for leaf, i in self.written.items():
+            self._find(self.arguments[leaf], None, [self.outputs[i]])
+
+    # --- Reading ---
+
+    def _reads(self, array: StandIn, node: Node | None) -> bool:
+        """The most frequent cases of `_find`: a whole operand, or a part of the same expression."""
+        if node is None:
+            return False
+        if (buffer := array.buffer) is None:
+            found = array.node
+        else:
+            piece = buffer.pieces.get(array.first) if array.plain and self.block is None else None
+            if piece is None or not piece.whole or piece.stop != array.stop:
+                return False
+            found = piece.node
+            if array.array.dtype is not found.dtype:
+                return False
+        if found in node.parents:
+            self.read.add(found)  # type: ignore[arg-type]
+            return True
+        return found is node and buffer is None
+
+    def _find(self, array: StandIn, node: Node | None, wanted: Sequence[Node] = (), *, own: bool = False) -> None:
+        """See that this is an operand of the node, or one of those wanted; with `own` it may be the node itself."""
+        if node is None and not wanted:
+            return  # it goes over an argument: see `returned`
+        wanted = wanted or node.parents  # type: ignore[union-attr]
+        if array.buffer is None and array.node in wanted:
+            self.read.add(array.node)  # type: ignore[arg-type]
+        elif not array.stored().array.size:
+            self.read.update(wanted)
+        elif array.buffer.kind != "number":
+            found = self._found(array, node, wanted, own)
+            if not found and self._join(array):
+                found = self._found(array, node, wanted, own)
+            if not found:
+                there = ", ".join(map(self._told, array.buffer.between(array.start, array.stop))) or "nothing"
+                missing = " or ".join(self._told(p) for p in wanted if p not in self.read)
+                reader = f"{self._told(node)} reads" if node is not None else "the result is"
+                raise ProofError(f"{reader} {missing}; there is {there}, as {array.array.dtype} in {array.buffer.kind}")
+            self.read.update(found)
+
+    def _found(self, array: StandIn, node: Node | None, wanted: Sequence[Node], own: bool) -> Sequence[Node]:
+        """Those of the wanted nodes whose value this is; with `own` the node in the making will do."""
+        piece = array.buffer.holding(array.start, array.stop)
+        if piece is None or (own and piece.node is node):
+            return () if piece is None else (piece.node,)
+        found = [parent for parent in wanted if self._is(parent, array, piece, node)]
+        if not found and node is not None and node.op.view and piece.node is not node:
+            return node.parents if self._is(node, array, piece, node) else ()  # the view, which is written out
+        return found
+
+    def _is(self, wanted: Node, array: StandIn, piece: Piece, node: Node | None) -> bool:
+        """Whether this is the value of a wanted node; in a loop, where the operand is cut, the rows of the block."""
+        found, moved, view = array.array, array.first - piece.anchor, self._view(wanted, piece.node)
+        if view is None or found.dtype != wanted.dtype:
+            return False
+        whole, first, forms = view
+        if self._is_cut(wanted, node):
+            start, block = int(self.block), self.block  # type: ignore[arg-type]
+            if not found.ndim or len(found) not in (block.stop - start, self.rows):  # type: ignore[union-attr]
+                return False
+            whole, first = whole[start : start + len(found)], first + start * whole.strides[0]
+        if array.plain and whole.flags.c_contiguous and not forms and not piece.forms:  # the most frequent case
+            return moved == first and found.nbytes == whole.nbytes
+        in_order = not (node is not None and node.op is ops.matmul and found.ndim > wanted.ndim)  # a batch of blocks
+        forms = _extended(forms, _form(whole, first, in_order), piece.node.size)
+        return _extended(piece.forms, _form(found, moved, in_order), piece.node.size) == forms
+
+    def _is_cut(self, operand: Node, node: Node | None) -> bool:
+        """Whether a block of the node's rows needs just these rows of an operand."""
+        if self.block is None or node is None or not operand.ndim or operand.shape[0] != self.length:
+            return False
+        if node.op is ops.matmul:
+            return operand is node.parents[0]
+        return operand.ndim == node.ndim or not node.op.elementwise
+
+    def _view(self, wanted: Node, node: Node) -> tuple[Any, int, Forms] | None:
+        """A node as views of another's array: as an array, its first byte, and what had to be copied for it."""
+        key = wanted, node
+        if key not in self.known:
+            path, self.known[key] = _path(wanted, node), None
+            if path is None:
+                return None
+            array, first, forms = np.empty(node.shape, node.dtype), 0, Forms()
+            for step in path:
+                if step.op is ops.index:
+                    new, moved = indexed(array, step.params["key"])
+                else:
+                    new, moved = step.op.forward(array, **step.params), 0
+                if new.size and not np.may_share_memory(new, array):
+                    forms, first = _extended(forms, _form(array, first), node.size), 0
+                array, first = new, first + moved
+            self.known[key] = array, first, forms
+        return self.known[key]
+
+    def _is_known(self, node: Node) -> bool:
+        """Whether an operand was read, also as the same elements in another shape, or is written into the line."""
+        root = node
+        while root not in self.read and root.parents and root.op.view:
+            root = root.parents[0]
+        if root in self.read:
+            array, first, forms = self._view(node, root)  # type: ignore[misc]
+            return not _extended(forms, _form(array, first), root.size)
+        while node.parents and node.op.view and node not in self.variables:
+            node = node.parents[0]
+        return not node.parents and node not in self.variables
+
+    # --- Vectors of parts, which are made one after another ---
+
+    def _join(self, array: StandIn) -> bool:
+        """Whether a vector is complete now, with all its parts in their places."""
+        found = False
+        for node, whole in self.joined.items():
+            if _overlap(whole, array):
+                found |= self._has_parts(node, whole)
+        return found
+
+    def _has_parts(self, node: Node, whole: StandIn) -> bool:
+        start = 0
+        for parent in node.parents:
+            part = whole[start : start + parent.size]
+            piece, start = whole.buffer.holding(part.start, part.stop), start + parent.size
+            there = piece is not None and piece.node is node and piece.anchor == whole.first
+            if parent.size and not there and (piece is None or not self._is(parent, part, piece, None)):
+                return False
+        whole.buffer.put(whole.first, Piece(whole.stop, node, whole.first))
+        return True
+
+    # --- Writing ---
+
+    def _write(self, out: StandIn, node: Node | None) -> None:
+        """From now on this array holds the node, or those rows of it that the block is about."""
+        buffer, array = out.buffer, out.array
+        if node is None or buffer.kind not in ("memory", "own"):
+            replacing = self.outputs[self.written[buffer.leaf]] if buffer.leaf in self.written else None
+            if replacing is None or (node is not None and node is not replacing):
+                raise ProofError(f"{self._told(node)} is written over {self._told(buffer.leaf)}, which must not change")
+            node = replacing
+        batch = node.op is ops.matmul and array.ndim > node.ndim and out.stop - out.start == array.nbytes  # of blocks
+        if array.dtype != node.dtype or not (out.plain or batch):
+            raise ProofError(f"{self._told(node)} is written to an array of {array.dtype} with strides {array.strides}")
+        if not array.size:
+            return
+        anchor, whole = out.start, array.shape == node.shape or array.size == node.size
+        if not whole:
+            if self.block is not None and node.ndim and node.shape[0] == self.length:
+                anchor -= int(self.block) * (node.size // self.length) * array.itemsize
+            elif node in self.joined:
+                anchor = self.joined[node].first
+            else:
+                raise ProofError(f"{self._told(node)} is written to an array of shape {array.shape}")
+        buffer.put(out.start, Piece(out.stop, node, anchor, whole))
+        for view in self.views.get(buffer.leaf, ()) if buffer.leaf is not None else ():
+            view.buffer.put(0, Piece(view.array.nbytes, node, 0, False))
+
+    def _told(self, node: Node | None) -> str:
+        """A node as a reader of the program knows it."""
+        if node is None:
+            return "something"
+        name = self.variables.get(node) or node.name
+        return f"{name} = {node.op} {node.shape}" if name else f"{node.op} {node.shape}"
+
+
+def _overlap(a: StandIn, b: StandIn) -> bool:
+    """Whether two arrays may have bytes in common."""
+    return a.buffer is b.buffer and a.start < b.stop and b.start < a.stop
+
+
+def _same(a: StandIn, b: StandIn) -> bool:
+    """Whether two arrays are the same elements in the same order."""
+    x, y = a.array, b.array
+    return a is b or (a.first, x.shape, x.strides, x.dtype) == (b.first, y.shape, y.strides, y.dtype)
+
+
+def _path(node: Node, root: Node) -> list[Node] | None:
+    """The views that lead from a node's array to another's."""
+    path: list[Node] = []
+    while node is not root:
+        if not (node.parents and node.op.view):
+            return None
+        path.insert(0, node)
+        node = node.parents[0]
+    return path
+
+
+def _form(array: Any, first: int, in_order: bool = True) -> Form:
+    """Which elements an array has, one after another; else in the order in which they lie."""
+    axes = [(n, stride) for n, stride in zip(array.shape, array.strides, strict=True) if n != 1]
+    joined: list[tuple[int, int]] = []
+    for n, stride in axes if in_order else sorted(axes, key=lambda axis: -axis[1]):
+        if joined and joined[-1][1] == n * stride:
+            joined[-1] = joined[-1][0] * n, stride
+        else:
+            joined.append((n, stride))
+    return first, tuple(joined)
+
+
+def _extended(forms: Forms, form: Form, size: int) -> Forms:
+    """With one more. All of the elements in their order are no news."""
+    size = prod(n for n, _ in forms[-1][1]) if forms else size
+    first, axes = form
+    whole = first == 0 and (size == 1 if not axes else len(axes) == 1 and axes[0][0] == size and axes[0][1] > 0)
+    return forms if whole else (*forms, form)
