@@ -27,6 +27,29 @@ def test_what_the_planner_writes_is_right(campaign):
         assert case.wrong(planned, 3) == "", case.name
 
 
+def _chosen_of_turned(x):
+    k = x @ x.mT
+    y = tl.where(k, k.mT, k.mT.mT)
+    return tl.sum(y, 0), tl.sum(k.mT.mT @ k, 0)
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        pytest.param(lambda x, w: (x[::-1] @ w, tl.sum(x[::-1], 0)), [(12, 3), (3, 2)], id="reversed rows in blocks"),
+        pytest.param(_chosen_of_turned, [(4, 4)], id="an operand that is another one, turned twice"),
+        pytest.param(lambda x: tl.sum((x * x) * (x * x), 0), [(0,)], id="a sum of nothing"),
+        pytest.param(lambda x, y: tl.sum((x * 2.0) @ (y + 1.0), 0), [(3, 3, 0), (3, 0, 3)], id="products of nothing"),
+        pytest.param(lambda x: tl.broadcast(x[:1] * 2.0, (0, 3)) * 1.0, [(1, 3)], id="no rows of one"),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"passes": ()}, {"without": ["in_place"]}], ids=str)
+def test_what_is_right_is_not_objected_to(function, shapes, options):
+    with planned_cases.tiny():
+        compiled = tl.compile(function, **options).prepare(*map(np.ones, shapes))
+    assert compiled.program.planned
+
+
 # --- Faults of the planner ---
 
 
