@@ -42,6 +42,7 @@ class Buffer:
         self.kind, self.leaf = kind, leaf
         self.pieces: dict[int, Piece] = {}  # by their first byte
         self.starts: list[int] = []  # in order
+        self.also: list[Piece] = []  # what it holds as well, all of it: parts of a vector, and that vector
         if leaf is not None and size:
             self.put(0, Piece(size, leaf, 0))
 
@@ -60,7 +61,7 @@ class Buffer:
 
     def put(self, start: int, piece: Piece) -> None:
         """From now on the bytes from `start` hold this."""
-        starts, pieces, stop = self.starts, self.pieces, piece.stop
+        starts, pieces, stop, self.also = self.starts, self.pieces, piece.stop, []
         if start not in pieces or pieces[start].stop != stop:
             i = bisect_left(starts, start)
             i -= bool(i and pieces[starts[i - 1]].stop > start)
@@ -121,8 +122,10 @@ class StandIn:
         return self.run.copied(self, np.empty_like(self.stored().array, order="C"))
 
     def __getitem__(self, key: Any) -> StandIn:
-        if key_arrays := _stand_ins(key):
-            return self.run.call([self, *key_arrays])
+        if indices := _stand_ins(key):
+            if not any(i.stored().array.ndim for i in indices) and self.stored().array.ndim > len(indices):
+                raise TypeError("indices that are numbers alone give a view, and nobody knows of which elements")
+            return self.run.call([self, *indices], again=True)
         if self.buffer is None and not self.node.shape:
             return StandIn(self.run, self.node)  # a number
         array = self.stored().array
@@ -176,8 +179,7 @@ class Function:
         if function is np.concatenate:
             return run.call(args[0], args[2] if len(args) > 2 else out, in_order=True)
         if function is np.empty:
-            array = np.empty(args[0], getattr(args[1], "dtype", args[1]))
-            return StandIn(run, None, array, Buffer("own"))
+            return StandIn(run, None, np.empty(args[0], getattr(args[1], "dtype", args[1])), Buffer("own"))
         if getattr(function, "__name__", "") in VIEWS and type(args[0]) is StandIn:
             return args[0].stored().view(function(args[0].array, *args[1:], **kwargs))
         if isinstance(getattr(function, "__self__", None), np.ufunc):
@@ -237,12 +239,13 @@ class Rehearsal:
 
     def call(
         self, operands: Sequence[Any], out: StandIn | None = None, *,
-        changed: bool = False, by_element: bool = False, in_order: bool = False,
+        changed: bool = False, again: bool = False, by_element: bool = False, in_order: bool = False,
     ) -> Any:  # fmt: skip
         """An operation on these operands, some of which may be numbers, that makes a new array or writes into `out`.
 
-        `changed`: it also needs what `out` held before. `by_element`: an element of the result needs only those at the
-        same place. `in_order`: the operands are those of the node, each at its place.
+        `changed`: it also needs what `out` held before. `again`: the first operand may be what the lines before made.
+        `by_element`: an element of the result needs only those at the same place. `in_order`: the operands are those of
+        the node, each at its place.
         """
         raise NotImplementedError
 

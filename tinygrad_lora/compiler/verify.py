@@ -67,7 +67,7 @@ class Proof(Rehearsal):
 
     def call(
         self, operands: Sequence[Any], out: StandIn | None = None, *,
-        changed: bool = False, by_element: bool = False, in_order: bool = False,
+        changed: bool = False, again: bool = False, by_element: bool = False, in_order: bool = False,
     ) -> Any:  # fmt: skip
         """See that all operands are there, and note what is written."""
         node = self.line()
@@ -75,7 +75,7 @@ class Proof(Rehearsal):
         for array in operands:
             if type(array) is StandIn:
                 if not self._reads(array, node):
-                    self._find(array, node, wanted)
+                    self._find(array, node, wanted, own=again and array is operands[0])
                 if out is not None and _collide(array, out, by_element):
                     raise ProofError(f"{self._told(node)} is written over an operand while that is read")
         if in_order and node is not None:
@@ -103,12 +103,10 @@ class Proof(Rehearsal):
     def copied(self, array: StandIn, new: Any) -> StandIn:
         """What the new array holds is what the old one does."""
         buffer = Buffer("own")
-        piece = array.buffer.holding(array.start, array.stop) if new.size else None
-        if piece is None and new.size and self._join(array):
-            piece = array.buffer.holding(array.start, array.stop)
-        if piece is not None:
+        for piece in self._pieces(array) if new.size else ():
             forms = _extended(piece.forms, _form(array.array, array.first - piece.anchor), piece.node.size)
-            buffer.put(0, Piece(new.nbytes, piece.node, 0, not forms, forms))
+            held = Piece(new.nbytes, piece.node, 0, not forms, forms)
+            buffer.put(0, held) if not buffer.starts else buffer.also.append(held)
         return StandIn(self, None, new, buffer)
 
     def returned(self, results: Sequence[Any]) -> None:
@@ -154,8 +152,6 @@ class Proof(Rehearsal):
             self.read.add(array.node)
         elif array.stored().buffer.kind != "number":
             found = self._found(array, node, wanted, own)
-            if not found and self._join(array):
-                found = self._found(array, node, wanted, own)
             if not found:
                 there = ", ".join(map(self._told, array.buffer.between(array.start, array.stop))) or "nothing"
                 missing = " or ".join(self._told(p) for p in wanted if p not in self.read)
@@ -165,15 +161,26 @@ class Proof(Rehearsal):
 
     def _found(self, array: StandIn, node: Node | None, wanted: Sequence[Node], own: bool) -> Sequence[Node]:
         """Those of the wanted nodes whose value this is; with `own` the node in the making will do."""
-        piece = array.buffer.holding(array.start, array.stop)
         if not array.array.size:
             return [parent for parent in (*wanted, node) if parent is not None and not parent.size]
-        if piece is None or (own and piece.node is node):
-            return () if piece is None else (piece.node,)
-        found = [parent for parent in wanted if self._is(parent, array, piece, node)]
-        if not found and node is not None and node.op.view and piece.node is not node:
-            return node.parents if self._is(node, array, piece, node) else ()  # the view, which is written out
-        return found
+        for piece in self._pieces(array):
+            found = [parent for parent in wanted if self._is(parent, array, piece, node)]
+            if own and piece.node is node:
+                found = [piece.node]
+            elif not found and node is not None and node.op.view and piece.node is not node:
+                found = [*node.parents] if self._is(node, array, piece, node) else []  # the view, which is written out
+            if found:
+                return found
+        return ()
+
+    def _pieces(self, array: StandIn) -> list[Piece]:
+        """What the bytes of an array hold, if it is one thing; also a vector whose parts were made in their places."""
+        a, b, buffer = array.start, array.stop, array.buffer
+        pieces = [*filter(None, [buffer.holding(a, b)]), *buffer.also]
+        for node, whole in self.joined.items():
+            if whole.buffer is buffer and whole.start <= a and b <= whole.stop and self._has_parts(node, whole):
+                pieces.append(Piece(whole.stop, node, whole.first))
+        return pieces
 
     def _is(self, wanted: Node, array: StandIn, piece: Piece, node: Node | None) -> bool:
         """Whether this is the value of a wanted node; in a loop, where the operand is cut, the rows of the block."""
@@ -234,17 +241,8 @@ class Proof(Rehearsal):
             return not _extended(forms, _form(array, first), root.size)
         return not root.parents and root not in self.variables
 
-    # --- Vectors of parts, which are made one after another ---
-
-    def _join(self, array: StandIn) -> bool:
-        """Whether a vector is complete now, with all its parts in their places."""
-        found = False
-        for node, whole in self.joined.items():
-            if _collide(whole, array):
-                found |= self._has_parts(node, whole)
-        return found
-
     def _has_parts(self, node: Node, whole: StandIn) -> bool:
+        """Whether each part of a vector is in its place."""
         start = 0
         for parent in node.parents:
             part = whole[start : start + parent.size]
@@ -252,7 +250,6 @@ class Proof(Rehearsal):
             there = piece is not None and piece.node is node and piece.anchor == whole.first
             if parent.size and not there and (piece is None or not self._is(parent, part, piece, None)):
                 return False
-        whole.buffer.put(whole.first, Piece(whole.stop, node, whole.first))
         return True
 
     # --- Writing ---
