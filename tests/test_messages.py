@@ -312,8 +312,8 @@ def test_the_advice_names_what_there_is(name, remedy):
 
 
 ADVISED = {
-    "tl.mean((x - tl.mean(x)) ** 2)": np.var,
-    "tl.sqrt(tl.mean((x - tl.mean(x)) ** 2))": np.std,
+    "tl.mean((node - tl.mean(node)) ** 2)": np.var,
+    "tl.sqrt(tl.mean((node - tl.mean(node)) ** 2))": np.std,
     "-tl.max(-node)": np.min,
     "tl.sqrt(tl.sum(node * node))": np.linalg.norm,
     "tl.exp(tl.sum(tl.log(node)))": np.prod,
@@ -325,7 +325,8 @@ ADVISED = {
 
 @pytest.mark.parametrize("code, function", ADVISED.items(), ids=ADVISED)
 def test_the_advice_gives_the_same_numbers(p, code, function):
-    y = eval(code, {"tl": tl, "np": np, "node": p, "x": p, "n": 3, "low": 2.0, "high": 5.0})
+    assert any(code in remedy for remedy in INSTEAD.values()) or "low" in code, "clip is told in two halves"
+    y = eval(code, {"tl": tl, "np": np, "node": p, "n": 3, "low": 2.0, "high": 5.0})
     np.testing.assert_allclose(y.value, function(p.value), rtol=1e-14)
 
 
