@@ -273,6 +273,8 @@ def raised():
             if isinstance(node, ast.Raise) and node.exc is not None:
                 exc = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
                 names.add(exc.attr if isinstance(exc, ast.Attribute) else getattr(exc, "id", None))
+            elif isinstance(node, ast.Return) and isinstance(node.value, ast.Call):  # made here, raised by the caller
+                names.add(getattr(node.value.func, "id", None))
             elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("warnings.warn", "warnings.warn_explicit"):
                 names.add(ast.unparse(node.args[1]))
     return names
