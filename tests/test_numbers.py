@@ -191,6 +191,13 @@ def test_the_gradient_of_what_was_repeated_is_summed_in_float32():
     np.testing.assert_array_equal(bias.gradient, np.full(3, 2500, HALF))
 
 
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
+def test_the_norm_of_float16_gradients_is_a_float32_norm(size):
+    w = tl.parameter(np.ones(4, HALF))
+    clipped = tl.SGD([w], lr=0.1, max_norm=size).clip([np.full(4, 3 * size, HALF)])[0]  # of norm 6 * size
+    np.testing.assert_allclose(clipped, np.full(4, size / 2), rtol=2e-2)
+
+
 @pytest.mark.parametrize("f", ACCUMULATING.values(), ids=ACCUMULATING)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_other_dtypes_are_not_converted(f, dtype):
