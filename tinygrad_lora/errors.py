@@ -205,7 +205,7 @@ class MiscompiledWarning(UserWarning):
     """A generated program is wrong, and is not used; plain NumPy runs in its place.
 
     Wrong:  nothing that you wrote: this is a fault of the compiler, and the message shows the part that is to blame
-    Right:  go on, the numbers are right, only slower; `compile(f, without=[...])` leaves the technique out that is named
+    Right:  go on, the numbers are right, only slower; `compile(f, without=[...])` leaves the named technique out
 
     Every program in planned memory is looked at a second time before it runs. The first call of any new program is
     compared with its graph where that costs little; `check=True` compares always. Please report what the message says.
