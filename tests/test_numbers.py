@@ -11,6 +11,7 @@ import sum_errors
 
 import tinygrad_lora as tl
 from tinygrad_lora import ops
+from tinygrad_lora.compiler import agreement
 from tinygrad_lora.compiler import passes as compiler_passes
 from tinygrad_lora.compiler.passes.patterns import ORDINARY
 from tinygrad_lora.core.graph import topological_order
@@ -379,6 +380,12 @@ def test_the_table_has_the_errors_of_float32_sums():
         measured = sum_errors.errors(row)
         assert measured[1] <= 4 * max(measured[0], 1), row.name
         assert measured[0] <= 2 * int(eager) + 1 and measured[1] <= 2 * int(compiled) + 1, row.name
+
+
+def test_the_page_names_what_the_first_call_allows():
+    told = re.search(r"explains (\S+) of the largest .* float64, (\S+) in float32 and (\S+) in float16", PAGE).groups()
+    assert [float(bound) for bound in told] == [agreement.TOLERANCE[size] for size in (8, 4, 2)]
+    assert agreement.FACTOR == 4 and "4 times as much as the eager result moves" in PAGE
 
 
 def test_the_page_names_the_magnitudes_and_the_passes_of_the_compiler():
