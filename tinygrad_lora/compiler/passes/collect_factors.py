@@ -148,7 +148,7 @@ class _Algebra:
         return Term(number, shared)
 
     def _merged(self, node: Node, terms: list[Term]) -> list[Term | None]:
-        """Like terms become one; none where one is added and another subtracted: infinity minus infinity is no number."""
+        """Like terms become one; none where signs differ: infinity minus infinity is no number."""
         like: dict[Powers, Term] = {}
         for t in terms:
             if t.key in like and like[t.key].number * t.number < 0:
