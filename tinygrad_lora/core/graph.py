@@ -104,7 +104,8 @@ class Graph:
                 if not new.keys().isdisjoint(parents):
                     parents = tuple([new.get(p, p) for p in parents])
                 if (made := build(node, parents)) is not node:
-                    check_replacement(node, made)
+                    if type(made) is not ComputationNode or made.shape != node.shape or made.dtype is not node.dtype:
+                        check_replacement(node, made)
                     new[node] = made
                     made.name = made.name or node.name
                     give_origin(made, node.origin, start)
