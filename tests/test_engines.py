@@ -227,6 +227,7 @@ def test_a_negative_power_of_zero_is_infinite(name):
             )
 
 
+@pytest.mark.slow
 def test_nan_and_infinity_go_where_numpy_sends_them(name):
     def special(x):
         y = tl.max(x, axis=1, keepdims=True)
@@ -298,6 +299,7 @@ def test_numba_has_every_operation(data):
         assert_near(build(graph, "f").run(*arrays), graph(*arrays))
 
 
+@pytest.mark.slow
 @settings(max_examples=3, derandomize=True, database=None)
 @given(random_graphs())
 def test_numba_runs_random_programs(drawn):

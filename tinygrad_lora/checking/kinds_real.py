@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .kinds import SHARED, Kind, gradient, joined, masked, pair, powered, product, reduced, scaled, unary
+from .kinds import SHARED, Kind, alike, gradient, joined, masked, pair, powered, product, reduced, scaled, unary
 from .programs import Model
 from .writer import Writer, is_float
 
@@ -118,13 +118,16 @@ def embedded(w: Writer) -> int | None:
 
 
 FUNCTIONS = ("exp", "log", "sqrt", "tanh", "sigmoid", "gelu", "exact_gelu", "silu")
+FUNCTIONS_CORE: tuple[Kind, ...] = (
+    *(partial(unary, word) for word in ("exp", "log", "sqrt")), *(partial(pair, word) for word in ("add", "multiply")),
+    partial(pair, "divide"), partial(reduced, "sum"), scaled, powered, inverse, partial(alike, ("exp", "log", "sqrt")),
+)  # fmt: skip
 REAL_CORE: tuple[Kind, ...] = (
-    *(partial(unary, word) for word in ("exp", "log", "sqrt", "tanh", "relu", "sigmoid")),
-    *(partial(pair, word) for word in ("add", "multiply", "divide", "divide")),
-    *(partial(reduced, word) for word in ("sum", "mean", "max")), scaled, powered, product, softmax_by_hand,
-    inverse, joined, partial(along_axis, "softmax"), partial(along_axis, "log_softmax"), normalized, gradient,
+    *FUNCTIONS_CORE, *(partial(unary, word) for word in ("tanh", "relu", "sigmoid")), softmax_by_hand, joined, product,
+    *(partial(reduced, word) for word in ("mean", "max")), partial(along_axis, "softmax"),
+    partial(along_axis, "log_softmax"), normalized, gradient,
 )  # fmt: skip
 REAL: tuple[Kind, ...] = (
-    *SHARED, *(partial(unary, word) for word in FUNCTIONS), *REAL_CORE, logarithm, loss, loss, masked,
-    attended, attended, layer, layer, layer, embedded,
+    *SHARED, *(partial(unary, word) for word in FUNCTIONS), *REAL_CORE, logarithm, loss, loss, masked, attended,
+    attended, layer, layer, layer, embedded,
 )  # fmt: skip

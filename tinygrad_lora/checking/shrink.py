@@ -30,7 +30,7 @@ def shrink(program: Program, fails: Callable[[Program], bool], tries: int = 400)
             candidates = move(program)
             while left > 0 and (candidate := next(candidates, None)) is not None:
                 candidate = pruned(candidate)
-                if (lighter := _weight(candidate)) >= weight or not _runs(candidate):
+                if (lighter := _weight(candidate)) >= weight or not runs(candidate):
                     continue
                 left -= 1
                 if fails(candidate):
@@ -55,12 +55,13 @@ def _renumbered(line: Line, number: dict[int, int]) -> Line:
     return replace(line, operands=tuple(number[i] for i in line.operands)) if isinstance(line, Step) else line
 
 
-def _runs(program: Program) -> bool:
+def runs(program: Program) -> bool:
+    """Whether the engine takes the program: its shapes fit, and its numbers can be computed."""
     try:
-        program.eager()
-    except Exception:  # a candidate may be anything, and the engine says no in many ways
+        _ = program.values, program.graph
+    except Exception:  # a changed program may be anything, and the engine says no in many ways
         return False
-    return bool(program.inputs) and bool(program.steps or len(program.outputs) > 1 or program.outputs)
+    return bool(program.inputs)
 
 
 def _weight(program: Program) -> tuple[Any, ...]:
@@ -107,7 +108,7 @@ def earlier_output(program: Program) -> Iterator[Program]:
 
 def without_steps(program: Program) -> Iterator[Program]:
     """An array in place of a step, with the numbers that it gives; or the operand in place of the result."""
-    values = program.values()
+    values = program.values
     for i in reversed(range(len(program.lines))):
         if isinstance(program.lines[i], Step):
             yield _with_line(program, i, Leaf("input", np.array(values[i].value)))
