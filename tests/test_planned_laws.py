@@ -290,3 +290,14 @@ def test_a_loop_adds_up_a_sum_of_no_axes_once():
     loops = function_from_source("f", written_as_loops(graph, "f").source)
     for result, y in zip(loops(x, n), graph(x, n), strict=True):
         assert_array_equal(result, y)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_training_step_may_be_given_its_own_parameters(way, tiny_blocks):
+    """What it writes and what it reads is then the same memory, in another order."""
+    w = tl.parameter(np.arange(16.0), "w")
+    step = tl.compile_training_step(lambda x: x * w, lambda y, t: tl.sum(y * t), tl.SGD([w], 0.5, momentum=0.5), **way)
+    step(np.zeros(16), np.ones(16))
+    before = w.value.copy()
+    step(w.value[::-1], np.ones(16))
+    assert_array_equal(w.value, before - 0.5 * before[::-1])

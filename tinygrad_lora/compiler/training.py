@@ -68,11 +68,17 @@ class TrainingStep(CompiledFunction):
                 target = real_array(target, "the target")
             if target.dtype.kind == "i" and self._indexing.get(target.ndim, True):
                 self._refuse_negative_labels(x, target)
+            x, target = (array if array.base is None else self._apart(array) for array in (x, target))
             self.optimizer.before_step()
             value, *rest = super().__call__(x, target)
             self.storage.write(rest[self.input_gradient :])
             self.optimizer.after_step()
         return (float(value), rest[0]) if self.input_gradient else float(value)
+
+    def _apart(self, array: Any) -> Any:
+        """The array; a copy if it is a view of parameters or state, where the step writes while it still reads."""
+        flats = (flat for storage in self._storages.values() for flat in storage.flats)
+        return array.copy() if any(array.base is flat.memory for flat in flats) else array
 
     def _as_input(self, x: Any) -> Any:
         """x as an array in the dtype of the model, as `forward` takes it: float32 stays float32."""
