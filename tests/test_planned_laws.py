@@ -301,3 +301,10 @@ def test_a_training_step_may_be_given_its_own_parameters(way, tiny_blocks):
     before = w.value.copy()
     step(w.value[::-1], np.ones(16))
     assert_array_equal(w.value, before - 0.5 * before[::-1])
+
+
+def test_a_value_is_read_only_also_where_it_is_an_array_of_one_number():
+    a, b = tl.constant(2.0), tl.constant(3.0)
+    for node in (tl.where(a > b, a, b), tl.reshape(a, ()), tl.broadcast(b, ()), tl.where(a > b, a, b)[...]):
+        with pytest.raises((ValueError, TypeError)):
+            node.value[()] = 7.0
