@@ -367,6 +367,6 @@ def checked_kind(shape: Any, dtype: Any) -> tuple[tuple[int, ...], Any]:
 
 def read_only(array: Any) -> Any:
     """The array, marked; a NumPy scalar cannot be written to anyway."""
-    if array.ndim:
+    if isinstance(array, np.ndarray):
         array.setflags(write=False)
     return array
