@@ -123,6 +123,15 @@ def chain(w: Writer) -> int | None:
     return y
 
 
+def matrix_power(w: Writer) -> int | None:
+    """$A^4$, one factor after the other."""
+    a = w.pick(lambda v: v.ndim > 1 and v.shape[-1] == v.shape[-2])
+    y = a
+    for _ in range(3):
+        y = w.write("matmul", y, a)
+    return y
+
+
 def common_factor(w: Writer) -> int | None:
     """$A C \\pm B C$, or with the factor on the left, as a product of matrices or element by element."""
     a = w.pick()
@@ -366,6 +375,6 @@ EXACT_CORE: tuple[Kind, ...] = (
 )  # fmt: skip
 SHARED: tuple[Kind, ...] = (
     *EXACT_CORE, partial(pair, "greater"), *(partial(unary, word) for word in ("sign", "identity", "stop_gradient")),
-    weighted_sum, weighted_sum, chain, returned, doubled,
+    weighted_sum, weighted_sum, chain, matrix_power, returned, doubled,
 )  # fmt: skip
 EXACT: tuple[Kind, ...] = (*SHARED, *(partial(twice, kind) for kind in (partial(reduced, "sum"), scaled, taken)))

@@ -36,9 +36,13 @@ def inverse(w: Writer) -> int | None:
 
 
 def along_axis(word: str, w: Writer) -> int | None:
-    """A softmax along some axis."""
+    """A softmax along some axis; now and then of numbers that are shifted, which is no change."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
-    return None if x is None else w.write(word, x, axis=int(w.rng.integers(-w.values[x].ndim, w.values[x].ndim)))
+    if x is None:
+        return None
+    if w.chance(0.3):
+        x = w.write("add", x, w.leaf((*w.values[x].shape[:-1], 1), w.dtype_beside(x)))
+    return w.write(word, x, axis=int(w.rng.integers(-w.values[x].ndim, w.values[x].ndim))) if x is not None else None
 
 
 def softmax_by_hand(w: Writer) -> int | None:
