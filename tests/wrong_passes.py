@@ -132,9 +132,10 @@ def sum_over_a_broadcast_axis(node):
 def mean_of_means(node):
     """The mean of two arrays side by side is the mean of their means, also where one is longer."""
     match node:
-        case Node(ops.scale, [Node(ops.reduce_sum, [Node(ops.concatenate, [a, b])])]) if node.shape == ():
-            if a.size and b.size and node.params["factor"] == 1 / (a.size + b.size):
-                return (tl.mean(a) + tl.mean(b)) * 0.5
+        case Node(ops.scale, [Node(ops.reduce_sum, [Node(ops.concatenate, [a, b]) as both]) as total]):
+            axes = total.params["axis"]
+            if both.params["axis"] in axes and node.params["factor"] == 1 / max(prod(both.shape[i] for i in axes), 1):
+                return (tl.mean(a, **total.params) + tl.mean(b, **total.params)) * 0.5
 
 
 @refuted_by("exact")
@@ -176,9 +177,7 @@ def part_of_a_sum(node):
     r"""$(\sum_i x_i)_k = \sum_i (x_k)_i$: the key meets another axis."""
     match node:
         case Node(ops.index, [Node(ops.reduce_sum, [x]) as total]) if not total.params["keepdims"]:
-            part = ops.index(x, key=node.params["key"])
-            if part.ndim == x.ndim and part.shape != x.shape:
-                return ops.reduce_sum(part, **total.params)
+            return ops.reduce_sum(ops.index(x, key=node.params["key"]), **total.params)
 
 
 # --- Choices ---
@@ -261,10 +260,10 @@ def no_need_to_repeat(node):
 
 @refuted_by("exact")
 def nothing_is_added(node):
-    r"""$a + 0 b = a$, whatever the shape of b."""
+    r"""$x + 0 = x$, whatever the dtype of the zero."""
     match node:
-        case Node(ops.add, [a, Node(ops.scale) as nothing]) if nothing.params["factor"] == 0:
-            return a
+        case Node(ops.add, [x, Node(_, []) as zero]) if zero.known and not np.any(zero.value) and x.shape == node.shape:
+            return x
 
 
 @refuted_by("exact")

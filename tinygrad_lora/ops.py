@@ -352,6 +352,8 @@ def sum_at(x, indices, shape):
     signature, numpy = "x, *indices, shape", "sum_at(x, indices, shape)"
 
     def shape(self, x: Shape, *indices: Shape, shape: Shape) -> Shape:
+        if x != (rows := super().shape(*indices) + shape[len(indices) :]):
+            raise ShapeError(f"these indices into the shape {shape} need an x of shape {rows}")
         return shape
 
     def dtype(self, x: Any, *indices: Any, shape: Shape) -> Any:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .kinds import EXACT, EXACT_CORE, Kind
-from .kinds_real import REAL, REAL_CORE
+from .kinds import ALGEBRA, EXACT, EXACT_CORE, Kind
+from .kinds_real import FUNCTIONS_CORE, REAL, REAL_CORE
 from .programs import Leaf, Line, Program, Step
 from .writer import Style, Writer
 
@@ -54,7 +54,10 @@ class Programs:
         if mode not in ("exact", "real", "special"):
             raise ValueError(f"a mode is 'exact', 'real' or 'special', not {mode!r}")
         self.rng, self.mode, self.style = np.random.default_rng(seed), mode, style or Style()
-        self._walks = {True: Walk(self.rng, EXACT_CORE), False: Walk(self.rng, REAL_CORE)}
+        self._walks = {
+            True: (Walk(self.rng, ALGEBRA), Walk(self.rng, EXACT_CORE)),
+            False: (Walk(self.rng, FUNCTIONS_CORE), Walk(self.rng, REAL_CORE)),
+        }
 
     def __iter__(self) -> Iterator[Program]:
         return self
@@ -77,16 +80,18 @@ class Programs:
             if any(isinstance(line, Step) for line in w.lines):
                 return Program(w.lines, _outputs(w))
 
-    def _lines(self, w: Writer, walk: Walk, kinds: tuple[Kind, ...]) -> None:
+    def _lines(self, w: Writer, walks: tuple[Walk, ...], kinds: tuple[Kind, ...]) -> None:
         """Chains in which each line takes the result of the one before, and some lines of any kind between them."""
-        wanted = w.one((2, w.style.steps // 2, w.style.steps, w.style.steps))
-        kind, made, length = walk.start(), None, 0
+        wanted = w.one((2, w.style.steps // 2, *(w.style.steps,) * 4))
+        walk, made, length = walks[0], None, 0
+        kind = walk.start()
         for _ in range(2 * wanted):
             if sum(isinstance(line, Step) for line in w.lines) >= wanted:
                 break
             if made is None or length == LONGEST_CHAIN:
-                kind, length = walk.start(), 1
-                w.focus = w.leaf(w.shape()) if w.chance(0.6) else None
+                walk, length = w.one(walks), 1
+                kind = walk.start()
+                w.focus = w.leaf(w.shape(w.one((1, 2, 2, 2, 3, 3, 0)))) if w.chance(0.6) else None
                 made = kind(w)
             else:
                 follower = walk.after(kind)
@@ -99,7 +104,7 @@ class Programs:
                     walk.again(kind, follower)
                 kind = follower
             w.focus = None
-            if w.chance(0.15):
+            if w.chance(0.12):
                 w.one(kinds)(w)
 
 

@@ -94,11 +94,10 @@ def product(w: Writer, a: int | None = None) -> int | None:
     right = w.chance(0.7)
     inner = p.shape[-1] if right or p.ndim == 1 else p.shape[-2]
     fitting = w.numbers(lambda v: v.ndim > 0 and v.shape[-2 if right and v.ndim > 1 else -1] == inner)
-    if not fitting or w.chance(0.3):
-        shape = (inner, w.one(w.sizes)) if right else (w.one(w.sizes), inner)
-        b = w.leaf(
-            shape if w.chance(0.85) else (inner,), w.dtype_beside(a), w.one(("input", "input", "parameter", "frozen"))
-        )
+    if not fitting or w.chance(0.5):
+        other = inner if w.chance(0.4) else w.one(w.sizes)  # square matrices hide what is turned the wrong way
+        shape = ((inner, other) if right else (other, inner)) if w.chance(0.85) else (inner,)
+        b = w.leaf(shape, w.dtype_beside(a), w.one(("input", "input", "parameter", "frozen", "frozen")))
     else:
         b = w.one(fitting)
     return w.write("matmul", *((a, b) if right else (b, a)))
@@ -124,6 +123,15 @@ def chain(w: Writer) -> int | None:
     return y
 
 
+def matrix_power(w: Writer) -> int | None:
+    """$A^4$, one factor after the other."""
+    a = w.pick(lambda v: v.ndim > 1 and v.shape[-1] == v.shape[-2])
+    y = a
+    for _ in range(3):
+        y = w.write("matmul", y, a)
+    return y
+
+
 def common_factor(w: Writer) -> int | None:
     """$A C \\pm B C$, or with the factor on the left, as a product of matrices or element by element."""
     a = w.pick()
@@ -142,7 +150,7 @@ def common_factor(w: Writer) -> int | None:
 
 
 def adapted(w: Writer) -> int | None:
-    """$x W + s (x A) B$, or with A B bracketed first, or added to W: LoRA."""
+    """$x W + s (x A) B$, or with A B bracketed first, or added to W: LoRA; or $(s x) W$ alone."""
     x = w.pick(lambda v: v.ndim > 1 and is_float(v))
     if x is None:
         return None
@@ -152,7 +160,9 @@ def adapted(w: Writer) -> int | None:
         w.leaf((n, r), dtype, "parameter"),
         w.leaf((r, m), dtype, "parameter"),
     )
-    factor, order = w.one((2, 0.5, 1)), w.one((0, 1, 2))
+    factor, order = w.one((2, 0.5, -3)), w.one((0, 1, 2, 3))
+    if order == 3:
+        return w.write("matmul", w.write("scale", x, factor=factor), weight)
     if order == 0:
         both = w.write("add", weight, w.write("scale", w.write("matmul", a, b), factor=factor))
         return w.write("matmul", x, both)
@@ -174,8 +184,9 @@ def reduced_over(w: Writer, word: str, x: int | None) -> int | None:
         return None
     n = w.values[x].ndim
     axis: Any = None
-    if n and w.chance(0.75):
-        axis = tuple(sorted(i - n * w.chance(0.3) for i in range(n) if w.chance(0.5))) or int(w.rng.integers(n))
+    if n and w.chance(0.85):
+        several = tuple(sorted(i - n * w.chance(0.3) for i in range(n) if w.chance(0.5)))
+        axis = several if several and w.chance(0.4) else int(w.rng.integers(-n, n))
     return w.write(word, x, axis=axis, keepdims=w.chance(0.4))
 
 
@@ -309,21 +320,33 @@ def doubled(w: Writer) -> int | None:
     return again if w.chance(0.4) else w.write(w.one(("add", "multiply", "subtract")), first, again)
 
 
+def alike(words: tuple[str, ...], w: Writer) -> int | None:
+    """One function of two arrays, and both results together: $f(a) + f(b)$."""
+    a = w.pick()
+    b = w.pick_beside(a)
+    word = w.one(words)
+    params = {"axis": w.one((None, 0, -1)), "keepdims": w.chance(0.3)} if word in ("sum", "max") else {}
+    return w.write(w.one(("add", "multiply", "subtract")), w.write(word, a, **params), w.write(word, b, **params))
+
+
 def undone(w: Writer) -> int | None:
     """A step, and another one that takes it back."""
     x = w.pick()
-    way = w.one(("plus", "scale", "subtract", "divide", "cast", "transpose"))
+    way = w.one(("plus", "scale", "subtract", "divide", "cast", "transpose", "broadcast"))
+    if x is None:
+        return None
     if way == "plus":
         return w.write("plus", w.write("plus", x, number=2.0), number=-2.0)
     if way == "scale":
         return w.write("scale", w.write("scale", x, factor=w.one((4.0, 3, 8))), factor=w.one((0.25, -1, 3)))
     if way == "cast":
-        if x is None:
-            return None
         first = w.write("cast", x, dtype=w.one(w.style.dtypes))
         return w.write("cast", first, dtype=str(w.values[x].dtype))
     if way == "transpose":
         return w.write("transpose", transposed(w))
+    if way == "broadcast":
+        longer = w.write("broadcast", x, shape=(w.one(w.sizes), *w.values[x].shape))
+        return w.write("sum", longer, axis=0, keepdims=False)
     other = w.pick_beside(x)
     return w.write(way, w.write({"subtract": "add", "divide": "multiply"}[way], x, other), other)
 
@@ -340,15 +363,18 @@ def twice(kind: Kind, w: Writer) -> int | None:
     return both if both is not None else found[-1]
 
 
-# What is worth seeing after each other.
+# What is worth seeing after each other: a few often, others now and then.
+ALGEBRA: tuple[Kind, ...] = (
+    *(partial(pair, word) for word in ("add", "subtract", "multiply")), partial(unary, "relu"),
+    *(partial(reduced, word) for word in ("sum", "mean", "max")),
+    scaled, powered, product, transposed, reshaped, indexed, taken, joined,
+)  # fmt: skip
 EXACT_CORE: tuple[Kind, ...] = (
-    *(partial(pair, word) for word in ("add", "subtract", "multiply", "maximum")),
-    *(partial(reduced, word) for word in ("sum", "mean", "max")), partial(unary, "relu"),
-    scaled, shifted, powered, halved, chosen, cast, product, turned_product, common_factor, undone,
-    transposed, reshaped, repeated, indexed, placed, taken, scattered, joined, gradient,
+    *ALGEBRA, partial(pair, "maximum"), shifted, halved, chosen, cast, turned_product, common_factor, undone, adapted,
+    repeated, placed, scattered, gradient, partial(alike, ("relu", "sum", "max", "transpose")),
 )  # fmt: skip
 SHARED: tuple[Kind, ...] = (
     *EXACT_CORE, partial(pair, "greater"), *(partial(unary, word) for word in ("sign", "identity", "stop_gradient")),
-    weighted_sum, weighted_sum, chain, adapted, returned, doubled,
+    weighted_sum, weighted_sum, chain, matrix_power, returned, doubled,
 )  # fmt: skip
 EXACT: tuple[Kind, ...] = (*SHARED, *(partial(twice, kind) for kind in (partial(reduced, "sum"), scaled, taken)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .kinds import SHARED, Kind, gradient, joined, masked, pair, powered, product, reduced, scaled, unary
+from .kinds import SHARED, Kind, alike, gradient, joined, masked, pair, powered, product, reduced, scaled, unary
 from .programs import Model
 from .writer import Writer, is_float
 
@@ -36,9 +36,13 @@ def inverse(w: Writer) -> int | None:
 
 
 def along_axis(word: str, w: Writer) -> int | None:
-    """A softmax along some axis."""
+    """A softmax along some axis; now and then of numbers that are shifted, which is no change."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
-    return None if x is None else w.write(word, x, axis=int(w.rng.integers(-w.values[x].ndim, w.values[x].ndim)))
+    if x is None:
+        return None
+    if w.chance(0.3):
+        x = w.write("add", x, w.leaf((*w.values[x].shape[:-1], 1), w.dtype_beside(x)))
+    return w.write(word, x, axis=int(w.rng.integers(-w.values[x].ndim, w.values[x].ndim))) if x is not None else None
 
 
 def softmax_by_hand(w: Writer) -> int | None:
@@ -118,13 +122,16 @@ def embedded(w: Writer) -> int | None:
 
 
 FUNCTIONS = ("exp", "log", "sqrt", "tanh", "sigmoid", "gelu", "exact_gelu", "silu")
+FUNCTIONS_CORE: tuple[Kind, ...] = (
+    *(partial(unary, word) for word in ("exp", "log", "sqrt")), *(partial(pair, word) for word in ("add", "multiply")),
+    partial(pair, "divide"), partial(reduced, "sum"), scaled, powered, inverse, partial(alike, ("exp", "log", "sqrt")),
+)  # fmt: skip
 REAL_CORE: tuple[Kind, ...] = (
-    *(partial(unary, word) for word in ("exp", "log", "sqrt", "tanh", "relu", "sigmoid")),
-    *(partial(pair, word) for word in ("add", "multiply", "divide", "divide")),
-    *(partial(reduced, word) for word in ("sum", "mean", "max")), scaled, powered, product, softmax_by_hand,
-    inverse, joined, partial(along_axis, "softmax"), partial(along_axis, "log_softmax"), normalized, gradient,
+    *FUNCTIONS_CORE, *(partial(unary, word) for word in ("tanh", "relu", "sigmoid")), softmax_by_hand, joined, product,
+    *(partial(reduced, word) for word in ("mean", "max")), partial(along_axis, "softmax"),
+    partial(along_axis, "log_softmax"), normalized, gradient,
 )  # fmt: skip
 REAL: tuple[Kind, ...] = (
-    *SHARED, *(partial(unary, word) for word in FUNCTIONS), *REAL_CORE, logarithm, loss, loss, masked,
-    attended, attended, layer, layer, layer, embedded,
+    *SHARED, *(partial(unary, word) for word in FUNCTIONS), *REAL_CORE, logarithm, loss, loss, masked, attended,
+    attended, layer, layer, layer, embedded,
 )  # fmt: skip

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from inspect import Parameter, Signature
 from typing import Any
 
 import numpy as np
 
+from ..core.graph import Graph
 from ..core.node import PARAMETER, ComputationNode, constant, parameter
+from ..core.trace import trace
 from .vocabulary import ATTENTION, HEADER, WORDS, array_literal, expression
 
 LARGEST_LITERAL = 200  # numbers; a larger array is printed as the draw that made it
@@ -20,6 +23,7 @@ class Numbers:
     """What an array is filled with: numbers from `low` to `high`, multiples of `step` (0: any), and special ones.
 
     `special` is the share of elements that are nan, inf, -0.0, huge or tiny; in whole numbers, the ends of the dtype.
+    `infinite` is the share of those that are plus or minus infinity.
     """
 
     low: float
@@ -27,6 +31,7 @@ class Numbers:
     step: float = 1.0
     seed: int = 0
     special: float = 0.0
+    infinite: float = 0.0
 
     def drawn(self, shape: Sequence[int], dtype: Any) -> Any:
         """The array: the same for the same fields."""
@@ -36,11 +41,11 @@ class Numbers:
             array = (rng.integers(*ends, shape) * self.step).astype(dtype)
         else:
             array = rng.uniform(self.low, self.high, shape).astype(dtype)
-        if not self.special:
-            return array
-        chosen = rng.random(shape) < self.special
-        with np.errstate(over="ignore"):
-            return np.where(chosen, rng.choice(special_numbers(dtype), shape), array).astype(dtype)
+        if self.special:
+            array = np.where(rng.random(shape) < self.special, rng.choice(special_numbers(dtype), shape), array)
+        if self.infinite and dtype.kind == "f":
+            array = np.where(rng.random(shape) < self.infinite, rng.choice([np.inf, -np.inf], shape), array)
+        return array.astype(dtype)
 
 
 def special_numbers(dtype: np.dtype[Any]) -> Any:
@@ -126,6 +131,7 @@ class Step:
 
 
 Line = Leaf | Model | Step
+SIGNATURE = Signature([Parameter("inputs", Parameter.VAR_POSITIONAL)])
 
 
 class Program:
@@ -137,6 +143,7 @@ class Program:
 
     def __init__(self, lines: Iterable[Line], outputs: Iterable[int]) -> None:
         self.lines, self.outputs = tuple(lines), tuple(outputs)
+        self.__signature__ = SIGNATURE  # so that nobody needs to look for it
         counts = {"x": 0, "w": 0, "c": 0, "layer": 0, "v": 0}
         self.names: list[str] = []
         for line in self.lines:
@@ -179,9 +186,15 @@ class Program:
         results = tuple(values[i] for i in self.outputs)
         return results[0] if len(results) == 1 else results
 
+    @cached_property
     def values(self) -> dict[int, Any]:
         """What each line is for its own arrays: a node that has a value, or a layer."""
         return self._values(tuple(map(constant, self.arrays)))
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The program as a graph."""
+        return trace(self, *self.arrays)
 
     def _values(self, inputs: tuple[Any, ...]) -> dict[int, Any]:
         values = dict(self._own) | dict(zip(self.inputs, inputs, strict=True))
@@ -193,8 +206,8 @@ class Program:
 
     def eager(self, arrays: Sequence[Any] | None = None) -> list[Any]:
         """The outputs as arrays, computed one operation after the other; for its own arrays unless others are given."""
-        results = self(*map(constant, self.arrays if arrays is None else arrays))
-        return [np.array(y.value) for y in (results if isinstance(results, tuple) else (results,))]
+        values = self.values if arrays is None else self._values(tuple(map(constant, arrays)))
+        return [np.array(values[i].value) for i in self.outputs]
 
     def again(self, rng: np.random.Generator) -> Program:
         """The same program with other numbers in its inputs."""

@@ -30,7 +30,7 @@ def shrink(program: Program, fails: Callable[[Program], bool], tries: int = 400)
             candidates = move(program)
             while left > 0 and (candidate := next(candidates, None)) is not None:
                 candidate = pruned(candidate)
-                if (lighter := _weight(candidate)) >= weight or not _runs(candidate):
+                if (lighter := _weight(candidate)) >= weight or not runs(candidate):
                     continue
                 left -= 1
                 if fails(candidate):
@@ -55,12 +55,13 @@ def _renumbered(line: Line, number: dict[int, int]) -> Line:
     return replace(line, operands=tuple(number[i] for i in line.operands)) if isinstance(line, Step) else line
 
 
-def _runs(program: Program) -> bool:
+def runs(program: Program) -> bool:
+    """Whether the engine takes the program: its shapes fit, and its numbers can be computed."""
     try:
-        program.eager()
-    except Exception:  # a candidate may be anything, and the engine says no in many ways
+        _ = program.values, program.graph
+    except Exception:  # a changed program may be anything, and the engine says no in many ways
         return False
-    return bool(program.inputs) and bool(program.steps or len(program.outputs) > 1 or program.outputs)
+    return bool(program.inputs)
 
 
 def _weight(program: Program) -> tuple[Any, ...]:
@@ -107,7 +108,7 @@ def earlier_output(program: Program) -> Iterator[Program]:
 
 def without_steps(program: Program) -> Iterator[Program]:
     """An array in place of a step, with the numbers that it gives; or the operand in place of the result."""
-    values = program.values()
+    values = program.values
     for i in reversed(range(len(program.lines))):
         if isinstance(program.lines[i], Step):
             yield _with_line(program, i, Leaf("input", np.array(values[i].value)))
@@ -153,10 +154,15 @@ def smaller_sizes(program: Program) -> Iterator[Program]:
                 yield program.with_lines(lambda line, n=n, m=m: _resized(line, n, m))  # type: ignore[misc]
     for i, leaf in _leaves(program):
         for axis, n in enumerate(leaf.array.shape):
-            if n > 0:
-                yield _with_line(program, i, Leaf(leaf.kind, leaf.array.take(0, axis=axis)))
+            for k in dict.fromkeys((0, _oddest(leaf.array)[axis])) if n else ():
+                yield _with_line(program, i, Leaf(leaf.kind, leaf.array.take(k, axis=axis)))
                 for m in {1, n - 1} - {n}:
                     yield _with_line(program, i, Leaf(leaf.kind, leaf.array.take(range(m), axis=axis)))
+
+
+def _oddest(array: Any) -> tuple[Any, ...]:
+    """The place of the largest number, or of one that is none."""
+    return np.unravel_index(np.argmax(np.nan_to_num(np.abs(array.astype(float)), nan=np.inf)), array.shape)
 
 
 def _resized(line: Line, n: int, m: int) -> Line:

@@ -52,8 +52,9 @@ class Writer:
         self.largest = max(style.largest, 2 * max(style.large, default=0) ** 2) if large else style.largest
         picked = self.some(style.large if large else style.sizes, int(rng.integers(2, 4)))
         self.sizes = [n if n or self.chance(0.3) else 2 for n in picked]
-        mixed = self.chance(0.35)
-        self.dtypes = style.dtypes if mixed else (style.dtypes[0] if self.chance(0.6) else self.one(style.dtypes[:3]),)
+        floats = tuple(d for d in style.dtypes if d.startswith("float")) or style.dtypes
+        mixed, other = self.chance(0.35), self.chance(0.4)
+        self.dtypes = style.dtypes if mixed else (self.one((*floats, *style.dtypes)) if other else style.dtypes[0],)
 
     # --- Drawing ---
 
@@ -73,7 +74,7 @@ class Writer:
         """A shape of this many axes, or of none to three; of fewer where the array would be too large."""
         axes = self.one((2, 2, 2, 2, 1, 1, 3, 3, 0)) if axes is None else axes
         shape = tuple(self.some(self.sizes, axes))
-        while prod(shape) > self.style.largest:
+        while prod(shape) > self.largest:
             shape = shape[1:]
         return shape
 
@@ -85,7 +86,7 @@ class Writer:
         return self.one(self.dtypes) if len(self.dtypes) > 1 and self.chance(0.5) else same
 
     def leaf(self, shape: tuple[int, ...], dtype: str | None = None, kind: str = "input", low: float = -4) -> int:
-        """A new array. A share of the arrays in exact programs holds infinities."""
+        """A new array. In exact programs a few hold infinities, which only go where arithmetic stays defined."""
         dtype = dtype or self.one(self.dtypes)
         kind = kind if kind == "constant" or np.dtype(dtype).kind == "f" else "input"
         letter = np.dtype(dtype).kind
@@ -93,8 +94,8 @@ class Writer:
         numbers = Numbers(low, {"b": 1}.get(letter, 4), seed=int(self.rng.integers(2**31)))
         if letter == "f" and not self.style.exact:
             numbers = replace(numbers, high=3, step=self.one((0.125, 0.0)))
-        elif letter == "f" and low < 0 and self.chance(0.15):
-            numbers = replace(numbers, step=0.5)
+        elif letter == "f" and low < 0 and self.chance(0.2):
+            numbers = replace(numbers, step=0.5) if self.chance(0.7) else replace(numbers, infinite=0.2)
         elif letter in "iu" and self.chance(0.2):  # so that a factor too many would wrap
             numbers = replace(numbers, low=low and -100, high=100)
         elif self.chance(0.3):

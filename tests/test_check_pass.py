@@ -1,0 +1,231 @@
+"""`check_pass`: passes that people have believed in are refuted, the compiler's own are not."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+from wrong_passes import WRONG
+
+import tinygrad_lora as tl
+from tinygrad_lora import ops
+from tinygrad_lora.compiler.packing import absorb_scales, repeat_rows
+from tinygrad_lora.compiler.passes.fuse_elementwise import fuse_numbers
+from tinygrad_lora.compiler.passes.raise_transposes import raise_transposes
+from tinygrad_lora.compiler.passes.sums_as_products import sums_as_products
+from tinygrad_lora.compiler.pipeline import DEFAULT
+from tinygrad_lora.core.graph import rebuilt
+from tinygrad_lora.errors import CounterexampleError
+
+Node = tl.ComputationNode
+OURS = [p for row in DEFAULT for p in row] + [fuse_numbers, raise_transposes, sums_as_products]
+MOST_PROGRAMS = 500  # what `check_pass` looks at by itself, in two seconds
+
+
+def refutation(a_pass, **options):
+    with pytest.raises(CounterexampleError) as caught:
+        tl.check_pass(a_pass, **options)
+    return caught.value.counterexample
+
+
+def frozen_parameters(graph):
+    return [leaf for leaf in graph.inputs if leaf.op.name == "parameter" and not leaf.requires_gradient]
+
+
+# --- Wrong and right passes ---
+
+
+@pytest.mark.parametrize("a_pass", WRONG, ids=lambda p: p.__name__)
+def test_a_wrong_rewrite_is_refuted_by_a_program_of_a_few_steps(a_pass):
+    found = refutation(a_pass)
+    assert found.programs <= MOST_PROGRAMS and len(found.program.steps) <= 4
+    assert all(array.size <= 16 for array in found.program.arrays)
+    assert found.sentence.startswith(a_pass.__name__)
+
+
+BY_HAND = {"matrices_commute", "sum_of_a_product", "differences_commute", "order_does_not_matter", "square_of_a_sum"}
+
+
+@pytest.mark.parametrize("a_pass", [p for p in WRONG if p.__name__ in BY_HAND], ids=lambda p: p.__name__)
+def test_what_refutes_a_pass_can_be_run_by_hand(a_pass):
+    found = refutation(a_pass)
+    graph = tl.trace(found.program, *found.program.arrays)
+    for y, expected in zip(graph(*found.program.arrays), found.expected, strict=True):
+        np.testing.assert_array_equal(y, expected)
+    results = a_pass(graph)(*found.program.arrays)
+    assert any(not np.array_equal(y, z) for y, z in zip(results, found.expected, strict=False))
+
+
+@pytest.mark.parametrize("a_pass", OURS, ids=lambda p: p.__name__)
+def test_our_own_passes_are_right_for_finite_numbers(a_pass):
+    result = tl.check_pass(a_pass, special=False)
+    assert result.programs == MOST_PROGRAMS and (result.applied or "never applied" in repr(result))
+
+
+@pytest.mark.parametrize("a_pass", [absorb_scales, repeat_rows], ids=lambda p: p.__name__)
+def test_what_is_done_with_frozen_weights_is_right(a_pass):
+    def with_frozen_weights(graph):
+        return a_pass(graph, frozen_parameters(graph))
+
+    assert tl.check_pass(with_frozen_weights, special=False).applied
+
+
+def test_a_law_for_finite_numbers_can_be_judged_as_one():
+    def difference(graph):
+        r"""$x - x = 0$."""
+
+        def rule(node):
+            match node:
+                case Node(ops.subtract, [a, b]) if a is b:
+                    return tl.broadcast(tl.constant(node.dtype.type(0)), node.shape)
+            return None
+
+        return graph.rewrite(rule)
+
+    found = refutation(difference)
+    assert "special=False" in found.hint and not np.isfinite(found.program.arrays[0]).all()
+    result = tl.check_pass(difference, special=False)
+    assert result.applied > 5 and "finite numbers only" in repr(result)
+
+
+def test_a_pass_that_never_applies_is_not_called_right():
+    def nothing(graph):
+        return graph
+
+    result = tl.check_pass(nothing, programs=20)
+    assert result.applied == 0
+    assert repr(result) == "nothing was never applied: it changed none of 20 programs, so nothing was checked"
+
+
+def test_the_same_seed_finds_the_same_counterexample():
+    wrong = next(iter(WRONG))
+    first, second = refutation(wrong, seed=3), refutation(wrong, seed=3)
+    assert str(first) == str(second) and first.programs == second.programs
+
+
+# --- Passes that are no functions of graphs ---
+
+
+def test_a_pass_may_raise_nothing():
+    def broken(graph):
+        return graph.map(lambda old, parents: rebuilt(old, parents) if old.op is not ops.exp else {}["no such key"])
+
+    found = refutation(broken)
+    assert "raises KeyError: 'no such key'" in found.sentence and len(found.program.steps) == 1
+
+
+def test_a_pass_must_come_to_an_end():
+    def forever(graph):
+        return graph.rewrite(lambda node: node * 1.0 if node.op is ops.add else ops.identity(node) + 0.0)
+
+    found = refutation(forever)
+    assert "comes to no end" in found.sentence and len(found.program.steps) <= 1
+
+
+def test_a_pass_leaves_its_graph_alone():
+    def careless(graph):
+        for node in graph.nodes:
+            if node.op is ops.scale:
+                node.params["factor"] = 2.0
+        return graph
+
+    assert "changes the graph that it is given" in refutation(careless).sentence
+
+
+def test_a_pass_is_a_function_of_the_graph_alone():
+    calls = []
+
+    def moody(graph):
+        calls.append(graph)
+        if len(calls) % 2:
+            return tl.Graph(graph.inputs, [ops.identity(y) for y in graph.outputs], graph.captured)
+        return graph
+
+    assert "another graph when it is asked again" in refutation(moody).sentence
+
+
+def test_a_pass_returns_a_graph_each_time():
+    def forgetful(graph):
+        if any(node.op is ops.relu for node in graph.nodes):
+            return None
+        return graph
+
+    found = refutation(forgetful)
+    assert "gives None instead of a graph" in found.sentence and [s.word for s in found.program.steps] == ["relu"]
+
+
+def test_a_node_is_what_it_says():
+    def liar(graph):
+        def build(old, parents):
+            node = rebuilt(old, parents)
+            if node.op is ops.relu:
+                return Node(ops.relu, node.parents, {}, node.shape, np.dtype("float16"))
+            return node
+
+        after = graph.map(build)
+        return after if [y.dtype for y in after.outputs] == [y.dtype for y in graph.outputs] else graph
+
+    assert "makes a node of relu that says it is float16" in refutation(liar).sentence
+
+
+def test_inputs_are_handed_on():
+    def greedy(graph):
+        used = [x for x in graph.inputs if any(x in node.parents for node in graph.nodes)]
+        return tl.Graph(used, [ops.identity(y) for y in graph.outputs], graph.captured) if used else graph
+
+    assert re.search("inputs where the graph has|raises GraphError", refutation(greedy).sentence)
+
+
+# --- What is shown ---
+
+
+def test_a_counterexample_shows_the_program_both_results_and_both_graphs():
+    found = refutation(next(p for p in WRONG if p.__name__ == "relu_of_a_sum"))
+    text = found.text
+    for part in ("relu_of_a_sum changes output 0", "def f(", "tl.relu(", "without the pass", "with the pass", "before",
+                 "after", "reduce" if "reduce" in text else "add("):  # fmt: skip
+        assert part in text
+    html = found.html
+    assert html.count("<img") == 2 and "CounterexampleError" in html and "before" in html
+    assert str(CounterexampleError(found)) == text
+
+
+def test_a_program_that_refutes_is_source_that_runs():
+    found = refutation(next(p for p in WRONG if p.__name__ == "relu_of_a_sum"))
+    namespace = {"tl": tl, "np": np}
+    exec(str(found.program), namespace)
+    arrays = [namespace[name] for name in namespace if re.fullmatch(r"x\d+", name)]
+    y = namespace["f"](*map(tl.constant, arrays))
+    np.testing.assert_array_equal(y.value, found.expected[0])
+
+
+# --- What is refused ---
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (3, "takes a pass, a function from a graph to a graph, not int"),
+        (tl.Linear, "not Linear"),
+        (lambda: None, "cannot be called with a graph alone"),
+        (lambda graph, node: graph, "cannot be called with a graph alone"),
+        (lambda graph: None, "gives None: does it return graph.rewrite"),
+        (lambda graph: graph.outputs, "gives tuple"),
+        (DEFAULT, "not tuple"),
+    ],
+)
+def test_what_is_no_pass_is_refused_with_a_sentence(given, message):
+    with pytest.raises(TypeError, match=message):
+        tl.check_pass(given)
+
+
+def test_a_number_of_programs_is_a_number():
+    for programs in (0, -1, 2.5, True):
+        with pytest.raises(ValueError, match="how many to try"):
+            tl.check_pass(next(iter(WRONG)), programs=programs)
+
+
+def test_check_pass_warns_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tl.check_pass(DEFAULT[1][0], programs=60)
