@@ -96,7 +96,7 @@ class Trial:
     def is_promised(self, output: int) -> bool:
         """Whether all floats that this output depends on are of magnitudes for which docs/numbers.md promises most."""
         programs = [pruned(Program(p.lines, [p.outputs[output]])) for p in (self.program, *self.later)]
-        values = [v for p in programs for v in p.values().values() if isinstance(v, tl.ComputationNode)]
+        values = [v for p in programs for v in p.values.values() if isinstance(v, tl.ComputationNode)]
         numbers = [v.value for v in values if v.dtype.kind == "f"]
         return all(map(is_ordinary, numbers))
 
@@ -157,7 +157,7 @@ def trial_of(seed: int, number: int) -> Trial | TrainingTrial:
 
 def with_gradients(program: Program) -> Program:
     """The program that also gives the gradients of its last float output: with respect to two of its float inputs."""
-    values = program.values()
+    values = program.values
     floats = [i for i in program.outputs if values[i].dtype.kind == "f"]
     leaves = [i for i in program.inputs if values[i].dtype.kind == "f"][:2]
     lines, outputs = list(program.lines), list(program.outputs)
