@@ -95,7 +95,10 @@ def found(trial: Any, told: str, seed: int, number: int, folder: Path, known: Co
         told = outcome(candidate)
         return told is not None and kind_of(told) == kind and not is_allowed(candidate, told)
 
-    small = trial.smaller(is_alike)
+    try:
+        small = trial.smaller(is_alike)
+    except Exception as error:  # a fault is not lost because it stays large
+        small, told = trial, f"{told}\n(not made smaller: {type(error).__name__}: {error})"
     told = outcome(small) or told
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"fault_{seed}_{number}.py"
