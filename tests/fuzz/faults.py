@@ -52,12 +52,11 @@ def outcome(trial: Any) -> str | None:
 def kind_of(told: str) -> str:
     """The sentence without names, numbers and arrays: two faults of one kind say the same."""
     if told.startswith("different"):
-        return (
-            "different"
-            if "eagerly" in told and re.search(r"is [a-z]+\d*\[", told) is None
-            else "different dtype or shape"
-        )
-    words = re.sub(r"in call \d+|in step \d+|(?<=Warning: ).*? runs ", "", told).split("\n")[0].partition(" reads ")[0]
+        return "different dtype or shape" if re.search(r"is [a-z]+\d*\[|outputs for", told) else "different"
+    first, *more = told.split("\n")
+    if "MiscompiledWarning" in first and more:  # what was wrong stands below
+        first = f"a warning: MiscompiledWarning: {more[0]}"
+    words = re.sub(r" in (call|step) \d+", "", first).partition(" reads ")[0]
     return re.sub(r"\b[vxwct]\d+\b|\d[\d.,e+-]*|\(.*?\)|\[.*?\]", "_", words)[:160].strip()
 
 

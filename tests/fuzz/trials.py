@@ -14,6 +14,7 @@ from tinygrad_lora.checking import Program, Programs, Style, shrink
 from tinygrad_lora.checking.programs import Step
 from tinygrad_lora.checking.shrink import pruned
 from tinygrad_lora.checking.vocabulary import ATTENTION
+from tinygrad_lora.checking.writer import DTYPES
 
 from .circumstances import Circumstances, draw, thresholds_set
 from .harness import fault_of, laid_out, named, turned
@@ -24,9 +25,10 @@ NUMBERS = "from tinygrad_lora.checking.programs import Numbers, filled"
 STYLES = {
     "tiny": Style(),
     "longer": Style(steps=30),
+    "every dtype": Style(dtypes=(*DTYPES, "int16", "int32", "uint16", "uint32", "uint64")),
     "real sizes": Style(sizes=(1, 40, 70, 300), largest=100_000, steps=6),
 }
-SHARES = {"tiny": 0.905, "longer": 0.08, "real sizes": 0.015}
+SHARES = {"tiny": 0.785, "longer": 0.08, "every dtype": 0.12, "real sizes": 0.015}
 TRAINING = 0.08  # so many trials are training steps
 MODES = {"exact": 0.45, "real": 0.4, "special": 0.15}
 # Zeros and numbers of magnitudes between 1/n and n stay finite, whatever the passes do: see docs/numbers.md.
