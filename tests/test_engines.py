@@ -347,14 +347,19 @@ def test_an_unknown_operation_runs_as_its_line_or_is_refused_by_name():
     engine("numba")
     x = np.arange(4.0)
     assert_near(tl.compile(lambda x: 2.0 * Upward()(x) + 1.0, engine="numba")(x), 2 * np.cumsum(x) + 1)
-    with pytest.raises(CompileError, match=r'cannot translate the operation text: compile with engine="numpy"'):
-        tl.compile(lambda x: Text()(x), engine="numba")(x)
+    refusal = r'cannot translate the operation text \(4,\), test_engines.py line \d+: compile with engine="numpy"'
+    with pytest.raises(CompileError, match=refusal):
+        tl.compile(lambda x: tl.exp(Text()(Upward()(x) * 2.0)) + x, engine="numba")(x)
 
 
 def test_a_dtype_that_numba_lacks_is_refused_by_name():
     engine("numba")
-    with pytest.raises(CompileError, match=r'engine="numba" has no float16 .*engine="numpy"'):
+    remedy = r': cast to float32 first, or compile with engine="numpy"'
+    with pytest.raises(CompileError, match=r'engine="numba" has no float16, and the input x \(3,\) has it' + remedy):
         tl.compile(lambda x: x * x, engine="numba")(np.ones(3, np.float16))
+    refusal = r"has no float16, and the operation cast \(3,\), test_engines.py line \d+ has it" + remedy
+    with pytest.raises(CompileError, match=refusal):
+        tl.compile(lambda x: ops.cast(x, dtype="float16") * 2.0, engine="numba")(np.ones(3))
 
 
 # --- SciPy alone ---
