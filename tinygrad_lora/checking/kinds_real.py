@@ -81,7 +81,10 @@ def attended(w: Writer) -> int | None:
     """Attention over tokens of (batch, time, width)."""
     x = w.pick(lambda v: v.ndim == 3 and v.size > 0 and is_float(v))
     if x is None:
-        return None
+        sizes = [n for n in w.sizes if n] or [2]
+        x = w.leaf((w.one((1, 2)), w.one(sizes), 2 * w.one((1, 2))), w.style.dtypes[0])
+        if not is_float(w.values[x]):
+            return None
     width = w.values[x].shape[-1]
     others = w.numbers(lambda v: v.shape == w.values[x].shape and v.dtype == w.values[x].dtype)
     count = w.one([n for n in (1, 2, 3) if width % n == 0])

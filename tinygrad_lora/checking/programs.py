@@ -131,6 +131,9 @@ class Step:
 
 
 Line = Leaf | Model | Step
+SELECTING: dict[str, tuple[int, ...]] = {  # which operands of a word are indices
+    "take": (1,), "take_each": (1, 2), "scatter_add": (1,), "cross_entropy": (1,), "called": (1,),
+}  # fmt: skip
 SIGNATURE = Signature([Parameter("inputs", Parameter.VAR_POSITIONAL)])
 
 
@@ -174,6 +177,11 @@ class Program:
             for i, line in enumerate(self.lines)
             if not isinstance(line, Step) and line.kind != "input"
         }
+
+    @cached_property
+    def selecting(self) -> set[int]:
+        """The numbers of the lines that hold indices or labels, which must stay within bounds."""
+        return {line.operands[i] for line in self.steps for i in SELECTING.get(line.word, ())}
 
     @property
     def parameters(self) -> list[ComputationNode]:
