@@ -27,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.option.markexpr:
         config.option.markexpr = "not long" if config.getoption("--all") else "not long and not slow"
 
+
 # Every program that a test compiles is compared with its graph on its first call.
 first_call.DEFAULT = True
 

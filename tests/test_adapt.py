@@ -213,6 +213,7 @@ def test_a_layer_in_two_places_gets_one_adapter():
         adapt(raw_first, 1)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1))
 def test_one_seed_makes_all_adapters_and_all_are_different(seed):
     one, two = adapt(Model(), 2, ["q_proj"], seed=seed), adapt(Model(), 2, ["q_proj"], seed=seed)

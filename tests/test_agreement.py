@@ -95,6 +95,19 @@ def test_what_is_finite_stays_finite():
     assert disagreement(graph, arrays, [np.array([0.0, -np.inf, 0.0])]).index == (0,)
 
 
+def test_beyond_what_is_promised_infinities_and_nan_can_be_left_out():
+    x = np.array([1e200, 2.0])
+    graph, arrays, (result,) = traced(lambda x: x * x * x, x)
+    for other in (np.nan, -np.inf, 7.0):
+        wrong = np.array([other, result[1]])
+        assert disagreement(graph, arrays, [wrong]).index == (0,)
+        assert disagreement(graph, arrays, [wrong], promised_only=True) is None
+    assert disagreement(graph, arrays, [np.array([np.inf, 8.1])], promised_only=True).index == (1,)
+    assert disagreement(graph, arrays, [np.array([np.inf, np.nan])], promised_only=True) is None
+    graph, arrays, (result,) = traced(lambda x: x * x * x, np.array([1e30, 2.0]))
+    assert disagreement(graph, arrays, [np.array([np.nan, result[1]])], promised_only=True).index == (0,)
+
+
 def test_a_result_may_be_finite_where_only_the_order_of_eager_overflows():
     x = np.array([1e30, 1.0], np.float32)
     graph, arrays, (result,) = traced(lambda x: (x * x) * 1e-30, x)

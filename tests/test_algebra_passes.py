@@ -345,7 +345,7 @@ ROW = SHORTEST_ROW
         (lambda a, b: tl.sum(a * b[0]), (2, 3), ["index", "multiply", "reduce_sum"]),
         (lambda a, b: (tl.sum(c := a * b), c), (2, 3), ["multiply", "reduce_sum"]),
         (lambda a, b: tl.sum(ops.cast(a, dtype="float16") * ops.cast(b, dtype="float16")), (2, 3),
-         ["cast", "cast", "multiply", "reduce_sum"]),
+         ["cast", "cast", "multiply", "cast", "reduce_sum", "cast"]),
         (lambda a, b: tl.sum((a > b) * (b > a)), (2, 3), ["greater", "greater", "multiply", "reduce_sum"]),
     ],
 )  # fmt: skip

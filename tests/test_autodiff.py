@@ -284,6 +284,7 @@ def test_pulling_back_yields_a_gradient_when_it_is_complete():
 # --- Deep and wide ---
 
 
+@pytest.mark.slow
 def test_a_chain_of_100_000_nodes_needs_no_recursion():
     n = 100_000
     x = tl.parameter(np.ones(2), name="x")

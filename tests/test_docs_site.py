@@ -93,6 +93,7 @@ def test_the_reference_has_every_public_name():
     assert listed == set(tl.__all__)
 
 
+@pytest.mark.slow
 def test_every_entry_of_the_reference_has_words_and_source():
     for page, text in reference_pages().items():
         for entry in re.findall(r"^::::::\{py:(?:class|function)\} .*?^::::::$", text, re.DOTALL | re.MULTILINE):

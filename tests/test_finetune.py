@@ -154,6 +154,7 @@ def test_an_example_that_is_too_long_is_named():
         type(task)(task.chat, [Answered("word " * 300, "yes")])
 
 
+@pytest.mark.slow
 def test_answers_are_learned_and_can_be_taken_back(tmp_path):
     task = chat_case()
     asked = [e.prompt for e in task.examples]
@@ -184,6 +185,7 @@ def test_what_is_kept_is_enough_to_answer_alike(tmp_path):
 # --- Going on where it stopped ---
 
 
+@pytest.mark.slow
 def test_a_stopped_training_continues_bit_for_bit(tmp_path):
     whole = fine_tune(chat_case(), settings(8), tmp_path / "whole")
     halves = begin(chat_case(), settings(8))

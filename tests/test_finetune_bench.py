@@ -20,6 +20,7 @@ def forgotten():
     prepared.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peer", ["ours-eager", "peft"])
 @pytest.mark.filterwarnings("ignore")  # other people's
 def test_all_train_alike(peer):
@@ -31,6 +32,7 @@ def test_all_train_alike(peer):
     assert theirs == pytest.approx(ours, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_it_measured(capsys, tmp_path):
     out = tmp_path / "table.md"
     command = ["bench", "finetune", "--network", "tiny", "--peers", "ours-eager", "--rounds", "2", "--out", str(out)]

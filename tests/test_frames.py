@@ -240,6 +240,7 @@ def test_of_passes_without_layers_no_large_picture_is_made():
 # --- What is noted costs little, and is forgotten ---
 
 
+@pytest.mark.slow
 def test_a_long_loop_leaves_nothing_behind():
     gc.collect()
     before = sum(type(x) is tl.ComputationNode for x in gc.get_objects())

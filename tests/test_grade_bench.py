@@ -54,6 +54,7 @@ def test_a_mistake_has_the_name_of_the_answer_wherever_it_stands(id, title):
     assert mistake("answers", {"y": 3.0}) == "answers = {'y': 3.0}\n"
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_measured_and_where(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["grading", "--students", "3", "--exercises", "04-twice", "-j", "1"])
     grading.main()

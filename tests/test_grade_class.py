@@ -157,6 +157,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.slow
 def test_the_command_writes_every_file(folder, tmp_path, capsys):
     out = tmp_path / "out"
     (folder / "<script>alert(1)<&script>.py").write_text("", encoding="utf-8")

@@ -80,6 +80,7 @@ print(guarded(lambda: None, 1.0).notes, guarded(lambda: time.sleep(0.02), 0.01).
     assert run_as_in_a_browser(code, tmp_path).startswith("[] ['this took ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ["04"])
 def test_a_tutorial_runs_with_its_pictures(number, tmp_path):
     (source,) = (ROOT / "tutorials").glob(f"{number}_*.py")

@@ -358,6 +358,7 @@ def _tiny_blocks():
         yield
 
 
+@pytest.mark.slow
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])  # it only lowers thresholds
 @given(random_graphs(parameters=True) | matmul_chains())
 def test_tiny_blocks_of_a_random_program_keep_every_bit_twice(_tiny_blocks, program):

@@ -45,11 +45,16 @@ def halves_the_digits(graph):
 @pytest.mark.parametrize(
     ("a_pass", "message"),
     [
-        (drops_the_axis, r"^drops_the_axis: reduce_sum \(2,\) float64 became reduce_sum \(3,\) float64: what replaces a"),
+        (
+            drops_the_axis,
+            r"^drops_the_axis: reduce_sum \(2,\) float64 became reduce_sum \(3,\) float64: what replaces a",
+        ),
         (halves_the_digits, r"^halves_the_digits: exp \(2,\) float64 became cast \(2,\) float32: what replaces a node"),
     ],
 )
-@pytest.mark.parametrize("row", [lambda p: [p], lambda p: [*DEFAULT[:3], p, *DEFAULT[3:]], lambda p: [(p, *DEFAULT[8])]])
+@pytest.mark.parametrize(
+    "row", [lambda p: [p], lambda p: [*DEFAULT[:3], p, *DEFAULT[3:]], lambda p: [(p, *DEFAULT[8])]]
+)
 def test_a_replacement_of_another_kind_is_an_error_and_no_number(a_pass, message, row):
     with pytest.raises(PassError, match=message) as caught:
         tl.compile(rows, passes=row(a_pass))(X)
@@ -92,7 +97,10 @@ def another_input(graph):
         (by_hand(lambda graph: graph.outputs[:1]), "it was given a graph of 2 outputs and gave one of 1: each output"),
         (by_hand(lambda graph: graph.outputs * 2), "it was given a graph of 2 outputs and gave one of 4"),
         (by_hand(lambda graph: graph.outputs[::-1]), r"exp \(2,\) float64 became multiply \(2, 3\) float64: what repl"),
-        (by_hand(lambda graph: [tl.placeholder((2,)), graph.outputs[1]]), "the outputs depend on .* which is not one of the inputs"),
+        (
+            by_hand(lambda graph: [tl.placeholder((2,)), graph.outputs[1]]),
+            "the outputs depend on .* which is not one of the inputs",
+        ),
         (lambda graph: graph.map(lambda node, parents: None), "scale became None, which is not a node|multiply became"),
         (lambda graph: graph.map(lambda node, parents: 2.0), "multiply became 2.0, which is not a node"),
     ],
@@ -117,7 +125,7 @@ def test_captured_parameters_stay_inputs():
 
 
 def test_a_pass_without_a_name_is_told_by_its_kind():
-    with pytest.raises(PassError, match="^partial: it gave None"):
+    with pytest.raises(PassError, match=r"^partial: it gave None"):
         tl.compile(rows, passes=[partial(lambda graph: None)])(X)
 
 

@@ -19,8 +19,9 @@ from tinygrad_lora.errors import CompileError
 from tinygrad_lora.learn import load_exercise
 from tinygrad_lora.learn.evaluated import Evaluated
 from tinygrad_lora.learn.grade.grading import Settings, Worker, job_of
+from tinygrad_lora.learn.grade.known import identifier
 from tinygrad_lora.learn.grade.packing import Packer
-from tinygrad_lora.learn.grade.peer import Peer, identifier
+from tinygrad_lora.learn.grade.peer import Peer
 from tinygrad_lora.learn.grade.submissions import submissions
 from tinygrad_lora.learn.grade.wire import Misbehaved
 from tinygrad_lora.learn.run import run_checks

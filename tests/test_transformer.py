@@ -233,7 +233,8 @@ def test_arrays_in_arrays_out(name):
     assert reference.model.supports_jit_compilation
     assert reference.model.backward(np.ones_like(y)) is None  # whole numbers have no gradient
     assert any(p.gradient.any() for p in reference.model.parameters())
-    np.testing.assert_array_equal(tl.compile(reference.model, buffers=False)(reference.tokens), y)
+    compiled = tl.compile(reference.model, buffers=False)(reference.tokens)
+    np.testing.assert_allclose(compiled, y, atol=1e-5 * np.abs(y).max())
 
 
 def test_generated_code_speaks_of_the_weights_by_name_and_prints_no_tables():

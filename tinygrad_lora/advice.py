@@ -13,7 +13,6 @@ NUMBERS = {  # for arrays that hold none, by the kind of the dtype
     "m": "divide by np.timedelta64(1, 's')",
     "V": "pass one field, as in array['name']",
 }
-RESHAPE, REASSIGN = "node = node.reshape(shape) makes another", "node = ... gives the name to another"
 OPERATORS_REFUSED = {
     "ge le": (
         "nodes compare with > and < only: where a >= b is to choose, swap the choices, as in tl.where(b > a, no, yes)"
@@ -58,7 +57,7 @@ _METHODS = {  # attributes of arrays and tensors
     "pow": "node ** exponent",
     "square": "node * node",
     "masked_fill": "tl.where(mask, value, node)",
-    "gather index_select": "tl.take(node, rows)",
+    "take gather index_select": "tl.take(node, rows)",
     "fill fill_ put": "tl.where(mask, a, b): nodes are read-only",
     "add add_": "a + b",
     "sub sub_": "a - b",
@@ -66,5 +65,5 @@ _METHODS = {  # attributes of arrays and tensors
     "div div_": "a / b",
 }
 INSTEAD = {name: remedy for names, remedy in _METHODS.items() for name in names.split()}
-INSTEAD |= {name: f"tl.{name}(node)" for name in "exp log sqrt tanh relu sigmoid gelu softmax log_softmax sign".split()}
-INSTEAD |= {"take": "tl.take(node, rows)"}
+FUNCTIONS = ("exp", "log", "sqrt", "tanh", "relu", "sigmoid", "gelu", "softmax", "log_softmax", "sign")
+INSTEAD |= {name: f"tl.{name}(node)" for name in FUNCTIONS}

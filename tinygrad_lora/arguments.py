@@ -16,7 +16,7 @@ from .arraylike import MISSING, ArrayLike, real_array, words_for
 from .errors import DtypeError
 
 F = TypeVar("F", bound=Callable[..., Any])
-FAILURES = (TypeError, ValueError, AttributeError, IndexError, OverflowError)  # what Python and NumPy raise on such arguments
+FAILURES = (TypeError, ValueError, AttributeError, IndexError, OverflowError)  # what Python and NumPy raise on those
 
 
 def _is_whole(x: Any) -> bool:
@@ -60,11 +60,18 @@ def explained(function: F, name: str = "") -> F:
         try:
             return function(*args, **kwargs)
         except FAILURES as error:
-            if not (isinstance(error, DtypeError) and str(error).startswith(name)):  # else it says so already
-                refuse_misuse(name, function, args, kwargs)
+            refuse_again(error, name, function, args, kwargs)
             raise
 
     return cast(F, call)
+
+
+def refuse_again(
+    error: Exception, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Raise TypeError for a call that can mean nothing, in its own words, unless `error` has them already."""
+    if not (isinstance(error, DtypeError) and str(error).startswith(name)):
+        refuse_misuse(name, function, args, kwargs)
 
 
 def refuse_misuse(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

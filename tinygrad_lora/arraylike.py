@@ -5,15 +5,17 @@ Operators find their operations by name, in the registry: this module knows no o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import log, prod
 from operator import index
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
 
-from .advice import INSTEAD, LOST, NUMBERS, OPERATORS_REFUSED, REASSIGN, RESHAPE
+from .advice import INSTEAD, LOST, NUMBERS, OPERATORS_REFUSED
 from .errors import DtypeError, ShapeError, TraceError
 
+T = TypeVar("T")
 registry: dict[str, Any] = {}  # every operation by name: `Op.registry`
 MISSING: Any = object()  # an operand that a call lacks
 
@@ -27,11 +29,13 @@ OPERATORS = {  # what NumPy calls for `array + node` and its like, and the node'
     np.bitwise_and: ("__and__", "__rand__"), np.bitwise_or: ("__or__", "__ror__"),
 }  # fmt: skip
 QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that only ask about values
+
+
 def _infix(name: str) -> Any:
     """The two methods of an operator: for `node + other`, and for `other + node`."""
     return (
-        lambda self, other: registry[name].__call__(self, other),
-        lambda self, other: registry[name].__call__(other, self),
+        lambda self, other: registry[name].apply(self, other),
+        lambda self, other: registry[name].apply(other, self),
     )
 
 
@@ -60,13 +64,16 @@ class Absent:
         raise AttributeError(self.message)
 
 
-def _settled(get: Any, remedy: str) -> Any:
-    """A property that cannot be set: structure is fixed at birth."""
+def _fixed(remedy: str) -> Callable[[Callable[[Any], T]], T]:
+    """A property that refuses to be set, and says what to write. To a type checker it is what it gives."""
 
-    def refuse(self: Any, new: Any) -> NoReturn:
+    def refuse(self: Any, *new: Any) -> NoReturn:
         raise AttributeError(f"the structure of a node is fixed when it is made: {remedy}")
 
-    return property(get, refuse, refuse, get.__doc__)
+    def decorate(get: Callable[[Any], T]) -> T:
+        return cast(T, property(get, refuse, refuse, get.__doc__))
+
+    return decorate
 
 
 class ArrayLike:
@@ -74,20 +81,18 @@ class ArrayLike:
 
     __slots__ = ()
     __reversed__ = None
-    __iter__ = _refusing("a node is not iterable: write [node[i] for i in range(len(node))], or tl.sum for Python's sum")
+    __iter__ = _refusing(
+        "a node is not iterable: write [node[i] for i in range(len(node))], or tl.sum for Python's sum"
+    )
     __contains__ = _refusing("a node is not searched with `in`, since nodes equal only themselves: ask node.value")
 
     op: Any
     name: str | None
-    shape: tuple[int, ...]
-    dtype: Any
+    _shape: tuple[int, ...]
+    _dtype: Any
     _value: Any
     _gradient: Any
     value: Any
-    ndim: int
-    size: int
-    mT: Any  # noqa: N815, NumPy's name
-    T: Any
     _leave_note: Any  # node.py says how
 
     __add__, __radd__ = _infix("add")
@@ -98,8 +103,8 @@ class ArrayLike:
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, (int, float)):  # a tuple: `int | float` would be built anew, in twice the time of a * b
-            return registry["scale"](self, factor=other)
-        return registry["multiply"].__call__(self, other)
+            return registry["scale"].apply(self, other)
+        return registry["multiply"].apply(self, other)
 
     __rmul__ = __mul__
 
@@ -107,14 +112,14 @@ class ArrayLike:
         return self * -1
 
     def __pow__(self, exponent: float) -> Any:
-        return registry["power"](self, exponent=exponent)
+        return registry["power"].apply(self, exponent)
 
     def __rpow__(self, base: Any) -> Any:
         r"""$b^x = e^{x \ln b}$ for numbers b > 0."""
         if self.dtype.kind != "f":
             told = f"base ** node is exp(node * log(base)), which are floats, and this node holds {self.dtype}"
             raise DtypeError(f"{told}: write base ** tl.cast(node, float)")
-        array = real_array(base, "the base of **")
+        array = real_array(float(base) if isinstance(base, int) else base, "the base of **")
         if not (np.isfinite(array) & (array > 0)).all():
             raise ValueError("base ** node is exp(node * log(base)): the base must be finite and greater than 0")
         return registry["exp"](self * (np.log(array) if array.ndim else log(array)))
@@ -126,25 +131,43 @@ class ArrayLike:
         return self
 
     def __getitem__(self, key: Any) -> Any:
-        return registry["index"](self, key=key)
+        return registry["index"].apply(self, key)
 
     __setitem__ = __delitem__ = _refusing(
         "nodes are read-only: build a new one with tl.where(mask, a, b) or tl.concatenate([a, b])"
     )
 
-    def _transposed(self) -> Any:
+    @_fixed("node = node.reshape(shape) makes another")
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis; () for a number."""
+        return self._shape
+
+    @_fixed("node = tl.cast(node, dtype) makes another")
+    def dtype(self) -> Any:
+        """The kind of its numbers."""
+        return self._dtype
+
+    @_fixed("node = node.reshape(shape) makes another")
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self._shape)
+
+    @_fixed("node = node.reshape(shape) makes another")
+    def size(self) -> int:
+        """The number of elements."""
+        return prod(self._shape)
+
+    @_fixed("tl.transpose(node) makes another")
+    def mT(self) -> Any:  # noqa: N802, NumPy's name
         """The matrix transpose: the last two axes swapped."""
         return registry["transpose"](self)
 
-    def _transposed_matrix(self) -> Any:
+    @_fixed("tl.transpose(node) makes another")
+    def T(self) -> Any:
         """The transpose of a matrix."""
         if self.ndim != 2:
             raise ShapeError(f".T is for matrices; this node has shape {self.shape}: .mT swaps the last two axes")
         return self.mT
-
-    ndim = _settled(lambda self: len(self.shape), RESHAPE)
-    size = _settled(lambda self: prod(self.shape), RESHAPE)
-    mT, T = _settled(_transposed, REASSIGN), _settled(_transposed_matrix, REASSIGN)  # noqa: N815, NumPy's names
 
     def __len__(self) -> int:
         if not self.shape:
@@ -252,9 +275,11 @@ def as_arrays(operands: tuple[Any, ...]) -> list[Any]:
 
     Raises DtypeError for what holds no numbers. Complex numbers pass: a rule can be checked with them.
     """
-    plain = not any([hasattr(x, "dtype") for x in operands])
+    plain = not any(hasattr(x, "dtype") for x in operands)
     arrays = [np.asarray(listed(x))[()] if plain else listed(x) for x in operands]
     for x in arrays:
+        if type(x) is not np.ndarray:
+            refuse_subclass(x, "an operand")
         if not isinstance(x, (int, float, complex)) and getattr(x, "dtype", np.dtype(object)).kind not in "biufc":
             real_array(x, "an operand")
     return arrays

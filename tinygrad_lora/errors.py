@@ -202,23 +202,13 @@ class RecompileWarning(UserWarning):
 
 
 class MiscompiledWarning(UserWarning):
-    """A generated program gave something else than its graph does; plain NumPy runs in its place.
+    """A generated program is wrong, and is not used; plain NumPy runs in its place.
 
     Wrong:  nothing that you wrote: this is a fault of the compiler, and the message shows the part that is to blame
-    Right:  go on, the numbers are right; `compile(f, without=[...])` leaves the technique out that is named
+    Right:  go on, the numbers are right, only slower; `compile(f, without=[...])` leaves the named technique out
 
-    The first call of a new program is compared with its graph where that costs little; `check=True` compares always.
-    """
-
-
-class VerificationWarning(UserWarning):
-    """A planned program would have computed something else than its graph; the plain program runs in its place.
-
-    Wrong:  to trust numbers that a fault of the compiler can touch
-    Right:  report the message and the function: the plain program is slower, and right
-
-    Every program in planned memory is looked at a second time before it runs. The message names the operation, what it
-    needs, and what would have been in its place.
+    Every program in planned memory is looked at a second time before it runs. The first call of any new program is
+    compared with its graph where that costs little; `check=True` compares always. Please report what the message says.
     """
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from .core.node import Op, Shape
 from .errors import DtypeError, ShapeError
 
-
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
@@ -325,6 +324,9 @@ class Take(Op):
         whole = [i if hasattr(i, "dtype") else np.asarray(i) for i in indices]
         if any(i.dtype.kind not in "iu" for i in whole):
             raise DtypeError("take: indices must be whole numbers; convert them with .astype(int)")
+        if whole and np.ndim(x) > len(whole) and not any(i.ndim for i in whole):
+            y = self(x, reshape(whole[0], shape=(1,)), *whole[1:])  # for numbers alone NumPy gives a view
+            return reshape(y, shape=y.shape[1:])
         return super().__call__(x, *whole)
 
     def shape(self, x: Shape, *indices: Shape) -> Shape:

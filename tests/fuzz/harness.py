@@ -133,8 +133,8 @@ def laid_out(arrays, layouts):
     """The arrays as copies that lie in memory in these ways. "shared" and "windows" change numbers as well."""
     made = []
     for array, layout in zip(arrays, layouts, strict=True):
-        first = next((x for x in made if (x.shape, x.dtype) == (array.shape, array.dtype)), None)
-        made.append(LAYOUTS[layout](array) if layout != "shared" or first is None else first[...])
+        alike = [x for x in made if (x.shape, x.dtype) == (array.shape, array.dtype) and x.dtype.kind == "f"]
+        made.append(alike[0][...] if layout == "shared" and alike else LAYOUTS[layout](array))
     return tuple(made)
 
 

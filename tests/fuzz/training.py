@@ -78,7 +78,7 @@ class TrainingTrial:
             exec(compile(self.text, "a trial", "exec"), names)
         return names["told"]  # type: ignore[return-value]
 
-    def is_promised(self) -> bool:
+    def is_promised(self, output: int) -> bool:
         """Its numbers are ordinary."""
         return True
 

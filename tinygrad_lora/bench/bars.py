@@ -96,7 +96,10 @@ BARS: list[Bar] = [
     *against("torch.compile", {"W3": {"S": 0.30}, "W4": {"S": 0.45}}),
     *against("ours-eager", {"W6": {ONE: 0.12}}),
     Bar("compiling 1,000 nodes, for each", 25, (_SHORT,), " us"),
+    Bar("verifying them, in the time to compile", 10, (ours("compiling", "", "1000", "verifying"),), " %"),
     Bar("compiling 100,000 nodes, for each, against 1,000", 1.6, (_LONG, _SHORT), value=quotient),
+    *(Bar(f"{workload} S: comparing the first call, against compiling", 0.15,
+          (ours("checking", workload, "S", "share"),)) for workload in ("W3", "W4")),
     *(bar for workload in ("W3", "W4") for size in ("L", "XL") for bar in _memory(workload, size)),
     Bar("importing the package, after NumPy", 60, (ours("importing", "", "", "milliseconds"),), " ms"),
 ]  # fmt: skip

@@ -79,21 +79,52 @@ def array_bytes(result: Any) -> int:
 
 
 def compiling(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
-    """Microseconds a node to trace and compile a chain of `size` nodes y = relu(y a + b), the best of a few times."""
+    """Microseconds a node to trace and compile a chain of `size` nodes y = relu(y a + b), the best of a few times.
+
+    And the part of it, in percent, in which the generated program is verified.
+    """
     import tinygrad_lora as tl
+    from tinygrad_lora.compiler.verify import verify
+    from tinygrad_lora.core.source import function_from_source
 
     def chain(y: Any, a: Any, b: Any) -> Any:
         for _ in range(int(size) // 3):
             y = tl.relu(y * a + b)
         return y
 
-    numbers, taken = [np.float64(n) for n in (1.0, 0.99, 0.001)], []
+    numbers, taken, verifying = [np.float64(n) for n in (1.0, 0.99, 0.001)], list[float](), list[float]()
     for _ in range(REPEATS if int(size) < 10_000 else 2):
         gc.collect()
         begin = time.perf_counter()
-        tl.compile(chain).prepare(*numbers)
+        program = tl.compile(chain).prepare(*numbers).program
         taken.append(time.perf_counter() - begin)
-    return {"microseconds": 1e6 * min(taken) / (int(size) // 3 * 3)}
+        function = function_from_source(program.name, program.source)
+        begin = time.perf_counter()
+        verify(program.planned, function, {})
+        verifying.append(time.perf_counter() - begin)
+    return {
+        "microseconds": 1e6 * min(taken) / (int(size) // 3 * 3),
+        "verifying": 100 * min(verifying) / min(taken),
+    }
+
+
+def checking(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
+    """What comparing the first call with the eager graph adds to a first step, as a share of one without it."""
+    from tinygrad_lora.compiler import first_call
+
+    case, default = make_case(workload, size, seed), first_call.DEFAULT
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    try:
+        for check in (False, True) * REPEATS:
+            first_call.DEFAULT = check
+            step = prepare(peer, case).step
+            gc.collect()
+            begin = time.perf_counter()
+            step()
+            seconds[check].append(time.perf_counter() - begin)
+    finally:
+        first_call.DEFAULT = default
+    return {"share": min(seconds[True]) / min(seconds[False]) - 1}
 
 
 def importing(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
@@ -103,6 +134,6 @@ def importing(peer: str, workload: str, size: str, seed: int) -> dict[str, float
 
 
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {
-    "calls": calls, "speed": speed, "memory": memory, "compiling": compiling, "importing": importing,
-    "finetune": finetune,
+    "calls": calls, "speed": speed, "memory": memory, "compiling": compiling, "checking": checking,
+    "importing": importing, "finetune": finetune,
 }  # fmt: skip

@@ -11,7 +11,9 @@ by operation. Rounding is the only excuse, and the bound is this:
    tolerance of 2). This is what rounding can do to this element: cancellation makes the distance large, a comparison
    that could fall either way gives both results. Whole numbers that depend on floats may lie between the two.
 4. What is finite in all these runs is finite in the results, and the other way round. One run uses the next wider
-   floats, so that a result may be finite where only the eager order overflows.
+   floats, so that a result may be finite where only the eager order overflows. With `promised_only` this holds where
+   every float of the graph, in the middle as well, is 0 or of a magnitude between 1 / PROMISED and PROMISED: beyond
+   that the order of products decides what overflows.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 
 TOLERANCE = {2: 5e-3, 4: 1e-5, 8: 1e-11}  # by the bytes of a float
+OF_A_CHANGE = 10  # times the tolerance: a change is the small difference of two rounded numbers
+PROMISED = {2: 50.0, 4: 1e12, 8: 1e100}  # by the bytes of a float
 NOISE = 4.0  # in units of the relative spacing of floats
 FACTOR = 4.0
 FIRST_RUNS, ALL_RUNS = 4, 32  # with noise; the rest only where the first do not explain everything
@@ -64,13 +68,14 @@ class Disagreement:
 
 def disagreement(
     graph: Graph, arrays: Sequence[Any], results: Sequence[Any], *,
-    expected: Sequence[Any] | None = None, previous: Mapping[int, Any] | None = None,
+    expected: Sequence[Any] | None = None, previous: Mapping[int, Any] | None = None, promised_only: bool = False,
 ) -> Disagreement | None:  # fmt: skip
     """None where `results` are the outputs of `graph` for these arrays, up to rounding; else the worst difference.
 
     `arrays` are those of all inputs; those of the captured parameters may be left out, and are then their values.
     `expected` are the eager outputs, if they are known. `previous` says for outputs (counted from 0) what they replace:
-    the tolerance is then relative to the change.
+    ten times the tolerance, relative to the change, is then allowed. `promised_only` leaves out infinities and NaN
+    beyond the promise.
     """
     values = complete(graph, arrays)
     with np.errstate(all="ignore"):
@@ -82,14 +87,22 @@ def disagreement(
                 return Disagreement(i, None, f"{e.dtype}{list(e.shape)}", f"{r.dtype}{list(r.shape)}")
         replaced = previous or {}
         bounds = {i: _Bound(e, replaced.get(i)) for i, (e, r) in enumerate(pairs) if not _close(e, r, replaced.get(i))}
-        suspects = [i for i, bound in bounds.items() if not bound.allows(pairs[i][1]).all()]
-        for outputs in _other_runs(graph, values) if suspects else ():
-            for i in suspects:
+        wrong = {i: bad for i, bound in bounds.items() if (bad := ~bound.allows(pairs[i][1])).any()}
+        for outputs in _other_runs(graph, values) if wrong else ():
+            for i in wrong:
                 bounds[i].widen(np.asarray(outputs[i]))
-            suspects = [i for i in suspects if not bounds[i].allows(pairs[i][1]).all()]
-            if not suspects:
+            wrong = {i: bad for i in wrong if (bad := ~bounds[i].allows(pairs[i][1])).any()}
+            if not wrong:
                 break
-        return bounds[suspects[0]].worst(suspects[0], *pairs[suspects[0]]) if suspects else None
+        if wrong and promised_only and not _is_promised(graph, values):
+            ordinary = {i: bad & np.isfinite(pairs[i][0]) & np.isfinite(pairs[i][1]) for i, bad in wrong.items()}
+            wrong = {i: bad for i, bad in ordinary.items() if bad.any()}
+        return next((bounds[i].worst(i, *pairs[i], bad) for i, bad in wrong.items()), None)
+
+
+def _tolerance(expected: Any, previous: Any) -> float:
+    """What an output may differ in relative to its largest number, or to its largest change."""
+    return TOLERANCE.get(expected.dtype.itemsize, TOLERANCE[8]) * (1 if previous is None else OF_A_CHANGE)
 
 
 def _close(expected: Any, found: Any, previous: Any) -> bool:
@@ -98,7 +111,7 @@ def _close(expected: Any, found: Any, previous: Any) -> bool:
         return bool((expected == found).all())
     change = expected if previous is None else expected - previous
     largest = np.abs(change).max(initial=0)
-    allowed = largest * TOLERANCE.get(expected.dtype.itemsize, TOLERANCE[8])
+    allowed = largest * _tolerance(expected, previous)
     if previous is not None:
         allowed = allowed + NOISE * np.finfo(expected.dtype).eps * np.abs(expected)
     return bool(np.isfinite(largest) and (np.abs(found - expected) <= allowed).all())
@@ -115,8 +128,7 @@ class _Bound:
         if self.float:
             finite, self.spacing = np.isfinite(expected), float(np.finfo(expected.dtype).eps)
             change = self.low if previous is None else self.low - previous
-            relative = TOLERANCE.get(expected.dtype.itemsize, TOLERANCE[8])
-            self.tolerance = relative * np.abs(change).max(initial=0, where=np.isfinite(change))
+            self.tolerance = _tolerance(expected, previous) * np.abs(change).max(initial=0, where=np.isfinite(change))
             if previous is not None:
                 self.tolerance = self.tolerance + NOISE * self.spacing * np.abs(self.low)
             self.others = {kind: np.asarray(kind(expected)) for kind in (np.isnan, np.isposinf, np.isneginf)}
@@ -153,9 +165,8 @@ class _Bound:
         distance = np.where(seen, np.maximum(self.high - self.low, rounding), 0)
         return FACTOR * distance * self.widened + self.tolerance
 
-    def worst(self, output: int, expected: Any, found: Any) -> Disagreement:
-        """The element that is furthest outside."""
-        bad = ~self.allows(found)
+    def worst(self, output: int, expected: Any, found: Any, bad: Any) -> Disagreement:
+        """The element that is furthest outside, among those that are bad."""
         excess = np.zeros(found.shape)
         bound = np.zeros(found.shape)
         if self.float:
@@ -199,6 +210,17 @@ def evaluate(
         if wide and node in known and node.dtype in WIDER:
             known[node] = known[node].astype(WIDER[node.dtype])
     return [known[node] for node in graph.outputs]
+
+
+def _is_promised(graph: Graph, values: Sequence[Any]) -> bool:
+    """Whether all floats, also those in the middle, are of a magnitude for which the most is promised."""
+    for x in evaluate(Graph(graph.inputs, graph.nodes), values):
+        if x.dtype.kind == "f":
+            most = PROMISED.get(x.dtype.itemsize, PROMISED[8])
+            sizes = np.abs(x)
+            if not np.all((sizes == 0) | ((sizes >= 1 / most) & (sizes <= most))):
+                return False
+    return True
 
 
 def _noisy(x: Any, noise: Any) -> Any:

@@ -23,6 +23,7 @@ from .programs import Cache, Program, collector_paused
 from .signatures import Keys, guard, watch_of
 from .techniques import check_engine, split
 from .vocabulary import program_name
+from .warn import warn_of_fault
 
 Passes = Sequence[Pass | tuple[Pass, ...]]
 
@@ -152,7 +153,7 @@ class CompiledFunction(LastProgram):
                     program.run_plainly(self.name, self._names(program.traced))
             program.settle()
         if told:
-            first_call.warn_of_fault(self.name, told)
+            warn_of_fault(self.name, told)
 
     def _blame(self, program: Program, values: Sequence[Any]) -> str:
         """The pass or the program that is to blame, with the smallest part of the graph that shows it."""

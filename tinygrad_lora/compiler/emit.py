@@ -94,7 +94,8 @@ def _beside(user: Node, constant: Node) -> list[list[Node | Step]]:
     """For each single operation of `user` that has this operand: the others that have a say in its dtype."""
     if not isinstance(user.op, Fused):
         return [[p for p in user.parents[user.op is where :] if p is not constant]]
-    values, found = [*user.parents, *user.op.steps], list[list[Node | Step]]()
+    values: list[Node | Step] = [*user.parents, *user.op.steps]
+    found: list[list[Node | Step]] = []
     for step in user.op.steps:
         if constant in (operands := [values[i] for i in step.operands]):
             found.append([value for value in operands[step.op is where :] if value is not constant])

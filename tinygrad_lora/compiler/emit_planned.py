@@ -287,34 +287,21 @@ class Writer:
     def _endings(self) -> list[Line]:
         """What is left to do: replace arguments that could not be written right away, and return the outputs."""
         into, outputs = self.lowered.into, self.graph.outputs
-        late = [i for i, leaf in into.items() if self.plan.written.get(outputs[i]) is not leaf]
-        returned = [i for i in range(len(outputs)) if i not in into]
-        lines, texts, given = list[Line](), dict[int, str](), set[Node]()
-        for i in [*late, *returned]:
-            node = outputs[i]
-            texts[i] = self.code[node].text
-            old = bool(late) and self._root(node) in self.graph.inputs  # what an argument holds that is replaced here
-            if old or (i in returned and (node in given or not self._new(node))):
-                texts[i] += ".copy()" if node.shape else "[()]"
-            if old:
-                name = self.words.names.free(f"old_{self.code[self._root(node)].text}")
-                lines.append((f"{name} = {texts[i]}", "before it is replaced", None))
-                texts[i] = name
-            if i in returned:
-                given.add(node)
-        for i in late:
-            argument = self.code[into[i]].text
-            lines.append((f"{self.words.use('np.copyto')}({argument}, {texts[i]})", f"the new {argument}", None))
-        return [*lines, (f"return {', '.join(texts[i] for i in returned)}".rstrip(), "", None)]
-
-    def _root(self, node: Node) -> Node:
-        """The node whose array this one is, or is a view of."""
-        return self.plan.places[node].root if node in self.plan.places else node
-
-    def _new(self, node: Node) -> bool:
-        """Whether each call makes this array, or number, and keeps no hold of it."""
-        made = bool(node.parents) and node not in self.lowered.kept
-        return made and self.plan.places[node].kind in ("own", "number")
+        late = {i: self.code[leaf].text for i, leaf in into.items() if self.plan.written.get(outputs[i]) is not leaf}
+        kept, copies, results = list[Line](), list[Line](), list[str]()
+        for i, node in enumerate(outputs):
+            text, root = self.code[node].text, self.lowered.root(node)
+            copied = f"{text}.copy()" if node.shape else f"{text}[()]"
+            if late and root in self.graph.inputs and (i in late or i not in into):
+                text = self.words.names.free(f"old_{self.code[root].text}")
+                kept.append((f"{text} = {copied}", "before an argument is replaced", None))
+            elif i not in into and (node in outputs[:i] or not self.lowered.makes(node)):
+                text = copied
+            if i in late:
+                copies.append((f"{self.words.use('np.copyto')}({late[i]}, {text})", f"the new {late[i]}", None))
+            elif i not in into:
+                results.append(text)
+        return [*kept, *copies, (f"return {', '.join(results)}".rstrip(), "", None)]
 
     def _assembled(self, packing: list[Line], body: list[Line]) -> str:
         """The parts of the text, in the order in which a reader needs them."""

@@ -35,6 +35,15 @@ class Lowered:
     plan: Plan
     choices: Counter[str] = field(default_factory=Counter)
 
+    def root(self, node: Node) -> Node:
+        """The node whose array this one is, or is a view of."""
+        return self.plan.places[node].root if node in self.plan.places else node
+
+    def makes(self, node: Node) -> bool:
+        """Whether each call makes this array, or number, and keeps no hold of it."""
+        made = bool(node.parents) and node not in self.kept
+        return made and self.plan.places[node].kind in ("own", "number")
+
 
 def prepared(graph: Graph, frozen: Iterable[Node], techniques: frozenset[str]) -> Iterator[Snapshot]:
     """The last changes of a graph, which suit the way it runs: call after call, with frozen weights packed."""

@@ -185,10 +185,9 @@ def _blocks(units: Iterable[Unit], places: Mapping[Node, Place], last: Mapping[N
 def _overwritten(node: Node, i: int, plan: Plan, last: Mapping[Node, int], held: Held) -> Node | None:
     """The planned operand whose array the result may take over: it is read here for the last time."""
     for operand in _replaceable(node, plan.places, held):
-        # A block is not written over a whole array, nor the other way around.
-        if last[operand] == i and plan.places[operand].kind == "memory":
-            if (operand in plan.blocks) == (node in plan.blocks):
-                return operand
+        planned_alike = (operand in plan.blocks) == (node in plan.blocks)  # no block is written over a whole array
+        if last[operand] == i and plan.places[operand].kind == "memory" and planned_alike:
+            return operand
     return None
 
 

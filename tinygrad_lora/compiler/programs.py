@@ -17,7 +17,7 @@ import numpy as np
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from ..core.source import function_from_source, user_line
-from ..errors import RecompileWarning, VerificationWarning
+from ..errors import RecompileWarning
 from .calling import Form, put_together
 from .emit import emit
 from .emit_planned import Planned, emit_planned
@@ -25,11 +25,10 @@ from .lowering import lower
 from .pipeline import Snapshot
 from .signatures import Guard, Static, Watched, never
 from .verify import verify
+from .warn import warn_of_fault
 
 MOST_PROGRAMS = 64  # for one function; the one that was not used for longest goes first
 MANY_PROGRAMS = 16  # so many say that something varies from call to call which should not
-
-REPORT = "Please report this with the function that was compiled."
 
 Runs = Callable[..., Any]
 
@@ -86,10 +85,9 @@ class Program:
         make = partial(function_from_source, name, planned.source)
         function = make()
         if objection := verify(planned, function, views):
-            told = f"{name} runs without planned memory, which would have given other numbers: {objection}. {REPORT}"
-            warnings.warn_explicit(told, VerificationWarning, *(user_line() or (__file__, 0)))
-            self.into = {}
+            self.into, self.views = {}, {}
             self.run_as_expressions(name, names)
+            warn_of_fault(name, f"in planned memory, {objection}")
             return
         self.planned, self.source, self.variables = planned, planned.source, planned.variables
         self._make, self._idle = make, [function]

@@ -18,6 +18,7 @@ import numpy as np
 from ..core.node import ComputationNode as Node
 from .emit_planned import Planned
 
+VIEWS = {"mT", "T", "reshape", "transpose", "broadcast_to", "swapaxes", "squeeze", "expand_dims", "moveaxis", "ravel"}
 Form = tuple[int, tuple[tuple[int, int], ...]]  # the first byte of some elements, and (length, stride) of each axis
 
 
@@ -41,6 +42,7 @@ class Buffer:
         self.kind, self.leaf = kind, leaf
         self.pieces: dict[int, Piece] = {}  # by their first byte
         self.starts: list[int] = []  # in order
+        self.also: list[Piece] = []  # what it holds as well, all of it: parts of a vector, and that vector
         if leaf is not None and size:
             self.put(0, Piece(size, leaf, 0))
 
@@ -59,7 +61,7 @@ class Buffer:
 
     def put(self, start: int, piece: Piece) -> None:
         """From now on the bytes from `start` hold this."""
-        starts, pieces, stop = self.starts, self.pieces, piece.stop
+        starts, pieces, stop, self.also = self.starts, self.pieces, piece.stop, []
         if start not in pieces or pieces[start].stop != stop:
             i = bisect_left(starts, start)
             i -= bool(i and pieces[starts[i - 1]].stop > start)
@@ -106,7 +108,7 @@ class StandIn:
     def stored(self) -> StandIn:
         """This one in a buffer."""
         if self.buffer is None:
-            self._place(np.empty(self.node.shape, self.node.dtype), 0)  # type: ignore[union-attr]
+            self._place(np.empty(self.node.shape, self.node.dtype), 0)
             self.buffer = Buffer("own", self.node, self.array.nbytes)
         return self
 
@@ -119,20 +121,12 @@ class StandIn:
     def copy(self) -> StandIn:
         return self.run.copied(self, np.empty_like(self.stored().array, order="C"))
 
-    def reshape(self, shape: Any) -> StandIn:
-        return self.stored().view(self.array.reshape(shape))
-
-    def transpose(self, *axes: int) -> StandIn:
-        return self.stored().view(self.array.transpose(*axes))
-
-    @property
-    def mT(self) -> StandIn:  # noqa: N802, as NumPy calls it
-        return self.stored().view(self.array.mT)
-
     def __getitem__(self, key: Any) -> StandIn:
-        if key_arrays := _stand_ins(key):
-            return self.run.call([self, *key_arrays])
-        if self.buffer is None and not self.node.shape:  # type: ignore[union-attr]
+        if indices := _stand_ins(key):
+            if not any(i.stored().array.ndim for i in indices) and self.stored().array.ndim > len(indices):
+                raise TypeError("indices that are numbers alone give a view, and nobody knows of which elements")
+            return self.run.call([self, *indices], again=True)
+        if self.buffer is None and not self.node.shape:
             return StandIn(self.run, self.node)  # a number
         array = self.stored().array
         if type(key) is slice and key.step is None:
@@ -153,7 +147,10 @@ class StandIn:
         return False  # `zero if x <= 0.0 else +x`: go the way that reads x
 
     def __getattr__(self, method: str) -> Any:
-        """Any other method, such as `sum`, reads this array and gives a new one."""
+        """A view; any other method, such as `sum`, reads this array and gives a new one."""
+        if method in VIEWS:
+            view = getattr(self.stored().array, method)
+            return self.view(view) if isinstance(view, np.ndarray) else lambda *args: self.view(view(*args))
         if not hasattr(np.ndarray, method):
             raise AttributeError(method)
         return lambda *args, **kwargs: self.run.call([self, *args])
@@ -182,10 +179,9 @@ class Function:
         if function is np.concatenate:
             return run.call(args[0], args[2] if len(args) > 2 else out, in_order=True)
         if function is np.empty:
-            array = np.empty(args[0], getattr(args[1], "dtype", args[1]))
-            return StandIn(run, None, array, Buffer("own"))
-        if function is np.broadcast_to and type(args[0]) is StandIn:
-            return args[0].stored().view(np.broadcast_to(args[0].array, args[1]))
+            return StandIn(run, None, np.empty(args[0], getattr(args[1], "dtype", args[1])), Buffer("own"))
+        if getattr(function, "__name__", "") in VIEWS and type(args[0]) is StandIn:
+            return args[0].stored().view(function(args[0].array, *args[1:], **kwargs))
         if isinstance(getattr(function, "__self__", None), np.ufunc):
             if function.__name__ == "at":
                 return run.call(_stand_ins(args[1:]), args[0], changed=True)
@@ -218,7 +214,8 @@ class Rehearsal:
     """One run of a program on stand-ins."""
 
     def __init__(self, planned: Planned, function: Any) -> None:
-        self.variables, self.code, self.frame = planned.variables, function.__code__, None
+        self.variables, self.code = planned.variables, function.__code__
+        self.frame: Any = None  # of the program, while it runs
         body = len(planned.source.splitlines()) - len(planned.nodes) + 1  # the first line of the function's body
         self.starts, self.nodes = list[int](), list[Node | None]()
         before = None
@@ -229,7 +226,7 @@ class Rehearsal:
                 before = line
         self.begin = self.end = -1  # of the code of the line that runs
         self.node: Node | None = None  # which that line is for
-        self.block: Block | None = None  # in which block of a loop over `length` rows, `rows` of them at a time
+        self.block: Any = None  # in which block of a loop over `length` rows, `rows` of them at a time
         self.length = self.rows = 0
         self.scope = self._scope(function.__globals__, planned.source)
         leaves = [*planned.lowered.graph.inputs, *planned.lowered.kept]
@@ -242,12 +239,13 @@ class Rehearsal:
 
     def call(
         self, operands: Sequence[Any], out: StandIn | None = None, *,
-        changed: bool = False, by_element: bool = False, in_order: bool = False,
+        changed: bool = False, again: bool = False, by_element: bool = False, in_order: bool = False,
     ) -> Any:  # fmt: skip
         """An operation on these operands, some of which may be numbers, that makes a new array or writes into `out`.
 
-        `changed`: it also needs what `out` held before. `by_element`: an element of the result needs only those at the
-        same place. `in_order`: the operands are those of the node, each at its place.
+        `changed`: it also needs what `out` held before. `again`: the first operand may be what the lines before made.
+        `by_element`: an element of the result needs only those at the same place. `in_order`: the operands are those of
+        the node, each at its place.
         """
         raise NotImplementedError
 
@@ -307,7 +305,7 @@ class Rehearsal:
                 made = StandIn(self, None, array, base.buffer, _address(array) - _address(base.array))
             elif node is None:
                 made = StandIn(self, None, array, Buffer("number"))
-            elif node.parents and array.base is None:  # a number that each call writes
+            elif _root(node).parents or (node.parents and array.base is None):  # what each call writes, or nothing does
                 made = StandIn(self, None, array, Buffer("memory"))
             else:
                 made = self._leaf(node, "constant", array)
@@ -330,6 +328,13 @@ class Rehearsal:
                 yield self.block
         self._turn(None)
         self.begin, self.block = self.end, None
+
+
+def _root(node: Node) -> Node:
+    """The node of which this one is a view."""
+    while node.parents and node.op.view:
+        node = node.parents[0]
+    return node
 
 
 def _stand_ins(x: Any) -> list[StandIn]:

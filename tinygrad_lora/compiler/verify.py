@@ -67,23 +67,24 @@ class Proof(Rehearsal):
 
     def call(
         self, operands: Sequence[Any], out: StandIn | None = None, *,
-        changed: bool = False, by_element: bool = False, in_order: bool = False,
+        changed: bool = False, again: bool = False, by_element: bool = False, in_order: bool = False,
     ) -> Any:  # fmt: skip
         """See that all operands are there, and note what is written."""
         node = self.line()
+        wanted = [self._replacing(out)] if node is None and out is not None else []
         for array in operands:
             if type(array) is StandIn:
                 if not self._reads(array, node):
-                    self._find(array, node)
-                if out is not None and _overlap(array, out) and not (by_element and _same(array, out)):
+                    self._find(array, node, wanted, own=again and array is operands[0])
+                if out is not None and _collide(array, out, by_element):
                     raise ProofError(f"{self._told(node)} is written over an operand while that is read")
         if in_order and node is not None:
             for array, parent in zip(operands, node.parents, strict=True):
                 if type(array) is StandIn:
                     self._find(array, node, [parent])
         if out is None:
-            if node is None:
-                raise ProofError("it computes something that belongs to no node")
+            if node is None or self.block is not None:
+                raise ProofError(f"{self._told(node)} is made where nothing is to be made: in a loop, or for no node")
             return StandIn(self, node)
         if changed:
             self._find(out, node, own=True)
@@ -102,12 +103,10 @@ class Proof(Rehearsal):
     def copied(self, array: StandIn, new: Any) -> StandIn:
         """What the new array holds is what the old one does."""
         buffer = Buffer("own")
-        piece = array.buffer.holding(array.start, array.stop) if new.size else None
-        if piece is None and new.size and self._join(array):
-            piece = array.buffer.holding(array.start, array.stop)
-        if piece is not None:
+        for piece in self._pieces(array) if new.size else ():
             forms = _extended(piece.forms, _form(array.array, array.first - piece.anchor), piece.node.size)
-            buffer.put(0, Piece(new.nbytes, piece.node, 0, not forms, forms))
+            held = Piece(new.nbytes, piece.node, 0, not forms, forms)
+            buffer.put(0, held) if not buffer.starts else buffer.also.append(held)
         return StandIn(self, None, new, buffer)
 
     def returned(self, results: Sequence[Any]) -> None:
@@ -142,23 +141,17 @@ class Proof(Rehearsal):
             if array.array.dtype is not found.dtype:
                 return False
         if found in node.parents:
-            self.read.add(found)  # type: ignore[arg-type]
+            self.read.add(found)
             return True
         return found is node and buffer is None
 
     def _find(self, array: StandIn, node: Node | None, wanted: Sequence[Node] = (), *, own: bool = False) -> None:
         """See that this is an operand of the node, or one of those wanted; with `own` it may be the node itself."""
-        if node is None and not wanted:
-            return  # it goes over an argument: see `returned`
         wanted = wanted or node.parents  # type: ignore[union-attr]
         if array.buffer is None and array.node in wanted:
-            self.read.add(array.node)  # type: ignore[arg-type]
-        elif not array.stored().array.size:
-            self.read.update(wanted)
-        elif array.buffer.kind != "number":
+            self.read.add(array.node)
+        elif array.stored().buffer.kind != "number":
             found = self._found(array, node, wanted, own)
-            if not found and self._join(array):
-                found = self._found(array, node, wanted, own)
             if not found:
                 there = ", ".join(map(self._told, array.buffer.between(array.start, array.stop))) or "nothing"
                 missing = " or ".join(self._told(p) for p in wanted if p not in self.read)
@@ -168,13 +161,26 @@ class Proof(Rehearsal):
 
     def _found(self, array: StandIn, node: Node | None, wanted: Sequence[Node], own: bool) -> Sequence[Node]:
         """Those of the wanted nodes whose value this is; with `own` the node in the making will do."""
-        piece = array.buffer.holding(array.start, array.stop)
-        if piece is None or (own and piece.node is node):
-            return () if piece is None else (piece.node,)
-        found = [parent for parent in wanted if self._is(parent, array, piece, node)]
-        if not found and node is not None and node.op.view and piece.node is not node:
-            return node.parents if self._is(node, array, piece, node) else ()  # the view, which is written out
-        return found
+        if not array.array.size:
+            return [parent for parent in (*wanted, node) if parent is not None and not parent.size]
+        for piece in self._pieces(array):
+            found = [parent for parent in wanted if self._is(parent, array, piece, node)]
+            if own and piece.node is node:
+                found = [piece.node]
+            elif not found and node is not None and node.op.view and piece.node is not node:
+                found = [*node.parents] if self._is(node, array, piece, node) else []  # the view, which is written out
+            if found:
+                return found
+        return ()
+
+    def _pieces(self, array: StandIn) -> list[Piece]:
+        """What the bytes of an array hold, if it is one thing; also a vector whose parts were made in their places."""
+        a, b, buffer = array.start, array.stop, array.buffer
+        pieces = [*filter(None, [buffer.holding(a, b)]), *buffer.also]
+        for node, whole in self.joined.items():
+            if whole.buffer is buffer and whole.start <= a and b <= whole.stop and self._has_parts(node, whole):
+                pieces.append(Piece(whole.stop, node, whole.first))
+        return pieces
 
     def _is(self, wanted: Node, array: StandIn, piece: Piece, node: Node | None) -> bool:
         """Whether this is the value of a wanted node; in a loop, where the operand is cut, the rows of the block."""
@@ -183,8 +189,8 @@ class Proof(Rehearsal):
             return False
         whole, first, forms = view
         if self._is_cut(wanted, node):
-            start, block = int(self.block), self.block  # type: ignore[arg-type]
-            if not found.ndim or len(found) not in (block.stop - start, self.rows):  # type: ignore[union-attr]
+            start = int(self.block)
+            if not self._is_block(found):
                 return False
             whole, first = whole[start : start + len(found)], first + start * whole.strides[0]
         if array.plain and whole.flags.c_contiguous and not forms and not piece.forms:  # the most frequent case
@@ -200,6 +206,11 @@ class Proof(Rehearsal):
         if node.op is ops.matmul:
             return operand is node.parents[0]
         return operand.ndim == node.ndim or not node.op.elementwise
+
+    def _is_block(self, array: Any) -> bool:
+        """Whether an array has as many rows as the block, or, where that stands for several, as one of them."""
+        rows = self.block.stop - int(self.block)
+        return array.ndim > 0 and len(array) in (rows, min(rows, self.rows))
 
     def _view(self, wanted: Node, node: Node) -> tuple[Any, int, Forms] | None:
         """A node as views of another's array: as an array, its first byte, and what had to be copied for it."""
@@ -228,21 +239,10 @@ class Proof(Rehearsal):
         if root in self.read:
             array, first, forms = self._view(node, root)  # type: ignore[misc]
             return not _extended(forms, _form(array, first), root.size)
-        while node.parents and node.op.view and node not in self.variables:
-            node = node.parents[0]
-        return not node.parents and node not in self.variables
-
-    # --- Vectors of parts, which are made one after another ---
-
-    def _join(self, array: StandIn) -> bool:
-        """Whether a vector is complete now, with all its parts in their places."""
-        found = False
-        for node, whole in self.joined.items():
-            if _overlap(whole, array):
-                found |= self._has_parts(node, whole)
-        return found
+        return not root.parents and root not in self.variables
 
     def _has_parts(self, node: Node, whole: StandIn) -> bool:
+        """Whether each part of a vector is in its place."""
         start = 0
         for parent in node.parents:
             part = whole[start : start + parent.size]
@@ -250,33 +250,36 @@ class Proof(Rehearsal):
             there = piece is not None and piece.node is node and piece.anchor == whole.first
             if parent.size and not there and (piece is None or not self._is(parent, part, piece, None)):
                 return False
-        whole.buffer.put(whole.first, Piece(whole.stop, node, whole.first))
         return True
 
     # --- Writing ---
+
+    def _replacing(self, out: StandIn) -> Node:
+        """What is to be written over an argument."""
+        leaf = out.buffer.leaf
+        if leaf not in self.written:
+            raise ProofError(f"something is written over {self._told(leaf)}, which must not change")
+        return self.outputs[self.written[leaf]]
 
     def _write(self, out: StandIn, node: Node | None) -> None:
         """From now on this array holds the node, or those rows of it that the block is about."""
         buffer, array = out.buffer, out.array
         if node is None or buffer.kind not in ("memory", "own"):
-            replacing = self.outputs[self.written[buffer.leaf]] if buffer.leaf in self.written else None
-            if replacing is None or (node is not None and node is not replacing):
-                raise ProofError(f"{self._told(node)} is written over {self._told(buffer.leaf)}, which must not change")
+            if node not in (None, replacing := self._replacing(out)):
+                raise ProofError(f"{self._told(node)} is written over {self._told(buffer.leaf)}")
             node = replacing
         batch = node.op is ops.matmul and array.ndim > node.ndim and out.stop - out.start == array.nbytes  # of blocks
-        if array.dtype != node.dtype or not (out.plain or batch):
+        if array.dtype != node.dtype or not array.flags.aligned or not (out.plain or batch):
             raise ProofError(f"{self._told(node)} is written to an array of {array.dtype} with strides {array.strides}")
-        if not array.size:
-            return
         anchor, whole = out.start, array.shape == node.shape or array.size == node.size
-        if not whole:
-            if self.block is not None and node.ndim and node.shape[0] == self.length:
-                anchor -= int(self.block) * (node.size // self.length) * array.itemsize
-            elif node in self.joined:
-                anchor = self.joined[node].first
-            else:
-                raise ProofError(f"{self._told(node)} is written to an array of shape {array.shape}")
-        buffer.put(out.start, Piece(out.stop, node, anchor, whole))
+        if self.block is not None and node.ndim and node.shape[0] == self.length and self._is_block(array):
+            anchor, whole = anchor - int(self.block) * (node.size // self.length) * array.itemsize, False
+        elif node in self.joined:
+            anchor = self.joined[node].first
+        elif not whole or self.block is not None:
+            raise ProofError(f"{self._told(node)} is written to an array of shape {array.shape}")
+        if array.size:
+            buffer.put(out.start, Piece(out.stop, node, anchor, whole))
         for view in self.views.get(buffer.leaf, ()) if buffer.leaf is not None else ():
             view.buffer.put(0, Piece(view.array.nbytes, node, 0, False))
 
@@ -284,19 +287,15 @@ class Proof(Rehearsal):
         """A node as a reader of the program knows it."""
         if node is None:
             return "something"
-        name = self.variables.get(node) or node.name
-        return f"{name} = {node.op} {node.shape}" if name else f"{node.op} {node.shape}"
+        return f"{self.variables.get(node) or node.name or 'a part of a line'} = {node.op} {node.shape}"
 
 
-def _overlap(a: StandIn, b: StandIn) -> bool:
-    """Whether two arrays may have bytes in common."""
-    return a.buffer is b.buffer and a.start < b.stop and b.start < a.stop
-
-
-def _same(a: StandIn, b: StandIn) -> bool:
-    """Whether two arrays are the same elements in the same order."""
+def _collide(a: StandIn, b: StandIn, by_element: bool = False) -> bool:
+    """Whether two arrays may have bytes in common; where each element stands for itself, other than all of them."""
+    if a.buffer is not b.buffer or a.start >= b.stop or b.start >= a.stop:
+        return False
     x, y = a.array, b.array
-    return a is b or (a.first, x.shape, x.strides, x.dtype) == (b.first, y.shape, y.strides, y.dtype)
+    return not by_element or (a.first, x.shape, x.strides, x.dtype) != (b.first, y.shape, y.strides, y.dtype)
 
 
 def _path(node: Node, root: Node) -> list[Node] | None:

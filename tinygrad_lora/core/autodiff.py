@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from math import inf
 from operator import attrgetter
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -59,7 +59,7 @@ def pulling_back(output: ComputationNode, seed: Any, wrt: Nodes | None = None) -
                 continue
             if type(part) is FunctionType:
                 part = part()
-            if parent.shape != node.shape and part.shape != parent.shape:
+            if parent._shape != node._shape and part.shape != parent._shape:
                 part = unbroadcast(part, parent.shape)
             if symbolic and node.origin:
                 give_origin(part, node.origin, start)  # the line whose gradient this is
@@ -134,7 +134,7 @@ def backward(output: ComputationNode, seed: Any = None) -> None:
         raise GradientError(told + (_lost(0, output.created) if CONVERTED.get("trainable") else ""))
     seed = _seed(output, seed, "backward()")
     for node, g in dict(pulling_back(output, seed)).items():  # all of it first: a rule that fails changes nothing
-        node._gradient = (g if node._gradient is None else node._gradient + g).astype(node.dtype, copy=False)
+        node._gradient = (g if node._gradient is None else node._gradient + g).astype(node._dtype, copy=False)
 
 
 ComputationNode.backward = backward
@@ -176,7 +176,9 @@ def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[Computati
         seed = repeat(constant(seed), shape=output.shape)
     found = dict(pulling_back(output, seed, wanted))
     if wanted and not found and (told := _lost(min(x.created for x in wanted), output.created)):
-        warnings.warn(f"the gradients are zero: the output depends on none of these nodes{told}", LostGradientWarning, 3)
+        warnings.warn(
+            f"the gradients are zero: the output depends on none of these nodes{told}", LostGradientWarning, 3
+        )
     result = [found[x] if x in found else repeat(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
     return result[0] if isinstance(wrt, ComputationNode) else result
 

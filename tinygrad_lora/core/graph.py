@@ -7,13 +7,15 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-from ..arraylike import real_array
+import numpy as np
+
+from ..arraylike import as_arrays
 from ..errors import GraphError, PassError, ShapeError
 from .node import ComputationNode, Op, tick
 
 Nodes = Sequence[ComputationNode]
 Build = Callable[[ComputationNode, tuple[ComputationNode, ...]], ComputationNode]
-_kind = attrgetter("shape", "dtype")
+_kind = attrgetter("_shape", "_dtype")
 
 
 def topological_order(outputs: Iterable[ComputationNode]) -> list[ComputationNode]:
@@ -71,8 +73,7 @@ class Graph:
         if len(arrays) != len(wanted):
             told = f"the graph has {len(wanted)} inputs ({', '.join(wanted)})"
             raise GraphError(f"{told}; it was given {len(arrays)} arrays")
-        given = [real_array(array, f"input {name}") for array, name in zip(arrays, wanted, strict=True)]
-        given += [p.value for p in self.captured]
+        given = [*map(np.asarray, as_arrays(arrays)), *(p.value for p in self.captured)]
         values = dict(zip(self.inputs, given, strict=True))
         for node, array in values.items():
             if array.shape != node.shape:

@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..arguments import FAILURES, explained, refuse_misuse
-from ..arraylike import MISSING, ArrayLike, as_arrays, beside, checked, checked_kind, read_only, registry
+from ..arraylike import (
+    MISSING,  # noqa: F401, the text EAGER reads it
+    ArrayLike,
+    as_arrays,
+    beside,
+    checked,
+    checked_kind,
+    read_only,
+    registry,
+)  # fmt: skip
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
 from .source import function_from_source, user_line
 
@@ -53,9 +62,9 @@ class Op:
             source = f"{cls.prelude}def {cls.name}({cls.signature}):\n    return {cls.numpy}\n"
             cls.forward = staticmethod(function_from_source(cls.name, source))
         if "__call__" in vars(cls):
-            cls.__call__ = explained(cls.__call__, cls.name)  # type: ignore[method-assign]
+            cls.apply, cls.__call__ = cls.__call__, explained(cls.__call__, cls.name)  # type: ignore[method-assign]
         elif cls.numpy and "*" not in cls.signature:
-            cls.__call__ = _eager_call(cls)  # type: ignore[method-assign]
+            cls.apply = cls.__call__ = _eager_call(cls)  # type: ignore[method-assign]
 
     def __init__(self) -> None:
         Op.registry[self.name] = self
@@ -78,6 +87,8 @@ class Op:
             self.infer(inputs, params)  # says what is wrong with shapes or dtypes, if that is what is wrong
             raise
         return ComputationNode(self, inputs, params or NO_PARAMS, value.shape, value.dtype, requires_gradient, value)
+
+    apply = __call__  # what the operators call: `__call__` where the number of operands is sure to be right
 
     def _lift(self, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Without any node: just compute. With one: the others become constants; numbers take its dtype."""
@@ -153,7 +164,7 @@ def {name}(self, {parameters}, *surplus):
             return Op.__call__(self, {operands})
         node = _new(ComputationNode)
         node.op, node.parents, node.params = self, ({operands},), NO_PARAMS
-        node._value, node.shape, node.dtype = value, {shape}, value.dtype
+        node._value, node._shape, node._dtype = value, {shape}, value.dtype
         node.requires_gradient, node.created = {requires_gradient}, tick()
         node.name = node.origin = node._gradient = None
         return node
@@ -172,7 +183,7 @@ def _eager_call(cls: type[Op]) -> Any:
     source = EAGER.format(
         name=cls.name, numpy=re.sub(rf"\b({'|'.join(operands)})\b", r"\1_value", cls.numpy), otherwise=otherwise,
         operands=", ".join(operands), parameters=", ".join(f"{x}=MISSING" for x in operands), known=" and ".join(known),
-        shape=f"{first}.shape" if len(operands) == 1 and cls.elementwise else "value.shape",
+        shape=f"{first}._shape" if len(operands) == 1 and cls.elementwise else "value.shape",
         requires_gradient=" or ".join(trainable) if cls.differentiable else "False",
     )  # fmt: skip
     call = function_from_source(cls.name, source, **globals())
@@ -201,8 +212,8 @@ class ComputationNode(ArrayLike):
     Structure is fixed at birth. `gradient` is filled by `backward()` and None until then. Equality is identity.
     """
 
-    __slots__ = ("_gradient", "_value", "created", "dtype", "name", "op", "origin", "params", "parents",
-                 "requires_gradient", "shape")  # fmt: skip
+    __slots__ = ("_dtype", "_gradient", "_shape", "_value", "created", "name", "op", "origin", "params", "parents",
+                 "requires_gradient")  # fmt: skip
     __match_args__ = ("op", "parents")
     backward: ClassVar[Any]  # autodiff.py attaches it: `loss.backward(seed=None)`
     sum: ClassVar[Any]  # library.py attaches these: `x.sum(axis=None, keepdims=False)`, and `x.reshape(2, -1)`
@@ -214,7 +225,7 @@ class ComputationNode(ArrayLike):
         self, op: Op, parents: tuple[ComputationNode, ...], params: dict[str, Any], shape: Shape, dtype: Any,
         requires_gradient: bool = False, value: Any = None, name: str | None = None,
     ) -> None:  # fmt: skip
-        self.op, self.parents, self.params, self.shape, self.dtype = op, parents, params, shape, dtype
+        self.op, self.parents, self.params, self._shape, self._dtype = op, parents, params, shape, dtype
         self.requires_gradient, self.name, self._value, self._gradient = requires_gradient, name, value, None
         # While symbolic it remembers the file and line of the user's code.
         self.created, self.origin = tick(), user_line() if value is None else None
@@ -238,7 +249,9 @@ class ComputationNode(ArrayLike):
     def value(self, new: Any) -> None:
         if self.op is not PARAMETER:
             told = f"only a parameter can get a new value; this is the result of {self.op}"
-            raise TypeError(f"{told}: build it again (w -= step makes such a result; w.value = w.value - step does not)")
+            raise TypeError(
+                f"{told}: build it again (w -= step makes such a result; w.value = w.value - step does not)"
+            )
         self._value = checked(new, f"parameter {self.name or ''}", self.dtype, self.shape)
         self.created = PARAMETER.changed = tick()  # younger than what was computed from it: that is stale now
 
@@ -288,7 +301,8 @@ def constant(array: Any, name: str | None = None, *, like: Any = None) -> Comput
 
 
 def _constant(array: Any, name: str | None, like: Any) -> ComputationNode:
-    value = checked(beside(array, like), "a constant")
+    number = type(array) is float and isinstance(like, np.dtype) and like.kind == "f"  # as in x + 1.0: most of them
+    value = like.type(array) if number else checked(beside(array, like), "a constant")
     return ComputationNode(CONSTANT, (), {}, value.shape, value.dtype, False, value, name)
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from ..arguments import explained
 from ..arraylike import real_array
 from ..errors import DtypeError
 from ..library import gelu, in_float32, sigmoid
@@ -24,7 +21,6 @@ LONG = (
 )  # fmt: skip
 
 
-@explained
 @in_float32
 def exact_gelu(x: Any) -> Any:
     r"""$y = x\,\Phi(x) = \frac x2 (1 + \mathrm{erf}(x / \sqrt 2))$, where $\Phi$ is the normal distribution's.
@@ -45,7 +41,6 @@ def exact_gelu(x: Any) -> Any:
     return x * (0.5 * (tanh(x * p) + 1.0))
 
 
-@explained
 @in_float32
 def silu(x: Any) -> Any:
     r"""$y = x\,\sigma(x) = x / (1 + e^{-x})$. Source: Elfwing et al. 2017 (arXiv:1702.03118)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 from importlib import import_module
-from typing import Any
+from typing import Any, overload
 
 from .. import ops
 from ..core.node import ComputationNode, Op
@@ -117,6 +117,10 @@ def _emphasized(size: str) -> str:
     return element("span", f"[{size}]", style=WRONG)
 
 
+@overload
+def failure(error: ShapeError) -> Failure | None: ...
+@overload
+def failure(error: PassError) -> BrokenPass: ...
 def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
     """What is known of a ShapeError: the operation, its operands, the lines, a remedy.
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import library, ops
+from .. import arguments, library, ops
 from ..core.node import ComputationNode, Op, Shape, constant
 from ..errors import ShapeError
 from ..nn.layer import Layer
@@ -59,6 +59,8 @@ def refusal(traceback: TracebackType | None) -> Refusal | None:
         traceback = traceback.tb_next
     if called := [f for f in frames if f.f_code.co_name == "__call__" and isinstance(f.f_locals.get("self"), Layer)]:
         return _of_layer(called)
+    # What stands around a function, to name its arguments or to compute in float32, is not the function.
+    frames = [f for f in frames if f.f_globals is not vars(arguments) and f.f_code.co_name != "composite"]
     if frames and frames[0].f_globals is vars(library):
         return _of_function(frames[0])
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import PurePath
 from types import FunctionType
 from typing import Any
 
@@ -16,9 +17,12 @@ import numpy as np
 
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
+from ...core.node import Op, placeholder
 from ...core.source import function_from_source
 from ...errors import CompileError
 from . import Built, library
+from .alone import LOOPS
+from .kernels import loops, opened
 from .loops import written_as_loops
 from .scalars import reserved
 
@@ -33,21 +37,48 @@ def build(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> B
     """
     numba = library("numba", "numba")
     library("numba", "scipy")  # numba finds BLAS there
-    for node in graph.nodes:
+    for node in opened(graph)[0].nodes:
         if node.dtype.name not in ("float32", "float64") and node.dtype.kind not in "iub":
-            raise CompileError(f'engine="numba" has no {node.dtype} ({node.op} {node.shape}): {REMEDY}')
-    source, variables, unknown = written_as_loops(graph, name, names)
+            told = f"{_told(node)} has it: cast to float32 first"
+            raise CompileError(f'engine="numba" has no {node.dtype}, and {told}, or {REMEDY}')
+    source, variables, _ = written_as_loops(graph, name, names)
+    try:
+        compiled = _translated(numba, source, name, graph)
+    except numba.core.errors.NumbaError as error:
+        told = ", ".join(map(_told, _untranslatable(numba, graph)))
+        raise CompileError(f'engine="numba" cannot translate {told or "this program"}: {REMEDY}') from error
+    return Built(source, variables, _running(compiled, graph))
+
+
+def _translated(numba: Any, source: str, name: str, graph: Graph) -> Any:
+    """Machine code for the inputs of the graph. Raises NumbaError."""
     function = function_from_source(name, source)
     scope = function.__globals__
     for helper in [text for text, value in scope.items() if type(value) is FunctionType and text != name]:
         scope[helper] = _instructions().get(helper) or numba.njit(error_model="numpy")(scope[helper])
-    types = [_type(numba, node) for node in graph.inputs]
-    try:
-        compiled = numba.njit([tuple(types)], error_model="numpy")(function)
-    except numba.core.errors.NumbaError as error:
-        who = f"the operation {unknown[0]}" if unknown else "this program"
-        raise CompileError(f'engine="numba" cannot translate {who}: {REMEDY}') from error
-    return Built(source, variables, _running(compiled, graph))
+    return numba.njit([tuple([_type(numba, node) for node in graph.inputs])], error_model="numpy")(function)
+
+
+def _untranslatable(numba: Any, graph: Graph) -> list[Node]:
+    """The first operation that cannot be translated by itself, if there is one. Operations without loops come first."""
+    plain, _ = opened(graph, products=True)
+    single = {(node.op, *(p.dtype for p in node.parents)): node for node in plain.nodes[::-1] if node.parents}
+    for node in sorted(single.values(), key=lambda n: loops(n) or n.op in LOOPS):
+        operands = {p: placeholder(p.shape, p.dtype) for p in node.parents}
+        alone = Op.__call__(node.op, *map(operands.__getitem__, node.parents), **node.params)
+        part = Graph(list(operands.values()), [alone])
+        try:
+            _translated(numba, written_as_loops(part, "alone").source, "alone", part)
+        except numba.core.errors.NumbaError:
+            return [node]
+    return []
+
+
+def _told(node: Node) -> str:
+    """An operation, with the line of the user's code that it comes from; or an input."""
+    where = f", {PurePath(node.origin[0]).name} line {node.origin[1]}" if node.origin else ""
+    what = f"the operation {node.op}" if node.parents else f"the {node.op} {node.name or ''}".rstrip()
+    return f"{what} {node.shape}{where}"
 
 
 def _type(numba: Any, node: Node) -> Any:

@@ -26,16 +26,19 @@ def _rule(node: Node) -> Node | None:
     n, x = node.params["exponent"], node.parents[0]
     if not is_precise(node.dtype) and (node.dtype.kind == "f" or n < 0 or n % 1):
         return None
-    better = _power(x, abs(n))
-    if better is not None and n < 0:
-        better = constant(node.dtype.type(1)) / better
+    one = constant(node.dtype.type(1))
+    if n == -0.5:  # minus infinity gives zero, as in NumPy; with the root first it would give nan
+        better: Node | None = ops.sqrt(one / x)
+    else:
+        better = _power(x, abs(n))
+        better = one / better if better is not None and n < 0 else better
     return better if better is not None and _nanoseconds(better, x) <= node_cost(node).nanoseconds else None
 
 
 def _power(x: Node, n: float) -> Node | None:
     """$x^n$ for a positive n, or None."""
     result: Node | None = None
-    if n == 0.5:
+    if n == 0.5 and x.shape:  # of a single number NumPy takes no root: minus infinity gives infinity
         result = ops.sqrt(x)
     elif n in range(1, LARGEST + 1):
         half = _power(x, n // 2) if n > 1 else None

@@ -60,7 +60,9 @@ def join_scatters(graph: Graph) -> Graph:
 def _joined(node: Node, once: set[Node]) -> Node:
     match node:
         # Somebody else uses the scatter as well, and there a label that is out of range is still refused.
-        case Node(ops.reduce_sum, [s]) if node.params["axis"] == (1,) and s not in once and _one_in_each_row(s) and _is_float(node):
+        case Node(ops.reduce_sum, [s]) if (
+            node.params["axis"] == (1,) and s not in once and _one_in_each_row(s) and _is_float(node)
+        ):
             return _shaped(s.parents[0], node.shape)
         case Node(ops.scale, [Node(ops.scatter_add, [v, *indices]) as s]) if s in once and is_real(node):
             scaled: Node = ops.scatter_add(ops.scale(v, **node.params), *indices, **s.params)

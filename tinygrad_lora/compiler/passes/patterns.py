@@ -33,8 +33,9 @@ def uniform(node: ComputationNode) -> float | None:
     return float(node.value.reshape(()))
 
 
-# Decades. If no number of the graph as it was traced is larger than 10^100 in float64 (10^12 in float32) or closer to zero
-# than its inverse, a product of three that it does not form stays within the range of the dtype. One of four may not.
+# Decades. If no number of the graph as it was traced is larger than 10^100 in float64 (10^12 in float32) or closer to
+# zero than its inverse, a product of three that it does not form stays within the range of the dtype. One of four may
+# not.
 ORDINARY, FARTHEST = {4: 12.0, 8: 100.0, 16: 100.0}, {4: 37.9, 8: 307.6, 16: 307.6}
 
 

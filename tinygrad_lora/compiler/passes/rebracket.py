@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from math import log10, prod
 from typing import NamedTuple
@@ -60,6 +60,9 @@ def _improvable(
     `found` remembers the answers from one call to the next.
     """
     outputs, costs = set(graph.outputs), node_costs(graph)
+    if Products not in graph.memory:  # those of the first graph: in later ones some may be large already
+        graph.memory[Products] = Products(links)
+    products = graph.memory[Products]
     chains: dict[Node, Chain] = {}
     for root in links:
         if root in inside and root not in outputs and all(user.op in LINKS for user in graph.users[root]):
@@ -67,13 +70,13 @@ def _improvable(
         chain = _chain(root, inside)
         key = (root, *chain.factors)
         if key not in found:
-            found[key] = chain if _improves(root, chain, costs) else None
+            found[key] = chain if _improves(root, chain, costs, products) else None
         if found[key] is not None:
             chains[root] = chain
     return chains
 
 
-def _improves(root: Node, chain: Chain, costs: Mapping[Node, Cost]) -> bool:
+def _improves(root: Node, chain: Chain, costs: Mapping[Node, Cost], products: Products) -> bool:
     """Whether the best order of a chain is cheaper than the one it has."""
     factors = chain.factors
     if root.parents == (*factors,) or not 2 <= len(factors) <= LONGEST_CHAIN or any(f.ndim != 2 for f in factors[1:]):
@@ -81,18 +84,43 @@ def _improves(root: Node, chain: Chain, costs: Mapping[Node, Cost]) -> bool:
     present = _cost_above(set(factors), root, costs)
     order = _order(factors)
     # The sums may differ in their last digits.
-    return order.cost(chain.scale) < present * (1 - 1e-9) and _stays_finite(order, chain)
+    return order.cost(chain.scale) < present * (1 - 1e-9) and _stays_finite(order, chain, products)
 
 
-def _stays_finite(order: Order, chain: Chain) -> bool:
-    """Whether no product of some of the factors can leave the range of the dtype where the factors are ordinary."""
-    itemsize, last = chain.factors[0].dtype.itemsize, len(chain.factors) - 1
+def _stays_finite(order: Order, chain: Chain, products: Products) -> bool:
+    """Whether no new product on the way can leave the range of the dtype."""
+    whole = 0, len(chain.factors) - 1
     for i, j in order.splits:
-        terms = prod(f.shape[-1] for f in chain.factors[i:j])
-        scaled = decades(chain.scale) if i <= order.smallest[0] and order.smallest[1] <= j else 0
-        if (i, j) != (0, last) and ORDINARY[itemsize] * (j - i + 1) + log10(max(terms, 1)) + scaled > FARTHEST[itemsize]:
-            return False
+        if (i, j) != whole:
+            scaled = i <= order.smallest[0] and order.smallest[1] <= j
+            decades_from_one = products.reach(chain.factors[i : j + 1]) + (decades(chain.scale) if scaled else 0)
+            if decades_from_one > FARTHEST[chain.factors[0].dtype.itemsize]:
+                return False
     return True
+
+
+class Products:
+    """The products of matrices in a graph, each as its factors from left to right, whatever the brackets."""
+
+    def __init__(self, links: Iterable[Node]) -> None:
+        self.factors: dict[Node, tuple[Node, ...]] = {}
+        for node in links:
+            operands = [self.factors.get(p, (p,)) for p in node.parents]
+            factors = sum(operands, ())
+            self.factors[node] = factors if len(factors) <= LONGEST_CHAIN else (node,)
+        self.formed = {*self.factors.values()}
+
+    def reach(self, factors: Iterable[Node]) -> float:
+        """How many decades from 1 the product of these may be, put together of as few of the graph's as possible."""
+        single = [x for factor in factors for x in self.factors.get(factor, (factor,))]
+        ordinary, known = ORDINARY[single[0].dtype.itemsize], tuple(single)
+        least = [0.0]
+        for end in range(1, len(known) + 1):
+            least.append(min(
+                least[start] + ordinary + (log10(max(known[start].shape[-2], 1)) if start else 0)
+                for start in range(end) if start + 1 == end or known[start:end] in self.formed
+            ))  # fmt: skip
+        return least[-1]
 
 
 def _bracketed(graph: Graph, chains: Mapping[Node, Chain]) -> Graph:

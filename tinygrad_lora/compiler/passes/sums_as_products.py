@@ -13,8 +13,9 @@ from ...core.node import constant
 from .patterns import block, is_constant, is_ordinary, is_real, uses
 
 # BLAS adds up one number after the other, NumPy in pairs of pairs. In float32, where all numbers are equal, 384 of them
-# lose three times as many digits to it as in NumPy's sum, 1024 of them seven times.
-LONGEST = 384
+# lose three times as many digits to it as in NumPy's sum, 1024 of them seven times. In float64 there are digits to
+# spare.
+LONGEST = {np.float32: 384, np.float64: 16_384}
 
 
 def sums_as_products(graph: Graph) -> Graph:
@@ -47,7 +48,7 @@ def _summed(x: Node, total: Node) -> Node:
     of_rows, of_columns = axes == (x.ndim - 1,), axes == tuple(range(x.ndim - 1))
     if not (of_rows or of_columns):
         return total
-    if x.ndim == 2 and x.op is ops.transpose and (columns if of_rows else rows) > LONGEST:
+    if x.ndim == 2 and x.op is ops.transpose and (columns if of_rows else rows) > LONGEST[x.dtype.type]:
         x, of_rows = x.parents[0], of_columns  # in parts that are views
     matrix = x if x.ndim == 2 else ops.reshape(x, shape=(rows, columns))
     sums = _sums_of_rows(matrix) if of_rows else _sums_of_columns(matrix)
@@ -56,7 +57,7 @@ def _summed(x: Node, total: Node) -> Node:
 
 def _sums_of_rows(x: Node) -> Node | None:
     """The sum of each row, in a column; None if the rows have no parts of equal length."""
-    (rows, columns), length = x.shape, block(x.shape[1], LONGEST)
+    (rows, columns), length = x.shape, block(x.shape[1], LONGEST[x.dtype.type])
     if length is None or length == columns:
         return None if length is None else x @ _ones((columns, 1), x)
     parts = _sums_of_rows(ops.reshape(x, shape=(rows * columns // length, length)))
@@ -65,7 +66,7 @@ def _sums_of_rows(x: Node) -> Node | None:
 
 def _sums_of_columns(x: Node) -> Node | None:
     """The sum of each column, in a row: first of rows that are far apart."""
-    (rows, columns), length = x.shape, block(x.shape[0], LONGEST)
+    (rows, columns), length = x.shape, block(x.shape[0], LONGEST[x.dtype.type])
     if length is None or length == rows:
         return None if length is None else _ones((1, rows), x) @ x
     parts = _sums_of_columns(ops.reshape(x, shape=(rows // length, length * columns)))

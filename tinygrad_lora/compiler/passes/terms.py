@@ -12,7 +12,6 @@ from ... import ops
 from ...core.node import ComputationNode as Node
 from ...core.node import constant
 
-
 Powers = frozenset[tuple[Node, int]]
 
 

@@ -14,6 +14,7 @@ from ...core.node import Op
 from ...nn.layer import Layer
 from ...nn.optim import Optimizer
 
+LONGEST_NAME = 200  # characters
 PACKAGE = __name__.partition(".")[0]
 _TYPES = {"bool": bool, "int": int, "float": float, "str": str, "list": list, "tuple": tuple, "dict": dict}
 
@@ -84,3 +85,10 @@ def called(x: Any) -> str:
     """What it is called, or its type."""
     name = getattr(x, "__name__", None)
     return name if type(name) is str else type(x).__name__
+
+
+def identifier(name: Any) -> str:
+    """The name, if it is one that Python's own syntax can give to a class or a function: it is shown and compared."""
+    if type(name) is not str or not name.isidentifier() or len(name) > LONGEST_NAME:
+        raise ValueError("the name of a class or a function is no identifier")
+    return name

@@ -23,11 +23,11 @@ from ..guard import TookTooLongError
 from ..signatures import parameters_of, signature_from, with_signature
 from ..stubs import is_blank
 from .changing import alike, content_of, refill
-from .known import called, error_class, is_ours, name_of, named
+from .known import called, error_class, identifier, is_ours, name_of, named
 from .packing import Packer
 from .wire import Channel, Gone, Misbehaved
 
-LONGEST, LONGEST_NAME = 2_000, 200  # characters of an error's text, and of a name
+LONGEST = 2_000  # characters of an error's text
 Run = Callable[[Callable[[], Any], float], Any]
 
 
@@ -311,13 +311,6 @@ class Peer(Packer):
 
 
 _MUTABLE = (list, dict, set, np.ndarray)
-
-
-def identifier(name: Any) -> str:
-    """The name, if it is one that Python's own syntax can give to a class or a function: it is shown and compared."""
-    if type(name) is not str or not name.isidentifier() or len(name) > LONGEST_NAME:
-        raise ValueError("the name of a class or a function is no identifier")
-    return name
 
 
 class Opaque:

@@ -1,0 +1,197 @@
+"""A second look at every planned program: what is right passes, and whatever the planner may do wrong is found."""
+
+import threading
+
+import numpy as np
+import planned_cases
+import planted_faults
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import tinygrad_lora as tl
+from tinygrad_lora.compiler import emit_planned, plan
+from tinygrad_lora.compiler.verify import verify
+from tinygrad_lora.errors import MiscompiledWarning
+
+
+@pytest.fixture(scope="module")
+def campaign():
+    with planned_cases.tiny(), np.errstate(all="ignore"):
+        yield planted_faults.Campaign(planned_cases.cases(), runs=50)
+
+
+def test_what_the_planner_writes_is_right(campaign):
+    for case in campaign.cases:
+        planned = campaign.plain[case.name]
+        assert verify(planned, case.function(planned), case.views) == "", case.name
+        assert case.wrong(planned, 3) == "", case.name
+
+
+# --- Faults of the planner ---
+
+
+def test_some_faults_in_the_planner_are_found(campaign):
+    """A few of those that the test below plants, in a third of the programs."""
+    few = planted_faults.Campaign(campaign.cases[::3], runs=2)
+    fates = [(mutant.what, *few.fate(mutant)) for mutant in planted_faults.mutants()[::40]]
+    assert not [fate for fate in fates if fate[1] == "HOLE"]
+    assert sum(fate[1] in ("found", "crashes") for fate in fates) >= 5
+
+
+@pytest.mark.slow
+def test_every_fault_in_the_planner_is_found_or_is_none(campaign, golden):
+    """The list of those that are none, each with the reason, is tests/golden/planted_faults.txt."""
+    fates = [(mutant.what, *campaign.fate(mutant)) for mutant in planted_faults.mutants()]
+    assert not [fate for fate in fates if fate[1] == "HOLE"]
+    found = [what for what, fate, _ in fates if fate in ("found", "crashes")]
+    assert len(found) >= 200
+    listed = [f"{what}\n    {fate}: {why}" for what, fate, why in fates if fate in ("equivalent", "unchanged")]
+    golden("planted_faults.txt", "\n".join(listed))
+
+
+@pytest.mark.slow
+def test_every_fault_in_the_text_is_found_or_is_none(campaign):
+    objections, holes = 0, []
+    for case in campaign.cases:
+        for told, planned in planted_faults.text_mutants(campaign.plain[case.name]):
+            try:
+                function = case.function(planned)
+            except Exception:
+                continue  # it is no program
+            if verify(planned, function, case.views):
+                objections += 1
+            elif wrong := campaign.wrong(case, planned):
+                holes.append((case.name, told, wrong))
+    assert not holes
+    assert objections > 3_000
+
+
+def test_an_array_is_not_read_in_another_dtype(monkeypatch):
+    """Results once went over operands of their size, whatever the dtype: bits of int64 were read as float64."""
+
+    def replaceable(node, places, held):
+        fitting = [p for p in plan.replaceable(node) if p.shape == node.shape and places[p].root is p]
+        return [p for p in fitting if p.dtype.itemsize == node.dtype.itemsize]
+
+    def masked_mean(x, m):
+        return tl.sum(x * m, 1) / tl.maximum(1.0, tl.sum(m, 1))
+
+    x, m = np.ones((3, 4)), np.ones((3, 4), np.int64)
+    assert tl.compile(masked_mean)(x, m).tolist() == [1, 1, 1]
+    monkeypatch.setattr(plan, "_replaceable", replaceable)
+    with pytest.warns(MiscompiledWarning, match="int64"):
+        assert tl.compile(masked_mean)(x, m).tolist() == [1, 1, 1]
+
+
+def test_a_block_does_not_write_what_a_later_block_reads(monkeypatch):
+    """Blocks once went over rows of k that the view k.mT reads in a later block."""
+    x = np.arange(900.0).reshape(300, 3) / 1000
+
+    def slopes(x):
+        k = x @ x.mT
+        return tl.gradients(tl.sum(k * k.mT * k), x)
+
+    k = tl.parameter(x)
+    expected = slopes(k).value
+    assert_allclose(tl.compile(slopes, passes=())(x), expected, rtol=1e-9)
+    monkeypatch.setattr(plan, "_held", lambda units, places: {})
+    with pytest.warns(MiscompiledWarning, match=r"reads .* there is .* in memory"):
+        compiled = tl.compile(slopes, passes=()).prepare(x)
+    assert_allclose(compiled(x), expected, rtol=1e-9)
+
+
+def test_an_output_is_not_what_is_kept_between_calls(monkeypatch):
+    """Numbers that depend on frozen parameters alone were once returned as they are kept, the same array each time."""
+    rate = tl.parameter(np.float64(0.5), "rate", trainable=False)
+    monkeypatch.setattr(emit_planned.Writer, "_new", lambda writer, node: writer.plan.places.get(node) is None or True)
+    with pytest.warns(MiscompiledWarning, match="the output .* is in shared memory: argument"):
+        compiled = tl.compile(lambda x: (x * rate, rate * rate)).prepare(np.ones(2))
+    first, second = compiled(np.ones(2))[1], compiled(np.ones(2))[1]
+    assert first == second == 0.25
+
+
+# --- The plain program in its place ---
+
+
+@pytest.fixture
+def no_memory_is_left(monkeypatch):
+    """A planner that puts every array at the first byte."""
+
+    def arrange(slots):
+        return sum(slot.size for slot in slots)
+
+    monkeypatch.setattr(plan, "arrange", arrange)
+
+
+def test_a_wrong_program_is_replaced_by_a_plain_one(no_memory_is_left):
+    def step(x, w):
+        a, b = tl.exp(x @ w), tl.tanh(x @ x)
+        return (a @ b) @ (b @ a), tl.gradients(tl.sum((a @ b) * b), w)
+
+    x, w = np.random.default_rng(0).normal(size=(2, 3, 3))
+    with pytest.warns(MiscompiledWarning, match=r"(?s)^a program of step .* report.*in planned memory") as caught:
+        compiled = tl.compile(step).prepare(x, w)
+    assert caught[0].filename == __file__, "the warning points at the line that compiled"
+    assert compiled.program.planned is None and "memory" not in compiled.source
+    for a, b in zip(compiled(x, w), step(tl.constant(x), tl.parameter(w)), strict=True):
+        assert_allclose(a, b.value, rtol=1e-12)
+    assert compiled.report and compiled.explain()
+
+
+@pytest.mark.filterwarnings("ignore::tinygrad_lora.errors.MiscompiledWarning")
+@pytest.mark.parametrize("input_gradient", [False, True])
+def test_a_training_step_trains_without_planned_memory(no_memory_is_left, input_gradient):
+    def trained(compiled):
+        model = tl.Sequential(tl.Linear(4, 5, seed=0), tl.tanh, tl.Linear(5, 3, seed=1, dtype=np.float32))
+        optimizer = tl.Adam(model.parameters(), 0.01)
+        x, labels = np.random.default_rng(2).normal(size=(6, 4)), np.arange(6) % 3
+        if compiled:
+            step = tl.compile_training_step(model, tl.cross_entropy, optimizer, input_gradient=input_gradient)
+        for _ in range(4):
+            if compiled:
+                step(x, labels)
+            else:
+                optimizer.zero_gradients()
+                tl.cross_entropy(model(tl.constant(x)), labels).backward()
+                optimizer.step()
+        assert not compiled or step.program.planned is None
+        return [p.value for p in [*model.parameters(), *optimizer.state]]
+
+    for a, b in zip(trained(True), trained(False), strict=True):
+        assert_allclose(a, b, rtol=1e-5)
+
+
+def test_frozen_weights_are_computed_anew_without_planned_memory(no_memory_is_left):
+    w = tl.parameter(np.eye(3), "w", trainable=False)
+    with pytest.warns(MiscompiledWarning):
+        compiled = tl.compile(lambda x: ((x @ (w * 2.0 + 1.0)) @ (x @ x)) @ x).prepare(np.ones((3, 3)))
+    for value in (np.eye(3), np.ones((3, 3))):
+        w.value = value
+        assert_array_equal(compiled(np.ones((3, 3))), 9 * np.ones((3, 3)) @ (value * 2 + 1) @ np.ones((3, 3)) / 1)
+
+
+def test_what_cannot_be_followed_is_not_run(campaign):
+    case = campaign.cases[0]
+    planned = campaign.plain[case.name]
+    strange = planned._replace(source=planned.source.replace(".dot(", ".choose_one("))
+    assert strange.source != planned.source
+    assert "it cannot be followed: AttributeError" in verify(strange, case.function(strange), {})
+
+
+def test_calls_at_the_same_time_have_memory_of_their_own():
+    compiled = tl.compile(lambda x: tl.tanh(x @ x) @ tl.exp(x))
+    arrays = [np.full((40, 40), i / 100) for i in range(8)]
+    expected = [np.tanh(x @ x) @ np.exp(x) for x in arrays]
+    results = [None] * 8
+
+    def run(i):
+        for _ in range(50):
+            results[i] = compiled(arrays[i])
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for a, b in zip(results, expected, strict=True):
+        assert_allclose(a, b, rtol=1e-12)
