@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from .kinds import SHARED, Kind, alike, gradient, joined, masked, pair, powered, product, reduced, scaled, unary
+from .kinds import SHARED, Kind, alike, gradient, masked, pair, powered, product, scaled, unary
+from .kinds_shape import joined, reduced
 from .programs import Model
 from .writer import Writer, is_float
 

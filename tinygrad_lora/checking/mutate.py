@@ -28,7 +28,7 @@ def mutant(program: Program, rng: np.random.Generator) -> Program | None:
 
 
 def in_one_dtype(program: Program, dtype: str) -> Program | None:
-    """All its arrays in this dtype, but for indices, and for parameters where it is no float; None if it does not run."""
+    """All its arrays in this dtype, but for indices, and parameters where it is no float; None if it does not run."""
     selecting = program.selecting
     program = Program(
         [

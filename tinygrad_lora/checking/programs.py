@@ -55,8 +55,9 @@ def special_numbers(dtype: np.dtype[Any]) -> Any:
     if dtype.kind in "iu":
         ends = np.iinfo(dtype)
         return np.array([ends.max, ends.min, ends.max // 2 + 1, 0], dtype)
-    ends, root = np.finfo(dtype), np.sqrt(np.finfo(dtype).max)
-    return np.array([np.nan, np.inf, -np.inf, -0.0, 0.0, ends.max, -ends.max, root, ends.tiny, ends.eps], dtype)
+    limits = np.finfo(dtype)
+    huge = [limits.max, -limits.max, np.sqrt(limits.max)]
+    return np.array([np.nan, np.inf, -np.inf, -0.0, 0.0, *huge, limits.tiny, limits.eps], dtype)
 
 
 @dataclass(frozen=True, eq=False)
