@@ -17,7 +17,7 @@ from ..core.trace import trace
 from ..errors import CounterexampleError
 from .counterexample import counterexample
 from .generate import Programs, with_special_numbers
-from .mutate import mutant
+from .mutate import in_one_dtype, mutant
 from .programs import Program, Step
 from .shrink import pruned, shrink
 from .trials import SUITS, CompiledTrial, Fault, Trial, name_of
@@ -25,8 +25,9 @@ from .writer import Style
 
 SHARES = {"exact": 0.5, "real": 0.3, "special": 0.2}
 TRIES = 300  # at shrinking
-MOST_PARTS, MOST_OF_ONE = 100, 4  # small programs that the pass changes: in all, and of one program
-MUTANTS = 12  # of each of them
+MOST_PARTS, MOST_OF_ONE = 120, 3  # small programs that the pass changes: in all, and of one program
+UNIFORM = ("float32", "float16", "int8", "uint8")  # in which dtypes these are looked at as well
+MUTANTS = 8  # of each of them
 MOST_TWICE, MOST_COMPILED = 30, 40  # programs to which the pass is applied twice, and that are compiled
 OTHERS = tuple(p for row in DEFAULT for p in row)
 
@@ -124,13 +125,18 @@ class _Search:
 
     def look_closer(self, trial: Trial, program: Program, mode: str) -> None:
         """Every step as the only output, so that no later one hides what happens there; and programs like it."""
-        seen = len(self.changed)
+        parts = 0
         for i, line in enumerate(program.lines):
-            if isinstance(line, Step) and len(self.changed) < seen + 2 * MOST_OF_ONE:
+            if isinstance(line, Step) and parts < MOST_OF_ONE:
                 part = pruned(Program(program.lines, [i]))
                 if not self.look(trial, part, mode):
                     continue
+                parts += 1
                 self.changed.append(part)
+                for dtype in UNIFORM:
+                    other = in_one_dtype(part, dtype)
+                    if other is not None and SUITS[mode](other) and self.look(trial, other, mode):
+                        self.changed.append(other)
                 for _ in range(MUTANTS):  # each is like the last one that the pass changed
                     other = mutant(part, self.rng)
                     if other is not None and SUITS[mode](other) and self.look(trial, other, mode):

@@ -154,7 +154,7 @@ def smaller_sizes(program: Program) -> Iterator[Program]:
                 yield program.with_lines(lambda line, n=n, m=m: _resized(line, n, m))  # type: ignore[misc]
     for i, leaf in _leaves(program):
         for axis, n in enumerate(leaf.array.shape):
-            for k in dict.fromkeys((0, _oddest(leaf.array)[axis])) if leaf.array.size else ():
+            for k in dict.fromkeys((0, _oddest(leaf.array)[axis])) if leaf.array.size else (0,) * (n > 0):
                 yield _with_line(program, i, Leaf(leaf.kind, leaf.array.take(k, axis=axis)))
                 for m in {1, n - 1} - {n}:
                     yield _with_line(program, i, Leaf(leaf.kind, leaf.array.take(range(m), axis=axis)))

@@ -165,7 +165,11 @@ def is_finite(program: Program) -> bool:
     return all(bool(np.isfinite(node.value).all()) for node in nodes if node.dtype.kind == "f")
 
 
-SUITS = {"exact": is_exact, "real": is_finite, "special": lambda program: True}  # which programs belong to a mode
+SUITS: dict[str, Callable[[Program], bool]] = {
+    "exact": is_exact,
+    "real": is_finite,
+    "special": lambda program: True,
+}  # which programs belong to a mode
 
 
 # --- Trials ---
@@ -250,11 +254,10 @@ class Trial:
         """The trial without some of the other passes."""
         if not (self.before or self.after):
             return []
-        return [replace(self, before=(), after=())] + [
-            replace(self, **{side: others[:i] + others[i + 1 :]})
-            for side, others in (("before", self.before), ("after", self.after))
-            for i in range(len(others))
-        ]
+        before, after = self.before, self.after
+        fewer = [(before[:i] + before[i + 1 :], after) for i in range(len(before))]
+        fewer += [(before, after[:i] + after[i + 1 :]) for i in range(len(after))]
+        return [replace(self, before=b, after=a) for b, a in [((), ()), *fewer]]
 
 
 @dataclass(frozen=True)
