@@ -188,6 +188,15 @@ def _taken(x: Any, rows: Any) -> Any:
     return tl.cross_entropy(x, rows), tl.sum(z * z)
 
 
+def _scattered(x: Any, y: Any, z: Any, rows: Any) -> Any:
+    return ops.scatter_add((x > y) * z, rows, shape=(3, 3)).mT
+
+
+def _classified(x: Any, w: Any, labels: Any) -> Any:
+    loss = tl.cross_entropy(x @ w, labels)
+    return loss, tl.gradients(loss, w)
+
+
 def _numbers(x: Any) -> Any:
     s, m = tl.sum(x), tl.max(x)
     r = tl.relu(s) + tl.relu(x[0, 1])
@@ -351,6 +360,10 @@ def cases() -> list[Case]:
     add("nested", _nested, (4, 3), (4, 3))
     add("one row", lambda x, y: (tl.tanh(x * y) - x) * y + tl.sum(x * y, axis=1, keepdims=True), (1, 40), (1, 40))
     add("empty", _empty, (0, 3))
+    add("empty scattered", _scattered, (), (1,), (0, 3), whole(0))
+    add("a part of parts", lambda x, y: tl.concatenate([x**2, x, y])[:1] * 1.0, (1,), (0,), passes=())
+    for left_out in ("in_place", "ready_numbers", "small_dot"):
+        add(f"classified without {left_out}", _classified, (4, 3), (3, 5), whole(4), without=[left_out])
     add("frozen", _frozen(), (12, 6))
     add("frozen plainly", _frozen(), (12, 6), passes=())
     add("thin", _thin, (16, 6), (6, 2), (2, 6))

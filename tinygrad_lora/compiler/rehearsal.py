@@ -85,7 +85,7 @@ class StandIn:
     """What the program takes for an array or a number: an array of the same form, at the place `first` of a buffer.
 
     The result of an expression has neither before they are needed: it is the value of its `node`. `start` and `stop`
-    are the bytes between which its elements are, and `plain` says that they lie there one after another.
+    are the bytes between which its elements are, and `plain` says that they lie there one after another, aligned.
     """
 
     __slots__ = ("array", "buffer", "first", "node", "plain", "run", "start", "stop")
@@ -99,8 +99,8 @@ class StandIn:
 
     def _place(self, array: Any, first: int) -> None:
         self.array, self.first, self.start, self.stop = array, first, first, first + array.nbytes
-        self.plain = array.flags.c_contiguous
-        if not self.plain:
+        self.plain = array.flags.carray
+        if not self.plain and array.size:
             moves = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)]
             self.start = first + sum(move for move in moves if move < 0)
             self.stop = first + sum(move for move in moves if move > 0) + array.itemsize

@@ -269,7 +269,7 @@ class Proof(Rehearsal):
                 raise ProofError(f"{self._told(node)} is written over {self._told(buffer.leaf)}")
             node = replacing
         batch = node.op is ops.matmul and array.ndim > node.ndim and out.stop - out.start == array.nbytes  # of blocks
-        if array.dtype != node.dtype or not array.flags.aligned or not (out.plain or batch):
+        if array.dtype != node.dtype or not (out.plain or (batch and array.flags.aligned)):
             raise ProofError(f"{self._told(node)} is written to an array of {array.dtype} with strides {array.strides}")
         anchor, whole = out.start, array.shape == node.shape or array.size == node.size
         if self.block is not None and node.ndim and node.shape[0] == self.length and self._is_block(array):
@@ -292,7 +292,7 @@ class Proof(Rehearsal):
 
 def _collide(a: StandIn, b: StandIn, by_element: bool = False) -> bool:
     """Whether two arrays may have bytes in common; where each element stands for itself, other than all of them."""
-    if a.buffer is not b.buffer or a.start >= b.stop or b.start >= a.stop:
+    if a.buffer is not b.buffer or max(a.start, b.start) >= min(a.stop, b.stop):
         return False
     x, y = a.array, b.array
     return not by_element or (a.first, x.shape, x.strides, x.dtype) != (b.first, y.shape, y.strides, y.dtype)
