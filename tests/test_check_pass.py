@@ -1,5 +1,6 @@
 """`check_pass`: passes that people have believed in are refuted, the compiler's own are not."""
 
+import pickle
 import re
 import warnings
 
@@ -18,10 +19,11 @@ from tinygrad_lora.compiler.passes.sums_as_products import sums_as_products
 from tinygrad_lora.compiler.pipeline import DEFAULT
 from tinygrad_lora.core.graph import rebuilt
 from tinygrad_lora.errors import CounterexampleError
+from tinygrad_lora.view.failure import _html as failure_in_notebooks
 
 Node = tl.ComputationNode
 OURS = [p for row in DEFAULT for p in row] + [fuse_numbers, raise_transposes, sums_as_products]
-SEEDS = (0, 1, 2)  # of 500 programs each, two seconds
+SEARCHES = ((0, 250), (0, 500), (1, 500))  # seed and number of programs: nearly all wrong passes are found by the first
 
 
 def refutation(a_pass, **options):
@@ -30,13 +32,14 @@ def refutation(a_pass, **options):
     return caught.value.counterexample
 
 
-def refutation_by_some_seed(a_pass):
+def refutation_by_some_search(a_pass):
     """The counterexample, and how many programs were looked at."""
-    for tried, seed in enumerate(SEEDS):
+    programs = 0
+    for seed, n in SEARCHES:
         try:
-            tl.check_pass(a_pass, seed=seed)
+            programs += tl.check_pass(a_pass, seed=seed, programs=n).programs
         except CounterexampleError as error:
-            return error.counterexample, 500 * tried + error.counterexample.programs
+            return error.counterexample, programs + error.counterexample.programs
     pytest.fail(f"{a_pass.__name__} was not refuted")
 
 
@@ -49,8 +52,8 @@ def frozen_parameters(graph):
 
 @pytest.mark.parametrize("a_pass", WRONG, ids=lambda p: p.__name__)
 def test_a_wrong_rewrite_is_refuted_by_a_program_of_a_few_steps(a_pass):
-    found, programs = refutation_by_some_seed(a_pass)
-    assert programs <= 1_100 and len(found.program.steps) <= 4
+    found, programs = refutation_by_some_search(a_pass)
+    assert programs <= 1_250 and len(found.program.steps) <= 4
     assert all(array.size <= 16 for array in found.program.arrays)
     assert found.sentence.startswith(a_pass.__name__)
 
@@ -70,14 +73,13 @@ def test_what_refutes_a_pass_can_be_run_by_hand(a_pass):
 
 @pytest.mark.parametrize("a_pass", OURS, ids=lambda p: p.__name__)
 def test_our_own_passes_are_right_for_finite_numbers(a_pass):
-    tl.check_pass(a_pass, special=False, programs=100)
+    tl.check_pass(a_pass, special=False, programs=60)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("a_pass", OURS, ids=lambda p: p.__name__)
 def test_our_own_passes_are_right_on_many_programs(a_pass):
-    for seed in SEEDS:
-        tl.check_pass(a_pass, special=False, programs=1_000, seed=seed)
+    tl.check_pass(a_pass, special=False, programs=1_000, seed=1)
 
 
 @pytest.mark.parametrize("a_pass", [absorb_scales, repeat_rows], ids=lambda p: p.__name__)
@@ -85,7 +87,7 @@ def test_what_is_done_with_frozen_weights_is_right(a_pass):
     def with_frozen_weights(graph):
         return a_pass(graph, frozen_parameters(graph))
 
-    assert tl.check_pass(with_frozen_weights, special=False).applied
+    assert tl.check_pass(with_frozen_weights, special=False, programs=300).applied
 
 
 def test_passes_that_count_the_cost_are_right_where_there_is_something_to_save():
@@ -214,6 +216,13 @@ def test_a_counterexample_shows_the_program_both_results_and_both_graphs():
     html = found.html
     assert html.count("<img") == 2 and "CounterexampleError" in html and "before" in html
     assert str(CounterexampleError(found)) == text
+
+
+def test_a_notebook_shows_the_counterexample_of_an_error():
+    found = refutation(next(p for p in WRONG if p.__name__ == "relu_of_a_sum"))
+    error = CounterexampleError(found)
+    assert failure_in_notebooks(error) == found.html == found._repr_html_()
+    assert failure_in_notebooks(pickle.loads(pickle.dumps(error))) is None  # graphs stay in the process that made them
 
 
 def test_a_program_that_refutes_is_source_that_runs():

@@ -85,10 +85,16 @@ def _shares(programs: int, special: bool) -> list[tuple[str, int]]:
     return list(zip(SHARES, n, strict=True))
 
 
-@lru_cache(maxsize=12)
+@lru_cache(maxsize=9)
+def _stream(seed: int, mode: str) -> tuple[Programs, list[Program]]:
+    """The programs of a seed, and those that were made: they are the same for every pass."""
+    return Programs(seed, mode, Style(steps=20)), []
+
+
 def _first_programs(seed: int, mode: str, n: int) -> list[Program]:
-    """The first programs of a seed: they are the same for every pass."""
-    return list(islice(Programs(seed, mode, Style(steps=20)), n))
+    programs, made = _stream(seed, mode)
+    made += islice(programs, max(n - len(made), 0))
+    return made[:n]
 
 
 class _Search:
