@@ -5,8 +5,10 @@ import pytest
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.agreement import FACTOR, disagreement, evaluate
+from tinygrad_lora.compiler.cost import FREE
 from tinygrad_lora.compiler.culprit import find_culprit
-from tinygrad_lora.compiler.pipeline import improving
+from tinygrad_lora.compiler.pipeline import Snapshot, improving
+from tinygrad_lora.core.graph import Graph
 
 RNG = np.random.default_rng(0)
 
@@ -125,6 +127,13 @@ def test_a_new_value_is_compared_by_its_change():
     assert disagreement(graph, arrays, [result], previous={0: w}) is None
 
 
+def test_noise_that_moves_an_index_out_of_range_is_no_error():
+    x = np.nextafter(np.array([3.0]), 0.0)
+    graph, arrays, (result,) = traced(lambda x, table: tl.take(table, tl.cast(x * 1.0, "int64")), x, np.arange(3.0))
+    assert disagreement(graph, arrays, [result]) is None
+    assert disagreement(graph, arrays, [result + 0.5]).index == (0,)
+
+
 def test_the_noise_is_the_same_every_time():
     graph, arrays, (result,) = traced(lambda x: tl.sum(tl.exp(x), 0), RNG.normal(size=(5, 3)))
     first, second = (disagreement(graph, arrays, [result * 1.001]) for _ in range(2))
@@ -171,6 +180,13 @@ def test_a_program_that_does_not_compute_its_graph_is_found():
     assert culprit.step == "" and culprit.after is None
     assert [n.op.name for n in culprit.before.nodes if n.parents] == ["relu"]
     assert find_culprit(graph, [], [x], run=evaluate) is None
+
+
+def test_a_pass_whose_graph_raises_is_found():
+    graph = tl.trace(lambda x: tl.take(tl.exp(x), [1]), np.ones(3))
+    after = Graph(graph.inputs, [tl.take(graph.outputs[0].parents[0], [7])])
+    culprit = find_culprit(graph, [Snapshot("too_far", graph, after, FREE, FREE, kept=True)], [np.ones(3)])
+    assert culprit.step == "too_far" and isinstance(culprit.difference, IndexError) and "IndexError" in str(culprit)
 
 
 def test_captured_parameters_take_part():

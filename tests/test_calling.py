@@ -253,8 +253,8 @@ ODD = [
     (np.array(["text"]), "not <U4"),
     (["text"], "not <U4"),
     (np.array([None]), "not object"),
-    (np.array([(1, 2.0)], "i4,f8"), "must hold numbers"),
-    (np.array(["2020-01-01"], "M8[D]"), "must hold numbers"),
+    (np.array([(1, 2.0)], "i4,f8"), "must hold real numbers"),
+    (np.array(["2020-01-01"], "M8[D]"), "must hold real numbers"),
 ]
 
 

@@ -11,7 +11,7 @@ from strategies import inputs_for, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora.core.node import Op
-from tinygrad_lora.errors import ExportError
+from tinygrad_lora.errors import DtypeError, ExportError
 from tinygrad_lora.interop import onnx as onnx_module
 from tinygrad_lora.interop.onnx import IR_VERSION, OPSET, save_onnx
 from tinygrad_lora.interop.onnx_rules import RULES
@@ -135,7 +135,7 @@ def test_a_graph_that_the_compiler_made_is_refused_and_the_function_is_not(tmp_p
 
 
 def test_complex_numbers_are_refused(tmp_path):
-    with pytest.raises(ExportError, match="complex128"):
+    with pytest.raises(DtypeError, match="complex128"):
         save_onnx(lambda x: x + 1.0, tmp_path / "f.onnx", np.ones(3, complex))
 
 

@@ -270,7 +270,7 @@ def _nodeless(x: Any) -> Any:
     return x
 
 
-def as_arrays(operands: tuple[Any, ...]) -> list[Any]:
+def as_arrays(operands: tuple[Any, ...], what: str = "an operand") -> list[Any]:
     """Lists as arrays. A Python number stays one beside an array, whose dtype it takes, and is an array without.
 
     Raises DtypeError for what holds no numbers. Complex numbers pass: a rule can be checked with them.
@@ -279,9 +279,9 @@ def as_arrays(operands: tuple[Any, ...]) -> list[Any]:
     arrays = [np.asarray(listed(x))[()] if plain else listed(x) for x in operands]
     for x in arrays:
         if type(x) is not np.ndarray:
-            refuse_subclass(x, "an operand")
+            refuse_subclass(x, what)
         if not isinstance(x, (int, float, complex)) and getattr(x, "dtype", np.dtype(object)).kind not in "biufc":
-            real_array(x, "an operand")
+            real_array(x, what)
     return arrays
 
 
@@ -325,7 +325,7 @@ def real_array(data: Any, what: str, dtype: Any = None) -> Any:
         if array.dtype.kind in "OUS" and array.ndim == 0:
             raise DtypeError(f"{what} is {words_for(data)}: pass an array of numbers, or a number")
         remedy = NUMBERS.get(array.dtype.kind, "convert it first, with .astype")
-        raise DtypeError(f"{what} must hold {dtype or 'numbers'}, not {array.dtype}: {remedy}")
+        raise DtypeError(f"{what} must hold {dtype or 'real numbers'}, not {array.dtype}: {remedy}")
     return array
 
 
@@ -367,6 +367,6 @@ def checked_kind(shape: Any, dtype: Any) -> tuple[tuple[int, ...], Any]:
 
 def read_only(array: Any) -> Any:
     """The array, marked; a NumPy scalar cannot be written to anyway."""
-    if array.ndim:
+    if isinstance(array, np.ndarray):
         array.setflags(write=False)
     return array

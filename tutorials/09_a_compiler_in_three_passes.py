@@ -113,6 +113,43 @@ print(compiled.report)
 #
 # That is how compilers work. Each pass is simple, and makes room for the next.
 #
+# ## Is your pass right?
+#
+# On `bump` it is. On other functions? Nobody can try them all, but a program can try many.
+# `check_pass` makes random graphs, applies the pass, and compares every result with that of the graph as it was.
+
+# %%
+try:
+    print(tl.check_pass(merge_duplicates))
+except NotImplementedError:
+    print("write merge_duplicates, then run this cell again")
+
+# %% [markdown]
+# And a wrong one? This pass believes that $\mathrm{relu}(a + b) = \mathrm{relu}(a) + \mathrm{relu}(b)$.
+# Which numbers would you show it? Write down two before you run the cell.
+
+
+# %%
+def split_relu(graph):
+    def rule(node):
+        match node:
+            case tl.ComputationNode(tl.relu, [tl.ComputationNode(tl.add, [a, b])]):
+                return tl.relu(a) + tl.relu(b)
+        return None
+
+    return graph.rewrite(rule)
+
+
+try:
+    tl.check_pass(split_relu)
+except tl.errors.CounterexampleError as error:
+    counterexample = error.counterexample
+counterexample
+
+# %% [markdown]
+# One of the two is negative, and the smallest numbers will do. So that is no law.
+# Checking proves nothing: a pass may fail on a graph that nobody has tried. But what fails here is wrong.
+#
 # ## Pass two: fuse
 #
 # NumPy computes one operation at a time. Each reads its arrays from memory and writes a new one.
@@ -147,13 +184,13 @@ tl.draw(tl.trace(wave, np.ones(3)))
 
 # %% [markdown]
 # It has two users. If it moves into one of them, what does the other one read? The bug zoo knows a compiler that moves
-# it anyway:
+# it anyway. (`check=False`, or the first call would be compared with the graph, and the mistake be found.)
 
 # %%
 x = np.array([0.5, 1.0, 2.0])
 print("right:", tl.compile(wave)(x).round(4))
 with tl.bug("fuse_reused") as mistake:
-    wrong = tl.compile(wave, buffers=False)
+    wrong = tl.compile(wave, buffers=False, check=False)
     print("wrong:", wrong(x).round(4))
 print(wrong.source)
 print(mistake)
@@ -291,6 +328,7 @@ print(compiled.source)
 #
 # * Tracing is calling a function on placeholders. What comes back is the function as data.
 # * A pass is a function from a graph to a graph that means the same and costs no more.
+# * A pass that changes one number is wrong. `check_pass` looks for it.
 # * Equal operations on equal nodes are one. Look at the new parents: one merging makes the next possible.
 # * An elementwise result may move into the line of its user if nobody else needs it.
 # * The program is text, one line for each operation or group. It can be read, and so believed.
@@ -302,8 +340,8 @@ print(compiled.source)
 #
 # | part | minutes | points |
 # |---|---|---|
-# | What is there to save?, Trace, `09-listing` | 14 | 4 |
-# | Pass one, `09-cse` | 14 | 5 |
+# | What is there to save?, Trace, `09-listing` | 12 | 4 |
+# | Pass one, `09-cse`, Is your pass right? | 16 | 5 |
 # | Pass two, `09-fusible`, `09-fuse` | 17 | 9 |
 # | Pass three, `09-emit` | 10 | 4 |
 # | The whole compiler | 5 | |

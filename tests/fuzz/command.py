@@ -9,6 +9,7 @@ import queue
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -122,7 +123,12 @@ def work(seed: int, start: int, stop: int | None, step: int, folder: Path, resul
     known: Counter[str] = Counter()
     number = start
     while stop is None or number < stop:
-        trial = trial_of(seed, number)
-        told = outcome(trial)
-        results.put((number, trial.kinds, told and found(trial, told, seed, number, folder, known)))
+        try:
+            trial = trial_of(seed, number)
+            told = outcome(trial)
+            results.put((number, trial.kinds, told and found(trial, told, seed, number, folder, known)))
+        except Exception as error:
+            told = f"broken: {type(error).__name__}: {error}"
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            results.put((number, ["no program"], Fault(seed, number, told, f"{told}, {where.name}")))
         number += step

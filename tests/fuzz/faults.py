@@ -52,19 +52,18 @@ def outcome(trial: Any) -> str | None:
 def kind_of(told: str) -> str:
     """The sentence without names, numbers and arrays: two faults of one kind say the same."""
     if told.startswith("different"):
-        return (
-            "different"
-            if "eagerly" in told and re.search(r"is [a-z]+\d*\[", told) is None
-            else "different dtype or shape"
-        )
-    words = re.sub(r"in call \d+|in step \d+|(?<=Warning: ).*? runs ", "", told).split("\n")[0].partition(" reads ")[0]
+        return "different dtype or shape" if re.search(r"is [a-z]+\d*\[|outputs for", told) else "different"
+    first, *more = told.split("\n")
+    if "MiscompiledWarning" in first and more:  # what was wrong stands below
+        first = f"a warning: MiscompiledWarning: {more[0]}"
+    words = re.sub(r" in (call|step) \d+", "", first).partition(" reads ")[0]
     return re.sub(r"\b[vxwct]\d+\b|\d[\d.,e+-]*|\(.*?\)|\[.*?\]", "_", words)[:160].strip()
 
 
 def is_allowed(trial: Any, told: str) -> bool:
     """Whether docs/numbers.md leaves room for this difference: special numbers, and magnitudes near overflow."""
     output = re.search(r"output (\d+)", told)
-    special = trial.mode != "exact" and kind_of(told) == "different" and output is not None
+    special = kind_of(told) == "different" and output is not None
     return special and not trial.is_promised(int(output[1]))
 
 
@@ -72,11 +71,12 @@ def cause_of(trial: Any, told: str) -> str:
     """The step of the compiler that changes the numbers, or what the sentence says."""
     if kind_of(told) != "different" or not isinstance(trial, Trial):
         return kind_of(told)
+    call = re.search(r"in call (\d+)", told)
+    arrays = [trial.program, *trial.later][int(call[1]) - 1 if call else 0].arrays
     try:
         with thresholds_set(trial.circumstances.thresholds), np.errstate(all="ignore"):
-            compiled = trial.compiled().prepare(*trial.program.arrays)
-            p = compiled.program
-            culprit = find_culprit(p.traced, p.snapshots, trial.program.arrays)
+            p = trial.compiled().prepare(*arrays).program
+            culprit = find_culprit(p.traced, p.snapshots, arrays)
         return f"different: {culprit.step}" if culprit else "different: the program of the right graph"
     except Exception as error:
         return f"different, and no cause found: {type(error).__name__}"
@@ -95,7 +95,10 @@ def found(trial: Any, told: str, seed: int, number: int, folder: Path, known: Co
         told = outcome(candidate)
         return told is not None and kind_of(told) == kind and not is_allowed(candidate, told)
 
-    small = trial.smaller(is_alike)
+    try:
+        small = trial.smaller(is_alike)
+    except Exception as error:  # a fault is not lost because it stays large
+        small, told = trial, f"{told}\n(not made smaller: {type(error).__name__}: {error})"
     told = outcome(small) or told
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"fault_{seed}_{number}.py"

@@ -14,6 +14,7 @@ from tinygrad_lora.checking import Program, Programs, Style, shrink
 from tinygrad_lora.checking.programs import Step
 from tinygrad_lora.checking.shrink import pruned
 from tinygrad_lora.checking.vocabulary import ATTENTION
+from tinygrad_lora.checking.writer import DTYPES
 
 from .circumstances import Circumstances, draw, thresholds_set
 from .harness import fault_of, laid_out, named, turned
@@ -24,9 +25,10 @@ NUMBERS = "from tinygrad_lora.checking.programs import Numbers, filled"
 STYLES = {
     "tiny": Style(),
     "longer": Style(steps=30),
+    "every dtype": Style(dtypes=(*DTYPES, "int16", "int32", "uint16", "uint32", "uint64")),
     "real sizes": Style(sizes=(1, 40, 70, 300), largest=100_000, steps=6),
 }
-SHARES = {"tiny": 0.905, "longer": 0.08, "real sizes": 0.015}
+SHARES = {"tiny": 0.785, "longer": 0.08, "every dtype": 0.12, "real sizes": 0.015}
 TRAINING = 0.08  # so many trials are training steps
 MODES = {"exact": 0.45, "real": 0.4, "special": 0.15}
 # Zeros and numbers of magnitudes between 1/n and n stay finite, whatever the passes do: see docs/numbers.md.
@@ -96,7 +98,7 @@ class Trial:
     def is_promised(self, output: int) -> bool:
         """Whether all floats that this output depends on are of magnitudes for which docs/numbers.md promises most."""
         programs = [pruned(Program(p.lines, [p.outputs[output]])) for p in (self.program, *self.later)]
-        values = [v for p in programs for v in p.values().values() if isinstance(v, tl.ComputationNode)]
+        values = [v for p in programs for v in p.values.values() if isinstance(v, tl.ComputationNode)]
         numbers = [v.value for v in values if v.dtype.kind == "f"]
         return all(map(is_ordinary, numbers))
 
@@ -157,7 +159,7 @@ def trial_of(seed: int, number: int) -> Trial | TrainingTrial:
 
 def with_gradients(program: Program) -> Program:
     """The program that also gives the gradients of its last float output: with respect to two of its float inputs."""
-    values = program.values()
+    values = program.values
     floats = [i for i in program.outputs if values[i].dtype.kind == "f"]
     leaves = [i for i in program.inputs if values[i].dtype.kind == "f"][:2]
     lines, outputs = list(program.lines), list(program.outputs)

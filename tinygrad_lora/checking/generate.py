@@ -104,7 +104,7 @@ class Programs:
                     walk.again(kind, follower)
                 kind = follower
             w.focus = None
-            if w.chance(0.12):
+            if w.chance(0.12 if w.style.exact else 0.35):
                 w.one(kinds)(w)
 
 
@@ -121,7 +121,7 @@ def _outputs(w: Writer) -> list[int]:
 
 def with_special_numbers(program: Program, rng: np.random.Generator) -> Program:
     """Special numbers in some of its arrays."""
-    selecting = _selecting(program)
+    selecting = program.selecting
     lines = [_special(line, rng) if i not in selecting else line for i, line in enumerate(program.lines)]
     return Program(lines, program.outputs)
 
@@ -130,11 +130,3 @@ def _special(line: Line, rng: np.random.Generator) -> Line:
     if not isinstance(line, Leaf) or line.numbers is None or rng.random() < 0.25:
         return line
     return replace(line, numbers=replace(line.numbers, special=SPECIAL_SHARE)).again(int(rng.integers(2**31)))
-
-
-def _selecting(program: Program) -> set[int]:
-    """The lines that hold indices or labels, which must stay within bounds."""
-    places: dict[str, tuple[int, ...]] = {
-        "take": (1,), "take_each": (1, 2), "scatter_add": (1,), "cross_entropy": (1,), "called": (1,),
-    }  # fmt: skip
-    return {line.operands[i] for line in program.steps for i in places.get(line.word, ())}

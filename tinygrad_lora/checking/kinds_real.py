@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from .kinds import SHARED, Kind, alike, gradient, joined, masked, pair, powered, product, reduced, scaled, unary
+from .kinds import SHARED, Kind, alike, gradient, masked, pair, powered, product, scaled, unary
+from .kinds_shape import joined, reduced
 from .programs import Model
 from .writer import Writer, is_float
 
@@ -36,9 +37,13 @@ def inverse(w: Writer) -> int | None:
 
 
 def along_axis(word: str, w: Writer) -> int | None:
-    """A softmax along some axis."""
+    """A softmax along some axis; now and then of numbers that are shifted, which is no change."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
-    return None if x is None else w.write(word, x, axis=int(w.rng.integers(-w.values[x].ndim, w.values[x].ndim)))
+    if x is None:
+        return None
+    if w.chance(0.3):
+        x = w.write("add", x, w.leaf((*w.values[x].shape[:-1], 1), w.dtype_beside(x)))
+    return w.write(word, x, axis=int(w.rng.integers(-w.values[x].ndim, w.values[x].ndim))) if x is not None else None
 
 
 def softmax_by_hand(w: Writer) -> int | None:
@@ -77,7 +82,10 @@ def attended(w: Writer) -> int | None:
     """Attention over tokens of (batch, time, width)."""
     x = w.pick(lambda v: v.ndim == 3 and v.size > 0 and is_float(v))
     if x is None:
-        return None
+        sizes = [n for n in w.sizes if n] or [2]
+        x = w.leaf((w.one((1, 2)), w.one(sizes), 2 * w.one((1, 2))), w.style.dtypes[0])
+        if not is_float(w.values[x]):
+            return None
     width = w.values[x].shape[-1]
     others = w.numbers(lambda v: v.shape == w.values[x].shape and v.dtype == w.values[x].dtype)
     count = w.one([n for n in (1, 2, 3) if width % n == 0])

@@ -27,6 +27,19 @@ def mutant(program: Program, rng: np.random.Generator) -> Program | None:
     return program if runs(program) else None
 
 
+def in_one_dtype(program: Program, dtype: str) -> Program | None:
+    """All its arrays in this dtype, but for indices, and parameters where it is no float; None if it does not run."""
+    selecting = program.selecting
+    program = Program(
+        [
+            _converted(line, dtype) if isinstance(line, Leaf) and i not in selecting else line
+            for i, line in enumerate(program.lines)
+        ],
+        program.outputs,
+    )
+    return program if runs(program) else None
+
+
 def another_size(program: Program, rng: np.random.Generator) -> Program:
     """Axes of one size get another, wherever they are."""
     sizes = sorted({n for _, leaf in _drawn(program) for n in leaf.array.shape})
@@ -76,18 +89,7 @@ def another_dtype(program: Program, rng: np.random.Generator) -> Program:
     """One array gets another dtype."""
     dtype = str(rng.choice(DTYPES))
 
-    def change(leaf: Leaf) -> Leaf:
-        if leaf.kind in ("parameter", "frozen") and not dtype.startswith("float"):
-            return leaf
-        numbers = leaf.numbers
-        assert numbers is not None
-        low = 0 if dtype in ("uint8", "bool") else numbers.low
-        high = max(low, min(numbers.high, 1) if dtype == "bool" else numbers.high)
-        step = numbers.step if dtype.startswith("float") else 1.0
-        numbers = replace(numbers, low=low, high=high, step=step)
-        return Leaf(leaf.kind, numbers.drawn(leaf.array.shape, dtype), numbers)
-
-    return _with_one(program, rng, change)
+    return _with_one(program, rng, lambda leaf: _converted(leaf, dtype))
 
 
 def other_numbers(program: Program, rng: np.random.Generator) -> Program:
@@ -151,3 +153,15 @@ def _drawn(program: Program) -> list[tuple[int, Leaf]]:
 def _redrawn(leaf: Leaf, shape: tuple[int, ...]) -> Leaf:
     assert leaf.numbers is not None
     return Leaf(leaf.kind, leaf.numbers.drawn(shape, leaf.array.dtype), leaf.numbers)
+
+
+def _converted(leaf: Leaf, dtype: str) -> Leaf:
+    """Such an array in another dtype: unsigned numbers are not negative, whole ones have no fractions."""
+    numbers = leaf.numbers
+    if numbers is None or (leaf.kind in ("parameter", "frozen") and not dtype.startswith("float")):
+        return leaf
+    low = 0 if dtype in ("uint8", "bool") else numbers.low
+    high = max(low, min(numbers.high, 1) if dtype == "bool" else numbers.high)
+    step = numbers.step if dtype.startswith("float") else 1.0
+    numbers = replace(numbers, low=low, high=high, step=step)
+    return Leaf(leaf.kind, numbers.drawn(leaf.array.shape, dtype), numbers)

@@ -55,8 +55,9 @@ def special_numbers(dtype: np.dtype[Any]) -> Any:
     if dtype.kind in "iu":
         ends = np.iinfo(dtype)
         return np.array([ends.max, ends.min, ends.max // 2 + 1, 0], dtype)
-    ends, root = np.finfo(dtype), np.sqrt(np.finfo(dtype).max)
-    return np.array([np.nan, np.inf, -np.inf, -0.0, 0.0, ends.max, -ends.max, root, ends.tiny, ends.eps], dtype)
+    limits = np.finfo(dtype)
+    huge = [limits.max, -limits.max, np.sqrt(limits.max)]
+    return np.array([np.nan, np.inf, -np.inf, -0.0, 0.0, *huge, limits.tiny, limits.eps], dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +132,9 @@ class Step:
 
 
 Line = Leaf | Model | Step
+SELECTING: dict[str, tuple[int, ...]] = {  # which operands of a word are indices
+    "take": (1,), "take_each": (1, 2), "scatter_add": (1,), "cross_entropy": (1,), "called": (1,),
+}  # fmt: skip
 SIGNATURE = Signature([Parameter("inputs", Parameter.VAR_POSITIONAL)])
 
 
@@ -174,6 +178,11 @@ class Program:
             for i, line in enumerate(self.lines)
             if not isinstance(line, Step) and line.kind != "input"
         }
+
+    @cached_property
+    def selecting(self) -> set[int]:
+        """The numbers of the lines that hold indices or labels, which must stay within bounds."""
+        return {line.operands[i] for line in self.steps for i in SELECTING.get(line.word, ())}
 
     @property
     def parameters(self) -> list[ComputationNode]:

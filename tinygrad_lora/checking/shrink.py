@@ -154,10 +154,15 @@ def smaller_sizes(program: Program) -> Iterator[Program]:
                 yield program.with_lines(lambda line, n=n, m=m: _resized(line, n, m))  # type: ignore[misc]
     for i, leaf in _leaves(program):
         for axis, n in enumerate(leaf.array.shape):
-            if n > 0:
-                yield _with_line(program, i, Leaf(leaf.kind, leaf.array.take(0, axis=axis)))
+            for k in dict.fromkeys((0, _oddest(leaf.array)[axis])) if leaf.array.size else (0,) * (n > 0):
+                yield _with_line(program, i, Leaf(leaf.kind, leaf.array.take(k, axis=axis)))
                 for m in {1, n - 1} - {n}:
                     yield _with_line(program, i, Leaf(leaf.kind, leaf.array.take(range(m), axis=axis)))
+
+
+def _oddest(array: Any) -> tuple[Any, ...]:
+    """The place of the largest number, or of one that is none."""
+    return np.unravel_index(np.argmax(np.nan_to_num(np.abs(array.astype(float)), nan=np.inf)), array.shape)
 
 
 def _resized(line: Line, n: int, m: int) -> Line:

@@ -14,6 +14,7 @@ import numpy as np
 from ..compiler.agreement import disagreement
 from ..compiler.compiled import compile as compiled
 from ..core.graph import Graph
+from ..core.node import ComputationNode as Node
 from .bounds import Bounds
 from .programs import Program
 
@@ -158,6 +159,19 @@ def is_exact(program: Program) -> bool:
     return all(bounds(values[i]) is not None for i in program.outputs)
 
 
+def is_finite(program: Program) -> bool:
+    """Whether no line of the program is infinite or nan."""
+    nodes = [v for v in program.values.values() if isinstance(v, Node)]
+    return all(bool(np.isfinite(node.value).all()) for node in nodes if node.dtype.kind == "f")
+
+
+SUITS: dict[str, Callable[[Program], bool]] = {
+    "exact": is_exact,
+    "real": is_finite,
+    "special": lambda program: True,
+}  # which programs belong to a mode
+
+
 # --- Trials ---
 
 
@@ -240,11 +254,10 @@ class Trial:
         """The trial without some of the other passes."""
         if not (self.before or self.after):
             return []
-        return [replace(self, before=(), after=())] + [
-            replace(self, **{side: others[:i] + others[i + 1 :]})
-            for side, others in (("before", self.before), ("after", self.after))
-            for i in range(len(others))
-        ]
+        before, after = self.before, self.after
+        fewer = [(before[:i] + before[i + 1 :], after) for i in range(len(before))]
+        fewer += [(before, after[:i] + after[i + 1 :]) for i in range(len(after))]
+        return [replace(self, before=b, after=a) for b, a in [((), ()), *fewer]]
 
 
 @dataclass(frozen=True)
@@ -275,7 +288,7 @@ class CompiledTrial(Trial):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                results = compiled(program, passes=passes, buffers=self.planned)(*program.arrays)
+                results = compiled(program, passes=passes, buffers=self.planned, check=False)(*program.arrays)
         except Exception as error:
             return f"makes a program that raises {type(error).__name__}: {error}"
         found = [np.asarray(y) for y in (results if isinstance(results, tuple) else (results,))]

@@ -30,7 +30,7 @@ class Word:
     @cached_property
     def function(self) -> Any:
         """The expression as a function of nodes or arrays."""
-        return expression(self.name, self.signature, self.text)
+        return expression(f"word_{self.name}", self.signature, self.text)
 
     def printed(self, operands: Iterable[str], params: Mapping[str, Any]) -> str:
         """The expression with the names of its operands, and its parameters as literals."""

@@ -53,7 +53,7 @@ class Writer:
         picked = self.some(style.large if large else style.sizes, int(rng.integers(2, 4)))
         self.sizes = [n if n or self.chance(0.3) else 2 for n in picked]
         floats = tuple(d for d in style.dtypes if d.startswith("float")) or style.dtypes
-        mixed, other = self.chance(0.35), self.chance(0.4)
+        mixed, other = self.chance(0.35), self.chance(0.5)
         self.dtypes = style.dtypes if mixed else (self.one((*floats, *style.dtypes)) if other else style.dtypes[0],)
 
     # --- Drawing ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
@@ -175,7 +176,9 @@ class CompiledFunction(LastProgram):
                 small.run_as_expressions(self.name, {})
             return small.outputs(arrays)
 
-        culprit = find_culprit(program.traced, program.snapshots, values, passes=passes, run=run)
+        with warnings.catch_warnings():  # of parts of the graph, which are tried one after another
+            warnings.simplefilter("ignore")
+            culprit = find_culprit(program.traced, program.snapshots, values, passes=passes, run=run)
         return str(culprit or "")
 
     # --- What a compiled training step does differently ---

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,24 +64,36 @@ def find_culprit(
     """
     values = complete(traced, arrays)
     with np.errstate(all="ignore"):
-        right, graph = evaluate(traced, values), traced
+        graph = traced
         for snapshot in snapshots:
             if snapshot.kept:
                 graph = snapshot.after
-                wrong = disagreement(traced, values, evaluate(graph, values), expected=right)
-                if wrong:
-                    apply = (passes or {}).get(snapshot.name)
-                    return _of_pass(snapshot, apply, values, wrong)
+                if wrong := _compared(traced, values, evaluate, graph):
+                    return _of_pass(snapshot, (passes or {}).get(snapshot.name), values, wrong)
         return _of_program(graph, values, run) if run else None
 
 
-def _of_pass(snapshot: Snapshot, apply: Transform | None, values: Sequence[Any], wrong: Disagreement) -> Culprit:
-    def differs(part: Graph, arrays: Sequence[Any]) -> Disagreement | None:
-        after = apply(part)  # type: ignore[misc]
-        return None if after is part else disagreement(part, arrays, evaluate(after, arrays))
+def _compared(graph: Graph, values: Sequence[Any], run: Run, other: Graph) -> Fault | None:
+    """How the results of another graph differ from those of this one; or the error, where this one raises none."""
+    expected = evaluate(graph, values)
+    try:
+        results = run(other, values)
+    except Exception as error:
+        return error
+    return disagreement(graph, values, results, expected=expected)
 
+
+def _of_pass(snapshot: Snapshot, apply: Transform | None, values: Sequence[Any], wrong: Fault) -> Culprit:
     whole = Culprit(snapshot.name, snapshot.before, snapshot.after, values, wrong)
-    if apply is None or (smallest := _smallest(snapshot.before, values, wrong.output, differs)) is None:
+    if apply is None:
+        return whole
+
+    def differs(part: Graph, arrays: Sequence[Any]) -> Fault | None:
+        after = apply(part)
+        return None if after is part else _compared(part, arrays, evaluate, after)
+
+    smallest = _smallest(snapshot.before, values, wrong, differs)
+    if smallest is None:
         return whole
     part, arrays, difference = smallest
     return Culprit(snapshot.name, part, apply(part), arrays, difference)
@@ -89,24 +101,17 @@ def _of_pass(snapshot: Snapshot, apply: Transform | None, values: Sequence[Any],
 
 def _of_program(graph: Graph, values: Sequence[Any], run: Run) -> Culprit | None:
     def differs(part: Graph, arrays: Sequence[Any]) -> Fault | None:
-        expected = evaluate(part, arrays)
-        try:
-            results = run(part, arrays)
-        except Exception as error:  # where the graph raises none
-            return error
-        return disagreement(part, arrays, results, expected=expected)
+        return _compared(part, arrays, run, part)
 
     wrong = differs(graph, values)
     if wrong is None:
         return None
-    outputs = [wrong.output] if isinstance(wrong, Disagreement) else range(len(graph.outputs))
-    parts = (_smallest(graph, values, output, differs) for output in outputs)
-    part, arrays, difference = next(filter(None, parts), (graph, values, wrong))
+    part, arrays, difference = _smallest(graph, values, wrong, differs) or (graph, values, wrong)
     return Culprit("", part, None, arrays, difference)
 
 
 def _smallest(
-    graph: Graph, values: Sequence[Any], output: int, differs: Callable[[Graph, Sequence[Any]], Fault | None]
+    graph: Graph, values: Sequence[Any], wrong: Fault, differs: Callable[[Graph, Sequence[Any]], Fault | None]
 ) -> Part | None:
     """A part of the graph with one output that still differs: as early as possible, then as few operations."""
     trials = 0
@@ -120,16 +125,17 @@ def _smallest(
             return None
         return (part, arrays, difference) if difference else None
 
-    node, best = graph.outputs[output], tried(Graph(graph.inputs, [graph.outputs[output]]), values)
+    def first(nodes: Iterable[Node]) -> Part | None:
+        return next((part for node in nodes if (part := tried(Graph(graph.inputs, [node]), values))), None)
+
+    best = first([graph.outputs[wrong.output]] if isinstance(wrong, Disagreement) else graph.outputs)
     if best is None:
         return None
-    while earlier := next(
-        (found for p in node.parents if p.parents and (found := tried(Graph(graph.inputs, [p]), values))), None
-    ):
-        best, (node,) = earlier, earlier[0].outputs
+    while earlier := first(p for p in best[0].outputs[0].parents if p.parents):
+        best = earlier
     known = _all_values(best[0], values)
     for depth in DEPTHS:
-        if smaller := tried(*_cut(best[0], node, depth, known)):
+        if smaller := tried(*_cut(best[0], best[0].outputs[0], depth, known)):
             return smaller
     return best
 

@@ -47,8 +47,8 @@ def is_cheap(graph: Graph, seconds: float) -> bool:
 def fault_of(program: Program, arrays: Sequence[Any]) -> tuple[Disagreement | Exception | None, list[Any]]:
     """What is wrong with a program for these arrays, if anything; and the values of all inputs before it ran.
 
-    Nothing is changed: what the program writes over are copies. Where the graph itself raises an error, as for a label
-    out of range, there is nothing to compare.
+    Nothing is changed: what the program writes over are copies. NumPy warns in the call itself, not here. Where the
+    graph raises an error, as for a label out of range, there is nothing to compare.
     """
     values = program.inputs(arrays)
     with np.errstate(all="ignore"):
@@ -56,12 +56,12 @@ def fault_of(program: Program, arrays: Sequence[Any]) -> tuple[Disagreement | Ex
             expected = evaluate(program.traced, values)
         except Exception:
             return None, values
-    try:
-        results = program.outputs(values)
-    except (Warning, FloatingPointError):
-        return None, values  # the user wants these as errors, and gets them from the call itself
-    except Exception as error:
-        return error, values
+        try:
+            results = program.outputs(values)
+        except Warning:
+            return None, values  # the user wants warnings as errors, and gets this one from the call itself
+        except Exception as error:
+            return error, values
     previous = {output: values[i] for output, i in program.into.items()}
     difference = disagreement(
         program.traced, values, results, expected=expected, previous=previous, promised_only=True

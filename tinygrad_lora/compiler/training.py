@@ -57,6 +57,7 @@ class TrainingStep(CompiledFunction):
         self.structure = self._up_to_date
         self._watch, self._version = optimizer.watch(model), -1
         self._storages: dict[Any, Storage] = {}
+        self._written: set[int] = set()  # the memory in them, which is never given back
         self._indexing: dict[int, bool] = {}  # by the number of axes of whole-number targets: whether they are indices
         self._turn = RLock()
 
@@ -68,6 +69,9 @@ class TrainingStep(CompiledFunction):
                 target = real_array(target, "the target")
             if target.dtype.kind == "i" and self._indexing.get(target.ndim, True):
                 self._refuse_negative_labels(x, target)
+            # A view of parameters or state: the step writes there while it still reads.
+            x = x.copy() if id(x.base) in self._written else x
+            target = target.copy() if id(target.base) in self._written else target
             self.optimizer.before_step()
             value, *rest = super().__call__(x, target)
             self.storage.write(rest[self.input_gradient :])
@@ -94,7 +98,8 @@ class TrainingStep(CompiledFunction):
             optimizer, self._version = self.optimizer, version
             layout = (optimizer.elementwise, *optimizer.parameters, *optimizer.state)
             if layout not in self._storages:
-                self._storages[layout] = Storage(optimizer)
+                storage = self._storages[layout] = Storage(optimizer)
+                self._written.update(id(flat.memory) for flat in storage.flats)
             self.storage = self._storages[layout]
         self.storage.take_over()
         return version

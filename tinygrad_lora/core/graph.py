@@ -73,7 +73,8 @@ class Graph:
         if len(arrays) != len(wanted):
             told = f"the graph has {len(wanted)} inputs ({', '.join(wanted)})"
             raise GraphError(f"{told}; it was given {len(arrays)} arrays")
-        given = [*map(np.asarray, as_arrays(arrays)), *(p.value for p in self.captured)]
+        given = [np.asarray(*as_arrays((x,), f"input {name}")) for x, name in zip(arrays, wanted, strict=True)]
+        given += [p.value for p in self.captured]
         values = dict(zip(self.inputs, given, strict=True))
         for node, array in values.items():
             if array.shape != node.shape:
@@ -103,7 +104,8 @@ class Graph:
                 if not new.keys().isdisjoint(parents):
                     parents = tuple([new.get(p, p) for p in parents])
                 if (made := build(node, parents)) is not node:
-                    check_replacement(node, made)
+                    if type(made) is not ComputationNode or _kind(made) != _kind(node):
+                        check_replacement(node, made)
                     new[node] = made
                     made.name = made.name or node.name
                     give_origin(made, node.origin, start)

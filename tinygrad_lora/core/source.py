@@ -26,7 +26,8 @@ def function_from_source(name: str, source: str, **namespace: Any) -> Any:
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     namespace |= {"np": np, "__name__": _PACKAGE}
     exec(compile(source, filename, "exec"), namespace)
-    weakref.finalize(namespace[name], linecache.cache.pop, filename, None).atexit = False
+    if callable(namespace[name]):  # a table cannot be watched
+        weakref.finalize(namespace[name], linecache.cache.pop, filename, None).atexit = False
     return namespace[name]
 
 

@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError
+from ..arraylike import real_array
 
 
 def floats(data: Any, dtype: Any, what: str) -> Any:
     """`data` as an array of this dtype (None: its own, or float64), or a DtypeError."""
-    array = np.asarray(data)
-    if array.dtype.kind not in "biuf":
-        raise DtypeError(f"{what} must hold real numbers, not {array.dtype}")
+    array = real_array(data, what)
     return array.astype(dtype or np.result_type(array.dtype, np.float16), copy=False)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arraylike import listed
+from ..arraylike import real_array
 from ..core.node import ComputationNode, constant, parameter
 from ..errors import DtypeError, ShapeError
 from ..ops import take
@@ -38,7 +38,7 @@ class Embedding(Layer):
     @classmethod
     def from_arrays(cls, weight: Any, *, name: str | None = None) -> Self:
         """The layer with this table: nothing is drawn. Raises ShapeError unless it is a matrix."""
-        weight = np.asarray(listed(weight))
+        weight = real_array(weight, "a table")
         if weight.ndim != 2:
             raise ShapeError(f"the table must be (num_embeddings, embedding_dim), not {weight.shape}")
         layer = cls.__new__(cls)

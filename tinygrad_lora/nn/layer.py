@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arraylike import real_array
 from ..core.autodiff import pulling_back
 from ..core.node import INPUT, PARAMETER, ComputationNode, Op, Shape, placeholder
 from ..core.trace import trace
@@ -136,7 +137,7 @@ class Layer(Watched, NamedWeights):
         """
         if isinstance(x, ComputationNode):
             raise TypeError("forward() takes an array: call the layer itself on a node, layer(x)")
-        array = np.asarray(x)
+        array = real_array(x, "the input")
         indices = self.takes_indices and array.dtype.kind in "iu"
         if not indices:
             found = [p.dtype for p in self.named_parameters().values()]

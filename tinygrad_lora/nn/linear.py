@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arraylike import listed
+from ..arraylike import real_array
 from ..core.node import ComputationNode, parameter
 from ..errors import ShapeError
 from ..library import reshape
@@ -66,7 +66,7 @@ class Linear(Layer):
 
         Raises ShapeError where they do not fit together.
         """
-        weight, bias = np.asarray(listed(weight)), bias if bias is None else np.asarray(listed(bias))
+        weight, bias = real_array(weight, "a weight"), bias if bias is None else real_array(bias, "a bias")
         if weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[1:]):
             shapes = f"{weight.shape}" + ("" if bias is None else f" and {bias.shape}")
             raise ShapeError(f"a weight is (input_size, output_size) and a bias (output_size,), not {shapes}")

@@ -66,7 +66,8 @@ class Optimizer(Watched):
         """
         if self.max_norm is None:
             return list(gradients)
-        vectors = [reshape(g, shape=(-1,)) for g in gradients]
+        flat = [reshape(g, shape=(-1,)) for g in gradients]
+        vectors = [cast(v, dtype="float32") if v.dtype == np.float16 else v for v in flat]  # 256 * 256 is too large
         norm = sqrt(reduce(add, (cast(v @ v, dtype="float64") for v in vectors)))
         factor = self.max_norm / maximum(self.max_norm, norm + 1e-6)
         return [g * _like(g, factor) for g in gradients]

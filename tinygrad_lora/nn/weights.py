@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arraylike import refuse_subclass
 from ..core.node import ComputationNode, Shape
 from ..errors import WeightsError
 
@@ -88,6 +89,7 @@ class NamedWeights:
     def set_parameter(self, name: str, array: Any) -> None:
         """Give one parameter new numbers. Raises WeightsError for an unknown name or an array that does not fit."""
         self.before_change()
+        refuse_subclass(array, name)
         node, array = self._named(name), np.asarray(array)
         if problem := _misfit(node, array):
             raise WeightsError(f"{name}: {problem}")
@@ -128,6 +130,8 @@ class NamedWeights:
         """
         self.before_change()
         parameters, report = self.named_parameters(), LoadedWeights()
+        for name, array in weights.items():
+            refuse_subclass(array, name)
         targets = targets_of(weights, mapping)
         arrays: dict[str, Any] = {}
         for weight, name in targets.items():

@@ -67,4 +67,4 @@ def _shown(node: ComputationNode | None, title: str) -> tuple[Diagram | None, st
 def _line(shown: Diagram, i: int) -> str:
     box = shown.boxes[i]
     operands = f"({', '.join(box.operands)})" if box.operands else ""
-    return f"{box.label} = {box.operation}{operands}  {box.dtype}{box.shape}"
+    return f"{box.label} = {box.operation}{operands}  {box.dtype} {box.shape}"

@@ -9,7 +9,7 @@ from typing import Any, overload
 
 from .. import ops
 from ..core.node import ComputationNode, Op
-from ..errors import PassError, ShapeError
+from ..errors import CounterexampleError, PassError, ShapeError
 from .broken_pass import BrokenPass, broken_pass
 from .diagram import Box, Diagram
 from .excerpt import above, marked_image, whole, with_box
@@ -162,21 +162,28 @@ def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
 
 
 def show_errors() -> None:
-    """From here on a ShapeError or a PassError in a notebook draws itself above its traceback."""
+    """From here on the errors that know what failed draw it in a notebook, above their traceback."""
     kind: Any
-    for kind in (ShapeError, PassError):
+    for kind in (ShapeError, PassError, CounterexampleError):
         kind._repr_html_, kind._render_traceback_ = _html, _traceback
 
 
-def _html(error: ShapeError | PassError) -> str | None:
-    found = failure(error)
+def _picture(error: Any) -> Any:
+    """What can be shown of an error: an object with `.text` and `.html`, or None."""
+    if isinstance(error, CounterexampleError):
+        return error.counterexample if hasattr(error.counterexample, "html") else None
+    return failure(error)
+
+
+def _html(error: Any) -> str | None:
+    found = _picture(error)
     return found.html if found else None
 
 
-def _traceback(error: ShapeError | PassError) -> Any:
+def _traceback(error: Any) -> Any:
     """What IPython asks for: the lines of the traceback, as always. The picture is shown on the way."""
     ipython = import_module("IPython")
-    found = failure(error)
+    found = _picture(error)
     if found and error.__dict__.get("_shown") is not error.__traceback__:  # IPython asks more than once
         error.__dict__["_shown"] = error.__traceback__
         import_module("IPython.display").display({"text/plain": found.text, "text/html": found.html}, raw=True)

@@ -148,9 +148,11 @@ class _Algebra:
         return Term(number, shared)
 
     def _merged(self, node: Node, terms: list[Term]) -> list[Term | None]:
-        """Like terms become one."""
+        """Like terms become one; none where signs differ: infinity minus infinity is no number."""
         like: dict[Powers, Term] = {}
         for t in terms:
+            if t.key in like and like[t.key].number * t.number < 0:
+                return []
             like[t.key] = Term(like[t.key].number + t.number, t.powers) if t.key in like else t
         if len(like) < len(terms):
             self.shorter.add(node)

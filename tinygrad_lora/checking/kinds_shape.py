@@ -1,0 +1,134 @@
+"""Kinds of lines that change a shape, or take an array apart and put it together."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from .writer import Writer, is_float
+
+
+def reduced(word: str, w: Writer) -> int | None:
+    """A reduction over some axes, from the front or from the back."""
+    return reduced_over(w, word, w.pick())
+
+
+def reduced_over(w: Writer, word: str, x: int | None) -> int | None:
+    """The same of line x."""
+    if x is None:
+        return None
+    n = w.values[x].ndim
+    axis: Any = None
+    if n and w.chance(0.85):
+        several = tuple(sorted(i - n * w.chance(0.3) for i in range(n) if w.chance(0.5)))
+        axis = several if several and w.chance(0.4) else int(w.rng.integers(-n, n))
+    return w.write(word, x, axis=axis, keepdims=w.chance(0.4))
+
+
+def transposed(w: Writer) -> int | None:
+    """The last two axes swapped."""
+    return w.write("transpose", w.pick(lambda v: v.ndim > 1))
+
+
+def reshaped(w: Writer) -> int | None:
+    """Another shape: flat, cut up, or with axes of length 1."""
+    x = w.pick()
+    if x is None:
+        return None
+    shape, size = w.values[x].shape, w.values[x].size
+    sizes = [p for p in (2, 3, 4) if size and size % p == 0]
+    shapes = [(size,), (1, *shape), (*shape, 1), tuple(n for n in shape if n != 1), shape[::-1]]
+    shapes += [(p, size // p) for p in sizes] + [(*shape[:-2], prod(shape[-2:]))] * 2
+    return w.write("reshape", x, shape=w.one(shapes))
+
+
+def repeated(w: Writer) -> int | None:
+    """Repeated along new axes, or those of length 1."""
+    x = w.pick()
+    if x is None:
+        return None
+    shape = tuple(w.one(w.sizes) if n == 1 else n for n in w.values[x].shape)
+    return w.write("broadcast", x, shape=((w.one(w.sizes),) if w.chance(0.6) else ()) + shape)
+
+
+def indexed(w: Writer) -> int | None:
+    """Numbers, slices, None and the ellipsis."""
+    x = w.pick(lambda v: v.ndim > 0)
+    return None if x is None else w.write("index", x, key=key(w, w.values[x].shape))
+
+
+def key(w: Writer, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """What selects something of an array of this shape."""
+    slices = (slice(None), slice(1, None), slice(None, -1), slice(None, None, -1), slice(0, 1), slice(None, None, 2))
+    parts: list[Any] = [
+        int(w.rng.integers(-n, n)) if n and w.chance(0.35) else w.one(slices)
+        for n in shape[: int(w.rng.integers(1, len(shape) + 1))]
+    ]
+    if w.chance(0.15):
+        parts.insert(int(w.rng.integers(len(parts) + 1)), None)
+    return tuple(parts) if w.chance(0.85) else (Ellipsis, *parts[:1])
+
+
+def placed(w: Writer) -> int | None:
+    """An array inside a larger one of zeros."""
+    x = w.pick()
+    if x is None:
+        return None
+    shape = w.values[x].shape
+    if shape and w.chance(0.7):
+        return w.write("place", x, key=(slice(1, shape[0] + 1),), shape=(shape[0] + 2, *shape[1:]))
+    return w.write("place", x, key=(w.one((0, 1, -1)),), shape=(2, *shape))
+
+
+def taken(w: Writer) -> int | None:
+    """Rows, or single elements of the first two axes."""
+    x = w.pick(lambda v: v.ndim > 0 and v.shape[0] > 0)
+    if x is None:
+        return None
+    shape, count = w.values[x].shape, w.one(((2,), (3,), (2, 2), (1,), ()))
+    if len(shape) > 1 and shape[1] and w.chance(0.35):
+        return w.write("take_each", x, w.indices(shape[0], count), w.indices(shape[1], count))
+    return w.write("take", x, w.indices(shape[0], count))
+
+
+def scattered(w: Writer) -> int | None:
+    """Rows added up at places that may occur twice."""
+    x = w.pick(lambda v: v.ndim > 0)
+    if x is None:
+        return None
+    n, *rest = w.values[x].shape
+    size = w.one((2, 3, 4))
+    return w.write("scatter_add", x, w.indices(size, (n,)), shape=(size, *rest))
+
+
+def returned(w: Writer) -> int | None:
+    """The gradient of an array that is taken from twice; or two scattered arrays, added up."""
+    x = w.pick(lambda v: v.ndim > 0 and is_float(v))
+    if x is None:
+        return None
+    parts, scatters = [], w.chance(0.5)
+    for _ in range(2):
+        w.focus = x
+        parts.append(scattered(w) if scatters else taken(w))
+    w.focus = None
+    both = w.write("add", *parts)
+    return both if scatters else w.write("gradient_of_square", both, x)
+
+
+def joined(w: Writer) -> int | None:
+    """Two or three arrays side by side."""
+    a = w.pick(lambda v: v.ndim > 0)
+    if a is None:
+        return None
+    shape, dtype = w.values[a].shape, w.values[a].dtype.name
+    axis = int(w.rng.integers(len(shape)))
+    parts = [a]
+    for _ in range(w.one((1, 1, 2))):
+        found = w.numbers(lambda v: v.ndim == len(shape) and _others(v.shape, axis) == _others(shape, axis))
+        new = (*shape[:axis], w.one(w.sizes), *shape[axis + 1 :])
+        parts.append(w.one(found) if w.chance(0.7) else w.leaf(new, dtype))
+    return w.write("concatenate", *(parts if w.chance(0.5) else parts[::-1]), axis=axis - len(shape) * w.chance(0.2))
+
+
+def _others(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return shape[:axis] + shape[axis + 1 :]
