@@ -104,7 +104,7 @@ class Graph:
                 if not new.keys().isdisjoint(parents):
                     parents = tuple([new.get(p, p) for p in parents])
                 if (made := build(node, parents)) is not node:
-                    if type(made) is not ComputationNode or made.shape != node.shape or made.dtype is not node.dtype:
+                    if type(made) is not ComputationNode or _kind(made) != _kind(node):
                         check_replacement(node, made)
                     new[node] = made
                     made.name = made.name or node.name

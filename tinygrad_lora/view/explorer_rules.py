@@ -37,11 +37,11 @@ LEGAL = {
     "matrices decide which one needs the fewest multiplications.",
     "drop_shifts": "A number that is added to every score moves the largest of them just as far, so it cancels in the "
     "difference.",
-    "square_powers": "Matrix multiplication is associative, so a power may be put together from smaller powers, and each "
-    "of these is computed once.",
-    "factor_products": "Multiplication of matrices distributes over addition, also backwards: a factor that two products "
-    "share can be taken out, and the others are added up before.",
-    "separate_sums": "Sums may be taken in any order, and what does not depend on an index is a common factor of the sum "
+    "square_powers": "Matrix multiplication is associative, so a power may be put together from smaller powers, each "
+    "of them computed once.",
+    "factor_products": "Multiplication of matrices distributes over addition, also backwards: a factor that two "
+    "products share can be taken out, and the others are added up before.",
+    "separate_sums": "Sums may be taken in any order. What does not depend on an index is a common factor of the sum "
     "over it.",
     "collect_factors": "Multiplication distributes over addition. A common factor can be taken out and be multiplied "
     "once.",
