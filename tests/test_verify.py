@@ -27,33 +27,67 @@ def test_what_the_planner_writes_is_right(campaign):
         assert case.wrong(planned, 3) == "", case.name
 
 
+def _chosen_of_turned(x):
+    k = x @ x.mT
+    y = tl.where(k, k.mT, k.mT.mT)
+    return tl.sum(y, 0), tl.sum(k.mT.mT @ k, 0)
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        pytest.param(lambda x, w: (x[::-1] @ w, tl.sum(x[::-1], 0)), [(12, 3), (3, 2)], id="reversed rows in blocks"),
+        pytest.param(_chosen_of_turned, [(4, 4)], id="an operand that is another one, turned twice"),
+        pytest.param(lambda x: tl.sum((x * x) * (x * x), 0), [(0,)], id="a sum of nothing"),
+        pytest.param(lambda x, y: tl.sum((x * 2.0) @ (y + 1.0), 0), [(3, 3, 0), (3, 0, 3)], id="products of nothing"),
+        pytest.param(lambda x: tl.broadcast(x[:1] * 2.0, (0, 3)) * 1.0, [(1, 3)], id="no rows of one"),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"passes": ()}, {"without": ["in_place"]}], ids=str)
+def test_what_is_right_is_not_objected_to(function, shapes, options):
+    with planned_cases.tiny():
+        compiled = tl.compile(function, **options).prepare(*map(np.ones, shapes))
+    assert compiled.program.planned
+
+
 # --- Faults of the planner ---
 
 
-def test_some_faults_in_the_planner_are_found(campaign):
-    """A few of those that the test below plants, in a third of the programs."""
-    few = planted_faults.Campaign(campaign.cases[::3], runs=2)
-    fates = [(mutant.what, *few.fate(mutant)) for mutant in planted_faults.mutants()[::40]]
+def fates_of(campaign, mutants):
+    fates = [(mutant.what, *campaign.fate(mutant)) for mutant in mutants]
     assert not [fate for fate in fates if fate[1] == "HOLE"]
-    assert sum(fate[1] in ("found", "crashes") for fate in fates) >= 5
+    return fates, sum(fate[1] in ("found", "crashes") for fate in fates)
+
+
+def test_some_faults_in_the_planner_are_found(campaign):
+    """A few of those that are planted below, in a third of the programs."""
+    few = planted_faults.Campaign(campaign.cases[::3], runs=2)
+    _, found = fates_of(few, planted_faults.mutants()[::40])
+    assert found >= 5
 
 
 @pytest.mark.slow
+def test_hundreds_of_faults_in_the_planner_are_found(campaign):
+    some = planted_faults.Campaign(campaign.cases[::2], runs=5)
+    fates, found = fates_of(some, planted_faults.mutants()[::3])
+    assert len(fates) >= 250 and found >= 75
+
+
+@pytest.mark.long
 def test_every_fault_in_the_planner_is_found_or_is_none(campaign, golden):
     """The list of those that are none, each with the reason, is tests/golden/planted_faults.txt."""
-    fates = [(mutant.what, *campaign.fate(mutant)) for mutant in planted_faults.mutants()]
-    assert not [fate for fate in fates if fate[1] == "HOLE"]
-    found = [what for what, fate, _ in fates if fate in ("found", "crashes")]
-    assert len(found) >= 200
+    fates, found = fates_of(campaign, planted_faults.mutants())
+    assert found >= 300
     listed = [f"{what}\n    {fate}: {why}" for what, fate, why in fates if fate in ("equivalent", "unchanged")]
     golden("planted_faults.txt", "\n".join(listed))
 
 
 @pytest.mark.slow
-def test_every_fault_in_the_text_is_found_or_is_none(campaign):
+def test_faults_in_the_text_are_found(campaign):
+    """Every eighth of them: arrays in the place of others, lines that are gone or in another order, rows not cut."""
     objections, holes = 0, []
     for case in campaign.cases:
-        for told, planned in planted_faults.text_mutants(campaign.plain[case.name]):
+        for told, planned in list(planted_faults.text_mutants(campaign.plain[case.name]))[::8]:
             try:
                 function = case.function(planned)
             except Exception:
@@ -63,7 +97,7 @@ def test_every_fault_in_the_text_is_found_or_is_none(campaign):
             elif wrong := campaign.wrong(case, planned):
                 holes.append((case.name, told, wrong))
     assert not holes
-    assert objections > 3_000
+    assert objections > 400
 
 
 def test_an_array_is_not_read_in_another_dtype(monkeypatch):

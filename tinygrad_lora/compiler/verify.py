@@ -234,12 +234,13 @@ class Proof(Rehearsal):
     def _is_known(self, node: Node) -> bool:
         """Whether an operand was read, also as the same elements in another shape, or is written into the line."""
         root = node
-        while root not in self.read and root.parents and root.op.view:
+        while root.parents and root.op.view:
             root = root.parents[0]
-        if root in self.read:
-            array, first, forms = self._view(node, root)  # type: ignore[misc]
-            return not _extended(forms, _form(array, first), root.size)
-        return not root.parents and root not in self.variables
+            if root in self.read:
+                array, first, forms = self._view(node, root)  # type: ignore[misc]
+                if not _extended(forms, _form(array, first), root.size):
+                    return True
+        return not node.size or (not root.parents and root not in self.variables)
 
     def _has_parts(self, node: Node, whole: StandIn) -> bool:
         """Whether each part of a vector is in its place."""
@@ -313,7 +314,7 @@ def _form(array: Any, first: int, in_order: bool = True) -> Form:
     """Which elements an array has, one after another; else in the order in which they lie."""
     axes = [(n, stride) for n, stride in zip(array.shape, array.strides, strict=True) if n != 1]
     joined: list[tuple[int, int]] = []
-    for n, stride in axes if in_order else sorted(axes, key=lambda axis: -axis[1]):
+    for n, stride in axes if in_order else sorted(axes, key=lambda axis: -abs(axis[1])):
         if joined and joined[-1][1] == n * stride:
             joined[-1] = joined[-1][0] * n, stride
         else:
