@@ -92,8 +92,11 @@ def _stream(seed: int, mode: str) -> tuple[Programs, list[Program]]:
 
 
 def _first_programs(seed: int, mode: str, n: int) -> list[Program]:
+    """The first n, without their graphs: no pass is given a graph that another one has seen."""
     programs, made = _stream(seed, mode)
     made += islice(programs, max(n - len(made), 0))
+    for program in made:
+        vars(program).pop("graph", None)
     return made[:n]
 
 
