@@ -9,7 +9,16 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
-from .errors import ClosedError, CompileError, DtypeError, GradientError, MergedError, RenderError, TraceError
+from .errors import (
+    ClosedError,
+    CompileError,
+    DtypeError,
+    GradientError,
+    MergedError,
+    PassError,
+    RenderError,
+    TraceError,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -34,8 +43,8 @@ COMMANDS = {
     "completion": "completion",
 }
 REFUSED = (  # in one sentence
-    ValueError, OSError, ImportError, ClosedError, CompileError, DtypeError, GradientError, MergedError, RenderError,
-    TraceError,
+    ValueError, OSError, ImportError, ClosedError, CompileError, DtypeError, GradientError, MergedError, PassError,
+    RenderError, TraceError,
 )  # fmt: skip
 WRONG, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes; the latter two as a shell gives them for those signals
 

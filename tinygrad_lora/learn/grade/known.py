@@ -87,8 +87,8 @@ def called(x: Any) -> str:
     return name if type(name) is str else type(x).__name__
 
 
-def identifier(name: Any) -> str:
-    """The name, if it is one that Python's own syntax can give to a class or a function: it is shown and compared."""
-    if type(name) is not str or not name.isidentifier() or len(name) > LONGEST_NAME:
+def identifier(name: Any, *others: str) -> str:
+    """The name, if it is one that Python's own syntax can give to a class or a function, or one of the others."""
+    if type(name) is not str or len(name) > LONGEST_NAME or not (name.isidentifier() or name in others):
         raise ValueError("the name of a class or a function is no identifier")
     return name
