@@ -8,17 +8,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
-from . import __version__
-from .errors import (
-    ClosedError,
-    CompileError,
-    DtypeError,
-    GradientError,
-    MergedError,
-    PassError,
-    RenderError,
-    TraceError,
-)
+from . import __version__, errors
 
 if TYPE_CHECKING:
     import argparse
@@ -43,8 +33,8 @@ COMMANDS = {
     "completion": "completion",
 }
 REFUSED = (  # in one sentence
-    ValueError, OSError, ImportError, ClosedError, CompileError, DtypeError, GradientError, MergedError, PassError,
-    RenderError, TraceError,
+    ValueError, OSError, ImportError, errors.ClosedError, errors.CompileError, errors.DtypeError, errors.GradientError,
+    errors.MergedError, errors.PassError, errors.RenderError, errors.TraceError,
 )  # fmt: skip
 WRONG, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes; the latter two as a shell gives them for those signals
 

@@ -246,9 +246,7 @@ class Peer(Packer):
         def function(*args: Any, **kwargs: Any) -> Any:
             return self.call(n, "", args, kwargs)
 
-        function.__name__ = function.__qualname__ = (
-            "<lambda>" if x["function"] == "<lambda>" else identifier(x["function"])
-        )
+        function.__name__ = function.__qualname__ = identifier(x["function"], "<lambda>")
         return with_signature(function, x["parameters"])
 
     def _class(self, n: int, x: dict[str, Any]) -> Any:
