@@ -195,3 +195,87 @@ def test_captured_parameters_take_part():
     graph = tl.trace(lambda x: x @ w, x)
     assert disagreement(graph, [x], [x @ w.value]) is None
     assert disagreement(graph, [x, 2 * w.value], [x @ w.value]) is not None
+
+
+# --- Exact zeros ---
+
+
+def twice(x):
+    """The same product in two ways: equal but for rounding."""
+    return x @ x.mT * 0.1, (x * 0.1) @ x.mT
+
+
+def two_lora(x, W, A, B):
+    return x @ (W + A @ B), x @ W + (x @ A) @ B
+
+
+ZEROS = {
+    "a logarithm of a distance": (lambda *a: tl.log(tl.mse(*two_lora(*a))), [(50, 60), (60, 60), (60, 4), (4, 60)]),
+    "a logarithm of one product": (lambda x: tl.log(tl.mse(*twice(x))), [(50, 60)]),
+    "counted comparisons": (lambda x: tl.sum(tl.cast(twice(x)[0] > twice(x)[1], "float32")), [(50, 60)]),
+    "counted as whole numbers": (lambda x: tl.sum(tl.cast(twice(x)[0] > twice(x)[1], "int64")), [(50, 60)]),
+    "comparisons": (lambda x: twice(x)[0] > twice(x)[1], [(50, 60)]),
+    "signs": (lambda x: tl.sum(tl.sign(twice(x)[0] - twice(x)[1])), [(50, 60)]),
+    "an inverse": (lambda x: 1 / (twice(x)[0] - twice(x)[1]), [(50, 60)]),
+    "an inverse of a sum": (lambda x: 1 / (tl.mse(*twice(x)) + 1e-60), [(50, 60)]),
+    "a logarithm of a quotient": (lambda x: 1 / tl.log(twice(x)[0] / twice(x)[1]), [(50, 60)]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("check", [None, True])
+@pytest.mark.parametrize("name", ZEROS)
+def test_a_program_in_which_two_sides_become_equal_is_right(name, check):
+    f, shapes = ZEROS[name]
+    random = np.random.default_rng(0)
+    tl.compile(f, check=check)(*(random.normal(size=shape) for shape in shapes))  # a MiscompiledWarning is an error
+
+
+def test_of_a_difference_that_is_zero_but_for_rounding_only_what_follows_is_allowed():
+    x = RNG.normal(size=(50, 60))
+    graph, arrays, (result,) = traced(lambda x: tl.log(tl.mse(*twice(x))), x)
+    assert disagreement(graph, arrays, [np.array(-np.inf)]) is None
+    for wrong in (np.inf, np.nan, 700.0, result - 200.0):
+        assert disagreement(graph, arrays, [np.array(wrong)]) is not None
+    graph, arrays, (result,) = traced(lambda x: 1 / (tl.mse(*twice(x)) + 1e-60), x)
+    assert disagreement(graph, arrays, [np.array(1e60)]) is None
+    for wrong in (np.inf, -np.inf, 1.001e60, 0.9e60, 1e45, -1e60):
+        assert disagreement(graph, arrays, [np.array(wrong)]) is not None
+    graph, arrays, (result,) = traced(lambda x: twice(x)[0] - twice(x)[1], x)
+    assert disagreement(graph, arrays, [np.zeros_like(result)]) is None
+    for wrong in (np.inf, np.nan, 1e-12):
+        assert disagreement(graph, arrays, [np.full_like(result, wrong)]) is not None
+
+
+def test_a_logarithm_is_infinite_only_where_rounding_can_make_it_so():
+    x = RNG.normal(size=(50, 60))
+    graph, arrays, (result,) = traced(lambda x: tl.log(tl.mse(twice(x)[0], twice(x)[1] + 1e-9)), x)
+    assert disagreement(graph, arrays, [result]) is None
+    assert disagreement(graph, arrays, [np.array(-np.inf)]) is not None
+
+
+def test_equal_sides_turn_a_count_to_what_lies_between_and_no_further():
+    x = RNG.normal(size=(50, 60))
+    graph, arrays, (count,) = traced(lambda x: tl.sum(tl.cast(twice(x)[0] > twice(x)[1] + 0.0, "int64")), x)
+    assert disagreement(graph, arrays, [np.zeros_like(count)]) is None
+    for wrong in (-1, 2000, 2500):
+        assert disagreement(graph, arrays, [np.full_like(count, wrong)]) is not None
+    graph, arrays, (count,) = traced(lambda x: tl.sum(tl.cast(twice(x)[0] > twice(x)[1] + 1e-9, "int64")), x)
+    assert count == 0 and disagreement(graph, arrays, [np.ones_like(count)]) is not None
+
+
+def test_what_is_whole_but_for_rounding_may_be_cast_to_that_number():
+    x = np.arange(1000.0)
+    graph, arrays, (result,) = traced(lambda x: tl.sum(tl.cast(x * 0.7 * (1 / 0.7), "int64")), x)
+    exact = x.astype(np.int64).sum()
+    assert result < exact and disagreement(graph, arrays, [exact]) is None
+    assert disagreement(graph, arrays, [exact + 1]) is not None
+    graph, arrays, (result,) = traced(lambda x: tl.sum(tl.cast(x * 0.7 * (1 / 0.7) + 0.5, "int64")), x)
+    assert result == exact and disagreement(graph, arrays, [exact - 1]) is not None
+
+
+def test_nothing_that_was_given_becomes_equal():
+    x = np.array([0.0, 1.0, -1.0])
+    graph, arrays, (truth, sign) = traced(lambda x: (x > 0.0, tl.sign(x) * 1.0), x)
+    assert disagreement(graph, arrays, [np.array([True, True, False]), sign]).output == 0
+    assert disagreement(graph, arrays, [truth, np.array([0.0, 0.0, -1.0])]).output == 1

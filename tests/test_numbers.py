@@ -388,6 +388,19 @@ def test_the_page_names_what_the_first_call_allows():
     assert agreement.FACTOR == 4 and "4 times as much as the eager result moves" in PAGE
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+def test_a_difference_that_is_nothing_but_rounding_may_become_zero():
+    def both(x):
+        a, b = x @ x.mT * 0.1, (x * 0.1) @ x.mT
+        return tl.log(tl.mse(a, b)), a > b
+
+    x = np.random.default_rng(0).normal(size=(50, 60))
+    distance, larger = tl.compile(both, check=True)(x)
+    assert np.isfinite(both(tl.constant(x))[0].value) and np.isneginf(distance) and not larger.any()
+    assert "a difference that is nothing but rounding may become exactly zero" in PAGE
+    assert "unless they depend on a comparison or a cast of floats" in PAGE
+
+
 def test_the_page_names_the_magnitudes_and_the_passes_of_the_compiler():
     for size, text in ((8, "1e100"), (4, "1e12")):
         assert 10.0 ** ORDINARY[size] == pytest.approx(float(text)) and text in PAGE

@@ -3,7 +3,7 @@ r"""May these results differ as they do? The one answer for the first call, the 
 `disagreement(graph, arrays, results)` compares what a program gave with what its graph gives when it is run operation
 by operation. Rounding is the only excuse, and the bound is this:
 
-1. Shapes, dtypes, whole numbers and truth values are equal. NaN equals NaN, and -0.0 equals 0.0.
+1. Shapes, dtypes, whole numbers and truth values are equal; but see 3 and 5. NaN equals NaN, and -0.0 equals 0.0.
 2. A float may differ by TOLERANCE times the largest finite magnitude in its output: nearly all that is right does.
 3. Where that fails, the graph runs again with noise: every float that an operation reads or rounds is multiplied by
    $1 + \delta$, $|\delta| \le 4\varepsilon$, anew at every place and in every run. From eager and noisy runs together
@@ -14,11 +14,17 @@ by operation. Rounding is the only excuse, and the bound is this:
    floats, so that a result may be finite where only the eager order overflows. With `promised_only` this holds where
    every float of the graph, in the middle as well, is 0 or of a magnitude between 1 / PROMISED and PROMISED: beyond
    that the order of products decides what overflows.
+5. Noise never makes two sides exactly equal, and a program may: x (ab) - (xa) b can be 0 everywhere. So where all this
+   does not explain a result, the graph runs with exact zeros. Where noise turns signs in a sum, a difference or a
+   logarithm, its elements are zero that have zero within their bound of 3. Two sides of a comparison are equal where
+   their difference is such a zero, and a float that is cast to a whole number is that number where it is one but for
+   rounding. What then comes out is allowed: an infinity, NaN, a whole number, a float (up to the tolerance of 2 times
+   itself). A float between it and the others is allowed only after a comparison, a sign or a cast to whole numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +40,7 @@ PROMISED = {2: 50.0, 4: 1e12, 8: 1e100}  # by the bytes of a float
 NOISE = 4.0  # in units of the relative spacing of floats
 FACTOR = 4.0
 FIRST_RUNS, ALL_RUNS = 4, 32  # with noise; the rest only where the first do not explain everything
+ZERO_RUNS = 12  # with noise, to find what is zero but for rounding
 MOST_WIDE_FLOPS = 1e9  # products of the widest floats take a hundred times longer
 WIDER = {np.dtype("f2"): np.dtype("f4"), np.dtype("f4"): np.dtype("f8")}
 if np.finfo(np.longdouble).max > np.finfo(np.float64).max:
@@ -43,6 +50,10 @@ EXACT = {
     ops.relu, ops.sign, ops.greater, ops.where, ops.transpose, ops.reshape, ops.broadcast, ops.reduce_max, ops.take,
     ops.index, ops.place, ops.concatenate, ops.identity, ops.stop_gradient, ops.cast,
 }  # fmt: skip
+# What can be zero because terms cancel.
+CANCELING = {ops.add, ops.subtract, ops.matmul, ops.reduce_sum, ops.scatter_add, ops.log}
+
+Change = Callable[[Node, Sequence[Any], Any], Any]  # of the result of a node, given the operands
 
 
 @dataclass(frozen=True)
@@ -88,9 +99,9 @@ def disagreement(
         replaced = previous or {}
         bounds = {i: _Bound(e, replaced.get(i)) for i, (e, r) in enumerate(pairs) if not _close(e, r, replaced.get(i))}
         wrong = {i: bad for i, bound in bounds.items() if (bad := ~bound.allows(pairs[i][1])).any()}
-        for outputs in _other_runs(graph, values) if wrong else ():
+        for outputs, zeros in _other_runs(graph, values) if wrong else ():
             for i in wrong:
-                bounds[i].widen(np.asarray(outputs[i]))
+                bounds[i].widen(np.asarray(outputs[i]), between=not zeros or _jumps(graph, graph.outputs[i]))
             wrong = {i: bad for i in wrong if (bad := ~bounds[i].allows(pairs[i][1])).any()}
             if not wrong:
                 break
@@ -125,6 +136,7 @@ class _Bound:
         self.low = self.high = expected.astype(np.float64) if self.float else expected
         self.tolerance: Any = 0
         self.widened = False
+        self.points: list[Any] = []
         if self.float:
             finite, self.spacing = np.isfinite(expected), float(np.finfo(expected.dtype).eps)
             change = self.low if previous is None else self.low - previous
@@ -134,16 +146,21 @@ class _Bound:
             self.others = {kind: np.asarray(kind(expected)) for kind in (np.isnan, np.isposinf, np.isneginf)}
             self.low, self.high = np.where(finite, self.low, np.inf), np.where(finite, self.low, -np.inf)
 
-    def widen(self, outcome: Any) -> None:
-        """Take in what another run gave."""
+    def widen(self, outcome: Any, *, between: bool = True) -> None:
+        """Take in what another run gave, and what lies between it and the others; or without that, if it is a float."""
         self.widened = True
         if not self.float:
             self.low, self.high = np.minimum(self.low, outcome), np.maximum(self.high, outcome)
             return
         outcome = outcome.astype(np.float64)
         finite = np.isfinite(outcome)
-        np.minimum(self.low, outcome, out=self.low, where=finite)
-        np.maximum(self.high, outcome, out=self.high, where=finite)
+        if between:
+            np.minimum(self.low, outcome, out=self.low, where=finite)
+            np.maximum(self.high, outcome, out=self.high, where=finite)
+        else:
+            slack = self._slack()  # where the bound reaches, it says enough
+            beyond = (outcome < self.low - slack) | (outcome > self.high + slack)
+            self.points.append(np.where(finite & beyond, outcome, np.nan))
         for kind, seen in self.others.items():
             np.logical_or(seen, kind(outcome), out=seen)
 
@@ -156,6 +173,9 @@ class _Bound:
         allowed = np.isfinite(wide) & (self.low - slack <= wide) & (wide <= self.high + slack)
         for kind, seen in self.others.items():
             allowed |= kind(wide) & seen
+        relative = TOLERANCE.get(found.dtype.itemsize, TOLERANCE[8])
+        for point in self.points:
+            allowed |= np.abs(wide - point) <= relative * np.abs(point)
         return allowed
 
     def _slack(self) -> Any:
@@ -185,9 +205,13 @@ def complete(graph: Graph, arrays: Sequence[Any]) -> list[Any]:
 
 
 def evaluate(
-    graph: Graph, values: Sequence[Any], noise: np.random.Generator | None = None, *, wide: bool = False
-) -> Any:
-    """The outputs for these values of all inputs, operation by operation; with noise, or in the next wider floats."""
+    graph: Graph, values: Sequence[Any], noise: np.random.Generator | None = None, *,
+    wide: bool = False, change: Change | None = None,
+) -> Any:  # fmt: skip
+    """The outputs for these values of all inputs, operation by operation; with noise, or in the next wider floats.
+
+    `change` gives what stands in the place of a result.
+    """
     known: dict[Node, Any] = dict(zip(graph.inputs, values, strict=True))
     users = {node: len(list_of) for node, list_of in graph.users.items()}
     for node in graph.outputs:
@@ -201,6 +225,8 @@ def evaluate(
             known[node] = node.op.forward(*operands, **node.params)
             if rounds:
                 known[node] = _noisy(known[node], noise)
+            if change:
+                known[node] = change(node, operands, known[node])
             for p in node.parents:  # what nobody needs any more is let go
                 users[p] -= 1
                 if not users[p]:
@@ -231,19 +257,87 @@ def _noisy(x: Any, noise: Any) -> Any:
     return (x * factors).astype(x.dtype)
 
 
-def _other_runs(graph: Graph, values: Sequence[Any]) -> Iterator[Any]:
-    """The outputs again and again: with noise, once with wider floats, and with noise again."""
+def _other_runs(graph: Graph, values: Sequence[Any]) -> Iterator[tuple[Any, bool]]:
+    """The outputs again and again: with noise, once with wider floats, with noise again; and with exact zeros (True)."""
     if not any(node.parents and node.op not in EXACT and _touches_floats(node) for node in graph.nodes):
         return  # nothing is rounded
     noise = np.random.default_rng(0)
     for i in range(ALL_RUNS + 1):
         try:
             if i != FIRST_RUNS:
-                yield evaluate(graph, values, noise)
+                yield evaluate(graph, values, noise), False
             elif graph.flops <= MOST_WIDE_FLOPS:
-                yield evaluate(graph, values, wide=True)
+                yield evaluate(graph, values, wide=True), False
         except Exception:  # an index that depends on rounding may be out of range, an operation may know no wide floats
             continue
+    zeros = _Zeros(graph, values)
+    for zero in (0.0, -0.0):  # one over it is infinite, with either sign
+        try:
+            yield evaluate(graph, values, change=zeros.set_to(zero)), True
+        except Exception:
+            continue
+
+
+class _Zeros:
+    """Which numbers in the middle of a graph are zero but for rounding."""
+
+    def __init__(self, graph: Graph, values: Sequence[Any]) -> None:
+        self.bounds: dict[Node, tuple[Any, Any]] = {}
+        noise = np.random.default_rng(1)
+        for source in (None, *[noise] * ZERO_RUNS):
+            try:
+                evaluate(graph, values, source, change=self._look)
+            except Exception:  # as above
+                continue
+
+    def _look(self, node: Node, operands: Sequence[Any], result: Any) -> Any:
+        distance = _from_zero(node, operands, result)
+        if distance is not None:
+            low, high = self.bounds.get(node, (distance, distance))
+            self.bounds[node] = np.minimum(low, distance), np.maximum(high, distance)
+        return result
+
+    def set_to(self, zero: float) -> Change:
+        """What puts this zero in their place, and the result of a comparison or a cast that finds it there."""
+
+        def change(node: Node, operands: Sequence[Any], result: Any) -> Any:
+            if node not in self.bounds:
+                return result
+            low, high = self.bounds[node]
+            if not ((low < 0) & (high > 0)).any():
+                return result  # a sum of squares is not zero, however small
+            slack = FACTOR * (high - low)
+            is_zero = np.isfinite(slack) & (low - slack <= 0) & (high + slack >= 0)
+            exact: Any = zero
+            if node.op is ops.greater:
+                exact = False
+            elif node.op is ops.cast:
+                is_zero, exact = is_zero & (high - low < 0.5), np.rint(operands[0])
+            elif not np.isfinite(result).all():
+                is_zero = is_zero & np.isfinite(result)  # an infinity that an earlier zero made
+            return np.where(is_zero, exact, result).astype(result.dtype)
+
+        return change
+
+
+def _from_zero(node: Node, operands: Sequence[Any], result: Any) -> Any:
+    """What is zero where terms cancel, two sides are equal, or a float is a whole number; None for other operations."""
+    if node.op in CANCELING and result.dtype.kind == "f":
+        return result
+    if node.op is ops.greater and any(x.dtype.kind == "f" for x in operands):
+        return operands[0] - operands[1]
+    if _truncates(node):
+        return operands[0] - np.rint(operands[0])
+    return None
+
+
+def _truncates(node: Node) -> bool:
+    return node.op is ops.cast and node.parents[0].dtype.kind == "f" and node.dtype.kind != "f"
+
+
+def _jumps(graph: Graph, output: Node) -> bool:
+    """Whether a tiny difference can become a large one: by a comparison, a sign or a cast to whole numbers."""
+    return any(n.op in (ops.greater, ops.sign) or _truncates(n) for n in Graph(graph.inputs, [output]).nodes)
 
 
 def _touches_floats(node: Node) -> bool:
