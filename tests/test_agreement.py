@@ -257,8 +257,9 @@ def test_a_logarithm_is_infinite_only_where_rounding_can_make_it_so():
 def test_equal_sides_turn_a_count_to_what_lies_between_and_no_further():
     x = RNG.normal(size=(50, 60))
     graph, arrays, (count,) = traced(lambda x: tl.sum(tl.cast(twice(x)[0] > twice(x)[1] + 0.0, "int64")), x)
-    assert disagreement(graph, arrays, [np.zeros_like(count)]) is None
-    for wrong in (-1, 2000, 2500):
+    for right in (0, 2500):
+        assert disagreement(graph, arrays, [np.full_like(count, right)]) is None
+    for wrong in (-1, 2501):
         assert disagreement(graph, arrays, [np.full_like(count, wrong)]) is not None
     graph, arrays, (count,) = traced(lambda x: tl.sum(tl.cast(twice(x)[0] > twice(x)[1] + 1e-9, "int64")), x)
     assert count == 0 and disagreement(graph, arrays, [np.ones_like(count)]) is not None
@@ -272,6 +273,9 @@ def test_what_is_whole_but_for_rounding_may_be_cast_to_that_number():
     assert disagreement(graph, arrays, [exact + 1]) is not None
     graph, arrays, (result,) = traced(lambda x: tl.sum(tl.cast(x * 0.7 * (1 / 0.7) + 0.5, "int64")), x)
     assert result == exact and disagreement(graph, arrays, [exact - 1]) is not None
+    graph, arrays, (result,) = traced(lambda x: tl.sum(tl.cast(tl.exp(x) * 0.0 + 2.0, "int64")), np.ones(1000))
+    assert result == 2000 and disagreement(graph, arrays, [result - 1000]) is None
+    assert disagreement(graph, arrays, [result - 1001]) is not None
 
 
 def test_nothing_that_was_given_becomes_equal():

@@ -14,12 +14,13 @@ by operation. Rounding is the only excuse, and the bound is this:
    floats, so that a result may be finite where only the eager order overflows. With `promised_only` this holds where
    every float of the graph, in the middle as well, is 0 or of a magnitude between 1 / PROMISED and PROMISED: beyond
    that the order of products decides what overflows.
-5. Noise never makes two sides exactly equal, and a program may: x (ab) - (xa) b can be 0 everywhere. So where all this
-   does not explain a result, the graph runs with exact zeros. Where noise turns signs in a sum, a difference or a
-   logarithm, its elements are zero that have zero within their bound of 3. Two sides of a comparison are equal where
-   their difference is such a zero, and a float that is cast to a whole number is that number where it is one but for
-   rounding. What then comes out is allowed: an infinity, NaN, a whole number, a float (up to the tolerance of 2 times
-   itself). A float between it and the others is allowed only after a comparison, a sign or a cast to whole numbers.
+5. Noise never turns all elements alike, and a program may: x (ab) - (xa) b can be exactly 0 everywhere. So where all
+   this does not explain a result, the graph runs with exact zeros. Where noise turns signs in a sum, a difference or a
+   logarithm, its elements are zero that have zero within their bound of 3. Where the two sides of a comparison have
+   such a difference it is false, and true in a second run; a float that is whole but for rounding is cast to that
+   number, and to the one before. What then comes out is allowed: an infinity, NaN, a whole number, a float (up to the
+   tolerance of 2 times itself). A float between it and the others is allowed only after a comparison, a sign or a cast
+   to whole numbers.
 """
 
 from __future__ import annotations
@@ -258,7 +259,7 @@ def _noisy(x: Any, noise: Any) -> Any:
 
 
 def _other_runs(graph: Graph, values: Sequence[Any]) -> Iterator[tuple[Any, bool]]:
-    """The outputs again and again: with noise, once with wider floats, with noise again; and with exact zeros (True)."""
+    """The outputs again and again: with noise, once with wider floats, with noise again; with exact zeros (True)."""
     if not any(node.parents and node.op not in EXACT and _touches_floats(node) for node in graph.nodes):
         return  # nothing is rounded
     noise = np.random.default_rng(0)
@@ -271,9 +272,9 @@ def _other_runs(graph: Graph, values: Sequence[Any]) -> Iterator[tuple[Any, bool
         except Exception:  # an index that depends on rounding may be out of range, an operation may know no wide floats
             continue
     zeros = _Zeros(graph, values)
-    for zero in (0.0, -0.0):  # one over it is infinite, with either sign
+    for negative in (False, True):
         try:
-            yield evaluate(graph, values, change=zeros.set_to(zero)), True
+            yield evaluate(graph, values, change=zeros.exact(negative)), True
         except Exception:
             continue
 
@@ -297,8 +298,11 @@ class _Zeros:
             self.bounds[node] = np.minimum(low, distance), np.maximum(high, distance)
         return result
 
-    def set_to(self, zero: float) -> Change:
-        """What puts this zero in their place, and the result of a comparison or a cast that finds it there."""
+    def exact(self, negative: bool) -> Change:
+        """What puts exact zeros in their place, 0.0 or -0.0: one over it is infinite, with either sign.
+
+        A comparison that finds a zero is false, and true in the other case; a cast float is whole, or a little smaller.
+        """
 
         def change(node: Node, operands: Sequence[Any], result: Any) -> Any:
             if node not in self.bounds:
@@ -308,11 +312,12 @@ class _Zeros:
                 return result  # a sum of squares is not zero, however small
             slack = FACTOR * (high - low)
             is_zero = np.isfinite(slack) & (low - slack <= 0) & (high + slack >= 0)
-            exact: Any = zero
+            exact: Any = -0.0 if negative else 0.0
             if node.op is ops.greater:
-                exact = False
+                exact = negative
             elif node.op is ops.cast:
-                is_zero, exact = is_zero & (high - low < 0.5), np.rint(operands[0])
+                whole = np.rint(operands[0])
+                is_zero, exact = is_zero & (high - low < 0.5), whole - np.sign(whole) * negative
             elif not np.isfinite(result).all():
                 is_zero = is_zero & np.isfinite(result)  # an infinity that an earlier zero made
             return np.where(is_zero, exact, result).astype(result.dtype)
