@@ -33,6 +33,16 @@ def _chosen_of_turned(x):
     return tl.sum(y, 0), tl.sum(k.mT.mT @ k, 0)
 
 
+def _turned_back(x):
+    z = tl.reshape(tl.exp(x).mT, (6, 6))
+    return z, z.mT * 2.5, tl.reshape(z, (36,)) + 1.0
+
+
+def _parts_of_a_turned_copy(x):
+    z = tl.reshape(x.mT, (30, 30))
+    return z, z[:, :3] @ z[:3] * 0.3
+
+
 @pytest.mark.parametrize(
     ("function", "shapes"),
     [
@@ -41,6 +51,8 @@ def _chosen_of_turned(x):
         pytest.param(lambda x: tl.sum((x * x) * (x * x), 0), [(0,)], id="a sum of nothing"),
         pytest.param(lambda x, y: tl.sum((x * 2.0) @ (y + 1.0), 0), [(3, 3, 0), (3, 0, 3)], id="products of nothing"),
         pytest.param(lambda x: tl.broadcast(x[:1] * 2.0, (0, 3)) * 1.0, [(1, 3)], id="no rows of one"),
+        pytest.param(_turned_back, [(6, 6)], id="a copy of a turned matrix, turned back"),
+        pytest.param(_parts_of_a_turned_copy, [(30, 30)], id="parts of a copy of a turned matrix"),
     ],
 )
 @pytest.mark.parametrize("options", [{}, {"passes": ()}, {"without": ["in_place"]}], ids=str)

@@ -16,17 +16,16 @@ memory: plain expressions, and those of the engines "numba" and "scipy". Nor is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..core.node import ComputationNode as Node
+from .buffers import Buffer, Piece
 from .emit_planned import Planned
-from .rehearsal import Buffer, Form, Piece, Rehearsal, StandIn, indexed
-
-Forms = tuple[Form, ...]
+from .forms import Forms, extended, form_of, same
+from .rehearsal import Rehearsal, StandIn, collide, indexed, path_of
 
 
 def verify(planned: Planned, function: Any, views: Mapping[Node, Sequence[Node]]) -> str:
@@ -76,7 +75,7 @@ class Proof(Rehearsal):
             if type(array) is StandIn:
                 if not self._reads(array, node):
                     self._find(array, node, wanted, own=again and array is operands[0])
-                if out is not None and _collide(array, out, by_element):
+                if out is not None and collide(array, out, by_element):
                     raise ProofError(f"{self._told(node)} is written over an operand while that is read")
         if in_order and node is not None:
             for array, parent in zip(operands, node.parents, strict=True):
@@ -104,7 +103,7 @@ class Proof(Rehearsal):
         """What the new array holds is what the old one does."""
         buffer = Buffer("own")
         for piece in self._pieces(array) if new.size else ():
-            forms = _extended(piece.forms, _form(array.array, array.first - piece.anchor), piece.node.size)
+            forms = extended(piece.forms, form_of(array.array, array.first - piece.anchor), piece.node.size)
             held = Piece(new.nbytes, piece.node, 0, not forms, forms)
             buffer.put(0, held) if not buffer.starts else buffer.also.append(held)
         return StandIn(self, None, new, buffer)
@@ -196,8 +195,10 @@ class Proof(Rehearsal):
         if array.plain and whole.flags.c_contiguous and not forms and not piece.forms:  # the most frequent case
             return moved == first and found.nbytes == whole.nbytes
         in_order = not (node is not None and node.op is ops.matmul and found.ndim > wanted.ndim)  # a batch of blocks
-        forms = _extended(forms, _form(whole, first, in_order), piece.node.size)
-        return _extended(piece.forms, _form(found, moved, in_order), piece.node.size) == forms
+        size = piece.node.size
+        there = extended(piece.forms, form_of(found, moved, in_order), size)
+        forms = extended(forms, form_of(whole, first, in_order), size)
+        return same(there, forms, size, found.itemsize)
 
     def _is_cut(self, operand: Node, node: Node | None) -> bool:
         """Whether a block of the node's rows needs just these rows of an operand."""
@@ -216,7 +217,7 @@ class Proof(Rehearsal):
         """A node as views of another's array: as an array, its first byte, and what had to be copied for it."""
         key = wanted, node
         if key not in self.known:
-            path, self.known[key] = _path(wanted, node), None
+            path, self.known[key] = path_of(wanted, node), None
             if path is None:
                 return None
             array, first, forms = np.empty(node.shape, node.dtype), 0, Forms()
@@ -226,7 +227,7 @@ class Proof(Rehearsal):
                 else:
                     new, moved = step.op.forward(array, **step.params), 0
                 if new.size and not np.may_share_memory(new, array):
-                    forms, first = _extended(forms, _form(array, first), node.size), 0
+                    forms, first = extended(forms, form_of(array, first), node.size), 0
                 array, first = new, first + moved
             self.known[key] = array, first, forms
         return self.known[key]
@@ -238,7 +239,7 @@ class Proof(Rehearsal):
             root = root.parents[0]
             if root in self.read:
                 array, first, forms = self._view(node, root)  # type: ignore[misc]
-                if not _extended(forms, _form(array, first), root.size):
+                if same(extended(forms, form_of(array, first), root.size), (), root.size, node.dtype.itemsize):
                     return True
         return not node.size or (not root.parents and root not in self.variables)
 
@@ -289,42 +290,3 @@ class Proof(Rehearsal):
         if node is None:
             return "something"
         return f"{self.variables.get(node) or node.name or 'a part of a line'} = {node.op} {node.shape}"
-
-
-def _collide(a: StandIn, b: StandIn, by_element: bool = False) -> bool:
-    """Whether two arrays may have bytes in common; where each element stands for itself, other than all of them."""
-    if a.buffer is not b.buffer or max(a.start, b.start) >= min(a.stop, b.stop):
-        return False
-    x, y = a.array, b.array
-    return not by_element or (a.first, x.shape, x.strides, x.dtype) != (b.first, y.shape, y.strides, y.dtype)
-
-
-def _path(node: Node, root: Node) -> list[Node] | None:
-    """The views that lead from a node's array to another's."""
-    path: list[Node] = []
-    while node is not root:
-        if not (node.parents and node.op.view):
-            return None
-        path.insert(0, node)
-        node = node.parents[0]
-    return path
-
-
-def _form(array: Any, first: int, in_order: bool = True) -> Form:
-    """Which elements an array has, one after another; else in the order in which they lie."""
-    axes = [(n, stride) for n, stride in zip(array.shape, array.strides, strict=True) if n != 1]
-    joined: list[tuple[int, int]] = []
-    for n, stride in axes if in_order else sorted(axes, key=lambda axis: -abs(axis[1])):
-        if joined and joined[-1][1] == n * stride:
-            joined[-1] = joined[-1][0] * n, stride
-        else:
-            joined.append((n, stride))
-    return first, tuple(joined)
-
-
-def _extended(forms: Forms, form: Form, size: int) -> Forms:
-    """With one more. All of the elements in their order are no news."""
-    size = prod(n for n, _ in forms[-1][1]) if forms else size
-    first, axes = form
-    whole = first == 0 and (size == 1 if not axes else len(axes) == 1 and axes[0][0] == size and axes[0][1] > 0)
-    return forms if whole else (*forms, form)
