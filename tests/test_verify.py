@@ -1,5 +1,6 @@
 """A second look at every planned program: what is right passes, and whatever the planner may do wrong is found."""
 
+import re
 import threading
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler import lowering, plan
+from tinygrad_lora.compiler.emit_planned import Writer
 from tinygrad_lora.compiler.verify import verify
 from tinygrad_lora.errors import MiscompiledWarning
 
@@ -156,6 +158,47 @@ def test_an_output_is_not_what_is_kept_between_calls(monkeypatch):
         compiled = tl.compile(lambda x: (x * rate, rate * rate)).prepare(np.ones(2))
     first, second = compiled(np.ones(2))[1], compiled(np.ones(2))[1]
     assert first == second == 0.25
+
+
+# --- Faults of what writes the text ---
+
+
+def is_found(function, *arguments):
+    """Whether a fault is told, though no result is compared, and the results are right in spite of it."""
+    with planned_cases.tiny():
+        with pytest.warns(MiscompiledWarning) as caught:
+            compiled = tl.compile(function, passes=(), check=False).prepare(*arguments)
+        results, expected = compiled(*arguments), function(*map(tl.constant, arguments))
+        assert_allclose(results, expected.value, rtol=1e-12)
+    return str(caught[0].message)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (r"range\(0, (\d+), (\d+)\)", r"range(\2, \1, \2)"),
+        (r"range\(0, (\d+), (\d+)\)", r"range(2 * \2, \1, \2)"),
+        (r"range\(0, (\d+), (\d+)\)", r"range(0, \1 - \2, \2)"),
+        (r"range\(0, (\d+), (\d+)\)", r"range(0, \2, \2)"),
+        (r"range\(0, (\d+), (\d+)\)", r"range(0, \1, 2 * \2)"),
+        (r"range\(0, (\d+), (\d+)\)", r"range(1, \1, \2)"),
+        (r"range\(0, (\d+), (\d+)\)", r"range(0, 0, \2)"),
+        (r"start \+ (\d+)", r"start + \1 - 1"),
+        (r"slice\(start, start \+ (\d+)\)", r"slice(start, start + 1)"),
+    ],
+)  # fmt: skip
+def test_a_loop_goes_over_all_rows(monkeypatch, text, fault):
+    in_blocks, changed = Writer._in_blocks, []
+
+    def faulty(writer, unit, lines):
+        written = in_blocks(writer, unit, lines)
+        wrong = [(re.sub(text, fault, code), told, node) for code, told, node in written]
+        changed.append(wrong != written)
+        return wrong
+
+    monkeypatch.setattr(Writer, "_in_blocks", faulty)
+    is_found(lambda x: tl.sum(tl.exp(x * 2.0 + 1.0) * tl.tanh(x), 1), np.random.default_rng(0).normal(size=(40, 6)))
+    assert any(changed)
 
 
 # --- The plain program in its place ---

@@ -146,8 +146,11 @@ class Block(int):
     """The first row of a block, or of several at once: `start + rows` is where the last of them ends."""
 
     stop: int
+    rows: int
 
     def __add__(self, rows: int) -> int:
+        if rows != self.rows:
+            raise ValueError(f"a loop in steps of {self.rows} rows has blocks of {rows}")
         return self.stop
 
 
@@ -259,13 +262,13 @@ class Rehearsal:
 
     def _blocks(self, start: int, length: int, rows: int) -> Iterator[Block]:
         """In the place of `range`: the first, the second and the last block, and all others between as one."""
-        last = (length - 1) // rows * rows
+        second, last = start + rows, start + (length - 1 - start) // rows * rows
         self.length, self.rows = length, rows
-        for first, stop in {0: rows, rows: 2 * rows, 2 * rows: last, last: length}.items():
-            if first <= last:
+        for first, stop in {start: second, second: second + rows, second + rows: last, last: length}.items():
+            if start <= first <= last:
                 self._turn(None)
                 self.begin, self.block = self.end, Block(first)
-                self.block.stop = length if first == last else min(stop, last)
+                self.block.stop, self.block.rows = length if first == last else min(stop, last), rows
                 yield self.block
         self._turn(None)
         self.begin, self.block = self.end, None
