@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler import lowering, plan
+from tinygrad_lora.compiler import emit_planned, lowering, plan
 from tinygrad_lora.compiler.emit_planned import Writer
 from tinygrad_lora.compiler.verify import verify
 from tinygrad_lora.errors import MiscompiledWarning
@@ -199,6 +199,41 @@ def test_a_loop_goes_over_all_rows(monkeypatch, text, fault):
     monkeypatch.setattr(Writer, "_in_blocks", faulty)
     is_found(lambda x: tl.sum(tl.exp(x * 2.0 + 1.0) * tl.tanh(x), 1), np.random.default_rng(0).normal(size=(40, 6)))
     assert any(changed)
+
+
+ROWS, COLUMNS, TURNED = ((12, 3), (3, 8)), ((3, 3), (3, 40)), ((3, 12), (3, 8))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "text", "fault"),
+    [
+        (ROWS, "t0.reshape((2, 6, 8))", "t0.reshape((2, 6, 8))[::-1]"),
+        (ROWS, "t0.reshape((2, 6, 8))", "t0.reshape((6, 2, 8)).transpose(1, 0, 2)"),
+        (ROWS, "t0.reshape((2, 6, 8))", "t0.reshape((2, 6, 8))[:, ::-1]"),
+        (ROWS, "x.reshape((2, 6, 3))", "x.reshape((2, 6, 3))[::-1]"),
+        (ROWS, "x.reshape((2, 6, 3))", "x.reshape((6, 2, 3)).transpose(1, 0, 2)"),
+        (ROWS, ", w,", ", w[::-1],"),
+        (TURNED, "x.reshape((3, 2, 6)).transpose(1, 2, 0)", "x.reshape((3, 6, 2)).transpose(2, 1, 0)"),
+        (TURNED, "x.reshape((3, 2, 6)).transpose(1, 2, 0)", "x.reshape((2, 6, 3))"),
+        (TURNED, "x.reshape((3, 2, 6)).transpose(1, 2, 0)", "x.reshape((3, 2, 6)).transpose(1, 2, 0)[::-1]"),
+        (COLUMNS, "w.reshape((3, 2, 20)).transpose(1, 0, 2)", "w.reshape((2, 3, 20))"),
+        (COLUMNS, "w.reshape((3, 2, 20)).transpose(1, 0, 2)", "w.reshape((3, 2, 20)).transpose(1, 0, 2)[::-1]"),
+        (COLUMNS, "w.reshape((3, 2, 20)).transpose(1, 0, 2)", "w.reshape((3, 20, 2)).transpose(2, 0, 1)"),
+        (COLUMNS, "t0.reshape((3, 2, 20)).transpose(1, 0, 2)", "t0.reshape((2, 3, 20))"),
+        (COLUMNS, "t0.reshape((3, 2, 20)).transpose(1, 0, 2)", "t0.reshape((3, 2, 20)).transpose(1, 0, 2)[::-1]"),
+    ],
+)  # fmt: skip
+def test_the_blocks_of_a_product_belong_together(monkeypatch, shapes, text, fault):
+    in_blocks, written = emit_planned.product_in_blocks, []
+
+    def faulty(*args, **kwargs):
+        written.append(in_blocks(*args, **kwargs))
+        return written[-1].replace(text, fault)
+
+    monkeypatch.setattr(emit_planned, "product_in_blocks", faulty)
+    x, w = (np.random.default_rng(0).normal(size=shape) for shape in shapes)
+    is_found((lambda x, w: tl.exp(x.mT @ w)) if shapes is TURNED else (lambda x, w: tl.exp(x @ w)), x, w)
+    assert text in written[0]
 
 
 # --- The plain program in its place ---

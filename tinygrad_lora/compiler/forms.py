@@ -11,14 +11,13 @@ Form = tuple[int, tuple[tuple[int, int], ...]]  # the first byte of some element
 Forms = tuple[Form, ...]  # elements of an array, elements of a copy of those, and so on
 
 
-def form_of(array: Any, first: int, in_order: bool = True) -> Form:
-    """Which elements an array has, one after another; else in the order in which they lie."""
-    axes = [(n, stride) for n, stride in zip(array.shape, array.strides, strict=True) if n != 1]
+def form_of(array: Any, first: int) -> Form:
+    """Which elements an array has, one after another. Axes that are one step are one."""
     joined: list[tuple[int, int]] = []
-    for n, stride in axes if in_order else sorted(axes, key=lambda axis: -abs(axis[1])):
+    for n, stride in zip(array.shape, array.strides, strict=True):
         if joined and joined[-1][1] == n * stride:
             joined[-1] = joined[-1][0] * n, stride
-        else:
+        elif n != 1:
             joined.append((n, stride))
     return first, tuple(joined)
 

@@ -70,6 +70,8 @@ class Proof(Rehearsal):
     ) -> Any:  # fmt: skip
         """See that all operands are there, and note what is written."""
         node = self.line()
+        if node is not None and node.op is ops.matmul and out is not None and out.array.ndim > node.ndim:
+            operands, out, in_order = *self._without_blocks(operands, out, node), True
         wanted = [self._replacing(out)] if node is None and out is not None else []
         for array in operands:
             if type(array) is StandIn:
@@ -89,6 +91,20 @@ class Proof(Rehearsal):
             self._find(out, node, own=True)
         self._write(out, node)
         return out
+
+    def _without_blocks(self, operands: Sequence[Any], out: StandIn, node: Node) -> tuple[list[Any], StandIn]:
+        """A product of blocks of rows, or of columns, as the product of the whole matrices that they are blocks of."""
+        a, b = (x.stored() for x in operands)
+        if out.array.ndim == a.array.ndim == 3 > b.array.ndim and out.array.shape[:2] == a.array.shape[:2]:
+            a, whole = a.reshape(-1, a.array.shape[2]), out.reshape(node.shape)
+        elif out.array.ndim == b.array.ndim == 3 > a.array.ndim and out.array.shape[::2] == b.array.shape[::2]:
+            b, whole = b.transpose(1, 0, 2), out.transpose(1, 0, 2).reshape(node.shape)
+            b = b.reshape(len(b.array), -1)
+        else:
+            raise ProofError(f"{self._told(node)} is multiplied in blocks that do not belong together")
+        if whole.buffer is not out.buffer:  # NumPy had to copy it
+            raise ProofError(f"{self._told(node)} is written in blocks that are in another order")
+        return [a, b], whole
 
     def over(self) -> None:
         """The lines of a node must have read each operand."""
@@ -194,10 +210,8 @@ class Proof(Rehearsal):
             whole, first = whole[start : start + len(found)], first + start * whole.strides[0]
         if array.plain and whole.flags.c_contiguous and not forms and not piece.forms:  # the most frequent case
             return moved == first and found.nbytes == whole.nbytes
-        in_order = not (node is not None and node.op is ops.matmul and found.ndim > wanted.ndim)  # a batch of blocks
         size = piece.node.size
-        there = extended(piece.forms, form_of(found, moved, in_order), size)
-        forms = extended(forms, form_of(whole, first, in_order), size)
+        there, forms = extended(piece.forms, form_of(found, moved), size), extended(forms, form_of(whole, first), size)
         return same(there, forms, size, found.itemsize)
 
     def _is_cut(self, operand: Node, node: Node | None) -> bool:
@@ -270,8 +284,7 @@ class Proof(Rehearsal):
             if node not in (None, replacing := self._replacing(out)):
                 raise ProofError(f"{self._told(node)} is written over {self._told(buffer.leaf)}")
             node = replacing
-        batch = node.op is ops.matmul and array.ndim > node.ndim and out.stop - out.start == array.nbytes  # of blocks
-        if array.dtype != node.dtype or not (out.plain or (batch and array.flags.aligned)):
+        if array.dtype != node.dtype or not out.plain:
             raise ProofError(f"{self._told(node)} is written to an array of {array.dtype} with strides {array.strides}")
         anchor, whole = out.start, array.shape == node.shape or array.size == node.size
         if self.block is not None and node.ndim and node.shape[0] == self.length and self._is_block(array):
