@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lora as tl
+from tinygrad_lora import ops
 from tinygrad_lora.compiler import emit_planned, lowering, plan
 from tinygrad_lora.compiler.emit_planned import Writer
 from tinygrad_lora.compiler.verify import verify
@@ -45,6 +46,11 @@ def _parts_of_a_turned_copy(x):
     return z, z[:, :3] @ z[:3] * 0.3
 
 
+def _choices_of_numbers(x):
+    y = tl.where(x, tl.exp(x), 0.0) + tl.where(x > 0.5, np.inf, tl.tanh(x)) + tl.where(x, 1.0, np.nan)
+    return y, tl.sum(tl.where(tl.sum(y, 1) > 0.1, 3.0, tl.sum(x, 1))), tl.maximum(tl.cast(x, np.float32), 0.1)
+
+
 @pytest.mark.parametrize(
     ("function", "shapes"),
     [
@@ -55,6 +61,7 @@ def _parts_of_a_turned_copy(x):
         pytest.param(lambda x: tl.broadcast(x[:1] * 2.0, (0, 3)) * 1.0, [(1, 3)], id="no rows of one"),
         pytest.param(_turned_back, [(6, 6)], id="a copy of a turned matrix, turned back"),
         pytest.param(_parts_of_a_turned_copy, [(30, 30)], id="parts of a copy of a turned matrix"),
+        pytest.param(_choices_of_numbers, [(6, 4)], id="numbers in the place of operands"),
     ],
 )
 @pytest.mark.parametrize("options", [{}, {"passes": ()}, {"without": ["in_place"]}], ids=str)
@@ -234,6 +241,24 @@ def test_the_blocks_of_a_product_belong_together(monkeypatch, shapes, text, faul
     x, w = (np.random.default_rng(0).normal(size=shape) for shape in shapes)
     is_found((lambda x, w: tl.exp(x.mT @ w)) if shapes is TURNED else (lambda x, w: tl.exp(x @ w)), x, w)
     assert text in written[0]
+
+
+@pytest.mark.parametrize("other", [1.0, 0.0, np.nan])
+@pytest.mark.parametrize("ready", [True, False])
+@pytest.mark.parametrize("choice", [lambda x, other: x > 0.0, lambda x, other: x], ids=["bool", "number"])
+def test_a_number_that_is_an_operand_is_read(monkeypatch, other, ready, choice):
+    """A choice that goes over its other operand never copies the number."""
+    replaceable = plan.replaceable
+
+    def function(x):
+        return tl.sum(tl.where(choice(x, other), tl.exp(x), other), 1)
+
+    x = np.random.default_rng(0).normal(size=(4, 4))
+    monkeypatch.setattr(plan, "replaceable", lambda n: n.parents[1:2] if n.op is ops.where else replaceable(n))
+    without = [] if ready else ["ready_numbers"]
+    with pytest.warns(MiscompiledWarning, match="never reads its operand"):
+        compiled = tl.compile(function, passes=(), check=False, without=without).prepare(x)
+    assert_allclose(compiled(x), function(tl.constant(x)).value, rtol=1e-12)
 
 
 # --- The plain program in its place ---

@@ -127,7 +127,7 @@ class Function:
             if function.__name__ == "at":
                 return run.call(_stand_ins(args[1:]), args[0], changed=True)
             return run.call(args[:1], args[3] if len(args) > 3 else out)  # reduce
-        return run.call(_stand_ins((*args, *kwargs.values())))
+        return run.call(_operands((*args, *kwargs.values())))
 
 
 class Ufunc(Function):
@@ -300,11 +300,14 @@ def collide(a: StandIn, b: StandIn, by_element: bool = False) -> bool:
     return not by_element or (a.first, x.shape, x.strides, x.dtype) != (b.first, y.shape, y.strides, y.dtype)
 
 
+def _operands(x: Any) -> list[Any]:
+    """All that is in tuples of tuples."""
+    return [y for part in x for y in _operands(part)] if type(x) is tuple or type(x) is list else [x]
+
+
 def _stand_ins(x: Any) -> list[StandIn]:
     """All stand-ins in tuples of tuples."""
-    if type(x) is tuple or type(x) is list:
-        return [y for part in x for y in _stand_ins(part)]
-    return [x] if type(x) is StandIn else []
+    return [y for y in _operands(x) if type(y) is StandIn]
 
 
 def indexed(array: Any, key: Any) -> tuple[Any, int]:

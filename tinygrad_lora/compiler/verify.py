@@ -58,6 +58,7 @@ class Proof(Rehearsal):
         self.written = {leaf: i for i, leaf in planned.lowered.into.items()}
         self.views = {leaf: [self.arguments[view] for view in nodes] for leaf, nodes in views.items()}
         self.read: set[Node] = set()  # the operands that the lines of this node found
+        self.numbers: list[Any] = []  # those that they found, too
         self.known: dict[tuple[Node, Node], tuple[Any, int, Forms] | None] = {}
         self.joined = {
             node: self.scope[self.variables[node]] for node in planned.lowered.graph.nodes
@@ -74,7 +75,10 @@ class Proof(Rehearsal):
             operands, out, in_order = *self._without_blocks(operands, out, node), True
         wanted = [self._replacing(out)] if node is None and out is not None else []
         for array in operands:
-            if type(array) is StandIn:
+            if type(array) is not StandIn:
+                if node is None or node.op is not ops.where or out is not None or len(operands) == 3:  # not `c != 0`
+                    self.numbers.append(array)
+            else:
                 if not self._reads(array, node):
                     self._find(array, node, wanted, own=again and array is operands[0])
                 if out is not None and collide(array, out, by_element):
@@ -114,6 +118,7 @@ class Proof(Rehearsal):
                 if parent not in self.read and not self._is_known(parent):
                     raise ProofError(f"{self._told(node)} never reads its operand {self._told(parent)}")
         self.read.clear()
+        self.numbers.clear()
 
     def copied(self, array: StandIn, new: Any) -> StandIn:
         """What the new array holds is what the old one does."""
@@ -173,6 +178,8 @@ class Proof(Rehearsal):
                 reader = f"{self._told(node)} reads" if node is not None else "the result is"
                 raise ProofError(f"{reader} {missing}; there is {there}, as {array.array.dtype} in {array.buffer.kind}")
             self.read.update(found)
+        else:
+            self.numbers.append(array.array)
 
     def _found(self, array: StandIn, node: Node | None, wanted: Sequence[Node], own: bool) -> Sequence[Node]:
         """Those of the wanted nodes whose value this is; with `own` the node in the making will do."""
@@ -255,7 +262,15 @@ class Proof(Rehearsal):
                 array, first, forms = self._view(node, root)  # type: ignore[misc]
                 if same(extended(forms, form_of(array, first), root.size), (), root.size, node.dtype.itemsize):
                     return True
-        return not node.size or (not root.parents and root not in self.variables)
+        literal = not root.parents and root not in self.variables
+        return not node.size or (literal and any(self._is_number(x, root) for x in self.numbers))
+
+    def _is_number(self, number: Any, node: Node) -> bool:
+        """Whether this is the value of a constant."""
+        if not isinstance(number, (int, float, complex, np.generic, np.ndarray)):
+            return False
+        with np.errstate(all="ignore"):
+            return np.array_equal(np.asarray(number).astype(node.dtype), node.value, equal_nan=True)
 
     def _has_parts(self, node: Node, whole: StandIn) -> bool:
         """Whether each part of a vector is in its place."""
