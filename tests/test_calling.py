@@ -366,3 +366,38 @@ def test_the_lines_of_programs_that_are_gone_are_forgotten():
 def test_a_copy_calls_like_the_original():
     compiled = copy.deepcopy(tl.compile(affine))
     assert_array_equal(compiled(X, w=X), (X @ X + 1) * 2)
+
+
+def test_an_argument_that_is_left_out_is_not_one_that_is_none():
+    def attention(q, mask=None, scale=2.0):
+        weights = tl.softmax(q @ q.mT if scale is None else scale * (q @ q.mT))
+        return (weights if mask is None else weights * mask) @ q
+
+    q, mask = np.eye(3), np.ones((3, 3))
+    fast = tl.compile(attention)
+    calls = [(q, None), (q,), (q, None, 2.0), (q,), (q, mask, None), (q, mask), (q, None, None), (q,)]
+    for args in calls:
+        nodes = [tl.constant(x) if isinstance(x, np.ndarray) else x for x in args]
+        np.testing.assert_allclose(fast(*args), attention(*nodes).value)
+    np.testing.assert_allclose(fast(q, mask=None), fast(q))
+
+
+def test_keys_of_a_dict_that_are_equal_and_not_the_same_are_told_apart():
+    def scaled(arrays):
+        return {key: arrays[key] * key[0] for key in arrays}
+
+    fast = tl.compile(scaled)
+    for key in ((2,), (2.0,), (True,)):
+        (result,) = fast({key: np.array([3])}).values()
+        assert result.dtype == (np.array([3]) * key[0]).dtype
+
+
+def test_an_argument_may_be_called_self():
+    assert np.array_equal(tl.compile(lambda self, x: self * x)(self=np.full(2, 3.0), x=np.ones(2)), [3.0, 3.0])
+
+
+def test_arrays_in_the_byte_order_of_other_machines_are_taken():
+    other = np.arange(12, dtype=">f4" if np.little_endian else "<f4").reshape(3, 4)
+    native = other.astype(np.float32)
+    assert np.array_equal(tl.compile(lambda x: x @ x.mT)(other), native @ native.T)
+    assert tl.parameter(other).dtype.isnative

@@ -232,3 +232,24 @@ def test_a_line_is_written_when_it_is_asked_for():
     graph = fuse_elementwise(chain(5))
     written = [n.op for n in graph.nodes if isinstance(n.op, Fused)]
     assert written and not any({"numpy", "forward"} & set(vars(op)) for op in written)
+
+
+def test_many_readers_of_one_matrix_cost_each_as_little_as_a_few(monkeypatch):
+    from tinygrad_lora.compiler.passes import distribute_products as module
+
+    def looked_at(n):
+        """How many nodes the pass looks through for transposes."""
+
+        def f(x, y, s):
+            for _ in range(n):
+                s = x @ s + s @ y
+            return s
+
+        graph, calls = tl.trace(f, *[np.ones((4, 4))] * 3), Counter()
+        straight = module._straight
+        monkeypatch.setattr(module, "_straight", lambda node: (calls.update(["looked"]), straight(node))[1])
+        module.distribute_products(graph)
+        monkeypatch.setattr(module, "_straight", straight)
+        return calls["looked"]
+
+    assert looked_at(80) < 2.5 * looked_at(40)

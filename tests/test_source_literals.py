@@ -325,3 +325,21 @@ def test_the_name_of_a_submissions_class_is_an_identifier(name):
     with pytest.raises(ValueError, match="identifier"):
         identifier(name)
     assert identifier("MyLayer") == "MyLayer"
+
+
+@pytest.mark.parametrize("name", ["f", "g é", "a b", "print", ""])
+def test_the_name_of_a_program_is_plain_text_whatever_its_class(name):
+    class Name(str):
+        __format__ = __str__ = __repr__ = lambda self, how="": f"f(x): pass\n{CODE}\ndef f"
+        isidentifier = lambda self: True  # noqa: E731
+
+    def f(x):
+        return x * 2
+
+    f.__name__ = Name(name)
+    RAN.clear()
+    for options in ({}, {"buffers": False}):
+        assert np.array_equal(tl.compile(f, **options)(X), 2 * X) and not RAN
+    layer = type("Doubled", (tl.Layer,), {"__call__": lambda self, x: x * 2})
+    layer.__name__ = Name(name)
+    assert np.array_equal(tl.compile(layer())(X), 2 * X) and not RAN

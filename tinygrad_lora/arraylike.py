@@ -326,7 +326,7 @@ def real_array(data: Any, what: str, dtype: Any = None) -> Any:
             raise DtypeError(f"{what} is {words_for(data)}: pass an array of numbers, or a number")
         remedy = NUMBERS.get(array.dtype.kind, "convert it first, with .astype")
         raise DtypeError(f"{what} must hold {dtype or 'real numbers'}, not {array.dtype}: {remedy}")
-    return array
+    return array if array.dtype.isnative else array.astype(array.dtype.type)  # bytes in this machine's order
 
 
 def words_for(x: Any) -> str:

@@ -23,7 +23,7 @@ class Form(NamedTuple):
     kind: type
     keys: tuple[Any, ...]
     items: tuple[Form | None, ...]
-    key_kinds: tuple[type, ...]  # 1 and True are equal, and not the same
+    key_kinds: tuple[Any, ...]  # 1 and True are equal, and not the same; of a tuple those of its items
 
 
 class Leaf(NamedTuple):
@@ -46,7 +46,11 @@ def taken_apart(x: Any, opens: Callable[[Any], bool], path: str = "") -> tuple[F
         form, inner = taken_apart(item, opens, path + step)
         forms.append(form)
         leaves += inner
-    return Form(kind, keys, tuple(forms), tuple(map(type, keys))), leaves
+    return Form(kind, keys, tuple(forms), tuple(map(_kind_of, keys))), leaves
+
+
+def _kind_of(key: Any) -> Any:
+    return tuple(map(_kind_of, key)) if isinstance(key, tuple) else type(key)
 
 
 def put_together(form: Form | None, leaves: Iterator[Any]) -> Any:

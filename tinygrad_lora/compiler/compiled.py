@@ -49,7 +49,7 @@ class CompiledFunction(LastProgram):
         self.passes, self.techniques = split(passes, without, self.buffers)
         words = import_module(f".engines.{engine}", __package__).WORDS if engine != "numpy" else ()
         name = getattr(function, "__name__", None) or type(function).__name__
-        self.name = program_name(name if name.isidentifier() else "compiled", words)
+        self.name = program_name(name if isinstance(name, str) else "compiled", words)
         self._start()
 
     def _start(self) -> None:
@@ -60,7 +60,7 @@ class CompiledFunction(LastProgram):
         self._bind, self._lock = Binder(self.function, self.name), Lock()
         self._last: Program | None = None
 
-    def __call__(self, *args: Any, **keywords: Any) -> Any:
+    def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         program = self._last
         if keywords or program is None or not program.fits(*args) or program.structure != self.structure():
             call = self._bind(args, keywords)
@@ -76,7 +76,7 @@ class CompiledFunction(LastProgram):
         """A compiled method, called on its object."""
         return self if instance is None else partial(self, instance)
 
-    def prepare(self, *args: Any, **keywords: Any) -> CompiledFunction:
+    def prepare(self, /, *args: Any, **keywords: Any) -> CompiledFunction:
         """Generate the program for arguments like these without running it."""
         call = self._bind(args, keywords)
         if call is None:

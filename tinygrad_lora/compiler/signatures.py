@@ -122,7 +122,9 @@ class _Writer:
             self._add(x, form)
         if self.call.names:
             self.checks = ["False"]  # what goes by name is bound first
-        source = f"def fits({', '.join([*(f'{x}=None' for x in names), '*more'])}):\n"
+        # What is left out is not what was given: also None may be given.
+        self.values["missing"] = object()
+        source = f"def fits({', '.join([*(f'{x}=missing' for x in names), '*more'])}):\n"
         source += f"    return not more and {' and '.join(self.checks) or 'True'}\n"
         fits = function_from_source("fits", source, **self.values)
         if self.arrays == names:

@@ -30,7 +30,7 @@ def program_name(wanted: str, words: Iterable[str] = ()) -> str:
     `words` are those of an engine. Functions of NumPy are not among them: see `Vocabulary.use`.
     """
     helpers = names_of(op.prelude for op in (*Op.registry.values(), add_at))
-    wanted = unicodedata.normalize("NFKC", wanted)  # as Python reads names; exactly text, whatever its class
+    wanted = unicodedata.normalize("NFKC", str.__str__(wanted))  # as Python reads names; plain text, whatever its class
     wanted = wanted if wanted.isidentifier() else "compiled"
     return unlike({"np", *keyword.kwlist, *PYTHON, *MEMORY, *helpers, *words}, wanted)
 

@@ -59,7 +59,7 @@ def unlike(taken: Collection[str], name: str) -> str:
 
 def _identifier(text: str) -> str:
     """A variable name as close to `text` as Python allows: "0.lora.A" becomes layer0_lora_A."""
-    text = unicodedata.normalize("NFKC", text)  # as Python reads names
+    text = unicodedata.normalize("NFKC", str.__str__(text))  # as Python reads names; plain text, whatever its class
     text = "".join(c if f"x{c}".isidentifier() else " " for c in text)
     text = re.sub(r"\W+", "_", text).strip("_") or "x"
     return text if text.isidentifier() else f"layer{text}"

@@ -130,8 +130,8 @@ class NamedWeights:
         """
         self.before_change()
         parameters, report = self.named_parameters(), LoadedWeights()
-        for name, array in weights.items():
-            refuse_subclass(array, name)
+        for weight, array in weights.items():
+            refuse_subclass(array, weight)
         targets = targets_of(weights, mapping)
         arrays: dict[str, Any] = {}
         for weight, name in targets.items():

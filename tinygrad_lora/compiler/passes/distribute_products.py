@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -178,9 +179,13 @@ def _pays(total: Node, readers: list[Reader], graph: Graph) -> bool:
 
 def _is_multiplied(x: Node, factor: Node, graph: Graph) -> bool:
     """Whether the product of the two, or its transpose, is in the graph."""
-    wanted = {_straight(x), _straight(factor)}
-    users = [user for form in _forms(_straight(factor), graph) for user in graph.users[form]]
-    return any(user.op is ops.matmul and set(map(_straight, user.parents)) == wanted for user in users)
+    return frozenset((_straight(x), _straight(factor))) in _multiplied(graph)
+
+
+@lru_cache(maxsize=8)
+def _multiplied(graph: Graph) -> frozenset[frozenset[Node]]:
+    """The pairs of factors of all products, each as it is without transposes."""
+    return frozenset([frozenset(map(_straight, node.parents)) for node in graph.nodes if node.op is ops.matmul])
 
 
 def _terms(total: Node, dissolved: Mapping[Node, list[Reader]]) -> Iterator[tuple[Node, bool]]:
