@@ -1,5 +1,6 @@
 """A second look at every planned program: what is right passes, and whatever the planner may do wrong is found."""
 
+import re
 import threading
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler import lowering, plan
+from tinygrad_lora import ops
+from tinygrad_lora.compiler import emit_planned, lowering, plan
+from tinygrad_lora.compiler.emit_planned import Writer
 from tinygrad_lora.compiler.verify import verify
 from tinygrad_lora.errors import MiscompiledWarning
 
@@ -33,6 +36,21 @@ def _chosen_of_turned(x):
     return tl.sum(y, 0), tl.sum(k.mT.mT @ k, 0)
 
 
+def _turned_back(x):
+    z = tl.reshape(tl.exp(x).mT, (6, 6))
+    return z, z.mT * 2.5, tl.reshape(z, (36,)) + 1.0
+
+
+def _parts_of_a_turned_copy(x):
+    z = tl.reshape(x.mT, (30, 30))
+    return z, z[:, :3] @ z[:3] * 0.3
+
+
+def _choices_of_numbers(x):
+    y = tl.where(x, tl.exp(x), 0.0) + tl.where(x > 0.5, np.inf, tl.tanh(x)) + tl.where(x, 1.0, np.nan)
+    return y, tl.sum(tl.where(tl.sum(y, 1) > 0.1, 3.0, tl.sum(x, 1))), tl.maximum(tl.cast(x, np.float32), 0.1)
+
+
 @pytest.mark.parametrize(
     ("function", "shapes"),
     [
@@ -41,6 +59,9 @@ def _chosen_of_turned(x):
         pytest.param(lambda x: tl.sum((x * x) * (x * x), 0), [(0,)], id="a sum of nothing"),
         pytest.param(lambda x, y: tl.sum((x * 2.0) @ (y + 1.0), 0), [(3, 3, 0), (3, 0, 3)], id="products of nothing"),
         pytest.param(lambda x: tl.broadcast(x[:1] * 2.0, (0, 3)) * 1.0, [(1, 3)], id="no rows of one"),
+        pytest.param(_turned_back, [(6, 6)], id="a copy of a turned matrix, turned back"),
+        pytest.param(_parts_of_a_turned_copy, [(30, 30)], id="parts of a copy of a turned matrix"),
+        pytest.param(_choices_of_numbers, [(6, 4)], id="numbers in the place of operands"),
     ],
 )
 @pytest.mark.parametrize("options", [{}, {"passes": ()}, {"without": ["in_place"]}], ids=str)
@@ -144,6 +165,101 @@ def test_an_output_is_not_what_is_kept_between_calls(monkeypatch):
         compiled = tl.compile(lambda x: (x * rate, rate * rate)).prepare(np.ones(2))
     first, second = compiled(np.ones(2))[1], compiled(np.ones(2))[1]
     assert first == second == 0.25
+
+
+# --- Faults of what writes the text ---
+
+
+def assert_it_is_found(function, *arguments):
+    """The fault is told, though no result is compared, and the results are right in spite of it."""
+    with planned_cases.tiny():
+        with pytest.warns(MiscompiledWarning):
+            compiled = tl.compile(function, passes=(), check=False).prepare(*arguments)
+        results, expected = compiled(*arguments), function(*map(tl.constant, arguments))
+        assert_allclose(results, expected.value, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (r"range\(0, (\d+), (\d+)\)", r"range(\2, \1, \2)"),
+        (r"range\(0, (\d+), (\d+)\)", r"range(2 * \2, \1, \2)"),
+        (r"range\(0, (\d+), (\d+)\)", r"range(0, \1 - \2, \2)"),
+        (r"range\(0, (\d+), (\d+)\)", r"range(0, \2, \2)"),
+        (r"range\(0, (\d+), (\d+)\)", r"range(0, \1, 2 * \2)"),
+        (r"range\(0, (\d+), (\d+)\)", r"range(1, \1, \2)"),
+        (r"range\(0, (\d+), (\d+)\)", r"range(0, 0, \2)"),
+        (r"start \+ (\d+)", r"start + \1 - 1"),
+        (r"slice\(start, start \+ (\d+)\)", r"slice(start, start + 1)"),
+    ],
+)  # fmt: skip
+def test_a_loop_goes_over_all_rows(monkeypatch, text, fault):
+    in_blocks, changed = Writer._in_blocks, []
+
+    def faulty(writer, unit, lines):
+        written = in_blocks(writer, unit, lines)
+        wrong = [(re.sub(text, fault, code), told, node) for code, told, node in written]
+        changed.append(wrong != written)
+        return wrong
+
+    monkeypatch.setattr(Writer, "_in_blocks", faulty)
+    assert_it_is_found(
+        lambda x: tl.sum(tl.exp(x * 2.0 + 1.0) * tl.tanh(x), 1), np.random.default_rng(0).normal(size=(40, 6))
+    )
+    assert any(changed)
+
+
+ROWS, COLUMNS, TURNED = ((12, 3), (3, 8)), ((3, 3), (3, 40)), ((3, 12), (3, 8))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "text", "fault"),
+    [
+        (ROWS, "t0.reshape((2, 6, 8))", "t0.reshape((2, 6, 8))[::-1]"),
+        (ROWS, "t0.reshape((2, 6, 8))", "t0.reshape((6, 2, 8)).transpose(1, 0, 2)"),
+        (ROWS, "t0.reshape((2, 6, 8))", "t0.reshape((2, 6, 8))[:, ::-1]"),
+        (ROWS, "x.reshape((2, 6, 3))", "x.reshape((2, 6, 3))[::-1]"),
+        (ROWS, "x.reshape((2, 6, 3))", "x.reshape((6, 2, 3)).transpose(1, 0, 2)"),
+        (ROWS, ", w,", ", w[::-1],"),
+        (TURNED, "x.reshape((3, 2, 6)).transpose(1, 2, 0)", "x.reshape((3, 6, 2)).transpose(2, 1, 0)"),
+        (TURNED, "x.reshape((3, 2, 6)).transpose(1, 2, 0)", "x.reshape((2, 6, 3))"),
+        (TURNED, "x.reshape((3, 2, 6)).transpose(1, 2, 0)", "x.reshape((3, 2, 6)).transpose(1, 2, 0)[::-1]"),
+        (COLUMNS, "w.reshape((3, 2, 20)).transpose(1, 0, 2)", "w.reshape((2, 3, 20))"),
+        (COLUMNS, "w.reshape((3, 2, 20)).transpose(1, 0, 2)", "w.reshape((3, 2, 20)).transpose(1, 0, 2)[::-1]"),
+        (COLUMNS, "w.reshape((3, 2, 20)).transpose(1, 0, 2)", "w.reshape((3, 20, 2)).transpose(2, 0, 1)"),
+        (COLUMNS, "t0.reshape((3, 2, 20)).transpose(1, 0, 2)", "t0.reshape((2, 3, 20))"),
+        (COLUMNS, "t0.reshape((3, 2, 20)).transpose(1, 0, 2)", "t0.reshape((3, 2, 20)).transpose(1, 0, 2)[::-1]"),
+    ],
+)  # fmt: skip
+def test_the_blocks_of_a_product_belong_together(monkeypatch, shapes, text, fault):
+    in_blocks, written = emit_planned.product_in_blocks, []
+
+    def faulty(*args, **kwargs):
+        written.append(in_blocks(*args, **kwargs))
+        return written[-1].replace(text, fault)
+
+    monkeypatch.setattr(emit_planned, "product_in_blocks", faulty)
+    x, w = (np.random.default_rng(0).normal(size=shape) for shape in shapes)
+    assert_it_is_found((lambda x, w: tl.exp(x.mT @ w)) if shapes is TURNED else (lambda x, w: tl.exp(x @ w)), x, w)
+    assert text in written[0]
+
+
+@pytest.mark.parametrize("other", [1.0, 0.0, np.nan])
+@pytest.mark.parametrize("ready", [True, False])
+@pytest.mark.parametrize("choice", [lambda x, other: x > 0.0, lambda x, other: x], ids=["bool", "number"])
+def test_a_number_that_is_an_operand_is_read(monkeypatch, other, ready, choice):
+    """A choice that goes over its other operand never copies the number."""
+    replaceable = plan.replaceable
+
+    def function(x):
+        return tl.sum(tl.where(choice(x, other), tl.exp(x), other), 1)
+
+    x = np.random.default_rng(0).normal(size=(4, 4))
+    monkeypatch.setattr(plan, "replaceable", lambda n: n.parents[1:2] if n.op is ops.where else replaceable(n))
+    without = [] if ready else ["ready_numbers"]
+    with pytest.warns(MiscompiledWarning, match="never reads its operand"):
+        compiled = tl.compile(function, passes=(), check=False, without=without).prepare(x)
+    assert_allclose(compiled(x), function(tl.constant(x)).value, rtol=1e-12)
 
 
 # --- The plain program in its place ---

@@ -1,84 +1,25 @@
 """What a program reads and writes, call by call: its code runs on stand-ins for its arrays, which compute nothing.
 
 A stand-in takes views as NumPy does, so that each operand is known as it is: where it starts, its shape, strides and
-dtype. Whoever looks on overrides `Rehearsal.call`, which hears of each operation, and keeps in `Buffer` what is where.
+dtype. Whoever looks on overrides `Rehearsal.call`, which hears of each operation; a `Buffer` keeps what is where.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..core.node import ComputationNode as Node
+from .buffers import Buffer
 from .emit_planned import Planned
 
 VIEWS = {"mT", "T", "reshape", "transpose", "broadcast_to", "swapaxes", "squeeze", "expand_dims", "moveaxis", "ravel"}
-Form = tuple[int, tuple[tuple[int, int], ...]]  # the first byte of some elements, and (length, stride) of each axis
-
-
-class Piece(NamedTuple):
-    """Bytes up to `stop`, which hold a part of a node's array whose first byte is, or would be, at `anchor`.
-
-    `whole`: all of it. With `forms` they hold copies: of elements of the node, of elements of that copy, and so on.
-    """
-
-    stop: int
-    node: Node
-    anchor: int
-    whole: bool = True
-    forms: tuple[Form, ...] = ()
-
-
-class Buffer:
-    """Memory in pieces. kind: "memory", "argument", "constant", "number" (a literal), or "own" (made by the call)."""
-
-    def __init__(self, kind: str, leaf: Node | None = None, size: int = 0) -> None:
-        self.kind, self.leaf = kind, leaf
-        self.pieces: dict[int, Piece] = {}  # by their first byte
-        self.starts: list[int] = []  # in order
-        self.also: list[Piece] = []  # what it holds as well, all of it: parts of a vector, and that vector
-        if leaf is not None and size:
-            self.put(0, Piece(size, leaf, 0))
-
-    def holding(self, start: int, stop: int) -> Piece | None:
-        """What all these bytes hold together, if it is one thing."""
-        i = bisect_right(self.starts, start) - 1
-        if i < 0 or (piece := self.pieces[self.starts[i]]).stop <= start:
-            return None
-        end = piece.stop
-        while end < stop:
-            following = self.pieces.get(end)
-            if following is None or following.node is not piece.node or following.anchor != piece.anchor:
-                return None
-            end = following.stop
-        return piece
-
-    def put(self, start: int, piece: Piece) -> None:
-        """From now on the bytes from `start` hold this."""
-        starts, pieces, stop, self.also = self.starts, self.pieces, piece.stop, []
-        if start not in pieces or pieces[start].stop != stop:
-            i = bisect_left(starts, start)
-            i -= bool(i and pieces[starts[i - 1]].stop > start)
-            j = bisect_left(starts, stop, i)
-            old = [(first, pieces.pop(first)) for first in starts[i:j]]
-            rest = {start: piece}
-            if old and old[0][0] < start:
-                rest[old[0][0]] = old[0][1]._replace(stop=start, whole=False)
-            if old and old[-1][1].stop > stop:
-                rest[stop] = old[-1][1]._replace(whole=False)
-            starts[i:j] = sorted(rest)
-            pieces.update(rest)
-        pieces[start] = piece
-
-    def between(self, start: int, stop: int) -> list[Node]:
-        """The nodes of which these bytes hold something."""
-        return list(dict.fromkeys(p.node for first, p in self.pieces.items() if first < stop and p.stop > start))
 
 
 class StandIn:
@@ -186,7 +127,7 @@ class Function:
             if function.__name__ == "at":
                 return run.call(_stand_ins(args[1:]), args[0], changed=True)
             return run.call(args[:1], args[3] if len(args) > 3 else out)  # reduce
-        return run.call(_stand_ins((*args, *kwargs.values())))
+        return run.call(_operands((*args, *kwargs.values())))
 
 
 class Ufunc(Function):
@@ -205,8 +146,11 @@ class Block(int):
     """The first row of a block, or of several at once: `start + rows` is where the last of them ends."""
 
     stop: int
+    rows: int
 
     def __add__(self, rows: int) -> int:
+        if rows != self.rows:
+            raise ValueError(f"a loop in steps of {self.rows} rows has blocks of {rows}")
         return self.stop
 
 
@@ -318,13 +262,13 @@ class Rehearsal:
 
     def _blocks(self, start: int, length: int, rows: int) -> Iterator[Block]:
         """In the place of `range`: the first, the second and the last block, and all others between as one."""
-        last = (length - 1) // rows * rows
+        second, last = start + rows, start + (length - 1 - start) // rows * rows
         self.length, self.rows = length, rows
-        for first, stop in {0: rows, rows: 2 * rows, 2 * rows: last, last: length}.items():
-            if first <= last:
+        for first, stop in {start: second, second: second + rows, second + rows: last, last: length}.items():
+            if start <= first <= last:
                 self._turn(None)
                 self.begin, self.block = self.end, Block(first)
-                self.block.stop = length if first == last else min(stop, last)
+                self.block.stop, self.block.rows = length if first == last else min(stop, last), rows
                 yield self.block
         self._turn(None)
         self.begin, self.block = self.end, None
@@ -337,11 +281,33 @@ def _root(node: Node) -> Node:
     return node
 
 
+def path_of(node: Node, root: Node) -> list[Node] | None:
+    """The views that lead from a node's array to another's."""
+    path = list[Node]()
+    while node is not root:
+        if not (node.parents and node.op.view):
+            return None
+        path.insert(0, node)
+        node = node.parents[0]
+    return path
+
+
+def collide(a: StandIn, b: StandIn, by_element: bool = False) -> bool:
+    """Whether two arrays may have bytes in common; where each element stands for itself, other than all of them."""
+    if a.buffer is not b.buffer or max(a.start, b.start) >= min(a.stop, b.stop):
+        return False
+    x, y = a.array, b.array
+    return not by_element or (a.first, x.shape, x.strides, x.dtype) != (b.first, y.shape, y.strides, y.dtype)
+
+
+def _operands(x: Any) -> list[Any]:
+    """All that is in tuples of tuples."""
+    return [y for part in x for y in _operands(part)] if type(x) is tuple or type(x) is list else [x]
+
+
 def _stand_ins(x: Any) -> list[StandIn]:
     """All stand-ins in tuples of tuples."""
-    if type(x) is tuple or type(x) is list:
-        return [y for part in x for y in _stand_ins(part)]
-    return [x] if type(x) is StandIn else []
+    return [y for y in _operands(x) if type(y) is StandIn]
 
 
 def indexed(array: Any, key: Any) -> tuple[Any, int]:

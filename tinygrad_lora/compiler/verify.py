@@ -16,17 +16,16 @@ memory: plain expressions, and those of the engines "numba" and "scipy". Nor is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..core.node import ComputationNode as Node
+from .buffers import Buffer, Piece
 from .emit_planned import Planned
-from .rehearsal import Buffer, Form, Piece, Rehearsal, StandIn, indexed
-
-Forms = tuple[Form, ...]
+from .forms import Forms, extended, form_of, same
+from .rehearsal import Rehearsal, StandIn, collide, indexed, path_of
 
 
 def verify(planned: Planned, function: Any, views: Mapping[Node, Sequence[Node]]) -> str:
@@ -59,6 +58,7 @@ class Proof(Rehearsal):
         self.written = {leaf: i for i, leaf in planned.lowered.into.items()}
         self.views = {leaf: [self.arguments[view] for view in nodes] for leaf, nodes in views.items()}
         self.read: set[Node] = set()  # the operands that the lines of this node found
+        self.numbers: list[Any] = []  # those that they found, too
         self.known: dict[tuple[Node, Node], tuple[Any, int, Forms] | None] = {}
         self.joined = {
             node: self.scope[self.variables[node]] for node in planned.lowered.graph.nodes
@@ -71,12 +71,17 @@ class Proof(Rehearsal):
     ) -> Any:  # fmt: skip
         """See that all operands are there, and note what is written."""
         node = self.line()
+        if node is not None and node.op is ops.matmul and out is not None and out.array.ndim > node.ndim:
+            operands, out, in_order = *self._without_blocks(operands, out, node), True
         wanted = [self._replacing(out)] if node is None and out is not None else []
         for array in operands:
-            if type(array) is StandIn:
+            if type(array) is not StandIn:
+                if node is None or node.op is not ops.where or out is not None or len(operands) == 3:  # not `c != 0`
+                    self.numbers.append(array)
+            else:
                 if not self._reads(array, node):
                     self._find(array, node, wanted, own=again and array is operands[0])
-                if out is not None and _collide(array, out, by_element):
+                if out is not None and collide(array, out, by_element):
                     raise ProofError(f"{self._told(node)} is written over an operand while that is read")
         if in_order and node is not None:
             for array, parent in zip(operands, node.parents, strict=True):
@@ -91,6 +96,20 @@ class Proof(Rehearsal):
         self._write(out, node)
         return out
 
+    def _without_blocks(self, operands: Sequence[Any], out: StandIn, node: Node) -> tuple[list[Any], StandIn]:
+        """A product of blocks of rows, or of columns, as the product of the whole matrices that they are blocks of."""
+        a, b = (x.stored() for x in operands)
+        if out.array.ndim == a.array.ndim == 3 > b.array.ndim and out.array.shape[:2] == a.array.shape[:2]:
+            a, whole = a.reshape(-1, a.array.shape[2]), out.reshape(node.shape)
+        elif out.array.ndim == b.array.ndim == 3 > a.array.ndim and out.array.shape[::2] == b.array.shape[::2]:
+            b, whole = b.transpose(1, 0, 2), out.transpose(1, 0, 2).reshape(node.shape)
+            b = b.reshape(len(b.array), -1)
+        else:
+            raise ProofError(f"{self._told(node)} is multiplied in blocks that do not belong together")
+        if whole.buffer is not out.buffer:  # NumPy had to copy it
+            raise ProofError(f"{self._told(node)} is written in blocks that are in another order")
+        return [a, b], whole
+
     def over(self) -> None:
         """The lines of a node must have read each operand."""
         node = self.node
@@ -99,12 +118,13 @@ class Proof(Rehearsal):
                 if parent not in self.read and not self._is_known(parent):
                     raise ProofError(f"{self._told(node)} never reads its operand {self._told(parent)}")
         self.read.clear()
+        self.numbers.clear()
 
     def copied(self, array: StandIn, new: Any) -> StandIn:
         """What the new array holds is what the old one does."""
         buffer = Buffer("own")
         for piece in self._pieces(array) if new.size else ():
-            forms = _extended(piece.forms, _form(array.array, array.first - piece.anchor), piece.node.size)
+            forms = extended(piece.forms, form_of(array.array, array.first - piece.anchor), piece.node.size)
             held = Piece(new.nbytes, piece.node, 0, not forms, forms)
             buffer.put(0, held) if not buffer.starts else buffer.also.append(held)
         return StandIn(self, None, new, buffer)
@@ -158,6 +178,8 @@ class Proof(Rehearsal):
                 reader = f"{self._told(node)} reads" if node is not None else "the result is"
                 raise ProofError(f"{reader} {missing}; there is {there}, as {array.array.dtype} in {array.buffer.kind}")
             self.read.update(found)
+        else:
+            self.numbers.append(array.array)
 
     def _found(self, array: StandIn, node: Node | None, wanted: Sequence[Node], own: bool) -> Sequence[Node]:
         """Those of the wanted nodes whose value this is; with `own` the node in the making will do."""
@@ -195,9 +217,9 @@ class Proof(Rehearsal):
             whole, first = whole[start : start + len(found)], first + start * whole.strides[0]
         if array.plain and whole.flags.c_contiguous and not forms and not piece.forms:  # the most frequent case
             return moved == first and found.nbytes == whole.nbytes
-        in_order = not (node is not None and node.op is ops.matmul and found.ndim > wanted.ndim)  # a batch of blocks
-        forms = _extended(forms, _form(whole, first, in_order), piece.node.size)
-        return _extended(piece.forms, _form(found, moved, in_order), piece.node.size) == forms
+        size = piece.node.size
+        there, forms = extended(piece.forms, form_of(found, moved), size), extended(forms, form_of(whole, first), size)
+        return same(there, forms, size, found.itemsize)
 
     def _is_cut(self, operand: Node, node: Node | None) -> bool:
         """Whether a block of the node's rows needs just these rows of an operand."""
@@ -216,7 +238,7 @@ class Proof(Rehearsal):
         """A node as views of another's array: as an array, its first byte, and what had to be copied for it."""
         key = wanted, node
         if key not in self.known:
-            path, self.known[key] = _path(wanted, node), None
+            path, self.known[key] = path_of(wanted, node), None
             if path is None:
                 return None
             array, first, forms = np.empty(node.shape, node.dtype), 0, Forms()
@@ -226,7 +248,7 @@ class Proof(Rehearsal):
                 else:
                     new, moved = step.op.forward(array, **step.params), 0
                 if new.size and not np.may_share_memory(new, array):
-                    forms, first = _extended(forms, _form(array, first), node.size), 0
+                    forms, first = extended(forms, form_of(array, first), node.size), 0
                 array, first = new, first + moved
             self.known[key] = array, first, forms
         return self.known[key]
@@ -238,9 +260,17 @@ class Proof(Rehearsal):
             root = root.parents[0]
             if root in self.read:
                 array, first, forms = self._view(node, root)  # type: ignore[misc]
-                if not _extended(forms, _form(array, first), root.size):
+                if same(extended(forms, form_of(array, first), root.size), (), root.size, node.dtype.itemsize):
                     return True
-        return not node.size or (not root.parents and root not in self.variables)
+        literal = not root.parents and root not in self.variables
+        return not node.size or (literal and any(self._is_number(x, root) for x in self.numbers))
+
+    def _is_number(self, number: Any, node: Node) -> bool:
+        """Whether this is the value of a constant."""
+        if not isinstance(number, (int, float, complex, np.generic, np.ndarray)):
+            return False
+        with np.errstate(all="ignore"):
+            return np.array_equal(np.asarray(number).astype(node.dtype), node.value, equal_nan=True)
 
     def _has_parts(self, node: Node, whole: StandIn) -> bool:
         """Whether each part of a vector is in its place."""
@@ -269,8 +299,7 @@ class Proof(Rehearsal):
             if node not in (None, replacing := self._replacing(out)):
                 raise ProofError(f"{self._told(node)} is written over {self._told(buffer.leaf)}")
             node = replacing
-        batch = node.op is ops.matmul and array.ndim > node.ndim and out.stop - out.start == array.nbytes  # of blocks
-        if array.dtype != node.dtype or not (out.plain or (batch and array.flags.aligned)):
+        if array.dtype != node.dtype or not out.plain:
             raise ProofError(f"{self._told(node)} is written to an array of {array.dtype} with strides {array.strides}")
         anchor, whole = out.start, array.shape == node.shape or array.size == node.size
         if self.block is not None and node.ndim and node.shape[0] == self.length and self._is_block(array):
@@ -289,42 +318,3 @@ class Proof(Rehearsal):
         if node is None:
             return "something"
         return f"{self.variables.get(node) or node.name or 'a part of a line'} = {node.op} {node.shape}"
-
-
-def _collide(a: StandIn, b: StandIn, by_element: bool = False) -> bool:
-    """Whether two arrays may have bytes in common; where each element stands for itself, other than all of them."""
-    if a.buffer is not b.buffer or max(a.start, b.start) >= min(a.stop, b.stop):
-        return False
-    x, y = a.array, b.array
-    return not by_element or (a.first, x.shape, x.strides, x.dtype) != (b.first, y.shape, y.strides, y.dtype)
-
-
-def _path(node: Node, root: Node) -> list[Node] | None:
-    """The views that lead from a node's array to another's."""
-    path: list[Node] = []
-    while node is not root:
-        if not (node.parents and node.op.view):
-            return None
-        path.insert(0, node)
-        node = node.parents[0]
-    return path
-
-
-def _form(array: Any, first: int, in_order: bool = True) -> Form:
-    """Which elements an array has, one after another; else in the order in which they lie."""
-    axes = [(n, stride) for n, stride in zip(array.shape, array.strides, strict=True) if n != 1]
-    joined: list[tuple[int, int]] = []
-    for n, stride in axes if in_order else sorted(axes, key=lambda axis: -abs(axis[1])):
-        if joined and joined[-1][1] == n * stride:
-            joined[-1] = joined[-1][0] * n, stride
-        else:
-            joined.append((n, stride))
-    return first, tuple(joined)
-
-
-def _extended(forms: Forms, form: Form, size: int) -> Forms:
-    """With one more. All of the elements in their order are no news."""
-    size = prod(n for n, _ in forms[-1][1]) if forms else size
-    first, axes = form
-    whole = first == 0 and (size == 1 if not axes else len(axes) == 1 and axes[0][0] == size and axes[0][1] > 0)
-    return forms if whole else (*forms, form)
