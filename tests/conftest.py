@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parent / "golden"
 settings.register_profile(
     "fixed", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("fixed")
+settings.register_profile("quick", settings.get_profile("fixed"), max_examples=30)  # the first of them
 # Hypothesis also draws numbers that stand in the package's modules, as far as they are loaded: the examples of a test
 # would depend on the tests before it. (Its own version decides, too, and is held in pyproject.toml.)
 providers._get_local_constants = lambda: providers.Constants()
@@ -24,8 +24,10 @@ providers._get_local_constants = lambda: providers.Constants()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave out what takes long, unless it is asked for: with `--all`, or in any words after `-m`."""
+    everything = config.getoption("--all")
+    settings.load_profile("fixed" if everything else "quick")
     if not config.option.markexpr:
-        config.option.markexpr = "not long" if config.getoption("--all") else "not long and not slow"
+        config.option.markexpr = "not long" if everything else "not long and not slow"
 
 
 # Every program that a test compiles is compared with its graph on its first call.

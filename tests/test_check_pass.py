@@ -59,7 +59,7 @@ LATE = {
 
 @pytest.mark.parametrize(
     "a_pass",
-    [pytest.param(p, marks=pytest.mark.slow if p.__name__ in LATE else ()) for p in WRONG],
+    [pytest.param(p, marks=pytest.mark.slow if p.__name__ in LATE or i % 4 else ()) for i, p in enumerate(WRONG)],
     ids=lambda p: p.__name__,
 )
 def test_a_wrong_rewrite_is_refuted_by_a_program_of_a_few_steps(a_pass):

@@ -129,6 +129,7 @@ def test_the_wrong_number_of_arguments_is_told_in_words(id):
                 assert "; it must take " in told.sentence and "line" not in told.sentence
 
 
+@pytest.mark.slow
 @each_exercise
 def test_no_more_is_asked_of_a_function_than_what_its_text_says(id):
     """What has a default in the solution may have none in an answer, and may be called by its name alone."""
@@ -163,6 +164,7 @@ def one_too_many(thing):
     return takes(thing, [*inspect.signature(thing).parameters.values(), new])
 
 
+@pytest.mark.slow
 @each_exercise
 def test_replacing_numpys_comparisons_does_not_help(id, monkeypatch):
     """In other graders `np.allclose = lambda *a, **k: True` gave full marks: compare with `exact.same`."""

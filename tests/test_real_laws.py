@@ -335,6 +335,7 @@ def assert_close_to_eager(better, graph, arrays):
         np.testing.assert_allclose(found, expected, rtol=1e-4 if found.dtype == np.float32 else 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", EXTREME)
 @pytest.mark.parametrize("form", PRODUCTS)
 def test_what_is_finite_with_ordinary_numbers_on_the_way_stays_finite(form, dtype):

@@ -52,8 +52,13 @@ def test_no_assertion_looks_at_a_clock(path):
 )
 def test_what_takes_long_is_left_out_unless_it_is_asked_for(asked, everything, chosen):
     config = SimpleNamespace(option=SimpleNamespace(markexpr=asked), getoption={"--all": everything}.get)
-    conftest.pytest_configure(config)
-    assert config.option.markexpr == chosen
+    used = settings.default
+    try:
+        conftest.pytest_configure(config)
+        assert config.option.markexpr == chosen
+        assert settings.default.max_examples == (100 if everything else 30)
+    finally:
+        settings.load_profile("fixed" if used.max_examples == 100 else "quick")
 
 
 def name_of(node):
