@@ -137,7 +137,7 @@ def hand_made(op="scale", params=None, **attributes):
     def f(x):
         made = ComputationNode(op, (x,), {"factor": 2.0} if params is None else params, shape, np.dtype(float))
         for name, value in attributes.items():
-            setattr(made, name, value)
+            setattr(made, {"shape": "_shape", "dtype": "_dtype"}.get(name, name), value)
         return made
 
     return f
