@@ -152,7 +152,7 @@ def test_fusing_a_reused_node_changes_what_its_other_user_reads(buffers):
     x = np.linspace(-1, 1, 40)
     right = tl.compile(twice, buffers=buffers)(x)
     with bug("fuse_reused"):
-        wrong = tl.compile(twice, buffers=buffers)
+        wrong = tl.compile(twice, buffers=buffers, check=False)  # else its first call would show the bug
         assert np.abs(wrong(x) - right).max() > 0.1
         assert np.allclose(tl.compile(once, buffers=buffers)(x), once(x))
     assert np.abs(wrong(x) - right).max() > 0.1  # what was compiled inside keeps it

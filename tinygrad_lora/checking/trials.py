@@ -97,7 +97,10 @@ def _a(value: Any) -> str:
 
 @contextmanager
 def _at_most(calls: int) -> Any:
-    """Raise Broken at so many calls of functions: a rule may go on for ever. Silent where a profiler is at work."""
+    """Raise Broken at so many calls of functions: a rule may go on for ever.
+
+    Silent where a profiler is at work, or none may be set, as in the process of a submission.
+    """
     left = calls
 
     def count(frame: Any, event: str, argument: Any) -> None:
@@ -106,14 +109,17 @@ def _at_most(calls: int) -> Any:
         if left == 0:
             raise Broken("comes to no end: does a rule match what it returns itself?")
 
-    if sys.getprofile() is not None:
-        yield
-        return
-    sys.setprofile(count)
+    counting = sys.getprofile() is None
+    if counting:
+        try:
+            sys.setprofile(count)
+        except PermissionError:
+            counting = False
     try:
         yield
     finally:
-        sys.setprofile(None)
+        if counting:
+            sys.setprofile(None)
 
 
 def values_of(graph: Graph, arrays: Sequence[Any]) -> tuple[Any, ...]:

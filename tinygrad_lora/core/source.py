@@ -6,11 +6,21 @@ import hashlib
 import linecache
 import sys
 import weakref
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 _PACKAGE = __name__.partition(".")[0]
+
+
+class _Lines(list[str]):
+    """The lines of a text, and the watch that lets go of them with the function.
+
+    What the watch calls runs no Python: a function may go where the stack has no room left.
+    """
+
+    watch: Any = None
 
 
 def function_from_source(name: str, source: str, **namespace: Any) -> Any:
@@ -23,11 +33,12 @@ def function_from_source(name: str, source: str, **namespace: Any) -> Any:
     digest, n = hashlib.sha256(source.encode()).hexdigest()[:8], 1
     while (filename := f"<{_PACKAGE} {name} {digest}{f' {n}' * (n > 1)}>") in linecache.cache:
         n += 1
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    lines = _Lines(source.splitlines(keepends=True))
+    linecache.cache[filename] = (len(source), None, lines, filename)
     namespace |= {"np": np, "__name__": _PACKAGE}
     exec(compile(source, filename, "exec"), namespace)
     if callable(namespace[name]):  # a table cannot be watched
-        weakref.finalize(namespace[name], linecache.cache.pop, filename, None).atexit = False
+        lines.watch = weakref.ref(namespace[name], partial(linecache.cache.pop, filename))
     return namespace[name]
 
 

@@ -95,7 +95,7 @@ def hook(folder: str, refused: list[str]) -> Callable[[str, tuple[Any, ...]], No
     plain, spelled, shown = type(Path()), PurePath.__fspath__, PurePath.__str__
 
     def refuse(what: str) -> None:
-        if size(notes) < most:
+        if what != "sys.setprofile" and size(notes) < most:  # `tl.check_pass` asks for it, and does without
             appends(notes, what[:200])
         raise error("not while grading: " + what[:200])
 
