@@ -61,6 +61,7 @@ class Workers:
     def __init__(self, given: argparse.Namespace) -> None:
         context = multiprocessing.get_context("spawn")
         self.queue: Any = context.Queue()
+        self.over = context.Event()  # says to all that the time is over
         self.deadline = None
         if given.only is not None:
             numbers = [(given.only, given.only + 1, 1)]
@@ -70,7 +71,7 @@ class Workers:
             minutes = 1.0 if given.minutes is None and given.programs is None else given.minutes
             self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self.start = lambda row: context.Process(
-            target=work, args=(given.seed, *row, given.out, self.queue), daemon=True
+            target=work, args=(given.seed, *row, given.out, self.queue, self.over), daemon=True
         )
         self.seed, self.rows = given.seed, dict(enumerate(numbers))  # what each worker has still to do
         self.processes = {i: self.start(row) for i, row in self.rows.items()}
@@ -85,6 +86,7 @@ class Workers:
                 yield from self._crashes()
                 if not any(process.is_alive() for process in self.processes.values()):
                     break
+        self.over.set()
         while (message := self._message()) is not None:  # what was sent meanwhile
             yield message
 
@@ -117,12 +119,12 @@ class Workers:
             process.join()
 
 
-def work(seed: int, start: int, stop: int | None, step: int, folder: Path, results: Any) -> None:
+def work(seed: int, start: int, stop: int | None, step: int, folder: Path, results: Any, over: Any) -> None:
     """The trials of one process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends this process
     known: Counter[str] = Counter()
     number = start
-    while stop is None or number < stop:
+    while (stop is None or number < stop) and not over.is_set():
         try:
             trial = trial_of(seed, number)
             told = outcome(trial)
