@@ -46,6 +46,10 @@ def _parts_of_a_turned_copy(x):
     return z, z[:, :3] @ z[:3] * 0.3
 
 
+def _joined_and_written_over(x, y):
+    return tl.log_softmax(tl.concatenate([x * 2.0, y, y], 0), 0), tl.exp(tl.concatenate([x * 3.0, x], 0)) * 2.0
+
+
 def _choices_of_numbers(x):
     y = tl.where(x, tl.exp(x), 0.0) + tl.where(x > 0.5, np.inf, tl.tanh(x)) + tl.where(x, 1.0, np.nan)
     return y, tl.sum(tl.where(tl.sum(y, 1) > 0.1, 3.0, tl.sum(x, 1))), tl.maximum(tl.cast(x, np.float32), 0.1)
@@ -61,6 +65,7 @@ def _choices_of_numbers(x):
         pytest.param(lambda x: tl.broadcast(x[:1] * 2.0, (0, 3)) * 1.0, [(1, 3)], id="no rows of one"),
         pytest.param(_turned_back, [(6, 6)], id="a copy of a turned matrix, turned back"),
         pytest.param(_parts_of_a_turned_copy, [(30, 30)], id="parts of a copy of a turned matrix"),
+        pytest.param(_joined_and_written_over, [(60,), (0,)], id="a vector of one part, written over block by block"),
         pytest.param(_choices_of_numbers, [(6, 4)], id="numbers in the place of operands"),
     ],
 )

@@ -200,7 +200,7 @@ class Proof(Rehearsal):
         a, b, buffer = array.start, array.stop, array.buffer
         pieces = [*filter(None, [buffer.holding(a, b)]), *buffer.also]
         for node, whole in self.joined.items():
-            if whole.buffer is buffer and whole.start <= a and b <= whole.stop and self._has_parts(node, whole):
+            if whole.buffer is buffer and whole.start <= a and b <= whole.stop and self._has_parts(node, whole, a, b):
                 pieces.append(Piece(whole.stop, node, whole.first))
         return pieces
 
@@ -272,15 +272,17 @@ class Proof(Rehearsal):
         with np.errstate(all="ignore"):
             return np.array_equal(np.asarray(number).astype(node.dtype), node.value, equal_nan=True)
 
-    def _has_parts(self, node: Node, whole: StandIn) -> bool:
-        """Whether each part of a vector is in its place."""
+    def _has_parts(self, node: Node, whole: StandIn, a: int, b: int) -> bool:
+        """Whether each part of a vector is in its place, as far as it lies between the bytes `a` and `b`."""
         start = 0
         for parent in node.parents:
-            part = whole[start : start + parent.size]
-            piece, start = whole.buffer.holding(part.start, part.stop), start + parent.size
-            there = piece is not None and piece.node is node and piece.anchor == whole.first
-            if parent.size and not there and (piece is None or not self._is(parent, part, piece, None)):
-                return False
+            part, start = whole[start : start + parent.size], start + parent.size
+            first, stop = max(part.start, a), min(part.stop, b)
+            if first < stop:
+                piece = whole.buffer.holding(first, stop)
+                there = piece is not None and piece.node is node and piece.anchor == whole.first
+                if not there and (piece is None or not self._is(parent, part, piece, None)):
+                    return False
         return True
 
     # --- Writing ---

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import reduce
 from math import prod
-from operator import mul, truediv
+from operator import attrgetter, mul, truediv
 from typing import NamedTuple
 
 from ... import ops
@@ -96,7 +96,8 @@ class Writer:
     def written(self, term: Term, like: Node) -> Node:
         """The term as operations: with products that exist already, and small arrays before large ones."""
         powers = self.shared(term.powers)
-        factors = [x for x, n in powers.items() for _ in range(n)]
+        # Older ones first: what the graph as it was traced has multiplied is then multiplied again, if in a new form.
+        factors = [x for x in sorted(powers, key=attrgetter("created")) for _ in range(powers[x])]
         divisors = [x for x, n in powers.items() for _ in range(-n)]
         number, total, waiting = term.number, None, []
         for shape in sorted({x.shape for x in factors + divisors}, key=lambda shape: (prod(shape), shape)):
