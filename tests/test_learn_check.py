@@ -403,3 +403,16 @@ def test_the_time_limit_waits_for_a_finalizer_to_end():
 
     outcome = guarded(finalizes_for_long, 0.1)
     assert isinstance(outcome.error, TookTooLongError)
+
+
+def test_a_debugger_works_after_a_time_limit_in_another_thread():
+    """Python 3.11 takes no step more where something was to be raised in a thread, and never was."""
+    code = (
+        "import sys, threading\nfrom tinygrad_lora.learn.guard import guarded\n"
+        "def endless():\n    while True: pass\n"
+        "def run():\n    guarded(int, 1.0); guarded(endless, 0.1)\n"
+        "thread = threading.Thread(target=run); thread.start(); thread.join()\n"
+        "sys.settrace(lambda frame, event, argument: None)\nprint((lambda: 'the next step')())"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert found == "the next step\n"

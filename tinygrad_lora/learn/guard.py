@@ -152,9 +152,24 @@ def _watcher(seconds: float) -> Iterator[bool]:
     try:
         yield True
     finally:
-        over.set()
-        watcher.join()
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(this, None)  # one that came too late
+        _end(watcher, over)
+
+
+def _end(watcher: threading.Thread, over: threading.Event) -> None:
+    """End the watcher, and let what it asked for too late come here, where it does no harm.
+
+    It must come. Python 3.11 keeps looking for what is asked for until some thread has raised it, also after it was
+    taken back, and a debugger's first step would then never end.
+    """
+    while True:
+        try:
+            over.set()
+            watcher.join()
+            for _ in range(2):  # Python looks whenever a loop goes round
+                pass
+            return
+        except TookTooLongError:
+            pass
 
 
 def line_of(traceback: TracebackType | None) -> str:
