@@ -282,7 +282,7 @@ COLLECTED = [
     (lambda a, b, c, s, r: -(a * b) - a * c, ["add", "multiply", "scale"]),
     (lambda a, b, c, s, r: (a * s) * s + b, ["multiply", "multiply", "add"]),  # the square of a column is smaller
     (lambda a, b, c, s, r: tl.sum(a * s, axis=1, keepdims=True), ["reduce_sum", "multiply"]),
-    (lambda a, b, c, s, r: tl.sum(a * s, axis=1), ["reduce_sum", "reshape", "multiply"]),
+    (lambda a, b, c, s, r: tl.sum(a * s, axis=1), ["reshape", "reduce_sum", "multiply"]),
     (lambda a, b, c, s, r: tl.sum(r * a * 0.5, axis=0), ["reduce_sum", "multiply", "scale"]),
     (lambda a, b, c, s, r: (tl.exp(a * b), (b * (c * a))), ["multiply", "exp", "multiply"]),  # a b exists
     (lambda a, b, c, s, r: (tl.exp(a / s), a * b / s), ["divide", "exp", "multiply"]),  # so does a / s
