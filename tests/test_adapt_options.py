@@ -319,6 +319,7 @@ def test_the_model_gives_the_same_at_the_start(init):
     assert residual is (init in ("pissa", "olora"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{}, {"variant": "dora"}, {"init": "pissa"}, {"init": "olora"}, {"lora_bias": True, "bias": "all"},

@@ -57,6 +57,7 @@ def test_our_implementations_agree_with_the_reference(name, workload):
     assert found and wrong is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "workload"), OTHERS)
 def test_the_others_agree_with_the_reference_or_say_why_they_cannot(name, workload):
     if reason := missing(name):

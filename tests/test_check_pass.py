@@ -82,6 +82,7 @@ def test_what_refutes_a_pass_can_be_run_by_hand(a_pass):
     assert any(not np.array_equal(y, z) for y, z in zip(results, found.expected, strict=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a_pass", OURS, ids=lambda p: p.__name__)
 def test_our_own_passes_are_right_for_finite_numbers(a_pass):
     tl.check_pass(a_pass, special=False, programs=60)
@@ -93,6 +94,7 @@ def test_our_own_passes_are_right_on_many_programs(a_pass):
     tl.check_pass(a_pass, special=False, programs=1_000, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a_pass", [absorb_scales, repeat_rows], ids=lambda p: p.__name__)
 def test_what_is_done_with_frozen_weights_is_right(a_pass):
     def with_frozen_weights(graph):
@@ -113,6 +115,7 @@ def test_passes_that_count_the_cost_are_right_where_there_is_something_to_save()
     assert all(changed.values()), changed
 
 
+@pytest.mark.slow
 def test_a_law_for_finite_numbers_can_be_judged_as_one():
     def difference(graph):
         r"""$x - x = 0$."""

@@ -17,7 +17,14 @@ def run(arguments, folder):
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=folder, env=environment)
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.stem == "adding_a_pass" else [])
+        for page in sorted(ROOT.glob("docs/*.md"))
+    ],
+    ids=lambda p: p.name,
+)
 def test_every_example_in_the_docs_gives_what_it_shows(page, tmp_path):
     # In a process of its own: the examples add operations.
     found = run(["-W", "error", "-m", "doctest", str(page)], tmp_path)

@@ -73,6 +73,7 @@ def random(*shapes, dtype=np.float64, seed=0):
 # --- The loops, before anything translates them ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", Op.registry.values(), ids=str)
 @settings(max_examples=25)
 @given(data=st.data())

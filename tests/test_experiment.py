@@ -52,6 +52,7 @@ def test_the_step_that_is_timed_is_the_one_that_trained(found, monkeypatch):
     assert [step.source for step in timed] == [found.adapting_step.source]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers_and_another_gives_others():
     one, again, other = (run_experiment(epochs=1, seed=s) for s in (5, 5, 6))
     assert_array_equal(one.logits_after, again.logits_after)

@@ -59,6 +59,7 @@ def training():
 # --- What it says ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", KINDS)
 def test_each_step_is_what_the_compiler_did(make):
     found = explored(make)

@@ -179,6 +179,7 @@ def test_replacing_numpys_comparisons_does_not_help(id, monkeypatch):
         assert not known, f"{mutant.title} passes when NumPy's comparisons are replaced"
 
 
+@pytest.mark.slow
 @each_exercise
 def test_the_feedback_comes_at_once(id):
     """Counted in calls of Python functions, of which a machine does some millions a second."""

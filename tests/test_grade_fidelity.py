@@ -86,6 +86,7 @@ def codes(report):
     return [result.diagnosis and result.diagnosis.code for result in report.results]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", EXERCISES)
 def test_the_reference_has_full_marks_and_the_stub_none(id, heard):
     exercise = load_exercise(id)

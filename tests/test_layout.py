@@ -211,6 +211,7 @@ def test_nothing_overlaps_and_arrows_lead_from_border_to_border(name, rankdir):
     check_frames(shown, laid)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(graphs())
 def test_a_random_graph_is_laid_out_by_the_same_rules(shown):

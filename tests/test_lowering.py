@@ -285,6 +285,7 @@ def test_an_output_that_depends_on_frozen_weights_alone_is_a_copy():
 # --- Techniques ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*LOWERINGS, *TECHNIQUES])
 def test_every_technique_can_be_left_out_and_the_numbers_stay(name):
     for make in PROGRAMS.values():

@@ -34,6 +34,7 @@ def rxnmapper():
 # --- all-MiniLM-L6-v2 ---
 
 
+@pytest.mark.slow
 @needs("minilm")
 def test_minilm_agrees_with_transformers(minilm):
     hidden, mask = minilm.hidden(SENTENCES)
@@ -43,6 +44,7 @@ def test_minilm_agrees_with_transformers(minilm):
     np.testing.assert_allclose(minilm.encode(SENTENCES), REFERENCE["minilm_vectors"], atol=1e-6)
 
 
+@pytest.mark.slow
 @needs("minilm")
 def test_a_sentence_has_the_same_vector_in_any_company(minilm):
     together, alone = minilm.encode(SENTENCES, batch=2), np.concatenate([minilm.encode([s]) for s in SENTENCES])
@@ -129,6 +131,7 @@ def test_a_strange_message_is_refused(message):
 # --- RXNMapper ---
 
 
+@pytest.mark.slow
 @needs("rxnmapper")
 def test_rxnmapper_agrees_with_transformers(rxnmapper):
     hidden, mask = rxnmapper.hidden(REACTIONS[:4])

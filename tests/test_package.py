@@ -183,6 +183,7 @@ runpy.run_path("run.py", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="in Windows a process cannot be sent a Ctrl-C like this")
 @pytest.mark.parametrize("seconds", [0, 0.5])
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from tinygrad_lora.learn.tutorials import tutorials
 FOLDER = Path(__file__).resolve().parent.parent / "tutorials"
 SOURCES = sources(FOLDER)
 each_tutorial = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
-QUICK = ("01", "09")  # the others run with --all
+QUICK = ("01", "04")  # the others run with --all
 each_tutorial_runs = pytest.mark.parametrize(
     "path",
     [pytest.param(p, marks=[] if p.stem[:2] in QUICK else pytest.mark.slow) for p in SOURCES],
