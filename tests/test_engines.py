@@ -140,7 +140,7 @@ def test_a_view_costs_nothing():
 
 
 @pytest.mark.parametrize(("name", "program"), [
-    pytest.param(name, program, marks=[pytest.mark.slow] if name == "numba" and program != "affine" else [])
+    pytest.param(name, program, marks=[pytest.mark.slow] if name == "numba" else [])
     for name in ENGINES for program in PROGRAMS
 ])  # fmt: skip
 def test_a_golden_program_gives_the_same_numbers(name, program):
