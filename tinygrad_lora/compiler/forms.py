@@ -1,4 +1,4 @@
-"""Which elements of an array a view has, or a copy of a view: by that two ways to the same value are compared."""
+"""Whether two ways lead to the same value: which elements of an array a view has, or a copy, or a block of rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
+
+from .. import ops
+from ..core.node import ComputationNode as Node
 
 Form = tuple[int, tuple[tuple[int, int], ...]]  # the first byte of some elements, and (length, stride) of each axis
 Forms = tuple[Form, ...]  # elements of an array, elements of a copy of those, and so on
@@ -35,6 +38,24 @@ def same(a: Forms, b: Forms, size: int, itemsize: int) -> bool:
     if a == b or max(len(a), len(b)) < 2:  # a form alone is written in one way only
         return a == b
     return np.array_equal(_elements(a, size, itemsize), _elements(b, size, itemsize))
+
+
+def row_of(operand: Node, node: Node | None, length: int) -> int | None:
+    """The bytes of a row of an operand, if a block of the node's `length` rows needs just these rows of it."""
+    if node is None or not operand.ndim or operand.shape[0] != length:
+        return None
+    cut = operand is node or operand.ndim == node.ndim or not node.op.elementwise
+    if operand is not node and node.op is ops.matmul:
+        cut = operand is node.parents[0]
+    return operand.size // length * operand.dtype.itemsize if cut else None
+
+
+def equal(number: Any, node: Node) -> bool:
+    """Whether a number is the value of a constant."""
+    if not isinstance(number, (int, float, complex, np.generic, np.ndarray)):
+        return False
+    with np.errstate(all="ignore"):
+        return np.array_equal(np.asarray(number).astype(node.dtype), node.value, equal_nan=True)
 
 
 def _elements(forms: Forms, size: int, itemsize: int) -> Any:

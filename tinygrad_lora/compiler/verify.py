@@ -24,7 +24,7 @@ from .. import ops
 from ..core.node import ComputationNode as Node
 from .buffers import Buffer, Piece
 from .emit_planned import Planned
-from .forms import Forms, extended, form_of, same
+from .forms import Forms, equal, extended, form_of, row_of, same
 from .rehearsal import Rehearsal, StandIn, collide, indexed, path_of
 
 
@@ -59,6 +59,7 @@ class Proof(Rehearsal):
         self.views = {leaf: [self.arguments[view] for view in nodes] for leaf, nodes in views.items()}
         self.read: set[Node] = set()  # the operands that the lines of this node found
         self.numbers: list[Any] = []  # those that they found, too
+        self.equal: dict[tuple[int, Node], tuple[Any, bool]] = {}  # numbers and constants
         self.known: dict[tuple[Node, Node], tuple[Any, int, Forms] | None] = {}
         self.joined = {
             node: self.scope[self.variables[node]] for node in planned.lowered.graph.nodes
@@ -81,7 +82,7 @@ class Proof(Rehearsal):
             else:
                 if not self._reads(array, node):
                     self._find(array, node, wanted, own=again and array is operands[0])
-                if out is not None and collide(array, out, by_element):
+                if out is not None and array.buffer is out.buffer and collide(array, out, by_element):
                     raise ProofError(f"{self._told(node)} is written over an operand while that is read")
         if in_order and node is not None:
             for array, parent in zip(operands, node.parents, strict=True):
@@ -148,17 +149,22 @@ class Proof(Rehearsal):
     # --- Reading ---
 
     def _reads(self, array: StandIn, node: Node | None) -> bool:
-        """The most frequent cases of `_find`: a whole operand, or a part of the same expression."""
+        """The most frequent cases of `_find`: a whole operand, its rows of the block, a part of the same expression."""
         if node is None:
             return False
         if (buffer := array.buffer) is None:
             found = array.node
         else:
-            piece = buffer.pieces.get(array.first) if array.plain and self.block is None else None
-            if piece is None or not piece.whole or piece.stop != array.stop:
+            piece = buffer.pieces.get(array.first) if array.plain else None
+            if piece is None or piece.stop != array.stop or array.array.dtype is not piece.node.dtype:
                 return False
             found = piece.node
-            if array.array.dtype is not found.dtype:
+            if self.block is not None:
+                row = row_of(found, node, self.length)
+                moved = None if row is None or piece.forms else array.first - piece.anchor
+                if moved is None or moved != self.block * row or not self._is_block(array, row):
+                    return False
+            elif not piece.whole:
                 return False
         if found in node.parents:
             self.read.add(found)
@@ -210,10 +216,10 @@ class Proof(Rehearsal):
         if view is None or found.dtype != wanted.dtype:
             return False
         whole, first, forms = view
-        if self._is_cut(wanted, node):
-            start = int(self.block)
-            if not self._is_block(found):
+        if self.block is not None and row_of(wanted, node, self.length) is not None:
+            if not self._is_block(array):
                 return False
+            start = int(self.block)
             whole, first = whole[start : start + len(found)], first + start * whole.strides[0]
         if array.plain and whole.flags.c_contiguous and not forms and not piece.forms:  # the most frequent case
             return moved == first and found.nbytes == whole.nbytes
@@ -221,18 +227,11 @@ class Proof(Rehearsal):
         there, forms = extended(piece.forms, form_of(found, moved), size), extended(forms, form_of(whole, first), size)
         return same(there, forms, size, found.itemsize)
 
-    def _is_cut(self, operand: Node, node: Node | None) -> bool:
-        """Whether a block of the node's rows needs just these rows of an operand."""
-        if self.block is None or node is None or not operand.ndim or operand.shape[0] != self.length:
-            return False
-        if node.op is ops.matmul:
-            return operand is node.parents[0]
-        return operand.ndim == node.ndim or not node.op.elementwise
-
-    def _is_block(self, array: Any) -> bool:
+    def _is_block(self, array: StandIn, row: int | None = None) -> bool:
         """Whether an array has as many rows as the block, or, where that stands for several, as one of them."""
-        rows = self.block.stop - int(self.block)
-        return array.ndim > 0 and len(array) in (rows, min(rows, self.rows))
+        shape, rows = array.array.shape, self.block.stop - self.block
+        fits = bool(shape) and shape[0] in (rows, min(rows, self.rows))
+        return fits and (row is None or array.array.nbytes == shape[0] * row)
 
     def _view(self, wanted: Node, node: Node) -> tuple[Any, int, Forms] | None:
         """A node as views of another's array: as an array, its first byte, and what had to be copied for it."""
@@ -267,10 +266,10 @@ class Proof(Rehearsal):
 
     def _is_number(self, number: Any, node: Node) -> bool:
         """Whether this is the value of a constant."""
-        if not isinstance(number, (int, float, complex, np.generic, np.ndarray)):
-            return False
-        with np.errstate(all="ignore"):
-            return np.array_equal(np.asarray(number).astype(node.dtype), node.value, equal_nan=True)
+        key = id(number), node
+        if key not in self.equal:
+            self.equal[key] = number, equal(number, node)  # whose number is kept: another one may get its id
+        return self.equal[key][1]
 
     def _has_parts(self, node: Node, whole: StandIn, a: int, b: int) -> bool:
         """Whether each part of a vector is in its place, as far as it lies between the bytes `a` and `b`."""
@@ -303,12 +302,12 @@ class Proof(Rehearsal):
             node = replacing
         if array.dtype != node.dtype or not out.plain:
             raise ProofError(f"{self._told(node)} is written to an array of {array.dtype} with strides {array.strides}")
-        anchor, whole = out.start, array.shape == node.shape or array.size == node.size
-        if self.block is not None and node.ndim and node.shape[0] == self.length and self._is_block(array):
-            anchor, whole = anchor - int(self.block) * (node.size // self.length) * array.itemsize, False
+        anchor, whole = out.start, True
+        if self.block is not None and (row := row_of(node, node, self.length)) is not None and self._is_block(out, row):
+            anchor, whole = anchor - self.block * row, False
         elif node in self.joined:
-            anchor = self.joined[node].first
-        elif not whole or self.block is not None:
+            anchor, whole = self.joined[node].first, array.size == node.size
+        elif array.size != node.size or self.block is not None:
             raise ProofError(f"{self._told(node)} is written to an array of shape {array.shape}")
         if array.size:
             buffer.put(out.start, Piece(out.stop, node, anchor, whole))
