@@ -78,6 +78,24 @@ def test_a_comparison_that_rounding_can_turn_gives_either_result():
     assert disagreement(graph, arrays, [chosen, truth]).index == (1,)
 
 
+def test_of_many_equal_numbers_each_is_the_largest_in_some_run():
+    x = np.linspace(0.7, 2.9, 40)
+
+    def slope(x):
+        y = 0.9640275800758169 * x / x
+        return tl.gradients(tl.max(y) * tl.max(y), x)
+
+    graph, arrays, (result,) = traced(slope, x)
+    quotients = 0.9640275800758169 * x / x
+    largest = np.flatnonzero(quotients == quotients.max())
+    assert len(largest) > 2
+    for n in largest:
+        close = result.copy()
+        close[n] += 2e-17
+        assert disagreement(graph, arrays, [close]) is None
+    assert disagreement(graph, arrays, [result + 1e-13]) is not None
+
+
 def test_nothing_turns_a_comparison_of_what_was_given():
     x = np.array([0.5, 1.0])
     graph, arrays, (result,) = traced(lambda x: tl.where(x > 0.5, 1.0, 0.0), x)

@@ -194,6 +194,7 @@ def assert_it_is_found(function, *arguments):
         (r"range\(0, (\d+), (\d+)\)", r"range(0, \1, 2 * \2)"),
         (r"range\(0, (\d+), (\d+)\)", r"range(1, \1, \2)"),
         (r"range\(0, (\d+), (\d+)\)", r"range(0, 0, \2)"),
+        (r"(range\(0, \d+, |start \+ )\d+", r"\1-1"),
         (r"start \+ (\d+)", r"start + \1 - 1"),
         (r"slice\(start, start \+ (\d+)\)", r"slice(start, start + 1)"),
     ],

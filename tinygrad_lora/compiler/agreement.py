@@ -6,10 +6,12 @@ by operation. Rounding is the only excuse, and the bound is this:
 1. Shapes, dtypes, whole numbers and truth values are equal; but see 3 and 5. NaN equals NaN, and -0.0 equals 0.0.
 2. A float may differ by TOLERANCE times the largest finite magnitude in its output: nearly all that is right does.
 3. Where that fails, the graph runs again with noise: every float that an operation reads or rounds is multiplied by
-   $1 + \delta$, $|\delta| \le 4\varepsilon$, anew at every place and in every run. From eager and noisy runs together
-   each element has a lowest and a highest value. A result may lie outside them by FACTOR times their distance (and the
-   tolerance of 2). This is what rounding can do to this element: cancellation makes the distance large, a comparison
-   that could fall either way gives both results. Whole numbers that depend on floats may lie between the two.
+   $1 + \delta$, $|\delta| \le 4\varepsilon$, anew at every place and in every run. In every second run comparisons come
+   out as they do without noise: of many equal numbers, each of the other runs has another one as the largest. From
+   eager and noisy runs together each element has a lowest and a highest value. A result may lie outside them by FACTOR
+   times their distance (and the tolerance of 2). This is what rounding can do to this element: cancellation makes the
+   distance large, a comparison that could fall either way gives both results. Whole numbers that depend on floats may
+   lie between the two.
 4. What is finite in all these runs is finite in the results, and the other way round. One run uses the next wider
    floats, so that a result may be finite where only the eager order overflows. With `promised_only` this holds where
    every float of the graph, in the middle as well, is 0 or of a magnitude between 1 / PROMISED and PROMISED: beyond
@@ -262,11 +264,11 @@ def _other_runs(graph: Graph, values: Sequence[Any]) -> Iterator[tuple[Any, bool
     """The outputs again and again: with noise, once with wider floats, with noise again; with exact zeros (True)."""
     if not any(node.parents and node.op not in EXACT and _touches_floats(node) for node in graph.nodes):
         return  # nothing is rounded
-    noise = np.random.default_rng(0)
+    noise, kept = np.random.default_rng(0), _keeping_choices(graph, values)
     for i in range(ALL_RUNS + 1):
         try:
             if i != FIRST_RUNS:
-                yield evaluate(graph, values, noise), False
+                yield evaluate(graph, values, noise, change=kept if i % 2 else None), False
             elif graph.flops <= MOST_WIDE_FLOPS:
                 yield evaluate(graph, values, wide=True), False
         except Exception:  # an index that depends on rounding may be out of range, an operation may know no wide floats
@@ -277,6 +279,13 @@ def _other_runs(graph: Graph, values: Sequence[Any]) -> Iterator[tuple[Any, bool
             yield evaluate(graph, values, change=zeros.exact(negative)), True
         except Exception:
             continue
+
+
+def _keeping_choices(graph: Graph, values: Sequence[Any]) -> Change:
+    """What has comparisons, signs and casts to whole numbers come out as they do without noise."""
+    nodes = [node for node in graph.nodes if _chooses(node)]
+    results = dict(zip(nodes, evaluate(Graph(graph.inputs, nodes), values), strict=True))
+    return lambda node, operands, result: results.get(node, result)
 
 
 class _Zeros:
@@ -342,7 +351,11 @@ def _truncates(node: Node) -> bool:
 
 def _jumps(graph: Graph, output: Node) -> bool:
     """Whether a tiny difference can become a large one: by a comparison, a sign or a cast to whole numbers."""
-    return any(n.op in (ops.greater, ops.sign) or _truncates(n) for n in Graph(graph.inputs, [output]).nodes)
+    return any(map(_chooses, Graph(graph.inputs, [output]).nodes))
+
+
+def _chooses(node: Node) -> bool:
+    return node.op in (ops.greater, ops.sign) or _truncates(node)
 
 
 def _touches_floats(node: Node) -> bool:

@@ -262,6 +262,8 @@ class Rehearsal:
 
     def _blocks(self, start: int, length: int, rows: int) -> Iterator[Block]:
         """In the place of `range`: the first, the second and the last block, and all others between as one."""
+        if rows < 1:
+            raise ValueError(f"a loop in steps of {rows} rows")
         second, last = start + rows, start + (length - 1 - start) // rows * rows
         self.length, self.rows = length, rows
         for first, stop in {start: second, second: second + rows, second + rows: last, last: length}.items():
