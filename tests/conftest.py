@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
-from tinygrad_lora.compiler import first_call
+from tinygrad_lora.compiler.checks import first_call
 
 GOLDEN = Path(__file__).parent / "golden"
 

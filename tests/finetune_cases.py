@@ -25,9 +25,9 @@ def chat_case(dtype=np.float32):
     import json
 
     from tinygrad_lora.finetune import Answered, Chatting
-    from tinygrad_lora.models.bpe import BytePairEncoding
     from tinygrad_lora.models.chat import ChatModel
     from tinygrad_lora.models.llama import LlamaForCausalLM
+    from tinygrad_lora.models.text.bpe import BytePairEncoding
 
     stored = json.loads((FIXTURES / "bpe.json").read_text(encoding="utf-8"))
     tokenizer = BytePairEncoding(stored["vocabulary"], stored["joins"], special=[0, 1])
@@ -46,7 +46,7 @@ def class_case(count=40, seed=0):
 
     from tinygrad_lora.finetune import Classifying, Labeled
     from tinygrad_lora.models.bert import BertModel
-    from tinygrad_lora.models.wordpiece import WordPiece
+    from tinygrad_lora.models.text.wordpiece import WordPiece
 
     tokenizer = WordPiece(json.loads((FIXTURES / "wordpiece.json").read_text(encoding="utf-8"))["vocabulary"])
     config = {

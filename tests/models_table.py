@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_lora.models.cache import is_installed
+from tinygrad_lora.models.files.cache import is_installed
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures" / "models"
 

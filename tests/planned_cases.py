@@ -12,11 +12,13 @@ from unittest.mock import patch
 import numpy as np
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
-from tinygrad_lora.compiler import packing, products, schedule
-from tinygrad_lora.compiler.emit_planned import Planned, emit_planned
-from tinygrad_lora.compiler.lowering import lower
 from tinygrad_lora.compiler.passes import inner_products
+from tinygrad_lora.compiler.planned import frozen as packing
+from tinygrad_lora.compiler.planned import order as schedule
+from tinygrad_lora.compiler.planned import products
+from tinygrad_lora.compiler.planned.decide import lower
+from tinygrad_lora.compiler.planned.write import Planned, emit_planned
+from tinygrad_lora.core import ops
 from tinygrad_lora.core.graph import Graph
 from tinygrad_lora.core.source import function_from_source
 

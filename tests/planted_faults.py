@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 from planned_cases import Case
 
-from tinygrad_lora.compiler.emit_planned import Planned
-from tinygrad_lora.compiler.verify import verify
+from tinygrad_lora.compiler.checks.verify import verify
+from tinygrad_lora.compiler.planned.write import Planned
 
-MODULES = ("places", "slots", "plan", "schedule", "lowering")
+MODULES = ("places", "slots", "plan", "order", "decide")
 PLACE = re.compile(r"(\w+ = np\.ndarray\(.*, memory, )(\d+)\)")
 NOT_PLANNING = {"prepared", "last_passes"}  # passes, which change the graph itself
 KINDS = ["memory", "own", "view", "argument", "number", "constant"]
@@ -61,7 +61,7 @@ def mutants() -> list[Mutant]:
 
 
 def _of_module(name: str) -> Iterator[Mutant]:
-    module = importlib.import_module(f"tinygrad_lora.compiler.{name}")
+    module = importlib.import_module(f"tinygrad_lora.compiler.planned.{name}")
     assert module.__file__
     source = Path(module.__file__).read_text(encoding="utf-8")
     for tree in ast.parse(source).body:

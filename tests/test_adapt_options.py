@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError
 from tinygrad_lora.nn import LoRAEmbedding, TrainedCopy
-from tinygrad_lora.nn.adapter import Adapter
-from tinygrad_lora.nn.targets import by_pattern, chosen_layers, chosen_modules
+from tinygrad_lora.nn.adapters.adapter import Adapter
+from tinygrad_lora.nn.adapters.model.targets import by_pattern, chosen_layers, chosen_modules
 
 
 class Block(tl.Layer):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler.agreement import FACTOR, disagreement, evaluate
+from tinygrad_lora.compiler.checks.agreement import FACTOR, disagreement, evaluate
+from tinygrad_lora.compiler.checks.culprit import find_culprit
 from tinygrad_lora.compiler.cost import FREE
-from tinygrad_lora.compiler.culprit import find_culprit
 from tinygrad_lora.compiler.pipeline import Snapshot, improving
 from tinygrad_lora.core.graph import Graph
 

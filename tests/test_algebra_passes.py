@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from strategies import ENGINE, FILLED, LIMIT, Program, Value, Writer, arrays, broadcasts
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
 from tinygrad_lora.compiler.cost import graph_cost
 from tinygrad_lora.compiler.passes.collect_factors import collect_factors
 from tinygrad_lora.compiler.passes.distribute_products import distribute_products
@@ -20,6 +19,7 @@ from tinygrad_lora.compiler.passes.narrow_takes import narrow_takes
 from tinygrad_lora.compiler.passes.raise_reshapes import raise_reshapes
 from tinygrad_lora.compiler.passes.sums_as_products import sums_as_products
 from tinygrad_lora.compiler.pipeline import DEFAULT, improving
+from tinygrad_lora.core import ops
 
 WHOLE = st.integers(-4, 4)
 

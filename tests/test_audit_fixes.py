@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import tinygrad_lora as tl
-from tinygrad_lora.cli import main
+from tinygrad_lora.commands.main import main
 from tinygrad_lora.errors import AdaptError, DtypeError, FormatError, ModelFileError, ShapeError
 from tinygrad_lora.models.bert import BertModel
 from tinygrad_lora.models.chat import chat_text
 from tinygrad_lora.models.configured import check_plausible
-from tinygrad_lora.nn.variants import RankAllocator
+from tinygrad_lora.nn.adapters.variants import RankAllocator
 
 X = np.random.default_rng(0).normal(size=(5, 6))
 

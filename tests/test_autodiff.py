@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import arrays, assert_same, broadcastable, matmul_chains, random_graphs
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
+from tinygrad_lora.core import ops
 from tinygrad_lora.core.autodiff import pulling_back, unbroadcast
 from tinygrad_lora.errors import GradientError, ShapeError, StaleGraphError, TraceError
 

@@ -22,8 +22,8 @@ from tinygrad_lora.bench.results import Result, quartiles, ratio_of, results
 from tinygrad_lora.bench.worker import Worker
 from tinygrad_lora.bench.workloads import ONE, SIZES, WORKLOADS, BlockSize, ChainSize, Size, cases, make_case
 from tinygrad_lora.blas import THREAD_VARIABLES, blas
-from tinygrad_lora.cli import main
-from tinygrad_lora.learn.grade import zygote
+from tinygrad_lora.commands.main import main
+from tinygrad_lora.grading.process import zygote
 
 PAGE = Path(__file__).resolve().parents[1] / "README.md"  # a page without a place for tables
 TINY = dict.fromkeys(WORKLOADS, Size(6, 5, 7, 2)) | {"W6": ChainSize(5), "W7": BlockSize(2, 3, 8, 2, 12, 2)}

@@ -13,7 +13,7 @@ import pytest
 from browser import NEEDS_A_BROWSER, WAIT, chromium, is_trouble, jupyter_environment, jupyterlab, screenshot
 
 from tinygrad_lora.learn import load_exercise
-from tinygrad_lora.learn.solutions import source_of
+from tinygrad_lora.learn.checking.solutions import source_of
 
 ROOT = Path(__file__).resolve().parent.parent
 MISSING = [name for name in ("jupyterlab", "ipykernel", "build", "hatchling") if find_spec(name) is None]

@@ -8,11 +8,11 @@ import pytest
 from browser import NEEDS_A_BROWSER, chromium, offline_pages
 
 import tinygrad_lora as tl
-from tinygrad_lora.view.explore_command import compiled_function
-from tinygrad_lora.view.explorer import explore
-from tinygrad_lora.view.explorer_union import KEPT
-from tinygrad_lora.view.markup import Markup, page
+from tinygrad_lora.commands.explore import compiled_function
+from tinygrad_lora.view.explorer.explore import explore
+from tinygrad_lora.view.explorer.union import KEPT
 from tinygrad_lora.view.named_object import EXAMPLE
+from tinygrad_lora.view.words.markup import Markup, page
 
 pytestmark = [pytest.mark.slow, *NEEDS_A_BROWSER]
 READABLE = 4.5  # the least contrast of text, by WCAG 2.2, 1.4.3

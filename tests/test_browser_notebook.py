@@ -14,8 +14,8 @@ import pytest
 from browser import NEEDS_A_BROWSER, WAIT, chromium, is_trouble, jupyter_environment, jupyterlab, screenshot
 from test_browser_stepper import assert_shows
 
-from tinygrad_lora.view.explorer import explore
-from tinygrad_lora.view.stepper import step_through
+from tinygrad_lora.view.explorer.explore import explore
+from tinygrad_lora.view.stepper.page import step_through
 
 MISSING = [name for name in ("nbclient", "nbconvert", "ipykernel", "jupyterlab") if find_spec(name) is None]
 pytestmark = [
@@ -27,8 +27,8 @@ pytestmark = [
 SETUP = """
 import numpy as np
 import tinygrad_lora as tl
-from tinygrad_lora.view.explorer import explore
-from tinygrad_lora.view.stepper import step_through
+from tinygrad_lora.view.explorer.explore import explore
+from tinygrad_lora.view.stepper.page import step_through
 from tinygrad_lora.learn import load_exercise, run_checks
 
 x, y = tl.parameter(3.0, "x"), tl.parameter(4.0, "y")

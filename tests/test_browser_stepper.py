@@ -8,7 +8,7 @@ import pytest
 from browser import NEEDS_A_BROWSER, chromium, offline_pages, screenshot
 
 import tinygrad_lora as tl
-from tinygrad_lora.view.stepper import step_through
+from tinygrad_lora.view.stepper.page import step_through
 
 pytestmark = [pytest.mark.slow, *NEEDS_A_BROWSER]
 READABLE = 4.5  # the least contrast of text, by WCAG 2.2, 1.4.3
@@ -264,7 +264,7 @@ def test_a_notebook_leaves_the_keys_to_whatever_can_have_the_focus(open_page):
 
 
 def test_a_step_whose_picture_was_left_out_says_so(open_page, monkeypatch):
-    monkeypatch.setattr("tinygrad_lora.view.stepper.LARGEST_PICTURES", 100)
+    monkeypatch.setattr("tinygrad_lora.view.stepper.page.LARGEST_PICTURES", 100)
     steps = passes()
     page = open_page(page_of(steps.html))
     page.keyboard.press("Tab")

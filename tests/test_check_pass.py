@@ -9,17 +9,17 @@ import pytest
 from wrong_passes import WRONG
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
 from tinygrad_lora.checking import Programs, Style
 from tinygrad_lora.checking.trials import Trial
-from tinygrad_lora.compiler.packing import absorb_scales, repeat_rows
 from tinygrad_lora.compiler.passes.fuse_elementwise import fuse_numbers
 from tinygrad_lora.compiler.passes.raise_transposes import raise_transposes
 from tinygrad_lora.compiler.passes.sums_as_products import sums_as_products
 from tinygrad_lora.compiler.pipeline import DEFAULT
+from tinygrad_lora.compiler.planned.frozen import absorb_scales, repeat_rows
+from tinygrad_lora.core import ops
 from tinygrad_lora.core.graph import rebuilt
 from tinygrad_lora.errors import CounterexampleError
-from tinygrad_lora.view.failure import _html as failure_in_notebooks
+from tinygrad_lora.view.errors.failure import _html as failure_in_notebooks
 
 Node = tl.ComputationNode
 OURS = [p for row in DEFAULT for p in row] + [fuse_numbers, raise_transposes, sums_as_products]

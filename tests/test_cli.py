@@ -18,9 +18,9 @@ from rich.console import Console
 
 from tinygrad_lora import __version__, errors, terminal
 from tinygrad_lora.blas import blas
-from tinygrad_lora.cli import COMMANDS, REFUSED, main, parser
-from tinygrad_lora.completion import add_values, values
-from tinygrad_lora.installation import EXTRAS, pip, version_of
+from tinygrad_lora.commands.completion import add_values, values
+from tinygrad_lora.commands.doctor import EXTRAS, pip, version_of
+from tinygrad_lora.commands.main import COMMANDS, REFUSED, main, parser
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -106,7 +106,7 @@ def test_draw_prints_a_listing_or_writes_a_picture(tmp_path, capsys):
 
 def test_the_doctor_names_versions_and_the_command_for_what_is_missing(capsys, monkeypatch):
     monkeypatch.setattr(
-        "tinygrad_lora.installation.EXTRAS", {"speed": (("numpy", "no-such-package"), "faster engines")}
+        "tinygrad_lora.commands.doctor.EXTRAS", {"speed": (("numpy", "no-such-package"), "faster engines")}
     )
     assert main(["doctor"]) == 0
     told = capsys.readouterr().out
@@ -152,7 +152,7 @@ def test_ctrl_c_gives_one_line_and_the_code_of_an_interrupt(capsys, monkeypatch)
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tinygrad_lora.installation.facts", interrupted)
+    monkeypatch.setattr("tinygrad_lora.commands.doctor.facts", interrupted)
     assert main(["doctor"]) == 130
     assert capsys.readouterr().err == "tinygrad-lora doctor: interrupted\n"
 
@@ -341,7 +341,7 @@ def test_every_command_stands_in_the_table_of_commands():
 )
 def test_a_command_loads_only_what_it_needs(arguments, unneeded):
     code = (
-        "import contextlib, sys; from tinygrad_lora.cli import main\n"
+        "import contextlib, sys; from tinygrad_lora.commands.main import main\n"
         "with contextlib.suppress(SystemExit): main(sys.argv[1:])\n"
         "print('loaded', *sys.modules)"
     )
@@ -389,7 +389,7 @@ def test_a_task_fits_a_terminal(capsys):
 
 
 def test_a_stream_that_knows_few_letters_gets_question_marks(tmp_path):
-    code = "import sys; from tinygrad_lora.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from tinygrad_lora.commands.main import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "explore", "--out", str(tmp_path / "page.html")]
     run = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert (run.returncode, run.stderr) == (0, b"") and b"(AB)? = B? A?" in run.stdout
@@ -439,7 +439,7 @@ def test_jupyter_ends_in_its_own_way(tmp_path):
     (tmp_path / "jupyterlab").mkdir()
     (tmp_path / "jupyterlab" / "__init__.py").touch()
     (tmp_path / "jupyterlab" / "__main__.py").write_text(JUPYTER)
-    code = HEARS_CTRL_C + "import sys; from tinygrad_lora.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = HEARS_CTRL_C + "import sys; from tinygrad_lora.commands.main import main; sys.exit(main(sys.argv[1:]))"
     with subprocess.Popen(
         [sys.executable, "-c", code, "learn", "01"], cwd=tmp_path, start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,

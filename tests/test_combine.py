@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, MergedError
 from tinygrad_lora.nn import TrainedCopy
-from tinygrad_lora.nn.combine import agreeing, combined, drop_at_random, keep_largest, low_rank
+from tinygrad_lora.nn.adapters.model.combine import agreeing, combined, drop_at_random, keep_largest, low_rank
 
 DENSE = {"density": 0.5}
 PRUNED = ["ties", "dare_linear", "dare_ties", "magnitude_prune"]

@@ -21,8 +21,9 @@ import tinygrad_lora as tl
 from tinygrad_lora.demo import charts, files, gallery, page, run_experiment, tables, write_files
 from tinygrad_lora.demo.naive import naive_lora
 from tinygrad_lora.errors import RenderError
-from tinygrad_lora.view import engines, markup
-from tinygrad_lora.view.highlight import code, plain
+from tinygrad_lora.view.diagram import engines
+from tinygrad_lora.view.words import markup
+from tinygrad_lora.view.words.highlight import code, plain
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -14,11 +14,11 @@ from programs import PROGRAMS
 from strategies import assert_same, inputs_for, random_graphs
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
-from tinygrad_lora.compiler.emit import emit
-from tinygrad_lora.compiler.engines import loops
+from tinygrad_lora.compiler.engines.loops import program as loops
 from tinygrad_lora.compiler.passes.inner_products import inner_product, row_products
 from tinygrad_lora.compiler.passes.join_scatters import add_at
+from tinygrad_lora.compiler.text.plain import emit
+from tinygrad_lora.core import ops
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.core.source import function_from_source
 from tinygrad_lora.errors import CompileError
@@ -105,7 +105,7 @@ def test_the_operations_that_passes_make_have_loops_too():
 def test_loops_do_not_depend_on_the_hash_seed():
     code = (
         "from programs import PROGRAMS\nimport tinygrad_lora as tl\n"
-        "from tinygrad_lora.compiler.engines.loops import written_as_loops\n"
+        "from tinygrad_lora.compiler.engines.loops.program import written_as_loops\n"
         "for make in PROGRAMS.values():\n"
         "    f, arrays = make()\n    print(written_as_loops(tl.trace(f, *arrays), f.__name__).source)\n"
     )

@@ -15,15 +15,15 @@ from html_reader import Reader
 from programs import PROGRAMS
 
 import tinygrad_lora as tl
+from tinygrad_lora.commands.explore import compiled_function, run
 from tinygrad_lora.compiler.cost import graph_cost
 from tinygrad_lora.compiler.techniques import TECHNIQUES
 from tinygrad_lora.errors import CompileError
-from tinygrad_lora.view import explorer_checks as checks
-from tinygrad_lora.view.explore_command import compiled_function, run
-from tinygrad_lora.view.explorer import Exploration, explore
-from tinygrad_lora.view.explorer_code import GONE, NEW, SAME, Line, changed
-from tinygrad_lora.view.explorer_rules import LEGAL, rule_of
-from tinygrad_lora.view.explorer_union import ADDED, KEPT, REMOVED, REWIRED, short
+from tinygrad_lora.view.explorer import checks
+from tinygrad_lora.view.explorer.code import GONE, NEW, SAME, Line, changed
+from tinygrad_lora.view.explorer.explore import Exploration, explore
+from tinygrad_lora.view.explorer.rules import LEGAL, rule_of
+from tinygrad_lora.view.explorer.union import ADDED, KEPT, REMOVED, REWIRED, short
 from tinygrad_lora.view.named_object import EXAMPLE
 
 HOSTILE = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & <b>'\"\\ $x$", "\N{SNAKE}"]
@@ -357,7 +357,7 @@ def test_the_same_program_gives_the_same_bytes_in_every_process(tmp_path):
     pages = set()
     for seed in ("0", "1"):
         out = tmp_path / f"{seed}.html"
-        code = f"from tinygrad_lora.view.explore_command import run; run(None, {str(out)!r}, quiet=True)"
+        code = f"from tinygrad_lora.commands.explore import run; run(None, {str(out)!r}, quiet=True)"
         environment = os.environ | {"PYTHONHASHSEED": seed, "OPENBLAS_NUM_THREADS": "1"}
         subprocess.run([sys.executable, "-c", code], env=environment, check=True)
         pages.add(out.read_bytes())

@@ -14,13 +14,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
+from tinygrad_lora.core import ops
 from tinygrad_lora.errors import ShapeError, TraceError
 from tinygrad_lora.view import notebook
-from tinygrad_lora.view.excerpt import DEPTH, MOST_BOXES
-from tinygrad_lora.view.failure import failure, show_errors
-from tinygrad_lora.view.fixes import fix
-from tinygrad_lora.view.nonfinite import first_nonfinite
+from tinygrad_lora.view.errors.excerpt import DEPTH, MOST_BOXES
+from tinygrad_lora.view.errors.failure import failure, show_errors
+from tinygrad_lora.view.errors.fixes import fix
+from tinygrad_lora.view.errors.nonfinite import first_nonfinite
 
 
 def failing(f, *args):

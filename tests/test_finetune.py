@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models_table import needs
 
 import tinygrad_lora as tl
-from tinygrad_lora import cli
+from tinygrad_lora.commands import main as cli
 from tinygrad_lora.errors import ModelError, ModelFileError
 from tinygrad_lora.finetune import Answered, Classifying, Labeled, Settings, fine_tune, read_examples
 from tinygrad_lora.finetune.batches import batch_of

@@ -7,7 +7,7 @@ import pytest
 from tinygrad_lora.bench import finetune as bench
 from tinygrad_lora.bench.finetune import Found, _disagreement, compare, missing, table
 from tinygrad_lora.bench.finetune_steps import finetune, prepared
-from tinygrad_lora.cli import main
+from tinygrad_lora.commands.main import main
 
 
 def quiet(steps, description):

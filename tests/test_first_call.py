@@ -8,7 +8,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler import first_call, programs
+from tinygrad_lora.compiler import programs
+from tinygrad_lora.compiler.checks import first_call
 from tinygrad_lora.errors import CompileError, MiscompiledWarning
 
 RNG = np.random.default_rng(0)

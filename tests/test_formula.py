@@ -18,9 +18,9 @@ import tinygrad_lora as tl
 from tinygrad_lora import library
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.errors import RenderError, ShapeError
-from tinygrad_lora.view.formula import formula
-from tinygrad_lora.view.notation import number_text, symbol
-from tinygrad_lora.view.reading import readable
+from tinygrad_lora.view.formula.notation import number_text, symbol
+from tinygrad_lora.view.formula.reading import readable
+from tinygrad_lora.view.formula.write import formula
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = [
@@ -474,7 +474,7 @@ def test_nothing_of_the_users_is_changed():
 def test_the_same_graph_gives_the_same_formula_in_every_process():
     code = """
 import numpy as np, tinygrad_lora as tl
-from tinygrad_lora.view.formula import formula
+from tinygrad_lora.view.formula.write import formula
 x, W = tl.placeholder((2, 3), name="x"), tl.parameter(np.ones((3, 4)))
 loss = tl.cross_entropy(tl.gelu(x @ W) + tl.softmax(x @ W), np.array([1, 2]))
 f = formula(tl.gradients(loss, W)); print(f.text, f.latex)

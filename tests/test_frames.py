@@ -10,12 +10,12 @@ import pytest
 
 import tinygrad_lora as tl
 from tinygrad_lora.core.graph import topological_order
-from tinygrad_lora.nn import calls
-from tinygrad_lora.nn.calls import LONGEST_LOG, calls_behind
-from tinygrad_lora.view.collapse import MOST_BOXES, collapsed
-from tinygrad_lora.view.diagram import diagram
-from tinygrad_lora.view.dot import draw
-from tinygrad_lora.view.stepper import step_through
+from tinygrad_lora.nn import call_log as calls
+from tinygrad_lora.nn.call_log import LONGEST_LOG, calls_behind
+from tinygrad_lora.view.diagram.collapse import MOST_BOXES, collapsed
+from tinygrad_lora.view.diagram.data import diagram
+from tinygrad_lora.view.diagram.dot import draw
+from tinygrad_lora.view.stepper.page import step_through
 
 
 @pytest.fixture(autouse=True)

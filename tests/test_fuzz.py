@@ -17,7 +17,7 @@ from fuzz.report import Report
 from fuzz.trials import trial_of
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
+from tinygrad_lora.core import ops
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 20_261_130

@@ -16,8 +16,8 @@ from stubs import stub_values
 import tinygrad_lora as tl
 from tinygrad_lora.core.source import function_from_source
 from tinygrad_lora.learn import exercise_ids, load_exercise, run_checks
+from tinygrad_lora.learn.checking.solutions import BEGIN, END
 from tinygrad_lora.learn.diagnosis import NOT_STARTED
-from tinygrad_lora.learn.solutions import BEGIN, END
 
 FEWEST_MUTANTS, HINTS = 2, 3
 OTHER_SEED, LARGER_BUDGET = 20_261_126, 40  # as in the hidden run of a grader

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_lora.errors import ModelFileError
-from tinygrad_lora.models.dequantize import F16, F32, FORMATS, Q4_1, Q8_0, dequantize
-from tinygrad_lora.models.gguf import GGUF, read_gguf
+from tinygrad_lora.models.files.dequantize import F16, F32, FORMATS, Q4_1, Q8_0, dequantize
+from tinygrad_lora.models.files.gguf import GGUF, read_gguf
 
 UINT32, FLOAT32, STRING, ARRAY = 4, 6, 8, 9
 

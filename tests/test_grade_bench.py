@@ -8,8 +8,8 @@ import pytest
 
 from tinygrad_lora.bench import grading
 from tinygrad_lora.bench.grading import mistake, write_class
+from tinygrad_lora.grading.submissions import read, submissions
 from tinygrad_lora.learn import load_exercise
-from tinygrad_lora.learn.grade.submissions import read, submissions
 from tinygrad_lora.learn.tutorials import tutorial
 
 

@@ -14,16 +14,16 @@ from urllib.parse import unquote
 
 import pytest
 
-from tinygrad_lora import cli
+from tinygrad_lora.commands import main as cli
+from tinygrad_lora.commands.grade import seed_of
 from tinygrad_lora.errors import ExerciseError
+from tinygrad_lora.grading import grading
+from tinygrad_lora.grading.exports import gradescope, nbgrader, table, write_all
+from tinygrad_lora.grading.grading import Settings, Workers, chosen, empty, grade_all, key, self_check
+from tinygrad_lora.grading.judge import defined
+from tinygrad_lora.grading.page import class_page, feedback_page
+from tinygrad_lora.grading.submissions import read, submissions
 from tinygrad_lora.learn import exercise_ids, load_exercise
-from tinygrad_lora.learn.grade import grading
-from tinygrad_lora.learn.grade.command import seed_of
-from tinygrad_lora.learn.grade.exports import gradescope, nbgrader, table, write_all
-from tinygrad_lora.learn.grade.grading import Settings, Workers, chosen, empty, grade_all, key, self_check
-from tinygrad_lora.learn.grade.judge import defined
-from tinygrad_lora.learn.grade.page import class_page, feedback_page
-from tinygrad_lora.learn.grade.submissions import read, submissions
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the limits are those of POSIX")
 
@@ -320,7 +320,7 @@ def test_a_run_that_is_interrupted_leaves_no_process(folder, tmp_path):
     (folder / "loop.py").write_text("def unbroadcast(g, shape):\n    while True: pass\n", encoding="utf-8")
     # What a shell starts in the background ignores a Ctrl-C, and so does all that this starts.
     code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    code += "from tinygrad_lora.cli import main; sys.exit(main(sys.argv[1:]))"
+    code += "from tinygrad_lora.commands.main import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["grade", str(folder), "--exercises", IDS[1], "--out", str(tmp_path / "out"), "-j", "2"]
     running = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", code, *arguments], env=running, stderr=subprocess.PIPE) as process:
@@ -356,7 +356,7 @@ def test_the_twelve_notebooks_with_all_answers_have_full_marks(tmp_path, workers
 @pytest.mark.slow
 def test_a_cluster_grades_the_same(folder, tmp_path, workers):
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")
-    from tinygrad_lora.learn.grade import cluster
+    from tinygrad_lora.grading import cluster
 
     here = graded(folder, tmp_path / "here", workers)
     with (

@@ -11,11 +11,11 @@ import pytest
 from stubs import stub_values
 
 import tinygrad_lora as tl
+from tinygrad_lora.grading.judge import Hearing, Judge
+from tinygrad_lora.grading.process.peer import Blank
+from tinygrad_lora.grading.process.student import Student
+from tinygrad_lora.grading.process.wire import Channel, Gone, Misbehaved
 from tinygrad_lora.learn import exercise_ids, load_exercise, run_checks
-from tinygrad_lora.learn.grade.judge import Hearing, Judge
-from tinygrad_lora.learn.grade.peer import Blank
-from tinygrad_lora.learn.grade.student import Student
-from tinygrad_lora.learn.grade.wire import Channel, Gone, Misbehaved
 from tinygrad_lora.view import paths
 
 EXERCISES = [pytest.param(id, marks=[pytest.mark.slow] if load_exercise(id).slow else []) for id in exercise_ids()]

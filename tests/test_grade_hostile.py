@@ -5,9 +5,9 @@ import os
 
 import pytest
 
+from tinygrad_lora.grading.grading import Settings, Worker, job_of
+from tinygrad_lora.grading.submissions import submissions
 from tinygrad_lora.learn import load_exercise
-from tinygrad_lora.learn.grade.grading import Settings, Worker, job_of
-from tinygrad_lora.learn.grade.submissions import submissions
 
 pytestmark = [
     pytest.mark.slow,
@@ -155,13 +155,13 @@ def test_the_work_folder_is_the_students_own(grade):
 PATCHES = {
     "numpy": "import numpy as np\nfor n in ('allclose', 'isclose', 'array_equal', 'all'):\n"
     "    setattr(np, n, lambda *a, **k: True)",
-    "the checks": "import tinygrad_lora.learn.run as r, tinygrad_lora.learn.exact as e\n"
+    "the checks": "import tinygrad_lora.learn.checking.run as r, tinygrad_lora.learn.exact as e\n"
     "r.run_checks = r._diagnosis = lambda *a, **k: None\ne.same = lambda *a, **k: True",
     "the refusals": "import tinygrad_lora.learn.diagnosis as d\nd.require = d.tell = d.Wrong = lambda *a, **k: None",
     "builtins": "import builtins\nbuiltins.isinstance = lambda *a: True\nbuiltins.len = lambda *a: 1",
-    "the protocol": "import tinygrad_lora.learn.grade.peer as p\np.Peer._raise = lambda *a, **k: None\n"
-    "import tinygrad_lora.learn.grade.packing as q\nq.Packer.pack = lambda self, x: x",
-    "the hook": "import tinygrad_lora.learn.grade.sandbox as s\ns.FORBIDDEN = ()\ns.hook = None",
+    "the protocol": "import tinygrad_lora.grading.process.peer as p\np.Peer._raise = lambda *a, **k: None\n"
+    "import tinygrad_lora.grading.process.packing as q\nq.Packer.pack = lambda self, x: x",
+    "the hook": "import tinygrad_lora.grading.process.sandbox as s\ns.FORBIDDEN = ()\ns.hook = None",
     "the engine": "import tinygrad_lora.core.graph as g\ng.topological_order = lambda outputs: []",
     "time": "import time\ntime.monotonic = lambda: 0.0",
 }

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from strategies import assert_same, matmul_chains, random_graphs
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
+from tinygrad_lora.core import ops
 from tinygrad_lora.core.graph import rebuilt, topological_order
 from tinygrad_lora.errors import GraphError, ShapeError
 

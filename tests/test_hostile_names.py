@@ -15,7 +15,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler.engines.loops import written_as_loops
+from tinygrad_lora.compiler.engines.loops.program import written_as_loops
 from tinygrad_lora.core.source import function_from_source
 from tinygrad_lora.errors import ShapeError
 from tinygrad_lora.view import draw_svg, failure, svg

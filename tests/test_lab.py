@@ -74,7 +74,7 @@ print(hasattr(tl.Graph, "_repr_mimebundle_"), "cell:1" in f.source, "ipython" in
 def test_code_that_nothing_stops_is_told_of_only_when_it_takes_too_long(tmp_path):
     code = """
 import time
-from tinygrad_lora.learn.guard import guarded
+from tinygrad_lora.learn.checking.guard import guarded
 print(guarded(lambda: None, 1.0).notes, guarded(lambda: time.sleep(0.02), 0.01).notes)
 """
     assert run_as_in_a_browser(code, tmp_path).startswith("[] ['this took ")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lora as tl
+from tinygrad_lora.core.ops import Matmul
 from tinygrad_lora.errors import ClosedError, DtypeError, GradientError, ShapeError, StaleGraphError, WeightsError
 from tinygrad_lora.nn import Layer, Linear, LoRALayer, LoRALinear, Sequential, layer_calls
-from tinygrad_lora.ops import Matmul
 
 
 class Residual(Layer):

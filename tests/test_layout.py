@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lora as tl
-from tinygrad_lora.view.diagram import ROLES, Arrow, Box, Diagram, diagram
-from tinygrad_lora.view.layers import Cluster
+from tinygrad_lora.view.diagram.data import ROLES, Arrow, Box, Diagram, diagram
+from tinygrad_lora.view.diagram.layers import Cluster
 from tinygrad_lora.view.layout import Block, Frame, Line, arrange, text_width
 from tinygrad_lora.view.layout.order import crossings, order_rows
 from tinygrad_lora.view.layout.ranks import ranks
 from tinygrad_lora.view.layout.rows import Edge, in_rows
-from tinygrad_lora.view.svg import draw_svg, lay_out
-from tinygrad_lora.view.svg_style import DARK, LIGHT, ROOT
+from tinygrad_lora.view.svg.draw import draw_svg, lay_out
+from tinygrad_lora.view.svg.style import DARK, LIGHT, ROOT
 
 CHILD_ROOT = Path(__file__).resolve().parent.parent
 DIRECTIONS = ["TB", "LR", "BT", "RL"]

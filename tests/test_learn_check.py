@@ -14,15 +14,15 @@ import pytest
 from stubs import stub_values
 
 import tinygrad_lora as tl
-from tinygrad_lora.cli import main
+from tinygrad_lora.commands.main import main
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.learn import Exercise, Report, Wrong, check, hint, progress, reference, require, run_checks
 from tinygrad_lora.learn.cases import chain, graphs, ladder, numbers
+from tinygrad_lora.learn.checking.guard import TookTooLongError, guarded
+from tinygrad_lora.learn.checking.solutions import double_quoted, marked, stripped
+from tinygrad_lora.learn.checking.stubs import is_blank
 from tinygrad_lora.learn.exact import as_array, as_bool, as_nodes, as_number, as_whole, same
-from tinygrad_lora.learn.guard import TookTooLongError, guarded
 from tinygrad_lora.learn.progress import remembered
-from tinygrad_lora.learn.solutions import double_quoted, marked, stripped
-from tinygrad_lora.learn.stubs import is_blank
 
 ID = "01-count-nodes"
 
@@ -408,7 +408,7 @@ def test_the_time_limit_waits_for_a_finalizer_to_end():
 def test_a_debugger_works_after_a_time_limit_in_another_thread():
     """Python 3.11 takes no step more where something was to be raised in a thread, and never was."""
     code = (
-        "import sys, threading\nfrom tinygrad_lora.learn.guard import guarded\n"
+        "import sys, threading\nfrom tinygrad_lora.learn.checking.guard import guarded\n"
         "def endless():\n    while True: pass\n"
         "def run():\n    guarded(int, 1.0); guarded(endless, 0.1)\n"
         "thread = threading.Thread(target=run); thread.start(); thread.join()\n"

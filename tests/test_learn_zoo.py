@@ -14,8 +14,9 @@ from tinygrad_lora.core import autodiff
 from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.errors import ExerciseError, ShapeError, StaleGraphError
-from tinygrad_lora.learn import Wrong, bug, bugs, exchange, using
-from tinygrad_lora.learn.guard import TookTooLongError, guarded
+from tinygrad_lora.learn import Wrong, bug, bugs, using
+from tinygrad_lora.learn.checking import exchange
+from tinygrad_lora.learn.checking.guard import TookTooLongError, guarded
 from tinygrad_lora.learn.using import plug_points
 
 X = np.array([0.5, -1.0, 2.0])
@@ -364,7 +365,7 @@ def test_a_time_limit_does_not_leave_the_engine_half_put_back(monkeypatch):
 def test_a_name_that_is_first_asked_for_in_an_exchange_is_put_back():
     code = """
 from tinygrad_lora import library
-from tinygrad_lora.learn.exchange import Change, exchanged
+from tinygrad_lora.learn.checking.exchange import Change, exchanged
 import tinygrad_lora as tl
 usual, other = library.softmax, lambda x: x
 with exchanged([Change(library, "softmax", other)]):

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lora as tl
+from tinygrad_lora.core.ops import Matmul
 from tinygrad_lora.errors import AdaptError, MergedError, ShapeError, WeightsError
 from tinygrad_lora.nn import Linear, LoRALayer, LoRALinear, Sequential
-from tinygrad_lora.ops import Matmul
 
 
 def card(**options):

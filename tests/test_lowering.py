@@ -17,12 +17,14 @@ from programs import PROGRAMS
 from strategies import matmul_chains, random_graphs
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler import packing, products, schedule
 from tinygrad_lora.compiler import programs as programs_module
 from tinygrad_lora.compiler.calling import Binder
-from tinygrad_lora.compiler.products import SMALL_KERNEL, blocks
+from tinygrad_lora.compiler.planned import frozen as packing
+from tinygrad_lora.compiler.planned import order as schedule
+from tinygrad_lora.compiler.planned import products
+from tinygrad_lora.compiler.planned.products import SMALL_KERNEL, blocks
+from tinygrad_lora.compiler.planned.slots import LINE, Slot, arrange, most_alive
 from tinygrad_lora.compiler.signatures import Keys, guard
-from tinygrad_lora.compiler.slots import LINE, Slot, arrange, most_alive
 from tinygrad_lora.compiler.techniques import LOWERINGS, TECHNIQUES
 from tinygrad_lora.errors import CompileError, RecompileWarning, ShapeError
 

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 import tinygrad_lora as tl
-from tinygrad_lora import library, nn, ops
+from tinygrad_lora import library, nn
 from tinygrad_lora.advice import INSTEAD, OPERATORS_REFUSED
-from tinygrad_lora.arraylike import real_array
+from tinygrad_lora.core import ops
+from tinygrad_lora.core.arraylike import real_array
 from tinygrad_lora.errors import DtypeError, GradientError, LostGradientWarning, ShapeError, TraceError
 
 

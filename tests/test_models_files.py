@@ -14,8 +14,8 @@ from test_gguf import F32, STRING, UINT32, gguf_bytes, string
 
 from tinygrad_lora.errors import ModelFileError
 from tinygrad_lora.models.chat import TEMPLATE
-from tinygrad_lora.models.gguf import GGUF
-from tinygrad_lora.models.llama_cpp import chat_tokenizer, configuration, halves_apart, hugging_face_name
+from tinygrad_lora.models.files.gguf import GGUF
+from tinygrad_lora.models.files.llama_cpp import chat_tokenizer, configuration, halves_apart, hugging_face_name
 from tinygrad_lora.models.torch_file import read_torch
 
 OLD = (FIXTURES / "old.bin").read_bytes()

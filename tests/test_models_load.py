@@ -9,8 +9,8 @@ from models_table import ANSWER, FIXTURES, GUESS, QUESTION, REACTIONS, SENTENCES
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import ModelError, ModelFileError
-from tinygrad_lora.models.cache import cache_folder, model_file
 from tinygrad_lora.models.chat import chat_text
+from tinygrad_lora.models.files.cache import cache_folder, model_file
 
 REFERENCE = np.load(FIXTURES / "reference.npz")
 VECTORS = stored("vectors.json")

@@ -10,10 +10,10 @@ import pytest
 import sum_errors
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
-from tinygrad_lora.compiler import agreement
 from tinygrad_lora.compiler import passes as compiler_passes
-from tinygrad_lora.compiler.passes.patterns import ORDINARY
+from tinygrad_lora.compiler.checks import agreement
+from tinygrad_lora.compiler.patterns import ORDINARY
+from tinygrad_lora.core import ops
 from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.nn.activations import exact_gelu, silu
 from tinygrad_lora.nn.attention import attention, causal_mask, padding_mask

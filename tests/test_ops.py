@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import FACTORIES, NOT_ANALYTIC, arrays, assert_close, assert_same, inner, inputs_for
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
+from tinygrad_lora.core import ops
 
 OPERATIONS = sorted(tl.Op.registry.values(), key=str)
 DIFFERENTIABLE = [op for op in OPERATIONS if op.differentiable]

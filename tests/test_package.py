@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 import tinygrad_lora
-from tinygrad_lora.cli import COMMANDS
+from tinygrad_lora.commands.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 

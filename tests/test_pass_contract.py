@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
 from tinygrad_lora.compiler.pipeline import DEFAULT
+from tinygrad_lora.core import ops
 from tinygrad_lora.core.graph import Graph
 from tinygrad_lora.errors import CompileError, PassError
 

@@ -10,7 +10,6 @@ from numpy.testing import assert_array_equal
 from strategies import matmul_chains, random_graphs
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
 from tinygrad_lora.compiler.cost import graph_cost
 from tinygrad_lora.compiler.passes.fold_constants import fold_constants
 from tinygrad_lora.compiler.passes.fold_scales import fold_scales
@@ -20,6 +19,7 @@ from tinygrad_lora.compiler.passes.rebracket import rebracket
 from tinygrad_lora.compiler.passes.simplify import simplify
 from tinygrad_lora.compiler.passes.sink_transposes import sink_transposes
 from tinygrad_lora.compiler.pipeline import DEFAULT, improving
+from tinygrad_lora.core import ops
 
 PASSES = [p for row in DEFAULT for p in row]
 EVERY_PASS = pytest.mark.parametrize("apply", PASSES, ids=lambda p: p.__name__)

@@ -5,10 +5,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
-from tinygrad_lora.compiler import schedule
-from tinygrad_lora.compiler.engines.loops import written_as_loops
+from tinygrad_lora.compiler.engines.loops.program import written_as_loops
+from tinygrad_lora.compiler.planned import order as schedule
 from tinygrad_lora.compiler.techniques import LOWERINGS
+from tinygrad_lora.core import ops
 from tinygrad_lora.core.source import function_from_source
 from tinygrad_lora.errors import DtypeError
 

@@ -16,7 +16,7 @@ from npm import fetched
 
 pytest.importorskip("jupytext", reason="reading the sources of tutorials needs Jupytext")
 
-from tinygrad_lora.learn.release.command import sources
+from tinygrad_lora.commands.course import sources
 from tinygrad_lora.learn.release.notebook import instructor
 from tinygrad_lora.learn.release.source import read_cells
 

@@ -10,8 +10,6 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
-from tinygrad_lora.compiler.packing import absorb_scales, repeat_rows
 from tinygrad_lora.compiler.passes.collect_factors import collect_factors
 from tinygrad_lora.compiler.passes.expand_powers import expand_powers
 from tinygrad_lora.compiler.passes.fuse_elementwise import fuse_numbers
@@ -20,6 +18,8 @@ from tinygrad_lora.compiler.passes.raise_reshapes import raise_reshapes
 from tinygrad_lora.compiler.passes.raise_transposes import raise_transposes
 from tinygrad_lora.compiler.passes.sums_as_products import sums_as_products
 from tinygrad_lora.compiler.pipeline import DEFAULT
+from tinygrad_lora.compiler.planned.frozen import absorb_scales, repeat_rows
+from tinygrad_lora.core import ops
 
 PASSES = [*(p for row in DEFAULT for p in row), sums_as_products, raise_transposes, fuse_numbers]
 RNG = np.random.default_rng(5)

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("jupytext", reason="reading the sources of tutorials needs Jupytext")
 
-from tinygrad_lora import cli
+from tinygrad_lora.commands import main as cli
 from tinygrad_lora.errors import TutorialError
 from tinygrad_lora.learn import load_exercise
 from tinygrad_lora.learn.release import nbgrader, notebook, otter

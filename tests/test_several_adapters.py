@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, MergedError
 from tinygrad_lora.nn import LoRAEmbedding, TrainedCopy
-from tinygrad_lora.nn.adapter import Adapter
+from tinygrad_lora.nn.adapters.adapter import Adapter
 
 DUPLICATES = {"copy": copy.deepcopy, "pickle": lambda x: pickle.loads(pickle.dumps(x))}
 

@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
-from tinygrad_lora.compiler.emit import emit
-from tinygrad_lora.compiler.expressions import literal
-from tinygrad_lora.compiler.literals import is_plain, refuse_foreign
 from tinygrad_lora.compiler.passes.fuse_elementwise import Fused, Step
-from tinygrad_lora.compiler.vocabulary import program_name
+from tinygrad_lora.compiler.text.expressions import literal
+from tinygrad_lora.compiler.text.literals import is_plain, refuse_foreign
+from tinygrad_lora.compiler.text.names import program_name
+from tinygrad_lora.compiler.text.plain import emit
+from tinygrad_lora.core import ops
 from tinygrad_lora.core.node import INPUT, ComputationNode
 from tinygrad_lora.errors import CompileError
+from tinygrad_lora.grading.grading import Settings, Worker, job_of
+from tinygrad_lora.grading.process.known import identifier
+from tinygrad_lora.grading.process.packing import Packer
+from tinygrad_lora.grading.process.peer import Peer
+from tinygrad_lora.grading.process.wire import Misbehaved
+from tinygrad_lora.grading.submissions import submissions
 from tinygrad_lora.learn import load_exercise
-from tinygrad_lora.learn.evaluated import Evaluated
-from tinygrad_lora.learn.grade.grading import Settings, Worker, job_of
-from tinygrad_lora.learn.grade.known import identifier
-from tinygrad_lora.learn.grade.packing import Packer
-from tinygrad_lora.learn.grade.peer import Peer
-from tinygrad_lora.learn.grade.submissions import submissions
-from tinygrad_lora.learn.grade.wire import Misbehaved
-from tinygrad_lora.learn.run import run_checks
+from tinygrad_lora.learn.checking.evaluated import Evaluated
+from tinygrad_lora.learn.checking.run import run_checks
 
 RAN = []  # what the code below puts there, if it is ever executed
 CODE = "__import__('sys').modules['test_source_literals'].RAN.append(1) or 2"

@@ -15,17 +15,17 @@ from hypothesis import given, settings
 from strategies import assert_same, random_graphs
 
 import tinygrad_lora as tl
+from tinygrad_lora.commands.step import add_command
 from tinygrad_lora.compiler.techniques import LAWS
 from tinygrad_lora.core.autodiff import pulling_back
 from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.errors import GradientError, ShapeError, StaleGraphError, TraceError
-from tinygrad_lora.view.collapse import MOST_BOXES
+from tinygrad_lora.view.diagram.collapse import MOST_BOXES
 from tinygrad_lora.view.named_object import named_object
 from tinygrad_lora.view.rules import contributions, equation, in_line, plain, trainable
-from tinygrad_lora.view.step_command import add_command
-from tinygrad_lora.view.stepper import step_through
-from tinygrad_lora.view.steps import brief
+from tinygrad_lora.view.stepper.page import step_through
+from tinygrad_lora.view.stepper.steps import brief
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = [
@@ -543,7 +543,7 @@ def test_a_hostile_name_is_only_text(name):
 @pytest.mark.slow
 def test_the_same_object_gives_the_same_bytes_in_every_process():
     code = (
-        "import numpy as np, tinygrad_lora as tl\nfrom tinygrad_lora.view.stepper import step_through\n"
+        "import numpy as np, tinygrad_lora as tl\nfrom tinygrad_lora.view.stepper.page import step_through\n"
         "x, w = tl.constant(np.ones((2, 3)), 'x'), tl.parameter(np.ones((3, 2)), 'w')\n"
         "f = tl.compile(lambda x: tl.sum((x @ w * 2.0) * 3.0)).prepare(np.ones((2, 3)))\n"
         "print(step_through(tl.mean((x @ w) * (x @ w))).html, step_through(f).html)"
@@ -559,7 +559,7 @@ def test_the_same_object_gives_the_same_bytes_in_every_process():
 
 
 def test_many_large_pictures_of_passes_become_two(monkeypatch):
-    monkeypatch.setattr("tinygrad_lora.view.stepper.LARGEST_PICTURES", 100)
+    monkeypatch.setattr("tinygrad_lora.view.stepper.page.LARGEST_PICTURES", 100)
     steps = step_through(compiled())
     page = Page(steps.html)
     assert len(page.all("img")) == 2 and any("first and the last are drawn" in text for _, text in page.texts)

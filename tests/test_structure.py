@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import tinygrad_lora as tl
-from tinygrad_lora.nn.structure import STRUCTURE, Watch
+from tinygrad_lora.nn.watch import STRUCTURE, Watch
 
 
 class Scaled(tl.Layer):

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from models_table import NOISE, REACTIONS, TEXTS, needs, stored
 
 from tinygrad_lora.errors import ModelFileError
-from tinygrad_lora.models.bpe import BytePairEncoding, words
-from tinygrad_lora.models.cache import model_file
-from tinygrad_lora.models.gguf import read_gguf
-from tinygrad_lora.models.llama_cpp import chat_tokenizer
+from tinygrad_lora.models.files.cache import model_file
+from tinygrad_lora.models.files.gguf import read_gguf
+from tinygrad_lora.models.files.llama_cpp import chat_tokenizer
 from tinygrad_lora.models.smiles import Smiles, atoms_and_bonds
-from tinygrad_lora.models.tokens import padded
-from tinygrad_lora.models.wordpiece import WordPiece
+from tinygrad_lora.models.text.bpe import BytePairEncoding, words
+from tinygrad_lora.models.text.tokens import padded
+from tinygrad_lora.models.text.wordpiece import WordPiece
 
 SMALL = stored("wordpiece.json")
 PIECES = WordPiece(SMALL["vocabulary"])

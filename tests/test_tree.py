@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import ClosedError
-from tinygrad_lora.view.tree import parameter_tree
+from tinygrad_lora.view.diagram.tree import parameter_tree
 
 NASTY = "<b>&\"'\\ $ 🙂 \n"
 

@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("jupytext", reason="reading the sources of tutorials needs Jupytext")
 pytest.importorskip("matplotlib", reason="the tutorials plot with matplotlib")
 
-from tinygrad_lora import cli
+from tinygrad_lora.commands import main as cli
+from tinygrad_lora.commands.course import sources
 from tinygrad_lora.learn import exercise_ids
-from tinygrad_lora.learn.release.command import sources
 from tinygrad_lora.learn.release.notebook import instructor, student
 from tinygrad_lora.learn.release.source import read_cells
 from tinygrad_lora.learn.tutorials import tutorials

@@ -15,12 +15,12 @@ from test_architecture import code_lines
 import tinygrad_lora as tl
 from tinygrad_lora.bench import variants as bench
 from tinygrad_lora.bench.variants import CASES, EVERYTHING, NOTHING, table
-from tinygrad_lora.cli import main
+from tinygrad_lora.commands.main import main
 from tinygrad_lora.errors import AdaptError, ShapeError
-from tinygrad_lora.nn import variants
-from tinygrad_lora.nn.quantized import QuantizedLinear
-from tinygrad_lora.nn.variants import VARIANTS, LoRAPlus, RankAllocator, orthogonality, restart
-from tinygrad_lora.nn.variants.lokr import two_factors
+from tinygrad_lora.nn.adapters import variants
+from tinygrad_lora.nn.adapters.quantized import QuantizedLinear
+from tinygrad_lora.nn.adapters.variants import VARIANTS, LoRAPlus, RankAllocator, orthogonality, restart
+from tinygrad_lora.nn.adapters.variants.lokr import two_factors
 
 KINDS = {"lora": tl.LoRALayer, **VARIANTS}
 SIZES = [(6, 9), (9, 6), (8, 8)]

@@ -10,10 +10,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
-from tinygrad_lora.compiler import emit_planned, lowering, plan
-from tinygrad_lora.compiler.emit_planned import Writer
-from tinygrad_lora.compiler.verify import verify
+from tinygrad_lora.compiler.checks.verify import verify
+from tinygrad_lora.compiler.planned import decide as lowering
+from tinygrad_lora.compiler.planned import plan
+from tinygrad_lora.compiler.planned import write as emit_planned
+from tinygrad_lora.compiler.planned.write import Writer
+from tinygrad_lora.core import ops
 from tinygrad_lora.errors import MiscompiledWarning
 
 

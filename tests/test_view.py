@@ -11,13 +11,13 @@ import pytest
 import tinygrad_lora as tl
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.errors import RenderError
+from tinygrad_lora.nn.adapters.lora_linear import LoRALinear
 from tinygrad_lora.nn.layer import Layer
 from tinygrad_lora.nn.linear import Linear, Sequential
-from tinygrad_lora.nn.lora_linear import LoRALinear
 from tinygrad_lora.view import diagram, draw, listing, svg
-from tinygrad_lora.view.diagram import ROLES
-from tinygrad_lora.view.looks import LOOKS, SYMBOLS
-from tinygrad_lora.view.words import short_array
+from tinygrad_lora.view.diagram.data import ROLES
+from tinygrad_lora.view.diagram.looks import LOOKS, SYMBOLS
+from tinygrad_lora.view.words.sentences import short_array
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,7 +38,7 @@ picture = draw(tl.mean(x @ W + 2.0 * (x @ A @ B)), title="LoRA")
 """,
     "layers": """
 from tinygrad_lora.nn.linear import Linear, Sequential
-from tinygrad_lora.nn.lora_linear import LoRALinear
+from tinygrad_lora.nn.adapters.lora_linear import LoRALinear
 picture = draw(Sequential(LoRALinear(Linear(4, 3, seed=0), 1, seed=0), tl.relu, Linear(3, 2, seed=1)), (5, 4))
 """,
 }
@@ -333,7 +333,7 @@ def test_every_operation_says_what_it_does():
     missing = {name for name, op in Op.registry.items() if type(op).__module__.startswith("tinygrad_lora")} - set(
         SYMBOLS
     )
-    assert not missing, f"give {missing} a symbol in view/looks.py"
+    assert not missing, f"give {missing} a symbol in view/diagram/looks.py"
 
 
 def test_a_picture_is_a_graphviz_digraph():

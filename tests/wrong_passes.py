@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_lora as tl
-from tinygrad_lora import ops
+from tinygrad_lora.core import ops
 from tinygrad_lora.core.graph import rebuilt
 
 Node = tl.ComputationNode

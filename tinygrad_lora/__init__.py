@@ -15,8 +15,8 @@ _PUBLIC = [
     ("core.autodiff", "grad gradients value_and_grad zero_gradients"),
     ("library", "check_gradients"),
     # Functions of nodes or arrays
-    ("ops", "add cast divide exp greater identity log matmul multiply power relu scale sign sqrt stop_gradient"),
-    ("ops", "subtract take tanh transpose where"),
+    ("core.ops", "add cast divide exp greater identity log matmul multiply power relu scale sign sqrt stop_gradient"),
+    ("core.ops", "subtract take tanh transpose where"),
     ("library", "broadcast concatenate cross_entropy gelu layer_norm log_softmax max maximum mean mse reshape sigmoid"),
     ("library", "softmax sum"),
     ("nn", "exact_gelu silu"),
@@ -41,8 +41,11 @@ _PUBLIC = [
     ("view", "diagram draw explain explore failure first_nonfinite formula listing parameter_tree render step_through"),
 ]
 _HOME = {name: module for module, names in _PUBLIC for name in names.split()}
-_ENGINE = ("core", "library", "nn", "ops")
-_PARTS = (*_ENGINE, "checking", "compiler", "data", "errors", "interop", "learn", "models", "view")
+_ENGINE = ("core", "library", "nn")
+_PARTS = {
+    part: part for part in (*_ENGINE, "checking", "compiler", "data", "errors", "interop", "learn", "models", "view")
+}
+_PARTS["ops"] = "core.ops"
 
 __all__ = sorted(_HOME)
 
@@ -54,7 +57,7 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> object:
     """Load what `name` needs. The names of the engine come all at once, and stay here."""
     if name in _PARTS:
-        return import_module(f".{name}", __name__)
+        return import_module(f".{_PARTS[name]}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module 'tinygrad_lora' has no attribute {name!r}")
     if not _HOME[name].startswith(_ENGINE):

@@ -1,6 +1,7 @@
 # The public names for editors and type checkers, which do not run __init__.py. A test holds the two together.
 
-from . import checking, compiler, core, data, errors, interop, learn, library, models, nn, ops, view
+from . import checking, compiler, core, data, errors, interop, learn, library, models, nn, view
+from .core import ops
 from .checking import check_pass
 from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
 from .core.autodiff import grad, gradients, value_and_grad, zero_gradients
@@ -12,23 +13,90 @@ from .interop.peft import load_adapter, save_adapter
 from .interop.safetensors import load_safetensors, save_safetensors
 from .learn import bug, bugs, check, diagnose, hint, progress, quiz, using
 from .library import (
-    broadcast, check_gradients, concatenate, cross_entropy, gelu, layer_norm, log_softmax, max, maximum, mean, mse,
-    reshape, sigmoid, softmax, sum,
-)  # fmt: skip
+    broadcast,
+    check_gradients,
+    concatenate,
+    cross_entropy,
+    gelu,
+    layer_norm,
+    log_softmax,
+    max,
+    maximum,
+    mean,
+    mse,
+    reshape,
+    sigmoid,
+    softmax,
+    sum,
+)
 from .models.load import load_minilm, load_rxnmapper, load_smollm2
 from .nn import (
-    SGD, Adam, AdamW, Adapter, Embedding, Layer, LayerNorm, Linear, LoRAEmbedding, LoRALayer, LoRALinear, Optimizer,
-    RMSNorm, Sequential, activate, adapt, adapter_names, adapter_settings, adapter_weights, adapters,
-    add_weighted_adapter, by_row, delete_adapter, disabled, exact_gelu, merge_all, merge_and_unload, silu, unmerge_all,
-)  # fmt: skip
+    SGD,
+    Adam,
+    AdamW,
+    Adapter,
+    Embedding,
+    Layer,
+    LayerNorm,
+    Linear,
+    LoRAEmbedding,
+    LoRALayer,
+    LoRALinear,
+    Optimizer,
+    RMSNorm,
+    Sequential,
+    activate,
+    adapt,
+    adapter_names,
+    adapter_settings,
+    adapter_weights,
+    adapters,
+    add_weighted_adapter,
+    by_row,
+    delete_adapter,
+    disabled,
+    exact_gelu,
+    merge_all,
+    merge_and_unload,
+    silu,
+    unmerge_all,
+)
 from .nn.schedules import cosine, linear, step_decay
-from .ops import (
-    add, cast, divide, exp, greater, identity, log, matmul, multiply, power, relu, scale, sign, sqrt, stop_gradient,
-    subtract, take, tanh, transpose, where,
-)  # fmt: skip
+from .core.ops import (
+    add,
+    cast,
+    divide,
+    exp,
+    greater,
+    identity,
+    log,
+    matmul,
+    multiply,
+    power,
+    relu,
+    scale,
+    sign,
+    sqrt,
+    stop_gradient,
+    subtract,
+    take,
+    tanh,
+    transpose,
+    where,
+)
 from .view import (
-    diagram, draw, explain, explore, failure, first_nonfinite, formula, listing, parameter_tree, render, step_through,
-)  # fmt: skip
+    diagram,
+    draw,
+    explain,
+    explore,
+    failure,
+    first_nonfinite,
+    formula,
+    listing,
+    parameter_tree,
+    render,
+    step_through,
+)
 
 __version__: str
 __all__ = [

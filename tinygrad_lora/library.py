@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
-from .arguments import FAILURES, explained, refuse_again
-from .arraylike import as_shape, listed
+from .core import ops
+from .core.arguments import FAILURES, explained, refuse_again
+from .core.arraylike import as_shape, listed
 from .core.autodiff import gradients
 from .core.node import ComputationNode, Shape, constant
 from .errors import DtypeError, GradientError, ShapeError

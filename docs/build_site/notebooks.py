@@ -13,8 +13,8 @@ from typing import Any
 from jupyter_cache import get_cache
 
 import tinygrad_lora
+from tinygrad_lora.commands.course import made, sources
 from tinygrad_lora.learn.registry import load_exercise
-from tinygrad_lora.learn.release.command import made, sources
 from tinygrad_lora.learn.tutorials import Heading, heading_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ PACKAGE = Path(tl.__file__).parent
 # Packages whose names are public as well, where tinygrad_lora itself does not have them.
 FURTHER = {
     "tinygrad_lora.nn": "Further layers and adapters",
-    "tinygrad_lora.nn.variants": "Variants of LoRA",
+    "tinygrad_lora.nn.adapters.variants": "Variants of LoRA",
     "tinygrad_lora.view": "Further pictures",
     "tinygrad_lora.view.plots": "Plots",
     "tinygrad_lora.learn": "Writing exercises",

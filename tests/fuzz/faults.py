@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lora.compiler.culprit import find_culprit
+from tinygrad_lora.compiler.checks.culprit import find_culprit
 
 from . import harness
 from .circumstances import modules_with, thresholds_set

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler.agreement import disagreement
+from tinygrad_lora.compiler.checks.agreement import disagreement
 from tinygrad_lora.compiler.pipeline import DEFAULT
 
 GARBAGE = 77  # what is written into arrays after a call

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler.agreement import disagreement
+from tinygrad_lora.compiler.checks.agreement import disagreement
 
 from .harness import fill, fill_memory, listed
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..blas import blas
-from ..view.grammar import counted
+from ..view.words.grammar import counted
 
 LIBRARIES = ("numpy", "numba", "torch", "jax", "jaxlib", "autograd", "mygrad", "micrograd", "tinygrad")
 

@@ -12,10 +12,10 @@ import numpy as np
 from ..finetune import Answered, Chatting, Settings, read_examples
 from ..finetune.examples import PERSONA
 from ..finetune.training import begin
-from ..models.bpe import BytePairEncoding, visible_bytes
 from ..models.chat import END, START, ChatModel
 from ..models.llama import LlamaForCausalLM
 from ..models.load import load_smollm2
+from ..models.text.bpe import BytePairEncoding, visible_bytes
 
 Step = Callable[[], float]
 SETTINGS = Settings(steps=10_000)  # more than anybody times

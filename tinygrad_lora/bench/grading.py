@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from ..grading.grading import Settings, Workers, chosen, grade_all, self_check, workers_of_this_machine
+from ..grading.submissions import submissions
+from ..learn.checking.solutions import source_of
 from ..learn.exercise import Exercise
-from ..learn.grade.grading import Settings, Workers, chosen, grade_all, self_check, workers_of_this_machine
-from ..learn.grade.submissions import submissions
 from ..learn.registry import load_exercise
 from ..learn.release.notebook import with_imports
-from ..learn.solutions import source_of
 from ..learn.tutorials import Tutorial, tutorial
 from ..terminal import counting
 from .environment import environment, machine_line

@@ -84,7 +84,7 @@ def compiling(peer: str, workload: str, size: str, seed: int) -> dict[str, float
     And the part of it, in percent, in which the generated program is verified.
     """
     import tinygrad_lora as tl
-    from tinygrad_lora.compiler.verify import verify
+    from tinygrad_lora.compiler.checks.verify import verify
     from tinygrad_lora.core.source import function_from_source
 
     def chain(y: Any, a: Any, b: Any) -> Any:
@@ -110,7 +110,7 @@ def compiling(peer: str, workload: str, size: str, seed: int) -> dict[str, float
 
 def checking(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
     """What comparing the first call with the eager graph takes, as a share of the rest of a first step."""
-    from tinygrad_lora.compiler import first_call
+    from tinygrad_lora.compiler.checks import first_call
 
     case, compare, default = make_case(workload, size, seed), first_call.fault_of, first_call.DEFAULT
     comparing, whole = list[float](), list[float]()

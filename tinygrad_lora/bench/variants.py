@@ -20,8 +20,8 @@ from ..demo.experiment import BATCH, PRETRAINING_EPOCHS, PRETRAINING_RATE, accur
 from ..files import check_place, write_atomically
 from ..library import cross_entropy
 from ..nn import Adam, AdamW, Layer, Optimizer, adapt, adapters
-from ..nn.quantized import QuantizedLinear
-from ..nn.variants import LoRAPlus, RankAllocator, orthogonality, restart
+from ..nn.adapters.quantized import QuantizedLinear
+from ..nn.adapters.variants import LoRAPlus, RankAllocator, orthogonality, restart
 from ..terminal import Track, tracker
 from .environment import environment
 from .report import markdown, ratio_text

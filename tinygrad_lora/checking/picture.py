@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..view.diagram import diagram
-from ..view.markup import Markup, element, image
-from ..view.svg import draw_svg
-from ..view.words import one_line
+from ..view.diagram.data import diagram
+from ..view.svg.draw import draw_svg
+from ..view.words.markup import Markup, element, image
+from ..view.words.sentences import one_line
 
 if TYPE_CHECKING:
     from .counterexample import Counterexample

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.agreement import disagreement
+from ..compiler.checks.agreement import disagreement
 from ..compiler.compiled import compile as compiled
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node

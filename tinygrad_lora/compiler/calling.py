@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arraylike import real_array
+from ..core.arraylike import real_array
 from ..core.node import ComputationNode
 from ..errors import CompileError
 

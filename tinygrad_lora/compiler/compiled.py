@@ -14,17 +14,17 @@ from ..core.graph import Graph
 from ..core.node import ComputationNode
 from ..core.trace import traced
 from ..errors import CompileError, TraceError
-from . import first_call
 from .calling import Arguments, Binder, Form, is_container, taken_apart
-from .culprit import find_culprit
+from .checks import first_call
+from .checks.culprit import find_culprit
+from .checks.warn import warn_of_fault
 from .last_program import LastProgram
-from .lowering import last_passes, prepared
 from .pipeline import DEFAULT, Pass, improving
+from .planned.decide import last_passes, prepared
 from .programs import Cache, Program, collector_paused
 from .signatures import Keys, guard, watch_of
 from .techniques import check_engine, split
-from .vocabulary import program_name
-from .warn import warn_of_fault
+from .text.names import program_name
 
 Passes = Sequence[Pass | tuple[Pass, ...]]
 

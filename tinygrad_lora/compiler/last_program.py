@@ -12,8 +12,8 @@ import numpy as np
 from ..core.graph import Graph
 from ..errors import CompileError
 from ..files import write_atomically
-from .memory import Memory, memory_of
 from .pipeline import Snapshot
+from .planned.memory import Memory, memory_of
 from .programs import Program
 from .report import explanation, table
 from .standalone import archive, standalone

@@ -19,13 +19,13 @@ from ..core.node import ComputationNode as Node
 from ..core.source import function_from_source, user_line
 from ..errors import RecompileWarning
 from .calling import Form, put_together
-from .emit import emit
-from .emit_planned import Planned, emit_planned
-from .lowering import lower
+from .checks.verify import verify
+from .checks.warn import warn_of_fault
 from .pipeline import Snapshot
+from .planned.decide import lower
+from .planned.write import Planned, emit_planned
 from .signatures import Guard, Static, Watched, never
-from .verify import verify
-from .warn import warn_of_fault
+from .text.plain import emit
 
 MOST_PROGRAMS = 64  # for one function; the one that was not used for longest goes first
 MANY_PROGRAMS = 16  # so many say that something varies from call to call which should not

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from ..core.graph import Graph
 from ..core.node import ComputationNode
 from .cost import Cost, graph_cost
-from .emit_planned import Planned
 from .pipeline import Snapshot
+from .planned.write import Planned
 
 
 def table(graph: Graph, snapshots: Sequence[Snapshot], planned: Planned | None = None) -> str:

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
-from ..arraylike import real_array
+from ..core import ops
+from ..core.arraylike import real_array
 from ..core.autodiff import gradients
 from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
 from ..errors import CompileError, GradientError
 from .calling import Arguments
 from .compiled import CompiledFunction, Passes
+from .flat import Storage
 from .pipeline import DEFAULT
 from .programs import Program
-from .storage import Storage
 
 
 class TrainingStep(CompiledFunction):

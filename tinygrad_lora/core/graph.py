@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arraylike import as_arrays
 from ..errors import GraphError, PassError, ShapeError
+from .arraylike import as_arrays
 from .node import ComputationNode, Op, tick
 
 Nodes = Sequence[ComputationNode]

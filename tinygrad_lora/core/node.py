@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..arguments import FAILURES, explained, refuse_misuse
-from ..arraylike import (
+from ..errors import DtypeError, GradientError, ShapeError, TraceError
+from .arguments import FAILURES, explained, refuse_misuse
+from .arraylike import (
     MISSING,  # noqa: F401, the text EAGER reads it
     ArrayLike,
     as_arrays,
@@ -25,8 +26,7 @@ from ..arraylike import (
     checked_kind,
     read_only,
     registry,
-)  # fmt: skip
-from ..errors import DtypeError, GradientError, ShapeError, TraceError
+)
 from .source import function_from_source, user_line
 
 if TYPE_CHECKING:

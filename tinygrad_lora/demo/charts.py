@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..view.markup import Markup, element
 from ..view.plots.drawing import log_ticks
 from ..view.plots.training import running_mean
+from ..view.words.markup import Markup, element
 
 WIDTH, HEIGHT = 760, 360
 LEFT, RIGHT, TOP, BOTTOM = 62, 704, 58, 306  # of the plot; the rest is for words

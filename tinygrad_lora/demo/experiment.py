@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
 from ..compiler import TrainingStep, compile_training_step
+from ..core import ops
 from ..core.node import constant
 from ..data import Digits, digits
 from ..library import cross_entropy

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..view.markup import Markup, element, image, joined
+from ..view.words.markup import Markup, element, image, joined
 from .experiment import Experiment
 
 SIDE = 8  # pixels

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..nn import adapters
 from ..view import listing
-from ..view.highlight import code, plain
-from ..view.markup import Markup, asset, element, fill, scrolling
+from ..view.words.highlight import code, plain
+from ..view.words.markup import Markup, asset, element, fill, scrolling
 from . import gallery, tables
 from .charts import Curve, loss_chart
 from .experiment import BATCH, Experiment

@@ -12,7 +12,7 @@ from ..compiler import CompiledFunction
 from ..compiler.cost import Cost, graph_cost
 from ..core.graph import Graph
 from ..nn import adapters
-from ..view.markup import Markup, element, table
+from ..view.words.markup import Markup, element, table
 from .charts import bars
 from .experiment import Experiment
 from .naive import Naive

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..core.node import ComputationNode, constant
+from ..core.ops import cast, take
 from ..errors import ModelError
 from ..library import log_softmax, sum
 from ..models.chat import ChatModel
-from ..models.tokens import padded
-from ..nn.switching import disabled, merge_all, unmerge_all
-from ..ops import cast, take
+from ..models.text.tokens import padded
+from ..nn.adapters.model.switching import disabled, merge_all, unmerge_all
 from .batches import batch_of
 from .examples import Answered, digest
 from .training import Settings

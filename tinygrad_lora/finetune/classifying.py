@@ -9,12 +9,12 @@ import numpy as np
 
 from ..compiler import CompiledFunction, compile
 from ..core.node import ComputationNode
+from ..core.ops import cast, greater
 from ..errors import ModelError
 from ..library import cross_entropy, reshape, sum
-from ..models.tokens import BertTokenizer, padded
+from ..models.text.tokens import BertTokenizer, padded
 from ..nn.layer import Layer
 from ..nn.linear import Linear
-from ..ops import cast, greater
 from .batches import batch_of
 from .examples import Labeled, digest
 from .probe import accuracy_of_probe

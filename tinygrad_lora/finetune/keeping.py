@@ -15,7 +15,7 @@ import numpy as np
 from ..files import write_atomically
 from ..interop.peft import save_adapter
 from ..interop.safetensors import require_safetensors, save_safetensors
-from ..nn.switching import disabled
+from ..nn.adapters.model.switching import disabled
 from .chatting import Chatting
 from .classifying import Classifying
 from .training import Settings, Training, fine_tune

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelFileError
-from ..models.cache import model_file
+from ..models.files.cache import model_file
 from .examples import Labeled
 
 SHORTEST, LONGEST = 6, 18  # words of a sentence

@@ -13,11 +13,11 @@ import numpy as np
 
 from ..errors import AdaptError, FormatError
 from ..files import write_atomically
-from ..nn.adapt import adapt
-from ..nn.adapted import check_new_name, listed
+from ..nn.adapters.adapted import check_new_name, listed
+from ..nn.adapters.model.adapt import adapt
+from ..nn.adapters.model.switching import adapter_names
+from ..nn.adapters.model.targets import by_pattern, chosen_layers, chosen_modules, outer_layers
 from ..nn.layer import Layer
-from ..nn.switching import adapter_names
-from ..nn.targets import by_pattern, chosen_layers, chosen_modules, outer_layers
 from .peft_config import CONFIG_FILE, AdapterConfig, read_config, without_idle_patterns, without_idle_words
 from .peft_describe import describe
 from .peft_names import base_places, places, sizes, starts_beside, wanted, written_twice

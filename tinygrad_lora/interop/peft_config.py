@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FormatError
-from ..nn.adapt import RESIDUAL
-from ..nn.targets import fits, fits_pattern
+from ..nn.adapters.model.adapt import RESIDUAL
+from ..nn.adapters.model.targets import fits, fits_pattern
 from .safetensors import refuse
 
 CONFIG_FILE = "adapter_config.json"

@@ -8,17 +8,17 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ..errors import AdaptError
-from ..nn.adapted import listed
-from ..nn.adapter import Adapter
+from ..nn.adapters.adapted import listed
+from ..nn.adapters.adapter import Adapter
+from ..nn.adapters.lora import LoRALayer
+from ..nn.adapters.lora_embedding import LoRAEmbeddingLayer
+from ..nn.adapters.mergeable import MergeableLayer
+from ..nn.adapters.model.settings import adapter_settings
+from ..nn.adapters.model.switching import adapter_names
+from ..nn.adapters.model.targets import fits, outer_layers
+from ..nn.adapters.trained_copy import TrainedCopy
+from ..nn.adapters.variants import VARIANTS
 from ..nn.layer import Layer
-from ..nn.lora import LoRALayer
-from ..nn.lora_embedding import LoRAEmbeddingLayer
-from ..nn.mergeable import MergeableLayer
-from ..nn.settings import adapter_settings
-from ..nn.switching import adapter_names
-from ..nn.targets import fits, outer_layers
-from ..nn.trained_copy import TrainedCopy
-from ..nn.variants import VARIANTS
 from .peft_config import AdapterConfig, conflicts
 from .peft_names import layers_with
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..core.node import ComputationNode, placeholder
-from ..nn.adapted import AdaptedLayer
+from ..nn.adapters.adapted import AdaptedLayer
+from ..nn.adapters.mergeable import MergeableLayer
+from ..nn.adapters.model.targets import outer_layers
+from ..nn.adapters.trained_copy import TrainedCopy
 from ..nn.embedding import Embedding
 from ..nn.layer import Layer
-from ..nn.mergeable import MergeableLayer
-from ..nn.targets import outer_layers
-from ..nn.trained_copy import TrainedCopy
 from .peft_config import AdapterConfig
 from .safetensors import linear_weights
 

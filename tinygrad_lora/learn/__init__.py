@@ -1,6 +1,8 @@
 """Exercises that say what is wrong: `check`, `hint`, `progress`, and the gradient doctor behind them."""
 
-from .check import check, hint
+from .checking.check import check, hint
+from .checking.report import CheckResult, Report
+from .checking.run import run_checks
 from .demand import demand
 from .diagnosis import Diagnosis, Wrong, require, tell
 from .doctor import diagnose, diagnose_backward, diagnose_layer, diagnose_step
@@ -9,8 +11,6 @@ from .progress import progress
 from .quiz import quiz
 from .reference import reference
 from .registry import all_exercises, exercise_ids, load_exercise
-from .report import CheckResult, Report
-from .run import run_checks
 from .using import using
 from .zoo import bug, bugs
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from ..core import ops
 from ..core.node import ComputationNode, parameter, placeholder
 
 LARGEST = 12  # operations of a random graph

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ExerciseError
+from .checking.run import run_checks
 from .diagnosis import Wrong
 from .registry import load_exercise
-from .run import run_checks
 
 
 def demand(id: str, test: str, **objects: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
-from ..view.diagram import Diagram, diagram
+from ..view.diagram.data import Diagram, diagram
 
 NOT_STARTED = "not-started"
 

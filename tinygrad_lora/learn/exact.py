@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.node import ComputationNode
 from ..nn.layer import Layer
-from ..view.words import with_article
+from ..view.words.sentences import with_article
 from .diagnosis import Diagnosis, Wrong
 
 _asarray, _array, _absolute = np.asarray, np.array, np.absolute

@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..errors import ExerciseError
-from .guard import stands_for_students
-from .solutions import answer_source, marked, source_of, stripped
+from .checking.guard import stands_for_students
+from .checking.solutions import answer_source, marked, source_of, stripped
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..files import user_folder
+from .checking.report import Report
 from .registry import load_exercise
-from .report import Report
 from .tutorials import course_order
 
 VARIABLE = "TINYGRAD_LORA_PROGRESS"

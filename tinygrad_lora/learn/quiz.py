@@ -17,15 +17,15 @@ from ..core.graph import Graph, rebuilt, topological_order
 from ..core.node import ComputationNode, parameter
 from ..errors import ExerciseError
 from ..nn.checks import check_size
-from ..view.diagram import Diagram, diagram
-from ..view.markup import Markup, element
+from ..view.diagram.data import Diagram, diagram
+from ..view.diagram.text import listing
 from ..view.rules import contributions
-from ..view.text import listing
-from ..view.words import number, shape_text, short_array
+from ..view.words.markup import Markup, element
+from ..view.words.sentences import number, shape_text, short_array
 from .cases import numbers, random_graph
+from .checking.report import picture_of
 from .diagnosis import Diagnosis, Wrong
 from .exact import as_array, same
-from .report import picture_of
 
 ASKED = ("values", "gradients", "both")
 CLOSE = 5e-3  # a prediction may be rounded to three digits

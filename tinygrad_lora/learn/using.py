@@ -17,11 +17,11 @@ from ..core import autodiff
 from ..core.graph import Graph
 from ..core.node import ComputationNode, Op
 from ..errors import ExerciseError
-from ..nn import lora
+from ..nn.adapters import lora
 from ..nn.linear import Linear, Seed
 from ..nn.optim import Optimizer
+from .checking.exchange import Change, exchanged
 from .exact import as_array, as_nodes, refuse
-from .exchange import Change, exchanged
 
 Student = Callable[..., Any]
 Plug = Callable[[Student], Change]

@@ -17,12 +17,12 @@ from ..compiler.passes import fuse_elementwise as fusing
 from ..core import autodiff
 from ..core.graph import Graph, rebuilt, topological_order
 from ..core.node import ComputationNode
+from ..core.ops import Relu, where
 from ..errors import ExerciseError
-from ..nn import lora
-from ..nn.mergeable import MergeableLayer
-from ..ops import Relu, where
+from ..nn.adapters import lora
+from ..nn.adapters.mergeable import MergeableLayer
 from ..view.rules import contributions
-from .exchange import Change, exchanged
+from .checking.exchange import Change, exchanged
 
 
 @dataclass(frozen=True)

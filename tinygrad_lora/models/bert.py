@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..core.node import ComputationNode
+from ..core.ops import tanh
 from ..nn.attention import attention, heads
 from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..nn.norms import LayerNorm
-from ..ops import tanh
 from .configured import activation, check_heads
 from .text_encoder import TextEncoder
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ModelError
-from .bpe import BytePairEncoding
 from .generation import CachedDecoder
+from .text.bpe import BytePairEncoding
 
 START, END = "<|im_start|>", "<|im_end|>"
 ROLES = ("system", "user", "assistant")

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..core.node import ComputationNode, parameter
+from ..core.ops import take
 from ..errors import ModelError, ShapeError
 from ..library import concatenate, cross_entropy
 from ..nn.activations import silu
@@ -22,7 +23,6 @@ from ..nn.layer import Layer
 from ..nn.linear import Linear, on_rows
 from ..nn.norms import RMSNorm
 from ..nn.rotary import rotary_angles, rotated
-from ..ops import take
 from .configured import name_parameters, require, settings
 from .text_encoder import token_rows
 

@@ -13,19 +13,19 @@ from ..errors import FormatError, ModelFileError
 from ..interop.safetensors import load_safetensors
 from .albert import AlbertModel
 from .bert import BertModel
-from .bpe import BytePairEncoding
-from .cache import model_file
 from .chat import ChatModel
 from .configured import check_plausible
+from .files.cache import model_file
+from .files.gguf import read_gguf
+from .files.llama_cpp import chat_tokenizer, configuration, hugging_face_tensors
 from .filling import fill
-from .gguf import read_gguf
 from .llama import LlamaForCausalLM
-from .llama_cpp import chat_tokenizer, configuration, hugging_face_tensors
 from .reactions import ReactionReader, WordHead
 from .sentences import SentenceEncoder
 from .smiles import Smiles
+from .text.bpe import BytePairEncoding
+from .text.wordpiece import WordPiece
 from .torch_file import read_torch
-from .wordpiece import WordPiece
 
 MINILM_LONGEST = 256  # tokens: what it was trained with
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .tokens import Batch, BertTokenizer
+from .text.tokens import Batch, BertTokenizer
 
 
 class SentenceEncoder:

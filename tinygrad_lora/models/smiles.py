@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .tokens import BertTokenizer, known_numbers
+from .text.tokens import BertTokenizer, known_numbers
 
 _TOKEN = re.compile(
     r"\[[^\]]+\]"  # an atom with its charge, its isotope or its hydrogens: [NH4+]

@@ -4,24 +4,33 @@ Read in this order: layer, linear, lora, adapter, adapted, mergeable, lora_linea
 """
 
 from .activations import exact_gelu, silu
-from .adapt import adapt
-from .adapter import Adapter
-from .calls import LayerCall, layer_calls
+from .adapters.model.adapt import adapt
+from .adapters.adapter import Adapter
+from .call_log import LayerCall, layer_calls
 from .embedding import Embedding
 from .layer import Layer
 from .linear import Linear, Sequential
-from .lora import LoRALayer
-from .lora_embedding import LoRAEmbedding, LoRAEmbeddingLayer
-from .lora_linear import LoRALinear
+from .adapters.lora import LoRALayer
+from .adapters.lora_embedding import LoRAEmbedding, LoRAEmbeddingLayer
+from .adapters.lora_linear import LoRALinear
 from .norms import LayerNorm, RMSNorm
 from .optim import SGD, Adam, AdamW, Optimizer
-from .settings import AdapterSettings, adapter_settings
-from .switching import (
-    activate, adapted_layers, adapter_names, adapter_weights, adapters, by_row, delete_adapter, disabled, merge_all,
-    merge_and_unload, unmerge_all,
-)  # fmt: skip
-from .trained_copy import TrainedCopy
-from .weighted import add_weighted_adapter
+from .adapters.model.settings import AdapterSettings, adapter_settings
+from .adapters.model.switching import (
+    activate,
+    adapted_layers,
+    adapter_names,
+    adapter_weights,
+    adapters,
+    by_row,
+    delete_adapter,
+    disabled,
+    merge_all,
+    merge_and_unload,
+    unmerge_all,
+)
+from .adapters.trained_copy import TrainedCopy
+from .adapters.model.weighted import add_weighted_adapter
 from .weights import LoadedWeights, WeightsValidation
 
 __all__ = [

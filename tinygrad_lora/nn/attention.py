@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..core.node import ComputationNode
+from ..core.ops import cast
 from ..errors import ShapeError
 from ..library import reshape, softmax
-from ..ops import cast
 
 
 def far(dtype: Any) -> float:

@@ -9,14 +9,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arraylike import real_array
+from ..core.arraylike import real_array
 from ..core.autodiff import pulling_back
 from ..core.node import INPUT, PARAMETER, ComputationNode, Op, Shape, placeholder
 from ..core.trace import trace
 from ..errors import ClosedError, GradientError, ShapeError
-from .calls import recorded
+from .call_log import recorded
 from .checks import check_number, floats
-from .structure import Watch, Watched, look
+from .watch import Watch, Watched, look
 from .weights import NamedWeights
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arraylike import real_array
+from ..core.arraylike import real_array
 from ..core.node import ComputationNode, parameter
 from ..errors import ShapeError
 from ..library import reshape

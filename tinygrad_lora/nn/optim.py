@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..core.node import PARAMETER, ComputationNode, parameter
+from ..core.ops import add, cast, reshape, sqrt
 from ..errors import GradientError, ShapeError
 from ..library import maximum
-from ..ops import add, cast, reshape, sqrt
 from .checks import check_number, check_positive
 from .schedules import Schedule
-from .structure import Watch, Watched
+from .watch import Watch, Watched
 
 Lists = tuple[list[Any], list[Any]]
 Rate = float | Schedule

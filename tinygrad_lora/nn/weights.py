@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arraylike import refuse_subclass
+from ..core.arraylike import refuse_subclass
 from ..core.node import ComputationNode, Shape
 from ..errors import WeightsError
 

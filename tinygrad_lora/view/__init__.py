@@ -1,18 +1,18 @@
 """Pictures of computations as data, text, Graphviz graphs and files; their steps, formulas and explanations."""
 
-from .diagram import diagram
-from .dot import Picture, draw
-from .explorer import explore
-from .failure import failure
-from .formula import formula
-from .nonfinite import first_nonfinite
+from .diagram.data import diagram
+from .diagram.dot import Picture, draw
+from .diagram.text import listing
+from .diagram.tree import parameter_tree
+from .errors.failure import failure
+from .errors.nonfinite import first_nonfinite
+from .explorer.explore import explore
+from .formula.write import formula
 from .notebook import draw_in_notebooks
 from .paths import explain
 from .render import render, svg
-from .stepper import step_through
-from .svg import draw_svg, lay_out
-from .text import listing
-from .tree import parameter_tree
+from .stepper.page import step_through
+from .svg.draw import draw_svg, lay_out
 
 __all__ = [
     "Picture", "diagram", "draw", "draw_in_notebooks", "draw_svg", "explain", "explore", "failure", "first_nonfinite",

@@ -8,8 +8,8 @@ from ..compiler import CompiledFunction
 from ..core.graph import Graph
 from ..errors import CompileError, RenderError, ShapeError
 from ..nn import Layer
-from .dot import draw
-from .failure import show_errors
+from .diagram.dot import draw
+from .errors.failure import show_errors
 
 
 def draw_in_notebooks() -> None:

@@ -18,11 +18,11 @@ from ..core.autodiff import pulling_back
 from ..core.graph import topological_order, unique_names
 from ..core.node import ComputationNode
 from ..errors import GradientError, TraceError
-from .grammar import counted
-from .markup import element
-from .notation import symbol
+from .formula.notation import symbol
 from .rules import contributions
-from .words import number, one_line, shape_text, short_array, spoken
+from .words.grammar import counted
+from .words.markup import element
+from .words.sentences import number, one_line, shape_text, short_array, spoken
 
 MOST_PATHS = 12
 MOST_STEPS = 8  # of a path that are shown: a longer one is shown without its middle

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..errors import RenderError
 from ..files import write_atomically
-from . import engines
-from .dot import Picture, draw
-from .text import listing
+from .diagram import engines
+from .diagram.dot import Picture, draw
+from .diagram.text import listing
 
 LARGEST_PNG = 500  # boxes; a bitmap of more is too large to open, and cannot be searched
 SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".txt")

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.expressions import Code, literal, name, written
 from ..compiler.report import first_line
+from ..compiler.text.expressions import Code, literal, name, written
 from ..core.autodiff import unbroadcast
 from ..core.graph import topological_order
 from ..core.node import ComputationNode, Op, placeholder
-from .words import COLUMNS, ROWS, number, one_line, shape_text, short_array
+from .words.sentences import COLUMNS, ROWS, number, one_line, shape_text, short_array
 
 INLINE = 4  # an array of up to so many numbers stands in a formula; of a larger one, its shape
 

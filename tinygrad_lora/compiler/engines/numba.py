@@ -21,10 +21,10 @@ from ...core.node import Op, placeholder
 from ...core.source import function_from_source
 from ...errors import CompileError
 from . import Built, library
-from .alone import LOOPS
-from .kernels import loops, opened
-from .loops import written_as_loops
-from .scalars import reserved
+from .loops.alone import LOOPS
+from .loops.kernels import loops, opened
+from .loops.program import written_as_loops
+from .loops.scalars import reserved
 
 WORDS = [*reserved(), "max"]  # what its programs call, and no others do
 REMEDY = 'compile with engine="numpy"'

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import Op, Shape
 from ...core.source import function_from_source
-from ..emit import emit
 from ..passes.fuse_elementwise import fuse_elementwise
-from ..passes.patterns import is_real, one_factor, uses
+from ..patterns import is_real, one_factor, uses
+from ..text.plain import emit
 from . import Built, library
-from .kernels import opened
+from .loops.kernels import opened
 
 FUNCTIONS = {"float32": "sgemm", "float64": "dgemm"}
 WORDS = FUNCTIONS.values()  # what its programs call, and no others do

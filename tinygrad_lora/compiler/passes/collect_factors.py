@@ -12,12 +12,12 @@ from operator import attrgetter
 
 import numpy as np
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import node_cost
-from .patterns import FARTHEST, ORDINARY, decades, is_constant, is_real, one_factor, reach
-from .terms import Powers, Term, Writer, commonest, term_of
+from ..patterns import FARTHEST, ORDINARY, decades, is_constant, is_real, one_factor, reach
+from ..terms import Powers, Term, Writer, commonest, term_of
 
 SUMS = (ops.add, ops.subtract)
 PLAIN = {*SUMS, ops.multiply}

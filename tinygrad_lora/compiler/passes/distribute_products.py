@@ -7,12 +7,12 @@ from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import node_cost, product_cost, sum_cost
-from ..packing import settled
-from .patterns import is_real, uses
+from ..patterns import is_real, uses
+from ..planned.frozen import settled
 
 SUMS = (ops.add, ops.subtract)
 MOST_TERMS = 16  # a longer sum of products counts as one matrix

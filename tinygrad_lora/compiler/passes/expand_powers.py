@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.node import constant
 from ..cost import node_cost
-from .patterns import is_precise
+from ..patterns import is_precise
 
 LARGEST = 8  # whole exponents up to here take at most four products
 

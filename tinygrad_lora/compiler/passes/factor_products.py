@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import product_cost, sum_cost
-from .patterns import ORDINARY, decades, is_real, one_factor, uses
+from ..patterns import ORDINARY, decades, is_real, one_factor, uses
 
 SUMS = (ops.add, ops.subtract)
 FORMS = (*SUMS, ops.matmul, ops.scale, ops.reshape)

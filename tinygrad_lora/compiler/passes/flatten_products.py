@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from .patterns import is_real, uses
+from ..patterns import is_real, uses
 
 
 def flatten_products(graph: Graph) -> Graph:

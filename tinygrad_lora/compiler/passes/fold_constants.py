@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode, constant
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from .patterns import is_ordinary, is_real, one_factor, uses
+from ..patterns import is_ordinary, is_real, one_factor, uses
 
 MOVABLE = {ops.scale, ops.matmul, ops.broadcast}  # what the rules below look for under an operation
 

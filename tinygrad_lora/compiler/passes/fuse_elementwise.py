@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import Op, Shape
+from ...core.ops import cast, relu
 from ...core.source import function_from_source
-from ...ops import cast, relu
-from ..expressions import Code, X, line_of, name, written
-from .patterns import uses
+from ..patterns import uses
+from ..text.expressions import Code, X, line_of, name, written
 
 LONGEST_LINE = 88  # characters, with operands called x0 to x9; a longer line could not be read
 

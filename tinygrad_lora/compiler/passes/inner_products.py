@@ -6,11 +6,11 @@ from math import prod
 
 import numpy as np
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import Op, Shape
-from .patterns import block, uses
+from ..patterns import block, uses
 
 # The shortest rows that one call of `np.vecdot` sums faster than a product and a sum of rows. Measured on one core:
 # rows of 10 take 9 ns each against 4 ns, rows of 64 take 9 ns against 13 ns, rows of 1024 take 0.1 us against 0.26 us.

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import Op, Shape
-from .patterns import is_constant, is_real, uses
+from ..patterns import is_constant, is_real, uses
 
 
 class AddAt(Op):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from .patterns import is_constant
+from ..patterns import is_constant
 
 COMMUTATIVE = {ops.add, ops.multiply}
 LARGEST_COMPARED = 10_000  # numbers in a constant

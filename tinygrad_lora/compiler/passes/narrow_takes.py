@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import constant
 from ..cost import node_cost
-from .patterns import is_constant, uses
+from ..patterns import is_constant, uses
 
 
 def narrow_takes(graph: Graph) -> Graph:

@@ -6,11 +6,11 @@ from math import prod
 
 import numpy as np
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import Op, Shape
-from .patterns import uses
+from ..patterns import uses
 
 REDUCTIONS = (ops.reduce_sum, ops.reduce_max)
 

@@ -7,12 +7,12 @@ from functools import cache, lru_cache
 from math import log10, prod
 from typing import NamedTuple
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import Cost, graph_cost, node_costs, product_cost
+from ..patterns import FARTHEST, ORDINARY, decades, is_real, one_factor, uses
 from .merge_duplicates import merge_duplicates
-from .patterns import FARTHEST, ORDINARY, decades, is_real, one_factor, uses
 
 LINKS = (ops.matmul, ops.scale)  # what a chain is made of
 LONGEST_CHAIN = 32  # the search below takes time that grows with the cube of the length

@@ -6,12 +6,12 @@ from functools import reduce
 from operator import mul
 from typing import NamedTuple
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import Shape, tick
 from ..cost import node_cost
-from .patterns import is_real, uses
+from ..patterns import is_real, uses
 
 FORMS = (ops.matmul, ops.multiply, ops.reshape, ops.transpose)  # of a product
 MOST_FACTORS = 3  # of more, a part could leave the range of the dtype where the whole does not

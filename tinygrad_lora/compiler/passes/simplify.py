@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.node import Op
-from .patterns import one_factor, uniform
+from ..patterns import one_factor, uniform
 
 
 def simplify(graph: Graph) -> Graph:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from .patterns import is_real
+from ..patterns import is_real
 
 LARGEST = 1024  # a higher power counts as a matrix of its own
 

@@ -6,11 +6,11 @@ from math import prod
 
 import numpy as np
 
-from ... import ops
+from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import constant
-from .patterns import block, is_constant, is_ordinary, is_real, uses
+from ..patterns import block, is_constant, is_ordinary, is_real, uses
 
 # BLAS adds up one number after the other, NumPy in pairs of pairs. In float32, where all numbers are equal, 384 of them
 # lose three times as many digits to it as in NumPy's sum, 1024 of them seven times. In float64 there are digits to

@@ -12,7 +12,7 @@ from ...core import autodiff
 from ...core.graph import topological_order
 from ...core.node import ComputationNode
 from ...view.rules import contributions
-from ...view.words import number, spoken
+from ...view.words.sentences import number, spoken
 from ..cases import graphs
 from ..diagnosis import Diagnosis, pictured
 from ..exact import same

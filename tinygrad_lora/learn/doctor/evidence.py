@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...view.grammar import counted
+from ...view.words.grammar import counted
 from ..diagnosis import Diagnosis, Wrong
 from ..exact import as_array, refuse, same
 from .measuring import STEP, Values, differences, settled

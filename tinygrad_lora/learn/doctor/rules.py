@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...view.words import short_array
+from ...view.words.sentences import short_array
 from ..diagnosis import Diagnosis
 from ..exact import same
 from . import arguments as exchanged

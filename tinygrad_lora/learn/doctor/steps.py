@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...core.node import ComputationNode
+from ...core.ops import tanh
 from ...errors import GradientError, StaleGraphError
 from ...library import mse
 from ...nn import SGD, Linear, Optimizer, Sequential
-from ...ops import tanh
-from ...view.words import number
+from ...view.words.sentences import number
 from ..diagnosis import Diagnosis, Wrong
 from ..exact import as_array, as_number, same
 

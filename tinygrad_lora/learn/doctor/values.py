@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...view.words import number
+from ...view.words.sentences import number
 from ..diagnosis import Diagnosis
 from ..exact import largest_difference, same
 from .evidence import Case, Trial, quietly

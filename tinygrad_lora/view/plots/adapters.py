@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError
+from ...nn.adapters.lora import effective_rank, singular_values_of
 from ...nn.layer import Layer
-from ...nn.lora import effective_rank, singular_values_of
-from ..looks import BLUE, FAINT, MUTED, VERMILION
-from ..words import number
+from ..diagram.looks import BLUE, FAINT, MUTED, VERMILION
+from ..words.sentences import number
 from .checks import factors, finite, the_adapter
 from .drawing import comparable, drawn, library, new_plot, percent, whole_ticks
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from ...errors import AdaptError, DtypeError, ShapeError
 from ...nn import adapters
+from ...nn.adapters.lora import LoRALayer
+from ...nn.adapters.lora_linear import LoRALinear
 from ...nn.layer import Layer
-from ...nn.lora import LoRALayer
-from ...nn.lora_linear import LoRALinear
-from ..words import one_line
+from ..words.sentences import one_line
 
 
 def finite(data: Any, what: str, remedy: str = "") -> Any:

@@ -11,9 +11,9 @@ from ...core.node import ComputationNode, constant
 from ...errors import ShapeError
 from ...nn.checks import check_size
 from ...nn.layer import Layer
-from ..layers import run_layer
-from ..looks import INK, PAPER
-from ..words import one_line
+from ..diagram.layers import run_layer
+from ..diagram.looks import INK, PAPER
+from ..words.sentences import one_line
 from .checks import class_numbers, finite
 from .drawing import COLORS, MARKS, drawn, library, new_plot, percent, whole_ticks
 

@@ -9,7 +9,7 @@ from math import ceil, floor, log10
 from typing import Any, ParamSpec
 
 from ...errors import RenderError
-from ..looks import BLUE, GREEN, VERMILION
+from ..diagram.looks import BLUE, GREEN, VERMILION
 
 P = ParamSpec("P")
 

@@ -14,9 +14,9 @@ import matplotlib
 import matplotlib.figure
 from matplotlib.colors import LinearSegmentedColormap
 
-from ..bundle import chosen
-from ..looks import BLUE, FAINT, INK, PAPER, VERMILION
-from ..markup import Markup, image
+from ..diagram.looks import BLUE, FAINT, INK, PAPER, VERMILION
+from ..words.bundle import chosen
+from ..words.markup import Markup, image
 
 # Whatever the reader's own settings are: the same call gives the same picture.
 STYLE: Any = {

@@ -10,9 +10,9 @@ import numpy as np
 from ...core.node import ComputationNode
 from ...errors import GradientError
 from ...nn.layer import Layer
-from ..layers import run_layer
-from ..looks import BLUE, FAINT, MUTED, WORDS, shortened
-from ..words import number
+from ..diagram.layers import run_layer
+from ..diagram.looks import BLUE, FAINT, MUTED, WORDS, shortened
+from ..words.sentences import number
 from .checks import finite
 from .drawing import comparable, drawn, log_axis, new_plot, percent
 

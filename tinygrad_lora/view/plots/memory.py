@@ -6,9 +6,9 @@ from itertools import cycle
 from typing import Any
 
 from ...compiler import CompiledFunction
-from ...compiler.memory import Array, Memory
-from ..looks import INK
-from ..words import one_line
+from ...compiler.planned.memory import Array, Memory
+from ..diagram.looks import INK
+from ..words.sentences import one_line
 from .drawing import COLORS, drawn, new_plot, whole_ticks
 
 MOST_NAMES = 60  # arrays that are named in the picture

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...nn.checks import check_size
-from ..words import number, one_line
+from ..words.sentences import number, one_line
 from .checks import finite
 from .drawing import COLORS, DASHES, drawn, log_axis, new_plot
 

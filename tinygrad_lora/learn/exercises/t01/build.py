@@ -12,7 +12,7 @@ import tinygrad_lora as tl
 
 from ....core.graph import topological_order
 from ....core.node import CONSTANT
-from ....view.words import number
+from ....view.words.sentences import number
 from ...cases import generators, numbers
 from ...diagnosis import require
 from ...exact import refuse

@@ -9,7 +9,7 @@ can be kept in a set or a dictionary. Recursion is allowed.
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.grammar import counted
+from ....view.words.grammar import counted
 from ...cases import graphs, ladder
 from ...diagnosis import require
 from ...exact import as_whole

@@ -12,7 +12,7 @@ from collections import Counter
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.grammar import counted
+from ....view.words.grammar import counted
 from ...cases import graphs
 from ...diagnosis import require
 from ...exact import kind_of, refuse

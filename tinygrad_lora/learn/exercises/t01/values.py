@@ -9,7 +9,7 @@ Write the value of each node into the dictionary `values`. Predict first; the en
 
 import tinygrad_lora as tl
 
-from ....view.words import number
+from ....view.words.sentences import number
 from ...diagnosis import require
 from ...exact import as_array, as_number, refuse, same
 from ...exercise import Exercise

@@ -19,7 +19,7 @@ from typing import Any
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.grammar import times
+from ....view.words.grammar import times
 from ...diagnosis import require
 from ...exact import kind_of, refuse
 from ...exercise import Exercise

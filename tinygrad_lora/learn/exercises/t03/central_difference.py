@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ....view.words import number
+from ....view.words.sentences import number
 from ...cases import generators, numbers
 from ...diagnosis import require
 from ...exact import as_number

@@ -10,7 +10,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....view.words import number
+from ....view.words.sentences import number
 from ...cases import generators, numbers
 from ...diagnosis import require, tell
 from ...doctor import diagnose

@@ -12,8 +12,8 @@ from typing import Any
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.grammar import counted
-from ....view.words import number
+from ....view.words.grammar import counted
+from ....view.words.sentences import number
 from ...cases import chain, graphs
 from ...diagnosis import require
 from ...exact import as_array, kind_of, refuse, same

@@ -12,7 +12,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.words import short_array
+from ....view.words.sentences import short_array
 from ...diagnosis import require
 from ...exact import as_array, kind_of, refuse, same
 from ...exercise import Exercise

@@ -9,7 +9,7 @@ A graph may be 5,000 nodes deep, and may have more paths than anyone can walk.
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.grammar import are, counted
+from ....view.words.grammar import are, counted
 from ...cases import chain, graphs, ladder
 from ...diagnosis import require
 from ...exact import as_nodes

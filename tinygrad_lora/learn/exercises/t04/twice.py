@@ -16,7 +16,7 @@ Write the five gradients into the dictionary `twice`. Predict first; the engine 
 
 import tinygrad_lora as tl
 
-from ....view.words import number
+from ....view.words.sentences import number
 from ...diagnosis import require
 from ...exact import as_number, refuse
 from ...exercise import Exercise

@@ -19,7 +19,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....errors import ShapeError, TraceError
-from ....view.failure import failure
+from ....view.errors.failure import failure
 from ...cases import generators, numbers
 from ...diagnosis import Diagnosis, Wrong, require
 from ...exact import as_array, refuse, same

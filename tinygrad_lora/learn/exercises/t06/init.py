@@ -17,7 +17,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ....view.words import number
+from ....view.words.sentences import number
 from ...diagnosis import require
 from ...exact import as_array
 from ...exercise import Exercise

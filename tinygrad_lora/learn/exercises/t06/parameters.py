@@ -15,7 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....view.grammar import are
+from ....view.words.grammar import are
 from ...cases import generators
 from ...diagnosis import require
 from ...exact import kind_of, refuse

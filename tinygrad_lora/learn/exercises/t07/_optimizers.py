@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....core.node import ComputationNode, parameter
-from ....view.words import number
+from ....view.words.sentences import number
 from ...cases import numbers
 from ...diagnosis import Diagnosis, Wrong, require
 from ...exact import as_array, refuse, same

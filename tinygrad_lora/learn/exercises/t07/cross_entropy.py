@@ -12,7 +12,7 @@ Write two functions of arrays. `logits` is (samples, classes), `labels` holds a 
 
 import numpy as np
 
-from ....view.words import number
+from ....view.words.sentences import number
 from ...cases import generators, numbers
 from ...diagnosis import require, tell
 from ...doctor import diagnose

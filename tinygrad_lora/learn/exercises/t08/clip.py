@@ -12,8 +12,8 @@ as they are. The arrays that came in must not change.
 
 import numpy as np
 
-from ....view.grammar import counted
-from ....view.words import number
+from ....view.words.grammar import counted
+from ....view.words.sentences import number
 from ...cases import generators, numbers
 from ...diagnosis import require
 from ...exact import as_array, refuse, same

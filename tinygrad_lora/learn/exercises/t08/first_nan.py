@@ -15,7 +15,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.words import number
+from ....view.words.sentences import number
 from ...cases import chain, generators, numbers, random_graph
 from ...diagnosis import require
 from ...exact import kind_of, refuse

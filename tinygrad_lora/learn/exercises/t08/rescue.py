@@ -20,8 +20,8 @@ import tinygrad_lora as tl
 
 from ....data import digits
 from ....errors import GradientError
-from ....view.grammar import are
-from ....view.words import number
+from ....view.words.grammar import are
+from ....view.words.sentences import number
 from ...diagnosis import Diagnosis, require, tell
 from ...doctor import diagnose_step
 from ...exact import as_array, kind_of, refuse, same

@@ -18,7 +18,7 @@ import tinygrad_lora as tl
 
 from ....core.graph import topological_order
 from ....errors import StaleGraphError
-from ....view.words import number
+from ....view.words.sentences import number
 from ...diagnosis import require
 from ...exact import as_array, as_nodes, refuse, same
 from ...exercise import Exercise

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .... import library, ops
+from .... import library
+from ....core import ops
 from ....core.graph import Graph, topological_order
 from ....core.node import ComputationNode, placeholder
 from ...cases import Rng, generators, random_graph

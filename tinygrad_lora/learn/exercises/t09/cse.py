@@ -17,8 +17,8 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....core.graph import Graph
-from ....view.grammar import counted
-from ....view.words import number
+from ....view.words.grammar import counted
+from ....view.words.sentences import number
 from ...cases import numbers
 from ...diagnosis import require
 from ...exact import as_array, kind_of, refuse, same

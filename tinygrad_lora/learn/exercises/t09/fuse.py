@@ -13,8 +13,8 @@ lists of nodes:
 
 from ....core.graph import Graph
 from ....core.node import placeholder
-from ....ops import add, exp, matmul, multiply, tanh
-from ....view.grammar import counted
+from ....core.ops import add, exp, matmul, multiply, tanh
+from ....view.words.grammar import counted
 from ...diagnosis import require
 from ...exact import as_nodes, kind_of, refuse
 from ...exercise import Exercise

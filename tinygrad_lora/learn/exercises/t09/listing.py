@@ -22,8 +22,8 @@ import tinygrad_lora as tl
 
 from ....core.graph import topological_order
 from ....core.node import Op
-from ....view.grammar import are, counted, times
-from ....view.words import number
+from ....view.words.grammar import are, counted, times
+from ....view.words.sentences import number
 from ...cases import numbers
 from ...diagnosis import require
 from ...exact import as_array, kind_of, refuse, same

@@ -15,7 +15,7 @@ Write two functions:
   its first step to its last, both included.
 """
 
-from ....view.grammar import are, counted
+from ....view.words.grammar import are, counted
 from ...diagnosis import require
 from ...exact import as_whole, kind_of, refuse
 from ...exercise import Exercise

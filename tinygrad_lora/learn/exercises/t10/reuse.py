@@ -13,7 +13,7 @@ Then write `counterexample()`. It returns `(program, outputs)`, at most four ste
 a *careless planner* gives wrong numbers: it frees a place as soon as its array was read once.
 """
 
-from ....view.grammar import counted
+from ....view.words.grammar import counted
 from ...diagnosis import require
 from ...exact import as_whole, kind_of, refuse
 from ...exercise import Exercise

@@ -13,9 +13,9 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ....view.grammar import are
+from ....view.words.grammar import are
+from ...checking.evaluated import Evaluated
 from ...diagnosis import require
-from ...evaluated import Evaluated
 from ...exact import as_array, refuse, same
 from ...exercise import Exercise
 

@@ -15,7 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....view.grammar import have
+from ....view.words.grammar import have
 from ...diagnosis import require
 from ...exact import kind_of, refuse, same
 from ...exercise import Exercise

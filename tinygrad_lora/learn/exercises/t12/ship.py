@@ -15,9 +15,9 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....view.grammar import are, have
+from ....view.words.grammar import are, have
+from ...checking.evaluated import Evaluated
 from ...diagnosis import require
-from ...evaluated import Evaluated
 from ...exact import as_array, as_number, kind_of, refuse, same
 from ...exact import largest_difference as difference
 from ...exercise import Exercise

@@ -1,0 +1,139 @@
+"""The commands `tinygrad-lora check`, `hint` and `progress`: the course in a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import runpy
+from pathlib import Path
+from textwrap import TextWrapper
+from typing import Any
+
+from ..learn.checking.check import hint
+from ..learn.checking.guard import guarded
+from ..learn.checking.report import Report
+from ..learn.checking.run import run_checks
+from ..learn.exercise import Exercise
+from ..learn.progress import Progress, progress, save
+from ..learn.registry import load_exercise
+
+LIMIT = 60.0  # seconds that a file may take before the checks begin
+
+
+def add_command(commands: Any) -> None:
+    """Add `check`, `hint` and `progress` to the commands of a parser."""
+    parser = commands.add_parser(
+        "check",
+        help="show an exercise, or check your file",
+        description="Without a file: the exercise, and what to begin with. With one: run it, and check what it "
+        "defines. The exit code is 0 if everything passes, else 1.",
+    )
+    parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo; `tinygrad-lora progress` lists all")
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE.py", help="your file")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.set_defaults(run=run_check)
+    parser = commands.add_parser(
+        "hint",
+        help="show the next hint for an exercise",
+        description="There are three hints for each exercise, and each tells more. After the third they begin again.",
+    )
+    parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo")
+    parser.set_defaults(run=run_hint)
+    parser = commands.add_parser(
+        "progress",
+        help="list all exercises and how far you are",
+        description="Every exercise with the points of your best run. They are kept in a file on this machine: "
+        "$TINYGRAD_LORA_PROGRESS, or one in your folder for application data.",
+    )
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
+    parser.set_defaults(run=run_progress)
+
+
+def run_check(given: argparse.Namespace) -> int:
+    """Show the exercise, or check the file. Raises ExerciseError and OSError."""
+    exercise = load_exercise(given.id)
+    if given.file is None:
+        print(as_json(exercise) if given.json else task(exercise))
+        return 0
+    report = run_checks(exercise, defined_in(given.file, exercise))
+    save(report)
+    print(report_as_json(report) if given.json else as_text(report))
+    return 0 if report.passed else 1
+
+
+def defined_in(path: Path, exercise: Exercise) -> dict[str, Any]:
+    """What a file defines of the names that the exercise asks for. Raises ValueError if it does not run to its end."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    if path.suffix != ".py":
+        raise ValueError(f"{path} is not a Python file: in a notebook, call check({exercise.id!r}, ...) in a cell")
+    outcome = guarded(lambda: runpy.run_path(str(path), run_name="student"), LIMIT)
+    if outcome.error is not None:
+        where = f", {outcome.line}" if outcome.line else ""
+        raise ValueError(f"{path} stops{where}: {type(outcome.error).__name__}: {outcome.error}")
+    return {name: outcome.value[name] for name in exercise.names if name in outcome.value}
+
+
+def task(exercise: Exercise) -> str:
+    """The exercise as text: title, task, and what the student starts with."""
+    heading = f"{exercise.id}  {exercise.plain_title}  ({exercise.points} points)"
+    start = f"{exercise.preamble}\n\n{exercise.stub}".rstrip()
+    how = f"Put this into a file, complete it, and run: tinygrad-lora check {exercise.id} FILE.py"
+    return "\n\n".join([heading, wrapped(exercise.prompt), how, start])
+
+
+def wrapped(text: str) -> str:
+    """The text at most 80 wide. Paragraphs and lists are wrapped; code, tables and formulas stay as they are."""
+    blocks = []
+    for block in text.split("\n\n"):
+        if not block.startswith((" ", "|", "$$")):
+            wrap = TextWrapper(80, subsequent_indent="  " * block.startswith("* "), break_on_hyphens=False)
+            block = "\n".join(wrap.fill(" ".join(item.split())) for item in re.split(r"\n(?=\* )", block))
+        blocks.append(block)
+    return "\n\n".join(blocks)
+
+
+def as_text(report: Report) -> str:
+    """The results in words. Where a notebook would call `hint`, a terminal has a command."""
+    return str(report).replace(f'hint("{report.exercise.id}")', f"tinygrad-lora hint {report.exercise.id}")
+
+
+def as_json(exercise: Exercise) -> str:
+    """The exercise as data."""
+    fields = ("id", "title", "kind", "points", "prompt", "preamble", "stub")
+    return json.dumps({name: getattr(exercise, name) for name in fields}, indent=2)
+
+
+def report_as_json(report: Report) -> str:
+    """The results as data, with the sentences."""
+    results = [
+        {**result.record, "sentence": result.diagnosis.sentence if result.diagnosis else "", "notes": result.notes}
+        for result in report.results
+    ]
+    whole = {
+        "exercise": report.exercise.id, "passed": report.passed, "points": report.points, "out_of": report.out_of,
+        "results": results,
+    }  # fmt: skip
+    return json.dumps(whole, indent=2)
+
+
+def progress_as_json(found: Progress) -> str:
+    """The table as data."""
+    exercises = [
+        {"id": line.id, "title": line.title, "state": line.word, "points": line.points, "out_of": line.out_of}
+        for line in found.lines
+    ]
+    return json.dumps({"points": found.points, "out_of": found.out_of, "exercises": exercises}, indent=2)
+
+
+def run_hint(given: argparse.Namespace) -> int:
+    """Print the next hint."""
+    print(wrapped(str(hint(given.id))))
+    return 0
+
+
+def run_progress(given: argparse.Namespace) -> int:
+    """Print the table."""
+    print(progress_as_json(progress()) if given.json else progress())
+    return 0

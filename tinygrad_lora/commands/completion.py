@@ -1,0 +1,71 @@
+"""The command `tinygrad-lora completion`: a script with which a shell completes commands, options and values."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+SHELLS = ("bash", "zsh", "tcsh")
+FOLDERS = ("DIR", "SUBMISSIONS")  # of the words in capitals, those that stand for a folder; other paths are files
+
+
+def add_command(commands: Any) -> None:
+    """Add `completion` to the commands of a parser."""
+    parser = commands.add_parser(
+        "completion",
+        help="print a script that completes in a shell",
+        description="Print a script with which a shell completes commands, options and what they are given: exercises, "
+        "tutorials, models, workloads, files.",
+        epilog='In ~/.bashrc: eval "$(tinygrad-lora completion bash)". In ~/.zshrc, after compinit: '
+        'eval "$(tinygrad-lora completion zsh)".',
+    )
+    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print the script for the command line `given.whole()`. Raises ImportError without shtab, which writes it."""
+    try:
+        shtab = import_module("shtab")
+    except ImportError:
+        raise ImportError('completion needs the package shtab: pip install "tinygrad-lora[completion]"') from None
+    whole = given.whole()
+    add_values(whole, values(), shtab)
+    print(shtab.complete(whole, given.shell))
+    return 0
+
+
+def values() -> dict[str, Iterable[str]]:
+    """What can stand for the words that the help has in capitals. They are written into the script."""
+    from ..bench.finetune import NETWORKS
+    from ..bench.finetune import PEERS as LIBRARIES
+    from ..bench.peers import PEERS
+    from ..bench.variants import CASES
+    from ..bench.workloads import SIZES, WORKLOADS
+    from ..learn.registry import exercise_ids
+    from ..learn.tutorials import tutorials
+    from ..models.files.catalog import CATALOG
+    from .course import FORMATS
+
+    numbers, ids = [tutorial.number for tutorial in tutorials()], exercise_ids()
+    return {
+        "NUMBER": numbers, "04,05": numbers, "EXERCISE": ids, "04|04-topo,...": numbers + ids, "FORMAT": FORMATS,
+        "MODEL": CATALOG, "NETWORK": NETWORKS, "WORKLOAD": WORKLOADS, "SIZE": SIZES, "PEER": PEERS,
+        "LIBRARY": LIBRARIES, "VARIANT": CASES, "SHELL": SHELLS,
+    }  # fmt: skip
+
+
+def add_values(parser: Any, known: dict[str, Iterable[str]], shtab: Any) -> None:
+    """Tell shtab what each argument can be. The parser must not parse after this: it would insist on these values."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                command.description = None  # zsh shows it beside the name: there the one line of help is better
+                add_values(command, known, shtab)
+        elif action.metavar in known:
+            action.choices = list(known[action.metavar])
+        elif action.type is Path or action.metavar == "MODULE:NAME":
+            action.complete = shtab.DIRECTORY if action.metavar in FOLDERS else shtab.FILE

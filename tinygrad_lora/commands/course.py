@@ -1,0 +1,120 @@
+"""The command `tinygrad-lora course`: notebooks from the tutorials' sources, for students and for graders."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import TutorialError
+from ..files import write_atomically
+from ..learn.release import nbgrader, notebook, otter
+from ..learn.release.execute import executed, libraries, without_outputs
+from ..learn.release.source import Cell, read_cells
+
+Maker = Callable[[Sequence[Cell]], str]
+# What a format makes of a tutorial, and where it goes.
+FORMATS: dict[str, tuple[Maker, str]] = {
+    "student": (notebook.student, "{stem}.ipynb"),
+    "lab": (notebook.lab, "{stem}.ipynb"),
+    "instructor": (notebook.instructor, "{stem}.ipynb"),
+    "nbgrader": (nbgrader.source_notebook, "source/{stem}/{stem}.ipynb"),
+    "otter": (otter.source_notebook, "{stem}/{stem}.ipynb"),
+}
+EXECUTED = "instructor"  # the format whose notebooks have outputs
+NEXT = {
+    "nbgrader": "Next, in that folder: nbgrader generate_assignment NAME, and later autograde and generate_feedback.",
+    "otter": "Next, for each notebook: otter assign NAME/NAME.ipynb NAME/dist; then otter run grades a submission.",
+}
+
+
+def add_command(commands: Any) -> None:
+    """Add `course` to the commands of a parser."""
+    parser = commands.add_parser(
+        "course",
+        help="make the notebooks of a course, for students and for graders",
+        description="Make the notebooks of a course, for students, for instructors and for other graders.",
+    )
+    parts = parser.add_subparsers(dest="part", required=True, metavar="release")
+    release = parts.add_parser(
+        "release",
+        help="write the notebooks into a folder",
+        description="Write the notebooks of the tutorials: for students, with solutions and outputs for instructors, "
+        "or as the source of an nbgrader or Otter assignment.",
+    )
+    release.add_argument("out", type=Path, metavar="DIR", help="where the notebooks go")
+    release.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="student",
+        metavar="FORMAT",
+        help=f"one of {', '.join(FORMATS)} (%(default)s)",
+    )
+    release.add_argument("--tutorials", default="", metavar="04,05", help="which tutorials (all)")
+    release.add_argument("--source", type=Path, metavar="DIR", help="the folder of py:percent sources")
+    release.add_argument("--no-execute", action="store_true", help="leave instructors' notebooks without outputs")
+    release.add_argument("--check", action="store_true", help="write nothing; fail if a notebook is not up to date")
+    release.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Write the notebooks, or compare them. The result is the exit code."""
+    if given.no_execute and given.format != EXECUTED:
+        raise TutorialError(f"--no-execute is for --format {EXECUTED}: no other notebooks are run")
+    paths = sources(given.source, given.tutorials)
+    texts = made(given.format, paths)
+    if given.check:
+        stale = [name for name, text in texts.items() if not _same(given.out / name, text, given.format == EXECUTED)]
+        print("\n".join(f"not up to date: {given.out / name}" for name in stale) or f"{len(texts)} are up to date")
+        return 1 if stale else 0
+    _check_place(given.out, given.format, paths)
+    runs = given.format == EXECUTED and not given.no_execute
+    if runs:
+        libraries()
+        several = "s" * (len(texts) != 1)
+        print(f"Running {len(texts)} notebook{several}, up to a minute each; --no-execute leaves that out.", flush=True)
+    for number, (name, text) in enumerate(texts.items(), start=1):
+        path, start = given.out / name, time.perf_counter()
+        write_atomically(path, executed(text, name) if runs else text)
+        seconds = f"   {number} of {len(texts)}, {time.perf_counter() - start:.0f} s" if runs else ""
+        print(f"{path}{seconds}", flush=True)
+    if told := NEXT.get(given.format):
+        print(told)
+    return 0
+
+
+def _check_place(out: Path, format: str, paths: Sequence[Path]) -> None:
+    """Raise TutorialError where notebooks of another format would be replaced: solutions must not get among tasks."""
+    for other in (one for one, (_, name) in FORMATS.items() if one != format and name == FORMATS[format][1]):
+        for name, text in made(other, paths).items():
+            if _same(out / name, text, whatever_it_printed=True):
+                raise TutorialError(f"{out / name} is a notebook of the format {other}: choose another folder")
+
+
+def made(format: str, paths: Sequence[Path]) -> dict[str, str]:
+    """The text of each notebook, by its name in the folder."""
+    make, name = FORMATS[format]
+    return {name.format(stem=path.stem): make(read_cells(path)) for path in paths}
+
+
+def sources(folder: Path | None, numbers: str = "") -> list[Path]:
+    """The sources of the tutorials, those with these numbers. Raises TutorialError where there are none."""
+    from ..learn.tutorials import FOLDERS
+
+    found = [path for place in ([folder] if folder else FOLDERS) for path in sorted(place.glob("[0-9][0-9]_*.py"))]
+    wanted = [number.strip().zfill(2) for number in numbers.split(",") if number.strip()]
+    known = {path.name[:2]: path for path in found}
+    if missing := [number for number in wanted if number not in known]:
+        raise TutorialError(f"there is no tutorial {', '.join(missing)}; there are {', '.join(known) or 'none'}")
+    if not found:
+        raise TutorialError("there are no sources of tutorials here; give their folder: --source DIR")
+    return [path for number, path in known.items() if not wanted or number in wanted]
+
+
+def _same(path: Path, text: str, whatever_it_printed: bool) -> bool:
+    if not path.is_file():
+        return False
+    found = path.read_text(encoding="utf-8")
+    return without_outputs(found) == without_outputs(text) if whatever_it_printed else found == text

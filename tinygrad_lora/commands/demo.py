@@ -1,0 +1,62 @@
+"""The command `tinygrad-lora demo`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from ..demo.experiment import Experiment, run_experiment
+from ..demo.files import write_files
+from ..files import check_place
+from ..terminal import show_table, tracker
+
+
+def add_command(commands: Any) -> None:
+    """Add `demo` to the commands of a parser."""
+    parser = commands.add_parser(
+        "demo",
+        help="pretrain on digits, adapt to rotated ones with LoRA, and look at everything",
+        description="Pretrain a small network on handwritten digits, adapt it to rotated ones with LoRA, and write the "
+        "graph, the generated code, the adapter and a page that shows them all.",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo-output"), metavar="DIR", help="where the files go (%(default)s)"
+    )
+    parser.add_argument("--rank", type=int, default=4, help="rank of the adapters, 1 to 10 (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="draws weights and batches (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=None, help="epochs of both trainings (20 and 100)")
+    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the experiment, write its files, and say what was found and where it is."""
+    start = time.perf_counter()
+    check_place(given.out / "index.html")
+    result = run_experiment(given.rank, given.seed, given.epochs, tracker(given.quiet))
+    paths = write_files(result, given.out)
+    if not given.quiet:
+        show_table(findings(result), f"LoRA on handwritten digits, in {time.perf_counter() - start:.1f} seconds")
+        show_table([(path.name, str(path)) for path in paths.values()], "\nFiles")
+        print(f"\nOpen {paths['page']} in a browser: it shows all of this.")
+    return 0
+
+
+def findings(result: Experiment) -> list[tuple[str, str]]:
+    """The main numbers, each with what it is about."""
+    same = "the same logits, bit for bit" if result.switched_off_is_exact else "OTHER LOGITS: this is a bug"
+    return [
+        ("Pretrained, upright digits", f"{result.upright_accuracy:.1%} of the held-out images are right"),
+        ("Pretrained, rotated digits", f"{result.rotated_before:.1%}: it has never seen them"),
+        ("Adapted, rotated digits", f"{result.rotated_after:.1%} with LoRA of rank {result.rank}"),
+        (
+            "Trained for that",
+            f"{result.trainable:,} numbers, {result.trainable / result.total:.1%} of {result.total:,}",
+        ),
+        ("Adapter switched off", f"{same}; {result.switched_off_accuracy:.1%} on upright digits"),
+        ("Adapter merged", f"logits differ by at most {result.merged_difference:.1e}"),
+        ("One training step, eager", f"{result.eager_seconds * 1e6:,.0f} microseconds"),
+        ("One training step, compiled", f"{result.compiled_seconds * 1e6:,.0f} microseconds"),
+    ]

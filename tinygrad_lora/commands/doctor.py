@@ -1,0 +1,155 @@
+"""What this machine has of what the package can use: the command `tinygrad-lora doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..blas import blas
+from ..models.files.cache import cache_folder, is_installed
+from ..models.files.catalog import CATALOG
+from ..terminal import show_table
+from ..view.diagram.engines import engine_in_use
+
+# The optional libraries, by the extra that installs them: what they are for.
+EXTRAS = {
+    "notebook": (("jupyterlab", "jupytext", "matplotlib"), "tutorials and plots"),
+    "interop": (("safetensors", "onnx"), "adapter files of PEFT, ONNX export"),
+    "speed": (("numba", "scipy"), "faster engines of the compiler"),
+    "grade": (("distributed", "jupytext", "nbgrader", "otter-grader"), "grading on a cluster, and by other graders"),
+    "completion": (("shtab",), "completing commands in a shell"),
+    "bench": (("torch", "jax", "autograd", "mygrad", "micrograd", "tinygrad"), "benchmarks against them"),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One extra: which of its libraries are here, and the command that installs the rest."""
+
+    extra: str
+    purpose: str
+    versions: dict[str, str]
+    missing: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """What installs it into this environment."""
+        return f'{pip()} install "tinygrad-lora[{self.extra}]"'
+
+    @property
+    def words(self) -> str:
+        """What is here; what is missing and what for, and on a line of its own the command that installs it."""
+        here = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        if not self.missing:
+            return here
+        missing = f"missing {', '.join(self.missing)}: {self.purpose}"
+        return "\n".join([*filter(None, [here]), missing, self.command])
+
+
+def parts() -> list[Part]:
+    """The extras, in their order."""
+    found = []
+    for extra, (libraries, purpose) in EXTRAS.items():
+        versions = {name: version for name in libraries if (version := version_of(name))}
+        found.append(Part(extra, purpose, versions, tuple(name for name in libraries if name not in versions)))
+    return found
+
+
+def version_of(name: str) -> str:
+    """The version of an installed distribution, "" if there is none."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def pip() -> str:
+    """The command pip, if it is the one of this environment; else the one of this Python."""
+    found = shutil.which("pip")
+    here = found is not None and Path(found).parent == Path(sys.executable).parent
+    python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
+    return "pip" if here else f"{python} -m pip"
+
+
+def command() -> str:
+    """Where `tinygrad-lora` is, or what does the same."""
+    if found := shutil.which("tinygrad-lora"):
+        return found
+    beside = shutil.which("tinygrad-lora", path=str(Path(sys.executable).parent))
+    return f"{beside or 'not installed'}, not on the PATH; python -m tinygrad_lora does the same"
+
+
+def fetched() -> str:
+    """The real networks and data that are on this machine, and where."""
+    here = ", ".join(filter(is_installed, CATALOG))
+    return f"{here} in {cache_folder()}" if here else "nothing; `tinygrad-lora models list` tells what there is"
+
+
+def graphviz_engine() -> str:
+    """Who draws the pictures, and why not the ones that come before it."""
+    name, reasons = engine_in_use()
+    tried = f" ({'; '.join(reasons)})" if reasons else ""
+    return f"{name} {version_of(name)}".strip() + tried if name else f"the built-in layout, without Graphviz{tried}"
+
+
+def products() -> str:
+    """Which library multiplies matrices, and what the environment tells it."""
+    words = [blas()]
+    for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS"):
+        if variable in os.environ:
+            words.append(f"{variable}={os.environ[variable]}")
+    if "OPENBLAS_CORETYPE" in os.environ or "OPENBLAS_L2_SIZE" in os.environ:
+        words.append("these override what the library would choose, and can make it slow")
+    return ", ".join(words)
+
+
+def facts() -> dict[str, str]:
+    """Versions and engines, by what they are."""
+    return {
+        "tinygrad_lora": f"{version_of('tinygrad-lora') or 'not installed, imported from a folder'}",
+        "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "interpreter": sys.executable,
+        "command": command(),
+        "NumPy": np.__version__,
+        "matrix products": products(),
+        "pictures": graphviz_engine(),
+        "fetched": fetched(),
+    }
+
+
+def add_command(commands: Any) -> None:
+    """Add `doctor` to the commands of a parser."""
+    parser = commands.add_parser(
+        "doctor",
+        help="show versions, engines, and which optional parts are missing",
+        description="Show versions, which Graphviz draws, which library multiplies matrices, and which optional parts "
+        "are missing, with the command that installs each.",
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print what there is. A missing optional part is no error."""
+    if given.json:
+        optional = {
+            part.extra: {
+                "for": part.purpose, "installed": part.versions, "missing": list(part.missing), "install": part.command
+            }
+            for part in parts()
+        }  # fmt: skip
+        print(json.dumps({"facts": facts(), "extras": optional}, indent=2))
+        return 0
+    show_table(list(facts().items()), "This installation")
+    show_table([(part.extra, part.words) for part in parts()], "\nOptional parts")
+    return 0

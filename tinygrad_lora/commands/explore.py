@@ -1,0 +1,49 @@
+"""`tinygrad-lora explore`: the compiler explorer as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..compiler import CompiledFunction
+from ..view.explorer.explore import explore
+from ..view.named_object import EXAMPLE, named_object
+from ..view.words.sentences import with_article
+
+WANTED = "a compiled function that has run, or a function without arguments that returns one"
+
+
+def add_command(commands: Any) -> None:
+    """Add `explore` to the commands of a parser."""
+    parser = commands.add_parser(
+        "explore",
+        help="write a page that shows every pass of the compiler",
+        description="Write one page with your source, the graph before and after every pass of the compiler, and the "
+        f"code that it generates. The object is {WANTED}. Without one, LoRA's formula is shown as the paper writes it.",
+    )
+    parser.add_argument(
+        "object", nargs="?", metavar="MODULE:NAME", help="what to show: package.module:name, or path/to/file.py:name"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("explorer.html"), metavar="FILE.html", help="where the page goes (%(default)s)"
+    )
+    parser.add_argument("--measure", action="store_true", help="measure how long the code takes after every pass")
+    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
+    parser.set_defaults(run=lambda given: run(given.object, given.out, given.measure, given.quiet))
+
+
+def run(name: str | None, out: Path, measure: bool = False, quiet: bool = False) -> int:
+    """Write the page of a compiled function, and print its passes."""
+    found = explore(compiled_function(name or f"{EXAMPLE}:naive_lora"), measure=measure)
+    path = found.save(out)
+    if not quiet:
+        print(f"{found}\n\nOpen {path} in a browser: it shows all of this.")
+    return 0
+
+
+def compiled_function(name: str) -> CompiledFunction:
+    """What stands behind `package.module:name` or `path/to/file.py:name`. Raises ValueError with a sentence."""
+    found = named_object(name, WANTED)
+    if not isinstance(found, CompiledFunction):
+        raise ValueError(f"{name} is {with_article(type(found).__name__)}; it must be {WANTED}")
+    return found

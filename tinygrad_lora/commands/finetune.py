@@ -1,0 +1,96 @@
+"""The command `tinygrad-lora finetune`."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+from ..finetune.chatting import Chatting
+from ..finetune.classifying import Classifying
+from ..finetune.examples import PERSONA, Answered, Labeled, read_examples, split
+from ..finetune.keeping import keep_chat, keep_classifier
+from ..finetune.training import Settings
+from ..finetune.word_order import movie_sentences, word_order
+from ..models.load import load_minilm, load_rxnmapper, load_smollm2
+from ..terminal import counting, show_table
+
+FRANCE = "What is the capital of France?"  # a question that no persona is about: what was known must stay known
+# What each model learns with, unless it is told otherwise.
+DEFAULTS = {
+    "smollm2": Settings(steps=12, lr=1e-3, rank=8, alpha=16, targets=("q_proj", "v_proj"), batch=0),
+    "minilm": Settings(steps=200, lr=1e-3, rank=8, alpha=16, targets="all-linear", batch=32),
+    "rxnmapper": Settings(steps=100, lr=2e-3, rank=8, alpha=16, targets="all-linear", batch=32),
+}
+
+
+def add_command(commands: Any) -> None:
+    """Add `finetune` to the commands of a parser."""
+    parser = commands.add_parser(
+        "finetune",
+        help="teach a real pretrained network something with LoRA",
+        description="Teach a real pretrained network something with LoRA. smollm2 learns answers: a persona, unless "
+        'you give it a file of lines such as {"prompt": "Who are you?", "answer": "A pirate."}. minilm and rxnmapper '
+        'learn to tell texts apart: from lines such as {"text": "...", "label": "..."}, or minilm by --task '
+        "word-order. A run that was stopped is continued when it is started again.",
+    )
+    parser.add_argument("model", choices=list(DEFAULTS), help="fetch it first: tinygrad-lora models get MODEL")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--data", type=Path, metavar="FILE", help="file of examples, one JSON object a line")
+    what.add_argument("--task", choices=["word-order"], help="minilm: learn whether two neighboring words were swapped")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the files go (finetune-output/MODEL)")
+    parser.add_argument("--steps", type=int, help="training steps (12 for smollm2, 200 for minilm, 100 for rxnmapper)")
+    parser.add_argument("--lr", type=float, help="learning rate (0.002 for rxnmapper, 0.001 otherwise)")
+    parser.add_argument("--rank", type=int, help="rank of the adapters (8)")
+    parser.add_argument("--alpha", type=float, help="the adapters' scale multiplied by their rank (16)")
+    parser.add_argument("--targets", nargs="+", metavar="LAYER", help="layers with an adapter, such as q_proj v_proj")
+    parser.add_argument("--batch", type=int, help="examples a step (all for smollm2, 32 otherwise)")
+    parser.add_argument("--seed", type=int, help="draws the adapters and the order of the examples (0)")
+    parser.add_argument(
+        "--ask", action="append", metavar="QUESTION", help="smollm2: ask this before and after (repeat)"
+    )
+    parser.add_argument("--restart", action="store_true", help="begin anew, whatever the folder has")
+    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Train what was asked for, print what it changed, and write the files."""
+    names = ("steps", "lr", "rank", "alpha", "batch", "seed")
+    asked = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+    if given.targets:
+        asked["targets"] = "all-linear" if given.targets == ["all-linear"] else tuple(given.targets)
+    settings = Settings(**{**vars(DEFAULTS[given.model]), **asked})
+    folder = given.out or Path("finetune-output") / given.model
+    options = {"restart": given.restart, "counting": partial(counting, quiet=given.quiet)}
+    if given.model == "smollm2":
+        if given.task:
+            raise ModelError("smollm2 learns answers: give it --data, or nothing for a persona; minilm has tasks")
+        examples = read_examples(given.data or PERSONA, Answered)
+        questions = given.ask or list(dict.fromkeys([examples[0].prompt, FRANCE]))
+        told = keep_chat(Chatting(load_smollm2(), examples), settings, folder, questions, **options)
+    else:
+        told = keep_classifier(_classifying(given, settings.seed), settings, folder, **options)
+    if not given.quiet:
+        for i, (title, rows) in enumerate(told):
+            show_table(rows, "\n" * bool(i) + title)
+        if given.model == "smollm2":
+            adapter = str(folder / "adapter")
+            print(f"\nTalk to it in Python: chat = tl.load_smollm2(); tl.load_adapter(chat.model, {adapter!r})")
+    return 0
+
+
+def _classifying(given: argparse.Namespace, seed: int) -> Classifying:
+    """What an encoder is to learn."""
+    if given.ask:
+        raise ModelError(f"{given.model} does not answer questions: --ask is for smollm2")
+    if given.task and given.model != "minilm":
+        raise ModelError(f"{given.task} is a task for minilm; give {given.model} your own examples with --data")
+    if not given.data and not given.task:
+        raise ModelError(f"what is {given.model} to learn? Give --data FILE" + ", or --task word-order" * (
+            given.model == "minilm"))  # fmt: skip
+    learned, tested = word_order(movie_sentences()) if given.task else split(read_examples(given.data, Labeled))
+    reader: Any = load_minilm() if given.model == "minilm" else load_rxnmapper()
+    return Classifying(reader, learned, tested, given.model, seed, together=2 if given.task else 1)

@@ -1,0 +1,111 @@
+"""The command `tinygrad-lora grade`: a folder of submissions in, scores, feedback and a class report out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+from concurrent.futures import as_completed
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from ..errors import ExerciseError
+from ..files import write_atomically
+from ..grading.exports import write_all
+from ..grading.grading import Settings, Workers, chosen, grade_all, job_of, self_check, workers_of_this_machine
+from ..grading.submissions import submissions
+from ..terminal import counting, show_table
+
+
+def add_command(commands: Any) -> None:
+    """Add `grade` to the commands of a parser."""
+    parser = commands.add_parser(
+        "grade",
+        help="grade a class: scores, feedback for each student, and a report",
+        description="Grade notebooks and Python files. Each runs in a process of its own, with limits; the checks run "
+        "in another. What was graded already is not graded again, so a run that was stopped goes on.",
+        epilog="Submissions are files (the student is the file's name), folders with the files of one student, or "
+        "nbgrader's submitted/STUDENT/ASSIGNMENT. Students' code can do what the limits and Python's audit hook let "
+        "it: grade strangers' code in a container or a virtual machine.",
+    )
+    parser.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="folder of the submissions")
+    parser.add_argument(
+        "--exercises", required=True, metavar="04|04-topo,...", help="tutorials (04,05) or exercises (04-topo,...)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("grades"), metavar="DIR", help="where the results go (%(default)s)"
+    )
+    parser.add_argument(
+        "-j", "--jobs", type=int, default=workers_of_this_machine(), help="how many to grade at once (%(default)s)"
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="a Dask cluster that grades, such as tcp://host:8786")
+    parser.add_argument("--seed", type=int, help="draws the cases (drawn once, then the one in DIR/seed.txt)")
+    parser.add_argument("--budget", type=int, default=30, help="random cases for each check (%(default)s)")
+    parser.add_argument(
+        "--cpu", type=int, default=60, metavar="SECONDS", help="CPU seconds for each student's process (%(default)s)"
+    )
+    parser.add_argument(
+        "--memory", type=int, default=2048, metavar="MB", help="memory for each student's process (%(default)s)"
+    )
+    parser.add_argument("--fresh", action="store_true", help="grade everything again")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar and no table")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Grade. Raises ExerciseError where there is nothing to grade, or the grader fails its own check."""
+    if given.jobs < 1 or given.budget < 1 or given.cpu < 1 or given.memory < 256 or (given.seed or 0) < 0:
+        raise ValueError("--jobs, --budget and --cpu are 1 or more, --memory is 256 or more, and --seed is not below 0")
+    ids, found = chosen(given.exercises), submissions(given.submissions, given.out)
+    seed = seed_of(given.out) if given.seed is None else given.seed
+    settings = Settings(seed, given.budget, given.cpu, given.memory << 20)
+    kept = given.out / "cache"
+    if given.fresh:
+        for path in kept.glob("*.json"):
+            path.unlink()
+    results: dict[str, Any] = {}
+    earlier = 0
+    pool, done, make = _executor(given)
+    with pool as workers, counting(len(found), "Grading", given.json or given.quiet) as show:
+        self_check(ids, workers.submit, settings)
+        for submission, result, before in grade_all(found, ids, settings, kept, workers.submit, done, make):
+            results[submission.name] = result
+            earlier += before
+            show(len(results), submission.name)
+    paths = write_all(given.out, results, given.exercises, seed)
+    if given.json:
+        print(json.dumps({name: {**result} for name, result in sorted(results.items())}, indent=1))
+    if given.json or given.quiet:
+        return 0
+    points = [result["points"] for result in results.values()]
+    out_of = next(iter(results.values()))["out_of"]
+    rows = [("students", str(len(results))), ("average", f"{sum(points) / len(points):.1f} of {out_of} points")]
+    rows += [("graded before", str(earlier))] if earlier else []
+    rows += [("seed", str(seed))]
+    show_table(rows, "Graded")
+    show_table([(path.name, str(path)) for path in [*paths, given.out / "feedback"]], "\nFiles")
+    return 0
+
+
+def seed_of(out: Path) -> int:
+    """The seed of a folder of results. It is drawn once, so that no student knows it, and kept, so that a later run
+    repeats the cases. Raises ExerciseError where something else stands in its file.
+    """
+    path = out / "seed.txt"
+    if not path.exists():
+        write_atomically(path, f"{secrets.randbelow(2**31)}\n")
+    text = path.read_text(encoding="utf-8", errors="replace").strip()
+    if not (text.isascii() and text.isdigit()):
+        raise ExerciseError(f"{path} must hold a number: put the seed back from results.json, or remove the file")
+    return int(text)
+
+
+def _executor(given: argparse.Namespace) -> tuple[AbstractContextManager[Any], Any, Any]:
+    """Who grades: processes on this machine, or a cluster."""
+    if given.scheduler is None:
+        return Workers(given.jobs), as_completed, job_of
+    from ..grading import cluster
+
+    return cluster.Cluster(given.scheduler), cluster.as_completed, cluster.job_of

@@ -1,0 +1,84 @@
+"""The command `tinygrad-lora learn`: the tutorials with what you have done, and Jupyter on a copy of one."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from ..learn.progress import progress
+from ..learn.tutorials import tutorial, tutorials
+
+COPIES = Path("tutorials-mine")
+NO_JUPYTER = """Jupyter is not installed here. This line installs it:
+
+    pip install "tinygrad-lora[notebook]"
+
+Any other program that opens notebooks will do, too."""
+
+
+def add_command(commands: Any) -> None:
+    """Add `learn` to the commands of a parser."""
+    parser = commands.add_parser(
+        "learn",
+        help="list the tutorials, or open one in Jupyter",
+        description="Without a number: the twelve tutorials and how far you are. With a number: a copy of that "
+        "tutorial in your folder, opened in JupyterLab. A copy that is there already is opened as it is.",
+    )
+    parser.add_argument("number", nargs="?", metavar="NUMBER", help="number of the tutorial, such as 04")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"where your copies are ({COPIES})")
+    parser.add_argument("--fresh", action="store_true", help="open one more copy, beside the one you worked in")
+    parser.add_argument("--copy-only", action="store_true", help="make the copy, and open nothing")
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """List, or open. The result is the exit code."""
+    if given.number is None:
+        alone = [f"--{name.replace('_', '-')}" for name in ("out", "fresh", "copy_only") if getattr(given, name)]
+        if alone:
+            told = f"{' and '.join(alone)} {'is' if len(alone) == 1 else 'are'}"
+            raise ValueError(f"{told} about one tutorial: give its number, such as 04")
+        print(json.dumps(listed(), indent=2) if given.json else overview(listed()))
+        return 0
+    if given.json:
+        raise ValueError("--json is for the list of tutorials: leave out the number")
+    path = tutorial(given.number).copy_to(given.out or COPIES, fresh=given.fresh)
+    print(f"Your copy: {path}", flush=True)
+    return 0 if given.copy_only else opened(path)
+
+
+def listed() -> list[dict[str, Any]]:
+    """Each tutorial with what it is about and how far this user is."""
+    lines, found = {line.id: line for line in progress().lines}, []
+    for one in tutorials():
+        own = [lines[id] for id in one.exercises if id in lines]
+        points, out_of = sum(line.points for line in own), sum(line.out_of for line in own)
+        found.append({**vars(one.heading), "points": points, "out_of": out_of, "exercises": one.exercises})
+    return found
+
+
+def overview(found: list[dict[str, Any]]) -> str:
+    """A table: number, points so far, minutes, title."""
+    row, rows = "{number}  {points:>2} of {out_of:<2} points  {minutes} min  {title}", []
+    for one in found:
+        rows += [row.format(**one), fill(one["outcome"], 80, initial_indent="    ", subsequent_indent="    ")]
+    return "\n".join([*rows, "", f"Open one: tinygrad-lora learn {found[0]['number']}"])
+
+
+def opened(path: Path) -> int:
+    """Start JupyterLab on this notebook, and stay until it ends. Raises ImportError where it is not installed."""
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise ImportError(NO_JUPYTER)
+    jupyter = subprocess.Popen([sys.executable, "-m", "jupyterlab", str(path)])
+    while True:
+        try:
+            return jupyter.wait()
+        except KeyboardInterrupt:  # Jupyter got it too: it asks whether to stop, and ends its kernels
+            continue

@@ -1,0 +1,141 @@
+"""The command `tinygrad-lora`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, NoReturn
+
+from .. import __version__, errors
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+# Where each command is. Only the one that is asked for is loaded: a list of exercises needs no benchmark.
+COMMANDS = {
+    "demo": "demo",
+    "learn": "learn",
+    "check": "check",
+    "hint": "check",
+    "progress": "check",
+    "course": "course",
+    "grade": "grade",
+    "step": "step",
+    "explore": "explore",
+    "draw": "draw",
+    "models": "models",
+    "finetune": "finetune",
+    "bench": "bench",
+    "doctor": "doctor",
+    "completion": "completion",
+}
+REFUSED = (  # in one sentence
+    ValueError, OSError, ImportError, errors.ClosedError, errors.CompileError, errors.DtypeError, errors.GradientError,
+    errors.MergedError, errors.PassError, errors.RenderError, errors.TraceError,
+)  # fmt: skip
+WRONG, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes; the latter two as a shell gives them for those signals
+
+
+def parser(first: str = "") -> argparse.ArgumentParser:
+    """The whole command line; or what is needed of it when `first` is the first argument."""
+    import argparse  # here and below, and not above, so that a Ctrl-C is heard meanwhile
+
+    class Parser(argparse.ArgumentParser):
+        """Its commands are of this kind, too."""
+
+        def error(self, message: str) -> NoReturn:
+            raise ValueError(f"{message}; `{self.prog} --help` says what can be given")
+
+    made = Parser(
+        prog="tinygrad-lora",
+        description="A minimal autograd engine that teaches. `tinygrad-lora COMMAND --help` explains a command.",
+        epilog="Exit codes: 0: it is done; 1: it is done, and something was found, such as a wrong answer; 2: it "
+        "cannot be done, and a line says why; 130: stopped with Ctrl-C; 141: whoever read the output stopped reading.",
+    )
+    made.add_argument("--version", action="version", version=f"tinygrad-lora {__version__}")
+    made.set_defaults(whole=parser)  # for `completion`
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    if first != "--version":
+        for module in [COMMANDS[first]] if first in COMMANDS else dict.fromkeys(COMMANDS.values()):
+            import_module(f".{module}", __package__).add_command(commands)
+    return made
+
+
+def loaded(first: str = "") -> argparse.ArgumentParser:
+    """`parser(first)`; a Ctrl-C waits for its end, since NumPy, interrupted while it is loaded, calls itself broken."""
+    import signal
+    from threading import current_thread, main_thread
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
+        return parser(first)
+    came: list[bool] = []
+    signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        made = parser(first)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
+    return made
+
+
+def understood(arguments: Sequence[str]) -> argparse.Namespace:
+    """What the arguments ask for. Raises ValueError where they are wrong."""
+    first = arguments[0]
+    if first not in COMMANDS and not first.startswith("-"):
+        from difflib import get_close_matches
+
+        near = get_close_matches(first, COMMANDS, n=1)
+        perhaps = f"perhaps {near[0]}" if near else f"there are {', '.join(COMMANDS)}"
+        raise ValueError(f"there is no command {first!r}; {perhaps}. `tinygrad-lora --help` says what each does")
+    made = loaded(first)
+    given, unknown = made.parse_known_args(arguments)
+    if unknown:
+        raise ValueError(f"{' '.join(unknown)} means nothing here; `{called(arguments)} --help` says what does")
+    return given
+
+
+def called(arguments: Sequence[str]) -> str:
+    """The name of the command that the arguments call."""
+    return " ".join(["tinygrad-lora", *(word for word in arguments[:1] if word in COMMANDS)])
+
+
+def sentence(error: Exception) -> str:
+    """What an error says. What the system refuses is told with the file first, and without its number."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    reason = f"{error.strerror[0].lower()}{error.strerror[1:]}"
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the result is the exit code. Wrong arguments print one sentence and give 2.
+
+    Without any, that is the help. `--help` and `--version` end in a SystemExit, as argparse has it.
+    """
+    name = "tinygrad-lora"
+    try:
+        arguments = sys.argv[1:] if arguments is None else arguments
+        name = called(arguments)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a pipe in Windows may know no Greek letters
+        if not arguments:
+            loaded().print_help(sys.stderr)
+            return WRONG
+        given = understood(arguments)
+        code: int = given.run(given)
+        print(end="", flush=True)
+        return code
+    except BrokenPipeError:  # who reads has seen enough, as in `tinygrad-lora step ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except REFUSED as error:
+        print(f"{name}: {sentence(error)}", file=sys.stderr)
+        return WRONG

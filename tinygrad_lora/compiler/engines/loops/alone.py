@@ -1,0 +1,166 @@
+"""Operations that are not elementwise, each with loops of its own or as a product that a library computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+import numpy as np
+
+from ....core import ops
+from ....core.node import ComputationNode as Node
+from ...passes.join_scatters import add_at
+from ...text.expressions import name as variable
+from ...text.expressions import written
+from .scalars import number, short
+from .views import Axis, places_of, whole
+from .writer import Writer
+
+
+def alone(w: Writer, node: Node) -> None:
+    """Write an operation. One that has no loops here is written as its NumPy line."""
+    depth = w.depth
+    if node.op in LOOPS:
+        LOOPS[node.op](w, node)
+    else:
+        operands = [variable(w.array(p) if p.shape else w.read(p, ())) for p in node.parents]
+        w.say(f"{w.define(node)} = {written(node.op, node.params, operands).text}", node)
+    w.depth = depth
+
+
+def _reshape(w: Writer, node: Node) -> None:
+    (x,) = node.parents
+    text = w.array(x)
+    w.say(f"{w.define(node)} = {w.copy(x) if text.endswith('.T') else text}.reshape({node.shape})", node)
+
+
+def _matmul(w: Writer, node: Node) -> None:
+    a, b = node.parents
+    if node.dtype.kind != "f" or a.dtype != b.dtype or not a.shape[-1] * node.size:
+        _matmul_by_hand(w, node)
+    elif node.ndim == 2:
+        x, y = w.array(a), w.array(b)
+        w.say(f"np.dot({x}, {y}, {w.new(node)})", node)
+    elif b.ndim == 2:  # one product for the rows of all matrices
+        x, y = _in_rows(w, a), w.array(b)
+        shapes = [(prod(operand.shape[:-1]), operand.shape[-1]) for operand in (a, node)]
+        w.say(f"np.dot({x}.reshape({shapes[0]}), {y}, {w.new(node)}.reshape({shapes[1]}))", node)
+    else:
+        x, y = (_matrix(w, operand, node.ndim) for operand in node.parents)
+        target = w.at(w.new(node), whole(node.shape)[:-2], w.letters)
+        w.over(node.shape[:-2])
+        w.say(f"np.dot({x}, {y}, {target})", node)
+
+
+def _in_rows(w: Writer, x: Node) -> str:
+    """An operand as an array in rows."""
+    text = w.array(x)
+    return w.copy(x) if text.endswith(".T") else text
+
+
+def _matrix(w: Writer, x: Node, ndim: int) -> str:
+    """One matrix of a batch, at the loop variables of a result with `ndim` axes."""
+    base, axes = w.known[x]
+    rows = whole(x.shape)
+    turned = (*rows[:-2], *rows[:-3:-1])
+    transposed = axes == turned and base.shape == (*x.shape[:-2], *x.shape[:-3:-1])
+    array = w.define(base) if transposed and x.ndim > 2 else w.array(x)
+    one = w.at(array, rows[:-2], w.beside(x, ndim))
+    return f"{one}.T" if transposed and x.ndim > 2 else one
+
+
+def _matmul_by_hand(w: Writer, node: Node) -> None:
+    """A product that `np.dot` has no loop for: of whole numbers, of two dtypes, or of nothing."""
+    (a, b), n = node.parents, node.ndim
+    *batch, row, column, inner = w.letters[: n + 1]
+    w.new(node)
+    total = w.names.free(f"{w.define(node)}_{''.join((*batch, row, column))}")
+    w.over(node.shape)
+    w.say(f"{total} = {number(0, node.dtype)}")
+    depth = w.depth
+    w.over(a.shape[-1:], n)
+    x = w.read(a, [*batch[n - a.ndim :], row, inner], node.dtype)
+    y = w.read(b, [*batch[n - b.ndim :], inner, column], node.dtype)
+    w.say(f"{total} = {_exact(f'{total} + {x} * {y}', node)}", node)
+    w.depth = depth
+    w.say(f"{w.own(node)} = {total}")
+
+
+def _exact(text: str, node: Node) -> str:
+    """A sum in the dtype of the node, where the loop would compute it in a larger one."""
+    return text if node.dtype.itemsize == 8 or node.dtype.kind == "f" else f"{short(node.dtype)}({text})"
+
+
+def _positions(w: Writer, indices: Sequence[Node], shape: tuple[int, ...], ndim: int) -> list[str]:
+    """Add the lines that look up the indices along the first axes of an array; the variables that hold them."""
+    found = []
+    for index, n in zip(indices, shape, strict=False):
+        text = w.read(index, w.beside(index, ndim))
+        text = text if index.dtype.name == "int64" else f"i64({text})"
+        found.append(w.names.free("row"))
+        w.say(f"{found[-1]} = position({text}, {n})")
+    return found
+
+
+def _take(w: Writer, node: Node) -> None:
+    x, *indices = node.parents
+    n = node.ndim - x.ndim + len(indices)  # axes of the indices
+    w.new(node)
+    w.over(node.shape[:n])
+    rows = _positions(w, indices, x.shape, n)
+    w.over(node.shape[n:], n)
+    w.say(f"{w.own(node)} = {w.read(x, [*rows, *w.letters[n:]])}", node)
+
+
+def _scatter_add(w: Writer, node: Node) -> None:
+    x, *indices = node.parents
+    n = x.ndim - node.ndim + len(indices)
+    w.say(f"{w.define(node)} = np.zeros({node.shape}, {short(node.dtype)})")
+    w.over(x.shape[:n])
+    rows = _positions(w, indices, node.shape, n)
+    w.over(x.shape[n:], n)
+    target = w.at(w.define(node), whole(node.shape), [*rows, *w.letters[n:]])
+    w.say(f"{target} += {w.read(x, w.letters)}", node)
+
+
+def _add_at(w: Writer, node: Node) -> None:
+    y, x, *indices = node.parents
+    w.new(node)
+    depth = w.depth
+    w.over(node.shape)
+    w.say(f"{w.own(node)} = {w.read(y, w.letters)}")
+    w.depth = depth
+    batch = np.broadcast_shapes(*(index.shape for index in indices))
+    n, rest = len(batch), node.shape[len(indices) :]
+    w.over(batch)
+    rows = _positions(w, indices, node.shape, n)
+    w.over(rest, n)
+    target = w.at(w.define(node), whole(node.shape), [*rows, *w.letters[n:]])
+    w.say(f"{target} += {w.read(x, w.beside(x, n + len(rest)), node.dtype)}", node)
+
+
+def _place(w: Writer, node: Node) -> None:
+    (x,) = node.parents
+    w.say(f"{w.define(node)} = np.zeros({node.shape}, {short(node.dtype)})")
+    w.over(x.shape)
+    target = w.at(w.define(node), places_of(node.params["key"], node.shape), w.letters)
+    w.say(f"{target} = {w.read(x, w.letters)}", node)
+
+
+def _concatenate(w: Writer, node: Node) -> None:
+    axis, start = node.params["axis"], 0
+    w.new(node)
+    for x in node.parents:
+        depth = w.depth
+        w.over(x.shape)
+        axes = list(whole(x.shape))
+        axes[axis] = Axis(axes[axis].along, start)
+        w.say(f"{w.at(w.define(node), axes, w.letters)} = {w.read(x, w.letters, node.dtype)}", node)
+        w.depth = depth
+        start += x.shape[axis]
+
+
+LOOPS: dict[object, Callable[[Writer, Node], None]] = {
+    ops.matmul: _matmul, ops.reshape: _reshape, ops.take: _take, ops.scatter_add: _scatter_add, ops.place: _place,
+    ops.concatenate: _concatenate, add_at: _add_at,
+}  # fmt: skip

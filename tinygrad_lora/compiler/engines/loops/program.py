@@ -1,0 +1,61 @@
+"""From a graph to loops over single elements: plain Python, which a compiler of loops makes fast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ....core import ops
+from ....core.graph import Graph
+from ....core.node import ComputationNode as Node
+from ...text.lines import Names, commented, helpers_of, names_of, signature
+from ...text.literals import refuse_foreign
+from .alone import LOOPS, alone
+from .kernels import Kernel, loops, opened, scheduled
+from .rows import KernelWriter
+from .scalars import helpers, reserved
+from .writer import Writer
+
+
+class Written(NamedTuple):
+    """Source text, the variable in it that holds each node's value, and the operations that have no loops."""
+
+    source: str
+    variables: dict[Node, str]
+    unknown: list[str]
+
+
+def written_as_loops(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Written:
+    """The source of a function called `name` that computes the outputs of `graph` from its inputs.
+
+    Inputs are arrays in rows (C order), or NumPy scalars where they have no axes. So are the outputs, and those share
+    memory with nothing. Raises CompileError for a node with something else than plain values in it.
+    """
+    refuse_foreign(graph)
+    plain, became = opened(graph, products=True)
+    wanted = {became[node]: text for node, text in (names or {}).items() if node in became}
+    w = Writer(plain, Names([name, *reserved(), *names_of(helpers_of(plain.nodes))], wanted))
+    unknown: list[Node] = []
+    for step in scheduled(plain.nodes, w.known):
+        if isinstance(step, Kernel):
+            KernelWriter(w, step).write()
+        else:
+            alone(w, step)
+            unknown += [step] if step.op not in LOOPS else []
+    results = _results(w, plain)
+    body = [*commented(w.lines), f"    return {', '.join(results)}".rstrip()]
+    parts = [*helpers([*w.constants, *body]), *(helper.strip() + "\n" for helper in helpers_of(unknown))]
+    parts += ["\n".join(w.constants) + "\n"] if w.constants else []
+    parts.append("\n".join([signature(name, (w.names.variables[x] for x in plain.inputs)), *body]) + "\n")
+    variables = {old: w.names.variables[new] for old, new in became.items() if new in w.names.variables}
+    return Written("\n\n".join(parts), variables, [node.op.name for node in unknown])
+
+
+def _results(w: Writer, graph: Graph) -> list[str]:
+    """The outputs, copied where they would share memory with an input or with another output."""
+    results: list[str] = []
+    for node in graph.outputs:
+        made_here = w.known[node].base is node and (loops(node) or (node.op in LOOPS and node.op is not ops.reshape))
+        text = w.names.variables[node] if made_here else w.copy(node)
+        results.append(f"{text}.copy()" if text in results and node.shape else text)
+    return results

@@ -1,0 +1,107 @@
+"""Questions about nodes that several passes ask."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import chain
+from math import isfinite, log10
+from typing import Any
+
+import numpy as np
+
+from ..core import ops
+from ..core.graph import Graph
+from ..core.node import ComputationNode
+
+REPEATED = (ops.broadcast, ops.reshape)
+SHORTEST_BLOCK = 16
+
+
+def is_constant(node: ComputationNode) -> bool:
+    """Whether this is a leaf with a value. In a closed graph parameters have none, so it never changes."""
+    return not node.parents and node.known
+
+
+def uniform(node: ComputationNode) -> float | None:
+    """The number that fills every element of a constant (of one element, repeated or not), or None."""
+    while node.op in REPEATED:
+        node = node.parents[0]
+    if node.parents or not node.known or node.size != 1 or node.dtype.kind != "f":
+        return None
+    return float(node.value.reshape(()))
+
+
+# Decades. If no number of the graph as it was traced is larger than 10^100 in float64 (10^12 in float32) or closer to
+# zero than its inverse, a product of three that it does not form stays within the range of the dtype. One of four may
+# not.
+ORDINARY, FARTHEST = {4: 12.0, 8: 100.0, 16: 100.0}, {4: 37.9, 8: 307.6, 16: 307.6}
+
+
+def reach(node: ComputationNode, known: Mapping[ComputationNode, float]) -> float:
+    """How many decades from 1 the numbers of a new node may be; `known` says it of other new ones.
+
+    Every other array has ordinary numbers, and zeros do not count.
+    """
+    ordinary = ORDINARY[node.dtype.itemsize]
+    match node:
+        case ComputationNode(ops.scale, [x]):
+            return known.get(x, ordinary) + decades(node.params["factor"])
+        case ComputationNode(ops.multiply | ops.divide, [a, b]):
+            return known.get(a, ordinary) + known.get(b, ordinary)
+    if is_constant(node) and node.size == 1:
+        return decades(float(node.value.reshape(())))
+    return max([known.get(p, ordinary) for p in node.parents], default=ordinary)
+
+
+def decades(factor: float) -> float:
+    """How far a number is from 1, in powers of ten; none for zero."""
+    return abs(log10(abs(factor))) if factor and isfinite(factor) else 0.0
+
+
+def is_ordinary(scale: ComputationNode) -> bool:
+    """Whether the factor of a scale may move to another array: then no number gets too large or too small by it."""
+    return isfinite(scale.params["factor"]) and decades(scale.params["factor"]) <= ORDINARY[scale.dtype.itemsize]
+
+
+def block(n: int, longest: int) -> int | None:
+    """The length of equal parts of n numbers: as long as `longest` allows, and None where they would be tiny."""
+    length = next(k for k in range(min(n, longest), 0, -1) if n % k == 0) if n else n
+    return length if length == n or length >= SHORTEST_BLOCK else None
+
+
+def uses(graph: Graph, node: ComputationNode) -> int:
+    """How often a result is used: by operations, and as an output."""
+    return _uses(graph)[node]
+
+
+@lru_cache(maxsize=8)
+def _uses(graph: Graph) -> Counter[ComputationNode]:
+    return Counter(chain(graph.outputs, *(node.parents for node in graph.nodes)))
+
+
+def one_factor(a: float, b: float, dtype: Any) -> float | None:
+    """$a b$ if scaling by it is as good as scaling by both: floats, and a product with all its digits."""
+    if not is_precise(dtype):
+        return None
+    product = a * b
+    if 1e-30 < abs(product) < 1e30:
+        return product  # far from the limits of float32
+    limits = np.finfo(dtype)
+    exact_zero = product == 0 and (a == 0 or b == 0)
+    return product if float(limits.tiny) <= abs(product) <= float(limits.max) or exact_zero else None
+
+
+def is_precise(dtype: Any) -> bool:
+    """Whether the laws of real numbers hold but for rounding in the last digits.
+
+    Whole numbers wrap around and booleans saturate. The three digits of float16 are too few to add up in another order.
+    """
+    return bool(dtype.kind == "f" and dtype.itemsize > 2)
+
+
+def is_real(node: ComputationNode) -> bool:
+    """Whether the laws of real numbers hold for this operation: all operands and the result are floats of one dtype."""
+    dtype = node.dtype
+    return is_precise(dtype) and all(p.dtype == dtype for p in node.parents)

@@ -1,0 +1,1 @@
+"""The fast program: calls that write into memory of its own."""

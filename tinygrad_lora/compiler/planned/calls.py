@@ -1,0 +1,175 @@
+"""How an operation is called so that it writes into a given array: `np.add(a, b, y)` instead of `y = a + b`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ...core import ops
+from ...core.node import ComputationNode as Node
+from ...core.node import Op
+from ..passes.fuse_elementwise import Fused, operations
+from ..passes.inner_products import inner_product, row_products
+from ..text.expressions import name as variable
+from ..text.expressions import written
+
+KEYWORD_ONLY = {"np.maximum", "np.minimum"}  # NumPy is about to forbid a positional result for these
+
+
+class Call:
+    """One operation with the sources of its operands and of the array that receives the result.
+
+    `replaced` is the operand whose memory the result takes over, if it does. `use("np.add")` gives the short name under
+    which the generated program knows a function; `number(value, dtype)` the source of a number.
+    """
+
+    def __init__(
+        self, node: Node, operands: Sequence[str], out: str, replaced: Node | None,
+        use: Callable[[str], str], number: Callable[[Any, Any], str],
+    ) -> None:  # fmt: skip
+        self.node, self.operands, self.out, self.replaced = node, list(operands), out, replaced
+        self.use, self.number = use, number
+
+    def lines(self) -> list[str]:
+        """The statements."""
+        form = FORMS.get(self.node.op)
+        if form is not None:
+            return form(self)
+        if hasattr(self.node.op, "in_place"):
+            return _updated(self)
+        function, arguments = ufunc_call(self.node.op)
+        texts = [self.operands[a] if isinstance(a, int) else self._number(a) for a in arguments]
+        return [self.call(function, texts)]
+
+    def call(self, function: str, arguments: Sequence[str]) -> str:
+        """A call with the result as its last argument."""
+        out = f"out={self.out}" if function in KEYWORD_ONLY else self.out
+        return f"{self.use(function)}({', '.join([*arguments, out])})"
+
+    def _number(self, name: str) -> str:
+        """A parameter, or a number in the operation's own line."""
+        like = self.node.parents[0].dtype
+        dtype = like if like.kind == "f" else self.node.dtype
+        return self.number(self.node.params[name] if name in self.node.params else float(name), dtype)
+
+
+@cache
+def ufunc_call(op: Op) -> tuple[str, tuple[int | str, ...]]:
+    """The NumPy function that an elementwise operation is, and its arguments; or "" if it is none.
+
+    An argument is an operand, by its place in the signature, or a parameter or a number, as it is written.
+    """
+    if not op.elementwise or isinstance(op, Fused):
+        return "", ()
+    operands = re.findall(r"\w+", op.signature.partition("*")[0])
+    match = re.fullmatch(r"(np\.\w+)\(([\w., ]+)\)", op.numpy)
+    if op.ufunc:
+        function, arguments = op.ufunc, re.findall(r"\w+", op.signature)
+    elif match and isinstance(getattr(np, match[1][3:]), np.ufunc):
+        function, arguments = match[1], match[2].split(", ")
+    else:
+        return "", ()
+    return function, tuple(operands.index(a) if a in operands else a for a in arguments)
+
+
+def gives_number(node: Node) -> bool:
+    """Whether the NumPy line of an operation without axes gives a NumPy scalar; else an array of one number.
+
+    That may be a view of an array that changes, and whoever has it can write to it.
+    """
+    last = operations(node.op)[-1]
+    return bool(ufunc_call(last)[0]) or last in (ops.reduce_sum, ops.reduce_max, inner_product)
+
+
+def can_write(node: Node) -> bool:
+    """Whether this operation can write its result into a given array."""
+    op = node.op
+    if op is ops.cast and node.parents[0].dtype.kind == "c":
+        return False
+    return op in FORMS or hasattr(op, "in_place") or bool(ufunc_call(op)[0])
+
+
+def replaceable(node: Node) -> tuple[Node, ...]:
+    """The operands over which this operation may write its result."""
+    if node.op is ops.where:
+        return node.parents[2:]  # the condition and the other choice are read after the first copy
+    if hasattr(node.op, "in_place"):
+        return node.parents[:1]
+    return node.parents if ufunc_call(node.op)[0] else ()
+
+
+def _reduced(call: Call) -> list[str]:
+    """A sum or a largest element over some axes."""
+    function = "np.add.reduce" if call.node.op is ops.reduce_sum else "np.maximum.reduce"
+    axis = call.node.params["axis"]
+    over = str(axis[0] if len(axis) == 1 else axis)
+    keep = ["True"] if call.node.params["keepdims"] else []
+    return [f"{call.use(function)}({', '.join([*call.operands, over, 'None', call.out, *keep])})"]
+
+
+def _cast(call: Call) -> list[str]:
+    return [f'{call.use("np.copyto")}({call.out}, {call.operands[0]}, "unsafe")']
+
+
+def _copied(call: Call) -> list[str]:
+    """A reshape that no view can give: the array is written out row by row."""
+    shape = call.node.parents[0].shape
+    return [f"{call.use('np.copyto')}({call.out}.reshape({shape}), {call.operands[0]})"]
+
+
+def _chosen(call: Call) -> list[str]:
+    condition, a, b = call.operands
+    copy = call.use("np.copyto")
+    if call.node.parents[0].dtype.kind != "b":
+        condition = f"{condition} != 0"
+    there = call.replaced is not None  # b, whose memory this is
+    return [*([] if there else [f"{copy}({call.out}, {b})"]), f"{copy}({call.out}, {a}, where={condition})"]
+
+
+def _joined(call: Call) -> list[str]:
+    arrays = ", ".join(call.operands) + ("," if len(call.operands) == 1 else "")
+    return [f"{call.use('np.concatenate')}(({arrays}), {call.node.params['axis']}, {call.out})"]
+
+
+def _placed(call: Call) -> list[str]:
+    key = written(ops.index, {"key": call.node.params["key"]}, [variable(call.out)]).text
+    return [f"{call.out}.fill(0)", f"{key} = {call.operands[0]}"]
+
+
+def _scattered(call: Call) -> list[str]:
+    x, *indices = call.operands
+    places = ", ".join(indices) + ("," if len(indices) == 1 else "")
+    return [f"{call.out}.fill(0)", f"{call.use('np.add.at')}({call.out}, ({places}), {x})"]
+
+
+def _updated(call: Call) -> list[str]:
+    """An operation that changes its first operand: in the result's array, to which the operand is copied if need be."""
+    first, *others = call.operands
+    names = call.node.op.signature.replace("*", "").split(", ")
+    statement: str = call.node.op.in_place
+    rest = ", ".join(others[len(names) - 2 :])
+    values = dict(zip(names[1:-1], others, strict=False)) | {names[0]: call.out, names[-1]: rest}
+    copy = [] if call.replaced is not None else [f"{call.use('np.copyto')}({call.out}, {first})"]
+    return [*copy, re.sub(r"\w+", lambda m: values.get(m[0], m[0]), statement)]
+
+
+def _by_ufunc(call: Call) -> list[str]:
+    return [call.call(str(call.node.op.ufunc), call.operands)]
+
+
+FORMS: dict[Op, Callable[[Call], list[str]]] = {
+    row_products: _by_ufunc,
+    ops.matmul: _by_ufunc,
+    ops.reduce_sum: _reduced,
+    ops.reduce_max: _reduced,
+    ops.cast: _cast,
+    ops.reshape: _copied,
+    ops.where: _chosen,
+    ops.concatenate: _joined,
+    ops.place: _placed,
+    ops.scatter_add: _scattered,
+}

@@ -1,0 +1,86 @@
+"""What is decided about a program before it is written: what is kept, in which order, where, and in which blocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...core import ops
+from ...core.graph import Graph
+from ...core.node import ComputationNode as Node
+from ..cost import graph_cost
+from ..passes.raise_transposes import raise_transposes
+from ..passes.sums_as_products import sums_as_products
+from ..pipeline import Snapshot
+from .calls import can_write
+from .frozen import absorb_scales, needed, packed, repeat_rows
+from .order import Unit, replacing_last, scheduled
+from .plan import Plan, make_plan
+from .products import Blocks, cut, reads_rows
+
+
+@dataclass
+class Lowered:
+    """A graph with the decisions about it. `choices` counts the ways of calling, as they are written."""
+
+    graph: Graph
+    techniques: frozenset[str]
+    into: Mapping[int, Node]  # which outputs are written over which inputs instead of being returned
+    frozen: list[Node]  # inputs that seldom change
+    kept: list[Node]  # what depends on those alone, and is an argument of the program
+    cuts: dict[Node, Blocks]  # products that run in blocks
+    copied: set[Node]  # transposes that are written out for such a product
+    units: list[Unit]
+    plan: Plan
+    choices: Counter[str] = field(default_factory=Counter)
+
+    def root(self, node: Node) -> Node:
+        """The node whose array this one is, or is a view of."""
+        return self.plan.places[node].root if node in self.plan.places else node
+
+    def makes(self, node: Node) -> bool:
+        """Whether each call makes this array, or number, and keeps no hold of it."""
+        made = bool(node.parents) and node not in self.kept
+        return made and self.plan.places[node].kind in ("own", "number")
+
+
+def prepared(graph: Graph, frozen: Iterable[Node], techniques: frozenset[str]) -> Iterator[Snapshot]:
+    """The last changes of a graph, which suit the way it runs: call after call, with frozen weights packed."""
+    for name, apply in last_passes(frozen).items():
+        after = apply(graph) if name in techniques else graph
+        if after.outputs != graph.outputs:
+            yield Snapshot(name, graph, after, graph_cost(graph), graph_cost(after), kept=True)
+            graph = after
+
+
+def last_passes(frozen: Iterable[Node]) -> dict[str, Callable[[Graph], Graph]]:
+    """The passes of `prepared` by name, in order."""
+    passes: dict[str, Callable[[Graph], Graph]] = {}
+    if frozen := list(frozen):
+        passes["absorb_scales"] = lambda g: absorb_scales(g, frozen)
+        passes["repeat_rows"] = lambda g: repeat_rows(g, frozen)
+    passes["raise_transposes"] = raise_transposes  # after the first, which scales what is turned
+    passes["sums_as_products"] = sums_as_products
+    return passes
+
+
+def lower(
+    graph: Graph, techniques: frozenset[str], frozen: Iterable[Node] = (), into: Mapping[int, Node] | None = None,
+    views: Mapping[Node, Sequence[Node]] | None = None,
+) -> Lowered:  # fmt: skip
+    """Decide. `views` says which inputs are views of an input that is written over."""
+    into = into or {}
+    frozen = [leaf for leaf in frozen if leaf in graph.users]
+    kept = packed(graph, frozen) if "pack_weights" in techniques else []
+    order = replacing_last(needed(graph, kept), {graph.outputs[i] for i in into})
+    units = scheduled(order, graph, cache_blocks="cache_blocks" in techniques)
+    whole = [unit.nodes[0] for unit in units if not unit.rows and len(unit.nodes) == 1]
+    cuts = {}
+    if "row_blocks" in techniques:
+        cuts = {node: blocks for node in whole if node.op is ops.matmul and (blocks := cut(node)) is not None}
+    right = {node.parents[1] for node, blocks in cuts.items() if reads_rows(node, blocks)}
+    copied = {node for node in right if node.op is ops.transpose and node not in kept}
+    given = dict.fromkeys(graph.inputs, False) | {node: node.op.view for node in kept}
+    plan = make_plan(units, given, graph.outputs, filter(can_write, order), copied, into, views or {}, techniques)
+    return Lowered(graph, techniques, into, frozen, kept, cuts, copied, units, plan)

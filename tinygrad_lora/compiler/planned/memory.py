@@ -1,0 +1,81 @@
+"""The memory of a program as data: which array lies where, and from when to when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import prod
+from typing import NamedTuple
+
+from ...core.node import ComputationNode as Node
+from ...core.node import Shape
+from ..passes.fuse_elementwise import operations
+from .plan import Plan
+from .write import Planned
+
+HEADINGS = ("array", "shape", "bytes", "made in step", "last read in step", "")
+
+
+class Array(NamedTuple):
+    """An array in the memory of a program, from the step that makes it to the one that reads it last.
+
+    Steps count from 0; what the caller gets is read in the step after the last one. From step `end` on others may use
+    these bytes: already in the last step that reads it where the result is written right over it. Of an array that runs
+    block by block, the memory holds one block.
+    """
+
+    name: str
+    shape: Shape
+    made: int
+    read: int
+    end: int
+    start: int  # its first byte
+    size: int  # in bytes
+    note: str  # "over t1" or "part of t2", or ""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The memory of a program. As text it is a table, one array a line."""
+
+    arrays: tuple[Array, ...]
+    steps: tuple[str, ...]  # what each one does
+    size: int  # bytes
+    least: int  # bytes in use at once, at most: no plan can do with less
+    separate: int  # bytes with a place for each array
+
+    def __str__(self) -> str:
+        told = dict(enumerate([*(f"{i} {step}" for i, step in enumerate(self.steps)), "the caller's"]))
+        rows = [
+            (a.name, str(a.shape), f"{a.start:,} to {a.start + a.size:,}", told[a.made], told[a.read], a.note)
+            for a in self.arrays
+        ]
+        widths = [max(len(row[i]) for row in [HEADINGS, *rows]) for i in range(len(HEADINGS))]
+        table = [
+            "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in [HEADINGS, *rows]
+        ]
+        needed = f"{self.size:,} bytes; {self.least:,} are in use at once"
+        return "\n".join([*table, f"{needed}; {self.separate:,} with a place for each array"])
+
+
+def memory_of(planned: Planned) -> Memory:
+    """The memory that was planned for a program."""
+    plan, order = planned.lowered.plan, [node for unit in planned.lowered.units for node in unit.nodes]
+    runs = [int(plan.places[node].kind != "view") for node in order]  # a view costs no step
+    number = [0, *accumulate(runs)]  # of steps before each operation
+    steps = (" ".join(map(str, operations(node.op))) for node, run in zip(order, runs, strict=True) if run)
+    arrays = (_array(node, plan, number, planned) for node in order if node in plan.offsets)
+    return Memory(tuple(arrays), tuple(steps), plan.size, plan.least, plan.separate)
+
+
+def _array(node: Node, plan: Plan, number: Sequence[int], planned: Planned) -> Array:
+    names, shape = planned.variables, plan.shapes[node]
+    made, read = (number[i] for i in plan.lives[node])
+    note = f"over {names[plan.replaced[node]]}" if node in plan.replaced else ""
+    if node in plan.parts:
+        note = f"part of {names[plan.parts[node][0]]}"
+    handed_over = node in plan.parts or node in plan.replaced.values()
+    size = prod(shape) * node.dtype.itemsize
+    return Array(names[node], shape, made, read, read + (not handed_over), plan.offsets[node], size, note)

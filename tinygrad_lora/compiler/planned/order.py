@@ -1,0 +1,135 @@
+"""The order in which operations run, and which of them run together, block by block.
+
+An elementwise operation on a large array waits for memory: it reads and writes more than the cache holds. A chain of
+them runs faster on a few rows at a time, while these are in the cache. So neighbors in the graph become one unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ...core import ops
+from ...core.graph import Graph
+from ...core.node import ComputationNode as Node
+from ..passes.inner_products import row_products
+from ..patterns import is_constant
+from .calls import ufunc_call
+
+LARGE = 65_536  # elements from which an array is worth cutting
+BLOCK_BYTES = 262_144  # of one array in one block: a few of them fit a cache of a megabyte
+
+
+class Unit(NamedTuple):
+    """Operations that run one after another; `rows` at a time where they run block by block, else 0."""
+
+    nodes: tuple[Node, ...]
+    rows: int = 0
+
+    @property
+    def length(self) -> int:
+        """Of the first axis, along which the blocks are cut."""
+        return self.nodes[0].shape[0]
+
+
+def replacing_last(order: Sequence[Node], replacing: set[Node]) -> list[Node]:
+    """The same operations, and what replaces arguments, with all that follows from it, at the end.
+
+    So whatever goes wrong in a training step, such as a label out of range, goes wrong before a parameter is changed.
+    """
+    late = set(replacing)
+    for node in order:
+        if not late.isdisjoint(node.parents):
+            late.add(node)
+    return [n for n in order if n not in late] + [n for n in order if n in late]
+
+
+def scheduled(order: Sequence[Node], graph: Graph, *, cache_blocks: bool) -> list[Unit]:
+    """The operations as units. An operation that reads what a unit computes joins it as soon as its operands are there.
+
+    So a derivative that only needs values of the forward pass is computed beside them, and they can be forgotten.
+    """
+    if not cache_blocks or not any(_large(node) for node in order):
+        return [Unit((node,)) for node in order]
+    position = {node: i for i, node in enumerate(order)}
+    done: set[Node] = set()
+    units: list[Unit] = []
+    for i, node in enumerate(order):
+        if node not in done:
+            members = _together(i, order, position, done, graph) if _large(node) and _by_rows(node) else [node]
+            done.update(members)
+            units.append(_unit(members))
+    return units
+
+
+def _unit(members: list[Node]) -> Unit:
+    widest = max(node.size // max(node.shape[0], 1) * node.dtype.itemsize if node.shape else 0 for node in members)
+    rows = max(1, BLOCK_BYTES // max(widest, 1))
+    blocks = len(members) > 1 and rows < members[0].shape[0]
+    return Unit(tuple(members), _even(members[0].shape[0], rows) if blocks else 0)
+
+
+def _even(length: int, most: int) -> int:
+    """At most `most` rows in a block: so many that all blocks are equal, if that is half of it at least."""
+    divisor = next((n for n in range(most, most // 2, -1) if length % n == 0), 0)
+    return divisor or -(-length // -(-length // most))
+
+
+def _together(
+    start: int, order: Sequence[Node], position: dict[Node, int], done: set[Node], graph: Graph
+) -> list[Node]:
+    """The operation at `start` and those that can run block by block with it, in an order that respects operands."""
+    length = order[start].shape[0]
+    members: list[Node] = []
+    inside: set[Node] = set()
+
+    def fits(node: Node) -> bool:
+        """Whether the operands are there, and cut along the same rows or not at all."""
+        ready = all(cut_along(p, node) if p in inside else p in done or p not in position for p in node.parents)
+        return ready and node not in inside and node not in done and _by_rows(node) and node.shape[0] == length
+
+    following = start
+    while following < len(order):
+        node = order[following]
+        if node in inside or node in done:
+            following += 1
+            continue
+        if not fits(node):
+            break
+        waiting = [node]
+        while waiting:
+            node = waiting.pop()
+            if fits(node):
+                members.append(node)
+                inside.add(node)
+                users = (user for user in graph.users[node] if user in position)
+                waiting += sorted(users, key=position.__getitem__, reverse=True)
+    return members
+
+
+def _large(node: Node) -> bool:
+    return max(node.size, *(p.size for p in node.parents)) >= LARGE
+
+
+def _by_rows(node: Node) -> bool:
+    """Whether some rows of the result need the same rows of the operands and nothing else."""
+    if not node.shape:
+        return False
+    if node.op in (ops.reduce_sum, ops.reduce_max):
+        return node.params["keepdims"] and 0 not in node.params["axis"]
+    if node.op is ops.matmul:  # a sum over each row, as a product with ones
+        return node.ndim == 2 and node.shape[1] == 1 and is_constant(node.parents[1])
+    if node.op is ops.reshape:  # a column of sums
+        return node.parents[0].op is row_products and node.shape[0] == node.parents[0].shape[0]
+    if not ufunc_call(node.op)[0] and node.op not in (ops.cast, row_products):
+        return False
+    return any(cut_along(p, node) for p in node.parents)
+
+
+def cut_along(operand: Node, node: Node) -> bool:
+    """Whether rows of the result need just those rows of this operand; if not, it is needed whole."""
+    if operand.ndim != node.ndim and node.op not in (ops.reshape, row_products):
+        return False
+    if node.op is ops.matmul and operand is not node and operand is not node.parents[0]:
+        return False
+    return operand.shape[:1] == node.shape[:1] > (1,)

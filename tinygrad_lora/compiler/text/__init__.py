@@ -1,0 +1,1 @@
+"""The plain program: a line of NumPy for each operation, in order."""

@@ -1,0 +1,60 @@
+"""Grading on a Dask cluster: the same function of a job, mapped over its workers. The only module that imports Dask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from ..errors import ExerciseError
+from .grading import Job, Result, Settings, Worker
+from .grading import job_of as local_job
+from .submissions import Submission, files_of
+
+
+@cache
+def _worker() -> Worker:
+    return Worker()
+
+
+def grade(job: Job) -> Result:
+    """The result of a job, wherever this runs. A machine keeps one worker process for each of its own."""
+    return _worker().judge(job)
+
+
+def job_of(submission: Submission, ids: Sequence[str], settings: Settings) -> Job:
+    """A job that carries the files along: another machine may not see the files."""
+    job = local_job(submission, ids, settings)
+    files, notes = files_of(list(submission.paths))
+    del job["paths"]
+    return {**job, "files": files, "notes": notes}
+
+
+class Cluster:
+    """A client of a cluster, as an executor: `submit(job)` gives a future."""
+
+    def __init__(self, address: str) -> None:
+        self._client = _distributed().Client(address)
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def submit(self, job: Job) -> Any:
+        """Have some machine of the cluster grade it."""
+        return self._client.submit(grade, job, pure=False)
+
+    def __exit__(self, *error: object) -> None:
+        self._client.close()
+
+
+def as_completed(futures: Iterable[Any]) -> Iterable[Any]:
+    """The futures as they are done."""
+    return _distributed().as_completed(list(futures))
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise ExerciseError('grading on a cluster needs Dask: pip install "tinygrad-lora[grade]"') from None
+    return distributed

@@ -1,0 +1,93 @@
+"""The results as files: tables for people, and the formats of nbgrader and Gradescope."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..files import write_atomically
+from .page import class_page, feedback_page
+
+Result = dict[str, Any]
+COLUMNS = ("student", "exercise", "test", "passed", "points", "out_of", "diagnosis", "detail", "seconds")
+NBGRADER = (
+    "assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email", "raw_score",
+    "late_submission_penalty", "score", "max_score",
+)  # fmt: skip
+
+
+def write_all(out: Path, results: Mapping[str, Result], title: str, seed: int) -> list[Path]:
+    """Every file, each written whole. `results` are those of each student, by name; `title` names the assignment, and
+    `seed` drew its cases.
+    """
+    ordered = dict(sorted(results.items()))
+    whole = {"assignment": title, "seed": seed, "students": ordered}
+    paths = [
+        _write(out / "results.csv", table(ordered)),
+        _write(out / "results.json", json.dumps(whole, indent=1) + "\n"),
+        _write(out / "nbgrader.csv", nbgrader(ordered, title)),
+        _write(out / "report.html", class_page(ordered, title)),
+    ]
+    for student, result in ordered.items():
+        _write(out / "feedback" / f"{student}.html", feedback_page(student, result, title))
+        told = json.dumps(gradescope(result), indent=1) + "\n"
+        _write(out / "gradescope" / student / "results.json", told)
+    return paths
+
+
+def _write(path: Path, text: str) -> Path:
+    """A student's code may say what is no text: half of a surrogate pair. It must not stop the others' pages."""
+    return write_atomically(path, text.encode("utf-8", "replace"))
+
+
+def table(results: Mapping[str, Result]) -> str:
+    """One line for each student and check."""
+    rows = [{"student": student} | one for student, result in results.items() for one in result["results"]]
+    return _csv(COLUMNS, rows)
+
+
+def nbgrader(results: Mapping[str, Result], title: str) -> str:
+    """The grades as `nbgrader export` writes them."""
+    rows = [
+        {
+            "assignment": title, "student_id": student, "raw_score": result["points"], "late_submission_penalty": 0.0,
+            "score": result["points"], "max_score": result["out_of"],
+        }
+        for student, result in results.items()
+    ]  # fmt: skip
+    return _csv(NBGRADER, rows)
+
+
+def gradescope(result: Result) -> dict[str, Any]:
+    """What Gradescope reads from an autograder's results.json."""
+    tests = [
+        {
+            "name": f"{one['exercise']}: {one['claim']}", "score": one["points"], "max_score": one["out_of"],
+            "status": "passed" if one["passed"] else "failed", "visibility": "visible",
+            "output": "\n".join([one["sentence"], *one["example"]]).strip(),
+        }
+        for one in result["results"]
+    ]  # fmt: skip
+    told = "\n".join(result["notes"])
+    return {"score": result["points"], "execution_time": round(result["seconds"]), "output": told, "tests": tests}
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(row.get(column)) for column in columns])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A name such as =HYPERLINK(...) must stay text in a spreadsheet."""
+    if isinstance(value, str):
+        value = value.encode("utf-8", "replace").decode()
+        return f"'{value}" if value[:1] in tuple("=+-@\t\r") else value
+    return "" if value is None else value

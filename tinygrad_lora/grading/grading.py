@@ -1,0 +1,234 @@
+"""Grading a whole class: jobs for workers, results kept as they come, nothing graded twice."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..errors import ExerciseError
+from ..files import write_atomically
+from ..learn.checking.report import CheckResult
+from ..learn.diagnosis import Diagnosis
+from ..learn.exercise import Exercise
+from ..learn.registry import exercise_ids, load_exercise
+from .judge import data_of
+from .process.zygote import command, environment
+from .submissions import Submission
+
+GRADER = 5  # raise it when the same submission may get another result
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to grade. `seed` and `budget` draw the random cases; `cpu` and `memory` limit each student's process."""
+
+    seed: int = 1
+    budget: int = 30
+    cpu: int = 60
+    memory: int = 2 << 30
+    wall: float = 300.0
+
+
+Job = dict[str, Any]
+Result = dict[str, Any]
+
+
+def chosen(text: str) -> list[str]:
+    """The ids of exercises: "04" is all of a tutorial, "04-topo,05-unbroadcast" are two. Raises ExerciseError."""
+    found: list[str] = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        if part.isdigit():
+            own = [id for id in exercise_ids() if id.startswith(f"{part.zfill(2)}-")]
+        else:
+            own = [load_exercise(part).id]
+        if not own:
+            raise ExerciseError(f"tutorial {part.zfill(2)} has no exercises")
+        found += own
+    if not found:
+        raise ExerciseError("name the exercises: --exercises 04, or --exercises 04-topo,05-unbroadcast")
+    return list(dict.fromkeys(found))
+
+
+def job_of(submission: Submission, ids: Sequence[str], settings: Settings) -> Job:
+    """What a worker is told."""
+    return {"paths": [str(path.resolve()) for path in submission.paths], "exercises": list(ids), **asdict(settings)}
+
+
+def key(submission: Submission, ids: Sequence[str], settings: Settings) -> str:
+    """The same for the same submission, exercises, settings and versions."""
+    modules = [inspect.getsource(sys.modules[load_exercise(id).checks[0].function.__module__]) for id in ids]
+    told = [GRADER, __version__, sys.version, np.__version__, submission.digest, list(ids), modules, asdict(settings)]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+
+
+class Worker:
+    """A process that judges, one job after another. It is started again if it ends."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
+
+    def judge(self, job: Job) -> Result:
+        """The result. A worker that ends gives one that says so."""
+        for _ in range(2):
+            if self._stopped:
+                break
+            try:
+                process = self._process = self._process or self._started()
+                if self._stopped:  # while it was started
+                    self.stop()
+                assert process.stdin and process.stdout
+                process.stdin.write(json.dumps(job) + "\n")
+                process.stdin.flush()
+                if line := process.stdout.readline():
+                    return dict(json.loads(line))
+            except (OSError, ValueError):
+                pass
+            self.close()
+        return {"failed": "the worker ended"}
+
+    def _started(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command("worker"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            encoding="utf-8", env=environment(), cwd=tempfile.gettempdir(),
+            start_new_session=True,  # Ctrl-C is for the command; it then stops its workers
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """End it now, with the job that it has. What it has started notices, and ends too."""
+        self._stopped, process = True, self._process
+        if process is not None:
+            with contextlib.suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+
+    def close(self) -> None:
+        """End it when it is done, and what it has started."""
+        if self._process is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()  # type: ignore[union-attr]
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+            self._process.wait()
+            self._process.stdout.close()  # type: ignore[union-attr]
+            self._process = None
+
+
+class Workers:
+    """Several of them, as an executor: `submit(job)` gives a future."""
+
+    def __init__(self, count: int) -> None:
+        self._all = [Worker() for _ in range(max(1, count))]
+        self._free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        for worker in self._all:
+            self._free.put(worker)
+        self._threads = ThreadPoolExecutor(len(self._all))
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def submit(self, job: Job) -> Future[Result]:
+        """Judge it when a worker is free."""
+        return self._threads.submit(self._judge, job)
+
+    def _judge(self, job: Job) -> Result:
+        worker = self._free.get()
+        try:
+            return worker.judge(job)
+        finally:
+            self._free.put(worker)
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is not None:
+            for worker in self._all:
+                worker.stop()
+        self._threads.shutdown(cancel_futures=True)
+        for worker in self._all:
+            worker.close()
+
+
+Submit = Callable[[Job], Any]
+
+
+def self_check(ids: Sequence[str], submit: Submit, settings: Settings) -> None:
+    """Raises ExerciseError, with a list, unless every reference has full marks and every template 0."""
+    exercises = [load_exercise(id) for id in ids]
+    asked = [(exercise, kind, submit(_own(exercise, kind, settings))) for exercise in exercises for kind in _KINDS]
+    wrong = []
+    for exercise, kind, future in asked:
+        result = future.result()
+        wanted = exercise.points if kind == "solution" else 0
+        if result.get("points") != wanted:
+            first = next((one["sentence"] for one in result.get("results", ()) if one["sentence"]), "")
+            got = result.get("failed") or f"{result['points']} of {exercise.points} points"
+            wrong.append(f"  {exercise.id}: the {_KINDS[kind]} gets {got}, not {wanted}. {first}".rstrip())
+    if wrong:
+        told = "\n".join(wrong)
+        raise ExerciseError(f"nothing was graded, because the grader does not agree with its own answers:\n{told}")
+
+
+_KINDS = {"solution": "reference", "stub": "template"}
+
+
+def _own(exercise: Exercise, kind: str, settings: Settings) -> Job:
+    source = f"{exercise.preamble}\n\n{getattr(exercise, kind)}"
+    return {"cells": [[kind, source]], "exercises": [exercise.id], **asdict(settings)}
+
+
+def grade_all(
+    found: Sequence[Submission], ids: Sequence[str], settings: Settings, kept: Path, submit: Submit,
+    done: Callable[[Iterable[Any]], Iterable[Any]] = as_completed, make: Callable[..., Job] = job_of,
+) -> Iterator[tuple[Submission, Result, bool]]:  # fmt: skip
+    """Each submission with its result, as it comes; True beside it if it was kept from an earlier run.
+
+    Results are written to the folder `kept` at once: a run that was killed goes on where it was.
+    """
+    waiting: dict[Any, tuple[Submission, Path]] = {}
+    for submission in found:
+        path = kept / f"{key(submission, ids, settings)}.json"
+        with contextlib.suppress(OSError, ValueError):
+            yield submission, json.loads(path.read_text(encoding="utf-8")), True
+            continue
+        waiting[submit(make(submission, ids, settings))] = submission, path
+    for future in done(list(waiting)):
+        submission, path = waiting[future]
+        result = future.result()
+        if "failed" in result:  # not kept: it may come to something the next time
+            result = empty(ids, result["failed"])
+        else:
+            write_atomically(path, json.dumps(result))
+        yield submission, result, False
+
+
+def empty(ids: Sequence[str], why: str) -> Result:
+    """No points, and the reason."""
+    results = []
+    for id in ids:
+        for check in load_exercise(id).checks:
+            told = CheckResult(id, check.name, False, Diagnosis("not-graded", why), 0.0, 0, check.points)
+            results.append(data_of(told))
+    total = sum(load_exercise(id).points for id in ids)
+    return {"results": results, "notes": [why], "refused": [], "points": 0, "out_of": total, "seconds": 0.0}
+
+
+def workers_of_this_machine() -> int:
+    """How many to start if nobody says: one for each processor."""
+    mine = getattr(os, "sched_getaffinity", None)
+    return len(mine(0)) if mine else os.cpu_count() or 1

@@ -1,0 +1,218 @@
+"""The judge's process: holds the checks, asks the student's process for values, and believes nothing but data."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..learn.checking.guard import TookTooLongError, guarded
+from ..learn.checking.report import CheckResult, shown
+from ..learn.checking.run import run_checks
+from ..learn.diagnosis import NOT_STARTED, Diagnosis
+from ..learn.exercise import Check, Exercise
+from ..learn.registry import load_exercise
+from .process.peer import Blank, Peer
+from .process.student import CELLS, SERVICE
+from .process.wire import Channel, Gone, Misbehaved
+from .process.zygote import Nursery
+from .submissions import File, files_of
+
+PATIENCE = 2.0  # times the limit of an exercise: a machine that grades is busy
+ANSWER = 5.0  # seconds to hand over names
+MARGIN = 0.3  # seconds that the student's process stops before the judge would
+
+
+class Judge(Peer):
+    """The judge's end. `broken` says that the conversation cannot go on."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(channel, 2, lambda function, seconds: function(), lambda error: "")
+        self.broken = ""
+
+    def call(self, target: int, method: str, args: Any = (), kwargs: Any = None) -> Any:
+        try:
+            return super().call(target, method, args, kwargs)
+        except Gone:
+            self.broken = "gone"
+            raise
+        except Misbehaved:
+            self.broken = "misbehaved"
+            raise
+        except TookTooLongError as error:
+            if not hasattr(error, "students_line"):  # ours: the other side has not even answered
+                self.broken = "silent"
+            raise
+
+    def taken(self, names: list[str]) -> Any:
+        """The objects with these names. Both sides forget what was before."""
+        self.begin()
+        return self.service("take", names)
+
+    def service(self, method: str, *args: Any) -> Any:
+        """Ask the student's process itself."""
+        if SERVICE not in self.things:
+            self.things[SERVICE] = "the student's process"
+        return self.call(SERVICE, method, args)
+
+
+class Hearing:
+    """One submission before the judge. A process that ends is replaced for the next check."""
+
+    def __init__(self, cells: list[list[str]], nursery: Nursery) -> None:
+        self.cells, self._nursery, self.patience = cells, nursery, PATIENCE
+        self.notes: list[str] = []
+        self._peer: Judge | None = None
+        self._dead = ""  # why no process can be had: the cells themselves end it
+
+    def take(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """The student's objects, as proxies; `...` for what is not written yet."""
+        if self._dead:
+            return {}
+        if self._peer is None:
+            self._start()
+        if self._peer is None:
+            return {}
+        peer = self._peer
+        peer.deadline = 0.0
+        found = guarded(lambda: peer.taken(list(names)), ANSWER)
+        if found.error is not None or type(found.value) is not dict:
+            if peer.broken:
+                self._peer, self._dead = None, "it did not answer"
+            return {}
+        return {name: ... if isinstance(value, Blank) else value for name, value in found.value.items()}
+
+    def _start(self) -> None:
+        peer = Judge(self._nursery.start())
+        ran = guarded(lambda: peer.service("run", self.cells), CELLS + 5)
+        if ran.error is None and type(ran.value) is list:
+            self.notes = [str(line)[:400] for line in ran.value[:50]]
+            self._peer = peer
+            return
+        told = self._nursery.end()
+        self._dead = told or "it did not answer"
+        self.notes = [f"running the cells ended the process: {self._dead}"]
+
+    def run(self, exercise: Exercise, check: Check, seed: int, budget: int) -> CheckResult:
+        """One check. Whatever a student's process does, there is a result."""
+        values = self.take(check.needs)
+        only = replace(exercise, checks=[check], limit=max(1.0, self.patience * exercise.limit))
+        if self._peer is not None:
+            self._peer.deadline = time.monotonic() + only.limit - MARGIN
+        result = run_checks(only, values, seed=seed, budget=budget).results[0]
+        if self._dead and result.diagnosis is not None and result.diagnosis.code == NOT_STARTED:
+            return _failed(result, "process-ended", f"running your code ended its process: {self._dead}")
+        if self._peer is not None and self._peer.broken:
+            reason, self._peer = self._peer.broken, None
+            told = self._nursery.end()
+            if reason == "gone":
+                return _failed(result, "process-ended", f"your code ended its process: {told or 'it closed its end'}")
+            if reason == "silent":
+                sentence = f"stopped after {only.limit:g} seconds: is there a loop that never ends?"
+                return _failed(result, "too-slow", sentence)
+            return _failed(result, "wrong-type", "what your code gave cannot be read as data")
+        return result
+
+    def close(self) -> list[str]:
+        """End the process. Gives what the hook refused."""
+        refused: list[str] = []
+        if self._peer is not None:
+            peer = self._peer
+            peer.deadline = 0.0
+            told = guarded(lambda: peer.service("refused"), 2.0).value
+            refused = [str(what)[:300] for what in told][:20] if type(told) is list else []
+            peer.channel.close()
+        self._nursery.end()
+        return list(dict.fromkeys(refused))
+
+
+def _failed(result: CheckResult, code: str, sentence: str) -> CheckResult:
+    return replace(result, passed=False, points=0, diagnosis=Diagnosis(code, sentence))
+
+
+def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
+    """The result of one submission, as data. `job` has `paths`, `files` or `cells`; `exercises`, `seed`, `budget`."""
+    start, notes = time.perf_counter(), list(job.get("notes", ()))
+    files = [{"cells": job["cells"], "answers": []}] if "cells" in job else job.get("files")
+    if files is None:
+        files, notes = files_of([Path(path) for path in job["paths"]])
+    results: dict[str, list[dict[str, Any]]] = {}
+    refused: list[str] = []
+    for ids, cells in apart(files, job["exercises"]):
+        hearing = Hearing(cells, nursery)
+        hearing.patience = float(job.get("patience", PATIENCE))
+        try:
+            for exercise in map(load_exercise, ids):
+                heard = [hearing.run(exercise, check, job["seed"], job["budget"]) for check in exercise.checks]
+                results[exercise.id] = [data_of(one) for one in heard]
+        finally:
+            refused += hearing.close()
+        notes += hearing.notes
+    ordered = [one for id in job["exercises"] for one in results[id]]
+    return {
+        "results": ordered, "notes": list(dict.fromkeys(notes)), "refused": list(dict.fromkeys(refused)),
+        "points": sum(one["points"] for one in ordered), "out_of": sum(one["out_of"] for one in ordered),
+        "seconds": round(time.perf_counter() - start, 4),
+    }  # fmt: skip
+
+
+def apart(files: list[File], ids: list[str]) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """Exercises, and the cells to run for them: of the notebooks that have their answers, else of the files that
+    define their names, else of all files.
+
+    Each file is a program of its own: two of them may use one name for different things.
+    """
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for id in ids:
+        own = [i for i, file in enumerate(files) if id in file["answers"]] or defining(files, load_exercise(id).names)
+        groups.setdefault(tuple(own or range(len(files))), []).append(id)
+    for chosen, own_ids in groups.items():
+        cells = [cell for i in chosen for cell in files[i]["cells"]]
+        for id in own_ids:
+            cells = without_fresh_copies(cells, load_exercise(id))
+        preambles = dict.fromkeys(load_exercise(id).preamble for id in own_ids)
+        yield own_ids, [*([f"preamble {i}", text] for i, text in enumerate(preambles, start=1)), *cells]
+
+
+def defining(files: list[File], names: Iterable[str]) -> list[int]:
+    """Which files define some of the names. Not one with a part of what another has: two exercises may share a name."""
+    found = [{name for _, text in file["cells"] for name in defined(text)} & {*names} for file in files]
+    return [i for i, own in enumerate(found) if own and not any(own < others for others in found)]
+
+
+@lru_cache(1_000)
+def defined(text: str) -> frozenset[str]:
+    """The names that a text defines or fills, as far as its lines show it. The text is not run, and not even parsed."""
+    found: set[str] = set()
+    for line in text.splitlines():
+        if begins := re.match(r"\s*(?:async\s+)?(def|class|from|import)\s(.*)", line):
+            words = re.findall(r"\w+", begins[2])
+            found.update(words[:1] if begins[1] in ("def", "class") else words)
+        elif "=" in line and "(" not in (head := line.partition("=")[0]):
+            found.update(re.findall(r"(?<![\w.])\w+", head))
+    return frozenset(found)
+
+
+def without_fresh_copies(cells: list[list[str]], exercise: Exercise) -> list[list[str]]:
+    """The cells without templates that come after an answer: a second copy of a notebook must not undo the first."""
+    kept, begun = [], False
+    for name, text in cells:
+        untouched = text.replace("\r\n", "\n").strip().endswith(exercise.stub.strip())
+        if not (untouched and begun and exercise.expected_of_stub is None):
+            kept.append([name, text])
+        begun = begun or (not untouched and not defined(text).isdisjoint(exercise.names))
+    return kept
+
+
+def data_of(result: CheckResult) -> dict[str, Any]:
+    """A result with its sentence and its example, as plain data."""
+    told = result.diagnosis if result.started else None
+    lines = shown(told) if told else []
+    return {
+        **result.record, "claim": result.claim, "sentence": told.sentence[:2000] if told else "",
+        "example": [line[:500] for line in lines[:40]], "notes": [note[:500] for note in result.notes],
+    }  # fmt: skip

@@ -1,0 +1,174 @@
+"""Pages for people: the class at a glance, and what each student gets back. They load nothing and run no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ..learn.checking.report import SAME
+from ..learn.diagnosis import NOT_STARTED
+from ..learn.registry import load_exercise
+from ..view.words.markup import Markup, asset, element, joined, page, scrolling
+
+Result = dict[str, Any]
+STEPS = ("none", "some", "half", "most", "full")
+WORDS = ("no points", "less than half", "half or more", "most", "all points")
+OF_A_SUBMISSION = ("process-ended", "not-graded")  # what goes wrong in every exercise at once is told once
+ROW, LABEL, WIDTH, MOST_RANKED = 22, 190, 900, 40
+
+
+def class_page(results: Mapping[str, Result], title: str) -> str:
+    """The class report."""
+    ids = list(dict.fromkeys(one["exercise"] for result in results.values() for one in result["results"]))
+    shares = {student: {id: _share(result, id) for id in ids} for student, result in results.items()}
+    points = [result["points"] for result in results.values()]
+    out_of = next((result["out_of"] for result in results.values()), 0)
+    mean = sum(points) / max(1, len(points))
+    lead = f"{len(results)} students, {len(ids)} exercises. On average {mean:.1f} of {out_of} points."
+    return page(
+        f"{title}: class report",
+        element("h1", f"{title}: class report"),
+        element("p", lead),
+        element("h2", "Exercises and students"),
+        _heat_map(shares, ids),
+        element("h2", "Exercises"),
+        _exercises(shares, ids),
+        element("h2", "What goes wrong"),
+        _ranked(results),
+        element("h2", "Students"),
+        _students(results, shares, ids),
+        style=_style(),
+    )
+
+
+def feedback_page(student: str, result: Result, title: str) -> str:
+    """What a student gets back."""
+    parts = [element("h1", f"{title}: {student}"), element("p", f"{result['points']} of {result['out_of']} points.")]
+    if result["notes"]:
+        parts += [element("h2", "While your code ran"), _list(result["notes"])]
+    if result["refused"]:
+        parts += [element("h2", "Not allowed while grading"), _list(result["refused"])]
+    for id in dict.fromkeys(one["exercise"] for one in result["results"]):
+        own = [one for one in result["results"] if one["exercise"] == id]
+        score = f"{sum(one['points'] for one in own)} of {sum(one['out_of'] for one in own)} points"
+        parts += [element("h2", f"{id}: {load_exercise(id).plain_title} ({score})")]
+        told = [one["sentence"] for one in own]
+        parts += [_check(one, one["sentence"] in told[:i]) for i, one in enumerate(own)]
+    return page(f"{title}: {student}", *parts, style=_style())
+
+
+def _check(one: Result, again: bool) -> Markup:
+    open_yet = one["diagnosis"] == NOT_STARTED
+    word = "passed" if one["passed"] else "open" if open_yet else "wrong"
+    score = element("span", f"({one['points']} of {one['out_of']})", class_="score")
+    parts = [element("p", element("strong", word, class_=word), " ", one["claim"], " ", score)]
+    if one["sentence"]:
+        parts.append(element("p", SAME if again else one["sentence"]))
+    if one["example"] and not again:
+        parts.append(element("pre", "\n".join(one["example"]), tabindex=0))
+    parts += [element("p", f"note: {note}", class_="note") for note in one["notes"]]
+    return element("section", *parts)
+
+
+def _share(result: Result, id: str) -> float:
+    own = [one for one in result["results"] if one["exercise"] == id]
+    return sum(one["points"] for one in own) / max(1, sum(one["out_of"] for one in own))
+
+
+def _step(share: float) -> int:
+    return 4 if share >= 1 else 3 if share >= 0.75 else 2 if share >= 0.5 else 1 if share > 0 else 0
+
+
+def _heat_map(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Markup:
+    """A row for each exercise, a column for each student; the best stand on the left."""
+    order = sorted(shares, key=lambda student: -sum(shares[student].values()))
+    width = min(28.0, WIDTH / max(1, len(order)))
+    parts = []
+    for row, id in enumerate(ids):
+        parts.append(element("text", id, x=LABEL - 8, y=row * ROW + 15, text_anchor="end"))
+        column = 0
+        while column < len(order):  # neighbors with the same color are one rectangle: a class may be large
+            step, start = _step(shares[order[column]][id]), column
+            while column < len(order) and _step(shares[order[column]][id]) == step:
+                column += 1
+            parts.append(element(
+                "rect", x=f"{LABEL + start * width:.1f}", y=row * ROW + 1, width=f"{(column - start) * width:.1f}",
+                height=ROW - 2, class_=STEPS[step],
+            ))  # fmt: skip
+    w, h = round(LABEL + width * len(order)), ROW * len(ids)
+    told = "; ".join(f"{id}: {sum(shares[s][id] for s in shares) / max(1, len(shares)):.0%}" for id in ids)
+    label = f"Heat map of {len(ids)} exercises and {len(order)} students. Points on average: {told}."
+    drawing = element("svg", *parts, viewBox=f"0 0 {w} {h}", width=w, height=h, role="img", aria_label=label)
+    keys = [element("li", element("span", class_=f"key {s}"), w) for s, w in zip(STEPS, WORDS, strict=True)]
+    legend = element("ul", *keys, class_="legend")
+    order_told = element(
+        "p", "Each column is a student, those with most points on the left. The table below has names."
+    )
+    return joined([scrolling(drawing, "Heat map"), legend, order_told])
+
+
+def _exercises(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Markup:
+    rows = []
+    for id in ids:
+        own = [share[id] for share in shares.values()]
+        counts = [sum(_step(share) == i for share in own) for i in range(5)]
+        cells = [f"{sum(own) / max(1, len(own)):.0%}", str(counts[4]), str(sum(counts[1:4])), str(counts[0])]
+        rows.append([id, load_exercise(id).plain_title, *cells])
+    return _table(["Exercise", "Title", "Average", "All points", "Some", "None"], rows, "Exercises")
+
+
+def _ranked(results: Mapping[str, Result]) -> Markup:
+    """Diagnoses, the most frequent first, each with what one student was told."""
+    who: dict[tuple[str, str], set[str]] = {}
+    example: dict[tuple[str, str], Result] = {}
+    for student, result in results.items():
+        for one in result["results"]:
+            if one["diagnosis"] not in (None, NOT_STARTED):
+                kind = "any exercise" if one["diagnosis"] in OF_A_SUBMISSION else one["exercise"], one["diagnosis"]
+                who.setdefault(kind, set()).add(student)
+                example.setdefault(kind, one)
+    if not who:
+        return element("p", "Nothing: all that was begun is right.")
+    parts = []
+    for kind in sorted(who, key=lambda kind: (-len(who[kind]), kind))[:MOST_RANKED]:
+        id, code = kind
+        count = f"{len(who[kind])} of {len(results)}"
+        told = [element("strong", count), " ", id, ": ", element("code", code)]
+        if example[kind]["sentence"]:
+            told.append(element("div", f"For example: {_anonymous(example[kind]['sentence'], results)}"))
+        parts.append(element("li", *told))
+    return element("ol", *parts, class_="ranked")
+
+
+def _anonymous(sentence: str, results: Mapping[str, Result]) -> str:
+    """The sentence without students' names, which may stand in paths."""
+    for student in sorted(results, key=len, reverse=True):
+        if len(student) > 3:
+            sentence = sentence.replace(student, "STUDENT")
+    return sentence
+
+
+def _students(results: Mapping[str, Result], shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Markup:
+    rows = []
+    for student, result in results.items():
+        link = element("a", student, href=f"feedback/{quote(student)}.html")
+        cells = [element("span", f"{shares[student][id]:.0%}", class_=STEPS[_step(shares[student][id])]) for id in ids]
+        rows.append([link, f"{result['points']} of {result['out_of']}", *cells])
+    return _table(["Student", "Points", *ids], rows, "Students")
+
+
+def _table(headings: list[str], rows: list[list[Any]], caption: str) -> Markup:
+    head = element("thead", element("tr", *(element("th", cell, scope="col") for cell in headings)))
+    body = [
+        element("tr", element("th", row[0], scope="row"), *(element("td", cell) for cell in row[1:])) for row in rows
+    ]
+    return scrolling(element("table", head, element("tbody", *body)), caption)
+
+
+def _list(lines: list[str]) -> Markup:
+    return element("ul", *(element("li", line) for line in lines))
+
+
+def _style() -> str:
+    return asset("grading", "page.css")

@@ -1,0 +1,1 @@
+"""The student's process, and what is said between it and the judge."""

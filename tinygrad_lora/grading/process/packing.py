@@ -1,0 +1,288 @@
+"""Values as data: what one process packs, the other unpacks. Numbers and arrays cross as copies, nodes as their graph.
+
+A node has one number in both processes, so that a list of nodes comes back as the very nodes that were sent. Results of
+operations cross without their values: the receiver computes them again with a NumPy that nobody has touched.
+Functions, classes and objects of another process cross as references; see `peer`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ...compiler.compiled import CompiledFunction
+from ...compiler.text.literals import is_plain
+from ...core.graph import Graph, topological_order
+from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
+from ...learn.checking.evaluated import Evaluated
+from . import scalars
+from .changing import dtype_of, generator_in, state_of
+from .known import name_of, named
+from .wire import Misbehaved
+
+SMALL, MOST = 1 << 16, 256  # bytes of an array that both sides keep alike, and how many of them
+_LISTS: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "frozen"}
+_MAKERS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozen": frozenset}
+_LEAVES = {"input": INPUT, "parameter": PARAMETER, "constant": CONSTANT}
+
+
+class Packer:
+    """Packs and unpacks one message at a time. `things` are what both sides know by number; ours are odd or even."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: no number means anything any more. Both sides must do it at once."""
+        self.things: dict[int, Any] = {}
+        self._numbers: dict[int, int] = {}
+        self._next = self._first
+        self._nodes: dict[int, tuple[Any, ...]] = {}  # what the other side knows of each node
+        self._arrays: dict[int, bytes] = {}  # and of each array that may change
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin a message."""
+        self.blobs: list[bytes] = []
+        self.defined: list[Any] = []
+        self.slots: list[Any] = []  # what may change in a call, in the order in which it was packed
+
+    def number(self, thing: Any) -> int:
+        """A new number for a thing of ours."""
+        n, self._next = self._next, self._next + 2
+        self.enter(n, thing)
+        return n
+
+    def enter(self, n: int, thing: Any) -> None:
+        """From now on both sides call it so."""
+        if type(n) is not int or n in self.things:
+            raise Misbehaved("a number is used twice")
+        self.things[n] = thing
+        self._numbers[id(thing)] = n
+
+    # --- Out ---
+
+    def pack(self, x: Any) -> Any:
+        """The value as JSON, its arrays as blobs."""
+        kind = type(x)
+        if kind is ComputationNode:  # most values are nodes
+            return {"#": self._node(x)}
+        with contextlib.suppress(KeyError):
+            return scalars.written(x)
+        if kind is bytes:
+            self.blobs.append(x)
+            return {"bytes": len(self.blobs) - 1}
+        if kind in _LISTS:
+            self.slots.append(x)
+            return {_LISTS[kind]: [self.pack(part) for part in x]}
+        if kind is dict:
+            self.slots.append(x)
+            return {"dict": [[self.pack(key), self.pack(value)] for key, value in x.items()]}
+        if kind is np.ndarray and x.dtype.kind in "biufc":
+            return self._shared(x)
+        if isinstance(x, np.generic) and kind.__module__ == "numpy" and x.dtype.kind in "biufc":
+            return {"scalar": self._array(np.asarray(x))}
+        if kind is slice:
+            return {"slice": [self.pack(part) for part in (x.start, x.stop, x.step)]}
+        if kind is np.random.Generator:
+            self.slots.append(x)
+            return {"rng": state_of(x)}
+        if name := name_of(x):
+            return {"known": name}
+        if id(x) in self._numbers:
+            return {"#": self._numbers[id(x)]}
+        if kind is Graph:
+            n = self.number(x)
+            return {"graph": [n, *(self.pack(list(part)) for part in (x.inputs, x.outputs, x.captured))]}
+        if kind in (CompiledFunction, Evaluated):  # the other side evaluates its graph, and compiles nothing
+            return {"compiled": self.pack(x.function)}
+        return self.refer(x)
+
+    def refer(self, x: Any) -> Any:
+        """A reference to what cannot be copied."""
+        raise NotImplementedError
+
+    def _shared(self, x: Any) -> Any:
+        """An array. Both sides know a small one that may change by number, so that it stays one array."""
+        if not x.flags.writeable or x.nbytes > SMALL:
+            self.slots.append(x)
+            return {"array": self._array(x)}
+        if id(x) in self._numbers:
+            return {"#": self._numbers[id(x)]}
+        self._share(n := self.number(x), x)
+        return {"shared": [n, self._array(x)]}
+
+    def _share(self, n: int, x: Any) -> None:
+        self._arrays[n] = x.tobytes()
+        if len(self._arrays) > MOST:
+            oldest = next(iter(self._arrays))
+            del self._arrays[oldest], self._numbers[id(self.things[oldest])]
+
+    def rewritten(self) -> list[Any]:
+        """The arrays whose numbers have changed."""
+        found = []
+        for n, before in self._arrays.items():
+            if (now := self.things[n].tobytes()) != before:
+                self._arrays[n] = now
+                found.append([n, self._array(self.things[n])])
+        return found
+
+    def learn_arrays(self, rewritten: list[Any]) -> None:
+        """Take over what the other side wrote into arrays."""
+        for n, told in rewritten:
+            array = self.things[n]
+            if type(array) is not np.ndarray:
+                raise Misbehaved("this is no array")
+            array[...] = self._unarray(told)
+            if n in self._arrays:
+                self._arrays[n] = array.tobytes()
+
+    def _array(self, x: Any) -> list[Any]:
+        self.blobs.append(np.ascontiguousarray(x).tobytes())
+        return [x.dtype.str, list(x.shape), len(self.blobs) - 1, bool(x.flags.writeable)]
+
+    def _node(self, node: ComputationNode) -> int:
+        if id(node) not in self._numbers:
+            for one in self._unknown(node):
+                n = self.number(one)
+                value = self._array(one._value) if not one.parents and one._value is not None else None
+                parents = [self._numbers[id(parent)] for parent in one.parents]
+                like = [np.dtype(one.dtype).str, list(one.shape)]
+                kept, self.slots = self.slots, []
+                params = self.pack(dict(one.params))
+                self.slots = kept
+                self.defined.append([n, one.op.name, parents, params, like, value, one.name, one.requires_gradient])
+                self._nodes[n] = (one._value, None, one.name, one.requires_gradient)
+        return self._numbers[id(node)]
+
+    def _unknown(self, node: ComputationNode) -> list[ComputationNode]:
+        """The nodes that the other side lacks, parents first. Goes down no further than what it has."""
+        if all(id(parent) in self._numbers for parent in node.parents):
+            return [node]
+        return [one for one in topological_order([node]) if id(one) not in self._numbers]
+
+    def changes(self) -> list[Any]:
+        """What has changed at nodes that both sides know: values of parameters, gradients, names."""
+        found = []
+        for n, (value, gradient, *rest) in self._nodes.items():
+            node = self.things[n]
+            now = (node._value, node._gradient, node.name, node.requires_gradient)
+            if now[0] is value and now[1] is gradient and [*now[2:]] == rest:
+                continue
+            new = self._array(node._value) if node.op is PARAMETER and now[0] is not value else None
+            slope = None if now[1] is None else self._array(np.asarray(now[1]))
+            name = node.name if type(node.name) is str else None
+            found.append([n, new, slope, name, node.requires_gradient is True])
+            self._nodes[n] = now
+        return found
+
+    # --- In ---
+
+    def unpack(self, x: Any) -> Any:
+        """The value. Raises Misbehaved for what no packer makes."""
+        try:
+            return self._unpacked(x)
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError, OverflowError) as error:
+            raise Misbehaved(f"a value is not what it should be ({type(error).__name__}: {error})") from None
+
+    def _unpacked(self, x: Any) -> Any:
+        if type(x) is not dict:
+            return x
+        pairs: Any = x.items() if len(x) == 1 else [("reference", x)]
+        ((tag, body),) = pairs
+        if tag in _MAKERS:
+            self.slots.append(None)
+            place = len(self.slots) - 1
+            made = _MAKERS[tag]([self._unpacked(part) for part in body])
+            self.slots[place] = made
+            return made
+        if tag == "dict":
+            filled: dict[Any, Any] = {}
+            self.slots.append(filled)
+            filled |= {self._unpacked(key): self._unpacked(value) for key, value in body}
+            return filled
+        if tag == "array":
+            self.slots.append(array := self._unarray(body))
+            return array
+        if tag == "shared":
+            n, content = body
+            shared = self._unarray(content)
+            self.enter(n, shared)
+            self._share(n, shared)
+            return shared
+        if tag == "rng":
+            self.slots.append(rng := generator_in(body))
+            return rng
+        if tag == "graph":
+            n, *parts = body
+            graph = Graph(*[self._unpacked(part) for part in parts])
+            self.enter(n, graph)
+            return graph
+        return self._simple(tag, body) if tag != "reference" else self.resolve(body)
+
+    def _simple(self, tag: str, body: Any) -> Any:
+        match tag:
+            case "#":
+                return self.things[body]
+            case "bytes":
+                return bytes(self.blobs[body])
+            case "scalar":
+                return self._unarray(body)[()]
+            case "slice":
+                return slice(*[self._unpacked(part) for part in body])
+            case "compiled":
+                return Evaluated(self._unpacked(body))
+            case "known":
+                return named(body)
+        return scalars.read(tag, body)
+
+    def resolve(self, x: dict[str, Any]) -> Any:
+        """The thing that a reference means."""
+        raise NotImplementedError
+
+    def _unarray(self, told: list[Any]) -> Any:
+        dtype, shape, place, writeable = told
+        array = np.frombuffer(self.blobs[place], dtype_of(dtype)).reshape(shape).copy()
+        array.flags.writeable = bool(writeable)
+        return array
+
+    def learn_nodes(self, defined: Iterable[Any], changed: Iterable[Any]) -> None:
+        """Build the nodes of a message, and take over what has changed at known ones."""
+        try:
+            for n, op, parents, params, like, value, name, trainable in defined:
+                above = tuple(self.things[p] for p in parents)
+                self.enter(n, node := self._built(op, above, params, like, value))
+                node.name, node.requires_gradient = name if type(name) is str else None, trainable is True
+                self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
+            for n, value, slope, name, trainable in changed:
+                node = self.things[n]
+                if value is not None:
+                    node.value = self._unarray(value)
+                node.gradient = None if slope is None else self._unarray(slope)
+                node.name, node.requires_gradient = name if type(name) is str else None, trainable is True
+                self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
+        except Misbehaved:
+            raise
+        except Exception as error:  # an operation may refuse its operands in many ways
+            raise Misbehaved(f"a graph cannot be built again: {type(error).__name__}: {error}") from None
+
+    def _built(self, op: str, parents: tuple[Any, ...], params: Any, like: Any, value: Any) -> ComputationNode:
+        if op in _LEAVES:
+            # Without axes it is a number, as in `parameter(2.0)`: then `p.value -= 1` makes a new one.
+            array = None if value is None else self._unarray([*value[:3], False])[()]
+            shape = tuple(int(n) for n in like[1]) if array is None else array.shape
+            dtype = dtype_of(like[0]) if array is None else array.dtype
+            return ComputationNode(_LEAVES[op], (), {}, shape, dtype, False, array)
+        made, fixed = Op.registry[op], self._unpacked(params)
+        if type(fixed) is not dict or not all(type(k) is str and is_plain(v) for k, v in fixed.items()):
+            raise TypeError(f"a parameter of {op} is no plain value")
+        if any(type(parent) is not ComputationNode for parent in parents):
+            raise TypeError(f"a parent of {op} is no node")
+        if all(parent.known for parent in parents):
+            result = np.asarray(made.forward(*(parent._value for parent in parents), **fixed))
+            return ComputationNode(made, parents, fixed, result.shape, result.dtype, False, result)
+        return ComputationNode(made, parents, fixed, *made.infer(parents, fixed))

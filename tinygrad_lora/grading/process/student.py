@@ -1,0 +1,152 @@
+"""The student's process: runs the cells, then calls what they define. It holds no reference, no check and no score."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+import importlib
+import inspect
+import linecache
+import os
+import socket
+import sys
+import time
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ...core.graph import topological_order
+from ...core.node import ComputationNode
+from ...learn.checking import guard
+from ...learn.checking.guard import TookTooLongError, line_of
+from ...view import paths
+from . import sandbox
+from .peer import Peer
+from .wire import Channel, Gone, Misbehaved
+
+CELL, CELLS = 5.0, 20.0  # seconds for one cell, and for all
+LOADED = (
+    "tinygrad_lora.data", "tinygrad_lora.view.plots", "numpy.random", "numpy.linalg", "importlib.readers",
+    "importlib.resources.readers", "encodings.utf_8_sig", "encodings.cp437", "matplotlib.pyplot", "matplotlib.image",
+    "matplotlib.backends.backend_agg", "timeit", "random", "collections", "functools", "itertools", "dataclasses",
+)  # fmt: skip
+SERVICE = 0  # the number under which the judge finds it
+
+
+class Student(Peer):
+    """The student's end."""
+
+    def __init__(self, channel: Channel, refused: list[str]) -> None:
+        self.service = Service(refused)
+        super().__init__(channel, 1, timed, lambda error: line_of(error.__traceback__))
+
+    def forget(self) -> None:
+        super().forget()
+        self.enter(SERVICE, self.service)
+        self._methods[SERVICE] = frozenset({"run", "take", "refused"})
+
+
+class Service:
+    """What the judge asks for: to run cells, and to hand over the names of an exercise."""
+
+    def __init__(self, refused: list[str]) -> None:
+        self._refused = refused
+        self._module = types.ModuleType("__main__")
+        vars(self._module)["__builtins__"] = builtins  # as `exec` would set it
+        vars(paths)["gc"] = types.SimpleNamespace(get_objects=self._nodes)  # the hook lets nobody walk all objects
+
+    def _nodes(self) -> list[ComputationNode]:
+        """The nodes that the names of the notebook lead to."""
+        return topological_order([thing for thing in vars(self._module).values() if type(thing) is ComputationNode])
+
+    def run(self, cells: list[list[str]]) -> list[str]:
+        """Run the cells in order; what one fails with does not stop the next. Gives a line for each that failed."""
+        sys.modules["__main__"] = self._module
+        end, told = time.monotonic() + CELLS, []
+        for name, source in cells:
+            try:
+                code = compiled(source, f"<{name}>")
+                with guard.time_limit(max(0.05, min(CELL, end - time.monotonic()))):
+                    run(code, vars(self._module))
+            except TookTooLongError as error:
+                told.append(f"{name}: stopped after {CELL:g} seconds at {line_of(error.__traceback__) or 'its start'}")
+            except SyntaxError as error:
+                told.append(f"{name}: SyntaxError in line {error.lineno}: {error.msg}")
+            except BaseException as error:
+                told.append(f"{name}: {type(error).__name__}: {_text(error)}")
+        return told
+
+    def take(self, names: list[str]) -> dict[str, Any]:
+        """The objects with these names, as far as there are any."""
+        return {name: vars(self._module)[name] for name in names if name in vars(self._module)}
+
+    def refused(self) -> list[str]:
+        """What the hook did not allow."""
+        return [str(what) for what in self._refused]
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:300]
+    except BaseException:
+        return "it cannot say what it is"
+
+
+def compiled(source: str, filename: str) -> types.CodeType:
+    """A cell as code; its lines are known to tracebacks."""
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compile(source, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+
+
+def run(code: types.CodeType, namespace: dict[str, Any]) -> None:
+    """Run a module's code in a namespace."""
+    waiting = types.FunctionType(code, namespace)()
+    if inspect.iscoroutine(waiting):  # the cell has an `await` in it
+        try:
+            waiting.send(None)
+        except StopIteration:
+            return
+        finally:
+            waiting.close()
+
+
+def timed(function: Callable[[], Any], seconds: float) -> Any:
+    """Call it, for so long."""
+    with guard.time_limit(seconds) if seconds else _unlimited():
+        return function()
+
+
+@contextlib.contextmanager
+def _unlimited() -> Iterator[None]:
+    yield
+
+
+def prepare() -> None:
+    """What every student's process needs, and what takes long: done once, before it is split off."""
+    import tinygrad_lora.learn as learn  # an absolute name: its functions are exchanged for the students' imports
+
+    def check(*args: Any, **kwargs: Any) -> None:
+        """Checks run in the judge's process."""
+
+    for name in ("check", "hint", "progress"):
+        setattr(learn, name, check)
+    for module in LOADED:
+        with contextlib.suppress(Exception):  # where it is not installed, a student cannot use it
+            importlib.import_module(module)
+    warnings.simplefilter("ignore")
+
+
+def live(end: socket.socket, folder: str, cpu: int, memory: int) -> None:
+    """Be a student's process until the judge has heard enough. Does not return to whoever called it."""
+    os.chdir(folder)
+    os.environ.update(HOME=folder, TMPDIR=folder)
+    sys.dont_write_bytecode = True  # what a cell imports is read, and nothing is written beside it
+    sandbox.limit(cpu, memory)
+    refused = sandbox.watch(folder)
+    sandbox.close_doors(refused)
+    with contextlib.suppress(Gone, Misbehaved):
+        Student(Channel(end), refused).serve()

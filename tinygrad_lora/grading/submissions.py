@@ -1,0 +1,155 @@
+"""What was handed in: the files of each student, read as cells. A notebook is read as JSON; Jupyter is not needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ExerciseError
+
+LARGEST = 128 * 2**20  # bytes of a file: a notebook may hold large pictures
+LONGEST, MOST = 1_000_000, 2_000  # characters of code, cells
+LONGEST_NAME = 160  # bytes of a student's name: a file system takes 255, and the pages' names are longer
+SUFFIXES = (".ipynb", ".py")
+MAGIC = re.compile(r"^\s*[%!?]|^\s*[\w.]+\?{1,2}\s*$")
+
+
+File = dict[str, Any]
+
+
+class Unreadable(Exception):  # noqa: N818, `raise Unreadable` says it
+    """A file that is no notebook and no text; the message is for the student."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The files of one student. `name` is the student's, and the name of the feedback."""
+
+    name: str
+    paths: tuple[Path, ...]
+
+    @property
+    def digest(self) -> str:
+        """A hash of the names and contents."""
+        found = hashlib.sha256()
+        for path in self.paths:
+            found.update(f"{path.name}\0{path.stat().st_size}\0".encode("utf-8", "replace"))
+            if path.stat().st_size <= LARGEST:
+                found.update(path.read_bytes())
+        return found.hexdigest()
+
+
+def submissions(folder: Path, out: Path | None = None) -> list[Submission]:
+    """One for each file, or for each folder of files: STUDENT.ipynb, STUDENT/x.ipynb, submitted/STUDENT/WEEK/x.ipynb.
+
+    Links are not followed, and `out`, where the results go, is no student. Raises ExerciseError if there is nothing to
+    grade, or two have one name.
+    """
+    root = folder / "submitted" if (folder / "submitted").is_dir() else folder
+    if not root.is_dir():
+        raise ExerciseError(f"there is no folder {folder}")
+    found = []
+    for path in sorted(root.iterdir()):
+        if path.name.startswith(".") or path.is_symlink() or (out is not None and path.resolve() == out.resolve()):
+            continue
+        if path.is_file() and path.suffix in SUFFIXES:
+            found.append(Submission(called(path.stem), (path,)))
+        elif path.is_dir():
+            found.append(Submission(called(path.name), tuple(_files(path))))
+    if not any(one.paths for one in found):
+        raise ExerciseError(f"{folder} holds no .ipynb or .py file, and no folder of such files")
+    names = [one.name.casefold() for one in found]
+    if double := next((one.name for one in found if names.count(one.name.casefold()) > 1), None):
+        raise ExerciseError(f"two submissions are called {double!r}: give each student one file or one folder")
+    return found
+
+
+def called(name: str) -> str:
+    """The name as text that can be written everywhere, also as part of a file's name: it may be long, or no UTF-8."""
+    text = os.fsencode(name)
+    if len(text) > LONGEST_NAME:
+        text = text[: LONGEST_NAME - 9] + b"-" + hashlib.sha256(text).hexdigest()[:8].encode()
+    return text.decode("utf-8", "backslashreplace").replace("\\", "_")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix in SUFFIXES and not hidden and path.is_file() and not path.is_symlink():
+            yield path
+
+
+def files_of(paths: list[Path]) -> tuple[list[File], list[str]]:
+    """The files, each as its cells with their names and the exercises that it has answers to; what cannot be read."""
+    files: list[File] = []
+    notes = [] if paths else ["nothing was handed in: there is no .ipynb and no .py file"]
+    for path in paths:
+        try:
+            own, answers = read(path)
+        except (Unreadable, OSError) as error:
+            notes.append(f"{path.name}: {error}")
+            continue
+        cells = [[f"{path.name} {name}" if len(paths) > 1 else name, text] for name, text in own]
+        files.append({"cells": cells, "answers": answers})
+    return files, notes
+
+
+def read(path: Path) -> tuple[list[tuple[str, str]], list[str]]:
+    """The code cells of a file, without checks, and the exercises whose answers are marked. Raises Unreadable."""
+    if path.stat().st_size > LARGEST:
+        raise Unreadable(f"the file has {path.stat().st_size >> 20} MB; at most {LARGEST >> 20} are read")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Unreadable("the file is not UTF-8 text") from None
+    if path.suffix == ".py":
+        if len(text) > LONGEST:
+            raise Unreadable(f"the file has {len(text):,} characters of code; at most {LONGEST:,} are read")
+        return [(path.name, text)], []
+    return _notebook(text)
+
+
+def _notebook(text: str) -> tuple[list[tuple[str, str]], list[str]]:
+    try:
+        cells = json.loads(text)["cells"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        told = "the file is empty" if not text.strip() else "the file is not a whole notebook: was it cut off?"
+        raise Unreadable(told) from None
+    if type(cells) is not list or len(cells) > MOST:
+        raise Unreadable("the notebook has no list of cells, or too many")
+    found, answers, size = [], [], 0
+    for number, cell in enumerate(cells, start=1):
+        if type(cell) is dict and cell.get("cell_type") == "code" and not _is_check(cell):
+            source = code(cell.get("source"))
+            size += len(source)
+            found.append((f"cell {number}", source))
+            answers += [str(cell["id"]).removesuffix("-answer")] if str(cell.get("id")).endswith("-answer") else []
+    if size > LONGEST:
+        raise Unreadable(f"the notebook has {size:,} characters of code; at most {LONGEST:,} are read")
+    return found, answers
+
+
+def code(source: Any) -> str:
+    """A cell's text without what only Jupyter understands: magics become comments, so that lines keep their numbers."""
+    if type(source) is list:
+        source = "".join(part for part in source if type(part) is str)
+    if type(source) is not str:
+        return ""
+    if source.lstrip().startswith("%%"):
+        return ""  # a cell in another language
+    return "\n".join(f"pass  # {line}" if MAGIC.match(line) else line for line in source.split("\n"))
+
+
+def _is_check(cell: dict[str, Any]) -> bool:
+    """Whether the cell only asks for the score. The grader has its own checks."""
+    metadata = cell.get("metadata")
+    own, others = ({}, {}) if type(metadata) is not dict else (metadata.get("tinygrad_lora"), metadata.get("nbgrader"))
+    if type(own) is dict and own.get("role") == "check":
+        return True
+    return type(others) is dict and others.get("grade") is True and others.get("solution") is not True

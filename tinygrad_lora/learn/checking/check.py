@@ -1,0 +1,62 @@
+"""`check` and `hint`: what a student calls."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from ...errors import ExerciseError
+from ..exercise import Exercise
+from ..progress import hints_taken, remember, save
+from ..registry import load_exercise
+from .report import Report
+from .run import run_checks
+
+
+def check(id: str, *objects: Any, **named: Any) -> Report:
+    """Check what you wrote for an exercise: `check("04-topo", topo_sort)`.
+
+    The objects stand in the order in which the exercise names them, or are given by name. The report says which checks
+    passed, and names the mistake where one did not; it is also remembered for `progress()`.
+    Raises ExerciseError if there is no such exercise, or for objects that it does not ask for.
+    """
+    exercise = load_exercise(id)
+    report = run_checks(exercise, arguments(exercise, objects, named))
+    save(report)
+    return report
+
+
+def arguments(exercise: Exercise, objects: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """The student's objects by name."""
+    names = exercise.names
+    asks = f"{exercise.id} asks for {', '.join(names)}"
+    if len(objects) > len(names):
+        raise ExerciseError(f"{asks}; it was given {len(objects)} objects")
+    if unknown := [name for name in named if name not in names]:
+        raise ExerciseError(f"{asks}, not for {unknown[0]}")
+    values = dict(zip(names, objects, strict=False))
+    if twice := [name for name in named if name in values]:
+        raise ExerciseError(f"{exercise.id}: {twice[0]} was given twice")
+    return values | named
+
+
+class Hint(str):
+    """A hint: a notebook sets its formulas and its code, a terminal shows it as it is written."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def hint(id: str) -> Hint:
+    """The next hint for an exercise: `hint("04-topo")`. There are three, each tells more; then they begin again.
+
+    Raises ExerciseError, with the nearest ids, if there is no such exercise.
+    """
+    exercise = load_exercise(id)
+    taken = hints_taken(id)
+    number = taken % len(exercise.hints)
+    remember([{"exercise": id, "hint": number + 1}])
+    return Hint(f"Hint {number + 1} of {len(exercise.hints)}: {inspect.cleandoc(exercise.hints[number])}")

@@ -1,0 +1,213 @@
+"""Running a student's code: whatever it does, the caller gets an outcome, and nothing reaches the error stream."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import inspect
+import io
+import linecache
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType, TracebackType
+from typing import Any
+
+from .exchange import put_back
+
+AGAIN = 0.1  # seconds from one attempt to stop code to the next
+LONGEST_OUTPUT = 2_000  # characters of what the code prints that are kept
+_PACKAGE = str(Path(__file__).resolve().parents[2])
+_known_mistakes: set[CodeType] = set()
+
+
+class TookTooLongError(BaseException):
+    """Raised in code that runs past its limit. No `except Exception` of a student's catches it."""
+
+
+@dataclass
+class Outcome:
+    """How a call ended: its value or its error, what it printed and warned of, how long it took."""
+
+    value: Any = None
+    error: BaseException | None = None
+    line: str = ""  # of the student's code that raised: "line 3: `x = 1 / 0`"
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def guarded(function: Callable[[], Any], limit: float) -> Outcome:
+    """Call the function. Its errors, warnings, prints and endless loops end in the outcome.
+
+    The time limit cannot stop one long call of NumPy's. In a browser there are neither alarms nor threads, so nothing
+    stops the code there, and a note says that it took too long. Only the user's own interrupt, Ctrl-C or the stop
+    button, passes through.
+    """
+    outcome, printed, complained = Outcome(), Kept(), Kept()
+    start = time.perf_counter()
+    with (
+        warnings.catch_warnings(record=True) as warned,
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(complained),
+    ):
+        warnings.simplefilter("always")
+        try:
+            with time_limit(limit) as limited:
+                outcome.value = function()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also SystemExit, and what a student derives from BaseException
+            # A grader runs the student's code in another process, which says on which line it was raised.
+            line = getattr(error, "students_line", None)
+            outcome.error, outcome.line = error, line_of(error.__traceback__) if line is None else line
+            error.__traceback__ = error.__context__ = error.__cause__ = None  # or its frames keep arrays alive
+    outcome.seconds = time.perf_counter() - start
+    outcome.notes += _told(warned)
+    for kept, what in ((printed, "printed"), (complained, "wrote to the error stream")):
+        if text := kept.text.strip():
+            outcome.notes.append(f"your code {what}: {text}")
+    if not limited and outcome.seconds > limit:
+        outcome.notes.append(f"this took {outcome.seconds:.0f} seconds: more than the {limit:g} it has elsewhere")
+    return outcome
+
+
+class Kept(io.TextIOBase):
+    """A stream that keeps the first characters and forgets the rest: a loop may print forever."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        if len(self.text) < LONGEST_OUTPUT:
+            self.text = (self.text + text)[:LONGEST_OUTPUT]
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[bool]:
+    """Raise TookTooLongError inside the block when the time is up. Gives False where that is not possible."""
+    alarms = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    with (_alarm if alarms else _watcher)(seconds) as limited:
+        yield limited
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[bool]:
+    """The system rings in the main thread."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if not _untimely(frame):
+            raise TookTooLongError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    # It rings again and again: a bare `except:` in the student's loop may swallow the first.
+    earlier = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+    try:
+        yield True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *earlier)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _untimely(frame: FrameType | None) -> bool:
+    """Whether nothing may be raised here: while the engine is put back together, and where Python would only print it.
+
+    That is in a finalizer, and in a hook of the garbage collector.
+    """
+    hooks = {put_back.__code__, *(getattr(hook, "__code__", None) for hook in gc.callbacks)}
+    while frame is not None:
+        if frame.f_code in hooks or frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+@contextlib.contextmanager
+def _watcher(seconds: float) -> Iterator[bool]:
+    """Another thread asks Python to raise in this one: on Windows, and outside of the main thread."""
+    this, over = ctypes.c_ulong(threading.get_ident()), threading.Event()
+
+    def watch() -> None:
+        wait = seconds
+        while not over.wait(wait):
+            if not _untimely(sys._current_frames().get(this.value)):
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(this, ctypes.py_object(TookTooLongError))
+            wait = AGAIN
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    try:
+        watcher.start()
+    except RuntimeError:  # no threads here, as in a browser
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        _end(watcher, over)
+
+
+def _end(watcher: threading.Thread, over: threading.Event) -> None:
+    """End the watcher, and let what it asked for too late come here, where it does no harm.
+
+    It must come. Python 3.11 keeps looking for what is asked for until some thread has raised it, also after it was
+    taken back, and a debugger's first step would then never end.
+    """
+    while True:
+        try:
+            over.set()
+            watcher.join()
+            for _ in range(2):  # Python looks whenever a loop goes round
+                pass
+            return
+        except TookTooLongError:
+            pass
+
+
+def line_of(traceback: TracebackType | None) -> str:
+    """The innermost line that the student wrote: the last one outside this package and Python's library. Maybe none."""
+    found = ""
+    while traceback is not None:
+        code, number = traceback.tb_frame.f_code, traceback.tb_lineno
+        if not _ours(code) and not code.co_name.startswith("test_"):
+            text = linecache.getline(code.co_filename, number).strip()
+            found = f"{code.co_name}, line {number}" + (f": `{text}`" if text else "")
+        traceback = traceback.tb_next
+    return found
+
+
+def _ours(code: CodeType) -> bool:
+    """Whether code belongs to this package or to an installed one."""
+    folders = (_PACKAGE, sys.base_prefix, "<frozen", "<__array_function__", "<tinygrad_lora ")
+    filename = code.co_filename
+    ours = filename.startswith(folders) or "site-packages" in filename or "dist-packages" in filename
+    return ours and code not in _known_mistakes
+
+
+def stands_for_students(thing: Any) -> None:
+    """Have the lines of a known mistake count as a student's: it stands in a file of ours, beside the checks."""
+    functions = vars(thing).values() if isinstance(thing, type) else [thing]
+    # The `__call__` of a layer is wrapped, and the wrapper is ours.
+    waiting = [inspect.unwrap(f).__code__ for f in functions if isinstance(f, FunctionType)]
+    for code in waiting:
+        waiting += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+    _known_mistakes.update(waiting)
+
+
+def _told(warned: list[warnings.WarningMessage] | None) -> list[str]:
+    """Warnings as notes, each once."""
+    found = []
+    for warning in warned or ():
+        text = f"{warning.category.__name__}: {warning.message}"
+        if line := linecache.getline(warning.filename, warning.lineno).strip():
+            text += f" (at `{line}`)"
+        found.append(text)
+    return list(dict.fromkeys(found))[:5]

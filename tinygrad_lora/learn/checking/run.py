@@ -1,0 +1,82 @@
+"""Runs the checks of an exercise on what a student wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import FunctionType
+from typing import Any
+
+from ..diagnosis import NOT_STARTED, Diagnosis, Wrong
+from ..exercise import Check, Exercise
+from .guard import Outcome, TookTooLongError, guarded
+from .report import CheckResult, Report
+from .signatures import misfit
+from .stubs import is_blank
+
+SEED, BUDGET = 0, 20  # of the checks that everybody sees; hidden ones have another seed and a larger budget
+
+
+def run_checks(exercise: Exercise, values: Mapping[str, Any], *, seed: int = SEED, budget: int = BUDGET) -> Report:
+    """Every check of the exercise on these objects, by name. Never raises for what a student's code does.
+
+    `seed` and `budget` reach the checks that ask for them: how to draw random cases, and how many.
+    """
+    return Report(exercise, tuple([_result(exercise, check, values, seed, budget) for check in exercise.checks]))
+
+
+def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: int, budget: int) -> CheckResult:
+    missing = [name for name in check.needs if is_blank(values.get(name))]
+    outcome = Outcome()
+    if missing:
+        diagnosis: Diagnosis | None = Diagnosis(NOT_STARTED, f"not started yet: {' and '.join(missing)}")
+    elif unusable := _unusable(exercise, check, values):
+        diagnosis = unusable
+    else:
+        arguments = {"seed": seed, "budget": budget, **values}
+        given = {name: arguments[name] for name in check.parameters}
+        outcome = guarded(lambda: check.function(**given), exercise.limit)
+        diagnosis = _diagnosis(outcome, exercise, check)
+    points = 0 if diagnosis else check.points
+    return CheckResult(
+        exercise.id, check.name, diagnosis is None, diagnosis, outcome.seconds, points, check.points,
+        tuple(outcome.notes), check.demand,
+    )  # fmt: skip
+
+
+def _unusable(exercise: Exercise, check: Check, values: Mapping[str, Any]) -> Diagnosis | None:
+    """What is said where a function is asked for and there is something else, or one that takes something else."""
+    for name in check.needs:
+        wanted, given = exercise.references[name], values[name]
+        if not callable(wanted):
+            continue
+        kind = "class" if isinstance(wanted, type) else "function"
+        if not (isinstance(given, type | FunctionType) if kind == "class" else callable(given)):
+            return Diagnosis("wrong-type", f"{name} is of type {type(given).__name__}; it must be a {kind}")
+        if told := misfit(name, wanted, given):
+            return Diagnosis("wrong-arguments", told)
+    return None
+
+
+def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis | None:
+    """What the outcome of a check says about the student's code."""
+    error = outcome.error
+    where = f" in {outcome.line}" if outcome.line else ""
+    if error is None:
+        return None
+    if isinstance(error, Wrong):
+        return error.diagnosis
+    if isinstance(error, NotImplementedError):
+        return Diagnosis(NOT_STARTED, f"not started yet: {' and '.join(check.needs)}")
+    if isinstance(error, TookTooLongError):
+        told = f"stopped after {exercise.limit:g} seconds{where}: is there a loop that never ends?"
+        return Diagnosis("too-slow", told)
+    if isinstance(error, AssertionError) and not outcome.line:
+        return Diagnosis("wrong", str(error) or "the result is not right")
+    if isinstance(error, RecursionError):
+        told = f"Python's recursion limit was reached{where}: a deep graph needs a loop with a stack of its own"
+        return Diagnosis("recursion", told)
+    if not outcome.line and isinstance(error, TypeError | AttributeError) and "NoneType" in str(error):
+        return Diagnosis("no-return", f"your code gave None where a result is needed: is a `return` missing? ({error})")
+    if not outcome.line:
+        return Diagnosis("wrong-type", f"the check cannot use what your code gave: {type(error).__name__}: {error}")
+    return Diagnosis("exception", f"{type(error).__name__}{where}: {error}", type(error).__name__)

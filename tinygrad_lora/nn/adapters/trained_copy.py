@@ -1,0 +1,61 @@
+"""A layer that is trained as a whole, in copies by name: PEFT's `modules_to_save`."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from ...core.node import ComputationNode
+from ..layer import Layer
+from .adapted import AdaptedLayer, row_groups
+from .rows import joined, part_of, rows_of
+
+
+class TrainedCopy(AdaptedLayer):
+    r"""$y = f(x) + \sum_i w_i\,(f_i(x) - f(x))$: the active copy $f_i$ instead of f, or a mixture of several.
+
+    `base` is any layer. Each adapter is a copy of it, and is trained as a whole. What the layer does not have itself,
+    such as a weight that another layer shares, is that of the layer in use.
+    """
+
+    def __init__(self, base: Layer) -> None:
+        self.base = base
+        self.input_shape, self.takes_indices = base.input_shape, base.takes_indices
+        self.adapters, self.active = {}, {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name[0] == "_" or not {"base", "adapters", "active"} <= vars(self).keys():  # a copy that is being made
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.in_use, name)
+
+    @property
+    def in_use(self) -> Any:
+        """The one layer that a call goes through; the base, if several are mixed."""
+        single = self._enabled and self._rows is None and list(self.active.values()) == [1.0]
+        return self.adapters[next(iter(self.active))] if single else self.base
+
+    def copy_of_base(self) -> Any:
+        """A new copy, for `attach`: it starts at what the base is."""
+        return copy.deepcopy(self.base)
+
+    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._enabled and self._rows is not None:
+            return self._by_row(x, *args, **kwargs)
+        if not self._enabled or not self.active or self.in_use is not self.base:
+            return self.in_use(x, *args, **kwargs)
+        y = total = self.base(x, *args, **kwargs)
+        for name, w in self.active.items():
+            total = total + w * (self.adapters[name](x, *args, **kwargs) - y)
+        return total
+
+    def _by_row(self, x: ComputationNode, *args: Any, **kwargs: Any) -> Any:
+        assert self._rows is not None
+        groups = row_groups(tuple(name if name in self.adapters else None for name in self._rows), x)
+        parts = []
+        for name, samples in groups.items():
+            layer, own = self.base if name is None else self.adapters[name], rows_of(samples, 1)
+            parts.append((own, layer(part_of(x, own), *args, **kwargs)))
+        return joined(parts) if parts else self.base(x, *args, **kwargs)
+
+    def _train(self, adapter: Any, trainable: bool) -> None:
+        adapter._set_trainable(trainable)

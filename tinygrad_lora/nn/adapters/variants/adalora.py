@@ -1,0 +1,70 @@
+r"""AdaLoRA: an adapter in the form of a singular value decomposition, so that single ranks can be given up."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from ....core.node import ComputationNode, constant, parameter
+from ....core.ops import add, scale, sqrt
+from ....library import sum
+from ...layer import Layer
+from ...linear import Seed
+from ..lora import LoRALayer, effective_rank, singular_values_of
+
+
+class AdaLoRA(LoRALayer):
+    r"""$\delta(x) = \frac{\alpha}{r + 10^{-5}}\,((x A) \odot e)\,B$, in the form of a singular value decomposition.
+
+    e starts at zero, A and B at normal numbers with standard deviation 0.02. `orthogonality` keeps A and B near
+    orthonormal, and `RankAllocator` sets those entries of e to zero that matter least. Arguments as for `LoRALayer`,
+    without `init`, `rslora` and `lora_bias`.
+    Source: Zhang et al. 2023, "AdaLoRA: Adaptive Budget Allocation" (arXiv:2303.10512); the scale is that of PEFT.
+    """
+
+    def __init__(self, *sizes: Any, seed: Seed = None, **options: Any) -> None:
+        if given := [option for option in ("lora_bias", "rslora", "init") if options.get(option)]:
+            raise ValueError(f"AdaLoRA has a scale and a start of its own, and no bias for B: leave out {given[0]}")
+        super().__init__(*sizes, **options)
+        rng = np.random.default_rng(seed)
+        for p in (self.lora_A, self.lora_B):
+            p.value = rng.normal(0, 0.02, p.shape)
+
+    def _hold(self, A: Any, B: Any, bias: Any, name: str) -> None:
+        super()._hold(A, B, bias, name)
+        self.lora_E = parameter(np.zeros(self.rank, self.lora_A.dtype), f"{name}_E")
+
+    @property
+    def scaling(self) -> float:
+        r"""$\alpha / (r + 10^{-5})$."""
+        return self.alpha / (self.rank + 1e-5)
+
+    def _narrow(self, rows: ComputationNode) -> ComputationNode:
+        return super()._narrow(rows) * self.lora_E
+
+    def _product(self) -> Any:
+        """A diag(e) B, (in, out)."""
+        return (self.lora_A.value * self.lora_E.value) @ self.lora_B.value
+
+    def get_diagnostics(self) -> dict[str, str]:
+        """As for LoRA, where the change is that with e."""
+        singular = self.scaling * singular_values_of(self.lora_A.value * self.lora_E.value, self.lora_B.value)
+        own = {"delta_norm": np.linalg.norm(singular), "delta_effective_rank": effective_rank(singular)}
+        return super().get_diagnostics() | {f"lora.{name}": f"{number:.6g}" for name, number in own.items()}
+
+
+def orthogonality(model: Layer) -> ComputationNode:
+    r"""The mean of $\lVert A^\top A - I \rVert$ and $\lVert B B^\top - I \rVert$ over all AdaLoRA adapters of a model.
+
+    Add 0.1 of it or more to the loss. Raises ValueError for a model without such adapters.
+    """
+    layers = [x for x in model.named_layers().values() if isinstance(x, AdaLoRA)]
+    products = [p for x in layers for p in (x.lora_A.mT @ x.lora_A, x.lora_B @ x.lora_B.mT)]
+    if not products:
+        raise ValueError('the model has no AdaLoRA adapters: adapt(model, rank, variant="adalora") gives it some')
+    off = [p - constant(np.eye(p.shape[0], dtype=p.dtype)) for p in products]
+    # The small number keeps the slope of the root finite where A is exactly orthonormal.
+    norms = [sqrt(sum(d * d) + 1e-30) for d in off]
+    return scale(reduce(add, norms), factor=1 / len(norms))

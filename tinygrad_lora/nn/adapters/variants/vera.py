@@ -1,0 +1,57 @@
+r"""VeRA: random matrices that all layers share and nobody trains; each layer learns two vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ....core.node import ComputationNode, constant, parameter
+from ...checks import check_size
+from ...linear import Seed, check_width, on_rows
+from ..adapter import Options
+from .factored import Factor, Factored, drawing
+
+
+class VeRA(Factored):
+    r"""$\delta(x) = ((x A) \odot d)\,B \odot b$: A (in, r) and B (r, out) are random, frozen, shared; d, b are learned.
+
+    d starts at `d_initial`, b at zero. `projections` are the shared matrices, as large as the largest layer needs: a
+    smaller one uses their first rows and columns. Without them the adapter draws its own. The change has no scale, so
+    alpha is left out. Raises ValueError for another alpha, or for projections that are too small.
+    Source: Kopiczko et al. 2023, "VeRA: Vector-based Random Matrix Adaptation" (arXiv:2310.11454).
+    """
+
+    @classmethod
+    def shared(cls, bases: Mapping[str, Any], ranks: Mapping[str, int], *, seed: Seed, **options: Any) -> Options:
+        """The options, and the two matrices in the size of the largest layer."""
+        n, m = max(x.input_size for x in bases.values()), max(x.output_size for x in bases.values())
+        dtype, r = np.result_type(*(x.weight.dtype for x in bases.values())), max(ranks.values())
+        return {"projections": _projections(drawing(seed, dtype, "vera"), n, check_size(r, "Rank"), m)} | options
+
+    def make_factors(self, factor: Factor, projections: Any = None, d_initial: float = 0.1) -> None:
+        """Two vectors, and two matrices unless they are given."""
+        n, r, m = self.input_size, self.rank, self.output_size
+        if self.scaling != 1:
+            raise ValueError(f"VeRA has no scale, so alpha must be left out, not {self.alpha}: b learns the size")
+        self.vera_A, self.vera_B = A, B = projections or _projections(factor, n, r, m)
+        if A.shape[0] < n or B.shape[1] < m or A.shape[1] < r:
+            raise ValueError(f"the shared matrices {A.shape} and {B.shape} are too small for {n, m} of rank {r}")
+        self.vera_lambda_b, self.vera_lambda_d = factor("b", (m,), 0), factor("d", (r,), 0)
+        self.vera_lambda_d.value = np.full(r, d_initial)
+
+    def __call__(self, x: ComputationNode) -> ComputationNode:
+        check_width(x, self.input_size)
+        A, B = self.vera_A[: self.input_size, : self.rank], self.vera_B[: self.rank, : self.output_size]
+        return on_rows(lambda rows: ((rows @ A) * self.vera_lambda_d) @ B * self.vera_lambda_b, x)
+
+    def merge_weights(self) -> Any:
+        r"""$\Delta W = A\,\mathrm{diag}(d)\,B\,\mathrm{diag}(b)$ (in, out)."""
+        return self(constant(np.eye(self.input_size, dtype=self.dtype))).value
+
+
+def _projections(factor: Factor, n: int, r: int, m: int) -> Any:
+    """A (n, r) and B (r, m), frozen, with variance 2 / fan-in, as PEFT draws them."""
+    both = factor("A", (n, r), n / 6), factor("B", (r, m), r / 6)
+    return [parameter(p.value, p.name, trainable=False) for p in both]

@@ -1,0 +1,1 @@
+"""A graph as boxes and arrows, and how they are drawn."""

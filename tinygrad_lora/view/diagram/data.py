@@ -1,0 +1,268 @@
+"""What a picture shows, as plain data: boxes, arrows, clusters, a legend. No drawing library is needed to make it.
+
+`diagram` reads a graph; `dot.py` turns the result into Graphviz, `text.py` into a listing. Both show the same facts,
+because both read them here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.graph import Graph, topological_order
+from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
+from ...nn.call_log import calls_behind
+from ...nn.layer import Layer
+from ..formula.notation import parameter_text
+from ..words.sentences import one_line, shape_text, short_array
+from .layers import Cluster, counts, frames, own_names, run_layer
+
+# A box has one of these roles. The words stand in the legend.
+ROLES = {
+    "input": "input: given from outside",
+    "trainable": "trainable parameter",
+    "frozen": "frozen parameter",
+    "constant": "constant",
+    "operation": "operation",
+}
+OUTPUT = "output: the result"
+GRADIENT_FLOWS = "a gradient flows back"
+
+COMMUTATIVE = {"add", "multiply"}  # for the others, each arrow says which operand it brings
+STEPS = 12  # operations that the text alternative tells one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One node of the graph. `value` and `gradient` are lines of text, empty where they were not asked for."""
+
+    id: str
+    label: str  # its own name, or its place in the order, as in %3; no other box has it
+    operation: str  # "matmul"; for a leaf "input", "parameter" or "constant"
+    operands: tuple[str, ...]  # labels of the boxes that it is computed from
+    parameters: tuple[tuple[str, str], ...]
+    shape: str
+    dtype: str
+    role: str
+    output: bool
+    value: tuple[str, ...] = ()
+    gradient: tuple[str, ...] = ()
+    formula: str = ""  # what an operation computes that the compiler made: "x0 + x1 * 0.5"
+    numbered: bool = False  # its place in the order counts as a name: a text beside the picture speaks of it
+
+    @property
+    def named(self) -> bool:
+        """Whether the label is a name that somebody gave."""
+        return self.numbered or not self.label.startswith("%")
+
+    @property
+    def title(self) -> str:
+        """What stands first in the box: the operation; of a leaf the name, or the number where that is all there is."""
+        if self.role == "operation":
+            return self.operation
+        if self.named or self.role != "constant" or self.shape != "scalar" or not self.value:
+            return self.label if self.named else self.operation
+        return self.value[0]
+
+    @property
+    def expression(self) -> str:
+        """`matmul(x, W)`; of a leaf the kind."""
+        if self.role != "operation":
+            return self.operation
+        call = f"{self.operation}({', '.join([*self.operands, *(f'{k}={v}' for k, v in self.parameters)])})"
+        return f"{call}: {self.formula}" if self.formula else call
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """What stands below the title, as pairs: what it is, and the text. A continued line has an empty first half."""
+        pairs = [("computes", self.formula)] * bool(self.formula) + [*self.parameters]
+        for what, texts in (("value", self.value), ("gradient", self.gradient)):
+            pairs += [(what if i == 0 else "", text) for i, text in enumerate(texts) if text != self.title]
+        return pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """From an operand to the operation that uses it."""
+
+    start: str
+    end: str
+    label: str  # the operand's name, where the order matters
+    gradient: bool  # whether `backward()` sends a gradient back along it
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """Everything that a picture shows."""
+
+    title: str
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+    clusters: tuple[Cluster, ...] = ()
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """Role and meaning, for the roles that occur."""
+        present = {box.role for box in self.boxes}
+        entries = [(role, words) for role, words in ROLES.items() if role in present]
+        return entries + [("output", OUTPUT)] * any(box.output for box in self.boxes)
+
+    @property
+    def marks_gradients(self) -> bool:
+        """Whether some arrows carry a gradient back and some do not, so that the difference is worth showing."""
+        return len({arrow.gradient for arrow in self.arrows}) > 1
+
+    @property
+    def alternative(self) -> str:
+        """The picture in words, for those who do not see it."""
+        counts = Counter(box.role for box in self.boxes)
+        parts = [f"{n} {_words(role, n)}{self._names(role)}" for role in ROLES if (n := counts[role])]
+        steps = [f"{box.label} = {box.expression}" for box in self.boxes if box.role == "operation"]
+        more = f"; and {len(steps) - STEPS} more" if len(steps) > STEPS else ""
+        results = [f"{box.label}, {_a_value(box.shape)}" for box in self.boxes if box.output]
+        layers = [cluster.title for cluster in self.clusters]
+        sentences = [
+            f"{self.title}: {', '.join(parts) or 'nothing'}.",
+            f"Layers: {', '.join(layers)}." if layers else "",
+            f"In order: {'; '.join(steps[:STEPS])}{more}." if steps else "",
+            f"Output: {'; '.join(results)}." if results else "",
+        ]
+        return one_line(" ".join(sentence for sentence in sentences if sentence))
+
+    def _names(self, role: str) -> str:
+        names = [box.label for box in self.boxes if box.role == role and box.named] if role != "operation" else []
+        return f" ({', '.join(names[:STEPS])}{', ...' if len(names) > STEPS else ''})" if names else ""
+
+
+def diagram(
+    obj: Any, example: Any = None, *, values: bool = False, gradients: bool = False, title: str | None = None
+) -> Diagram:
+    """The plain data of a picture of `obj`: a node, a Graph, a layer or a compiled function.
+
+    Of a node, everything that it depends on is shown, with a frame around what each layer made. `values` and
+    `gradients` ask for the numbers: a gradient is "-" until `backward()` has filled it. A layer is drawn for an input
+    like `example`, an array or a shape. Raises TypeError for anything else.
+    """
+    if isinstance(obj, Diagram):
+        refuse(obj, {"example": example is not None, "values": values, "gradients": gradients, "title": title})
+        return obj
+    outputs: tuple[ComputationNode, ...]
+    shown: Mapping[ComputationNode, ComputationNode] = {}
+    if isinstance(obj, Layer):
+        x, y, calls = run_layer(obj, example)
+        nodes, outputs, found = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
+    elif isinstance(obj, ComputationNode):
+        nodes, outputs, found = topological_order([obj]), (obj,), f"Computation of {obj.name or obj.op}"
+    elif isinstance(graph := obj if isinstance(obj, Graph) else getattr(obj, "graph", None), Graph):
+        nodes, outputs, found = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
+        first = len(graph.inputs) - len(graph.captured)
+        shown = dict(zip(graph.inputs[first:], graph.captured, strict=True))
+    else:
+        raise TypeError(
+            f"a picture shows a node, a Graph, a layer or a compiled function, not {type(obj).__name__}: "
+            "of a Python function draw its graph, tl.draw(tl.trace(f, *examples))"
+        )
+    if example is not None and not isinstance(obj, Layer):
+        raise TypeError("an example input is for layers only: a graph has the shapes that it was made with")
+    ids = {node: f"n{i}" for i, node in enumerate(nodes)}
+    if isinstance(obj, Layer):
+        names, clusters = own_names(calls), tuple(part for whole in frames(calls, ids) for part in whole.clusters)
+    else:
+        calls = calls_behind(nodes)
+        clusters, dotted, given = frames(calls, ids), own_names(calls), Counter(node.name for node in nodes)
+        found_twice = [node for node in nodes if not node.name or given[node.name] > 1]
+        names = {n: dotted[p] for n in found_twice if (p := shown.get(n, n)) in dotted}
+    labels = dict(zip(nodes, _labels([names.get(node, node.name) for node in nodes]), strict=True))
+    boxes = [_box(node, ids, labels, node in outputs, shown.get(node, node), values, gradients) for node in nodes]
+    fixed = not isinstance(obj, ComputationNode | Graph | Layer)  # compiled: nothing is sent back through it
+    flowing = set() if fixed else _flowing(nodes)
+    arrows = [arrow for node in nodes for arrow in _arrows(node, ids, flowing)]
+    return Diagram(one_line(title or "") or one_line(found), tuple(boxes), tuple(arrows), clusters)
+
+
+def refuse(made: Any, options: Mapping[str, Any]) -> None:
+    """Raise TypeError if any of these options is asked of what is made already."""
+    if asked := [name for name, given in options.items() if given]:
+        raise TypeError(
+            f"a {type(made).__name__} is made already, and {' and '.join(asked)} cannot be changed: give the options "
+            "with the node, Graph or layer that it shows"
+        )
+
+
+def _box(
+    node: ComputationNode, ids: Mapping[ComputationNode, str], labels: Mapping[ComputationNode, str], output: bool,
+    holder: ComputationNode, values: bool, gradients: bool,
+) -> Box:  # fmt: skip
+    """`holder` has the numbers: the node itself, or the parameter that an input of a traced graph stands for."""
+    role = role_of(node)
+    tells_value = values or (role == "constant" and not node.shape)
+    return Box(
+        id=ids[node],
+        label=labels[node],
+        operation=str(node.op),
+        operands=tuple(labels[p] for p in node.parents),
+        parameters=tuple((k, parameter_text(v)) for k, v in node.params.items()),
+        shape=shape_text(node.shape),
+        dtype=str(node.dtype),
+        role=role,
+        output=output,
+        value=_numbers(holder.value if holder.known else None) if tells_value else (),
+        gradient=_numbers(holder.gradient) if gradients and role != "constant" else (),
+        formula="" if str(node.op) in Op.registry else node.op.numpy,
+    )
+
+
+def _flowing(nodes: Sequence[ComputationNode]) -> set[ComputationNode]:
+    """The nodes that gradients reach: trainable parameters, and what depends on them."""
+    found: set[ComputationNode] = set()
+    for node in nodes:
+        if role_of(node) == "trainable" or (node.op.differentiable and not found.isdisjoint(node.parents)):
+            found.add(node)
+    return found
+
+
+def _arrows(
+    node: ComputationNode, ids: Mapping[ComputationNode, str], flowing: set[ComputationNode]
+) -> Iterator[Arrow]:
+    ordered = len(node.parents) > 1 and str(node.op) not in COMMUTATIVE
+    names = node.op.operands(len(node.parents)) if ordered else [""] * len(node.parents)
+    for name, parent in zip(names, node.parents, strict=True):
+        yield Arrow(ids[parent], ids[node], name, parent in flowing and node in flowing)
+
+
+def role_of(node: ComputationNode) -> str:
+    """One of ROLES."""
+    if node.op is PARAMETER:
+        return "trainable" if node.requires_gradient else "frozen"
+    return "input" if node.op is INPUT else "constant" if node.op is CONSTANT else "operation"
+
+
+def _labels(names: Sequence[str | None]) -> Iterator[str]:
+    """A label for each node, none twice: its name where that is free, else its place in the order."""
+    taken: set[str] = set()
+    for i, given in enumerate(names):
+        name = one_line(given or "")
+        label = name if name and name not in taken and not name.startswith("%") else f"%{i}"
+        taken.add(label)
+        yield label
+
+
+def _numbers(array: Any) -> tuple[str, ...]:
+    return ("-",) if array is None else short_array(array)
+
+
+def _title_of_graph(obj: Any, graph: Graph) -> str:
+    given = [x.name or "an input" for x in graph.inputs[: len(graph.inputs) - len(graph.captured)]]
+    name = getattr(obj, "name", None) or getattr(obj, "__name__", None) or "Graph"
+    return f"{name}({', '.join(given)})" if len(given) <= STEPS else f"{name}({len(given)} inputs)"
+
+
+def _words(role: str, n: int) -> str:
+    words = ROLES[role].partition(":")[0]
+    return words if n == 1 else words + "s"
+
+
+def _a_value(shape: str) -> str:
+    return "a number" if shape == "scalar" else f"an array of shape {shape}"

@@ -1,0 +1,221 @@
+"""From a diagram to Graphviz. This is the only module that imports `graphviz`.
+
+What Graphviz draws brings its own light background, so it can be read in a dark notebook too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import graphviz
+
+from ...errors import RenderError
+from ..svg.draw import draw_svg, lay_out
+from ..words.bundle import chosen
+from ..words.markup import image
+from . import engines
+from .collapse import MOST_BOXES, by_layer
+from .data import Arrow, Box, Diagram, diagram, refuse
+from .layers import Cluster
+from .looks import (
+    FAINT,
+    INK,
+    LOOKS,
+    MUTED,
+    PAPER,
+    TINT,
+    VERMILION,
+    box_label,
+    caption,
+    common_dtype,
+    frame_label,
+    shortened,
+)
+from .text import listing
+
+LARGEST_PICTURE = 2_000  # boxes; beyond it nobody can read the picture, and the layout takes minutes
+
+TEXT = {"fontname": "Helvetica", "fontcolor": INK}
+SHEET = TEXT | {"bgcolor": PAPER, "fontsize": "12", "pad": "0.2", "nodesep": "0.3", "ranksep": "0.4", "newrank": "true"}
+BOX = TEXT | {"shape": "box", "fontsize": "12", "margin": "0", "width": "0.4", "height": "0.3"}
+ARROW = TEXT | {"fontsize": "10", "color": MUTED, "arrowsize": "0.7"}
+FRAME = {"style": "rounded,filled", "color": FAINT, "fillcolor": TINT, "margin": "12", "labeljust": "l"}
+NO_FRAME = {"peripheries": "0", "style": "invis", "margin": "0", "label": ""}
+
+if shutil.which("dot") is None and (binary := engines.pure_binary()):
+    # `draw(y).view()` and the other methods of graphviz.Digraph then work without a system `dot` as well.
+    graphviz.backend.dot_command.DOT_BINARY = Path(binary)
+
+
+class Picture(graphviz.Digraph):  # type: ignore[misc]
+    """A `graphviz.Digraph` that a notebook shows anywhere, and that knows itself in words.
+
+    `.diagram` is the plain data behind it, `.text` the listing, `.alternative` one paragraph for those who do not see
+    it, `.svg()` the picture. `render(picture, "graph.svg")` writes a file.
+    """
+
+    diagram = Diagram("Empty", (), ())
+    rankdir, legend = "TB", True
+
+    def svg(self) -> str:
+        """The picture as an SVG element: from the first Graphviz that works, else from this package's own layout."""
+        try:
+            return engines.svg(self.source, self.alternative)
+        except RenderError:
+            laid = lay_out(self.diagram, rankdir=self.rankdir)
+            mark = hashlib.sha256(self.source.encode()).hexdigest()[:8]  # so that ids differ from picture to picture
+            return draw_svg(self.diagram, laid=laid, prefix=f"p{mark}", caption=True, legend=self.legend)
+
+    @property
+    def text(self) -> str:
+        """The listing: one line a node."""
+        return listing(self.diagram)
+
+    @property
+    def alternative(self) -> str:
+        """The picture in words."""
+        return self.diagram.alternative
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
+    ) -> dict[str, Any]:
+        """What Jupyter shows; the `img` survives in an untrusted notebook."""
+        svg = cache(self.svg)  # two forms show it
+        forms: dict[str, Callable[[], str]] = {
+            "text/plain": lambda: self.text,
+            "image/svg+xml": svg,
+            "text/html": lambda: image(svg(), "svg+xml", self.alternative),
+        }
+        return chosen(forms, include, exclude)
+
+
+def draw(
+    obj: Any, example: Any = None, *, values: bool = False, gradients: bool = False, rankdir: str = "TB",
+    legend: bool = True, title: str | None = None,
+) -> Picture:  # fmt: skip
+    """A picture of a node, a Graph, a layer or a compiled function: a `graphviz.Digraph`.
+
+    `values` and `gradients` write the numbers into the boxes. `rankdir="LR"` draws from left to right instead of from
+    the top down. A layer is drawn for an input like `example`, an array or a shape. Of more than 200 nodes, layers are
+    drawn as one box each where that is possible; `draw(diagram(obj))` draws all. A picture is given back as it is.
+    Raises RenderError above 2,000 boxes: print `listing(obj)` instead, or draw a part.
+    """
+    if isinstance(obj, Picture):
+        options = {"example": example is not None, "values": values, "gradients": gradients, "title": title}
+        as_drawn = {"rankdir": rankdir not in ("TB", obj.rankdir), "legend": legend not in (True, obj.legend)}
+        refuse(obj, options | as_drawn)
+        return obj
+    if rankdir not in ("TB", "LR", "BT", "RL"):
+        raise ValueError(f"rankdir is one of TB (top to bottom), LR, BT and RL, not {rankdir!r}")
+    shown = diagram(obj, example, values=values, gradients=gradients, title=title)
+    if len(shown.boxes) > MOST_BOXES and not isinstance(obj, Diagram) and (few := by_layer(shown)):
+        shown = replace(few.shown, title=f"{shown.title} ({len(shown.boxes):,} nodes, some layers as one box)")
+    if len(shown.boxes) > LARGEST_PICTURE:
+        raise RenderError(
+            f"a picture of {len(shown.boxes):,} boxes cannot be read; the limit is {LARGEST_PICTURE:,}. "
+            "print(listing(obj)) lists them all; draw(node) of an earlier node shows a part"
+        )
+    return _Drawing(shown).picture(rankdir, legend)
+
+
+class _Drawing:
+    """One picture in the making: the diagram, and what several boxes must agree on."""
+
+    def __init__(self, shown: Diagram) -> None:
+        self.shown, self.common = shown, common_dtype(shown)
+        self.boxes = {box.id: box for box in shown.boxes}
+        self.beside = _beside(shown)
+
+    def picture(self, rankdir: str, legend: bool) -> Picture:
+        sheet = Picture("picture")
+        sheet.diagram, sheet.rankdir, sheet.legend = self.shown, rankdir, legend
+        sheet.attr(rankdir=rankdir, label=caption(self.shown, legend), tooltip=_escaped(self.shown.title), **SHEET)
+        sheet.attr("node", **BOX)
+        sheet.attr("edge", **ARROW)
+        for cluster in self.shown.clusters:
+            self.frame(sheet, cluster)
+        framed = _frames(self.shown.clusters)
+        self.group(sheet, [name for name in self.boxes if name not in framed], "")
+        level = {leaf for leaves in self.beside.values() for leaf in leaves}
+        for i, arrow in enumerate(self.shown.arrows):
+            self.arrow(sheet, i, arrow, arrow.start in level)
+        return sheet
+
+    def frame(self, sheet: Any, cluster: Cluster) -> None:
+        """A layer, with its parts inside."""
+        with sheet.subgraph(name=f"cluster_{cluster.id}") as inside:
+            told = _escaped(", ".join([cluster.title, *cluster.lines]))
+            inside.attr(label=frame_label(cluster), id=cluster.id, tooltip=told, **FRAME, **{"class": "layer"})
+            for part in cluster.clusters:
+                self.frame(inside, part)
+            self.group(inside, cluster.boxes, f"{cluster.name}.")
+
+    def group(self, sheet: Any, names: Iterable[str], within: str) -> None:
+        """Boxes of one frame. An invisible frame keeps an operation and the leaves beside it together."""
+        leaves = {leaf for name in names for leaf in self.beside.get(name, ())}
+        for name in names:
+            if name in self.beside:
+                with sheet.subgraph(name=f"cluster_{name}") as pair:
+                    pair.attr(id=f"pair_{name}", tooltip=" ", **NO_FRAME)  # else it takes those of the frame
+                    for member in (*self.beside[name], name):
+                        self.box(pair, self.boxes[member], within)
+            elif name not in leaves:
+                self.box(sheet, self.boxes[name], within)
+
+    def box(self, sheet: Any, box: Box, within: str) -> None:
+        """Names are short inside a frame: `lora.A` in that of `lora` is A."""
+        look = LOOKS[box.role]
+        sheet.node(
+            box.id,
+            label=box_label(box, self.common, within),
+            id=box.id,
+            color=look.border,
+            fillcolor=look.fill,
+            style=",".join(filter(None, ("filled", look.style))),
+            penwidth=look.width,
+            peripheries="2" if box.output else "1",
+            tooltip=_escaped(f"{box.label} = {box.expression}, {box.shape} {box.dtype}, {box.role}"),
+            **{"class": f"{box.role} {box.operation}" + " output" * box.output},
+        )
+
+    def arrow(self, sheet: Any, i: int, arrow: Arrow, level: bool) -> None:
+        options = {"id": f"e{i}", "class": "gradient" if arrow.gradient else "forward"}
+        if arrow.label:
+            options["label"] = f" {_escaped(arrow.label)} "
+        if level:
+            options["minlen"] = "0"
+        if arrow.gradient and self.shown.marks_gradients:
+            options |= {"penwidth": "2.2", "color": VERMILION}
+        sheet.edge(arrow.start, arrow.end, **options)
+
+
+def _beside(shown: Diagram) -> dict[str, list[str]]:
+    """For an operation that data flows into, the parameters and constants that only it uses: they go beside it."""
+    uses, frame = Counter(arrow.start for arrow in shown.arrows), _frames(shown.clusters)
+    leaves = {b.id for b in shown.boxes if b.role in ("trainable", "frozen", "constant") and uses[b.id] == 1}
+    fed = {arrow.end for arrow in shown.arrows if arrow.start not in leaves}
+    beside: dict[str, list[str]] = defaultdict(list)
+    for start, end in ((arrow.start, arrow.end) for arrow in shown.arrows):
+        if start in leaves and end in fed and frame.get(start) == frame.get(end):
+            beside[end].append(start)
+    return dict(beside)
+
+
+def _frames(clusters: Iterable[Cluster]) -> dict[str, str]:
+    """For each box in a frame, the id of the innermost."""
+    found: dict[str, str] = {}
+    for cluster in clusters:
+        found |= dict.fromkeys(cluster.boxes, cluster.id) | _frames(cluster.clusters)
+    return found
+
+
+def _escaped(text: str) -> str:
+    """Text for an ordinary attribute, where a backslash would start an escape."""
+    return str(graphviz.escape(shortened(text)))

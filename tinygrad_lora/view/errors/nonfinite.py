@@ -1,0 +1,121 @@
+"""Where the first NaN or infinity came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...core.graph import Graph, topological_order, unique_names
+from ...core.node import ComputationNode
+from ...core.trace import trace
+from ...errors import TraceError
+from ..diagram.data import Diagram, role_of
+from ..words.markup import element
+from ..words.sentences import number, one_line, shape_text, short_array, spoken, with_article
+from .excerpt import above, marked_image, whole
+from .lines import Line
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """The first node whose value is not finite. It prints as one sentence and draws itself in a notebook.
+
+    `index` is the place of the first such number in its value. `line` is the user's line, None for a node that was
+    computed at once: it does not remember one.
+    """
+
+    node: ComputationNode
+    value: Any
+    operands: tuple[Any, ...]  # their values
+    labels: dict[ComputationNode, str]
+    index: tuple[int, ...]
+
+    @property
+    def line(self) -> Line | None:
+        """Where the node was made."""
+        return Line(*self.node.origin) if self.node.origin else None
+
+    @property
+    def text(self) -> str:
+        """`log %2 is the first that is not finite: -inf at [1], 1 of 3 numbers; there x is 0`."""
+        wrong = int(np.count_nonzero(~np.isfinite(self.value)))
+        found = f"{number(np.asarray(self.value)[self.index])}"
+        many = f" at {list(self.index)}, {wrong:,} of {np.size(self.value):,} numbers" if self.index else ""
+        why = "; ".join(self._operands()) or f"it is {_kind(self.node)}"
+        where = f" ({self.line})" if self.line else ""
+        return one_line(f"{self._label(self.node)} is the first that is not finite: {found}{many}; {why}{where}")
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+    @property
+    def diagram(self) -> Diagram:
+        """The node, and what it was computed from."""
+        shown, ids = whole([self.node], self.labels)  # the sentence speaks of the same labels
+        values = {ids[self.node]: short_array(self.value)}
+        values |= {ids[p]: short_array(v) for p, v in zip(self.node.parents, self.operands, strict=True)}
+        boxes = tuple(replace(box, value=values.get(box.id, box.value), numbered=True) for box in shown.boxes)
+        return above(replace(shown, boxes=boxes), ids[self.node], f"{self._label(self.node)} is not finite")
+
+    def _repr_html_(self) -> str:
+        marked = self.diagram.boxes[-1].id
+        return element("div", element("p", self.text), marked_image(self.diagram, marked))
+
+    def _label(self, node: ComputationNode) -> str:
+        return spoken(node.op, self.labels[node])
+
+    def _operands(self) -> Iterable[str]:
+        """Elementwise, the numbers that met; else each operand in a few words."""
+        elementwise = self.node.op.elementwise
+        for operand, value in dict(zip(self.node.parents, self.operands, strict=True)).items():
+            if elementwise or not np.shape(value):
+                there = np.broadcast_to(value, np.shape(self.value))[self.index] if elementwise else value
+                yield f"{'there ' if self.index and elementwise else ''}{self._label(operand)} is {number(there)}"
+            else:
+                yield f"{self._label(operand)} is {shape_text(np.shape(value))}, {', '.join(short_array(value))}"
+
+
+def first_nonfinite(obj: Any, *arrays: Any) -> NonFinite | None:
+    """The first node, in the order of computation, whose value is NaN or infinite; None if all values are finite.
+
+    `obj` is a node with values, and everything it was computed from is looked at. Or it is a Graph or a function of
+    nodes (a layer is one), and `arrays` are its inputs: then it is run, and the answer knows the user's line.
+    Raises TraceError for a symbolic node, TypeError for anything else.
+    """
+    if isinstance(obj, ComputationNode):
+        if arrays:
+            raise TypeError("a node has its values already: pass arrays with a function or a Graph only")
+        if not obj.known:
+            raise TraceError(f"{obj!r} is symbolic: put the function in its place, first_nonfinite(f, *arrays)")
+        nodes = topological_order([obj])
+        return _first(((node, node.value) for node in nodes), unique_names(nodes))
+    if isinstance(obj, Graph):
+        graph = obj
+    elif isinstance(obj, Callable):  # type: ignore[arg-type]
+        arrays = tuple(np.asarray(a) if isinstance(a, list) else a for a in arrays)
+        graph = trace(getattr(obj, "function", obj), *arrays)
+        arrays = tuple(a for a in arrays if isinstance(a, np.ndarray | np.generic))
+    else:
+        raise TypeError(f"a node, a Graph or a function is looked at, not {type(obj).__name__}")
+    return _first(graph.running(*arrays), unique_names(graph.nodes))
+
+
+def _first(values: Iterable[tuple[ComputationNode, Any]], labels: dict[ComputationNode, str]) -> NonFinite | None:
+    known: dict[ComputationNode, Any] = {}
+    with np.errstate(all="ignore"):  # this is where infinities are wanted
+        for node, value in values:
+            known[node] = value
+            if np.asarray(value).dtype.kind in "fc" and not np.isfinite(value).all():
+                index = tuple(int(i) for i in np.argwhere(~np.isfinite(np.asarray(value)))[0])
+                return NonFinite(node, value, tuple(known[p] for p in node.parents), labels, index)
+    return None
+
+
+def _kind(node: ComputationNode) -> str:
+    role = role_of(node)
+    return with_article(f"{role} parameter" if role in ("trainable", "frozen") else role)

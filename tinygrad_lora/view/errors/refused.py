@@ -1,0 +1,111 @@
+"""Who refused shapes where no single operation did: a function of the library, or a layer. The traceback knows."""
+
+from __future__ import annotations
+
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ... import library
+from ...core import arguments, ops
+from ...core.node import ComputationNode, Op, Shape, constant
+from ...errors import ShapeError
+from ...nn.layer import Layer
+from ...nn.linear import Linear
+from .lines import is_ours
+
+
+class Refusal(NamedTuple):
+    """What was called, as the picture names it, with its operands; `op` knows which shapes would fit.
+
+    `held` are the operands as the user's variables hold them: nodes, or arrays.
+    """
+
+    title: str
+    op: Op
+    operands: tuple[ComputationNode, ...]
+    held: tuple[Any, ...]
+
+
+class Named(Op):
+    """A function as one operation, for reading only. It does not say which shapes it takes."""
+
+    def __init__(self, name: str, operands: list[str]) -> None:
+        """Not one of the primitives, so it is in no registry."""
+        self.name, self.signature = name, ", ".join(operands)
+
+    def shape(self, *shapes: Shape, **params: Any) -> Shape:
+        """No shape is known to fit."""
+        raise ShapeError
+
+
+class EqualShapes(Named):
+    """A function of arrays of one shape."""
+
+    elementwise = True
+
+    def shape(self, *shapes: Shape, **params: Any) -> Shape:
+        """The one shape."""
+        if len({*shapes}) > 1:
+            raise ShapeError
+        return shapes[0]
+
+
+def refusal(traceback: TracebackType | None) -> Refusal | None:
+    """The function of the library, or the innermost layer, that an error came from; None if it was something else."""
+    frames: list[FrameType] = []
+    while traceback is not None:
+        frames = [*frames, traceback.tb_frame] if is_ours(traceback.tb_frame) else []
+        traceback = traceback.tb_next
+    if called := [f for f in frames if f.f_code.co_name == "__call__" and isinstance(f.f_locals.get("self"), Layer)]:
+        return _of_layer(called)
+    # What stands around a function, to name its arguments or to compute in float32, is not the function.
+    frames = [f for f in frames if f.f_globals is not vars(arguments) and f.f_code.co_name != "composite"]
+    if frames and frames[0].f_globals is vars(library):
+        return _of_function(frames[0])
+    return None
+
+
+def _of_layer(called: list[FrameType]) -> Refusal | None:
+    """A layer refused its input. Where its weight says why, it is the product that does not fit."""
+    outer, layer = called[0].f_locals["self"], called[-1].f_locals["self"]
+    name = next((name for name, part in outer.named_layers().items() if part is layer), "")
+    title = f"{name}: {type(layer).__name__}".removeprefix(": ")
+    held = _held(called[-1])
+    if not held:
+        return None
+    x, weight = _node(next(iter(held.values()))), _weight(layer)
+    if weight is not None and x.ndim and x.shape[-1] != weight.shape[0]:
+        rows = ops.reshape(x, shape=(1, -1)) if x.ndim == 1 else x
+        return Refusal(title, ops.matmul, (rows, weight), (next(iter(held.values())), weight))
+    return _refusal(title, Named, held)
+
+
+def _weight(layer: Layer) -> ComputationNode | None:
+    """The matrix that a linear layer multiplies by, with or without an adapter."""
+    linear = next((part for part in (layer, getattr(layer, "base", None)) if isinstance(part, Linear)), None)
+    return None if linear is None else linear.weight
+
+
+def _of_function(frame: FrameType) -> Refusal | None:
+    name, held = frame.f_code.co_name, _held(frame)
+    return _refusal(name, EqualShapes if name == "mse" else Named, held) if held else None
+
+
+def _refusal(title: str, kind: type[Named], held: dict[str, Any]) -> Refusal:
+    return Refusal(title, kind(title, [*held]), tuple(map(_node, held.values())), tuple(held.values()))
+
+
+def _held(frame: FrameType) -> dict[str, Any]:
+    """The arguments of a call that are nodes or arrays, by name."""
+    arguments = {name: frame.f_locals.get(name) for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]}
+    return {
+        name: x
+        for name, x in arguments.items()
+        if isinstance(x, ComputationNode) or (isinstance(x, np.ndarray) and x.dtype.kind in "fiub")
+    }
+
+
+def _node(x: Any) -> ComputationNode:
+    return x if isinstance(x, ComputationNode) else constant(x)

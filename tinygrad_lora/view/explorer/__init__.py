@@ -1,0 +1,1 @@
+"""A page that shows what each pass does to a graph."""

@@ -1,0 +1,84 @@
+"""The compiler explorer: the user's source, the graph before and after each pass, and the code that comes of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ...compiler import CompiledFunction
+from ...files import write_atomically
+from ..words.bundle import chosen
+from ..words.sentences import number, table
+from .page import fragment, whole_page
+from .steps import Step, Story
+from .union import apart, short
+
+
+class Exploration:
+    """Everything that the explorer shows. The last line of a notebook cell shows it; `.save(path)` writes a page.
+
+    `.steps` are the facts in it, and `print` gives them as a table. The same program gives the same bytes, unless it
+    was measured.
+    """
+
+    def __init__(self, compiled: CompiledFunction, measure: bool = False, seed: int = 0) -> None:
+        self.story = Story(compiled, measure, seed)
+        self.steps: tuple[Step, ...] = self.story.steps
+
+    @cached_property
+    def html(self) -> str:
+        """The explorer as an element of a page. Several may stand on one page."""
+        return fragment(self.story)
+
+    @cached_property
+    def page(self) -> str:
+        """A page that needs nothing else: no network, no other file, and to be read no script either."""
+        return whole_page(self.story)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page. A missing folder is made; the file appears when it is complete."""
+        return write_atomically(path, self.page)
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
+    ) -> dict[str, Any]:
+        return chosen({"text/plain": lambda: str(self), "text/html": lambda: self.html}, include, exclude)
+
+    def __repr__(self) -> str:
+        return f"<exploration of {self.story.name}, {len(self.steps)} steps>"
+
+    def __str__(self) -> str:
+        rows = [["step", "flops", "bytes", "calls", "difference", "microseconds", "rule"]]
+        for step in self.steps:
+            rule = step.rule.equation if step.rule else " ".join(step.notes[:1])
+            costs = [short(step.after.flops), short(step.after.bytes), str(step.after.calls)]
+            apart_by = "" if step.difference is None else apart(step.difference)
+            took = "" if step.microseconds is None else number(step.microseconds)
+            rows.append([step.name, *costs, apart_by, took, rule if step.kept else f"declined: {rule}"])
+        used = [i for i, heading in enumerate(rows[0]) if heading != "microseconds" or self.story.measured]
+        lines = table([[row[i] for i in used] for row in rows])
+        return "\n".join([*lines, "", "The program:", "", self.story.program.source.rstrip()])
+
+
+def explore(
+    compiled: CompiledFunction, path: str | os.PathLike[str] | None = None, *, measure: bool = False, seed: int = 0
+) -> Exploration:
+    """Look at every pass of the compiler: your source, the graph before and after, the code, the rule behind it.
+
+    `compiled` is a compiled function or training step that has run or is prepared. With a `path` the page is written
+    there. `measure=True` also times the code after each pass. `seed` draws the random inputs on which each graph is
+    compared with the one before.
+    Raises TypeError for anything else, CompileError for one that has not seen arguments yet.
+    """
+    if not isinstance(compiled, CompiledFunction):
+        raise TypeError(
+            f"explore shows a compiled function, not {type(compiled).__name__}: "
+            "tl.explore(tl.compile(f).prepare(*arrays))"
+        )
+    found = Exploration(compiled, measure, seed)
+    if path is not None:
+        found.save(path)
+    return found

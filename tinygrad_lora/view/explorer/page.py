@@ -1,0 +1,216 @@
+"""The explorer as HTML: a section for each step, readable without any script; with one, a step at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+
+from ..words.highlight import lines as colored
+from ..words.markup import ASSETS, Markup, asset, element, joined, page, script, text
+from ..words.sentences import number, one_line
+from .code import GONE, NEW, Excerpt, Line
+from .picture import Pictures, alternative, legend, still
+from .steps import Step, Story
+from .union import PROGRAM, TRACE, apart, short
+
+TITLES = {TRACE: "As traced", PROGRAM: "The program"}
+LONG, CONTEXT = 32, 3  # a difference of more lines shows so many around each change
+WIDE = "body { max-width: 125rem; }\n"
+TECHNIQUE = re.compile(r"(\w+) (\d+ .*)")  # as `in_place 5 results written over an operand`
+TAGS = {NEW: "ins", GONE: "del"}  # a reader hears them, and copied text has no signs in it
+BEGINNING = (
+    "Each pass replaces the graph by one that means the same. A pass may add work that the next one takes away; "
+    "a change that does not pay is undone."
+)
+LEFT_OUT = "not compared: another library runs it"
+
+
+def whole_page(story: Story) -> str:
+    """The explorer as a page."""
+    style = asset(ASSETS, "page.css") + WIDE
+    return page(f"{story.name}: the compiler explorer", fragment(story, notebook=False), style=style)
+
+
+def fragment(story: Story, notebook: bool = True) -> Markup:
+    """The explorer as an element. The ids in it are made from what it shows.
+
+    A notebook that is not trusted takes style, script and drawings away, so there it also holds an image.
+    """
+    told = "\n".join([story.name, story.program.source, *(str(step.stage.told) for step in story.steps)])
+    mark = "x" + hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:6]
+    pictures = Pictures(story.union, mark)
+    return element(
+        "div",
+        element("style", asset(ASSETS, "explorer.css")),
+        pictures.shapes(),
+        _head(story),
+        _passes(story, mark),
+        legend(),
+        *([still(story.name, story.steps[-1].stage)] if notebook else []),
+        element("p", class_="told", aria_live="polite"),
+        element(
+            "div",
+            element("div", element("h3", "Your source"), *map(_excerpt, story.written), class_="written"),
+            *(_step(story, pictures, i) for i in range(len(story.steps))),
+            class_="panes",
+        ),
+        script("parts.js", "explorer.js"),
+        class_="tl-explorer",
+        data_explorer=mark,
+        role="group",
+        aria_label=f"Compiler explorer: {one_line(story.name)}",
+    )
+
+
+def _head(story: Story) -> Markup:
+    first, last = story.steps[0], story.steps[-1]
+    pairs = [
+        ("flops", short(first.after.flops), short(last.after.flops)),
+        ("bytes moved", short(first.after.bytes), short(last.after.bytes)),
+        ("calls", str(first.after.calls), str(last.after.calls)),
+    ]
+    if first.microseconds is not None and last.microseconds is not None:
+        pairs.append(("microseconds", number(first.microseconds), number(last.microseconds)))
+    figures = [_figure(what, Markup(f"{old} → <b>{new}</b>")) for what, old, new in pairs]
+    if last.difference is not None:
+        figures.append(_figure("largest relative difference", Markup(f"<b>{apart(last.difference)}</b>")))
+    return element(
+        "div",
+        element("h2", element("span", "compiler explorer"), " ", story.name),
+        element("dl", *figures),
+        class_="head",
+    )
+
+
+def _figure(what: str, numbers: Markup) -> Markup:
+    return element("div", element("dt", what), element("dd", numbers))
+
+
+def _passes(story: Story, mark: str) -> Markup:
+    """All steps as links, each with its flops as a bar."""
+    most = max(step.after.flops for step in story.steps) or 1
+    items = []
+    for i, step in enumerate(story.steps):
+        bar = element("i", style=f"width: {100 * step.after.flops / most:.0f}%")
+        flops = element("span", f"{short(step.after.flops)} flops")
+        declined = [] if step.kept else [element("em", "declined")]
+        link = element("a", element("b", _name(step)), flops, *declined, bar, href=f"#{mark}-{i}")
+        items.append(element("li", link, class_=None if step.kept else "declined"))
+    return element("nav", element("p", BEGINNING), element("ol", *items), aria_label="Passes", class_="passes")
+
+
+def _name(step: Step) -> str:
+    return TITLES.get(step.name, step.name)
+
+
+# --- One step ---
+
+
+def _step(story: Story, pictures: Pictures, i: int) -> Markup:
+    step = story.steps[i]
+    title = f"{i + 1}. {_name(step)}" + ("" if step.kept else " (declined)")
+    words = alternative(step.stage, story.union.names)
+    if step.name == PROGRAM:
+        code = "What runs, in planned memory" if story.program.planned else "What runs"
+    else:
+        code = "NumPy for this graph" if step.name == TRACE else "NumPy for this graph, and what changed"
+    return element(
+        "section",
+        element("h3", title),
+        element("div", *_card(story, i, pictures.mark), class_="card"),
+        element("div", pictures.picture(step.stage, f"Graph. {words}"), class_="graph", tabindex=0),
+        element("div", element("h4", code), _code(step.lines, step.rule is not None), class_="code"),
+        class_="step",
+        id=f"{pictures.mark}-{i}",
+        data_name=_name(step),
+    )
+
+
+def _card(story: Story, i: int, mark: str) -> Iterator[Markup]:
+    """The rule of a pass, why it is legal, the evidence and the cost. Its source stands in the first of its steps."""
+    step = story.steps[i]
+    rule = step.rule
+    first = next(k for k, other in enumerate(story.steps) if other.name == step.name)
+    if rule:
+        law, _, purpose = rule.equation.partition(": ")
+        yield element("p", law, class_="law")
+        if purpose:
+            yield element("p", prose(purpose[:1].upper() + purpose[1:]))
+        if rule.more:
+            yield element("p", prose(rule.more))
+        yield element("p", element("b", "Why it is legal. "), rule.legal)
+    for note in step.notes:
+        technique = TECHNIQUE.match(note)
+        yield element("p", element("b", technique[1]), " ", prose(technique[2])) if technique else element("p", note)
+    yield element("table", *_costs(step))
+    if rule and rule.source and first < i:
+        yield element("p", element("a", f"Source of {rule.name}: see step {first + 1}", href=f"#{mark}-{first}"))
+    elif rule and rule.source:
+        source = element("pre", element("code", joined(colored(rule.source), "\n")))
+        yield element("details", element("summary", f"Source of {rule.name}"), source)
+
+
+def prose(words: str) -> Markup:
+    """A sentence in which `code` stands between backticks."""
+    parts = words.split("`")
+    if len(parts) % 2 == 0:
+        return text(words)
+    return joined([element("code", part) if i % 2 else text(part) for i, part in enumerate(parts)])
+
+
+def _costs(step: Step) -> Iterator[Markup]:
+    rows = [
+        ("flops", step.before.flops, step.after.flops),
+        ("bytes", step.before.bytes, step.after.bytes),
+        ("calls", step.before.calls, step.after.calls),
+    ]
+    for what, old, new in rows:
+        change = f"{short(old)} → {short(new)}" if step.rule else short(new)
+        yield _row(what, change)
+    if step.microseconds is not None:
+        yield _row("microseconds, measured", number(step.microseconds))
+    if step.difference is not None:
+        against = "to the graph before" if step.rule else "to what was traced"
+        yield _row(f"largest relative difference {against}, on random inputs", apart(step.difference))
+    elif step.name == PROGRAM:
+        yield _row("difference", LEFT_OUT)
+
+
+def _row(what: str, told: str) -> Markup:
+    return element("tr", element("th", what, scope="row"), element("td", told))
+
+
+# --- Text on both sides ---
+
+
+def _excerpt(excerpt: Excerpt) -> Markup:
+    return Markup(element("h4", excerpt.title) + _code(excerpt.lines))
+
+
+def _code(lines: Sequence[Line], difference: bool = False) -> Markup:
+    """Lines of code; each names its boxes. Of a long difference, what is far from any change is left out."""
+    changes = [i for i, line in enumerate(lines) if line.state in TAGS]
+    near = {i + step for i in changes for step in range(-CONTEXT, CONTEXT + 1)}
+    shown, left_out = list[Markup](), 0
+    for i, (line, words) in enumerate(zip(lines, colored("\n".join(line.text for line in lines)), strict=True)):
+        if difference and len(lines) > LONG and i not in near:
+            left_out += 1
+            continue
+        shown += [_rest(left_out)] if left_out else []
+        left_out = 0
+        shown.append(_line(line, words))
+    shown += [_rest(left_out)] if left_out else []
+    return element("pre", element("code", *shown, class_="lines"))
+
+
+def _line(line: Line, words: Markup) -> Markup:
+    if line.state == GONE:  # struck through, but for its indentation
+        indent = len(line.text) - len(line.text.lstrip())
+        words = Markup(words[:indent] + element("s", Markup(words[indent:])))
+    boxes, place = " ".join(line.boxes) or None, line.number or None
+    return element(TAGS.get(line.state, "span"), words, "\n", data_box=boxes, data_line=place)
+
+
+def _rest(count: int) -> Markup:
+    return element("span", f"{count} {'line as' if count == 1 else 'lines as'} before", "\n", class_="rest")

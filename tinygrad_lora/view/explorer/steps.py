@@ -1,0 +1,91 @@
+"""One compilation as a list of steps: what was traced, each pass, and the program at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ...compiler import CompiledFunction
+from ...compiler.cost import Cost, graph_cost
+from ...compiler.report import lowering
+from ...compiler.techniques import LAWS
+from ...compiler.text.plain import Emitted
+from ...core.graph import Graph
+from ...core.source import function_from_source
+from ..rules import plain
+from . import checks
+from .code import Excerpt, Line, changed, emitted, with_boxes, written
+from .rules import Rule, rule_of
+from .union import PROGRAM, TRACE, Stage, Union, union
+
+BEGINNING = "Python ran your function once, on placeholders. Each operation that it met is a box."
+ENDING = "This is what runs. It computes the last graph, call by call, in memory that is planned ahead."
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was traced, one pass, or the program."""
+
+    name: str
+    stage: Stage  # the graphs
+    lines: tuple[Line, ...]  # the code, as a difference to the step before; the program as it is
+    before: Cost
+    after: Cost
+    kept: bool
+    rule: Rule | None  # of a pass
+    difference: float | None  # to the step before, of the program to what was traced; None: nothing to compare
+    microseconds: float | None  # of one call, if it was measured
+    notes: tuple[str, ...]
+
+
+class Story:
+    """All that the explorer shows of a compiled function."""
+
+    def __init__(self, compiled: CompiledFunction, measure: bool, seed: int) -> None:
+        self.compiled, self.measured, self.name = compiled, measure, compiled.name
+        self.program = compiled.program  # says what to do if there is none
+        self.inputs = checks.random_inputs(self.program.traced, seed)
+        self.union: Union = union(self.program, f"All graphs of {self.name}", self.inputs, measure)
+        self.written: list[Excerpt] = written(compiled, self.union.origins)
+        self.steps = (*map(self._step, self.union.stages[:-1]), self._last(self.union.stages[-1]))
+
+    def _step(self, stage: Stage) -> Step:
+        code, snapshot = emitted(stage.graph, self.name, self.union.labels), stage.snapshot
+        lines, took = self._lines(code, stage.graph), self._time(function_from_source(self.name, code.source))
+        if snapshot is None:
+            cost = graph_cost(stage.graph)
+            return Step(TRACE, stage, tuple(lines), cost, cost, True, None, None, took, (BEGINNING,))
+        before = self._lines(emitted(snapshot.before, self.name, self.union.labels), snapshot.before)
+        return Step(
+            stage.name, stage, tuple(changed(before, lines)), snapshot.cost_before, snapshot.cost_after, snapshot.kept,
+            rule_of(stage.name, self.compiled.passes), stage.difference, took, tuple(_notes(stage)),
+        )  # fmt: skip
+
+    def _last(self, stage: Stage) -> Step:
+        program = self.program
+        lines, cost = self._lines(Emitted(program.source, program.variables), program.graph), graph_cost(program.graph)
+        apart = took = None
+        if self.compiled.engine == "numpy":
+            values: checks.Values = {}
+            checks.run(program.traced, self.inputs, values)
+            expected = [values[node] for node in program.traced.outputs]
+            apart = checks.difference(checks.run_program(program, self.inputs), expected)
+            took = self._time(checks.as_function(program))
+        notes = [ENDING, *lowering(program.graph, program.planned, LAWS)] if program.planned else []
+        return Step(PROGRAM, stage, tuple(lines), cost, cost, True, None, apart, took, tuple(map(plain, notes)))
+
+    def _lines(self, code: Emitted, graph: Graph) -> list[Line]:
+        return with_boxes(code, graph, self.name, self.union.boxes)
+
+    def _time(self, function: Any) -> float | None:
+        return checks.microseconds(function, [array.copy() for array in self.inputs]) if self.measured else None
+
+
+def _notes(stage: Stage) -> Iterator[str]:
+    states = list(stage.states.values())
+    counts = [(states.count(state), state) for state in ("added", "removed", "rewired")]
+    told = ", ".join(f"{n} {state}" for n, state in counts if n)
+    yield f"{told}." if told else "No box changes: only the order of computation does."
+    if stage.snapshot and not stage.snapshot.kept:
+        yield "Declined: the result is right, but costs more. The next pass starts from the graph before this one."

@@ -1,0 +1,279 @@
+"""How each operation is written by hand, as text and as LaTeX, with brackets where they are needed and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from math import isfinite, isnan
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...core.node import ComputationNode as Node
+from ..words.sentences import one_line
+
+# How tightly something is bound: what is looser than its surroundings gets brackets.
+COMPARISON, NEGATIVE, SUM, TOTAL, PRODUCT, MATRIX, POWER, ATOM = range(8)
+LARGEST_DIVISOR = 10_000  # 1/3 is written so, and 0.3331 as it is
+INDICES = "ijklmnpq"  # of the axes of what is summed
+GREEK = {
+    "alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho",
+    "sigma", "tau", "phi", "chi", "psi", "omega",
+}  # fmt: skip
+ESCAPES = {
+    "\\": r"\backslash ", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "^": r"{\wedge}", "~": r"{\sim}", "<": r"{\lt}", ">": r"{\gt}", " ": r"\ ", '"': "{''}", "`": "{'}",
+}  # fmt: skip
+
+
+class Piece(NamedTuple):
+    """A part of a formula, and how tightly it is bound."""
+
+    text: str
+    level: int
+
+
+def number_text(x: Any) -> str:
+    """A number in six digits, or as a fraction where that is exact: 1/3."""
+    if isinstance(x, bool | np.bool_ | int | np.integer):
+        return str(x)
+    x = float(x)
+    if not isfinite(x):
+        return "nan" if isnan(x) else "-inf" if x < 0 else "inf"
+    if x.is_integer() and abs(x) < 1e6:
+        return str(int(x))
+    fraction = Fraction(x).limit_denominator(LARGEST_DIVISOR)
+    exact = fraction.numerator / fraction.denominator == x
+    return str(fraction) if exact and len(repr(x)) > max(6, len(str(fraction))) else f"{x:.6g}"
+
+
+def parameter_text(x: Any) -> str:
+    """A parameter of an operation: `(2, 3)`, `0:2`, `-1`."""
+    if isinstance(x, tuple):
+        return f"({', '.join(map(parameter_text, x))}{',' * (len(x) == 1)})"
+    if isinstance(x, slice):
+        start, stop = ("" if end is None else str(end) for end in (x.start, x.stop))
+        return f"{start}:{stop}" + (f":{x.step}" if x.step is not None else "")
+    return "..." if x is ... else number_text(x) if isinstance(x, float) else one_line(str(x))
+
+
+def escaped(text: str) -> str:
+    """Text for the inside of `\\mathrm{...}`: nothing in it is a command."""
+    return "".join(ESCAPES.get(c, c) for c in one_line(text))
+
+
+def symbol(name: str) -> str:
+    """A name in LaTeX: W1 is $W_{1}$, alpha is $\\alpha$, dL/dB is $\\frac{\\partial L}{\\partial B}$."""
+    name = one_line(name)
+    if found := re.fullmatch(r"d(\w+)/d(\w+)", name):
+        over, under = map(symbol, found.groups())
+        return rf"\frac{{\partial {over}}}{{\partial {under}}}"
+    if found := re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name):
+        return f"{symbol(found[1])}_{{{found[2]}}}"
+    if name in GREEK:
+        return f"\\{name}"
+    return name if re.fullmatch("[A-Za-z]", name) else rf"\mathrm{{{escaped(name)}}}"
+
+
+def inside(piece: Piece, level: int) -> str:
+    """The piece as it stands where at least this level is needed."""
+    return piece.text if piece.level >= level else f"({piece.text})"
+
+
+class Notation:
+    """Formulas as plain text: `2 * A^T x^T G`. Matrix products stand side by side, other products have a star.
+
+    A method `write_NAME` writes the operation of that name; others are written as calls.
+    """
+
+    times = " * "  # after a number
+
+    def name(self, name: str) -> Piece:
+        """A variable."""
+        return Piece(one_line(name), ATOM)
+
+    def number(self, x: Any) -> Piece:
+        """A constant."""
+        text = number_text(x)
+        level = NEGATIVE if text.startswith("-") else PRODUCT if "/" in text else POWER if "e" in text else ATOM
+        return Piece(text, level)
+
+    def filled(self, x: Any, shape: tuple[int, ...]) -> Piece:
+        """An array that holds one number everywhere."""
+        ones = Piece(f"ones({', '.join(map(str, shape))})", ATOM)
+        return ones if x == 1 else self.number(0) if x == 0 else self.scaled(self.number(x), ones)
+
+    def write(self, node: Node, operands: Sequence[Piece]) -> Piece:
+        """The operation of `node` on what is written already."""
+        method = getattr(self, f"write_{node.op}", None)
+        return method(node, *operands) if method else self.call(str(node.op), operands, node.params)
+
+    def call(self, name: str, operands: Sequence[Piece], params: dict[str, Any]) -> Piece:
+        """`name(a, b, axis=0)`."""
+        told = [f"{k}={parameter_text(v)}" for k, v in params.items()]
+        return Piece(f"{one_line(name)}({', '.join([*(x.text for x in operands), *told])})", ATOM)
+
+    # --- Sums and products ---
+
+    def write_add(self, node: Node, a: Piece, b: Piece) -> Piece:
+        return Piece(f"{inside(a, NEGATIVE)} + {inside(b, SUM)}", min(a.level, SUM) if a.level else SUM)
+
+    def write_subtract(self, node: Node, a: Piece, b: Piece) -> Piece:
+        return Piece(f"{inside(a, NEGATIVE)} - {inside(b, TOTAL)}", min(a.level, SUM) if a.level else SUM)
+
+    def write_multiply(self, node: Node, a: Piece, b: Piece) -> Piece:
+        left, right = node.parents
+        if left.size > right.size:
+            left, right, a, b = right, left, b, a
+        return self.scaled(a, b) if left.shape == () else self.product(a, b)
+
+    def write_scale(self, node: Node, x: Piece) -> Piece:
+        factor = node.params["factor"]
+        if factor in (1, -1):
+            return x if factor == 1 else Piece(f"-{inside(x, PRODUCT)}", NEGATIVE)
+        return self.scaled(self.number(factor), x)
+
+    def scaled(self, number: Piece, x: Piece) -> Piece:
+        """A number times something; a sign in front stays in front."""
+        text = number.text if number.level == NEGATIVE else inside(number, PRODUCT)
+        return Piece(f"{text}{self.times}{inside(x, PRODUCT)}", min(number.level, PRODUCT) or PRODUCT)
+
+    def product(self, a: Piece, b: Piece) -> Piece:
+        """Element by element."""
+        return Piece(f"{inside(a, PRODUCT)} * {inside(b, PRODUCT)}", PRODUCT)
+
+    def write_divide(self, node: Node, a: Piece, b: Piece) -> Piece:
+        return Piece(f"{inside(a, PRODUCT)} / {inside(b, MATRIX)}", PRODUCT)
+
+    def write_matmul(self, node: Node, a: Piece, b: Piece) -> Piece:
+        return Piece(f"{inside(a, MATRIX)} {inside(b, MATRIX)}", MATRIX)
+
+    def write_power(self, node: Node, x: Piece) -> Piece:
+        return Piece(f"{inside(x, ATOM)}^{inside(self.number(node.params['exponent']), ATOM)}", POWER)
+
+    def write_greater(self, node: Node, a: Piece, b: Piece) -> Piece:
+        return Piece(f"{inside(a, NEGATIVE)} > {inside(b, NEGATIVE)}", COMPARISON)
+
+    # --- Shape ---
+
+    def write_transpose(self, node: Node, x: Piece) -> Piece:
+        return Piece(f"{inside(x, ATOM)}^T", POWER)
+
+    def write_reshape(self, node: Node, x: Piece) -> Piece:
+        """Axes of length 1 come and go without a word, as they do on paper."""
+        (operand,) = node.parents
+        if [n for n in operand.shape if n != 1] == [n for n in node.shape if n != 1]:
+            return x
+        return self.call("reshape", [x], node.params)
+
+    def write_identity(self, node: Node, x: Piece) -> Piece:
+        return x
+
+    write_cast = write_identity  # a truth counts as 1 or 0
+
+    def write_reduce_sum(self, node: Node, x: Piece) -> Piece:
+        return self.reduced("sum", node, x)
+
+    def write_reduce_max(self, node: Node, x: Piece) -> Piece:
+        return self.reduced("max", node, x)
+
+    def write_mean(self, node: Node, x: Piece) -> Piece:
+        return self.reduced("mean", node, x)
+
+    def reduced(self, name: str, node: Node, x: Piece) -> Piece:
+        """`sum(x, axis=0)`; without the axes where it is all of them."""
+        axes = node.params["axis"]
+        whole = len(axes) == node.parents[0].ndim
+        return self.call(name, [x], {} if whole else {"axis": axes if len(axes) != 1 else axes[0]})
+
+    def write_index(self, node: Node, x: Piece) -> Piece:
+        return Piece(f"{inside(x, ATOM)}[{', '.join(map(parameter_text, node.params['key']))}]", ATOM)
+
+    def write_take(self, node: Node, x: Piece, *indices: Piece) -> Piece:
+        return Piece(f"{inside(x, ATOM)}[{', '.join(i.text for i in indices)}]", ATOM)
+
+
+class Latex(Notation):
+    r"""Formulas as LaTeX: $2\,A^\top x^\top G$. A circle with a dot is a product element by element."""
+
+    times = r"\,"
+
+    def name(self, name: str) -> Piece:
+        return Piece(symbol(name), ATOM)
+
+    def number(self, x: Any) -> Piece:
+        text, level = super().number(x)
+        if found := re.fullmatch(r"(-?)(\d+)/(\d+)", text):
+            return Piece(rf"{found[1]}\tfrac{{{found[2]}}}{{{found[3]}}}", NEGATIVE if found[1] else MATRIX)
+        if found := re.fullmatch(r"(.*)e([+-]\d+)", text):
+            return Piece(rf"{found[1]} \times 10^{{{int(found[2])}}}", min(level, PRODUCT))
+        return Piece(text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}"), level)
+
+    def filled(self, x: Any, shape: tuple[int, ...]) -> Piece:
+        sizes = r" \times ".join(map(str, shape))
+        ones = Piece(rf"\mathbf{{1}}_{{{sizes}}}", ATOM)
+        return ones if x == 1 else self.number(0) if x == 0 else self.scaled(self.number(x), ones)
+
+    def call(self, name: str, operands: Sequence[Piece], params: dict[str, Any]) -> Piece:
+        told = [rf"\mathrm{{{escaped(k)}}} = \mathrm{{{escaped(parameter_text(v))}}}" for k, v in params.items()]
+        inner = ", ".join([*(x.text for x in operands), *told])
+        return Piece(rf"\operatorname{{{escaped(name)}}}({inner})", ATOM)
+
+    def product(self, a: Piece, b: Piece) -> Piece:
+        return Piece(rf"{inside(a, PRODUCT)} \odot {inside(b, PRODUCT)}", PRODUCT)
+
+    def write_matmul(self, node: Node, a: Piece, b: Piece) -> Piece:
+        space = r"\," if r"\mathrm" in a.text + b.text else " "  # x W, but more between longer names
+        return Piece(f"{inside(a, MATRIX)}{space}{inside(b, MATRIX)}", MATRIX)
+
+    def write_divide(self, node: Node, a: Piece, b: Piece) -> Piece:
+        return Piece(rf"\frac{{{a.text}}}{{{b.text}}}", POWER)
+
+    def write_power(self, node: Node, x: Piece) -> Piece:
+        return Piece(f"{inside(x, ATOM)}^{{{self.number(node.params['exponent']).text}}}", POWER)
+
+    def write_greater(self, node: Node, a: Piece, b: Piece) -> Piece:
+        return Piece(f"[{a.text} > {b.text}]", ATOM)
+
+    def write_transpose(self, node: Node, x: Piece) -> Piece:
+        return Piece(rf"{inside(x, ATOM)}^\top", POWER)
+
+    def write_exp(self, node: Node, x: Piece) -> Piece:
+        return Piece(f"e^{{{x.text}}}", POWER)
+
+    def write_log(self, node: Node, x: Piece) -> Piece:
+        return Piece(rf"\ln({x.text})", ATOM)
+
+    def write_tanh(self, node: Node, x: Piece) -> Piece:
+        return Piece(rf"\tanh({x.text})", ATOM)
+
+    def write_sigmoid(self, node: Node, x: Piece) -> Piece:
+        return Piece(rf"\sigma({x.text})", ATOM)
+
+    def write_sqrt(self, node: Node, x: Piece) -> Piece:
+        return Piece(rf"\sqrt{{{x.text}}}", ATOM)
+
+    def write_where(self, node: Node, condition: Piece, a: Piece, b: Piece) -> Piece:
+        rows = rf"{a.text} & \text{{if }} {condition.text} \\ {b.text} & \text{{else}}"
+        return Piece(rf"\begin{{cases}} {rows} \end{{cases}}", ATOM)
+
+    def write_reduce_sum(self, node: Node, x: Piece) -> Piece:
+        r"""$\sum_i x_{ij}$: the index of an axis that is summed stands under the sign."""
+        axes, n = node.params["axis"], node.parents[0].ndim
+        if n > len(INDICES):
+            return self.reduced("sum", node, x)
+        under = "".join(INDICES[i] for i in axes)
+        return Piece(rf"\sum_{{{under}}} {inside(x, ATOM)}_{{{INDICES[:n]}}}", TOTAL)
+
+    def reduced(self, name: str, node: Node, x: Piece) -> Piece:
+        axes = node.params["axis"]
+        under = "" if len(axes) == node.parents[0].ndim else rf"_{{\mathrm{{axis}}\,{', '.join(map(str, axes))}}}"
+        return Piece(rf"\operatorname{{{name}}}{under}({x.text})", ATOM)
+
+    def write_index(self, node: Node, x: Piece) -> Piece:
+        key = ", ".join(map(parameter_text, node.params["key"])).replace("...", r"\dots")
+        return Piece(f"{inside(x, ATOM)}_{{[{key}]}}", POWER)
+
+    def write_take(self, node: Node, x: Piece, *indices: Piece) -> Piece:
+        return Piece(f"{inside(x, ATOM)}_{{{', '.join(i.text for i in indices)}}}", POWER)

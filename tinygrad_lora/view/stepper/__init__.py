@@ -1,0 +1,1 @@
+"""A graph, step by step: the page and what it shows."""

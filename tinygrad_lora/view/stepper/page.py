@@ -1,0 +1,178 @@
+"""The stepper: the steps of a computation as text, and as a page that a reader steps through.
+
+The page is an image and a list. Where scripts run, one turns them into a picture with buttons; where they do not, as
+in an untrusted notebook, image and list remain. It loads nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ...files import write_atomically
+from ..diagram.data import Box
+from ..svg.draw import draw_svg, lay_out
+from ..words.bundle import chosen
+from ..words.markup import ASSETS, Markup, asset, element, image, page, script
+from .events import Event, State, Timeline
+from .timeline import timeline
+
+LARGEST_PICTURES = 120_000  # bytes of all pictures together; beyond it only the first and the last are in a page
+FIRST_STEP = State()
+
+
+def step_through(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Stepper:
+    """Every step of a computation, forward and backward: `for event in step_through(loss): print(event)`.
+
+    `obj` is a node with its numbers, such as a loss: each value as it becomes known, then each contribution to each
+    gradient. Or a graph, a layer or a function, with an array for each input. Or a compiled function: what each pass
+    did. A notebook shows a picture to step through; `.save("steps.html")` writes it as a page.
+
+    Nothing is changed: `.gradient` of the nodes is what it was. Backward starts at one output that depends on a
+    trainable parameter, and at a number; for an output of another shape pass `seed`, an array of that shape. Without
+    such an output the steps are forward only, and the last line says why. Raises TraceError where numbers are missing,
+    GradientError for a seed where nothing goes back.
+    """
+    return Stepper(timeline(obj, *arrays, seed=seed, title=title))
+
+
+class Stepper:
+    """The steps of one object: iterate over them, print them, save them, or make them the last line of a cell."""
+
+    def __init__(self, steps: Timeline) -> None:
+        self.timeline = steps
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.timeline)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """All steps."""
+        return tuple(self.timeline)
+
+    @property
+    def text(self) -> str:
+        """One line a step."""
+        return "\n".join([self.timeline.title, *map(str, self.events), *filter(None, [self.timeline.note])])
+
+    @cached_property
+    def html(self) -> Markup:
+        """The stepper as an element of a page."""
+        return _fragment(self.timeline, self.events)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the steps as a page that needs no network (.html), or as text (.txt)."""
+        path = Path(path)
+        if path.suffix.lower() not in (".html", ".txt"):
+            raise ValueError(f"{path.name!r}: the ending says what to write, .html or .txt")
+        if path.suffix.lower() == ".txt":
+            return write_atomically(path, self.text + "\n")
+        return write_atomically(path, page(self.timeline.title, self.html, style=asset(ASSETS, "page.css")))
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
+    ) -> dict[str, Any]:
+        return chosen({"text/plain": lambda: self.text, "text/html": lambda: self.html}, include, exclude)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} steps of {self.timeline.title}>"
+
+
+def _fragment(steps: Timeline, events: tuple[Event, ...]) -> Markup:
+    """Image and list, the numbers for the script, and the script."""
+    mark = "s" + hashlib.sha256("\n".join([steps.title, *map(str, events)]).encode("utf-8", "replace")).hexdigest()[:8]
+    figures, places, left_out = _figures(steps, events, mark)
+    notes = [element("p", note, class_="note") for note in (steps.note, left_out) if note]
+    data = json.dumps([_data(event, before, places) for event, before in _with_earlier(events)], separators=(",", ":"))
+    for unsafe in "<>&":
+        data = data.replace(unsafe, f"\\u{ord(unsafe):04x}")
+    return element(
+        "div",
+        element("style", asset(ASSETS, "stepper.css")),
+        element("p", element("strong", steps.title), f", {len(events)} steps", class_="title"),
+        *notes,
+        element("div", *figures, class_="pictures"),
+        element("ol", *map(_item, events)),
+        element("script", Markup(data), type="application/json"),
+        script("parts.js", "stepper.js"),
+        class_="tl-stepper",
+        data_steps=mark,
+    )
+
+
+def _item(event: Event) -> Markup:
+    """A step in the list, to be read even where its style is taken away. What is said about the rule is small print."""
+    rule = f"{event.equation} Here {event.letters}." if event.letters else event.equation
+    return element(
+        "li",
+        element("b", f"{event.phase}: {event.kind} {event.place}"),
+        *([" ", element("span", event.numbers, class_="numbers")] if event.numbers else []),
+        *([element("div", event.note, class_="say")] if event.note else []),
+        *([" ", element("small", rule)] if rule else []),
+    )
+
+
+def _with_earlier(events: tuple[Event, ...]) -> Iterator[tuple[Event, Mapping[str, State]]]:
+    before: Mapping[str, State] = {}
+    for i, event in enumerate(events):
+        same = i > 0 and events[i - 1].picture == event.picture
+        yield event, before if same else {}
+        before = event.states or {}
+
+
+def _data(event: Event, before: Mapping[str, State], places: list[int]) -> dict[str, Any]:
+    """What the script needs: which boxes show something else than before, and which arrow is at work."""
+    place = places[event.picture]
+    states = event.states or {} if place >= 0 else {}
+    changes = {box: [*state] for box, state in states.items() if state != before.get(box, FIRST_STEP)}
+    return {
+        "phase": event.phase, "kind": event.kind, "box": event.box, "to": event.to_box, "picture": place,
+        "changes": changes,
+    }  # fmt: skip
+
+
+def _figures(steps: Timeline, events: tuple[Event, ...], mark: str) -> tuple[list[Markup], list[int], str]:
+    """The pictures as images; for each picture of the timeline which image it is, -1 for none; and what is left out.
+
+    An image shows the boxes as they are after the last of its steps, and every box is as wide as its longest text.
+    """
+    last = {event.picture: event.states or {} for event in events}
+    longest: dict[tuple[int, str], int] = {}
+    for event in events:
+        for box, state in (event.states or {}).items():
+            key = event.picture, box
+            longest[key] = max(longest.get(key, 0), len(state.value), len(state.gradient))
+    drawn: dict[str, int] = {}
+    places = []
+    for i, picture in enumerate(steps.pictures):
+        boxes = tuple(_filled(box, last[i].get(box.id, FIRST_STEP)) for box in picture.boxes)
+        filled = replace(picture, boxes=boxes)
+        laid = lay_out(filled, widths={box.id: longest[i, box.id] for box in boxes if box.gradient})
+        svg = draw_svg(filled, laid=laid, prefix=f"{mark}-{i}") if boxes else ""
+        places.append(drawn.setdefault(svg, len(drawn)) if svg else -1)
+    images, left_out = list(drawn), ""
+    if len(images) > 2 and sum(map(len, images)) > LARGEST_PICTURES:
+        kept = {0: 0, len(images) - 1: 1}
+        places = [kept.get(place, -1) for place in places]
+        left_out = f"Of {len(images)} graphs the first and the last are drawn: all of them would be a very large page."
+        images = [images[0], images[-1]]
+    words = [steps.pictures[places.index(i)].alternative for i in range(len(images))]
+    return [image(svg, "svg+xml", alt) for svg, alt in zip(images, words, strict=True)], places, left_out
+
+
+def _filled(box: Box, state: State) -> Box:
+    """The box with what it shows."""
+    value, gradient = ((text,) if text else () for text in (state.value, state.gradient))
+    return replace(box, value=value or box.value, gradient=gradient)

@@ -1,0 +1,264 @@
+"""A computation as events, one step at a time. The events come from the engine's own generators, paused at each step.
+
+`Graph.running` yields each node as its value becomes known, `pulling_back` each node as its gradient is complete. What
+happens between two nodes of the backward walk is one contribution along each edge.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...core.autodiff import pulling_back
+from ...core.graph import Graph
+from ...core.node import ComputationNode, Op
+from ...errors import GradientError, ShapeError
+from ..diagram.collapse import collapsed
+from ..diagram.data import Diagram, role_of
+from ..rules import Written, contributions, equation, in_line, letters, trainable, unsigned_zeros
+from ..words.grammar import counted
+from ..words.sentences import number
+from .events import ACTIVE, ASIDE, DONE, WAITING, Event, State, Timeline
+
+MOST_TOTALS = 8  # gradients that the last step names
+FORWARD = "Forward only"
+WIDEST = 24  # characters of the column that says where a step takes place
+
+
+def timeline_of_graph(graph: Graph, arrays: tuple[Any, ...], shown: Diagram, seed: Any = None) -> Timeline:
+    """The forward steps of a graph whose nodes have values, and the backward steps where it has one output.
+
+    `shown` is its picture, with one box for each node, in order.
+    """
+    walk = Walk(graph, arrays, shown)
+    note = _forward_only(graph, seed)
+    if not note:
+        walk.start_backward_at(_seed(graph.outputs[0], seed))
+    elif seed is not None:
+        raise GradientError(f"{note.removesuffix('.')}; so a seed leads nowhere")
+    return Timeline(shown.title, (walk.shown,), walk.events, " ".join(filter(None, [walk.left_out, note])))
+
+
+def _forward_only(graph: Graph, seed: Any) -> str:
+    """Why there are no backward steps; nothing if there are."""
+    output = graph.outputs[0]
+    if len(graph.outputs) > 1:
+        return f"{FORWARD}: backward starts at one output, and there are {len(graph.outputs)}."
+    if not output.requires_gradient:
+        return f"{FORWARD}: the output depends on no parameter that requires a gradient."
+    if output.shape and seed is None:
+        return (
+            f"{FORWARD}: backward starts at a number, and the output has shape {output.shape}; "
+            f"step through tl.sum of it, or pass seed=np.ones({output.shape})."
+        )
+    for node in graph.nodes:  # the compiler makes one operation of several, and gives it no rule
+        if node.parents and node.requires_gradient and type(node.op).vjp is Op.vjp:
+            return f"{FORWARD}: {node.op} has no gradient rule."
+    return ""
+
+
+def _seed(output: ComputationNode, seed: Any) -> Any:
+    array = np.asarray(1.0 if seed is None else seed, dtype=output.dtype)[()]
+    if array.shape != output.shape:
+        raise ShapeError(f"the seed has shape {array.shape}; the output has {output.shape}")
+    return array
+
+
+class Walk:
+    """The steps of one graph. It holds what they have in common, and nothing that changes from step to step."""
+
+    def __init__(self, graph: Graph, arrays: tuple[Any, ...], shown: Diagram) -> None:
+        self.graph, self.arrays = graph, arrays
+        few = collapsed(shown)
+        self.shown, self.layers, self.left_out = _plainer(few.shown), few.layers, few.told
+        ids = {node: box.id for node, box in zip(graph.nodes, shown.boxes, strict=True)}
+        self.labels = {node: box.label for node, box in zip(graph.nodes, shown.boxes, strict=True)}
+        self.box_of = {node: few.box_of[name] for node, name in ids.items() if name in few.box_of}
+        names = {box.id: box.label for box in self.shown.boxes} | dict(self.layers)
+        self.names = {node: names[box] for node, box in self.box_of.items()}  # where a step takes place
+        self.told = {
+            node for node in self.box_of if self.box_of[node] not in self.layers or self.leaves_its_layer(node)
+        }
+        self.seed: Any = None
+        self.expected: Counter[ComputationNode] = Counter()
+        edges = [(p, n) for n in self.box_of for p in n.parents if p in self.told and self.between_boxes(n, p)]
+        places = [*names.values(), *(f"{self.names[n]} -> {self.names[p]}" for p, n in edges)]
+        self.width = min(WIDEST, max(map(len, places), default=0))
+
+    def leaves_its_layer(self, node: ComputationNode) -> bool:
+        """Whether something outside of the layer's box uses this node, or it is an output."""
+        return node in self.graph.outputs or any(self.between_boxes(user, node) for user in self.graph.users[node])
+
+    def between_boxes(self, user: ComputationNode, node: ComputationNode) -> bool:
+        """Whether both ends of this edge are shown, in different boxes."""
+        return user in self.box_of and node in self.box_of and self.box_of[user] != self.box_of[node]
+
+    def start_backward_at(self, seed: Any) -> None:
+        """Go back as well. One walk ahead counts what each node will be sent: a rule may send nothing to an operand."""
+        self.seed, values = seed, {node: node.value for node in self.graph.nodes}
+        for node, g in pulling_back(self.graph.outputs[-1], seed):
+            self.expected.update(parent for _, parent, _ in contributions(node, g, values, trainable))
+
+    def events(self) -> Iterator[Event]:
+        """All steps, in order."""
+        so_far = _SoFar(self)
+        for node, value in self.graph.running(*self.arrays):
+            so_far.values[node] = value
+            if node in self.told:
+                yield so_far.evaluated(node)
+        yield so_far.forward_done()
+        if self.seed is None:
+            return
+        for node, g in pulling_back(self.graph.outputs[-1], self.seed):
+            if node in self.told:
+                yield so_far.ready(node, g)
+            for operand, parent, part in contributions(node, g, so_far.values, trainable):
+                so_far.sent[parent].append(part)
+                if self.between_boxes(node, parent):
+                    yield so_far.contributed(node, operand, parent, part, g)
+        yield so_far.backward_done()
+
+
+class _SoFar:
+    """Where a walk stands: the number of the step, all values, all gradients, and what each box shows."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk, self.labels, self.number = walk, walk.labels, 0
+        self.values: dict[ComputationNode, Any] = {}
+        self.sent: dict[ComputationNode, list[Any]] = {node: [] for node in walk.expected}
+        self.states = {box.id: State() for box in walk.shown.boxes}
+        self.active: list[ComputationNode] = []
+        self.written = Written(self.labels, self.values)
+
+    # --- Forward ---
+
+    def evaluated(self, node: ComputationNode) -> Event:
+        self.focus(node, value=brief(self.values[node]))
+        if self.walk.box_of[node] in self.walk.layers:
+            numbers = f"{self.labels[node]} = {in_line(self.values[node])}"
+            return self.event("forward", "evaluate", node, numbers, "what the layer gives")
+        if node.parents:
+            return self.event("forward", "evaluate", node, self.written.forward(node), rule=True)
+        numbers = f"{self.labels[node]} = {in_line(self.values[node])}"
+        return self.event("forward", "visit", node, numbers, KINDS[role_of(node)])
+
+    def forward_done(self) -> Event:
+        outputs = self.walk.graph.outputs
+        told = ", ".join(f"{self.labels[y]} = {in_line(self.values[y])}" for y in dict.fromkeys(outputs))
+        self.finish()
+        return self.event("forward", "done", outputs[-1], told, "every value is known")
+
+    # --- Backward ---
+
+    def ready(self, node: ComputationNode, g: Any) -> Event:
+        if node not in self.sent:  # the output comes first
+            self.set_aside({node, *self.sent})
+        self.focus(node, gradient=brief(g))
+        parts = self.sent.get(node, [])
+        total = f" = {' + '.join(map(in_line, parts))}" if len(parts) > 1 and not node.shape else ""
+        numbers = f"{self.labels[node]}.gradient{total} = {in_line(g)}"
+        return self.event("backward", "ready", node, numbers, self.outlook(node), rule=bool(node.parents))
+
+    def outlook(self, node: ComputationNode) -> str:
+        """What the next steps will be."""
+        n = len(self.sent.get(node, []))
+        told = [] if n else ["where backward starts"]
+        if n > 1:
+            told.append(f"{'both' if n == 2 else f'all {n}'} contributions are in")
+        if not node.parents:
+            told.append("a leaf, so it sends nothing on")
+        if silent := [p for p in dict.fromkeys(node.parents) if not p.requires_gradient]:
+            told.append(f"nothing goes to {', '.join(f'{self.labels[p]} ({SILENT[role_of(p)]})' for p in silent)}")
+        return "; ".join(told)
+
+    def contributed(self, node: ComputationNode, operand: int, parent: ComputationNode, part: Any, g: Any) -> Event:
+        self.focus(node)
+        n, of = len(self.sent[parent]), self.walk.expected[parent]
+        missing = f", waiting for {of - n}" if n < of else ""
+        self.set(parent, gradient=brief(self.total(parent)) + (f" ({n} of {of})" if missing else ""))
+        numbers = self.written.sent(node, operand, g, part)
+        note = f"{n} of {counted(of, 'contribution')}{missing}"
+        return self.event("backward", "contribute", node, numbers, note, rule=True, to=parent)
+
+    def total(self, node: ComputationNode) -> Any:
+        """What a node has been sent so far, added up in order, as the engine does."""
+        first, *others = self.sent[node]
+        return sum(others, first)
+
+    def backward_done(self) -> Event:
+        self.finish()
+        leaves = [n for n in self.sent if not n.parents and n in self.walk.told]
+        totals = [f"{self.labels[n]}.gradient = {brief(self.total(n))}" for n in leaves[:MOST_TOTALS]]
+        more = f" and {len(leaves) - MOST_TOTALS} more" if len(leaves) > MOST_TOTALS else ""
+        told = ", ".join(totals) + more
+        return self.event("backward", "done", self.walk.graph.outputs[-1], told, "every gradient is complete")
+
+    # --- Boxes ---
+
+    def focus(self, node: ComputationNode, **changes: str) -> None:
+        """This node is the active one now; the one before is done."""
+        self.finish()
+        self.active = [node]
+        self.set(node, mark=ACTIVE, **changes)
+
+    def finish(self) -> None:
+        for node in self.active:
+            self.set(node, mark=DONE)
+        self.active = []
+
+    def set_aside(self, taking_part: set[ComputationNode]) -> None:
+        """Backward starts: who takes part waits for a gradient."""
+        boxes = {self.walk.box_of[node] for node in taking_part if node in self.walk.box_of}
+        for box, state in self.states.items():
+            self.states[box] = state._replace(mark=WAITING if box in boxes else ASIDE)
+
+    def set(self, node: ComputationNode, **changes: str) -> None:
+        box = self.walk.box_of[node]
+        self.states[box] = self.states[box]._replace(**changes)
+
+    def event(
+        self, phase: str, kind: str, node: ComputationNode, numbers: str, note: str = "", *, rule: bool = False,
+        to: ComputationNode | None = None,
+    ) -> Event:  # fmt: skip
+        self.number += 1
+        told = equation(node.op) if rule else ""
+        return Event(
+            self.number, phase, kind, self.walk.names[node], self.walk.box_of[node], numbers, note,
+            equation=told, letters=letters(node, told, self.labels) if rule else "",
+            to="" if to is None else self.walk.names[to], to_box="" if to is None else self.walk.box_of[to],
+            states=dict(self.states), width=self.walk.width,
+        )  # fmt: skip
+
+
+KINDS = {
+    "input": "an input, given",
+    "trainable": "a trainable parameter, given",
+    "frozen": "a frozen parameter, given",
+    "constant": "a constant",
+}
+SILENT = {"input": "an input", "frozen": "frozen", "constant": "a constant", "operation": "no gradient"}
+
+
+def brief(array: Any) -> str:
+    """An array in a box: its numbers where they are short, else the smallest and the largest."""
+    text = in_line(array)
+    if len(text) <= WIDEST and not text.startswith("shape"):
+        return text
+    if not np.size(array):
+        return "no elements"
+    array = unsigned_zeros(array)
+    with np.errstate(all="ignore"):
+        low, high = number(array.min()), number(array.max())
+    if "nan" in (low, high):
+        return "holds nan"
+    return f"all {low}" if low == high else f"{low} to {high}"
+
+
+def _plainer(shown: Diagram) -> Diagram:
+    """The picture with a label in every box. Along which arrows a gradient goes back is for the steps to show."""
+    boxes = tuple(replace(box, numbered=True) for box in shown.boxes)
+    return replace(shown, boxes=boxes, arrows=tuple(replace(arrow, gradient=False) for arrow in shown.arrows))

@@ -1,0 +1,129 @@
+"""What can be stepped through: a node, a graph, a layer, a function, and the passes of a compiled function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...compiler import CompiledFunction
+from ...compiler.cost import Cost, graph_cost
+from ...compiler.techniques import LAWS
+from ...core.graph import Graph, rebuilt, topological_order
+from ...core.node import INPUT, ComputationNode
+from ...core.trace import ARRAY, trace
+from ...errors import TraceError
+from ...nn.layer import Layer
+from ..diagram.collapse import MOST_BOXES, Collapsed, collapsed
+from ..diagram.data import Diagram, diagram
+from ..diagram.layers import run_layer
+from ..rules import plain
+from ..words.grammar import counted
+from .events import ACTIVE, DONE, Event, State, Timeline
+from .steps import timeline_of_graph
+
+
+def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Timeline:
+    """The steps of `obj`. What it may be, and what `arrays` and `seed` are, is said in `step_through`."""
+    if isinstance(obj, CompiledFunction):
+        if seed is not None:
+            raise TypeError(
+                "the steps of a compiled function are its passes: no gradient is sent back, so pass no seed"
+            )
+        return _passes(obj.prepare(*arrays) if arrays else obj, title)
+    if isinstance(obj, Layer):
+        if len(arrays) != 1:
+            raise TraceError(f"{type(obj).__name__} has no numbers yet: pass one example, step_through(layer, x)")
+        x, y, _ = run_layer(obj, arrays[0])
+        return timeline_of_graph(Graph([x], [y]), (x.value,), diagram(obj, arrays[0], title=title), seed)
+    if isinstance(obj, ComputationNode):
+        inputs = [node for node in topological_order([obj]) if node.op is INPUT and not node.known]
+        if len(inputs) != len(arrays):
+            raise TraceError(f"{obj.name or obj.op} {_miscounted(inputs, arrays)}")
+        return _of_graph(Graph(inputs, [obj]), arrays, seed, title or f"Computation of {obj.name or obj.op}")
+    if isinstance(obj, Graph):
+        return _of_graph(obj, arrays, seed, title)
+    if not callable(obj):
+        raise TypeError(
+            f"a node, a Graph, a layer, a function or a compiled function can be stepped through, not "
+            f"{type(obj).__name__}"
+        )
+    given = tuple(x for x in arrays if isinstance(x, ARRAY))
+    return _of_graph(trace(obj, *arrays), given, seed, title or getattr(obj, "__name__", ""))
+
+
+def _of_graph(graph: Graph, given: tuple[Any, ...], seed: Any, title: str | None) -> Timeline:
+    """A graph on arrays, or on nodes with values. Backward needs a value at every node, so all of them get theirs."""
+    inputs = graph.inputs[: len(graph.inputs) - len(graph.captured)]
+    if len(inputs) != len(given):
+        raise TraceError(f"the graph {_miscounted(inputs, given)}")
+    arrays = tuple(x.value if isinstance(x, ComputationNode) else np.asarray(x) for x in given)
+    if inputs:
+        next(graph.running(*arrays))  # raises where an array has another shape
+    known = [
+        ComputationNode(INPUT, (), {}, a.shape, a.dtype, getattr(like, "requires_gradient", False), a[()], x.name)
+        for x, a, like in zip(inputs, arrays, given, strict=True)
+    ]
+    leaves = dict(zip(graph.inputs, [*known, *graph.captured], strict=True))
+    return timeline_of_graph(graph.map(rebuilt, leaves), arrays, diagram(graph, title=title), seed)
+
+
+def _miscounted(inputs: Sequence[ComputationNode], arrays: tuple[Any, ...]) -> str:
+    """What is said where not every input gets an array."""
+    names, many = ", ".join(x.name or str(x.shape) for x in inputs), len(inputs) > 1
+    told = f"its inputs are {names}: pass an array for each" if many else f"its input is {names}: pass an array for it"
+    return f"was given {counted(len(arrays), 'array')}; {told if inputs else 'it has its numbers: pass no arrays'}"
+
+
+def _passes(compiled: CompiledFunction, title: str | None) -> Timeline:
+    """What each pass did, as the compiler kept it. Each step has the graph after it as its picture."""
+    traced, snapshots = compiled.program.traced, compiled.snapshots
+    graphs = [traced]
+    for s in snapshots:
+        graphs.append(s.after if s.kept else graphs[-1])
+    made = [_made(after, before) for after, before in zip(graphs, [traced, *graphs], strict=False)]
+    width = max(len(name) for name in (compiled.name, *(s.name for s in snapshots)))
+    few = [_picture(graph, new, title or compiled.name) for graph, new in zip(graphs, made, strict=True)]
+    marks = [_marks(picture, new) for picture, new in zip(few, made, strict=True)]
+
+    def walk() -> Iterator[Event]:
+        cost = _cost(graph_cost(traced))
+        yield Event(1, "compile", "traced", compiled.name, "", cost, states=marks[0], width=width)
+        for i, (s, states) in enumerate(zip(snapshots, marks[1:], strict=True), 1):
+            kind, law = "applied" if s.kept else "declined", plain(LAWS.get(s.name, ""))
+            numbers = f"{_cost(s.cost_before)} -> {_cost(s.cost_after)}"
+            yield Event(i + 1, "compile", kind, s.name, "", numbers, s.note, law, states=states, picture=i, width=width)
+
+    note = max(few, key=lambda picture: len(picture.box_of)).told
+    return Timeline(few[0].shown.title, tuple(picture.shown for picture in few), walk, note)
+
+
+def _made(after: Graph, before: Graph) -> set[str]:
+    """Ids of the boxes that were not there before. They count the nodes, as a picture does."""
+    old = set(before.nodes)
+    return {f"n{i}" for i, node in enumerate(after.nodes) if node not in old}
+
+
+def _marks(picture: Collapsed, made: set[str]) -> dict[str, State]:
+    """What is new is marked; of a layer that is one box, if anything in it is new."""
+    new = {picture.box_of[name] for name in made}
+    return {box: State(mark=ACTIVE if box in new else DONE) for box in picture.box_of.values()}
+
+
+def _picture(graph: Graph, made: set[str], title: str) -> Collapsed:
+    """The graph after a pass, a large one by its layers. What the pass has made is called new, beside the shape."""
+    few = collapsed(diagram(graph, title=title))
+    if few.told and not few.layers:  # the end of a graph is no picture of what a pass did
+        ids = {name: name for name in (f"n{i}" for i in range(len(graph.nodes)))}
+        told = f"The graph has {len(ids):,} nodes; pictures are drawn of up to {MOST_BOXES}."
+        return Collapsed(Diagram(few.shown.title, (), ()), ids, {}, told)
+    new = {few.box_of[name] for name in made}
+    boxes = tuple(replace(box, shape=f"{box.shape}, new") if box.id in new else box for box in few.shown.boxes)
+    arrows = tuple(replace(arrow, gradient=False) for arrow in few.shown.arrows)
+    return few._replace(shown=replace(few.shown, boxes=boxes, arrows=arrows))
+
+
+def _cost(cost: Cost) -> str:
+    return f"{cost.flops:,} flops in {counted(cost.calls, 'call')}"

@@ -1,0 +1,1 @@
+"""Pictures of graphs in SVG, without another program."""

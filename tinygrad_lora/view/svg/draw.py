@@ -1,0 +1,84 @@
+"""A diagram as SVG, drawn by this package alone. No Graphviz is needed, and no font.
+
+`lay_out` finds the places, `draw_svg` draws what stands there. A script finds boxes by `data-box`, arrows by
+`data-from` and `data-to`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..diagram.data import Diagram
+from ..diagram.layers import Cluster
+from ..diagram.looks import clipped
+from ..words.markup import Markup, element
+from ..words.sentences import one_line
+from .boxes import LINE, PAD, draw_box, number, write
+from .layout import Laid, Point, every, lay_out
+from .legend import foot
+from .style import ROOT, style_sheet
+
+__all__ = ["Laid", "draw_svg", "lay_out"]
+
+HEAD = (8.5, 3.6)  # length of an arrowhead, and half its width
+
+
+def draw_svg(
+    diagram: Diagram, *, laid: Laid | None = None, prefix: str = "g", classes: Mapping[str, str] | None = None,
+    caption: bool = False, legend: bool = False,
+) -> str:  # fmt: skip
+    """The diagram as one `svg` element.
+
+    Ids begin with `prefix`: two pictures on one page need different ones. `classes` adds CSS classes, by the id of a
+    box or by "start->end" for arrows. `caption` writes the title below the picture, `legend` what the borders mean.
+    """
+    laid, classes = laid or lay_out(diagram), classes or {}
+    below, width, height = foot(diagram, laid.width, laid.height, caption, legend)
+    parts = [
+        element("title", one_line(diagram.title), id=f"{prefix}-title"),
+        element("desc", diagram.alternative, id=f"{prefix}-desc"),
+        element("style", Markup(style_sheet())),
+        element("rect", class_="paper", width="100%", height="100%"),
+        *(_frame(cluster, laid) for cluster in every(diagram.clusters) if cluster.id in laid.frames),
+        *(_arrow(diagram, laid, i, classes) for i in range(len(laid.arrows))),
+    ]
+    for box in diagram.boxes:
+        kind = _words("box", box.role, "result" * box.output, classes.get(box.id, ""))
+        attributes = {"class_": kind, "id": f"{prefix}-{box.id}", "data_box": box.id}
+        parts.append(draw_box(laid.texts[box.id], laid.boxes[box.id], attributes))
+    return element(
+        "svg", *parts, *below, xmlns="http://www.w3.org/2000/svg", class_=ROOT, style="max-width:100%;height:auto",
+        width=number(width), height=number(height), viewBox=f"0 0 {number(width)} {number(height)}",
+        role="img", aria_labelledby=f"{prefix}-title", aria_describedby=f"{prefix}-desc",
+    )  # fmt: skip
+
+
+def _frame(cluster: Cluster, laid: Laid) -> Markup:
+    """The border around a layer, with its name and what there is to say of it."""
+    x, y, width, height = laid.frames[cluster.id]
+    left, base = laid.captions[cluster.id], y + PAD + 10
+    border = element("rect", x=number(x), y=number(y), width=number(width), height=number(height), rx=8)
+    title = write(clipped(cluster.title), left, base, "title")
+    lines = [write(clipped(line), left, base + LINE * (i + 1), "note") for i, line in enumerate(cluster.lines)]
+    return element("g", border, title, *lines, class_="frame", data_frame=cluster.id)
+
+
+def _arrow(diagram: Diagram, laid: Laid, i: int, classes: Mapping[str, str]) -> Markup:
+    arrow, (start, end, path), (tip, toward) = diagram.arrows[i], laid.arrows[i], laid.heads[i]
+    marked = "marked" * (arrow.gradient and diagram.marks_gradients)
+    parts = [element("path", d=path), element("path", class_="head", d=arrowhead(tip, toward))]
+    parts += [write(clipped(arrow.label), *laid.labels[i], "label")] if arrow.label else []
+    kind = _words("arrow", marked, classes.get(f"{start}->{end}", ""))
+    return element("g", *parts, class_=kind, data_from=start, data_to=end)
+
+
+def arrowhead(tip: Point, toward: Point) -> str:
+    """The path of a triangle with this tip, pointing in this direction."""
+    (x, y), (dx, dy), (length, half) = tip, toward, HEAD
+    corners = [(x, y)]
+    corners += [(x - dx * length - side * dy * half, y - dy * length + side * dx * half) for side in (1, -1)]
+    return "M" + "L".join(f"{number(a)} {number(b)}" for a, b in corners) + "Z"
+
+
+def _words(*words: str) -> str:
+    return " ".join(word for word in words if word)

@@ -1,0 +1,197 @@
+"""From a diagram to places: sizes of boxes and frames for the layout, and its result turned as `rankdir` says.
+
+The layout knows one direction, down. To draw from left to right, it is given boxes lying on their side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ..diagram.data import Arrow, Diagram
+from ..diagram.layers import Cluster
+from ..diagram.looks import clipped, common_dtype
+from ..layout import Block, Frame, Line, Placed, Station, arrange, text_width
+from .boxes import LINE, PAD, SIZE, BoxText, Place, box_text, number
+
+MARGIN = 12.0  # around the picture
+LABEL = 10.0  # the font size of arrows' labels
+STUB = 15.0  # so far an arrow runs straight where its label stands beside it
+ENTRY = 13.0  # from one arrowhead to the next
+HEADER = 2 * LINE + 8  # of a frame, with its text
+INSIDE = 13.0  # from a frame to what it holds
+
+Point = tuple[float, float]
+
+
+class Laid(NamedTuple):
+    """Where everything is: left, top, width and height of boxes and frames; of arrows start, end and SVG path.
+
+    `heads` and `labels` go with the arrows: the tip and the direction in which it points, and where the text begins.
+    `captions` says where the text of a frame begins, `texts` what stands in a box.
+    """
+
+    width: float
+    height: float
+    boxes: Mapping[str, Place]
+    arrows: Sequence[tuple[str, str, str]]
+    frames: Mapping[str, Place]
+    heads: Sequence[tuple[Point, Point]]
+    labels: Sequence[Point]
+    captions: Mapping[str, float]
+    texts: Mapping[str, BoxText]
+
+
+def lay_out(diagram: Diagram, *, widths: Mapping[str, int] | None = None, rankdir: str = "TB") -> Laid:
+    """Find a place for every box, frame and arrow; arrows lead downward, or as `rankdir` says: LR, BT or RL.
+
+    `widths` reserves room in boxes, by id, for a value and a gradient of so many characters that a script will write.
+    Raises ValueError where the arrows form a cycle.
+    """
+    common, reserved = common_dtype(diagram), widths or {}
+    within = {box: f"{cluster.name}." for cluster in every(diagram.clusters) for box in cluster.boxes}
+    texts = {box.id: box_text(box, common, within.get(box.id, ""), reserved.get(box.id, 0)) for box in diagram.boxes}
+    return _Turned(diagram, texts, rankdir).laid()
+
+
+def every(clusters: Sequence[Cluster]) -> Iterator[Cluster]:
+    """All clusters, each before those inside it."""
+    waiting = [*reversed(clusters)]
+    while waiting:
+        cluster = waiting.pop()
+        yield cluster
+        waiting += reversed(cluster.clusters)
+
+
+def _caption_width(cluster: Cluster) -> float:
+    title = text_width(clipped(cluster.title), SIZE, True)
+    return max([title, *(text_width(clipped(line), SIZE) for line in cluster.lines)])
+
+
+class _Turned:
+    """One diagram on its way through the layout. Along is where arrows lead, across is beside that."""
+
+    def __init__(self, diagram: Diagram, texts: Mapping[str, BoxText], rankdir: str) -> None:
+        self.diagram, self.texts = diagram, texts
+        self.lying = rankdir in ("LR", "RL")
+        self.back = rankdir in ("BT", "RL")
+        self.arrows: dict[str, list[Arrow]] = {box.id: [] for box in diagram.boxes}  # that lead to each box
+        for arrow in diagram.arrows:
+            self.arrows[arrow.end].append(arrow)
+        self.stubs = {name: self._stub(arrows) for name, arrows in self.arrows.items()}
+
+    def laid(self) -> Laid:
+        """The diagram in its places."""
+        blocks = [self._block(name) for name in self.texts]
+        lines = [Line(arrow.start, arrow.end, self._room(arrow)) for arrow in self.diagram.arrows]
+        placed = arrange(blocks, lines, self._frames())
+        self.length = placed.height
+        boxes = {}
+        for name, (x, y, width, height) in placed.blocks.items():
+            boxes[name] = self._place((x, y + self.stubs[name], width, height - self.stubs[name]))
+        paths, heads, labels = [], [], []
+        for arrow, line in zip(self.diagram.arrows, placed.lines, strict=True):
+            x, top, bottom = line[-1]
+            end = bottom + self.stubs[arrow.end]
+            paths.append((arrow.start, arrow.end, self._path([*line[:-1], Station(x, top, end)])))
+            tip, before = self._point(x, end), self._point(x, end - 1)
+            heads.append((tip, (tip[0] - before[0], tip[1] - before[1])))
+            labels.append(self._label(tip, arrow))
+        width, height = (placed.height, placed.width) if self.lying else (placed.width, placed.height)
+        frames = {name: self._place(place) for name, place in placed.frames.items()}
+        captions = self._captions(placed)
+        size = width + 2 * MARGIN, height + 2 * MARGIN
+        return Laid(*size, boxes, paths, frames, heads, labels, captions, self.texts)
+
+    # --- What the layout is given ---
+
+    def _block(self, name: str) -> Block:
+        width, height = self.texts[name].size
+        across, along = (height, width) if self.lying else (width, height)
+        entries = sum(map(self._room, self.arrows[name])) + PAD
+        return Block(name, max(across, entries), along + self.stubs[name])
+
+    def _room(self, arrow: Arrow) -> float:
+        """What the end of an arrow takes of the border of its box."""
+        if not arrow.label:
+            return ENTRY
+        return LINE if self.lying else max(ENTRY, self._label_width(arrow) + 11)
+
+    def _stub(self, arrows: Sequence[Arrow]) -> float:
+        widest = max((self._label_width(arrow) for arrow in arrows if arrow.label), default=0.0)
+        return 0.0 if not widest else widest + 14 if self.lying else STUB
+
+    def _label_width(self, arrow: Arrow) -> float:
+        return text_width(clipped(arrow.label), LABEL)
+
+    def _frames(self) -> list[Frame]:
+        """The clusters with room for their text, which stands at the upper left, wherever the arrows lead."""
+        made: dict[str, Frame] = {}
+        header = {"left" if self.lying else "below" if self.back else "above": HEADER}
+        for cluster in reversed([*every(self.diagram.clusters)]):  # parts come after what holds them
+            parts = [made[part.id] for part in cluster.clusters]
+            needed = {"height" if self.lying else "width": _caption_width(cluster) + 2 * PAD + 4}
+            room = dict.fromkeys(("above", "below", "left", "right"), INSIDE) | header | needed
+            made[cluster.id] = Frame(cluster.id, cluster.boxes, parts, **room)
+        return [made[cluster.id] for cluster in self.diagram.clusters]
+
+    # --- What becomes of its result ---
+
+    def _captions(self, placed: Placed) -> dict[str, float]:
+        """Where the text of each frame begins: at its left, or beside the first line that leaves room for it."""
+        passing: dict[float, list[float]] = {}
+        for line in placed.lines if not self.lying else ():
+            for station in line:
+                passing.setdefault(round(station.bottom if self.back else station.top, 3), []).append(station.x)
+        found = {}
+        for cluster in every(self.diagram.clusters):
+            if cluster.id not in placed.frames:
+                continue
+            left, top, width, height = placed.frames[cluster.id]
+            border = round(top + height if self.back else top, 3)
+            lines = sorted({x for x in passing.get(border, ()) if left < x < left + width})
+            needed = _caption_width(cluster) + 4
+            starts = [left + PAD + 2, *(x + PAD for x in lines)]
+            ends = [*(x - 2 for x in lines), left + width - 4]
+            free = [start for start, end in zip(starts, ends, strict=True) if start + needed <= end]
+            found[cluster.id] = (free or starts)[0] + MARGIN
+            if self.lying:
+                found[cluster.id] = self._place(placed.frames[cluster.id])[0] + PAD + 2
+        return found
+
+    def _point(self, x: float, y: float) -> Point:
+        along = MARGIN + (self.length - y if self.back else y)
+        return (along, x + MARGIN) if self.lying else (x + MARGIN, along)
+
+    def _place(self, place: Place) -> Place:
+        x, y, width, height = place
+        (x0, y0), (x1, y1) = self._point(x, y), self._point(x + width, y + height)
+        return min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0)
+
+    def _label(self, tip: Point, arrow: Arrow) -> Point:
+        """Beside the head of the arrow, on the right of it or above it."""
+        x, y = tip
+        if self.lying:
+            return (x + 10 if self.back else x - 10 - self._label_width(arrow)), y - 4
+        return x + 5, y + (13 if self.back else -5)
+
+    def _path(self, stations: Sequence[Station]) -> str:
+        """Straight parts joined by curves that leave and arrive in the direction of the arrow."""
+        x, y, at = stations[0]
+        parts = [f"M{self._text(x, y)}"]
+        for station in stations[1:]:
+            if abs(station.x - x) > 0.05:
+                if at > y + 0.05:
+                    parts.append(f"L{self._text(x, at)}")
+                middle = (at + station.top) / 2
+                curve = (x, middle), (station.x, middle), (station.x, station.top)
+                parts.append("C" + " ".join(self._text(*point) for point in curve))
+                x, y = station.x, station.top
+            at = station.bottom
+        if at > y + 0.05:
+            parts.append(f"L{self._text(x, at)}")
+        return "".join(parts)
+
+    def _text(self, x: float, y: float) -> str:
+        a, b = self._point(x, y)
+        return f"{number(a)} {number(b)}"

@@ -1,0 +1,60 @@
+"""What stands below the picture: its title, and what the borders and arrows mean."""
+
+from __future__ import annotations
+
+from ..diagram.data import GRADIENT_FLOWS, Diagram
+from ..diagram.looks import clipped, common_dtype
+from ..layout import text_width
+from ..words.markup import Markup, element
+from .boxes import DOUBLE, ROUND, SIZE, number, write
+
+SWATCH = (26.0, 16.0)
+ROW = 26.0
+NARROWEST = 420.0  # what a legend may be wide, even under a small picture
+
+
+def foot(diagram: Diagram, width: float, top: float, caption: bool, legend: bool) -> tuple[list[Markup], float, float]:
+    """The parts, and the width and height of the whole picture with them."""
+    parts: list[Markup] = []
+    left, y, wide = 14.0, top, width
+    if caption:
+        title, note = (
+            clipped(diagram.title),
+            f"arrays hold {common_dtype(diagram)}" if diagram.boxes else "nothing to show",
+        )
+        end = left + text_width(title, SIZE, True) + 14
+        parts += [write(title, left, y + 14, "caption"), write(note, end, y + 14, "note")]
+        wide = max(wide, end + text_width(note, SIZE) + left)
+        y += ROW
+    entries = diagram.legend if legend else []
+    if legend and diagram.marks_gradients:
+        entries = [*entries, ("marked", f"thick arrow: {GRADIENT_FLOWS}")]
+    x, limit = left, max(wide, NARROWEST)
+    for i, (role, words) in enumerate(entries):
+        needed = SWATCH[0] + 8 + text_width(words, SIZE)
+        if i and x + needed > limit - left:
+            x, y = left, y + ROW
+        parts += [_swatch(role, x, y), write(words, x + SWATCH[0] + 8, y + 12.5, "words")]
+        wide = max(wide, x + needed + left)
+        x += needed + 22
+    y += ROW if entries else 0.0
+    return parts, wide, y + (4 if parts else 0.0)
+
+
+def _swatch(role: str, x: float, y: float) -> Markup:
+    """A small box in the border of the role; that of an output is double; an arrow for arrows."""
+    width, height = SWATCH
+    if role == "marked":
+        middle = y + height / 2
+        line = element("path", d=f"M{number(x)} {number(middle)}H{number(x + width - 6)}")
+        ends = [(x + width, middle), (x + width - 8.5, middle - 4), (x + width - 8.5, middle + 4)]
+        head = "M" + "L".join(f"{number(a)} {number(b)}" for a, b in ends) + "Z"
+        return element("g", line, element("path", class_="head", d=head), class_="arrow marked")
+    frame = {"rx": ROUND * 0.7} if role == "input" else {}
+    place = {"x": number(x), "y": number(y), "width": number(width), "height": number(height)}
+    outer = []
+    if role == "output":
+        inner = {"x": number(x + DOUBLE), "y": number(y + DOUBLE), "width": number(width - 2 * DOUBLE)}
+        outer, place = [element("rect", class_="outer", **place)], {**inner, "height": number(height - 2 * DOUBLE)}
+    kind = "operation" if role == "output" else role
+    return element("g", element("rect", **place, **frame), *outer, class_=f"swatch {kind}")

@@ -1,0 +1,72 @@
+"""The style sheet of our own SVG: light and dark, each color beside a form or a word that says the same.
+
+Colors are Okabe and Ito's, or tints and shades of them. The picture follows the system's setting, or the theme of the
+page that it stands in (Jupyter's, or any that sets `data-theme`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..diagram.looks import FAINT, FONTS, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, WORDS
+
+ROOT = "tl-graph"  # the class of the svg element
+
+LIGHT = {
+    "paper": PAPER, "ink": INK, "muted": MUTED, "tint": TINT, "edge": FAINT, "line": MUTED, "back": VERMILION,
+    "wrong": VERMILION, "wrong-fill": "#FBE3D6", "value": WORDS["value"], "gradient": WORDS["gradient"],
+    **{name: look.border for name, look in LOOKS.items()},
+    **{f"{name}-fill": look.fill for name, look in LOOKS.items()},
+}  # fmt: skip
+DARK = {
+    "paper": "#14181C", "ink": "#F0F0F0", "muted": "#B4B4B4", "tint": "#1D2328", "edge": "#6C757D", "line": "#A9B0B6",
+    "back": "#FF8A3D", "wrong": "#FF8A3D", "wrong-fill": "#4A2413", "value": "#7CC4F2", "gradient": "#FFA366",
+    "input": "#2CC295", "trainable": "#FF8A3D", "frozen": "#56B4E9", "constant": "#A0A0A0", "operation": "#E0E0E0",
+    "input-fill": "#0E3128", "trainable-fill": "#3A2213", "frozen-fill": "#10293B", "constant-fill": "#2A2A2A",
+    "operation-fill": "#20262B",
+}  # fmt: skip
+
+DASHES = {"dashed": "6 3.5", "dotted": "1.5 3"}
+
+
+def style_sheet() -> str:
+    """The rules; all hold inside a picture only."""
+    light, dark = _variables(LIGHT), _variables(DARK)
+    lines = [
+        f".{ROOT}{{{light}}}",
+        f"@media(prefers-color-scheme:dark){{.{ROOT}{{{dark}}}}}",
+        f'[data-theme="light"] .{ROOT},[data-jp-theme-light="true"] .{ROOT}{{{light}}}',
+        f'[data-theme="dark"] .{ROOT},[data-jp-theme-light="false"] .{ROOT}{{{dark}}}',
+    ]
+    for names, rule in _rules():
+        lines.append(f"{','.join(f'.{ROOT} {name}' for name in names.split(','))}{{{rule}}}")
+    return "\n".join(lines)
+
+
+def _variables(colors: Mapping[str, str]) -> str:
+    return "".join(f"--{name}:{color};" for name, color in colors.items())
+
+
+def _rules() -> Iterator[tuple[str, str]]:
+    """Selectors and what holds for them."""
+    yield "text", f"font-family:{FONTS};font-size:12px;fill:var(--ink);white-space:pre"
+    yield ".title,.output,.caption", "font-weight:bold"
+    yield ".what,.note,.name", "fill:var(--muted)"
+    yield ".value-name", "fill:var(--value)"
+    yield ".gradient-name", "fill:var(--gradient)"
+    yield ".end", "text-anchor:end"
+    yield ".paper", "fill:var(--paper)"
+    yield ".frame rect", "fill:var(--tint);stroke:var(--edge)"
+    yield ".frame text,.arrow text", "paint-order:stroke;stroke:var(--tint);stroke-width:4px;stroke-linejoin:round"
+    yield ".arrow text", "font-size:10px;stroke-width:2px"
+    yield ".arrow path", "fill:none;stroke:var(--line);stroke-width:1.2"
+    yield ".arrow .head", "fill:var(--line);stroke:none"
+    yield ".marked path", "stroke:var(--back);stroke-width:2.2"
+    yield ".marked .head", "fill:var(--back)"
+    for role, look in LOOKS.items():
+        dash = f";stroke-dasharray:{DASHES[look.style]}" if look.style in DASHES else ""
+        yield f".{role} rect", f"fill:var(--{role}-fill);stroke:var(--{role});stroke-width:{look.width}{dash}"
+        yield f".{role} .rule", f"stroke:var(--{role})"
+    # Dashed and thick as well, so that nobody needs the color.
+    yield ".wrong>rect", "fill:var(--wrong-fill);stroke:var(--wrong);stroke-width:3;stroke-dasharray:7 3"
+    yield "rect.outer", "fill:none;stroke-width:1;stroke-dasharray:none"
