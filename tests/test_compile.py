@@ -20,7 +20,7 @@ import tinygrad_lora as tl
 from tinygrad_lora.compiler import programs as programs_module
 from tinygrad_lora.compiler import signatures
 from tinygrad_lora.compiler.cost import graph_cost
-from tinygrad_lora.compiler.passes.fuse_elementwise import Fused
+from tinygrad_lora.compiler.operations import Fused
 from tinygrad_lora.errors import CompileError, RecompileWarning, ShapeError, TraceError
 
 TESTS = Path(__file__).parent

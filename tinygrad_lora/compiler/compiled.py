@@ -222,8 +222,8 @@ def compile(
     off. Changes to anything else that a function uses go unnoticed: compile it again.
 
     `passes` replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced.
-    `buffers=False` prints plain expressions, which allocate every result. `engine` "numba" or "scipy" runs the same
-    program through that library (`pip install "tinygrad-lora[speed]"`). `without` leaves out techniques by name.
+    `buffers=False` prints plain expressions, which allocate every result. `engine="numba"` runs the same
+    graph as loops in machine code (`pip install "tinygrad-lora[speed]"`). `without` leaves out techniques by name.
 
     Before a new program runs for the first time, it is compared with its graph on the same arrays, run operation by
     operation: by default where that takes at most 15 % of the time that compiling took and 256 MB, with `check=True`

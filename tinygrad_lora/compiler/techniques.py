@@ -33,7 +33,7 @@ Passes = Sequence[Any]
 TECHNIQUES = {p.__name__: first_line(p) for row in DEFAULT for p in row} | LOWERINGS
 # The law of each, for explanations.
 LAWS = TECHNIQUES | {p.__name__: first_line(p) for p in IN_PLANNED_MEMORY.values()}
-ENGINES = ("numpy", "numba", "scipy")
+ENGINES = ("numpy", "numba")
 
 
 def check_engine(name: str) -> str:
