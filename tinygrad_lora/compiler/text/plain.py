@@ -14,7 +14,7 @@ from ..operations import Fused, Step, gives_number, operations
 from ..patterns import is_constant
 from .expressions import Code, expression, literal
 from .expressions import name as variable
-from .lines import Names, array_source, commented, helpers_of, names_of, signature
+from .lines import Names, Statement, array_source, commented, helpers_of, names_of, signature
 from .literals import refuse_foreign
 
 
@@ -38,7 +38,7 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
     outputs = set(graph.outputs)
     operands: dict[Node, Code] = {}
     constants: list[str] = []
-    body: list[tuple[str, str, Node | None]] = []
+    body: list[Statement] = []
 
     def define(node: Node, letter: str) -> str:
         operands[node] = variable(variables.define(node, letter))
@@ -52,8 +52,8 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
                 operands[node] = expression(node, operands)  # a view used once stands where it is used
                 continue
             code = expression(node, operands).text
-            told = " ".join(map(str, operations(node.op))) + f" {node.shape}"
-            body.append((f"{define(node, 't')} = {code}", told, node))
+            comment = " ".join(map(str, operations(node.op))) + f" {node.shape}"
+            body.append(Statement(f"{define(node, 't')} = {code}", comment, node))
         elif node not in operands:
             if node.shape == () and is_weak(node, graph):
                 operands[node] = number(node)

@@ -29,7 +29,7 @@ class KernelWriter:
             elif self._kept(node):
                 w.new(node)
             elif self._waits(node):
-                w.say(f"{w.define(node)} = np.empty({k.shape[-1:]}, {short(node.dtype)})", told="one row")
+                w.say(f"{w.define(node)} = np.empty({k.shape[-1:]}, {short(node.dtype)})", comment="one row")
         w.over(k.shape[:-1])
         for stage in range(max(map(self._stage, k.members)) + 1):
             self._stage_of_a_row(stage)
