@@ -7,11 +7,11 @@ from ...core.node import ComputationNode as Node
 from ..operations import gives_number, inner_product
 from ..text.expressions import expression
 from ..text.lines import Statement, dtype_source
-from ..text.names import literal_number
 from .calls import Call
 from .order import Unit
 from .products import product, product_in_blocks
 from .variables import Variables
+from .vocabulary import literal_number
 
 ALONE = Unit(())
 

@@ -8,10 +8,10 @@ from ...core.node import ComputationNode as Node
 from ..text.expressions import Code
 from ..text.expressions import name as variable
 from ..text.lines import array_source, helpers_of
-from ..text.names import Vocabulary
 from ..text.plain import is_weak, number
 from .decide import Lowered
 from .order import Unit, cut_along
+from .vocabulary import Vocabulary
 
 
 class Variables:
