@@ -18,7 +18,7 @@ PYTHON = ("bool", "bytes", "range", "slice", "enumerate", "isinstance", "list", 
 def program_name(wanted: str, words: Iterable[str] = ()) -> str:
     """The name of the function in a program: as wanted, but for what programs call themselves; then with a number.
 
-    `words` are those of an engine. Functions of NumPy are not among them: a planned program calls those by other names then.
+    `words` are those of an engine. Functions of NumPy are not among them: then a program writes `np.` before them.
     """
     helpers = names_of(op.prelude for op in (*Op.registry.values(), add_at))
     wanted = unicodedata.normalize("NFKC", str.__str__(wanted))  # as Python reads names; plain text, whatever its class

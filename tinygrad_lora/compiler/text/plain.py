@@ -10,7 +10,7 @@ import numpy as np
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.ops import where
-from ..operations import Fused, Step, gives_number, operations
+from ..operations import Fused, FusedStep, gives_number, operations
 from ..patterns import is_constant
 from .expressions import Code, expression, literal
 from .expressions import name as variable
@@ -89,12 +89,12 @@ def is_weak(constant: Node, graph: Graph) -> bool:
     return True
 
 
-def _beside(user: Node, constant: Node) -> list[list[Node | Step]]:
+def _beside(user: Node, constant: Node) -> list[list[Node | FusedStep]]:
     """For each single operation of `user` that has this operand: the others that have a say in its dtype."""
     if not isinstance(user.op, Fused):
         return [[p for p in user.parents[user.op is where :] if p is not constant]]
-    values: list[Node | Step] = [*user.parents, *user.op.steps]
-    found: list[list[Node | Step]] = []
+    values: list[Node | FusedStep] = [*user.parents, *user.op.steps]
+    found: list[list[Node | FusedStep]] = []
     for step in user.op.steps:
         if constant in (operands := [values[i] for i in step.operands]):
             found.append([value for value in operands[step.op is where :] if value is not constant])

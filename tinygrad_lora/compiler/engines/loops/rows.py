@@ -9,13 +9,13 @@ from ....core.node import ComputationNode as Node
 from .kernels import REDUCTIONS, Kernel
 from .scalars import element, number, short
 from .views import FIXED, Axis, whole
-from .writer import Writer
+from .writer import LoopWriter
 
 
 class KernelWriter:
     """Writes operations that share a loop: each row has inner loops, one for each stage of the kernel."""
 
-    def __init__(self, w: Writer, kernel: Kernel) -> None:
+    def __init__(self, w: LoopWriter, kernel: Kernel) -> None:
         self.w, self.kernel = w, kernel
         self.rows = len(kernel.shape[:-1])  # axes of the loop over rows
         self.now: dict[Node, str] = {}  # numbers of this row, or of this element in the present inner loop

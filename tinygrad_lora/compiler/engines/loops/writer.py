@@ -12,7 +12,7 @@ from .scalars import number, short
 from .views import FIXED, Axis, views, whole
 
 
-class Writer:
+class LoopWriter:
     """Collects lines. `letters` are the loop variables, one for each axis from the outermost on."""
 
     def __init__(self, graph: Graph, names: Names) -> None:
