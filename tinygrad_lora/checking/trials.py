@@ -143,7 +143,7 @@ def difference(graph: Graph, arrays: Sequence[Any], expected: Sequence[Any], fou
         if wrong is None:
             return ""
         if wrong.index is not None:
-            return _told(wrong.output, wrong.index, wrong.expected, wrong.found)
+            return _told(wrong.output, wrong.index, wrong.expected, wrong.actual)
     for i, (a, b) in enumerate(zip(expected, found, strict=True)):
         if (a.shape, a.dtype) != (b.shape, b.dtype):
             return f"makes output {i} {b.dtype}{list(b.shape)}, and it was {a.dtype}{list(a.shape)}"
