@@ -15,7 +15,8 @@ WIDTH, GAP, LINE, LETTER = 1040, 12, 18, 6.6  # in pixels; a letter of the text 
 STYLE = """
 .room { fill: #ffffff; stroke: #d0d4d9 } .first { fill: #eef4ff; stroke: #6c8ebf }
 .name { font: 600 14px ui-monospace, Menlo, Consolas, monospace; fill: #1b1f24 }
-.text { font: 13px Helvetica, Arial, sans-serif; fill: #1b1f24 } .inside { font: 13px Helvetica, Arial, sans-serif; fill: #59636e }
+.text { font: 13px Helvetica, Arial, sans-serif; fill: #1b1f24 }
+.inside { font: 13px Helvetica, Arial, sans-serif; fill: #59636e }
 """
 
 
