@@ -5,7 +5,7 @@ The base is known to everybody, so only the adapter has to be sent. Write two fu
 * `pack(model)`: the trained adapters of a model as `bytes`, as few as you can. The check wants at most 3,000 bytes for
   1,448 numbers.
 * `unpack(model, data)`: `model` is the pretrained network with fresh adapters of the same ranks. Fill in the numbers
-  that `pack` gave, and return the model. It must read as many turned digits as before, give or take two of the 359.
+  that `pack` gave, and return the model. It must read as many rotated digits as before, give or take two of the 359.
 
 `tl.adapter_weights(model)` gives the arrays by name, always in the same order, and `model.load_weights(arrays)` takes
 them back. An array has `.tobytes()`, and `np.frombuffer(data, dtype)` reads them. Which dtype is good enough?
@@ -81,7 +81,7 @@ def test_the_skill_arrives(pack, unpack):
     right, was = accuracy(model, TURNED), accuracy(sent, TURNED)
     if right >= was - LOST - 1e-9:
         return
-    told = f"{was:.1%} of the turned digits were read where the adapter comes from, {right:.1%} where it arrives"
+    told = f"{was:.1%} of the rotated digits were read where the adapter comes from, {right:.1%} where it arrives"
     arrived, wanted = tl.adapter_weights(model), tl.adapter_weights(sent)
     broken = [name for name, a in arrived.items() if not np.isfinite(a).all()]
     require(not broken, "not-finite", f"{told}: numbers of {', '.join(broken)} are not finite")
