@@ -13,7 +13,7 @@ from ...library import reshape
 from ..checks import check_size
 from ..embedding import Embedding, as_node
 from ..linear import Seed
-from .adapter import Adapter, adapter_for
+from .adapter import Adapter, adapter_for, keywords_of
 from .lora import checked_alpha
 from .mergeable import MergeableLayer, Through
 
@@ -95,7 +95,9 @@ class LoRAEmbedding(MergeableLayer):
         seed: Seed = None, trainable_base: bool = False, name: str = "lora", **options: Any,
     ) -> None:  # fmt: skip
         self.check_base(base)
-        adapter = adapter_for(type(self), LoRAEmbeddingLayer, base, rank, alpha, seed=seed, name=name, **options)
+        adapter = adapter_for(
+            keywords_of(type(self)), LoRAEmbeddingLayer, base, rank, alpha, seed=seed, name=name, **options
+        )
         self._begin(base if trainable_base else base.freeze(), adapter)
 
     def __call__(self, tokens: Any) -> ComputationNode:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...core.node import ComputationNode
 from ..linear import Linear, Seed, check_width, on_rows
-from .adapter import Adapter, adapter_for
+from .adapter import Adapter, adapter_for, keywords_of
 from .lora import LoRALayer
 from .mergeable import MergeableLayer, Through
 
@@ -37,7 +37,7 @@ class LoRALinear(MergeableLayer):
         self.check_base(base)
         options |= {"init": init} if init != "gaussian" else {}
         options |= {"dtype": dtype} if dtype is not None else {}
-        adapter = adapter_for(type(self), kind, base, rank, alpha, seed=seed, name=name, **options)
+        adapter = adapter_for(keywords_of(type(self)), kind, base, rank, alpha, seed=seed, name=name, **options)
         self._begin(base if trainable_base else base.freeze(), adapter)
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
