@@ -381,7 +381,7 @@ def test_a_class_may_prepare_the_base_and_what_its_adapters_share():
     model = Model()
     weight = model.head.weight.value
     tl.adapt(model, 1, ["head", "norm"], variant=Doubled, rank_pattern={"norm": 2})
-    np.testing.assert_array_equal(model.head.given.weight.value, 2 * weight)
+    np.testing.assert_array_equal(model.head.original.weight.value, 2 * weight)
     assert model.head.lora.seen == (["norm", "head"], {"norm": 2, "head": 1}) and model.head.lora.dtype == np.float32
     with pytest.raises(AdaptError, match="Doubled needs another base than the Linear of an earlier adapter"):
         tl.adapt(model, 1, ["head"], name="two", variant=Doubled)

@@ -119,7 +119,7 @@ def attach(model: Layer, plan: AdapterPlan) -> None:
 
 def base_of(layer: Any) -> Any:
     """The linear layer or embedding that adapters of this layer go beside."""
-    return layer.given if isinstance(layer, MergeableLayer) else layer
+    return layer.original if isinstance(layer, MergeableLayer) else layer
 
 
 # --- Deciding ---
@@ -236,4 +236,4 @@ def _adapted(layer: Any, base: Any) -> AdaptedLayer:
     """The layer, if it has adapters already, or a new adapted layer around its base."""
     if isinstance(layer, AdaptedLayer):
         return layer
-    return LoRAEmbedding.around(base) if isinstance(base, Embedding) else LoRALinear.around(base)
+    return LoRAEmbedding.holding(base) if isinstance(base, Embedding) else LoRALinear.holding(base)
