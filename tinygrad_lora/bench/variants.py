@@ -20,8 +20,9 @@ from ..demo.experiment import BATCH, PRETRAINING_EPOCHS, PRETRAINING_RATE, accur
 from ..files import check_place, write_atomically
 from ..library import cross_entropy
 from ..nn import Adam, AdamW, Layer, Optimizer, adapt, adapters
+from ..nn.adapters.model.restart import restart
 from ..nn.adapters.quantized import QuantizedLinear
-from ..nn.adapters.variants import LoRAPlus, RankAllocator, orthogonality, restart
+from ..nn.adapters.variants import LoRAPlus, RankAllocator, orthogonality
 from ..terminal import Track, tracker
 from .environment import environment
 from .report import markdown, ratio_text
