@@ -268,7 +268,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
         (["hint", "09-fus"], ["09-fuse", "09-fusible"]),
         (["learn", "1"], ["10", "11", "12"]),
         (["learn", "04", "--c"], ["--copy-only"]),
-        (["models", "get", ""], ["minilm", "smollm2", "rxnmapper", "movie-reviews"]),
+        (["models", "get", ""], ["minilm", "smollm2", "movie-reviews"]),
         (["finetune", "smo"], ["smollm2"]),
         (["bench", "--workloads", "W1", "W3"], ["W3", "W3ce"]),
         (["bench", "--peers", "torch"], ["torch", "torch.compile", "torch.func"]),
