@@ -18,9 +18,9 @@ from ..errors import CounterexampleError
 from .counterexample import counterexample
 from .generate import Programs, with_special_numbers
 from .mutate import in_one_dtype, mutant
-from .programs import Program, Step
+from .programs import RandomProgram, StepLine
 from .shrink import pruned, shrink
-from .trials import SUITS, CompiledTrial, Fault, Trial, name_of
+from .trials import SUITS, CompiledTrial, Fault, PassTrial, name_of
 from .writer import Style
 
 SHARES = {"exact": 0.5, "real": 0.3, "special": 0.2}
@@ -86,12 +86,12 @@ def _shares(programs: int, special: bool) -> list[tuple[str, int]]:
 
 
 @lru_cache(maxsize=9)
-def _stream(seed: int, mode: str) -> tuple[Programs, list[Program]]:
+def _stream(seed: int, mode: str) -> tuple[Programs, list[RandomProgram]]:
     """The programs of a seed, and those that were made: they are the same for every pass."""
     return Programs(seed, mode, Style(steps=20)), []
 
 
-def _first_programs(seed: int, mode: str, n: int) -> list[Program]:
+def _first_programs(seed: int, mode: str, n: int) -> list[RandomProgram]:
     """The first n, without their graphs: no pass is given a graph that another one has seen."""
     programs, made = _stream(seed, mode)
     made += islice(programs, max(n - len(made), 0))
@@ -106,7 +106,7 @@ class _Search:
     def __init__(self, a_pass: Any, seed: int) -> None:
         self.a_pass, self.seed, self.rng = a_pass, seed, np.random.default_rng(seed)
         self.programs = self.ordinary = self.applied = self.compiled = 0
-        self.changed: list[Program] = []  # small programs that the pass changes
+        self.changed: list[RandomProgram] = []  # small programs that the pass changes
 
     def run(self, mode: str, n: int) -> None:
         """Look at n programs. Raises CounterexampleError at the first that refutes the pass."""
@@ -117,7 +117,7 @@ class _Search:
         for program in programs:
             self.programs += 1
             self.ordinary += mode != "special"
-            alone = Trial(self.a_pass, exact=mode == "exact", twice=self.applied < MOST_TWICE)
+            alone = PassTrial(self.a_pass, exact=mode == "exact", twice=self.applied < MOST_TWICE)
             changed = self.look(alone, program, mode)
             if mode != "special":
                 if changed and len(self.changed) < MOST_PARTS:
@@ -125,19 +125,19 @@ class _Search:
                 changed = self.among_others(program, mode, changed)
             self.applied += changed
 
-    def look(self, trial: Trial, program: Program, mode: str) -> bool:
+    def look(self, trial: PassTrial, program: RandomProgram, mode: str) -> bool:
         """Whether the pass changes the program. Raises CounterexampleError where that is a fault."""
         changed, fault = trial.run(program)
         if fault:
             raise _refuted(self.a_pass, program, trial, fault, mode, self.programs, self.ordinary) from fault.error
         return changed
 
-    def look_closer(self, trial: Trial, program: Program, mode: str) -> None:
+    def look_closer(self, trial: PassTrial, program: RandomProgram, mode: str) -> None:
         """Every step as the only output, so that no later one hides what happens there; and programs like it."""
         parts = 0
         for i, line in enumerate(program.lines):
-            if isinstance(line, Step) and parts < MOST_OF_ONE:
-                part = pruned(Program(program.lines, [i]))
+            if isinstance(line, StepLine) and parts < MOST_OF_ONE:
+                part = pruned(RandomProgram(program.lines, [i]))
                 if not self.look(trial, part, mode):
                     continue
                 parts += 1
@@ -152,13 +152,13 @@ class _Search:
                         part = other
                 self.changed.append(part)
 
-    def among_others(self, program: Program, mode: str, changed: bool) -> bool:
+    def among_others(self, program: RandomProgram, mode: str, changed: bool) -> bool:
         """Now and then among some of the other passes, and compiled. These are meant for finite numbers."""
         exact, rng = mode == "exact", self.rng
         if rng.random() < 0.5:
             chosen = [p for p in OTHERS if rng.random() < 0.4]
             k = int(rng.integers(len(chosen) + 1))
-            trial = Trial(self.a_pass, exact, tuple(chosen[:k]), tuple(chosen[k:]))
+            trial = PassTrial(self.a_pass, exact, tuple(chosen[:k]), tuple(chosen[k:]))
             changed = self.look(trial, program, mode) or changed
         if changed and rng.random() < 0.5 and self.compiled < MOST_COMPILED:
             others = OTHERS if rng.random() < 0.5 else ()
@@ -196,25 +196,25 @@ def _refuse(a_pass: Any, programs: Any) -> None:
 
 
 def _refuted(
-    a_pass: Any, program: Program, trial: Trial, fault: Fault, mode: str, looked_at: int, ordinary: int
+    a_pass: Any, program: RandomProgram, trial: PassTrial, fault: Fault, mode: str, looked_at: int, ordinary: int
 ) -> CounterexampleError:
     """The error with the smallest program, in the simplest surroundings."""
 
-    def fault_of(trial: Trial, program: Program) -> Fault | None:
+    def fault_of(trial: PassTrial, program: RandomProgram) -> Fault | None:
         try:
             return trial(program) if SUITS[mode](program) else None
         except Exception:  # a candidate that cannot be traced
             return None
 
     # A pass that fails alone needs no others to be shown.
-    simpler = [Trial(a_pass, trial.exact), *trial.simpler()]
+    simpler = [PassTrial(a_pass, trial.exact), *trial.simpler()]
     while simpler:
         candidate = simpler.pop(0)
         if simple := fault_of(candidate, program):
             trial, fault, simpler = candidate, simple, candidate.simpler()
     faults: list[Fault] = []
 
-    def fails(candidate: Program) -> bool:
+    def fails(candidate: RandomProgram) -> bool:
         fault = fault_of(trial, candidate)
         faults.extend([fault] if fault else [])
         return fault is not None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Graph
-from .programs import Program
+from .programs import RandomProgram
 from .trials import Fault
 
 
@@ -23,7 +23,7 @@ class Counterexample:
     """
 
     sentence: str
-    program: Program
+    program: RandomProgram
     before: Graph
     after: Graph | None
     expected: tuple[Any, ...]
@@ -67,7 +67,7 @@ class Counterexample:
         return self.html
 
 
-def counterexample(name: str, program: Program, fault: Fault, programs: int, hint: str) -> Counterexample:
+def counterexample(name: str, program: RandomProgram, fault: Fault, programs: int, hint: str) -> Counterexample:
     """What is shown of a fault."""
     sentence = f"{name} {fault.sentence}" + (f", when it runs {fault.where}" if fault.where else "")
     return Counterexample(sentence, program, fault.before, fault.after, fault.expected, fault.found, programs, hint)

@@ -9,15 +9,15 @@ import numpy as np
 
 from .kinds import ALGEBRA, EXACT, EXACT_CORE, Kind
 from .kinds_real import FUNCTIONS_CORE, REAL, REAL_CORE
-from .programs import Leaf, Line, Program, Step
-from .writer import Style, Writer
+from .programs import ArrayLine, ProgramLine, RandomProgram, StepLine
+from .writer import ProgramWriter, Style
 
 SPECIAL_SHARE = 0.25  # of the elements of those arrays that hold special numbers
 LONGEST_CHAIN = 4  # lines, each on the result of the one before; then another begins at an array
 MOST_OUTPUTS = 8
 
 
-class Walk:
+class KindSequence:
     """Which kind follows which: each pair once, in random order, before any comes again."""
 
     def __init__(self, rng: np.random.Generator, kinds: tuple[Kind, ...]) -> None:
@@ -55,38 +55,38 @@ class Programs:
             raise ValueError(f"a mode is 'exact', 'real' or 'special', not {mode!r}")
         self.rng, self.mode, self.style = np.random.default_rng(seed), mode, style or Style()
         self._walks = {
-            True: (Walk(self.rng, ALGEBRA), Walk(self.rng, EXACT_CORE)),
-            False: (Walk(self.rng, FUNCTIONS_CORE), Walk(self.rng, REAL_CORE)),
+            True: (KindSequence(self.rng, ALGEBRA), KindSequence(self.rng, EXACT_CORE)),
+            False: (KindSequence(self.rng, FUNCTIONS_CORE), KindSequence(self.rng, REAL_CORE)),
         }
 
-    def __iter__(self) -> Iterator[Program]:
+    def __iter__(self) -> Iterator[RandomProgram]:
         return self
 
-    def __next__(self) -> Program:
+    def __next__(self) -> RandomProgram:
         exact = self.mode == "exact" or (self.mode == "special" and self.rng.random() < 0.5)
         program = self._program(exact)
         return with_special_numbers(program, self.rng) if self.mode == "special" else program
 
-    def _program(self, exact: bool) -> Program:
+    def _program(self, exact: bool) -> RandomProgram:
         """One program of ordinary numbers."""
         while True:
-            w = Writer(self.rng, replace(self.style, exact=exact))
+            w = ProgramWriter(self.rng, replace(self.style, exact=exact))
             w.leaf(w.shape())
             if w.chance(0.3):
                 dtype = w.one([d for d in w.dtypes if d.startswith("float")] or ["float64"])
                 w.leaf(w.shape(w.one((1, 2))), dtype, w.one(("parameter", "frozen")))
             with np.errstate(all="ignore"):
                 self._lines(w, self._walks[exact], EXACT if exact else REAL)
-            if any(isinstance(line, Step) for line in w.lines):
-                return Program(w.lines, _outputs(w))
+            if any(isinstance(line, StepLine) for line in w.lines):
+                return RandomProgram(w.lines, _outputs(w))
 
-    def _lines(self, w: Writer, walks: tuple[Walk, ...], kinds: tuple[Kind, ...]) -> None:
+    def _lines(self, w: ProgramWriter, walks: tuple[KindSequence, ...], kinds: tuple[Kind, ...]) -> None:
         """Chains in which each line takes the result of the one before, and some lines of any kind between them."""
         wanted = w.one((2, w.style.steps // 2, *(w.style.steps,) * 4))
         walk, made, length = walks[0], None, 0
         kind = walk.start()
         for _ in range(2 * wanted):
-            if sum(isinstance(line, Step) for line in w.lines) >= wanted:
+            if sum(isinstance(line, StepLine) for line in w.lines) >= wanted:
                 break
             if made is None or length == LONGEST_CHAIN:
                 walk, length = w.one(walks), 1
@@ -108,25 +108,25 @@ class Programs:
                 w.one(kinds)(w)
 
 
-def _outputs(w: Writer) -> list[int]:
+def _outputs(w: ProgramWriter) -> list[int]:
     """What nothing uses, or the last line alone; now and then some other line, also an argument."""
-    used = {i for line in w.lines if isinstance(line, Step) for i in line.operands}
+    used = {i for line in w.lines if isinstance(line, StepLine) for i in line.operands}
     arrays = w.numbers()
-    results = [i for i in arrays if isinstance(w.lines[i], Step)]
+    results = [i for i in arrays if isinstance(w.lines[i], StepLine)]
     outputs = [i for i in results if i not in used] if w.chance(0.85) else [results[-1]]
     if w.chance(0.25):
         outputs.append(w.one(arrays))
     return list(dict.fromkeys(outputs[-MOST_OUTPUTS:]))
 
 
-def with_special_numbers(program: Program, rng: np.random.Generator) -> Program:
+def with_special_numbers(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
     """Special numbers in some of its arrays."""
     selecting = program.selecting
     lines = [_special(line, rng) if i not in selecting else line for i, line in enumerate(program.lines)]
-    return Program(lines, program.outputs)
+    return RandomProgram(lines, program.outputs)
 
 
-def _special(line: Line, rng: np.random.Generator) -> Line:
-    if not isinstance(line, Leaf) or line.numbers is None or rng.random() < 0.25:
+def _special(line: ProgramLine, rng: np.random.Generator) -> ProgramLine:
+    if not isinstance(line, ArrayLine) or line.numbers is None or rng.random() < 0.25:
         return line
     return replace(line, numbers=replace(line.numbers, special=SPECIAL_SHARE)).again(int(rng.integers(2**31)))

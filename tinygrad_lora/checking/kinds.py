@@ -8,58 +8,58 @@ from typing import Any
 
 from . import kinds_shape
 from .kinds_shape import indexed, joined, placed, reduced, repeated, reshaped, scattered, taken, transposed
-from .programs import Leaf
-from .writer import Writer, is_float
+from .programs import ArrayLine
+from .writer import ProgramWriter, is_float
 
-Kind = Callable[[Writer], int | None]
+Kind = Callable[[ProgramWriter], int | None]
 
 
 # --- Elementwise ---
 
 
-def pair(word: str, w: Writer) -> int | None:
+def pair(word: str, w: ProgramWriter) -> int | None:
     """Two arrays that broadcast, in either order; now and then one array twice."""
     a = w.pick()
     b = a if w.chance(0.12) else w.pick_beside(a)
     return w.write(word, *((a, b) if w.chance(0.6) else (b, a)))
 
 
-def unary(word: str, w: Writer) -> int | None:
+def unary(word: str, w: ProgramWriter) -> int | None:
     """A function of one array."""
     return w.write(word, w.pick())
 
 
-def scaled(w: Writer) -> int | None:
+def scaled(w: ProgramWriter) -> int | None:
     """A number times an array."""
     exact = (2, -1, 0.5, 3, 1, -0.25, 4.0, 0, -3, 1.0, -2.0)
     return w.write("scale", w.pick(), factor=w.one(exact if w.style.exact else (*exact, 0.3, -1.7, 1e-3)))
 
 
-def shifted(w: Writer) -> int | None:
+def shifted(w: ProgramWriter) -> int | None:
     """A number and an array: Python's number takes the dtype of the array."""
     if w.chance(0.3) and not w.style.exact:
         return w.write("over", w.pick(), number=w.one((1.0, 2, -0.5)))
     return w.write("plus", w.pick(), number=w.one((1, -1, 2.0, 0.0, 0, 1.0, 3)))
 
 
-def powered(w: Writer) -> int | None:
+def powered(w: ProgramWriter) -> int | None:
     """A small power."""
     return w.write(
         "power", w.pick(), exponent=w.one((2, 3, 2, 0, 1, 4) if w.style.exact else (2, 3, -1, 0.5, -2, 1.5, 0, -0.5))
     )
 
 
-def halved(w: Writer) -> int | None:
+def halved(w: ProgramWriter) -> int | None:
     """An array divided by powers of two."""
     a = w.pick()
     if a is None:
         return None
     shape = w.values[a].shape
     powers = 2.0 ** w.rng.integers(-1, 3, shape[int(w.rng.integers(len(shape) + 1)) :])
-    return w.write("divide", a, w.keep(Leaf(w.one(("input", "constant")), powers.astype(w.one(w.dtypes)))))
+    return w.write("divide", a, w.keep(ArrayLine(w.one(("input", "constant")), powers.astype(w.one(w.dtypes)))))
 
 
-def chosen(w: Writer) -> int | None:
+def chosen(w: ProgramWriter) -> int | None:
     """Numbers of two arrays, by a condition."""
     a = w.pick()
     b = w.pick_beside(a)
@@ -67,7 +67,7 @@ def chosen(w: Writer) -> int | None:
     return w.write("where", condition, *((a, b) if w.chance(0.5) else (b, a)))
 
 
-def masked(w: Writer) -> int | None:
+def masked(w: ProgramWriter) -> int | None:
     """The mean of what a mask of ones and zeros keeps."""
     x = w.pick(lambda v: v.ndim > 0)
     if x is None:
@@ -78,7 +78,7 @@ def masked(w: Writer) -> int | None:
     return w.write("divide", total, w.write("plus", w.write("sum", mask, axis=axis, keepdims=False), number=1.0))
 
 
-def cast(w: Writer) -> int | None:
+def cast(w: ProgramWriter) -> int | None:
     """Another dtype."""
     return w.write("cast", w.pick(), dtype=w.one(w.style.dtypes))
 
@@ -86,7 +86,7 @@ def cast(w: Writer) -> int | None:
 # --- Products ---
 
 
-def product(w: Writer, a: int | None = None) -> int | None:
+def product(w: ProgramWriter, a: int | None = None) -> int | None:
     """Two matrices, vectors or batches that fit; a new one where none fits."""
     a = w.pick(lambda v: v.ndim > 0) if a is None else a
     if a is None:
@@ -104,7 +104,7 @@ def product(w: Writer, a: int | None = None) -> int | None:
     return w.write("matmul", *((a, b) if right else (b, a)))
 
 
-def weighted_sum(w: Writer) -> int | None:
+def weighted_sum(w: ProgramWriter) -> int | None:
     """A sum of products along one axis, or several; or of a multiple."""
     a = w.pick(lambda v: v.ndim > 0)
     multiple = w.write("scale", a, factor=w.one((2, 3, -1, 0.5))) if w.chance(0.4) else None
@@ -112,12 +112,12 @@ def weighted_sum(w: Writer) -> int | None:
     return kinds_shape.reduced_over(w, "sum", weighted)
 
 
-def turned_product(w: Writer) -> int | None:
+def turned_product(w: ProgramWriter) -> int | None:
     """The transpose of a product."""
     return w.write("transpose", product(w))
 
 
-def chain(w: Writer) -> int | None:
+def chain(w: ProgramWriter) -> int | None:
     """A product of three or more."""
     y = product(w)
     for _ in range(int(w.rng.integers(1, 3))):
@@ -126,7 +126,7 @@ def chain(w: Writer) -> int | None:
     return y
 
 
-def matrix_power(w: Writer) -> int | None:
+def matrix_power(w: ProgramWriter) -> int | None:
     """$A^4$, one factor after the other."""
     a = w.pick(lambda v: v.ndim > 1 and v.shape[-1] == v.shape[-2])
     y = a
@@ -135,7 +135,7 @@ def matrix_power(w: Writer) -> int | None:
     return y
 
 
-def common_factor(w: Writer) -> int | None:
+def common_factor(w: ProgramWriter) -> int | None:
     """$A C \\pm B C$, or with the factor on the left, as a product of matrices or element by element."""
     a = w.pick()
     if a is None:
@@ -152,7 +152,7 @@ def common_factor(w: Writer) -> int | None:
     return w.write(w.one(("add", "add", "subtract")), *parts)
 
 
-def adapted(w: Writer) -> int | None:
+def adapted(w: ProgramWriter) -> int | None:
     """$x W + s (x A) B$, or with A B bracketed first, or added to W: LoRA; or $(s x) W$ alone."""
     x = w.pick(lambda v: v.ndim > 1 and is_float(v))
     if x is None:
@@ -176,14 +176,14 @@ def adapted(w: Writer) -> int | None:
 # --- Gradients, and lines that are there already ---
 
 
-def gradient(w: Writer) -> int | None:
+def gradient(w: ProgramWriter) -> int | None:
     """The gradient of a sum, or of a sum of squares, of what was computed."""
     y = w.pick(is_float)
     x = w.pick(is_float)
     return w.write(w.one(("gradient", "gradient", "gradient_of_square")), y, x)
 
 
-def doubled(w: Writer) -> int | None:
+def doubled(w: ProgramWriter) -> int | None:
     """A line once more; now and then with its operands swapped."""
     steps = [i for i, line in enumerate(w.lines) if hasattr(line, "word")]
     if not steps:
@@ -194,7 +194,7 @@ def doubled(w: Writer) -> int | None:
     return again if w.chance(0.4) else w.write(w.one(("add", "multiply", "subtract")), first, again)
 
 
-def alike(words: tuple[str, ...], w: Writer) -> int | None:
+def alike(words: tuple[str, ...], w: ProgramWriter) -> int | None:
     """One function of two arrays, and both results together: $f(a) + f(b)$."""
     a = w.pick()
     b = w.pick_beside(a)
@@ -203,7 +203,7 @@ def alike(words: tuple[str, ...], w: Writer) -> int | None:
     return w.write(w.one(("add", "multiply", "subtract")), w.write(word, a, **params), w.write(word, b, **params))
 
 
-def undone(w: Writer) -> int | None:
+def undone(w: ProgramWriter) -> int | None:
     """A step, and another one that takes it back."""
     x = w.pick()
     way = w.one(("plus", "scale", "subtract", "divide", "cast", "transpose", "broadcast"))
@@ -225,7 +225,7 @@ def undone(w: Writer) -> int | None:
     return w.write(way, w.write({"subtract": "add", "divide": "multiply"}[way], x, other), other)
 
 
-def twice(kind: Kind, w: Writer) -> int | None:
+def twice(kind: Kind, w: ProgramWriter) -> int | None:
     """Two lines of one kind on one operand, which may differ in their parameters, and both together."""
     x = w.focus if w.focus is not None else w.pick()
     found = []

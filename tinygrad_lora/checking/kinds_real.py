@@ -6,23 +6,23 @@ from functools import partial
 
 from .kinds import SHARED, Kind, alike, gradient, masked, pair, powered, product, scaled, unary
 from .kinds_shape import joined, reduced
-from .programs import Model
-from .writer import Writer, is_float
+from .programs import LayerLine
+from .writer import ProgramWriter, is_float
 
 
-def logarithm(w: Writer) -> int | None:
+def logarithm(w: ProgramWriter) -> int | None:
     """Of positive numbers, or of an exponential."""
     x = w.pick(is_float)
     positive = x if w.chance(0.3) else w.write("exp", x) if w.chance(0.5) else w.write("plus", square(w, x), number=1.0)
     return w.write(w.one(("log", "log", "sqrt")), positive)
 
 
-def square(w: Writer, x: int | None) -> int | None:
+def square(w: ProgramWriter, x: int | None) -> int | None:
     """A square, as a product or as a power."""
     return w.write("multiply", x, x) if w.chance(0.5) else w.write("power", x, exponent=2)
 
 
-def inverse(w: Writer) -> int | None:
+def inverse(w: ProgramWriter) -> int | None:
     """A function, and the one that takes it back."""
     x = w.pick(is_float)
     way = w.one(("exp", "log", "square", "sqrt", "divide", "divide"))
@@ -36,7 +36,7 @@ def inverse(w: Writer) -> int | None:
     return w.write("sqrt", square(w, x)) if way == "square" else square(w, w.write("sqrt", x))
 
 
-def along_axis(word: str, w: Writer) -> int | None:
+def along_axis(word: str, w: ProgramWriter) -> int | None:
     """A softmax along some axis; now and then of numbers that are shifted, which is no change."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
     if x is None:
@@ -46,7 +46,7 @@ def along_axis(word: str, w: Writer) -> int | None:
     return w.write(word, x, axis=int(w.rng.integers(-w.values[x].ndim, w.values[x].ndim))) if x is not None else None
 
 
-def softmax_by_hand(w: Writer) -> int | None:
+def softmax_by_hand(w: ProgramWriter) -> int | None:
     """Exponentials over their sum, or their logarithm."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
     if x is None:
@@ -56,7 +56,7 @@ def softmax_by_hand(w: Writer) -> int | None:
     return w.write("divide", e, total) if w.chance(0.6) else w.write("log", total)
 
 
-def normalized(w: Writer) -> int | None:
+def normalized(w: ProgramWriter) -> int | None:
     """A layer norm, with or without a weight and a bias."""
     x = w.pick(lambda v: v.ndim > 0 and v.shape[-1] > 1 and is_float(v))
     if x is None or w.chance(0.3):
@@ -67,7 +67,7 @@ def normalized(w: Writer) -> int | None:
     )
 
 
-def loss(w: Writer) -> int | None:
+def loss(w: ProgramWriter) -> int | None:
     """A squared error, or the cross entropy of some labels."""
     y = w.pick(lambda v: v.size > 0 and is_float(v))
     if y is None:
@@ -78,7 +78,7 @@ def loss(w: Writer) -> int | None:
     return w.write("mse", y, w.leaf(shape, dtype))
 
 
-def attended(w: Writer) -> int | None:
+def attended(w: ProgramWriter) -> int | None:
     """Attention over tokens of (batch, time, width)."""
     x = w.pick(lambda v: v.ndim == 3 and v.size > 0 and is_float(v))
     if x is None:
@@ -92,7 +92,7 @@ def attended(w: Writer) -> int | None:
     return w.write("attention", x, w.one(others), w.one(others), count=count)
 
 
-def layer(w: Writer) -> int | None:
+def layer(w: ProgramWriter) -> int | None:
     """A layer of the right size, called; now and then followed by the gradient of one of its parameters."""
     x = w.pick(lambda v: v.ndim > 0 and v.shape[-1] > 0 and is_float(v))
     if x is None:
@@ -108,7 +108,7 @@ def layer(w: Writer) -> int | None:
         f"tl.LayerNorm({n}{options})", f"tl.RMSNorm({n}{options})",
         f"tl.Sequential({linear}, tl.{activation}, tl.Linear({m}, {n}, seed=1{options}))",
     ))  # fmt: skip
-    made = w.keep(Model(text, int(w.rng.integers(2**31))))
+    made = w.keep(LayerLine(text, int(w.rng.integers(2**31))))
     y = w.write("called", made, x)
     if y is None or w.chance(0.5):
         return y
@@ -116,12 +116,14 @@ def layer(w: Writer) -> int | None:
     return w.write("gradient_of_square", y, w.write("weight", made, name=name))
 
 
-def embedded(w: Writer) -> int | None:
+def embedded(w: ProgramWriter) -> int | None:
     """Rows of an embedding, plain or with an adapter, for some tokens."""
     width, dtype = w.one([s for s in w.sizes if s] or [2]), w.dtypes[0]
     options = f", dtype={dtype!r}" if dtype.startswith("float") and dtype != "float64" else ""
     text = f"tl.Embedding(5, {width}, seed=0{options})"
-    made = w.keep(Model(text if w.chance(0.6) else f"tl.LoRAEmbedding({text}, 1, seed=0)", int(w.rng.integers(2**31))))
+    made = w.keep(
+        LayerLine(text if w.chance(0.6) else f"tl.LoRAEmbedding({text}, 1, seed=0)", int(w.rng.integers(2**31)))
+    )
     return w.write("called", made, w.indices(5, w.shape(w.one((1, 2))), least=0))
 
 

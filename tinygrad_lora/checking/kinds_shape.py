@@ -5,15 +5,15 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from .writer import Writer, is_float
+from .writer import ProgramWriter, is_float
 
 
-def reduced(word: str, w: Writer) -> int | None:
+def reduced(word: str, w: ProgramWriter) -> int | None:
     """A reduction over some axes, from the front or from the back."""
     return reduced_over(w, word, w.pick())
 
 
-def reduced_over(w: Writer, word: str, x: int | None) -> int | None:
+def reduced_over(w: ProgramWriter, word: str, x: int | None) -> int | None:
     """The same of line x."""
     if x is None:
         return None
@@ -25,12 +25,12 @@ def reduced_over(w: Writer, word: str, x: int | None) -> int | None:
     return w.write(word, x, axis=axis, keepdims=w.chance(0.4))
 
 
-def transposed(w: Writer) -> int | None:
+def transposed(w: ProgramWriter) -> int | None:
     """The last two axes swapped."""
     return w.write("transpose", w.pick(lambda v: v.ndim > 1))
 
 
-def reshaped(w: Writer) -> int | None:
+def reshaped(w: ProgramWriter) -> int | None:
     """Another shape: flat, cut up, or with axes of length 1."""
     x = w.pick()
     if x is None:
@@ -42,7 +42,7 @@ def reshaped(w: Writer) -> int | None:
     return w.write("reshape", x, shape=w.one(shapes))
 
 
-def repeated(w: Writer) -> int | None:
+def repeated(w: ProgramWriter) -> int | None:
     """Repeated along new axes, or those of length 1."""
     x = w.pick()
     if x is None:
@@ -51,13 +51,13 @@ def repeated(w: Writer) -> int | None:
     return w.write("broadcast", x, shape=((w.one(w.sizes),) if w.chance(0.6) else ()) + shape)
 
 
-def indexed(w: Writer) -> int | None:
+def indexed(w: ProgramWriter) -> int | None:
     """Numbers, slices, None and the ellipsis."""
     x = w.pick(lambda v: v.ndim > 0)
     return None if x is None else w.write("index", x, key=key(w, w.values[x].shape))
 
 
-def key(w: Writer, shape: tuple[int, ...]) -> tuple[Any, ...]:
+def key(w: ProgramWriter, shape: tuple[int, ...]) -> tuple[Any, ...]:
     """What selects something of an array of this shape."""
     slices = (slice(None), slice(1, None), slice(None, -1), slice(None, None, -1), slice(0, 1), slice(None, None, 2))
     parts: list[Any] = [
@@ -69,7 +69,7 @@ def key(w: Writer, shape: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(parts) if w.chance(0.85) else (Ellipsis, *parts[:1])
 
 
-def placed(w: Writer) -> int | None:
+def placed(w: ProgramWriter) -> int | None:
     """An array inside a larger one of zeros."""
     x = w.pick()
     if x is None:
@@ -80,7 +80,7 @@ def placed(w: Writer) -> int | None:
     return w.write("place", x, key=(w.one((0, 1, -1)),), shape=(2, *shape))
 
 
-def taken(w: Writer) -> int | None:
+def taken(w: ProgramWriter) -> int | None:
     """Rows, or single elements of the first two axes."""
     x = w.pick(lambda v: v.ndim > 0 and v.shape[0] > 0)
     if x is None:
@@ -91,7 +91,7 @@ def taken(w: Writer) -> int | None:
     return w.write("take", x, w.indices(shape[0], count))
 
 
-def scattered(w: Writer) -> int | None:
+def scattered(w: ProgramWriter) -> int | None:
     """Rows added up at places that may occur twice."""
     x = w.pick(lambda v: v.ndim > 0)
     if x is None:
@@ -101,7 +101,7 @@ def scattered(w: Writer) -> int | None:
     return w.write("scatter_add", x, w.indices(size, (n,)), shape=(size, *rest))
 
 
-def returned(w: Writer) -> int | None:
+def returned(w: ProgramWriter) -> int | None:
     """The gradient of an array that is taken from twice; or two scattered arrays, added up."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
     if x is None:
@@ -115,7 +115,7 @@ def returned(w: Writer) -> int | None:
     return both if scatters else w.write("gradient_of_square", both, x)
 
 
-def joined(w: Writer) -> int | None:
+def joined(w: ProgramWriter) -> int | None:
     """Two or three arrays side by side."""
     a = w.pick(lambda v: v.ndim > 0)
     if a is None:

@@ -16,7 +16,7 @@ from ..compiler.compiled import compile as compiled
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from .bounds import Bounds
-from .programs import Program
+from .programs import RandomProgram
 
 Pass = Callable[[Graph], Graph]
 MOST_CALLS = 40_000, 4_000  # of functions in one pass: in all, and for each node of the graph
@@ -159,19 +159,19 @@ def _told(output: int, index: tuple[int, ...], expected: Any, found: Any) -> str
     return f"changes output {output}{place}: {found!r} instead of {expected!r}"
 
 
-def is_exact(program: Program) -> bool:
+def is_exact(program: RandomProgram) -> bool:
     """Whether arithmetic on this program is exact, whatever its order."""
     bounds, values = Bounds(), program.values
     return all(bounds(values[i]) is not None for i in program.outputs)
 
 
-def is_finite(program: Program) -> bool:
+def is_finite(program: RandomProgram) -> bool:
     """Whether no line of the program is infinite or nan."""
     nodes = [v for v in program.values.values() if isinstance(v, Node)]
     return all(bool(np.isfinite(node.value).all()) for node in nodes if node.dtype.kind == "f")
 
 
-SUITS: dict[str, Callable[[Program], bool]] = {
+SUITS: dict[str, Callable[[RandomProgram], bool]] = {
     "exact": is_exact,
     "real": is_finite,
     "special": lambda program: True,
@@ -182,7 +182,7 @@ SUITS: dict[str, Callable[[Program], bool]] = {
 
 
 @dataclass(frozen=True)
-class Trial:
+class PassTrial:
     """A pass, those that run before and after it, and how numbers are compared. Call it on a program.
 
     `twice` applies the pass a second time, which must give the same graph.
@@ -194,16 +194,16 @@ class Trial:
     after: tuple[Pass, ...] = ()
     twice: bool = True
 
-    def __call__(self, program: Program) -> Fault | None:
+    def __call__(self, program: RandomProgram) -> Fault | None:
         """The fault on this program, if there is one; None as well where other passes are at fault without this one."""
         return self.run(program)[1]
 
-    def run(self, program: Program) -> tuple[bool, Fault | None]:
+    def run(self, program: RandomProgram) -> tuple[bool, Fault | None]:
         """Whether the pass changed the graph, and the fault."""
         with np.errstate(all="ignore"):
             return self._run(program)
 
-    def _run(self, program: Program) -> tuple[bool, Fault | None]:
+    def _run(self, program: RandomProgram) -> tuple[bool, Fault | None]:
         graph = program.graph
         try:
             for other in self.before:
@@ -256,7 +256,7 @@ class Trial:
         ]
         return " and ".join(words)
 
-    def simpler(self) -> list[Trial]:
+    def simpler(self) -> list[PassTrial]:
         """The trial without some of the other passes."""
         if not (self.before or self.after):
             return []
@@ -267,12 +267,12 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class CompiledTrial(Trial):
+class CompiledTrial(PassTrial):
     """The pass in a compiled program, planned or plain, against the same program without it."""
 
     planned: bool = True
 
-    def _run(self, program: Program) -> tuple[bool, Fault | None]:
+    def _run(self, program: RandomProgram) -> tuple[bool, Fault | None]:
         graph = program.graph
         expected = tuple(program.eager())
         changed = False
@@ -290,7 +290,7 @@ class CompiledTrial(Trial):
         where = f"compiled with buffers={self.planned} {self._where()}".rstrip()
         return changed, Fault(told, graph, None, expected, where=where)
 
-    def _compiled(self, program: Program, graph: Graph, expected: Any, passes: Sequence[Pass]) -> str:
+    def _compiled(self, program: RandomProgram, graph: Graph, expected: Any, passes: Sequence[Pass]) -> str:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")

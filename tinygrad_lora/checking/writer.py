@@ -12,7 +12,7 @@ import numpy as np
 from ..core.node import ComputationNode as Node
 from ..errors import GradientError
 from .bounds import Bounds
-from .programs import Leaf, Line, Model, Numbers, Step
+from .programs import ArrayLine, LayerLine, Numbers, ProgramLine, StepLine
 from .vocabulary import WORDS
 
 DTYPES = ("float64", "float32", "float16", "int64", "int8", "uint8", "bool")
@@ -38,12 +38,12 @@ class Style:
     steps: int = 12
 
 
-class Writer:
+class ProgramWriter:
     """The lines so far, and the value of each: a node that has its numbers, or a layer."""
 
     def __init__(self, rng: np.random.Generator, style: Style) -> None:
         self.rng, self.style = rng, style
-        self.lines: list[Line] = []
+        self.lines: list[ProgramLine] = []
         self.values: list[Any] = []
         self.focus: int | None = None  # the line that the next one should take
         self._bounds = Bounds()
@@ -101,7 +101,7 @@ class Writer:
         elif self.chance(0.3):
             numbers = replace(numbers, low=max(low, -1), high=1)
         array = numbers.drawn(shape, dtype)
-        return self.keep(Leaf(kind, array, numbers))
+        return self.keep(ArrayLine(kind, array, numbers))
 
     def indices(self, n: int, shape: tuple[int, ...], least: int | None = None) -> int:
         """Whole numbers that select among n, as an argument or a constant."""
@@ -110,9 +110,9 @@ class Writer:
         dtype = self.one(("int64", "int64", "int64", "int32", "uint8"))
         if dtype == "uint8":
             numbers = Numbers(0, n - 1, 1.0, numbers.seed)
-        return self.keep(Leaf(self.one(("input", "constant")), numbers.drawn(shape, dtype), numbers))
+        return self.keep(ArrayLine(self.one(("input", "constant")), numbers.drawn(shape, dtype), numbers))
 
-    def keep(self, line: Leaf | Model) -> int:
+    def keep(self, line: ArrayLine | LayerLine) -> int:
         """Add a line that is no step; say which number it has."""
         self.lines.append(line)
         self.values.append(line.node(f"w{len(self.lines)}"))
@@ -129,7 +129,7 @@ class Writer:
             return None  # refused: there is nothing to compare
         if not self.fits(value):
             return None
-        self.lines.append(Step(word, tuple(i for i in operands if i is not None), params))
+        self.lines.append(StepLine(word, tuple(i for i in operands if i is not None), params))
         self.values.append(value)
         return len(self.lines) - 1
 
