@@ -1,4 +1,4 @@
-"""Random programs, one after the other. Every kind of line soon follows every other."""
+"""An endless stream of random programs, in which every kind of line soon follows every other kind."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MOST_OUTPUTS = 8
 
 
 class KindSequence:
-    """Which kind follows which: each pair once, in random order, before any comes again."""
+    """Which kind of line follows which: each pair once, in random order, before any pair comes again."""
 
     def __init__(self, rng: np.random.Generator, kinds: tuple[Kind, ...]) -> None:
         self.rng, self.kinds = rng, kinds
         self._left: dict[Kind, list[Kind]] = {kind: [] for kind in kinds}
 
     def start(self) -> Kind:
-        """The kind that most others have yet to follow."""
+        """A kind to begin a chain with: one that most others have yet to follow."""
         if not any(self._left.values()):
             self._left = {kind: [self.kinds[i] for i in self.rng.permutation(len(self.kinds))] for kind in self.kinds}
         most = max(map(len, self._left.values()))
@@ -33,11 +33,11 @@ class KindSequence:
         return best[int(self.rng.integers(len(best)))]
 
     def after(self, kind: Kind) -> Kind | None:
-        """The next to follow this kind; None where all have."""
+        """The next kind to follow this one; None if all have."""
         return self._left[kind].pop() if self._left.get(kind) else None
 
     def again(self, kind: Kind, follower: Kind) -> None:
-        """This pair did not come about: try it later, if not all too often."""
+        """Put back a pair that could not be written, to be tried later; one in ten is given up."""
         if self.rng.random() < 0.9:
             self._left[kind].insert(0, follower)
 
@@ -81,26 +81,26 @@ class Programs:
                 return RandomProgram(w.lines, _outputs(w))
 
     def _lines(self, w: ProgramWriter, walks: tuple[KindSequence, ...], kinds: tuple[Kind, ...]) -> None:
-        """Chains in which each line takes the result of the one before, and some lines of any kind between them."""
+        """Write chains in which each line takes the result of the one before, with lines of any kind in between."""
         wanted = w.one((2, w.style.steps // 2, *(w.style.steps,) * 4))
-        walk, made, length = walks[0], None, 0
+        walk, latest, length = walks[0], None, 0
         kind = walk.start()
         for _ in range(2 * wanted):
             if sum(isinstance(line, StepLine) for line in w.lines) >= wanted:
                 break
-            if made is None or length == LONGEST_CHAIN:
+            if latest is None or length == LONGEST_CHAIN:
                 walk, length = w.one(walks), 1
                 kind = walk.start()
                 w.focus = w.leaf(w.shape(w.one((1, 2, 2, 2, 3, 3, 0)))) if w.chance(0.6) else None
-                made = kind(w)
+                latest = kind(w)
             else:
                 follower = walk.after(kind)
                 if follower is None:
-                    made = None
+                    latest = None
                     continue
-                w.focus, length = made, length + 1
-                made = follower(w)
-                if made is None:
+                w.focus, length = latest, length + 1
+                latest = follower(w)
+                if latest is None:
                     walk.again(kind, follower)
                 kind = follower
             w.focus = None
@@ -109,9 +109,9 @@ class Programs:
 
 
 def _outputs(w: ProgramWriter) -> list[int]:
-    """What nothing uses, or the last line alone; now and then some other line, also an argument."""
+    """The outputs: the results that no line uses, or the last one alone; sometimes another array, even an argument."""
     used = {i for line in w.lines if isinstance(line, StepLine) for i in line.operands}
-    arrays = w.numbers()
+    arrays = w.line_numbers()
     results = [i for i in arrays if isinstance(w.lines[i], StepLine)]
     outputs = [i for i in results if i not in used] if w.chance(0.85) else [results[-1]]
     if w.chance(0.25):
@@ -120,7 +120,7 @@ def _outputs(w: ProgramWriter) -> list[int]:
 
 
 def with_special_numbers(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
-    """Special numbers in some of its arrays."""
+    """The program with special numbers in some of its arrays."""
     selecting = program.selecting
     lines = [_special(line, rng) if i not in selecting else line for i, line in enumerate(program.lines)]
     return RandomProgram(lines, program.outputs)

@@ -1,4 +1,4 @@
-"""Kinds of lines. Each adds a line to a program, or a few that belong together, and says the number of the last one."""
+"""Kinds of lines. Each writes a line, or a few that belong together, and returns the number of the last, or None."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Kind = Callable[[ProgramWriter], int | None]
 
 
 def pair(word: str, w: ProgramWriter) -> int | None:
-    """Two arrays that broadcast, in either order; now and then one array twice."""
+    """An operation on two arrays that broadcast, in either order; sometimes on one array twice."""
     a = w.pick()
     b = a if w.chance(0.12) else w.pick_beside(a)
     return w.write(word, *((a, b) if w.chance(0.6) else (b, a)))
@@ -60,7 +60,7 @@ def halved(w: ProgramWriter) -> int | None:
 
 
 def chosen(w: ProgramWriter) -> int | None:
-    """Numbers of two arrays, by a condition."""
+    """Elements of two arrays, selected by a condition."""
     a = w.pick()
     b = w.pick_beside(a)
     condition = w.write("greater", w.pick_beside(a, b), w.pick_beside(a, b)) if w.chance(0.7) else w.pick_beside(a, b)
@@ -68,7 +68,7 @@ def chosen(w: ProgramWriter) -> int | None:
 
 
 def masked(w: ProgramWriter) -> int | None:
-    """The mean of what a mask of ones and zeros keeps."""
+    """The mean of the elements that a mask of ones and zeros keeps."""
     x = w.pick(lambda v: v.ndim > 0)
     if x is None:
         return None
@@ -79,7 +79,7 @@ def masked(w: ProgramWriter) -> int | None:
 
 
 def cast(w: ProgramWriter) -> int | None:
-    """Another dtype."""
+    """An array cast to another dtype."""
     return w.write("cast", w.pick(), dtype=w.one(w.style.dtypes))
 
 
@@ -87,16 +87,16 @@ def cast(w: ProgramWriter) -> int | None:
 
 
 def product(w: ProgramWriter, a: int | None = None) -> int | None:
-    """Two matrices, vectors or batches that fit; a new one where none fits."""
+    """The product of two matrices, vectors or batches that fit; with a new one where none fits."""
     a = w.pick(lambda v: v.ndim > 0) if a is None else a
     if a is None:
         return None
     p = w.values[a]
     right = w.chance(0.7)
     inner = p.shape[-1] if right or p.ndim == 1 else p.shape[-2]
-    fitting = w.numbers(lambda v: v.ndim > 0 and v.shape[-2 if right and v.ndim > 1 else -1] == inner)
+    fitting = w.line_numbers(lambda v: v.ndim > 0 and v.shape[-2 if right and v.ndim > 1 else -1] == inner)
     if not fitting or w.chance(0.5):
-        other = inner if w.chance(0.4) else w.one(w.sizes)  # square matrices hide what is turned the wrong way
+        other = inner if w.chance(0.4) else w.one(w.sizes)  # square matrices hide a wrong transpose
         shape = ((inner, other) if right else (other, inner)) if w.chance(0.85) else (inner,)
         b = w.leaf(shape, w.dtype_beside(a), w.one(("input", "input", "parameter", "frozen", "frozen")))
     else:
@@ -105,14 +105,14 @@ def product(w: ProgramWriter, a: int | None = None) -> int | None:
 
 
 def weighted_sum(w: ProgramWriter) -> int | None:
-    """A sum of products along one axis, or several; or of a multiple."""
+    """The sum of products, or of a multiple, over one or more axes."""
     a = w.pick(lambda v: v.ndim > 0)
     multiple = w.write("scale", a, factor=w.one((2, 3, -1, 0.5))) if w.chance(0.4) else None
     weighted = multiple if multiple is not None else w.write("multiply", a, w.pick_beside(a, new=0.7))
     return kinds_shape.reduced_over(w, "sum", weighted)
 
 
-def turned_product(w: ProgramWriter) -> int | None:
+def transposed_product(w: ProgramWriter) -> int | None:
     """The transpose of a product."""
     return w.write("transpose", product(w))
 
@@ -173,18 +173,18 @@ def adapted(w: ProgramWriter) -> int | None:
     return w.write("add", w.write("matmul", x, weight), w.write("scale", w.write(*inner), factor=factor))
 
 
-# --- Gradients, and lines that are there already ---
+# --- Gradients, and lines that repeat or undo earlier ones ---
 
 
 def gradient(w: ProgramWriter) -> int | None:
-    """The gradient of a sum, or of a sum of squares, of what was computed."""
+    """The gradient of a sum, or of a sum of squares, of an earlier result."""
     y = w.pick(is_float)
     x = w.pick(is_float)
     return w.write(w.one(("gradient", "gradient", "gradient_of_square")), y, x)
 
 
 def doubled(w: ProgramWriter) -> int | None:
-    """A line once more; now and then with its operands swapped."""
+    """An earlier line repeated, sometimes with its operands swapped."""
     steps = [i for i, line in enumerate(w.lines) if hasattr(line, "word")]
     if not steps:
         return None
@@ -195,7 +195,7 @@ def doubled(w: ProgramWriter) -> int | None:
 
 
 def alike(words: tuple[str, ...], w: ProgramWriter) -> int | None:
-    """One function of two arrays, and both results together: $f(a) + f(b)$."""
+    """One function applied to two arrays, and the results combined: $f(a) + f(b)$."""
     a = w.pick()
     b = w.pick_beside(a)
     word = w.one(words)
@@ -204,7 +204,7 @@ def alike(words: tuple[str, ...], w: ProgramWriter) -> int | None:
 
 
 def undone(w: ProgramWriter) -> int | None:
-    """A step, and another one that takes it back."""
+    """An operation, then its inverse."""
     x = w.pick()
     way = w.one(("plus", "scale", "subtract", "divide", "cast", "transpose", "broadcast"))
     if x is None:
@@ -226,26 +226,26 @@ def undone(w: ProgramWriter) -> int | None:
 
 
 def twice(kind: Kind, w: ProgramWriter) -> int | None:
-    """Two lines of one kind on one operand, which may differ in their parameters, and both together."""
+    """Two lines of one kind on one operand, which may differ in their parameters, and the results combined."""
     x = w.focus if w.focus is not None else w.pick()
-    found = []
+    results = []
     for _ in range(2):
         w.focus = x
-        found.append(kind(w))
+        results.append(kind(w))
     w.focus = None
-    both = w.write(w.one(("add", "subtract", "multiply")), *found) if None not in found else None
-    return both if both is not None else found[-1]
+    both = w.write(w.one(("add", "subtract", "multiply")), *results) if None not in results else None
+    return both if both is not None else results[-1]
 
 
-# What is worth seeing after each other: a few often, others now and then.
+# Kinds that follow each other in chains: the few pairs of ALGEBRA come often, those of EXACT_CORE less so.
 ALGEBRA: tuple[Kind, ...] = (
     *(partial(pair, word) for word in ("add", "subtract", "multiply")), partial(unary, "relu"),
     *(partial(reduced, word) for word in ("sum", "mean", "max")),
     scaled, powered, product, transposed, reshaped, indexed, taken, joined,
 )  # fmt: skip
 EXACT_CORE: tuple[Kind, ...] = (
-    *ALGEBRA, partial(pair, "maximum"), shifted, halved, chosen, cast, turned_product, common_factor, undone, adapted,
-    repeated, placed, scattered, gradient, partial(alike, ("relu", "sum", "max", "transpose")),
+    *ALGEBRA, partial(pair, "maximum"), shifted, halved, chosen, cast, transposed_product, common_factor, undone,
+    adapted, repeated, placed, scattered, gradient, partial(alike, ("relu", "sum", "max", "transpose")),
 )  # fmt: skip
 SHARED: tuple[Kind, ...] = (
     *EXACT_CORE, partial(pair, "greater"), *(partial(unary, word) for word in ("sign", "identity", "stop_gradient")),

@@ -9,12 +9,12 @@ from .writer import ProgramWriter, is_float
 
 
 def reduced(word: str, w: ProgramWriter) -> int | None:
-    """A reduction over some axes, from the front or from the back."""
+    """The reduction of an array over some axes, counted from the front or the back."""
     return reduced_over(w, word, w.pick())
 
 
 def reduced_over(w: ProgramWriter, word: str, x: int | None) -> int | None:
-    """The same of line x."""
+    """The reduction of line x over some axes, counted from the front or the back."""
     if x is None:
         return None
     n = w.values[x].ndim
@@ -26,12 +26,12 @@ def reduced_over(w: ProgramWriter, word: str, x: int | None) -> int | None:
 
 
 def transposed(w: ProgramWriter) -> int | None:
-    """The last two axes swapped."""
+    """An array with its last two axes swapped."""
     return w.write("transpose", w.pick(lambda v: v.ndim > 1))
 
 
 def reshaped(w: ProgramWriter) -> int | None:
-    """Another shape: flat, cut up, or with axes of length 1."""
+    """An array in another shape: flat, split, or with axes of length 1."""
     x = w.pick()
     if x is None:
         return None
@@ -43,7 +43,7 @@ def reshaped(w: ProgramWriter) -> int | None:
 
 
 def repeated(w: ProgramWriter) -> int | None:
-    """Repeated along new axes, or those of length 1."""
+    """An array repeated along new axes, or along those of length 1."""
     x = w.pick()
     if x is None:
         return None
@@ -52,13 +52,13 @@ def repeated(w: ProgramWriter) -> int | None:
 
 
 def indexed(w: ProgramWriter) -> int | None:
-    """Numbers, slices, None and the ellipsis."""
+    """An array indexed with numbers, slices, None and the ellipsis."""
     x = w.pick(lambda v: v.ndim > 0)
     return None if x is None else w.write("index", x, key=key(w, w.values[x].shape))
 
 
 def key(w: ProgramWriter, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """What selects something of an array of this shape."""
+    """A key that selects a part of an array of this shape."""
     slices = (slice(None), slice(1, None), slice(None, -1), slice(None, None, -1), slice(0, 1), slice(None, None, 2))
     parts: list[Any] = [
         int(w.rng.integers(-n, n)) if n and w.chance(0.35) else w.one(slices)
@@ -81,7 +81,7 @@ def placed(w: ProgramWriter) -> int | None:
 
 
 def taken(w: ProgramWriter) -> int | None:
-    """Rows, or single elements of the first two axes."""
+    """Rows of an array, or single elements of its first two axes."""
     x = w.pick(lambda v: v.ndim > 0 and v.shape[0] > 0)
     if x is None:
         return None
@@ -92,7 +92,7 @@ def taken(w: ProgramWriter) -> int | None:
 
 
 def scattered(w: ProgramWriter) -> int | None:
-    """Rows added up at places that may occur twice."""
+    """Rows added up at indices that may repeat."""
     x = w.pick(lambda v: v.ndim > 0)
     if x is None:
         return None
@@ -102,7 +102,7 @@ def scattered(w: ProgramWriter) -> int | None:
 
 
 def returned(w: ProgramWriter) -> int | None:
-    """The gradient of an array that is taken from twice; or two scattered arrays, added up."""
+    """The gradient of an array from which rows are taken twice; or the sum of two scattered arrays."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
     if x is None:
         return None
@@ -116,7 +116,7 @@ def returned(w: ProgramWriter) -> int | None:
 
 
 def joined(w: ProgramWriter) -> int | None:
-    """Two or three arrays side by side."""
+    """Two or three arrays concatenated."""
     a = w.pick(lambda v: v.ndim > 0)
     if a is None:
         return None
@@ -124,9 +124,9 @@ def joined(w: ProgramWriter) -> int | None:
     axis = int(w.rng.integers(len(shape)))
     parts = [a]
     for _ in range(w.one((1, 1, 2))):
-        found = w.numbers(lambda v: v.ndim == len(shape) and _others(v.shape, axis) == _others(shape, axis))
+        fitting = w.line_numbers(lambda v: v.ndim == len(shape) and _others(v.shape, axis) == _others(shape, axis))
         new = (*shape[:axis], w.one(w.sizes), *shape[axis + 1 :])
-        parts.append(w.one(found) if w.chance(0.7) else w.leaf(new, dtype))
+        parts.append(w.one(fitting) if w.chance(0.7) else w.leaf(new, dtype))
     return w.write("concatenate", *(parts if w.chance(0.5) else parts[::-1]), axis=axis - len(shape) * w.chance(0.2))
 
 

@@ -1,4 +1,4 @@
-"""Programs like a given one: where a pass changes something, it is worth looking at what is nearly the same."""
+"""Mutants of a program: where a pass changes one program, programs that are nearly the same are worth trying."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def in_one_dtype(program: RandomProgram, dtype: str) -> RandomProgram | None:
 
 
 def another_size(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
-    """Axes of one size get another, wherever they are."""
+    """All axes of one size get another size."""
     sizes = sorted({n for _, leaf in _drawn(program) for n in leaf.array.shape})
     if not sizes:
         return program
@@ -160,7 +160,7 @@ def _redrawn(leaf: ArrayLine, shape: tuple[int, ...]) -> ArrayLine:
 
 
 def _converted(leaf: ArrayLine, dtype: str) -> ArrayLine:
-    """Such an array in another dtype: unsigned numbers are not negative, whole ones have no fractions."""
+    """The array drawn anew in another dtype: unsigned numbers are not negative, whole ones have no fractions."""
     numbers = leaf.numbers
     if numbers is None or (leaf.kind in ("parameter", "frozen") and not dtype.startswith("float")):
         return leaf

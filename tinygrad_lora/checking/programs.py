@@ -1,4 +1,4 @@
-"""A random program as plain data: lines in order, each an array, a layer, or a word and the numbers of its operands."""
+"""A random program as plain data: lines in order, each an array, a layer, or an operation on earlier lines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Numbers:
     infinite: float = 0.0
 
     def drawn(self, shape: Sequence[int], dtype: Any) -> Any:
-        """The array: the same for the same fields."""
+        """An array of these numbers; the same for the same fields."""
         rng, dtype, shape = np.random.default_rng(self.seed), np.dtype(dtype), tuple(shape)
         if self.step:
             ends = int(self.low // self.step), int(self.high // self.step) + 1
@@ -49,7 +49,7 @@ class Numbers:
 
 
 def special_numbers(dtype: np.dtype[Any]) -> Any:
-    """The numbers at which laws fail."""
+    """The numbers of a dtype at which laws of algebra fail."""
     if dtype.kind == "b":
         return np.array([False, True])
     if dtype.kind in "iu":
@@ -75,7 +75,7 @@ class ArrayLine:
         object.__setattr__(self, "array", np.asarray(self.array))
 
     def node(self, name: str) -> ComputationNode:
-        """The leaf of a graph that stands for it."""
+        """The parameter or constant that holds the array."""
         if self.kind in ("parameter", "frozen"):
             return parameter(self.array, name, trainable=self.kind == "parameter")
         return constant(self.array)
@@ -89,7 +89,7 @@ class ArrayLine:
         return f'{self.numbers}.drawn({array.shape}, "{array.dtype}")'
 
     def again(self, seed: int) -> ArrayLine:
-        """Other numbers of the same kind."""
+        """The same line with its array drawn anew, from another seed."""
         if self.numbers is None:
             return self
         numbers = replace(self.numbers, seed=seed)
@@ -98,7 +98,7 @@ class ArrayLine:
 
 @dataclass(frozen=True, eq=False)
 class LayerLine:
-    """A layer: the expression that makes it, and the seed of its parameters."""
+    """A layer: the expression that creates it, and the seed of its parameters."""
 
     text: str
     seed: int
@@ -124,7 +124,7 @@ def filled(layer: Any, seed: int) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class StepLine:
-    """A word, which lines it takes, and its parameters."""
+    """An operation: its word in the vocabulary, the numbers of the lines that are its operands, and its parameters."""
 
     word: str
     operands: tuple[int, ...] = ()
@@ -147,7 +147,7 @@ class RandomProgram:
 
     def __init__(self, lines: Iterable[ProgramLine], outputs: Iterable[int]) -> None:
         self.lines, self.outputs = tuple(lines), tuple(outputs)
-        self.__signature__ = SIGNATURE  # so that nobody needs to look for it
+        self.__signature__ = SIGNATURE  # so that `inspect.signature` need not derive it
         counts = {"x": 0, "w": 0, "c": 0, "layer": 0, "v": 0}
         self.names: list[str] = []
         for line in self.lines:
@@ -164,7 +164,7 @@ class RandomProgram:
 
     @property
     def arrays(self) -> tuple[Any, ...]:
-        """Its arguments."""
+        """The arrays that the program is called with."""
         return tuple(self.lines[i].array for i in self.inputs)  # type: ignore[union-attr]
 
     @property
@@ -174,7 +174,7 @@ class RandomProgram:
 
     @cached_property
     def _own(self) -> dict[int, Any]:
-        """Its parameters, constants and layers."""
+        """The program's parameters, constants and layers, by line."""
         return {
             i: line.node(self.names[i])
             for i, line in enumerate(self.lines)
@@ -199,7 +199,7 @@ class RandomProgram:
 
     @cached_property
     def values(self) -> dict[int, Any]:
-        """What each line is for its own arrays: a node that has a value, or a layer."""
+        """For each line a node with its value, or a layer, when the program is called with its own arrays."""
         return self._values(tuple(map(constant, self.arrays)))
 
     @cached_property
@@ -228,7 +228,7 @@ class RandomProgram:
         return RandomProgram(lines, self.outputs)
 
     def with_lines(self, change: Callable[[ProgramLine], ProgramLine]) -> RandomProgram:
-        """The program with each line changed."""
+        """The program with `change` applied to each line."""
         return RandomProgram(map(change, self.lines), self.outputs)
 
     # --- As text ---
@@ -246,14 +246,15 @@ class RandomProgram:
     def __str__(self) -> str:
         """The function, and the arrays that it is called with."""
         arguments = ", ".join(self.names[i] for i in self.inputs)
-        return "\n".join([*self._leaves(inputs=False), f"def f({arguments}):", *(f"    {line}" for line in self.body),
-                          *self._leaves(inputs=True)])  # fmt: skip
+        function = [f"def f({arguments}):", *(f"    {line}" for line in self.body)]
+        return "\n".join([*self._definitions(inputs=False), *function, *self._definitions(inputs=True)])
 
-    def _leaves(self, *, inputs: bool) -> list[str]:
-        makes = {"parameter": 'tl.parameter({}, "{}")', "frozen": 'tl.parameter({}, "{}", trainable=False)'}
-        makes["constant"] = "tl.constant({})"
+    def _definitions(self, *, inputs: bool) -> list[str]:
+        """The assignments of the arguments, or of the parameters, constants and layers, as Python source."""
+        templates = {"parameter": 'tl.parameter({}, "{}")', "frozen": 'tl.parameter({}, "{}", trainable=False)'}
+        templates["constant"] = "tl.constant({})"
         return [
-            f"{name} = {makes.get(line.kind, '{}').format(line.printed, name)}"
+            f"{name} = {templates.get(line.kind, '{}').format(line.printed, name)}"
             for name, line in zip(self.names, self.lines, strict=True)
             if not isinstance(line, StepLine) and (line.kind == "input") == inputs
         ]

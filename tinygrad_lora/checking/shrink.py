@@ -1,4 +1,4 @@
-"""From a program that fails to a small one: remove, cut and simplify, as long as it still fails."""
+"""Shrink a program that fails: remove, cut and simplify, as long as it still fails."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def runs(program: RandomProgram) -> bool:
 
 
 def _weight(program: RandomProgram) -> tuple[Any, ...]:
-    """What is smaller comes first: steps, arrays and their elements, outputs, kinds, numbers, parameters."""
+    """The size of a program, to be compared: steps, arrays and their elements, outputs, kinds, numbers, parameters."""
     leaves = [line for line in program.lines if isinstance(line, ArrayLine)]
     layers = [len(line.text) for line in program.lines if isinstance(line, LayerLine)]
     return (
@@ -77,7 +77,7 @@ def _weight(program: RandomProgram) -> tuple[Any, ...]:
 
 
 def _numbers(array: Any) -> float:
-    """0 and 1 are simple, other whole numbers less so, then fractions and special numbers."""
+    """How complicated the numbers are: 0 and 1 least, then other whole numbers, fractions, and special numbers."""
     array = np.asarray(array, float)
     size = np.where(np.isfinite(array), np.minimum(np.abs(array), 20), 30)
     return float(np.sum(size + np.where(np.isfinite(array) & (array == np.round(array)), 0, 20) + (array < 0)))
@@ -92,7 +92,7 @@ def _oddity(name: str, value: Any) -> int:
 
 
 def one_output(program: RandomProgram) -> Iterator[RandomProgram]:
-    """A single output."""
+    """One output alone, or all but one."""
     for i in program.outputs[::-1]:
         yield RandomProgram(program.lines, [i])
     for i in program.outputs:
@@ -100,14 +100,14 @@ def one_output(program: RandomProgram) -> Iterator[RandomProgram]:
 
 
 def earlier_output(program: RandomProgram) -> Iterator[RandomProgram]:
-    """Some step before as the only output."""
+    """An earlier step as the only output."""
     for i, line in enumerate(program.lines):
         if isinstance(line, StepLine):
             yield RandomProgram(program.lines, [i])
 
 
 def without_steps(program: RandomProgram) -> Iterator[RandomProgram]:
-    """An array in place of a step, with the numbers that it gives; or the operand in place of the result."""
+    """A step replaced by an array with its result; or by one of its operands."""
     values = program.values
     for i in reversed(range(len(program.lines))):
         if isinstance(program.lines[i], StepLine):
@@ -123,7 +123,7 @@ def _with_line(program: RandomProgram, i: int, line: ProgramLine) -> RandomProgr
 
 
 def _without(program: RandomProgram, i: int, operand: int) -> RandomProgram:
-    """The program in which `operand` is used wherever line i was."""
+    """The program with `operand` used wherever line i was."""
     lines = [
         replace(line, operands=tuple(operand if k == i else k for k in line.operands))
         if isinstance(line, StepLine)
@@ -133,26 +133,26 @@ def _without(program: RandomProgram, i: int, operand: int) -> RandomProgram:
     return RandomProgram(lines, dict.fromkeys(operand if k == i else k for k in program.outputs))
 
 
-def plain_leaves(program: RandomProgram) -> Iterator[RandomProgram]:
-    """Arguments in place of parameters and constants, and float64 in place of other dtypes; one array for two."""
-    for i, leaf in _leaves(program):
+def plain_arrays(program: RandomProgram) -> Iterator[RandomProgram]:
+    """Arguments instead of parameters and constants, float64 instead of other dtypes, and one array instead of two."""
+    for i, leaf in _arrays(program):
         if leaf.kind != "input":
             yield _with_line(program, i, ArrayLine("input", leaf.array))
         if leaf.array.dtype != np.float64:
             yield _with_line(program, i, ArrayLine(leaf.kind, leaf.array.astype(np.float64)))
-        for k, other in _leaves(program):
+        for k, other in _arrays(program):
             if k < i and other.array.shape == leaf.array.shape and other.array.dtype == leaf.array.dtype:
                 yield _without(program, i, k)
 
 
 def smaller_sizes(program: RandomProgram) -> Iterator[RandomProgram]:
-    """Axes that are shorter wherever a size occurs, or in one array; axes that are gone."""
-    sizes = sorted({n for _, leaf in _leaves(program) for n in leaf.array.shape if n > 1}, reverse=True)
+    """Shorter axes, wherever a size occurs or in one array alone; and axes removed."""
+    sizes = sorted({n for _, leaf in _arrays(program) for n in leaf.array.shape if n > 1}, reverse=True)
     for n in sizes:
         for m in (1, 2, n - 1):
             if m < n:
                 yield program.with_lines(lambda line, n=n, m=m: _resized(line, n, m))  # type: ignore[misc]
-    for i, leaf in _leaves(program):
+    for i, leaf in _arrays(program):
         for axis, n in enumerate(leaf.array.shape):
             for k in dict.fromkeys((0, _oddest(leaf.array)[axis])) if leaf.array.size else (0,) * (n > 0):
                 yield _with_line(program, i, ArrayLine(leaf.kind, leaf.array.take(k, axis=axis)))
@@ -161,7 +161,7 @@ def smaller_sizes(program: RandomProgram) -> Iterator[RandomProgram]:
 
 
 def _oddest(array: Any) -> tuple[Any, ...]:
-    """The place of the largest number, or of one that is none."""
+    """The index of the largest number, or of a nan."""
     return np.unravel_index(np.argmax(np.nan_to_num(np.abs(array.astype(float)), nan=np.inf)), array.shape)
 
 
@@ -177,7 +177,7 @@ def _resized(line: ProgramLine, n: int, m: int) -> ProgramLine:
 
 def simple_numbers(program: RandomProgram) -> Iterator[RandomProgram]:
     """Zeros, ones and whole numbers: first in whole arrays, then one by one."""
-    for i, leaf in _leaves(program):
+    for i, leaf in _arrays(program):
         with np.errstate(all="ignore"):
             for array in (
                 np.zeros_like(leaf.array),
@@ -186,7 +186,7 @@ def simple_numbers(program: RandomProgram) -> Iterator[RandomProgram]:
                 np.trunc(leaf.array),
             ):
                 yield _with_line(program, i, ArrayLine(leaf.kind, array.astype(leaf.array.dtype)))
-    for i, leaf in _leaves(program):
+    for i, leaf in _arrays(program):
         if leaf.array.size <= MOST_SINGLE:
             for place in np.ndindex(leaf.array.shape):
                 for number in (0, 1, 2):
@@ -205,8 +205,8 @@ def simple_params(program: RandomProgram) -> Iterator[RandomProgram]:
                         yield _with_line(program, i, replace(line, params=line.params | {name: simple}))
 
 
-def _leaves(program: RandomProgram) -> list[tuple[int, ArrayLine]]:
+def _arrays(program: RandomProgram) -> list[tuple[int, ArrayLine]]:
     return [(i, line) for i, line in enumerate(program.lines) if isinstance(line, ArrayLine)]
 
 
-MOVES = (one_output, earlier_output, without_steps, smaller_sizes, plain_leaves, simple_numbers, simple_params)
+MOVES = (one_output, earlier_output, without_steps, smaller_sizes, plain_arrays, simple_numbers, simple_params)
