@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..grading.grading import Settings, Workers, chosen, grade_all, self_check, workers_of_this_machine
+from ..grading.grading import GradingSettings, Workers, chosen, grade_all, self_check, workers_of_this_machine
 from ..grading.submissions import submissions
 from ..learn.checking.solutions import source_of
 from ..learn.exercise import Exercise
@@ -76,7 +76,7 @@ def main() -> None:
     given = parser.parse_args()
     ids, machine = chosen(given.exercises), environment() | {"threads": 1}
     with tempfile.TemporaryDirectory() as made:
-        folder, settings = Path(made) / "class", Settings()
+        folder, settings = Path(made) / "class", GradingSettings()
         write_class(folder, ids, given.students, given.seed)
         start = time.perf_counter()
         with Workers(given.jobs) as workers, counting(given.students, "Grading") as show:

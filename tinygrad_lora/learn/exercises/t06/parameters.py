@@ -53,7 +53,7 @@ def named_parameters(layer):
     return found
 
 
-class Block(tl.Layer):
+class Parts(tl.Layer):
     """A layer of whatever it is given."""
 
     def __init__(self, **parts):
@@ -76,14 +76,14 @@ def weights(trainable=True):
 
 def examples():
     """Layers, each with the code for whoever gets it wrong and nothing before it."""
-    yield "a layer with a weight and a bias", Block(**weights()), "direct-missing"
-    yield "a layer with a frozen weight", Block(**weights(trainable=False)), "frozen-missing"
-    yield "a layer with another layer in it", Block(head=Block(**weights())), "nested-missing"
-    yield "two layers in a list", Block(blocks=[Block(**weights()), Block(**weights())]), "list-missing"
-    yield "a tuple of parameters", Block(pair=(tl.parameter(1.0), tl.parameter(2.0))), "list-missing"
-    shared = Block(**weights())
-    yield "a layer used twice", Block(encoder=shared, decoder=shared, **weights()), "counted-twice"
-    yield "a list in a list", Block(rows=[[tl.parameter(1.0)], (tl.parameter(2.0),)]), "list-missing"
+    yield "a layer with a weight and a bias", Parts(**weights()), "direct-missing"
+    yield "a layer with a frozen weight", Parts(**weights(trainable=False)), "frozen-missing"
+    yield "a layer with another layer in it", Parts(head=Parts(**weights())), "nested-missing"
+    yield "two layers in a list", Parts(blocks=[Parts(**weights()), Parts(**weights())]), "list-missing"
+    yield "a tuple of parameters", Parts(pair=(tl.parameter(1.0), tl.parameter(2.0))), "list-missing"
+    shared = Parts(**weights())
+    yield "a layer used twice", Parts(encoder=shared, decoder=shared, **weights()), "counted-twice"
+    yield "a list in a list", Parts(rows=[[tl.parameter(1.0)], (tl.parameter(2.0),)]), "list-missing"
 
 
 def random_layer(rng, depth):
@@ -97,7 +97,7 @@ def random_layer(rng, depth):
             parts[name] = random_layer(rng, depth - 1)
         else:
             parts[name] = [random_layer(rng, depth - 1) for _ in range(2)]
-    return Block(**parts)
+    return Parts(**parts)
 
 
 def listed(names):
