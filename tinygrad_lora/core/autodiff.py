@@ -38,18 +38,10 @@ def pulling_back(output: ComputationNode, seed: Any, wrt: Nodes | None = None) -
         if g is None:
             continue
         yield node, g
-        op, parents = node.op, node.parents
-        if not parents:
+        if not (parents := node.parents):
             continue
-        if symbolic:
-            start = tick()
-            parts = op.vjp(g, node, *parents, **node.params)
-        elif node.params or len(parents) > 2:
-            parts = op.vjp(g, node._value, *(p._value for p in parents), **node.params)
-        elif len(parents) == 2:  # the frequent cases, spelled out, as in Op.__call__
-            parts = op.vjp(g, node._value, parents[0]._value, parents[1]._value)
-        else:
-            parts = op.vjp(g, node._value, parents[0]._value)
+        start = tick() if symbolic else 0
+        parts = node.op.vjp(g, node, *parents, **node.params) if symbolic else node.op.pullback(g, node)
         if len(parts) != len(parents):
             raise GradientError(f"{node.op}: vjp gave {len(parts)} gradients for {len(parents)} operands")
         i = 0
@@ -133,8 +125,9 @@ def backward(output: ComputationNode, seed: Any = None) -> None:
         told = "nothing to train: the output depends on no parameter that requires a gradient"
         raise GradientError(told + (_lost(0, output.created) if CONVERTED.get("trainable") else ""))
     seed = _seed(output, seed, "backward()")
-    for node, g in dict(pulling_back(output, seed)).items():  # all of it first: a rule that fails changes nothing
-        node._gradient = (g if node._gradient is None else node._gradient + g).astype(node._dtype, copy=False)
+    for node, g in list(pulling_back(output, seed)):  # all of it first: a rule that fails changes nothing
+        total = g if node._gradient is None else node._gradient + g
+        node._gradient = total if total.dtype is node._dtype else total.astype(node._dtype)
 
 
 ComputationNode.backward = backward
