@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import GradientError, LostGradientWarning, ShapeError, StaleGraphError, TraceError
-from .arguments import explained
-from .arraylike import checked, real_array, words_for
+from ..refusals.arguments import explained
+from ..refusals.arrays import checked, real_array, words_for
 from .graph import Nodes, give_origin, topological_order
 from .node import CONSTANT, CONVERTED, INPUT, PARAMETER, ComputationNode, Op, Shape, constant, tick
 

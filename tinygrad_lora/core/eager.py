@@ -11,7 +11,7 @@ from functools import partial
 from inspect import Parameter, Signature
 from typing import Any
 
-from .arraylike import MISSING
+from ..refusals.arguments import MISSING
 from .node import NO_PARAMS, ComputationNode, Op, tick
 from .source import function_from_source
 

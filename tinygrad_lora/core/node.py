@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
-from .arguments import FAILURES, explained, refuse_misuse
-from .arraylike import ArrayLike, as_arrays, beside, checked, checked_kind, read_only, registry
+from ..refusals.arguments import FAILURES, explained, refuse_misuse
+from ..refusals.arrays import as_arrays, beside, checked, checked_kind, read_only
+from .arraylike import ArrayLike, registry
 from .source import function_from_source, user_line
 
 if TYPE_CHECKING:
