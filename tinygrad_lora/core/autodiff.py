@@ -19,9 +19,10 @@ from ..errors import GradientError, LostGradientWarning, ShapeError, StaleGraphE
 from ..refusals.arguments import explained
 from ..refusals.arrays import checked, real_array, words_for
 from .graph import Nodes, give_origin, topological_order
-from .node import CONSTANT, CONVERTED, INPUT, PARAMETER, ComputationNode, Op, Shape, constant, tick
+from .node import CONVERTED, INPUT, PARAMETER, ComputationNode, Op, Shape, constant, tick
 
 Pairs = Iterator[tuple[ComputationNode, Any]]
+BEING_VARIED = set[ComputationNode]()  # arguments of derivatives that are being taken: what depends on one is no number
 
 
 def pulling_back(output: ComputationNode, seed: Any, wrt: Nodes | None = None) -> Pairs:
@@ -192,19 +193,20 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
             raise GradientError(f"there is no argument {argnum}: the function was called with {len(args)}")
         x = args[argnum]
         if from_array := not isinstance(x, ComputationNode):
-            start = constant(real_array(x, f"argument {argnum}"))
-            dtype = np.result_type(start.dtype, np.float16)  # whole numbers become floats
-            x = ComputationNode(INPUT, (), {}, start.shape, dtype, value=start.value.astype(dtype))
+            start = real_array(x, f"argument {argnum}")
+            x = constant(start.astype(np.result_type(start.dtype, np.float16)))  # whole numbers become floats
+            BEING_VARIED.add(x)
         # A node of its own, so that a derivative inside `f` is not confused with this one.
         fresh = Op.registry["identity"](x)
-        y = f(*args[:argnum], fresh, *args[argnum + 1 :])
-        if not isinstance(y, ComputationNode):
-            told = f"the function must return a node computed from its argument, not {type(y).__name__}"
-            raise GradientError(told + _lost(fresh.created, inf))
-        g = gradients(y, fresh)
-        if from_array:
-            x.op = CONSTANT  # the derivative is taken: to one around it, this is a number like any other
-        inside = any(n.op is INPUT for n in topological_order([y, g]))
+        try:
+            y = f(*args[:argnum], fresh, *args[argnum + 1 :])
+            if not isinstance(y, ComputationNode):
+                told = f"the function must return a node computed from its argument, not {type(y).__name__}"
+                raise GradientError(told + _lost(fresh.created, inf))
+            g = gradients(y, fresh)
+        finally:
+            BEING_VARIED.discard(x)  # to a derivative around this one, it is a number like any other
+        inside = any(n.op is INPUT or n in BEING_VARIED for n in topological_order([y, g]))
         return (y, g) if inside or not from_array else (y.value, g.value)
 
     return both
