@@ -80,6 +80,17 @@ def test_no_file_has_two_jobs():
     assert not {name: f"{size} code lines" for name, size in sizes.items() if size > LARGEST_FILE}
 
 
+def test_the_structure_of_a_node_is_fixed_at_birth():
+    structure = {"op", "parents", "params", "_shape", "_dtype"}
+    assigned = {
+        f"{name_of(path)}: {target.attr}"
+        for path in MODULES for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
+        for target in [node] if target.attr in structure
+    }  # fmt: skip
+    assert assigned == {f"tinygrad_lora/core/node.py: {name}" for name in structure}, "only ComputationNode.__init__ may"
+
+
 def test_only_source_py_turns_text_into_code():
     named = [
         f"{name_of(path)}:{node.lineno}: {node.func.id}"
