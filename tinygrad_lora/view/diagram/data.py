@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
-from ...nn.call_log import calls_behind
+from ...nn.calls import calls_behind
 from ...nn.layer import Layer
 from ..formula.notation import parameter_text
 from ..words.sentences import one_line, shape_text, short_array
