@@ -60,6 +60,59 @@ def test_what_takes_long_is_left_out_unless_it_is_asked_for(asked, everything, c
         settings.load_profile("fixed" if used.max_examples == 100 else "quick")
 
 
+PEERS = {"torch", "peft", "transformers", "bitsandbytes", "jax"}
+
+
+def functions_of(tree):
+    """The functions of a module, each by its own name and by the one that a fixture has for its users."""
+    named = {}
+    for function in [node for node in tree.body if isinstance(node, ast.FunctionDef)]:
+        named[function.name] = function
+        for decorator in [one for one in function.decorator_list if isinstance(one, ast.Call)]:
+            named |= {k.value.value: function for k in decorator.keywords if k.arg == "name"}
+    return named
+
+
+def asks_for_a_peer(node, functions, seen=()):
+    """Whether this code skips without a peer, itself or in what it calls and the fixtures that it takes."""
+    for part in ast.walk(node):
+        name = part.arg if isinstance(part, ast.arg) else name_of(part)
+        if isinstance(part, ast.Call) and name_of(part.func) == "importorskip":
+            if getattr(part.args[0], "value", "") in PEERS:
+                return True
+        elif name in functions.keys() - {*seen} and asks_for_a_peer(functions[name], functions, (*seen, name)):
+            return True
+    return False
+
+
+def unmarked(tree):
+    """The tests of a module that skip without a peer and have no mark `peers`, or the other way around."""
+    functions = functions_of(tree)
+    rest = [node for node in tree.body if not isinstance(node, ast.FunctionDef)]
+    if any("pytestmark = [pytest.mark.peers" in ast.unparse(node) for node in rest):
+        return set() if any(asks_for_a_peer(node, {}) for node in rest) else {"the module"}
+    tests = [function for name, function in functions.items() if name.startswith("test_")]
+    marked = {test.name for test in tests if "pytest.mark.peers" in [*map(ast.unparse, test.decorator_list)]}
+    needing = {test.name for test in tests if asks_for_a_peer(test, functions)}
+    return marked ^ needing | ({"the module"} if any(asks_for_a_peer(node, {}) for node in rest) else set())
+
+
+def test_what_compares_with_a_peer_is_marked():
+    paths = [path for path in TESTS.rglob("test_*.py") if path != Path(__file__)]
+    wrong = {path.name: unmarked(ast.parse(path.read_text(encoding="utf-8"))) for path in paths}
+    assert not {name: tests for name, tests in wrong.items() if tests}
+
+
+def test_a_missing_mark_is_seen_through_fixtures_and_helpers():
+    skipping = "def theirs():\n    pytest.importorskip('torch')\n"
+    fixture = "@pytest.fixture(name='peft')\ndef _peft():\n    return theirs()\n"
+    test = "def test_both(peft): pass\n"
+    assert unmarked(ast.parse(skipping + fixture + test)) == {"test_both"}
+    assert unmarked(ast.parse(f"{skipping}{fixture}@pytest.mark.peers\n{test}")) == set()
+    assert unmarked(ast.parse(f"@pytest.mark.peers\n{test}")) == {"test_both"}
+    assert unmarked(ast.parse(f"torch = pytest.importorskip('torch')\n{test}")) == {"the module"}
+
+
 def name_of(node):
     return getattr(node, "attr", getattr(node, "id", ""))
 
