@@ -18,8 +18,10 @@ from test_architecture import code_lines
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, ShapeError
 from tinygrad_lora.nn.adapters import variants
+from tinygrad_lora.nn.adapters.model.quantize import quantize
+from tinygrad_lora.nn.adapters.model.restart import restart
 from tinygrad_lora.nn.adapters.quantized import QuantizedLinear
-from tinygrad_lora.nn.adapters.variants import VARIANTS, LoRAPlus, RankAllocator, orthogonality, restart
+from tinygrad_lora.nn.adapters.variants import VARIANTS, LoRAPlus, RankAllocator, orthogonality
 from tinygrad_lora.nn.adapters.variants.lokr import two_factors
 
 KINDS = {"lora": tl.LoRALayer, **VARIANTS}
@@ -207,7 +209,7 @@ def test_copies_and_pickles_give_the_same_and_share_nothing(name):
 @every
 def test_only_the_adapter_is_trained_and_switching_it_off_brings_the_model_back(name):
     model, x = adapted(name), inputs()
-    base = variants.quantize(network()) if name == "qlora" else network()
+    base = quantize(network()) if name == "qlora" else network()
     moved(model)
     assert all(".lora." in n for n, p in model.named_parameters().items() if p.requires_gradient)
     with tl.disabled(model):

@@ -35,7 +35,7 @@ GRADER = 5  # raise it when the same submission may get another result
 
 
 @dataclass(frozen=True)
-class Settings:
+class GradingSettings:
     """How to grade. `seed` and `budget` draw the random cases; `cpu` and `memory` limit each student's process."""
 
     seed: int = 1
@@ -65,19 +65,19 @@ def chosen(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def job_of(submission: Submission, ids: Sequence[str], settings: Settings) -> Job:
+def job_of(submission: Submission, ids: Sequence[str], settings: GradingSettings) -> Job:
     """What a worker is told."""
     return {"paths": [str(path.resolve()) for path in submission.paths], "exercises": list(ids), **asdict(settings)}
 
 
-def key(submission: Submission, ids: Sequence[str], settings: Settings) -> str:
+def key(submission: Submission, ids: Sequence[str], settings: GradingSettings) -> str:
     """The same for the same submission, exercises, settings and versions."""
     modules = [inspect.getsource(sys.modules[load_exercise(id).checks[0].function.__module__]) for id in ids]
     told = [GRADER, __version__, sys.version, np.__version__, submission.digest, list(ids), modules, asdict(settings)]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
 
-class Worker:
+class GradingWorker:
     """A process that judges, one job after another. It is started again if it ends."""
 
     def __init__(self) -> None:
@@ -135,8 +135,8 @@ class Workers:
     """Several of them, as an executor: `submit(job)` gives a future."""
 
     def __init__(self, count: int) -> None:
-        self._all = [Worker() for _ in range(max(1, count))]
-        self._free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        self._all = [GradingWorker() for _ in range(max(1, count))]
+        self._free: queue.SimpleQueue[GradingWorker] = queue.SimpleQueue()
         for worker in self._all:
             self._free.put(worker)
         self._threads = ThreadPoolExecutor(len(self._all))
@@ -167,7 +167,7 @@ class Workers:
 Submit = Callable[[Job], Any]
 
 
-def self_check(ids: Sequence[str], submit: Submit, settings: Settings) -> None:
+def self_check(ids: Sequence[str], submit: Submit, settings: GradingSettings) -> None:
     """Raises ExerciseError, with a list, unless every reference has full marks and every template 0."""
     exercises = [load_exercise(id) for id in ids]
     asked = [(exercise, kind, submit(_own(exercise, kind, settings))) for exercise in exercises for kind in _KINDS]
@@ -187,13 +187,13 @@ def self_check(ids: Sequence[str], submit: Submit, settings: Settings) -> None:
 _KINDS = {"solution": "reference", "stub": "template"}
 
 
-def _own(exercise: Exercise, kind: str, settings: Settings) -> Job:
+def _own(exercise: Exercise, kind: str, settings: GradingSettings) -> Job:
     source = f"{exercise.preamble}\n\n{getattr(exercise, kind)}"
     return {"cells": [[kind, source]], "exercises": [exercise.id], **asdict(settings)}
 
 
 def grade_all(
-    found: Sequence[Submission], ids: Sequence[str], settings: Settings, kept: Path, submit: Submit,
+    found: Sequence[Submission], ids: Sequence[str], settings: GradingSettings, kept: Path, submit: Submit,
     done: Callable[[Iterable[Any]], Iterable[Any]] = as_completed, make: Callable[..., Job] = job_of,
 ) -> Iterator[tuple[Submission, Result, bool]]:  # fmt: skip
     """Each submission with its result, as it comes; True beside it if it was kept from an earlier run.

@@ -16,7 +16,7 @@ from ..learn.checking.run import run_checks
 from ..learn.diagnosis import NOT_STARTED, Diagnosis
 from ..learn.exercise import Check, Exercise
 from ..learn.registry import load_exercise
-from .process.peer import Blank, Peer
+from .process.peer import Peer, Unwritten
 from .process.student import CELLS, SERVICE
 from .process.wire import Channel, Gone, Misbehaved
 from .process.zygote import Nursery
@@ -84,7 +84,7 @@ class Hearing:
             if peer.broken:
                 self._peer, self._dead = None, "it did not answer"
             return {}
-        return {name: ... if isinstance(value, Blank) else value for name, value in found.value.items()}
+        return {name: ... if isinstance(value, Unwritten) else value for name, value in found.value.items()}
 
     def _start(self) -> None:
         peer = Judge(self._nursery.start())

@@ -241,7 +241,7 @@ class Peer(Packer):
 
     def _function(self, n: int, x: dict[str, Any]) -> Any:
         if x["blank"]:
-            return Blank()
+            return Unwritten()
 
         def function(*args: Any, **kwargs: Any) -> Any:
             return self.call(n, "", args, kwargs)
@@ -251,7 +251,7 @@ class Peer(Packer):
 
     def _class(self, n: int, x: dict[str, Any]) -> Any:
         if x["blank"]:
-            return Blank()
+            return Unwritten()
         peer, takes = self, x["takes"]
 
         class Meta(type):
@@ -317,5 +317,5 @@ class Opaque:
     __slots__ = ()
 
 
-class Blank:
+class Unwritten:
     """A function or class that is not written yet."""

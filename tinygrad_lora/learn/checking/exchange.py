@@ -16,7 +16,7 @@ _CHECKERS = (f"{_PACKAGE}.learn.", f"{_PACKAGE}.grading.")  # they keep the engi
 
 
 @dataclass(frozen=True)
-class Change:
+class Replacement:
     """`owner.name` is to be `new`. The owner is a module, or a class of which it is a method or an attribute."""
 
     owner: Any
@@ -25,7 +25,7 @@ class Change:
 
 
 @contextlib.contextmanager
-def exchanged(changes: Iterable[Change]) -> Iterator[None]:
+def exchanged(changes: Iterable[Replacement]) -> Iterator[None]:
     """Make the changes, one after another, run the block, and undo them in any case.
 
     A function is replaced in every module that imported it. Only code that is called inside the block is affected, and
@@ -52,7 +52,7 @@ def put_back(undo: list[Callable[[], None]]) -> None:
         undo.pop()
 
 
-def _undoing(change: Change) -> Callable[[], None]:
+def _undoing(change: Replacement) -> Callable[[], None]:
     """What undoes a change that is still to be made."""
     if isinstance(change.owner, ModuleType):
         return partial(_replace, change.new, vars(change.owner)[change.name])

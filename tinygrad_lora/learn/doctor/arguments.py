@@ -9,11 +9,11 @@ from itertools import combinations
 import numpy as np
 
 from ..diagnosis import Diagnosis
-from .evidence import Case
+from .evidence import GradientCase
 from .measuring import Values
 
 
-def other_argument(case: Case) -> Diagnosis | None:
+def other_argument(case: GradientCase) -> Diagnosis | None:
     """Run the rule again on exchanged arguments, and say which exchange repairs it."""
     names = [name for name in case.subject.arguments if name != "g"]
     for code, used, needed in _exchanges(names, case):
@@ -31,7 +31,7 @@ def other_argument(case: Case) -> Diagnosis | None:
     return None
 
 
-def _exchanges(names: list[str], case: Case) -> Iterator[tuple[str, str, str]]:
+def _exchanges(names: list[str], case: GradientCase) -> Iterator[tuple[str, str, str]]:
     """Which argument the rule uses, and which value it may need: inputs for the output first, as in exp."""
     values = ["y", *case.subject.operands]
     for used in names:

@@ -72,14 +72,14 @@ class Subject:
 
         return total
 
-    def trial(self, operands: Values, g: Any) -> Trial:
+    def trial(self, operands: Values, g: Any) -> RuleTrial:
         """The rule's answers for these operands beside the truth."""
         values = self.complete(operands, g)
         truth, given = self.truth(values), self.answers(values)
         if self.reference is None:
             for name in self.wrt:
                 truth[name] = settled(self.weighted(values, name), values, name, truth[name], given[name])
-        return Trial(values, truth, given)
+        return RuleTrial(values, truth, given)
 
 
 def split(given: Any, names: Sequence[str]) -> Values:
@@ -101,7 +101,7 @@ def split(given: Any, names: Sequence[str]) -> Values:
 
 
 @dataclass(frozen=True)
-class Trial:
+class RuleTrial:
     """One set of operands: what the rule gave, and what it should have given."""
 
     values: Values
@@ -110,18 +110,18 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Case:
+class GradientCase:
     """One array that is wrong, in several trials: the gradient of an operand. The first trial is the one told of."""
 
     subject: Subject
     name: str
-    trials: tuple[Trial, ...]
+    trials: tuple[RuleTrial, ...]
     factors: Mapping[str, float]
     rtol: float
     called: str = ""  # "the output"; where it is empty, it is the gradient of `name`
 
     @property
-    def first(self) -> Trial:
+    def first(self) -> RuleTrial:
         return self.trials[0]
 
     @property
@@ -132,11 +132,11 @@ class Case:
     def given(self) -> Any:
         return self.first.given[self.name]
 
-    def explains(self, guess: Callable[[Trial], Any]) -> bool:
+    def explains(self, guess: Callable[[RuleTrial], Any]) -> bool:
         """Whether the guess, computed from each trial, is what the student's rule gave in every one."""
         return all(self.same(guess(trial), trial.given[self.name]) for trial in self.trials)
 
-    def repairs(self, change: Callable[[Trial], Any]) -> bool:
+    def repairs(self, change: Callable[[RuleTrial], Any]) -> bool:
         """Whether the student's result, changed in this way, is right in every trial."""
         return all(self.same(change(trial), trial.truth[self.name]) for trial in self.trials)
 
@@ -169,7 +169,7 @@ def quietly(f: Callable[[], Any]) -> Any:
             return None
 
 
-def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterator[Trial]:
+def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterator[RuleTrial]:
     """The trial with the given operands, then others near it: signs and zeros stay as they are."""
     yield subject.trial(operands, g)
     for _ in range(TRIALS - 1):
@@ -178,7 +178,7 @@ def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterator[
             yield trial
 
 
-def _tried(subject: Subject, operands: Values, g: Any) -> Trial | None:
+def _tried(subject: Subject, operands: Values, g: Any) -> RuleTrial | None:
     """A trial, unless its true gradients are not finite."""
     trial = subject.trial(operands, g)
     finite = all(np.isfinite(x).all() for x in trial.truth.values() if x is not None)

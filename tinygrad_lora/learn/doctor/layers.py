@@ -14,7 +14,7 @@ from ...nn import Layer
 from ..diagnosis import Diagnosis
 from ..exact import as_array, same
 from . import shapes, values
-from .evidence import TRIALS, Case, Subject, Trial, jittered, quietly
+from .evidence import TRIALS, GradientCase, RuleTrial, Subject, jittered, quietly
 from .rules import diagnose, named
 
 OF_ANY_SHAPE = (values.not_finite, values.zero, shapes.transposed, shapes.reshaped)
@@ -90,11 +90,11 @@ def _output(
     for i in range(TRIALS):
         arrays = {name: jittered(array, rng) for name, array in start.items()} if i else dict(start)
         right, given = _run(reference, arrays), as_array(_run(layer, arrays), OUTPUT)
-        trials.append(Trial({**arrays, "y": right}, {OUTPUT: right}, {OUTPUT: given}))
+        trials.append(RuleTrial({**arrays, "y": right}, {OUTPUT: right}, {OUTPUT: given}))
     if all(same(trial.given[OUTPUT], trial.truth[OUTPUT], rtol) for trial in trials):
         return None
     subject = Subject(lambda: None, lambda: None, None, ("x", *names), (), (OUTPUT,))
-    case = Case(subject, OUTPUT, tuple(trials), factors, rtol, called=OUTPUT)
+    case = GradientCase(subject, OUTPUT, tuple(trials), factors, rtol, called=OUTPUT)
     for name in names:
         if case.explains(partial(_with, reference, name, np.zeros_like)):
             return case.say("unused-parameter", f"is what it would be if {name} were 0: {name} is not used", name)
@@ -103,11 +103,11 @@ def _output(
     return named(case, (*OF_ANY_SHAPE, *(OF_ONE_SHAPE if case.given.shape == case.truth.shape else (_wrong_shape,))))
 
 
-def _wrong_shape(case: Case) -> Diagnosis:
+def _wrong_shape(case: GradientCase) -> Diagnosis:
     return case.say("wrong-shape", f"has shape {case.given.shape}; it must have {case.truth.shape}")
 
 
-def _with(reference: Layer, name: str, change: Any, trial: Trial) -> Any:
+def _with(reference: Layer, name: str, change: Any, trial: RuleTrial) -> Any:
     """The right output with one parameter changed; None where that does not fit."""
     changed = change(trial.values[name])
     if changed.shape != trial.values[name].shape or np.array_equal(changed, trial.values[name]):

@@ -15,10 +15,10 @@ from ..diagnosis import Diagnosis
 from ..exact import same
 from . import arguments as exchanged
 from . import shapes, shares, values
-from .evidence import Case, Subject, Trial, caught, quietly, trials_of
+from .evidence import GradientCase, RuleTrial, Subject, caught, quietly, trials_of
 from .measuring import STEP, uncertainty
 
-Hypothesis = Callable[[Case], Diagnosis | None]
+Hypothesis = Callable[[GradientCase], Diagnosis | None]
 
 # In this order: what is certain before what is likely. Each looks at one operand's gradient.
 HYPOTHESES: tuple[Hypothesis, ...] = (
@@ -75,7 +75,7 @@ def diagnose(
     return replace(found, example=_example(subject, wrong, first))
 
 
-def _is_right(subject: Subject, name: str, trial: Trial, rtol: float) -> bool:
+def _is_right(subject: Subject, name: str, trial: RuleTrial, rtol: float) -> bool:
     """Whether the gradient of one operand is. None stands for zero."""
     given, truth = trial.given[name], trial.truth[name]
     if given is None or truth is None:
@@ -84,8 +84,8 @@ def _is_right(subject: Subject, name: str, trial: Trial, rtol: float) -> bool:
 
 
 def _gradient(
-    subject: Subject, name: str, trials: tuple[Trial, ...], factors: Mapping[str, float], alternatives: Alternatives,
-    rtol: float,
+    subject: Subject, name: str, trials: tuple[RuleTrial, ...], factors: Mapping[str, float],
+    alternatives: Alternatives, rtol: float,
 ) -> Diagnosis:  # fmt: skip
     """What is wrong with the gradient of one operand, which is wrong in the first trial."""
     given, truth = trials[0].given[name], trials[0].truth[name]
@@ -94,27 +94,27 @@ def _gradient(
         return Diagnosis("no-return" if given is None else "differs", f"the gradient of {name} {told}")
     # A trial in which the student's result has no shape to compare says nothing.
     useful = tuple(t for t in trials if t.given[name] is not None and t.given[name].shape == given.shape)
-    case = Case(subject, name, useful, factors, rtol)
+    case = GradientCase(subject, name, useful, factors, rtol)
     for code, (sentence, wrong) in alternatives.items():
         if case.explains(partial(_answer, wrong, subject, name)):
             return case.say(code, sentence)
     return named(case, HYPOTHESES if given.shape != truth.shape else HYPOTHESES + OF_ONE_SHAPE)
 
 
-def _example(subject: Subject, name: str, trial: Trial) -> tuple[tuple[str, str], ...]:
+def _example(subject: Subject, name: str, trial: RuleTrial) -> tuple[tuple[str, str], ...]:
     """The first trial in numbers."""
     shown = {key: trial.values[key] for key in subject.arguments}
     shown |= {f"yours, for {name}": trial.given[name], "should be": trial.truth[name]}
     return tuple((what, "None" if x is None else " ".join(short_array(x))) for what, x in shown.items())
 
 
-def named(case: Case, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
+def named(case: GradientCase, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
     """The first name that fits; if none does, where the arrays differ most."""
     found = (hypothesis(case) for hypothesis in hypotheses)
     return next((told for told in found if told), None) or shapes.wrong_shape(case) or values.differs(case)
 
 
-def _in_doubt(subject: Subject, name: str, trial: Trial) -> bool:
+def _in_doubt(subject: Subject, name: str, trial: RuleTrial) -> bool:
     """Whether the measured gradient is too uncertain to call a result wrong that is so close to it."""
     given, truth = trial.given[name], trial.truth[name]
     if subject.reference is not None or given.shape != truth.shape or not np.isfinite(given).all():
@@ -124,7 +124,7 @@ def _in_doubt(subject: Subject, name: str, trial: Trial) -> bool:
     return bool((np.abs(given - truth) <= doubt + uncertainty(trial.values, name)).all())
 
 
-def _answer(rule: Callable[..., Any], subject: Subject, name: str, trial: Trial) -> Any:
+def _answer(rule: Callable[..., Any], subject: Subject, name: str, trial: RuleTrial) -> Any:
     wrong = Subject(rule, subject.forward, None, subject.operands, subject.arguments, subject.wrt)
     return wrong.answers(trial.values)[name]
 

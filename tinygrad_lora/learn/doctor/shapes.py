@@ -10,10 +10,10 @@ import numpy as np
 
 from ...core.node import Shape
 from ..diagnosis import Diagnosis
-from .evidence import Case, Trial
+from .evidence import GradientCase, RuleTrial
 
 
-def swapped(case: Case) -> Diagnosis | None:
+def swapped(case: GradientCase) -> Diagnosis | None:
     """Two gradients in each other's place."""
     for other in case.subject.wrt:
         if other == case.name or not case.explains(partial(_truth_of, other)):
@@ -25,11 +25,11 @@ def swapped(case: Case) -> Diagnosis | None:
     return None
 
 
-def _truth_of(name: str, trial: Trial) -> Any:
+def _truth_of(name: str, trial: RuleTrial) -> Any:
     return trial.truth[name]
 
 
-def transposed(case: Case) -> Diagnosis | None:
+def transposed(case: GradientCase) -> Diagnosis | None:
     """Y^T for Y, or for each matrix of a stack."""
     if case.given.ndim >= 2 and case.repairs(lambda t: t.given[case.name].mT):
         told = f"is transposed: it has shape {case.given.shape}, with rows and columns exchanged"
@@ -37,7 +37,7 @@ def transposed(case: Case) -> Diagnosis | None:
     return None
 
 
-def unsummed(case: Case) -> Diagnosis | None:
+def unsummed(case: GradientCase) -> Diagnosis | None:
     """The gradient of a repeated number is a sum, and the sum was left out, or went over another axis."""
     axes = broadcast_axes(case.truth.shape, case.first.values["y"].shape)
     if axes and case.repairs(lambda t: summed(t.given[case.name], t.truth[case.name].shape)):
@@ -52,18 +52,18 @@ def unsummed(case: Case) -> Diagnosis | None:
     return None
 
 
-def _other_axes(case: Case) -> Iterator[int]:
+def _other_axes(case: GradientCase) -> Iterator[int]:
     """Axes over which the full gradient, summed, is what the student gave."""
     shape = case.first.values["y"].shape
 
-    def full(trial: Trial) -> Any:
+    def full(trial: RuleTrial) -> Any:
         """The gradient before anything is summed: that of the operand when it is repeated by hand."""
         if case.subject.reference is not None:
             return None
         wide = {**trial.values, case.name: np.broadcast_to(trial.values[case.name], shape)}
         return case.subject.truth(wide)[case.name]
 
-    def summed_over(axis: int, trial: Trial) -> Any:
+    def summed_over(axis: int, trial: RuleTrial) -> Any:
         whole = full(trial)
         return None if whole is None else whole.sum(axis=axis)
 
@@ -73,7 +73,7 @@ def _other_axes(case: Case) -> Iterator[int]:
             yield axis
 
 
-def reshaped(case: Case) -> Diagnosis | None:
+def reshaped(case: GradientCase) -> Diagnosis | None:
     """Right numbers in another shape, such as one with an axis of length 1 left over."""
     if case.given.size != case.truth.size:
         return None
@@ -83,10 +83,10 @@ def reshaped(case: Case) -> Diagnosis | None:
     return None
 
 
-def unrepeated(case: Case) -> Diagnosis | None:
+def unrepeated(case: GradientCase) -> Diagnosis | None:
     """What belongs to every element was given once, as after a sum."""
 
-    def repeated(trial: Trial) -> Any:
+    def repeated(trial: RuleTrial) -> Any:
         given, shape = trial.given[case.name], trial.truth[case.name].shape
         kept = [*given.shape] + [1] * (len(shape) - given.ndim)
         for candidate in (given, given.reshape(kept)):
@@ -100,7 +100,7 @@ def unrepeated(case: Case) -> Diagnosis | None:
     return None
 
 
-def wrong_shape(case: Case) -> Diagnosis | None:
+def wrong_shape(case: GradientCase) -> Diagnosis | None:
     """Nothing better is known."""
     if case.given.shape == case.truth.shape:
         return None

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..diagnosis import Diagnosis
-from .evidence import Case, Trial, quietly
+from .evidence import GradientCase, RuleTrial, quietly
 
 MOST_OUTPUTS = 64  # of each, the gradient is measured alone
 
 
-def overwritten(case: Case) -> Diagnosis | None:
+def overwritten(case: GradientCase) -> Diagnosis | None:
     """`=` for `+=`: of what several outputs send to one element, one share is left."""
     if not 1 < case.first.values["y"].size <= MOST_OUTPUTS:
         return None
@@ -28,7 +28,7 @@ def overwritten(case: Case) -> Diagnosis | None:
     return None
 
 
-def _shares(case: Case, trial: Trial) -> Any:
+def _shares(case: GradientCase, trial: RuleTrial) -> Any:
     """What each output element alone sends back, one after another."""
     g, shares = trial.values["g"], []
     for i in np.ndindex(g.shape):

@@ -11,11 +11,11 @@ import numpy as np
 from ...view.words.sentences import number
 from ..diagnosis import Diagnosis
 from ..exact import largest_difference, same
-from .evidence import Case, Trial, quietly
+from .evidence import GradientCase, RuleTrial, quietly
 from .shapes import summed
 
 
-def not_finite(case: Case) -> Diagnosis | None:
+def not_finite(case: GradientCase) -> Diagnosis | None:
     """NaN or infinity where a number should be."""
     bad = ~np.isfinite(case.given)
     if not bad.any():
@@ -26,10 +26,10 @@ def not_finite(case: Case) -> Diagnosis | None:
     return case.say("nan", told, what)
 
 
-def missing_upstream(case: Case) -> Diagnosis | None:
+def missing_upstream(case: GradientCase) -> Diagnosis | None:
     """The result stays the same when the gradient that flows in doubles; or it is added, or used twice."""
 
-    def answer_for(trial: Trial, factor: float) -> Any:
+    def answer_for(trial: RuleTrial, factor: float) -> Any:
         values = {**trial.values, "g": trial.values["g"] * factor}
         answers = quietly(lambda: case.subject.answers(values))
         return None if answers is None else answers[case.name]
@@ -53,7 +53,7 @@ def _over(x: Any, divisor: float) -> Any:
     return None if x is None else x / divisor
 
 
-def zero(case: Case) -> Diagnosis | None:
+def zero(case: GradientCase) -> Diagnosis | None:
     """Nothing flows back where something should."""
     if case.truth.any() and case.explains(lambda t: np.zeros_like(t.given[case.name])):
         largest = number(float(np.abs(case.truth).max()))
@@ -61,10 +61,10 @@ def zero(case: Case) -> Diagnosis | None:
     return None
 
 
-def local_derivative(case: Case) -> Diagnosis | None:
+def local_derivative(case: GradientCase) -> Diagnosis | None:
     """The incoming gradient passed on as it is."""
 
-    def passed(trial: Trial) -> Any:
+    def passed(trial: RuleTrial) -> Any:
         g, shape = trial.values["g"], trial.truth[case.name].shape
         return g if g.shape == shape else summed(g, shape)
 
@@ -73,7 +73,7 @@ def local_derivative(case: Case) -> Diagnosis | None:
     return None
 
 
-def constant_factor(case: Case) -> Diagnosis | None:
+def constant_factor(case: GradientCase) -> Diagnosis | None:
     """The same number times the right gradient, in every trial. Its name, where the number has one."""
     factors = [_ratio(trial.given[case.name], trial.truth[case.name]) for trial in case.trials]
     if any(c is None for c in factors) or not case.explains(lambda t: factors[0] * t.truth[case.name]):
@@ -102,7 +102,7 @@ def _ratio(given: Any, truth: Any) -> float | None:
 TWOS = (2.0, ": there is one factor of 2 too many"), (0.5, ": a factor of 2 is missing, such as that of a square")
 
 
-def _known_factors(case: Case) -> Iterator[tuple[str, float]]:
+def _known_factors(case: GradientCase) -> Iterator[tuple[str, float]]:
     """Numbers that are often forgotten, or written twice, and what they are."""
     for name, value in case.factors.items():
         yield name, value
@@ -126,7 +126,7 @@ def _known_factors(case: Case) -> Iterator[tuple[str, float]]:
             yield f"2 / {n}, and {n} is {name}", 2 / n
 
 
-def mask(case: Case) -> Diagnosis | None:
+def mask(case: GradientCase) -> Diagnosis | None:
     """Right in one place, and in another 0 for something, or something for 0. Or that everywhere: a reversed mask."""
     if all(_turned_round(trial.given[case.name], trial.truth[case.name]) for trial in case.trials):
         told = "is 0 where it should not be, and not 0 where it should be: the mask is inverted"
@@ -153,7 +153,7 @@ def _turned_round(given: Any, truth: Any) -> bool:
     return bool(given.any() and truth.any() and ((given == 0) != (truth == 0)).all())
 
 
-def _where(case: Case, places: list[Any]) -> str:
+def _where(case: GradientCase, places: list[Any]) -> str:
     """The wrong places in words: by the sign of an operand if that says it, else the first index."""
     tests: dict[str, Callable[[Any], Any]] = {
         "is 0": lambda x: x == 0,
@@ -170,7 +170,7 @@ def _where(case: Case, places: list[Any]) -> str:
     return at(tuple(int(i) for i in np.argwhere(places[0])[0])).strip()
 
 
-def one_factor(case: Case) -> Diagnosis | None:
+def one_factor(case: GradientCase) -> Diagnosis | None:
     """A factor of the chain rule that is missing, or that is too many: one that is made of y or an operand."""
     for code, change in (("missing-factor", np.multiply), ("extra-factor", np.divide)):
         found = []
@@ -183,13 +183,13 @@ def one_factor(case: Case) -> Diagnosis | None:
     return None
 
 
-def _changed(name: str, factor: Callable[[Trial], Any], change: Any, trial: Trial) -> Any:
+def _changed(name: str, factor: Callable[[RuleTrial], Any], change: Any, trial: RuleTrial) -> Any:
     """What was given, times (or by) the factor; None where that tells nothing."""
     by = factor(trial)
     return None if by is None or (by == 0).any() else change(trial.given[name], by)
 
 
-def _factors(case: Case) -> Iterator[tuple[str, Callable[[Trial], Any]]]:
+def _factors(case: GradientCase) -> Iterator[tuple[str, Callable[[RuleTrial], Any]]]:
     """Candidates, as words and as numbers. Only those of the gradient's shape."""
     shapes: dict[str, Callable[[Any], Any]] = {
         "{}": lambda v: v,
@@ -201,14 +201,14 @@ def _factors(case: Case) -> Iterator[tuple[str, Callable[[Trial], Any]]]:
     for name in ("y", *case.subject.operands):
         for words, function in shapes.items():
 
-            def factor(trial: Trial, name: str = name, function: Any = function) -> Any:
+            def factor(trial: RuleTrial, name: str = name, function: Any = function) -> Any:
                 x = np.asarray(trial.values[name], dtype=float)
                 return function(x) if x.shape == trial.truth[case.name].shape else None
 
             yield words.format(name), factor
 
 
-def whole_numbers(case: Case) -> Diagnosis | None:
+def whole_numbers(case: GradientCase) -> Diagnosis | None:
     """The right numbers with their fractions cut off."""
     fractions = any((t.truth[case.name] % 1).any() for t in case.trials)
     cut = case.explains(lambda t: np.trunc(t.truth[case.name])) or case.explains(lambda t: np.round(t.truth[case.name]))
@@ -217,7 +217,7 @@ def whole_numbers(case: Case) -> Diagnosis | None:
     return None
 
 
-def differs(case: Case) -> Diagnosis:
+def differs(case: GradientCase) -> Diagnosis:
     """No name fits: where it is worst."""
     by, place = largest_difference(case.given, case.truth)
     right = same(case.given, case.truth, 1e-2)

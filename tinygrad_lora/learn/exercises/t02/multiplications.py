@@ -66,20 +66,20 @@ def test_every_count_is_right(answers):
     if type(answers) is not dict:
         raise refuse("wrong-type", f"answers is of type {type(answers).__name__}; keep the dictionary and fill it in")
     for name, output in graphs().items():
-        wanted, slips = counts(output)
-        for how, right in wanted.items():
+        expected, slips = counts(output)
+        for how, right in expected.items():
             key = f"{name}, {how}"
             if key not in answers:
                 raise refuse("missing-name", f"answers has no entry {key!r}")
-            given = as_whole(answers[key], key)
-            if given == right:
+            answer = as_whole(answers[key], key)
+            if answer == right:
                 continue
-            for other, number in wanted.items():
-                told = f"{key}: {given} is right for {other!r}"
-                require(other == how or given != number, "other-question", told)
-            for code, (slip, told) in slips.items():
-                require(given != slip, code, f"{key}: you wrote {given}; {told}")
-            require(False, "wrong-count", f"{key}: {given} is too {'many' if given > right else 'few'}")
+            for other, number in expected.items():
+                sentence = f"{key}: {answer} is right for {other!r}"
+                require(other == how or answer != number, "other-question", sentence)
+            for code, (slip, sentence) in slips.items():
+                require(answer != slip, code, f"{key}: you wrote {answer}; {sentence}")
+            require(False, "wrong-count", f"{key}: {answer} is too {'many' if answer > right else 'few'}")
 
 
 exercise.wrong_answer(

@@ -12,7 +12,7 @@ from ...cases import generators, graphs, shuffled
 from ...diagnosis import require
 from ...exact import as_bool, refuse
 from ...exercise import Exercise
-from ._forward import random_order, symbolic, told
+from ._forward import in_words, random_order, symbolic
 
 exercise = Exercise(
     "02-valid",
@@ -63,8 +63,8 @@ def examples():
 @exercise.check(points=2)
 def test_a_small_graph(is_valid):
     for order, code, why in examples():
-        given, answer = _answer(is_valid, order), right(order)
-        require(given == answer, code, f"the order {told(order)} is {'' if answer else 'not '}valid: {why}")
+        answer, expected = _answer(is_valid, order), right(order)
+        require(answer == expected, code, f"the order {in_words(order)} is {'' if expected else 'not '}valid: {why}")
 
 
 @exercise.check(points=2)
@@ -72,18 +72,20 @@ def test_random_orders(is_valid, seed, budget):
     for (_, rng), output in zip(generators(seed, budget), graphs(seed, budget), strict=True):
         nodes, _ = symbolic(output)
         for order in (random_order(rng, nodes), shuffled(rng, nodes)):
-            given, answer = _answer(is_valid, order), right(order)
-            why = "it can be run" if answer else "some node stands before one of its parents"
-            code = "rejects-valid" if answer else "position-ignored"
-            require(given == answer, code, f"the order {told(order)} is {'' if answer else 'not '}valid: {why}")
+            answer, expected = _answer(is_valid, order), right(order)
+            why = "it can be run" if expected else "some node stands before one of its parents"
+            code = "rejects-valid" if expected else "position-ignored"
+            require(
+                answer == expected, code, f"the order {in_words(order)} is {'' if expected else 'not '}valid: {why}"
+            )
 
 
 def _answer(is_valid, order):
     """What the student's function says of a copy: it must not empty the list."""
-    given = is_valid(copy := list(order))
+    answer = is_valid(copy := list(order))
     if copy != order:
         raise refuse("changed-argument", "your function changes the list; it must leave it alone")
-    return as_bool(given, "the answer")
+    return as_bool(answer, "the answer")
 
 
 @exercise.mutant("position-ignored")

@@ -75,8 +75,10 @@ def test_stacks_of_matrices(matmul_vjp, seed, budget):
             judge_squares(matmul_vjp, seed, 1)
             g = np.ones((len(a[0]), 3))
             matmul_vjp(g, a[0] @ b[0], a[0], b[0])  # where this fails as well, it is something else
-            told = f"your rule fails for a stack: in shape {a.shape} x.T turns all axes around; x.mT turns each matrix"
-            raise refuse("stack-turned", told) from None
+            sentence = (
+                f"your rule fails for a stack: in shape {a.shape} x.T turns all axes around; x.mT turns each matrix"
+            )
+            raise refuse("stack-turned", sentence) from None
 
 
 @exercise.mutant("transposed-operand")

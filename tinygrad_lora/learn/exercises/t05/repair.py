@@ -117,17 +117,19 @@ def judge(function, right, slips=(), **arrays):
     if not isinstance(y, tl.ComputationNode):
         as_array(y)  # says what is wrong with None
         raise refuse("left-the-graph", "your function gave an array: work on the nodes, so that gradients find back")
-    wanted = right(*arrays.values())
-    told = f"with {shapes} the result has shape {y.shape}; it must have {wanted.shape}"
-    require(y.shape == wanted.shape, "wrong-shape", told, show=y)
-    given = as_array(y.value)
-    if same(given, wanted):
+    expected = right(*arrays.values())
+    sentence = f"with {shapes} the result has shape {y.shape}; it must have {expected.shape}"
+    require(y.shape == expected.shape, "wrong-shape", sentence, show=y)
+    answer = as_array(y.value)
+    if same(answer, expected):
         return
-    for code, told, slip in slips:
+    for code, sentence, slip in slips:
         slipped = np.asarray(slip(*arrays.values()), dtype=float)
-        require(not same(given, slipped), code, f"with {shapes}: {told}", show=y)
-    told = f"with {shapes} the shape is right; the first number is {given.flat[0]:g} and should be {wanted.flat[0]:g}"
-    require(False, "wrong-value", told, show=y)
+        require(not same(answer, slipped), code, f"with {shapes}: {sentence}", show=y)
+    sentence = (
+        f"with {shapes} the shape is right; the first number is {answer.flat[0]:g} and should be {expected.flat[0]:g}"
+    )
+    require(False, "wrong-value", sentence, show=y)
 
 
 def sizes(seed, budget):
@@ -171,8 +173,8 @@ def test_centered(centered, seed, budget):
 
 @exercise.check()
 def test_squared_error(squared_error, seed, budget):
-    told = "every y was compared with every target, since (n, 1) minus (n,) is (n, n): make the shapes equal"
-    slips = [("accidental-broadcast", told, lambda y, target: ((y - target) ** 2).mean())]
+    sentence = "every y was compared with every target, since (n, 1) minus (n,) is (n, n): make the shapes equal"
+    slips = [("accidental-broadcast", sentence, lambda y, target: ((y - target) ** 2).mean())]
     for rng, n, _ in sizes(seed, budget):
         right = lambda y, target: np.asarray(((y[:, 0] - target) ** 2).mean())  # noqa: E731
         judge(squared_error, right, slips, y=numbers(rng, (n, 1)), target=numbers(rng, (n,)))
