@@ -1,6 +1,7 @@
 """The suite itself: every run draws the same examples, no assertion looks at a clock, what is slow waits for --all."""
 
 import ast
+import functools
 import re
 import shutil
 import subprocess
@@ -25,6 +26,12 @@ def test_long(): pass
 """
 
 
+@functools.cache
+def trees():
+    """Every file of tests, parsed."""
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in TESTS.rglob("test_*.py")}
+
+
 def test_every_run_draws_the_same_examples():
     used = settings.default
     assert used.derandomize and used.database is None
@@ -36,8 +43,7 @@ def test_a_slow_machine_fails_no_test():
 
 
 def test_no_assertion_looks_at_a_clock():
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in TESTS.rglob("test_*.py")]
-    for node in [one for tree in trees for one in ast.walk(tree) if isinstance(one, ast.Assert)]:
+    for node in [one for tree in trees().values() for one in ast.walk(tree) if isinstance(one, ast.Assert)]:
         for part in ast.walk(node):
             assert not (isinstance(part, ast.Call) and name_of(part.func) in CLOCKS), ast.unparse(node)
         for compared in [one for one in ast.walk(node) if isinstance(one, ast.Compare)]:
@@ -98,8 +104,7 @@ def unmarked(tree):
 
 
 def test_what_compares_with_a_peer_is_marked():
-    paths = [path for path in TESTS.rglob("test_*.py") if path != Path(__file__)]
-    wrong = {path.name: unmarked(ast.parse(path.read_text(encoding="utf-8"))) for path in paths}
+    wrong = {path.name: unmarked(tree) for path, tree in trees().items() if path != Path(__file__)}
     assert not {name: tests for name, tests in wrong.items() if tests}
 
 

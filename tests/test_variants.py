@@ -12,8 +12,8 @@ import variants_in_peft as in_peft
 from bench.command import main as bench
 from bench.variants import CASES, EVERYTHING, NOTHING, table
 from bench.variants import compare as measured
+from code_lines import code_lines
 from numpy.testing import assert_allclose, assert_array_equal
-from test_architecture import code_lines
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, ShapeError
