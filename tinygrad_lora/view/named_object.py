@@ -31,18 +31,18 @@ def named_object(text: str, wanted: str) -> Any:
     place, _, name = text.rpartition(":")
     if not place or not name:
         raise ValueError(f"{text!r}: write MODULE:NAME, for example model.py:step")
-    found: Any = loaded(place)
+    obj: Any = loaded(place)
     for part in name.split("."):
-        if not hasattr(found, part):
+        if not hasattr(obj, part):
             raise ValueError(f"{place} has no {name!r}")
-        found = getattr(found, part)
-    if not callable(found) or isinstance(found, CompiledFunction | Layer):
-        return found
-    parameters = inspect.signature(found).parameters.values()
+        obj = getattr(obj, part)
+    if not callable(obj) or isinstance(obj, CompiledFunction | Layer):
+        return obj
+    parameters = inspect.signature(obj).parameters.values()
     if needed := [p.name for p in parameters if p.default is p.empty and p.kind not in STARRED]:
         raise ValueError(f"{text} needs {', '.join(needed)}; it must be {wanted}")
     with layers_stay():  # so that frames can be drawn around a model that only the function knows
-        return _given(text, found)
+        return _result_of(text, obj)
 
 
 def loaded(place: str) -> ModuleType:
@@ -53,8 +53,8 @@ def loaded(place: str) -> ModuleType:
             sys.path.insert(0, str(Path.cwd()))
         if not _is_there(place):
             raise ValueError(f"there is no module {place!r}; for a file write path/to/file.py:name")
-        found: ModuleType = _given(place, lambda: importlib.import_module(place))
-        return found
+        imported: ModuleType = _result_of(place, lambda: importlib.import_module(place))
+        return imported
     if not path.is_file():
         raise ValueError(f"there is no file {place}")
     names = (f"{path.stem}_{i}" if i else path.stem for i in count())
@@ -66,7 +66,7 @@ def loaded(place: str) -> ModuleType:
     sys.modules[name] = module  # a dataclass looks for its module there, and so does whoever shows its source
     sys.path.insert(0, str(path.parent.resolve()))  # as Python does for a file that it runs
     try:
-        _given(place, lambda: run(module))
+        _result_of(place, lambda: run(module))
     except BaseException:
         sys.modules.pop(name, None)
         raise
@@ -82,7 +82,7 @@ def _is_there(name: str) -> bool:
         return False
 
 
-def _given(place: str, run: Callable[[], Any]) -> Any:
+def _result_of(place: str, run: Callable[[], Any]) -> Any:
     """What the user's code gives. Raises ValueError with the line where it stopped."""
     try:
         return run()

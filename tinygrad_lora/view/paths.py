@@ -64,12 +64,12 @@ class Explanation:
     @property
     def text(self) -> str:
         """The sum, one path a line."""
-        given, told = self._derivative(), f"{counted(self.count, 'path')} from {self._label(self.node)}"
+        derivative, all_paths = self._derivative(), f"{counted(self.count, 'path')} from {self._label(self.node)}"
         ways = [" -> ".join(_shortened([self._label(n) for n in path.nodes])) for path in self.paths]
         width = max(map(len, ways), default=0)
-        lines = [f"{given} = {_numbers(self.total)}, the sum over {told} to {self._label(self.output)}"]
+        lines = [f"{derivative} = {_numbers(self.total)}, the sum over {all_paths} to {self._label(self.output)}"]
         if not self.count:
-            lines = [f"{given} = 0: no path leads from {self._label(self.node)} to {self._label(self.output)}"]
+            lines = [f"{derivative} = 0: no path leads from {self._label(self.node)} to {self._label(self.output)}"]
         lines += [f"  {way:<{width}}  {self._line(path)}" for way, path in zip(ways, self.paths, strict=True)]
         if hidden := self.count - len(self.paths):
             lines.append(f"  and {counted(hidden, 'more path')}, together {_numbers(self.rest)}")
@@ -136,10 +136,10 @@ class Explanation:
             remarks.append(
                 f"{number(self.seed)} was sent into {self._label(self.output)}, the last factor of every path"
             )
-        found = self.node.gradient if self.output.gradient is not None else None  # else backward() has not been here
-        if found is not None and not np.allclose(found, self.total, equal_nan=True):
+        held = self.node.gradient if self.output.gradient is not None else None  # else backward() has not been here
+        if held is not None and not np.allclose(held, self.total, equal_nan=True):
             remarks.append(
-                f"the gradient that the node holds is {_numbers(found)}: it also has parts from other outputs or "
+                f"the gradient that the node holds is {_numbers(held)}: it also has parts from other outputs or "
                 "earlier calls of backward()"
             )
         return remarks

@@ -55,23 +55,23 @@ PLAIN = [
 
 def equation(op: Op) -> str:
     """What the operation computes and sends back, from its docstring; without one, its NumPy line."""
-    told = first_line(type(op))
-    return plain(told) if "$" in told else one_line(f"y = {op.numpy}")
+    sentence = first_line(type(op))
+    return plain(sentence) if "$" in sentence else one_line(f"y = {op.numpy}")
 
 
-def plain(told: str) -> str:
+def plain(sentence: str) -> str:
     """A sentence with formulas in LaTeX as plain text."""
     for pattern, replacement in PLAIN:
-        told = re.sub(pattern, replacement, told)
-    return one_line(told)
+        sentence = re.sub(pattern, replacement, sentence)
+    return one_line(sentence)
 
 
-def letters(node: ComputationNode, told: str, labels: Mapping[ComputationNode, str]) -> str:
+def letters(node: ComputationNode, formula: str, labels: Mapping[ComputationNode, str]) -> str:
     """Which node each letter of an equation is here: `a is x, b is y`. Nothing where the letters are the names."""
-    words = set(re.findall(r"[A-Za-z]\w*", told.replace("\N{COMBINING MACRON}", "")))
+    words = set(re.findall(r"[A-Za-z]\w*", formula.replace("\N{COMBINING MACRON}", "")))
     pairs = [*zip(node.op.operands(len(node.parents)), node.parents, strict=True), ("y", node)]
-    found = [(letter, labels[x]) for name, x in pairs for letter in (name, name.upper()) if letter in words]
-    return ", ".join(f"{letter} is {label}" for letter, label in dict(found).items() if letter != label)
+    nodes_by_letter = [(letter, labels[x]) for name, x in pairs for letter in (name, name.upper()) if letter in words]
+    return ", ".join(f"{letter} is {label}" for letter, label in dict(nodes_by_letter).items() if letter != label)
 
 
 def in_line(array: Any) -> str:
@@ -115,11 +115,11 @@ class NodeFormulas:
 
     def sent(self, node: ComputationNode, operand: int, g: Any, part: Any) -> str:
         """`x.gradient += z.gradient * y = 1 * 4 = 4`: what goes to an operand, and how it was computed."""
-        told = f"{self.labels[node.parents[operand]]}.gradient"
+        target = f"{self.labels[node.parents[operand]]}.gradient"
         try:
             gradient, output, *operands, result = _on_nodes(node, operand)
         except TypeError:  # a rule that works on arrays only
-            return f"{told} += {in_line(part)}"
+            return f"{target} += {in_line(part)}"
         leaves = [gradient, output, *operands]
         arrays = [g, self.values[node], *(self.values[p] for p in node.parents)]
         labels = [f"{self.labels[node]}.gradient", self.labels[node], *(self.labels[p] for p in node.parents)]
@@ -127,7 +127,7 @@ class NodeFormulas:
         numbers = {leaf: _number_code(array) for leaf, array in zip(leaves, arrays, strict=True)}
         named = _put(_tidied(_formula(result, marks)), labels)
         with_numbers = named if MOVES.search(named) else _tidied(_formula(result, numbers))
-        return chain(told, named, with_numbers, in_line(part), sign="+=")
+        return chain(target, named, with_numbers, in_line(part), sign="+=")
 
 
 def chain(first: str, *rest: str, sign: str = "=") -> str:

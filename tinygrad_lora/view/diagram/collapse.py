@@ -20,7 +20,7 @@ class Collapsed(NamedTuple):
     shown: Diagram
     box_of: Mapping[str, str]
     layers: Mapping[str, str]  # the boxes that stand for a layer, with its title
-    told: str  # what was done, as a sentence
+    note: str  # what was done, as a sentence
 
 
 def collapsed(shown: Diagram, most: int = MOST_BOXES) -> Collapsed:
@@ -36,14 +36,14 @@ def collapsed(shown: Diagram, most: int = MOST_BOXES) -> Collapsed:
     kept = {box.id for box in shown.boxes[-most:]}  # who uses one of these is one of these
     boxes = tuple(box for box in shown.boxes if box.id in kept)
     arrows = tuple(arrow for arrow in shown.arrows if arrow.start in kept and arrow.end in kept)
-    told = f"The graph has {len(ids):,} nodes; the last {most} are shown, up to the output."
-    return Collapsed(Diagram(shown.title, boxes, arrows), {name: name for name in kept}, {}, told)
+    note = f"The graph has {len(ids):,} nodes; the last {most} are shown, up to the output."
+    return Collapsed(Diagram(shown.title, boxes, arrows), {name: name for name in kept}, {}, note)
 
 
 def by_layer(shown: Diagram, most: int = MOST_BOXES) -> Collapsed | None:
     """The picture in which some layers are one box each; None where that does not make it small enough."""
-    told = f"The graph has {len(shown.boxes):,} nodes: some of its layers are shown as one box each."
-    few = _with_layers(shown, _closed(shown, most), told)
+    note = f"The graph has {len(shown.boxes):,} nodes: some of its layers are shown as one box each."
+    few = _with_layers(shown, _closed(shown, most), note)
     return few if few.layers and len(few.shown.boxes) <= most and _in_one_direction(few.shown) else None
 
 
@@ -65,13 +65,13 @@ def _closed(shown: Diagram, most: int) -> list[LayerFrame]:
 
 def _inside(cluster: LayerFrame) -> list[str]:
     """All boxes in a frame and in the frames inside."""
-    found: list[str] = []
+    boxes: list[str] = []
     waiting = [cluster]
     while waiting:
         part = waiting.pop()
-        found += part.boxes
+        boxes += part.boxes
         waiting += part.clusters
-    return found
+    return boxes
 
 
 def _in_one_direction(shown: Diagram) -> bool:
@@ -86,7 +86,7 @@ def _in_one_direction(shown: Diagram) -> bool:
     return True
 
 
-def _with_layers(shown: Diagram, closed: list[LayerFrame], told: str) -> Collapsed:
+def _with_layers(shown: Diagram, closed: list[LayerFrame], note: str) -> Collapsed:
     """A box for each of these layers in the place of what is in it."""
     box_of = {box.id: box.id for box in shown.boxes}
     last: dict[str, Box] = {}
@@ -105,7 +105,7 @@ def _with_layers(shown: Diagram, closed: list[LayerFrame], told: str) -> Collaps
             arrows.setdefault((start, end, label), replace(arrow, start=start, end=end, label=label))
     titles = {cluster.id: cluster.title for cluster in closed}
     diagram = Diagram(shown.title, tuple(boxes), tuple(arrows.values()), _opened(shown.clusters, titles))
-    return Collapsed(diagram, box_of, titles, told)
+    return Collapsed(diagram, box_of, titles, note)
 
 
 def _opened(clusters: Sequence[LayerFrame], closed: Mapping[str, str]) -> tuple[LayerFrame, ...]:

@@ -152,11 +152,11 @@ def diagram(
     shown: Mapping[ComputationNode, ComputationNode] = {}
     if isinstance(obj, Layer):
         x, y, calls = run_layer(obj, example)
-        nodes, outputs, found = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
+        nodes, outputs, subject = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
     elif isinstance(obj, ComputationNode):
-        nodes, outputs, found = topological_order([obj]), (obj,), f"Computation of {obj.name or obj.op}"
+        nodes, outputs, subject = topological_order([obj]), (obj,), f"Computation of {obj.name or obj.op}"
     elif isinstance(graph := obj if isinstance(obj, Graph) else getattr(obj, "graph", None), Graph):
-        nodes, outputs, found = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
+        nodes, outputs, subject = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
         first = len(graph.inputs) - len(graph.captured)
         shown = dict(zip(graph.inputs[first:], graph.captured, strict=True))
     else:
@@ -171,23 +171,23 @@ def diagram(
         names, clusters = own_names(calls), tuple(part for whole in frames(calls, ids) for part in whole.clusters)
     else:
         calls = calls_behind(nodes)
-        clusters, dotted, given = frames(calls, ids), own_names(calls), Counter(node.name for node in nodes)
-        found_twice = [node for node in nodes if not node.name or given[node.name] > 1]
-        names = {n: dotted[p] for n in found_twice if (p := shown.get(n, n)) in dotted}
+        clusters, dotted, times = frames(calls, ids), own_names(calls), Counter(node.name for node in nodes)
+        unclear = [node for node in nodes if not node.name or times[node.name] > 1]
+        names = {n: dotted[p] for n in unclear if (p := shown.get(n, n)) in dotted}
     labels = dict(zip(nodes, _labels([names.get(node, node.name) for node in nodes]), strict=True))
     boxes = [_box(node, ids, labels, node in outputs, shown.get(node, node), values, gradients) for node in nodes]
     fixed = not isinstance(obj, ComputationNode | Graph | Layer)  # compiled: nothing is sent back through it
     flowing = set() if fixed else _flowing(nodes)
     arrows = [arrow for node in nodes for arrow in _arrows(node, ids, flowing)]
-    return Diagram(one_line(title or "") or one_line(found), tuple(boxes), tuple(arrows), clusters)
+    return Diagram(one_line(title or "") or one_line(subject), tuple(boxes), tuple(arrows), clusters)
 
 
-def refuse(made: Any, options: Mapping[str, Any]) -> None:
+def refuse(picture: Any, options: Mapping[str, Any]) -> None:
     """Raise TypeError if any of these options is asked of what is made already."""
-    if asked := [name for name, given in options.items() if given]:
+    if asked := [name for name, changed in options.items() if changed]:
         raise TypeError(
-            f"a {type(made).__name__} is made already, and {' and '.join(asked)} cannot be changed: give the options "
-            "with the node, Graph or layer that it shows"
+            f"a {type(picture).__name__} is made already, and {' and '.join(asked)} cannot be changed: "
+            "give the options with the node, Graph or layer that it shows"
         )
 
 
@@ -216,11 +216,11 @@ def _box(
 
 def _flowing(nodes: Sequence[ComputationNode]) -> set[ComputationNode]:
     """The nodes that gradients reach: trainable parameters, and what depends on them."""
-    found: set[ComputationNode] = set()
+    reached: set[ComputationNode] = set()
     for node in nodes:
-        if role_of(node) == "trainable" or (node.op.differentiable and not found.isdisjoint(node.parents)):
-            found.add(node)
-    return found
+        if role_of(node) == "trainable" or (node.op.differentiable and not reached.isdisjoint(node.parents)):
+            reached.add(node)
+    return reached
 
 
 def _arrows(
@@ -242,8 +242,8 @@ def role_of(node: ComputationNode) -> str:
 def _labels(names: Sequence[str | None]) -> Iterator[str]:
     """A label for each node, none twice: its name where that is free, else its place in the order."""
     taken: set[str] = set()
-    for i, given in enumerate(names):
-        name = one_line(given or "")
+    for i, wanted in enumerate(names):
+        name = one_line(wanted or "")
         label = name if name and name not in taken and not name.startswith("%") else f"%{i}"
         taken.add(label)
         yield label
@@ -254,9 +254,9 @@ def _numbers(array: Any) -> tuple[str, ...]:
 
 
 def _title_of_graph(obj: Any, graph: Graph) -> str:
-    given = [x.name or "an input" for x in graph.inputs[: len(graph.inputs) - len(graph.captured)]]
+    inputs = [x.name or "an input" for x in graph.inputs[: len(graph.inputs) - len(graph.captured)]]
     name = getattr(obj, "name", None) or getattr(obj, "__name__", None) or "Graph"
-    return f"{name}({', '.join(given)})" if len(given) <= STEPS else f"{name}({len(given)} inputs)"
+    return f"{name}({', '.join(inputs)})" if len(inputs) <= STEPS else f"{name}({len(inputs)} inputs)"
 
 
 def _words(role: str, n: int) -> str:

@@ -151,8 +151,8 @@ class _Drawing:
     def frame(self, sheet: Any, cluster: LayerFrame) -> None:
         """A layer, with its parts inside."""
         with sheet.subgraph(name=f"cluster_{cluster.id}") as inside:
-            told = _escaped(", ".join([cluster.title, *cluster.lines]))
-            inside.attr(label=frame_label(cluster), id=cluster.id, tooltip=told, **FRAME, **{"class": "layer"})
+            tooltip = _escaped(", ".join([cluster.title, *cluster.lines]))
+            inside.attr(label=frame_label(cluster), id=cluster.id, tooltip=tooltip, **FRAME, **{"class": "layer"})
             for part in cluster.clusters:
                 self.frame(inside, part)
             self.group(inside, cluster.boxes, f"{cluster.name}.")
@@ -210,10 +210,10 @@ def _beside(shown: Diagram) -> dict[str, list[str]]:
 
 def _frames(clusters: Iterable[LayerFrame]) -> dict[str, str]:
     """For each box in a frame, the id of the innermost."""
-    found: dict[str, str] = {}
+    frame_of: dict[str, str] = {}
     for cluster in clusters:
-        found |= dict.fromkeys(cluster.boxes, cluster.id) | _frames(cluster.clusters)
-    return found
+        frame_of |= dict.fromkeys(cluster.boxes, cluster.id) | _frames(cluster.clusters)
+    return frame_of
 
 
 def _escaped(text: str) -> str:

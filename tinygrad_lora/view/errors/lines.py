@@ -35,13 +35,13 @@ class SourceLine(NamedTuple):
 
 def failing_frame(traceback: TracebackType | None) -> tuple[FrameType, SourceLine] | None:
     """The innermost frame outside this package that an error came through, with its line."""
-    found = None
+    innermost = None
     while traceback is not None:
         frame = traceback.tb_frame
         if not is_ours(frame):
-            found = frame, SourceLine(frame.f_code.co_filename, traceback.tb_lineno)
+            innermost = frame, SourceLine(frame.f_code.co_filename, traceback.tb_lineno)
         traceback = traceback.tb_next
-    return found
+    return innermost
 
 
 def is_ours(frame: FrameType) -> bool:

@@ -42,11 +42,11 @@ class NonFinite:
     def text(self) -> str:
         """`log %2 is the first that is not finite: -inf at [1], 1 of 3 numbers; there x is 0`."""
         wrong = int(np.count_nonzero(~np.isfinite(self.value)))
-        found = f"{number(np.asarray(self.value)[self.index])}"
+        bad_value = f"{number(np.asarray(self.value)[self.index])}"
         many = f" at {list(self.index)}, {wrong:,} of {np.size(self.value):,} numbers" if self.index else ""
         why = "; ".join(self._operands()) or f"it is {_kind(self.node)}"
         where = f" ({self.line})" if self.line else ""
-        return one_line(f"{self._label(self.node)} is the first that is not finite: {found}{many}; {why}{where}")
+        return one_line(f"{self._label(self.node)} is the first that is not finite: {bad_value}{many}; {why}{where}")
 
     def __str__(self) -> str:
         return self.text

@@ -81,26 +81,26 @@ def same(a: Any, b: Any) -> bool:
 
 def difference(results: Iterable[Any], expected: Iterable[Any]) -> float:
     """The largest difference, relative to the largest number of each result."""
-    found = 0.0
+    worst = 0.0
     for a, b in zip(results, expected, strict=True):
         a, b = np.asarray(a, float), np.asarray(b, float)
         apart = np.max(np.abs(a - b), initial=0.0, where=~((a == b) | (np.isnan(a) & np.isnan(b))))
         largest = np.max(np.abs(b), initial=0.0)
         relative = float(apart / largest) if largest and apart else float(apart)
-        if not relative <= found:  # also where it is not a number
-            found = relative
-    return found
+        if not relative <= worst:  # also where it is not a number
+            worst = relative
+    return worst
 
 
 def run_program(program: Program, arrays: Sequence[Any]) -> list[Any]:
     """What the generated NumPy gives for these inputs."""
     call = as_function(program)
-    given = [np.array(array) for array in arrays]  # a training step writes over its arguments
+    arguments = [np.array(array) for array in arrays]  # a training step writes over its arguments
     with np.errstate(all="ignore"):
-        returned = call(*given)
+        returned = call(*arguments)
     rest = list(returned) if isinstance(returned, tuple) else [] if returned is None else [returned]
     into = program.planned.lowered.into if program.planned else {}
-    place = dict(zip(program.graph.inputs, given, strict=True))
+    place = dict(zip(program.graph.inputs, arguments, strict=True))
     return [place[into[i]] if i in into else rest.pop(0) for i in range(len(program.graph.outputs))]
 
 

@@ -70,7 +70,7 @@ def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]
             owners[variable][boxes[node]] = None
     lines = code.source.rstrip("\n").split("\n")
     start = next((i for i, line in enumerate(lines) if line.startswith(f"def {name}(")), 0)
-    found, below = list[CodeLine](), tuple[str, ...]()
+    code_lines, below = list[CodeLine](), tuple[str, ...]()
     for i in reversed(range(len(lines))):
         line = lines[i]
         if i == start or line.lstrip().startswith("return "):  # the arguments, or the results
@@ -81,8 +81,8 @@ def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]
             if not own and start < i and line.strip():
                 own = below  # calls without a comment prepare the next one that has one
         below = own
-        found.append(CodeLine(line, own))
-    return found[::-1]
+        code_lines.append(CodeLine(line, own))
+    return code_lines[::-1]
 
 
 def _all(boxes: Mapping[str, Iterable[str]], variables: Iterable[str]) -> tuple[str, ...]:
@@ -91,18 +91,18 @@ def _all(boxes: Mapping[str, Iterable[str]], variables: Iterable[str]) -> tuple[
 
 def changed(before: Sequence[CodeLine], after: Sequence[CodeLine]) -> list[CodeLine]:
     """The lines after, with those that are gone where they stood. How comments are aligned is not a change."""
-    found: list[CodeLine] = []
+    merged: list[CodeLine] = []
     for kind, i, j, k, m in _opcodes(before, after, lambda line: " ".join(line.text.split())):
         if kind == "equal":
-            found += after[k:m]
+            merged += after[k:m]
             continue
         gone = [replace(line, state=GONE) for line in before[i:j] if line.text.strip()]
         new = [replace(line, state=NEW) if line.text.strip() else line for line in after[k:m]]
         # What a variable was stands right above what it is.
         for same, a, b, c, d in _opcodes(gone, new, lambda line: line.text.partition(" = ")[0]):
             pairs = zip(gone[a:b], new[c:d], strict=True) if same == "equal" else [(*gone[a:b], *new[c:d])]
-            found += chain.from_iterable(pairs)
-    return found
+            merged += chain.from_iterable(pairs)
+    return merged
 
 
 def _opcodes(
@@ -119,15 +119,15 @@ def written(compiled: CompiledFunction, origins: Mapping[str, tuple[str, int]]) 
     owners: dict[tuple[str, int], list[str]] = defaultdict(list)
     for box, origin in origins.items():
         owners[origin].append(box)
-    found = [excerpt for thing in _things(compiled) if (excerpt := _excerpt(thing, owners)) is not None]
+    excerpts = [excerpt for thing in _things(compiled) if (excerpt := _excerpt(thing, owners)) is not None]
     elsewhere: dict[str, list[int]] = defaultdict(list)
     for file, number in owners:
         elsewhere[file].append(number)
     for file, numbers in sorted(elsewhere.items(), key=lambda item: PurePath(item[0]).name):
         lines = tuple(_line(file, number, owners[file, number]) for number in sorted(numbers))
         if any(line.text.strip() for line in lines):
-            found.append(Excerpt(_name(file), lines))
-    return found
+            excerpts.append(Excerpt(_name(file), lines))
+    return excerpts
 
 
 def _things(compiled: CompiledFunction) -> Iterator[Any]:

@@ -78,7 +78,7 @@ def explore(
             f"explore shows a compiled function, not {type(compiled).__name__}: "
             "tl.explore(tl.compile(f).prepare(*arrays))"
         )
-    found = Exploration(compiled, measure, seed)
+    exploration = Exploration(compiled, measure, seed)
     if path is not None:
-        found.save(path)
-    return found
+        exploration.save(path)
+    return exploration

@@ -37,8 +37,8 @@ def fragment(story: Story, notebook: bool = True) -> Markup:
 
     A notebook that is not trusted takes style, script and drawings away, so there it also holds an image.
     """
-    told = "\n".join([story.name, story.program.source, *(str(step.stage.told) for step in story.steps)])
-    mark = "x" + hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:6]
+    contents = "\n".join([story.name, story.program.source, *(str(step.stage.descriptions) for step in story.steps)])
+    mark = "x" + hashlib.sha256(contents.encode("utf-8", "replace")).hexdigest()[:6]
     pictures = Pictures(story.union, mark)
     return element(
         "div",
@@ -177,8 +177,8 @@ def _costs(step: ExplorerStep) -> Iterator[Markup]:
         yield _row("difference", LEFT_OUT)
 
 
-def _row(what: str, told: str) -> Markup:
-    return element("tr", element("th", what, scope="row"), element("td", told))
+def _row(heading: str, value: str) -> Markup:
+    return element("tr", element("th", heading, scope="row"), element("td", value))
 
 
 # --- Text on both sides ---

@@ -24,7 +24,7 @@ class Pictures:
     def __init__(self, union: Union, mark: str) -> None:
         self.union, self.mark = union, mark
         self.shown: Diagram = union.diagram
-        self.told = {box: told for stage in reversed(union.stages) for box, told in stage.told.items()}
+        self.descriptions = {box: text for stage in reversed(union.stages) for box, text in stage.descriptions.items()}
         kept = [{edge for edge, state in stage.edges.items() if state == KEPT} for stage in union.stages]
         self.always = set.intersection(*kept)  # the arrows that every step shows as they are
         self.laid: Laid | None = lay_out(union.diagram) if len(union.diagram.boxes) <= MOST_BOXES else None
@@ -64,7 +64,7 @@ class Pictures:
         """A box as in other pictures. Its parts have classes of their own: whoever refers to it cannot style them."""
         x, y, width, height = place
         box, outer = text.box, DOUBLE * text.box.output
-        parts = [element("title", self.told[box.id])]
+        parts = [element("title", self.descriptions[box.id])]
         # A step gives the frame a color, and a line through the box.
         parts.append(rect((x - 3, y - 3, width + 6, height + 6), rx=5, class_="tl-frame"))
         parts += [rect(place, class_="tl-outer")] if box.output else []
@@ -108,11 +108,11 @@ class Pictures:
         parts = [self._use(box.id)]
         if state in SIGNS:
             parts.append(self._use(f"sign-{state}", x=number(x), y=number(y), class_="sign"))
-        own = stage.told[box.id] if stage.told[box.id] != self.told[box.id] else None
+        own = stage.descriptions[box.id] if stage.descriptions[box.id] != self.descriptions[box.id] else None
         return element("g", *parts, class_=state, data_box=box.id, aria_label=own)
 
     def _arrows(self, stage: Stage, state: str) -> Markup:
-        edges = [edge for edge, found in stage.edges.items() if found == state and edge not in self.always]
+        edges = [edge for edge, edge_state in stage.edges.items() if edge_state == state and edge not in self.always]
         uses = [self._use(f"{edge.start}-{edge.end}") for edge in edges]
         uses += [self._use("always")] if state == KEPT and self.always else []
         if not uses:
@@ -140,7 +140,7 @@ def alternative(stage: Stage, labels: Mapping[str, str]) -> str:
 
 def _sentences(stage: Stage, labels: Mapping[str, str]) -> Iterator[str]:
     for state in (ADDED, REMOVED, REWIRED):
-        named = [labels[box] for box, found in stage.states.items() if found == state]
+        named = [labels[box] for box, box_state in stage.states.items() if box_state == state]
         if named:
             yield f"{state}: {', '.join(named)}"
 

@@ -85,7 +85,7 @@ class Story:
 def _notes(stage: Stage) -> Iterator[str]:
     states = list(stage.states.values())
     counts = [(states.count(state), state) for state in ("added", "removed", "rewired")]
-    told = ", ".join(f"{n} {state}" for n, state in counts if n)
-    yield f"{told}." if told else "No box changes: only the order of computation does."
+    changes = ", ".join(f"{n} {state}" for n, state in counts if n)
+    yield f"{changes}." if changes else "No box changes: only the order of computation does."
     if stage.snapshot and not stage.snapshot.kept:
         yield "Declined: the result is right, but costs more. The next pass starts from the graph before this one."

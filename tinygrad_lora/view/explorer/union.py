@@ -50,7 +50,7 @@ class Stage:
     boxes: Mapping[Node, str]  # of the graph after the pass
     states: Mapping[str, str]
     edges: Mapping[Edge, str]
-    told: Mapping[str, str]  # each box in words: what it computes, from what, at which cost
+    descriptions: Mapping[str, str]  # each box in words: what it computes, from what, at which cost
     difference: float  # between the outputs before and after, relative to the largest number of each
 
 
@@ -150,7 +150,7 @@ class Builder:
 
     def _origins(self) -> dict[str, tuple[str, int]]:
         """The user's line of each box. What is computed from parameters alone belongs to the line that uses it."""
-        found: dict[str, tuple[str, int]] = {}
+        origins: dict[str, tuple[str, int]] = {}
         for _, graph, _ in self.graphs:
             lines = {node: node.origin for node in graph.nodes if node.parents}
             for node in reversed(graph.nodes):
@@ -158,8 +158,8 @@ class Builder:
                     lines[node] = next((lines[user] for user in graph.users[node] if lines[user]), None)
             for node, line in lines.items():
                 if line:
-                    found.setdefault(self.box_of[node], line)
-        return found
+                    origins.setdefault(self.box_of[node], line)
+        return origins
 
     def _in_order(self) -> list[str]:
         """The boxes, operands first."""
@@ -207,18 +207,18 @@ class Builder:
             for edge in wires[0] | wires[1]:
                 edges[edge] = KEPT if edge in wires[0] and edge in wires[1] else ADDED if edge in wires[1] else REMOVED
             changed = {edge.end for edge, state in edges.items() if state != KEPT}
-            states, told = {}, {}
+            states, descriptions = {}, {}
             for box, node in (old | new).items():
                 both = box in old and box in new
                 states[box] = (REWIRED if box in changed else KEPT) if both else ADDED if box in new else REMOVED
                 took = self._took(node)
-                told[box] = described(node, labels) + (f", {took:.1f} microseconds by itself" if took else "")
+                descriptions[box] = described(node, labels) + (f", {took:.1f} microseconds by itself" if took else "")
             for edge, state in edges.items():
                 if state == ADDED and states[edge.end] == REWIRED:
                     edges[edge] = REWIRED
             results = [[self.values[n] for n in g.outputs] for g in (graph, before)]
             boxes = {n: self.box_of[n] for n in graph.nodes}
-            yield Stage(name, graph, snapshot, boxes, states, edges, told, difference(*results))
+            yield Stage(name, graph, snapshot, boxes, states, edges, descriptions, difference(*results))
 
     def _took(self, node: Node) -> float | None:
         """The microseconds of one call of the operation by itself, where that is wanted and there is a call."""
@@ -252,8 +252,8 @@ def described(node: Node, labels: Mapping[Node, str]) -> str:
     parts.append(f"{node.shape} {node.dtype}" if node.shape else f"a number, {node.dtype}")
     if node.parents:
         cost = node_cost(node)
-        told = f"{short(cost.flops)} flops, {short(cost.bytes)} bytes, 1 call"
-        parts.append(told if cost.calls else "a view, which is free")
+        cost_text = f"{short(cost.flops)} flops, {short(cost.bytes)} bytes, 1 call"
+        parts.append(cost_text if cost.calls else "a view, which is free")
     return one_line(", ".join(parts))
 
 

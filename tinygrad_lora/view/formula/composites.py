@@ -69,10 +69,10 @@ def with_composites(graph: Graph, prepare: Prepare) -> Graph:
 
     def rule(pattern: Pattern, node: Node) -> Node | None:
         for loose, arguments in _examples(pattern, prepare) if node.dtype.kind == "f" else ():
-            found = matched(loose, node, arguments, strict=False)
-            made = None if found is None else _made(pattern, [found[x] for x in arguments], node, prepare)
-            if made is not None:
-                return made
+            matches = matched(loose, node, arguments, strict=False)
+            composite = None if matches is None else _composite(pattern, [matches[x] for x in arguments], node, prepare)
+            if composite is not None:
+                return composite
         return None
 
     for pattern in PATTERNS:
@@ -98,7 +98,7 @@ def _traced(pattern: Pattern, arguments: list[Node], params: dict[str, Any], pre
     return graph.outputs[0]
 
 
-def _made(pattern: Pattern, operands: list[Node], node: Node, prepare: Prepare) -> Node | None:
+def _composite(pattern: Pattern, operands: list[Node], node: Node, prepare: Prepare) -> Node | None:
     """The function as one node, if it is that function of these operands, to the last parameter."""
     if all(x.known for x in operands):  # a number, which the passes compute
         return None
@@ -108,33 +108,33 @@ def _made(pattern: Pattern, operands: list[Node], node: Node, prepare: Prepare) 
             exact = _traced(pattern, arguments, params, prepare)
         except (ValueError, TypeError):  # these operands are not for this function
             return None
-        found = matched(exact, node, arguments, strict=True)
-        if found is not None and [found[x] for x in arguments] == operands:
-            told = {k: v for k, v in params.items() if v != -1}  # no axis where it is the last
-            return Node(OPERATIONS[pattern.name], tuple(operands), told, node.shape, node.dtype)
+        matches = matched(exact, node, arguments, strict=True)
+        if matches is not None and [matches[x] for x in arguments] == operands:
+            named = {k: v for k, v in params.items() if v != -1}  # no axis where it is the last
+            return Node(OPERATIONS[pattern.name], tuple(operands), named, node.shape, node.dtype)
     return None
 
 
 def matched(pattern: Node, node: Node, arguments: list[Node], *, strict: bool) -> Matches | None:
     """What stands in the place of each argument, if `node` is computed as `pattern` is; else None."""
-    found: Matches = {}
+    matches: Matches = {}
     pairs = [(pattern, node)]
-    for wanted, given in pairs:  # the list grows while it is read
-        if wanted in found:
-            if found[wanted] is not given:
+    for wanted, candidate in pairs:  # the list grows while it is read
+        if wanted in matches:
+            if matches[wanted] is not candidate:
                 return None
         elif wanted in arguments:
-            if strict and (wanted.shape, wanted.dtype) != (given.shape, given.dtype):
+            if strict and (wanted.shape, wanted.dtype) != (candidate.shape, candidate.dtype):
                 return None
-            found[wanted] = given
-        elif wanted.op is not given.op or len(wanted.parents) != len(given.parents):
+            matches[wanted] = candidate
+        elif wanted.op is not candidate.op or len(wanted.parents) != len(candidate.parents):
             return None  # another operation
-        elif strict and not _equal(wanted, given):
+        elif strict and not _equal(wanted, candidate):
             return None
         else:
-            found[wanted] = given
-            pairs += zip(wanted.parents, given.parents, strict=True)
-    return found if all(x in found for x in arguments) else None
+            matches[wanted] = candidate
+            pairs += zip(wanted.parents, candidate.parents, strict=True)
+    return matches if all(x in matches for x in arguments) else None
 
 
 def _equal(a: Node, b: Node) -> bool:

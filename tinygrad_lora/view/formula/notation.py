@@ -66,11 +66,11 @@ def escaped(text: str) -> str:
 def symbol(name: str) -> str:
     """A name in LaTeX: W1 is $W_{1}$, alpha is $\\alpha$, dL/dB is $\\frac{\\partial L}{\\partial B}$."""
     name = one_line(name)
-    if found := re.fullmatch(r"d(\w+)/d(\w+)", name):
-        over, under = map(symbol, found.groups())
+    if match := re.fullmatch(r"d(\w+)/d(\w+)", name):
+        over, under = map(symbol, match.groups())
         return rf"\frac{{\partial {over}}}{{\partial {under}}}"
-    if found := re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name):
-        return f"{symbol(found[1])}_{{{found[2]}}}"
+    if match := re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name):
+        return f"{symbol(match[1])}_{{{match[2]}}}"
     if name in GREEK:
         return f"\\{name}"
     return name if re.fullmatch("[A-Za-z]", name) else rf"\mathrm{{{escaped(name)}}}"
@@ -111,8 +111,8 @@ class Notation:
 
     def call(self, name: str, operands: Sequence[Fragment], params: dict[str, Any]) -> Fragment:
         """`name(a, b, axis=0)`."""
-        told = [f"{k}={parameter_text(v)}" for k, v in params.items()]
-        return Fragment(f"{one_line(name)}({', '.join([*(x.text for x in operands), *told])})", ATOM)
+        keywords = [f"{k}={parameter_text(v)}" for k, v in params.items()]
+        return Fragment(f"{one_line(name)}({', '.join([*(x.text for x in operands), *keywords])})", ATOM)
 
     # --- Sums and products ---
 
@@ -204,10 +204,10 @@ class Latex(Notation):
 
     def number(self, x: Any) -> Fragment:
         text, level = super().number(x)
-        if found := re.fullmatch(r"(-?)(\d+)/(\d+)", text):
-            return Fragment(rf"{found[1]}\tfrac{{{found[2]}}}{{{found[3]}}}", NEGATIVE if found[1] else MATRIX)
-        if found := re.fullmatch(r"(.*)e([+-]\d+)", text):
-            return Fragment(rf"{found[1]} \times 10^{{{int(found[2])}}}", min(level, PRODUCT))
+        if match := re.fullmatch(r"(-?)(\d+)/(\d+)", text):
+            return Fragment(rf"{match[1]}\tfrac{{{match[2]}}}{{{match[3]}}}", NEGATIVE if match[1] else MATRIX)
+        if match := re.fullmatch(r"(.*)e([+-]\d+)", text):
+            return Fragment(rf"{match[1]} \times 10^{{{int(match[2])}}}", min(level, PRODUCT))
         return Fragment(text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}"), level)
 
     def filled(self, x: Any, shape: tuple[int, ...]) -> Fragment:
@@ -216,8 +216,8 @@ class Latex(Notation):
         return ones if x == 1 else self.number(0) if x == 0 else self.scaled(self.number(x), ones)
 
     def call(self, name: str, operands: Sequence[Fragment], params: dict[str, Any]) -> Fragment:
-        told = [rf"\mathrm{{{escaped(k)}}} = \mathrm{{{escaped(parameter_text(v))}}}" for k, v in params.items()]
-        inner = ", ".join([*(x.text for x in operands), *told])
+        keywords = [rf"\mathrm{{{escaped(k)}}} = \mathrm{{{escaped(parameter_text(v))}}}" for k, v in params.items()]
+        inner = ", ".join([*(x.text for x in operands), *keywords])
         return Fragment(rf"\operatorname{{{escaped(name)}}}({inner})", ATOM)
 
     def product(self, a: Fragment, b: Fragment) -> Fragment:

@@ -54,8 +54,8 @@ def formula(obj: Any, names: Names | None = None, example: Any = None) -> Formul
     way are finite it gives the same ones, but for rounding.
     Raises TypeError for anything else, RenderError above 1,000 operations.
     """
-    heads, given = _heads(obj, example)
-    names = given | dict(names or {})
+    heads, own_names = _heads(obj, example)
+    names = own_names | dict(names or {})
     _check(heads, names)
     return _Page(heads, names).formula()
 
@@ -119,11 +119,11 @@ class _Page:
         order = topological_order(wanted)
         labels = {n: name for n in order if (name := self._name(n))} | {y: s for s, y in self.heads if s and y.parents}
         self.taken |= {one_line(name) for name in labels.values()} | {one_line(name) for name, _ in self.heads}
-        given = ((x, name) for x, name in self.names.items() if not isinstance(x, ComputationNode))
-        numbers = {x: self._leaf((), np.float16, name) for x, name in given}  # narrow: others keep their dtype
+        named_numbers = ((x, name) for x, name in self.names.items() if not isinstance(x, ComputationNode))
+        numbers = {x: self._leaf((), np.float16, name) for x, name in named_numbers}  # narrow: others keep their dtype
         self.rows = {n.parents[1] for n in order if n.op in (ops.take, ops.scatter_add)}
         new: dict[ComputationNode, ComputationNode] = {}
-        made: dict[ComputationNode, ComputationNode] = {}  # what operations with names are computed as
+        definitions: dict[ComputationNode, ComputationNode] = {}  # what operations with names are computed as
         for node in order:
             if not node.parents:
                 new[node] = self._of_leaf(node, labels.get(node))
@@ -131,12 +131,12 @@ class _Page:
             parents = tuple(new[p] for p in node.parents)
             factor = node.params.get("factor") if node.op is ops.scale else None
             written = parents[0] * numbers[factor] if factor in numbers else rebuilt(node, parents)
-            made[node] = new[node] = written
+            definitions[node] = new[node] = written
             if node in labels:
                 new[node] = self._leaf(node.shape, node.dtype, labels[node])
                 labels[node] = self.symbols[new[node]]
         defined = [n for n in order if n in labels and n.parents and n not in wanted]
-        outputs = [made.get(n, new[n]) for n in [*wanted, *defined]]
+        outputs = [definitions.get(n, new[n]) for n in [*wanted, *defined]]
         inputs = [n for n in topological_order(outputs) if not n.parents and not n.known]
         # Of several names for one node the last is its label; the others stay names, of that label.
         last = {y: name for name, y in self.heads}
@@ -234,8 +234,8 @@ class _Page:
             lines += ["where", *(text(name, pieces, width) for name, pieces in below)]
             rows += [r"\text{where}\quad " + aligned(*below[0]), *(aligned(*line) for line in below[1:])]
         if self.notes:
-            lines.append("; ".join(f"{letter} is {told}" for letter, told in self.notes))
-            rows += [rf"& {latex.name(letter).text}\text{{ is {told}}}" for letter, told in self.notes]
+            lines.append("; ".join(f"{letter} is {meaning}" for letter, meaning in self.notes))
+            rows += [rf"& {latex.name(letter).text}\text{{ is {meaning}}}" for letter, meaning in self.notes]
         single = len(rows) == 1
         body = rows[0].replace("&= ", "= ", 1).removeprefix("& ") if single else " \\\\\n".join(rows)
         return Formula("\n".join(lines), body if single else f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}")

@@ -20,15 +20,15 @@ def columns(rows: Rows) -> list[float]:
     if not rows.rank:
         return []
     crossed = _crossed_by_bends(rows)
-    found = []
+    candidates = []
     for downward in (True, False):
         for mirrored in (False, True):
             root, shift = _aligned(rows, crossed, downward, mirrored)
-            found.append(_compacted(rows, root, shift, mirrored))
-    extents = [(min(_lefts(rows, xs)), max(_rights(rows, xs))) for xs in found]
+            candidates.append(_compacted(rows, root, shift, mirrored))
+    extents = [(min(_lefts(rows, xs)), max(_rights(rows, xs))) for xs in candidates]
     left, right = min(extents, key=lambda extent: extent[1] - extent[0])
     moved = []
-    for i, xs in enumerate(found):
+    for i, xs in enumerate(candidates):
         by = right - extents[i][1] if i % 2 else left - extents[i][0]
         moved.append([x + by for x in xs])
     middle = [sum(sorted(four)[1:3]) / 2 for four in zip(*moved, strict=True)]

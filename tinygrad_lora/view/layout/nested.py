@@ -85,7 +85,7 @@ class _Inside:
     frame: Frame
     numbers: dict[str | Gate, int] = field(default_factory=dict)
     edges: dict[Passage, int] = field(default_factory=dict)
-    made: Level = NOTHING
+    contents: Level = NOTHING
     width: float = 0.0
     height: float = 0.0
     x: float = 0.0  # of the contents, from the frame's left
@@ -93,7 +93,7 @@ class _Inside:
 
     def gate(self, block: str, inward: bool) -> float:
         """Where the gate of the lines from this block is, from the middle of the frame."""
-        return self.x + self.made.middles[self.numbers[Gate(block, inward)]] - self.width / 2
+        return self.x + self.contents.middles[self.numbers[Gate(block, inward)]] - self.width / 2
 
 
 def arrange(blocks: Sequence[LayoutBlock], lines: Sequence[LayoutLine], frames: Sequence[Frame] = ()) -> Placed:
@@ -180,11 +180,11 @@ def _route(
 
 def _between(inner: str, outer: str, within: Mapping[str, str]) -> list[str]:
     """What holds `inner` inside `outer`, from the outside in, and `inner` itself; nothing where they are the same."""
-    found = []
+    holders = []
     while inner != outer:
-        found.append(inner)
+        holders.append(inner)
         inner = within[inner]
-    return found[::-1]
+    return holders[::-1]
 
 
 def _lay_out(inside: _Inside, sizes: Mapping[str, LayoutBlock], insides: Mapping[str, _Inside]) -> None:
@@ -205,11 +205,11 @@ def _lay_out(inside: _Inside, sizes: Mapping[str, LayoutBlock], insides: Mapping
         leave = 0.0 if isinstance(start, Gate) or start in sizes else insides[start].gate(source, False)
         enter = 0.0 if isinstance(end, Gate) else None if end in sizes else insides[end].gate(source, True)
         edges.append(LayoutEdge(inside.numbers[start], inside.numbers[end], source, leave, enter, room))
-    made = inside.made = level(widths, heights, edges, gates[True], gates[False])
+    contents = inside.contents = level(widths, heights, edges, gates[True], gates[False])
     inside.y = 0.0 if gates[True] else frame.above
-    inside.width = max(frame.left + made.width + frame.right, frame.width)
-    inside.height = max(inside.y + made.height + (0.0 if gates[False] else frame.below), frame.height)
-    inside.x = frame.left + (inside.width - frame.left - made.width - frame.right) / 2
+    inside.width = max(frame.left + contents.width + frame.right, frame.width)
+    inside.height = max(inside.y + contents.height + (0.0 if gates[False] else frame.below), frame.height)
+    inside.x = frame.left + (inside.width - frame.left - contents.width - frame.right) / 2
 
 
 def _placed(
@@ -218,23 +218,23 @@ def _placed(
 ) -> Placed:  # fmt: skip
     """From places in frames to places in the picture, from the outside in."""
     corner = {"": (0.0, 0.0)}  # where the contents of each frame begin
-    found: dict[str, tuple[float, float, float, float]] = {}
+    places: dict[str, tuple[float, float, float, float]] = {}
     for name in [*(name for name in insides if name), *sizes]:
         holder, part = insides[within[name]], sizes.get(name) or insides[name]
         x, y = corner[within[name]]
         i = holder.numbers[name]
-        left, top = x + holder.made.middles[i] - part.width / 2, y + holder.made.tops[i]
-        found[name] = left, top, part.width, part.height
+        left, top = x + holder.contents.middles[i] - part.width / 2, y + holder.contents.tops[i]
+        places[name] = left, top, part.width, part.height
         if isinstance(part, _Inside):
             corner[name] = left + part.x, top + part.y
     lines = []
     for route in routes:
         segments = []
         for name, number in route:
-            segments += [segment.moved(*corner[name]) for segment in insides[name].made.lines[number]]
+            segments += [segment.moved(*corner[name]) for segment in insides[name].contents.lines[number]]
         lines.append(segments)
     whole = insides[""]
     blocks, frames = (
-        {name: place for name, place in found.items() if (name in sizes) == kind} for kind in (True, False)
+        {name: place for name, place in places.items() if (name in sizes) == kind} for kind in (True, False)
     )
     return Placed(whole.width, whole.height, blocks, frames, lines)

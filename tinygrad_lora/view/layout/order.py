@@ -28,9 +28,9 @@ def order_rows(rows: Rows) -> None:
         for sweep in range(sweeps):
             _sweep(rows, downward=sweep % 2 == 0, turn=sweep % 4 > 1)
             _swap_neighbors(rows, swaps)
-            found = best
+            previous = best
             best = _better(rows, best)
-            stale = 0 if best is not found else stale + 1
+            stale = 0 if best is not previous else stale + 1
             if best[0] == 0 or stale == 6:
                 break
     if best:
@@ -84,7 +84,7 @@ def _enter(tree: list[int], size: int, ends: Sequence[int]) -> int:
 
 def _followed(rows: Rows, upward: bool) -> list[list[int]]:
     """A first order: follow the lines from the results to their operands, or from the leaves down, depth first."""
-    found: list[list[int]] = [[] for _ in rows.rows]
+    order: list[list[int]] = [[] for _ in rows.rows]
     seen = [False] * len(rows.rank)
     ahead, far = (rows.up, rows.upper) if upward else (rows.down, rows.lower)
     for first in (item for row in (reversed(rows.rows) if upward else rows.rows) for item in row):
@@ -93,9 +93,9 @@ def _followed(rows: Rows, upward: bool) -> list[list[int]]:
             item = stack.pop()
             if not seen[item]:
                 seen[item] = True
-                found[rows.rank[item]].append(item)
+                order[rows.rank[item]].append(item)
                 stack += [far[link] for link in reversed(ahead[item])]
-    return found
+    return order
 
 
 def _sweep(rows: Rows, downward: bool, turn: bool) -> None:

@@ -87,22 +87,22 @@ class Rows:
 def in_rows(widths: Sequence[float], rank: Sequence[int], edges: Sequence[LayoutEdge]) -> Rows:
     """The blocks in rows, in the order in which they are numbered; long edges pass bends."""
     n = len(widths)
-    made = Rows(list(widths), n, list(rank), [[] for _ in range(max(rank, default=-1) + 1)])
-    made.up, made.down, made.place = [[] for _ in range(n)], [[] for _ in range(n)], [0] * n
+    placed = Rows(list(widths), n, list(rank), [[] for _ in range(max(rank, default=-1) + 1)])
+    placed.up, placed.down, placed.place = [[] for _ in range(n)], [[] for _ in range(n)], [0] * n
     for item, r in enumerate(rank):
-        made.place[item] = len(made.rows[r])
-        made.rows[r].append(item)
+        placed.place[item] = len(placed.rows[r])
+        placed.rows[r].append(item)
     lines: dict[tuple[int, Hashable], list[int]] = {}  # the links of the shared line down to its last bend
     for edge in edges:
         line = lines.setdefault((edge.start, edge.port), [])
         bends = rank[edge.end] - rank[edge.start] - 1
         while len(line) < bends:
-            above = made.lower[line[-1]] if line else edge.start
-            bend = made._add_item(rank[edge.start] + len(line) + 1)
-            line.append(made._add_link(above, bend, 0.0 if line else edge.leave, 0.0))
-        above, leave = (made.lower[line[bends - 1]], 0.0) if bends else (edge.start, edge.leave)
-        made.chains.append([*line[:bends], made._add_link(above, edge.end, leave, edge.enter or 0.0)])
-    return made
+            above = placed.lower[line[-1]] if line else edge.start
+            bend = placed._add_item(rank[edge.start] + len(line) + 1)
+            line.append(placed._add_link(above, bend, 0.0 if line else edge.leave, 0.0))
+        above, leave = (placed.lower[line[bends - 1]], 0.0) if bends else (edge.start, edge.leave)
+        placed.chains.append([*line[:bends], placed._add_link(above, edge.end, leave, edge.enter or 0.0)])
+    return placed
 
 
 def spread_entries(rows: Rows, edges: Sequence[LayoutEdge]) -> None:

@@ -35,11 +35,11 @@ def heatmaps(adapter: Any) -> Any:
         change = finite(layer.scaling * (A @ B), "the product s A B")
     named = {"A": A, "B": B, "ΔW": change}
     limits = {name: float(np.abs(M).max()) for name, M in named.items()}
-    told = "; ".join(f"{name} {M.shape}, {_range(M)}" for name, M in named.items())
+    ranges = "; ".join(f"{name} {M.shape}, {_range(M)}" for name, M in named.items())
     size = f"{change.size:,} changes of weights from {A.size + B.size:,} numbers"
     rank, s = f"rank {layer.rank}", f"s = {number(layer.scaling)}"
     figure = new_plot(
-        7.5, 5, f"{size}: ΔW = s A B, {rank}, {s}", f"Heat maps of an adapter, {rank}, {s}. {size}. {told}."
+        7.5, 5, f"{size}: ΔW = s A B, {rank}, {s}", f"Heat maps of an adapter, {rank}, {s}. {size}. {ranges}."
     )
 
     (n, m), r = change.shape, layer.rank

@@ -36,13 +36,13 @@ def decision_boundary(model: Callable[[Any], Any], x: Any, y: Any, *, steps: int
         raise ShapeError(f"x has shape {points.shape}: a plane has two axes, so it must be (samples, 2)")
     if len(labels) != len(points):
         raise ShapeError(f"there are {len(points)} points in x and {len(labels)} class numbers in y")
-    found = _logits(model, points)
-    classes = found.shape[1]
+    sample_logits = _logits(model, points)
+    classes = sample_logits.shape[1]
     if labels.max() >= classes:
         raise ValueError(f"y holds class {labels.max()}; the model knows {classes} classes, from 0 on")
     if classes > len(COLORS):
         raise ValueError(f"{classes} classes cannot be told apart by color and mark; the limit is {len(COLORS)}")
-    wrong = found.argmax(axis=1) != labels
+    wrong = sample_logits.argmax(axis=1) != labels
 
     low, high = points.min(axis=0), points.max(axis=0)
     spread = np.where(high > low, high - low, 1.0) * MARGIN
@@ -97,24 +97,26 @@ def confusion_matrix(predictions: Any, labels: Any, *, names: Sequence[str] | No
     Returns a matplotlib Figure. Raises ShapeError for different lengths, ValueError for classes without a name.
     """
     truth = class_numbers(labels, "labels")
-    given = finite(predictions, "predictions")
-    known = given.shape[1] if given.ndim == 2 else 0
-    given = class_numbers(given.argmax(axis=1) if known else given, "predictions")
-    if len(given) != len(truth):
-        raise ShapeError(f"there are {len(given)} predictions and {len(truth)} labels: one of each for every sample")
-    classes = max(known, int(given.max()) + 1, int(truth.max()) + 1, len(names or ()))
+    predicted = finite(predictions, "predictions")
+    known = predicted.shape[1] if predicted.ndim == 2 else 0
+    predicted = class_numbers(predicted.argmax(axis=1) if known else predicted, "predictions")
+    if len(predicted) != len(truth):
+        raise ShapeError(
+            f"there are {len(predicted)} predictions and {len(truth)} labels: one of each for every sample"
+        )
+    classes = max(known, int(predicted.max()) + 1, int(truth.max()) + 1, len(names or ()))
     words = [one_line(str(name)) for name in names or range(classes)]
     if len(words) < classes:
         raise ValueError(f"there are {len(words)} names for {classes} classes")
     table = np.zeros((classes, classes), np.int64)
-    np.add.at(table, (truth, given), 1)
+    np.add.at(table, (truth, predicted), 1)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
 
     right = int(np.trace(table))
     seen = f"{right:,} of {len(truth):,} samples are right ({right / len(truth):.1%})"
     mistakes = sorted((-table[i, j], i, j) for i, j in np.ndindex(table.shape) if i != j and table[i, j])
-    told = [f"{words[i]} read as {words[j]}: {-n:,} time{'' if n == -1 else 's'}" for n, i, j in mistakes[:3]]
-    worst = "; ".join(told) or "none"
+    frequent = [f"{words[i]} read as {words[j]}: {-n:,} time{'' if n == -1 else 's'}" for n, i, j in mistakes[:3]]
+    worst = "; ".join(frequent) or "none"
     size = min(2.6 + 0.4 * classes, 9.0)
     figure = new_plot(size + 0.8, size, seen, f"Confusion matrix. {seen}. Most frequent mistakes: {worst}.")
     axes = figure.subplots()

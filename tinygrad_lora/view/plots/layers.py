@@ -67,10 +67,10 @@ def activation_histograms(model: Layer, x: Any) -> Any:
     shown = places[:MOST_PANELS]
     more = f", the first {len(shown)} of {len(places)} places" if len(places) > len(shown) else ""
     seen = f"Activations of {type(model).__name__} for {len(np.atleast_1d(x)):,} samples{more}"
-    told = "; ".join(f"{activations.name}: {', '.join(filter(None, activations.words))}" for activations in shown)
+    summaries = "; ".join(f"{activations.name}: {', '.join(filter(None, activations.words))}" for activations in shown)
     columns = min(3, len(shown))
     rows = ceil(len(shown) / columns)
-    figure = new_plot(2.5 * columns + 0.3, 1.9 * rows + 0.5, seen, f"{seen}. {told}.")
+    figure = new_plot(2.5 * columns + 0.3, 1.9 * rows + 0.5, seen, f"{seen}. {summaries}.")
     shared = comparable((float(np.ptp(activations.values)) for activations in shown), COMPARABLE)
     panels = list(figure.subplots(rows, columns, sharex=shared, squeeze=False).flat)
     for axes in panels[len(shown) :]:
@@ -127,17 +127,19 @@ def gradient_norms(model: Layer) -> Any:
     if not isinstance(model, Layer):
         raise TypeError(f"gradient norms are those of a layer's parameters, not of {type(model).__name__}")
     trainable = {name: p for name, p in model.named_parameters().items() if p.requires_gradient}
-    found = {name: p.gradient for name, p in trainable.items() if p.gradient is not None}
-    if not found:
+    gradients = {name: p.gradient for name, p in trainable.items() if p.gradient is not None}
+    if not gradients:
         why = "call backward() first" if trainable else "all its parameters are frozen"
         raise GradientError(f"no parameter of this {type(model).__name__} has a gradient: {why}")
-    norms = {n: float(np.linalg.norm(finite(g, f"the gradient of {n}").astype(np.float64))) for n, g in found.items()}
+    norms = {
+        n: float(np.linalg.norm(finite(g, f"the gradient of {n}").astype(np.float64))) for n, g in gradients.items()
+    }
     zeros = sum(not norm for norm in norms.values())
-    missing = len(trainable) - len(found)
+    missing = len(trainable) - len(gradients)
     frozen = len(model.named_parameters()) - len(trainable)
-    told = [f"{zeros} exactly zero"] * bool(zeros)
-    told += [f"{missing} more without a gradient"] * bool(missing) + [f"{frozen} more frozen"] * bool(frozen)
-    seen = f"Gradients of {len(found)} parameters{': ' * bool(told)}{', '.join(told)}"
+    remarks = [f"{zeros} exactly zero"] * bool(zeros)
+    remarks += [f"{missing} more without a gradient"] * bool(missing) + [f"{frozen} more frozen"] * bool(frozen)
+    seen = f"Gradients of {len(gradients)} parameters{': ' * bool(remarks)}{', '.join(remarks)}"
     each = "; ".join(f"{name} {number(norm)}" for name, norm in norms.items())
     figure = new_plot(6.5, 0.24 * len(norms) + 1.1, seen, f"Norms of the gradients. {seen}. {each}.")
     axes = figure.subplots()

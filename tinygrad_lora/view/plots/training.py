@@ -48,8 +48,8 @@ def loss_curves(histories: Any, *, smooth: int = 1, log: bool = False) -> Any:
     mean = "geometric mean" if log else "mean"
     over = f", {mean} over seeds in a band of one standard deviation" if several else ""
     each = f", {mean} of the {window} steps around each" if window > 1 else ""
-    told = "; ".join(f"{_label(c, len(c.line))}, from {number(c.line[0])} to {number(c.line[-1])}" for c in curves)
-    figure = new_plot(7.5, 3.8, f"Training loss{over}", f"Training loss at each step{over}{each}. {told}.")
+    summaries = "; ".join(f"{_label(c, len(c.line))}, from {number(c.line[0])} to {number(c.line[-1])}" for c in curves)
+    figure = new_plot(7.5, 3.8, f"Training loss{over}", f"Training loss at each step{over}{each}. {summaries}.")
     axes = figure.subplots()
     longest = max(len(curve.line) for curve in curves)
     lines, labels = [], []
@@ -78,9 +78,9 @@ def _losses(name: str, history: Any) -> Any:
         raise TypeError(f"{what} must be a list of losses, or one for each seed, not {type(history).__name__}")
     lengths = {len(run) for run in history if isinstance(run, Sequence | np.ndarray) and np.ndim(run) == 1}
     if len(lengths) > 1:
-        told = f"{what} has seeds of {min(lengths):,} and of {max(lengths):,} steps"
+        problem = f"{what} has seeds of {min(lengths):,} and of {max(lengths):,} steps"
         raise ShapeError(
-            f"{told}: a mean needs as many steps of each; cut them to {min(lengths):,}, or name them apart"
+            f"{problem}: a mean needs as many steps of each; cut them to {min(lengths):,}, or name them apart"
         )
     losses = finite(history, what, "the training diverged there: lower the learning rate").astype(np.float64)
     losses = losses[None] if losses.ndim == 1 else losses

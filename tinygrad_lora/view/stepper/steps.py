@@ -74,18 +74,18 @@ class GraphWalk:
     def __init__(self, graph: Graph, arrays: tuple[Any, ...], shown: Diagram) -> None:
         self.graph, self.arrays = graph, arrays
         few = collapsed(shown)
-        self.shown, self.layers, self.left_out = _plainer(few.shown), few.layers, few.told
+        self.shown, self.layers, self.left_out = _plainer(few.shown), few.layers, few.note
         ids = {node: box.id for node, box in zip(graph.nodes, shown.boxes, strict=True)}
         self.labels = {node: box.label for node, box in zip(graph.nodes, shown.boxes, strict=True)}
         self.box_of = {node: few.box_of[name] for node, name in ids.items() if name in few.box_of}
         names = {box.id: box.label for box in self.shown.boxes} | dict(self.layers)
         self.names = {node: names[box] for node, box in self.box_of.items()}  # where a step takes place
-        self.told = {
+        self.visible = {
             node for node in self.box_of if self.box_of[node] not in self.layers or self.leaves_its_layer(node)
         }
         self.seed: Any = None
         self.expected: Counter[ComputationNode] = Counter()
-        edges = [(p, n) for n in self.box_of for p in n.parents if p in self.told and self.between_boxes(n, p)]
+        edges = [(p, n) for n in self.box_of for p in n.parents if p in self.visible and self.between_boxes(n, p)]
         places = [*names.values(), *(f"{self.names[n]} -> {self.names[p]}" for p, n in edges)]
         self.width = min(WIDEST, max(map(len, places), default=0))
 
@@ -108,13 +108,13 @@ class GraphWalk:
         so_far = _SoFar(self)
         for node, value in self.graph.running(*self.arrays):
             so_far.values[node] = value
-            if node in self.told:
+            if node in self.visible:
                 yield so_far.evaluated(node)
         yield so_far.forward_done()
         if self.seed is None:
             return
         for node, g in pulling_back(self.graph.outputs[-1], self.seed):
-            if node in self.told:
+            if node in self.visible:
                 yield so_far.ready(node, g)
             for operand, parent, part in contributions(node, g, so_far.values, trainable):
                 so_far.sent[parent].append(part)
@@ -148,9 +148,9 @@ class _SoFar:
 
     def forward_done(self) -> Event:
         outputs = self.walk.graph.outputs
-        told = ", ".join(f"{self.labels[y]} = {in_line(self.values[y])}" for y in dict.fromkeys(outputs))
+        results = ", ".join(f"{self.labels[y]} = {in_line(self.values[y])}" for y in dict.fromkeys(outputs))
         self.finish()
-        return self.event("forward", "done", outputs[-1], told, "every value is known")
+        return self.event("forward", "done", outputs[-1], results, "every value is known")
 
     # --- Backward ---
 
@@ -166,14 +166,14 @@ class _SoFar:
     def outlook(self, node: ComputationNode) -> str:
         """What the next steps will be."""
         n = len(self.sent.get(node, []))
-        told = [] if n else ["where backward starts"]
+        remarks = [] if n else ["where backward starts"]
         if n > 1:
-            told.append(f"{'both' if n == 2 else f'all {n}'} contributions are in")
+            remarks.append(f"{'both' if n == 2 else f'all {n}'} contributions are in")
         if not node.parents:
-            told.append("a leaf, so it sends nothing on")
+            remarks.append("a leaf, so it sends nothing on")
         if silent := [p for p in dict.fromkeys(node.parents) if not p.requires_gradient]:
-            told.append(f"nothing goes to {', '.join(f'{self.labels[p]} ({SILENT[role_of(p)]})' for p in silent)}")
-        return "; ".join(told)
+            remarks.append(f"nothing goes to {', '.join(f'{self.labels[p]} ({SILENT[role_of(p)]})' for p in silent)}")
+        return "; ".join(remarks)
 
     def contributed(self, node: ComputationNode, operand: int, parent: ComputationNode, part: Any, g: Any) -> Event:
         self.focus(node)
@@ -191,11 +191,11 @@ class _SoFar:
 
     def backward_done(self) -> Event:
         self.finish()
-        leaves = [n for n in self.sent if not n.parents and n in self.walk.told]
+        leaves = [n for n in self.sent if not n.parents and n in self.walk.visible]
         totals = [f"{self.labels[n]}.gradient = {brief(self.total(n))}" for n in leaves[:MOST_TOTALS]]
         more = f" and {len(leaves) - MOST_TOTALS} more" if len(leaves) > MOST_TOTALS else ""
-        told = ", ".join(totals) + more
-        return self.event("backward", "done", self.walk.graph.outputs[-1], told, "every gradient is complete")
+        text = ", ".join(totals) + more
+        return self.event("backward", "done", self.walk.graph.outputs[-1], text, "every gradient is complete")
 
     # --- Boxes ---
 
@@ -225,10 +225,10 @@ class _SoFar:
         to: ComputationNode | None = None,
     ) -> Event:  # fmt: skip
         self.number += 1
-        told = equation(node.op) if rule else ""
+        law = equation(node.op) if rule else ""
         return Event(
             self.number, phase, kind, self.walk.names[node], self.walk.box_of[node], numbers, note,
-            equation=told, letters=letters(node, told, self.labels) if rule else "",
+            equation=law, letters=letters(node, law, self.labels) if rule else "",
             to="" if to is None else self.walk.names[to], to_box="" if to is None else self.walk.box_of[to],
             states=dict(self.states), width=self.walk.width,
         )  # fmt: skip

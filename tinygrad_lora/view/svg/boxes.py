@@ -75,13 +75,13 @@ def draw_box(text: BoxText, place: Rectangle, attributes: dict[str, str]) -> Mar
     """The box as a group."""
     x, y, width, height = place
     box, (title, what, shape, output) = text.box, text.head
-    told = one_line(f"{box.label} = {box.expression}, {box.shape} {box.dtype}, {box.role}")
+    tooltip = one_line(f"{box.label} = {box.expression}, {box.shape} {box.dtype}, {box.role}")
     corner = {"rx": ROUND} if LOOKS[box.role].style == "rounded" else {}
     parts: list[Markup] = []
     if box.output:
         parts = [rect(place, class_="outer", **corner)]
         x, y, width, height = x + DOUBLE, y + DOUBLE, width - 2 * DOUBLE, height - 2 * DOUBLE
-    parts = [element("title", told), rect((x, y, width, height), **corner), *parts]
+    parts = [element("title", tooltip), rect((x, y, width, height), **corner), *parts]
     base, right = y + PAD + SIZE - 2, x + width - PAD
     parts += [write(title, x + PAD, base, "title"), *([write(what, right, base, "what end")] if what else ())]
     if shape:

@@ -51,7 +51,7 @@ def lay_out(diagram: Diagram, *, widths: Mapping[str, int] | None = None, rankdi
     common, reserved = common_dtype(diagram), widths or {}
     within = {box: f"{cluster.name}." for cluster in every(diagram.clusters) for box in cluster.boxes}
     texts = {box.id: box_text(box, common, within.get(box.id, ""), reserved.get(box.id, 0)) for box in diagram.boxes}
-    return _Turned(diagram, texts, rankdir).laid()
+    return _OrientedLayout(diagram, texts, rankdir).laid()
 
 
 def every(clusters: Sequence[LayerFrame]) -> Iterator[LayerFrame]:
@@ -68,7 +68,7 @@ def _caption_width(cluster: LayerFrame) -> float:
     return max([title, *(text_width(clipped(line), SIZE) for line in cluster.lines)])
 
 
-class _Turned:
+class _OrientedLayout:
     """One diagram on its way through the layout. Along is where arrows lead, across is beside that."""
 
     def __init__(self, diagram: Diagram, texts: Mapping[str, BoxText], rankdir: str) -> None:
@@ -126,14 +126,14 @@ class _Turned:
 
     def _frames(self) -> list[Frame]:
         """The clusters with room for their text, which stands at the upper left, wherever the arrows lead."""
-        made: dict[str, Frame] = {}
+        frames: dict[str, Frame] = {}
         header = {"left" if self.lying else "below" if self.back else "above": HEADER}
         for cluster in reversed([*every(self.diagram.clusters)]):  # parts come after what holds them
-            parts = [made[part.id] for part in cluster.clusters]
+            parts = [frames[part.id] for part in cluster.clusters]
             needed = {"height" if self.lying else "width": _caption_width(cluster) + 2 * PAD + 4}
             room = dict.fromkeys(("above", "below", "left", "right"), INSIDE) | header | needed
-            made[cluster.id] = Frame(cluster.id, cluster.boxes, parts, **room)
-        return [made[cluster.id] for cluster in self.diagram.clusters]
+            frames[cluster.id] = Frame(cluster.id, cluster.boxes, parts, **room)
+        return [frames[cluster.id] for cluster in self.diagram.clusters]
 
     # --- What becomes of its result ---
 
@@ -143,7 +143,7 @@ class _Turned:
         for line in placed.lines if not self.lying else ():
             for segment in line:
                 passing.setdefault(round(segment.bottom if self.back else segment.top, 3), []).append(segment.x)
-        found = {}
+        captions = {}
         for cluster in every(self.diagram.clusters):
             if cluster.id not in placed.frames:
                 continue
@@ -154,10 +154,10 @@ class _Turned:
             starts = [left + PAD + 2, *(x + PAD for x in lines)]
             ends = [*(x - 2 for x in lines), left + width - 4]
             free = [start for start, end in zip(starts, ends, strict=True) if start + needed <= end]
-            found[cluster.id] = (free or starts)[0] + MARGIN
+            captions[cluster.id] = (free or starts)[0] + MARGIN
             if self.lying:
-                found[cluster.id] = self._place(placed.frames[cluster.id])[0] + PAD + 2
-        return found
+                captions[cluster.id] = self._place(placed.frames[cluster.id])[0] + PAD + 2
+        return captions
 
     def _point(self, x: float, y: float) -> Point:
         along = MARGIN + (self.length - y if self.back else y)

@@ -30,12 +30,12 @@ def plain(words: str, label: str, class_: str = "code") -> Markup:
 
 def lines(source: str) -> list[Markup]:
     """Each line of the source in colors; only what the style sheets color is marked, so that the page stays small."""
-    found, line = [], ""
+    colored_lines, line = [], ""
     for kind, words in PythonLexer(stripnl=False, ensurenl=False).get_tokens(sound(source)):
         name = next((name for colored, name in COLORED.items() if kind in colored), "")
         for i, piece in enumerate(words.split("\n")):
             if i:
-                found.append(Markup(line))
+                colored_lines.append(Markup(line))
                 line = ""
             line += element("span", piece, class_=PREFIX + name) if name and piece.strip() else text(piece)
-    return [*found, Markup(line)]
+    return [*colored_lines, Markup(line)]
