@@ -1,4 +1,4 @@
-"""An object of the user's, by the name that is given on the command line."""
+"""Import an object of the user's by its name on the command line, `module:name` or `file.py:name`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ..compiler import CompiledFunction
 from ..nn.call_log import layers_stay
 from ..nn.layer import Layer
 
-EXAMPLE = Path(__file__).parent.parent / "assets" / "naive_lora.py"  # a file like one of the user's
-STARRED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD  # these may be empty
+EXAMPLE = Path(__file__).parent.parent / "assets" / "naive_lora.py"  # a file like a user's
+STARRED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD  # parameters that need no argument
 
 
 def named_object(text: str, wanted: str) -> Any:
-    """What stands behind `package.module:name` or `path/to/file.py:name`; for a function, what it returns.
+    """The object that `package.module:name` or `path/to/file.py:name` names; for a function, its result.
 
-    A compiled function and a layer are not called. `wanted` says in words what is looked for.
-    Raises ValueError with a sentence.
+    A compiled function or a layer is not called. `wanted` says in words what the object should be.
+    Raises ValueError with a sentence that says what is wrong.
     """
     place, _, name = text.rpartition(":")
     if not place or not name:
@@ -46,7 +46,7 @@ def named_object(text: str, wanted: str) -> Any:
 
 
 def loaded(place: str) -> ModuleType:
-    """A module by its name, found from the current folder as well; or a file by its path."""
+    """Import a module by its name, from the current folder as well, or a file by its path."""
     path = Path(place)
     if path.suffix != ".py":
         if "" not in sys.path and str(Path.cwd()) not in sys.path:
@@ -63,7 +63,7 @@ def loaded(place: str) -> ModuleType:
     assert spec is not None and spec.loader is not None  # it is a .py file
     run = spec.loader.exec_module
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # a dataclass looks for its module there, and so does whoever shows its source
+    sys.modules[name] = module  # where dataclasses and `inspect.getsource` look for it
     sys.path.insert(0, str(path.parent.resolve()))  # as Python does for a file that it runs
     try:
         _result_of(place, lambda: run(module))
@@ -83,7 +83,7 @@ def _is_there(name: str) -> bool:
 
 
 def _result_of(place: str, run: Callable[[], Any]) -> Any:
-    """What the user's code gives. Raises ValueError with the line where it stopped."""
+    """The result of the user's code. Raises ValueError with the line where it stopped."""
     try:
         return run()
     except (Exception, SystemExit) as error:
@@ -91,7 +91,7 @@ def _result_of(place: str, run: Callable[[], Any]) -> Any:
 
 
 def _line_of(error: BaseException) -> str:
-    """The innermost line that the user wrote: the last one outside of this package, Python's and installed ones."""
+    """The innermost line that the user wrote: the last one outside this package, Python's own and installed ones."""
     others = str(Path(__file__).parent.parent), sysconfig.get_path("stdlib"), "<"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f for f in frames if not f.filename.startswith(others) and "site-packages" not in f.filename]

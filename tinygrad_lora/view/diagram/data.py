@@ -31,7 +31,7 @@ OUTPUT = "output: the result"
 GRADIENT_FLOWS = "a gradient flows back"
 
 COMMUTATIVE = {"add", "multiply"}  # for the others, each arrow says which operand it brings
-STEPS = 12  # operations that the text alternative tells one by one
+STEPS = 12  # operations that the text alternative lists one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,17 @@ class Box:
     output: bool
     value: tuple[str, ...] = ()
     gradient: tuple[str, ...] = ()
-    formula: str = ""  # what an operation computes that the compiler made: "x0 + x1 * 0.5"
-    numbered: bool = False  # its place in the order counts as a name: a text beside the picture speaks of it
+    formula: str = ""  # what a fused operation of the compiler computes: "x0 + x1 * 0.5"
+    numbered: bool = False  # whether a label such as %3 counts as a name, because a text beside the picture uses it
 
     @property
     def named(self) -> bool:
-        """Whether the label is a name that somebody gave."""
+        """Whether the label is a name, and not only a number such as %3."""
         return self.numbered or not self.label.startswith("%")
 
     @property
     def title(self) -> str:
-        """What stands first in the box: the operation; of a leaf the name, or the number where that is all there is."""
+        """The first text in the box: the operation; for a leaf its name; for an unnamed number its value."""
         if self.role == "operation":
             return self.operation
         if self.named or self.role != "constant" or self.shape != "scalar" or not self.value:
@@ -68,7 +68,7 @@ class Box:
 
     @property
     def expression(self) -> str:
-        """`matmul(x, W)`; of a leaf the kind."""
+        """`matmul(x, W)`; for a leaf its kind, such as `input`."""
         if self.role != "operation":
             return self.operation
         call = f"{self.operation}({', '.join([*self.operands, *(f'{k}={v}' for k, v in self.parameters)])})"
@@ -76,7 +76,7 @@ class Box:
 
     @property
     def lines(self) -> list[tuple[str, str]]:
-        """What stands below the title, as pairs: what it is, and the text. A continued line has an empty first half."""
+        """The lines below the title, as pairs of a name and a text. A line that continues another has no name."""
         pairs = [("computes", self.formula)] * bool(self.formula) + [*self.parameters]
         for what, texts in (("value", self.value), ("gradient", self.gradient)):
             pairs += [(what if i == 0 else "", text) for i, text in enumerate(texts) if text != self.title]
@@ -104,7 +104,7 @@ class Diagram:
 
     @property
     def legend(self) -> list[tuple[str, str]]:
-        """Role and meaning, for the roles that occur."""
+        """The roles that occur, each with its meaning."""
         present = {box.role for box in self.boxes}
         entries = [(role, words) for role, words in ROLES.items() if role in present]
         return entries + [("output", OUTPUT)] * any(box.output for box in self.boxes)
@@ -141,7 +141,7 @@ def diagram(
 ) -> Diagram:
     """The plain data of a picture of `obj`: a node, a Graph, a layer or a compiled function.
 
-    Of a node, everything that it depends on is shown, with a frame around what each layer made. `values` and
+    The picture of a node shows everything that it depends on, with a frame around the nodes of each layer. `values` and
     `gradients` ask for the numbers: a gradient is "-" until `backward()` has filled it. A layer is drawn for an input
     like `example`, an array or a shape. Raises TypeError for anything else.
     """
@@ -183,7 +183,7 @@ def diagram(
 
 
 def refuse(picture: Any, options: Mapping[str, Any]) -> None:
-    """Raise TypeError if any of these options is asked of what is made already."""
+    """Raise TypeError if one of these options is asked of a picture that is already made."""
     if asked := [name for name, changed in options.items() if changed]:
         raise TypeError(
             f"a {type(picture).__name__} is made already, and {' and '.join(asked)} cannot be changed: "
@@ -195,7 +195,7 @@ def _box(
     node: ComputationNode, ids: Mapping[ComputationNode, str], labels: Mapping[ComputationNode, str], output: bool,
     holder: ComputationNode, values: bool, gradients: bool,
 ) -> Box:  # fmt: skip
-    """`holder` has the numbers: the node itself, or the parameter that an input of a traced graph stands for."""
+    """The box of a node. `holder` has its numbers: the node, or the parameter behind an input of a traced graph."""
     role = role_of(node)
     tells_value = values or (role == "constant" and not node.shape)
     return Box(
@@ -233,14 +233,14 @@ def _arrows(
 
 
 def role_of(node: ComputationNode) -> str:
-    """One of ROLES."""
+    """The role of a node in pictures, one of ROLES."""
     if node.op is PARAMETER:
         return "trainable" if node.requires_gradient else "frozen"
     return "input" if node.op is INPUT else "constant" if node.op is CONSTANT else "operation"
 
 
 def _labels(names: Sequence[str | None]) -> Iterator[str]:
-    """A label for each node, none twice: its name where that is free, else its place in the order."""
+    """A unique label for each node: its name if no earlier node has it, else its number in the order, as in %3."""
     taken: set[str] = set()
     for i, wanted in enumerate(names):
         name = one_line(wanted or "")

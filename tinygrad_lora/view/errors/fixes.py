@@ -1,4 +1,4 @@
-"""What would make shapes fit: each change is tried on the operation's own shape rule before it is told."""
+"""Remedies for shapes that do not fit. Each is tried on the operation's own shape rule before it is suggested."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ORDINALS = ("first", "second", "third")
 
 
 class Remedy(NamedTuple):
-    """A change of operands or parameters, in words, and what they are then."""
+    """A change of operands or parameters, in words, and the shapes and parameters after it."""
 
     words: str
     shapes: tuple[Shape, ...]
@@ -24,9 +24,9 @@ class Remedy(NamedTuple):
 
 
 def fix(op: Op, shapes: Sequence[Shape], params: dict[str, Any], vectors: Sequence[bool] = ()) -> str | None:
-    """A change that would work, as in `transpose the second operand: (3, 4) @ (4, 2)`; None if no small one does.
+    """The first remedy that works, as in `transpose the second operand: (3, 4) @ (4, 2)`; None if none does.
 
-    `vectors` says which operands are vectors of the user's: they have no transpose.
+    `vectors` says which operands were vectors before matmul reshaped them: they have no transpose.
     """
     for remedy in _remedies(op, tuple(shapes), params, tuple(vectors) or (False,) * len(shapes)):
         try:
@@ -88,7 +88,7 @@ def _call(op: Op, remedy: Remedy) -> str:
 
 
 def clashes(op: Op, shapes: Sequence[Shape], params: dict[str, Any]) -> set[tuple[int, int]]:
-    """Which axes do not fit: pairs of an operand and its axis, counted from the end, -1 being the last."""
+    """The axes that do not fit, as pairs: the position of an operand, and its axis counted from the end, as in -1."""
     if op is ops.matmul and len(shapes[0]) > 1 < len(shapes[1]):
         if shapes[0][-1] != shapes[1][-2]:
             return {(0, -1), (1, -2)}

@@ -1,4 +1,4 @@
-"""What is plotted, checked: arrays of finite numbers, class numbers, an adapter; or an error that says what to do."""
+"""Checks of what is plotted: finite numbers, class numbers, an adapter. Each error says what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..words.sentences import one_line
 
 
 def finite(data: Any, what: str, remedy: str = "") -> Any:
-    """`data` as an array of finite real numbers. Raises ValueError that says where one is not."""
+    """`data` as an array of finite real numbers. Raises ValueError with the place of the first that is not."""
     try:
         array = np.asarray(data)
     except ValueError:
@@ -33,7 +33,7 @@ def finite(data: Any, what: str, remedy: str = "") -> Any:
 
 
 def class_numbers(data: Any, what: str) -> Any:
-    """`data` as whole numbers from 0 on, one for each sample. Raises ShapeError, DtypeError or ValueError."""
+    """`data` as class numbers 0, 1, 2, ..., one for each sample. Raises ShapeError, DtypeError or ValueError."""
     array = finite(data, what)
     if array.ndim != 1:
         raise ShapeError(f"{what} must be one class number a sample, shape (n,), not {array.shape}")

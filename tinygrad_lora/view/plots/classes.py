@@ -1,4 +1,4 @@
-"""Plots of a classifier: where in the plane it draws the line, and which classes it takes for which."""
+"""Plots of a classifier: its decision boundary in the plane, and its confusion matrix."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ..words.sentences import one_line
 from .checks import class_numbers, finite
 from .drawing import COLORS, MARKS, drawn, library, new_plot, percent, whole_ticks
 
-TINT = 0.22  # how much of a class's color the ground has; the rest is white
+TINT = 0.22  # the share of a class's color in its background; the rest is white
 MARGIN = 0.12  # of the spread of the points, around them
 MOST_NUMBERED = 20  # classes up to which every cell of a confusion matrix has its number
 
 
 @drawn
 def decision_boundary(model: Callable[[Any], Any], x: Any, y: Any, *, steps: int = 200) -> Any:
-    """The plane, each point of it in the color of the class that the model gives it, and the samples with their class.
+    """The plane in the colors of the classes that the model predicts, and the samples in those of their own classes.
 
-    `model` is a layer or a function of a node. It gives n logits, one for each class and the largest wins, or one
-    logit, which is above 0 for class 1. x is (samples, 2), y the class numbers. The model is asked at `steps` times
-    `steps` points, and is not changed. Samples on the wrong side have a ring.
-    Returns a matplotlib Figure. Raises ShapeError where x or the output does not fit, ValueError for too many classes.
+    `model` is a layer or a function of a node. It returns a logit for each class, of which the largest wins, or a
+    single logit, which is above 0 for class 1. x is (samples, 2), y the class numbers. The model is evaluated at
+    `steps` times `steps` points, and is not changed. Misclassified samples have a ring.
+    Returns a matplotlib Figure. Raises ShapeError if x or the output does not fit, ValueError for too many classes.
     """
     points, labels, steps = finite(x, "x"), class_numbers(y, "y"), check_size(steps, "steps")
     if points.ndim != 2 or points.shape[1] != 2:
@@ -58,7 +58,7 @@ def decision_boundary(model: Callable[[Any], Any], x: Any, y: Any, *, steps: int
     tints = TINT * colors + (1 - TINT)
     extent = (across[0], across[-1], up[0], up[-1])
     axes.imshow(tints[logits.argmax(axis=-1)], origin="lower", extent=extent, aspect="auto")
-    for c in range(classes - (classes == 2)):  # of two classes one line tells all
+    for c in range(classes - (classes == 2)):  # one line separates two classes
         margin = logits[..., c] - np.delete(logits, c, axis=-1).max(axis=-1)
         if margin.min() < 0 < margin.max():
             axes.contour(across, up, margin, levels=[0], colors=INK, linewidths=1)
@@ -75,7 +75,7 @@ def decision_boundary(model: Callable[[Any], Any], x: Any, y: Any, *, steps: int
 
 
 def _logits(model: Callable[[Any], Any], x: Any) -> Any:
-    """One logit for each sample and class. A single logit z stands for (0, z): it is above 0 for class 1."""
+    """A logit for each sample and class. A single logit z, above 0 for class 1, becomes (0, z)."""
     with np.errstate(all="ignore"):  # what is not finite is refused below
         y = run_layer(model, x)[1] if isinstance(model, Layer) else model(constant(x))
     y = finite(y.value if isinstance(y, ComputationNode) else y, "the output of the model")
@@ -90,10 +90,10 @@ def _logits(model: Callable[[Any], Any], x: Any) -> Any:
 
 @drawn
 def confusion_matrix(predictions: Any, labels: Any, *, names: Sequence[str] | None = None) -> Any:
-    """How many samples of each class are read as which: a row for the true class, a column for the predicted one.
+    """How many samples of each class are predicted as which: a row for a true class, a column for a predicted one.
 
     `predictions` are class numbers, or logits of shape (samples, classes). `labels` are class numbers. `names` are the
-    names of the classes. The color is the share of the row, the number in a cell how many samples it stands for.
+    names of the classes. The color of a cell is its share of the row, the number in it counts the samples.
     Returns a matplotlib Figure. Raises ShapeError for different lengths, ValueError for classes without a name.
     """
     truth = class_numbers(labels, "labels")

@@ -1,4 +1,4 @@
-"""A plot of the memory of a compiled program: its arrays as bars over the steps in which they are alive."""
+"""A plot of the memory of a compiled program: each array as a bar over the steps during which it is alive."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ..words.sentences import one_line
 from .drawing import COLORS, drawn, new_plot, whole_ticks
 
 MOST_NAMES = 60  # arrays that are named in the picture
-MOST_TOLD = 12  # and in the words
-MOST_OPERATIONS = 32  # steps that are named by their operation; of more, some have their number
+MOST_DESCRIBED = 12  # arrays that are named in its description
+MOST_OPERATIONS = 32  # steps that are labeled with their operation; if there are more, with numbers
 UNITS = ((1e6, "megabytes"), (1e3, "kilobytes"), (1, "bytes"))
-LETTER, LINE = 0.014, 0.03  # how wide a letter is, and how high a line, in parts of the picture
+LETTER, LINE = 0.014, 0.03  # the width of a letter and the height of a line, as shares of the picture
 
 
 @drawn
 def memory(compiled: Any) -> Any:
-    """Which array of a program is where in its memory, and from when to when: width is life, height is size.
+    """Where each array of a program is in memory, and when: the width of a bar is its lifetime, the height its size.
 
-    `compiled` is a compiled function or a training step that ran, or was prepared. Arrays that are never alive together
-    may share bytes. A bar that goes on in the same color, after a line, is a result written right over its operand.
-    Returns a matplotlib Figure. Raises TypeError for anything else, CompileError where no memory is planned.
+    `compiled` is a compiled function or a training step that ran, or was prepared. Arrays that are never alive at the
+    same time may share bytes. A bar that continues another in the same color is a result written over its operand.
+    Returns a matplotlib Figure. Raises TypeError for anything else, CompileError if no memory is planned.
     """
     if not isinstance(compiled, CompiledFunction):
         raise TypeError(f"this plot shows a compiled function, tl.compile(f), not {type(compiled).__name__}")
@@ -46,7 +46,7 @@ def memory(compiled: Any) -> Any:
 
 
 def _colored(plan: Memory) -> list[tuple[Array, str]]:
-    """Each array with a color: that of its operand, where it is written over it, else the next."""
+    """Each array with a color: that of the operand which it is written over, else a new one."""
     colors: dict[str, str] = {}
     fresh = cycle(COLORS)
     for array in plan.arrays:
@@ -64,7 +64,7 @@ def _bar(axes: Any, array: Array, color: str, divisor: float, last: int) -> None
 
 
 def _name(axes: Any, array: Array, divisor: float, last: int, *, tall: bool) -> None:
-    """The name of an array, where its bar is large enough for it."""
+    """Write the name of an array into its bar, if that is large enough."""
     label = one_line(array.name)
     if tall and (min(array.end, last) - array.made) / max(last, 1) >= LETTER * len(label):
         middle = (array.start + array.size / 2) / divisor
@@ -72,7 +72,7 @@ def _name(axes: Any, array: Array, divisor: float, last: int, *, tall: bool) -> 
 
 
 def _steps(axes: Any, plan: Memory) -> None:
-    """What each step does below it, or the numbers of some."""
+    """Label each step with its operation, or some of them with their numbers."""
     if len(plan.steps) <= MOST_OPERATIONS:
         axes.set_xticks([i + 0.5 for i in range(len(plan.steps))], plan.steps, rotation=90)
         axes.tick_params(axis="x", length=0)
@@ -82,10 +82,10 @@ def _steps(axes: Any, plan: Memory) -> None:
 
 
 def _in_words(plan: Memory) -> str:
-    """The plot in words."""
+    """The description of the plot."""
     arrays = [
         f"{one_line(a.name)}, {a.size:,} bytes from byte {a.start:,}, steps {a.made} to {min(a.read, len(plan.steps))}"
-        for a in plan.arrays[:MOST_TOLD]
+        for a in plan.arrays[:MOST_DESCRIBED]
     ]
     rest = len(plan.arrays) - len(arrays)
     more = [f"and {rest} more"] * bool(rest)

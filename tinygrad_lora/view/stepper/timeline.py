@@ -26,7 +26,7 @@ from .steps import timeline_of_graph
 
 
 def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Timeline:
-    """The steps of `obj`. What it may be, and what `arrays` and `seed` are, is said in `step_through`."""
+    """The steps of `obj`; the arguments are those of `step_through`."""
     if isinstance(obj, CompiledFunction):
         if seed is not None:
             raise TypeError(
@@ -55,7 +55,7 @@ def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None)
 
 
 def _of_graph(graph: Graph, arguments: tuple[Any, ...], seed: Any, title: str | None) -> Timeline:
-    """A graph on arrays, or on nodes with values. Backward needs a value at every node, so all of them get theirs."""
+    """The steps of a graph on arrays or on nodes with values, rebuilt so that every node has its value."""
     inputs = graph.inputs[: len(graph.inputs) - len(graph.captured)]
     if len(inputs) != len(arguments):
         raise TraceError(f"the graph {_miscounted(inputs, arguments)}")
@@ -71,14 +71,14 @@ def _of_graph(graph: Graph, arguments: tuple[Any, ...], seed: Any, title: str | 
 
 
 def _miscounted(inputs: Sequence[ComputationNode], arrays: tuple[Any, ...]) -> str:
-    """What is said where not every input gets an array."""
+    """The end of the error message if there is not one array for each input."""
     names, many = ", ".join(x.name or str(x.shape) for x in inputs), len(inputs) > 1
     hint = f"its inputs are {names}: pass an array for each" if many else f"its input is {names}: pass an array for it"
     return f"was given {counted(len(arrays), 'array')}; {hint if inputs else 'it has its numbers: pass no arrays'}"
 
 
 def _passes(compiled: CompiledFunction, title: str | None) -> Timeline:
-    """What each pass did, as the compiler kept it. Each step has the graph after it as its picture."""
+    """What each pass did, from the compiler's snapshots. The picture of a step is the graph after it."""
     traced, snapshots = compiled.program.traced, compiled.snapshots
     graphs = [traced]
     for s in snapshots:
@@ -101,19 +101,19 @@ def _passes(compiled: CompiledFunction, title: str | None) -> Timeline:
 
 
 def _new_boxes(after: Graph, before: Graph) -> set[str]:
-    """Ids of the boxes that were not there before. They count the nodes, as a picture does."""
+    """The ids of the boxes whose nodes are new: n0, n1, ..., numbered as in a diagram."""
     old = set(before.nodes)
     return {f"n{i}" for i, node in enumerate(after.nodes) if node not in old}
 
 
 def _marks(picture: Collapsed, new_boxes: set[str]) -> dict[str, State]:
-    """What is new is marked; of a layer that is one box, if anything in it is new."""
+    """The state of each box: ACTIVE if its node, or any node of the layer that it stands for, is new."""
     new = {picture.box_of[name] for name in new_boxes}
     return {box: State(mark=ACTIVE if box in new else DONE) for box in picture.box_of.values()}
 
 
 def _picture(graph: Graph, new_boxes: set[str], title: str) -> Collapsed:
-    """The graph after a pass, a large one by its layers. What the pass has made is called new, beside the shape."""
+    """The picture of the graph after a pass, a large one by its layers. New boxes say so beside their shape."""
     few = collapsed(diagram(graph, title=title))
     if few.note and not few.layers:  # the end of a graph is no picture of what a pass did
         ids = {name: name for name in (f"n{i}" for i in range(len(graph.nodes)))}

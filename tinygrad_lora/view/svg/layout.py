@@ -1,6 +1,6 @@
-"""From a diagram to places: sizes of boxes and frames for the layout, and its result turned as `rankdir` says.
+"""From a diagram to places: what the layout is asked, and its result rotated as `rankdir` says.
 
-The layout knows one direction, down. To draw from left to right, it is given boxes lying on their side.
+The layout knows one direction, down. For a picture from left to right it gets the boxes lying on their side.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .boxes import LINE, PAD, SIZE, BoxText, Rectangle, box_text, number
 
 MARGIN = 12.0  # around the picture
 LABEL = 10.0  # the font size of arrows' labels
-STUB = 15.0  # so far an arrow runs straight where its label stands beside it
+STUB = 15.0  # the straight end of an arrow that has a label beside it
 ENTRY = 13.0  # from one arrowhead to the next
 HEADER = 2 * LINE + 8  # of a frame, with its text
 INSIDE = 13.0  # from a frame to what it holds
@@ -25,10 +25,10 @@ Point = tuple[float, float]
 
 
 class Laid(NamedTuple):
-    """Where everything is: left, top, width and height of boxes and frames; of arrows start, end and SVG path.
+    """The places of a picture: a rectangle for each box and frame; start, end and SVG path of each arrow.
 
-    `heads` and `labels` go with the arrows: the tip and the direction in which it points, and where the text begins.
-    `captions` says where the text of a frame begins, `texts` what stands in a box.
+    `heads` and `labels` go with the arrows: the tip and its direction, and where the text begins. `captions` says where
+    the text of a frame begins, `texts` what stands in a box.
     """
 
     width: float
@@ -69,7 +69,7 @@ def _caption_width(cluster: LayerFrame) -> float:
 
 
 class _OrientedLayout:
-    """One diagram on its way through the layout. Along is where arrows lead, across is beside that."""
+    """Lays out one diagram in its direction. "Along" is the direction of the arrows, "across" at right angles to it."""
 
     def __init__(self, diagram: Diagram, texts: Mapping[str, BoxText], rankdir: str) -> None:
         self.diagram, self.texts = diagram, texts
@@ -81,7 +81,7 @@ class _OrientedLayout:
         self.stubs = {name: self._stub(arrows) for name, arrows in self.arrows.items()}
 
     def laid(self) -> Laid:
-        """The diagram in its places."""
+        """The places of everything in the diagram."""
         blocks = [self._block(name) for name in self.texts]
         lines = [LayoutLine(arrow.start, arrow.end, self._room(arrow)) for arrow in self.diagram.arrows]
         placed = arrange(blocks, lines, self._frames())
@@ -103,7 +103,7 @@ class _OrientedLayout:
         size = width + 2 * MARGIN, height + 2 * MARGIN
         return Laid(*size, boxes, paths, frames, heads, labels, captions, self.texts)
 
-    # --- What the layout is given ---
+    # --- To the layout ---
 
     def _block(self, name: str) -> LayoutBlock:
         width, height = self.texts[name].size
@@ -112,7 +112,7 @@ class _OrientedLayout:
         return LayoutBlock(name, max(across, entries), along + self.stubs[name])
 
     def _room(self, arrow: Arrow) -> float:
-        """What the end of an arrow takes of the border of its box."""
+        """How much of the border of its box the end of an arrow takes."""
         if not arrow.label:
             return ENTRY
         return LINE if self.lying else max(ENTRY, self._label_width(arrow) + 11)
@@ -135,7 +135,7 @@ class _OrientedLayout:
             frames[cluster.id] = Frame(cluster.id, cluster.boxes, parts, **room)
         return [frames[cluster.id] for cluster in self.diagram.clusters]
 
-    # --- What becomes of its result ---
+    # --- From the layout ---
 
     def _captions(self, placed: Placed) -> dict[str, float]:
         """Where the text of each frame begins: at its left, or beside the first line that leaves room for it."""
