@@ -148,19 +148,12 @@ class Explanation:
 def explain(node: ComputationNode, output: ComputationNode | None = None, *, most: int = MOST_PATHS) -> Explanation:
     r"""$\frac{\partial L}{\partial x} = \sum_{\text{paths}} \prod_{\text{edges}}$: a gradient as a sum over paths.
 
-    <<<<<<< HEAD
-        `output` is the node on which `backward()` was called; without it, the one that `node` got its gradient from, which
-        a variable of the caller must hold. Of numbers, each path is the product of the local derivatives along it. Of
-        arrays, each path shows the part of the gradient that comes along it. At most `most` paths are shown; all are
-        counted.
-    =======
-        `output` is the node on which `backward()` was called; by default the one that gave `node` its gradient. Between
-        numbers, each path shows the product of the local derivatives along it; between arrays, its part of the gradient. At
-        most `most` paths are shown; all are counted.
-    >>>>>>> view14
+    `output` is the node on which `backward()` was called; by default the one that gave `node` its gradient, which a
+    variable of the caller must hold. Between numbers, each path shows the product of the local derivatives along it;
+    between arrays, its part of the gradient. At most `most` paths are shown; all are counted.
 
-        Raises GradientError if it is not clear which output is meant, and TraceError for symbolic nodes: those have
-        `formula(tl.gradients(output, node))`.
+    Raises GradientError if it is not clear which output is meant, and TraceError for symbolic nodes: those have
+    `formula(tl.gradients(output, node))`.
     """
     for x in (node,) if output is None else (node, output):
         if not isinstance(x, ComputationNode):

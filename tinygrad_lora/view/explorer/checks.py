@@ -92,13 +92,8 @@ def difference(results: Iterable[Any], expected: Iterable[Any]) -> float:
     return worst
 
 
-<<<<<<< HEAD
 def run_program(program: CompiledProgram, arrays: Sequence[Any]) -> list[Any]:
-    """What the generated NumPy gives for these inputs."""
-=======
-def run_program(program: Program, arrays: Sequence[Any]) -> list[Any]:
     """The outputs of the generated NumPy for these inputs."""
->>>>>>> view14
     call = as_function(program)
     arguments = [np.array(array) for array in arrays]  # a training step writes over its arguments
     with np.errstate(all="ignore"):
@@ -109,13 +104,8 @@ def run_program(program: Program, arrays: Sequence[Any]) -> list[Any]:
     return [place[into[i]] if i in into else rest.pop(0) for i in range(len(program.graph.outputs))]
 
 
-<<<<<<< HEAD
 def as_function(program: CompiledProgram) -> Callable[..., Any]:
-    """The generated NumPy as a function of the inputs of the graph. It has memory of its own."""
-=======
-def as_function(program: Program) -> Callable[..., Any]:
     """The generated NumPy as a function of the inputs of the graph, with memory of its own."""
->>>>>>> view14
     planned, function = program.planned, function_from_source(program.name, program.source)
     if planned is None or not planned.packer:
         return function

@@ -129,13 +129,8 @@ class Builder:
 
     # --- The finished union ---
 
-<<<<<<< HEAD
     def finished(self, program: CompiledProgram, title: str) -> Union:
-        """The union of all that was added."""
-=======
-    def finished(self, program: Program, title: str) -> Union:
         """The union of all graphs that were added."""
->>>>>>> view14
         labels = self._labels(program)
         named = {node: labels[box] for node, box in self.box_of.items()}
         shown: dict[str, Box] = {}
@@ -180,13 +175,8 @@ class Builder:
                     stack += [(box, True), *((below, False) for below in reversed(self.operands[box]))]
         return order
 
-<<<<<<< HEAD
     def _labels(self, program: CompiledProgram) -> dict[str, str]:
-        """Names for the boxes: those of the final program where it has them, and new ones that continue them."""
-=======
-    def _labels(self, program: Program) -> dict[str, str]:
         """A name for each box: that of its variable in the final program, if any, else a new one that is still free."""
->>>>>>> view14
         wanted: dict[str, str] = {}
         for node, variable in program.variables.items():
             if node in self.box_of:
