@@ -53,8 +53,8 @@ def feedback_page(student: str, result: Result, title: str) -> str:
         own = [one for one in result["results"] if one["exercise"] == id]
         score = f"{sum(one['points'] for one in own)} of {sum(one['out_of'] for one in own)} points"
         parts += [element("h2", f"{id}: {load_exercise(id).plain_title} ({score})")]
-        told = [one["sentence"] for one in own]
-        parts += [_check(one, one["sentence"] in told[:i]) for i, one in enumerate(own)]
+        sentences = [one["sentence"] for one in own]
+        parts += [_check(one, one["sentence"] in sentences[:i]) for i, one in enumerate(own)]
     return page(f"{title}: {student}", *parts, style=_style())
 
 
@@ -97,15 +97,15 @@ def _heat_map(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Mark
                 height=ROW - 2, class_=STEPS[step],
             ))  # fmt: skip
     w, h = round(LABEL + width * len(order)), ROW * len(ids)
-    told = "; ".join(f"{id}: {sum(shares[s][id] for s in shares) / max(1, len(shares)):.0%}" for id in ids)
-    label = f"Heat map of {len(ids)} exercises and {len(order)} students. Points on average: {told}."
+    averages = "; ".join(f"{id}: {sum(shares[s][id] for s in shares) / max(1, len(shares)):.0%}" for id in ids)
+    label = f"Heat map of {len(ids)} exercises and {len(order)} students. Points on average: {averages}."
     drawing = element("svg", *parts, viewBox=f"0 0 {w} {h}", width=w, height=h, role="img", aria_label=label)
     keys = [element("li", element("span", class_=f"key {s}"), w) for s, w in zip(STEPS, WORDS, strict=True)]
     legend = element("ul", *keys, class_="legend")
-    order_told = element(
+    explanation = element(
         "p", "Each column is a student, those with most points on the left. The table below has names."
     )
-    return joined([scrolling(drawing, "Heat map"), legend, order_told])
+    return joined([scrolling(drawing, "Heat map"), legend, explanation])
 
 
 def _exercises(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Markup:
@@ -134,10 +134,10 @@ def _ranked(results: Mapping[str, Result]) -> Markup:
     for kind in sorted(who, key=lambda kind: (-len(who[kind]), kind))[:MOST_RANKED]:
         id, code = kind
         count = f"{len(who[kind])} of {len(results)}"
-        told = [element("strong", count), " ", id, ": ", element("code", code)]
+        entry = [element("strong", count), " ", id, ": ", element("code", code)]
         if example[kind]["sentence"]:
-            told.append(element("div", f"For example: {_anonymous(example[kind]['sentence'], results)}"))
-        parts.append(element("li", *told))
+            entry.append(element("div", f"For example: {_anonymous(example[kind]['sentence'], results)}"))
+        parts.append(element("li", *entry))
     return element("ol", *parts, class_="ranked")
 
 

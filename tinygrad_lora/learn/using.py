@@ -192,8 +192,8 @@ def _pass(name: str, mine: Student) -> Replacement:
         rows = [row if isinstance(row, tuple) else (row,) for row in passes]
         names = [[in_memory.get(one.__name__, one.__name__) for one in row] for row in rows]
         return original(graph, [
-            tuple(own if n == name else one for n, one in zip(found, row, strict=True))
-            for found, row in zip(names, rows, strict=True)
+            tuple(own if n == name else one for n, one in zip(row_names, row, strict=True))
+            for row_names, row in zip(names, rows, strict=True)
         ])  # fmt: skip
 
     return Replacement(pipeline, "improving", improving)

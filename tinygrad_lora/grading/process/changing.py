@@ -67,9 +67,9 @@ def refill(slot: Any, content: Any) -> None:
         raise Misbehaved("an argument has become something else")
 
 
-def dtype_of(told: Any) -> Any:
+def dtype_of(name: Any) -> Any:
     """The dtype with this name, if it is one of numbers."""
-    made = np.dtype(str(told))
+    made = np.dtype(str(name))
     if made.kind not in "biufc":
-        raise ValueError(f"dtype {told}")
+        raise ValueError(f"dtype {name}")
     return made

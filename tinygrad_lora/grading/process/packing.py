@@ -124,20 +124,20 @@ class Packer:
 
     def rewritten(self) -> list[Any]:
         """The arrays whose numbers have changed."""
-        found = []
+        arrays = []
         for n, before in self._arrays.items():
             if (now := self.things[n].tobytes()) != before:
                 self._arrays[n] = now
-                found.append([n, self._array(self.things[n])])
-        return found
+                arrays.append([n, self._array(self.things[n])])
+        return arrays
 
     def learn_arrays(self, rewritten: list[Any]) -> None:
         """Take over what the other side wrote into arrays."""
-        for n, told in rewritten:
+        for n, content in rewritten:
             array = self.things[n]
             if type(array) is not np.ndarray:
                 raise Misbehaved("this is no array")
-            array[...] = self._unarray(told)
+            array[...] = self._unarray(content)
             if n in self._arrays:
                 self._arrays[n] = array.tobytes()
 
@@ -167,7 +167,7 @@ class Packer:
 
     def changes(self) -> list[Any]:
         """What has changed at nodes that both sides know: values of parameters, gradients, names."""
-        found = []
+        changed = []
         for n, (value, gradient, *rest) in self._nodes.items():
             node = self.things[n]
             now = (node._value, node._gradient, node.name, node.requires_gradient)
@@ -176,9 +176,9 @@ class Packer:
             new = self._array(node._value) if node.op is PARAMETER and now[0] is not value else None
             slope = None if now[1] is None else self._array(np.asarray(now[1]))
             name = node.name if type(node.name) is str else None
-            found.append([n, new, slope, name, node.requires_gradient is True])
+            changed.append([n, new, slope, name, node.requires_gradient is True])
             self._nodes[n] = now
-        return found
+        return changed
 
     # --- In ---
 
@@ -244,8 +244,8 @@ class Packer:
         """The thing that a reference means."""
         raise NotImplementedError
 
-    def _unarray(self, told: list[Any]) -> Any:
-        dtype, shape, place, writeable = told
+    def _unarray(self, packed: list[Any]) -> Any:
+        dtype, shape, place, writeable = packed
         array = np.frombuffer(self.blobs[place], dtype_of(dtype)).reshape(shape).copy()
         array.flags.writeable = bool(writeable)
         return array

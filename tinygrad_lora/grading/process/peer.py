@@ -34,12 +34,13 @@ Run = Callable[[Callable[[], Any], float], Any]
 class Peer(Packer):
     """One end of the conversation. `first` is 1 for the student and 2 for the judge: their numbers never meet.
 
-    `run(function, seconds)` runs a call that came in; `told(error)` says on which of the student's lines it was raised.
+    `run(function, seconds)` runs a call that came in; `locate(error)` says on which of the student's lines an error was
+    raised.
     """
 
-    def __init__(self, channel: Channel, first: int, run: Run, told: Callable[[BaseException], str]) -> None:
+    def __init__(self, channel: Channel, first: int, run: Run, locate: Callable[[BaseException], str]) -> None:
         super().__init__(first)
-        self.channel, self._run, self._told = channel, run, told
+        self.channel, self._run, self._locate = channel, run, locate
         self.deadline = 0.0  # until when the other side may work; 0: nobody says
         self._calls = first
 
@@ -108,11 +109,11 @@ class Peer(Packer):
         except BaseException:
             text = ""
         operation = getattr(error, "operation", None) if is_ours(type(error)) else None
-        told = {"return": call, "raise": type(error).__name__, "text": text, "line": self._told(error)}
+        message = {"return": call, "raise": type(error).__name__, "text": text, "line": self._locate(error)}
         try:
-            self._send(told, [list(operation) if type(operation) is tuple else None])
+            self._send(message, [list(operation) if type(operation) is tuple else None])
         except Exception:
-            self._send(told, [None])
+            self._send(message, [None])
 
     def _returned(self, message: dict[str, Any], values: list[Any], own: list[Any]) -> Any:
         if "raise" in message:
@@ -206,18 +207,18 @@ class Peer(Packer):
 
     def _own(self, kind: type) -> set[str]:
         """The methods and properties (with a "=" before the name) that are not the package's."""
-        found: set[str] = set()
+        names: set[str] = set()
         for one in kind.__mro__:
             if is_ours(one) or one is object or one.__module__ in ("builtins", "abc", "typing"):
                 continue
             for name, thing in vars(one).items():
                 if isinstance(thing, property):
-                    found.add("=" + name)
+                    names.add("=" + name)
                 elif name.startswith("__") and name != "__call__":
                     continue  # an answer that says how it compares is not asked
                 elif isinstance(thing, FunctionType | classmethod | staticmethod):
-                    found.add(name)
-        return found
+                    names.add(name)
+        return names
 
     def resolve(self, x: dict[str, Any]) -> Any:
         n = x["n"]
@@ -281,7 +282,7 @@ class Peer(Packer):
 
     def _attributes(self) -> list[Any]:
         """What has changed since the last message. Lists, dictionaries and arrays may have changed inside."""
-        found = []
+        changed = []
         for n in list(self._mirrors):
             thing, old = self.things[n], self._mirrors[n]
             now = dict(vars(thing))
@@ -289,8 +290,8 @@ class Peer(Packer):
             gone = [name for name in old if name not in now]
             if new or gone:
                 self._mirrors[n] = now
-                found.append([n, self._vars(new), gone])
-        return found
+                changed.append([n, self._vars(new), gone])
+        return changed
 
     def _learn_attributes(self, n: int, new: list[Any], gone: list[str]) -> None:
         thing, kept, self.slots = self.things[n], self.slots, []

@@ -64,19 +64,21 @@ class Service:
     def run(self, cells: list[list[str]]) -> list[str]:
         """Run the cells in order; what one fails with does not stop the next. Gives a line for each that failed."""
         sys.modules["__main__"] = self._module
-        end, told = time.monotonic() + CELLS, []
+        end, problems = time.monotonic() + CELLS, []
         for name, source in cells:
             try:
                 code = compiled(source, f"<{name}>")
                 with guard.time_limit(max(0.05, min(CELL, end - time.monotonic()))):
                     run(code, vars(self._module))
             except TookTooLongError as error:
-                told.append(f"{name}: stopped after {CELL:g} seconds at {line_of(error.__traceback__) or 'its start'}")
+                problems.append(
+                    f"{name}: stopped after {CELL:g} seconds at {line_of(error.__traceback__) or 'its start'}"
+                )
             except SyntaxError as error:
-                told.append(f"{name}: SyntaxError in line {error.lineno}: {error.msg}")
+                problems.append(f"{name}: SyntaxError in line {error.lineno}: {error.msg}")
             except BaseException as error:
-                told.append(f"{name}: {type(error).__name__}: {_text(error)}")
-        return told
+                problems.append(f"{name}: {type(error).__name__}: {_text(error)}")
+        return problems
 
     def take(self, names: list[str]) -> dict[str, Any]:
         """The objects with these names, as far as there are any."""

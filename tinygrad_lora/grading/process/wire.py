@@ -43,13 +43,13 @@ class Channel:
             raise Misbehaved("a message is too large")
         text, rest, blobs = self._read(header), self._read(body), []
         try:
-            told = json.loads(text)
-            for size in told.pop("sizes"):
+            message = json.loads(text)
+            for size in message.pop("sizes"):
                 blobs.append(rest[:size])
                 rest = rest[size:] if size else rest
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise Misbehaved("a message is not what it should be") from None
-        return told, blobs
+        return message, blobs
 
     def _read(self, size: int) -> bytes:
         while len(self._buffer) < size:

@@ -68,7 +68,7 @@ def guarded(function: Callable[[], Any], limit: float) -> Outcome:
             outcome.error, outcome.line = error, line_of(error.__traceback__) if line is None else line
             error.__traceback__ = error.__context__ = error.__cause__ = None  # or its frames keep arrays alive
     outcome.seconds = time.perf_counter() - start
-    outcome.notes += _told(warned)
+    outcome.notes += _as_notes(warned)
     for kept, what in ((printed, "printed"), (complained, "wrote to the error stream")):
         if text := kept.text.strip():
             outcome.notes.append(f"your code {what}: {text}")
@@ -174,14 +174,14 @@ def _end(watcher: threading.Thread, over: threading.Event) -> None:
 
 def line_of(traceback: TracebackType | None) -> str:
     """The innermost line that the student wrote: the last one outside this package and Python's library. Maybe none."""
-    found = ""
+    place = ""
     while traceback is not None:
         code, number = traceback.tb_frame.f_code, traceback.tb_lineno
         if not _ours(code) and not code.co_name.startswith("test_"):
             text = linecache.getline(code.co_filename, number).strip()
-            found = f"{code.co_name}, line {number}" + (f": `{text}`" if text else "")
+            place = f"{code.co_name}, line {number}" + (f": `{text}`" if text else "")
         traceback = traceback.tb_next
-    return found
+    return place
 
 
 def _ours(code: CodeType) -> bool:
@@ -202,12 +202,12 @@ def stands_for_students(thing: Any) -> None:
     _known_mistakes.update(waiting)
 
 
-def _told(warned: list[warnings.WarningMessage] | None) -> list[str]:
+def _as_notes(warned: list[warnings.WarningMessage] | None) -> list[str]:
     """Warnings as notes, each once."""
-    found = []
+    notes = []
     for warning in warned or ():
         text = f"{warning.category.__name__}: {warning.message}"
         if line := linecache.getline(warning.filename, warning.lineno).strip():
             text += f" (at `{line}`)"
-        found.append(text)
-    return list(dict.fromkeys(found))[:5]
+        notes.append(text)
+    return list(dict.fromkeys(notes))[:5]
