@@ -158,6 +158,11 @@ def test_an_unknown_name_is_refused_as_by_any_module():
         tinygrad_lora.matmull
 
 
+def test_a_name_that_went_says_what_to_use_instead():
+    with pytest.raises(AttributeError, match=r"no attribute 'load_rxnmapper': .* load_minilm\(\)"):
+        tinygrad_lora.load_rxnmapper
+
+
 def loaded_by(code):
     code += "; import sys; print(*{'numpy', 'graphviz', 'rich', 'pygments', 'IPython'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

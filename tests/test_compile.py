@@ -19,8 +19,9 @@ from programs import PROGRAMS
 import tinygrad_lora as tl
 from tinygrad_lora.compiler import programs as programs_module
 from tinygrad_lora.compiler import signatures
-from tinygrad_lora.compiler.cost import graph_cost
-from tinygrad_lora.compiler.passes.fuse_elementwise import Fused
+from tinygrad_lora.compiler.cost import graph_cost, planned_cost
+from tinygrad_lora.compiler.operations import Fused
+from tinygrad_lora.compiler.pipeline import passes_for_calls
 from tinygrad_lora.errors import CompileError, RecompileWarning, ShapeError, TraceError
 
 TESTS = Path(__file__).parent
@@ -374,17 +375,21 @@ def test_threads_may_share_a_compiled_function():
     assert not failures
 
 
+TOGETHER = ("sink_transposes", "distribute_products", "rebracket")  # one row: its cost counts at the end
+
+
 def test_the_report_adds_up(program):
     compiled, function, arrays = program
     compiled.prepare(*arrays)
     cost = graph_cost(tl.trace(function, *arrays))
     for s in compiled.snapshots:
-        assert s.cost_before == graph_cost(s.before) and s.cost_after == graph_cost(s.after)
+        cost_of = planned_cost if s.name in passes_for_calls(()) else graph_cost
+        assert (s.cost_before, s.cost_after) == (cost_of(s.before), cost_of(s.after))
+        assert not s.kept or s.cost_after.nanoseconds <= s.cost_before.nanoseconds or s.name in TOGETHER
         if s.kept:
-            together = ("distribute_products", "rebracket")  # judged together with what goes before
-            assert s.cost_before == cost or s.name in together
+            assert s.cost_before[:3] == cost[:3] or s.name in TOGETHER
             cost = s.cost_after
-    assert cost == graph_cost(compiled.graph)
+    assert cost[:3] == graph_cost(compiled.graph)[:3]
     assert "\nin all: flops" in compiled.report and compiled.report.splitlines()[-2].startswith("memory: ")
 
 

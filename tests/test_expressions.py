@@ -10,7 +10,8 @@ from numpy.testing import assert_array_equal
 from strategies import FACTORIES, matmul_chains, random_graphs
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler.passes.fuse_elementwise import Fused, fuse_elementwise
+from tinygrad_lora.compiler.operations import Fused
+from tinygrad_lora.compiler.passes.fuse_elementwise import fuse_elementwise
 from tinygrad_lora.compiler.text.expressions import Code, expression, line_of, literal, name, written
 
 LONGEST = 300  # characters; longer expressions get a variable, as a user would do

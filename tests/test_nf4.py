@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, ShapeError
+from tinygrad_lora.nn.adapters.model.quantize import quantize
 from tinygrad_lora.nn.adapters.quantized import (
     LEVELS,
     NF4,
@@ -20,7 +21,6 @@ from tinygrad_lora.nn.adapters.quantized import (
     dynamic_map,
     quantize_nf4,
 )
-from tinygrad_lora.nn.adapters.variants import quantize
 
 ARRAYS = nf4_in_bitsandbytes.arrays()
 PARTS = ("packed", "codes", "factors", "offset")

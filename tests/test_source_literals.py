@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler.passes.fuse_elementwise import Fused, Step
+from tinygrad_lora.compiler.operations import Fused, Step
 from tinygrad_lora.compiler.text.expressions import literal
 from tinygrad_lora.compiler.text.literals import is_plain, refuse_foreign
 from tinygrad_lora.compiler.text.names import program_name
@@ -297,7 +297,7 @@ def test_what_crosses_is_evaluated_and_never_compiled(monkeypatch):
     def forbidden(*args, **kwargs):
         raise AssertionError("something is executed as source")
 
-    for module in ("compiler.programs", "compiler.signatures", "compiler.passes.fuse_elementwise", "core.source"):
+    for module in ("compiler.programs", "compiler.signatures", "compiler.operations", "core.source"):
         monkeypatch.setattr(f"tinygrad_lora.{module}.function_from_source", forbidden)
     assert np.array_equal(crossed(X), np.exp(X))
     assert crossed.graph.flops == 4

@@ -19,8 +19,7 @@ from .checks import first_call
 from .checks.culprit import find_culprit
 from .checks.warn import warn_of_fault
 from .last_program import LastProgram
-from .pipeline import DEFAULT, Pass, improving
-from .planned.decide import last_passes, prepared
+from .pipeline import DEFAULT, Pass, Snapshot, improving, improving_calls, passes_for_calls
 from .programs import Cache, Program, collector_paused
 from .signatures import Keys, guard, watch_of
 from .techniques import check_engine, split
@@ -119,10 +118,10 @@ class CompiledFunction(LastProgram):
 
         graph = before = traced(flat, call.arrays, call.array_labels)
         snapshots = list(improving(graph, self.passes))
-        graph = next((s.after for s in reversed(snapshots) if s.kept), graph)
+        graph = _last_kept(snapshots, graph)
         if self.buffers:
-            snapshots += prepared(graph, self._frozen(graph), self.techniques)
-            graph = snapshots[-1].after if snapshots and snapshots[-1].kept else graph
+            snapshots += improving_calls(graph, self._frozen(graph), self.techniques)
+            graph = _last_kept(snapshots, graph)
         program = Program(before, graph, tuple(snapshots), forms[0])
         self._write(program)
         for node, variable in program.variables.items():
@@ -161,7 +160,7 @@ class CompiledFunction(LastProgram):
         rows = [row if isinstance(row, tuple) else (row,) for row in self.passes]
         passes = {apply.__name__: apply for row in rows for apply in row}
         if self.buffers:
-            passes |= last_passes(self._frozen(program.graph))
+            passes |= passes_for_calls(self._frozen(program.graph))
 
         def run(part: Graph, arrays: Sequence[Any]) -> Sequence[Any]:
             if part is program.graph:
@@ -222,8 +221,8 @@ def compile(
     off. Changes to anything else that a function uses go unnoticed: compile it again.
 
     `passes` replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced.
-    `buffers=False` prints plain expressions, which allocate every result. `engine` "numba" or "scipy" runs the same
-    program through that library (`pip install "tinygrad-lora[speed]"`). `without` leaves out techniques by name.
+    `buffers=False` prints plain expressions, which allocate every result. `engine="numba"` runs the same
+    graph as loops in machine code (`pip install "tinygrad-lora[speed]"`). `without` leaves out techniques by name.
 
     Before a new program runs for the first time, it is compared with its graph on the same arrays, run operation by
     operation: by default where that takes at most 15 % of the time that compiling took and 256 MB, with `check=True`
@@ -238,6 +237,11 @@ def compile(
     if function is None:
         return lambda f: CompiledFunction(f, passes, **settings)
     return CompiledFunction(function, passes, **settings)
+
+
+def _last_kept(snapshots: Sequence[Snapshot], graph: Graph) -> Graph:
+    """The graph after all changes that were kept."""
+    return next((s.after for s in reversed(snapshots) if s.kept), graph)
 
 
 def _no_structure() -> None:

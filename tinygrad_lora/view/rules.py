@@ -95,7 +95,7 @@ def _written_out(array: Any) -> bool:
     return array.ndim <= 2 and 0 < rows <= ROWS and 0 < columns <= COLUMNS
 
 
-class Written:
+class NodeFormulas:
     """Formulas over nodes, once with their labels and once with their numbers.
 
     `labels` names every node; `values` grows while the graph runs.

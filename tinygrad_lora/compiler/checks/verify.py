@@ -10,7 +10,7 @@ node's value. Nothing is known of what the planner meant, only what the program 
 - Every output has memory of its own: no part of the program's, of an argument, of what is kept, of another output.
 
 Calls that run at the same time have memory of their own, and the same code. Not covered are programs that plan no
-memory: plain expressions, and those of the engines "numba" and "scipy". Nor is what an operation computes.
+memory: plain expressions, and those of the engine "numba". Nor is what an operation computes.
 """
 
 from __future__ import annotations

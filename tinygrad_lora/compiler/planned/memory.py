@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ...core.node import ComputationNode as Node
 from ...core.node import Shape
-from ..passes.fuse_elementwise import operations
+from ..operations import operations
 from .plan import Plan
 from .write import Planned
 

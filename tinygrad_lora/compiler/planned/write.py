@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 from ...core import ops
 from ...core.node import ComputationNode as Node
-from ..passes.inner_products import inner_product
+from ..operations import gives_number, inner_product
 from ..text.expressions import Code, expression
 from ..text.expressions import name as variable
 from ..text.lines import array_source, commented, dtype_source, helpers_of, signature
 from ..text.literals import refuse_foreign
 from ..text.names import Vocabulary, literal_number
 from ..text.plain import is_weak, number
-from .calls import Call, gives_number
+from .calls import Call
 from .decide import Lowered
 from .order import Unit, cut_along
 from .products import product, product_in_blocks

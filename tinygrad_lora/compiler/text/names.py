@@ -13,8 +13,7 @@ from typing import Any
 
 from ...core.node import ComputationNode as Node
 from ...core.node import Op
-from ..passes.fuse_elementwise import operations
-from ..passes.join_scatters import add_at
+from ..operations import add_at, operations
 from .lines import Names, array_source, names_of, unlike
 
 MEMORY = ("room", "memory")  # where the planned memory comes from, and what it is called

@@ -10,9 +10,8 @@ import numpy as np
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.ops import where
-from ..passes.fuse_elementwise import Fused, Step, operations
+from ..operations import Fused, Step, gives_number, operations
 from ..patterns import is_constant
-from ..planned.calls import gives_number
 from .expressions import Code, expression, literal
 from .expressions import name as variable
 from .lines import Names, array_source, commented, helpers_of, names_of, signature

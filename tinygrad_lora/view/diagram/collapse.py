@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from .data import Arrow, Box, Diagram
-from .layers import Cluster
+from .layers import LayerFrame
 
 MOST_BOXES = 200  # in a picture; so many are as much as anyone can follow
 
@@ -47,7 +47,7 @@ def by_layer(shown: Diagram, most: int = MOST_BOXES) -> Collapsed | None:
     return few if few.layers and len(few.shown.boxes) <= most and _in_one_direction(few.shown) else None
 
 
-def _closed(shown: Diagram, most: int) -> list[Cluster]:
+def _closed(shown: Diagram, most: int) -> list[LayerFrame]:
     """The layers to be shown as one box each: level by level, layers open while there is room for what is in them."""
     framed = sum(len(_inside(cluster)) for cluster in shown.clusters)
     count = len(shown.boxes) - framed + len(shown.clusters)
@@ -63,7 +63,7 @@ def _closed(shown: Diagram, most: int) -> list[Cluster]:
     return closed
 
 
-def _inside(cluster: Cluster) -> list[str]:
+def _inside(cluster: LayerFrame) -> list[str]:
     """All boxes in a frame and in the frames inside."""
     found: list[str] = []
     waiting = [cluster]
@@ -86,7 +86,7 @@ def _in_one_direction(shown: Diagram) -> bool:
     return True
 
 
-def _with_layers(shown: Diagram, closed: list[Cluster], told: str) -> Collapsed:
+def _with_layers(shown: Diagram, closed: list[LayerFrame], told: str) -> Collapsed:
     """A box for each of these layers in the place of what is in it."""
     box_of = {box.id: box.id for box in shown.boxes}
     last: dict[str, Box] = {}
@@ -108,7 +108,7 @@ def _with_layers(shown: Diagram, closed: list[Cluster], told: str) -> Collapsed:
     return Collapsed(diagram, box_of, titles, told)
 
 
-def _opened(clusters: Sequence[Cluster], closed: Mapping[str, str]) -> tuple[Cluster, ...]:
+def _opened(clusters: Sequence[LayerFrame], closed: Mapping[str, str]) -> tuple[LayerFrame, ...]:
     """The frames that are left when these layers are boxes."""
     return tuple(
         replace(
@@ -121,7 +121,7 @@ def _opened(clusters: Sequence[Cluster], closed: Mapping[str, str]) -> tuple[Clu
     )
 
 
-def _layer_box(output: Box, layer: Cluster) -> Box:
+def _layer_box(output: Box, layer: LayerFrame) -> Box:
     """The box of a layer: its title, and the shape of its output. The model itself has the name of its output."""
     label, _, kind = layer.title.rpartition(": ")
     return replace(

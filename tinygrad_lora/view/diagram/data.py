@@ -17,7 +17,7 @@ from ...nn.call_log import calls_behind
 from ...nn.layer import Layer
 from ..formula.notation import parameter_text
 from ..words.sentences import one_line, shape_text, short_array
-from .layers import Cluster, counts, frames, own_names, run_layer
+from .layers import LayerFrame, counts, frames, own_names, run_layer
 
 # A box has one of these roles. The words stand in the legend.
 ROLES = {
@@ -100,7 +100,7 @@ class Diagram:
     title: str
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
-    clusters: tuple[Cluster, ...] = ()
+    clusters: tuple[LayerFrame, ...] = ()
 
     @property
     def legend(self) -> list[tuple[str, str]]:

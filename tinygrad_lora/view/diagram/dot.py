@@ -23,7 +23,7 @@ from ..words.markup import image
 from . import engines
 from .collapse import MOST_BOXES, by_layer
 from .data import Arrow, Box, Diagram, diagram, refuse
-from .layers import Cluster
+from .layers import LayerFrame
 from .looks import (
     FAINT,
     INK,
@@ -148,7 +148,7 @@ class _Drawing:
             self.arrow(sheet, i, arrow, arrow.start in level)
         return sheet
 
-    def frame(self, sheet: Any, cluster: Cluster) -> None:
+    def frame(self, sheet: Any, cluster: LayerFrame) -> None:
         """A layer, with its parts inside."""
         with sheet.subgraph(name=f"cluster_{cluster.id}") as inside:
             told = _escaped(", ".join([cluster.title, *cluster.lines]))
@@ -208,7 +208,7 @@ def _beside(shown: Diagram) -> dict[str, list[str]]:
     return dict(beside)
 
 
-def _frames(clusters: Iterable[Cluster]) -> dict[str, str]:
+def _frames(clusters: Iterable[LayerFrame]) -> dict[str, str]:
     """For each box in a frame, the id of the innermost."""
     found: dict[str, str] = {}
     for cluster in clusters:

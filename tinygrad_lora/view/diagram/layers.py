@@ -15,7 +15,7 @@ from ...nn.layer import Layer
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class LayerFrame:
     """A frame around the boxes of one layer, with the frames of its parts inside."""
 
     id: str
@@ -23,7 +23,7 @@ class Cluster:
     title: str  # "0.lora: LoRALayer"
     lines: tuple[str, ...]
     boxes: tuple[str, ...]  # ids of the boxes in this frame, those in inner frames left out
-    clusters: tuple[Cluster, ...] = ()
+    clusters: tuple[LayerFrame, ...] = ()
 
 
 def run_layer(layer: Layer, example: Any = None) -> tuple[ComputationNode, ComputationNode, list[LayerCall]]:
@@ -42,16 +42,16 @@ def run_layer(layer: Layer, example: Any = None) -> tuple[ComputationNode, Compu
     return inputs[0], output, calls
 
 
-def frames(calls: Sequence[LayerCall], ids: Mapping[ComputationNode, str]) -> tuple[Cluster, ...]:
+def frames(calls: Sequence[LayerCall], ids: Mapping[ComputationNode, str]) -> tuple[LayerFrame, ...]:
     """A cluster for each call of a layer that made some of these nodes."""
-    parts: dict[LayerCall | None, list[Cluster]] = defaultdict(list)
+    parts: dict[LayerCall | None, list[LayerFrame]] = defaultdict(list)
     times = _times(calls)
     for i in reversed(range(len(calls))):  # an inner call comes after its outer call, so the parts are there first
         call = calls[i]
         title = f"{call.name}: {type(call.layer).__name__}{times[i]}".removeprefix(": ")
         boxes, inside = tuple(ids[node] for node in call.nodes), tuple(reversed(parts[call]))
         if boxes or inside:
-            parts[call.outer].append(Cluster(f"c{i}", call.name, title, (counts(call.layer),), boxes, inside))
+            parts[call.outer].append(LayerFrame(f"c{i}", call.name, title, (counts(call.layer),), boxes, inside))
     return tuple(reversed(parts[None]))
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..words.sentences import one_line
 from .data import GRADIENT_FLOWS, Box, Diagram
-from .layers import Cluster
+from .layers import LayerFrame
 
 # Graphviz measures text as Helvetica; these have its widths, on whatever machine the picture is looked at.
 FONTS = "Helvetica,Arial,Liberation Sans,Arimo,sans-serif"
@@ -137,7 +137,7 @@ def _html(text: str) -> str:
     return escape(shortened(text), quote=False)
 
 
-def frame_label(cluster: Cluster) -> str:
+def frame_label(cluster: LayerFrame) -> str:
     """The title in bold, then what there is to say, from the left."""
     lines = [_bold(cluster.title), *map(_html, cluster.lines)]
     text = "".join(line + '<BR ALIGN="LEFT"/>' for line in lines)

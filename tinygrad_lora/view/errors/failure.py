@@ -17,7 +17,7 @@ from ..words.sentences import one_line
 from .broken_pass import BrokenPass, broken_pass
 from .excerpt import above, marked_image, whole, with_box
 from .fixes import clashes, fix
-from .lines import Line, assignment, failing_frame, variable
+from .lines import SourceLine, assignment, failing_frame, variable
 from .refused import refusal
 
 FAILED = "failed"  # the id of the box
@@ -41,8 +41,8 @@ class Failure:
     named: tuple[ComputationNode, ...]
     params: dict[str, Any]
     labels: tuple[str, ...]
-    line: Line | None
-    lines: tuple[Line | None, ...]
+    line: SourceLine | None
+    lines: tuple[SourceLine | None, ...]
     remedy: str | None
 
     @property
@@ -149,7 +149,7 @@ def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
     names = op.operands(len(own))
     labels = [one_line(x.name or v or name) for x, v, name in zip(own, variables, names, strict=True)]
     lines = [
-        Line(*x.origin) if x.origin else assignment(v, line) if v and line else None
+        SourceLine(*x.origin) if x.origin else assignment(v, line) if v and line else None
         for x, v in zip(own, variables, strict=True)
     ]
     vectors = [x is not y for x, y in zip(own, operands, strict=True)]

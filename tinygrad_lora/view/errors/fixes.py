@@ -15,7 +15,7 @@ SIGNS = {ops.matmul: "@", ops.add: "+", ops.subtract: "-", ops.multiply: "*", op
 ORDINALS = ("first", "second", "third")
 
 
-class Change(NamedTuple):
+class Remedy(NamedTuple):
     """A change of operands or parameters, in words, and what they are then."""
 
     words: str
@@ -28,16 +28,16 @@ def fix(op: Op, shapes: Sequence[Shape], params: dict[str, Any], vectors: Sequen
 
     `vectors` says which operands are vectors of the user's: they have no transpose.
     """
-    for change in _changes(op, tuple(shapes), params, tuple(vectors) or (False,) * len(shapes)):
+    for remedy in _remedies(op, tuple(shapes), params, tuple(vectors) or (False,) * len(shapes)):
         try:
-            op.shape(*change.shapes, **change.params)
+            op.shape(*remedy.shapes, **remedy.params)
         except ShapeError:
             continue
-        return f"{change.words}: {_call(op, change)}"
+        return f"{remedy.words}: {_call(op, remedy)}"
     return None
 
 
-def _changes(op: Op, shapes: tuple[Shape, ...], params: dict[str, Any], vectors: tuple[bool, ...]) -> Iterator[Change]:
+def _remedies(op: Op, shapes: tuple[Shape, ...], params: dict[str, Any], vectors: tuple[bool, ...]) -> Iterator[Remedy]:
     turned = [s[:-2] + s[:-3:-1] if len(s) > 1 and not v else None for s, v in zip(shapes, vectors, strict=True)]
     last_first = range(len(shapes))[::-1]
 
@@ -50,7 +50,7 @@ def _changes(op: Op, shapes: tuple[Shape, ...], params: dict[str, Any], vectors:
             rest = prod(wanted[:i] + wanted[i + 1 :])
             if rest and prod(shapes[0]) % rest == 0:
                 shape = (*wanted[:i], prod(shapes[0]) // rest, *wanted[i + 1 :])
-                yield Change(f"let axis {i} be what remains, -1", shapes, {"shape": shape})
+                yield Remedy(f"let axis {i} be what remains, -1", shapes, {"shape": shape})
         return
     if len(shapes) < 2:
         return
@@ -58,32 +58,32 @@ def _changes(op: Op, shapes: tuple[Shape, ...], params: dict[str, Any], vectors:
         for i in last_first:
             if len(shapes[i]) < max(map(len, shapes)):
                 longer = (*shapes[i], 1)
-                yield Change(f"reshape the {_place(i, shapes)} to {longer}", with_one(i, longer), params)
+                yield Remedy(f"reshape the {_place(i, shapes)} to {longer}", with_one(i, longer), params)
     for i in last_first:
         if (t := turned[i]) is not None:
-            yield Change(f"transpose the {_place(i, shapes)}", with_one(i, t), params)
+            yield Remedy(f"transpose the {_place(i, shapes)}", with_one(i, t), params)
     if op is ops.matmul and not any(vectors):  # a vector fits on either side, or on none
-        yield Change("swap the operands", shapes[::-1], params)
+        yield Remedy("swap the operands", shapes[::-1], params)
         if turned[0] is not None and turned[1] is not None:
-            yield Change("transpose both operands", (turned[0], turned[1]), params)
+            yield Remedy("transpose both operands", (turned[0], turned[1]), params)
     if op is ops.concatenate and len({len(s) for s in shapes}) == 1:
         for axis in range(len(shapes[0])):
-            yield Change(f"join them along axis {axis}", shapes, {"axis": axis})
+            yield Remedy(f"join them along axis {axis}", shapes, {"axis": axis})
     if op.elementwise:
         for i in last_first:
             for other in shapes:
                 if prod(other) == prod(shapes[i]) and other != shapes[i]:
-                    yield Change(f"reshape the {_place(i, shapes)} to {other}", with_one(i, other), params)
+                    yield Remedy(f"reshape the {_place(i, shapes)} to {other}", with_one(i, other), params)
 
 
 def _place(i: int, shapes: tuple[Shape, ...]) -> str:
     return f"{ORDINALS[i]} operand" if i < len(ORDINALS) else f"operand {i + 1} of {len(shapes)}"
 
 
-def _call(op: Op, change: Change) -> str:
+def _call(op: Op, remedy: Remedy) -> str:
     if op in SIGNS:
-        return f" {SIGNS[op]} ".join(map(str, change.shapes))
-    told = [*map(str, change.shapes), *(f"{k}={v}" for k, v in change.params.items())]
+        return f" {SIGNS[op]} ".join(map(str, remedy.shapes))
+    told = [*map(str, remedy.shapes), *(f"{k}={v}" for k, v in remedy.params.items())]
     return f"{op}({', '.join(told)})"
 
 

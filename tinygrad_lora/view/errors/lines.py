@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 _PACKAGE = __name__.partition(".")[0]
 
 
-class Line(NamedTuple):
+class SourceLine(NamedTuple):
     """A line of a file or of a notebook cell."""
 
     filename: str
@@ -33,13 +33,13 @@ class Line(NamedTuple):
         return f"{self.place}: {self.code}" if self.code else self.place
 
 
-def failing_frame(traceback: TracebackType | None) -> tuple[FrameType, Line] | None:
+def failing_frame(traceback: TracebackType | None) -> tuple[FrameType, SourceLine] | None:
     """The innermost frame outside this package that an error came through, with its line."""
     found = None
     while traceback is not None:
         frame = traceback.tb_frame
         if not is_ours(frame):
-            found = frame, Line(frame.f_code.co_filename, traceback.tb_lineno)
+            found = frame, SourceLine(frame.f_code.co_filename, traceback.tb_lineno)
         traceback = traceback.tb_next
     return found
 
@@ -57,15 +57,15 @@ def variable(value: Any, frame: FrameType) -> str | None:
     return next(names, None)
 
 
-def assignment(name: str, before: Line) -> Line | None:
+def assignment(name: str, before: SourceLine) -> SourceLine | None:
     """The last line above `before` that gives the variable a value: in the same file, or in an earlier cell."""
     number = max((n for n in _stores(before.filename, name) if n < before.number), default=None)
     if number is not None:
-        return Line(before.filename, number)
+        return SourceLine(before.filename, number)
     cells = [filename for filename in linecache.cache if is_cell(filename)] if is_cell(before.filename) else []
     for filename in reversed(cells[: cells.index(before.filename)] if before.filename in cells else []):
         if numbers := _stores(filename, name):
-            return Line(filename, max(numbers), earlier=True)
+            return SourceLine(filename, max(numbers), earlier=True)
     return None
 
 

@@ -16,7 +16,7 @@ from ..diagram.data import Diagram, role_of
 from ..words.markup import element
 from ..words.sentences import number, one_line, shape_text, short_array, spoken, with_article
 from .excerpt import above, marked_image, whole
-from .lines import Line
+from .lines import SourceLine
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class NonFinite:
     index: tuple[int, ...]
 
     @property
-    def line(self) -> Line | None:
+    def line(self) -> SourceLine | None:
         """Where the node was made."""
-        return Line(*self.node.origin) if self.node.origin else None
+        return SourceLine(*self.node.origin) if self.node.origin else None
 
     @property
     def text(self) -> str:

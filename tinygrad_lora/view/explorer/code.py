@@ -30,7 +30,7 @@ WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
-class Line:
+class CodeLine:
     """A line of text, the boxes that belong to it, and in a difference whether it is SAME, NEW or GONE."""
 
     text: str
@@ -44,7 +44,7 @@ class Excerpt:
     """Lines of what the user wrote."""
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[CodeLine, ...]
 
 
 # --- Generated ---
@@ -55,7 +55,7 @@ def emitted(graph: Graph, name: str, labels: Mapping[Node, str]) -> Emitted:
     return emit(graph, name, {node: labels[node] for node in graph.nodes})
 
 
-def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]) -> list[Line]:
+def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]) -> list[CodeLine]:
     """The lines of generated code. What stands inside another expression belongs to that one's line."""
     shown = {node: [code.variables[node]] for node in graph.nodes if node in code.variables}
     named: dict[str, dict[str, None]] = defaultdict(dict)  # variables with their boxes
@@ -70,7 +70,7 @@ def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]
             owners[variable][boxes[node]] = None
     lines = code.source.rstrip("\n").split("\n")
     start = next((i for i, line in enumerate(lines) if line.startswith(f"def {name}(")), 0)
-    found, below = list[Line](), tuple[str, ...]()
+    found, below = list[CodeLine](), tuple[str, ...]()
     for i in reversed(range(len(lines))):
         line = lines[i]
         if i == start or line.lstrip().startswith("return "):  # the arguments, or the results
@@ -81,7 +81,7 @@ def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]
             if not own and start < i and line.strip():
                 own = below  # calls without a comment prepare the next one that has one
         below = own
-        found.append(Line(line, own))
+        found.append(CodeLine(line, own))
     return found[::-1]
 
 
@@ -89,9 +89,9 @@ def _all(boxes: Mapping[str, Iterable[str]], variables: Iterable[str]) -> tuple[
     return tuple(dict.fromkeys(box for variable in variables for box in boxes.get(variable, ())))
 
 
-def changed(before: Sequence[Line], after: Sequence[Line]) -> list[Line]:
+def changed(before: Sequence[CodeLine], after: Sequence[CodeLine]) -> list[CodeLine]:
     """The lines after, with those that are gone where they stood. How comments are aligned is not a change."""
-    found: list[Line] = []
+    found: list[CodeLine] = []
     for kind, i, j, k, m in _opcodes(before, after, lambda line: " ".join(line.text.split())):
         if kind == "equal":
             found += after[k:m]
@@ -106,7 +106,7 @@ def changed(before: Sequence[Line], after: Sequence[Line]) -> list[Line]:
 
 
 def _opcodes(
-    a: Sequence[Line], b: Sequence[Line], key: Callable[[Line], str]
+    a: Sequence[CodeLine], b: Sequence[CodeLine], key: Callable[[CodeLine], str]
 ) -> Sequence[tuple[str, int, int, int, int]]:
     return SequenceMatcher(None, [*map(key, a)], [*map(key, b)], autojunk=False).get_opcodes()
 
@@ -152,7 +152,7 @@ def _excerpt(thing: Any, owners: dict[tuple[str, int], list[str]]) -> Excerpt | 
     boxes = [tuple(owners.pop((file, number), ())) for number in numbers]
     shown = zip(text, boxes, numbers, strict=True)
     title = f"{_name(file)}, {'line' if _name(file) == CELL else 'from line'} {start}"
-    return Excerpt(title, tuple(Line(t[margin:] if not t[:margin].strip() else t, b, SAME, n) for t, b, n in shown))
+    return Excerpt(title, tuple(CodeLine(t[margin:] if not t[:margin].strip() else t, b, SAME, n) for t, b, n in shown))
 
 
 def _file_of(kind: Callable[..., Any] | type) -> str:
@@ -167,9 +167,9 @@ def _name(file: str) -> str:
     return CELL if is_cell(file) else PurePath(file).name
 
 
-def _as_text(text: str) -> tuple[Line, ...]:
-    return tuple(Line(line) for line in text.split("\n"))
+def _as_text(text: str) -> tuple[CodeLine, ...]:
+    return tuple(CodeLine(line) for line in text.split("\n"))
 
 
-def _line(file: str, number: int, boxes: Iterable[str]) -> Line:
-    return Line(linecache.getline(file, number).strip(), tuple(boxes), SAME, number)
+def _line(file: str, number: int, boxes: Iterable[str]) -> CodeLine:
+    return CodeLine(linecache.getline(file, number).strip(), tuple(boxes), SAME, number)

@@ -13,7 +13,7 @@ from ...files import write_atomically
 from ..words.bundle import chosen
 from ..words.sentences import number, table
 from .page import fragment, whole_page
-from .steps import Step, Story
+from .steps import ExplorerStep, Story
 from .union import apart, short
 
 
@@ -26,7 +26,7 @@ class Exploration:
 
     def __init__(self, compiled: CompiledFunction, measure: bool = False, seed: int = 0) -> None:
         self.story = Story(compiled, measure, seed)
-        self.steps: tuple[Step, ...] = self.story.steps
+        self.steps: tuple[ExplorerStep, ...] = self.story.steps
 
     @cached_property
     def html(self) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, joined, page, script, text
 from ..words.sentences import number, one_line
-from .code import GONE, NEW, Excerpt, Line
+from .code import GONE, NEW, CodeLine, Excerpt
 from .picture import Pictures, alternative, legend, still
-from .steps import Step, Story
+from .steps import ExplorerStep, Story
 from .union import PROGRAM, TRACE, apart, short
 
 TITLES = {TRACE: "As traced", PROGRAM: "The program"}
@@ -100,7 +100,7 @@ def _passes(story: Story, mark: str) -> Markup:
     return element("nav", element("p", BEGINNING), element("ol", *items), aria_label="Passes", class_="passes")
 
 
-def _name(step: Step) -> str:
+def _name(step: ExplorerStep) -> str:
     return TITLES.get(step.name, step.name)
 
 
@@ -159,7 +159,7 @@ def prose(words: str) -> Markup:
     return joined([element("code", part) if i % 2 else text(part) for i, part in enumerate(parts)])
 
 
-def _costs(step: Step) -> Iterator[Markup]:
+def _costs(step: ExplorerStep) -> Iterator[Markup]:
     rows = [
         ("flops", step.before.flops, step.after.flops),
         ("bytes", step.before.bytes, step.after.bytes),
@@ -188,7 +188,7 @@ def _excerpt(excerpt: Excerpt) -> Markup:
     return Markup(element("h4", excerpt.title) + _code(excerpt.lines))
 
 
-def _code(lines: Sequence[Line], difference: bool = False) -> Markup:
+def _code(lines: Sequence[CodeLine], difference: bool = False) -> Markup:
     """Lines of code; each names its boxes. Of a long difference, what is far from any change is left out."""
     changes = [i for i, line in enumerate(lines) if line.state in TAGS]
     near = {i + step for i in changes for step in range(-CONTEXT, CONTEXT + 1)}
@@ -204,7 +204,7 @@ def _code(lines: Sequence[Line], difference: bool = False) -> Markup:
     return element("pre", element("code", *shown, class_="lines"))
 
 
-def _line(line: Line, words: Markup) -> Markup:
+def _line(line: CodeLine, words: Markup) -> Markup:
     if line.state == GONE:  # struck through, but for its indentation
         indent = len(line.text) - len(line.text.lstrip())
         words = Markup(words[:indent] + element("s", Markup(words[indent:])))

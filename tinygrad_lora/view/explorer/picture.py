@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..diagram.data import Box, Diagram, diagram
-from ..svg.boxes import DOUBLE, LINE, PAD, SIZE, BoxText, Place, number, rect, write
+from ..svg.boxes import DOUBLE, LINE, PAD, SIZE, BoxText, Rectangle, number, rect, write
 from ..svg.draw import Laid, draw_svg, lay_out
 from ..words.markup import Markup, element, image, joined
 from .union import ADDED, KEPT, MEANING, REMOVED, REWIRED, Stage, Union
@@ -60,7 +60,7 @@ class Pictures:
         parts = [element("circle", r=9, class_="tl-disc"), write(SIGNS[state], 0, 5, "tl-sign")]
         return element("g", *parts, id=f"{self.mark}-sign-{state}")
 
-    def _box(self, text: BoxText, place: Place) -> Markup:
+    def _box(self, text: BoxText, place: Rectangle) -> Markup:
         """A box as in other pictures. Its parts have classes of their own: whoever refers to it cannot style them."""
         x, y, width, height = place
         box, outer = text.box, DOUBLE * text.box.output
@@ -102,7 +102,7 @@ class Pictures:
             style=f"--width: {width}px",
         )  # fmt: skip
 
-    def _shown(self, stage: Stage, box: Box, place: Place) -> Markup:
+    def _shown(self, stage: Stage, box: Box, place: Rectangle) -> Markup:
         state = stage.states[box.id]
         x, y, _, _ = place
         parts = [self._use(box.id)]

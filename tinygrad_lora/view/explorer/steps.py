@@ -15,7 +15,7 @@ from ...core.graph import Graph
 from ...core.source import function_from_source
 from ..rules import plain
 from . import checks
-from .code import Excerpt, Line, changed, emitted, with_boxes, written
+from .code import CodeLine, Excerpt, changed, emitted, with_boxes, written
 from .rules import Rule, rule_of
 from .union import PROGRAM, TRACE, Stage, Union, union
 
@@ -24,12 +24,12 @@ ENDING = "This is what runs. It computes the last graph, call by call, in memory
 
 
 @dataclass(frozen=True)
-class Step:
+class ExplorerStep:
     """What was traced, one pass, or the program."""
 
     name: str
     stage: Stage  # the graphs
-    lines: tuple[Line, ...]  # the code, as a difference to the step before; the program as it is
+    lines: tuple[CodeLine, ...]  # the code, as a difference to the step before; the program as it is
     before: Cost
     after: Cost
     kept: bool
@@ -50,19 +50,19 @@ class Story:
         self.written: list[Excerpt] = written(compiled, self.union.origins)
         self.steps = (*map(self._step, self.union.stages[:-1]), self._last(self.union.stages[-1]))
 
-    def _step(self, stage: Stage) -> Step:
+    def _step(self, stage: Stage) -> ExplorerStep:
         code, snapshot = emitted(stage.graph, self.name, self.union.labels), stage.snapshot
         lines, took = self._lines(code, stage.graph), self._time(function_from_source(self.name, code.source))
         if snapshot is None:
             cost = graph_cost(stage.graph)
-            return Step(TRACE, stage, tuple(lines), cost, cost, True, None, None, took, (BEGINNING,))
+            return ExplorerStep(TRACE, stage, tuple(lines), cost, cost, True, None, None, took, (BEGINNING,))
         before = self._lines(emitted(snapshot.before, self.name, self.union.labels), snapshot.before)
-        return Step(
+        return ExplorerStep(
             stage.name, stage, tuple(changed(before, lines)), snapshot.cost_before, snapshot.cost_after, snapshot.kept,
             rule_of(stage.name, self.compiled.passes), stage.difference, took, tuple(_notes(stage)),
         )  # fmt: skip
 
-    def _last(self, stage: Stage) -> Step:
+    def _last(self, stage: Stage) -> ExplorerStep:
         program = self.program
         lines, cost = self._lines(Emitted(program.source, program.variables), program.graph), graph_cost(program.graph)
         apart = took = None
@@ -73,9 +73,9 @@ class Story:
             apart = checks.difference(checks.run_program(program, self.inputs), expected)
             took = self._time(checks.as_function(program))
         notes = [ENDING, *lowering(program.graph, program.planned, LAWS)] if program.planned else []
-        return Step(PROGRAM, stage, tuple(lines), cost, cost, True, None, apart, took, tuple(map(plain, notes)))
+        return ExplorerStep(PROGRAM, stage, tuple(lines), cost, cost, True, None, apart, took, tuple(map(plain, notes)))
 
-    def _lines(self, code: Emitted, graph: Graph) -> list[Line]:
+    def _lines(self, code: Emitted, graph: Graph) -> list[CodeLine]:
         return with_boxes(code, graph, self.name, self.union.boxes)
 
     def _time(self, function: Any) -> float | None:

@@ -18,7 +18,7 @@ from ...core.node import Op, constant, placeholder
 from ...nn.activations import exact_gelu, silu
 
 Prepare = Callable[[Graph], Graph]
-Found = dict[Node, Node]  # an argument of the pattern, and what stands in its place
+Matches = dict[Node, Node]  # an argument of the pattern, and what stands in its place
 
 
 class Composite(Op):
@@ -115,9 +115,9 @@ def _made(pattern: Pattern, operands: list[Node], node: Node, prepare: Prepare) 
     return None
 
 
-def matched(pattern: Node, node: Node, arguments: list[Node], *, strict: bool) -> Found | None:
+def matched(pattern: Node, node: Node, arguments: list[Node], *, strict: bool) -> Matches | None:
     """What stands in the place of each argument, if `node` is computed as `pattern` is; else None."""
-    found: Found = {}
+    found: Matches = {}
     pairs = [(pattern, node)]
     for wanted, given in pairs:  # the list grows while it is read
         if wanted in found:

@@ -16,7 +16,7 @@ from ...errors import RenderError
 from ...nn.layer import Layer
 from ..diagram.layers import run_layer
 from ..words.sentences import one_line, shape_text, with_article
-from .notation import Latex, Notation, Piece
+from .notation import Fragment, Latex, Notation
 from .reading import readable
 
 LARGEST = 1_000  # operations
@@ -105,8 +105,8 @@ class _Page:
         self.rows: set[ComputationNode] = set()  # constants that count the rows: 0, 1, 2, ...
         self.symbols: dict[ComputationNode, str] = {}  # of the graph that is written
         self.notations = (Notation(), Latex())
-        self.pieces: dict[ComputationNode, tuple[Piece, ...]] = {}
-        self.lines: list[tuple[str, tuple[Piece, ...]]] = []  # below "where", in the order of computation
+        self.pieces: dict[ComputationNode, tuple[Fragment, ...]] = {}
+        self.lines: list[tuple[str, tuple[Fragment, ...]]] = []  # below "where", in the order of computation
 
     # --- What is a variable ---
 
@@ -204,7 +204,7 @@ class _Page:
         self.lines.append((letter, self.pieces[node]))
         self.pieces[node] = tuple(notation.name(letter) for notation in self.notations)
 
-    def _piece(self, notation: Notation, i: int, node: ComputationNode) -> Piece:
+    def _piece(self, notation: Notation, i: int, node: ComputationNode) -> Fragment:
         if node in self.symbols:
             return notation.name(self.symbols[node])
         filled = _filled(node)
@@ -217,15 +217,15 @@ class _Page:
         return notation.write(node, [self.pieces[p][i] for p in node.parents])
 
     def _laid_out(
-        self, heads: list[tuple[str, tuple[Piece, ...]]], below: list[tuple[str, tuple[Piece, ...]]]
+        self, heads: list[tuple[str, tuple[Fragment, ...]]], below: list[tuple[str, tuple[Fragment, ...]]]
     ) -> Formula:
         width = max(len(one_line(name)) for name, _ in [*heads, *below])
         latex = self.notations[1]
 
-        def text(name: str, pieces: tuple[Piece, ...], pad: int) -> str:
+        def text(name: str, pieces: tuple[Fragment, ...], pad: int) -> str:
             return f"{one_line(name):>{pad}} = {pieces[0].text}" if name else pieces[0].text
 
-        def aligned(name: str, pieces: tuple[Piece, ...]) -> str:
+        def aligned(name: str, pieces: tuple[Fragment, ...]) -> str:
             return f"{latex.name(name).text} &= {pieces[1].text}" if name else f"& {pieces[1].text}"
 
         lines = [text(name, pieces, width) for name, pieces in heads]

@@ -5,8 +5,8 @@ It knows nothing of what the blocks mean. In order: `ranks` chooses rows, `rows`
 frames. `widths` measures text.
 """
 
-from .level import Station
-from .nested import Block, Frame, Line, Placed, arrange
+from .level import Segment
+from .nested import Frame, LayoutBlock, LayoutLine, Placed, arrange
 from .widths import text_width
 
-__all__ = ["Block", "Frame", "Line", "Placed", "Station", "arrange", "text_width"]
+__all__ = ["Frame", "LayoutBlock", "LayoutLine", "Placed", "Segment", "arrange", "text_width"]

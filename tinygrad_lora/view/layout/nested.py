@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .level import Level, Station, level
+from .level import Level, Segment, level
 from .ranks import neighbors, topological
-from .rows import Edge
+from .rows import LayoutEdge
 
 GATE_WIDTH = 2.0
 
 
-class Block(NamedTuple):
+class LayoutBlock(NamedTuple):
     """A box to be placed."""
 
     id: str
@@ -25,7 +25,7 @@ class Block(NamedTuple):
     height: float
 
 
-class Line(NamedTuple):
+class LayoutLine(NamedTuple):
     """From the lower edge of one block down to the upper edge of another, where it takes `room` of its width."""
 
     start: str
@@ -54,7 +54,7 @@ class Placed(NamedTuple):
     height: float
     blocks: Mapping[str, tuple[float, float, float, float]]
     frames: Mapping[str, tuple[float, float, float, float]]
-    lines: Sequence[Sequence[Station]]
+    lines: Sequence[Sequence[Segment]]
 
 
 WHOLE = Frame("", (), ())
@@ -96,7 +96,7 @@ class _Inside:
         return self.x + self.made.middles[self.numbers[Gate(block, inward)]] - self.width / 2
 
 
-def arrange(blocks: Sequence[Block], lines: Sequence[Line], frames: Sequence[Frame] = ()) -> Placed:
+def arrange(blocks: Sequence[LayoutBlock], lines: Sequence[LayoutLine], frames: Sequence[Frame] = ()) -> Placed:
     """Place blocks so that lines lead downward and cross seldom, nothing overlaps, and frames hold what is theirs.
 
     A frame that a line leaves and enters again by way of a block outside is left away: it cannot be one block for the
@@ -114,7 +114,7 @@ def arrange(blocks: Sequence[Block], lines: Sequence[Line], frames: Sequence[Fra
 
 
 def _containers(
-    sizes: Mapping[str, Block], lines: Sequence[Line], frames: Sequence[Frame]
+    sizes: Mapping[str, LayoutBlock], lines: Sequence[LayoutLine], frames: Sequence[Frame]
 ) -> tuple[dict[str, str], dict[str, Frame]]:
     """For each block and frame the frame around it, "" for none; and the frames, "" for the whole picture."""
     every, within = {"": WHOLE}, dict.fromkeys(sizes, "")
@@ -132,7 +132,7 @@ def _containers(
     return within, every
 
 
-def _tangled(lines: Sequence[Line], within: Mapping[str, str], every: Mapping[str, Frame]) -> list[str]:
+def _tangled(lines: Sequence[LayoutLine], within: Mapping[str, str], every: Mapping[str, Frame]) -> list[str]:
     """Frames on a cycle: some line leaves them and comes back by way of something outside."""
     members = {name: i for i, name in enumerate(within)}
     edges = [(members[start], members[end]) for start, end in (_meeting(line, within) for line in lines)]
@@ -141,7 +141,7 @@ def _tangled(lines: Sequence[Line], within: Mapping[str, str], every: Mapping[st
     return [name for name, i in members.items() if i not in settled and name in every]
 
 
-def _meeting(line: Line, within: Mapping[str, str]) -> tuple[str, str]:
+def _meeting(line: LayoutLine, within: Mapping[str, str]) -> tuple[str, str]:
     """What holds each end, in the innermost frame that holds both."""
     start, starts = line.start, {within[line.start]: line.start}
     while outer := within[start]:
@@ -153,7 +153,9 @@ def _meeting(line: Line, within: Mapping[str, str]) -> tuple[str, str]:
     return starts[within[end]], end
 
 
-def _route(i: int, line: Line, within: Mapping[str, str], insides: Mapping[str, _Inside]) -> list[tuple[str, int]]:
+def _route(
+    i: int, line: LayoutLine, within: Mapping[str, str], insides: Mapping[str, _Inside]
+) -> list[tuple[str, int]]:
     """Enter the parts of a line into the frames that it passes; the result numbers them from the top down."""
     start, end = _meeting(line, within)
     parts: list[tuple[str, str | Gate, str | Gate]] = [(within[start], start, end)]
@@ -185,7 +187,7 @@ def _between(inner: str, outer: str, within: Mapping[str, str]) -> list[str]:
     return found[::-1]
 
 
-def _lay_out(inside: _Inside, sizes: Mapping[str, Block], insides: Mapping[str, _Inside]) -> None:
+def _lay_out(inside: _Inside, sizes: Mapping[str, LayoutBlock], insides: Mapping[str, _Inside]) -> None:
     """Place what the frame holds, and find out how large that makes the frame."""
     frame, widths, heights = inside.frame, list[float](), list[float]()
     gates: dict[bool, set[int]] = {True: set(), False: set()}
@@ -202,7 +204,7 @@ def _lay_out(inside: _Inside, sizes: Mapping[str, Block], insides: Mapping[str, 
     for start, end, source, _, room in inside.edges:
         leave = 0.0 if isinstance(start, Gate) or start in sizes else insides[start].gate(source, False)
         enter = 0.0 if isinstance(end, Gate) else None if end in sizes else insides[end].gate(source, True)
-        edges.append(Edge(inside.numbers[start], inside.numbers[end], source, leave, enter, room))
+        edges.append(LayoutEdge(inside.numbers[start], inside.numbers[end], source, leave, enter, room))
     made = inside.made = level(widths, heights, edges, gates[True], gates[False])
     inside.y = 0.0 if gates[True] else frame.above
     inside.width = max(frame.left + made.width + frame.right, frame.width)
@@ -211,7 +213,7 @@ def _lay_out(inside: _Inside, sizes: Mapping[str, Block], insides: Mapping[str, 
 
 
 def _placed(
-    sizes: Mapping[str, Block], within: Mapping[str, str], insides: Mapping[str, _Inside],
+    sizes: Mapping[str, LayoutBlock], within: Mapping[str, str], insides: Mapping[str, _Inside],
     routes: Sequence[Sequence[tuple[str, int]]],
 ) -> Placed:  # fmt: skip
     """From places in frames to places in the picture, from the outside in."""
@@ -227,10 +229,10 @@ def _placed(
             corner[name] = left + part.x, top + part.y
     lines = []
     for route in routes:
-        stations = []
+        segments = []
         for name, number in route:
-            stations += [station.moved(*corner[name]) for station in insides[name].made.lines[number]]
-        lines.append(stations)
+            segments += [segment.moved(*corner[name]) for segment in insides[name].made.lines[number]]
+        lines.append(segments)
     whole = insides[""]
     blocks, frames = (
         {name: place for name, place in found.items() if (name in sizes) == kind} for kind in (True, False)

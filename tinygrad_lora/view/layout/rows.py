@@ -10,7 +10,7 @@ APART = 26.0  # between two blocks
 BEND_APART = 16.0  # between a line and a block, or two lines
 
 
-class Edge(NamedTuple):
+class LayoutEdge(NamedTuple):
     """From one block down to another, by number.
 
     Edges that leave one block by the same `port` share one line for as long as they can. `leave` is where that is,
@@ -84,7 +84,7 @@ class Rows:
         return link
 
 
-def in_rows(widths: Sequence[float], rank: Sequence[int], edges: Sequence[Edge]) -> Rows:
+def in_rows(widths: Sequence[float], rank: Sequence[int], edges: Sequence[LayoutEdge]) -> Rows:
     """The blocks in rows, in the order in which they are numbered; long edges pass bends."""
     n = len(widths)
     made = Rows(list(widths), n, list(rank), [[] for _ in range(max(rank, default=-1) + 1)])
@@ -105,7 +105,7 @@ def in_rows(widths: Sequence[float], rank: Sequence[int], edges: Sequence[Edge])
     return made
 
 
-def spread_entries(rows: Rows, edges: Sequence[Edge]) -> None:
+def spread_entries(rows: Rows, edges: Sequence[LayoutEdge]) -> None:
     """Let the links that enter a block arrive side by side, in the order in which they come."""
     arriving: dict[int, list[int]] = {}
     for i, edge in enumerate(edges):

@@ -21,7 +21,7 @@ BINS = 40
 COMPARABLE = 10.0  # panels share a scale where their ranges differ by at most this factor
 
 
-class Station(NamedTuple):
+class Activations(NamedTuple):
     """A place on the way through the model, and the numbers that pass there."""
 
     name: str
@@ -61,27 +61,27 @@ def activation_histograms(model: Layer, x: Any) -> Any:
     """
     if not isinstance(model, Layer):
         raise TypeError(f"activations are those of a layer, not of {type(model).__name__}: pass the model")
-    stations = _stations(model, finite(x, "x"))
-    if not stations:
+    places = _places(model, finite(x, "x"))
+    if not places:
         raise ValueError(f"x has shape {np.shape(x)}: there is no sample to show")
-    shown = stations[:MOST_PANELS]
-    more = f", the first {len(shown)} of {len(stations)} places" if len(stations) > len(shown) else ""
+    shown = places[:MOST_PANELS]
+    more = f", the first {len(shown)} of {len(places)} places" if len(places) > len(shown) else ""
     seen = f"Activations of {type(model).__name__} for {len(np.atleast_1d(x)):,} samples{more}"
-    told = "; ".join(f"{station.name}: {', '.join(filter(None, station.words))}" for station in shown)
+    told = "; ".join(f"{activations.name}: {', '.join(filter(None, activations.words))}" for activations in shown)
     columns = min(3, len(shown))
     rows = ceil(len(shown) / columns)
     figure = new_plot(2.5 * columns + 0.3, 1.9 * rows + 0.5, seen, f"{seen}. {told}.")
-    shared = comparable((float(np.ptp(station.values)) for station in shown), COMPARABLE)
+    shared = comparable((float(np.ptp(activations.values)) for activations in shown), COMPARABLE)
     panels = list(figure.subplots(rows, columns, sharex=shared, squeeze=False).flat)
     for axes in panels[len(shown) :]:
         axes.set_visible(False)
-    for axes, station in zip(panels, shown, strict=False):
-        values = station.nonzero
+    for axes, activations in zip(panels, shown, strict=False):
+        values = activations.nonzero
         heights, edges = np.histogram(values, BINS) if values.size else (np.zeros(1), np.array([-0.5, 0.5]))
-        axes.stairs(heights / station.values.size, edges, fill=True, color=BLUE)
+        axes.stairs(heights / activations.values.size, edges, fill=True, color=BLUE)
         axes.axvline(0, color=FAINT, linewidth=0.8)
-        axes.set_title(station.name, fontsize=8.5, pad=24)
-        for up, words, color in zip((13, 3), station.words, (MUTED, WORDS["gradient"]), strict=True):
+        axes.set_title(activations.name, fontsize=8.5, pad=24)
+        for up, words, color in zip((13, 3), activations.words, (MUTED, WORDS["gradient"]), strict=True):
             note = axes.annotate(words, (0, 1), (0, up), xycoords="axes fraction", textcoords="offset points")
             note.set(fontsize=7, color=color, in_layout=False)
         axes.set_ylim(bottom=0)
@@ -94,7 +94,7 @@ def activation_histograms(model: Layer, x: Any) -> Any:
     return figure
 
 
-def _stations(model: Layer, x: Any) -> list[Station]:
+def _places(model: Layer, x: Any) -> list[Activations]:
     """The result of each layer directly in the model, and its input where that is not the result of another one."""
     with np.errstate(all="ignore"):  # what is not finite is refused below
         start, result, calls = run_layer(model, x)
@@ -109,7 +109,7 @@ def _stations(model: Layer, x: Any) -> list[Station]:
     for node in _nodes(result):
         nodes.setdefault(node, "the result")
     values = {name: finite(node.value, f"the array at {name!r}").astype(np.float64) for node, name in nodes.items()}
-    return [Station(shortened(name), array) for name, array in values.items() if array.size]
+    return [Activations(shortened(name), array) for name, array in values.items() if array.size]
 
 
 def _nodes(output: Any) -> list[ComputationNode]:

@@ -14,7 +14,7 @@ from .checks import finite
 from .drawing import COLORS, DASHES, drawn, log_axis, new_plot
 
 
-class Curve(NamedTuple):
+class LossCurve(NamedTuple):
     """The line of one training, and the band around it."""
 
     name: str
@@ -91,7 +91,7 @@ def _losses(name: str, history: Any) -> Any:
     return losses
 
 
-def _curve(name: str, losses: Any, window: int, log: bool) -> Curve:
+def _curve(name: str, losses: Any, window: int, log: bool) -> LossCurve:
     """The mean and the deviation over the seeds, on the scale on which they are shown."""
     if log and not losses.min() > 0:
         raise ValueError(f"the history {name!r} holds {losses.min():g}: a log scale shows positive losses only")
@@ -99,7 +99,7 @@ def _curve(name: str, losses: Any, window: int, log: bool) -> Curve:
     center = values.mean(axis=0)
     spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(center)
     line, low, high = (np.exp(y) if log else y for y in (center, center - spread, center + spread))
-    return Curve(name, len(values), line, low, high)
+    return LossCurve(name, len(values), line, low, high)
 
 
 def running_mean(values: Any, window: int) -> Any:
@@ -111,7 +111,7 @@ def running_mean(values: Any, window: int) -> Any:
     return (sums[..., last] - sums[..., first]) / (last - first)
 
 
-def _label(curve: Curve, steps: int) -> str:
+def _label(curve: LossCurve, steps: int) -> str:
     """Its name, how many seeds there are, and how many steps if the others have more."""
     parts = [f"{curve.seeds} seeds"] * (curve.seeds > 1) + [
         f"{len(curve.line):,} step{'s' * (len(curve.line) > 1)}"

@@ -19,7 +19,7 @@ from ...core.node import ComputationNode, Op
 from ...errors import GradientError, ShapeError
 from ..diagram.collapse import collapsed
 from ..diagram.data import Diagram, role_of
-from ..rules import Written, contributions, equation, in_line, letters, trainable, unsigned_zeros
+from ..rules import NodeFormulas, contributions, equation, in_line, letters, trainable, unsigned_zeros
 from ..words.grammar import counted
 from ..words.sentences import number
 from .events import ACTIVE, ASIDE, DONE, WAITING, Event, State, Timeline
@@ -34,7 +34,7 @@ def timeline_of_graph(graph: Graph, arrays: tuple[Any, ...], shown: Diagram, see
 
     `shown` is its picture, with one box for each node, in order.
     """
-    walk = Walk(graph, arrays, shown)
+    walk = GraphWalk(graph, arrays, shown)
     note = _forward_only(graph, seed)
     if not note:
         walk.start_backward_at(_seed(graph.outputs[0], seed))
@@ -68,7 +68,7 @@ def _seed(output: ComputationNode, seed: Any) -> Any:
     return array
 
 
-class Walk:
+class GraphWalk:
     """The steps of one graph. It holds what they have in common, and nothing that changes from step to step."""
 
     def __init__(self, graph: Graph, arrays: tuple[Any, ...], shown: Diagram) -> None:
@@ -126,13 +126,13 @@ class Walk:
 class _SoFar:
     """Where a walk stands: the number of the step, all values, all gradients, and what each box shows."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: GraphWalk) -> None:
         self.walk, self.labels, self.number = walk, walk.labels, 0
         self.values: dict[ComputationNode, Any] = {}
         self.sent: dict[ComputationNode, list[Any]] = {node: [] for node in walk.expected}
         self.states = {box.id: State() for box in walk.shown.boxes}
         self.active: list[ComputationNode] = []
-        self.written = Written(self.labels, self.values)
+        self.written = NodeFormulas(self.labels, self.values)
 
     # --- Forward ---
 

@@ -19,7 +19,7 @@ DOUBLE = 3.0  # the outer border of an output stands off so far
 ROUND = 9  # the corners of an input
 FILLED = ("value", "gradient")  # a script may write these
 
-Place = tuple[float, float, float, float]  # left, top, width, height
+Rectangle = tuple[float, float, float, float]  # left, top, width, height
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def box_text(box: Box, common: str, within: str, characters: int = 0) -> BoxText
     return BoxText(box, head, tuple((name, tuple(lines)) for name, lines in rows), characters * text_width("0", SIZE))
 
 
-def draw_box(text: BoxText, place: Place, attributes: dict[str, str]) -> Markup:
+def draw_box(text: BoxText, place: Rectangle, attributes: dict[str, str]) -> Markup:
     """The box as a group."""
     x, y, width, height = place
     box, (title, what, shape, output) = text.box, text.head
@@ -111,7 +111,7 @@ def _lines(lines: Sequence[str], x: float, y: float, class_: str) -> Markup:
     return element("text", *spans, x=number(x), y=number(y), class_=class_)
 
 
-def rect(place: Place, **attributes: object) -> Markup:
+def rect(place: Rectangle, **attributes: object) -> Markup:
     """A rectangle."""
     x, y, width, height = map(number, place)
     return element("rect", x=x, y=y, width=width, height=height, **attributes)

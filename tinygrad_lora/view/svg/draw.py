@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..diagram.data import Diagram
-from ..diagram.layers import Cluster
+from ..diagram.layers import LayerFrame
 from ..diagram.looks import clipped
 from ..words.markup import Markup, element
 from ..words.sentences import one_line
@@ -53,7 +53,7 @@ def draw_svg(
     )  # fmt: skip
 
 
-def _frame(cluster: Cluster, laid: Laid) -> Markup:
+def _frame(cluster: LayerFrame, laid: Laid) -> Markup:
     """The border around a layer, with its name and what there is to say of it."""
     x, y, width, height = laid.frames[cluster.id]
     left, base = laid.captions[cluster.id], y + PAD + 10

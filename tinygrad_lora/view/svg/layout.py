@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..diagram.data import Arrow, Diagram
-from ..diagram.layers import Cluster
+from ..diagram.layers import LayerFrame
 from ..diagram.looks import clipped, common_dtype
-from ..layout import Block, Frame, Line, Placed, Station, arrange, text_width
-from .boxes import LINE, PAD, SIZE, BoxText, Place, box_text, number
+from ..layout import Frame, LayoutBlock, LayoutLine, Placed, Segment, arrange, text_width
+from .boxes import LINE, PAD, SIZE, BoxText, Rectangle, box_text, number
 
 MARGIN = 12.0  # around the picture
 LABEL = 10.0  # the font size of arrows' labels
@@ -33,9 +33,9 @@ class Laid(NamedTuple):
 
     width: float
     height: float
-    boxes: Mapping[str, Place]
+    boxes: Mapping[str, Rectangle]
     arrows: Sequence[tuple[str, str, str]]
-    frames: Mapping[str, Place]
+    frames: Mapping[str, Rectangle]
     heads: Sequence[tuple[Point, Point]]
     labels: Sequence[Point]
     captions: Mapping[str, float]
@@ -54,7 +54,7 @@ def lay_out(diagram: Diagram, *, widths: Mapping[str, int] | None = None, rankdi
     return _Turned(diagram, texts, rankdir).laid()
 
 
-def every(clusters: Sequence[Cluster]) -> Iterator[Cluster]:
+def every(clusters: Sequence[LayerFrame]) -> Iterator[LayerFrame]:
     """All clusters, each before those inside it."""
     waiting = [*reversed(clusters)]
     while waiting:
@@ -63,7 +63,7 @@ def every(clusters: Sequence[Cluster]) -> Iterator[Cluster]:
         waiting += reversed(cluster.clusters)
 
 
-def _caption_width(cluster: Cluster) -> float:
+def _caption_width(cluster: LayerFrame) -> float:
     title = text_width(clipped(cluster.title), SIZE, True)
     return max([title, *(text_width(clipped(line), SIZE) for line in cluster.lines)])
 
@@ -83,7 +83,7 @@ class _Turned:
     def laid(self) -> Laid:
         """The diagram in its places."""
         blocks = [self._block(name) for name in self.texts]
-        lines = [Line(arrow.start, arrow.end, self._room(arrow)) for arrow in self.diagram.arrows]
+        lines = [LayoutLine(arrow.start, arrow.end, self._room(arrow)) for arrow in self.diagram.arrows]
         placed = arrange(blocks, lines, self._frames())
         self.length = placed.height
         boxes = {}
@@ -93,7 +93,7 @@ class _Turned:
         for arrow, line in zip(self.diagram.arrows, placed.lines, strict=True):
             x, top, bottom = line[-1]
             end = bottom + self.stubs[arrow.end]
-            paths.append((arrow.start, arrow.end, self._path([*line[:-1], Station(x, top, end)])))
+            paths.append((arrow.start, arrow.end, self._path([*line[:-1], Segment(x, top, end)])))
             tip, before = self._point(x, end), self._point(x, end - 1)
             heads.append((tip, (tip[0] - before[0], tip[1] - before[1])))
             labels.append(self._label(tip, arrow))
@@ -105,11 +105,11 @@ class _Turned:
 
     # --- What the layout is given ---
 
-    def _block(self, name: str) -> Block:
+    def _block(self, name: str) -> LayoutBlock:
         width, height = self.texts[name].size
         across, along = (height, width) if self.lying else (width, height)
         entries = sum(map(self._room, self.arrows[name])) + PAD
-        return Block(name, max(across, entries), along + self.stubs[name])
+        return LayoutBlock(name, max(across, entries), along + self.stubs[name])
 
     def _room(self, arrow: Arrow) -> float:
         """What the end of an arrow takes of the border of its box."""
@@ -141,8 +141,8 @@ class _Turned:
         """Where the text of each frame begins: at its left, or beside the first line that leaves room for it."""
         passing: dict[float, list[float]] = {}
         for line in placed.lines if not self.lying else ():
-            for station in line:
-                passing.setdefault(round(station.bottom if self.back else station.top, 3), []).append(station.x)
+            for segment in line:
+                passing.setdefault(round(segment.bottom if self.back else segment.top, 3), []).append(segment.x)
         found = {}
         for cluster in every(self.diagram.clusters):
             if cluster.id not in placed.frames:
@@ -163,7 +163,7 @@ class _Turned:
         along = MARGIN + (self.length - y if self.back else y)
         return (along, x + MARGIN) if self.lying else (x + MARGIN, along)
 
-    def _place(self, place: Place) -> Place:
+    def _place(self, place: Rectangle) -> Rectangle:
         x, y, width, height = place
         (x0, y0), (x1, y1) = self._point(x, y), self._point(x + width, y + height)
         return min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0)
@@ -175,19 +175,19 @@ class _Turned:
             return (x + 10 if self.back else x - 10 - self._label_width(arrow)), y - 4
         return x + 5, y + (13 if self.back else -5)
 
-    def _path(self, stations: Sequence[Station]) -> str:
+    def _path(self, segments: Sequence[Segment]) -> str:
         """Straight parts joined by curves that leave and arrive in the direction of the arrow."""
-        x, y, at = stations[0]
+        x, y, at = segments[0]
         parts = [f"M{self._text(x, y)}"]
-        for station in stations[1:]:
-            if abs(station.x - x) > 0.05:
+        for segment in segments[1:]:
+            if abs(segment.x - x) > 0.05:
                 if at > y + 0.05:
                     parts.append(f"L{self._text(x, at)}")
-                middle = (at + station.top) / 2
-                curve = (x, middle), (station.x, middle), (station.x, station.top)
+                middle = (at + segment.top) / 2
+                curve = (x, middle), (segment.x, middle), (segment.x, segment.top)
                 parts.append("C" + " ".join(self._text(*point) for point in curve))
-                x, y = station.x, station.top
-            at = station.bottom
+                x, y = segment.x, segment.top
+            at = segment.bottom
         if at > y + 0.05:
             parts.append(f"L{self._text(x, at)}")
         return "".join(parts)

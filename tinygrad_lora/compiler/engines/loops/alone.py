@@ -9,7 +9,7 @@ import numpy as np
 
 from ....core import ops
 from ....core.node import ComputationNode as Node
-from ...passes.join_scatters import add_at
+from ...operations import add_at
 from ...text.expressions import name as variable
 from ...text.expressions import written
 from .scalars import number, short
