@@ -18,8 +18,14 @@ from typing import Any
 
 import numpy as np
 
-<<<<<<< HEAD:tests/benchmarks/bench/grading.py
-from tinygrad_lora.grading.grading import Settings, Workers, chosen, grade_all, self_check, workers_of_this_machine
+from tinygrad_lora.grading.grading import (
+    GradingSettings,
+    Workers,
+    chosen,
+    grade_all,
+    self_check,
+    workers_of_this_machine,
+)
 from tinygrad_lora.grading.submissions import submissions
 from tinygrad_lora.learn.checking.solutions import source_of
 from tinygrad_lora.learn.exercise import Exercise
@@ -28,16 +34,6 @@ from tinygrad_lora.learn.release.notebook import with_imports
 from tinygrad_lora.learn.tutorials import Tutorial, tutorial
 from tinygrad_lora.terminal import counting
 
-=======
-from ..grading.grading import GradingSettings, Workers, chosen, grade_all, self_check, workers_of_this_machine
-from ..grading.submissions import submissions
-from ..learn.checking.solutions import source_of
-from ..learn.exercise import Exercise
-from ..learn.registry import load_exercise
-from ..learn.release.notebook import with_imports
-from ..learn.tutorials import Tutorial, tutorial
-from ..terminal import counting
->>>>>>> learn14:tinygrad_lora/bench/grading.py
 from .environment import environment, machine_line
 
 
