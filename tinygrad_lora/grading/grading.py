@@ -50,7 +50,7 @@ Result = dict[str, Any]
 
 
 def chosen(text: str) -> list[str]:
-    """The ids of exercises: "04" is all of a tutorial, "04-topo,05-unbroadcast" are two. Raises ExerciseError."""
+    """The ids that a text names: "04" is all of a tutorial, "04-topo,05-unbroadcast" are two. Raises ExerciseError."""
     ids: list[str] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         if part.isdigit():
@@ -66,12 +66,12 @@ def chosen(text: str) -> list[str]:
 
 
 def job_of(submission: Submission, ids: Sequence[str], settings: GradingSettings) -> Job:
-    """What a worker is told."""
+    """What a worker needs to grade a submission, as plain data."""
     return {"paths": [str(path.resolve()) for path in submission.paths], "exercises": list(ids), **asdict(settings)}
 
 
 def key(submission: Submission, ids: Sequence[str], settings: GradingSettings) -> str:
-    """The same for the same submission, exercises, settings and versions."""
+    """The name of a kept result: a hash of the submission, the exercises, the settings and the versions."""
     modules = [inspect.getsource(sys.modules[load_exercise(id).checks[0].function.__module__]) for id in ids]
     parts = [GRADER, __version__, sys.version, np.__version__, submission.digest, list(ids), modules, asdict(settings)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
@@ -85,7 +85,7 @@ class GradingWorker:
         self._stopped = False
 
     def judge(self, job: Job) -> Result:
-        """The result. A worker that ends gives one that says so."""
+        """The result of a job. If the worker ends, the result says so."""
         for _ in range(2):
             if self._stopped:
                 break
@@ -111,14 +111,14 @@ class GradingWorker:
         )  # fmt: skip
 
     def stop(self) -> None:
-        """End it now, with the job that it has. What it has started notices, and ends too."""
+        """End the process at once, in the middle of a job. The processes that it started notice, and end too."""
         self._stopped, process = True, self._process
         if process is not None:
             with contextlib.suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
 
     def close(self) -> None:
-        """End it when it is done, and what it has started."""
+        """End the process when it is done with its job, or after five seconds."""
         if self._process is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()  # type: ignore[union-attr]
@@ -132,7 +132,7 @@ class GradingWorker:
 
 
 class Workers:
-    """Several of them, as an executor: `submit(job)` gives a future."""
+    """Several grading workers, as an executor: `submit(job)` gives a future."""
 
     def __init__(self, count: int) -> None:
         self._all = [GradingWorker() for _ in range(max(1, count))]
@@ -145,7 +145,7 @@ class Workers:
         return self
 
     def submit(self, job: Job) -> Future[Result]:
-        """Judge it when a worker is free."""
+        """Judge the job as soon as a worker is free."""
         return self._threads.submit(self._judge, job)
 
     def _judge(self, job: Job) -> Result:
@@ -218,7 +218,7 @@ def grade_all(
 
 
 def empty(ids: Sequence[str], why: str) -> Result:
-    """No points, and the reason."""
+    """A result without points, which says why."""
     results = []
     for id in ids:
         for check in load_exercise(id).checks:

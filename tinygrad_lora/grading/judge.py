@@ -28,7 +28,7 @@ MARGIN = 0.3  # seconds that the student's process stops before the judge would
 
 
 class Judge(Peer):
-    """The judge's end. `broken` says that the conversation cannot go on."""
+    """The judge's end of the conversation. `broken` says why it cannot go on: "gone", "misbehaved" or "silent"."""
 
     def __init__(self, channel: Channel) -> None:
         super().__init__(channel, 2, lambda function, seconds: function(), lambda error: "")
@@ -49,12 +49,12 @@ class Judge(Peer):
             raise
 
     def taken(self, names: list[str]) -> Any:
-        """The objects with these names. Both sides forget what was before."""
+        """The student's objects with these names. Both sides forget those of earlier checks."""
         self.begin()
         return self.service("take", names)
 
     def service(self, method: str, *args: Any) -> Any:
-        """Ask the student's process itself."""
+        """Call a method of the `Service` in the student's process."""
         if SERVICE not in self.things:
             self.things[SERVICE] = "the student's process"
         return self.call(SERVICE, method, args)
@@ -118,7 +118,7 @@ class Hearing:
         return result
 
     def close(self) -> list[str]:
-        """End the process. Gives what the hook refused."""
+        """End the process. Returns what the hook refused."""
         refused: list[str] = []
         if self._peer is not None:
             peer = self._peer
@@ -179,7 +179,10 @@ def apart(files: list[File], ids: list[str]) -> Iterator[tuple[list[str], list[l
 
 
 def defining(files: list[File], names: Iterable[str]) -> list[int]:
-    """Which files define some of the names. Not one with a part of what another has: two exercises may share a name."""
+    """The files that define some of the names, without those that define fewer of them than another file does.
+
+    Two exercises may share a name.
+    """
     by_file = [{name for _, text in file["cells"] for name in defined(text)} & {*names} for file in files]
     return [i for i, own in enumerate(by_file) if own and not any(own < others for others in by_file)]
 

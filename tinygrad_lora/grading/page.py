@@ -19,7 +19,7 @@ ROW, LABEL, WIDTH, MOST_RANKED = 22, 190, 900, 40
 
 
 def class_page(results: Mapping[str, Result], title: str) -> str:
-    """The class report."""
+    """The report about a class: heat map, exercises, ranked mistakes, students. HTML without scripts."""
     ids = list(dict.fromkeys(one["exercise"] for result in results.values() for one in result["results"]))
     shares = {student: {id: _share(result, id) for id in ids} for student, result in results.items()}
     points = [result["points"] for result in results.values()]
@@ -43,7 +43,7 @@ def class_page(results: Mapping[str, Result], title: str) -> str:
 
 
 def feedback_page(student: str, result: Result, title: str) -> str:
-    """What a student gets back."""
+    """What one student gets back: points, notes, and for each check what was wrong. HTML without scripts."""
     parts = [element("h1", f"{title}: {student}"), element("p", f"{result['points']} of {result['out_of']} points.")]
     if result["notes"]:
         parts += [element("h2", "While your code ran"), _list(result["notes"])]

@@ -22,7 +22,7 @@ NUMBERS = (bool, int, float)
 
 
 def refuse(code: str, sentence: str) -> Wrong:
-    """The exception to raise."""
+    """A `Wrong` with this code and sentence, to be raised."""
     return Wrong(Diagnosis(code, sentence))
 
 

@@ -177,6 +177,7 @@ class Quiz:
         return next((diagnosis for _, diagnosis in self.check(answers).lines if diagnosis), None)
 
     def _diagnosis(self, blank: Blank, answer: Any, gradients: Mapping[ComputationNode, Any]) -> Diagnosis | None:
+        """What is wrong with one prediction; None if it is right."""
         if answer is ...:
             return Diagnosis("blank", f"?{blank.letter} is still open")
         node, is_value = blank.node, blank.kind == "value"
@@ -194,7 +195,7 @@ class Quiz:
     def _reasons(
         self, blank: Blank, prediction: Any, truth: Any, gradients: Mapping[ComputationNode, Any]
     ) -> Iterator[str]:  # fmt: skip
-        """What a wrong prediction may come from."""
+        """What the student may have had in mind, in words: the likeliest first."""
         node, label = blank.node, blank.label
         if same(prediction, -truth, CLOSE):
             yield "that is the right size with the wrong sign"

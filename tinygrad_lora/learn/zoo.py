@@ -1,7 +1,7 @@
 """The bug zoo: famous mistakes, alive. `with bug("no_accumulate"):` runs the real engine with one of them in it.
 
-Each is easily made by whoever writes an engine. The right one stays as it is: a mistake is put in the place of one of
-its parts from here, and taken away at the end of the block, also after an error.
+Anyone who writes an engine can easily make each of them. The engine itself stays as it is: a mistake replaces one of
+its parts from here, and is taken out again at the end of the block, also after an error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What both processes have: ufuncs, operations, functions of the library, classes. It crosses as a name."""
+"""What both processes have: ufuncs, operations, functions of the library, classes. Each crosses as a name."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def error_class(name: str) -> type[Exception]:
 
 
 def called(x: Any) -> str:
-    """What it is called, or its type."""
+    """The name of a function or class; of anything else, the name of its type."""
     name = getattr(x, "__name__", None)
     return name if type(name) is str else type(x).__name__
 

@@ -37,7 +37,7 @@ class Packer:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: no number means anything any more. Both sides must do it at once."""
+        """Start over: no number means anything any more. Both sides must do this at the same time."""
         self.things: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._next = self._first
@@ -58,7 +58,7 @@ class Packer:
         return n
 
     def enter(self, n: int, thing: Any) -> None:
-        """From now on both sides call it so."""
+        """Give a thing the number by which both sides know it."""
         if type(n) is not int or n in self.things:
             raise Misbehaved("a number is used twice")
         self.things[n] = thing
@@ -123,7 +123,7 @@ class Packer:
             del self._arrays[oldest], self._numbers[id(self.things[oldest])]
 
     def rewritten(self) -> list[Any]:
-        """The arrays whose numbers have changed."""
+        """The arrays that have been written to since the last message, with their contents."""
         arrays = []
         for n, before in self._arrays.items():
             if (now := self.things[n].tobytes()) != before:
@@ -132,7 +132,7 @@ class Packer:
         return arrays
 
     def learn_arrays(self, rewritten: list[Any]) -> None:
-        """Take over what the other side wrote into arrays."""
+        """Write into our arrays what the other side wrote into its own."""
         for n, content in rewritten:
             array = self.things[n]
             if type(array) is not np.ndarray:
@@ -183,7 +183,7 @@ class Packer:
     # --- In ---
 
     def unpack(self, x: Any) -> Any:
-        """The value. Raises Misbehaved for what no packer makes."""
+        """The value that was packed. Raises Misbehaved for what no packer makes."""
         try:
             return self._unpacked(x)
         except (KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError, OverflowError) as error:

@@ -52,7 +52,7 @@ class Peer(Packer):
     # --- Calls ---
 
     def call(self, target: int, method: str, args: Any = (), kwargs: Any = None) -> Any:
-        """Call a thing of the other side, and take over what it changed."""
+        """Call an object of the other side, and apply what it changed in its arguments."""
         mine = self._calls = self._calls + 2
         seconds = max(self.deadline - time.monotonic(), 0.05) if self.deadline else 0.0
         own = self._send({"call": mine, "n": target, "method": method, "seconds": seconds}, [args, kwargs or {}])
@@ -73,7 +73,7 @@ class Peer(Packer):
                 self.forget()
 
     def begin(self) -> None:
-        """Have both sides forget what was said."""
+        """Have both sides forget all objects and their numbers."""
         self._send({"forget": True}, [])
         self.forget()
 
@@ -137,7 +137,7 @@ class Peer(Packer):
     # --- Messages ---
 
     def _send(self, message: dict[str, Any], values: list[Any]) -> list[Any]:
-        """Send it; gives what the other side may change."""
+        """Send a message. Returns the objects in it that the other side may change."""
         self.clear()
         packed = [self.pack(value) for value in values]
         slots = self.slots
@@ -281,7 +281,7 @@ class Peer(Packer):
     # --- Attributes of objects that both sides have ---
 
     def _attributes(self) -> list[Any]:
-        """What has changed since the last message. Lists, dictionaries and arrays may have changed inside."""
+        """The attributes that have changed since the last message, or may have: lists, dictionaries and arrays."""
         changed = []
         for n in list(self._mirrors):
             thing, old = self.things[n], self._mirrors[n]

@@ -76,14 +76,14 @@ def readable() -> tuple[str, ...]:
 
 
 def watch(folder: str) -> list[str]:
-    """Refuse from now on. Gives a list that fills with what was refused."""
+    """Install the hook. Returns a list, to which it will add what it refuses."""
     refused: list[str] = []
     sys.addaudithook(hook(os.path.abspath(folder), refused))
     return refused
 
 
 def hook(folder: str, refused: list[str]) -> Callable[[str, tuple[Any, ...]], None]:
-    """The hook. Everything that it uses is a name of its own."""
+    """The audit hook. Everything that it uses is a local name, so no exchange in a module changes it."""
     roots, hidden = readable(), (os.path.join(PACKAGE, "learn", "exercises"), os.path.join(PACKAGE, "tutorials"))
     allowed_devices = ("/dev/null", "/dev/urandom", "/dev/random", "NUL")
     forbidden, changing, looking, secret = FORBIDDEN, CHANGING, LOOKING, SECRET

@@ -36,7 +36,7 @@ SERVICE = 0  # the number under which the judge finds it
 
 
 class Student(Peer):
-    """The student's end."""
+    """The student's end of the conversation."""
 
     def __init__(self, channel: Channel, refused: list[str]) -> None:
         self.service = Service(refused)
@@ -81,7 +81,7 @@ class Service:
         return problems
 
     def take(self, names: list[str]) -> dict[str, Any]:
-        """The objects with these names, as far as there are any."""
+        """The objects with these names, as far as the cells define them."""
         return {name: vars(self._module)[name] for name in names if name in vars(self._module)}
 
     def refused(self) -> list[str]:
@@ -117,7 +117,7 @@ def run(code: types.CodeType, namespace: dict[str, Any]) -> None:
 
 
 def timed(function: Callable[[], Any], seconds: float) -> Any:
-    """Call it, for so long."""
+    """Call the function, for at most so many seconds; 0 is no limit."""
     with guard.time_limit(seconds) if seconds else _unlimited():
         return function()
 
@@ -143,7 +143,7 @@ def prepare() -> None:
 
 
 def live(end: socket.socket, folder: str, cpu: int, memory: int) -> None:
-    """Be a student's process until the judge has heard enough. Does not return to whoever called it."""
+    """Serve as a student's process, with its limits and its hook, until the judge closes the connection."""
     os.chdir(folder)
     os.environ.update(HOME=folder, TMPDIR=folder)
     sys.dont_write_bytecode = True  # what a cell imports is read, and nothing is written beside it

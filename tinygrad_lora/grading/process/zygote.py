@@ -46,7 +46,7 @@ def command(module: str, *arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """The variables of a process that is told little of its user. HOME is for what Matplotlib found out about fonts."""
+    """Environment variables that say little about the user. HOME is for Matplotlib, which caches fonts there."""
     names = ("SYSTEMROOT", "LANG", "LC_ALL", "HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP")
     own = {"TINYGRAD_LORA_PROGRESS": os.devnull, "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
     return {name: os.environ[name] for name in names if name in os.environ} | threads(1) | own
@@ -71,7 +71,7 @@ class Nursery:
             theirs.close()
 
     def start(self) -> Channel:
-        """A new process in a new folder."""
+        """A new process in a new folder. Returns the judge's end of its channel."""
         if self._running:
             self.end()
         self._folder = tempfile.mkdtemp(dir=self.home, prefix="work-")
@@ -102,7 +102,7 @@ class Nursery:
             self._process.stdin.close()
 
     def end(self) -> str:
-        """End the process and everything in its folder; in words, how it had ended if it had."""
+        """End the process and delete its folder. Returns in words how it had ended by itself; "" if it had not."""
         ending = ""
         if not self._running:
             return ending
@@ -121,7 +121,7 @@ class Nursery:
         return ending
 
     def close(self) -> None:
-        """No more processes."""
+        """End the process that forks, and delete its folder."""
         if FORKS:
             self._control.close()
             self._process.kill()
@@ -191,7 +191,7 @@ def _child(control: socket.socket, descriptor: int, request: dict[str, Any]) -> 
 
 
 def _ended(child: int) -> str:
-    """Wait a moment for a process that is on its way out, then kill it. In words, how it had ended by itself."""
+    """Wait a moment for a process that is on its way out, then kill it. Returns in words how it ended by itself."""
     status, pid = 0, 0
     for _ in range(5):
         pid, status = os.waitpid(child, os.WNOHANG)

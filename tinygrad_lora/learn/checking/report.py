@@ -101,7 +101,7 @@ class Report:
 
     @property
     def _with_repeats(self) -> Iterator[tuple[CheckResult, bool]]:
-        """The results, each with whether an earlier one has told its mistake already. No picture is shown twice."""
+        """Each result, and whether an earlier one has named the same mistake. No picture is shown twice."""
         seen: list[Diagnosis] = []
         for result in self.results:
             now, again = result.diagnosis, False

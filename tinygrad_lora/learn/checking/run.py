@@ -44,7 +44,7 @@ def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: i
 
 
 def _unusable(exercise: Exercise, check: Check, values: Mapping[str, Any]) -> Diagnosis | None:
-    """What is said where a function is asked for and there is something else, or one that takes something else."""
+    """The diagnosis where a function is asked for and there is something else, or one with other parameters."""
     for name in check.needs:
         reference, answer = exercise.references[name], values[name]
         if not callable(reference):

@@ -1,4 +1,4 @@
-"""What a function takes: as data, in words, and whether it can be called as the exercise calls it."""
+"""What a function takes: as data, in words, and whether an exercise can call it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def with_signature(function: Any, parameters: Any) -> Any:
 
 
 def misfit(name: str, reference: Any, answer: Any) -> str:
-    """What is said of a function or class that does not take what the solution takes; "" if it does.
+    """The sentence about a function or class that cannot be called as the solution is; "" if it can be.
 
     Whatever can be called in the same way will do: with more parameters that have defaults, or with `*args`.
     """
@@ -77,7 +77,7 @@ def _pairs(name: str, reference: Any, answer: Any) -> list[tuple[str, Any, Any]]
 
 
 def _fits(expected: inspect.Signature, actual: inspect.Signature) -> bool:
-    """Whether one can be called as the other is: what has a default by its name, the rest by its place."""
+    """Whether `actual` can be called as `expected` is: what has a default by name, the rest by position."""
     parameters = expected.parameters.values()
     by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]

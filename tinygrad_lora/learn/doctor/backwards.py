@@ -65,7 +65,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _diagnosis(code: str, mistake: str, output: ComputationNode, filled: Gradients, right: Gradients) -> Diagnosis:
-    """The sentence, with the numbers of the wrong node that is nearest to the output."""
+    """The mistake, with the numbers of the wrong node that is nearest to the output."""
     order = topological_order([output])
     node = next(n for n in reversed(order) if not _same(filled.get(n), right.get(n)))
     name = spoken(node.op, node.name or f"%{order.index(node)}")
@@ -103,7 +103,7 @@ def _one_share_each(output: ComputationNode, filled: Gradients) -> bool:
 
 
 def _in_order(order: Order, start: float = 1.0) -> Explanation:
-    """Each node once, in an order that need not wait for all users."""
+    """An engine that visits each node once, in an order that need not wait for all users, explains the gradients."""
 
     def engine(output: ComputationNode) -> Gradients:
         gradients: dict[ComputationNode, Any] = dict.fromkeys(topological_order([output]))

@@ -102,7 +102,7 @@ def split(result: Any, names: Sequence[str]) -> Values:
 
 @dataclass(frozen=True)
 class RuleTrial:
-    """One set of operands: what the rule gave, and what it should have given."""
+    """One set of operands, with the student's answers and the true gradients, by name."""
 
     values: Values
     truth: Values
@@ -111,7 +111,7 @@ class RuleTrial:
 
 @dataclass(frozen=True)
 class GradientCase:
-    """One array that is wrong, in several trials: the gradient of an operand. The first trial is the one told of."""
+    """An array that is wrong, in several trials: usually the gradient of an operand. Messages quote the first."""
 
     subject: Subject
     name: str
@@ -156,6 +156,7 @@ class GradientCase:
         return True
 
     def say(self, code: str, clause: str, detail: str = "") -> Diagnosis:
+        """The diagnosis: "the gradient of x", or what else is wrong, and then the clause."""
         return Diagnosis(code, f"{self.called or f'the gradient of {self.name}'} {clause}", detail)
 
 

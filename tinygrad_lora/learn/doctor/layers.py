@@ -45,7 +45,7 @@ def diagnose_layer(
 
 
 def _parameters(own: Mapping[str, ComputationNode], right: Mapping[str, ComputationNode]) -> Diagnosis | None:
-    """Names, shapes and what is trainable."""
+    """What is wrong with the parameters: their names, their shapes, which are trainable; None if nothing is."""
     if missing := [name for name in right if name not in own]:
         has = f"it has {', '.join(own)}" if own else "it has none: assign tl.parameter(...) to an attribute"
         return Diagnosis("missing-parameter", f"the layer has no parameter called {missing[0]}; {has}", missing[0])
@@ -65,7 +65,7 @@ def _parameters(own: Mapping[str, ComputationNode], right: Mapping[str, Computat
 
 @contextmanager
 def _parameters_kept(layer: Layer) -> Iterator[None]:
-    """The parameters get their values back at the end."""
+    """Give the parameters their values back at the end of the block."""
     before = {p: p.value for p in layer.named_parameters().values()}
     try:
         yield

@@ -76,7 +76,7 @@ def diagnose(
 
 
 def _is_right(subject: Subject, name: str, trial: RuleTrial, rtol: float) -> bool:
-    """Whether the gradient of one operand is. None stands for zero."""
+    """Whether the gradient of one operand is right. None stands for zero."""
     answer, truth = trial.answers[name], trial.truth[name]
     if answer is None or truth is None:
         return not any(x is not None and x.any() for x in (answer, truth))
@@ -102,14 +102,14 @@ def _gradient(
 
 
 def _example(subject: Subject, name: str, trial: RuleTrial) -> tuple[tuple[str, str], ...]:
-    """The first trial in numbers."""
+    """A trial in numbers: the arguments of the rule, the student's answer, the true gradient."""
     shown = {key: trial.values[key] for key in subject.arguments}
     shown |= {f"yours, for {name}": trial.answers[name], "should be": trial.truth[name]}
     return tuple((what, "None" if x is None else " ".join(short_array(x))) for what, x in shown.items())
 
 
 def named(case: GradientCase, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
-    """The first name that fits; if none does, where the arrays differ most."""
+    """The diagnosis of the first hypothesis that fits; if none does, where the arrays differ most."""
     diagnoses = (hypothesis(case) for hypothesis in hypotheses)
     return (
         next((diagnosis for diagnosis in diagnoses if diagnosis), None)

@@ -14,7 +14,7 @@ from .evidence import GradientCase, RuleTrial
 
 
 def swapped(case: GradientCase) -> Diagnosis | None:
-    """Two gradients in each other's place."""
+    """Two gradients are returned in the wrong order."""
     for other in case.subject.wrt:
         if other == case.name or not case.explains(partial(_truth_of, other)):
             continue
@@ -30,7 +30,7 @@ def _truth_of(name: str, trial: RuleTrial) -> Any:
 
 
 def transposed(case: GradientCase) -> Diagnosis | None:
-    """Y^T for Y, or for each matrix of a stack."""
+    """The gradient is transposed, or each matrix of a stack is."""
     if case.answer.ndim >= 2 and case.repairs(lambda t: t.answers[case.name].mT):
         clause = f"is transposed: it has shape {case.answer.shape}, with rows and columns exchanged"
         return case.say("transposed", clause)
@@ -38,7 +38,7 @@ def transposed(case: GradientCase) -> Diagnosis | None:
 
 
 def unsummed(case: GradientCase) -> Diagnosis | None:
-    """The gradient of a repeated number is a sum, and the sum was left out, or went over another axis."""
+    """The gradient of a broadcast operand is a sum, and the sum is missing, or runs over the wrong axis."""
     axes = broadcast_axes(case.truth.shape, case.first.values["y"].shape)
     if axes and case.repairs(lambda t: summed(t.answers[case.name], t.truth[case.name].shape)):
         where = " and ".join(f"axis {i}" for i in axes)
@@ -55,7 +55,7 @@ def unsummed(case: GradientCase) -> Diagnosis | None:
 
 
 def _other_axes(case: GradientCase) -> Iterator[int]:
-    """Axes over which the full gradient, summed, is what the student gave."""
+    """The wrong axes over which the student may have summed: each of them explains the answer."""
     shape = case.first.values["y"].shape
 
     def full(trial: RuleTrial) -> Any:
@@ -86,7 +86,7 @@ def reshaped(case: GradientCase) -> Diagnosis | None:
 
 
 def unrepeated(case: GradientCase) -> Diagnosis | None:
-    """What belongs to every element was given once, as after a sum."""
+    """The gradient is not repeated for every element, as it must be after a sum."""
 
     def repeated(trial: RuleTrial) -> Any:
         answer, shape = trial.answers[case.name], trial.truth[case.name].shape
@@ -105,7 +105,7 @@ def unrepeated(case: GradientCase) -> Diagnosis | None:
 
 
 def wrong_shape(case: GradientCase) -> Diagnosis | None:
-    """Nothing better is known."""
+    """The shape is wrong, and no other hypothesis says why."""
     if case.answer.shape == case.truth.shape:
         return None
     clause = f"has shape {case.answer.shape}; a gradient has the shape of its array, here {case.truth.shape}"

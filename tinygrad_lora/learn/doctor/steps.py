@@ -83,7 +83,7 @@ def _history(step: Step, seed: int) -> _History:
 
 
 def _parameters(history: _History, right: _History, seed: int, rtol: float) -> Diagnosis | None:
-    """What is wrong with where the parameters went."""
+    """What is wrong with the new values of the parameters; None if nothing is."""
     if any((after != history.frozen[0]).any() for after in history.frozen):
         sentence = "a frozen parameter was changed: update model.parameters(), which leaves the frozen ones out"
         return Diagnosis("frozen-changed", sentence)
@@ -118,7 +118,7 @@ def _parameters(history: _History, right: _History, seed: int, rtol: float) -> D
 
 
 def _losses(history: _History, right: _History, seed: int, rtol: float) -> Diagnosis | None:
-    """What is wrong with the number that is returned."""
+    """What is wrong with the losses that were returned; None if nothing is."""
     try:
         losses = [as_number(loss, "what your step returned") for loss in history.losses]
     except Wrong as wrong:

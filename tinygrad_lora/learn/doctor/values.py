@@ -27,7 +27,7 @@ def not_finite(case: GradientCase) -> Diagnosis | None:
 
 
 def missing_upstream(case: GradientCase) -> Diagnosis | None:
-    """The result stays the same when the gradient that flows in doubles; or it is added, or used twice."""
+    """The incoming gradient is ignored, used twice, or added: seen by running the rule again with another one."""
 
     def answer_for(trial: RuleTrial, factor: float) -> Any:
         values = {**trial.values, "g": trial.values["g"] * factor}
@@ -54,7 +54,7 @@ def _over(x: Any, divisor: float) -> Any:
 
 
 def zero(case: GradientCase) -> Diagnosis | None:
-    """Nothing flows back where something should."""
+    """The gradient is 0 everywhere, and should not be."""
     if case.truth.any() and case.explains(lambda t: np.zeros_like(t.answers[case.name])):
         largest = number(float(np.abs(case.truth).max()))
         return case.say("zero", f"is 0 everywhere; its largest element should be {largest} in size")
@@ -62,7 +62,7 @@ def zero(case: GradientCase) -> Diagnosis | None:
 
 
 def local_derivative(case: GradientCase) -> Diagnosis | None:
-    """The incoming gradient passed on as it is."""
+    """The incoming gradient is passed on as it is, without the derivative."""
 
     def passed(trial: RuleTrial) -> Any:
         g, shape = trial.values["g"], trial.truth[case.name].shape
@@ -74,7 +74,7 @@ def local_derivative(case: GradientCase) -> Diagnosis | None:
 
 
 def constant_factor(case: GradientCase) -> Diagnosis | None:
-    """The same number times the right gradient, in every trial. Its name, where the number has one."""
+    """The right gradient times one constant, in every trial. The constant is named where it has a name."""
     factors = [_ratio(trial.answers[case.name], trial.truth[case.name]) for trial in case.trials]
     if any(c is None for c in factors) or not case.explains(lambda t: factors[0] * t.truth[case.name]):
         return None
@@ -93,7 +93,7 @@ def constant_factor(case: GradientCase) -> Diagnosis | None:
 
 
 def _ratio(answer: Any, truth: Any) -> float | None:
-    """The number by which the truth must be multiplied to give what was given."""
+    """The answer divided by the truth, where the truth is largest; None where either is 0 there."""
     place = np.unravel_index(int(np.abs(truth).argmax()), truth.shape) if truth.size else None
     return float(answer[place] / truth[place]) if place is not None and truth[place] and answer[place] else None
 
@@ -127,7 +127,7 @@ def _known_factors(case: GradientCase) -> Iterator[tuple[str, float]]:
 
 
 def mask(case: GradientCase) -> Diagnosis | None:
-    """Right in one place, and in another 0 for something, or something for 0. Or that everywhere: a reversed mask."""
+    """Some elements are 0 and should not be, or should be 0 and are not; all of them, if the mask is inverted."""
     if all(_turned_round(trial.answers[case.name], trial.truth[case.name]) for trial in case.trials):
         clause = "is 0 where it should not be, and not 0 where it should be: the mask is inverted"
         return case.say("reversed-mask", clause)
@@ -171,7 +171,7 @@ def _where(case: GradientCase, places: list[Any]) -> str:
 
 
 def one_factor(case: GradientCase) -> Diagnosis | None:
-    """A factor of the chain rule that is missing, or that is too many: one that is made of y or an operand."""
+    """The chain rule has a factor too few or too many: one that is computed from y or from an operand."""
     for code, change in (("missing-factor", np.multiply), ("extra-factor", np.divide)):
         factors = []
         for words, factor in _factors(case):
@@ -184,13 +184,13 @@ def one_factor(case: GradientCase) -> Diagnosis | None:
 
 
 def _changed(name: str, factor: Callable[[RuleTrial], Any], change: Any, trial: RuleTrial) -> Any:
-    """What was given, times (or by) the factor; None where that tells nothing."""
+    """The answer multiplied or divided by the factor; None where the factor does not fit or is 0."""
     by = factor(trial)
     return None if by is None or (by == 0).any() else change(trial.answers[name], by)
 
 
 def _factors(case: GradientCase) -> Iterator[tuple[str, Callable[[RuleTrial], Any]]]:
-    """Candidates, as words and as numbers. Only those of the gradient's shape."""
+    """Candidates for a missing factor, each in words and as a function of a trial, if it has the gradient's shape."""
     shapes: dict[str, Callable[[Any], Any]] = {
         "{}": lambda v: v,
         "{}**2": lambda v: v**2,
@@ -209,7 +209,7 @@ def _factors(case: GradientCase) -> Iterator[tuple[str, Callable[[RuleTrial], An
 
 
 def whole_numbers(case: GradientCase) -> Diagnosis | None:
-    """The right numbers with their fractions cut off."""
+    """The right numbers, rounded to whole ones."""
     fractions = any((t.truth[case.name] % 1).any() for t in case.trials)
     cut = case.explains(lambda t: np.trunc(t.truth[case.name])) or case.explains(lambda t: np.round(t.truth[case.name]))
     if fractions and cut and case.answer.any():
@@ -218,7 +218,7 @@ def whole_numbers(case: GradientCase) -> Diagnosis | None:
 
 
 def differs(case: GradientCase) -> Diagnosis:
-    """No name fits: where it is worst."""
+    """No hypothesis fits: the element that is furthest off."""
     by, place = largest_difference(case.answer, case.truth)
     right = same(case.answer, case.truth, 1e-2)
     close = "; that is close: is it computed with too few digits?" if right else ""
