@@ -10,7 +10,7 @@ from wrong_passes import WRONG
 
 import tinygrad_lora as tl
 from tinygrad_lora.checking import Programs, Style
-from tinygrad_lora.checking.trials import Trial
+from tinygrad_lora.checking.trials import PassTrial
 from tinygrad_lora.compiler.passes.repeat_rows import repeat_rows
 from tinygrad_lora.compiler.pipeline import DEFAULT, PASSES
 from tinygrad_lora.core import ops
@@ -105,7 +105,7 @@ def test_passes_that_count_the_cost_are_right_where_there_is_something_to_save()
     changed = dict.fromkeys(costly, 0)
     for program, _ in zip(programs, range(60), strict=False):
         for a_pass in costly:
-            applied, fault = Trial(a_pass).run(program)
+            applied, fault = PassTrial(a_pass).run(program)
             assert fault is None, f"{fault.sentence}\n{program}"
             changed[a_pass] += applied
     assert all(changed.values()), changed

@@ -16,7 +16,7 @@ from tinygrad_lora.compiler.text.plain import emit
 from tinygrad_lora.core import ops
 from tinygrad_lora.core.node import INPUT, ComputationNode
 from tinygrad_lora.errors import CompileError
-from tinygrad_lora.grading.grading import Settings, Worker, job_of
+from tinygrad_lora.grading.grading import GradingSettings, GradingWorker, job_of
 from tinygrad_lora.grading.process.known import identifier
 from tinygrad_lora.grading.process.packing import Packer
 from tinygrad_lora.grading.process.peer import Peer
@@ -278,10 +278,10 @@ FACTORS = (
 @pytest.mark.parametrize("factor", FACTORS)
 def test_a_graph_of_a_submission_earns_what_it_computes(factor, tmp_path):
     (tmp_path / "mallory.py").write_text(HOSTILE % factor, encoding="utf-8")
-    worker = Worker()
+    worker = GradingWorker()
     try:
         ids = ("10-step", "12-ship")
-        result = worker.judge(job_of(submissions(tmp_path)[0], ids, Settings(cpu=30, memory=1 << 30, wall=90.0)))
+        result = worker.judge(job_of(submissions(tmp_path)[0], ids, GradingSettings(cpu=30, memory=1 << 30, wall=90.0)))
     finally:
         worker.close()
     earned = {one["test"] if "test" in one else one.get("claim"): one["points"] for one in result["results"]}

@@ -28,7 +28,6 @@ EXTRAS = {
     "speed": (("numba", "scipy"), "a faster engine of the compiler"),
     "grade": (("distributed", "jupytext", "nbgrader", "otter-grader"), "grading on a cluster, and by other graders"),
     "completion": (("shtab",), "completing commands in a shell"),
-    "bench": (("torch", "jax", "autograd", "mygrad", "micrograd", "tinygrad"), "benchmarks against them"),
 }
 
 

@@ -82,7 +82,7 @@ def digit_table(experiment: Experiment) -> Markup:
     ]  # fmt: skip
     hidden = element("span", "the same as bars", class_="unseen")
     headings: list[object] = ["digit", "images", "before", _trained("after"), hidden]
-    return table(headings, rows, "Turned digits that are read correctly", last)
+    return table(headings, rows, "Rotated digits that are read correctly", last)
 
 
 def pass_table(compiled: CompiledFunction) -> Markup:

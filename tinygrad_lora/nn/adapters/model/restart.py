@@ -10,7 +10,7 @@ from ...linear import Linear, Seed
 from ...optim import Adam, Optimizer
 from ..adapter import Adapter
 from ..lora import LoRALayer
-from ..model.switching import adapters
+from .switching import adapters
 
 
 def restart(model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = None, init: str = "gaussian") -> None:
@@ -23,11 +23,11 @@ def restart(model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = No
     weights; ValueError for an optimizer whose start is not known. Then nothing is changed.
     Source: Lialin et al. 2023, "ReLoRA: High-Rank Training Through Low-Rank Updates" (arXiv:2307.05695).
     """
-    found = adapters(model)
-    plain = [x for x in found.values() if type(x.base) is Linear and _can_be_absorbed(x.lora)]
-    if not plain or len(plain) < len(found):
-        told = f"{len(plain)} of {len(found)} layers are so"
-        raise AdaptError(f"a restart needs LoRA, without activation, beside weights in full precision: {told}")
+    layers = adapters(model)
+    plain = [x for x in layers.values() if type(x.base) is Linear and _can_be_absorbed(x.lora)]
+    if not plain or len(plain) < len(layers):
+        share = f"{len(plain)} of {len(layers)} layers are so"
+        raise AdaptError(f"a restart needs LoRA, without activation, beside weights in full precision: {share}")
     if optimizer and optimizer.numbers and not isinstance(optimizer, Adam):
         raise ValueError(f"what {type(optimizer).__name__} starts with is not known: restart without it, then reset it")
     model.before_change()
