@@ -83,14 +83,14 @@ class Proof(Rehearsal):
                 if not self._reads(array, node):
                     self._find(array, node, wanted, own=again and array is operands[0])
                 if out is not None and array.buffer is out.buffer and collide(array, out, by_element):
-                    raise ProofError(f"{self._label(node)} is written over an operand while that is read")
+                    raise ProofError(f"{self._name(node)} is written over an operand while that is read")
         if in_order and node is not None:
             for array, parent in zip(operands, node.parents, strict=True):
                 if type(array) is StandIn:
                     self._find(array, node, [parent])
         if out is None:
             if node is None or self.block is not None:
-                raise ProofError(f"{self._label(node)} is made where nothing is to be made: in a loop, or for no node")
+                raise ProofError(f"{self._name(node)} is made where nothing is to be made: in a loop, or for no node")
             return StandIn(self, node)
         if changed:
             self._find(out, node, own=True)
@@ -106,9 +106,9 @@ class Proof(Rehearsal):
             b, whole = b.transpose(1, 0, 2), out.transpose(1, 0, 2).reshape(node.shape)
             b = b.reshape(len(b.array), -1)
         else:
-            raise ProofError(f"{self._label(node)} is multiplied in blocks that do not belong together")
+            raise ProofError(f"{self._name(node)} is multiplied in blocks that do not belong together")
         if whole.buffer is not out.buffer:  # NumPy had to copy it
-            raise ProofError(f"{self._label(node)} is written in blocks that are in another order")
+            raise ProofError(f"{self._name(node)} is written in blocks that are in another order")
         return [a, b], whole
 
     def over(self) -> None:
@@ -117,7 +117,7 @@ class Proof(Rehearsal):
         if node is not None and node.op is not ops.concatenate:  # whose operands are looked at one by one
             for parent in node.parents:
                 if parent not in self.read and not self._is_known(parent):
-                    raise ProofError(f"{self._label(node)} never reads its operand {self._label(parent)}")
+                    raise ProofError(f"{self._name(node)} never reads its operand {self._name(parent)}")
         self.read.clear()
         self.numbers.clear()
 
@@ -138,9 +138,9 @@ class Proof(Rehearsal):
             if type(result) is StandIn:  # no number that is written into the source
                 owner = result.buffer or result
                 if result.buffer is not None and result.buffer.kind != "own":
-                    raise ProofError(f"the output {self._label(node)} is in shared memory: {result.buffer.kind}")
+                    raise ProofError(f"the output {self._name(node)} is in shared memory: {result.buffer.kind}")
                 if any(owner is other for other in owners):
-                    raise ProofError(f"the output {self._label(node)} shares the memory of another output")
+                    raise ProofError(f"the output {self._name(node)} shares the memory of another output")
                 owners.append(owner)
                 self._find(result, None, [node])
         for leaf, i in self.written.items():
@@ -179,9 +179,9 @@ class Proof(Rehearsal):
         elif array.stored().buffer.kind != "number":
             operands = self._matches(array, node, wanted, own)
             if not operands:
-                there = ", ".join(map(self._label, array.buffer.between(array.start, array.stop))) or "nothing"
-                missing = " or ".join(self._label(p) for p in wanted if p not in self.read)
-                reader = f"{self._label(node)} reads" if node is not None else "the result is"
+                there = ", ".join(map(self._name, array.buffer.between(array.start, array.stop))) or "nothing"
+                missing = " or ".join(self._name(p) for p in wanted if p not in self.read)
+                reader = f"{self._name(node)} reads" if node is not None else "the result is"
                 raise ProofError(f"{reader} {missing}; there is {there}, as {array.array.dtype} in {array.buffer.kind}")
             self.read.update(operands)
         else:
@@ -290,7 +290,7 @@ class Proof(Rehearsal):
         """What is to be written over an argument."""
         leaf = out.buffer.leaf
         if leaf not in self.written:
-            raise ProofError(f"something is written over {self._label(leaf)}, which must not change")
+            raise ProofError(f"something is written over {self._name(leaf)}, which must not change")
         return self.outputs[self.written[leaf]]
 
     def _write(self, out: StandIn, node: Node | None) -> None:
@@ -298,24 +298,23 @@ class Proof(Rehearsal):
         buffer, array = out.buffer, out.array
         if node is None or buffer.kind not in ("memory", "own"):
             if node not in (None, replacing := self._replacing(out)):
-                raise ProofError(f"{self._label(node)} is written over {self._label(buffer.leaf)}")
+                raise ProofError(f"{self._name(node)} is written over {self._name(buffer.leaf)}")
             node = replacing
         if array.dtype != node.dtype or not out.plain:
-            where = f"an array of {array.dtype} with strides {array.strides}"
-            raise ProofError(f"{self._label(node)} is written to {where}")
+            raise ProofError(f"{self._name(node)} is written to an array of {array.dtype} with strides {array.strides}")
         anchor, whole = out.start, True
         if self.block is not None and (row := row_of(node, node, self.length)) is not None and self._is_block(out, row):
             anchor, whole = anchor - self.block * row, False
         elif node in self.joined:
             anchor, whole = self.joined[node].first, array.size == node.size
         elif array.size != node.size or self.block is not None:
-            raise ProofError(f"{self._label(node)} is written to an array of shape {array.shape}")
+            raise ProofError(f"{self._name(node)} is written to an array of shape {array.shape}")
         if array.size:
             buffer.put(out.start, ByteRange(out.stop, node, anchor, whole))
         for view in self.views.get(buffer.leaf, ()) if buffer.leaf is not None else ():
             view.buffer.put(0, ByteRange(view.array.nbytes, node, 0, False))
 
-    def _label(self, node: Node | None) -> str:
+    def _name(self, node: Node | None) -> str:
         """A node as a reader of the program knows it."""
         if node is None:
             return "something"

@@ -32,8 +32,7 @@ def placed(
     caller's for good, and `copied` the views that are to be written out row by row.
     """
     places = {
-        node: Placement("argument" if node.shape else "number", node, False, in_rows)
-        for node, in_rows in arguments.items()
+        node: Placement("argument" if node.shape else "number", node, False, rows) for node, rows in arguments.items()
     }
     for node in order:
         for leaf in node.parents:
