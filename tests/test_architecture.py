@@ -88,7 +88,9 @@ def test_the_structure_of_a_node_is_fixed_at_birth():
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
         for target in [node] if target.attr in structure
     }  # fmt: skip
-    assert assigned == {f"tinygrad_lora/core/node.py: {name}" for name in structure}, "only ComputationNode.__init__ may"
+    assert assigned == {f"tinygrad_lora/core/node.py: {name}" for name in structure}, (
+        "only ComputationNode.__init__ may"
+    )
 
 
 def test_only_source_py_turns_text_into_code():
