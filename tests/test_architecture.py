@@ -102,7 +102,6 @@ def test_the_structure_of_a_node_is_fixed_at_birth():
     assert assigned == {f"tinygrad_lora/core/node.py: {name}" for name in structure}, (
         "only ComputationNode.__init__ may"
     )
-<<<<<<< HEAD
 
 
 def test_a_folder_can_be_looked_through():
@@ -133,8 +132,6 @@ def test_the_package_stays_within_its_budget(request):
     over = {name: f"{size} code lines, {budget[name]} in budget.toml" for name, size in sizes.items()
             if size > budget[name]}  # fmt: skip
     assert not over, "either it needs fewer lines, or `pytest --update-golden`, and the commit says why"
-=======
->>>>>>> core14
 
 
 def test_only_source_py_turns_text_into_code():
