@@ -101,6 +101,42 @@ def test_a_public_name_says_what_it_is(name):
     assert not documentation.startswith(f"{name}("), "these are the words that a dataclass makes up for itself"
 
 
+def modules():
+    """The dotted names of all modules of the package, folders included."""
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in MODULES]
+    return [name for name in names if not name.endswith("__main__")]
+
+
+# A module with one function of its name, which its folder exports: `import a.b as x` gives the function.
+NAMED_LIKE_THEIR_FUNCTION = {
+    "checking.check_pass", "checking.shrink", "learn.demand", "learn.progress", "learn.quiz", "learn.reference",
+    "learn.using", "view.plots.memory", "view.render",
+}  # fmt: skip
+
+
+def test_no_name_hides_a_module():
+    """`import a.b.c as x` reads attributes: a function called like a folder would hide all that is in the folder."""
+    hidden = set()
+    for name in modules():
+        folder, _, last = name.rpartition(".")
+        try:
+            module = import_module(name)
+        except ImportError as error:  # an optional library
+            assert not (error.name or "").startswith("tinygrad_lora"), name
+            continue
+        if folder and getattr(import_module(folder), last) is not module:
+            hidden.add(name.removeprefix("tinygrad_lora."))
+    assert hidden <= NAMED_LIKE_THEIR_FUNCTION
+
+
+def test_nothing_walks_all_objects_of_the_process():
+    calls = [
+        f"{name_of(path)}:{node.lineno}" for path in MODULES for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and node.attr in {"get_objects", "get_referrers"}
+    ]  # fmt: skip
+    assert not calls
+
+
 def test_an_outside_library_is_imported_in_one_module():
     importers = defaultdict(set)
     for path in MODULES:

@@ -513,7 +513,7 @@ def test_biases_belong_to_one_adapter_at_most():
 
 
 def test_a_base_of_four_bits_takes_an_adapter(tmp_path):
-    from tinygrad_lora.nn.adapters.model.quantize import quantize
+    from tinygrad_lora.nn import quantize
 
     made = trained(tl.adapt(network(), 2, ["up"], variant="qlora", seed=0))
     save_adapter(made, tmp_path)

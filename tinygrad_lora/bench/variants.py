@@ -19,8 +19,8 @@ from ..data import Digits, digits
 from ..demo.experiment import BATCH, PRETRAINING_EPOCHS, PRETRAINING_RATE, accuracy, network, train
 from ..files import check_place, write_atomically
 from ..library import cross_entropy
-from ..nn import Adam, AdamW, Layer, Optimizer, adapt, adapters
-from ..nn.adapters.model.restart import restart
+from ..nn import Adam, AdamW, Layer, Optimizer, adapt, restart
+from ..nn.adapters.model.switching import adapters
 from ..nn.adapters.quantized import QuantizedLinear
 from ..nn.adapters.variants import LoRAPlus, RankAllocator, orthogonality
 from ..terminal import Track, tracker

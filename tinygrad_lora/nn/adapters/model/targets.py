@@ -14,7 +14,7 @@ from ..adapted import AdaptedLayer, listed
 from ..lora_embedding import LoRAEmbedding
 from ..lora_linear import LoRALinear
 
-Targets = str | Collection[str]
+Targets = str | Collection[str]  # a pattern; or names and last parts of names
 Numbers = int | Collection[int] | None
 Value = TypeVar("Value")
 
