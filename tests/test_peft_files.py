@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, FormatError, MergedError
 from tinygrad_lora.interop.peft import load_adapter, save_adapter
-from tinygrad_lora.interop.peft_config import CHECKS, read_config
+from tinygrad_lora.interop.peft.config import CHECKS, read_config
 from tinygrad_lora.nn.adapters.model.settings import AdapterSettings
 
 P = "base_model.model."

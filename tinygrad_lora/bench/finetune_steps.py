@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..finetune import Answered, Chatting, Settings, read_examples
+from ..finetune import Answered, Chatting, TrainingSettings, read_examples
 from ..finetune.examples import PERSONA
 from ..finetune.training import begin
 from ..models.chat import END, START, ChatModel
@@ -18,7 +18,7 @@ from ..models.load import load_smollm2
 from ..models.text.bpe import BytePairEncoding, visible_bytes
 
 Step = Callable[[], float]
-SETTINGS = Settings(steps=10_000)  # more than anybody times
+SETTINGS = TrainingSettings(steps=10_000)  # more than anybody times
 
 
 def finetune(peer: str, network: str, steps: int) -> dict[str, Any]:
