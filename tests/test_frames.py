@@ -14,7 +14,7 @@ from tinygrad_lora.nn import call_log as calls
 from tinygrad_lora.nn.call_log import LONGEST_LOG, calls_behind
 from tinygrad_lora.view.diagram.collapse import MOST_BOXES, collapsed
 from tinygrad_lora.view.diagram.data import diagram
-from tinygrad_lora.view.diagram.dot import draw
+from tinygrad_lora.view.graphviz.draw import draw
 from tinygrad_lora.view.stepper.page import step_through
 
 

@@ -8,8 +8,8 @@ from ..compiler import CompiledFunction
 from ..core.graph import Graph
 from ..errors import CompileError, RenderError, ShapeError
 from ..nn import Layer
-from .diagram.dot import draw
 from .errors.failure import show_errors
+from .graphviz.draw import draw
 
 
 def draw_in_notebooks() -> None:

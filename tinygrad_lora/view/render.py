@@ -8,9 +8,9 @@ from typing import Any
 
 from ..errors import RenderError
 from ..files import write_atomically
-from .diagram import engines
-from .diagram.dot import Picture, draw
 from .diagram.text import listing
+from .graphviz import engines
+from .graphviz.draw import Picture, draw
 
 LARGEST_PNG = 500  # boxes; a larger bitmap is hard to open, and its text cannot be searched
 SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".txt")

@@ -1,7 +1,7 @@
 """What a picture shows, as plain data: boxes, arrows, clusters, a legend. No drawing library is needed to make it.
 
-`diagram` reads a graph; `dot.py` turns the result into Graphviz, `text.py` into a listing. Both show the same facts,
-because both read them here.
+`diagram` reads a graph; others draw the result, and `text.py` lists it. All show the same facts, because all read them
+here.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ...nn.call_log import calls_behind
 from ...nn.layer import Layer
-from ..formula.notation import parameter_text
-from ..words.sentences import one_line, shape_text, short_array
+from ..words.sentences import one_line, parameter_text, shape_text, short_array
 from .layers import LayerFrame, counts, frames, own_names, run_layer
 
 # A box has one of these roles. The words stand in the legend.

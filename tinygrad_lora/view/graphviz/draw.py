@@ -1,4 +1,4 @@
-"""From a diagram to Graphviz. This is the only module that imports `graphviz`.
+"""Draws a diagram with Graphviz. This is the only module that imports `graphviz`.
 
 What Graphviz draws brings its own light background, so it can be read in a dark notebook too.
 """
@@ -17,28 +17,16 @@ from typing import Any
 import graphviz
 
 from ...errors import RenderError
+from ..diagram.collapse import MOST_BOXES, by_layer
+from ..diagram.data import Arrow, Box, Diagram, diagram, refuse
+from ..diagram.layers import LayerFrame
+from ..diagram.looks import FAINT, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, common_dtype, shortened
+from ..diagram.text import listing
 from ..svg.draw import draw_svg, lay_out
 from ..words.bundle import chosen
 from ..words.markup import image
 from . import engines
-from .collapse import MOST_BOXES, by_layer
-from .data import Arrow, Box, Diagram, diagram, refuse
-from .layers import LayerFrame
-from .looks import (
-    FAINT,
-    INK,
-    LOOKS,
-    MUTED,
-    PAPER,
-    TINT,
-    VERMILION,
-    box_label,
-    caption,
-    common_dtype,
-    frame_label,
-    shortened,
-)
-from .text import listing
+from .labels import box_label, caption, frame_label
 
 LARGEST_PICTURE = 2_000  # boxes; beyond it nobody can read the picture, and the layout takes minutes
 
