@@ -18,8 +18,8 @@ from ..core.autodiff import pulling_back
 from ..core.graph import topological_order, unique_names
 from ..core.node import ComputationNode
 from ..errors import GradientError, TraceError
+from .contributions import contributions
 from .formula.notation import symbol
-from .rules import contributions
 from .words.grammar import counted
 from .words.markup import element
 from .words.sentences import number, one_line, shape_text, short_array, spoken

@@ -11,7 +11,7 @@ from ...compiler.passes.raise_transposes import raise_transposes
 from ...compiler.passes.sums_as_products import sums_as_products
 from ...compiler.pipeline import DEFAULT, IN_PLANNED_MEMORY
 from ...compiler.planned.frozen import absorb_scales, repeat_rows
-from ..rules import plain
+from ..equations import plain
 
 LEGAL = {
     "fold_constants": "No input reaches these operations, so every run would compute the same number. It is computed "

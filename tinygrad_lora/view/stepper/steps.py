@@ -17,9 +17,10 @@ from ...core.autodiff import pulling_back
 from ...core.graph import Graph
 from ...core.node import ComputationNode, Op
 from ...errors import GradientError, ShapeError
+from ..contributions import contributions, trainable
 from ..diagram.collapse import collapsed
 from ..diagram.data import Diagram, role_of
-from ..rules import NodeFormulas, contributions, equation, in_line, letters, trainable, unsigned_zeros
+from ..equations import NodeFormulas, equation, in_line, letters, unsigned_zeros
 from ..words.grammar import counted
 from ..words.sentences import number
 from .events import ACTIVE, ASIDE, DONE, WAITING, Event, State, Timeline

@@ -19,7 +19,7 @@ from ...nn.layer import Layer
 from ..diagram.collapse import MOST_BOXES, Collapsed, collapsed
 from ..diagram.data import Diagram, diagram
 from ..diagram.layers import run_layer
-from ..rules import plain
+from ..equations import plain
 from ..words.grammar import counted
 from .events import ACTIVE, DONE, Event, State, Timeline
 from .steps import timeline_of_graph
