@@ -1,6 +1,8 @@
 """Every option of adapt(): which layers, with which ranks, what is trained, how it begins. PEFT is the judge."""
 
 import copy
+import dataclasses
+import inspect
 import re
 
 import numpy as np
@@ -10,9 +12,14 @@ from hypothesis import strategies as st
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError
+from tinygrad_lora.interop.peft_config import config_text, read_config
 from tinygrad_lora.nn import LoRAEmbedding, TrainedCopy
 from tinygrad_lora.nn.adapters.adapter import Adapter
+from tinygrad_lora.nn.adapters.model.plan import attach, plan_adapters
+from tinygrad_lora.nn.adapters.model.settings import AdapterSettings
 from tinygrad_lora.nn.adapters.model.targets import by_pattern, chosen_layers, chosen_modules
+
+OF_ONE_CALL = {"model", "name", "seed"}
 
 
 class Block(tl.Layer):
@@ -94,6 +101,7 @@ def test_layers_are_chosen(targets, options, pattern):
 WORDS = ["q_proj", "v_proj", "head", "embed", "0", "1", "experts.1", "layers.1.q_proj", "h.0.v_proj", "norm"]
 
 
+@pytest.mark.peers
 @settings(max_examples=60)
 @given(st.data())
 def test_peft_chooses_the_same(data):
@@ -286,6 +294,7 @@ def test_rslora_scales_by_the_root_of_the_rank():
     assert {x.lora.scaling for x in tl.adapters(model).values()} == {4.0}
 
 
+@pytest.mark.peers
 def test_peft_scales_and_begins_in_the_same_way():
     pytest.importorskip("peft")
     torch = pytest.importorskip("torch")
@@ -374,7 +383,7 @@ def test_a_class_may_prepare_the_base_and_what_its_adapters_share():
     model = Model()
     weight = model.head.weight.value
     tl.adapt(model, 1, ["head", "norm"], variant=Doubled, rank_pattern={"norm": 2})
-    np.testing.assert_array_equal(model.head.given.weight.value, 2 * weight)
+    np.testing.assert_array_equal(model.head.original.weight.value, 2 * weight)
     assert model.head.lora.seen == (["norm", "head"], {"norm": 2, "head": 1}) and model.head.lora.dtype == np.float32
     with pytest.raises(AdaptError, match="Doubled needs another base than the Linear of an earlier adapter"):
         tl.adapt(model, 1, ["head"], name="two", variant=Doubled)
@@ -393,3 +402,41 @@ def test_a_beginning_that_is_a_variant_does_not_go_with_another_one():
     with pytest.raises(AdaptError, match="init='pissa' is a variant itself"):
         tl.adapt(model, 2, variant="dora", init="pissa", seed=0)
     assert tl.adapters(model) == {}
+
+
+# --- One record, one plan ---
+
+
+def test_the_settings_are_the_arguments_of_adapt():
+    """With the same defaults: an option is written in one record, and nowhere else."""
+    arguments = {name: p for name, p in inspect.signature(tl.adapt).parameters.items() if name not in OF_ONE_CALL}
+    own = {field.name: field for field in dataclasses.fields(AdapterSettings)}
+    assert set(arguments) == set(own)
+    kept = tl.adapter_settings(tl.adapt(Model(), 2, ["q_proj"], seed=0))["lora"]
+    assert kept == AdapterSettings(2, ["q_proj"])
+
+
+def test_a_plan_changes_nothing_and_attaching_it_is_adapting():
+    options = {"rank_pattern": {"layers.1.q_proj": 1}, "modules_to_save": ["head"], "bias": "lora_only"}
+    model, adapted = Model(), tl.adapt(Model(), 2, ["q_proj", "embed"], seed=3, **options)
+    before = model.graph_key(), model.named_layers(), model.parameters()
+    plan = plan_adapters(model, AdapterSettings(2, ["q_proj", "embed"], **options), seed=3)
+    assert (model.graph_key(), model.named_layers(), model.parameters()) == before
+    assert list(plan.modules) == ["head"] and plan.layers["layers.1.q_proj"].rank == 1
+    attach(model, plan)
+    assert tl.adapter_settings(model) == tl.adapter_settings(adapted)
+    for (name, ours), (other, theirs) in zip(
+        model.named_parameters().items(), adapted.named_parameters().items(), strict=True
+    ):
+        assert name == other and ours.requires_gradient == theirs.requires_gradient
+        np.testing.assert_array_equal(ours.value, theirs.value)
+
+
+@pytest.mark.parametrize("settings", [
+    AdapterSettings(3, "q_.*", alpha=2, bias="all", options={"any_rank": True}),
+    AdapterSettings(3, ["a", "b"], alpha=1.5, rslora=True, variant="dora", options={"any_rank": True}),
+    AdapterSettings(3, ["a"], alpha=1, init="olora", rank_pattern={"a": 1}, options={"any_rank": True}),
+], ids=["plain", "dora", "olora"])  # fmt: skip
+def test_a_file_gives_the_settings_that_it_was_given(settings, tmp_path):
+    (tmp_path / "adapter_config.json").write_text(config_text(settings, None, None, False))
+    assert read_config(tmp_path) == settings

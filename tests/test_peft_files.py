@@ -16,7 +16,8 @@ from safetensors.numpy import load_file, save_file
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, FormatError, MergedError
 from tinygrad_lora.interop.peft import load_adapter, save_adapter
-from tinygrad_lora.interop.peft_config import CHECKS, AdapterConfig, read_config
+from tinygrad_lora.interop.peft_config import CHECKS, read_config
+from tinygrad_lora.nn.adapters.model.settings import AdapterSettings
 
 P = "base_model.model."
 
@@ -422,7 +423,7 @@ def test_words_that_fit_nothing_say_nothing_as_in_peft(tmp_path):
 
 def test_options_that_are_missing_have_pefts_defaults(folder):
     (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "target_modules": ["mix"]}')
-    assert read_config(folder) == AdapterConfig(["mix"], r=8, lora_alpha=8)
+    assert read_config(folder) == AdapterSettings(8, ["mix"], alpha=8, options={"any_rank": True})
 
 
 @pytest.mark.parametrize(
@@ -512,7 +513,7 @@ def test_biases_belong_to_one_adapter_at_most():
 
 
 def test_a_base_of_four_bits_takes_an_adapter(tmp_path):
-    from tinygrad_lora.nn.adapters.variants import quantize
+    from tinygrad_lora.nn.adapters.model.quantize import quantize
 
     made = trained(tl.adapt(network(), 2, ["up"], variant="qlora", seed=0))
     save_adapter(made, tmp_path)

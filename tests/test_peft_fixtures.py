@@ -39,7 +39,7 @@ def tensors(adapted, name, what="array"):
     found = places(adapted, "lora", bias(name))
     if what == "array":
         return {key: place.array for key, place in found.items()}
-    return {key: place.node.gradient.T if place.turned else place.node.gradient for key, place in found.items()}
+    return {key: place.node.gradient.T if place.transposed else place.node.gradient for key, place in found.items()}
 
 
 def close(found, wanted, name):

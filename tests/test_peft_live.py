@@ -29,7 +29,8 @@ with warnings.catch_warnings():
     make = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make)
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+IGNORED = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [pytest.mark.peers, IGNORED]
 
 # By PEFT's names: what `adapt` calls the options.
 RENAMED = {"r": "rank", "lora_alpha": "alpha", "use_rslora": "rslora", "init_lora_weights": "init"}
@@ -81,7 +82,7 @@ def test_peft_loads_what_we_write_and_computes_and_trains_the_same(name, tmp_pat
         other.zero_grad()
         make.loss(theirs, x, target).backward()
         if step == 0:
-            own = {key: (p.node.gradient, p.turned) for key, p in places(ours, "lora", bias).items()}
+            own = {key: (p.node.gradient, p.transposed) for key, p in places(ours, "lora", bias).items()}
             check({key: g.T if turned else g for key, (g, turned) in own.items()}, make.gradients(theirs), row)
         mine.step()
         other.step()

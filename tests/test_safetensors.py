@@ -282,7 +282,7 @@ def test_half_precision_fills_a_model_of_single_precision(half, tmp_path):
 
 
 def test_packed_weights_are_not_left_out_and_merged_ones_not_written_twice(tmp_path):
-    from tinygrad_lora.nn.adapters.variants import quantize
+    from tinygrad_lora.nn.adapters.model.quantize import quantize
 
     with pytest.raises(TypeError, match="packed weights are no floats: 0, 2"):
         save_safetensors(tmp_path / "x", quantize(network(1)))
@@ -293,6 +293,7 @@ def test_packed_weights_are_not_left_out_and_merged_ones_not_written_twice(tmp_p
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.peers
 def test_pytorch_reads_a_model_and_writes_one(tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not installed")
     from safetensors.torch import load_file as load_torch

@@ -49,7 +49,7 @@ def network(names=("french", "legal"), **options):
 
 def expected(layer, weights, x):
     """The formula."""
-    W, b = layer.given.weight.value, layer.given.bias.value
+    W, b = layer.original.weight.value, layer.original.bias.value
     return x @ (W + sum(w * layer.adapters[name].merge_weights() for name, w in weights.items())) + b
 
 
@@ -75,14 +75,14 @@ def test_the_active_adapters_add_up(which, leading):
 @given(st.dictionaries(st.sampled_from(["lora", "french", "legal"]), st.floats(-3, 3), min_size=1))
 def test_merging_a_weighted_sum_keeps_it_and_unmerging_restores_every_bit(weights):
     layer, x = three(), numbers(3, 5)
-    base = layer.given.weight.value
+    base = layer.original.weight.value
     layer.activate(weights)
     before = layer.forward(x)
     layer.merge()
     np.testing.assert_allclose(layer.forward(x), before, rtol=1e-11, atol=1e-11)
     assert products(layer, x) == 1
     layer.unmerge()
-    assert layer.given.weight.value is base
+    assert layer.original.weight.value is base
     np.testing.assert_array_equal(layer.forward(x), before)
 
 
@@ -106,7 +106,7 @@ def test_the_gradient_of_a_weighted_sum():
     french = layer.adapters["french"]
     A, B = french.get_matrix_a(), french.get_matrix_b()
     np.testing.assert_allclose(french.lora_B.gradient, 0.7 * 1.5 * (x @ A).T @ g, rtol=1e-12)
-    total = layer.given.weight.value + 0.7 * 1.5 * A @ B + 0.3 * layer.adapters["legal"].merge_weights()
+    total = layer.original.weight.value + 0.7 * 1.5 * A @ B + 0.3 * layer.adapters["legal"].merge_weights()
     np.testing.assert_allclose(dx, g @ total.T, rtol=1e-12)
 
 
@@ -149,7 +149,7 @@ def test_deleting():
     assert layer.active == {"legal": 0.5}
     layer.delete("legal")
     assert layer.active == {} and layer.mode == "base"
-    np.testing.assert_array_equal(layer.forward(x), layer.given.forward(x))
+    np.testing.assert_array_equal(layer.forward(x), layer.original.forward(x))
     layer.activate("french")
     np.testing.assert_allclose(layer.forward(x), expected(layer, {"french": 1}, x), rtol=1e-12)
 
@@ -216,7 +216,7 @@ def test_a_mode_for_each_graph():
         layer.merge()
         np.testing.assert_allclose(compiled(x), layer.forward(x), rtol=1e-12)
         with layer.disabled():
-            np.testing.assert_allclose(compiled(x), layer.given.forward(x), rtol=1e-12)
+            np.testing.assert_allclose(compiled(x), layer.original.forward(x), rtol=1e-12)
         layer.unmerge()
     assert modes == {"lora", "french", "0.7 french + 0.3 legal", "0.3 french + 0.7 legal"}
 
@@ -264,7 +264,7 @@ def test_rows_have_gradients_of_their_own():
         adapter = layer.adapters[name]
         gradient = adapter.scaling * (x[own] @ adapter.get_matrix_a()).T @ g[own]
         np.testing.assert_allclose(adapter.lora_B.gradient, gradient, rtol=1e-12)
-        total = layer.given.weight.value + adapter.merge_weights()
+        total = layer.original.weight.value + adapter.merge_weights()
         np.testing.assert_allclose(dx[own], g[own] @ total.T, rtol=1e-12)
 
 
@@ -621,7 +621,7 @@ def test_a_class_of_adapters_of_ones_own():
 
     model, x = network(()), numbers(2, 5)
     tl.adapt(model, 1, ["0"], variant=Shift, size=2.0)
-    hidden = np.tanh(model[0].given.forward(x) + 2)
+    hidden = np.tanh(model[0].original.forward(x) + 2)
     np.testing.assert_allclose(model.forward(x), model[2].forward(hidden), rtol=1e-12)
     tl.merge_all(model)
     np.testing.assert_allclose(model.forward(x), model[2].forward(hidden), rtol=1e-12)

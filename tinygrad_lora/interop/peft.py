@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -14,11 +13,10 @@ import numpy as np
 from ..errors import AdaptError, FormatError
 from ..files import write_atomically
 from ..nn.adapters.adapted import check_new_name, listed
-from ..nn.adapters.model.adapt import adapt
+from ..nn.adapters.model.plan import AdapterPlan, attach, plan_adapters
 from ..nn.adapters.model.switching import adapter_names
-from ..nn.adapters.model.targets import by_pattern, chosen_layers, chosen_modules, outer_layers
 from ..nn.layer import Layer
-from .peft_config import CONFIG_FILE, AdapterConfig, read_config, without_idle_patterns, without_idle_words
+from .peft_config import CONFIG_FILE, config_text, read_config
 from .peft_describe import describe
 from .peft_names import base_places, places, sizes, starts_beside, wanted, written_twice
 from .safetensors import load_safetensors, misfits, refuse, save_safetensors
@@ -45,8 +43,8 @@ def save_adapter(
     the new one, or for a moment a folder without options, which nobody loads. Raises AdaptError if no adapter has this
     name or if it is of a kind that such a file cannot hold, FormatError for numbers that are not finite.
     """
-    config = replace(describe(model, name, as_lora), fan_in_fan_out=fan_in_fan_out)
-    arrays = {key: place.array for key, place in places(model, name, config.bias).items()}
+    settings = describe(model, name, as_lora)
+    arrays = {key: place.array for key, place in places(model, name, settings.bias).items()}
     if as_lora:
         arrays |= starts_beside(model, name)
     if wrong := [key for key, array in arrays.items() if not np.isfinite(array).all()]:
@@ -55,7 +53,7 @@ def save_adapter(
     target.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target, prefix=".part-") as stage:
         save_safetensors(Path(stage) / WEIGHTS_FILE, arrays, {"format": "pt"})
-        write_atomically(Path(stage) / CONFIG_FILE, config.text(base_model, task_type))
+        write_atomically(Path(stage) / CONFIG_FILE, config_text(settings, base_model, task_type, fan_in_fan_out))
         (target / CONFIG_FILE).unlink(missing_ok=True)  # never the options of one adapter beside the numbers of another
         for file in (WEIGHTS_FILE, CONFIG_FILE):
             os.replace(Path(stage) / file, target / file)
@@ -76,73 +74,44 @@ def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora
     check_new_name(name, adapter_names(model))
     model.before_change()
     source = Path(folder)
-    options = read_config(source)
+    settings = read_config(source)
     file = _weights_file(source)
     arrays = load_safetensors(file)
-    plan = _planned(source / CONFIG_FILE, model, options)
+    try:
+        plan = plan_adapters(model, settings, name=name, seed=0, strict=False)
+    except AdaptError as error:
+        raise FormatError(f"{source / CONFIG_FILE}: {error}") from None
+    refuse(source / CONFIG_FILE, _impossible(plan))
     arrays = _checked(file, arrays, model, plan)
-    config = plan.config
-    adapt(
-        model, config.r, config.target_modules, name=name, alpha=config.lora_alpha, seed=0,
-        variant="dora" if config.use_dora else "lora", init=config.residual or "gaussian",
-        exclude_modules=config.exclude_modules, rank_pattern=config.rank_pattern, alpha_pattern=config.alpha_pattern,
-        layers_to_transform=config.layers_to_transform, layers_pattern=config.layers_pattern,
-        modules_to_save=config.modules_to_save, bias=config.bias, lora_bias=config.lora_bias, rslora=config.use_rslora,
-        any_rank=True,
-    )  # fmt: skip
-    for key, place in places(model, name, config.bias).items():
+    attach(model, plan)
+    for key, place in places(model, name, settings.bias).items():
         place.fill(arrays[key])
     return model
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What the options mean for a model: its layers by name, those that are trained as a whole, and their ranks."""
-
-    config: AdapterConfig
-    chosen: dict[str, Any]
-    saved: dict[str, Any]
-    ranks: dict[str, int]
-
-
-def _planned(file: Path, model: Layer, options: AdapterConfig) -> _Plan:
-    """Choose the layers. Raises FormatError if none fits, or if one cannot have what the options ask for."""
-    config = without_idle_words(options, outer_layers(model))
-    try:
-        saved = chosen_modules(model, config.modules_to_save)
-        chosen = chosen_layers(
-            model, config.target_modules, config.exclude_modules, list(saved), config.layers_to_transform,
-            config.layers_pattern,
-        )  # fmt: skip
-    except AdaptError as error:
-        raise FormatError(f"{file}: {error}") from None
-    config = without_idle_patterns(config, chosen)
-    plan = _Plan(config, chosen, saved, by_pattern(chosen, config.r, config.rank_pattern, "rank_pattern"))
-    refuse(file, _impossible(plan))
-    return plan
-
-
-def _impossible(plan: _Plan) -> list[str]:
+def _impossible(plan: AdapterPlan) -> list[str]:
     """What these layers cannot have."""
-    config, problems = plan.config, []
-    for path, layer in plan.chosen.items():
-        n, m, table = sizes(layer)
-        if config.residual and plan.ranks[path] > min(n, m):
-            problems.append(f"{path} is {(n, m)}, and rank {plan.ranks[path]} is above {min(n, m)}")
-        if table and (config.use_dora or config.lora_bias):
-            problems.append(f"{path} is an embedding, which has no {'use_dora' if config.use_dora else 'lora_bias'}")
+    settings, problems = plan.settings, []
+    dora = settings.variant == "dora"
+    for path, planned in plan.layers.items():
+        n, m, table = sizes(planned.layer)
+        if settings.residual and planned.rank > min(n, m):
+            problems.append(f"{path} is {(n, m)}, and rank {planned.rank} is above {min(n, m)}")
+        if table and (dora or settings.lora_bias):
+            problems.append(f"{path} is an embedding, which has no {'use_dora' if dora else 'lora_bias'}")
     return problems
 
 
-def _checked(file: Path, arrays: Mapping[str, Any], model: Layer, plan: _Plan) -> dict[str, Any]:
+def _checked(file: Path, arrays: Mapping[str, Any], model: Layer, plan: AdapterPlan) -> dict[str, Any]:
     """The arrays of the adapter, if they are all there and fit. Raises FormatError, which names all that do not."""
-    found = {key: array for key, array in arrays.items() if not written_twice(key, plan.config.bias, plan.saved)}
-    bases = {key: place.array for key, place in base_places(plan.chosen).items() if key in found}
-    refuse(file, misfits(found, wanted(model, plan.config, plan.chosen, plan.ranks, plan.saved) | bases))
+    bias = plan.settings.bias
+    own = {key: array for key, array in arrays.items() if not written_twice(key, bias, plan.modules)}
+    bases = {key: place.array for key, place in base_places(plan).items() if key in own}
+    refuse(file, misfits(own, wanted(model, plan) | bases))
     # No more than half precision rounds away:
-    other = [key for key, base in bases.items() if not np.allclose(found[key], base, rtol=2**-7, atol=2**-20)]
+    other = [key for key, base in bases.items() if not np.allclose(own[key], base, rtol=2**-7, atol=2**-20)]
     refuse(file, [f"{key} is not that of the model: the adapter belongs to another base" for key in other])
-    return found
+    return own
 
 
 def _weights_file(folder: Path) -> Path:

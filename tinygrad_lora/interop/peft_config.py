@@ -5,55 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from ..errors import FormatError
-from ..nn.adapters.model.adapt import RESIDUAL
-from ..nn.adapters.model.targets import fits, fits_pattern
+from ..nn.adapters.model.settings import RESIDUAL, AdapterSettings
 from .safetensors import refuse
 
 CONFIG_FILE = "adapter_config.json"
 LARGEST_CONFIG = 4 * 2**20  # bytes
 
-Words = str | list[str]
-
-
-@dataclass(frozen=True)
-class AdapterConfig:
-    """The options that change an adapter's numbers, under the names and with the defaults of PEFT's LoraConfig."""
-
-    target_modules: Words
-    r: int = 8
-    lora_alpha: float = 8
-    use_rslora: bool = False
-    use_dora: bool = False
-    bias: str = "none"
-    lora_bias: bool = False
-    fan_in_fan_out: bool = False  # the base is stored as (in, out) by PyTorch; an adapter's own matrices never are
-    init_lora_weights: bool | str = True
-    rank_pattern: dict[str, int] = field(default_factory=dict)
-    alpha_pattern: dict[str, float] = field(default_factory=dict)
-    exclude_modules: Words | None = None
-    layers_to_transform: int | list[int] | None = None
-    layers_pattern: Words | None = None
-    modules_to_save: list[str] | None = None
-
-    @property
-    def residual(self) -> str | None:
-        """ "pissa" or "olora", if the adapter began as a part of the base weight, and the base is what is left."""
-        return str(self.init_lora_weights) if self.init_lora_weights in RESIDUAL else None
-
-    def text(self, base_model: str | None = None, task_type: str | None = None) -> str:
-        """The file's content, keys in order. The two arguments are notes for whoever loads it."""
-        notes = {
-            "peft_type": "LORA", "task_type": task_type, "base_model_name_or_path": base_model, "inference_mode": True,
-            "lora_dropout": 0.0,
-        }  # fmt: skip
-        return json.dumps({**asdict(self), **notes}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+# What PEFT calls the fields of AdapterSettings, where it is not the same; and its defaults, where they are others.
+PEFT_NAMES = {"rank": "r", "alpha": "lora_alpha", "rslora": "use_rslora"}
+PEFT_DEFAULTS = {"r": 8, "lora_alpha": 8}
 
 
 # Ways to choose the first factors that leave the base alone: for a trained adapter it no longer matters which it was.
@@ -118,75 +84,81 @@ OPTIONAL = {"exclude_modules", "layers_to_transform", "layers_pattern", "modules
 TABLES = ("rank_pattern", "alpha_pattern")  # null stands for an empty one
 
 
-def read_config(folder: Path) -> AdapterConfig:
+def read_config(folder: Path) -> AdapterSettings:
     """The options in a folder. Raises FormatError, which lists everything that is wrong with them or not known here."""
     file = folder / CONFIG_FILE
-    options = _parsed(file)
-    kind = options.get("peft_type")
+    content = _parsed(file)
+    kind = content.get("peft_type")
     if kind != "LORA":
         raise FormatError(f"{file}: peft_type is {kind!r}, and only 'LORA' is read: merge it with PEFT, or train anew")
     problems = [
         f"{name} is {value!r}, which this package does not do"
-        for name, value in options.items()
+        for name, value in content.items()
         if name not in CHECKS and name not in WITHOUT_EFFECT and value not in (None, False, {}, [], "")
     ]
-    found = {name: options[name] for name in CHECKS if name in options}
-    found |= {name: found[name] or {} for name in TABLES if name in found}
-    for name, value in found.items():
+    options = {name: content[name] for name in CHECKS if name in content}
+    options |= {name: options[name] or {} for name in TABLES if name in options}
+    for name, value in options.items():
         words, allowed = CHECKS[name]
         if not (value is None and name in OPTIONAL) and not allowed(value):
             problems.append(f"{name} is {value!r}, not {words}")
-    if "target_modules" not in found:
+    if "target_modules" not in options:
         problems.append("target_modules is missing")
-    refuse(file, problems or _patterns(found))
-    config = AdapterConfig(**found)
-    refuse(file, conflicts(config))
-    return config
+    refuse(file, problems or _patterns(options))
+    refuse(file, conflicts(options))
+    return _settings(PEFT_DEFAULTS | options)
 
 
-def without_idle_words(config: AdapterConfig, layers: Iterable[str]) -> AdapterConfig:
-    """The options without words of lists that fit none of these layers. If no word of the targets does, all stay.
-
-    PEFT passes over them, and adds some itself: "classifier" and "score" for a classifier, whichever the model has.
-    """
-    paths = [path for path in layers if path]
-    targets, saved = config.target_modules, config.modules_to_save
-    if not isinstance(targets, str):
-        targets = [w for w in targets if any(fits(path, [w]) for path in paths)] or targets
-    saved = [w for w in saved or () if any(path.endswith(w) for path in paths)] or None
-    return replace(config, target_modules=targets, modules_to_save=saved)
+def config_text(settings: AdapterSettings, base_model: str | None, task_type: str | None, fan_in_fan_out: bool) -> str:
+    """The content of the file, keys in order. The other arguments are notes on the base, for whoever loads it."""
+    notes = {
+        "peft_type": "LORA", "task_type": task_type, "base_model_name_or_path": base_model, "inference_mode": True,
+        "lora_dropout": 0.0, "fan_in_fan_out": fan_in_fan_out,
+    }  # fmt: skip
+    return json.dumps(peft_options(settings) | notes, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def without_idle_patterns(config: AdapterConfig, chosen: Iterable[str]) -> AdapterConfig:
-    """The options without patterns that fit none of the chosen layers."""
-    paths = list(chosen)
-
-    def used(patterns: dict[str, Any]) -> dict[str, Any]:
-        return {k: v for k, v in patterns.items() if any(fits_pattern(path, k) for path in paths)}
-
-    return replace(config, rank_pattern=used(config.rank_pattern), alpha_pattern=used(config.alpha_pattern))
+def peft_options(settings: AdapterSettings) -> dict[str, Any]:
+    """The settings under PEFT's names."""
+    own = {name: value for name, value in vars(settings).items() if name not in ("init", "variant", "options")}
+    start: bool | str = settings.residual or True
+    special = {"use_dora": settings.variant == "dora", "init_lora_weights": start}
+    return {PEFT_NAMES.get(name, name): value for name, value in own.items()} | special
 
 
-def conflicts(config: AdapterConfig) -> list[str]:
-    """Options that PEFT, or this package, does not take together."""
-    problems = []
-    if config.use_dora and (config.lora_bias or config.residual):
-        other = f"init_lora_weights {config.residual!r}" if config.residual else "lora_bias"
+def _settings(options: Mapping[str, Any]) -> AdapterSettings:
+    """The settings that PEFT's options stand for. An adapter of a file may have any rank."""
+    names = {theirs: own for own, theirs in PEFT_NAMES.items()}
+    special = ("use_dora", "init_lora_weights", "fan_in_fan_out")
+    own = {names.get(name, name): value for name, value in options.items() if name not in special}
+    start = options.get("init_lora_weights")
+    return AdapterSettings(
+        **own, variant="dora" if options.get("use_dora") else "lora", init=start if start in RESIDUAL else "gaussian",
+        options={"any_rank": True},
+    )  # fmt: skip
+
+
+def conflicts(options: Mapping[str, Any]) -> list[str]:
+    """Options, under PEFT's names, that PEFT or this package does not take together."""
+    option, start, problems = options.get, options.get("init_lora_weights"), []
+    if option("use_dora") and (option("lora_bias") or start in RESIDUAL):
+        other = f"init_lora_weights {start!r}" if start in RESIDUAL else "lora_bias"
         problems.append(f"use_dora and {other} do not go together")
-    if config.lora_bias and isinstance(config.init_lora_weights, str):
-        problems.append(f"lora_bias and init_lora_weights {config.init_lora_weights!r} do not go together")
-    if isinstance(config.target_modules, str) and (config.layers_to_transform is not None or config.layers_pattern):
+    if option("lora_bias") and isinstance(start, str):
+        problems.append(f"lora_bias and init_lora_weights {start!r} do not go together")
+    numbers, pattern = option("layers_to_transform"), option("layers_pattern")
+    if isinstance(option("target_modules"), str) and (numbers is not None or pattern):
         problems.append("layers_to_transform and layers_pattern need a list of target_modules, not a pattern")
-    if config.layers_pattern and config.layers_to_transform is None:
+    if pattern and numbers is None:
         problems.append("layers_pattern needs layers_to_transform")
     return problems
 
 
-def _patterns(found: dict[str, Any]) -> list[str]:
+def _patterns(options: dict[str, Any]) -> list[str]:
     """Invalid regular expressions."""
-    singles = [(name, found.get(name)) for name in ("target_modules", "exclude_modules", "layers_pattern")]
+    singles = [(name, options.get(name)) for name in ("target_modules", "exclude_modules", "layers_pattern")]
     patterns = [(name, value) for name, value in singles if isinstance(value, str)]
-    lists = [(name, found.get(name) or []) for name in (*TABLES, "layers_pattern", "modules_to_save")]
+    lists = [(name, options.get(name) or []) for name in (*TABLES, "layers_pattern", "modules_to_save")]
     patterns += [(name, p) for name, value in lists if not isinstance(value, str) for p in value]
     problems = []
     for name, pattern in patterns:

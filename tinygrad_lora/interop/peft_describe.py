@@ -1,4 +1,4 @@
-"""What PEFT would call the options of an adapter: read off the layers that have it, so that they say what is true."""
+"""The settings of an adapter as PEFT can hold them: read off the layers that have it, so that they say what is true."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from ..nn.adapters.adapter import Adapter
 from ..nn.adapters.lora import LoRALayer
 from ..nn.adapters.lora_embedding import LoRAEmbeddingLayer
 from ..nn.adapters.mergeable import MergeableLayer
-from ..nn.adapters.model.settings import adapter_settings
+from ..nn.adapters.model.settings import AdapterSettings, adapter_settings
 from ..nn.adapters.model.switching import adapter_names
 from ..nn.adapters.model.targets import fits, outer_layers
 from ..nn.adapters.trained_copy import TrainedCopy
 from ..nn.adapters.variants import VARIANTS
 from ..nn.layer import Layer
-from .peft_config import AdapterConfig, conflicts
+from .peft_config import conflicts, peft_options
 from .peft_names import layers_with
 
-# The classes of adapters that PEFT calls LoRA, with the options that say which one it is.
+# The classes of adapters that PEFT calls LoRA, with the settings that say which one it is.
 KINDS: dict[type[Adapter], dict[str, Any]] = {
     LoRALayer: {},
     VARIANTS["rslora"]: {},
     VARIANTS["lora_fa"]: {},
     VARIANTS["qlora"]: {},
-    VARIANTS["dora"]: {"use_dora": True},
-    VARIANTS["pissa"]: {"init_lora_weights": "pissa"},
-    VARIANTS["olora"]: {"init_lora_weights": "olora"},
+    VARIANTS["dora"]: {"variant": "dora"},
+    VARIANTS["pissa"]: {"init": "pissa"},
+    VARIANTS["olora"]: {"init": "olora"},
 }
 
 
-def describe(model: Layer, name: str, plain: bool = False) -> AdapterConfig:
-    """The options of an adapter; `plain`: of one that does the same on the base itself, not on a residual base.
+def describe(model: Layer, name: str, plain: bool = False) -> AdapterSettings:
+    """The settings of an adapter; `plain`: of one that does the same on the base itself, not on a residual base.
 
     Raises AdaptError if there is none of this name, or if PEFT has no words for it.
     """
@@ -44,29 +44,29 @@ def describe(model: Layer, name: str, plain: bool = False) -> AdapterConfig:
     layers = layers_with(model, name)
     if "" in layers:
         raise AdaptError("the model is itself the adapted layer, and PEFT has no name for it: use Sequential(layer)")
-    found = {path: layer.adapters[name] for path, layer in layers.items() if isinstance(layer, MergeableLayer)}
-    if not found:
+    adapters = {path: layer.adapters[name] for path, layer in layers.items() if isinstance(layer, MergeableLayer)}
+    if not adapters:
         raise AdaptError(f"the adapter {name!r} is in no linear layer or embedding, and PEFT needs one")
-    doubled = {path: 2 if plain and adapter.residual else 1 for path, adapter in found.items()}
-    options = _options(found) | ({"init_lora_weights": True} if plain else {})
-    power = 0.5 if options["use_rslora"] else 1  # of the rank in the scaling, which must stay what it is
-    rank, ranks = _common({path: adapter.rank * doubled[path] for path, adapter in found.items()})
-    alpha, alphas = _common({path: _whole(a.alpha * doubled[path] ** power) for path, a in found.items()})
-    settings = adapter_settings(model).get(name)
-    config = AdapterConfig(
-        target_modules=_words(list(found), outer_layers(model)), r=rank, lora_alpha=alpha, rank_pattern=ranks,
-        alpha_pattern=alphas, bias=settings.bias if settings else "none",
+    doubled = {path: 2 if plain and adapter.residual else 1 for path, adapter in adapters.items()}
+    options = _options(adapters) | ({"init": "gaussian"} if plain else {})
+    power = 0.5 if options["rslora"] else 1  # of the rank in the scaling, which must stay what it is
+    rank, ranks = _common({path: adapter.rank * doubled[path] for path, adapter in adapters.items()})
+    alpha, alphas = _common({path: _whole(a.alpha * doubled[path] ** power) for path, a in adapters.items()})
+    kept = adapter_settings(model).get(name)
+    settings = AdapterSettings(
+        rank=rank, target_modules=_words(list(adapters), outer_layers(model)), alpha=alpha, rank_pattern=ranks,
+        alpha_pattern=alphas, bias=kept.bias if kept else "none",
         modules_to_save=[path for path, x in layers.items() if isinstance(x, TrainedCopy)] or None,
         **options,
     )  # fmt: skip
-    if problems := conflicts(config):
+    if problems := conflicts(peft_options(settings)):
         raise AdaptError(f"PEFT has no such adapter as {name!r}: {'; '.join(problems)}")
-    return config
+    return settings
 
 
-def _options(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that PEFT has once for all layers."""
-    linear = {path: a for path, a in found.items() if not isinstance(a, LoRAEmbeddingLayer)}
+def _options(adapters: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that PEFT has once for all layers."""
+    linear = {path: a for path, a in adapters.items() if not isinstance(a, LoRAEmbeddingLayer)}
     if unknown := sorted({type(a).__name__ for a in linear.values() if type(a) not in KINDS}):
         raise AdaptError(f"PEFT's files of LoRA have no place for {listed(unknown)}: merge it, and save the model")
     if acting := [path for path, a in linear.items() if a.activation is not None]:
@@ -75,10 +75,10 @@ def _options(found: Mapping[str, Any]) -> dict[str, Any]:
     if any(options != each[0] for options in each):
         kinds = sorted({type(a).__name__ for a in linear.values()})
         raise AdaptError(f"PEFT has one kind of adapter for all layers, and here are several: {listed(kinds)}")
-    scales = {bool(a.rslora) for a in found.values()}
+    scales = {bool(a.rslora) for a in adapters.values()}
     if len(scales) > 1:
         raise AdaptError("PEFT has one rslora for all layers, and here it is True for some and False for others")
-    return {"use_rslora": scales.pop()} | (each[0] if each else {})
+    return {"rslora": scales.pop()} | (each[0] if each else {})
 
 
 def _words(chosen: Collection[str], layers: Iterable[str]) -> str | list[str]:

@@ -6,7 +6,7 @@ the matrix of a linear layer as (out, in), here it is (in, out): every matrix of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,11 @@ import numpy as np
 from ..core.node import ComputationNode, placeholder
 from ..nn.adapters.adapted import AdaptedLayer
 from ..nn.adapters.mergeable import MergeableLayer
+from ..nn.adapters.model.plan import AdapterPlan, base_of
 from ..nn.adapters.model.targets import outer_layers
 from ..nn.adapters.trained_copy import TrainedCopy
 from ..nn.embedding import Embedding
 from ..nn.layer import Layer
-from .peft_config import AdapterConfig
 from .safetensors import linear_weights
 
 PREFIX = "base_model.model."
@@ -40,44 +40,44 @@ class Place:
     """A parameter, and whether the file has it transposed."""
 
     node: ComputationNode
-    turned: bool
+    transposed: bool
 
     @property
     def array(self) -> Any:
         """The numbers as the file has them."""
-        return self.node.value.T if self.turned else self.node.value
+        return self.node.value.T if self.transposed else self.node.value
 
     def fill(self, array: Any) -> None:
         """Take the numbers from the file's array."""
-        self.node.value = array.T if self.turned else array
+        self.node.value = array.T if self.transposed else array
 
 
 def places(model: Layer, name: str, bias: str) -> dict[str, Place]:
     """The places of an adapter's arrays, by their names in the file. `bias` says which biases belong to it."""
-    found: dict[str, Place] = {}
+    places_by_key: dict[str, Place] = {}
     adapted = layers_with(model, name)
     for path, layer in adapted.items():
         adapter = layer.adapters[name]
         if isinstance(layer, TrainedCopy):
-            found |= module_places(path, adapter)
+            places_by_key |= module_places(path, adapter)
             continue
         for own, (theirs, _) in PARTS.items():
             if (node := getattr(adapter, own, None)) is not None:
-                found[f"{PREFIX}{path}.{theirs}"] = Place(node, turned=True)
+                places_by_key[f"{PREFIX}{path}.{theirs}"] = Place(node, transposed=True)
     matrices = [path for path, layer in adapted.items() if isinstance(layer, MergeableLayer)]
-    return found | dict(bias_places(model, bias, matrices))
+    return places_by_key | dict(bias_places(model, bias, matrices))
 
 
 def starts_beside(model: Layer, name: str) -> dict[str, Any]:
     """For an adapter on a residual base, its matrices with those that it started at: [A, A_0] and [B; -B_0]."""
-    found: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
     for path, layer in layers_with(model, name).items():
         parts: list[tuple[int, Any]] = [*layer.own_change(name)] if isinstance(layer, MergeableLayer) else []
         if len(parts) > 1:
             A = np.concatenate([adapter.lora_A.value for _, adapter in parts], axis=1)
             B = np.concatenate([sign * adapter.lora_B.value for sign, adapter in parts], axis=0)
-            found |= {f"{PREFIX}{path}.lora_A.weight": A.T, f"{PREFIX}{path}.lora_B.weight": B.T}
-    return found
+            arrays |= {f"{PREFIX}{path}.lora_A.weight": A.T, f"{PREFIX}{path}.lora_B.weight": B.T}
+    return arrays
 
 
 def layers_with(model: Layer, name: str) -> dict[str, AdaptedLayer]:
@@ -86,28 +86,27 @@ def layers_with(model: Layer, name: str) -> dict[str, AdaptedLayer]:
     return {path: layer for path, layer in layers if isinstance(layer, AdaptedLayer) and name in layer.adapters}
 
 
-def wanted(
-    model: Layer, config: AdapterConfig, chosen: Mapping[str, Any], ranks: Mapping[str, int], saved: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What `places` will find once these layers have their adapters, by shape and dtype: no rank takes memory."""
-    found: dict[str, Any] = {}
-    for path, layer in chosen.items():
-        n, m, table = sizes(layer)
-        lengths = {"in": n, "out": m, "rank": ranks[path]}
+def wanted(model: Layer, plan: AdapterPlan) -> dict[str, Any]:
+    """What `places` will give once the plan is carried out, by shape and dtype: no rank takes memory."""
+    arrays: dict[str, Any] = {}
+    for path, planned in plan.layers.items():
+        n, m, table = sizes(planned.layer)
+        lengths = {"in": n, "out": m, "rank": planned.rank}
         parts = ["lora_embedding_A", "lora_embedding_B"] if table else ["lora_A", "lora_B"]
-        parts += ["lora_B_bias"] * config.lora_bias + ["lora_magnitude_vector"] * config.use_dora
+        parts += ["lora_B_bias"] * plan.settings.lora_bias
+        parts += ["lora_magnitude_vector"] * (plan.settings.variant == "dora")
         for theirs, shape in (PARTS[part] for part in parts):
             axes = tuple(lengths[word] for word in shape.split())
-            found[f"{PREFIX}{path}.{theirs}"] = placeholder(axes, layer.weight.dtype)
-    for path, module in saved.items():
+            arrays[f"{PREFIX}{path}.{theirs}"] = placeholder(axes, planned.layer.weight.dtype)
+    for path, module in plan.modules.items():
         base = module.base if isinstance(module, TrainedCopy) else module
-        found |= {key: place.array for key, place in module_places(path, base).items()}
-    return found | {key: place.array for key, place in bias_places(model, config.bias, chosen)}
+        arrays |= {key: place.array for key, place in module_places(path, base).items()}
+    return arrays | {key: place.array for key, place in bias_places(model, plan.settings.bias, plan.layers)}
 
 
 def sizes(layer: Any) -> tuple[int, int, bool]:
     """The shape of a layer's weight, here, and whether it is a table of tokens."""
-    base = layer.given if isinstance(layer, MergeableLayer) else layer
+    base = base_of(layer)
     if isinstance(base, Embedding):
         return base.num_embeddings, base.embedding_dim, True
     return base.input_size, base.output_size, False
@@ -115,8 +114,8 @@ def sizes(layer: Any) -> tuple[int, int, bool]:
 
 def module_places(path: str, module: Layer) -> dict[str, Place]:
     """The places of a whole layer's parameters, under their plain names."""
-    turned = linear_weights(module)
-    return {f"{PREFIX}{path}.{name}": Place(p, name in turned) for name, p in module.named_parameters().items()}
+    transposed = linear_weights(module)
+    return {f"{PREFIX}{path}.{name}": Place(p, name in transposed) for name, p in module.named_parameters().items()}
 
 
 def bias_places(model: Layer, bias: str, adapted: Collection[str]) -> Iterator[tuple[str, Place]]:
@@ -125,12 +124,13 @@ def bias_places(model: Layer, bias: str, adapted: Collection[str]) -> Iterator[t
         node = None if isinstance(layer, TrainedCopy) else getattr(layer, "bias", None)
         if isinstance(node, ComputationNode) and (bias == "all" or path in adapted):
             inside = "base_layer" if path in adapted else ""
-            yield PREFIX + ".".join(filter(None, (path, inside, "bias"))), Place(node, turned=False)
+            yield PREFIX + ".".join(filter(None, (path, inside, "bias"))), Place(node, transposed=False)
 
 
-def base_places(chosen: Mapping[str, Any]) -> dict[str, Place]:
+def base_places(plan: AdapterPlan) -> dict[str, Place]:
     """The weights that adapters are beside. Of an embedding that has one, PEFT writes the whole table too."""
-    return {f"{PREFIX}{path}.base_layer.weight": Place(x.weight, not sizes(x)[2]) for path, x in chosen.items()}
+    layers = {path: planned.layer for path, planned in plan.layers.items()}
+    return {f"{PREFIX}{path}.base_layer.weight": Place(x.weight, not sizes(x)[2]) for path, x in layers.items()}
 
 
 def written_twice(name: str, bias: str, saved: Collection[str]) -> bool:

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from ..compiler import CompiledFunction
-from ..nn.call_log import layers_stay
+from ..nn.calls import layers_stay
 from ..nn.layer import Layer
 
 EXAMPLE = Path(__file__).parent.parent / "assets" / "naive_lora.py"  # a file like a user's

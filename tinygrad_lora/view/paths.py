@@ -5,7 +5,7 @@ Source: Bauer 1974, "Computational graphs and rounding error" (SIAM Journal on N
 
 from __future__ import annotations
 
-import gc
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -148,9 +148,9 @@ class Explanation:
 def explain(node: ComputationNode, output: ComputationNode | None = None, *, most: int = MOST_PATHS) -> Explanation:
     r"""$\frac{\partial L}{\partial x} = \sum_{\text{paths}} \prod_{\text{edges}}$: a gradient as a sum over paths.
 
-    `output` is the node on which `backward()` was called; by default the one that gave `node` its gradient. Between
-    numbers, each path shows the product of the local derivatives along it; between arrays, its part of the gradient. At
-    most `most` paths are shown; all are counted.
+    `output` is the node on which `backward()` was called; by default the one that gave `node` its gradient, which a
+    variable of the caller must hold. Between numbers, each path shows the product of the local derivatives along it;
+    between arrays, its part of the gradient. At most `most` paths are shown; all are counted.
 
     Raises GradientError if it is not clear which output is meant, and TraceError for symbolic nodes: those have
     `formula(tl.gradients(output, node))`.
@@ -160,7 +160,7 @@ def explain(node: ComputationNode, output: ComputationNode | None = None, *, mos
             raise TypeError(f"explain() takes nodes, not {type(x).__name__}: explain(x, loss)")
     if most < 1:
         raise ValueError(f"at least one path must be shown, not {most}")
-    output = _output_of(node) if output is None else output
+    output = _output_of(node, sys._getframe(1)) if output is None else output
     if not node.known or not output.known:
         raise TraceError("explain() needs numbers: of symbolic nodes print formula(tl.gradients(output, node))")
     order = topological_order([output])
@@ -185,18 +185,21 @@ def _seed(output: ComputationNode) -> Any:
     return output.dtype.type(1)
 
 
-def _output_of(node: ComputationNode) -> ComputationNode:
-    """The node on which `backward()` was called, found among all that are alive: a node does not know its users."""
-    alive = sorted((n for n in gc.get_objects() if type(n) is ComputationNode), key=lambda n: n.created)
+def _output_of(node: ComputationNode, caller: Any) -> ComputationNode:
+    """The node on which `backward()` was called, found by the caller's variables: a node does not know its users."""
+    alive = topological_order(sorted(_in_variables(caller), key=lambda n: n.created))
     above, used = {node}, set[ComputationNode]()
     for user in alive:
         if user.gradient is not None and not above.isdisjoint(user.parents):
             above.add(user)
             used.update(user.parents)
     ends = [n for n in alive if n in above and n not in used and n.gradient is not None]
+    ends = [n for n in ends if n is not node or n.parents]  # a leaf got its gradient from something else
     if len(ends) == 1:
         return ends[0]
     name = one_line(node.name or "x")
+    if not ends and node.gradient is not None:
+        raise GradientError(f"no variable holds what {name} got its gradient from: say explain({name}, y) with that y")
     if not ends:
         raise GradientError(
             f"nothing was sent back to {name} yet: call backward() on a result, or say explain({name}, y)"
@@ -205,6 +208,23 @@ def _output_of(node: ComputationNode) -> ComputationNode:
         f"{name} got its gradient from {len(ends)} outputs ({', '.join(repr(n) for n in ends[:3])}): say which one is "
         f"meant, explain({name}, y)"
     )
+
+
+def _in_variables(frame: Any) -> set[ComputationNode]:
+    """The nodes that the variables of this frame hold, and those of its callers, themselves or in a list or dict."""
+    nodes: set[ComputationNode] = set()
+    searched: set[int] = set()  # modules have one namespace for all their frames
+    while frame is not None:
+        for namespace in (frame.f_locals, frame.f_globals):
+            if id(namespace) not in searched:
+                searched.add(id(namespace))
+                for thing in [*namespace.values()]:
+                    parts = (
+                        thing.values() if type(thing) is dict else thing if type(thing) in (list, tuple) else [thing]
+                    )
+                    nodes.update([part for part in [*parts] if type(part) is ComputationNode])
+        frame = frame.f_back
+    return nodes
 
 
 class _Ways:

@@ -20,10 +20,10 @@ class AdaptedLayer(Layer):
     r"""$y = f(x) + \sum_i w_i\,\delta_i(x)$: a layer f, the base, and adapters by name, of which some are active.
 
     The parameters of the base are called "base.weight" and so on, those of an adapter "french.lora_A". `active` gives
-    the weight of each active adapter.
+    the weight of each active adapter. `original` is the layer that was given, and stays as it is.
     """
 
-    base: Any
+    original: Any
     adapters: dict[str, Any]
     active: dict[str, float]
     _enabled = True
@@ -31,14 +31,14 @@ class AdaptedLayer(Layer):
     _transient = (*Layer._transient, "_enabled", "_rows")
 
     def _parts(self) -> Iterable[tuple[str, Any]]:
-        special = ("base", "adapters", "active")
+        special = ("original", "adapters", "active")
         own = [(k, part) for k, part in vars(self).items() if k not in special and k[0] != "_"]
-        return [("base", self.base_in_use), *self.adapters.items(), *own]
+        return [("base", self.base), *self.adapters.items(), *own]
 
     @property
-    def base_in_use(self) -> Any:
-        """The base that a call goes through at present."""
-        return self.base
+    def base(self) -> Any:
+        """The layer that a call goes through at present, beside the adapters."""
+        return self.original
 
     @property
     def merged(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from inspect import Parameter, signature
 from math import sqrt
@@ -78,33 +78,34 @@ class Adapter(Layer):
 
 
 def adapter_for(
-    caller: Callable[..., Any], kind: type[Adapter], base: Any, rank: int, alpha: float | None, /, **options: Any
+    arguments: Collection[str], kind: type[Adapter], base: Any, rank: int, alpha: float | None, /, **options: Any
 ) -> Any:
     """`kind.for_layer(base, rank, alpha, **options)`. Raises TypeError, which names those there are, for other options.
 
-    `caller` is what the user called: the option that was meant may be one of its arguments.
+    `arguments` are those of what the user called: the option that was meant may be one of them.
     """
     try:
         return kind.for_layer(base, rank, alpha, **options)
     except TypeError as error:
-        own, arguments = _options(kind), _keywords(caller)
+        own = _options(kind)
         unknown = [option for option in options if option not in own | GENERAL and repr(option) in str(error)]
         if not unknown:
             raise
-        meant = get_close_matches(unknown[0], own | arguments - {*unknown}, n=1)
+        meant = get_close_matches(unknown[0], own | {*arguments} - {*unknown}, n=1)
         hint = f"; did you mean {meant[0]!r}?" if meant else "."
-        told = ", ".join(map(repr, sorted(own))) or "none"
-        raise TypeError(f"{kind.__name__} has no option {unknown[0]!r}{hint} Its options: {told}") from None
+        names = ", ".join(map(repr, sorted(own))) or "none"
+        raise TypeError(f"{kind.__name__} has no option {unknown[0]!r}{hint} Its options: {names}") from None
 
 
 def _options(kind: type[Adapter]) -> set[str]:
-    """What an adapter of this class can be told beside its sizes: the keywords of the methods that make one."""
+    """The options of this class of adapter, beside its sizes: the keywords of the methods that make one."""
     methods = [vars(c).get(name) for c in kind.__mro__ for name in ("__init__", "for_layer", "make_factors")]
-    found = set().union(*(_keywords(getattr(method, "__func__", method)) for method in methods if method))
-    return found - GENERAL - {"self", "cls", "input_size", "output_size", "num_embeddings", "embedding_dim", "weight"}
+    names = set().union(*(keywords_of(getattr(method, "__func__", method)) for method in methods if method))
+    return names - GENERAL - {"self", "cls", "input_size", "output_size", "num_embeddings", "embedding_dim", "weight"}
 
 
-def _keywords(function: Callable[..., Any]) -> set[str]:
+def keywords_of(function: Callable[..., Any]) -> set[str]:
+    """The arguments of a function that can be given by name."""
     named = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
     return {name for name, p in signature(function).parameters.items() if p.kind in named}
 

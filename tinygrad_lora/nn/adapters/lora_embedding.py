@@ -13,7 +13,7 @@ from ...library import reshape
 from ..checks import check_size
 from ..embedding import Embedding, as_node
 from ..linear import Seed
-from .adapter import Adapter, adapter_for
+from .adapter import Adapter, adapter_for, keywords_of
 from .lora import checked_alpha
 from .mergeable import MergeableLayer, Through
 
@@ -95,14 +95,16 @@ class LoRAEmbedding(MergeableLayer):
         seed: Seed = None, trainable_base: bool = False, name: str = "lora", **options: Any,
     ) -> None:  # fmt: skip
         self.check_base(base)
-        adapter = adapter_for(type(self), LoRAEmbeddingLayer, base, rank, alpha, seed=seed, name=name, **options)
+        adapter = adapter_for(
+            keywords_of(type(self)), LoRAEmbeddingLayer, base, rank, alpha, seed=seed, name=name, **options
+        )
         self._begin(base if trainable_base else base.freeze(), adapter)
 
     def __call__(self, tokens: Any) -> ComputationNode:
         tokens = as_node(tokens)
-        if self.plain:
+        if self.is_base_alone:
             self.check_rows(tokens)
-            y: ComputationNode = self.base_in_use(tokens)
+            y: ComputationNode = self.base(tokens)
             return y
         flat = tokens if len(tokens.shape) == 1 else reshape(tokens, (tokens.size,))
         if self._rows is None:
@@ -112,8 +114,8 @@ class LoRAEmbedding(MergeableLayer):
         return y if len(tokens.shape) == 1 else reshape(y, (*tokens.shape, y.shape[-1]))
 
     def _through_base(self, rows: ComputationNode) -> Through:
-        y: ComputationNode = self.base_in_use(rows)
-        return y, y, self.base_in_use.weight
+        y: ComputationNode = self.base(rows)
+        return y, y, self.base.weight
 
     def attach(self, name: str, adapter: Adapter) -> None:
         """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or invalid."""
@@ -121,6 +123,6 @@ class LoRAEmbedding(MergeableLayer):
             raise AdaptError(f"{type(adapter).__name__} is for matrices: an embedding takes a LoRAEmbeddingLayer")
         super().attach(name, adapter)
 
-    def twin(self, weight: Any, bias: Any) -> Embedding:
+    def like_original(self, weight: Any, bias: Any) -> Embedding:
         """An embedding with this table."""
         return Embedding.from_arrays(weight)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...core.node import ComputationNode
 from ..linear import Linear, Seed, check_width, on_rows
-from .adapter import Adapter, adapter_for
+from .adapter import Adapter, adapter_for, keywords_of
 from .lora import LoRALayer
 from .mergeable import MergeableLayer, Through
 
@@ -37,26 +37,26 @@ class LoRALinear(MergeableLayer):
         self.check_base(base)
         options |= {"init": init} if init != "gaussian" else {}
         options |= {"dtype": dtype} if dtype is not None else {}
-        adapter = adapter_for(type(self), kind, base, rank, alpha, seed=seed, name=name, **options)
+        adapter = adapter_for(keywords_of(type(self)), kind, base, rank, alpha, seed=seed, name=name, **options)
         self._begin(base if trainable_base else base.freeze(), adapter)
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
-        if self.plain:
+        if self.is_base_alone:
             self.check_rows(x)
-            y: ComputationNode = self.base_in_use(x)
+            y: ComputationNode = self.base(x)
             return y
-        check_width(x, self.base.input_size)
+        check_width(x, self.original.input_size)
         if self._rows is None:
             return on_rows(self._adapted, x)
         groups = self.groups(x, int(np.prod(x.shape[1:-1])))
         return on_rows(lambda rows: self._adapted_by_row(rows, groups), x)
 
     def _through_base(self, rows: ComputationNode) -> Through:
-        base = self.base_in_use
+        base = self.base
         y: ComputationNode = base(rows)
         product = y.parents[0] if base.bias is not None else y
         return y, product, product.parents[1]
 
-    def twin(self, weight: Any, bias: Any) -> Linear:
-        """A linear layer with this weight and bias, under the names of the base's."""
+    def like_original(self, weight: Any, bias: Any) -> Linear:
+        """A linear layer with these arrays."""
         return Linear.from_arrays(weight, bias)

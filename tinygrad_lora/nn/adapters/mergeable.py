@@ -20,7 +20,7 @@ Through = tuple[ComputationNode, ComputationNode, ComputationNode]  # the base's
 
 
 @dataclass(eq=False)
-class _Merged:
+class _BeforeMerge:
     """The base as it was, and when the parameters that went into the sum got their values."""
 
     base: Any
@@ -30,17 +30,18 @@ class _Merged:
 class MergeableLayer(AdaptedLayer):
     r"""$y = x W + b + \sum_i w_i\,\delta_i(x)$, or $y = x (W + \sum_i w_i\,\Delta W_i) + b$ while merged.
 
-    The base that was given is never changed: a merged layer has another one, and unmerging puts the first back. The
-    same holds for an adapter that lives on a residual base, $W - w\,\Delta W$ with the $\Delta W$ that it started at.
+    The `original` is the layer that was given, and is never changed. Its `_stand_in` has another weight: while adapters
+    are merged that with their changes; for an adapter on a residual base, $W - w\,\Delta W$ with the $\Delta W$ that it
+    started at. `base` is the one of the two that a call goes through.
     """
 
     takes: ClassVar[type[Layer]]  # the class that a base is of
-    _merged: _Merged | None = None
-    _given: Any  # the base as it was given
+    _merged: _BeforeMerge | None = None
+    _stand_in: Any  # the original itself, where it needs none
     _starts: dict[str, Adapter]  # copies of the adapters that live on a residual base, as they began
 
     @classmethod
-    def around(cls, base: Any) -> Self:
+    def holding(cls, base: Any) -> Self:
         """The layer without any adapter yet: it gives what the base gives. Raises TypeError for a wrong base."""
         cls.check_base(base)
         layer = cls.__new__(cls)
@@ -69,40 +70,35 @@ class MergeableLayer(AdaptedLayer):
         self.activate("lora")
 
     def _hold(self, base: Any) -> None:
-        self.base = self._given = base
+        self.original = self._stand_in = base
         self.input_shape = base.input_shape
         self.adapters, self.active, self._starts = {}, {}, {}
 
-    def twin(self, weight: Any, bias: Any) -> Any:
-        """A layer like the base with these arrays."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method twin(self, weight, bias)")
+    def like_original(self, weight: Any, bias: Any) -> Any:
+        """A layer like the original with these arrays."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method like_original(self, weight, bias)")
 
-    # --- Which base ---
+    # --- The original and its stand-in ---
 
     @property
-    def given(self) -> Any:
-        """The base as it was given, whatever is merged."""
-        return self._given
+    def base(self) -> Any:
+        """The layer that a call goes through: the original while adapters are off or rows choose, else its stand-in."""
+        return self._stand_in if self._enabled and self._rows is None else self.original
 
     @property
     def weight(self) -> ComputationNode:
-        """The weight of the base that was given: what a layer that is tied to this one shares."""
-        weight: ComputationNode = self._given.weight
+        """The weight of the original: what a layer that is tied to this one shares."""
+        weight: ComputationNode = self.original.weight
         return weight
 
     @property
     def bias(self) -> ComputationNode | None:
-        """The bias of the base that was given, or None."""
-        bias: ComputationNode | None = getattr(self._given, "bias", None)
+        """The bias of the original, or None."""
+        bias: ComputationNode | None = getattr(self.original, "bias", None)
         return bias
 
     @property
-    def base_in_use(self) -> Any:
-        """The base that a call goes through: the one that was given while adapters are off or rows choose."""
-        return self.base if self._enabled and self._rows is None else self._given
-
-    @property
-    def plain(self) -> bool:
+    def is_base_alone(self) -> bool:
         """Whether a call is a call of the base alone. Raises MergedError if what was merged is out of date."""
         if self._enabled and self._merged and self._merged.versions != self._versions(self._merged.base):
             raise MergedError("the factors got new values while they are merged: unmerge(), then merge() again")
@@ -124,9 +120,9 @@ class MergeableLayer(AdaptedLayer):
         super()._select(weights)
         shifts = [w * self._starts[name].merge_weights() for name, w in self.active.items() if name in self._starts]
         if not self.merged:
-            given, W = self._given, self.weight
-            total = (W.value - sum(shifts)).astype(W.dtype) if shifts else None
-            self.base = self._with(total, self.bias, W.requires_gradient) if shifts else given
+            W = self.weight
+            rest = (W.value - sum(shifts)).astype(W.dtype) if shifts else None
+            self._stand_in = self._made_stand_in(rest, self.bias, W.requires_gradient) if shifts else self.original
 
     def delete(self, name: str) -> None:
         """Forget an adapter. If it was active, those that are active beside it stay so. Not while it is merged."""
@@ -165,7 +161,7 @@ class MergeableLayer(AdaptedLayer):
         return {name: rows_of(samples, step) for name, samples in groups.items()}
 
     def own_change(self, name: str | None) -> list[tuple[int, Adapter]]:
-        """What an adapter adds to the base that was given: its change, less what it started at on a residual base."""
+        """What an adapter adds to the original: its change, less what it started at on a residual base."""
         start = [(-1, self._starts[name])] if name in self._starts else []
         return [] if name is None else [(1, self.adapters[name]), *start]
 
@@ -183,14 +179,15 @@ class MergeableLayer(AdaptedLayer):
         """
         self.require_open()
         if self._merged is None and self.active:
-            twin = self._with(self._merged_weight(), self._merged_bias(self.bias), trainable=False)
-            self._merged, self.base = _Merged(self.base, self._versions(self.base)), twin
+            before = _BeforeMerge(self._stand_in, self._versions(self._stand_in))
+            weight, bias = self._merged_weight(), self._merged_bias(self.bias)
+            self._stand_in, self._merged = self._made_stand_in(weight, bias, trainable=False), before
 
     def unmerge(self) -> None:
         """Put the original weight back, exactly as it was. Unmerging twice is fine."""
         self.require_open()
         if self._merged is not None:
-            self.base, self._merged = self._merged.base, None
+            self._stand_in, self._merged = self._merged.base, None
 
     def absorb(self) -> None:
         r"""Add the active adapters to the base for good: $W \leftarrow W + \sum_i w_i\,\Delta W_i$.
@@ -204,20 +201,20 @@ class MergeableLayer(AdaptedLayer):
         reasons = {
             f"{listed(residual)} lives on a residual base": residual,
             "the base has no bias to add one to": self.bias is None and bias is not None,
-            f"a {type(self._given).__name__} keeps no weight of floats": self.weight.op is not PARAMETER,
+            f"a {type(self.original).__name__} keeps no weight of floats": self.weight.op is not PARAMETER,
         }
-        if found := [reason for reason, holds in reasons.items() if holds]:
-            raise AdaptError(f"the base cannot take the active adapters for good: {found[0]}")
+        if true := [reason for reason, holds in reasons.items() if holds]:
+            raise AdaptError(f"the base cannot take the active adapters for good: {true[0]}")
         self.weight.value = weight
         if self.bias is not None and bias is not self.bias:
             self.bias.value = bias
 
     def _merged_weight(self) -> Any:
-        W = self.base.weight
+        W = self._stand_in.weight
         return self._sum(W.value, [adapter.merged for adapter in self._active()]).astype(W.dtype)
 
     def delta(self, name: str) -> Any:
-        r"""The dense $\Delta W$ that an adapter adds to the weight of the base that was given, whatever its class."""
+        r"""The dense $\Delta W$ that an adapter adds to the weight of the original, whatever its class."""
         adapter, W = self.adapters[name], self.weight.value
         if name not in self._starts and type(adapter).merged is Adapter.merged:
             return adapter.merge_weights()
@@ -239,19 +236,20 @@ class MergeableLayer(AdaptedLayer):
         start = None if bias is None else bias.value
         if all(adapter.merged_bias(start) is start for adapter in self._active()):
             return bias
-        zero = np.zeros(self._given.output_size, self._given.weight.dtype)
+        zero = np.zeros(self.original.output_size, self.weight.dtype)
         return self._sum(zero if start is None else start, [adapter.merged_bias for adapter in self._active()])
 
-    def _with(self, weight: Any, bias: Any, trainable: bool) -> Any:
-        """A twin of the base with this weight, and this bias: a node that both have, or an array."""
+    def _made_stand_in(self, weight: Any, bias: Any, trainable: bool) -> Any:
+        """A stand-in with this weight, and this bias: the original's node, or an array."""
         shared = isinstance(bias, ComputationNode)
-        twin = self.twin(weight, None if bias is None else np.asarray(bias.value if shared else bias, weight.dtype))
-        twin.weight.name, twin.weight.requires_gradient = self._given.weight.name, trainable
+        array = None if bias is None else np.asarray(bias.value if shared else bias, weight.dtype)
+        layer = self.like_original(weight, array)
+        layer.weight.name, layer.weight.requires_gradient = self.weight.name, trainable
         if shared:
-            twin.bias = bias
+            layer.bias = bias
         elif bias is not None:
-            twin.bias.name, twin.bias.requires_gradient = getattr(self._given.bias, "name", None), False
-        return twin
+            layer.bias.name, layer.bias.requires_gradient = getattr(self.bias, "name", None), False
+        return layer
 
     def check_changeable(self, name: str) -> None:
         """Refuse while merged."""
@@ -263,11 +261,11 @@ class MergeableLayer(AdaptedLayer):
 
     def get_diagnostics(self) -> dict[str, str]:
         """As for every layer, and what the adapters have to say."""
-        told = super().get_diagnostics()
+        diagnostics = super().get_diagnostics()
         for name, adapter in self.adapters.items():
             of_adapter = adapter.get_diagnostics().items()
-            told |= {name + k.removeprefix("lora"): v for k, v in of_adapter if k.startswith("lora.")}
-        return told | {"lora.mode": self.mode or "active"}
+            diagnostics |= {name + k.removeprefix("lora"): v for k, v in of_adapter if k.startswith("lora.")}
+        return diagnostics | {"lora.mode": self.mode or "active"}
 
     def _versions(self, base: Any) -> tuple[int, ...]:
         return tuple(p.created for layer in (base, *self._active()) for p in layer.named_parameters().values())

@@ -19,12 +19,12 @@ class TrainedCopy(AdaptedLayer):
     """
 
     def __init__(self, base: Layer) -> None:
-        self.base = base
+        self.original = base
         self.input_shape, self.takes_indices = base.input_shape, base.takes_indices
         self.adapters, self.active = {}, {}
 
     def __getattr__(self, name: str) -> Any:
-        if name[0] == "_" or not {"base", "adapters", "active"} <= vars(self).keys():  # a copy that is being made
+        if name[0] == "_" or not {"original", "adapters", "active"} <= vars(self).keys():  # a copy that is being made
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.in_use, name)
 

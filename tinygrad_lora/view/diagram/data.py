@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
-from ...nn.call_log import calls_behind
+from ...nn.calls import calls_behind
 from ...nn.layer import Layer
 from ..words.sentences import one_line, parameter_text, shape_text, short_array
 from .layers import LayerFrame, counts, frames, own_names, run_layer

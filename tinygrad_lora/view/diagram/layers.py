@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...core.node import INPUT, ComputationNode
-from ...nn.call_log import LayerCall, layer_calls
+from ...nn.calls import LayerCall, layer_calls
 from ...nn.layer import Layer
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiler.programs import Program
+from ...compiler.programs import CompiledProgram
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import PARAMETER
@@ -92,7 +92,7 @@ def difference(results: Iterable[Any], expected: Iterable[Any]) -> float:
     return worst
 
 
-def run_program(program: Program, arrays: Sequence[Any]) -> list[Any]:
+def run_program(program: CompiledProgram, arrays: Sequence[Any]) -> list[Any]:
     """The outputs of the generated NumPy for these inputs."""
     call = as_function(program)
     arguments = [np.array(array) for array in arrays]  # a training step writes over its arguments
@@ -104,7 +104,7 @@ def run_program(program: Program, arrays: Sequence[Any]) -> list[Any]:
     return [place[into[i]] if i in into else rest.pop(0) for i in range(len(program.graph.outputs))]
 
 
-def as_function(program: Program) -> Callable[..., Any]:
+def as_function(program: CompiledProgram) -> Callable[..., Any]:
     """The generated NumPy as a function of the inputs of the graph, with memory of its own."""
     planned, function = program.planned, function_from_source(program.name, program.source)
     if planned is None or not planned.packer:

@@ -7,10 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...compiler.passes.raise_transposes import raise_transposes
-from ...compiler.passes.sums_as_products import sums_as_products
-from ...compiler.pipeline import DEFAULT, IN_PLANNED_MEMORY
-from ...compiler.planned.frozen import absorb_scales, repeat_rows
+from ...compiler.pipeline import PASSES
 from ..equations import plain
 
 LEGAL = {
@@ -52,8 +49,6 @@ LEGAL = {
     "fuse_elementwise": "A result that is used once has no other reader. Its expression can stand right where it is "
     "used.",
     "fuse_numbers": "A result that is used once has no other reader. Its expression can stand right where it is used.",
-    "absorb_scales": "A product is linear in each factor, so the scale may go to the other one. If that one is frozen, "
-    "the scaled weight is computed once and kept.",
     "repeat_rows": "Broadcasting means: add b to every row. A matrix that holds b in every row says the same.",
     "raise_transposes": "An elementwise operation treats each element by itself, wherever it stands. It may run before "
     "or after the transpose.",
@@ -76,8 +71,7 @@ class Rule:
 
 def rule_of(name: str, passes: Iterable[Sequence[Any]] = ()) -> Rule:
     """The rule of the pass called `name`, which is one of the compiler's or one of `passes`."""
-    lowering = (absorb_scales, repeat_rows, raise_transposes, sums_as_products)
-    rows = [*passes, *DEFAULT, tuple(IN_PLANNED_MEMORY.values()), lowering]
+    rows = [*passes, PASSES.values()]
     function = next((p for row in rows for p in row if p.__name__ == name), None)
     first, _, more = (inspect.getdoc(function) or "").partition("\n")
     ours = getattr(function, "__module__", "").partition(".")[0] == __name__.partition(".")[0]

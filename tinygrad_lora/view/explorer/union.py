@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ...compiler.cost import node_cost
 from ...compiler.pipeline import Snapshot
-from ...compiler.programs import Program
+from ...compiler.programs import CompiledProgram
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ..diagram.data import Arrow, Box, Diagram, diagram
@@ -66,7 +66,7 @@ class Union:
     origins: Mapping[str, tuple[str, int]]  # file and line of the user's code, by the id of a box
 
 
-def union(program: Program, title: str, inputs: Sequence[Any], measure: bool = False) -> Union:
+def union(program: CompiledProgram, title: str, inputs: Sequence[Any], measure: bool = False) -> Union:
     """The union of what was traced and of the graph after each pass. `inputs` are arrays for all inputs.
 
     With `measure` the description of each operation says how long it takes by itself.
@@ -129,7 +129,7 @@ class Builder:
 
     # --- The finished union ---
 
-    def finished(self, program: Program, title: str) -> Union:
+    def finished(self, program: CompiledProgram, title: str) -> Union:
         """The union of all graphs that were added."""
         labels = self._labels(program)
         named = {node: labels[box] for node, box in self.box_of.items()}
@@ -175,7 +175,7 @@ class Builder:
                     stack += [(box, True), *((below, False) for below in reversed(self.operands[box]))]
         return order
 
-    def _labels(self, program: Program) -> dict[str, str]:
+    def _labels(self, program: CompiledProgram) -> dict[str, str]:
         """A name for each box: that of its variable in the final program, if any, else a new one that is still free."""
         wanted: dict[str, str] = {}
         for node, variable in program.variables.items():

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...compiler.passes.fold_constants import fold_constants
-from ...compiler.passes.merge_duplicates import merge_duplicates
-from ...compiler.passes.raise_reshapes import raise_reshapes
-from ...compiler.passes.simplify import simplify
-from ...compiler.passes.sink_transposes import sink_transposes
 from ...compiler.patterns import uniform
+from ...compiler.pipeline import PASSES
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
@@ -17,7 +13,8 @@ from ...core.node import constant
 from .composites import OPERATIONS, with_composites
 from .terms import as_terms
 
-LAWS = (fold_constants, simplify, merge_duplicates, raise_reshapes, sink_transposes)
+sink_transposes, merge_duplicates = PASSES["sink_transposes"], PASSES["merge_duplicates"]
+LAWS = (PASSES["fold_constants"], PASSES["simplify"], merge_duplicates, PASSES["raise_reshapes"], sink_transposes)
 MOST_ROUNDS = 5
 SIGMOID, MEAN, ONE_HOT = (OPERATIONS[name] for name in ("sigmoid", "mean", "one_hot"))
 
@@ -31,7 +28,7 @@ def readable(graph: Graph) -> Graph:
         graph = sink_transposes(graph.rewrite(_rule))
         if graph.outputs == before.outputs:
             break
-    return as_terms(graph)
+    return merge_duplicates(as_terms(graph))
 
 
 def prepared(graph: Graph) -> Graph:

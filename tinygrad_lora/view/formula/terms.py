@@ -6,7 +6,6 @@ from collections import defaultdict
 from functools import reduce
 from operator import mul
 
-from ...compiler.passes.merge_duplicates import merge_duplicates
 from ...compiler.patterns import uniform
 from ...compiler.terms import Term
 from ...core import ops
@@ -35,7 +34,7 @@ def as_terms(graph: Graph) -> Graph:
         known[written] = terms if len(terms) <= MOST_TERMS else [Term(1, {node: 1})]
         return written
 
-    return merge_duplicates(graph.map(build))
+    return graph.map(build)
 
 
 def _terms(node: Node, known: dict[Node, list[Term]]) -> list[Term]:

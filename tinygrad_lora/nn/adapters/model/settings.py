@@ -1,4 +1,4 @@
-"""What a model was told when it got an adapter."""
+"""The options of an adapter: one record, which `adapt` fills in, a plan follows, a file and a model keep."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ from ...layer import Layer
 from ..adapted import AdaptedLayer, listed
 
 BIASES = ("none", "all", "lora_only")
+RESIDUAL = ("pissa", "olora")  # what PEFT calls ways to begin: the adapter starts at a part of W
+Words = str | Collection[str]  # a pattern, or names and last parts of names
 
 
 @dataclass(frozen=True)
 class AdapterSettings:
-    """The arguments of `adapt` for one adapter, by their names there."""
+    """The options of one adapter of a model, under the names that `adapt` has for them.
+
+    `options` are those of the variant. What belongs to one call of `adapt` alone, the model, the adapter's name and the
+    seed, is not among them.
+    """
 
     rank: int
-    target_modules: str | Collection[str] = "all-linear"
+    target_modules: Words = "all-linear"
     alpha: float | None = -1
-    exclude_modules: str | Collection[str] | None = None
+    exclude_modules: Words | None = None
     rank_pattern: Mapping[str, int] = field(default_factory=dict)
     alpha_pattern: Mapping[str, float] = field(default_factory=dict)
     layers_to_transform: int | Collection[int] | None = None
-    layers_pattern: str | Collection[str] | None = None
+    layers_pattern: Words | None = None
     rslora: bool = False
     bias: str = "none"
     lora_bias: bool = False
@@ -34,9 +40,20 @@ class AdapterSettings:
     variant: Any = "lora"
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def residual(self) -> str | None:
+        """ "pissa" or "olora", if the adapter begins as a part of the base weight, and the base is what is left."""
+        return self.init if self.init in RESIDUAL else None
+
+    def of_each_adapter(self) -> dict[str, Any]:
+        """The options that every single adapter is made with, beside its rank, alpha and seed; defaults left out."""
+        init = "" if self.init in ("gaussian", *RESIDUAL) else self.init
+        special = {"rslora": self.rslora, "lora_bias": self.lora_bias, "init": init}
+        return {name: value for name, value in special.items() if value} | dict(self.options)
+
 
 def adapter_settings(model: Layer) -> dict[str, AdapterSettings]:
-    """For each adapter that `adapt` gave this model, by name, what it was last told; not for those made by hand."""
+    """The options of each adapter that `adapt` gave this model, by name; not of those made by hand."""
     return dict(vars(model).get("_adapter_settings", {}))
 
 
@@ -70,7 +87,7 @@ def _biases(model: Layer, name: str, which: str) -> list[ComputationNode]:
         return []
     layers = [x for x in model.named_layers().values() if isinstance(x, AdaptedLayer)]
     if which == "lora_only":
-        found = [getattr(x, "bias", None) for x in layers if name in x.adapters and hasattr(x, "merge")]
-        return [bias for bias in found if bias is not None]
+        biases = [getattr(x, "bias", None) for x in layers if name in x.adapters and hasattr(x, "merge")]
+        return [bias for bias in biases if bias is not None]
     own = {id(p) for x in layers for adapter in x.adapters.values() for p in adapter.named_parameters().values()}
     return [p for n, p in model.named_parameters().items() if n.rpartition(".")[2] == "bias" and id(p) not in own]

@@ -160,7 +160,7 @@ def merge_and_unload(model: Model) -> Any:
             raise AdaptError(f"a mixture of {listed(layer.active)} is no one layer: activate one adapter first")
     merge_all(model)
     plain: dict[int, Layer] = {
-        id(layer): layer.in_use if isinstance(layer, TrainedCopy) else layer.base_in_use for layer in layers
+        id(layer): layer.in_use if isinstance(layer, TrainedCopy) else layer.base for layer in layers
     }
     replace_layers(model, plain)
     keep_settings(model, {})

@@ -1,7 +1,8 @@
 """LoRA's relatives. Each is a class of adapter in a file of its own; two differ from LoRA in how they are trained.
 
 `adapt(model, rank, variant="dora")` takes a name of `VARIANTS`. LoRA+ is LoRA with the optimizer `LoRAPlus`, ReLoRA is
-LoRA with `restart` every so many steps; AdaLoRA wants the optimizer `RankAllocator` and the penalty `orthogonality`.
+LoRA with `restart` (in `model`) every so many steps; AdaLoRA wants the optimizer `RankAllocator` and the penalty
+`orthogonality`.
 """
 
 from ..adapter import Adapter
@@ -14,9 +15,8 @@ from .lora_fa import LoRAFA
 from .lora_plus import LoRAPlus
 from .olora import OLoRA
 from .pissa import PiSSA
-from .qlora import QLoRA, quantize
+from .qlora import QLoRA
 from .rank_allocator import RankAllocator
-from .relora import restart
 from .rslora import RsLoRA
 from .vera import VeRA
 
@@ -28,5 +28,5 @@ VARIANTS: dict[str, type[Adapter]] = {
 
 __all__ = [
     "VARIANTS", "AdaLoRA", "DoRA", "LoHa", "LoKr", "LoRAFA", "LoRAPlus", "OLoRA", "PiSSA", "QLoRA", "RankAllocator",
-    "RsLoRA", "VeRA", "orthogonality", "quantize", "restart",
+    "RsLoRA", "VeRA", "orthogonality",
 ]  # fmt: skip

@@ -1,0 +1,164 @@
+"""The command `bench finetune`: training steps of real networks, beside PyTorch with PEFT.
+
+Both adapt the same network from the same adapters, on the same examples, and both compute the head only where a token
+is learned. Before anything is timed, the losses of the first steps are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import random
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tinygrad_lora.files import check_place, write_atomically
+from tinygrad_lora.terminal import Track, tracker
+
+from .environment import machine_line
+from .measure import running
+from .report import markdown, ratio_text, short
+from .results import quartiles
+
+# What each needs, and what it is.
+PEERS = {
+    "ours": ((), "compiled to NumPy"),
+    "ours-eager": ((), "our engine without the compiler"),
+    "peft": (("torch", "transformers", "peft"), "PyTorch, transformers and PEFT"),
+}
+NETWORKS = ("smollm2", "tiny")
+CHECKED = 3  # first steps whose losses must agree
+TOLERANCE = 2e-3  # relative: three steps in float32, with an optimizer that divides by small numbers
+
+
+@dataclass
+class Found:
+    """What was measured of one implementation: seconds a step by the clock and of the processor, one for each round.
+
+    `first` is the first step, which compiles. Without times, `reason` says why there are none.
+    """
+
+    peer: str
+    losses: list[float] = field(default_factory=list)
+    first: float | None = None
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    reason: str | None = None
+    ratio: float | None = None  # ours / theirs: the median over the rounds
+    low: float | None = None
+    high: float | None = None
+
+
+def compare(
+    network: str, peers: Sequence[str], rounds: int, threads: int, seed: int, track: Track
+) -> tuple[list[Found], str]:
+    """One training step of each implementation in each round, in random order, each in a process of its own.
+
+    Gives what was found, and a line about the machine. Raises ValueError for a name that there is not, or a number
+    below 1.
+    """
+    for what, name, names in (("network", network, NETWORKS), *(("peer", name, PEERS) for name in peers)):
+        if name not in names:
+            raise ValueError(f"there is no {what} called {name!r}; there are {', '.join(names)}")
+    if min(rounds, threads) < 1:
+        raise ValueError(f"rounds and threads must be at least 1, not {rounds} and {threads}")
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or more, not {seed}")
+    found = [Found(name, reason=missing(name)) for name in dict.fromkeys(["ours", *peers])]
+    with ExitStack() as stack:
+        ready = [(f, stack.enter_context(running(f.peer, threads))) for f in found if f.reason is None]
+        machine = machine_line({"threads": threads, **ready[0][1].ask("environment")})
+        for f, process in track(ready, "first steps"):
+            _keep(f, process.ask("probe", name="finetune", network=network, steps=CHECKED))
+            f.first = f.wall[0] if f.wall else None
+            f.wall, f.cpu, f.reason = [], [], f.reason or _disagreement(f, found[0])
+        ready = [(f, process) for f, process in ready if f.reason is None]
+        shuffle = random.Random(seed)
+        for _ in track(range(rounds), "training steps"):
+            for f, process in shuffle.sample(ready, len(ready)):
+                _keep(f, process.ask("probe", name="finetune", network=network, steps=1))
+    for f, _ in ready:
+        ratios = [mine / theirs for mine, theirs in zip(found[0].wall, f.wall, strict=True)]
+        f.ratio, (f.low, f.high) = median(ratios), quartiles(ratios)
+    return found, machine
+
+
+def missing(peer: str) -> str | None:
+    """Why this implementation cannot run here, or None."""
+    absent = [library for library in PEERS[peer][0] if importlib.util.find_spec(library) is None]
+    return f"{', '.join(absent)} not installed" if absent else None
+
+
+def _keep(f: Found, answer: dict[str, Any]) -> None:
+    if reason := answer.get("failed") or answer.get("skipped"):
+        f.reason = reason
+        return
+    f.losses += answer["losses"]
+    f.wall += answer["wall"]
+    f.cpu += answer["cpu"]
+
+
+def _disagreement(f: Found, ours: Found) -> str | None:
+    """A sentence if its first losses are not ours."""
+    worst = max((abs(a / b - 1) for a, b in zip(f.losses, ours.losses, strict=False)), default=0.0)
+    return None if worst <= TOLERANCE else f"disagrees: a loss of the first steps differs by {worst:.1e} of itself"
+
+
+def table(found: Sequence[Found]) -> str:
+    """Markdown: a row for each implementation."""
+    rows = [["", "first step", "time a step", "of the processor", "steps a second", "ours / theirs", "quartiles"]]
+    for f in found:
+        name = f"{f.peer} ({PEERS[f.peer][1]})"
+        if f.reason or not f.wall or f.first is None:
+            rows.append([name, f.reason or "", "", "", "", "", ""])
+            continue
+        seconds = median(f.wall)
+        spread = f"{ratio_text(f.low)} to {ratio_text(f.high)}"
+        rows.append([name, short(f.first), short(seconds), short(median(f.cpu)), f"{1 / seconds:.3g}",
+                     ratio_text(f.ratio), spread])  # fmt: skip
+    return markdown(rows)
+
+
+def add_command(commands: Any) -> None:
+    """Add `finetune` to the commands of `bench`."""
+    parser = commands.add_parser(
+        "finetune",
+        help="time training steps of a real network, beside PyTorch with PEFT",
+        description="Time training steps of a real network with LoRA on its queries and values, beside PyTorch with "
+        "PEFT in the same run: the same weights, adapters, examples and optimizer, and the head only where a token is "
+        "learned. The losses of the first steps must agree.",
+    )
+    parser.add_argument(
+        "--network", default="smollm2", metavar="NETWORK", help=f"one of {', '.join(NETWORKS)} (smollm2)"
+    )
+    parser.add_argument(
+        "--peers", nargs="+", default=["peft"], metavar="LIBRARY", help=f"which of {' '.join(PEERS)} (peft)"
+    )
+    parser.add_argument("--rounds", type=int, default=10, help="timed steps of each implementation (%(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each implementation (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="draws the order within a round (%(default)s)")
+    parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the table to this file too")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Compare what was asked for, and print it."""
+    if given.out:
+        check_place(given.out)
+    track = tracker(given.json or given.quiet)
+    found, machine = compare(given.network, given.peers, given.rounds, given.threads, given.seed, track)
+    if given.out:
+        write_atomically(given.out, f"{table(found)}\n\n{machine}\n")
+    if given.json:
+        rows = [asdict(f) for f in found]
+        print(json.dumps({"network": given.network, "machine": machine, "rows": rows}, indent=1))
+    elif not given.quiet:
+        print(f"{table(found)}\n\n{machine}")
+    return 0

@@ -1,0 +1,30 @@
+"""The linear layers of a model in four bits, before anything is adapted."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from ....errors import AdaptError
+from ...layer import Layer
+from ...linear import Linear
+from ..adapted import listed
+from ..quantized import QuantizedLinear
+from .surgery import replace_layers
+from .targets import Targets, chosen_layers
+
+Model = TypeVar("Model", bound=Layer)
+
+
+def quantize(model: Model, target_modules: Targets = "all-linear", *, exclude_modules: Targets | None = None) -> Model:
+    """Replace linear layers of a model, in place, by ones with a weight of four bits. Layers are chosen as in `adapt`.
+
+    What has an adapter already stays as it is. Returns the model. Raises AdaptError, which lists the names, if nothing
+    is chosen, ValueError for a weight that is not finite; then nothing is changed.
+    """
+    model.before_change()
+    chosen = chosen_layers(model, target_modules, exclude_modules)
+    plain = {name: x for name, x in chosen.items() if type(x) is Linear and name}
+    if not plain:
+        raise AdaptError(f"no plain Linear is among {listed(chosen)}; for one layer: QuantizedLinear.from_linear")
+    replace_layers(model, {id(x): QuantizedLinear.from_linear(x) for x in plain.values()})
+    return model
