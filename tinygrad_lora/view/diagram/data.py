@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from numpy.typing import ArrayLike
 
 from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
@@ -17,6 +19,11 @@ from ...nn.calls import calls_behind
 from ...nn.layer import Layer
 from ..words.sentences import one_line, parameter_text, shape_text, short_array
 from .layers import LayerFrame, counts, frames, own_names, run_layer
+
+if TYPE_CHECKING:
+    from ...compiler import CompiledFunction
+
+Drawable: TypeAlias = "ComputationNode | Graph | Layer | CompiledFunction | Diagram"  # what has a picture
 
 # A box has one of these roles. The words stand in the legend.
 ROLES = {
@@ -136,8 +143,9 @@ class Diagram:
 
 
 def diagram(
-    obj: Any, example: Any = None, *, values: bool = False, gradients: bool = False, title: str | None = None
-) -> Diagram:
+    obj: Drawable, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False,
+    title: str | None = None,
+) -> Diagram:  # fmt: skip
     """The plain data of a picture of `obj`: a node, a Graph, a layer or a compiled function.
 
     The picture of a node shows everything that it depends on, with a frame around the nodes of each layer. `values` and

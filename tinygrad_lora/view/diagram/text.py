@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numpy.typing import ArrayLike
 
 from ...nn.layer import Layer
 from ..words.sentences import table
-from .data import diagram
+from .data import Drawable, diagram
 from .tree import parameter_tree
 
 
-def listing(obj: Any, example: Any = None, *, values: bool = False, gradients: bool = False) -> str:
+def listing(obj: Drawable, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False) -> str:
     """What `draw(obj)` shows, as aligned text: one line a node; for a layer, its tree.
 
     `obj` is a node, a Graph, a layer, a compiled function or a Diagram. `values` and `gradients` add columns. With an

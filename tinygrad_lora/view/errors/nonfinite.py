@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core.graph import Graph, topological_order, unique_names
 from ...core.node import ComputationNode
@@ -80,7 +81,7 @@ class NonFinite:
                 yield f"{self._label(operand)} is {shape_text(np.shape(value))}, {', '.join(short_array(value))}"
 
 
-def first_nonfinite(obj: Any, *arrays: Any) -> NonFinite | None:
+def first_nonfinite(obj: ComputationNode | Graph | Callable[..., Any], *arrays: ArrayLike) -> NonFinite | None:
     """The first node, in the order of computation, whose value is NaN or infinite; None if all values are finite.
 
     `obj` is a node with values, and everything it was computed from is looked at. Or it is a Graph or a function of

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import graphviz
+from numpy.typing import ArrayLike
 
 from ...errors import RenderError
 from ..diagram.collapse import MOST_BOXES, by_layer
-from ..diagram.data import Arrow, Box, Diagram, diagram, refuse
+from ..diagram.data import Arrow, Box, Diagram, Drawable, diagram, refuse
 from ..diagram.layers import LayerFrame
 from ..diagram.looks import FAINT, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, common_dtype, shortened
 from ..diagram.text import listing
@@ -85,8 +86,8 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
 
 
 def draw(
-    obj: Any, example: Any = None, *, values: bool = False, gradients: bool = False, rankdir: str = "TB",
-    legend: bool = True, title: str | None = None,
+    obj: Drawable | Picture, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False,
+    rankdir: str = "TB", legend: bool = True, title: str | None = None,
 ) -> Picture:  # fmt: skip
     """A picture of a node, a Graph, a layer or a compiled function: a `graphviz.Digraph`.
 
@@ -136,7 +137,7 @@ class _Drawing:
             self.arrow(sheet, i, arrow, arrow.start in level)
         return sheet
 
-    def frame(self, sheet: Any, cluster: LayerFrame) -> None:
+    def frame(self, sheet: graphviz.Digraph, cluster: LayerFrame) -> None:
         """Add the frame of a layer, with the frames and boxes inside it."""
         with sheet.subgraph(name=f"cluster_{cluster.id}") as inside:
             tooltip = _escaped(", ".join([cluster.title, *cluster.lines]))
@@ -145,7 +146,7 @@ class _Drawing:
                 self.frame(inside, part)
             self.group(inside, cluster.boxes, f"{cluster.name}.")
 
-    def group(self, sheet: Any, names: Iterable[str], within: str) -> None:
+    def group(self, sheet: graphviz.Digraph, names: Iterable[str], within: str) -> None:
         """Add the boxes of one frame. An invisible frame keeps an operation and the leaves beside it together."""
         leaves = {leaf for name in names for leaf in self.beside.get(name, ())}
         for name in names:
@@ -157,7 +158,7 @@ class _Drawing:
             elif name not in leaves:
                 self.box(sheet, self.boxes[name], within)
 
-    def box(self, sheet: Any, box: Box, within: str) -> None:
+    def box(self, sheet: graphviz.Digraph, box: Box, within: str) -> None:
         """Add one box. Its name is short inside a frame: `lora.A` is A in the frame of `lora`."""
         look = LOOKS[box.role]
         sheet.node(
@@ -173,7 +174,7 @@ class _Drawing:
             **{"class": f"{box.role} {box.operation}" + " output" * box.output},
         )
 
-    def arrow(self, sheet: Any, i: int, arrow: Arrow, level: bool) -> None:
+    def arrow(self, sheet: graphviz.Digraph, i: int, arrow: Arrow, level: bool) -> None:
         options = {"id": f"e{i}", "class": "gradient" if arrow.gradient else "forward"}
         if arrow.label:
             options["label"] = f" {_escaped(arrow.label)} "

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core.autodiff import pulling_back
 from ...core.graph import Graph
@@ -30,7 +31,7 @@ FORWARD = "Forward only"
 WIDEST = 24  # characters of the column that says where a step takes place
 
 
-def timeline_of_graph(graph: Graph, arrays: tuple[Any, ...], shown: Diagram, seed: Any = None) -> Timeline:
+def timeline_of_graph(graph: Graph, arrays: tuple[Any, ...], shown: Diagram, seed: ArrayLike | None = None) -> Timeline:
     """The forward steps of a graph whose nodes have values, and the backward steps where it has one output.
 
     `shown` is its picture, with one box for each node, in order.
@@ -44,7 +45,7 @@ def timeline_of_graph(graph: Graph, arrays: tuple[Any, ...], shown: Diagram, see
     return Timeline(shown.title, (walk.shown,), walk.events, " ".join(filter(None, [walk.left_out, note])))
 
 
-def _forward_only(graph: Graph, seed: Any) -> str:
+def _forward_only(graph: Graph, seed: ArrayLike | None) -> str:
     """A sentence that says why there are no backward steps; "" if there are."""
     output = graph.outputs[0]
     if len(graph.outputs) > 1:
@@ -62,7 +63,7 @@ def _forward_only(graph: Graph, seed: Any) -> str:
     return ""
 
 
-def _seed(output: ComputationNode, seed: Any) -> Any:
+def _seed(output: ComputationNode, seed: ArrayLike | None) -> Any:
     array = np.asarray(1.0 if seed is None else seed, dtype=output.dtype)[()]
     if array.shape != output.shape:
         raise ShapeError(f"the seed has shape {array.shape}; the output has {output.shape}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...compiler import CompiledFunction
 from ...compiler.cost import Cost, graph_cost
@@ -24,8 +25,10 @@ from ..words.grammar import counted
 from .events import ACTIVE, DONE, Event, State, Timeline
 from .steps import timeline_of_graph
 
+Steppable = ComputationNode | Graph | Layer | CompiledFunction | Callable[..., Any]  # what has steps
 
-def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Timeline:
+
+def timeline(obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, title: str | None = None) -> Timeline:
     """The steps of `obj`; the arguments are those of `step_through`."""
     if isinstance(obj, CompiledFunction):
         if seed is not None:
@@ -54,7 +57,7 @@ def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None)
     return _of_graph(trace(obj, *arrays), arguments, seed, title or getattr(obj, "__name__", ""))
 
 
-def _of_graph(graph: Graph, arguments: tuple[Any, ...], seed: Any, title: str | None) -> Timeline:
+def _of_graph(graph: Graph, arguments: tuple[Any, ...], seed: ArrayLike | None, title: str | None) -> Timeline:
     """The steps of a graph on arrays or on nodes with values, rebuilt so that every node has its value."""
     inputs = graph.inputs[: len(graph.inputs) - len(graph.captured)]
     if len(inputs) != len(arguments):
