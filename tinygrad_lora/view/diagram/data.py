@@ -156,7 +156,7 @@ def diagram(
         refuse(obj, {"example": example is not None, "values": values, "gradients": gradients, "title": title})
         return obj
     outputs: tuple[ComputationNode, ...]
-    shown: Mapping[ComputationNode, ComputationNode] = {}
+    holders: Mapping[ComputationNode, ComputationNode] = {}
     if isinstance(obj, Layer):
         x, y, calls = run_layer(obj, example)
         nodes, outputs, subject = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
@@ -165,7 +165,7 @@ def diagram(
     elif isinstance(graph := obj if isinstance(obj, Graph) else getattr(obj, "graph", None), Graph):
         nodes, outputs, subject = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
         first = len(graph.inputs) - len(graph.captured)
-        shown = dict(zip(graph.inputs[first:], graph.captured, strict=True))
+        holders = dict(zip(graph.inputs[first:], graph.captured, strict=True))
     else:
         raise TypeError(
             f"a picture shows a node, a Graph, a layer or a compiled function, not {type(obj).__name__}: "
@@ -180,9 +180,9 @@ def diagram(
         calls = calls_behind(nodes)
         clusters, dotted, times = frames(calls, ids), own_names(calls), Counter(node.name for node in nodes)
         unclear = [node for node in nodes if not node.name or times[node.name] > 1]
-        names = {n: dotted[p] for n in unclear if (p := shown.get(n, n)) in dotted}
+        names = {n: dotted[p] for n in unclear if (p := holders.get(n, n)) in dotted}
     labels = dict(zip(nodes, _labels([names.get(node, node.name) for node in nodes]), strict=True))
-    boxes = [_box(node, ids, labels, node in outputs, shown.get(node, node), values, gradients) for node in nodes]
+    boxes = [_box(node, ids, labels, node in outputs, holders.get(node, node), values, gradients) for node in nodes]
     fixed = not isinstance(obj, ComputationNode | Graph | Layer)  # compiled: nothing is sent back through it
     flowing = set() if fixed else _flowing(nodes)
     arrows = [arrow for node in nodes for arrow in _arrows(node, ids, flowing)]

@@ -69,9 +69,9 @@ def box_head(box: Box, common: str, within: str) -> Head:
     return Head(title, what, shape if needed else "", "output" if box.output else "")
 
 
-def common_dtype(shown: Diagram) -> str:
+def common_dtype(diagram: Diagram) -> str:
     """The dtype of most boxes, which a picture states once; only boxes of another dtype name theirs."""
-    return Counter(box.dtype for box in shown.boxes).most_common(1)[0][0] if shown.boxes else ""
+    return Counter(box.dtype for box in diagram.boxes).most_common(1)[0][0] if diagram.boxes else ""
 
 
 def shortened(text: str) -> str:

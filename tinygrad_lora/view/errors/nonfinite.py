@@ -57,11 +57,11 @@ class NonFinite:
     @property
     def diagram(self) -> Diagram:
         """The node, and what it was computed from."""
-        shown, ids = whole([self.node], self.labels)  # the sentence speaks of the same labels
+        diagram, ids = whole([self.node], self.labels)  # the sentence speaks of the same labels
         values = {ids[self.node]: short_array(self.value)}
         values |= {ids[p]: short_array(v) for p, v in zip(self.node.parents, self.operands, strict=True)}
-        boxes = tuple(replace(box, value=values.get(box.id, box.value), numbered=True) for box in shown.boxes)
-        return above(replace(shown, boxes=boxes), ids[self.node], f"{self._label(self.node)} is not finite")
+        boxes = tuple(replace(box, value=values.get(box.id, box.value), numbered=True) for box in diagram.boxes)
+        return above(replace(diagram, boxes=boxes), ids[self.node], f"{self._label(self.node)} is not finite")
 
     def _repr_html_(self) -> str:
         marked = self.diagram.boxes[-1].id

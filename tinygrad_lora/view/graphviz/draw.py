@@ -103,37 +103,37 @@ def draw(
         return obj
     if rankdir not in ("TB", "LR", "BT", "RL"):
         raise ValueError(f"rankdir is one of TB (top to bottom), LR, BT and RL, not {rankdir!r}")
-    shown = diagram(obj, example, values=values, gradients=gradients, title=title)
-    if len(shown.boxes) > MOST_BOXES and not isinstance(obj, Diagram) and (few := by_layer(shown)):
-        shown = replace(few.shown, title=f"{shown.title} ({len(shown.boxes):,} nodes, some layers as one box)")
-    if len(shown.boxes) > LARGEST_PICTURE:
+    data = diagram(obj, example, values=values, gradients=gradients, title=title)
+    if len(data.boxes) > MOST_BOXES and not isinstance(obj, Diagram) and (few := by_layer(data)):
+        data = replace(few.diagram, title=f"{data.title} ({len(data.boxes):,} nodes, some layers as one box)")
+    if len(data.boxes) > LARGEST_PICTURE:
         raise RenderError(
-            f"a picture of {len(shown.boxes):,} boxes cannot be read; the limit is {LARGEST_PICTURE:,}. "
+            f"a picture of {len(data.boxes):,} boxes cannot be read; the limit is {LARGEST_PICTURE:,}. "
             "print(listing(obj)) lists them all; draw(node) of an earlier node shows a part"
         )
-    return _Drawing(shown).picture(rankdir, legend)
+    return _Drawing(data).picture(rankdir, legend)
 
 
 class _Drawing:
     """Builds the picture of one diagram; holds what its boxes share: the common dtype, and which leaf goes where."""
 
-    def __init__(self, shown: Diagram) -> None:
-        self.shown, self.common = shown, common_dtype(shown)
-        self.boxes = {box.id: box for box in shown.boxes}
-        self.beside = _beside(shown)
+    def __init__(self, data: Diagram) -> None:
+        self.data, self.common = data, common_dtype(data)
+        self.boxes = {box.id: box for box in data.boxes}
+        self.beside = _beside(data)
 
     def picture(self, rankdir: str, legend: bool) -> Picture:
         sheet = Picture("picture")
-        sheet.diagram, sheet.rankdir, sheet.legend = self.shown, rankdir, legend
-        sheet.attr(rankdir=rankdir, label=caption(self.shown, legend), tooltip=_escaped(self.shown.title), **SHEET)
+        sheet.diagram, sheet.rankdir, sheet.legend = self.data, rankdir, legend
+        sheet.attr(rankdir=rankdir, label=caption(self.data, legend), tooltip=_escaped(self.data.title), **SHEET)
         sheet.attr("node", **BOX)
         sheet.attr("edge", **ARROW)
-        for cluster in self.shown.clusters:
+        for cluster in self.data.clusters:
             self.frame(sheet, cluster)
-        framed = _frames(self.shown.clusters)
+        framed = _frames(self.data.clusters)
         self.group(sheet, [name for name in self.boxes if name not in framed], "")
         level = {leaf for leaves in self.beside.values() for leaf in leaves}
-        for i, arrow in enumerate(self.shown.arrows):
+        for i, arrow in enumerate(self.data.arrows):
             self.arrow(sheet, i, arrow, arrow.start in level)
         return sheet
 
@@ -180,18 +180,18 @@ class _Drawing:
             options["label"] = f" {_escaped(arrow.label)} "
         if level:
             options["minlen"] = "0"
-        if arrow.gradient and self.shown.marks_gradients:
+        if arrow.gradient and self.data.marks_gradients:
             options |= {"penwidth": "2.2", "color": VERMILION}
         sheet.edge(arrow.start, arrow.end, **options)
 
 
-def _beside(shown: Diagram) -> dict[str, list[str]]:
+def _beside(data: Diagram) -> dict[str, list[str]]:
     """For each operation on data, the parameters and constants that only it uses: they are drawn beside it."""
-    uses, frame = Counter(arrow.start for arrow in shown.arrows), _frames(shown.clusters)
-    leaves = {b.id for b in shown.boxes if b.role in ("trainable", "frozen", "constant") and uses[b.id] == 1}
-    fed = {arrow.end for arrow in shown.arrows if arrow.start not in leaves}
+    uses, frame = Counter(arrow.start for arrow in data.arrows), _frames(data.clusters)
+    leaves = {b.id for b in data.boxes if b.role in ("trainable", "frozen", "constant") and uses[b.id] == 1}
+    fed = {arrow.end for arrow in data.arrows if arrow.start not in leaves}
     beside: dict[str, list[str]] = defaultdict(list)
-    for start, end in ((arrow.start, arrow.end) for arrow in shown.arrows):
+    for start, end in ((arrow.start, arrow.end) for arrow in data.arrows):
         if start in leaves and end in fed and frame.get(start) == frame.get(end):
             beside[end].append(start)
     return dict(beside)

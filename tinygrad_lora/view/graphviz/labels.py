@@ -31,14 +31,14 @@ def frame_label(cluster: LayerFrame) -> str:
     return f"<{text}>"
 
 
-def caption(shown: Diagram, legend: bool) -> str:
+def caption(diagram: Diagram, legend: bool) -> str:
     """The text below the picture as a Graphviz table: the title, and the legend with each role in its own border."""
-    note = f"arrays hold {common_dtype(shown)}" if shown.boxes else "nothing to show"
-    rows = [f"<TD>{_bold(shown.title)}   {_colored(note, MUTED)}</TD>"]
-    swatches = [_swatch(role, words) for role, words in shown.legend] if legend else []
-    if legend and shown.marks_gradients:
+    note = f"arrays hold {common_dtype(diagram)}" if diagram.boxes else "nothing to show"
+    rows = [f"<TD>{_bold(diagram.title)}   {_colored(note, MUTED)}</TD>"]
+    swatches = [_swatch(role, words) for role, words in diagram.legend] if legend else []
+    if legend and diagram.marks_gradients:
         swatches.append(f'<TD><FONT COLOR="{WORDS["gradient"]}"><B>thick arrow</B></FONT>: {GRADIENT_FLOWS}</TD>')
-    per_row = 3 if len(shown.boxes) < WIDE else 7
+    per_row = 3 if len(diagram.boxes) < WIDE else 7
     for i in range(0, len(swatches), per_row):
         cells = "".join(swatches[i : i + per_row])
         rows.append(f'<TD><TABLE BORDER="0" CELLPADDING="6" CELLSPACING="4"><TR>{cells}</TR></TABLE></TD>')

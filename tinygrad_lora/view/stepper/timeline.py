@@ -100,7 +100,7 @@ def _passes(compiled: CompiledFunction, title: str | None) -> Timeline:
             yield Event(i + 1, "compile", kind, s.name, "", numbers, s.note, law, states=states, picture=i, width=width)
 
     note = max(few, key=lambda picture: len(picture.box_of)).note
-    return Timeline(few[0].shown.title, tuple(picture.shown for picture in few), walk, note)
+    return Timeline(few[0].diagram.title, tuple(picture.diagram for picture in few), walk, note)
 
 
 def _new_boxes(after: Graph, before: Graph) -> set[str]:
@@ -121,11 +121,11 @@ def _picture(graph: Graph, new_boxes: set[str], title: str) -> Collapsed:
     if few.note and not few.layers:  # the end of a graph is no picture of what a pass did
         ids = {name: name for name in (f"n{i}" for i in range(len(graph.nodes)))}
         note = f"The graph has {len(ids):,} nodes; pictures are drawn of up to {MOST_BOXES}."
-        return Collapsed(Diagram(few.shown.title, (), ()), ids, {}, note)
+        return Collapsed(Diagram(few.diagram.title, (), ()), ids, {}, note)
     new = {few.box_of[name] for name in new_boxes}
-    boxes = tuple(replace(box, shape=f"{box.shape}, new") if box.id in new else box for box in few.shown.boxes)
-    arrows = tuple(replace(arrow, gradient=False) for arrow in few.shown.arrows)
-    return few._replace(shown=replace(few.shown, boxes=boxes, arrows=arrows))
+    boxes = tuple(replace(box, shape=f"{box.shape}, new") if box.id in new else box for box in few.diagram.boxes)
+    arrows = tuple(replace(arrow, gradient=False) for arrow in few.diagram.arrows)
+    return few._replace(diagram=replace(few.diagram, boxes=boxes, arrows=arrows))
 
 
 def _cost(cost: Cost) -> str:
