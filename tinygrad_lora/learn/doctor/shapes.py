@@ -10,6 +10,7 @@ import numpy as np
 
 from ...core.node import Shape
 from ..diagnosis import Diagnosis
+from ..exact import Array
 from .evidence import GradientCase, RuleTrial
 
 
@@ -58,14 +59,14 @@ def _other_axes(case: GradientCase) -> Iterator[int]:
     """The wrong axes over which the student may have summed: each of them explains the answer."""
     shape = case.first.values["y"].shape
 
-    def full(trial: RuleTrial) -> Any:
+    def full(trial: RuleTrial) -> Array | None:
         """The gradient before anything is summed: that of the operand when it is repeated by hand."""
         if case.subject.reference is not None:
             return None
         wide = {**trial.values, case.name: np.broadcast_to(trial.values[case.name], shape)}
         return case.subject.truth(wide)[case.name]
 
-    def summed_over(axis: int, trial: RuleTrial) -> Any:
+    def summed_over(axis: int, trial: RuleTrial) -> Array | None:
         whole = full(trial)
         return None if whole is None else whole.sum(axis=axis)
 
@@ -88,7 +89,7 @@ def reshaped(case: GradientCase) -> Diagnosis | None:
 def unrepeated(case: GradientCase) -> Diagnosis | None:
     """The gradient is not repeated for every element, as it must be after a sum."""
 
-    def repeated(trial: RuleTrial) -> Any:
+    def repeated(trial: RuleTrial) -> Array | None:
         answer, shape = trial.answers[case.name], trial.truth[case.name].shape
         kept = [*answer.shape] + [1] * (len(shape) - answer.ndim)
         for candidate in (answer, answer.reshape(kept)):
@@ -120,7 +121,7 @@ def broadcast_axes(small: Shape, whole: Shape) -> tuple[int, ...]:
     return (*range(extra), *(i + extra for i, n in enumerate(small) if n == 1 and whole[i + extra] != 1))
 
 
-def summed(x: Any, shape: Shape) -> Any:
+def summed(x: Array, shape: Shape) -> Array | None:
     """x summed over the axes along which `shape` was repeated; None if it cannot have been."""
     if x.shape == shape or not fits(shape, x.shape):
         return None
