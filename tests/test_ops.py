@@ -404,6 +404,10 @@ def test_the_fast_call_makes_the_node_that_the_general_call_makes(op, draw):
     assert_same(fast.value, general.value)
     for field in set(tl.ComputationNode.__slots__) - {"_value", "created"}:
         assert getattr(fast, field) == getattr(general, field), field
+    if op.differentiable:
+        parts = zip(op.pullback(fast.value, fast), tl.Op.pullback(op, fast.value, fast), strict=True)
+        for one, other in ([p() if callable(p) else p for p in pair] for pair in parts):
+            assert (one is None and other is None) or assert_same(one, other) is None
 
 
 def test_matmul_is_among_the_operations_with_a_fast_call():

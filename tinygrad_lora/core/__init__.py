@@ -7,8 +7,9 @@
 5. `autodiff`: gradients, from the output back to the leaves.
 6. `trace`: from a Python function to a graph.
 
-Then `arraylike`, how a node meets Python and NumPy, and `arguments`, the sentence for a call that means nothing. Read
-last: `eager`, which makes calls faster and changes nothing else.
+Then `arraylike`, how a node meets Python and NumPy, and last `eager`, which makes calls faster and changes nothing
+else.
+What refuses, and says what to write instead, is `tinygrad_lora/refusals`: the engine computes the same without it.
 """
 
 from . import eager  # noqa: F401, before the operations are made: each gets its fast call

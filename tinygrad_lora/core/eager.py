@@ -1,6 +1,7 @@
-"""The fast path, read last: `Op.__call__` written out for one operation whose operands are nodes with values.
+"""The fast path, read last: an operation without parameters, called on nodes with values, and its way back.
 
-Most calls are such calls, and they take half the time. Without this file the engine does the same, more slowly.
+Most calls are such calls, and written out they take half the time. Without this file the engine does the same, more
+slowly.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import re
 from functools import partial
 from inspect import Parameter, Signature
+from typing import Any
 
-from .arraylike import MISSING
+from ..refusals.arguments import MISSING
 from .node import NO_PARAMS, ComputationNode, Op, tick
 from .source import function_from_source
 
@@ -32,8 +34,22 @@ def {name}(self, {parameters}, *surplus):
 """
 
 
+def pullback_of_one(self: Op, g: Any, node: ComputationNode) -> Any:
+    """`Op.pullback` for one parent."""
+    return self.vjp(g, node._value, node.parents[0]._value)
+
+
+def pullback_of_two(self: Op, g: Any, node: ComputationNode) -> Any:
+    """`Op.pullback` for two."""
+    a, b = node.parents
+    return self.vjp(g, node._value, a._value, b._value)
+
+
+PULLBACKS = {1: pullback_of_one, 2: pullback_of_two}
+
+
 def accelerate(cls: type[Op]) -> None:
-    """Give an operation without parameters its fast call."""
+    """Give an operation without parameters its fast call, and its fast way back."""
     operands = cls.signature.split(", ")
     first, values = operands[0], partial(re.sub, rf"\b({'|'.join(operands)})\b", r"\1_value")
     known = [f"type({x}) is ComputationNode and ({x}_value := {x}._value) is not None" for x in operands]
@@ -54,6 +70,7 @@ def accelerate(cls: type[Op]) -> None:
     call.__qualname__ = f"write {cls.name}({cls.signature}); {cls.name}"  # what Python's own refusals open with
     call.__signature__ = Signature([Parameter(x, Parameter.POSITIONAL_OR_KEYWORD) for x in ["self", *operands]])
     cls.apply = cls.__call__ = call  # type: ignore[method-assign]
+    cls.pullback = PULLBACKS.get(len(operands), Op.pullback)  # type: ignore[method-assign]
 
 
 Op.accelerate = accelerate

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
-from .arguments import FAILURES, explained, refuse_misuse
-from .arraylike import ArrayLike, as_arrays, beside, checked, checked_kind, read_only, registry
+from ..refusals.arguments import FAILURES, explained, refuse_misuse
+from ..refusals.arrays import as_arrays, beside, checked, checked_kind, read_only
+from .arraylike import ArrayLike, registry
 from .source import function_from_source, user_line
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Op:
     fast_where = ""  # if a class has a `__call__` of its own: the operands for which `numpy` alone is all it does
     differentiable = True  # False: no gradient passes, as through a comparison
     forward: Any  # the line as a function of arrays
-    accelerate: ClassVar[Callable[[type[Op]], None]] = lambda cls: None  # eager.py: the same calls in half the time
+    accelerate: ClassVar[Callable[[type[Op]], None]] = lambda cls: None  # eager.py: faster calls
 
     def __init_subclass__(cls) -> None:
         cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
@@ -132,6 +133,10 @@ class Op:
         None stands for no gradient. A function of no arguments stands for work to do only if that operand needs it.
         """
         raise GradientError(f"{self.name} has no gradient rule: give its class a method vjp")
+
+    def pullback(self, g: Any, node: ComputationNode) -> Any:
+        """The rule on arrays: from the gradient g of a node with a value, that of each parent."""
+        return self.vjp(g, node._value, *[p._value for p in node.parents], **node.params)
 
     def flops(self, out: Shape, *shapes: Any, **params: Any) -> int:
         """Floating-point operations: one for each output element, unless an operation says otherwise."""

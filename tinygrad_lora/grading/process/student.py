@@ -17,20 +17,18 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ...core.graph import topological_order
-from ...core.node import ComputationNode
 from ...learn.checking import guard
 from ...learn.checking.guard import TookTooLongError, line_of
-from ...view import paths
 from . import sandbox
 from .peer import Peer
 from .wire import Channel, Gone, Misbehaved
 
 CELL, CELLS = 5.0, 20.0  # seconds for one cell, and for all
 LOADED = (
-    "tinygrad_lora.data", "tinygrad_lora.view.plots", "numpy.random", "numpy.linalg", "importlib.readers",
-    "importlib.resources.readers", "encodings.utf_8_sig", "encodings.cp437", "matplotlib.pyplot", "matplotlib.image",
-    "matplotlib.backends.backend_agg", "timeit", "random", "collections", "functools", "itertools", "dataclasses",
+    "tinygrad_lora.data", "tinygrad_lora.view.paths", "tinygrad_lora.view.plots", "numpy.random", "numpy.linalg",
+    "importlib.readers", "importlib.resources.readers", "encodings.utf_8_sig", "encodings.cp437", "matplotlib.pyplot",
+    "matplotlib.image", "matplotlib.backends.backend_agg", "timeit", "random", "collections", "functools", "itertools",
+    "dataclasses",
 )  # fmt: skip
 SERVICE = 0  # the number under which the judge finds it
 
@@ -55,11 +53,6 @@ class Service:
         self._refused = refused
         self._module = types.ModuleType("__main__")
         vars(self._module)["__builtins__"] = builtins  # as `exec` would set it
-        vars(paths)["gc"] = types.SimpleNamespace(get_objects=self._nodes)  # the hook lets nobody walk all objects
-
-    def _nodes(self) -> list[ComputationNode]:
-        """The nodes that the names of the notebook lead to."""
-        return topological_order([thing for thing in vars(self._module).values() if type(thing) is ComputationNode])
 
     def run(self, cells: list[list[str]]) -> list[str]:
         """Run the cells in order; what one fails with does not stop the next. Gives a line for each that failed."""
