@@ -41,16 +41,14 @@ def transposed(case: GradientCase) -> Diagnosis | None:
 def unsummed(case: GradientCase) -> Diagnosis | None:
     """The gradient of a broadcast operand is a sum, and the sum is missing, or runs over the wrong axis."""
     axes = broadcast_axes(case.truth.shape, case.first.values["y"].shape)
+    where = " and ".join(f"axis {i}" for i in axes)
     if axes and case.repairs(lambda t: summed(t.answers[case.name], t.truth[case.name].shape)):
-        where = " and ".join(f"axis {i}" for i in axes)
         clause = f"is not summed over {where}, where {case.name} {case.truth.shape} was repeated to fill "
         return case.say("unsummed", clause + f"{case.first.values['y'].shape}: a repeated number gets the sum", where)
     if not axes:
         return None
     for wrong in _other_axes(case):
-        clause = (
-            f"is summed over axis {wrong}; {case.name} was repeated along {' and '.join(f'axis {i}' for i in axes)}"
-        )
+        clause = f"is summed over axis {wrong}; {case.name} was repeated along {where}"
         return case.say("wrong-axis", clause, f"axis {wrong}")
     return None
 
