@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from ...view.words.grammar import counted
 from ..diagnosis import Diagnosis, Wrong
 from ..exact import Array, as_array, refuse, same
-from .measuring import STEP, Values, differences, settled
+from .measuring import STEP, Scalar, Values, differences, settled
 
 TRIALS = 3
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Subject:
     def _measured(self, values: Values, name: str, step: float) -> Any:
         return differences(self.weighted(values, name), values[name], step)
 
-    def weighted(self, values: Values, name: str) -> Callable[[Any], float]:
+    def weighted(self, values: Values, name: str) -> Scalar:
         """The number whose gradient is wanted, the sum of g y, as a function of one operand."""
 
         def total(x: Any) -> float:

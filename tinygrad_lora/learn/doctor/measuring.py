@@ -12,10 +12,11 @@ from ..exact import Array
 
 STEP = 1e-3  # of the central differences
 EPSILON = float(np.finfo(float).eps)
+Scalar = Callable[[Array], float]  # a function whose value is one number
 Values = dict[str, Any]  # arrays by name; None for a gradient that is not there
 
 
-def differences(f: Callable[[Array], float], x: ArrayLike, step: float = STEP) -> Array:
+def differences(f: Scalar, x: ArrayLike, step: float = STEP) -> Array:
     """The gradient of a scalar function by central differences of fourth order, good to about ten digits."""
     x = np.array(x, dtype=float)
     result = np.zeros_like(x)
@@ -31,9 +32,7 @@ def differences(f: Callable[[Array], float], x: ArrayLike, step: float = STEP) -
     return result
 
 
-def settled(
-    f: Callable[[Array], float], values: Values, name: str, truth: Array, answer: Array | None
-) -> Array:  # fmt: skip
+def settled(f: Scalar, values: Values, name: str, truth: Array, answer: Array | None) -> Array:
     """The true gradient. At a kink an answer between the slopes of the two sides is true."""
     if answer is None or answer.shape != truth.shape:
         return truth

@@ -14,6 +14,7 @@ from .evidence import GradientCase, RuleTrial, quietly
 from .shapes import summed
 
 Factor = Callable[[RuleTrial], Array | None]
+Pointwise = Callable[[Array], Array]
 
 
 def not_finite(case: GradientCase) -> Diagnosis | None:
@@ -156,7 +157,7 @@ def _inverted(answer: Array, truth: Array) -> bool:
 
 def _where(case: GradientCase, places: list[Array]) -> str:
     """The wrong places in words: by the sign of an operand if that says it, else the first index."""
-    tests: dict[str, Callable[[Array], Array]] = {
+    tests: dict[str, Pointwise] = {
         "is 0": lambda x: x == 0,
         "is negative": lambda x: x < 0,
         "is positive": lambda x: x > 0,
@@ -192,7 +193,7 @@ def _changed(name: str, factor: Factor, change: np.ufunc, trial: RuleTrial) -> A
 
 def _factors(case: GradientCase) -> Iterator[tuple[str, Factor]]:
     """Candidates for a missing factor, each in words and as a function of a trial, if it has the gradient's shape."""
-    shapes: dict[str, Callable[[Array], Array]] = {
+    shapes: dict[str, Pointwise] = {
         "{}": lambda v: v,
         "{}**2": lambda v: v**2,
         "(1 - {})": lambda v: 1 - v,
@@ -202,9 +203,7 @@ def _factors(case: GradientCase) -> Iterator[tuple[str, Factor]]:
     for name in ("y", *case.subject.operands):
         for words, function in shapes.items():
 
-            def factor(
-                trial: RuleTrial, name: str = name, function: Callable[[Array], Array] = function
-            ) -> Array | None:
+            def factor(trial: RuleTrial, name: str = name, function: Pointwise = function) -> Array | None:
                 x = np.asarray(trial.values[name], dtype=float)
                 return function(x) if x.shape == trial.truth[case.name].shape else None
 
