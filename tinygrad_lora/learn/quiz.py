@@ -17,9 +17,9 @@ from ..core.graph import Graph, rebuilt, topological_order
 from ..core.node import ComputationNode, parameter
 from ..errors import ExerciseError
 from ..nn.checks import check_size
+from ..view.contributions import contributions
 from ..view.diagram.data import Diagram, diagram
 from ..view.diagram.text import listing
-from ..view.rules import contributions
 from ..view.words.markup import Markup, element
 from ..view.words.sentences import number, shape_text, short_array
 from .cases import numbers, random_graph

@@ -11,7 +11,7 @@ import numpy as np
 from ...core import autodiff
 from ...core.graph import topological_order
 from ...core.node import ComputationNode
-from ...view.rules import contributions
+from ...view.contributions import contributions
 from ...view.words.sentences import number, spoken
 from ..cases import graphs
 from ..diagnosis import Diagnosis, pictured
