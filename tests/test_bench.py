@@ -35,10 +35,9 @@ ALWAYS = ["ours", "ours-eager", "naive"]
 IF_INSTALLED = ["ours-numba", "torch", "jax", "autograd", "mygrad", "micrograd"]
 # Those that compile take a second for each workload: two of them are enough here, since a run checks all of them.
 COMPILED = {"ours-numba": ["W1"], "jax": ["W3", "W4"]}
+MARKS = {"torch": pytest.mark.peers, "jax": pytest.mark.peers}
 OTHERS = [
-    pytest.param(name, w, marks=[pytest.mark.slow] if name in COMPILED else [])
-    for name in IF_INSTALLED
-    for w in COMPILED.get(name, WORKLOADS)
+    pytest.param(name, w, marks=MARKS.get(name, [])) for name in IF_INSTALLED for w in COMPILED.get(name, WORKLOADS)
 ]
 
 

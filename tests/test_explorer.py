@@ -133,7 +133,7 @@ def test_the_flagship_loses_the_large_product_and_gains_the_small_ones(flagship)
     rebracket = next(step for step in flagship.steps if step.name == "rebracket")
     names, states = flagship.story.union.names, rebracket.stage.states
     told = {
-        state: {rebracket.stage.told[box].split(", (")[0] for box in states if states[box] == state}
+        state: {rebracket.stage.descriptions[box].split(", (")[0] for box in states if states[box] == state}
         for state in (ADDED, REMOVED)
     }
     assert any(text.endswith("= matmul(A, B)") for text in told[REMOVED])

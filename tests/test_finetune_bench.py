@@ -20,7 +20,7 @@ def forgotten():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("peer", ["ours-eager", "peft"])
+@pytest.mark.parametrize("peer", ["ours-eager", pytest.param("peft", marks=pytest.mark.peers)])
 @pytest.mark.filterwarnings("ignore")  # other people's
 def test_all_train_alike(peer):
     if reason := missing(peer):

@@ -144,6 +144,21 @@ def test_the_output_is_the_node_on_which_backward_was_called():
     assert explain(x).output is z
 
 
+def test_the_output_is_found_by_the_variables_of_all_callers():
+    x, _, z = square_plus_product()
+    losses = [tl.tanh(z)]
+    losses[0].backward()
+    del z
+    assert (lambda: explain(x))().output is losses[0]
+
+
+def test_an_output_that_no_variable_holds_is_asked_for():
+    x = tl.parameter(3.0, "x")
+    (x * x).backward()
+    with pytest.raises(GradientError, match=r"no variable holds what x got its gradient from: say explain\(x, y\)"):
+        explain(x)
+
+
 def test_where_it_is_not_clear_the_output_is_asked_for():
     x = tl.parameter(3.0, "x")
     a, b = x * x, tl.tanh(x)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler.operations import Fused, Step
+from tinygrad_lora.compiler.operations import Fused, FusedStep
 from tinygrad_lora.compiler.text.expressions import literal
 from tinygrad_lora.compiler.text.literals import is_plain, refuse_foreign
 from tinygrad_lora.compiler.text.names import program_name
@@ -220,7 +220,7 @@ def test_the_name_of_a_node_or_a_function_becomes_a_word(name):
 
 
 def test_a_step_of_a_fused_operation_is_as_plain():
-    step = Step(ops.scale, {"factor": Object()}, (0,), (2, 2), np.dtype(float))
+    step = FusedStep(ops.scale, {"factor": Object()}, (0,), (2, 2), np.dtype(float))
     leaf = ComputationNode(INPUT, (), {}, (2, 2), np.dtype(float))
     graph = tl.Graph([leaf], [ComputationNode(Fused([step], 1), (leaf,), {}, (2, 2), np.dtype(float))])
     with pytest.raises(CompileError, match="factor"):
@@ -308,7 +308,7 @@ def test_what_crosses_is_evaluated_and_never_compiled(monkeypatch):
 def test_the_exercises_that_ask_for_a_program_evaluate_it(monkeypatch):
     step = load_exercise("10-step")
     ran = []
-    monkeypatch.setattr("tinygrad_lora.compiler.programs.Program.run", lambda *a: ran.append(a))
+    monkeypatch.setattr("tinygrad_lora.compiler.programs.CompiledProgram.run", lambda *a: ran.append(a))
     result = run_checks(step, step.references, seed=1, budget=5)
     assert not ran and all(one.passed for one in result.results)
 

@@ -84,6 +84,7 @@ def test_the_gradients_are_those_of_hugging_face(name):
         np.testing.assert_allclose(gradient, wanted, rtol=1e-10, atol=1e-11, err_msg=key)
 
 
+@pytest.mark.peers
 @pytest.mark.slow
 @every_network
 def test_the_same_numbers_come_out_of_the_installed_transformers(name):

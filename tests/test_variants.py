@@ -12,8 +12,8 @@ import variants_in_peft as in_peft
 from bench.command import main as bench
 from bench.variants import CASES, EVERYTHING, NOTHING, table
 from bench.variants import compare as measured
+from code_lines import code_lines
 from numpy.testing import assert_allclose, assert_array_equal
-from test_architecture import code_lines
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, ShapeError
@@ -669,12 +669,14 @@ def _peft():
     return pytest.importorskip("peft", reason="peft is not installed", exc_type=ImportError)
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", in_peft.NAMES)
 def test_they_are_those_of_the_peft_that_is_installed(peft, name):
     compare(name, in_peft.from_peft(name))
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")
 def test_the_stored_ranks_are_those_of_the_peft_that_is_installed(peft):
     assert_allclose(in_peft.ranks_from_peft()["history"], in_peft.stored()["ranks"]["history"], atol=1e-9)

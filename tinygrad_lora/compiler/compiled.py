@@ -14,13 +14,13 @@ from ..core.graph import Graph
 from ..core.node import ComputationNode
 from ..core.trace import traced
 from ..errors import CompileError, TraceError
-from .calling import Arguments, Binder, Form, is_container, taken_apart
+from .calling import Arguments, Binder, ContainerForm, is_container, taken_apart
 from .checks import first_call
 from .checks.culprit import find_culprit
 from .checks.warn import warn_of_fault
 from .last_program import LastProgram
 from .pipeline import DEFAULT, Pass, Snapshot, improving, improving_calls, passes_for_calls
-from .programs import Cache, Program, collector_paused
+from .programs import Cache, CompiledProgram, collector_paused
 from .signatures import Keys, guard, watch_of
 from .techniques import check_engine, split
 from .text.names import program_name
@@ -57,7 +57,7 @@ class CompiledFunction(LastProgram):
         self.structure: Callable[[], Any] = watch_of(self.function) or _no_structure
         self.programs, self._keys = Cache(self.name), Keys()
         self._bind, self._lock = Binder(self.function, self.name), Lock()
-        self._last: Program | None = None
+        self._last: CompiledProgram | None = None
 
     def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         program = self._last
@@ -89,7 +89,7 @@ class CompiledFunction(LastProgram):
 
     # --- Programs ---
 
-    def _program(self, call: Arguments) -> Program:
+    def _program(self, call: Arguments) -> CompiledProgram:
         """The program for these arguments; a new one if there is none."""
         structure = self.structure()
         keys = tuple(map(self._keys, call.leaves))
@@ -105,8 +105,8 @@ class CompiledFunction(LastProgram):
                 self.programs.add(key, program, call.places)
         return program
 
-    def _generate(self, call: Arguments) -> Program:
-        forms: list[Form | None] = []
+    def _generate(self, call: Arguments) -> CompiledProgram:
+        forms: list[ContainerForm | None] = []
 
         def flat(*nodes: Any) -> list[Any]:
             form, leaves = taken_apart(call.call(self.function, nodes), is_container)
@@ -122,13 +122,13 @@ class CompiledFunction(LastProgram):
         if self.buffers:
             snapshots += improving_calls(graph, self._frozen(graph), self.techniques)
             graph = _last_kept(snapshots, graph)
-        program = Program(before, graph, tuple(snapshots), forms[0])
+        program = CompiledProgram(before, graph, tuple(snapshots), forms[0])
         self._write(program)
         for node, variable in program.variables.items():
             node.name = node.name or variable  # pictures and listings of the graph speak of the same names
         return program
 
-    def _write(self, program: Program) -> None:
+    def _write(self, program: CompiledProgram) -> None:
         """Give a program its text, in one of three ways."""
         graph = program.graph
         names = self._names(graph)
@@ -140,7 +140,7 @@ class CompiledFunction(LastProgram):
         else:
             program.run_as_expressions(self.name, names)
 
-    def _settle(self, program: Program, call: Arguments) -> None:
+    def _settle(self, program: CompiledProgram, call: Arguments) -> None:
         """Before the first call: compare the program with its graph where that is wanted, and use it or not."""
         if program.settled:
             return
@@ -155,7 +155,7 @@ class CompiledFunction(LastProgram):
         if told:
             warn_of_fault(self.name, told)
 
-    def _blame(self, program: Program, values: Sequence[Any]) -> str:
+    def _blame(self, program: CompiledProgram, values: Sequence[Any]) -> str:
         """The pass or the program that is to blame, with the smallest part of the graph that shows it."""
         rows = [row if isinstance(row, tuple) else (row,) for row in self.passes]
         passes = {apply.__name__: apply for row in rows for apply in row}
@@ -165,7 +165,7 @@ class CompiledFunction(LastProgram):
         def run(part: Graph, arrays: Sequence[Any]) -> Sequence[Any]:
             if part is program.graph:
                 return program.outputs(values)
-            small = Program(part, part, (), None)
+            small = CompiledProgram(part, part, (), None)
             if self.engine != "numpy":
                 small.run_by_engine(self.engine, self.name, {})
             elif self.buffers:

@@ -20,7 +20,7 @@ from ..core.source import function_from_source
 from .text.expressions import name, written
 
 
-class Step(NamedTuple):
+class FusedStep(NamedTuple):
     """One operation of a fused one. Operand i is operand i of the whole; operand n + j is the result of step j."""
 
     op: Op
@@ -35,7 +35,7 @@ class Fused(Op):
 
     elementwise = True
 
-    def __init__(self, steps: Iterable[Step], n: int) -> None:
+    def __init__(self, steps: Iterable[FusedStep], n: int) -> None:
         self.name, self.steps = "fused", tuple(steps)
         self.signature = ", ".join([f"x{i}" for i in range(n)])
 

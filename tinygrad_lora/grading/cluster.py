@@ -18,7 +18,7 @@ def _worker() -> GradingWorker:
 
 
 def grade(job: Job) -> Result:
-    """The result of a job, wherever this runs. A machine keeps one worker process for each of its own."""
+    """The result of a job, on whichever machine this runs. Each worker of Dask's keeps one grading worker."""
     return _worker().judge(job)
 
 

@@ -15,7 +15,7 @@ from ..core.node import PARAMETER, ComputationNode, Shape
 from ..core.trace import ARRAY, trace
 from ..errors import ExportError
 from ..files import write_atomically
-from ..nn.call_log import calls_behind
+from ..nn.calls import calls_behind
 from ..nn.layer import Layer
 from .onnx_paper import FixedBatchError, Paper, place_of, twins_of
 from .onnx_rules import rule_for

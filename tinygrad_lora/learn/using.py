@@ -29,14 +29,14 @@ Plug = Callable[[Student], Replacement]
 
 @contextlib.contextmanager
 def using(**functions: Student) -> Iterator[None]:
-    """Run the engine with your functions in the place of its own: `with using(topo_sort=mine, mse=my_mse): ...`.
+    """Run the engine with your functions in place of its own: `with using(topo_sort=mine, mse=my_mse): ...`.
 
     topo_sort(output): the nodes that the output depends on, parents first. The backward pass goes through them.
     backward(output): adds into `.gradient` of every node that requires one. `loss.backward()` calls it.
     unbroadcast(g, shape): g summed over the axes along which an array of this shape was repeated.
     tanh_vjp(g, y, x), add_vjp(g, y, a, b), ...: the backward rule of any operation, on arrays. It may leave out some.
     cross_entropy(logits, labels), mse(y, target), softmax(x), ...: any function of the library, on nodes.
-    optimizer_step(parameters, lr): sets `p.value` from `p.gradient`, in the place of `optimizer.step()`.
+    optimizer_step(parameters, lr): sets `p.value` from `p.gradient`, in place of `optimizer.step()`.
     clip(gradients, max_norm): the gradients as a list, made shorter where they are too long.
     linear_weight(rng, input_size, output_size): the weight that a new `Linear` starts with.
     lora_A(rng, input_size, rank): the factor A that a new `LoRALayer` starts with.
@@ -192,8 +192,8 @@ def _pass(name: str, mine: Student) -> Replacement:
         rows = [row if isinstance(row, tuple) else (row,) for row in passes]
         names = [[in_memory.get(one.__name__, one.__name__) for one in row] for row in rows]
         return original(graph, [
-            tuple(own if n == name else one for n, one in zip(found, row, strict=True))
-            for found, row in zip(names, rows, strict=True)
+            tuple(own if n == name else one for n, one in zip(row_names, row, strict=True))
+            for row_names, row in zip(names, rows, strict=True)
         ])  # fmt: skip
 
     return Replacement(pipeline, "improving", improving)

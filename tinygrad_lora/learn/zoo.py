@@ -1,7 +1,7 @@
 """The bug zoo: famous mistakes, alive. `with bug("no_accumulate"):` runs the real engine with one of them in it.
 
-Each is easily made by whoever writes an engine. The right one stays as it is: a mistake is put in the place of one of
-its parts from here, and taken away at the end of the block, also after an error.
+Anyone who writes an engine can easily make each of them. The engine itself stays as it is: a mistake replaces one of
+its parts from here, and is taken out again at the end of the block, also after an error.
 """
 
 from __future__ import annotations
@@ -90,13 +90,13 @@ def bugs() -> Bugs:
 )
 def naive_recursion() -> list[Replacement]:
     def pulling_back(output: ComputationNode, seed: Any, wrt: Any = None) -> autodiff.Pairs:
-        found: dict[ComputationNode, Any] = {output: seed}
+        gradients: dict[ComputationNode, Any] = {output: seed}
         inside = set(autodiff._between(output, wrt))
 
         def visit(node: ComputationNode) -> autodiff.Pairs:
-            yield node, found[node]  # the gradient so far, which is sent on again when the next share comes
-            for _, parent, share in contributions(node, found[node], wanted=inside.__contains__):
-                found[parent] = found[parent] + share if parent in found else share
+            yield node, gradients[node]  # the gradient so far, which is sent on again when the next share comes
+            for _, parent, share in contributions(node, gradients[node], wanted=inside.__contains__):
+                gradients[parent] = gradients[parent] + share if parent in gradients else share
                 yield from visit(parent)
 
         yield from visit(output)
@@ -112,13 +112,13 @@ def naive_recursion() -> list[Replacement]:
 def no_accumulate() -> list[Replacement]:
     def pulling_back(output: ComputationNode, seed: Any, wrt: Any = None) -> autodiff.Pairs:
         order = autodiff._between(output, wrt)
-        found: dict[ComputationNode, Any] = dict.fromkeys(order)
-        found[output] = seed
+        gradients: dict[ComputationNode, Any] = dict.fromkeys(order)
+        gradients[output] = seed
         for node in reversed(order):
-            if found[node] is not None:
-                yield node, found[node]
-                shares = contributions(node, found[node], wanted=found.__contains__)
-                found |= {parent: share for _, parent, share in shares}
+            if gradients[node] is not None:
+                yield node, gradients[node]
+                shares = contributions(node, gradients[node], wanted=gradients.__contains__)
+                gradients |= {parent: share for _, parent, share in shares}
 
     return [Replacement(autodiff, "pulling_back", pulling_back)]
 

@@ -6,7 +6,7 @@ Read in this order: layer, linear, lora, adapter, adapted, mergeable, lora_linea
 from .activations import exact_gelu, silu
 from .adapters.model.adapt import adapt
 from .adapters.adapter import Adapter
-from .call_log import LayerCall, layer_calls
+from .calls import LayerCall, layer_calls
 from .embedding import Embedding
 from .layer import Layer
 from .linear import Linear, Sequential

@@ -14,7 +14,7 @@ from ..core.node import INPUT, PARAMETER, ComputationNode, Op, Shape, placeholde
 from ..core.trace import trace
 from ..errors import ClosedError, GradientError, ShapeError
 from ..refusals.arrays import real_array
-from .call_log import recorded
+from .calls import recorded
 from .checks import check_number, floats
 from .watch import Watch, Watched, look
 from .weights import NamedWeights

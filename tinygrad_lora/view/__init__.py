@@ -1,4 +1,9 @@
-"""Pictures of computations as data, text, Graphviz graphs and files; their steps, formulas and explanations."""
+"""Pictures of computations, and what explains them: steps, formulas, paths of gradients, errors, plots.
+
+A picture begins as plain data in `diagram/`, which also draws it with Graphviz; `layout/` and `svg/` draw it without.
+`stepper/` and `explorer/` are pages built from such pictures. `formula/` writes a graph as mathematics, `errors/` shows
+what led to an error, `plots/` needs matplotlib, and `words/` holds the sentences and the markup that all of them use.
+"""
 
 from .diagram.data import diagram
 from .diagram.dot import Picture, draw

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.ops import cast, relu
-from ..operations import Fused, Step
+from ..operations import Fused, FusedStep
 from ..patterns import uses
-from ..text.expressions import Code, X, line_of
+from ..text.expressions import Code, X, template_of
 
 LONGEST_LINE = 88  # characters, with operands called x0 to x9; a longer line could not be read
 
@@ -44,7 +44,7 @@ def _moved(candidates: Iterable[Node], graph: Graph) -> set[Node]:
     moved: set[Node] = set()
     lines: dict[Node, tuple[Code, int]] = {}  # how each elementwise operation is written, and how long its line gets
     for node in candidates:
-        line = line_of(node.op, node.params)
+        line = template_of(node.op, node.params)
         code = line.alone(len(node.parents), node.params)
         width = len(code.text)
         for i, parent in enumerate(node.parents):
@@ -71,7 +71,7 @@ def _fused(root: Node, operands: dict[Node, tuple[Node, ...]], moved: set[Node])
             stack += reversed(operands[node])
         else:
             leaves.setdefault(node, len(leaves))
-    steps: list[Step] = []
+    steps: list[FusedStep] = []
     place = dict(leaves)
     for node in reversed(inside):
         values = [place[p] for p in operands[node]]
@@ -80,6 +80,6 @@ def _fused(root: Node, operands: dict[Node, tuple[Node, ...]], moved: set[Node])
                 steps.append(step._replace(operands=tuple([values[i] for i in step.operands])))
                 values.append(len(leaves) + len(steps) - 1)
         else:
-            steps.append(Step(node.op, node.params, tuple(values), node.shape, node.dtype))
+            steps.append(FusedStep(node.op, node.params, tuple(values), node.shape, node.dtype))
         place[node] = len(leaves) + len(steps) - 1
     return Node(Fused(steps, len(leaves)), tuple(leaves), {}, root.shape, root.dtype)

@@ -16,7 +16,8 @@ MOST_TO_REPEAT = 16_384  # elements; beyond that reading the repeated numbers ta
 def repeat_rows(graph: Graph, frozen: Iterable[Node]) -> Graph:
     r"""$X + b = X + B$ with $b$ in every row of $B$: adding small arrays of one shape is faster.
 
-    Measured on (32, 64) numbers: 0.4 microseconds instead of 1.3. Frozen weights alone are repeated, once.
+    Measured on (32, 64) numbers: 0.4 microseconds instead of 1.3; 0.93 of the time of a whole step of two layers of 32:
+    `python tests/benchmarks/passes.py repeat_rows`. Frozen weights alone are repeated, once.
     """
     if not (known := settled(graph, frozen)):
         return graph

@@ -12,7 +12,7 @@ from ...core.node import ComputationNode as Node
 from ..frozen import needed, packed
 from .calls import can_write
 from .order import Unit, replacing_last, scheduled
-from .plan import Plan, make_plan
+from .plan import MemoryPlan, make_plan
 from .products import Blocks, cut, reads_rows
 
 
@@ -28,7 +28,7 @@ class Lowered:
     cuts: dict[Node, Blocks]  # products that run in blocks
     copied: set[Node]  # transposes that are written out for such a product
     units: list[Unit]
-    plan: Plan
+    plan: MemoryPlan
     choices: Counter[str] = field(default_factory=Counter)
 
     def root(self, node: Node) -> Node:

@@ -23,8 +23,8 @@ def overwritten(case: GradientCase) -> Diagnosis | None:
     shares_of = dict(zip(map(id, case.trials), sent, strict=True))
     for which, order in (("last", -1), ("first", 1)):
         if case.explains(lambda trial, order=order: _one(shares_of[id(trial)][::order])):  # type: ignore[misc]
-            told = f"keeps only the {which} of several contributions; it is their sum: add (+=), do not overwrite (=)"
-            return case.say("overwritten", told, which)
+            clause = f"keeps only the {which} of several contributions; it is their sum: add (+=), do not overwrite (=)"
+            return case.say("overwritten", clause, which)
     return None
 
 

@@ -51,7 +51,7 @@ def lab(cells: Sequence[TutorialCell]) -> str:
 
 
 def instructor(cells: Sequence[TutorialCell]) -> str:
-    """What an instructor gets: everything, and the references in the place of the answers."""
+    """What an instructor gets: everything, and the references in place of the answers."""
     kept = [cell for cell in cells if not (cell.instructor and cell.kind == "code")]  # those only fetch references
     return notebook(kept, lambda exercise: in_three(exercise, exercise.solution))
 

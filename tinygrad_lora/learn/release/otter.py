@@ -43,10 +43,10 @@ def _layout(exercise: Exercise) -> list[NotebookCell]:
 
 def _test(exercise: Exercise, check: Check) -> str:
     """A test takes what the student defined by the names of its parameters, and fails by raising."""
-    given = "".join(f", {name}={name}" for name in check.needs)
+    arguments = "".join(f", {name}={name}" for name in check.needs)
     return (
         f'""" # BEGIN TEST CONFIG\npoints: {check.points}\n""" # END TEST CONFIG\n'
         f"def {check.name}({', '.join(check.needs)}):\n"
         f"    from tinygrad_lora.learn import demand\n\n"
-        f'    demand("{exercise.id}", "{check.name}"{given})'
+        f'    demand("{exercise.id}", "{check.name}"{arguments})'
     )

@@ -29,18 +29,18 @@ LEGAL = {
     "sink_transposes": "Row i of a transposed product is column i of the product: the same sums, with the factors in "
     "the opposite order.",
     "distribute_products": "Multiplication distributes over addition. Where the sum is not needed for anything else, "
-    "each of its terms may be multiplied by itself, and a term that is a product can then be bracketed anew.",
+    "each of its terms may be multiplied on its own, and a term that is a product can then be bracketed anew.",
     "rebracket": "Matrix multiplication is associative: every bracketing gives the same matrix. The sizes of the "
     "matrices decide which one needs the fewest multiplications.",
     "drop_shifts": "A number that is added to every score moves the largest of them just as far, so it cancels in the "
     "difference.",
     "square_powers": "Matrix multiplication is associative, so a power may be put together from smaller powers, each "
     "of them computed once.",
-    "factor_products": "Multiplication of matrices distributes over addition, also backwards: a factor that two "
-    "products share can be taken out, and the others are added up before.",
+    "factor_products": "Matrix multiplication distributes over addition, and backwards: a factor that two products "
+    "share can be factored out, and the other factors added first.",
     "separate_sums": "Sums may be taken in any order. What does not depend on an index is a common factor of the sum "
     "over it.",
-    "collect_factors": "Multiplication distributes over addition. A common factor can be taken out and be multiplied "
+    "collect_factors": "Multiplication distributes over addition. A common factor can be factored out and multiplied "
     "once.",
     "fold_scales": "A product is linear in each factor. A number may scale the left factor, the right one or the "
     "result, whichever is smallest.",
@@ -60,11 +60,11 @@ UNKNOWN = "A pass of your own: the measured difference is the evidence."
 
 @dataclass(frozen=True)
 class Rule:
-    """What there is to say about a pass."""
+    """A pass explained."""
 
     name: str
     equation: str  # the first sentence of its docstring, in plain characters
-    more: str  # the rest of it
+    more: str  # the rest of its docstring
     legal: str
     source: str  # "" where Python cannot find it
 

@@ -19,28 +19,28 @@ from .code import CodeLine, Excerpt, changed, emitted, with_boxes, written
 from .rules import Rule, rule_of
 from .union import PROGRAM, TRACE, Stage, Union, union
 
-BEGINNING = "Python ran your function once, on placeholders. Each operation that it met is a box."
+BEGINNING = "Python ran your function once, on placeholders. Each operation that it recorded is a box."
 ENDING = "This is what runs. It computes the last graph, call by call, in memory that is planned ahead."
 
 
 @dataclass(frozen=True)
 class ExplorerStep:
-    """What was traced, one pass, or the program."""
+    """One step of the explorer: what was traced, one pass, or the program."""
 
     name: str
     stage: Stage  # the graphs
-    lines: tuple[CodeLine, ...]  # the code, as a difference to the step before; the program as it is
+    lines: tuple[CodeLine, ...]  # the code, compared with that of the step before; the program as it is
     before: Cost
     after: Cost
     kept: bool
     rule: Rule | None  # of a pass
-    difference: float | None  # to the step before, of the program to what was traced; None: nothing to compare
+    difference: float | None  # from the graph before; for the program, from what was traced; None if not compared
     microseconds: float | None  # of one call, if it was measured
     notes: tuple[str, ...]
 
 
 class Story:
-    """All that the explorer shows of a compiled function."""
+    """Everything that the explorer shows of a compiled function, as data."""
 
     def __init__(self, compiled: CompiledFunction, measure: bool, seed: int) -> None:
         self.compiled, self.measured, self.name = compiled, measure, compiled.name
@@ -85,7 +85,7 @@ class Story:
 def _notes(stage: Stage) -> Iterator[str]:
     states = list(stage.states.values())
     counts = [(states.count(state), state) for state in ("added", "removed", "rewired")]
-    told = ", ".join(f"{n} {state}" for n, state in counts if n)
-    yield f"{told}." if told else "No box changes: only the order of computation does."
+    changes = ", ".join(f"{n} {state}" for n, state in counts if n)
+    yield f"{changes}." if changes else "No box changes: only the order of computation does."
     if stage.snapshot and not stage.snapshot.kept:
         yield "Declined: the result is right, but costs more. The next pass starts from the graph before this one."

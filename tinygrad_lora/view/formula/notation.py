@@ -1,4 +1,4 @@
-"""How each operation is written by hand, as text and as LaTeX, with brackets where they are needed and nowhere else."""
+"""How each operation is written in mathematics, as text and as LaTeX, with brackets only where they are needed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy as np
 from ...core.node import ComputationNode as Node
 from ..words.sentences import one_line
 
-# How tightly something is bound: what is looser than its surroundings gets brackets.
+# Levels of precedence, the loosest first: what is looser than its surroundings gets brackets.
 COMPARISON, NEGATIVE, SUM, TOTAL, PRODUCT, MATRIX, POWER, ATOM = range(8)
-LARGEST_DIVISOR = 10_000  # 1/3 is written so, and 0.3331 as it is
-INDICES = "ijklmnpq"  # of the axes of what is summed
+LARGEST_DIVISOR = 10_000  # of the numbers that are written as fractions, such as 1/3
+INDICES = "ijklmnpq"  # letters for the axes of a sum
 GREEK = {
     "alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho",
     "sigma", "tau", "phi", "chi", "psi", "omega",
@@ -28,14 +28,14 @@ ESCAPES = {
 
 
 class Fragment(NamedTuple):
-    """A part of a formula, and how tightly it is bound."""
+    """A part of a formula, and its level of precedence."""
 
     text: str
     level: int
 
 
 def number_text(x: Any) -> str:
-    """A number in six digits, or as a fraction where that is exact: 1/3."""
+    """A number with six digits, or as a fraction if that is exact: 1/3."""
     if isinstance(x, bool | np.bool_ | int | np.integer):
         return str(x)
     x = float(x)
@@ -59,25 +59,25 @@ def parameter_text(x: Any) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text for the inside of `\\mathrm{...}`: nothing in it is a command."""
+    """The text for use inside `\\mathrm{...}`: no part of it acts as a command."""
     return "".join(ESCAPES.get(c, c) for c in one_line(text))
 
 
 def symbol(name: str) -> str:
     """A name in LaTeX: W1 is $W_{1}$, alpha is $\\alpha$, dL/dB is $\\frac{\\partial L}{\\partial B}$."""
     name = one_line(name)
-    if found := re.fullmatch(r"d(\w+)/d(\w+)", name):
-        over, under = map(symbol, found.groups())
+    if match := re.fullmatch(r"d(\w+)/d(\w+)", name):
+        over, under = map(symbol, match.groups())
         return rf"\frac{{\partial {over}}}{{\partial {under}}}"
-    if found := re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name):
-        return f"{symbol(found[1])}_{{{found[2]}}}"
+    if match := re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name):
+        return f"{symbol(match[1])}_{{{match[2]}}}"
     if name in GREEK:
         return f"\\{name}"
     return name if re.fullmatch("[A-Za-z]", name) else rf"\mathrm{{{escaped(name)}}}"
 
 
 def inside(fragment: Fragment, level: int) -> str:
-    """The piece as it stands where at least this level is needed."""
+    """The fragment as text, in brackets if it is looser than this level."""
     return fragment.text if fragment.level >= level else f"({fragment.text})"
 
 
@@ -105,14 +105,14 @@ class Notation:
         return ones if x == 1 else self.number(0) if x == 0 else self.scaled(self.number(x), ones)
 
     def write(self, node: Node, operands: Sequence[Fragment]) -> Fragment:
-        """The operation of `node` on what is written already."""
+        """The operation of `node` on operands that are already written."""
         method = getattr(self, f"write_{node.op}", None)
         return method(node, *operands) if method else self.call(str(node.op), operands, node.params)
 
     def call(self, name: str, operands: Sequence[Fragment], params: dict[str, Any]) -> Fragment:
         """`name(a, b, axis=0)`."""
-        told = [f"{k}={parameter_text(v)}" for k, v in params.items()]
-        return Fragment(f"{one_line(name)}({', '.join([*(x.text for x in operands), *told])})", ATOM)
+        keywords = [f"{k}={parameter_text(v)}" for k, v in params.items()]
+        return Fragment(f"{one_line(name)}({', '.join([*(x.text for x in operands), *keywords])})", ATOM)
 
     # --- Sums and products ---
 
@@ -135,7 +135,7 @@ class Notation:
         return self.scaled(self.number(factor), x)
 
     def scaled(self, number: Fragment, x: Fragment) -> Fragment:
-        """A number times something; a sign in front stays in front."""
+        """A number times something; a leading minus sign gets no brackets."""
         text = number.text if number.level == NEGATIVE else inside(number, PRODUCT)
         return Fragment(f"{text}{self.times}{inside(x, PRODUCT)}", min(number.level, PRODUCT) or PRODUCT)
 
@@ -161,7 +161,7 @@ class Notation:
         return Fragment(f"{inside(x, ATOM)}^T", POWER)
 
     def write_reshape(self, node: Node, x: Fragment) -> Fragment:
-        """Axes of length 1 come and go without a word, as they do on paper."""
+        """A reshape that only adds or removes axes of length 1 is not written, as on paper."""
         (operand,) = node.parents
         if [n for n in operand.shape if n != 1] == [n for n in node.shape if n != 1]:
             return x
@@ -170,7 +170,7 @@ class Notation:
     def write_identity(self, node: Node, x: Fragment) -> Fragment:
         return x
 
-    write_cast = write_identity  # a truth counts as 1 or 0
+    write_cast = write_identity  # true and false count as 1 and 0
 
     def write_reduce_sum(self, node: Node, x: Fragment) -> Fragment:
         return self.reduced("sum", node, x)
@@ -182,7 +182,7 @@ class Notation:
         return self.reduced("mean", node, x)
 
     def reduced(self, name: str, node: Node, x: Fragment) -> Fragment:
-        """`sum(x, axis=0)`; without the axes where it is all of them."""
+        """`sum(x, axis=0)`; without the axes if it is over all of them."""
         axes = node.params["axis"]
         whole = len(axes) == node.parents[0].ndim
         return self.call(name, [x], {} if whole else {"axis": axes if len(axes) != 1 else axes[0]})
@@ -204,10 +204,10 @@ class Latex(Notation):
 
     def number(self, x: Any) -> Fragment:
         text, level = super().number(x)
-        if found := re.fullmatch(r"(-?)(\d+)/(\d+)", text):
-            return Fragment(rf"{found[1]}\tfrac{{{found[2]}}}{{{found[3]}}}", NEGATIVE if found[1] else MATRIX)
-        if found := re.fullmatch(r"(.*)e([+-]\d+)", text):
-            return Fragment(rf"{found[1]} \times 10^{{{int(found[2])}}}", min(level, PRODUCT))
+        if match := re.fullmatch(r"(-?)(\d+)/(\d+)", text):
+            return Fragment(rf"{match[1]}\tfrac{{{match[2]}}}{{{match[3]}}}", NEGATIVE if match[1] else MATRIX)
+        if match := re.fullmatch(r"(.*)e([+-]\d+)", text):
+            return Fragment(rf"{match[1]} \times 10^{{{int(match[2])}}}", min(level, PRODUCT))
         return Fragment(text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}"), level)
 
     def filled(self, x: Any, shape: tuple[int, ...]) -> Fragment:
@@ -216,15 +216,15 @@ class Latex(Notation):
         return ones if x == 1 else self.number(0) if x == 0 else self.scaled(self.number(x), ones)
 
     def call(self, name: str, operands: Sequence[Fragment], params: dict[str, Any]) -> Fragment:
-        told = [rf"\mathrm{{{escaped(k)}}} = \mathrm{{{escaped(parameter_text(v))}}}" for k, v in params.items()]
-        inner = ", ".join([*(x.text for x in operands), *told])
+        keywords = [rf"\mathrm{{{escaped(k)}}} = \mathrm{{{escaped(parameter_text(v))}}}" for k, v in params.items()]
+        inner = ", ".join([*(x.text for x in operands), *keywords])
         return Fragment(rf"\operatorname{{{escaped(name)}}}({inner})", ATOM)
 
     def product(self, a: Fragment, b: Fragment) -> Fragment:
         return Fragment(rf"{inside(a, PRODUCT)} \odot {inside(b, PRODUCT)}", PRODUCT)
 
     def write_matmul(self, node: Node, a: Fragment, b: Fragment) -> Fragment:
-        space = r"\," if r"\mathrm" in a.text + b.text else " "  # x W, but more between longer names
+        space = r"\," if r"\mathrm" in a.text + b.text else " "  # x W, but a wider space between longer names
         return Fragment(f"{inside(a, MATRIX)}{space}{inside(b, MATRIX)}", MATRIX)
 
     def write_divide(self, node: Node, a: Fragment, b: Fragment) -> Fragment:
@@ -259,7 +259,7 @@ class Latex(Notation):
         return Fragment(rf"\begin{{cases}} {rows} \end{{cases}}", ATOM)
 
     def write_reduce_sum(self, node: Node, x: Fragment) -> Fragment:
-        r"""$\sum_i x_{ij}$: the index of an axis that is summed stands under the sign."""
+        r"""$\sum_i x_{ij}$: the indices of the axes that are summed stand below the sign."""
         axes, n = node.params["axis"], node.parents[0].ndim
         if n > len(INDICES):
             return self.reduced("sum", node, x)

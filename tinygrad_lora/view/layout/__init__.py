@@ -1,8 +1,8 @@
-"""A layered layout in plain Python: blocks in rows, lines that lead down, frames around what belongs together.
+"""A layered layout in plain Python: blocks in rows, lines that lead down, frames around blocks that belong together.
 
-It knows nothing of what the blocks mean. In order: `ranks` chooses rows, `rows` lets long lines pass the rows between,
-`order` sorts each row, `columns` finds the places, `level` puts these together, and `nested` does it for frames in
-frames. `widths` measures text.
+It does not know what the blocks mean. In order: `ranks` chooses the row of each block, `rows` leads long lines through
+the rows between, `order` sorts each row, `columns` finds the places and `settle` improves them; `level` puts these
+together, and `nested` does so for frames inside frames. `widths` measures text.
 """
 
 from .level import Segment

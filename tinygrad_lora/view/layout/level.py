@@ -1,4 +1,4 @@
-"""One level of the picture: blocks and lines without frames, from numbers of blocks to places."""
+"""Lays out one level of nesting: blocks, given by number, and lines between them, without frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .ranks import ranks
 from .rows import LayoutEdge, Rows, in_rows, spread_entries
 
 LEAST_GAP, MOST_GAP = 26.0, 80.0  # between two rows
-STEEP = 0.08  # a line that goes so far sideways in a gap gets this share of it in height
+STEEP = 0.08  # the share of a line's way sideways by which its gap grows
 
 
 class Segment(NamedTuple):
@@ -22,7 +22,7 @@ class Segment(NamedTuple):
     bottom: float
 
     def moved(self, x: float, y: float) -> Segment:
-        """The same elsewhere."""
+        """The segment moved by x and y."""
         return Segment(self.x + x, self.top + y, self.bottom + y)
 
 
@@ -39,8 +39,10 @@ class Level(NamedTuple):
 def level(
     widths: Sequence[float], heights: Sequence[float], edges: Sequence[LayoutEdge], first: set[int], last: set[int]
 ) -> Level:
-    """Lay out blocks of these sizes. Those in `first` are gates through which lines come in from above, a row for
-    themselves; those in `last` are gates through which they leave. A line goes through a gate from top to bottom.
+    """Lay out blocks of these sizes.
+
+    Those in `first` are gates in a row of their own, through which lines enter from above; those in `last` are gates
+    through which lines leave. A line passes a gate from top to bottom.
     """
     if not widths:
         return Level(0.0, 0.0, [], [], [])
@@ -66,7 +68,7 @@ def level(
 
 
 def _heights(rows: Rows, heights: Sequence[float], xs: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Upper and lower edge of each row. Where lines go far sideways, the gap below it is higher."""
+    """The upper and lower edge of each row. The gap below a row is higher if lines go far sideways there."""
     upper, lower = [], []
     y = 0.0
     for row in rows.rows:

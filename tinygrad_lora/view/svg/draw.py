@@ -54,7 +54,7 @@ def draw_svg(
 
 
 def _frame(cluster: LayerFrame, laid: Laid) -> Markup:
-    """The border around a layer, with its name and what there is to say of it."""
+    """The border around a layer, with its title and its lines."""
     x, y, width, height = laid.frames[cluster.id]
     left, base = laid.captions[cluster.id], y + PAD + 10
     border = element("rect", x=number(x), y=number(y), width=number(width), height=number(height), rx=8)
@@ -73,7 +73,7 @@ def _arrow(diagram: Diagram, laid: Laid, i: int, classes: Mapping[str, str]) -> 
 
 
 def arrowhead(tip: Point, toward: Point) -> str:
-    """The path of a triangle with this tip, pointing in this direction."""
+    """The SVG path of a triangle with this tip, pointing in this direction."""
     (x, y), (dx, dy), (length, half) = tip, toward, HEAD
     corners = [(x, y)]
     corners += [(x - dx * length - side * dy * half, y - dy * length + side * dx * half) for side in (1, -1)]

@@ -1,6 +1,6 @@
-"""From a diagram to places: sizes of boxes and frames for the layout, and its result turned as `rankdir` says.
+"""From a diagram to places: what the layout is asked, and its result rotated as `rankdir` says.
 
-The layout knows one direction, down. To draw from left to right, it is given boxes lying on their side.
+The layout knows one direction, down. For a picture from left to right it gets the boxes lying on their side.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .boxes import LINE, PAD, SIZE, BoxText, Rectangle, box_text, number
 
 MARGIN = 12.0  # around the picture
 LABEL = 10.0  # the font size of arrows' labels
-STUB = 15.0  # so far an arrow runs straight where its label stands beside it
+STUB = 15.0  # the straight end of an arrow that has a label beside it
 ENTRY = 13.0  # from one arrowhead to the next
 HEADER = 2 * LINE + 8  # of a frame, with its text
 INSIDE = 13.0  # from a frame to what it holds
@@ -25,10 +25,10 @@ Point = tuple[float, float]
 
 
 class Laid(NamedTuple):
-    """Where everything is: left, top, width and height of boxes and frames; of arrows start, end and SVG path.
+    """The places of a picture: a rectangle for each box and frame; start, end and SVG path of each arrow.
 
-    `heads` and `labels` go with the arrows: the tip and the direction in which it points, and where the text begins.
-    `captions` says where the text of a frame begins, `texts` what stands in a box.
+    `heads` and `labels` go with the arrows: the tip and its direction, and where the text begins. `captions` says where
+    the text of a frame begins, `texts` what stands in a box.
     """
 
     width: float
@@ -51,7 +51,7 @@ def lay_out(diagram: Diagram, *, widths: Mapping[str, int] | None = None, rankdi
     common, reserved = common_dtype(diagram), widths or {}
     within = {box: f"{cluster.name}." for cluster in every(diagram.clusters) for box in cluster.boxes}
     texts = {box.id: box_text(box, common, within.get(box.id, ""), reserved.get(box.id, 0)) for box in diagram.boxes}
-    return _Turned(diagram, texts, rankdir).laid()
+    return _OrientedLayout(diagram, texts, rankdir).laid()
 
 
 def every(clusters: Sequence[LayerFrame]) -> Iterator[LayerFrame]:
@@ -68,8 +68,8 @@ def _caption_width(cluster: LayerFrame) -> float:
     return max([title, *(text_width(clipped(line), SIZE) for line in cluster.lines)])
 
 
-class _Turned:
-    """One diagram on its way through the layout. Along is where arrows lead, across is beside that."""
+class _OrientedLayout:
+    """Lays out one diagram in its direction. "Along" is the direction of the arrows, "across" at right angles to it."""
 
     def __init__(self, diagram: Diagram, texts: Mapping[str, BoxText], rankdir: str) -> None:
         self.diagram, self.texts = diagram, texts
@@ -81,7 +81,7 @@ class _Turned:
         self.stubs = {name: self._stub(arrows) for name, arrows in self.arrows.items()}
 
     def laid(self) -> Laid:
-        """The diagram in its places."""
+        """The places of everything in the diagram."""
         blocks = [self._block(name) for name in self.texts]
         lines = [LayoutLine(arrow.start, arrow.end, self._room(arrow)) for arrow in self.diagram.arrows]
         placed = arrange(blocks, lines, self._frames())
@@ -103,7 +103,7 @@ class _Turned:
         size = width + 2 * MARGIN, height + 2 * MARGIN
         return Laid(*size, boxes, paths, frames, heads, labels, captions, self.texts)
 
-    # --- What the layout is given ---
+    # --- To the layout ---
 
     def _block(self, name: str) -> LayoutBlock:
         width, height = self.texts[name].size
@@ -112,7 +112,7 @@ class _Turned:
         return LayoutBlock(name, max(across, entries), along + self.stubs[name])
 
     def _room(self, arrow: Arrow) -> float:
-        """What the end of an arrow takes of the border of its box."""
+        """How much of the border of its box the end of an arrow takes."""
         if not arrow.label:
             return ENTRY
         return LINE if self.lying else max(ENTRY, self._label_width(arrow) + 11)
@@ -126,16 +126,16 @@ class _Turned:
 
     def _frames(self) -> list[Frame]:
         """The clusters with room for their text, which stands at the upper left, wherever the arrows lead."""
-        made: dict[str, Frame] = {}
+        frames: dict[str, Frame] = {}
         header = {"left" if self.lying else "below" if self.back else "above": HEADER}
         for cluster in reversed([*every(self.diagram.clusters)]):  # parts come after what holds them
-            parts = [made[part.id] for part in cluster.clusters]
+            parts = [frames[part.id] for part in cluster.clusters]
             needed = {"height" if self.lying else "width": _caption_width(cluster) + 2 * PAD + 4}
             room = dict.fromkeys(("above", "below", "left", "right"), INSIDE) | header | needed
-            made[cluster.id] = Frame(cluster.id, cluster.boxes, parts, **room)
-        return [made[cluster.id] for cluster in self.diagram.clusters]
+            frames[cluster.id] = Frame(cluster.id, cluster.boxes, parts, **room)
+        return [frames[cluster.id] for cluster in self.diagram.clusters]
 
-    # --- What becomes of its result ---
+    # --- From the layout ---
 
     def _captions(self, placed: Placed) -> dict[str, float]:
         """Where the text of each frame begins: at its left, or beside the first line that leaves room for it."""
@@ -143,7 +143,7 @@ class _Turned:
         for line in placed.lines if not self.lying else ():
             for segment in line:
                 passing.setdefault(round(segment.bottom if self.back else segment.top, 3), []).append(segment.x)
-        found = {}
+        captions = {}
         for cluster in every(self.diagram.clusters):
             if cluster.id not in placed.frames:
                 continue
@@ -154,10 +154,10 @@ class _Turned:
             starts = [left + PAD + 2, *(x + PAD for x in lines)]
             ends = [*(x - 2 for x in lines), left + width - 4]
             free = [start for start, end in zip(starts, ends, strict=True) if start + needed <= end]
-            found[cluster.id] = (free or starts)[0] + MARGIN
+            captions[cluster.id] = (free or starts)[0] + MARGIN
             if self.lying:
-                found[cluster.id] = self._place(placed.frames[cluster.id])[0] + PAD + 2
-        return found
+                captions[cluster.id] = self._place(placed.frames[cluster.id])[0] + PAD + 2
+        return captions
 
     def _point(self, x: float, y: float) -> Point:
         along = MARGIN + (self.length - y if self.back else y)

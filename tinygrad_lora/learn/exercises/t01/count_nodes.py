@@ -42,7 +42,7 @@ def count_nodes(output):
 
 
 def uses(output):
-    """How many nodes the walk meets that forgets where it has been."""
+    """The count of a walk that forgets where it has been."""
     visits = {}
     for node in topological_order([output]):
         visits[node] = 1 + sum(visits[p] for p in node.parents)

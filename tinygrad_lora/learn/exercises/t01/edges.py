@@ -47,7 +47,7 @@ def edges(output):
 def as_pairs(pairs):
     """The student's list as a count of pairs of nodes."""
     if type(pairs) not in (list, tuple):
-        raise refuse("wrong-type", f"edges gave {kind_of(pairs)}; a list is needed, since a set loses doubles")
+        raise refuse("wrong-type", f"edges gave {kind_of(pairs)}; a list is needed, since a set loses duplicates")
     for pair in pairs:
         if type(pair) not in (list, tuple) or len(pair) != 2:
             raise refuse("wrong-type", f"{pair!r} is not a pair (parent, user)")

@@ -68,7 +68,7 @@ def test_every_value_is_right(values):
             sentence = f"{asked}, which is {words}"
             require(operation == str(node.op) or answer != other(first, second), "other-operation", sentence)
         turned = str(node.op) == "subtract" and answer == second - first
-        require(not turned, "swapped-operands", f"{asked}: the operands stand the other way around")
+        require(not turned, "swapped-operands", f"{asked}: the operands are the other way around")
         raise refuse("wrong-value", asked)
 
 

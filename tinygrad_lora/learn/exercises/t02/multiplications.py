@@ -36,7 +36,7 @@ exercise.answer(answers={"power, shared": 10, "power, written out": 1023, "sum, 
 
 
 def graphs():
-    """The two graphs."""
+    """The two graphs of this exercise, by name."""
     x, y = tl.placeholder((), name="x"), tl.placeholder((), name="y")
     power = x
     for _ in range(10):
@@ -55,7 +55,7 @@ def counts(output):
     shared = sum(str(node.op) == "multiply" for node in nodes)
     return {"shared": shared, "written out": products[output]}, {
         "all-nodes": (len(nodes), "that is the number of nodes; leaves and sums multiply nothing"),
-        "counted-letters": (letters[output], "that is how often a letter stands in the formula"),
+        "counted-letters": (letters[output], "that is how often a letter appears in the formula"),
         "all-operations": (operations[output], "that is the number of operations, and some are sums"),
         "twice-per-step": (2 * shared, "a part used twice costs twice all that is in it, not one more"),
     }

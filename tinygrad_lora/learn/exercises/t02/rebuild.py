@@ -100,7 +100,7 @@ def test_what_has_two_users_is_computed_once(rebuild):
     output, x, y = built(rebuild)
     judge(output, x, y)
     again = {form[0]: n for form, n in Counter(forms(output, x, y).values()).items() if n > 1}
-    often = " and ".join(f"{op} stands there {times(n)}" for op, n in again.items())
+    often = " and ".join(f"{op} appears {times(n)}" for op, n in again.items())
     sentence = f"{often}: the picture has one box with two arrows; give it a name, reuse it"
     require(not again, "not-shared", sentence, show=output)
 

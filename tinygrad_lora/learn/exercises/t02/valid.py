@@ -38,7 +38,7 @@ def is_valid(order):
 
 
 def right(order):
-    """The answer."""
+    """Whether this order is valid."""
     place = {node: i for i, node in enumerate(order)}
     return len(place) == len(order) and all(place.get(p, i) < i for node, i in place.items() for p in node.parents)
 
@@ -55,8 +55,8 @@ def examples():
     yield [c, b, a, y, x], "position-ignored", "c comes first, before its parents"
     yield [x, a, y, b, c], "one-parent-only", "a stands before y, its second parent"
     yield [y, a, x, b, c], "one-parent-only", "a stands before x, its first parent"
-    yield [x, a, b], "missing-parent", "y is a parent of a and is nowhere"
-    yield [x, y, a, a, b, c], "node-twice", "a stands there twice"
+    yield [x, a, b], "missing-parent", "y is a parent of a and is missing"
+    yield [x, y, a, a, b, c], "node-twice", "a appears twice"
     yield [x, y, a, c, b], "position-ignored", "c stands before b, its parent"
 
 

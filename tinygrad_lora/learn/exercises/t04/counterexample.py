@@ -91,7 +91,7 @@ def shown(gradient):
 
 
 def why_not_shared(loss):
-    """What is said where no node that gets a gradient is used twice."""
+    """The reason, in words, that no node with a gradient is used twice."""
     nodes = topological_order([loss])
     users = [parent for node in nodes for parent in node.parents]
     idle = [node for node in nodes if users.count(node) > 1]
@@ -101,7 +101,7 @@ def why_not_shared(loss):
 
 
 def differing(gradients):
-    """Those that naive recursion gets wrong."""
+    """The rows of parameters whose gradients naive recursion gets wrong."""
     return [row for row in gradients if not same(as_array(row[2]), as_array(row[1]))]
 
 

@@ -36,7 +36,7 @@ exercise.answer(twice={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "z
 
 
 def observed():
-    """What the engine says."""
+    """The gradients that the engine gives, under the names of the questions."""
     x, gradients = tl.parameter(3.0, "x"), {}
     f = x * x
     f.backward()

@@ -113,10 +113,14 @@ def judge(function, right, slips=(), **arrays):
         picture = shown.diagram if shown else None
         raise Wrong(Diagnosis("shape-error", f"with {shapes}: {failed}{remedy}", picture=picture)) from None
     except TraceError:
-        raise refuse("left-the-graph", "your function asks for numbers (.value): then no gradient finds back") from None
+        raise refuse(
+            "left-the-graph", "your function asks for numbers (.value): then no gradient finds its way back"
+        ) from None
     if not isinstance(y, tl.ComputationNode):
         as_array(y)  # says what is wrong with None
-        raise refuse("left-the-graph", "your function gave an array: work on the nodes, so that gradients find back")
+        raise refuse(
+            "left-the-graph", "your function gave an array: work on the nodes, so that gradients find their way back"
+        )
     expected = right(*arrays.values())
     sentence = f"with {shapes} the result has shape {y.shape}; it must have {expected.shape}"
     require(y.shape == expected.shape, "wrong-shape", sentence, show=y)
@@ -164,7 +168,7 @@ def test_shifted(shifted, seed, budget):
 @exercise.check()
 def test_centered(centered, seed, budget):
     slips = [
-        ("other-mean", "the mean of all numbers was taken away, not that of each row", lambda x: x - x.mean()),
+        ("other-mean", "the mean of all numbers was subtracted, not that of each row", lambda x: x - x.mean()),
         ("other-axis", "each column was centered: the rows are along axis 1", lambda x: x - x.mean(0)),
     ]
     for rng, n, d in sizes(seed, budget):

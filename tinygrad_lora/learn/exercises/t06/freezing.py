@@ -105,8 +105,8 @@ def test_the_products_are_counted(products):
         require(False, "wrong-count", sentence)
 
 
-def answer(output):
-    """The right set."""
+def right_nodes(output):
+    """The nodes that a backward pass has to visit."""
     needed = set()
     for node in topological_order([output]):
         trainable = str(node.op) == "parameter" and node.requires_gradient
@@ -121,7 +121,11 @@ def label(node):
 
 def judge(visited, output, froze=""):
     """One graph: raise unless the list holds the right nodes."""
-    listed, expected, nodes = set(as_nodes(visited(output), "the list")), answer(output), topological_order([output])
+    listed, expected, nodes = (
+        set(as_nodes(visited(output), "the list")),
+        right_nodes(output),
+        topological_order([output]),
+    )
     if listed == expected:
         return
     small = output if len(nodes) <= 12 else None

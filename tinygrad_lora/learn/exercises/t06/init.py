@@ -50,7 +50,7 @@ def drawn(initial_weight, n, m, seed):
     """The student's array for one layer, checked."""
     weight = as_array(initial_weight(np.random.default_rng(seed), n, m), "the weight", (n, m))
     sentence = (
-        f"all {n * m:,} numbers are {number(float(weight.flat[0]))}: then all units of a layer do the same for ever"
+        f"all {n * m:,} numbers are {number(float(weight.flat[0]))}: then all units of a layer do the same forever"
     )
     require(float(np.ptp(weight)) > 0, "all-alike", sentence)
     bias = abs(float(weight.mean())) / float(weight.std())

@@ -86,7 +86,7 @@ def test_it_starts_at_random(Linear, seed):
     layer = built(Linear, 64, 50, seed=seed)
     weight = start_of(layer, "weight", (64, 50))
     sentence = (
-        "all numbers of the weight are alike: then all outputs stay alike for ever, since they get the same gradient"
+        "all numbers of the weight are alike: then all outputs stay alike forever, since they get the same gradient"
     )
     require(float(np.ptp(weight)) > 0, "all-alike", sentence)
     spread = float(weight.std()) * 8  # 1 for the standard deviation 1 / sqrt(64)

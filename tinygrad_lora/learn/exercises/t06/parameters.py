@@ -30,7 +30,7 @@ exercise = Exercise(
         "Let a helper `walk(name, thing)` look at one thing. Only if it is a node it is stored; a layer or a list is "
         "walked through.",
         "For a layer: `for key, part in vars(thing).items(): walk(f'{name}.{key}' if name else key, part)`. For a list "
-        "the same with `enumerate(thing)`. For a node: store it unless it is in `found.values()`.",
+        "the same with `enumerate(thing)`. For a node: store it unless it is in `parameters.values()`.",
     ),
 )
 
@@ -54,7 +54,7 @@ def named_parameters(layer):
 
 
 class Parts(tl.Layer):
-    """A layer of whatever it is given."""
+    """A layer whose attributes are the given parts."""
 
     def __init__(self, **parts):
         for name, part in parts.items():
@@ -101,7 +101,7 @@ def random_layer(rng, depth):
 
 
 def listed(names):
-    """The first names, and that there are more."""
+    """The first six names, and how many more there are."""
     few = [str(name) for name in names][:6]
     return ", ".join([*few, f"and {len(names) - 6} more"] if len(names) > 6 else few) or "none"
 
@@ -125,7 +125,7 @@ def judge(named_parameters, description, layer, code):
     description = f"{yours}: {', '.join(lost)} {are(lost)} frozen, and must be there"
     require(not lost or bool(frozen), "frozen-missing", description)
     require(not lost, code, f"{yours}: {', '.join(lost[:3])} {are(lost)} missing")
-    require(False, "wrong-name", f"{yours}: the parameters are right, their names or first names are not")
+    require(False, "wrong-name", f"{yours}: the parameters are right, but their names or prefixes are not")
 
 
 @exercise.check(points=3)

@@ -52,7 +52,7 @@ right = adam_step
 
 
 def variant(corrected=True, root=True, fades=True, signed=True, once=True, first=1, inside=False):
-    """Adam with one thing otherwise."""
+    """Adam with one detail changed."""
 
     def step(parameters, lr, memory):
         memory["t"] = memory.get("t", first - 1) + 1

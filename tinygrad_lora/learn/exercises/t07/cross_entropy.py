@@ -24,7 +24,7 @@ exercise = Exercise(
     __doc__,
     kind="N",
     hints=(
-        "Take the largest logit of each row away from the row: the probabilities stay the same, and no power is above "
+        "Subtract the largest logit of each row from the row: the probabilities stay the same, and no power is above "
         "1. Then write the logarithm of the fraction as a difference, so that no logarithm of 0 is left.",
         "ln p_t = z_t - ln(sum of e^z_k), where z are the shifted logits. The gradient of a row is p, minus 1 at the "
         "label; the mean divides it by the number of samples.",
@@ -118,9 +118,7 @@ def test_large_logits_give_a_finite_loss(cross_entropy):
         difference = (
             f"for logits {LARGE.tolist()} and labels {t} the loss is {number(expected)}; yours is {number(answer)}"
         )
-        require(
-            not np.isnan(answer), "overflow", f"{difference}: e^1000 is infinite; take the row's largest away first"
-        )
+        require(not np.isnan(answer), "overflow", f"{difference}: e^1000 is infinite; subtract the row's largest first")
         require(
             np.isfinite(answer), "log-of-zero", f"{difference}: a probability rounds to 0; subtract logarithms instead"
         )
@@ -132,7 +130,7 @@ def test_large_logits_give_a_finite_loss(cross_entropy):
 
 
 SLIPS = {
-    "every-row": (f"has the 1 of every label taken away in every row, as `[:, labels]` does: {ONE_A_ROW}",
+    "every-row": (f"has the 1 of every label subtracted in every row, as `[:, labels]` does: {ONE_A_ROW}",
                   minus_one_in_every_row),
     "missing-label": ("is p alone: the loss looks at the label, so its gradient must", lambda g, x, t: g * softmax(x)),
     "label-added": (
@@ -158,7 +156,7 @@ def test_large_logits_give_a_finite_gradient(cross_entropy_vjp):
     answer = as_array(cross_entropy_vjp(g, LARGE.copy(), labels), "the gradient", LARGE.shape)
     expected = rule(g, LARGE, labels)
     difference = f"for logits {LARGE.tolist()} the gradient is {expected.tolist()}; yours is {answer.tolist()}"
-    require(bool(np.isfinite(answer).all()), "overflow", f"{difference}: take the row's largest logit away first")
+    require(bool(np.isfinite(answer).all()), "overflow", f"{difference}: subtract the row's largest logit first")
     if same(answer, expected):
         return
     require(not same(answer, 2 * expected), "factor", f"{difference}: the mean divides by the number of samples, 2")

@@ -94,7 +94,7 @@ def length(arrays):
 
 
 def judge(clip, gradients, max_norm):
-    """One list: raise, and say what is wrong, unless it is clipped as it should be."""
+    """One list of gradients: raise, and say what is wrong, unless it is clipped as it should be."""
     copies = [g.copy() for g in gradients]
     clipped = clip(copies, max_norm)
     if clipped is None:

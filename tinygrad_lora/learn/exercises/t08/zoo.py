@@ -109,7 +109,7 @@ def _same(a, b):
 
 
 def words(results):
-    """In a few words what came out."""
+    """The results of some losses, in a few words."""
     parts = []
     for result in results[:6]:
         flat = [] if isinstance(result, str) else [number(float(v)) for array in result for v in array.flat]

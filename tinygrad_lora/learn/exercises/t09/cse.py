@@ -1,6 +1,6 @@
 r"""Compute equal things once
 
-In `tl.exp(x * y) + x * y` the product stands there twice. Two operations are **equal** if they are the same operation,
+In `tl.exp(x * y) + x * y` the product appears twice. Two operations are **equal** if they are the same operation,
 with equal parameters, on the same nodes. Write `merge_duplicates(graph)`: a pass that gives a graph in which no two
 operations are equal, and which computes the same.
 
@@ -57,7 +57,7 @@ def merge_duplicates(graph):
 
 
 def merged(graph, key):
-    """The pass, with another idea of what is equal."""
+    """The pass with another key: operations with equal keys become one."""
     first = {}
 
     def build(old, parents):

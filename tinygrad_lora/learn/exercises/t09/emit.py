@@ -172,7 +172,7 @@ def test_what_is_used_twice_is_computed_once(emit, seed):
 
 
 def nested(graph, turned=False):
-    """Everything in one line."""
+    """The source of a program that computes everything in one line."""
     signs = {"add": "({} + {})", "subtract": "({} - {})", "multiply": "({} * {})", "matmul": "({} @ {})",
              "tanh": "np.tanh({})"}  # fmt: skip
     code = {}

@@ -73,11 +73,11 @@ def judge(fuse, graph):
     require(all(groups), "empty-group", "one of your groups is empty", show=graph)
     flat = [node for group in groups for node in group]
     operations = [node for node in graph.nodes if node.parents]
-    require(not [n for n in flat if not n.parents], "leaf-listed", "an input stands in a group", show=graph)
+    require(not [n for n in flat if not n.parents], "leaf-listed", "an input is in a group", show=graph)
     sentence = (
         f"your groups hold {counted(len(flat), 'node')}, and the graph has {counted(len(operations), 'operation')}"
     )
-    require(len(flat) == len(set(flat)), "repeated", f"{sentence}: some node stands there twice", show=graph)
+    require(len(flat) == len(set(flat)), "repeated", f"{sentence}: some node appears twice", show=graph)
     require(set(flat) == set(operations), "missing-node", sentence, show=graph)
     used, home = uses(graph), {node: i for i, group in enumerate(groups) for node in group}
     for i, group in enumerate(groups):
@@ -141,7 +141,7 @@ def test_random_graphs(fuse, seed, budget):
 
 
 def grouped(graph, may_move):
-    """The groups, with another idea of what may move."""
+    """The groups, by another rule about what may move."""
     used, group = uses(graph), {}
     for node in graph.nodes:
         if node.parents:

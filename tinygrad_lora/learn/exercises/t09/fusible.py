@@ -17,7 +17,7 @@ that it needs no line of its own? It may if
 * both operations are elementwise: each number of the result depends on the numbers at the same place;
 * the result is used once in all, and returning it is a use as well.
 
-Write True or False into the dictionary `may_move`, in the place of each `...`.
+Write True or False into the dictionary `may_move`, in place of each `...`.
 """
 
 import tinygrad_lora as tl
@@ -82,7 +82,7 @@ def test_every_arrow_is_judged_right(may_move):
 
 
 def judge(may_move, node, user, used, is_output):
-    """One arrow."""
+    """One arrow: raise, and say why, unless the answer is right."""
     arrow = f"{node.op} -> {user.op}"
     if arrow not in may_move:
         raise refuse("missing-name", f"may_move has no entry {arrow!r}")

@@ -100,11 +100,13 @@ def judge(listing, f, names, rng):
         sentence = f"{written(row)}: {operation} has {arities[operation]} operands, also if both are the same node"
         require(len(operands) == arities[operation], "operand-lost", sentence, show=small)
         unknown = [o for o in operands if o not in values]
-        order = f"{written(row)}: {', '.join(unknown)} {are(unknown)} not there yet; what is used must stand above"
+        order = (
+            f"{written(row)}: {', '.join(unknown)} {are(unknown)} not defined yet; what is used must be in a row above"
+        )
         require(not unknown, "undefined", order, show=small)
         lost = f"{written(row)}: this operation needs its parameters: {', '.join(params[operation])}"
         require(sorted(fixed) == params[operation], "params-lost", lost, show=small)
-        require(name not in values, "name-twice", f"{written(row)}: the name {name} is taken already", show=small)
+        require(name not in values, "name-twice", f"{written(row)}: the name {name} is already taken", show=small)
         values[name] = Op.registry[operation].forward(*[values[o] for o in operands], **fixed)
     sentence = f"your listing has {counted(len(rows), 'row')}, and f has {counted(len(nodes), 'operation')}"
     require(len(rows) <= len(nodes), "repeated", f"{sentence}: what is used twice is computed once", show=small)

@@ -118,9 +118,9 @@ def checked_program(answer, who):
             takes = ", ".join(f"{name} of {n}" for name, n in OPERATIONS.items())
             raise refuse("not-a-program", f"{who}: {step!r} does not fit; there are {takes}")
         if unknown := [r for r in reads if r not in known]:
-            raise refuse("not-a-program", f"{who}: {step!r} reads {unknown[0]!r}, which is not there yet")
+            raise refuse("not-a-program", f"{who}: {step!r} reads {unknown[0]!r}, which is not defined yet")
         if type(name) is not str or name in known:
-            raise refuse("not-a-program", f"{who}: {name!r} is there already: give each result a name of its own")
+            raise refuse("not-a-program", f"{who}: {name!r} is already taken: give each result a name of its own")
         known.append(name)
         program.append((name, op, tuple(reads)))
     made = Counter(name for name, _, _ in program)

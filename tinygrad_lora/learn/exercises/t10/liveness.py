@@ -57,7 +57,7 @@ def most_alive(spans):
 
 
 def right_spans(program, outputs):
-    """The answer."""
+    """The right lifetimes, by the name of the array."""
     spans = {name: [i, i] for i, (name, _, _) in enumerate(program)}
     for i, (_, _, reads) in enumerate(program):
         for name in reads:
@@ -69,7 +69,7 @@ def right_spans(program, outputs):
 
 
 def checked_span(span, name):
-    """A pair of whole numbers."""
+    """The student's entry for one array, as a pair of whole numbers."""
     if type(span) not in (tuple, list) or len(span) != 2:
         raise refuse("wrong-type", f"the entry of {name} is {span!r}; a pair (first, last) is needed")
     return as_whole(span[0], f"the first step of {name}"), as_whole(span[1], f"the last step of {name}")

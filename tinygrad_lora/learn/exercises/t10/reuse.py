@@ -28,7 +28,7 @@ exercise = Exercise(
         "of free places.",
         "At each step: which operands are read here for the last time? For matmul their places are free after the "
         "result has one; for the others, before.",
-        "If `free` is not empty, `found[name] = free.pop()`, else a new number. "
+        "If `free` is not empty, `place_of[name] = free.pop()`, else a new number. "
         "And the counterexample: t0 is read by t1, and again by t2.",
     ),
 )

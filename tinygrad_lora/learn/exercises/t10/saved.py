@@ -75,7 +75,7 @@ def engine(trained):
 
 
 def judge(answers, case, trained):
-    """One dictionary against the engine."""
+    """One of the two dictionaries: raise, and say why, unless it agrees with the engine."""
     if type(answers) is not dict:
         raise refuse("wrong-type", f"{case} is of type {type(answers).__name__}; keep the dictionary and fill it in")
     for name, right in engine(trained).items():

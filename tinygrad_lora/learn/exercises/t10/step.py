@@ -47,7 +47,7 @@ def loss_of(x, labels, W1, b1, W2, b2):
 
 
 def by_hand(x, labels, parameters, rate=RATE):
-    """The loss and the new parameters."""
+    """The loss and the new parameters, from `backward()` and a step by hand."""
     nodes = [tl.parameter(p, name) for p, name in zip(parameters, NAMES, strict=True)]
     loss = loss_of(tl.constant(x), labels, *nodes)
     loss.backward()

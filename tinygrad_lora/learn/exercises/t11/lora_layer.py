@@ -24,7 +24,7 @@ exercise = Exercise(
     __doc__,
     kind="P",
     hints=(
-        "It is the linear layer of tutorial 06 with two narrow weights in the place of a wide one, and no bias.",
+        "It is the linear layer of tutorial 06 with two narrow weights in place of a wide one, and no bias.",
         "x A has only `rank` columns. Multiply that by B, and scale the result by alpha / rank.",
         "`self.lora_B = tl.parameter(np.zeros((rank, output_size)))` and "
         "`return (x @ self.lora_A) @ self.lora_B * self.scaling`",
@@ -81,7 +81,7 @@ def test_it_starts_at_zero_and_can_learn(LoRALayer, seed):
     for r, spread in ((4, 0.5), (25, 0.2)):
         layer = built(LoRALayer, 400, 30, r, 8.0, seed=seed)
         A, B = start_of(layer, "lora_A", (400, r)), start_of(layer, "lora_B", (r, 30))
-        require(bool(A.any() or B.any()), "zero-start", "A and B are both zero: each waits for the other, for ever")
+        require(bool(A.any() or B.any()), "zero-start", "A and B are both zero: each waits for the other, forever")
         sentence = f"at the start |A B| = {np.linalg.norm(A @ B):.3g}: the model changes before it has learned anything"
         require(not (A @ B).any(), "not-zero-at-start", sentence)
         require(bool(A.any()), "wrong-factor-zero", "A is zero and B is random; let B be the zero one")

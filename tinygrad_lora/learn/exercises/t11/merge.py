@@ -2,7 +2,7 @@ r"""Merge and unmerge
 
 Here is a layer on arrays, $y = x W + s\,(x A)\,B$. Write three of its methods:
 
-* `merge()`: from now on $W + s A B$ is in the place of W, and the adapter costs nothing. Merging twice does no harm.
+* `merge()`: from now on $W + s A B$ takes the place of W, and the adapter costs nothing. Merging twice does no harm.
 * `unmerge()`: the old W is back, exactly, bit for bit. Unmerging twice does no harm.
 * `forward(x)`: the same numbers, merged or not. While merged it is one product.
 
@@ -38,7 +38,7 @@ class Adapted:
         self.kept = None  # the old W, while the adapter is merged
 
     def merge(self):
-        """Put W + s A B in the place of W."""
+        """Replace W by W + s A B."""
         # BEGIN SOLUTION
         if self.kept is None:
             self.kept, self.W = self.W, self.W + self.s * (self.A @ self.B)
@@ -83,12 +83,12 @@ def test_merged_or_not_the_numbers_are_the_same(Adapted, seed, budget):
         layer.merge()
         now, after = weight(layer, W.shape), as_array(layer.forward(x), "the output", right.shape)
         sentence = f"after merge() W is off by {largest_difference(now, merged)[0]:.3g}"
-        require(not same(now, W), "not-merged", f"{sentence}: it is the old W still")
+        require(not same(now, W), "not-merged", f"{sentence}: it is still the old W")
         require(not same(now, W + A @ B), "missing-factor", f"{sentence}: s is missing")
         require(same(now, merged), "differs", sentence)
         sentence = f"after merge() the output is off by {largest_difference(after, right)[0]:.3g}"
         twice = same(after, x @ (merged + s * (A @ B)))
-        require(not twice, "counted-twice", f"{sentence}: W holds the adapter already, and forward adds it again")
+        require(not twice, "counted-twice", f"{sentence}: W already holds the adapter, and forward adds it again")
         require(same(after, right), "differs", sentence)
 
 
@@ -104,7 +104,7 @@ def test_unmerging_gives_the_old_bits_back(Adapted, seed, budget):
         back = weight(layer, W.shape)
         error, _place = largest_difference(back, W)
         sentence = f"after unmerge() W is off by {error:.1g}"
-        require(error < 1e-6, "not-unmerged", f"{sentence}: the adapter is in it still")
+        require(error < 1e-6, "not-unmerged", f"{sentence}: the adapter is still in it")
         require(error == 0, "not-exact", f"{sentence}: subtracting is rounded; keep the old array and take it back")
         again = as_array(layer.forward(x), "the output", (len(x), W.shape[1]))
         require(same(again, x @ (W + s * (A @ B))), "adapter-unused", "after unmerge() the adapter is not used")

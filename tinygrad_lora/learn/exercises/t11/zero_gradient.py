@@ -46,7 +46,7 @@ exercise.answer(
 
 
 def engine():
-    """What the engine says."""
+    """Which gradients are zero, as the engine computes them."""
     rng, is_zero = np.random.default_rng(0), {}
     batches = rng.normal(size=(2, 5, 4))
     layer = tl.LoRALayer(4, 3, 2, seed=0)
@@ -69,7 +69,7 @@ WHY = {
     "B": ("wrong-factor", "its gradient is s (x A).T G, and neither A nor G is zero"),
     "x": ("input-passes", "its gradient is s G B.T A.T, and B is zero"),
     "A later": ("stuck", "B has moved in the first step, and with it the gradient of A is not zero any more"),
-    "B later": ("stuck", "its gradient is s (x A).T G: it never was zero"),
+    "B later": ("stuck", "its gradient is s (x A).T G: it was never zero"),
     "A from zeros": ("zero-start", "its gradient holds B, which is zero"),
     "B from zeros": ("zero-start", "its gradient holds A, which is zero: nothing ever moves"),
 }

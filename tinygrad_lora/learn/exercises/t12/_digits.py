@@ -87,5 +87,5 @@ def base_weights(model):
 
 
 def before():
-    """The pretrained weights."""
+    """The weights before fine-tuning."""
     return _weights()

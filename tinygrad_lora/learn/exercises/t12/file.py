@@ -88,7 +88,7 @@ def test_the_skill_arrives(pack, unpack):
     as_it_was = all(same(arrived[name], array, 0, 0) for name, array in blank.items())
     require(not as_it_was, "not-filled", f"{sentence}: the adapters are as fresh as before")
     elsewhere = same(joined(arrived), joined(expected), 0.01, 0.0)
-    require(not elsewhere, "wrong-order", f"{sentence}: the numbers have arrived, at other places")
+    require(not elsewhere, "wrong-order", f"{sentence}: the numbers have arrived, but in other places")
     different = len(np.unique(joined(arrived)))
     few = f"{sentence}: of {joined(expected).size:,} numbers only {different} different ones arrive, so too much was "
     require(different >= 256, "too-coarse", f"{few}rounded")
@@ -96,7 +96,7 @@ def test_the_skill_arrives(pack, unpack):
 
 
 def joined(arrays):
-    """All numbers, from the smallest on."""
+    """All numbers in one array, in ascending order."""
     return np.sort(np.concatenate([np.asarray(a).ravel() for a in arrays.values()]))
 
 

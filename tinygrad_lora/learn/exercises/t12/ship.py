@@ -113,7 +113,7 @@ def test_the_adapters_cost_nothing(ship, seed):
 
 
 def checked(shipped):
-    """A compiled function."""
+    """What the student ships, if it is a compiled function."""
     if shipped is None:
         raise refuse("no-return", "ship gave None: does it end with `return`?")
     if not isinstance(shipped, tl.CompiledFunction):

@@ -1,13 +1,12 @@
-"""Which layer made which nodes. Every call of a layer leaves a note; pictures read the notes, and draw frames.
+"""Which layer made which nodes: every call of a layer is noted at the nodes, and pictures draw frames by these notes.
 
-A call on numbers is noted in a log, by the clock that says when each node was made. A call on placeholders is noted at
-the nodes themselves, beside their line of code: what the compiler makes of them has the same line, and so the same
-note. A note keeps neither layers nor nodes alive, but for those made in `layers_stay`.
+A call on numbers is noted at what it gives. A call on placeholders is noted at all nodes that it makes, beside their
+line of code: what the compiler makes of them has the same line, and so the same note. A note lives as long as its
+nodes, and keeps no layer alive, but for those made in `layers_stay`.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,26 +18,29 @@ from weakref import ref
 from ..core.graph import topological_order
 from ..core.node import INPUT, ComputationNode, tick
 
-LONGEST_LOG = 4096  # calls; a training loop of twelve layers makes as many in some hundred steps
-
 Layer = Any  # of layer.py, which is above: a layer is noted, not used
 Reference = Callable[[], Layer | None]
 Note = tuple[int, Reference, tuple[int, ...], tuple[int, ...]]  # when it began, the layer, what went in, out
-_log: deque[Note] = deque(maxlen=LONGEST_LOG)  # inner calls end before outer ones, so they come first
 _reference: Callable[[Layer], Reference] = ref  # to the layer of a note
 
 
-class Place(tuple[Any, ...]):
-    """An origin, file and line or nothing, that also says in which calls of layers a node was made, inner ones first.
+class Notes(list[Note]):
+    """The origin of a node with a value that calls of layers gave, inner calls first. It is false, as one of None."""
 
-    What has no line of the user's is empty, and so false, as an origin of None.
-    """
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class NotedOrigin(tuple[Any, ...]):
+    """The origin of a node without a value, file and line or nothing, with notes of the calls in which it was made."""
 
     calls: list[Note]
 
 
 def recorded(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The `__call__` of a layer class, which refuses a closed layer and leaves a note of each call."""
+    """The `__call__` of a layer class, which refuses a closed layer and notes each call at the nodes."""
 
     @wraps(call)
     def wrapper(self: Layer, *args: Any, **kwargs: Any) -> Any:
@@ -46,7 +48,13 @@ def recorded(call: Callable[..., Any]) -> Callable[..., Any]:
         start = tick()
         result = call(self, *args, **kwargs)
         if len(args) == 1 and not kwargs and type(x := args[0]) is type(result) is ComputationNode and result.known:
-            _log.append((start, _reference(self), (x.created,), (result.created,)))  # most calls
+            if (created := result.created) > start:  # else it was there before
+                note = start, _reference(self), (x.created,), (created,)
+                made: Any = result
+                if made.origin is None:  # most calls
+                    made.origin = Notes((note,))
+                else:
+                    _notes_at(made).append(note)
         else:
             _note(self, start, (*args, *kwargs.values()), result)
         return result
@@ -65,20 +73,26 @@ def layers_stay() -> Iterator[None]:
         _reference = before
 
 
-def _note(layer: Layer, start: int, given: tuple[Any, ...], result: Any) -> None:
-    """The note of a call whatever it was given and whatever it gave."""
+def _notes_at(node: Any) -> list[Note]:
+    """The list of notes of a node, made here if it has none."""
+    origin = node.origin
+    if origin is None and node.known:
+        node.origin = origin = Notes()
+    elif not isinstance(origin, Notes | NotedOrigin):
+        node.origin = origin = NotedOrigin(origin or ())
+        origin.calls = []
+    return _noted(node)
+
+
+def _note(layer: Layer, start: int, arguments: tuple[Any, ...], result: Any) -> None:
+    """Note a call whatever it took and whatever it gave."""
     outputs = [y for y in (result if isinstance(result, tuple | list) else [result]) if isinstance(y, ComputationNode)]
-    inputs = [x.created for x in given if isinstance(x, ComputationNode)]
+    inputs = [x.created for x in arguments if isinstance(x, ComputationNode)]
     note = start, _reference(layer), tuple(inputs), tuple([y.created for y in outputs])
-    if all(y.known for y in outputs):
-        _log.append(note)
-        return
-    for node in _made_since(start, outputs):
-        if not isinstance(node.origin, Place):
-            place = Place(node.origin or ())
-            place.calls, node.origin = [], place
-        if note not in (calls := node.origin.calls):
-            calls.append(note)
+    made = _made_since(start, outputs)
+    for node in made.intersection(outputs) if all(y.known for y in outputs) else made:
+        if note not in (notes := _notes_at(node)):
+            notes.append(note)
 
 
 def _made_since(start: int, outputs: Iterable[ComputationNode]) -> set[ComputationNode]:
@@ -124,18 +138,18 @@ def layer_calls(model: Callable[..., Any], *inputs: ComputationNode) -> tuple[An
 
 
 def calls_behind(nodes: Sequence[ComputationNode]) -> list[LayerCall]:
-    """The calls of layers that made these nodes of a graph, given in order: outer calls before inner ones.
+    """The calls of layers that made these nodes of a graph, which are in order: outer calls before inner ones.
 
-    Calls are known as long as the layer lives, and calls on numbers until some thousand later ones.
+    Calls are known as long as the layer lives.
     """
     notes = _notes(nodes)
     _add_leaves(notes, nodes)
-    found = sorted({note[0]: note for around in notes.values() for note in around}.items())
+    by_start = sorted({note[0]: note for around in notes.values() for note in around}.items())
     outer = {inner[0]: note[0] for around in notes.values() for inner, note in pairwise(around)}
     born = {node.created: node for node in nodes}
     calls: dict[int, LayerCall] = {}  # by their start; outer ones start first
     names: dict[LayerCall | None, dict[int, str]] = {}  # of the layers, by the outermost call
-    for start, (_, layer_ref, given, results) in found:
+    for start, (_, layer_ref, arguments, results) in by_start:
         around = calls.get(outer.get(start, 0))
         layer = layer_ref()
         if layer is None or layer._closed or (around and around.layer is layer):  # super().__call__ is no new call
@@ -146,7 +160,7 @@ def calls_behind(nodes: Sequence[ComputationNode]) -> list[LayerCall]:
         known = names.get(root, {})
         if id(layer) not in known:
             known = {id(part): name for name, part in layer.named_layers().items()} | known
-        inputs, outputs = (tuple([born[t] for t in ticks if t in born]) for ticks in (given, results))
+        inputs, outputs = (tuple([born[t] for t in ticks if t in born]) for ticks in (arguments, results))
         output = outputs[0] if len(outputs) == 1 else outputs
         calls[start] = LayerCall(known[id(layer)], layer, inputs, output, around)
         names[root or calls[start]] = known
@@ -163,14 +177,24 @@ def _outermost(call: LayerCall | None) -> LayerCall | None:
 
 
 def _notes(nodes: Sequence[ComputationNode]) -> dict[ComputationNode, list[Note]]:
-    """For each node the calls in which it was made, inner ones first."""
+    """For each node the calls in which it was made, inner ones first: an inner call begins after its outer one."""
     notes: dict[ComputationNode, list[Note]] = {node: [] for node in nodes}
-    born = {node.created: node for node in nodes}
-    for note in _log.copy():
-        for node in _made_since(note[0], [born[t] for t in note[3] if t in born]):
-            notes[node].append(note)
+    for output in nodes:
+        for note in _noted(output) if output.known else ():
+            if output.created in note[3]:  # a call that gave it, not one that gave what it is a copy of
+                for node in _made_since(note[0], [output]):
+                    if note not in notes[node]:
+                        notes[node].append(note)
     _add_places(notes, nodes)
+    for around in notes.values():
+        around.sort(key=lambda note: -note[0])
     return notes
+
+
+def _noted(node: ComputationNode) -> list[Note]:
+    """The notes at a node."""
+    origin: Any = node.origin
+    return origin if isinstance(origin, Notes) else origin.calls if isinstance(origin, NotedOrigin) else []
 
 
 def _add_places(notes: Mapping[ComputationNode, list[Note]], nodes: Sequence[ComputationNode]) -> None:
@@ -180,7 +204,7 @@ def _add_places(notes: Mapping[ComputationNode, list[Note]], nodes: Sequence[Com
     """
     left: dict[ComputationNode, frozenset[int]] = {}  # calls, by their start, that a node depends on from outside
     for node in nodes:
-        own = node.origin.calls if isinstance(node.origin, Place) else []
+        own = [note for note in _noted(node) if note not in notes[node]]
         inside = {note[0] for note in own}
         before = [left[p] | {note[0] for note in notes[p] if note[0] not in inside} for p in node.parents]
         left[node] = frozenset[int]().union(*before)
@@ -189,9 +213,9 @@ def _add_places(notes: Mapping[ComputationNode, list[Note]], nodes: Sequence[Com
 
 
 def _add_leaves(notes: dict[ComputationNode, list[Note]], nodes: Sequence[ComputationNode]) -> None:
-    """A parameter or a constant belongs to the first call that uses it without being given it."""
+    """A parameter or a constant belongs to the first call that uses it and did not get it as an argument."""
     for user in nodes:
         for node in user.parents:
             if not node.parents and node.op is not INPUT and not notes[node]:
-                given = [i for i, (_, _, inputs, _) in enumerate(notes[user]) if node.created in inputs]
-                notes[node] = notes[user][given[-1] + 1 :] if given else notes[user]
+                got = [i for i, (_, _, inputs, _) in enumerate(notes[user]) if node.created in inputs]
+                notes[node] = notes[user][got[-1] + 1 :] if got else notes[user]
