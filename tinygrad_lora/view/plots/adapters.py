@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core.node import Array
 from ...errors import ShapeError
 from ...nn.adapters.lora import effective_rank, singular_values_of
 from ...nn.layer import Layer
@@ -68,7 +69,7 @@ def heatmaps(adapter: Layer) -> Plot:
     return figure
 
 
-def _matrix(axes: Any, name: str, M: Any, limit: float) -> Any:
+def _matrix(axes: Any, name: str, M: Array, limit: float) -> Any:
     """One heat map, with zero in the middle of its scale."""
     limit = limit or 1.0  # where all numbers are zero
     zero = ", all 0" if not M.any() else ""
@@ -80,14 +81,14 @@ def _matrix(axes: Any, name: str, M: Any, limit: float) -> Any:
     return image
 
 
-def _scale(figure: Any, image: Any, place: Any) -> Any:
+def _scale(figure: Plot, image: Any, place: Any) -> Any:
     bar = figure.colorbar(image, cax=figure.add_subplot(place))
     bar.outline.set_edgecolor(FAINT)
     bar.ax.yaxis.get_major_locator().set_params(nbins=4)
     return bar.ax
 
 
-def _range(M: Any) -> str:
+def _range(M: Array) -> str:
     return f"from {number(M.min())} to {number(M.max())}" if M.any() else "all 0"
 
 
@@ -133,7 +134,7 @@ def singular_values(change: Layer | ArrayLike) -> Plot:
     return figure
 
 
-def _spectrum(change: Layer | ArrayLike) -> tuple[str, Any]:
+def _spectrum(change: Layer | ArrayLike) -> tuple[str, Array]:
     """A name for the change, and its singular values, the largest first; an adapter has as many as its rank."""
     if isinstance(change, Layer):
         layer = the_adapter(change)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.node import ComputationNode, constant
+from ...core.node import Array, ComputationNode, constant
 from ...errors import ShapeError
 from ...nn.checks import check_size
 from ...nn.layer import Layer
@@ -78,7 +78,7 @@ def decision_boundary(model: Callable[[Any], Any], x: ArrayLike, y: ArrayLike, *
     return figure
 
 
-def _logits(model: Callable[[Any], Any], x: Any) -> Any:
+def _logits(model: Callable[[Any], Any], x: Array) -> Array:
     """A logit for each sample and class. A single logit z, above 0 for class 1, becomes (0, z)."""
     with np.errstate(all="ignore"):  # what is not finite is refused below
         y = run_layer(model, x)[1] if isinstance(model, Layer) else model(constant(x))
