@@ -91,7 +91,7 @@ def _gradients(output: ComputationNode) -> dict[ComputationNode, Any]:
     return dict(pulling_back(output, np.ones(output.shape, output.dtype)[()]))
 
 
-def _with_numbers(graph: Any, rng: np.random.Generator, shape: tuple[int, ...]) -> ComputationNode:
+def _with_numbers(graph: object, rng: np.random.Generator, shape: tuple[int, ...]) -> ComputationNode:
     if isinstance(graph, ComputationNode) and graph.known:
         return graph
     if graph is None:

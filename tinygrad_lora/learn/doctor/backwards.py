@@ -18,7 +18,7 @@ from ..diagnosis import Diagnosis, pictured
 from ..exact import same
 from ..zoo import bug
 
-Gradients = Mapping[ComputationNode, Any]
+Gradients = Mapping[ComputationNode, Any]  # None for a node without one
 Backward = Callable[[ComputationNode], Any]
 Order = Callable[[ComputationNode], Iterable[ComputationNode]]
 Explanation = Callable[[ComputationNode, Gradients], bool]  # of an output, and what was filled in

@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike
 
 from ...core.node import Array
 from ...errors import AdaptError, DtypeError, ShapeError
-from ...nn import adapters
 from ...nn.adapters.lora import LoRALayer
 from ...nn.adapters.lora_linear import LoRALinear
+from ...nn.adapters.model.switching import adapters
 from ...nn.layer import Layer
 from ..words.sentences import one_line
 
