@@ -2,7 +2,7 @@ r"""Plots of what an adapter has learned: $\Delta W = s\,A B$ as pictures of its
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,10 +14,7 @@ from ...nn.layer import Layer
 from ..diagram.looks import BLUE, FAINT, MUTED, VERMILION
 from ..words.sentences import number
 from .checks import factors, finite, the_adapter
-from .drawing import comparable, drawn, library, new_plot, percent, whole_ticks
-
-if TYPE_CHECKING:
-    from .figure import Plot
+from .drawing import Plot, comparable, drawn, library, new_plot, percent, whole_ticks
 
 COMPARABLE = 4.0  # the matrices share one scale where the largest numbers in them differ by at most this factor
 NARROWEST = 0.16  # of the picture: how narrow a factor of small rank may become

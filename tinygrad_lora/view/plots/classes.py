@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,10 +16,7 @@ from ..diagram.layers import run_layer
 from ..diagram.looks import INK, PAPER
 from ..words.sentences import one_line
 from .checks import class_numbers, finite
-from .drawing import COLORS, MARKS, drawn, library, new_plot, percent, whole_ticks
-
-if TYPE_CHECKING:
-    from .figure import Plot
+from .drawing import COLORS, MARKS, Plot, drawn, library, new_plot, percent, whole_ticks
 
 TINT = 0.22  # the share of a class's color in its background; the rest is white
 MARGIN = 0.12  # of the spread of the points, around them

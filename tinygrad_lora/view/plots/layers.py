@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,10 +15,7 @@ from ..diagram.layers import run_layer
 from ..diagram.looks import BLUE, FAINT, MUTED, WORDS, shortened
 from ..words.sentences import number
 from .checks import finite
-from .drawing import comparable, drawn, log_axis, new_plot, percent
-
-if TYPE_CHECKING:
-    from .figure import Plot
+from .drawing import Plot, comparable, drawn, log_axis, new_plot, percent
 
 MOST_PANELS = 12
 BINS = 40

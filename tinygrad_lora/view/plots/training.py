@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,10 +13,7 @@ from ...errors import ShapeError
 from ...nn.checks import check_size
 from ..words.sentences import number, one_line
 from .checks import finite
-from .drawing import COLORS, DASHES, drawn, log_axis, new_plot
-
-if TYPE_CHECKING:
-    from .figure import Plot
+from .drawing import COLORS, DASHES, Plot, drawn, log_axis, new_plot
 
 
 class LossCurve(NamedTuple):
