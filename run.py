@@ -3,6 +3,7 @@
     python3 run.py demo [ARGS...]   see what the package does; ARGS go to `tinygrad-lora demo`
     python3 run.py test [ARGS...]   lint, types, architecture and tests; ARGS go to pytest; --all: the slow tests, too
     python3 run.py fuzz [ARGS...]   random programs, compiled and compared; --minutes N, --programs N, --seed S
+    python3 run.py bench [ARGS...]  times beside other libraries, which `pip install ".[bench]"` brings; --help
     python3 run.py docs [ARGS...]   build the documentation in build/docs; ARGS go to sphinx-build
     python3 run.py lab [ARGS...]    build the lab that runs in a browser, in build/lab; ARGS go to docs/build_lab.py
 
@@ -26,7 +27,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 INTERRUPTED = 130  # the exit code that a shell gives for a Ctrl-C
 
-EXTRAS = {"demo": "", "test": "[test]", "fuzz": "[test]", "docs": "[docs]", "lab": "[lab]"}
+EXTRAS = {"demo": "", "test": "[test]", "fuzz": "[test]", "bench": "", "docs": "[docs]", "lab": "[lab]"}
 
 # pytest comes last, so that its closing line is the last thing printed.
 STEPS = {
@@ -54,6 +55,13 @@ def main(arguments: list[str]) -> int:
         print((__doc__ or "").strip(), file=sys.stderr)
         return 2
     install(command)
+    if command == "bench":
+        path = [str(ROOT / "tests" / "benchmarks"), os.environ.get("PYTHONPATH")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+        try:
+            return run(["-m", "bench", *rest])
+        except KeyboardInterrupt:
+            return INTERRUPTED  # it has said so
     if command in ("demo", "fuzz"):
         # Their matrices are small: on a busy machine a second thread costs more than it brings.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

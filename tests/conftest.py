@@ -30,6 +30,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.markexpr = "not long" if everything else "not long and not slow"
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many tests compared with another library: where none is installed, a green run says nothing about them."""
+    stats = terminalreporter.stats
+    reports = [report for kind in ("passed", "failed", "skipped") for report in stats.get(kind, [])]
+    peers = [report for report in reports if "peers" in report.keywords and (report.when == "call" or report.skipped)]
+    if peers:
+        skipped = sum(report.skipped for report in peers)
+        terminalreporter.write_line(f"beside PyTorch, PEFT or JAX: {len(peers) - skipped} ran, {skipped} were skipped")
+
+
 # Every program that a test compiles is compared with its graph on its first call.
 first_call.DEFAULT = True
 

@@ -25,15 +25,6 @@ _KINDS = [*range(32, 127)] * 3 + [*range(0xC0, 0x250)] + 9 * [
 ]  # fmt: skip
 _DRAW = random.Random(0)
 NOISE = ["".join(chr(_DRAW.choice(_KINDS)) for _ in range(20)) for _ in range(40)]  # characters of all kinds
-REACTIONS = [
-    "CC(=O)O.OCC>>CC(=O)OCC",
-    "CC(C)S.CN(C)C=O.Fc1cccnc1F.O=C([O-])[O-].[K+].[K+]>>CC(C)Sc1ncccc1F",
-    "C1COCCO1.CC(C)(C)OC(=O)CONC(=O)NCc1cccc2ccccc12.Cl>>O=C(O)CONC(=O)NCc1cccc2ccccc12",
-    "CC[O-]~[Na+].BrCC.[Na+]~[H-]>>CCOCC",
-    "C%10CCCC%10/C=C\\C#N.[13C@@H](Cl)(Br)I",
-    "[Xx+9].*$?",
-]
-GUESS = "CC(=O)O.OCC>>CC(=O)OC[MASK]"
 SENTENCES = [
     "A cat sits on the mat.",
     "The kitten is lying on the rug!",

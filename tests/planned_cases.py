@@ -12,8 +12,7 @@ from unittest.mock import patch
 import numpy as np
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler.passes import inner_products
-from tinygrad_lora.compiler.planned import frozen as packing
+from tinygrad_lora.compiler.passes import inner_products, repeat_rows
 from tinygrad_lora.compiler.planned import order as schedule
 from tinygrad_lora.compiler.planned import products
 from tinygrad_lora.compiler.planned.decide import lower
@@ -31,7 +30,7 @@ def tiny() -> Iterator[None]:
     with (
         patch.object(schedule, "LARGE", 24), patch.object(schedule, "BLOCK_BYTES", 200),
         patch.object(products, "SMALL_KERNEL", 200), patch.object(products, "FEWEST_ROWS", 2),
-        patch.object(packing, "MOST_TO_REPEAT", 60), patch.object(inner_products, "SHORTEST_ROW", 4),
+        patch.object(repeat_rows, "MOST_TO_REPEAT", 60), patch.object(inner_products, "SHORTEST_ROW", 4),
     ):  # fmt: skip
         yield
 

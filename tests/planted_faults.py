@@ -24,7 +24,6 @@ from tinygrad_lora.compiler.planned.write import Planned
 
 MODULES = ("places", "slots", "plan", "order", "decide")
 PLACE = re.compile(r"(\w+ = np\.ndarray\(.*, memory, )(\d+)\)")
-NOT_PLANNING = {"prepared", "last_passes"}  # passes, which change the graph itself
 KINDS = ["memory", "own", "view", "argument", "number", "constant"]
 COMPARISONS: dict[type, list[type]] = {
     ast.Lt: [ast.LtE, ast.Gt], ast.LtE: [ast.Lt], ast.Gt: [ast.GtE, ast.Lt], ast.GtE: [ast.Gt],
@@ -65,7 +64,7 @@ def _of_module(name: str) -> Iterator[Mutant]:
     assert module.__file__
     source = Path(module.__file__).read_text(encoding="utf-8")
     for tree in ast.parse(source).body:
-        if isinstance(tree, ast.FunctionDef) and tree.name not in NOT_PLANNING:
+        if isinstance(tree, ast.FunctionDef):
             yield from _of_function(getattr(module, tree.name), tree, f"{name}.{tree.name}", module.__dict__)
         if isinstance(tree, ast.ClassDef):
             for part in tree.body:

@@ -1,4 +1,4 @@
-"""Eleven programs that the compiler's golden files pin: each a function, and the arrays to call it with."""
+"""The programs that the compiler's golden files pin: each a function, and the arrays to call it with."""
 
 from collections.abc import Callable
 from typing import Any
@@ -123,3 +123,129 @@ PROGRAMS = {
         hessian_vector_product, numbers_and_choices, nothing_to_do, paper_formula,
     )
 }  # fmt: skip
+
+
+# --- Small ones, for passes that nothing above needs ---
+
+
+def quartic_loss() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """A loss that large residuals dominate. (expand_powers)"""
+
+    def quartic_loss(y, target):
+        loss = tl.mean((y - target) ** 4)
+        return loss, tl.gradients(loss, y)
+
+    return quartic_loss, _arrays((64, 128), (64, 128))
+
+
+def projected_tokens() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """A weight for all tokens of all sentences, and its gradient. (flatten_products)"""
+    (weight,) = _weights(weight=(32, 8))
+
+    def projected_tokens(x, seed):
+        y = x @ weight
+        return y, tl.gradients(y, weight, seed)
+
+    return projected_tokens, _arrays((8, 16, 32), (8, 16, 8))
+
+
+def attention_scores() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """Queries against keys, scaled as Transformers do. (fold_scales)"""
+
+    def attention_scores(q, k):
+        return tl.scale(q @ k.T, factor=8**-0.5)
+
+    return attention_scores, _arrays((64, 8), (96, 8))
+
+
+def eight_steps() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """Where a random walk is after eight steps. (square_powers)"""
+
+    def eight_steps(p):
+        after = p
+        for _ in range(7):
+            after = after @ p
+        return after
+
+    return eight_steps, _arrays((32, 32))
+
+
+def two_weights() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """A layer beside the change of its weight. (factor_products)"""
+
+    def two_weights(x, weight, change):
+        return x @ weight + x @ change
+
+    return two_weights, _arrays((64, 32), (32, 16), (32, 16))
+
+
+def column_totals() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """The sum over a batch of what a layer gives. (separate_sums)"""
+
+    def column_totals(x, weight):
+        return tl.sum(x @ weight, axis=0)
+
+    return column_totals, _arrays((64, 32), (32, 16))
+
+
+def shifted_softmax() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """Scores with a number for each row added, which cancels. (drop_shifts)"""
+
+    def shifted_softmax(scores, shift):
+        return tl.softmax(scores + shift)
+
+    return shifted_softmax, _arrays((16, 32), (16, 1))
+
+
+def written_twice() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """An exponential that the formula mentions twice. (merge_duplicates)"""
+
+    def written_twice(x):
+        return tl.exp(x) / (tl.exp(x) + 1.0)
+
+    return written_twice, _arrays((64, 128))
+
+
+def turned_product() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """The transpose of a low-rank matrix times a vector. (sink_transposes)"""
+
+    def turned_product(a, b, v):
+        return (a @ b).T @ v
+
+    return turned_product, _arrays((64, 4), (4, 96), (64, 1))
+
+
+def loss_of_numbers() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """Arithmetic on single numbers. (fuse_elementwise)"""
+
+    def loss_of_numbers(x, penalty, rate):
+        return tl.sum(x * x) * penalty + rate * penalty
+
+    return loss_of_numbers, [*_arrays((8, 8)), np.array(0.5), np.array(0.1)]
+
+
+def adapted_step() -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """A training step with frozen biases. (repeat_rows)"""
+    model = tl.Sequential(tl.Linear(32, 32, seed=0), tl.gelu, tl.Linear(32, 32, seed=1))
+    tl.adapt(model, 2, seed=2)
+
+    def adapted_step(**options):
+        return tl.compile_training_step(model, tl.mse, tl.SGD(model.parameters(), 0.1), **options)
+
+    return adapted_step, _arrays((32, 32), (32, 32))
+
+
+PASS_PROGRAMS = {
+    make.__name__: make
+    for make in (
+        quartic_loss, projected_tokens, attention_scores, eight_steps, two_weights, column_totals, shifted_softmax,
+        written_twice, turned_product, loss_of_numbers, adapted_step,
+    )
+}  # fmt: skip
+
+
+def prepared(name: str, **options: Any) -> tuple[Any, list[np.ndarray]]:
+    """One of the programs, compiled for its arrays with these options of `compile`; and the arrays."""
+    function, arrays = (PROGRAMS | PASS_PROGRAMS)[name]()
+    compiled = function(**options) if name == "adapted_step" else tl.compile(function, **options)
+    return compiled.prepare(*arrays), arrays

@@ -101,6 +101,7 @@ def test_layers_are_chosen(targets, options, pattern):
 WORDS = ["q_proj", "v_proj", "head", "embed", "0", "1", "experts.1", "layers.1.q_proj", "h.0.v_proj", "norm"]
 
 
+@pytest.mark.peers
 @settings(max_examples=60)
 @given(st.data())
 def test_peft_chooses_the_same(data):
@@ -293,6 +294,7 @@ def test_rslora_scales_by_the_root_of_the_rank():
     assert {x.lora.scaling for x in tl.adapters(model).values()} == {4.0}
 
 
+@pytest.mark.peers
 def test_peft_scales_and_begins_in_the_same_way():
     pytest.importorskip("peft")
     torch = pytest.importorskip("torch")

@@ -9,12 +9,13 @@ from strategies import ENGINE, FILLED, LIMIT, Program, Value, Writer, arrays, br
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.cost import graph_cost
+from tinygrad_lora.compiler.operations import add_at, inner_product, row_products
 from tinygrad_lora.compiler.passes.collect_factors import collect_factors
 from tinygrad_lora.compiler.passes.distribute_products import distribute_products
 from tinygrad_lora.compiler.passes.expand_powers import expand_powers
 from tinygrad_lora.compiler.passes.flatten_products import flatten_products
-from tinygrad_lora.compiler.passes.inner_products import SHORTEST_ROW, inner_product, inner_products, row_products
-from tinygrad_lora.compiler.passes.join_scatters import add_at, join_scatters
+from tinygrad_lora.compiler.passes.inner_products import SHORTEST_ROW, inner_products
+from tinygrad_lora.compiler.passes.join_scatters import join_scatters
 from tinygrad_lora.compiler.passes.narrow_takes import narrow_takes
 from tinygrad_lora.compiler.passes.raise_reshapes import raise_reshapes
 from tinygrad_lora.compiler.passes.sums_as_products import sums_as_products

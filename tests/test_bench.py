@@ -2,27 +2,31 @@
 
 import importlib.util
 import json
+import os
 import random
+import signal
+import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from bench import measure as measuring
+from bench.agreement import TOLERANCE, check, errors, reference
+from bench.bars import BARS, Bar, Cell, bar_table, judged, ours, plans_for
+from bench.command import main
+from bench.environment import environment
+from bench.measure import Plan, _case_rows, measure, worker_environment
+from bench.peers import PEERS, WITHOUT, Prepared, UnableError, missing, peer, prepare
+from bench.peers.floor import products
+from bench.report import detail_table, left_out, lines, page_with, ratio_table, short, technique_table
+from bench.results import Result, quartiles, ratio_of, results
+from bench.worker import Worker
+from bench.workloads import ONE, SIZES, WORKLOADS, BlockSize, ChainSize, Size, cases, make_case
 
-from tinygrad_lora.bench import measure as measuring
-from tinygrad_lora.bench.agreement import TOLERANCE, check, errors, reference
-from tinygrad_lora.bench.bars import BARS, Bar, Cell, bar_table, judged, ours, plans_for
-from tinygrad_lora.bench.environment import environment
-from tinygrad_lora.bench.measure import Plan, _case_rows, measure, worker_environment
-from tinygrad_lora.bench.peers import PEERS, WITHOUT, Prepared, UnableError, missing, peer, prepare
-from tinygrad_lora.bench.peers.floor import products
-from tinygrad_lora.bench.report import detail_table, left_out, lines, page_with, ratio_table, short, technique_table
-from tinygrad_lora.bench.results import Result, quartiles, ratio_of, results
-from tinygrad_lora.bench.worker import Worker
-from tinygrad_lora.bench.workloads import ONE, SIZES, WORKLOADS, BlockSize, ChainSize, Size, cases, make_case
 from tinygrad_lora.blas import THREAD_VARIABLES, blas
-from tinygrad_lora.commands.main import main
 from tinygrad_lora.grading.process import zygote
 
 PAGE = Path(__file__).resolve().parents[1] / "README.md"  # a page without a place for tables
@@ -31,10 +35,9 @@ ALWAYS = ["ours", "ours-eager", "naive"]
 IF_INSTALLED = ["ours-numba", "torch", "jax", "autograd", "mygrad", "micrograd"]
 # Those that compile take a second for each workload: two of them are enough here, since a run checks all of them.
 COMPILED = {"ours-numba": ["W1"], "jax": ["W3", "W4"]}
+MARKS = {"torch": pytest.mark.peers, "jax": pytest.mark.peers}
 OTHERS = [
-    pytest.param(name, w, marks=[pytest.mark.slow] if name in COMPILED else [])
-    for name in IF_INSTALLED
-    for w in COMPILED.get(name, WORKLOADS)
+    pytest.param(name, w, marks=MARKS.get(name, [])) for name in IF_INSTALLED for w in COMPILED.get(name, WORKLOADS)
 ]
 
 
@@ -273,7 +276,7 @@ def test_the_machine_is_told_with_the_library_that_the_doctor_names(monkeypatch)
 
 
 def test_every_peer_has_a_module_and_a_variant_is_ours():
-    assert all(importlib.util.find_spec(f"tinygrad_lora.bench.peers.{p.module}") for p in PEERS.values())
+    assert all(importlib.util.find_spec(f"bench.peers.{p.module}") for p in PEERS.values())
     assert peer(WITHOUT + "row_blocks") is PEERS["ours"]
 
 
@@ -426,7 +429,7 @@ def test_a_run_prints_the_ratio_and_writes_readable_files(tmp_path, capsys):
     out, page = tmp_path / "out", tmp_path / "page.md"
     page.write_text("<!-- bench: ratios -->\n<!-- bench: end -->\n")
     few = ["--workloads", "W1", "--sizes", "S", "--peers", "naive", "micrograd", "--rounds", "2", "--launches", "1"]
-    assert main(["bench", *few, "--out", str(out), "--update-docs", str(page)]) == 0
+    assert main([*few, "--out", str(out), "--update-docs", str(page)]) == 0
     printed = capsys.readouterr().out
     for words in ("W1 S    ours", "W1 S    naive", "numpy", "ratios.jsonl"):
         assert words in printed
@@ -453,16 +456,92 @@ def test_a_run_prints_the_ratio_and_writes_readable_files(tmp_path, capsys):
     ],
 )
 def test_a_wrong_name_or_number_gets_one_sentence_and_no_files(arguments, sentence, tmp_path, capsys):
-    assert main(["bench", *arguments, "--out", str(tmp_path / "out")]) == 2
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith(f"tinygrad-lora bench: {sentence}") and len(printed.err.splitlines()) == 1
+    assert printed.err.startswith(f"run.py bench: {sentence}") and len(printed.err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--peers torch --bars", "--peers goes with neither --bars nor --ablation"),
+        ("--peers torch --ablation", "--peers goes with neither --bars nor --ablation"),
+        ("--seed 5 --json --quick finetune", "--quick, --seed, --json must come after"),
+        ("--out out variants lora", "--out must come after variants; `python3 run.py bench"),
+        ("--seed -1", "seed must be 0 or more, not -1"),
+        ("variants lora --out .", ". is a folder: name a file in it"),
+        ("variants lora --out a_file/table.md", "a_file: "),
+        ("--quack", "unrecognized arguments: --quack; `python3 run.py bench --help` says what can be given"),
+        ("finetun", "argument {variants,finetune,grading}: invalid choice: 'finetun'"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_a_line(arguments, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_file").touch()
+    assert main(arguments.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith(f"run.py bench: {sentence}") and printed.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a_file"]
+
+
+@pytest.mark.parametrize("command", ["", "variants", "finetune", "grading"])
+def test_every_command_has_help_that_fits(command, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"usage: python3 run.py bench {command}".rstrip()) and max(map(len, lines)) <= 80
+
+
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+# It says so when it begins to load NumPy: what comes before is the start of Python.
+BEGINNING = """
+import contextlib, runpy, sys
+from tinygrad_lora.commands import main as cli
+put_off = cli.interrupts_put_off
+@contextlib.contextmanager
+def saying_so():
+    with put_off():
+        print("numpy" in sys.modules, flush=True)
+        yield
+cli.interrupts_put_off = saying_so
+sys.argv = ["bench", "--quick"]
+runpy.run_module("bench", run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="in Windows a process cannot be sent a Ctrl-C like this")
+@pytest.mark.parametrize("delay", [0, 0.1, 0.3, 0.7, 2.0])
+def test_ctrl_c_at_any_moment_leaves_one_line(delay, tmp_path):
+    code = HEARS_CTRL_C + BEGINNING
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=worker_environment(os.environ, 1), start_new_session=True,
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        assert running.stdout.readline() == "False\n"
+        time.sleep(delay)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to the command and all that it started
+        assert running.communicate()[1] == "run.py bench: interrupted\n"
+    assert running.returncode == 130
 
 
 def test_numbers_come_as_json_if_asked(tmp_path, capsys):
     few = ["--workloads", "W1", "--sizes", "S", "--peers", "naive", "--rounds", "1", "--launches", "1", "--json"]
-    assert main(["bench", *few, "--out", str(tmp_path)]) == 0
+    assert main([*few, "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr()
     found = [Result(**{k: v for k, v in r.items() if k != "ratio"}) for r in json.loads(printed.out)]
     assert [(r.workload, r.size, r.peer) for r in found] == [("W1", "S", "ours"), ("W1", "S", "naive")]
     assert printed.err == ""
+
+
+@pytest.mark.slow
+def test_a_quiet_bench_leaves_only_files(tmp_path, capsys):
+    assert main(["--quick", "--workloads", "W1", "--peers", "naive", "--quiet", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert (tmp_path / "ratios.md").is_file()
+    variants = ["variants", "lora", "--seeds", "1", "--epochs", "1", "--quiet"]
+    assert main([*variants, "--out", str(tmp_path / "variants.md")]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert (tmp_path / "variants.md").read_text().startswith("|")

@@ -192,7 +192,7 @@ def test_a_source_line_a_box_and_a_generated_line_light_up_together(open_page, f
     shown_now = root.evaluate(SHOWN)
     name = box.get_attribute("data-box")
     assert all(name in names.split() for names in shown_now["lit"]) and len(shown_now["lit"]) >= 3
-    assert shown_now["told"] == f"{flagship.steps[3].stage.told[name]}; added"
+    assert shown_now["told"] == f"{flagship.steps[3].stage.descriptions[name]}; added"
 
 
 def test_what_changed_is_in_view(open_page, flagship):

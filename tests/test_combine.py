@@ -333,6 +333,7 @@ def distinct(model):
     return model
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("combination, options", COMBINED, ids=str)
 def test_peft_gives_the_same(combination, options):
@@ -345,6 +346,7 @@ def test_peft_gives_the_same(combination, options):
         np.testing.assert_allclose(delta(layer, "c"), expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("combination", ["dare_linear", "dare_ties", "dare_linear_svd", "dare_ties_svd"])
 def test_peft_gives_the_same_if_it_drops_the_same(combination, monkeypatch):

@@ -8,8 +8,9 @@ import pytest
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler import cost
+from tinygrad_lora.compiler.operations import Fused
 from tinygrad_lora.compiler.passes import rebracket
-from tinygrad_lora.compiler.passes.fuse_elementwise import Fused, fuse_elementwise
+from tinygrad_lora.compiler.passes.fuse_elementwise import fuse_elementwise
 from tinygrad_lora.compiler.passes.merge_duplicates import merge_duplicates
 from tinygrad_lora.compiler.pipeline import DEFAULT, improving
 

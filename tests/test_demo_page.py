@@ -101,7 +101,7 @@ def test_the_page_loads_nothing_and_runs_nothing(html, paths):
 def test_every_image_and_chart_has_words(html):
     reader = Reader(html)
     assert len(reader.all("img")) == 20 + gallery.SHOWN
-    assert all(re.fullmatch(r"an? (upright|turned) \d", a["alt"]) for a in reader.all("img"))
+    assert all(re.fullmatch(r"an? (upright|rotated) \d", a["alt"]) for a in reader.all("img"))
     named = ("aria-label", "aria-labelledby")  # the second where this package drew it
     assert all(any(a.get(n) for n in named) or a.get("aria-hidden") == "true" for a in reader.all("svg"))
     assert all(a["scope"] in ("row", "col") for a in reader.all("th"))

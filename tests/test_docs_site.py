@@ -32,6 +32,7 @@ for library in ("sphinx", "myst_nb", "furo", "latex2mathml", "jupytext", "matplo
         pytest.skip(f"{library} is not installed: pip install '.[docs]'", allow_module_level=True)
 
 sys.path.insert(0, str(ROOT / "docs"))
+import rooms_picture  # noqa: E402
 from build_site import docstrings, error_index, notebooks, reference  # noqa: E402
 from build_site.mathml import mathml  # noqa: E402
 from build_site.show import shown  # noqa: E402
@@ -172,6 +173,12 @@ def test_the_page_about_the_architecture_names_every_layer():
     table = text.partition("```text\n")[2].partition("```")[0]
     told = {name for line in table.splitlines() for name in re.findall(r"\w+", line.partition("  ")[0])}
     assert told == names
+
+
+def test_the_map_shows_the_rooms_as_they_are():
+    path = ROOT / "docs" / "static" / "rooms.svg"
+    remedy = "python docs/rooms_picture.py draws it anew"
+    assert path.read_text(encoding="utf-8") == rooms_picture.picture(), remedy
 
 
 # --- The worked exercise ---

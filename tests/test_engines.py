@@ -15,9 +15,7 @@ from strategies import assert_same, inputs_for, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.engines.loops import program as loops
-from tinygrad_lora.compiler.passes.inner_products import inner_product, row_products
-from tinygrad_lora.compiler.passes.join_scatters import add_at
-from tinygrad_lora.compiler.text.plain import emit
+from tinygrad_lora.compiler.operations import add_at, inner_product, row_products
 from tinygrad_lora.core import ops
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.core.source import function_from_source
@@ -25,7 +23,7 @@ from tinygrad_lora.errors import CompileError
 
 TESTS = Path(__file__).parent
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
-ENGINES = ("numba", "scipy")
+ENGINES = ("numba",)
 
 
 def engine(name):
@@ -361,52 +359,3 @@ def test_a_dtype_that_numba_lacks_is_refused_by_name():
     refusal = r"has no float16, and the operation cast \(3,\), test_engines.py line \d+ has it" + remedy
     with pytest.raises(CompileError, match=refusal):
         tl.compile(lambda x: ops.cast(x, dtype="float16") * 2.0, engine="numba")(np.ones(3))
-
-
-# --- SciPy alone ---
-
-
-def test_a_product_is_added_where_it_is_computed():
-    engine("scipy")
-
-    def lora(x, w, a, b):
-        return x @ w + x @ a @ b
-
-    arrays = random((6, 6), (6, 6), (6, 2), (2, 6))
-    compiled = tl.compile(lora, engine="scipy")
-    assert_near(compiled(*arrays), eager(lora, arrays))
-    lines = [line for line in compiled.source.splitlines() if "dgemm(" in line]
-    assert len(lines) == 1 and "dgemm(1, b.T, t" in lines[0] and "overwrite_c=1).T" in lines[0]
-    assert compiled.source.count("@") == 2 and " + " not in compiled.source
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("sign", ["a + b", "a - b", "b - a", "b + 3 * a"])
-@pytest.mark.parametrize("turned", ["x @ y", "x.T @ y", "x @ y.T", "x.T @ y.T"])
-def test_every_sign_and_every_transpose_of_an_accumulated_product(dtype, sign, turned):
-    engine("scipy")
-
-    def accumulated(x, y, z):
-        a = {"x @ y": lambda: x @ y, "x.T @ y": lambda: x.T @ y, "x @ y.T": lambda: x @ y.T}.get(
-            turned, lambda: x.T @ y.T
-        )()
-        b = tl.exp(z)
-        return {"a + b": lambda: a + b, "a - b": lambda: a - b, "b - a": lambda: b - a}.get(sign, lambda: b + 3 * a)()
-
-    arrays = random((4, 4), (4, 4), (4, 4), dtype=dtype)
-    compiled = tl.compile(accumulated, passes=(), engine="scipy")
-    assert_near(compiled(*arrays), eager(accumulated, arrays))
-    assert compiled.source.count("gemm(") == 1 and "@" not in compiled.source
-
-
-def test_an_array_that_somebody_else_needs_is_not_written_over():
-    engine("scipy")
-
-    def kept(x, y):
-        product = x @ y
-        return x + x @ x, product, product + y @ x
-
-    arrays = random((4, 4), (4, 4))
-    compiled = tl.compile(kept, engine="scipy")
-    assert_near(compiled(*arrays), eager(kept, arrays))
-    assert compiled.source == emit(compiled.graph, "kept").source, "nothing to accumulate: NumPy's own source"

@@ -10,8 +10,9 @@ from numpy.testing import assert_array_equal
 from strategies import FACTORIES, matmul_chains, random_graphs
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler.passes.fuse_elementwise import Fused, fuse_elementwise
-from tinygrad_lora.compiler.text.expressions import Code, expression, line_of, literal, name, written
+from tinygrad_lora.compiler.operations import Fused
+from tinygrad_lora.compiler.passes.fuse_elementwise import fuse_elementwise
+from tinygrad_lora.compiler.text.expressions import Code, expression, literal, name, template_of, written
 
 LONGEST = 300  # characters; longer expressions get a variable, as a user would do
 
@@ -199,4 +200,4 @@ def test_a_place_learns_only_once_what_its_operands_need(monkeypatch):
     monkeypatch.setattr(ast, "unparse", None)
     again = [written(op, params, codes) for (op, params, _), codes in zip(lines, others, strict=True)]
     assert [code.text.replace("long_name", "x") for code in again] == [code.text for code in first]
-    assert line_of(add, {}) is line_of(add, {})
+    assert template_of(add, {}) is template_of(add, {})

@@ -372,13 +372,13 @@ def test_another_table_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-@needs("rxnmapper")
-def test_the_command_teaches_rxnmapper(tmp_path, capsys):
+@needs("minilm")
+def test_the_command_teaches_minilm(tmp_path, capsys):
     carbons = ["C" * n for n in range(1, 13)]
     lines = [{"text": c + e, "label": e} for c in carbons for e in ("Br", "O")]
     data, out = tmp_path / "data.jsonl", tmp_path / "out"
     data.write_text("\n".join(map(json.dumps, lines)))
-    command = ["finetune", "rxnmapper", "--data", str(data), "--out", str(out), "--steps", "4", "--batch", "6"]
+    command = ["finetune", "minilm", "--data", str(data), "--out", str(out), "--steps", "4", "--batch", "6"]
     assert cli.main([*command, "--targets", "query", "value"]) == 0
     printed = capsys.readouterr().out
     assert "Br or O?" in printed and "Linear probe" in printed and str(out / "adapter") in printed
@@ -393,8 +393,7 @@ def test_the_command_teaches_rxnmapper(tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["rxnmapper"], "what is rxnmapper to learn"),
-        (["rxnmapper", "--task", "word-order"], "is a task for minilm"),
+        (["minilm"], "what is minilm to learn"),
         (["minilm", "--ask", "Who?"], "--ask is for smollm2"),
         (["smollm2", "--task", "word-order"], "smollm2 learns answers"),
         (["smollm2", "--steps", "0"], "steps must be"),

@@ -3,11 +3,10 @@
 import json
 
 import pytest
-
-from tinygrad_lora.bench import finetune as bench
-from tinygrad_lora.bench.finetune import Found, _disagreement, compare, missing, table
-from tinygrad_lora.bench.finetune_steps import finetune, prepared
-from tinygrad_lora.commands.main import main
+from bench import finetune as bench
+from bench.command import main
+from bench.finetune import Found, _disagreement, compare, missing, table
+from bench.finetune_steps import finetune, prepared
 
 
 def quiet(steps, description):
@@ -21,7 +20,7 @@ def forgotten():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("peer", ["ours-eager", "peft"])
+@pytest.mark.parametrize("peer", ["ours-eager", pytest.param("peft", marks=pytest.mark.peers)])
 @pytest.mark.filterwarnings("ignore")  # other people's
 def test_all_train_alike(peer):
     if reason := missing(peer):
@@ -35,7 +34,7 @@ def test_all_train_alike(peer):
 @pytest.mark.slow
 def test_the_command_prints_what_it_measured(capsys, tmp_path):
     out = tmp_path / "table.md"
-    command = ["bench", "finetune", "--network", "tiny", "--peers", "ours-eager", "--rounds", "2", "--out", str(out)]
+    command = ["finetune", "--network", "tiny", "--peers", "ours-eager", "--rounds", "2", "--out", str(out)]
     assert main([*command, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     ours, eager = told["rows"]

@@ -206,7 +206,7 @@ def test_without_layers_the_end_of_a_large_graph_is_shown():
     assert len(draw(y).diagram.boxes) == 2 * MOST_BOXES + 1
     few = collapsed(diagram(y))
     assert few.shown.boxes[-1].output and len(few.shown.boxes) == MOST_BOXES and not few.layers
-    assert "the last 200 are shown" in few.told
+    assert "the last 200 are shown" in few.note
 
 
 def test_the_passes_of_a_large_program_are_shown_by_layer():

@@ -2,12 +2,11 @@
 
 import json
 import re
-import sys
 
 import pytest
+from bench.command import main
+from bench.grading import mistake, write_class
 
-from tinygrad_lora.bench import grading
-from tinygrad_lora.bench.grading import mistake, write_class
 from tinygrad_lora.grading.submissions import read, submissions
 from tinygrad_lora.learn import load_exercise
 from tinygrad_lora.learn.tutorials import tutorial
@@ -55,9 +54,8 @@ def test_a_mistake_has_the_name_of_the_answer_wherever_it_stands(id, title):
 
 
 @pytest.mark.slow
-def test_the_command_says_what_it_measured_and_where(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["grading", "--students", "3", "--exercises", "04-twice", "-j", "1"])
-    grading.main()
+def test_the_command_says_what_it_measured_and_where(capsys):
+    assert main(["grading", "--students", "3", "--exercises", "04-twice", "-j", "1"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"3 whole notebooks, 1 exercises, 1 workers: [\d.]+ s", told[0])
     assert re.fullmatch(r"[\d.]+ s of processor time, all processes together", told[2])

@@ -19,7 +19,7 @@ from tinygrad_lora.commands.grade import seed_of
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.grading import grading
 from tinygrad_lora.grading.exports import gradescope, nbgrader, table, write_all
-from tinygrad_lora.grading.grading import Settings, Workers, chosen, empty, grade_all, key, self_check
+from tinygrad_lora.grading.grading import GradingSettings, Workers, chosen, empty, grade_all, key, self_check
 from tinygrad_lora.grading.judge import defined
 from tinygrad_lora.grading.page import class_page, feedback_page
 from tinygrad_lora.grading.submissions import read, submissions
@@ -51,7 +51,7 @@ def folder(tmp_path):
 
 def graded(folder, kept, workers, ids=IDS):
     return {one.name: (result, before) for one, result, before in
-            grade_all(submissions(folder), ids, Settings(budget=5), kept, workers.submit)}  # fmt: skip
+            grade_all(submissions(folder), ids, GradingSettings(budget=5), kept, workers.submit)}  # fmt: skip
 
 
 def test_submissions_are_files_folders_and_what_nbgrader_collects(tmp_path):
@@ -94,12 +94,12 @@ def test_exercises_are_chosen_by_tutorial_and_by_id():
 
 
 def test_the_grader_refuses_to_start_if_its_own_answers_fail(workers, monkeypatch):
-    self_check(IDS, workers.submit, Settings(budget=5))
+    self_check(IDS, workers.submit, GradingSettings(budget=5))
     monkeypatch.setattr(grading, "_KINDS", {"stub": "reference", "solution": "template"})
     own = grading._own
     monkeypatch.setattr(grading, "_own", lambda exercise, kind, settings: own(exercise, "stub", settings))
     with pytest.raises(ExerciseError, match=r"(?s)nothing was graded.*04-twice: the template gets 0 of 2 points"):
-        self_check(["04-twice"], workers.submit, Settings(budget=5))
+        self_check(["04-twice"], workers.submit, GradingSettings(budget=5))
 
 
 def test_scores_are_right_and_kept(folder, tmp_path, workers):
@@ -115,7 +115,7 @@ def test_scores_are_right_and_kept(folder, tmp_path, workers):
 
 
 def test_a_run_that_was_stopped_goes_on(folder, tmp_path, workers):
-    run = grade_all(submissions(folder), IDS, Settings(budget=5), tmp_path / "kept", workers.submit)
+    run = grade_all(submissions(folder), IDS, GradingSettings(budget=5), tmp_path / "kept", workers.submit)
     next(run), next(run)
     run.close()
     left = [before for _, before in graded(folder, tmp_path / "kept", workers).values()]
@@ -127,9 +127,9 @@ def test_a_run_that_was_stopped_goes_on(folder, tmp_path, workers):
 
 def test_the_key_is_that_of_contents_exercises_and_settings(folder):
     one, two = submissions(folder)[:2]
-    keys = {key(one, IDS, Settings()), key(two, IDS, Settings()), key(one, IDS[:1], Settings()),
-            key(one, IDS, Settings(seed=2))}  # fmt: skip
-    assert len(keys) == 4 and key(one, IDS, Settings()) in keys
+    keys = {key(one, IDS, GradingSettings()), key(two, IDS, GradingSettings()), key(one, IDS[:1], GradingSettings()),
+            key(one, IDS, GradingSettings(seed=2))}  # fmt: skip
+    assert len(keys) == 4 and key(one, IDS, GradingSettings()) in keys
 
 
 def test_a_job_that_fails_is_told_and_not_kept(folder, tmp_path):
@@ -137,7 +137,9 @@ def test_a_job_that_fails_is_told_and_not_kept(folder, tmp_path):
         def result(self):
             return {"failed": "no memory"}
 
-    results = list(grade_all(submissions(folder), IDS, Settings(), tmp_path / "kept", lambda job: Failing(), iter))
+    results = list(
+        grade_all(submissions(folder), IDS, GradingSettings(), tmp_path / "kept", lambda job: Failing(), iter)
+    )
     assert all(result["points"] == 0 and result["notes"] == ["no memory"] for _, result, _ in results)
     assert not (tmp_path / "kept").exists()
 
@@ -363,10 +365,10 @@ def test_a_cluster_grades_the_same(folder, tmp_path, workers):
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
         ) as local,
-        cluster.Cluster(local.scheduler_address) as there,
+        cluster.DaskCluster(local.scheduler_address) as there,
     ):
-        self_check(IDS, there.submit, Settings(budget=5))
-        found = grade_all(submissions(folder), IDS, Settings(budget=5), tmp_path / "there", there.submit,
+        self_check(IDS, there.submit, GradingSettings(budget=5))
+        found = grade_all(submissions(folder), IDS, GradingSettings(budget=5), tmp_path / "there", there.submit,
                           cluster.as_completed, cluster.job_of)  # fmt: skip
         points = {one.name: result["points"] for one, result, _ in found}
     cluster._worker().close()

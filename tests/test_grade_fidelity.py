@@ -12,7 +12,7 @@ from stubs import stub_values
 
 import tinygrad_lora as tl
 from tinygrad_lora.grading.judge import Hearing, Judge
-from tinygrad_lora.grading.process.peer import Blank
+from tinygrad_lora.grading.process.peer import Unwritten
 from tinygrad_lora.grading.process.student import Student
 from tinygrad_lora.grading.process.wire import Channel, Gone, Misbehaved
 from tinygrad_lora.learn import exercise_ids, load_exercise, run_checks
@@ -59,7 +59,9 @@ def connected(start):
     def connect(values):
         judge = Judge(start(values))
         judge.begin()
-        return judge, {n: ... if isinstance(v, Blank) else v for n, v in judge.service("take", list(values)).items()}
+        return judge, {
+            n: ... if isinstance(v, Unwritten) else v for n, v in judge.service("take", list(values)).items()
+        }
 
     return connect
 

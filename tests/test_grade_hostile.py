@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tinygrad_lora.grading.grading import Settings, Worker, job_of
+from tinygrad_lora.grading.grading import GradingSettings, GradingWorker, job_of
 from tinygrad_lora.grading.submissions import submissions
 from tinygrad_lora.learn import load_exercise
 
@@ -17,12 +17,12 @@ pytestmark = [
 ID = "05-unbroadcast"
 RIGHT = load_exercise(ID).solution
 FULL = load_exercise(ID).points
-SETTINGS = Settings(cpu=15, memory=1 << 30, wall=60.0)
+SETTINGS = GradingSettings(cpu=15, memory=1 << 30, wall=60.0)
 
 
 @pytest.fixture(scope="module")
 def worker():
-    made = Worker()
+    made = GradingWorker()
     yield made
     made.close()
 

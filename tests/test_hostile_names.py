@@ -138,7 +138,7 @@ PROGRAMS = [
     (as_vectors, random((4, 4), (16,))),
     (of_all_kinds, [*random((3, 4), (3, 4)), np.array([0, 2, 2])]),
 ]
-WAYS = [{}, {"buffers": False}, {"engine": "scipy"}, {"engine": "numba"}]
+WAYS = [{}, {"buffers": False}, {"engine": "numba"}]
 
 
 def called(function, name, arguments):
@@ -173,8 +173,6 @@ def words(source):
 @pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize(("function", "arrays"), PROGRAMS, ids=[f.__name__ for f, _ in PROGRAMS])
 def test_arguments_and_functions_may_be_called_like_any_word_of_the_program(function, arrays, way):
-    if way.get("engine") == "scipy":
-        pytest.importorskip("scipy")
     if way.get("engine") == "numba" and function is in_blocks:
         arrays = [arrays[0][:3], arrays[1]]
     source, expected = run(function, arrays, way)

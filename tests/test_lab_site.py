@@ -19,7 +19,7 @@ from browser import NEEDS_A_BROWSER, chromium, screenshot
 from npm import fetched
 
 import tinygrad_lora
-from tinygrad_lora.learn.release.notebook import Made, as_json
+from tinygrad_lora.learn.release.notebook import NotebookCell, as_json
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [
@@ -89,7 +89,7 @@ def site(tmp_path_factory, pyodide):
     more = folder / "more"
     more.mkdir()
     shutil.copy(in_pyodide.__file__, more)
-    (more / "kernel.ipynb").write_text(as_json([Made("code", CELL)]), encoding="utf-8")
+    (more / "kernel.ipynb").write_text(as_json([NotebookCell("code", CELL)]), encoding="utf-8")
     build = [sys.executable, str(ROOT / "docs" / "build_lab.py"), "--out", "site", "--contents", "more"]
     if isinstance(pyodide, Path):
         shutil.copy(pyodide, folder)

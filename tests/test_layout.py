@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import tinygrad_lora as tl
 from tinygrad_lora.view.diagram.data import ROLES, Arrow, Box, Diagram, diagram
-from tinygrad_lora.view.diagram.layers import Cluster
-from tinygrad_lora.view.layout import Block, Frame, Line, arrange, text_width
+from tinygrad_lora.view.diagram.layers import LayerFrame
+from tinygrad_lora.view.layout import Frame, LayoutBlock, LayoutLine, arrange, text_width
 from tinygrad_lora.view.layout.order import crossings, order_rows
 from tinygrad_lora.view.layout.ranks import ranks
-from tinygrad_lora.view.layout.rows import Edge, in_rows
+from tinygrad_lora.view.layout.rows import LayoutEdge, in_rows
 from tinygrad_lora.view.svg.draw import draw_svg, lay_out
 from tinygrad_lora.view.svg.style import DARK, LIGHT, ROOT
 
@@ -109,9 +109,9 @@ def clustered(shown, size):
     names = [b.id for b in shown.boxes]
     clusters = []
     for i in range(0, len(names), size):
-        inner = Cluster(f"i{i}", f"inner {i}", f"inner: Layer{i}", (), tuple(names[i : i + size // 3]))
+        inner = LayerFrame(f"i{i}", f"inner {i}", f"inner: Layer{i}", (), tuple(names[i : i + size // 3]))
         rest = tuple(names[i + size // 3 : i + size - 1])
-        clusters.append(Cluster(f"c{i}", f"part {i}", f"part {i}: Layer", ("12 parameters",), rest, (inner,)))
+        clusters.append(LayerFrame(f"c{i}", f"part {i}", f"part {i}: Layer", ("12 parameters",), rest, (inner,)))
     return replace(shown, clusters=tuple(clusters))
 
 
@@ -228,8 +228,8 @@ def test_frames_hold_what_is_theirs_and_nothing_else(shown, size, rankdir):
 
 
 def test_a_frame_that_a_line_leaves_and_enters_again_is_left_away():
-    frame = Cluster("c0", "part", "part: Layer", (), ("n0", "n2"))
-    other = Cluster("c1", "rest", "rest: Layer", (), ("n3",))
+    frame = LayerFrame("c0", "part", "part: Layer", (), ("n0", "n2"))
+    other = LayerFrame("c1", "rest", "rest: Layer", (), ("n3",))
     laid = check(graph(4, [(0, 1), (1, 2), (2, 3)], clusters=(frame, other)))
     assert list(laid.frames) == ["c1"]
 
@@ -263,7 +263,7 @@ def test_a_line_that_passes_rows_is_straight():
 
 
 def test_lines_from_one_box_are_one_line_as_long_as_they_can():
-    edges = [Edge(0, end) for end in range(1, 9)] + [Edge(i, i + 1) for i in range(1, 8)]
+    edges = [LayoutEdge(0, end) for end in range(1, 9)] + [LayoutEdge(i, i + 1) for i in range(1, 8)]
     rows = in_rows([10.0] * 9, range(9), edges)
     assert len(rows.rank) - rows.blocks == 7  # bends: 28 if each line went its own way
 
@@ -273,7 +273,7 @@ def test_lines_from_one_box_are_one_line_as_long_as_they_can():
 
 def ordered(n, pairs):
     rank = ranks(n, pairs, set(), set())
-    rows = in_rows([20.0] * n, rank, [Edge(*pair) for pair in pairs])
+    rows = in_rows([20.0] * n, rank, [LayoutEdge(*pair) for pair in pairs])
     order_rows(rows)
     return rows
 
@@ -291,7 +291,9 @@ def counted_one_by_one(rows):
 @given(graphs(most=40))
 def test_crossings_are_counted_right(shown):
     pairs = list(dict.fromkeys((int(a.start[1:]), int(a.end[1:])) for a in shown.arrows))
-    rows = in_rows([20.0] * len(shown.boxes), ranks(len(shown.boxes), pairs, set(), set()), [Edge(*p) for p in pairs])
+    rows = in_rows(
+        [20.0] * len(shown.boxes), ranks(len(shown.boxes), pairs, set(), set()), [LayoutEdge(*p) for p in pairs]
+    )
     before = crossings(rows)
     assert before == counted_one_by_one(rows)
     order_rows(rows)
@@ -336,13 +338,16 @@ def test_a_deep_graph_needs_no_recursion():
 
 
 def test_deep_frames_need_no_recursion():
-    cluster = Cluster("f", "f", "f", (), ("n0",))
+    cluster = LayerFrame("f", "f", "f", (), ("n0",))
     for i in range(1200):
-        cluster = Cluster(f"c{i}", "c", "c", (), (), (cluster,))
+        cluster = LayerFrame(f"c{i}", "c", "c", (), (), (cluster,))
     made = Frame("f", ("b",), ())
     for i in range(1200):
         made = Frame(f"f{i}", (), (made,), left=1.0)
-    assert arrange([Block("b", 10, 10), Block("a", 10, 10)], [Line("a", "b", 5)], [made]).blocks["b"][0] >= 1200
+    assert (
+        arrange([LayoutBlock("b", 10, 10), LayoutBlock("a", 10, 10)], [LayoutLine("a", "b", 5)], [made]).blocks["b"][0]
+        >= 1200
+    )
 
 
 def test_text_is_measured_as_helvetica():
@@ -421,7 +426,7 @@ HOSTILE = ['<b>"&\'', r"\N\G\l", "naïve 中文 🐍", "$\\frac{1}{2}$", "]]>", 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_is_only_text(name):
     boxes = (box("n0", "trainable", label=name, value=(name,)), box("n1", label=name, output=True))
-    cluster = Cluster("c0", name, name, (name,), ("n0",))
+    cluster = LayerFrame("c0", name, name, (name,), ("n0",))
     shown = Diagram(name, boxes, (Arrow("n0", "n1", name, True),), (cluster,))
     root = root_of(shown, caption=True, legend=True)
     assert not [e for e in root.iter() if e.tag.removeprefix(SVG) in ("script", "b")]

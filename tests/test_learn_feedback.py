@@ -201,7 +201,7 @@ def test_the_numbers_of_a_sentence_fit_its_words():
         return (x + y) * tl.tanh(x + y) - tl.tanh(x + y)
 
     report = told("02-rebuild", rebuild=writes_the_sum_out)
-    assert "add stands there 3 times and tanh stands there twice" in report
+    assert "add appears 3 times and tanh appears twice" in report
 
 
 def test_the_list_of_progress_has_the_order_of_the_course(tmp_path, monkeypatch):

@@ -365,10 +365,10 @@ def test_a_time_limit_does_not_leave_the_engine_half_put_back(monkeypatch):
 def test_a_name_that_is_first_asked_for_in_an_exchange_is_put_back():
     code = """
 from tinygrad_lora import library
-from tinygrad_lora.learn.checking.exchange import Change, exchanged
+from tinygrad_lora.learn.checking.exchange import Replacement, exchanged
 import tinygrad_lora as tl
 usual, other = library.softmax, lambda x: x
-with exchanged([Change(library, "softmax", other)]):
+with exchanged([Replacement(library, "softmax", other)]):
     assert tl.softmax is other
 assert tl.softmax is usual
 """

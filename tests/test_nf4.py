@@ -46,6 +46,7 @@ def _live():
     return nf4_in_bitsandbytes.from_bitsandbytes
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", range(6))
 def test_the_bytes_are_those_of_the_bitsandbytes_that_is_installed(live, seed):
@@ -54,6 +55,7 @@ def test_the_bytes_are_those_of_the_bitsandbytes_that_is_installed(live, seed):
     agree(quantize_nf4(array), live(array.astype(np.float32)))
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("width", [64, 192, 33])
 def test_the_numbers_are_those_of_the_bitsandbytes_that_is_installed(live, width):
@@ -62,6 +64,7 @@ def test_the_numbers_are_those_of_the_bitsandbytes_that_is_installed(live, width
     assert_allclose(dequantize_nf4(quantize_nf4(array)), live(array)["numbers"], rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")
 def test_the_map_of_scales_is_that_of_bitsandbytes_to_the_last_bit(live):
     from bitsandbytes.functional import create_dynamic_map, get_4bit_type

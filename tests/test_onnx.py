@@ -343,7 +343,6 @@ ENCODER = {
     "vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32,
     "max_position_embeddings": 12, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu",
 }  # fmt: skip
-SHARED = ENCODER | {"embedding_size": 8, "num_hidden_groups": 1, "inner_group_num": 1}
 DECODER = {
     "vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
     "intermediate_size": 32, "max_position_embeddings": 12, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
@@ -355,7 +354,6 @@ DECODER = {
     ("kind", "config", "modules"),
     [
         ("bert.BertModel", ENCODER, ["query", "value"]),
-        ("albert.AlbertModel", SHARED, ["query", "value"]),
         ("llama.LlamaForCausalLM", DECODER, ["q_proj", "v_proj"]),
     ],
 )

@@ -391,6 +391,29 @@ def test_a_product_with_a_vector_has_the_shape_that_numpy_gives_it(a, b):
     tl.check_gradients(lambda x, y: tl.sum(x @ y), x, y)
 
 
+FAST = [op for op in tl.Op.registry.values() if hasattr(type(op).apply, "__signature__")]
+
+
+@pytest.mark.parametrize("op", FAST, ids=str)
+@few
+@given(st.data())
+def test_the_fast_call_makes_the_node_that_the_general_call_makes(op, draw):
+    case = draw.draw(inputs_for(op))
+    nodes = [tl.parameter(x) if x.dtype.kind == "f" else tl.constant(x) for x in case.operands]
+    fast, general = op(*nodes), tl.Op.__call__(op, *nodes)
+    assert_same(fast.value, general.value)
+    for field in set(tl.ComputationNode.__slots__) - {"_value", "created"}:
+        assert getattr(fast, field) == getattr(general, field), field
+    if op.differentiable:
+        parts = zip(op.pullback(fast.value, fast), tl.Op.pullback(op, fast.value, fast), strict=True)
+        for one, other in ([p() if callable(p) else p for p in pair] for pair in parts):
+            assert (one is None and other is None) or assert_same(one, other) is None
+
+
+def test_matmul_is_among_the_operations_with_a_fast_call():
+    assert ops.matmul in FAST and ops.add in FAST and ops.scale not in FAST
+
+
 def test_a_scalar_is_a_numpy_scalar_of_no_axes():
     y = tl.sum(tl.constant(A))
     assert y.shape == () and y.ndim == 0 and y.size == 1 and float(y) == 10.0

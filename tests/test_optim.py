@@ -77,6 +77,7 @@ def test_steps_are_the_formula(optimizer, formula, name, options):
         np.testing.assert_allclose(p, formula(first, gradients, **options), rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.peers
 @EACH
 @pytest.mark.parametrize("dtype, rtol", [(np.float64, 1e-12), (np.float32, 2e-6)], ids=["float64", "float32"])
 def test_steps_are_those_of_pytorch(optimizer, formula, name, options, dtype, rtol):
@@ -196,6 +197,7 @@ def test_clipping_keeps_the_direction_and_bounds_the_norm_of_all_gradients_toget
     np.testing.assert_allclose(np.sqrt(sum((c**2).sum() for c in clipped)), factor * norm, rtol=1e-14)
 
 
+@pytest.mark.peers
 @EACH
 @pytest.mark.parametrize("max_norm", NORMS)
 @pytest.mark.parametrize("dtype, rtol", [(np.float64, 1e-12), (np.float32, 2e-6)], ids=["float64", "float32"])

@@ -9,12 +9,10 @@ import pytest
 
 import tinygrad_lora as tl
 from tinygrad_lora.checking import Programs
-from tinygrad_lora.compiler.passes.fuse_elementwise import fuse_numbers
-from tinygrad_lora.compiler.passes.raise_transposes import raise_transposes
-from tinygrad_lora.compiler.passes.sums_as_products import sums_as_products
 from tinygrad_lora.compiler.pipeline import DEFAULT
+from tinygrad_lora.compiler.pipeline import PASSES as BY_NAME
 
-PASSES = [*(p for row in DEFAULT for p in row), raise_transposes, sums_as_products, fuse_numbers]
+PASSES = [p for name, p in BY_NAME.items() if name != "repeat_rows"]
 
 
 @cache

@@ -11,9 +11,10 @@ from strategies import matmul_chains, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.cost import graph_cost
+from tinygrad_lora.compiler.operations import Fused
 from tinygrad_lora.compiler.passes.fold_constants import fold_constants
 from tinygrad_lora.compiler.passes.fold_scales import fold_scales
-from tinygrad_lora.compiler.passes.fuse_elementwise import Fused, fuse_elementwise
+from tinygrad_lora.compiler.passes.fuse_elementwise import fuse_elementwise
 from tinygrad_lora.compiler.passes.merge_duplicates import merge_duplicates
 from tinygrad_lora.compiler.passes.rebracket import rebracket
 from tinygrad_lora.compiler.passes.simplify import simplify

@@ -29,7 +29,8 @@ with warnings.catch_warnings():
     make = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make)
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+IGNORED = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [pytest.mark.peers, IGNORED]
 
 # By PEFT's names: what `adapt` calls the options.
 RENAMED = {"r": "rank", "lora_alpha": "alpha", "use_rslora": "rslora", "init_lora_weights": "init"}

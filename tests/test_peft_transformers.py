@@ -20,7 +20,8 @@ from tinygrad_lora.models.bert import BertModel
 from tinygrad_lora.models.filling import fill
 from tinygrad_lora.models.llama import LlamaForCausalLM
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+IGNORED = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [pytest.mark.peers, IGNORED]
 
 SIZES = {
     "vocab_size": 23, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import tinygrad_lora as tl
-from tinygrad_lora.checking import Program, Programs, Style, shrink
+from tinygrad_lora.checking import Programs, RandomProgram, Style, shrink
 from tinygrad_lora.checking.bounds import of_array
 from tinygrad_lora.checking.generate import with_special_numbers
-from tinygrad_lora.checking.programs import Leaf, Numbers, Step
+from tinygrad_lora.checking.programs import ArrayLine, Numbers, StepLine
 from tinygrad_lora.checking.shrink import pruned
 from tinygrad_lora.checking.trials import is_exact
 from tinygrad_lora.checking.vocabulary import WORDS, array_literal, literal
@@ -58,8 +58,13 @@ def test_exact_programs_are_exact_in_wider_floats_too():
     for program in some("exact", 80, dtypes=("float32",)):
         if any(step.word == "cast" for step in program.steps):
             continue
-        wide = Program([Leaf(x.kind, x.array.astype(np.float64)) if isinstance(x, Leaf) and x.array.dtype == np.float32
-                        else x for x in program.lines], program.outputs)  # fmt: skip
+        lines = [
+            ArrayLine(x.kind, x.array.astype(np.float64))
+            if isinstance(x, ArrayLine) and x.array.dtype == np.float32
+            else x
+            for x in program.lines
+        ]
+        wide = RandomProgram(lines, program.outputs)
         for y, z in zip(program.eager(), wide.eager(), strict=True):
             assert np.array_equal(y, z, equal_nan=True), program
 
@@ -141,11 +146,15 @@ def test_the_bound_of_an_array(array, bound):
 
 
 def test_what_may_round_is_not_called_exact():
-    third = Program([Leaf("input", np.ones(3)), Step("mean", (0,), {"axis": None, "keepdims": False})], [1])
+    third = RandomProgram(
+        [ArrayLine("input", np.ones(3)), StepLine("mean", (0,), {"axis": None, "keepdims": False})], [1]
+    )
     assert not is_exact(third)
-    wraps = Program([Leaf("input", np.array([100], np.int8)), Step("add", (0, 0))], [1])
+    wraps = RandomProgram([ArrayLine("input", np.array([100], np.int8)), StepLine("add", (0, 0))], [1])
     assert not is_exact(wraps)
-    assert is_exact(Program([Leaf("input", np.ones(4)), Step("mean", (0,), {"axis": None, "keepdims": False})], [1]))
+    assert is_exact(
+        RandomProgram([ArrayLine("input", np.ones(4)), StepLine("mean", (0,), {"axis": None, "keepdims": False})], [1])
+    )
 
 
 # --- Shrinking ---
@@ -167,17 +176,19 @@ def test_a_failing_program_shrinks_to_the_step_that_fails(word):
 
 
 def test_shrinking_keeps_what_the_failure_needs():
-    x = Leaf("input", np.arange(12.0).reshape(3, 4))
-    program = Program([x, Step("relu", (0,)), Step("sum", (1,), {"axis": (0, 1), "keepdims": True})], [1, 2])
+    x = ArrayLine("input", np.arange(12.0).reshape(3, 4))
+    program = RandomProgram(
+        [x, StepLine("relu", (0,)), StepLine("sum", (1,), {"axis": (0, 1), "keepdims": True})], [1, 2]
+    )
     small = shrink(program, lambda p: any((a == 7).any() for a in p.arrays) and p.outputs != ())
     (array,) = small.arrays
     assert array.size == 1 and array.item() == 7
 
 
 def test_pruning_removes_what_no_output_needs():
-    x = Leaf("input", np.ones(2))
-    program = Program([x, Step("relu", (0,)), x, Step("exp", (0,))], [3])
-    assert [type(line).__name__ for line in pruned(program).lines] == ["Leaf", "Step"]
+    x = ArrayLine("input", np.ones(2))
+    program = RandomProgram([x, StepLine("relu", (0,)), x, StepLine("exp", (0,))], [3])
+    assert [type(line).__name__ for line in pruned(program).lines] == ["ArrayLine", "StepLine"]
     assert pruned(program).body == ["v0 = tl.exp(x0)", "return v0"]
 
 
@@ -199,7 +210,7 @@ def test_an_array_literal_is_source(array):
 
 def test_large_arrays_are_printed_as_the_draw_that_made_them():
     numbers = Numbers(-4, 4, seed=3)
-    leaf = Leaf("input", numbers.drawn((30, 30), "float32"), numbers)
+    leaf = ArrayLine("input", numbers.drawn((30, 30), "float32"), numbers)
     namespace = {"Numbers": Numbers}
     assert len(leaf.printed) < 150 and same(eval(leaf.printed, namespace), leaf.array)
 

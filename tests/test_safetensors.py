@@ -293,6 +293,7 @@ def test_packed_weights_are_not_left_out_and_merged_ones_not_written_twice(tmp_p
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.peers
 def test_pytorch_reads_a_model_and_writes_one(tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not installed")
     from safetensors.torch import load_file as load_torch

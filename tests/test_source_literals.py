@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler.passes.fuse_elementwise import Fused, Step
+from tinygrad_lora.compiler.operations import Fused, FusedStep
 from tinygrad_lora.compiler.text.expressions import literal
 from tinygrad_lora.compiler.text.literals import is_plain, refuse_foreign
 from tinygrad_lora.compiler.text.names import program_name
@@ -16,7 +16,7 @@ from tinygrad_lora.compiler.text.plain import emit
 from tinygrad_lora.core import ops
 from tinygrad_lora.core.node import INPUT, ComputationNode
 from tinygrad_lora.errors import CompileError
-from tinygrad_lora.grading.grading import Settings, Worker, job_of
+from tinygrad_lora.grading.grading import GradingSettings, GradingWorker, job_of
 from tinygrad_lora.grading.process.known import identifier
 from tinygrad_lora.grading.process.packing import Packer
 from tinygrad_lora.grading.process.peer import Peer
@@ -220,7 +220,7 @@ def test_the_name_of_a_node_or_a_function_becomes_a_word(name):
 
 
 def test_a_step_of_a_fused_operation_is_as_plain():
-    step = Step(ops.scale, {"factor": Object()}, (0,), (2, 2), np.dtype(float))
+    step = FusedStep(ops.scale, {"factor": Object()}, (0,), (2, 2), np.dtype(float))
     leaf = ComputationNode(INPUT, (), {}, (2, 2), np.dtype(float))
     graph = tl.Graph([leaf], [ComputationNode(Fused([step], 1), (leaf,), {}, (2, 2), np.dtype(float))])
     with pytest.raises(CompileError, match="factor"):
@@ -278,10 +278,10 @@ FACTORS = (
 @pytest.mark.parametrize("factor", FACTORS)
 def test_a_graph_of_a_submission_earns_what_it_computes(factor, tmp_path):
     (tmp_path / "mallory.py").write_text(HOSTILE % factor, encoding="utf-8")
-    worker = Worker()
+    worker = GradingWorker()
     try:
         ids = ("10-step", "12-ship")
-        result = worker.judge(job_of(submissions(tmp_path)[0], ids, Settings(cpu=30, memory=1 << 30, wall=90.0)))
+        result = worker.judge(job_of(submissions(tmp_path)[0], ids, GradingSettings(cpu=30, memory=1 << 30, wall=90.0)))
     finally:
         worker.close()
     earned = {one["test"] if "test" in one else one.get("claim"): one["points"] for one in result["results"]}
@@ -297,7 +297,7 @@ def test_what_crosses_is_evaluated_and_never_compiled(monkeypatch):
     def forbidden(*args, **kwargs):
         raise AssertionError("something is executed as source")
 
-    for module in ("compiler.programs", "compiler.signatures", "compiler.passes.fuse_elementwise", "core.source"):
+    for module in ("compiler.programs", "compiler.signatures", "compiler.operations", "core.source"):
         monkeypatch.setattr(f"tinygrad_lora.{module}.function_from_source", forbidden)
     assert np.array_equal(crossed(X), np.exp(X))
     assert crossed.graph.flops == 4
@@ -308,7 +308,7 @@ def test_what_crosses_is_evaluated_and_never_compiled(monkeypatch):
 def test_the_exercises_that_ask_for_a_program_evaluate_it(monkeypatch):
     step = load_exercise("10-step")
     ran = []
-    monkeypatch.setattr("tinygrad_lora.compiler.programs.Program.run", lambda *a: ran.append(a))
+    monkeypatch.setattr("tinygrad_lora.compiler.programs.CompiledProgram.run", lambda *a: ran.append(a))
     result = run_checks(step, step.references, seed=1, budget=5)
     assert not ran and all(one.passed for one in result.results)
 

@@ -1,6 +1,7 @@
 """The suite itself: every run draws the same examples, no assertion looks at a clock, what is slow waits for --all."""
 
 import ast
+import functools
 import re
 import shutil
 import subprocess
@@ -25,6 +26,12 @@ def test_long(): pass
 """
 
 
+@functools.cache
+def trees():
+    """Every file of tests, parsed."""
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in TESTS.rglob("test_*.py")}
+
+
 def test_every_run_draws_the_same_examples():
     used = settings.default
     assert used.derandomize and used.database is None
@@ -36,8 +43,7 @@ def test_a_slow_machine_fails_no_test():
 
 
 def test_no_assertion_looks_at_a_clock():
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in TESTS.rglob("test_*.py")]
-    for node in [one for tree in trees for one in ast.walk(tree) if isinstance(one, ast.Assert)]:
+    for node in [one for tree in trees().values() for one in ast.walk(tree) if isinstance(one, ast.Assert)]:
         for part in ast.walk(node):
             assert not (isinstance(part, ast.Call) and name_of(part.func) in CLOCKS), ast.unparse(node)
         for compared in [one for one in ast.walk(node) if isinstance(one, ast.Compare)]:
@@ -58,6 +64,58 @@ def test_what_takes_long_is_left_out_unless_it_is_asked_for(asked, everything, c
         assert settings.default.max_examples == (100 if everything else 20)
     finally:
         settings.load_profile("fixed" if used.max_examples == 100 else "quick")
+
+
+PEERS = {"torch", "peft", "transformers", "bitsandbytes", "jax"}
+
+
+def functions_of(tree):
+    """The functions of a module, each by its own name and by the one that a fixture has for its users."""
+    named = {}
+    for function in [node for node in tree.body if isinstance(node, ast.FunctionDef)]:
+        named[function.name] = function
+        for decorator in [one for one in function.decorator_list if isinstance(one, ast.Call)]:
+            named |= {k.value.value: function for k in decorator.keywords if k.arg == "name"}
+    return named
+
+
+def asks_for_a_peer(node, functions, seen=()):
+    """Whether this code skips without a peer, itself or in what it calls and the fixtures that it takes."""
+    for part in ast.walk(node):
+        name = part.arg if isinstance(part, ast.arg) else name_of(part)
+        if isinstance(part, ast.Call) and name_of(part.func) == "importorskip":
+            if getattr(part.args[0], "value", "") in PEERS:
+                return True
+        elif name in functions.keys() - {*seen} and asks_for_a_peer(functions[name], functions, (*seen, name)):
+            return True
+    return False
+
+
+def unmarked(tree):
+    """The tests of a module that skip without a peer and have no mark `peers`, or the other way around."""
+    functions = functions_of(tree)
+    rest = [node for node in tree.body if not isinstance(node, ast.FunctionDef)]
+    if any("pytestmark = [pytest.mark.peers" in ast.unparse(node) for node in rest):
+        return set() if any(asks_for_a_peer(node, {}) for node in rest) else {"the module"}
+    tests = [function for name, function in functions.items() if name.startswith("test_")]
+    marked = {test.name for test in tests if "pytest.mark.peers" in [*map(ast.unparse, test.decorator_list)]}
+    needing = {test.name for test in tests if asks_for_a_peer(test, functions)}
+    return marked ^ needing | ({"the module"} if any(asks_for_a_peer(node, {}) for node in rest) else set())
+
+
+def test_what_compares_with_a_peer_is_marked():
+    wrong = {path.name: unmarked(tree) for path, tree in trees().items() if path != Path(__file__)}
+    assert not {name: tests for name, tests in wrong.items() if tests}
+
+
+def test_a_missing_mark_is_seen_through_fixtures_and_helpers():
+    skipping = "def theirs():\n    pytest.importorskip('torch')\n"
+    fixture = "@pytest.fixture(name='peft')\ndef _peft():\n    return theirs()\n"
+    test = "def test_both(peft): pass\n"
+    assert unmarked(ast.parse(skipping + fixture + test)) == {"test_both"}
+    assert unmarked(ast.parse(f"{skipping}{fixture}@pytest.mark.peers\n{test}")) == set()
+    assert unmarked(ast.parse(f"@pytest.mark.peers\n{test}")) == {"test_both"}
+    assert unmarked(ast.parse(f"torch = pytest.importorskip('torch')\n{test}")) == {"the module"}
 
 
 def name_of(node):

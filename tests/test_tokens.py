@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models_table import NOISE, REACTIONS, TEXTS, needs, stored
+from models_table import NOISE, TEXTS, needs, stored
 
 from tinygrad_lora.errors import ModelFileError
 from tinygrad_lora.models.files.cache import model_file
 from tinygrad_lora.models.files.gguf import read_gguf
 from tinygrad_lora.models.files.llama_cpp import chat_tokenizer
-from tinygrad_lora.models.smiles import Smiles, atoms_and_bonds
 from tinygrad_lora.models.text.bpe import BytePairEncoding, words
 from tinygrad_lora.models.text.tokens import padded
 from tinygrad_lora.models.text.wordpiece import WordPiece
@@ -137,25 +136,6 @@ def test_the_pairs_that_are_looked_at_grow_with_the_word_and_no_faster():
         assert 2 * n < len(looked_at) < 8 * n
 
 
-# --- SMILES ---
-
-
-def test_atoms_of_two_letters_are_one_token():
-    assert atoms_and_bonds("ClCBr") == ["Cl", "C", "Br"]
-    assert atoms_and_bonds("C%10[13C@@H]>>N") == ["C", "%10", "[13C@@H]", ">>", "N"]
-
-
-@pytest.mark.parametrize("text", ["C C", "hello", "[", "C%1", "Ñ"])
-def test_what_is_no_smiles_is_refused(text):
-    with pytest.raises(ValueError, match="means nothing in SMILES"):
-        atoms_and_bonds(text)
-
-
-@given(st.lists(st.sampled_from(["C", "Cl", "[NH4+]", "(", ")", "=", "1", "%12", ".", ">>", "c", "n"]), max_size=30))
-def test_tokens_of_smiles_make_the_smiles(tokens):
-    assert "".join(atoms_and_bonds("".join(tokens))) == "".join(tokens)
-
-
 # --- The real vocabularies ---
 
 
@@ -171,14 +151,6 @@ def test_smollm2_has_the_tokens_of_hugging_face():
         tokenizer = chat_tokenizer(file)
     assert [tokenizer.encode(text) for text in TEXTS + NOISE] == VECTORS["smollm2"]
     assert tokenizer.encode(VECTORS["chats"][0], special=True) == VECTORS["question"]
-
-
-@needs("rxnmapper")
-def test_rxnmapper_has_its_own_tokens():
-    tokenizer = Smiles.from_file(model_file("rxnmapper", "vocab.txt"))
-    assert [tokenizer.encode(reaction) for reaction in REACTIONS] == VECTORS["rxnmapper"]
-    back = [tokenizer.decode(numbers) for numbers in VECTORS["rxnmapper"]]
-    assert back[:4] == REACTIONS[:4]
 
 
 def test_rows_of_a_wanted_length():

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import variants_in_peft as in_peft
+from bench.command import main as bench
+from bench.variants import CASES, EVERYTHING, NOTHING, table
+from bench.variants import compare as measured
+from code_lines import code_lines
 from numpy.testing import assert_allclose, assert_array_equal
-from test_architecture import code_lines
 
 import tinygrad_lora as tl
-from tinygrad_lora.bench import variants as bench
-from tinygrad_lora.bench.variants import CASES, EVERYTHING, NOTHING, table
-from tinygrad_lora.commands.main import main
 from tinygrad_lora.errors import AdaptError, ShapeError
 from tinygrad_lora.nn import quantize, restart
 from tinygrad_lora.nn.adapters import variants
@@ -599,7 +599,7 @@ def test_a_word_that_is_no_variant_gets_the_list():
 
 @pytest.mark.slow
 def test_the_benchmark_trains_each_variant_and_counts_what_it_costs():
-    found = {f.name: f for f in bench.compare(list(CASES), seeds=1, epochs=3, track=lambda steps, description: steps)}
+    found = {f.name: f for f in measured(list(CASES), seeds=1, epochs=3, track=lambda steps, description: steps)}
     assert set(found) == {NOTHING, *CASES} and set(CASES) == {*KINDS, EVERYTHING}
     assert all(found[name].accuracies[0] > found[NOTHING].accuracies[0] for name in CASES)
     weights = sum(n * m for n, m in pairwise((64, 128, 64, 10)))
@@ -615,15 +615,15 @@ def test_the_benchmark_trains_each_variant_and_counts_what_it_costs():
 @pytest.mark.slow
 def test_the_command_prints_a_table_or_json_and_refuses_other_names(capsys, tmp_path):
     options = ["--seeds", "2", "--epochs", "1"]
-    assert main(["bench", "variants", "lora", "vera", "--out", str(tmp_path / "table.md"), *options]) == 0
+    assert bench(["variants", "lora", "vera", "--out", str(tmp_path / "table.md"), *options]) == 0
     printed = capsys.readouterr().out
     assert "| vera " in printed and "±" in printed and printed == (tmp_path / "table.md").read_text(encoding="utf-8")
-    assert main(["bench", "variants", "lora_fa", "--json", *options]) == 0
+    assert bench(["variants", "lora_fa", "--json", *options]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["name"] for row in rows] == [NOTHING, "lora_fa"] and len(rows[1]["accuracies"]) == 2
-    assert main(["bench", "variants", "lorra"]) == 2
+    assert bench(["variants", "lorra"]) == 2
     assert "there is no variant called 'lorra'; there are lora, " in capsys.readouterr().err
-    assert main(["bench", "variants", "--seeds", "0"]) == 2
+    assert bench(["variants", "--seeds", "0"]) == 2
 
 
 # --- PEFT ---
@@ -668,12 +668,14 @@ def _peft():
     return pytest.importorskip("peft", reason="peft is not installed", exc_type=ImportError)
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", in_peft.NAMES)
 def test_they_are_those_of_the_peft_that_is_installed(peft, name):
     compare(name, in_peft.from_peft(name))
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")
 def test_the_stored_ranks_are_those_of_the_peft_that_is_installed(peft):
     assert_allclose(in_peft.ranks_from_peft()["history"], in_peft.stored()["ranks"]["history"], atol=1e-9)

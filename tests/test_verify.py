@@ -12,9 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.checks.verify import verify
 from tinygrad_lora.compiler.planned import decide as lowering
-from tinygrad_lora.compiler.planned import plan
-from tinygrad_lora.compiler.planned import write as emit_planned
-from tinygrad_lora.compiler.planned.write import Writer
+from tinygrad_lora.compiler.planned import plan, statements, write
 from tinygrad_lora.core import ops
 from tinygrad_lora.errors import MiscompiledWarning
 
@@ -202,15 +200,15 @@ def assert_it_is_found(function, *arguments):
     ],
 )  # fmt: skip
 def test_a_loop_goes_over_all_rows(monkeypatch, text, fault):
-    in_blocks, changed = Writer._in_blocks, []
+    in_blocks, changed = write.loop_over_blocks, []
 
-    def faulty(writer, unit, lines):
-        written = in_blocks(writer, unit, lines)
-        wrong = [(re.sub(text, fault, code), told, node) for code, told, node in written]
+    def faulty(variables, unit, lines):
+        written = in_blocks(variables, unit, lines)
+        wrong = [line._replace(code=re.sub(text, fault, line.code)) for line in written]
         changed.append(wrong != written)
         return wrong
 
-    monkeypatch.setattr(Writer, "_in_blocks", faulty)
+    monkeypatch.setattr(write, "loop_over_blocks", faulty)
     assert_it_is_found(
         lambda x: tl.sum(tl.exp(x * 2.0 + 1.0) * tl.tanh(x), 1), np.random.default_rng(0).normal(size=(40, 6))
     )
@@ -240,13 +238,13 @@ ROWS, COLUMNS, TURNED = ((12, 3), (3, 8)), ((3, 3), (3, 40)), ((3, 12), (3, 8))
     ],
 )  # fmt: skip
 def test_the_blocks_of_a_product_belong_together(monkeypatch, shapes, text, fault):
-    in_blocks, written = emit_planned.product_in_blocks, []
+    in_blocks, written = statements.product_in_blocks, []
 
     def faulty(*args, **kwargs):
         written.append(in_blocks(*args, **kwargs))
         return written[-1].replace(text, fault)
 
-    monkeypatch.setattr(emit_planned, "product_in_blocks", faulty)
+    monkeypatch.setattr(statements, "product_in_blocks", faulty)
     x, w = (np.random.default_rng(0).normal(size=shape) for shape in shapes)
     assert_it_is_found((lambda x, w: tl.exp(x.mT @ w)) if shapes is TURNED else (lambda x, w: tl.exp(x @ w)), x, w)
     assert text in written[0]

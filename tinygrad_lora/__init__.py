@@ -37,7 +37,7 @@ _PUBLIC = [
     # Exercises
     ("learn", "bug bugs check diagnose hint progress quiz using"),
     # Real pretrained networks
-    ("models.load", "load_minilm load_rxnmapper load_smollm2"),
+    ("models.load", "load_minilm load_smollm2"),
     # Pictures, steps and explanations
     ("view", "draw explain explore failure first_nonfinite listing parameter_tree render step_through"),
     ("view.diagram.data", "diagram"),
@@ -49,6 +49,9 @@ _PARTS = {
     part: part for part in (*_ENGINE, "checking", "compiler", "data", "errors", "interop", "learn", "models", "view")
 }
 _PARTS["ops"] = "core.ops"
+_REMOVED = {
+    "load_rxnmapper": "RXNMapper was removed; load_minilm() reads sentences, and load_smollm2() answers questions",
+}
 
 __all__ = sorted(_HOME)
 
@@ -62,7 +65,8 @@ def __getattr__(name: str) -> object:
     if name in _PARTS:
         return import_module(f".{_PARTS[name]}", __name__)
     if name not in _HOME:
-        raise AttributeError(f"module 'tinygrad_lora' has no attribute {name!r}")
+        instead = f": {_REMOVED[name]}" if name in _REMOVED else ""
+        raise AttributeError(f"module 'tinygrad_lora' has no attribute {name!r}{instead}")
     if not _HOME[name].startswith(_ENGINE):
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
     for each, module in _HOME.items():

@@ -29,7 +29,7 @@ from .library import (
     softmax,
     sum,
 )
-from .models.load import load_minilm, load_rxnmapper, load_smollm2
+from .models.load import load_minilm, load_smollm2
 from .nn import (
     SGD,
     Adam,
@@ -113,7 +113,7 @@ __all__ = [
     "CompiledFunction", "TrainingStep", "compile", "compile_training_step", "check_pass",
     "load_adapter", "load_safetensors", "save_adapter", "save_onnx", "save_safetensors",
     "bug", "bugs", "check", "diagnose", "hint", "progress", "quiz", "using",
-    "load_minilm", "load_rxnmapper", "load_smollm2",
+    "load_minilm", "load_smollm2",
     "diagram", "draw", "explain", "explore", "failure", "first_nonfinite", "formula", "listing", "parameter_tree",
     "render", "step_through",
     "checking", "compiler", "core", "data", "errors", "interop", "learn", "library", "models", "nn", "ops", "view",

@@ -1,4 +1,4 @@
-"""Real data, small enough to travel with the package: handwritten digits, upright or turned.
+"""Real data, small enough to travel with the package: handwritten digits, upright or rotated.
 
 Train on `digits()`, adapt to `digits(rotated=1)`: the same images, a quarter turn later, are the new task that LoRA
 learns in the demo and the tutorials. The source and license of the images are in `assets/digits.txt`.
@@ -36,13 +36,13 @@ def digits(
 
     Returns arrays `x_train` and `x_test` of shape (n, 64), with pixels from 0 (paper) to 1 (ink), and `y_train` and
     `y_test` of shape (n,), with the digit written. `rotated` turns every image by that many quarter turns, to the
-    left; `seed` alone decides which image goes where, so the upright and the turned split hold the same images.
+    left; `seed` alone decides which image goes where, so the upright and the rotated split hold the same images.
 
-    >>> upright, turned = digits(), digits(rotated=1)
+    >>> upright, rotated = digits(), digits(rotated=1)
     >>> upright.x_train.shape, upright.x_test.shape
     ((1438, 64), (359, 64))
     >>> image = upright.x_test[0].reshape(8, 8)
-    >>> bool((turned.x_test[0].reshape(8, 8) == np.rot90(image)).all())
+    >>> bool((rotated.x_test[0].reshape(8, 8) == np.rot90(image)).all())
     True
 
     Note: the split is random, so one person's digits are found in both parts. The test score tells how well a model
@@ -69,8 +69,8 @@ def digits(
     n_test = round(n * test_fraction)
     _require(0 < n_test < n, f"test_fraction {test_fraction!r} of {n} images leaves one part empty")
 
-    turned = np.rot90(images, k=rotated, axes=(1, 2))
-    x = turned.reshape(n, -1).astype(dtype) / np.asarray(INK, dtype)
+    images = np.rot90(images, k=rotated, axes=(1, 2))
+    x = images.reshape(n, -1).astype(dtype) / np.asarray(INK, dtype)
     order = np.random.default_rng(seed).permutation(n)
     test, train = order[:n_test], order[n_test:]
     return Digits(x[train], labels[train], x[test], labels[test])

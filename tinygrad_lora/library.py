@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from .core import ops
-from .core.arguments import FAILURES, explained, refuse_again
-from .core.arraylike import as_shape, listed
 from .core.autodiff import gradients
 from .core.node import ComputationNode, Shape, constant
 from .errors import DtypeError, GradientError, ShapeError
+from .refusals.arguments import FAILURES, explained, refuse_again
+from .refusals.arrays import as_shape, listed
 
 Axis = int | tuple[int, ...] | None
 HALF = np.dtype(np.float16)

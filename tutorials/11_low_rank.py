@@ -31,12 +31,12 @@ from tinygrad_lora.learn import reference
 # %% [markdown]
 # ## A new task
 #
-# The old task is to read digits. The new one is to read the same digits, turned by 90 degrees.
+# The old task is to read digits. The new one is to read the same digits, rotated by 90 degrees.
 
 # %%
-upright, turned = digits(), digits(rotated=1)
+upright, rotated = digits(), digits(rotated=1)
 figure, axes = plt.subplots(2, 6, figsize=(6, 2.2), layout="constrained")
-for row, data in zip(axes, (upright, turned), strict=True):
+for row, data in zip(axes, (upright, rotated), strict=True):
     for panel, image in zip(row, data.x_test, strict=False):
         panel.imshow(image.reshape(8, 8), cmap="gray_r")
         panel.set_axis_off()
@@ -66,15 +66,15 @@ model = tl.Sequential(
 )
 _ = train(model, tl.Adam(model.parameters(), lr=0.005), upright, epochs=20)
 print(f"{model.parameter_count:,} parameters")
-print(f"upright {accuracy(model, upright):.1%}, turned {accuracy(model, turned):.1%}")
+print(f"upright {accuracy(model, upright):.1%}, rotated {accuracy(model, rotated):.1%}")
 
 # %% [markdown]
-# On turned digits it is no better than guessing. The usual remedy is to go on training, with all parameters:
+# On rotated digits it is no better than guessing. The usual remedy is to go on training, with all parameters:
 
 # %%
 tuned = copy.deepcopy(model)
-_ = train(tuned, tl.Adam(tuned.parameters(), lr=0.003), turned, epochs=30)
-print(f"after 30 epochs: upright {accuracy(tuned, upright):.1%}, turned {accuracy(tuned, turned):.1%}")
+_ = train(tuned, tl.Adam(tuned.parameters(), lr=0.003), rotated, epochs=30)
+print(f"after 30 epochs: upright {accuracy(tuned, upright):.1%}, rotated {accuracy(tuned, rotated):.1%}")
 
 # %% [markdown]
 # It has learned the new task, and lost much of the old. And there is a second copy of all the numbers.
@@ -122,8 +122,8 @@ try:
         for old, new in zip(model.members[::2], cut.members[::2], strict=True):
             A, B = low_rank(new.weight.value - old.weight.value, min(r, 10))
             new.weight.value = old.weight.value + A @ B
-        kept.append(accuracy(cut, turned))
-        print(f"rank {r:>2}: {kept[-1]:.1%} of the turned digits")
+        kept.append(accuracy(cut, rotated))
+        print(f"rank {r:>2}: {kept[-1]:.1%} of the rotated digits")
 except NotImplementedError:
     print("write low_rank, then run this cell again")
 
@@ -188,7 +188,7 @@ for name in ("right", "zero_start"):
     else:
         with tl.bug("zero_start"):
             tl.adapt(adapted, rank=4, seed=0)
-    losses = train(adapted, tl.AdamW(adapted.parameters(), lr=0.01, weight_decay=0.3), turned, epochs=2)
+    losses = train(adapted, tl.AdamW(adapted.parameters(), lr=0.01, weight_decay=0.3), rotated, epochs=2)
     print(f"{name:<10} first loss {losses[0]:.3f}, last loss {losses[-1]:.3f}")
 
 # %% [markdown]
@@ -209,16 +209,16 @@ plots.heatmaps(adapted[0])
 # A is random, B is zero, and so is their product. After two epochs:
 
 # %%
-_ = train(adapted, tl.AdamW(adapted.parameters(), lr=0.01, weight_decay=0.3), turned, epochs=2)
-print(f"turned: {accuracy(adapted, turned):.1%}")
+_ = train(adapted, tl.AdamW(adapted.parameters(), lr=0.01, weight_decay=0.3), rotated, epochs=2)
+print(f"rotated: {accuracy(adapted, rotated):.1%}")
 plots.heatmaps(adapted[0])
 
 # %% [markdown]
 # And at the end of the training:
 
 # %%
-losses = train(adapted, tl.AdamW(adapted.parameters(), lr=0.01, weight_decay=0.3), turned, epochs=40)
-print(f"turned: {accuracy(adapted, turned):.1%}")
+losses = train(adapted, tl.AdamW(adapted.parameters(), lr=0.01, weight_decay=0.3), rotated, epochs=40)
+print(f"rotated: {accuracy(adapted, rotated):.1%}")
 plots.heatmaps(adapted[0])
 
 # %% [markdown]
@@ -240,21 +240,21 @@ plots.singular_values(adapted[0])
 learned = []
 for r in ranks:
     fresh = tl.adapt(copy.deepcopy(model), rank=r, rank_pattern={"4": min(r, 10)}, seed=0)
-    _ = train(fresh, tl.AdamW(fresh.parameters(), lr=0.01, weight_decay=0.3), turned, epochs=40)
-    learned.append(accuracy(fresh, turned))
+    _ = train(fresh, tl.AdamW(fresh.parameters(), lr=0.01, weight_decay=0.3), rotated, epochs=40)
+    learned.append(accuracy(fresh, rotated))
     share = fresh.parameter_count / model.parameter_count
-    print(f"rank {r:>2}: {fresh.parameter_count:>6,} numbers, {share:>4.0%} of all; {learned[-1]:.1%} of turned digits")
+    print(f"rank {r:>2}: {fresh.parameter_count:>6,} numbers, {share:>4.0%} of all; {learned[-1]:.1%} of the digits")
 
 # %%
 figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 axes.plot(ranks, learned, "o-", color="#0072B2", label="A and B learned")
 if kept:
     axes.plot(ranks, kept, "s--", color="#D55E00", label="the full change, cut to rank r")
-axes.axhline(accuracy(tuned, turned), color="#555555", linewidth=1, linestyle=":", label="full fine-tuning")
+axes.axhline(accuracy(tuned, rotated), color="#555555", linewidth=1, linestyle=":", label="full fine-tuning")
 axes.set_xscale("log", base=2)
 axes.set_xticks(ranks, [str(r) for r in ranks])
 axes.legend()
-_ = axes.set(xlabel="rank", ylabel="turned digits read", title="Learning within rank r beats cutting to it")
+_ = axes.set(xlabel="rank", ylabel="rotated digits read", title="Learning within rank r beats cutting to it")
 
 # %% [markdown]
 # Rank 1 is far better when it is learned than when it is cut. Why? The training knows that it has only one direction,
@@ -266,7 +266,7 @@ _ = axes.set(xlabel="rank", ylabel="turned digits read", title="Learning within 
 # $W$ itself would, about. So $s$ is a learning rate in disguise. How far does the first step go, for several ranks?
 
 # %%
-images, labels = turned.x_train[:256], turned.y_train[:256]
+images, labels = rotated.x_train[:256], rotated.y_train[:256]
 print("rank   s = 1   s = 8 / r   (length of the change of the first weight)")
 for r in (2, 8, 32):
     lengths = []
@@ -295,9 +295,9 @@ Adapted = reference("11-merge")
 # The engine's own, on the trained network:
 
 # %%
-before = adapted.forward(turned.x_test)
+before = adapted.forward(rotated.x_test)
 tl.merge_all(adapted)
-after = adapted.forward(turned.x_test)
+after = adapted.forward(rotated.x_test)
 print(f"largest difference of the outputs: {abs(after - before).max():.1e}")
 tl.unmerge_all(adapted)
 print("the old weights are back, bit for bit:", bool((adapted[0].base.weight.value == model[0].weight.value).all()))
@@ -311,7 +311,7 @@ with tl.bug("double_merge"):
     for times in ("once: ", "twice:"):
         for layer in tl.adapters(adapted).values():
             layer.merge()
-        print(f"merged {times} {accuracy(adapted, turned):.1%}")
+        print(f"merged {times} {accuracy(adapted, rotated):.1%}")
 
 # %% [markdown]
 # ## What to take with you

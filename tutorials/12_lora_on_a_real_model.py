@@ -55,7 +55,7 @@ def accuracy(run, data):
     return float((run(data.x_test).argmax(axis=1) == data.y_test).mean())
 
 
-upright, turned = digits(dtype=np.float32), digits(rotated=1, dtype=np.float32)
+upright, rotated = digits(dtype=np.float32), digits(rotated=1, dtype=np.float32)
 rng = np.random.default_rng(0)
 members = []
 for n, m in ((64, 96), (96, 48), (48, 10)):
@@ -65,7 +65,7 @@ for _ in train(pretrained, tl.Adam(pretrained.parameters(), lr=0.005), upright, 
     pass
 total = pretrained.parameter_count
 print(f"{total:,} parameters")
-print(f"upright {accuracy(pretrained.forward, upright):.1%}, turned {accuracy(pretrained.forward, turned):.1%}")
+print(f"upright {accuracy(pretrained.forward, upright):.1%}, rotated {accuracy(pretrained.forward, rotated):.1%}")
 
 # %% [markdown]
 # Somebody turns the page by 90 degrees, and it guesses. That is our new task.
@@ -88,7 +88,7 @@ tl.parameter_tree(tl.adapt(copy.deepcopy(pretrained), rank=4, target_modules=["0
 
 # %%
 fresh = tl.adapt(copy.deepcopy(pretrained), rank=4, seed=0)
-same = fresh.forward(turned.x_test) == pretrained.forward(turned.x_test)
+same = fresh.forward(rotated.x_test) == pretrained.forward(rotated.x_test)
 print("the same output, bit for bit:", bool(same.all()))
 
 # %% [markdown]
@@ -101,10 +101,10 @@ fine_tune = reference("12-new-task")
 
 # %%
 try:
-    mine = fine_tune(copy.deepcopy(pretrained), turned.x_train, turned.y_train)
+    mine = fine_tune(copy.deepcopy(pretrained), rotated.x_train, rotated.y_train)
     trained = sum(p.size for p in mine.parameters() if p.requires_gradient)
     print(f"{trained:,} of {total:,} numbers trained, {trained / total:.1%}")
-    print(f"turned {accuracy(mine.forward, turned):.1%}")
+    print(f"rotated {accuracy(mine.forward, rotated):.1%}")
 except NotImplementedError:
     print("write fine_tune, then run this cell again")
 
@@ -123,19 +123,20 @@ ways = {
 }
 seen = {}
 for way, (network, optimizer) in ways.items():
-    seen[way] = [(accuracy(network.forward, turned), accuracy(network.forward, upright))]
-    for _ in train(network, optimizer, turned, epochs=30):
-        seen[way].append((accuracy(network.forward, turned), accuracy(network.forward, upright)))
+    seen[way] = [(accuracy(network.forward, rotated), accuracy(network.forward, upright))]
+    for _ in train(network, optimizer, rotated, epochs=30):
+        seen[way].append((accuracy(network.forward, rotated), accuracy(network.forward, upright)))
     new, old = seen[way][-1]
-    print(f"{way:<15} turned {new:.1%}, upright {old:.1%}")
+    print(f"{way:<15} rotated {new:.1%}, upright {old:.1%}")
 with tl.disabled(lora):
-    print(f"adapters off    turned {accuracy(lora.forward, turned):.1%}, upright {accuracy(lora.forward, upright):.1%}")
+    new, old = accuracy(lora.forward, rotated), accuracy(lora.forward, upright)
+    print(f"adapters off    rotated {new:.1%}, upright {old:.1%}")
 
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True, layout="constrained")
 for panel, (way, pairs) in zip(panels, seen.items(), strict=True):
     epochs = range(len(pairs))
-    panel.plot(epochs, [new for new, _ in pairs], color="#0072B2", label="turned, the new task")
+    panel.plot(epochs, [new for new, _ in pairs], color="#0072B2", label="rotated, the new task")
     panel.plot(epochs, [old for _, old in pairs], "--", color="#D55E00", label="upright, the old task")
     panel.set(title=way, xlabel="epoch")
 panels[1].axhline(accuracy(pretrained.forward, upright), color="#009E73", linestyle=":", label="upright, adapters off")
@@ -159,8 +160,8 @@ print("with adapters off, the same output:", bool(same.all()))
 
 # %%
 upside_down = digits(rotated=2, dtype=np.float32)
-model = tl.adapt(copy.deepcopy(pretrained), rank=4, name="turned", seed=0)
-for _ in train(model, tl.AdamW(model.parameters(), lr=0.01, weight_decay=0.3), turned, epochs=30):
+model = tl.adapt(copy.deepcopy(pretrained), rank=4, name="rotated", seed=0)
+for _ in train(model, tl.AdamW(model.parameters(), lr=0.01, weight_decay=0.3), rotated, epochs=30):
     pass
 tl.adapt(model, rank=4, name="upside_down", seed=1)
 active = [p for p in model.parameters() if p.requires_gradient]
@@ -168,8 +169,8 @@ for _ in train(model, tl.AdamW(active, lr=0.01, weight_decay=0.3), upside_down, 
     pass
 for name in tl.adapter_names(model):
     tl.activate(model, name)
-    scores = [accuracy(model.forward, data) for data in (upright, turned, upside_down)]
-    print(f"{name:<12} upright {scores[0]:.1%}, turned {scores[1]:.1%}, upside down {scores[2]:.1%}")
+    scores = [accuracy(model.forward, data) for data in (upright, rotated, upside_down)]
+    print(f"{name:<12} upright {scores[0]:.1%}, rotated {scores[1]:.1%}, upside down {scores[2]:.1%}")
 
 # %% [markdown]
 # A server has one base in its memory and many adapters. What if one batch has samples for several of them?
@@ -182,8 +183,8 @@ forward = reference("12-two-adapters")
 # The engine does it with `by_row`, through all layers. A batch with six images, two for each adapter and two for none:
 
 # %%
-batch = np.concatenate([data.x_test[3:5] for data in (upright, turned, upside_down)])
-names = [None, None, "turned", "turned", "upside_down", "upside_down"]
+batch = np.concatenate([data.x_test[3:5] for data in (upright, rotated, upside_down)])
+names = [None, None, "rotated", "rotated", "upside_down", "upside_down"]
 with tl.by_row(model, names):
     read = model.forward(batch).argmax(axis=1)
 figure, axes = plt.subplots(1, 6, figsize=(8, 1.8), layout="constrained")
@@ -198,9 +199,9 @@ for panel, image, name, digit in zip(axes, batch, names, read, strict=True):
 # The adapter is trained. What runs in the end? Here is the first layer, as the compiler prints it.
 
 # %%
-tl.activate(model, "turned")
+tl.activate(model, "rotated")
 layer = tl.compile(model[0], buffers=False)
-layer(turned.x_test)
+layer(rotated.x_test)
 print(layer.source)
 
 # %% [markdown]
@@ -208,7 +209,7 @@ print(layer.source)
 
 # %%
 model[0].merge()
-layer(turned.x_test)
+layer(rotated.x_test)
 print(layer.source)
 model[0].unmerge()
 
@@ -268,32 +269,32 @@ ship, largest_difference = reference("12-ship")
 # %%
 try:
     shipped = ship(model)
-    print(f"largest difference: {largest_difference(model.forward, shipped, turned.x_test):.1e}")
-    print(f"turned {accuracy(shipped, turned):.1%}")
+    print(f"largest difference: {largest_difference(model.forward, shipped, rotated.x_test):.1e}")
+    print(f"rotated {accuracy(shipped, rotated):.1%}")
 except NotImplementedError:
     print("write ship and largest_difference, then run this cell again")
     shipped = tl.compile(model)
-    shipped(turned.x_test)
+    shipped(rotated.x_test)
 
 # %% [markdown]
 # `save` writes it as a Python file that needs NumPy alone, and the weights into a file beside it.
 
 # %%
 folder = Path(tempfile.mkdtemp())
-shipped.save(folder / "turned_digits.py", parameters=True)
+shipped.save(folder / "rotated_digits.py", parameters=True)
 for file in sorted(folder.iterdir()):
     print(f"{file.stat().st_size:>7,} bytes  {file.name}")
 
 # %% [markdown]
-# Your colleague writes `from turned_digits import Sequential, load_parameters`. The function has the name of the model.
+# Your colleague writes `from rotated_digits import Sequential, load_parameters`. The function is named after the model.
 # Here the file is run instead, so that it is the new one whenever you run this cell:
 
 # %%
 import runpy
 
-theirs = runpy.run_path(str(folder / "turned_digits.py"))
+theirs = runpy.run_path(str(folder / "rotated_digits.py"))
 program, weights = theirs["Sequential"], theirs["load_parameters"]()
-print(f"turned {accuracy(lambda x: program(x, *weights), turned):.1%}")
+print(f"rotated {accuracy(lambda x: program(x, *weights), rotated):.1%}")
 
 # %% [markdown]
 # ## The adapter file
@@ -308,7 +309,7 @@ try:
     data = pack(lora)
     arrived = unpack(tl.adapt(copy.deepcopy(pretrained), rank=4, seed=5), data)
     print(f"the network has {4 * total:,} bytes, the adapter {len(data):,}")
-    print(f"turned {accuracy(arrived.forward, turned):.1%}")
+    print(f"rotated {accuracy(arrived.forward, rotated):.1%}")
 except NotImplementedError:
     print("write pack and unpack, then run this cell again")
 
@@ -318,11 +319,11 @@ except NotImplementedError:
 
 # %%
 try:
-    tl.save_adapter(model, folder / "adapter", "turned")
+    tl.save_adapter(model, folder / "adapter", "rotated")
     for file in sorted((folder / "adapter").iterdir()):
         print(f"{file.stat().st_size:>6,} bytes  {file.name}")
     loaded = tl.load_adapter(copy.deepcopy(pretrained), folder / "adapter")
-    print(f"turned {accuracy(loaded.forward, turned):.1%}")
+    print(f"rotated {accuracy(loaded.forward, rotated):.1%}")
 except ImportError as missing:
     print(missing)
 

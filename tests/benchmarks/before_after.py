@@ -15,10 +15,11 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(HERE))
+BENCH = Path("tests") / "benchmarks"  # where the package `bench` is in a checkout
+sys.path[:0] = [str(HERE), str(HERE / BENCH)]
 
-from tinygrad_lora.bench.measure import worker_environment  # noqa: E402
-from tinygrad_lora.bench.workloads import SIZES, WORKLOADS, cases  # noqa: E402
+from bench.measure import worker_environment  # noqa: E402
+from bench.workloads import SIZES, WORKLOADS, cases  # noqa: E402
 
 COMPILING = """
 import gc, json, sys, time
@@ -64,7 +65,8 @@ class Side:
     """One checkout in a process of its own."""
 
     def __init__(self, root, command):
-        environment = worker_environment(os.environ, 1) | {"PYTHONPATH": str(root)}
+        path = os.pathsep.join([str(root), str(root / BENCH)])
+        environment = worker_environment(os.environ, 1) | {"PYTHONPATH": path}
         self.child = subprocess.Popen(
             [sys.executable, *command],
             stdin=subprocess.PIPE,
@@ -82,6 +84,11 @@ class Side:
 
     def request(self, ask, **arguments):
         return self.ask(json.dumps({"ask": ask, **arguments}))
+
+
+def worker_of(root):
+    """The worker's module in this checkout. Older ones have it inside the package."""
+    return "bench.worker" if (root / BENCH / "bench").is_dir() else "tinygrad_lora.bench.worker"
 
 
 def ratios(sides, rounds, measure, shuffle):
@@ -113,7 +120,7 @@ def main():
             ratios(sides, 2, lambda side, case=case: side.ask(case), shuffle)  # warm
             show(case, ratios(sides, given.rounds, lambda side, case=case: side.ask(case), shuffle))
         return
-    sides = {name: Side(root, ["-m", "tinygrad_lora.bench.worker", "ours"]) for name, root in roots.items()}
+    sides = {name: Side(root, ["-m", worker_of(root), "ours"]) for name, root in roots.items()}
     for workload, size in cases(given.workloads, given.sizes):
         ready = {name: side.request("prepare", workload=workload, size=size, seed=0) for name, side in sides.items()}
         if wrong := {name: answer for name, answer in ready.items() if "steps" not in answer}:

@@ -109,7 +109,7 @@ def draw(rng: Any, inputs: int) -> Circumstances:
     def some(things: Any, p: float) -> list[Any]:
         return [x for x in things if chance(p)]
 
-    engine = "numba" if chance(1 / 1000) else "scipy" if chance(1 / 40) else "numpy"
+    engine = "numba" if chance(1 / 1000) else "numpy"
     thresholds = [(name, int(rng.choice(values))) for name, values in THRESHOLDS.items() if chance(0.6)]
     calls = 1 if engine == "numba" else int(rng.choice((1, 2, 2, 3)))
     kinds, plain = list(LAYOUTS), chance(0.6)

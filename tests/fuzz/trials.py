@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 import tinygrad_lora as tl
-from tinygrad_lora.checking import Program, Programs, Style, shrink
-from tinygrad_lora.checking.programs import Leaf, Step
+from tinygrad_lora.checking import Programs, RandomProgram, Style, shrink
+from tinygrad_lora.checking.programs import ArrayLine, StepLine
 from tinygrad_lora.checking.shrink import pruned
 from tinygrad_lora.checking.vocabulary import ATTENTION
 from tinygrad_lora.checking.writer import DTYPES
@@ -39,8 +39,8 @@ PROMISED = {"float64": 1e100, "float32": 1e12, "float16": 50.0}
 class Trial:
     """A program, the arrays of its later calls, and how it is compiled and called."""
 
-    program: Program
-    later: tuple[Program, ...]  # the same program with the arrays of the calls after the first
+    program: RandomProgram
+    later: tuple[RandomProgram, ...]  # the same program with the arrays of the calls after the first
     circumstances: Circumstances
     mode: str
     style: str
@@ -97,7 +97,7 @@ class Trial:
 
     def is_promised(self, output: int) -> bool:
         """Whether all floats that this output depends on are of magnitudes for which docs/numbers.md promises most."""
-        programs = [pruned(Program(p.lines, [p.outputs[output]])) for p in (self.program, *self.later)]
+        programs = [pruned(RandomProgram(p.lines, [p.outputs[output]])) for p in (self.program, *self.later)]
         values = [v for p in programs for v in p.values.values() if isinstance(v, tl.ComputationNode)]
         numbers = [v.value for v in values if v.dtype.kind == "f"]
         return all(map(is_ordinary, numbers))
@@ -117,7 +117,7 @@ class Trial:
                 self, program=program, later=(), circumstances=replace(self.circumstances, layouts=(layouts,))
             )
 
-    def on(self, program: Program) -> Trial:
+    def on(self, program: RandomProgram) -> Trial:
         """The same circumstances for another program."""
         later = tuple(
             with_other_numbers(program, np.random.default_rng(i + 1), self.mode)
@@ -160,31 +160,31 @@ def trial_of(seed: int, number: int) -> Trial | TrainingTrial:
     return Trial(program, later, circumstances, mode, style)
 
 
-def with_other_numbers(program: Program, rng: Any, mode: str) -> Program:
+def with_other_numbers(program: RandomProgram, rng: Any, mode: str) -> RandomProgram:
     """The program for the arrays of a later call: in an exact one the same numbers in other places, which are exact."""
     if mode != "exact":
         return program.again(rng)
     return program.with_lines(
         lambda line: (
-            Leaf(line.kind, rng.permutation(line.array.reshape(-1)).reshape(line.array.shape))
-            if isinstance(line, Leaf) and line.kind == "input" and line.array.size <= 64
+            ArrayLine(line.kind, rng.permutation(line.array.reshape(-1)).reshape(line.array.shape))
+            if isinstance(line, ArrayLine) and line.kind == "input" and line.array.size <= 64
             else line
         )
     )
 
 
-def with_gradients(program: Program) -> Program:
+def with_gradients(program: RandomProgram) -> RandomProgram:
     """The program that also gives the gradients of its last float output: with respect to two of its float inputs."""
     values = program.values
     floats = [i for i in program.outputs if values[i].dtype.kind == "f"]
     leaves = [i for i in program.inputs if values[i].dtype.kind == "f"][:2]
     lines, outputs = list(program.lines), list(program.outputs)
     for leaf in leaves if floats else ():
-        longer = Program([*lines, Step("gradient_of_square", (floats[-1], leaf))], [*outputs, len(lines)])
+        longer = RandomProgram([*lines, StepLine("gradient_of_square", (floats[-1], leaf))], [*outputs, len(lines)])
         with suppress(tl.errors.GradientError), np.errstate(all="ignore"):
             longer.eager()
             lines, outputs = list(longer.lines), list(longer.outputs)
-    return Program(lines, outputs)
+    return RandomProgram(lines, outputs)
 
 
 def is_ordinary(array: Any) -> bool:
@@ -193,6 +193,6 @@ def is_ordinary(array: Any) -> bool:
     return bool(np.all((size == 0) | (size >= 1 / limit) & (size <= limit)))
 
 
-def arrays_as_source(program: Program) -> str:
+def arrays_as_source(program: RandomProgram) -> str:
     """The arrays of a call."""
     return ", ".join(program.lines[i].printed for i in program.inputs)  # type: ignore[union-attr]

@@ -2,8 +2,8 @@
 
 from .check_pass import PassCheck, check_pass
 from .generate import Programs
-from .programs import Program
+from .programs import RandomProgram
 from .shrink import shrink
 from .writer import Style
 
-__all__ = ["PassCheck", "Program", "Programs", "Style", "check_pass", "shrink"]
+__all__ = ["PassCheck", "Programs", "RandomProgram", "Style", "check_pass", "shrink"]

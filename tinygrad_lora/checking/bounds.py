@@ -11,7 +11,7 @@ import numpy as np
 from ..core.graph import topological_order
 from ..core.node import ComputationNode as Node
 
-# So many units fit: fewer than the significand holds, so that another order of the same sums has room, too.
+# The largest size of exact numbers, in units: below the limit of the significand, so that partial sums have room, too.
 FLOATS = {"float64": 2**44, "float32": 2**22, "float16": 2**10}
 MOST_HALVINGS = 30
 
@@ -24,7 +24,7 @@ class Bound(NamedTuple):
 
 
 class Bounds:
-    """A bound for each node that was asked about; None where its numbers may be rounded or wrap."""
+    """`bounds(node)` is the bound of a node, None if its numbers may be rounded or wrap. Each is derived once."""
 
     def __init__(self) -> None:
         self._known: dict[Node, Bound | None] = {}
@@ -51,7 +51,7 @@ class Bounds:
 
 
 def of_array(array: Any) -> Bound | None:
-    """The bound of these numbers."""
+    """The bound of the numbers in an array; None if there is none."""
     array = np.asarray(array)
     if array.dtype.kind != "f":
         return Bound(max((abs(int(array.max())), abs(int(array.min()))), default=0) if array.size else 0)
@@ -138,6 +138,6 @@ RULES: dict[str, Callable[..., Bound | None]] = {
     "add": _sum, "subtract": _sum, "multiply": _product, "matmul": _product, "scale": _scale, "divide": _quotient,
     "power": _power, "reduce_sum": _reduced, "scatter_add": _scattered, "cast": _cast,
 }  # fmt: skip
-# What infinities may go through: these are never added, multiplied or subtracted there.
+# Operations that infinities may pass through: they neither add nor multiply them.
 DEFINED = {"identity", "stop_gradient", "transpose", "reshape", "broadcast", "index", "place", "take", "reduce_max",
            "relu", "concatenate", "where", "sign", "greater"}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Is a pass right? Random programs look for one on which it is not."""
+"""Check a pass: search random programs for one on which it changes a result."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from ..errors import CounterexampleError
 from .counterexample import counterexample
 from .generate import Programs, with_special_numbers
 from .mutate import in_one_dtype, mutant
-from .programs import Program, Step
+from .programs import RandomProgram, StepLine
 from .shrink import pruned, shrink
-from .trials import SUITS, CompiledTrial, Fault, Trial, name_of
+from .trials import SUITS, CompiledTrial, Fault, PassTrial, name_of
 from .writer import Style
 
-SHARES = {"exact": 0.5, "real": 0.3, "special": 0.2}
-TRIES = 300  # at shrinking
-MOST_PARTS, MOST_OF_ONE = 120, 3  # small programs that the pass changes: in all, and of one program
-UNIFORM = ("float32", "float16", "int8", "uint8")  # in which dtypes these are looked at as well
-MUTANTS = 8  # of each of them
-MOST_TWICE, MOST_COMPILED = 30, 40  # programs to which the pass is applied twice, and that are compiled
+SHARES = {"exact": 0.5, "real": 0.3, "special": 0.2}  # of the programs
+TRIES = 300  # while shrinking
+MOST_PARTS, MOST_OF_ONE = 120, 3  # small programs that the pass changes, checked closely: in all, and of one program
+UNIFORM = ("float32", "float16", "int8", "uint8")  # dtypes in which each of these is checked as well
+MUTANTS = 8  # of each of these
+MOST_TWICE, MOST_COMPILED = 30, 40  # programs to which the pass is applied twice, and programs that are compiled
 OTHERS = tuple(p for row in DEFAULT for p in row)
 
 
 @dataclass(frozen=True)
 class PassCheck:
-    """What `check_pass` found: nothing wrong.
+    """The report of `check_pass` on a pass that it could not refute.
 
     `programs` counts the random programs, `applied` those in which the pass changed something, `compiled` those of them
     that were compiled as well. Where `applied` is 0 nothing was checked.
@@ -68,7 +68,7 @@ def check_pass(
     finite numbers. The same `seed` gives the same `programs`. The result says how many of them the pass changed.
 
     Raises CounterexampleError with the smallest program found on which the pass changes a result, a shape or a dtype,
-    raises an error, comes to no end, or changes the graph that it is given. Raises TypeError for what is no pass, and
+    raises an error, never returns, or changes the graph that it is given. Raises TypeError for what is no pass, and
     NotImplementedError if the pass does.
     """
     _refuse(a_pass, programs)
@@ -86,30 +86,30 @@ def _shares(programs: int, special: bool) -> list[tuple[str, int]]:
 
 
 @lru_cache(maxsize=9)
-def _stream(seed: int, mode: str) -> tuple[Programs, list[Program]]:
-    """The programs of a seed, and those that were made: they are the same for every pass."""
+def _stream(seed: int, mode: str) -> tuple[Programs, list[RandomProgram]]:
+    """The stream of programs of a seed, and the list of those drawn so far, which all passes share."""
     return Programs(seed, mode, Style(steps=20)), []
 
 
-def _first_programs(seed: int, mode: str, n: int) -> list[Program]:
-    """The first n, without their graphs: no pass is given a graph that another one has seen."""
-    programs, made = _stream(seed, mode)
-    made += islice(programs, max(n - len(made), 0))
-    for program in made:
+def _first_programs(seed: int, mode: str, n: int) -> list[RandomProgram]:
+    """The first n programs of a seed, without their traced graphs: no pass gets a graph that another one has seen."""
+    programs, drawn = _stream(seed, mode)
+    drawn += islice(programs, max(n - len(drawn), 0))
+    for program in drawn:
         vars(program).pop("graph", None)
-    return made[:n]
+    return drawn[:n]
 
 
 class _Search:
-    """A search for a program on which a pass is wrong, and what it has seen."""
+    """A search for a program that refutes a pass, with its counts so far."""
 
     def __init__(self, a_pass: Any, seed: int) -> None:
         self.a_pass, self.seed, self.rng = a_pass, seed, np.random.default_rng(seed)
         self.programs = self.ordinary = self.applied = self.compiled = 0
-        self.changed: list[Program] = []  # small programs that the pass changes
+        self.changed: list[RandomProgram] = []  # small programs that the pass changes
 
     def run(self, mode: str, n: int) -> None:
-        """Look at n programs. Raises CounterexampleError at the first that refutes the pass."""
+        """Try the pass on n programs. Raises CounterexampleError at the first that refutes it."""
         programs = _first_programs(self.seed, mode, n)
         if mode == "special" and self.changed:  # those that the pass changes, in turn with others
             own = [self.changed[i % len(self.changed)] for i in range(n // 2)]
@@ -117,7 +117,7 @@ class _Search:
         for program in programs:
             self.programs += 1
             self.ordinary += mode != "special"
-            alone = Trial(self.a_pass, exact=mode == "exact", twice=self.applied < MOST_TWICE)
+            alone = PassTrial(self.a_pass, exact=mode == "exact", twice=self.applied < MOST_TWICE)
             changed = self.look(alone, program, mode)
             if mode != "special":
                 if changed and len(self.changed) < MOST_PARTS:
@@ -125,19 +125,19 @@ class _Search:
                 changed = self.among_others(program, mode, changed)
             self.applied += changed
 
-    def look(self, trial: Trial, program: Program, mode: str) -> bool:
+    def look(self, trial: PassTrial, program: RandomProgram, mode: str) -> bool:
         """Whether the pass changes the program. Raises CounterexampleError where that is a fault."""
         changed, fault = trial.run(program)
         if fault:
             raise _refuted(self.a_pass, program, trial, fault, mode, self.programs, self.ordinary) from fault.error
         return changed
 
-    def look_closer(self, trial: Trial, program: Program, mode: str) -> None:
-        """Every step as the only output, so that no later one hides what happens there; and programs like it."""
+    def look_closer(self, trial: PassTrial, program: RandomProgram, mode: str) -> None:
+        """Try each step as the only output, so that no later step hides its result, and then mutants of that."""
         parts = 0
         for i, line in enumerate(program.lines):
-            if isinstance(line, Step) and parts < MOST_OF_ONE:
-                part = pruned(Program(program.lines, [i]))
+            if isinstance(line, StepLine) and parts < MOST_OF_ONE:
+                part = pruned(RandomProgram(program.lines, [i]))
                 if not self.look(trial, part, mode):
                     continue
                 parts += 1
@@ -146,19 +146,22 @@ class _Search:
                     other = in_one_dtype(part, dtype)
                     if other is not None and SUITS[mode](other) and self.look(trial, other, mode):
                         self.changed.append(other)
-                for _ in range(MUTANTS):  # each is like the last one that the pass changed
+                for _ in range(MUTANTS):  # each a mutant of the last one that the pass changed
                     other = mutant(part, self.rng)
                     if other is not None and SUITS[mode](other) and self.look(trial, other, mode):
                         part = other
                 self.changed.append(part)
 
-    def among_others(self, program: Program, mode: str, changed: bool) -> bool:
-        """Now and then among some of the other passes, and compiled. These are meant for finite numbers."""
+    def among_others(self, program: RandomProgram, mode: str, changed: bool) -> bool:
+        """Sometimes run the pass among other passes, and compiled; True if it changed something.
+
+        The other passes are meant for finite numbers, so this is not for special ones.
+        """
         exact, rng = mode == "exact", self.rng
         if rng.random() < 0.5:
             chosen = [p for p in OTHERS if rng.random() < 0.4]
             k = int(rng.integers(len(chosen) + 1))
-            trial = Trial(self.a_pass, exact, tuple(chosen[:k]), tuple(chosen[k:]))
+            trial = PassTrial(self.a_pass, exact, tuple(chosen[:k]), tuple(chosen[k:]))
             changed = self.look(trial, program, mode) or changed
         if changed and rng.random() < 0.5 and self.compiled < MOST_COMPILED:
             others = OTHERS if rng.random() < 0.5 else ()
@@ -172,15 +175,15 @@ class _Search:
 
 def _refuse(a_pass: Any, programs: Any) -> None:
     """Raise TypeError for what is no function from a graph to a graph."""
-    told = "check_pass takes a pass, a function from a graph to a graph"
+    rule = "check_pass takes a pass, a function from a graph to a graph"
     if not callable(a_pass) or isinstance(a_pass, type):
-        raise TypeError(f"{told}, not {a_pass.__name__ if isinstance(a_pass, type) else type(a_pass).__name__}")
+        raise TypeError(f"{rule}, not {a_pass.__name__ if isinstance(a_pass, type) else type(a_pass).__name__}")
     if isinstance(programs, bool) or not isinstance(programs, int) or programs < 1:
         raise ValueError(f"programs is how many to try, a whole number from 1, not {programs!r}")
     try:
         inspect.signature(a_pass).bind(None)
     except TypeError:
-        raise TypeError(f"{told}: {name_of(a_pass)} cannot be called with a graph alone") from None
+        raise TypeError(f"{rule}: {name_of(a_pass)} cannot be called with a graph alone") from None
     except ValueError:  # a function written in C does not say what it takes
         pass
     graph = trace(lambda x: x, np.ones(2))
@@ -192,29 +195,29 @@ def _refuse(a_pass: Any, programs: Any) -> None:
         return
     if not isinstance(result, Graph):
         shown = "None: does it return graph.rewrite(rule)?" if result is None else type(result).__name__
-        raise TypeError(f"{told}; {name_of(a_pass)} gives {shown}")
+        raise TypeError(f"{rule}; {name_of(a_pass)} gives {shown}")
 
 
 def _refuted(
-    a_pass: Any, program: Program, trial: Trial, fault: Fault, mode: str, looked_at: int, ordinary: int
+    a_pass: Any, program: RandomProgram, trial: PassTrial, fault: Fault, mode: str, looked_at: int, ordinary: int
 ) -> CounterexampleError:
-    """The error with the smallest program, in the simplest surroundings."""
+    """The error to raise: the smallest program that shows the fault, with as few other passes as possible."""
 
-    def fault_of(trial: Trial, program: Program) -> Fault | None:
+    def fault_of(trial: PassTrial, program: RandomProgram) -> Fault | None:
         try:
             return trial(program) if SUITS[mode](program) else None
         except Exception:  # a candidate that cannot be traced
             return None
 
-    # A pass that fails alone needs no others to be shown.
-    simpler = [Trial(a_pass, trial.exact), *trial.simpler()]
+    # A pass that fails alone is shown alone.
+    simpler = [PassTrial(a_pass, trial.exact), *trial.simpler()]
     while simpler:
         candidate = simpler.pop(0)
         if simple := fault_of(candidate, program):
             trial, fault, simpler = candidate, simple, candidate.simpler()
     faults: list[Fault] = []
 
-    def fails(candidate: Program) -> bool:
+    def fails(candidate: RandomProgram) -> bool:
         fault = fault_of(trial, candidate)
         faults.extend([fault] if fault else [])
         return fault is not None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Graph
-from .programs import Program
+from .programs import RandomProgram
 from .trials import Fault
 
 
@@ -18,22 +18,22 @@ class Counterexample:
     """The smallest program found on which a pass is wrong: `.text`, `.html`, and all that they show.
 
     `sentence` says what is wrong. `program` is called with `program.arrays`. `before` is the graph that the pass was
-    given, `after` what it made of it, None where it made none. `expected` are the outputs without the pass, `found`
-    those with it. `programs` counts those that were looked at.
+    given, `after` the one that it returned, if any. `expected` are the outputs without the pass, `actual` those with
+    it. `programs` counts the programs that were tried.
     """
 
     sentence: str
-    program: Program
+    program: RandomProgram
     before: Graph
     after: Graph | None
     expected: tuple[Any, ...]
-    found: tuple[Any, ...] | None
+    actual: tuple[Any, ...] | None
     programs: int
     hint: str = ""
 
     @property
     def text(self) -> str:
-        """The same without the pictures."""
+        """The counterexample in plain text: what is wrong, the program, the results, and both graphs as listings."""
         parts = [self.sentence, *([self.hint] if self.hint else []), "", str(self.program), "", *self.results]
         for title, graph in self.graphs:
             parts += ["", title, *(f"  {line}" for line in str(graph).splitlines())]
@@ -45,17 +45,17 @@ class Counterexample:
     @property
     def results(self) -> list[str]:
         """Both results, one line for each output that differs."""
-        if self.found is None:
+        if self.actual is None:
             return [f"without the pass  {_shown(y)}" for y in self.expected]
         lines = []
-        for y, z in zip(self.expected, self.found, strict=False):
+        for y, z in zip(self.expected, self.actual, strict=False):
             if not (y.shape == z.shape and np.array_equal(y, z, equal_nan=y.dtype.kind == "f")):
                 lines += [f"without the pass  {_shown(y)}", f"with the pass     {_shown(z)}"]
         return lines
 
     @property
     def graphs(self) -> list[tuple[str, Graph]]:
-        """The graph before the pass and after it, as far as there is one."""
+        """The graph before the pass and, if there is one, after it, each with its title."""
         return [("before", self.before)] + ([] if self.after is None else [("after", self.after)])
 
     @property
@@ -67,10 +67,10 @@ class Counterexample:
         return self.html
 
 
-def counterexample(name: str, program: Program, fault: Fault, programs: int, hint: str) -> Counterexample:
-    """What is shown of a fault."""
+def counterexample(name: str, program: RandomProgram, fault: Fault, programs: int, hint: str) -> Counterexample:
+    """The counterexample that shows this fault on this program."""
     sentence = f"{name} {fault.sentence}" + (f", when it runs {fault.where}" if fault.where else "")
-    return Counterexample(sentence, program, fault.before, fault.after, fault.expected, fault.found, programs, hint)
+    return Counterexample(sentence, program, fault.before, fault.after, fault.expected, fault.actual, programs, hint)
 
 
 def _shown(array: Any) -> str:

@@ -1,4 +1,4 @@
-"""Kinds of lines. Each adds a line to a program, or a few that belong together, and says the number of the last one."""
+"""Kinds of lines. Each writes a line, or a few that belong together, and returns the number of the last, or None."""
 
 from __future__ import annotations
 
@@ -8,67 +8,67 @@ from typing import Any
 
 from . import kinds_shape
 from .kinds_shape import indexed, joined, placed, reduced, repeated, reshaped, scattered, taken, transposed
-from .programs import Leaf
-from .writer import Writer, is_float
+from .programs import ArrayLine
+from .writer import ProgramWriter, is_float
 
-Kind = Callable[[Writer], int | None]
+Kind = Callable[[ProgramWriter], int | None]
 
 
 # --- Elementwise ---
 
 
-def pair(word: str, w: Writer) -> int | None:
-    """Two arrays that broadcast, in either order; now and then one array twice."""
+def pair(word: str, w: ProgramWriter) -> int | None:
+    """An operation on two arrays that broadcast, in either order; sometimes on one array twice."""
     a = w.pick()
     b = a if w.chance(0.12) else w.pick_beside(a)
     return w.write(word, *((a, b) if w.chance(0.6) else (b, a)))
 
 
-def unary(word: str, w: Writer) -> int | None:
+def unary(word: str, w: ProgramWriter) -> int | None:
     """A function of one array."""
     return w.write(word, w.pick())
 
 
-def scaled(w: Writer) -> int | None:
+def scaled(w: ProgramWriter) -> int | None:
     """A number times an array."""
     exact = (2, -1, 0.5, 3, 1, -0.25, 4.0, 0, -3, 1.0, -2.0)
     return w.write("scale", w.pick(), factor=w.one(exact if w.style.exact else (*exact, 0.3, -1.7, 1e-3)))
 
 
-def shifted(w: Writer) -> int | None:
+def shifted(w: ProgramWriter) -> int | None:
     """A number and an array: Python's number takes the dtype of the array."""
     if w.chance(0.3) and not w.style.exact:
         return w.write("over", w.pick(), number=w.one((1.0, 2, -0.5)))
     return w.write("plus", w.pick(), number=w.one((1, -1, 2.0, 0.0, 0, 1.0, 3)))
 
 
-def powered(w: Writer) -> int | None:
+def powered(w: ProgramWriter) -> int | None:
     """A small power."""
     return w.write(
         "power", w.pick(), exponent=w.one((2, 3, 2, 0, 1, 4) if w.style.exact else (2, 3, -1, 0.5, -2, 1.5, 0, -0.5))
     )
 
 
-def halved(w: Writer) -> int | None:
+def halved(w: ProgramWriter) -> int | None:
     """An array divided by powers of two."""
     a = w.pick()
     if a is None:
         return None
     shape = w.values[a].shape
     powers = 2.0 ** w.rng.integers(-1, 3, shape[int(w.rng.integers(len(shape) + 1)) :])
-    return w.write("divide", a, w.keep(Leaf(w.one(("input", "constant")), powers.astype(w.one(w.dtypes)))))
+    return w.write("divide", a, w.keep(ArrayLine(w.one(("input", "constant")), powers.astype(w.one(w.dtypes)))))
 
 
-def chosen(w: Writer) -> int | None:
-    """Numbers of two arrays, by a condition."""
+def chosen(w: ProgramWriter) -> int | None:
+    """Elements of two arrays, selected by a condition."""
     a = w.pick()
     b = w.pick_beside(a)
     condition = w.write("greater", w.pick_beside(a, b), w.pick_beside(a, b)) if w.chance(0.7) else w.pick_beside(a, b)
     return w.write("where", condition, *((a, b) if w.chance(0.5) else (b, a)))
 
 
-def masked(w: Writer) -> int | None:
-    """The mean of what a mask of ones and zeros keeps."""
+def masked(w: ProgramWriter) -> int | None:
+    """The mean of the elements that a mask of ones and zeros keeps."""
     x = w.pick(lambda v: v.ndim > 0)
     if x is None:
         return None
@@ -78,25 +78,25 @@ def masked(w: Writer) -> int | None:
     return w.write("divide", total, w.write("plus", w.write("sum", mask, axis=axis, keepdims=False), number=1.0))
 
 
-def cast(w: Writer) -> int | None:
-    """Another dtype."""
+def cast(w: ProgramWriter) -> int | None:
+    """An array cast to another dtype."""
     return w.write("cast", w.pick(), dtype=w.one(w.style.dtypes))
 
 
 # --- Products ---
 
 
-def product(w: Writer, a: int | None = None) -> int | None:
-    """Two matrices, vectors or batches that fit; a new one where none fits."""
+def product(w: ProgramWriter, a: int | None = None) -> int | None:
+    """The product of two matrices, vectors or batches that fit; with a new one where none fits."""
     a = w.pick(lambda v: v.ndim > 0) if a is None else a
     if a is None:
         return None
     p = w.values[a]
     right = w.chance(0.7)
     inner = p.shape[-1] if right or p.ndim == 1 else p.shape[-2]
-    fitting = w.numbers(lambda v: v.ndim > 0 and v.shape[-2 if right and v.ndim > 1 else -1] == inner)
+    fitting = w.line_numbers(lambda v: v.ndim > 0 and v.shape[-2 if right and v.ndim > 1 else -1] == inner)
     if not fitting or w.chance(0.5):
-        other = inner if w.chance(0.4) else w.one(w.sizes)  # square matrices hide what is turned the wrong way
+        other = inner if w.chance(0.4) else w.one(w.sizes)  # square matrices hide a wrong transpose
         shape = ((inner, other) if right else (other, inner)) if w.chance(0.85) else (inner,)
         b = w.leaf(shape, w.dtype_beside(a), w.one(("input", "input", "parameter", "frozen", "frozen")))
     else:
@@ -104,20 +104,20 @@ def product(w: Writer, a: int | None = None) -> int | None:
     return w.write("matmul", *((a, b) if right else (b, a)))
 
 
-def weighted_sum(w: Writer) -> int | None:
-    """A sum of products along one axis, or several; or of a multiple."""
+def weighted_sum(w: ProgramWriter) -> int | None:
+    """The sum of products, or of a multiple, over one or more axes."""
     a = w.pick(lambda v: v.ndim > 0)
     multiple = w.write("scale", a, factor=w.one((2, 3, -1, 0.5))) if w.chance(0.4) else None
     weighted = multiple if multiple is not None else w.write("multiply", a, w.pick_beside(a, new=0.7))
     return kinds_shape.reduced_over(w, "sum", weighted)
 
 
-def turned_product(w: Writer) -> int | None:
+def transposed_product(w: ProgramWriter) -> int | None:
     """The transpose of a product."""
     return w.write("transpose", product(w))
 
 
-def chain(w: Writer) -> int | None:
+def chain(w: ProgramWriter) -> int | None:
     """A product of three or more."""
     y = product(w)
     for _ in range(int(w.rng.integers(1, 3))):
@@ -126,7 +126,7 @@ def chain(w: Writer) -> int | None:
     return y
 
 
-def matrix_power(w: Writer) -> int | None:
+def matrix_power(w: ProgramWriter) -> int | None:
     """$A^4$, one factor after the other."""
     a = w.pick(lambda v: v.ndim > 1 and v.shape[-1] == v.shape[-2])
     y = a
@@ -135,7 +135,7 @@ def matrix_power(w: Writer) -> int | None:
     return y
 
 
-def common_factor(w: Writer) -> int | None:
+def common_factor(w: ProgramWriter) -> int | None:
     """$A C \\pm B C$, or with the factor on the left, as a product of matrices or element by element."""
     a = w.pick()
     if a is None:
@@ -152,7 +152,7 @@ def common_factor(w: Writer) -> int | None:
     return w.write(w.one(("add", "add", "subtract")), *parts)
 
 
-def adapted(w: Writer) -> int | None:
+def adapted(w: ProgramWriter) -> int | None:
     """$x W + s (x A) B$, or with A B bracketed first, or added to W: LoRA; or $(s x) W$ alone."""
     x = w.pick(lambda v: v.ndim > 1 and is_float(v))
     if x is None:
@@ -173,18 +173,18 @@ def adapted(w: Writer) -> int | None:
     return w.write("add", w.write("matmul", x, weight), w.write("scale", w.write(*inner), factor=factor))
 
 
-# --- Gradients, and lines that are there already ---
+# --- Gradients, and lines that repeat or undo earlier ones ---
 
 
-def gradient(w: Writer) -> int | None:
-    """The gradient of a sum, or of a sum of squares, of what was computed."""
+def gradient(w: ProgramWriter) -> int | None:
+    """The gradient of a sum, or of a sum of squares, of an earlier result."""
     y = w.pick(is_float)
     x = w.pick(is_float)
     return w.write(w.one(("gradient", "gradient", "gradient_of_square")), y, x)
 
 
-def doubled(w: Writer) -> int | None:
-    """A line once more; now and then with its operands swapped."""
+def doubled(w: ProgramWriter) -> int | None:
+    """An earlier line repeated, sometimes with its operands swapped."""
     steps = [i for i, line in enumerate(w.lines) if hasattr(line, "word")]
     if not steps:
         return None
@@ -194,8 +194,8 @@ def doubled(w: Writer) -> int | None:
     return again if w.chance(0.4) else w.write(w.one(("add", "multiply", "subtract")), first, again)
 
 
-def alike(words: tuple[str, ...], w: Writer) -> int | None:
-    """One function of two arrays, and both results together: $f(a) + f(b)$."""
+def alike(words: tuple[str, ...], w: ProgramWriter) -> int | None:
+    """One function applied to two arrays, and the results combined: $f(a) + f(b)$."""
     a = w.pick()
     b = w.pick_beside(a)
     word = w.one(words)
@@ -203,8 +203,8 @@ def alike(words: tuple[str, ...], w: Writer) -> int | None:
     return w.write(w.one(("add", "multiply", "subtract")), w.write(word, a, **params), w.write(word, b, **params))
 
 
-def undone(w: Writer) -> int | None:
-    """A step, and another one that takes it back."""
+def undone(w: ProgramWriter) -> int | None:
+    """An operation, then its inverse."""
     x = w.pick()
     way = w.one(("plus", "scale", "subtract", "divide", "cast", "transpose", "broadcast"))
     if x is None:
@@ -225,27 +225,27 @@ def undone(w: Writer) -> int | None:
     return w.write(way, w.write({"subtract": "add", "divide": "multiply"}[way], x, other), other)
 
 
-def twice(kind: Kind, w: Writer) -> int | None:
-    """Two lines of one kind on one operand, which may differ in their parameters, and both together."""
+def twice(kind: Kind, w: ProgramWriter) -> int | None:
+    """Two lines of one kind on one operand, which may differ in their parameters, and the results combined."""
     x = w.focus if w.focus is not None else w.pick()
-    found = []
+    results = []
     for _ in range(2):
         w.focus = x
-        found.append(kind(w))
+        results.append(kind(w))
     w.focus = None
-    both = w.write(w.one(("add", "subtract", "multiply")), *found) if None not in found else None
-    return both if both is not None else found[-1]
+    both = w.write(w.one(("add", "subtract", "multiply")), *results) if None not in results else None
+    return both if both is not None else results[-1]
 
 
-# What is worth seeing after each other: a few often, others now and then.
+# Kinds that follow each other in chains: the few pairs of ALGEBRA come often, those of EXACT_CORE less so.
 ALGEBRA: tuple[Kind, ...] = (
     *(partial(pair, word) for word in ("add", "subtract", "multiply")), partial(unary, "relu"),
     *(partial(reduced, word) for word in ("sum", "mean", "max")),
     scaled, powered, product, transposed, reshaped, indexed, taken, joined,
 )  # fmt: skip
 EXACT_CORE: tuple[Kind, ...] = (
-    *ALGEBRA, partial(pair, "maximum"), shifted, halved, chosen, cast, turned_product, common_factor, undone, adapted,
-    repeated, placed, scattered, gradient, partial(alike, ("relu", "sum", "max", "transpose")),
+    *ALGEBRA, partial(pair, "maximum"), shifted, halved, chosen, cast, transposed_product, common_factor, undone,
+    adapted, repeated, placed, scattered, gradient, partial(alike, ("relu", "sum", "max", "transpose")),
 )  # fmt: skip
 SHARED: tuple[Kind, ...] = (
     *EXACT_CORE, partial(pair, "greater"), *(partial(unary, word) for word in ("sign", "identity", "stop_gradient")),

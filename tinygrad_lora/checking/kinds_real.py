@@ -6,24 +6,24 @@ from functools import partial
 
 from .kinds import SHARED, Kind, alike, gradient, masked, pair, powered, product, scaled, unary
 from .kinds_shape import joined, reduced
-from .programs import Model
-from .writer import Writer, is_float
+from .programs import LayerLine
+from .writer import ProgramWriter, is_float
 
 
-def logarithm(w: Writer) -> int | None:
-    """Of positive numbers, or of an exponential."""
+def logarithm(w: ProgramWriter) -> int | None:
+    """The logarithm or square root of positive numbers or of an exponential."""
     x = w.pick(is_float)
     positive = x if w.chance(0.3) else w.write("exp", x) if w.chance(0.5) else w.write("plus", square(w, x), number=1.0)
     return w.write(w.one(("log", "log", "sqrt")), positive)
 
 
-def square(w: Writer, x: int | None) -> int | None:
-    """A square, as a product or as a power."""
+def square(w: ProgramWriter, x: int | None) -> int | None:
+    """The square of line x, as a product or as a power."""
     return w.write("multiply", x, x) if w.chance(0.5) else w.write("power", x, exponent=2)
 
 
-def inverse(w: Writer) -> int | None:
-    """A function, and the one that takes it back."""
+def inverse(w: ProgramWriter) -> int | None:
+    """A function, then its inverse."""
     x = w.pick(is_float)
     way = w.one(("exp", "log", "square", "sqrt", "divide", "divide"))
     if way == "exp":
@@ -36,8 +36,8 @@ def inverse(w: Writer) -> int | None:
     return w.write("sqrt", square(w, x)) if way == "square" else square(w, w.write("sqrt", x))
 
 
-def along_axis(word: str, w: Writer) -> int | None:
-    """A softmax along some axis; now and then of numbers that are shifted, which is no change."""
+def along_axis(word: str, w: ProgramWriter) -> int | None:
+    """A softmax along some axis; sometimes of shifted numbers, which gives the same."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
     if x is None:
         return None
@@ -46,8 +46,8 @@ def along_axis(word: str, w: Writer) -> int | None:
     return w.write(word, x, axis=int(w.rng.integers(-w.values[x].ndim, w.values[x].ndim))) if x is not None else None
 
 
-def softmax_by_hand(w: Writer) -> int | None:
-    """Exponentials over their sum, or their logarithm."""
+def softmax_by_hand(w: ProgramWriter) -> int | None:
+    """Exponentials divided by their sum, or the logarithm of the sum."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
     if x is None:
         return None
@@ -56,7 +56,7 @@ def softmax_by_hand(w: Writer) -> int | None:
     return w.write("divide", e, total) if w.chance(0.6) else w.write("log", total)
 
 
-def normalized(w: Writer) -> int | None:
+def normalized(w: ProgramWriter) -> int | None:
     """A layer norm, with or without a weight and a bias."""
     x = w.pick(lambda v: v.ndim > 0 and v.shape[-1] > 1 and is_float(v))
     if x is None or w.chance(0.3):
@@ -67,7 +67,7 @@ def normalized(w: Writer) -> int | None:
     )
 
 
-def loss(w: Writer) -> int | None:
+def loss(w: ProgramWriter) -> int | None:
     """A squared error, or the cross entropy of some labels."""
     y = w.pick(lambda v: v.size > 0 and is_float(v))
     if y is None:
@@ -78,7 +78,7 @@ def loss(w: Writer) -> int | None:
     return w.write("mse", y, w.leaf(shape, dtype))
 
 
-def attended(w: Writer) -> int | None:
+def attended(w: ProgramWriter) -> int | None:
     """Attention over tokens of (batch, time, width)."""
     x = w.pick(lambda v: v.ndim == 3 and v.size > 0 and is_float(v))
     if x is None:
@@ -87,13 +87,13 @@ def attended(w: Writer) -> int | None:
         if not is_float(w.values[x]):
             return None
     width = w.values[x].shape[-1]
-    others = w.numbers(lambda v: v.shape == w.values[x].shape and v.dtype == w.values[x].dtype)
+    others = w.line_numbers(lambda v: v.shape == w.values[x].shape and v.dtype == w.values[x].dtype)
     count = w.one([n for n in (1, 2, 3) if width % n == 0])
     return w.write("attention", x, w.one(others), w.one(others), count=count)
 
 
-def layer(w: Writer) -> int | None:
-    """A layer of the right size, called; now and then followed by the gradient of one of its parameters."""
+def layer(w: ProgramWriter) -> int | None:
+    """A layer that fits, called; sometimes followed by the gradient of one of its parameters."""
     x = w.pick(lambda v: v.ndim > 0 and v.shape[-1] > 0 and is_float(v))
     if x is None:
         return None
@@ -108,21 +108,23 @@ def layer(w: Writer) -> int | None:
         f"tl.LayerNorm({n}{options})", f"tl.RMSNorm({n}{options})",
         f"tl.Sequential({linear}, tl.{activation}, tl.Linear({m}, {n}, seed=1{options}))",
     ))  # fmt: skip
-    made = w.keep(Model(text, int(w.rng.integers(2**31))))
-    y = w.write("called", made, x)
+    called = w.keep(LayerLine(text, int(w.rng.integers(2**31))))
+    y = w.write("called", called, x)
     if y is None or w.chance(0.5):
         return y
-    name = w.one(list(w.values[made].named_parameters()))
-    return w.write("gradient_of_square", y, w.write("weight", made, name=name))
+    name = w.one(list(w.values[called].named_parameters()))
+    return w.write("gradient_of_square", y, w.write("weight", called, name=name))
 
 
-def embedded(w: Writer) -> int | None:
-    """Rows of an embedding, plain or with an adapter, for some tokens."""
+def embedded(w: ProgramWriter) -> int | None:
+    """The embeddings of some tokens, with or without an adapter."""
     width, dtype = w.one([s for s in w.sizes if s] or [2]), w.dtypes[0]
     options = f", dtype={dtype!r}" if dtype.startswith("float") and dtype != "float64" else ""
     text = f"tl.Embedding(5, {width}, seed=0{options})"
-    made = w.keep(Model(text if w.chance(0.6) else f"tl.LoRAEmbedding({text}, 1, seed=0)", int(w.rng.integers(2**31))))
-    return w.write("called", made, w.indices(5, w.shape(w.one((1, 2))), least=0))
+    called = w.keep(
+        LayerLine(text if w.chance(0.6) else f"tl.LoRAEmbedding({text}, 1, seed=0)", int(w.rng.integers(2**31)))
+    )
+    return w.write("called", called, w.indices(5, w.shape(w.one((1, 2))), least=0))
 
 
 FUNCTIONS = ("exp", "log", "sqrt", "tanh", "sigmoid", "gelu", "exact_gelu", "silu")

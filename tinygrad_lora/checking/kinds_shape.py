@@ -5,16 +5,16 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from .writer import Writer, is_float
+from .writer import ProgramWriter, is_float
 
 
-def reduced(word: str, w: Writer) -> int | None:
-    """A reduction over some axes, from the front or from the back."""
+def reduced(word: str, w: ProgramWriter) -> int | None:
+    """The reduction of an array over some axes, counted from the front or the back."""
     return reduced_over(w, word, w.pick())
 
 
-def reduced_over(w: Writer, word: str, x: int | None) -> int | None:
-    """The same of line x."""
+def reduced_over(w: ProgramWriter, word: str, x: int | None) -> int | None:
+    """The reduction of line x over some axes, counted from the front or the back."""
     if x is None:
         return None
     n = w.values[x].ndim
@@ -25,13 +25,13 @@ def reduced_over(w: Writer, word: str, x: int | None) -> int | None:
     return w.write(word, x, axis=axis, keepdims=w.chance(0.4))
 
 
-def transposed(w: Writer) -> int | None:
-    """The last two axes swapped."""
+def transposed(w: ProgramWriter) -> int | None:
+    """An array with its last two axes swapped."""
     return w.write("transpose", w.pick(lambda v: v.ndim > 1))
 
 
-def reshaped(w: Writer) -> int | None:
-    """Another shape: flat, cut up, or with axes of length 1."""
+def reshaped(w: ProgramWriter) -> int | None:
+    """An array in another shape: flat, split, or with axes of length 1."""
     x = w.pick()
     if x is None:
         return None
@@ -42,8 +42,8 @@ def reshaped(w: Writer) -> int | None:
     return w.write("reshape", x, shape=w.one(shapes))
 
 
-def repeated(w: Writer) -> int | None:
-    """Repeated along new axes, or those of length 1."""
+def repeated(w: ProgramWriter) -> int | None:
+    """An array repeated along new axes, or along those of length 1."""
     x = w.pick()
     if x is None:
         return None
@@ -51,14 +51,14 @@ def repeated(w: Writer) -> int | None:
     return w.write("broadcast", x, shape=((w.one(w.sizes),) if w.chance(0.6) else ()) + shape)
 
 
-def indexed(w: Writer) -> int | None:
-    """Numbers, slices, None and the ellipsis."""
+def indexed(w: ProgramWriter) -> int | None:
+    """An array indexed with numbers, slices, None and the ellipsis."""
     x = w.pick(lambda v: v.ndim > 0)
     return None if x is None else w.write("index", x, key=key(w, w.values[x].shape))
 
 
-def key(w: Writer, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """What selects something of an array of this shape."""
+def key(w: ProgramWriter, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """A key that selects a part of an array of this shape."""
     slices = (slice(None), slice(1, None), slice(None, -1), slice(None, None, -1), slice(0, 1), slice(None, None, 2))
     parts: list[Any] = [
         int(w.rng.integers(-n, n)) if n and w.chance(0.35) else w.one(slices)
@@ -69,7 +69,7 @@ def key(w: Writer, shape: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(parts) if w.chance(0.85) else (Ellipsis, *parts[:1])
 
 
-def placed(w: Writer) -> int | None:
+def placed(w: ProgramWriter) -> int | None:
     """An array inside a larger one of zeros."""
     x = w.pick()
     if x is None:
@@ -80,8 +80,8 @@ def placed(w: Writer) -> int | None:
     return w.write("place", x, key=(w.one((0, 1, -1)),), shape=(2, *shape))
 
 
-def taken(w: Writer) -> int | None:
-    """Rows, or single elements of the first two axes."""
+def taken(w: ProgramWriter) -> int | None:
+    """Rows of an array, or single elements of its first two axes."""
     x = w.pick(lambda v: v.ndim > 0 and v.shape[0] > 0)
     if x is None:
         return None
@@ -91,8 +91,8 @@ def taken(w: Writer) -> int | None:
     return w.write("take", x, w.indices(shape[0], count))
 
 
-def scattered(w: Writer) -> int | None:
-    """Rows added up at places that may occur twice."""
+def scattered(w: ProgramWriter) -> int | None:
+    """Rows added up at indices that may repeat."""
     x = w.pick(lambda v: v.ndim > 0)
     if x is None:
         return None
@@ -101,8 +101,8 @@ def scattered(w: Writer) -> int | None:
     return w.write("scatter_add", x, w.indices(size, (n,)), shape=(size, *rest))
 
 
-def returned(w: Writer) -> int | None:
-    """The gradient of an array that is taken from twice; or two scattered arrays, added up."""
+def returned(w: ProgramWriter) -> int | None:
+    """The gradient of an array from which rows are taken twice; or the sum of two scattered arrays."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
     if x is None:
         return None
@@ -115,8 +115,8 @@ def returned(w: Writer) -> int | None:
     return both if scatters else w.write("gradient_of_square", both, x)
 
 
-def joined(w: Writer) -> int | None:
-    """Two or three arrays side by side."""
+def joined(w: ProgramWriter) -> int | None:
+    """Two or three arrays concatenated."""
     a = w.pick(lambda v: v.ndim > 0)
     if a is None:
         return None
@@ -124,9 +124,9 @@ def joined(w: Writer) -> int | None:
     axis = int(w.rng.integers(len(shape)))
     parts = [a]
     for _ in range(w.one((1, 1, 2))):
-        found = w.numbers(lambda v: v.ndim == len(shape) and _others(v.shape, axis) == _others(shape, axis))
+        fitting = w.line_numbers(lambda v: v.ndim == len(shape) and _others(v.shape, axis) == _others(shape, axis))
         new = (*shape[:axis], w.one(w.sizes), *shape[axis + 1 :])
-        parts.append(w.one(found) if w.chance(0.7) else w.leaf(new, dtype))
+        parts.append(w.one(fitting) if w.chance(0.7) else w.leaf(new, dtype))
     return w.write("concatenate", *(parts if w.chance(0.5) else parts[::-1]), axis=axis - len(shape) * w.chance(0.2))
 
 

@@ -1,4 +1,4 @@
-"""Programs like a given one: where a pass changes something, it is worth looking at what is nearly the same."""
+"""Mutants of a program: where a pass changes one program, programs that are nearly the same are worth trying."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .programs import Leaf, Line, Program, Step
+from .programs import ArrayLine, ProgramLine, RandomProgram, StepLine
 from .shrink import runs
 
 SIZES = (1, 2, 3, 4)
@@ -19,7 +19,7 @@ OTHER_PARAMS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
-def mutant(program: Program, rng: np.random.Generator) -> Program | None:
+def mutant(program: RandomProgram, rng: np.random.Generator) -> RandomProgram | None:
     """The program with other numbers, and a change or two of sizes, dtypes or parameters; None if it does not run."""
     for _ in range(int(rng.integers(1, 3))):
         program = MUTATIONS[int(rng.integers(len(MUTATIONS)))](program, rng)
@@ -27,12 +27,12 @@ def mutant(program: Program, rng: np.random.Generator) -> Program | None:
     return program if runs(program) else None
 
 
-def in_one_dtype(program: Program, dtype: str) -> Program | None:
+def in_one_dtype(program: RandomProgram, dtype: str) -> RandomProgram | None:
     """All its arrays in this dtype, but for indices, and parameters where it is no float; None if it does not run."""
     selecting = program.selecting
-    program = Program(
+    program = RandomProgram(
         [
-            _converted(line, dtype) if isinstance(line, Leaf) and i not in selecting else line
+            _converted(line, dtype) if isinstance(line, ArrayLine) and i not in selecting else line
             for i, line in enumerate(program.lines)
         ],
         program.outputs,
@@ -40,17 +40,17 @@ def in_one_dtype(program: Program, dtype: str) -> Program | None:
     return program if runs(program) else None
 
 
-def another_size(program: Program, rng: np.random.Generator) -> Program:
-    """Axes of one size get another, wherever they are."""
+def another_size(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
+    """All axes of one size get another size."""
     sizes = sorted({n for _, leaf in _drawn(program) for n in leaf.array.shape})
     if not sizes:
         return program
     n, m = int(rng.choice(sizes)), int(rng.choice(SIZES))
 
-    def change(line: Line) -> Line:
-        if isinstance(line, Leaf) and line.numbers is not None:
+    def change(line: ProgramLine) -> ProgramLine:
+        if isinstance(line, ArrayLine) and line.numbers is not None:
             return _redrawn(line, tuple(m if k == n else k for k in line.array.shape))
-        if isinstance(line, Step) and "shape" in line.params:
+        if isinstance(line, StepLine) and "shape" in line.params:
             return replace(
                 line, params=line.params | {"shape": tuple(m if k == n else k for k in line.params["shape"])}
             )
@@ -59,10 +59,10 @@ def another_size(program: Program, rng: np.random.Generator) -> Program:
     return program.with_lines(change)
 
 
-def another_shape(program: Program, rng: np.random.Generator) -> Program:
+def another_shape(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
     """One array gets an axis of length 1, loses its first axis, or becomes one of a batch."""
 
-    def change(leaf: Leaf) -> Leaf:
+    def change(leaf: ArrayLine) -> ArrayLine:
         shape = leaf.array.shape
         choice = int(rng.integers(3))
         if choice == 0 and shape:
@@ -73,46 +73,46 @@ def another_shape(program: Program, rng: np.random.Generator) -> Program:
     return _with_one(program, rng, change)
 
 
-def a_batch(program: Program, rng: np.random.Generator) -> Program:
+def a_batch(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
     """All arrays of two axes get a third before them."""
     n = int(rng.choice(SIZES))
 
-    def change(line: Line) -> Line:
-        if isinstance(line, Leaf) and line.numbers is not None and line.array.ndim == 2:
+    def change(line: ProgramLine) -> ProgramLine:
+        if isinstance(line, ArrayLine) and line.numbers is not None and line.array.ndim == 2:
             return _redrawn(line, (n, *line.array.shape))
         return line
 
     return program.with_lines(change)
 
 
-def another_dtype(program: Program, rng: np.random.Generator) -> Program:
+def another_dtype(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
     """One array gets another dtype."""
     dtype = str(rng.choice(DTYPES))
 
     return _with_one(program, rng, lambda leaf: _converted(leaf, dtype))
 
 
-def other_numbers(program: Program, rng: np.random.Generator) -> Program:
+def other_numbers(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
     """One array gets halves, zeros and ones, or larger numbers."""
 
-    def change(leaf: Leaf) -> Leaf:
+    def change(leaf: ArrayLine) -> ArrayLine:
         numbers, letter = leaf.numbers, leaf.array.dtype.kind
         assert numbers is not None
         least = -1 if letter in "if" else 0
         choices = [replace(numbers, low=least, high=1)]
         choices += [replace(numbers, step=0.5)] if letter == "f" else [replace(numbers, low=100 * least, high=100)]
         numbers = choices[int(rng.integers(2))] if letter != "b" else numbers
-        return Leaf(leaf.kind, numbers.drawn(leaf.array.shape, leaf.array.dtype), numbers)
+        return ArrayLine(leaf.kind, numbers.drawn(leaf.array.shape, leaf.array.dtype), numbers)
 
     return _with_one(program, rng, change)
 
 
-def other_params(program: Program, rng: np.random.Generator) -> Program:
+def other_params(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
     """One parameter of a step gets another value."""
     places = [
         (i, name)
         for i, line in enumerate(program.lines)
-        if isinstance(line, Step)
+        if isinstance(line, StepLine)
         for name in line.params
         if name in OTHER_PARAMS
     ]
@@ -121,9 +121,9 @@ def other_params(program: Program, rng: np.random.Generator) -> Program:
     i, name = places[int(rng.integers(len(places)))]
     values = OTHER_PARAMS[name]
     line = program.lines[i]
-    assert isinstance(line, Step)
+    assert isinstance(line, StepLine)
     line = replace(line, params=line.params | {name: values[int(rng.integers(len(values)))]})
-    return Program([*program.lines[:i], line, *program.lines[i + 1 :]], program.outputs)
+    return RandomProgram([*program.lines[:i], line, *program.lines[i + 1 :]], program.outputs)
 
 
 MUTATIONS = (
@@ -138,25 +138,29 @@ MUTATIONS = (
 )
 
 
-def _with_one(program: Program, rng: np.random.Generator, change: Callable[[Leaf], Leaf]) -> Program:
+def _with_one(
+    program: RandomProgram, rng: np.random.Generator, change: Callable[[ArrayLine], ArrayLine]
+) -> RandomProgram:
     leaves = _drawn(program)
     if not leaves:
         return program
     chosen, leaf = leaves[int(rng.integers(len(leaves)))]
-    return Program([*program.lines[:chosen], change(leaf), *program.lines[chosen + 1 :]], program.outputs)
+    return RandomProgram([*program.lines[:chosen], change(leaf), *program.lines[chosen + 1 :]], program.outputs)
 
 
-def _drawn(program: Program) -> list[tuple[int, Leaf]]:
-    return [(i, line) for i, line in enumerate(program.lines) if isinstance(line, Leaf) and line.numbers is not None]
+def _drawn(program: RandomProgram) -> list[tuple[int, ArrayLine]]:
+    return [
+        (i, line) for i, line in enumerate(program.lines) if isinstance(line, ArrayLine) and line.numbers is not None
+    ]
 
 
-def _redrawn(leaf: Leaf, shape: tuple[int, ...]) -> Leaf:
+def _redrawn(leaf: ArrayLine, shape: tuple[int, ...]) -> ArrayLine:
     assert leaf.numbers is not None
-    return Leaf(leaf.kind, leaf.numbers.drawn(shape, leaf.array.dtype), leaf.numbers)
+    return ArrayLine(leaf.kind, leaf.numbers.drawn(shape, leaf.array.dtype), leaf.numbers)
 
 
-def _converted(leaf: Leaf, dtype: str) -> Leaf:
-    """Such an array in another dtype: unsigned numbers are not negative, whole ones have no fractions."""
+def _converted(leaf: ArrayLine, dtype: str) -> ArrayLine:
+    """The array drawn anew in another dtype: unsigned numbers are not negative, whole ones have no fractions."""
     numbers = leaf.numbers
     if numbers is None or (leaf.kind in ("parameter", "frozen") and not dtype.startswith("float")):
         return leaf
@@ -164,4 +168,4 @@ def _converted(leaf: Leaf, dtype: str) -> Leaf:
     high = max(low, min(numbers.high, 1) if dtype == "bool" else numbers.high)
     step = numbers.step if dtype.startswith("float") else 1.0
     numbers = replace(numbers, low=low, high=high, step=step)
-    return Leaf(leaf.kind, numbers.drawn(leaf.array.shape, dtype), numbers)
+    return ArrayLine(leaf.kind, numbers.drawn(leaf.array.shape, dtype), numbers)

@@ -17,7 +17,7 @@ SIDE = "display: inline-block; vertical-align: top; margin: 0 2em 0 0"
 
 
 def html(shown: Counterexample) -> Markup:
-    """One element."""
+    """The counterexample as one HTML element."""
     pictures = []
     for title, graph in shown.graphs:
         drawn = diagram(graph, title=title)

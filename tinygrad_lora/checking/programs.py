@@ -1,4 +1,4 @@
-"""A random program as plain data: lines in order, each an array, a layer, or a word and the numbers of its operands."""
+"""A random program as plain data: lines in order, each an array, a layer, or an operation on earlier lines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Numbers:
     infinite: float = 0.0
 
     def drawn(self, shape: Sequence[int], dtype: Any) -> Any:
-        """The array: the same for the same fields."""
+        """An array of these numbers; the same for the same fields."""
         rng, dtype, shape = np.random.default_rng(self.seed), np.dtype(dtype), tuple(shape)
         if self.step:
             ends = int(self.low // self.step), int(self.high // self.step) + 1
@@ -49,7 +49,7 @@ class Numbers:
 
 
 def special_numbers(dtype: np.dtype[Any]) -> Any:
-    """The numbers at which laws fail."""
+    """The numbers of a dtype at which laws of algebra fail."""
     if dtype.kind == "b":
         return np.array([False, True])
     if dtype.kind in "iu":
@@ -61,7 +61,7 @@ def special_numbers(dtype: np.dtype[Any]) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Leaf:
+class ArrayLine:
     """An array: an argument of the program ("input"), or a "parameter", a "frozen" one, or a "constant" that it uses.
 
     `numbers` say how it was drawn; None where it was not.
@@ -75,7 +75,7 @@ class Leaf:
         object.__setattr__(self, "array", np.asarray(self.array))
 
     def node(self, name: str) -> ComputationNode:
-        """The leaf of a graph that stands for it."""
+        """The parameter or constant that holds the array."""
         if self.kind in ("parameter", "frozen"):
             return parameter(self.array, name, trainable=self.kind == "parameter")
         return constant(self.array)
@@ -88,8 +88,8 @@ class Leaf:
             return array_literal(array)
         return f'{self.numbers}.drawn({array.shape}, "{array.dtype}")'
 
-    def again(self, seed: int) -> Leaf:
-        """Other numbers of the same kind."""
+    def again(self, seed: int) -> ArrayLine:
+        """The same line with its array drawn anew, from another seed."""
         if self.numbers is None:
             return self
         numbers = replace(self.numbers, seed=seed)
@@ -97,8 +97,8 @@ class Leaf:
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
-    """A layer: the expression that makes it, and the seed of its parameters."""
+class LayerLine:
+    """A layer: the expression that creates it, and the seed of its parameters."""
 
     text: str
     seed: int
@@ -123,60 +123,62 @@ def filled(layer: Any, seed: int) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """A word, which lines it takes, and its parameters."""
+class StepLine:
+    """An operation: its word in the vocabulary, the numbers of the lines that are its operands, and its parameters."""
 
     word: str
     operands: tuple[int, ...] = ()
     params: dict[str, Any] = field(default_factory=dict)
 
 
-Line = Leaf | Model | Step
+ProgramLine = ArrayLine | LayerLine | StepLine
 SELECTING: dict[str, tuple[int, ...]] = {  # which operands of a word are indices
     "take": (1,), "take_each": (1, 2), "scatter_add": (1,), "cross_entropy": (1,), "called": (1,),
 }  # fmt: skip
 SIGNATURE = Signature([Parameter("inputs", Parameter.VAR_POSITIONAL)])
 
 
-class Program:
+class RandomProgram:
     """A function of as many nodes as it has inputs: `tl.trace(program, *program.arrays)`. `print` shows its lines.
 
     `outputs` are numbers of lines. One output is returned as a node, several as a tuple. Parameters and layers are made
     once, and are the same in every call.
     """
 
-    def __init__(self, lines: Iterable[Line], outputs: Iterable[int]) -> None:
+    def __init__(self, lines: Iterable[ProgramLine], outputs: Iterable[int]) -> None:
         self.lines, self.outputs = tuple(lines), tuple(outputs)
-        self.__signature__ = SIGNATURE  # so that nobody needs to look for it
+        self.__signature__ = SIGNATURE  # so that `inspect.signature` need not derive it
         counts = {"x": 0, "w": 0, "c": 0, "layer": 0, "v": 0}
         self.names: list[str] = []
         for line in self.lines:
-            letter = "v" if isinstance(line, Step) else {"input": "x", "constant": "c", "layer": "layer"}.get(line.kind)
+            letter = (
+                "v" if isinstance(line, StepLine) else {"input": "x", "constant": "c", "layer": "layer"}.get(line.kind)
+            )
             self.names.append(f"{letter or 'w'}{counts[letter or 'w']}")
             counts[letter or "w"] += 1
 
     @cached_property
     def inputs(self) -> tuple[int, ...]:
         """The numbers of the lines that are arguments."""
-        return tuple(i for i, line in enumerate(self.lines) if isinstance(line, Leaf) and line.kind == "input")
+        return tuple(i for i, line in enumerate(self.lines) if isinstance(line, ArrayLine) and line.kind == "input")
 
     @property
     def arrays(self) -> tuple[Any, ...]:
-        """Its arguments."""
+        """The arrays that the program is called with."""
         return tuple(self.lines[i].array for i in self.inputs)  # type: ignore[union-attr]
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[StepLine]:
         """Its operations."""
-        return [line for line in self.lines if isinstance(line, Step)]
+        return [line for line in self.lines if isinstance(line, StepLine)]
 
     @cached_property
     def _own(self) -> dict[int, Any]:
-        """Its parameters, constants and layers."""
+        """The program's parameters, constants and layers, by line."""
         return {
             i: line.node(self.names[i])
             for i, line in enumerate(self.lines)
-            if not isinstance(line, Step) and line.kind != "input"
+            if not isinstance(line, StepLine) and line.kind != "input"
         }
 
     @cached_property
@@ -187,7 +189,7 @@ class Program:
     @property
     def parameters(self) -> list[ComputationNode]:
         """Its parameters, also those of its layers: a test may give them new values between calls."""
-        own = [v.parameters() if isinstance(self.lines[i], Model) else [v] for i, v in self._own.items()]
+        own = [v.parameters() if isinstance(self.lines[i], LayerLine) else [v] for i, v in self._own.items()]
         return [p for parameters in own for p in parameters if p.op is PARAMETER]
 
     def __call__(self, *inputs: Any) -> Any:
@@ -197,7 +199,7 @@ class Program:
 
     @cached_property
     def values(self) -> dict[int, Any]:
-        """What each line is for its own arrays: a node that has a value, or a layer."""
+        """For each line a node with its value, or a layer, when the program is called with its own arrays."""
         return self._values(tuple(map(constant, self.arrays)))
 
     @cached_property
@@ -209,7 +211,7 @@ class Program:
         values = dict(self._own) | dict(zip(self.inputs, inputs, strict=True))
         with np.errstate(all="ignore"):
             for i, line in enumerate(self.lines):
-                if isinstance(line, Step):
+                if isinstance(line, StepLine):
                     values[i] = WORDS[line.word].function(*(values[k] for k in line.operands), **line.params)
         return values
 
@@ -218,15 +220,16 @@ class Program:
         values = self.values if arrays is None else self._values(tuple(map(constant, arrays)))
         return [np.array(values[i].value) for i in self.outputs]
 
-    def again(self, rng: np.random.Generator) -> Program:
+    def again(self, rng: np.random.Generator) -> RandomProgram:
         """The same program with other numbers in its inputs."""
-        kinds = set(self.inputs)
-        return Program([line.again(int(rng.integers(2**31))) if i in kinds and isinstance(line, Leaf) else line
-                        for i, line in enumerate(self.lines)], self.outputs)  # fmt: skip
+        lines = list(self.lines)
+        for i in self.inputs:
+            lines[i] = lines[i].again(int(rng.integers(2**31)))  # type: ignore[union-attr]
+        return RandomProgram(lines, self.outputs)
 
-    def with_lines(self, change: Callable[[Line], Line]) -> Program:
-        """The program with each line changed."""
-        return Program(map(change, self.lines), self.outputs)
+    def with_lines(self, change: Callable[[ProgramLine], ProgramLine]) -> RandomProgram:
+        """The program with `change` applied to each line."""
+        return RandomProgram(map(change, self.lines), self.outputs)
 
     # --- As text ---
 
@@ -236,23 +239,24 @@ class Program:
         lines = [
             f"{name} = {WORDS[line.word].printed([self.names[k] for k in line.operands], line.params)}"
             for name, line in zip(self.names, self.lines, strict=True)
-            if isinstance(line, Step)
+            if isinstance(line, StepLine)
         ]
         return [*lines, f"return {', '.join(self.names[i] for i in self.outputs)}"]
 
     def __str__(self) -> str:
         """The function, and the arrays that it is called with."""
         arguments = ", ".join(self.names[i] for i in self.inputs)
-        return "\n".join([*self._leaves(inputs=False), f"def f({arguments}):", *(f"    {line}" for line in self.body),
-                          *self._leaves(inputs=True)])  # fmt: skip
+        function = [f"def f({arguments}):", *(f"    {line}" for line in self.body)]
+        return "\n".join([*self._definitions(inputs=False), *function, *self._definitions(inputs=True)])
 
-    def _leaves(self, *, inputs: bool) -> list[str]:
-        makes = {"parameter": 'tl.parameter({}, "{}")', "frozen": 'tl.parameter({}, "{}", trainable=False)'}
-        makes["constant"] = "tl.constant({})"
+    def _definitions(self, *, inputs: bool) -> list[str]:
+        """The assignments of the arguments, or of the parameters, constants and layers, as Python source."""
+        templates = {"parameter": 'tl.parameter({}, "{}")', "frozen": 'tl.parameter({}, "{}", trainable=False)'}
+        templates["constant"] = "tl.constant({})"
         return [
-            f"{name} = {makes.get(line.kind, '{}').format(line.printed, name)}"
+            f"{name} = {templates.get(line.kind, '{}').format(line.printed, name)}"
             for name, line in zip(self.names, self.lines, strict=True)
-            if not isinstance(line, Step) and (line.kind == "input") == inputs
+            if not isinstance(line, StepLine) and (line.kind == "input") == inputs
         ]
 
     def source(self, title: str = "A random program.", options: str = "") -> str:

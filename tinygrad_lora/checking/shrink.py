@@ -1,4 +1,4 @@
-"""From a program that fails to a small one: remove, cut and simplify, as long as it still fails."""
+"""Shrink a program that fails: remove, cut and simplify, as long as it still fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .programs import Leaf, Line, Model, Program, Step
+from .programs import ArrayLine, LayerLine, ProgramLine, RandomProgram, StepLine
 
 MOST_SINGLE = 24  # elements of an array that are simplified one by one
 SIMPLE_PARAMS: dict[str, tuple[Any, ...]] = {
@@ -17,7 +17,7 @@ SIMPLE_PARAMS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
-def shrink(program: Program, fails: Callable[[Program], bool], tries: int = 400) -> Program:
+def shrink(program: RandomProgram, fails: Callable[[RandomProgram], bool], tries: int = 400) -> RandomProgram:
     """The smallest program found for which `fails` is still true; the same for the same arguments.
 
     `fails` is asked at most `tries` times, and never about a program that the engine refuses.
@@ -39,23 +39,23 @@ def shrink(program: Program, fails: Callable[[Program], bool], tries: int = 400)
     return program
 
 
-def pruned(program: Program) -> Program:
+def pruned(program: RandomProgram) -> RandomProgram:
     """The program without the lines that its outputs do not need."""
     needed = set(program.outputs)
     for i in reversed(range(len(program.lines))):
         line = program.lines[i]
-        if i in needed and isinstance(line, Step):
+        if i in needed and isinstance(line, StepLine):
             needed.update(line.operands)
     number = {old: new for new, old in enumerate(sorted(needed))}
     lines = (_renumbered(program.lines[i], number) for i in sorted(needed))
-    return Program(lines, [number[i] for i in program.outputs])
+    return RandomProgram(lines, [number[i] for i in program.outputs])
 
 
-def _renumbered(line: Line, number: dict[int, int]) -> Line:
-    return replace(line, operands=tuple(number[i] for i in line.operands)) if isinstance(line, Step) else line
+def _renumbered(line: ProgramLine, number: dict[int, int]) -> ProgramLine:
+    return replace(line, operands=tuple(number[i] for i in line.operands)) if isinstance(line, StepLine) else line
 
 
-def runs(program: Program) -> bool:
+def runs(program: RandomProgram) -> bool:
     """Whether the engine takes the program: its shapes fit, and its numbers can be computed."""
     try:
         _ = program.values, program.graph
@@ -64,10 +64,10 @@ def runs(program: Program) -> bool:
     return bool(program.inputs)
 
 
-def _weight(program: Program) -> tuple[Any, ...]:
-    """What is smaller comes first: steps, arrays and their elements, outputs, kinds, numbers, parameters."""
-    leaves = [line for line in program.lines if isinstance(line, Leaf)]
-    layers = [len(line.text) for line in program.lines if isinstance(line, Model)]
+def _weight(program: RandomProgram) -> tuple[Any, ...]:
+    """The size of a program, to be compared: steps, arrays and their elements, outputs, kinds, numbers, parameters."""
+    leaves = [line for line in program.lines if isinstance(line, ArrayLine)]
+    layers = [len(line.text) for line in program.lines if isinstance(line, LayerLine)]
     return (
         len(program.steps), len(layers), sum(1 + leaf.array.ndim + leaf.array.size for leaf in leaves),
         len(program.outputs), sum(leaf.kind != "input" for leaf in leaves),
@@ -77,7 +77,7 @@ def _weight(program: Program) -> tuple[Any, ...]:
 
 
 def _numbers(array: Any) -> float:
-    """0 and 1 are simple, other whole numbers less so, then fractions and special numbers."""
+    """How complicated the numbers are: 0 and 1 least, then other whole numbers, fractions, and special numbers."""
     array = np.asarray(array, float)
     size = np.where(np.isfinite(array), np.minimum(np.abs(array), 20), 30)
     return float(np.sum(size + np.where(np.isfinite(array) & (array == np.round(array)), 0, 20) + (array < 0)))
@@ -91,93 +91,93 @@ def _oddity(name: str, value: Any) -> int:
 # --- Moves: each gives programs to try, the most promising first ---
 
 
-def one_output(program: Program) -> Iterator[Program]:
-    """A single output."""
+def one_output(program: RandomProgram) -> Iterator[RandomProgram]:
+    """One output alone, or all but one."""
     for i in program.outputs[::-1]:
-        yield Program(program.lines, [i])
+        yield RandomProgram(program.lines, [i])
     for i in program.outputs:
-        yield Program(program.lines, [k for k in program.outputs if k != i] or [i])
+        yield RandomProgram(program.lines, [k for k in program.outputs if k != i] or [i])
 
 
-def earlier_output(program: Program) -> Iterator[Program]:
-    """Some step before as the only output."""
+def earlier_output(program: RandomProgram) -> Iterator[RandomProgram]:
+    """An earlier step as the only output."""
     for i, line in enumerate(program.lines):
-        if isinstance(line, Step):
-            yield Program(program.lines, [i])
+        if isinstance(line, StepLine):
+            yield RandomProgram(program.lines, [i])
 
 
-def without_steps(program: Program) -> Iterator[Program]:
-    """An array in place of a step, with the numbers that it gives; or the operand in place of the result."""
+def without_steps(program: RandomProgram) -> Iterator[RandomProgram]:
+    """A step replaced by an array with its result; or by one of its operands."""
     values = program.values
     for i in reversed(range(len(program.lines))):
-        if isinstance(program.lines[i], Step):
-            yield _with_line(program, i, Leaf("input", np.array(values[i].value)))
+        if isinstance(program.lines[i], StepLine):
+            yield _with_line(program, i, ArrayLine("input", np.array(values[i].value)))
     for i, line in enumerate(program.lines):
-        if isinstance(line, Step):
+        if isinstance(line, StepLine):
             for operand in line.operands:
                 yield _without(program, i, operand)
 
 
-def _with_line(program: Program, i: int, line: Line) -> Program:
-    return Program([*program.lines[:i], line, *program.lines[i + 1 :]], program.outputs)
+def _with_line(program: RandomProgram, i: int, line: ProgramLine) -> RandomProgram:
+    return RandomProgram([*program.lines[:i], line, *program.lines[i + 1 :]], program.outputs)
 
 
-def _without(program: Program, i: int, operand: int) -> Program:
-    """The program in which `operand` is used wherever line i was."""
+def _without(program: RandomProgram, i: int, operand: int) -> RandomProgram:
+    """The program with `operand` used wherever line i was."""
     lines = [
         replace(line, operands=tuple(operand if k == i else k for k in line.operands))
-        if isinstance(line, Step)
+        if isinstance(line, StepLine)
         else line
         for line in program.lines
     ]
-    return Program(lines, dict.fromkeys(operand if k == i else k for k in program.outputs))
+    return RandomProgram(lines, dict.fromkeys(operand if k == i else k for k in program.outputs))
 
 
-def plain_leaves(program: Program) -> Iterator[Program]:
-    """Arguments in place of parameters and constants, and float64 in place of other dtypes; one array for two."""
-    for i, leaf in _leaves(program):
+def plain_arrays(program: RandomProgram) -> Iterator[RandomProgram]:
+    """Arguments instead of parameters and constants, float64 instead of other dtypes, and one array instead of two."""
+    for i, leaf in _arrays(program):
         if leaf.kind != "input":
-            yield _with_line(program, i, Leaf("input", leaf.array))
+            yield _with_line(program, i, ArrayLine("input", leaf.array))
         if leaf.array.dtype != np.float64:
-            yield _with_line(program, i, Leaf(leaf.kind, leaf.array.astype(np.float64)))
-        for k, other in _leaves(program):
+            yield _with_line(program, i, ArrayLine(leaf.kind, leaf.array.astype(np.float64)))
+        for k, other in _arrays(program):
             if k < i and other.array.shape == leaf.array.shape and other.array.dtype == leaf.array.dtype:
                 yield _without(program, i, k)
 
 
-def smaller_sizes(program: Program) -> Iterator[Program]:
-    """Axes that are shorter wherever a size occurs, or in one array; axes that are gone."""
-    sizes = sorted({n for _, leaf in _leaves(program) for n in leaf.array.shape if n > 1}, reverse=True)
+def smaller_sizes(program: RandomProgram) -> Iterator[RandomProgram]:
+    """Shorter axes, wherever a size occurs or in one array alone; and axes removed."""
+    sizes = sorted({n for _, leaf in _arrays(program) for n in leaf.array.shape if n > 1}, reverse=True)
     for n in sizes:
         for m in (1, 2, n - 1):
             if m < n:
                 yield program.with_lines(lambda line, n=n, m=m: _resized(line, n, m))  # type: ignore[misc]
-    for i, leaf in _leaves(program):
+    for i, leaf in _arrays(program):
         for axis, n in enumerate(leaf.array.shape):
             for k in dict.fromkeys((0, _oddest(leaf.array)[axis])) if leaf.array.size else (0,) * (n > 0):
-                yield _with_line(program, i, Leaf(leaf.kind, leaf.array.take(k, axis=axis)))
+                yield _with_line(program, i, ArrayLine(leaf.kind, leaf.array.take(k, axis=axis)))
                 for m in {1, n - 1} - {n}:
-                    yield _with_line(program, i, Leaf(leaf.kind, leaf.array.take(range(m), axis=axis)))
+                    yield _with_line(program, i, ArrayLine(leaf.kind, leaf.array.take(range(m), axis=axis)))
 
 
 def _oddest(array: Any) -> tuple[Any, ...]:
-    """The place of the largest number, or of one that is none."""
+    """The index of the largest number, or of a nan."""
     return np.unravel_index(np.argmax(np.nan_to_num(np.abs(array.astype(float)), nan=np.inf)), array.shape)
 
 
-def _resized(line: Line, n: int, m: int) -> Line:
+def _resized(line: ProgramLine, n: int, m: int) -> ProgramLine:
     """The line with axes of length m where they had length n."""
-    if isinstance(line, Leaf):
-        return Leaf(line.kind, line.array[tuple(slice(m if k == n else k) for k in line.array.shape)])
-    if isinstance(line, Step) and "shape" in line.params:
+    if isinstance(line, ArrayLine):
+        return ArrayLine(line.kind, line.array[tuple(slice(m if k == n else k) for k in line.array.shape)])
+    if isinstance(line, StepLine) and "shape" in line.params:
         shape = tuple(m if k == n else k for k in line.params["shape"])
         return replace(line, params=line.params | {"shape": shape})
     return line
 
 
-def simple_numbers(program: Program) -> Iterator[Program]:
+def simple_numbers(program: RandomProgram) -> Iterator[RandomProgram]:
     """Zeros, ones and whole numbers: first in whole arrays, then one by one."""
-    for i, leaf in _leaves(program):
+    for i, leaf in _arrays(program):
         with np.errstate(all="ignore"):
             for array in (
                 np.zeros_like(leaf.array),
@@ -185,28 +185,28 @@ def simple_numbers(program: Program) -> Iterator[Program]:
                 np.abs(leaf.array),
                 np.trunc(leaf.array),
             ):
-                yield _with_line(program, i, Leaf(leaf.kind, array.astype(leaf.array.dtype)))
-    for i, leaf in _leaves(program):
+                yield _with_line(program, i, ArrayLine(leaf.kind, array.astype(leaf.array.dtype)))
+    for i, leaf in _arrays(program):
         if leaf.array.size <= MOST_SINGLE:
             for place in np.ndindex(leaf.array.shape):
                 for number in (0, 1, 2):
                     array = leaf.array.copy()
                     array[place] = number
-                    yield _with_line(program, i, Leaf(leaf.kind, array))
+                    yield _with_line(program, i, ArrayLine(leaf.kind, array))
 
 
-def simple_params(program: Program) -> Iterator[Program]:
+def simple_params(program: RandomProgram) -> Iterator[RandomProgram]:
     """Parameters that are easy to read."""
     for i, line in enumerate(program.lines):
-        if isinstance(line, Step):
+        if isinstance(line, StepLine):
             for name, value in line.params.items():
                 for simple in SIMPLE_PARAMS.get(name, ()):
                     if simple != value:
                         yield _with_line(program, i, replace(line, params=line.params | {name: simple}))
 
 
-def _leaves(program: Program) -> list[tuple[int, Leaf]]:
-    return [(i, line) for i, line in enumerate(program.lines) if isinstance(line, Leaf)]
+def _arrays(program: RandomProgram) -> list[tuple[int, ArrayLine]]:
+    return [(i, line) for i, line in enumerate(program.lines) if isinstance(line, ArrayLine)]
 
 
-MOVES = (one_output, earlier_output, without_steps, smaller_sizes, plain_leaves, simple_numbers, simple_params)
+MOVES = (one_output, earlier_output, without_steps, smaller_sizes, plain_arrays, simple_numbers, simple_params)

@@ -1,4 +1,4 @@
-"""One pass tried on one program: alone, among the other passes, and in compiled programs. What it may do wrong."""
+"""One pass tried on one program: alone, among other passes, and in compiled programs; and the faults that it shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..compiler.compiled import compile as compiled
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from .bounds import Bounds
-from .programs import Program
+from .programs import RandomProgram
 
 Pass = Callable[[Graph], Graph]
 MOST_CALLS = 40_000, 4_000  # of functions in one pass: in all, and for each node of the graph
@@ -24,23 +24,23 @@ MOST_CALLS = 40_000, 4_000  # of functions in one pass: in all, and for each nod
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong: a sentence that goes on after the name of the pass, and what it can be seen by.
+    """What a pass did wrong: a sentence that continues the name of the pass, and the evidence.
 
-    `before` is the graph that the pass was given, `after` what it made of it (None where it made nothing). `expected`
-    are the outputs without the pass, `found` those with it (None where it does not come so far). `where` says among
-    which others it ran.
+    `before` is the graph that the pass was given, `after` the one that it returned (None if it returned none).
+    `expected` are the outputs without the pass, `actual` those with it (None if there are none). `where` names the
+    other passes that ran with it.
     """
 
     sentence: str
     before: Graph
     after: Graph | None = None
     expected: tuple[Any, ...] = ()
-    found: tuple[Any, ...] | None = None
+    actual: tuple[Any, ...] | None = None
     where: str = ""
     error: Exception | None = None
 
 
-class Broken(Exception):  # noqa: N818, it never leaves this file
+class BrokenPromise(Exception):  # noqa: N818, it never leaves this file
     """A promise that a pass did not keep."""
 
 
@@ -53,37 +53,39 @@ def name_of(apply: Any) -> str:
 
 
 def applied(apply: Pass, graph: Graph, *, twice: bool = True) -> Graph:
-    """What the pass makes of the graph. Raises Broken where that is no graph of the same kind, or the pass no function.
+    """The graph that the pass returns. Raises BrokenPromise if that is no graph with the same inputs and outputs.
 
-    What the pass raises itself is raised. `twice` asks it again, and compares.
+    Errors of the pass itself pass through. `twice` applies it a second time: a pass is a function of the graph alone.
     """
     before = _fingerprint(graph)
     with _at_most(MOST_CALLS[0] + MOST_CALLS[1] * len(graph.nodes)):
         after = apply(graph)
     if not isinstance(after, Graph):
-        raise Broken(f"gives {_a(after)} instead of a graph: return graph.rewrite(rule), or graph.map(build)")
+        raise BrokenPromise(f"gives {_a(after)} instead of a graph: return graph.rewrite(rule), or graph.map(build)")
     if _fingerprint(graph) != before:
-        raise Broken("changes the graph that it is given: leave its nodes as they are, and build new ones")
+        raise BrokenPromise("changes the graph that it is given: leave its nodes as they are, and build new ones")
     if after.outputs == graph.outputs:
         return after
     _check_kind(graph, after)
     again = apply(graph) if twice else after
     if again is not after and str(again) != str(after):
-        raise Broken("gives another graph when it is asked again: a pass is a function of the graph alone")
+        raise BrokenPromise("gives another graph when it is asked again: a pass is a function of the graph alone")
     return after
 
 
 def _check_kind(before: Graph, after: Graph) -> None:
     if len(after.outputs) != len(before.outputs):
-        raise Broken(f"gives {len(after.outputs)} outputs where the graph has {len(before.outputs)}")
+        raise BrokenPromise(f"gives {len(after.outputs)} outputs where the graph has {len(before.outputs)}")
     for what, old, new in (("input", before.inputs, after.inputs), ("output", before.outputs, after.outputs)):
         for i, (a, b) in enumerate(zip(old, new, strict=False)):
             if a.shape != b.shape:
-                raise Broken(f"changes the shape of {what} {i}: {b.shape} instead of {a.shape}")
+                raise BrokenPromise(f"changes the shape of {what} {i}: {b.shape} instead of {a.shape}")
             if a.dtype != b.dtype:
-                raise Broken(f"changes the dtype of {what} {i}: {b.dtype} instead of {a.dtype}")
+                raise BrokenPromise(f"changes the dtype of {what} {i}: {b.dtype} instead of {a.dtype}")
     if len(after.inputs) != len(before.inputs) or after.captured != before.captured:
-        raise Broken(f"gives {len(after.inputs)} inputs where the graph has {len(before.inputs)}: hand on graph.inputs")
+        raise BrokenPromise(
+            f"gives {len(after.inputs)} inputs where the graph has {len(before.inputs)}: hand on graph.inputs"
+        )
 
 
 def _fingerprint(graph: Graph) -> list[Any]:
@@ -97,9 +99,9 @@ def _a(value: Any) -> str:
 
 @contextmanager
 def _at_most(calls: int) -> Any:
-    """Raise Broken at so many calls of functions: a rule may go on for ever.
+    """Raise BrokenPromise after this many calls of functions: a rule may loop forever.
 
-    Silent where a profiler is at work, or none may be set, as in the process of a submission.
+    Counts nothing where a profiler is active already, or none may be set, as in the process that runs a submission.
     """
     left = calls
 
@@ -107,7 +109,7 @@ def _at_most(calls: int) -> Any:
         nonlocal left
         left -= 1
         if left == 0:
-            raise Broken("comes to no end: does a rule match what it returns itself?")
+            raise BrokenPromise("comes to no end: does a rule match what it returns itself?")
 
     counting = sys.getprofile() is None
     if counting:
@@ -123,67 +125,67 @@ def _at_most(calls: int) -> Any:
 
 
 def values_of(graph: Graph, arrays: Sequence[Any]) -> tuple[Any, ...]:
-    """The outputs. Raises Broken where a node is not what it says it is."""
+    """The outputs of the graph. Raises BrokenPromise if a value has another shape or dtype than its node says."""
     values = {}
     for node, value in graph.running(*arrays):
         values[node] = value
         if node.parents and (np.shape(value), value.dtype) != (node.shape, node.dtype):
-            told = f"{node.dtype}{list(node.shape)}, and computes {value.dtype}{list(np.shape(value))}"
-            raise Broken(f"makes a node of {node.op} that says it is {told}: call {node.op} on nodes instead")
+            claim = f"{node.dtype}{list(node.shape)}, and computes {value.dtype}{list(np.shape(value))}"
+            raise BrokenPromise(f"makes a node of {node.op} that says it is {claim}: call {node.op} on nodes instead")
     return tuple(np.asarray(values[node]) for node in graph.outputs)
 
 
 # --- Comparing ---
 
 
-def difference(graph: Graph, arrays: Sequence[Any], expected: Sequence[Any], found: Sequence[Any], exact: bool) -> str:
-    """In words where and how `found` differs; "" where it does not: to the last bit, or as rounding explains."""
+def difference(graph: Graph, arrays: Sequence[Any], expected: Sequence[Any], actual: Sequence[Any], exact: bool) -> str:
+    """A sentence that says where `actual` differs; "" if it agrees: to the last bit, or as far as rounding explains."""
     if not exact:
-        wrong = disagreement(graph, arrays, found, expected=expected)
+        wrong = disagreement(graph, arrays, actual, expected=expected)
         if wrong is None:
             return ""
         if wrong.index is not None:
-            return _told(wrong.output, wrong.index, wrong.expected, wrong.found)
-    for i, (a, b) in enumerate(zip(expected, found, strict=True)):
+            return _sentence(wrong.output, wrong.index, wrong.expected, wrong.found)
+    for i, (a, b) in enumerate(zip(expected, actual, strict=True)):
         if (a.shape, a.dtype) != (b.shape, b.dtype):
             return f"makes output {i} {b.dtype}{list(b.shape)}, and it was {a.dtype}{list(a.shape)}"
         same = (a == b) | (np.isnan(a) & np.isnan(b) if a.dtype.kind == "f" else False)
         if not np.all(same):
             index = tuple(int(k[0]) for k in np.nonzero(~np.atleast_1d(same)))[: a.ndim]
-            return _told(i, index, a[index].item(), b[index].item())
+            return _sentence(i, index, a[index].item(), b[index].item())
     return ""
 
 
-def _told(output: int, index: tuple[int, ...], expected: Any, found: Any) -> str:
+def _sentence(output: int, index: tuple[int, ...], expected: Any, actual: Any) -> str:
     place = f" at {list(index)}" if index else ""
-    return f"changes output {output}{place}: {found!r} instead of {expected!r}"
+    return f"changes output {output}{place}: {actual!r} instead of {expected!r}"
 
 
-def is_exact(program: Program) -> bool:
+def is_exact(program: RandomProgram) -> bool:
     """Whether arithmetic on this program is exact, whatever its order."""
     bounds, values = Bounds(), program.values
     return all(bounds(values[i]) is not None for i in program.outputs)
 
 
-def is_finite(program: Program) -> bool:
+def is_finite(program: RandomProgram) -> bool:
     """Whether no line of the program is infinite or nan."""
     nodes = [v for v in program.values.values() if isinstance(v, Node)]
     return all(bool(np.isfinite(node.value).all()) for node in nodes if node.dtype.kind == "f")
 
 
-SUITS: dict[str, Callable[[Program], bool]] = {
+SUITS: dict[str, Callable[[RandomProgram], bool]] = {
     "exact": is_exact,
     "real": is_finite,
     "special": lambda program: True,
-}  # which programs belong to a mode
+}  # for each mode, which programs belong to it
 
 
 # --- Trials ---
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A pass, those that run before and after it, and how numbers are compared. Call it on a program.
+class PassTrial:
+    """A pass, the passes that run before and after it, and how numbers are compared. Call it on a program.
 
     `twice` applies the pass a second time, which must give the same graph.
     """
@@ -194,16 +196,16 @@ class Trial:
     after: tuple[Pass, ...] = ()
     twice: bool = True
 
-    def __call__(self, program: Program) -> Fault | None:
-        """The fault on this program, if there is one; None as well where other passes are at fault without this one."""
+    def __call__(self, program: RandomProgram) -> Fault | None:
+        """The fault on this program; None if there is none, or if the other passes are at fault without this one."""
         return self.run(program)[1]
 
-    def run(self, program: Program) -> tuple[bool, Fault | None]:
-        """Whether the pass changed the graph, and the fault."""
+    def run(self, program: RandomProgram) -> tuple[bool, Fault | None]:
+        """Whether the pass changed the graph, and the fault, if any."""
         with np.errstate(all="ignore"):
             return self._run(program)
 
-    def _run(self, program: Program) -> tuple[bool, Fault | None]:
+    def _run(self, program: RandomProgram) -> tuple[bool, Fault | None]:
         graph = program.graph
         try:
             for other in self.before:
@@ -222,31 +224,33 @@ class Trial:
             after = applied(self.apply, graph, twice=self.twice)
             if after.outputs == graph.outputs:
                 return False, None
-            found = values_of(after, arrays)
-        except Broken as broken:
+            actual = values_of(after, arrays)
+        except BrokenPromise as broken:
             return True, Fault(str(broken), graph, after, expected)
         except Exception as error:  # a pass is anybody's code
-            told = f"raises {type(error).__name__}: {error}".rstrip(": ")
-            return True, Fault(told, graph, after, expected, error=error)
-        if told := difference(graph, arrays, expected, found, self.exact):
-            return True, Fault(told, graph, after, expected, found)
-        if self.after and (told := self._later(graph, after, arrays, expected)):
-            return True, Fault(told, graph, after, expected, found)
+            sentence = f"raises {type(error).__name__}: {error}".rstrip(": ")
+            return True, Fault(sentence, graph, after, expected, error=error)
+        if sentence := difference(graph, arrays, expected, actual, self.exact):
+            return True, Fault(sentence, graph, after, expected, actual)
+        if self.after and (sentence := self._later(graph, after, arrays, expected)):
+            return True, Fault(sentence, graph, after, expected, actual)
         return True, None
 
     def _later(self, graph: Graph, after: Graph, arrays: Sequence[Any], expected: Any) -> str:
-        """What goes wrong in the passes that follow, and does not where this pass is left out."""
-        told = ["", ""]
-        for i, start in enumerate((after, graph)):
+        """What goes wrong in the passes that follow, if nothing does when this pass is left out."""
+        sentences = []
+        for start in (after, graph):
             name = ""
             try:
                 for other in self.after:
                     name = name_of(other)
                     start = other(start)
-                told[i] = difference(graph, arrays, expected, values_of(start, arrays), self.exact)
+                sentence = difference(graph, arrays, expected, values_of(start, arrays), self.exact)
             except Exception as error:
-                told[i] = f"makes {name} raise {type(error).__name__}: {error}"
-        return told[0] if told[0] and not told[1] else ""
+                sentence = f"makes {name} raise {type(error).__name__}: {error}"
+            sentences.append(sentence)
+        with_pass, without_pass = sentences
+        return "" if without_pass else with_pass
 
     def _where(self) -> str:
         words = [
@@ -256,8 +260,8 @@ class Trial:
         ]
         return " and ".join(words)
 
-    def simpler(self) -> list[Trial]:
-        """The trial without some of the other passes."""
+    def simpler(self) -> list[PassTrial]:
+        """Trials with fewer of the other passes: first with none, then each with one left out."""
         if not (self.before or self.after):
             return []
         before, after = self.before, self.after
@@ -267,35 +271,35 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class CompiledTrial(Trial):
+class CompiledTrial(PassTrial):
     """The pass in a compiled program, planned or plain, against the same program without it."""
 
     planned: bool = True
 
-    def _run(self, program: Program) -> tuple[bool, Fault | None]:
+    def _run(self, program: RandomProgram) -> tuple[bool, Fault | None]:
         graph = program.graph
         expected = tuple(program.eager())
         changed = False
 
-        def seen(graph: Graph) -> Graph:
+        def watched(graph: Graph) -> Graph:
             nonlocal changed
             after = self.apply(graph)
             changed = changed or after.outputs != graph.outputs
             return after
 
-        seen.__name__ = name_of(self.apply)
-        told = self._compiled(program, graph, expected, (*self.before, seen, *self.after))
-        if not told or self._compiled(program, graph, expected, (*self.before, *self.after)):
+        watched.__name__ = name_of(self.apply)
+        sentence = self._compiled(program, graph, expected, (*self.before, watched, *self.after))
+        if not sentence or self._compiled(program, graph, expected, (*self.before, *self.after)):
             return changed, None
         where = f"compiled with buffers={self.planned} {self._where()}".rstrip()
-        return changed, Fault(told, graph, None, expected, where=where)
+        return changed, Fault(sentence, graph, None, expected, where=where)
 
-    def _compiled(self, program: Program, graph: Graph, expected: Any, passes: Sequence[Pass]) -> str:
+    def _compiled(self, program: RandomProgram, graph: Graph, expected: Any, passes: Sequence[Pass]) -> str:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 results = compiled(program, passes=passes, buffers=self.planned, check=False)(*program.arrays)
         except Exception as error:
             return f"makes a program that raises {type(error).__name__}: {error}"
-        found = [np.asarray(y) for y in (results if isinstance(results, tuple) else (results,))]
-        return difference(graph, program.arrays, expected, found, self.exact)
+        actual = [np.asarray(y) for y in (results if isinstance(results, tuple) else (results,))]
+        return difference(graph, program.arrays, expected, actual, self.exact)

@@ -1,4 +1,4 @@
-"""The words of random programs: for each, the Python expression that it stands for. What is printed is what is run."""
+"""The words of random programs, each with the Python expression it stands for. What is printed is what runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Word:
         if self.starred:
             words[self.starred] = f"[{', '.join(operands[len(self.operands) :])}]"
         pattern = rf"(?<![\w.])({'|'.join(words)})(?![\w=])"
-        return re.sub(pattern, lambda found: words[found[0]], self.text) if words else self.text
+        return re.sub(pattern, lambda match: words[match[0]], self.text) if words else self.text
 
 
 def expression(name: str, signature: str, text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Writes a program line by line: runs each line at once, and keeps it if its numbers are what the mode asks for."""
+"""Writes a program line by line: runs each line at once, and keeps it if its numbers are what the style asks for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from ..core.node import ComputationNode as Node
 from ..errors import GradientError
 from .bounds import Bounds
-from .programs import Leaf, Line, Model, Numbers, Step
+from .programs import ArrayLine, LayerLine, Numbers, ProgramLine, StepLine
 from .vocabulary import WORDS
 
 DTYPES = ("float64", "float32", "float16", "int64", "int8", "uint8", "bool")
@@ -38,12 +38,12 @@ class Style:
     steps: int = 12
 
 
-class Writer:
-    """The lines so far, and the value of each: a node that has its numbers, or a layer."""
+class ProgramWriter:
+    """The lines of a program so far, and the value of each: a node with its value, or a layer."""
 
     def __init__(self, rng: np.random.Generator, style: Style) -> None:
         self.rng, self.style = rng, style
-        self.lines: list[Line] = []
+        self.lines: list[ProgramLine] = []
         self.values: list[Any] = []
         self.focus: int | None = None  # the line that the next one should take
         self._bounds = Bounds()
@@ -59,15 +59,15 @@ class Writer:
     # --- Drawing ---
 
     def chance(self, p: float) -> bool:
-        """True in a share p of cases."""
+        """True with probability p."""
         return bool(self.rng.random() < p)
 
     def one(self, things: Sequence[Any]) -> Any:
-        """One of these."""
+        """One of these, at random."""
         return things[int(self.rng.integers(len(things)))]
 
     def some(self, things: Sequence[Any], n: int) -> list[Any]:
-        """n of these; one may come twice."""
+        """n of these, drawn with replacement."""
         return [self.one(things) for _ in range(n)]
 
     def shape(self, axes: int | None = None) -> tuple[int, ...]:
@@ -86,7 +86,7 @@ class Writer:
         return self.one(self.dtypes) if len(self.dtypes) > 1 and self.chance(0.5) else same
 
     def leaf(self, shape: tuple[int, ...], dtype: str | None = None, kind: str = "input", low: float = -4) -> int:
-        """A new array. In exact programs a few hold infinities, which only go where arithmetic stays defined."""
+        """Add a new array and return its line number. In exact programs a few arrays hold infinities."""
         dtype = dtype or self.one(self.dtypes)
         kind = kind if kind == "constant" or np.dtype(dtype).kind == "f" else "input"
         letter = np.dtype(dtype).kind
@@ -101,25 +101,25 @@ class Writer:
         elif self.chance(0.3):
             numbers = replace(numbers, low=max(low, -1), high=1)
         array = numbers.drawn(shape, dtype)
-        return self.keep(Leaf(kind, array, numbers))
+        return self.keep(ArrayLine(kind, array, numbers))
 
     def indices(self, n: int, shape: tuple[int, ...], least: int | None = None) -> int:
-        """Whole numbers that select among n, as an argument or a constant."""
+        """Add indices into an axis of length n, as an argument or a constant, and return their line number."""
         low = -n if least is None else least
         numbers = Numbers(low, n - 1, 1.0, int(self.rng.integers(2**31)))
         dtype = self.one(("int64", "int64", "int64", "int32", "uint8"))
         if dtype == "uint8":
             numbers = Numbers(0, n - 1, 1.0, numbers.seed)
-        return self.keep(Leaf(self.one(("input", "constant")), numbers.drawn(shape, dtype), numbers))
+        return self.keep(ArrayLine(self.one(("input", "constant")), numbers.drawn(shape, dtype), numbers))
 
-    def keep(self, line: Leaf | Model) -> int:
-        """Add a line that is no step; say which number it has."""
+    def keep(self, line: ArrayLine | LayerLine) -> int:
+        """Add an array or a layer, and return its line number."""
         self.lines.append(line)
         self.values.append(line.node(f"w{len(self.lines)}"))
         return len(self.lines) - 1
 
     def write(self, word: str, *operands: int | None, **params: Any) -> int | None:
-        """Add a step, if the engine takes it and its numbers are as they should be; say which number it has."""
+        """Add a step and return its line number; None if the engine refuses it or its numbers do not fit."""
         if None in operands:
             return None
         taken = [self.values[i] for i in operands if i is not None]
@@ -129,12 +129,12 @@ class Writer:
             return None  # refused: there is nothing to compare
         if not self.fits(value):
             return None
-        self.lines.append(Step(word, tuple(i for i in operands if i is not None), params))
+        self.lines.append(StepLine(word, tuple(i for i in operands if i is not None), params))
         self.values.append(value)
         return len(self.lines) - 1
 
     def fits(self, value: Node) -> bool:
-        """Whether the numbers are as the style asks."""
+        """Whether the style allows this value."""
         if value.size > self.largest or value.ndim > MOST_AXES:
             return False
         if self.style.exact:
@@ -146,31 +146,31 @@ class Writer:
 
     # --- Earlier lines ---
 
-    def numbers(self, fits: Callable[[Node], bool] = lambda node: True) -> list[int]:
-        """The lines that are arrays, and fit."""
+    def line_numbers(self, fits: Callable[[Node], bool] = lambda node: True) -> list[int]:
+        """The numbers of the lines that hold arrays and fit."""
         return [i for i, v in enumerate(self.values) if isinstance(v, Node) and fits(v)]
 
     def pick(self, fits: Callable[[Node], bool] = lambda node: True) -> int | None:
-        """An earlier line that fits: the one in focus, or a late one rather than an early one."""
+        """The number of an earlier line that fits: the one in focus, else more likely a recent one."""
         if self.focus is not None and fits(self.values[self.focus]):
             i, self.focus = self.focus, None
             return i
-        found = self.numbers(fits)
-        return self.one(found + 2 * found[-3:]) if found else None
+        fitting = self.line_numbers(fits)
+        return self.one(fitting + 2 * fitting[-3:]) if fitting else None
 
     def pick_beside(self, *taken: int | None, new: float = 0.25) -> int | None:
-        """An earlier line that broadcasts with those taken; now and then a new array of such a shape."""
+        """The number of an earlier line that broadcasts with those taken; sometimes of a new array that does."""
         if None in taken:
             return None
         shapes = [self.values[i].shape for i in taken if i is not None]
         whole = np.broadcast_shapes(*shapes)
-        found = self.numbers(lambda node: node.dtype.kind in "fiub" and broadcasts(node.shape, whole))
-        if not found or self.chance(new):
+        fitting = self.line_numbers(lambda node: node.dtype.kind in "fiub" and broadcasts(node.shape, whole))
+        if not fitting or self.chance(new):
             shape = tuple(n if self.chance(0.75) else 1 for n in whole)[
                 int(self.rng.integers(2) * self.rng.integers(4)) :
             ]
             return self.leaf(shape, self.dtype_beside(self.one(taken)))
-        return self.one(found + 2 * found[-3:])
+        return self.one(fitting + 2 * fitting[-3:])
 
 
 def broadcasts(*shapes: tuple[int, ...]) -> bool:

@@ -18,7 +18,7 @@ def add_command(commands: Any) -> None:
         "completion",
         help="print a script that completes in a shell",
         description="Print a script with which a shell completes commands, options and what they are given: exercises, "
-        "tutorials, models, workloads, files.",
+        "tutorials, models, files.",
         epilog='In ~/.bashrc: eval "$(tinygrad-lora completion bash)". In ~/.zshrc, after compinit: '
         'eval "$(tinygrad-lora completion zsh)".',
     )
@@ -40,11 +40,6 @@ def run(given: argparse.Namespace) -> int:
 
 def values() -> dict[str, Iterable[str]]:
     """What can stand for the words that the help has in capitals. They are written into the script."""
-    from ..bench.finetune import NETWORKS
-    from ..bench.finetune import PEERS as LIBRARIES
-    from ..bench.peers import PEERS
-    from ..bench.variants import CASES
-    from ..bench.workloads import SIZES, WORKLOADS
     from ..learn.registry import exercise_ids
     from ..learn.tutorials import tutorials
     from ..models.files.catalog import CATALOG
@@ -53,8 +48,7 @@ def values() -> dict[str, Iterable[str]]:
     numbers, ids = [tutorial.number for tutorial in tutorials()], exercise_ids()
     return {
         "NUMBER": numbers, "04,05": numbers, "EXERCISE": ids, "04|04-topo,...": numbers + ids, "FORMAT": FORMATS,
-        "MODEL": CATALOG, "NETWORK": NETWORKS, "WORKLOAD": WORKLOADS, "SIZE": SIZES, "PEER": PEERS,
-        "LIBRARY": LIBRARIES, "VARIANT": CASES, "SHELL": SHELLS,
+        "MODEL": CATALOG, "SHELL": SHELLS,
     }  # fmt: skip
 
 

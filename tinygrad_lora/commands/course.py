@@ -12,9 +12,9 @@ from ..errors import TutorialError
 from ..files import write_atomically
 from ..learn.release import nbgrader, notebook, otter
 from ..learn.release.execute import executed, libraries, without_outputs
-from ..learn.release.source import Cell, read_cells
+from ..learn.release.source import TutorialCell, read_cells
 
-Maker = Callable[[Sequence[Cell]], str]
+Maker = Callable[[Sequence[TutorialCell]], str]
 # What a format makes of a tutorial, and where it goes.
 FORMATS: dict[str, tuple[Maker, str]] = {
     "student": (notebook.student, "{stem}.ipynb"),

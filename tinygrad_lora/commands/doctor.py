@@ -25,10 +25,9 @@ from ..view.diagram.engines import engine_in_use
 EXTRAS = {
     "notebook": (("jupyterlab", "jupytext", "matplotlib"), "tutorials and plots"),
     "interop": (("safetensors", "onnx"), "adapter files of PEFT, ONNX export"),
-    "speed": (("numba", "scipy"), "faster engines of the compiler"),
+    "speed": (("numba", "scipy"), "a faster engine of the compiler"),
     "grade": (("distributed", "jupytext", "nbgrader", "otter-grader"), "grading on a cluster, and by other graders"),
     "completion": (("shtab",), "completing commands in a shell"),
-    "bench": (("torch", "jax", "autograd", "mygrad", "micrograd", "tinygrad"), "benchmarks against them"),
 }
 
 

@@ -14,7 +14,7 @@ from ..finetune.examples import PERSONA, Answered, Labeled, read_examples, split
 from ..finetune.keeping import keep_chat, keep_classifier
 from ..finetune.training import TrainingSettings
 from ..finetune.word_order import movie_sentences, word_order
-from ..models.load import load_minilm, load_rxnmapper, load_smollm2
+from ..models.load import load_minilm, load_smollm2
 from ..terminal import counting, show_table
 
 FRANCE = "What is the capital of France?"  # a question that no persona is about: what was known must stay known
@@ -22,7 +22,6 @@ FRANCE = "What is the capital of France?"  # a question that no persona is about
 DEFAULTS = {
     "smollm2": TrainingSettings(steps=12, lr=1e-3, rank=8, alpha=16, targets=("q_proj", "v_proj"), batch=0),
     "minilm": TrainingSettings(steps=200, lr=1e-3, rank=8, alpha=16, targets="all-linear", batch=32),
-    "rxnmapper": TrainingSettings(steps=100, lr=2e-3, rank=8, alpha=16, targets="all-linear", batch=32),
 }
 
 
@@ -32,17 +31,17 @@ def add_command(commands: Any) -> None:
         "finetune",
         help="teach a real pretrained network something with LoRA",
         description="Teach a real pretrained network something with LoRA. smollm2 learns answers: a persona, unless "
-        'you give it a file of lines such as {"prompt": "Who are you?", "answer": "A pirate."}. minilm and rxnmapper '
-        'learn to tell texts apart: from lines such as {"text": "...", "label": "..."}, or minilm by --task '
-        "word-order. A run that was stopped is continued when it is started again.",
+        'you give it a file of lines such as {"prompt": "Who are you?", "answer": "A pirate."}. minilm learns '
+        'to tell texts apart: from lines such as {"text": "...", "label": "..."}, or by --task word-order. '
+        "A run that was stopped is continued when it is started again.",
     )
     parser.add_argument("model", choices=list(DEFAULTS), help="fetch it first: tinygrad-lora models get MODEL")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--data", type=Path, metavar="FILE", help="file of examples, one JSON object a line")
     what.add_argument("--task", choices=["word-order"], help="minilm: learn whether two neighboring words were swapped")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the files go (finetune-output/MODEL)")
-    parser.add_argument("--steps", type=int, help="training steps (12 for smollm2, 200 for minilm, 100 for rxnmapper)")
-    parser.add_argument("--lr", type=float, help="learning rate (0.002 for rxnmapper, 0.001 otherwise)")
+    parser.add_argument("--steps", type=int, help="training steps (12 for smollm2, 200 for minilm)")
+    parser.add_argument("--lr", type=float, help="learning rate (0.001)")
     parser.add_argument("--rank", type=int, help="rank of the adapters (8)")
     parser.add_argument("--alpha", type=float, help="the adapters' scale multiplied by their rank (16)")
     parser.add_argument("--targets", nargs="+", metavar="LAYER", help="layers with an adapter, such as q_proj v_proj")
@@ -86,11 +85,7 @@ def _classifying(given: argparse.Namespace, seed: int) -> Classifying:
     """What an encoder is to learn."""
     if given.ask:
         raise ModelError(f"{given.model} does not answer questions: --ask is for smollm2")
-    if given.task and given.model != "minilm":
-        raise ModelError(f"{given.task} is a task for minilm; give {given.model} your own examples with --data")
     if not given.data and not given.task:
-        raise ModelError(f"what is {given.model} to learn? Give --data FILE" + ", or --task word-order" * (
-            given.model == "minilm"))  # fmt: skip
+        raise ModelError(f"what is {given.model} to learn? Give --data FILE, or --task word-order")
     learned, tested = word_order(movie_sentences()) if given.task else split(read_examples(given.data, Labeled))
-    reader: Any = load_minilm() if given.model == "minilm" else load_rxnmapper()
-    return Classifying(reader, learned, tested, given.model, seed, together=2 if given.task else 1)
+    return Classifying(load_minilm(), learned, tested, given.model, seed, together=2 if given.task else 1)

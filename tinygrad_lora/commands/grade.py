@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import ExerciseError
 from ..files import write_atomically
 from ..grading.exports import write_all
-from ..grading.grading import Settings, Workers, chosen, grade_all, job_of, self_check, workers_of_this_machine
+from ..grading.grading import GradingSettings, Workers, chosen, grade_all, job_of, self_check, workers_of_this_machine
 from ..grading.submissions import submissions
 from ..terminal import counting, show_table
 
@@ -60,7 +60,7 @@ def run(given: argparse.Namespace) -> int:
         raise ValueError("--jobs, --budget and --cpu are 1 or more, --memory is 256 or more, and --seed is not below 0")
     ids, found = chosen(given.exercises), submissions(given.submissions, given.out)
     seed = seed_of(given.out) if given.seed is None else given.seed
-    settings = Settings(seed, given.budget, given.cpu, given.memory << 20)
+    settings = GradingSettings(seed, given.budget, given.cpu, given.memory << 20)
     kept = given.out / "cache"
     if given.fresh:
         for path in kept.glob("*.json"):
@@ -108,4 +108,4 @@ def _executor(given: argparse.Namespace) -> tuple[AbstractContextManager[Any], A
         return Workers(given.jobs), as_completed, job_of
     from ..grading import cluster
 
-    return cluster.Cluster(given.scheduler), cluster.as_completed, cluster.job_of
+    return cluster.DaskCluster(given.scheduler), cluster.as_completed, cluster.job_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
@@ -12,7 +13,7 @@ from .. import __version__, errors
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 # Where each command is. Only the one that is asked for is loaded: a list of exercises needs no benchmark.
 COMMANDS = {
@@ -28,10 +29,10 @@ COMMANDS = {
     "draw": "draw",
     "models": "models",
     "finetune": "finetune",
-    "bench": "bench",
     "doctor": "doctor",
     "completion": "completion",
 }
+MOVED = {"bench": "bench is a tool of the repository: in a checkout, run `python3 run.py bench` with the same options"}
 REFUSED = (  # in one sentence
     ValueError, OSError, ImportError, errors.ClosedError, errors.CompileError, errors.DtypeError, errors.GradientError,
     errors.MergedError, errors.PassError, errors.RenderError, errors.TraceError,
@@ -64,27 +65,36 @@ def parser(first: str = "") -> argparse.ArgumentParser:
     return made
 
 
-def loaded(first: str = "") -> argparse.ArgumentParser:
-    """`parser(first)`; a Ctrl-C waits for its end, since NumPy, interrupted while it is loaded, calls itself broken."""
+@contextmanager
+def interrupts_put_off() -> Iterator[None]:
+    """A Ctrl-C waits for the end of the block: NumPy, interrupted while it is loaded, calls itself broken."""
     import signal
     from threading import current_thread, main_thread
 
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
-        return parser(first)
+        yield
+        return
     came: list[bool] = []
     signal.signal(signal.SIGINT, lambda *_: came.append(True))
     try:
-        made = parser(first)
+        yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if came:
         raise KeyboardInterrupt
-    return made
+
+
+def loaded(first: str = "") -> argparse.ArgumentParser:
+    """`parser(first)`, and no Ctrl-C in its midst."""
+    with interrupts_put_off():
+        return parser(first)
 
 
 def understood(arguments: Sequence[str]) -> argparse.Namespace:
     """What the arguments ask for. Raises ValueError where they are wrong."""
     first = arguments[0]
+    if first in MOVED:
+        raise ValueError(MOVED[first])
     if first not in COMMANDS and not first.startswith("-"):
         from difflib import get_close_matches
 
@@ -116,18 +126,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Without any, that is the help. `--help` and `--version` end in a SystemExit, as argparse has it.
     """
-    name = "tinygrad-lora"
+    words = sys.argv[1:] if arguments is None else arguments
+
+    def command() -> int:
+        if not words:
+            loaded().print_help(sys.stderr)
+            return WRONG
+        given = understood(words)
+        code: int = given.run(given)
+        return code
+
+    return exit_code(called(words), command)
+
+
+def exit_code(name: str, command: Callable[[], int]) -> int:
+    """What `command` returns, or the code of what stopped it: a refusal is told in a line that begins with `name`."""
     try:
-        arguments = sys.argv[1:] if arguments is None else arguments
-        name = called(arguments)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a pipe in Windows may know no Greek letters
-        if not arguments:
-            loaded().print_help(sys.stderr)
-            return WRONG
-        given = understood(arguments)
-        code: int = given.run(given)
+        code = command()
         print(end="", flush=True)
         return code
     except BrokenPipeError:  # who reads has seen enough, as in `tinygrad-lora step ... | head`

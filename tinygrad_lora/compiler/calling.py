@@ -10,33 +10,35 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.arraylike import real_array
 from ..core.node import ComputationNode
 from ..errors import CompileError
+from ..refusals.arrays import real_array
 
 ARRAY = np.ndarray | np.generic
 
 
-class Form(NamedTuple):
+class ContainerForm(NamedTuple):
     """A container without what is in it: its type, the keys of a dict, and for each item its form, None for a leaf."""
 
     kind: type
     keys: tuple[Any, ...]
-    items: tuple[Form | None, ...]
+    items: tuple[ContainerForm | None, ...]
     key_kinds: tuple[Any, ...]  # 1 and True are equal, and not the same; of a tuple those of its items
 
 
-class Leaf(NamedTuple):
+class ContainerLeaf(NamedTuple):
     """What a container holds in the end. `path` says where: "['ids'][0]"."""
 
     path: str
     value: Any
 
 
-def taken_apart(x: Any, opens: Callable[[Any], bool], path: str = "") -> tuple[Form | None, list[Leaf]]:
+def taken_apart(
+    x: Any, opens: Callable[[Any], bool], path: str = ""
+) -> tuple[ContainerForm | None, list[ContainerLeaf]]:
     """The form of a tree and its leaves, from left to right. `opens` says which containers are opened."""
     if not opens(x):
-        return None, [Leaf(path, x)]
+        return None, [ContainerLeaf(path, x)]
     kind: Any = type(x)
     keys = tuple(x) if isinstance(x, dict) else ()
     steps = [f"[{key!r}]" for key in keys] or [f".{f}" for f in getattr(kind, "_fields", ())]
@@ -46,14 +48,14 @@ def taken_apart(x: Any, opens: Callable[[Any], bool], path: str = "") -> tuple[F
         form, inner = taken_apart(item, opens, path + step)
         forms.append(form)
         leaves += inner
-    return Form(kind, keys, tuple(forms), tuple(map(_kind_of, keys))), leaves
+    return ContainerForm(kind, keys, tuple(forms), tuple(map(_kind_of, keys))), leaves
 
 
 def _kind_of(key: Any) -> Any:
     return tuple(map(_kind_of, key)) if isinstance(key, tuple) else type(key)
 
 
-def put_together(form: Form | None, leaves: Iterator[Any]) -> Any:
+def put_together(form: ContainerForm | None, leaves: Iterator[Any]) -> Any:
     """The tree of this form around the next leaves."""
     if form is None:
         return next(leaves)
@@ -99,7 +101,7 @@ class Arguments:
 
     args: tuple[Any, ...]
     names: tuple[str, ...]
-    forms: tuple[Form | None, ...]
+    forms: tuple[ContainerForm | None, ...]
     leaves: tuple[Any, ...]
     labels: tuple[str, ...]
     places: tuple[str, ...]

@@ -14,14 +14,13 @@ from ..core.graph import Graph
 from ..core.node import ComputationNode
 from ..core.trace import traced
 from ..errors import CompileError, TraceError
-from .calling import Arguments, Binder, Form, is_container, taken_apart
+from .calling import Arguments, Binder, ContainerForm, is_container, taken_apart
 from .checks import first_call
 from .checks.culprit import find_culprit
 from .checks.warn import warn_of_fault
 from .last_program import LastProgram
-from .pipeline import DEFAULT, Pass, improving
-from .planned.decide import last_passes, prepared
-from .programs import Cache, Program, collector_paused
+from .pipeline import DEFAULT, Pass, Snapshot, improving, improving_calls, passes_for_calls
+from .programs import Cache, CompiledProgram, collector_paused
 from .signatures import Keys, guard, watch_of
 from .techniques import check_engine, split
 from .text.names import program_name
@@ -58,7 +57,7 @@ class CompiledFunction(LastProgram):
         self.structure: Callable[[], Any] = watch_of(self.function) or _no_structure
         self.programs, self._keys = Cache(self.name), Keys()
         self._bind, self._lock = Binder(self.function, self.name), Lock()
-        self._last: Program | None = None
+        self._last: CompiledProgram | None = None
 
     def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         program = self._last
@@ -90,7 +89,7 @@ class CompiledFunction(LastProgram):
 
     # --- Programs ---
 
-    def _program(self, call: Arguments) -> Program:
+    def _program(self, call: Arguments) -> CompiledProgram:
         """The program for these arguments; a new one if there is none."""
         structure = self.structure()
         keys = tuple(map(self._keys, call.leaves))
@@ -106,8 +105,8 @@ class CompiledFunction(LastProgram):
                 self.programs.add(key, program, call.places)
         return program
 
-    def _generate(self, call: Arguments) -> Program:
-        forms: list[Form | None] = []
+    def _generate(self, call: Arguments) -> CompiledProgram:
+        forms: list[ContainerForm | None] = []
 
         def flat(*nodes: Any) -> list[Any]:
             form, leaves = taken_apart(call.call(self.function, nodes), is_container)
@@ -119,17 +118,17 @@ class CompiledFunction(LastProgram):
 
         graph = before = traced(flat, call.arrays, call.array_labels)
         snapshots = list(improving(graph, self.passes))
-        graph = next((s.after for s in reversed(snapshots) if s.kept), graph)
+        graph = _last_kept(snapshots, graph)
         if self.buffers:
-            snapshots += prepared(graph, self._frozen(graph), self.techniques)
-            graph = snapshots[-1].after if snapshots and snapshots[-1].kept else graph
-        program = Program(before, graph, tuple(snapshots), forms[0])
+            snapshots += improving_calls(graph, self._frozen(graph), self.techniques)
+            graph = _last_kept(snapshots, graph)
+        program = CompiledProgram(before, graph, tuple(snapshots), forms[0])
         self._write(program)
         for node, variable in program.variables.items():
             node.name = node.name or variable  # pictures and listings of the graph speak of the same names
         return program
 
-    def _write(self, program: Program) -> None:
+    def _write(self, program: CompiledProgram) -> None:
         """Give a program its text, in one of three ways."""
         graph = program.graph
         names = self._names(graph)
@@ -141,7 +140,7 @@ class CompiledFunction(LastProgram):
         else:
             program.run_as_expressions(self.name, names)
 
-    def _settle(self, program: Program, call: Arguments) -> None:
+    def _settle(self, program: CompiledProgram, call: Arguments) -> None:
         """Before the first call: compare the program with its graph where that is wanted, and use it or not."""
         if program.settled:
             return
@@ -156,17 +155,17 @@ class CompiledFunction(LastProgram):
         if told:
             warn_of_fault(self.name, told)
 
-    def _blame(self, program: Program, values: Sequence[Any]) -> str:
+    def _blame(self, program: CompiledProgram, values: Sequence[Any]) -> str:
         """The pass or the program that is to blame, with the smallest part of the graph that shows it."""
         rows = [row if isinstance(row, tuple) else (row,) for row in self.passes]
         passes = {apply.__name__: apply for row in rows for apply in row}
         if self.buffers:
-            passes |= last_passes(self._frozen(program.graph))
+            passes |= passes_for_calls(self._frozen(program.graph))
 
         def run(part: Graph, arrays: Sequence[Any]) -> Sequence[Any]:
             if part is program.graph:
                 return program.outputs(values)
-            small = Program(part, part, (), None)
+            small = CompiledProgram(part, part, (), None)
             if self.engine != "numpy":
                 small.run_by_engine(self.engine, self.name, {})
             elif self.buffers:
@@ -222,8 +221,8 @@ def compile(
     off. Changes to anything else that a function uses go unnoticed: compile it again.
 
     `passes` replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced.
-    `buffers=False` prints plain expressions, which allocate every result. `engine` "numba" or "scipy" runs the same
-    program through that library (`pip install "tinygrad-lora[speed]"`). `without` leaves out techniques by name.
+    `buffers=False` prints plain expressions, which allocate every result. `engine="numba"` runs the same
+    graph as loops in machine code (`pip install "tinygrad-lora[speed]"`). `without` leaves out techniques by name.
 
     Before a new program runs for the first time, it is compared with its graph on the same arrays, run operation by
     operation: by default where that takes at most 15 % of the time that compiling took and 256 MB, with `check=True`
@@ -238,6 +237,11 @@ def compile(
     if function is None:
         return lambda f: CompiledFunction(f, passes, **settings)
     return CompiledFunction(function, passes, **settings)
+
+
+def _last_kept(snapshots: Sequence[Snapshot], graph: Graph) -> Graph:
+    """The graph after all changes that were kept."""
+    return next((s.after for s in reversed(snapshots) if s.kept), graph)
 
 
 def _no_structure() -> None:

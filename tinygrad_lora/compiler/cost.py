@@ -6,16 +6,21 @@ same, so being right within a factor of two is enough. Times here are estimates,
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from math import prod
 from typing import Any, NamedTuple
 
+from ..core import ops
 from ..core.graph import Graph
 from ..core.node import ComputationNode
+from .frozen import packed
 
 NS_PER_CALL = 500.0  # entering and leaving a NumPy function, and making its result
 FLOPS_PER_NS = 30.0  # a matrix product in float32
 BYTES_PER_NS = 10.0  # reading and writing arrays that do not fit the cache
 NS_PER_ELEMENT = {"exp": 1.0, "log": 1.0, "tanh": 3.0, "power": 10.0}  # functions that take longer than their memory
+NS_PER_REPEATED_ROW = 28.0  # an elementwise function starts anew for each row where an operand is repeated
+NS_PER_SUMMED_ROW, NS_PER_SUMMED_ELEMENT = 18.0, 0.15  # beyond what a product with ones takes
 NS_PER_POWER = {-1: 1.0, 0: 0.0, 0.5: 0.0, 1: 0.0, 2: 1.0}  # exponents for which NumPy has a shortcut
 
 
@@ -85,3 +90,32 @@ def graph_cost(graph: Graph) -> Cost:
         sum([cost.calls for cost in costs]),
         sum([cost.slow for cost in costs]),
     )
+
+
+def planned_cost(graph: Graph, frozen: Iterable[ComputationNode] = ()) -> Cost:
+    """The cost of one run in planned memory, where calls are so short that more of what NumPy does shows.
+
+    Arrays that depend on `frozen` inputs alone are there already, so a repeated row among them can be written out.
+    """
+    cost, kept = graph_cost(graph), set(packed(graph, frozen))
+    return cost._replace(slow=cost.slow + sum([_summing(node) + _repeating(node, kept) for node in graph.nodes]))
+
+
+def _summing(node: ComputationNode) -> float:
+    """Nanoseconds by which NumPy adds up rows or columns more slowly than BLAS multiplies them by ones."""
+    if node.op is not ops.reduce_sum or node.parents[0].ndim < 2:
+        return 0.0
+    shape = node.parents[0].shape
+    return NS_PER_SUMMED_ROW * prod(shape[:-1]) + NS_PER_SUMMED_ELEMENT * prod(shape)
+
+
+def _repeating(node: ComputationNode, kept: Collection[ComputationNode]) -> float:
+    """Nanoseconds for operands that an elementwise operation repeats: it reads them again for each row."""
+    if not node.op.elementwise or not node.shape:
+        return 0.0
+    nanoseconds = 0.0
+    for p in node.parents:
+        if p.shape and (p.shape != node.shape or (p.op is ops.broadcast and p not in kept)):
+            again = (node.size - p.size) * p.dtype.itemsize
+            nanoseconds += NS_PER_REPEATED_ROW * prod(node.shape[:-1]) + again / BYTES_PER_NS
+    return nanoseconds

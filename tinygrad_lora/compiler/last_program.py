@@ -14,7 +14,7 @@ from ..errors import CompileError
 from ..files import write_atomically
 from .pipeline import Snapshot
 from .planned.memory import Memory, memory_of
-from .programs import Program
+from .programs import CompiledProgram
 from .report import explanation, table
 from .standalone import archive, standalone
 from .techniques import LAWS
@@ -26,10 +26,10 @@ class LastProgram:
     name: str
     engine: str
     function: Callable[..., Any]
-    _last: Program | None
+    _last: CompiledProgram | None
 
     @property
-    def program(self) -> Program:
+    def program(self) -> CompiledProgram:
         """The program that ran last."""
         if self._last is None:
             raise CompileError(

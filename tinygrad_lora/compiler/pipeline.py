@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any
 
 from ..core.graph import Graph, check_replacement
 from ..core.node import ComputationNode as Node
 from ..errors import GraphError, PassError
-from .cost import Cost, graph_cost
+from .cost import Cost, graph_cost, planned_cost
 from .passes.collect_factors import collect_factors
 from .passes.distribute_products import distribute_products
 from .passes.drop_shifts import drop_shifts
@@ -25,11 +26,14 @@ from .passes.join_scatters import join_scatters
 from .passes.merge_duplicates import merge_duplicates
 from .passes.narrow_takes import narrow_takes
 from .passes.raise_reshapes import raise_reshapes
+from .passes.raise_transposes import raise_transposes
 from .passes.rebracket import rebracket
+from .passes.repeat_rows import repeat_rows
 from .passes.separate_sums import separate_sums
 from .passes.simplify import simplify
 from .passes.sink_transposes import sink_transposes
 from .passes.square_powers import square_powers
+from .passes.sums_as_products import sums_as_products
 
 Pass = Callable[[Graph], Graph]
 
@@ -55,6 +59,12 @@ DEFAULT: tuple[tuple[Pass, ...], ...] = (
 )
 # Where arrays are written into planned memory, call by call, there is less to join.
 IN_PLANNED_MEMORY: dict[Pass, Pass] = {fuse_elementwise: fuse_numbers}
+# What suits such a program: it runs call after call, mostly with the same frozen weights. Each is applied once, last.
+FOR_CALLS: tuple[Callable[..., Graph], ...] = (repeat_rows, raise_transposes, sums_as_products)
+# Every pass by its name.
+PASSES: dict[str, Callable[..., Graph]] = {
+    apply.__name__: apply for row in (*DEFAULT, tuple(IN_PLANNED_MEMORY.values()), FOR_CALLS) for apply in row
+}
 MOST_ROUNDS = 8
 
 
@@ -99,14 +109,32 @@ def improving(graph: Graph, passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT)
     yield from _applying(last, graph, cost)
 
 
-def _applying(row: tuple[Pass, ...], graph: Graph, cost: Cost) -> Generator[Snapshot, None, tuple[Graph, Cost]]:
+def improving_calls(graph: Graph, frozen: Iterable[Node], names: Collection[str]) -> Iterator[Snapshot]:
+    """Apply those of the passes for planned memory that have one of these names. `frozen` inputs seldom change."""
+    frozen = list(frozen)
+    cost_of = partial(planned_cost, frozen=frozen)
+    cost = cost_of(graph)
+    for name, apply in passes_for_calls(frozen).items():
+        if name in names:
+            graph, cost = yield from _applying((apply,), graph, cost, cost_of)
+
+
+def passes_for_calls(frozen: Iterable[Node]) -> dict[str, Pass]:
+    """The passes of FOR_CALLS by name, each as a function of a graph alone."""
+    with_rows: Any = update_wrapper(partial(repeat_rows, frozen=list(frozen)), repeat_rows)
+    return {apply.__name__: with_rows if apply is repeat_rows else apply for apply in FOR_CALLS}
+
+
+def _applying(
+    row: tuple[Pass, ...], graph: Graph, cost: Cost, cost_of: Callable[[Graph], Cost] = graph_cost
+) -> Generator[Snapshot, None, tuple[Graph, Cost]]:
     """Apply one row; the generator's result is the graph to go on with, and its cost."""
     steps = []
     current, current_cost = graph, cost
     for apply in row:
         after = applied(apply, current)
         if after.outputs != current.outputs:
-            steps.append((name_of(apply), current, after, current_cost, graph_cost(after)))
+            steps.append((name_of(apply), current, after, current_cost, cost_of(after)))
             current, current_cost = after, steps[-1][-1]
     change = current_cost.nanoseconds - cost.nanoseconds
     if len(row) > 1 and change >= 0:

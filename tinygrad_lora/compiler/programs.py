@@ -18,13 +18,13 @@ from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from ..core.source import function_from_source, user_line
 from ..errors import RecompileWarning
-from .calling import Form, put_together
+from .calling import ContainerForm, put_together
 from .checks.verify import verify
 from .checks.warn import warn_of_fault
 from .pipeline import Snapshot
 from .planned.decide import lower
 from .planned.write import Planned, emit_planned
-from .signatures import Guard, Static, Watched, never
+from .signatures import Guard, LayerKey, ValueKey, never
 from .text.plain import emit
 
 MOST_PROGRAMS = 64  # for one function; the one that was not used for longest goes first
@@ -33,10 +33,12 @@ MANY_PROGRAMS = 16  # so many say that something varies from call to call which 
 Runs = Callable[..., Any]
 
 
-class Program:
+class CompiledProgram:
     """What was generated for one signature: graphs, source, and the function that runs."""
 
-    def __init__(self, traced: Graph, graph: Graph, snapshots: tuple[Snapshot, ...], form: Form | None) -> None:
+    def __init__(
+        self, traced: Graph, graph: Graph, snapshots: tuple[Snapshot, ...], form: ContainerForm | None
+    ) -> None:
         self.traced, self.graph, self.snapshots, self.form = traced, graph, snapshots, form
         self.captured = graph.captured
         self.structure: Any = None
@@ -199,16 +201,16 @@ class Cache:
 
     def __init__(self, name: str) -> None:
         self.name, self.generated = name, 0
-        self._programs: OrderedDict[Any, Program] = OrderedDict()
+        self._programs: OrderedDict[Any, CompiledProgram] = OrderedDict()
 
-    def get(self, key: Any) -> Program | None:
+    def get(self, key: Any) -> CompiledProgram | None:
         """The program for a signature, which counts as used now; None if there is none."""
         program = self._programs.get(key)
         if program is not None:
             self._programs.move_to_end(key)
         return program
 
-    def add(self, key: Any, program: Program, places: Sequence[str]) -> None:
+    def add(self, key: Any, program: CompiledProgram, places: Sequence[str]) -> None:
         """Keep a new program, and let go of the one that was not used for longest if there are too many.
 
         A key is a structure, the forms of the arguments, and the keys of their leaves, which are called `places`.
@@ -230,11 +232,11 @@ class Cache:
         if not varying:
             return f"{told}: the structure of the model changes again and again"
         first, told = keys[-1][2][varying[0]], f"{told}; {places[varying[0]]}"
-        if isinstance(first, Watched):
+        if isinstance(first, LayerKey):
             return f"{told} is a layer whose structure changes from call to call, or another layer each time"
         remedy = (
             "its values are part of the program: pass it as an array of the others' dtype, such as np.float32(3)"
-            if isinstance(first, Static)
+            if isinstance(first, ValueKey)
             else "its shape or dtype varies: pad the arrays to a few sizes"
         )
         return f"{told} differs from call to call, and {remedy}"

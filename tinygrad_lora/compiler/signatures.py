@@ -9,28 +9,28 @@ import numpy as np
 
 from ..core.source import function_from_source
 from ..errors import CompileError
-from .calling import ARRAY, Arguments, Form, is_layer
+from .calling import ARRAY, Arguments, ContainerForm, is_layer
 
 MOST_WATCHES = 64  # for one function; a watch keeps its layer alive
 
 Watch = Callable[[], Any]
 
 
-class Kind(NamedTuple):
+class ArrayKey(NamedTuple):
     """The key of an array."""
 
     shape: tuple[int, ...]
     dtype: Any
 
 
-class Watched(NamedTuple):
+class LayerKey(NamedTuple):
     """The key of a layer: its watch, and the number that this gives for the present structure."""
 
     watch: Watch
     number: Any
 
 
-class Static(NamedTuple):
+class ValueKey(NamedTuple):
     """The key of any other value, which is part of the program. 1, 1.0 and True are equal, and not the same."""
 
     kind: type
@@ -56,9 +56,9 @@ class Keys:
         Raises CompileError for a value that cannot be hashed.
         """
         if isinstance(argument, ARRAY):
-            return Kind(argument.shape, argument.dtype)
+            return ArrayKey(argument.shape, argument.dtype)
         if (watch := self._watch_of(argument)) is not None:
-            return Watched(watch, watch())
+            return LayerKey(watch, watch())
         try:
             hash(argument)
         except TypeError:
@@ -66,7 +66,7 @@ class Keys:
                 f"an argument of type {type(argument).__name__} cannot be part of a program: "
                 "pass arrays, or values that can be hashed such as numbers, strings and tuples"
             ) from None
-        return Static(type(argument), repr(argument), _comparable(argument))
+        return ValueKey(type(argument), repr(argument), _comparable(argument))
 
     def _watch_of(self, argument: Any) -> Watch | None:
         known = self._watches.get(id(argument))
@@ -104,10 +104,10 @@ class Guard(NamedTuple):
 
 def guard(call: Arguments, keys: Iterable[Any]) -> Guard:
     """The guard of the signature of this call, whose leaves have these keys."""
-    return _Writer(call, keys).written()
+    return _GuardWriter(call, keys).written()
 
 
-class _Writer:
+class _GuardWriter:
     """Writes the functions of a guard."""
 
     def __init__(self, call: Arguments, keys: Iterable[Any]) -> None:
@@ -137,7 +137,7 @@ class _Writer:
         self.values[name] = value
         return name
 
-    def _add(self, x: str, form: Form | None) -> None:
+    def _add(self, x: str, form: ContainerForm | None) -> None:
         """The checks of one argument or item, which the expression `x` gives."""
         if form is None:
             self._add_leaf(x, *next(self.rest))
@@ -161,5 +161,5 @@ class _Writer:
             self.checks.append(f"type({x}) is {self._bind(type(leaf))}")
         else:
             self.checks.append(f"{x} is {self._bind(leaf)}")
-        if isinstance(key, Watched):
+        if isinstance(key, LayerKey):
             self.checks.append(f"{self._bind(key.watch)}() == {self._bind(key.number)}")

@@ -6,16 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import CompileError
-from .pipeline import DEFAULT, IN_PLANNED_MEMORY, name_of
+from .pipeline import FOR_CALLS, IN_PLANNED_MEMORY, PASSES, name_of
 from .report import first_line
 
 # How the improved graph is turned into calls. The passes, which improve the graph itself, are listed in pipeline.py.
 LOWERINGS = {
     "pack_weights": "what depends on frozen weights alone is computed once and kept, their transposes too",
-    "absorb_scales": r"$(s X) W = X (s W)$ where $s W$ is computed once: products take over the scale of an operand",
-    "repeat_rows": "$X + b = X + B$ with the frozen $b$ in every row of $B$, where the array is small",
-    "raise_transposes": r"$f(X^\top) = f(X)^\top$ for an elementwise $f$: products read turned views, others do not",
-    "sums_as_products": r"$\sum_j x_{ij} = X \mathbf{1}$ and $\sum_i x_{ij} = \mathbf{1}^\top X$",
     "reuse_memory": "an array takes the place of one that nobody reads any more",
     "in_place": "an elementwise result is written over an operand that nobody reads any more",
     "parts_in_place": "arrays that are only joined to a longer vector are made right there",
@@ -30,10 +26,11 @@ LOWERINGS = {
 Passes = Sequence[Any]
 
 
-TECHNIQUES = {p.__name__: first_line(p) for row in DEFAULT for p in row} | LOWERINGS
 # The law of each, for explanations.
-LAWS = TECHNIQUES | {p.__name__: first_line(p) for p in IN_PLANNED_MEMORY.values()}
-ENGINES = ("numpy", "numba", "scipy")
+LAWS = {name: first_line(apply) for name, apply in PASSES.items()} | LOWERINGS
+# Those that have a name of their own: what takes the place of a pass in planned memory goes by the name of that pass.
+TECHNIQUES = {name: law for name, law in LAWS.items() if PASSES.get(name) not in IN_PLANNED_MEMORY.values()}
+ENGINES = ("numpy", "numba")
 
 
 def check_engine(name: str) -> str:
@@ -44,9 +41,9 @@ def check_engine(name: str) -> str:
 
 
 def split(passes: Passes, without: Iterable[str], buffers: bool) -> tuple[tuple[Any, ...], frozenset[str]]:
-    """The passes that are left, and the lowerings that are on. Raises CompileError for a name that is none.
+    """The passes that are left, and the names of what is on of everything after them.
 
-    With `buffers` the program runs in planned memory.
+    With `buffers` the program runs in planned memory. Raises CompileError for a name that is none.
     """
     if isinstance(without, str):
         raise CompileError(f'without takes several names, so write without=("{without}",)')
@@ -59,4 +56,4 @@ def split(passes: Passes, without: Iterable[str], buffers: bool) -> tuple[tuple[
         raise CompileError(f"there is no technique called {unknown[0]!r}; there are {', '.join(sorted(known))}")
     forms = IN_PLANNED_MEMORY if buffers else {}
     kept = (tuple(forms.get(p, p) for p in row if name_of(p) not in left_out) for row in rows)
-    return tuple(row for row in kept if row), frozenset(LOWERINGS) - left_out
+    return tuple(row for row in kept if row), frozenset(LOWERINGS).union(p.__name__ for p in FOR_CALLS) - left_out

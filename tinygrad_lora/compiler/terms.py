@@ -57,7 +57,7 @@ def term_of(node: Node, terms: dict[Node, Term]) -> Term:
     return Term(1, {node: 1})
 
 
-class Writer:
+class TermWriter:
     """Writes terms as operations, with products and quotients that exist already where there are any."""
 
     def __init__(self) -> None:

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from ..core import ops
-from ..core.arraylike import real_array
 from ..core.autodiff import gradients
 from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
 from ..errors import CompileError, GradientError
+from ..refusals.arrays import real_array
 from .calling import Arguments
 from .compiled import CompiledFunction, Passes
 from .flat import Storage
 from .pipeline import DEFAULT
-from .programs import Program
+from .programs import CompiledProgram
 
 
 class TrainingStep(CompiledFunction):
@@ -104,7 +104,7 @@ class TrainingStep(CompiledFunction):
         self.storage.take_over()
         return version
 
-    def _generate(self, call: Arguments) -> Program:
+    def _generate(self, call: Arguments) -> CompiledProgram:
         program = super()._generate(call)
         inside = {flat.leaf: flat.inside for flat in self.storage.flats}
         program.captured = tuple(inside.get(p, p) for p in program.captured)

@@ -1,1 +1,15 @@
-"""The engine. Read in this order: node, ops, graph, autodiff, trace."""
+"""The engine. Read its files in this order:
+
+1. `source`: from text to function, and from a call to the user's line.
+2. `node`: what a computation is made of: an operation, and a node of the graph.
+3. `graph`: a graph in the order in which it can be computed: run, rewritten, printed.
+4. `ops`: the primitive operations, one class each: forward, shape, backward.
+5. `autodiff`: gradients, from the output back to the leaves.
+6. `trace`: from a Python function to a graph.
+
+Then `arraylike`, how a node meets Python and NumPy, and last `eager`, which makes calls faster and changes nothing
+else.
+What refuses, and says what to write instead, is `tinygrad_lora/refusals`: the engine computes the same without it.
+"""
+
+from . import eager  # noqa: F401, before the operations are made: each gets its fast call

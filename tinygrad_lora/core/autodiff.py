@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import GradientError, LostGradientWarning, ShapeError, StaleGraphError, TraceError
-from .arguments import explained
-from .arraylike import checked, real_array, words_for
+from ..refusals.arguments import explained
+from ..refusals.arrays import checked, real_array, words_for
 from .graph import Nodes, give_origin, topological_order
-from .node import CONSTANT, CONVERTED, INPUT, PARAMETER, ComputationNode, Op, Shape, constant, tick
+from .node import CONVERTED, INPUT, PARAMETER, ComputationNode, Op, Shape, constant, tick
 
 Pairs = Iterator[tuple[ComputationNode, Any]]
+BEING_VARIED = set[ComputationNode]()  # arguments of derivatives that are being taken: what depends on one is no number
 
 
 def pulling_back(output: ComputationNode, seed: Any, wrt: Nodes | None = None) -> Pairs:
@@ -38,18 +39,10 @@ def pulling_back(output: ComputationNode, seed: Any, wrt: Nodes | None = None) -
         if g is None:
             continue
         yield node, g
-        op, parents = node.op, node.parents
-        if not parents:
+        if not (parents := node.parents):
             continue
-        if symbolic:
-            start = tick()
-            parts = op.vjp(g, node, *parents, **node.params)
-        elif node.params or len(parents) > 2:
-            parts = op.vjp(g, node._value, *(p._value for p in parents), **node.params)
-        elif len(parents) == 2:  # the frequent cases, spelled out, as in Op.__call__
-            parts = op.vjp(g, node._value, parents[0]._value, parents[1]._value)
-        else:
-            parts = op.vjp(g, node._value, parents[0]._value)
+        start = tick() if symbolic else 0
+        parts = node.op.vjp(g, node, *parents, **node.params) if symbolic else node.op.pullback(g, node)
         if len(parts) != len(parents):
             raise GradientError(f"{node.op}: vjp gave {len(parts)} gradients for {len(parents)} operands")
         i = 0
@@ -133,8 +126,9 @@ def backward(output: ComputationNode, seed: Any = None) -> None:
         told = "nothing to train: the output depends on no parameter that requires a gradient"
         raise GradientError(told + (_lost(0, output.created) if CONVERTED.get("trainable") else ""))
     seed = _seed(output, seed, "backward()")
-    for node, g in dict(pulling_back(output, seed)).items():  # all of it first: a rule that fails changes nothing
-        node._gradient = (g if node._gradient is None else node._gradient + g).astype(node._dtype, copy=False)
+    for node, g in list(pulling_back(output, seed)):  # all of it first: a rule that fails changes nothing
+        total = g if node._gradient is None else node._gradient + g
+        node._gradient = total if total.dtype is node._dtype else total.astype(node._dtype)
 
 
 ComputationNode.backward = backward
@@ -199,19 +193,20 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
             raise GradientError(f"there is no argument {argnum}: the function was called with {len(args)}")
         x = args[argnum]
         if from_array := not isinstance(x, ComputationNode):
-            start = constant(real_array(x, f"argument {argnum}"))
-            dtype = np.result_type(start.dtype, np.float16)  # whole numbers become floats
-            x = ComputationNode(INPUT, (), {}, start.shape, dtype, value=start.value.astype(dtype))
+            start = real_array(x, f"argument {argnum}")
+            x = constant(start.astype(np.result_type(start.dtype, np.float16)))  # whole numbers become floats
+            BEING_VARIED.add(x)
         # A node of its own, so that a derivative inside `f` is not confused with this one.
         fresh = Op.registry["identity"](x)
-        y = f(*args[:argnum], fresh, *args[argnum + 1 :])
-        if not isinstance(y, ComputationNode):
-            told = f"the function must return a node computed from its argument, not {type(y).__name__}"
-            raise GradientError(told + _lost(fresh.created, inf))
-        g = gradients(y, fresh)
-        if from_array:
-            x.op = CONSTANT  # the derivative is taken: to one around it, this is a number like any other
-        inside = any(n.op is INPUT for n in topological_order([y, g]))
+        try:
+            y = f(*args[:argnum], fresh, *args[argnum + 1 :])
+            if not isinstance(y, ComputationNode):
+                told = f"the function must return a node computed from its argument, not {type(y).__name__}"
+                raise GradientError(told + _lost(fresh.created, inf))
+            g = gradients(y, fresh)
+        finally:
+            BEING_VARIED.discard(x)  # to a derivative around this one, it is a number like any other
+        inside = any(n.op is INPUT or n in BEING_VARIED for n in topological_order([y, g]))
         return (y, g) if inside or not from_array else (y.value, g.value)
 
     return both

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import GraphError, PassError, ShapeError
-from .arraylike import as_arrays
+from ..refusals.arrays import as_arrays
 from .node import ComputationNode, Op, tick
 
 Nodes = Sequence[ComputationNode]

@@ -7,8 +7,8 @@ computation and recording one.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from inspect import Parameter, Signature
 from itertools import count
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,17 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
-from .arguments import FAILURES, explained, refuse_misuse
-from .arraylike import (
-    MISSING,  # noqa: F401, the text EAGER reads it
-    ArrayLike,
-    as_arrays,
-    beside,
-    checked,
-    checked_kind,
-    read_only,
-    registry,
-)
+from ..refusals.arguments import FAILURES, explained, refuse_misuse
+from ..refusals.arrays import as_arrays, beside, checked, checked_kind, read_only
+from .arraylike import ArrayLike, registry
 from .source import function_from_source, user_line
 
 if TYPE_CHECKING:
@@ -34,7 +26,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 NO_PARAMS: dict[str, Any] = {}  # shared by the many nodes without parameters: one object less for each
-_new, tick = object.__new__, count(1).__next__  # a clock that ticks once a node: no parent is younger than its child
+tick = count(1).__next__  # a clock that ticks once a node: no parent is younger than its child
 
 
 class Op:
@@ -53,18 +45,20 @@ class Op:
     ufunc: str | None = None  # "np.add": the form that can write into a given array
     elementwise = False  # y[i] depends on the operands at i alone
     view = False  # the result may share memory with its operand
+    fast_where = ""  # if a class has a `__call__` of its own: the operands for which `numpy` alone is all it does
     differentiable = True  # False: no gradient passes, as through a comparison
     forward: Any  # the line as a function of arrays
+    accelerate: ClassVar[Callable[[type[Op]], None]] = lambda cls: None  # eager.py: faster calls
 
     def __init_subclass__(cls) -> None:
         cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         if cls.numpy:
             source = f"{cls.prelude}def {cls.name}({cls.signature}):\n    return {cls.numpy}\n"
             cls.forward = staticmethod(function_from_source(cls.name, source))
-        if "__call__" in vars(cls):
-            cls.apply, cls.__call__ = cls.__call__, explained(cls.__call__, cls.name)  # type: ignore[method-assign]
-        elif cls.numpy and "*" not in cls.signature:
-            cls.apply = cls.__call__ = _eager_call(cls)  # type: ignore[method-assign]
+        if own := vars(cls).get("__call__"):
+            cls.apply, cls.__call__ = own, explained(own, cls.name)  # type: ignore[method-assign]
+        if cls.numpy and "*" not in cls.signature and (cls.fast_where or not own):
+            Op.accelerate(cls)
 
     def __init__(self) -> None:
         Op.registry[self.name] = self
@@ -140,6 +134,10 @@ class Op:
         """
         raise GradientError(f"{self.name} has no gradient rule: give its class a method vjp")
 
+    def pullback(self, g: Any, node: ComputationNode) -> Any:
+        """The rule on arrays: from the gradient g of a node with a value, that of each parent."""
+        return self.vjp(g, node._value, *[p._value for p in node.parents], **node.params)
+
     def flops(self, out: Shape, *shapes: Any, **params: Any) -> int:
         """Floating-point operations: one for each output element, unless an operation says otherwise."""
         return 0 if self.view else prod(out)
@@ -152,44 +150,6 @@ class Op:
 
 # Asked once for the same operands: a graph has many nodes of few kinds.
 _broadcast, _dtype = lru_cache(np.broadcast_shapes), lru_cache(lambda op, *dtypes: op.dtype(*dtypes))
-
-
-# What an operation does when it is called on nodes that all have values. Anything else is left to `Op.__call__`.
-EAGER = """
-def {name}(self, {parameters}, *surplus):
-    if {known} and not surplus:
-        try:
-            value = {numpy}
-        except (ValueError, TypeError, AttributeError):
-            return Op.__call__(self, {operands})
-        node = _new(ComputationNode)
-        node.op, node.parents, node.params = self, ({operands},), NO_PARAMS
-        node._value, node._shape, node._dtype = value, {shape}, value.dtype
-        node.requires_gradient, node.created = {requires_gradient}, tick()
-        node.name = node.origin = node._gradient = None
-        return node
-    return {otherwise}
-"""
-
-
-def _eager_call(cls: type[Op]) -> Any:
-    """`Op.__call__` written out for operands that are nodes with values: most calls, in half the time."""
-    operands = cls.signature.split(", ")
-    known = [f"type({x}) is ComputationNode and ({x}_value := {x}._value) is not None" for x in operands]
-    trainable = [f"{x}.requires_gradient" for x in operands]
-    first, otherwise = operands[0], f"Op.__call__(self, {', '.join(operands)}, *surplus)"
-    if len(operands) == 1:
-        otherwise = f"self.forward({first}) if type({first}) is np.ndarray and not surplus else {otherwise}"
-    source = EAGER.format(
-        name=cls.name, numpy=re.sub(rf"\b({'|'.join(operands)})\b", r"\1_value", cls.numpy), otherwise=otherwise,
-        operands=", ".join(operands), parameters=", ".join(f"{x}=MISSING" for x in operands), known=" and ".join(known),
-        shape=f"{first}._shape" if len(operands) == 1 and cls.elementwise else "value.shape",
-        requires_gradient=" or ".join(trainable) if cls.differentiable else "False",
-    )  # fmt: skip
-    call = function_from_source(cls.name, source, **globals())
-    call.__qualname__ = f"write {cls.name}({cls.signature}); {cls.name}"  # what Python's own refusals open with
-    call.__signature__ = Signature([Parameter(x, Parameter.POSITIONAL_OR_KEYWORD) for x in ["self", *operands]])
-    return call
 
 
 class Leaf(Op):

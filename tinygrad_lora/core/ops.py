@@ -51,6 +51,7 @@ class Matmul(Op):
     """
 
     signature, numpy, ufunc = "a, b", "a @ b", "np.matmul"
+    fast_where = "a.ndim > 1 and b.ndim > 1"
 
     def __call__(self, a: Any, b: Any) -> Any:
         """Vectors become matrices of one row (left) or one column (right), so that the rules see matrices only."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
-from .arguments import explained
-from .arraylike import refuse_subclass
+from ..refusals.arguments import explained
+from ..refusals.arrays import refuse_subclass
 from .graph import Graph, rebuilt, topological_order
 from .node import PARAMETER, ComputationNode, placeholder
 

@@ -68,7 +68,7 @@ def grid(experiment: Experiment) -> Markup:
     for i in chain(*chosen(experiment)):
         label = int(experiment.rotated.y_test[i])
         told = joined((verdict("before", int(before[i]), label), verdict("after", int(after[i]), label)))
-        digit = picture(experiment.rotated.x_test[i], f"a turned {label}")
+        digit = picture(experiment.rotated.x_test[i], f"a rotated {label}")
         items.append(element("li", digit, element("div", element("p", f"a {label}", class_="truth"), told)))
     return element("ul", *items, class_="grid")
 

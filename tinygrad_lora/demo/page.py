@@ -54,7 +54,7 @@ def page(experiment: Experiment, graph: str | None, files: list[str]) -> str:
         answers=_answers(experiment),
         rotated_right=round(experiment.rotated_before * len(experiment.rotated.y_test)),
         rotated_strip=gallery.strip(
-            experiment.rotated.x_test, experiment.rotated.y_test, "a turned", experiment.logits_before.argmax(-1)
+            experiment.rotated.x_test, experiment.rotated.y_test, "a rotated", experiment.logits_before.argmax(-1)
         ),
         # 3, 4: the adapter
         rank=experiment.rank,
@@ -114,7 +114,7 @@ def losses(experiment: Experiment, window: int) -> Markup:
     """The chart of both trainings."""
     curves = [
         Curve("old", ("pretraining", "upright"), experiment.pretraining_losses),
-        Curve("new", ("adapting with LoRA", "turned"), experiment.adapting_losses),
+        Curve("new", ("adapting with LoRA", "rotated"), experiment.adapting_losses),
     ]
     return loss_chart(curves, window)
 
@@ -148,7 +148,7 @@ def _graph(experiment: Experiment, picture: str | None) -> Markup:
 
 
 def _answers(experiment: Experiment) -> str:
-    """What the pretrained network says most often about turned digits."""
+    """What the pretrained network says most often about rotated digits."""
     counts = np.bincount(experiment.logits_before.argmax(-1), minlength=10)
     return f"Its most frequent answer is {counts.argmax()}, given {counts.max()} times."
 

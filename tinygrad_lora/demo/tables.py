@@ -39,7 +39,6 @@ MEANING = {
     "inner_products": "multiply and add up in one call",
     "fuse_elementwise": "one expression for a chain of small steps",
     "fuse_numbers": "one expression for a chain of single numbers",
-    "absorb_scales": "(s X) W = X (s W): scale the frozen weight, once",
     "repeat_rows": "X + b = X + B with the frozen b in every row of B",
     "raise_transposes": "f(Xᵀ) = f(X)ᵀ: compute row by row",
     "sums_as_products": "a sum is a product with ones",
@@ -83,7 +82,7 @@ def digit_table(experiment: Experiment) -> Markup:
     ]  # fmt: skip
     hidden = element("span", "the same as bars", class_="unseen")
     headings: list[object] = ["digit", "images", "before", _trained("after"), hidden]
-    return table(headings, rows, "Turned digits that are read correctly", last)
+    return table(headings, rows, "Rotated digits that are read correctly", last)
 
 
 def pass_table(compiled: CompiledFunction) -> Markup:

@@ -21,10 +21,7 @@ from .classifying import Classifying
 from .training import Training, TrainingSettings, fine_tune
 
 Table = tuple[str, list[tuple[str, str]]]
-BASES = {
-    "smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct", "minilm": "sentence-transformers/all-MiniLM-L6-v2",
-    "rxnmapper": "rxnmapper",
-}  # fmt: skip
+BASES = {"smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct", "minilm": "sentence-transformers/all-MiniLM-L6-v2"}
 SAME = "the same, word for word"
 
 

@@ -14,6 +14,7 @@ What it does not protect against: the hook is Python, and anyone who runs machin
 Nor is it noticed if an answer calls a function of the package that does the same. The limit on processes does not hold
 for root. For strangers' code add a container or a virtual machine; for a class that you know this is enough.
 
-Reading order: `wire` (frames), `packing` (values), `peer` (calls), `sandbox`, `student`, `zygote` (forks), `judge`,
-`worker`, `grading` (many), `exports` and `page` (files), `cluster` (Dask), `command`.
+Reading order. In `process`: `wire` (frames), `packing` (values), `peer` (calls), `sandbox`, `student`, `zygote`
+(forks), `worker`. Here: `submissions`, `judge` (one submission), `grading` (a class), `exports` and `page` (files),
+`cluster` (Dask). The command itself is `tinygrad_lora.commands.grade`.
 """

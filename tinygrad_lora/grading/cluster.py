@@ -7,22 +7,22 @@ from functools import cache
 from typing import Any
 
 from ..errors import ExerciseError
-from .grading import Job, Result, Settings, Worker
+from .grading import GradingSettings, GradingWorker, Job, Result
 from .grading import job_of as local_job
 from .submissions import Submission, files_of
 
 
 @cache
-def _worker() -> Worker:
-    return Worker()
+def _worker() -> GradingWorker:
+    return GradingWorker()
 
 
 def grade(job: Job) -> Result:
-    """The result of a job, wherever this runs. A machine keeps one worker process for each of its own."""
+    """The result of a job, on whichever machine this runs. Each worker of Dask's keeps one grading worker."""
     return _worker().judge(job)
 
 
-def job_of(submission: Submission, ids: Sequence[str], settings: Settings) -> Job:
+def job_of(submission: Submission, ids: Sequence[str], settings: GradingSettings) -> Job:
     """A job that carries the files along: another machine may not see the files."""
     job = local_job(submission, ids, settings)
     files, notes = files_of(list(submission.paths))
@@ -30,13 +30,13 @@ def job_of(submission: Submission, ids: Sequence[str], settings: Settings) -> Jo
     return {**job, "files": files, "notes": notes}
 
 
-class Cluster:
+class DaskCluster:
     """A client of a cluster, as an executor: `submit(job)` gives a future."""
 
     def __init__(self, address: str) -> None:
         self._client = _distributed().Client(address)
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> DaskCluster:
         return self
 
     def submit(self, job: Job) -> Any:

@@ -34,8 +34,8 @@ def write_all(out: Path, results: Mapping[str, Result], title: str, seed: int) -
     ]
     for student, result in ordered.items():
         _write(out / "feedback" / f"{student}.html", feedback_page(student, result, title))
-        told = json.dumps(gradescope(result), indent=1) + "\n"
-        _write(out / "gradescope" / student / "results.json", told)
+        text = json.dumps(gradescope(result), indent=1) + "\n"
+        _write(out / "gradescope" / student / "results.json", text)
     return paths
 
 
@@ -72,8 +72,8 @@ def gradescope(result: Result) -> dict[str, Any]:
         }
         for one in result["results"]
     ]  # fmt: skip
-    told = "\n".join(result["notes"])
-    return {"score": result["points"], "execution_time": round(result["seconds"]), "output": told, "tests": tests}
+    notes = "\n".join(result["notes"])
+    return {"score": result["points"], "execution_time": round(result["seconds"]), "output": notes, "tests": tests}
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

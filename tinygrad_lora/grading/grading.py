@@ -35,7 +35,7 @@ GRADER = 5  # raise it when the same submission may get another result
 
 
 @dataclass(frozen=True)
-class Settings:
+class GradingSettings:
     """How to grade. `seed` and `budget` draw the random cases; `cpu` and `memory` limit each student's process."""
 
     seed: int = 1
@@ -50,8 +50,8 @@ Result = dict[str, Any]
 
 
 def chosen(text: str) -> list[str]:
-    """The ids of exercises: "04" is all of a tutorial, "04-topo,05-unbroadcast" are two. Raises ExerciseError."""
-    found: list[str] = []
+    """The ids that a text names: "04" is all of a tutorial, "04-topo,05-unbroadcast" are two. Raises ExerciseError."""
+    ids: list[str] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         if part.isdigit():
             own = [id for id in exercise_ids() if id.startswith(f"{part.zfill(2)}-")]
@@ -59,25 +59,25 @@ def chosen(text: str) -> list[str]:
             own = [load_exercise(part).id]
         if not own:
             raise ExerciseError(f"tutorial {part.zfill(2)} has no exercises")
-        found += own
-    if not found:
+        ids += own
+    if not ids:
         raise ExerciseError("name the exercises: --exercises 04, or --exercises 04-topo,05-unbroadcast")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(ids))
 
 
-def job_of(submission: Submission, ids: Sequence[str], settings: Settings) -> Job:
-    """What a worker is told."""
+def job_of(submission: Submission, ids: Sequence[str], settings: GradingSettings) -> Job:
+    """What a worker needs to grade a submission, as plain data."""
     return {"paths": [str(path.resolve()) for path in submission.paths], "exercises": list(ids), **asdict(settings)}
 
 
-def key(submission: Submission, ids: Sequence[str], settings: Settings) -> str:
-    """The same for the same submission, exercises, settings and versions."""
+def key(submission: Submission, ids: Sequence[str], settings: GradingSettings) -> str:
+    """The name of a kept result: a hash of the submission, the exercises, the settings and the versions."""
     modules = [inspect.getsource(sys.modules[load_exercise(id).checks[0].function.__module__]) for id in ids]
-    told = [GRADER, __version__, sys.version, np.__version__, submission.digest, list(ids), modules, asdict(settings)]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+    parts = [GRADER, __version__, sys.version, np.__version__, submission.digest, list(ids), modules, asdict(settings)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-class Worker:
+class GradingWorker:
     """A process that judges, one job after another. It is started again if it ends."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Worker:
         self._stopped = False
 
     def judge(self, job: Job) -> Result:
-        """The result. A worker that ends gives one that says so."""
+        """The result of a job. If the worker ends, the result says so."""
         for _ in range(2):
             if self._stopped:
                 break
@@ -111,14 +111,14 @@ class Worker:
         )  # fmt: skip
 
     def stop(self) -> None:
-        """End it now, with the job that it has. What it has started notices, and ends too."""
+        """End the process at once, in the middle of a job. The processes that it started notice, and end too."""
         self._stopped, process = True, self._process
         if process is not None:
             with contextlib.suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
 
     def close(self) -> None:
-        """End it when it is done, and what it has started."""
+        """End the process when it is done with its job, or after five seconds."""
         if self._process is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()  # type: ignore[union-attr]
@@ -132,11 +132,11 @@ class Worker:
 
 
 class Workers:
-    """Several of them, as an executor: `submit(job)` gives a future."""
+    """Several grading workers, as an executor: `submit(job)` gives a future."""
 
     def __init__(self, count: int) -> None:
-        self._all = [Worker() for _ in range(max(1, count))]
-        self._free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        self._all = [GradingWorker() for _ in range(max(1, count))]
+        self._free: queue.SimpleQueue[GradingWorker] = queue.SimpleQueue()
         for worker in self._all:
             self._free.put(worker)
         self._threads = ThreadPoolExecutor(len(self._all))
@@ -145,7 +145,7 @@ class Workers:
         return self
 
     def submit(self, job: Job) -> Future[Result]:
-        """Judge it when a worker is free."""
+        """Judge the job as soon as a worker is free."""
         return self._threads.submit(self._judge, job)
 
     def _judge(self, job: Job) -> Result:
@@ -167,33 +167,33 @@ class Workers:
 Submit = Callable[[Job], Any]
 
 
-def self_check(ids: Sequence[str], submit: Submit, settings: Settings) -> None:
+def self_check(ids: Sequence[str], submit: Submit, settings: GradingSettings) -> None:
     """Raises ExerciseError, with a list, unless every reference has full marks and every template 0."""
     exercises = [load_exercise(id) for id in ids]
     asked = [(exercise, kind, submit(_own(exercise, kind, settings))) for exercise in exercises for kind in _KINDS]
     wrong = []
     for exercise, kind, future in asked:
         result = future.result()
-        wanted = exercise.points if kind == "solution" else 0
-        if result.get("points") != wanted:
+        expected = exercise.points if kind == "solution" else 0
+        if result.get("points") != expected:
             first = next((one["sentence"] for one in result.get("results", ()) if one["sentence"]), "")
             got = result.get("failed") or f"{result['points']} of {exercise.points} points"
-            wrong.append(f"  {exercise.id}: the {_KINDS[kind]} gets {got}, not {wanted}. {first}".rstrip())
+            wrong.append(f"  {exercise.id}: the {_KINDS[kind]} gets {got}, not {expected}. {first}".rstrip())
     if wrong:
-        told = "\n".join(wrong)
-        raise ExerciseError(f"nothing was graded, because the grader does not agree with its own answers:\n{told}")
+        lines = "\n".join(wrong)
+        raise ExerciseError(f"nothing was graded, because the grader does not agree with its own answers:\n{lines}")
 
 
 _KINDS = {"solution": "reference", "stub": "template"}
 
 
-def _own(exercise: Exercise, kind: str, settings: Settings) -> Job:
+def _own(exercise: Exercise, kind: str, settings: GradingSettings) -> Job:
     source = f"{exercise.preamble}\n\n{getattr(exercise, kind)}"
     return {"cells": [[kind, source]], "exercises": [exercise.id], **asdict(settings)}
 
 
 def grade_all(
-    found: Sequence[Submission], ids: Sequence[str], settings: Settings, kept: Path, submit: Submit,
+    submitted: Sequence[Submission], ids: Sequence[str], settings: GradingSettings, kept: Path, submit: Submit,
     done: Callable[[Iterable[Any]], Iterable[Any]] = as_completed, make: Callable[..., Job] = job_of,
 ) -> Iterator[tuple[Submission, Result, bool]]:  # fmt: skip
     """Each submission with its result, as it comes; True beside it if it was kept from an earlier run.
@@ -201,7 +201,7 @@ def grade_all(
     Results are written to the folder `kept` at once: a run that was killed goes on where it was.
     """
     waiting: dict[Any, tuple[Submission, Path]] = {}
-    for submission in found:
+    for submission in submitted:
         path = kept / f"{key(submission, ids, settings)}.json"
         with contextlib.suppress(OSError, ValueError):
             yield submission, json.loads(path.read_text(encoding="utf-8")), True
@@ -218,12 +218,12 @@ def grade_all(
 
 
 def empty(ids: Sequence[str], why: str) -> Result:
-    """No points, and the reason."""
+    """A result without points, which says why."""
     results = []
     for id in ids:
         for check in load_exercise(id).checks:
-            told = CheckResult(id, check.name, False, Diagnosis("not-graded", why), 0.0, 0, check.points)
-            results.append(data_of(told))
+            result = CheckResult(id, check.name, False, Diagnosis("not-graded", why), 0.0, 0, check.points)
+            results.append(data_of(result))
     total = sum(load_exercise(id).points for id in ids)
     return {"results": results, "notes": [why], "refused": [], "points": 0, "out_of": total, "seconds": 0.0}
 

@@ -16,7 +16,7 @@ from ..learn.checking.run import run_checks
 from ..learn.diagnosis import NOT_STARTED, Diagnosis
 from ..learn.exercise import Check, Exercise
 from ..learn.registry import load_exercise
-from .process.peer import Blank, Peer
+from .process.peer import Peer, Unwritten
 from .process.student import CELLS, SERVICE
 from .process.wire import Channel, Gone, Misbehaved
 from .process.zygote import Nursery
@@ -28,7 +28,7 @@ MARGIN = 0.3  # seconds that the student's process stops before the judge would
 
 
 class Judge(Peer):
-    """The judge's end. `broken` says that the conversation cannot go on."""
+    """The judge's end of the conversation. `broken` says why it cannot go on: "gone", "misbehaved" or "silent"."""
 
     def __init__(self, channel: Channel) -> None:
         super().__init__(channel, 2, lambda function, seconds: function(), lambda error: "")
@@ -49,12 +49,12 @@ class Judge(Peer):
             raise
 
     def taken(self, names: list[str]) -> Any:
-        """The objects with these names. Both sides forget what was before."""
+        """The student's objects with these names. Both sides forget those of earlier checks."""
         self.begin()
         return self.service("take", names)
 
     def service(self, method: str, *args: Any) -> Any:
-        """Ask the student's process itself."""
+        """Call a method of the `Service` in the student's process."""
         if SERVICE not in self.things:
             self.things[SERVICE] = "the student's process"
         return self.call(SERVICE, method, args)
@@ -79,12 +79,12 @@ class Hearing:
             return {}
         peer = self._peer
         peer.deadline = 0.0
-        found = guarded(lambda: peer.taken(list(names)), ANSWER)
-        if found.error is not None or type(found.value) is not dict:
+        outcome = guarded(lambda: peer.taken(list(names)), ANSWER)
+        if outcome.error is not None or type(outcome.value) is not dict:
             if peer.broken:
                 self._peer, self._dead = None, "it did not answer"
             return {}
-        return {name: ... if isinstance(value, Blank) else value for name, value in found.value.items()}
+        return {name: ... if isinstance(value, Unwritten) else value for name, value in outcome.value.items()}
 
     def _start(self) -> None:
         peer = Judge(self._nursery.start())
@@ -93,8 +93,8 @@ class Hearing:
             self.notes = [str(line)[:400] for line in ran.value[:50]]
             self._peer = peer
             return
-        told = self._nursery.end()
-        self._dead = told or "it did not answer"
+        ending = self._nursery.end()
+        self._dead = ending or "it did not answer"
         self.notes = [f"running the cells ended the process: {self._dead}"]
 
     def run(self, exercise: Exercise, check: Check, seed: int, budget: int) -> CheckResult:
@@ -108,9 +108,9 @@ class Hearing:
             return _failed(result, "process-ended", f"running your code ended its process: {self._dead}")
         if self._peer is not None and self._peer.broken:
             reason, self._peer = self._peer.broken, None
-            told = self._nursery.end()
+            ending = self._nursery.end()
             if reason == "gone":
-                return _failed(result, "process-ended", f"your code ended its process: {told or 'it closed its end'}")
+                return _failed(result, "process-ended", f"your code ended its process: {ending or 'it closed its end'}")
             if reason == "silent":
                 sentence = f"stopped after {only.limit:g} seconds: is there a loop that never ends?"
                 return _failed(result, "too-slow", sentence)
@@ -118,13 +118,13 @@ class Hearing:
         return result
 
     def close(self) -> list[str]:
-        """End the process. Gives what the hook refused."""
+        """End the process. Returns what the hook refused."""
         refused: list[str] = []
         if self._peer is not None:
             peer = self._peer
             peer.deadline = 0.0
-            told = guarded(lambda: peer.service("refused"), 2.0).value
-            refused = [str(what)[:300] for what in told][:20] if type(told) is list else []
+            answer = guarded(lambda: peer.service("refused"), 2.0).value
+            refused = [str(what)[:300] for what in answer][:20] if type(answer) is list else []
             peer.channel.close()
         self._nursery.end()
         return list(dict.fromkeys(refused))
@@ -179,22 +179,25 @@ def apart(files: list[File], ids: list[str]) -> Iterator[tuple[list[str], list[l
 
 
 def defining(files: list[File], names: Iterable[str]) -> list[int]:
-    """Which files define some of the names. Not one with a part of what another has: two exercises may share a name."""
-    found = [{name for _, text in file["cells"] for name in defined(text)} & {*names} for file in files]
-    return [i for i, own in enumerate(found) if own and not any(own < others for others in found)]
+    """The files that define some of the names, without those that define fewer of them than another file does.
+
+    Two exercises may share a name.
+    """
+    by_file = [{name for _, text in file["cells"] for name in defined(text)} & {*names} for file in files]
+    return [i for i, own in enumerate(by_file) if own and not any(own < others for others in by_file)]
 
 
 @lru_cache(1_000)
 def defined(text: str) -> frozenset[str]:
     """The names that a text defines or fills, as far as its lines show it. The text is not run, and not even parsed."""
-    found: set[str] = set()
+    names: set[str] = set()
     for line in text.splitlines():
         if begins := re.match(r"\s*(?:async\s+)?(def|class|from|import)\s(.*)", line):
             words = re.findall(r"\w+", begins[2])
-            found.update(words[:1] if begins[1] in ("def", "class") else words)
+            names.update(words[:1] if begins[1] in ("def", "class") else words)
         elif "=" in line and "(" not in (head := line.partition("=")[0]):
-            found.update(re.findall(r"(?<![\w.])\w+", head))
-    return frozenset(found)
+            names.update(re.findall(r"(?<![\w.])\w+", head))
+    return frozenset(names)
 
 
 def without_fresh_copies(cells: list[list[str]], exercise: Exercise) -> list[list[str]]:
@@ -210,9 +213,9 @@ def without_fresh_copies(cells: list[list[str]], exercise: Exercise) -> list[lis
 
 def data_of(result: CheckResult) -> dict[str, Any]:
     """A result with its sentence and its example, as plain data."""
-    told = result.diagnosis if result.started else None
-    lines = shown(told) if told else []
+    diagnosis = result.diagnosis if result.started else None
+    lines = shown(diagnosis) if diagnosis else []
     return {
-        **result.record, "claim": result.claim, "sentence": told.sentence[:2000] if told else "",
+        **result.record, "claim": result.claim, "sentence": diagnosis.sentence[:2000] if diagnosis else "",
         "example": [line[:500] for line in lines[:40]], "notes": [note[:500] for note in result.notes],
     }  # fmt: skip

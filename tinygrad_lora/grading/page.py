@@ -19,7 +19,7 @@ ROW, LABEL, WIDTH, MOST_RANKED = 22, 190, 900, 40
 
 
 def class_page(results: Mapping[str, Result], title: str) -> str:
-    """The class report."""
+    """The report about a class: heat map, exercises, ranked mistakes, students. HTML without scripts."""
     ids = list(dict.fromkeys(one["exercise"] for result in results.values() for one in result["results"]))
     shares = {student: {id: _share(result, id) for id in ids} for student, result in results.items()}
     points = [result["points"] for result in results.values()]
@@ -43,7 +43,7 @@ def class_page(results: Mapping[str, Result], title: str) -> str:
 
 
 def feedback_page(student: str, result: Result, title: str) -> str:
-    """What a student gets back."""
+    """What one student gets back: points, notes, and for each check what was wrong. HTML without scripts."""
     parts = [element("h1", f"{title}: {student}"), element("p", f"{result['points']} of {result['out_of']} points.")]
     if result["notes"]:
         parts += [element("h2", "While your code ran"), _list(result["notes"])]
@@ -53,8 +53,8 @@ def feedback_page(student: str, result: Result, title: str) -> str:
         own = [one for one in result["results"] if one["exercise"] == id]
         score = f"{sum(one['points'] for one in own)} of {sum(one['out_of'] for one in own)} points"
         parts += [element("h2", f"{id}: {load_exercise(id).plain_title} ({score})")]
-        told = [one["sentence"] for one in own]
-        parts += [_check(one, one["sentence"] in told[:i]) for i, one in enumerate(own)]
+        sentences = [one["sentence"] for one in own]
+        parts += [_check(one, one["sentence"] in sentences[:i]) for i, one in enumerate(own)]
     return page(f"{title}: {student}", *parts, style=_style())
 
 
@@ -97,15 +97,15 @@ def _heat_map(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Mark
                 height=ROW - 2, class_=STEPS[step],
             ))  # fmt: skip
     w, h = round(LABEL + width * len(order)), ROW * len(ids)
-    told = "; ".join(f"{id}: {sum(shares[s][id] for s in shares) / max(1, len(shares)):.0%}" for id in ids)
-    label = f"Heat map of {len(ids)} exercises and {len(order)} students. Points on average: {told}."
+    averages = "; ".join(f"{id}: {sum(shares[s][id] for s in shares) / max(1, len(shares)):.0%}" for id in ids)
+    label = f"Heat map of {len(ids)} exercises and {len(order)} students. Points on average: {averages}."
     drawing = element("svg", *parts, viewBox=f"0 0 {w} {h}", width=w, height=h, role="img", aria_label=label)
     keys = [element("li", element("span", class_=f"key {s}"), w) for s, w in zip(STEPS, WORDS, strict=True)]
     legend = element("ul", *keys, class_="legend")
-    order_told = element(
+    explanation = element(
         "p", "Each column is a student, those with most points on the left. The table below has names."
     )
-    return joined([scrolling(drawing, "Heat map"), legend, order_told])
+    return joined([scrolling(drawing, "Heat map"), legend, explanation])
 
 
 def _exercises(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Markup:
@@ -134,10 +134,10 @@ def _ranked(results: Mapping[str, Result]) -> Markup:
     for kind in sorted(who, key=lambda kind: (-len(who[kind]), kind))[:MOST_RANKED]:
         id, code = kind
         count = f"{len(who[kind])} of {len(results)}"
-        told = [element("strong", count), " ", id, ": ", element("code", code)]
+        entry = [element("strong", count), " ", id, ": ", element("code", code)]
         if example[kind]["sentence"]:
-            told.append(element("div", f"For example: {_anonymous(example[kind]['sentence'], results)}"))
-        parts.append(element("li", *told))
+            entry.append(element("div", f"For example: {_anonymous(example[kind]['sentence'], results)}"))
+        parts.append(element("li", *entry))
     return element("ol", *parts, class_="ranked")
 
 

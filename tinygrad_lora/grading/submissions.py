@@ -37,12 +37,12 @@ class Submission:
     @property
     def digest(self) -> str:
         """A hash of the names and contents."""
-        found = hashlib.sha256()
+        sha = hashlib.sha256()
         for path in self.paths:
-            found.update(f"{path.name}\0{path.stat().st_size}\0".encode("utf-8", "replace"))
+            sha.update(f"{path.name}\0{path.stat().st_size}\0".encode("utf-8", "replace"))
             if path.stat().st_size <= LARGEST:
-                found.update(path.read_bytes())
-        return found.hexdigest()
+                sha.update(path.read_bytes())
+        return sha.hexdigest()
 
 
 def submissions(folder: Path, out: Path | None = None) -> list[Submission]:
@@ -54,20 +54,20 @@ def submissions(folder: Path, out: Path | None = None) -> list[Submission]:
     root = folder / "submitted" if (folder / "submitted").is_dir() else folder
     if not root.is_dir():
         raise ExerciseError(f"there is no folder {folder}")
-    found = []
+    handed_in = []
     for path in sorted(root.iterdir()):
         if path.name.startswith(".") or path.is_symlink() or (out is not None and path.resolve() == out.resolve()):
             continue
         if path.is_file() and path.suffix in SUFFIXES:
-            found.append(Submission(called(path.stem), (path,)))
+            handed_in.append(Submission(called(path.stem), (path,)))
         elif path.is_dir():
-            found.append(Submission(called(path.name), tuple(_files(path))))
-    if not any(one.paths for one in found):
+            handed_in.append(Submission(called(path.name), tuple(_files(path))))
+    if not any(one.paths for one in handed_in):
         raise ExerciseError(f"{folder} holds no .ipynb or .py file, and no folder of such files")
-    names = [one.name.casefold() for one in found]
-    if double := next((one.name for one in found if names.count(one.name.casefold()) > 1), None):
+    names = [one.name.casefold() for one in handed_in]
+    if double := next((one.name for one in handed_in if names.count(one.name.casefold()) > 1), None):
         raise ExerciseError(f"two submissions are called {double!r}: give each student one file or one folder")
-    return found
+    return handed_in
 
 
 def called(name: str) -> str:
@@ -119,20 +119,20 @@ def _notebook(text: str) -> tuple[list[tuple[str, str]], list[str]]:
     try:
         cells = json.loads(text)["cells"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        told = "the file is empty" if not text.strip() else "the file is not a whole notebook: was it cut off?"
-        raise Unreadable(told) from None
+        reason = "the file is empty" if not text.strip() else "the file is not a whole notebook: was it cut off?"
+        raise Unreadable(reason) from None
     if type(cells) is not list or len(cells) > MOST:
         raise Unreadable("the notebook has no list of cells, or too many")
-    found, answers, size = [], [], 0
+    sources, answers, size = [], [], 0
     for number, cell in enumerate(cells, start=1):
         if type(cell) is dict and cell.get("cell_type") == "code" and not _is_check(cell):
             source = code(cell.get("source"))
             size += len(source)
-            found.append((f"cell {number}", source))
+            sources.append((f"cell {number}", source))
             answers += [str(cell["id"]).removesuffix("-answer")] if str(cell.get("id")).endswith("-answer") else []
     if size > LONGEST:
         raise Unreadable(f"the notebook has {size:,} characters of code; at most {LONGEST:,} are read")
-    return found, answers
+    return sources, answers
 
 
 def code(source: Any) -> str:

@@ -22,7 +22,7 @@ NUMBERS = (bool, int, float)
 
 
 def refuse(code: str, sentence: str) -> Wrong:
-    """The exception to raise."""
+    """A `Wrong` with this code and sentence, to be raised."""
     return Wrong(Diagnosis(code, sentence))
 
 
@@ -140,5 +140,5 @@ def largest_difference(a: Any, b: Any) -> tuple[float, tuple[int, ...]]:
 
 def distinct(things: Iterable[Any]) -> bool:
     """Whether no object occurs twice, by identity."""
-    found = [id(thing) for thing in things]
-    return len(found) == len(set(found))
+    ids = [id(thing) for thing in things]
+    return len(ids) == len(set(ids))

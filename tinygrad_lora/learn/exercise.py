@@ -198,8 +198,8 @@ class Exercise:
         """What the student gets: the solution's text without the solution, or the code to repair."""
         parts = []
         for name in self.references:
-            given = self._starters.get(name)
-            parts.append(source_of(given[0], name) if given else stripped(self._source(name)))
+            starter = self._starters.get(name)
+            parts.append(source_of(starter[0], name) if starter else stripped(self._source(name)))
         return "\n\n".join(parts)
 
     @property

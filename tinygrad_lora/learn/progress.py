@@ -68,7 +68,7 @@ def save(report: Report) -> None:
 
 
 @dataclass(frozen=True)
-class Line:
+class ExerciseProgress:
     """One exercise in the table: the points of the best run of each check."""
 
     id: str
@@ -86,7 +86,7 @@ class Line:
 class Progress:
     """Every exercise with its points, in the order of the course. Shows itself as a table."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[ExerciseProgress, ...]
 
     @property
     def points(self) -> int:
@@ -117,5 +117,5 @@ def progress() -> Progress:
     for exercise in map(load_exercise, course_order()):
         tried = [check for check in exercise.checks if (exercise.id, check.name) in best]
         points = sum(check.points for check in tried if best[exercise.id, check.name])
-        lines.append(Line(exercise.id, exercise.plain_title, points, exercise.points, bool(tried)))
+        lines.append(ExerciseProgress(exercise.id, exercise.plain_title, points, exercise.points, bool(tried)))
     return Progress(tuple(lines))

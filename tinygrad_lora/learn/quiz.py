@@ -78,9 +78,9 @@ def quiz(
 
 def _interests(output: ComputationNode, candidates: list[tuple[str, ComputationNode]]) -> list[int]:
     """How much there is to work out: most in the gradient of a node with several users, least in one that is just 1."""
-    found = _gradients(output)
+    gradients = _gradients(output)
     uses = Counter(p for node in topological_order([output]) for p in node.parents)
-    trivial = {node for node, gradient in found.items() if np.isin(gradient, (0.0, 1.0)).all()}
+    trivial = {node for node, gradient in gradients.items() if np.isin(gradient, (0.0, 1.0)).all()}
     return [2 if kind == "values" else (uses[node] > 1) + 2 * (node not in trivial) for kind, node in candidates]
 
 
@@ -138,10 +138,10 @@ class Quiz:
     def _whole(self) -> Diagram:
         """The picture with all numbers."""
         shown = diagram(self.output, values=True, title="Fill in the blanks")
-        found = _gradients(self.output) if self.shows_gradients else {}
+        gradients = _gradients(self.output) if self.shows_gradients else {}
         nodes = topological_order([self.output])
         boxes = [
-            replace(box, gradient=short_array(found[n]) if n in found else (), numbered=True)
+            replace(box, gradient=short_array(gradients[n]) if n in gradients else (), numbered=True)
             for n, box in zip(nodes, shown.boxes, strict=True)
         ]
         return replace(shown, boxes=tuple(boxes))
@@ -165,48 +165,49 @@ class Quiz:
 
         Raises ExerciseError for a letter that is no blank.
         """
-        given = {**(answers or {}), **more}
+        predictions = {**(answers or {}), **more}
         letters = [blank.letter for blank in self.blanks]
-        if unknown := [name for name in given if name not in letters]:
+        if unknown := [name for name in predictions if name not in letters]:
             raise ExerciseError(f"there is no blank {unknown[0]!r}; there are {', '.join(letters)}")
-        found = _gradients(self.output)
-        return Answers(tuple([(b, self._told(b, given.get(b.letter, ...), found)) for b in self.blanks]))
+        gradients = _gradients(self.output)
+        return Answers(tuple([(b, self._diagnosis(b, predictions.get(b.letter, ...), gradients)) for b in self.blanks]))
 
     def diagnose(self, answers: Mapping[str, Any]) -> Diagnosis | None:
         """What is wrong with the first answer that is; None if all are right. For the checks of an exercise."""
-        return next((told for _, told in self.check(answers).lines if told), None)
+        return next((diagnosis for _, diagnosis in self.check(answers).lines if diagnosis), None)
 
-    def _told(self, blank: Blank, answer: Any, gradients: Mapping[ComputationNode, Any]) -> Diagnosis | None:
+    def _diagnosis(self, blank: Blank, answer: Any, gradients: Mapping[ComputationNode, Any]) -> Diagnosis | None:
+        """What is wrong with one prediction; None if it is right."""
         if answer is ...:
             return Diagnosis("blank", f"?{blank.letter} is still open")
         node, is_value = blank.node, blank.kind == "value"
         truth = np.asarray(node.value if is_value else gradients.get(node, np.zeros(node.shape)), float)
         try:
-            given = as_array(answer, f"?{blank.letter}", node.shape)
+            prediction = as_array(answer, f"?{blank.letter}", node.shape)
         except Wrong as wrong:
             return wrong.diagnosis
-        if same(given, truth, CLOSE):
+        if same(prediction, truth, CLOSE):
             return None
-        why = next(self._reasons(blank, given, truth, gradients), "")
-        said = number(float(given)) if not node.shape else "that"
+        why = next(self._reasons(blank, prediction, truth, gradients), "")
+        said = number(float(prediction)) if not node.shape else "that"
         return Diagnosis("wrong-prediction", f"?{blank.letter} is not {said}{why and ': '}{why}", blank.kind)
 
     def _reasons(
-        self, blank: Blank, given: Any, truth: Any, gradients: Mapping[ComputationNode, Any]
+        self, blank: Blank, prediction: Any, truth: Any, gradients: Mapping[ComputationNode, Any]
     ) -> Iterator[str]:  # fmt: skip
-        """What a wrong prediction may come from."""
+        """What the student may have had in mind, in words: the likeliest first."""
         node, label = blank.node, blank.label
-        if same(given, -truth, CLOSE):
+        if same(prediction, -truth, CLOSE):
             yield "that is the right size with the wrong sign"
         if blank.kind == "value":
-            if node in gradients and same(given, np.asarray(gradients[node], float), CLOSE):
+            if node in gradients and same(prediction, np.asarray(gradients[node], float), CLOSE):
                 yield f"that is the gradient of {label}, and its value is asked"
             return
         users = [n for n in topological_order([self.output]) for p in n.parents if p is node]
-        if len(users) > 1 and any(same(given, share, CLOSE) for share in _shares(node, users, gradients)):
-            told = f"{label} is used {len(users)} times, and that is what one use sends back"
-            yield f"{told}; the gradient is the sum over all uses"
-        if same(given, np.asarray(node.value, float), CLOSE):
+        if len(users) > 1 and any(same(prediction, share, CLOSE) for share in _shares(node, users, gradients)):
+            sentence = f"{label} is used {len(users)} times, and that is what one use sends back"
+            yield f"{sentence}; the gradient is the sum over all uses"
+        if same(prediction, np.asarray(node.value, float), CLOSE):
             yield f"that is the value of {label}, and its gradient is asked"
 
     def reveal(self) -> Revealed:
@@ -245,11 +246,11 @@ class Answers:
 
     @property
     def passed(self) -> bool:
-        return all(told is None for _, told in self.lines)
+        return all(diagnosis is None for _, diagnosis in self.lines)
 
     @property
     def sentences(self) -> list[str]:
-        return [told.sentence if told else f"?{blank.letter} is right" for blank, told in self.lines]
+        return [diagnosis.sentence if diagnosis else f"?{blank.letter} is right" for blank, diagnosis in self.lines]
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)

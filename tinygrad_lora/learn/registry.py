@@ -17,14 +17,14 @@ from .exercise import Exercise
 @cache
 def exercise_modules() -> dict[str, str]:
     """The module of each exercise, by id: `exercises/t04/topo.py` is "04-topo". A leading underscore hides a file."""
-    found = {}
+    modules = {}
     for folder in sorted(iter_modules(exercises.__path__), key=lambda module: module.name):
         if folder.ispkg and re.fullmatch(r"t\d\d", folder.name):
             package = f"{exercises.__name__}.{folder.name}"
             for module in sorted(iter_modules(import_module(package).__path__), key=lambda module: module.name):
                 if not module.name.startswith("_"):
-                    found[f"{folder.name[1:]}-{module.name.replace('_', '-')}"] = f"{package}.{module.name}"
-    return found
+                    modules[f"{folder.name[1:]}-{module.name.replace('_', '-')}"] = f"{package}.{module.name}"
+    return modules
 
 
 def exercise_ids() -> list[str]:
@@ -37,8 +37,8 @@ def load_exercise(id: str) -> Exercise:
     modules = exercise_modules()
     if id not in modules:
         near = difflib.get_close_matches(str(id), modules, n=3, cutoff=0.4) or list(modules)[:3]
-        told = f"there is no exercise {id!r}; perhaps {' or '.join(near)}" if near else "there are no exercises"
-        raise ExerciseError(f"{told}. `tinygrad-lora progress` lists all")
+        sentence = f"there is no exercise {id!r}; perhaps {' or '.join(near)}" if near else "there are no exercises"
+        raise ExerciseError(f"{sentence}. `tinygrad-lora progress` lists all")
     exercise = import_module(modules[id]).exercise
     if not isinstance(exercise, Exercise) or exercise.id != id:
         raise ExerciseError(f"{modules[id]} must define `exercise = Exercise({id!r}, ...)`")

@@ -30,13 +30,13 @@ class Heading:
 
 def heading_of(text: str) -> Heading:
     """The heading in the first cell. Raises TutorialError for a text without one."""
-    found = HEADING.search(text)
-    if found is None:
+    heading = HEADING.search(text)
+    if heading is None:
         raise TutorialError(
             "a tutorial begins with the lines `# 04 · Title` and `*Outcome: one sentence · 50 minutes*`, "
             f"not with {text[:60]!r}"
         )
-    return Heading(found["number"], found["title"].strip(), found["outcome"].strip(), int(found["minutes"]))
+    return Heading(heading["number"], heading["title"].strip(), heading["outcome"].strip(), int(heading["minutes"]))
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,18 @@ class Tutorial:
 def tutorials() -> list[Tutorial]:
     """All tutorials, in their order."""
     for folder in FOLDERS:
-        if found := sorted(folder.glob("[0-9][0-9]_*.ipynb")):
-            return [Tutorial(path) for path in found]
+        if paths := sorted(folder.glob("[0-9][0-9]_*.ipynb")):
+            return [Tutorial(path) for path in paths]
     raise TutorialError("this installation has no tutorials; `pip install --force-reinstall tinygrad-lora` brings them")
 
 
 def tutorial(number: str) -> Tutorial:
     """The tutorial with this number, "04" or "4". Raises TutorialError, which lists all numbers, if there is none."""
-    wanted = number.zfill(2)
+    digits = number.zfill(2)
     known = {one.number: one for one in tutorials()}
-    if wanted not in known:
+    if digits not in known:
         raise TutorialError(f"there is no tutorial {number}; there are {', '.join(known)}")
-    return known[wanted]
+    return known[digits]
 
 
 def course_order() -> list[str]:

@@ -20,23 +20,23 @@ from ..errors import ExerciseError
 from ..nn.adapters import lora
 from ..nn.linear import Linear, Seed
 from ..nn.optim import Optimizer
-from .checking.exchange import Change, exchanged
+from .checking.exchange import Replacement, exchanged
 from .exact import as_array, as_nodes, refuse
 
 Student = Callable[..., Any]
-Plug = Callable[[Student], Change]
+Plug = Callable[[Student], Replacement]
 
 
 @contextlib.contextmanager
 def using(**functions: Student) -> Iterator[None]:
-    """Run the engine with your functions in the place of its own: `with using(topo_sort=mine, mse=my_mse): ...`.
+    """Run the engine with your functions in place of its own: `with using(topo_sort=mine, mse=my_mse): ...`.
 
     topo_sort(output): the nodes that the output depends on, parents first. The backward pass goes through them.
     backward(output): adds into `.gradient` of every node that requires one. `loss.backward()` calls it.
     unbroadcast(g, shape): g summed over the axes along which an array of this shape was repeated.
     tanh_vjp(g, y, x), add_vjp(g, y, a, b), ...: the backward rule of any operation, on arrays. It may leave out some.
     cross_entropy(logits, labels), mse(y, target), softmax(x), ...: any function of the library, on nodes.
-    optimizer_step(parameters, lr): sets `p.value` from `p.gradient`, in the place of `optimizer.step()`.
+    optimizer_step(parameters, lr): sets `p.value` from `p.gradient`, in place of `optimizer.step()`.
     clip(gradients, max_norm): the gradients as a list, made shorter where they are too long.
     linear_weight(rng, input_size, output_size): the weight that a new `Linear` starts with.
     lora_A(rng, input_size, rank): the factor A that a new `LoRALayer` starts with.
@@ -71,24 +71,24 @@ def _public(name: str, thing: Any) -> bool:
 # --- The backward pass ---
 
 
-def _topo_sort(mine: Student) -> Change:
+def _topo_sort(mine: Student) -> Replacement:
     original = autodiff._between
 
     def between(output: ComputationNode, wrt: Any) -> list[ComputationNode]:
         needed = set(original(output, wrt))
         return [node for node in as_nodes(mine(output), "what topo_sort gave") if node in needed]
 
-    return Change(autodiff, "_between", between)
+    return Replacement(autodiff, "_between", between)
 
 
-def _backward(mine: Student) -> Change:
+def _backward(mine: Student) -> Replacement:
     def backward(output: ComputationNode, seed: Any = None) -> None:
         mine(output) if seed is None else mine(output, seed)
 
-    return Change(ComputationNode, "backward", backward)
+    return Replacement(ComputationNode, "backward", backward)
 
 
-def _unbroadcast(mine: Student) -> Change:
+def _unbroadcast(mine: Student) -> Replacement:
     original = autodiff.unbroadcast
 
     def unbroadcast(g: Any, shape: Any) -> Any:
@@ -96,10 +96,10 @@ def _unbroadcast(mine: Student) -> Change:
             return original(g, shape)  # a gradient that is a graph: the student's function is for arrays
         return as_array(mine(g, shape), "what unbroadcast gave").astype(g.dtype)
 
-    return Change(autodiff, "unbroadcast", unbroadcast)
+    return Replacement(autodiff, "unbroadcast", unbroadcast)
 
 
-def _rule(op: Op, mine: Student) -> Change:
+def _rule(op: Op, mine: Student) -> Replacement:
     original, takes = type(op).vjp, _parameters(mine)
 
     def vjp(self: Op, g: Any, y: Any, *operands: Any, **params: Any) -> Any:
@@ -110,7 +110,7 @@ def _rule(op: Op, mine: Student) -> Change:
         parts = mine(**{name: named[name] for name in takes or ()}) if known else mine(g, y, *operands, **params)
         return tuple(parts) if isinstance(parts, tuple | list) else (parts,)
 
-    return Change(type(op), "vjp", vjp)
+    return Replacement(type(op), "vjp", vjp)
 
 
 def _parameters(function: Student) -> set[str] | None:
@@ -126,11 +126,11 @@ def _parameters(function: Student) -> set[str] | None:
 # --- Functions, layers, training ---
 
 
-def _composite(name: str, mine: Student) -> Change:
-    return Change(library, name, lambda *args, **kwargs: mine(*args, **kwargs))
+def _composite(name: str, mine: Student) -> Replacement:
+    return Replacement(library, name, lambda *args, **kwargs: mine(*args, **kwargs))
 
 
-def _linear_weight(mine: Student) -> Change:
+def _linear_weight(mine: Student) -> Replacement:
     original = Linear.__init__
 
     def start(self: Linear, *args: Any, seed: Seed = None, **kwargs: Any) -> None:
@@ -139,26 +139,26 @@ def _linear_weight(mine: Student) -> Change:
         weight = as_array(mine(rng, self.input_size, self.output_size), "what linear_weight gave", self.weight.shape)
         self.weight.value = weight.astype(self.weight.dtype)
 
-    return Change(Linear, "__init__", start)
+    return Replacement(Linear, "__init__", start)
 
 
-def _lora_a(mine: Student) -> Change:
+def _lora_a(mine: Student) -> Replacement:
     def factor(rng: np.random.Generator, input_size: int, rank: int, init: str) -> Any:
         return as_array(mine(rng, input_size, rank), "what lora_A gave", (input_size, rank))
 
-    return Change(lora, "_factor", factor)
+    return Replacement(lora, "_factor", factor)
 
 
-def _optimizer_step(mine: Student) -> Change:
+def _optimizer_step(mine: Student) -> Replacement:
     def step(self: Optimizer) -> None:
         self.before_step()
         mine(self.parameters, self.lr)
         self.after_step()
 
-    return Change(Optimizer, "step", step)
+    return Replacement(Optimizer, "step", step)
 
 
-def _clip(mine: Student) -> Change:
+def _clip(mine: Student) -> Replacement:
     original = Optimizer.clip
 
     def clip(self: Optimizer, gradients: Any) -> list[Any]:
@@ -170,13 +170,13 @@ def _clip(mine: Student) -> Change:
         pairs = zip(clipped, gradients, strict=True)
         return [as_array(new, "what clip gave", g.shape).astype(g.dtype) for new, g in pairs]
 
-    return Change(Optimizer, "clip", clip)
+    return Replacement(Optimizer, "clip", clip)
 
 
 # --- The compiler ---
 
 
-def _pass(name: str, mine: Student) -> Change:
+def _pass(name: str, mine: Student) -> Replacement:
     original = pipeline.improving
 
     def own(graph: Graph) -> Graph:
@@ -192,11 +192,11 @@ def _pass(name: str, mine: Student) -> Change:
         rows = [row if isinstance(row, tuple) else (row,) for row in passes]
         names = [[in_memory.get(one.__name__, one.__name__) for one in row] for row in rows]
         return original(graph, [
-            tuple(own if n == name else one for n, one in zip(found, row, strict=True))
-            for found, row in zip(names, rows, strict=True)
+            tuple(own if n == name else one for n, one in zip(row_names, row, strict=True))
+            for row_names, row in zip(names, rows, strict=True)
         ])  # fmt: skip
 
-    return Change(pipeline, "improving", improving)
+    return Replacement(pipeline, "improving", improving)
 
 
 OWN: dict[str, Plug] = {

@@ -1,7 +1,7 @@
 """The bug zoo: famous mistakes, alive. `with bug("no_accumulate"):` runs the real engine with one of them in it.
 
-Each is easily made by whoever writes an engine. The right one stays as it is: a mistake is put in the place of one of
-its parts from here, and taken away at the end of the block, also after an error.
+Anyone who writes an engine can easily make each of them. The engine itself stays as it is: a mistake replaces one of
+its parts from here, and is taken out again at the end of the block, also after an error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from ..errors import ExerciseError
 from ..nn.adapters import lora
 from ..nn.adapters.mergeable import MergeableLayer
 from ..view.rules import contributions
-from .checking.exchange import Change, exchanged
+from .checking.exchange import Replacement, exchanged
+
+Changes = Callable[[], list[Replacement]]  # what a bug replaces, made when it is let in
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Bug:
     mistake: str
     shows: str
     hides: str
-    changes: Callable[[], list[Change]]
+    changes: Changes
 
     def __str__(self) -> str:
         return f"{self.name}: {self.mistake}\n    shows: {self.shows}\n    hides: {self.hides}"
@@ -42,8 +44,8 @@ class Bug:
 _BUGS: dict[str, Bug] = {}
 
 
-def _bug(mistake: str, shows: str, hides: str) -> Callable[[Callable[[], list[Change]]], Callable[[], list[Change]]]:
-    def register(changes: Callable[[], list[Change]]) -> Callable[[], list[Change]]:
+def _bug(mistake: str, shows: str, hides: str) -> Callable[[Changes], Changes]:
+    def register(changes: Changes) -> Changes:
         name = changes.__name__
         _BUGS[name] = Bug(name, mistake, shows, hides, changes)
         return changes
@@ -86,20 +88,20 @@ def bugs() -> Bugs:
     "a node with two users whose gradient goes on: a diamond with something below it; what is below counts too often",
     "chains and trees, where every node has one user; leaves with several users",
 )
-def naive_recursion() -> list[Change]:
+def naive_recursion() -> list[Replacement]:
     def pulling_back(output: ComputationNode, seed: Any, wrt: Any = None) -> autodiff.Pairs:
-        found: dict[ComputationNode, Any] = {output: seed}
+        gradients: dict[ComputationNode, Any] = {output: seed}
         inside = set(autodiff._between(output, wrt))
 
         def visit(node: ComputationNode) -> autodiff.Pairs:
-            yield node, found[node]  # the gradient so far, which is sent on again when the next share comes
-            for _, parent, share in contributions(node, found[node], wanted=inside.__contains__):
-                found[parent] = found[parent] + share if parent in found else share
+            yield node, gradients[node]  # the gradient so far, which is sent on again when the next share comes
+            for _, parent, share in contributions(node, gradients[node], wanted=inside.__contains__):
+                gradients[parent] = gradients[parent] + share if parent in gradients else share
                 yield from visit(parent)
 
         yield from visit(output)
 
-    return [Change(autodiff, "pulling_back", pulling_back)]
+    return [Replacement(autodiff, "pulling_back", pulling_back)]
 
 
 @_bug(
@@ -107,18 +109,18 @@ def naive_recursion() -> list[Change]:
     "any node that is used twice, as in x * x",
     "chains and trees, where every node has one user",
 )
-def no_accumulate() -> list[Change]:
+def no_accumulate() -> list[Replacement]:
     def pulling_back(output: ComputationNode, seed: Any, wrt: Any = None) -> autodiff.Pairs:
         order = autodiff._between(output, wrt)
-        found: dict[ComputationNode, Any] = dict.fromkeys(order)
-        found[output] = seed
+        gradients: dict[ComputationNode, Any] = dict.fromkeys(order)
+        gradients[output] = seed
         for node in reversed(order):
-            if found[node] is not None:
-                yield node, found[node]
-                shares = contributions(node, found[node], wanted=found.__contains__)
-                found |= {parent: share for _, parent, share in shares}
+            if gradients[node] is not None:
+                yield node, gradients[node]
+                shares = contributions(node, gradients[node], wanted=gradients.__contains__)
+                gradients |= {parent: share for _, parent, share in shares}
 
-    return [Change(autodiff, "pulling_back", pulling_back)]
+    return [Replacement(autodiff, "pulling_back", pulling_back)]
 
 
 @_bug(
@@ -126,8 +128,8 @@ def no_accumulate() -> list[Change]:
     "an operand that broadcasts: a bias gets one gradient for each row of the batch, and no longer fits its parameter",
     "operands of equal shapes; a batch of one row, but for an axis too many",
 )
-def no_unbroadcast() -> list[Change]:
-    return [Change(autodiff, "unbroadcast", lambda g, shape: g)]
+def no_unbroadcast() -> list[Replacement]:
+    return [Replacement(autodiff, "unbroadcast", lambda g, shape: g)]
 
 
 @_bug(
@@ -135,11 +137,11 @@ def no_unbroadcast() -> list[Change]:
     "inputs that are exactly 0: padding, black pixels, layers that start at zero",
     "random numbers, which are never exactly 0",
 )
-def relu_at_zero() -> list[Change]:
+def relu_at_zero() -> list[Replacement]:
     def vjp(self: Relu, g: Any, y: Any, x: Any) -> Any:
         return (where(x < 0.0, 0.0, g),)
 
-    return [Change(Relu, "vjp", vjp)]
+    return [Replacement(Relu, "vjp", vjp)]
 
 
 @_bug(
@@ -147,7 +149,7 @@ def relu_at_zero() -> list[Change]:
     "backward after an update without running forward again: old results and new weights are mixed",
     "one forward for each backward",
 )
-def stale_graph() -> list[Change]:
+def stale_graph() -> list[Replacement]:
     def between(output: ComputationNode, wrt: Any) -> list[ComputationNode]:
         order, reached = topological_order([output]), set(wrt or ())
         for node in order:
@@ -155,7 +157,7 @@ def stale_graph() -> list[Change]:
                 reached.add(node)
         return [node for node in order if (node.requires_gradient if wrt is None else node in reached)]
 
-    return [Change(autodiff, "_between", between)]
+    return [Replacement(autodiff, "_between", between)]
 
 
 # --- Adapters ---
@@ -166,14 +168,14 @@ def stale_graph() -> list[Change]:
     "merge twice: the change counts twice, and unmerge does not give the base back",
     "merge once; an adapter that was not trained, for its change is zero",
 )
-def double_merge() -> list[Change]:
+def double_merge() -> list[Replacement]:
     original = MergeableLayer.merge
 
     def merge(self: MergeableLayer) -> None:
         self._merged = None  # forgets that it was merged
         original(self)
 
-    return [Change(MergeableLayer, "merge", merge)]
+    return [Replacement(MergeableLayer, "merge", merge)]
 
 
 @_bug(
@@ -181,11 +183,11 @@ def double_merge() -> list[Change]:
     "training: no step changes anything",
     "before training: the adapted model gives what the base gives, as it should",
 )
-def zero_start() -> list[Change]:
+def zero_start() -> list[Replacement]:
     def factor(rng: np.random.Generator, input_size: int, rank: int, init: str) -> Any:
         return np.zeros((input_size, rank))
 
-    return [Change(lora, "_factor", factor)]
+    return [Replacement(lora, "_factor", factor)]
 
 
 # --- The compiler ---
@@ -196,13 +198,13 @@ def zero_start() -> list[Change]:
     "a function compiled inside the block in which an elementwise result is used twice, as in h + tanh(h)",
     "functions in which every result is used once; whatever is not compiled",
 )
-def fuse_reused() -> list[Change]:
+def fuse_reused() -> list[Replacement]:
     original = fusing._fuse
 
     def fuse(graph: Graph, candidates: Any) -> Graph:
         return original(wrong := _rewired(graph), [n for n in wrong.nodes if n.op.elementwise])
 
-    return [Change(fusing, "_fuse", fuse)]
+    return [Replacement(fusing, "_fuse", fuse)]
 
 
 def _rewired(graph: Graph) -> Graph:

@@ -6,19 +6,22 @@ Source: Devlin et al. 2018 (arXiv:1810.04805).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from ..core.node import ComputationNode
 from ..core.ops import tanh
-from ..nn.attention import attention, heads
+from ..errors import ShapeError
+from ..nn.attention import attention, heads, padding_mask
+from ..nn.embedding import Embedding, as_node
 from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..nn.norms import LayerNorm
-from .configured import activation, check_heads
-from .text_encoder import TextEncoder
+from .configured import activation, check_heads, name_parameters, require, settings
+from .text.tokens import token_rows
 
 Node = ComputationNode
 
@@ -40,10 +43,27 @@ class BertConfig:
     def __post_init__(self) -> None:
         check_heads(self.hidden_size, self.num_attention_heads)
 
-    @property
-    def embedding_size(self) -> int:
-        """The vectors that go in are as wide as the hidden ones."""
-        return self.hidden_size
+
+class Embeddings(Layer):
+    """The sum of three vectors a token: for the word, for its place, for the sentence it is in; then normed."""
+
+    takes_indices = True
+
+    def __init__(self, c: Any, rng: np.random.Generator, dtype: Any) -> None:
+        self.longest, size = c.max_position_embeddings, c.hidden_size
+        self.word_embeddings = Embedding(c.vocab_size, size, seed=rng, dtype=dtype)
+        self.position_embeddings = Embedding(c.max_position_embeddings, size, seed=rng, dtype=dtype)
+        self.token_type_embeddings = Embedding(c.type_vocab_size, size, seed=rng, dtype=dtype)
+        self.LayerNorm = LayerNorm(size, c.layer_norm_eps, dtype=dtype)
+
+    def __call__(self, tokens: Node, token_type_ids: Any = None) -> Node:
+        time = tokens.shape[1]
+        if time > self.longest:
+            raise ShapeError(f"{time} tokens are too many: there are {self.longest} positions; cut the text")
+        place = self.position_embeddings(as_node(np.arange(time)))
+        sentence = self.token_type_embeddings(as_node([0] if token_type_ids is None else token_type_ids))
+        y: Node = self.LayerNorm(self.word_embeddings(tokens) + (place + sentence))
+        return y
 
 
 class SelfAttention(Layer):
@@ -131,11 +151,50 @@ class Pooler(Layer):
         return y
 
 
-class BertModel(TextEncoder):
-    """A BERT: tokens (batch, time) to vectors (batch, time, hidden_size). Made and called as a `TextEncoder`."""
+class BertModel(Layer):
+    """A BERT: tokens (batch, time) to vectors (batch, time, hidden_size), each of which knows of the other tokens.
 
-    config_class, encoder_class = BertConfig, Encoder
+    `from_config(config)` makes one from the contents of a config.json; numbers are drawn from `seed`.
+    """
 
-    def make_pooler(self, c: BertConfig, rng: np.random.Generator, dtype: Any) -> Pooler:
-        """A layer of its own."""
-        return Pooler(c, rng, dtype)
+    takes_indices = True
+
+    def __init__(self, config: BertConfig, *, seed: Any = None, dtype: Any = np.float32, pooler: bool = True) -> None:
+        rng, self.config = np.random.default_rng(seed), config
+        self.embeddings = Embeddings(config, rng, dtype)
+        self.encoder = Encoder(config, rng, dtype)
+        self.pooler = Pooler(config, rng, dtype) if pooler else None
+        name_parameters(self)
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], *, seed: Any = None, dtype: Any = np.float32, pooler: bool = True
+    ) -> Self:
+        """A network of these sizes. Raises ModelError for a configuration that says too little, or asks too much."""
+        require(config, position_embedding_type="absolute", is_decoder=False, add_cross_attention=False)
+        return cls(settings(BertConfig, config), seed=seed, dtype=dtype, pooler=pooler)
+
+    def __call__(
+        self, tokens: Any, attention_mask: Any = None, token_type_ids: Any = None, attentions: list[Any] | None = None
+    ) -> Node:
+        """attention_mask (batch, time) holds 1 for a token and 0 for padding; None: there is no padding.
+
+        To the list `attentions` each block adds its weights, (batch, heads, queries, seen), each time it is used.
+        Raises ShapeError for a mask or token_type_ids of another shape than the tokens, and for too many of them.
+        """
+        tokens = token_rows(tokens)
+        for what, given in (("attention_mask", attention_mask), ("token_type_ids", token_type_ids)):
+            if given is not None and as_node(given).shape != tokens.shape:
+                raise ShapeError(f"{what} has one number a token: {tokens.shape}, not {as_node(given).shape}")
+        mask = None if attention_mask is None else padding_mask(as_node(attention_mask), self.dtype)
+        y: Node = self.encoder(self.embeddings(tokens, token_type_ids), mask, attentions)
+        return y
+
+    def pooled(self, hidden: Node) -> Node:
+        """One vector a text, (batch, hidden_size). Raises AttributeError where the network was made without pooler."""
+        if self.pooler is None:
+            raise AttributeError(
+                "this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens"
+            )
+        y: Node = self.pooler(hidden)
+        return y

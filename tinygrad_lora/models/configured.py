@@ -13,8 +13,7 @@ from ..nn.layer import Layer
 
 Settings = TypeVar("Settings")
 
-SIZES = "vocab_size", "embedding_size", "hidden_size", "intermediate_size", "type_vocab_size"
-REPEATS = "num_hidden_layers", "num_hidden_groups", "inner_group_num"
+SIZES = "vocab_size", "hidden_size", "intermediate_size", "type_vocab_size"
 
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "int": ("a whole number of at least 1", lambda x: type(x) is int and x >= 1),
@@ -57,9 +56,8 @@ def check_plausible(file: Any, config: Mapping[str, Any], shapes: Collection[Sha
     for name in (*SIZES, *more):
         if config.get(name) not in axes:
             raise ModelFileError(f"{file}: {name} is {config[name]!r}, and no array of the weights has such an axis")
-    for name in REPEATS:
-        if isinstance(times := config.get(name), int | float) and times > len(shapes):
-            raise ModelFileError(f"{file}: {name} is {times}, and there are {len(shapes)} arrays of weights")
+    if isinstance(blocks := config.get("num_hidden_layers"), int | float) and blocks > len(shapes):
+        raise ModelFileError(f"{file}: num_hidden_layers is {blocks}, and there are {len(shapes)} arrays of weights")
 
 
 def check_heads(size: int, heads: int) -> None:

@@ -24,7 +24,7 @@ from ..nn.linear import Linear, on_rows
 from ..nn.norms import RMSNorm
 from ..nn.rotary import rotary_angles, rotated
 from .configured import name_parameters, require, settings
-from .text_encoder import token_rows
+from .text.tokens import token_rows
 
 Node = ComputationNode
 Pair = tuple[Node, Node]

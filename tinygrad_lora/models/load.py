@@ -11,7 +11,6 @@ import numpy as np
 
 from ..errors import FormatError, ModelFileError
 from ..interop.safetensors import load_safetensors
-from .albert import AlbertModel
 from .bert import BertModel
 from .chat import ChatModel
 from .configured import check_plausible
@@ -20,12 +19,9 @@ from .files.gguf import read_gguf
 from .files.llama_cpp import chat_tokenizer, configuration, hugging_face_tensors
 from .filling import fill
 from .llama import LlamaForCausalLM
-from .reactions import ReactionReader, WordHead
 from .sentences import SentenceEncoder
-from .smiles import Smiles
 from .text.bpe import BytePairEncoding
 from .text.wordpiece import WordPiece
-from .torch_file import read_torch
 
 MINILM_LONGEST = 256  # tokens: what it was trained with
 
@@ -61,23 +57,6 @@ def load_smollm2(dtype: Any = np.float32, capacity: int = 512) -> ChatModel:
         fill(model, hugging_face_tensors(file, config, dtype))
         tokenizer: BytePairEncoding = chat_tokenizer(file)
     return ChatModel(model, tokenizer, capacity)
-
-
-def load_rxnmapper(dtype: Any = np.float32) -> ReactionReader:
-    """RXNMapper: `load_rxnmapper().guess("CC(=O)O.OCC>>CC(=O)OC[MASK]")` says what stands in the place of [MASK].
-
-    Raises ModelError, which says how to fetch it, if it is not on this machine, and ModelFileError if a file of it is
-    damaged.
-    """
-    tensors = read_torch(model_file("rxnmapper", "pytorch_model.bin"))
-    config = _read_config(model_file("rxnmapper", "config.json"), tensors)
-    model = AlbertModel.from_config(config, seed=0, dtype=dtype)
-    fill(model, tensors, prefix="albert.")
-    # The head's table and bias are there twice: once more as those of "decoder".
-    own = {name: array for name, array in tensors.items() if not name.startswith("predictions.decoder.")}
-    head = fill(WordHead(config, dtype), own, prefix="predictions.")
-    tokenizer = Smiles.from_file(model_file("rxnmapper", "vocab.txt"))
-    return ReactionReader(model, head, tokenizer, int(config["max_position_embeddings"]))
 
 
 def _read_config(path: Path, tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .text.tokens import Batch, BertTokenizer
+from .text.tokens import Batch
+from .text.wordpiece import WordPiece
 
 
 class SentenceEncoder:
@@ -19,7 +20,7 @@ class SentenceEncoder:
     Source: Reimers and Gurevych 2019 (arXiv:1908.10084).
     """
 
-    def __init__(self, model: Any, tokenizer: BertTokenizer, longest: int, normalized: bool = True) -> None:
+    def __init__(self, model: Any, tokenizer: WordPiece, longest: int, normalized: bool = True) -> None:
         self.model, self.tokenizer, self.longest, self.normalized = model, tokenizer, longest, normalized
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""An object of the user's, by the name that is given on the command line."""
+"""Import an object of the user's by its name on the command line, `module:name` or `file.py:name`."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ from ..compiler import CompiledFunction
 from ..nn.calls import layers_stay
 from ..nn.layer import Layer
 
-EXAMPLE = Path(__file__).parent.parent / "assets" / "naive_lora.py"  # a file like one of the user's
-STARRED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD  # these may be empty
+EXAMPLE = Path(__file__).parent.parent / "assets" / "naive_lora.py"  # a file like a user's
+STARRED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD  # parameters that need no argument
 
 
 def named_object(text: str, wanted: str) -> Any:
-    """What stands behind `package.module:name` or `path/to/file.py:name`; for a function, what it returns.
+    """The object that `package.module:name` or `path/to/file.py:name` names; for a function, its result.
 
-    A compiled function and a layer are not called. `wanted` says in words what is looked for.
-    Raises ValueError with a sentence.
+    A compiled function or a layer is not called. `wanted` says in words what the object should be.
+    Raises ValueError with a sentence that says what is wrong.
     """
     place, _, name = text.rpartition(":")
     if not place or not name:
         raise ValueError(f"{text!r}: write MODULE:NAME, for example model.py:step")
-    found: Any = loaded(place)
+    obj: Any = loaded(place)
     for part in name.split("."):
-        if not hasattr(found, part):
+        if not hasattr(obj, part):
             raise ValueError(f"{place} has no {name!r}")
-        found = getattr(found, part)
-    if not callable(found) or isinstance(found, CompiledFunction | Layer):
-        return found
-    parameters = inspect.signature(found).parameters.values()
+        obj = getattr(obj, part)
+    if not callable(obj) or isinstance(obj, CompiledFunction | Layer):
+        return obj
+    parameters = inspect.signature(obj).parameters.values()
     if needed := [p.name for p in parameters if p.default is p.empty and p.kind not in STARRED]:
         raise ValueError(f"{text} needs {', '.join(needed)}; it must be {wanted}")
     with layers_stay():  # so that frames can be drawn around a model that only the function knows
-        return _given(text, found)
+        return _result_of(text, obj)
 
 
 def loaded(place: str) -> ModuleType:
-    """A module by its name, found from the current folder as well; or a file by its path."""
+    """Import a module by its name, from the current folder as well, or a file by its path."""
     path = Path(place)
     if path.suffix != ".py":
         if "" not in sys.path and str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
         if not _is_there(place):
             raise ValueError(f"there is no module {place!r}; for a file write path/to/file.py:name")
-        found: ModuleType = _given(place, lambda: importlib.import_module(place))
-        return found
+        imported: ModuleType = _result_of(place, lambda: importlib.import_module(place))
+        return imported
     if not path.is_file():
         raise ValueError(f"there is no file {place}")
     names = (f"{path.stem}_{i}" if i else path.stem for i in count())
@@ -63,10 +63,10 @@ def loaded(place: str) -> ModuleType:
     assert spec is not None and spec.loader is not None  # it is a .py file
     run = spec.loader.exec_module
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # a dataclass looks for its module there, and so does whoever shows its source
+    sys.modules[name] = module  # where dataclasses and `inspect.getsource` look for it
     sys.path.insert(0, str(path.parent.resolve()))  # as Python does for a file that it runs
     try:
-        _given(place, lambda: run(module))
+        _result_of(place, lambda: run(module))
     except BaseException:
         sys.modules.pop(name, None)
         raise
@@ -82,8 +82,8 @@ def _is_there(name: str) -> bool:
         return False
 
 
-def _given(place: str, run: Callable[[], Any]) -> Any:
-    """What the user's code gives. Raises ValueError with the line where it stopped."""
+def _result_of(place: str, run: Callable[[], Any]) -> Any:
+    """The result of the user's code. Raises ValueError with the line where it stopped."""
     try:
         return run()
     except (Exception, SystemExit) as error:
@@ -91,7 +91,7 @@ def _given(place: str, run: Callable[[], Any]) -> Any:
 
 
 def _line_of(error: BaseException) -> str:
-    """The innermost line that the user wrote: the last one outside of this package, Python's and installed ones."""
+    """The innermost line that the user wrote: the last one outside this package, Python's own and installed ones."""
     others = str(Path(__file__).parent.parent), sysconfig.get_path("stdlib"), "<"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f for f in frames if not f.filename.startswith(others) and "site-packages" not in f.filename]

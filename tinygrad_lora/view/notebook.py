@@ -1,4 +1,4 @@
-"""Graphs, layers and compiled functions draw themselves when they are the last line of a notebook cell; errors, too."""
+"""In a notebook, graphs, layers and compiled functions draw themselves as the last line of a cell; so do errors."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .errors.failure import show_errors
 
 
 def draw_in_notebooks() -> None:
-    """Give them the method that notebooks ask for. The package calls this when it is imported in a notebook."""
+    """Give these classes the method that notebooks call. The package does so when it is imported in a notebook."""
     for kind in (Graph, Layer, CompiledFunction):
         kind._repr_mimebundle_ = _picture  # type: ignore[union-attr]
     show_errors()
 
 
 def _picture(shown: Any, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-    """The picture in every form that a notebook may show; text alone for what cannot be drawn (yet)."""
+    """The picture in every form that a notebook may show; plain text for what cannot be drawn, or not yet."""
     try:
         return dict(draw(shown)._repr_mimebundle_(include, exclude))
     except (CompileError, RenderError, ShapeError):

@@ -1,4 +1,4 @@
-r"""Why a gradient is what it is: over each path the product of what stands at its edges, and over all paths the sum.
+r"""Explain a gradient as a sum over paths: along each path the local derivatives are multiplied.
 
 Source: Bauer 1974, "Computational graphs and rounding error" (SIAM Journal on Numerical Analysis 11).
 """
@@ -25,15 +25,15 @@ from .words.markup import element
 from .words.sentences import number, one_line, shape_text, short_array, spoken
 
 MOST_PATHS = 12
-MOST_STEPS = 8  # of a path that are shown: a longer one is shown without its middle
+MOST_STEPS = 8  # of a path; a longer one is shown without its middle
 
 
 @dataclass(frozen=True)
 class Path:
-    """One way from a node to the output: the nodes, and what comes down this way.
+    """One path from a node to the output, and the part of the gradient that comes along it.
 
-    `factors` are the local derivatives, a factor an arrow, where all nodes on the way are numbers. `product` is their
-    product, and the part of the gradient that comes this way; of arrays it is an array.
+    `factors` are the local derivatives, one for each edge, where all nodes on the path are numbers; of arrays there are
+    none. `product` is the part of the gradient: the product of the factors, or an array.
     """
 
     nodes: tuple[ComputationNode, ...]
@@ -45,7 +45,7 @@ class Path:
 class Explanation:
     """The gradient of `output` with respect to `node` as a sum over paths: `.text`, `.latex`.
 
-    `count` says how many paths there are; `paths` holds the first of them, and `rest` what the others add up to.
+    `count` says how many paths there are; `paths` holds the first of them, and `rest` is the sum over the others.
     """
 
     node: ComputationNode
@@ -58,18 +58,18 @@ class Explanation:
 
     @property
     def rest(self) -> Any:
-        """What comes along the paths that are not shown."""
+        """The part of the gradient that comes along the paths that are not shown."""
         return self.total - sum(path.product for path in self.paths)
 
     @property
     def text(self) -> str:
-        """The sum, one path a line."""
-        given, told = self._derivative(), f"{counted(self.count, 'path')} from {self._label(self.node)}"
+        """The sum as plain text, one path a line."""
+        derivative, all_paths = self._derivative(), f"{counted(self.count, 'path')} from {self._label(self.node)}"
         ways = [" -> ".join(_shortened([self._label(n) for n in path.nodes])) for path in self.paths]
         width = max(map(len, ways), default=0)
-        lines = [f"{given} = {_numbers(self.total)}, the sum over {told} to {self._label(self.output)}"]
+        lines = [f"{derivative} = {_numbers(self.total)}, the sum over {all_paths} to {self._label(self.output)}"]
         if not self.count:
-            lines = [f"{given} = 0: no path leads from {self._label(self.node)} to {self._label(self.output)}"]
+            lines = [f"{derivative} = 0: no path leads from {self._label(self.node)} to {self._label(self.output)}"]
         lines += [f"  {way:<{width}}  {self._line(path)}" for way, path in zip(ways, self.paths, strict=True)]
         if hidden := self.count - len(self.paths):
             lines.append(f"  and {counted(hidden, 'more path')}, together {_numbers(self.rest)}")
@@ -77,7 +77,7 @@ class Explanation:
 
     @property
     def latex(self) -> str:
-        """The same as a formula. Arrays are told by their shapes."""
+        """The sum as a formula in LaTeX. Arrays are written as their shapes."""
         x, y = (_symbol(self._label(n)) for n in (self.node, self.output))
         terms = [rf"\underbrace{{{self._product(path)}}}_{{{self._way(path)}}}" for path in self.paths]
         hidden = self.count - len(self.paths)
@@ -94,11 +94,11 @@ class Explanation:
         return f"$$\n{self.latex}\n$$"
 
     def _repr_html_(self) -> str:
-        """The text: a page that sets no formulas shows it as well."""
+        """The text, for pages that typeset no formulas."""
         return element("pre", self.text, style="font-family: monospace; white-space: pre-wrap")
 
     def _ipython_display_(self) -> None:
-        """Both, the text below the formula: of several forms of one output a notebook shows only one."""
+        """Show the formula and the text below it: a notebook shows only one of several forms of one output."""
         display = import_module("IPython.display").display
         display({"text/latex": self._repr_latex_()}, raw=True)
         display({"text/plain": self.text, "text/html": self._repr_html_()}, raw=True)
@@ -120,7 +120,7 @@ class Explanation:
         return f"{_numbers(path.product)}   shapes {' <- '.join(sizes)}"
 
     def _product(self, path: Path) -> str:
-        """The factors as LaTeX; of arrays, the shape of the part."""
+        """The factors as LaTeX; for arrays, the shape of this part of the gradient."""
         if not path.factors:
             return rf"\text{{an array {shape_text(path.product.shape)}}}"
         shown = [_latex_number(f, bracketed=i > 0) for i, f in enumerate(path.factors)]
@@ -130,16 +130,16 @@ class Explanation:
         return r" \to ".join(_shortened([_symbol(self._label(n)) for n in path.nodes], r"\cdots"))
 
     def _remarks(self) -> list[str]:
-        """What a reader might stumble on."""
+        """Sentences about what may surprise a reader: a seed other than 1, or a gradient with parts from elsewhere."""
         remarks = []
         if not self.output.shape and float(self.seed) != 1:
             remarks.append(
                 f"{number(self.seed)} was sent into {self._label(self.output)}, the last factor of every path"
             )
-        found = self.node.gradient if self.output.gradient is not None else None  # else backward() has not been here
-        if found is not None and not np.allclose(found, self.total, equal_nan=True):
+        held = self.node.gradient if self.output.gradient is not None else None  # else backward() has not reached it
+        if held is not None and not np.allclose(held, self.total, equal_nan=True):
             remarks.append(
-                f"the gradient that the node holds is {_numbers(found)}: it also has parts from other outputs or "
+                f"the gradient that the node holds is {_numbers(held)}: it also has parts from other outputs or "
                 "earlier calls of backward()"
             )
         return remarks
@@ -148,12 +148,11 @@ class Explanation:
 def explain(node: ComputationNode, output: ComputationNode | None = None, *, most: int = MOST_PATHS) -> Explanation:
     r"""$\frac{\partial L}{\partial x} = \sum_{\text{paths}} \prod_{\text{edges}}$: a gradient as a sum over paths.
 
-    `output` is the node on which `backward()` was called; without it, the one that `node` got its gradient from, which
-    a variable of the caller must hold. Of numbers, each path is the product of the local derivatives along it. Of
-    arrays, each path shows the part of the gradient that comes along it. At most `most` paths are shown; all are
-    counted.
+    `output` is the node on which `backward()` was called; by default the one that gave `node` its gradient, which a
+    variable of the caller must hold. Between numbers, each path shows the product of the local derivatives along it;
+    between arrays, its part of the gradient. At most `most` paths are shown; all are counted.
 
-    Raises GradientError where it is not clear which output is meant, TraceError for symbolic nodes: for those there is
+    Raises GradientError if it is not clear which output is meant, and TraceError for symbolic nodes: those have
     `formula(tl.gradients(output, node))`.
     """
     for x in (node,) if output is None else (node, output):
@@ -175,7 +174,7 @@ def explain(node: ComputationNode, output: ComputationNode | None = None, *, mos
 
 
 def _seed(output: ComputationNode) -> Any:
-    """What was sent into the output, or would be."""
+    """The gradient of the output itself: what `backward()` was seeded with, or else 1."""
     if output.gradient is not None:
         return np.asarray(output.gradient)[()]
     if output.shape:
@@ -229,11 +228,11 @@ def _in_variables(frame: Any) -> set[ComputationNode]:
 
 
 class _Ways:
-    """The paths from `node` to `output`: how many there are, and each with what comes along it."""
+    """The paths from `node` to `output`: their number, and each with the part of the gradient that comes along it."""
 
     def __init__(self, node: ComputationNode, output: ComputationNode, order: Sequence[ComputationNode]) -> None:
         self.node, self.output = node, output
-        self.counts = {node: 1}  # of what lies on a path, how many ways lead there
+        self.counts = {node: 1}  # for each node on a path, how many paths lead to it
         for user in order:
             if user is node or not user.op.differentiable or self.counts.keys().isdisjoint(user.parents):
                 continue
@@ -243,11 +242,11 @@ class _Ways:
         self.count = self.counts.get(output, 0)
 
     def sent(self, node: ComputationNode, g: Any) -> list[tuple[int, ComputationNode, Any]]:
-        """What a node sends along the paths."""
+        """The contributions of a node to those of its operands that lie on a path."""
         return [*contributions(node, g, wanted=self.counts.__contains__)]
 
     def walk(self, seed: Any) -> Iterator[Path]:
-        """The paths one by one: down from the output, each edge through the rule of its operation."""
+        """The paths one by one, from the output down: at each edge the gradient passes through the operation's rule."""
         first = () if not self.output.shape and float(seed) == 1 else (seed,)
         waiting: list[tuple[tuple[ComputationNode, ...], tuple[Any, ...], Any]] = [((self.output,), first, seed)]
         while waiting and self.count:
@@ -264,7 +263,7 @@ class _Ways:
 
 
 def _shortened(steps: list[str], dots: str = "...") -> list[str]:
-    """Without the middle, if there are too many."""
+    """The steps, without those in the middle if there are too many."""
     half = MOST_STEPS // 2
     return steps if len(steps) <= MOST_STEPS else [*steps[:half], dots, *steps[-half:]]
 

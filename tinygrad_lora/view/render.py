@@ -1,4 +1,4 @@
-"""Pictures as files. A file is complete or it is not there."""
+"""Pictures as files: SVG, PNG, PDF, DOT or text. A file appears when it is complete, or not at all."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from .diagram import engines
 from .diagram.dot import Picture, draw
 from .diagram.text import listing
 
-LARGEST_PNG = 500  # boxes; a bitmap of more is too large to open, and cannot be searched
+LARGEST_PNG = 500  # boxes; a larger bitmap is hard to open, and its text cannot be searched
 SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".txt")
 
 
 def svg(obj: Any, example: Any = None, **options: Any) -> str:
-    """The picture as an SVG element, to put into a page. `obj` and the options as in `draw`."""
+    """The picture as an SVG element, to put into a page. `obj` and the options are as in `draw`."""
     return draw(obj, example, **options).svg()
 
 
 def render(obj: Any, path: str | os.PathLike[str], example: Any = None, **options: Any) -> Path:
-    """Write a picture of `obj` to `path`; its ending says the kind: .svg, .png, .pdf, .dot or .txt.
+    """Write a picture of `obj` to `path`, in the format of its ending: .svg, .png, .pdf, .dot or .txt.
 
-    `obj` and the options as in `draw`. A missing folder is made. The file appears when it is complete.
+    `obj` and the options are as in `draw`. A missing folder is created. The file appears when it is complete.
     Raises ValueError for another ending, RenderError where no Graphviz can draw a PNG or PDF.
     """
     path = Path(path)

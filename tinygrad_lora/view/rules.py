@@ -1,7 +1,7 @@
-"""The rule of an operation in words that a terminal can show: its equation, and the same with one step's numbers.
+"""The rule of an operation as plain text: its equation, and its formula with the numbers of one step.
 
-The backward rule is run on nodes instead of arrays. It then gives a small graph, and the NumPy lines of that graph's
-operations, put into each other, are the formula of what is sent to an operand.
+The formula of a gradient is read from the backward rule itself. Run on nodes instead of arrays, the rule gives a small
+graph, and the NumPy lines of its operations, substituted into each other, are the formula.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ..core.graph import topological_order
 from ..core.node import ComputationNode, Op, placeholder
 from .words.sentences import COLUMNS, ROWS, number, one_line, shape_text, short_array
 
-INLINE = 4  # an array of up to so many numbers stands in a formula; of a larger one, its shape
+INLINE = 4  # an array of at most this many numbers is written out in a formula; a larger one is its shape
 
 SINGLE = ("Name", "Constant", "Call", "Attribute", "List")  # what needs no brackets after a minus
-MOVES = re.compile(r"\b(?:reshape|broadcast_to)\(")  # formulas that repeat numbers are clearer without them
+MOVES = re.compile(r"\b(?:reshape|broadcast_to)\(")  # formulas with these are clearer without numbers
 
-# LaTeX as plain characters, in this order. A test reads the equation of every operation and of every pass.
+# LaTeX and the plain text for it, replaced in this order. A test covers the equation of every operation and pass.
 PLAIN = [
     (r"\\bar\s*\{?(\w)\}?", "\\1\N{COMBINING MACRON}"),
     (r"\\(?:mathrm|text|operatorname)\{([^{}]*)\}", r"\1"),
@@ -54,28 +54,28 @@ PLAIN = [
 
 
 def equation(op: Op) -> str:
-    """What the operation computes and sends back, from its docstring; without one, its NumPy line."""
-    told = first_line(type(op))
-    return plain(told) if "$" in told else one_line(f"y = {op.numpy}")
+    """The equation of an operation and of its gradient, from its docstring; without one, its NumPy line."""
+    sentence = first_line(type(op))
+    return plain(sentence) if "$" in sentence else one_line(f"y = {op.numpy}")
 
 
-def plain(told: str) -> str:
+def plain(sentence: str) -> str:
     """A sentence with formulas in LaTeX as plain text."""
     for pattern, replacement in PLAIN:
-        told = re.sub(pattern, replacement, told)
-    return one_line(told)
+        sentence = re.sub(pattern, replacement, sentence)
+    return one_line(sentence)
 
 
-def letters(node: ComputationNode, told: str, labels: Mapping[ComputationNode, str]) -> str:
-    """Which node each letter of an equation is here: `a is x, b is y`. Nothing where the letters are the names."""
-    words = set(re.findall(r"[A-Za-z]\w*", told.replace("\N{COMBINING MACRON}", "")))
+def letters(node: ComputationNode, formula: str, labels: Mapping[ComputationNode, str]) -> str:
+    """Which node each letter of an equation stands for: `a is x, b is y`; "" where the letters are the names."""
+    words = set(re.findall(r"[A-Za-z]\w*", formula.replace("\N{COMBINING MACRON}", "")))
     pairs = [*zip(node.op.operands(len(node.parents)), node.parents, strict=True), ("y", node)]
-    found = [(letter, labels[x]) for name, x in pairs for letter in (name, name.upper()) if letter in words]
-    return ", ".join(f"{letter} is {label}" for letter, label in dict(found).items() if letter != label)
+    nodes_by_letter = [(letter, labels[x]) for name, x in pairs for letter in (name, name.upper()) if letter in words]
+    return ", ".join(f"{letter} is {label}" for letter, label in dict(nodes_by_letter).items() if letter != label)
 
 
 def in_line(array: Any) -> str:
-    """An array on one line: all its numbers where they are few, else shape, smallest, largest, mean and the first."""
+    """An array on one line: all its numbers if they are few, else its shape, range and mean, and the first ones."""
     array = unsigned_zeros(array)
     lines = short_array(array)
     if not _written_out(array):
@@ -84,7 +84,7 @@ def in_line(array: Any) -> str:
 
 
 def unsigned_zeros(array: Any) -> Any:
-    """The array, with 0 for -0: nobody asks about the sign of a zero here."""
+    """The array with 0 for -0, whose sign says nothing to a reader."""
     array = np.asarray(array)
     return array + 0.0 if array.dtype.kind == "f" else array
 
@@ -95,8 +95,8 @@ def _written_out(array: Any) -> bool:
     return array.ndim <= 2 and 0 < rows <= ROWS and 0 < columns <= COLUMNS
 
 
-class Written:
-    """Formulas over nodes, once with their labels and once with their numbers.
+class NodeFormulas:
+    """The formula of each step, once with the labels of its nodes and once with their numbers.
 
     `labels` names every node; `values` grows while the graph runs.
     """
@@ -114,12 +114,12 @@ class Written:
         return chain(self.labels[node], named, with_numbers, in_line(self.values[node]))
 
     def sent(self, node: ComputationNode, operand: int, g: Any, part: Any) -> str:
-        """`x.gradient += z.gradient * y = 1 * 4 = 4`: what goes to an operand, and how it was computed."""
-        told = f"{self.labels[node.parents[operand]]}.gradient"
+        """`x.gradient += z.gradient * y = 1 * 4 = 4`: one contribution to the gradient of an operand."""
+        target = f"{self.labels[node.parents[operand]]}.gradient"
         try:
             gradient, output, *operands, result = _on_nodes(node, operand)
         except TypeError:  # a rule that works on arrays only
-            return f"{told} += {in_line(part)}"
+            return f"{target} += {in_line(part)}"
         leaves = [gradient, output, *operands]
         arrays = [g, self.values[node], *(self.values[p] for p in node.parents)]
         labels = [f"{self.labels[node]}.gradient", self.labels[node], *(self.labels[p] for p in node.parents)]
@@ -127,11 +127,11 @@ class Written:
         numbers = {leaf: _number_code(array) for leaf, array in zip(leaves, arrays, strict=True)}
         named = _put(_tidied(_formula(result, marks)), labels)
         with_numbers = named if MOVES.search(named) else _tidied(_formula(result, numbers))
-        return chain(told, named, with_numbers, in_line(part), sign="+=")
+        return chain(target, named, with_numbers, in_line(part), sign="+=")
 
 
 def chain(first: str, *rest: str, sign: str = "=") -> str:
-    """`x = a = b`: what is said twice in a row is said once."""
+    """`x = a = b`, without repeating a text that equals the one before."""
     different = [text for i, text in enumerate(rest) if i == 0 or text != rest[i - 1]]
     return f"{first} {sign} {' = '.join(different)}"
 
@@ -143,10 +143,10 @@ def contributions(
     node: ComputationNode, g: Any, values: Mapping[ComputationNode, Any] | None = None,
     wanted: Callable[[ComputationNode], bool] | None = None,
 ) -> Iterator[tuple[int, ComputationNode, Any]]:  # fmt: skip
-    """What a node with the gradient `g` sends to its operands: place, operand, array, as the engine computes it.
+    """The contributions of a node with gradient `g` to those of its operands: position, operand, array.
 
-    `values` are those of one run; without, each node's own, or the nodes themselves if `g` is a node. Only what goes to
-    operands that are `wanted` (None: all) is computed. Nothing goes where the rule says None.
+    They are computed as the engine does it. `values` are those of one run; by default each node's own, or the nodes
+    themselves if `g` is a node. Operands that are not `wanted` are skipped, and so are those without a gradient.
     """
     if not node.parents:
         return
@@ -161,7 +161,7 @@ def contributions(
 
 
 def _on_nodes(node: ComputationNode, operand: int) -> list[ComputationNode]:
-    """Stand-ins for the gradient, the output and the operands of a node, and what its rule makes of them."""
+    """Placeholders for the gradient, the output and the operands of a node, and then what its rule computes of them."""
     kinds = [(node.shape, node.dtype)] * 2 + [(p.shape, p.dtype) for p in node.parents]
     stand_ins = [placeholder(shape, dtype) for shape, dtype in kinds]
     part = node.op.vjp(*stand_ins, **node.params)[operand]
@@ -171,7 +171,7 @@ def _on_nodes(node: ComputationNode, operand: int) -> list[ComputationNode]:
 
 
 def _formula(result: ComputationNode, leaves: Mapping[ComputationNode, Code]) -> str:
-    """The NumPy lines of a small graph, put into each other."""
+    """The NumPy lines of a small graph, substituted into each other."""
     codes = dict(leaves)
     for node in topological_order([result]):
         if node.parents:
@@ -182,7 +182,7 @@ def _formula(result: ComputationNode, leaves: Mapping[ComputationNode, Code]) ->
 
 
 def _written(node: ComputationNode, operands: list[Code]) -> Code:
-    """The line of an operation, in the two cases where nobody would write it so: times -1, and to the power of 1."""
+    """The NumPy line of an operation; -x instead of x * -1, and x instead of x**1."""
     match node.op.name, node.params:
         case "scale", {"factor": -1}:
             text, level = operands[0]
@@ -193,7 +193,7 @@ def _written(node: ComputationNode, operands: list[Code]) -> Code:
 
 
 def _number_code(array: Any) -> Code:
-    """An array as it stands in a formula: its numbers if they are few, else its shape."""
+    """An array in a formula: its numbers if they are few, else its shape."""
     array = unsigned_zeros(array)
     if array.ndim == 0:
         text = number(array[()])
@@ -206,10 +206,10 @@ def _number_code(array: Any) -> Code:
 
 
 def _tidied(formula: str) -> str:
-    """Without the module's name, and with at most four digits of long numbers."""
+    """The formula without `np.`, and with long numbers cut to four digits."""
     return re.sub(r"\d+\.\d{5,}(?:e-?\d+)?", lambda m: number(float(m[0])), re.sub(r"\bnp\.(?=[a-z])", "", formula))
 
 
 def _put(formula: str, labels: Sequence[str]) -> str:
-    """The labels in the place of the marks: any text can be a label, and not any text can be parsed."""
+    """The formula with labels for its marks: a label may be any text, which Python could not parse."""
     return re.sub(r"\bmark(\d+)_", lambda m: labels[int(m[1])], formula)

@@ -9,7 +9,7 @@ from ...core.node import ComputationNode as Node
 from .forms import Forms
 
 
-class Piece(NamedTuple):
+class ByteRange(NamedTuple):
     """Bytes up to `stop`, which hold a part of a node's array whose first byte is, or would be, at `anchor`.
 
     `whole`: all of it. With `forms` they hold copies: of elements of the node, of elements of that copy, and so on.
@@ -27,13 +27,13 @@ class Buffer:
 
     def __init__(self, kind: str, leaf: Node | None = None, size: int = 0) -> None:
         self.kind, self.leaf = kind, leaf
-        self.pieces: dict[int, Piece] = {}  # by their first byte
+        self.pieces: dict[int, ByteRange] = {}  # by their first byte
         self.starts: list[int] = []  # in order
-        self.also: list[Piece] = []  # what it holds as well, all of it: parts of a vector, and that vector
+        self.also: list[ByteRange] = []  # what it holds as well, all of it: parts of a vector, and that vector
         if leaf is not None and size:
-            self.put(0, Piece(size, leaf, 0))
+            self.put(0, ByteRange(size, leaf, 0))
 
-    def holding(self, start: int, stop: int) -> Piece | None:
+    def holding(self, start: int, stop: int) -> ByteRange | None:
         """What all these bytes hold together, if it is one thing."""
         i = bisect_right(self.starts, start) - 1
         if i < 0 or (piece := self.pieces[self.starts[i]]).stop <= start:
@@ -46,7 +46,7 @@ class Buffer:
             end = following.stop
         return piece
 
-    def put(self, start: int, piece: Piece) -> None:
+    def put(self, start: int, piece: ByteRange) -> None:
         """From now on the bytes from `start` hold this."""
         starts, pieces, stop, self.also = self.starts, self.pieces, piece.stop, []
         if start not in pieces or pieces[start].stop != stop:

@@ -13,7 +13,7 @@ import numpy as np
 from ...core.graph import Graph
 from ...errors import CompileError
 from ..cost import graph_cost
-from ..programs import Program
+from ..programs import CompiledProgram
 from .agreement import Disagreement, disagreement, evaluate
 
 DEFAULT: bool | str = "cheap"  # what `check=None` means
@@ -30,7 +30,7 @@ def checked_setting(check: bool | str | None) -> bool | str | None:
     return check
 
 
-def wanted(program: Program, check: bool | str | None) -> bool:
+def wanted(program: CompiledProgram, check: bool | str | None) -> bool:
     """Whether the first call of this program is compared."""
     check = DEFAULT if check is None else check
     return is_cheap(program.traced, program.seconds) if check == "cheap" else bool(check)
@@ -44,7 +44,7 @@ def is_cheap(graph: Graph, seconds: float) -> bool:
     return TIMES * (graph_cost(graph).nanoseconds + NS_PER_NODE * len(graph.nodes)) <= SHARE * seconds * 1e9
 
 
-def fault_of(program: Program, arrays: Sequence[Any]) -> tuple[Disagreement | Exception | None, list[Any]]:
+def fault_of(program: CompiledProgram, arrays: Sequence[Any]) -> tuple[Disagreement | Exception | None, list[Any]]:
     """What is wrong with a program for these arrays, if anything; and the values of all inputs before it ran.
 
     Nothing is changed: what the program writes over are copies. NumPy warns in the call itself, not here. Where the

@@ -142,7 +142,7 @@ class Ufunc(Function):
         return self.run.call(args[:n], args[n] if len(args) > n else out, by_element=self.by_element)
 
 
-class Block(int):
+class RowBlock(int):
     """The first row of a block, or of several at once: `start + rows` is where the last of them ends."""
 
     stop: int
@@ -260,7 +260,7 @@ class Rehearsal:
         array = array if array is not None and array.flags.c_contiguous else np.empty(node.shape, node.dtype)
         return StandIn(self, None, array, Buffer(kind, node, array.nbytes))
 
-    def _blocks(self, start: int, length: int, rows: int) -> Iterator[Block]:
+    def _blocks(self, start: int, length: int, rows: int) -> Iterator[RowBlock]:
         """In the place of `range`: the first, the second and the last block, and all others between as one."""
         if rows < 1:
             raise ValueError(f"a loop in steps of {rows} rows")
@@ -269,7 +269,7 @@ class Rehearsal:
         for first, stop in {start: second, second: second + rows, second + rows: last, last: length}.items():
             if start <= first <= last:
                 self._turn(None)
-                self.begin, self.block = self.end, Block(first)
+                self.begin, self.block = self.end, RowBlock(first)
                 self.block.stop, self.block.rows = length if first == last else min(stop, last), rows
                 yield self.block
         self._turn(None)

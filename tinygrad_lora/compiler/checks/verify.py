@@ -10,7 +10,7 @@ node's value. Nothing is known of what the planner meant, only what the program 
 - Every output has memory of its own: no part of the program's, of an argument, of what is kept, of another output.
 
 Calls that run at the same time have memory of their own, and the same code. Not covered are programs that plan no
-memory: plain expressions, and those of the engines "numba" and "scipy". Nor is what an operation computes.
+memory: plain expressions, and those of the engine "numba". Nor is what an operation computes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from ...core import ops
 from ...core.node import ComputationNode as Node
 from ..planned.write import Planned
-from .buffers import Buffer, Piece
+from .buffers import Buffer, ByteRange
 from .forms import Forms, equal, extended, form_of, row_of, same
 from .rehearsal import Rehearsal, StandIn, collide, indexed, path_of
 
@@ -126,7 +126,7 @@ class Proof(Rehearsal):
         buffer = Buffer("own")
         for piece in self._pieces(array) if new.size else ():
             forms = extended(piece.forms, form_of(array.array, array.first - piece.anchor), piece.node.size)
-            held = Piece(new.nbytes, piece.node, 0, not forms, forms)
+            held = ByteRange(new.nbytes, piece.node, 0, not forms, forms)
             buffer.put(0, held) if not buffer.starts else buffer.also.append(held)
         return StandIn(self, None, new, buffer)
 
@@ -201,16 +201,16 @@ class Proof(Rehearsal):
                 return found
         return ()
 
-    def _pieces(self, array: StandIn) -> list[Piece]:
+    def _pieces(self, array: StandIn) -> list[ByteRange]:
         """What the bytes of an array hold, if it is one thing; also a vector whose parts were made in their places."""
         a, b, buffer = array.start, array.stop, array.buffer
         pieces = [*filter(None, [buffer.holding(a, b)]), *buffer.also]
         for node, whole in self.joined.items():
             if whole.buffer is buffer and whole.start <= a and b <= whole.stop and self._has_parts(node, whole, a, b):
-                pieces.append(Piece(whole.stop, node, whole.first))
+                pieces.append(ByteRange(whole.stop, node, whole.first))
         return pieces
 
-    def _is(self, wanted: Node, array: StandIn, piece: Piece, node: Node | None) -> bool:
+    def _is(self, wanted: Node, array: StandIn, piece: ByteRange, node: Node | None) -> bool:
         """Whether this is the value of a wanted node; in a loop, where the operand is cut, the rows of the block."""
         found, moved, view = array.array, array.first - piece.anchor, self._view(wanted, piece.node)
         if view is None or found.dtype != wanted.dtype:
@@ -310,9 +310,9 @@ class Proof(Rehearsal):
         elif array.size != node.size or self.block is not None:
             raise ProofError(f"{self._told(node)} is written to an array of shape {array.shape}")
         if array.size:
-            buffer.put(out.start, Piece(out.stop, node, anchor, whole))
+            buffer.put(out.start, ByteRange(out.stop, node, anchor, whole))
         for view in self.views.get(buffer.leaf, ()) if buffer.leaf is not None else ():
-            view.buffer.put(0, Piece(view.array.nbytes, node, 0, False))
+            view.buffer.put(0, ByteRange(view.array.nbytes, node, 0, False))
 
     def _told(self, node: Node | None) -> str:
         """A node as a reader of the program knows it."""

@@ -1,4 +1,4 @@
-"""Other engines for the same graph: each writes its own source, and runs it with a library that is imported on use."""
+"""Another engine for the same graph writes its own source, and runs it with a library that is imported on use."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import node_cost
 from ..patterns import FARTHEST, ORDINARY, decades, is_constant, is_real, one_factor, reach
-from ..terms import Powers, Term, Writer, commonest, term_of
+from ..terms import Powers, Term, TermWriter, commonest, term_of
 
 SUMS = (ops.add, ops.subtract)
 PLAIN = {*SUMS, ops.multiply}
@@ -82,7 +82,7 @@ class _Algebra:
         self.shorter: set[Node] = set()  # where like terms became one, or a product turned out to exist
         self.settled = set(leaves)  # what exists, whatever comes later
         self.formed: dict[Powers, float] = {}  # products that the graph has, and their numbers
-        self.writer = Writer()
+        self.writer = TermWriter()
 
     # --- Reading ---
 

@@ -11,8 +11,8 @@ from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import node_cost, product_cost, sum_cost
+from ..frozen import settled
 from ..patterns import is_real, uses
-from ..planned.frozen import settled
 
 SUMS = (ops.add, ops.subtract)
 MOST_TERMS = 16  # a longer sum of products counts as one matrix
@@ -65,7 +65,7 @@ def distribute_products(graph: Graph) -> Graph:
     return graph.map(build)
 
 
-class Product(NamedTuple):
+class ProductTerm(NamedTuple):
     """A product of two matrices, perhaps transposed, and the numbers that scale it."""
 
     factors: tuple[Node, ...]
@@ -100,13 +100,13 @@ def _dissolved(graph: Graph) -> dict[Node, list[Reader]]:
     return found
 
 
-def _product(node: Node, graph: Graph) -> Product | None:
+def _product(node: Node, graph: Graph) -> ProductTerm | None:
     """The product that a term is, if nobody else reads it."""
     turned, numbers = False, list[float]()
     while uses(graph, node) == 1 and is_real(node):
         match node:
             case Node(ops.matmul, factors):
-                return Product(factors, turned, numbers[::-1])
+                return ProductTerm(factors, turned, numbers[::-1])
             case Node(ops.scale):
                 numbers.append(node.params["factor"])
             case Node(ops.transpose):
@@ -117,9 +117,9 @@ def _product(node: Node, graph: Graph) -> Product | None:
     return None
 
 
-def _products(term: Node, graph: Graph) -> list[Product]:
+def _products(term: Node, graph: Graph) -> list[ProductTerm]:
     """The products whose sum a term is; none if it is anything else, or a very long sum."""
-    found, stack = list[Product](), [term]
+    found, stack = list[ProductTerm](), [term]
     while stack and len(found) + len(stack) <= MOST_TERMS:
         node = stack.pop()
         if (product := _product(node, graph)) is not None:

@@ -14,7 +14,7 @@ SUMS = (ops.add, ops.subtract)
 FORMS = (*SUMS, ops.matmul, ops.scale, ops.reshape)
 
 
-class Product(NamedTuple):
+class ScaledProduct(NamedTuple):
     """A number times the product of two matrices; `like` is the product as it is in the graph."""
 
     number: float
@@ -54,7 +54,7 @@ def _factored(total: Node, once: set[Node]) -> Node:
     return shaped
 
 
-def _product(node: Node, once: set[Node]) -> Product | None:
+def _product(node: Node, once: set[Node]) -> ScaledProduct | None:
     """What a node is as a number times a product of matrices, perhaps in another shape; None if it is not."""
     number, node = _unscaled(node, 1.0, once)
     if number is not None and node.op is ops.reshape and node in once:
@@ -63,7 +63,9 @@ def _product(node: Node, once: set[Node]) -> Product | None:
         return None
     number, a = _unscaled(node.parents[0], number, once)
     number, b = _unscaled(node.parents[1], number, once)
-    return None if number is None or decades(number) > ORDINARY[node.dtype.itemsize] else Product(number, a, b, node)
+    return (
+        None if number is None or decades(number) > ORDINARY[node.dtype.itemsize] else ScaledProduct(number, a, b, node)
+    )
 
 
 def _unscaled(node: Node, number: float | None, once: set[Node]) -> tuple[float | None, Node]:

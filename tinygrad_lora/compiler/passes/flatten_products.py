@@ -11,7 +11,11 @@ from ..patterns import is_real, uses
 
 
 def flatten_products(graph: Graph) -> Graph:
-    r"""$(X_i W)_i = (X W)_i$ and $\sum_i X_i^\top G_i = X^\top G$ with all $X_i$ below each other in one matrix $X$."""
+    r"""$(X_i W)_i = (X W)_i$ and $\sum_i X_i^\top G_i = X^\top G$ with all $X_i$ below each other in one matrix $X$.
+
+    A weight of (32, 8) numbers for 8 sentences of 16 tokens, forward and backward, takes half to two thirds of the
+    time: `python tests/benchmarks/passes.py flatten_products`.
+    """
     if not any(node.op is ops.matmul and node.ndim > 2 for node in graph.nodes):
         return graph
     once: set[Node] = set()  # stacks of products with one user: nobody else needs them

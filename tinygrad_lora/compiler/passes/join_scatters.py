@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ...core.node import Op, Shape
+from ...core.node import Shape
+from ..operations import add_at
 from ..patterns import is_constant, is_real, uses
-
-
-class AddAt(Op):
-    r"""$y$ with $x_k$ added at the place $(i_k, j_k, \dots)$; no place is named twice."""
-
-    prelude = """\
-def added_at(y, x, indices):
-    y = y.copy()
-    y[indices] += x
-    return y
-
-"""
-    signature, numpy = "y, x, *indices", "added_at(y, x, indices)"
-    in_place = "y[indices] += x"  # the same, where nobody else needs the first operand
-
-    def __init__(self) -> None:
-        """One instance, below; as part of the compiler it is not among the primitives."""
-
-    def shape(self, y: Shape, x: Shape, *indices: Shape) -> Shape:
-        return y
-
-    def dtype(self, y: Any, x: Any, *indices: Any) -> Any:
-        return y
-
-    def flops(self, out: Shape, y: Shape, x: Shape, *indices: Shape) -> int:
-        return int(np.prod(indices[0]))
-
-
-add_at = AddAt()
 
 
 def join_scatters(graph: Graph) -> Graph:

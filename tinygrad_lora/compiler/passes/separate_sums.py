@@ -18,7 +18,7 @@ MOST_FACTORS = 3  # of more, a part could leave the range of the dtype where the
 LONGEST = 384  # numbers: a longer sum loses more digits as a product than as NumPy's sum, see sums_as_products
 
 
-class Form(NamedTuple):
+class SeparatedSum(NamedTuple):
     """Another form of a sum, and the products that nobody needs any more."""
 
     node: Node
@@ -53,7 +53,7 @@ def _may_separate(summed: Node) -> bool:
     return any(p.parents[0].shape != p.parents[1].shape for p in nested)
 
 
-def _separated(total: Node, once: set[Node]) -> Form | None:
+def _separated(total: Node, once: set[Node]) -> SeparatedSum | None:
     (x,), axes = total.parents, total.params["axis"]
     if x.op is ops.reshape and len(axes) == x.ndim and x.parents[0] in once:  # the sum of all elements has no order
         (x,) = x.parents
@@ -67,7 +67,7 @@ def _separated(total: Node, once: set[Node]) -> Form | None:
     return _of_factors(x, axes, total.shape, once) if x.op is ops.multiply else None
 
 
-def _of_matrices(product: Node, axes: Shape, shape: Shape) -> Form | None:
+def _of_matrices(product: Node, axes: Shape, shape: Shape) -> SeparatedSum | None:
     """The rows of the first factor are added up before the product, and the columns of the second."""
     (a, b), rows, columns = product.parents, product.ndim - 2, product.ndim - 1
     if rows in axes:
@@ -76,10 +76,10 @@ def _of_matrices(product: Node, axes: Shape, shape: Shape) -> Form | None:
         b = ops.reduce_sum(b, axis=(b.ndim - 1,), keepdims=True)
     if (a, b) == product.parents:
         return None
-    return Form(_summed(a @ b, tuple(i for i in axes if i < rows), shape), [product])
+    return SeparatedSum(_summed(a @ b, tuple(i for i in axes if i < rows), shape), [product])
 
 
-def _of_factors(product: Node, axes: Shape, shape: Shape, once: set[Node]) -> Form | None:
+def _of_factors(product: Node, axes: Shape, shape: Shape, once: set[Node]) -> SeparatedSum | None:
     """The sum over one axis of the factors that depend on it, times the others, summed over the other axes."""
     factors, gone = _factors(product, once)
     shapes = [(1,) * (product.ndim - f.ndim) + f.shape for f in factors]
@@ -93,11 +93,13 @@ def _of_factors(product: Node, axes: Shape, shape: Shape, once: set[Node]) -> Fo
         missing = product.ndim - rest.ndim  # axes along which every factor has length 1
         if missing:
             rest = ops.reshape(rest, shape=(1,) * missing + rest.shape)
-        return Form(_summed(rest, tuple(i for i in axes if i != axis), shape), gone)
+        return SeparatedSum(_summed(rest, tuple(i for i in axes if i != axis), shape), gone)
     return _of_vector(factors, shapes, product, axes, shape)
 
 
-def _of_vector(factors: list[Node], shapes: list[Shape], product: Node, axes: Shape, shape: Shape) -> Form | None:
+def _of_vector(
+    factors: list[Node], shapes: list[Shape], product: Node, axes: Shape, shape: Shape
+) -> SeparatedSum | None:
     """A matrix times a vector, where one of two factors is a vector along the summed axis."""
     if len(factors) != 2 or product.ndim != 2 or len(axes) != 1 or not 1 < product.shape[axes[0]] <= LONGEST:
         return None
@@ -105,7 +107,7 @@ def _of_vector(factors: list[Node], shapes: list[Shape], product: Node, axes: Sh
     for i, matrix in enumerate(factors):
         if matrix.shape == product.shape and shapes[1 - i] == along and product.shape != along:
             vector = ops.reshape(factors[1 - i], shape=along[::-1])
-            return Form(_summed(matrix @ vector if axes == (1,) else vector @ matrix, (), shape), [product])
+            return SeparatedSum(_summed(matrix @ vector if axes == (1,) else vector @ matrix, (), shape), [product])
     return None
 
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
-
-import numpy as np
 
 from ...core import ops
 from ...core.node import ComputationNode as Node
 from ...core.node import Op
-from ..passes.fuse_elementwise import Fused, operations
-from ..passes.inner_products import inner_product, row_products
+from ..operations import row_products, ufunc_call
 from ..text.expressions import name as variable
 from ..text.expressions import written
 
@@ -55,34 +51,6 @@ class Call:
         like = self.node.parents[0].dtype
         dtype = like if like.kind == "f" else self.node.dtype
         return self.number(self.node.params[name] if name in self.node.params else float(name), dtype)
-
-
-@cache
-def ufunc_call(op: Op) -> tuple[str, tuple[int | str, ...]]:
-    """The NumPy function that an elementwise operation is, and its arguments; or "" if it is none.
-
-    An argument is an operand, by its place in the signature, or a parameter or a number, as it is written.
-    """
-    if not op.elementwise or isinstance(op, Fused):
-        return "", ()
-    operands = re.findall(r"\w+", op.signature.partition("*")[0])
-    match = re.fullmatch(r"(np\.\w+)\(([\w., ]+)\)", op.numpy)
-    if op.ufunc:
-        function, arguments = op.ufunc, re.findall(r"\w+", op.signature)
-    elif match and isinstance(getattr(np, match[1][3:]), np.ufunc):
-        function, arguments = match[1], match[2].split(", ")
-    else:
-        return "", ()
-    return function, tuple(operands.index(a) if a in operands else a for a in arguments)
-
-
-def gives_number(node: Node) -> bool:
-    """Whether the NumPy line of an operation without axes gives a NumPy scalar; else an array of one number.
-
-    That may be a view of an array that changes, and whoever has it can write to it.
-    """
-    last = operations(node.op)[-1]
-    return bool(ufunc_call(last)[0]) or last in (ops.reduce_sum, ops.reduce_max, inner_product)
 
 
 def can_write(node: Node) -> bool:

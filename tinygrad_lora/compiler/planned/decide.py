@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
-from ..cost import graph_cost
-from ..passes.raise_transposes import raise_transposes
-from ..passes.sums_as_products import sums_as_products
-from ..pipeline import Snapshot
+from ..frozen import needed, packed
 from .calls import can_write
-from .frozen import absorb_scales, needed, packed, repeat_rows
 from .order import Unit, replacing_last, scheduled
-from .plan import Plan, make_plan
+from .plan import MemoryPlan, make_plan
 from .products import Blocks, cut, reads_rows
 
 
@@ -32,7 +28,7 @@ class Lowered:
     cuts: dict[Node, Blocks]  # products that run in blocks
     copied: set[Node]  # transposes that are written out for such a product
     units: list[Unit]
-    plan: Plan
+    plan: MemoryPlan
     choices: Counter[str] = field(default_factory=Counter)
 
     def root(self, node: Node) -> Node:
@@ -43,26 +39,6 @@ class Lowered:
         """Whether each call makes this array, or number, and keeps no hold of it."""
         made = bool(node.parents) and node not in self.kept
         return made and self.plan.places[node].kind in ("own", "number")
-
-
-def prepared(graph: Graph, frozen: Iterable[Node], techniques: frozenset[str]) -> Iterator[Snapshot]:
-    """The last changes of a graph, which suit the way it runs: call after call, with frozen weights packed."""
-    for name, apply in last_passes(frozen).items():
-        after = apply(graph) if name in techniques else graph
-        if after.outputs != graph.outputs:
-            yield Snapshot(name, graph, after, graph_cost(graph), graph_cost(after), kept=True)
-            graph = after
-
-
-def last_passes(frozen: Iterable[Node]) -> dict[str, Callable[[Graph], Graph]]:
-    """The passes of `prepared` by name, in order."""
-    passes: dict[str, Callable[[Graph], Graph]] = {}
-    if frozen := list(frozen):
-        passes["absorb_scales"] = lambda g: absorb_scales(g, frozen)
-        passes["repeat_rows"] = lambda g: repeat_rows(g, frozen)
-    passes["raise_transposes"] = raise_transposes  # after the first, which scales what is turned
-    passes["sums_as_products"] = sums_as_products
-    return passes
 
 
 def lower(

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from ...core.node import ComputationNode as Node
 from ...core.node import Shape
-from ..passes.fuse_elementwise import operations
-from .plan import Plan
+from ..operations import operations
+from .plan import MemoryPlan
 from .write import Planned
 
 HEADINGS = ("array", "shape", "bytes", "made in step", "last read in step", "")
@@ -70,7 +70,7 @@ def memory_of(planned: Planned) -> Memory:
     return Memory(tuple(arrays), tuple(steps), plan.size, plan.least, plan.separate)
 
 
-def _array(node: Node, plan: Plan, number: Sequence[int], planned: Planned) -> Array:
+def _array(node: Node, plan: MemoryPlan, number: Sequence[int], planned: Planned) -> Array:
     names, shape = planned.variables, plan.shapes[node]
     made, read = (number[i] for i in plan.lives[node])
     note = f"over {names[plan.replaced[node]]}" if node in plan.replaced else ""

@@ -12,9 +12,8 @@ from typing import NamedTuple
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
-from ..passes.inner_products import row_products
+from ..operations import row_products, ufunc_call
 from ..patterns import is_constant
-from .calls import ufunc_call
 
 LARGE = 65_536  # elements from which an array is worth cutting
 BLOCK_BYTES = 262_144  # of one array in one block: a few of them fit a cache of a megabyte

@@ -9,7 +9,7 @@ from ...core import ops
 from ...core.node import ComputationNode as Node
 
 
-class Place(NamedTuple):
+class Placement(NamedTuple):
     """Where a node's array is.
 
     kind: "argument" (the caller's), "constant", "number" (a NumPy scalar), "memory" (planned), "own" (allocated by
@@ -25,42 +25,44 @@ class Place(NamedTuple):
 
 def placed(
     given: Mapping[Node, bool], order: Iterable[Node], can_write: set[Node], kept: set[Node], copied: set[Node]
-) -> dict[Node, Place]:
+) -> dict[Node, Placement]:
     """The place of every node. `given` are the arguments, and whether they surely lie in rows.
 
     `can_write` are the nodes whose operation can write its result into a given array, `kept` the outputs, which are the
     caller's for good, and `copied` the views that are to be written out row by row.
     """
     places = {
-        node: Place("argument" if node.shape else "number", node, False, in_rows) for node, in_rows in given.items()
+        node: Placement("argument" if node.shape else "number", node, False, in_rows) for node, in_rows in given.items()
     }
     for node in order:
         for leaf in node.parents:
             if leaf not in places:  # a constant: everything else came before
-                places[leaf] = Place("constant" if leaf.shape else "number", leaf, True, True)
+                places[leaf] = Placement("constant" if leaf.shape else "number", leaf, True, True)
         places[node] = _place(node, places, can_write, kept, copied)
     return places
 
 
-def _place(node: Node, places: Mapping[Node, Place], can_write: set[Node], kept: set[Node], copied: set[Node]) -> Place:
+def _place(
+    node: Node, places: Mapping[Node, Placement], can_write: set[Node], kept: set[Node], copied: set[Node]
+) -> Placement:
     if not node.shape:
-        return Place("number", node, False, True)
+        return Placement("number", node, False, True)
     if node.op.view and node not in copied:
         operand = places[node.parents[0]]
         if node.op is ops.reshape and operand.kind == "argument":  # a view, or a new array where that cannot be
-            return Place("view", operand.root, False, True)
+            return Placement("view", operand.root, False, True)
         if node.op is ops.reshape and not operand.in_rows and operand.kind != "number":
-            return Place("own" if node in kept else "memory", node, node not in kept, True)  # a copy
+            return Placement("own" if node in kept else "memory", node, node not in kept, True)  # a copy
         if operand.kind == "number" and not operand.fixed:
-            return Place("own", node, False, False)
+            return Placement("own", node, False, False)
         in_rows = operand.in_rows and node.op in (ops.reshape, ops.identity, ops.stop_gradient)
-        return Place("view", operand.root, operand.fixed, in_rows)
+        return Placement("view", operand.root, operand.fixed, in_rows)
     if node in can_write and node not in kept:
-        return Place("memory", node, True, True)
-    return Place("own", node, False, node.ndim < 2)
+        return Placement("memory", node, True, True)
+    return Placement("own", node, False, node.ndim < 2)
 
 
-def last_reads(order: Sequence[Node], places: Mapping[Node, Place], outputs: Iterable[Node]) -> dict[Node, int]:
+def last_reads(order: Sequence[Node], places: Mapping[Node, Placement], outputs: Iterable[Node]) -> dict[Node, int]:
     """For each array that is some place's root, the number of the last operation that reads it."""
     last: dict[Node, int] = {}
     for i, node in enumerate(order):

@@ -15,7 +15,7 @@ from ...core.node import ComputationNode as Node
 from ...core.node import Shape
 from .calls import replaceable
 from .order import Unit, cut_along
-from .places import Place, last_reads, placed
+from .places import Placement, last_reads, placed
 from .slots import Slot, arrange, most_alive
 
 Views = Mapping[Node, Sequence[Node]]
@@ -23,10 +23,10 @@ Held = Mapping[Node, Collection[Node]]
 
 
 @dataclass
-class Plan:
+class MemoryPlan:
     """The places of all nodes, the offset of each planned array in the memory, and what that memory comes to."""
 
-    places: dict[Node, Place]
+    places: dict[Node, Placement]
     offsets: dict[Node, int] = field(default_factory=dict)
     shapes: dict[Node, Shape] = field(default_factory=dict)  # of planned arrays: a block's, where a block is enough
     lives: dict[Node, tuple[int, int]] = field(default_factory=dict)  # the operations that make it and read it last
@@ -42,7 +42,7 @@ class Plan:
 def make_plan(
     units: Sequence[Unit], given: Mapping[Node, bool], outputs: Sequence[Node], can_write: Iterable[Node],
     copied: Iterable[Node], into: Mapping[int, Node], views: Views, techniques: Container[str],
-) -> Plan:  # fmt: skip
+) -> MemoryPlan:  # fmt: skip
     """Places for all arrays of a program, and an offset for each that lies in its memory.
 
     `given`, `can_write` and `copied` as in `placed`. `into` says which outputs, counted from 0, are to replace which
@@ -50,7 +50,7 @@ def make_plan(
     """
     order = [node for unit in units for node in unit.nodes]
     kept = {node for i, node in enumerate(outputs) if i not in into}
-    plan = Plan(placed(given, order, {*can_write, *copied}, kept, set(copied)))
+    plan = MemoryPlan(placed(given, order, {*can_write, *copied}, kept, set(copied)))
     last, held = last_reads(order, plan.places, outputs), _held(units, plan.places)
     if "update_in_place" in techniques:
         _replacing(units, plan, last, held, {outputs[i]: leaf for i, leaf in into.items()}, views)
@@ -78,7 +78,7 @@ def _spans(units: Iterable[Unit]) -> list[tuple[int, int]]:
     return spans
 
 
-def _held(units: Iterable[Unit], places: Mapping[Node, Place]) -> Held:
+def _held(units: Iterable[Unit], places: Mapping[Node, Placement]) -> Held:
     """For each operation that runs block by block: the arrays that its loop reads otherwise than row by row.
 
     The next block reads them again, whole or in other rows, as a transpose does: nothing in the loop is written there.
@@ -93,7 +93,7 @@ def _held(units: Iterable[Unit], places: Mapping[Node, Place]) -> Held:
 
 
 def _slots(
-    units: Sequence[Unit], order: Sequence[Node], plan: Plan, last: Mapping[Node, int], held: Held | None
+    units: Sequence[Unit], order: Sequence[Node], plan: MemoryPlan, last: Mapping[Node, int], held: Held | None
 ) -> dict[Node, Slot]:
     """From when to when each planned array is alive. What is written over an operand continues its slot.
 
@@ -127,7 +127,12 @@ def _slots(
 
 
 def _replacing(
-    units: Sequence[Unit], plan: Plan, last: Mapping[Node, int], held: Held, into: Mapping[Node, Node], views: Views
+    units: Sequence[Unit],
+    plan: MemoryPlan,
+    last: Mapping[Node, int],
+    held: Held,
+    into: Mapping[Node, Node],
+    views: Views,
 ) -> None:
     """Plan which outputs are written right into the argument they replace: nobody reads the old values afterwards.
 
@@ -143,13 +148,13 @@ def _replacing(
         earlier = last.get(leaf, -1) < i and leaf not in held.get(output, ())
         if (earlier or same_moment) and all(last.get(reader, -1) < spans[i][0] for reader in views.get(leaf, ())):
             plan.written[output] = leaf
-            plan.places[output] = Place("argument", output, False, False)
+            plan.places[output] = Placement("argument", output, False, False)
             if same_moment:
                 plan.replaced[output] = leaf
 
 
 def _parts(
-    order: Sequence[Node], places: Mapping[Node, Place], last: Mapping[Node, int]
+    order: Sequence[Node], places: Mapping[Node, Placement], last: Mapping[Node, int]
 ) -> dict[Node, tuple[Node, int]]:
     """Arrays that are only joined to a longer vector: they can be made there, each at its first byte."""
     parts: dict[Node, tuple[Node, int]] = {}
@@ -169,7 +174,7 @@ def _parts(
     return parts
 
 
-def _blocks(units: Iterable[Unit], places: Mapping[Node, Place], last: Mapping[Node, int]) -> dict[Node, Shape]:
+def _blocks(units: Iterable[Unit], places: Mapping[Node, Placement], last: Mapping[Node, int]) -> dict[Node, Shape]:
     """The shape of one block for each array that only the blocks of its own unit read."""
     blocks: dict[Node, Shape] = {}
     end = 0
@@ -182,7 +187,7 @@ def _blocks(units: Iterable[Unit], places: Mapping[Node, Place], last: Mapping[N
     return blocks
 
 
-def _overwritten(node: Node, i: int, plan: Plan, last: Mapping[Node, int], held: Held) -> Node | None:
+def _overwritten(node: Node, i: int, plan: MemoryPlan, last: Mapping[Node, int], held: Held) -> Node | None:
     """The planned operand whose array the result may take over: it is read here for the last time."""
     for operand in _replaceable(node, plan.places, held):
         planned_alike = (operand in plan.blocks) == (node in plan.blocks)  # no block is written over a whole array
@@ -191,7 +196,7 @@ def _overwritten(node: Node, i: int, plan: Plan, last: Mapping[Node, int], held:
     return None
 
 
-def _replaceable(node: Node, places: Mapping[Node, Place], held: Held) -> list[Node]:
+def _replaceable(node: Node, places: Mapping[Node, Placement], held: Held) -> list[Node]:
     """The operands over which the result can be written element by element.
 
     Their elements are as many and of the same dtype, and the operation reads that memory in no other way.

@@ -94,21 +94,21 @@ def written(op: Op, params: Mapping[str, Any], operands: Sequence[Code]) -> Code
     """The line of an operation on these operands. The steps of a fused operation are written into each other."""
     steps = getattr(op, "steps", None)
     if steps is None:
-        return line_of(op, params).filled(operands, params)
+        return template_of(op, params).filled(operands, params)
     values = list(operands)
     for step in steps:
-        values.append(line_of(step.op, step.params).filled([values[i] for i in step.operands], step.params))
+        values.append(template_of(step.op, step.params).filled([values[i] for i in step.operands], step.params))
     return values[-1]
 
 
-def line_of(op: Op, params: Mapping[str, Any]) -> Line:
+def template_of(op: Op, params: Mapping[str, Any]) -> Template:
     """The line of an operation. A flag among its parameters is part of it: `keepdims=False` is left out."""
-    return _line(op, tuple(item for item in params.items() if type(item[1]) is bool) if params else ())
+    return _template(op, tuple(item for item in params.items() if type(item[1]) is bool) if params else ())
 
 
 @cache
-def _line(op: Op, flags: tuple[tuple[str, bool], ...]) -> Line:
-    return Line(op, dict(flags))
+def _template(op: Op, flags: tuple[tuple[str, bool], ...]) -> Template:
+    return Template(op, dict(flags))
 
 
 class Hole(NamedTuple):
@@ -136,18 +136,18 @@ class Hole(NamedTuple):
         return Code(f"({inside},)" if n == 1 else f"({inside})", "Tuple")
 
 
-class Line:
+class Template:
     """The NumPy line of an operation as text with holes."""
 
     def __init__(self, op: Op, flags: Mapping[str, bool]) -> None:
-        digger = _Digger(op.signature, flags)
-        self.tree = digger.visit(_parsed(op.numpy))
+        cutter = _HoleCutter(op.signature, flags)
+        self.tree = cutter.visit(_parsed(op.numpy))
         self.level = _level(self.tree)
         parts = re.split(r"(hole\d+_)", ast.unparse(self.tree))
         self.plain: Code | None = None
         self.form = "%s".join(text.replace("%", "%%") for text in parts[::2])
         self.names = parts[1::2]
-        self.holes = [digger.holes[name] for name in self.names]
+        self.holes = [cutter.holes[name] for name in self.names]
         numbers = [hole.operand if hole.waits_for == "operand" else -1 for hole in self.holes]
         self.single = {n: i for i, n in enumerate(numbers) if n >= 0 and numbers.count(n) == 1}
 
@@ -175,7 +175,7 @@ class Line:
     def _learned(self, i: int, code: Code) -> str:
         """What `ast.unparse` writes around an operand like this."""
         operand = _parsed(code.text)
-        text = ast.unparse(_Filler(self.names[i], operand).visit(copy.deepcopy(self.tree)))
+        text = ast.unparse(_HoleFiller(self.names[i], operand).visit(copy.deepcopy(self.tree)))
         for way in ("%s", "(%s)", "%s "):  # the last is how a method of a whole number is written: `2 .sum()`
             names = list(self.names)
             names[i] = way % ast.unparse(operand)
@@ -184,7 +184,7 @@ class Line:
         raise AssertionError(f"{text} is not {self.form} with {code.text}")
 
 
-class _Digger(ast.NodeTransformer):
+class _HoleCutter(ast.NodeTransformer):
     """Puts holes in the place of operands and parameters, and writes the rest as people do."""
 
     def __init__(self, signature: str, flags: Mapping[str, bool]) -> None:
@@ -217,7 +217,7 @@ class _Digger(ast.NodeTransformer):
         return self.visit_Name(tree, place) if isinstance(tree, ast.Name) else self.visit(tree)
 
 
-class _Filler(ast.NodeTransformer):
+class _HoleFiller(ast.NodeTransformer):
     """Puts an expression in the place of a name."""
 
     def __init__(self, name: str, tree: ast.expr) -> None:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -80,14 +80,23 @@ def signature(name: str, arguments: Iterable[str], indent: str = "") -> str:
     return "\n".join([f"{indent}def {name}(", *rows, row, f"{indent}):"])
 
 
-def commented(lines: list[tuple[str, str, Node | None]], indent: str = "    ") -> list[str]:
+class Statement(NamedTuple):
+    """A line of code, the comment beside it, and the node that it computes, if it is for one."""
+
+    code: str
+    comment: str = ""
+    node: Node | None = None
+
+
+def commented(lines: Iterable[Statement], indent: str = "    ") -> list[str]:
     """Lines of code, each with what it computes and where the user wrote it, in columns."""
-    code_width = min(LONGEST_CODE, max((len(code) for code, _, _ in lines), default=0))
-    told_width = min(LONGEST_COMMENT, max((len(told) for _, told, _ in lines), default=0))
+    lines = list(lines)
+    code_width = min(LONGEST_CODE, max((len(line.code) for line in lines), default=0))
+    comment_width = min(LONGEST_COMMENT, max((len(line.comment) for line in lines), default=0))
     texts = []
-    for code, told, node in lines:
-        comment = f"# {told:<{told_width}}  {_where(node)}" if told else ""
-        texts.append(f"{indent}{code:<{code_width}}  {comment}".rstrip())
+    for line in lines:
+        beside = f"# {line.comment:<{comment_width}}  {_where(line.node)}" if line.comment else ""
+        texts.append(f"{indent}{line.code:<{code_width}}  {beside}".rstrip())
     return texts
 
 

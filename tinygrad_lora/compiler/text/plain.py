@@ -10,12 +10,11 @@ import numpy as np
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.ops import where
-from ..passes.fuse_elementwise import Fused, Step, operations
+from ..operations import Fused, FusedStep, gives_number, operations
 from ..patterns import is_constant
-from ..planned.calls import gives_number
 from .expressions import Code, expression, literal
 from .expressions import name as variable
-from .lines import Names, array_source, commented, helpers_of, names_of, signature
+from .lines import Names, Statement, array_source, commented, helpers_of, names_of, signature
 from .literals import refuse_foreign
 
 
@@ -39,7 +38,7 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
     outputs = set(graph.outputs)
     operands: dict[Node, Code] = {}
     constants: list[str] = []
-    body: list[tuple[str, str, Node | None]] = []
+    body: list[Statement] = []
 
     def define(node: Node, letter: str) -> str:
         operands[node] = variable(variables.define(node, letter))
@@ -53,8 +52,8 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
                 operands[node] = expression(node, operands)  # a view used once stands where it is used
                 continue
             code = expression(node, operands).text
-            told = " ".join(map(str, operations(node.op))) + f" {node.shape}"
-            body.append((f"{define(node, 't')} = {code}", told, node))
+            comment = " ".join(map(str, operations(node.op))) + f" {node.shape}"
+            body.append(Statement(f"{define(node, 't')} = {code}", comment, node))
         elif node not in operands:
             if node.shape == () and is_weak(node, graph):
                 operands[node] = number(node)
@@ -90,12 +89,12 @@ def is_weak(constant: Node, graph: Graph) -> bool:
     return True
 
 
-def _beside(user: Node, constant: Node) -> list[list[Node | Step]]:
+def _beside(user: Node, constant: Node) -> list[list[Node | FusedStep]]:
     """For each single operation of `user` that has this operand: the others that have a say in its dtype."""
     if not isinstance(user.op, Fused):
         return [[p for p in user.parents[user.op is where :] if p is not constant]]
-    values: list[Node | Step] = [*user.parents, *user.op.steps]
-    found: list[list[Node | Step]] = []
+    values: list[Node | FusedStep] = [*user.parents, *user.op.steps]
+    found: list[list[Node | FusedStep]] = []
     for step in user.op.steps:
         if constant in (operands := [values[i] for i in step.operands]):
             found.append([value for value in operands[step.op is where :] if value is not constant])

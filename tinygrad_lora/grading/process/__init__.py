@@ -1,1 +1,1 @@
-"""The student's process, and what is said between it and the judge."""
+"""The process that runs a student's code, and how the judge talks to it: only data crosses. See `grading`."""

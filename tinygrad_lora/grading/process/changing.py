@@ -32,14 +32,14 @@ def restore(rng: np.random.Generator, state: Any) -> None:
 
 
 def content_of(slot: Any) -> Any:
-    """A copy, one level deep; None for what cannot change."""
+    """A copy of an argument, one level deep; None for what cannot change."""
     if type(slot) in (list, dict, set) or type(slot) is np.ndarray:
         return slot.copy() if type(slot) is not np.ndarray or slot.flags.writeable else None
     return {"state": slot.bit_generator.state} if type(slot) is np.random.Generator else None
 
 
 def alike(slot: Any, old: Any) -> bool:
-    """Whether nothing was exchanged in it."""
+    """Whether an argument still has its old content."""
     if old is None:
         return True
     if type(slot) is np.ndarray:
@@ -53,7 +53,7 @@ def alike(slot: Any, old: Any) -> bool:
 
 
 def refill(slot: Any, content: Any) -> None:
-    """Give something of ours the content that it has on the other side."""
+    """Give an argument of ours the content that it has on the other side."""
     if type(slot) is np.ndarray and type(content) is np.ndarray and slot.shape == content.shape:
         slot[...] = content
     elif type(slot) is np.random.Generator and type(content) is np.random.Generator:
@@ -67,9 +67,9 @@ def refill(slot: Any, content: Any) -> None:
         raise Misbehaved("an argument has become something else")
 
 
-def dtype_of(told: Any) -> Any:
+def dtype_of(name: Any) -> Any:
     """The dtype with this name, if it is one of numbers."""
-    made = np.dtype(str(told))
+    made = np.dtype(str(name))
     if made.kind not in "biufc":
-        raise ValueError(f"dtype {told}")
+        raise ValueError(f"dtype {name}")
     return made

@@ -1,4 +1,4 @@
-"""What both processes have: ufuncs, operations, functions of the library, classes. It crosses as a name."""
+"""What both processes have: ufuncs, operations, functions of the library, classes. Each crosses as a name."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ def name_of(thing: Any) -> str | None:
 def named(name: str) -> Any:
     """The thing with this name. Raises KeyError for any other."""
     kind, _, rest = str(name).partition(" ")
-    found: Any = None
+    thing: Any = None
     if kind == "ufunc" and isinstance(made := getattr(np, rest, None), np.ufunc):
-        found = made
+        thing = made
     elif kind == "op":
-        found = Op.registry.get(rest)
+        thing = Op.registry.get(rest)
     elif kind == "library" and type(made := vars(library).get(rest)) is FunctionType:
-        found = made if made.__module__ == library.__name__ else None
+        thing = made if made.__module__ == library.__name__ else None
     elif kind == "type":
-        found = _TYPES.get(rest)
+        thing = _TYPES.get(rest)
     elif kind == "scalar" and isinstance(made := getattr(np, rest, None), type) and issubclass(made, np.generic):
-        found = made
+        thing = made
     elif kind == "class":
-        found = _class(rest)
-    if found is None:
+        thing = _class(rest)
+    if thing is None:
         raise KeyError(name)
-    return found
+    return thing
 
 
 def is_ours(kind: type) -> bool:
@@ -68,21 +68,21 @@ def is_ours(kind: type) -> bool:
 def _class(path: str) -> Any:
     """A layer, an optimizer or plain data of the package, and nothing that runs on being made."""
     module, _, name = path.partition(":")
-    found: Any = vars(sys.modules.get(module, errors)).get(name)
-    if not isinstance(found, type) or not is_ours(found) or found.__module__ != module:
+    kind: Any = vars(sys.modules.get(module, errors)).get(name)
+    if not isinstance(kind, type) or not is_ours(kind) or kind.__module__ != module:
         return None
-    return found if issubclass(found, Layer | Optimizer) or hasattr(found, "__dataclass_fields__") else None
+    return kind if issubclass(kind, Layer | Optimizer) or hasattr(kind, "__dataclass_fields__") else None
 
 
 def error_class(name: str) -> type[Exception]:
     """The class of errors with this name, Python's or the package's; a new one if neither has it."""
-    found = getattr(errors, name, None) or getattr(builtins, name, None)
-    plain = isinstance(found, type) and issubclass(found, Exception) and not issubclass(found, UnicodeError)
-    return found if plain else type(name if name.isidentifier() else "Exception", (Exception,), {})  # type: ignore[return-value]
+    kind = getattr(errors, name, None) or getattr(builtins, name, None)
+    plain = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError)
+    return kind if plain else type(name if name.isidentifier() else "Exception", (Exception,), {})  # type: ignore[return-value]
 
 
 def called(x: Any) -> str:
-    """What it is called, or its type."""
+    """The name of a function or class; of anything else, the name of its type."""
     name = getattr(x, "__name__", None)
     return name if type(name) is str else type(x).__name__
 

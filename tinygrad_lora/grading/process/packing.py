@@ -37,7 +37,7 @@ class Packer:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: no number means anything any more. Both sides must do it at once."""
+        """Start over: no number means anything any more. Both sides must do this at the same time."""
         self.things: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._next = self._first
@@ -58,7 +58,7 @@ class Packer:
         return n
 
     def enter(self, n: int, thing: Any) -> None:
-        """From now on both sides call it so."""
+        """Give a thing the number by which both sides know it."""
         if type(n) is not int or n in self.things:
             raise Misbehaved("a number is used twice")
         self.things[n] = thing
@@ -123,21 +123,21 @@ class Packer:
             del self._arrays[oldest], self._numbers[id(self.things[oldest])]
 
     def rewritten(self) -> list[Any]:
-        """The arrays whose numbers have changed."""
-        found = []
+        """The arrays that have been written to since the last message, with their contents."""
+        arrays = []
         for n, before in self._arrays.items():
             if (now := self.things[n].tobytes()) != before:
                 self._arrays[n] = now
-                found.append([n, self._array(self.things[n])])
-        return found
+                arrays.append([n, self._array(self.things[n])])
+        return arrays
 
     def learn_arrays(self, rewritten: list[Any]) -> None:
-        """Take over what the other side wrote into arrays."""
-        for n, told in rewritten:
+        """Write into our arrays what the other side wrote into its own."""
+        for n, content in rewritten:
             array = self.things[n]
             if type(array) is not np.ndarray:
                 raise Misbehaved("this is no array")
-            array[...] = self._unarray(told)
+            array[...] = self._unarray(content)
             if n in self._arrays:
                 self._arrays[n] = array.tobytes()
 
@@ -167,7 +167,7 @@ class Packer:
 
     def changes(self) -> list[Any]:
         """What has changed at nodes that both sides know: values of parameters, gradients, names."""
-        found = []
+        changed = []
         for n, (value, gradient, *rest) in self._nodes.items():
             node = self.things[n]
             now = (node._value, node._gradient, node.name, node.requires_gradient)
@@ -176,14 +176,14 @@ class Packer:
             new = self._array(node._value) if node.op is PARAMETER and now[0] is not value else None
             slope = None if now[1] is None else self._array(np.asarray(now[1]))
             name = node.name if type(node.name) is str else None
-            found.append([n, new, slope, name, node.requires_gradient is True])
+            changed.append([n, new, slope, name, node.requires_gradient is True])
             self._nodes[n] = now
-        return found
+        return changed
 
     # --- In ---
 
     def unpack(self, x: Any) -> Any:
-        """The value. Raises Misbehaved for what no packer makes."""
+        """The value that was packed. Raises Misbehaved for what no packer makes."""
         try:
             return self._unpacked(x)
         except (KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError, OverflowError) as error:
@@ -244,8 +244,8 @@ class Packer:
         """The thing that a reference means."""
         raise NotImplementedError
 
-    def _unarray(self, told: list[Any]) -> Any:
-        dtype, shape, place, writeable = told
+    def _unarray(self, packed: list[Any]) -> Any:
+        dtype, shape, place, writeable = packed
         array = np.frombuffer(self.blobs[place], dtype_of(dtype)).reshape(shape).copy()
         array.flags.writeable = bool(writeable)
         return array

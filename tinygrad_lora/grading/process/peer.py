@@ -34,12 +34,13 @@ Run = Callable[[Callable[[], Any], float], Any]
 class Peer(Packer):
     """One end of the conversation. `first` is 1 for the student and 2 for the judge: their numbers never meet.
 
-    `run(function, seconds)` runs a call that came in; `told(error)` says on which of the student's lines it was raised.
+    `run(function, seconds)` runs a call that came in; `locate(error)` says on which of the student's lines an error was
+    raised.
     """
 
-    def __init__(self, channel: Channel, first: int, run: Run, told: Callable[[BaseException], str]) -> None:
+    def __init__(self, channel: Channel, first: int, run: Run, locate: Callable[[BaseException], str]) -> None:
         super().__init__(first)
-        self.channel, self._run, self._told = channel, run, told
+        self.channel, self._run, self._locate = channel, run, locate
         self.deadline = 0.0  # until when the other side may work; 0: nobody says
         self._calls = first
 
@@ -51,7 +52,7 @@ class Peer(Packer):
     # --- Calls ---
 
     def call(self, target: int, method: str, args: Any = (), kwargs: Any = None) -> Any:
-        """Call a thing of the other side, and take over what it changed."""
+        """Call an object of the other side, and apply what it changed in its arguments."""
         mine = self._calls = self._calls + 2
         seconds = max(self.deadline - time.monotonic(), 0.05) if self.deadline else 0.0
         own = self._send({"call": mine, "n": target, "method": method, "seconds": seconds}, [args, kwargs or {}])
@@ -72,7 +73,7 @@ class Peer(Packer):
                 self.forget()
 
     def begin(self) -> None:
-        """Have both sides forget what was said."""
+        """Have both sides forget all objects and their numbers."""
         self._send({"forget": True}, [])
         self.forget()
 
@@ -108,11 +109,11 @@ class Peer(Packer):
         except BaseException:
             text = ""
         operation = getattr(error, "operation", None) if is_ours(type(error)) else None
-        told = {"return": call, "raise": type(error).__name__, "text": text, "line": self._told(error)}
+        message = {"return": call, "raise": type(error).__name__, "text": text, "line": self._locate(error)}
         try:
-            self._send(told, [list(operation) if type(operation) is tuple else None])
+            self._send(message, [list(operation) if type(operation) is tuple else None])
         except Exception:
-            self._send(told, [None])
+            self._send(message, [None])
 
     def _returned(self, message: dict[str, Any], values: list[Any], own: list[Any]) -> Any:
         if "raise" in message:
@@ -136,7 +137,7 @@ class Peer(Packer):
     # --- Messages ---
 
     def _send(self, message: dict[str, Any], values: list[Any]) -> list[Any]:
-        """Send it; gives what the other side may change."""
+        """Send a message. Returns the objects in it that the other side may change."""
         self.clear()
         packed = [self.pack(value) for value in values]
         slots = self.slots
@@ -206,18 +207,18 @@ class Peer(Packer):
 
     def _own(self, kind: type) -> set[str]:
         """The methods and properties (with a "=" before the name) that are not the package's."""
-        found: set[str] = set()
+        names: set[str] = set()
         for one in kind.__mro__:
             if is_ours(one) or one is object or one.__module__ in ("builtins", "abc", "typing"):
                 continue
             for name, thing in vars(one).items():
                 if isinstance(thing, property):
-                    found.add("=" + name)
+                    names.add("=" + name)
                 elif name.startswith("__") and name != "__call__":
                     continue  # an answer that says how it compares is not asked
                 elif isinstance(thing, FunctionType | classmethod | staticmethod):
-                    found.add(name)
-        return found
+                    names.add(name)
+        return names
 
     def resolve(self, x: dict[str, Any]) -> Any:
         n = x["n"]
@@ -241,7 +242,7 @@ class Peer(Packer):
 
     def _function(self, n: int, x: dict[str, Any]) -> Any:
         if x["blank"]:
-            return Blank()
+            return Unwritten()
 
         def function(*args: Any, **kwargs: Any) -> Any:
             return self.call(n, "", args, kwargs)
@@ -251,7 +252,7 @@ class Peer(Packer):
 
     def _class(self, n: int, x: dict[str, Any]) -> Any:
         if x["blank"]:
-            return Blank()
+            return Unwritten()
         peer, takes = self, x["takes"]
 
         class Meta(type):
@@ -280,8 +281,8 @@ class Peer(Packer):
     # --- Attributes of objects that both sides have ---
 
     def _attributes(self) -> list[Any]:
-        """What has changed since the last message. Lists, dictionaries and arrays may have changed inside."""
-        found = []
+        """The attributes that have changed since the last message, or may have: lists, dictionaries and arrays."""
+        changed = []
         for n in list(self._mirrors):
             thing, old = self.things[n], self._mirrors[n]
             now = dict(vars(thing))
@@ -289,8 +290,8 @@ class Peer(Packer):
             gone = [name for name in old if name not in now]
             if new or gone:
                 self._mirrors[n] = now
-                found.append([n, self._vars(new), gone])
-        return found
+                changed.append([n, self._vars(new), gone])
+        return changed
 
     def _learn_attributes(self, n: int, new: list[Any], gone: list[str]) -> None:
         thing, kept, self.slots = self.things[n], self.slots, []
@@ -317,5 +318,5 @@ class Opaque:
     __slots__ = ()
 
 
-class Blank:
+class Unwritten:
     """A function or class that is not written yet."""

@@ -53,11 +53,11 @@ def limit(cpu: int, memory: int) -> None:
                 continue  # this system has no such limit
 
 
-def close_doors(told: list[str]) -> None:
+def close_doors(refusals: list[str]) -> None:
     """Take away what the hook does not see: the function below `subprocess` that starts a process without an event."""
 
     def refused(*args: Any, **kwargs: Any) -> Any:
-        told.append("starting a process")
+        refusals.append("starting a process")
         raise PermissionError("not while grading: starting a process")
 
     for name in ("_posixsubprocess", "subprocess"):
@@ -71,19 +71,19 @@ def readable() -> tuple[str, ...]:
     """The folders of Python's library and of this package."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     base = dict.fromkeys(("base", "platbase", "installed_base"), sys.base_prefix)  # below a virtual environment
-    paths = {sysconfig.get_path(name, vars=given) for name in names for given in (None, base)}
+    paths = {sysconfig.get_path(name, vars=variables) for name in names for variables in (None, base)}
     return tuple(sorted({os.path.abspath(path) for path in paths if path} | {PACKAGE}))
 
 
 def watch(folder: str) -> list[str]:
-    """Refuse from now on. Gives a list that fills with what was refused."""
+    """Install the hook. Returns a list, to which it will add what it refuses."""
     refused: list[str] = []
     sys.addaudithook(hook(os.path.abspath(folder), refused))
     return refused
 
 
 def hook(folder: str, refused: list[str]) -> Callable[[str, tuple[Any, ...]], None]:
-    """The hook. Everything that it uses is a name of its own."""
+    """The audit hook. Everything that it uses is a local name, so no exchange in a module changes it."""
     roots, hidden = readable(), (os.path.join(PACKAGE, "learn", "exercises"), os.path.join(PACKAGE, "tutorials"))
     allowed_devices = ("/dev/null", "/dev/urandom", "/dev/random", "NUL")
     forbidden, changing, looking, secret = FORBIDDEN, CHANGING, LOOKING, SECRET
@@ -123,17 +123,17 @@ def hook(folder: str, refused: list[str]) -> Callable[[str, tuple[Any, ...]], No
     def may(path: Any, write: bool, event: str) -> None:
         if path is nothing or kind(path) is number:
             return  # the folder that it is in, or a file that is open
-        found = clean(path)
-        if inside(found, folder) or found in allowed_devices:
+        target = clean(path)
+        if inside(target, folder) or target in allowed_devices:
             return
         if not write:
             for root in hidden:
-                if inside(found, root):
-                    refuse(event + " " + found)
+                if inside(target, root):
+                    refuse(event + " " + target)
             for root in roots:
-                if inside(found, root):
+                if inside(target, root):
                     return
-        refuse(event + " " + found)
+        refuse(event + " " + target)
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event == "open":

@@ -1,4 +1,4 @@
-"""Plain values that JSON has not: whole numbers of any size, infinities, complex numbers, `...`, ranges, dtypes."""
+"""Plain values that JSON lacks: whole numbers of any size, infinities, complex numbers, `...`, ranges, dtypes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def written(x: Any) -> Any:
 
 
 def read(tag: str, body: Any) -> Any:
-    """The value that was written so. KeyError for another tag."""
+    """The value that `written` gave this tag; KeyError for any other tag."""
     match tag:
         case "int":
             return int(body, 16)

@@ -34,7 +34,7 @@ SERVICE = 0  # the number under which the judge finds it
 
 
 class Student(Peer):
-    """The student's end."""
+    """The student's end of the conversation."""
 
     def __init__(self, channel: Channel, refused: list[str]) -> None:
         self.service = Service(refused)
@@ -57,22 +57,24 @@ class Service:
     def run(self, cells: list[list[str]]) -> list[str]:
         """Run the cells in order; what one fails with does not stop the next. Gives a line for each that failed."""
         sys.modules["__main__"] = self._module
-        end, told = time.monotonic() + CELLS, []
+        end, problems = time.monotonic() + CELLS, []
         for name, source in cells:
             try:
                 code = compiled(source, f"<{name}>")
                 with guard.time_limit(max(0.05, min(CELL, end - time.monotonic()))):
                     run(code, vars(self._module))
             except TookTooLongError as error:
-                told.append(f"{name}: stopped after {CELL:g} seconds at {line_of(error.__traceback__) or 'its start'}")
+                problems.append(
+                    f"{name}: stopped after {CELL:g} seconds at {line_of(error.__traceback__) or 'its start'}"
+                )
             except SyntaxError as error:
-                told.append(f"{name}: SyntaxError in line {error.lineno}: {error.msg}")
+                problems.append(f"{name}: SyntaxError in line {error.lineno}: {error.msg}")
             except BaseException as error:
-                told.append(f"{name}: {type(error).__name__}: {_text(error)}")
-        return told
+                problems.append(f"{name}: {type(error).__name__}: {_text(error)}")
+        return problems
 
     def take(self, names: list[str]) -> dict[str, Any]:
-        """The objects with these names, as far as there are any."""
+        """The objects with these names, as far as the cells define them."""
         return {name: vars(self._module)[name] for name in names if name in vars(self._module)}
 
     def refused(self) -> list[str]:
@@ -108,7 +110,7 @@ def run(code: types.CodeType, namespace: dict[str, Any]) -> None:
 
 
 def timed(function: Callable[[], Any], seconds: float) -> Any:
-    """Call it, for so long."""
+    """Call the function, for at most so many seconds; 0 is no limit."""
     with guard.time_limit(seconds) if seconds else _unlimited():
         return function()
 
@@ -134,7 +136,7 @@ def prepare() -> None:
 
 
 def live(end: socket.socket, folder: str, cpu: int, memory: int) -> None:
-    """Be a student's process until the judge has heard enough. Does not return to whoever called it."""
+    """Serve as a student's process, with its limits and its hook, until the judge closes the connection."""
     os.chdir(folder)
     os.environ.update(HOME=folder, TMPDIR=folder)
     sys.dont_write_bytecode = True  # what a cell imports is read, and nothing is written beside it

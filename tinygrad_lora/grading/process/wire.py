@@ -20,13 +20,13 @@ class Gone(Exception):  # noqa: N818
 
 
 class Channel:
-    """One end of a connected pair."""
+    """One end of a connection that carries frames."""
 
     def __init__(self, end: socket.socket) -> None:
         self._socket, self._buffer = end, bytearray()
 
     def send(self, header: dict[str, Any], blobs: list[bytes]) -> None:
-        """Raises Gone if nobody reads any more, and Misbehaved for what is too large."""
+        """Send a frame. Raises Gone if nobody reads any more, and Misbehaved if it is too large."""
         text = json.dumps(header | {"sizes": [len(blob) for blob in blobs]}, separators=(",", ":")).encode()
         body = b"".join(blobs)
         if len(text) + len(body) > LARGEST:
@@ -37,19 +37,19 @@ class Channel:
             raise Gone from None
 
     def receive(self) -> tuple[dict[str, Any], list[bytes]]:
-        """Raises Gone at the end of the stream, and Misbehaved for what is no frame."""
+        """The next frame. Raises Gone at the end of the stream, and Misbehaved for bytes that are no frame."""
         header, body = _SIZES.unpack(self._read(_SIZES.size))
         if header + body > LARGEST:
             raise Misbehaved("a message is too large")
         text, rest, blobs = self._read(header), self._read(body), []
         try:
-            told = json.loads(text)
-            for size in told.pop("sizes"):
+            message = json.loads(text)
+            for size in message.pop("sizes"):
                 blobs.append(rest[:size])
                 rest = rest[size:] if size else rest
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise Misbehaved("a message is not what it should be") from None
-        return told, blobs
+        return message, blobs
 
     def _read(self, size: int) -> bytes:
         while len(self._buffer) < size:
@@ -65,5 +65,5 @@ class Channel:
         return taken
 
     def close(self) -> None:
-        """No more frames."""
+        """Close the connection."""
         self._socket.close()

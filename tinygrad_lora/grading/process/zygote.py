@@ -46,7 +46,7 @@ def command(module: str, *arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """The variables of a process that is told little of its user. HOME is for what Matplotlib found out about fonts."""
+    """Environment variables that say little about the user. HOME is for Matplotlib, which caches fonts there."""
     names = ("SYSTEMROOT", "LANG", "LC_ALL", "HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP")
     own = {"TINYGRAD_LORA_PROGRESS": os.devnull, "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
     return {name: os.environ[name] for name in names if name in os.environ} | threads(1) | own
@@ -71,23 +71,23 @@ class Nursery:
             theirs.close()
 
     def start(self) -> Channel:
-        """A new process in a new folder."""
+        """A new process in a new folder. Returns the judge's end of its channel."""
         if self._running:
             self.end()
         self._folder = tempfile.mkdtemp(dir=self.home, prefix="work-")
         mine, theirs = socket.socketpair()
-        told = {"folder": self._folder, "cpu": self.limits.cpu, "memory": self.limits.memory}
+        request = {"folder": self._folder, "cpu": self.limits.cpu, "memory": self.limits.memory}
         if FORKS:
-            socket.send_fds(self._control, [json.dumps(told).encode()], [theirs.fileno()])
+            socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno()])
             if not self._control.recv(4096):
                 raise RuntimeError("the process that makes students' processes has ended")
         else:
-            self._spawn(theirs, told)
+            self._spawn(theirs, request)
         theirs.close()
         self._running = True
         return Channel(mine)
 
-    def _spawn(self, theirs: socket.socket, told: dict[str, Any]) -> None:
+    def _spawn(self, theirs: socket.socket, request: dict[str, Any]) -> None:
         """Without fork: a new Python, which gets its end of the channel in a way of its own system."""
         shared = theirs.share if hasattr(theirs, "share") else None
         descriptors = () if shared else (theirs.fileno(),)
@@ -95,33 +95,33 @@ class Nursery:
             command("zygote", "once"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=environment(), cwd=self._folder, pass_fds=descriptors,
         )  # fmt: skip
-        given = shared(self._process.pid).hex() if shared else str(theirs.fileno())
+        handle = shared(self._process.pid).hex() if shared else str(theirs.fileno())
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps({**told, "end": given}).encode())
+            self._process.stdin.write(json.dumps({**request, "end": handle}).encode())
             self._process.stdin.close()
 
     def end(self) -> str:
-        """End the process and everything in its folder; in words, how it had ended if it had."""
-        told = ""
+        """End the process and delete its folder. Returns in words how it had ended by itself; "" if it had not."""
+        ending = ""
         if not self._running:
-            return told
+            return ending
         self._running = False
         if FORKS:
             with contextlib.suppress(OSError):
                 self._control.sendall(b"end")
-                told = json.loads(self._control.recv(4096) or b"{}").get("told", "")
+                ending = json.loads(self._control.recv(4096) or b"{}").get("ended", "")
         else:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(0.2)
-            told = how(self._process.returncode) if self._process.returncode is not None else ""
+            ending = how(self._process.returncode) if self._process.returncode is not None else ""
             self._process.kill()
             self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
-        return told
+        return ending
 
     def close(self) -> None:
-        """No more processes."""
+        """End the process that forks, and delete its folder."""
         if FORKS:
             self._control.close()
             self._process.kill()
@@ -144,8 +144,8 @@ def main() -> None:
 
     student.prepare()
     if sys.argv[1] == "once":
-        told = json.loads(sys.stdin.read())
-        student.live(_end(told["end"]), told["folder"], told["cpu"], told["memory"])
+        request = json.loads(sys.stdin.read())
+        student.live(_end(request["end"]), request["folder"], request["cpu"], request["memory"])
         return
     control = socket.socket(fileno=int(sys.argv[1]))
     gc.collect()
@@ -161,17 +161,17 @@ def main() -> None:
         if not control.recv(16):  # "end", or whoever asked is gone
             os.kill(child, signal.SIGKILL)
             break
-        control.sendall(json.dumps({"told": _ended(child)}).encode())
+        control.sendall(json.dumps({"ended": _ended(child)}).encode())
     shutil.rmtree(os.getcwd(), ignore_errors=True)
 
 
-def _end(told: str) -> socket.socket:
+def _end(handle: str) -> socket.socket:
     """An end of a channel that another process has handed over: on Windows as bytes, elsewhere as a number."""
     share: Any = getattr(socket, "fromshare", None)
-    return share(bytes.fromhex(told)) if share else socket.socket(fileno=int(told))
+    return share(bytes.fromhex(handle)) if share else socket.socket(fileno=int(handle))
 
 
-def _child(control: socket.socket, descriptor: int, told: dict[str, Any]) -> None:
+def _child(control: socket.socket, descriptor: int, request: dict[str, Any]) -> None:
     """In the fork. Nothing of what the parent has open stays open."""
     from . import student
 
@@ -184,18 +184,18 @@ def _child(control: socket.socket, descriptor: int, told: dict[str, Any]) -> Non
     os.closerange(4, 256)
     code = 1
     try:
-        student.live(end, told["folder"], told["cpu"], told["memory"])
+        student.live(end, request["folder"], request["cpu"], request["memory"])
         code = 0
     finally:
         os._exit(code)
 
 
 def _ended(child: int) -> str:
-    """Wait a moment for a process that is on its way out, then kill it. In words, how it had ended by itself."""
-    status, found = 0, 0
+    """Wait a moment for a process that is on its way out, then kill it. Returns in words how it ended by itself."""
+    status, pid = 0, 0
     for _ in range(5):
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
             return how(os.waitstatus_to_exitcode(status))
         time.sleep(0.002)
     for kill in (os.kill, os.killpg):

@@ -1,4 +1,4 @@
-"""A compiled function whose graph is evaluated node by node: for what others wrote, no text is written and none is run.
+"""A compiled function whose graph is evaluated node by node: for others' code no source is generated, and none is run.
 
 The passes improve the graph as they do for every program, so that its operations can be counted; they compute on
 graphs alone.

@@ -1,4 +1,4 @@
-"""Something else in the place of a part of the engine for a while, put there from outside: the core knows nothing."""
+"""Parts of the engine replaced for a while, from outside: the core knows nothing of it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _CHECKERS = (f"{_PACKAGE}.learn.", f"{_PACKAGE}.grading.")  # they keep the engi
 
 
 @dataclass(frozen=True)
-class Change:
-    """`owner.name` is to be `new`. The owner is a module, or a class of which it is a method or an attribute."""
+class Replacement:
+    """Set `owner.name` to `new`. The owner is a module, or the class whose method or attribute it is."""
 
     owner: Any
     name: str
@@ -25,8 +25,8 @@ class Change:
 
 
 @contextlib.contextmanager
-def exchanged(changes: Iterable[Change]) -> Iterator[None]:
-    """Make the changes, one after another, run the block, and undo them in any case.
+def exchanged(replacements: Iterable[Replacement]) -> Iterator[None]:
+    """Make the replacements, one after another, run the block, and undo them in any case.
 
     A function is replaced in every module that imported it. Only code that is called inside the block is affected, and
     what is made of it: a function compiled there stays as it was compiled. Meant for one thread.
@@ -34,31 +34,31 @@ def exchanged(changes: Iterable[Change]) -> Iterator[None]:
     _ = import_module(_PACKAGE).add  # the engine's names come to the package with the first: before, not in the midst
     undo: list[Callable[[], None]] = []
     try:
-        for change in changes:
-            undo.append(_undoing(change))
-            if isinstance(change.owner, ModuleType):
-                _replace(vars(change.owner)[change.name], change.new)
+        for replacement in replacements:
+            undo.append(_undoing(replacement))
+            if isinstance(replacement.owner, ModuleType):
+                _replace(vars(replacement.owner)[replacement.name], replacement.new)
             else:
-                setattr(change.owner, change.name, change.new)
+                setattr(replacement.owner, replacement.name, replacement.new)
         yield
     finally:
         put_back(undo)
 
 
 def put_back(undo: list[Callable[[], None]]) -> None:
-    """Undo the changes, the last one first. A time limit waits for this: see guard.py."""
+    """Undo the replacements, the last one first. A time limit waits for this: see guard.py."""
     while undo:
         undo[-1]()
         undo.pop()
 
 
-def _undoing(change: Change) -> Callable[[], None]:
-    """What undoes a change that is still to be made."""
-    if isinstance(change.owner, ModuleType):
-        return partial(_replace, change.new, vars(change.owner)[change.name])
-    if change.name in vars(change.owner):
-        return partial(setattr, change.owner, change.name, vars(change.owner)[change.name])
-    return partial(_remove, change.owner, change.name)  # inherited
+def _undoing(replacement: Replacement) -> Callable[[], None]:
+    """A function that undoes a replacement, which is still to be made."""
+    if isinstance(replacement.owner, ModuleType):
+        return partial(_replace, replacement.new, vars(replacement.owner)[replacement.name])
+    if replacement.name in vars(replacement.owner):
+        return partial(setattr, replacement.owner, replacement.name, vars(replacement.owner)[replacement.name])
+    return partial(_remove, replacement.owner, replacement.name)  # inherited
 
 
 def _remove(owner: Any, name: str) -> None:
@@ -67,7 +67,7 @@ def _remove(owner: Any, name: str) -> None:
 
 
 def _replace(old: Any, new: Any) -> None:
-    """In all modules of the package but those that check: also in those that were loaded meanwhile."""
+    """Put `new` where `old` is, in all modules of the package except those that check; some may be loaded by now."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == _PACKAGE and not f"{name}.".startswith(_CHECKERS):
             for key, value in list(vars(module).items()):

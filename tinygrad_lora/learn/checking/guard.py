@@ -68,7 +68,7 @@ def guarded(function: Callable[[], Any], limit: float) -> Outcome:
             outcome.error, outcome.line = error, line_of(error.__traceback__) if line is None else line
             error.__traceback__ = error.__context__ = error.__cause__ = None  # or its frames keep arrays alive
     outcome.seconds = time.perf_counter() - start
-    outcome.notes += _told(warned)
+    outcome.notes += _as_notes(warned)
     for kept, what in ((printed, "printed"), (complained, "wrote to the error stream")):
         if text := kept.text.strip():
             outcome.notes.append(f"your code {what}: {text}")
@@ -94,7 +94,7 @@ class Kept(io.TextIOBase):
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[bool]:
-    """Raise TookTooLongError inside the block when the time is up. Gives False where that is not possible."""
+    """Raise TookTooLongError inside the block when the time is up. Yields False where that is not possible."""
     alarms = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
     with (_alarm if alarms else _watcher)(seconds) as limited:
         yield limited
@@ -102,7 +102,7 @@ def time_limit(seconds: float) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[bool]:
-    """The system rings in the main thread."""
+    """A time limit by the alarm of the operating system, which interrupts the main thread."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         if not _untimely(frame):
@@ -133,7 +133,7 @@ def _untimely(frame: FrameType | None) -> bool:
 
 @contextlib.contextmanager
 def _watcher(seconds: float) -> Iterator[bool]:
-    """Another thread asks Python to raise in this one: on Windows, and outside of the main thread."""
+    """A time limit by a second thread, which asks Python to raise in this one: for Windows, and for other threads."""
     this, over = ctypes.c_ulong(threading.get_ident()), threading.Event()
 
     def watch() -> None:
@@ -156,10 +156,10 @@ def _watcher(seconds: float) -> Iterator[bool]:
 
 
 def _end(watcher: threading.Thread, over: threading.Event) -> None:
-    """End the watcher, and let what it asked for too late come here, where it does no harm.
+    """End the watcher. An exception that it asked for too late is raised here, where it does no harm.
 
-    It must come. Python 3.11 keeps looking for what is asked for until some thread has raised it, also after it was
-    taken back, and a debugger's first step would then never end.
+    It must be raised somewhere: Python 3.11 keeps a requested exception until some thread has raised it, even after it
+    was withdrawn, and a debugger's first step would then never end.
     """
     while True:
         try:
@@ -173,15 +173,15 @@ def _end(watcher: threading.Thread, over: threading.Event) -> None:
 
 
 def line_of(traceback: TracebackType | None) -> str:
-    """The innermost line that the student wrote: the last one outside this package and Python's library. Maybe none."""
-    found = ""
+    """The innermost line that the student wrote, outside this package and Python's library; "" if there is none."""
+    place = ""
     while traceback is not None:
         code, number = traceback.tb_frame.f_code, traceback.tb_lineno
         if not _ours(code) and not code.co_name.startswith("test_"):
             text = linecache.getline(code.co_filename, number).strip()
-            found = f"{code.co_name}, line {number}" + (f": `{text}`" if text else "")
+            place = f"{code.co_name}, line {number}" + (f": `{text}`" if text else "")
         traceback = traceback.tb_next
-    return found
+    return place
 
 
 def _ours(code: CodeType) -> bool:
@@ -193,7 +193,7 @@ def _ours(code: CodeType) -> bool:
 
 
 def stands_for_students(thing: Any) -> None:
-    """Have the lines of a known mistake count as a student's: it stands in a file of ours, beside the checks."""
+    """Let the lines of a known mistake count as a student's, although they are in a file of the package."""
     functions = vars(thing).values() if isinstance(thing, type) else [thing]
     # The `__call__` of a layer is wrapped, and the wrapper is ours.
     waiting = [inspect.unwrap(f).__code__ for f in functions if isinstance(f, FunctionType)]
@@ -202,12 +202,12 @@ def stands_for_students(thing: Any) -> None:
     _known_mistakes.update(waiting)
 
 
-def _told(warned: list[warnings.WarningMessage] | None) -> list[str]:
+def _as_notes(warned: list[warnings.WarningMessage] | None) -> list[str]:
     """Warnings as notes, each once."""
-    found = []
+    notes = []
     for warning in warned or ():
         text = f"{warning.category.__name__}: {warning.message}"
         if line := linecache.getline(warning.filename, warning.lineno).strip():
             text += f" (at `{line}`)"
-        found.append(text)
-    return list(dict.fromkeys(found))[:5]
+        notes.append(text)
+    return list(dict.fromkeys(notes))[:5]

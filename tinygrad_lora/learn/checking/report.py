@@ -100,21 +100,21 @@ class Report:
         return "" if self.passed else f'For a hint: hint("{self.exercise.id}")'
 
     @property
-    def _told(self) -> Iterator[tuple[CheckResult, bool]]:
-        """The results, each with whether an earlier one has told its mistake already. No picture is shown twice."""
-        told: list[Diagnosis] = []
+    def _with_repeats(self) -> Iterator[tuple[CheckResult, bool]]:
+        """Each result, and whether an earlier one has named the same mistake. No picture is shown twice."""
+        seen: list[Diagnosis] = []
         for result in self.results:
             now, again = result.diagnosis, False
             if now:
-                again = any(now.sentence == earlier.sentence for earlier in told)
-                if any(now.picture == earlier.picture for earlier in told):
+                again = any(now.sentence == earlier.sentence for earlier in seen)
+                if any(now.picture == earlier.picture for earlier in seen):
                     result = replace(result, diagnosis=replace(now, picture=None))
-                told.append(now)
+                seen.append(now)
             yield result, again
 
     def __str__(self) -> str:
         lines = [self._headline(self.exercise.plain_title)]
-        for result, known in self._told if self.started else ():
+        for result, known in self._with_repeats if self.started else ():
             lines.append(f"  {result.word:<6}  {result.claim}")
             if result.diagnosis and result.started:
                 lines.append(f"          {SAME if known else result.diagnosis.sentence}")
@@ -126,7 +126,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         """A table without scripts or style sheets: an untrusted notebook shows it, too. Formulas stay formulas."""
-        rows = [_row(result, known) for result, known in self._told] if self.started else []
+        rows = [_row(result, known) for result, known in self._with_repeats] if self.started else []
         parts = [element("p", element("strong", self._headline(self.exercise.title)))]
         parts += [element("table", element("tbody", *rows))] if rows else []
         parts += [element("p", self._next_step)] if self._next_step else []
@@ -141,17 +141,17 @@ def shown(diagnosis: Diagnosis) -> list[str]:
 
 
 def _row(result: CheckResult, known: bool) -> Markup:
-    told: list[Markup] = [element("div", result.claim)]
+    parts: list[Markup] = [element("div", result.claim)]
     if result.started and known:
-        told.append(element("div", SAME))
+        parts.append(element("div", SAME))
     elif result.diagnosis and result.started:
-        told.append(element("div", element("strong", result.diagnosis.sentence)))
+        parts.append(element("div", element("strong", result.diagnosis.sentence)))
         rows = [element("tr", _cell(what), _cell(text)) for what, text in result.diagnosis.example]
-        told += [element("table", element("tbody", *rows))] if rows else []
-        told += [picture_of(result.diagnosis.picture)] if result.diagnosis.picture else []
-    told += [element("div", element("em", "note: " + note)) for note in result.notes]
+        parts += [element("table", element("tbody", *rows))] if rows else []
+        parts += [picture_of(result.diagnosis.picture)] if result.diagnosis.picture else []
+    parts += [element("div", element("em", "note: " + note)) for note in result.notes]
     points = f"{result.points} of {result.out_of}"
-    return element("tr", _cell(result.word, ONE_LINE), _cell(points, ONE_LINE), _cell(joined(told)))
+    return element("tr", _cell(result.word, ONE_LINE), _cell(points, ONE_LINE), _cell(joined(parts)))
 
 
 def _cell(content: str, style: str = "") -> Markup:

@@ -33,8 +33,8 @@ def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: i
         diagnosis = unusable
     else:
         arguments = {"seed": seed, "budget": budget, **values}
-        given = {name: arguments[name] for name in check.parameters}
-        outcome = guarded(lambda: check.function(**given), exercise.limit)
+        inputs = {name: arguments[name] for name in check.parameters}
+        outcome = guarded(lambda: check.function(**inputs), exercise.limit)
         diagnosis = _diagnosis(outcome, exercise, check)
     points = 0 if diagnosis else check.points
     return CheckResult(
@@ -44,16 +44,16 @@ def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: i
 
 
 def _unusable(exercise: Exercise, check: Check, values: Mapping[str, Any]) -> Diagnosis | None:
-    """What is said where a function is asked for and there is something else, or one that takes something else."""
+    """The diagnosis where a function is asked for and there is something else, or one with other parameters."""
     for name in check.needs:
-        wanted, given = exercise.references[name], values[name]
-        if not callable(wanted):
+        reference, answer = exercise.references[name], values[name]
+        if not callable(reference):
             continue
-        kind = "class" if isinstance(wanted, type) else "function"
-        if not (isinstance(given, type | FunctionType) if kind == "class" else callable(given)):
-            return Diagnosis("wrong-type", f"{name} is of type {type(given).__name__}; it must be a {kind}")
-        if told := misfit(name, wanted, given):
-            return Diagnosis("wrong-arguments", told)
+        kind = "class" if isinstance(reference, type) else "function"
+        if not (isinstance(answer, type | FunctionType) if kind == "class" else callable(answer)):
+            return Diagnosis("wrong-type", f"{name} is of type {type(answer).__name__}; it must be a {kind}")
+        if sentence := misfit(name, reference, answer):
+            return Diagnosis("wrong-arguments", sentence)
     return None
 
 
@@ -68,13 +68,13 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
     if isinstance(error, NotImplementedError):
         return Diagnosis(NOT_STARTED, f"not started yet: {' and '.join(check.needs)}")
     if isinstance(error, TookTooLongError):
-        told = f"stopped after {exercise.limit:g} seconds{where}: is there a loop that never ends?"
-        return Diagnosis("too-slow", told)
+        sentence = f"stopped after {exercise.limit:g} seconds{where}: is there a loop that never ends?"
+        return Diagnosis("too-slow", sentence)
     if isinstance(error, AssertionError) and not outcome.line:
         return Diagnosis("wrong", str(error) or "the result is not right")
     if isinstance(error, RecursionError):
-        told = f"Python's recursion limit was reached{where}: a deep graph needs a loop with a stack of its own"
-        return Diagnosis("recursion", told)
+        sentence = f"Python's recursion limit was reached{where}: a deep graph needs a loop with a stack of its own"
+        return Diagnosis("recursion", sentence)
     if not outcome.line and isinstance(error, TypeError | AttributeError) and "NoneType" in str(error):
         return Diagnosis("no-return", f"your code gave None where a result is needed: is a `return` missing? ({error})")
     if not outcome.line:

@@ -1,4 +1,4 @@
-"""What a function takes: as data, in words, and whether it can be called as the exercise calls it."""
+"""What a function takes: as data, in words, and whether an exercise can call it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def parameters_of(x: Any) -> Parameters | None:
     if not isinstance(x, FunctionType | MethodType | partial | type):
         return None
     try:
-        found = inspect.signature(x).parameters.values()
-        return [(p.name, KINDS.index(p.kind), None if p.default is p.empty else _text(p.default)) for p in found]
+        parameters = inspect.signature(x).parameters.values()
+        return [(p.name, KINDS.index(p.kind), None if p.default is p.empty else _text(p.default)) for p in parameters]
     except Exception:  # a student's class may say anything
         return None
 
@@ -51,40 +51,40 @@ def with_signature(function: Any, parameters: Any) -> Any:
     return function
 
 
-def misfit(name: str, wanted: Any, given: Any) -> str:
-    """What is said of a function or class that does not take what the solution takes; "" if it does.
+def misfit(name: str, reference: Any, answer: Any) -> str:
+    """The sentence about a function or class that cannot be called as the solution is; "" if it can be.
 
     Whatever can be called in the same way will do: with more parameters that have defaults, or with `*args`.
     """
-    for called, right, mine in _pairs(name, wanted, given):
-        expected, found = parameters_of(right), parameters_of(mine)
-        if expected is None or found is None:
+    for called, right, mine in _pairs(name, reference, answer):
+        expected, actual = parameters_of(right), parameters_of(mine)
+        if expected is None or actual is None:
             continue
-        whole, own = signature_from(expected), signature_from(found)
+        whole, own = signature_from(expected), signature_from(actual)
         if not _fits(whole, own):
             return f"{called} takes {_words(own)}; it must take {_words(whole)}"
     return ""
 
 
-def _pairs(name: str, wanted: Any, given: Any) -> list[tuple[str, Any, Any]]:
+def _pairs(name: str, reference: Any, answer: Any) -> list[tuple[str, Any, Any]]:
     """The function itself, or the class and those methods that both define."""
-    pairs = [(name, wanted, given)]
-    if isinstance(wanted, type) and isinstance(given, type):
-        own = {key: f for one in given.__mro__[::-1] for key, f in vars(one).items() if isinstance(f, FunctionType)}
-        methods = {key: f for key, f in vars(wanted).items() if isinstance(f, FunctionType) and key != "__init__"}
+    pairs = [(name, reference, answer)]
+    if isinstance(reference, type) and isinstance(answer, type):
+        own = {key: f for one in answer.__mro__[::-1] for key, f in vars(one).items() if isinstance(f, FunctionType)}
+        methods = {key: f for key, f in vars(reference).items() if isinstance(f, FunctionType) and key != "__init__"}
         pairs += [(f"{name}.{key}", f, own[key]) for key, f in methods.items() if key in own]
     return pairs
 
 
-def _fits(expected: inspect.Signature, found: inspect.Signature) -> bool:
-    """Whether one can be called as the other is: what has a default by its name, the rest by its place."""
+def _fits(expected: inspect.Signature, actual: inspect.Signature) -> bool:
+    """Whether `actual` can be called as `expected` is: what has a default by name, the rest by position."""
     parameters = expected.parameters.values()
     by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     named += [p.name for p in by_place if p.default is not p.empty]
     places = sum(p.default is p.empty for p in by_place) + EXTRA * any(p.kind is p.VAR_POSITIONAL for p in parameters)
     try:
-        found.bind(*range(places), **dict.fromkeys(named))
+        actual.bind(*range(places), **dict.fromkeys(named))
     except TypeError:
         return False
     return True

@@ -1,4 +1,9 @@
-"""The gradient doctor: not "wrong" but what is wrong, found by testing hypotheses in numbers."""
+"""The gradient doctor: it does not say "wrong" but what is wrong, and finds out by testing hypotheses numerically.
+
+Reading order: `rules` (`diagnose`, and the list of hypotheses), `evidence` (trials, and what it takes to explain them),
+`measuring` (true gradients by finite differences); then the hypotheses: `values`, `shapes`, `shares`, `arguments`.
+`layers`, `backwards` and `steps` diagnose layers, whole backward passes and training steps.
+"""
 
 from .backwards import diagnose_backward
 from .layers import diagnose_layer

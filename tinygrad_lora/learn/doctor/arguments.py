@@ -9,29 +9,29 @@ from itertools import combinations
 import numpy as np
 
 from ..diagnosis import Diagnosis
-from .evidence import Case
+from .evidence import GradientCase
 from .measuring import Values
 
 
-def other_argument(case: Case) -> Diagnosis | None:
+def other_argument(case: GradientCase) -> Diagnosis | None:
     """Run the rule again on exchanged arguments, and say which exchange repairs it."""
     names = [name for name in case.subject.arguments if name != "g"]
     for code, used, needed in _exchanges(names, case):
         if case.rerun(partial(_replaced, used=used, needed=needed)):
-            told = f"comes out right if your rule uses {needed} where it now uses {used}"
-            return case.say(code, told, f"{needed} for {used}")
+            clause = f"comes out right if your rule uses {needed} where it now uses {used}"
+            return case.say(code, clause, f"{needed} for {used}")
     for a, b in combinations([name for name in names if name != "y"], 2):
         if case.rerun(partial(_swapped, a=a, b=b)):
-            told = f"comes out right if {a} and {b} change places in your rule"
-            return case.say("swapped-operands", told, f"{a} and {b}")
+            clause = f"comes out right if {a} and {b} change places in your rule"
+            return case.say("swapped-operands", clause, f"{a} and {b}")
     for name in case.subject.arguments:
         if case.rerun(partial(_turned, name=name)):
-            told = f"comes out right if your rule uses {name}.T in place of {name}"
-            return case.say("transposed-operand", told, name)
+            clause = f"comes out right if your rule uses {name}.T in place of {name}"
+            return case.say("transposed-operand", clause, name)
     return None
 
 
-def _exchanges(names: list[str], case: Case) -> Iterator[tuple[str, str, str]]:
+def _exchanges(names: list[str], case: GradientCase) -> Iterator[tuple[str, str, str]]:
     """Which argument the rule uses, and which value it may need: inputs for the output first, as in exp."""
     values = ["y", *case.subject.operands]
     for used in names:

@@ -18,10 +18,10 @@ from ..diagnosis import Diagnosis, pictured
 from ..exact import same
 from ..zoo import bug
 
-Found = Mapping[ComputationNode, Any]
+Gradients = Mapping[ComputationNode, Any]
 Backward = Callable[[ComputationNode], Any]
 Order = Callable[[ComputationNode], Iterable[ComputationNode]]
-Explanation = Callable[[ComputationNode, Found], bool]  # of an output, and what was filled in
+Explanation = Callable[[ComputationNode, Gradients], bool]  # of an output, and what was filled in
 
 
 def diagnose_backward(
@@ -35,15 +35,15 @@ def diagnose_backward(
     """
     failed = []
     for output in graphs(seed, budget, shape=shape):
-        given, right = _filled(backward, output), _right(output)
-        if not _equal(given, right):
-            failed.append((output, given, right))
+        filled, right = _filled(backward, output), _right(output)
+        if not _equal(filled, right):
+            failed.append((output, filled, right))
     if not failed:
         return None
-    for code, told, explains in MISTAKES:
-        if all(explains(output, given) for output, given, _ in failed):
-            return _told(code, told, *failed[0])
-    return _told("differs", "", *failed[0])
+    for code, mistake, explains in MISTAKES:
+        if all(explains(output, filled) for output, filled, _ in failed):
+            return _diagnosis(code, mistake, *failed[0])
+    return _diagnosis("differs", "", *failed[0])
 
 
 def _filled(backward: Backward, output: ComputationNode) -> dict[ComputationNode, Any]:
@@ -51,11 +51,11 @@ def _filled(backward: Backward, output: ComputationNode) -> dict[ComputationNode
     return {node: node.gradient for node in topological_order([output])}
 
 
-def _right(output: ComputationNode) -> Found:
+def _right(output: ComputationNode) -> Gradients:
     return dict(autodiff.pulling_back(output, np.ones(output.shape)[()]))
 
 
-def _equal(a: Found, b: Found) -> bool:
+def _equal(a: Gradients, b: Gradients) -> bool:
     """The same gradient for every node; None where there is none."""
     return all(_same(a.get(node), b.get(node)) for node in {*a, *b})
 
@@ -64,14 +64,14 @@ def _same(a: Any, b: Any) -> bool:
     return a is b or (a is not None and b is not None and same(np.asarray(a, float), np.asarray(b, float)))
 
 
-def _told(code: str, told: str, output: ComputationNode, given: Found, right: Found) -> Diagnosis:
-    """The sentence, with the numbers of the wrong node that is nearest to the output."""
+def _diagnosis(code: str, mistake: str, output: ComputationNode, filled: Gradients, right: Gradients) -> Diagnosis:
+    """The mistake, with the numbers of the wrong node that is nearest to the output."""
     order = topological_order([output])
-    node = next(n for n in reversed(order) if not _same(given.get(n), right.get(n)))
+    node = next(n for n in reversed(order) if not _same(filled.get(n), right.get(n)))
     name = spoken(node.op, node.name or f"%{order.index(node)}")
-    was = "still None" if given.get(node) is None else _shown(given[node])
+    was = "still None" if filled.get(node) is None else _shown(filled[node])
     where = f"in the picture, the gradient of {name} is {was} and should be {_shown(right[node])}"
-    return Diagnosis(code, f"{told}: {where}" if told else where, name, pictured(output))
+    return Diagnosis(code, f"{mistake}: {where}" if mistake else where, name, pictured(output))
 
 
 def _shown(x: Any) -> str:
@@ -81,38 +81,38 @@ def _shown(x: Any) -> str:
 # --- The same mistakes, made on purpose ---
 
 
-def _gives(engine: Callable[[ComputationNode], Found]) -> Explanation:
-    return lambda output, given: _equal(given, engine(output))
+def _gives(engine: Callable[[ComputationNode], Gradients]) -> Explanation:
+    return lambda output, filled: _equal(filled, engine(output))
 
 
-def _naive(output: ComputationNode) -> Found:
+def _naive(output: ComputationNode) -> Gradients:
     with bug("naive_recursion"):
         return _right(output)
 
 
-def _one_share_each(output: ComputationNode, given: Found) -> bool:
+def _one_share_each(output: ComputationNode, filled: Gradients) -> bool:
     """Whether each node has what one of its users sends. Which one depends on the order, so any will do."""
     nodes = topological_order([output])
     sent: dict[ComputationNode, list[Any]] = {node: [] for node in nodes}
     sent[output].append(np.ones(output.shape)[()])
     for node in nodes:
-        if given.get(node) is not None:
-            for _, parent, share in contributions(node, np.asarray(given[node], float)[()]):
+        if filled.get(node) is not None:
+            for _, parent, share in contributions(node, np.asarray(filled[node], float)[()]):
                 sent[parent].append(share)
-    return all(any(_same(given.get(node), share) for share in sent[node]) for node in nodes)
+    return all(any(_same(filled.get(node), share) for share in sent[node]) for node in nodes)
 
 
 def _in_order(order: Order, start: float = 1.0) -> Explanation:
-    """Each node once, in an order that need not wait for all users."""
+    """An engine that visits each node once, in an order that need not wait for all users, explains the gradients."""
 
-    def engine(output: ComputationNode) -> Found:
-        found: dict[ComputationNode, Any] = dict.fromkeys(topological_order([output]))
-        found[output] = start * np.ones(output.shape)[()]
+    def engine(output: ComputationNode) -> Gradients:
+        gradients: dict[ComputationNode, Any] = dict.fromkeys(topological_order([output]))
+        gradients[output] = start * np.ones(output.shape)[()]
         for node in order(output):
-            if found[node] is not None:
-                for _, parent, share in contributions(node, found[node]):
-                    found[parent] = share if found[parent] is None else found[parent] + share
-        return found
+            if gradients[node] is not None:
+                for _, parent, share in contributions(node, gradients[node]):
+                    gradients[parent] = share if gradients[parent] is None else gradients[parent] + share
+        return gradients
 
     return _gives(engine)
 
@@ -140,15 +140,15 @@ def _back_to_front(output: ComputationNode) -> list[ComputationNode]:
     return topological_order([output])[::-1]
 
 
-def _nothing(output: ComputationNode) -> Found:
+def _nothing(output: ComputationNode) -> Gradients:
     return dict.fromkeys(topological_order([output]))
 
 
-def _only_leaves(output: ComputationNode) -> Found:
+def _only_leaves(output: ComputationNode) -> Gradients:
     return {node: g for node, g in _right(output).items() if not node.parents}
 
 
-def _without_output(output: ComputationNode) -> Found:
+def _without_output(output: ComputationNode) -> Gradients:
     return {node: g for node, g in _right(output).items() if node is not output}
 
 

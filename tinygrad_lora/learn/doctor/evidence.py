@@ -49,16 +49,16 @@ class Subject:
         parts = split(self.rule(*copies.values()), self.wrt)
         for name, copy in copies.items():
             if not np.array_equal(copy, values[name], equal_nan=True):
-                told = f"your rule changes {name} in place; it must leave its arguments alone"
-                raise refuse("changed-argument", told)
+                sentence = f"your rule changes {name} in place; it must leave its arguments alone"
+                raise refuse("changed-argument", sentence)
         return parts
 
     def truth(self, values: Values, step: float = STEP) -> Values:
         """The gradients as they should be: the reference's, or those of central differences."""
         if self.reference is None:
             return {name: self._measured(values, name, step) for name in self.wrt}
-        given = self.reference(*(np.array(values[name]) for name in self.arguments))
-        return split(given, self.wrt)
+        gradients = self.reference(*(np.array(values[name]) for name in self.arguments))
+        return split(gradients, self.wrt)
 
     def _measured(self, values: Values, name: str, step: float) -> Any:
         return differences(self.weighted(values, name), values[name], step)
@@ -72,28 +72,28 @@ class Subject:
 
         return total
 
-    def trial(self, operands: Values, g: Any) -> Trial:
+    def trial(self, operands: Values, g: Any) -> RuleTrial:
         """The rule's answers for these operands beside the truth."""
         values = self.complete(operands, g)
-        truth, given = self.truth(values), self.answers(values)
+        truth, answers = self.truth(values), self.answers(values)
         if self.reference is None:
             for name in self.wrt:
-                truth[name] = settled(self.weighted(values, name), values, name, truth[name], given[name])
-        return Trial(values, truth, given)
+                truth[name] = settled(self.weighted(values, name), values, name, truth[name], answers[name])
+        return RuleTrial(values, truth, answers)
 
 
-def split(given: Any, names: Sequence[str]) -> Values:
+def split(result: Any, names: Sequence[str]) -> Values:
     """What a rule gave as one array for each name. Raises Wrong if there are more or fewer."""
-    if given is None:
+    if result is None:
         raise refuse("no-return", "your rule gave None: does it end with `return`?")
-    if len(names) == 1 and not (type(given) in (tuple, list) and len(given) == 1):
-        given = (given,)
-    elif type(given) not in (tuple, list):
-        raise refuse("count", f"return one gradient for each of {', '.join(names)}, not {type(given).__name__}")
-    if len(given) != len(names):
-        told = f"your rule gave {counted(len(given), 'gradient')}; it must give {len(names)}: {', '.join(names)}"
-        raise refuse("count", told)
-    parts = [part() if type(part) is FunctionType else part for part in given]
+    if len(names) == 1 and not (type(result) in (tuple, list) and len(result) == 1):
+        result = (result,)
+    elif type(result) not in (tuple, list):
+        raise refuse("count", f"return one gradient for each of {', '.join(names)}, not {type(result).__name__}")
+    if len(result) != len(names):
+        sentence = f"your rule gave {counted(len(result), 'gradient')}; it must give {len(names)}: {', '.join(names)}"
+        raise refuse("count", sentence)
+    parts = [part() if type(part) is FunctionType else part for part in result]
     return {
         name: None if part is None else as_array(part, f"the gradient of {name}")
         for name, part in zip(names, parts, strict=True)
@@ -101,27 +101,27 @@ def split(given: Any, names: Sequence[str]) -> Values:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One set of operands: what the rule gave, and what it should have given."""
+class RuleTrial:
+    """One set of operands, with the student's answers and the true gradients, by name."""
 
     values: Values
     truth: Values
-    given: Values
+    answers: Values
 
 
 @dataclass(frozen=True)
-class Case:
-    """One array that is wrong, in several trials: the gradient of an operand. The first trial is the one told of."""
+class GradientCase:
+    """An array that is wrong, in several trials: usually the gradient of an operand. Messages quote the first."""
 
     subject: Subject
     name: str
-    trials: tuple[Trial, ...]
+    trials: tuple[RuleTrial, ...]
     factors: Mapping[str, float]
     rtol: float
     called: str = ""  # "the output"; where it is empty, it is the gradient of `name`
 
     @property
-    def first(self) -> Trial:
+    def first(self) -> RuleTrial:
         return self.trials[0]
 
     @property
@@ -129,14 +129,14 @@ class Case:
         return self.first.truth[self.name]
 
     @property
-    def given(self) -> Any:
-        return self.first.given[self.name]
+    def answer(self) -> Any:
+        return self.first.answers[self.name]
 
-    def explains(self, guess: Callable[[Trial], Any]) -> bool:
+    def explains(self, guess: Callable[[RuleTrial], Any]) -> bool:
         """Whether the guess, computed from each trial, is what the student's rule gave in every one."""
-        return all(self.same(guess(trial), trial.given[self.name]) for trial in self.trials)
+        return all(self.same(guess(trial), trial.answers[self.name]) for trial in self.trials)
 
-    def repairs(self, change: Callable[[Trial], Any]) -> bool:
+    def repairs(self, change: Callable[[RuleTrial], Any]) -> bool:
         """Whether the student's result, changed in this way, is right in every trial."""
         return all(self.same(change(trial), trial.truth[self.name]) for trial in self.trials)
 
@@ -155,8 +155,9 @@ class Case:
                 return False
         return True
 
-    def say(self, code: str, sentence: str, detail: str = "") -> Diagnosis:
-        return Diagnosis(code, f"{self.called or f'the gradient of {self.name}'} {sentence}", detail)
+    def say(self, code: str, clause: str, detail: str = "") -> Diagnosis:
+        """The diagnosis: "the gradient of x", or what else is wrong, and then the clause."""
+        return Diagnosis(code, f"{self.called or f'the gradient of {self.name}'} {clause}", detail)
 
 
 def quietly(f: Callable[[], Any]) -> Any:
@@ -169,7 +170,7 @@ def quietly(f: Callable[[], Any]) -> Any:
             return None
 
 
-def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterator[Trial]:
+def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterator[RuleTrial]:
     """The trial with the given operands, then others near it: signs and zeros stay as they are."""
     yield subject.trial(operands, g)
     for _ in range(TRIALS - 1):
@@ -178,7 +179,7 @@ def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterator[
             yield trial
 
 
-def _tried(subject: Subject, operands: Values, g: Any) -> Trial | None:
+def _tried(subject: Subject, operands: Values, g: Any) -> RuleTrial | None:
     """A trial, unless its true gradients are not finite."""
     trial = subject.trial(operands, g)
     finite = all(np.isfinite(x).all() for x in trial.truth.values() if x is not None)

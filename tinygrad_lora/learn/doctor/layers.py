@@ -14,7 +14,7 @@ from ...nn import Layer
 from ..diagnosis import Diagnosis
 from ..exact import as_array, same
 from . import shapes, values
-from .evidence import TRIALS, Case, Subject, Trial, jittered, quietly
+from .evidence import TRIALS, GradientCase, RuleTrial, Subject, jittered, quietly
 from .rules import diagnose, named
 
 OF_ANY_SHAPE = (values.not_finite, values.zero, shapes.transposed, shapes.reshaped)
@@ -33,9 +33,9 @@ def diagnose_layer(
     it; then, after `backward`, the gradients of x and of each trainable parameter. For that both layers get the same
     random parameters, and their own ones back at the end. `factors` are numbers that may have been forgotten, by name.
     """
-    told = _parameters(layer.named_parameters(), reference.named_parameters())
-    if told is not None:
-        return told
+    diagnosis = _parameters(layer.named_parameters(), reference.named_parameters())
+    if diagnosis is not None:
+        return diagnosis
     with _parameters_kept(layer), _parameters_kept(reference):
         rng = np.random.default_rng([seed, 23])
         start = {"x": np.asarray(x)}
@@ -45,7 +45,7 @@ def diagnose_layer(
 
 
 def _parameters(own: Mapping[str, ComputationNode], right: Mapping[str, ComputationNode]) -> Diagnosis | None:
-    """Names, shapes and what is trainable."""
+    """What is wrong with the parameters: their names, their shapes, which are trainable; None if nothing is."""
     if missing := [name for name in right if name not in own]:
         has = f"it has {', '.join(own)}" if own else "it has none: assign tl.parameter(...) to an attribute"
         return Diagnosis("missing-parameter", f"the layer has no parameter called {missing[0]}; {has}", missing[0])
@@ -65,7 +65,7 @@ def _parameters(own: Mapping[str, ComputationNode], right: Mapping[str, Computat
 
 @contextmanager
 def _parameters_kept(layer: Layer) -> Iterator[None]:
-    """The parameters get their values back at the end."""
+    """Give the parameters their values back at the end of the block."""
     before = {p: p.value for p in layer.named_parameters().values()}
     try:
         yield
@@ -89,25 +89,25 @@ def _output(
     trials, names = [], tuple(name for name in start if name != "x")
     for i in range(TRIALS):
         arrays = {name: jittered(array, rng) for name, array in start.items()} if i else dict(start)
-        right, given = _run(reference, arrays), as_array(_run(layer, arrays), OUTPUT)
-        trials.append(Trial({**arrays, "y": right}, {OUTPUT: right}, {OUTPUT: given}))
-    if all(same(trial.given[OUTPUT], trial.truth[OUTPUT], rtol) for trial in trials):
+        right, answer = _run(reference, arrays), as_array(_run(layer, arrays), OUTPUT)
+        trials.append(RuleTrial({**arrays, "y": right}, {OUTPUT: right}, {OUTPUT: answer}))
+    if all(same(trial.answers[OUTPUT], trial.truth[OUTPUT], rtol) for trial in trials):
         return None
     subject = Subject(lambda: None, lambda: None, None, ("x", *names), (), (OUTPUT,))
-    case = Case(subject, OUTPUT, tuple(trials), factors, rtol, called=OUTPUT)
+    case = GradientCase(subject, OUTPUT, tuple(trials), factors, rtol, called=OUTPUT)
     for name in names:
         if case.explains(partial(_with, reference, name, np.zeros_like)):
             return case.say("unused-parameter", f"is what it would be if {name} were 0: {name} is not used", name)
         if case.explains(partial(_with, reference, name, np.transpose)):
             return case.say("transposed-operand", f"is what it would be with {name}.T in place of {name}", name)
-    return named(case, (*OF_ANY_SHAPE, *(OF_ONE_SHAPE if case.given.shape == case.truth.shape else (_wrong_shape,))))
+    return named(case, (*OF_ANY_SHAPE, *(OF_ONE_SHAPE if case.answer.shape == case.truth.shape else (_wrong_shape,))))
 
 
-def _wrong_shape(case: Case) -> Diagnosis:
-    return case.say("wrong-shape", f"has shape {case.given.shape}; it must have {case.truth.shape}")
+def _wrong_shape(case: GradientCase) -> Diagnosis:
+    return case.say("wrong-shape", f"has shape {case.answer.shape}; it must have {case.truth.shape}")
 
 
-def _with(reference: Layer, name: str, change: Any, trial: Trial) -> Any:
+def _with(reference: Layer, name: str, change: Any, trial: RuleTrial) -> Any:
     """The right output with one parameter changed; None where that does not fit."""
     changed = change(trial.values[name])
     if changed.shape != trial.values[name].shape or np.array_equal(changed, trial.values[name]):
@@ -125,8 +125,8 @@ def _gradients(
 
     def rule(layer: Layer, g: Any, *arrays: Any) -> Any:
         _run(layer, dict(zip(names, arrays, strict=True)))
-        found = {"x": layer.backward(g)} | {name: p.gradient for name, p in layer.named_parameters().items()}
-        return tuple(found[name] for name in wrt)
+        gradients = {"x": layer.backward(g)} | {name: p.gradient for name, p in layer.named_parameters().items()}
+        return tuple(gradients[name] for name in wrt)
 
     if not wrt:
         return None

@@ -13,7 +13,7 @@ Values = dict[str, Any]
 
 
 def differences(f: Callable[[Any], float], x: Any, step: float = STEP) -> Any:
-    """The gradient of a number by central differences of fourth order, good to about ten digits."""
+    """The gradient of a scalar function by central differences of fourth order, good to about ten digits."""
     x = np.array(x, dtype=float)
     result = np.zeros_like(x)
 
@@ -28,24 +28,24 @@ def differences(f: Callable[[Any], float], x: Any, step: float = STEP) -> Any:
     return result
 
 
-def settled(f: Callable[[Any], float], values: Values, name: str, truth: Any, given: Any) -> Any:
-    """The truth, where a kink leaves a choice, is what was given if that lies between the slopes of the two sides."""
-    if given is None or given.shape != truth.shape:
+def settled(f: Callable[[Any], float], values: Values, name: str, truth: Any, answer: Any) -> Any:
+    """The true gradient. At a kink an answer between the slopes of the two sides is true."""
+    if answer is None or answer.shape != truth.shape:
         return truth
     x, result, last_digit = values[name], truth.copy(), EPSILON * size_of(values)
     middle = f(x)
-    for place in np.argwhere(~(np.abs(given - truth) <= 1e-6 * (1 + np.abs(truth)))):
+    for place in np.argwhere(~(np.abs(answer - truth) <= 1e-6 * (1 + np.abs(truth)))):
         i, h = tuple(place), 1e-6 * (1 + float(np.abs(x[tuple(place)])))
         left, right = x.copy(), x.copy()
         left[i], right[i] = left[i] - h, right[i] + h
         low, high = sorted([(middle - f(left)) / h, (f(right) - middle) / h])
         if high - low > 1e-3 * (1 + abs(low) + abs(high)) + 16 * last_digit / h:
-            result[i] = min(max(given[i], low), high)
+            result[i] = min(max(answer[i], low), high)
     return result
 
 
 def uncertainty(values: Values, name: str) -> Any:
-    """What rounding may do to these differences: the last digit of the sum, divided by a step."""
+    """How far rounding may put these differences off: the last digit of the sum, divided by a step."""
     x = np.abs(np.asarray(values[name], dtype=float))
     return 4 * EPSILON * size_of(values) / (STEP * np.where(x == 0, 1.0, np.minimum(x, 1.0)))
 

@@ -15,10 +15,10 @@ from ..diagnosis import Diagnosis
 from ..exact import same
 from . import arguments as exchanged
 from . import shapes, shares, values
-from .evidence import Case, Subject, Trial, caught, quietly, trials_of
+from .evidence import GradientCase, RuleTrial, Subject, caught, quietly, trials_of
 from .measuring import STEP, uncertainty
 
-Hypothesis = Callable[[Case], Diagnosis | None]
+Hypothesis = Callable[[GradientCase], Diagnosis | None]
 
 # In this order: what is certain before what is likely. Each looks at one operand's gradient.
 HYPOTHESES: tuple[Hypothesis, ...] = (
@@ -56,75 +56,79 @@ def diagnose(
     What the rule raises is not caught.
     """
     called = tuple(names or _names(forward, len(operands)))
-    given = {name: _plain(x) for name, x in zip(called, operands, strict=True)}
+    by_name = {name: _plain(x) for name, x in zip(called, operands, strict=True)}
     order = tuple(part.strip() for part in arguments.split(",")) if arguments else ("g", "y", *called)
     if unknown := [name for name in order if name not in ("g", "y", *called)]:
         raise ValueError(f"arguments={arguments!r}: {unknown[0]} is not g, y or one of {', '.join(called)}")
-    floats = tuple(wrt or [name for name in called if given[name].dtype.kind == "f"])
+    floats = tuple(wrt or [name for name in called if by_name[name].dtype.kind == "f"])
     subject = Subject(rule, forward, reference, called, order, floats)
     rng = np.random.default_rng([seed, 17])
-    incoming = rng.choice([0.5, 0.75, 1.5, -1.25, -2.5], size=np.shape(forward(*given.values()))) if g is None else g
-    trials = trials_of(subject, given, np.asarray(incoming, dtype=float), rng)
+    incoming = rng.choice([0.5, 0.75, 1.5, -1.25, -2.5], size=np.shape(forward(*by_name.values()))) if g is None else g
+    trials = trials_of(subject, by_name, np.asarray(incoming, dtype=float), rng)
     first = caught(lambda: next(trials))
     if isinstance(first, Diagnosis):
         return first
     wrong = next((name for name in floats if not _is_right(subject, name, first, rtol)), None)
     if wrong is None:
         return None  # the other trials are for the name of a mistake
-    found = _gradient(subject, wrong, (first, *trials), factors or {}, alternatives or {}, rtol)
-    return replace(found, example=_example(subject, wrong, first))
+    diagnosis = _gradient(subject, wrong, (first, *trials), factors or {}, alternatives or {}, rtol)
+    return replace(diagnosis, example=_example(subject, wrong, first))
 
 
-def _is_right(subject: Subject, name: str, trial: Trial, rtol: float) -> bool:
-    """Whether the gradient of one operand is. None stands for zero."""
-    given, truth = trial.given[name], trial.truth[name]
-    if given is None or truth is None:
-        return not any(x is not None and x.any() for x in (given, truth))
-    return same(given, truth, rtol) or _in_doubt(subject, name, trial)
+def _is_right(subject: Subject, name: str, trial: RuleTrial, rtol: float) -> bool:
+    """Whether the gradient of one operand is right. None stands for zero."""
+    answer, truth = trial.answers[name], trial.truth[name]
+    if answer is None or truth is None:
+        return not any(x is not None and x.any() for x in (answer, truth))
+    return same(answer, truth, rtol) or _in_doubt(subject, name, trial)
 
 
 def _gradient(
-    subject: Subject, name: str, trials: tuple[Trial, ...], factors: Mapping[str, float], alternatives: Alternatives,
-    rtol: float,
+    subject: Subject, name: str, trials: tuple[RuleTrial, ...], factors: Mapping[str, float],
+    alternatives: Alternatives, rtol: float,
 ) -> Diagnosis:  # fmt: skip
     """What is wrong with the gradient of one operand, which is wrong in the first trial."""
-    given, truth = trials[0].given[name], trials[0].truth[name]
-    if given is None or truth is None:
-        told = "is None" if given is None else "should be None: no gradient flows there"
-        return Diagnosis("no-return" if given is None else "differs", f"the gradient of {name} {told}")
+    answer, truth = trials[0].answers[name], trials[0].truth[name]
+    if answer is None or truth is None:
+        clause = "is None" if answer is None else "should be None: no gradient flows there"
+        return Diagnosis("no-return" if answer is None else "differs", f"the gradient of {name} {clause}")
     # A trial in which the student's result has no shape to compare says nothing.
-    useful = tuple(t for t in trials if t.given[name] is not None and t.given[name].shape == given.shape)
-    case = Case(subject, name, useful, factors, rtol)
+    useful = tuple(t for t in trials if t.answers[name] is not None and t.answers[name].shape == answer.shape)
+    case = GradientCase(subject, name, useful, factors, rtol)
     for code, (sentence, wrong) in alternatives.items():
         if case.explains(partial(_answer, wrong, subject, name)):
             return case.say(code, sentence)
-    return named(case, HYPOTHESES if given.shape != truth.shape else HYPOTHESES + OF_ONE_SHAPE)
+    return named(case, HYPOTHESES if answer.shape != truth.shape else HYPOTHESES + OF_ONE_SHAPE)
 
 
-def _example(subject: Subject, name: str, trial: Trial) -> tuple[tuple[str, str], ...]:
-    """The first trial in numbers."""
+def _example(subject: Subject, name: str, trial: RuleTrial) -> tuple[tuple[str, str], ...]:
+    """A trial in numbers: the arguments of the rule, the student's answer, the true gradient."""
     shown = {key: trial.values[key] for key in subject.arguments}
-    shown |= {f"yours, for {name}": trial.given[name], "should be": trial.truth[name]}
+    shown |= {f"yours, for {name}": trial.answers[name], "should be": trial.truth[name]}
     return tuple((what, "None" if x is None else " ".join(short_array(x))) for what, x in shown.items())
 
 
-def named(case: Case, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
-    """The first name that fits; if none does, where the arrays differ most."""
-    found = (hypothesis(case) for hypothesis in hypotheses)
-    return next((told for told in found if told), None) or shapes.wrong_shape(case) or values.differs(case)
+def named(case: GradientCase, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
+    """The diagnosis of the first hypothesis that fits; if none does, where the arrays differ most."""
+    diagnoses = (hypothesis(case) for hypothesis in hypotheses)
+    return (
+        next((diagnosis for diagnosis in diagnoses if diagnosis), None)
+        or shapes.wrong_shape(case)
+        or values.differs(case)
+    )
 
 
-def _in_doubt(subject: Subject, name: str, trial: Trial) -> bool:
+def _in_doubt(subject: Subject, name: str, trial: RuleTrial) -> bool:
     """Whether the measured gradient is too uncertain to call a result wrong that is so close to it."""
-    given, truth = trial.given[name], trial.truth[name]
-    if subject.reference is not None or given.shape != truth.shape or not np.isfinite(given).all():
+    answer, truth = trial.answers[name], trial.truth[name]
+    if subject.reference is not None or answer.shape != truth.shape or not np.isfinite(answer).all():
         return False
     measured = [quietly(partial(subject.truth, trial.values, step)) for step in (STEP, STEP / 3)]
     doubt = 0 if None in measured else 10 * np.abs(measured[0][name] - measured[1][name])
-    return bool((np.abs(given - truth) <= doubt + uncertainty(trial.values, name)).all())
+    return bool((np.abs(answer - truth) <= doubt + uncertainty(trial.values, name)).all())
 
 
-def _answer(rule: Callable[..., Any], subject: Subject, name: str, trial: Trial) -> Any:
+def _answer(rule: Callable[..., Any], subject: Subject, name: str, trial: RuleTrial) -> Any:
     wrong = Subject(rule, subject.forward, None, subject.operands, subject.arguments, subject.wrt)
     return wrong.answers(trial.values)[name]
 

@@ -10,60 +10,62 @@ import numpy as np
 
 from ...core.node import Shape
 from ..diagnosis import Diagnosis
-from .evidence import Case, Trial
+from .evidence import GradientCase, RuleTrial
 
 
-def swapped(case: Case) -> Diagnosis | None:
-    """Two gradients in each other's place."""
+def swapped(case: GradientCase) -> Diagnosis | None:
+    """Two gradients are returned in the wrong order."""
     for other in case.subject.wrt:
         if other == case.name or not case.explains(partial(_truth_of, other)):
             continue
-        if not all(case.same(t.truth[case.name], t.given[other]) for t in case.trials):
+        if not all(case.same(t.truth[case.name], t.answers[other]) for t in case.trials):
             continue
-        told = f"is what that of {other} should be: give them in the order {', '.join(case.subject.wrt)}"
-        return case.say("swapped-gradients", told, other)
+        clause = f"is what that of {other} should be: give them in the order {', '.join(case.subject.wrt)}"
+        return case.say("swapped-gradients", clause, other)
     return None
 
 
-def _truth_of(name: str, trial: Trial) -> Any:
+def _truth_of(name: str, trial: RuleTrial) -> Any:
     return trial.truth[name]
 
 
-def transposed(case: Case) -> Diagnosis | None:
-    """Y^T for Y, or for each matrix of a stack."""
-    if case.given.ndim >= 2 and case.repairs(lambda t: t.given[case.name].mT):
-        told = f"is transposed: it has shape {case.given.shape}, with rows and columns exchanged"
-        return case.say("transposed", told)
+def transposed(case: GradientCase) -> Diagnosis | None:
+    """The gradient is transposed, or each matrix of a stack is."""
+    if case.answer.ndim >= 2 and case.repairs(lambda t: t.answers[case.name].mT):
+        clause = f"is transposed: it has shape {case.answer.shape}, with rows and columns exchanged"
+        return case.say("transposed", clause)
     return None
 
 
-def unsummed(case: Case) -> Diagnosis | None:
-    """The gradient of a repeated number is a sum, and the sum was left out, or went over another axis."""
+def unsummed(case: GradientCase) -> Diagnosis | None:
+    """The gradient of a broadcast operand is a sum, and the sum is missing, or runs over the wrong axis."""
     axes = broadcast_axes(case.truth.shape, case.first.values["y"].shape)
-    if axes and case.repairs(lambda t: summed(t.given[case.name], t.truth[case.name].shape)):
+    if axes and case.repairs(lambda t: summed(t.answers[case.name], t.truth[case.name].shape)):
         where = " and ".join(f"axis {i}" for i in axes)
-        told = f"is not summed over {where}, where {case.name} {case.truth.shape} was repeated to fill "
-        return case.say("unsummed", told + f"{case.first.values['y'].shape}: a repeated number gets the sum", where)
+        clause = f"is not summed over {where}, where {case.name} {case.truth.shape} was repeated to fill "
+        return case.say("unsummed", clause + f"{case.first.values['y'].shape}: a repeated number gets the sum", where)
     if not axes:
         return None
     for wrong in _other_axes(case):
-        told = f"is summed over axis {wrong}; {case.name} was repeated along {' and '.join(f'axis {i}' for i in axes)}"
-        return case.say("wrong-axis", told, f"axis {wrong}")
+        clause = (
+            f"is summed over axis {wrong}; {case.name} was repeated along {' and '.join(f'axis {i}' for i in axes)}"
+        )
+        return case.say("wrong-axis", clause, f"axis {wrong}")
     return None
 
 
-def _other_axes(case: Case) -> Iterator[int]:
-    """Axes over which the full gradient, summed, is what the student gave."""
+def _other_axes(case: GradientCase) -> Iterator[int]:
+    """The wrong axes over which the student may have summed: each of them explains the answer."""
     shape = case.first.values["y"].shape
 
-    def full(trial: Trial) -> Any:
+    def full(trial: RuleTrial) -> Any:
         """The gradient before anything is summed: that of the operand when it is repeated by hand."""
         if case.subject.reference is not None:
             return None
         wide = {**trial.values, case.name: np.broadcast_to(trial.values[case.name], shape)}
         return case.subject.truth(wide)[case.name]
 
-    def summed_over(axis: int, trial: Trial) -> Any:
+    def summed_over(axis: int, trial: RuleTrial) -> Any:
         whole = full(trial)
         return None if whole is None else whole.sum(axis=axis)
 
@@ -73,39 +75,41 @@ def _other_axes(case: Case) -> Iterator[int]:
             yield axis
 
 
-def reshaped(case: Case) -> Diagnosis | None:
+def reshaped(case: GradientCase) -> Diagnosis | None:
     """Right numbers in another shape, such as one with an axis of length 1 left over."""
-    if case.given.size != case.truth.size:
+    if case.answer.size != case.truth.size:
         return None
-    if case.repairs(lambda t: t.given[case.name].reshape(t.truth[case.name].shape)):
-        told = f"has the right numbers in shape {case.given.shape}; the shape of {case.name} is {case.truth.shape}"
-        return case.say("reshaped", told)
+    if case.repairs(lambda t: t.answers[case.name].reshape(t.truth[case.name].shape)):
+        clause = f"has the right numbers in shape {case.answer.shape}; the shape of {case.name} is {case.truth.shape}"
+        return case.say("reshaped", clause)
     return None
 
 
-def unrepeated(case: Case) -> Diagnosis | None:
-    """What belongs to every element was given once, as after a sum."""
+def unrepeated(case: GradientCase) -> Diagnosis | None:
+    """The gradient is not repeated for every element, as it must be after a sum."""
 
-    def repeated(trial: Trial) -> Any:
-        given, shape = trial.given[case.name], trial.truth[case.name].shape
-        kept = [*given.shape] + [1] * (len(shape) - given.ndim)
-        for candidate in (given, given.reshape(kept)):
+    def repeated(trial: RuleTrial) -> Any:
+        answer, shape = trial.answers[case.name], trial.truth[case.name].shape
+        kept = [*answer.shape] + [1] * (len(shape) - answer.ndim)
+        for candidate in (answer, answer.reshape(kept)):
             if fits(candidate.shape, shape):
                 return np.broadcast_to(candidate, shape)
         return None
 
-    if case.given.size < case.truth.size and case.repairs(repeated):
-        told = f"has shape {case.given.shape}; every element of {case.name} {case.truth.shape} needs its own: repeat it"
-        return case.say("unrepeated", told)
+    if case.answer.size < case.truth.size and case.repairs(repeated):
+        clause = (
+            f"has shape {case.answer.shape}; every element of {case.name} {case.truth.shape} needs its own: repeat it"
+        )
+        return case.say("unrepeated", clause)
     return None
 
 
-def wrong_shape(case: Case) -> Diagnosis | None:
-    """Nothing better is known."""
-    if case.given.shape == case.truth.shape:
+def wrong_shape(case: GradientCase) -> Diagnosis | None:
+    """The shape is wrong, and no other hypothesis says why."""
+    if case.answer.shape == case.truth.shape:
         return None
-    told = f"has shape {case.given.shape}; a gradient has the shape of its array, here {case.truth.shape}"
-    return case.say("wrong-shape", told)
+    clause = f"has shape {case.answer.shape}; a gradient has the shape of its array, here {case.truth.shape}"
+    return case.say("wrong-shape", clause)
 
 
 def broadcast_axes(small: Shape, whole: Shape) -> tuple[int, ...]:

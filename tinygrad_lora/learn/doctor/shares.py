@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..diagnosis import Diagnosis
-from .evidence import Case, Trial, quietly
+from .evidence import GradientCase, RuleTrial, quietly
 
 MOST_OUTPUTS = 64  # of each, the gradient is measured alone
 
 
-def overwritten(case: Case) -> Diagnosis | None:
+def overwritten(case: GradientCase) -> Diagnosis | None:
     """`=` for `+=`: of what several outputs send to one element, one share is left."""
     if not 1 < case.first.values["y"].size <= MOST_OUTPUTS:
         return None
@@ -23,12 +23,12 @@ def overwritten(case: Case) -> Diagnosis | None:
     shares_of = dict(zip(map(id, case.trials), sent, strict=True))
     for which, order in (("last", -1), ("first", 1)):
         if case.explains(lambda trial, order=order: _one(shares_of[id(trial)][::order])):  # type: ignore[misc]
-            told = f"keeps only the {which} of several contributions; it is their sum: add (+=), do not overwrite (=)"
-            return case.say("overwritten", told, which)
+            clause = f"keeps only the {which} of several contributions; it is their sum: add (+=), do not overwrite (=)"
+            return case.say("overwritten", clause, which)
     return None
 
 
-def _shares(case: Case, trial: Trial) -> Any:
+def _shares(case: GradientCase, trial: RuleTrial) -> Any:
     """What each output element alone sends back, one after another."""
     g, shares = trial.values["g"], []
     for i in np.ndindex(g.shape):

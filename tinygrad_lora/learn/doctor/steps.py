@@ -40,16 +40,18 @@ def diagnose_step(step: Step, *, seed: int = 0, rtol: float = 1e-6) -> Diagnosis
     """
     right = _history(_right, seed)
     try:
-        given = _history(step, seed)
+        history = _history(step, seed)
     except StaleGraphError:
-        told = "the parameters changed before backward(): go forward, then backward, then update"
-        return Diagnosis("stale-graph", told)
+        sentence = "the parameters changed before backward(): go forward, then backward, then update"
+        return Diagnosis("stale-graph", sentence)
     except GradientError as error:
-        told = "the optimizer found no gradient: call backward() before step(), and forget gradients before backward()"
-        return Diagnosis("no-gradient", told if "no parameter has a gradient" in str(error) else str(error))
+        sentence = (
+            "the optimizer found no gradient: call backward() before step(), and forget gradients before backward()"
+        )
+        return Diagnosis("no-gradient", sentence if "no parameter has a gradient" in str(error) else str(error))
     except Wrong as wrong:
         return wrong.diagnosis
-    return _parameters(given, right, seed, rtol) or _losses(given, right, seed, rtol)
+    return _parameters(history, right, seed, rtol) or _losses(history, right, seed, rtol)
 
 
 def _right(model: Any, loss: Any, optimizer: Optimizer, x: Any, target: Any) -> float:
@@ -69,42 +71,44 @@ def _history(step: Step, seed: int) -> _History:
     frozen: ComputationNode = model[0].bias
     frozen.requires_gradient = False
     optimizer, rng = SGD(model.parameters(), lr=RATE), np.random.default_rng([seed, 29])
-    found = _History([model.get_parameters()], [frozen.value], [])
+    history = _History([model.get_parameters()], [frozen.value], [])
     for _ in range(STEPS):
         x, target = rng.normal(size=(ROWS, 3)), rng.normal(size=(ROWS, 2))
-        found.losses.append(step(model, mse, optimizer, x, target))
-        found.trained.append(model.get_parameters())
-        found.frozen.append(frozen.value)
-        if found.gradients is None:
-            found.gradients = model.get_parameter_gradients()
-    return found
+        history.losses.append(step(model, mse, optimizer, x, target))
+        history.trained.append(model.get_parameters())
+        history.frozen.append(frozen.value)
+        if history.gradients is None:
+            history.gradients = model.get_parameter_gradients()
+    return history
 
 
-def _parameters(given: _History, right: _History, seed: int, rtol: float) -> Diagnosis | None:
-    """What is wrong with where the parameters went."""
-    if any((after != given.frozen[0]).any() for after in given.frozen):
-        told = "a frozen parameter was changed: update model.parameters(), which leaves the frozen ones out"
-        return Diagnosis("frozen-changed", told)
-    if _close(given.trained, right.trained, rtol):
+def _parameters(history: _History, right: _History, seed: int, rtol: float) -> Diagnosis | None:
+    """What is wrong with the new values of the parameters; None if nothing is."""
+    if any((after != history.frozen[0]).any() for after in history.frozen):
+        sentence = "a frozen parameter was changed: update model.parameters(), which leaves the frozen ones out"
+        return Diagnosis("frozen-changed", sentence)
+    if _close(history.trained, right.trained, rtol):
         return None
-    moves = np.diff(given.trained, axis=0)
+    moves = np.diff(history.trained, axis=0)
     if not moves.any():
         return Diagnosis("not-updated", "no parameter was changed: is optimizer.step() called?")
-    if _close(given.trained, _history(_without_zero, seed).trained, rtol):
-        told = "the gradients of the step before are still there, and backward() adds to them: forget them first"
-        return Diagnosis("not-zeroed", told)
+    if _close(history.trained, _history(_without_zero, seed).trained, rtol):
+        sentence = "the gradients of the step before are still there, and backward() adds to them: forget them first"
+        return Diagnosis("not-zeroed", sentence)
     first, right_first = moves[0], right.trained[1] - right.trained[0]
     c = float(first @ right_first / (right_first @ right_first))
     if not _close([first], [c * right_first], rtol) or abs(c - 1) < rtol:
         worst = int(np.abs(first - right_first).argmax())
-        told = f"the parameters go elsewhere: one moves by {number(first[worst])}, not by {number(right_first[worst])}"
-        return Diagnosis("differs", told)
+        sentence = (
+            f"the parameters go elsewhere: one moves by {number(first[worst])}, not by {number(right_first[worst])}"
+        )
+        return Diagnosis("differs", sentence)
     if abs(c + 1) < 1e-6:
         return Diagnosis("wrong-direction", "the parameters move up the slope: subtract the gradient, do not add it")
     if abs(c - 2) < 1e-6:
-        doubled = _close([given.gradients], [-2 * right_first / RATE], rtol)
-        told = "backward() is called twice, and adds" if doubled else "the update is made twice"
-        return Diagnosis("double-step", f"the parameters move twice as far: {told}")
+        doubled = _close([history.gradients], [-2 * right_first / RATE], rtol)
+        sentence = "backward() is called twice, and adds" if doubled else "the update is made twice"
+        return Diagnosis("double-step", f"the parameters move twice as far: {sentence}")
     names = {RATE: "the learning rate, which counts twice", 1 / RATE: "1 / lr: the learning rate is missing",
              ROWS: "the batch size", 1 / ROWS: "1 / the batch size"}  # fmt: skip
     name = next((words for value, words in names.items() if abs(c / value - 1) < 1e-6), "")
@@ -113,10 +117,10 @@ def _parameters(given: _History, right: _History, seed: int, rtol: float) -> Dia
     )
 
 
-def _losses(given: _History, right: _History, seed: int, rtol: float) -> Diagnosis | None:
-    """What is wrong with the number that is returned."""
+def _losses(history: _History, right: _History, seed: int, rtol: float) -> Diagnosis | None:
+    """What is wrong with the losses that were returned; None if nothing is."""
     try:
-        losses = [as_number(loss, "what your step returned") for loss in given.losses]
+        losses = [as_number(loss, "what your step returned") for loss in history.losses]
     except Wrong as wrong:
         return wrong.diagnosis
     if _close(losses, right.losses, rtol):
@@ -124,8 +128,8 @@ def _losses(given: _History, right: _History, seed: int, rtol: float) -> Diagnos
     after = _history(_loss_after, seed).losses
     if _close(losses, after, rtol):
         return Diagnosis("loss-after", "the step returned the loss after the update: return the one that was minimized")
-    told = f"the step returned {number(losses[0])}; the loss is {number(right.losses[0])}"
-    return Diagnosis("wrong-loss", told)
+    sentence = f"the step returned {number(losses[0])}; the loss is {number(right.losses[0])}"
+    return Diagnosis("wrong-loss", sentence)
 
 
 def _loss_after(model: Any, loss: Any, optimizer: Optimizer, x: Any, target: Any) -> float:

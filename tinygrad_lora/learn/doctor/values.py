@@ -11,40 +11,40 @@ import numpy as np
 from ...view.words.sentences import number
 from ..diagnosis import Diagnosis
 from ..exact import largest_difference, same
-from .evidence import Case, Trial, quietly
+from .evidence import GradientCase, RuleTrial, quietly
 from .shapes import summed
 
 
-def not_finite(case: Case) -> Diagnosis | None:
+def not_finite(case: GradientCase) -> Diagnosis | None:
     """NaN or infinity where a number should be."""
-    bad = ~np.isfinite(case.given)
+    bad = ~np.isfinite(case.answer)
     if not bad.any():
         return None
     place = tuple(int(i) for i in np.argwhere(bad)[0])
-    what = "NaN" if np.isnan(case.given[place]) else "infinite"
-    told = f"is {what}{at(place)}: is there a division by zero, a logarithm of 0, or an exponential that overflows?"
-    return case.say("nan", told, what)
+    what = "NaN" if np.isnan(case.answer[place]) else "infinite"
+    clause = f"is {what}{at(place)}: is there a division by zero, a logarithm of 0, or an exponential that overflows?"
+    return case.say("nan", clause, what)
 
 
-def missing_upstream(case: Case) -> Diagnosis | None:
-    """The result stays the same when the gradient that flows in doubles; or it is added, or used twice."""
+def missing_upstream(case: GradientCase) -> Diagnosis | None:
+    """The incoming gradient is ignored, used twice, or added: seen by running the rule again with another one."""
 
-    def answer_for(trial: Trial, factor: float) -> Any:
+    def answer_for(trial: RuleTrial, factor: float) -> Any:
         values = {**trial.values, "g": trial.values["g"] * factor}
         answers = quietly(lambda: case.subject.answers(values))
         return None if answers is None else answers[case.name]
 
     if "g" not in case.subject.arguments or not any(t.truth[case.name].any() for t in case.trials):
         return None
-    if not any(t.given[case.name].any() for t in case.trials):
+    if not any(t.answers[case.name].any() for t in case.trials):
         return None
     if case.explains(lambda t: answer_for(t, 2.0)) and case.explains(lambda t: answer_for(t, -3.0)):
-        told = "stays the same when the incoming gradient g doubles: the chain rule multiplies by g"
-        return case.say("missing-upstream", told)
+        clause = "stays the same when the incoming gradient g doubles: the chain rule multiplies by g"
+        return case.say("missing-upstream", clause)
     if case.explains(lambda t: _over(answer_for(t, 2.0), 4.0)):
         return case.say("upstream-twice", "grows by 4 when the incoming gradient g doubles: g counts once")
-    same_shape = case.given.shape == case.first.values["g"].shape
-    if same_shape and case.repairs(lambda t: (t.given[case.name] - t.values["g"]) * t.values["g"]):
+    same_shape = case.answer.shape == case.first.values["g"].shape
+    if same_shape and case.repairs(lambda t: (t.answers[case.name] - t.values["g"]) * t.values["g"]):
         return case.say("added-upstream", "adds the incoming gradient g; the chain rule multiplies by it")
     return None
 
@@ -53,18 +53,18 @@ def _over(x: Any, divisor: float) -> Any:
     return None if x is None else x / divisor
 
 
-def zero(case: Case) -> Diagnosis | None:
-    """Nothing flows back where something should."""
-    if case.truth.any() and case.explains(lambda t: np.zeros_like(t.given[case.name])):
+def zero(case: GradientCase) -> Diagnosis | None:
+    """The gradient is 0 everywhere, and should not be."""
+    if case.truth.any() and case.explains(lambda t: np.zeros_like(t.answers[case.name])):
         largest = number(float(np.abs(case.truth).max()))
         return case.say("zero", f"is 0 everywhere; its largest element should be {largest} in size")
     return None
 
 
-def local_derivative(case: Case) -> Diagnosis | None:
-    """The incoming gradient passed on as it is."""
+def local_derivative(case: GradientCase) -> Diagnosis | None:
+    """The incoming gradient is passed on as it is, without the derivative."""
 
-    def passed(trial: Trial) -> Any:
+    def passed(trial: RuleTrial) -> Any:
         g, shape = trial.values["g"], trial.truth[case.name].shape
         return g if g.shape == shape else summed(g, shape)
 
@@ -73,9 +73,9 @@ def local_derivative(case: Case) -> Diagnosis | None:
     return None
 
 
-def constant_factor(case: Case) -> Diagnosis | None:
-    """The same number times the right gradient, in every trial. Its name, where the number has one."""
-    factors = [_ratio(trial.given[case.name], trial.truth[case.name]) for trial in case.trials]
+def constant_factor(case: GradientCase) -> Diagnosis | None:
+    """The right gradient times one constant, in every trial. The constant is named where it has a name."""
+    factors = [_ratio(trial.answers[case.name], trial.truth[case.name]) for trial in case.trials]
     if any(c is None for c in factors) or not case.explains(lambda t: factors[0] * t.truth[case.name]):
         return None
     c = factors[0]
@@ -85,24 +85,24 @@ def constant_factor(case: Case) -> Diagnosis | None:
     if len(case.trials) < 2:
         return None  # one trial proves nothing
     names = [name for name, value in _known_factors(case) if value and abs(c / value - 1) < 1e-6]
-    told = f"is {number(c)} times what it should be"
+    clause = f"is {number(c)} times what it should be"
     if names:
-        return case.say("factor", f"{told}; {number(c)} is {' or '.join(names)}", " or ".join(names))
+        return case.say("factor", f"{clause}; {number(c)} is {' or '.join(names)}", " or ".join(names))
     guess = next((words for value, words in TWOS if abs(c / value - 1) < 1e-6), "")
-    return case.say("factor", told + guess, number(c))
+    return case.say("factor", clause + guess, number(c))
 
 
-def _ratio(given: Any, truth: Any) -> float | None:
-    """The number by which the truth must be multiplied to give what was given."""
+def _ratio(answer: Any, truth: Any) -> float | None:
+    """The answer divided by the truth, where the truth is largest; None where either is 0 there."""
     place = np.unravel_index(int(np.abs(truth).argmax()), truth.shape) if truth.size else None
-    return float(given[place] / truth[place]) if place is not None and truth[place] and given[place] else None
+    return float(answer[place] / truth[place]) if place is not None and truth[place] and answer[place] else None
 
 
 # The derivative of a square has a 2. Where there is no square, these words hold as well.
 TWOS = (2.0, ": there is one factor of 2 too many"), (0.5, ": a factor of 2 is missing, such as that of a square")
 
 
-def _known_factors(case: Case) -> Iterator[tuple[str, float]]:
+def _known_factors(case: GradientCase) -> Iterator[tuple[str, float]]:
     """Numbers that are often forgotten, or written twice, and what they are."""
     for name, value in case.factors.items():
         yield name, value
@@ -126,34 +126,34 @@ def _known_factors(case: Case) -> Iterator[tuple[str, float]]:
             yield f"2 / {n}, and {n} is {name}", 2 / n
 
 
-def mask(case: Case) -> Diagnosis | None:
-    """Right in one place, and in another 0 for something, or something for 0. Or that everywhere: a reversed mask."""
-    if all(_turned_round(trial.given[case.name], trial.truth[case.name]) for trial in case.trials):
-        told = "is 0 where it should not be, and not 0 where it should be: the mask is inverted"
-        return case.say("reversed-mask", told)
+def mask(case: GradientCase) -> Diagnosis | None:
+    """Some elements are 0 and should not be, or should be 0 and are not; all of them, if the mask is inverted."""
+    if all(_turned_round(trial.answers[case.name], trial.truth[case.name]) for trial in case.trials):
+        clause = "is 0 where it should not be, and not 0 where it should be: the mask is inverted"
+        return case.say("reversed-mask", clause)
     forgotten = extra = True
     places = []
     for trial in case.trials:
-        given, truth = trial.given[case.name], trial.truth[case.name]
-        off = np.abs(given - truth) > 1e-9 + case.rtol * np.abs(truth).max()
+        answer, truth = trial.answers[case.name], trial.truth[case.name]
+        off = np.abs(answer - truth) > 1e-9 + case.rtol * np.abs(truth).max()
         if not off.any() or not (truth[~off] != 0).any():
             return None
-        forgotten, extra = forgotten and not truth[off].any(), extra and not given[off].any()
+        forgotten, extra = forgotten and not truth[off].any(), extra and not answer[off].any()
         places.append(off)
     if not forgotten and not extra:
         return None
     where = _where(case, places)
     if forgotten:
-        told = f"should be 0 {where}, where the output does not change with {case.name}; everywhere else it is right"
-        return case.say("missing-mask", told, where)
+        clause = f"should be 0 {where}, where the output does not change with {case.name}; everywhere else it is right"
+        return case.say("missing-mask", clause, where)
     return case.say("extra-mask", f"is 0 {where} and should not be; everywhere else it is right", where)
 
 
-def _turned_round(given: Any, truth: Any) -> bool:
-    return bool(given.any() and truth.any() and ((given == 0) != (truth == 0)).all())
+def _turned_round(answer: Any, truth: Any) -> bool:
+    return bool(answer.any() and truth.any() and ((answer == 0) != (truth == 0)).all())
 
 
-def _where(case: Case, places: list[Any]) -> str:
+def _where(case: GradientCase, places: list[Any]) -> str:
     """The wrong places in words: by the sign of an operand if that says it, else the first index."""
     tests: dict[str, Callable[[Any], Any]] = {
         "is 0": lambda x: x == 0,
@@ -170,27 +170,27 @@ def _where(case: Case, places: list[Any]) -> str:
     return at(tuple(int(i) for i in np.argwhere(places[0])[0])).strip()
 
 
-def one_factor(case: Case) -> Diagnosis | None:
-    """A factor of the chain rule that is missing, or that is too many: one that is made of y or an operand."""
+def one_factor(case: GradientCase) -> Diagnosis | None:
+    """The chain rule has a factor too few or too many: one that is computed from y or from an operand."""
     for code, change in (("missing-factor", np.multiply), ("extra-factor", np.divide)):
-        found = []
+        factors = []
         for words, factor in _factors(case):
             if quietly(partial(case.repairs, partial(_changed, case.name, factor, change))):
-                found.append(words)
-        if found:
+                factors.append(words)
+        if factors:
             does = "misses the factor" if code == "missing-factor" else "has one factor too many:"
-            return case.say(code, f"{does} {' or '.join(found)}", found[0])
+            return case.say(code, f"{does} {' or '.join(factors)}", factors[0])
     return None
 
 
-def _changed(name: str, factor: Callable[[Trial], Any], change: Any, trial: Trial) -> Any:
-    """What was given, times (or by) the factor; None where that tells nothing."""
+def _changed(name: str, factor: Callable[[RuleTrial], Any], change: Any, trial: RuleTrial) -> Any:
+    """The answer multiplied or divided by the factor; None where the factor does not fit or is 0."""
     by = factor(trial)
-    return None if by is None or (by == 0).any() else change(trial.given[name], by)
+    return None if by is None or (by == 0).any() else change(trial.answers[name], by)
 
 
-def _factors(case: Case) -> Iterator[tuple[str, Callable[[Trial], Any]]]:
-    """Candidates, as words and as numbers. Only those of the gradient's shape."""
+def _factors(case: GradientCase) -> Iterator[tuple[str, Callable[[RuleTrial], Any]]]:
+    """Candidates for a missing factor, each in words and as a function of a trial, if it has the gradient's shape."""
     shapes: dict[str, Callable[[Any], Any]] = {
         "{}": lambda v: v,
         "{}**2": lambda v: v**2,
@@ -201,29 +201,29 @@ def _factors(case: Case) -> Iterator[tuple[str, Callable[[Trial], Any]]]:
     for name in ("y", *case.subject.operands):
         for words, function in shapes.items():
 
-            def factor(trial: Trial, name: str = name, function: Any = function) -> Any:
+            def factor(trial: RuleTrial, name: str = name, function: Any = function) -> Any:
                 x = np.asarray(trial.values[name], dtype=float)
                 return function(x) if x.shape == trial.truth[case.name].shape else None
 
             yield words.format(name), factor
 
 
-def whole_numbers(case: Case) -> Diagnosis | None:
-    """The right numbers with their fractions cut off."""
+def whole_numbers(case: GradientCase) -> Diagnosis | None:
+    """The right numbers, rounded to whole ones."""
     fractions = any((t.truth[case.name] % 1).any() for t in case.trials)
     cut = case.explains(lambda t: np.trunc(t.truth[case.name])) or case.explains(lambda t: np.round(t.truth[case.name]))
-    if fractions and cut and case.given.any():
+    if fractions and cut and case.answer.any():
         return case.say("integer-dtype", "has lost its fractions: it was stored in an array of whole numbers")
     return None
 
 
-def differs(case: Case) -> Diagnosis:
-    """No name fits: where it is worst."""
-    by, place = largest_difference(case.given, case.truth)
-    right = same(case.given, case.truth, 1e-2)
+def differs(case: GradientCase) -> Diagnosis:
+    """No hypothesis fits: the element that is furthest off."""
+    by, place = largest_difference(case.answer, case.truth)
+    right = same(case.answer, case.truth, 1e-2)
     close = "; that is close: is it computed with too few digits?" if right else ""
-    told = f"differs, most{at(place)}: it is {number(case.given[place])} and should be {number(case.truth[place])}"
-    return case.say("differs", f"{told}{close}", number(by))
+    clause = f"differs, most{at(place)}: it is {number(case.answer[place])} and should be {number(case.truth[place])}"
+    return case.say("differs", f"{clause}{close}", number(by))
 
 
 def at(place: tuple[int, ...]) -> str:

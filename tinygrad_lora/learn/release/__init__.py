@@ -1,1 +1,1 @@
-"""From the sources of the tutorials to notebooks: for students, for instructors, for nbgrader and for Otter."""
+"""Notebooks from the sources of the tutorials: for students, for instructors, for nbgrader and for Otter."""

@@ -85,5 +85,5 @@ def libraries() -> Any:
     return nbclient, nbformat
 
 
-def _first_line(told: object) -> str:
-    return f"{told}\n".splitlines()[0]
+def _first_line(message: object) -> str:
+    return f"{message}\n".splitlines()[0]

@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..exercise import Exercise
-from .notebook import Made, check_call, notebook, task, with_imports
-from .source import Cell
+from .notebook import NotebookCell, check_call, notebook, task, with_imports
+from .source import TutorialCell
 
 SCHEMA = {"schema_version": 3}
 
 
-def source_notebook(cells: Sequence[Cell]) -> str:
+def source_notebook(cells: Sequence[TutorialCell]) -> str:
     """The notebook for nbgrader's `source` folder, with references that it removes."""
     return notebook([cell for cell in cells if not cell.instructor], _layout)
 
 
-def _layout(exercise: Exercise) -> list[Made]:
+def _layout(exercise: Exercise) -> list[NotebookCell]:
     task_id, answer_id, grade_id = (f"{exercise.id}-{role}" for role in ("task", "answer", "grade"))
     return [
-        Made("markdown", task_with_start(exercise), _marks(task_id, locked=True), task_id),
-        Made("code", with_imports(exercise, exercise.solution), _marks(answer_id, solution=True), answer_id),
-        Made("code", grade_cell(exercise), _marks(grade_id, exercise.points, locked=True), grade_id),
+        NotebookCell("markdown", task_with_start(exercise), _marks(task_id, locked=True), task_id),
+        NotebookCell("code", with_imports(exercise, exercise.solution), _marks(answer_id, solution=True), answer_id),
+        NotebookCell("code", grade_cell(exercise), _marks(grade_id, exercise.points, locked=True), grade_id),
     ]
 
 

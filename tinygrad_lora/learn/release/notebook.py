@@ -10,7 +10,7 @@ from typing import Any
 
 from ..exercise import Exercise
 from ..registry import load_exercise
-from .source import Cell
+from .source import TutorialCell
 
 IMPORTS = "from tinygrad_lora.learn import check, hint"
 SETUP = f'# If something is missing: pip install "tinygrad-lora[notebook]"\n{IMPORTS}'
@@ -26,7 +26,7 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 @dataclass(frozen=True)
-class Made:
+class NotebookCell:
     """A cell of a notebook. `id` is set where a grader must find it again."""
 
     kind: str
@@ -35,44 +35,44 @@ class Made:
     id: str = ""
 
 
-Layout = Callable[[Exercise], list[Made]]
+Layout = Callable[[Exercise], list[NotebookCell]]
 
 
-def student(cells: Sequence[Cell]) -> str:
+def student(cells: Sequence[TutorialCell]) -> str:
     """What a student gets: no instructor's cells, no solutions, no outputs."""
     kept = [cell for cell in cells if not cell.instructor]
     return notebook(kept, lambda exercise: in_three(exercise, exercise.stub))
 
 
-def lab(cells: Sequence[Cell]) -> str:
+def lab(cells: Sequence[TutorialCell]) -> str:
     """The student's notebook for a lab that runs in a browser; it runs elsewhere as well."""
     kept = [cell for cell in cells if not cell.instructor]
     return notebook(kept, lambda exercise: in_three(exercise, exercise.stub), setup=SETUP_IN_BROWSER)
 
 
-def instructor(cells: Sequence[Cell]) -> str:
-    """What an instructor gets: everything, and the references in the place of the answers."""
+def instructor(cells: Sequence[TutorialCell]) -> str:
+    """What an instructor gets: everything, and the references in place of the answers."""
     kept = [cell for cell in cells if not (cell.instructor and cell.kind == "code")]  # those only fetch references
     return notebook(kept, lambda exercise: in_three(exercise, exercise.solution))
 
 
-def notebook(cells: Sequence[Cell], layout: Layout, *, setup: str = SETUP) -> str:
+def notebook(cells: Sequence[TutorialCell], layout: Layout, *, setup: str = SETUP) -> str:
     """The notebook as JSON text, the same for the same cells. `layout` makes the cells of an exercise."""
-    made: list[Made] = []
+    made: list[NotebookCell] = []
     for cell in cells:
-        made += layout(load_exercise(cell.exercise)) if cell.exercise else [Made(cell.kind, cell.text)]
+        made += layout(load_exercise(cell.exercise)) if cell.exercise else [NotebookCell(cell.kind, cell.text)]
     if any(cell.exercise for cell in cells):
         first = next(i for i, cell in enumerate(made) if cell.kind == "code")
-        made.insert(first, Made("code", setup))
+        made.insert(first, NotebookCell("code", setup))
     return as_json(made)
 
 
-def in_three(exercise: Exercise, answer: str) -> list[Made]:
+def in_three(exercise: Exercise, answer: str) -> list[NotebookCell]:
     """The task, the answer so far, and a check of it."""
     return [
-        Made("markdown", task(exercise), mark(exercise, "task"), f"{exercise.id}-task"),
-        Made("code", with_imports(exercise, answer), mark(exercise, "answer"), f"{exercise.id}-answer"),
-        Made("code", check_call(exercise), mark(exercise, "check"), f"{exercise.id}-check"),
+        NotebookCell("markdown", task(exercise), mark(exercise, "task"), f"{exercise.id}-task"),
+        NotebookCell("code", with_imports(exercise, answer), mark(exercise, "answer"), f"{exercise.id}-answer"),
+        NotebookCell("code", check_call(exercise), mark(exercise, "check"), f"{exercise.id}-check"),
     ]
 
 
@@ -95,7 +95,7 @@ def mark(exercise: Exercise, role: str) -> dict[str, Any]:
     return {"tinygrad_lora": {"exercise": exercise.id, "role": role}}
 
 
-def as_json(cells: Sequence[Made]) -> str:
+def as_json(cells: Sequence[NotebookCell]) -> str:
     """Cells as a notebook of format 4.5, without outputs."""
     written = [_cell(cell, number) for number, cell in enumerate(cells)]
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
@@ -103,7 +103,7 @@ def as_json(cells: Sequence[Made]) -> str:
     return json.dumps(whole, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def _cell(cell: Made, number: int) -> dict[str, Any]:
+def _cell(cell: NotebookCell, number: int) -> dict[str, Any]:
     lines = cell.text.splitlines(keepends=True)
     content = hashlib.sha256(f"{number} {cell.text}".encode()).hexdigest()[:8]
     made = {"cell_type": cell.kind, "id": cell.id or content, "metadata": cell.metadata, "source": lines}

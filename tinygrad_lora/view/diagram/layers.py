@@ -1,4 +1,4 @@
-"""What pictures show of a layer: its graph with a frame around each part."""
+"""What pictures show of layers: a frame around the nodes of each, the names of parameters, and their counts."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ...nn.layer import Layer
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
-    """A frame around the boxes of one layer, with the frames of its parts inside."""
+class LayerFrame:
+    """A frame around the boxes of one layer, with the frames of its parts inside; Graphviz calls it a cluster."""
 
     id: str
     name: str  # of the layer in the model: "0.lora"
     title: str  # "0.lora: LoRALayer"
     lines: tuple[str, ...]
-    boxes: tuple[str, ...]  # ids of the boxes in this frame, those in inner frames left out
-    clusters: tuple[Cluster, ...] = ()
+    boxes: tuple[str, ...]  # ids of the boxes in this frame, without those in inner frames
+    clusters: tuple[LayerFrame, ...] = ()
 
 
 def run_layer(layer: Layer, example: Any = None) -> tuple[ComputationNode, ComputationNode, list[LayerCall]]:
-    """The layer's graph, without numbers unless `example` is an array: input, output, and the calls of layers.
+    """Run a layer: its input, its output, and the calls of layers; without numbers unless `example` is an array.
 
     `example` may also be the shape of the input; by default it is a batch of one sample.
     """
@@ -42,21 +42,21 @@ def run_layer(layer: Layer, example: Any = None) -> tuple[ComputationNode, Compu
     return inputs[0], output, calls
 
 
-def frames(calls: Sequence[LayerCall], ids: Mapping[ComputationNode, str]) -> tuple[Cluster, ...]:
-    """A cluster for each call of a layer that made some of these nodes."""
-    parts: dict[LayerCall | None, list[Cluster]] = defaultdict(list)
+def frames(calls: Sequence[LayerCall], ids: Mapping[ComputationNode, str]) -> tuple[LayerFrame, ...]:
+    """A frame for each call of a layer that computed some of these nodes."""
+    parts: dict[LayerCall | None, list[LayerFrame]] = defaultdict(list)
     times = _times(calls)
     for i in reversed(range(len(calls))):  # an inner call comes after its outer call, so the parts are there first
         call = calls[i]
         title = f"{call.name}: {type(call.layer).__name__}{times[i]}".removeprefix(": ")
         boxes, inside = tuple(ids[node] for node in call.nodes), tuple(reversed(parts[call]))
         if boxes or inside:
-            parts[call.outer].append(Cluster(f"c{i}", call.name, title, (counts(call.layer),), boxes, inside))
+            parts[call.outer].append(LayerFrame(f"c{i}", call.name, title, (counts(call.layer),), boxes, inside))
     return tuple(reversed(parts[None]))
 
 
 def _times(calls: Sequence[LayerCall]) -> list[str]:
-    """For each call, which time it is that this layer is called: nothing where it is the first."""
+    """For each call after the first of a layer, its number, as in " (call 2)"; "" for the first."""
     seen: dict[int, int] = defaultdict(int)
     marks = []
     for call in calls:
@@ -67,11 +67,11 @@ def _times(calls: Sequence[LayerCall]) -> list[str]:
 
 
 def own_names(calls: Iterable[LayerCall]) -> dict[ComputationNode, str]:
-    """The parameters of the models that were called, by their dotted names there."""
-    found: dict[ComputationNode, str] = {}
+    """The parameters of the models that were called, each with its dotted name in the model."""
+    names: dict[ComputationNode, str] = {}
     for layer in dict.fromkeys(call.layer for call in calls if call.outer is None):
-        found = {p: name for name, p in layer.named_parameters().items()} | found
-    return found
+        names = {p: name for name, p in layer.named_parameters().items()} | names
+    return names
 
 
 def counts(layer: Layer) -> str:

@@ -1,7 +1,7 @@
 """How things look: colors, borders and the HTML tables inside boxes. No drawing library is needed here either.
 
-What a role means is told three times: by the border, by a word and by a color, so that no one needs the color. All
-colors are Okabe and Ito's, or a tint of one: they stay apart for color-blind eyes.
+Each role is marked three times, by its border, a word and a color, so that nobody needs the color. All colors are Okabe
+and Ito's, or a tint of one: color-blind readers can tell them apart.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 from ..words.sentences import one_line
 from .data import GRADIENT_FLOWS, Box, Diagram
-from .layers import Cluster
+from .layers import LayerFrame
 
-# Graphviz measures text as Helvetica; these have its widths, on whatever machine the picture is looked at.
+# Graphviz measures text as Helvetica; these fonts have its widths, and every machine has one of them.
 FONTS = "Helvetica,Arial,Liberation Sans,Arimo,sans-serif"
 LONGEST_TEXT = 90  # characters of a line in a picture
 INK, MUTED, FAINT, PAPER = "#1A1A1A", "#555555", "#8C8C8C", "#FFFFFF"
 TINT = "#F7F7F7"  # of a frame
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 WORDS = {"value": "#00568A", "gradient": "#A84A00"}  # blue and vermilion, dark enough for text
-LINE = " <B> </B>"  # plain and bold: so every line is as high as every other, and both halves of a row meet
-WIDE = 16  # from so many boxes on, the legend is one row
+LINE = " <B> </B>"  # plain and bold, so that all lines are of one height and the halves of a row meet
+WIDE = 16  # with this many boxes or more, the legend is one row
 
 
 class Look(NamedTuple):
@@ -55,7 +55,7 @@ SYMBOLS = {
 
 
 class Head(NamedTuple):
-    """The upper part of a box: title and what it is, shape and whether it is the output."""
+    """The upper part of a box: its title and what it does, its shape and whether it is an output."""
 
     title: str
     what: str
@@ -64,7 +64,7 @@ class Head(NamedTuple):
 
 
 def box_head(box: Box, common: str, within: str) -> Head:
-    """What stands in every box; `common` is the dtype that need not be said, `within` the name of the frame."""
+    """The head of a box. `common` is the dtype that is left out, `within` a prefix that the frame makes redundant."""
     named = box.role == "operation" and box.named
     title = f"{box.label} = {box.title}" if named else box.title.removeprefix(within)
     what = SYMBOLS.get(box.operation, "") if box.role == "operation" else box.role
@@ -74,7 +74,7 @@ def box_head(box: Box, common: str, within: str) -> Head:
 
 
 def box_label(box: Box, common: str, within: str) -> str:
-    """A table: the head; below, the lines in two columns."""
+    """The label of a box as a Graphviz table: the head, and below it the lines in two columns."""
     title, what, shape, output = box_head(box, common, within)
     head = [(_bold(title), _colored(what, MUTED))]
     if shape:
@@ -103,7 +103,7 @@ def _colored(text: str, color: str) -> str:
 
 
 def caption(shown: Diagram, legend: bool) -> str:
-    """The title and the legend, below the picture: each role in its own border."""
+    """The text below the picture as a Graphviz table: the title, and the legend with each role in its own border."""
     note = f"arrays hold {common_dtype(shown)}" if shown.boxes else "nothing to show"
     rows = [f"<TD>{_bold(shown.title)}   {_colored(note, MUTED)}</TD>"]
     swatches = [_swatch(role, words) for role, words in shown.legend] if legend else []
@@ -118,7 +118,7 @@ def caption(shown: Diagram, legend: bool) -> str:
 
 
 def _swatch(role: str, words: str) -> str:
-    """A cell of the legend, in the border of the role; that of an output is double."""
+    """A cell of the legend, with the border of the role; an output has a double one."""
     if role == "output":
         inner = f'<TABLE BORDER="1" CELLBORDER="0" CELLPADDING="6"><TR><TD>{words}</TD></TR></TABLE>'
         return f'<TD BORDER="1" CELLPADDING="2">{inner}</TD>'
@@ -128,28 +128,28 @@ def _swatch(role: str, words: str) -> str:
 
 
 def common_dtype(shown: Diagram) -> str:
-    """The dtype of most boxes: only the others say theirs."""
+    """The dtype of most boxes, which a picture states once; only boxes of another dtype name theirs."""
     return Counter(box.dtype for box in shown.boxes).most_common(1)[0][0] if shown.boxes else ""
 
 
 def _html(text: str) -> str:
-    """Text for an HTML label: nothing in it is markup, and it stays on one line."""
+    """Text for an HTML label: escaped, and on one line."""
     return escape(shortened(text), quote=False)
 
 
-def frame_label(cluster: Cluster) -> str:
-    """The title in bold, then what there is to say, from the left."""
+def frame_label(cluster: LayerFrame) -> str:
+    """The label of a frame: the title in bold, then its lines, aligned to the left."""
     lines = [_bold(cluster.title), *map(_html, cluster.lines)]
     text = "".join(line + '<BR ALIGN="LEFT"/>' for line in lines)
     return f"<{text}>"
 
 
 def shortened(text: str) -> str:
-    """Clipped, for Graphviz: a backslash becomes a look-alike, because Graphviz obeys even an escaped one."""
+    """The text clipped, for Graphviz: a backslash becomes a look-alike, because Graphviz obeys even an escaped one."""
     return clipped(text.replace("\\", "\N{SET MINUS}"))
 
 
 def clipped(text: str) -> str:
-    """On one line; long text ends in dots."""
+    """The text on one line; a long one is cut and ends in dots."""
     line = one_line(text)
     return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 3] + "..."

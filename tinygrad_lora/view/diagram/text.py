@@ -1,4 +1,4 @@
-"""The picture as text: a listing with one line a node, or the tree of a layer. It needs no engine and no screen."""
+"""The picture as text: a listing with one line a node, or the tree of a layer. It needs no Graphviz."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .tree import parameter_tree
 
 
 def listing(obj: Any, example: Any = None, *, values: bool = False, gradients: bool = False) -> str:
-    """What `draw(obj)` shows, as aligned text: one line a node, or of a layer its tree.
+    """What `draw(obj)` shows, as aligned text: one line a node; for a layer, its tree.
 
     `obj` is a node, a Graph, a layer, a compiled function or a Diagram. `values` and `gradients` add columns. With an
     `example` input, a layer is listed node by node. Raises TypeError for anything else.

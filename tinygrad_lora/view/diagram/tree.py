@@ -12,20 +12,20 @@ from ..words.sentences import one_line, shape_text, table
 from .layers import counts
 
 HEADINGS = ("name", "kind", "shape", "parameters", "state")
-COUNT = HEADINGS.index("parameters")  # the column that is read from the right
+COUNT = HEADINGS.index("parameters")  # the column that is aligned to the right
 INDENT = "\N{EM SPACE}" * 2  # in HTML, which drops plain spaces
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A layer or a parameter. `count` is None where the numbers are counted in an earlier row."""
+    """A layer or a parameter. `count` is None for a parameter that an earlier row counts."""
 
     depth: int
     name: str  # as the layer that holds it knows it
     kind: str  # the class of a layer, or "parameter"
     shape: str
     count: int | None
-    state: str  # "trainable", "frozen" or "12 trainable", and what its adapter does at present
+    state: str  # "trainable", "frozen" or "12 trainable", and whether its adapter is merged or disabled
 
     @property
     def cells(self) -> list[str]:
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ParameterTree:
-    """What `print(tree)` shows as text and a notebook as a table; `rows` and `total` are the plain data."""
+    """A tree that `print` shows as text and a notebook as a table; `rows` and `total` are the plain data."""
 
     rows: tuple[Row, ...]
     total: str
@@ -65,16 +65,16 @@ def _numbered(cells: list[str]) -> list[Markup]:
 
 
 def _cell(tag: str, column: int, text: str, **attributes: object) -> Markup:
-    """Words begin at the left, counts end at the right; a notebook would set all of them to the right."""
+    """A cell of the table: words are aligned left and counts right; a notebook would align all of them right."""
     return element(tag, text, style=f"text-align: {'right' if column == COUNT else 'left'}", **attributes)
 
 
 def parameter_tree(model: Layer) -> ParameterTree:
     """The layers and parameters of a model as a tree, to print or to show in a notebook.
 
-    A parameter is trainable or frozen. Where an adapter is merged or disabled, its rows say so: its factors have no
-    effect of their own then. A parameter that is in two places is counted where it comes first.
-    Raises TypeError for what is no layer, ClosedError for a layer that was closed.
+    A parameter is trainable or frozen. The rows of a merged or disabled adapter say so: its factors have no effect of
+    their own then. A parameter that occurs twice is counted where it comes first.
+    Raises TypeError for anything but a layer, ClosedError for a layer that was closed.
     """
     if not isinstance(model, Layer):
         raise TypeError(f"a parameter tree shows a layer, not {type(model).__name__}: pass the model itself")
@@ -93,17 +93,17 @@ def parameter_tree(model: Layer) -> ParameterTree:
         inside = layer.named_layers()
         for name, p in own.items():
             if _holder(name, inside):
-                continue  # it is in a layer of its own inside
+                continue  # an inner layer lists it
             earlier = first[id(p)] if first[id(p)] != f"{path}.{name}".lstrip(".") else ""
             state = _joined("trainable" if p.requires_gradient else "frozen", modes.get(id(p), ""))
             count = None if earlier else p.size
-            told = f"the same as {one_line(earlier)}" if earlier else state
-            rows.append(Row(depths[path] + 1, name, "parameter", shape_text(p.shape), count, told))
+            note = f"the same as {one_line(earlier)}" if earlier else state
+            rows.append(Row(depths[path] + 1, name, "parameter", shape_text(p.shape), count, note))
     return ParameterTree(tuple(rows), _total(model))
 
 
 def _modes(model: Layer) -> dict[int, str]:
-    """For each adapted layer, its adapters and their factors, by identity: "merged", "inactive" or "" as usual."""
+    """By identity, for adapted layers, their adapters and the factors of these: "merged", "inactive" or ""."""
     modes = {}
     for layer in adapted_layers(model).values():
         modes[id(layer)] = layer.mode
@@ -115,14 +115,14 @@ def _modes(model: Layer) -> dict[int, str]:
 
 def _total(model: Layer) -> str:
     """`9,088 parameters, 768 trainable (8.5%), 72,704 bytes of float64`."""
-    found = list(model.named_parameters().values())
-    if not found:
+    parameters = list(model.named_parameters().values())
+    if not parameters:
         return counts(model)
     trainable = model.parameter_count
-    total = sum(p.size for p in found)
+    total = sum(p.size for p in parameters)
     share = f" ({100 * trainable / total:.1f}%)" if 0 < trainable < total else ""
-    dtypes = " and ".join(dict.fromkeys(str(p.dtype) for p in found))
-    return f"{counts(model)}{share}, {sum(p.size * p.dtype.itemsize for p in found):,} bytes of {dtypes}"
+    dtypes = " and ".join(dict.fromkeys(str(p.dtype) for p in parameters))
+    return f"{counts(model)}{share}, {sum(p.size * p.dtype.itemsize for p in parameters):,} bytes of {dtypes}"
 
 
 def _joined(*words: str) -> str:
@@ -139,5 +139,5 @@ def _holder(name: str, layers: Mapping[str, Layer]) -> str:
 
 
 def _below(name: str, holder: str) -> str:
-    """The name as its holder knows it."""
+    """The name relative to the layer that holds it."""
     return name[len(holder) :].removeprefix(".") if holder else name

@@ -1,1 +1,1 @@
-"""What an error says: the lines, the shapes and the numbers that led to it."""
+"""What led to an error, as sentences and pictures: the lines of code, the shapes and the numbers."""

@@ -1,4 +1,4 @@
-"""A PassError as two pictures: the node that a pass was given, and what it made of it."""
+"""A PassError as two pictures: the node that a pass was given, and the node that it returned."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .excerpt import above, marked_image, whole
 
 @dataclass(frozen=True)
 class BrokenPass:
-    """What is known of a pass that broke its promise: `.text`, `.html`, and the diagrams `before` and `after`.
+    """A pass that broke its promise, explained: `.text`, `.html`, and the diagrams `before` and `after`.
 
-    Both show the node in question with what it is computed from. They are None where the pass gave no node.
+    Both show the node in question and what it is computed from. They are None if the pass returned no node.
     """
 
     message: str
@@ -26,7 +26,7 @@ class BrokenPass:
 
     @property
     def text(self) -> str:
-        """The same as listings."""
+        """The message and both graphs as plain text."""
         parts = [one_line(self.message)]
         for title, shown in (("before", self.before), ("after", self.after)):
             if shown is not None:
@@ -38,7 +38,7 @@ class BrokenPass:
 
     @property
     def html(self) -> str:
-        """One element that a notebook shows, trusted or not."""
+        """The message and both pictures as one HTML element, which even an untrusted notebook shows."""
         head = element("p", element("strong", "PassError: "), one_line(self.message))
         pictures = []
         for title, shown, marked in zip(("before", "after"), (self.before, self.after), self.marked, strict=True):
@@ -51,7 +51,7 @@ class BrokenPass:
 
 
 def broken_pass(error: PassError) -> BrokenPass:
-    """What is known of a PassError."""
+    """The explanation of a PassError."""
     before, first = _shown(error.replaced, "what the pass was given")
     after, second = _shown(error.replacement, "what it made of it")
     return BrokenPass(str(error), before, after, (first, second))

@@ -18,7 +18,7 @@ MOST_BOXES = 24
 def whole(
     nodes: Sequence[ComputationNode], names: Mapping[ComputationNode, str], *, values: bool = False
 ) -> tuple[Diagram, dict[ComputationNode, str]]:
-    """Everything that the nodes depend on, as plain data, and the id of each node's box. None of them is an output.
+    """The diagram of everything that the nodes depend on, with none marked as an output; and the id of each node's box.
 
     `names` gives labels to nodes that have no name of their own.
     """
@@ -35,17 +35,17 @@ def whole(
 
 
 def above(shown: Diagram, marked: str, title: str) -> Diagram:
-    """The marked box, and the boxes up to DEPTH steps above it, nearest first, as many as can be read."""
+    """The part of a diagram up to DEPTH steps above the marked box, the nearest MOST_BOXES boxes of it."""
     parents: dict[str, list[str]] = {}
     for arrow in shown.arrows:
         parents.setdefault(arrow.end, []).append(arrow.start)
     depth = {marked: 0}
-    found = [marked]
-    for name in found:  # the list grows while it is read
+    reached = [marked]
+    for name in reached:  # the list grows while it is read
         for parent in parents.get(name, ()):
-            if parent not in depth and depth[name] < DEPTH and len(found) < MOST_BOXES:
+            if parent not in depth and depth[name] < DEPTH and len(reached) < MOST_BOXES:
                 depth[parent] = depth[name] + 1
-                found.append(parent)
+                reached.append(parent)
     boxes = tuple(box for box in shown.boxes if box.id in depth)
     arrows = tuple(arrow for arrow in shown.arrows if arrow.start in depth and arrow.end in depth)
     hidden = len(shown.boxes) - len(boxes)
@@ -53,7 +53,7 @@ def above(shown: Diagram, marked: str, title: str) -> Diagram:
 
 
 def with_box(shown: Diagram, box: Box, operands: Sequence[str], names: Sequence[str]) -> Diagram:
-    """The diagram with one more box below the operands, given by their ids."""
+    """The diagram with one more box, computed from the boxes with the ids `operands`."""
     arrows = tuple(Arrow(start, box.id, name, False) for start, name in zip(operands, names, strict=True))
     return replace(shown, boxes=(*shown.boxes, box), arrows=(*shown.arrows, *arrows))
 
@@ -64,5 +64,5 @@ def picture(shown: Diagram, marked: str) -> str:
 
 
 def marked_image(shown: Diagram, marked: str) -> Markup:
-    """The same as an image that an untrusted notebook shows too."""
+    """The same picture as an image, which even an untrusted notebook shows."""
     return image(picture(shown, marked), "svg+xml", shown.alternative)

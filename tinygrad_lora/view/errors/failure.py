@@ -1,4 +1,4 @@
-"""A ShapeError as a picture: the graph up to the operation that fails, the sizes, the lines of code, and a remedy."""
+"""Explains a ShapeError: a picture of the graph up to the failing operation, the sizes, the lines of code, a remedy."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ..words.sentences import one_line
 from .broken_pass import BrokenPass, broken_pass
 from .excerpt import above, marked_image, whole, with_box
 from .fixes import clashes, fix
-from .lines import Line, assignment, failing_frame, variable
+from .lines import SourceLine, assignment, failing_frame, variable
 from .refused import refusal
 
 FAILED = "failed"  # the id of the box
 WRONG = f"font-weight: bold; color: {VERMILION}"
-PLAIN = "margin: 0.5em 0; font-family: monospace"  # columns stay columns, whatever the page's style says
+PLAIN = "margin: 0.5em 0; font-family: monospace"  # keeps columns aligned, whatever the page's style is
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What is known of an operation whose operands do not fit: `.text`, `.html`, `.diagram`.
+    """An operation whose operands do not fit, explained: `.text`, `.html`, `.diagram`.
 
     `title` is what the user called: the operation, a function of the library or a layer. `named` are the operands as
-    the user knows them: matmul makes matrices of vectors. `labels` are their names, `lines` where each was made (None
-    where that is not known), `line` is where the operation stands, and `remedy` a change that would work.
+    the user knows them, before matmul reshapes vectors to matrices. `labels` are their names, `lines` where each was
+    computed (None if not known), `line` is the line of the operation, and `remedy` a change that would work.
     """
 
     message: str
@@ -41,13 +41,13 @@ class Failure:
     named: tuple[ComputationNode, ...]
     params: dict[str, Any]
     labels: tuple[str, ...]
-    line: Line | None
-    lines: tuple[Line | None, ...]
+    line: SourceLine | None
+    lines: tuple[SourceLine | None, ...]
     remedy: str | None
 
     @property
     def text(self) -> str:
-        """The same without the picture."""
+        """The explanation as plain text, without the picture."""
         remedy = [f"Fix: {self.remedy}"] if self.remedy else []
         return "\n".join([one_line(self.message), *self._sizes(), *self._places(), *remedy])
 
@@ -56,7 +56,7 @@ class Failure:
 
     @property
     def diagram(self) -> Diagram:
-        """The operands, what they were computed from, and the operation that fails."""
+        """The picture as plain data: the operands, what they were computed from, and the operation that fails."""
         own = dict(zip(self.named, self.labels, strict=True))
         shown, ids = whole(self.operands, own)
         labels = {box.id: box.label for box in shown.boxes}
@@ -70,7 +70,7 @@ class Failure:
 
     @property
     def html(self) -> str:
-        """One element that a notebook shows, trusted or not."""
+        """The explanation as one HTML element, which even an untrusted notebook shows."""
         sizes = element("pre", Markup("\n".join(self._sizes(_emphasized, escape))), style=PLAIN)
         places = element("pre", "\n".join(self._places()), style=PLAIN) if self._places() else ""
         remedy = element("p", element("strong", "Fix: "), self.remedy) if self.remedy else ""
@@ -83,7 +83,7 @@ class Failure:
     # --- Words ---
 
     def _sizes(self, mark: Any = "[{}]".format, plain: Any = str) -> list[str]:
-        """The sizes of the operands, axis below axis; those that do not fit stand in brackets."""
+        """The sizes of the operands, a line each, aligned by axis; `mark` writes those that do not fit."""
         shapes = [x.shape for x in self.operands]
         wrong = clashes(self.op, shapes, self.params)
         names = self.op.operands(len(shapes))
@@ -105,12 +105,12 @@ class Failure:
         ]
 
     def _places(self) -> list[str]:
-        """The lines of code: the operation's, then the operands'."""
-        found = [("fails in", self.line)] if self.line else []
-        found += [(f"{label} is made in", line) for label, line in zip(self.labels, self.lines, strict=True) if line]
-        found = list(dict.fromkeys(found))
-        width = max((len(head) for head, _ in found), default=0)
-        return [f"  {head:<{width}}  {one_line(str(line))}" for head, line in found]
+        """The lines of code: that of the operation, then those of the operands."""
+        places = [("fails in", self.line)] if self.line else []
+        places += [(f"{label} is made in", line) for label, line in zip(self.labels, self.lines, strict=True) if line]
+        places = list(dict.fromkeys(places))
+        width = max((len(head) for head, _ in places), default=0)
+        return [f"  {head:<{width}}  {one_line(str(line))}" for head, line in places]
 
 
 def _emphasized(size: str) -> str:
@@ -122,11 +122,10 @@ def failure(error: ShapeError) -> Failure | None: ...
 @overload
 def failure(error: PassError) -> BrokenPass: ...
 def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
-    """What is known of a ShapeError: the operation, its operands, the lines, a remedy.
+    """Explain a ShapeError: the operation, its operands, the lines of code, a remedy. Or a PassError: before and after.
 
-    A function of the library, or a layer, is told as one operation; None if it was none of these. Of a PassError: the
-    node before and after the pass. In a notebook both errors show this by themselves. Raises TypeError for another
-    error, which knows of no operands.
+    A function of the library, or a layer, counts as one operation; None if the error comes from none of these. In a
+    notebook both errors show their explanation by themselves. Raises TypeError for any other error.
     """
     if isinstance(error, PassError):
         return broken_pass(error)
@@ -141,19 +140,19 @@ def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
         title, op, operands, held = refused
     else:
         return None
-    # Matmul makes matrices of vectors; to the user they are still vectors.
+    # Matmul reshapes vectors to matrices; to the user they are still vectors.
     own = [x.parents[0] if op is ops.matmul and x.op is ops.reshape and x.parents[0].ndim == 1 else x for x in operands]
-    found = failing_frame(error.__traceback__)
-    frame, line = found if found else (None, None)
+    failing = failing_frame(error.__traceback__)
+    frame, line = failing or (None, None)
     variables = [variable(x, frame) if frame else None for x in held or own]
     names = op.operands(len(own))
     labels = [one_line(x.name or v or name) for x, v, name in zip(own, variables, names, strict=True)]
     lines = [
-        Line(*x.origin) if x.origin else assignment(v, line) if v and line else None
+        SourceLine(*x.origin) if x.origin else assignment(v, line) if v and line else None
         for x, v in zip(own, variables, strict=True)
     ]
     vectors = [x is not y for x, y in zip(own, operands, strict=True)]
-    of_layer = op is ops.matmul and error.operation is None  # its weight is not there to be turned or swapped
+    of_layer = op is ops.matmul and error.operation is None  # nobody would transpose or swap its weight
     remedy = None if of_layer else fix(op, [x.shape for x in operands], params, vectors)
     return Failure(
         str(error), title, op, tuple(operands), tuple(own), dict(params), tuple(labels), line,
@@ -162,31 +161,31 @@ def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
 
 
 def show_errors() -> None:
-    """From here on the errors that know what failed draw it in a notebook, above their traceback."""
+    """Let the errors that can be explained show their picture in a notebook, above the traceback."""
     kind: Any
     for kind in (ShapeError, PassError, CounterexampleError):
         kind._repr_html_, kind._render_traceback_ = _html, _traceback
 
 
 def _picture(error: Any) -> Any:
-    """What can be shown of an error: an object with `.text` and `.html`, or None."""
+    """The explanation of an error: an object with `.text` and `.html`, or None."""
     if isinstance(error, CounterexampleError):
         return error.counterexample if hasattr(error.counterexample, "html") else None
     return failure(error)
 
 
 def _html(error: Any) -> str | None:
-    found = _picture(error)
-    return found.html if found else None
+    picture = _picture(error)
+    return picture.html if picture else None
 
 
 def _traceback(error: Any) -> Any:
-    """What IPython asks for: the lines of the traceback, as always. The picture is shown on the way."""
+    """The lines of the traceback, as IPython asks for them; shows the picture first."""
     ipython = import_module("IPython")
-    found = _picture(error)
-    if found and error.__dict__.get("_shown") is not error.__traceback__:  # IPython asks more than once
+    picture = _picture(error)
+    if picture and error.__dict__.get("_shown") is not error.__traceback__:  # IPython asks more than once
         error.__dict__["_shown"] = error.__traceback__
-        import_module("IPython.display").display({"text/plain": found.text, "text/html": found.html}, raw=True)
+        import_module("IPython.display").display({"text/plain": picture.text, "text/html": picture.html}, raw=True)
     return ipython.get_ipython().InteractiveTB.structured_traceback(
         type(error), error, error.__traceback__, tb_offset=1
     )

@@ -1,4 +1,4 @@
-"""What would make shapes fit: each change is tried on the operation's own shape rule before it is told."""
+"""Remedies for shapes that do not fit. Each is tried on the operation's own shape rule before it is suggested."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SIGNS = {ops.matmul: "@", ops.add: "+", ops.subtract: "-", ops.multiply: "*", op
 ORDINALS = ("first", "second", "third")
 
 
-class Change(NamedTuple):
-    """A change of operands or parameters, in words, and what they are then."""
+class Remedy(NamedTuple):
+    """A change of operands or parameters, in words, and the shapes and parameters after it."""
 
     words: str
     shapes: tuple[Shape, ...]
@@ -24,21 +24,21 @@ class Change(NamedTuple):
 
 
 def fix(op: Op, shapes: Sequence[Shape], params: dict[str, Any], vectors: Sequence[bool] = ()) -> str | None:
-    """A change that would work, as in `transpose the second operand: (3, 4) @ (4, 2)`; None if no small one does.
+    """The first remedy that works, as in `transpose the second operand: (3, 4) @ (4, 2)`; None if none does.
 
-    `vectors` says which operands are vectors of the user's: they have no transpose.
+    `vectors` says which operands were vectors before matmul reshaped them: they have no transpose.
     """
-    for change in _changes(op, tuple(shapes), params, tuple(vectors) or (False,) * len(shapes)):
+    for remedy in _remedies(op, tuple(shapes), params, tuple(vectors) or (False,) * len(shapes)):
         try:
-            op.shape(*change.shapes, **change.params)
+            op.shape(*remedy.shapes, **remedy.params)
         except ShapeError:
             continue
-        return f"{change.words}: {_call(op, change)}"
+        return f"{remedy.words}: {_call(op, remedy)}"
     return None
 
 
-def _changes(op: Op, shapes: tuple[Shape, ...], params: dict[str, Any], vectors: tuple[bool, ...]) -> Iterator[Change]:
-    turned = [s[:-2] + s[:-3:-1] if len(s) > 1 and not v else None for s, v in zip(shapes, vectors, strict=True)]
+def _remedies(op: Op, shapes: tuple[Shape, ...], params: dict[str, Any], vectors: tuple[bool, ...]) -> Iterator[Remedy]:
+    transposed = [s[:-2] + s[:-3:-1] if len(s) > 1 and not v else None for s, v in zip(shapes, vectors, strict=True)]
     last_first = range(len(shapes))[::-1]
 
     def with_one(i: int, shape: Shape) -> tuple[Shape, ...]:
@@ -50,7 +50,7 @@ def _changes(op: Op, shapes: tuple[Shape, ...], params: dict[str, Any], vectors:
             rest = prod(wanted[:i] + wanted[i + 1 :])
             if rest and prod(shapes[0]) % rest == 0:
                 shape = (*wanted[:i], prod(shapes[0]) // rest, *wanted[i + 1 :])
-                yield Change(f"let axis {i} be what remains, -1", shapes, {"shape": shape})
+                yield Remedy(f"let axis {i} be what remains, -1", shapes, {"shape": shape})
         return
     if len(shapes) < 2:
         return
@@ -58,37 +58,37 @@ def _changes(op: Op, shapes: tuple[Shape, ...], params: dict[str, Any], vectors:
         for i in last_first:
             if len(shapes[i]) < max(map(len, shapes)):
                 longer = (*shapes[i], 1)
-                yield Change(f"reshape the {_place(i, shapes)} to {longer}", with_one(i, longer), params)
+                yield Remedy(f"reshape the {_place(i, shapes)} to {longer}", with_one(i, longer), params)
     for i in last_first:
-        if (t := turned[i]) is not None:
-            yield Change(f"transpose the {_place(i, shapes)}", with_one(i, t), params)
+        if (t := transposed[i]) is not None:
+            yield Remedy(f"transpose the {_place(i, shapes)}", with_one(i, t), params)
     if op is ops.matmul and not any(vectors):  # a vector fits on either side, or on none
-        yield Change("swap the operands", shapes[::-1], params)
-        if turned[0] is not None and turned[1] is not None:
-            yield Change("transpose both operands", (turned[0], turned[1]), params)
+        yield Remedy("swap the operands", shapes[::-1], params)
+        if transposed[0] is not None and transposed[1] is not None:
+            yield Remedy("transpose both operands", (transposed[0], transposed[1]), params)
     if op is ops.concatenate and len({len(s) for s in shapes}) == 1:
         for axis in range(len(shapes[0])):
-            yield Change(f"join them along axis {axis}", shapes, {"axis": axis})
+            yield Remedy(f"join them along axis {axis}", shapes, {"axis": axis})
     if op.elementwise:
         for i in last_first:
             for other in shapes:
                 if prod(other) == prod(shapes[i]) and other != shapes[i]:
-                    yield Change(f"reshape the {_place(i, shapes)} to {other}", with_one(i, other), params)
+                    yield Remedy(f"reshape the {_place(i, shapes)} to {other}", with_one(i, other), params)
 
 
 def _place(i: int, shapes: tuple[Shape, ...]) -> str:
     return f"{ORDINALS[i]} operand" if i < len(ORDINALS) else f"operand {i + 1} of {len(shapes)}"
 
 
-def _call(op: Op, change: Change) -> str:
+def _call(op: Op, remedy: Remedy) -> str:
     if op in SIGNS:
-        return f" {SIGNS[op]} ".join(map(str, change.shapes))
-    told = [*map(str, change.shapes), *(f"{k}={v}" for k, v in change.params.items())]
-    return f"{op}({', '.join(told)})"
+        return f" {SIGNS[op]} ".join(map(str, remedy.shapes))
+    arguments = [*map(str, remedy.shapes), *(f"{k}={v}" for k, v in remedy.params.items())]
+    return f"{op}({', '.join(arguments)})"
 
 
 def clashes(op: Op, shapes: Sequence[Shape], params: dict[str, Any]) -> set[tuple[int, int]]:
-    """Which axes do not fit: pairs of an operand and its axis, counted from the end, -1 being the last."""
+    """The axes that do not fit, as pairs: the position of an operand, and its axis counted from the end, as in -1."""
     if op is ops.matmul and len(shapes[0]) > 1 < len(shapes[1]):
         if shapes[0][-1] != shapes[1][-2]:
             return {(0, -1), (1, -2)}
@@ -100,9 +100,9 @@ def clashes(op: Op, shapes: Sequence[Shape], params: dict[str, Any]) -> set[tupl
 
 
 def _unequal(shapes: Sequence[Shape], start: int = -1, ones: bool = True) -> set[tuple[int, int]]:
-    found = set()
+    clashing = set()
     for k in range(start, -max(map(len, shapes)) - 1, -1):
         sizes = {i: s[k] for i, s in enumerate(shapes) if len(s) >= -k}
         if len({n for n in sizes.values() if n != 1 or not ones}) > 1:
-            found |= {(i, k) for i, n in sizes.items() if n != 1 or not ones}
-    return found
+            clashing |= {(i, k) for i, n in sizes.items() if n != 1 or not ones}
+    return clashing

@@ -11,21 +11,21 @@ from typing import Any, NamedTuple
 _PACKAGE = __name__.partition(".")[0]
 
 
-class Line(NamedTuple):
+class SourceLine(NamedTuple):
     """A line of a file or of a notebook cell."""
 
     filename: str
     number: int
-    earlier: bool = False  # in another cell than the line that it is told beside
+    earlier: bool = False  # in an earlier cell than the line beside which it is shown
 
     @property
     def code(self) -> str:
-        """What stands there; empty if the source is not at hand."""
+        """The text of the line; "" if the source is not available."""
         return linecache.getline(self.filename, self.number).strip()
 
     @property
     def place(self) -> str:
-        """`model.py line 12`; of a notebook cell only the line."""
+        """`model.py line 12`; in a notebook cell only `line 12`."""
         name = f"{PurePath(self.filename).name} " if not is_cell(self.filename) else ""
         return f"{'an earlier cell, ' if self.earlier else ''}{name}line {self.number}"
 
@@ -33,39 +33,39 @@ class Line(NamedTuple):
         return f"{self.place}: {self.code}" if self.code else self.place
 
 
-def failing_frame(traceback: TracebackType | None) -> tuple[FrameType, Line] | None:
+def failing_frame(traceback: TracebackType | None) -> tuple[FrameType, SourceLine] | None:
     """The innermost frame outside this package that an error came through, with its line."""
-    found = None
+    innermost = None
     while traceback is not None:
         frame = traceback.tb_frame
         if not is_ours(frame):
-            found = frame, Line(frame.f_code.co_filename, traceback.tb_lineno)
+            innermost = frame, SourceLine(frame.f_code.co_filename, traceback.tb_lineno)
         traceback = traceback.tb_next
-    return found
+    return innermost
 
 
 def is_ours(frame: FrameType) -> bool:
-    """Whether this package runs there."""
+    """Whether the code of this frame belongs to this package."""
     name: str = frame.f_globals.get("__name__", "")
     return name.partition(".")[0] == _PACKAGE
 
 
 def variable(value: Any, frame: FrameType) -> str | None:
-    """The name of the variable that holds this very object in the frame; those of the function before global ones."""
+    """The name of a variable in the frame that holds this very object, a local one before a global one."""
     scopes = (frame.f_locals, frame.f_globals)
     names = (name for scope in scopes for name, held in scope.items() if held is value and not name.startswith("_"))
     return next(names, None)
 
 
-def assignment(name: str, before: Line) -> Line | None:
+def assignment(name: str, before: SourceLine) -> SourceLine | None:
     """The last line above `before` that gives the variable a value: in the same file, or in an earlier cell."""
     number = max((n for n in _stores(before.filename, name) if n < before.number), default=None)
     if number is not None:
-        return Line(before.filename, number)
+        return SourceLine(before.filename, number)
     cells = [filename for filename in linecache.cache if is_cell(filename)] if is_cell(before.filename) else []
     for filename in reversed(cells[: cells.index(before.filename)] if before.filename in cells else []):
         if numbers := _stores(filename, name):
-            return Line(filename, max(numbers), earlier=True)
+            return SourceLine(filename, max(numbers), earlier=True)
     return None
 
 
@@ -80,5 +80,5 @@ def _stores(filename: str, name: str) -> list[int]:
 
 
 def is_cell(filename: str) -> bool:
-    """Whether this is the name that a notebook gives to a cell."""
+    """Whether this is the file name of a notebook cell."""
     return "ipykernel_" in filename or filename.startswith("<ipython-input")

@@ -1,4 +1,4 @@
-"""Where the first NaN or infinity came from."""
+"""Finds the node in which the first NaN or infinity appears."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..diagram.data import Diagram, role_of
 from ..words.markup import element
 from ..words.sentences import number, one_line, shape_text, short_array, spoken, with_article
 from .excerpt import above, marked_image, whole
-from .lines import Line
+from .lines import SourceLine
 
 
 @dataclass(frozen=True)
 class NonFinite:
     """The first node whose value is not finite. It prints as one sentence and draws itself in a notebook.
 
-    `index` is the place of the first such number in its value. `line` is the user's line, None for a node that was
-    computed at once: it does not remember one.
+    `index` is the place of the first such number in its value. `line` is the user's line; None for a node that was
+    computed eagerly, which does not record it.
     """
 
     node: ComputationNode
@@ -34,19 +34,19 @@ class NonFinite:
     index: tuple[int, ...]
 
     @property
-    def line(self) -> Line | None:
-        """Where the node was made."""
-        return Line(*self.node.origin) if self.node.origin else None
+    def line(self) -> SourceLine | None:
+        """The user's line that created the node."""
+        return SourceLine(*self.node.origin) if self.node.origin else None
 
     @property
     def text(self) -> str:
         """`log %2 is the first that is not finite: -inf at [1], 1 of 3 numbers; there x is 0`."""
         wrong = int(np.count_nonzero(~np.isfinite(self.value)))
-        found = f"{number(np.asarray(self.value)[self.index])}"
+        bad_value = f"{number(np.asarray(self.value)[self.index])}"
         many = f" at {list(self.index)}, {wrong:,} of {np.size(self.value):,} numbers" if self.index else ""
         why = "; ".join(self._operands()) or f"it is {_kind(self.node)}"
         where = f" ({self.line})" if self.line else ""
-        return one_line(f"{self._label(self.node)} is the first that is not finite: {found}{many}; {why}{where}")
+        return one_line(f"{self._label(self.node)} is the first that is not finite: {bad_value}{many}; {why}{where}")
 
     def __str__(self) -> str:
         return self.text
@@ -70,7 +70,7 @@ class NonFinite:
         return spoken(node.op, self.labels[node])
 
     def _operands(self) -> Iterable[str]:
-        """Elementwise, the numbers that met; else each operand in a few words."""
+        """The operands in words: for an elementwise operation the numbers at that index, else each in short."""
         elementwise = self.node.op.elementwise
         for operand, value in dict(zip(self.node.parents, self.operands, strict=True)).items():
             if elementwise or not np.shape(value):
@@ -107,7 +107,7 @@ def first_nonfinite(obj: Any, *arrays: Any) -> NonFinite | None:
 
 def _first(values: Iterable[tuple[ComputationNode, Any]], labels: dict[ComputationNode, str]) -> NonFinite | None:
     known: dict[ComputationNode, Any] = {}
-    with np.errstate(all="ignore"):  # this is where infinities are wanted
+    with np.errstate(all="ignore"):  # warnings about infinities would say the same
         for node, value in values:
             known[node] = value
             if np.asarray(value).dtype.kind in "fc" and not np.isfinite(value).all():

@@ -1,4 +1,4 @@
-"""Who refused shapes where no single operation did: a function of the library, or a layer. The traceback knows."""
+"""Finds, by the traceback, the function of the library or the layer that refused shapes before any operation did."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import library
-from ...core import arguments, ops
+from ...core import ops
 from ...core.node import ComputationNode, Op, Shape, constant
 from ...errors import ShapeError
 from ...nn.layer import Layer
 from ...nn.linear import Linear
+from ...refusals import arguments
 from .lines import is_ours
 
 
 class Refusal(NamedTuple):
-    """What was called, as the picture names it, with its operands; `op` knows which shapes would fit.
+    """The call that refused its operands, as a picture names it; `op` knows which shapes would fit.
 
     `held` are the operands as the user's variables hold them: nodes, or arrays.
     """
@@ -29,10 +30,10 @@ class Refusal(NamedTuple):
 
 
 class Named(Op):
-    """A function as one operation, for reading only. It does not say which shapes it takes."""
+    """A function shown as one operation, which cannot run. It does not say which shapes it takes."""
 
     def __init__(self, name: str, operands: list[str]) -> None:
-        """Not one of the primitives, so it is in no registry."""
+        """Set the name and the operands; as it is no primitive, it is not registered."""
         self.name, self.signature = name, ", ".join(operands)
 
     def shape(self, *shapes: Shape, **params: Any) -> Shape:
@@ -41,12 +42,12 @@ class Named(Op):
 
 
 class EqualShapes(Named):
-    """A function of arrays of one shape."""
+    """A function whose operands must have the same shape."""
 
     elementwise = True
 
     def shape(self, *shapes: Shape, **params: Any) -> Shape:
-        """The one shape."""
+        """The shape that all operands have. Raises ShapeError if they differ."""
         if len({*shapes}) > 1:
             raise ShapeError
         return shapes[0]
@@ -60,7 +61,7 @@ def refusal(traceback: TracebackType | None) -> Refusal | None:
         traceback = traceback.tb_next
     if called := [f for f in frames if f.f_code.co_name == "__call__" and isinstance(f.f_locals.get("self"), Layer)]:
         return _of_layer(called)
-    # What stands around a function, to name its arguments or to compute in float32, is not the function.
+    # Wrappers that name the arguments or compute in float32 are not the function itself.
     frames = [f for f in frames if f.f_globals is not vars(arguments) and f.f_code.co_name != "composite"]
     if frames and frames[0].f_globals is vars(library):
         return _of_function(frames[0])
@@ -68,7 +69,7 @@ def refusal(traceback: TracebackType | None) -> Refusal | None:
 
 
 def _of_layer(called: list[FrameType]) -> Refusal | None:
-    """A layer refused its input. Where its weight says why, it is the product that does not fit."""
+    """The refusal of a layer. If its input does not fit its weight, it is that of the product."""
     outer, layer = called[0].f_locals["self"], called[-1].f_locals["self"]
     name = next((name for name, part in outer.named_layers().items() if part is layer), "")
     title = f"{name}: {type(layer).__name__}".removeprefix(": ")

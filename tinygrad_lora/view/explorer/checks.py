@@ -1,4 +1,4 @@
-"""What a graph gives on random inputs: the evidence that a pass changed how something is computed, and not what."""
+"""Runs graphs on random inputs: the evidence that a pass changed how something is computed, and not what."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiler.programs import Program
+from ...compiler.programs import CompiledProgram
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import PARAMETER
@@ -16,14 +16,14 @@ from ...core.node import ComputationNode as Node
 from ...core.source import function_from_source
 
 Values = dict[Node, Any]
-SEVERAL = 8  # whole numbers are drawn below this where nothing says how large they may be
-BATCHES, SECONDS = 7, 0.01  # of a measurement: how many, and how long each takes
+SEVERAL = 8  # whole numbers are drawn below this if they are not indices
+BATCHES, SECONDS = 7, 0.01  # of a measurement: their number, and the length of each
 
 
 def random_inputs(graph: Graph, seed: int = 0) -> list[Any]:
-    """An array for each input, parameters too: normal numbers, and whole numbers that are valid as indices.
+    """An array for each input, parameters too: normally distributed numbers, and whole numbers that are valid indices.
 
-    Numbers between 0 and 1 where the outputs would not be finite with others, as under a logarithm.
+    If the outputs would not be finite, as under a logarithm, the numbers lie between 0 and 1 instead.
     """
     arrays: list[Any] = []
     for turn in (np.asarray, lambda x: 1 / (1 + np.exp(-x))):
@@ -60,7 +60,7 @@ def _limit(node: Node, graph: Graph) -> int:
 
 
 def run(graph: Graph, arrays: Sequence[Any], values: Values) -> None:
-    """Add the value of every node to `values`. What is there already is not computed again."""
+    """Compute the value of every node that is not yet in `values`, and add it there."""
     values.update(zip(graph.inputs, arrays, strict=True))
     with np.errstate(all="ignore"):
         for node in graph.nodes:
@@ -70,7 +70,7 @@ def run(graph: Graph, arrays: Sequence[Any], values: Values) -> None:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two results are the same number up to rounding."""
+    """Whether two results are equal up to rounding."""
     a, b = np.asarray(a), np.asarray(b)
     if a.dtype.kind not in "fc":
         return bool(np.array_equal(a, b))
@@ -80,32 +80,32 @@ def same(a: Any, b: Any) -> bool:
 
 
 def difference(results: Iterable[Any], expected: Iterable[Any]) -> float:
-    """The largest difference, relative to the largest number of each result."""
-    found = 0.0
+    """The largest difference of any result from the expected one, relative to the largest number in that."""
+    worst = 0.0
     for a, b in zip(results, expected, strict=True):
         a, b = np.asarray(a, float), np.asarray(b, float)
         apart = np.max(np.abs(a - b), initial=0.0, where=~((a == b) | (np.isnan(a) & np.isnan(b))))
         largest = np.max(np.abs(b), initial=0.0)
         relative = float(apart / largest) if largest and apart else float(apart)
-        if not relative <= found:  # also where it is not a number
-            found = relative
-    return found
+        if not relative <= worst:  # true for nan as well
+            worst = relative
+    return worst
 
 
-def run_program(program: Program, arrays: Sequence[Any]) -> list[Any]:
-    """What the generated NumPy gives for these inputs."""
+def run_program(program: CompiledProgram, arrays: Sequence[Any]) -> list[Any]:
+    """The outputs of the generated NumPy for these inputs."""
     call = as_function(program)
-    given = [np.array(array) for array in arrays]  # a training step writes over its arguments
+    arguments = [np.array(array) for array in arrays]  # a training step writes over its arguments
     with np.errstate(all="ignore"):
-        returned = call(*given)
+        returned = call(*arguments)
     rest = list(returned) if isinstance(returned, tuple) else [] if returned is None else [returned]
     into = program.planned.lowered.into if program.planned else {}
-    place = dict(zip(program.graph.inputs, given, strict=True))
+    place = dict(zip(program.graph.inputs, arguments, strict=True))
     return [place[into[i]] if i in into else rest.pop(0) for i in range(len(program.graph.outputs))]
 
 
-def as_function(program: Program) -> Callable[..., Any]:
-    """The generated NumPy as a function of the inputs of the graph. It has memory of its own."""
+def as_function(program: CompiledProgram) -> Callable[..., Any]:
+    """The generated NumPy as a function of the inputs of the graph, with memory of its own."""
     planned, function = program.planned, function_from_source(program.name, program.source)
     if planned is None or not planned.packer:
         return function
@@ -114,7 +114,7 @@ def as_function(program: Program) -> Callable[..., Any]:
 
 
 def microseconds(function: Callable[..., Any], arrays: Sequence[Any], seconds: float = SECONDS) -> float:
-    """The time of one call: the best of several batches of calls, because other work only ever makes it longer."""
+    """The time of one call: the best of several batches of calls, because disturbances only ever add time."""
     with np.errstate(all="ignore"):
         start, calls = time.perf_counter(), 0
         while time.perf_counter() - start < seconds:

@@ -1,4 +1,4 @@
-"""The text on both sides of the graph: what the user wrote, and what was generated; each line with its boxes."""
+"""The code beside the graph: what the user wrote, and what the compiler generated; each line with its boxes."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from ..errors.lines import is_cell
 PACKAGE = __name__.partition(".")[0]
 SAME, NEW, GONE = "same", "new", "gone"
 CELL = "cell"
-# What a line of generated code computes stands first in it, or in its comment: `add(t0, b, t1)  # t1 = t0 + b`.
+# The variable that a line of generated code computes begins it, or its comment: `add(t0, b, t1)  # t1 = t0 + b`.
 COMMENT, TARGET = re.compile(r"#\s(\w+) = "), re.compile(r"\s*(\w+)(?:\[\(\)\])? = ")
 WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of text, the boxes that belong to it, and in a difference whether it is SAME, NEW or GONE."""
+class CodeLine:
+    """A line of code, the boxes that belong to it, and in a comparison whether it is SAME, NEW or GONE."""
 
     text: str
     boxes: tuple[str, ...] = ()
@@ -41,22 +41,22 @@ class Line:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Lines of what the user wrote."""
+    """Lines of the user's code."""
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[CodeLine, ...]
 
 
 # --- Generated ---
 
 
 def emitted(graph: Graph, name: str, labels: Mapping[Node, str]) -> Emitted:
-    """Plain expressions for this graph, in which a value has the same variable after every pass."""
+    """The plain program of this graph, in which a value has the same variable after every pass."""
     return emit(graph, name, {node: labels[node] for node in graph.nodes})
 
 
-def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]) -> list[Line]:
-    """The lines of generated code. What stands inside another expression belongs to that one's line."""
+def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]) -> list[CodeLine]:
+    """The lines of generated code with their boxes. A node inside another's expression belongs to that one's line."""
     shown = {node: [code.variables[node]] for node in graph.nodes if node in code.variables}
     named: dict[str, dict[str, None]] = defaultdict(dict)  # variables with their boxes
     for node, (variable,) in shown.items():
@@ -70,7 +70,7 @@ def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]
             owners[variable][boxes[node]] = None
     lines = code.source.rstrip("\n").split("\n")
     start = next((i for i, line in enumerate(lines) if line.startswith(f"def {name}(")), 0)
-    found, below = list[Line](), tuple[str, ...]()
+    code_lines, below = list[CodeLine](), tuple[str, ...]()
     for i in reversed(range(len(lines))):
         line = lines[i]
         if i == start or line.lstrip().startswith("return "):  # the arguments, or the results
@@ -79,34 +79,34 @@ def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]
             match = COMMENT.search(line) or TARGET.match(line)
             own = _all(owners, [match[1]] if match else [])
             if not own and start < i and line.strip():
-                own = below  # calls without a comment prepare the next one that has one
+                own = below  # a call without a comment belongs to the next one that has one
         below = own
-        found.append(Line(line, own))
-    return found[::-1]
+        code_lines.append(CodeLine(line, own))
+    return code_lines[::-1]
 
 
 def _all(boxes: Mapping[str, Iterable[str]], variables: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(box for variable in variables for box in boxes.get(variable, ())))
 
 
-def changed(before: Sequence[Line], after: Sequence[Line]) -> list[Line]:
-    """The lines after, with those that are gone where they stood. How comments are aligned is not a change."""
-    found: list[Line] = []
+def changed(before: Sequence[CodeLine], after: Sequence[CodeLine]) -> list[CodeLine]:
+    """The lines after a pass, with those it removed where they stood. The alignment of comments does not count."""
+    merged: list[CodeLine] = []
     for kind, i, j, k, m in _opcodes(before, after, lambda line: " ".join(line.text.split())):
         if kind == "equal":
-            found += after[k:m]
+            merged += after[k:m]
             continue
         gone = [replace(line, state=GONE) for line in before[i:j] if line.text.strip()]
         new = [replace(line, state=NEW) if line.text.strip() else line for line in after[k:m]]
-        # What a variable was stands right above what it is.
+        # The old line of a variable stands right above its new one.
         for same, a, b, c, d in _opcodes(gone, new, lambda line: line.text.partition(" = ")[0]):
             pairs = zip(gone[a:b], new[c:d], strict=True) if same == "equal" else [(*gone[a:b], *new[c:d])]
-            found += chain.from_iterable(pairs)
-    return found
+            merged += chain.from_iterable(pairs)
+    return merged
 
 
 def _opcodes(
-    a: Sequence[Line], b: Sequence[Line], key: Callable[[Line], str]
+    a: Sequence[CodeLine], b: Sequence[CodeLine], key: Callable[[CodeLine], str]
 ) -> Sequence[tuple[str, int, int, int, int]]:
     return SequenceMatcher(None, [*map(key, a)], [*map(key, b)], autojunk=False).get_opcodes()
 
@@ -115,29 +115,29 @@ def _opcodes(
 
 
 def written(compiled: CompiledFunction, origins: Mapping[str, tuple[str, int]]) -> list[Excerpt]:
-    """The functions that were compiled, and the lines elsewhere from which a box comes."""
+    """The source of what was compiled, and the lines elsewhere from which a box comes."""
     owners: dict[tuple[str, int], list[str]] = defaultdict(list)
     for box, origin in origins.items():
         owners[origin].append(box)
-    found = [excerpt for thing in _things(compiled) if (excerpt := _excerpt(thing, owners)) is not None]
+    excerpts = [excerpt for thing in _things(compiled) if (excerpt := _excerpt(thing, owners)) is not None]
     elsewhere: dict[str, list[int]] = defaultdict(list)
     for file, number in owners:
         elsewhere[file].append(number)
     for file, numbers in sorted(elsewhere.items(), key=lambda item: PurePath(item[0]).name):
         lines = tuple(_line(file, number, owners[file, number]) for number in sorted(numbers))
         if any(line.text.strip() for line in lines):
-            found.append(Excerpt(_name(file), lines))
-    return found
+            excerpts.append(Excerpt(_name(file), lines))
+    return excerpts
 
 
 def _things(compiled: CompiledFunction) -> Iterator[Any]:
-    """What the user handed over: of a training step the model and the loss."""
+    """What the user passed to the compiler: a function; for a training step, the model and the loss."""
     parts = [getattr(compiled, "model", None), getattr(compiled, "loss", None)]
     yield from (part for part in (parts if any(parts) else [compiled.function]) if part is not None)
 
 
 def _excerpt(thing: Any, owners: dict[tuple[str, int], list[str]]) -> Excerpt | None:
-    """The source of a function or of a layer's class; a layer of the package's own classes as a tree."""
+    """The source of a function or of a layer's class; for a layer of the package's own classes, its tree."""
     kind = thing if isinstance(thing, type) or inspect.isroutine(thing) else type(thing)
     if (kind.__module__ or "").partition(".")[0] == PACKAGE:
         return Excerpt(type(thing).__name__, _as_text(listing(thing))) if isinstance(thing, Layer) else None
@@ -152,24 +152,24 @@ def _excerpt(thing: Any, owners: dict[tuple[str, int], list[str]]) -> Excerpt | 
     boxes = [tuple(owners.pop((file, number), ())) for number in numbers]
     shown = zip(text, boxes, numbers, strict=True)
     title = f"{_name(file)}, {'line' if _name(file) == CELL else 'from line'} {start}"
-    return Excerpt(title, tuple(Line(t[margin:] if not t[:margin].strip() else t, b, SAME, n) for t, b, n in shown))
+    return Excerpt(title, tuple(CodeLine(t[margin:] if not t[:margin].strip() else t, b, SAME, n) for t, b, n in shown))
 
 
 def _file_of(kind: Callable[..., Any] | type) -> str:
-    """The file as nodes name it."""
+    """The file name of a function or class, as the origins of nodes have it."""
     function = inspect.unwrap(kind) if inspect.isroutine(kind) else None
     code = getattr(function, "__code__", None)
     return str(code.co_filename) if code else str(inspect.getsourcefile(kind))
 
 
 def _name(file: str) -> str:
-    """The name of a file without its folder; a cell of a notebook has a file whose name says nothing."""
+    """The name of a file without its folder; "cell" for a notebook cell, whose file name says nothing."""
     return CELL if is_cell(file) else PurePath(file).name
 
 
-def _as_text(text: str) -> tuple[Line, ...]:
-    return tuple(Line(line) for line in text.split("\n"))
+def _as_text(text: str) -> tuple[CodeLine, ...]:
+    return tuple(CodeLine(line) for line in text.split("\n"))
 
 
-def _line(file: str, number: int, boxes: Iterable[str]) -> Line:
-    return Line(linecache.getline(file, number).strip(), tuple(boxes), SAME, number)
+def _line(file: str, number: int, boxes: Iterable[str]) -> CodeLine:
+    return CodeLine(linecache.getline(file, number).strip(), tuple(boxes), SAME, number)

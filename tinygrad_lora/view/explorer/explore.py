@@ -1,4 +1,4 @@
-"""The compiler explorer: the user's source, the graph before and after each pass, and the code that comes of it."""
+"""The compiler explorer: the user's source, the graph before and after each pass, and the code generated from it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ...files import write_atomically
 from ..words.bundle import chosen
 from ..words.sentences import number, table
 from .page import fragment, whole_page
-from .steps import Step, Story
+from .steps import ExplorerStep, Story
 from .union import apart, short
 
 
 class Exploration:
-    """Everything that the explorer shows. The last line of a notebook cell shows it; `.save(path)` writes a page.
+    """The explorer for one program. A notebook shows it as the last line of a cell; `.save(path)` writes a page.
 
-    `.steps` are the facts in it, and `print` gives them as a table. The same program gives the same bytes, unless it
-    was measured.
+    `.steps` are the facts in it, which `print` shows as a table. The same program gives the same page, byte for byte,
+    unless it was measured.
     """
 
     def __init__(self, compiled: CompiledFunction, measure: bool = False, seed: int = 0) -> None:
         self.story = Story(compiled, measure, seed)
-        self.steps: tuple[Step, ...] = self.story.steps
+        self.steps: tuple[ExplorerStep, ...] = self.story.steps
 
     @cached_property
     def html(self) -> str:
@@ -35,11 +35,11 @@ class Exploration:
 
     @cached_property
     def page(self) -> str:
-        """A page that needs nothing else: no network, no other file, and to be read no script either."""
+        """The explorer as a whole page. It needs no network and no other file, and can be read without scripts."""
         return whole_page(self.story)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page. A missing folder is made; the file appears when it is complete."""
+        """Write the page. A missing folder is created; the file appears when it is complete."""
         return write_atomically(path, self.page)
 
     def _repr_mimebundle_(
@@ -68,17 +68,17 @@ def explore(
 ) -> Exploration:
     """Look at every pass of the compiler: your source, the graph before and after, the code, the rule behind it.
 
-    `compiled` is a compiled function or training step that has run or is prepared. With a `path` the page is written
-    there. `measure=True` also times the code after each pass. `seed` draws the random inputs on which each graph is
-    compared with the one before.
-    Raises TypeError for anything else, CompileError for one that has not seen arguments yet.
+    `compiled` is a compiled function or training step that ran, or was prepared. With a `path` the page is written
+    there. `measure=True` also times the code after each pass. `seed` is that of the random inputs on which each graph
+    is compared with the one before.
+    Raises TypeError for anything else, CompileError if it has not been called or prepared yet.
     """
     if not isinstance(compiled, CompiledFunction):
         raise TypeError(
             f"explore shows a compiled function, not {type(compiled).__name__}: "
             "tl.explore(tl.compile(f).prepare(*arrays))"
         )
-    found = Exploration(compiled, measure, seed)
+    exploration = Exploration(compiled, measure, seed)
     if path is not None:
-        found.save(path)
-    return found
+        exploration.save(path)
+    return exploration

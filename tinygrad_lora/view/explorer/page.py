@@ -1,4 +1,4 @@
-"""The explorer as HTML: a section for each step, readable without any script; with one, a step at a time."""
+"""The explorer as HTML: a section for each step, readable without any script; a script shows one at a time."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Iterator, Sequence
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, joined, page, script, text
 from ..words.sentences import number, one_line
-from .code import GONE, NEW, Excerpt, Line
+from .code import GONE, NEW, CodeLine, Excerpt
 from .picture import Pictures, alternative, legend, still
-from .steps import Step, Story
+from .steps import ExplorerStep, Story
 from .union import PROGRAM, TRACE, apart, short
 
 TITLES = {TRACE: "As traced", PROGRAM: "The program"}
-LONG, CONTEXT = 32, 3  # a difference of more lines shows so many around each change
+LONG, CONTEXT = 32, 3  # if there are more lines than this, only so many around each change are shown
 WIDE = "body { max-width: 125rem; }\n"
 TECHNIQUE = re.compile(r"(\w+) (\d+ .*)")  # as `in_place 5 results written over an operand`
-TAGS = {NEW: "ins", GONE: "del"}  # a reader hears them, and copied text has no signs in it
+TAGS = {NEW: "ins", GONE: "del"}  # screen readers announce these, and copied text has no signs in it
 BEGINNING = (
     "Each pass replaces the graph by one that means the same. A pass may add work that the next one takes away; "
     "a change that does not pay is undone."
@@ -33,12 +33,12 @@ def whole_page(story: Story) -> str:
 
 
 def fragment(story: Story, notebook: bool = True) -> Markup:
-    """The explorer as an element. The ids in it are made from what it shows.
+    """The explorer as an element. Its ids contain a hash of what it shows.
 
-    A notebook that is not trusted takes style, script and drawings away, so there it also holds an image.
+    An untrusted notebook removes style, scripts and drawings, so for notebooks it also holds an image.
     """
-    told = "\n".join([story.name, story.program.source, *(str(step.stage.told) for step in story.steps)])
-    mark = "x" + hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:6]
+    contents = "\n".join([story.name, story.program.source, *(str(step.stage.descriptions) for step in story.steps)])
+    mark = "x" + hashlib.sha256(contents.encode("utf-8", "replace")).hexdigest()[:6]
     pictures = Pictures(story.union, mark)
     return element(
         "div",
@@ -88,7 +88,7 @@ def _figure(what: str, numbers: Markup) -> Markup:
 
 
 def _passes(story: Story, mark: str) -> Markup:
-    """All steps as links, each with its flops as a bar."""
+    """The list of steps, each a link with a bar for its flops."""
     most = max(step.after.flops for step in story.steps) or 1
     items = []
     for i, step in enumerate(story.steps):
@@ -100,7 +100,7 @@ def _passes(story: Story, mark: str) -> Markup:
     return element("nav", element("p", BEGINNING), element("ol", *items), aria_label="Passes", class_="passes")
 
 
-def _name(step: Step) -> str:
+def _name(step: ExplorerStep) -> str:
     return TITLES.get(step.name, step.name)
 
 
@@ -128,7 +128,7 @@ def _step(story: Story, pictures: Pictures, i: int) -> Markup:
 
 
 def _card(story: Story, i: int, mark: str) -> Iterator[Markup]:
-    """The rule of a pass, why it is legal, the evidence and the cost. Its source stands in the first of its steps."""
+    """The law of a pass, why it is legal, the evidence and the cost. The first step of a pass shows its source."""
     step = story.steps[i]
     rule = step.rule
     first = next(k for k, other in enumerate(story.steps) if other.name == step.name)
@@ -152,14 +152,14 @@ def _card(story: Story, i: int, mark: str) -> Iterator[Markup]:
 
 
 def prose(words: str) -> Markup:
-    """A sentence in which `code` stands between backticks."""
+    """A sentence as markup: what stands between backticks becomes code."""
     parts = words.split("`")
     if len(parts) % 2 == 0:
         return text(words)
     return joined([element("code", part) if i % 2 else text(part) for i, part in enumerate(parts)])
 
 
-def _costs(step: Step) -> Iterator[Markup]:
+def _costs(step: ExplorerStep) -> Iterator[Markup]:
     rows = [
         ("flops", step.before.flops, step.after.flops),
         ("bytes", step.before.bytes, step.after.bytes),
@@ -177,8 +177,8 @@ def _costs(step: Step) -> Iterator[Markup]:
         yield _row("difference", LEFT_OUT)
 
 
-def _row(what: str, told: str) -> Markup:
-    return element("tr", element("th", what, scope="row"), element("td", told))
+def _row(heading: str, value: str) -> Markup:
+    return element("tr", element("th", heading, scope="row"), element("td", value))
 
 
 # --- Text on both sides ---
@@ -188,8 +188,8 @@ def _excerpt(excerpt: Excerpt) -> Markup:
     return Markup(element("h4", excerpt.title) + _code(excerpt.lines))
 
 
-def _code(lines: Sequence[Line], difference: bool = False) -> Markup:
-    """Lines of code; each names its boxes. Of a long difference, what is far from any change is left out."""
+def _code(lines: Sequence[CodeLine], difference: bool = False) -> Markup:
+    """Lines of code, each with the ids of its boxes. In a long comparison, lines far from any change are left out."""
     changes = [i for i, line in enumerate(lines) if line.state in TAGS]
     near = {i + step for i in changes for step in range(-CONTEXT, CONTEXT + 1)}
     shown, left_out = list[Markup](), 0
@@ -204,7 +204,7 @@ def _code(lines: Sequence[Line], difference: bool = False) -> Markup:
     return element("pre", element("code", *shown, class_="lines"))
 
 
-def _line(line: Line, words: Markup) -> Markup:
+def _line(line: CodeLine, words: Markup) -> Markup:
     if line.state == GONE:  # struck through, but for its indentation
         indent = len(line.text) - len(line.text.lstrip())
         words = Markup(words[:indent] + element("s", Markup(words[indent:])))

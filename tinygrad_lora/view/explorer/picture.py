@@ -1,7 +1,7 @@
 """The pictures of the explorer: each box and arrow is drawn once, and every step refers to it and marks it.
 
-So nothing moves between two steps, and thirteen pictures take little more room than one. Where drawings are taken
-away, as in a notebook that is not trusted, their texts would be left over: so all of them stand in one hidden element.
+So nothing moves between two steps, and thirteen pictures take little more room than one. An untrusted notebook removes
+the drawings and would leave their texts behind: so all of them stand in one hidden element.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..diagram.data import Box, Diagram, diagram
-from ..svg.boxes import DOUBLE, LINE, PAD, SIZE, BoxText, Place, number, rect, write
+from ..svg.boxes import DOUBLE, LINE, PAD, SIZE, BoxText, Rectangle, number, rect, write
 from ..svg.draw import Laid, draw_svg, lay_out
 from ..words.markup import Markup, element, image, joined
 from .union import ADDED, KEPT, MEANING, REMOVED, REWIRED, Stage, Union
@@ -19,18 +19,18 @@ MOST_BOXES = 300  # a picture of more could not be read
 
 
 class Pictures:
-    """The pictures of one union. `mark` begins the ids, so that several explorers may stand on one page."""
+    """The pictures of one union. Ids begin with `mark`, so that one page can hold several explorers."""
 
     def __init__(self, union: Union, mark: str) -> None:
         self.union, self.mark = union, mark
         self.shown: Diagram = union.diagram
-        self.told = {box: told for stage in reversed(union.stages) for box, told in stage.told.items()}
+        self.descriptions = {box: text for stage in reversed(union.stages) for box, text in stage.descriptions.items()}
         kept = [{edge for edge, state in stage.edges.items() if state == KEPT} for stage in union.stages]
         self.always = set.intersection(*kept)  # the arrows that every step shows as they are
         self.laid: Laid | None = lay_out(union.diagram) if len(union.diagram.boxes) <= MOST_BOXES else None
 
     def shapes(self) -> Markup:
-        """All boxes, arrows and signs, to be referred to. They are not shown here."""
+        """The definitions of all boxes, arrows and signs, which are not shown themselves."""
         if self.laid is None:
             return Markup("")
         boxes = [self._box(self.laid.texts[box.id], self.laid.boxes[box.id]) for box in self.shown.boxes]
@@ -40,7 +40,7 @@ class Pictures:
         )
         signs = [self._sign(state) for state in SIGNS]
         hidden = element("div", element("svg", element("defs", *boxes, *signs, *arrows, always)), style="display: none")
-        # Heads must not be in what is not displayed: then browsers do not draw them.
+        # Browsers do not draw arrowheads whose definition is in an element that is not displayed.
         heads = element("defs", *(self._head(state) for state in (KEPT, *SIGNS)))
         style = "position: absolute; width: 0; height: 0; overflow: hidden"
         return Markup(hidden + element("svg", heads, aria_hidden="true", style=style))
@@ -60,12 +60,12 @@ class Pictures:
         parts = [element("circle", r=9, class_="tl-disc"), write(SIGNS[state], 0, 5, "tl-sign")]
         return element("g", *parts, id=f"{self.mark}-sign-{state}")
 
-    def _box(self, text: BoxText, place: Place) -> Markup:
-        """A box as in other pictures. Its parts have classes of their own: whoever refers to it cannot style them."""
+    def _box(self, text: BoxText, place: Rectangle) -> Markup:
+        """A box as in other pictures. Its parts have classes of their own, as a `use` element cannot style them."""
         x, y, width, height = place
         box, outer = text.box, DOUBLE * text.box.output
-        parts = [element("title", self.told[box.id])]
-        # A step gives the frame a color, and a line through the box.
+        parts = [element("title", self.descriptions[box.id])]
+        # A step colors this frame, and strikes through a box that is removed.
         parts.append(rect((x - 3, y - 3, width + 6, height + 6), rx=5, class_="tl-frame"))
         parts += [rect(place, class_="tl-outer")] if box.output else []
         rounded = {"rx": 9} if box.role == "input" else {}
@@ -77,7 +77,7 @@ class Pictures:
             parts += [write(a, left, base, bold)] if a else []
             parts += [write(b, right, base, "tl-right")] if b else []
             base += LINE if a or b else 0
-        base += 6  # as much room as a rule takes elsewhere
+        base += 6  # the room that the rule below the head takes in other pictures
         for name, lines in text.rows:
             parts.append(write(name, left, base, "tl-name"))
             for line in lines:
@@ -94,7 +94,7 @@ class Pictures:
             return element("p", f"{len(self.shown.boxes)} boxes are too many for a picture; the code says the same.")
         width, height = round(self.laid.width), round(self.laid.height)
         boxes = [self._shown(stage, box, self.laid.boxes[box.id]) for box in self.shown.boxes if box.id in stage.states]
-        # What is new lies above what was there.
+        # New arrows are drawn over old ones.
         arrows = [self._arrows(stage, state) for state in (KEPT, REMOVED, REWIRED, ADDED)]
         return element(
             "svg", *arrows, *boxes,
@@ -102,17 +102,17 @@ class Pictures:
             style=f"--width: {width}px",
         )  # fmt: skip
 
-    def _shown(self, stage: Stage, box: Box, place: Place) -> Markup:
+    def _shown(self, stage: Stage, box: Box, place: Rectangle) -> Markup:
         state = stage.states[box.id]
         x, y, _, _ = place
         parts = [self._use(box.id)]
         if state in SIGNS:
             parts.append(self._use(f"sign-{state}", x=number(x), y=number(y), class_="sign"))
-        own = stage.told[box.id] if stage.told[box.id] != self.told[box.id] else None
+        own = stage.descriptions[box.id] if stage.descriptions[box.id] != self.descriptions[box.id] else None
         return element("g", *parts, class_=state, data_box=box.id, aria_label=own)
 
     def _arrows(self, stage: Stage, state: str) -> Markup:
-        edges = [edge for edge, found in stage.edges.items() if found == state and edge not in self.always]
+        edges = [edge for edge, edge_state in stage.edges.items() if edge_state == state and edge not in self.always]
         uses = [self._use(f"{edge.start}-{edge.end}") for edge in edges]
         uses += [self._use("always")] if state == KEPT and self.always else []
         if not uses:
@@ -124,7 +124,7 @@ class Pictures:
 
 
 def still(story_name: str, stage: Stage) -> Markup:
-    """The last graph as an image of its own, for where the drawings are taken away."""
+    """The last graph as an image of its own, for notebooks that remove the drawings."""
     if len(stage.graph.nodes) > MOST_BOXES:
         return Markup("")
     words = "The graph of the program"
@@ -134,18 +134,18 @@ def still(story_name: str, stage: Stage) -> Markup:
 
 
 def alternative(stage: Stage, labels: Mapping[str, str]) -> str:
-    """What the picture shows of a pass, in words."""
+    """The picture of a pass in words: the boxes that are added, removed and rewired."""
     return ". ".join(_sentences(stage, labels)) or "Nothing changes"
 
 
 def _sentences(stage: Stage, labels: Mapping[str, str]) -> Iterator[str]:
     for state in (ADDED, REMOVED, REWIRED):
-        named = [labels[box] for box, found in stage.states.items() if found == state]
+        named = [labels[box] for box, box_state in stage.states.items() if box_state == state]
         if named:
             yield f"{state}: {', '.join(named)}"
 
 
 def legend() -> Markup:
-    """The three marks."""
+    """The legend of the three marks."""
     rows = [element("li", element("b", SIGNS[state], class_=state), " ", words) for state, words in MEANING.items()]
     return element("ul", joined(rows), class_="legend")

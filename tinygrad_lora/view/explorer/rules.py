@@ -7,10 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...compiler.passes.raise_transposes import raise_transposes
-from ...compiler.passes.sums_as_products import sums_as_products
-from ...compiler.pipeline import DEFAULT, IN_PLANNED_MEMORY
-from ...compiler.planned.frozen import absorb_scales, repeat_rows
+from ...compiler.pipeline import PASSES
 from ..rules import plain
 
 LEGAL = {
@@ -32,18 +29,18 @@ LEGAL = {
     "sink_transposes": "Row i of a transposed product is column i of the product: the same sums, with the factors in "
     "the opposite order.",
     "distribute_products": "Multiplication distributes over addition. Where the sum is not needed for anything else, "
-    "each of its terms may be multiplied by itself, and a term that is a product can then be bracketed anew.",
+    "each of its terms may be multiplied on its own, and a term that is a product can then be bracketed anew.",
     "rebracket": "Matrix multiplication is associative: every bracketing gives the same matrix. The sizes of the "
     "matrices decide which one needs the fewest multiplications.",
     "drop_shifts": "A number that is added to every score moves the largest of them just as far, so it cancels in the "
     "difference.",
     "square_powers": "Matrix multiplication is associative, so a power may be put together from smaller powers, each "
     "of them computed once.",
-    "factor_products": "Multiplication of matrices distributes over addition, also backwards: a factor that two "
-    "products share can be taken out, and the others are added up before.",
+    "factor_products": "Matrix multiplication distributes over addition, and backwards: a factor that two products "
+    "share can be factored out, and the other factors added first.",
     "separate_sums": "Sums may be taken in any order. What does not depend on an index is a common factor of the sum "
     "over it.",
-    "collect_factors": "Multiplication distributes over addition. A common factor can be taken out and be multiplied "
+    "collect_factors": "Multiplication distributes over addition. A common factor can be factored out and multiplied "
     "once.",
     "fold_scales": "A product is linear in each factor. A number may scale the left factor, the right one or the "
     "result, whichever is smallest.",
@@ -52,8 +49,6 @@ LEGAL = {
     "fuse_elementwise": "A result that is used once has no other reader. Its expression can stand right where it is "
     "used.",
     "fuse_numbers": "A result that is used once has no other reader. Its expression can stand right where it is used.",
-    "absorb_scales": "A product is linear in each factor, so the scale may go to the other one. If that one is frozen, "
-    "the scaled weight is computed once and kept.",
     "repeat_rows": "Broadcasting means: add b to every row. A matrix that holds b in every row says the same.",
     "raise_transposes": "An elementwise operation treats each element by itself, wherever it stands. It may run before "
     "or after the transpose.",
@@ -65,19 +60,18 @@ UNKNOWN = "A pass of your own: the measured difference is the evidence."
 
 @dataclass(frozen=True)
 class Rule:
-    """What there is to say about a pass."""
+    """A pass explained."""
 
     name: str
     equation: str  # the first sentence of its docstring, in plain characters
-    more: str  # the rest of it
+    more: str  # the rest of its docstring
     legal: str
     source: str  # "" where Python cannot find it
 
 
 def rule_of(name: str, passes: Iterable[Sequence[Any]] = ()) -> Rule:
     """The rule of the pass called `name`, which is one of the compiler's or one of `passes`."""
-    lowering = (absorb_scales, repeat_rows, raise_transposes, sums_as_products)
-    rows = [*passes, *DEFAULT, tuple(IN_PLANNED_MEMORY.values()), lowering]
+    rows = [*passes, PASSES.values()]
     function = next((p for row in rows for p in row if p.__name__ == name), None)
     first, _, more = (inspect.getdoc(function) or "").partition("\n")
     ours = getattr(function, "__module__", "").partition(".")[0] == __name__.partition(".")[0]

@@ -15,32 +15,32 @@ from ...core.graph import Graph
 from ...core.source import function_from_source
 from ..rules import plain
 from . import checks
-from .code import Excerpt, Line, changed, emitted, with_boxes, written
+from .code import CodeLine, Excerpt, changed, emitted, with_boxes, written
 from .rules import Rule, rule_of
 from .union import PROGRAM, TRACE, Stage, Union, union
 
-BEGINNING = "Python ran your function once, on placeholders. Each operation that it met is a box."
+BEGINNING = "Python ran your function once, on placeholders. Each operation that it recorded is a box."
 ENDING = "This is what runs. It computes the last graph, call by call, in memory that is planned ahead."
 
 
 @dataclass(frozen=True)
-class Step:
-    """What was traced, one pass, or the program."""
+class ExplorerStep:
+    """One step of the explorer: what was traced, one pass, or the program."""
 
     name: str
     stage: Stage  # the graphs
-    lines: tuple[Line, ...]  # the code, as a difference to the step before; the program as it is
+    lines: tuple[CodeLine, ...]  # the code, compared with that of the step before; the program as it is
     before: Cost
     after: Cost
     kept: bool
     rule: Rule | None  # of a pass
-    difference: float | None  # to the step before, of the program to what was traced; None: nothing to compare
+    difference: float | None  # from the graph before; for the program, from what was traced; None if not compared
     microseconds: float | None  # of one call, if it was measured
     notes: tuple[str, ...]
 
 
 class Story:
-    """All that the explorer shows of a compiled function."""
+    """Everything that the explorer shows of a compiled function, as data."""
 
     def __init__(self, compiled: CompiledFunction, measure: bool, seed: int) -> None:
         self.compiled, self.measured, self.name = compiled, measure, compiled.name
@@ -50,19 +50,19 @@ class Story:
         self.written: list[Excerpt] = written(compiled, self.union.origins)
         self.steps = (*map(self._step, self.union.stages[:-1]), self._last(self.union.stages[-1]))
 
-    def _step(self, stage: Stage) -> Step:
+    def _step(self, stage: Stage) -> ExplorerStep:
         code, snapshot = emitted(stage.graph, self.name, self.union.labels), stage.snapshot
         lines, took = self._lines(code, stage.graph), self._time(function_from_source(self.name, code.source))
         if snapshot is None:
             cost = graph_cost(stage.graph)
-            return Step(TRACE, stage, tuple(lines), cost, cost, True, None, None, took, (BEGINNING,))
+            return ExplorerStep(TRACE, stage, tuple(lines), cost, cost, True, None, None, took, (BEGINNING,))
         before = self._lines(emitted(snapshot.before, self.name, self.union.labels), snapshot.before)
-        return Step(
+        return ExplorerStep(
             stage.name, stage, tuple(changed(before, lines)), snapshot.cost_before, snapshot.cost_after, snapshot.kept,
             rule_of(stage.name, self.compiled.passes), stage.difference, took, tuple(_notes(stage)),
         )  # fmt: skip
 
-    def _last(self, stage: Stage) -> Step:
+    def _last(self, stage: Stage) -> ExplorerStep:
         program = self.program
         lines, cost = self._lines(Emitted(program.source, program.variables), program.graph), graph_cost(program.graph)
         apart = took = None
@@ -73,9 +73,9 @@ class Story:
             apart = checks.difference(checks.run_program(program, self.inputs), expected)
             took = self._time(checks.as_function(program))
         notes = [ENDING, *lowering(program.graph, program.planned, LAWS)] if program.planned else []
-        return Step(PROGRAM, stage, tuple(lines), cost, cost, True, None, apart, took, tuple(map(plain, notes)))
+        return ExplorerStep(PROGRAM, stage, tuple(lines), cost, cost, True, None, apart, took, tuple(map(plain, notes)))
 
-    def _lines(self, code: Emitted, graph: Graph) -> list[Line]:
+    def _lines(self, code: Emitted, graph: Graph) -> list[CodeLine]:
         return with_boxes(code, graph, self.name, self.union.boxes)
 
     def _time(self, function: Any) -> float | None:
@@ -85,7 +85,7 @@ class Story:
 def _notes(stage: Stage) -> Iterator[str]:
     states = list(stage.states.values())
     counts = [(states.count(state), state) for state in ("added", "removed", "rewired")]
-    told = ", ".join(f"{n} {state}" for n, state in counts if n)
-    yield f"{told}." if told else "No box changes: only the order of computation does."
+    changes = ", ".join(f"{n} {state}" for n, state in counts if n)
+    yield f"{changes}." if changes else "No box changes: only the order of computation does."
     if stage.snapshot and not stage.snapshot.kept:
         yield "Declined: the result is right, but costs more. The next pass starts from the graph before this one."

@@ -1,7 +1,7 @@
 """All graphs of one compilation in one picture, in which nothing moves from pass to pass.
 
-A pass makes new nodes. Two nodes share a box if the same operation gives the same number: then the pass only changed
-what it is computed from. Which numbers are the same is seen on random inputs.
+A pass creates new nodes. Two nodes share a box if they are the same operation with the same result: then the pass only
+changed their operands. Which results are the same is found out on random inputs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ...compiler.cost import node_cost
 from ...compiler.pipeline import Snapshot
-from ...compiler.programs import Program
+from ...compiler.programs import CompiledProgram
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ..diagram.data import Arrow, Box, Diagram, diagram
@@ -25,7 +25,7 @@ KEPT, ADDED, REMOVED, REWIRED = "kept", "added", "removed", "rewired"
 MEANING = {
     ADDED: "added: this pass computes it",
     REMOVED: "removed: no longer computed",
-    REWIRED: "rewired: the same number, computed from others",
+    REWIRED: "rewired: the same result, computed from other operands",
 }
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -39,9 +39,9 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True)
 class Stage:
-    """The graph after one pass, and what became of each box and arrow: KEPT, ADDED, REMOVED or REWIRED.
+    """The graph after one pass, and what happened to each box and arrow: KEPT, ADDED, REMOVED or REWIRED.
 
-    At the beginning and at the end, the graph as it is.
+    The first stage and the last have no pass, and everything in them is KEPT.
     """
 
     name: str
@@ -50,23 +50,23 @@ class Stage:
     boxes: Mapping[Node, str]  # of the graph after the pass
     states: Mapping[str, str]
     edges: Mapping[Edge, str]
-    told: Mapping[str, str]  # each box in words: what it computes, from what, at which cost
+    descriptions: Mapping[str, str]  # each box in words: what it computes, from what, at which cost
     difference: float  # between the outputs before and after, relative to the largest number of each
 
 
 @dataclass(frozen=True)
 class Union:
-    """The stages, all boxes as one diagram, and a name for each node that no other box has."""
+    """The stages, all boxes as one diagram, and a unique name for each box."""
 
     stages: tuple[Stage, ...]
     diagram: Diagram
-    labels: Mapping[Node, str]
-    boxes: Mapping[Node, str]
-    names: Mapping[str, str]  # of the boxes
-    origins: Mapping[str, tuple[str, int]]  # of boxes: file and line of the user's code
+    labels: Mapping[Node, str]  # the name of each node's box
+    boxes: Mapping[Node, str]  # the id of each node's box
+    names: Mapping[str, str]  # by the id of a box
+    origins: Mapping[str, tuple[str, int]]  # file and line of the user's code, by the id of a box
 
 
-def union(program: Program, title: str, inputs: Sequence[Any], measure: bool = False) -> Union:
+def union(program: CompiledProgram, title: str, inputs: Sequence[Any], measure: bool = False) -> Union:
     """The union of what was traced and of the graph after each pass. `inputs` are arrays for all inputs.
 
     With `measure` the description of each operation says how long it takes by itself.
@@ -80,19 +80,19 @@ def union(program: Program, title: str, inputs: Sequence[Any], measure: bool = F
 
 
 class Builder:
-    """Takes the graphs in order."""
+    """Builds a union: takes the graphs one by one, in order, and gives each node a box."""
 
     def __init__(self, inputs: Sequence[Any], measure: bool) -> None:
         self.inputs, self.measure, self.values = inputs, measure, Values()
         self.times: dict[Node, float] = {}  # microseconds of operations, where they are measured
         self.box_of: dict[Node, str] = {}
-        self.first: dict[str, Node] = {}  # the node for which a box was made
-        self.alike: dict[Any, list[str]] = {}  # boxes of one operation and shape
-        self.operands: dict[str, dict[str, None]] = {}  # of each box, in any graph
+        self.first: dict[str, Node] = {}  # the node for which each box was created
+        self.alike: dict[Any, list[str]] = {}  # the boxes of each operation and shape
+        self.operands: dict[str, dict[str, None]] = {}  # the boxes of each box's operands in any graph
         self.graphs: list[tuple[str, Graph, Snapshot | None]] = []
 
     def add(self, name: str, graph: Graph, snapshot: Snapshot | None) -> None:
-        """Give each new node a box: one that shows the same number, or a new one."""
+        """Give each new node a box: an existing one with the same result, or a new one."""
         run(graph, self.inputs, self.values)
         taken = {self.box_of[node] for node in graph.nodes if node in self.box_of}
         for node in graph.nodes:
@@ -108,7 +108,7 @@ class Builder:
         key = (str(node.op), repr(node.params), node.shape, node.dtype)
         boxes = self.alike.setdefault(key, [])
         for box in boxes:
-            # Arrows of different graphs must not form a circle: the picture has a top and a bottom.
+            # The arrows of different graphs must not form a cycle together: all of them lead downward.
             alike = box not in taken and same(self.values[node], self.values[self.first[box]])
             if alike and not self._depends(below, box):
                 return box
@@ -127,10 +127,10 @@ class Builder:
                 stack += self.operands[box]
         return False
 
-    # --- The whole ---
+    # --- The finished union ---
 
-    def finished(self, program: Program, title: str) -> Union:
-        """The union of all that was added."""
+    def finished(self, program: CompiledProgram, title: str) -> Union:
+        """The union of all graphs that were added."""
         labels = self._labels(program)
         named = {node: labels[box] for node, box in self.box_of.items()}
         shown: dict[str, Box] = {}
@@ -149,8 +149,8 @@ class Builder:
         return Union(tuple(self._stages(named)), drawn, named, self.box_of, labels, self._origins())
 
     def _origins(self) -> dict[str, tuple[str, int]]:
-        """The user's line of each box. What is computed from parameters alone belongs to the line that uses it."""
-        found: dict[str, tuple[str, int]] = {}
+        """The user's line of each box. A node without one, of parameters alone, belongs to the line that uses it."""
+        origins: dict[str, tuple[str, int]] = {}
         for _, graph, _ in self.graphs:
             lines = {node: node.origin for node in graph.nodes if node.parents}
             for node in reversed(graph.nodes):
@@ -158,8 +158,8 @@ class Builder:
                     lines[node] = next((lines[user] for user in graph.users[node] if lines[user]), None)
             for node, line in lines.items():
                 if line:
-                    found.setdefault(self.box_of[node], line)
-        return found
+                    origins.setdefault(self.box_of[node], line)
+        return origins
 
     def _in_order(self) -> list[str]:
         """The boxes, operands first."""
@@ -175,8 +175,8 @@ class Builder:
                     stack += [(box, True), *((below, False) for below in reversed(self.operands[box]))]
         return order
 
-    def _labels(self, program: Program) -> dict[str, str]:
-        """Names for the boxes: those of the final program where it has them, and new ones that continue them."""
+    def _labels(self, program: CompiledProgram) -> dict[str, str]:
+        """A name for each box: that of its variable in the final program, if any, else a new one that is still free."""
         wanted: dict[str, str] = {}
         for node, variable in program.variables.items():
             if node in self.box_of:
@@ -207,21 +207,21 @@ class Builder:
             for edge in wires[0] | wires[1]:
                 edges[edge] = KEPT if edge in wires[0] and edge in wires[1] else ADDED if edge in wires[1] else REMOVED
             changed = {edge.end for edge, state in edges.items() if state != KEPT}
-            states, told = {}, {}
+            states, descriptions = {}, {}
             for box, node in (old | new).items():
                 both = box in old and box in new
                 states[box] = (REWIRED if box in changed else KEPT) if both else ADDED if box in new else REMOVED
                 took = self._took(node)
-                told[box] = described(node, labels) + (f", {took:.1f} microseconds by itself" if took else "")
+                descriptions[box] = described(node, labels) + (f", {took:.1f} microseconds by itself" if took else "")
             for edge, state in edges.items():
                 if state == ADDED and states[edge.end] == REWIRED:
                     edges[edge] = REWIRED
             results = [[self.values[n] for n in g.outputs] for g in (graph, before)]
             boxes = {n: self.box_of[n] for n in graph.nodes}
-            yield Stage(name, graph, snapshot, boxes, states, edges, told, difference(*results))
+            yield Stage(name, graph, snapshot, boxes, states, edges, descriptions, difference(*results))
 
     def _took(self, node: Node) -> float | None:
-        """The microseconds of one call of the operation by itself, where that is wanted and there is a call."""
+        """The microseconds of one call of the operation by itself; None if not measured, or if it needs no call."""
         if not self.measure or not node_cost(node).calls:
             return None
         if node not in self.times:
@@ -235,7 +235,7 @@ class Builder:
                 yield Edge(self.box_of[parent], self.box_of[node])
 
     def _compact(self, box: Box, node: Node, label: str) -> Box:
-        """The box in two lines: what it is called and computes; its shape and its cost. Operands may change."""
+        """The box in two lines: its name and operation, its shape and cost. Its operands differ between graphs."""
         id, took = self.box_of[node], self._took(node)
         if not node.parents:
             return replace(box, id=id, label=label)
@@ -252,8 +252,8 @@ def described(node: Node, labels: Mapping[Node, str]) -> str:
     parts.append(f"{node.shape} {node.dtype}" if node.shape else f"a number, {node.dtype}")
     if node.parents:
         cost = node_cost(node)
-        told = f"{short(cost.flops)} flops, {short(cost.bytes)} bytes, 1 call"
-        parts.append(told if cost.calls else "a view, which is free")
+        cost_text = f"{short(cost.flops)} flops, {short(cost.bytes)} bytes, 1 call"
+        parts.append(cost_text if cost.calls else "a view, which is free")
     return one_line(", ".join(parts))
 
 
@@ -264,5 +264,5 @@ def short(number: float) -> str:
 
 
 def apart(difference: float) -> str:
-    """A difference such as 7.8e-16; two digits are enough, for it is rounding or it is a mistake."""
+    """A difference such as 7.8e-16; two digits are enough to tell rounding from a mistake."""
     return f"{difference:.1e}" if difference else "0"

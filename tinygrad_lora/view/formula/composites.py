@@ -1,6 +1,6 @@
-"""Find functions of the library and activations in a graph again: softmax, sigmoid, mean, silu and their kind.
+"""Recognizes functions of the library and activations in a graph: softmax, sigmoid, mean, silu and so on.
 
-What a function looks like is not written down here: it is traced, and the graph is compared with what comes out.
+No pattern is written by hand: each function is traced, and the graph is compared with the result.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from ...core.node import Op, constant, placeholder
 from ...nn.activations import exact_gelu, silu
 
 Prepare = Callable[[Graph], Graph]
-Found = dict[Node, Node]  # an argument of the pattern, and what stands in its place
+Matches = dict[Node, Node]  # for each node of the pattern the node of the graph that it matches
 
 
 class Composite(Op):
-    """A function of the library as one operation, for reading only."""
+    """A function of the library as one operation, to be read in a formula."""
 
     def __init__(self, name: str, function: Any = None) -> None:
-        """One instance a name, in OPERATIONS; it is not among the primitives. None: its operand is never a constant."""
+        """Set the name and the function, None if its operand is never a constant; it is not in the registry."""
         self.name, self.function = name, function
 
     def forward(self, *arrays: Any, **params: Any) -> Any:
-        """What the function gives, where the operands turn out to be constants."""
+        """The value of the function, for operands that are constants."""
         return self.function(*map(constant, arrays), **params).value
 
 
@@ -38,17 +38,17 @@ class Pattern(NamedTuple):
 
     name: str
     function: Callable[..., Any]
-    kinds: str  # a letter an argument: "f" for numbers, "i" for whole numbers
-    axes: int  # of the first argument in the first try: some functions need two
+    kinds: str  # a letter for each argument: "f" for floats, "i" for whole numbers
+    axes: int  # how many the first argument has when the pattern is traced
     parameters: Callable[[int], Iterator[dict[str, Any]]] = lambda n: iter([{}])
-    floats: tuple[Any, ...] = (float,)  # kinds of numbers, if its graph is another one for each
+    floats: tuple[Any, ...] = (float,)  # the dtypes for which its graphs differ
 
 
 def _one_axis(n: int) -> Iterator[dict[str, Any]]:
     yield from ({"axis": axis} for axis in (-1, *range(n - 1)))
 
 
-# Larger ones first: a softmax stands inside of a cross-entropy.
+# Larger ones first: a cross-entropy contains a softmax.
 PATTERNS = (
     Pattern("cross_entropy", library.cross_entropy, "fi", 2),
     Pattern("layer_norm", library.layer_norm, "f", 2),
@@ -65,14 +65,14 @@ OPERATIONS |= {"mean": Composite("mean", library.mean), "one_hot": Composite("on
 
 
 def with_composites(graph: Graph, prepare: Prepare) -> Graph:
-    """The graph with one node for each function of the library in it. `prepare` was applied to the graph as well."""
+    """The graph with each function of the library as one node. `prepare` is what was done to the graph before."""
 
     def rule(pattern: Pattern, node: Node) -> Node | None:
         for loose, arguments in _examples(pattern, prepare) if node.dtype.kind == "f" else ():
-            found = matched(loose, node, arguments, strict=False)
-            made = None if found is None else _made(pattern, [found[x] for x in arguments], node, prepare)
-            if made is not None:
-                return made
+            matches = matched(loose, node, arguments, strict=False)
+            composite = None if matches is None else _composite(pattern, [matches[x] for x in arguments], node, prepare)
+            if composite is not None:
+                return composite
         return None
 
     for pattern in PATTERNS:
@@ -82,7 +82,7 @@ def with_composites(graph: Graph, prepare: Prepare) -> Graph:
 
 @cache
 def _examples(pattern: Pattern, prepare: Prepare) -> list[tuple[Node, list[Node]]]:
-    """The pattern on small arguments, in each of its forms. Their shapes and parameters do not matter yet."""
+    """The graphs of the pattern on small arguments, for a first comparison that ignores shapes and parameters."""
     shape = (2, 3)[: pattern.axes]
     examples = []
     for dtype in pattern.floats:
@@ -98,9 +98,9 @@ def _traced(pattern: Pattern, arguments: list[Node], params: dict[str, Any], pre
     return graph.outputs[0]
 
 
-def _made(pattern: Pattern, operands: list[Node], node: Node, prepare: Prepare) -> Node | None:
-    """The function as one node, if it is that function of these operands, to the last parameter."""
-    if all(x.known for x in operands):  # a number, which the passes compute
+def _composite(pattern: Pattern, operands: list[Node], node: Node, prepare: Prepare) -> Node | None:
+    """The node of the composite, if the graph is exactly this function of these operands; else None."""
+    if all(x.known for x in operands):  # a constant, which a pass folds
         return None
     arguments = [placeholder(x.shape, x.dtype) for x in operands]
     for params in pattern.parameters(operands[0].ndim):
@@ -108,33 +108,33 @@ def _made(pattern: Pattern, operands: list[Node], node: Node, prepare: Prepare) 
             exact = _traced(pattern, arguments, params, prepare)
         except (ValueError, TypeError):  # these operands are not for this function
             return None
-        found = matched(exact, node, arguments, strict=True)
-        if found is not None and [found[x] for x in arguments] == operands:
-            told = {k: v for k, v in params.items() if v != -1}  # no axis where it is the last
-            return Node(OPERATIONS[pattern.name], tuple(operands), told, node.shape, node.dtype)
+        matches = matched(exact, node, arguments, strict=True)
+        if matches is not None and [matches[x] for x in arguments] == operands:
+            named = {k: v for k, v in params.items() if v != -1}  # no axis where it is the last
+            return Node(OPERATIONS[pattern.name], tuple(operands), named, node.shape, node.dtype)
     return None
 
 
-def matched(pattern: Node, node: Node, arguments: list[Node], *, strict: bool) -> Found | None:
-    """What stands in the place of each argument, if `node` is computed as `pattern` is; else None."""
-    found: Found = {}
+def matched(pattern: Node, node: Node, arguments: list[Node], *, strict: bool) -> Matches | None:
+    """The nodes that the arguments of the pattern match, if `node` is computed in the same way; else None."""
+    matches: Matches = {}
     pairs = [(pattern, node)]
-    for wanted, given in pairs:  # the list grows while it is read
-        if wanted in found:
-            if found[wanted] is not given:
+    for wanted, candidate in pairs:  # the list grows while it is read
+        if wanted in matches:
+            if matches[wanted] is not candidate:
                 return None
         elif wanted in arguments:
-            if strict and (wanted.shape, wanted.dtype) != (given.shape, given.dtype):
+            if strict and (wanted.shape, wanted.dtype) != (candidate.shape, candidate.dtype):
                 return None
-            found[wanted] = given
-        elif wanted.op is not given.op or len(wanted.parents) != len(given.parents):
+            matches[wanted] = candidate
+        elif wanted.op is not candidate.op or len(wanted.parents) != len(candidate.parents):
             return None  # another operation
-        elif strict and not _equal(wanted, given):
+        elif strict and not _equal(wanted, candidate):
             return None
         else:
-            found[wanted] = given
-            pairs += zip(wanted.parents, given.parents, strict=True)
-    return found if all(x in found for x in arguments) else None
+            matches[wanted] = candidate
+            pairs += zip(wanted.parents, candidate.parents, strict=True)
+    return matches if all(x in matches for x in arguments) else None
 
 
 def _equal(a: Node, b: Node) -> bool:

@@ -1,4 +1,4 @@
-"""How each operation is written by hand, as text and as LaTeX, with brackets where they are needed and nowhere else."""
+"""How each operation is written in mathematics, as text and as LaTeX, with brackets only where they are needed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy as np
 from ...core.node import ComputationNode as Node
 from ..words.sentences import one_line
 
-# How tightly something is bound: what is looser than its surroundings gets brackets.
+# Levels of precedence, the loosest first: what is looser than its surroundings gets brackets.
 COMPARISON, NEGATIVE, SUM, TOTAL, PRODUCT, MATRIX, POWER, ATOM = range(8)
-LARGEST_DIVISOR = 10_000  # 1/3 is written so, and 0.3331 as it is
-INDICES = "ijklmnpq"  # of the axes of what is summed
+LARGEST_DIVISOR = 10_000  # of the numbers that are written as fractions, such as 1/3
+INDICES = "ijklmnpq"  # letters for the axes of a sum
 GREEK = {
     "alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho",
     "sigma", "tau", "phi", "chi", "psi", "omega",
@@ -27,15 +27,15 @@ ESCAPES = {
 }  # fmt: skip
 
 
-class Piece(NamedTuple):
-    """A part of a formula, and how tightly it is bound."""
+class Fragment(NamedTuple):
+    """A part of a formula, and its level of precedence."""
 
     text: str
     level: int
 
 
 def number_text(x: Any) -> str:
-    """A number in six digits, or as a fraction where that is exact: 1/3."""
+    """A number with six digits, or as a fraction if that is exact: 1/3."""
     if isinstance(x, bool | np.bool_ | int | np.integer):
         return str(x)
     x = float(x)
@@ -59,26 +59,26 @@ def parameter_text(x: Any) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text for the inside of `\\mathrm{...}`: nothing in it is a command."""
+    """The text for use inside `\\mathrm{...}`: no part of it acts as a command."""
     return "".join(ESCAPES.get(c, c) for c in one_line(text))
 
 
 def symbol(name: str) -> str:
     """A name in LaTeX: W1 is $W_{1}$, alpha is $\\alpha$, dL/dB is $\\frac{\\partial L}{\\partial B}$."""
     name = one_line(name)
-    if found := re.fullmatch(r"d(\w+)/d(\w+)", name):
-        over, under = map(symbol, found.groups())
+    if match := re.fullmatch(r"d(\w+)/d(\w+)", name):
+        over, under = map(symbol, match.groups())
         return rf"\frac{{\partial {over}}}{{\partial {under}}}"
-    if found := re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name):
-        return f"{symbol(found[1])}_{{{found[2]}}}"
+    if match := re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name):
+        return f"{symbol(match[1])}_{{{match[2]}}}"
     if name in GREEK:
         return f"\\{name}"
     return name if re.fullmatch("[A-Za-z]", name) else rf"\mathrm{{{escaped(name)}}}"
 
 
-def inside(piece: Piece, level: int) -> str:
-    """The piece as it stands where at least this level is needed."""
-    return piece.text if piece.level >= level else f"({piece.text})"
+def inside(fragment: Fragment, level: int) -> str:
+    """The fragment as text, in brackets if it is looser than this level."""
+    return fragment.text if fragment.level >= level else f"({fragment.text})"
 
 
 class Notation:
@@ -89,109 +89,109 @@ class Notation:
 
     times = " * "  # after a number
 
-    def name(self, name: str) -> Piece:
+    def name(self, name: str) -> Fragment:
         """A variable."""
-        return Piece(one_line(name), ATOM)
+        return Fragment(one_line(name), ATOM)
 
-    def number(self, x: Any) -> Piece:
+    def number(self, x: Any) -> Fragment:
         """A constant."""
         text = number_text(x)
         level = NEGATIVE if text.startswith("-") else PRODUCT if "/" in text else POWER if "e" in text else ATOM
-        return Piece(text, level)
+        return Fragment(text, level)
 
-    def filled(self, x: Any, shape: tuple[int, ...]) -> Piece:
+    def filled(self, x: Any, shape: tuple[int, ...]) -> Fragment:
         """An array that holds one number everywhere."""
-        ones = Piece(f"ones({', '.join(map(str, shape))})", ATOM)
+        ones = Fragment(f"ones({', '.join(map(str, shape))})", ATOM)
         return ones if x == 1 else self.number(0) if x == 0 else self.scaled(self.number(x), ones)
 
-    def write(self, node: Node, operands: Sequence[Piece]) -> Piece:
-        """The operation of `node` on what is written already."""
+    def write(self, node: Node, operands: Sequence[Fragment]) -> Fragment:
+        """The operation of `node` on operands that are already written."""
         method = getattr(self, f"write_{node.op}", None)
         return method(node, *operands) if method else self.call(str(node.op), operands, node.params)
 
-    def call(self, name: str, operands: Sequence[Piece], params: dict[str, Any]) -> Piece:
+    def call(self, name: str, operands: Sequence[Fragment], params: dict[str, Any]) -> Fragment:
         """`name(a, b, axis=0)`."""
-        told = [f"{k}={parameter_text(v)}" for k, v in params.items()]
-        return Piece(f"{one_line(name)}({', '.join([*(x.text for x in operands), *told])})", ATOM)
+        keywords = [f"{k}={parameter_text(v)}" for k, v in params.items()]
+        return Fragment(f"{one_line(name)}({', '.join([*(x.text for x in operands), *keywords])})", ATOM)
 
     # --- Sums and products ---
 
-    def write_add(self, node: Node, a: Piece, b: Piece) -> Piece:
-        return Piece(f"{inside(a, NEGATIVE)} + {inside(b, SUM)}", min(a.level, SUM) if a.level else SUM)
+    def write_add(self, node: Node, a: Fragment, b: Fragment) -> Fragment:
+        return Fragment(f"{inside(a, NEGATIVE)} + {inside(b, SUM)}", min(a.level, SUM) if a.level else SUM)
 
-    def write_subtract(self, node: Node, a: Piece, b: Piece) -> Piece:
-        return Piece(f"{inside(a, NEGATIVE)} - {inside(b, TOTAL)}", min(a.level, SUM) if a.level else SUM)
+    def write_subtract(self, node: Node, a: Fragment, b: Fragment) -> Fragment:
+        return Fragment(f"{inside(a, NEGATIVE)} - {inside(b, TOTAL)}", min(a.level, SUM) if a.level else SUM)
 
-    def write_multiply(self, node: Node, a: Piece, b: Piece) -> Piece:
+    def write_multiply(self, node: Node, a: Fragment, b: Fragment) -> Fragment:
         left, right = node.parents
         if left.size > right.size:
             left, right, a, b = right, left, b, a
         return self.scaled(a, b) if left.shape == () else self.product(a, b)
 
-    def write_scale(self, node: Node, x: Piece) -> Piece:
+    def write_scale(self, node: Node, x: Fragment) -> Fragment:
         factor = node.params["factor"]
         if factor in (1, -1):
-            return x if factor == 1 else Piece(f"-{inside(x, PRODUCT)}", NEGATIVE)
+            return x if factor == 1 else Fragment(f"-{inside(x, PRODUCT)}", NEGATIVE)
         return self.scaled(self.number(factor), x)
 
-    def scaled(self, number: Piece, x: Piece) -> Piece:
-        """A number times something; a sign in front stays in front."""
+    def scaled(self, number: Fragment, x: Fragment) -> Fragment:
+        """A number times something; a leading minus sign gets no brackets."""
         text = number.text if number.level == NEGATIVE else inside(number, PRODUCT)
-        return Piece(f"{text}{self.times}{inside(x, PRODUCT)}", min(number.level, PRODUCT) or PRODUCT)
+        return Fragment(f"{text}{self.times}{inside(x, PRODUCT)}", min(number.level, PRODUCT) or PRODUCT)
 
-    def product(self, a: Piece, b: Piece) -> Piece:
+    def product(self, a: Fragment, b: Fragment) -> Fragment:
         """Element by element."""
-        return Piece(f"{inside(a, PRODUCT)} * {inside(b, PRODUCT)}", PRODUCT)
+        return Fragment(f"{inside(a, PRODUCT)} * {inside(b, PRODUCT)}", PRODUCT)
 
-    def write_divide(self, node: Node, a: Piece, b: Piece) -> Piece:
-        return Piece(f"{inside(a, PRODUCT)} / {inside(b, MATRIX)}", PRODUCT)
+    def write_divide(self, node: Node, a: Fragment, b: Fragment) -> Fragment:
+        return Fragment(f"{inside(a, PRODUCT)} / {inside(b, MATRIX)}", PRODUCT)
 
-    def write_matmul(self, node: Node, a: Piece, b: Piece) -> Piece:
-        return Piece(f"{inside(a, MATRIX)} {inside(b, MATRIX)}", MATRIX)
+    def write_matmul(self, node: Node, a: Fragment, b: Fragment) -> Fragment:
+        return Fragment(f"{inside(a, MATRIX)} {inside(b, MATRIX)}", MATRIX)
 
-    def write_power(self, node: Node, x: Piece) -> Piece:
-        return Piece(f"{inside(x, ATOM)}^{inside(self.number(node.params['exponent']), ATOM)}", POWER)
+    def write_power(self, node: Node, x: Fragment) -> Fragment:
+        return Fragment(f"{inside(x, ATOM)}^{inside(self.number(node.params['exponent']), ATOM)}", POWER)
 
-    def write_greater(self, node: Node, a: Piece, b: Piece) -> Piece:
-        return Piece(f"{inside(a, NEGATIVE)} > {inside(b, NEGATIVE)}", COMPARISON)
+    def write_greater(self, node: Node, a: Fragment, b: Fragment) -> Fragment:
+        return Fragment(f"{inside(a, NEGATIVE)} > {inside(b, NEGATIVE)}", COMPARISON)
 
     # --- Shape ---
 
-    def write_transpose(self, node: Node, x: Piece) -> Piece:
-        return Piece(f"{inside(x, ATOM)}^T", POWER)
+    def write_transpose(self, node: Node, x: Fragment) -> Fragment:
+        return Fragment(f"{inside(x, ATOM)}^T", POWER)
 
-    def write_reshape(self, node: Node, x: Piece) -> Piece:
-        """Axes of length 1 come and go without a word, as they do on paper."""
+    def write_reshape(self, node: Node, x: Fragment) -> Fragment:
+        """A reshape that only adds or removes axes of length 1 is not written, as on paper."""
         (operand,) = node.parents
         if [n for n in operand.shape if n != 1] == [n for n in node.shape if n != 1]:
             return x
         return self.call("reshape", [x], node.params)
 
-    def write_identity(self, node: Node, x: Piece) -> Piece:
+    def write_identity(self, node: Node, x: Fragment) -> Fragment:
         return x
 
-    write_cast = write_identity  # a truth counts as 1 or 0
+    write_cast = write_identity  # true and false count as 1 and 0
 
-    def write_reduce_sum(self, node: Node, x: Piece) -> Piece:
+    def write_reduce_sum(self, node: Node, x: Fragment) -> Fragment:
         return self.reduced("sum", node, x)
 
-    def write_reduce_max(self, node: Node, x: Piece) -> Piece:
+    def write_reduce_max(self, node: Node, x: Fragment) -> Fragment:
         return self.reduced("max", node, x)
 
-    def write_mean(self, node: Node, x: Piece) -> Piece:
+    def write_mean(self, node: Node, x: Fragment) -> Fragment:
         return self.reduced("mean", node, x)
 
-    def reduced(self, name: str, node: Node, x: Piece) -> Piece:
-        """`sum(x, axis=0)`; without the axes where it is all of them."""
+    def reduced(self, name: str, node: Node, x: Fragment) -> Fragment:
+        """`sum(x, axis=0)`; without the axes if it is over all of them."""
         axes = node.params["axis"]
         whole = len(axes) == node.parents[0].ndim
         return self.call(name, [x], {} if whole else {"axis": axes if len(axes) != 1 else axes[0]})
 
-    def write_index(self, node: Node, x: Piece) -> Piece:
-        return Piece(f"{inside(x, ATOM)}[{', '.join(map(parameter_text, node.params['key']))}]", ATOM)
+    def write_index(self, node: Node, x: Fragment) -> Fragment:
+        return Fragment(f"{inside(x, ATOM)}[{', '.join(map(parameter_text, node.params['key']))}]", ATOM)
 
-    def write_take(self, node: Node, x: Piece, *indices: Piece) -> Piece:
-        return Piece(f"{inside(x, ATOM)}[{', '.join(i.text for i in indices)}]", ATOM)
+    def write_take(self, node: Node, x: Fragment, *indices: Fragment) -> Fragment:
+        return Fragment(f"{inside(x, ATOM)}[{', '.join(i.text for i in indices)}]", ATOM)
 
 
 class Latex(Notation):
@@ -199,81 +199,81 @@ class Latex(Notation):
 
     times = r"\,"
 
-    def name(self, name: str) -> Piece:
-        return Piece(symbol(name), ATOM)
+    def name(self, name: str) -> Fragment:
+        return Fragment(symbol(name), ATOM)
 
-    def number(self, x: Any) -> Piece:
+    def number(self, x: Any) -> Fragment:
         text, level = super().number(x)
-        if found := re.fullmatch(r"(-?)(\d+)/(\d+)", text):
-            return Piece(rf"{found[1]}\tfrac{{{found[2]}}}{{{found[3]}}}", NEGATIVE if found[1] else MATRIX)
-        if found := re.fullmatch(r"(.*)e([+-]\d+)", text):
-            return Piece(rf"{found[1]} \times 10^{{{int(found[2])}}}", min(level, PRODUCT))
-        return Piece(text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}"), level)
+        if match := re.fullmatch(r"(-?)(\d+)/(\d+)", text):
+            return Fragment(rf"{match[1]}\tfrac{{{match[2]}}}{{{match[3]}}}", NEGATIVE if match[1] else MATRIX)
+        if match := re.fullmatch(r"(.*)e([+-]\d+)", text):
+            return Fragment(rf"{match[1]} \times 10^{{{int(match[2])}}}", min(level, PRODUCT))
+        return Fragment(text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}"), level)
 
-    def filled(self, x: Any, shape: tuple[int, ...]) -> Piece:
+    def filled(self, x: Any, shape: tuple[int, ...]) -> Fragment:
         sizes = r" \times ".join(map(str, shape))
-        ones = Piece(rf"\mathbf{{1}}_{{{sizes}}}", ATOM)
+        ones = Fragment(rf"\mathbf{{1}}_{{{sizes}}}", ATOM)
         return ones if x == 1 else self.number(0) if x == 0 else self.scaled(self.number(x), ones)
 
-    def call(self, name: str, operands: Sequence[Piece], params: dict[str, Any]) -> Piece:
-        told = [rf"\mathrm{{{escaped(k)}}} = \mathrm{{{escaped(parameter_text(v))}}}" for k, v in params.items()]
-        inner = ", ".join([*(x.text for x in operands), *told])
-        return Piece(rf"\operatorname{{{escaped(name)}}}({inner})", ATOM)
+    def call(self, name: str, operands: Sequence[Fragment], params: dict[str, Any]) -> Fragment:
+        keywords = [rf"\mathrm{{{escaped(k)}}} = \mathrm{{{escaped(parameter_text(v))}}}" for k, v in params.items()]
+        inner = ", ".join([*(x.text for x in operands), *keywords])
+        return Fragment(rf"\operatorname{{{escaped(name)}}}({inner})", ATOM)
 
-    def product(self, a: Piece, b: Piece) -> Piece:
-        return Piece(rf"{inside(a, PRODUCT)} \odot {inside(b, PRODUCT)}", PRODUCT)
+    def product(self, a: Fragment, b: Fragment) -> Fragment:
+        return Fragment(rf"{inside(a, PRODUCT)} \odot {inside(b, PRODUCT)}", PRODUCT)
 
-    def write_matmul(self, node: Node, a: Piece, b: Piece) -> Piece:
-        space = r"\," if r"\mathrm" in a.text + b.text else " "  # x W, but more between longer names
-        return Piece(f"{inside(a, MATRIX)}{space}{inside(b, MATRIX)}", MATRIX)
+    def write_matmul(self, node: Node, a: Fragment, b: Fragment) -> Fragment:
+        space = r"\," if r"\mathrm" in a.text + b.text else " "  # x W, but a wider space between longer names
+        return Fragment(f"{inside(a, MATRIX)}{space}{inside(b, MATRIX)}", MATRIX)
 
-    def write_divide(self, node: Node, a: Piece, b: Piece) -> Piece:
-        return Piece(rf"\frac{{{a.text}}}{{{b.text}}}", POWER)
+    def write_divide(self, node: Node, a: Fragment, b: Fragment) -> Fragment:
+        return Fragment(rf"\frac{{{a.text}}}{{{b.text}}}", POWER)
 
-    def write_power(self, node: Node, x: Piece) -> Piece:
-        return Piece(f"{inside(x, ATOM)}^{{{self.number(node.params['exponent']).text}}}", POWER)
+    def write_power(self, node: Node, x: Fragment) -> Fragment:
+        return Fragment(f"{inside(x, ATOM)}^{{{self.number(node.params['exponent']).text}}}", POWER)
 
-    def write_greater(self, node: Node, a: Piece, b: Piece) -> Piece:
-        return Piece(f"[{a.text} > {b.text}]", ATOM)
+    def write_greater(self, node: Node, a: Fragment, b: Fragment) -> Fragment:
+        return Fragment(f"[{a.text} > {b.text}]", ATOM)
 
-    def write_transpose(self, node: Node, x: Piece) -> Piece:
-        return Piece(rf"{inside(x, ATOM)}^\top", POWER)
+    def write_transpose(self, node: Node, x: Fragment) -> Fragment:
+        return Fragment(rf"{inside(x, ATOM)}^\top", POWER)
 
-    def write_exp(self, node: Node, x: Piece) -> Piece:
-        return Piece(f"e^{{{x.text}}}", POWER)
+    def write_exp(self, node: Node, x: Fragment) -> Fragment:
+        return Fragment(f"e^{{{x.text}}}", POWER)
 
-    def write_log(self, node: Node, x: Piece) -> Piece:
-        return Piece(rf"\ln({x.text})", ATOM)
+    def write_log(self, node: Node, x: Fragment) -> Fragment:
+        return Fragment(rf"\ln({x.text})", ATOM)
 
-    def write_tanh(self, node: Node, x: Piece) -> Piece:
-        return Piece(rf"\tanh({x.text})", ATOM)
+    def write_tanh(self, node: Node, x: Fragment) -> Fragment:
+        return Fragment(rf"\tanh({x.text})", ATOM)
 
-    def write_sigmoid(self, node: Node, x: Piece) -> Piece:
-        return Piece(rf"\sigma({x.text})", ATOM)
+    def write_sigmoid(self, node: Node, x: Fragment) -> Fragment:
+        return Fragment(rf"\sigma({x.text})", ATOM)
 
-    def write_sqrt(self, node: Node, x: Piece) -> Piece:
-        return Piece(rf"\sqrt{{{x.text}}}", ATOM)
+    def write_sqrt(self, node: Node, x: Fragment) -> Fragment:
+        return Fragment(rf"\sqrt{{{x.text}}}", ATOM)
 
-    def write_where(self, node: Node, condition: Piece, a: Piece, b: Piece) -> Piece:
+    def write_where(self, node: Node, condition: Fragment, a: Fragment, b: Fragment) -> Fragment:
         rows = rf"{a.text} & \text{{if }} {condition.text} \\ {b.text} & \text{{else}}"
-        return Piece(rf"\begin{{cases}} {rows} \end{{cases}}", ATOM)
+        return Fragment(rf"\begin{{cases}} {rows} \end{{cases}}", ATOM)
 
-    def write_reduce_sum(self, node: Node, x: Piece) -> Piece:
-        r"""$\sum_i x_{ij}$: the index of an axis that is summed stands under the sign."""
+    def write_reduce_sum(self, node: Node, x: Fragment) -> Fragment:
+        r"""$\sum_i x_{ij}$: the indices of the axes that are summed stand below the sign."""
         axes, n = node.params["axis"], node.parents[0].ndim
         if n > len(INDICES):
             return self.reduced("sum", node, x)
         under = "".join(INDICES[i] for i in axes)
-        return Piece(rf"\sum_{{{under}}} {inside(x, ATOM)}_{{{INDICES[:n]}}}", TOTAL)
+        return Fragment(rf"\sum_{{{under}}} {inside(x, ATOM)}_{{{INDICES[:n]}}}", TOTAL)
 
-    def reduced(self, name: str, node: Node, x: Piece) -> Piece:
+    def reduced(self, name: str, node: Node, x: Fragment) -> Fragment:
         axes = node.params["axis"]
         under = "" if len(axes) == node.parents[0].ndim else rf"_{{\mathrm{{axis}}\,{', '.join(map(str, axes))}}}"
-        return Piece(rf"\operatorname{{{name}}}{under}({x.text})", ATOM)
+        return Fragment(rf"\operatorname{{{name}}}{under}({x.text})", ATOM)
 
-    def write_index(self, node: Node, x: Piece) -> Piece:
+    def write_index(self, node: Node, x: Fragment) -> Fragment:
         key = ", ".join(map(parameter_text, node.params["key"])).replace("...", r"\dots")
-        return Piece(f"{inside(x, ATOM)}_{{[{key}]}}", POWER)
+        return Fragment(f"{inside(x, ATOM)}_{{[{key}]}}", POWER)
 
-    def write_take(self, node: Node, x: Piece, *indices: Piece) -> Piece:
-        return Piece(f"{inside(x, ATOM)}_{{{', '.join(i.text for i in indices)}}}", POWER)
+    def write_take(self, node: Node, x: Fragment, *indices: Fragment) -> Fragment:
+        return Fragment(f"{inside(x, ATOM)}_{{{', '.join(i.text for i in indices)}}}", POWER)

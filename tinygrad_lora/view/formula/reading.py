@@ -1,15 +1,11 @@
-"""A graph as a person would write it: the compiler's laws first, then numbers in front, and fractions together."""
+"""Simplifies a graph to what a person would write: the compiler's passes, then rules that move numbers to the front."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...compiler.passes.fold_constants import fold_constants
-from ...compiler.passes.merge_duplicates import merge_duplicates
-from ...compiler.passes.raise_reshapes import raise_reshapes
-from ...compiler.passes.simplify import simplify
-from ...compiler.passes.sink_transposes import sink_transposes
 from ...compiler.patterns import uniform
+from ...compiler.pipeline import PASSES
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
@@ -17,13 +13,14 @@ from ...core.node import constant
 from .composites import OPERATIONS, with_composites
 from .terms import as_terms
 
-LAWS = (fold_constants, simplify, merge_duplicates, raise_reshapes, sink_transposes)
+sink_transposes, merge_duplicates = PASSES["sink_transposes"], PASSES["merge_duplicates"]
+LAWS = (PASSES["fold_constants"], PASSES["simplify"], merge_duplicates, PASSES["raise_reshapes"], sink_transposes)
 MOST_ROUNDS = 5
 SIGMOID, MEAN, ONE_HOT = (OPERATIONS[name] for name in ("sigmoid", "mean", "one_hot"))
 
 
 def readable(graph: Graph) -> Graph:
-    """The same numbers in fewer words."""
+    """A simpler graph with the same values, in sums and products that read well."""
     graph = with_composites(graph, _as_it_is)
     for _ in range(MOST_ROUNDS):
         before = graph
@@ -31,11 +28,11 @@ def readable(graph: Graph) -> Graph:
         graph = sink_transposes(graph.rewrite(_rule))
         if graph.outputs == before.outputs:
             break
-    return as_terms(graph)
+    return merge_duplicates(as_terms(graph))
 
 
 def prepared(graph: Graph) -> Graph:
-    """The graph after the compiler's passes for algebra, whatever it costs to run."""
+    """The graph after the compiler's algebraic passes, whatever it would cost to run."""
     for law in LAWS:
         graph = law(graph)
     return graph
@@ -57,7 +54,7 @@ Times = Callable[[Node], Node]
 
 
 def _taken_out(x: Node) -> tuple[Node, Times] | None:
-    """`x` without the number that it is multiplied by, and what multiplies by that number."""
+    """`x` without its numeric factor, and a function that multiplies by that factor; None if it has none."""
     match x:
         case Node(ops.scale, [inner]):
             return inner, lambda y: ops.scale(y, **x.params)
@@ -74,7 +71,7 @@ def _number_in_front(node: Node) -> Node | None:
     r"""$(sA)B = s(AB)$ and $\sum s x = s \sum x$."""
     match node:
         case Node(ops.matmul | ops.multiply | ops.divide, [a, b]):
-            arrays = a.shape and b.shape  # beside a scalar, another one is in front already
+            arrays = a.shape and b.shape  # next to a scalar, the number is already in front
             if (arrays or (a.shape and node.op is ops.divide)) and (out := _taken_out(a)) is not None:
                 return out[1](node.op(out[0], b))
             if arrays and node.op is not ops.divide and (out := _taken_out(b)) is not None:
@@ -155,7 +152,7 @@ def _has_factor(product: Node, x: Node) -> bool:
 
 
 def _one_hot(node: Node) -> Node | None:
-    """One at each label, and zero elsewhere: what is left of the labels in the gradient of a cross-entropy."""
+    """One at each label and zero elsewhere, as in the gradient of a cross-entropy."""
     match node:
         case Node(ops.scatter_add, [x, rows, labels]) if (filled := uniform(x)) is not None and _counts(rows, labels):
             if labels.shape == rows.shape == node.shape[:1] and node.ndim == 2:

@@ -1,4 +1,4 @@
-"""Sums of products in the order in which people write them: like terms together, powers, one fraction a term."""
+"""Sums of products as people write them: like terms collected, powers, one fraction in each term."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import defaultdict
 from functools import reduce
 from operator import mul
 
-from ...compiler.passes.merge_duplicates import merge_duplicates
 from ...compiler.patterns import uniform
 from ...compiler.terms import Term
 from ...core import ops
@@ -35,11 +34,11 @@ def as_terms(graph: Graph) -> Graph:
         known[written] = terms if len(terms) <= MOST_TERMS else [Term(1, {node: 1})]
         return written
 
-    return merge_duplicates(graph.map(build))
+    return graph.map(build)
 
 
 def _terms(node: Node, known: dict[Node, list[Term]]) -> list[Term]:
-    """The terms of a sum; a product or a fraction is a single one."""
+    """The terms of a sum; a product or a fraction is a single term."""
     if node in known:
         return known[node]
     match node:
@@ -62,7 +61,7 @@ def _terms(node: Node, known: dict[Node, list[Term]]) -> list[Term]:
 
 
 def _single(x: Node, known: dict[Node, list[Term]]) -> Term:
-    """A product as a term; a sum of several terms is one factor, in brackets."""
+    """The node as one term; a sum of several terms becomes a factor, in brackets."""
     terms = _terms(x, known)
     return terms[0] if len(terms) == 1 else Term(1, {x: 1})
 
@@ -73,7 +72,7 @@ def _powers(a: dict[Node, int], b: dict[Node, int], sign: int) -> dict[Node, int
 
 
 def _together(terms: list[Term]) -> list[Term]:
-    """Like terms added; those that cancel are gone."""
+    """The terms with like ones added; terms that cancel are dropped."""
     numbers: dict[frozenset[tuple[Node, int]], float] = defaultdict(float)
     powers: dict[frozenset[tuple[Node, int]], dict[Node, int]] = {}
     for term in terms:
@@ -84,7 +83,7 @@ def _together(terms: list[Term]) -> list[Term]:
 
 
 def _sum(terms: list[Term], like: Node) -> Node:
-    """What is added first, a plain number last: `x - 1`, `1 - x`."""
+    """The sum of the terms: a positive one first, a plain number last, as in `x - 1` and `1 - x`."""
     ordered = sorted(terms, key=lambda t: not t.powers)
     first = next((t for t in ordered if t.number > 0), ordered[0])
     total = _product(first, like)
@@ -95,7 +94,7 @@ def _sum(terms: list[Term], like: Node) -> Node:
 
 
 def _product(term: Term, like: Node) -> Node:
-    """A number, then small arrays before large ones; scalars by their letters, arrays as they were written."""
+    """The product of a term: its number, then scalars in alphabetical order, then arrays, small ones first."""
     number, powers = term
     if not powers or not number:
         return constant(like.dtype.type(number))

@@ -1,4 +1,4 @@
-"""Any graph as a formula, gradients included: as text, and as LaTeX."""
+"""Writes any graph as a formula, gradients included: as text, and as LaTeX."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ...errors import RenderError
 from ...nn.layer import Layer
 from ..diagram.layers import run_layer
 from ..words.sentences import one_line, shape_text, with_article
-from .notation import Latex, Notation, Piece
+from .notation import Fragment, Latex, Notation
 from .reading import readable
 
 LARGEST = 1_000  # operations
-LONGEST = 72  # characters of one formula; what does not fit gets a name, and a line of its own
-SHORTEST_SHARED = 12  # characters from which on something that is used twice gets a name
+LONGEST = 72  # characters of one line; a part that does not fit gets a name and a line of its own
+SHORTEST_SHARED = 12  # characters; a part that is used twice and is at least this long gets a name
 LETTERS = {"input": "xyzuvw", "matrix": "WABCDEFHKM", "vector": "abcdefk", "constant": "CDEFKM", "step": "huvpqtz"}
 
 Names = Mapping[Any, str]  # of nodes, and of numbers such as a scaling
@@ -50,18 +50,18 @@ def formula(obj: Any, names: Names | None = None, example: Any = None) -> Formul
     inputs and arrays get a letter. `names` gives nodes other names, and numbers: `{layer.lora_A: "A", layer.scaling:
     "s"}`. Products side by side are those of matrices, and vectors are rows.
 
-    The formula is simplified by the compiler's passes, so it may differ from what was written. Where all numbers on the
-    way are finite it gives the same ones, but for rounding.
+    The formula is simplified by the compiler's passes, so it may differ from what was written. If all intermediate
+    numbers are finite it gives the same results, up to rounding.
     Raises TypeError for anything else, RenderError above 1,000 operations.
     """
-    heads, given = _heads(obj, example)
-    names = given | dict(names or {})
+    heads, own_names = _heads(obj, example)
+    names = own_names | dict(names or {})
     _check(heads, names)
     return _Page(heads, names).formula()
 
 
 def _heads(obj: Any, example: Any) -> tuple[list[tuple[str, ComputationNode]], dict[Any, str]]:
-    """What stands on the left, with what it is; and names for nodes that do not have one of their own."""
+    """The name and the node of each equation, and names for nodes that do not have one of their own."""
     if example is not None and not isinstance(obj, Layer):
         raise TypeError("an example input is for layers only: a graph has the shapes that it was made with")
     match obj:
@@ -96,34 +96,34 @@ def _check(heads: list[tuple[str, ComputationNode]], names: Names) -> None:
 
 
 class _Page:
-    """One formula in the making: variables, the lines, and what is written so far in both notations."""
+    """Builds one formula: its variables, its lines, and the fragments written so far in both notations."""
 
     def __init__(self, heads: list[tuple[str, ComputationNode]], names: Names) -> None:
         self.heads, self.names = heads, names
         self.taken: set[str] = set()
-        self.notes: list[tuple[str, str]] = []  # letters that nobody chose, and what they stand for
-        self.rows: set[ComputationNode] = set()  # constants that count the rows: 0, 1, 2, ...
-        self.symbols: dict[ComputationNode, str] = {}  # of the graph that is written
+        self.notes: list[tuple[str, str]] = []  # letters that were chosen here, and what they stand for
+        self.rows: set[ComputationNode] = set()  # indices of take and scatter_add, which may be constants 0, 1, 2, ...
+        self.symbols: dict[ComputationNode, str] = {}  # the names of variables in the graph that is written
         self.notations = (Notation(), Latex())
-        self.pieces: dict[ComputationNode, tuple[Piece, ...]] = {}
-        self.lines: list[tuple[str, tuple[Piece, ...]]] = []  # below "where", in the order of computation
+        self.pieces: dict[ComputationNode, tuple[Fragment, ...]] = {}
+        self.lines: list[tuple[str, tuple[Fragment, ...]]] = []  # below "where", in the order of computation
 
     # --- What is a variable ---
 
     def graph(self) -> tuple[Graph, list[str]]:
-        """The graph that is written: leaves are placeholders, and so is every operation with a name for its users.
+        """The graph to write, and the names of its outputs: the heads, then the operations with names.
 
-        The first outputs are the heads, the others the operations with names; also gives the names of all of these.
+        Its leaves are placeholders, and so is each operation with a name where others use it.
         """
         wanted = [y for _, y in self.heads]
         order = topological_order(wanted)
         labels = {n: name for n in order if (name := self._name(n))} | {y: s for s, y in self.heads if s and y.parents}
         self.taken |= {one_line(name) for name in labels.values()} | {one_line(name) for name, _ in self.heads}
-        given = ((x, name) for x, name in self.names.items() if not isinstance(x, ComputationNode))
-        numbers = {x: self._leaf((), np.float16, name) for x, name in given}  # narrow: others keep their dtype
+        named_numbers = ((x, name) for x, name in self.names.items() if not isinstance(x, ComputationNode))
+        numbers = {x: self._leaf((), np.float16, name) for x, name in named_numbers}  # narrow: others keep their dtype
         self.rows = {n.parents[1] for n in order if n.op in (ops.take, ops.scatter_add)}
         new: dict[ComputationNode, ComputationNode] = {}
-        made: dict[ComputationNode, ComputationNode] = {}  # what operations with names are computed as
+        definitions: dict[ComputationNode, ComputationNode] = {}  # operations, not replaced by their names
         for node in order:
             if not node.parents:
                 new[node] = self._of_leaf(node, labels.get(node))
@@ -131,14 +131,14 @@ class _Page:
             parents = tuple(new[p] for p in node.parents)
             factor = node.params.get("factor") if node.op is ops.scale else None
             written = parents[0] * numbers[factor] if factor in numbers else rebuilt(node, parents)
-            made[node] = new[node] = written
+            definitions[node] = new[node] = written
             if node in labels:
                 new[node] = self._leaf(node.shape, node.dtype, labels[node])
                 labels[node] = self.symbols[new[node]]
         defined = [n for n in order if n in labels and n.parents and n not in wanted]
-        outputs = [made.get(n, new[n]) for n in [*wanted, *defined]]
+        outputs = [definitions.get(n, new[n]) for n in [*wanted, *defined]]
         inputs = [n for n in topological_order(outputs) if not n.parents and not n.known]
-        # Of several names for one node the last is its label; the others stay names, of that label.
+        # Of several names for one node the last is its label; the others are equal to that label.
         last = {y: name for name, y in self.heads}
         heads = [labels[y] if name and y.parents and name == last[y] else name for name, y in self.heads]
         return Graph(inputs, outputs), [*heads, *(labels[n] for n in defined)]
@@ -157,7 +157,7 @@ class _Page:
         return self._leaf(node.shape, node.dtype, label)
 
     def _leaf(self, shape: Any, dtype: Any, label: str) -> ComputationNode:
-        """A variable. Two with one name would be one thing to the reader, so the second gets a number."""
+        """A variable. A second one of the same name gets a number, so that a reader can tell them apart."""
         used = set(self.symbols.values())
         name = next(n for i in count(1) if (n := label if i == 1 else f"{label}_{i}") not in used)
         self.taken.add(name)
@@ -188,7 +188,7 @@ class _Page:
         return self._laid_out(written[:n], [*written[n:], *self.lines])
 
     def write(self, node: ComputationNode) -> None:
-        """Write one node. While it is too long, its longest operand gets a name first."""
+        """Write one node. While that is too long, give its longest operand a name, and write it again."""
         while True:
             self.pieces[node] = tuple(self._piece(notation, i, node) for i, notation in enumerate(self.notations))
             longest = max(node.parents, key=lambda p: len(self.pieces[p][0].text), default=None)
@@ -199,12 +199,12 @@ class _Page:
             self.set_apart(longest)
 
     def set_apart(self, node: ComputationNode) -> None:
-        """Give a result a letter and a line of its own; from here on it is written as that letter."""
+        """Give a node a letter and a line of its own; from here on it is written as that letter."""
         letter = self._letter("step")
         self.lines.append((letter, self.pieces[node]))
         self.pieces[node] = tuple(notation.name(letter) for notation in self.notations)
 
-    def _piece(self, notation: Notation, i: int, node: ComputationNode) -> Piece:
+    def _piece(self, notation: Notation, i: int, node: ComputationNode) -> Fragment:
         if node in self.symbols:
             return notation.name(self.symbols[node])
         filled = _filled(node)
@@ -217,15 +217,15 @@ class _Page:
         return notation.write(node, [self.pieces[p][i] for p in node.parents])
 
     def _laid_out(
-        self, heads: list[tuple[str, tuple[Piece, ...]]], below: list[tuple[str, tuple[Piece, ...]]]
+        self, heads: list[tuple[str, tuple[Fragment, ...]]], below: list[tuple[str, tuple[Fragment, ...]]]
     ) -> Formula:
         width = max(len(one_line(name)) for name, _ in [*heads, *below])
         latex = self.notations[1]
 
-        def text(name: str, pieces: tuple[Piece, ...], pad: int) -> str:
+        def text(name: str, pieces: tuple[Fragment, ...], pad: int) -> str:
             return f"{one_line(name):>{pad}} = {pieces[0].text}" if name else pieces[0].text
 
-        def aligned(name: str, pieces: tuple[Piece, ...]) -> str:
+        def aligned(name: str, pieces: tuple[Fragment, ...]) -> str:
             return f"{latex.name(name).text} &= {pieces[1].text}" if name else f"& {pieces[1].text}"
 
         lines = [text(name, pieces, width) for name, pieces in heads]
@@ -234,15 +234,15 @@ class _Page:
             lines += ["where", *(text(name, pieces, width) for name, pieces in below)]
             rows += [r"\text{where}\quad " + aligned(*below[0]), *(aligned(*line) for line in below[1:])]
         if self.notes:
-            lines.append("; ".join(f"{letter} is {told}" for letter, told in self.notes))
-            rows += [rf"& {latex.name(letter).text}\text{{ is {told}}}" for letter, told in self.notes]
+            lines.append("; ".join(f"{letter} is {meaning}" for letter, meaning in self.notes))
+            rows += [rf"& {latex.name(letter).text}\text{{ is {meaning}}}" for letter, meaning in self.notes]
         single = len(rows) == 1
         body = rows[0].replace("&= ", "= ", 1).removeprefix("& ") if single else " \\\\\n".join(rows)
         return Formula("\n".join(lines), body if single else f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}")
 
 
 def _filled(node: ComputationNode) -> Any:
-    """The number that fills this constant, repeated or not; None if it is something else."""
+    """The number that fills this constant array; None for any other node."""
     while node.op is ops.broadcast or node.op is ops.reshape:
         (node,) = node.parents
     if node.parents or not node.known or not node.size:

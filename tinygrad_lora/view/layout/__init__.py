@@ -1,12 +1,12 @@
-"""A layered layout in plain Python: blocks in rows, lines that lead down, frames around what belongs together.
+"""A layered layout in plain Python: blocks in rows, lines that lead down, frames around blocks that belong together.
 
-It knows nothing of what the blocks mean. In order: `ranks` chooses rows, `rows` lets long lines pass the rows between,
-`order` sorts each row, `columns` finds the places, `level` puts these together, and `nested` does it for frames in
-frames. `widths` measures text.
+It does not know what the blocks mean. In order: `ranks` chooses the row of each block, `rows` leads long lines through
+the rows between, `order` sorts each row, `columns` finds the places and `settle` improves them; `level` puts these
+together, and `nested` does so for frames inside frames. `widths` measures text.
 """
 
-from .level import Station
-from .nested import Block, Frame, Line, Placed, arrange
+from .level import Segment
+from .nested import Frame, LayoutBlock, LayoutLine, Placed, arrange
 from .widths import text_width
 
-__all__ = ["Block", "Frame", "Line", "Placed", "Station", "arrange", "text_width"]
+__all__ = ["Frame", "LayoutBlock", "LayoutLine", "Placed", "Segment", "arrange", "text_width"]

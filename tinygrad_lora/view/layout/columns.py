@@ -1,8 +1,8 @@
 """Where each item stands in its row, so that lines are straight and nothing overlaps.
 
-Method: U. Brandes, B. Köpf, Fast and simple horizontal coordinate assignment, 2001: items that a line joins form
-blocks that share one line; this is done from each of four corners, and the middle of the four results is taken. Items
-have widths, and lines may start and end beside the middle, so what is aligned is not the items but their lines.
+Method: U. Brandes, B. Köpf, Fast and simple horizontal coordinate assignment, 2001: items that a line joins are aligned
+in blocks; this is done from each of four corners, and the middle of the four results is taken. Here items have widths,
+and lines may start and end beside the middle, so it is the lines that are aligned, not the items.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from .settle import settle
 
 
 def columns(rows: Rows) -> list[float]:
-    """The middle of each item, counted so that the leftmost block begins at 0."""
+    """The middle of each item, such that the leftmost block begins at 0."""
     if not rows.rank:
         return []
     crossed = _crossed_by_bends(rows)
-    found = []
+    candidates = []
     for downward in (True, False):
         for mirrored in (False, True):
             root, shift = _aligned(rows, crossed, downward, mirrored)
-            found.append(_compacted(rows, root, shift, mirrored))
-    extents = [(min(_lefts(rows, xs)), max(_rights(rows, xs))) for xs in found]
+            candidates.append(_compacted(rows, root, shift, mirrored))
+    extents = [(min(_lefts(rows, xs)), max(_rights(rows, xs))) for xs in candidates]
     left, right = min(extents, key=lambda extent: extent[1] - extent[0])
     moved = []
-    for i, xs in enumerate(found):
+    for i, xs in enumerate(candidates):
         by = right - extents[i][1] if i % 2 else left - extents[i][0]
         moved.append([x + by for x in xs])
     middle = [sum(sorted(four)[1:3]) / 2 for four in zip(*moved, strict=True)]
@@ -46,7 +46,7 @@ def _rights(rows: Rows, xs: list[float]) -> list[float]:
 
 
 def _crossed_by_bends(rows: Rows) -> set[int]:
-    """Links that cross a link between two bends. That one is kept straight, so these are not aligned."""
+    """Links that cross a link between two bends. The latter is kept straight, so these are not aligned."""
     crossed: set[int] = set()
     for row in rows.rows[1:]:
         since, low = 0, -inf
@@ -64,7 +64,7 @@ def _crossed_by_bends(rows: Rows) -> set[int]:
 
 
 def _aligned(rows: Rows, crossed: set[int], downward: bool, mirrored: bool) -> tuple[list[int], list[float]]:
-    """For each item the first of its block, and how far right of that one's middle its own middle is."""
+    """For each item the first item of its block, and how far its middle is to the right of that one's."""
     root, shift = list(range(len(rows.rank))), [0.0] * len(rows.rank)
     links, far = (rows.up, rows.upper) if downward else (rows.down, rows.lower)
     place: Callable[[int], float] = rows.starts if downward else rows.ends
@@ -87,7 +87,7 @@ def _aligned(rows: Rows, crossed: set[int], downward: bool, mirrored: bool) -> t
 
 
 def _compacted(rows: Rows, root: list[int], shift: list[float], mirrored: bool) -> list[float]:
-    """Blocks as far left as they can be, then those that have room to the right moved there; mirrored: the reverse."""
+    """Places for the blocks: as far left as possible, then moved right where there is room; mirrored, the reverse."""
     sign = -1.0 if mirrored else 1.0
     after: dict[int, dict[int, float]] = {item: {} for item in root}
     before: dict[int, dict[int, float]] = {item: {} for item in root}

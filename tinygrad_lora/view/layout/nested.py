@@ -1,7 +1,7 @@
-"""Frames inside frames: each is laid out for itself, from the inside out, and is one block for what is around it.
+"""Lays out frames inside frames: each by itself, from the inside out; to its surroundings it is one block.
 
-A line that crosses a border does so through a gate. All lines from one block share the gate, so that inside the frame
-they are one line for as long as they can be.
+A line crosses the border of a frame through a gate. All lines from one block share a gate, so that inside the frame
+they are one line for as long as possible.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .level import Level, Station, level
+from .level import Level, Segment, level
 from .ranks import neighbors, topological
-from .rows import Edge
+from .rows import LayoutEdge
 
 GATE_WIDTH = 2.0
 
 
-class Block(NamedTuple):
-    """A box to be placed."""
+class LayoutBlock(NamedTuple):
+    """A box to be placed, with its size."""
 
     id: str
     width: float
     height: float
 
 
-class Line(NamedTuple):
-    """From the lower edge of one block down to the upper edge of another, where it takes `room` of its width."""
+class LayoutLine(NamedTuple):
+    """A line from the lower edge of one block down to the upper edge of another, of which it takes up `room`."""
 
     start: str
     end: str
@@ -48,13 +48,13 @@ class Frame(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """Left, top, width and height of every block and frame, and for each line its straight parts from the top down."""
+    """The result: left, top, width and height of each block and frame, and the segments of each line, from the top."""
 
     width: float
     height: float
     blocks: Mapping[str, tuple[float, float, float, float]]
     frames: Mapping[str, tuple[float, float, float, float]]
-    lines: Sequence[Sequence[Station]]
+    lines: Sequence[Sequence[Segment]]
 
 
 WHOLE = Frame("", (), ())
@@ -62,45 +62,45 @@ NOTHING = Level(0.0, 0.0, [], [], [])
 
 
 class Gate(NamedTuple):
-    """Where all lines from one block pass a border, inward or outward."""
+    """The point at which all lines from one block cross a border, inward or outward."""
 
     source: str
     inward: bool
 
 
 class Passage(NamedTuple):
-    """A part of a line, inside one frame. Lines from one block to one gate or frame have it together."""
+    """The part of a line inside one frame. Lines from one block to the same gate or frame share it."""
 
     start: str | Gate
     end: str | Gate
     source: str
-    line: int | None  # where it is this line's alone
+    line: int | None  # the number of the line, if it does not share this part
     room: float
 
 
 @dataclass(slots=True)
 class _Inside:
-    """What a frame holds, by number: blocks and frames first, then the gates."""
+    """The contents of a frame by number, blocks and frames first, then the gates; and its size."""
 
     frame: Frame
     numbers: dict[str | Gate, int] = field(default_factory=dict)
     edges: dict[Passage, int] = field(default_factory=dict)
-    made: Level = NOTHING
+    contents: Level = NOTHING
     width: float = 0.0
     height: float = 0.0
     x: float = 0.0  # of the contents, from the frame's left
     y: float = 0.0
 
     def gate(self, block: str, inward: bool) -> float:
-        """Where the gate of the lines from this block is, from the middle of the frame."""
-        return self.x + self.made.middles[self.numbers[Gate(block, inward)]] - self.width / 2
+        """The distance of the gate for lines from this block to the middle of the frame."""
+        return self.x + self.contents.middles[self.numbers[Gate(block, inward)]] - self.width / 2
 
 
-def arrange(blocks: Sequence[Block], lines: Sequence[Line], frames: Sequence[Frame] = ()) -> Placed:
-    """Place blocks so that lines lead downward and cross seldom, nothing overlaps, and frames hold what is theirs.
+def arrange(blocks: Sequence[LayoutBlock], lines: Sequence[LayoutLine], frames: Sequence[Frame] = ()) -> Placed:
+    """Place blocks so that lines lead down and rarely cross, nothing overlaps, and frames hold their contents.
 
-    A frame that a line leaves and enters again by way of a block outside is left away: it cannot be one block for the
-    others. Raises ValueError where lines form a cycle.
+    A frame that is left and entered again, by way of a block outside, is omitted: it cannot be one block to the others.
+    Raises ValueError if lines form a cycle.
     """
     sizes = {block.id: block for block in blocks}
     within, every = _containers(sizes, lines, frames)
@@ -114,9 +114,9 @@ def arrange(blocks: Sequence[Block], lines: Sequence[Line], frames: Sequence[Fra
 
 
 def _containers(
-    sizes: Mapping[str, Block], lines: Sequence[Line], frames: Sequence[Frame]
+    sizes: Mapping[str, LayoutBlock], lines: Sequence[LayoutLine], frames: Sequence[Frame]
 ) -> tuple[dict[str, str], dict[str, Frame]]:
-    """For each block and frame the frame around it, "" for none; and the frames, "" for the whole picture."""
+    """The name of the frame around each block and frame; and all frames by name. "" is the whole picture."""
     every, within = {"": WHOLE}, dict.fromkeys(sizes, "")
     waiting = [(frame, "") for frame in reversed(frames)]
     while waiting:
@@ -132,8 +132,8 @@ def _containers(
     return within, every
 
 
-def _tangled(lines: Sequence[Line], within: Mapping[str, str], every: Mapping[str, Frame]) -> list[str]:
-    """Frames on a cycle: some line leaves them and comes back by way of something outside."""
+def _tangled(lines: Sequence[LayoutLine], within: Mapping[str, str], every: Mapping[str, Frame]) -> list[str]:
+    """The frames on a cycle: a line leaves them, and another comes back from a block outside."""
     members = {name: i for i, name in enumerate(within)}
     edges = [(members[start], members[end]) for start, end in (_meeting(line, within) for line in lines)]
     above, below = neighbors(len(members), edges)
@@ -141,8 +141,8 @@ def _tangled(lines: Sequence[Line], within: Mapping[str, str], every: Mapping[st
     return [name for name, i in members.items() if i not in settled and name in every]
 
 
-def _meeting(line: Line, within: Mapping[str, str]) -> tuple[str, str]:
-    """What holds each end, in the innermost frame that holds both."""
+def _meeting(line: LayoutLine, within: Mapping[str, str]) -> tuple[str, str]:
+    """The items that hold the ends of a line in the innermost frame that holds both."""
     start, starts = line.start, {within[line.start]: line.start}
     while outer := within[start]:
         start = outer
@@ -153,8 +153,10 @@ def _meeting(line: Line, within: Mapping[str, str]) -> tuple[str, str]:
     return starts[within[end]], end
 
 
-def _route(i: int, line: Line, within: Mapping[str, str], insides: Mapping[str, _Inside]) -> list[tuple[str, int]]:
-    """Enter the parts of a line into the frames that it passes; the result numbers them from the top down."""
+def _route(
+    i: int, line: LayoutLine, within: Mapping[str, str], insides: Mapping[str, _Inside]
+) -> list[tuple[str, int]]:
+    """Add the parts of a line to the frames that it passes; returns frames and numbers of the parts, from the top."""
     start, end = _meeting(line, within)
     parts: list[tuple[str, str | Gate, str | Gate]] = [(within[start], start, end)]
     at = end
@@ -177,16 +179,16 @@ def _route(i: int, line: Line, within: Mapping[str, str], insides: Mapping[str, 
 
 
 def _between(inner: str, outer: str, within: Mapping[str, str]) -> list[str]:
-    """What holds `inner` inside `outer`, from the outside in, and `inner` itself; nothing where they are the same."""
-    found = []
+    """The frames inside `outer` that hold `inner`, from the outside in, and `inner`; nothing if both are the same."""
+    holders = []
     while inner != outer:
-        found.append(inner)
+        holders.append(inner)
         inner = within[inner]
-    return found[::-1]
+    return holders[::-1]
 
 
-def _lay_out(inside: _Inside, sizes: Mapping[str, Block], insides: Mapping[str, _Inside]) -> None:
-    """Place what the frame holds, and find out how large that makes the frame."""
+def _lay_out(inside: _Inside, sizes: Mapping[str, LayoutBlock], insides: Mapping[str, _Inside]) -> None:
+    """Lay out the contents of a frame, and set its size."""
     frame, widths, heights = inside.frame, list[float](), list[float]()
     gates: dict[bool, set[int]] = {True: set(), False: set()}
     for name, i in inside.numbers.items():
@@ -202,37 +204,37 @@ def _lay_out(inside: _Inside, sizes: Mapping[str, Block], insides: Mapping[str, 
     for start, end, source, _, room in inside.edges:
         leave = 0.0 if isinstance(start, Gate) or start in sizes else insides[start].gate(source, False)
         enter = 0.0 if isinstance(end, Gate) else None if end in sizes else insides[end].gate(source, True)
-        edges.append(Edge(inside.numbers[start], inside.numbers[end], source, leave, enter, room))
-    made = inside.made = level(widths, heights, edges, gates[True], gates[False])
+        edges.append(LayoutEdge(inside.numbers[start], inside.numbers[end], source, leave, enter, room))
+    contents = inside.contents = level(widths, heights, edges, gates[True], gates[False])
     inside.y = 0.0 if gates[True] else frame.above
-    inside.width = max(frame.left + made.width + frame.right, frame.width)
-    inside.height = max(inside.y + made.height + (0.0 if gates[False] else frame.below), frame.height)
-    inside.x = frame.left + (inside.width - frame.left - made.width - frame.right) / 2
+    inside.width = max(frame.left + contents.width + frame.right, frame.width)
+    inside.height = max(inside.y + contents.height + (0.0 if gates[False] else frame.below), frame.height)
+    inside.x = frame.left + (inside.width - frame.left - contents.width - frame.right) / 2
 
 
 def _placed(
-    sizes: Mapping[str, Block], within: Mapping[str, str], insides: Mapping[str, _Inside],
+    sizes: Mapping[str, LayoutBlock], within: Mapping[str, str], insides: Mapping[str, _Inside],
     routes: Sequence[Sequence[tuple[str, int]]],
 ) -> Placed:  # fmt: skip
-    """From places in frames to places in the picture, from the outside in."""
+    """The places in the whole picture, computed from those in the frames."""
     corner = {"": (0.0, 0.0)}  # where the contents of each frame begin
-    found: dict[str, tuple[float, float, float, float]] = {}
+    places: dict[str, tuple[float, float, float, float]] = {}
     for name in [*(name for name in insides if name), *sizes]:
         holder, part = insides[within[name]], sizes.get(name) or insides[name]
         x, y = corner[within[name]]
         i = holder.numbers[name]
-        left, top = x + holder.made.middles[i] - part.width / 2, y + holder.made.tops[i]
-        found[name] = left, top, part.width, part.height
+        left, top = x + holder.contents.middles[i] - part.width / 2, y + holder.contents.tops[i]
+        places[name] = left, top, part.width, part.height
         if isinstance(part, _Inside):
             corner[name] = left + part.x, top + part.y
     lines = []
     for route in routes:
-        stations = []
+        segments = []
         for name, number in route:
-            stations += [station.moved(*corner[name]) for station in insides[name].made.lines[number]]
-        lines.append(stations)
+            segments += [segment.moved(*corner[name]) for segment in insides[name].contents.lines[number]]
+        lines.append(segments)
     whole = insides[""]
     blocks, frames = (
-        {name: place for name, place in found.items() if (name in sizes) == kind} for kind in (True, False)
+        {name: place for name, place in places.items() if (name in sizes) == kind} for kind in (True, False)
     )
     return Placed(whole.width, whole.height, blocks, frames, lines)

@@ -1,4 +1,4 @@
-"""The order within each row, so that few lines cross.
+"""Sorts each row so that few lines cross.
 
 Method: K. Sugiyama, S. Tagawa, M. Toda, Methods for visual understanding of hierarchical system structures, 1981;
 medians and swaps of neighbors as in E. R. Gansner et al., A technique for drawing directed graphs, 1993; crossings
@@ -13,12 +13,12 @@ from .rows import Rows
 
 SWEEPS = 24
 SWAPS = 4  # rounds of swaps after each sweep
-LARGE = 4_000  # items, bends included; so many are sorted with less patience
-EDGES_TO_SWAP = 12  # items with more lines are not swapped one by one
+LARGE = 4_000  # items, bends included; from this many on there are fewer sweeps
+EDGES_TO_SWAP = 12  # items with more lines than this are not swapped with their neighbors
 
 
 def order_rows(rows: Rows) -> None:
-    """Sort the rows; what was found first stays where nothing better is found."""
+    """Sort the rows; of equally good orders the first one found stays."""
     best: tuple[int, list[list[int]]] | None = None
     sweeps, swaps = (SWEEPS, SWAPS) if len(rows.rank) < LARGE else (SWEEPS // 4, 0)
     for start in (_followed(rows, upward=True), _followed(rows, upward=False)):
@@ -28,9 +28,9 @@ def order_rows(rows: Rows) -> None:
         for sweep in range(sweeps):
             _sweep(rows, downward=sweep % 2 == 0, turn=sweep % 4 > 1)
             _swap_neighbors(rows, swaps)
-            found = best
+            previous = best
             best = _better(rows, best)
-            stale = 0 if best is not found else stale + 1
+            stale = 0 if best is not previous else stale + 1
             if best[0] == 0 or stale == 6:
                 break
     if best:
@@ -39,7 +39,7 @@ def order_rows(rows: Rows) -> None:
 
 
 def crossings(rows: Rows) -> int:
-    """How often two lines cross; lines that share an end do not."""
+    """How many pairs of lines cross; lines that share an end do not."""
     return sum(_crossings_below(rows, row) for row in rows.rows)
 
 
@@ -49,7 +49,7 @@ def _better(rows: Rows, best: tuple[int, list[list[int]]] | None) -> tuple[int, 
 
 
 def _crossings_below(rows: Rows, row: Sequence[int]) -> int:
-    """The pairs of links that end in the opposite order, counted with a tree of sums."""
+    """The pairs of links below a row that end in the opposite order, counted with a tree of sums."""
     links = [link for item in row for link in rows.down[item]]
     if len(links) < 2:
         return 0
@@ -84,7 +84,7 @@ def _enter(tree: list[int], size: int, ends: Sequence[int]) -> int:
 
 def _followed(rows: Rows, upward: bool) -> list[list[int]]:
     """A first order: follow the lines from the results to their operands, or from the leaves down, depth first."""
-    found: list[list[int]] = [[] for _ in rows.rows]
+    order: list[list[int]] = [[] for _ in rows.rows]
     seen = [False] * len(rows.rank)
     ahead, far = (rows.up, rows.upper) if upward else (rows.down, rows.lower)
     for first in (item for row in (reversed(rows.rows) if upward else rows.rows) for item in row):
@@ -93,13 +93,13 @@ def _followed(rows: Rows, upward: bool) -> list[list[int]]:
             item = stack.pop()
             if not seen[item]:
                 seen[item] = True
-                found[rows.rank[item]].append(item)
+                order[rows.rank[item]].append(item)
                 stack += [far[link] for link in reversed(ahead[item])]
-    return found
+    return order
 
 
 def _sweep(rows: Rows, downward: bool, turn: bool) -> None:
-    """Row by row, sort the items by the median of their neighbors in the row before; equal ones keep or turn theirs."""
+    """Row by row, sort the items by the median of their neighbors in the row before; `turn` reverses equal ones."""
     links, place = (rows.up, rows.starts) if downward else (rows.down, rows.ends)
     for row in rows.rows[1:] if downward else rows.rows[-2::-1]:
         medians = {item: _median(sorted(map(place, links[item]))) for item in row if links[item]}
@@ -110,7 +110,7 @@ def _sweep(rows: Rows, downward: bool, turn: bool) -> None:
 
 
 def _median(places: list[float]) -> float:
-    """The middle; of an even number, the point between the two middle ones, nearer to the denser side."""
+    """The median; for an even number of places, a point between the two middle ones, nearer to the denser side."""
     n = len(places)
     middle = n // 2
     if n % 2:
@@ -124,7 +124,7 @@ def _median(places: list[float]) -> float:
 
 
 def _swap_neighbors(rows: Rows, most: int, least: int = 1) -> None:
-    """Swap two neighbors in a row wherever fewer lines cross then; with 0, also to put operands in their order."""
+    """Swap neighbors in a row if fewer lines cross then; with `least` 0, also to put operands in their order."""
     for row in rows.rows:
         for _ in range(most):
             improved = False
@@ -140,13 +140,13 @@ def _swap_neighbors(rows: Rows, most: int, least: int = 1) -> None:
 
 
 def _out_of_order(rows: Rows, left: int, right: int) -> bool:
-    """Whether they lead to the same item, the right one as an earlier operand: edges are numbered in that order."""
+    """Whether both lead to the same item, the right one as an earlier operand: edges are numbered in that order."""
     first, second = ({rows.lower[link]: link for link in reversed(rows.down[item])} for item in (left, right))
     return sum((first[item] > second[item]) - (first[item] < second[item]) for item in first if item in second) > 0
 
 
 def _gain(rows: Rows, left: int, right: int) -> int:
-    """How many crossings fewer there are when the two change places."""
+    """How many crossings fewer there are if the two are swapped."""
     gain = 0
     for links, place in ((rows.up, rows.starts), (rows.down, rows.ends)):
         if links[left] and links[right] and max(len(links[left]), len(links[right])) <= EDGES_TO_SWAP:

@@ -1,4 +1,4 @@
-"""In which row each block stands: below everything that it needs, and no higher than it must."""
+"""Chooses the row of each block: below all its operands, where the lines are short."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ ROUNDS = 8
 def ranks(n: int, edges: Iterable[tuple[int, int]], first: set[int], last: set[int]) -> list[int]:
     """A row for each of `n` blocks, counted from 0 at the top; every edge leads at least one row down.
 
-    Blocks in `first` have the first row for themselves, those in `last` the last. The longest way from above gives
-    the row; then each block moves within its slack to where fewer lines are drawn.
-    Raises ValueError where the edges form a cycle.
+    Blocks in `first` have the first row to themselves, those in `last` the last. The longest path from above gives the
+    row; then each block moves, as far as its neighbors allow, to where lines are shorter.
+    Raises ValueError if the edges form a cycle.
     """
     above, below = neighbors(n, edges)
     order = topological(above, below)
@@ -40,9 +40,9 @@ def ranks(n: int, edges: Iterable[tuple[int, int]], first: set[int], last: set[i
 def _shorten(free: list[int], rank: list[int], above: list[list[int]], below: list[list[int]], down: bool) -> None:
     """Move blocks toward the side where more lines get shorter.
 
-    All edges that leave a block are one line, as long as the longest of them. So a block that moves down makes its own
-    line shorter, and the lines from above longer where it is their end. Where that is equal it moves down: what a leaf
-    leads to stays together.
+    All edges that leave a block are drawn as one line, as long as the longest of them. So a block that moves down makes
+    its own line shorter, and lines from above longer if they end at it. If that is equal it moves down, so that leaves
+    stay near the operation that uses them.
     """
     end = [max((rank[w] for w in below[v]), default=0) for v in range(len(rank))]
     for v in free:
@@ -54,7 +54,7 @@ def _shorten(free: list[int], rank: list[int], above: list[list[int]], below: li
 
 
 def _move_groups(edges: Sequence[tuple[int, int]], rank: list[int], first: set[int], last: set[int]) -> None:
-    """Move blocks together that hang together by edges of one row, toward the side where more edges get shorter."""
+    """Move each group of blocks that edges of length 1 connect toward the side where more edges get shorter."""
     fixed, bottom = first | last, max(rank, default=0)
     group = list(range(len(rank)))
 
@@ -90,7 +90,7 @@ def _move_groups(edges: Sequence[tuple[int, int]], rank: list[int], first: set[i
 
 
 def neighbors(n: int, edges: Iterable[tuple[int, int]]) -> tuple[list[list[int]], list[list[int]]]:
-    """For each block those above and those below it, each once."""
+    """For each block the blocks above it and those below it, without duplicates."""
     above: list[list[int]] = [[] for _ in range(n)]
     below: list[list[int]] = [[] for _ in range(n)]
     for start, end in dict.fromkeys(edges):
@@ -100,7 +100,7 @@ def neighbors(n: int, edges: Iterable[tuple[int, int]]) -> tuple[list[list[int]]
 
 
 def topological(above: Sequence[Sequence[int]], below: Sequence[Sequence[int]]) -> list[int]:
-    """Every block after those above it. Blocks on a cycle, and those behind it, are left out."""
+    """The blocks, each after those above it. Blocks on a cycle, and those below one, are left out."""
     waiting = [len(nodes) for nodes in above]
     order = [v for v, n in enumerate(waiting) if n == 0]
     for v in order:

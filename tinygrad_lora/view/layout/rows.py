@@ -1,4 +1,4 @@
-"""Blocks in rows, joined by links that lead exactly one row down: what the other steps of the layout work on."""
+"""The data of the layout: items in rows, joined by links that lead exactly one row down."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ APART = 26.0  # between two blocks
 BEND_APART = 16.0  # between a line and a block, or two lines
 
 
-class Edge(NamedTuple):
+class LayoutEdge(NamedTuple):
     """From one block down to another, by number.
 
-    Edges that leave one block by the same `port` share one line for as long as they can. `leave` is where that is,
-    `enter` where the edge arrives, each counted from the block's middle; None: wherever there is room, `room` wide.
+    Edges that leave one block by the same `port` share one line for as long as possible. `leave` is where the edge
+    starts and `enter` where it arrives, each counted from the middle of the block; None: wherever `room` is free.
     """
 
     start: int
@@ -27,14 +27,14 @@ class Edge(NamedTuple):
 
 @dataclass(slots=True)
 class Rows:
-    """Items: first the blocks, then bends, which are places where a long line passes a row. Links are numbered."""
+    """Items in rows: first the blocks, then the bends, where a long line passes a row. Items and links are numbered."""
 
     widths: list[float]
     blocks: int  # how many of the items are blocks
     rank: list[int]
     rows: list[list[int]]  # items from left to right
-    place: list[int] = field(default_factory=list)  # of an item in its row
-    upper: list[int] = field(default_factory=list)  # item above each link
+    place: list[int] = field(default_factory=list)  # of each item in its row
+    upper: list[int] = field(default_factory=list)  # the item above each link
     lower: list[int] = field(default_factory=list)
     leave: list[float] = field(default_factory=list)  # where the link starts, from the middle of its upper item
     enter: list[float] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Rows:
     chains: list[list[int]] = field(default_factory=list)  # for each edge its links from the top down
 
     def sort(self, rows: Sequence[Sequence[int]]) -> None:
-        """Take this order."""
+        """Set the order of the items in each row."""
         self.rows = [list(row) for row in rows]
         for row in self.rows:
             for i, item in enumerate(row):
@@ -84,29 +84,29 @@ class Rows:
         return link
 
 
-def in_rows(widths: Sequence[float], rank: Sequence[int], edges: Sequence[Edge]) -> Rows:
+def in_rows(widths: Sequence[float], rank: Sequence[int], edges: Sequence[LayoutEdge]) -> Rows:
     """The blocks in rows, in the order in which they are numbered; long edges pass bends."""
     n = len(widths)
-    made = Rows(list(widths), n, list(rank), [[] for _ in range(max(rank, default=-1) + 1)])
-    made.up, made.down, made.place = [[] for _ in range(n)], [[] for _ in range(n)], [0] * n
+    placed = Rows(list(widths), n, list(rank), [[] for _ in range(max(rank, default=-1) + 1)])
+    placed.up, placed.down, placed.place = [[] for _ in range(n)], [[] for _ in range(n)], [0] * n
     for item, r in enumerate(rank):
-        made.place[item] = len(made.rows[r])
-        made.rows[r].append(item)
+        placed.place[item] = len(placed.rows[r])
+        placed.rows[r].append(item)
     lines: dict[tuple[int, Hashable], list[int]] = {}  # the links of the shared line down to its last bend
     for edge in edges:
         line = lines.setdefault((edge.start, edge.port), [])
         bends = rank[edge.end] - rank[edge.start] - 1
         while len(line) < bends:
-            above = made.lower[line[-1]] if line else edge.start
-            bend = made._add_item(rank[edge.start] + len(line) + 1)
-            line.append(made._add_link(above, bend, 0.0 if line else edge.leave, 0.0))
-        above, leave = (made.lower[line[bends - 1]], 0.0) if bends else (edge.start, edge.leave)
-        made.chains.append([*line[:bends], made._add_link(above, edge.end, leave, edge.enter or 0.0)])
-    return made
+            above = placed.lower[line[-1]] if line else edge.start
+            bend = placed._add_item(rank[edge.start] + len(line) + 1)
+            line.append(placed._add_link(above, bend, 0.0 if line else edge.leave, 0.0))
+        above, leave = (placed.lower[line[bends - 1]], 0.0) if bends else (edge.start, edge.leave)
+        placed.chains.append([*line[:bends], placed._add_link(above, edge.end, leave, edge.enter or 0.0)])
+    return placed
 
 
-def spread_entries(rows: Rows, edges: Sequence[Edge]) -> None:
-    """Let the links that enter a block arrive side by side, in the order in which they come."""
+def spread_entries(rows: Rows, edges: Sequence[LayoutEdge]) -> None:
+    """Spread the links that enter a block side by side, from left to right as they come from above."""
     arriving: dict[int, list[int]] = {}
     for i, edge in enumerate(edges):
         if edge.enter is None:

@@ -1,7 +1,7 @@
-"""Pull together what stands farther apart than it must, without bending a straight line.
+"""Moves items closer together where there is room, without bending a straight line.
 
-Items joined by straight lines move together. Each such group goes to the middle of where its other lines would have
-it, as far as its neighbors in the rows leave room. So no two items change places, and lines get shorter in sum.
+Items that straight lines join form a group and move together. Each group moves to where its other lines would be
+straight, in the median, as far as its neighbors leave room. So no items change places, and lines get shorter in sum.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from math import inf
 from .rows import Rows
 
 ROUNDS = 12
-LARGE = 4_000  # items, bends included; so many get a third of the rounds
-STRAIGHT = 0.05  # less sideways than anybody sees
+LARGE = 4_000  # items, bends included; from this many on there are a third of the rounds
+STRAIGHT = 0.05  # a line that goes less sideways than this looks straight
 
 
 def settle(rows: Rows, xs: list[float]) -> None:
-    """Change `xs`, the middles of the items."""
+    """Move the middles of the items, `xs`, in place."""
     for step in range(ROUNDS if len(xs) < LARGE else ROUNDS // 3):
         groups = sorted(_groups(rows, xs), key=lambda group: xs[group[0]], reverse=step % 2 == 1)
         moved = max((_move(rows, xs, group) for group in groups), default=0.0)
@@ -26,7 +26,7 @@ def settle(rows: Rows, xs: list[float]) -> None:
 
 
 def _move(rows: Rows, xs: list[float], group: list[int]) -> float:
-    """Move one group; the result is how far."""
+    """Move one group; returns how far."""
     wishes = sorted(shift for item in group for shift in _wishes(rows, xs, item) if abs(shift) > STRAIGHT)
     if not wishes:
         return 0.0
@@ -45,7 +45,7 @@ def _move(rows: Rows, xs: list[float], group: list[int]) -> float:
 
 
 def _wishes(rows: Rows, xs: list[float], item: int) -> Iterator[float]:
-    """How far each line of an item is from straight."""
+    """For each line of an item, how far the item would have to move to make it straight."""
     for link in rows.up[item]:
         yield _bent(rows, xs, link)
     for link in rows.down[item]:
@@ -57,7 +57,7 @@ def _bent(rows: Rows, xs: list[float], link: int) -> float:
 
 
 def _groups(rows: Rows, xs: list[float]) -> list[list[int]]:
-    """The items that straight lines join."""
+    """The groups of items that straight lines join."""
     group = list(range(len(xs)))
 
     def find(item: int) -> int:

@@ -1,10 +1,10 @@
-"""How wide a text is in Helvetica, Arial and the fonts made to their measure. No font is opened."""
+"""The width of a text in Helvetica, Arial and fonts with the same metrics. No font file is read."""
 
 from __future__ import annotations
 
 from unicodedata import category, combining, east_asian_width
 
-# Thousandths of the font size, and the characters that are so wide.
+# Widths in thousandths of the font size, each with the characters of that width.
 REGULAR = {
     191: "'", 222: "ijl", 260: "|", 278: " !,./:;I[\\]ft", 333: "()-`r", 334: "{}", 355: '"', 389: "*", 469: "^",
     500: "Jcksvxyz", 556: "#$0123456789?L_abdeghnopqu", 584: "+<=>~", 611: "FTZ", 667: "&ABEKPSVXY", 722: "CDHNRUw",
@@ -15,7 +15,7 @@ BOLD = {
     556: "#$0123456789J_aceksvxy", 584: "+<=>^~", 611: "?FLTZbdghnopqu", 667: "EPSVXY", 722: "&ABCDHKNRU", 778: "GOQw",
     833: "M", 889: "%m", 944: "W", 975: "@",
 }  # fmt: skip
-OTHER, WIDE = 620, 1300  # of letters not in the table; of Chinese, Japanese and Korean ones, and of emoji
+OTHER, WIDE = 620, 1300  # widths of characters not in the table; of Chinese, Japanese and Korean ones, and emoji
 
 TABLES = [{letter: width for width, letters in table.items() for letter in letters} for table in (REGULAR, BOLD)]
 

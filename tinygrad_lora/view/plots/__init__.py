@@ -1,7 +1,7 @@
 """Plots of layers, training and compiled programs, each a matplotlib Figure: `pip install "tinygrad-lora[notebook]"`.
 
-A plot says in its title what is seen, and in its `alternative` the same in words, for those who do not see it. It
-touches no global state of pyplot, and the same arguments give the same file. `plot.savefig("plot.svg")` writes one.
+The title of a plot says what it shows, and its `alternative` says it in full, for those who do not see it. Plots leave
+pyplot's global state alone, and the same arguments give the same file. `plot.savefig("plot.svg")` writes it.
 """
 
 from .adapters import heatmaps, singular_values

@@ -16,30 +16,30 @@ from .drawing import comparable, drawn, library, new_plot, percent, whole_ticks
 
 COMPARABLE = 4.0  # the matrices share one scale where the largest numbers in them differ by at most this factor
 NARROWEST = 0.16  # of the picture: how narrow a factor of small rank may become
-MOST_BARS = 64  # singular values that are drawn; the sentences are about all of them
+MOST_BARS = 64  # singular values that are drawn; the text covers all of them
 NEARLY_ALL = 0.9  # the share of the change that a line marks
 
 
 @drawn
 def heatmaps(adapter: Any) -> Any:
-    r"""$\Delta W = s\,A B$ as heat maps: A at the left, B above, and where row and column meet their product times s.
+    r"""$\Delta W = s\,A B$ as heat maps: A on the left, B on top, and their product, times s, where they meet.
 
-    `adapter` is a LoRALayer, a LoRALinear or a model that has one. Zero is white, above is vermilion, below is blue.
-    The three share a scale where their numbers are of like size; else each has its own, beside it.
+    `adapter` is a LoRALayer, a LoRALinear or a model that has one. Zero is white, positive numbers are vermilion,
+    negative ones blue. The three share a scale if their numbers are of similar size; else each has its own, beside it.
     Returns a matplotlib Figure. Raises AdaptError for a model without adapters or with several, ValueError for numbers
     that are not finite.
     """
     layer = the_adapter(adapter)
     A, B = factors(layer)
-    with np.errstate(over="ignore", invalid="ignore"):  # said in the error
+    with np.errstate(over="ignore", invalid="ignore"):  # the error says so
         change = finite(layer.scaling * (A @ B), "the product s A B")
     named = {"A": A, "B": B, "ΔW": change}
     limits = {name: float(np.abs(M).max()) for name, M in named.items()}
-    told = "; ".join(f"{name} {M.shape}, {_range(M)}" for name, M in named.items())
+    ranges = "; ".join(f"{name} {M.shape}, {_range(M)}" for name, M in named.items())
     size = f"{change.size:,} changes of weights from {A.size + B.size:,} numbers"
     rank, s = f"rank {layer.rank}", f"s = {number(layer.scaling)}"
     figure = new_plot(
-        7.5, 5, f"{size}: ΔW = s A B, {rank}, {s}", f"Heat maps of an adapter, {rank}, {s}. {size}. {told}."
+        7.5, 5, f"{size}: ΔW = s A B, {rank}, {s}", f"Heat maps of an adapter, {rank}, {s}. {size}. {ranges}."
     )
 
     (n, m), r = change.shape, layer.rank
@@ -89,12 +89,13 @@ def _range(M: Any) -> str:
 
 @drawn
 def singular_values(change: Any) -> Any:
-    r"""The singular values $\sigma_1 \ge \sigma_2 \ge \dots$ of a change of weights; what the first k hold of it.
+    r"""The singular values $\sigma_1 \ge \sigma_2 \ge \dots$ of a change of weights, and the share of the first k.
 
-    `change` is an adapter as for `heatmaps`, or any matrix, such as the difference of two weights. Left the values as
-    bars; right $\sum_{i \le k} \sigma_i^2 / \sum_i \sigma_i^2$: the best change of rank k leaves the rest out (Eckart
-    and Young 1936). The effective rank is $e^H$, H the entropy of $\sigma_i / \sum_j \sigma_j$ (Roy and Vetterli 2007).
-    Returns a matplotlib Figure. Raises ShapeError for what is no matrix, AdaptError and ValueError as `heatmaps` does.
+    `change` is an adapter as for `heatmaps`, or any matrix, such as the difference of two weights. The left panel shows
+    the values as bars; the right one $\sum_{i \le k} \sigma_i^2 / \sum_i \sigma_i^2$, what the best change of rank k
+    keeps (Eckart and Young 1936). The effective rank is $e^H$, where H is the entropy of $\sigma_i / \sum_j \sigma_j$
+    (Roy and Vetterli 2007). Returns a matplotlib Figure. Raises ShapeError for anything but a matrix, AdaptError and
+    ValueError as `heatmaps` does.
     """
     what, values = _spectrum(change)
     squares = (values / (values.max() or 1.0)) ** 2  # of the largest, so that no square is too small or too large
@@ -129,7 +130,7 @@ def singular_values(change: Any) -> Any:
 
 
 def _spectrum(change: Any) -> tuple[str, Any]:
-    """What is shown, and its singular values from the largest on. Of an adapter there are as many as its rank."""
+    """A name for the change, and its singular values, the largest first; an adapter has as many as its rank."""
     if isinstance(change, Layer):
         layer = the_adapter(change)
         return "ΔW = s A B", finite(layer.scaling * singular_values_of(*factors(layer)), "the spectrum of s A B")

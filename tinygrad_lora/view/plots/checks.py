@@ -1,4 +1,4 @@
-"""What is plotted, checked: arrays of finite numbers, class numbers, an adapter; or an error that says what to do."""
+"""Checks of what is plotted: finite numbers, class numbers, an adapter. Each error says what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..words.sentences import one_line
 
 
 def finite(data: Any, what: str, remedy: str = "") -> Any:
-    """`data` as an array of finite real numbers. Raises ValueError that says where one is not."""
+    """`data` as an array of finite real numbers. Raises ValueError with the place of the first that is not."""
     try:
         array = np.asarray(data)
     except ValueError:
@@ -25,13 +25,15 @@ def finite(data: Any, what: str, remedy: str = "") -> Any:
     if not (good := np.isfinite(array)).all():
         at = tuple(int(i) for i in np.argwhere(~good)[0])
         place = f" at [{', '.join(map(str, at))}]" if at else ""
-        told = f"{what} holds {(~good).sum():,} of {array.size:,} numbers that are not finite, the first is {array[at]}"
-        raise ValueError(f"{told}{place}{': ' * bool(remedy)}{remedy}")
+        problem = (
+            f"{what} holds {(~good).sum():,} of {array.size:,} numbers that are not finite, the first is {array[at]}"
+        )
+        raise ValueError(f"{problem}{place}{': ' * bool(remedy)}{remedy}")
     return array
 
 
 def class_numbers(data: Any, what: str) -> Any:
-    """`data` as whole numbers from 0 on, one for each sample. Raises ShapeError, DtypeError or ValueError."""
+    """`data` as class numbers 0, 1, 2, ..., one for each sample. Raises ShapeError, DtypeError or ValueError."""
     array = finite(data, what)
     if array.ndim != 1:
         raise ShapeError(f"{what} must be one class number a sample, shape (n,), not {array.shape}")
@@ -52,13 +54,13 @@ def the_adapter(obj: Any) -> LoRALayer:
         return obj
     if not isinstance(obj, Layer):
         raise TypeError(f"this plot shows an adapter, a LoRALayer or a LoRALinear, not {type(obj).__name__}")
-    found = adapters(obj)
-    if len(found) == 1:
-        return next(iter(found.values())).lora
-    if not found:
+    by_name = adapters(obj)
+    if len(by_name) == 1:
+        return next(iter(by_name.values())).lora
+    if not by_name:
         raise AdaptError(f"this {type(obj).__name__} has no adapters: adapt(model, rank=...) gives it some")
-    names = ", ".join(repr(one_line(name)) for name in found)
-    raise AdaptError(f"this {type(obj).__name__} has {len(found)} adapters, {names}: pass one, adapters(model)[name]")
+    names = ", ".join(repr(one_line(name)) for name in by_name)
+    raise AdaptError(f"this {type(obj).__name__} has {len(by_name)} adapters, {names}: pass one, adapters(model)[name]")
 
 
 def factors(layer: LoRALayer) -> tuple[Any, Any]:

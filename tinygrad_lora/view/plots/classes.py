@@ -1,4 +1,4 @@
-"""Plots of a classifier: where in the plane it draws the line, and which classes it takes for which."""
+"""Plots of a classifier: its decision boundary in the plane, and its confusion matrix."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from ..words.sentences import one_line
 from .checks import class_numbers, finite
 from .drawing import COLORS, MARKS, drawn, library, new_plot, percent, whole_ticks
 
-TINT = 0.22  # how much of a class's color the ground has; the rest is white
+TINT = 0.22  # the share of a class's color in its background; the rest is white
 MARGIN = 0.12  # of the spread of the points, around them
 MOST_NUMBERED = 20  # classes up to which every cell of a confusion matrix has its number
 
 
 @drawn
 def decision_boundary(model: Callable[[Any], Any], x: Any, y: Any, *, steps: int = 200) -> Any:
-    """The plane, each point of it in the color of the class that the model gives it, and the samples with their class.
+    """The plane in the colors of the classes that the model predicts, and the samples in those of their own classes.
 
-    `model` is a layer or a function of a node. It gives n logits, one for each class and the largest wins, or one
-    logit, which is above 0 for class 1. x is (samples, 2), y the class numbers. The model is asked at `steps` times
-    `steps` points, and is not changed. Samples on the wrong side have a ring.
-    Returns a matplotlib Figure. Raises ShapeError where x or the output does not fit, ValueError for too many classes.
+    `model` is a layer or a function of a node. It returns a logit for each class, of which the largest wins, or a
+    single logit, which is above 0 for class 1. x is (samples, 2), y the class numbers. The model is evaluated at
+    `steps` times `steps` points, and is not changed. Misclassified samples have a ring.
+    Returns a matplotlib Figure. Raises ShapeError if x or the output does not fit, ValueError for too many classes.
     """
     points, labels, steps = finite(x, "x"), class_numbers(y, "y"), check_size(steps, "steps")
     if points.ndim != 2 or points.shape[1] != 2:
         raise ShapeError(f"x has shape {points.shape}: a plane has two axes, so it must be (samples, 2)")
     if len(labels) != len(points):
         raise ShapeError(f"there are {len(points)} points in x and {len(labels)} class numbers in y")
-    found = _logits(model, points)
-    classes = found.shape[1]
+    sample_logits = _logits(model, points)
+    classes = sample_logits.shape[1]
     if labels.max() >= classes:
         raise ValueError(f"y holds class {labels.max()}; the model knows {classes} classes, from 0 on")
     if classes > len(COLORS):
         raise ValueError(f"{classes} classes cannot be told apart by color and mark; the limit is {len(COLORS)}")
-    wrong = found.argmax(axis=1) != labels
+    wrong = sample_logits.argmax(axis=1) != labels
 
     low, high = points.min(axis=0), points.max(axis=0)
     spread = np.where(high > low, high - low, 1.0) * MARGIN
@@ -58,7 +58,7 @@ def decision_boundary(model: Callable[[Any], Any], x: Any, y: Any, *, steps: int
     tints = TINT * colors + (1 - TINT)
     extent = (across[0], across[-1], up[0], up[-1])
     axes.imshow(tints[logits.argmax(axis=-1)], origin="lower", extent=extent, aspect="auto")
-    for c in range(classes - (classes == 2)):  # of two classes one line tells all
+    for c in range(classes - (classes == 2)):  # one line separates two classes
         margin = logits[..., c] - np.delete(logits, c, axis=-1).max(axis=-1)
         if margin.min() < 0 < margin.max():
             axes.contour(across, up, margin, levels=[0], colors=INK, linewidths=1)
@@ -75,7 +75,7 @@ def decision_boundary(model: Callable[[Any], Any], x: Any, y: Any, *, steps: int
 
 
 def _logits(model: Callable[[Any], Any], x: Any) -> Any:
-    """One logit for each sample and class. A single logit z stands for (0, z): it is above 0 for class 1."""
+    """A logit for each sample and class. A single logit z, above 0 for class 1, becomes (0, z)."""
     with np.errstate(all="ignore"):  # what is not finite is refused below
         y = run_layer(model, x)[1] if isinstance(model, Layer) else model(constant(x))
     y = finite(y.value if isinstance(y, ComputationNode) else y, "the output of the model")
@@ -90,31 +90,33 @@ def _logits(model: Callable[[Any], Any], x: Any) -> Any:
 
 @drawn
 def confusion_matrix(predictions: Any, labels: Any, *, names: Sequence[str] | None = None) -> Any:
-    """How many samples of each class are read as which: a row for the true class, a column for the predicted one.
+    """How many samples of each class are predicted as which: a row for a true class, a column for a predicted one.
 
     `predictions` are class numbers, or logits of shape (samples, classes). `labels` are class numbers. `names` are the
-    names of the classes. The color is the share of the row, the number in a cell how many samples it stands for.
+    names of the classes. The color of a cell is its share of the row, the number in it counts the samples.
     Returns a matplotlib Figure. Raises ShapeError for different lengths, ValueError for classes without a name.
     """
     truth = class_numbers(labels, "labels")
-    given = finite(predictions, "predictions")
-    known = given.shape[1] if given.ndim == 2 else 0
-    given = class_numbers(given.argmax(axis=1) if known else given, "predictions")
-    if len(given) != len(truth):
-        raise ShapeError(f"there are {len(given)} predictions and {len(truth)} labels: one of each for every sample")
-    classes = max(known, int(given.max()) + 1, int(truth.max()) + 1, len(names or ()))
+    predicted = finite(predictions, "predictions")
+    known = predicted.shape[1] if predicted.ndim == 2 else 0
+    predicted = class_numbers(predicted.argmax(axis=1) if known else predicted, "predictions")
+    if len(predicted) != len(truth):
+        raise ShapeError(
+            f"there are {len(predicted)} predictions and {len(truth)} labels: one of each for every sample"
+        )
+    classes = max(known, int(predicted.max()) + 1, int(truth.max()) + 1, len(names or ()))
     words = [one_line(str(name)) for name in names or range(classes)]
     if len(words) < classes:
         raise ValueError(f"there are {len(words)} names for {classes} classes")
     table = np.zeros((classes, classes), np.int64)
-    np.add.at(table, (truth, given), 1)
+    np.add.at(table, (truth, predicted), 1)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
 
     right = int(np.trace(table))
     seen = f"{right:,} of {len(truth):,} samples are right ({right / len(truth):.1%})"
     mistakes = sorted((-table[i, j], i, j) for i, j in np.ndindex(table.shape) if i != j and table[i, j])
-    told = [f"{words[i]} read as {words[j]}: {-n:,} time{'' if n == -1 else 's'}" for n, i, j in mistakes[:3]]
-    worst = "; ".join(told) or "none"
+    frequent = [f"{words[i]} read as {words[j]}: {-n:,} time{'' if n == -1 else 's'}" for n, i, j in mistakes[:3]]
+    worst = "; ".join(frequent) or "none"
     size = min(2.6 + 0.4 * classes, 9.0)
     figure = new_plot(size + 0.8, size, seen, f"Confusion matrix. {seen}. Most frequent mistakes: {worst}.")
     axes = figure.subplots()

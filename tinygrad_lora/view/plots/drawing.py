@@ -1,4 +1,4 @@
-"""What all plots share: the library, which is loaded when the first plot is drawn, colors, marks, and small helpers."""
+"""What all plots share: matplotlib, loaded with the first plot, and colors, marks, figures, axes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..diagram.looks import BLUE, GREEN, VERMILION
 
 P = ParamSpec("P")
 
-# Okabe and Ito's colors, the strongest contrasts first; what they tell apart, the mark and the dash tell apart as well.
+# Okabe and Ito's colors, the strongest contrasts first; marks and dashes distinguish the same lines and points.
 COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#7A7A7A", "#1A1A1A")
 MARKS = "o^sDvPX*"
-# Of the ticks of a log scale, few before many.
+# The mantissas of the ticks of a log scale: few, then more and more, until there are enough ticks.
 MANTISSAS: tuple[Iterable[float], ...] = (
     (1,),
     (1, 2, 5),
@@ -27,7 +27,7 @@ DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8
 
 
 def library() -> Any:
-    """The module that draws. Raises RenderError where matplotlib is not installed."""
+    """The module `figure`, which imports matplotlib. Raises RenderError if that is not installed."""
     try:
         return import_module(".figure", __package__)
     except ImportError as error:
@@ -35,7 +35,7 @@ def library() -> Any:
 
 
 def drawn(plot: Callable[P, Any]) -> Callable[P, Any]:
-    """A function that draws a plot, in our style whatever the reader's own settings are."""
+    """Decorate a function that draws a plot: it uses the style of this package, whatever the user's settings are."""
 
     @wraps(plot)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -48,7 +48,7 @@ def drawn(plot: Callable[P, Any]) -> Callable[P, Any]:
 
 
 def new_plot(width: float, height: float, title: str, alternative: str) -> Any:
-    """A figure of this size in inches, with what it shows in its title and in words."""
+    """A figure of this size in inches, with its title and its description in words."""
     figure = library().Plot(figsize=(width, height), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")
     figure.alternative = alternative
@@ -56,16 +56,13 @@ def new_plot(width: float, height: float, title: str, alternative: str) -> Any:
 
 
 def comparable(sizes: Iterable[float], factor: float) -> bool:
-    """Whether things of these sizes can be seen on one scale: the largest is at most `factor` times the smallest.
-
-    What has no size at all is seen on any scale.
-    """
+    """Whether one scale suits these sizes: the largest is at most `factor` times the smallest, zeros aside."""
     present = [size for size in sizes if size]
     return not present or max(present) <= factor * min(present)
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """The powers of ten between `low` and `high`, at most eight; where they are fewer than three, numbers between."""
+    """At most eight ticks between `low` and `high`: powers of ten, and others between if those are too few."""
     powers = range(floor(log10(low)), ceil(log10(high)) + 1)
     ticks: list[float] = []
     for mantissas in MANTISSAS:
@@ -84,7 +81,7 @@ def log_axis(axes: Any, name: str, low: float, high: float) -> None:
 
 
 def percent(share: float, _: Any = None) -> str:
-    """A share at a tick: 2.5%."""
+    """The label of a tick that is a share: 2.5%."""
     return f"{100 * share:.3g}%"
 
 

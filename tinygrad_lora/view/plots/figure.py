@@ -1,4 +1,4 @@
-"""A figure in the style of our plots. The only module that imports matplotlib; `drawn` in drawing.py loads it."""
+"""Figures in the style of this package. The only module that imports matplotlib; `drawing.py` loads it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..diagram.looks import BLUE, FAINT, INK, PAPER, VERMILION
 from ..words.bundle import chosen
 from ..words.markup import Markup, image
 
-# Whatever the reader's own settings are: the same call gives the same picture.
+# Whatever the user's own settings are, the same call gives the same picture.
 STYLE: Any = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "mathtext.fontset": "dejavusans",
     "figure.facecolor": PAPER, "savefig.facecolor": PAPER, "savefig.bbox": None, "figure.titlesize": 10.5,
@@ -40,19 +40,19 @@ _Figure: Any = matplotlib.figure.Figure
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """`with styled():` whatever is drawn has our style."""
+    """`with styled():` everything is drawn in the style of this package."""
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a box stands for a character unknown
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # an unknown character becomes a box
         yield
 
 
 class Plot(_Figure):  # type: ignore[misc]
-    """A matplotlib Figure that a notebook shows anywhere, and that says in words what it shows: `alternative`."""
+    """A matplotlib Figure that every notebook can show, and that describes itself in words: `alternative`."""
 
     alternative = ""
 
     def settle(self) -> None:
-        """Give everything its place for good, in round numbers: the last bits of the layout vary from run to run."""
+        """Fix the place of everything, in rounded numbers: the last bits of a layout vary from run to run."""
         self.get_layout_engine().execute(self)
         self.set_layout_engine("none")
         for axes in self.axes:
@@ -60,7 +60,7 @@ class Plot(_Figure):  # type: ignore[misc]
             axes.set_position([round(float(x), 6) for x in place.bounds])
 
     def savefig(self, fname: Any, **options: Any) -> None:
-        """As matplotlib's, with the words in the metadata and without dates: the same plot gives the same bytes."""
+        """Like matplotlib's, with the description in the metadata and no date, so that equal plots give equal bytes."""
         named = Path(fname).suffix[1:] if isinstance(fname, str | PathLike) else ""
         kind = str(options.get("format") or named or matplotlib.rcParams["savefig.format"])
         words: dict[str, dict[str, Any]] = {
@@ -77,7 +77,7 @@ class Plot(_Figure):  # type: ignore[misc]
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
     ) -> dict[str, Any]:
-        """What Jupyter shows: an `img` with its text alternative, which survives in an untrusted notebook."""
+        """The forms in which Jupyter may show it; the `img` is shown even in an untrusted notebook."""
         return chosen({"text/plain": lambda: self.alternative, "text/html": self._image}, include, exclude)
 
     def _image(self) -> Markup:

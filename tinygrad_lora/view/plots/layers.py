@@ -1,4 +1,4 @@
-"""Plots of what flows through the layers of a model: activations on the way forward, gradients on the way back."""
+"""Plots of what flows through the layers of a model: activations forward, gradients backward."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ BINS = 40
 COMPARABLE = 10.0  # panels share a scale where their ranges differ by at most this factor
 
 
-class Station(NamedTuple):
-    """A place on the way through the model, and the numbers that pass there."""
+class Activations(NamedTuple):
+    """The numbers at one place in a model, such as the output of a layer."""
 
     name: str
     values: Any
@@ -33,17 +33,17 @@ class Station(NamedTuple):
 
     @property
     def zeros(self) -> float:
-        """The share of numbers that are exactly zero."""
+        """The share of the numbers that are exactly zero."""
         return 1 - self.nonzero.size / self.values.size
 
     @property
     def dead(self) -> int:
-        """How many units, places on the last axis, are zero for every sample."""
+        """How many units (indices of the last axis) are zero for every sample."""
         return int((self.values.reshape(-1, self.values.shape[-1]) == 0).all(axis=0).sum()) if self.values.ndim else 0
 
     @property
     def words(self) -> tuple[str, str]:
-        """Mean and standard deviation; then what there is to say about zeros."""
+        """Two texts: the mean and standard deviation, and how many numbers and units are zero."""
         zeros = [f"{self.zeros:.0%} zeros"] * bool(self.zeros)
         zeros += [f"{self.dead} of {self.values.shape[-1]} units always 0"] * bool(self.dead)
         return f"mean {number(self.values.mean())}, std {number(self.values.std())}", ", ".join(zeros)
@@ -51,37 +51,37 @@ class Station(NamedTuple):
 
 @drawn
 def activation_histograms(model: Layer, x: Any) -> Any:
-    """The distribution of the numbers between the layers of a model, for the input x, a batch.
+    """Histograms of the numbers between the layers of a model, for the input x, a batch.
 
-    A panel for what comes out of each layer of the model, one for what goes into the next where an activation has
-    changed it, and one for the result. They share a scale where their ranges are of like size. Numbers that
-    are exactly zero are left out of the bars and told in words, and so are units that are zero for every sample.
-    Returns a matplotlib Figure. Raises TypeError for what is no layer, ShapeError for an input that does not fit,
+    There is a panel for the output of each layer, one for the input of the next where an activation has changed it, and
+    one for the result. They share a scale if their ranges are of similar size. Exact zeros are left out of the bars and
+    counted in words, and so are units that are zero for every sample.
+    Returns a matplotlib Figure. Raises TypeError for anything but a layer, ShapeError for an input that does not fit,
     ValueError for numbers that are not finite.
     """
     if not isinstance(model, Layer):
         raise TypeError(f"activations are those of a layer, not of {type(model).__name__}: pass the model")
-    stations = _stations(model, finite(x, "x"))
-    if not stations:
+    places = _places(model, finite(x, "x"))
+    if not places:
         raise ValueError(f"x has shape {np.shape(x)}: there is no sample to show")
-    shown = stations[:MOST_PANELS]
-    more = f", the first {len(shown)} of {len(stations)} places" if len(stations) > len(shown) else ""
+    shown = places[:MOST_PANELS]
+    more = f", the first {len(shown)} of {len(places)} places" if len(places) > len(shown) else ""
     seen = f"Activations of {type(model).__name__} for {len(np.atleast_1d(x)):,} samples{more}"
-    told = "; ".join(f"{station.name}: {', '.join(filter(None, station.words))}" for station in shown)
+    summaries = "; ".join(f"{activations.name}: {', '.join(filter(None, activations.words))}" for activations in shown)
     columns = min(3, len(shown))
     rows = ceil(len(shown) / columns)
-    figure = new_plot(2.5 * columns + 0.3, 1.9 * rows + 0.5, seen, f"{seen}. {told}.")
-    shared = comparable((float(np.ptp(station.values)) for station in shown), COMPARABLE)
+    figure = new_plot(2.5 * columns + 0.3, 1.9 * rows + 0.5, seen, f"{seen}. {summaries}.")
+    shared = comparable((float(np.ptp(activations.values)) for activations in shown), COMPARABLE)
     panels = list(figure.subplots(rows, columns, sharex=shared, squeeze=False).flat)
     for axes in panels[len(shown) :]:
         axes.set_visible(False)
-    for axes, station in zip(panels, shown, strict=False):
-        values = station.nonzero
+    for axes, activations in zip(panels, shown, strict=False):
+        values = activations.nonzero
         heights, edges = np.histogram(values, BINS) if values.size else (np.zeros(1), np.array([-0.5, 0.5]))
-        axes.stairs(heights / station.values.size, edges, fill=True, color=BLUE)
+        axes.stairs(heights / activations.values.size, edges, fill=True, color=BLUE)
         axes.axvline(0, color=FAINT, linewidth=0.8)
-        axes.set_title(station.name, fontsize=8.5, pad=24)
-        for up, words, color in zip((13, 3), station.words, (MUTED, WORDS["gradient"]), strict=True):
+        axes.set_title(activations.name, fontsize=8.5, pad=24)
+        for up, words, color in zip((13, 3), activations.words, (MUTED, WORDS["gradient"]), strict=True):
             note = axes.annotate(words, (0, 1), (0, up), xycoords="axes fraction", textcoords="offset points")
             note.set(fontsize=7, color=color, in_layout=False)
         axes.set_ylim(bottom=0)
@@ -94,8 +94,8 @@ def activation_histograms(model: Layer, x: Any) -> Any:
     return figure
 
 
-def _stations(model: Layer, x: Any) -> list[Station]:
-    """The result of each layer directly in the model, and its input where that is not the result of another one."""
+def _places(model: Layer, x: Any) -> list[Activations]:
+    """The output of each layer directly in the model, and its input where that is no other layer's output."""
     with np.errstate(all="ignore"):  # what is not finite is refused below
         start, result, calls = run_layer(model, x)
     nodes: dict[ComputationNode, str] = {start: "the input"}
@@ -109,7 +109,7 @@ def _stations(model: Layer, x: Any) -> list[Station]:
     for node in _nodes(result):
         nodes.setdefault(node, "the result")
     values = {name: finite(node.value, f"the array at {name!r}").astype(np.float64) for node, name in nodes.items()}
-    return [Station(shortened(name), array) for name, array in values.items() if array.size]
+    return [Activations(shortened(name), array) for name, array in values.items() if array.size]
 
 
 def _nodes(output: Any) -> list[ComputationNode]:
@@ -120,24 +120,27 @@ def _nodes(output: Any) -> list[ComputationNode]:
 def gradient_norms(model: Layer) -> Any:
     r"""The norm $\lVert \bar\theta \rVert$ of the gradient of each trainable parameter, on a log scale.
 
-    Call `backward()` first. From top to bottom as the layers come; frozen parameters are left out. A gradient that is
-    exactly zero stands at the left edge and says so: at the first step of LoRA that of A is, because B is zero.
-    Returns a matplotlib Figure. Raises GradientError where there is no gradient, ValueError where one is not finite.
+    Call `backward()` first. The parameters stand in the order of the layers, the first at the top; frozen ones are left
+    out. A gradient that is exactly zero is at the left edge and says so, like that of A in the first step of LoRA, when
+    B is zero.
+    Returns a matplotlib Figure. Raises GradientError if there is no gradient, ValueError if one is not finite.
     """
     if not isinstance(model, Layer):
         raise TypeError(f"gradient norms are those of a layer's parameters, not of {type(model).__name__}")
     trainable = {name: p for name, p in model.named_parameters().items() if p.requires_gradient}
-    found = {name: p.gradient for name, p in trainable.items() if p.gradient is not None}
-    if not found:
+    gradients = {name: p.gradient for name, p in trainable.items() if p.gradient is not None}
+    if not gradients:
         why = "call backward() first" if trainable else "all its parameters are frozen"
         raise GradientError(f"no parameter of this {type(model).__name__} has a gradient: {why}")
-    norms = {n: float(np.linalg.norm(finite(g, f"the gradient of {n}").astype(np.float64))) for n, g in found.items()}
+    norms = {
+        n: float(np.linalg.norm(finite(g, f"the gradient of {n}").astype(np.float64))) for n, g in gradients.items()
+    }
     zeros = sum(not norm for norm in norms.values())
-    missing = len(trainable) - len(found)
+    missing = len(trainable) - len(gradients)
     frozen = len(model.named_parameters()) - len(trainable)
-    told = [f"{zeros} exactly zero"] * bool(zeros)
-    told += [f"{missing} more without a gradient"] * bool(missing) + [f"{frozen} more frozen"] * bool(frozen)
-    seen = f"Gradients of {len(found)} parameters{': ' * bool(told)}{', '.join(told)}"
+    remarks = [f"{zeros} exactly zero"] * bool(zeros)
+    remarks += [f"{missing} more without a gradient"] * bool(missing) + [f"{frozen} more frozen"] * bool(frozen)
+    seen = f"Gradients of {len(gradients)} parameters{': ' * bool(remarks)}{', '.join(remarks)}"
     each = "; ".join(f"{name} {number(norm)}" for name, norm in norms.items())
     figure = new_plot(6.5, 0.24 * len(norms) + 1.1, seen, f"Norms of the gradients. {seen}. {each}.")
     axes = figure.subplots()

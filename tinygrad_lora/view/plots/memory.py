@@ -1,4 +1,4 @@
-"""A plot of the memory of a compiled program: its arrays as bars over the steps in which they are alive."""
+"""A plot of the memory of a compiled program: each array as a bar over the steps during which it is alive."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from ..words.sentences import one_line
 from .drawing import COLORS, drawn, new_plot, whole_ticks
 
 MOST_NAMES = 60  # arrays that are named in the picture
-MOST_TOLD = 12  # and in the words
-MOST_OPERATIONS = 32  # steps that are named by their operation; of more, some have their number
+MOST_DESCRIBED = 12  # arrays that are named in its description
+MOST_OPERATIONS = 32  # steps that are labeled with their operation; if there are more, with numbers
 UNITS = ((1e6, "megabytes"), (1e3, "kilobytes"), (1, "bytes"))
-LETTER, LINE = 0.014, 0.03  # how wide a letter is, and how high a line, in parts of the picture
+LETTER, LINE = 0.014, 0.03  # the width of a letter and the height of a line, as shares of the picture
 
 
 @drawn
 def memory(compiled: Any) -> Any:
-    """Which array of a program is where in its memory, and from when to when: width is life, height is size.
+    """Where each array of a program is in memory, and when: the width of a bar is its lifetime, the height its size.
 
-    `compiled` is a compiled function or a training step that ran, or was prepared. Arrays that are never alive together
-    may share bytes. A bar that goes on in the same color, after a line, is a result written right over its operand.
-    Returns a matplotlib Figure. Raises TypeError for anything else, CompileError where no memory is planned.
+    `compiled` is a compiled function or a training step that ran, or was prepared. Arrays that are never alive at the
+    same time may share bytes. A bar that continues another in the same color is a result written over its operand.
+    Returns a matplotlib Figure. Raises TypeError for anything else, CompileError if no memory is planned.
     """
     if not isinstance(compiled, CompiledFunction):
         raise TypeError(f"this plot shows a compiled function, tl.compile(f), not {type(compiled).__name__}")
-    found = compiled.memory
+    plan = compiled.memory
     name = one_line(compiled.name)
-    sizes = f"{found.size:,} bytes for arrays of {found.separate:,}"
-    figure = new_plot(7.5, 4.2, f"Memory of {name}: {sizes}", f"Memory of {name}. {_told(found)}")
+    sizes = f"{plan.size:,} bytes for arrays of {plan.separate:,}"
+    figure = new_plot(7.5, 4.2, f"Memory of {name}: {sizes}", f"Memory of {name}. {_in_words(plan)}")
     axes = figure.subplots()
-    divisor, unit = next(pair for pair in UNITS if found.size >= pair[0] or pair[0] == 1)
-    last = len(found.steps) + any(array.end > len(found.steps) for array in found.arrays)
-    for array, color in _colored(found):
+    divisor, unit = next(pair for pair in UNITS if plan.size >= pair[0] or pair[0] == 1)
+    last = len(plan.steps) + any(array.end > len(plan.steps) for array in plan.arrays)
+    for array, color in _colored(plan):
         _bar(axes, array, color, divisor, last)
-    axes.set(xlim=(0, max(last, 1)), ylim=(0, max(found.size, 1) / divisor), ylabel=unit)
-    if len(found.arrays) <= MOST_NAMES:
-        for array in found.arrays:
-            _name(axes, array, divisor, last, tall=array.size >= LINE * found.size)
-    _steps(axes, found)
+    axes.set(xlim=(0, max(last, 1)), ylim=(0, max(plan.size, 1) / divisor), ylabel=unit)
+    if len(plan.arrays) <= MOST_NAMES:
+        for array in plan.arrays:
+            _name(axes, array, divisor, last, tall=array.size >= LINE * plan.size)
+    _steps(axes, plan)
     return figure
 
 
-def _colored(found: Memory) -> list[tuple[Array, str]]:
-    """Each array with a color: that of its operand, where it is written over it, else the next."""
+def _colored(plan: Memory) -> list[tuple[Array, str]]:
+    """Each array with a color: that of the operand which it is written over, else a new one."""
     colors: dict[str, str] = {}
     fresh = cycle(COLORS)
-    for array in found.arrays:
+    for array in plan.arrays:
         over = array.note.removeprefix("over ")
         colors[array.name] = next(fresh) if over == array.note else colors[over]
-    return [(array, colors[array.name]) for array in found.arrays]
+    return [(array, colors[array.name]) for array in plan.arrays]
 
 
 def _bar(axes: Any, array: Array, color: str, divisor: float, last: int) -> None:
@@ -64,31 +64,31 @@ def _bar(axes: Any, array: Array, color: str, divisor: float, last: int) -> None
 
 
 def _name(axes: Any, array: Array, divisor: float, last: int, *, tall: bool) -> None:
-    """The name of an array, where its bar is large enough for it."""
+    """Write the name of an array into its bar, if that is large enough."""
     label = one_line(array.name)
     if tall and (min(array.end, last) - array.made) / max(last, 1) >= LETTER * len(label):
         middle = (array.start + array.size / 2) / divisor
         axes.text((array.made + min(array.end, last)) / 2, middle, label, ha="center", va="center", fontsize=7)
 
 
-def _steps(axes: Any, found: Memory) -> None:
-    """What each step does below it, or the numbers of some."""
-    if len(found.steps) <= MOST_OPERATIONS:
-        axes.set_xticks([i + 0.5 for i in range(len(found.steps))], found.steps, rotation=90)
+def _steps(axes: Any, plan: Memory) -> None:
+    """Label each step with its operation, or some of them with their numbers."""
+    if len(plan.steps) <= MOST_OPERATIONS:
+        axes.set_xticks([i + 0.5 for i in range(len(plan.steps))], plan.steps, rotation=90)
         axes.tick_params(axis="x", length=0)
     else:
         axes.set_xlabel("step")
         whole_ticks(axes.xaxis, 10)
 
 
-def _told(found: Memory) -> str:
-    """The plot in words."""
+def _in_words(plan: Memory) -> str:
+    """The description of the plot."""
     arrays = [
-        f"{one_line(a.name)}, {a.size:,} bytes from byte {a.start:,}, steps {a.made} to {min(a.read, len(found.steps))}"
-        for a in found.arrays[:MOST_TOLD]
+        f"{one_line(a.name)}, {a.size:,} bytes from byte {a.start:,}, steps {a.made} to {min(a.read, len(plan.steps))}"
+        for a in plan.arrays[:MOST_DESCRIBED]
     ]
-    rest = len(found.arrays) - len(arrays)
+    rest = len(plan.arrays) - len(arrays)
     more = [f"and {rest} more"] * bool(rest)
-    sizes = f"{found.size:,} bytes, of which {found.least:,} are in use at once; {found.separate:,} with a place for"
-    steps = f"{len(found.steps)} step{'s' * (len(found.steps) != 1)}"
+    sizes = f"{plan.size:,} bytes, of which {plan.least:,} are in use at once; {plan.separate:,} with a place for"
+    steps = f"{len(plan.steps)} step{'s' * (len(plan.steps) != 1)}"
     return f"{steps}. {sizes} each array{': ' * bool(arrays)}{'; '.join([*arrays, *more])}."

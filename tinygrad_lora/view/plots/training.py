@@ -1,4 +1,4 @@
-"""Plots of a training: its loss, over one run or over several seeds."""
+"""Plots of training: the loss of one run, or of several seeds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .checks import finite
 from .drawing import COLORS, DASHES, drawn, log_axis, new_plot
 
 
-class Curve(NamedTuple):
-    """The line of one training, and the band around it."""
+class LossCurve(NamedTuple):
+    """The mean loss of one or more runs, and the band around it."""
 
     name: str
     seeds: int
@@ -28,9 +28,9 @@ class Curve(NamedTuple):
 def loss_curves(histories: Any, *, smooth: int = 1, log: bool = False) -> Any:
     """The loss at every training step: the mean over seeds, in a band of one standard deviation to either side.
 
-    `histories` is the list of losses of one run, or a list of such lists, one for each seed, or a dict of either by
-    name, one line each. `smooth` is how many steps around each one are averaged, in every run by itself. On a `log`
-    scale the mean is geometric, and the deviation that of the logarithms.
+    `histories` is the list of losses of one run, a list of such lists, one for each seed, or a dict of either by name,
+    one line each. `smooth` is how many steps around each one are averaged, in each run by itself. On a `log` scale the
+    mean is geometric, and the deviation is that of the logarithms.
     Returns a matplotlib Figure. Raises ValueError for an empty history, numbers that are not finite, and losses that
     are not positive on a log scale; ShapeError for seeds of unequal length.
     """
@@ -48,8 +48,8 @@ def loss_curves(histories: Any, *, smooth: int = 1, log: bool = False) -> Any:
     mean = "geometric mean" if log else "mean"
     over = f", {mean} over seeds in a band of one standard deviation" if several else ""
     each = f", {mean} of the {window} steps around each" if window > 1 else ""
-    told = "; ".join(f"{_label(c, len(c.line))}, from {number(c.line[0])} to {number(c.line[-1])}" for c in curves)
-    figure = new_plot(7.5, 3.8, f"Training loss{over}", f"Training loss at each step{over}{each}. {told}.")
+    summaries = "; ".join(f"{_label(c, len(c.line))}, from {number(c.line[0])} to {number(c.line[-1])}" for c in curves)
+    figure = new_plot(7.5, 3.8, f"Training loss{over}", f"Training loss at each step{over}{each}. {summaries}.")
     axes = figure.subplots()
     longest = max(len(curve.line) for curve in curves)
     lines, labels = [], []
@@ -72,15 +72,15 @@ def loss_curves(histories: Any, *, smooth: int = 1, log: bool = False) -> Any:
 
 
 def _losses(name: str, history: Any) -> Any:
-    """The losses of a name as an array (seeds, steps)."""
+    """The losses of one line as an array of shape (seeds, steps)."""
     what = f"the history {name!r}"
     if isinstance(history, str | Mapping) or not isinstance(history, Sequence | np.ndarray):
         raise TypeError(f"{what} must be a list of losses, or one for each seed, not {type(history).__name__}")
     lengths = {len(run) for run in history if isinstance(run, Sequence | np.ndarray) and np.ndim(run) == 1}
     if len(lengths) > 1:
-        told = f"{what} has seeds of {min(lengths):,} and of {max(lengths):,} steps"
+        problem = f"{what} has seeds of {min(lengths):,} and of {max(lengths):,} steps"
         raise ShapeError(
-            f"{told}: a mean needs as many steps of each; cut them to {min(lengths):,}, or name them apart"
+            f"{problem}: a mean needs as many steps of each; cut them to {min(lengths):,}, or name them apart"
         )
     losses = finite(history, what, "the training diverged there: lower the learning rate").astype(np.float64)
     losses = losses[None] if losses.ndim == 1 else losses
@@ -91,19 +91,19 @@ def _losses(name: str, history: Any) -> Any:
     return losses
 
 
-def _curve(name: str, losses: Any, window: int, log: bool) -> Curve:
-    """The mean and the deviation over the seeds, on the scale on which they are shown."""
+def _curve(name: str, losses: Any, window: int, log: bool) -> LossCurve:
+    """The mean and the band of one line, computed on the scale on which it is shown."""
     if log and not losses.min() > 0:
         raise ValueError(f"the history {name!r} holds {losses.min():g}: a log scale shows positive losses only")
     values = running_mean(np.log(losses) if log else losses, window)
     center = values.mean(axis=0)
     spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(center)
     line, low, high = (np.exp(y) if log else y for y in (center, center - spread, center + spread))
-    return Curve(name, len(values), line, low, high)
+    return LossCurve(name, len(values), line, low, high)
 
 
 def running_mean(values: Any, window: int) -> Any:
-    """The mean of the values around each one along the last axis, `window` of them where there are so many."""
+    """The moving average along the last axis: the mean of the `window` values around each, fewer at the ends."""
     zero = np.zeros((*values.shape[:-1], 1))
     sums = np.concatenate([zero, np.cumsum(values, axis=-1)], axis=-1)
     i = np.arange(values.shape[-1])
@@ -111,8 +111,8 @@ def running_mean(values: Any, window: int) -> Any:
     return (sums[..., last] - sums[..., first]) / (last - first)
 
 
-def _label(curve: Curve, steps: int) -> str:
-    """Its name, how many seeds there are, and how many steps if the others have more."""
+def _label(curve: LossCurve, steps: int) -> str:
+    """The name of a line, its number of seeds, and its number of steps if the others have more."""
     parts = [f"{curve.seeds} seeds"] * (curve.seeds > 1) + [
         f"{len(curve.line):,} step{'s' * (len(curve.line) > 1)}"
     ] * (len(curve.line) < steps)

@@ -1,1 +1,1 @@
-"""A graph, step by step: the page and what it shows."""
+"""A computation step by step: `steps.py` makes events of it, `timeline.py` says of what, `page.py` shows them."""

@@ -1,4 +1,4 @@
-"""A step as data: what happens, in which words, and what every box of the picture shows after it."""
+"""A step as data: what happens, the words for it, and what every box of the picture shows after it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from ..diagram.data import Diagram
 
-WAITING, ACTIVE, DONE, ASIDE = "waiting", "active", "done", "aside"  # what a box is doing
+WAITING, ACTIVE, DONE, ASIDE = "waiting", "active", "done", "aside"  # the states of a box; one aside takes no part
 
 
 class State(NamedTuple):
-    """What a box shows after a step. `mark` is one of waiting, active, done, and aside: it takes no part."""
+    """What a box shows after a step. `mark` is one of WAITING, ACTIVE, DONE and ASIDE."""
 
     value: str = ""
     gradient: str = ""
@@ -31,21 +31,21 @@ class Event:
     number: int
     phase: str  # forward, backward or compile
     kind: str
-    label: str  # of the node, or the name of the pass
+    label: str  # the name of the node, or of the pass
     box: str  # id of its box in the picture; "" for a pass
     numbers: str  # "z = x * y = 3 * 4 = 12"
     note: str = ""  # "1 of 2 contributions, waiting for 1"
-    equation: str = ""  # the rule at work, as its operation's docstring says it
-    letters: str = ""  # which node each letter of the equation is here
+    equation: str = ""  # the rule that is applied, from the docstring of the operation
+    letters: str = ""  # the node that each letter of the equation stands for
     to: str = ""  # the label of the node that a contribution goes to
     to_box: str = ""
     states: Mapping[str, State] | None = None  # of every box, after this step
-    picture: int = 0  # which picture shows it: passes have one each
-    width: int = 0  # of the widest place in this timeline, so that printed lines are aligned
+    picture: int = 0  # the number of the picture that shows it: each pass has its own
+    width: int = 0  # that of the widest place in this timeline, so that printed lines are aligned
 
     @property
     def place(self) -> str:
-        """The node, or both ends of the edge."""
+        """The node at work, or both ends of the edge."""
         return f"{self.label} -> {self.to}" if self.to else self.label
 
     @property
@@ -59,7 +59,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Timeline:
-    """All steps of one object, made anew each time they are asked for, and the pictures that they take place in."""
+    """All steps of one object, computed anew each time they are iterated over, and the pictures that show them."""
 
     title: str
     pictures: tuple[Diagram, ...]

@@ -1,7 +1,7 @@
 """The stepper: the steps of a computation as text, and as a page that a reader steps through.
 
-The page is an image and a list. Where scripts run, one turns them into a picture with buttons; where they do not, as
-in an untrusted notebook, image and list remain. It loads nothing.
+The page is an image and a list. A script turns them into a picture with buttons; where scripts do not run, as in an
+untrusted notebook, the image and the list remain. The page loads nothing.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ FIRST_STEP = State()
 def step_through(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Stepper:
     """Every step of a computation, forward and backward: `for event in step_through(loss): print(event)`.
 
-    `obj` is a node with its numbers, such as a loss: each value as it becomes known, then each contribution to each
-    gradient. Or a graph, a layer or a function, with an array for each input. Or a compiled function: what each pass
-    did. A notebook shows a picture to step through; `.save("steps.html")` writes it as a page.
+    `obj` is a node with a value, such as a loss: each value as it becomes known, then each contribution to each
+    gradient. Or it is a graph, a layer or a function, with an array for each input. Or a compiled function: what each
+    pass did. A notebook shows a picture to step through; `.save("steps.html")` writes it as a page.
 
-    Nothing is changed: `.gradient` of the nodes is what it was. Backward starts at one output that depends on a
-    trainable parameter, and at a number; for an output of another shape pass `seed`, an array of that shape. Without
-    such an output the steps are forward only, and the last line says why. Raises TraceError where numbers are missing,
-    GradientError for a seed where nothing goes back.
+    Nothing is changed, not even the `.gradient` of a node. The backward steps start at a single output that depends on
+    a trainable parameter and is a number; for an output of another shape pass `seed`, an array of that shape. Without
+    such an output there are forward steps only, and the last line says why. Raises TraceError where values are missing,
+    GradientError for a seed where there are no backward steps.
     """
     return Stepper(timeline(obj, *arrays, seed=seed, title=title))
 
 
 class Stepper:
-    """The steps of one object: iterate over them, print them, save them, or make them the last line of a cell."""
+    """The steps of one object: iterate over them, print them, save them, or show them as the last line of a cell."""
 
     def __init__(self, steps: Timeline) -> None:
         self.timeline = steps
@@ -61,7 +61,7 @@ class Stepper:
 
     @property
     def text(self) -> str:
-        """One line a step."""
+        """The steps as plain text, one line each."""
         return "\n".join([self.timeline.title, *map(str, self.events), *filter(None, [self.timeline.note])])
 
     @cached_property
@@ -91,7 +91,7 @@ class Stepper:
 
 
 def _fragment(steps: Timeline, events: tuple[Event, ...]) -> Markup:
-    """Image and list, the numbers for the script, and the script."""
+    """The stepper as an element: images and list, the data for the script, and the script."""
     mark = "s" + hashlib.sha256("\n".join([steps.title, *map(str, events)]).encode("utf-8", "replace")).hexdigest()[:8]
     figures, places, left_out = _figures(steps, events, mark)
     notes = [element("p", note, class_="note") for note in (steps.note, left_out) if note]
@@ -113,7 +113,7 @@ def _fragment(steps: Timeline, events: tuple[Event, ...]) -> Markup:
 
 
 def _item(event: Event) -> Markup:
-    """A step in the list, to be read even where its style is taken away. What is said about the rule is small print."""
+    """A step in the list, readable even without its style. The rule is in small print."""
     rule = f"{event.equation} Here {event.letters}." if event.letters else event.equation
     return element(
         "li",
@@ -133,7 +133,7 @@ def _with_earlier(events: tuple[Event, ...]) -> Iterator[tuple[Event, Mapping[st
 
 
 def _data(event: Event, before: Mapping[str, State], places: list[int]) -> dict[str, Any]:
-    """What the script needs: which boxes show something else than before, and which arrow is at work."""
+    """The data of a step for the script: the boxes that change, and the arrow at work."""
     place = places[event.picture]
     states = event.states or {} if place >= 0 else {}
     changes = {box: [*state] for box, state in states.items() if state != before.get(box, FIRST_STEP)}
@@ -144,9 +144,10 @@ def _data(event: Event, before: Mapping[str, State], places: list[int]) -> dict[
 
 
 def _figures(steps: Timeline, events: tuple[Event, ...], mark: str) -> tuple[list[Markup], list[int], str]:
-    """The pictures as images; for each picture of the timeline which image it is, -1 for none; and what is left out.
+    """The pictures as images; for each picture of the timeline the number of its image, -1 for none; and a note.
 
-    An image shows the boxes as they are after the last of its steps, and every box is as wide as its longest text.
+    An image shows the boxes as they are after the last of its steps, and every box is as wide as its longest text. The
+    note says what is left out.
     """
     last = {event.picture: event.states or {} for event in events}
     longest: dict[tuple[int, str], int] = {}
@@ -166,13 +167,13 @@ def _figures(steps: Timeline, events: tuple[Event, ...], mark: str) -> tuple[lis
     if len(images) > 2 and sum(map(len, images)) > LARGEST_PICTURES:
         kept = {0: 0, len(images) - 1: 1}
         places = [kept.get(place, -1) for place in places]
-        left_out = f"Of {len(images)} graphs the first and the last are drawn: all of them would be a very large page."
+        left_out = f"Of {len(images)} graphs only the first and the last are drawn: the page would be very large."
         images = [images[0], images[-1]]
     words = [steps.pictures[places.index(i)].alternative for i in range(len(images))]
     return [image(svg, "svg+xml", alt) for svg, alt in zip(images, words, strict=True)], places, left_out
 
 
 def _filled(box: Box, state: State) -> Box:
-    """The box with what it shows."""
+    """The box with the value and the gradient of this state."""
     value, gradient = ((text,) if text else () for text in (state.value, state.gradient))
     return replace(box, value=value or box.value, gradient=gradient)

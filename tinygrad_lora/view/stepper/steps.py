@@ -1,7 +1,7 @@
 """A computation as events, one step at a time. The events come from the engine's own generators, paused at each step.
 
-`Graph.running` yields each node as its value becomes known, `pulling_back` each node as its gradient is complete. What
-happens between two nodes of the backward walk is one contribution along each edge.
+`Graph.running` yields each node as its value becomes known, `pulling_back` each node as its gradient is complete.
+Between two nodes of the backward walk there is one contribution along each edge.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ...core.node import ComputationNode, Op
 from ...errors import GradientError, ShapeError
 from ..diagram.collapse import collapsed
 from ..diagram.data import Diagram, role_of
-from ..rules import Written, contributions, equation, in_line, letters, trainable, unsigned_zeros
+from ..rules import NodeFormulas, contributions, equation, in_line, letters, trainable, unsigned_zeros
 from ..words.grammar import counted
 from ..words.sentences import number
 from .events import ACTIVE, ASIDE, DONE, WAITING, Event, State, Timeline
@@ -34,7 +34,7 @@ def timeline_of_graph(graph: Graph, arrays: tuple[Any, ...], shown: Diagram, see
 
     `shown` is its picture, with one box for each node, in order.
     """
-    walk = Walk(graph, arrays, shown)
+    walk = GraphWalk(graph, arrays, shown)
     note = _forward_only(graph, seed)
     if not note:
         walk.start_backward_at(_seed(graph.outputs[0], seed))
@@ -44,7 +44,7 @@ def timeline_of_graph(graph: Graph, arrays: tuple[Any, ...], shown: Diagram, see
 
 
 def _forward_only(graph: Graph, seed: Any) -> str:
-    """Why there are no backward steps; nothing if there are."""
+    """A sentence that says why there are no backward steps; "" if there are."""
     output = graph.outputs[0]
     if len(graph.outputs) > 1:
         return f"{FORWARD}: backward starts at one output, and there are {len(graph.outputs)}."
@@ -55,7 +55,7 @@ def _forward_only(graph: Graph, seed: Any) -> str:
             f"{FORWARD}: backward starts at a number, and the output has shape {output.shape}; "
             f"step through tl.sum of it, or pass seed=np.ones({output.shape})."
         )
-    for node in graph.nodes:  # the compiler makes one operation of several, and gives it no rule
+    for node in graph.nodes:  # a fused operation of the compiler has no rule
         if node.parents and node.requires_gradient and type(node.op).vjp is Op.vjp:
             return f"{FORWARD}: {node.op} has no gradient rule."
     return ""
@@ -68,29 +68,29 @@ def _seed(output: ComputationNode, seed: Any) -> Any:
     return array
 
 
-class Walk:
-    """The steps of one graph. It holds what they have in common, and nothing that changes from step to step."""
+class GraphWalk:
+    """The steps of one graph: holds what they have in common, and nothing that changes from step to step."""
 
     def __init__(self, graph: Graph, arrays: tuple[Any, ...], shown: Diagram) -> None:
         self.graph, self.arrays = graph, arrays
         few = collapsed(shown)
-        self.shown, self.layers, self.left_out = _plainer(few.shown), few.layers, few.told
+        self.shown, self.layers, self.left_out = _plainer(few.shown), few.layers, few.note
         ids = {node: box.id for node, box in zip(graph.nodes, shown.boxes, strict=True)}
         self.labels = {node: box.label for node, box in zip(graph.nodes, shown.boxes, strict=True)}
         self.box_of = {node: few.box_of[name] for node, name in ids.items() if name in few.box_of}
         names = {box.id: box.label for box in self.shown.boxes} | dict(self.layers)
         self.names = {node: names[box] for node, box in self.box_of.items()}  # where a step takes place
-        self.told = {
+        self.visible = {
             node for node in self.box_of if self.box_of[node] not in self.layers or self.leaves_its_layer(node)
         }
         self.seed: Any = None
         self.expected: Counter[ComputationNode] = Counter()
-        edges = [(p, n) for n in self.box_of for p in n.parents if p in self.told and self.between_boxes(n, p)]
+        edges = [(p, n) for n in self.box_of for p in n.parents if p in self.visible and self.between_boxes(n, p)]
         places = [*names.values(), *(f"{self.names[n]} -> {self.names[p]}" for p, n in edges)]
         self.width = min(WIDEST, max(map(len, places), default=0))
 
     def leaves_its_layer(self, node: ComputationNode) -> bool:
-        """Whether something outside of the layer's box uses this node, or it is an output."""
+        """Whether this node is an output, or a node outside its layer's box uses it."""
         return node in self.graph.outputs or any(self.between_boxes(user, node) for user in self.graph.users[node])
 
     def between_boxes(self, user: ComputationNode, node: ComputationNode) -> bool:
@@ -98,7 +98,7 @@ class Walk:
         return user in self.box_of and node in self.box_of and self.box_of[user] != self.box_of[node]
 
     def start_backward_at(self, seed: Any) -> None:
-        """Go back as well. One walk ahead counts what each node will be sent: a rule may send nothing to an operand."""
+        """Add the backward steps. A first walk counts the contributions to each node: some rules send none."""
         self.seed, values = seed, {node: node.value for node in self.graph.nodes}
         for node, g in pulling_back(self.graph.outputs[-1], seed):
             self.expected.update(parent for _, parent, _ in contributions(node, g, values, trainable))
@@ -108,13 +108,13 @@ class Walk:
         so_far = _SoFar(self)
         for node, value in self.graph.running(*self.arrays):
             so_far.values[node] = value
-            if node in self.told:
+            if node in self.visible:
                 yield so_far.evaluated(node)
         yield so_far.forward_done()
         if self.seed is None:
             return
         for node, g in pulling_back(self.graph.outputs[-1], self.seed):
-            if node in self.told:
+            if node in self.visible:
                 yield so_far.ready(node, g)
             for operand, parent, part in contributions(node, g, so_far.values, trainable):
                 so_far.sent[parent].append(part)
@@ -124,15 +124,15 @@ class Walk:
 
 
 class _SoFar:
-    """Where a walk stands: the number of the step, all values, all gradients, and what each box shows."""
+    """The state of a walk: the number of the step, all values, all gradients, and what each box shows."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: GraphWalk) -> None:
         self.walk, self.labels, self.number = walk, walk.labels, 0
         self.values: dict[ComputationNode, Any] = {}
         self.sent: dict[ComputationNode, list[Any]] = {node: [] for node in walk.expected}
         self.states = {box.id: State() for box in walk.shown.boxes}
         self.active: list[ComputationNode] = []
-        self.written = Written(self.labels, self.values)
+        self.written = NodeFormulas(self.labels, self.values)
 
     # --- Forward ---
 
@@ -148,9 +148,9 @@ class _SoFar:
 
     def forward_done(self) -> Event:
         outputs = self.walk.graph.outputs
-        told = ", ".join(f"{self.labels[y]} = {in_line(self.values[y])}" for y in dict.fromkeys(outputs))
+        results = ", ".join(f"{self.labels[y]} = {in_line(self.values[y])}" for y in dict.fromkeys(outputs))
         self.finish()
-        return self.event("forward", "done", outputs[-1], told, "every value is known")
+        return self.event("forward", "done", outputs[-1], results, "every value is known")
 
     # --- Backward ---
 
@@ -164,16 +164,16 @@ class _SoFar:
         return self.event("backward", "ready", node, numbers, self.outlook(node), rule=bool(node.parents))
 
     def outlook(self, node: ComputationNode) -> str:
-        """What the next steps will be."""
+        """What a complete gradient means for the next steps."""
         n = len(self.sent.get(node, []))
-        told = [] if n else ["where backward starts"]
+        remarks = [] if n else ["where backward starts"]
         if n > 1:
-            told.append(f"{'both' if n == 2 else f'all {n}'} contributions are in")
+            remarks.append(f"{'both' if n == 2 else f'all {n}'} contributions are in")
         if not node.parents:
-            told.append("a leaf, so it sends nothing on")
+            remarks.append("a leaf, so it sends nothing on")
         if silent := [p for p in dict.fromkeys(node.parents) if not p.requires_gradient]:
-            told.append(f"nothing goes to {', '.join(f'{self.labels[p]} ({SILENT[role_of(p)]})' for p in silent)}")
-        return "; ".join(told)
+            remarks.append(f"nothing goes to {', '.join(f'{self.labels[p]} ({SILENT[role_of(p)]})' for p in silent)}")
+        return "; ".join(remarks)
 
     def contributed(self, node: ComputationNode, operand: int, parent: ComputationNode, part: Any, g: Any) -> Event:
         self.focus(node)
@@ -185,22 +185,22 @@ class _SoFar:
         return self.event("backward", "contribute", node, numbers, note, rule=True, to=parent)
 
     def total(self, node: ComputationNode) -> Any:
-        """What a node has been sent so far, added up in order, as the engine does."""
+        """The sum of the contributions to a node so far, added in order, as the engine does it."""
         first, *others = self.sent[node]
         return sum(others, first)
 
     def backward_done(self) -> Event:
         self.finish()
-        leaves = [n for n in self.sent if not n.parents and n in self.walk.told]
+        leaves = [n for n in self.sent if not n.parents and n in self.walk.visible]
         totals = [f"{self.labels[n]}.gradient = {brief(self.total(n))}" for n in leaves[:MOST_TOTALS]]
         more = f" and {len(leaves) - MOST_TOTALS} more" if len(leaves) > MOST_TOTALS else ""
-        told = ", ".join(totals) + more
-        return self.event("backward", "done", self.walk.graph.outputs[-1], told, "every gradient is complete")
+        text = ", ".join(totals) + more
+        return self.event("backward", "done", self.walk.graph.outputs[-1], text, "every gradient is complete")
 
     # --- Boxes ---
 
     def focus(self, node: ComputationNode, **changes: str) -> None:
-        """This node is the active one now; the one before is done."""
+        """Mark this node as active, and the one before as done."""
         self.finish()
         self.active = [node]
         self.set(node, mark=ACTIVE, **changes)
@@ -211,7 +211,7 @@ class _SoFar:
         self.active = []
 
     def set_aside(self, taking_part: set[ComputationNode]) -> None:
-        """Backward starts: who takes part waits for a gradient."""
+        """At the start of the backward steps: mark the boxes that take part as waiting, and the others as aside."""
         boxes = {self.walk.box_of[node] for node in taking_part if node in self.walk.box_of}
         for box, state in self.states.items():
             self.states[box] = state._replace(mark=WAITING if box in boxes else ASIDE)
@@ -225,10 +225,10 @@ class _SoFar:
         to: ComputationNode | None = None,
     ) -> Event:  # fmt: skip
         self.number += 1
-        told = equation(node.op) if rule else ""
+        law = equation(node.op) if rule else ""
         return Event(
             self.number, phase, kind, self.walk.names[node], self.walk.box_of[node], numbers, note,
-            equation=told, letters=letters(node, told, self.labels) if rule else "",
+            equation=law, letters=letters(node, law, self.labels) if rule else "",
             to="" if to is None else self.walk.names[to], to_box="" if to is None else self.walk.box_of[to],
             states=dict(self.states), width=self.walk.width,
         )  # fmt: skip
@@ -244,7 +244,7 @@ SILENT = {"input": "an input", "frozen": "frozen", "constant": "a constant", "op
 
 
 def brief(array: Any) -> str:
-    """An array in a box: its numbers where they are short, else the smallest and the largest."""
+    """The text for an array in a box: its numbers if they are short, else the smallest and the largest."""
     text = in_line(array)
     if len(text) <= WIDEST and not text.startswith("shape"):
         return text
@@ -259,6 +259,6 @@ def brief(array: Any) -> str:
 
 
 def _plainer(shown: Diagram) -> Diagram:
-    """The picture with a label in every box. Along which arrows a gradient goes back is for the steps to show."""
+    """The picture with a label in every box, and without marks for gradients, which the steps show."""
     boxes = tuple(replace(box, numbered=True) for box in shown.boxes)
     return replace(shown, boxes=boxes, arrows=tuple(replace(arrow, gradient=False) for arrow in shown.arrows))

@@ -26,7 +26,7 @@ from .steps import timeline_of_graph
 
 
 def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Timeline:
-    """The steps of `obj`. What it may be, and what `arrays` and `seed` are, is said in `step_through`."""
+    """The steps of `obj`; the arguments are those of `step_through`."""
     if isinstance(obj, CompiledFunction):
         if seed is not None:
             raise TypeError(
@@ -50,43 +50,43 @@ def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None)
             f"a node, a Graph, a layer, a function or a compiled function can be stepped through, not "
             f"{type(obj).__name__}"
         )
-    given = tuple(x for x in arrays if isinstance(x, ARRAY))
-    return _of_graph(trace(obj, *arrays), given, seed, title or getattr(obj, "__name__", ""))
+    arguments = tuple(x for x in arrays if isinstance(x, ARRAY))
+    return _of_graph(trace(obj, *arrays), arguments, seed, title or getattr(obj, "__name__", ""))
 
 
-def _of_graph(graph: Graph, given: tuple[Any, ...], seed: Any, title: str | None) -> Timeline:
-    """A graph on arrays, or on nodes with values. Backward needs a value at every node, so all of them get theirs."""
+def _of_graph(graph: Graph, arguments: tuple[Any, ...], seed: Any, title: str | None) -> Timeline:
+    """The steps of a graph on arrays or on nodes with values, rebuilt so that every node has its value."""
     inputs = graph.inputs[: len(graph.inputs) - len(graph.captured)]
-    if len(inputs) != len(given):
-        raise TraceError(f"the graph {_miscounted(inputs, given)}")
-    arrays = tuple(x.value if isinstance(x, ComputationNode) else np.asarray(x) for x in given)
+    if len(inputs) != len(arguments):
+        raise TraceError(f"the graph {_miscounted(inputs, arguments)}")
+    arrays = tuple(x.value if isinstance(x, ComputationNode) else np.asarray(x) for x in arguments)
     if inputs:
         next(graph.running(*arrays))  # raises where an array has another shape
     known = [
         ComputationNode(INPUT, (), {}, a.shape, a.dtype, getattr(like, "requires_gradient", False), a[()], x.name)
-        for x, a, like in zip(inputs, arrays, given, strict=True)
+        for x, a, like in zip(inputs, arrays, arguments, strict=True)
     ]
     leaves = dict(zip(graph.inputs, [*known, *graph.captured], strict=True))
     return timeline_of_graph(graph.map(rebuilt, leaves), arrays, diagram(graph, title=title), seed)
 
 
 def _miscounted(inputs: Sequence[ComputationNode], arrays: tuple[Any, ...]) -> str:
-    """What is said where not every input gets an array."""
+    """The end of the error message if there is not one array for each input."""
     names, many = ", ".join(x.name or str(x.shape) for x in inputs), len(inputs) > 1
-    told = f"its inputs are {names}: pass an array for each" if many else f"its input is {names}: pass an array for it"
-    return f"was given {counted(len(arrays), 'array')}; {told if inputs else 'it has its numbers: pass no arrays'}"
+    hint = f"its inputs are {names}: pass an array for each" if many else f"its input is {names}: pass an array for it"
+    return f"was given {counted(len(arrays), 'array')}; {hint if inputs else 'it has its numbers: pass no arrays'}"
 
 
 def _passes(compiled: CompiledFunction, title: str | None) -> Timeline:
-    """What each pass did, as the compiler kept it. Each step has the graph after it as its picture."""
+    """What each pass did, from the compiler's snapshots. The picture of a step is the graph after it."""
     traced, snapshots = compiled.program.traced, compiled.snapshots
     graphs = [traced]
     for s in snapshots:
         graphs.append(s.after if s.kept else graphs[-1])
-    made = [_made(after, before) for after, before in zip(graphs, [traced, *graphs], strict=False)]
+    new_boxes = [_new_boxes(after, before) for after, before in zip(graphs, [traced, *graphs], strict=False)]
     width = max(len(name) for name in (compiled.name, *(s.name for s in snapshots)))
-    few = [_picture(graph, new, title or compiled.name) for graph, new in zip(graphs, made, strict=True)]
-    marks = [_marks(picture, new) for picture, new in zip(few, made, strict=True)]
+    few = [_picture(graph, new, title or compiled.name) for graph, new in zip(graphs, new_boxes, strict=True)]
+    marks = [_marks(picture, new) for picture, new in zip(few, new_boxes, strict=True)]
 
     def walk() -> Iterator[Event]:
         cost = _cost(graph_cost(traced))
@@ -96,30 +96,30 @@ def _passes(compiled: CompiledFunction, title: str | None) -> Timeline:
             numbers = f"{_cost(s.cost_before)} -> {_cost(s.cost_after)}"
             yield Event(i + 1, "compile", kind, s.name, "", numbers, s.note, law, states=states, picture=i, width=width)
 
-    note = max(few, key=lambda picture: len(picture.box_of)).told
+    note = max(few, key=lambda picture: len(picture.box_of)).note
     return Timeline(few[0].shown.title, tuple(picture.shown for picture in few), walk, note)
 
 
-def _made(after: Graph, before: Graph) -> set[str]:
-    """Ids of the boxes that were not there before. They count the nodes, as a picture does."""
+def _new_boxes(after: Graph, before: Graph) -> set[str]:
+    """The ids of the boxes whose nodes are new: n0, n1, ..., numbered as in a diagram."""
     old = set(before.nodes)
     return {f"n{i}" for i, node in enumerate(after.nodes) if node not in old}
 
 
-def _marks(picture: Collapsed, made: set[str]) -> dict[str, State]:
-    """What is new is marked; of a layer that is one box, if anything in it is new."""
-    new = {picture.box_of[name] for name in made}
+def _marks(picture: Collapsed, new_boxes: set[str]) -> dict[str, State]:
+    """The state of each box: ACTIVE if its node, or any node of the layer that it stands for, is new."""
+    new = {picture.box_of[name] for name in new_boxes}
     return {box: State(mark=ACTIVE if box in new else DONE) for box in picture.box_of.values()}
 
 
-def _picture(graph: Graph, made: set[str], title: str) -> Collapsed:
-    """The graph after a pass, a large one by its layers. What the pass has made is called new, beside the shape."""
+def _picture(graph: Graph, new_boxes: set[str], title: str) -> Collapsed:
+    """The picture of the graph after a pass, a large one by its layers. New boxes say so beside their shape."""
     few = collapsed(diagram(graph, title=title))
-    if few.told and not few.layers:  # the end of a graph is no picture of what a pass did
+    if few.note and not few.layers:  # the end of a graph is no picture of what a pass did
         ids = {name: name for name in (f"n{i}" for i in range(len(graph.nodes)))}
-        told = f"The graph has {len(ids):,} nodes; pictures are drawn of up to {MOST_BOXES}."
-        return Collapsed(Diagram(few.shown.title, (), ()), ids, {}, told)
-    new = {few.box_of[name] for name in made}
+        note = f"The graph has {len(ids):,} nodes; pictures are drawn of up to {MOST_BOXES}."
+        return Collapsed(Diagram(few.shown.title, (), ()), ids, {}, note)
+    new = {few.box_of[name] for name in new_boxes}
     boxes = tuple(replace(box, shape=f"{box.shape}, new") if box.id in new else box for box in few.shown.boxes)
     arrows = tuple(replace(arrow, gradient=False) for arrow in few.shown.arrows)
     return few._replace(shown=replace(few.shown, boxes=boxes, arrows=arrows))

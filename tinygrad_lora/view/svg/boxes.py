@@ -1,4 +1,4 @@
-"""A box of our own SVG: how large it must be, and its texts in their places."""
+"""A box in SVG: how large it must be, and its texts, each at its place."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ SIZE = 12.0  # of the font
 LINE = 16.0  # from line to line
 PAD = 8.0
 BETWEEN = 18.0  # between the two texts of a line
-DOUBLE = 3.0  # the outer border of an output stands off so far
+DOUBLE = 3.0  # the gap between the two borders of an output
 ROUND = 9  # the corners of an input
-FILLED = ("value", "gradient")  # a script may write these
+FILLED = ("value", "gradient")  # rows that a script may fill in
 
-Place = tuple[float, float, float, float]  # left, top, width, height
+Rectangle = tuple[float, float, float, float]  # left, top, width, height
 
 
 @dataclass(frozen=True, slots=True)
 class BoxText:
-    """What stands in a box: the head, then rows of a name and its lines."""
+    """The texts of a box: the head, then rows of a name and its lines."""
 
     box: Box
     head: Head
     rows: tuple[tuple[str, Sequence[str]], ...]
-    reserved: float  # width for what a script will write
+    reserved: float  # width for a text that a script will fill in
 
     @property
     def lines(self) -> int:
-        """How many there are in all."""
+        """How many lines of text the box has."""
         return 1 + bool(self.head.shape) + sum(len(lines) for _, lines in self.rows)
 
     @property
     def column(self) -> float:
-        """Where the texts of the rows begin, from the left edge."""
+        """How far from the left edge the texts of the rows begin."""
         names = (text_width(name, SIZE) for name, _ in self.rows)
         return PAD + max(names, default=0.0) + PAD + 2
 
     @property
     def size(self) -> tuple[float, float]:
-        """Width and height, with the outer border of an output."""
+        """The width and height of the box, with the outer border of an output."""
         title, what, shape, output = self.head
         heads = [
             (text_width(title, SIZE, True), text_width(what, SIZE)),
@@ -58,7 +58,7 @@ class BoxText:
 
 
 def box_text(box: Box, common: str, within: str, characters: int = 0) -> BoxText:
-    """The texts of a box. With room for so many characters, value and gradient have a line each, filled or not."""
+    """The texts of a box. With `characters`, value and gradient have a line each of that length, filled in or not."""
     head = Head(*(clipped(text) for text in box_head(box, common, within)))
     rows: list[tuple[str, list[str]]] = []
     for name, line in box.lines:
@@ -71,17 +71,17 @@ def box_text(box: Box, common: str, within: str, characters: int = 0) -> BoxText
     return BoxText(box, head, tuple((name, tuple(lines)) for name, lines in rows), characters * text_width("0", SIZE))
 
 
-def draw_box(text: BoxText, place: Place, attributes: dict[str, str]) -> Markup:
-    """The box as a group."""
+def draw_box(text: BoxText, place: Rectangle, attributes: dict[str, str]) -> Markup:
+    """The box as an SVG group with its border and texts."""
     x, y, width, height = place
     box, (title, what, shape, output) = text.box, text.head
-    told = one_line(f"{box.label} = {box.expression}, {box.shape} {box.dtype}, {box.role}")
+    tooltip = one_line(f"{box.label} = {box.expression}, {box.shape} {box.dtype}, {box.role}")
     corner = {"rx": ROUND} if LOOKS[box.role].style == "rounded" else {}
     parts: list[Markup] = []
     if box.output:
         parts = [rect(place, class_="outer", **corner)]
         x, y, width, height = x + DOUBLE, y + DOUBLE, width - 2 * DOUBLE, height - 2 * DOUBLE
-    parts = [element("title", told), rect((x, y, width, height), **corner), *parts]
+    parts = [element("title", tooltip), rect((x, y, width, height), **corner), *parts]
     base, right = y + PAD + SIZE - 2, x + width - PAD
     parts += [write(title, x + PAD, base, "title"), *([write(what, right, base, "what end")] if what else ())]
     if shape:
@@ -111,13 +111,13 @@ def _lines(lines: Sequence[str], x: float, y: float, class_: str) -> Markup:
     return element("text", *spans, x=number(x), y=number(y), class_=class_)
 
 
-def rect(place: Place, **attributes: object) -> Markup:
+def rect(place: Rectangle, **attributes: object) -> Markup:
     """A rectangle."""
     x, y, width, height = map(number, place)
     return element("rect", x=x, y=y, width=width, height=height, **attributes)
 
 
 def number(x: float) -> str:
-    """A coordinate: to a tenth of a pixel."""
+    """A coordinate as text, rounded to a tenth of a pixel."""
     text = f"{x:.1f}".removesuffix(".0")
     return "0" if text == "-0" else text

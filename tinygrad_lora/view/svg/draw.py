@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..diagram.data import Diagram
-from ..diagram.layers import Cluster
+from ..diagram.layers import LayerFrame
 from ..diagram.looks import clipped
 from ..words.markup import Markup, element
 from ..words.sentences import one_line
@@ -53,8 +53,8 @@ def draw_svg(
     )  # fmt: skip
 
 
-def _frame(cluster: Cluster, laid: Laid) -> Markup:
-    """The border around a layer, with its name and what there is to say of it."""
+def _frame(cluster: LayerFrame, laid: Laid) -> Markup:
+    """The border around a layer, with its title and its lines."""
     x, y, width, height = laid.frames[cluster.id]
     left, base = laid.captions[cluster.id], y + PAD + 10
     border = element("rect", x=number(x), y=number(y), width=number(width), height=number(height), rx=8)
@@ -73,7 +73,7 @@ def _arrow(diagram: Diagram, laid: Laid, i: int, classes: Mapping[str, str]) -> 
 
 
 def arrowhead(tip: Point, toward: Point) -> str:
-    """The path of a triangle with this tip, pointing in this direction."""
+    """The SVG path of a triangle with this tip, pointing in this direction."""
     (x, y), (dx, dy), (length, half) = tip, toward, HEAD
     corners = [(x, y)]
     corners += [(x - dx * length - side * dy * half, y - dy * length + side * dx * half) for side in (1, -1)]

@@ -1,6 +1,6 @@
-"""From a diagram to places: sizes of boxes and frames for the layout, and its result turned as `rankdir` says.
+"""From a diagram to places: what the layout is asked, and its result rotated as `rankdir` says.
 
-The layout knows one direction, down. To draw from left to right, it is given boxes lying on their side.
+The layout knows one direction, down. For a picture from left to right it gets the boxes lying on their side.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..diagram.data import Arrow, Diagram
-from ..diagram.layers import Cluster
+from ..diagram.layers import LayerFrame
 from ..diagram.looks import clipped, common_dtype
-from ..layout import Block, Frame, Line, Placed, Station, arrange, text_width
-from .boxes import LINE, PAD, SIZE, BoxText, Place, box_text, number
+from ..layout import Frame, LayoutBlock, LayoutLine, Placed, Segment, arrange, text_width
+from .boxes import LINE, PAD, SIZE, BoxText, Rectangle, box_text, number
 
 MARGIN = 12.0  # around the picture
 LABEL = 10.0  # the font size of arrows' labels
-STUB = 15.0  # so far an arrow runs straight where its label stands beside it
+STUB = 15.0  # the straight end of an arrow that has a label beside it
 ENTRY = 13.0  # from one arrowhead to the next
 HEADER = 2 * LINE + 8  # of a frame, with its text
 INSIDE = 13.0  # from a frame to what it holds
@@ -25,17 +25,17 @@ Point = tuple[float, float]
 
 
 class Laid(NamedTuple):
-    """Where everything is: left, top, width and height of boxes and frames; of arrows start, end and SVG path.
+    """The places of a picture: a rectangle for each box and frame; start, end and SVG path of each arrow.
 
-    `heads` and `labels` go with the arrows: the tip and the direction in which it points, and where the text begins.
-    `captions` says where the text of a frame begins, `texts` what stands in a box.
+    `heads` and `labels` go with the arrows: the tip and its direction, and where the text begins. `captions` says where
+    the text of a frame begins, `texts` what stands in a box.
     """
 
     width: float
     height: float
-    boxes: Mapping[str, Place]
+    boxes: Mapping[str, Rectangle]
     arrows: Sequence[tuple[str, str, str]]
-    frames: Mapping[str, Place]
+    frames: Mapping[str, Rectangle]
     heads: Sequence[tuple[Point, Point]]
     labels: Sequence[Point]
     captions: Mapping[str, float]
@@ -51,10 +51,10 @@ def lay_out(diagram: Diagram, *, widths: Mapping[str, int] | None = None, rankdi
     common, reserved = common_dtype(diagram), widths or {}
     within = {box: f"{cluster.name}." for cluster in every(diagram.clusters) for box in cluster.boxes}
     texts = {box.id: box_text(box, common, within.get(box.id, ""), reserved.get(box.id, 0)) for box in diagram.boxes}
-    return _Turned(diagram, texts, rankdir).laid()
+    return _OrientedLayout(diagram, texts, rankdir).laid()
 
 
-def every(clusters: Sequence[Cluster]) -> Iterator[Cluster]:
+def every(clusters: Sequence[LayerFrame]) -> Iterator[LayerFrame]:
     """All clusters, each before those inside it."""
     waiting = [*reversed(clusters)]
     while waiting:
@@ -63,13 +63,13 @@ def every(clusters: Sequence[Cluster]) -> Iterator[Cluster]:
         waiting += reversed(cluster.clusters)
 
 
-def _caption_width(cluster: Cluster) -> float:
+def _caption_width(cluster: LayerFrame) -> float:
     title = text_width(clipped(cluster.title), SIZE, True)
     return max([title, *(text_width(clipped(line), SIZE) for line in cluster.lines)])
 
 
-class _Turned:
-    """One diagram on its way through the layout. Along is where arrows lead, across is beside that."""
+class _OrientedLayout:
+    """Lays out one diagram in its direction. "Along" is the direction of the arrows, "across" at right angles to it."""
 
     def __init__(self, diagram: Diagram, texts: Mapping[str, BoxText], rankdir: str) -> None:
         self.diagram, self.texts = diagram, texts
@@ -81,9 +81,9 @@ class _Turned:
         self.stubs = {name: self._stub(arrows) for name, arrows in self.arrows.items()}
 
     def laid(self) -> Laid:
-        """The diagram in its places."""
+        """The places of everything in the diagram."""
         blocks = [self._block(name) for name in self.texts]
-        lines = [Line(arrow.start, arrow.end, self._room(arrow)) for arrow in self.diagram.arrows]
+        lines = [LayoutLine(arrow.start, arrow.end, self._room(arrow)) for arrow in self.diagram.arrows]
         placed = arrange(blocks, lines, self._frames())
         self.length = placed.height
         boxes = {}
@@ -93,7 +93,7 @@ class _Turned:
         for arrow, line in zip(self.diagram.arrows, placed.lines, strict=True):
             x, top, bottom = line[-1]
             end = bottom + self.stubs[arrow.end]
-            paths.append((arrow.start, arrow.end, self._path([*line[:-1], Station(x, top, end)])))
+            paths.append((arrow.start, arrow.end, self._path([*line[:-1], Segment(x, top, end)])))
             tip, before = self._point(x, end), self._point(x, end - 1)
             heads.append((tip, (tip[0] - before[0], tip[1] - before[1])))
             labels.append(self._label(tip, arrow))
@@ -103,16 +103,16 @@ class _Turned:
         size = width + 2 * MARGIN, height + 2 * MARGIN
         return Laid(*size, boxes, paths, frames, heads, labels, captions, self.texts)
 
-    # --- What the layout is given ---
+    # --- To the layout ---
 
-    def _block(self, name: str) -> Block:
+    def _block(self, name: str) -> LayoutBlock:
         width, height = self.texts[name].size
         across, along = (height, width) if self.lying else (width, height)
         entries = sum(map(self._room, self.arrows[name])) + PAD
-        return Block(name, max(across, entries), along + self.stubs[name])
+        return LayoutBlock(name, max(across, entries), along + self.stubs[name])
 
     def _room(self, arrow: Arrow) -> float:
-        """What the end of an arrow takes of the border of its box."""
+        """How much of the border of its box the end of an arrow takes."""
         if not arrow.label:
             return ENTRY
         return LINE if self.lying else max(ENTRY, self._label_width(arrow) + 11)
@@ -126,24 +126,24 @@ class _Turned:
 
     def _frames(self) -> list[Frame]:
         """The clusters with room for their text, which stands at the upper left, wherever the arrows lead."""
-        made: dict[str, Frame] = {}
+        frames: dict[str, Frame] = {}
         header = {"left" if self.lying else "below" if self.back else "above": HEADER}
         for cluster in reversed([*every(self.diagram.clusters)]):  # parts come after what holds them
-            parts = [made[part.id] for part in cluster.clusters]
+            parts = [frames[part.id] for part in cluster.clusters]
             needed = {"height" if self.lying else "width": _caption_width(cluster) + 2 * PAD + 4}
             room = dict.fromkeys(("above", "below", "left", "right"), INSIDE) | header | needed
-            made[cluster.id] = Frame(cluster.id, cluster.boxes, parts, **room)
-        return [made[cluster.id] for cluster in self.diagram.clusters]
+            frames[cluster.id] = Frame(cluster.id, cluster.boxes, parts, **room)
+        return [frames[cluster.id] for cluster in self.diagram.clusters]
 
-    # --- What becomes of its result ---
+    # --- From the layout ---
 
     def _captions(self, placed: Placed) -> dict[str, float]:
         """Where the text of each frame begins: at its left, or beside the first line that leaves room for it."""
         passing: dict[float, list[float]] = {}
         for line in placed.lines if not self.lying else ():
-            for station in line:
-                passing.setdefault(round(station.bottom if self.back else station.top, 3), []).append(station.x)
-        found = {}
+            for segment in line:
+                passing.setdefault(round(segment.bottom if self.back else segment.top, 3), []).append(segment.x)
+        captions = {}
         for cluster in every(self.diagram.clusters):
             if cluster.id not in placed.frames:
                 continue
@@ -154,16 +154,16 @@ class _Turned:
             starts = [left + PAD + 2, *(x + PAD for x in lines)]
             ends = [*(x - 2 for x in lines), left + width - 4]
             free = [start for start, end in zip(starts, ends, strict=True) if start + needed <= end]
-            found[cluster.id] = (free or starts)[0] + MARGIN
+            captions[cluster.id] = (free or starts)[0] + MARGIN
             if self.lying:
-                found[cluster.id] = self._place(placed.frames[cluster.id])[0] + PAD + 2
-        return found
+                captions[cluster.id] = self._place(placed.frames[cluster.id])[0] + PAD + 2
+        return captions
 
     def _point(self, x: float, y: float) -> Point:
         along = MARGIN + (self.length - y if self.back else y)
         return (along, x + MARGIN) if self.lying else (x + MARGIN, along)
 
-    def _place(self, place: Place) -> Place:
+    def _place(self, place: Rectangle) -> Rectangle:
         x, y, width, height = place
         (x0, y0), (x1, y1) = self._point(x, y), self._point(x + width, y + height)
         return min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0)
@@ -175,19 +175,19 @@ class _Turned:
             return (x + 10 if self.back else x - 10 - self._label_width(arrow)), y - 4
         return x + 5, y + (13 if self.back else -5)
 
-    def _path(self, stations: Sequence[Station]) -> str:
+    def _path(self, segments: Sequence[Segment]) -> str:
         """Straight parts joined by curves that leave and arrive in the direction of the arrow."""
-        x, y, at = stations[0]
+        x, y, at = segments[0]
         parts = [f"M{self._text(x, y)}"]
-        for station in stations[1:]:
-            if abs(station.x - x) > 0.05:
+        for segment in segments[1:]:
+            if abs(segment.x - x) > 0.05:
                 if at > y + 0.05:
                     parts.append(f"L{self._text(x, at)}")
-                middle = (at + station.top) / 2
-                curve = (x, middle), (station.x, middle), (station.x, station.top)
+                middle = (at + segment.top) / 2
+                curve = (x, middle), (segment.x, middle), (segment.x, segment.top)
                 parts.append("C" + " ".join(self._text(*point) for point in curve))
-                x, y = station.x, station.top
-            at = station.bottom
+                x, y = segment.x, segment.top
+            at = segment.bottom
         if at > y + 0.05:
             parts.append(f"L{self._text(x, at)}")
         return "".join(parts)

@@ -1,4 +1,4 @@
-"""What stands below the picture: its title, and what the borders and arrows mean."""
+"""The text below a picture: its title, and what the borders and arrows mean."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NARROWEST = 420.0  # what a legend may be wide, even under a small picture
 
 
 def foot(diagram: Diagram, width: float, top: float, caption: bool, legend: bool) -> tuple[list[Markup], float, float]:
-    """The parts, and the width and height of the whole picture with them."""
+    """The elements below the picture, and the width and height of the whole picture with them."""
     parts: list[Markup] = []
     left, y, wide = 14.0, top, width
     if caption:
@@ -42,7 +42,7 @@ def foot(diagram: Diagram, width: float, top: float, caption: bool, legend: bool
 
 
 def _swatch(role: str, x: float, y: float) -> Markup:
-    """A small box in the border of the role; that of an output is double; an arrow for arrows."""
+    """A sample of a role: a small box with its border, double for an output; or an arrow."""
     width, height = SWATCH
     if role == "marked":
         middle = y + height / 2

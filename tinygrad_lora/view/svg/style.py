@@ -1,4 +1,4 @@
-"""The style sheet of our own SVG: light and dark, each color beside a form or a word that says the same.
+"""The style sheet of the SVG pictures, light and dark; what a color says, a form or a word says as well.
 
 Colors are Okabe and Ito's, or tints and shades of them. The picture follows the system's setting, or the theme of the
 page that it stands in (Jupyter's, or any that sets `data-theme`).
@@ -30,7 +30,7 @@ DASHES = {"dashed": "6 3.5", "dotted": "1.5 3"}
 
 
 def style_sheet() -> str:
-    """The rules; all hold inside a picture only."""
+    """The style sheet; all its rules apply inside a picture only."""
     light, dark = _variables(LIGHT), _variables(DARK)
     lines = [
         f".{ROOT}{{{light}}}",
@@ -48,7 +48,7 @@ def _variables(colors: Mapping[str, str]) -> str:
 
 
 def _rules() -> Iterator[tuple[str, str]]:
-    """Selectors and what holds for them."""
+    """The rules: selectors, separated by commas, and their declarations."""
     yield "text", f"font-family:{FONTS};font-size:12px;fill:var(--ink);white-space:pre"
     yield ".title,.output,.caption", "font-weight:bold"
     yield ".what,.note,.name", "fill:var(--muted)"

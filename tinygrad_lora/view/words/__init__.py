@@ -1,1 +1,1 @@
-"""Sentences, markup and highlighted code for people."""
+"""What all pictures and pages share: sentences about arrays, grammar, HTML and SVG markup, highlighted code."""

@@ -1,4 +1,4 @@
-"""What a notebook asks an object for: its forms, by MIME type."""
+"""The forms in which a notebook may show an object, by MIME type."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 def chosen(
     forms: Mapping[str, Callable[[], Any]], include: Iterable[str] | None, exclude: Iterable[str] | None
 ) -> dict[str, Any]:
-    """The forms that Jupyter wants: those of `include`, all if it is None, without those of `exclude`.
+    """The forms that Jupyter asks for: those in `include` (None: all), without those in `exclude`.
 
-    Each form is a function without arguments, because a picture that nobody asks for need not be drawn.
+    Each form is given as a function without arguments, so that only what is asked for is drawn.
     """
     wanted = set(forms if include is None else include) - set(exclude or ())
     return {kind: make() for kind, make in forms.items() if kind in wanted}

@@ -1,4 +1,4 @@
-"""One and many: `1 node`, `2 nodes`; what is, and what are."""
+"""Singular and plural: `1 node`, `2 nodes`; is and are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTML and SVG from parts: what is not marked as markup is text, and text is always escaped."""
+"""Builds HTML and SVG: whatever is not `Markup` is text, and text is always escaped."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ ASSETS = "view/assets"
 
 
 class Markup(str):
-    """A string that is HTML or SVG already."""
+    """A string that is already HTML or SVG, and is not escaped again."""
 
 
 def text(value: object) -> Markup:
-    """`value` as text of a page; markup stays as it is."""
+    """`value` as escaped text; markup stays as it is."""
     if isinstance(value, Markup):
         return value
     return Markup(escape(sound(str(value))))
 
 
 def sound(value: str) -> str:
-    """The string without what no page may contain: lone surrogates and zero characters become question marks."""
+    """The string with a question mark for each character that no page may contain: lone surrogates and NUL."""
     return value.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def joined(parts: list[Markup] | tuple[Markup, ...], by: str = "") -> Markup:
-    """Pieces of markup one after another."""
+    """Pieces of markup joined, with `by` between them."""
     return Markup(by.join(parts))
 
 
@@ -35,9 +35,9 @@ SHAPES = {"rect", "path", "use"}
 
 
 def element(tag: str, *children: object, **attributes: object) -> Markup:
-    """One element; an attribute is written `class_="x"` or `aria_label="x"`, and left out if it is None.
+    """One element. Attributes are passed as `class_="x"` or `aria_label="x"`, and left out if they are None.
 
-    A shape of a drawing closes itself: a picture has many.
+    Empty shapes of SVG are written with one tag, to keep pictures small.
 
     >>> element("p", "1 < 2", class_="law")
     '<p class="law">1 &lt; 2</p>'
@@ -61,7 +61,7 @@ def void(tag: str, **attributes: object) -> Markup:
 def image(
     data: str | bytes, kind: str, alt: str, style: str | None = "max-width: 100%", **attributes: object
 ) -> Markup:
-    """An `img` that brings its picture along, so that even an untrusted notebook shows it.
+    """An `img` with its picture inside it, so that even an untrusted notebook shows it.
 
     `kind` is "svg+xml" or "png", `alt` the picture in words.
     """
@@ -70,12 +70,12 @@ def image(
 
 
 def asset(folder: str, name: str) -> Markup:
-    """A file of the package that goes into a page as it is: `asset("view/assets", "page.css")`."""
+    """The text of a file of the package, to go into a page unchanged: `asset("view/assets", "page.css")`."""
     return Markup(resources.files("tinygrad_lora").joinpath(folder, name).read_text(encoding="utf-8"))
 
 
 def script(*names: str) -> Markup:
-    """Scripts of this folder's assets as one, in a function of its own: a page may hold several."""
+    """Scripts of `view/assets` as one element, in a function of their own, so that a page may hold several."""
     code = "".join(asset(ASSETS, name) for name in names)
     return element("script", Markup(f'(function () {{\n"use strict";\n{code}}})();\n'))
 
@@ -86,7 +86,7 @@ def fill(template: str, **values: object) -> Markup:
 
 
 def page(title: str, *content: Markup, style: str = "") -> Markup:
-    """A page that loads nothing: what it needs is in it, and the browser holds it to that."""
+    """A page that holds all it needs; its content security policy forbids it to load anything."""
     rules = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
     head = [
         void("meta", charset="utf-8"),
@@ -100,9 +100,9 @@ def page(title: str, *content: Markup, style: str = "") -> Markup:
 
 
 def table(headings: list[object], rows: list[list[object]], caption: str, last: list[object] | None = None) -> Markup:
-    """A table whose first column names the rows; `last` is its foot. Cells that hold numbers are aligned to them.
+    """A table whose first column names the rows; `last` is its footer. Columns of numbers get the class "number".
 
-    It may scroll where the screen is narrower than it is.
+    It scrolls if the screen is narrower than the table.
     """
     numeric = [all(_is_number(row[i]) for row in rows) for i in range(len(headings))]
 
@@ -128,7 +128,7 @@ def table(headings: list[object], rows: list[list[object]], caption: str, last: 
 
 
 def scrolling(content: Markup, label: str, class_: str = "scroll") -> Markup:
-    """A box that scrolls where its content is wider than the screen, with the keyboard as well."""
+    """A box that scrolls if its content is wider than the screen, by keyboard as well."""
     return element("div", content, class_=class_, tabindex=0, role="group", aria_label=label)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 ROWS, COLUMNS = 3, 4  # an array up to this size is written out
-WIDEST = 48  # a column of a table is at most this wide; what is longer pushes its own line only
-FIRST = 3  # how many numbers of a larger one are shown
+WIDEST = 48  # the largest width of a column of a table; a longer cell shifts its own line only
+FIRST = 3  # how many numbers of a larger array are shown
 
 
 def number(x: Any) -> str:
@@ -23,7 +23,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks and without characters that no file of text or XML may hold."""
+    """The text on one line, with spaces for characters that cannot be printed."""
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
@@ -33,12 +33,12 @@ def with_article(noun: str) -> str:
 
 
 def spoken(operation: object, label: str) -> str:
-    """How a sentence calls a node: by its name, or `relu %2` where it has only a label."""
+    """How a sentence refers to a node: by its name, or as `relu %2` if it has only a number."""
     return f"{operation} {label}" if label.startswith("%") else one_line(label)
 
 
 def short_array(array: Any) -> tuple[str, ...]:
-    """An array as a few lines of text: its rows where they are few, else smallest, mean and largest, and the first."""
+    """An array as a few lines of text: its rows if they are few, else its range and mean, and the first numbers."""
     array = np.asarray(array)
     if not array.size:
         return ("no elements",)

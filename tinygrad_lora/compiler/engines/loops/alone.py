@@ -9,15 +9,15 @@ import numpy as np
 
 from ....core import ops
 from ....core.node import ComputationNode as Node
-from ...passes.join_scatters import add_at
+from ...operations import add_at
 from ...text.expressions import name as variable
 from ...text.expressions import written
 from .scalars import number, short
 from .views import Axis, places_of, whole
-from .writer import Writer
+from .writer import LoopWriter
 
 
-def alone(w: Writer, node: Node) -> None:
+def alone(w: LoopWriter, node: Node) -> None:
     """Write an operation. One that has no loops here is written as its NumPy line."""
     depth = w.depth
     if node.op in LOOPS:
@@ -28,13 +28,13 @@ def alone(w: Writer, node: Node) -> None:
     w.depth = depth
 
 
-def _reshape(w: Writer, node: Node) -> None:
+def _reshape(w: LoopWriter, node: Node) -> None:
     (x,) = node.parents
     text = w.array(x)
     w.say(f"{w.define(node)} = {w.copy(x) if text.endswith('.T') else text}.reshape({node.shape})", node)
 
 
-def _matmul(w: Writer, node: Node) -> None:
+def _matmul(w: LoopWriter, node: Node) -> None:
     a, b = node.parents
     if node.dtype.kind != "f" or a.dtype != b.dtype or not a.shape[-1] * node.size:
         _matmul_by_hand(w, node)
@@ -52,13 +52,13 @@ def _matmul(w: Writer, node: Node) -> None:
         w.say(f"np.dot({x}, {y}, {target})", node)
 
 
-def _in_rows(w: Writer, x: Node) -> str:
+def _in_rows(w: LoopWriter, x: Node) -> str:
     """An operand as an array in rows."""
     text = w.array(x)
     return w.copy(x) if text.endswith(".T") else text
 
 
-def _matrix(w: Writer, x: Node, ndim: int) -> str:
+def _matrix(w: LoopWriter, x: Node, ndim: int) -> str:
     """One matrix of a batch, at the loop variables of a result with `ndim` axes."""
     base, axes = w.known[x]
     rows = whole(x.shape)
@@ -69,7 +69,7 @@ def _matrix(w: Writer, x: Node, ndim: int) -> str:
     return f"{one}.T" if transposed and x.ndim > 2 else one
 
 
-def _matmul_by_hand(w: Writer, node: Node) -> None:
+def _matmul_by_hand(w: LoopWriter, node: Node) -> None:
     """A product that `np.dot` has no loop for: of whole numbers, of two dtypes, or of nothing."""
     (a, b), n = node.parents, node.ndim
     *batch, row, column, inner = w.letters[: n + 1]
@@ -91,7 +91,7 @@ def _exact(text: str, node: Node) -> str:
     return text if node.dtype.itemsize == 8 or node.dtype.kind == "f" else f"{short(node.dtype)}({text})"
 
 
-def _positions(w: Writer, indices: Sequence[Node], shape: tuple[int, ...], ndim: int) -> list[str]:
+def _positions(w: LoopWriter, indices: Sequence[Node], shape: tuple[int, ...], ndim: int) -> list[str]:
     """Add the lines that look up the indices along the first axes of an array; the variables that hold them."""
     found = []
     for index, n in zip(indices, shape, strict=False):
@@ -102,7 +102,7 @@ def _positions(w: Writer, indices: Sequence[Node], shape: tuple[int, ...], ndim:
     return found
 
 
-def _take(w: Writer, node: Node) -> None:
+def _take(w: LoopWriter, node: Node) -> None:
     x, *indices = node.parents
     n = node.ndim - x.ndim + len(indices)  # axes of the indices
     w.new(node)
@@ -112,7 +112,7 @@ def _take(w: Writer, node: Node) -> None:
     w.say(f"{w.own(node)} = {w.read(x, [*rows, *w.letters[n:]])}", node)
 
 
-def _scatter_add(w: Writer, node: Node) -> None:
+def _scatter_add(w: LoopWriter, node: Node) -> None:
     x, *indices = node.parents
     n = x.ndim - node.ndim + len(indices)
     w.say(f"{w.define(node)} = np.zeros({node.shape}, {short(node.dtype)})")
@@ -123,7 +123,7 @@ def _scatter_add(w: Writer, node: Node) -> None:
     w.say(f"{target} += {w.read(x, w.letters)}", node)
 
 
-def _add_at(w: Writer, node: Node) -> None:
+def _add_at(w: LoopWriter, node: Node) -> None:
     y, x, *indices = node.parents
     w.new(node)
     depth = w.depth
@@ -139,7 +139,7 @@ def _add_at(w: Writer, node: Node) -> None:
     w.say(f"{target} += {w.read(x, w.beside(x, n + len(rest)), node.dtype)}", node)
 
 
-def _place(w: Writer, node: Node) -> None:
+def _place(w: LoopWriter, node: Node) -> None:
     (x,) = node.parents
     w.say(f"{w.define(node)} = np.zeros({node.shape}, {short(node.dtype)})")
     w.over(x.shape)
@@ -147,7 +147,7 @@ def _place(w: Writer, node: Node) -> None:
     w.say(f"{target} = {w.read(x, w.letters)}", node)
 
 
-def _concatenate(w: Writer, node: Node) -> None:
+def _concatenate(w: LoopWriter, node: Node) -> None:
     axis, start = node.params["axis"], 0
     w.new(node)
     for x in node.parents:
@@ -160,7 +160,7 @@ def _concatenate(w: Writer, node: Node) -> None:
         start += x.shape[axis]
 
 
-LOOPS: dict[object, Callable[[Writer, Node], None]] = {
+LOOPS: dict[object, Callable[[LoopWriter, Node], None]] = {
     ops.matmul: _matmul, ops.reshape: _reshape, ops.take: _take, ops.scatter_add: _scatter_add, ops.place: _place,
     ops.concatenate: _concatenate, add_at: _add_at,
 }  # fmt: skip

@@ -14,8 +14,7 @@ from ....core import ops
 from ....core.graph import Graph, rebuilt
 from ....core.node import ComputationNode as Node
 from ....core.node import Op, Shape
-from ...passes.fuse_elementwise import Fused
-from ...passes.inner_products import inner_product, row_products
+from ...operations import Fused, inner_product, row_products
 from .views import Axis, View, whole
 
 REDUCTIONS = (ops.reduce_sum, ops.reduce_max)

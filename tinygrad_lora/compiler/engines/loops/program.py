@@ -14,10 +14,10 @@ from .alone import LOOPS, alone
 from .kernels import Kernel, loops, opened, scheduled
 from .rows import KernelWriter
 from .scalars import helpers, reserved
-from .writer import Writer
+from .writer import LoopWriter
 
 
-class Written(NamedTuple):
+class LoopProgram(NamedTuple):
     """Source text, the variable in it that holds each node's value, and the operations that have no loops."""
 
     source: str
@@ -25,7 +25,7 @@ class Written(NamedTuple):
     unknown: list[str]
 
 
-def written_as_loops(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Written:
+def written_as_loops(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> LoopProgram:
     """The source of a function called `name` that computes the outputs of `graph` from its inputs.
 
     Inputs are arrays in rows (C order), or NumPy scalars where they have no axes. So are the outputs, and those share
@@ -34,7 +34,7 @@ def written_as_loops(graph: Graph, name: str, names: Mapping[Node, str] | None =
     refuse_foreign(graph)
     plain, became = opened(graph, products=True)
     wanted = {became[node]: text for node, text in (names or {}).items() if node in became}
-    w = Writer(plain, Names([name, *reserved(), *names_of(helpers_of(plain.nodes))], wanted))
+    w = LoopWriter(plain, Names([name, *reserved(), *names_of(helpers_of(plain.nodes))], wanted))
     unknown: list[Node] = []
     for step in scheduled(plain.nodes, w.known):
         if isinstance(step, Kernel):
@@ -48,10 +48,10 @@ def written_as_loops(graph: Graph, name: str, names: Mapping[Node, str] | None =
     parts += ["\n".join(w.constants) + "\n"] if w.constants else []
     parts.append("\n".join([signature(name, (w.names.variables[x] for x in plain.inputs)), *body]) + "\n")
     variables = {old: w.names.variables[new] for old, new in became.items() if new in w.names.variables}
-    return Written("\n\n".join(parts), variables, [node.op.name for node in unknown])
+    return LoopProgram("\n\n".join(parts), variables, [node.op.name for node in unknown])
 
 
-def _results(w: Writer, graph: Graph) -> list[str]:
+def _results(w: LoopWriter, graph: Graph) -> list[str]:
     """The outputs, copied where they would share memory with an input or with another output."""
     results: list[str] = []
     for node in graph.outputs:

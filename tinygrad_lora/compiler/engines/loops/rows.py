@@ -9,13 +9,13 @@ from ....core.node import ComputationNode as Node
 from .kernels import REDUCTIONS, Kernel
 from .scalars import element, number, short
 from .views import FIXED, Axis, whole
-from .writer import Writer
+from .writer import LoopWriter
 
 
 class KernelWriter:
     """Writes operations that share a loop: each row has inner loops, one for each stage of the kernel."""
 
-    def __init__(self, w: Writer, kernel: Kernel) -> None:
+    def __init__(self, w: LoopWriter, kernel: Kernel) -> None:
         self.w, self.kernel = w, kernel
         self.rows = len(kernel.shape[:-1])  # axes of the loop over rows
         self.now: dict[Node, str] = {}  # numbers of this row, or of this element in the present inner loop
@@ -29,7 +29,7 @@ class KernelWriter:
             elif self._kept(node):
                 w.new(node)
             elif self._waits(node):
-                w.say(f"{w.define(node)} = np.empty({k.shape[-1:]}, {short(node.dtype)})", told="one row")
+                w.say(f"{w.define(node)} = np.empty({k.shape[-1:]}, {short(node.dtype)})", comment="one row")
         w.over(k.shape[:-1])
         for stage in range(max(map(self._stage, k.members)) + 1):
             self._stage_of_a_row(stage)

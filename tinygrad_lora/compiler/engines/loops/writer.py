@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from ....core.graph import Graph
 from ....core.node import ComputationNode as Node
 from ....core.node import Shape
-from ...text.lines import Names, array_source
+from ...text.lines import Names, Statement, array_source
 from .scalars import number, short
 from .views import FIXED, Axis, views, whole
 
 
-class Writer:
+class LoopWriter:
     """Collects lines. `letters` are the loop variables, one for each axis from the outermost on."""
 
     def __init__(self, graph: Graph, names: Names) -> None:
         self.names, self.known = names, views(graph.nodes)
-        self.lines: list[tuple[str, str, Node | None]] = []
+        self.lines: list[Statement] = []
         self.constants: list[str] = []
         self.depth = 0
         self.copies: dict[Node, str] = {}  # views that were copied into arrays of their own
@@ -39,10 +39,10 @@ class Writer:
         """The variable of a node; a new one where it has none yet."""
         return self.names.variables.get(node) or self.names.define(node, "t" if node.parents else "c")
 
-    def say(self, code: str, node: Node | None = None, told: str = "") -> None:
+    def say(self, code: str, node: Node | None = None, comment: str = "") -> None:
         """Add a line, and to the line that computes a node its operation and its shape."""
-        told = told if node is None else f"{node.op} {node.shape}"
-        self.lines.append((f"{'    ' * self.depth}{code}", told, node))
+        comment = comment if node is None else f"{node.op} {node.shape}"
+        self.lines.append(Statement(f"{'    ' * self.depth}{code}", comment, node))
 
     def new(self, node: Node) -> str:
         """Add the line that makes the array of a node; its variable."""

@@ -44,14 +44,14 @@ def polynomial(x, y):
     return 3 * (x * x) + 2 * y
 
 
-def as_node(given):
+def as_node(answer):
     """The node that the student gave; for anything else the reason why it is none."""
-    if given is None:
+    if answer is None:
         raise refuse("no-return", "polynomial gave None: does it end with `return`?")
-    if not isinstance(given, tl.ComputationNode):
-        kind = type(given).__name__
+    if not isinstance(answer, tl.ComputationNode):
+        kind = type(answer).__name__
         raise refuse("left-the-graph", f"polynomial gave a {kind}, not a node: compute with x, not with x.value")
-    return given
+    return answer
 
 
 def judge(polynomial, seed, budget):
@@ -59,15 +59,15 @@ def judge(polynomial, seed, budget):
     trials = []
     for _, rng in generators(seed, max(budget, 3)):
         x, y = numbers(rng, (2,))
-        given = as_node(polynomial(tl.parameter(x, "x"), tl.parameter(y, "y")))
-        trials.append((x, y, given))
-    for code, (told, slip) in SLIPS.items():
+        answer = as_node(polynomial(tl.parameter(x, "x"), tl.parameter(y, "y")))
+        trials.append((x, y, answer))
+    for code, (sentence, slip) in SLIPS.items():
         made_it = all(np.isclose(float(z), slip(x, y)) for x, y, z in trials)
-        require(not made_it, code, f"your result {told}", show=trials[0][2])
+        require(not made_it, code, f"your result {sentence}", show=trials[0][2])
     for x, y, z in trials:
-        wanted, at = 3 * x * x + 2 * y, f"with x = {number(x)} and y = {number(y)}"
-        told = f"{at} the value is {number(float(z))}; it should be {number(wanted)}"
-        require(bool(np.isclose(float(z), wanted)), "wrong-value", told, show=z)
+        expected, at = 3 * x * x + 2 * y, f"with x = {number(x)} and y = {number(y)}"
+        sentence = f"{at} the value is {number(float(z))}; it should be {number(expected)}"
+        require(bool(np.isclose(float(z), expected)), "wrong-value", sentence, show=z)
 
 
 @exercise.check(points=2)
@@ -82,8 +82,10 @@ def test_the_graph_grows_from_x_and_y(polynomial, seed):
     z = as_node(polynomial(x, y))
     leaves = [node for node in topological_order([z]) if not node.parents and node.op is not CONSTANT]
     for name, leaf in (("x", x), ("y", y)):
-        told = f"no path leads from {name} to your result: its value was copied, so no gradient can find the way back"
-        require(leaf in leaves, "left-the-graph", told, show=z)
+        sentence = (
+            f"no path leads from {name} to your result: its value was copied, so no gradient can find the way back"
+        )
+        require(leaf in leaves, "left-the-graph", sentence, show=z)
 
 
 @exercise.check(points=1)
@@ -91,8 +93,8 @@ def test_six_nodes_are_enough(polynomial, seed):
     judge(polynomial, seed, 3)
     z = as_node(polynomial(tl.parameter(2.0, "x"), tl.parameter(5.0, "y")))
     n = len(topological_order([z]))
-    told = f"your graph has {n} nodes and 6 are enough: multiply by the numbers 3 and 2, and use x * x once"
-    require(n <= 6, "too-many-nodes", told, show=z)
+    sentence = f"your graph has {n} nodes and 6 are enough: multiply by the numbers 3 and 2, and use x * x once"
+    require(n <= 6, "too-many-nodes", sentence, show=z)
 
 
 @exercise.mutant("square-of-product")

@@ -42,31 +42,31 @@ def count_nodes(output):
 
 
 def uses(output):
-    """How many nodes the walk meets that forgets where it has been."""
-    found = {}
+    """The count of a walk that forgets where it has been."""
+    visits = {}
     for node in topological_order([output]):
-        found[node] = 1 + sum(found[p] for p in node.parents)
-    return found[output]
+        visits[node] = 1 + sum(visits[p] for p in node.parents)
+    return visits[output]
 
 
-def judge(given, output):
+def judge(count, output):
     """Raise, and say what was counted, unless it is the number of nodes."""
     nodes = topological_order([output])
-    wanted, leaves = len(nodes), sum(not node.parents for node in nodes)
-    if given == wanted:
+    expected, leaves = len(nodes), sum(not node.parents for node in nodes)
+    if count == expected:
         return
-    told = f"you counted {given}; the graph has {counted(wanted, 'node')}"
-    small = output if wanted <= 12 else None
+    sentence = f"you counted {count}; the graph has {counted(expected, 'node')}"
+    small = output if expected <= 12 else None
     guesses = {
         "counted-twice": (uses(output), "a node that is used twice was counted at each use"),
-        "leaves-missing": (wanted - leaves, "the leaves are nodes, too"),
-        "output-missing": (wanted - 1, "did you leave out the output itself?"),
+        "leaves-missing": (expected - leaves, "the leaves are nodes, too"),
+        "output-missing": (expected - 1, "did you leave out the output itself?"),
         "one-level": (1 + len(output.parents), "the parents have parents of their own"),
         "only-leaves": (leaves, "these are the leaves alone"),
     }
     for code, (guess, why) in guesses.items():
-        require(given != guess, code, f"{told}: {why}", show=small)
-    require(False, "wrong-count", told, show=small)
+        require(count != guess, code, f"{sentence}: {why}", show=small)
+    require(False, "wrong-count", sentence, show=small)
 
 
 @exercise.check(points=2)
@@ -75,8 +75,10 @@ def test_a_node_used_twice_counts_once(count_nodes, seed, budget):
     telling = tl.tanh((a * b + a) * b)  # each of the guesses is another number here, so it goes first
     first, again = (as_whole(count_nodes(telling), "the count") for _ in range(2))
     judge(first, telling)
-    told = f"called again with the same graph, it counts {again}, not {first}: does it remember the nodes of the first "
-    require(again == first, "remembers", f"{told}call? A default such as seen=set() is made only once")
+    sentence = (
+        f"called again with the same graph, it counts {again}, not {first}: does it remember the nodes of the first "
+    )
+    require(again == first, "remembers", f"{sentence}call? A default such as seen=set() is made only once")
     for output in graphs(seed, budget):
         judge(as_whole(count_nodes(output), "the count"), output)
 

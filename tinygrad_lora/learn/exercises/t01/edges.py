@@ -44,39 +44,39 @@ def edges(output):
     return result
 
 
-def as_pairs(given):
+def as_pairs(pairs):
     """The student's list as a count of pairs of nodes."""
-    if type(given) not in (list, tuple):
-        raise refuse("wrong-type", f"edges gave {kind_of(given)}; a list is needed, since a set loses doubles")
-    for pair in given:
+    if type(pairs) not in (list, tuple):
+        raise refuse("wrong-type", f"edges gave {kind_of(pairs)}; a list is needed, since a set loses duplicates")
+    for pair in pairs:
         if type(pair) not in (list, tuple) or len(pair) != 2:
             raise refuse("wrong-type", f"{pair!r} is not a pair (parent, user)")
         if not all(isinstance(node, tl.ComputationNode) for node in pair):
             raise refuse("wrong-type", "a pair holds two nodes, (parent, user), not their names or values")
-    return Counter((parent, user) for parent, user in given)
+    return Counter((parent, user) for parent, user in pairs)
 
 
-def judge(given, output):
+def judge(listed, output):
     """Raise, and say which edges are lost or added, unless they are all there."""
     nodes = topological_order([output])
-    wanted = Counter((parent, node) for node in nodes for parent in node.parents)
-    if given == wanted:
+    expected = Counter((parent, node) for node in nodes for parent in node.parents)
+    if listed == expected:
         return
-    told = f"you listed {counted(given.total(), 'edge')}; the graph has {wanted.total()}"
+    sentence = f"you listed {counted(listed.total(), 'edge')}; the graph has {expected.total()}"
     small = output if len(nodes) <= 12 else None
-    turned = Counter({(user, parent): n for (parent, user), n in given.items()})
-    require(turned != wanted, "reversed", f"{told}, but each points backward: write (parent, user)", show=small)
-    lost = f"{told}: an operand used twice enters twice, as in a * a"
-    require(given != Counter(wanted.keys()), "edge-lost", lost, show=small)
+    turned = Counter({(user, parent): n for (parent, user), n in listed.items()})
+    require(turned != expected, "reversed", f"{sentence}, but each points backward: write (parent, user)", show=small)
+    lost = f"{sentence}: an operand used twice enters twice, as in a * a"
+    require(listed != Counter(expected.keys()), "edge-lost", lost, show=small)
     last = Counter((parent, output) for parent in output.parents)
-    alone = f"{told}: those of the last node alone; its parents have parents"
-    require(given != last, "one-level", alone, show=small)
-    missing, extra = wanted - given, given - wanted
-    repeated = not missing and all(pair in wanted for pair in extra)
-    require(not repeated, "repeated", f"{told}: a node met twice lists its edges again; remember it", show=small)
+    alone = f"{sentence}: those of the last node alone; its parents have parents"
+    require(listed != last, "one-level", alone, show=small)
+    missing, extra = expected - listed, listed - expected
+    repeated = not missing and all(pair in expected for pair in extra)
+    require(not repeated, "repeated", f"{sentence}: a node met twice lists its edges again; remember it", show=small)
     pair = next(iter(missing or extra))
     label = " to ".join(f"{node.op} {node.name or ''}".strip() for node in pair)
-    require(False, "wrong-edges", f"{told}: {'missing' if missing else 'too many'}: {label}", show=small)
+    require(False, "wrong-edges", f"{sentence}: {'missing' if missing else 'too many'}: {label}", show=small)
 
 
 @exercise.check(points=1)

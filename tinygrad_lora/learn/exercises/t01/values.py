@@ -56,19 +56,19 @@ def test_every_value_is_right(values):
             continue
         if name not in values:
             raise refuse("missing-name", f"values has no entry for {name}: its keys are a, b, c and d")
-        given, wanted = as_number(values[name], f"the value of {name}"), float(node)
-        if same(as_array(given), as_array(wanted)):
+        answer, expected = as_number(values[name], f"the value of {name}"), float(node)
+        if same(as_array(answer), as_array(expected)):
             continue
         first, second = (float(p) for p in node.parents)
         labels = " and ".join(dict.fromkeys(f"{p.name} is {number(float(p))}" for p in node.parents))
         call = f"{node.op}({', '.join(str(p.name) for p in node.parents)})"
-        asked = f"{name} is {call}; {labels}; you wrote {number(given)}"
-        require(given != -wanted, "sign", f"{asked}: the size is right, the sign is not")
+        asked = f"{name} is {call}; {labels}; you wrote {number(answer)}"
+        require(answer != -expected, "sign", f"{asked}: the size is right, the sign is not")
         for operation, (words, other) in OTHER.items():
-            told = f"{asked}, which is {words}"
-            require(operation == str(node.op) or given != other(first, second), "other-operation", told)
-        turned = str(node.op) == "subtract" and given == second - first
-        require(not turned, "swapped-operands", f"{asked}: the operands stand the other way around")
+            sentence = f"{asked}, which is {words}"
+            require(operation == str(node.op) or answer != other(first, second), "other-operation", sentence)
+        turned = str(node.op) == "subtract" and answer == second - first
+        require(not turned, "swapped-operands", f"{asked}: the operands are the other way around")
         raise refuse("wrong-value", asked)
 
 

@@ -34,7 +34,7 @@ def random_order(rng: Rng, nodes: Order) -> Order:
     return order
 
 
-def told(order: Order) -> str:
+def in_words(order: Order) -> str:
     """The order in words: `x, multiply, tanh`."""
     words = [node.name or str(node.op) for node in order]
     return ", ".join(words[:6]) + (", ..." if len(words) > 6 else "")

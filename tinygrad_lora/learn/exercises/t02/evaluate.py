@@ -55,33 +55,33 @@ def judge(evaluate, order, inputs):
     """Run the student's function, and raise unless every value is right."""
     order_before, inputs_before = list(order), dict(inputs)
     try:
-        given = evaluate(order, inputs)
+        answer = evaluate(order, inputs)
     except TypeError as error:
         if "keyword-only" not in str(error):
             raise
         raise refuse("forgot-params", f"an operation misses its fixed number: pass **node.params ({error})") from None
-    if given is None:
+    if answer is None:
         raise refuse("no-return", "evaluate gave None: does it end with `return`?")
-    if not isinstance(given, dict):
-        raise refuse("wrong-type", f"evaluate gave {kind_of(given)}; a dictionary of all values is needed")
+    if not isinstance(answer, dict):
+        raise refuse("wrong-type", f"evaluate gave {kind_of(answer)}; a dictionary of all values is needed")
     left_alone = order == order_before and inputs == inputs_before
     lengths = f"the length of inputs was {len(inputs_before)}, and now it is {len(inputs)}"
-    told = lengths if len(inputs) != len(inputs_before) else "work on a copy, such as dict(inputs)"
-    require(left_alone, "changed-argument", f"your function changed its arguments: {told}")
-    wanted, turned = forward(order, inputs), forward(order, inputs, turned=True)
+    sentence = lengths if len(inputs) != len(inputs_before) else "work on a copy, such as dict(inputs)"
+    require(left_alone, "changed-argument", f"your function changed its arguments: {sentence}")
+    expected, turned = forward(order, inputs), forward(order, inputs, turned=True)
     small = order[-1] if len(order) <= 12 else None
     for node in order:
         label = f"{node.op} {node.name or ''}".strip()
-        told = f"your dictionary has {len(given)} of {counted(len(order), 'node')}: {label} is missing"
-        require(node in given, "missing-node", told, show=small)
-        value, right = as_array(given[node], f"the value of {label}"), as_array(wanted[node])
+        sentence = f"your dictionary has {len(answer)} of {counted(len(order), 'node')}: {label} is missing"
+        require(node in answer, "missing-node", sentence, show=small)
+        value, right = as_array(answer[node], f"the value of {label}"), as_array(expected[node])
         if same(value, right):
             continue
-        numbers = ", ".join(number(float(wanted[p])) for p in node.parents)
-        told = f"{label} of {numbers} is {number(float(right))}; you have {number(float(value))}"
+        numbers = ", ".join(number(float(expected[p])) for p in node.parents)
+        sentence = f"{label} of {numbers} is {number(float(right))}; you have {number(float(value))}"
         backward = same(value, as_array(turned[node]))
-        require(not backward, "operand-order", f"{told}: keep the parents in their order", show=small)
-        require(False, "wrong-value", told, show=small)
+        require(not backward, "operand-order", f"{sentence}: keep the parents in their order", show=small)
+        require(False, "wrong-value", sentence, show=small)
 
 
 @exercise.check(points=3)

@@ -36,7 +36,7 @@ exercise.answer(answers={"power, shared": 10, "power, written out": 1023, "sum, 
 
 
 def graphs():
-    """The two graphs."""
+    """The two graphs of this exercise, by name."""
     x, y = tl.placeholder((), name="x"), tl.placeholder((), name="y")
     power = x
     for _ in range(10):
@@ -55,7 +55,7 @@ def counts(output):
     shared = sum(str(node.op) == "multiply" for node in nodes)
     return {"shared": shared, "written out": products[output]}, {
         "all-nodes": (len(nodes), "that is the number of nodes; leaves and sums multiply nothing"),
-        "counted-letters": (letters[output], "that is how often a letter stands in the formula"),
+        "counted-letters": (letters[output], "that is how often a letter appears in the formula"),
         "all-operations": (operations[output], "that is the number of operations, and some are sums"),
         "twice-per-step": (2 * shared, "a part used twice costs twice all that is in it, not one more"),
     }
@@ -66,20 +66,20 @@ def test_every_count_is_right(answers):
     if type(answers) is not dict:
         raise refuse("wrong-type", f"answers is of type {type(answers).__name__}; keep the dictionary and fill it in")
     for name, output in graphs().items():
-        wanted, slips = counts(output)
-        for how, right in wanted.items():
+        expected, slips = counts(output)
+        for how, right in expected.items():
             key = f"{name}, {how}"
             if key not in answers:
                 raise refuse("missing-name", f"answers has no entry {key!r}")
-            given = as_whole(answers[key], key)
-            if given == right:
+            answer = as_whole(answers[key], key)
+            if answer == right:
                 continue
-            for other, number in wanted.items():
-                told = f"{key}: {given} is right for {other!r}"
-                require(other == how or given != number, "other-question", told)
-            for code, (slip, told) in slips.items():
-                require(given != slip, code, f"{key}: you wrote {given}; {told}")
-            require(False, "wrong-count", f"{key}: {given} is too {'many' if given > right else 'few'}")
+            for other, number in expected.items():
+                sentence = f"{key}: {answer} is right for {other!r}"
+                require(other == how or answer != number, "other-question", sentence)
+            for code, (slip, sentence) in slips.items():
+                require(answer != slip, code, f"{key}: you wrote {answer}; {sentence}")
+            require(False, "wrong-count", f"{key}: {answer} is too {'many' if answer > right else 'few'}")
 
 
 exercise.wrong_answer(

@@ -47,17 +47,17 @@ def rebuild(x, y):
 
 def forms(output, x, y, swapped=False):
     """For each node what it computes, as nested tuples; operands sorted where their order does not count."""
-    found: dict[Any, Any] = {x: ("x",), y: ("y",)}
+    form_of: dict[Any, Any] = {x: ("x",), y: ("y",)}
     for node in topological_order([output]):
-        if node in found:
+        if node in form_of:
             continue
-        parts = [found[p] for p in node.parents]
+        parts = [form_of[p] for p in node.parents]
         if str(node.op) in COMMUTATIVE:
             parts = sorted(parts, key=repr)
         elif swapped:
             parts = parts[::-1]
-        found[node] = (str(node.op), *sorted(node.params.items()), *parts)
-    return found
+        form_of[node] = (str(node.op), *sorted(node.params.items()), *parts)
+    return form_of
 
 
 def built(rebuild):
@@ -73,20 +73,20 @@ def built(rebuild):
 
 def judge(output, x, y):
     """Raise, and say what is different, unless the graph computes what the picture computes."""
-    given, target = forms(output, x, y)[output], _target()
-    if given == target:
+    form, target = forms(output, x, y)[output], _target()
+    if form == target:
         return
     turned = forms(output, x, y, swapped=True)[output]
-    told = "subtract has its operands the wrong way around: the product is a, the tanh is b"
-    require(turned != target, "operand-order", told, show=output)
+    sentence = "subtract has its operands the wrong way around: the product is a, the tanh is b"
+    require(turned != target, "operand-order", sentence, show=output)
     nodes = [node for node in topological_order([output]) if node not in (x, y)]
     leaves = [f"{node.op} {node.name or ''}".strip() for node in nodes if not node.parents]
-    told = f"the leaves of the picture are x and y; your graph has another: {', '.join(leaves)}"
-    require(not leaves, "other-operations", told, show=output)
-    wanted, have = Counter(["add", "tanh", "multiply", "subtract"]), Counter(str(node.op) for node in nodes)
-    for op in sorted(wanted.keys() | have.keys()):
-        told = f"the picture has {wanted[op] or 'no'} {op} and your graph has {have[op] or 'none'}"
-        require(have[op] == wanted[op], "other-operations", told, show=output)
+    sentence = f"the leaves of the picture are x and y; your graph has another: {', '.join(leaves)}"
+    require(not leaves, "other-operations", sentence, show=output)
+    expected, have = Counter(["add", "tanh", "multiply", "subtract"]), Counter(str(node.op) for node in nodes)
+    for op in sorted(expected.keys() | have.keys()):
+        sentence = f"the picture has {expected[op] or 'no'} {op} and your graph has {have[op] or 'none'}"
+        require(have[op] == expected[op], "other-operations", sentence, show=output)
     require(False, "other-arrows", "the boxes are right, but some arrow starts at another box", show=output)
 
 
@@ -100,9 +100,9 @@ def test_what_has_two_users_is_computed_once(rebuild):
     output, x, y = built(rebuild)
     judge(output, x, y)
     again = {form[0]: n for form, n in Counter(forms(output, x, y).values()).items() if n > 1}
-    often = " and ".join(f"{op} stands there {times(n)}" for op, n in again.items())
-    told = f"{often}: the picture has one box with two arrows; give it a name, reuse it"
-    require(not again, "not-shared", told, show=output)
+    often = " and ".join(f"{op} appears {times(n)}" for op, n in again.items())
+    sentence = f"{often}: the picture has one box with two arrows; give it a name, reuse it"
+    require(not again, "not-shared", sentence, show=output)
 
 
 def _target():

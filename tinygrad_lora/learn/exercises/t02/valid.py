@@ -12,7 +12,7 @@ from ...cases import generators, graphs, shuffled
 from ...diagnosis import require
 from ...exact import as_bool, refuse
 from ...exercise import Exercise
-from ._forward import random_order, symbolic, told
+from ._forward import in_words, random_order, symbolic
 
 exercise = Exercise(
     "02-valid",
@@ -38,7 +38,7 @@ def is_valid(order):
 
 
 def right(order):
-    """The answer."""
+    """Whether this order is valid."""
     place = {node: i for i, node in enumerate(order)}
     return len(place) == len(order) and all(place.get(p, i) < i for node, i in place.items() for p in node.parents)
 
@@ -55,16 +55,16 @@ def examples():
     yield [c, b, a, y, x], "position-ignored", "c comes first, before its parents"
     yield [x, a, y, b, c], "one-parent-only", "a stands before y, its second parent"
     yield [y, a, x, b, c], "one-parent-only", "a stands before x, its first parent"
-    yield [x, a, b], "missing-parent", "y is a parent of a and is nowhere"
-    yield [x, y, a, a, b, c], "node-twice", "a stands there twice"
+    yield [x, a, b], "missing-parent", "y is a parent of a and is missing"
+    yield [x, y, a, a, b, c], "node-twice", "a appears twice"
     yield [x, y, a, c, b], "position-ignored", "c stands before b, its parent"
 
 
 @exercise.check(points=2)
 def test_a_small_graph(is_valid):
     for order, code, why in examples():
-        given, answer = _answer(is_valid, order), right(order)
-        require(given == answer, code, f"the order {told(order)} is {'' if answer else 'not '}valid: {why}")
+        answer, expected = _answer(is_valid, order), right(order)
+        require(answer == expected, code, f"the order {in_words(order)} is {'' if expected else 'not '}valid: {why}")
 
 
 @exercise.check(points=2)
@@ -72,18 +72,20 @@ def test_random_orders(is_valid, seed, budget):
     for (_, rng), output in zip(generators(seed, budget), graphs(seed, budget), strict=True):
         nodes, _ = symbolic(output)
         for order in (random_order(rng, nodes), shuffled(rng, nodes)):
-            given, answer = _answer(is_valid, order), right(order)
-            why = "it can be run" if answer else "some node stands before one of its parents"
-            code = "rejects-valid" if answer else "position-ignored"
-            require(given == answer, code, f"the order {told(order)} is {'' if answer else 'not '}valid: {why}")
+            answer, expected = _answer(is_valid, order), right(order)
+            why = "it can be run" if expected else "some node stands before one of its parents"
+            code = "rejects-valid" if expected else "position-ignored"
+            require(
+                answer == expected, code, f"the order {in_words(order)} is {'' if expected else 'not '}valid: {why}"
+            )
 
 
 def _answer(is_valid, order):
     """What the student's function says of a copy: it must not empty the list."""
-    given = is_valid(copy := list(order))
+    answer = is_valid(copy := list(order))
     if copy != order:
         raise refuse("changed-argument", "your function changes the list; it must leave it alone")
-    return as_bool(given, "the answer")
+    return as_bool(answer, "the answer")
 
 
 @exercise.mutant("position-ignored")

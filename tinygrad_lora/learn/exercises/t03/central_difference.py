@@ -64,11 +64,13 @@ SLIPS = {
 
 def slopes(central_difference, cases):
     """What the student's function gives in each case. Raises if one slip explains them all."""
-    given = [as_number(central_difference(f, x, h), "the slope") for f, x, h in cases]
-    for code, (told, slips) in SLIPS.items():
-        found = any(all(np.isclose(y, slip(*case)) for y, case in zip(given, cases, strict=True)) for slip in slips)
-        require(not found, code, f"your result {told}")
-    return given
+    answers = [as_number(central_difference(f, x, h), "the slope") for f, x, h in cases]
+    for code, (sentence, slips) in SLIPS.items():
+        explained = any(
+            all(np.isclose(y, slip(*case)) for y, case in zip(answers, cases, strict=True)) for slip in slips
+        )
+        require(not explained, code, f"your result {sentence}")
+    return answers
 
 
 @exercise.check(points=2)
@@ -79,20 +81,22 @@ def test_the_slope_is_right(central_difference, seed, budget):
         coefficients = numbers(rng, (4,))
         names.append(f"the cubic with coefficients {coefficients.tolist()}")
         cases.append((np.poly1d(coefficients), float(numbers(rng)), 0.125))
-    for name, (f, x, h), given in zip(names, cases, slopes(central_difference, cases), strict=True):
-        wanted = float(f(x + h) - f(x - h)) / (2 * h)
-        told = f"f is {name}, x = {number(x)}, h = {number(h)}: you get {number(given)}, not {number(wanted)}"
-        require(bool(np.isclose(given, wanted)), "wrong-slope", told)
+    for name, (f, x, h), answer in zip(names, cases, slopes(central_difference, cases), strict=True):
+        expected = float(f(x + h) - f(x - h)) / (2 * h)
+        sentence = f"f is {name}, x = {number(x)}, h = {number(h)}: you get {number(answer)}, not {number(expected)}"
+        require(bool(np.isclose(answer, expected)), "wrong-slope", sentence)
 
 
 @exercise.check(points=1)
 def test_half_the_step_makes_a_quarter_of_the_error(central_difference):
     for f, slope, x in ((np.exp, np.exp, 0.5), (np.sin, np.cos, 1.0)):
-        given = slopes(central_difference, [(f, x, 0.02), (f, x, 0.01)])
-        errors = [y - float(slope(x)) for y in given]
+        answers = slopes(central_difference, [(f, x, 0.02), (f, x, 0.01)])
+        errors = [y - float(slope(x)) for y in answers]
         ratio = errors[0] / errors[1] if errors[1] else 0.0
-        told = f"from h = 0.02 to h = 0.01 the error shrinks {number(ratio)} times; with both sides of x it is 4 times"
-        require(3.9 < ratio < 4.1, "wrong-slope", told)
+        sentence = (
+            f"from h = 0.02 to h = 0.01 the error shrinks {number(ratio)} times; with both sides of x it is 4 times"
+        )
+        require(3.9 < ratio < 4.1, "wrong-slope", sentence)
 
 
 @exercise.mutant("one-sided")

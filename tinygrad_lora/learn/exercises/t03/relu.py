@@ -49,7 +49,7 @@ def relu(x):
 
 
 def measured():
-    """The four slopes, measured."""
+    """The four slopes at x = 0, as they should be predicted."""
     x, h = tl.parameter(0.0, "x"), 0.25
     tl.relu(x).backward()
     return {
@@ -73,11 +73,11 @@ def test_at_zero_the_slope_is_zero(relu_vjp):
     away = np.array([2.0, -3.0])  # a rule that gives 0 everywhere must not pass here
     tell(diagnose(relu_vjp, relu, away, names=["x"], alternatives={"missing-mask": EVERYWHERE}))
     x, g = np.array([0.0, 2.0, 0.0, -3.0]), np.array([5.0, 7.0, -2.0, 4.0])
-    given = as_array(relu_vjp(g.copy(), relu(x), x.copy()), "the gradient of x", (4,))
-    told = f"at x = 0 your rule gives {given[[0, 2]].tolist()} for g = {g[[0, 2]].tolist()}; the slope 0 gives 0"
-    require(not given[[0, 2]].any(), "slope-at-zero", told)
-    told = f"for x = {x.tolist()} and g = {g.tolist()} your rule gives {given.tolist()}"
-    require(same(given, as_array([0.0, 7.0, 0.0, 0.0])), "differs", told)
+    answer = as_array(relu_vjp(g.copy(), relu(x), x.copy()), "the gradient of x", (4,))
+    sentence = f"at x = 0 your rule gives {answer[[0, 2]].tolist()} for g = {g[[0, 2]].tolist()}; the slope 0 gives 0"
+    require(not answer[[0, 2]].any(), "slope-at-zero", sentence)
+    sentence = f"for x = {x.tolist()} and g = {g.tolist()} your rule gives {answer.tolist()}"
+    require(same(answer, as_array([0.0, 7.0, 0.0, 0.0])), "differs", sentence)
 
 
 @exercise.check(points=1)
@@ -90,12 +90,12 @@ def test_the_predictions(slopes):
         "central": "between -h and h the output rises from 0 to h, over a run of 2h",
         "engine": "at the kink the engine has to choose; the first lines of this exercise say what",
     }
-    for name, wanted in measured().items():
+    for name, expected in measured().items():
         if name not in slopes:
             raise refuse("missing-name", f"slopes has no entry {name!r}; its keys are {', '.join(why)}")
-        given = as_number(slopes[name], f"the slope {name!r}")
-        told = f"you predicted {number(given)} for {name!r}; {why[name]}"
-        require(given == wanted, "wrong-prediction", told)
+        answer = as_number(slopes[name], f"the slope {name!r}")
+        sentence = f"you predicted {number(answer)} for {name!r}; {why[name]}"
+        require(answer == expected, "wrong-prediction", sentence)
 
 
 @exercise.mutant("slope-at-zero", name="relu_vjp")

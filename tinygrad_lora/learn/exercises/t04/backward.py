@@ -76,32 +76,34 @@ def judge(backward, output):
     """Run the student's function on the graph below the output, and raise unless every gradient is right."""
     order = topological_order([output])
     try:
-        given = backward(list(order))
+        answer = backward(list(order))
     except TypeError as error:
         if "keyword-only" not in str(error):
             raise
         raise refuse("forgot-params", f"an operation misses its fixed number: pass **node.params ({error})") from None
-    if given is None:
+    if answer is None:
         raise refuse("no-return", "backward gave None: does it end with `return`?")
-    if not isinstance(given, dict):
-        raise refuse("wrong-type", f"backward gave {kind_of(given)}; a dictionary of all gradients is needed")
+    if not isinstance(answer, dict):
+        raise refuse("wrong-type", f"backward gave {kind_of(answer)}; a dictionary of all gradients is needed")
     small = output if len(order) <= 12 else None
     label = {node: f"{node.op} {node.name or ''}".strip() for node in order}
     for node in order:
-        told = f"your dictionary has {len(given)} of {counted(len(order), 'node')}: {label[node]} is missing"
-        require(node in given, "missing-node", told, show=small)
-    found = {node: as_array(given[node], f"the gradient of {label[node]}", ()) for node in order}
-    wanted = walked(order)
-    wrong = [node for node in order if not same(found[node], as_array(wanted[node]))]
+        sentence = f"your dictionary has {len(answer)} of {counted(len(order), 'node')}: {label[node]} is missing"
+        require(node in answer, "missing-node", sentence, show=small)
+    gradients = {node: as_array(answer[node], f"the gradient of {label[node]}", ()) for node in order}
+    expected = walked(order)
+    wrong = [node for node in order if not same(gradients[node], as_array(expected[node]))]
     if not wrong:
         return
     node = wrong[-1]  # the one nearest to the output: those below it may be wrong because of it
-    told = f"the gradient of {label[node]} is {number(float(wanted[node]))}; yours, {number(float(found[node]))},"
+    sentence = (
+        f"the gradient of {label[node]} is {number(float(expected[node]))}; yours, {number(float(gradients[node]))},"
+    )
     for code, (slip, mistake) in SLIPS.items():
         slipped = walked(order, **mistake)
-        explained = all(same(found[n], as_array(slipped[n])) for n in order)
-        require(not explained, code, f"{told} {slip}", show=small)
-    require(False, "wrong-gradient", f"{told} is the first that is wrong on the way back", show=small)
+        explained = all(same(gradients[n], as_array(slipped[n])) for n in order)
+        require(not explained, code, f"{sentence} {slip}", show=small)
+    require(False, "wrong-gradient", f"{sentence} is the first that is wrong on the way back", show=small)
 
 
 def telling():

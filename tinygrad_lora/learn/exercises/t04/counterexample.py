@@ -72,7 +72,7 @@ def examined(function):
 
 def _both(loss, nodes):
     """For each parameter the right gradient and the naive one."""
-    found = []
+    gradients = []
     for wrong in (False, True):
         tl.zero_gradients(loss)
         if wrong:
@@ -81,9 +81,9 @@ def _both(loss, nodes):
         else:
             loss.backward()
         trained = [node for node in nodes if not node.parents and node.requires_gradient]
-        found.append([np.zeros(node.shape) if node.gradient is None else node.gradient for node in trained])
+        gradients.append([np.zeros(node.shape) if node.gradient is None else node.gradient for node in trained])
     tl.zero_gradients(loss)
-    return [(node.name or "a parameter", *pair) for node, *pair in zip(trained, *found, strict=True)]
+    return [(node.name or "a parameter", *pair) for node, *pair in zip(trained, *gradients, strict=True)]
 
 
 def shown(gradient):
@@ -91,7 +91,7 @@ def shown(gradient):
 
 
 def why_not_shared(loss):
-    """What is said where no node that gets a gradient is used twice."""
+    """The reason, in words, that no node with a gradient is used twice."""
     nodes = topological_order([loss])
     users = [parent for node in nodes for parent in node.parents]
     idle = [node for node in nodes if users.count(node) > 1]
@@ -101,7 +101,7 @@ def why_not_shared(loss):
 
 
 def differing(gradients):
-    """Those that naive recursion gets wrong."""
+    """The rows of parameters whose gradients naive recursion gets wrong."""
     return [row for row in gradients if not same(as_array(row[2]), as_array(row[1]))]
 
 
@@ -114,8 +114,8 @@ def test_naive_recursion_is_wrong_about_the_counterexample(counterexample):
     both = f"naive recursion gives the right gradients here ({right})"
     require(bool(shared), "not-shared", f"{both}: {why_not_shared(loss)}, so nobody has to wait", show=loss)
     leaves = all(not node.parents for node in shared)
-    told = f"{both}: only {shared[0].name or 'a parameter'} is used twice: a leaf, and it sends nothing on"
-    require(not leaves, "only-leaf-shared", told, show=loss)
+    sentence = f"{both}: only {shared[0].name or 'a parameter'} is used twice: a leaf, and it sends nothing on"
+    require(not leaves, "only-leaf-shared", sentence, show=loss)
     require(False, "no-difference", f"{both}: some share is 0, so sending it twice does no harm", show=loss)
 
 
@@ -124,8 +124,8 @@ def test_three_nodes_are_enough(counterexample):
     loss, _, gradients = examined(counterexample)
     require(bool(differing(gradients)), "no-difference", "naive recursion gives the right gradients here", show=loss)
     count = len(topological_order([loss]))
-    told = f"yours has {count} nodes: one leaf, one node that is used twice, and the output would do"
-    require(count <= 3, "too-large", told, show=loss)
+    sentence = f"yours has {count} nodes: one leaf, one node that is used twice, and the output would do"
+    require(count <= 3, "too-large", sentence, show=loss)
 
 
 @exercise.check(points=1)
@@ -133,8 +133,8 @@ def test_the_harmless_graph_shares_and_does_no_harm(harmless):
     loss, shared, gradients = examined(harmless)
     require(bool(shared), "not-shared", why_not_shared(loss), show=loss)
     for name, right, naive in differing(gradients):
-        told = f"naive recursion gives {name} the gradient {shown(naive)}, and {shown(right)} is right"
-        require(False, "not-harmless", told, show=loss)
+        sentence = f"naive recursion gives {name} the gradient {shown(naive)}, and {shown(right)} is right"
+        require(False, "not-harmless", sentence, show=loss)
 
 
 @exercise.mutant("not-shared", name="counterexample")

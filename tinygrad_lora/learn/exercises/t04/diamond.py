@@ -46,9 +46,9 @@ def nodes():
     return named
 
 
-def shares(node, found):
+def shares(node, graph):
     """What each use of the node sends to it, by the name of the user."""
-    for user in found["f"], found["c"], found["b"], found["a"]:
+    for user in graph["f"], graph["c"], graph["b"], graph["a"]:
         sent = user.op.vjp(user.gradient, user.value, *(p.value for p in user.parents), **user.params)
         for parent, share in zip(user.parents, sent, strict=True):
             if parent is node:
@@ -64,8 +64,8 @@ def paths(start, output):
     return count[output]
 
 
-def close(given, wanted):
-    return same(as_array(given), as_array(wanted))
+def close(answer, expected):
+    return same(as_array(answer), as_array(expected))
 
 
 @exercise.check(points=3)
@@ -79,34 +79,36 @@ def test_every_gradient_is_right(diamond):
     for name in "bcaxy":
         if name not in diamond:
             raise refuse("missing-name", f"diamond has no entry for {name}")
-        given, wanted = as_number(diamond[name], f"the gradient of {name}"), float(right[name].gradient)
-        if close(given, wanted):
+        answer, expected = as_number(diamond[name], f"the gradient of {name}"), float(right[name].gradient)
+        if close(answer, expected):
             continue
-        told = f"you wrote {number(given)} for the gradient of {name}"
+        sentence = f"you wrote {number(answer)} for the gradient of {name}"
         value, sent = float(right[name]), dict(shares(right[name], right))
-        require(not close(given, value), "value-for-gradient", f"{told}: that is the value of {name}")
-        again = f"{told}: so naive recursion says, which does not wait until the gradient of a is complete"
-        require(not close(given, float(naive[name].gradient)), "counted-twice", again)
+        require(not close(answer, value), "value-for-gradient", f"{sentence}: that is the value of {name}")
+        again = f"{sentence}: so naive recursion says, which does not wait until the gradient of a is complete"
+        require(not close(answer, float(naive[name].gradient)), "counted-twice", again)
         for user, share in sent.items():
-            part = f"{told}: that is the share from {user} alone; add those of {' and '.join(sent)}"
-            require(len(sent) < 2 or not close(given, share), "missing-share", part)
-        require(not close(given, -wanted), "sign", f"{told}: the size is right, the sign is not")
+            part = f"{sentence}: that is the share from {user} alone; add those of {' and '.join(sent)}"
+            require(len(sent) < 2 or not close(answer, share), "missing-share", part)
+        require(not close(answer, -expected), "sign", f"{sentence}: the size is right, the sign is not")
         users = " and ".join(sent)
-        raise refuse("wrong-prediction", f"{told}; it is the sum of what {users} sent{'' if len(sent) > 1 else 's'}")
+        raise refuse(
+            "wrong-prediction", f"{sentence}; it is the sum of what {users} sent{'' if len(sent) > 1 else 's'}"
+        )
 
 
 @exercise.check(points=1)
 def test_every_path_is_counted(diamond):
     if type(diamond) is not dict:
         raise refuse("wrong-type", f"diamond is of type {type(diamond).__name__}; keep the dictionary and fill it in")
-    found = nodes()
+    graph = nodes()
     for name in "xy":
         key = f"paths from {name}"
         if key not in diamond:
             raise refuse("missing-name", f"diamond has no entry {key!r}")
-        given, wanted = as_whole(diamond[key], key), paths(found[name], found["f"])
-        told = f"{key}: {given} is too {'many' if given > wanted else 'few'}; follow every arrow up to f"
-        require(given == wanted, "wrong-paths", told)
+        answer, expected = as_whole(diamond[key], key), paths(graph[name], graph["f"])
+        sentence = f"{key}: {answer} is too {'many' if answer > expected else 'few'}; follow every arrow up to f"
+        require(answer == expected, "wrong-paths", sentence)
 
 
 RIGHT = {"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3}

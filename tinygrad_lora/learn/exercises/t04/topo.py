@@ -14,7 +14,7 @@ from ...cases import chain, graphs, ladder
 from ...diagnosis import require
 from ...exact import as_nodes
 from ...exercise import Exercise
-from ..t02._forward import told
+from ..t02._forward import in_words
 
 exercise = Exercise(
     "04-topo",
@@ -51,9 +51,9 @@ def label(node):
     return f"{node.op} {node.name or ''}".strip()
 
 
-def judge(given, output):
+def judge(answer, output):
     """Raise, and say what is wrong, unless this is an order of the graph below the output."""
-    order, nodes = as_nodes(given, "the order"), topological_order([output])
+    order, nodes = as_nodes(answer, "the order"), topological_order([output])
     small = output if len(nodes) <= 12 else None
     place = {node: i for i, node in enumerate(order)}
     sizes = f"your list has {counted(len(order), 'node')} and the graph {len(nodes)}"
@@ -65,11 +65,11 @@ def judge(given, output):
     require(len(order) == len(nodes), "foreign-node", f"{sizes}: some node is not part of the graph", show=small)
     early = [(node, p) for node in nodes for p in node.parents if place[p] > place[node]]
     edges = sum(len(node.parents) for node in nodes)
-    turned = f"your order {told(order)} begins with the output: turn it around, so that parents come first"
+    turned = f"your order {in_words(order)} begins with the output: turn it around, so that parents come first"
     require(not edges or len(early) < edges, "reversed", turned, show=small)
     if early:
         node, parent = early[0]
-        sentence = f"in your order {told(order)} the node {label(node)} stands at place {place[node]}"
+        sentence = f"in your order {in_words(order)} the node {label(node)} stands at place {place[node]}"
         where = f"{sentence}, before its parent {label(parent)} at place {place[parent]}"
         require(False, "parent-after-user", where, show=small)
 

@@ -36,19 +36,19 @@ exercise.answer(twice={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "z
 
 
 def observed():
-    """What the engine says."""
-    x, found = tl.parameter(3.0, "x"), {}
+    """The gradients that the engine gives, under the names of the questions."""
+    x, gradients = tl.parameter(3.0, "x"), {}
     f = x * x
     f.backward()
-    found["first"] = float(x.gradient)
+    gradients["first"] = float(x.gradient)
     f.backward()
-    found |= {"second": float(x.gradient), "f": float(f.gradient)}
+    gradients |= {"second": float(x.gradient), "f": float(f.gradient)}
     h = 5 * x
     h.backward()
-    found["other"] = float(x.gradient)
+    gradients["other"] = float(x.gradient)
     x.zero_gradient()
     h.backward()
-    return found | {"zeroed": float(x.gradient)}
+    return gradients | {"zeroed": float(x.gradient)}
 
 
 SLIPS = {  # what one may think instead, and why it is not so
@@ -87,14 +87,14 @@ OTHERWISE = "each backward() adds the slope at x = 3 to what is there, and the e
 def test_every_prediction_is_right(twice):
     if type(twice) is not dict:
         raise refuse("wrong-type", f"twice is of type {type(twice).__name__}; keep the dictionary and fill it in")
-    for name, wanted in observed().items():
+    for name, expected in observed().items():
         if name not in twice:
             raise refuse("missing-name", f"twice has no entry {name!r}")
-        given = as_number(twice[name], f"the answer {name!r}")
-        if given == wanted:
+        answer = as_number(twice[name], f"the answer {name!r}")
+        if answer == expected:
             continue
-        code, why = SLIPS.get(name, {}).get(given, ("wrong-prediction", OTHERWISE))
-        require(False, code, f"you predicted {number(given)} for {name!r}: {why}")
+        code, why = SLIPS.get(name, {}).get(answer, ("wrong-prediction", OTHERWISE))
+        require(False, code, f"you predicted {number(answer)} for {name!r}: {why}")
 
 
 exercise.wrong_answer("overwritten", twice={"first": 6.0, "second": 6.0, "f": 1.0, "other": 5.0, "zeroed": 5.0})

@@ -2,7 +2,7 @@ r"""The backward rule of the matrix product
 
 The forward is $Y = A B$. Write `matmul_vjp(g, y, a, b)`: the gradients of `a` and of `b`, from the gradient `g` of `y`.
 
-It must work for stacks of matrices as well, such as shapes (5, 2, 3) and (5, 3, 4). There `x.T` turns all axes around;
+It must work for stacks of matrices as well, such as shapes (5, 2, 3) and (5, 3, 4). There `x.T` reverses all axes;
 `x.mT` transposes each matrix.
 """
 
@@ -41,7 +41,7 @@ SLIPS = {
 
 
 def judge_squares(rule, seed, budget):
-    """Square matrices fit in any order, turned or not: so a mistake shows in the numbers, and has its name."""
+    """Square matrices fit in any order, transposed or not, so a mistake shows in the numbers and gets its name."""
     for size, rng in generators(seed, budget):
         n = 2 + size % 2
         a, b = numbers(rng, (2, n, n))
@@ -75,8 +75,10 @@ def test_stacks_of_matrices(matmul_vjp, seed, budget):
             judge_squares(matmul_vjp, seed, 1)
             g = np.ones((len(a[0]), 3))
             matmul_vjp(g, a[0] @ b[0], a[0], b[0])  # where this fails as well, it is something else
-            told = f"your rule fails for a stack: in shape {a.shape} x.T turns all axes around; x.mT turns each matrix"
-            raise refuse("stack-turned", told) from None
+            sentence = (
+                f"your rule fails for a stack: in shape {a.shape} x.T reverses all axes; x.mT transposes each matrix"
+            )
+            raise refuse("stack-turned", sentence) from None
 
 
 @exercise.mutant("transposed-operand")

@@ -113,21 +113,27 @@ def judge(function, right, slips=(), **arrays):
         picture = shown.diagram if shown else None
         raise Wrong(Diagnosis("shape-error", f"with {shapes}: {failed}{remedy}", picture=picture)) from None
     except TraceError:
-        raise refuse("left-the-graph", "your function asks for numbers (.value): then no gradient finds back") from None
+        raise refuse(
+            "left-the-graph", "your function asks for numbers (.value): then no gradient finds its way back"
+        ) from None
     if not isinstance(y, tl.ComputationNode):
         as_array(y)  # says what is wrong with None
-        raise refuse("left-the-graph", "your function gave an array: work on the nodes, so that gradients find back")
-    wanted = right(*arrays.values())
-    told = f"with {shapes} the result has shape {y.shape}; it must have {wanted.shape}"
-    require(y.shape == wanted.shape, "wrong-shape", told, show=y)
-    given = as_array(y.value)
-    if same(given, wanted):
+        raise refuse(
+            "left-the-graph", "your function gave an array: work on the nodes, so that gradients find their way back"
+        )
+    expected = right(*arrays.values())
+    sentence = f"with {shapes} the result has shape {y.shape}; it must have {expected.shape}"
+    require(y.shape == expected.shape, "wrong-shape", sentence, show=y)
+    answer = as_array(y.value)
+    if same(answer, expected):
         return
-    for code, told, slip in slips:
+    for code, sentence, slip in slips:
         slipped = np.asarray(slip(*arrays.values()), dtype=float)
-        require(not same(given, slipped), code, f"with {shapes}: {told}", show=y)
-    told = f"with {shapes} the shape is right; the first number is {given.flat[0]:g} and should be {wanted.flat[0]:g}"
-    require(False, "wrong-value", told, show=y)
+        require(not same(answer, slipped), code, f"with {shapes}: {sentence}", show=y)
+    sentence = (
+        f"with {shapes} the shape is right; the first number is {answer.flat[0]:g} and should be {expected.flat[0]:g}"
+    )
+    require(False, "wrong-value", sentence, show=y)
 
 
 def sizes(seed, budget):
@@ -162,7 +168,7 @@ def test_shifted(shifted, seed, budget):
 @exercise.check()
 def test_centered(centered, seed, budget):
     slips = [
-        ("other-mean", "the mean of all numbers was taken away, not that of each row", lambda x: x - x.mean()),
+        ("other-mean", "the mean of all numbers was subtracted, not that of each row", lambda x: x - x.mean()),
         ("other-axis", "each column was centered: the rows are along axis 1", lambda x: x - x.mean(0)),
     ]
     for rng, n, d in sizes(seed, budget):
@@ -171,8 +177,8 @@ def test_centered(centered, seed, budget):
 
 @exercise.check()
 def test_squared_error(squared_error, seed, budget):
-    told = "every y was compared with every target, since (n, 1) minus (n,) is (n, n): make the shapes equal"
-    slips = [("accidental-broadcast", told, lambda y, target: ((y - target) ** 2).mean())]
+    sentence = "every y was compared with every target, since (n, 1) minus (n,) is (n, n): make the shapes equal"
+    slips = [("accidental-broadcast", sentence, lambda y, target: ((y - target) ** 2).mean())]
     for rng, n, _ in sizes(seed, budget):
         right = lambda y, target: np.asarray(((y[:, 0] - target) ** 2).mean())  # noqa: E731
         judge(squared_error, right, slips, y=numbers(rng, (n, 1)), target=numbers(rng, (n,)))

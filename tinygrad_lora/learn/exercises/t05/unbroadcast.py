@@ -56,34 +56,36 @@ def repeats(g, shape):
 def judge(unbroadcast, whole, shape, rng):
     """One case: raise, and say what is wrong, unless the sum is right."""
     g = numbers(rng, whole)
-    given = unbroadcast(before := g.copy(), shape)
+    answer = unbroadcast(before := g.copy(), shape)
     if not same(before, g):
         raise refuse("changed-argument", "your function changes the array g; it must leave it alone")
-    given, wanted = as_array(given, "the gradient"), right(g, shape)
+    answer, expected = as_array(answer, "the gradient"), right(g, shape)
     case = f"g has shape {whole} and the array {shape}"
-    if given.shape == shape:
-        if same(given, wanted):
+    if answer.shape == shape:
+        if same(answer, expected):
             return
-        told = f"{case}: you have the mean of the {repeats(g, shape)} uses; every use counts in full, so take the sum"
-        require(repeats(g, shape) == 1 or not same(given * repeats(g, shape), wanted), "mean-for-sum", told)
+        sentence = (
+            f"{case}: you have the mean of the {repeats(g, shape)} uses; every use counts in full, so take the sum"
+        )
+        require(repeats(g, shape) == 1 or not same(answer * repeats(g, shape), expected), "mean-for-sum", sentence)
         first = np.zeros(shape)
         origin = np.broadcast_to(np.arange(first.size).reshape(shape), g.shape)
         first.reshape(-1)[origin.reshape(-1)[::-1]] = g.reshape(-1)[::-1]
-        told = f"{case}: you keep one of the {repeats(g, shape)} uses of each number; add them all"
-        require(not same(given, first), "one-use", told)
-        told = f"{case}: the first number should be {wanted.flat[0]:g}; yours is {given.flat[0]:g}"
-        raise refuse("wrong-value", told)
-    told = f"{case}; your result has shape {given.shape}"
-    dropped = given.size == wanted.size and same(given.reshape(shape), wanted)
-    require(not dropped, "reshaped", f"{told}: the numbers are right, but axes of length 1 are lost or added")
+        sentence = f"{case}: you keep one of the {repeats(g, shape)} uses of each number; add them all"
+        require(not same(answer, first), "one-use", sentence)
+        sentence = f"{case}: the first number should be {expected.flat[0]:g}; yours is {answer.flat[0]:g}"
+        raise refuse("wrong-value", sentence)
+    sentence = f"{case}; your result has shape {answer.shape}"
+    dropped = answer.size == expected.size and same(answer.reshape(shape), expected)
+    require(not dropped, "reshaped", f"{sentence}: the numbers are right, but axes of length 1 are lost or added")
     extra = len(whole) - len(shape)
     left = "the first axis" if extra == 1 else f"the first {extra} axes"
-    require(given.ndim <= len(shape), "extra-axis", f"{told}: sum over {left} of g, which the array lacks")
-    if given.ndim == len(shape):
-        axes = [i for i, (n, m) in enumerate(zip(shape, given.shape, strict=True)) if n == 1 != m]
-        stretched = f"{told}: axis {axes[0] if axes else 0} had length 1 and was repeated, so sum over it as well"
+    require(answer.ndim <= len(shape), "extra-axis", f"{sentence}: sum over {left} of g, which the array lacks")
+    if answer.ndim == len(shape):
+        axes = [i for i, (n, m) in enumerate(zip(shape, answer.shape, strict=True)) if n == 1 != m]
+        stretched = f"{sentence}: axis {axes[0] if axes else 0} had length 1 and was repeated, so sum over it as well"
         require(not axes, "stretched-axis", stretched)
-    raise refuse("wrong-shape", f"{told}: a gradient has the shape of its array")
+    raise refuse("wrong-shape", f"{sentence}: a gradient has the shape of its array")
 
 
 EXAMPLES = [
@@ -116,10 +118,12 @@ def test_it_is_the_mirror_of_broadcasting(unbroadcast):
         for shape in {(), whole[1:], (1,), (1, whole[1]), (whole[0], 1), whole}:
             x, g = numbers(rng, shape), numbers(rng, whole)
             judge(unbroadcast, whole, shape, rng)
-            given = as_array(unbroadcast(g.copy(), shape), "the gradient", shape)
-            left, back = float((g * np.broadcast_to(x, whole)).sum()), float((given * x).sum())
-            told = f"for shapes {shape} and {whole} the sum of g times the repeated x is {left:g}; yours gives {back:g}"
-            require(same(as_array(back), as_array(left)), "wrong-value", told)
+            answer = as_array(unbroadcast(g.copy(), shape), "the gradient", shape)
+            left, back = float((g * np.broadcast_to(x, whole)).sum()), float((answer * x).sum())
+            sentence = (
+                f"for shapes {shape} and {whole} the sum of g times the repeated x is {left:g}; yours gives {back:g}"
+            )
+            require(same(as_array(back), as_array(left)), "wrong-value", sentence)
 
 
 @exercise.mutant("extra-axis")

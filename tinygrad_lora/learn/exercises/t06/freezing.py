@@ -52,12 +52,12 @@ def visited(output):
             seen.add(node)
             stack.append((node, True))
             stack.extend((parent, False) for parent in node.parents)
-    found = {}
+    needed = {}
     for node in order:
         trainable = str(node.op) == "parameter" and node.requires_gradient
-        if trainable or any(parent in found for parent in node.parents):
-            found[node] = True
-    return list(found)
+        if trainable or any(parent in needed for parent in node.parents):
+            needed[node] = True
+    return list(needed)
 
 
 def network():
@@ -68,7 +68,7 @@ def network():
 
 def measured():
     """How many matrix products the gradients need, in the three cases."""
-    found = {}
+    counts = {}
     for case in ("nothing frozen", "first frozen", "second frozen"):
         model, first, second = network()
         for name, layer in (("first frozen", first), ("second frozen", second)):
@@ -76,8 +76,8 @@ def measured():
                 layer.freeze()
         loss = tl.sum(model(tl.constant(np.ones((5, 4)))))
         graph = topological_order(tl.gradients(loss, model.parameters()))
-        found[case] = sum(str(node.op) == "matmul" and node.created > loss.created for node in graph)
-    return found
+        counts[case] = sum(str(node.op) == "matmul" and node.created > loss.created for node in graph)
+    return counts
 
 
 WHY = {
@@ -91,28 +91,28 @@ WHY = {
 def test_the_products_are_counted(products):
     if type(products) is not dict:
         raise refuse("wrong-type", f"products is of type {type(products).__name__}; keep the dictionary and fill it in")
-    wanted = measured()
-    for case, right in wanted.items():
+    expected = measured()
+    for case, right in expected.items():
         if case not in products:
             raise refuse("missing-name", f"products has no entry {case!r}")
-        given = as_whole(products[case], case)
-        if given == right:
+        count = as_whole(products[case], case)
+        if count == right:
             continue
-        told = f"{case}: {given} is too {'many' if given > right else 'few'}; {WHY[case]}"
-        require(given <= right or case != "first frozen", "goes-below", told)
-        require(given != right + 1, "counts-x", told)
-        require(given >= right or case != "second frozen", "stops-at-frozen", told)
-        require(False, "wrong-count", told)
+        sentence = f"{case}: {count} is too {'many' if count > right else 'few'}; {WHY[case]}"
+        require(count <= right or case != "first frozen", "goes-below", sentence)
+        require(count != right + 1, "counts-x", sentence)
+        require(count >= right or case != "second frozen", "stops-at-frozen", sentence)
+        require(False, "wrong-count", sentence)
 
 
-def answer(output):
-    """The right set."""
-    found = set()
+def right_nodes(output):
+    """The nodes that a backward pass has to visit."""
+    needed = set()
     for node in topological_order([output]):
         trainable = str(node.op) == "parameter" and node.requires_gradient
-        if trainable or not found.isdisjoint(node.parents):
-            found.add(node)
-    return found
+        if trainable or not needed.isdisjoint(node.parents):
+            needed.add(node)
+    return needed
 
 
 def label(node):
@@ -121,27 +121,31 @@ def label(node):
 
 def judge(visited, output, froze=""):
     """One graph: raise unless the list holds the right nodes."""
-    given, wanted, nodes = set(as_nodes(visited(output), "the list")), answer(output), topological_order([output])
-    if given == wanted:
+    listed, expected, nodes = (
+        set(as_nodes(visited(output), "the list")),
+        right_nodes(output),
+        topological_order([output]),
+    )
+    if listed == expected:
         return
     small = output if len(nodes) <= 12 else None
-    counts = f"you list {counted(len(given), 'node')} and {len(wanted)} {are(wanted)} visited{froze}"
-    extra, missing = [n for n in nodes if n in given - wanted], [n for n in nodes if n in wanted - given]
-    if given - set(nodes):
+    counts = f"you list {counted(len(listed), 'node')} and {len(expected)} {are(expected)} visited{froze}"
+    extra, missing = [n for n in nodes if n in listed - expected], [n for n in nodes if n in expected - listed]
+    if listed - set(nodes):
         raise refuse("foreign-node", f"{counts}: some are not part of the graph")
-    stale = froze and given == {n for n in nodes if (n.requires_gradient if n.parents else n in wanted)}
-    told = (
+    stale = froze and listed == {n for n in nodes if (n.requires_gradient if n.parents else n in expected)}
+    sentence = (
         f"{counts}: the flag of {label(extra[0]) if extra else 'some'} is from before the freezing; ask the parameters"
     )
-    require(not stale, "stale-flag", told, show=small)
+    require(not stale, "stale-flag", sentence, show=small)
     frozen = [n for n in extra if str(n.op) == "parameter"]
-    told = f"{counts}: {label(frozen[0]) if frozen else ''} is frozen, so it needs no gradient"
-    require(not frozen, "frozen-visited", told, show=small)
-    leaves = bool(wanted) and given == {n for n in wanted if not n.parents}
-    told = f"{counts}: the parameters alone; the gradient reaches them through the nodes above"
-    require(not leaves, "leaves-only", told, show=small)
-    told = f"{counts}: {label(extra[0]) if extra else ''} depends on nothing that is trained"
-    require(not extra, "frozen-visited", told, show=small)
+    sentence = f"{counts}: {label(frozen[0]) if frozen else ''} is frozen, so it needs no gradient"
+    require(not frozen, "frozen-visited", sentence, show=small)
+    leaves = bool(expected) and listed == {n for n in expected if not n.parents}
+    sentence = f"{counts}: the parameters alone; the gradient reaches them through the nodes above"
+    require(not leaves, "leaves-only", sentence, show=small)
+    sentence = f"{counts}: {label(extra[0]) if extra else ''} depends on nothing that is trained"
+    require(not extra, "frozen-visited", sentence, show=small)
     why = "it depends on a trainable parameter" if missing[0].parents else "it is a trainable parameter"
     require(False, "missing-node", f"{counts}: {label(missing[0])} is missing, and {why}", show=small)
 

@@ -49,34 +49,42 @@ def initial_weight(rng, input_size, output_size):
 def drawn(initial_weight, n, m, seed):
     """The student's array for one layer, checked."""
     weight = as_array(initial_weight(np.random.default_rng(seed), n, m), "the weight", (n, m))
-    told = f"all {n * m:,} numbers are {number(float(weight.flat[0]))}: then all units of a layer do the same for ever"
-    require(float(np.ptp(weight)) > 0, "all-alike", told)
+    sentence = (
+        f"all {n * m:,} numbers are {number(float(weight.flat[0]))}: then all units of a layer do the same forever"
+    )
+    require(float(np.ptp(weight)) > 0, "all-alike", sentence)
     bias = abs(float(weight.mean())) / float(weight.std())
-    told = f"the mean of your numbers is {weight.mean():.3g}, far from 0; use rng.normal, or a range around 0"
-    require(bias < 6 / np.sqrt(n * m), "mean-not-zero", told)
+    sentence = f"the mean of your numbers is {weight.mean():.3g}, far from 0; use rng.normal, or a range around 0"
+    require(bias < 6 / np.sqrt(n * m), "mean-not-zero", sentence)
     return weight
 
 
 @exercise.check(points=3)
 def test_each_layer_keeps_the_mean_square(initial_weight, seed):
     wide, narrow = (drawn(initial_weight, n, m, seed) for n, m in ((400, 100), (100, 400)))
-    found = [float(wide.var()) * 400, float(narrow.var()) * 100]  # 2 and 2 where it is right
-    told = f"for 400 inputs your variance is {wide.var():.3g} and for 100 inputs {narrow.var():.3g}"
-    if all(1.7 < v < 2.3 for v in found):
+    scaled = [float(wide.var()) * 400, float(narrow.var()) * 100]  # 2 and 2 where it is right
+    sentence = f"for 400 inputs your variance is {wide.var():.3g} and for 100 inputs {narrow.var():.3g}"
+    if all(1.7 < v < 2.3 for v in scaled):
         return
 
-    def near(*wanted):
-        return all(0.85 < v / w < 1.15 for v, w in zip(found, wanted, strict=True))
+    def near(*expected):
+        return all(0.85 < v / w < 1.15 for v, w in zip(scaled, expected, strict=True))
 
-    require(not near(1, 1), "missing-two", f"{told}: that is 1 / n, and ReLU halves it at each layer; make up for it")
-    require(not near(8, 0.5), "fan-out", f"{told}: that is 2 / outputs; count the inputs, which are summed up")
-    require(not near(1.6, 0.4), "both-sizes", f"{told}: that is 2 / (inputs + outputs); count the inputs alone")
+    require(
+        not near(1, 1), "missing-two", f"{sentence}: that is 1 / n, and ReLU halves it at each layer; make up for it"
+    )
+    require(not near(8, 0.5), "fan-out", f"{sentence}: that is 2 / outputs; count the inputs, which are summed up")
+    require(not near(1.6, 0.4), "both-sizes", f"{sentence}: that is 2 / (inputs + outputs); count the inputs alone")
     squared = near(4 / 400, 4 / 100)
-    require(not squared, "missing-root", f"{told}: the factor of rng.normal is a standard deviation, so take the root")
-    require(not near(400, 100), "no-scale", f"{told}: the same for every size; a sum over n inputs then grows n times")
-    factor = (found[0] * found[1]) ** 0.5 / 2
+    require(
+        not squared, "missing-root", f"{sentence}: the factor of rng.normal is a standard deviation, so take the root"
+    )
+    require(
+        not near(400, 100), "no-scale", f"{sentence}: the same for every size; a sum over n inputs then grows n times"
+    )
+    factor = (scaled[0] * scaled[1]) ** 0.5 / 2
     size = "vanishing" if factor < 1 else "exploding"
-    require(False, size, f"{told}: each layer multiplies the mean square by about {number(factor)}")
+    require(False, size, f"{sentence}: each layer multiplies the mean square by about {number(factor)}")
 
 
 @exercise.check(points=1)
@@ -87,9 +95,11 @@ def test_it_stays_through_many_layers(initial_weight, seed):
     for n, m in pairwise(WIDTHS):
         x = np.maximum(x @ drawn(initial_weight, n, m, int(rng.integers(1 << 30))), 0)
     ratio = float((x**2).mean()) / start
-    told = f"after {len(WIDTHS) - 1} layers of different widths the mean square is {number(ratio)} times what it was"
-    require(ratio > 0.25, "vanishing", told)
-    require(ratio < 4, "exploding", told)
+    sentence = (
+        f"after {len(WIDTHS) - 1} layers of different widths the mean square is {number(ratio)} times what it was"
+    )
+    require(ratio > 0.25, "vanishing", sentence)
+    require(ratio < 4, "exploding", sentence)
 
 
 @exercise.check(points=2)
@@ -106,8 +116,8 @@ def test_a_network_of_22_layers_learns_digits(initial_weight, seed):
             rows = slice(i * 128 % 1280, i * 128 % 1280 + 128)
             step(data.x_train[rows], data.y_train[rows])
         right = float((model.forward(data.x_test).argmax(axis=1) == data.y_test).mean())
-    told = f"after {STEPS} steps it reads {right:.0%} of the digits; with a good start it is more than {LEAST:.0%}"
-    require(right >= LEAST, "below-threshold", told)
+    sentence = f"after {STEPS} steps it reads {right:.0%} of the digits; with a good start it is more than {LEAST:.0%}"
+    require(right >= LEAST, "below-threshold", sentence)
 
 
 @exercise.mutant("missing-two")

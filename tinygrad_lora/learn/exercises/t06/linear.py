@@ -59,10 +59,10 @@ def built(Linear, *arguments, **named):
 
 def start_of(layer, name, shape):
     """What a parameter starts with."""
-    found = layer.named_parameters()
-    if name not in found:
+    parameters = layer.named_parameters()
+    if name not in parameters:
         raise refuse("missing-parameter", f"the layer has no parameter called {name}: assign tl.parameter(...) to it")
-    return as_array(found[name].value, f"the {name}", shape)
+    return as_array(parameters[name].value, f"the {name}", shape)
 
 
 def sizes(seed, budget):
@@ -85,13 +85,15 @@ def test_it_computes_xw_plus_b(Linear, seed, budget):
 def test_it_starts_at_random(Linear, seed):
     layer = built(Linear, 64, 50, seed=seed)
     weight = start_of(layer, "weight", (64, 50))
-    told = "all numbers of the weight are alike: then all outputs stay alike for ever, since they get the same gradient"
-    require(float(np.ptp(weight)) > 0, "all-alike", told)
+    sentence = (
+        "all numbers of the weight are alike: then all outputs stay alike forever, since they get the same gradient"
+    )
+    require(float(np.ptp(weight)) > 0, "all-alike", sentence)
     spread = float(weight.std()) * 8  # 1 for the standard deviation 1 / sqrt(64)
-    told = f"with 64 inputs the standard deviation of the weight should be 0.125; yours is {weight.std():.3g}"
-    require(abs(spread - 64) > 4, "wrong-spread", f"{told}: it looks multiplied by the root, not divided")
-    require(abs(spread - 1 / 8) > 0.02, "wrong-spread", f"{told}: divide by the root of 64, not by 64")
-    require(0.9 < spread < 1.1, "wrong-spread", told)
+    sentence = f"with 64 inputs the standard deviation of the weight should be 0.125; yours is {weight.std():.3g}"
+    require(abs(spread - 64) > 4, "wrong-spread", f"{sentence}: it looks multiplied by the root, not divided")
+    require(abs(spread - 1 / 8) > 0.02, "wrong-spread", f"{sentence}: divide by the root of 64, not by 64")
+    require(0.9 < spread < 1.1, "wrong-spread", sentence)
     bias = start_of(layer, "bias", (50,))
     require(not bias.any(), "bias-not-zero", f"the bias starts at zero; yours begins with {bias[:3].round(3).tolist()}")
 

@@ -30,7 +30,7 @@ exercise = Exercise(
         "Let a helper `walk(name, thing)` look at one thing. Only if it is a node it is stored; a layer or a list is "
         "walked through.",
         "For a layer: `for key, part in vars(thing).items(): walk(f'{name}.{key}' if name else key, part)`. For a list "
-        "the same with `enumerate(thing)`. For a node: store it unless it is in `found.values()`.",
+        "the same with `enumerate(thing)`. For a node: store it unless it is in `parameters.values()`.",
     ),
 )
 
@@ -38,23 +38,23 @@ exercise = Exercise(
 @exercise.reference
 def named_parameters(layer):
     """All parameters of the layer, by dotted name."""
-    found = {}
+    parameters = {}
 
     def walk(name, thing):
         if isinstance(thing, tl.ComputationNode):
-            if str(thing.op) == "parameter" and thing not in found.values():
-                found[name] = thing
+            if str(thing.op) == "parameter" and thing not in parameters.values():
+                parameters[name] = thing
         elif isinstance(thing, (tl.Layer, list, tuple)):
             parts = vars(thing).items() if isinstance(thing, tl.Layer) else enumerate(thing)
             for key, part in parts:
                 walk(f"{name}.{key}" if name else str(key), part)
 
     walk("", layer)
-    return found
+    return parameters
 
 
-class Block(tl.Layer):
-    """A layer of whatever it is given."""
+class Parts(tl.Layer):
+    """A layer whose attributes are the given parts."""
 
     def __init__(self, **parts):
         for name, part in parts.items():
@@ -76,14 +76,14 @@ def weights(trainable=True):
 
 def examples():
     """Layers, each with the code for whoever gets it wrong and nothing before it."""
-    yield "a layer with a weight and a bias", Block(**weights()), "direct-missing"
-    yield "a layer with a frozen weight", Block(**weights(trainable=False)), "frozen-missing"
-    yield "a layer with another layer in it", Block(head=Block(**weights())), "nested-missing"
-    yield "two layers in a list", Block(blocks=[Block(**weights()), Block(**weights())]), "list-missing"
-    yield "a tuple of parameters", Block(pair=(tl.parameter(1.0), tl.parameter(2.0))), "list-missing"
-    shared = Block(**weights())
-    yield "a layer used twice", Block(encoder=shared, decoder=shared, **weights()), "counted-twice"
-    yield "a list in a list", Block(rows=[[tl.parameter(1.0)], (tl.parameter(2.0),)]), "list-missing"
+    yield "a layer with a weight and a bias", Parts(**weights()), "direct-missing"
+    yield "a layer with a frozen weight", Parts(**weights(trainable=False)), "frozen-missing"
+    yield "a layer with another layer in it", Parts(head=Parts(**weights())), "nested-missing"
+    yield "two layers in a list", Parts(blocks=[Parts(**weights()), Parts(**weights())]), "list-missing"
+    yield "a tuple of parameters", Parts(pair=(tl.parameter(1.0), tl.parameter(2.0))), "list-missing"
+    shared = Parts(**weights())
+    yield "a layer used twice", Parts(encoder=shared, decoder=shared, **weights()), "counted-twice"
+    yield "a list in a list", Parts(rows=[[tl.parameter(1.0)], (tl.parameter(2.0),)]), "list-missing"
 
 
 def random_layer(rng, depth):
@@ -97,41 +97,41 @@ def random_layer(rng, depth):
             parts[name] = random_layer(rng, depth - 1)
         else:
             parts[name] = [random_layer(rng, depth - 1) for _ in range(2)]
-    return Block(**parts)
+    return Parts(**parts)
 
 
 def listed(names):
-    """The first names, and that there are more."""
+    """The first six names, and how many more there are."""
     few = [str(name) for name in names][:6]
     return ", ".join([*few, f"and {len(names) - 6} more"] if len(names) > 6 else few) or "none"
 
 
-def judge(named_parameters, told, layer, code):
+def judge(named_parameters, description, layer, code):
     """One layer: raise, and say what is lost or added, unless the names and nodes are right."""
-    given, wanted = named_parameters(layer), layer.named_parameters()
-    if given is None:
+    answer, expected = named_parameters(layer), layer.named_parameters()
+    if answer is None:
         raise refuse("no-return", "named_parameters gave None: does it end with `return`?")
-    if not isinstance(given, dict):
-        raise refuse("wrong-type", f"named_parameters gave {kind_of(given)}; a dictionary is needed")
-    if given == wanted:
+    if not isinstance(answer, dict):
+        raise refuse("wrong-type", f"named_parameters gave {kind_of(answer)}; a dictionary is needed")
+    if answer == expected:
         return
-    yours = f"for {told} the names are {listed(wanted)}; yours are {listed(given)}"
-    stray = [name for name, node in given.items() if not any(node is p for p in wanted.values())]
+    yours = f"for {description} the names are {listed(expected)}; yours are {listed(answer)}"
+    stray = [name for name, node in answer.items() if not any(node is p for p in expected.values())]
     require(not stray, "not-a-parameter", f"{yours}: {stray[0] if stray else ''} is no parameter")
-    doubled = len(given) > len({id(node) for node in given.values()})
+    doubled = len(answer) > len({id(node) for node in answer.values()})
     require(not doubled, "counted-twice", f"{yours}: one parameter has two names, and would be updated twice")
-    lost = [name for name, p in wanted.items() if not any(node is p for node in given.values())]
-    frozen = [name for name in lost if wanted[name].requires_gradient]
-    told = f"{yours}: {', '.join(lost)} {are(lost)} frozen, and must be there"
-    require(not lost or bool(frozen), "frozen-missing", told)
+    lost = [name for name, p in expected.items() if not any(node is p for node in answer.values())]
+    frozen = [name for name in lost if expected[name].requires_gradient]
+    description = f"{yours}: {', '.join(lost)} {are(lost)} frozen, and must be there"
+    require(not lost or bool(frozen), "frozen-missing", description)
     require(not lost, code, f"{yours}: {', '.join(lost[:3])} {are(lost)} missing")
-    require(False, "wrong-name", f"{yours}: the parameters are right, their names or first names are not")
+    require(False, "wrong-name", f"{yours}: the parameters are right, but their names or prefixes are not")
 
 
 @exercise.check(points=3)
 def test_every_parameter_is_found_once(named_parameters):
-    for told, layer, code in examples():
-        judge(named_parameters, told, layer, code)
+    for description, layer, code in examples():
+        judge(named_parameters, description, layer, code)
 
 
 @exercise.check(points=1)
@@ -151,29 +151,29 @@ def looks_at_its_own_attributes_only(layer):
 
 @exercise.mutant("list-missing")
 def does_not_open_lists(layer):
-    found = {}
+    parameters = {}
     for name, part in vars(layer).items():
         if is_parameter(part):
-            found[name] = part
+            parameters[name] = part
         elif isinstance(part, tl.Layer):
-            found |= {f"{name}.{key}": p for key, p in does_not_open_lists(part).items()}
-    return found
+            parameters |= {f"{name}.{key}": p for key, p in does_not_open_lists(part).items()}
+    return parameters
 
 
 def collected(layer, *, once=True, path=True, frozen=True, constants=False):
-    found = {}
+    parameters = {}
 
     def walk(name, thing):
         if isinstance(thing, tl.ComputationNode):
-            wanted = (constants or is_parameter(thing)) and (frozen or thing.requires_gradient)
-            if wanted and not (once and thing in found.values()):
-                found[name] = thing
+            counts = (constants or is_parameter(thing)) and (frozen or thing.requires_gradient)
+            if counts and not (once and thing in parameters.values()):
+                parameters[name] = thing
         elif isinstance(thing, tl.Layer | list | tuple):
             for key, part in vars(thing).items() if isinstance(thing, tl.Layer) else enumerate(thing):
                 walk(f"{name}.{key}" if name and path else str(key), part)
 
     walk("", layer)
-    return found
+    return parameters
 
 
 @exercise.mutant("counted-twice")

@@ -23,7 +23,7 @@ def trajectory(rule: Rule, shapes: Any, rates: Any, seed: int, scale: float = 1.
     """The values of the parameters after each step."""
     rng, memory = np.random.default_rng([seed, 7]), dict[Any, Any]()
     parameters = [parameter(numbers(rng, shape), name) for shape, name in zip(shapes, "abc", strict=False)]
-    found = []
+    values = []
     for rate in rates:
         for p in parameters:
             p.gradient = scale * numbers(rng, p.shape)
@@ -33,31 +33,35 @@ def trajectory(rule: Rule, shapes: Any, rates: Any, seed: int, scale: float = 1.
         except ValueError as error:
             if "read-only" not in str(error):
                 raise
-            told = "`p.value -= ...` writes into an array that a graph may still use: write `p.value = p.value - ...`"
-            raise refuse("in-place", f"{told} ({error})") from None
+            sentence = (
+                "`p.value -= ...` writes into an array that a graph may still use: write `p.value = p.value - ...`"
+            )
+            raise refuse("in-place", f"{sentence} ({error})") from None
         for p, gradient in zip(parameters, kept, strict=True):
             if p.gradient is None or not same(as_array(p.gradient), gradient):
-                told = "your step changed p.gradient: it belongs to the backward pass; make a new array"
-                raise refuse("gradient-changed", told)
-        found.append([np.array(p.value) for p in parameters])
-    return found
+                sentence = "your step changed p.gradient: it belongs to the backward pass; make a new array"
+                raise refuse("gradient-changed", sentence)
+        values.append([np.array(p.value) for p in parameters])
+    return values
 
 
 def judge(rule: Rule, right: Rule, slips: Slips, seed: int) -> None:
     """Raise, and say what is wrong, unless the rule moves all parameters as the right one does."""
     for shapes, rates in CASES:
-        wanted, given = trajectory(right, shapes, rates, seed), trajectory(rule, shapes, rates, seed)
-        if _equal(given, wanted):
+        expected, answer = trajectory(right, shapes, rates, seed), trajectory(rule, shapes, rates, seed)
+        if _equal(answer, expected):
             continue
-        t, i = _first(given, wanted)
-        told = f"after step {t + 1} parameter {'abc'[i]} is {_flat(given[t][i])}; it should be {_flat(wanted[t][i])}"
+        t, i = _first(answer, expected)
+        difference = (
+            f"after step {t + 1} parameter {'abc'[i]} is {_flat(answer[t][i])}; it should be {_flat(expected[t][i])}"
+        )
         start = trajectory(lambda *args: None, shapes, rates, seed)
-        require(not _equal(given, start), "not-updated", f"{told}: no parameter was changed; assign to p.value")
+        require(not _equal(answer, start), "not-updated", f"{difference}: no parameter was changed; assign to p.value")
         for code, (sentence, slip) in slips.items():
             with np.errstate(all="ignore"):
                 wrong = trajectory(slip, shapes, rates, seed)
-            require(not _equal(given, wrong), code, f"{told}: {sentence}")
-        raise Wrong(Diagnosis("differs", told))
+            require(not _equal(answer, wrong), code, f"{difference}: {sentence}")
+        raise Wrong(Diagnosis("differs", difference))
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -66,9 +70,9 @@ def _equal(a: Any, b: Any) -> bool:
     return all(same(x, y, 1e-7) or bool((np.isnan(x) & np.isnan(y)).all()) for x, y in pairs)
 
 
-def _first(given: Any, wanted: Any) -> tuple[int, int]:
-    places = [(t, i) for t in range(len(wanted)) for i in range(len(wanted[t]))]
-    return next((t, i) for t, i in places if not same(as_array(given[t][i]), as_array(wanted[t][i]), 1e-7))
+def _first(answer: Any, expected: Any) -> tuple[int, int]:
+    places = [(t, i) for t in range(len(expected)) for i in range(len(expected[t]))]
+    return next((t, i) for t, i in places if not same(as_array(answer[t][i]), as_array(expected[t][i]), 1e-7))
 
 
 def _flat(array: Any) -> str:

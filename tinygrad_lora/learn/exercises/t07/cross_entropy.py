@@ -24,7 +24,7 @@ exercise = Exercise(
     __doc__,
     kind="N",
     hints=(
-        "Take the largest logit of each row away from the row: the probabilities stay the same, and no power is above "
+        "Subtract the largest logit of each row from the row: the probabilities stay the same, and no power is above "
         "1. Then write the logarithm of the fraction as a difference, so that no logarithm of 0 is left.",
         "ln p_t = z_t - ln(sum of e^z_k), where z are the shifted logits. The gradient of a row is p, minus 1 at the "
         "label; the mean divides it by the number of samples.",
@@ -97,32 +97,40 @@ LOSSES = {
 @exercise.check(points=2)
 def test_the_loss_of_a_batch(cross_entropy, seed, budget):
     for logits, labels in batches(seed, budget):
-        given = as_array(cross_entropy(logits.copy(), labels.copy()), "the loss", ())
-        wanted = np.asarray(right(logits, labels))
-        if same(given, wanted):
+        answer = as_array(cross_entropy(logits.copy(), labels.copy()), "the loss", ())
+        expected = np.asarray(right(logits, labels))
+        if same(answer, expected):
             continue
-        told = f"for logits {logits.shape} your loss is {number(float(given))} and should be {number(float(wanted))}"
+        difference = (
+            f"for logits {logits.shape} your loss is {number(float(answer))} and should be {number(float(expected))}"
+        )
         for code, (sentence, slip) in LOSSES.items():
-            require(not same(given, np.asarray(slip(logits, labels))), code, f"{told}: yours is {sentence}")
-        require(False, "differs", told)
+            require(not same(answer, np.asarray(slip(logits, labels))), code, f"{difference}: yours is {sentence}")
+        require(False, "differs", difference)
 
 
 @exercise.check(points=2)
 def test_large_logits_give_a_finite_loss(cross_entropy):
     for t in ([0, 1], [2, 0], [1, 2]):
         labels = np.array(t)
-        given = as_number(cross_entropy(LARGE.copy(), labels), "the loss")
-        wanted = float(right(LARGE, labels)) + 0.0  # never -0
-        told = f"for logits {LARGE.tolist()} and labels {t} the loss is {number(wanted)}; yours is {number(given)}"
-        require(not np.isnan(given), "overflow", f"{told}: e^1000 is infinite; take the row's largest away first")
-        require(np.isfinite(given), "log-of-zero", f"{told}: a probability rounds to 0; subtract logarithms instead")
+        answer = as_number(cross_entropy(LARGE.copy(), labels), "the loss")
+        expected = float(right(LARGE, labels)) + 0.0  # never -0
+        difference = (
+            f"for logits {LARGE.tolist()} and labels {t} the loss is {number(expected)}; yours is {number(answer)}"
+        )
+        require(not np.isnan(answer), "overflow", f"{difference}: e^1000 is infinite; subtract the row's largest first")
+        require(
+            np.isfinite(answer), "log-of-zero", f"{difference}: a probability rounds to 0; subtract logarithms instead"
+        )
         sentence, slip = LOSSES["every-row"]
-        require(not same(as_array(given), as_array(slip(LARGE, labels))), "every-row", f"{told}: that is {sentence}")
-        require(same(as_array(given), as_array(wanted)), "differs", told)
+        require(
+            not same(as_array(answer), as_array(slip(LARGE, labels))), "every-row", f"{difference}: that is {sentence}"
+        )
+        require(same(as_array(answer), as_array(expected)), "differs", difference)
 
 
 SLIPS = {
-    "every-row": (f"has the 1 of every label taken away in every row, as `[:, labels]` does: {ONE_A_ROW}",
+    "every-row": (f"has the 1 of every label subtracted in every row, as `[:, labels]` does: {ONE_A_ROW}",
                   minus_one_in_every_row),
     "missing-label": ("is p alone: the loss looks at the label, so its gradient must", lambda g, x, t: g * softmax(x)),
     "label-added": (
@@ -145,17 +153,21 @@ def test_the_gradient_of_the_logits(cross_entropy_vjp, seed, budget):
 @exercise.check(points=1)
 def test_large_logits_give_a_finite_gradient(cross_entropy_vjp):
     labels, g = np.array([2, 1]), 0.25  # not 1 / 2: there are two samples, and each slip shall have a factor of its own
-    given = as_array(cross_entropy_vjp(g, LARGE.copy(), labels), "the gradient", LARGE.shape)
-    wanted = rule(g, LARGE, labels)
-    told = f"for logits {LARGE.tolist()} the gradient is {wanted.tolist()}; yours is {given.tolist()}"
-    require(bool(np.isfinite(given).all()), "overflow", f"{told}: take the row's largest logit away first")
-    if same(given, wanted):
+    answer = as_array(cross_entropy_vjp(g, LARGE.copy(), labels), "the gradient", LARGE.shape)
+    expected = rule(g, LARGE, labels)
+    difference = f"for logits {LARGE.tolist()} the gradient is {expected.tolist()}; yours is {answer.tolist()}"
+    require(bool(np.isfinite(answer).all()), "overflow", f"{difference}: subtract the row's largest logit first")
+    if same(answer, expected):
         return
-    require(not same(given, 2 * wanted), "factor", f"{told}: the mean divides by the number of samples, 2")
-    require(not same(given, wanted / g), "missing-upstream", f"{told}: multiply by the gradient g that flows in, {g}")
+    require(not same(answer, 2 * expected), "factor", f"{difference}: the mean divides by the number of samples, 2")
+    require(
+        not same(answer, expected / g),
+        "missing-upstream",
+        f"{difference}: multiply by the gradient g that flows in, {g}",
+    )
     for code, (sentence, slip) in SLIPS.items():
-        require(not same(given, slip(g, LARGE, labels)), code, f"{told}: it {sentence}")
-    require(False, "differs", told)
+        require(not same(answer, slip(g, LARGE, labels)), code, f"{difference}: it {sentence}")
+    require(False, "differs", difference)
 
 
 @exercise.mutant("overflow", name="cross_entropy")

@@ -103,14 +103,14 @@ def test_at_least_95_percent_of_the_digits(update, plan, seed):
     right = (right + trained(update, plan, 2 * seed + 1)[0]) / 2
     n = min(20, len(losses))
     first, last = float(np.mean(losses[:n])), float(np.mean(losses[-n:]))
-    told = f"{right:.1%} of the digits are right; the loss went from {losses[0]:.3g} to {last:.3g}"
+    sentence = f"{right:.1%} of the digits are right; the loss went from {losses[0]:.3g} to {last:.3g}"
     if right >= LEAST:
         return
     bad = not np.isfinite(last) or last > 2 * losses[0]
-    require(not bad, "diverged", f"{told}: it grows; is the direction right, and is lr small enough?")
-    slow = f"{told}: it was still falling slowly; a larger lr, or more steps, would help"
+    require(not bad, "diverged", f"{sentence}: it grows; is the direction right, and is lr small enough?")
+    slow = f"{sentence}: it was still falling slowly; a larger lr, or more steps, would help"
     require(last < 0.5 * first or last < 0.5, "too-slow-learning", slow)
-    require(False, "below-threshold", f"{told}; {LEAST:.0%} are needed")
+    require(False, "below-threshold", f"{sentence}; {LEAST:.0%} are needed")
 
 
 exercise.wrong_answer("too-slow-learning", plan={"lr": 0.000001, "batch": 32, "epochs": 15})

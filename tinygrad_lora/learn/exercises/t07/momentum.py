@@ -105,8 +105,8 @@ def test_a_steady_slope_is_taken_ten_times_as_fast(momentum_step, seed):
     # With the same gradient at every step m tends to g / (1 - 0.9).
     after = trajectory(steady_of(momentum_step), ((),), [0.01] * 100, seed)
     moved = float(after[-2][0] - after[-1][0]) / 0.01
-    told = f"after 100 steps on a slope of 1 you move {moved:.3g} times lr a step; it should be almost 10"
-    require(abs(moved - 10) < 0.01, "not-ten-times", told)
+    sentence = f"after 100 steps on a slope of 1 you move {moved:.3g} times lr a step; it should be almost 10"
+    require(abs(moved - 10) < 0.01, "not-ten-times", sentence)
 
 
 def steady_of(step):

@@ -62,10 +62,10 @@ def test_the_model_runs_once(train_step, seed):
     except GradientError:
         tell(diagnose_step(train_step, seed=seed))
         raise
-    told = "no parameter was changed: is optimizer.step() called?"
-    require(not same(model.get_parameters(), before, 0, 0), "not-updated", told)
-    told = f"one step ran the model {len(calls)} times; keep the node, it has the value and the way back"
-    require(len(calls) == 1, "runs-twice", told)
+    sentence = "no parameter was changed: is optimizer.step() called?"
+    require(not same(model.get_parameters(), before, 0, 0), "not-updated", sentence)
+    sentence = f"one step ran the model {len(calls)} times; keep the node, it has the value and the way back"
+    require(len(calls) == 1, "runs-twice", sentence)
 
 
 @exercise.mutant("not-zeroed")

@@ -94,34 +94,34 @@ def length(arrays):
 
 
 def judge(clip, gradients, max_norm):
-    """One list: raise, and say what is wrong, unless it is clipped as it should be."""
-    given = [g.copy() for g in gradients]
-    clipped = clip(given, max_norm)
+    """One list of gradients: raise, and say what is wrong, unless it is clipped as it should be."""
+    copies = [g.copy() for g in gradients]
+    clipped = clip(copies, max_norm)
     if clipped is None:
         raise refuse("no-return", "clip gave None: does every path of your function end with `return`?")
     if type(clipped) not in (list, tuple) or len(clipped) != len(gradients):
         raise refuse("count", f"clip must give a list of {counted(len(gradients), 'array')}, as many as it got")
-    pairs = zip(given, gradients, strict=True)
-    told = "your function changed the arrays that it got: others need them; `g * factor` makes a new one"
-    require(all(same(as_array(a), as_array(b)) for a, b in pairs), "changed-argument", told)
-    found = [as_array(c, f"array {i}", g.shape) for i, (c, g) in enumerate(zip(clipped, gradients, strict=True))]
-    wanted = right(gradients, max_norm)
-    if equal(found, wanted):
+    pairs = zip(copies, gradients, strict=True)
+    message = "your function changed the arrays that it got: others need them; `g * factor` makes a new one"
+    require(all(same(as_array(a), as_array(b)) for a, b in pairs), "changed-argument", message)
+    answer = [as_array(c, f"array {i}", g.shape) for i, (c, g) in enumerate(zip(clipped, gradients, strict=True))]
+    expected = right(gradients, max_norm)
+    if equal(answer, expected):
         return
-    told = f"the norm of {counted(len(gradients), 'array')} is {number(length(gradients))}, max_norm is "
-    told += f"{number(max_norm)}, and the norm of yours is {number(length(found))}"
-    finite = all(np.isfinite(f).all() for f in found)
-    require(finite, "nan", f"{told}: do not divide by a norm of 0")
+    message = f"the norm of {counted(len(gradients), 'array')} is {number(length(gradients))}, max_norm is "
+    message += f"{number(max_norm)}, and the norm of yours is {number(length(answer))}"
+    finite = all(np.isfinite(f).all() for f in answer)
+    require(finite, "nan", f"{message}: do not divide by a norm of 0")
     for code, (sentence, slip) in SLIPS.items():
         with np.errstate(all="ignore"):
-            require(not equal(found, slip(gradients, max_norm)), code, f"{told}: {sentence}")
-    direction = f"{told}: the length is right, the direction is not"
-    require(abs(length(found) / length(wanted) - 1) > 1e-4, "other-direction", direction)
-    require(False, "differs", told)
+            require(not equal(answer, slip(gradients, max_norm)), code, f"{message}: {sentence}")
+    direction = f"{message}: the length is right, the direction is not"
+    require(abs(length(answer) / length(expected) - 1) > 1e-4, "other-direction", direction)
+    require(False, "differs", message)
 
 
-def equal(found, wanted):
-    return all(same(as_array(a), as_array(b), 1e-5) for a, b in zip(found, wanted, strict=True))
+def equal(answer, expected):
+    return all(same(as_array(a), as_array(b), 1e-5) for a, b in zip(answer, expected, strict=True))
 
 
 def lists(seed, budget):

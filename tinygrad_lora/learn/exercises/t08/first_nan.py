@@ -68,28 +68,30 @@ def label(node):
 def judge(first_nan, output):
     """One graph: raise, and say what is wrong, unless the answer has the property."""
     with np.errstate(all="ignore"):
-        given = first_nan(output)
+        answer = first_nan(output)
     nodes = topological_order([output])
     small = output if len(nodes) <= 12 else None
     origins = [n for n in nodes if bad(n) and not any(map(bad, n.parents))]
-    if given is None:
-        told = f"you found nothing, and {label(origins[0]) if origins else ''} is not finite"
-        require(not origins or bad(output), "hidden", f"{told}: the output is fine, but not all below it", show=small)
+    if answer is None:
+        sentence = f"you found nothing, and {label(origins[0]) if origins else ''} is not finite"
+        require(
+            not origins or bad(output), "hidden", f"{sentence}: the output is fine, but not all below it", show=small
+        )
         nan = any(np.isnan(n.value).any() for n in nodes)
-        require(not origins or nan, "infinity-missed", f"{told}: look for infinities, not only for NaN", show=small)
-        require(not origins, "missed", told, show=small)
+        require(not origins or nan, "infinity-missed", f"{sentence}: look for infinities, not only for NaN", show=small)
+        require(not origins, "missed", sentence, show=small)
         return
-    if type(given) is not tl.ComputationNode:
-        raise refuse("wrong-type", f"first_nan gave {kind_of(given)}; a node or None is needed")
-    if given not in nodes:
+    if type(answer) is not tl.ComputationNode:
+        raise refuse("wrong-type", f"first_nan gave {kind_of(answer)}; a node or None is needed")
+    if answer not in nodes:
         raise refuse("foreign-node", "the node that you gave is not part of the graph")
-    require(bad(given), "finite-node", f"you gave {label(given)}, whose value is finite", show=small)
-    parents = [p for p in given.parents if bad(p)]
+    require(bad(answer), "finite-node", f"you gave {label(answer)}, whose value is finite", show=small)
+    parents = [p for p in answer.parents if bad(p)]
     if parents:
-        nan = np.isnan(given.value).any() and not any(np.isnan(p.value).any() for p in parents)
-        told = f"you gave {label(given)}, and its parent {label(parents[0])} is not finite either"
-        require(not nan, "infinity-missed", f"{told}: an infinity is where this NaN comes from", show=small)
-        require(False, "not-the-origin", f"{told}: go further down", show=small)
+        nan = np.isnan(answer.value).any() and not any(np.isnan(p.value).any() for p in parents)
+        sentence = f"you gave {label(answer)}, and its parent {label(parents[0])} is not finite either"
+        require(not nan, "infinity-missed", f"{sentence}: an infinity is where this NaN comes from", show=small)
+        require(False, "not-the-origin", f"{sentence}: go further down", show=small)
 
 
 def poisoned(rng, size, kind):
@@ -155,7 +157,7 @@ def goes_down_while_it_is_bad(output):
 @exercise.mutant("recursion")
 def calls_itself(output):
     for parent in output.parents:
-        found = calls_itself(parent)
-        if found is not None:
-            return found
+        first = calls_itself(parent)
+        if first is not None:
+            return first
     return None if np.isfinite(output.value).all() else output

@@ -116,16 +116,16 @@ def test_the_images_are_prepared(prepare):
         x = as_array(prepare(data.x_train.copy(), data.x_train.copy()), "what prepare gave", data.x_train.shape)
         unseen = as_array(prepare(specks.copy(), data.x_train.copy()), "what prepare gave", specks.shape)
     pixels = int((~np.isfinite(x)).any(axis=0).sum())
-    told = f"{pixels} of 64 pixels {are(pixels)} not finite: what is the same in all images has the spread 0"
-    require(not pixels and bool(np.isfinite(unseen).all()), "not-finite", told)
-    told = f"a little ink where no image had any becomes {number(float(np.abs(unseen).max()))}: that pixel, whose "
-    told += "spread is 0, was divided by almost nothing; divide it by 1"
-    require(float(np.abs(unseen).max()) < 10_000, "tiny-divisor", told)
+    sentence = f"{pixels} of 64 pixels {are(pixels)} not finite: what is the same in all images has the spread 0"
+    require(not pixels and bool(np.isfinite(unseen).all()), "not-finite", sentence)
+    sentence = f"a little ink where no image had any becomes {number(float(np.abs(unseen).max()))}: that pixel, whose "
+    sentence += "spread is 0, was divided by almost nothing; divide it by 1"
+    require(float(np.abs(unseen).max()) < 10_000, "tiny-divisor", sentence)
     varies = data.x_train.std(axis=0) > 0
     mean, spread = np.abs(x[:, varies].mean(axis=0)).max(), x[:, varies].std(axis=0)
     require(mean < 0.01, "mean-not-zero", f"some pixel has the mean {number(float(mean))}; shift it to 0")
-    told = f"the pixels have spreads from {spread.min():.3g} to {spread.max():.3g}; each should be 1"
-    require(bool((np.abs(spread - 1) < 0.05).all()), "spread-not-one", told)
+    sentence = f"the pixels have spreads from {spread.min():.3g} to {spread.max():.3g}; each should be 1"
+    require(bool((np.abs(spread - 1) < 0.05).all()), "spread-not-one", sentence)
     with np.errstate(all="ignore"):
         moved = not same(as_array(prepare(specks + 1.0, data.x_train.copy()), "what prepare gave"), unseen)
     require(moved, "measured-elsewhere", "mean and spread must be those of `like`, not those of the images themselves")
@@ -141,8 +141,8 @@ def test_the_network_is_ready_to_learn(build, seed):
         x = member(x)
         hidden.append(x.value)
     dead = [(h == 0).all(axis=0).sum() for h in hidden]
-    told = f"{max(dead)} of the units are 0 for all of 300 images: nothing flows back through them, so they stay so"
-    require(max(dead) <= 8, "dead-units", told)
+    sentence = f"{max(dead)} of the units are 0 for all of 300 images: nothing flows back through them, so they stay so"
+    require(max(dead) <= 8, "dead-units", sentence)
     require(all(p.requires_gradient for p in model.parameters()), "frozen", "some parameter is frozen")
 
 
@@ -154,8 +154,10 @@ def _model(build, seed):
     shape = model.forward(np.zeros((2, 64))).shape
     require(shape == (2, 10), "wrong-shape", f"for 2 images the network gives {shape}; it must be (2, 10)")
     weights = [p.shape for p in model.parameters() if len(p.shape) > 1]
-    told = f"your network has weights of the shapes {' and '.join(map(str, weights))}"
-    require(weights == [(64, 32), (32, 10)], "other-network", f"{told}; it must have 64, 32 and 10 units, as it had")
+    sentence = f"your network has weights of the shapes {' and '.join(map(str, weights))}"
+    require(
+        weights == [(64, 32), (32, 10)], "other-network", f"{sentence}; it must have 64, 32 and 10 units, as it had"
+    )
     return model
 
 
@@ -164,18 +166,20 @@ def test_the_loss_is_the_cross_entropy(measure, seed):
     rng = np.random.default_rng(seed)
     for scale in (1.0, 8.0):
         logits, labels = scale * rng.normal(size=(4, 10)), rng.integers(0, 10, 4)
-        found, wanted = [], []
-        for function, into in ((measure, found), (tl.cross_entropy, wanted), (measure_probabilities, twice := [])):
+        answer, expected = [], []
+        for function, into in ((measure, answer), (tl.cross_entropy, expected), (measure_probabilities, twice := [])):
             leaf = tl.parameter(logits)
             loss = function(leaf, labels)
             if not isinstance(loss, tl.ComputationNode):
                 raise refuse("wrong-type", f"measure gave {kind_of(loss)}; the loss must be a node")
             loss.backward()
             into += [np.asarray(loss.value), np.asarray(leaf.gradient)]
-        value = f"for random logits your loss is {number(float(found[0]))}; it is {number(float(wanted[0]))}"
-        told = f"{value}: cross_entropy takes logits, and has a softmax of its own; after two the loss stays above 1.4"
-        require(not same(as_array(found[0]), as_array(twice[0])), "softmax-twice", told)
-        right = all(same(as_array(a), as_array(b)) for a, b in zip(found, wanted, strict=True))
+        value = f"for random logits your loss is {number(float(answer[0]))}; it is {number(float(expected[0]))}"
+        sentence = (
+            f"{value}: cross_entropy takes logits, and has a softmax of its own; after two the loss stays above 1.4"
+        )
+        require(not same(as_array(answer[0]), as_array(twice[0])), "softmax-twice", sentence)
+        right = all(same(as_array(a), as_array(b)) for a, b in zip(answer, expected, strict=True))
         require(right, "wrong-loss", f"{value}, and so must be its gradient")
 
 
@@ -196,9 +200,9 @@ def test_at_least_95_percent_of_the_digits(prepare, build, measure, step, seed):
             except GradientError:
                 tell(diagnose_step(step, seed=seed))
                 raise
-    told = f"{right:.0%} of the digits are right; the loss went from {losses[0]:.3g} to {losses[-1]:.3g}"
+    sentence = f"{right:.0%} of the digits are right; the loss went from {losses[0]:.3g} to {losses[-1]:.3g}"
     code = "below-threshold" if np.isfinite(losses[-1]) else "not-finite"
-    tell(None if right >= LEAST else Diagnosis(code, f"{told}; there is a mistake left"))
+    tell(None if right >= LEAST else Diagnosis(code, f"{sentence}; there is a mistake left"))
 
 
 def _trained(model, measure, step, x, unseen, data, seed):

@@ -55,18 +55,20 @@ MOST = 60  # nodes; naive recursion takes too long on large graphs
 
 def losses(probes):
     """The student's losses, with the parameters of each."""
-    given = as_nodes(probes(), "what probes gave")
-    require(bool(given), "no-probes", "your list is empty: it must hold at least one loss")
-    found = []
-    for loss in given:
+    answer = as_nodes(probes(), "what probes gave")
+    require(bool(answer), "no-probes", "your list is empty: it must hold at least one loss")
+    pairs = []
+    for loss in answer:
         if loss.shape or not loss.known or not loss.requires_gradient or not loss.parents:
-            told = f"a loss is a number that depends on a parameter; one of yours is {loss.op} of shape {loss.shape}"
-            raise refuse("not-a-loss", told)
+            sentence = (
+                f"a loss is a number that depends on a parameter; one of yours is {loss.op} of shape {loss.shape}"
+            )
+            raise refuse("not-a-loss", sentence)
         nodes = topological_order([loss])
         if len(nodes) > MOST:
             raise refuse("too-large", f"one of your losses has {len(nodes)} nodes; a few are enough")
-        found.append((loss, [node for node in nodes if not node.parents and node.requires_gradient]))
-    return found
+        pairs.append((loss, [node for node in nodes if not node.parents and node.requires_gradient]))
+    return pairs
 
 
 def measured(probes, name=None):
@@ -107,7 +109,7 @@ def _same(a, b):
 
 
 def words(results):
-    """In a few words what came out."""
+    """The results of some losses, in a few words."""
     parts = []
     for result in results[:6]:
         flat = [] if isinstance(result, str) else [number(float(v)) for array in result for v in array.flat]
@@ -118,11 +120,11 @@ def words(results):
 def judge(probes, name):
     """Raise unless this mistake shows, and say where it hides."""
     right = measured(probes)
-    told = "called twice, probes gave losses with different gradients: an experiment must be repeatable"
-    require(alike(right, measured(probes)), "not-repeatable", told)
+    sentence = "called twice, probes gave losses with different gradients: an experiment must be repeatable"
+    require(alike(right, measured(probes)), "not-repeatable", sentence)
     hides = next(one.hides for one in bugs() if one.name == name)
-    told = f"under {name} your losses give {words(right)}, as under the right engine. It hides in {hides}"
-    require(not alike(right, measured(probes, name)), f"misses-{name.replace('_', '-')}", told)
+    sentence = f"under {name} your losses give {words(right)}, as under the right engine. It hides in {hides}"
+    require(not alike(right, measured(probes, name)), f"misses-{name.replace('_', '-')}", sentence)
 
 
 @exercise.check()
@@ -152,10 +154,10 @@ def test_stale_graph_shows(probes):
 
 @exercise.check()
 def test_all_six_are_told_apart(probes):
-    found = {"the right engine": measured(probes)} | {name: measured(probes, name) for name in NAMES}
-    told = list(found.items())
-    for i, (name, mine) in enumerate(told):
-        for other, theirs in told[:i]:
+    results = {"the right engine": measured(probes)} | {name: measured(probes, name) for name in NAMES}
+    engines = list(results.items())
+    for i, (name, mine) in enumerate(engines):
+        for other, theirs in engines[:i]:
             both = f"{other} and {name} both give {words(mine)}: another loss is needed"
             require(not alike(mine, theirs), "not-told-apart", both)
 

@@ -31,17 +31,17 @@ def _function(output: ComputationNode, shared: bool) -> Function:
     leaves = [node for node in order if not node.parents]
 
     def once(*arguments: Any) -> Any:
-        found = dict(zip(leaves, arguments, strict=True))
+        values = dict(zip(leaves, arguments, strict=True))
         for node in order:
             if node.parents:
-                found[node] = node.op(*[found[p] for p in node.parents], **node.params)
-        return found[output]
+                values[node] = node.op(*[values[p] for p in node.parents], **node.params)
+        return values[output]
 
     def anew(*arguments: Any) -> Any:
-        given = dict(zip(leaves, arguments, strict=True))
+        values = dict(zip(leaves, arguments, strict=True))
 
         def build(node: ComputationNode) -> Any:
-            return node.op(*map(build, node.parents), **node.params) if node.parents else given[node]
+            return node.op(*map(build, node.parents), **node.params) if node.parents else values[node]
 
         return build(output)
 
@@ -91,7 +91,7 @@ FIVE: list[Function] = [ops.add, ops.multiply, ops.subtract, lambda a, b: ops.ta
 
 def uses(graph: Graph) -> dict[ComputationNode, int]:
     """How often each result is used, by operations and as an output."""
-    found = dict.fromkeys(graph.nodes, 0)
+    counts = dict.fromkeys(graph.nodes, 0)
     for node in (*graph.outputs, *(p for n in graph.nodes for p in n.parents)):
-        found[node] += 1
-    return found
+        counts[node] += 1
+    return counts

@@ -1,6 +1,6 @@
 r"""Compute equal things once
 
-In `tl.exp(x * y) + x * y` the product stands there twice. Two operations are **equal** if they are the same operation,
+In `tl.exp(x * y) + x * y` the product appears twice. Two operations are **equal** if they are the same operation,
 with equal parameters, on the same nodes. Write `merge_duplicates(graph)`: a pass that gives a graph in which no two
 operations are equal, and which computes the same.
 
@@ -57,7 +57,7 @@ def merge_duplicates(graph):
 
 
 def merged(graph, key):
-    """The pass, with another idea of what is equal."""
+    """The pass with another key: operations with equal keys become one."""
     first = {}
 
     def build(old, parents):
@@ -82,18 +82,18 @@ def operations(graph):
     return sum(bool(node.parents) for node in graph.nodes)
 
 
-def judge(merge_duplicates, f, names, rng, wanted=None):
+def judge(merge_duplicates, f, names, rng, fewest=None):
     """One function: raise, and say what is wrong, unless the pass keeps its numbers and merges all that is equal."""
     graph = tl.trace(f, *[tl.placeholder((), name=name) for name in names])
-    given = merge_duplicates(graph)
-    if given is None:
+    improved = merge_duplicates(graph)
+    if improved is None:
         raise refuse("no-return", "merge_duplicates gave None: does it end with `return graph.map(build)`?")
-    if type(given) is not Graph:
-        raise refuse("wrong-type", f"merge_duplicates gave {kind_of(given)}; a Graph is needed")
+    if type(improved) is not Graph:
+        raise refuse("wrong-type", f"merge_duplicates gave {kind_of(improved)}; a Graph is needed")
     arrays = [numbers(rng) for _ in names]
-    right, found = (float(g(*arrays)[0]) for g in (graph, given))
-    if not same(as_array(found), as_array(right)):
-        told = f"before the pass the result is {number(right)}, and after it {number(found)}"
+    right, result = (float(g(*arrays)[0]) for g in (graph, improved))
+    if not same(as_array(result), as_array(right)):
+        message = f"before the pass the result is {number(right)}, and after it {number(result)}"
         pairs = {
             "parameters-ignored": ("operations with different parameters are not equal, such as 2 x and -0.5 x",
                                    lambda old, parents: (old.op, parents)),
@@ -104,16 +104,16 @@ def judge(merge_duplicates, f, names, rng, wanted=None):
         }  # fmt: skip
         for code, (sentence, key) in pairs.items():
             slipped = float(merged(graph, key)(*arrays)[0])
-            require(not same(as_array(found), as_array(slipped)), code, f"{told}: {sentence}", show=graph)
-        require(False, "other-result", told, show=graph)
-    best, have = operations(merged(graph, ordered)) if wanted is None else wanted, operations(given)
-    told = f"your graph has {counted(have, 'operation')}, and {best} would do"
-    swapped = f"{told}: x y and y x are the same"
-    require(wanted is None or have <= best, "commutative", swapped, show=given)
+            require(not same(as_array(result), as_array(slipped)), code, f"{message}: {sentence}", show=graph)
+        require(False, "other-result", message, show=graph)
+    best, have = operations(merged(graph, ordered)) if fewest is None else fewest, operations(improved)
+    message = f"your graph has {counted(have, 'operation')}, and {best} would do"
+    swapped = f"{message}: x y and y x are the same"
+    require(fewest is None or have <= best, "commutative", swapped, show=improved)
     shallow = have == operations(merged(graph, one_level)) != operations(graph)
-    deep = f"{told}: after two nodes were merged, their users may be equal; look at the new parents, not at the old"
-    require(have <= best or not shallow, "one-level", deep, show=given)
-    require(have <= best, "not-merged", told, show=given)
+    deep = f"{message}: after two nodes were merged, their users may be equal; look at the new parents, not at the old"
+    require(have <= best or not shallow, "one-level", deep, show=improved)
+    require(have <= best, "not-merged", message, show=improved)
 
 
 @exercise.check(points=4)

@@ -102,11 +102,11 @@ class Reading:
                 raise refuse("not-an-assignment", f"`{ast.unparse(line)}`: each line must be `name = operation`")
             name, before = line.targets[0].id, self.operations
             value = self.value(line.value)
-            told = f"`{ast.unparse(line)}`: {name} has a value already, which may still be needed; take a new name"
-            require(name not in self.values, "overwritten", told)
+            sentence = f"`{ast.unparse(line)}`: {name} has a value already, which may still be needed; take a new name"
+            require(name not in self.values, "overwritten", sentence)
             self.values[name] = value
-            told = f"`{ast.unparse(line)}` has {self.operations - before} operations; one a line"
-            require(self.operations - before <= 1, "several-in-a-line", told)
+            sentence = f"`{ast.unparse(line)}` has {self.operations - before} operations; one a line"
+            require(self.operations - before <= 1, "several-in-a-line", sentence)
         if not isinstance(last, ast.Return) or last.value is None:
             raise refuse("no-return-line", f"the last line is `{ast.unparse(last)}`; it must return the result")
         return self.value(last.value)
@@ -130,24 +130,26 @@ def judge(emit, graph, rng):
     """One graph: raise, and say what is wrong, unless the text computes its output."""
     text = emit(graph)
     reading = Reading(text)
-    wanted = [node.name for node in graph.inputs]
-    told = f"your arguments are ({', '.join(reading.arguments)}); the inputs are ({', '.join(wanted)}), in this order"
-    require(reading.arguments == wanted, "wrong-arguments", told, show=graph)
+    expected = [node.name for node in graph.inputs]
+    sentence = (
+        f"your arguments are ({', '.join(reading.arguments)}); the inputs are ({', '.join(expected)}), in this order"
+    )
+    require(reading.arguments == expected, "wrong-arguments", sentence, show=graph)
     nodes = sum(bool(node.parents) for node in graph.nodes)
     counted = sum(isinstance(part, ast.BinOp | ast.Call) for part in ast.walk(reading.function))
-    told = f"your text has {counted} operations, and the graph {nodes}: what is used twice is computed once"
-    require(counted <= nodes, "computed-twice", told, show=graph)
+    sentence = f"your text has {counted} operations, and the graph {nodes}: what is used twice is computed once"
+    require(counted <= nodes, "computed-twice", sentence, show=graph)
     arrays = [numbers(rng, node.shape) / 4 for node in graph.inputs]
-    given, right = as_array(reading.run(arrays)), graph(*arrays)[0]
-    told = f"the first number of your result is {given.flat[0]:.4g}, and should be {right.flat[0]:.4g}"
-    if same(given, as_array(right)):
+    answer, right = as_array(reading.run(arrays)), graph(*arrays)[0]
+    sentence = f"the first number of your result is {answer.flat[0]:.4g}, and should be {right.flat[0]:.4g}"
+    if same(answer, as_array(right)):
         return
     turned = Graph(graph.inputs, graph.outputs).map(
         lambda old, parents: old.op(*parents[::-1]) if str(old.op) in ("subtract", "matmul") else old.op(*parents)
     )
-    swapped = f"{told}: the operands of subtract and matmul are the wrong way around"
-    require(not same(given, as_array(turned(*arrays)[0])), "operands-swapped", swapped, show=graph)
-    require(False, "other-result", told, show=graph)
+    swapped = f"{sentence}: the operands of subtract and matmul are the wrong way around"
+    require(not same(answer, as_array(turned(*arrays)[0])), "operands-swapped", swapped, show=graph)
+    require(False, "other-result", sentence, show=graph)
 
 
 @exercise.check(points=3)
@@ -170,7 +172,7 @@ def test_what_is_used_twice_is_computed_once(emit, seed):
 
 
 def nested(graph, turned=False):
-    """Everything in one line."""
+    """The source of a program that computes everything in one line."""
     signs = {"add": "({} + {})", "subtract": "({} - {})", "multiply": "({} * {})", "matmul": "({} @ {})",
              "tanh": "np.tanh({})"}  # fmt: skip
     code = {}

@@ -64,19 +64,21 @@ def label(node):
 
 def judge(fuse, graph):
     """One graph: raise, and say what is wrong, unless the groups keep to the rules."""
-    given = fuse(graph)
-    if given is None:
+    answer = fuse(graph)
+    if answer is None:
         raise refuse("no-return", "fuse gave None: does it end with `return`?")
-    if type(given) not in (list, tuple):
-        raise refuse("wrong-type", f"fuse gave {kind_of(given)}; a list of lists of nodes is needed")
-    groups = [as_nodes(group, "a group") for group in given]
+    if type(answer) not in (list, tuple):
+        raise refuse("wrong-type", f"fuse gave {kind_of(answer)}; a list of lists of nodes is needed")
+    groups = [as_nodes(group, "a group") for group in answer]
     require(all(groups), "empty-group", "one of your groups is empty", show=graph)
     flat = [node for group in groups for node in group]
-    wanted = [node for node in graph.nodes if node.parents]
-    require(not [n for n in flat if not n.parents], "leaf-listed", "an input stands in a group", show=graph)
-    told = f"your groups hold {counted(len(flat), 'node')}, and the graph has {counted(len(wanted), 'operation')}"
-    require(len(flat) == len(set(flat)), "repeated", f"{told}: some node stands there twice", show=graph)
-    require(set(flat) == set(wanted), "missing-node", told, show=graph)
+    operations = [node for node in graph.nodes if node.parents]
+    require(not [n for n in flat if not n.parents], "leaf-listed", "an input is in a group", show=graph)
+    sentence = (
+        f"your groups hold {counted(len(flat), 'node')}, and the graph has {counted(len(operations), 'operation')}"
+    )
+    require(len(flat) == len(set(flat)), "repeated", f"{sentence}: some node appears twice", show=graph)
+    require(set(flat) == set(operations), "missing-node", sentence, show=graph)
     used, home = uses(graph), {node: i for i, group in enumerate(groups) for node in group}
     for i, group in enumerate(groups):
         words = f"the group ({', '.join(map(label, group))})"
@@ -84,19 +86,19 @@ def judge(fuse, graph):
             rest = f"{words}: {label(node)}"
             users = [u for u in graph.users[node] if home[u] == i]
             bad = [n for n in (node, *users) if not n.op.elementwise]
-            told = f"{words}: {label(bad[0]) if bad else ''} is not elementwise, so it has a line of its own"
-            require(not bad, "not-elementwise", told, show=graph)
+            sentence = f"{words}: {label(bad[0]) if bad else ''} is not elementwise, so it has a line of its own"
+            require(not bad, "not-elementwise", sentence, show=graph)
             require(node not in graph.outputs, "is-output", f"{rest} is an output, so its array is needed", show=graph)
-            told = f"{rest} is used {used[node]} times, so its array must be kept"
-            require(used[node] == 1, "used-twice", told, show=graph)
+            sentence = f"{rest} is used {used[node]} times, so its array must be kept"
+            require(used[node] == 1, "used-twice", sentence, show=graph)
             require(bool(users), "other-group", f"{rest} is not used in this group", show=graph)
     for node in flat:
         late = [p for p in node.parents if p.parents and flat.index(p) > flat.index(node)]
-        told = f"{label(node)} stands before its parent {label(late[0]) if late else ''}"
-        require(not late, "wrong-order", told, show=graph)
+        sentence = f"{label(node)} stands before its parent {label(late[0]) if late else ''}"
+        require(not late, "wrong-order", sentence, show=graph)
     best = len(right(graph))
-    told = f"you have {counted(len(groups), 'group')}, and {best} would do: some node that may move has stayed"
-    require(len(groups) == best, "too-careful", told, show=graph)
+    sentence = f"you have {counted(len(groups), 'group')}, and {best} would do: some node that may move has stayed"
+    require(len(groups) == best, "too-careful", sentence, show=graph)
 
 
 def examples():
@@ -139,7 +141,7 @@ def test_random_graphs(fuse, seed, budget):
 
 
 def grouped(graph, may_move):
-    """The groups, with another idea of what may move."""
+    """The groups, by another rule about what may move."""
     used, group = uses(graph), {}
     for node in graph.nodes:
         if node.parents:

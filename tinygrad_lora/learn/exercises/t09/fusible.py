@@ -17,7 +17,7 @@ that it needs no line of its own? It may if
 * both operations are elementwise: each number of the result depends on the numbers at the same place;
 * the result is used once in all, and returning it is a use as well.
 
-Write True or False into the dictionary `may_move`, in the place of each `...`.
+Write True or False into the dictionary `may_move`, in place of each `...`.
 """
 
 import tinygrad_lora as tl
@@ -82,19 +82,21 @@ def test_every_arrow_is_judged_right(may_move):
 
 
 def judge(may_move, node, user, used, is_output):
-    """One arrow."""
+    """One arrow: raise, and say why, unless the answer is right."""
     arrow = f"{node.op} -> {user.op}"
     if arrow not in may_move:
         raise refuse("missing-name", f"may_move has no entry {arrow!r}")
-    given = as_bool(may_move[arrow], arrow)
+    answer = as_bool(may_move[arrow], arrow)
     alone = node.op.elementwise and user.op.elementwise
-    told = f"you say that {arrow} may{'' if given else ' not'}"
-    require(alone or not given, "not-elementwise", f"{told}: but one of them is not elementwise")
-    output = f"{told}: but the result is returned, so it is needed as an array of its own"
-    require(not (alone and is_output and given), "is-output", output)
-    twice = f"{told}: but the result has {used} users, so it would be computed {used} times, or be missing"
-    require(not (alone and used > 1 and given), "used-twice", twice)
-    require(given or not alone or used > 1, "too-careful", f"{told}: both are elementwise, and nobody else uses it")
+    sentence = f"you say that {arrow} may{'' if answer else ' not'}"
+    require(alone or not answer, "not-elementwise", f"{sentence}: but one of them is not elementwise")
+    output = f"{sentence}: but the result is returned, so it is needed as an array of its own"
+    require(not (alone and is_output and answer), "is-output", output)
+    twice = f"{sentence}: but the result has {used} users, so it would be computed {used} times, or be missing"
+    require(not (alone and used > 1 and answer), "used-twice", twice)
+    require(
+        answer or not alone or used > 1, "too-careful", f"{sentence}: both are elementwise, and nobody else uses it"
+    )
 
 
 exercise.wrong_answer("used-twice", may_move=RIGHT | {"tanh -> scale": True})

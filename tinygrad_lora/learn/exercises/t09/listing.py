@@ -95,24 +95,26 @@ def judge(listing, f, names, rng):
     arities = {str(node.op): len(node.parents) for node in nodes}
     params = {str(node.op): sorted(node.params) for node in nodes}
     for row in rows:
-        name, operation, operands, given = row
+        name, operation, operands, fixed = row
         require(operation in arities, "other-operation", f"{written(row)}: f has no {operation}", show=small)
-        told = f"{written(row)}: {operation} has {arities[operation]} operands, also if both are the same node"
-        require(len(operands) == arities[operation], "operand-lost", told, show=small)
+        sentence = f"{written(row)}: {operation} has {arities[operation]} operands, also if both are the same node"
+        require(len(operands) == arities[operation], "operand-lost", sentence, show=small)
         unknown = [o for o in operands if o not in values]
-        order = f"{written(row)}: {', '.join(unknown)} {are(unknown)} not there yet; what is used must stand above"
+        order = (
+            f"{written(row)}: {', '.join(unknown)} {are(unknown)} not defined yet; what is used must be in a row above"
+        )
         require(not unknown, "undefined", order, show=small)
         lost = f"{written(row)}: this operation needs its parameters: {', '.join(params[operation])}"
-        require(sorted(given) == params[operation], "params-lost", lost, show=small)
-        require(name not in values, "name-twice", f"{written(row)}: the name {name} is taken already", show=small)
-        values[name] = Op.registry[operation].forward(*[values[o] for o in operands], **given)
-    told = f"your listing has {counted(len(rows), 'row')}, and f has {counted(len(nodes), 'operation')}"
-    require(len(rows) <= len(nodes), "repeated", f"{told}: what is used twice is computed once", show=small)
-    require(len(rows) >= len(nodes), "row-missing", told, show=small)
-    wanted = f(*[tl.constant(values[name]) for name in names]).value
-    given = values[rows[-1][0]]
-    told = f"your listing gives {number(float(given))} and f gives {number(float(wanted))}"
-    require(same(as_array(given), as_array(wanted)), "other-result", told, show=small)
+        require(sorted(fixed) == params[operation], "params-lost", lost, show=small)
+        require(name not in values, "name-twice", f"{written(row)}: the name {name} is already taken", show=small)
+        values[name] = Op.registry[operation].forward(*[values[o] for o in operands], **fixed)
+    sentence = f"your listing has {counted(len(rows), 'row')}, and f has {counted(len(nodes), 'operation')}"
+    require(len(rows) <= len(nodes), "repeated", f"{sentence}: what is used twice is computed once", show=small)
+    require(len(rows) >= len(nodes), "row-missing", sentence, show=small)
+    expected = f(*[tl.constant(values[name]) for name in names]).value
+    answer = values[rows[-1][0]]
+    sentence = f"your listing gives {number(float(answer))} and f gives {number(float(expected))}"
+    require(same(as_array(answer), as_array(expected)), "other-result", sentence, show=small)
 
 
 @exercise.check(points=3)
@@ -130,9 +132,9 @@ def test_the_function_is_called_once(listing):
         calls.append(x)
         return tl.tanh(x * x)
 
-    found = {row[1] for row in checked(listing(f, "x"))}
-    told = f"f computes tanh(x * x), and your listing has {' and '.join(sorted(found)) or 'no rows'}"
-    require({"multiply", "tanh"} <= found, "row-missing", told)
+    listed = {row[1] for row in checked(listing(f, "x"))}
+    sentence = f"f computes tanh(x * x), and your listing has {' and '.join(sorted(listed)) or 'no rows'}"
+    require({"multiply", "tanh"} <= listed, "row-missing", sentence)
     require(len(calls) == 1, "called-again", f"f was called {times(len(calls))}; one call gives the whole graph")
 
 

@@ -53,14 +53,14 @@ def planned(program, outputs, *, careless=False, in_place=True):
     if careless:
         for i, (_, _, reads) in reversed([*enumerate(program)]):
             last |= {name: i for name in reads if name in last}
-    found, free = {}, []
+    place_of, free = {}, []
     for i, (name, op, reads) in enumerate(program):
-        done = [found[r] for r in dict.fromkeys(reads) if r in found and last[r] == i]
+        done = [place_of[r] for r in dict.fromkeys(reads) if r in place_of and last[r] == i]
         if op != "matmul" and in_place:
             free, done = [*free, *done], []
-        found[name] = free.pop() if free else len(set(found.values()))
+        place_of[name] = free.pop() if free else len(set(place_of.values()))
         free += done
-    return found
+    return place_of
 
 
 def numbers_of(seed=0):
@@ -91,8 +91,8 @@ def run(program, outputs, places=None):
 
 def wrong_outputs(program, outputs, places):
     """The outputs that come out wrong in these places."""
-    right, found = run(program, outputs), run(program, outputs, places)
-    return [name for name in outputs if not same(found[name], right[name], 1e-9, 0.0)]
+    right, results = run(program, outputs), run(program, outputs, places)
+    return [name for name in outputs if not same(results[name], right[name], 1e-9, 0.0)]
 
 
 def text_of(program):
@@ -100,13 +100,13 @@ def text_of(program):
     return "; ".join(f"{name} = {op}({', '.join(reads)})" for name, op, reads in program)
 
 
-def checked_program(given, who):
+def checked_program(answer, who):
     """A program that a student wrote, with its outputs. Raises `Wrong` unless it can be run."""
-    if given is None:
+    if answer is None:
         raise refuse("no-return", f"{who} gave None: does it end with `return`?")
-    if type(given) is not tuple or len(given) != 2:
+    if type(answer) is not tuple or len(answer) != 2:
         raise refuse("not-a-program", f"{who} must give a pair: the list of steps, and the list of outputs")
-    steps, outputs = given
+    steps, outputs = answer
     if type(steps) not in (list, tuple) or type(outputs) not in (list, tuple) or not steps or not outputs:
         raise refuse("not-a-program", f"{who} must give a list of steps and a list of outputs, neither of them empty")
     known, program = [*INPUTS], []
@@ -118,9 +118,9 @@ def checked_program(given, who):
             takes = ", ".join(f"{name} of {n}" for name, n in OPERATIONS.items())
             raise refuse("not-a-program", f"{who}: {step!r} does not fit; there are {takes}")
         if unknown := [r for r in reads if r not in known]:
-            raise refuse("not-a-program", f"{who}: {step!r} reads {unknown[0]!r}, which is not there yet")
+            raise refuse("not-a-program", f"{who}: {step!r} reads {unknown[0]!r}, which is not defined yet")
         if type(name) is not str or name in known:
-            raise refuse("not-a-program", f"{who}: {name!r} is there already: give each result a name of its own")
+            raise refuse("not-a-program", f"{who}: {name!r} is already taken: give each result a name of its own")
         known.append(name)
         program.append((name, op, tuple(reads)))
     made = Counter(name for name, _, _ in program)

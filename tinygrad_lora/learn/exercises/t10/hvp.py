@@ -55,18 +55,18 @@ def near(a, b):
     return same(np.asarray(a), np.asarray(b), 1e-5, 1e-6)
 
 
-def judge(given, told, f, x, v):
+def judge(answer, formula, f, x, v):
     """Raise, and say what is wrong, unless this is the product, as closely as it can be measured."""
     right, ones = measured(f, x, v), np.ones(len(x))
-    if near(given, right):
+    if near(answer, right):
         return
-    at = f"for f = {told} the first number must be {right[0]:.4g}, and yours is {given[0]:.4g}"
-    require(not near(given, tl.grad(f)(x) * v), "first-order", f"{at}: that is the gradient times v, not H v")
-    require(not near(given, measured(f, x, ones)), "missing-v", f"{at}: that is H times ones; v is not in it")
+    at = f"for f = {formula} the first number must be {right[0]:.4g}, and yours is {answer[0]:.4g}"
+    require(not near(answer, tl.grad(f)(x) * v), "first-order", f"{at}: that is the gradient times v, not H v")
+    require(not near(answer, measured(f, x, ones)), "missing-v", f"{at}: that is H times ones; v is not in it")
     rows = measured(f, x, ones) * v
-    require(not near(given, rows), "v-outside", f"{at}: v must be inside: sum(gradient * v), then the gradient")
-    require(not near(given, tl.grad(f)(x)), "first-order", f"{at}: that is the gradient; take one more")
-    require(not near(given, -right), "sign", f"{at}: the sign is wrong")
+    require(not near(answer, rows), "v-outside", f"{at}: v must be inside: sum(gradient * v), then the gradient")
+    require(not near(answer, tl.grad(f)(x)), "first-order", f"{at}: that is the gradient; take one more")
+    require(not near(answer, -right), "sign", f"{at}: the sign is wrong")
     require(False, "differs", at)
 
 
@@ -75,8 +75,8 @@ def test_it_is_how_the_gradient_changes_along_v(hessian_vector, seed, budget):
     for size, rng in generators(seed, min(budget, 12)):
         n = 2 + size % 4
         x, v = rng.normal(size=n), numbers(rng, (n,)) / 4
-        for told, f in functions(rng, n):
-            judge(as_array(hessian_vector(f, x, v), "the product", (n,)), told, f, x, v)
+        for formula, f in functions(rng, n):
+            judge(as_array(hessian_vector(f, x, v), "the product", (n,)), formula, f, x, v)
 
 
 @exercise.check(points=1)
@@ -84,11 +84,11 @@ def test_it_is_exact(hessian_vector, seed):
     rng = np.random.default_rng([seed, 3])
     x, v = rng.normal(size=4), rng.normal(size=4)
     H, (name, f) = np.diag(6 * x), next(functions(rng, 4))
-    given = as_array(hessian_vector(f, x, v), "the product", (4,))
-    judge(given, name, f, x, v)
-    error, _ = largest_difference(given, H @ v)
-    told = f"for sum(x**3) yours is off by {error:.1g}: a difference is rounded, tl.grad of tl.grad is exact"
-    require(error < 1e-12, "rounded", told)
+    answer = as_array(hessian_vector(f, x, v), "the product", (4,))
+    judge(answer, name, f, x, v)
+    error, _ = largest_difference(answer, H @ v)
+    sentence = f"for sum(x**3) yours is off by {error:.1g}: a difference is rounded, tl.grad of tl.grad is exact"
+    require(error < 1e-12, "rounded", sentence)
 
 
 @exercise.check(points=1)
@@ -101,9 +101,9 @@ def test_the_matrix_is_not_built(hessian_vector):
 
     n = 40
     as_array(hessian_vector(f, np.arange(1.0, n + 1), np.ones(n)), "the product", (n,))
-    told = f"f ran {len(calls)} times for {n} numbers: one row of H after the other; two gradients are enough"
+    sentence = f"f ran {len(calls)} times for {n} numbers: one row of H after the other; two gradients are enough"
     require(bool(calls), "f-unused", "f was never called")
-    require(len(calls) < 10, "builds-the-matrix", told)
+    require(len(calls) < 10, "builds-the-matrix", sentence)
 
 
 @exercise.mutant("first-order")

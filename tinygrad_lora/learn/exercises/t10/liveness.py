@@ -57,7 +57,7 @@ def most_alive(spans):
 
 
 def right_spans(program, outputs):
-    """The answer."""
+    """The right lifetimes, by the name of the array."""
     spans = {name: [i, i] for i, (name, _, _) in enumerate(program)}
     for i, (_, _, reads) in enumerate(program):
         for name in reads:
@@ -68,40 +68,40 @@ def right_spans(program, outputs):
     return {name: tuple(span) for name, span in spans.items()}
 
 
-def checked_span(given, name):
-    """A pair of whole numbers."""
-    if type(given) not in (tuple, list) or len(given) != 2:
-        raise refuse("wrong-type", f"the entry of {name} is {given!r}; a pair (first, last) is needed")
-    return as_whole(given[0], f"the first step of {name}"), as_whole(given[1], f"the last step of {name}")
+def checked_span(span, name):
+    """The student's entry for one array, as a pair of whole numbers."""
+    if type(span) not in (tuple, list) or len(span) != 2:
+        raise refuse("wrong-type", f"the entry of {name} is {span!r}; a pair (first, last) is needed")
+    return as_whole(span[0], f"the first step of {name}"), as_whole(span[1], f"the last step of {name}")
 
 
 def judge(lifetimes, program, outputs):
     """One program: raise, and say what is wrong with the first array that is wrong."""
-    given = lifetimes(list(program), list(outputs))
-    if given is None:
+    answer = lifetimes(list(program), list(outputs))
+    if answer is None:
         raise refuse("no-return", "lifetimes gave None: does it end with `return`?")
-    if type(given) is not dict:
-        raise refuse("wrong-type", f"lifetimes gave {kind_of(given)}; a dictionary is needed")
+    if type(answer) is not dict:
+        raise refuse("wrong-type", f"lifetimes gave {kind_of(answer)}; a dictionary is needed")
     right = right_spans(program, outputs)
     where = f"in {text_of(program)}, with the outputs {', '.join(outputs)}," if len(program) < 9 else "in a long one"
-    extra = [str(name) for name in given if name not in right]
+    extra = [str(name) for name in answer if name not in right]
     require(not extra, "inputs-counted", f"{where} {', '.join(extra)} {are(extra)} made by no step, and so not counted")
     for name, (first, last) in right.items():
-        if name not in given:
+        if name not in answer:
             require(last != first, "never-read-lost", f"{where} {name} is missing: nobody reads it, but it is made")
             require(False, "missing-name", f"{where} {name} is missing")
-        found = checked_span(given[name], name)
-        told = f"{where} {name} lives from step {first} to {last}; yours from {found[0]} to {found[1]}"
-        if found == (first, last):
+        span = checked_span(answer[name], name)
+        sentence = f"{where} {name} lives from step {first} to {last}; yours from {span[0]} to {span[1]}"
+        if span == (first, last):
             continue
-        require(found[0] == first, "wrong-first", told)
+        require(span[0] == first, "wrong-first", sentence)
         readers = [i for i, (_, _, reads) in enumerate(program) if name in reads]
         if name in outputs:
-            require(False, "output-freed", f"{told}: it is an output, and the caller reads it at the end")
-        first_reader = readers and found[1] == readers[0]
-        require(not first_reader, "first-reader", f"{told}: that is its first reader, not its last")
-        require(found[1] < last, "lives-too-long", told)
-        require(False, "freed-too-soon", told)
+            require(False, "output-freed", f"{sentence}: it is an output, and the caller reads it at the end")
+        first_reader = readers and span[1] == readers[0]
+        require(not first_reader, "first-reader", f"{sentence}: that is its first reader, not its last")
+        require(span[1] < last, "lives-too-long", sentence)
+        require(False, "freed-too-soon", sentence)
 
 
 @exercise.check(points=3)
@@ -116,20 +116,22 @@ def test_every_array_lives_as_long_as_it_is_needed(lifetimes, seed, budget):
 def test_the_most_that_are_alive_at_once(most_alive, seed, budget):
     for program, outputs in programs(seed, budget):
         spans = right_spans(program, outputs)
-        given = as_whole(most_alive(dict(spans)), "the number")
+        answer = as_whole(most_alive(dict(spans)), "the number")
         steps = range(len(program) + 1)
         right, open_ended, changing = (
             max(sum(test(a, i, b) for a, b in spans.values()) for i in steps)
             for test in (lambda a, i, b: a <= i <= b, lambda a, i, b: a <= i < b, lambda a, i, b: a < i <= b)
         )
-        told = f"of {counted(len(spans), 'array')} at most {right} {are(right)} alive at once; you say {given} (in "
-        told += f"{text_of(program)})"
-        if given == right:
+        sentence = (
+            f"of {counted(len(spans), 'array')} at most {right} {are(right)} alive at once; you say {answer} (in "
+        )
+        sentence += f"{text_of(program)})"
+        if answer == right:
             continue
-        require(given != len(spans), "counts-all", f"{told}: that is all of them")
-        too_few = given in (open_ended, changing)
-        require(not too_few, "ends-too-soon", f"{told}: a step reads its operands while it makes its result")
-        require(False, "wrong-count", told)
+        require(answer != len(spans), "counts-all", f"{sentence}: that is all of them")
+        too_few = answer in (open_ended, changing)
+        require(not too_few, "ends-too-soon", f"{sentence}: a step reads its operands while it makes its result")
+        require(False, "wrong-count", sentence)
 
 
 @exercise.mutant("first-reader", name="lifetimes")

@@ -28,7 +28,7 @@ exercise = Exercise(
         "of free places.",
         "At each step: which operands are read here for the last time? For matmul their places are free after the "
         "result has one; for the others, before.",
-        "If `free` is not empty, `found[name] = free.pop()`, else a new number. "
+        "If `free` is not empty, `place_of[name] = free.pop()`, else a new number. "
         "And the counterexample: t0 is read by t1, and again by t2.",
     ),
 )
@@ -40,17 +40,17 @@ def places(program, outputs):
     last = {name: i for i, (_, _, reads) in enumerate(program) for name in reads}
     for name in outputs:
         last[name] = len(program)
-    found, free, count = {}, [], 0
+    place_of, free, count = {}, [], 0
     for i, (name, operation, reads) in enumerate(program):
-        done = [found[r] for r in dict.fromkeys(reads) if r in found and last[r] == i]
+        done = [place_of[r] for r in dict.fromkeys(reads) if r in place_of and last[r] == i]
         if operation != "matmul":
             free, done = free + done, []
         if free:
-            found[name] = free.pop()
+            place_of[name] = free.pop()
         else:
-            found[name], count = count, count + 1
+            place_of[name], count = count, count + 1
         free = free + done
-    return found
+    return place_of
 
 
 @exercise.reference
@@ -64,40 +64,40 @@ MOST = 4
 
 def checked_places(places, program, outputs):
     """The student's places, as whole numbers."""
-    given = places(list(program), list(outputs))
-    if given is None:
+    answer = places(list(program), list(outputs))
+    if answer is None:
         raise refuse("no-return", "places gave None: does it end with `return`?")
-    if type(given) is not dict:
-        raise refuse("wrong-type", f"places gave {kind_of(given)}; a dictionary is needed")
-    if missing := [name for name, _, _ in program if name not in given]:
+    if type(answer) is not dict:
+        raise refuse("wrong-type", f"places gave {kind_of(answer)}; a dictionary is needed")
+    if missing := [name for name, _, _ in program if name not in answer]:
         raise refuse("missing-name", f"{missing[0]} has no place in {text_of(program)}")
-    return {name: as_whole(given[name], f"the place of {name}") for name, _, _ in program}
+    return {name: as_whole(answer[name], f"the place of {name}") for name, _, _ in program}
 
 
-def collision(program, outputs, given):
+def collision(program, outputs, place_of):
     """The first array that is written over while it is needed: its code, and a sentence."""
     last, holder = ends(program, outputs), {}
     for i, (name, op, reads) in enumerate(program):
-        old = holder.get(given[name])
+        old = holder.get(place_of[name])
         if old is not None:
-            over = f"step {i}, {name} = {op}({', '.join(reads)}), writes over {old} in place {given[name]}"
+            over = f"step {i}, {name} = {op}({', '.join(reads)}), writes over {old} in place {place_of[name]}"
             if last[old] == len(program):
                 return "output-overwritten", f"{over}: {old} is an output"
             if last[old] > i:
                 return "overwritten-alive", f"{over}: {old} is read again in step {last[old]}"
             if op == "matmul" and old in reads:
                 return "matmul-in-place", f"{over}: a product reads its operands while it is written"
-        holder[given[name]] = name
+        holder[place_of[name]] = name
     return "wrong-numbers", "the numbers come out wrong"
 
 
 def judge(places, program, outputs):
     """The student's places. Raises, and says what is wrong, unless the outputs come out right in them."""
-    given = checked_places(places, program, outputs)
-    if wrong_outputs(program, outputs, given):
-        code, sentence = collision(program, outputs, given)
+    place_of = checked_places(places, program, outputs)
+    if wrong_outputs(program, outputs, place_of):
+        code, sentence = collision(program, outputs, place_of)
         require(False, code, f"{sentence} (in {text_of(program)})")
-    return given
+    return place_of
 
 
 @exercise.check(points=3)
@@ -112,12 +112,12 @@ def test_no_place_is_wasted(places, seed, budget):
         used = len(set(judge(places, program, outputs).values()))
         fewest = len(set(planned(program, outputs).values()))
         apart = len(set(planned(program, outputs, in_place=False).values()))
-        told = f"you use {counted(used, 'place')} where {fewest} would do, in {text_of(program)}"
+        sentence = f"you use {counted(used, 'place')} where {fewest} would do, in {text_of(program)}"
         if used <= fewest:
             continue
-        require(used != len(program), "no-reuse", f"{told}: every array has one of its own")
-        require(used != apart, "not-in-place", f"{told}: add, subtract and tanh may write over an operand")
-        require(False, "too-many-places", told)
+        require(used != len(program), "no-reuse", f"{sentence}: every array has one of its own")
+        require(used != apart, "not-in-place", f"{sentence}: add, subtract and tanh may write over an operand")
+        require(False, "too-many-places", sentence)
 
 
 @exercise.check(points=2)
@@ -126,10 +126,10 @@ def test_the_careless_planner_fails_on_the_counterexample(counterexample):
     require(len(program) <= MOST, "too-large", f"yours has {len(program)} steps; {MOST} are enough, and three would do")
     careless = planned(program, outputs, careless=True)
     twice = [name for name, _, _ in program if sum(name in reads for _, _, reads in program) > 1]
-    told = f"the careless planner is right on {text_of(program)}"
+    sentence = f"the careless planner is right on {text_of(program)}"
     if not wrong_outputs(program, outputs, careless):
-        require(bool(twice), "read-once", f"{told}: every array is read once, so the first reader is the last")
-        require(False, "no-difference", f"{told}: nothing is written over {twice[0]} before it is read again")
+        require(bool(twice), "read-once", f"{sentence}: every array is read once, so the first reader is the last")
+        require(False, "no-difference", f"{sentence}: nothing is written over {twice[0]} before it is read again")
 
 
 @exercise.mutant("overwritten-alive", name="places")

@@ -58,7 +58,7 @@ BELOW = {  # h, where the way back to V ends
 }
 
 
-def engine(wanted):
+def engine(trained):
     """Which arrays of the forward pass the gradients of these parameters read."""
     W, c, V, t, x = (tl.placeholder(shape, name=name) for name, shape in SHAPES.items())
     steps = {"x": x, "a": x @ W}
@@ -69,27 +69,27 @@ def engine(wanted):
     loss = tl.sum(steps["d"] * steps["d"])
     leaves = {"W": W, "c": c, "V": V}
     forward = set(topological_order([loss]))
-    backward = set(topological_order(tl.gradients(loss, [leaves[name] for name in wanted]))) - forward
+    backward = set(topological_order(tl.gradients(loss, [leaves[name] for name in trained]))) - forward
     read = {parent for node in backward for parent in node.parents}
     return {name: node in read for name, node in steps.items()}
 
 
-def judge(answers, case, wanted):
-    """One dictionary against the engine."""
+def judge(answers, case, trained):
+    """One of the two dictionaries: raise, and say why, unless it agrees with the engine."""
     if type(answers) is not dict:
         raise refuse("wrong-type", f"{case} is of type {type(answers).__name__}; keep the dictionary and fill it in")
-    for name, right in engine(wanted).items():
+    for name, right in engine(trained).items():
         if name not in answers:
             raise refuse("missing-name", f"{case} has no entry {name!r}")
-        given = as_bool(answers[name], f"{case}[{name!r}]")
-        if given == right:
+        answer = as_bool(answers[name], f"{case}[{name!r}]")
+        if answer == right:
             continue
-        told = f"{case}: you say that {name} is {'kept' if given else 'not needed'}; {WHY[name]}"
+        sentence = f"{case}: you say that {name} is {'kept' if answer else 'not needed'}; {WHY[name]}"
         if case == "only_last" and name in BELOW:
             require(False, "kept-for-the-frozen", f"{case}: you say that {name} is kept; {BELOW[name]}")
-        require(name not in "ay", "kept-for-a-sum", told)
-        require(name != "b", "input-for-output", told)
-        require(False, "operand-missing", told)
+        require(name not in "ay", "kept-for-a-sum", sentence)
+        require(name != "b", "input-for-output", sentence)
+        require(False, "operand-missing", sentence)
 
 
 @exercise.check(points=2)

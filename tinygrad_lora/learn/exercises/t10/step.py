@@ -47,7 +47,7 @@ def loss_of(x, labels, W1, b1, W2, b2):
 
 
 def by_hand(x, labels, parameters, rate=RATE):
-    """The loss and the new parameters."""
+    """The loss and the new parameters, from `backward()` and a step by hand."""
     nodes = [tl.parameter(p, name) for p, name in zip(parameters, NAMES, strict=True)]
     loss = loss_of(tl.constant(x), labels, *nodes)
     loss.backward()
@@ -86,28 +86,28 @@ def test_one_step_is_right(training_step, seed):
     traced = Evaluated(training_step)
     loss, *new = taken(traced(x, labels, *old))
     right_loss, right = by_hand(x, labels, old)
-    given = [as_array(a, f"the new {name}", b.shape) for name, a, b in zip(NAMES, new, old, strict=True)]
-    told = f"the loss must be {right_loss:.4g}; yours is {as_array(loss, 'the loss', ()):.4g}"
-    require(same(as_array(loss, "the loss", ()), np.asarray(right_loss)), "wrong-loss", told)
+    arrays = [as_array(a, f"the new {name}", b.shape) for name, a, b in zip(NAMES, new, old, strict=True)]
+    sentence = f"the loss must be {right_loss:.4g}; yours is {as_array(loss, 'the loss', ()):.4g}"
+    require(same(as_array(loss, "the loss", ()), np.asarray(right_loss)), "wrong-loss", sentence)
 
-    def like(wanted):
-        return all(same(a, b) for a, b in zip(given, wanted, strict=True))
+    def like(expected):
+        return all(same(a, b) for a, b in zip(arrays, expected, strict=True))
 
     if like(right):
         return
-    still = [name for name, a, b in zip(NAMES, given, old, strict=True) if same(a, b)]
-    told = f"{' and '.join(still)} {are(still)} as before the step"
-    require(not still, "not-updated", told)
+    still = [name for name, a, b in zip(NAMES, arrays, old, strict=True) if same(a, b)]
+    sentence = f"{' and '.join(still)} {are(still)} as before the step"
+    require(not still, "not-updated", sentence)
     upward = by_hand(x, labels, old, -RATE)[1]
     require(not like(upward), "wrong-direction", "the arrays go up the slope: subtract the gradient, do not add it")
-    told = "only the new W1 is right: the gradients of the others were taken after it had changed"
+    sentence = "only the new W1 is right: the gradients of the others were taken after it had changed"
     for keep in (tl.identity, tl.stop_gradient):
-        require(not like(one_by_one(x, labels, old, keep)), "updated-too-soon", told)
-    moved, wanted = given[0] - old[0], right[0] - old[0]
-    ratio = float((moved * wanted).sum() / (wanted * wanted).sum())
-    told = f"each array moves {ratio:.4g} times as far as it should: the learning rate is {RATE}"
-    require(not like(by_hand(x, labels, old, ratio * RATE)[1]), "factor", told)
-    bad = [name for name, a, b in zip(NAMES, given, right, strict=True) if not same(a, b)]
+        require(not like(one_by_one(x, labels, old, keep)), "updated-too-soon", sentence)
+    moved, expected = arrays[0] - old[0], right[0] - old[0]
+    ratio = float((moved * expected).sum() / (expected * expected).sum())
+    sentence = f"each array moves {ratio:.4g} times as far as it should: the learning rate is {RATE}"
+    require(not like(by_hand(x, labels, old, ratio * RATE)[1]), "factor", sentence)
+    bad = [name for name, a, b in zip(NAMES, arrays, right, strict=True) if not same(a, b)]
     require(False, "differs", f"the new {bad[0]} is not the old one minus {RATE} times its gradient")
 
 
@@ -116,13 +116,13 @@ def test_nothing_is_computed_twice(training_step, seed):
     x, labels, old = np.ones((64, 64)), np.zeros(64, int), start(seed)
     traced = Evaluated(training_step)
     loss = as_array(taken(traced(x, labels, *old))[0], "the loss", ())
-    wanted = np.asarray(by_hand(x, labels, old)[0])
-    told = f"the loss is {float(loss):.4f}, and the cross-entropy of this network is {float(wanted):.4f}"
-    require(same(loss, wanted), "wrong-loss", told)
+    expected = np.asarray(by_hand(x, labels, old)[0])
+    sentence = f"the loss is {float(loss):.4f}, and the cross-entropy of this network is {float(expected):.4f}"
+    require(same(loss, expected), "wrong-loss", sentence)
     mine, right = (f.prepare(x, labels, *old).graph.flops for f in (traced, Evaluated(step_of_the_check)))
-    told = f"your step takes {mine:,} operations; one forward and one backward pass take {right:,}"
-    require(mine >= 0.9 * right, "not-updated", f"{told}: some gradient is not there")
-    require(mine <= 1.05 * right, "too-much-work", told)
+    sentence = f"your step takes {mine:,} operations; one forward and one backward pass take {right:,}"
+    require(mine >= 0.9 * right, "not-updated", f"{sentence}: some gradient is not there")
+    require(mine <= 1.05 * right, "too-much-work", sentence)
 
 
 def step_of_the_check(x, labels, W1, b1, W2, b2):
@@ -141,8 +141,8 @@ def test_it_learns_to_read_digits(training_step, seed):
         W1, b1, W2, b2 = (as_array(a, name) for name, a in zip(NAMES, arrays, strict=True))
         scores = np.tanh(data.x_test @ W1 + b1) @ W2 + b2
     right = float((scores.argmax(axis=1) == data.y_test).mean())
-    told = f"after {STEPS} steps it reads {right:.1%} of the digits; {LEAST:.0%} can be reached"
-    require(right >= LEAST, "below-threshold", told)
+    sentence = f"after {STEPS} steps it reads {right:.1%} of the digits; {LEAST:.0%} can be reached"
+    require(right >= LEAST, "below-threshold", sentence)
 
 
 @exercise.mutant("wrong-direction")

@@ -59,42 +59,44 @@ def parts(M):
 @exercise.check(points=3)
 def test_the_product_is_as_close_as_it_can_be(low_rank, seed, budget):
     for M, r in matrices(seed, budget):
-        given, (n, m) = low_rank(M.copy(), r), M.shape
-        if type(given) not in (list, tuple) or len(given) != 2:
+        factors, (n, m) = low_rank(M.copy(), r), M.shape
+        if type(factors) not in (list, tuple) or len(factors) != 2:
             raise refuse("count", "low_rank must return two arrays, A and B")
-        A, B = as_array(given[0], "A", (n, r)), as_array(given[1], "B", (r, m))
+        A, B = as_array(factors[0], "A", (n, r)), as_array(factors[1], "B", (r, m))
         U, S, Vt = parts(M)
         least, off = float(np.sqrt((S[r:] ** 2).sum())), float(np.linalg.norm(M - A @ B))
         if off <= least * (1 + 1e-9) + 1e-9:
             continue
-        told = f"for a {n} x {m} matrix and r = {r}, A B is {off:.4g} away; {least:.4g} can be reached"
+        sentence = f"for a {n} x {m} matrix and r = {r}, A B is {off:.4g} away; {least:.4g} can be reached"
 
         def like(scale, rows, product=A @ B, U=U, Vt=Vt):
             return same(product, (U[:, rows] * scale) @ Vt[rows])
 
         first, smallest = slice(0, r), slice(len(S) - r, len(S))
-        require(not like(1.0, first), "no-singular-values", f"{told}: the singular values are not in it")
-        require(not like(S[first] ** 2, first), "scaled-twice", f"{told}: the singular values are in A and in B")
+        require(not like(1.0, first), "no-singular-values", f"{sentence}: the singular values are not in it")
+        require(not like(S[first] ** 2, first), "scaled-twice", f"{sentence}: the singular values are in A and in B")
         few = not like(S[smallest], smallest)
-        require(few, "smallest-kept", f"{told}: you keep the smallest singular values; keep the largest")
-        require(False, "not-closest", told)
+        require(few, "smallest-kept", f"{sentence}: you keep the smallest singular values; keep the largest")
+        require(False, "not-closest", sentence)
 
 
 @exercise.check(points=2)
 def test_the_error_from_the_singular_values(smallest_error, seed, budget):
     for M, r in matrices(seed, budget):
-        given = as_number(smallest_error(M.copy(), r), "the error")
+        answer = as_number(smallest_error(M.copy(), r), "the error")
         S = parts(M)[1]
         right = float(np.sqrt((S[r:] ** 2).sum()))
-        if near(given, right):
+        if near(answer, right):
             continue
-        told = f"of the singular values {np.round(S, 3).tolist()}, r = {r}, the error is {right:.4g}; yours {given:.4g}"
+        sentence = (
+            f"of the singular values {np.round(S, 3).tolist()}, r = {r}, the error is {right:.4g}; yours {answer:.4g}"
+        )
         kept = float(np.sqrt((S[:r] ** 2).sum()))
-        require(not near(given, right**2), "missing-root", f"{told}: that is its square")
-        require(not near(given, kept), "kept-for-dropped", f"{told}: that is the size of what is kept")
-        require(not near(given, S[r:].sum()), "plain-sum", f"{told}: square them, add, and take the root")
-        require(not near(given, S[r]), "next-value", f"{told}: that is only the first one left out")
-        require(False, "differs", told)
+        require(not near(answer, right**2), "missing-root", f"{sentence}: that is its square")
+        require(not near(answer, kept), "kept-for-dropped", f"{sentence}: that is the size of what is kept")
+        require(not near(answer, S[r:].sum()), "plain-sum", f"{sentence}: square them, add, and take the root")
+        require(not near(answer, S[r]), "next-value", f"{sentence}: that is only the first one left out")
+        require(False, "differs", sentence)
 
 
 def near(a, b):

@@ -45,18 +45,18 @@ def test_the_numbers_are_counted(adapter_size, seed, budget):
         shapes = [(int(n), int(m)) for n, m in rng.integers(2, 50, size=(1 + size % 4, 2))]
         examples.append((shapes, int(rng.integers(1, 9))))
     for shapes, rank in examples:
-        given = as_whole(adapter_size(list(shapes), rank), "the size")
+        answer = as_whole(adapter_size(list(shapes), rank), "the size")
         right = sum(rank * n + rank * m for n, m in shapes)
-        told = f"for {shapes} and rank {rank} it is {right:,}; yours is {given:,}"
-        if given == right:
+        sentence = f"for {shapes} and rank {rank} it is {right:,}; yours is {answer:,}"
+        if answer == right:
             continue
-        require(given != sum(n * m * rank for n, m in shapes), "product", f"{told}: n m r; A has n r, B has r m")
-        require(given != sum(n * m for n, m in shapes), "whole-weight", f"{told}: that is the weights themselves")
-        only_a = given in (sum(n * rank for n, _ in shapes), sum(m * rank for _, m in shapes))
-        require(not only_a, "one-factor", f"{told}: that is one of the two factors")
-        first = given == rank * sum(shapes[0])
-        require(not first, "one-weight", f"{told}: that is the first adapter alone")
-        require(False, "wrong-count", told)
+        require(answer != sum(n * m * rank for n, m in shapes), "product", f"{sentence}: n m r; A has n r, B has r m")
+        require(answer != sum(n * m for n, m in shapes), "whole-weight", f"{sentence}: that is the weights themselves")
+        only_a = answer in (sum(n * rank for n, _ in shapes), sum(m * rank for _, m in shapes))
+        require(not only_a, "one-factor", f"{sentence}: that is one of the two factors")
+        first = answer == rank * sum(shapes[0])
+        require(not first, "one-weight", f"{sentence}: that is the first adapter alone")
+        require(False, "wrong-count", sentence)
 
 
 @exercise.check(points=2)
@@ -66,15 +66,19 @@ def test_the_largest_rank_that_is_small_enough(largest_rank, seed, budget):
         n, m = (int(v) for v in rng.integers(4, 200, size=2))
         examples.append((n, m, float(rng.choice([0.5, 0.25, 0.125, 0.0625]))))
     for n, m, share in examples:
-        given, right = as_whole(largest_rank(n, m, share), "the rank"), int(share * n * m // (n + m))
-        told = f"a ({n}, {m}) weight has {n * m:,} numbers, so at most {share * n * m:,.1f} are allowed"
-        sized = f"rank {right} has {right * (n + m):,}, and rank {right + 1} {(right + 1) * (n + m):,}; you say {given}"
-        if given == right:
+        answer, right = as_whole(largest_rank(n, m, share), "the rank"), int(share * n * m // (n + m))
+        sentence = f"a ({n}, {m}) weight has {n * m:,} numbers, so at most {share * n * m:,.1f} are allowed"
+        sized = (
+            f"rank {right} has {right * (n + m):,}, and rank {right + 1} {(right + 1) * (n + m):,}; you say {answer}"
+        )
+        if answer == right:
             continue
-        require(given != int(share * min(n, m)), "share-of-rank", f"{told}; {sized}: that is a share of the full rank")
-        require(given != right + 1, "rounded-up", f"{told}; {sized}: round down")
-        require(given < right, "too-large", f"{told}; {sized}")
-        require(False, "too-small", f"{told}; {sized}")
+        require(
+            answer != int(share * min(n, m)), "share-of-rank", f"{sentence}; {sized}: that is a share of the full rank"
+        )
+        require(answer != right + 1, "rounded-up", f"{sentence}; {sized}: round down")
+        require(answer < right, "too-large", f"{sentence}; {sized}")
+        require(False, "too-small", f"{sentence}; {sized}")
 
 
 @exercise.mutant("product", name="adapter_size")

@@ -24,7 +24,7 @@ exercise = Exercise(
     __doc__,
     kind="P",
     hints=(
-        "It is the linear layer of tutorial 06 with two narrow weights in the place of a wide one, and no bias.",
+        "It is the linear layer of tutorial 06 with two narrow weights in place of a wide one, and no bias.",
         "x A has only `rank` columns. Multiply that by B, and scale the result by alpha / rank.",
         "`self.lora_B = tl.parameter(np.zeros((rank, output_size)))` and "
         "`return (x @ self.lora_A) @ self.lora_B * self.scaling`",
@@ -61,10 +61,10 @@ def built(LoRALayer, *sizes, seed=0):
 
 def start_of(layer, name, shape):
     """What a factor starts with."""
-    found = layer.named_parameters()
-    if name not in found:
+    parameters = layer.named_parameters()
+    if name not in parameters:
         raise refuse("missing-parameter", f"the layer has no parameter called {name}: assign tl.parameter(...) to it")
-    return as_array(found[name].value, name, shape)
+    return as_array(parameters[name].value, name, shape)
 
 
 @exercise.check(points=3)
@@ -81,12 +81,12 @@ def test_it_starts_at_zero_and_can_learn(LoRALayer, seed):
     for r, spread in ((4, 0.5), (25, 0.2)):
         layer = built(LoRALayer, 400, 30, r, 8.0, seed=seed)
         A, B = start_of(layer, "lora_A", (400, r)), start_of(layer, "lora_B", (r, 30))
-        require(bool(A.any() or B.any()), "zero-start", "A and B are both zero: each waits for the other, for ever")
-        told = f"at the start |A B| = {np.linalg.norm(A @ B):.3g}: the model changes before it has learned anything"
-        require(not (A @ B).any(), "not-zero-at-start", told)
+        require(bool(A.any() or B.any()), "zero-start", "A and B are both zero: each waits for the other, forever")
+        sentence = f"at the start |A B| = {np.linalg.norm(A @ B):.3g}: the model changes before it has learned anything"
+        require(not (A @ B).any(), "not-zero-at-start", sentence)
         require(bool(A.any()), "wrong-factor-zero", "A is zero and B is random; let B be the zero one")
-        told = f"A has standard deviation {A.std():.3g}; for rank {r} it must be 1 / sqrt({r}) = {spread:.3g}"
-        require(0.9 * spread < float(A.std()) < 1.1 * spread, "wrong-spread", told)
+        sentence = f"A has standard deviation {A.std():.3g}; for rank {r} it must be 1 / sqrt({r}) = {spread:.3g}"
+        require(0.9 * spread < float(A.std()) < 1.1 * spread, "wrong-spread", sentence)
     again, other = (start_of(built(LoRALayer, 6, 5, 2, 2.0, seed=s), "lora_A", (6, 2)) for s in (seed, seed + 1))
     first = start_of(built(LoRALayer, 6, 5, 2, 2.0, seed=seed), "lora_A", (6, 2))
     require(same(first, again, 0, 0), "not-from-seed", "the same seed gives another A")
@@ -104,8 +104,8 @@ def test_the_product_of_a_and_b_is_never_built(LoRALayer):
     unused = [name for name, p in {"x": x, **layer.named_parameters()}.items() if p not in nodes]
     require(not unused, "unused-parameter", f"the output does not depend on {' and '.join(unused)}")
     large = [node for node in nodes if node.shape == (64, 32)]
-    told = f"{large[0].op if large else ''} makes a (64, 32) array, as large as the weight: multiply x A first"
-    require(not large, "builds-the-product", told)
+    sentence = f"{large[0].op if large else ''} makes a (64, 32) array, as large as the weight: multiply x A first"
+    require(not large, "builds-the-product", sentence)
 
 
 @exercise.mutant("factor")

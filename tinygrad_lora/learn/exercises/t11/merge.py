@@ -2,7 +2,7 @@ r"""Merge and unmerge
 
 Here is a layer on arrays, $y = x W + s\,(x A)\,B$. Write three of its methods:
 
-* `merge()`: from now on $W + s A B$ is in the place of W, and the adapter costs nothing. Merging twice does no harm.
+* `merge()`: from now on $W + s A B$ takes the place of W, and the adapter costs nothing. Merging twice does no harm.
 * `unmerge()`: the old W is back, exactly, bit for bit. Unmerging twice does no harm.
 * `forward(x)`: the same numbers, merged or not. While merged it is one product.
 
@@ -38,7 +38,7 @@ class Adapted:
         self.kept = None  # the old W, while the adapter is merged
 
     def merge(self):
-        """Put W + s A B in the place of W."""
+        """Replace W by W + s A B."""
         # BEGIN SOLUTION
         if self.kept is None:
             self.kept, self.W = self.W, self.W + self.s * (self.A @ self.B)
@@ -76,36 +76,36 @@ def test_merged_or_not_the_numbers_are_the_same(Adapted, seed, budget):
     for (W, A, B, s), x, merged in examples(seed, budget):
         layer, right = Adapted(W.copy(), A.copy(), B.copy(), s), x @ merged
         before = as_array(layer.forward(x), "the output", right.shape)
-        told = f"before merging the output is off by {largest_difference(before, right)[0]:.3g}"
-        require(not same(before, x @ W), "adapter-unused", f"{told}: it is that of W alone")
-        require(not same(before, x @ (W + A @ B)), "missing-factor", f"{told}: s is missing")
-        require(same(before, right), "differs", told)
+        sentence = f"before merging the output is off by {largest_difference(before, right)[0]:.3g}"
+        require(not same(before, x @ W), "adapter-unused", f"{sentence}: it is that of W alone")
+        require(not same(before, x @ (W + A @ B)), "missing-factor", f"{sentence}: s is missing")
+        require(same(before, right), "differs", sentence)
         layer.merge()
         now, after = weight(layer, W.shape), as_array(layer.forward(x), "the output", right.shape)
-        told = f"after merge() W is off by {largest_difference(now, merged)[0]:.3g}"
-        require(not same(now, W), "not-merged", f"{told}: it is the old W still")
-        require(not same(now, W + A @ B), "missing-factor", f"{told}: s is missing")
-        require(same(now, merged), "differs", told)
-        told = f"after merge() the output is off by {largest_difference(after, right)[0]:.3g}"
+        sentence = f"after merge() W is off by {largest_difference(now, merged)[0]:.3g}"
+        require(not same(now, W), "not-merged", f"{sentence}: it is still the old W")
+        require(not same(now, W + A @ B), "missing-factor", f"{sentence}: s is missing")
+        require(same(now, merged), "differs", sentence)
+        sentence = f"after merge() the output is off by {largest_difference(after, right)[0]:.3g}"
         twice = same(after, x @ (merged + s * (A @ B)))
-        require(not twice, "counted-twice", f"{told}: W holds the adapter already, and forward adds it again")
-        require(same(after, right), "differs", told)
+        require(not twice, "counted-twice", f"{sentence}: W already holds the adapter, and forward adds it again")
+        require(same(after, right), "differs", sentence)
 
 
 @exercise.check(points=2)
 def test_unmerging_gives_the_old_bits_back(Adapted, seed, budget):
     for (W, A, B, s), x, _ in examples(seed, budget):
-        given = W.copy()
-        layer = Adapted(given, A.copy(), B.copy(), s)
+        base = W.copy()
+        layer = Adapted(base, A.copy(), B.copy(), s)
         layer.merge()
-        told = "merge() has changed the array that was given: write self.W = self.W + ..., not self.W += ..."
-        require(same(given, W, 0, 0), "changed-base", told)
+        sentence = "merge() has changed the array that was given: write self.W = self.W + ..., not self.W += ..."
+        require(same(base, W, 0, 0), "changed-base", sentence)
         layer.unmerge()
         back = weight(layer, W.shape)
         error, _place = largest_difference(back, W)
-        told = f"after unmerge() W is off by {error:.1g}"
-        require(error < 1e-6, "not-unmerged", f"{told}: the adapter is in it still")
-        require(error == 0, "not-exact", f"{told}: subtracting is rounded; keep the old array and take it back")
+        sentence = f"after unmerge() W is off by {error:.1g}"
+        require(error < 1e-6, "not-unmerged", f"{sentence}: the adapter is still in it")
+        require(error == 0, "not-exact", f"{sentence}: subtracting is rounded; keep the old array and take it back")
         again = as_array(layer.forward(x), "the output", (len(x), W.shape[1]))
         require(same(again, x @ (W + s * (A @ B))), "adapter-unused", "after unmerge() the adapter is not used")
 
@@ -118,17 +118,17 @@ def test_twice_does_no_harm(Adapted, seed, budget):
         require(same(weight(layer, W.shape), W, 0, 0), "not-exact", "unmerge() before any merge() has changed W")
         layer.merge()
         layer.merge()
-        told = "after two calls of merge() W holds s A B twice"
-        require(not same(weight(layer, W.shape), merged + s * (A @ B)), "double-merge", told)
+        sentence = "after two calls of merge() W holds s A B twice"
+        require(not same(weight(layer, W.shape), merged + s * (A @ B)), "double-merge", sentence)
         require(same(weight(layer, W.shape), merged), "double-merge", "after two calls of merge() W is not W + s A B")
         layer.unmerge()
         layer.unmerge()
-        told = "after merge, merge, unmerge, unmerge W is not the old one: remember whether it is merged"
-        require(same(weight(layer, W.shape), W, 0, 0), "double-merge", told)
+        sentence = "after merge, merge, unmerge, unmerge W is not the old one: remember whether it is merged"
+        require(same(weight(layer, W.shape), W, 0, 0), "double-merge", sentence)
         layer.A = A * 2.0
         layer.merge()
-        told = "A was trained after unmerge(), and the next merge() adds the old product"
-        require(not same(weight(layer, W.shape), merged), "stale-product", told)
+        sentence = "A was trained after unmerge(), and the next merge() adds the old product"
+        require(not same(weight(layer, W.shape), merged), "stale-product", sentence)
         require(same(weight(layer, W.shape), W + 2 * s * (A @ B)), "differs", "after a second training W is wrong")
 
 

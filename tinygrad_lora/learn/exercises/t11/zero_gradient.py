@@ -46,8 +46,8 @@ exercise.answer(
 
 
 def engine():
-    """What the engine says."""
-    rng, found = np.random.default_rng(0), {}
+    """Which gradients are zero, as the engine computes them."""
+    rng, is_zero = np.random.default_rng(0), {}
     batches = rng.normal(size=(2, 5, 4))
     layer = tl.LoRALayer(4, 3, 2, seed=0)
     zeros = tl.LoRALayer.from_arrays(np.zeros((4, 2)), np.zeros((2, 3)))
@@ -58,10 +58,10 @@ def engine():
         tl.mse(layer(x), np.ones((5, 3))).backward()
         return {"A": layer.lora_A.gradient, "B": layer.lora_B.gradient, "x": x.gradient}
 
-    found |= {name: not g.any() for name, g in slopes(layer, batches[0]).items()}
+    is_zero |= {name: not g.any() for name, g in slopes(layer, batches[0]).items()}
     layer.update_parameters(0.1)
-    found |= {f"{name} later": not g.any() for name, g in slopes(layer, batches[1]).items() if name != "x"}
-    return found | {f"{name} from zeros": not g.any() for name, g in slopes(zeros, batches[0]).items() if name != "x"}
+    is_zero |= {f"{name} later": not g.any() for name, g in slopes(layer, batches[1]).items() if name != "x"}
+    return is_zero | {f"{name} from zeros": not g.any() for name, g in slopes(zeros, batches[0]).items() if name != "x"}
 
 
 WHY = {
@@ -69,7 +69,7 @@ WHY = {
     "B": ("wrong-factor", "its gradient is s (x A).T G, and neither A nor G is zero"),
     "x": ("input-passes", "its gradient is s G B.T A.T, and B is zero"),
     "A later": ("stuck", "B has moved in the first step, and with it the gradient of A is not zero any more"),
-    "B later": ("stuck", "its gradient is s (x A).T G: it never was zero"),
+    "B later": ("stuck", "its gradient is s (x A).T G: it was never zero"),
     "A from zeros": ("zero-start", "its gradient holds B, which is zero"),
     "B from zeros": ("zero-start", "its gradient holds A, which is zero: nothing ever moves"),
 }
@@ -84,8 +84,8 @@ def test_every_prediction_is_right(is_zero):
             raise refuse("missing-name", f"is_zero has no entry {name!r}")
         code, why = WHY[name]
         said = "zero" if is_zero[name] is True else "not zero"
-        given = as_bool(is_zero[name], f"is_zero[{name!r}]")
-        require(given == right, code, f"you say that the gradient of {name!r} is {said}: {why}")
+        answer = as_bool(is_zero[name], f"is_zero[{name!r}]")
+        require(answer == right, code, f"you say that the gradient of {name!r} is {said}: {why}")
 
 
 RIGHT = exercise.references["is_zero"]

@@ -1,4 +1,4 @@
-"""A network that reads upright digits, and the digits turned by 90 degrees that it is to learn."""
+"""A network that reads upright digits, and the digits rotated by 90 degrees that it is to learn."""
 
 from functools import cache
 from itertools import pairwise
@@ -87,5 +87,5 @@ def base_weights(model):
 
 
 def before():
-    """The pretrained weights."""
+    """The weights before fine-tuning."""
     return _weights()

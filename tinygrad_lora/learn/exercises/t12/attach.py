@@ -58,23 +58,23 @@ def test_adapters_stand_where_they_should_and_nothing_else_is_trained(attach, se
         model, places, _ = network(rng)
         rank, linear = 1 + size % 3, list(range(0, len(model.members), 2))
         bases = {i: model.members[i] for i in linear}
-        found = checked_model(attach(model, rank, list(places), seed=1), "attach")
-        have = [i for i in linear if type(found.members[i]) is tl.LoRALinear]
-        told = f"adapters were wanted at {places}; there are {f'some at {have}' if have else 'none'}"
-        require(have == places, "wrong-places", told)
+        adapted = checked_model(attach(model, rank, list(places), seed=1), "attach")
+        have = [i for i in linear if type(adapted.members[i]) is tl.LoRALinear]
+        sentence = f"adapters were wanted at {places}; there are {f'some at {have}' if have else 'none'}"
+        require(have == places, "wrong-places", sentence)
         for i in places:
-            layer = found.members[i]
+            layer = adapted.members[i]
             require(layer.base is bases[i], "another-base", f"the base at {i} is not the layer that was there")
             require(layer.lora.rank == rank, "wrong-rank", f"the adapter at {i} has rank {layer.lora.rank}, not {rank}")
-        trained = [name for name, p in found.named_parameters().items() if p.requires_gradient]
-        expected = [name for name in found.named_parameters() if "lora" in name]
-        told = f"with adapters at {places} these are trained: {', '.join(trained) or 'none'}"
-        require(bool(trained), "all-frozen", f"{told}; freeze before you attach")
+        trained = [name for name, p in adapted.named_parameters().items() if p.requires_gradient]
+        expected = [name for name in adapted.named_parameters() if "lora" in name]
+        sentence = f"with adapters at {places} these are trained: {', '.join(trained) or 'none'}"
+        require(bool(trained), "all-frozen", f"{sentence}; freeze before you attach")
         base = [name for name in trained if ".base." in name]
-        require(not base, "base-trained", f"{told}; {base[0] if base else ''} belongs to a base")
+        require(not base, "base-trained", f"{sentence}; {base[0] if base else ''} belongs to a base")
         others = [name for name in trained if name not in expected]
-        require(not others, "others-trained", f"{told}; {others[0] if others else ''} is no adapter")
-        require(trained == expected, "adapter-frozen", f"{told}; every A and B must be")
+        require(not others, "others-trained", f"{sentence}; {others[0] if others else ''} is no adapter")
+        require(trained == expected, "adapter-frozen", f"{sentence}; every A and B must be")
 
 
 @exercise.check(points=1)
@@ -82,11 +82,11 @@ def test_the_output_is_as_before(attach, seed):
     model, places, width = network(np.random.default_rng([seed, 1]))
     x = np.random.default_rng([seed, 2]).normal(size=(4, width))
     right = model.forward(x)
-    found = checked_model(attach(model, 2, list(places), seed=1), "attach")
-    require(bool(tl.adapters(found)), "wrong-places", f"adapters were wanted at {places}; there are none")
-    given = as_array(found.forward(x), "the output", right.shape)
-    told = "with fresh adapters the model gives other numbers than without: they must start at zero"
-    require(same(given, right, 0, 0), "changed-output", told)
+    adapted = checked_model(attach(model, 2, list(places), seed=1), "attach")
+    require(bool(tl.adapters(adapted)), "wrong-places", f"adapters were wanted at {places}; there are none")
+    answer = as_array(adapted.forward(x), "the output", right.shape)
+    sentence = "with fresh adapters the model gives other numbers than without: they must start at zero"
+    require(same(answer, right, 0, 0), "changed-output", sentence)
 
 
 @exercise.mutant("base-trained")

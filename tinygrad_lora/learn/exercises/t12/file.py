@@ -5,7 +5,7 @@ The base is known to everybody, so only the adapter has to be sent. Write two fu
 * `pack(model)`: the trained adapters of a model as `bytes`, as few as you can. The check wants at most 3,000 bytes for
   1,448 numbers.
 * `unpack(model, data)`: `model` is the pretrained network with fresh adapters of the same ranks. Fill in the numbers
-  that `pack` gave, and return the model. It must read as many turned digits as before, give or take two of the 359.
+  that `pack` gave, and return the model. It must read as many rotated digits as before, give or take two of the 359.
 
 `tl.adapter_weights(model)` gives the arrays by name, always in the same order, and `model.load_weights(arrays)` takes
 them back. An array has `.tobytes()`, and `np.frombuffer(data, dtype)` reads them. Which dtype is good enough?
@@ -81,35 +81,35 @@ def test_the_skill_arrives(pack, unpack):
     right, was = accuracy(model, TURNED), accuracy(sent, TURNED)
     if right >= was - LOST - 1e-9:
         return
-    told = f"{was:.1%} of the turned digits were read where the adapter comes from, {right:.1%} where it arrives"
-    arrived, wanted = tl.adapter_weights(model), tl.adapter_weights(sent)
+    sentence = f"{was:.1%} of the rotated digits were read where the adapter comes from, {right:.1%} where it arrives"
+    arrived, expected = tl.adapter_weights(model), tl.adapter_weights(sent)
     broken = [name for name, a in arrived.items() if not np.isfinite(a).all()]
-    require(not broken, "not-finite", f"{told}: numbers of {', '.join(broken)} are not finite")
+    require(not broken, "not-finite", f"{sentence}: numbers of {', '.join(broken)} are not finite")
     as_it_was = all(same(arrived[name], array, 0, 0) for name, array in blank.items())
-    require(not as_it_was, "not-filled", f"{told}: the adapters are as fresh as before")
-    elsewhere = same(joined(arrived), joined(wanted), 0.01, 0.0)
-    require(not elsewhere, "wrong-order", f"{told}: the numbers have arrived, at other places")
+    require(not as_it_was, "not-filled", f"{sentence}: the adapters are as fresh as before")
+    elsewhere = same(joined(arrived), joined(expected), 0.01, 0.0)
+    require(not elsewhere, "wrong-order", f"{sentence}: the numbers have arrived, but in other places")
     different = len(np.unique(joined(arrived)))
-    few = f"{told}: of {joined(wanted).size:,} numbers only {different} different ones arrive, so too much was rounded"
-    require(different >= 256, "too-coarse", few)
-    require(False, "lost", told)
+    few = f"{sentence}: of {joined(expected).size:,} numbers only {different} different ones arrive, so too much was "
+    require(different >= 256, "too-coarse", f"{few}rounded")
+    require(False, "lost", sentence)
 
 
 def joined(arrays):
-    """All numbers, from the smallest on."""
+    """All numbers in one array, in ascending order."""
     return np.sort(np.concatenate([np.asarray(a).ravel() for a in arrays.values()]))
 
 
 @exercise.check(points=3)
 def test_the_file_is_small(pack):
     size = len(data := packed(pack))
-    told = f"the same {size:,} bytes come out when all numbers of the adapters change their sign: are they in it?"
-    require(packed(pack, sign=-1) != data, "numbers-missing", told)
+    sentence = f"the same {size:,} bytes come out when all numbers of the adapters change their sign: are they in it?"
+    require(packed(pack, sign=-1) != data, "numbers-missing", sentence)
     numbers, total = sum(a.size for a in tl.adapter_weights(adapted()).values()), pretrained().parameter_count
-    told = f"{size:,} bytes for {numbers:,} numbers; at most {MOST:,} are allowed"
-    require(size >= numbers / 2, "too-small", f"{told}: so few bytes cannot hold them")
-    require(size < 2 * total, "base-in-file", f"{told}: is the base in it? The other side has it already")
-    require(size <= MOST, "too-large", f"{told}: a smaller dtype, and one vector instead of a file for each array")
+    sentence = f"{size:,} bytes for {numbers:,} numbers; at most {MOST:,} are allowed"
+    require(size >= numbers / 2, "too-small", f"{sentence}: so few bytes cannot hold them")
+    require(size < 2 * total, "base-in-file", f"{sentence}: is the base in it? The other side has it already")
+    require(size <= MOST, "too-large", f"{sentence}: a smaller dtype, and one vector instead of a file for each array")
 
 
 @exercise.mutant("base-in-file", name="pack")

@@ -1,7 +1,7 @@
 r"""Learn the new task
 
-A network reads upright digits, and 10 % or so of the turned ones. Write `fine_tune(model, x, labels)`: teach it the
-turned digits with adapters, and return the model. `x` are 1,438 images, one in a row of 64 numbers.
+A network reads upright digits, and 10 % or so of the rotated ones. Write `fine_tune(model, x, labels)`: teach it the
+rotated digits with adapters, and return the model. `x` are 1,438 images, one in a row of 64 numbers.
 
 * On images that it has not seen, at least 93 % must be right.
 * Less than 15 % as many numbers may be trained as the network has.
@@ -63,17 +63,17 @@ def test_it_learns_the_new_task_and_keeps_the_old(fine_tune):
     trained = sum(p.size for name, p in model.named_parameters().items() if name in names)
     if not tl.adapters(model):
         raise refuse("no-adapter", f"the model has no adapters, and {trained:,} of {total:,} numbers are trained")
-    told = f"{trained:,} numbers are trained, {trained / total:.1%} of {total:,}; less than {MOST:.0%} is allowed"
-    require(trained < MOST * total, "too-many-trained", f"{told}: take a smaller rank, and freeze the rest")
+    sentence = f"{trained:,} numbers are trained, {trained / total:.1%} of {total:,}; less than {MOST:.0%} is allowed"
+    require(trained < MOST * total, "too-many-trained", f"{sentence}: take a smaller rank, and freeze the rest")
     changed = [name for name, array in base_weights(model).items() if not same(array, before()[name], 0, 0)]
     require(not changed, "base-changed", f"{', '.join(changed)}: the base has changed; only adapters may")
     with tl.disabled(model):
         same_as_before = same(model.forward(UPRIGHT.x_test), old, 0, 0)
     require(same_as_before, "base-changed", "with the adapters off the output is not what it was")
     right = accuracy(model, TURNED)
-    told = f"{right:.1%} of the turned digits are right; at least {LEAST:.0%} are asked for"
-    require(right > 0.3, "not-trained", f"{told}: has it been trained at all, on the pairs that belong together?")
-    require(right >= LEAST, "below-threshold", f"{told}: more epochs, or another learning rate")
+    sentence = f"{right:.1%} of the rotated digits are right; at least {LEAST:.0%} are asked for"
+    require(right > 0.3, "not-trained", f"{sentence}: has it been trained at all, on the pairs that belong together?")
+    require(right >= LEAST, "below-threshold", f"{sentence}: more epochs, or another learning rate")
 
 
 @exercise.mutant("no-adapter")

@@ -67,10 +67,10 @@ def judge(ship, seed):
     with tl.disabled(model):
         without = model.forward(x)
     shipped = checked(ship(model))
-    given = as_array(shipped(x), "the output", right.shape)
-    told = f"the outputs differ by {difference(given, right)[0]:.3g}"
-    require(not same(given, without), "switched-off", f"{told}: those are the outputs without the adapters")
-    require(same(given, right, 1e-9), "differs", told)
+    answer = as_array(shipped(x), "the output", right.shape)
+    sentence = f"the outputs differ by {difference(answer, right)[0]:.3g}"
+    require(not same(answer, without), "switched-off", f"{sentence}: those are the outputs without the adapters")
+    require(same(answer, right, 1e-9), "differs", sentence)
 
 
 @exercise.check(points=2)
@@ -89,14 +89,14 @@ def test_the_model_stays_as_it_is(ship, seed):
     require(bool(layers), "unloaded", "your model has no adapters any more: merge a copy of it")
     merged = [name for name, layer in layers.items() if layer.merged]
     names = f"the layer{'s' * (len(merged) != 1)} {' and '.join(merged)}"
-    told = f"{names} of the model {are(merged)} merged now, so the model cannot be trained: merge a copy"
-    require(not merged, "left-merged", told)
+    sentence = f"{names} of the model {are(merged)} merged now, so the model cannot be trained: merge a copy"
+    require(not merged, "left-merged", sentence)
     changed = [name for name, p in model.named_parameters().items() if not same(np.array(p.value), before[name], 0, 0)]
     require(not changed, "left-merged", f"{', '.join(changed)} of the model {have(changed)} changed")
     for layer in layers.values():
         layer.lora.lora_B.value = 2.0 * layer.lora.lora_B.value
-    told = "the model was trained on, and with it what you shipped has changed: it must be a copy"
-    require(same(np.array(shipped(x)), first, 0, 0), "shared", told)
+    sentence = "the model was trained on, and with it what you shipped has changed: it must be a copy"
+    require(same(np.array(shipped(x)), first, 0, 0), "shared", sentence)
 
 
 @exercise.check(points=2)
@@ -107,13 +107,13 @@ def test_the_adapters_cost_nothing(ship, seed):
     shipped(x)
     with tl.disabled(model):
         base = Evaluated(model).prepare(x).graph.flops
-    given = Evaluated(shipped.function).prepare(x).graph.flops
-    told = f"what you ship takes {given:,} operations, and the base alone {base:,}"
-    require(given <= base, "not-merged", f"{told}: the adapters are still beside the weights; merge them first")
+    flops = Evaluated(shipped.function).prepare(x).graph.flops
+    sentence = f"what you ship takes {flops:,} operations, and the base alone {base:,}"
+    require(flops <= base, "not-merged", f"{sentence}: the adapters are still beside the weights; merge them first")
 
 
 def checked(shipped):
-    """A compiled function."""
+    """What the student ships, if it is a compiled function."""
     if shipped is None:
         raise refuse("no-return", "ship gave None: does it end with `return`?")
     if not isinstance(shipped, tl.CompiledFunction):
@@ -127,17 +127,17 @@ def test_the_proof_finds_the_largest_difference(largest_difference, seed):
     x, shift = rng.normal(size=(5, 3)), np.zeros((5, 3))
     shift[1, 2], shift[3, 0] = 0.5, -0.25
     for sign in (1.0, -1.0):
-        given = as_number(
+        answer = as_number(
             largest_difference(lambda x: 2 * x, lambda x, sign=sign: 2 * x + sign * shift, x), "the number"
         )
-        told = (
-            f"one output is off by {-0.5 * sign} and one by {0.25 * sign}, so the answer is 0.5; yours is {given:.4g}"
+        sentence = (
+            f"one output is off by {-0.5 * sign} and one by {0.25 * sign}, so the answer is 0.5; yours is {answer:.4g}"
         )
-        near = [value for value in (0.25, -0.25, -0.5) if abs(given - value) < 1e-9]
-        require(not near, "no-absolute-value", f"{told}: take absolute values before the largest")
-        average = abs(given - float(np.abs(shift).mean())) < 1e-9
-        require(not average, "mean", f"{told}: that is the mean, which hides a single large one")
-        require(abs(given - 0.5) < 1e-9, "differs", told)
+        near = [value for value in (0.25, -0.25, -0.5) if abs(answer - value) < 1e-9]
+        require(not near, "no-absolute-value", f"{sentence}: take absolute values before the largest")
+        average = abs(answer - float(np.abs(shift).mean())) < 1e-9
+        require(not average, "mean", f"{sentence}: that is the mean, which hides a single large one")
+        require(abs(answer - 0.5) < 1e-9, "differs", sentence)
 
 
 @exercise.mutant("left-merged", name="ship")

@@ -58,16 +58,16 @@ def batches(seed, budget):
         yield rng.normal(size=(samples, n)), rng.normal(size=(n, m)), adapters, names
 
 
-def given_to(forward, x, W, adapters, names):
+def outcome_of(forward, x, W, adapters, names):
     """The output and the node of W. Refuses what is no node, and a function that gives nodes new values."""
     base, batch = tl.parameter(W, "W", trainable=False), tl.parameter(x, "x", trainable=False)
     nodes = {name: (tl.parameter(A, f"A_{name}"), tl.parameter(B, f"B_{name}"), s) for name, (A, B, s) in
              adapters.items()}  # fmt: skip
     y = forward(batch, base, nodes, list(names))
-    told = "a node that was given has a new value: the next batch gets a wrong base"
+    sentence = "a node that your function got has a new value: the next batch gets a wrong base"
     pairs = [(base, W), (batch, x), *((node, array) for name in adapters for node, array in
                                       zip(nodes[name][:2], adapters[name][:2], strict=True))]  # fmt: skip
-    require(all(same(node.value, array, 0, 0) for node, array in pairs), "changed-base", told)
+    require(all(same(node.value, array, 0, 0) for node, array in pairs), "changed-base", sentence)
     require(y is not None, "no-return", "the output is None: does every path of your function end with `return`?")
     kind = type(y).__name__
     require(type(y) is ComputationNode, "wrong-type", f"the output is of type {kind}; one node is needed")
@@ -86,44 +86,44 @@ def one_by_one(x, W, adapters, names, *, scaled=True):
 def judge(output, x, W, adapters, names):
     """Raise, and say what is wrong, unless each sample has gone through its own adapter."""
     right = one_by_one(x, W, adapters, names)
-    given = as_array(output.value, "the output", right.shape)
-    if same(given, right):
+    answer = as_array(output.value, "the output", right.shape)
+    if same(answer, right):
         return
-    wrong = [i for i in range(len(x)) if not same(given[i], right[i])]
-    told = f"for the names {names} the samples {wrong} come out wrong"
-    found = one_by_one(x, W, adapters, names, scaled=False)
-    require(not same(given, found), "missing-factor", f"{told}: s is missing")
+    wrong = [i for i in range(len(x)) if not same(answer[i], right[i])]
+    sentence = f"for the names {names} the samples {wrong} come out wrong"
+    unscaled = one_by_one(x, W, adapters, names, scaled=False)
+    require(not same(answer, unscaled), "missing-factor", f"{sentence}: s is missing")
     groups = sorted_by_group(names, (None, *adapters)), sorted_by_group(names, (*adapters, None))
-    order = any(same(given, right[rows]) for rows in groups)
-    require(not order, "wrong-order", f"{told}: the rows are right, and stand in another order")
+    order = any(same(answer, right[rows]) for rows in groups)
+    require(not order, "wrong-order", f"{sentence}: the rows are right, but in another order")
     everyone = sum(s * (x @ A) @ B for A, B, s in adapters.values())
-    require(not same(given, x @ W + everyone), "mixed", f"{told}: every sample gets both adapters")
-    require(not same(given, x @ W), "adapter-unused", f"{told}: no adapter is used")
+    require(not same(answer, x @ W + everyone), "mixed", f"{sentence}: every sample gets both adapters")
+    require(not same(answer, x @ W), "adapter-unused", f"{sentence}: no adapter is used")
     nobody = wrong == [i for i in wrong if names[i] is None]
-    require(not nobody, "none-not-base", f"{told}: those with None go through the base alone")
-    first = same(given, one_by_one(x, W, adapters, [names[0]] * len(x)))
-    require(not first, "one-for-all", f"{told}: all go through the adapter of the first sample")
-    require(False, "differs", told)
+    require(not nobody, "none-not-base", f"{sentence}: those with None go through the base alone")
+    first = same(answer, one_by_one(x, W, adapters, [names[0]] * len(x)))
+    require(not first, "one-for-all", f"{sentence}: all go through the adapter of the first sample")
+    require(False, "differs", sentence)
 
 
 @exercise.check(points=3)
 def test_each_sample_goes_through_its_own_adapter(forward, seed, budget):
     for x, W, adapters, names in batches(seed, budget):
-        judge(given_to(forward, x, W, adapters, names)[0], x, W, adapters, names)
+        judge(outcome_of(forward, x, W, adapters, names)[0], x, W, adapters, names)
 
 
 def sorted_by_group(names, groups):
-    """The numbers of the samples, group by group."""
+    """The indices of the samples, group by group."""
     return [i for name in groups for i, own in enumerate(names) if own == name]
 
 
 @exercise.check(points=2)
 def test_the_product_with_the_base_is_made_once(forward, seed, budget):
     for x, W, adapters, names in batches(seed, min(budget, 5)):
-        y, base = given_to(forward, x, W, adapters, names)
+        y, base = outcome_of(forward, x, W, adapters, names)
         uses = sum(parent is base for node in topological_order([y]) for parent in node.parents)
-        told = f"W is used {uses} times for {len(x)} samples; one product serves the whole batch"
-        require(uses <= 1, "base-again", told)
+        sentence = f"W is used {uses} times for {len(x)} samples; one product serves the whole batch"
+        require(uses <= 1, "base-again", sentence)
         require(uses == 1, "cut-graph", "W is not in the graph of the output: use the nodes, not .value")
         judge(y, x, W, adapters, names)
 

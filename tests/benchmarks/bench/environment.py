@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..blas import blas
-from ..view.words.grammar import counted
+from tinygrad_lora.blas import blas
+from tinygrad_lora.view.words.grammar import counted
 
 LIBRARIES = ("numpy", "numba", "torch", "jax", "jaxlib", "autograd", "mygrad", "micrograd", "tinygrad")
 

@@ -1,6 +1,6 @@
 """One implementation in a process of its own: it prepares a case, checks it, and times steps when it is told to.
 
-Requests and answers are JSON lines on the standard streams: `python -m tinygrad_lora.bench.worker PEER`.
+Requests and answers are JSON lines on the standard streams: `python -m bench.worker PEER`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long a class takes to grade: `python -m tinygrad_lora.bench.grading --students 1000 -j 2`.
+"""The command `bench grading`: how long a class takes to grade.
 
 The class is made up, and the same for the same seed. Each student hands in whole notebooks, as the course gives them
 out, with some answers right, some as a known mistake, and some not begun.
@@ -18,14 +18,22 @@ from typing import Any
 
 import numpy as np
 
-from ..grading.grading import Settings, Workers, chosen, grade_all, self_check, workers_of_this_machine
-from ..grading.submissions import submissions
-from ..learn.checking.solutions import source_of
-from ..learn.exercise import Exercise
-from ..learn.registry import load_exercise
-from ..learn.release.notebook import with_imports
-from ..learn.tutorials import Tutorial, tutorial
-from ..terminal import counting
+from tinygrad_lora.grading.grading import (
+    GradingSettings,
+    Workers,
+    chosen,
+    grade_all,
+    self_check,
+    workers_of_this_machine,
+)
+from tinygrad_lora.grading.submissions import submissions
+from tinygrad_lora.learn.checking.solutions import source_of
+from tinygrad_lora.learn.exercise import Exercise
+from tinygrad_lora.learn.registry import load_exercise
+from tinygrad_lora.learn.release.notebook import with_imports
+from tinygrad_lora.learn.tutorials import Tutorial, tutorial
+from tinygrad_lora.terminal import counting
+
 from .environment import environment, machine_line
 
 
@@ -66,17 +74,27 @@ def write_class(folder: Path, ids: Sequence[str], students: int, seed: int) -> N
             (own / notebook.path.name).write_text(answered(notebook, ids, rng, share), encoding="utf-8")
 
 
-def main() -> None:
+def add_command(commands: Any) -> None:
+    """Add `grading` to the commands of `bench`."""
+    parser = commands.add_parser(
+        "grading",
+        help="time the grading of a made-up class",
+        description="Time the grading of a made-up class that hands in whole notebooks: right answers, known mistakes "
+        "and answers not begun.",
+    )
+    jobs = workers_of_this_machine()
+    parser.add_argument("--students", type=int, default=1000, help="how many hand in (%(default)s)")
+    parser.add_argument("--exercises", default="04", metavar="04|04-topo,...", help="what they did (%(default)s)")
+    parser.add_argument("-j", "--jobs", type=int, default=jobs, help="processes (%(default)s, one a core)")
+    parser.add_argument("--seed", type=int, default=0, help="draws the answers (%(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
     """Make the class, grade it, print the time."""
-    parser = argparse.ArgumentParser(description="Time the grading of a made-up class that hands in whole notebooks.")
-    parser.add_argument("--students", type=int, default=1000)
-    parser.add_argument("--exercises", default="04")
-    parser.add_argument("-j", "--jobs", type=int, default=workers_of_this_machine())
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
     ids, machine = chosen(given.exercises), environment() | {"threads": 1}
     with tempfile.TemporaryDirectory() as made:
-        folder, settings = Path(made) / "class", Settings()
+        folder, settings = Path(made) / "class", GradingSettings()
         write_class(folder, ids, given.students, given.seed)
         start = time.perf_counter()
         with Workers(given.jobs) as workers, counting(given.students, "Grading") as show:
@@ -93,7 +111,4 @@ def main() -> None:
     print(f"{processor:.1f} s of processor time, all processes together")
     print(f"{np.mean(points):.1f} points on average, of {result['out_of']}")
     print(machine_line(machine))
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -9,7 +9,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..compiler.techniques import TECHNIQUES
+from tinygrad_lora.compiler.techniques import TECHNIQUES
+
 from .bars import BARS, Bar, bar_table, judged, plans_for, shown
 from .measure import Plan, Row
 from .peers import PEERS, WITHOUT

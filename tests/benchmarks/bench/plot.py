@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import RenderError
-from ..view.plots.drawing import COLORS, DASHES, MARKS, drawn, log_axis, new_plot
+from tinygrad_lora.errors import RenderError
+from tinygrad_lora.view.plots.drawing import COLORS, DASHES, MARKS, drawn, log_axis, new_plot
+
 from .results import BASE, Result
 
 

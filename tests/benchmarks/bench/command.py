@@ -1,34 +1,54 @@
-"""The command `tinygrad-lora bench`: its options, what it prints, and the files that it writes."""
+"""`python3 run.py bench`: its options, what it prints, and the files that it writes."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from ..bench.bars import probing
-from ..bench.environment import machine_line
-from ..bench.finetune import add_command as add_finetune
-from ..bench.measure import Row, measure
-from ..bench.modes import mode
-from ..bench.peers import PEERS
-from ..bench.plot import plot
-from ..bench.report import detail_table, left_out, page_with
-from ..bench.results import results
-from ..bench.variants import add_command as add_variants
-from ..bench.workloads import SIZES, WORKLOADS
-from ..files import write_atomically
-from ..terminal import show_table, tracker
+from tinygrad_lora.commands.main import exit_code
+from tinygrad_lora.files import write_atomically
+from tinygrad_lora.terminal import show_table, tracker
+
+from .bars import probing
+from .environment import machine_line
+from .finetune import add_command as add_finetune
+from .grading import add_command as add_grading
+from .measure import Row, measure
+from .modes import mode
+from .peers import PEERS
+from .plot import plot
+from .report import detail_table, left_out, page_with
+from .results import results
+from .variants import add_command as add_variants
+from .workloads import SIZES, WORKLOADS
 
 
-def add_command(commands: Any) -> None:
-    """Add `bench` to the commands of a parser."""
-    parser = commands.add_parser(
-        "bench",
-        help="time this package beside others on the same workloads",
+class Parser(argparse.ArgumentParser):
+    """A parser whose refusals are errors. So are those of its commands."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; `{self.prog} --help` says what can be given")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; the result is the exit code, as that of `tinygrad-lora`."""
+
+    def command() -> int:
+        given = bench_parser().parse_args(arguments)
+        code: int = given.run(given)
+        return code
+
+    return exit_code("run.py bench", command)
+
+
+def bench_parser() -> Parser:
+    """The options of `bench`, and its commands with theirs."""
+    parser = Parser(
+        prog="python3 run.py bench",
         description="Time this package beside others on the same workloads. Every implementation must first agree with "
         "a float64 reference. Times are ratios, ours / theirs: below 1, ours is faster.",
         epilog="Workloads: " + "; ".join(f"{name}: {w.title}" for name, w in WORKLOADS.items()) + ". "
@@ -57,8 +77,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--update-docs", type=Path, metavar="FILE", help="put the table into this page of the docs")
     parser.set_defaults(run=run)
     others = parser.add_subparsers(action=NothingBefore)
-    add_variants(others)
-    add_finetune(others)
+    for add_command in (add_variants, add_finetune, add_grading):
+        add_command(others)
+    return parser
 
 
 class NothingBefore(argparse._SubParsersAction):  # type: ignore[type-arg]

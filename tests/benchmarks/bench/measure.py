@@ -13,12 +13,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from .. import blas
-from ..terminal import Track
+from tinygrad_lora import blas
+from tinygrad_lora.terminal import Track
+
 from .peers import missing
 
 DISTURBED = 1.25  # a round that takes longer than this by the clock, against its processor time, is repeated
 MOST_REPEATS = 3
+_HERE = Path(__file__).resolve()
+SOURCES = _HERE.parents[3], _HERE.parents[1]  # where a worker finds the package and this one
 
 Row = dict[str, Any]
 
@@ -82,8 +85,7 @@ def worker_environment(outer: Mapping[str, str], threads: int) -> dict[str, str]
     inner |= blas.threads(threads)
     eigen = "true" if threads > 1 else "false"
     inner["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads}"
-    package = str(Path(__file__).resolve().parents[2])
-    inner["PYTHONPATH"] = os.pathsep.join(filter(None, [package, outer.get("PYTHONPATH")]))
+    inner["PYTHONPATH"] = os.pathsep.join(filter(None, [*map(str, SOURCES), outer.get("PYTHONPATH")]))
     return inner
 
 

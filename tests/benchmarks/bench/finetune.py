@@ -1,4 +1,4 @@
-"""The command `tinygrad-lora bench finetune`: training steps of real networks, beside PyTorch with PEFT.
+"""The command `bench finetune`: training steps of real networks, beside PyTorch with PEFT.
 
 Both adapt the same network from the same adapters, on the same examples, and both compute the head only where a token
 is learned. Before anything is timed, the losses of the first steps are compared.
@@ -17,8 +17,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..files import check_place, write_atomically
-from ..terminal import Track, tracker
+from tinygrad_lora.files import check_place, write_atomically
+from tinygrad_lora.terminal import Track, tracker
+
 from .environment import machine_line
 from .measure import running
 from .report import markdown, ratio_text, short

@@ -1,4 +1,4 @@
-"""The command `tinygrad-lora bench variants`: LoRA's relatives on one task, by what they reach and what they cost."""
+"""The command `bench variants`: LoRA's relatives on one task, by what they reach and what they cost."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler import TrainingStep, compile_training_step
-from ..core.node import ComputationNode
-from ..data import Digits, digits
-from ..demo.experiment import BATCH, PRETRAINING_EPOCHS, PRETRAINING_RATE, accuracy, network, train
-from ..files import check_place, write_atomically
-from ..library import cross_entropy
-from ..nn import Adam, AdamW, Layer, Optimizer, adapt, restart
-from ..nn.adapters.model.switching import adapters
-from ..nn.adapters.quantized import QuantizedLinear
-from ..nn.adapters.variants import LoRAPlus, RankAllocator, orthogonality
-from ..terminal import Track, tracker
+from tinygrad_lora.compiler import TrainingStep, compile_training_step
+from tinygrad_lora.core.node import ComputationNode
+from tinygrad_lora.data import Digits, digits
+from tinygrad_lora.demo.experiment import BATCH, PRETRAINING_EPOCHS, PRETRAINING_RATE, accuracy, network, train
+from tinygrad_lora.files import check_place, write_atomically
+from tinygrad_lora.library import cross_entropy
+from tinygrad_lora.nn import Adam, AdamW, Layer, Optimizer, adapt, restart
+from tinygrad_lora.nn.adapters.model.switching import adapters
+from tinygrad_lora.nn.adapters.quantized import QuantizedLinear
+from tinygrad_lora.nn.adapters.variants import LoRAPlus, RankAllocator, orthogonality
+from tinygrad_lora.terminal import Track, tracker
+
 from .environment import environment
 from .report import markdown, ratio_text
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..finetune import Answered, Chatting, TrainingSettings, read_examples
-from ..finetune.examples import PERSONA
-from ..finetune.training import begin
-from ..models.chat import END, START, ChatModel
-from ..models.llama import LlamaForCausalLM
-from ..models.load import load_smollm2
-from ..models.text.bpe import BytePairEncoding, visible_bytes
+from tinygrad_lora.finetune import Answered, Chatting, TrainingSettings, read_examples
+from tinygrad_lora.finetune.examples import PERSONA
+from tinygrad_lora.finetune.training import begin
+from tinygrad_lora.models.chat import END, START, ChatModel
+from tinygrad_lora.models.llama import LlamaForCausalLM
+from tinygrad_lora.models.load import load_smollm2
+from tinygrad_lora.models.text.bpe import BytePairEncoding, visible_bytes
 
 Step = Callable[[], float]
 SETTINGS = TrainingSettings(steps=10_000)  # more than anybody times

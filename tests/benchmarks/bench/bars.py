@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..terminal import Track
+from tinygrad_lora.terminal import Track
+
 from .measure import Plan, Row, running
 from .report import markdown
 from .results import Result, ratio_of

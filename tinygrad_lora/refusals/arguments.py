@@ -13,9 +13,11 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from ..errors import DtypeError
-from .arraylike import MISSING, ArrayLike, real_array, words_for
+from .arrays import real_array, words_for
+from .nodes import AdvisingNode
 
 F = TypeVar("F", bound=Callable[..., Any])
+MISSING: Any = object()  # an operand that a call lacks
 FAILURES = (TypeError, ValueError, AttributeError, IndexError, OverflowError)  # what Python and NumPy raise on those
 
 
@@ -36,10 +38,10 @@ def _is_dtype(x: Any) -> bool:
 
 # What an annotation asks for, in words and as a test.
 KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "ComputationNode": ("a node", lambda x: isinstance(x, ArrayLike)),
+    "ComputationNode": ("a node", lambda x: isinstance(x, AdvisingNode)),
     "ComputationNode | Iterable": (
         "a node, or a list of nodes",
-        lambda x: isinstance(x, ArrayLike) or (isinstance(x, Iterable) and not isinstance(x, str)),
+        lambda x: isinstance(x, AdvisingNode) or (isinstance(x, Iterable) and not isinstance(x, str)),
     ),
     "Sequence": ("a list of nodes or arrays", lambda x: isinstance(x, (list, tuple))),
     "Callable": ("a function", callable),
@@ -88,7 +90,7 @@ def refuse_misuse(name: str, function: Callable[..., Any], args: tuple[Any, ...]
     except TypeError as error:
         told = str(error).replace("argument: ", "argument ")
         raise TypeError(f"{name}: {told}; write {name}{signature}") from None
-    beside = any(isinstance(x, ArrayLike) for x in args)
+    beside = any(isinstance(x, AdvisingNode) for x in args)
     for key, value in arguments.items():
         if parameters[key].kind == inspect.Parameter.VAR_POSITIONAL:
             for i, x in enumerate(value):
@@ -107,5 +109,5 @@ def _refuse_argument(what: str, x: Any, parameter: inspect.Parameter, beside: bo
             raise TypeError(f"{what} is {words_for(x)}: pass {wanted[0]}")
     elif parameter.kind != parameter.KEYWORD_ONLY and (annotation == "Any" or parameter.annotation is parameter.empty):
         is_complex = isinstance(x, complex) or getattr(x, "dtype", np.dtype(int)).kind == "c"
-        if not isinstance(x, ArrayLike) and (beside or not is_complex):
+        if not isinstance(x, AdvisingNode) and (beside or not is_complex):
             real_array(x, what)

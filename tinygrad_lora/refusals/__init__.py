@@ -1,0 +1,5 @@
+"""Refusals that teach, outside the engine: it computes the same without them, and says less when it cannot.
+
+`words` holds the sentences, `nodes` what a node does not have, `arrays` the door for arrays from outside, and
+`arguments` names what is wrong with a call.
+"""

@@ -1,0 +1,134 @@
+"""The door by which arrays come in from outside, and the sentences for what cannot come in."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from ..errors import DtypeError, ShapeError
+from .nodes import AdvisingNode
+from .words import NUMBERS
+
+
+def listed(x: Any) -> Any:
+    """A list as an array; nodes, arrays and numbers as they are. Raises TypeError for a list of nodes."""
+    return np.asarray(_nodeless(x)) if isinstance(x, (list, tuple)) else x
+
+
+def _nodeless(x: Any) -> Any:
+    """A list, if no node and no masked array is in it: NumPy would take their values alone."""
+    for item in x:
+        if isinstance(item, AdvisingNode):
+            raise TypeError(
+                "a list of nodes would become an array, and the gradient would be lost: add nodes with + or with "
+                "Python's sum, join them with tl.concatenate"
+            )
+        if isinstance(item, (list, tuple)):
+            _nodeless(item)
+        else:
+            refuse_subclass(item, "an item of the list")
+    return x
+
+
+def as_arrays(operands: tuple[Any, ...], what: str = "an operand") -> list[Any]:
+    """Lists as arrays. A Python number stays one beside an array, whose dtype it takes, and is an array without.
+
+    Raises DtypeError for what holds no numbers. Complex numbers pass: a rule can be checked with them.
+    """
+    plain = not any(hasattr(x, "dtype") for x in operands)
+    arrays = [np.asarray(listed(x))[()] if plain else listed(x) for x in operands]
+    for x in arrays:
+        if type(x) is not np.ndarray:
+            refuse_subclass(x, what)
+        if not isinstance(x, (int, float, complex)) and getattr(x, "dtype", np.dtype(object)).kind not in "biufc":
+            real_array(x, what)
+    return arrays
+
+
+def as_python(number: Any) -> Any:
+    """NumPy's single number as one of Python's own, which takes the dtype of an array: float32 stays float32."""
+    return number.item() if isinstance(number, np.generic) else number
+
+
+def beside(x: Any, like: Any) -> Any:
+    """A single number in the dtype that it takes beside arrays of the dtype `like`; anything else as it is.
+
+    Python's numbers take that of the arrays. NumPy's do so beside floats only, where they would make all that follows
+    float64.
+    """
+    weak = isinstance(x, (int, float)) or (isinstance(x, np.number) and np.dtype(like).kind == "f")
+    return np.array(as_python(x), np.result_type(like, as_python(x))) if weak and like is not None else x
+
+
+def as_shape(shape: Any) -> tuple[int, ...]:
+    """A shape as a tuple of Python's numbers; a number alone is the length of one axis. Raises TypeError for 2.5."""
+    return tuple(index(n) for n in (shape if np.iterable(shape) else (shape,)))
+
+
+def real_array(data: Any, what: str, dtype: Any = None) -> Any:
+    """`data` as a plain NumPy array of real numbers, or an error that names `what`. A plain array is not copied.
+
+    Arrays from outside pass this door once: lists, numbers and what has `__array__` are converted. Raises DtypeError
+    for masked arrays, np.matrix, complex numbers, text, dates, objects, and for what does not convert to `dtype`;
+    ShapeError for a list with rows of different lengths.
+    """
+    array = data
+    if type(data) is not np.ndarray:
+        refuse_subclass(data, what)
+        try:
+            array = np.asarray(listed(data))
+        except ValueError as error:
+            if "inhomogeneous" not in str(error):
+                raise
+            raise ShapeError(f"{what} is a list with rows of different lengths: pad the short ones") from None
+    if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, dtype or array.dtype, "same_kind"):
+        if array.dtype.kind in "OUS" and array.ndim == 0:
+            raise DtypeError(f"{what} is {words_for(data)}: pass an array of numbers, or a number")
+        remedy = NUMBERS.get(array.dtype.kind, "convert it first, with .astype")
+        raise DtypeError(f"{what} must hold {dtype or 'real numbers'}, not {array.dtype}: {remedy}")
+    return array if array.dtype.isnative else array.astype(array.dtype.type)  # bytes in this machine's order
+
+
+def words_for(x: Any) -> str:
+    """What an argument is, for a sentence of one line."""
+    if x is None:
+        return "None"
+    if not isinstance(x, (str, int, float, complex, tuple, list)) or "\n" in (text := repr(x)) or len(text) > 40:
+        return f"an object of type {type(x).__name__}"
+    return f"the {'text' if isinstance(x, str) else type(x).__name__} {text}"
+
+
+def refuse_subclass(array: Any, what: str) -> None:
+    """Raise DtypeError for arrays that mean more than their numbers, which would be lost without a word."""
+    if not isinstance(array, np.ndarray) or type(array) is np.ndarray:
+        return
+    if isinstance(array, np.ma.MaskedArray):
+        remedy = "fill it, as in array.filled(0.0), or choose with tl.where(array.mask, 0.0, array.data)"
+        raise DtypeError(f"{what} is a masked array, and its mask would be lost: {remedy}")
+    if isinstance(array, np.matrix):
+        raise DtypeError(f"{what} is an np.matrix, whose * is the matrix product: pass np.asarray(matrix), and write @")
+
+
+def checked(data: Any, what: str, dtype: Any = None, shape: Any = None) -> Any:
+    """A copy of `data` (a NumPy scalar where there are no axes), or an error: `what` must have this dtype and shape."""
+    array = real_array(data, what, dtype)
+    if shape is not None and array.shape != shape:
+        raise ShapeError(f"{what} has shape {shape}; the new value has {array.shape}")
+    return np.array(array, dtype or array.dtype)[()]
+
+
+def checked_kind(shape: Any, dtype: Any) -> tuple[tuple[int, ...], Any]:
+    """Shape and dtype of an array that is yet to come, in NumPy's terms, or an error."""
+    sizes = as_shape(shape)
+    if min(sizes, default=0) < 0:
+        raise ShapeError(f"a placeholder cannot have the shape {sizes}: no axis is shorter than 0")
+    return sizes, checked(np.empty(0, dtype), "a placeholder").dtype
+
+
+def read_only(array: Any) -> Any:
+    """The array, marked; a NumPy scalar cannot be written to anyway."""
+    if isinstance(array, np.ndarray):
+        array.setflags(write=False)
+    return array

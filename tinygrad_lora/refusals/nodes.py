@@ -1,0 +1,85 @@
+"""What a node refuses, with what to write instead: attributes, operators and NumPy functions that it does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar, cast
+
+import numpy as np
+
+from .words import INSTEAD, LOST, OPERATORS_REFUSED
+
+T = TypeVar("T")
+
+SHAPES = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # what a node answers without a value
+QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that only ask about values
+
+
+def _refusing(sentence: str) -> Any:
+    """A method that raises TypeError."""
+
+    def refuse(self: Any, *others: Any) -> NoReturn:
+        raise TypeError(sentence)
+
+    return refuse
+
+
+class Absent:
+    """An attribute that arrays or tensors have and nodes have not: asking for it raises AttributeError with advice.
+
+    So `hasattr` is false. A `__getattr__` would do the same, and make every other attribute three times slower.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.message = f"a node has no .{name}: write {INSTEAD[name]}"
+
+    def __get__(self, node: Any, owner: Any = None) -> NoReturn:
+        raise AttributeError(self.message)
+
+    def __set__(self, node: Any, new: Any) -> NoReturn:
+        raise AttributeError(self.message)
+
+
+def fixed(remedy: str) -> Callable[[Callable[[Any], T]], T]:
+    """A property that refuses to be set, and says what to write. To a type checker it is what it gives."""
+
+    def refuse(self: Any, *new: Any) -> NoReturn:
+        raise AttributeError(f"the structure of a node is fixed when it is made: {remedy}")
+
+    def decorate(get: Callable[[Any], T]) -> T:
+        return cast(T, property(get, refuse, refuse, get.__doc__))
+
+    return decorate
+
+
+class AdvisingNode:
+    """What `ComputationNode` inherits so that it refuses with advice. Refusals elsewhere know nodes by this class."""
+
+    __slots__ = ()
+    value: Any
+    __reversed__ = None
+    __iter__ = _refusing(
+        "a node is not iterable: write [node[i] for i in range(len(node))], or tl.sum for Python's sum"
+    )
+    __contains__ = _refusing("a node is not searched with `in`, since nodes equal only themselves: ask node.value")
+    __setitem__ = __delitem__ = _refusing(
+        "nodes are read-only: build a new one with tl.where(mask, a, b) or tl.concatenate([a, b])"
+    )
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """NumPy's functions would give plain arrays, and the gradient would be lost without a word."""
+        if function in SHAPES and not kwargs and len(args) == 1:
+            return getattr(self, SHAPES[function])
+        if function not in QUESTIONS:
+            raise TypeError(LOST.format(function.__name__))
+        return function(*(x.value if isinstance(x, AdvisingNode) else x for x in args), **kwargs)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in INSTEAD]
+
+
+for _name in INSTEAD:
+    setattr(AdvisingNode, _name, Absent(_name))
+for _names, _sentence in OPERATORS_REFUSED.items():
+    for _name in _names.split():
+        setattr(AdvisingNode, f"__{_name}__", _refusing(_sentence))
