@@ -4,10 +4,14 @@ The build takes a minute, so its tests are marked slow. The examples on the page
 """
 
 import importlib.util
+import inspect
+import io
 import os
 import re
 import subprocess
 import sys
+import token
+import tokenize
 import tomllib
 from functools import cache
 from html.parser import HTMLParser
@@ -20,7 +24,7 @@ from browser import NEEDS_A_BROWSER, chromium, screenshot
 from stubs import stub_values
 
 import tinygrad_lora as tl
-from tinygrad_lora import errors
+from tinygrad_lora import core, errors
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.core.source import function_from_source
 from tinygrad_lora.learn import run_checks
@@ -33,7 +37,7 @@ for library in ("sphinx", "myst_nb", "furo", "latex2mathml", "jupytext", "matplo
 
 sys.path.insert(0, str(ROOT / "docs"))
 import rooms_picture  # noqa: E402
-from build_site import docstrings, error_index, notebooks, reference  # noqa: E402
+from build_site import docstrings, engine, error_index, notebooks, reference  # noqa: E402
 from build_site.mathml import mathml  # noqa: E402
 from build_site.show import shown  # noqa: E402
 
@@ -179,6 +183,42 @@ def test_the_map_shows_the_rooms_as_they_are():
     path = ROOT / "docs" / "static" / "rooms.svg"
     remedy = "python docs/rooms_picture.py draws it anew"
     assert path.read_text(encoding="utf-8") == rooms_picture.picture(), remedy
+
+
+# --- The engine on one page ---
+
+
+def test_the_page_of_the_engine_has_every_code_line_of_the_core():
+    page, expected = engine.page(), []
+    for name in engine.READING.findall(core.__doc__):
+        source = inspect.getsource(importlib.import_module(f"tinygrad_lora.core.{name}"))
+        expected += [line for line in without_documentation(source) if line.strip()]
+    shown = [line for block in re.findall(r"^````python\n(.*?)^````$", page, re.DOTALL | re.MULTILINE)
+             for line in block.splitlines() if line.strip()]  # fmt: skip
+    assert shown == expected
+    said = re.search(r"^(\d+) lines of code", page, re.MULTILINE)
+    assert int(said[1]) == sum(not line.strip().startswith("#") for line in expected)
+
+
+def without_documentation(source):
+    """The lines of a file but its docstrings, by another way than that of the page: token by token."""
+    lines, statement_begins = dict(enumerate(source.splitlines(), start=1)), True
+    for part in tokenize.generate_tokens(io.StringIO(source).readline):
+        if part.type == token.STRING and statement_begins:
+            for number in range(part.start[0], part.end[0] + 1):
+                del lines[number]
+        if part.type in (token.NEWLINE, token.INDENT, token.DEDENT):
+            statement_begins = True
+        elif part.type not in (token.NL, tokenize.COMMENT, token.ENCODING):
+            statement_begins = False
+    return [*lines.values()]
+
+
+def test_the_page_of_the_engine_asks_ten_questions_and_runs_every_file():
+    page = engine.page()
+    assert len(re.findall("<details", page)) == 10
+    assert page.count("```pycon") == page.count("\n## ") - 1 == len(engine.READING.findall(core.__doc__))
+    assert "Traceback" not in page
 
 
 # --- The worked exercise ---

@@ -154,7 +154,7 @@ def test_functions_keep_their_names_signatures_and_pickles():
     for function in COMPOSITES:
         assert pickle.loads(pickle.dumps(function)) is function
         assert function.__doc__ and function.__module__ == library.__name__
-    assert str(inspect.signature(tl.softmax)) == "(x: 'Any', axis: 'int' = -1) -> 'Any'"
+    assert str(inspect.signature(tl.softmax)) == "(x: 'Operand', axis: 'int' = -1) -> 'Any'"
 
 
 # --- Operators ---

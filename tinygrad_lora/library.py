@@ -16,7 +16,7 @@ import numpy as np
 
 from .core import ops
 from .core.autodiff import gradients
-from .core.node import ComputationNode, Shape, constant
+from .core.node import ComputationNode, Operand, Shape, constant
 from .errors import DtypeError, GradientError, ShapeError
 from .refusals.arguments import FAILURES, explained, refuse_again
 from .refusals.arrays import as_shape, listed
@@ -48,11 +48,11 @@ def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
     return composite
 
 
-def _shape(x: Any) -> Shape:
+def _shape(x: Operand) -> Shape:
     return x.shape if isinstance(x, ComputationNode) else np.shape(x)
 
 
-def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
+def _axes(x: Operand, axis: Axis) -> Shape:
     """The axes counted from 0, in order; None means all."""
     n = len(_shape(x))
     if axis is None:
@@ -68,7 +68,7 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
 
 
 @explained
-def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \sum x$ over `axis` (None: all axes). `keepdims` keeps a summed axis with length 1.
 
     `axis` is a whole number, counted from the end if negative, or a tuple of them. Raises ShapeError for no such axis.
@@ -79,7 +79,7 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 @in_float32
-def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \frac{1}{n} \sum x$ over `axis` (None: all axes), n elements in each sum.
 
     `axis` and `keepdims` as in `sum`. Raises ShapeError for no such axis, and for the mean of no elements.
@@ -92,7 +92,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 @explained
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     r"""$y = \max x$ over `axis` (None: all axes). Equal largest elements share the gradient.
 
     `axis` and `keepdims` as in `sum`. Raises ShapeError for no such axis, and where there are no elements.
@@ -104,7 +104,7 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 @explained
-def reshape(x: Any, shape: int | Shape) -> Any:
+def reshape(x: Operand, shape: int | Shape) -> Any:
     """The elements of x, in order, in another shape; one axis may be -1: what remains.
 
     Raises ShapeError where the elements do not fill the shape.
@@ -117,7 +117,7 @@ def reshape(x: Any, shape: int | Shape) -> Any:
 
 
 @explained
-def broadcast(x: Any, shape: int | Shape) -> Any:
+def broadcast(x: Operand, shape: int | Shape) -> Any:
     """x repeated along new or length-1 axes, up to `shape`.
 
     Raises ShapeError where an axis of x is neither 1 nor that of `shape`, from the right.
@@ -126,7 +126,7 @@ def broadcast(x: Any, shape: int | Shape) -> Any:
 
 
 @explained
-def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
+def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Any:
     """The arrays side by side along an axis.
 
     `arrays` is a list. Raises ShapeError unless all other axes are equal, and for an empty list.
@@ -139,13 +139,13 @@ def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
 
 
 @explained
-def maximum(a: Any, b: Any) -> Any:
+def maximum(a: Operand, b: Operand) -> Any:
     r"""$y = \max(a, b)$, elementwise; the gradient goes to the larger one, and to b where they are equal."""
     return ops.where(ops.greater(a, b), a, b)
 
 
 @in_float32
-def sigmoid(x: Any) -> Any:
+def sigmoid(x: Operand) -> Any:
     r"""$y = 1 / (1 + e^{-x})$, written as $e^x / (e^x + 1)$: so it has all its digits where it is small.
 
     From x = 40 on it is 1 to the last digit of float64, so x stops there, and $e^x$ does not overflow.
@@ -156,7 +156,7 @@ def sigmoid(x: Any) -> Any:
 
 
 @in_float32
-def gelu(x: Any) -> Any:
+def gelu(x: Operand) -> Any:
     r"""$y = \frac x2 \left(1 + \tanh \sqrt{2/\pi}\,(x + 0.044715\,x^3)\right)$.
 
     The tanh form of the Gaussian error linear unit; NumPy has no error function.
@@ -168,7 +168,7 @@ def gelu(x: Any) -> Any:
 
 
 @in_float32
-def softmax(x: Any, axis: int = -1) -> Any:
+def softmax(x: Operand, axis: int = -1) -> Any:
     r"""$y_i = e^{x_i - m} / \sum_j e^{x_j - m}$ with $m = \max x$: the same numbers, and no overflow.
 
     Sums run along `axis`. Raises ShapeError for no such axis.
@@ -179,7 +179,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 
 @in_float32
-def log_softmax(x: Any, axis: int = -1) -> Any:
+def log_softmax(x: Operand, axis: int = -1) -> Any:
     r"""$y_i = z_i - \ln \sum_j e^{z_j}$ with $z = x - \max x$: finite even where softmax is 0.
 
     Sums run along `axis`. Raises ShapeError for no such axis.
@@ -190,7 +190,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 
 @explained
-def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+def layer_norm(x: Operand, weight: Operand = None, bias: Operand = None, eps: float = 1e-5) -> Any:
     r"""$y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\,w + b$, mean and variance over the last axis.
 
     x is (..., size), `weight` w and `bias` b are (size,) or left out. Raises ShapeError where they do not fit.
@@ -202,14 +202,14 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) 
 
 
 @in_float32
-def _normalized(x: Any, eps: float) -> Any:
+def _normalized(x: Operand, eps: float) -> Any:
     """x with mean 0 and variance 1 along its last axis."""
     centered = x - mean(x, -1, keepdims=True)
     return centered / ops.sqrt(mean(centered * centered, -1, keepdims=True) + eps)
 
 
 @explained
-def mse(y: Any, target: Any) -> Any:
+def mse(y: Operand, target: Operand) -> Any:
     r"""$L = \frac1n \sum_i (y_i - t_i)^2$ over all n elements. Shapes must be equal: nothing is broadcast here.
 
     Raises ShapeError where they are not.
@@ -220,12 +220,12 @@ def mse(y: Any, target: Any) -> Any:
 
 
 @in_float32
-def _mean_square(x: Any) -> Any:
+def _mean_square(x: Operand) -> Any:
     return mean(x * x)
 
 
 @in_float32
-def cross_entropy(logits: Any, labels: Any) -> Any:
+def cross_entropy(logits: Operand, labels: Operand) -> Any:
     r"""$L = -\frac1n \sum_i \ln \mathrm{softmax}(x_i)_{t_i}$: mean over the samples, labels $t_i$ are whole numbers.
 
     logits (..., classes), labels (...). Finite for any finite logits. Raises ShapeError where the shapes do not match,
@@ -250,7 +250,9 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
 
 
 @explained
-def check_gradients(f: Callable[..., ComputationNode], *arrays: Any, rtol: float = 1e-5, step: float = 1e-6) -> float:
+def check_gradients(
+    f: Callable[..., ComputationNode], *arrays: Operand, rtol: float = 1e-5, step: float = 1e-6
+) -> float:
     r"""Compare the gradients of f with $\frac{f(x + h) - f(x - h)}{2h}$, entry by entry; give the largest difference.
 
     f takes nodes and gives a scalar node; `arrays` are its float64 arguments. Differences are relative to the largest
@@ -285,7 +287,7 @@ def check_gradients(f: Callable[..., ComputationNode], *arrays: Any, rtol: float
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     """A reduction as a method, with NumPy's arguments by name: x.sum(0, float) would be a dtype there."""
 
-    def method(self: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
+    def method(self: ComputationNode, axis: Axis = None, *, keepdims: bool = False) -> Any:
         return function(self, axis, keepdims)
 
     method.__doc__, method.__name__ = f"See `tl.{function.__name__}`.", function.__name__

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from build_site import error_index, notebooks, reference
+from build_site import engine, error_index, notebooks, reference
 from tinygrad_lora.files import write_atomically
 
 GENERATED = Path(__file__).resolve().parent.parent / "generated"
@@ -16,6 +16,7 @@ def pages() -> dict[str, str]:
         "tutorials.md": tutorials_page(),
         **reference.pages(),
         "errors.md": error_index.page(),
+        "engine.md": engine.page(),
     }
 
 

@@ -6,9 +6,9 @@
 4. `ops`: the primitive operations, one class each: forward, shape, backward.
 5. `autodiff`: gradients, from the output back to the leaves.
 6. `trace`: from a Python function to a graph.
+7. `arraylike`: how a node meets Python and NumPy.
+8. `eager`, read last: it makes calls faster and changes nothing else.
 
-Then `arraylike`, how a node meets Python and NumPy, and last `eager`, which makes calls faster and changes nothing
-else.
 What refuses, and says what to write instead, is `tinygrad_lora/refusals`: the engine computes the same without it.
 """
 

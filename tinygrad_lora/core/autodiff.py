@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from operator import attrgetter
-from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -18,14 +17,15 @@ import numpy as np
 from ..errors import GradientError, LostGradientWarning, ShapeError, StaleGraphError, TraceError
 from ..refusals.arguments import explained
 from ..refusals.arrays import checked, real_array, words_for
+from ..refusals.lost import lost
 from .graph import Nodes, give_origin, topological_order
-from .node import CONVERTED, INPUT, PARAMETER, ComputationNode, Op, Shape, constant, tick
+from .node import INPUT, PARAMETER, ComputationNode, Op, Operand, Shape, Value, constant, tick
 
-Pairs = Iterator[tuple[ComputationNode, Any]]
+Pairs = Iterator[tuple[ComputationNode, Any]]  # a node, and its gradient: an array, or a node
 BEING_VARIED = set[ComputationNode]()  # arguments of derivatives that are being taken: what depends on one is no number
 
 
-def pulling_back(output: ComputationNode, seed: Any, wrt: Nodes | None = None) -> Pairs:
+def pulling_back(output: ComputationNode, seed: Value, wrt: Nodes | None = None) -> Pairs:
     """Walk back from `output` and yield each node with its complete gradient: when all its users have contributed.
 
     Only nodes between `output` and `wrt` are visited (None: those that require a gradient). If `seed` is an array the
@@ -90,7 +90,7 @@ def _refuse_stale(nodes: Nodes) -> None:
                 raise StaleGraphError(f"parameter {p.name or p.shape} got a new value after {node!r} was computed")
 
 
-def unbroadcast(g: Any, shape: Shape) -> Any:
+def unbroadcast(g: Value, shape: Shape) -> Any:
     """Sum over the axes that broadcasting added or stretched: the gradient of a repeated number is a sum.
 
     float16 is summed in float32: in its own 11 bits 2048 + 1 is 2048.
@@ -103,17 +103,8 @@ def unbroadcast(g: Any, shape: Shape) -> Any:
     return summed if summed.shape == shape else Op.registry["reshape"](summed, shape=shape)
 
 
-def _lost(start: int, end: float) -> str:
-    """The line that turned a node made between two ticks into a number: perhaps why no path leads through it."""
-    if not CONVERTED or not start <= CONVERTED["created"] < end:
-        return ""
-    file, line = CONVERTED["where"] or ("", 0)
-    place = f"{Path(file).name}:{line}"
-    return f". {CONVERTED['what']} became a number in {place}, which no gradient passes: use functions of nodes there"
-
-
 @explained
-def backward(output: ComputationNode, seed: Any = None) -> None:
+def backward(output: ComputationNode, seed: Operand = None) -> None:
     """Add d(output)/d(node) into `.gradient` of every node below that requires one. Calling it twice doubles.
 
     A non-scalar output needs `seed`, an array of its shape: the gradient is then that of `sum(seed * output)`.
@@ -124,7 +115,7 @@ def backward(output: ComputationNode, seed: Any = None) -> None:
         raise TraceError(f"{output!r} is symbolic, so it has no numbers to send back: use tl.gradients(output, wrt)")
     if not output.requires_gradient:
         told = "nothing to train: the output depends on no parameter that requires a gradient"
-        raise GradientError(told + (_lost(0, output.created) if CONVERTED.get("trainable") else ""))
+        raise GradientError(told + lost(0, output.created, trainable=True))
     seed = _seed(output, seed, "backward()")
     for node, g in list(pulling_back(output, seed)):  # all of it first: a rule that fails changes nothing
         total = g if node._gradient is None else node._gradient + g
@@ -134,7 +125,7 @@ def backward(output: ComputationNode, seed: Any = None) -> None:
 ComputationNode.backward = backward
 
 
-def _seed(output: ComputationNode, seed: Any, who: str) -> Any:
+def _seed(output: ComputationNode, seed: Operand, who: str) -> Value:
     """What flows into `output`: 1 for a number; for an array the caller must say."""
     if seed is None and output.shape:
         told = f"{who} starts at a number, and this node has shape {output.shape}"
@@ -154,7 +145,7 @@ def zero_gradients(output: ComputationNode) -> None:
 
 
 @explained
-def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[ComputationNode], seed: Any = None) -> Any:
+def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[ComputationNode], seed: Operand = None) -> Any:
     """d(output)/d(wrt) as nodes: a graph that can be drawn, compiled and differentiated again.
 
     `wrt` is a node, or a list of nodes (then the result is a list). Where the output does not depend on a node, its
@@ -169,7 +160,7 @@ def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[Computati
     if not isinstance(seed, ComputationNode):
         seed = repeat(constant(seed), shape=output.shape)
     found = dict(pulling_back(output, seed, wanted))
-    if wanted and not found and (told := _lost(min(x.created for x in wanted), output.created)):
+    if wanted and not found and (told := lost(min(x.created for x in wanted), output.created)):
         warnings.warn(
             f"the gradients are zero: the output depends on none of these nodes{told}", LostGradientWarning, 3
         )
@@ -202,7 +193,7 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
             y = f(*args[:argnum], fresh, *args[argnum + 1 :])
             if not isinstance(y, ComputationNode):
                 told = f"the function must return a node computed from its argument, not {type(y).__name__}"
-                raise GradientError(told + _lost(fresh.created, inf))
+                raise GradientError(told + lost(fresh.created, inf))
             g = gradients(y, fresh)
         finally:
             BEING_VARIED.discard(x)  # to a derivative around this one, it is a number like any other

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from functools import partial
 from inspect import Parameter, Signature
-from typing import Any
 
 from ..refusals.arguments import MISSING
-from .node import NO_PARAMS, ComputationNode, Op, tick
+from .node import NO_PARAMS, Array, ComputationNode, Gradients, Op, tick
 from .source import function_from_source
 
 # The text of such a call. Errors are left to `Op.__call__`, which says what is wrong; anything else to what the class
@@ -34,12 +33,12 @@ def {name}(self, {parameters}, *surplus):
 """
 
 
-def pullback_of_one(self: Op, g: Any, node: ComputationNode) -> Any:
+def pullback_of_one(self: Op, g: Array, node: ComputationNode) -> Gradients:
     """`Op.pullback` for one parent."""
     return self.vjp(g, node._value, node.parents[0]._value)
 
 
-def pullback_of_two(self: Op, g: Any, node: ComputationNode) -> Any:
+def pullback_of_two(self: Op, g: Array, node: ComputationNode) -> Gradients:
     """`Op.pullback` for two."""
     a, b = node.parents
     return self.vjp(g, node._value, a._value, b._value)

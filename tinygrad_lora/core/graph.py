@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import GraphError, PassError, ShapeError
 from ..refusals.arrays import as_arrays
-from .node import ComputationNode, Op, tick
+from .node import Array, ComputationNode, Op, Operand, tick
 
 Nodes = Sequence[ComputationNode]
 Build = Callable[[ComputationNode, tuple[ComputationNode, ...]], ComputationNode]
@@ -67,7 +67,7 @@ class Graph:
         """Floating-point operations of one run."""
         return sum(n.op.flops(n.shape, *(p.shape for p in n.parents), **n.params) for n in self.nodes)
 
-    def running(self, *arrays: Any) -> Iterator[tuple[ComputationNode, Any]]:
+    def running(self, *arrays: Operand) -> Iterator[tuple[ComputationNode, Array]]:
         """Run on arrays and yield each node with its value as it becomes known. The stepper holds this generator."""
         wanted = [x.name or f"{list(x.shape)}" for x in self.inputs[: len(self.inputs) - len(self.captured)]]
         if len(arrays) != len(wanted):
@@ -86,7 +86,7 @@ class Graph:
                 values[node] = node.value
             yield node, values[node]
 
-    def __call__(self, *arrays: Any) -> list[Any]:
+    def __call__(self, *arrays: Operand) -> list[Any]:
         """The values of the outputs for these inputs."""
         values = dict(self.running(*arrays))
         return [values[node] for node in self.outputs]

@@ -7,10 +7,11 @@ computation and recording one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import count
 from math import prod
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,13 +19,19 @@ import numpy as np
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
 from ..refusals.arguments import FAILURES, explained, refuse_misuse
 from ..refusals.arrays import as_arrays, beside, checked, checked_kind, read_only
+from ..refusals.lost import leave_note
 from .arraylike import ArrayLike, registry
 from .source import function_from_source, user_line
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
+# The words for types in core and library; `Value` and `Gradients` stand below the class of nodes.
+Array = np.ndarray[Any, np.dtype[Any]]  # or one of NumPy's scalars, which reads like an array of no axes
+DType = np.dtype[Any]
 Shape = tuple[int, ...]
+Key = tuple[int | slice | EllipsisType | None, ...]
+Operand = Any  # a node, an array, a number, or a list of numbers: what an operation can be called on
 NO_PARAMS: dict[str, Any] = {}  # shared by the many nodes without parameters: one object less for each
 tick = count(1).__next__  # a clock that ticks once a node: no parent is younger than its child
 
@@ -63,7 +70,7 @@ class Op:
     def __init__(self) -> None:
         Op.registry[self.name] = self
 
-    def __call__(self, *inputs: Any, **params: Any) -> Any:
+    def __call__(self, *inputs: Operand, **params: Any) -> Any:
         known, requires_gradient = True, False
         for x in inputs:
             if type(x) is not ComputationNode:
@@ -84,7 +91,7 @@ class Op:
 
     apply = __call__  # what the operators call: `__call__` where the number of operands is sure to be right
 
-    def _lift(self, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    def _lift(self, inputs: tuple[Operand, ...], params: dict[str, Any]) -> Any:
         """Without any node: just compute. With one: the others become constants; numbers take its dtype."""
         dtypes = [x.dtype for x in inputs if type(x) is ComputationNode]
         try:
@@ -97,7 +104,7 @@ class Op:
             raise
         return self(*operands, **params)
 
-    def infer(self, inputs: tuple[ComputationNode, ...], params: dict[str, Any]) -> tuple[Shape, Any]:
+    def infer(self, inputs: tuple[ComputationNode, ...], params: dict[str, Any]) -> tuple[Shape, DType]:
         """Shape and dtype of the result, from the operands' alone; or a ShapeError that names them."""
         try:
             shape, dtypes = self.shape(*[x.shape for x in inputs], **params), [x.dtype for x in inputs]
@@ -123,18 +130,18 @@ class Op:
         except ValueError:
             raise ShapeError("from the right, each axis must be equal in all of them, or 1") from None
 
-    def dtype(self, *dtypes: Any, **params: Any) -> Any:
+    def dtype(self, *dtypes: Any, **params: Any) -> DType:
         """The dtype of the result."""
         return np.result_type(*dtypes)
 
-    def vjp(self, *args: Any, **kwargs: Any) -> Any:
+    def vjp(self, *args: Any, **kwargs: Any) -> Gradients:
         """`vjp(g, y, *operands, **params)`: from the gradient g of the output y, that of each operand.
 
         None stands for no gradient. A function of no arguments stands for work to do only if that operand needs it.
         """
         raise GradientError(f"{self.name} has no gradient rule: give its class a method vjp")
 
-    def pullback(self, g: Any, node: ComputationNode) -> Any:
+    def pullback(self, g: Array, node: ComputationNode) -> Gradients:
         """The rule on arrays: from the gradient g of a node with a value, that of each parent."""
         return self.vjp(g, node._value, *[p._value for p in node.parents], **node.params)
 
@@ -162,7 +169,6 @@ class Leaf(Op):
         self.name = name
 
 
-CONVERTED: dict[str, Any] = {}  # the last node that became a number: `_leave_note`
 INPUT, PARAMETER, CONSTANT = Leaf("input"), Leaf("parameter"), Leaf("constant")
 
 
@@ -182,8 +188,8 @@ class ComputationNode(ArrayLike):
     reshape: ClassVar[Any]
 
     def __init__(
-        self, op: Op, parents: tuple[ComputationNode, ...], params: dict[str, Any], shape: Shape, dtype: Any,
-        requires_gradient: bool = False, value: Any = None, name: str | None = None,
+        self, op: Op, parents: tuple[ComputationNode, ...], params: dict[str, Any], shape: Shape, dtype: DType,
+        requires_gradient: bool = False, value: Array | None = None, name: str | None = None,
     ) -> None:  # fmt: skip
         self.op, self.parents, self.params, self._shape, self._dtype = op, parents, params, shape, dtype
         self.requires_gradient, self.name, self._value, self._gradient = requires_gradient, name, value, None
@@ -206,7 +212,7 @@ class ComputationNode(ArrayLike):
         return read_only(self._value)
 
     @value.setter
-    def value(self, new: Any) -> None:
+    def value(self, new: Operand) -> None:
         if self.op is not PARAMETER:
             told = f"only a parameter can get a new value; this is the result of {self.op}"
             raise TypeError(
@@ -221,7 +227,7 @@ class ComputationNode(ArrayLike):
         return None if self._gradient is None else read_only(self._gradient)
 
     @gradient.setter
-    def gradient(self, new: Any) -> None:
+    def gradient(self, new: Operand) -> None:
         self._gradient = new if new is None else checked(new, "a gradient", self.dtype, self.shape)
 
     def zero_gradient(self) -> None:
@@ -229,8 +235,8 @@ class ComputationNode(ArrayLike):
         self._gradient = None
 
     def _leave_note(self) -> None:
-        """Say where this node becomes a number, which no gradient passes: an error may have to name the line."""
-        CONVERTED.update(created=self.created, trainable=self.requires_gradient, what=self._label(), where=user_line())
+        """Remember where this node becomes a number, which no gradient passes: an error may have to name the line."""
+        leave_note(self.created, self.requires_gradient, self._label(), user_line())
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.op is not PARAMETER:
@@ -238,8 +244,12 @@ class ComputationNode(ArrayLike):
         return parameter, (np.array(self.value), self.name, self.requires_gradient)
 
 
+Value = Array | ComputationNode  # what a rule computes with: arrays for numbers, nodes for a graph
+Gradients = Sequence[Value | Callable[[], Value] | None]  # one for each operand: see `Op.vjp`
+
+
 @explained
-def parameter(array: Any, name: str | None = None, trainable: bool = True) -> ComputationNode:
+def parameter(array: Operand, name: str | None = None, trainable: bool = True) -> ComputationNode:
     """A leaf that training may change: holds a copy of `array`, which must be floats.
 
     `trainable=False` makes it a frozen parameter: `backward()` does not visit it.
@@ -252,7 +262,7 @@ def parameter(array: Any, name: str | None = None, trainable: bool = True) -> Co
 
 
 @explained
-def constant(array: Any, name: str | None = None, *, like: Any = None) -> ComputationNode:
+def constant(array: Operand, name: str | None = None, *, like: DType | None = None) -> ComputationNode:
     """A leaf that never changes: holds a copy of `array`. `like` is the dtype of the arrays that it goes with.
 
     Raises DtypeError for text and objects.
@@ -260,9 +270,11 @@ def constant(array: Any, name: str | None = None, *, like: Any = None) -> Comput
     return _constant(array, name, like)
 
 
-def _constant(array: Any, name: str | None, like: Any) -> ComputationNode:
-    number = type(array) is float and isinstance(like, np.dtype) and like.kind == "f"  # as in x + 1.0: most of them
-    value = like.type(array) if number else checked(beside(array, like), "a constant")
+def _constant(array: Operand, name: str | None, like: DType | None) -> ComputationNode:
+    if isinstance(like, np.dtype) and like.kind == "f" and type(array) is float:  # as in x + 1.0: most of them
+        value = like.type(array)
+    else:
+        value = checked(beside(array, like), "a constant")
     return ComputationNode(CONSTANT, (), {}, value.shape, value.dtype, False, value, name)
 
 

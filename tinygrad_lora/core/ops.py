@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DtypeError, ShapeError
-from .node import Op, Shape
+from .node import DType, Gradients, Key, Op, Operand, Shape, Value
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -24,7 +24,7 @@ class Elementwise(Op):
 
     elementwise = True
 
-    def dtype(self, *dtypes: Any, **params: Any) -> Any:
+    def dtype(self, *dtypes: DType, **params: Any) -> DType:
         """What the forward itself gives, asked with empty arrays; a DtypeError for a number that they cannot hold."""
         try:
             return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
@@ -53,7 +53,7 @@ class Matmul(Op):
     signature, numpy, ufunc = "a, b", "a @ b", "np.matmul"
     fast_where = "a.ndim > 1 and b.ndim > 1"
 
-    def __call__(self, a: Any, b: Any) -> Any:
+    def __call__(self, a: Operand, b: Operand) -> Any:
         """Vectors become matrices of one row (left) or one column (right), so that the rules see matrices only."""
         if np.ndim(b) == 1:
             return reshape(y := self(a, reshape(b, shape=(-1, 1))), shape=y.shape[:-1])
@@ -70,7 +70,7 @@ class Matmul(Op):
             raise ShapeError(f"the {a[-1]} columns of a must match the {b[-2]} rows of b{remedy}")
         return super().shape(a[:-2], b[:-2]) + (a[-2], b[-1])
 
-    def vjp(self, g: Any, y: Any, a: Any, b: Any) -> Any:
+    def vjp(self, g: Value, y: Value, a: Value, b: Value) -> Gradients:
         return lambda: g @ b.mT, lambda: a.mT @ g  # functions: a frozen weight's product is never computed
 
     def flops(self, out: Shape, a: Shape, b: Shape) -> int:
@@ -82,11 +82,11 @@ class Scale(Elementwise):
 
     signature, numpy, ufunc = "x, *, factor", "x * factor", "np.multiply"
 
-    def __call__(self, x: Any, factor: float) -> Any:
+    def __call__(self, x: Operand, factor: float) -> Any:
         factor = _number(factor, "scale: the factor must be a real number, not {}: use multiply for arrays")
         return super().__call__(x, factor=factor)
 
-    def vjp(self, g: Any, y: Any, x: Any, *, factor: float) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value, *, factor: float) -> Gradients:
         return (scale(g, factor=factor),)
 
 
@@ -95,7 +95,7 @@ class Add(Elementwise):
 
     signature, numpy, ufunc = "a, b", "a + b", "np.add"
 
-    def vjp(self, g: Any, y: Any, a: Any, b: Any) -> Any:
+    def vjp(self, g: Value, y: Value, a: Value, b: Value) -> Gradients:
         return g, g
 
 
@@ -107,7 +107,7 @@ class Subtract(Elementwise):
 
     signature, numpy, ufunc = "a, b", "a - b", "np.subtract"
 
-    def vjp(self, g: Any, y: Any, a: Any, b: Any) -> Any:
+    def vjp(self, g: Value, y: Value, a: Value, b: Value) -> Gradients:
         return g, -g
 
 
@@ -116,7 +116,7 @@ class Multiply(Elementwise):
 
     signature, numpy, ufunc = "a, b", "a * b", "np.multiply"
 
-    def vjp(self, g: Any, y: Any, a: Any, b: Any) -> Any:
+    def vjp(self, g: Value, y: Value, a: Value, b: Value) -> Gradients:
         return g * b, g * a
 
 
@@ -125,7 +125,7 @@ class Divide(Elementwise):
 
     signature, numpy, ufunc = "a, b", "a / b", "np.divide"
 
-    def vjp(self, g: Any, y: Any, a: Any, b: Any) -> Any:
+    def vjp(self, g: Value, y: Value, a: Value, b: Value) -> Gradients:
         return g / b, -(g * y / b)
 
 
@@ -134,13 +134,13 @@ class Power(Elementwise):
 
     signature, numpy, ufunc = "x, *, exponent", "x**exponent", "np.power"
 
-    def __call__(self, x: Any, exponent: float) -> Any:
+    def __call__(self, x: Operand, exponent: float) -> Any:
         n = _number(exponent, "power: the exponent must be a number; for an array write exp(exponent * log(x))")
         if getattr(getattr(x, "dtype", None), "kind", "") == "b":
             x = cast(x, dtype="int64")  # of true NumPy makes int64 in a number, and int8 in an array
         return super().__call__(x, exponent=int(n) if float(n).is_integer() else n)
 
-    def vjp(self, g: Any, y: Any, x: Any, *, exponent: float) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value, *, exponent: float) -> Gradients:
         return (g * (exponent * x ** (exponent - 1)) if exponent else None,)
 
 
@@ -152,7 +152,7 @@ class Exp(Elementwise):
 
     signature, numpy, ufunc = "x", "np.exp(x)", "np.exp"
 
-    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value) -> Gradients:
         return (g * y,)
 
 
@@ -161,7 +161,7 @@ class Log(Elementwise):
 
     signature, numpy, ufunc = "x", "np.log(x)", "np.log"
 
-    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value) -> Gradients:
         return (g / x,)
 
 
@@ -170,7 +170,7 @@ class Sqrt(Elementwise):
 
     signature, numpy, ufunc = "x", "np.sqrt(x)", "np.sqrt"
 
-    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value) -> Gradients:
         return (g / (2 * y),)
 
 
@@ -179,7 +179,7 @@ class Tanh(Elementwise):
 
     signature, numpy, ufunc = "x", "np.tanh(x)", "np.tanh"
 
-    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value) -> Gradients:
         return (g * (1 - y * y),)
 
 
@@ -191,7 +191,7 @@ class Relu(Elementwise):
 
     signature, numpy = "x", "np.maximum(x, 0.0)"
 
-    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value) -> Gradients:
         return (g * (y > 0.0),)
 
 
@@ -212,7 +212,7 @@ class Where(Elementwise):
 
     signature, numpy = "condition, a, b", "np.where(condition, a, b)"
 
-    def vjp(self, g: Any, y: Any, condition: Any, a: Any, b: Any) -> Any:
+    def vjp(self, g: Value, y: Value, condition: Value, a: Value, b: Value) -> Gradients:
         return None, lambda: where(condition, g, 0.0), lambda: where(condition, 0.0, g)
 
 
@@ -232,7 +232,7 @@ class Transpose(Op):
             raise ShapeError("only an array of two or more axes has a transpose; reshape a vector to (1, n) or (n, 1)")
         return x[:-2] + (x[-1], x[-2])
 
-    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value) -> Gradients:
         return (g.mT,)
 
 
@@ -248,7 +248,7 @@ class Reshape(Op):
             raise ShapeError(f"{prod(x)} elements do not fill the shape {shape}")
         return full
 
-    def vjp(self, g: Any, y: Any, x: Any, *, shape: Shape) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value, *, shape: Shape) -> Gradients:
         return (reshape(g, shape=x.shape),)
 
 
@@ -262,7 +262,7 @@ class Broadcast(Op):
             raise ShapeError(f"cannot be repeated to the shape {shape}: only axes of length 1 can grow")
         return shape
 
-    def vjp(self, g: Any, y: Any, x: Any, *, shape: Shape) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value, *, shape: Shape) -> Gradients:
         return (g,)  # the engine undoes broadcasting, here as for every operation
 
 
@@ -276,10 +276,10 @@ class ReduceSum(Op):
             raise ShapeError(f"there is no axis {bad[0]}: the array has {len(x)} axes, counted from 0")
         return tuple(1 if i in axis else n for i, n in enumerate(x) if keepdims or i not in axis)
 
-    def dtype(self, x: Any, **params: Any) -> Any:
+    def dtype(self, x: DType, **params: Any) -> DType:
         return np.empty(0, x).sum().dtype
 
-    def vjp(self, g: Any, y: Any, x: Any, *, axis: Shape, keepdims: bool) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value, *, axis: Shape, keepdims: bool) -> Gradients:
         return (broadcast(reshape(g, shape=_kept(x.shape, axis)), shape=x.shape),)
 
     def flops(self, out: Shape, x: Shape, **params: Any) -> int:
@@ -294,10 +294,10 @@ class ReduceMax(ReduceSum):
 
     numpy = "x.max(axis=axis, keepdims=keepdims)"
 
-    def dtype(self, x: Any, **params: Any) -> Any:
+    def dtype(self, x: DType, **params: Any) -> DType:
         return x
 
-    def vjp(self, g: Any, y: Any, x: Any, *, axis: Shape, keepdims: bool) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value, *, axis: Shape, keepdims: bool) -> Gradients:
         kept = _kept(x.shape, axis)
         largest = 1 - cast(reshape(y, shape=kept) > x, dtype=str(x.dtype))
         count = reduce_sum(largest, axis=axis, keepdims=True) + 0 * sign(reshape(y, shape=kept))  # NaN where y is
@@ -321,7 +321,7 @@ class Take(Op):
 
     signature, numpy = "x, *indices", "x[indices]"
 
-    def __call__(self, x: Any, *indices: Any) -> Any:
+    def __call__(self, x: Operand, *indices: Any) -> Any:
         whole = [i if hasattr(i, "dtype") else np.asarray(i) for i in indices]
         if any(i.dtype.kind not in "iu" for i in whole):
             raise DtypeError("take: indices must be whole numbers; convert them with .astype(int)")
@@ -335,10 +335,10 @@ class Take(Op):
             raise ShapeError(f"{len(indices)} index arrays for an array of {len(x)} axes")
         return super().shape(*indices) + x[len(indices) :]
 
-    def dtype(self, x: Any, *indices: Any) -> Any:
+    def dtype(self, x: DType, *indices: DType) -> DType:
         return x
 
-    def vjp(self, g: Any, y: Any, x: Any, *indices: Any) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value, *indices: Any) -> Gradients:
         return (scatter_add(g, *indices, shape=x.shape), *[None] * len(indices))
 
 
@@ -359,10 +359,10 @@ def sum_at(x, indices, shape):
             raise ShapeError(f"these indices into the shape {shape} need an x of shape {rows}")
         return shape
 
-    def dtype(self, x: Any, *indices: Any, shape: Shape) -> Any:
+    def dtype(self, x: DType, *indices: DType, shape: Shape) -> DType:
         return x
 
-    def vjp(self, g: Any, y: Any, x: Any, *indices: Any, shape: Shape) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value, *indices: Any, shape: Shape) -> Gradients:
         return (take(g, *indices), *[None] * len(indices))
 
 
@@ -371,7 +371,7 @@ class Index(Op):
 
     signature, numpy, view = "x, *, key", "x[key]", True
 
-    def __call__(self, x: Any, key: Any) -> Any:
+    def __call__(self, x: Operand, key: Any) -> Any:
         key = key if isinstance(key, tuple) else (key,)
         key = tuple(int(k) if isinstance(k, np.integer) else k for k in key)
         if not all(k is None or k is Ellipsis or type(k) in (int, slice) for k in key):
@@ -380,13 +380,13 @@ class Index(Op):
             )
         return super().__call__(x, key=key)
 
-    def shape(self, x: Shape, *, key: Any) -> Shape:
+    def shape(self, x: Shape, *, key: Key) -> Shape:
         try:
             return np.broadcast_to(0, x)[key].shape
         except IndexError as error:
             raise ShapeError(str(error)) from None
 
-    def vjp(self, g: Any, y: Any, x: Any, *, key: Any) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value, *, key: Key) -> Gradients:
         return (place(g, key=key, shape=x.shape),)
 
 
@@ -402,10 +402,10 @@ def put_at(x, key, shape):
 """
     signature, numpy = "x, *, key, shape", "put_at(x, key, shape)"
 
-    def shape(self, x: Shape, *, key: Any, shape: Shape) -> Shape:
+    def shape(self, x: Shape, *, key: Key, shape: Shape) -> Shape:
         return shape
 
-    def vjp(self, g: Any, y: Any, x: Any, *, key: Any, shape: Shape) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value, *, key: Key, shape: Shape) -> Gradients:
         return (index(g, key=key),)
 
 
@@ -420,7 +420,7 @@ class Concatenate(Op):
             raise ShapeError(f"all axes but axis {axis} must be equal")
         return arrays[0][:axis] + (sum(x[axis] for x in arrays),) + arrays[0][axis + 1 :]
 
-    def vjp(self, g: Any, y: Any, *arrays: Any, axis: int) -> Any:
+    def vjp(self, g: Value, y: Value, *arrays: Any, axis: int) -> Gradients:
         ends = list(accumulate(x.shape[axis] for x in arrays))
         starts = [0, *ends[:-1]]
         return [index(g, key=(slice(None),) * axis + (slice(i, j),)) for i, j in zip(starts, ends, strict=True)]
@@ -434,7 +434,7 @@ class Identity(Op):
 
     signature, numpy, view = "x", "x", True
 
-    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value) -> Gradients:
         return (g,)
 
 
@@ -449,12 +449,12 @@ class Cast(Elementwise):
 
     signature, numpy = "x, *, dtype", "x.astype(dtype)"
 
-    def __call__(self, x: Any, dtype: DTypeLike) -> Any:
+    def __call__(self, x: Operand, dtype: DTypeLike) -> Any:
         if dtype is None:  # which is float64 to NumPy
             raise DtypeError("cast: dtype is None: pass a dtype, such as 'float32'")
         return super().__call__(x, dtype=np.dtype(dtype).name)
 
-    def vjp(self, g: Any, y: Any, x: Any, *, dtype: str) -> Any:
+    def vjp(self, g: Value, y: Value, x: Value, *, dtype: str) -> Gradients:
         return (cast(g, dtype=str(x.dtype)) if np.dtype(dtype).kind == "f" else None,)
 
 

@@ -107,7 +107,9 @@ def _refuse_argument(what: str, x: Any, parameter: inspect.Parameter, beside: bo
     if wanted := KINDS.get(annotation) or KINDS.get(annotation.partition("[")[0]):
         if not wanted[1](x):
             raise TypeError(f"{what} is {words_for(x)}: pass {wanted[0]}")
-    elif parameter.kind != parameter.KEYWORD_ONLY and (annotation == "Any" or parameter.annotation is parameter.empty):
+    elif parameter.kind != parameter.KEYWORD_ONLY and (
+        annotation in ("Any", "Array", "Operand") or parameter.annotation is parameter.empty
+    ):
         is_complex = isinstance(x, complex) or getattr(x, "dtype", np.dtype(int)).kind == "c"
         if not isinstance(x, AdvisingNode) and (beside or not is_complex):
             real_array(x, what)
