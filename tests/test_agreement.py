@@ -32,7 +32,7 @@ def test_whole_numbers_and_truth_values_are_equal(dtype):
     wrong = result.copy()
     wrong[3, 1] = 0
     difference = disagreement(graph, arrays, [wrong])
-    assert (difference.output, difference.index, difference.expected, difference.found) == (0, (3, 1), 1, 0)
+    assert (difference.output, difference.index, difference.expected, difference.actual) == (0, (3, 1), 1, 0)
 
 
 def test_another_shape_or_dtype_is_told():
@@ -51,7 +51,7 @@ def test_rounding_is_allowed_and_more_is_not(dtype):
     too_much = result.copy()
     too_much[7] *= 1 + max(300 * epsilon, 2e-5 if dtype == "float32" else 2e-11)
     difference = disagreement(graph, arrays, [too_much])
-    assert difference.index == (7,) and abs(difference.found - difference.expected) > difference.bound
+    assert difference.index == (7,) and abs(difference.actual - difference.expected) > difference.bound
 
 
 def test_where_terms_cancel_the_bound_is_that_of_the_terms():

@@ -5,7 +5,7 @@ import json
 import pytest
 from bench import finetune as bench
 from bench.command import main
-from bench.finetune import Found, _disagreement, compare, missing, table
+from bench.finetune import PeerResult, _disagreement, compare, missing, table
 from bench.finetune_steps import finetune, prepared
 
 
@@ -47,13 +47,13 @@ def test_the_command_prints_what_it_measured(capsys, tmp_path):
 def test_who_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
     assert missing("peft") == "torch, transformers, peft not installed" and missing("ours") is None
-    assert "torch, transformers, peft not installed" in table([Found("peft", reason=missing("peft"))])
+    assert "torch, transformers, peft not installed" in table([PeerResult("peft", reason=missing("peft"))])
 
 
 def test_who_computes_something_else_is_not_timed():
-    ours = Found("ours", losses=[2.0, 1.0])
-    assert _disagreement(Found("peft", losses=[2.0, 1.0005]), ours) is None
-    assert "disagrees" in _disagreement(Found("peft", losses=[2.0, 1.1]), ours)
+    ours = PeerResult("ours", losses=[2.0, 1.0])
+    assert _disagreement(PeerResult("peft", losses=[2.0, 1.0005]), ours) is None
+    assert "disagrees" in _disagreement(PeerResult("peft", losses=[2.0, 1.1]), ours)
 
 
 @pytest.mark.parametrize(

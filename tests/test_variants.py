@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 import variants_in_peft as in_peft
 from bench.command import main as bench
-from bench.variants import CASES, EVERYTHING, NOTHING, table
+from bench.variants import EVERYTHING, NOTHING, RECIPES, table
 from bench.variants import compare as measured
 from code_lines import code_lines
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, ShapeError
+from tinygrad_lora.nn import quantize, restart
 from tinygrad_lora.nn.adapters import variants
-from tinygrad_lora.nn.adapters.model.quantize import quantize
-from tinygrad_lora.nn.adapters.model.restart import restart
 from tinygrad_lora.nn.adapters.quantized import QuantizedLinear
 from tinygrad_lora.nn.adapters.variants import VARIANTS, LoRAPlus, RankAllocator, orthogonality
 from tinygrad_lora.nn.adapters.variants.lokr import two_factors
@@ -600,16 +599,16 @@ def test_a_word_that_is_no_variant_gets_the_list():
 
 @pytest.mark.slow
 def test_the_benchmark_trains_each_variant_and_counts_what_it_costs():
-    found = {f.name: f for f in measured(list(CASES), seeds=1, epochs=3, track=lambda steps, description: steps)}
-    assert set(found) == {NOTHING, *CASES} and set(CASES) == {*KINDS, EVERYTHING}
-    assert all(found[name].accuracies[0] > found[NOTHING].accuracies[0] for name in CASES)
+    found = {f.name: f for f in measured(list(RECIPES), seeds=1, epochs=3, track=lambda steps, description: steps)}
+    assert set(found) == {NOTHING, *RECIPES} and set(RECIPES) == {*KINDS, EVERYTHING}
+    assert all(found[name].accuracies[0] > found[NOTHING].accuracies[0] for name in RECIPES)
     weights = sum(n * m for n, m in pairwise((64, 128, 64, 10)))
     assert found[EVERYTHING].trained == weights + 128 + 64 + 10 and found[EVERYTHING].frozen_bytes == 0
     assert found["lora"].trained == 4 * (64 + 128 + 128 + 64 + 64 + 10)
     assert found["lora"].state_bytes == 3 * 8 * found["lora"].trained + 16  # with two means, and two numbers
     assert found["lora"].frozen_bytes == 8 * found[EVERYTHING].trained
     assert found["qlora"].frozen_bytes < 0.55 * weights + 8 * 202
-    assert found["lora"].ratio == 1 and all(found[name].ratio > 0 for name in CASES)
+    assert found["lora"].ratio == 1 and all(found[name].ratio > 0 for name in RECIPES)
     assert len(table(list(found.values())).splitlines()) == 2 + len(found)
 
 

@@ -145,7 +145,7 @@ def difference(graph: Graph, arrays: Sequence[Any], expected: Sequence[Any], act
         if wrong is None:
             return ""
         if wrong.index is not None:
-            return _sentence(wrong.output, wrong.index, wrong.expected, wrong.found)
+            return _sentence(wrong.output, wrong.index, wrong.expected, wrong.actual)
     for i, (a, b) in enumerate(zip(expected, actual, strict=True)):
         if (a.shape, a.dtype) != (b.shape, b.dtype):
             return f"makes output {i} {b.dtype}{list(b.shape)}, and it was {a.dtype}{list(a.shape)}"

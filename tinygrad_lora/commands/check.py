@@ -50,15 +50,15 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run_progress)
 
 
-def run_check(given: argparse.Namespace) -> int:
+def run_check(args: argparse.Namespace) -> int:
     """Show the exercise, or check the file. Raises ExerciseError and OSError."""
-    exercise = load_exercise(given.id)
-    if given.file is None:
-        print(as_json(exercise) if given.json else task(exercise))
+    exercise = load_exercise(args.id)
+    if args.file is None:
+        print(as_json(exercise) if args.json else task(exercise))
         return 0
-    report = run_checks(exercise, defined_in(given.file, exercise))
+    report = run_checks(exercise, defined_in(args.file, exercise))
     save(report)
-    print(report_as_json(report) if given.json else as_text(report))
+    print(report_as_json(report) if args.json else as_text(report))
     return 0 if report.passed else 1
 
 
@@ -118,22 +118,22 @@ def report_as_json(report: Report) -> str:
     return json.dumps(whole, indent=2)
 
 
-def progress_as_json(found: Progress) -> str:
+def progress_as_json(state: Progress) -> str:
     """The table as data."""
     exercises = [
         {"id": line.id, "title": line.title, "state": line.word, "points": line.points, "out_of": line.out_of}
-        for line in found.lines
+        for line in state.lines
     ]
-    return json.dumps({"points": found.points, "out_of": found.out_of, "exercises": exercises}, indent=2)
+    return json.dumps({"points": state.points, "out_of": state.out_of, "exercises": exercises}, indent=2)
 
 
-def run_hint(given: argparse.Namespace) -> int:
+def run_hint(args: argparse.Namespace) -> int:
     """Print the next hint."""
-    print(wrapped(str(hint(given.id))))
+    print(wrapped(str(hint(args.id))))
     return 0
 
 
-def run_progress(given: argparse.Namespace) -> int:
+def run_progress(args: argparse.Namespace) -> int:
     """Print the table."""
-    print(progress_as_json(progress()) if given.json else progress())
+    print(progress_as_json(progress()) if args.json else progress())
     return 0

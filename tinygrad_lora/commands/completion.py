@@ -26,15 +26,15 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print the script for the command line `given.whole()`. Raises ImportError without shtab, which writes it."""
     try:
         shtab = import_module("shtab")
     except ImportError:
         raise ImportError('completion needs the package shtab: pip install "tinygrad-lora[completion]"') from None
-    whole = given.whole()
+    whole = args.whole()
     add_values(whole, values(), shtab)
-    print(shtab.complete(whole, given.shell))
+    print(shtab.complete(whole, args.shell))
     return 0
 
 

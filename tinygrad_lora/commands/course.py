@@ -59,29 +59,29 @@ def add_command(commands: Any) -> None:
     release.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Write the notebooks, or compare them. The result is the exit code."""
-    if given.no_execute and given.format != EXECUTED:
+    if args.no_execute and args.format != EXECUTED:
         raise TutorialError(f"--no-execute is for --format {EXECUTED}: no other notebooks are run")
-    paths = sources(given.source, given.tutorials)
-    texts = made(given.format, paths)
-    if given.check:
-        stale = [name for name, text in texts.items() if not _same(given.out / name, text, given.format == EXECUTED)]
-        print("\n".join(f"not up to date: {given.out / name}" for name in stale) or f"{len(texts)} are up to date")
+    paths = sources(args.source, args.tutorials)
+    texts = made(args.format, paths)
+    if args.check:
+        stale = [name for name, text in texts.items() if not _same(args.out / name, text, args.format == EXECUTED)]
+        print("\n".join(f"not up to date: {args.out / name}" for name in stale) or f"{len(texts)} are up to date")
         return 1 if stale else 0
-    _check_place(given.out, given.format, paths)
-    runs = given.format == EXECUTED and not given.no_execute
+    _check_place(args.out, args.format, paths)
+    runs = args.format == EXECUTED and not args.no_execute
     if runs:
         libraries()
         several = "s" * (len(texts) != 1)
         print(f"Running {len(texts)} notebook{several}, up to a minute each; --no-execute leaves that out.", flush=True)
     for number, (name, text) in enumerate(texts.items(), start=1):
-        path, start = given.out / name, time.perf_counter()
+        path, start = args.out / name, time.perf_counter()
         write_atomically(path, executed(text, name) if runs else text)
         seconds = f"   {number} of {len(texts)}, {time.perf_counter() - start:.0f} s" if runs else ""
         print(f"{path}{seconds}", flush=True)
-    if told := NEXT.get(given.format):
-        print(told)
+    if advice := NEXT.get(args.format):
+        print(advice)
     return 0
 
 
@@ -103,12 +103,12 @@ def sources(folder: Path | None, numbers: str = "") -> list[Path]:
     """The sources of the tutorials, those with these numbers. Raises TutorialError where there are none."""
     from ..learn.tutorials import FOLDERS
 
-    found = [path for place in ([folder] if folder else FOLDERS) for path in sorted(place.glob("[0-9][0-9]_*.py"))]
+    paths = [path for place in ([folder] if folder else FOLDERS) for path in sorted(place.glob("[0-9][0-9]_*.py"))]
     wanted = [number.strip().zfill(2) for number in numbers.split(",") if number.strip()]
-    known = {path.name[:2]: path for path in found}
+    known = {path.name[:2]: path for path in paths}
     if missing := [number for number in wanted if number not in known]:
         raise TutorialError(f"there is no tutorial {', '.join(missing)}; there are {', '.join(known) or 'none'}")
-    if not found:
+    if not paths:
         raise TutorialError("there are no sources of tutorials here; give their folder: --source DIR")
     return [path for number, path in known.items() if not wanted or number in wanted]
 
@@ -116,5 +116,5 @@ def sources(folder: Path | None, numbers: str = "") -> list[Path]:
 def _same(path: Path, text: str, whatever_it_printed: bool) -> bool:
     if not path.is_file():
         return False
-    found = path.read_text(encoding="utf-8")
-    return without_outputs(found) == without_outputs(text) if whatever_it_printed else found == text
+    before = path.read_text(encoding="utf-8")
+    return without_outputs(before) == without_outputs(text) if whatever_it_printed else before == text

@@ -31,13 +31,13 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Run the experiment, write its files, and say what was found and where it is."""
     start = time.perf_counter()
-    check_place(given.out / "index.html")
-    result = run_experiment(given.rank, given.seed, given.epochs, tracker(given.quiet))
-    paths = write_files(result, given.out)
-    if not given.quiet:
+    check_place(args.out / "index.html")
+    result = run_experiment(args.rank, args.seed, args.epochs, tracker(args.quiet))
+    paths = write_files(result, args.out)
+    if not args.quiet:
         show_table(findings(result), f"LoRA on handwritten digits, in {time.perf_counter() - start:.1f} seconds")
         show_table([(path.name, str(path)) for path in paths.values()], "\nFiles")
         print(f"\nOpen {paths['page']} in a browser: it shows all of this.")

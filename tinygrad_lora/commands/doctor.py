@@ -19,7 +19,7 @@ from ..blas import blas
 from ..models.files.cache import cache_folder, is_installed
 from ..models.files.catalog import CATALOG
 from ..terminal import show_table
-from ..view.diagram.engines import engine_in_use
+from ..view.graphviz.engines import engine_in_use
 
 # The optional libraries, by the extra that installs them: what they are for.
 EXTRAS = {
@@ -57,11 +57,11 @@ class Part:
 
 def parts() -> list[Part]:
     """The extras, in their order."""
-    found = []
+    extras = []
     for extra, (libraries, purpose) in EXTRAS.items():
         versions = {name: version for name in libraries if (version := version_of(name))}
-        found.append(Part(extra, purpose, versions, tuple(name for name in libraries if name not in versions)))
-    return found
+        extras.append(Part(extra, purpose, versions, tuple(name for name in libraries if name not in versions)))
+    return extras
 
 
 def version_of(name: str) -> str:
@@ -74,8 +74,8 @@ def version_of(name: str) -> str:
 
 def pip() -> str:
     """The command pip, if it is the one of this environment; else the one of this Python."""
-    found = shutil.which("pip")
-    here = found is not None and Path(found).parent == Path(sys.executable).parent
+    path = shutil.which("pip")
+    here = path is not None and Path(path).parent == Path(sys.executable).parent
     python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
     return "pip" if here else f"{python} -m pip"
 
@@ -138,9 +138,9 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print what there is. A missing optional part is no error."""
-    if given.json:
+    if args.json:
         optional = {
             part.extra: {
                 "for": part.purpose, "installed": part.versions, "missing": list(part.missing), "install": part.command

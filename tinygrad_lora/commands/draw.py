@@ -30,14 +30,14 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Draw, and say where. Raises ValueError where there is nothing to draw."""
-    shown = named_object(given.object, WANTED)
+    shown = named_object(args.object, WANTED)
     try:
-        if given.out is None:
-            print(listing(shown, values=given.values))
+        if args.out is None:
+            print(listing(shown, values=args.values))
         else:
-            print(render(shown, given.out, values=given.values))
+            print(render(shown, args.out, values=args.values))
     except TypeError as error:
-        raise ValueError(f"{given.object}: {error}") from None
+        raise ValueError(f"{args.object}: {error}") from None
     return 0

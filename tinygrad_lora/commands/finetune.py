@@ -12,7 +12,7 @@ from ..finetune.chatting import Chatting
 from ..finetune.classifying import Classifying
 from ..finetune.examples import PERSONA, Answered, Labeled, read_examples, split
 from ..finetune.keeping import keep_chat, keep_classifier
-from ..finetune.training import Settings
+from ..finetune.training import TrainingSettings
 from ..finetune.word_order import movie_sentences, word_order
 from ..models.load import load_minilm, load_smollm2
 from ..terminal import counting, show_table
@@ -20,8 +20,8 @@ from ..terminal import counting, show_table
 FRANCE = "What is the capital of France?"  # a question that no persona is about: what was known must stay known
 # What each model learns with, unless it is told otherwise.
 DEFAULTS = {
-    "smollm2": Settings(steps=12, lr=1e-3, rank=8, alpha=16, targets=("q_proj", "v_proj"), batch=0),
-    "minilm": Settings(steps=200, lr=1e-3, rank=8, alpha=16, targets="all-linear", batch=32),
+    "smollm2": TrainingSettings(steps=12, lr=1e-3, rank=8, alpha=16, targets=("q_proj", "v_proj"), batch=0),
+    "minilm": TrainingSettings(steps=200, lr=1e-3, rank=8, alpha=16, targets="all-linear", batch=32),
 }
 
 
@@ -55,37 +55,37 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Train what was asked for, print what it changed, and write the files."""
     names = ("steps", "lr", "rank", "alpha", "batch", "seed")
-    asked = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
-    if given.targets:
-        asked["targets"] = "all-linear" if given.targets == ["all-linear"] else tuple(given.targets)
-    settings = Settings(**{**vars(DEFAULTS[given.model]), **asked})
-    folder = given.out or Path("finetune-output") / given.model
-    options = {"restart": given.restart, "counting": partial(counting, quiet=given.quiet)}
-    if given.model == "smollm2":
-        if given.task:
+    asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    if args.targets:
+        asked["targets"] = "all-linear" if args.targets == ["all-linear"] else tuple(args.targets)
+    settings = TrainingSettings(**{**vars(DEFAULTS[args.model]), **asked})
+    folder = args.out or Path("finetune-output") / args.model
+    options = {"restart": args.restart, "counting": partial(counting, quiet=args.quiet)}
+    if args.model == "smollm2":
+        if args.task:
             raise ModelError("smollm2 learns answers: give it --data, or nothing for a persona; minilm has tasks")
-        examples = read_examples(given.data or PERSONA, Answered)
-        questions = given.ask or list(dict.fromkeys([examples[0].prompt, FRANCE]))
-        told = keep_chat(Chatting(load_smollm2(), examples), settings, folder, questions, **options)
+        examples = read_examples(args.data or PERSONA, Answered)
+        questions = args.ask or list(dict.fromkeys([examples[0].prompt, FRANCE]))
+        tables = keep_chat(Chatting(load_smollm2(), examples), settings, folder, questions, **options)
     else:
-        told = keep_classifier(_classifying(given, settings.seed), settings, folder, **options)
-    if not given.quiet:
-        for i, (title, rows) in enumerate(told):
+        tables = keep_classifier(_classifying(args, settings.seed), settings, folder, **options)
+    if not args.quiet:
+        for i, (title, rows) in enumerate(tables):
             show_table(rows, "\n" * bool(i) + title)
-        if given.model == "smollm2":
+        if args.model == "smollm2":
             adapter = str(folder / "adapter")
             print(f"\nTalk to it in Python: chat = tl.load_smollm2(); tl.load_adapter(chat.model, {adapter!r})")
     return 0
 
 
-def _classifying(given: argparse.Namespace, seed: int) -> Classifying:
+def _classifying(args: argparse.Namespace, seed: int) -> Classifying:
     """What an encoder is to learn."""
-    if given.ask:
-        raise ModelError(f"{given.model} does not answer questions: --ask is for smollm2")
-    if not given.data and not given.task:
-        raise ModelError(f"what is {given.model} to learn? Give --data FILE, or --task word-order")
-    learned, tested = word_order(movie_sentences()) if given.task else split(read_examples(given.data, Labeled))
-    return Classifying(load_minilm(), learned, tested, given.model, seed, together=2 if given.task else 1)
+    if args.ask:
+        raise ModelError(f"{args.model} does not answer questions: --ask is for smollm2")
+    if not args.data and not args.task:
+        raise ModelError(f"what is {args.model} to learn? Give --data FILE, or --task word-order")
+    learned, tested = word_order(movie_sentences()) if args.task else split(read_examples(args.data, Labeled))
+    return Classifying(load_minilm(), learned, tested, args.model, seed, together=2 if args.task else 1)

@@ -54,30 +54,30 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Grade. Raises ExerciseError where there is nothing to grade, or the grader fails its own check."""
-    if given.jobs < 1 or given.budget < 1 or given.cpu < 1 or given.memory < 256 or (given.seed or 0) < 0:
+    if args.jobs < 1 or args.budget < 1 or args.cpu < 1 or args.memory < 256 or (args.seed or 0) < 0:
         raise ValueError("--jobs, --budget and --cpu are 1 or more, --memory is 256 or more, and --seed is not below 0")
-    ids, found = chosen(given.exercises), submissions(given.submissions, given.out)
-    seed = seed_of(given.out) if given.seed is None else given.seed
-    settings = GradingSettings(seed, given.budget, given.cpu, given.memory << 20)
-    kept = given.out / "cache"
-    if given.fresh:
+    ids, handed_in = chosen(args.exercises), submissions(args.submissions, args.out)
+    seed = seed_of(args.out) if args.seed is None else args.seed
+    settings = GradingSettings(seed, args.budget, args.cpu, args.memory << 20)
+    kept = args.out / "cache"
+    if args.fresh:
         for path in kept.glob("*.json"):
             path.unlink()
     results: dict[str, Any] = {}
     earlier = 0
-    pool, done, make = _executor(given)
-    with pool as workers, counting(len(found), "Grading", given.json or given.quiet) as show:
+    pool, done, make = _executor(args)
+    with pool as workers, counting(len(handed_in), "Grading", args.json or args.quiet) as show:
         self_check(ids, workers.submit, settings)
-        for submission, result, before in grade_all(found, ids, settings, kept, workers.submit, done, make):
+        for submission, result, before in grade_all(handed_in, ids, settings, kept, workers.submit, done, make):
             results[submission.name] = result
             earlier += before
             show(len(results), submission.name)
-    paths = write_all(given.out, results, given.exercises, seed)
-    if given.json:
+    paths = write_all(args.out, results, args.exercises, seed)
+    if args.json:
         print(json.dumps({name: {**result} for name, result in sorted(results.items())}, indent=1))
-    if given.json or given.quiet:
+    if args.json or args.quiet:
         return 0
     points = [result["points"] for result in results.values()]
     out_of = next(iter(results.values()))["out_of"]
@@ -85,7 +85,7 @@ def run(given: argparse.Namespace) -> int:
     rows += [("graded before", str(earlier))] if earlier else []
     rows += [("seed", str(seed))]
     show_table(rows, "Graded")
-    show_table([(path.name, str(path)) for path in [*paths, given.out / "feedback"]], "\nFiles")
+    show_table([(path.name, str(path)) for path in [*paths, args.out / "feedback"]], "\nFiles")
     return 0
 
 
@@ -102,10 +102,10 @@ def seed_of(out: Path) -> int:
     return int(text)
 
 
-def _executor(given: argparse.Namespace) -> tuple[AbstractContextManager[Any], Any, Any]:
+def _executor(args: argparse.Namespace) -> tuple[AbstractContextManager[Any], Any, Any]:
     """Who grades: processes on this machine, or a cluster."""
-    if given.scheduler is None:
-        return Workers(given.jobs), as_completed, job_of
+    if args.scheduler is None:
+        return Workers(args.jobs), as_completed, job_of
     from ..grading import cluster
 
-    return cluster.DaskCluster(given.scheduler), cluster.as_completed, cluster.job_of
+    return cluster.DaskCluster(args.scheduler), cluster.as_completed, cluster.job_of

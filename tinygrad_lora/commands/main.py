@@ -102,10 +102,10 @@ def understood(arguments: Sequence[str]) -> argparse.Namespace:
         perhaps = f"perhaps {near[0]}" if near else f"there are {', '.join(COMMANDS)}"
         raise ValueError(f"there is no command {first!r}; {perhaps}. `tinygrad-lora --help` says what each does")
     made = loaded(first)
-    given, unknown = made.parse_known_args(arguments)
+    args, unknown = made.parse_known_args(arguments)
     if unknown:
         raise ValueError(f"{' '.join(unknown)} means nothing here; `{called(arguments)} --help` says what does")
-    return given
+    return args
 
 
 def called(arguments: Sequence[str]) -> str:
@@ -132,8 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not words:
             loaded().print_help(sys.stderr)
             return WRONG
-        given = understood(words)
-        code: int = given.run(given)
+        args = understood(words)
+        code: int = args.run(args)
         return code
 
     return exit_code(called(words), command)

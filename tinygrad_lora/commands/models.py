@@ -50,17 +50,17 @@ def add_command(commands: Any) -> None:
     remove.set_defaults(run=run_remove)
 
 
-def run_get(given: argparse.Namespace) -> int:
+def run_get(args: argparse.Namespace) -> int:
     """Fetch one model, and say where it is."""
-    folder = get_model(given.name, given.archive, tracker(given.quiet))
-    if not given.quiet:
-        package = CATALOG[given.name]
+    folder = get_model(args.name, args.archive, tracker(args.quiet))
+    if not args.quiet:
+        package = CATALOG[args.name]
         about = [("About", package.about), ("License", package.license), ("From", package.source)]
-        show_table([*about, ("Files", str(folder))], given.name)
+        show_table([*about, ("Files", str(folder))], args.name)
     return 0
 
 
-def run_list(given: argparse.Namespace) -> int:
+def run_list(args: argparse.Namespace) -> int:
     """Print the catalog: what each entry is, how large, and whether it is here."""
     entries = [
         {
@@ -70,7 +70,7 @@ def run_list(given: argparse.Namespace) -> int:
         }
         for package in CATALOG.values()
     ]  # fmt: skip
-    if given.json:
+    if args.json:
         print(json.dumps(entries, indent=1))
         return 0
     for entry, package in zip(entries, CATALOG.values(), strict=True):
@@ -81,7 +81,7 @@ def run_list(given: argparse.Namespace) -> int:
     return 0
 
 
-def run_remove(given: argparse.Namespace) -> int:
+def run_remove(args: argparse.Namespace) -> int:
     """Delete one model."""
-    print(f"{given.name} was removed" if remove_model(given.name) else f"{given.name} was not on this machine")
+    print(f"{args.name} was removed" if remove_model(args.name) else f"{args.name} was not on this machine")
     return 0

@@ -28,15 +28,15 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print the steps, or write the page and say where. Raises ValueError where there is nothing to step through."""
-    shown = named_object(given.object, WANTED)
+    shown = named_object(args.object, WANTED)
     try:
         steps = step_through(shown)
     except TypeError as error:
-        raise ValueError(f"{given.object}: {error}") from None
-    if given.out is None:
+        raise ValueError(f"{args.object}: {error}") from None
+    if args.out is None:
         print(steps)
     else:
-        print(f"{len(steps)} steps: {steps.save(given.out)}")
+        print(f"{len(steps)} steps: {steps.save(args.out)}")
     return 0

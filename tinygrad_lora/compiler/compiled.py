@@ -145,15 +145,15 @@ class CompiledFunction(LastProgram):
         if program.settled:
             return
         with self._lock:
-            told = ""
+            report = ""
             if not program.settled and first_call.wanted(program, self.check):
                 fault, values = first_call.fault_of(program, call.arrays)
                 if fault is not None:
-                    told = self._blame(program, values) or f"{program.traced}\n{fault}"
+                    report = self._blame(program, values) or f"{program.traced}\n{fault}"
                     program.run_plainly(self.name, self._names(program.traced))
             program.settle()
-        if told:
-            warn_of_fault(self.name, told)
+        if report:
+            warn_of_fault(self.name, report)
 
     def _blame(self, program: CompiledProgram, values: Sequence[Any]) -> str:
         """The pass or the program that is to blame, with the smallest part of the graph that shows it."""
@@ -250,13 +250,13 @@ def _no_structure() -> None:
 
 def _no_node(path: str, value: Any, call: Arguments) -> str:
     """What a function returned that is no node, and what to do."""
-    told = f"a traced function must return nodes, not {type(value).__name__}: result{path} is {value!r:.40}"
+    refusal = f"a traced function must return nodes, not {type(value).__name__}: result{path} is {value!r:.40}"
     if value is None:
-        return f"{told}: does the function lack a return statement, or return one that is not meant?"
+        return f"{refusal}: does the function lack a return statement, or return one that is not meant?"
     if isinstance(value, dict | list | tuple):
-        return f"{told}: return plain tuples, named tuples, lists or dicts of nodes"
+        return f"{refusal}: return plain tuples, named tuples, lists or dicts of nodes"
     numbers = [label for label, x in zip(call.labels, call.leaves, strict=True) if type(x) in (int, float)]
     if isinstance(value, int | float) and numbers:
         remedy = f"pass np.float64({numbers[0]}), or an array"
-        return f"{told}. The argument {numbers[0]} is a Python number, and so part of the program: {remedy}"
-    return f"{told}: return tl.constant(...) of it, or compute it from the arguments with functions of nodes"
+        return f"{refusal}. The argument {numbers[0]} is a Python number, and so part of the program: {remedy}"
+    return f"{refusal}: return tl.constant(...) of it, or compute it from the arguments with functions of nodes"

@@ -79,8 +79,8 @@ class Storage:
         new = [*old, *state]
         parameters, remembered = optimizer.update(old, optimizer.clip(gradients), state, optimizer.rate)
         if len(parameters) != len(old) or len(remembered) != len(state):
-            told = f"{len(parameters)} parameters and {len(remembered)} arrays of state"
-            raise ShapeError(f"update() gave {told}; it was given {len(old)} and {len(state)}")
+            sizes = f"{len(parameters)} parameters and {len(remembered)} arrays of state"
+            raise ShapeError(f"update() gave {sizes}; it was given {len(old)} and {len(state)}")
         return [_fitting(node, result) for node, result in zip(new, [*parameters, *remembered], strict=True)]
 
     def take_over(self) -> None:

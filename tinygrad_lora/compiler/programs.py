@@ -225,21 +225,21 @@ class Cache:
     def _advice(self, places: Sequence[str]) -> str:
         """Which argument varies."""
         keys = list(self._programs)
-        told = f"{self.name} was compiled {self.generated} times"
+        warning = f"{self.name} was compiled {self.generated} times"
         if len({key[1] for key in keys}) > 1:
-            return f"{told}: the number of arguments, or the keys and lengths of containers, vary from call to call"
+            return f"{warning}: the number of arguments, or the keys and lengths of containers, vary from call to call"
         varying = [i for i in range(len(places)) if len({repr(key[2][i]) for key in keys}) > 1]
         if not varying:
-            return f"{told}: the structure of the model changes again and again"
-        first, told = keys[-1][2][varying[0]], f"{told}; {places[varying[0]]}"
+            return f"{warning}: the structure of the model changes again and again"
+        first, warning = keys[-1][2][varying[0]], f"{warning}; {places[varying[0]]}"
         if isinstance(first, LayerKey):
-            return f"{told} is a layer whose structure changes from call to call, or another layer each time"
+            return f"{warning} is a layer whose structure changes from call to call, or another layer each time"
         remedy = (
             "its values are part of the program: pass it as an array of the others' dtype, such as np.float32(3)"
             if isinstance(first, ValueKey)
             else "its shape or dtype varies: pad the arrays to a few sizes"
         )
-        return f"{told} differs from call to call, and {remedy}"
+        return f"{warning} differs from call to call, and {remedy}"
 
     def __len__(self) -> int:
         return len(self._programs)

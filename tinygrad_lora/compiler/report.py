@@ -49,13 +49,13 @@ def lowering(graph: Graph, planned: Planned, equations: Mapping[str, str] | None
     width = max((len(name) for name, (n, *_) in done.items() if n), default=0)
     laws = {name: f": {law}" for name, law in (equations or {}).items()}
     lines = [
-        f"{name:<{width}}  {n:>3} {what}{'s' * (n != 1)} {told}{laws.get(name, '')}"
-        for name, (n, what, told) in done.items()
+        f"{name:<{width}}  {n:>3} {what}{'s' * (n != 1)} {outcome}{laws.get(name, '')}"
+        for name, (n, what, outcome) in done.items()
         if n
     ]
     eager = sum(node.size * node.dtype.itemsize for node in graph.nodes if node.parents and not node.op.view)
-    told = f"memory: {plan.size:,} bytes planned; {plan.least:,} are in use at once, no plan can do with less"
-    return [*lines, told, f"        {plan.separate:,} with a place for each array; eager keeps {eager:,}"]
+    memory = f"memory: {plan.size:,} bytes planned; {plan.least:,} are in use at once, no plan can do with less"
+    return [*lines, memory, f"        {plan.separate:,} with a place for each array; eager keeps {eager:,}"]
 
 
 def explanation(

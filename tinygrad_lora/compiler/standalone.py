@@ -64,7 +64,7 @@ def standalone(
         loader = _free("load_parameters", source)
         parts.append(LOADER.format(loader=loader, name=name).lstrip())
         arrays.append(f"        *{loader}(),")
-    main = re.sub(VARIABLES, lambda found: _free(found[0], source), MAIN)
+    main = re.sub(VARIABLES, lambda match: _free(match[0], source), MAIN)
     return "\n\n".join(parts) + "\n" + main.format(name=name, made="\n".join(arrays))
 
 

@@ -70,8 +70,8 @@ class TermWriter:
 
     def collected(self, terms: list[Term], like: Node) -> Term:
         """The sum as one product: the most common factor first, and so on within what it multiplies."""
-        while len(terms) > 1 and (found := commonest(terms)) is not None:
-            x, sign = found
+        while len(terms) > 1 and (factor := commonest(terms)) is not None:
+            x, sign = factor
             inner = self.collected([t.without(x, sign) for t in terms if t.powers.get(x, 0) * sign > 0], like)
             whole = Term(inner.number, inner.powers | {x: inner.powers.get(x, 0) + sign})
             terms = [whole, *(t for t in terms if t.powers.get(x, 0) * sign <= 0)]
@@ -116,8 +116,8 @@ class TermWriter:
 
     def shared(self, powers: dict[Node, int]) -> dict[Node, int]:
         """The same product, made of products and quotients of two that exist already where there are any."""
-        while (found := self._existing_pair(powers)) is not None:
-            a, b, pair = found
+        while (existing := self._existing_pair(powers)) is not None:
+            a, b, pair = existing
             sign = 1 if pair.op is ops.multiply else -1
             for x, n in ((a, -1), (b, -sign), (pair, 1)):
                 powers = powers | {x: powers.get(x, 0) + n}

@@ -46,9 +46,9 @@ class TrainingStep(CompiledFunction):
             trained = len(optimizer.parameters)
             return [value, *slopes[trained:], *self.storage.update(slopes[:trained])]
 
-        for what, given in (("the model", model), ("the loss", loss)):
-            if not callable(given):
-                raise CompileError(f"{what} must be a function of nodes, not {type(given).__name__}")
+        for what, argument in (("the model", model), ("the loss", loss)):
+            if not callable(argument):
+                raise CompileError(f"{what} must be a function of nodes, not {type(argument).__name__}")
         if not hasattr(optimizer, "before_step"):
             raise CompileError(f"the optimizer must be one such as tl.SGD or tl.Adam, not {type(optimizer).__name__}")
         super().__init__(training_step, passes, buffers=buffers, engine=engine, without=without, check=check)
@@ -88,8 +88,8 @@ class TrainingStep(CompiledFunction):
         if labels.size and labels.item(labels.argmin()) < 0:
             graph = self.prepare(x, labels).program.traced
             if _is_index(graph, graph.inputs[1]):
-                told = "labels count from 0; leave samples without one out"
-                raise ValueError(f"label {labels.min()} is not a class: {told}")
+                remedy = "labels count from 0; leave samples without one out"
+                raise ValueError(f"label {labels.min()} is not a class: {remedy}")
 
     def _up_to_date(self) -> int:
         """Take over what was assigned since the last step. Gives a number for what the graph depends on."""

@@ -39,8 +39,8 @@ def strip(x: Any, labels: Any, word: str, answers: Any = None) -> Markup:
     items = []
     for digit in range(10):
         i = int(np.flatnonzero(labels == digit)[0])
-        told = verdict("answer", int(answers[i]), digit) if answers is not None else element("p", digit)
-        items.append(element("li", picture(x[i], f"{word} {digit}"), told))
+        caption = verdict("answer", int(answers[i]), digit) if answers is not None else element("p", digit)
+        items.append(element("li", picture(x[i], f"{word} {digit}"), caption))
     return element("ul", *items, class_="strip")
 
 
@@ -67,9 +67,9 @@ def grid(experiment: Experiment) -> Markup:
     items = []
     for i in chain(*chosen(experiment)):
         label = int(experiment.rotated.y_test[i])
-        told = joined((verdict("before", int(before[i]), label), verdict("after", int(after[i]), label)))
+        caption = joined((verdict("before", int(before[i]), label), verdict("after", int(after[i]), label)))
         digit = picture(experiment.rotated.x_test[i], f"a rotated {label}")
-        items.append(element("li", digit, element("div", element("p", f"a {label}", class_="truth"), told)))
+        items.append(element("li", digit, element("div", element("p", f"a {label}", class_="truth"), caption)))
     return element("ul", *items, class_="grid")
 
 

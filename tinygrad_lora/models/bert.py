@@ -183,9 +183,9 @@ class BertModel(Layer):
         Raises ShapeError for a mask or token_type_ids of another shape than the tokens, and for too many of them.
         """
         tokens = token_rows(tokens)
-        for what, given in (("attention_mask", attention_mask), ("token_type_ids", token_type_ids)):
-            if given is not None and as_node(given).shape != tokens.shape:
-                raise ShapeError(f"{what} has one number a token: {tokens.shape}, not {as_node(given).shape}")
+        for what, extra in (("attention_mask", attention_mask), ("token_type_ids", token_type_ids)):
+            if extra is not None and as_node(extra).shape != tokens.shape:
+                raise ShapeError(f"{what} has one number a token: {tokens.shape}, not {as_node(extra).shape}")
         mask = None if attention_mask is None else padding_mask(as_node(attention_mask), self.dtype)
         y: Node = self.encoder(self.embeddings(tokens, token_type_ids), mask, attentions)
         return y

@@ -30,14 +30,14 @@ def settings(kind: type[Settings], config: Mapping[str, Any]) -> Settings:
     """
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     required = [name for name, f in known.items() if f.default is MISSING]
-    given = {name: config[name] for name in known if config.get(name) is not None}
-    for name, value in given.items():
+    values = {name: config[name] for name in known if config.get(name) is not None}
+    for name, value in values.items():
         wanted, fits = _KINDS[str(known[name].type)]
         if not fits(value):
             raise ModelError(f"{name} must be {wanted}, not {value!r}")
-    if missing := [name for name in required if name not in given]:
+    if missing := [name for name in required if name not in values]:
         raise ModelError(f"the configuration does not say {', '.join(missing)}")
-    return kind(**given)
+    return kind(**values)
 
 
 def require(config: Mapping[str, Any], **wanted: Any) -> None:

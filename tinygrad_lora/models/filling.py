@@ -25,10 +25,10 @@ def fill(model: Network, tensors: Mapping[str, Any], prefix: str = "") -> Networ
     model.before_change()
     parameters = model.named_parameters()
     linear = {id(layer.weight) for layer in model.named_layers().values() if isinstance(layer, Linear)}
-    given = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-    spare = {name for name in given if name.endswith(("position_ids", "inv_freq"))}
+    own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    spare = {name for name in own if name.endswith(("position_ids", "inv_freq"))}
     spare |= {"lm_head.weight"} - parameters.keys()
-    arrays = {name: np.asarray(t) for name, t in given.items() if name not in spare}
+    arrays = {name: np.asarray(t) for name, t in own.items() if name not in spare}
     arrays = {n: a.T if n in parameters and id(parameters[n]) in linear else a for n, a in arrays.items()}
     problems = [f"no weights for {_few(missing)}"] if (missing := parameters.keys() - arrays) else []
     problems += [f"no place for {_few(extra)}"] if (extra := arrays.keys() - parameters) else []

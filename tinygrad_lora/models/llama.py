@@ -55,7 +55,7 @@ class LlamaConfig:
             raise ModelError(f"head_dim must be even, not {self.head_dim}: rotary positions turn pairs of numbers")
 
 
-class SelfAttention(Layer):
+class CausalAttention(Layer):
     """Each token looks back. Several heads of queries share one head of keys and values."""
 
     def __init__(self, c: LlamaConfig, rng: np.random.Generator, dtype: Any) -> None:
@@ -94,11 +94,11 @@ class GatedNetwork(Layer):
         return y
 
 
-class Block(Layer):
+class DecoderBlock(Layer):
     """One of the layers of the network. What is added to x is computed from x normed; x itself is never normed."""
 
     def __init__(self, c: LlamaConfig, rng: np.random.Generator, dtype: Any) -> None:
-        self.self_attn = SelfAttention(c, rng, dtype)
+        self.self_attn = CausalAttention(c, rng, dtype)
         self.mlp = GatedNetwork(c, rng, dtype)
         self.input_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps, dtype=dtype)
         self.post_attention_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps, dtype=dtype)
@@ -119,7 +119,7 @@ class LlamaModel(Layer):
     def __init__(self, config: LlamaConfig, rng: np.random.Generator, dtype: Any) -> None:
         self.config = config
         self.embed_tokens = Embedding(config.vocab_size, config.hidden_size, seed=rng, dtype=dtype)
-        self.layers = [Block(config, rng, dtype) for _ in range(config.num_hidden_layers)]
+        self.layers = [DecoderBlock(config, rng, dtype) for _ in range(config.num_hidden_layers)]
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps, dtype=dtype)
 
     def __call__(self, tokens: Any) -> Node:
@@ -185,8 +185,8 @@ class LlamaForCausalLM(Layer):
             "num_key_value_heads": heads, "head_dim": size // heads if divisible else None,
             "rope_theta": rope.get("rope_theta"),
         }  # fmt: skip
-        given = {**config, **{k: v for k, v in supplied.items() if config.get(k) is None}}
-        return cls(settings(LlamaConfig, given), seed=seed, dtype=dtype)
+        complete = {**config, **{k: v for k, v in supplied.items() if config.get(k) is None}}
+        return cls(settings(LlamaConfig, complete), seed=seed, dtype=dtype)
 
     def __call__(self, tokens: Any) -> Node:
         return self.logits(self.model(tokens))

@@ -46,13 +46,13 @@ class SentenceEncoder:
             raise ValueError(f"a batch has at least one sentence, not {batch}")
         lengths = [len(self.tokenizer.encode(text, self.longest)) for text in texts]
         order = np.argsort(lengths, kind="stable")
-        found: list[Any] = [None] * len(lengths)
+        vectors: list[Any] = [None] * len(lengths)
         for start in range(0, len(order), batch):
             part = order[start : start + batch]
             states, mask = self.hidden([texts[i] for i in part])
             for i, vector in zip(part, pooled(states, mask), strict=True):
-                found[i] = vector / np.linalg.norm(vector) if self.normalized else vector
-        return np.stack(found) if found else np.empty((0, self.model.config.hidden_size), self.model.dtype)
+                vectors[i] = vector / np.linalg.norm(vector) if self.normalized else vector
+        return np.stack(vectors) if vectors else np.empty((0, self.model.config.hidden_size), self.model.dtype)
 
 
 def pooled(states: Any, mask: Any) -> Any:

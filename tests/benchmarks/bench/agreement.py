@@ -24,15 +24,15 @@ def reference(case: Case) -> dict[str, Any]:
 
 def errors(case: Case, outcome: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, float]:
     """The largest difference of each array, relative to the largest expected number in it."""
-    found = {}
+    errors_of = {}
     for name, right in expected.items():
         start = case[name].astype(np.float64) if name in case.updated else 0.0
         mine = np.asarray(outcome[name], dtype=np.float64)
         if mine.shape != np.shape(right):
             raise ValueError(f"{name} has the shape {mine.shape}, not {np.shape(right)}")
         largest = np.abs(right - start).max()
-        found[name] = float(np.abs(mine - right).max() / largest)
-    return found
+        errors_of[name] = float(np.abs(mine - right).max() / largest)
+    return errors_of
 
 
 def check(case: Case, outcome: Mapping[str, Any]) -> tuple[dict[str, float], str | None]:
@@ -42,10 +42,10 @@ def check(case: Case, outcome: Mapping[str, Any]) -> tuple[dict[str, float], str
     """
     if not outcome:
         return {}, None
-    found = errors(case, outcome, reference(case))
+    errors_of = errors(case, outcome, reference(case))
     rest = TOLERANCE[case["x"].dtype.itemsize]
-    limits = {name: TOLERANCE_OF_CHANGE if name in case.updated else rest for name in found}
-    worst = max(found, key=lambda name: found[name] / limits[name])
-    if found[worst] <= limits[worst]:
-        return found, None
-    return found, f"disagrees with the reference: {worst} is off by {found[worst]:.1e} of its largest number"
+    limits = {name: TOLERANCE_OF_CHANGE if name in case.updated else rest for name in errors_of}
+    worst = max(errors_of, key=lambda name: errors_of[name] / limits[name])
+    if errors_of[worst] <= limits[worst]:
+        return errors_of, None
+    return errors_of, f"disagrees with the reference: {worst} is off by {errors_of[worst]:.1e} of its largest number"

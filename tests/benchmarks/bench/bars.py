@@ -127,19 +127,19 @@ def probing(bars: Iterable[Bar], seed: int, track: Track) -> Iterator[Row]:
         yield {"kind": "probe", "name": name, "peer": peer, "workload": workload, "size": size, **answer}
 
 
-def judged(bars: Iterable[Bar], found: Sequence[Result], rows: Iterable[Row]) -> list[dict[str, Any]]:
+def judged(bars: Iterable[Bar], measured: Sequence[Result], rows: Iterable[Row]) -> list[dict[str, Any]]:
     """For each bar what was measured, and whether it is met, missed, or not measured."""
     probes = {(r["name"], r["peer"], r["workload"], r["size"]): r for r in rows if r["kind"] == "probe"}
-    told = []
+    verdicts = []
     for bar in bars:
         numbers = [
-            ratio_of(found, *need) if isinstance(need, Cell) else probes.get(need[:4], {}).get(need.key)
+            ratio_of(measured, *need) if isinstance(need, Cell) else probes.get(need[:4], {}).get(need.key)
             for need in bar.needs
         ]
         value = None if None in numbers else bar.value(*numbers)
         verdict = "not measured" if value is None else "met" if value <= bar.gate else "missed"
-        told.append({"bar": bar.what, "value": value, "gate": bar.gate, "unit": bar.unit, "verdict": verdict})
-    return told
+        verdicts.append({"bar": bar.what, "value": value, "gate": bar.gate, "unit": bar.unit, "verdict": verdict})
+    return verdicts
 
 
 def shown(value: float | None) -> str:
@@ -147,9 +147,9 @@ def shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def bar_table(told: Iterable[Mapping[str, Any]]) -> str:
+def bar_table(verdicts: Iterable[Mapping[str, Any]]) -> str:
     """Markdown."""
     rows = [["goal", "measured", "at most", ""]]
-    for bar in told:
+    for bar in verdicts:
         rows.append([bar["bar"], shown(bar["value"]) + bar["unit"], f"{bar['gate']:g}{bar['unit']}", bar["verdict"]])
     return markdown(rows)

@@ -38,8 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command line; the result is the exit code, as that of `tinygrad-lora`."""
 
     def command() -> int:
-        given = bench_parser().parse_args(arguments)
-        code: int = given.run(given)
+        args = bench_parser().parse_args(arguments)
+        code: int = args.run(args)
         return code
 
     return exit_code("run.py bench", command)
@@ -89,38 +89,36 @@ class NothingBefore(argparse._SubParsersAction):  # type: ignore[type-arg]
         self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
     ) -> None:
         options = [action for action in parser._actions if action.option_strings and action.dest in namespace]
-        if given := [o.option_strings[0] for o in options if getattr(namespace, o.dest) != o.default]:
-            raise ValueError(
-                f"{', '.join(given)} must come after {values[0]}; `{parser.prog} {values[0]} --help` says what can be "
-                "given"
-            )
+        if misplaced := [o.option_strings[0] for o in options if getattr(namespace, o.dest) != o.default]:
+            after = f"must come after {values[0]}; `{parser.prog} {values[0]} --help` says what can be given"
+            raise ValueError(f"{', '.join(misplaced)} {after}")
         super().__call__(parser, namespace, values, option_string)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Measure what was asked for, print it, and write the files. Raises ValueError for what does not exist."""
-    what = mode(given)
-    if given.update_docs:
-        page_with(given.update_docs, what.place, "")  # a wrong page is told now, not after an hour
-    track = tracker(given.json or given.quiet)
-    measured = chain(*(measure(plan, track) for plan in what.plans), probing(what.bars, given.seed, track))
-    raw = given.out / f"{what.place}.jsonl"
+    chosen = mode(args)
+    if args.update_docs:
+        page_with(args.update_docs, chosen.place, "")  # a wrong page is told now, not after an hour
+    track = tracker(args.json or args.quiet)
+    measured = chain(*(measure(plan, track) for plan in chosen.plans), probing(chosen.bars, args.seed, track))
+    raw = args.out / f"{chosen.place}.jsonl"
     rows = recorded(measured, raw)
     machine = machine_line(next(row for row in rows if row["kind"] == "environment"))
-    told = what.tell(rows)
+    summary = chosen.summarize(rows)
     reasons = "\n".join(f"- {peer}: {reason}" for peer, reason in left_out(results(rows)))
-    tables = [machine, told.table, detail_table(results(rows)), f"Not timed:\n\n{reasons}" if reasons else ""]
-    paths = [raw, write_atomically(given.out / f"{what.place}.md", "\n\n".join(filter(None, tables)) + "\n")]
-    if what.place == "ratios" and (picture := plot(results(rows), given.out / "ratios.svg")):
+    tables = [machine, summary.table, detail_table(results(rows)), f"Not timed:\n\n{reasons}" if reasons else ""]
+    paths = [raw, write_atomically(args.out / f"{chosen.place}.md", "\n\n".join(filter(None, tables)) + "\n")]
+    if chosen.place == "ratios" and (picture := plot(results(rows), args.out / "ratios.svg")):
         paths.append(picture)
-    if given.update_docs:
-        write_atomically(given.update_docs, page_with(given.update_docs, what.place, f"{machine}\n\n{told.table}"))
-        paths.append(given.update_docs)
-    if given.json:
-        print(json.dumps(told.data, indent=1))
-    if given.json or given.quiet:
+    if args.update_docs:
+        write_atomically(args.update_docs, page_with(args.update_docs, chosen.place, f"{machine}\n\n{summary.table}"))
+        paths.append(args.update_docs)
+    if args.json:
+        print(json.dumps(summary.data, indent=1))
+    if args.json or args.quiet:
         return 0
-    for title, listed in told.parts:
+    for title, listed in summary.parts:
         if listed:
             show_table(listed, f"\n{title}")
     show_table([(path.name, str(path)) for path in paths], "\nFiles")

@@ -23,7 +23,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "blas": blas(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+        "versions": {name: number for name in LIBRARIES if (number := _version(name))},
     }
 
 
@@ -36,7 +36,7 @@ def cpu() -> str:
         return platform.processor() or "unknown"
 
 
-def machine_line(told: dict[str, Any]) -> str:
+def machine_line(facts: dict[str, Any]) -> str:
     """One line for a report.
 
     >>> machine_line(
@@ -52,11 +52,10 @@ def machine_line(told: dict[str, Any]) -> str:
     ... )
     'Z80, 1 core, 1 thread; Python 3.11.0, openblas 0.3; load 0.1; numpy 2.4.0, torch 2.13.0'
     """
-    cores, threads = (counted(told[f"{word}s"], word) for word in ("core", "thread"))
-    versions = ", ".join(f"{name} {number}" for name, number in told["versions"].items())
-    return (
-        f"{told['cpu']}, {cores}, {threads}; Python {told['python']}, {told['blas']}; load {told['load']}; {versions}"
-    )
+    cores, threads = (counted(facts[f"{word}s"], word) for word in ("core", "thread"))
+    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+    python, blas_here = f"Python {facts['python']}", facts["blas"]
+    return f"{facts['cpu']}, {cores}, {threads}; {python}, {blas_here}; load {facts['load']}; {versions}"
 
 
 def _version(name: str) -> str | None:

@@ -37,7 +37,7 @@ TOLERANCE = 2e-3  # relative: three steps in float32, with an optimizer that div
 
 
 @dataclass
-class Found:
+class PeerResult:
     """What was measured of one implementation: seconds a step by the clock and of the processor, one for each round.
 
     `first` is the first step, which compiles. Without times, `reason` says why there are none.
@@ -56,7 +56,7 @@ class Found:
 
 def compare(
     network: str, peers: Sequence[str], rounds: int, threads: int, seed: int, track: Track
-) -> tuple[list[Found], str]:
+) -> tuple[list[PeerResult], str]:
     """One training step of each implementation in each round, in random order, each in a process of its own.
 
     Gives what was found, and a line about the machine. Raises ValueError for a name that there is not, or a number
@@ -69,23 +69,25 @@ def compare(
         raise ValueError(f"rounds and threads must be at least 1, not {rounds} and {threads}")
     if seed < 0:
         raise ValueError(f"seed must be 0 or more, not {seed}")
-    found = [Found(name, reason=missing(name)) for name in dict.fromkeys(["ours", *peers])]
+    results = [PeerResult(name, reason=missing(name)) for name in dict.fromkeys(["ours", *peers])]
     with ExitStack() as stack:
-        ready = [(f, stack.enter_context(running(f.peer, threads))) for f in found if f.reason is None]
+        ready = [
+            (result, stack.enter_context(running(result.peer, threads))) for result in results if result.reason is None
+        ]
         machine = machine_line({"threads": threads, **ready[0][1].ask("environment")})
-        for f, process in track(ready, "first steps"):
-            _keep(f, process.ask("probe", name="finetune", network=network, steps=CHECKED))
-            f.first = f.wall[0] if f.wall else None
-            f.wall, f.cpu, f.reason = [], [], f.reason or _disagreement(f, found[0])
-        ready = [(f, process) for f, process in ready if f.reason is None]
+        for result, process in track(ready, "first steps"):
+            _keep(result, process.ask("probe", name="finetune", network=network, steps=CHECKED))
+            result.first = result.wall[0] if result.wall else None
+            result.wall, result.cpu, result.reason = [], [], result.reason or _disagreement(result, results[0])
+        ready = [(result, process) for result, process in ready if result.reason is None]
         shuffle = random.Random(seed)
         for _ in track(range(rounds), "training steps"):
-            for f, process in shuffle.sample(ready, len(ready)):
-                _keep(f, process.ask("probe", name="finetune", network=network, steps=1))
-    for f, _ in ready:
-        ratios = [mine / theirs for mine, theirs in zip(found[0].wall, f.wall, strict=True)]
-        f.ratio, (f.low, f.high) = median(ratios), quartiles(ratios)
-    return found, machine
+            for result, process in shuffle.sample(ready, len(ready)):
+                _keep(result, process.ask("probe", name="finetune", network=network, steps=1))
+    for result, _ in ready:
+        ratios = [mine / theirs for mine, theirs in zip(results[0].wall, result.wall, strict=True)]
+        result.ratio, (result.low, result.high) = median(ratios), quartiles(ratios)
+    return results, machine
 
 
 def missing(peer: str) -> str | None:
@@ -94,33 +96,33 @@ def missing(peer: str) -> str | None:
     return f"{', '.join(absent)} not installed" if absent else None
 
 
-def _keep(f: Found, answer: dict[str, Any]) -> None:
+def _keep(result: PeerResult, answer: dict[str, Any]) -> None:
     if reason := answer.get("failed") or answer.get("skipped"):
-        f.reason = reason
+        result.reason = reason
         return
-    f.losses += answer["losses"]
-    f.wall += answer["wall"]
-    f.cpu += answer["cpu"]
+    result.losses += answer["losses"]
+    result.wall += answer["wall"]
+    result.cpu += answer["cpu"]
 
 
-def _disagreement(f: Found, ours: Found) -> str | None:
+def _disagreement(result: PeerResult, ours: PeerResult) -> str | None:
     """A sentence if its first losses are not ours."""
-    worst = max((abs(a / b - 1) for a, b in zip(f.losses, ours.losses, strict=False)), default=0.0)
+    worst = max((abs(a / b - 1) for a, b in zip(result.losses, ours.losses, strict=False)), default=0.0)
     return None if worst <= TOLERANCE else f"disagrees: a loss of the first steps differs by {worst:.1e} of itself"
 
 
-def table(found: Sequence[Found]) -> str:
+def table(results: Sequence[PeerResult]) -> str:
     """Markdown: a row for each implementation."""
     rows = [["", "first step", "time a step", "of the processor", "steps a second", "ours / theirs", "quartiles"]]
-    for f in found:
-        name = f"{f.peer} ({PEERS[f.peer][1]})"
-        if f.reason or not f.wall or f.first is None:
-            rows.append([name, f.reason or "", "", "", "", "", ""])
+    for result in results:
+        name = f"{result.peer} ({PEERS[result.peer][1]})"
+        if result.reason or not result.wall or result.first is None:
+            rows.append([name, result.reason or "", "", "", "", "", ""])
             continue
-        seconds = median(f.wall)
-        spread = f"{ratio_text(f.low)} to {ratio_text(f.high)}"
-        rows.append([name, short(f.first), short(seconds), short(median(f.cpu)), f"{1 / seconds:.3g}",
-                     ratio_text(f.ratio), spread])  # fmt: skip
+        seconds = median(result.wall)
+        spread = f"{ratio_text(result.low)} to {ratio_text(result.high)}"
+        rows.append([name, short(result.first), short(seconds), short(median(result.cpu)), f"{1 / seconds:.3g}",
+                     ratio_text(result.ratio), spread])  # fmt: skip
     return markdown(rows)
 
 
@@ -148,17 +150,17 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Compare what was asked for, and print it."""
-    if given.out:
-        check_place(given.out)
-    track = tracker(given.json or given.quiet)
-    found, machine = compare(given.network, given.peers, given.rounds, given.threads, given.seed, track)
-    if given.out:
-        write_atomically(given.out, f"{table(found)}\n\n{machine}\n")
-    if given.json:
-        rows = [asdict(f) for f in found]
-        print(json.dumps({"network": given.network, "machine": machine, "rows": rows}, indent=1))
-    elif not given.quiet:
-        print(f"{table(found)}\n\n{machine}")
+    if args.out:
+        check_place(args.out)
+    track = tracker(args.json or args.quiet)
+    results, machine = compare(args.network, args.peers, args.rounds, args.threads, args.seed, track)
+    if args.out:
+        write_atomically(args.out, f"{table(results)}\n\n{machine}\n")
+    if args.json:
+        rows = [asdict(result) for result in results]
+        print(json.dumps({"network": args.network, "machine": machine, "rows": rows}, indent=1))
+    elif not args.quiet:
+        print(f"{table(results)}\n\n{machine}")
     return 0

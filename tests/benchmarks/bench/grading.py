@@ -90,14 +90,14 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Make the class, grade it, print the time."""
-    ids, machine = chosen(given.exercises), environment() | {"threads": 1}
+    ids, machine = chosen(args.exercises), environment() | {"threads": 1}
     with tempfile.TemporaryDirectory() as made:
         folder, settings = Path(made) / "class", GradingSettings()
-        write_class(folder, ids, given.students, given.seed)
+        write_class(folder, ids, args.students, args.seed)
         start = time.perf_counter()
-        with Workers(given.jobs) as workers, counting(given.students, "Grading") as show:
+        with Workers(args.jobs) as workers, counting(args.students, "Grading") as show:
             self_check(ids, workers.submit, settings)
             ready = time.perf_counter() - start
             points = []
@@ -105,9 +105,9 @@ def run(given: argparse.Namespace) -> int:
                 points.append(result["points"])
                 show(len(points), "")
         seconds, processor = time.perf_counter() - start, sum(os.times()[:4])
-    count = given.students * len({id[:2] for id in ids})
-    print(f"{count} whole notebooks, {len(ids)} exercises, {given.jobs} workers: {seconds:.1f} s")
-    print(f"of them {ready:.1f} s to start and to check the grader; {given.students / (seconds - ready):.1f} a second")
+    count = args.students * len({id[:2] for id in ids})
+    print(f"{count} whole notebooks, {len(ids)} exercises, {args.jobs} workers: {seconds:.1f} s")
+    print(f"of them {ready:.1f} s to start and to check the grader; {args.students / (seconds - ready):.1f} a second")
     print(f"{processor:.1f} s of processor time, all processes together")
     print(f"{np.mean(points):.1f} points on average, of {result['out_of']}")
     print(machine_line(machine))

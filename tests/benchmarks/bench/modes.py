@@ -1,6 +1,6 @@
 """The three ways to run the benchmark: beside others, technique by technique, and against the project's goals.
 
-A mode says what to measure, and how to tell what was found.
+A mode says what to measure, and how to summarize it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ QUICK = Plan(
 ABLATION = Plan(cases(["W1", "W3", "W3ce", "W4", "W5"], list(SIZES)), ["ours", *(WITHOUT + t for t in TECHNIQUES)])
 
 
-class Told(NamedTuple):
+class Summary(NamedTuple):
     """What was found: titles with lines of two columns for a terminal, a table in Markdown, and plain data."""
 
     parts: list[tuple[str, list[tuple[str, str]]]]
@@ -36,85 +36,85 @@ class Told(NamedTuple):
 
 
 class Mode(NamedTuple):
-    """What to measure, and `tell`, which makes of the rows what there is to say.
+    """What to measure, and `summarize`, which makes of the rows what there is to say.
 
     `place` names the files, and the place on the page of the docs.
     """
 
     place: str
     plans: list[Plan]
-    tell: Callable[[list[Row]], Told]
+    summarize: Callable[[list[Row]], Summary]
     bars: Sequence[Bar] = ()
 
 
-def mode(given: argparse.Namespace) -> Mode:
+def mode(args: argparse.Namespace) -> Mode:
     """The mode that the options ask for. Raises ValueError for a name or a number that makes no sense."""
     for what in ("threads", "rounds", "launches"):
-        number = getattr(given, what)
+        number = getattr(args, what)
         if number is not None and number < 1:
             raise ValueError(f"{what} must be at least 1, not {number}")
-    if given.seed < 0:
-        raise ValueError(f"seed must be 0 or more, not {given.seed}")
+    if args.seed < 0:
+        raise ValueError(f"seed must be 0 or more, not {args.seed}")
     for what, table in (("workload", WORKLOADS), ("size", SIZES), ("peer", PEERS)):
-        for name in getattr(given, f"{what}s") or []:
+        for name in getattr(args, f"{what}s") or []:
             if name not in table:
                 raise ValueError(f"there is no {what} called {name!r}; there are {', '.join(table)}")
-    if given.peers and (given.bars or given.ablation):
+    if args.peers and (args.bars or args.ablation):
         raise ValueError("--peers goes with neither --bars nor --ablation, which name the peers that they need")
-    if given.bars:
-        return _goals(given)
-    if given.ablation:
-        return Mode("ablation", [_with_options(_fewer_cases(ABLATION, given), given)], _tell_techniques)
-    plan = _fewer_cases(QUICK if given.quick else EVERYTHING, given)
-    if given.peers:
-        plan = plan._replace(peers=list(dict.fromkeys(["ours", *given.peers])))
-    return Mode("ratios", [_with_options(plan, given)], _tell_ratios)
+    if args.bars:
+        return _goals(args)
+    if args.ablation:
+        return Mode("ablation", [_with_options(_fewer_cases(ABLATION, args), args)], _summarize_techniques)
+    plan = _fewer_cases(QUICK if args.quick else EVERYTHING, args)
+    if args.peers:
+        plan = plan._replace(peers=list(dict.fromkeys(["ours", *args.peers])))
+    return Mode("ratios", [_with_options(plan, args)], _summarize_ratios)
 
 
-def _goals(given: argparse.Namespace) -> Mode:
+def _goals(args: argparse.Namespace) -> Mode:
     """Of the goals that are about a workload or a size, those that were asked for; and all others."""
-    workloads, sizes = [*(given.workloads or WORKLOADS), ""], [*(given.sizes or SIZES), ONE]
+    workloads, sizes = [*(args.workloads or WORKLOADS), ""], [*(args.sizes or SIZES), ONE]
     bars = [b for b in BARS if all(w in workloads and (s in sizes or not w) for w, s in b.cells)]
 
-    def tell(rows: list[Row]) -> Told:
-        told = judged(bars, results(rows), rows)
+    def summarize(rows: list[Row]) -> Summary:
+        verdicts = judged(bars, results(rows), rows)
         listed = [
             (t["bar"], f"{shown(t['value']) + t['unit']:>9}   at most {t['gate']:g}{t['unit']:3}   {t['verdict']}")
-            for t in told
+            for t in verdicts
         ]
-        return Told([("Goals", listed), ("Not timed", left_out(results(rows)))], bar_table(told), told)
+        return Summary([("Goals", listed), ("Not timed", left_out(results(rows)))], bar_table(verdicts), verdicts)
 
-    return Mode("bars", [_with_options(plan, given) for plan in plans_for(bars)], tell, bars)
+    return Mode("bars", [_with_options(plan, args) for plan in plans_for(bars)], summarize, bars)
 
 
-def _fewer_cases(plan: Plan, given: argparse.Namespace) -> Plan:
+def _fewer_cases(plan: Plan, args: argparse.Namespace) -> Plan:
     """The plan with the workloads and sizes that were asked for."""
-    workloads = given.workloads or list(dict.fromkeys(w for w, _ in plan.cases))
-    sizes = given.sizes or list(dict.fromkeys(s for _, s in plan.cases))
+    workloads = args.workloads or list(dict.fromkeys(w for w, _ in plan.cases))
+    sizes = args.sizes or list(dict.fromkeys(s for _, s in plan.cases))
     return plan._replace(cases=cases(workloads, sizes))
 
 
-def _with_options(plan: Plan, given: argparse.Namespace) -> Plan:
+def _with_options(plan: Plan, args: argparse.Namespace) -> Plan:
     """The plan with the numbers that were asked for."""
-    asked = {what: getattr(given, what) for what in ("threads", "rounds", "launches", "seed")}
+    asked = {what: getattr(args, what) for what in ("threads", "rounds", "launches", "seed")}
     return plan._replace(**{what: number for what, number in asked.items() if number is not None})
 
 
-def _tell_ratios(rows: list[Row]) -> Told:
-    found = results(rows)
-    return Told(_parts("Time of a step, and ours / theirs", found), ratio_table(found), _data(found))
+def _summarize_ratios(rows: list[Row]) -> Summary:
+    timed = results(rows)
+    return Summary(_parts("Time of a step, and ours / theirs", timed), ratio_table(timed), _data(timed))
 
 
-def _tell_techniques(rows: list[Row]) -> Told:
-    found = [r._replace(peer=r.peer.removeprefix(WITHOUT)) for r in results(rows)]
-    parts = _parts("Time of a step without a technique, and with / without", found)
-    return Told(parts, technique_table(found, TECHNIQUES), _data(found))
+def _summarize_techniques(rows: list[Row]) -> Summary:
+    timed = [r._replace(peer=r.peer.removeprefix(WITHOUT)) for r in results(rows)]
+    parts = _parts("Time of a step without a technique, and with / without", timed)
+    return Summary(parts, technique_table(timed, TECHNIQUES), _data(timed))
 
 
-def _parts(title: str, found: list[Result]) -> list[tuple[str, list[tuple[str, str]]]]:
-    timed = lines([r for r in found if not r.reason])
-    return [(f"{title} [quartiles of the rounds]", timed), ("Not timed", left_out(found))]
+def _parts(title: str, measured: list[Result]) -> list[tuple[str, list[tuple[str, str]]]]:
+    timed = lines([r for r in measured if not r.reason])
+    return [(f"{title} [quartiles of the rounds]", timed), ("Not timed", left_out(measured))]
 
 
-def _data(found: list[Result]) -> list[dict[str, Any]]:
-    return [{**r._asdict(), "ratio": r.ratio} for r in found]
+def _data(measured: list[Result]) -> list[dict[str, Any]]:
+    return [{**r._asdict(), "ratio": r.ratio} for r in measured]

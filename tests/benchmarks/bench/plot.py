@@ -12,12 +12,12 @@ from tinygrad_lora.view.plots.drawing import COLORS, DASHES, MARKS, drawn, log_a
 from .results import BASE, Result
 
 
-def plot(found: Sequence[Result], path: Path) -> Path | None:
+def plot(measured: Sequence[Result], path: Path) -> Path | None:
     """Draw theirs / ours for each workload over its sizes, one line for each peer; None without matplotlib.
 
     The higher, the slower they are; the line at 1 is ours.
     """
-    timed = [r for r in found if r.ratio and r.peer != BASE]
+    timed = [r for r in measured if r.ratio and r.peer != BASE]
     try:
         figure = _ratios(timed) if timed else None
     except RenderError:
@@ -32,9 +32,9 @@ def plot(found: Sequence[Result], path: Path) -> Path | None:
 def _ratios(timed: Sequence[Result]) -> Any:
     workloads, peers = (list(dict.fromkeys(getattr(r, what) for r in timed)) for what in ("workload", "peer"))
     title = "Time of theirs / ours: above 1 they are slower"
-    told = ", ".join(peers)
+    names = ", ".join(peers)
     figure = new_plot(
-        2.2 * len(workloads) + 1.5, 3.6, title, f"{title}. Workloads {', '.join(workloads)}; peers {told}."
+        2.2 * len(workloads) + 1.5, 3.6, title, f"{title}. Workloads {', '.join(workloads)}; peers {names}."
     )
     panels = figure.subplots(1, len(workloads), sharey=True, squeeze=False)[0]
     ratios = [1 / r.ratio for r in timed if r.ratio]

@@ -50,11 +50,11 @@ def case_name(result: Result) -> str:
     return result.workload if result.size == ONE else f"{result.workload} {result.size}"
 
 
-def lines(found: Sequence[Result]) -> list[tuple[str, str]]:
+def lines(measured: Sequence[Result]) -> list[tuple[str, str]]:
     """For a terminal: a name and what was found, one line for each implementation of each case."""
-    width = max((len(r.peer) for r in found), default=0)
+    width = max((len(r.peer) for r in measured), default=0)
     told = []
-    for r in found:
+    for r in measured:
         if r.reason or r.seconds is None:
             told.append((f"{case_name(r):7} {r.peer:{width}}", r.reason or NOTHING))
             continue
@@ -68,33 +68,33 @@ def _spread(r: Result) -> str:
     return f" [{ratio_text(r.low)} {ratio_text(r.high)}]{several}"
 
 
-def ratio_table(found: Sequence[Result]) -> str:
+def ratio_table(measured: Sequence[Result]) -> str:
     """Markdown: a row for each case, the time of ours, and ours / theirs for each peer that was timed at all."""
-    peers = [p for p in dict.fromkeys(r.peer for r in found) if p != BASE]
-    peers = [p for p in peers if any(r.peer == p and r.seconds is not None for r in found)]
-    cells = {(case_name(r), r.peer): r for r in found}
+    peers = [p for p in dict.fromkeys(r.peer for r in measured) if p != BASE]
+    peers = [p for p in peers if any(r.peer == p and r.seconds is not None for r in measured)]
+    cells = {(case_name(r), r.peer): r for r in measured}
     rows = [["", f"{BASE}, time", *peers]]
-    for name in dict.fromkeys(map(case_name, found)):
+    for name in dict.fromkeys(map(case_name, measured)):
         base = cells.get((name, BASE))
         row = [name, short(base.seconds) if base and base.seconds else NOTHING]
         rows.append(row + [ratio_text(cells[name, p].ratio if (name, p) in cells else None) for p in peers])
     return markdown(rows)
 
 
-def technique_table(found: Sequence[Result], meanings: Mapping[str, str]) -> str:
+def technique_table(measured: Sequence[Result], meanings: Mapping[str, str]) -> str:
     """Markdown: a row for each technique that was left out, with / without for each case, and what it does."""
-    names = list(dict.fromkeys(map(case_name, found)))
-    ratios = {(r.peer, case_name(r)): r.ratio for r in found}
+    names = list(dict.fromkeys(map(case_name, measured)))
+    ratios = {(r.peer, case_name(r)): r.ratio for r in measured}
     rows = [["without", *names, "what it does"]]
     for technique, meaning in meanings.items():
         rows.append([technique, *(ratio_text(ratios.get((technique, name))) for name in names), meaning])
     return markdown(rows)
 
 
-def detail_table(found: Sequence[Result]) -> str:
+def detail_table(measured: Sequence[Result]) -> str:
     """Markdown: every implementation that was timed, with the quartiles of the rounds and the launches."""
     rows = [["case", "implementation", "first step", "time a step", "ours / theirs", "quartiles", "launches"]]
-    for r in found:
+    for r in measured:
         if r.seconds is None or r.first is None:
             continue
         spread = "" if r.low is None else f"{ratio_text(r.low)} to {ratio_text(r.high)}"
@@ -103,10 +103,10 @@ def detail_table(found: Sequence[Result]) -> str:
     return markdown(rows)
 
 
-def left_out(found: Iterable[Result]) -> list[tuple[str, str]]:
+def left_out(measured: Iterable[Result]) -> list[tuple[str, str]]:
     """Every reason why something was not timed, with whom it concerns and where."""
     reasons: dict[tuple[str, str], list[str]] = {}
-    for r in found:
+    for r in measured:
         if r.reason:
             reasons.setdefault((r.peer, r.reason), []).append(case_name(r))
     return [(peer, f"{reason} ({', '.join(cases)})") for (peer, reason), cases in reasons.items()]
@@ -139,4 +139,4 @@ def page_with(path: Path, name: str, text: str) -> str:
     if not place.search(page):
         raise ValueError(f"{path} has no place for the {name}: it needs the lines <!-- bench: {name} --> and "
                          "<!-- bench: end -->")  # fmt: skip
-    return place.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page)
+    return place.sub(lambda measured: f"{measured[1]}\n{text}\n\n{measured[2]}", page)

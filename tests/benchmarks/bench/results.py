@@ -40,10 +40,10 @@ def results(rows: Iterable[dict[str, Any]]) -> list[Result]:
             groups.setdefault((row["workload"], row["size"], row["peer"]), []).append(row)
     ours = {
         (workload, size, row["launch"]): row["times"]
-        for (workload, size, peer), found in groups.items() if peer == BASE
-        for row in found if row.get("times")
+        for (workload, size, peer), rows in groups.items() if peer == BASE
+        for row in rows if row.get("times")
     }  # fmt: skip
-    return [_result(key, found, ours) for key, found in groups.items()]
+    return [_result(key, rows, ours) for key, rows in groups.items()]
 
 
 def _result(key: tuple[str, str, str], rows: list[dict[str, Any]], ours: dict[tuple[str, str, int], Any]) -> Result:
@@ -72,6 +72,6 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def ratio_of(found: Iterable[Result], workload: str, size: str, peer: str) -> float | None:
+def ratio_of(measured: Iterable[Result], workload: str, size: str, peer: str) -> float | None:
     """The gate of one cell, if it was measured."""
-    return next((r.ratio for r in found if (r.workload, r.size, r.peer) == (workload, size, peer)), None)
+    return next((r.ratio for r in measured if (r.workload, r.size, r.peer) == (workload, size, peer)), None)

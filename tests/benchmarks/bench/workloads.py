@@ -82,8 +82,8 @@ class Case:
 
     def __getitem__(self, names: str) -> Any:
         """`case["x"]` is one array, `case["x A B"]` a list of them."""
-        found = [self.arrays[name] for name in names.split()]
-        return found if " " in names else found[0]
+        arrays = [self.arrays[name] for name in names.split()]
+        return arrays if " " in names else arrays[0]
 
     @property
     def updated(self) -> tuple[str, ...]:

@@ -64,20 +64,20 @@ class Disagreement:
     """A result that rounding does not explain. `str()` of it is a sentence.
 
     `output` counts from 0. `index` is the element that differs most, None where shape or dtype differ; `expected` and
-    `found` are the two numbers, and `bound` is how much they may differ.
+    `actual` are the two numbers, and `bound` is how much they may differ.
     """
 
     output: int
     index: tuple[int, ...] | None
     expected: Any
-    found: Any
+    actual: Any
     bound: float = 0.0
 
     def __str__(self) -> str:
         if self.index is None:
-            return f"output {self.output} is {self.found}, and eagerly {self.expected}"
+            return f"output {self.output} is {self.actual}, and eagerly {self.expected}"
         place = f"output {self.output}" + (f" at {list(self.index)}" if self.index else "")
-        return f"{place} is {self.found!r}, and eagerly {self.expected!r}; rounding explains {self.bound:.2g}"
+        return f"{place} is {self.actual!r}, and eagerly {self.expected!r}; rounding explains {self.bound:.2g}"
 
 
 def disagreement(
@@ -119,16 +119,16 @@ def _tolerance(expected: Any, previous: Any) -> float:
     return TOLERANCE.get(expected.dtype.itemsize, TOLERANCE[8]) * (1 if previous is None else OF_A_CHANGE)
 
 
-def _close(expected: Any, found: Any, previous: Any) -> bool:
+def _close(expected: Any, actual: Any, previous: Any) -> bool:
     """The quick answer for nearly all outputs: everything is finite and within the tolerance."""
     if expected.dtype.kind != "f":
-        return bool((expected == found).all())
+        return bool((expected == actual).all())
     change = expected if previous is None else expected - previous
     largest = np.abs(change).max(initial=0)
     allowed = largest * _tolerance(expected, previous)
     if previous is not None:
         allowed = allowed + NOISE * np.finfo(expected.dtype).eps * np.abs(expected)
-    return bool(np.isfinite(largest) and (np.abs(found - expected) <= allowed).all())
+    return bool(np.isfinite(largest) and (np.abs(actual - expected) <= allowed).all())
 
 
 class _Bound:
@@ -167,16 +167,16 @@ class _Bound:
         for kind, seen in self.others.items():
             np.logical_or(seen, kind(outcome), out=seen)
 
-    def allows(self, found: Any) -> Any:
+    def allows(self, actual: Any) -> Any:
         """Which elements are within the bound."""
         if not self.float:
-            return (self.low <= found) & (found <= self.high)
-        wide = found.astype(np.float64)
+            return (self.low <= actual) & (actual <= self.high)
+        wide = actual.astype(np.float64)
         slack = self._slack()
         allowed = np.isfinite(wide) & (self.low - slack <= wide) & (wide <= self.high + slack)
         for kind, seen in self.others.items():
             allowed |= kind(wide) & seen
-        relative = TOLERANCE.get(found.dtype.itemsize, TOLERANCE[8])
+        relative = TOLERANCE.get(actual.dtype.itemsize, TOLERANCE[8])
         for point in self.points:
             allowed |= np.abs(wide - point) <= relative * np.abs(point)
         return allowed
@@ -188,16 +188,16 @@ class _Bound:
         distance = np.where(seen, np.maximum(self.high - self.low, rounding), 0)
         return FACTOR * distance * self.widened + self.tolerance
 
-    def worst(self, output: int, expected: Any, found: Any, bad: Any) -> Disagreement:
+    def worst(self, output: int, expected: Any, actual: Any, bad: Any) -> Disagreement:
         """The element that is furthest outside, among those that are bad."""
-        excess = np.zeros(found.shape)
-        bound = np.zeros(found.shape)
+        excess = np.zeros(actual.shape)
+        bound = np.zeros(actual.shape)
         if self.float:
-            excess = np.nan_to_num(np.abs(found.astype(np.float64) - expected), nan=np.inf)
+            excess = np.nan_to_num(np.abs(actual.astype(np.float64) - expected), nan=np.inf)
             bound = self._slack() + np.where(self.low <= self.high, self.high - self.low, 0)
-        index = np.unravel_index(np.argmax(np.where(bad, excess, -1.0)), found.shape)
+        index = np.unravel_index(np.argmax(np.where(bad, excess, -1.0)), actual.shape)
         place = tuple(int(i) for i in index)
-        return Disagreement(output, place, expected[place].item(), found[place].item(), float(bound[place]))
+        return Disagreement(output, place, expected[place].item(), actual[place].item(), float(bound[place]))
 
 
 def complete(graph: Graph, arrays: Sequence[Any]) -> list[Any]:

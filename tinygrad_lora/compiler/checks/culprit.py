@@ -39,11 +39,11 @@ class Culprit:
     difference: Fault
 
     def __str__(self) -> str:
-        told = f"{type(self.difference).__name__}: " if isinstance(self.difference, Exception) else ""
-        told += str(self.difference)
+        difference = f"{type(self.difference).__name__}: " if isinstance(self.difference, Exception) else ""
+        difference += str(self.difference)
         if self.after is None:
-            return f"the program does not compute its graph\n{_listing(self.before)}\n{told}"
-        return f"the pass {self.step} turns\n{_listing(self.before)}\ninto\n{_listing(self.after)}\n{told}"
+            return f"the program does not compute its graph\n{_listing(self.before)}\n{difference}"
+        return f"the pass {self.step} turns\n{_listing(self.before)}\ninto\n{_listing(self.after)}\n{difference}"
 
 
 def _listing(graph: Graph) -> str:

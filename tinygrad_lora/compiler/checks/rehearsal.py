@@ -72,8 +72,8 @@ class StandIn:
         array = self.stored().array
         if type(key) is slice and key.step is None:
             return self.view(array[key], key.indices(len(array))[0] * array.strides[0])
-        found = self.view(*indexed(array, key))
-        return found if isinstance(array[key], np.ndarray) else found.copy()  # a number is no view
+        part = self.view(*indexed(array, key))
+        return part if isinstance(array[key], np.ndarray) else part.copy()  # a number is no view
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.run.call([value, *_stand_ins(key)], self, changed=type(key) is not tuple or key != ())
@@ -232,11 +232,11 @@ class Rehearsal:
         nodes = {name: node for node, name in self.variables.items()}
         memory, all_of_it = Buffer("memory"), scope.get("memory")
         arrays: dict[int, StandIn] = {}
-        found = dict(scope) | {"np": Function(self, np), "range": self._blocks}
+        stand_ins = dict(scope) | {"np": Function(self, np), "range": self._blocks}
         for name, array in scope.items():
             if not isinstance(array, np.ndarray):
                 if name not in ("np", "__builtins__"):
-                    found[name] = self.stand_in(array)
+                    stand_ins[name] = self.stand_in(array)
                 continue
             node, base = nodes.get(name), arrays.get(id(array.base))
             if id(array) in arrays:
@@ -253,8 +253,8 @@ class Rehearsal:
                 made = StandIn(self, None, array, Buffer("memory"))
             else:
                 made = self._leaf(node, "constant", array)
-            found[name] = arrays[id(array)] = made
-        return found
+            stand_ins[name] = arrays[id(array)] = made
+        return stand_ins
 
     def _leaf(self, node: Node, kind: str, array: Any = None) -> StandIn:
         array = array if array is not None and array.flags.c_contiguous else np.empty(node.shape, node.dtype)

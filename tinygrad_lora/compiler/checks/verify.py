@@ -83,14 +83,14 @@ class Proof(Rehearsal):
                 if not self._reads(array, node):
                     self._find(array, node, wanted, own=again and array is operands[0])
                 if out is not None and array.buffer is out.buffer and collide(array, out, by_element):
-                    raise ProofError(f"{self._told(node)} is written over an operand while that is read")
+                    raise ProofError(f"{self._name(node)} is written over an operand while that is read")
         if in_order and node is not None:
             for array, parent in zip(operands, node.parents, strict=True):
                 if type(array) is StandIn:
                     self._find(array, node, [parent])
         if out is None:
             if node is None or self.block is not None:
-                raise ProofError(f"{self._told(node)} is made where nothing is to be made: in a loop, or for no node")
+                raise ProofError(f"{self._name(node)} is made where nothing is to be made: in a loop, or for no node")
             return StandIn(self, node)
         if changed:
             self._find(out, node, own=True)
@@ -106,9 +106,9 @@ class Proof(Rehearsal):
             b, whole = b.transpose(1, 0, 2), out.transpose(1, 0, 2).reshape(node.shape)
             b = b.reshape(len(b.array), -1)
         else:
-            raise ProofError(f"{self._told(node)} is multiplied in blocks that do not belong together")
+            raise ProofError(f"{self._name(node)} is multiplied in blocks that do not belong together")
         if whole.buffer is not out.buffer:  # NumPy had to copy it
-            raise ProofError(f"{self._told(node)} is written in blocks that are in another order")
+            raise ProofError(f"{self._name(node)} is written in blocks that are in another order")
         return [a, b], whole
 
     def over(self) -> None:
@@ -117,7 +117,7 @@ class Proof(Rehearsal):
         if node is not None and node.op is not ops.concatenate:  # whose operands are looked at one by one
             for parent in node.parents:
                 if parent not in self.read and not self._is_known(parent):
-                    raise ProofError(f"{self._told(node)} never reads its operand {self._told(parent)}")
+                    raise ProofError(f"{self._name(node)} never reads its operand {self._name(parent)}")
         self.read.clear()
         self.numbers.clear()
 
@@ -138,9 +138,9 @@ class Proof(Rehearsal):
             if type(result) is StandIn:  # no number that is written into the source
                 owner = result.buffer or result
                 if result.buffer is not None and result.buffer.kind != "own":
-                    raise ProofError(f"the output {self._told(node)} is in shared memory: {result.buffer.kind}")
+                    raise ProofError(f"the output {self._name(node)} is in shared memory: {result.buffer.kind}")
                 if any(owner is other for other in owners):
-                    raise ProofError(f"the output {self._told(node)} shares the memory of another output")
+                    raise ProofError(f"the output {self._name(node)} shares the memory of another output")
                 owners.append(owner)
                 self._find(result, None, [node])
         for leaf, i in self.written.items():
@@ -153,23 +153,23 @@ class Proof(Rehearsal):
         if node is None:
             return False
         if (buffer := array.buffer) is None:
-            found = array.node
+            source = array.node
         else:
             piece = buffer.pieces.get(array.first) if array.plain else None
             if piece is None or piece.stop != array.stop or array.array.dtype is not piece.node.dtype:
                 return False
-            found = piece.node
+            source = piece.node
             if self.block is not None:
-                row = row_of(found, node, self.length)
+                row = row_of(source, node, self.length)
                 moved = None if row is None or piece.forms else array.first - piece.anchor
                 if moved is None or moved != self.block * row or not self._is_block(array, row):
                     return False
             elif not piece.whole:
                 return False
-        if found in node.parents:
-            self.read.add(found)
+        if source in node.parents:
+            self.read.add(source)
             return True
-        return found is node and buffer is None
+        return source is node and buffer is None
 
     def _find(self, array: StandIn, node: Node | None, wanted: Sequence[Node] = (), *, own: bool = False) -> None:
         """See that this is an operand of the node, or one of those wanted; with `own` it may be the node itself."""
@@ -177,28 +177,28 @@ class Proof(Rehearsal):
         if array.buffer is None and array.node in wanted:
             self.read.add(array.node)
         elif array.stored().buffer.kind != "number":
-            found = self._found(array, node, wanted, own)
-            if not found:
-                there = ", ".join(map(self._told, array.buffer.between(array.start, array.stop))) or "nothing"
-                missing = " or ".join(self._told(p) for p in wanted if p not in self.read)
-                reader = f"{self._told(node)} reads" if node is not None else "the result is"
+            operands = self._matches(array, node, wanted, own)
+            if not operands:
+                there = ", ".join(map(self._name, array.buffer.between(array.start, array.stop))) or "nothing"
+                missing = " or ".join(self._name(p) for p in wanted if p not in self.read)
+                reader = f"{self._name(node)} reads" if node is not None else "the result is"
                 raise ProofError(f"{reader} {missing}; there is {there}, as {array.array.dtype} in {array.buffer.kind}")
-            self.read.update(found)
+            self.read.update(operands)
         else:
             self.numbers.append(array.array)
 
-    def _found(self, array: StandIn, node: Node | None, wanted: Sequence[Node], own: bool) -> Sequence[Node]:
+    def _matches(self, array: StandIn, node: Node | None, wanted: Sequence[Node], own: bool) -> Sequence[Node]:
         """Those of the wanted nodes whose value this is; with `own` the node in the making will do."""
         if not array.array.size:
             return [parent for parent in (*wanted, node) if parent is not None and not parent.size]
         for piece in self._pieces(array):
-            found = [parent for parent in wanted if self._is(parent, array, piece, node)]
+            operands = [parent for parent in wanted if self._is(parent, array, piece, node)]
             if own and piece.node is node:
-                found = [piece.node]
-            elif not found and node is not None and node.op.view and piece.node is not node:
-                found = [*node.parents] if self._is(node, array, piece, node) else []  # the view, which is written out
-            if found:
-                return found
+                operands = [piece.node]
+            elif not operands and node is not None and node.op.view and piece.node is not node:
+                operands = [*node.parents] if self._is(node, array, piece, node) else []  # of a view, written out
+            if operands:
+                return operands
         return ()
 
     def _pieces(self, array: StandIn) -> list[ByteRange]:
@@ -212,20 +212,20 @@ class Proof(Rehearsal):
 
     def _is(self, wanted: Node, array: StandIn, piece: ByteRange, node: Node | None) -> bool:
         """Whether this is the value of a wanted node; in a loop, where the operand is cut, the rows of the block."""
-        found, moved, view = array.array, array.first - piece.anchor, self._view(wanted, piece.node)
-        if view is None or found.dtype != wanted.dtype:
+        elements, moved, view = array.array, array.first - piece.anchor, self._view(wanted, piece.node)
+        if view is None or elements.dtype != wanted.dtype:
             return False
         whole, first, forms = view
         if self.block is not None and row_of(wanted, node, self.length) is not None:
             if not self._is_block(array):
                 return False
             start = int(self.block)
-            whole, first = whole[start : start + len(found)], first + start * whole.strides[0]
+            whole, first = whole[start : start + len(elements)], first + start * whole.strides[0]
         if array.plain and whole.flags.c_contiguous and not forms and not piece.forms:  # the most frequent case
-            return moved == first and found.nbytes == whole.nbytes
+            return moved == first and elements.nbytes == whole.nbytes
         size = piece.node.size
-        there, forms = extended(piece.forms, form_of(found, moved), size), extended(forms, form_of(whole, first), size)
-        return same(there, forms, size, found.itemsize)
+        there = extended(piece.forms, form_of(elements, moved), size)
+        return same(there, extended(forms, form_of(whole, first), size), size, elements.itemsize)
 
     def _is_block(self, array: StandIn, row: int | None = None) -> bool:
         """Whether an array has as many rows as the block, or, where that stands for several, as one of them."""
@@ -290,7 +290,7 @@ class Proof(Rehearsal):
         """What is to be written over an argument."""
         leaf = out.buffer.leaf
         if leaf not in self.written:
-            raise ProofError(f"something is written over {self._told(leaf)}, which must not change")
+            raise ProofError(f"something is written over {self._name(leaf)}, which must not change")
         return self.outputs[self.written[leaf]]
 
     def _write(self, out: StandIn, node: Node | None) -> None:
@@ -298,23 +298,23 @@ class Proof(Rehearsal):
         buffer, array = out.buffer, out.array
         if node is None or buffer.kind not in ("memory", "own"):
             if node not in (None, replacing := self._replacing(out)):
-                raise ProofError(f"{self._told(node)} is written over {self._told(buffer.leaf)}")
+                raise ProofError(f"{self._name(node)} is written over {self._name(buffer.leaf)}")
             node = replacing
         if array.dtype != node.dtype or not out.plain:
-            raise ProofError(f"{self._told(node)} is written to an array of {array.dtype} with strides {array.strides}")
+            raise ProofError(f"{self._name(node)} is written to an array of {array.dtype} with strides {array.strides}")
         anchor, whole = out.start, True
         if self.block is not None and (row := row_of(node, node, self.length)) is not None and self._is_block(out, row):
             anchor, whole = anchor - self.block * row, False
         elif node in self.joined:
             anchor, whole = self.joined[node].first, array.size == node.size
         elif array.size != node.size or self.block is not None:
-            raise ProofError(f"{self._told(node)} is written to an array of shape {array.shape}")
+            raise ProofError(f"{self._name(node)} is written to an array of shape {array.shape}")
         if array.size:
             buffer.put(out.start, ByteRange(out.stop, node, anchor, whole))
         for view in self.views.get(buffer.leaf, ()) if buffer.leaf is not None else ():
             view.buffer.put(0, ByteRange(view.array.nbytes, node, 0, False))
 
-    def _told(self, node: Node | None) -> str:
+    def _name(self, node: Node | None) -> str:
         """A node as a reader of the program knows it."""
         if node is None:
             return "something"

@@ -23,5 +23,5 @@ def library(engine: str, module: str) -> Any:
     try:
         return import_module(module)
     except ImportError:
-        told = f'engine="{engine}" needs the library {module.partition(".")[0]}, which is not installed'
-        raise CompileError(f'{told}: pip install "tinygrad-lora[speed]", or use engine="numpy"') from None
+        reason = f'engine="{engine}" needs the library {module.partition(".")[0]}, which is not installed'
+        raise CompileError(f'{reason}: pip install "tinygrad-lora[speed]", or use engine="numpy"') from None

@@ -39,14 +39,14 @@ def build(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> B
     library("numba", "scipy")  # numba finds BLAS there
     for node in opened(graph)[0].nodes:
         if node.dtype.name not in ("float32", "float64") and node.dtype.kind not in "iub":
-            told = f"{_told(node)} has it: cast to float32 first"
-            raise CompileError(f'engine="numba" has no {node.dtype}, and {told}, or {REMEDY}')
+            place = f"{_label(node)} has it: cast to float32 first"
+            raise CompileError(f'engine="numba" has no {node.dtype}, and {place}, or {REMEDY}')
     source, variables, _ = written_as_loops(graph, name, names)
     try:
         compiled = _translated(numba, source, name, graph)
     except numba.core.errors.NumbaError as error:
-        told = ", ".join(map(_told, _untranslatable(numba, graph)))
-        raise CompileError(f'engine="numba" cannot translate {told or "this program"}: {REMEDY}') from error
+        places = ", ".join(map(_label, _untranslatable(numba, graph)))
+        raise CompileError(f'engine="numba" cannot translate {places or "this program"}: {REMEDY}') from error
     return Built(source, variables, _running(compiled, graph))
 
 
@@ -74,7 +74,7 @@ def _untranslatable(numba: Any, graph: Graph) -> list[Node]:
     return []
 
 
-def _told(node: Node) -> str:
+def _label(node: Node) -> str:
     """An operation, with the line of the user's code that it comes from; or an input."""
     where = f", {PurePath(node.origin[0]).name} line {node.origin[1]}" if node.origin else ""
     what = f"the operation {node.op}" if node.parents else f"the {node.op} {node.name or ''}".rstrip()

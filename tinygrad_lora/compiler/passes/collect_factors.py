@@ -205,13 +205,13 @@ class _Algebra:
 
     def _unsettled(self, node: Node) -> list[Node]:
         """`node` and what it takes that does not exist yet."""
-        found, stack = dict.fromkeys([node]), [node]
+        unsettled, stack = dict.fromkeys([node]), [node]
         while stack:
             for p in stack.pop().parents:
-                if p not in self.settled and p not in found:
-                    found[p] = None
+                if p not in self.settled and p not in unsettled:
+                    unsettled[p] = None
                     stack.append(p)
-        return list(found)
+        return list(unsettled)
 
     def _stays_finite(self, node: Node) -> bool:
         """Whether no new product on the way to `node` can leave the range of its dtype."""

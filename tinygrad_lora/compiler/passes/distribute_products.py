@@ -87,17 +87,17 @@ def _dissolved(graph: Graph) -> dict[Node, list[Reader]]:
     multiplied = {_straight(p).op for node in graph.nodes if node.op is ops.matmul for p in node.parents}
     if multiplied.isdisjoint(SUMS):
         return {}
-    found: dict[Node, list[Reader]] = {}
+    readers_by_sum: dict[Node, list[Reader]] = {}
     for node in reversed(graph.nodes):  # a sum within a sum is read by the readers of that
         if _is_plain_sum(node):
-            readers = _readers(node, graph, found)
+            readers = _readers(node, graph, readers_by_sum)
             if readers and _pays(node, readers, graph):
-                found[node] = readers
-    if found:
+                readers_by_sum[node] = readers
+    if readers_by_sum:
         weights = graph.inputs[len(graph.inputs) - len(graph.captured) :]
         for node in settled(graph, [leaf for leaf in weights if not leaf.requires_gradient]):
-            found.pop(node, None)
-    return found
+            readers_by_sum.pop(node, None)
+    return readers_by_sum
 
 
 def _product(node: Node, graph: Graph) -> ProductTerm | None:
@@ -119,16 +119,16 @@ def _product(node: Node, graph: Graph) -> ProductTerm | None:
 
 def _products(term: Node, graph: Graph) -> list[ProductTerm]:
     """The products whose sum a term is; none if it is anything else, or a very long sum."""
-    found, stack = list[ProductTerm](), [term]
-    while stack and len(found) + len(stack) <= MOST_TERMS:
+    products, stack = list[ProductTerm](), [term]
+    while stack and len(products) + len(stack) <= MOST_TERMS:
         node = stack.pop()
         if (product := _product(node, graph)) is not None:
-            found.append(product)
+            products.append(product)
         elif _is_plain_sum(node) and uses(graph, node) == 1:
             stack += node.parents
         else:
             return []
-    return [] if stack else found
+    return [] if stack else products
 
 
 def _is_plain_sum(node: Node) -> bool:

@@ -31,11 +31,11 @@ def rebracket(graph: Graph) -> Graph:
     once = frozenset(n for n in links if uses(graph, n) == 1)
     shared = [n for n in links if n not in once and any(user.op in LINKS for user in graph.users[n])]
     singly = [frozenset({n}) for n in shared] if len(shared) <= MOST_CHOICES else []
-    found: dict[tuple[Node, ...], Chain | None] = {}
+    answers: dict[tuple[Node, ...], Chain | None] = {}
     tried: list[dict[Node, Chain]] = []
     best, cost, opened = graph, graph_cost(graph).nanoseconds, frozenset[Node]()
     for change in dict.fromkeys([frozenset[Node](), frozenset(shared), *singly]):
-        chains = _improvable(graph, links, once | (opened ^ change), found)
+        chains = _improvable(graph, links, once | (opened ^ change), answers)
         if chains in tried:
             continue
         tried.append(chains)
@@ -53,11 +53,11 @@ class Chain(NamedTuple):
 
 
 def _improvable(
-    graph: Graph, links: list[Node], inside: frozenset[Node], found: dict[tuple[Node, ...], Chain | None]
+    graph: Graph, links: list[Node], inside: frozenset[Node], answers: dict[tuple[Node, ...], Chain | None]
 ) -> dict[Node, Chain]:
     """The chains that cost less in another order, by their last product. Chains go on through the links in `inside`.
 
-    `found` remembers the answers from one call to the next.
+    `answers` remembers what it said from one call to the next.
     """
     outputs, costs = set(graph.outputs), node_costs(graph)
     if Products not in graph.memory:  # those of the first graph: in later ones some may be large already
@@ -69,9 +69,9 @@ def _improvable(
             continue
         chain = _chain(root, inside)
         key = (root, *chain.factors)
-        if key not in found:
-            found[key] = chain if _improves(root, chain, costs, products) else None
-        if found[key] is not None:
+        if key not in answers:
+            answers[key] = chain if _improves(root, chain, costs, products) else None
+        if answers[key] is not None:
             chains[root] = chain
     return chains
 

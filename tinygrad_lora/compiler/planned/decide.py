@@ -57,6 +57,6 @@ def lower(
         cuts = {node: blocks for node in whole if node.op is ops.matmul and (blocks := cut(node)) is not None}
     right = {node.parents[1] for node, blocks in cuts.items() if reads_rows(node, blocks)}
     copied = {node for node in right if node.op is ops.transpose and node not in kept}
-    given = dict.fromkeys(graph.inputs, False) | {node: node.op.view for node in kept}
-    plan = make_plan(units, given, graph.outputs, filter(can_write, order), copied, into, views or {}, techniques)
+    arguments = dict.fromkeys(graph.inputs, False) | {node: node.op.view for node in kept}
+    plan = make_plan(units, arguments, graph.outputs, filter(can_write, order), copied, into, views or {}, techniques)
     return Lowered(graph, techniques, into, frozen, kept, cuts, copied, units, plan)

@@ -46,9 +46,9 @@ class Memory:
     separate: int  # bytes with a place for each array
 
     def __str__(self) -> str:
-        told = dict(enumerate([*(f"{i} {step}" for i, step in enumerate(self.steps)), "the caller's"]))
+        moments = dict(enumerate([*(f"{i} {step}" for i, step in enumerate(self.steps)), "the caller's"]))
         rows = [
-            (a.name, str(a.shape), f"{a.start:,} to {a.start + a.size:,}", told[a.made], told[a.read], a.note)
+            (a.name, str(a.shape), f"{a.start:,} to {a.start + a.size:,}", moments[a.made], moments[a.read], a.note)
             for a in self.arrays
         ]
         widths = [max(len(row[i]) for row in [HEADINGS, *rows]) for i in range(len(HEADINGS))]

@@ -24,15 +24,15 @@ class Placement(NamedTuple):
 
 
 def placed(
-    given: Mapping[Node, bool], order: Iterable[Node], can_write: set[Node], kept: set[Node], copied: set[Node]
+    arguments: Mapping[Node, bool], order: Iterable[Node], can_write: set[Node], kept: set[Node], copied: set[Node]
 ) -> dict[Node, Placement]:
-    """The place of every node. `given` are the arguments, and whether they surely lie in rows.
+    """The place of every node. `arguments` are those of the program, and whether they surely lie in rows.
 
     `can_write` are the nodes whose operation can write its result into a given array, `kept` the outputs, which are the
     caller's for good, and `copied` the views that are to be written out row by row.
     """
     places = {
-        node: Placement("argument" if node.shape else "number", node, False, in_rows) for node, in_rows in given.items()
+        node: Placement("argument" if node.shape else "number", node, False, rows) for node, rows in arguments.items()
     }
     for node in order:
         for leaf in node.parents:

@@ -40,17 +40,17 @@ class MemoryPlan:
 
 
 def make_plan(
-    units: Sequence[Unit], given: Mapping[Node, bool], outputs: Sequence[Node], can_write: Iterable[Node],
+    units: Sequence[Unit], arguments: Mapping[Node, bool], outputs: Sequence[Node], can_write: Iterable[Node],
     copied: Iterable[Node], into: Mapping[int, Node], views: Views, techniques: Container[str],
 ) -> MemoryPlan:  # fmt: skip
     """Places for all arrays of a program, and an offset for each that lies in its memory.
 
-    `given`, `can_write` and `copied` as in `placed`. `into` says which outputs, counted from 0, are to replace which
-    arguments, whose memory may also be read through the arguments in `views`.
+    `arguments`, `can_write` and `copied` as in `placed`. `into` says which outputs, counted from 0, are to replace
+    which arguments, whose memory may also be read through the arguments in `views`.
     """
     order = [node for unit in units for node in unit.nodes]
     kept = {node for i, node in enumerate(outputs) if i not in into}
-    plan = MemoryPlan(placed(given, order, {*can_write, *copied}, kept, set(copied)))
+    plan = MemoryPlan(placed(arguments, order, {*can_write, *copied}, kept, set(copied)))
     last, held = last_reads(order, plan.places, outputs), _held(units, plan.places)
     if "update_in_place" in techniques:
         _replacing(units, plan, last, held, {outputs[i]: leaf for i, leaf in into.items()}, views)

@@ -40,8 +40,8 @@ def refuse_foreign(graph: Graph) -> None:
     for node in graph.nodes:
         if what := _foreign(node, known):
             op = getattr(node, "op", None)
-            told = f"a node of the operation {op.name}" if isinstance(op, Op) and _is_word(op.name) else "a node"
-            raise CompileError(f"{told} cannot be written as source, since {what}: only {PLAIN} are written")
+            place = f"a node of the operation {op.name}" if isinstance(op, Op) and _is_word(op.name) else "a node"
+            raise CompileError(f"{place} cannot be written as source, since {what}: only {PLAIN} are written")
 
 
 def _foreign(node: Any, known: set[int]) -> str:

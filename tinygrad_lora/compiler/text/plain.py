@@ -94,23 +94,23 @@ def _beside(user: Node, constant: Node) -> list[list[Node | FusedStep]]:
     if not isinstance(user.op, Fused):
         return [[p for p in user.parents[user.op is where :] if p is not constant]]
     values: list[Node | FusedStep] = [*user.parents, *user.op.steps]
-    found: list[list[Node | FusedStep]] = []
+    others: list[list[Node | FusedStep]] = []
     for step in user.op.steps:
         if constant in (operands := [values[i] for i in step.operands]):
-            found.append([value for value in operands[step.op is where :] if value is not constant])
-    return found
+            others.append([value for value in operands[step.op is where :] if value is not constant])
+    return others
 
 
 def _results(graph: Graph, operands: Mapping[Node, Code]) -> list[str]:
     """The outputs: NumPy scalars, and arrays that share memory with no input and no other output."""
-    given: set[Node] = set()
+    returned: set[Node] = set()
     results = []
     for node in graph.outputs:
         text = operands[node].text
         if node.shape == ():
             text += "" if gives_number(node) else "[()]"
-        elif node.op.view or node in given:
+        elif node.op.view or node in returned:
             text += ".copy()"
         results.append(text)
-        given.add(node)
+        returned.add(node)
     return results

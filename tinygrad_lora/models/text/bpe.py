@@ -158,10 +158,10 @@ def words(text: str) -> list[str]:
     >>> words("It's 2024,  isn't it?")
     ['It', "'s", ' ', '2', '0', '2', '4', ',', ' ', ' isn', "'t", ' it', '?']
     """
-    kinds, found, at = text.translate(_KINDS), [], 0
+    kinds, cut, at = text.translate(_KINDS), [], 0
     while at < len(text):
         match = _CONTRACTION.match(text, at) or _WORD.match(kinds, at)
         assert match, kinds
-        found.append(text[at : match.end()])
+        cut.append(text[at : match.end()])
         at = match.end()
-    return found
+    return cut

@@ -50,22 +50,22 @@ class SpecialTokens:
     def split(self, text: str) -> Iterator[str | int]:
         """The pieces of a text: strings, and the numbers of the special tokens between them."""
         start = 0
-        for found in self._pattern.finditer(text):
-            if found.start() > start:
-                yield text[start : found.start()]
-            yield self.numbers[found.group()]
-            start = found.end()
+        for match in self._pattern.finditer(text):
+            if match.start() > start:
+                yield text[start : match.start()]
+            yield self.numbers[match.group()]
+            start = match.end()
         if start < len(text):
             yield text[start:]
 
 
 def known_numbers(numbers: Iterable[int], vocabulary_size: int) -> list[int]:
     """Token numbers as a list of ints. Raises ValueError for one that the vocabulary does not have."""
-    found = [int(number) for number in numbers]
-    for number in found:
+    checked = [int(number) for number in numbers]
+    for number in checked:
         if not 0 <= number < vocabulary_size:
             raise ValueError(f"there is no token number {number}: the vocabulary has {vocabulary_size}")
-    return found
+    return checked
 
 
 def token_rows(tokens: Any) -> ComputationNode:

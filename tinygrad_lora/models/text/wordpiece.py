@@ -101,7 +101,7 @@ class WordPiece:
         """From the left, always the longest piece that is in the vocabulary; [UNK] if some part has none."""
         if len(word) > _LONGEST_WORD:
             return [self.unknown]
-        found, start, prefix = [], 0, ""
+        pieces, start, prefix = [], 0, ""
         while start < len(word):
             for end in range(len(word), start, -1):
                 number = self.numbers.get(prefix + word[start:end])
@@ -109,9 +109,9 @@ class WordPiece:
                     break
             else:
                 return [self.unknown]
-            found.append(number)
+            pieces.append(number)
             start, prefix = end, "##"
-        return found
+        return pieces
 
 
 def _plain(text: str) -> str:

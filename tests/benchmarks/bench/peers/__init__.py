@@ -60,8 +60,8 @@ def peer(name: str) -> Peer:
 def missing(name: str) -> str | None:
     """Why this peer cannot run at all here, or None."""
     library = peer(name).library
-    found = library is None or importlib.util.find_spec(library) is not None
-    return None if found else f"{library} is not installed"
+    available = library is None or importlib.util.find_spec(library) is not None
+    return None if available else f"{library} is not installed"
 
 
 def prepare(name: str, case: Case) -> Prepared:

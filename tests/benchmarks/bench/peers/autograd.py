@@ -35,7 +35,7 @@ def lora_step(case: Case) -> Prepared:
         update(gradients)
         return loss, dx
 
-    return Prepared(step, lambda found: dict(zip(["loss", "dx", "A", "B"], [*found, *parameters], strict=True)))
+    return Prepared(step, lambda outputs: dict(zip(["loss", "dx", "A", "B"], [*outputs, *parameters], strict=True)))
 
 
 def mlp(case: Case) -> Prepared:
@@ -70,7 +70,7 @@ def functions(case: Case) -> Prepared:
         back, y = make_vjp(lambda arrays: formulas.functions(anp, *arrays))(tuple(arguments))
         return y, *back(g)
 
-    return Prepared(step, lambda found: dict(zip(["y", "dx", "dw", "db"], found, strict=True)))
+    return Prepared(step, lambda outputs: dict(zip(["y", "dx", "dw", "db"], outputs, strict=True)))
 
 
 def chain(case: Case) -> Prepared:
@@ -84,7 +84,7 @@ def chain(case: Case) -> Prepared:
         y, gradients = differentiate(arguments)
         return y, *gradients
 
-    return Prepared(step, lambda found: dict(zip(["y", "dx", "da", "db"], found, strict=True)))
+    return Prepared(step, lambda outputs: dict(zip(["y", "dx", "da", "db"], outputs, strict=True)))
 
 
 WAYS = {"W3": lora_step, "W3ce": lora_step, "W4": mlp, "W5": functions, "W6": chain}

@@ -42,12 +42,12 @@ def _training(f: Any, state: Any, fixed: Any, case: Case) -> Prepared:
     run, kept = jax.jit(f), [state]
 
     def step() -> Any:
-        found, kept[0] = jax.block_until_ready(run(kept[0], *fixed))
-        return found
+        outputs, kept[0] = jax.block_until_ready(run(kept[0], *fixed))
+        return outputs
 
-    def outcome(found: Any) -> dict[str, Any]:
+    def outcome(outputs: Any) -> dict[str, Any]:
         parameters = zip(case.updated, kept[0][0], strict=True)
-        return {name: np.asarray(array) for name, array in [*found.items(), *parameters]}
+        return {name: np.asarray(array) for name, array in [*outputs.items(), *parameters]}
 
     return Prepared(step, outcome)
 

@@ -25,4 +25,4 @@ def chain(case: Case) -> Prepared:
         y.backward()
         return y.data, *(p.grad for p in arguments)
 
-    return Prepared(step, lambda found: dict(zip(["y", "dx", "da", "db"], found, strict=True)))
+    return Prepared(step, lambda outputs: dict(zip(["y", "dx", "da", "db"], outputs, strict=True)))

@@ -30,7 +30,7 @@ def lora_step(case: Case) -> Prepared:
         update([A.grad, B.grad])
         return loss.data, x.grad
 
-    return Prepared(step, lambda found: {"loss": found[0], "dx": found[1], "A": A.data, "B": B.data})
+    return Prepared(step, lambda outputs: {"loss": outputs[0], "dx": outputs[1], "A": A.data, "B": B.data})
 
 
 def mlp(case: Case) -> Prepared:
@@ -63,7 +63,7 @@ def functions(case: Case) -> Prepared:
         y.backward(g)
         return y.data, *(p.grad for p in arguments)
 
-    return Prepared(step, lambda found: dict(zip(["y", "dx", "dw", "db"], found, strict=True)))
+    return Prepared(step, lambda outputs: dict(zip(["y", "dx", "dw", "db"], outputs, strict=True)))
 
 
 def chain(case: Case) -> Prepared:
@@ -76,7 +76,7 @@ def chain(case: Case) -> Prepared:
         y.backward()
         return y.data, *(p.grad for p in arguments)
 
-    return Prepared(step, lambda found: dict(zip(["y", "dx", "da", "db"], found, strict=True)))
+    return Prepared(step, lambda outputs: dict(zip(["y", "dx", "da", "db"], outputs, strict=True)))
 
 
 WAYS = {"W3": lora_step, "W3ce": lora_step, "W4": mlp, "W5": functions, "W6": chain}

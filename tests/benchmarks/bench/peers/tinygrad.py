@@ -31,19 +31,19 @@ def _jitted(f: Any, arguments: list[Any], names: str, updated: Any = ()) -> Prep
     kept = names.split()
 
     def run(*tensors: Any) -> Any:
-        found = f(*tensors)
-        new = [p.assign(value) for p, value in zip(updated, found[len(kept) :], strict=True)]
-        Tensor.realize(*found[: len(kept)], *new)
-        return found[: len(kept)]
+        outputs = f(*tensors)
+        new = [p.assign(value) for p, value in zip(updated, outputs[len(kept) :], strict=True)]
+        Tensor.realize(*outputs[: len(kept)], *new)
+        return outputs[: len(kept)]
 
     jitted = TinyJit(run)
 
     def step() -> Any:
-        found = jitted(*arguments)
+        outputs = jitted(*arguments)
         Device[Device.DEFAULT].synchronize()
-        return found
+        return outputs
 
-    return Prepared(step, lambda found: {name: t.numpy() for name, t in zip(kept, found, strict=True)})
+    return Prepared(step, lambda outputs: {name: t.numpy() for name, t in zip(kept, outputs, strict=True)})
 
 
 def adapted(x: Any, W: Any, A: Any, B: Any) -> Any:
@@ -99,8 +99,8 @@ def mlp(case: Case) -> Prepared:
 def _with_parameters(run: Prepared, case: Case, parameters: list[Any]) -> Prepared:
     """The same step, whose outcome includes the parameters."""
 
-    def outcome(found: Any) -> dict[str, Any]:
-        return run.outcome(found) | {name: p.numpy() for name, p in zip(case.updated, parameters, strict=True)}
+    def outcome(outputs: Any) -> dict[str, Any]:
+        return run.outcome(outputs) | {name: p.numpy() for name, p in zip(case.updated, parameters, strict=True)}
 
     return Prepared(run.step, outcome)
 

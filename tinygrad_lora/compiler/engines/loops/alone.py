@@ -93,13 +93,13 @@ def _exact(text: str, node: Node) -> str:
 
 def _positions(w: LoopWriter, indices: Sequence[Node], shape: tuple[int, ...], ndim: int) -> list[str]:
     """Add the lines that look up the indices along the first axes of an array; the variables that hold them."""
-    found = []
+    variables = []
     for index, n in zip(indices, shape, strict=False):
         text = w.read(index, w.beside(index, ndim))
         text = text if index.dtype.name == "int64" else f"i64({text})"
-        found.append(w.names.free("row"))
-        w.say(f"{found[-1]} = position({text}, {n})")
-    return found
+        variables.append(w.names.free("row"))
+        w.say(f"{variables[-1]} = position({text}, {n})")
+    return variables
 
 
 def _take(w: LoopWriter, node: Node) -> None:

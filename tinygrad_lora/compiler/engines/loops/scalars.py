@@ -101,39 +101,39 @@ def element(node: Node, operands: Sequence[str]) -> str:
     compares = node.dtype.kind == "b" and node.op is not ops.cast
     dtype = np.result_type(*(p.dtype for p in node.parents)) if compares else node.dtype
     operands = [f"({text})" if text.startswith("-") else text for text in operands]
-    given = [
+    arguments = [
         text if p.dtype == dtype or (node.op is ops.where and i == 0) else f"{short(dtype)}({text})"
         for i, (p, text) in enumerate(zip(node.parents, operands, strict=True))
     ]
     if node.op is ops.cast:
-        return given[0]
+        return arguments[0]
     if node.op is ops.where:
-        condition, a, b = given
+        condition, a, b = arguments
         return f"{a} if {condition} else {b}"
     if node.op in (ops.exp, ops.tanh) and short(dtype) in FORMATS:
-        return f"{node.op}_{short(dtype)}({given[0]})"
-    values = dict(zip(node.op.operands(len(given)), given, strict=True))
+        return f"{node.op}_{short(dtype)}({arguments[0]})"
+    values = dict(zip(node.op.operands(len(arguments)), arguments, strict=True))
     for key, value in node.params.items():
         whole = isinstance(value, int) and value >= 0 and node.op is ops.power  # a whole power is a product
         values[key] = str(value) if whole else number(value, dtype)
-    line = FLOAT.sub(lambda found: number(float(found[0]), dtype), node.op.numpy)
-    text = re.sub("|".join(rf"\b{name}\b" for name in values), lambda found: values[found[0]], line)
+    line = FLOAT.sub(lambda match: number(float(match[0]), dtype), node.op.numpy)
+    text = re.sub("|".join(rf"\b{name}\b" for name in values), lambda match: values[match[0]], line)
     return text if node.dtype.name in STAYS or node.op is ops.greater else f"{short(node.dtype)}({text})"
 
 
 def helpers(lines: Sequence[str]) -> list[str]:
     """The functions that these lines call, and the short names of the dtypes in them."""
     text = "\n".join(lines)
-    found = []
+    sources = []
     for name, constants in FORMATS.items():
         used = [form for form, function in ((EXP, "exp"), (TANH, "tanh")) if f"{function}_{name}(" in text]
         if used:
-            found += [form.format(f=name, **_numbers(name), **constants) for form in (POWERS, *used)]
+            sources += [form.format(f=name, **_numbers(name), **constants) for form in (POWERS, *used)]
     called = (("plus", PLUS), ("larger", LARGER), ("position", POSITION))
-    found += [helper for name, helper in called if re.search(rf"\b{name}\(", text)]
-    text = "\n".join([text, *found])
+    sources += [helper for name, helper in called if re.search(rf"\b{name}\(", text)]
+    text = "\n".join([text, *sources])
     dtypes = [f"{a} = np.{name}" for name, a in SHORT.items() if re.search(rf"\b{a}\b", text) and a[:3] != "np."]
-    return ["\n".join(dtypes) + "\n", *found] if dtypes else found
+    return ["\n".join(dtypes) + "\n", *sources] if dtypes else sources
 
 
 def _numbers(name: str) -> dict[str, Any]:

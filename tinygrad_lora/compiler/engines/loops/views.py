@@ -35,15 +35,15 @@ class View(NamedTuple):
 
 def views(nodes: Iterable[Node]) -> dict[Node, View]:
     """The view that each node is. One that is computed is a view of itself. Parents come first."""
-    found: dict[Node, View] = {}
+    views_by_node: dict[Node, View] = {}
     for node in nodes:
         places = _places(node)
         if places is None:
-            found[node] = View(node, whole(node.shape))
+            views_by_node[node] = View(node, whole(node.shape))
         else:
-            beneath = found[node.parents[0]]
-            found[node] = View(beneath.base, tuple(_through(axis, places) for axis in beneath.axes))
-    return found
+            beneath = views_by_node[node.parents[0]]
+            views_by_node[node] = View(beneath.base, tuple(_through(axis, places) for axis in beneath.axes))
+    return views_by_node
 
 
 def whole(shape: Shape) -> tuple[Axis, ...]:
