@@ -64,7 +64,7 @@ def plug_points() -> dict[str, Plug]:
     return {**passes, **composites, **rules, **OWN}
 
 
-def _public(name: str, thing: Any) -> bool:
+def _public(name: str, thing: object) -> bool:
     return type(thing) is FunctionType and thing.__module__ == library.__name__ and name[0] != "_"
 
 

@@ -21,7 +21,7 @@ from ..core.ops import Relu, where
 from ..errors import ExerciseError
 from ..nn.adapters import lora
 from ..nn.adapters.mergeable import MergeableLayer
-from ..view.rules import contributions
+from ..view.contributions import contributions
 from .checking.exchange import Replacement, exchanged
 
 Changes = Callable[[], list[Replacement]]  # what a bug replaces, made when it is let in

@@ -11,14 +11,14 @@ import numpy as np
 from ...core import autodiff
 from ...core.graph import topological_order
 from ...core.node import ComputationNode
-from ...view.rules import contributions
+from ...view.contributions import contributions
 from ...view.words.sentences import number, spoken
 from ..cases import graphs
 from ..diagnosis import Diagnosis, pictured
 from ..exact import same
 from ..zoo import bug
 
-Gradients = Mapping[ComputationNode, Any]
+Gradients = Mapping[ComputationNode, Any]  # None for a node without one
 Backward = Callable[[ComputationNode], Any]
 Order = Callable[[ComputationNode], Iterable[ComputationNode]]
 Explanation = Callable[[ComputationNode, Gradients], bool]  # of an output, and what was filled in
