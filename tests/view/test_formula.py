@@ -22,7 +22,7 @@ from tinygrad_lora.view.formula.notation import number_text, symbol
 from tinygrad_lora.view.formula.reading import readable
 from tinygrad_lora.view.formula.write import formula
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [
     "<script>alert(1)</script>", "a & b", 'say "x"', "it's", "back\\slash", r"\frac{1}{0}", "$x$", "$$", "100%", "#1",
     "{", "}", "x_y", "x^2", "~", "a\nb", "\N{GRINNING FACE}", "{%s}", "`rm`", r"\end{aligned}",
