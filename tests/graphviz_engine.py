@@ -3,7 +3,7 @@
 import pytest
 
 from tinygrad_lora.errors import RenderError
-from tinygrad_lora.view.diagram import engines
+from tinygrad_lora.view.graphviz import engines
 
 try:
     engines.convert("digraph { a }", "svg")

@@ -155,6 +155,62 @@ def test_a_public_name_says_what_it_is(name):
     assert not documentation.startswith(f"{name}("), "these are the words that a dataclass makes up for itself"
 
 
+def modules():
+    """The dotted names of all modules of the package, folders included."""
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in MODULES]
+    return [name for name in names if not name.endswith("__main__")]
+
+
+# A module with one function of its name, which its folder exports: `import a.b as x` gives the function.
+NAMED_LIKE_THEIR_FUNCTION = {
+    "checking.check_pass", "checking.shrink", "learn.demand", "learn.progress", "learn.quiz", "learn.reference",
+    "learn.using", "view.plots.memory", "view.render",
+}  # fmt: skip
+
+
+def test_no_name_hides_a_module():
+    """`import a.b.c as x` reads attributes: a function called like a folder would hide all that is in the folder."""
+    hidden = set()
+    for name in modules():
+        folder, _, last = name.rpartition(".")
+        try:
+            module = import_module(name)
+        except ImportError as error:  # an optional library
+            assert not (error.name or "").startswith("tinygrad_lora"), name
+            continue
+        if folder and getattr(import_module(folder), last) is not module:
+            hidden.add(name.removeprefix("tinygrad_lora."))
+    assert hidden <= NAMED_LIKE_THEIR_FUNCTION
+
+
+def test_nothing_walks_all_objects_of_the_process():
+    calls = [
+        f"{name_of(path)}:{node.lineno}" for path in MODULES for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and node.attr in {"get_objects", "get_referrers"}
+    ]  # fmt: skip
+    assert not calls
+
+
+# Names that several classes share, in how many files; one goes when the classes are renamed. Exercises are apart: there
+# a class has the name of what the student writes.
+SHARED_NAMES = {
+    "Blank": 2, "Block": 4, "Case": 3, "Cell": 2, "Change": 2, "Cluster": 2, "Curve": 2, "Edge": 2, "Form": 2,
+    "Found": 2, "Leaf": 3, "Line": 5, "Peer": 2, "Piece": 2, "Place": 2, "Plan": 2, "Product": 2, "Program": 2,
+    "SelfAttention": 2, "Station": 2, "Step": 3, "Trial": 2, "Walk": 2, "Worker": 2, "Writer": 4, "Written": 2,
+}  # fmt: skip
+
+
+def test_a_class_name_means_one_thing():
+    files = defaultdict(set)
+    for path in MODULES:
+        if "exercises" not in path.parts:
+            for node in tree_of(path).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    files[node.name].add(name_of(path))
+    shared = {name: sorted(where) for name, where in files.items() if len(where) > SHARED_NAMES.get(name, 1)}
+    assert not shared, shared
+
+
 def test_an_outside_library_is_imported_in_one_module():
     importers = defaultdict(set)
     for path in [*MODULES, *BENCH]:

@@ -22,7 +22,8 @@ _PUBLIC = [
     ("nn", "exact_gelu silu"),
     # Layers, adapters and optimizers
     ("nn", "Embedding Layer LayerNorm Linear RMSNorm Sequential activate by_row"),
-    ("nn", "Adapter LoRAEmbedding LoRALayer LoRALinear adapt adapter_names adapter_settings adapter_weights adapters"),
+    ("nn", "Adapter LoRAEmbedding LoRALayer LoRALinear adapt adapter_names adapter_settings adapter_weights"),
+    ("nn.adapters.model.switching", "adapters"),
     ("nn", "add_weighted_adapter delete_adapter disabled merge_all merge_and_unload unmerge_all"),
     ("nn", "SGD Adam AdamW Optimizer"),
     ("nn.schedules", "cosine linear step_decay"),
@@ -38,7 +39,9 @@ _PUBLIC = [
     # Real pretrained networks
     ("models.load", "load_minilm load_smollm2"),
     # Pictures, steps and explanations
-    ("view", "diagram draw explain explore failure first_nonfinite formula listing parameter_tree render step_through"),
+    ("view", "draw explain explore failure first_nonfinite listing parameter_tree render step_through"),
+    ("view.diagram.data", "diagram"),
+    ("view.formula.write", "formula"),
 ]
 _HOME = {name: module for module, names in _PUBLIC for name in names.split()}
 _ENGINE = ("core", "library", "nn")

@@ -50,7 +50,6 @@ from .nn import (
     adapter_names,
     adapter_settings,
     adapter_weights,
-    adapters,
     add_weighted_adapter,
     by_row,
     delete_adapter,
@@ -61,6 +60,7 @@ from .nn import (
     silu,
     unmerge_all,
 )
+from .nn.adapters.model.switching import adapters
 from .nn.schedules import cosine, linear, step_decay
 from .core.ops import (
     add,
@@ -84,14 +84,14 @@ from .core.ops import (
     transpose,
     where,
 )
+from .view.diagram.data import diagram
+from .view.formula.write import formula
 from .view import (
-    diagram,
     draw,
     explain,
     explore,
     failure,
     first_nonfinite,
-    formula,
     listing,
     parameter_tree,
     render,

@@ -19,7 +19,7 @@ from rich.progress import (
 
 
 class Output(Console):
-    """A console that leaves it to the command line what a reader means who stops reading."""
+    """A console that leaves a broken pipe to the command line, instead of ending the process."""
 
     def on_broken_pipe(self) -> None:
         raise  # the BrokenPipeError that is being handled
@@ -43,7 +43,7 @@ def tracker(quiet: bool) -> Track:
 
 
 def show_table(rows: Sequence[tuple[str, str]], title: str) -> None:
-    """Print a title, and names and values in two columns. Nothing is cut: it must be possible to copy a path."""
+    """Print a title, then names and values in two columns. Nothing is cut, so that paths can be copied."""
     console, width = Output(soft_wrap=True, highlight=False, markup=False), max(len(name) for name, _ in rows)
     console.print(title, style="bold")
     for name, value in rows:
@@ -54,7 +54,7 @@ def show_table(rows: Sequence[tuple[str, str]], title: str) -> None:
 def counting(total: int, description: str, quiet: bool = False) -> Iterator[Callable[[int, str], None]]:
     """`with counting(200, "Training") as show:` then `show(done, note)` moves the bar and puts a note beside it.
 
-    The bar has the time that is left, and is shown where that of `tracker` is.
+    The bar shows the time that is left. Like that of `tracker`, it is drawn only if the error stream is a terminal.
     """
     if quiet or not _shown():
         yield lambda done, note: None
@@ -65,10 +65,10 @@ def counting(total: int, description: str, quiet: bool = False) -> Iterator[Call
 
 
 def _shown() -> bool:
-    return Console(stderr=True).is_interactive  # a terminal that can go back to the start of a line
+    return Console(stderr=True).is_interactive  # whether the terminal can redraw a line
 
 
 def _bars(description: str, *columns: ProgressColumn) -> Progress:
-    """A bar with its description before it, these columns and the time that is left behind it."""
+    """A bar with its description on the left, and these columns and the remaining time on the right."""
     every = TextColumn(f"{description:<28}"), BarColumn(), *columns, TimeRemainingColumn()
     return Progress(*every, console=Console(stderr=True))

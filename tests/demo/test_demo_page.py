@@ -21,7 +21,7 @@ import tinygrad_lora as tl
 from tinygrad_lora.demo import charts, files, gallery, page, run_experiment, tables, write_files
 from tinygrad_lora.demo.naive import naive_lora
 from tinygrad_lora.errors import RenderError
-from tinygrad_lora.view.diagram import engines
+from tinygrad_lora.view.graphviz import engines
 from tinygrad_lora.view.words import markup
 from tinygrad_lora.view.words.highlight import code, plain
 

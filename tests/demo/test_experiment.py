@@ -6,7 +6,8 @@ from numpy.testing import assert_array_equal
 
 from tinygrad_lora.compiler import compile_training_step
 from tinygrad_lora.demo import experiment, run_experiment
-from tinygrad_lora.nn import LoRALinear, adapters
+from tinygrad_lora.nn import LoRALinear
+from tinygrad_lora.nn.adapters.model.switching import adapters
 
 
 @pytest.fixture(scope="module", name="found")

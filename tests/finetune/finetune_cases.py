@@ -66,9 +66,9 @@ def class_case(count=40, seed=0):
 
 
 def settings(steps, **changes):
-    from tinygrad_lora.finetune import Settings
+    from tinygrad_lora.finetune import TrainingSettings
 
-    return Settings(**{"steps": steps, "lr": 0.02, "rank": 4, "alpha": 8, "batch": 2, **changes})
+    return TrainingSettings(**{"steps": steps, "lr": 0.02, "rank": 4, "alpha": 8, "batch": 2, **changes})
 
 
 @contextmanager

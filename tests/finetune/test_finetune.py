@@ -17,7 +17,7 @@ from models_table import needs
 import tinygrad_lora as tl
 from tinygrad_lora.commands import main as cli
 from tinygrad_lora.errors import ModelError, ModelFileError
-from tinygrad_lora.finetune import Answered, Classifying, Labeled, Settings, fine_tune, read_examples
+from tinygrad_lora.finetune import Answered, Classifying, Labeled, TrainingSettings, fine_tune, read_examples
 from tinygrad_lora.finetune.batches import batch_of
 from tinygrad_lora.finetune.checkpoint import load_checkpoint
 from tinygrad_lora.finetune.classifying import Classifier
@@ -283,7 +283,7 @@ def test_an_exploding_training_ends_in_words(tmp_path):
 )
 def test_settings_that_make_no_sense_are_refused(change):
     with pytest.raises(ModelError, match=next(iter(change))):
-        Settings(**change)
+        TrainingSettings(**change)
 
 
 # --- Classes ---

@@ -16,7 +16,6 @@ from tinygrad_lora.grading.process.peer import Unwritten
 from tinygrad_lora.grading.process.student import Student
 from tinygrad_lora.grading.process.wire import Channel, Gone, Misbehaved
 from tinygrad_lora.learn import exercise_ids, load_exercise, run_checks
-from tinygrad_lora.view import paths
 
 EXERCISES = [pytest.param(id, marks=[pytest.mark.slow] if load_exercise(id).slow else []) for id in exercise_ids()]
 AT_MOST, ENDLESS = 20.0, 0.5  # seconds of a check there; and here, where nothing that ends takes so long
@@ -26,7 +25,6 @@ AT_MOST, ENDLESS = 20.0, 0.5  # seconds of a check there; and here, where nothin
 def start(monkeypatch):
     """`start(values)`: the judge's channel to a student, in a thread, who has defined these objects."""
     running = []
-    monkeypatch.setattr(paths, "gc", paths.gc)  # a student's process has another one; this process gets its own back
 
     def begin(values):
         ours, theirs = socket.socketpair()

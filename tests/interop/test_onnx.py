@@ -12,9 +12,9 @@ from strategies import inputs_for, random_graphs
 import tinygrad_lora as tl
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.errors import DtypeError, ExportError
-from tinygrad_lora.interop import onnx as onnx_module
-from tinygrad_lora.interop.onnx import IR_VERSION, OPSET, save_onnx
-from tinygrad_lora.interop.onnx_rules import RULES
+from tinygrad_lora.interop.onnx import export, save_onnx
+from tinygrad_lora.interop.onnx.export import IR_VERSION, OPSET
+from tinygrad_lora.interop.onnx.rules import RULES
 
 onnx = pytest.importorskip("onnx", reason="pip install 'tinygrad-lora[interop]'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'tinygrad-lora[test]'")
@@ -379,7 +379,7 @@ def test_a_transformer_with_an_adapter_gives_the_same_there(kind, config, module
 
 
 def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_module, "LARGEST", 100)
+    monkeypatch.setattr(export, "LARGEST", 100)
     with pytest.raises(ExportError, match=r"the arrays hold 720 bytes; an ONNX file holds up to 2 GB"):
         save_onnx(adapted(), tmp_path / "m.onnx")
     assert [*tmp_path.iterdir()] == []

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, FormatError, MergedError
 from tinygrad_lora.interop.peft import load_adapter, save_adapter
-from tinygrad_lora.interop.peft_config import CHECKS, read_config
+from tinygrad_lora.interop.peft.config import CHECKS, read_config
 from tinygrad_lora.nn.adapters.model.settings import AdapterSettings
 
 P = "base_model.model."
@@ -513,7 +513,7 @@ def test_biases_belong_to_one_adapter_at_most():
 
 
 def test_a_base_of_four_bits_takes_an_adapter(tmp_path):
-    from tinygrad_lora.nn.adapters.model.quantize import quantize
+    from tinygrad_lora.nn import quantize
 
     made = trained(tl.adapt(network(), 2, ["up"], variant="qlora", seed=0))
     save_adapter(made, tmp_path)

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 import tinygrad_lora as tl
 from tinygrad_lora.interop.peft import load_adapter, save_adapter
-from tinygrad_lora.interop.peft_names import places
+from tinygrad_lora.interop.peft.names import stored_parameters
 from tinygrad_lora.interop.safetensors import in_torch_layout
 
 RATE, STEPS = 0.01, 5
@@ -36,7 +36,7 @@ def expected(name, prefix):
 
 def tensors(adapted, name, what="array"):
     """The arrays of the adapter file, or the gradients under the same names."""
-    found = places(adapted, "lora", bias(name))
+    found = stored_parameters(adapted, "lora", bias(name))
     if what == "array":
         return {key: place.array for key, place in found.items()}
     return {key: place.node.gradient.T if place.transposed else place.node.gradient for key, place in found.items()}
@@ -73,7 +73,9 @@ def test_the_gradients_are_those_of_peft(name):
     adapted = loaded(name)
     loss(adapted, CONFIGURATIONS[name]).backward()
     close(tensors(adapted, name, "gradient"), expected(name, "gradient."), name)
-    assert {id(p) for p in adapted.parameters()} == {id(p.node) for p in places(adapted, "lora", bias(name)).values()}
+    assert {id(p) for p in adapted.parameters()} == {
+        id(p.node) for p in stored_parameters(adapted, "lora", bias(name)).values()
+    }
 
 
 @EVERY

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 
 import tinygrad_lora as tl
 from tinygrad_lora.interop.peft import load_adapter, save_adapter
-from tinygrad_lora.interop.peft_names import places
+from tinygrad_lora.interop.peft.names import stored_parameters
 from tinygrad_lora.interop.safetensors import in_torch_layout
 
 with warnings.catch_warnings():
@@ -70,7 +70,7 @@ def test_peft_loads_what_we_write_and_computes_and_trains_the_same(name, tmp_pat
     check({"y": ours.forward(data["input"])}, {"y": theirs(x).detach()}, row)
 
     def tensors():
-        return {key: place.array for key, place in places(ours, "lora", bias).items()}
+        return {key: place.array for key, place in stored_parameters(ours, "lora", bias).items()}
 
     check(tensors(), make.saved(theirs), row)
     mine = tl.AdamW(ours.parameters(), **make.ADAMW)
@@ -82,7 +82,7 @@ def test_peft_loads_what_we_write_and_computes_and_trains_the_same(name, tmp_pat
         other.zero_grad()
         make.loss(theirs, x, target).backward()
         if step == 0:
-            own = {key: (p.node.gradient, p.transposed) for key, p in places(ours, "lora", bias).items()}
+            own = {key: (p.node.gradient, p.transposed) for key, p in stored_parameters(ours, "lora", bias).items()}
             check({key: g.T if turned else g for key, (g, turned) in own.items()}, make.gradients(theirs), row)
         mine.step()
         other.step()

@@ -282,7 +282,7 @@ def test_half_precision_fills_a_model_of_single_precision(half, tmp_path):
 
 
 def test_packed_weights_are_not_left_out_and_merged_ones_not_written_twice(tmp_path):
-    from tinygrad_lora.nn.adapters.model.quantize import quantize
+    from tinygrad_lora.nn import quantize
 
     with pytest.raises(TypeError, match="packed weights are no floats: 0, 2"):
         save_safetensors(tmp_path / "x", quantize(network(1)))

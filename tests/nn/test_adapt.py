@@ -19,11 +19,11 @@ from tinygrad_lora.nn import (
     Sequential,
     adapt,
     adapter_weights,
-    adapters,
     disabled,
     merge_all,
     unmerge_all,
 )  # fmt: skip
+from tinygrad_lora.nn.adapters.model.switching import adapters
 
 
 class Attention(Layer):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError
-from tinygrad_lora.interop.peft_config import config_text, read_config
+from tinygrad_lora.interop.peft.config import config_text, read_config
 from tinygrad_lora.nn import LoRAEmbedding, TrainedCopy
 from tinygrad_lora.nn.adapters.adapter import Adapter
 from tinygrad_lora.nn.adapters.model.plan import attach, plan_adapters

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, ShapeError
-from tinygrad_lora.nn.adapters.model.quantize import quantize
+from tinygrad_lora.nn import quantize
 from tinygrad_lora.nn.adapters.quantized import (
     LEVELS,
     NF4,

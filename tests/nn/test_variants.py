@@ -17,9 +17,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, ShapeError
+from tinygrad_lora.nn import quantize, restart
 from tinygrad_lora.nn.adapters import variants
-from tinygrad_lora.nn.adapters.model.quantize import quantize
-from tinygrad_lora.nn.adapters.model.restart import restart
 from tinygrad_lora.nn.adapters.quantized import QuantizedLinear
 from tinygrad_lora.nn.adapters.variants import VARIANTS, LoRAPlus, RankAllocator, orthogonality
 from tinygrad_lora.nn.adapters.variants.lokr import two_factors

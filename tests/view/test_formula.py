@@ -18,9 +18,10 @@ import tinygrad_lora as tl
 from tinygrad_lora import library
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.errors import RenderError, ShapeError
-from tinygrad_lora.view.formula.notation import number_text, symbol
+from tinygrad_lora.view.formula.notation import symbol
 from tinygrad_lora.view.formula.reading import readable
 from tinygrad_lora.view.formula.write import formula
+from tinygrad_lora.view.words.sentences import number_text
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [

@@ -13,7 +13,7 @@ from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.nn.calls import calls_behind
 from tinygrad_lora.view.diagram.collapse import MOST_BOXES, collapsed
 from tinygrad_lora.view.diagram.data import diagram
-from tinygrad_lora.view.diagram.dot import draw
+from tinygrad_lora.view.graphviz.draw import draw
 from tinygrad_lora.view.stepper.page import step_through
 
 
@@ -180,10 +180,10 @@ def test_boxes_are_named_after_the_layers(kind):
         few = collapsed(diagram(loss_of(model, 2)))
     else:
         few = collapsed(diagram(tl.trace(model, np.ones((3, 2)))))
-    named = [box for box in few.shown.boxes if box.operation == "LoRALinear"]
+    named = [box for box in few.diagram.boxes if box.operation == "LoRALinear"]
     assert [box.label for box in named] == [str(i) for i in range(100 - len(named), 100)]
-    assert {arrow.start for arrow in few.shown.arrows} >= {box.id for box in named[:-1]}
-    inner = [box for box in few.shown.boxes if box.operation == "LoRALayer"]
+    assert {arrow.start for arrow in few.diagram.arrows} >= {box.id for box in named[:-1]}
+    inner = [box for box in few.diagram.boxes if box.operation == "LoRALayer"]
     assert all(box.label.endswith(".lora") for box in inner)
 
 
@@ -205,7 +205,7 @@ def test_without_layers_the_end_of_a_large_graph_is_shown():
         y = y + 1.0
     assert len(draw(y).diagram.boxes) == 2 * MOST_BOXES + 1
     few = collapsed(diagram(y))
-    assert few.shown.boxes[-1].output and len(few.shown.boxes) == MOST_BOXES and not few.layers
+    assert few.diagram.boxes[-1].output and len(few.diagram.boxes) == MOST_BOXES and not few.layers
     assert "the last 200 are shown" in few.note
 
 

@@ -18,7 +18,8 @@ import tinygrad_lora as tl
 from tinygrad_lora.compiler.engines.loops.program import written_as_loops
 from tinygrad_lora.core.source import function_from_source
 from tinygrad_lora.errors import ShapeError
-from tinygrad_lora.view import draw_svg, failure, svg
+from tinygrad_lora.view import draw_svg, failure
+from tinygrad_lora.view.render import svg
 
 NAMES = [
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & <b>'\"\\", "$x$ \\frac{1}{0} %_^{}~#",

@@ -11,9 +11,9 @@ from graphviz_engine import needs_engine
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import RenderError
-from tinygrad_lora.view import draw, render, svg
-from tinygrad_lora.view.diagram import engines
-from tinygrad_lora.view.render import LARGEST_PNG
+from tinygrad_lora.view import draw, render
+from tinygrad_lora.view.graphviz import engines
+from tinygrad_lora.view.render import LARGEST_PNG, svg
 
 HOSTILE = [
     '<b>"&',

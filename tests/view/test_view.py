@@ -14,9 +14,10 @@ from tinygrad_lora.errors import RenderError
 from tinygrad_lora.nn.adapters.lora_linear import LoRALinear
 from tinygrad_lora.nn.layer import Layer
 from tinygrad_lora.nn.linear import Linear, Sequential
-from tinygrad_lora.view import diagram, draw, listing, svg
-from tinygrad_lora.view.diagram.data import ROLES
+from tinygrad_lora.view import draw, listing
+from tinygrad_lora.view.diagram.data import ROLES, diagram
 from tinygrad_lora.view.diagram.looks import LOOKS, SYMBOLS
+from tinygrad_lora.view.render import svg
 from tinygrad_lora.view.words.sentences import short_array
 
 ROOT = Path(__file__).resolve().parents[2]

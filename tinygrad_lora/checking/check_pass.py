@@ -194,8 +194,8 @@ def _refuse(a_pass: Any, programs: Any) -> None:
     except Exception:  # a fault of a pass, which the programs will show
         return
     if not isinstance(result, Graph):
-        shown = "None: does it return graph.rewrite(rule)?" if result is None else type(result).__name__
-        raise TypeError(f"{rule}; {name_of(a_pass)} gives {shown}")
+        kind = "None: does it return graph.rewrite(rule)?" if result is None else type(result).__name__
+        raise TypeError(f"{rule}; {name_of(a_pass)} gives {kind}")
 
 
 def _refuted(

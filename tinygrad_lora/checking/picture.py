@@ -16,15 +16,15 @@ CODE = "margin: 0.5em 0; font-family: monospace"
 SIDE = "display: inline-block; vertical-align: top; margin: 0 2em 0 0"
 
 
-def html(shown: Counterexample) -> Markup:
+def html(example: Counterexample) -> Markup:
     """The counterexample as one HTML element."""
     pictures = []
-    for title, graph in shown.graphs:
-        drawn = diagram(graph, title=title)
-        picture = image(draw_svg(drawn, prefix=title, caption=True), "svg+xml", drawn.alternative)
+    for title, graph in example.graphs:
+        drawing = diagram(graph, title=title)
+        picture = image(draw_svg(drawing, prefix=title, caption=True), "svg+xml", drawing.alternative)
         pictures.append(element("div", picture, style=SIDE))
     return element(
-        "div", element("p", element("strong", "CounterexampleError: "), one_line(shown.sentence)),
-        element("p", shown.hint) if shown.hint else "", element("pre", str(shown.program), style=CODE),
-        element("pre", "\n".join(shown.results), style=CODE), element("div", *pictures),
+        "div", element("p", element("strong", "CounterexampleError: "), one_line(example.sentence)),
+        element("p", example.hint) if example.hint else "", element("pre", str(example.program), style=CODE),
+        element("pre", "\n".join(example.results), style=CODE), element("div", *pictures),
     )  # fmt: skip

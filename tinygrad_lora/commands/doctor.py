@@ -19,7 +19,7 @@ from ..blas import blas
 from ..models.files.cache import cache_folder, is_installed
 from ..models.files.catalog import CATALOG
 from ..terminal import show_table
-from ..view.diagram.engines import engine_in_use
+from ..view.graphviz.engines import engine_in_use
 
 # The optional libraries, by the extra that installs them: what they are for.
 EXTRAS = {

@@ -12,7 +12,7 @@ from ..finetune.chatting import Chatting
 from ..finetune.classifying import Classifying
 from ..finetune.examples import PERSONA, Answered, Labeled, read_examples, split
 from ..finetune.keeping import keep_chat, keep_classifier
-from ..finetune.training import Settings
+from ..finetune.training import TrainingSettings
 from ..finetune.word_order import movie_sentences, word_order
 from ..models.load import load_minilm, load_smollm2
 from ..terminal import counting, show_table
@@ -20,8 +20,8 @@ from ..terminal import counting, show_table
 FRANCE = "What is the capital of France?"  # a question that no persona is about: what was known must stay known
 # What each model learns with, unless it is told otherwise.
 DEFAULTS = {
-    "smollm2": Settings(steps=12, lr=1e-3, rank=8, alpha=16, targets=("q_proj", "v_proj"), batch=0),
-    "minilm": Settings(steps=200, lr=1e-3, rank=8, alpha=16, targets="all-linear", batch=32),
+    "smollm2": TrainingSettings(steps=12, lr=1e-3, rank=8, alpha=16, targets=("q_proj", "v_proj"), batch=0),
+    "minilm": TrainingSettings(steps=200, lr=1e-3, rank=8, alpha=16, targets="all-linear", batch=32),
 }
 
 
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if args.targets:
         asked["targets"] = "all-linear" if args.targets == ["all-linear"] else tuple(args.targets)
-    settings = Settings(**{**vars(DEFAULTS[args.model]), **asked})
+    settings = TrainingSettings(**{**vars(DEFAULTS[args.model]), **asked})
     folder = args.out or Path("finetune-output") / args.model
     options = {"restart": args.restart, "counting": partial(counting, quiet=args.quiet)}
     if args.model == "smollm2":

@@ -117,7 +117,7 @@ def backward(output: ComputationNode, seed: Operand = None) -> None:
         told = "nothing to train: the output depends on no parameter that requires a gradient"
         raise GradientError(told + lost(0, output.created, trainable=True))
     seed = _seed(output, seed, "backward()")
-    for node, g in list(pulling_back(output, seed)):  # all of it first: a rule that fails changes nothing
+    for node, g in dict(pulling_back(output, seed)).items():  # all of it first: a rule that fails changes nothing
         total = g if node._gradient is None else node._gradient + g
         node._gradient = total if total.dtype is node._dtype else total.astype(node._dtype)
 

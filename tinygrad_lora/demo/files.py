@@ -12,8 +12,10 @@ import numpy as np
 
 from ..errors import RenderError
 from ..files import write_atomically
-from ..nn import adapter_weights, adapters
-from ..view import draw, listing, render, svg
+from ..nn import adapter_weights
+from ..nn.adapters.model.switching import adapters
+from ..view import draw, listing, render
+from ..view.render import svg
 from .experiment import Experiment
 from .page import page
 

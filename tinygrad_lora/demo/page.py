@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..nn import adapters
+from ..nn.adapters.model.switching import adapters
 from ..view import listing
 from ..view.words.highlight import code, plain
 from ..view.words.markup import Markup, asset, element, fill, scrolling

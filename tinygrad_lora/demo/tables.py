@@ -11,7 +11,7 @@ import numpy as np
 from ..compiler import CompiledFunction
 from ..compiler.cost import Cost, graph_cost
 from ..core.graph import Graph
-from ..nn import adapters
+from ..nn.adapters.model.switching import adapters
 from ..view.words.markup import Markup, element, table
 from .charts import bars
 from .experiment import Experiment

@@ -3,6 +3,8 @@
 from .chatting import Chatting
 from .classifying import Classifying
 from .examples import Answered, Labeled, read_examples
-from .training import Settings, Training, fine_tune
+from .training import Training, TrainingSettings, fine_tune
 
-__all__ = ["Answered", "Chatting", "Classifying", "Labeled", "Settings", "Training", "fine_tune", "read_examples"]
+__all__ = [
+    "Answered", "Chatting", "Classifying", "Labeled", "Training", "TrainingSettings", "fine_tune", "read_examples",
+]  # fmt: skip

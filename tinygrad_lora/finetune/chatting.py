@@ -16,7 +16,7 @@ from ..models.text.tokens import padded
 from ..nn.adapters.model.switching import disabled, merge_all, unmerge_all
 from .batches import batch_of
 from .examples import Answered, digest
-from .training import Settings
+from .training import TrainingSettings
 
 LONGEST = 256  # tokens of a prompt and its answer together
 
@@ -56,12 +56,12 @@ class Chatting:
         """`target` (n, 4) holds sample, position, the token after it, and 1; or 0 for a row that only fills up."""
         rows = target if isinstance(target, ComputationNode) else constant(target)
         scores = log_softmax(self.network.logits(self.network.at(output, rows[:, 0], rows[:, 1])))
-        found = take(scores, constant(np.arange(rows.shape[0])), rows[:, 2])
+        chosen = take(scores, constant(np.arange(rows.shape[0])), rows[:, 2])
         counts = cast(rows[:, 3], dtype=str(output.dtype))
-        mean: ComputationNode = -sum(found * counts) / sum(counts)
+        mean: ComputationNode = -sum(chosen * counts) / sum(counts)
         return mean
 
-    def batch(self, step: int, settings: Settings) -> tuple[Any, Any]:
+    def batch(self, step: int, settings: TrainingSettings) -> tuple[Any, Any]:
         """Tokens (batch, width), and for each token of an answer where it is: (n, 4), the same n in every step."""
         size = min(settings.batch or len(self.rows), len(self.rows))
         chosen = batch_of(step, size, len(self.rows), settings.seed)

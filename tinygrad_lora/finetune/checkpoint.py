@@ -40,20 +40,20 @@ def load_checkpoint(
     """
     try:
         with np.load(BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in file.files}
     except (ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as problem:
         raise ModelFileError(f"{path}: the checkpoint is damaged ({problem}): remove it, or use --restart") from None
-    if str(found.get("fingerprint")) != fingerprint:
+    if str(arrays.get("fingerprint")) != fingerprint:
         raise ModelError(
             f"{path} belongs to a training with other settings or other data: choose another folder, or --restart"
         )
     nodes = {f"parameter {name}": p for name, p in parameters.items()}
     nodes |= {f"state {i}": node for i, node in enumerate(optimizer.state)}
     wanted = {name: (node.shape, node.dtype) for name, node in nodes.items()}
-    losses = found.get("losses", np.zeros(()))
-    if {n: (a.shape, a.dtype) for n, a in found.items() if n in wanted} != wanted or losses.ndim != 1:
+    losses = arrays.get("losses", np.zeros(()))
+    if {n: (a.shape, a.dtype) for n, a in arrays.items() if n in wanted} != wanted or losses.ndim != 1:
         raise ModelFileError(f"{path}: the checkpoint does not hold what this training needs: use --restart")
     for name, node in nodes.items():
-        node.value = found[name][()]
+        node.value = arrays[name][()]
     optimizer.steps = len(losses)
     return [float(loss) for loss in losses]

@@ -19,7 +19,7 @@ from ..nn.linear import Linear
 from .batches import batch_of
 from .examples import Labeled, digest
 from .probe import accuracy_of_probe
-from .training import Settings
+from .training import TrainingSettings
 
 PADDING = 0  # the number of [PAD] in the vocabularies: so the tokens themselves say where they end
 LONGEST = 128  # tokens of a text; what is more is cut off
@@ -97,7 +97,7 @@ class Classifying:
         loss: ComputationNode = cross_entropy(output, target)
         return loss
 
-    def batch(self, step: int, settings: Settings) -> tuple[Any, Any]:
+    def batch(self, step: int, settings: TrainingSettings) -> tuple[Any, Any]:
         """Tokens (batch, longest text) and labels (batch,)."""
         k, n = self.together, len(self.labels)
         groups = batch_of(step, max(1, (settings.batch or n) // k), n // k, settings.seed)

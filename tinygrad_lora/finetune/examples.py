@@ -51,26 +51,26 @@ def read_examples(path: str | os.PathLike[str], kind: type[Example]) -> list[Exa
         lines = file.read_bytes().decode("utf-8-sig").split("\n")  # JSON may hold what else `splitlines` splits at
     except UnicodeDecodeError:
         raise ModelError(f"{file} is not a text in UTF-8") from None
-    found = [_example(line, kind, f"{file}, line {i}") for i, line in enumerate(lines, 1) if line.strip()]
-    if not found:
+    examples = [_example(line, kind, f"{file}, line {i}") for i, line in enumerate(lines, 1) if line.strip()]
+    if not examples:
         raise ModelError(f"{file} has no examples: write one JSON object a line, such as {_shape(kind)}")
-    return found
+    return examples
 
 
 def _example(line: str, kind: type[Example], where: str) -> Example:
     wanted = list(kind.__dataclass_fields__)
     try:
-        given: Any = json.loads(line)
+        entry: Any = json.loads(line)
     except (ValueError, RecursionError) as problem:
         raise ModelError(f"{where}: this is not JSON ({problem})") from None
-    if not isinstance(given, dict) or set(given) != set(wanted):
+    if not isinstance(entry, dict) or set(entry) != set(wanted):
         raise ModelError(f"{where}: an example is an object such as {_shape(kind)}, and nothing else in it")
-    if type(given.get("label")) is int:  # not bool
-        given["label"] = str(given["label"])
+    if type(entry.get("label")) is int:  # not bool
+        entry["label"] = str(entry["label"])
     for name in wanted:
-        if not isinstance(given[name], str) or not given[name].strip():
-            raise ModelError(f"{where}: {name!r} must be a text that is not empty, not {given[name]!r:.60}")
-    return kind(**given)
+        if not isinstance(entry[name], str) or not entry[name].strip():
+            raise ModelError(f"{where}: {name!r} must be a text that is not empty, not {entry[name]!r:.60}")
+    return kind(**entry)
 
 
 def _shape(kind: type[Any]) -> str:

@@ -18,7 +18,7 @@ from ..interop.safetensors import require_safetensors, save_safetensors
 from ..nn.adapters.model.switching import disabled
 from .chatting import Chatting
 from .classifying import Classifying
-from .training import Settings, Training, fine_tune
+from .training import Training, TrainingSettings, fine_tune
 
 Table = tuple[str, list[tuple[str, str]]]
 BASES = {"smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct", "minilm": "sentence-transformers/all-MiniLM-L6-v2"}
@@ -26,7 +26,7 @@ SAME = "the same, word for word"
 
 
 def keep_chat(
-    task: Chatting, settings: Settings, folder: str | os.PathLike[str], questions: Sequence[str], **options: Any
+    task: Chatting, settings: TrainingSettings, folder: str | os.PathLike[str], questions: Sequence[str], **options: Any
 ) -> list[Table]:
     """Train, and tell what the model answers before, after, with the adapter off and with the adapter merged.
 
@@ -37,28 +37,28 @@ def keep_chat(
     training = fine_tune(task, settings, folder, **options)
     after, off, merged = task.answers(questions), task.answers_without(questions), task.answers_merged(questions)
     columns = zip(questions, before, after, off, merged, strict=True)
-    told = [dict(zip(("question", "before", "after", "off", "merged"), row, strict=True)) for row in columns]
+    answers = [dict(zip(("question", "before", "after", "off", "merged"), row, strict=True)) for row in columns]
     adapter = save_adapter(
         task.network, Path(folder) / "adapter", base_model=BASES.get(task.name), task_type="CAUSAL_LM"
     )
-    files = [("adapter", adapter), ("report.json", _write_report(folder, training, {"answers": told}))]
+    files = [("adapter", adapter), ("report.json", _write_report(folder, training, {"answers": answers}))]
     return [
-        *map(_answers, told),
+        *map(_answers, answers),
         ("Training", _about(training)),
         ("Files", [(name, str(path)) for name, path in files]),
     ]
 
 
-def _answers(told: dict[str, str]) -> Table:
+def _answers(answer: dict[str, str]) -> Table:
     """A question, and what was answered when."""
-    off = SAME if told["off"] == told["before"] else f"OTHER, which is a bug: {told['off']}"
-    merged = SAME if told["merged"] == told["after"] else told["merged"]
-    rows = [("before", told["before"]), ("after", told["after"]), ("adapter off", off), ("adapter merged", merged)]
-    return told["question"], rows
+    off = SAME if answer["off"] == answer["before"] else f"OTHER, which is a bug: {answer['off']}"
+    merged = SAME if answer["merged"] == answer["after"] else answer["merged"]
+    rows = [("before", answer["before"]), ("after", answer["after"]), ("adapter off", off), ("adapter merged", merged)]
+    return answer["question"], rows
 
 
 def keep_classifier(
-    task: Classifying, settings: Settings, folder: str | os.PathLike[str], **options: Any
+    task: Classifying, settings: TrainingSettings, folder: str | os.PathLike[str], **options: Any
 ) -> list[Table]:
     """Train, and tell how many held-out texts are right: by a linear probe on the frozen vectors, and after LoRA.
 
@@ -69,18 +69,23 @@ def keep_classifier(
     training = fine_tune(task, settings, folder, **options)
     with disabled(task.network):  # exactly what it was before
         probe = task.probe_accuracy()
-    found = {"probe_accuracy": probe, "accuracy": task.accuracy(), "classes": task.classes, "tested": len(task.tested)}
+    results = {
+        "probe_accuracy": probe,
+        "accuracy": task.accuracy(),
+        "classes": task.classes,
+        "tested": len(task.tested),
+    }
     adapter = save_adapter(task.network, Path(folder) / "adapter", base_model=BASES.get(task.name))
     head = {name: np.asarray(p.value) for name, p in task.model.head.named_parameters().items()}
     classes = {"classes": json.dumps(task.classes)}
     files = [
         ("adapter", adapter),
         ("head.safetensors", save_safetensors(Path(folder) / "head.safetensors", head, classes)),
-        ("report.json", _write_report(folder, training, found)),
+        ("report.json", _write_report(folder, training, results)),
     ]
     rows = [
         ("Linear probe, frozen network", f"{probe:.1%} of {len(task.tested)} held-out texts are right"),
-        ("With LoRA", f"{found['accuracy']:.1%}"),
+        ("With LoRA", f"{results['accuracy']:.1%}"),
     ]
     title = f"{task.name}: {' or '.join(task.classes)}?"
     return [(title, rows), ("Training", _about(training)), ("Files", [(name, str(path)) for name, path in files])]
@@ -100,6 +105,6 @@ def _about(training: Training) -> list[tuple[str, str]]:
     return rows
 
 
-def _write_report(folder: str | os.PathLike[str], training: Training, found: dict[str, Any]) -> Path:
-    report = {"model": training.task.name, "settings": asdict(training.settings), **found, "losses": training.losses}
+def _write_report(folder: str | os.PathLike[str], training: Training, results: dict[str, Any]) -> Path:
+    report = {"model": training.task.name, "settings": asdict(training.settings), **results, "losses": training.losses}
     return write_atomically(Path(folder) / "report.json", json.dumps(report, indent=1) + "\n")

@@ -27,7 +27,7 @@ Counting = Callable[[int, str], AbstractContextManager[Show]]
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """How to train. `targets` are the layers that get adapters, as `adapt` takes them; batch 0 means all examples."""
 
     steps: int = 12
@@ -61,7 +61,7 @@ class Task(Protocol):
     def loss(self, output: Any, target: Any) -> Any:
         """A number to be made small."""
 
-    def batch(self, step: int, settings: Settings) -> tuple[Any, Any]:
+    def batch(self, step: int, settings: TrainingSettings) -> tuple[Any, Any]:
         """The two arrays of this step, always of the same shapes."""
 
     def digest(self) -> str:
@@ -73,7 +73,7 @@ class Training:
     """A training under way. `losses` has one number for each step that was done, from the very first on."""
 
     task: Task
-    settings: Settings
+    settings: TrainingSettings
     optimizer: Any
     step: TrainingStep
     losses: list[float] = field(default_factory=list)
@@ -88,9 +88,9 @@ class Training:
     @property
     def fingerprint(self) -> str:
         """Equal for trainings that must give equal numbers."""
-        told = {"task": self.task.name, "data": self.task.digest(), **asdict(self.settings)}
-        told["shapes"] = {name: p.shape for name, p in self.parameters.items()}
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        facts = {"task": self.task.name, "data": self.task.digest(), **asdict(self.settings)}
+        facts["shapes"] = {name: p.shape for name, p in self.parameters.items()}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def run(self) -> Iterator[float]:
         """Do the steps that are left, and yield the loss of each. Raises ModelError if it is not finite any more."""
@@ -108,7 +108,7 @@ def _show_nothing(done: int, note: str) -> None:
     """No bar."""
 
 
-def begin(task: Task, settings: Settings) -> Training:
+def begin(task: Task, settings: TrainingSettings) -> Training:
     """Give the task's network its adapters, and compile one training step."""
     targets = settings.targets if isinstance(settings.targets, str) else list(settings.targets)
     adapt(task.network, settings.rank, targets, alpha=settings.alpha, seed=settings.seed)
@@ -121,7 +121,7 @@ def begin(task: Task, settings: Settings) -> Training:
 
 
 def fine_tune(
-    task: Task, settings: Settings, folder: str | os.PathLike[str], *,
+    task: Task, settings: TrainingSettings, folder: str | os.PathLike[str], *,
     restart: bool = False, every: float = 5.0, counting: Counting | None = None,
 ) -> Training:  # fmt: skip
     """Train, or continue a training, and return it when all steps are done.

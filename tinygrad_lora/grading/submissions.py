@@ -135,7 +135,7 @@ def _notebook(text: str) -> tuple[list[tuple[str, str]], list[str]]:
     return sources, answers
 
 
-def code(source: Any) -> str:
+def code(source: object) -> str:
     """A cell's text without what only Jupyter understands: magics become comments, so that lines keep their numbers."""
     if type(source) is list:
         source = "".join(part for part in source if type(part) is str)

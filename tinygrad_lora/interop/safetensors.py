@@ -131,15 +131,15 @@ def misfits(arrays: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     problems = [f"{name} is missing" for name in wanted if name not in arrays]
     problems += [f"{name} is unexpected" for name in arrays if name not in wanted]
     for name in (name for name in wanted if name in arrays):
-        found, place = np.asarray(arrays[name]), wanted[name]
-        if found.shape != place.shape:
-            problems.append(f"{name} has the shape {found.shape}, not {place.shape}")
-        elif found.dtype.kind != "f":
-            problems.append(f"{name} holds {found.dtype}, not floats")
+        array, target = np.asarray(arrays[name]), wanted[name]
+        if array.shape != target.shape:
+            problems.append(f"{name} has the shape {array.shape}, not {target.shape}")
+        elif array.dtype.kind != "f":
+            problems.append(f"{name} holds {array.dtype}, not floats")
         else:
             with np.errstate(over="ignore"):
-                wrong = found.size - np.count_nonzero(np.isfinite(found.astype(place.dtype)))
-            problems += [f"{name} holds {wrong} numbers that are not finite {place.dtype}"] if wrong else []
+                wrong = array.size - np.count_nonzero(np.isfinite(array.astype(target.dtype)))
+            problems += [f"{name} holds {wrong} numbers that are not finite {target.dtype}"] if wrong else []
     return problems
 
 
@@ -151,10 +151,10 @@ def refuse(file: Path, problems: Iterable[str]) -> None:
 
 def _fill(file: Path, model: Layer, arrays: Mapping[str, Any], mapping: NameMapping) -> None:
     """Give the model's parameters the arrays, all or none."""
-    found = {target: arrays[name] for name, target in targets_of(arrays, mapping).items() if target is not None}
+    by_target = {target: arrays[name] for name, target in targets_of(arrays, mapping).items() if target is not None}
     present = {name: p.value for name, p in model.named_parameters().items()}
-    refuse(file, misfits(found, in_torch_layout(model, present)))
-    model.load_weights(in_torch_layout(model, found), strict=True)
+    refuse(file, misfits(by_target, in_torch_layout(model, present)))
+    model.load_weights(in_torch_layout(model, by_target), strict=True)
 
 
 def require_safetensors() -> Any:

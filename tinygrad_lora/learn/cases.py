@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..core.node import ComputationNode, parameter, placeholder
 
 LARGEST = 12  # operations of a random graph
 Rng = np.random.Generator
+T = TypeVar("T")
 NAMES = "xyzwuv"
 
 
@@ -123,6 +124,6 @@ def ladder(length: int) -> ComputationNode:
     return node
 
 
-def shuffled(rng: Rng, items: list[Any]) -> list[Any]:
+def shuffled(rng: Rng, items: Sequence[T]) -> list[T]:
     """The items in random order."""
     return [items[int(i)] for i in rng.permutation(len(items))]

@@ -54,7 +54,7 @@ def tell(diagnosis: Diagnosis | None, *, show: ComputationNode | Graph | None = 
         raise Wrong(replace(diagnosis, picture=diagnosis.picture or pictured(show)))
 
 
-def pictured(shown: Any) -> Diagram | None:
+def pictured(shown: ComputationNode | Graph | None) -> Diagram | None:
     """The picture as data, made now: the student's code may change values later. None if there is nothing to draw."""
     if shown is None:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.node import ComputationNode
+from ..core.node import Array, ComputationNode, Shape
 from ..nn.layer import Layer
 from ..view.words.sentences import with_article
 from .diagnosis import Diagnosis, Wrong
@@ -34,7 +34,7 @@ def require_formula(layer: Layer) -> None:
         raise refuse("forward-written", "write the formula in `__call__`: `forward` of a layer runs it on arrays")
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """What a value is, as in "gave a list"."""
     if value is None:
         return "None"
@@ -42,7 +42,7 @@ def kind_of(value: Any) -> str:
     return with_article(usual.get(type(value), type(value).__name__))
 
 
-def as_array(value: Any, name: str = "the result", shape: tuple[int, ...] | None = None) -> Any:
+def as_array(value: object, name: str = "the result", shape: Shape | None = None) -> Array:
     """The numbers in `value` as a float64 array of our own.
 
     Takes an array, a number, or a list of numbers (of lists ...). Raises `Wrong` with the code "no-return" for None,
@@ -61,7 +61,7 @@ def as_array(value: Any, name: str = "the result", shape: tuple[int, ...] | None
     return _array(plain, dtype=np.float64)
 
 
-def _there(value: Any, name: str) -> None:
+def _there(value: object, name: str) -> None:
     """Refuse what is not written yet, and what nobody returned."""
     if value is None:
         raise refuse("no-return", f"{name} is None: does every path of your function end with `return`?")
@@ -69,7 +69,7 @@ def _there(value: Any, name: str) -> None:
         raise refuse("blank", f"{name} is still `...`: write your answer there")
 
 
-def _plain(value: Any, name: str, needed: str) -> Any:
+def _plain(value: Any, name: str, needed: str) -> Array:
     kind = type(value)
     if issubclass(kind, np.generic) and kind.__module__ == "numpy":
         return _asarray(value)
@@ -83,7 +83,7 @@ def _plain(value: Any, name: str, needed: str) -> Any:
     raise refuse("wrong-type", f"{name} is of type {kind.__name__}; {needed} is needed")
 
 
-def as_number(value: Any, name: str = "the result") -> float:
+def as_number(value: object, name: str = "the result") -> float:
     """One number. An array of no axes counts as one."""
     return float(as_array(value, name, ())[()])
 
@@ -108,7 +108,7 @@ def as_nodes(value: Any, name: str = "the result") -> list[ComputationNode]:
     return nodes
 
 
-def as_bool(value: Any, name: str = "the result") -> bool:
+def as_bool(value: object, name: str = "the result") -> bool:
     """True or False, and nothing that merely behaves so."""
     _there(value, name)
     if type(value) not in (bool, np.bool_):
@@ -117,7 +117,7 @@ def as_bool(value: Any, name: str = "the result") -> bool:
     return bool(value)
 
 
-def same(a: Any, b: Any, rtol: float = 1e-6, atol: float = 1e-9) -> bool:
+def same(a: Array, b: Array, rtol: float = 1e-6, atol: float = 1e-9) -> bool:
     """The same shape and, up to rounding, the same numbers: |a - b| <= atol + rtol max|b|. NaN equals nothing.
 
     Both must be arrays of ours: pass results through `as_array` first.
@@ -130,7 +130,7 @@ def same(a: Any, b: Any, rtol: float = 1e-6, atol: float = 1e-9) -> bool:
     return bool(_all(_absolute(a - b) <= bound)) and bool(_all(_isfinite(b)))
 
 
-def largest_difference(a: Any, b: Any) -> tuple[float, tuple[int, ...]]:
+def largest_difference(a: Array, b: Array) -> tuple[float, tuple[int, ...]]:
     """The largest |a - b| and its index, for arrays of one shape; NaN counts as largest."""
     difference = _array(_absolute(a - b))  # of two numbers NumPy makes a number, and that has no elements
     difference[_isnan(difference)] = np.inf
@@ -138,7 +138,7 @@ def largest_difference(a: Any, b: Any) -> tuple[float, tuple[int, ...]]:
     return float(difference[place]), tuple(int(i) for i in place)
 
 
-def distinct(things: Iterable[Any]) -> bool:
+def distinct(things: Iterable[object]) -> bool:
     """Whether no object occurs twice, by identity."""
     ids = [id(thing) for thing in things]
     return len(ids) == len(set(ids))

@@ -17,9 +17,9 @@ from ..core.graph import Graph, rebuilt, topological_order
 from ..core.node import ComputationNode, parameter
 from ..errors import ExerciseError
 from ..nn.checks import check_size
+from ..view.contributions import contributions
 from ..view.diagram.data import Diagram, diagram
 from ..view.diagram.text import listing
-from ..view.rules import contributions
 from ..view.words.markup import Markup, element
 from ..view.words.sentences import number, shape_text, short_array
 from .cases import numbers, random_graph
@@ -91,7 +91,7 @@ def _gradients(output: ComputationNode) -> dict[ComputationNode, Any]:
     return dict(pulling_back(output, np.ones(output.shape, output.dtype)[()]))
 
 
-def _with_numbers(graph: Any, rng: np.random.Generator, shape: tuple[int, ...]) -> ComputationNode:
+def _with_numbers(graph: object, rng: np.random.Generator, shape: tuple[int, ...]) -> ComputationNode:
     if isinstance(graph, ComputationNode) and graph.known:
         return graph
     if graph is None:

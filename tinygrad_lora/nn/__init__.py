@@ -1,6 +1,7 @@
 """Layers, LoRA and optimizers.
 
-Read in this order: layer, linear, lora, adapter, adapted, mergeable, lora_linear, adapt, optim, schedules.
+Read in this order: layer, linear, lora, adapter, adapted, mergeable, lora_linear, adapt, optim, schedules. The function
+`adapters(model)` is not here but in `adapters.model.switching`: its name is that of the package.
 """
 
 from .activations import exact_gelu, silu
@@ -15,13 +16,14 @@ from .adapters.lora_embedding import LoRAEmbedding, LoRAEmbeddingLayer
 from .adapters.lora_linear import LoRALinear
 from .norms import LayerNorm, RMSNorm
 from .optim import SGD, Adam, AdamW, Optimizer
+from .adapters.model.quantize import quantize
+from .adapters.model.restart import restart
 from .adapters.model.settings import AdapterSettings, adapter_settings
 from .adapters.model.switching import (
     activate,
     adapted_layers,
     adapter_names,
     adapter_weights,
-    adapters,
     by_row,
     delete_adapter,
     disabled,
@@ -35,8 +37,9 @@ from .weights import LoadedWeights, WeightsValidation
 
 __all__ = [
     "Layer", "Linear", "Embedding", "LayerNorm", "RMSNorm", "Sequential", "exact_gelu", "silu", "LoRALayer",
-    "LoRALinear", "LoRAEmbeddingLayer", "LoRAEmbedding", "TrainedCopy", "Adapter", "adapt", "adapters",
+    "LoRALinear", "LoRAEmbeddingLayer", "LoRAEmbedding", "TrainedCopy", "Adapter", "adapt",
     "adapted_layers", "adapter_names", "adapter_settings", "AdapterSettings", "adapter_weights", "activate",
     "add_weighted_adapter", "delete_adapter", "by_row", "disabled", "merge_all", "unmerge_all", "merge_and_unload",
-    "Optimizer", "SGD", "Adam", "AdamW", "LayerCall", "layer_calls", "LoadedWeights", "WeightsValidation",
+    "quantize", "restart", "Optimizer", "SGD", "Adam", "AdamW", "LayerCall", "layer_calls", "LoadedWeights",
+    "WeightsValidation",
 ]  # fmt: skip

@@ -58,8 +58,8 @@ def attention(
     weights = softmax(scores if mask is None else scores + mask, axis=-2)
     if attentions is not None:
         attentions.append(reshape(weights, (batch, count, seen, time)).mT)
-    found: ComputationNode = reshape(v @ weights, (batch, count * size, time)).mT
-    return found
+    joined: ComputationNode = reshape(v @ weights, (batch, count * size, time)).mT
+    return joined
 
 
 def causal_mask(time: int, *, dtype: Any) -> Any:

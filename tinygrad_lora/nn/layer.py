@@ -16,7 +16,7 @@ from ..errors import ClosedError, GradientError, ShapeError
 from ..refusals.arrays import real_array
 from .calls import recorded
 from .checks import check_number, floats
-from .watch import Watch, Watched, look
+from .watch import Observable, Watch, look
 from .weights import NamedWeights
 
 
@@ -28,7 +28,7 @@ class _Run:
     y: ComputationNode
 
 
-class Layer(Watched, NamedWeights):
+class Layer(Observable, NamedWeights):
     r"""$y = f(x; \theta)$: a function of nodes, with parameters.
 
     Assign parameters and other layers as attributes (or lists and tuples of them) and write one method,
@@ -140,8 +140,8 @@ class Layer(Watched, NamedWeights):
         array = real_array(x, "the input")
         indices = self.takes_indices and array.dtype.kind in "iu"
         if not indices:
-            found = [p.dtype for p in self.named_parameters().values()]
-            array = floats(array, np.result_type(*found) if found else None, "the input")
+            dtypes = [p.dtype for p in self.named_parameters().values()]
+            array = floats(array, np.result_type(*dtypes) if dtypes else None, "the input")
         leaf = ComputationNode(INPUT, (), {}, array.shape, array.dtype, not indices, np.array(array)[()], "x")
         y = self(leaf)
         if not isinstance(y, ComputationNode):
@@ -163,12 +163,12 @@ class Layer(Watched, NamedWeights):
         g = floats(output_gradient, y.dtype, "the output gradient")
         if g.shape != y.shape:
             raise ShapeError(f"the output gradient has shape {g.shape}; the output has {y.shape}")
-        found = dict(pulling_back(y, g[()])) if y.requires_gradient else {}
+        gradients = dict(pulling_back(y, g[()])) if y.requires_gradient else {}
         for p in self.parameters():
-            p.gradient = found[p] if p in found else np.zeros(p.shape, p.dtype)
+            p.gradient = gradients[p] if p in gradients else np.zeros(p.shape, p.dtype)
         if not x.requires_gradient:
             return None
-        return np.array(found[x]) if x in found else np.zeros(x.shape, x.dtype)
+        return np.array(gradients[x]) if x in gradients else np.zeros(x.shape, x.dtype)
 
     def update_parameters(self, learning_rate: float) -> None:
         r"""$\theta \leftarrow \theta - \eta\,\bar\theta$ for each parameter that has a gradient."""
@@ -269,16 +269,18 @@ class Layer(Watched, NamedWeights):
     def get_diagnostics(self) -> dict[str, str]:
         """What there is to know about the layer, as text: sizes, abilities, and gradient norms after a backward."""
         shapes = {"input": self.input_shape, "output": self.output_shape}
-        told = {"layer.type": type(self).__name__}
-        told |= {f"layer.{k}_shape": "unknown" if shape is None else str(list(shape)) for k, shape in shapes.items()}
-        told["layer.parameter_count"] = str(self.parameter_count)
-        told["layer.frozen_parameter_count"] = str(_size(self.named_parameters().values()) - self.parameter_count)
-        told["layer.supports_training"] = str(self.supports_training)
-        told["layer.supports_jit_compilation"] = str(self.supports_jit_compilation)
+        diagnostics = {"layer.type": type(self).__name__}
+        for name, shape in shapes.items():
+            diagnostics[f"layer.{name}_shape"] = "unknown" if shape is None else str(list(shape))
+        diagnostics["layer.parameter_count"] = str(self.parameter_count)
+        frozen = _size(self.named_parameters().values()) - self.parameter_count
+        diagnostics["layer.frozen_parameter_count"] = str(frozen)
+        diagnostics["layer.supports_training"] = str(self.supports_training)
+        diagnostics["layer.supports_jit_compilation"] = str(self.supports_jit_compilation)
         for name, p in self.named_parameters().items():
             if p.gradient is not None:
-                told[f"gradient_norm.{name}"] = f"{np.linalg.norm(p.gradient):.6g}"
-        return told
+                diagnostics[f"gradient_norm.{name}"] = f"{np.linalg.norm(p.gradient):.6g}"
+        return diagnostics
 
     def before_change(self) -> None:
         """Raise if the parameters must not be changed now, as in a layer with a merged adapter."""

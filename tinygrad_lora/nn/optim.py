@@ -14,13 +14,13 @@ from ..errors import GradientError, ShapeError
 from ..library import maximum
 from .checks import check_number, check_positive
 from .schedules import Schedule
-from .watch import Watch, Watched
+from .watch import Observable, Watch
 
 Lists = tuple[list[Any], list[Any]]
 Rate = float | Schedule
 
 
-class Optimizer(Watched):
+class Optimizer(Observable):
     r"""$\theta, s \leftarrow u(\theta, \bar\theta, s, \eta)$: the base of all optimizers.
 
     `parameters` is a list of trainable parameters. `lr` is the learning rate: a number, or a function of the number of
@@ -97,8 +97,8 @@ class Optimizer(Watched):
         """Set the rate of the step to come. Raises GradientError if a parameter was frozen meanwhile."""
         for p in self.parameters:
             if not p.requires_gradient:
-                told = "was frozen after this optimizer was built: build a new one without it"
-                raise GradientError(f"{_name(p)} {told}")
+                reason = "was frozen after this optimizer was built: build a new one without it"
+                raise GradientError(f"{_name(p)} {reason}")
         if self._schedule:
             self.rate._value = np.float64(self.lr)  # past the setter: no graph is kept that could go stale
 
@@ -252,10 +252,10 @@ def _checked(parameters: Iterable[ComputationNode]) -> list[ComputationNode]:
         raise TypeError(
             f"an optimizer takes a list of parameters, such as model.parameters(), not {type(parameters).__name__}"
         )
-    found = list(parameters)
-    if not found:
+    nodes = list(parameters)
+    if not nodes:
         raise ValueError("there is nothing to train: the list of parameters is empty (are all of them frozen?)")
-    for p in found:
+    for p in nodes:
         if not isinstance(p, ComputationNode):
             raise TypeError(f"an optimizer takes parameters, not {type(p).__name__}: pass model.parameters()")
         if p.op is not PARAMETER:
@@ -264,9 +264,9 @@ def _checked(parameters: Iterable[ComputationNode]) -> list[ComputationNode]:
             )
         if not p.requires_gradient:
             raise ValueError(f"{_name(p)} is frozen: leave it out, or make it trainable with unfreeze()")
-    if len(set(found)) < len(found):
+    if len(set(nodes)) < len(nodes):
         raise ValueError("a parameter is in the list twice: it would be updated twice")
-    return found
+    return nodes
 
 
 def _name(p: ComputationNode) -> str:

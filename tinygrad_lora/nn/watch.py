@@ -27,7 +27,7 @@ class _Clock:
 STRUCTURE = _Clock()
 
 
-class Watched:
+class Observable:
     """An object that moves the clock when one of its attributes is assigned or deleted, but for the `_unwatched`."""
 
     _unwatched: frozenset[str] = frozenset()
@@ -101,17 +101,17 @@ def look(root: Any) -> tuple[Key, list[Any]]:
             first[id(thing)] = name
             key.append((name, type(thing), getattr(thing, "mode", "")))
             stack += [(f"{name}.{k}" if name else str(k), part) for k, part in _inside(thing)]
-            held = vars(thing).values() if isinstance(thing, Watched) else [part for _, part in _inside(thing)]
+            held = vars(thing).values() if isinstance(thing, Observable) else [part for _, part in _inside(thing)]
             containers += [part for part in held if isinstance(part, list | dict) and (not part or _inside(part))]
     return tuple(key), containers
 
 
-_HOLDERS = (Watched, list, dict, tuple)
+_HOLDERS = (Observable, list, dict, tuple)
 
 
 def _inside(thing: Any) -> list[tuple[Any, Any]]:
     """What counts of the contents of a layer, an optimizer, a list, a dict or a tuple, by name."""
-    if isinstance(thing, Watched):
+    if isinstance(thing, Observable):
         parts = [(k, part) for k, part in thing._parts() if k not in thing._unwatched]
         return [(k, part) for k, part in parts if isinstance(part, (*_HOLDERS, ComputationNode)) or k[0] != "_"]
     pairs = thing.items() if isinstance(thing, dict) else enumerate(thing)

@@ -8,8 +8,8 @@ from ..compiler import CompiledFunction
 from ..core.graph import Graph
 from ..errors import CompileError, RenderError, ShapeError
 from ..nn import Layer
-from .diagram.dot import draw
 from .errors.failure import show_errors
+from .graphviz.draw import draw
 
 
 def draw_in_notebooks() -> None:
@@ -19,9 +19,9 @@ def draw_in_notebooks() -> None:
     show_errors()
 
 
-def _picture(shown: Any, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+def _picture(obj: Any, include: Any = None, exclude: Any = None) -> dict[str, Any]:
     """The picture in every form that a notebook may show; plain text for what cannot be drawn, or not yet."""
     try:
-        return dict(draw(shown)._repr_mimebundle_(include, exclude))
+        return dict(draw(obj)._repr_mimebundle_(include, exclude))
     except (CompileError, RenderError, ShapeError):
-        return {"text/plain": repr(shown)}
+        return {"text/plain": repr(obj)}

@@ -18,8 +18,8 @@ from ..core.autodiff import pulling_back
 from ..core.graph import topological_order, unique_names
 from ..core.node import ComputationNode
 from ..errors import GradientError, TraceError
+from .contributions import contributions
 from .formula.notation import symbol
-from .rules import contributions
 from .words.grammar import counted
 from .words.markup import element
 from .words.sentences import number, one_line, shape_text, short_array, spoken
@@ -114,8 +114,8 @@ class Explanation:
 
     def _line(self, path: Path) -> str:
         if path.factors:
-            shown = _shortened([f"({number(f)})" if f < 0 and i else number(f) for i, f in enumerate(path.factors)])
-            return f"{' * '.join(shown)} = {number(path.product)}" if len(shown) > 1 else number(path.product)
+            texts = _shortened([f"({number(f)})" if f < 0 and i else number(f) for i, f in enumerate(path.factors)])
+            return f"{' * '.join(texts)} = {number(path.product)}" if len(texts) > 1 else number(path.product)
         sizes = _shortened([shape_text(n.shape) for n in path.nodes])
         return f"{_numbers(path.product)}   shapes {' <- '.join(sizes)}"
 
@@ -123,8 +123,8 @@ class Explanation:
         """The factors as LaTeX; for arrays, the shape of this part of the gradient."""
         if not path.factors:
             return rf"\text{{an array {shape_text(path.product.shape)}}}"
-        shown = [_latex_number(f, bracketed=i > 0) for i, f in enumerate(path.factors)]
-        return r" \cdot ".join(_shortened(shown, r"\cdots"))
+        texts = [_latex_number(f, bracketed=i > 0) for i, f in enumerate(path.factors)]
+        return r" \cdot ".join(_shortened(texts, r"\cdots"))
 
     def _way(self, path: Path) -> str:
         return r" \to ".join(_shortened([_symbol(self._label(n)) for n in path.nodes], r"\cdots"))

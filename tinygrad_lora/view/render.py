@@ -6,22 +6,27 @@ import os
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from ..errors import RenderError
 from ..files import write_atomically
-from .diagram import engines
-from .diagram.dot import Picture, draw
+from .diagram.data import Drawable
 from .diagram.text import listing
+from .graphviz import engines
+from .graphviz.draw import Picture, draw
 
 LARGEST_PNG = 500  # boxes; a larger bitmap is hard to open, and its text cannot be searched
 SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".txt")
 
 
-def svg(obj: Any, example: Any = None, **options: Any) -> str:
+def svg(obj: Drawable | Picture, example: ArrayLike | None = None, **options: Any) -> str:
     """The picture as an SVG element, to put into a page. `obj` and the options are as in `draw`."""
     return draw(obj, example, **options).svg()
 
 
-def render(obj: Any, path: str | os.PathLike[str], example: Any = None, **options: Any) -> Path:
+def render(
+    obj: Drawable | Picture, path: str | os.PathLike[str], example: ArrayLike | None = None, **options: Any
+) -> Path:
     """Write a picture of `obj` to `path`, in the format of its ending: .svg, .png, .pdf, .dot or .txt.
 
     `obj` and the options are as in `draw`. A missing folder is created. The file appears when it is complete.
@@ -33,7 +38,7 @@ def render(obj: Any, path: str | os.PathLike[str], example: Any = None, **option
     return write_atomically(path, _content(obj, path.suffix.lower(), example, options))
 
 
-def _content(obj: Any, suffix: str, example: Any, options: dict[str, Any]) -> bytes:
+def _content(obj: Drawable | Picture, suffix: str, example: ArrayLike | None, options: dict[str, Any]) -> bytes:
     if suffix == ".txt" and not isinstance(obj, Picture):
         numbers = {key: options[key] for key in ("values", "gradients") if key in options}
         return (listing(obj, example, **numbers) + "\n").encode()

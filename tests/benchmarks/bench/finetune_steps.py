@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lora.finetune import Answered, Chatting, Settings, read_examples
+from tinygrad_lora.finetune import Answered, Chatting, TrainingSettings, read_examples
 from tinygrad_lora.finetune.examples import PERSONA
 from tinygrad_lora.finetune.training import begin
 from tinygrad_lora.models.chat import END, START, ChatModel
@@ -18,7 +18,7 @@ from tinygrad_lora.models.load import load_smollm2
 from tinygrad_lora.models.text.bpe import BytePairEncoding, visible_bytes
 
 Step = Callable[[], float]
-SETTINGS = Settings(steps=10_000)  # more than anybody times
+SETTINGS = TrainingSettings(steps=10_000)  # more than anybody times
 
 
 def finetune(peer: str, network: str, steps: int) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from tinygrad_lora.data import Digits, digits
 from tinygrad_lora.demo.experiment import BATCH, PRETRAINING_EPOCHS, PRETRAINING_RATE, accuracy, network, train
 from tinygrad_lora.files import check_place, write_atomically
 from tinygrad_lora.library import cross_entropy
-from tinygrad_lora.nn import Adam, AdamW, Layer, Optimizer, adapt, adapters
-from tinygrad_lora.nn.adapters.model.restart import restart
+from tinygrad_lora.nn import Adam, AdamW, Layer, Optimizer, adapt, restart
+from tinygrad_lora.nn.adapters.model.switching import adapters
 from tinygrad_lora.nn.adapters.quantized import QuantizedLinear
 from tinygrad_lora.nn.adapters.variants import LoRAPlus, RankAllocator, orthogonality
 from tinygrad_lora.terminal import Track, tracker

@@ -66,7 +66,7 @@ def _remove(owner: Any, name: str) -> None:
         delattr(owner, name)
 
 
-def _replace(old: Any, new: Any) -> None:
+def _replace(old: object, new: object) -> None:
     """Put `new` where `old` is, in all modules of the package except those that check; some may be loaded by now."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == _PACKAGE and not f"{name}.".startswith(_CHECKERS):

@@ -192,7 +192,7 @@ def _ours(code: CodeType) -> bool:
     return ours and code not in _known_mistakes
 
 
-def stands_for_students(thing: Any) -> None:
+def stands_for_students(thing: object) -> None:
     """Let the lines of a known mistake count as a student's, although they are in a file of the package."""
     functions = vars(thing).values() if isinstance(thing, type) else [thing]
     # The `__call__` of a layer is wrapped, and the wrapper is ours.

@@ -161,6 +161,6 @@ def _cell(content: str, style: str = "") -> Markup:
 
 def picture_of(shown: Diagram) -> Markup:
     """The picture as an `img`, drawn when it is asked for."""
-    from ...view.diagram.dot import draw  # needs Graphviz's package, which a terminal does not
+    from ...view.graphviz.draw import draw  # needs Graphviz's package, which a terminal does not
 
     return Markup(draw(shown, legend=False)._repr_mimebundle_(["text/html"])["text/html"])

@@ -24,7 +24,7 @@ class Shown:
         return self._text
 
 
-def parameters_of(x: Any) -> Parameters | None:
+def parameters_of(x: object) -> Parameters | None:
     """The parameters of a function or class, as data; None where it does not say."""
     if not isinstance(x, FunctionType | MethodType | partial | type):
         return None
@@ -51,7 +51,7 @@ def with_signature(function: Any, parameters: Any) -> Any:
     return function
 
 
-def misfit(name: str, reference: Any, answer: Any) -> str:
+def misfit(name: str, reference: object, answer: object) -> str:
     """The sentence about a function or class that cannot be called as the solution is; "" if it can be.
 
     Whatever can be called in the same way will do: with more parameters that have defaults, or with `*args`.
@@ -66,7 +66,7 @@ def misfit(name: str, reference: Any, answer: Any) -> str:
     return ""
 
 
-def _pairs(name: str, reference: Any, answer: Any) -> list[tuple[str, Any, Any]]:
+def _pairs(name: str, reference: object, answer: object) -> list[tuple[str, object, object]]:
     """The function itself, or the class and those methods that both define."""
     pairs = [(name, reference, answer)]
     if isinstance(reference, type) and isinstance(answer, type):
@@ -94,6 +94,6 @@ def _words(signature: inspect.Signature) -> str:
     return str(signature) if signature.parameters else "no arguments"
 
 
-def _text(default: Any) -> str:
+def _text(default: object) -> str:
     """A plain value as it is written; anything else might say anything."""
     return repr(default)[:LONGEST] if type(default) in (bool, int, float, str, type(None), Shown) else "..."

@@ -90,7 +90,7 @@ def _pairs(value: ast.Dict) -> list[tuple[ast.expr, ast.expr]]:
     return [(key, v) for key, v in zip(value.keys, value.values, strict=True) if key is not None]
 
 
-def answer_source(name: str, value: Any) -> str:
+def answer_source(name: str, value: object) -> str:
     """An answer as text with marks: `answers = {"y": 3.0}`."""
     return double_quoted(f"{BEGIN}\n{name} = {value!r}\n{END}\n")
 

@@ -25,7 +25,7 @@ def other_argument(case: GradientCase) -> Diagnosis | None:
             clause = f"comes out right if {a} and {b} change places in your rule"
             return case.say("swapped-operands", clause, f"{a} and {b}")
     for name in case.subject.arguments:
-        if case.rerun(partial(_turned, name=name)):
+        if case.rerun(partial(_transposed, name=name)):
             clause = f"comes out right if your rule uses {name}.T in place of {name}"
             return case.say("transposed-operand", clause, name)
     return None
@@ -51,5 +51,5 @@ def _swapped(values: Values, a: str, b: str) -> Values:
     return {**values, a: values[b], b: values[a]}
 
 
-def _turned(values: Values, name: str) -> Values | None:
+def _transposed(values: Values, name: str) -> Values | None:
     return {**values, name: values[name].T} if np.ndim(values[name]) == 2 else None

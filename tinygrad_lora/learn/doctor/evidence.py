@@ -11,16 +11,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from ...core.node import Array
 from ...view.words.grammar import counted
 from ..diagnosis import Diagnosis, Wrong
 from ..exact import as_array, refuse, same
-from .measuring import STEP, Values, differences, settled
+from .measuring import STEP, Scalar, Values, differences, settled
 
 TRIALS = 3
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Subject:
     arguments: tuple[str, ...]
     wrt: tuple[str, ...]
 
-    def complete(self, operands: Values, g: Any) -> Values:
+    def complete(self, operands: Values, g: ArrayLike) -> Values:
         """The operands, what the forward makes of them, and the gradient that flows in."""
         y = np.asarray(self.forward(*(operands[name] for name in self.operands)))
         return {**operands, "y": y, "g": np.broadcast_to(g, y.shape).astype(float)}
@@ -63,7 +66,7 @@ class Subject:
     def _measured(self, values: Values, name: str, step: float) -> Any:
         return differences(self.weighted(values, name), values[name], step)
 
-    def weighted(self, values: Values, name: str) -> Callable[[Any], float]:
+    def weighted(self, values: Values, name: str) -> Scalar:
         """The number whose gradient is wanted, the sum of g y, as a function of one operand."""
 
         def total(x: Any) -> float:
@@ -72,7 +75,7 @@ class Subject:
 
         return total
 
-    def trial(self, operands: Values, g: Any) -> RuleTrial:
+    def trial(self, operands: Values, g: ArrayLike) -> RuleTrial:
         """The rule's answers for these operands beside the truth."""
         values = self.complete(operands, g)
         truth, answers = self.truth(values), self.answers(values)
@@ -125,11 +128,11 @@ class GradientCase:
         return self.trials[0]
 
     @property
-    def truth(self) -> Any:
+    def truth(self) -> Array:
         return self.first.truth[self.name]
 
     @property
-    def answer(self) -> Any:
+    def answer(self) -> Array:
         return self.first.answers[self.name]
 
     def explains(self, guess: Callable[[RuleTrial], Any]) -> bool:
@@ -160,7 +163,7 @@ class GradientCase:
         return Diagnosis(code, f"{self.called or f'the gradient of {self.name}'} {clause}", detail)
 
 
-def quietly(f: Callable[[], Any]) -> Any:
+def quietly(f: Callable[[], T]) -> T | None:
     """What the function gives; None if it fails. Its warnings are ours, not the student's: they are dropped."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -170,7 +173,7 @@ def quietly(f: Callable[[], Any]) -> Any:
             return None
 
 
-def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterator[RuleTrial]:
+def trials_of(subject: Subject, operands: Values, g: ArrayLike, rng: np.random.Generator) -> Iterator[RuleTrial]:
     """The trial with the given operands, then others near it: signs and zeros stay as they are."""
     yield subject.trial(operands, g)
     for _ in range(TRIALS - 1):
@@ -179,20 +182,20 @@ def trials_of(subject: Subject, operands: Values, g: Any, rng: Any) -> Iterator[
             yield trial
 
 
-def _tried(subject: Subject, operands: Values, g: Any) -> RuleTrial | None:
+def _tried(subject: Subject, operands: Values, g: ArrayLike) -> RuleTrial | None:
     """A trial, unless its true gradients are not finite."""
     trial = subject.trial(operands, g)
     finite = all(np.isfinite(x).all() for x in trial.truth.values() if x is not None)
     return trial if finite else None
 
 
-def jittered(x: Any, rng: Any) -> Any:
+def jittered(x: ArrayLike, rng: np.random.Generator) -> Array:
     """The array with each number changed a little, in size but not in sign. Whole numbers stay: they are indices."""
     x = np.asarray(x)
     return np.asarray(x * rng.uniform(0.75, 1.25, size=x.shape)) if x.dtype.kind == "f" else x
 
 
-def caught(f: Callable[[], Any]) -> Any:
+def caught(f: Callable[[], T]) -> T | Diagnosis:
     """What the function gives, or the diagnosis that it raised."""
     try:
         return f()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ...core.node import ComputationNode
+from ...core.node import Array, ComputationNode
 from ...nn import Layer
 from ..diagnosis import Diagnosis
 from ..exact import as_array, same
@@ -24,7 +25,7 @@ Arrays = Mapping[str, Any]
 
 
 def diagnose_layer(
-    layer: Layer, reference: Layer, x: Any, *, factors: Mapping[str, float] | None = None, seed: int = 0,
+    layer: Layer, reference: Layer, x: ArrayLike, *, factors: Mapping[str, float] | None = None, seed: int = 0,
     rtol: float = 1e-6,
 ) -> Diagnosis | None:  # fmt: skip
     r"""What is wrong with a layer $y = f(x; \theta)$ beside a right one of the same parameters; None if nothing is.
@@ -75,7 +76,7 @@ def _parameters_kept(layer: Layer) -> Iterator[None]:
         layer.reset_state()
 
 
-def _run(layer: Layer, arrays: Arrays) -> Any:
+def _run(layer: Layer, arrays: Arrays) -> Array:
     """The output with these parameters and this input."""
     for name, p in layer.named_parameters().items():
         p.value = np.asarray(arrays[name]).astype(p.dtype)
@@ -83,7 +84,7 @@ def _run(layer: Layer, arrays: Arrays) -> Any:
 
 
 def _output(
-    layer: Layer, reference: Layer, start: Arrays, factors: Mapping[str, float], rng: Any, rtol: float
+    layer: Layer, reference: Layer, start: Arrays, factors: Mapping[str, float], rng: np.random.Generator, rtol: float
 ) -> Diagnosis | None:  # fmt: skip
     """What is wrong with the output."""
     trials, names = [], tuple(name for name in start if name != "x")
@@ -107,7 +108,7 @@ def _wrong_shape(case: GradientCase) -> Diagnosis:
     return case.say("wrong-shape", f"has shape {case.answer.shape}; it must have {case.truth.shape}")
 
 
-def _with(reference: Layer, name: str, change: Any, trial: RuleTrial) -> Any:
+def _with(reference: Layer, name: str, change: Callable[[Array], Array], trial: RuleTrial) -> Array | None:
     """The right output with one parameter changed; None where that does not fit."""
     changed = change(trial.values[name])
     if changed.shape != trial.values[name].shape or np.array_equal(changed, trial.values[name]):

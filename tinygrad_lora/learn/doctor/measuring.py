@@ -6,13 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from ...core.node import Array
 
 STEP = 1e-3  # of the central differences
 EPSILON = float(np.finfo(float).eps)
-Values = dict[str, Any]
+Scalar = Callable[[Array], float]  # a function whose value is one number
+Values = dict[str, Any]  # arrays by name; None for a gradient that is not there
 
 
-def differences(f: Callable[[Any], float], x: Any, step: float = STEP) -> Any:
+def differences(f: Scalar, x: ArrayLike, step: float = STEP) -> Array:
     """The gradient of a scalar function by central differences of fourth order, good to about ten digits."""
     x = np.array(x, dtype=float)
     result = np.zeros_like(x)
@@ -23,12 +27,12 @@ def differences(f: Callable[[Any], float], x: Any, step: float = STEP) -> Any:
         return f(moved)
 
     for i in np.ndindex(x.shape):
-        h = step * (1.0 if x[i] == 0 else min(1.0, abs(x[i])))
+        h = step * (1.0 if x[i] == 0 else min(1.0, abs(float(x[i]))))
         result[i] = (8 * (at(i, h) - at(i, -h)) - (at(i, 2 * h) - at(i, -2 * h))) / (12 * h)
     return result
 
 
-def settled(f: Callable[[Any], float], values: Values, name: str, truth: Any, answer: Any) -> Any:
+def settled(f: Scalar, values: Values, name: str, truth: Array, answer: Array | None) -> Array:
     """The true gradient. At a kink an answer between the slopes of the two sides is true."""
     if answer is None or answer.shape != truth.shape:
         return truth
@@ -44,7 +48,7 @@ def settled(f: Callable[[Any], float], values: Values, name: str, truth: Any, an
     return result
 
 
-def uncertainty(values: Values, name: str) -> Any:
+def uncertainty(values: Values, name: str) -> Array:
     """How far rounding may put these differences off: the last digit of the sum, divided by a step."""
     x = np.abs(np.asarray(values[name], dtype=float))
     return 4 * EPSILON * size_of(values) / (STEP * np.where(x == 0, 1.0, np.minimum(x, 1.0)))

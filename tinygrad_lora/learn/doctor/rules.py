@@ -9,7 +9,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from ...core.node import Array
 from ...view.words.sentences import short_array
 from ..diagnosis import Diagnosis
 from ..exact import same
@@ -33,10 +35,10 @@ Alternatives = Mapping[str, tuple[str, Callable[..., Any]]]
 
 
 def diagnose(
-    rule: Callable[..., Any], forward: Callable[..., Any], *operands: Any,
+    rule: Callable[..., Any], forward: Callable[..., Any], *operands: ArrayLike,
     reference: Callable[..., Any] | None = None, arguments: str | None = None, names: Sequence[str] | None = None,
     wrt: Sequence[str] | None = None, factors: Mapping[str, float] | None = None,
-    alternatives: Alternatives | None = None, g: Any = None, seed: int = 0, rtol: float = 1e-6,
+    alternatives: Alternatives | None = None, g: ArrayLike | None = None, seed: int = 0, rtol: float = 1e-6,
 ) -> Diagnosis | None:  # fmt: skip
     r"""What is wrong with a backward rule, $\bar x = \bar y\,\partial y / \partial x$; None if nothing is.
 
@@ -123,8 +125,8 @@ def _in_doubt(subject: Subject, name: str, trial: RuleTrial) -> bool:
     answer, truth = trial.answers[name], trial.truth[name]
     if subject.reference is not None or answer.shape != truth.shape or not np.isfinite(answer).all():
         return False
-    measured = [quietly(partial(subject.truth, trial.values, step)) for step in (STEP, STEP / 3)]
-    doubt = 0 if None in measured else 10 * np.abs(measured[0][name] - measured[1][name])
+    coarse, fine = (quietly(partial(subject.truth, trial.values, step)) for step in (STEP, STEP / 3))
+    doubt = 0 if coarse is None or fine is None else 10 * np.abs(coarse[name] - fine[name])
     return bool((np.abs(answer - truth) <= doubt + uncertainty(trial.values, name)).all())
 
 
@@ -144,6 +146,6 @@ def _names(forward: Callable[..., Any], n: int) -> list[str]:
     return names if usable else ["x"] if n == 1 else list("abcdefh"[:n])
 
 
-def _plain(x: Any) -> Any:
+def _plain(x: ArrayLike) -> Array:
     """Numbers as arrays of floats; whole-number arrays stay, because they are indices."""
     return np.array(x, dtype=float) if isinstance(x, int | float) else np.array(x)

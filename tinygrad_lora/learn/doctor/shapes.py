@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.node import Shape
+from ...core.node import Array, Shape
 from ..diagnosis import Diagnosis
 from .evidence import GradientCase, RuleTrial
 
@@ -40,16 +40,14 @@ def transposed(case: GradientCase) -> Diagnosis | None:
 def unsummed(case: GradientCase) -> Diagnosis | None:
     """The gradient of a broadcast operand is a sum, and the sum is missing, or runs over the wrong axis."""
     axes = broadcast_axes(case.truth.shape, case.first.values["y"].shape)
+    where = " and ".join(f"axis {i}" for i in axes)
     if axes and case.repairs(lambda t: summed(t.answers[case.name], t.truth[case.name].shape)):
-        where = " and ".join(f"axis {i}" for i in axes)
         clause = f"is not summed over {where}, where {case.name} {case.truth.shape} was repeated to fill "
         return case.say("unsummed", clause + f"{case.first.values['y'].shape}: a repeated number gets the sum", where)
     if not axes:
         return None
     for wrong in _other_axes(case):
-        clause = (
-            f"is summed over axis {wrong}; {case.name} was repeated along {' and '.join(f'axis {i}' for i in axes)}"
-        )
+        clause = f"is summed over axis {wrong}; {case.name} was repeated along {where}"
         return case.say("wrong-axis", clause, f"axis {wrong}")
     return None
 
@@ -58,14 +56,14 @@ def _other_axes(case: GradientCase) -> Iterator[int]:
     """The wrong axes over which the student may have summed: each of them explains the answer."""
     shape = case.first.values["y"].shape
 
-    def full(trial: RuleTrial) -> Any:
+    def full(trial: RuleTrial) -> Array | None:
         """The gradient before anything is summed: that of the operand when it is repeated by hand."""
         if case.subject.reference is not None:
             return None
         wide = {**trial.values, case.name: np.broadcast_to(trial.values[case.name], shape)}
         return case.subject.truth(wide)[case.name]
 
-    def summed_over(axis: int, trial: RuleTrial) -> Any:
+    def summed_over(axis: int, trial: RuleTrial) -> Array | None:
         whole = full(trial)
         return None if whole is None else whole.sum(axis=axis)
 
@@ -88,7 +86,7 @@ def reshaped(case: GradientCase) -> Diagnosis | None:
 def unrepeated(case: GradientCase) -> Diagnosis | None:
     """The gradient is not repeated for every element, as it must be after a sum."""
 
-    def repeated(trial: RuleTrial) -> Any:
+    def repeated(trial: RuleTrial) -> Array | None:
         answer, shape = trial.answers[case.name], trial.truth[case.name].shape
         kept = [*answer.shape] + [1] * (len(shape) - answer.ndim)
         for candidate in (answer, answer.reshape(kept)):
@@ -120,7 +118,7 @@ def broadcast_axes(small: Shape, whole: Shape) -> tuple[int, ...]:
     return (*range(extra), *(i + extra for i, n in enumerate(small) if n == 1 and whole[i + extra] != 1))
 
 
-def summed(x: Any, shape: Shape) -> Any:
+def summed(x: Array, shape: Shape) -> Array | None:
     """x summed over the axes along which `shape` was repeated; None if it cannot have been."""
     if x.shape == shape or not fits(shape, x.shape):
         return None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 
+from ...core.node import Array
 from ..diagnosis import Diagnosis
 from .evidence import GradientCase, RuleTrial, quietly
 
@@ -17,8 +17,9 @@ def overwritten(case: GradientCase) -> Diagnosis | None:
     """`=` for `+=`: of what several outputs send to one element, one share is left."""
     if not 1 < case.first.values["y"].size <= MOST_OUTPUTS:
         return None
-    sent = [quietly(partial(_shares, case, trial)) for trial in case.trials]
-    if any(shares is None for shares in sent) or not (np.count_nonzero(sent[0], axis=0) > 1).any():
+    measured = [quietly(partial(_shares, case, trial)) for trial in case.trials]
+    sent = [shares for shares in measured if shares is not None]
+    if len(sent) < len(measured) or not (np.count_nonzero(sent[0], axis=0) > 1).any():
         return None
     shares_of = dict(zip(map(id, case.trials), sent, strict=True))
     for which, order in (("last", -1), ("first", 1)):
@@ -28,7 +29,7 @@ def overwritten(case: GradientCase) -> Diagnosis | None:
     return None
 
 
-def _shares(case: GradientCase, trial: RuleTrial) -> Any:
+def _shares(case: GradientCase, trial: RuleTrial) -> Array:
     """What each output element alone sends back, one after another."""
     g, shares = trial.values["g"], []
     for i in np.ndindex(g.shape):
@@ -39,7 +40,7 @@ def _shares(case: GradientCase, trial: RuleTrial) -> Any:
     return np.array(shares)
 
 
-def _one(shares: Any) -> Any:
+def _one(shares: Array) -> Array:
     """For each element the first share that is not 0."""
     first = (shares != 0).argmax(axis=0)
     return np.take_along_axis(shares, first[None], axis=0)[0]

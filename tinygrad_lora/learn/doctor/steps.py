@@ -98,10 +98,8 @@ def _parameters(history: _History, right: _History, seed: int, rtol: float) -> D
     first, right_first = moves[0], right.trained[1] - right.trained[0]
     c = float(first @ right_first / (right_first @ right_first))
     if not _close([first], [c * right_first], rtol) or abs(c - 1) < rtol:
-        worst = int(np.abs(first - right_first).argmax())
-        sentence = (
-            f"the parameters go elsewhere: one moves by {number(first[worst])}, not by {number(right_first[worst])}"
-        )
+        i = int(np.abs(first - right_first).argmax())
+        sentence = f"the parameters go elsewhere: one moves by {number(first[i])}, not by {number(right_first[i])}"
         return Diagnosis("differs", sentence)
     if abs(c + 1) < 1e-6:
         return Diagnosis("wrong-direction", "the parameters move up the slope: subtract the gradient, do not add it")

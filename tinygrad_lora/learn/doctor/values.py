@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
+from ...core.node import Array
 from ...view.words.sentences import number
 from ..diagnosis import Diagnosis
 from ..exact import largest_difference, same
 from .evidence import GradientCase, RuleTrial, quietly
 from .shapes import summed
+
+Factor = Callable[[RuleTrial], Array | None]
+Pointwise = Callable[[Array], Array]
 
 
 def not_finite(case: GradientCase) -> Diagnosis | None:
@@ -29,7 +32,7 @@ def not_finite(case: GradientCase) -> Diagnosis | None:
 def missing_upstream(case: GradientCase) -> Diagnosis | None:
     """The incoming gradient is ignored, used twice, or added: seen by running the rule again with another one."""
 
-    def answer_for(trial: RuleTrial, factor: float) -> Any:
+    def answer_for(trial: RuleTrial, factor: float) -> Array | None:
         values = {**trial.values, "g": trial.values["g"] * factor}
         answers = quietly(lambda: case.subject.answers(values))
         return None if answers is None else answers[case.name]
@@ -49,7 +52,7 @@ def missing_upstream(case: GradientCase) -> Diagnosis | None:
     return None
 
 
-def _over(x: Any, divisor: float) -> Any:
+def _over(x: Array | None, divisor: float) -> Array | None:
     return None if x is None else x / divisor
 
 
@@ -64,7 +67,7 @@ def zero(case: GradientCase) -> Diagnosis | None:
 def local_derivative(case: GradientCase) -> Diagnosis | None:
     """The incoming gradient is passed on as it is, without the derivative."""
 
-    def passed(trial: RuleTrial) -> Any:
+    def passed(trial: RuleTrial) -> Array | None:
         g, shape = trial.values["g"], trial.truth[case.name].shape
         return g if g.shape == shape else summed(g, shape)
 
@@ -92,7 +95,7 @@ def constant_factor(case: GradientCase) -> Diagnosis | None:
     return case.say("factor", clause + guess, number(c))
 
 
-def _ratio(answer: Any, truth: Any) -> float | None:
+def _ratio(answer: Array, truth: Array) -> float | None:
     """The answer divided by the truth, where the truth is largest; None where either is 0 there."""
     place = np.unravel_index(int(np.abs(truth).argmax()), truth.shape) if truth.size else None
     return float(answer[place] / truth[place]) if place is not None and truth[place] and answer[place] else None
@@ -128,7 +131,7 @@ def _known_factors(case: GradientCase) -> Iterator[tuple[str, float]]:
 
 def mask(case: GradientCase) -> Diagnosis | None:
     """Some elements are 0 and should not be, or should be 0 and are not; all of them, if the mask is inverted."""
-    if all(_turned_round(trial.answers[case.name], trial.truth[case.name]) for trial in case.trials):
+    if all(_inverted(trial.answers[case.name], trial.truth[case.name]) for trial in case.trials):
         clause = "is 0 where it should not be, and not 0 where it should be: the mask is inverted"
         return case.say("reversed-mask", clause)
     forgotten = extra = True
@@ -149,13 +152,13 @@ def mask(case: GradientCase) -> Diagnosis | None:
     return case.say("extra-mask", f"is 0 {where} and should not be; everywhere else it is right", where)
 
 
-def _turned_round(answer: Any, truth: Any) -> bool:
+def _inverted(answer: Array, truth: Array) -> bool:
     return bool(answer.any() and truth.any() and ((answer == 0) != (truth == 0)).all())
 
 
-def _where(case: GradientCase, places: list[Any]) -> str:
+def _where(case: GradientCase, places: list[Array]) -> str:
     """The wrong places in words: by the sign of an operand if that says it, else the first index."""
-    tests: dict[str, Callable[[Any], Any]] = {
+    tests: dict[str, Pointwise] = {
         "is 0": lambda x: x == 0,
         "is negative": lambda x: x < 0,
         "is positive": lambda x: x > 0,
@@ -183,15 +186,15 @@ def one_factor(case: GradientCase) -> Diagnosis | None:
     return None
 
 
-def _changed(name: str, factor: Callable[[RuleTrial], Any], change: Any, trial: RuleTrial) -> Any:
+def _changed(name: str, factor: Factor, change: np.ufunc, trial: RuleTrial) -> Array | None:
     """The answer multiplied or divided by the factor; None where the factor does not fit or is 0."""
     by = factor(trial)
     return None if by is None or (by == 0).any() else change(trial.answers[name], by)
 
 
-def _factors(case: GradientCase) -> Iterator[tuple[str, Callable[[RuleTrial], Any]]]:
+def _factors(case: GradientCase) -> Iterator[tuple[str, Factor]]:
     """Candidates for a missing factor, each in words and as a function of a trial, if it has the gradient's shape."""
-    shapes: dict[str, Callable[[Any], Any]] = {
+    shapes: dict[str, Pointwise] = {
         "{}": lambda v: v,
         "{}**2": lambda v: v**2,
         "(1 - {})": lambda v: 1 - v,
@@ -201,7 +204,7 @@ def _factors(case: GradientCase) -> Iterator[tuple[str, Callable[[RuleTrial], An
     for name in ("y", *case.subject.operands):
         for words, function in shapes.items():
 
-            def factor(trial: RuleTrial, name: str = name, function: Any = function) -> Any:
+            def factor(trial: RuleTrial, name: str = name, function: Pointwise = function) -> Array | None:
                 x = np.asarray(trial.values[name], dtype=float)
                 return function(x) if x.shape == trial.truth[case.name].shape else None
 

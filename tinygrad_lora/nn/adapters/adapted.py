@@ -123,8 +123,8 @@ class AdaptedLayer(Layer):
     def lora(self) -> Any:
         """The active adapter. Raises AdaptError unless there is just one: `adapters` has all by name."""
         if len(self.active) != 1:
-            found = f"{len(self.active)} are active, {listed(self.active)}" if self.active else "none is active"
-            raise AdaptError(f"{found}: take one of layer.adapters, {listed(self.adapters) or 'which is empty'}")
+            count = f"{len(self.active)} are active, {listed(self.active)}" if self.active else "none is active"
+            raise AdaptError(f"{count}: take one of layer.adapters, {listed(self.adapters) or 'which is empty'}")
         return self.adapters[next(iter(self.active))]
 
     # --- For a while ---

@@ -150,13 +150,13 @@ class LoRALayer(Adapter):
         """As for every layer, and the rank, alpha, scaling and the sizes of A, B and of the change that they make."""
         A, B = self.lora_A.value, self.lora_B.value
         singular = self.scaling * singular_values_of(A, B)
-        told = super().get_diagnostics()
-        told |= {"layer.activation": _name(self.activation), "lora.rank": str(self.rank)}
+        diagnostics = super().get_diagnostics()
+        diagnostics |= {"layer.activation": _name(self.activation), "lora.rank": str(self.rank)}
         numbers = {
             "alpha": self.alpha, "scaling": self.scaling, "a_norm": np.linalg.norm(A), "b_norm": np.linalg.norm(B),
             "delta_norm": np.linalg.norm(singular), "delta_effective_rank": effective_rank(singular),
         }  # fmt: skip
-        return told | {f"lora.{name}": f"{number:.6g}" for name, number in numbers.items()}
+        return diagnostics | {f"lora.{name}": f"{number:.6g}" for name, number in numbers.items()}
 
 
 def checked_alpha(alpha: float | None, rank: int) -> float:

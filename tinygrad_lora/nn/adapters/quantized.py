@@ -148,9 +148,9 @@ class QuantizedLinear(Linear):
         Raises ShapeError where they do not fit together.
         """
         count, size = -(-int(np.prod(stored.shape)) // BLOCK), -(-int(np.prod(stored.shape)) // 2)
-        wanted, found = [(size,), (count,), (-(-count // SCALES),), ()], [np.shape(part) for part in stored[:4]]
-        if len(stored.shape) != 2 or found != wanted or (bias is not None and np.shape(bias) != stored.shape[:1]):
-            raise ShapeError(f"parts of shapes {found}, bias {np.shape(bias)}: no NF4 of a weight {stored.shape}")
+        wanted, shapes = [(size,), (count,), (-(-count // SCALES),), ()], [np.shape(part) for part in stored[:4]]
+        if len(stored.shape) != 2 or shapes != wanted or (bias is not None and np.shape(bias) != stored.shape[:1]):
+            raise ShapeError(f"parts of shapes {shapes}, bias {np.shape(bias)}: no NF4 of a weight {stored.shape}")
         layer = cls.__new__(cls)
         layer._take(stored, bias, dtype)
         return layer

@@ -1,1 +1,1 @@
-"""A graph as boxes and arrows: plain data (`data.py`), which Graphviz draws (`dot.py`) and a terminal lists."""
+"""A graph as boxes and arrows, in plain data (`data.py`): their looks, smaller versions, and listings as text."""

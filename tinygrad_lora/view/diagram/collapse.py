@@ -17,41 +17,41 @@ MOST_BOXES = 200  # in a picture: nobody can follow more
 class Collapsed(NamedTuple):
     """A smaller picture. `box_of` maps each box of the large one to the box that shows it now, if any does, by id."""
 
-    shown: Diagram
+    diagram: Diagram
     box_of: Mapping[str, str]
     layers: Mapping[str, str]  # the ids of boxes that stand for a layer, with its title
     note: str  # a sentence that says what is left out; "" if nothing is
 
 
-def collapsed(shown: Diagram, most: int = MOST_BOXES) -> Collapsed:
+def collapsed(diagram: Diagram, most: int = MOST_BOXES) -> Collapsed:
     """The picture with at most `most` boxes: some layers are drawn as one box each, from the inside out.
 
     Where that is not enough, the end of the graph is shown.
     """
-    ids = {box.id: box.id for box in shown.boxes}
+    ids = {box.id: box.id for box in diagram.boxes}
     if len(ids) <= most:
-        return Collapsed(shown, ids, {}, "")
-    if few := by_layer(shown, most):
+        return Collapsed(diagram, ids, {}, "")
+    if few := by_layer(diagram, most):
         return few
-    kept = {box.id for box in shown.boxes[-most:]}  # these include all users of each of them
-    boxes = tuple(box for box in shown.boxes if box.id in kept)
-    arrows = tuple(arrow for arrow in shown.arrows if arrow.start in kept and arrow.end in kept)
+    kept = {box.id for box in diagram.boxes[-most:]}  # these include all users of each of them
+    boxes = tuple(box for box in diagram.boxes if box.id in kept)
+    arrows = tuple(arrow for arrow in diagram.arrows if arrow.start in kept and arrow.end in kept)
     note = f"The graph has {len(ids):,} nodes; the last {most} are shown, up to the output."
-    return Collapsed(Diagram(shown.title, boxes, arrows), {name: name for name in kept}, {}, note)
+    return Collapsed(Diagram(diagram.title, boxes, arrows), {name: name for name in kept}, {}, note)
 
 
-def by_layer(shown: Diagram, most: int = MOST_BOXES) -> Collapsed | None:
+def by_layer(diagram: Diagram, most: int = MOST_BOXES) -> Collapsed | None:
     """The picture with some layers drawn as one box each; None if it is still too large."""
-    note = f"The graph has {len(shown.boxes):,} nodes: some of its layers are shown as one box each."
-    few = _with_layers(shown, _closed(shown, most), note)
-    return few if few.layers and len(few.shown.boxes) <= most and _in_one_direction(few.shown) else None
+    note = f"The graph has {len(diagram.boxes):,} nodes: some of its layers are shown as one box each."
+    few = _with_layers(diagram, _closed(diagram, most), note)
+    return few if few.layers and len(few.diagram.boxes) <= most and _in_one_direction(few.diagram) else None
 
 
-def _closed(shown: Diagram, most: int) -> list[LayerFrame]:
+def _closed(diagram: Diagram, most: int) -> list[LayerFrame]:
     """The layers to draw as one box each: level by level, a layer is opened if there is room for its contents."""
-    framed = sum(len(_inside(cluster)) for cluster in shown.clusters)
-    count = len(shown.boxes) - framed + len(shown.clusters)
-    closed, waiting = [], deque(shown.clusters)
+    framed = sum(len(_inside(cluster)) for cluster in diagram.clusters)
+    count = len(diagram.boxes) - framed + len(diagram.clusters)
+    closed, waiting = [], deque(diagram.clusters)
     while waiting:
         cluster = waiting.popleft()
         opened = count - 1 + len(cluster.boxes) + len(cluster.clusters)
@@ -74,10 +74,10 @@ def _inside(cluster: LayerFrame) -> list[str]:
     return boxes
 
 
-def _in_one_direction(shown: Diagram) -> bool:
+def _in_one_direction(diagram: Diagram) -> bool:
     """Whether the arrows form no cycle. After a pass has moved work between layers, two may depend on each other."""
     parents: dict[str, list[str]] = {}
-    for arrow in shown.arrows:
+    for arrow in diagram.arrows:
         parents.setdefault(arrow.end, []).append(arrow.start)
     try:
         TopologicalSorter(parents).prepare()
@@ -86,26 +86,26 @@ def _in_one_direction(shown: Diagram) -> bool:
     return True
 
 
-def _with_layers(shown: Diagram, closed: list[LayerFrame], note: str) -> Collapsed:
+def _with_layers(diagram: Diagram, closed: list[LayerFrame], note: str) -> Collapsed:
     """The picture with each of these layers drawn as one box instead of its contents."""
-    box_of = {box.id: box.id for box in shown.boxes}
+    box_of = {box.id: box.id for box in diagram.boxes}
     last: dict[str, Box] = {}
     for cluster in closed:
         box_of |= dict.fromkeys(_inside(cluster), cluster.id)
-    for box in shown.boxes:  # in order, so the last box of a layer is its output
+    for box in diagram.boxes:  # in order, so the last box of a layer is its output
         last.pop(name := box_of[box.id], None)
         last[name] = box
     layers = {cluster.id: cluster for cluster in closed}
     boxes = [_layer_box(box, layers[name]) if name in layers else box for name, box in last.items()]
     arrows: dict[tuple[str, str, str], Arrow] = {}
-    for arrow in shown.arrows:
+    for arrow in diagram.arrows:
         start, end = box_of[arrow.start], box_of[arrow.end]
         if start != end:
             label = arrow.label if end not in layers else ""
             arrows.setdefault((start, end, label), replace(arrow, start=start, end=end, label=label))
     titles = {cluster.id: cluster.title for cluster in closed}
-    diagram = Diagram(shown.title, tuple(boxes), tuple(arrows.values()), _opened(shown.clusters, titles))
-    return Collapsed(diagram, box_of, titles, note)
+    smaller = Diagram(diagram.title, tuple(boxes), tuple(arrows.values()), _opened(diagram.clusters, titles))
+    return Collapsed(smaller, box_of, titles, note)
 
 
 def _opened(clusters: Sequence[LayerFrame], closed: Mapping[str, str]) -> tuple[LayerFrame, ...]:

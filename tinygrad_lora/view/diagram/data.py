@@ -1,7 +1,7 @@
 """What a picture shows, as plain data: boxes, arrows, clusters, a legend. No drawing library is needed to make it.
 
-`diagram` reads a graph; `dot.py` turns the result into Graphviz, `text.py` into a listing. Both show the same facts,
-because both read them here.
+`diagram` reads a graph; others draw the result, and `text.py` lists it. All show the same facts, because all read them
+here.
 """
 
 from __future__ import annotations
@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from numpy.typing import ArrayLike
 
 from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer
-from ..formula.notation import parameter_text
-from ..words.sentences import one_line, shape_text, short_array
+from ..words.sentences import one_line, parameter_text, shape_text, short_array
 from .layers import LayerFrame, counts, frames, own_names, run_layer
+
+if TYPE_CHECKING:
+    from ...compiler import CompiledFunction
+
+Drawable: TypeAlias = "ComputationNode | Graph | Layer | CompiledFunction | Diagram"  # what has a picture
 
 # A box has one of these roles. The words stand in the legend.
 ROLES = {
@@ -137,8 +143,9 @@ class Diagram:
 
 
 def diagram(
-    obj: Any, example: Any = None, *, values: bool = False, gradients: bool = False, title: str | None = None
-) -> Diagram:
+    obj: Drawable, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False,
+    title: str | None = None,
+) -> Diagram:  # fmt: skip
     """The plain data of a picture of `obj`: a node, a Graph, a layer or a compiled function.
 
     The picture of a node shows everything that it depends on, with a frame around the nodes of each layer. `values` and
@@ -149,7 +156,7 @@ def diagram(
         refuse(obj, {"example": example is not None, "values": values, "gradients": gradients, "title": title})
         return obj
     outputs: tuple[ComputationNode, ...]
-    shown: Mapping[ComputationNode, ComputationNode] = {}
+    holders: Mapping[ComputationNode, ComputationNode] = {}
     if isinstance(obj, Layer):
         x, y, calls = run_layer(obj, example)
         nodes, outputs, subject = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
@@ -158,7 +165,7 @@ def diagram(
     elif isinstance(graph := obj if isinstance(obj, Graph) else getattr(obj, "graph", None), Graph):
         nodes, outputs, subject = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
         first = len(graph.inputs) - len(graph.captured)
-        shown = dict(zip(graph.inputs[first:], graph.captured, strict=True))
+        holders = dict(zip(graph.inputs[first:], graph.captured, strict=True))
     else:
         raise TypeError(
             f"a picture shows a node, a Graph, a layer or a compiled function, not {type(obj).__name__}: "
@@ -173,9 +180,9 @@ def diagram(
         calls = calls_behind(nodes)
         clusters, dotted, times = frames(calls, ids), own_names(calls), Counter(node.name for node in nodes)
         unclear = [node for node in nodes if not node.name or times[node.name] > 1]
-        names = {n: dotted[p] for n in unclear if (p := shown.get(n, n)) in dotted}
+        names = {n: dotted[p] for n in unclear if (p := holders.get(n, n)) in dotted}
     labels = dict(zip(nodes, _labels([names.get(node, node.name) for node in nodes]), strict=True))
-    boxes = [_box(node, ids, labels, node in outputs, shown.get(node, node), values, gradients) for node in nodes]
+    boxes = [_box(node, ids, labels, node in outputs, holders.get(node, node), values, gradients) for node in nodes]
     fixed = not isinstance(obj, ComputationNode | Graph | Layer)  # compiled: nothing is sent back through it
     flowing = set() if fixed else _flowing(nodes)
     arrows = [arrow for node in nodes for arrow in _arrows(node, ids, flowing)]

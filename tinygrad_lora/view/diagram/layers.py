@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core.node import INPUT, ComputationNode
 from ...nn.calls import LayerCall, layer_calls
@@ -26,7 +26,9 @@ class LayerFrame:
     clusters: tuple[LayerFrame, ...] = ()
 
 
-def run_layer(layer: Layer, example: Any = None) -> tuple[ComputationNode, ComputationNode, list[LayerCall]]:
+def run_layer(
+    layer: Layer, example: ArrayLike | None = None
+) -> tuple[ComputationNode, ComputationNode, list[LayerCall]]:
     """Run a layer: its input, its output, and the calls of layers; without numbers unless `example` is an array.
 
     `example` may also be the shape of the input; by default it is a batch of one sample.

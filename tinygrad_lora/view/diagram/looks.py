@@ -1,4 +1,4 @@
-"""How things look: colors, borders and the HTML tables inside boxes. No drawing library is needed here either.
+"""How things look: the colors and borders of roles, and the words in the head of a box.
 
 Each role is marked three times, by its border, a word and a color, so that nobody needs the color. All colors are Okabe
 and Ito's, or a tint of one: color-blind readers can tell them apart.
@@ -7,12 +7,10 @@ and Ito's, or a tint of one: color-blind readers can tell them apart.
 from __future__ import annotations
 
 from collections import Counter
-from html import escape
 from typing import NamedTuple
 
 from ..words.sentences import one_line
-from .data import GRADIENT_FLOWS, Box, Diagram
-from .layers import LayerFrame
+from .data import Box, Diagram
 
 # Graphviz measures text as Helvetica; these fonts have its widths, and every machine has one of them.
 FONTS = "Helvetica,Arial,Liberation Sans,Arimo,sans-serif"
@@ -21,8 +19,6 @@ INK, MUTED, FAINT, PAPER = "#1A1A1A", "#555555", "#8C8C8C", "#FFFFFF"
 TINT = "#F7F7F7"  # of a frame
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 WORDS = {"value": "#00568A", "gradient": "#A84A00"}  # blue and vermilion, dark enough for text
-LINE = " <B> </B>"  # plain and bold, so that all lines are of one height and the halves of a row meet
-WIDE = 16  # with this many boxes or more, the legend is one row
 
 
 class Look(NamedTuple):
@@ -73,75 +69,9 @@ def box_head(box: Box, common: str, within: str) -> Head:
     return Head(title, what, shape if needed else "", "output" if box.output else "")
 
 
-def box_label(box: Box, common: str, within: str) -> str:
-    """The label of a box as a Graphviz table: the head, and below it the lines in two columns."""
-    title, what, shape, output = box_head(box, common, within)
-    head = [(_bold(title), _colored(what, MUTED))]
-    if shape:
-        head.append((_html(shape), _bold(output)))
-    lines = [(_colored(what, WORDS.get(what, MUTED)), _html(text)) for what, text in box.lines]
-    rows = _row([(a + LINE, LINE + b) for a, b in head], "RIGHT")
-    rows += f"<HR/>{_row(lines, 'LEFT')}" if lines else ""
-    return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="6" COLOR="{LOOKS[box.role].border}">{rows}</TABLE>>'
-
-
-def _row(pairs: list[tuple[str, str]], side: str) -> str:
-    """A table row of two cells, the first halves of the pairs beside the second, line by line."""
-    cells = zip(zip(*pairs, strict=True), ("LEFT", side), strict=True)
-    stacks = (
-        f'<TD ALIGN="{at}" BALIGN="{at}">{"<BR/>".join(line or " " for line in lines)}</TD>' for lines, at in cells
-    )
-    return f"<TR>{''.join(stacks)}</TR>"
-
-
-def _bold(text: str) -> str:
-    return f"<B>{_html(text)}</B>" if text else ""
-
-
-def _colored(text: str, color: str) -> str:
-    return f'<FONT COLOR="{color}">{_html(text)}</FONT>' if text else ""
-
-
-def caption(shown: Diagram, legend: bool) -> str:
-    """The text below the picture as a Graphviz table: the title, and the legend with each role in its own border."""
-    note = f"arrays hold {common_dtype(shown)}" if shown.boxes else "nothing to show"
-    rows = [f"<TD>{_bold(shown.title)}   {_colored(note, MUTED)}</TD>"]
-    swatches = [_swatch(role, words) for role, words in shown.legend] if legend else []
-    if legend and shown.marks_gradients:
-        swatches.append(f'<TD><FONT COLOR="{WORDS["gradient"]}"><B>thick arrow</B></FONT>: {GRADIENT_FLOWS}</TD>')
-    per_row = 3 if len(shown.boxes) < WIDE else 7
-    for i in range(0, len(swatches), per_row):
-        cells = "".join(swatches[i : i + per_row])
-        rows.append(f'<TD><TABLE BORDER="0" CELLPADDING="6" CELLSPACING="4"><TR>{cells}</TR></TABLE></TD>')
-    body = "".join(f"<TR>{row}</TR>" for row in ["<TD></TD>", *rows])
-    return f'<<TABLE BORDER="0" CELLPADDING="6" CELLSPACING="0">{body}</TABLE>>'
-
-
-def _swatch(role: str, words: str) -> str:
-    """A cell of the legend, with the border of the role; an output has a double one."""
-    if role == "output":
-        inner = f'<TABLE BORDER="1" CELLBORDER="0" CELLPADDING="6"><TR><TD>{words}</TD></TR></TABLE>'
-        return f'<TD BORDER="1" CELLPADDING="2">{inner}</TD>'
-    look = LOOKS[role]
-    style = f' STYLE="{look.style.upper()}"' if look.style else ""
-    return f'<TD BORDER="{float(look.width):.0f}" COLOR="{look.border}" BGCOLOR="{look.fill}"{style}>{words}</TD>'
-
-
-def common_dtype(shown: Diagram) -> str:
+def common_dtype(diagram: Diagram) -> str:
     """The dtype of most boxes, which a picture states once; only boxes of another dtype name theirs."""
-    return Counter(box.dtype for box in shown.boxes).most_common(1)[0][0] if shown.boxes else ""
-
-
-def _html(text: str) -> str:
-    """Text for an HTML label: escaped, and on one line."""
-    return escape(shortened(text), quote=False)
-
-
-def frame_label(cluster: LayerFrame) -> str:
-    """The label of a frame: the title in bold, then its lines, aligned to the left."""
-    lines = [_bold(cluster.title), *map(_html, cluster.lines)]
-    text = "".join(line + '<BR ALIGN="LEFT"/>' for line in lines)
-    return f"<{text}>"
+    return Counter(box.dtype for box in diagram.boxes).most_common(1)[0][0] if diagram.boxes else ""
 
 
 def shortened(text: str) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numpy.typing import ArrayLike
 
 from ...nn.layer import Layer
 from ..words.sentences import table
-from .data import diagram
+from .data import Drawable, diagram
 from .tree import parameter_tree
 
 
-def listing(obj: Any, example: Any = None, *, values: bool = False, gradients: bool = False) -> str:
+def listing(obj: Drawable, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False) -> str:
     """What `draw(obj)` shows, as aligned text: one line a node; for a layer, its tree.
 
     `obj` is a node, a Graph, a layer, a compiled function or a Diagram. `values` and `gradients` add columns. With an
@@ -18,12 +18,12 @@ def listing(obj: Any, example: Any = None, *, values: bool = False, gradients: b
     """
     if isinstance(obj, Layer) and example is None:
         return str(parameter_tree(obj))
-    shown = diagram(obj, example, values=values, gradients=gradients)
+    picture = diagram(obj, example, values=values, gradients=gradients)
     rows = [["name", "computed as", "shape", "dtype", "role", "value", "gradient"]]
-    for box in shown.boxes:
+    for box in picture.boxes:
         role = f"{box.role}, output" if box.output else box.role
         rows.append(
             [box.label, box.expression, box.shape, box.dtype, role, " ".join(box.value), " ".join(box.gradient)]
         )
     used = [i for i, heading in enumerate(rows[0]) if i < 5 or any(row[i] for row in rows[1:])]
-    return "\n".join([shown.title, *table([[row[i] for i in used] for row in rows])])
+    return "\n".join([picture.title, *table([[row[i] for i in used] for row in rows])])

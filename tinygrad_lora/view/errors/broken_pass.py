@@ -28,9 +28,9 @@ class BrokenPass:
     def text(self) -> str:
         """The message and both graphs as plain text."""
         parts = [one_line(self.message)]
-        for title, shown in (("before", self.before), ("after", self.after)):
-            if shown is not None:
-                parts += [f"  {title}:", *(f"    {_line(shown, i)}" for i in range(len(shown.boxes)))]
+        for title, diagram in (("before", self.before), ("after", self.after)):
+            if diagram is not None:
+                parts += [f"  {title}:", *(f"    {_line(diagram, i)}" for i in range(len(diagram.boxes)))]
         return "\n".join(parts)
 
     def __str__(self) -> str:
@@ -41,9 +41,9 @@ class BrokenPass:
         """The message and both pictures as one HTML element, which even an untrusted notebook shows."""
         head = element("p", element("strong", "PassError: "), one_line(self.message))
         pictures = []
-        for title, shown, marked in zip(("before", "after"), (self.before, self.after), self.marked, strict=True):
-            if shown is not None:
-                pictures += [element("p", title), marked_image(shown, marked)]
+        for title, diagram, marked in zip(("before", "after"), (self.before, self.after), self.marked, strict=True):
+            if diagram is not None:
+                pictures += [element("p", title), marked_image(diagram, marked)]
         return element("div", head, *pictures)
 
     def _repr_html_(self) -> str:
@@ -52,19 +52,19 @@ class BrokenPass:
 
 def broken_pass(error: PassError) -> BrokenPass:
     """The explanation of a PassError."""
-    before, first = _shown(error.replaced, "what the pass was given")
-    after, second = _shown(error.replacement, "what it made of it")
+    before, first = _part(error.replaced, "what the pass was given")
+    after, second = _part(error.replacement, "what it returned")
     return BrokenPass(str(error), before, after, (first, second))
 
 
-def _shown(node: ComputationNode | None, title: str) -> tuple[Diagram | None, str]:
+def _part(node: ComputationNode | None, title: str) -> tuple[Diagram | None, str]:
     if node is None:
         return None, ""
-    shown, ids = whole([node], {})
-    return above(shown, ids[node], title), ids[node]
+    diagram, ids = whole([node], {})
+    return above(diagram, ids[node], title), ids[node]
 
 
-def _line(shown: Diagram, i: int) -> str:
-    box = shown.boxes[i]
+def _line(diagram: Diagram, i: int) -> str:
+    box = diagram.boxes[i]
     operands = f"({', '.join(box.operands)})" if box.operands else ""
     return f"{box.label} = {box.operation}{operands}  {box.dtype} {box.shape}"

@@ -24,20 +24,20 @@ def whole(
     """
     graph = Graph([n for n in topological_order(nodes) if not n.parents and not n.known], nodes)
     ids = {node: f"n{i}" for i, node in enumerate(graph.nodes)}
-    shown = diagram(graph, values=values)
-    old = {box.id: box.label for box in shown.boxes}
+    picture = diagram(graph, values=values)
+    old = {box.id: box.label for box in picture.boxes}
     new = {old[ids[node]]: name for node, name in names.items() if node in ids and old[ids[node]].startswith("%")}
     boxes = (
         replace(b, label=new.get(b.label, b.label), operands=tuple(new.get(x, x) for x in b.operands), output=False)
-        for b in shown.boxes
+        for b in picture.boxes
     )
-    return replace(shown, boxes=tuple(boxes)), ids
+    return replace(picture, boxes=tuple(boxes)), ids
 
 
-def above(shown: Diagram, marked: str, title: str) -> Diagram:
+def above(picture: Diagram, marked: str, title: str) -> Diagram:
     """The part of a diagram up to DEPTH steps above the marked box, the nearest MOST_BOXES boxes of it."""
     parents: dict[str, list[str]] = {}
-    for arrow in shown.arrows:
+    for arrow in picture.arrows:
         parents.setdefault(arrow.end, []).append(arrow.start)
     depth = {marked: 0}
     reached = [marked]
@@ -46,23 +46,23 @@ def above(shown: Diagram, marked: str, title: str) -> Diagram:
             if parent not in depth and depth[name] < DEPTH and len(reached) < MOST_BOXES:
                 depth[parent] = depth[name] + 1
                 reached.append(parent)
-    boxes = tuple(box for box in shown.boxes if box.id in depth)
-    arrows = tuple(arrow for arrow in shown.arrows if arrow.start in depth and arrow.end in depth)
-    hidden = len(shown.boxes) - len(boxes)
+    boxes = tuple(box for box in picture.boxes if box.id in depth)
+    arrows = tuple(arrow for arrow in picture.arrows if arrow.start in depth and arrow.end in depth)
+    hidden = len(picture.boxes) - len(boxes)
     return Diagram(f"{title}; {hidden} earlier nodes are not shown" if hidden else title, boxes, arrows)
 
 
-def with_box(shown: Diagram, box: Box, operands: Sequence[str], names: Sequence[str]) -> Diagram:
+def with_box(picture: Diagram, box: Box, operands: Sequence[str], names: Sequence[str]) -> Diagram:
     """The diagram with one more box, computed from the boxes with the ids `operands`."""
     arrows = tuple(Arrow(start, box.id, name, False) for start, name in zip(operands, names, strict=True))
-    return replace(shown, boxes=(*shown.boxes, box), arrows=(*shown.arrows, *arrows))
+    return replace(picture, boxes=(*picture.boxes, box), arrows=(*picture.arrows, *arrows))
 
 
-def picture(shown: Diagram, marked: str) -> str:
+def marked_svg(picture: Diagram, marked: str) -> str:
     """The diagram as SVG, with the marked box in vermilion, thick and dashed."""
-    return draw_svg(shown, classes={marked: "wrong"}, prefix="wrong")
+    return draw_svg(picture, classes={marked: "wrong"}, prefix="wrong")
 
 
-def marked_image(shown: Diagram, marked: str) -> Markup:
+def marked_image(picture: Diagram, marked: str) -> Markup:
     """The same picture as an image, which even an untrusted notebook shows."""
-    return image(picture(shown, marked), "svg+xml", shown.alternative)
+    return image(marked_svg(picture, marked), "svg+xml", picture.alternative)

@@ -58,15 +58,15 @@ class Failure:
     def diagram(self) -> Diagram:
         """The picture as plain data: the operands, what they were computed from, and the operation that fails."""
         own = dict(zip(self.named, self.labels, strict=True))
-        shown, ids = whole(self.operands, own)
-        labels = {box.id: box.label for box in shown.boxes}
+        diagram, ids = whole(self.operands, own)
+        labels = {box.id: box.label for box in diagram.boxes}
         operands = [ids[x] for x in self.operands]
         box = Box(
-            id=FAILED, label=f"%{len(shown.boxes)}", operation=self.title, shape="?", dtype=shown.boxes[0].dtype,
+            id=FAILED, label=f"%{len(diagram.boxes)}", operation=self.title, shape="?", dtype=diagram.boxes[0].dtype,
             operands=tuple(labels[i] for i in operands), parameters=(("fails", "the shapes do not fit"),),
             role="operation", output=False,
         )  # fmt: skip
-        return above(with_box(shown, box, operands, self.op.operands(len(operands))), FAILED, f"{self.title} fails")
+        return above(with_box(diagram, box, operands, self.op.operands(len(operands))), FAILED, f"{self.title} fails")
 
     @property
     def html(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core.graph import Graph, topological_order, unique_names
 from ...core.node import ComputationNode
@@ -56,11 +57,11 @@ class NonFinite:
     @property
     def diagram(self) -> Diagram:
         """The node, and what it was computed from."""
-        shown, ids = whole([self.node], self.labels)  # the sentence speaks of the same labels
+        diagram, ids = whole([self.node], self.labels)  # the sentence speaks of the same labels
         values = {ids[self.node]: short_array(self.value)}
         values |= {ids[p]: short_array(v) for p, v in zip(self.node.parents, self.operands, strict=True)}
-        boxes = tuple(replace(box, value=values.get(box.id, box.value), numbered=True) for box in shown.boxes)
-        return above(replace(shown, boxes=boxes), ids[self.node], f"{self._label(self.node)} is not finite")
+        boxes = tuple(replace(box, value=values.get(box.id, box.value), numbered=True) for box in diagram.boxes)
+        return above(replace(diagram, boxes=boxes), ids[self.node], f"{self._label(self.node)} is not finite")
 
     def _repr_html_(self) -> str:
         marked = self.diagram.boxes[-1].id
@@ -80,7 +81,7 @@ class NonFinite:
                 yield f"{self._label(operand)} is {shape_text(np.shape(value))}, {', '.join(short_array(value))}"
 
 
-def first_nonfinite(obj: Any, *arrays: Any) -> NonFinite | None:
+def first_nonfinite(obj: ComputationNode | Graph | Callable[..., Any], *arrays: ArrayLike) -> NonFinite | None:
     """The first node, in the order of computation, whose value is NaN or infinite; None if all values are finite.
 
     `obj` is a node with values, and everything it was computed from is looked at. Or it is a Graph or a function of

@@ -57,16 +57,16 @@ def emitted(graph: Graph, name: str, labels: Mapping[Node, str]) -> Emitted:
 
 def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]) -> list[CodeLine]:
     """The lines of generated code with their boxes. A node inside another's expression belongs to that one's line."""
-    shown = {node: [code.variables[node]] for node in graph.nodes if node in code.variables}
+    variables_of = {node: [code.variables[node]] for node in graph.nodes if node in code.variables}
     named: dict[str, dict[str, None]] = defaultdict(dict)  # variables with their boxes
-    for node, (variable,) in shown.items():
+    for node, (variable,) in variables_of.items():
         named[variable][boxes[node]] = None
     for node in reversed(graph.nodes):
-        if node not in shown:
-            shown[node] = [variable for user in graph.users[node] for variable in shown[user]]
+        if node not in variables_of:
+            variables_of[node] = [variable for user in graph.users[node] for variable in variables_of[user]]
     owners: dict[str, dict[str, None]] = defaultdict(dict)  # the same, with what stands inside their expressions
     for node in graph.nodes:
-        for variable in shown[node]:
+        for variable in variables_of[node]:
             owners[variable][boxes[node]] = None
     lines = code.source.rstrip("\n").split("\n")
     start = next((i for i, line in enumerate(lines) if line.startswith(f"def {name}(")), 0)
@@ -150,9 +150,9 @@ def _excerpt(thing: Any, owners: dict[tuple[str, int], list[str]]) -> Excerpt | 
     text = [line.rstrip("\n") for line in lines]
     margin = len(text[0]) - len(text[0].lstrip())
     boxes = [tuple(owners.pop((file, number), ())) for number in numbers]
-    shown = zip(text, boxes, numbers, strict=True)
+    rows = zip(text, boxes, numbers, strict=True)
     title = f"{_name(file)}, {'line' if _name(file) == CELL else 'from line'} {start}"
-    return Excerpt(title, tuple(CodeLine(t[margin:] if not t[:margin].strip() else t, b, SAME, n) for t, b, n in shown))
+    return Excerpt(title, tuple(CodeLine(t[margin:] if not t[:margin].strip() else t, b, SAME, n) for t, b, n in rows))
 
 
 def _file_of(kind: Callable[..., Any] | type) -> str:

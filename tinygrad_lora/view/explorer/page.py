@@ -192,16 +192,16 @@ def _code(lines: Sequence[CodeLine], difference: bool = False) -> Markup:
     """Lines of code, each with the ids of its boxes. In a long comparison, lines far from any change are left out."""
     changes = [i for i, line in enumerate(lines) if line.state in TAGS]
     near = {i + step for i in changes for step in range(-CONTEXT, CONTEXT + 1)}
-    shown, left_out = list[Markup](), 0
+    elements, left_out = list[Markup](), 0
     for i, (line, words) in enumerate(zip(lines, colored("\n".join(line.text for line in lines)), strict=True)):
         if difference and len(lines) > LONG and i not in near:
             left_out += 1
             continue
-        shown += [_rest(left_out)] if left_out else []
+        elements += [_rest(left_out)] if left_out else []
         left_out = 0
-        shown.append(_line(line, words))
-    shown += [_rest(left_out)] if left_out else []
-    return element("pre", element("code", *shown, class_="lines"))
+        elements.append(_line(line, words))
+    elements += [_rest(left_out)] if left_out else []
+    return element("pre", element("code", *elements, class_="lines"))
 
 
 def _line(line: CodeLine, words: Markup) -> Markup:

@@ -23,7 +23,7 @@ class Pictures:
 
     def __init__(self, union: Union, mark: str) -> None:
         self.union, self.mark = union, mark
-        self.shown: Diagram = union.diagram
+        self.diagram: Diagram = union.diagram
         self.descriptions = {box: text for stage in reversed(union.stages) for box, text in stage.descriptions.items()}
         kept = [{edge for edge, state in stage.edges.items() if state == KEPT} for stage in union.stages]
         self.always = set.intersection(*kept)  # the arrows that every step shows as they are
@@ -33,7 +33,7 @@ class Pictures:
         """The definitions of all boxes, arrows and signs, which are not shown themselves."""
         if self.laid is None:
             return Markup("")
-        boxes = [self._box(self.laid.texts[box.id], self.laid.boxes[box.id]) for box in self.shown.boxes]
+        boxes = [self._box(self.laid.texts[box.id], self.laid.boxes[box.id]) for box in self.diagram.boxes]
         arrows = [self._wire(path, f"{start}-{end}") for start, end, path in self.laid.arrows]
         always = element(
             "g", *(self._use(f"{start}-{end}") for start, end in sorted(self.always)), id=f"{self.mark}-always"
@@ -91,9 +91,11 @@ class Pictures:
     def picture(self, stage: Stage, title: str) -> Markup:
         """The graph before and after a pass, in one picture."""
         if self.laid is None:
-            return element("p", f"{len(self.shown.boxes)} boxes are too many for a picture; the code says the same.")
+            return element("p", f"{len(self.diagram.boxes)} boxes are too many for a picture; the code says the same.")
         width, height = round(self.laid.width), round(self.laid.height)
-        boxes = [self._shown(stage, box, self.laid.boxes[box.id]) for box in self.shown.boxes if box.id in stage.states]
+        boxes = [
+            self._shown(stage, box, self.laid.boxes[box.id]) for box in self.diagram.boxes if box.id in stage.states
+        ]
         # New arrows are drawn over old ones.
         arrows = [self._arrows(stage, state) for state in (KEPT, REMOVED, REWIRED, ADDED)]
         return element(
@@ -128,8 +130,8 @@ def still(story_name: str, stage: Stage) -> Markup:
     if len(stage.graph.nodes) > MOST_BOXES:
         return Markup("")
     words = "The graph of the program"
-    shown = diagram(stage.graph, title=f"{words} {story_name}")
-    picture = image(draw_svg(shown), "svg+xml", shown.alternative)
+    graph_diagram = diagram(stage.graph, title=f"{words} {story_name}")
+    picture = image(draw_svg(graph_diagram), "svg+xml", graph_diagram.alternative)
     return element("figure", element("figcaption", f"{words}:"), picture, class_="still")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...compiler.pipeline import PASSES
-from ..rules import plain
+from ..equations import plain
 
 LEGAL = {
     "fold_constants": "No input reaches these operations, so every run would compute the same number. It is computed "

@@ -13,7 +13,7 @@ from ...compiler.techniques import LAWS
 from ...compiler.text.plain import Emitted
 from ...core.graph import Graph
 from ...core.source import function_from_source
-from ..rules import plain
+from ..equations import plain
 from . import checks
 from .code import CodeLine, Excerpt, changed, emitted, with_boxes, written
 from .rules import Rule, rule_of

@@ -133,18 +133,18 @@ class Builder:
         """The union of all graphs that were added."""
         labels = self._labels(program)
         named = {node: labels[box] for node, box in self.box_of.items()}
-        shown: dict[str, Box] = {}
+        box_data: dict[str, Box] = {}
         arrows: dict[Edge, Arrow] = {}
         for _, graph, _ in self.graphs:
             plain = diagram(graph)
             for node, box in zip(graph.nodes, plain.boxes, strict=True):
-                shown.setdefault(self.box_of[node], self._compact(box, node, named[node]))
+                box_data.setdefault(self.box_of[node], self._compact(box, node, named[node]))
             ids = {box.id: self.box_of[node] for node, box in zip(graph.nodes, plain.boxes, strict=True)}
             for arrow in plain.arrows:
                 edge = Edge(ids[arrow.start], ids[arrow.end])
                 arrows.setdefault(edge, Arrow(*edge, "", False))
         outputs = {self.box_of[node] for _, graph, _ in self.graphs for node in graph.outputs}
-        boxes = tuple(replace(shown[box], output=box in outputs) for box in self._in_order())
+        boxes = tuple(replace(box_data[box], output=box in outputs) for box in self._in_order())
         drawn = Diagram(one_line(title), boxes, tuple(arrows.values()))
         return Union(tuple(self._stages(named)), drawn, named, self.box_of, labels, self._origins())
 

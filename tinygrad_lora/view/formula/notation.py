@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from fractions import Fraction
-from math import isfinite, isnan
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ...core.node import ComputationNode as Node
-from ..words.sentences import one_line
+from ..words.sentences import number_text, one_line, parameter_text
 
 # Levels of precedence, the loosest first: what is looser than its surroundings gets brackets.
 COMPARISON, NEGATIVE, SUM, TOTAL, PRODUCT, MATRIX, POWER, ATOM = range(8)
-LARGEST_DIVISOR = 10_000  # of the numbers that are written as fractions, such as 1/3
 INDICES = "ijklmnpq"  # letters for the axes of a sum
 GREEK = {
     "alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho",
@@ -32,30 +27,6 @@ class Fragment(NamedTuple):
 
     text: str
     level: int
-
-
-def number_text(x: Any) -> str:
-    """A number with six digits, or as a fraction if that is exact: 1/3."""
-    if isinstance(x, bool | np.bool_ | int | np.integer):
-        return str(x)
-    x = float(x)
-    if not isfinite(x):
-        return "nan" if isnan(x) else "-inf" if x < 0 else "inf"
-    if x.is_integer() and abs(x) < 1e6:
-        return str(int(x))
-    fraction = Fraction(x).limit_denominator(LARGEST_DIVISOR)
-    exact = fraction.numerator / fraction.denominator == x
-    return str(fraction) if exact and len(repr(x)) > max(6, len(str(fraction))) else f"{x:.6g}"
-
-
-def parameter_text(x: Any) -> str:
-    """A parameter of an operation: `(2, 3)`, `0:2`, `-1`."""
-    if isinstance(x, tuple):
-        return f"({', '.join(map(parameter_text, x))}{',' * (len(x) == 1)})"
-    if isinstance(x, slice):
-        start, stop = ("" if end is None else str(end) for end in (x.start, x.stop))
-        return f"{start}:{stop}" + (f":{x.step}" if x.step is not None else "")
-    return "..." if x is ... else number_text(x) if isinstance(x, float) else one_line(str(x))
 
 
 def escaped(text: str) -> str:

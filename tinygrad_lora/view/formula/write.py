@@ -8,10 +8,11 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from ...core import ops
 from ...core.graph import Graph, rebuilt, topological_order
-from ...core.node import CONSTANT, INPUT, ComputationNode, constant, placeholder
+from ...core.node import CONSTANT, INPUT, ComputationNode, Shape, constant, placeholder
 from ...errors import RenderError
 from ...nn.layer import Layer
 from ..diagram.layers import run_layer
@@ -25,6 +26,7 @@ SHORTEST_SHARED = 12  # characters; a part that is used twice and is at least th
 LETTERS = {"input": "xyzuvw", "matrix": "WABCDEFHKM", "vector": "abcdefk", "constant": "CDEFKM", "step": "huvpqtz"}
 
 Names = Mapping[Any, str]  # of nodes, and of numbers such as a scaling
+Equations = ComputationNode | Mapping[str, ComputationNode] | Graph | Layer  # what a formula is of
 
 
 class Formula:
@@ -42,7 +44,7 @@ class Formula:
         return f"$$\n{self.latex}\n$$"
 
 
-def formula(obj: Any, names: Names | None = None, example: Any = None) -> Formula:
+def formula(obj: Equations, names: Names | None = None, example: ArrayLike | None = None) -> Formula:
     r"""What `obj` computes, in named variables: $\frac{\partial L}{\partial B} = s\,A^\top x^\top G$.
 
     `obj` is a node, a mapping of names to nodes, a Graph, or a layer (for an input like `example`, an array or a
@@ -60,7 +62,7 @@ def formula(obj: Any, names: Names | None = None, example: Any = None) -> Formul
     return _Page(heads, names).formula()
 
 
-def _heads(obj: Any, example: Any) -> tuple[list[tuple[str, ComputationNode]], dict[Any, str]]:
+def _heads(obj: Equations, example: ArrayLike | None) -> tuple[list[tuple[str, ComputationNode]], dict[Any, str]]:
     """The name and the node of each equation, and names for nodes that do not have one of their own."""
     if example is not None and not isinstance(obj, Layer):
         raise TypeError("an example input is for layers only: a graph has the shapes that it was made with")
@@ -156,7 +158,7 @@ class _Page:
             self.notes.append((label, f"{with_article(kind)}, {shape_text(node.shape)}"))
         return self._leaf(node.shape, node.dtype, label)
 
-    def _leaf(self, shape: Any, dtype: Any, label: str) -> ComputationNode:
+    def _leaf(self, shape: Shape, dtype: DTypeLike, label: str) -> ComputationNode:
         """A variable. A second one of the same name gets a number, so that a reader can tell them apart."""
         used = set(self.symbols.values())
         name = next(n for i in count(1) if (n := label if i == 1 else f"{label}_{i}") not in used)

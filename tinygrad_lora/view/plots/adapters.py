@@ -2,9 +2,10 @@ r"""Plots of what an adapter has learned: $\Delta W = s\,A B$ as pictures of its
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...errors import ShapeError
 from ...nn.adapters.lora import effective_rank, singular_values_of
@@ -14,6 +15,9 @@ from ..words.sentences import number
 from .checks import factors, finite, the_adapter
 from .drawing import comparable, drawn, library, new_plot, percent, whole_ticks
 
+if TYPE_CHECKING:
+    from .figure import Plot
+
 COMPARABLE = 4.0  # the matrices share one scale where the largest numbers in them differ by at most this factor
 NARROWEST = 0.16  # of the picture: how narrow a factor of small rank may become
 MOST_BARS = 64  # singular values that are drawn; the text covers all of them
@@ -21,7 +25,7 @@ NEARLY_ALL = 0.9  # the share of the change that a line marks
 
 
 @drawn
-def heatmaps(adapter: Any) -> Any:
+def heatmaps(adapter: Layer) -> Plot:
     r"""$\Delta W = s\,A B$ as heat maps: A on the left, B on top, and their product, times s, where they meet.
 
     `adapter` is a LoRALayer, a LoRALinear or a model that has one. Zero is white, positive numbers are vermilion,
@@ -88,7 +92,7 @@ def _range(M: Any) -> str:
 
 
 @drawn
-def singular_values(change: Any) -> Any:
+def singular_values(change: Layer | ArrayLike) -> Plot:
     r"""The singular values $\sigma_1 \ge \sigma_2 \ge \dots$ of a change of weights, and the share of the first k.
 
     `change` is an adapter as for `heatmaps`, or any matrix, such as the difference of two weights. The left panel shows
@@ -129,7 +133,7 @@ def singular_values(change: Any) -> Any:
     return figure
 
 
-def _spectrum(change: Any) -> tuple[str, Any]:
+def _spectrum(change: Layer | ArrayLike) -> tuple[str, Any]:
     """A name for the change, and its singular values, the largest first; an adapter has as many as its rank."""
     if isinstance(change, Layer):
         layer = the_adapter(change)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...errors import AdaptError, DtypeError, ShapeError
-from ...nn import adapters
 from ...nn.adapters.lora import LoRALayer
 from ...nn.adapters.lora_linear import LoRALinear
+from ...nn.adapters.model.switching import adapters
 from ...nn.layer import Layer
 from ..words.sentences import one_line
 
 
-def finite(data: Any, what: str, remedy: str = "") -> Any:
+def finite(data: ArrayLike, what: str, remedy: str = "") -> Any:
     """`data` as an array of finite real numbers. Raises ValueError with the place of the first that is not."""
     try:
         array = np.asarray(data)
@@ -32,7 +33,7 @@ def finite(data: Any, what: str, remedy: str = "") -> Any:
     return array
 
 
-def class_numbers(data: Any, what: str) -> Any:
+def class_numbers(data: ArrayLike, what: str) -> Any:
     """`data` as class numbers 0, 1, 2, ..., one for each sample. Raises ShapeError, DtypeError or ValueError."""
     array = finite(data, what)
     if array.ndim != 1:
@@ -46,7 +47,7 @@ def class_numbers(data: Any, what: str) -> Any:
     return array.astype(np.int64)
 
 
-def the_adapter(obj: Any) -> LoRALayer:
+def the_adapter(obj: Layer) -> LoRALayer:
     """The low-rank layer of an adapter, or of a model with one adapter. Raises AdaptError or TypeError for others."""
     if isinstance(obj, LoRALinear):
         return obj.lora

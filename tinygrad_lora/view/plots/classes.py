@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core.node import ComputationNode, constant
 from ...errors import ShapeError
@@ -17,13 +18,16 @@ from ..words.sentences import one_line
 from .checks import class_numbers, finite
 from .drawing import COLORS, MARKS, drawn, library, new_plot, percent, whole_ticks
 
+if TYPE_CHECKING:
+    from .figure import Plot
+
 TINT = 0.22  # the share of a class's color in its background; the rest is white
 MARGIN = 0.12  # of the spread of the points, around them
 MOST_NUMBERED = 20  # classes up to which every cell of a confusion matrix has its number
 
 
 @drawn
-def decision_boundary(model: Callable[[Any], Any], x: Any, y: Any, *, steps: int = 200) -> Any:
+def decision_boundary(model: Callable[[Any], Any], x: ArrayLike, y: ArrayLike, *, steps: int = 200) -> Plot:
     """The plane in the colors of the classes that the model predicts, and the samples in those of their own classes.
 
     `model` is a layer or a function of a node. It returns a logit for each class, of which the largest wins, or a
@@ -89,7 +93,7 @@ def _logits(model: Callable[[Any], Any], x: Any) -> Any:
 
 
 @drawn
-def confusion_matrix(predictions: Any, labels: Any, *, names: Sequence[str] | None = None) -> Any:
+def confusion_matrix(predictions: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None) -> Plot:
     """How many samples of each class are predicted as which: a row for a true class, a column for a predicted one.
 
     `predictions` are class numbers, or logits of shape (samples, classes). `labels` are class numbers. `names` are the

@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from importlib import import_module
 from math import ceil, floor, log10
-from typing import Any, ParamSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from ...errors import RenderError
 from ..diagram.looks import BLUE, GREEN, VERMILION
+
+if TYPE_CHECKING:
+    from .figure import Plot
 
 P = ParamSpec("P")
 
@@ -26,7 +30,7 @@ MANTISSAS: tuple[Iterable[float], ...] = (
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (2, 1)), (0, (3, 3)))
 
 
-def library() -> Any:
+def library() -> ModuleType:
     """The module `figure`, which imports matplotlib. Raises RenderError if that is not installed."""
     try:
         return import_module(".figure", __package__)
@@ -34,11 +38,11 @@ def library() -> Any:
         raise RenderError(f'a plot needs matplotlib: pip install "tinygrad-lora[notebook]" ({error})') from error
 
 
-def drawn(plot: Callable[P, Any]) -> Callable[P, Any]:
+def drawn(plot: Callable[P, Plot]) -> Callable[P, Plot]:
     """Decorate a function that draws a plot: it uses the style of this package, whatever the user's settings are."""
 
     @wraps(plot)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Plot:
         with library().styled():
             figure = plot(*args, **kwargs)
             figure.settle()
@@ -47,9 +51,9 @@ def drawn(plot: Callable[P, Any]) -> Callable[P, Any]:
     return wrapper
 
 
-def new_plot(width: float, height: float, title: str, alternative: str) -> Any:
+def new_plot(width: float, height: float, title: str, alternative: str) -> Plot:
     """A figure of this size in inches, with its title and its description in words."""
-    figure = library().Plot(figsize=(width, height), layout="constrained")
+    figure: Plot = library().Plot(figsize=(width, height), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")
     figure.alternative = alternative
     return figure

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core.node import ComputationNode
 from ...errors import GradientError
@@ -15,6 +16,9 @@ from ..diagram.looks import BLUE, FAINT, MUTED, WORDS, shortened
 from ..words.sentences import number
 from .checks import finite
 from .drawing import comparable, drawn, log_axis, new_plot, percent
+
+if TYPE_CHECKING:
+    from .figure import Plot
 
 MOST_PANELS = 12
 BINS = 40
@@ -50,7 +54,7 @@ class Activations(NamedTuple):
 
 
 @drawn
-def activation_histograms(model: Layer, x: Any) -> Any:
+def activation_histograms(model: Layer, x: ArrayLike) -> Plot:
     """Histograms of the numbers between the layers of a model, for the input x, a batch.
 
     There is a panel for the output of each layer, one for the input of the next where an activation has changed it, and
@@ -117,7 +121,7 @@ def _nodes(output: Any) -> list[ComputationNode]:
 
 
 @drawn
-def gradient_norms(model: Layer) -> Any:
+def gradient_norms(model: Layer) -> Plot:
     r"""The norm $\lVert \bar\theta \rVert$ of the gradient of each trainable parameter, on a log scale.
 
     Call `backward()` first. The parameters stand in the order of the layers, the first at the top; frozen ones are left

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...compiler import CompiledFunction
 from ...compiler.planned.memory import Array, Memory
 from ..diagram.looks import INK
 from ..words.sentences import one_line
 from .drawing import COLORS, drawn, new_plot, whole_ticks
+
+if TYPE_CHECKING:
+    from .figure import Plot
 
 MOST_NAMES = 60  # arrays that are named in the picture
 MOST_DESCRIBED = 12  # arrays that are named in its description
@@ -19,7 +22,7 @@ LETTER, LINE = 0.014, 0.03  # the width of a letter and the height of a line, as
 
 
 @drawn
-def memory(compiled: Any) -> Any:
+def memory(compiled: CompiledFunction) -> Plot:
     """Where each array of a program is in memory, and when: the width of a bar is its lifetime, the height its size.
 
     `compiled` is a compiled function or a training step that ran, or was prepared. Arrays that are never alive at the

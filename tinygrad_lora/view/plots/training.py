@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...errors import ShapeError
 from ...nn.checks import check_size
 from ..words.sentences import number, one_line
 from .checks import finite
 from .drawing import COLORS, DASHES, drawn, log_axis, new_plot
+
+if TYPE_CHECKING:
+    from .figure import Plot
 
 
 class LossCurve(NamedTuple):
@@ -25,7 +29,7 @@ class LossCurve(NamedTuple):
 
 
 @drawn
-def loss_curves(histories: Any, *, smooth: int = 1, log: bool = False) -> Any:
+def loss_curves(histories: ArrayLike | Mapping[str, ArrayLike], *, smooth: int = 1, log: bool = False) -> Plot:
     """The loss at every training step: the mean over seeds, in a band of one standard deviation to either side.
 
     `histories` is the list of losses of one run, a list of such lists, one for each seed, or a dict of either by name,
@@ -71,7 +75,7 @@ def loss_curves(histories: Any, *, smooth: int = 1, log: bool = False) -> Any:
     return figure
 
 
-def _losses(name: str, history: Any) -> Any:
+def _losses(name: str, history: ArrayLike) -> Any:
     """The losses of one line as an array of shape (seeds, steps)."""
     what = f"the history {name!r}"
     if isinstance(history, str | Mapping) or not isinstance(history, Sequence | np.ndarray):

@@ -15,19 +15,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from ...files import write_atomically
 from ..diagram.data import Box
 from ..svg.draw import draw_svg, lay_out
 from ..words.bundle import chosen
 from ..words.markup import ASSETS, Markup, asset, element, image, page, script
 from .events import Event, State, Timeline
-from .timeline import timeline
+from .timeline import Steppable, timeline
 
 LARGEST_PICTURES = 120_000  # bytes of all pictures together; beyond it only the first and the last are in a page
 FIRST_STEP = State()
 
 
-def step_through(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Stepper:
+def step_through(obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, title: str | None = None) -> Stepper:
     """Every step of a computation, forward and backward: `for event in step_through(loss): print(event)`.
 
     `obj` is a node with a value, such as a loss: each value as it becomes known, then each contribution to each

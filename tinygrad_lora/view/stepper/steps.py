@@ -12,14 +12,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core.autodiff import pulling_back
 from ...core.graph import Graph
 from ...core.node import ComputationNode, Op
 from ...errors import GradientError, ShapeError
+from ..contributions import contributions, trainable
 from ..diagram.collapse import collapsed
 from ..diagram.data import Diagram, role_of
-from ..rules import NodeFormulas, contributions, equation, in_line, letters, trainable, unsigned_zeros
+from ..equations import NodeFormulas, equation, in_line, letters, unsigned_zeros
 from ..words.grammar import counted
 from ..words.sentences import number
 from .events import ACTIVE, ASIDE, DONE, WAITING, Event, State, Timeline
@@ -29,21 +31,23 @@ FORWARD = "Forward only"
 WIDEST = 24  # characters of the column that says where a step takes place
 
 
-def timeline_of_graph(graph: Graph, arrays: tuple[Any, ...], shown: Diagram, seed: Any = None) -> Timeline:
+def timeline_of_graph(
+    graph: Graph, arrays: tuple[Any, ...], diagram: Diagram, seed: ArrayLike | None = None
+) -> Timeline:
     """The forward steps of a graph whose nodes have values, and the backward steps where it has one output.
 
     `shown` is its picture, with one box for each node, in order.
     """
-    walk = GraphWalk(graph, arrays, shown)
+    walk = GraphWalk(graph, arrays, diagram)
     note = _forward_only(graph, seed)
     if not note:
         walk.start_backward_at(_seed(graph.outputs[0], seed))
     elif seed is not None:
         raise GradientError(f"{note.removesuffix('.')}; so a seed leads nowhere")
-    return Timeline(shown.title, (walk.shown,), walk.events, " ".join(filter(None, [walk.left_out, note])))
+    return Timeline(diagram.title, (walk.diagram,), walk.events, " ".join(filter(None, [walk.left_out, note])))
 
 
-def _forward_only(graph: Graph, seed: Any) -> str:
+def _forward_only(graph: Graph, seed: ArrayLike | None) -> str:
     """A sentence that says why there are no backward steps; "" if there are."""
     output = graph.outputs[0]
     if len(graph.outputs) > 1:
@@ -61,7 +65,7 @@ def _forward_only(graph: Graph, seed: Any) -> str:
     return ""
 
 
-def _seed(output: ComputationNode, seed: Any) -> Any:
+def _seed(output: ComputationNode, seed: ArrayLike | None) -> Any:
     array = np.asarray(1.0 if seed is None else seed, dtype=output.dtype)[()]
     if array.shape != output.shape:
         raise ShapeError(f"the seed has shape {array.shape}; the output has {output.shape}")
@@ -71,14 +75,14 @@ def _seed(output: ComputationNode, seed: Any) -> Any:
 class GraphWalk:
     """The steps of one graph: holds what they have in common, and nothing that changes from step to step."""
 
-    def __init__(self, graph: Graph, arrays: tuple[Any, ...], shown: Diagram) -> None:
+    def __init__(self, graph: Graph, arrays: tuple[Any, ...], diagram: Diagram) -> None:
         self.graph, self.arrays = graph, arrays
-        few = collapsed(shown)
-        self.shown, self.layers, self.left_out = _plainer(few.shown), few.layers, few.note
-        ids = {node: box.id for node, box in zip(graph.nodes, shown.boxes, strict=True)}
-        self.labels = {node: box.label for node, box in zip(graph.nodes, shown.boxes, strict=True)}
+        few = collapsed(diagram)
+        self.diagram, self.layers, self.left_out = _plainer(few.diagram), few.layers, few.note
+        ids = {node: box.id for node, box in zip(graph.nodes, diagram.boxes, strict=True)}
+        self.labels = {node: box.label for node, box in zip(graph.nodes, diagram.boxes, strict=True)}
         self.box_of = {node: few.box_of[name] for node, name in ids.items() if name in few.box_of}
-        names = {box.id: box.label for box in self.shown.boxes} | dict(self.layers)
+        names = {box.id: box.label for box in self.diagram.boxes} | dict(self.layers)
         self.names = {node: names[box] for node, box in self.box_of.items()}  # where a step takes place
         self.visible = {
             node for node in self.box_of if self.box_of[node] not in self.layers or self.leaves_its_layer(node)
@@ -130,7 +134,7 @@ class _SoFar:
         self.walk, self.labels, self.number = walk, walk.labels, 0
         self.values: dict[ComputationNode, Any] = {}
         self.sent: dict[ComputationNode, list[Any]] = {node: [] for node in walk.expected}
-        self.states = {box.id: State() for box in walk.shown.boxes}
+        self.states = {box.id: State() for box in walk.diagram.boxes}
         self.active: list[ComputationNode] = []
         self.written = NodeFormulas(self.labels, self.values)
 
@@ -258,7 +262,7 @@ def brief(array: Any) -> str:
     return f"all {low}" if low == high else f"{low} to {high}"
 
 
-def _plainer(shown: Diagram) -> Diagram:
+def _plainer(diagram: Diagram) -> Diagram:
     """The picture with a label in every box, and without marks for gradients, which the steps show."""
-    boxes = tuple(replace(box, numbered=True) for box in shown.boxes)
-    return replace(shown, boxes=boxes, arrows=tuple(replace(arrow, gradient=False) for arrow in shown.arrows))
+    boxes = tuple(replace(box, numbered=True) for box in diagram.boxes)
+    return replace(diagram, boxes=boxes, arrows=tuple(replace(arrow, gradient=False) for arrow in diagram.arrows))

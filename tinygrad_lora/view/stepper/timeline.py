@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...compiler import CompiledFunction
 from ...compiler.cost import Cost, graph_cost
@@ -19,13 +20,15 @@ from ...nn.layer import Layer
 from ..diagram.collapse import MOST_BOXES, Collapsed, collapsed
 from ..diagram.data import Diagram, diagram
 from ..diagram.layers import run_layer
-from ..rules import plain
+from ..equations import plain
 from ..words.grammar import counted
 from .events import ACTIVE, DONE, Event, State, Timeline
 from .steps import timeline_of_graph
 
+Steppable = ComputationNode | Graph | Layer | CompiledFunction | Callable[..., Any]  # what has steps
 
-def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None) -> Timeline:
+
+def timeline(obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, title: str | None = None) -> Timeline:
     """The steps of `obj`; the arguments are those of `step_through`."""
     if isinstance(obj, CompiledFunction):
         if seed is not None:
@@ -54,7 +57,7 @@ def timeline(obj: Any, *arrays: Any, seed: Any = None, title: str | None = None)
     return _of_graph(trace(obj, *arrays), arguments, seed, title or getattr(obj, "__name__", ""))
 
 
-def _of_graph(graph: Graph, arguments: tuple[Any, ...], seed: Any, title: str | None) -> Timeline:
+def _of_graph(graph: Graph, arguments: tuple[Any, ...], seed: ArrayLike | None, title: str | None) -> Timeline:
     """The steps of a graph on arrays or on nodes with values, rebuilt so that every node has its value."""
     inputs = graph.inputs[: len(graph.inputs) - len(graph.captured)]
     if len(inputs) != len(arguments):
@@ -97,7 +100,7 @@ def _passes(compiled: CompiledFunction, title: str | None) -> Timeline:
             yield Event(i + 1, "compile", kind, s.name, "", numbers, s.note, law, states=states, picture=i, width=width)
 
     note = max(few, key=lambda picture: len(picture.box_of)).note
-    return Timeline(few[0].shown.title, tuple(picture.shown for picture in few), walk, note)
+    return Timeline(few[0].diagram.title, tuple(picture.diagram for picture in few), walk, note)
 
 
 def _new_boxes(after: Graph, before: Graph) -> set[str]:
@@ -118,11 +121,11 @@ def _picture(graph: Graph, new_boxes: set[str], title: str) -> Collapsed:
     if few.note and not few.layers:  # the end of a graph is no picture of what a pass did
         ids = {name: name for name in (f"n{i}" for i in range(len(graph.nodes)))}
         note = f"The graph has {len(ids):,} nodes; pictures are drawn of up to {MOST_BOXES}."
-        return Collapsed(Diagram(few.shown.title, (), ()), ids, {}, note)
+        return Collapsed(Diagram(few.diagram.title, (), ()), ids, {}, note)
     new = {few.box_of[name] for name in new_boxes}
-    boxes = tuple(replace(box, shape=f"{box.shape}, new") if box.id in new else box for box in few.shown.boxes)
-    arrows = tuple(replace(arrow, gradient=False) for arrow in few.shown.arrows)
-    return few._replace(shown=replace(few.shown, boxes=boxes, arrows=arrows))
+    boxes = tuple(replace(box, shape=f"{box.shape}, new") if box.id in new else box for box in few.diagram.boxes)
+    arrows = tuple(replace(arrow, gradient=False) for arrow in few.diagram.arrows)
+    return few._replace(diagram=replace(few.diagram, boxes=boxes, arrows=arrows))
 
 
 def _cost(cost: Cost) -> str:

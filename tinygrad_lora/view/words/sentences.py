@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,36 @@ import numpy as np
 ROWS, COLUMNS = 3, 4  # an array up to this size is written out
 WIDEST = 48  # the largest width of a column of a table; a longer cell shifts its own line only
 FIRST = 3  # how many numbers of a larger array are shown
+LARGEST_DIVISOR = 10_000  # of the numbers that are written as fractions, such as 1/3
 
 
 def number(x: Any) -> str:
     """One number, in at most four significant digits."""
     return f"{x}" if isinstance(x, bool | np.bool_ | int | np.integer) else f"{x:.4g}"
+
+
+def number_text(x: Any) -> str:
+    """A number with six digits, or as a fraction if that is exact: 1/3."""
+    if isinstance(x, bool | np.bool_ | int | np.integer):
+        return str(x)
+    x = float(x)
+    if not isfinite(x):
+        return "nan" if isnan(x) else "-inf" if x < 0 else "inf"
+    if x.is_integer() and abs(x) < 1e6:
+        return str(int(x))
+    fraction = Fraction(x).limit_denominator(LARGEST_DIVISOR)
+    exact = fraction.numerator / fraction.denominator == x
+    return str(fraction) if exact and len(repr(x)) > max(6, len(str(fraction))) else f"{x:.6g}"
+
+
+def parameter_text(x: Any) -> str:
+    """A parameter of an operation: `(2, 3)`, `0:2`, `-1`."""
+    if isinstance(x, tuple):
+        return f"({', '.join(map(parameter_text, x))}{',' * (len(x) == 1)})"
+    if isinstance(x, slice):
+        start, stop = ("" if end is None else str(end) for end in (x.start, x.stop))
+        return f"{start}:{stop}" + (f":{x.step}" if x.step is not None else "")
+    return "..." if x is ... else number_text(x) if isinstance(x, float) else one_line(str(x))
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

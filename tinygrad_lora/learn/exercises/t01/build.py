@@ -82,9 +82,7 @@ def test_the_graph_grows_from_x_and_y(polynomial, seed):
     z = as_node(polynomial(x, y))
     leaves = [node for node in topological_order([z]) if not node.parents and node.op is not CONSTANT]
     for name, leaf in (("x", x), ("y", y)):
-        sentence = (
-            f"no path leads from {name} to your result: its value was copied, so no gradient can find the way back"
-        )
+        sentence = f"no path leads from {name} to your result: its value was copied, so no gradient finds the way back"
         require(leaf in leaves, "left-the-graph", sentence, show=z)
 
 

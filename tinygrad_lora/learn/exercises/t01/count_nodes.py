@@ -75,10 +75,8 @@ def test_a_node_used_twice_counts_once(count_nodes, seed, budget):
     telling = tl.tanh((a * b + a) * b)  # each of the guesses is another number here, so it goes first
     first, again = (as_whole(count_nodes(telling), "the count") for _ in range(2))
     judge(first, telling)
-    sentence = (
-        f"called again with the same graph, it counts {again}, not {first}: does it remember the nodes of the first "
-    )
-    require(again == first, "remembers", f"{sentence}call? A default such as seen=set() is made only once")
+    sentence = f"called again with the same graph, it counts {again}, not {first}: does it remember the nodes of the "
+    require(again == first, "remembers", f"{sentence}first call? A default such as seen=set() is made only once")
     for output in graphs(seed, budget):
         judge(as_whole(count_nodes(output), "the count"), output)
 

@@ -90,18 +90,16 @@ def judge(backward, output):
     for node in order:
         sentence = f"your dictionary has {len(answer)} of {counted(len(order), 'node')}: {label[node]} is missing"
         require(node in answer, "missing-node", sentence, show=small)
-    gradients = {node: as_array(answer[node], f"the gradient of {label[node]}", ()) for node in order}
+    yours = {node: as_array(answer[node], f"the gradient of {label[node]}", ()) for node in order}
     expected = walked(order)
-    wrong = [node for node in order if not same(gradients[node], as_array(expected[node]))]
+    wrong = [node for node in order if not same(yours[node], as_array(expected[node]))]
     if not wrong:
         return
     node = wrong[-1]  # the one nearest to the output: those below it may be wrong because of it
-    sentence = (
-        f"the gradient of {label[node]} is {number(float(expected[node]))}; yours, {number(float(gradients[node]))},"
-    )
+    sentence = f"the gradient of {label[node]} is {number(float(expected[node]))}; yours, {number(float(yours[node]))},"
     for code, (slip, mistake) in SLIPS.items():
         slipped = walked(order, **mistake)
-        explained = all(same(gradients[n], as_array(slipped[n])) for n in order)
+        explained = all(same(yours[n], as_array(slipped[n])) for n in order)
         require(not explained, code, f"{sentence} {slip}", show=small)
     require(False, "wrong-gradient", f"{sentence} is the first that is wrong on the way back", show=small)
 

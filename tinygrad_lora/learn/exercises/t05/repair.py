@@ -113,14 +113,10 @@ def judge(function, right, slips=(), **arrays):
         picture = shown.diagram if shown else None
         raise Wrong(Diagnosis("shape-error", f"with {shapes}: {failed}{remedy}", picture=picture)) from None
     except TraceError:
-        raise refuse(
-            "left-the-graph", "your function asks for numbers (.value): then no gradient finds its way back"
-        ) from None
+        raise refuse("left-the-graph", "your function asks for numbers (.value): then no gradient flows back") from None
     if not isinstance(y, tl.ComputationNode):
         as_array(y)  # says what is wrong with None
-        raise refuse(
-            "left-the-graph", "your function gave an array: work on the nodes, so that gradients find their way back"
-        )
+        raise refuse("left-the-graph", "your function gave an array: work on the nodes, so that gradients flow back")
     expected = right(*arrays.values())
     sentence = f"with {shapes} the result has shape {y.shape}; it must have {expected.shape}"
     require(y.shape == expected.shape, "wrong-shape", sentence, show=y)

@@ -64,9 +64,7 @@ def judge(unbroadcast, whole, shape, rng):
     if answer.shape == shape:
         if same(answer, expected):
             return
-        sentence = (
-            f"{case}: you have the mean of the {repeats(g, shape)} uses; every use counts in full, so take the sum"
-        )
+        sentence = f"{case}: you have the mean of the {repeats(g, shape)} uses; every use counts in full, so sum them"
         require(repeats(g, shape) == 1 or not same(answer * repeats(g, shape), expected), "mean-for-sum", sentence)
         first = np.zeros(shape)
         origin = np.broadcast_to(np.arange(first.size).reshape(shape), g.shape)
@@ -120,9 +118,7 @@ def test_it_is_the_mirror_of_broadcasting(unbroadcast):
             judge(unbroadcast, whole, shape, rng)
             answer = as_array(unbroadcast(g.copy(), shape), "the gradient", shape)
             left, back = float((g * np.broadcast_to(x, whole)).sum()), float((answer * x).sum())
-            sentence = (
-                f"for shapes {shape} and {whole} the sum of g times the repeated x is {left:g}; yours gives {back:g}"
-            )
+            sentence = f"for shapes {shape} and {whole} g times the repeated x sums to {left:g}; yours gives {back:g}"
             require(same(as_array(back), as_array(left)), "wrong-value", sentence)
 
 

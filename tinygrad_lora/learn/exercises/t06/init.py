@@ -49,9 +49,7 @@ def initial_weight(rng, input_size, output_size):
 def drawn(initial_weight, n, m, seed):
     """The student's array for one layer, checked."""
     weight = as_array(initial_weight(np.random.default_rng(seed), n, m), "the weight", (n, m))
-    sentence = (
-        f"all {n * m:,} numbers are {number(float(weight.flat[0]))}: then all units of a layer do the same forever"
-    )
+    sentence = f"all {n * m:,} numbers are {number(float(weight.flat[0]))}: so all units of a layer do the same forever"
     require(float(np.ptp(weight)) > 0, "all-alike", sentence)
     bias = abs(float(weight.mean())) / float(weight.std())
     sentence = f"the mean of your numbers is {weight.mean():.3g}, far from 0; use rng.normal, or a range around 0"
@@ -63,28 +61,22 @@ def drawn(initial_weight, n, m, seed):
 def test_each_layer_keeps_the_mean_square(initial_weight, seed):
     wide, narrow = (drawn(initial_weight, n, m, seed) for n, m in ((400, 100), (100, 400)))
     scaled = [float(wide.var()) * 400, float(narrow.var()) * 100]  # 2 and 2 where it is right
-    sentence = f"for 400 inputs your variance is {wide.var():.3g} and for 100 inputs {narrow.var():.3g}"
+    yours = f"for 400 inputs your variance is {wide.var():.3g} and for 100 inputs {narrow.var():.3g}"
     if all(1.7 < v < 2.3 for v in scaled):
         return
 
     def near(*expected):
         return all(0.85 < v / w < 1.15 for v, w in zip(scaled, expected, strict=True))
 
-    require(
-        not near(1, 1), "missing-two", f"{sentence}: that is 1 / n, and ReLU halves it at each layer; make up for it"
-    )
-    require(not near(8, 0.5), "fan-out", f"{sentence}: that is 2 / outputs; count the inputs, which are summed up")
-    require(not near(1.6, 0.4), "both-sizes", f"{sentence}: that is 2 / (inputs + outputs); count the inputs alone")
+    require(not near(1, 1), "missing-two", f"{yours}: that is 1 / n, and ReLU halves it at each layer; make up for it")
+    require(not near(8, 0.5), "fan-out", f"{yours}: that is 2 / outputs; count the inputs, which are summed up")
+    require(not near(1.6, 0.4), "both-sizes", f"{yours}: that is 2 / (inputs + outputs); count the inputs alone")
     squared = near(4 / 400, 4 / 100)
-    require(
-        not squared, "missing-root", f"{sentence}: the factor of rng.normal is a standard deviation, so take the root"
-    )
-    require(
-        not near(400, 100), "no-scale", f"{sentence}: the same for every size; a sum over n inputs then grows n times"
-    )
+    require(not squared, "missing-root", f"{yours}: the factor of rng.normal is a standard deviation, so take the root")
+    require(not near(400, 100), "no-scale", f"{yours}: the same for every size; a sum over n inputs then grows n times")
     factor = (scaled[0] * scaled[1]) ** 0.5 / 2
     size = "vanishing" if factor < 1 else "exploding"
-    require(False, size, f"{sentence}: each layer multiplies the mean square by about {number(factor)}")
+    require(False, size, f"{yours}: each layer multiplies the mean square by about {number(factor)}")
 
 
 @exercise.check(points=1)

@@ -85,9 +85,7 @@ def test_it_computes_xw_plus_b(Linear, seed, budget):
 def test_it_starts_at_random(Linear, seed):
     layer = built(Linear, 64, 50, seed=seed)
     weight = start_of(layer, "weight", (64, 50))
-    sentence = (
-        "all numbers of the weight are alike: then all outputs stay alike forever, since they get the same gradient"
-    )
+    sentence = "all numbers of the weight are alike: so all outputs stay alike forever, as they get the same gradient"
     require(float(np.ptp(weight)) > 0, "all-alike", sentence)
     spread = float(weight.std()) * 8  # 1 for the standard deviation 1 / sqrt(64)
     sentence = f"with 64 inputs the standard deviation of the weight should be 0.125; yours is {weight.std():.3g}"

@@ -33,14 +33,12 @@ def trajectory(rule: Rule, shapes: Any, rates: Any, seed: int, scale: float = 1.
         except ValueError as error:
             if "read-only" not in str(error):
                 raise
-            sentence = (
-                "`p.value -= ...` writes into an array that a graph may still use: write `p.value = p.value - ...`"
-            )
-            raise refuse("in-place", f"{sentence} ({error})") from None
+            advice = "`p.value -= ...` writes into an array that a graph may still use: write `p.value = p.value - ...`"
+            raise refuse("in-place", f"{advice} ({error})") from None
         for p, gradient in zip(parameters, kept, strict=True):
             if p.gradient is None or not same(as_array(p.gradient), gradient):
-                sentence = "your step changed p.gradient: it belongs to the backward pass; make a new array"
-                raise refuse("gradient-changed", sentence)
+                advice = "your step changed p.gradient: it belongs to the backward pass; make a new array"
+                raise refuse("gradient-changed", advice)
         values.append([np.array(p.value) for p in parameters])
     return values
 
@@ -52,16 +50,16 @@ def judge(rule: Rule, right: Rule, slips: Slips, seed: int) -> None:
         if _equal(answer, expected):
             continue
         t, i = _first(answer, expected)
-        difference = (
+        yours = (
             f"after step {t + 1} parameter {'abc'[i]} is {_flat(answer[t][i])}; it should be {_flat(expected[t][i])}"
         )
         start = trajectory(lambda *args: None, shapes, rates, seed)
-        require(not _equal(answer, start), "not-updated", f"{difference}: no parameter was changed; assign to p.value")
+        require(not _equal(answer, start), "not-updated", f"{yours}: no parameter was changed; assign to p.value")
         for code, (sentence, slip) in slips.items():
             with np.errstate(all="ignore"):
                 wrong = trajectory(slip, shapes, rates, seed)
-            require(not _equal(answer, wrong), code, f"{difference}: {sentence}")
-        raise Wrong(Diagnosis("differs", difference))
+            require(not _equal(answer, wrong), code, f"{yours}: {sentence}")
+        raise Wrong(Diagnosis("differs", yours))
 
 
 def _equal(a: Any, b: Any) -> bool:

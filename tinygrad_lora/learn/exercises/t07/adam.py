@@ -100,9 +100,7 @@ def test_the_first_step_has_the_length_of_the_learning_rate(adam_step, seed):
     for scale in (1e-3, 1.0, 1e6):
         after, before = (trajectory(rule, ((3,),), [0.5], seed, scale)[0][0] for rule in (adam_step, stand))
         moved = np.abs(after - before)
-        sentence = (
-            f"with gradients of about {scale:g} and lr 0.5 your first step moves by {moved.max():.3g}, not by 0.5"
-        )
+        sentence = f"with gradients of about {scale:g} and lr 0.5 your first step moves by {moved.max():.3g}, not 0.5"
         require(bool((np.abs(moved - 0.5) < 0.001).all()), "depends-on-scale", sentence)
 
 

@@ -101,12 +101,12 @@ def test_the_loss_of_a_batch(cross_entropy, seed, budget):
         expected = np.asarray(right(logits, labels))
         if same(answer, expected):
             continue
-        difference = (
+        yours = (
             f"for logits {logits.shape} your loss is {number(float(answer))} and should be {number(float(expected))}"
         )
         for code, (sentence, slip) in LOSSES.items():
-            require(not same(answer, np.asarray(slip(logits, labels))), code, f"{difference}: yours is {sentence}")
-        require(False, "differs", difference)
+            require(not same(answer, np.asarray(slip(logits, labels))), code, f"{yours}: yours is {sentence}")
+        require(False, "differs", yours)
 
 
 @exercise.check(points=2)
@@ -115,18 +115,12 @@ def test_large_logits_give_a_finite_loss(cross_entropy):
         labels = np.array(t)
         answer = as_number(cross_entropy(LARGE.copy(), labels), "the loss")
         expected = float(right(LARGE, labels)) + 0.0  # never -0
-        difference = (
-            f"for logits {LARGE.tolist()} and labels {t} the loss is {number(expected)}; yours is {number(answer)}"
-        )
-        require(not np.isnan(answer), "overflow", f"{difference}: e^1000 is infinite; subtract the row's largest first")
-        require(
-            np.isfinite(answer), "log-of-zero", f"{difference}: a probability rounds to 0; subtract logarithms instead"
-        )
+        yours = f"for logits {LARGE.tolist()} and labels {t} the loss is {number(expected)}; yours is {number(answer)}"
+        require(not np.isnan(answer), "overflow", f"{yours}: e^1000 is infinite; subtract the row's largest first")
+        require(np.isfinite(answer), "log-of-zero", f"{yours}: a probability rounds to 0; subtract logarithms instead")
         sentence, slip = LOSSES["every-row"]
-        require(
-            not same(as_array(answer), as_array(slip(LARGE, labels))), "every-row", f"{difference}: that is {sentence}"
-        )
-        require(same(as_array(answer), as_array(expected)), "differs", difference)
+        require(not same(as_array(answer), as_array(slip(LARGE, labels))), "every-row", f"{yours}: that is {sentence}")
+        require(same(as_array(answer), as_array(expected)), "differs", yours)
 
 
 SLIPS = {
@@ -155,19 +149,19 @@ def test_large_logits_give_a_finite_gradient(cross_entropy_vjp):
     labels, g = np.array([2, 1]), 0.25  # not 1 / 2: there are two samples, and each slip shall have a factor of its own
     answer = as_array(cross_entropy_vjp(g, LARGE.copy(), labels), "the gradient", LARGE.shape)
     expected = rule(g, LARGE, labels)
-    difference = f"for logits {LARGE.tolist()} the gradient is {expected.tolist()}; yours is {answer.tolist()}"
-    require(bool(np.isfinite(answer).all()), "overflow", f"{difference}: subtract the row's largest logit first")
+    yours = f"for logits {LARGE.tolist()} the gradient is {expected.tolist()}; yours is {answer.tolist()}"
+    require(bool(np.isfinite(answer).all()), "overflow", f"{yours}: subtract the row's largest logit first")
     if same(answer, expected):
         return
-    require(not same(answer, 2 * expected), "factor", f"{difference}: the mean divides by the number of samples, 2")
+    require(not same(answer, 2 * expected), "factor", f"{yours}: the mean divides by the number of samples, 2")
     require(
         not same(answer, expected / g),
         "missing-upstream",
-        f"{difference}: multiply by the gradient g that flows in, {g}",
+        f"{yours}: multiply by the gradient g that flows in, {g}",
     )
     for code, (sentence, slip) in SLIPS.items():
-        require(not same(answer, slip(g, LARGE, labels)), code, f"{difference}: it {sentence}")
-    require(False, "differs", difference)
+        require(not same(answer, slip(g, LARGE, labels)), code, f"{yours}: it {sentence}")
+    require(False, "differs", yours)
 
 
 @exercise.mutant("overflow", name="cross_entropy")

@@ -154,10 +154,8 @@ def _model(build, seed):
     shape = model.forward(np.zeros((2, 64))).shape
     require(shape == (2, 10), "wrong-shape", f"for 2 images the network gives {shape}; it must be (2, 10)")
     weights = [p.shape for p in model.parameters() if len(p.shape) > 1]
-    sentence = f"your network has weights of the shapes {' and '.join(map(str, weights))}"
-    require(
-        weights == [(64, 32), (32, 10)], "other-network", f"{sentence}; it must have 64, 32 and 10 units, as it had"
-    )
+    yours = f"your network has weights of the shapes {' and '.join(map(str, weights))}"
+    require(weights == [(64, 32), (32, 10)], "other-network", f"{yours}; it must have 64, 32 and 10 units, as it had")
     return model
 
 

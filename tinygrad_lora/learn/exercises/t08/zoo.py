@@ -60,10 +60,8 @@ def losses(probes):
     pairs = []
     for loss in answer:
         if loss.shape or not loss.known or not loss.requires_gradient or not loss.parents:
-            sentence = (
-                f"a loss is a number that depends on a parameter; one of yours is {loss.op} of shape {loss.shape}"
-            )
-            raise refuse("not-a-loss", sentence)
+            yours = f"a loss is a number that depends on a parameter; one of yours is {loss.op} of shape {loss.shape}"
+            raise refuse("not-a-loss", yours)
         nodes = topological_order([loss])
         if len(nodes) > MOST:
             raise refuse("too-large", f"one of your losses has {len(nodes)} nodes; a few are enough")

@@ -72,13 +72,11 @@ def judge(fuse, graph):
     groups = [as_nodes(group, "a group") for group in answer]
     require(all(groups), "empty-group", "one of your groups is empty", show=graph)
     flat = [node for group in groups for node in group]
-    operations = [node for node in graph.nodes if node.parents]
+    needed = [node for node in graph.nodes if node.parents]
     require(not [n for n in flat if not n.parents], "leaf-listed", "an input is in a group", show=graph)
-    sentence = (
-        f"your groups hold {counted(len(flat), 'node')}, and the graph has {counted(len(operations), 'operation')}"
-    )
+    sentence = f"your groups hold {counted(len(flat), 'node')}, and the graph has {counted(len(needed), 'operation')}"
     require(len(flat) == len(set(flat)), "repeated", f"{sentence}: some node appears twice", show=graph)
-    require(set(flat) == set(operations), "missing-node", sentence, show=graph)
+    require(set(flat) == set(needed), "missing-node", sentence, show=graph)
     used, home = uses(graph), {node: i for i, group in enumerate(groups) for node in group}
     for i, group in enumerate(groups):
         words = f"the group ({', '.join(map(label, group))})"

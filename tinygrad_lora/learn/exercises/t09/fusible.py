@@ -88,15 +88,13 @@ def judge(may_move, node, user, used, is_output):
         raise refuse("missing-name", f"may_move has no entry {arrow!r}")
     answer = as_bool(may_move[arrow], arrow)
     alone = node.op.elementwise and user.op.elementwise
-    sentence = f"you say that {arrow} may{'' if answer else ' not'}"
-    require(alone or not answer, "not-elementwise", f"{sentence}: but one of them is not elementwise")
-    output = f"{sentence}: but the result is returned, so it is needed as an array of its own"
+    yours = f"you say that {arrow} may{'' if answer else ' not'}"
+    require(alone or not answer, "not-elementwise", f"{yours}: but one of them is not elementwise")
+    output = f"{yours}: but the result is returned, so it is needed as an array of its own"
     require(not (alone and is_output and answer), "is-output", output)
-    twice = f"{sentence}: but the result has {used} users, so it would be computed {used} times, or be missing"
+    twice = f"{yours}: but the result has {used} users, so it would be computed {used} times, or be missing"
     require(not (alone and used > 1 and answer), "used-twice", twice)
-    require(
-        answer or not alone or used > 1, "too-careful", f"{sentence}: both are elementwise, and nobody else uses it"
-    )
+    require(answer or not alone or used > 1, "too-careful", f"{yours}: both are elementwise, and nobody else uses it")
 
 
 exercise.wrong_answer("used-twice", may_move=RIGHT | {"tanh -> scale": True})

@@ -100,9 +100,7 @@ def judge(listing, f, names, rng):
         sentence = f"{written(row)}: {operation} has {arities[operation]} operands, also if both are the same node"
         require(len(operands) == arities[operation], "operand-lost", sentence, show=small)
         unknown = [o for o in operands if o not in values]
-        order = (
-            f"{written(row)}: {', '.join(unknown)} {are(unknown)} not defined yet; what is used must be in a row above"
-        )
+        order = f"{written(row)}: {', '.join(unknown)} {are(unknown)} not defined yet; define first, then use"
         require(not unknown, "undefined", order, show=small)
         lost = f"{written(row)}: this operation needs its parameters: {', '.join(params[operation])}"
         require(sorted(fixed) == params[operation], "params-lost", lost, show=small)

@@ -122,16 +122,14 @@ def test_the_most_that_are_alive_at_once(most_alive, seed, budget):
             max(sum(test(a, i, b) for a, b in spans.values()) for i in steps)
             for test in (lambda a, i, b: a <= i <= b, lambda a, i, b: a <= i < b, lambda a, i, b: a < i <= b)
         )
-        sentence = (
-            f"of {counted(len(spans), 'array')} at most {right} {are(right)} alive at once; you say {answer} (in "
-        )
-        sentence += f"{text_of(program)})"
+        yours = f"of {counted(len(spans), 'array')} at most {right} {are(right)} alive at once; you say {answer} (in "
+        yours += f"{text_of(program)})"
         if answer == right:
             continue
-        require(answer != len(spans), "counts-all", f"{sentence}: that is all of them")
+        require(answer != len(spans), "counts-all", f"{yours}: that is all of them")
         too_few = answer in (open_ended, changing)
-        require(not too_few, "ends-too-soon", f"{sentence}: a step reads its operands while it makes its result")
-        require(False, "wrong-count", sentence)
+        require(not too_few, "ends-too-soon", f"{yours}: a step reads its operands while it makes its result")
+        require(False, "wrong-count", yours)
 
 
 @exercise.mutant("first-reader", name="lifetimes")

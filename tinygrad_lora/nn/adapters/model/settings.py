@@ -10,10 +10,10 @@ from ....core.node import ComputationNode
 from ....errors import AdaptError
 from ...layer import Layer
 from ..adapted import AdaptedLayer, listed
+from .targets import Numbers, Targets
 
 BIASES = ("none", "all", "lora_only")
 RESIDUAL = ("pissa", "olora")  # what PEFT calls ways to begin: the adapter starts at a part of W
-Words = str | Collection[str]  # a pattern, or names and last parts of names
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class AdapterSettings:
     """
 
     rank: int
-    target_modules: Words = "all-linear"
+    target_modules: Targets = "all-linear"
     alpha: float | None = -1
-    exclude_modules: Words | None = None
+    exclude_modules: Targets | None = None
     rank_pattern: Mapping[str, int] = field(default_factory=dict)
     alpha_pattern: Mapping[str, float] = field(default_factory=dict)
-    layers_to_transform: int | Collection[int] | None = None
-    layers_pattern: Words | None = None
+    layers_to_transform: Numbers = None
+    layers_pattern: Targets | None = None
     rslora: bool = False
     bias: str = "none"
     lora_bias: bool = False

@@ -40,8 +40,8 @@ def adapter_weights(model: Layer, name: str | None = None) -> dict[str, Any]:
     `name` chooses one adapter; by default they are those of all. Raises AdaptError if no adapter has the name.
     """
     wanted = adapter_names(model) if name is None else list(checked_weights(name, adapter_names(model)))
-    found = [layer.adapters[n] for layer in adapted_layers(model).values() for n in wanted if n in layer.adapters]
-    own = {id(p) for adapter in found for p in adapter.named_parameters().values()}
+    chosen = [layer.adapters[n] for layer in adapted_layers(model).values() for n in wanted if n in layer.adapters]
+    own = {id(p) for adapter in chosen for p in adapter.named_parameters().values()}
     return {path: np.array(p.value) for path, p in model.named_parameters().items() if id(p) in own}
 
 
@@ -168,7 +168,7 @@ def merge_and_unload(model: Model) -> Any:
 
 
 def _some_adapters(model: Layer, kind: Any = AdaptedLayer) -> Collection[Any]:
-    found = [layer for layer in adapted_layers(model).values() if isinstance(layer, kind)]
-    if not found:
+    layers = [layer for layer in adapted_layers(model).values() if isinstance(layer, kind)]
+    if not layers:
         raise AdaptError(f"this {type(model).__name__} has no adapters: adapt(model, rank=...) gives it some")
-    return found
+    return layers

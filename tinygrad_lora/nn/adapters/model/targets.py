@@ -14,7 +14,7 @@ from ..adapted import AdaptedLayer, listed
 from ..lora_embedding import LoRAEmbedding
 from ..lora_linear import LoRALinear
 
-Targets = str | Collection[str]
+Targets = str | Collection[str]  # a pattern; or names and last parts of names
 Numbers = int | Collection[int] | None
 Value = TypeVar("Value")
 
@@ -129,9 +129,9 @@ def _numbered(name: str, numbers: int | Collection[int], pattern: Targets | None
     """Whether the first number in the name that stands after a word, or after one of these words, is among those."""
     words = [r".*?\.[^.]*"] if not pattern else [pattern] if isinstance(pattern, str) else pattern
     before = r"" if not pattern else r"(?:^|.*?\.)"
-    found = next(filter(None, (re.match(rf"{before}{word}\.(?P<number>\d+)\.", name) for word in words)), None)
+    match = next(filter(None, (re.match(rf"{before}{word}\.(?P<number>\d+)\.", name) for word in words)), None)
     wanted = [numbers] if isinstance(numbers, int) else numbers
-    return found is not None and int(found["number"]) in wanted
+    return match is not None and int(match["number"]) in wanted
 
 
 def _check_numbers(targets: Targets, numbers: Numbers, pattern: Targets | None) -> None:

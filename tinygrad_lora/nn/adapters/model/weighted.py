@@ -52,7 +52,7 @@ def add_weighted_adapter(
     largest = max(ranks, default=1) if rank is None else rank
     options: dict[str, Any] = {"density": density, "majority": majority, "rng": np.random.default_rng(seed)}
     new: list[tuple[Any, Any]] = []
-    found: dict[str, int] = {}
+    new_ranks: dict[str, int] = {}
     for path, layer in layers.items():
         own = {n: w for n, w in weights.items() if n in layer.adapters}
         if isinstance(layer, TrainedCopy) and own:
@@ -66,13 +66,13 @@ def add_weighted_adapter(
             else:
                 A, B = _from_factors(path, layer, own, combination, **options)
             new.append((layer, _adapter(layer, own, A, B, f"{path}.{name}".lstrip("."))))
-            found[path] = A.shape[1]
-    if not found:
+            new_ranks[path] = A.shape[1]
+    if not new_ranks:
         raise AdaptError(f"{listed(weights)} have no factors to combine: they are trained copies alone")
     attach_all(name, new)
-    rank = max(found.values())
-    patterns = {re.escape(path): r for path, r in found.items() if r != rank}
-    settings = AdapterSettings(rank, list(found), rank_pattern=patterns)
+    rank = max(new_ranks.values())
+    patterns = {re.escape(path): r for path, r in new_ranks.items() if r != rank}
+    settings = AdapterSettings(rank, list(new_ranks), rank_pattern=patterns)
     keep_settings(model, adapter_settings(model) | {name: settings})
 
 
@@ -90,9 +90,9 @@ def _check(combination: str, rank: int | None, density: float | None, majority: 
         raise ValueError(f"{combination!r} keeps all numbers: leave density out")
     if majority != "total" and "ties" not in combination:
         raise ValueError(f"{combination!r} does not vote: leave majority out")
-    if given := [name for name, value in (("rank", rank), ("clamp", clamp)) if value is not None]:
+    if options := [name for name, value in (("rank", rank), ("clamp", clamp)) if value is not None]:
         if not combination.endswith("svd"):
-            raise ValueError(f"{combination!r} has no singular values: leave {given[0]} out")
+            raise ValueError(f"{combination!r} has no singular values: leave {options[0]} out")
         check_size(1 if rank is None else rank, "the rank")
         if clamp is not None and not 0 < check_number(clamp, "clamp", 0) <= 1:
             raise ValueError(f"clamp must be above 0, and at most 1, not {clamp}")
@@ -113,8 +113,10 @@ def _from_factors(path: str, layer: MergeableLayer, own: Named, combination: str
     if combination == "cat":
         return side_by_side(factors, scaled)
     if len({part.rank for part in parts.values()}) > 1:
-        told = ", ".join(f"{n!r} {part.rank}" for n, part in parts.items())
-        raise AdaptError(f"{combination!r} needs adapters of one rank, in {path!r} they are {told}: use 'cat' or 'svd'")
+        ranks = ", ".join(f"{n!r} {part.rank}" for n, part in parts.items())
+        raise AdaptError(
+            f"{combination!r} needs adapters of one rank, in {path!r} they are {ranks}: use 'cat' or 'svd'"
+        )
     return factor_by_factor(factors, scaled, combination, **options)
 
 

@@ -1,7 +1,7 @@
 """LoRA's relatives. Each is a class of adapter in a file of its own; two differ from LoRA in how they are trained.
 
 `adapt(model, rank, variant="dora")` takes a name of `VARIANTS`. LoRA+ is LoRA with the optimizer `LoRAPlus`, ReLoRA is
-LoRA with `restart` (in `model`) every so many steps; AdaLoRA wants the optimizer `RankAllocator` and the penalty
+LoRA with `restart` every so many steps; AdaLoRA wants the optimizer `RankAllocator` and the penalty
 `orthogonality`.
 """
 

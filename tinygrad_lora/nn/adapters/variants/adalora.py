@@ -25,8 +25,8 @@ class AdaLoRA(LoRALayer):
     """
 
     def __init__(self, *sizes: Any, seed: Seed = None, **options: Any) -> None:
-        if given := [option for option in ("lora_bias", "rslora", "init") if options.get(option)]:
-            raise ValueError(f"AdaLoRA has a scale and a start of its own, and no bias for B: leave out {given[0]}")
+        if unfit := [option for option in ("lora_bias", "rslora", "init") if options.get(option)]:
+            raise ValueError(f"AdaLoRA has a scale and a start of its own, and no bias for B: leave out {unfit[0]}")
         super().__init__(*sizes, **options)
         rng = np.random.default_rng(seed)
         for p in (self.lora_A, self.lora_B):

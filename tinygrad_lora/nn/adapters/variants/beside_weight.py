@@ -43,9 +43,9 @@ class BesideWeight(LoRALayer):
         raise NotImplementedError(f"{type(self).__name__} needs a method begin(self, weight, name)")
 
 
-def _remedy(kind: type[Any], given: str) -> str:
+def _remedy(kind: type[Any], what: str) -> str:
     name = kind.__name__
     return (
-        f"{name} starts at the weight beside it, so {given} alone do not make one: use {name}.for_layer(linear, rank), "
+        f"{name} starts at the weight beside it, so {what} alone do not make one: use {name}.for_layer(linear, rank), "
         f"or adapt(model, rank, variant={name})"
     )

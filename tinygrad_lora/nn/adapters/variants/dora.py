@@ -26,8 +26,8 @@ class DoRA(BesideWeight):
 
     def begin(self, weight: Any, name: str) -> None:
         """Take the magnitudes from this weight (in, out)."""
-        if given := [n for n, x in (("lora_bias", self.lora_B_bias), ("activation", self.activation)) if x is not None]:
-            raise ValueError(f"DoRA has no bias for B and no activation: leave out {given[0]}")
+        if unfit := [n for n, x in (("lora_bias", self.lora_B_bias), ("activation", self.activation)) if x is not None]:
+            raise ValueError(f"DoRA has no bias for B and no activation: leave out {unfit[0]}")
         norms = np.linalg.norm(weight, axis=0).astype(self.lora_A.dtype)
         if len(zero := np.flatnonzero(norms == 0)):
             raise AdaptError(f"DoRA divides by the norm of each column of the weight, and column {zero[0]} is zero")

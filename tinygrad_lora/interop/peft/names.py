@@ -1,4 +1,4 @@
-"""Where each array of an adapter file is in a model: names, shapes, and which way round a matrix lies.
+"""Which parameter of a model each array of an adapter file is: names, shapes, and which way round a matrix lies.
 
 A name in the file is "base_model.model.", the path of a layer, and what it is of that layer's adapter. PyTorch keeps
 the matrix of a linear layer as (out, in), here it is (in, out): every matrix of an adapter is transposed.
@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from ..core.node import ComputationNode, placeholder
-from ..nn.adapters.adapted import AdaptedLayer
-from ..nn.adapters.mergeable import MergeableLayer
-from ..nn.adapters.model.plan import AdapterPlan, base_of
-from ..nn.adapters.model.targets import outer_layers
-from ..nn.adapters.trained_copy import TrainedCopy
-from ..nn.embedding import Embedding
-from ..nn.layer import Layer
-from .safetensors import linear_weights
+from ...core.node import ComputationNode, placeholder
+from ...nn.adapters.adapted import AdaptedLayer
+from ...nn.adapters.mergeable import MergeableLayer
+from ...nn.adapters.model.plan import AdapterPlan, base_of
+from ...nn.adapters.model.targets import outer_layers
+from ...nn.adapters.trained_copy import TrainedCopy
+from ...nn.embedding import Embedding
+from ...nn.layer import Layer
+from ..safetensors import linear_weights
 
 PREFIX = "base_model.model."
 
@@ -36,7 +36,7 @@ PARTS = {
 
 
 @dataclass(frozen=True)
-class Place:
+class StoredParameter:
     """A parameter, and whether the file has it transposed."""
 
     node: ComputationNode
@@ -52,20 +52,20 @@ class Place:
         self.node.value = array.T if self.transposed else array
 
 
-def places(model: Layer, name: str, bias: str) -> dict[str, Place]:
-    """The places of an adapter's arrays, by their names in the file. `bias` says which biases belong to it."""
-    places_by_key: dict[str, Place] = {}
+def stored_parameters(model: Layer, name: str, bias: str) -> dict[str, StoredParameter]:
+    """The parameters of an adapter by their names in the file. `bias` says which biases belong to it."""
+    stored: dict[str, StoredParameter] = {}
     adapted = layers_with(model, name)
     for path, layer in adapted.items():
         adapter = layer.adapters[name]
         if isinstance(layer, TrainedCopy):
-            places_by_key |= module_places(path, adapter)
+            stored |= module_parameters(path, adapter)
             continue
         for own, (theirs, _) in PARTS.items():
             if (node := getattr(adapter, own, None)) is not None:
-                places_by_key[f"{PREFIX}{path}.{theirs}"] = Place(node, transposed=True)
+                stored[f"{PREFIX}{path}.{theirs}"] = StoredParameter(node, transposed=True)
     matrices = [path for path, layer in adapted.items() if isinstance(layer, MergeableLayer)]
-    return places_by_key | dict(bias_places(model, bias, matrices))
+    return stored | dict(bias_parameters(model, bias, matrices))
 
 
 def starts_beside(model: Layer, name: str) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def layers_with(model: Layer, name: str) -> dict[str, AdaptedLayer]:
 
 
 def wanted(model: Layer, plan: AdapterPlan) -> dict[str, Any]:
-    """What `places` will give once the plan is carried out, by shape and dtype: no rank takes memory."""
+    """What `stored_parameters` will give once the plan is carried out, by shape and dtype: no rank takes memory."""
     arrays: dict[str, Any] = {}
     for path, planned in plan.layers.items():
         n, m, table = sizes(planned.layer)
@@ -100,8 +100,8 @@ def wanted(model: Layer, plan: AdapterPlan) -> dict[str, Any]:
             arrays[f"{PREFIX}{path}.{theirs}"] = placeholder(axes, planned.layer.weight.dtype)
     for path, module in plan.modules.items():
         base = module.base if isinstance(module, TrainedCopy) else module
-        arrays |= {key: place.array for key, place in module_places(path, base).items()}
-    return arrays | {key: place.array for key, place in bias_places(model, plan.settings.bias, plan.layers)}
+        arrays |= {key: parameter.array for key, parameter in module_parameters(path, base).items()}
+    return arrays | {key: parameter.array for key, parameter in bias_parameters(model, plan.settings.bias, plan.layers)}
 
 
 def sizes(layer: Any) -> tuple[int, int, bool]:
@@ -112,25 +112,28 @@ def sizes(layer: Any) -> tuple[int, int, bool]:
     return base.input_size, base.output_size, False
 
 
-def module_places(path: str, module: Layer) -> dict[str, Place]:
-    """The places of a whole layer's parameters, under their plain names."""
+def module_parameters(path: str, module: Layer) -> dict[str, StoredParameter]:
+    """The parameters of a whole layer, under their plain names."""
     transposed = linear_weights(module)
-    return {f"{PREFIX}{path}.{name}": Place(p, name in transposed) for name, p in module.named_parameters().items()}
+    parameters = module.named_parameters().items()
+    return {f"{PREFIX}{path}.{name}": StoredParameter(p, name in transposed) for name, p in parameters}
 
 
-def bias_places(model: Layer, bias: str, adapted: Collection[str]) -> Iterator[tuple[str, Place]]:
+def bias_parameters(model: Layer, bias: str, adapted: Collection[str]) -> Iterator[tuple[str, StoredParameter]]:
     """The biases of the base that an adapter of these layers trains: none, theirs, or all."""
     for path, layer in outer_layers(model).items() if bias != "none" else ():
         node = None if isinstance(layer, TrainedCopy) else getattr(layer, "bias", None)
         if isinstance(node, ComputationNode) and (bias == "all" or path in adapted):
             inside = "base_layer" if path in adapted else ""
-            yield PREFIX + ".".join(filter(None, (path, inside, "bias"))), Place(node, transposed=False)
+            yield PREFIX + ".".join(filter(None, (path, inside, "bias"))), StoredParameter(node, transposed=False)
 
 
-def base_places(plan: AdapterPlan) -> dict[str, Place]:
+def base_parameters(plan: AdapterPlan) -> dict[str, StoredParameter]:
     """The weights that adapters are beside. Of an embedding that has one, PEFT writes the whole table too."""
     layers = {path: planned.layer for path, planned in plan.layers.items()}
-    return {f"{PREFIX}{path}.base_layer.weight": Place(x.weight, not sizes(x)[2]) for path, x in layers.items()}
+    return {
+        f"{PREFIX}{path}.base_layer.weight": StoredParameter(x.weight, not sizes(x)[2]) for path, x in layers.items()
+    }
 
 
 def written_twice(name: str, bias: str, saved: Collection[str]) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.graph import Graph
-from ..core.node import ComputationNode, Shape
+from ...core.graph import Graph
+from ...core.node import ComputationNode, Shape
 
 Sizes = Callable[[ComputationNode], Shape]  # what is asked of a node and of its twin
 
@@ -23,7 +23,7 @@ class FixedBatchError(Exception):
 
 
 @dataclass(frozen=True)
-class Written:
+class OnnxNode:
     """One node of ONNX. An attribute may be a NumPy array or dtype."""
 
     kind: str
@@ -33,15 +33,15 @@ class Written:
     attributes: Mapping[str, Any]
 
 
-class Paper:
-    """What is written so far."""
+class GraphBuilder:
+    """The nodes and constant arrays so far."""
 
     def __init__(
         self, taken: Sequence[str] = (), twins: Mapping[ComputationNode, ComputationNode] | None = None,
         batch: tuple[str, int, int] | None = None,
     ) -> None:  # fmt: skip
         """`batch` is the name of an input whose first axis is open, and its length in a graph and in that of twins."""
-        self.nodes: list[Written] = []
+        self.nodes: list[OnnxNode] = []
         self.arrays: dict[str, Any] = {}
         self.taken, self.twins, self.batch = set(taken), twins or {}, batch
         self.layer = ""  # where the next nodes belong
@@ -50,16 +50,16 @@ class Paper:
         self._size_of_batch = ""
 
     def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Write a node; the name of what it gives."""
+        """Add a node; return the name of its result."""
         name = self.free(f"{self.layer}/{kind}".lstrip("/"))
-        self.nodes.append(Written(kind, name, inputs, name, attributes))
+        self.nodes.append(OnnxNode(kind, name, inputs, name, attributes))
         return name
 
     def call(self, result: str, name: str) -> str:
         """Give a result this name. What has a name that must stay is copied."""
         result = self._called.get(result, result)
         if result in self._called.values() or result not in {w.output for w in self.nodes}:
-            self.nodes.append(Written("Identity", name, (result,), name, {}))
+            self.nodes.append(OnnxNode("Identity", name, (result,), name, {}))
             return name
         self._called[result] = name
         for i, w in enumerate(self.nodes):
@@ -70,12 +70,12 @@ class Paper:
 
     def free(self, name: str) -> str:
         """This name, or with a number if it is taken."""
-        n, found = 1, name
-        while found in self.taken:
+        n, free = 1, name
+        while free in self.taken:
             n += 1
-            found = f"{name}_{n}"
-        self.taken.add(found)
-        return found
+            free = f"{name}_{n}"
+        self.taken.add(free)
+        return free
 
     def constant(self, array: Any) -> str:
         """The name of an array that never changes; whole numbers are int64. Equal ones are stored once."""
@@ -156,8 +156,8 @@ def twins_of(graph: Graph, other: Graph) -> dict[ComputationNode, ComputationNod
             )
         if node.ndim != twin.ndim or node.dtype != twin.dtype:
             raise FixedBatchError(f"{node.op} has other axes for another batch size{place_of(node)}")
-        for key, given in node.params.items():
-            if key != "shape" and given != twin.params[key]:
+        for key, value in node.params.items():
+            if key != "shape" and value != twin.params[key]:
                 raise FixedBatchError(f"the {key} of {node.op} depends on the batch size{place_of(node)}")
         if node.known and twin.known and not np.array_equal(node.value, twin.value):
             raise FixedBatchError("an array that the function holds depends on the batch size")

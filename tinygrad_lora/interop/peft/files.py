@@ -10,16 +10,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import AdaptError, FormatError
-from ..files import write_atomically
-from ..nn.adapters.adapted import check_new_name, listed
-from ..nn.adapters.model.plan import AdapterPlan, attach, plan_adapters
-from ..nn.adapters.model.switching import adapter_names
-from ..nn.layer import Layer
-from .peft_config import CONFIG_FILE, config_text, read_config
-from .peft_describe import describe
-from .peft_names import base_places, places, sizes, starts_beside, wanted, written_twice
-from .safetensors import load_safetensors, misfits, refuse, save_safetensors
+from ...errors import AdaptError, FormatError
+from ...files import write_atomically
+from ...nn.adapters.adapted import check_new_name, listed
+from ...nn.adapters.model.plan import AdapterPlan, attach, plan_adapters
+from ...nn.adapters.model.switching import adapter_names
+from ...nn.layer import Layer
+from ..safetensors import load_safetensors, misfits, refuse, save_safetensors
+from .config import CONFIG_FILE, config_text, read_config
+from .describe import describe
+from .names import base_parameters, sizes, starts_beside, stored_parameters, wanted, written_twice
 
 WEIGHTS_FILE, PICKLE_FILE = "adapter_model.safetensors", "adapter_model.bin"
 Model = TypeVar("Model", bound=Layer)
@@ -39,12 +39,12 @@ def save_adapter(
     same base, which PEFT does in float32 alone, and other programs not at all. `as_lora=True` writes what it adds to
     the base itself instead, as plain LoRA of twice the rank: $s A B - s A_0 B_0 = s\,[A, A_0]\,[B; -B_0]$.
 
-    Both files are written whole before they take the places of older ones. Whoever stops this leaves the old adapter,
-    the new one, or for a moment a folder without options, which nobody loads. Raises AdaptError if no adapter has this
-    name or if it is of a kind that such a file cannot hold, FormatError for numbers that are not finite.
+    Both files are written whole before they replace older ones. Whoever stops this leaves the old adapter, the new
+    one, or for a moment a folder without options, which nobody loads. Raises AdaptError if no adapter has this name or
+    if it is of a kind that such a file cannot hold, FormatError for numbers that are not finite.
     """
     settings = describe(model, name, as_lora)
-    arrays = {key: place.array for key, place in places(model, name, settings.bias).items()}
+    arrays = {key: parameter.array for key, parameter in stored_parameters(model, name, settings.bias).items()}
     if as_lora:
         arrays |= starts_beside(model, name)
     if wrong := [key for key, array in arrays.items() if not np.isfinite(array).all()]:
@@ -84,8 +84,8 @@ def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora
     refuse(source / CONFIG_FILE, _impossible(plan))
     arrays = _checked(file, arrays, model, plan)
     attach(model, plan)
-    for key, place in places(model, name, settings.bias).items():
-        place.fill(arrays[key])
+    for key, parameter in stored_parameters(model, name, settings.bias).items():
+        parameter.fill(arrays[key])
     return model
 
 
@@ -106,7 +106,7 @@ def _checked(file: Path, arrays: Mapping[str, Any], model: Layer, plan: AdapterP
     """The arrays of the adapter, if they are all there and fit. Raises FormatError, which names all that do not."""
     bias = plan.settings.bias
     own = {key: array for key, array in arrays.items() if not written_twice(key, bias, plan.modules)}
-    bases = {key: place.array for key, place in base_places(plan).items() if key in own}
+    bases = {key: parameter.array for key, parameter in base_parameters(plan).items() if key in own}
     refuse(file, misfits(own, wanted(model, plan) | bases))
     # No more than half precision rounds away:
     other = [key for key, base in bases.items() if not np.allclose(own[key], base, rtol=2**-7, atol=2**-20)]

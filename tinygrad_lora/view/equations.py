@@ -7,8 +7,7 @@ graph, and the NumPy lines of its operations, substituted into each other, are t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -134,30 +133,6 @@ def chain(first: str, *rest: str, sign: str = "=") -> str:
     """`x = a = b`, without repeating a text that equals the one before."""
     different = [text for i, text in enumerate(rest) if i == 0 or text != rest[i - 1]]
     return f"{first} {sign} {' = '.join(different)}"
-
-
-trainable: Callable[[ComputationNode], bool] = attrgetter("requires_gradient")
-
-
-def contributions(
-    node: ComputationNode, g: Any, values: Mapping[ComputationNode, Any] | None = None,
-    wanted: Callable[[ComputationNode], bool] | None = None,
-) -> Iterator[tuple[int, ComputationNode, Any]]:  # fmt: skip
-    """The contributions of a node with gradient `g` to those of its operands: position, operand, array.
-
-    They are computed as the engine does it. `values` are those of one run; by default each node's own, or the nodes
-    themselves if `g` is a node. Operands that are not `wanted` are skipped, and so are those without a gradient.
-    """
-    if not node.parents:
-        return
-    own = [(values or {}).get(x, x) for x in (node, *node.parents)]
-    if not isinstance(g, ComputationNode):
-        own = [x.value if isinstance(x, ComputationNode) else x for x in own]
-    parts = node.op.vjp(g, *own, **node.params)
-    for i, (parent, part) in enumerate(zip(node.parents, parts, strict=True)):
-        if part is not None and (wanted is None or wanted(parent)):
-            array = part() if isinstance(part, FunctionType) else part
-            yield i, parent, array if array.shape == parent.shape else unbroadcast(array, parent.shape)
 
 
 def _on_nodes(node: ComputationNode, operand: int) -> list[ComputationNode]:

@@ -10,9 +10,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ..errors import FormatError
-from ..nn.adapters.model.settings import RESIDUAL, AdapterSettings
-from .safetensors import refuse
+from ...errors import FormatError
+from ...nn.adapters.model.settings import RESIDUAL, AdapterSettings
+from ..safetensors import refuse
 
 CONFIG_FILE = "adapter_config.json"
 LARGEST_CONFIG = 4 * 2**20  # bytes

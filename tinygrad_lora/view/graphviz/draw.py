@@ -1,4 +1,4 @@
-"""From a diagram to Graphviz. This is the only module that imports `graphviz`.
+"""Draws a diagram with Graphviz. This is the only module that imports `graphviz`.
 
 What Graphviz draws brings its own light background, so it can be read in a dark notebook too.
 """
@@ -15,30 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import graphviz
+from numpy.typing import ArrayLike
 
 from ...errors import RenderError
+from ..diagram.collapse import MOST_BOXES, by_layer
+from ..diagram.data import Arrow, Box, Diagram, Drawable, diagram, refuse
+from ..diagram.layers import LayerFrame
+from ..diagram.looks import FAINT, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, common_dtype, shortened
+from ..diagram.text import listing
 from ..svg.draw import draw_svg, lay_out
 from ..words.bundle import chosen
 from ..words.markup import image
 from . import engines
-from .collapse import MOST_BOXES, by_layer
-from .data import Arrow, Box, Diagram, diagram, refuse
-from .layers import LayerFrame
-from .looks import (
-    FAINT,
-    INK,
-    LOOKS,
-    MUTED,
-    PAPER,
-    TINT,
-    VERMILION,
-    box_label,
-    caption,
-    common_dtype,
-    frame_label,
-    shortened,
-)
-from .text import listing
+from .labels import box_label, caption, frame_label
 
 LARGEST_PICTURE = 2_000  # boxes; beyond it nobody can read the picture, and the layout takes minutes
 
@@ -97,8 +86,8 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
 
 
 def draw(
-    obj: Any, example: Any = None, *, values: bool = False, gradients: bool = False, rankdir: str = "TB",
-    legend: bool = True, title: str | None = None,
+    obj: Drawable | Picture, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False,
+    rankdir: str = "TB", legend: bool = True, title: str | None = None,
 ) -> Picture:  # fmt: skip
     """A picture of a node, a Graph, a layer or a compiled function: a `graphviz.Digraph`.
 
@@ -114,41 +103,41 @@ def draw(
         return obj
     if rankdir not in ("TB", "LR", "BT", "RL"):
         raise ValueError(f"rankdir is one of TB (top to bottom), LR, BT and RL, not {rankdir!r}")
-    shown = diagram(obj, example, values=values, gradients=gradients, title=title)
-    if len(shown.boxes) > MOST_BOXES and not isinstance(obj, Diagram) and (few := by_layer(shown)):
-        shown = replace(few.shown, title=f"{shown.title} ({len(shown.boxes):,} nodes, some layers as one box)")
-    if len(shown.boxes) > LARGEST_PICTURE:
+    data = diagram(obj, example, values=values, gradients=gradients, title=title)
+    if len(data.boxes) > MOST_BOXES and not isinstance(obj, Diagram) and (few := by_layer(data)):
+        data = replace(few.diagram, title=f"{data.title} ({len(data.boxes):,} nodes, some layers as one box)")
+    if len(data.boxes) > LARGEST_PICTURE:
         raise RenderError(
-            f"a picture of {len(shown.boxes):,} boxes cannot be read; the limit is {LARGEST_PICTURE:,}. "
+            f"a picture of {len(data.boxes):,} boxes cannot be read; the limit is {LARGEST_PICTURE:,}. "
             "print(listing(obj)) lists them all; draw(node) of an earlier node shows a part"
         )
-    return _Drawing(shown).picture(rankdir, legend)
+    return _Drawing(data).picture(rankdir, legend)
 
 
 class _Drawing:
     """Builds the picture of one diagram; holds what its boxes share: the common dtype, and which leaf goes where."""
 
-    def __init__(self, shown: Diagram) -> None:
-        self.shown, self.common = shown, common_dtype(shown)
-        self.boxes = {box.id: box for box in shown.boxes}
-        self.beside = _beside(shown)
+    def __init__(self, data: Diagram) -> None:
+        self.data, self.common = data, common_dtype(data)
+        self.boxes = {box.id: box for box in data.boxes}
+        self.beside = _beside(data)
 
     def picture(self, rankdir: str, legend: bool) -> Picture:
         sheet = Picture("picture")
-        sheet.diagram, sheet.rankdir, sheet.legend = self.shown, rankdir, legend
-        sheet.attr(rankdir=rankdir, label=caption(self.shown, legend), tooltip=_escaped(self.shown.title), **SHEET)
+        sheet.diagram, sheet.rankdir, sheet.legend = self.data, rankdir, legend
+        sheet.attr(rankdir=rankdir, label=caption(self.data, legend), tooltip=_escaped(self.data.title), **SHEET)
         sheet.attr("node", **BOX)
         sheet.attr("edge", **ARROW)
-        for cluster in self.shown.clusters:
+        for cluster in self.data.clusters:
             self.frame(sheet, cluster)
-        framed = _frames(self.shown.clusters)
+        framed = _frames(self.data.clusters)
         self.group(sheet, [name for name in self.boxes if name not in framed], "")
         level = {leaf for leaves in self.beside.values() for leaf in leaves}
-        for i, arrow in enumerate(self.shown.arrows):
+        for i, arrow in enumerate(self.data.arrows):
             self.arrow(sheet, i, arrow, arrow.start in level)
         return sheet
 
-    def frame(self, sheet: Any, cluster: LayerFrame) -> None:
+    def frame(self, sheet: graphviz.Digraph, cluster: LayerFrame) -> None:
         """Add the frame of a layer, with the frames and boxes inside it."""
         with sheet.subgraph(name=f"cluster_{cluster.id}") as inside:
             tooltip = _escaped(", ".join([cluster.title, *cluster.lines]))
@@ -157,7 +146,7 @@ class _Drawing:
                 self.frame(inside, part)
             self.group(inside, cluster.boxes, f"{cluster.name}.")
 
-    def group(self, sheet: Any, names: Iterable[str], within: str) -> None:
+    def group(self, sheet: graphviz.Digraph, names: Iterable[str], within: str) -> None:
         """Add the boxes of one frame. An invisible frame keeps an operation and the leaves beside it together."""
         leaves = {leaf for name in names for leaf in self.beside.get(name, ())}
         for name in names:
@@ -169,7 +158,7 @@ class _Drawing:
             elif name not in leaves:
                 self.box(sheet, self.boxes[name], within)
 
-    def box(self, sheet: Any, box: Box, within: str) -> None:
+    def box(self, sheet: graphviz.Digraph, box: Box, within: str) -> None:
         """Add one box. Its name is short inside a frame: `lora.A` is A in the frame of `lora`."""
         look = LOOKS[box.role]
         sheet.node(
@@ -185,24 +174,24 @@ class _Drawing:
             **{"class": f"{box.role} {box.operation}" + " output" * box.output},
         )
 
-    def arrow(self, sheet: Any, i: int, arrow: Arrow, level: bool) -> None:
+    def arrow(self, sheet: graphviz.Digraph, i: int, arrow: Arrow, level: bool) -> None:
         options = {"id": f"e{i}", "class": "gradient" if arrow.gradient else "forward"}
         if arrow.label:
             options["label"] = f" {_escaped(arrow.label)} "
         if level:
             options["minlen"] = "0"
-        if arrow.gradient and self.shown.marks_gradients:
+        if arrow.gradient and self.data.marks_gradients:
             options |= {"penwidth": "2.2", "color": VERMILION}
         sheet.edge(arrow.start, arrow.end, **options)
 
 
-def _beside(shown: Diagram) -> dict[str, list[str]]:
+def _beside(data: Diagram) -> dict[str, list[str]]:
     """For each operation on data, the parameters and constants that only it uses: they are drawn beside it."""
-    uses, frame = Counter(arrow.start for arrow in shown.arrows), _frames(shown.clusters)
-    leaves = {b.id for b in shown.boxes if b.role in ("trainable", "frozen", "constant") and uses[b.id] == 1}
-    fed = {arrow.end for arrow in shown.arrows if arrow.start not in leaves}
+    uses, frame = Counter(arrow.start for arrow in data.arrows), _frames(data.clusters)
+    leaves = {b.id for b in data.boxes if b.role in ("trainable", "frozen", "constant") and uses[b.id] == 1}
+    fed = {arrow.end for arrow in data.arrows if arrow.start not in leaves}
     beside: dict[str, list[str]] = defaultdict(list)
-    for start, end in ((arrow.start, arrow.end) for arrow in shown.arrows):
+    for start, end in ((arrow.start, arrow.end) for arrow in data.arrows):
         if start in leaves and end in fed and frame.get(start) == frame.get(end):
             beside[end].append(start)
     return dict(beside)

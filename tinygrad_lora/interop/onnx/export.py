@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ..core.graph import Graph, unique_names
-from ..core.node import PARAMETER, ComputationNode, Shape
-from ..core.trace import ARRAY, trace
-from ..errors import ExportError
-from ..files import write_atomically
-from ..nn.calls import calls_behind
-from ..nn.layer import Layer
-from .onnx_paper import FixedBatchError, Paper, place_of, twins_of
-from .onnx_rules import rule_for
+from ...core.graph import Graph, unique_names
+from ...core.node import PARAMETER, ComputationNode, Shape
+from ...core.trace import ARRAY, trace
+from ...errors import ExportError
+from ...files import write_atomically
+from ...nn.calls import calls_behind
+from ...nn.layer import Layer
+from .builder import FixedBatchError, GraphBuilder, place_of, twins_of
+from .rules import rule_for
 
 OPSET, IR_VERSION = 17, 8
 LARGEST = 2**31 - 2**20  # bytes: a file of this format holds 2 GB
@@ -47,7 +47,7 @@ class OnnxFile:
         parts: tuple[tuple[str, Mapping[str, Any]], ...] = (
             ("input", self.inputs), ("output", self.outputs), ("swappable", self.swappable),
         )  # fmt: skip
-        lines = [f"  {what:<9}  {name} {_told(dims)}" for what, named in parts for name, dims in named.items()]
+        lines = [f"  {what:<9}  {name} {_dims_text(dims)}" for what, named in parts for name, dims in named.items()]
         lines += [f"  {self.fixed}"] if self.fixed else []
         return "\n".join([f"{self.path.name}: ONNX opset {OPSET}", *lines])
 
@@ -76,13 +76,13 @@ def save_onnx(
     fixed = ""
     try:
         graph, other = _for_two_sizes(f, examples, dynamic)
-        writer = _Writer(graph, other, _names(f, graph), swappable)
+        exported = _OnnxGraph(graph, other, _names(f, graph), swappable)
     except FixedBatchError as reason:
         graph = f if isinstance(f, Graph) else trace(f, *examples)
-        writer, fixed = _Writer(graph, None, _names(f, graph), swappable), f"The batch size is fixed: {reason}."
+        exported, fixed = _OnnxGraph(graph, None, _names(f, graph), swappable), f"The batch size is fixed: {reason}."
     target = Path(path)
-    write_atomically(target, _content(library, writer, target.stem))
-    return OnnxFile(target, writer.inputs, writer.outputs, writer.swappable, fixed)
+    write_atomically(target, _content(library, exported, target.stem))
+    return OnnxFile(target, exported.inputs, exported.outputs, exported.swappable, fixed)
 
 
 # --- The graph ---
@@ -142,12 +142,12 @@ def _names(f: Any, graph: Graph) -> dict[ComputationNode, str]:
     calls, held = calls_behind(graph.nodes), _held(graph)
     layers = [f] if isinstance(f, Layer) else [*dict.fromkeys(call.layer for call in calls if call.outer is None)]
     dotted = {p: name for layer in reversed(layers) for name, p in layer.named_parameters().items()}
-    leaves, taken = [node for node in graph.nodes if not node.parents], Paper()
+    leaves, taken = [node for node in graph.nodes if not node.parents], GraphBuilder()
     return {node: taken.free(dotted.get(held.get(node, node)) or node.name or str(node.op)) for node in leaves}
 
 
-class _Writer:
-    """The graph on paper, and what it takes and gives."""
+class _OnnxGraph:
+    """The graph as ONNX has it, with its inputs and outputs."""
 
     def __init__(
         self, graph: Graph, other: Graph | None, names: Mapping[ComputationNode, str],
@@ -155,25 +155,25 @@ class _Writer:
     ) -> None:  # fmt: skip
         self.twins = twins_of(graph, other) if other else {}
         held = _held(graph)
-        given = [node for node in graph.inputs if node not in held]
-        batch = (names[given[0]], *TRIED) if other else None
-        paper = self.paper = Paper([*names.values()], self.twins, batch)
+        inputs = [node for node in graph.inputs if node not in held]
+        batch = (names[inputs[0]], *TRIED) if other else None
+        builder = self.builder = GraphBuilder([*names.values()], self.twins, batch)
         inside = {node: call.name for call in calls_behind(graph.nodes) for node in call.nodes}
-        on_paper = {node: names[node] for node in names}
+        names_there = {node: names[node] for node in names}
         for node, label in unique_names(graph.nodes).items():
-            paper.layer = inside.get(node, "").replace(".", "/")
+            builder.layer = inside.get(node, "").replace(".", "/")
             if node.parents:
-                on_paper[node] = rule_for(node, label)(paper, node, *(on_paper[p] for p in node.parents))
-            elif node not in given:
-                paper.store(names[node], held.get(node, node).value)
-        paper.layer = ""
+                names_there[node] = rule_for(node, label)(builder, node, *(names_there[p] for p in node.parents))
+            elif node not in inputs:
+                builder.store(names[node], held.get(node, node).value)
+        builder.layer = ""
         self.kinds: dict[str, tuple[Any, Dims]] = {names[node]: (node.dtype, self.dims(node)) for node in names}
-        self.inputs = {names[node]: self.dims(node) for node in given}
-        there = {name: node for node, name in names.items() if node.op is PARAMETER and node not in given}
+        self.inputs = {names[node]: self.dims(node) for node in inputs}
+        there = {name: node for node, name in names.items() if node.op is PARAMETER and node not in inputs}
         self.swappable = {name: there[name].shape for name in _swappable(there, swappable)}
         self.outputs: dict[str, Dims] = {}
         for node in graph.outputs:
-            name = paper.call(on_paper[node], paper.free(node.name or "output"))
+            name = builder.call(names_there[node], builder.free(node.name or "output"))
             self.outputs[name] = self.dims(node)
             self.kinds[name] = node.dtype, self.dims(node)
 
@@ -204,14 +204,14 @@ def _swappable(there: Mapping[str, ComputationNode], wanted: bool | Collection[s
 # --- The file ---
 
 
-def _content(library: Any, writer: _Writer, title: str) -> bytes:
+def _content(library: Any, exported: _OnnxGraph, title: str) -> bytes:
     """The file, checked by the library."""
-    helper, paper = library.helper, writer.paper
-    if (size := sum(array.nbytes for array in paper.arrays.values())) > LARGEST:
+    helper, builder = library.helper, exported.builder
+    if (size := sum(array.nbytes for array in builder.arrays.values())) > LARGEST:
         raise ExportError(f"the arrays hold {size:,} bytes; an ONNX file holds up to 2 GB: use a smaller dtype")
 
     def info(name: str) -> Any:
-        dtype, dims = writer.kinds[name]
+        dtype, dims = exported.kinds[name]
         return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), dims)
 
     def attribute(value: Any) -> Any:
@@ -220,11 +220,11 @@ def _content(library: Any, writer: _Writer, title: str) -> bytes:
         return library.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
 
     nodes = []
-    for w in paper.nodes:
+    for w in builder.nodes:
         attributes = {key: attribute(value) for key, value in w.attributes.items()}
         nodes.append(helper.make_node(w.kind, [*w.inputs], [w.output], name=w.name, **attributes))
-    arrays = [library.numpy_helper.from_array(np.asarray(a, order="C"), name) for name, a in paper.arrays.items()]
-    inputs, outputs = [*map(info, [*writer.inputs, *writer.swappable])], [*map(info, writer.outputs)]
+    arrays = [library.numpy_helper.from_array(np.asarray(a, order="C"), name) for name, a in builder.arrays.items()]
+    inputs, outputs = [*map(info, [*exported.inputs, *exported.swappable])], [*map(info, exported.outputs)]
     graph = helper.make_graph(nodes, title or "graph", inputs, outputs, arrays)
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(graph, producer_name="tinygrad_lora", ir_version=IR_VERSION, opset_imports=opsets)
@@ -233,7 +233,7 @@ def _content(library: Any, writer: _Writer, title: str) -> bytes:
     return content
 
 
-def _told(dims: Dims) -> str:
+def _dims_text(dims: Dims) -> str:
     return f"({', '.join(map(str, dims))}{',' * (len(dims) == 1)})"
 
 

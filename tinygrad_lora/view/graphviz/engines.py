@@ -17,7 +17,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from ...errors import RenderError
-from .looks import FONTS
+from ..diagram.looks import FONTS
 
 VARIABLE = "TINYGRAD_LORA_DOT"
 NONE = "none"  # the value that turns Graphviz off
