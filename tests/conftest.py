@@ -30,6 +30,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.markexpr = "not long" if everything else "not long and not slow"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First the files that take longest, those of pages: with several processes, none of them is waited for alone."""
+    items.sort(key=lambda item: item.path.parent.name != "pages")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many tests compared with another library: where none is installed, a green run says nothing about them."""
     stats = terminalreporter.stats

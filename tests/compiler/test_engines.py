@@ -21,7 +21,7 @@ from tinygrad_lora.core.node import Op
 from tinygrad_lora.core.source import function_from_source
 from tinygrad_lora.errors import CompileError
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
 ENGINES = ("numba",)
 

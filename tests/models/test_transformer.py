@@ -14,7 +14,7 @@ from tinygrad_lora.models.bert import BertModel
 from tinygrad_lora.models.filling import fill
 from tinygrad_lora.models.llama import LlamaForCausalLM
 
-FIXTURES = Path(__file__).parent / "fixtures" / "transformer"
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "transformer"
 CLASSES = {"bert": BertModel, "llama": LlamaForCausalLM}
 TARGETS = {"bert": ["query", "value"], "llama": ["q_proj", "v_proj"]}
 EXACT, SINGLE = {"rtol": 1e-12, "atol": 1e-12}, {"rtol": 1e-5, "atol": 1e-5}

@@ -22,7 +22,7 @@ from tinygrad_lora.commands.completion import add_values, values
 from tinygrad_lora.commands.doctor import EXTRAS, pip, version_of
 from tinygrad_lora.commands.main import COMMANDS, REFUSED, main, parser
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_demo_says_what_it_found_and_where_the_files_are(tmp_path, capsys):

@@ -20,7 +20,7 @@ from tinygrad_lora.view.diagram.looks import LOOKS, SYMBOLS
 from tinygrad_lora.view.render import svg
 from tinygrad_lora.view.words.sentences import short_array
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # Three pictures that every reader of the book meets. They are programs, so that a fresh process can draw them too.
 CANONICAL = {

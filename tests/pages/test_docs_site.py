@@ -30,7 +30,7 @@ from tinygrad_lora.core.source import function_from_source
 from tinygrad_lora.learn import run_checks
 from tinygrad_lora.learn.diagnosis import NOT_STARTED
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 for library in ("sphinx", "myst_nb", "furo", "latex2mathml", "jupytext", "matplotlib"):
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed: pip install '.[docs]'", allow_module_level=True)

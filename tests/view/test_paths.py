@@ -17,7 +17,7 @@ import tinygrad_lora as tl
 from tinygrad_lora.errors import GradientError, TraceError
 from tinygrad_lora.view.paths import explain
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def square_plus_product():

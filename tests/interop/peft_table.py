@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 import tinygrad_lora as tl
 
-FIXTURES = Path(__file__).parent / "fixtures" / "peft"
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "peft"
 WIDTH, HIDDEN, CLASSES, TOKENS = 6, 9, 4, 11
 
 # The shapes of the base weights, ours: (in, out). PyTorch keeps (out, in), except in an embedding.

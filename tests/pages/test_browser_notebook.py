@@ -81,7 +81,7 @@ def passes(names):
 def jupyter(tmp_path_factory):
     """A folder with the executed notebook and its export, and the environment in which it was executed."""
     folder = tmp_path_factory.mktemp("jupyter")
-    environment = jupyter_environment(folder, Path(__file__).parents[1])
+    environment = jupyter_environment(folder, Path(__file__).parents[2])
     book = folder / "book"
     book.mkdir()
     run(environment, "-c", EXECUTE, str(book), *CELLS)

@@ -23,7 +23,7 @@ from tinygrad_lora.view.layout.rows import LayoutEdge, in_rows
 from tinygrad_lora.view.svg.draw import draw_svg, lay_out
 from tinygrad_lora.view.svg.style import DARK, LIGHT, ROOT
 
-CHILD_ROOT = Path(__file__).resolve().parent.parent
+CHILD_ROOT = Path(__file__).resolve().parents[2]
 DIRECTIONS = ["TB", "LR", "BT", "RL"]
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -437,7 +437,7 @@ def test_a_hostile_name_is_only_text(name):
 @pytest.mark.slow
 def test_the_same_object_gives_the_same_bytes_whatever_the_hash_seed():
     program = (
-        "import sys; sys.path.insert(0, 'tests')\n"
+        "import sys; sys.path.insert(0, 'tests/view')\n"
         "from test_layout import KNOWN, draw_svg\n"
         "print(*(draw_svg(make(), caption=True, legend=True) for make in KNOWN.values()))\n"
     )

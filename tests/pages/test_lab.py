@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # What this package finds in Pyodide 314 and its kernel: no processes, threads or alarms, modules that are empty, and
 # none of the packages with compiled code of their own.

@@ -19,7 +19,7 @@ from tinygrad_lora.learn.release.notebook import instructor, student
 from tinygrad_lora.learn.release.source import read_cells
 from tinygrad_lora.learn.tutorials import tutorials
 
-FOLDER = Path(__file__).resolve().parent.parent / "tutorials"
+FOLDER = Path(__file__).resolve().parents[2] / "tutorials"
 SOURCES = sources(FOLDER)
 each_tutorial = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 QUICK = ("01", "04")  # the others run with --all

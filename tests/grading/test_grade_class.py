@@ -342,7 +342,7 @@ def test_the_twelve_notebooks_with_all_answers_have_full_marks(tmp_path, workers
     """What stands around an answer, or in another notebook, costs no points, and nothing in them is forbidden."""
     folder = tmp_path / "in" / "ada"
     folder.mkdir(parents=True)
-    for path in (Path(__file__).parents[1] / "tutorials").glob("*.ipynb"):
+    for path in (Path(__file__).parents[2] / "tutorials").glob("*.ipynb"):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         for cell in notebook["cells"]:
             mark = cell["metadata"].get("tinygrad_lora", {})

@@ -28,7 +28,7 @@ from tinygrad_lora.view.named_object import named_object
 from tinygrad_lora.view.stepper.page import step_through
 from tinygrad_lora.view.stepper.steps import brief
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [
     "<script>alert(1)</script>", "</script><b>", "<!--", '"><img src=x onerror=alert(1)>', "a & b", "it's", 'quo"te',
     "back\\slash", "$x_1$", "\\bar x", "\N{SNAKE}", "line\nbreak", "\x1b[31mred", "mark0_", "np.exp", "\ud800",

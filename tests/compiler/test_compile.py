@@ -24,7 +24,7 @@ from tinygrad_lora.compiler.operations import Fused
 from tinygrad_lora.compiler.pipeline import DEFAULT, FOR_CALLS, passes_for_calls
 from tinygrad_lora.errors import CompileError, RecompileWarning, ShapeError, TraceError
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(params=PROGRAMS, name="program")

@@ -1,6 +1,6 @@
 """NF4 as bitsandbytes computes it on a CPU: bytes for test_nf4.py, taken live or from a file.
 
-`python tests/nf4_in_bitsandbytes.py` writes tests/fixtures/nf4.json anew. It needs torch and bitsandbytes.
+`python tests/nn/nf4_in_bitsandbytes.py` writes tests/fixtures/nf4.json anew. It needs torch and bitsandbytes.
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-FIXTURE = Path(__file__).parent / "fixtures" / "nf4.json"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "nf4.json"
 
 
 def arrays():

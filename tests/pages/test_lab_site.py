@@ -21,7 +21,7 @@ from npm import fetched
 import tinygrad_lora
 from tinygrad_lora.learn.release.notebook import NotebookCell, as_json
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(

@@ -19,7 +19,7 @@ from fuzz.trials import trial_of
 import tinygrad_lora as tl
 from tinygrad_lora.core import ops
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SEED = 20_261_130
 
 # A law that does not hold: relu(x) = x.

@@ -28,7 +28,7 @@ from tinygrad_lora.finetune.training import CHECKPOINT, begin
 from tinygrad_lora.finetune.word_order import IN_ORDER, SWAPPED, movie_sentences, swapped, word_order
 from tinygrad_lora.interop.peft import load_adapter
 
-TESTS = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parents[1]
 
 
 def weights(training):
@@ -206,7 +206,7 @@ def test_a_stopped_training_continues_bit_for_bit(tmp_path):
 def test_a_killed_training_continues_bit_for_bit(tmp_path):
     whole = fine_tune(chat_case(), settings(12), tmp_path / "whole")
     folder = tmp_path / "killed"
-    command = [sys.executable, str(TESTS / "finetune_cases.py"), str(folder), "12"]
+    command = [sys.executable, str(TESTS / "finetune" / "finetune_cases.py"), str(folder), "12"]
     paths = os.pathsep.join(filter(None, [str(TESTS.parent), os.environ.get("PYTHONPATH")]))
     for last in ("3", "7"):  # killed twice
         environment = {**os.environ, "PYTHONPATH": paths}

@@ -1,6 +1,6 @@
 """LoRA's relatives as the PEFT library computes them: numbers for test_variants.py, taken live or from a file.
 
-`python tests/variants_in_peft.py` writes tests/fixtures/variants.json anew. It needs torch and peft.
+`python tests/nn/variants_in_peft.py` writes tests/fixtures/variants.json anew. It needs torch and peft.
 """
 
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-FIXTURE = Path(__file__).parent / "fixtures" / "variants.json"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "variants.json"
 INPUT, OUTPUT, RANK, ALPHA, RATE, STEPS = 12, 10, 2, 6.0, 0.05, 3
 NAMES = ["lora", "rslora", "dora", "vera", "pissa", "olora", "adalora", "loha", "lokr", "lokr_whole"]
 BUDGET = {"target_rank": 1, "total_steps": 12, "warmup": 2, "final": 3, "every": 2}

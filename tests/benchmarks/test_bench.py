@@ -29,7 +29,7 @@ from bench.workloads import ONE, SIZES, WORKLOADS, BlockSize, ChainSize, Size, c
 from tinygrad_lora.blas import THREAD_VARIABLES, blas
 from tinygrad_lora.grading.process import zygote
 
-PAGE = Path(__file__).resolve().parents[1] / "README.md"  # a page without a place for tables
+PAGE = Path(__file__).resolve().parents[2] / "README.md"  # a page without a place for tables
 TINY = dict.fromkeys(WORKLOADS, Size(6, 5, 7, 2)) | {"W6": ChainSize(5), "W7": BlockSize(2, 3, 8, 2, 12, 2)}
 ALWAYS = ["ours", "ours-eager", "naive"]
 IF_INSTALLED = ["ours-numba", "torch", "jax", "autograd", "mygrad", "micrograd"]

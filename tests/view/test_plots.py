@@ -18,7 +18,7 @@ from tinygrad_lora.view import plots
 from tinygrad_lora.view.plots.drawing import log_ticks
 from tinygrad_lora.view.plots.training import running_mean
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NASTY = "<b>&\"'\\ $x_1$ _^{} 🙂 \n %"
 
 
