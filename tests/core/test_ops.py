@@ -417,3 +417,22 @@ def test_matmul_is_among_the_operations_with_a_fast_call():
 def test_a_scalar_is_a_numpy_scalar_of_no_axes():
     y = tl.sum(tl.constant(A))
     assert y.shape == () and y.ndim == 0 and y.size == 1 and float(y) == 10.0
+
+
+def test_an_operation_made_of_another_one_has_calls_of_its_own():
+    class Leaky(ops.Relu):
+        r"""$y = \max(x, s x)$."""
+
+        signature, numpy, ufunc = "x, *, slope", "np.maximum(x, slope * x)", None
+
+        def vjp(self, g, y, x, *, slope):
+            return (g * tl.where(x > 0, 1.0, slope),)
+
+    try:
+        x = tl.parameter(np.array([-1.0, 2.0]))
+        y = Leaky()(x, slope=0.1)
+        tl.sum(y).backward()
+        assert_array_equal(y.value, [-0.1, 2.0])
+        assert_array_equal(x.gradient, [0.1, 1.0])
+    finally:
+        del Op.registry["leaky"]

@@ -70,6 +70,7 @@ def accelerate(cls: type[Op]) -> None:
     call.__signature__ = Signature([Parameter(x, Parameter.POSITIONAL_OR_KEYWORD) for x in ["self", *operands]])
     cls.apply = cls.__call__ = call  # type: ignore[method-assign]
     cls.pullback = PULLBACKS.get(len(operands), Op.pullback)  # type: ignore[method-assign]
+    cls.accelerated = True
 
 
 Op.accelerate = accelerate

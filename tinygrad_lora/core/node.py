@@ -56,6 +56,7 @@ class Op:
     differentiable = True  # False: no gradient passes, as through a comparison
     forward: Any  # the line as a function of arrays
     accelerate: ClassVar[Callable[[type[Op]], None]] = lambda cls: None  # eager.py: faster calls
+    accelerated = False
 
     def __init_subclass__(cls) -> None:
         cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
@@ -64,6 +65,9 @@ class Op:
             cls.forward = staticmethod(function_from_source(cls.name, source))
         if own := vars(cls).get("__call__"):
             cls.apply, cls.__call__ = own, explained(own, cls.name)  # type: ignore[method-assign]
+        elif cls.accelerated:  # its base is: for other operands and another line
+            cls.apply = cls.__call__ = Op.__call__  # type: ignore[method-assign]
+            cls.accelerated, cls.pullback = False, Op.pullback  # type: ignore[method-assign]
         if cls.numpy and "*" not in cls.signature and (cls.fast_where or not own):
             Op.accelerate(cls)
 
