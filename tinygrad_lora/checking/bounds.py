@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf, prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core.graph import topological_order
 from ..core.node import ComputationNode as Node
+from ..core.node import DType
 
 # The largest size of exact numbers, in units: below the limit of the significand, so that partial sums have room, too.
 FLOATS = {"float64": 2**44, "float32": 2**22, "float16": 2**10}
@@ -50,7 +52,7 @@ class Bounds:
         return bound if bound and fits(bound, node.dtype) else None
 
 
-def of_array(array: Any) -> Bound | None:
+def of_array(array: ArrayLike) -> Bound | None:
     """The bound of the numbers in an array; None if there is none."""
     array = np.asarray(array)
     if array.dtype.kind != "f":
@@ -66,7 +68,7 @@ def of_array(array: Any) -> Bound | None:
     return None
 
 
-def fits(bound: Bound, dtype: Any) -> bool:
+def fits(bound: Bound, dtype: DType) -> bool:
     """Whether numbers within the bound are exact in this dtype."""
     if dtype.kind == "f":
         return bound.size == inf or (

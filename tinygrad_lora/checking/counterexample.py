@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 
 from ..core.graph import Graph
+from ..core.node import Array
 from .programs import RandomProgram
 from .trials import Fault
 
@@ -26,8 +26,8 @@ class Counterexample:
     program: RandomProgram
     before: Graph
     after: Graph | None
-    expected: tuple[Any, ...]
-    actual: tuple[Any, ...] | None
+    expected: tuple[Array, ...]
+    actual: tuple[Array, ...] | None
     programs: int
     hint: str = ""
 
@@ -73,5 +73,5 @@ def counterexample(name: str, program: RandomProgram, fault: Fault, programs: in
     return Counterexample(sentence, program, fault.before, fault.after, fault.expected, fault.actual, programs, hint)
 
 
-def _shown(array: Any) -> str:
+def _shown(array: Array) -> str:
     return np.array2string(array, threshold=12, separator=", ").replace("\n", "") + f"  {array.dtype}"

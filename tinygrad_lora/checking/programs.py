@@ -9,10 +9,12 @@ from inspect import Parameter, Signature
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..core.graph import Graph
-from ..core.node import PARAMETER, ComputationNode, constant, parameter
+from ..core.node import PARAMETER, Array, ComputationNode, DType, constant, parameter
 from ..core.trace import trace
+from ..nn.layer import Layer
 from .vocabulary import ATTENTION, HEADER, WORDS, array_literal, expression
 
 LARGEST_LITERAL = 200  # numbers; a larger array is printed as the draw that made it
@@ -33,7 +35,7 @@ class Numbers:
     special: float = 0.0
     infinite: float = 0.0
 
-    def drawn(self, shape: Sequence[int], dtype: Any) -> Any:
+    def drawn(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
         """An array of these numbers; the same for the same fields."""
         rng, dtype, shape = np.random.default_rng(self.seed), np.dtype(dtype), tuple(shape)
         if self.step:
@@ -48,7 +50,7 @@ class Numbers:
         return array.astype(dtype)
 
 
-def special_numbers(dtype: np.dtype[Any]) -> Any:
+def special_numbers(dtype: DType) -> Array:
     """The numbers of a dtype at which laws of algebra fail."""
     if dtype.kind == "b":
         return np.array([False, True])
@@ -68,7 +70,7 @@ class ArrayLine:
     """
 
     kind: str
-    array: Any
+    array: Array
     numbers: Numbers | None = None
 
     def __post_init__(self) -> None:
@@ -109,12 +111,12 @@ class LayerLine:
         """The layer as Python source."""
         return f"filled({self.text}, {self.seed})"
 
-    def node(self, name: str) -> Any:
+    def node(self, name: str) -> Layer:
         """The layer itself; small numbers in all its parameters, so that no part of it is zero."""
         return filled(expression("layer", "", self.text)(), self.seed)
 
 
-def filled(layer: Any, seed: int) -> Any:
+def filled(layer: Layer, seed: int) -> Layer:
     """The layer with random parameters."""
     rng = np.random.default_rng(seed)
     for p in layer.parameters():
@@ -163,7 +165,7 @@ class RandomProgram:
         return tuple(i for i, line in enumerate(self.lines) if isinstance(line, ArrayLine) and line.kind == "input")
 
     @property
-    def arrays(self) -> tuple[Any, ...]:
+    def arrays(self) -> tuple[Array, ...]:
         """The arrays that the program is called with."""
         return tuple(self.lines[i].array for i in self.inputs)  # type: ignore[union-attr]
 
@@ -215,7 +217,7 @@ class RandomProgram:
                     values[i] = WORDS[line.word].function(*(values[k] for k in line.operands), **line.params)
         return values
 
-    def eager(self, arrays: Sequence[Any] | None = None) -> list[Any]:
+    def eager(self, arrays: Sequence[Array] | None = None) -> list[Array]:
         """The outputs as arrays, computed one operation after the other; for its own arrays unless others are given."""
         values = self.values if arrays is None else self._values(tuple(map(constant, arrays)))
         return [np.array(values[i].value) for i in self.outputs]

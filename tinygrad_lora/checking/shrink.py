@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.node import Array
 from .programs import ArrayLine, LayerLine, ProgramLine, RandomProgram, StepLine
 
 MOST_SINGLE = 24  # elements of an array that are simplified one by one
@@ -76,7 +77,7 @@ def _weight(program: RandomProgram) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _numbers(array: Any) -> float:
+def _numbers(array: Array) -> float:
     """How complicated the numbers are: 0 and 1 least, then other whole numbers, fractions, and special numbers."""
     array = np.asarray(array, float)
     size = np.where(np.isfinite(array), np.minimum(np.abs(array), 20), 30)
@@ -160,7 +161,7 @@ def smaller_sizes(program: RandomProgram) -> Iterator[RandomProgram]:
                     yield _with_line(program, i, ArrayLine(leaf.kind, leaf.array.take(range(m), axis=axis)))
 
 
-def _oddest(array: Any) -> tuple[Any, ...]:
+def _oddest(array: Array) -> tuple[Any, ...]:
     """The index of the largest number, or of a nan."""
     return np.unravel_index(np.argmax(np.nan_to_num(np.abs(array.astype(float)), nan=np.inf)), array.shape)
 

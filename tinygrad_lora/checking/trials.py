@@ -14,6 +14,7 @@ import numpy as np
 from ..compiler.checks.agreement import disagreement
 from ..compiler.compiled import compile as compiled
 from ..core.graph import Graph
+from ..core.node import Array
 from ..core.node import ComputationNode as Node
 from .bounds import Bounds
 from .programs import RandomProgram
@@ -34,8 +35,8 @@ class Fault:
     sentence: str
     before: Graph
     after: Graph | None = None
-    expected: tuple[Any, ...] = ()
-    actual: tuple[Any, ...] | None = None
+    expected: tuple[Array, ...] = ()
+    actual: tuple[Array, ...] | None = None
     where: str = ""
     error: Exception | None = None
 
@@ -124,7 +125,7 @@ def _at_most(calls: int) -> Any:
             sys.setprofile(None)
 
 
-def values_of(graph: Graph, arrays: Sequence[Any]) -> tuple[Any, ...]:
+def values_of(graph: Graph, arrays: Sequence[Array]) -> tuple[Array, ...]:
     """The outputs of the graph. Raises BrokenPromise if a value has another shape or dtype than its node says."""
     values = {}
     for node, value in graph.running(*arrays):
@@ -138,7 +139,9 @@ def values_of(graph: Graph, arrays: Sequence[Any]) -> tuple[Any, ...]:
 # --- Comparing ---
 
 
-def difference(graph: Graph, arrays: Sequence[Any], expected: Sequence[Any], actual: Sequence[Any], exact: bool) -> str:
+def difference(
+    graph: Graph, arrays: Sequence[Array], expected: Sequence[Array], actual: Sequence[Array], exact: bool
+) -> str:
     """A sentence that says where `actual` differs; "" if it agrees: to the last bit, or as far as rounding explains."""
     if not exact:
         wrong = disagreement(graph, arrays, actual, expected=expected)
@@ -218,7 +221,7 @@ class PassTrial:
             return changed, fault
         return changed, replace(fault, where=self._where())
 
-    def _applied(self, graph: Graph, arrays: Sequence[Any], expected: Any) -> tuple[bool, Fault | None]:
+    def _applied(self, graph: Graph, arrays: Sequence[Array], expected: tuple[Array, ...]) -> tuple[bool, Fault | None]:
         after = None
         try:
             after = applied(self.apply, graph, twice=self.twice)
@@ -236,7 +239,7 @@ class PassTrial:
             return True, Fault(sentence, graph, after, expected, actual)
         return True, None
 
-    def _later(self, graph: Graph, after: Graph, arrays: Sequence[Any], expected: Any) -> str:
+    def _later(self, graph: Graph, after: Graph, arrays: Sequence[Array], expected: tuple[Array, ...]) -> str:
         """What goes wrong in the passes that follow, if nothing does when this pass is left out."""
         sentences = []
         for start in (after, graph):
@@ -294,7 +297,9 @@ class CompiledTrial(PassTrial):
         where = f"compiled with buffers={self.planned} {self._where()}".rstrip()
         return changed, Fault(sentence, graph, None, expected, where=where)
 
-    def _compiled(self, program: RandomProgram, graph: Graph, expected: Any, passes: Sequence[Pass]) -> str:
+    def _compiled(
+        self, program: RandomProgram, graph: Graph, expected: tuple[Array, ...], passes: Sequence[Pass]
+    ) -> str:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core.source import function_from_source
 from ..nn.attention import attention, heads
@@ -56,7 +57,7 @@ def literal(value: Any) -> str:
     return f"np.{value}" if isinstance(value, float) and not np.isfinite(value) else repr(value)
 
 
-def array_literal(array: Any) -> str:
+def array_literal(array: ArrayLike) -> str:
     """An array as Python source."""
     array = np.asarray(array)
     if array.size == 0:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from types import FunctionType
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..compiler.report import first_line
 from ..compiler.text.expressions import Code, literal, name, written
 from ..core.autodiff import unbroadcast
 from ..core.graph import topological_order
-from ..core.node import ComputationNode, Op, placeholder
+from ..core.node import Array, ComputationNode, Op, placeholder
 from .words.sentences import COLUMNS, ROWS, number, one_line, shape_text, short_array
 
 INLINE = 4  # an array of at most this many numbers is written out in a formula; a larger one is its shape
@@ -73,7 +73,7 @@ def letters(node: ComputationNode, formula: str, labels: Mapping[ComputationNode
     return ", ".join(f"{letter} is {label}" for letter, label in dict(nodes_by_letter).items() if letter != label)
 
 
-def in_line(array: Any) -> str:
+def in_line(array: ArrayLike) -> str:
     """An array on one line: all its numbers if they are few, else its shape, range and mean, and the first ones."""
     array = unsigned_zeros(array)
     lines = short_array(array)
@@ -82,13 +82,13 @@ def in_line(array: Any) -> str:
     return lines[0] if array.ndim < 2 else f"[{', '.join(lines)}]"
 
 
-def unsigned_zeros(array: Any) -> Any:
+def unsigned_zeros(array: ArrayLike) -> Array:
     """The array with 0 for -0, whose sign says nothing to a reader."""
     array = np.asarray(array)
     return array + 0.0 if array.dtype.kind == "f" else array
 
 
-def _written_out(array: Any) -> bool:
+def _written_out(array: Array) -> bool:
     """Whether `short_array` writes every number of it."""
     rows, columns = (1, 1, *array.shape)[-2:]
     return array.ndim <= 2 and 0 < rows <= ROWS and 0 < columns <= COLUMNS
@@ -100,7 +100,7 @@ class NodeFormulas:
     `labels` names every node; `values` grows while the graph runs.
     """
 
-    def __init__(self, labels: Mapping[ComputationNode, str], values: Mapping[ComputationNode, Any]) -> None:
+    def __init__(self, labels: Mapping[ComputationNode, str], values: Mapping[ComputationNode, Array]) -> None:
         self.labels, self.values = labels, values
 
     def forward(self, node: ComputationNode) -> str:
@@ -112,7 +112,7 @@ class NodeFormulas:
         with_numbers = _tidied(written(node.op, node.params, numbers).text)
         return chain(self.labels[node], named, with_numbers, in_line(self.values[node]))
 
-    def sent(self, node: ComputationNode, operand: int, g: Any, part: Any) -> str:
+    def sent(self, node: ComputationNode, operand: int, g: Array, part: Array) -> str:
         """`x.gradient += z.gradient * y = 1 * 4 = 4`: one contribution to the gradient of an operand."""
         target = f"{self.labels[node.parents[operand]]}.gradient"
         try:
@@ -167,7 +167,7 @@ def _written(node: ComputationNode, operands: list[Code]) -> Code:
     return written(node.op, node.params, operands)
 
 
-def _number_code(array: Any) -> Code:
+def _number_code(array: ArrayLike) -> Code:
     """An array in a formula: its numbers if they are few, else its shape."""
     array = unsigned_zeros(array)
     if array.ndim == 0:

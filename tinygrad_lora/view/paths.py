@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.autodiff import pulling_back
 from ..core.graph import topological_order, unique_names
-from ..core.node import ComputationNode
+from ..core.node import Array, ComputationNode
 from ..errors import GradientError, TraceError
 from .contributions import contributions
 from .formula.notation import symbol
@@ -38,7 +38,7 @@ class Path:
 
     nodes: tuple[ComputationNode, ...]
     factors: tuple[float, ...]
-    product: Any
+    product: Array
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class Explanation:
 
     node: ComputationNode
     output: ComputationNode
-    seed: Any
+    seed: Array
     paths: tuple[Path, ...]
     count: int
-    total: Any
+    total: Array
     labels: Mapping[ComputationNode, str]
 
     @property
-    def rest(self) -> Any:
+    def rest(self) -> Array:
         """The part of the gradient that comes along the paths that are not shown."""
         return self.total - sum(path.product for path in self.paths)
 
@@ -173,7 +173,7 @@ def explain(node: ComputationNode, output: ComputationNode | None = None, *, mos
     return Explanation(node, output, seed, paths, ways.count, total, unique_names(order))
 
 
-def _seed(output: ComputationNode) -> Any:
+def _seed(output: ComputationNode) -> Array:
     """The gradient of the output itself: what `backward()` was seeded with, or else 1."""
     if output.gradient is not None:
         return np.asarray(output.gradient)[()]
@@ -241,14 +241,14 @@ class _Ways:
                 self.counts[user] = ways
         self.count = self.counts.get(output, 0)
 
-    def sent(self, node: ComputationNode, g: Any) -> list[tuple[int, ComputationNode, Any]]:
+    def sent(self, node: ComputationNode, g: Array) -> list[tuple[int, ComputationNode, Array]]:
         """The contributions of a node to those of its operands that lie on a path."""
         return [*contributions(node, g, wanted=self.counts.__contains__)]
 
-    def walk(self, seed: Any) -> Iterator[Path]:
+    def walk(self, seed: Array) -> Iterator[Path]:
         """The paths one by one, from the output down: at each edge the gradient passes through the operation's rule."""
         first = () if not self.output.shape and float(seed) == 1 else (seed,)
-        waiting: list[tuple[tuple[ComputationNode, ...], tuple[Any, ...], Any]] = [((self.output,), first, seed)]
+        waiting: list[tuple[tuple[ComputationNode, ...], tuple[Array, ...], Array]] = [((self.output,), first, seed)]
         while waiting and self.count:
             nodes, factors, g = waiting.pop()
             last = nodes[0]
@@ -268,7 +268,7 @@ def _shortened(steps: list[str], dots: str = "...") -> list[str]:
     return steps if len(steps) <= MOST_STEPS else [*steps[:half], dots, *steps[-half:]]
 
 
-def _numbers(array: Any) -> str:
+def _numbers(array: Array) -> str:
     return "; ".join(short_array(array))
 
 
@@ -284,5 +284,5 @@ def _latex_number(x: Any, bracketed: bool = False) -> str:
     return f"({text})" if bracketed and (exponent or text.startswith("-")) else text
 
 
-def _latex_numbers(array: Any) -> str:
+def _latex_numbers(array: Array) -> str:
     return _latex_number(array) if not np.shape(array) else rf"\text{{an array {shape_text(np.shape(array))}}}"

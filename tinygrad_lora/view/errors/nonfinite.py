@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core.graph import Graph, topological_order, unique_names
-from ...core.node import ComputationNode
+from ...core.node import Array, ComputationNode
 from ...core.trace import trace
 from ...errors import TraceError
 from ..diagram.data import Diagram, role_of
@@ -29,8 +29,8 @@ class NonFinite:
     """
 
     node: ComputationNode
-    value: Any
-    operands: tuple[Any, ...]  # their values
+    value: Array
+    operands: tuple[Array, ...]  # their values
     labels: dict[ComputationNode, str]
     index: tuple[int, ...]
 
@@ -106,8 +106,8 @@ def first_nonfinite(obj: ComputationNode | Graph | Callable[..., Any], *arrays: 
     return _first(graph.running(*arrays), unique_names(graph.nodes))
 
 
-def _first(values: Iterable[tuple[ComputationNode, Any]], labels: dict[ComputationNode, str]) -> NonFinite | None:
-    known: dict[ComputationNode, Any] = {}
+def _first(values: Iterable[tuple[ComputationNode, Array]], labels: dict[ComputationNode, str]) -> NonFinite | None:
+    known: dict[ComputationNode, Array] = {}
     with np.errstate(all="ignore"):  # warnings about infinities would say the same
         for node, value in values:
             known[node] = value

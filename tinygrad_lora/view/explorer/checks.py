@@ -11,21 +11,21 @@ import numpy as np
 from ...compiler.programs import CompiledProgram
 from ...core import ops
 from ...core.graph import Graph
-from ...core.node import PARAMETER
+from ...core.node import PARAMETER, Array
 from ...core.node import ComputationNode as Node
 from ...core.source import function_from_source
 
-Values = dict[Node, Any]
+Values = dict[Node, Array]
 SEVERAL = 8  # whole numbers are drawn below this if they are not indices
 BATCHES, SECONDS = 7, 0.01  # of a measurement: their number, and the length of each
 
 
-def random_inputs(graph: Graph, seed: int = 0) -> list[Any]:
+def random_inputs(graph: Graph, seed: int = 0) -> list[Array]:
     """An array for each input, parameters too: normally distributed numbers, and whole numbers that are valid indices.
 
     If the outputs would not be finite, as under a logarithm, the numbers lie between 0 and 1 instead.
     """
-    arrays: list[Any] = []
+    arrays: list[Array] = []
     for turn in (np.asarray, lambda x: 1 / (1 + np.exp(-x))):
         rng = np.random.default_rng(seed)
         arrays = [_drawn(rng, node, graph, turn) for node in graph.inputs]
@@ -36,7 +36,7 @@ def random_inputs(graph: Graph, seed: int = 0) -> list[Any]:
     return arrays
 
 
-def _drawn(rng: np.random.Generator, node: Node, graph: Graph, turn: Callable[[Any], Any]) -> Any:
+def _drawn(rng: np.random.Generator, node: Node, graph: Graph, turn: Callable[[Array], Array]) -> Array:
     if node.dtype.kind in "iu":
         return rng.integers(0, _limit(node, graph), node.shape).astype(node.dtype)
     if node.dtype.kind == "b":
@@ -59,7 +59,7 @@ def _limit(node: Node, graph: Graph) -> int:
     return max(1, min(limits, default=SEVERAL))
 
 
-def run(graph: Graph, arrays: Sequence[Any], values: Values) -> None:
+def run(graph: Graph, arrays: Sequence[Array], values: Values) -> None:
     """Compute the value of every node that is not yet in `values`, and add it there."""
     values.update(zip(graph.inputs, arrays, strict=True))
     with np.errstate(all="ignore"):
@@ -69,7 +69,7 @@ def run(graph: Graph, arrays: Sequence[Any], values: Values) -> None:
                 values[node] = node.op.forward(*parents, **node.params) if node.parents else node.value
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: Array, b: Array) -> bool:
     """Whether two results are equal up to rounding."""
     a, b = np.asarray(a), np.asarray(b)
     if a.dtype.kind not in "fc":
@@ -79,7 +79,7 @@ def same(a: Any, b: Any) -> bool:
     return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance * largest, equal_nan=True))
 
 
-def difference(results: Iterable[Any], expected: Iterable[Any]) -> float:
+def difference(results: Iterable[Array], expected: Iterable[Array]) -> float:
     """The largest difference of any result from the expected one, relative to the largest number in that."""
     worst = 0.0
     for a, b in zip(results, expected, strict=True):
@@ -92,7 +92,7 @@ def difference(results: Iterable[Any], expected: Iterable[Any]) -> float:
     return worst
 
 
-def run_program(program: CompiledProgram, arrays: Sequence[Any]) -> list[Any]:
+def run_program(program: CompiledProgram, arrays: Sequence[Array]) -> list[Array]:
     """The outputs of the generated NumPy for these inputs."""
     call = as_function(program)
     arguments = [np.array(array) for array in arrays]  # a training step writes over its arguments
@@ -113,7 +113,7 @@ def as_function(program: CompiledProgram) -> Callable[..., Any]:
     return lambda *arrays: function(*arrays, *pack(*(arrays[i] for i in frozen)))
 
 
-def microseconds(function: Callable[..., Any], arrays: Sequence[Any], seconds: float = SECONDS) -> float:
+def microseconds(function: Callable[..., Any], arrays: Sequence[Array], seconds: float = SECONDS) -> float:
     """The time of one call: the best of several batches of calls, because disturbances only ever add time."""
     with np.errstate(all="ignore"):
         start, calls = time.perf_counter(), 0

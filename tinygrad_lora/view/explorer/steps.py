@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,7 @@ class Story:
     def _lines(self, code: Emitted, graph: Graph) -> list[CodeLine]:
         return with_boxes(code, graph, self.name, self.union.boxes)
 
-    def _time(self, function: Any) -> float | None:
+    def _time(self, function: Callable[..., Any]) -> float | None:
         return checks.microseconds(function, [array.copy() for array in self.inputs]) if self.measured else None
 
 

@@ -15,6 +15,7 @@ from ...compiler.cost import node_cost
 from ...compiler.pipeline import Snapshot
 from ...compiler.programs import CompiledProgram
 from ...core.graph import Graph
+from ...core.node import Array
 from ...core.node import ComputationNode as Node
 from ..diagram.data import Arrow, Box, Diagram, diagram
 from ..words.sentences import one_line
@@ -66,7 +67,7 @@ class Union:
     origins: Mapping[str, tuple[str, int]]  # file and line of the user's code, by the id of a box
 
 
-def union(program: CompiledProgram, title: str, inputs: Sequence[Any], measure: bool = False) -> Union:
+def union(program: CompiledProgram, title: str, inputs: Sequence[Array], measure: bool = False) -> Union:
     """The union of what was traced and of the graph after each pass. `inputs` are arrays for all inputs.
 
     With `measure` the description of each operation says how long it takes by itself.
@@ -82,7 +83,7 @@ def union(program: CompiledProgram, title: str, inputs: Sequence[Any], measure: 
 class Builder:
     """Builds a union: takes the graphs one by one, in order, and gives each node a box."""
 
-    def __init__(self, inputs: Sequence[Any], measure: bool) -> None:
+    def __init__(self, inputs: Sequence[Array], measure: bool) -> None:
         self.inputs, self.measure, self.values = inputs, measure, Values()
         self.times: dict[Node, float] = {}  # microseconds of operations, where they are measured
         self.box_of: dict[Node, str] = {}

@@ -2,21 +2,19 @@ r"""Plots of what an adapter has learned: $\Delta W = s\,A B$ as pictures of its
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core.node import Array
 from ...errors import ShapeError
 from ...nn.adapters.lora import effective_rank, singular_values_of
 from ...nn.layer import Layer
 from ..diagram.looks import BLUE, FAINT, MUTED, VERMILION
 from ..words.sentences import number
 from .checks import factors, finite, the_adapter
-from .drawing import comparable, drawn, library, new_plot, percent, whole_ticks
-
-if TYPE_CHECKING:
-    from .figure import Plot
+from .drawing import Plot, comparable, drawn, library, new_plot, percent, whole_ticks
 
 COMPARABLE = 4.0  # the matrices share one scale where the largest numbers in them differ by at most this factor
 NARROWEST = 0.16  # of the picture: how narrow a factor of small rank may become
@@ -68,7 +66,7 @@ def heatmaps(adapter: Layer) -> Plot:
     return figure
 
 
-def _matrix(axes: Any, name: str, M: Any, limit: float) -> Any:
+def _matrix(axes: Any, name: str, M: Array, limit: float) -> Any:
     """One heat map, with zero in the middle of its scale."""
     limit = limit or 1.0  # where all numbers are zero
     zero = ", all 0" if not M.any() else ""
@@ -80,14 +78,14 @@ def _matrix(axes: Any, name: str, M: Any, limit: float) -> Any:
     return image
 
 
-def _scale(figure: Any, image: Any, place: Any) -> Any:
+def _scale(figure: Plot, image: Any, place: Any) -> Any:
     bar = figure.colorbar(image, cax=figure.add_subplot(place))
     bar.outline.set_edgecolor(FAINT)
     bar.ax.yaxis.get_major_locator().set_params(nbins=4)
     return bar.ax
 
 
-def _range(M: Any) -> str:
+def _range(M: Array) -> str:
     return f"from {number(M.min())} to {number(M.max())}" if M.any() else "all 0"
 
 
@@ -133,7 +131,7 @@ def singular_values(change: Layer | ArrayLike) -> Plot:
     return figure
 
 
-def _spectrum(change: Layer | ArrayLike) -> tuple[str, Any]:
+def _spectrum(change: Layer | ArrayLike) -> tuple[str, Array]:
     """A name for the change, and its singular values, the largest first; an adapter has as many as its rank."""
     if isinstance(change, Layer):
         layer = the_adapter(change)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core.node import Array
 from ...errors import AdaptError, DtypeError, ShapeError
 from ...nn.adapters.lora import LoRALayer
 from ...nn.adapters.lora_linear import LoRALinear
@@ -15,7 +14,7 @@ from ...nn.layer import Layer
 from ..words.sentences import one_line
 
 
-def finite(data: ArrayLike, what: str, remedy: str = "") -> Any:
+def finite(data: ArrayLike, what: str, remedy: str = "") -> Array:
     """`data` as an array of finite real numbers. Raises ValueError with the place of the first that is not."""
     try:
         array = np.asarray(data)
@@ -33,7 +32,7 @@ def finite(data: ArrayLike, what: str, remedy: str = "") -> Any:
     return array
 
 
-def class_numbers(data: ArrayLike, what: str) -> Any:
+def class_numbers(data: ArrayLike, what: str) -> Array:
     """`data` as class numbers 0, 1, 2, ..., one for each sample. Raises ShapeError, DtypeError or ValueError."""
     array = finite(data, what)
     if array.ndim != 1:
@@ -64,7 +63,7 @@ def the_adapter(obj: Layer) -> LoRALayer:
     raise AdaptError(f"this {type(obj).__name__} has {len(by_name)} adapters, {names}: pass one, adapters(model)[name]")
 
 
-def factors(layer: LoRALayer) -> tuple[Any, Any]:
+def factors(layer: LoRALayer) -> tuple[Array, Array]:
     """A and B, as float64."""
     A, B = (
         finite(p.value, f"{name} of the adapter", "first_nonfinite(loss) finds where it began").astype(np.float64)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.node import ComputationNode, constant
+from ...core.node import Array, ComputationNode, constant
 from ...errors import ShapeError
 from ...nn.checks import check_size
 from ...nn.layer import Layer
@@ -16,10 +16,7 @@ from ..diagram.layers import run_layer
 from ..diagram.looks import INK, PAPER
 from ..words.sentences import one_line
 from .checks import class_numbers, finite
-from .drawing import COLORS, MARKS, drawn, library, new_plot, percent, whole_ticks
-
-if TYPE_CHECKING:
-    from .figure import Plot
+from .drawing import COLORS, MARKS, Plot, drawn, library, new_plot, percent, whole_ticks
 
 TINT = 0.22  # the share of a class's color in its background; the rest is white
 MARGIN = 0.12  # of the spread of the points, around them
@@ -78,7 +75,7 @@ def decision_boundary(model: Callable[[Any], Any], x: ArrayLike, y: ArrayLike, *
     return figure
 
 
-def _logits(model: Callable[[Any], Any], x: Any) -> Any:
+def _logits(model: Callable[[Any], Any], x: Array) -> Array:
     """A logit for each sample and class. A single logit z, above 0 for class 1, becomes (0, z)."""
     with np.errstate(all="ignore"):  # what is not finite is refused below
         y = run_layer(model, x)[1] if isinstance(model, Layer) else model(constant(x))

@@ -7,14 +7,15 @@ from functools import wraps
 from importlib import import_module
 from math import ceil, floor, log10
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 from ...errors import RenderError
 from ..diagram.looks import BLUE, GREEN, VERMILION
 
 if TYPE_CHECKING:
-    from .figure import Plot
+    from . import figure
 
+Plot: TypeAlias = "figure.Plot"
 P = ParamSpec("P")
 
 # Okabe and Ito's colors, the strongest contrasts first; marks and dashes distinguish the same lines and points.

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.node import ComputationNode
+from ...core.node import Array, ComputationNode
 from ...errors import GradientError
 from ...nn.layer import Layer
 from ..diagram.layers import run_layer
 from ..diagram.looks import BLUE, FAINT, MUTED, WORDS, shortened
 from ..words.sentences import number
 from .checks import finite
-from .drawing import comparable, drawn, log_axis, new_plot, percent
-
-if TYPE_CHECKING:
-    from .figure import Plot
+from .drawing import Plot, comparable, drawn, log_axis, new_plot, percent
 
 MOST_PANELS = 12
 BINS = 40
@@ -29,10 +26,10 @@ class Activations(NamedTuple):
     """The numbers at one place in a model, such as the output of a layer."""
 
     name: str
-    values: Any
+    values: Array
 
     @property
-    def nonzero(self) -> Any:
+    def nonzero(self) -> Array:
         return self.values[self.values != 0]
 
     @property
@@ -98,7 +95,7 @@ def activation_histograms(model: Layer, x: ArrayLike) -> Plot:
     return figure
 
 
-def _places(model: Layer, x: Any) -> list[Activations]:
+def _places(model: Layer, x: Array) -> list[Activations]:
     """The output of each layer directly in the model, and its input where that is no other layer's output."""
     with np.errstate(all="ignore"):  # what is not finite is refused below
         start, result, calls = run_layer(model, x)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...compiler import CompiledFunction
 from ...compiler.planned.memory import Array, Memory
 from ..diagram.looks import INK
 from ..words.sentences import one_line
-from .drawing import COLORS, drawn, new_plot, whole_ticks
-
-if TYPE_CHECKING:
-    from .figure import Plot
+from .drawing import COLORS, Plot, drawn, new_plot, whole_ticks
 
 MOST_NAMES = 60  # arrays that are named in the picture
 MOST_DESCRIBED = 12  # arrays that are named in its description

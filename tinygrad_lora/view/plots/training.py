@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core.node import Array
 from ...errors import ShapeError
 from ...nn.checks import check_size
 from ..words.sentences import number, one_line
 from .checks import finite
-from .drawing import COLORS, DASHES, drawn, log_axis, new_plot
-
-if TYPE_CHECKING:
-    from .figure import Plot
+from .drawing import COLORS, DASHES, Plot, drawn, log_axis, new_plot
 
 
 class LossCurve(NamedTuple):
@@ -23,9 +21,9 @@ class LossCurve(NamedTuple):
 
     name: str
     seeds: int
-    line: Any
-    low: Any
-    high: Any
+    line: Array
+    low: Array
+    high: Array
 
 
 @drawn
@@ -75,7 +73,7 @@ def loss_curves(histories: ArrayLike | Mapping[str, ArrayLike], *, smooth: int =
     return figure
 
 
-def _losses(name: str, history: ArrayLike) -> Any:
+def _losses(name: str, history: ArrayLike) -> Array:
     """The losses of one line as an array of shape (seeds, steps)."""
     what = f"the history {name!r}"
     if isinstance(history, str | Mapping) or not isinstance(history, Sequence | np.ndarray):
@@ -95,7 +93,7 @@ def _losses(name: str, history: ArrayLike) -> Any:
     return losses
 
 
-def _curve(name: str, losses: Any, window: int, log: bool) -> LossCurve:
+def _curve(name: str, losses: Array, window: int, log: bool) -> LossCurve:
     """The mean and the band of one line, computed on the scale on which it is shown."""
     if log and not losses.min() > 0:
         raise ValueError(f"the history {name!r} holds {losses.min():g}: a log scale shows positive losses only")
@@ -106,7 +104,7 @@ def _curve(name: str, losses: Any, window: int, log: bool) -> LossCurve:
     return LossCurve(name, len(values), line, low, high)
 
 
-def running_mean(values: Any, window: int) -> Any:
+def running_mean(values: Array, window: int) -> Array:
     """The moving average along the last axis: the mean of the `window` values around each, fewer at the ends."""
     zero = np.zeros((*values.shape[:-1], 1))
     sums = np.concatenate([zero, np.cumsum(values, axis=-1)], axis=-1)

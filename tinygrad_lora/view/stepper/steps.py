@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core.autodiff import pulling_back
 from ...core.graph import Graph
-from ...core.node import ComputationNode, Op
+from ...core.node import Array, ComputationNode, Op
 from ...errors import GradientError, ShapeError
 from ..contributions import contributions, trainable
 from ..diagram.collapse import collapsed
@@ -32,7 +31,7 @@ WIDEST = 24  # characters of the column that says where a step takes place
 
 
 def timeline_of_graph(
-    graph: Graph, arrays: tuple[Any, ...], diagram: Diagram, seed: ArrayLike | None = None
+    graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: ArrayLike | None = None
 ) -> Timeline:
     """The forward steps of a graph whose nodes have values, and the backward steps where it has one output.
 
@@ -65,7 +64,7 @@ def _forward_only(graph: Graph, seed: ArrayLike | None) -> str:
     return ""
 
 
-def _seed(output: ComputationNode, seed: ArrayLike | None) -> Any:
+def _seed(output: ComputationNode, seed: ArrayLike | None) -> Array:
     array = np.asarray(1.0 if seed is None else seed, dtype=output.dtype)[()]
     if array.shape != output.shape:
         raise ShapeError(f"the seed has shape {array.shape}; the output has {output.shape}")
@@ -75,7 +74,7 @@ def _seed(output: ComputationNode, seed: ArrayLike | None) -> Any:
 class GraphWalk:
     """The steps of one graph: holds what they have in common, and nothing that changes from step to step."""
 
-    def __init__(self, graph: Graph, arrays: tuple[Any, ...], diagram: Diagram) -> None:
+    def __init__(self, graph: Graph, arrays: tuple[Array, ...], diagram: Diagram) -> None:
         self.graph, self.arrays = graph, arrays
         few = collapsed(diagram)
         self.diagram, self.layers, self.left_out = _plainer(few.diagram), few.layers, few.note
@@ -87,7 +86,7 @@ class GraphWalk:
         self.visible = {
             node for node in self.box_of if self.box_of[node] not in self.layers or self.leaves_its_layer(node)
         }
-        self.seed: Any = None
+        self.seed: Array | None = None
         self.expected: Counter[ComputationNode] = Counter()
         edges = [(p, n) for n in self.box_of for p in n.parents if p in self.visible and self.between_boxes(n, p)]
         places = [*names.values(), *(f"{self.names[n]} -> {self.names[p]}" for p, n in edges)]
@@ -101,7 +100,7 @@ class GraphWalk:
         """Whether both ends of this edge are shown, in different boxes."""
         return user in self.box_of and node in self.box_of and self.box_of[user] != self.box_of[node]
 
-    def start_backward_at(self, seed: Any) -> None:
+    def start_backward_at(self, seed: Array) -> None:
         """Add the backward steps. A first walk counts the contributions to each node: some rules send none."""
         self.seed, values = seed, {node: node.value for node in self.graph.nodes}
         for node, g in pulling_back(self.graph.outputs[-1], seed):
@@ -132,8 +131,8 @@ class _SoFar:
 
     def __init__(self, walk: GraphWalk) -> None:
         self.walk, self.labels, self.number = walk, walk.labels, 0
-        self.values: dict[ComputationNode, Any] = {}
-        self.sent: dict[ComputationNode, list[Any]] = {node: [] for node in walk.expected}
+        self.values: dict[ComputationNode, Array] = {}
+        self.sent: dict[ComputationNode, list[Array]] = {node: [] for node in walk.expected}
         self.states = {box.id: State() for box in walk.diagram.boxes}
         self.active: list[ComputationNode] = []
         self.written = NodeFormulas(self.labels, self.values)
@@ -158,7 +157,7 @@ class _SoFar:
 
     # --- Backward ---
 
-    def ready(self, node: ComputationNode, g: Any) -> Event:
+    def ready(self, node: ComputationNode, g: Array) -> Event:
         if node not in self.sent:  # the output comes first
             self.set_aside({node, *self.sent})
         self.focus(node, gradient=brief(g))
@@ -179,7 +178,7 @@ class _SoFar:
             remarks.append(f"nothing goes to {', '.join(f'{self.labels[p]} ({SILENT[role_of(p)]})' for p in silent)}")
         return "; ".join(remarks)
 
-    def contributed(self, node: ComputationNode, operand: int, parent: ComputationNode, part: Any, g: Any) -> Event:
+    def contributed(self, node: ComputationNode, operand: int, parent: ComputationNode, part: Array, g: Array) -> Event:
         self.focus(node)
         n, of = len(self.sent[parent]), self.walk.expected[parent]
         missing = f", waiting for {of - n}" if n < of else ""
@@ -188,7 +187,7 @@ class _SoFar:
         note = f"{n} of {counted(of, 'contribution')}{missing}"
         return self.event("backward", "contribute", node, numbers, note, rule=True, to=parent)
 
-    def total(self, node: ComputationNode) -> Any:
+    def total(self, node: ComputationNode) -> Array:
         """The sum of the contributions to a node so far, added in order, as the engine does it."""
         first, *others = self.sent[node]
         return sum(others, first)
@@ -247,7 +246,7 @@ KINDS = {
 SILENT = {"input": "an input", "frozen": "frozen", "constant": "a constant", "operation": "no gradient"}
 
 
-def brief(array: Any) -> str:
+def brief(array: ArrayLike) -> str:
     """The text for an array in a box: its numbers if they are short, else the smallest and the largest."""
     text = in_line(array)
     if len(text) <= WIDEST and not text.startswith("shape"):

@@ -8,6 +8,7 @@ from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 ROWS, COLUMNS = 3, 4  # an array up to this size is written out
 WIDEST = 48  # the largest width of a column of a table; a longer cell shifts its own line only
@@ -64,7 +65,7 @@ def spoken(operation: object, label: str) -> str:
     return f"{operation} {label}" if label.startswith("%") else one_line(label)
 
 
-def short_array(array: Any) -> tuple[str, ...]:
+def short_array(array: ArrayLike) -> tuple[str, ...]:
     """An array as a few lines of text: its rows if they are few, else its range and mean, and the first numbers."""
     array = np.asarray(array)
     if not array.size:
