@@ -212,7 +212,7 @@ backward = reference("04-backward")
 # ## Your order in the engine
 #
 # Does it work on something real? Here is a network that reads handwritten digits; tutorial 06 explains its layers.
-# `using` puts your function in the place of the engine's own.
+# `using` puts your function in place of the engine's own.
 
 # %%
 from tinygrad_lora.data import digits

@@ -256,7 +256,7 @@ for name, optimizer_for in {
 plots.loss_curves(histories, smooth=15, log=True)
 
 # %% [markdown]
-# Now your own rule, in the engine's loop. `using` puts it in the place of `optimizer.step()`.
+# Now your own rule, in the engine's loop. `using` puts it in place of `optimizer.step()`.
 
 # %% exercise="07-digits"
 update, plan = reference("07-digits")

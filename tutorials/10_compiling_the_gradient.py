@@ -94,7 +94,7 @@ print(compiled.source)
 # %% [markdown]
 # Count the calls of `np.tanh`. There is one. Its slope, 1 - h * h, is made from the result that is there already.
 #
-# Put `tl.exp` in the place of `tl.tanh` and say, before you run it, what stands in the place of `1.0 - t1 * t1`.
+# Put `tl.exp` in place of `tl.tanh` and say, before you run it, what stands in place of `1.0 - t1 * t1`.
 
 # %% [markdown]
 # ## A gradient of a gradient

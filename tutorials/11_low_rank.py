@@ -317,7 +317,7 @@ with tl.bug("double_merge"):
 # ## What to take with you
 #
 # * What fine-tuning changes lies mostly in a few directions.
-# * LoRA learns $s A B$ beside a frozen weight: $r\,(n + m)$ numbers in the place of $n m$.
+# * LoRA learns $s A B$ beside a frozen weight: $r\,(n + m)$ numbers in place of $n m$.
 # * B starts at zero, so nothing is changed at the start; A must not be zero, or nothing ever moves.
 # * Never multiply A by B on the way: $(x A) B$ is cheap.
 # * Merge for use, and keep the old weight, so that unmerging is exact.
@@ -346,7 +346,7 @@ with tl.bug("double_merge"):
 # * `product` in `11-counts`: n m r. Draw A and B as two thin boxes.
 # * `builds-the-product` in `11-lora-layer`: right, and as expensive as a whole weight.
 # * `zero-start`, `not-zero-at-start`: show the two losses from the zoo, and the old accuracy at step 0.
-# * `factor`: alpha in the place of alpha / r, or nothing at all.
+# * `factor`: alpha in place of alpha / r, or nothing at all.
 # * `input-passes` in `11-zero-gradient`: the gradient for x through the adapter holds B, too.
 # * `not-exact` in `11-merge`: W + d - d is not W. `changed-base`: `+=` on an array that somebody else has.
 #

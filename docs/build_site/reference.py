@@ -101,6 +101,8 @@ def _passes_page() -> str:
             others = [f"{{py:func}}`{other.__name__}`" for other in row if other is not one]
             note = f"It runs with {' and '.join(others)}: what they cost is judged together." if others else ""
             parts.append(_entry(one.__name__, one, PASSES, note))
+    parts.append("## In planned memory\n\nThese run last, each once, where a program writes into memory of its own.\n")
+    parts += [_entry(one.__name__, one, PASSES) for one in pipeline.FOR_CALLS]
     return "\n".join(parts)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, ShapeError, TraceError
-from ..refusals.arrays import real_array
+from ..errors import ShapeError, TraceError
+from ..refusals.arrays import base_of_power
 from ..refusals.nodes import AdvisingNode, fixed
 from ..refusals.words import LOST
 
@@ -70,12 +70,7 @@ class ArrayLike(AdvisingNode):
 
     def __rpow__(self, base: Any) -> Any:
         r"""$b^x = e^{x \ln b}$ for numbers b > 0."""
-        if self.dtype.kind != "f":
-            told = f"base ** node is exp(node * log(base)), which are floats, and this node holds {self.dtype}"
-            raise DtypeError(f"{told}: write base ** tl.cast(node, float)")
-        array = real_array(float(base) if isinstance(base, int) else base, "the base of **")
-        if not (np.isfinite(array) & (array > 0)).all():
-            raise ValueError("base ** node is exp(node * log(base)): the base must be finite and greater than 0")
+        array = base_of_power(base, self.dtype)
         return registry["exp"](self * (np.log(array) if array.ndim else log(array)))
 
     def __abs__(self) -> Any:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DtypeError, ShapeError
+from ..refusals.arrays import real_number
 from .node import DType, Gradients, Key, Op, Operand, Shape, Value
 
 if TYPE_CHECKING:
@@ -31,13 +32,6 @@ class Elementwise(Op):
         except OverflowError as error:
             remedy = "cast the array to a wider dtype first, or use a float, such as -1.0 for -1"
             raise DtypeError(f"{self.name}: {error}: {remedy}") from None
-
-
-def _number(value: Any, refusal: str) -> float:
-    """The number as one of Python's own, which takes the dtype of an array: float32 stays float32. Or a DtypeError."""
-    if not isinstance(value, (int, float, np.integer, np.floating)):
-        raise DtypeError(refusal.format(type(value).__name__))
-    return int(value) if isinstance(value, (int, np.integer)) else float(value)
 
 
 # --- The three operations of the first tutorial ---
@@ -83,7 +77,7 @@ class Scale(Elementwise):
     signature, numpy, ufunc = "x, *, factor", "x * factor", "np.multiply"
 
     def __call__(self, x: Operand, factor: float) -> Any:
-        factor = _number(factor, "scale: the factor must be a real number, not {}: use multiply for arrays")
+        factor = real_number(factor, "scale: the factor must be a real number, not {}: use multiply for arrays")
         return super().__call__(x, factor=factor)
 
     def vjp(self, g: Value, y: Value, x: Value, *, factor: float) -> Gradients:
@@ -135,7 +129,7 @@ class Power(Elementwise):
     signature, numpy, ufunc = "x, *, exponent", "x**exponent", "np.power"
 
     def __call__(self, x: Operand, exponent: float) -> Any:
-        n = _number(exponent, "power: the exponent must be a number; for an array write exp(exponent * log(x))")
+        n = real_number(exponent, "power: the exponent must be a number; for an array write exp(exponent * log(x))")
         if getattr(getattr(x, "dtype", None), "kind", "") == "b":
             x = cast(x, dtype="int64")  # of true NumPy makes int64 in a number, and int8 in an array
         return super().__call__(x, exponent=int(n) if float(n).is_integer() else n)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.node import ComputationNode, Shape
+from ..core.node import Array, ComputationNode, Shape
 from ..nn.layer import Layer
 from ..view.words.sentences import with_article
 from .diagnosis import Diagnosis, Wrong
@@ -19,7 +19,6 @@ from .diagnosis import Diagnosis, Wrong
 _asarray, _array, _absolute = np.asarray, np.array, np.absolute
 _isfinite, _isnan, _all = np.isfinite, np.isnan, np.all
 NUMBERS = (bool, int, float)
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def refuse(code: str, sentence: str) -> Wrong:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import FunctionType
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import library
 from ..compiler import pipeline
 from ..core import autodiff
-from ..core.graph import Graph
-from ..core.node import ComputationNode, Op
+from ..core.graph import Graph, Nodes
+from ..core.node import Array, ComputationNode, Gradients, Op, Shape, Value
 from ..errors import ExerciseError
 from ..nn.adapters import lora
 from ..nn.linear import Linear, Seed
@@ -74,7 +75,7 @@ def _public(name: str, thing: object) -> bool:
 def _topo_sort(mine: Student) -> Replacement:
     original = autodiff._between
 
-    def between(output: ComputationNode, wrt: Any) -> list[ComputationNode]:
+    def between(output: ComputationNode, wrt: Nodes | None) -> list[ComputationNode]:
         needed = set(original(output, wrt))
         return [node for node in as_nodes(mine(output), "what topo_sort gave") if node in needed]
 
@@ -82,7 +83,7 @@ def _topo_sort(mine: Student) -> Replacement:
 
 
 def _backward(mine: Student) -> Replacement:
-    def backward(output: ComputationNode, seed: Any = None) -> None:
+    def backward(output: ComputationNode, seed: ArrayLike | None = None) -> None:
         mine(output) if seed is None else mine(output, seed)
 
     return Replacement(ComputationNode, "backward", backward)
@@ -91,7 +92,7 @@ def _backward(mine: Student) -> Replacement:
 def _unbroadcast(mine: Student) -> Replacement:
     original = autodiff.unbroadcast
 
-    def unbroadcast(g: Any, shape: Any) -> Any:
+    def unbroadcast(g: Value, shape: Shape) -> Value:
         if isinstance(g, ComputationNode):
             return original(g, shape)  # a gradient that is a graph: the student's function is for arrays
         return as_array(mine(g, shape), "what unbroadcast gave").astype(g.dtype)
@@ -102,7 +103,7 @@ def _unbroadcast(mine: Student) -> Replacement:
 def _rule(op: Op, mine: Student) -> Replacement:
     original, takes = type(op).vjp, _parameters(mine)
 
-    def vjp(self: Op, g: Any, y: Any, *operands: Any, **params: Any) -> Any:
+    def vjp(self: Op, g: Value, y: Value, *operands: Value, **params: Any) -> Gradients:
         if isinstance(g, ComputationNode):
             return original(self, g, y, *operands, **params)
         named = {"g": g, "y": y, **dict(zip(self.operands(len(operands)), operands, strict=True)), **params}
@@ -143,7 +144,7 @@ def _linear_weight(mine: Student) -> Replacement:
 
 
 def _lora_a(mine: Student) -> Replacement:
-    def factor(rng: np.random.Generator, input_size: int, rank: int, init: str) -> Any:
+    def factor(rng: np.random.Generator, input_size: int, rank: int, init: str) -> Array:
         return as_array(mine(rng, input_size, rank), "what lora_A gave", (input_size, rank))
 
     return Replacement(lora, "_factor", factor)
@@ -161,7 +162,7 @@ def _optimizer_step(mine: Student) -> Replacement:
 def _clip(mine: Student) -> Replacement:
     original = Optimizer.clip
 
-    def clip(self: Optimizer, gradients: Any) -> list[Any]:
+    def clip(self: Optimizer, gradients: Sequence[Value]) -> Sequence[Value]:
         if self.max_norm is None or any(isinstance(g, ComputationNode) for g in gradients):
             return original(self, gradients)
         clipped = mine(list(gradients), self.max_norm)

@@ -15,8 +15,8 @@ import numpy as np
 
 from ..compiler.passes import fuse_elementwise as fusing
 from ..core import autodiff
-from ..core.graph import Graph, rebuilt, topological_order
-from ..core.node import ComputationNode
+from ..core.graph import Graph, Nodes, rebuilt, topological_order
+from ..core.node import Array, ComputationNode, Gradients, Value
 from ..core.ops import Relu, where
 from ..errors import ExerciseError
 from ..nn.adapters import lora
@@ -89,7 +89,7 @@ def bugs() -> Bugs:
     "chains and trees, where every node has one user; leaves with several users",
 )
 def naive_recursion() -> list[Replacement]:
-    def pulling_back(output: ComputationNode, seed: Any, wrt: Any = None) -> autodiff.Pairs:
+    def pulling_back(output: ComputationNode, seed: Value, wrt: Nodes | None = None) -> autodiff.Pairs:
         gradients: dict[ComputationNode, Any] = {output: seed}
         inside = set(autodiff._between(output, wrt))
 
@@ -110,7 +110,7 @@ def naive_recursion() -> list[Replacement]:
     "chains and trees, where every node has one user",
 )
 def no_accumulate() -> list[Replacement]:
-    def pulling_back(output: ComputationNode, seed: Any, wrt: Any = None) -> autodiff.Pairs:
+    def pulling_back(output: ComputationNode, seed: Value, wrt: Nodes | None = None) -> autodiff.Pairs:
         order = autodiff._between(output, wrt)
         gradients: dict[ComputationNode, Any] = dict.fromkeys(order)
         gradients[output] = seed
@@ -138,7 +138,7 @@ def no_unbroadcast() -> list[Replacement]:
     "random numbers, which are never exactly 0",
 )
 def relu_at_zero() -> list[Replacement]:
-    def vjp(self: Relu, g: Any, y: Any, x: Any) -> Any:
+    def vjp(self: Relu, g: Value, y: Value, x: Value) -> Gradients:
         return (where(x < 0.0, 0.0, g),)
 
     return [Replacement(Relu, "vjp", vjp)]
@@ -150,7 +150,7 @@ def relu_at_zero() -> list[Replacement]:
     "one forward for each backward",
 )
 def stale_graph() -> list[Replacement]:
-    def between(output: ComputationNode, wrt: Any) -> list[ComputationNode]:
+    def between(output: ComputationNode, wrt: Nodes | None) -> list[ComputationNode]:
         order, reached = topological_order([output]), set(wrt or ())
         for node in order:
             if wrt is not None and node.op.differentiable and not reached.isdisjoint(node.parents):
@@ -184,7 +184,7 @@ def double_merge() -> list[Replacement]:
     "before training: the adapted model gives what the base gives, as it should",
 )
 def zero_start() -> list[Replacement]:
-    def factor(rng: np.random.Generator, input_size: int, rank: int, init: str) -> Any:
+    def factor(rng: np.random.Generator, input_size: int, rank: int, init: str) -> Array:
         return np.zeros((input_size, rank))
 
     return [Replacement(lora, "_factor", factor)]

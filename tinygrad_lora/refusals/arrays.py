@@ -91,6 +91,24 @@ def real_array(data: Any, what: str, dtype: Any = None) -> Any:
     return array if array.dtype.isnative else array.astype(array.dtype.type)  # bytes in this machine's order
 
 
+def real_number(value: Any, refusal: str) -> float:
+    """The number as one of Python's own, which takes the dtype of an array: float32 stays float32. Or a DtypeError."""
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        raise DtypeError(refusal.format(type(value).__name__))
+    return int(value) if isinstance(value, (int, np.integer)) else float(value)
+
+
+def base_of_power(base: Any, dtype: Any) -> Any:
+    """The base of `base ** node` as an array of positive numbers, or an error; `dtype` is that of the node."""
+    if dtype.kind != "f":
+        told = f"base ** node is exp(node * log(base)), which are floats, and this node holds {dtype}"
+        raise DtypeError(f"{told}: write base ** tl.cast(node, float)")
+    array = real_array(float(base) if isinstance(base, int) else base, "the base of **")
+    if not (np.isfinite(array) & (array > 0)).all():
+        raise ValueError("base ** node is exp(node * log(base)): the base must be finite and greater than 0")
+    return array
+
+
 def words_for(x: Any) -> str:
     """What an argument is, for a sentence of one line."""
     if x is None:

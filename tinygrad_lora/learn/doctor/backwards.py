@@ -18,10 +18,10 @@ from ..diagnosis import Diagnosis, pictured
 from ..exact import same
 from ..zoo import bug
 
-Gradients = Mapping[ComputationNode, Any]  # None for a node without one
+ByNode = Mapping[ComputationNode, Any]  # gradients; None for a node without one
 Backward = Callable[[ComputationNode], Any]
 Order = Callable[[ComputationNode], Iterable[ComputationNode]]
-Explanation = Callable[[ComputationNode, Gradients], bool]  # of an output, and what was filled in
+Explanation = Callable[[ComputationNode, ByNode], bool]  # of an output, and what was filled in
 
 
 def diagnose_backward(
@@ -51,11 +51,11 @@ def _filled(backward: Backward, output: ComputationNode) -> dict[ComputationNode
     return {node: node.gradient for node in topological_order([output])}
 
 
-def _right(output: ComputationNode) -> Gradients:
+def _right(output: ComputationNode) -> ByNode:
     return dict(autodiff.pulling_back(output, np.ones(output.shape)[()]))
 
 
-def _equal(a: Gradients, b: Gradients) -> bool:
+def _equal(a: ByNode, b: ByNode) -> bool:
     """The same gradient for every node; None where there is none."""
     return all(_same(a.get(node), b.get(node)) for node in {*a, *b})
 
@@ -64,7 +64,7 @@ def _same(a: Any, b: Any) -> bool:
     return a is b or (a is not None and b is not None and same(np.asarray(a, float), np.asarray(b, float)))
 
 
-def _diagnosis(code: str, mistake: str, output: ComputationNode, filled: Gradients, right: Gradients) -> Diagnosis:
+def _diagnosis(code: str, mistake: str, output: ComputationNode, filled: ByNode, right: ByNode) -> Diagnosis:
     """The mistake, with the numbers of the wrong node that is nearest to the output."""
     order = topological_order([output])
     node = next(n for n in reversed(order) if not _same(filled.get(n), right.get(n)))
@@ -81,16 +81,16 @@ def _shown(x: Any) -> str:
 # --- The same mistakes, made on purpose ---
 
 
-def _gives(engine: Callable[[ComputationNode], Gradients]) -> Explanation:
+def _gives(engine: Callable[[ComputationNode], ByNode]) -> Explanation:
     return lambda output, filled: _equal(filled, engine(output))
 
 
-def _naive(output: ComputationNode) -> Gradients:
+def _naive(output: ComputationNode) -> ByNode:
     with bug("naive_recursion"):
         return _right(output)
 
 
-def _one_share_each(output: ComputationNode, filled: Gradients) -> bool:
+def _one_share_each(output: ComputationNode, filled: ByNode) -> bool:
     """Whether each node has what one of its users sends. Which one depends on the order, so any will do."""
     nodes = topological_order([output])
     sent: dict[ComputationNode, list[Any]] = {node: [] for node in nodes}
@@ -105,7 +105,7 @@ def _one_share_each(output: ComputationNode, filled: Gradients) -> bool:
 def _in_order(order: Order, start: float = 1.0) -> Explanation:
     """An engine that visits each node once, in an order that need not wait for all users, explains the gradients."""
 
-    def engine(output: ComputationNode) -> Gradients:
+    def engine(output: ComputationNode) -> ByNode:
         gradients: dict[ComputationNode, Any] = dict.fromkeys(topological_order([output]))
         gradients[output] = start * np.ones(output.shape)[()]
         for node in order(output):
@@ -140,15 +140,15 @@ def _back_to_front(output: ComputationNode) -> list[ComputationNode]:
     return topological_order([output])[::-1]
 
 
-def _nothing(output: ComputationNode) -> Gradients:
+def _nothing(output: ComputationNode) -> ByNode:
     return dict.fromkeys(topological_order([output]))
 
 
-def _only_leaves(output: ComputationNode) -> Gradients:
+def _only_leaves(output: ComputationNode) -> ByNode:
     return {node: g for node, g in _right(output).items() if not node.parents}
 
 
-def _without_output(output: ComputationNode) -> Gradients:
+def _without_output(output: ComputationNode) -> ByNode:
     return {node: g for node, g in _right(output).items() if node is not output}
 
 

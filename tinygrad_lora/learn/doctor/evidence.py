@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core.node import Array
 from ...view.words.grammar import counted
 from ..diagnosis import Diagnosis, Wrong
-from ..exact import Array, as_array, refuse, same
+from ..exact import as_array, refuse, same
 from .measuring import STEP, Scalar, Values, differences, settled
 
 TRIALS = 3

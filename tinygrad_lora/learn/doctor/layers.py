@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.node import ComputationNode
+from ...core.node import Array, ComputationNode
 from ...nn import Layer
 from ..diagnosis import Diagnosis
-from ..exact import Array, as_array, same
+from ..exact import as_array, same
 from . import shapes, values
 from .evidence import TRIALS, GradientCase, RuleTrial, Subject, jittered, quietly
 from .rules import diagnose, named

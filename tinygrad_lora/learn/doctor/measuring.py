@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..exact import Array
+from ...core.node import Array
 
 STEP = 1e-3  # of the central differences
 EPSILON = float(np.finfo(float).eps)

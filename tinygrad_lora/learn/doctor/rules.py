@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core.node import Array
 from ...view.words.sentences import short_array
 from ..diagnosis import Diagnosis
-from ..exact import Array, same
+from ..exact import same
 from . import arguments as exchanged
 from . import shapes, shares, values
 from .evidence import GradientCase, RuleTrial, Subject, caught, quietly, trials_of

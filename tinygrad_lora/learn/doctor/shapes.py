@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...core.node import Shape
+from ...core.node import Array, Shape
 from ..diagnosis import Diagnosis
-from ..exact import Array
 from .evidence import GradientCase, RuleTrial
 
 

@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
+from ...core.node import Array
 from ..diagnosis import Diagnosis
-from ..exact import Array
 from .evidence import GradientCase, RuleTrial, quietly
 
 MOST_OUTPUTS = 64  # of each, the gradient is measured alone

@@ -7,9 +7,10 @@ from functools import partial
 
 import numpy as np
 
+from ...core.node import Array
 from ...view.words.sentences import number
 from ..diagnosis import Diagnosis
-from ..exact import Array, largest_difference, same
+from ..exact import largest_difference, same
 from .evidence import GradientCase, RuleTrial, quietly
 from .shapes import summed
 
