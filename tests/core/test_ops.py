@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from strategies import FACTORIES, NOT_ANALYTIC, arrays, assert_close, assert_same, inner, inputs_for
 
 import tinygrad_lora as tl
 from tinygrad_lora.core import ops
+from tinygrad_lora.core.node import Op
 
 OPERATIONS = sorted(tl.Op.registry.values(), key=str)
 DIFFERENTIABLE = [op for op in OPERATIONS if op.differentiable]
