@@ -337,7 +337,7 @@ except ImportError as missing:
 import time
 
 from tinygrad_lora.errors import ModelError
-from tinygrad_lora.finetune import Answered, Chatting, Settings
+from tinygrad_lora.finetune import Answered, Chatting, TrainingSettings
 
 try:
     chat = tl.load_smollm2(capacity=96)
@@ -364,7 +364,7 @@ if chat:
     task = Chatting(chat, examples)
     step = tl.compile_training_step(task.model, task.loss, tl.AdamW(adapter, lr=0.002, weight_decay=0.0))
     start = time.perf_counter()
-    losses = [step(*task.batch(i, Settings())) for i in range(8)]
+    losses = [step(*task.batch(i, TrainingSettings())) for i in range(8)]
     print(f"{len(losses)} steps in {time.perf_counter() - start:.0f} seconds; loss", *(f"{x:.2f}" for x in losses))
 
 # %%
