@@ -72,9 +72,9 @@ def places(folder):
     layout = sys.modules["layout"] = module_from_spec(spec)
     spec.loader.exec_module(layout)
     widths = [layout.text_width("matmul" * (1 + i % 4), 11.0) for i in range(60)]
-    blocks = [layout.Block(f"n{i}", width, 30.0 + i % 3) for i, width in enumerate(widths)]
+    blocks = [layout.LayoutBlock(f"n{i}", width, 30.0 + i % 3) for i, width in enumerate(widths)]
     pairs = {(i, j) for i in range(60) for j in (i + 1, i + 2 + i % 5, i + 13) if j < 60}
-    lines = [layout.Line(f"n{i}", f"n{j}", 6.0) for i, j in sorted(pairs)]
+    lines = [layout.LayoutLine(f"n{i}", f"n{j}", 6.0) for i, j in sorted(pairs)]
     frames = [layout.Frame("f", ("n20", "n21", "n22"), (), above=12.0)]
     placed = layout.arrange(blocks, lines, frames)
     return json.loads(json.dumps([placed.width, placed.height, placed.blocks, placed.frames, placed.lines]))
