@@ -61,7 +61,7 @@ def test_what_takes_long_is_left_out_unless_it_is_asked_for(asked, everything, c
     try:
         conftest.pytest_configure(config)
         assert config.option.markexpr == chosen
-        assert settings.default.max_examples == (100 if everything else 20)
+        assert settings.default.max_examples == (100 if everything else 15)
     finally:
         settings.load_profile("fixed" if used.max_examples == 100 else "quick")
 

@@ -81,6 +81,7 @@ def test_exact_programs_mix_dtypes_shapes_and_ranks():
     assert any(i in p.inputs for p in programs for i in p.outputs), "an output may be an argument"
 
 
+@pytest.mark.slow
 def test_every_primitive_composite_and_layer_occurs():
     programs = some("real", 500) + some("exact", 300)
     operations = {node.op.name for p in programs for node in p.graph.nodes}

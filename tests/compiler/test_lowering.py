@@ -178,6 +178,7 @@ def test_a_view_of_memory_that_is_used_again_is_never_given_away():
 # --- Blocks ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "columns"), [(256, 512), (301, 509), (65_537, 1), (2, 70_000), (4096, 64), (1100, 1024), (1024, 1024)]
 )

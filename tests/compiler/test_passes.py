@@ -51,6 +51,7 @@ def test_every_pass_is_in_the_pipeline_and_states_its_law():
         assert p.__doc__ and len(p.__doc__.splitlines()[0]) > 20
 
 
+@pytest.mark.slow
 @EVERY_PASS
 @given(random_graphs())
 def test_a_pass_keeps_every_bit_of_exact_arithmetic(apply, program):

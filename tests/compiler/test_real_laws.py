@@ -263,6 +263,7 @@ SUMS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("function", "n", "axis", "kind"), SUMS)
 @pytest.mark.parametrize("shape", [(1, 1000), (4, 4096), (1000, 40), (300, 1000), (100, 10_000), (10_000, 1)])
 def test_a_sum_in_float32_loses_at_most_four_times_as_many_digits_as_numpys(function, n, axis, kind, shape):

@@ -80,6 +80,7 @@ class Pair:
         assert_same(list(zip(self.models, self.optimizers, strict=True)), self.rtol)
 
 
+@pytest.mark.slow
 @EACH
 @pytest.mark.parametrize("rank", [0, 2], ids=["dense", "adapted"])
 @pytest.mark.parametrize("max_norm", [None, 0.3], ids=["free", "clipped"])

@@ -223,6 +223,7 @@ def test_nothing_passes_back_through_an_operation_that_is_not_differentiable(op,
         assert_same(g.value, np.zeros(x.shape))
 
 
+@pytest.mark.slow
 @every_differentiable_operation
 @few
 @given(st.data())

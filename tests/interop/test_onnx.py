@@ -60,7 +60,8 @@ def test_each_operation_is_in_the_table():
     assert {op.name for op in OPERATIONS} == set(RULES)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("op", [op for op in OPERATIONS if op.name in RULES], ids=str)
 def test_an_operation_gives_the_same_there(op, dtype, tmp_path):
     @settings(max_examples=12, deadline=None, database=None)
