@@ -133,8 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             loaded().print_help(sys.stderr)
             return WRONG
         args = understood(words)
-        code: int = args.run(args)
-        return code
+        return args.run(args)
 
     return exit_code(called(words), command)
 

@@ -62,8 +62,7 @@ class Embeddings(Layer):
             raise ShapeError(f"{time} tokens are too many: there are {self.longest} positions; cut the text")
         place = self.position_embeddings(as_node(np.arange(time)))
         sentence = self.token_type_embeddings(as_node([0] if token_type_ids is None else token_type_ids))
-        y: Node = self.LayerNorm(self.word_embeddings(tokens) + (place + sentence))
-        return y
+        return self.LayerNorm(self.word_embeddings(tokens) + (place + sentence))
 
 
 class SelfAttention(Layer):
@@ -86,8 +85,7 @@ class AddedAndNormed(Layer):
         self.LayerNorm = LayerNorm(c.hidden_size, c.layer_norm_eps, dtype=dtype)
 
     def __call__(self, x: Node, before: Node) -> Node:
-        y: Node = self.LayerNorm(self.dense(x) + before)
-        return y
+        return self.LayerNorm(self.dense(x) + before)
 
 
 class Attention(Layer):
@@ -98,8 +96,7 @@ class Attention(Layer):
         self.output = AddedAndNormed(c.hidden_size, c, rng, dtype)
 
     def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
-        y: Node = self.output(self.self(x, mask, attentions), x)
-        return y
+        return self.output(self.self(x, mask, attentions), x)
 
 
 class Intermediate(Layer):
@@ -110,8 +107,7 @@ class Intermediate(Layer):
         self.activation = activation(c.hidden_act)
 
     def __call__(self, x: Node) -> Node:
-        y: Node = self.activation(self.dense(x))
-        return y
+        return self.activation(self.dense(x))
 
 
 class Block(Layer):
@@ -124,8 +120,7 @@ class Block(Layer):
 
     def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
         x = self.attention(x, mask, attentions)
-        y: Node = self.output(self.intermediate(x), x)
-        return y
+        return self.output(self.intermediate(x), x)
 
 
 class Encoder(Layer):
@@ -147,8 +142,7 @@ class Pooler(Layer):
         self.dense = Linear(c.hidden_size, c.hidden_size, seed=rng, dtype=dtype)
 
     def __call__(self, x: Node) -> Node:
-        y: Node = tanh(self.dense(x[:, 0]))
-        return y
+        return tanh(self.dense(x[:, 0]))
 
 
 class BertModel(Layer):
@@ -187,8 +181,7 @@ class BertModel(Layer):
             if extra is not None and as_node(extra).shape != tokens.shape:
                 raise ShapeError(f"{what} has one number a token: {tokens.shape}, not {as_node(extra).shape}")
         mask = None if attention_mask is None else padding_mask(as_node(attention_mask), self.dtype)
-        y: Node = self.encoder(self.embeddings(tokens, token_type_ids), mask, attentions)
-        return y
+        return self.encoder(self.embeddings(tokens, token_type_ids), mask, attentions)
 
     def pooled(self, hidden: Node) -> Node:
         """One vector a text, (batch, hidden_size). Raises AttributeError where the network was made without pooler."""
@@ -196,5 +189,4 @@ class BertModel(Layer):
             raise AttributeError(
                 "this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens"
             )
-        y: Node = self.pooler(hidden)
-        return y
+        return self.pooler(hidden)

@@ -52,8 +52,7 @@ class Adapter(Layer):
 
     def change(self, rows: ComputationNode, product: ComputationNode, weight: ComputationNode) -> ComputationNode:
         """What is added to the base's output for these rows. `product` is `rows @ weight`, without the bias."""
-        delta: ComputationNode = self(rows)
-        return delta
+        return self(rows)
 
     def merge_weights(self) -> Any:
         r"""The dense weight that this adapter adds, $\Delta W$ (in, out)."""

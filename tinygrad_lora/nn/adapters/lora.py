@@ -100,8 +100,7 @@ class LoRALayer(Adapter):
 
     def _narrow(self, rows: ComputationNode) -> ComputationNode:
         """x A, (n, r)."""
-        narrow: ComputationNode = rows @ self.lora_A
-        return narrow
+        return rows @ self.lora_A
 
     @property
     def is_linear(self) -> bool:

@@ -104,8 +104,7 @@ class LoRAEmbedding(MergeableLayer):
         tokens = as_node(tokens)
         if self.is_base_alone:
             self.check_rows(tokens)
-            y: ComputationNode = self.base(tokens)
-            return y
+            return self.base(tokens)
         flat = tokens if len(tokens.shape) == 1 else reshape(tokens, (tokens.size,))
         if self._rows is None:
             y = self._adapted(flat)

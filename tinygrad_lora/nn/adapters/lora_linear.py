@@ -43,8 +43,7 @@ class LoRALinear(MergeableLayer):
     def __call__(self, x: ComputationNode) -> ComputationNode:
         if self.is_base_alone:
             self.check_rows(x)
-            y: ComputationNode = self.base(x)
-            return y
+            return self.base(x)
         check_width(x, self.original.input_size)
         if self._rows is None:
             return on_rows(self._adapted, x)

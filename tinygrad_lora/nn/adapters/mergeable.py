@@ -88,14 +88,12 @@ class MergeableLayer(AdaptedLayer):
     @property
     def weight(self) -> ComputationNode:
         """The weight of the original: what a layer that is tied to this one shares."""
-        weight: ComputationNode = self.original.weight
-        return weight
+        return self.original.weight
 
     @property
     def bias(self) -> ComputationNode | None:
         """The bias of the original, or None."""
-        bias: ComputationNode | None = getattr(self.original, "bias", None)
-        return bias
+        return getattr(self.original, "bias", None)
 
     @property
     def is_base_alone(self) -> bool:

@@ -21,8 +21,7 @@ def part_of(x: ComputationNode, rows: Any) -> ComputationNode:
     """These rows of x; x itself if they are all."""
     if len(rows) == x.shape[0] and (rows == np.arange(len(rows))).all():
         return x
-    part: ComputationNode = take(x, rows)
-    return part
+    return take(x, rows)
 
 
 def joined(parts: Sequence[tuple[Any, ComputationNode]]) -> ComputationNode:
@@ -31,5 +30,4 @@ def joined(parts: Sequence[tuple[Any, ComputationNode]]) -> ComputationNode:
     y = parts[0][1] if len(parts) == 1 else concatenate([part for _, part in parts], axis=0)
     if (order[1:] > order[:-1]).all():
         return y
-    back: ComputationNode = take(y, np.argsort(order))
-    return back
+    return take(y, np.argsort(order))
