@@ -76,6 +76,19 @@ class Adapter(Layer):
             p.zero_gradient()
 
 
+class SizedAdapter(Adapter):
+    """An adapter that is made from sizes: for a weight (n, m), `kind(n, m, rank, alpha, seed=, dtype=, name=)`."""
+
+    @classmethod
+    def for_layer(
+        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
+    ) -> Self:
+        """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
+        kind: Any = cls  # a class says for itself what its options are
+        weight = base.weight
+        return kind(*weight.shape, rank, alpha, seed=seed, name=name, **{"dtype": weight.dtype} | options)
+
+
 def adapter_for(
     arguments: Collection[str], kind: type[Adapter], base: Any, rank: int, alpha: float | None, /, **options: Any
 ) -> Any:

@@ -18,12 +18,12 @@ from ...core.ops import identity, scale
 from ...errors import ShapeError
 from ..checks import check_size
 from ..linear import Seed, check_width, on_rows
-from .adapter import Adapter
+from .adapter import SizedAdapter
 
 Activation = Callable[[Any], Any] | None
 
 
-class LoRALayer(Adapter):
+class LoRALayer(SizedAdapter):
     r"""$y = \sigma(s\,(x A) B)$ with $s = \alpha / r$: a linear map of rank r, and an activation if one is given.
 
     x is (..., input_size), A is (input_size, rank), B is (rank, output_size). `alpha` -1 or None means rank, so s = 1.
@@ -80,14 +80,6 @@ class LoRALayer(Adapter):
     def _hold(self, A: Any, B: Any, bias: Any, name: str) -> None:
         self.lora_A, self.lora_B = parameter(A, f"{name}_A"), parameter(B, f"{name}_B")
         self.lora_B_bias = None if bias is None else parameter(bias, f"{name}_B_bias")
-
-    @classmethod
-    def for_layer(
-        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
-    ) -> Self:
-        """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
-        options = {"dtype": base.weight.dtype} | options
-        return cls(base.input_size, base.output_size, rank, alpha, seed=seed, name=name, **options)
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         check_width(x, self.input_size)

@@ -13,12 +13,12 @@ from ...library import reshape
 from ..checks import check_size
 from ..embedding import Embedding, as_node
 from ..linear import Seed
-from .adapter import Adapter, adapter_for, keywords_of
+from .adapter import Adapter, SizedAdapter, adapter_for, keywords_of
 from .lora import checked_alpha
 from .mergeable import MergeableLayer, Through
 
 
-class LoRAEmbeddingLayer(Adapter):
+class LoRAEmbeddingLayer(SizedAdapter):
     r"""$y_i = s\,A_{t_i} B$ with $s = \alpha / r$: what LoRA adds to the row of a table for each token.
 
     Tokens are whole numbers, in any shape (...); A is (num_embeddings, rank), B is (rank, embedding_dim). A starts at
@@ -58,14 +58,6 @@ class LoRAEmbeddingLayer(Adapter):
         self.alpha, self.rslora = alpha, rslora
         self.lora_embedding_A = parameter(A, f"{name}_embedding_A")
         self.lora_embedding_B = parameter(B, f"{name}_embedding_B")
-
-    @classmethod
-    def for_layer(
-        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
-    ) -> Self:
-        """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
-        options = {"dtype": base.weight.dtype} | options
-        return cls(base.num_embeddings, base.embedding_dim, rank, alpha, seed=seed, name=name, **options)
 
     def __call__(self, tokens: ComputationNode) -> ComputationNode:
         rows = take(self.lora_embedding_A, tokens)
