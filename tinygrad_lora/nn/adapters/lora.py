@@ -124,11 +124,12 @@ class LoRALayer(SizedAdapter):
                 f"a layer with the activation {_name(self.activation)} is not a linear map, so it has no weight: "
                 "build the layer without one, and apply it after the sum with the base"
             )
-        return self.scaling * self._product()
+        A, B = self.factors()
+        return self.scaling * (A @ B)
 
-    def _product(self) -> Any:
-        """A B, (in, out)."""
-        return self.lora_A.value @ self.lora_B.value
+    def factors(self) -> tuple[Any, Any]:
+        """The two arrays whose product is the change, but for its scale: A (in, r) and B (r, out)."""
+        return self.lora_A.value, self.lora_B.value
 
     def merged_bias(self, bias: Any) -> Any:
         r"""$b + s\,c$ with the bias c of B: arrays, or None for none."""
@@ -140,7 +141,7 @@ class LoRALayer(SizedAdapter):
     def get_diagnostics(self) -> dict[str, str]:
         """As for every layer, and the rank, alpha, scaling and the sizes of A, B and of the change that they make."""
         A, B = self.lora_A.value, self.lora_B.value
-        singular = self.scaling * singular_values_of(A, B)
+        singular = self.scaling * singular_values_of(*self.factors())
         diagnostics = super().get_diagnostics()
         diagnostics |= {"layer.activation": _name(self.activation), "lora.rank": str(self.rank)}
         numbers = {

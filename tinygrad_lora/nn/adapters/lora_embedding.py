@@ -63,9 +63,14 @@ class LoRAEmbeddingLayer(SizedAdapter):
         rows = take(self.lora_embedding_A, tokens)
         return scale(rows @ self.lora_embedding_B, factor=self.scaling)
 
+    def factors(self) -> tuple[Any, Any]:
+        """The arrays A (num_embeddings, r) and B (r, embedding_dim)."""
+        return self.lora_embedding_A.value, self.lora_embedding_B.value
+
     def merge_weights(self) -> Any:
         r"""What this adapter adds to the table, $\Delta W = s\,A B$: (num_embeddings, embedding_dim)."""
-        return self.scaling * (self.lora_embedding_A.value @ self.lora_embedding_B.value)
+        A, B = self.factors()
+        return self.scaling * (A @ B)
 
 
 class LoRAEmbedding(MergeableLayer):

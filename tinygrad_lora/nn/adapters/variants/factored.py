@@ -10,7 +10,7 @@ import numpy as np
 
 from ....core.node import ComputationNode, Shape, parameter
 from ...checks import check_size
-from ...linear import Seed
+from ...linear import Seed, check_width, on_rows
 from ..adapter import SizedAdapter
 from ..lora import checked_alpha
 
@@ -18,7 +18,7 @@ Factor = Callable[[str, Shape, float], ComputationNode]
 
 
 class Factored(SizedAdapter):
-    r"""$\delta(x) = s\,x\,\Delta(\theta)$ with $s = \alpha / r$: a subclass makes its $\theta$ in `make_factors`.
+    r"""$\delta(x) = s\,x\,\Delta(\theta)$ with $s = \alpha / r$: a subclass writes `make_factors` and `of_rows`.
 
     `alpha` -1 or None means rank; `options` are those of `make_factors`. Raises ValueError for sizes, a rank or an
     alpha that are not positive.
@@ -37,6 +37,14 @@ class Factored(SizedAdapter):
     def make_factors(self, *factor: Any, **options: Any) -> None:
         """Assign the factors; `factor(name, shape, fan_in)` makes one. `options` are those of the class."""
         raise NotImplementedError(f"{type(self).__name__} needs a method make_factors(self, factor)")
+
+    def __call__(self, x: ComputationNode) -> ComputationNode:
+        check_width(x, self.input_size)
+        return on_rows(self.of_rows, x)
+
+    def of_rows(self, rows: ComputationNode) -> ComputationNode:
+        r"""$\delta$ of a matrix of rows, (n, in) to (n, out)."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method of_rows(self, rows)")
 
 
 def drawing(seed: Seed, dtype: Any, prefix: str) -> Factor:
