@@ -2,6 +2,7 @@ r"""An embedding with adapters beside it, $y_i = W_{t_i} + s\,A_{t_i} B$: the ch
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, Self
 
 import numpy as np
@@ -100,14 +101,12 @@ class LoRAEmbedding(MergeableLayer):
     def __call__(self, tokens: Any) -> ComputationNode:
         tokens = as_node(tokens)
         if self.is_base_alone:
-            self.check_rows(tokens)
-            return self.base(tokens)
-        flat = tokens if len(tokens.shape) == 1 else reshape(tokens, (tokens.size,))
-        if self._rows is None:
-            y = self._adapted(flat)
-        else:
-            y = self._adapted_by_row(flat, self.groups(tokens, int(np.prod(tokens.shape[1:]))))
-        return y if len(tokens.shape) == 1 else reshape(y, (*tokens.shape, y.shape[-1]))
+            return self._base_alone(tokens)
+        rows = self._beside_base(tokens, prod(tokens.shape[1:]))
+        if len(tokens.shape) == 1:
+            return rows(tokens)
+        y = rows(reshape(tokens, (tokens.size,)))
+        return reshape(y, (*tokens.shape, y.shape[-1]))
 
     def _through_base(self, rows: ComputationNode) -> Through:
         y: ComputationNode = self.base(rows)
