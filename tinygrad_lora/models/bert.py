@@ -14,13 +14,13 @@ import numpy as np
 
 from ..core.node import ComputationNode
 from ..core.ops import tanh
-from ..errors import ShapeError
+from ..errors import ModelError, ShapeError
 from ..nn.attention import attention, heads, padding_mask
 from ..nn.embedding import Embedding, as_node
 from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..nn.norms import LayerNorm
-from .configured import activation, check_heads, name_parameters, require, settings
+from .configured import activation, name_parameters, require, settings
 from .text.tokens import token_rows
 
 Node = ComputationNode
@@ -41,7 +41,9 @@ class BertConfig:
     hidden_act: str = "gelu"
 
     def __post_init__(self) -> None:
-        check_heads(self.hidden_size, self.num_attention_heads)
+        size, count = self.hidden_size, self.num_attention_heads
+        if size % count:
+            raise ModelError(f"a hidden_size of {size} cannot be cut into {count} heads of equal size")
 
 
 class Embeddings(Layer):
