@@ -19,7 +19,7 @@ import tinygrad_lora
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tinygrad_lora"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-BENCH = sorted((ROOT / "tests" / "benchmarks" / "bench").rglob("*.py"))
+BENCH = sorted(path for name in ("bench", "feedback") for path in (ROOT / "tests" / "benchmarks" / name).rglob("*.py"))
 BUDGET = ROOT / "tests" / "budget.toml"
 
 LARGEST_CORE = 914
