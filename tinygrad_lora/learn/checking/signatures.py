@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
@@ -56,7 +57,8 @@ def misfit(name: str, reference: object, answer: object) -> str:
 
     Whatever can be called in the same way will do: with more parameters that have defaults, or with `*args`.
     """
-    for called, right, mine in _pairs(name, reference, answer):
+    methods = [(f"{name}.{key}", right, mine) for key, right, mine in methods_of(reference, answer)]
+    for called, right, mine in [(name, reference, answer), *methods]:
         expected, actual = parameters_of(right), parameters_of(mine)
         if expected is None or actual is None:
             continue
@@ -66,14 +68,18 @@ def misfit(name: str, reference: object, answer: object) -> str:
     return ""
 
 
-def _pairs(name: str, reference: object, answer: object) -> list[tuple[str, object, object]]:
-    """The function itself, or the class and those methods that both define."""
-    pairs = [(name, reference, answer)]
-    if isinstance(reference, type) and isinstance(answer, type):
-        own = {key: f for one in answer.__mro__[::-1] for key, f in vars(one).items() if isinstance(f, FunctionType)}
-        methods = {key: f for key, f in vars(reference).items() if isinstance(f, FunctionType) and key != "__init__"}
-        pairs += [(f"{name}.{key}", f, own[key]) for key, f in methods.items() if key in own]
-    return pairs
+def methods_of(reference: object, answer: object) -> list[tuple[str, FunctionType, FunctionType]]:
+    """The methods that two classes both define, by name; none for functions."""
+    if not isinstance(reference, type) or not isinstance(answer, type):
+        return []
+    own = {key: f for one in answer.__mro__[::-1] for key, f in vars(one).items() if isinstance(f, FunctionType)}
+    methods = {key: f for key, f in vars(reference).items() if isinstance(f, FunctionType) and key != "__init__"}
+    return [(key, f, own[key]) for key, f in methods.items() if key in own]
+
+
+def names_of(function: Callable[..., Any]) -> list[str]:
+    """What its arguments are called."""
+    return list(inspect.signature(function).parameters)
 
 
 def _fits(expected: inspect.Signature, actual: inspect.Signature) -> bool:

@@ -53,7 +53,6 @@ def forward(order, inputs, turned=False):
 
 def judge(evaluate, order, inputs):
     """Run the student's function, and raise unless every value is right."""
-    order_before, inputs_before = list(order), dict(inputs)
     try:
         answer = evaluate(order, inputs)
     except TypeError as error:
@@ -64,10 +63,6 @@ def judge(evaluate, order, inputs):
         raise refuse("no-return", "evaluate gave None: does it end with `return`?")
     if not isinstance(answer, dict):
         raise refuse("wrong-type", f"evaluate gave {kind_of(answer)}; a dictionary of all values is needed")
-    left_alone = order == order_before and inputs == inputs_before
-    lengths = f"the length of inputs was {len(inputs_before)}, and now it is {len(inputs)}"
-    sentence = lengths if len(inputs) != len(inputs_before) else "work on a copy, such as dict(inputs)"
-    require(left_alone, "changed-argument", f"your function changed its arguments: {sentence}")
     expected, turned = forward(order, inputs), forward(order, inputs, turned=True)
     small = order[-1] if len(order) <= 12 else None
     for node in order:

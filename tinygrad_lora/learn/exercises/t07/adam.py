@@ -25,6 +25,7 @@ exercise = Exercise(
     "07-adam",
     __doc__,
     kind="P",
+    changes={"adam_step": ["parameters", "memory"]},
     hints=(
         "Three things must last: the number of steps, and for each parameter m and v. Count the step once, before the "
         "loop over the parameters.",

@@ -28,6 +28,7 @@ exercise = Exercise(
     kind="T",
     slow=True,
     limit=30.0,
+    changes={"update": ["parameters", "memory"]},
     hints=(
         "Watch the first losses. If they grow, the learning rate is too large. If they hardly fall, it is too small.",
         "Adam likes rates around 0.003 here. SGD with momentum 0.9 likes 0.05, plain SGD ten times that. Batches of 32 "

@@ -19,6 +19,7 @@ exercise = Exercise(
     "07-momentum",
     __doc__,
     kind="P",
+    changes={"momentum_step": ["parameters", "memory"]},
     hints=(
         "Before the first step there is no entry for p: `memory.get(p, 0.0)` is its value, or 0.",
         "First the new m, from the old one and the gradient. Then the parameter, with the new m. Store the new m.",

@@ -22,6 +22,7 @@ exercise = Exercise(
     "07-step",
     __doc__,
     kind="S",
+    changes={"train_step": ["model", "optimizer"]},
     hints=(
         "backward() adds to the gradients that are there. So what must come before it?",
         "Forget, go forward, go backward, update, return. The node of the loss keeps its value.",

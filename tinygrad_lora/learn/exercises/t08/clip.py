@@ -95,15 +95,11 @@ def length(arrays):
 
 def judge(clip, gradients, max_norm):
     """One list of gradients: raise, and say what is wrong, unless it is clipped as it should be."""
-    copies = [g.copy() for g in gradients]
-    clipped = clip(copies, max_norm)
+    clipped = clip(gradients, max_norm)
     if clipped is None:
         raise refuse("no-return", "clip gave None: does every path of your function end with `return`?")
     if type(clipped) not in (list, tuple) or len(clipped) != len(gradients):
         raise refuse("count", f"clip must give a list of {counted(len(gradients), 'array')}, as many as it got")
-    pairs = zip(copies, gradients, strict=True)
-    message = "your function changed the arrays that it got: others need them; `g * factor` makes a new one"
-    require(all(same(as_array(a), as_array(b)) for a, b in pairs), "changed-argument", message)
     answer = [as_array(c, f"array {i}", g.shape) for i, (c, g) in enumerate(zip(clipped, gradients, strict=True))]
     expected = right(gradients, max_norm)
     if equal(answer, expected):

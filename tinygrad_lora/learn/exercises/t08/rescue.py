@@ -33,6 +33,7 @@ exercise = Exercise(
     kind="T",
     slow=True,
     limit=30.0,
+    changes={"step": ["model", "optimizer"]},
     hints=(
         "Start with the numbers that go in: are all of them finite? Then look at what comes out of the first layer. "
         "Then at the loss: without any idea it should be about 2.3, and it must be able to reach 0.",

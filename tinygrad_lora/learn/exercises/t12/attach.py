@@ -25,6 +25,7 @@ exercise = Exercise(
     "12-attach",
     __doc__,
     kind="S",
+    changes={"attach": ["model"]},
     hints=(
         "`model.members[i]` can be read and set. And `model.freeze()` freezes all that is there at that moment.",
         "Freeze first, then attach: a new adapter is trainable. LoRALinear freezes its base by itself.",

@@ -27,6 +27,7 @@ exercise = Exercise(
     kind="T",
     slow=True,
     limit=30.0,
+    changes={"unpack": ["model"]},
     hints=(
         "How many bytes has a number of the model? How many does it need? Try, and look at the accuracy.",
         "float16 has two bytes a number and is exact to three digits. Join all arrays to one vector before you write.",

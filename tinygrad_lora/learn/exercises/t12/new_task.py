@@ -26,6 +26,7 @@ exercise = Exercise(
     kind="T",
     slow=True,
     limit=30.0,
+    changes={"fine_tune": ["model"]},
     hints=(
         "Rank 4 on every linear layer has 12 % of the numbers. Too few epochs are the usual reason for a low score.",
         "Adapters like a larger learning rate than whole networks: 0.01 with AdamW, in batches of 64, for 30 epochs. "

@@ -27,6 +27,7 @@ exercise = Exercise(
     __doc__,
     kind="P",
     preamble="import copy\n\nimport numpy as np\n\nimport tinygrad_lora as tl\n",
+    changes={"ship": ["model"]},
     hints=(
         "`copy.deepcopy(model)` shares nothing with the model. `tl.merge_all` merges every adapter of a model.",
         "Copy, merge the copy, compile the copy. For the proof: subtract, take the absolute value, then the largest.",
