@@ -14,24 +14,33 @@ import numpy as np
 from ..core.node import Array, ComputationNode, Shape
 from ..nn.layer import Layer
 from ..view.words.sentences import with_article
-from .diagnosis import Diagnosis, Wrong
+from .diagnosis import refuse
 
 _asarray, _array, _absolute = np.asarray, np.array, np.absolute
 _isfinite, _isnan, _all = np.isfinite, np.isnan, np.all
 NUMBERS = (bool, int, float)
 
 
-def refuse(code: str, sentence: str) -> Wrong:
-    """A `Wrong` with this code and sentence, to be raised."""
-    return Wrong(Diagnosis(code, sentence))
+def as_layer(layer: object, name: str) -> Layer:
+    """A layer of the student's class, which has this name.
 
-
-def require_formula(layer: Layer) -> None:
-    """Refuse a layer whose class says what it computes in `forward`, as in PyTorch. Every layer has one already."""
+    Refused is one whose class says what it computes in `forward`, as in PyTorch: every layer has a `forward` already.
+    """
+    if not isinstance(layer, Layer):
+        raise refuse("no-layer", f"{name} is no layer: write `class {name}(tl.Layer):`")
     classes = type(layer).__mro__
     own = set().union(*(vars(one) for one in classes[: classes.index(Layer)]))
     if "forward" in own and "__call__" not in own:
         raise refuse("forward-written", "write the formula in `__call__`: `forward` of a layer runs it on arrays")
+    return layer
+
+
+def value_in(layer: Layer, name: str, shape: Shape, called: str = "") -> Array:
+    """What the layer's parameter of this name holds."""
+    parameters = layer.named_parameters()
+    if name not in parameters:
+        raise refuse("missing-parameter", f"the layer has no parameter called {name}: assign tl.parameter(...) to it")
+    return as_array(parameters[name].value, called or name, shape)
 
 
 def kind_of(value: object) -> str:

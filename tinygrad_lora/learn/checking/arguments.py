@@ -17,7 +17,7 @@ from ...core.graph import Graph, topological_order
 from ...core.node import PARAMETER, ComputationNode
 from ...nn.layer import Layer
 from ...view.words.sentences import short_array
-from ..exact import refuse
+from ..diagnosis import refuse
 
 Contents = dict[tuple[ComputationNode | None, str], Any]
 PLAIN = (bool, int, float, str, bytes, tuple, np.generic)  # compared by what they are, not by which object it is

@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike
 from ...core.node import Array
 from ...view.words.grammar import counted
 from ..checking.arguments import on_copies
-from ..diagnosis import Diagnosis, Wrong
-from ..exact import as_array, refuse, same
+from ..diagnosis import Diagnosis, Wrong, refuse
+from ..exact import as_array, same
 from .measuring import STEP, Scalar, Values, differences, settled
 
 TRIALS = 3

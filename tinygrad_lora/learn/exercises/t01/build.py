@@ -10,13 +10,8 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
 from ....core.node import CONSTANT
-from ....view.words.sentences import number
-from ...cases import generators, numbers
-from ...diagnosis import require
-from ...exact import refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, generators, number, numbers, refuse, require, topological_order
 
 SLIPS = {
     "square-of-product": ("squares 3x, and (3x)^2 is 9x^2: square x first", lambda x, y: (3 * x) ** 2 + 2 * y),

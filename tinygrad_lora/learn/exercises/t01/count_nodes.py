@@ -8,12 +8,7 @@ can be kept in a set or a dictionary. Recursion is allowed.
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ....view.words.grammar import counted
-from ...cases import graphs, ladder
-from ...diagnosis import require
-from ...exact import as_whole
-from ...exercise import Exercise
+from ...authoring import Exercise, as_whole, counted, graphs, ladder, require, topological_order
 
 exercise = Exercise(
     "01-count-nodes",

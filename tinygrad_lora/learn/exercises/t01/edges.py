@@ -11,12 +11,7 @@ from collections import Counter
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ....view.words.grammar import counted
-from ...cases import graphs
-from ...diagnosis import require
-from ...exact import kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, counted, graphs, kind_of, refuse, require, topological_order
 
 exercise = Exercise(
     "01-edges",

@@ -9,10 +9,7 @@ Write the value of each node into the dictionary `values`. Predict first; the en
 
 import tinygrad_lora as tl
 
-from ....view.words.sentences import number
-from ...diagnosis import require
-from ...exact import as_array, as_number, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, as_number, number, refuse, require, same
 
 exercise = Exercise(
     "01-values",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....core.graph import topological_order
 from ....core.node import ComputationNode, placeholder
-from ...cases import Rng
+from ...authoring import Rng, topological_order
 
 Order = list[ComputationNode]
 

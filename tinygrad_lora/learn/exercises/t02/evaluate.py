@@ -9,12 +9,8 @@ symbolic, so they have no `.value`. Leave `inputs` as it is. A graph may be thou
 
 import tinygrad_lora as tl
 
-from ....view.words.grammar import counted
 from ....view.words.sentences import number
-from ...cases import chain, generators, graphs
-from ...diagnosis import require
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, chain, counted, generators, graphs, kind_of, refuse, require, same
 from ._forward import random_order, symbolic
 
 exercise = Exercise(

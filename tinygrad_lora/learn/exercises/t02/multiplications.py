@@ -17,10 +17,7 @@ written out, with every shared part computed again at each use. Predict first; t
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ...diagnosis import require
-from ...exact import as_whole, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_whole, refuse, require, topological_order
 
 exercise = Exercise(
     "02-multiplications",

@@ -18,11 +18,7 @@ from typing import Any
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ....view.words.grammar import times
-from ...diagnosis import require
-from ...exact import kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, kind_of, refuse, require, times, topological_order
 
 exercise = Exercise(
     "02-rebuild",

@@ -8,10 +8,7 @@ A node whose parent is not in the list at all cannot be run.
 
 import tinygrad_lora as tl
 
-from ...cases import generators, graphs, shuffled
-from ...diagnosis import require
-from ...exact import as_bool
-from ...exercise import Exercise
+from ...authoring import Exercise, as_bool, generators, graphs, require, shuffled
 from ._forward import in_words, random_order, symbolic
 
 exercise = Exercise(

@@ -12,10 +12,7 @@ arrays of one shape. Each returns the gradients of its operands:
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import tell
-from ...doctor import diagnose
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose, generators, numbers, tell
 
 exercise = Exercise(
     "03-basic",

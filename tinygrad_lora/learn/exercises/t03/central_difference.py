@@ -10,11 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ....view.words.sentences import number
-from ...cases import generators, numbers
-from ...diagnosis import require
-from ...exact import as_number
-from ...exercise import Exercise
+from ...authoring import Exercise, as_number, generators, number, numbers, require
 
 exercise = Exercise(
     "03-central-difference",

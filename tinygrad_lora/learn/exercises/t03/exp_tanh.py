@@ -9,10 +9,7 @@ The derivative of $\tanh x$ is $1 - \tanh^2 x$.
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import tell
-from ...doctor import diagnose
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose, generators, numbers, tell
 
 exercise = Exercise(
     "03-exp-tanh",

@@ -11,11 +11,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....view.words.sentences import number
-from ...cases import generators, numbers
-from ...diagnosis import require, tell
-from ...doctor import diagnose
-from ...exact import as_array, as_number, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, as_number, diagnose, generators, numbers, refuse, require, same, tell
 
 exercise = Exercise(
     "03-relu",

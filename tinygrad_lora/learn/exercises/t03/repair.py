@@ -11,10 +11,7 @@ Each of these backward rules has one mistake. Find it by moving an operand a lit
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import tell
-from ...doctor import diagnose
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose, generators, numbers, tell
 
 exercise = Exercise(
     "03-repair",

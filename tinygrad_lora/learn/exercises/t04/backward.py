@@ -12,12 +12,7 @@ from typing import Any
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.words.grammar import counted
-from ....view.words.sentences import number
-from ...cases import chain, graphs
-from ...diagnosis import require
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, chain, counted, graphs, kind_of, number, refuse, require, same
 
 exercise = Exercise(
     "04-backward",

@@ -11,12 +11,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ....view.words.sentences import short_array
-from ...diagnosis import require
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
-from ...zoo import bug
+from ...authoring import Exercise, as_array, bug, kind_of, refuse, require, same, short_array, topological_order
 
 exercise = Exercise(
     "04-counterexample",

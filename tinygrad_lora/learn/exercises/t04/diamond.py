@@ -10,12 +10,7 @@ from `y` up to `f`. Predict first; the engine computes the answer when you check
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ....view.words.sentences import number
-from ...diagnosis import require
-from ...exact import as_array, as_number, as_whole, refuse, same
-from ...exercise import Exercise
-from ...zoo import bug
+from ...authoring import Exercise, as_array, as_number, as_whole, bug, number, refuse, require, same, topological_order
 
 exercise = Exercise(
     "04-diamond",

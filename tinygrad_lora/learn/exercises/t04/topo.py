@@ -8,12 +8,7 @@ A graph may be 5,000 nodes deep, and may have more paths than anyone can walk.
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ....view.words.grammar import are, counted
-from ...cases import chain, graphs, ladder
-from ...diagnosis import require
-from ...exact import as_nodes
-from ...exercise import Exercise
+from ...authoring import Exercise, are, as_nodes, chain, counted, graphs, ladder, require, topological_order
 from ..t02._forward import in_words
 
 exercise = Exercise(

@@ -16,10 +16,7 @@ Write the five gradients into the dictionary `twice`. Predict first; the engine 
 
 import tinygrad_lora as tl
 
-from ....view.words.sentences import number
-from ...diagnosis import require
-from ...exact import as_number, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_number, number, refuse, require
 
 exercise = Exercise(
     "04-twice",

@@ -8,11 +8,7 @@ It must work for stacks of matrices as well, such as shapes (5, 2, 3) and (5, 3,
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import tell
-from ...doctor import diagnose
-from ...exact import refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose, generators, numbers, refuse, tell
 
 exercise = Exercise(
     "05-matmul",

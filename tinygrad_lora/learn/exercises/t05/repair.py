@@ -20,10 +20,7 @@ import tinygrad_lora as tl
 
 from ....errors import ShapeError, TraceError
 from ....view.errors.failure import failure
-from ...cases import generators, numbers
-from ...diagnosis import Diagnosis, Wrong, require
-from ...exact import as_array, refuse, same
-from ...exercise import Exercise
+from ...authoring import Diagnosis, Exercise, Wrong, as_array, generators, numbers, refuse, require, same
 
 exercise = Exercise(
     "05-repair",

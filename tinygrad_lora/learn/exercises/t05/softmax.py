@@ -11,10 +11,7 @@ are enough.
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import tell
-from ...doctor import diagnose
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose, generators, numbers, tell
 
 exercise = Exercise(
     "05-softmax",

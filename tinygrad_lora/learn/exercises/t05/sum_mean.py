@@ -6,10 +6,7 @@ The forwards are `x.sum(axis)` and `x.mean(axis)`, where `axis` is one whole num
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import tell
-from ...doctor import diagnose
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose, generators, numbers, tell
 
 exercise = Exercise(
     "05-sum-mean",

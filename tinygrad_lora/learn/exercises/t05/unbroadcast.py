@@ -10,10 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import require
-from ...exact import as_array, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, generators, numbers, refuse, require, same
 
 exercise = Exercise(
     "05-unbroadcast",

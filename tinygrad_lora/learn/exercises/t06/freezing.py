@@ -18,11 +18,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.words.grammar import are, counted
-from ...cases import chain, generators, random_graph
-from ...diagnosis import require
-from ...exact import as_nodes, as_whole, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, are, as_nodes, as_whole, chain, counted, generators, random_graph, refuse, require
 
 exercise = Exercise(
     "06-freezing",

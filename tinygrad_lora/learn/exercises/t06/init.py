@@ -17,11 +17,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ....view.words.sentences import number
-from ...diagnosis import require
-from ...exact import as_array
-from ...exercise import Exercise
-from ...using import using
+from ...authoring import Exercise, as_array, number, require, using
 
 exercise = Exercise(
     "06-init",

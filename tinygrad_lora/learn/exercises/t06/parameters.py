@@ -15,11 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....view.words.grammar import are
-from ...cases import generators
-from ...diagnosis import require
-from ...exact import kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, are, generators, kind_of, refuse, require
 
 exercise = Exercise(
     "06-parameters",

@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....core.node import ComputationNode, parameter
-from ....view.words.sentences import number
-from ...cases import numbers
-from ...diagnosis import Diagnosis, Wrong, require
-from ...exact import as_array, refuse, same
+from ...authoring import Diagnosis, Wrong, as_array, number, numbers, refuse, require, same
 
 Rule = Callable[[list[ComputationNode], float, dict[Any, Any]], None]
 Slips = Mapping[str, tuple[str, Rule]]

@@ -17,8 +17,7 @@ Source: Kingma and Ba 2014, algorithm 1.
 
 import numpy as np
 
-from ...diagnosis import require
-from ...exercise import Exercise
+from ...authoring import Exercise, require
 from ._optimizers import judge, trajectory
 
 exercise = Exercise(

@@ -12,12 +12,7 @@ Write two functions of arrays. `logits` is (samples, classes), `labels` holds a 
 
 import numpy as np
 
-from ....view.words.sentences import number
-from ...cases import generators, numbers
-from ...diagnosis import require, tell
-from ...doctor import diagnose
-from ...exact import as_array, as_number, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, as_number, diagnose, generators, number, numbers, require, same, tell
 
 exercise = Exercise(
     "07-cross-entropy",

@@ -17,10 +17,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ...diagnosis import require
-from ...exact import as_number, as_whole, refuse
-from ...exercise import Exercise
-from ...using import using
+from ...authoring import Exercise, as_number, as_whole, refuse, require, using
 
 exercise = Exercise(
     "07-digits",

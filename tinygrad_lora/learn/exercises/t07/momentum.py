@@ -11,8 +11,7 @@ step, and the same dictionary comes again at every step. The learning rate may b
 
 import numpy as np
 
-from ...diagnosis import require
-from ...exercise import Exercise
+from ...authoring import Exercise, require
 from ._optimizers import judge, trajectory
 
 exercise = Exercise(

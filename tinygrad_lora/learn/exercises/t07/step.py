@@ -13,10 +13,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....errors import GradientError
-from ...diagnosis import require, tell
-from ...doctor import diagnose_step
-from ...exact import same
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose_step, require, same, tell
 
 exercise = Exercise(
     "07-step",

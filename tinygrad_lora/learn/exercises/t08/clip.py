@@ -12,12 +12,7 @@ as they are. The arrays that came in must not change.
 
 import numpy as np
 
-from ....view.words.grammar import counted
-from ....view.words.sentences import number
-from ...cases import generators, numbers
-from ...diagnosis import require
-from ...exact import as_array, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, counted, generators, number, numbers, refuse, require, same
 
 exercise = Exercise(
     "08-clip",

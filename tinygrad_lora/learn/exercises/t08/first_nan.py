@@ -15,11 +15,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.words.sentences import number
-from ...cases import chain, generators, numbers, random_graph
-from ...diagnosis import require
-from ...exact import kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, chain, generators, kind_of, number, numbers, random_graph, refuse, require
 
 exercise = Exercise(
     "08-first-nan",

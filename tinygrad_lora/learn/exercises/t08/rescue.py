@@ -20,12 +20,7 @@ import tinygrad_lora as tl
 
 from ....data import digits
 from ....errors import GradientError
-from ....view.words.grammar import are
-from ....view.words.sentences import number
-from ...diagnosis import Diagnosis, require, tell
-from ...doctor import diagnose_step
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
+from ...authoring import Diagnosis, Exercise, are, as_array, diagnose_step, kind_of, number, refuse, require, same, tell
 
 exercise = Exercise(
     "08-rescue",

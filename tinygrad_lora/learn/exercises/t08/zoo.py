@@ -16,13 +16,8 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
 from ....errors import StaleGraphError
-from ....view.words.sentences import number
-from ...diagnosis import require
-from ...exact import as_array, as_nodes, refuse, same
-from ...exercise import Exercise
-from ...zoo import bug, bugs
+from ...authoring import Exercise, as_array, as_nodes, bug, bugs, number, refuse, require, same, topological_order
 
 exercise = Exercise(
     "08-zoo",

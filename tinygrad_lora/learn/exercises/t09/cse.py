@@ -16,13 +16,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....core.graph import Graph
-from ....view.words.grammar import counted
-from ....view.words.sentences import number
-from ...cases import numbers
-from ...diagnosis import require
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, Graph, as_array, counted, kind_of, number, numbers, refuse, require, same
 from ._programs import functions
 
 exercise = Exercise(

@@ -27,12 +27,8 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....core.graph import Graph
 from ....core.node import placeholder
-from ...cases import numbers
-from ...diagnosis import require
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, Graph, as_array, kind_of, numbers, refuse, require, same
 from ._programs import straight
 
 exercise = Exercise(

@@ -11,13 +11,9 @@ lists of nodes:
 `graph.nodes` are all nodes, parents first; the leaves among them have no parents, and belong to no group.
 """
 
-from ....core.graph import Graph
 from ....core.node import placeholder
 from ....core.ops import add, exp, matmul, multiply, tanh
-from ....view.words.grammar import counted
-from ...diagnosis import require
-from ...exact import as_nodes, kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, Graph, as_nodes, counted, kind_of, refuse, require
 from ._programs import programs, uses
 
 exercise = Exercise(

@@ -22,9 +22,7 @@ Write True or False into the dictionary `may_move`, in place of each `...`.
 
 import tinygrad_lora as tl
 
-from ...diagnosis import require
-from ...exact import as_bool, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_bool, refuse, require
 from ._programs import uses
 
 exercise = Exercise(

@@ -22,12 +22,7 @@ import tinygrad_lora as tl
 
 from ....core.graph import topological_order
 from ....core.node import Op
-from ....view.words.grammar import are, counted, times
-from ....view.words.sentences import number
-from ...cases import numbers
-from ...diagnosis import require
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, are, as_array, counted, kind_of, number, numbers, refuse, require, same, times
 from ._programs import functions
 
 exercise = Exercise(

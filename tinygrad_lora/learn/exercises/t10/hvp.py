@@ -13,10 +13,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...cases import generators, numbers
-from ...diagnosis import require
-from ...exact import as_array, largest_difference, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, generators, largest_difference, numbers, require, same
 
 exercise = Exercise(
     "10-hvp",

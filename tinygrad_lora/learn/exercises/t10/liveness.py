@@ -15,10 +15,7 @@ Write two functions:
   its first step to its last, both included.
 """
 
-from ....view.words.grammar import are, counted
-from ...diagnosis import require
-from ...exact import as_whole, kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, are, as_whole, counted, kind_of, refuse, require
 from ._programs import programs, text_of
 
 exercise = Exercise(

@@ -13,10 +13,7 @@ Then write `counterexample()`. It returns `(program, outputs)`, at most four ste
 a *careless planner* gives wrong numbers: it frees a place as soon as its array was read once.
 """
 
-from ....view.words.grammar import counted
-from ...diagnosis import require
-from ...exact import as_whole, kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_whole, counted, kind_of, refuse, require
 from ._programs import checked_program, ends, planned, programs, text_of, wrong_outputs
 
 exercise = Exercise(

@@ -20,10 +20,7 @@ The engine answers when you check: it builds the graph of the gradients and look
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ...diagnosis import require
-from ...exact import as_bool, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_bool, refuse, require, topological_order
 
 exercise = Exercise(
     "10-saved",

@@ -13,11 +13,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ....view.words.grammar import are
-from ...checking.evaluated import Evaluated
-from ...diagnosis import require
-from ...exact import as_array, refuse, same
-from ...exercise import Exercise
+from ...authoring import Evaluated, Exercise, are, as_array, refuse, require, same
 
 exercise = Exercise(
     "10-step",

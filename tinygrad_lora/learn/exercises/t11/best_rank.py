@@ -11,10 +11,7 @@ singular values in `S` come largest first. Write two functions:
 
 import numpy as np
 
-from ...cases import generators
-from ...diagnosis import require
-from ...exact import as_array, as_number, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, as_number, generators, refuse, require, same
 
 exercise = Exercise(
     "11-best-rank",

@@ -9,10 +9,7 @@ B, (r, m). Write two functions:
   numbers as the weight. It is 0 where not even rank 1 is small enough.
 """
 
-from ...cases import generators
-from ...diagnosis import require
-from ...exact import as_whole
-from ...exercise import Exercise
+from ...authoring import Exercise, as_whole, generators, require
 
 exercise = Exercise(
     "11-counts",

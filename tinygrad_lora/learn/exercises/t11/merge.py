@@ -10,10 +10,7 @@ Here is a layer on arrays, $y = x W + s\,(x A)\,B$. Write three of its methods:
 A and B may be trained between an `unmerge()` and the next `merge()`.
 """
 
-from ...cases import generators
-from ...diagnosis import require
-from ...exact import as_array, largest_difference, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, generators, largest_difference, require, same
 
 exercise = Exercise(
     "11-merge",

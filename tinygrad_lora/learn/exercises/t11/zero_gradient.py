@@ -16,9 +16,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...diagnosis import require
-from ...exact import as_bool, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_bool, refuse, require
 
 exercise = Exercise(
     "11-zero-gradient",

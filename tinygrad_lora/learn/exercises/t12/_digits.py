@@ -8,7 +8,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ...exact import kind_of, refuse
+from ...authoring import kind_of, refuse
 
 SIZES = (64, 96, 48, 10)
 TURNED = digits(rotated=1, dtype=np.float32)

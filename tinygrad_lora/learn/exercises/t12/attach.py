@@ -15,10 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...cases import generators
-from ...diagnosis import require
-from ...exact import as_array, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, generators, require, same
 from ._digits import checked_model
 
 exercise = Exercise(

@@ -15,10 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....view.words.grammar import have
-from ...diagnosis import require
-from ...exact import kind_of, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, have, kind_of, refuse, require, same
 from ._digits import TURNED, accuracy, adapted, base_weights, before, checked_model, pretrained
 
 exercise = Exercise(

@@ -15,9 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...diagnosis import require
-from ...exact import refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, refuse, require, same
 from ._digits import TURNED, UPRIGHT, accuracy, base_weights, before, checked_model, pretrained, train
 
 exercise = Exercise(

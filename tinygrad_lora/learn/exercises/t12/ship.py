@@ -15,12 +15,8 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....view.words.grammar import are, have
-from ...checking.evaluated import Evaluated
-from ...diagnosis import require
-from ...exact import as_array, as_number, kind_of, refuse, same
+from ...authoring import Evaluated, Exercise, are, as_array, as_number, have, kind_of, refuse, require, same
 from ...exact import largest_difference as difference
-from ...exercise import Exercise
 
 exercise = Exercise(
     "12-ship",

@@ -15,12 +15,8 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
 from ....core.node import ComputationNode
-from ...cases import generators
-from ...diagnosis import require
-from ...exact import as_array, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, generators, require, same, topological_order
 
 exercise = Exercise(
     "12-two-adapters",
