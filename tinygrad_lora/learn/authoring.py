@@ -7,29 +7,20 @@ bug zoo and plug-in points; and words for sentences.
 from ..core.graph import Graph, topological_order
 from ..view.words.grammar import are, counted, have, times
 from ..view.words.sentences import number, short_array
+from .answers import as_layer, entry, returned, value_in
 from .cases import Rng, chain, generators, graphs, ladder, numbers, random_graph, shuffled
 from .checking.evaluated import Evaluated
 from .diagnosis import Diagnosis, Wrong, refuse, require, tell
 from .doctor import diagnose, diagnose_layer, diagnose_step
-from .exact import (
-    as_array,
-    as_bool,
-    as_layer,
-    as_nodes,
-    as_number,
-    as_whole,
-    kind_of,
-    largest_difference,
-    same,
-    value_in,
-)
+from .exact import as_array, as_bool, as_nodes, as_number, as_whole, kind_of, label, largest_difference, same
 from .exercise import Exercise
 from .using import using
 from .zoo import bug, bugs
 
 __all__ = [
     "Diagnosis", "Evaluated", "Exercise", "Graph", "Rng", "Wrong", "are", "as_array", "as_bool", "as_layer", "as_nodes",
-    "as_number", "as_whole", "bug", "bugs", "chain", "counted", "diagnose", "diagnose_layer", "diagnose_step",
-    "generators", "graphs", "have", "kind_of", "ladder", "largest_difference", "number", "numbers", "random_graph",
-    "refuse", "require", "same", "short_array", "shuffled", "tell", "times", "topological_order", "using", "value_in",
+    "as_number", "as_whole", "bug", "bugs", "chain", "counted", "diagnose", "diagnose_layer", "diagnose_step", "entry",
+    "generators", "graphs", "have", "kind_of", "label", "ladder", "largest_difference", "number", "numbers",
+    "random_graph", "refuse", "require", "returned", "same", "short_array", "shuffled", "tell", "times",
+    "topological_order", "using", "value_in",
 ]  # fmt: skip

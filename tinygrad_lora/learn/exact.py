@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ..core.node import Array, ComputationNode, Shape
-from ..nn.layer import Layer
 from ..view.words.sentences import with_article
 from .diagnosis import refuse
 
@@ -21,34 +20,17 @@ _isfinite, _isnan, _all = np.isfinite, np.isnan, np.all
 NUMBERS = (bool, int, float)
 
 
-def as_layer(layer: object, name: str) -> Layer:
-    """A layer of the student's class, which has this name.
-
-    Refused is one whose class says what it computes in `forward`, as in PyTorch: every layer has a `forward` already.
-    """
-    if not isinstance(layer, Layer):
-        raise refuse("no-layer", f"{name} is no layer: write `class {name}(tl.Layer):`")
-    classes = type(layer).__mro__
-    own = set().union(*(vars(one) for one in classes[: classes.index(Layer)]))
-    if "forward" in own and "__call__" not in own:
-        raise refuse("forward-written", "write the formula in `__call__`: `forward` of a layer runs it on arrays")
-    return layer
-
-
-def value_in(layer: Layer, name: str, shape: Shape, called: str = "") -> Array:
-    """What the layer's parameter of this name holds."""
-    parameters = layer.named_parameters()
-    if name not in parameters:
-        raise refuse("missing-parameter", f"the layer has no parameter called {name}: assign tl.parameter(...) to it")
-    return as_array(parameters[name].value, called or name, shape)
-
-
 def kind_of(value: object) -> str:
     """What a value is, as in "gave a list"."""
     if value is None:
         return "None"
     usual = {ComputationNode: "node", np.ndarray: "array"}
     return with_article(usual.get(type(value), type(value).__name__))
+
+
+def label(node: ComputationNode) -> str:
+    """What a sentence calls a node: `multiply`, `parameter x`."""
+    return f"{node.op} {node.name or ''}".strip()
 
 
 def as_array(value: object, name: str = "the result", shape: Shape | None = None) -> Array:

@@ -11,7 +11,7 @@ from collections import Counter
 
 import tinygrad_lora as tl
 
-from ...authoring import Exercise, counted, graphs, kind_of, refuse, require, topological_order
+from ...authoring import Exercise, counted, graphs, kind_of, label, refuse, require, topological_order
 
 exercise = Exercise(
     "01-edges",
@@ -70,8 +70,8 @@ def judge(listed, output):
     repeated = not missing and all(pair in expected for pair in extra)
     require(not repeated, "repeated", f"{sentence}: a node met twice lists its edges again; remember it", show=small)
     pair = next(iter(missing or extra))
-    label = " to ".join(f"{node.op} {node.name or ''}".strip() for node in pair)
-    require(False, "wrong-edges", f"{sentence}: {'missing' if missing else 'too many'}: {label}", show=small)
+    words = " to ".join(map(label, pair))
+    require(False, "wrong-edges", f"{sentence}: {'missing' if missing else 'too many'}: {words}", show=small)
 
 
 @exercise.check(points=1)

@@ -9,7 +9,7 @@ Write the value of each node into the dictionary `values`. Predict first; the en
 
 import tinygrad_lora as tl
 
-from ...authoring import Exercise, as_array, as_number, number, refuse, require, same
+from ...authoring import Exercise, as_array, as_number, entry, number, refuse, require, same
 
 exercise = Exercise(
     "01-values",
@@ -46,14 +46,11 @@ OTHER = {
 
 @exercise.check(points=2)
 def test_every_value_is_right(values):
-    if type(values) is not dict:
-        raise refuse("wrong-type", f"values is of type {type(values).__name__}; keep the dictionary and fill it in")
     for name, node in nodes().items():
         if not node.parents:
             continue
-        if name not in values:
-            raise refuse("missing-name", f"values has no entry for {name}: its keys are a, b, c and d")
-        answer, expected = as_number(values[name], f"the value of {name}"), float(node)
+        written = entry(values, "values", name, f"for {name}: its keys are a, b, c and d")
+        answer, expected = as_number(written, f"the value of {name}"), float(node)
         if same(as_array(answer), as_array(expected)):
             continue
         first, second = (float(p) for p in node.parents)

@@ -11,7 +11,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....view.words.sentences import number
-from ...authoring import Exercise, as_array, as_number, diagnose, generators, numbers, refuse, require, same, tell
+from ...authoring import Exercise, as_array, as_number, diagnose, entry, generators, numbers, require, same, tell
 
 exercise = Exercise(
     "03-relu",
@@ -78,8 +78,6 @@ def test_at_zero_the_slope_is_zero(relu_vjp):
 
 @exercise.check(points=1)
 def test_the_predictions(slopes):
-    if type(slopes) is not dict:
-        raise refuse("wrong-type", f"slopes is of type {type(slopes).__name__}; keep the dictionary and fill it in")
     why = {
         "left": "to the left of 0 the output is 0 all along",
         "right": "to the right of 0 the output is x",
@@ -87,9 +85,8 @@ def test_the_predictions(slopes):
         "engine": "at the kink the engine has to choose; the first lines of this exercise say what",
     }
     for name, expected in measured().items():
-        if name not in slopes:
-            raise refuse("missing-name", f"slopes has no entry {name!r}; its keys are {', '.join(why)}")
-        answer = as_number(slopes[name], f"the slope {name!r}")
+        written = entry(slopes, "slopes", name, f"{name!r}; its keys are {', '.join(why)}")
+        answer = as_number(written, f"the slope {name!r}")
         sentence = f"you predicted {number(answer)} for {name!r}; {why[name]}"
         require(answer == expected, "wrong-prediction", sentence)
 

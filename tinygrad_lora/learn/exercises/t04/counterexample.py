@@ -11,7 +11,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...authoring import Exercise, as_array, bug, kind_of, refuse, require, same, short_array, topological_order
+from ...authoring import Exercise, as_array, bug, refuse, require, returned, same, short_array, topological_order
 
 exercise = Exercise(
     "04-counterexample",
@@ -47,12 +47,8 @@ MOST = 40  # nodes; naive recursion takes too long on large graphs
 
 def examined(function):
     """The student's graph; which nodes are used more than once; and each parameter's right and naive gradient."""
-    loss = function()
     who = f"{function.__name__}()" if hasattr(function, "__name__") else "your function"
-    if loss is None:
-        raise refuse("no-return", f"{who} gave None: does it end with `return`?")
-    if not isinstance(loss, tl.ComputationNode):
-        raise refuse("wrong-type", f"{who} gave {kind_of(loss)}; it must give the last node of a graph")
+    loss = returned(function(), tl.ComputationNode, who, "it must give the last node of a graph")
     if loss.shape or not loss.known:
         raise refuse("wrong-shape", f"{who} gave a node of shape {loss.shape}; a single number with a value is needed")
     if not loss.requires_gradient or not loss.parents:

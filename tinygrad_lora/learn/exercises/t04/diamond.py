@@ -10,7 +10,8 @@ from `y` up to `f`. Predict first; the engine computes the answer when you check
 
 import tinygrad_lora as tl
 
-from ...authoring import Exercise, as_array, as_number, as_whole, bug, number, refuse, require, same, topological_order
+from ....core.graph import topological_order
+from ...authoring import Exercise, as_array, as_number, as_whole, bug, entry, number, refuse, require, same
 
 exercise = Exercise(
     "04-diamond",
@@ -65,16 +66,13 @@ def close(answer, expected):
 
 @exercise.check(points=3)
 def test_every_gradient_is_right(diamond):
-    if type(diamond) is not dict:
-        raise refuse("wrong-type", f"diamond is of type {type(diamond).__name__}; keep the dictionary and fill it in")
     right, naive = nodes(), nodes()
     right["f"].backward()
     with bug("naive_recursion"):
         naive["f"].backward()
     for name in "bcaxy":
-        if name not in diamond:
-            raise refuse("missing-name", f"diamond has no entry for {name}")
-        answer, expected = as_number(diamond[name], f"the gradient of {name}"), float(right[name].gradient)
+        written = entry(diamond, "diamond", name, f"for {name}")
+        answer, expected = as_number(written, f"the gradient of {name}"), float(right[name].gradient)
         if close(answer, expected):
             continue
         sentence = f"you wrote {number(answer)} for the gradient of {name}"
@@ -94,14 +92,10 @@ def test_every_gradient_is_right(diamond):
 
 @exercise.check(points=1)
 def test_every_path_is_counted(diamond):
-    if type(diamond) is not dict:
-        raise refuse("wrong-type", f"diamond is of type {type(diamond).__name__}; keep the dictionary and fill it in")
     graph = nodes()
     for name in "xy":
         key = f"paths from {name}"
-        if key not in diamond:
-            raise refuse("missing-name", f"diamond has no entry {key!r}")
-        answer, expected = as_whole(diamond[key], key), paths(graph[name], graph["f"])
+        answer, expected = as_whole(entry(diamond, "diamond", key), key), paths(graph[name], graph["f"])
         sentence = f"{key}: {answer} is too {'many' if answer > expected else 'few'}; follow every arrow up to f"
         require(answer == expected, "wrong-paths", sentence)
 

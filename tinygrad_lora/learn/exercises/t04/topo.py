@@ -8,7 +8,7 @@ A graph may be 5,000 nodes deep, and may have more paths than anyone can walk.
 
 import tinygrad_lora as tl
 
-from ...authoring import Exercise, are, as_nodes, chain, counted, graphs, ladder, require, topological_order
+from ...authoring import Exercise, are, as_nodes, chain, counted, graphs, label, ladder, require, topological_order
 from ..t02._forward import in_words
 
 exercise = Exercise(
@@ -39,11 +39,6 @@ def topo_sort(output):
             stack.append((node, True))
             stack.extend((parent, False) for parent in node.parents)
     return order
-
-
-def label(node):
-    """What to call a node."""
-    return f"{node.op} {node.name or ''}".strip()
 
 
 def judge(answer, output):
@@ -131,13 +126,4 @@ def forgets_where_it_was(output):
 
 @exercise.mutant("reversed")
 def begins_with_the_output(output):
-    order, seen, stack = [], set(), [(output, False)]
-    while stack:
-        node, parents_done = stack.pop()
-        if parents_done:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend((parent, False) for parent in node.parents)
-    return order[::-1]
+    return topo_sort(output)[::-1]

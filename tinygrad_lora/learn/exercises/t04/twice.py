@@ -16,7 +16,7 @@ Write the five gradients into the dictionary `twice`. Predict first; the engine 
 
 import tinygrad_lora as tl
 
-from ...authoring import Exercise, as_number, number, refuse, require
+from ...authoring import Exercise, as_number, entry, number, require
 
 exercise = Exercise(
     "04-twice",
@@ -82,12 +82,8 @@ OTHERWISE = "each backward() adds the slope at x = 3 to what is there, and the e
 
 @exercise.check(points=2)
 def test_every_prediction_is_right(twice):
-    if type(twice) is not dict:
-        raise refuse("wrong-type", f"twice is of type {type(twice).__name__}; keep the dictionary and fill it in")
     for name, expected in observed().items():
-        if name not in twice:
-            raise refuse("missing-name", f"twice has no entry {name!r}")
-        answer = as_number(twice[name], f"the answer {name!r}")
+        answer = as_number(entry(twice, "twice", name), f"the answer {name!r}")
         if answer == expected:
             continue
         code, why = SLIPS.get(name, {}).get(answer, ("wrong-prediction", OTHERWISE))

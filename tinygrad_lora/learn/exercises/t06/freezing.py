@@ -18,7 +18,8 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ...authoring import Exercise, are, as_nodes, as_whole, chain, counted, generators, random_graph, refuse, require
+from ....view.words.grammar import are, counted
+from ...authoring import Exercise, as_nodes, as_whole, chain, entry, generators, label, random_graph, refuse, require
 
 exercise = Exercise(
     "06-freezing",
@@ -85,13 +86,8 @@ WHY = {
 
 @exercise.check(points=2)
 def test_the_products_are_counted(products):
-    if type(products) is not dict:
-        raise refuse("wrong-type", f"products is of type {type(products).__name__}; keep the dictionary and fill it in")
-    expected = measured()
-    for case, right in expected.items():
-        if case not in products:
-            raise refuse("missing-name", f"products has no entry {case!r}")
-        count = as_whole(products[case], case)
+    for case, right in measured().items():
+        count = as_whole(entry(products, "products", case), case)
         if count == right:
             continue
         sentence = f"{case}: {count} is too {'many' if count > right else 'few'}; {WHY[case]}"
@@ -109,10 +105,6 @@ def right_nodes(output):
         if trainable or not needed.isdisjoint(node.parents):
             needed.add(node)
     return needed
-
-
-def label(node):
-    return f"{node.op} {node.name or ''}".strip()
 
 
 def judge(visited, output, froze=""):

@@ -11,18 +11,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...authoring import (
-    Exercise,
-    as_layer,
-    diagnose_layer,
-    generators,
-    numbers,
-    refuse,
-    require,
-    same,
-    tell,
-    value_in,
-)
+from ...authoring import Exercise, as_layer, diagnose_layer, generators, numbers, refuse, require, same, tell, value_in
 
 exercise = Exercise(
     "06-linear",

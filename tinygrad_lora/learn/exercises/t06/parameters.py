@@ -15,7 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...authoring import Exercise, are, generators, kind_of, refuse, require
+from ...authoring import Exercise, are, generators, require, returned
 
 exercise = Exercise(
     "06-parameters",
@@ -104,11 +104,8 @@ def listed(names):
 
 def judge(named_parameters, description, layer, code):
     """One layer: raise, and say what is lost or added, unless the names and nodes are right."""
-    answer, expected = named_parameters(layer), layer.named_parameters()
-    if answer is None:
-        raise refuse("no-return", "named_parameters gave None: does it end with `return`?")
-    if not isinstance(answer, dict):
-        raise refuse("wrong-type", f"named_parameters gave {kind_of(answer)}; a dictionary is needed")
+    answer = returned(named_parameters(layer), dict, "named_parameters", "a dictionary is needed")
+    expected = layer.named_parameters()
     if answer == expected:
         return
     yours = f"for {description} the names are {listed(expected)}; yours are {listed(answer)}"

@@ -17,7 +17,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ...authoring import Exercise, as_number, as_whole, refuse, require, using
+from ...authoring import Exercise, as_number, as_whole, entry, require, using
 
 exercise = Exercise(
     "07-digits",
@@ -54,12 +54,8 @@ exercise.answer(plan={"lr": 0.005, "batch": 32, "epochs": 15})
 
 def checked(plan):
     """The three numbers of a plan."""
-    if type(plan) is not dict:
-        raise refuse("wrong-type", f"plan is of type {type(plan).__name__}; keep the dictionary and fill it in")
-    if missing := [name for name in ("lr", "batch", "epochs") if name not in plan]:
-        raise refuse("missing-name", f"plan has no entry {missing[0]!r}")
-    lr = as_number(plan["lr"], "lr")
-    batch, epochs = as_whole(plan["batch"], "batch"), as_whole(plan["epochs"], "epochs")
+    lr, batch, epochs = (entry(plan, "plan", name) for name in ("lr", "batch", "epochs"))
+    lr, batch, epochs = as_number(lr, "lr"), as_whole(batch, "batch"), as_whole(epochs, "epochs")
     require(lr > 0, "rate-not-positive", f"lr is {lr:g}; it must be above 0")
     require(batch >= SMALLEST_BATCH, "batch-too-small", f"batch is {batch}; at least {SMALLEST_BATCH} images, please")
     require(0 < epochs <= MOST_EPOCHS, "too-many-epochs", f"epochs is {epochs}; 1 to {MOST_EPOCHS} are allowed")

@@ -28,7 +28,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....core.node import placeholder
-from ...authoring import Exercise, Graph, as_array, kind_of, numbers, refuse, require, same
+from ...authoring import Exercise, Graph, as_array, numbers, refuse, require, returned, same
 from ._programs import straight
 
 exercise = Exercise(
@@ -74,10 +74,7 @@ class Reading:
     """Runs a text of assignments, and counts its operations. Nothing else is run: what is no such text is refused."""
 
     def __init__(self, text):
-        if text is None:
-            raise refuse("no-return", "emit gave None: does it end with `return`?")
-        if type(text) is not str:
-            raise refuse("wrong-type", f"emit gave {kind_of(text)}; a text is needed")
+        returned(text, str, "emit", "a text is needed")
         try:
             tree = ast.parse(text)
         except SyntaxError as error:

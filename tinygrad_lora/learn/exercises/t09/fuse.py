@@ -13,7 +13,7 @@ lists of nodes:
 
 from ....core.node import placeholder
 from ....core.ops import add, exp, matmul, multiply, tanh
-from ...authoring import Exercise, Graph, as_nodes, counted, kind_of, refuse, require
+from ...authoring import Exercise, Graph, as_nodes, counted, require, returned
 from ._programs import programs, uses
 
 exercise = Exercise(
@@ -60,11 +60,7 @@ def label(node):
 
 def judge(fuse, graph):
     """One graph: raise, and say what is wrong, unless the groups keep to the rules."""
-    answer = fuse(graph)
-    if answer is None:
-        raise refuse("no-return", "fuse gave None: does it end with `return`?")
-    if type(answer) not in (list, tuple):
-        raise refuse("wrong-type", f"fuse gave {kind_of(answer)}; a list of lists of nodes is needed")
+    answer = returned(fuse(graph), (list, tuple), "fuse", "a list of lists of nodes is needed")
     groups = [as_nodes(group, "a group") for group in answer]
     require(all(groups), "empty-group", "one of your groups is empty", show=graph)
     flat = [node for group in groups for node in group]

@@ -22,7 +22,7 @@ import tinygrad_lora as tl
 
 from ....core.graph import topological_order
 from ....core.node import Op
-from ...authoring import Exercise, are, as_array, counted, kind_of, number, numbers, refuse, require, same, times
+from ...authoring import Exercise, are, as_array, counted, number, numbers, refuse, require, returned, same, times
 from ._programs import functions
 
 exercise = Exercise(
@@ -65,11 +65,7 @@ def written(row):
 
 def checked(rows):
     """The rows, if they have the form that was asked for."""
-    if rows is None:
-        raise refuse("no-return", "listing gave None: does it end with `return`?")
-    if type(rows) is not list:
-        raise refuse("wrong-type", f"listing gave {kind_of(rows)}; a list of rows is needed")
-    for row in rows:
+    for row in returned(rows, list, "listing", "a list of rows is needed"):
         if type(row) is not tuple or len(row) != 4:
             raise refuse("wrong-type", f"a row is {row!r}; it must be (name, operation, operands, params)")
         name, operation, operands, params = row

@@ -15,7 +15,7 @@ Write two functions:
   its first step to its last, both included.
 """
 
-from ...authoring import Exercise, are, as_whole, counted, kind_of, refuse, require
+from ...authoring import Exercise, are, as_whole, counted, refuse, require, returned
 from ._programs import programs, text_of
 
 exercise = Exercise(
@@ -74,11 +74,7 @@ def checked_span(span, name):
 
 def judge(lifetimes, program, outputs):
     """One program: raise, and say what is wrong with the first array that is wrong."""
-    answer = lifetimes(list(program), list(outputs))
-    if answer is None:
-        raise refuse("no-return", "lifetimes gave None: does it end with `return`?")
-    if type(answer) is not dict:
-        raise refuse("wrong-type", f"lifetimes gave {kind_of(answer)}; a dictionary is needed")
+    answer = returned(lifetimes(program, outputs), dict, "lifetimes", "a dictionary is needed")
     right = right_spans(program, outputs)
     where = f"in {text_of(program)}, with the outputs {', '.join(outputs)}," if len(program) < 9 else "in a long one"
     extra = [str(name) for name in answer if name not in right]

@@ -13,7 +13,7 @@ Then write `counterexample()`. It returns `(program, outputs)`, at most four ste
 a *careless planner* gives wrong numbers: it frees a place as soon as its array was read once.
 """
 
-from ...authoring import Exercise, as_whole, counted, kind_of, refuse, require
+from ...authoring import Exercise, as_whole, counted, refuse, require, returned
 from ._programs import checked_program, ends, planned, programs, text_of, wrong_outputs
 
 exercise = Exercise(
@@ -61,11 +61,7 @@ MOST = 4
 
 def checked_places(places, program, outputs):
     """The student's places, as whole numbers."""
-    answer = places(list(program), list(outputs))
-    if answer is None:
-        raise refuse("no-return", "places gave None: does it end with `return`?")
-    if type(answer) is not dict:
-        raise refuse("wrong-type", f"places gave {kind_of(answer)}; a dictionary is needed")
+    answer = returned(places(program, outputs), dict, "places", "a dictionary is needed")
     if missing := [name for name, _, _ in program if name not in answer]:
         raise refuse("missing-name", f"{missing[0]} has no place in {text_of(program)}")
     return {name: as_whole(answer[name], f"the place of {name}") for name, _, _ in program}

@@ -20,7 +20,7 @@ The engine answers when you check: it builds the graph of the gradients and look
 
 import tinygrad_lora as tl
 
-from ...authoring import Exercise, as_bool, refuse, require, topological_order
+from ...authoring import Exercise, as_bool, entry, require, topological_order
 
 exercise = Exercise(
     "10-saved",
@@ -73,12 +73,8 @@ def engine(trained):
 
 def judge(answers, case, trained):
     """One of the two dictionaries: raise, and say why, unless it agrees with the engine."""
-    if type(answers) is not dict:
-        raise refuse("wrong-type", f"{case} is of type {type(answers).__name__}; keep the dictionary and fill it in")
     for name, right in engine(trained).items():
-        if name not in answers:
-            raise refuse("missing-name", f"{case} has no entry {name!r}")
-        answer = as_bool(answers[name], f"{case}[{name!r}]")
+        answer = as_bool(entry(answers, case, name), f"{case}[{name!r}]")
         if answer == right:
             continue
         sentence = f"{case}: you say that {name} is {'kept' if answer else 'not needed'}; {WHY[name]}"

@@ -12,20 +12,9 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...authoring import (
-    Exercise,
-    as_layer,
-    diagnose_layer,
-    generators,
-    kind_of,
-    numbers,
-    refuse,
-    require,
-    same,
-    tell,
-    topological_order,
-    value_in,
-)
+from ....core.graph import topological_order
+from ...authoring import Exercise, as_layer, generators, kind_of, numbers, refuse, require, same, tell, value_in
+from ...doctor import diagnose_layer
 
 exercise = Exercise(
     "11-lora-layer",

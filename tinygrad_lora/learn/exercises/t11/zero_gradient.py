@@ -16,7 +16,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...authoring import Exercise, as_bool, refuse, require
+from ...authoring import Exercise, as_bool, entry, require
 
 exercise = Exercise(
     "11-zero-gradient",
@@ -75,14 +75,9 @@ WHY = {
 
 @exercise.check(points=3)
 def test_every_prediction_is_right(is_zero):
-    if type(is_zero) is not dict:
-        raise refuse("wrong-type", f"is_zero is of type {type(is_zero).__name__}; keep the dictionary and fill it in")
     for name, right in engine().items():
-        if name not in is_zero:
-            raise refuse("missing-name", f"is_zero has no entry {name!r}")
-        code, why = WHY[name]
-        said = "zero" if is_zero[name] is True else "not zero"
-        answer = as_bool(is_zero[name], f"is_zero[{name!r}]")
+        answer, (code, why) = as_bool(entry(is_zero, "is_zero", name), f"is_zero[{name!r}]"), WHY[name]
+        said = "zero" if answer else "not zero"
         require(answer == right, code, f"you say that the gradient of {name!r} is {said}: {why}")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ...authoring import kind_of, refuse
+from ...authoring import returned
 
 SIZES = (64, 96, 48, 10)
 TURNED = digits(rotated=1, dtype=np.float32)
@@ -70,11 +70,7 @@ def accuracy(model, data):
 
 def checked_model(model, who):
     """What a student returned, if it is a model that can read digits."""
-    if model is None:
-        raise refuse("no-return", f"{who} gave None: does it end with `return`?")
-    if not isinstance(model, tl.Layer):
-        raise refuse("wrong-type", f"{who} gave {kind_of(model)}; it must give the model")
-    return model
+    return returned(model, tl.Layer, who, "it must give the model")
 
 
 def base_weights(model):

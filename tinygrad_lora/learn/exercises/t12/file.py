@@ -15,7 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...authoring import Exercise, have, kind_of, refuse, require, same
+from ...authoring import Exercise, have, refuse, require, returned, same
 from ._digits import TURNED, accuracy, adapted, base_weights, before, checked_model, pretrained
 
 exercise = Exercise(
@@ -58,12 +58,7 @@ def packed(pack, sign=1):
     """The student's bytes, for the trained adapters or for those with the other sign."""
     model = adapted()
     model.load_weights({name: sign * array for name, array in tl.adapter_weights(model).items()})
-    data = pack(model)
-    if data is None:
-        raise refuse("no-return", "pack gave None: does it end with `return`?")
-    if type(data) not in (bytes, bytearray):
-        raise refuse("wrong-type", f"pack gave {kind_of(data)}; it must give bytes, such as array.tobytes()")
-    return bytes(data)
+    return bytes(returned(pack(model), (bytes, bytearray), "pack", "it must give bytes, such as array.tobytes()"))
 
 
 @exercise.check(points=3)
