@@ -41,8 +41,7 @@ def polynomial(x, y):
 
 def as_node(answer):
     """The node that the student gave; for anything else the reason why it is none."""
-    if answer is None:
-        raise refuse("no-return", "polynomial gave None: does it end with `return`?")
+    require(answer is not None, "no-return", "polynomial gave None: does it end with `return`?")
     if not isinstance(answer, tl.ComputationNode):
         kind = type(answer).__name__
         raise refuse("left-the-graph", f"polynomial gave a {kind}, not a node: compute with x, not with x.value")

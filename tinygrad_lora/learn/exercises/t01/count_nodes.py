@@ -89,24 +89,14 @@ def forgets_where_it_was(output):
 
 @exercise.mutant("remembers")
 def has_a_default_that_fills_up(output, seen=set()):  # noqa: B006, that is the mistake
-    before, waiting = len(seen), [output]
-    while waiting:
-        node = waiting.pop()
-        if node not in seen:
-            seen.add(node)
-            waiting.extend(node.parents)
+    before = len(seen)
+    seen.update(topological_order([output]))
     return len(seen) - before
 
 
 @exercise.mutant("leaves-missing")
 def counts_operations(output):
-    seen, waiting = set(), [output]
-    while waiting:
-        node = waiting.pop()
-        if node not in seen and node.parents:
-            seen.add(node)
-            waiting.extend(node.parents)
-    return len(seen)
+    return sum(bool(node.parents) for node in topological_order([output]))
 
 
 @exercise.mutant("one-level")

@@ -89,26 +89,12 @@ def test_all_edges_are_listed_once(edges, seed, budget):
 
 @exercise.mutant("edge-lost")
 def puts_parents_in_a_set(output):
-    result, seen, waiting = [], set(), [output]
-    while waiting:
-        node = waiting.pop()
-        if node not in seen:
-            seen.add(node)
-            result.extend((parent, node) for parent in set(node.parents))
-            waiting.extend(node.parents)
-    return result
+    return [(parent, node) for node in topological_order([output]) for parent in set(node.parents)]
 
 
 @exercise.mutant("reversed")
 def points_backward(output):
-    result, seen, waiting = [], set(), [output]
-    while waiting:
-        node = waiting.pop()
-        if node not in seen:
-            seen.add(node)
-            result.extend((node, parent) for parent in node.parents)
-            waiting.extend(node.parents)
-    return result
+    return [(node, parent) for node in topological_order([output]) for parent in node.parents]
 
 
 @exercise.mutant("one-level")

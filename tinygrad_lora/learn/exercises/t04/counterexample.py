@@ -7,6 +7,8 @@ Write two functions without arguments. Each builds a small graph from parameters
   gradient.
 """
 
+from contextlib import nullcontext
+
 import numpy as np
 
 import tinygrad_lora as tl
@@ -56,22 +58,23 @@ def examined(function):
     nodes = topological_order([loss])
     if len(nodes) > MOST:
         raise refuse("too-large", f"{who} has {len(nodes)} nodes; a few are enough")
-    users = [parent for node in nodes for parent in node.parents]
-    shared = [node for node in nodes if users.count(node) > 1 and node.requires_gradient]
+    shared = [node for node in used_twice(nodes) if node.requires_gradient]
     return loss, shared, _both(loss, nodes)
+
+
+def used_twice(nodes):
+    """The nodes that are used more than once."""
+    users = [parent for node in nodes for parent in node.parents]
+    return [node for node in nodes if users.count(node) > 1]
 
 
 def _both(loss, nodes):
     """For each parameter the right gradient and the naive one."""
-    gradients = []
-    for wrong in (False, True):
+    trained, gradients = [node for node in nodes if not node.parents and node.requires_gradient], []
+    for engine in (nullcontext(), bug("naive_recursion")):
         tl.zero_gradients(loss)
-        if wrong:
-            with bug("naive_recursion"):
-                loss.backward()
-        else:
+        with engine:
             loss.backward()
-        trained = [node for node in nodes if not node.parents and node.requires_gradient]
         gradients.append([np.zeros(node.shape) if node.gradient is None else node.gradient for node in trained])
     tl.zero_gradients(loss)
     return [(node.name or "a parameter", *pair) for node, *pair in zip(trained, *gradients, strict=True)]
@@ -83,9 +86,7 @@ def shown(gradient):
 
 def why_not_shared(loss):
     """The reason, in words, that no node with a gradient is used twice."""
-    nodes = topological_order([loss])
-    users = [parent for node in nodes for parent in node.parents]
-    idle = [node for node in nodes if users.count(node) > 1]
+    idle = used_twice(topological_order([loss]))
     if not idle:
         return "no node of your graph is used twice"
     return f"only {idle[0].name or f'a {idle[0].op}'} is used twice, and it gets no gradient"

@@ -24,9 +24,8 @@ exercise = Exercise(
     ),
 )
 
-exercise.answer(
-    diamond={"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3},
-)  # fmt: skip
+RIGHT = {"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3}
+exercise.answer(diamond=RIGHT)
 
 
 def nodes():
@@ -100,7 +99,6 @@ def test_every_path_is_counted(diamond):
         require(answer == expected, "wrong-paths", sentence)
 
 
-RIGHT = {"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3}
 exercise.wrong_answer("missing-share", diamond={**RIGHT, "a": 12.0, "x": 36.0, "y": 12.0})
 exercise.wrong_answer("counted-twice", diamond={**RIGHT, "x": 90.0, "y": 48.0})
 exercise.wrong_answer("value-for-gradient", diamond={**RIGHT, "b": 3.0, "c": 12.0})

@@ -91,8 +91,7 @@ def length(arrays):
 def judge(clip, gradients, max_norm):
     """One list of gradients: raise, and say what is wrong, unless it is clipped as it should be."""
     clipped = clip(gradients, max_norm)
-    if clipped is None:
-        raise refuse("no-return", "clip gave None: does every path of your function end with `return`?")
+    require(clipped is not None, "no-return", "clip gave None: does every path of your function end with `return`?")
     if type(clipped) not in (list, tuple) or len(clipped) != len(gradients):
         raise refuse("count", f"clip must give a list of {counted(len(gradients), 'array')}, as many as it got")
     answer = [as_array(c, f"array {i}", g.shape) for i, (c, g) in enumerate(zip(clipped, gradients, strict=True))]

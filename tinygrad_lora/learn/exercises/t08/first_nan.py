@@ -79,8 +79,7 @@ def judge(first_nan, output):
         return
     if type(answer) is not tl.ComputationNode:
         raise refuse("wrong-type", f"first_nan gave {kind_of(answer)}; a node or None is needed")
-    if answer not in nodes:
-        raise refuse("foreign-node", "the node that you gave is not part of the graph")
+    require(answer in nodes, "foreign-node", "the node that you gave is not part of the graph")
     require(bad(answer), "finite-node", f"you gave {label(answer)}, whose value is finite", show=small)
     parents = [p for p in answer.parents if bad(p)]
     if parents:

@@ -10,6 +10,7 @@ If you name a parameter "late", it gets another value after your loss was comput
 The right engine refuses to go on then. That counts as a result, too.
 """
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -72,11 +73,8 @@ def measured(probes, name=None):
             if p.name == "late":
                 p.value = 2 * p.value + 1
         try:
-            if name is None:
+            with nullcontext() if name is None else bug(name):
                 loss.backward()
-            else:
-                with bug(name):
-                    loss.backward()
         except StaleGraphError:
             results.append("refused")
         except Exception as error:

@@ -16,7 +16,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...authoring import Exercise, Graph, as_array, counted, kind_of, number, numbers, require, same
+from ...authoring import Exercise, Graph, as_array, counted, kind_of, number, numbers, refuse, require, same
 from ._programs import functions
 
 exercise = Exercise(
@@ -80,9 +80,8 @@ def judge(merge_duplicates, f, names, rng, fewest=None):
     """One function: raise, and say what is wrong, unless the pass keeps its numbers and merges all that is equal."""
     graph = tl.trace(f, *[tl.placeholder((), name=name) for name in names])
     improved = merge_duplicates(graph)
-    require(
-        improved is not None, "no-return", "merge_duplicates gave None: does it end with `return graph.map(build)`?"
-    )
+    if improved is None:
+        raise refuse("no-return", "merge_duplicates gave None: does it end with `return graph.map(build)`?")
     require(type(improved) is Graph, "wrong-type", f"merge_duplicates gave {kind_of(improved)}; a Graph is needed")
     arrays = [numbers(rng) for _ in names]
     right, result = (float(g(*arrays)[0]) for g in (graph, improved))

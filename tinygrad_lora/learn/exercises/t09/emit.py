@@ -67,6 +67,8 @@ def emit(graph):
     return "\n".join([f"def program({inputs}):", *lines, f"    return {names[graph.outputs[0]]}"]) + "\n"
 
 
+FORMS = {"add": "({} + {})", "subtract": "({} - {})", "multiply": "({} * {})", "matmul": "({} @ {})",
+         "tanh": "np.tanh({})"}  # fmt: skip
 SIGNS = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.MatMult: np.matmul}
 
 
@@ -164,21 +166,14 @@ def test_what_is_used_twice_is_computed_once(emit, seed):
     judge(emit, Graph([x], [node]), np.random.default_rng(seed))
 
 
-def nested(graph, turned=False):
-    """The source of a program that computes everything in one line."""
-    signs = {"add": "({} + {})", "subtract": "({} - {})", "multiply": "({} * {})", "matmul": "({} @ {})",
-             "tanh": "np.tanh({})"}  # fmt: skip
+@exercise.mutant("several-in-a-line")
+def writes_one_long_line(graph):
     code = {}
     for node in graph.nodes:
         operands = [code[p] for p in node.parents]
-        code[node] = signs[str(node.op)].format(*operands) if node.parents else node.name
+        code[node] = FORMS[str(node.op)].format(*operands) if node.parents else node.name
     inputs = ", ".join(node.name for node in graph.inputs)
     return f"def program({inputs}):\n    t0 = {code[graph.outputs[0]]}\n    return t0\n"
-
-
-@exercise.mutant("several-in-a-line")
-def writes_one_long_line(graph):
-    return nested(graph)
 
 
 @exercise.mutant("operands-swapped")
@@ -203,11 +198,10 @@ def sorts_the_arguments(graph):
 @exercise.mutant("overwritten")
 def has_two_variables_only(graph):
     names, lines = {}, []
-    signs = {"add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "matmul": "{} @ {}", "tanh": "np.tanh({})"}
     for node in graph.nodes:
         names[node] = f"t{len(lines) % 2}" if node.parents else node.name
         if node.parents:
-            lines.append(f"    {names[node]} = {signs[str(node.op)].format(*[names[p] for p in node.parents])}")
+            lines.append(f"    {names[node]} = {FORMS[str(node.op)].format(*[names[p] for p in node.parents])}")
     inputs = ", ".join(node.name for node in graph.inputs)
     return "\n".join([f"def program({inputs}):", *lines, f"    return {names[graph.outputs[0]]}"])
 

@@ -8,6 +8,8 @@ gradient; all gradients are those at the old arrays. There is no `backward()` he
 `tl.gradients`. The check traces your function, runs its graph and reads digits with it.
 """
 
+from functools import partial
+
 import numpy as np
 
 import tinygrad_lora as tl
@@ -115,15 +117,16 @@ def test_nothing_is_computed_twice(training_step, seed):
     expected = np.asarray(by_hand(x, labels, old)[0])
     sentence = f"the loss is {float(loss):.4f}, and the cross-entropy of this network is {float(expected):.4f}"
     require(same(loss, expected), "wrong-loss", sentence)
-    mine, right = (f.prepare(x, labels, *old).graph.flops for f in (traced, Evaluated(step_of_the_check)))
+    mine, right = (f.prepare(x, labels, *old).graph.flops for f in (traced, Evaluated(partial(stepped, RATE))))
     sentence = f"your step takes {mine:,} operations; one forward and one backward pass take {right:,}"
     require(mine >= 0.9 * right, "not-updated", f"{sentence}: some gradient is not there")
     require(mine <= 1.05 * right, "too-much-work", sentence)
 
 
-def step_of_the_check(x, labels, W1, b1, W2, b2):
-    loss, wrt = loss_of(x, labels, W1, b1, W2, b2), (W1, b1, W2, b2)
-    return [loss, *(p - RATE * g for p, g in zip(wrt, tl.gradients(loss, wrt), strict=True))]
+def stepped(rate, x, labels, *parameters):
+    """The loss, and the parameters after a step of this rate."""
+    loss = loss_of(x, labels, *parameters)
+    return [loss, *(p - rate * g for p, g in zip(parameters, tl.gradients(loss, parameters), strict=True))]
 
 
 @exercise.check(points=2)
@@ -143,9 +146,7 @@ def test_it_learns_to_read_digits(training_step, seed):
 
 @exercise.mutant("wrong-direction")
 def climbs(x, labels, W1, b1, W2, b2):
-    wrt = [W1, b1, W2, b2]
-    loss = loss_of(x, labels, *wrt)
-    return [loss, *(p + RATE * g for p, g in zip(wrt, tl.gradients(loss, wrt), strict=True))]
+    return stepped(-RATE, x, labels, W1, b1, W2, b2)
 
 
 @exercise.mutant("updated-too-soon")
@@ -159,15 +160,13 @@ def updates_one_after_the_other(x, labels, W1, b1, W2, b2):
 
 @exercise.mutant("not-updated")
 def forgets_the_biases(x, labels, W1, b1, W2, b2):
-    loss, new = loss_of(x, labels, W1, b1, W2, b2), step_of_the_check(x, labels, W1, b1, W2, b2)
-    return [loss, new[1], b1, new[3], b2]
+    loss, new_W1, _, new_W2, _ = stepped(RATE, x, labels, W1, b1, W2, b2)
+    return [loss, new_W1, b1, new_W2, b2]
 
 
 @exercise.mutant("factor")
 def takes_smaller_steps(x, labels, W1, b1, W2, b2):
-    wrt = [W1, b1, W2, b2]
-    loss = loss_of(x, labels, *wrt)
-    return [loss, *(p - 0.05 * g for p, g in zip(wrt, tl.gradients(loss, wrt), strict=True))]
+    return stepped(0.05, x, labels, W1, b1, W2, b2)
 
 
 @exercise.mutant("exception")

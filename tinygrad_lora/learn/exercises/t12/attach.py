@@ -104,9 +104,7 @@ def forgets_the_other_layers(model, rank, places, seed=0):
 
 @exercise.mutant("all-frozen")
 def freezes_afterwards(model, rank, places, seed=0):
-    for i in places:
-        model.members[i] = tl.LoRALinear(model.members[i], rank, seed=seed)
-    return model.freeze()
+    return attach(model, rank, places, seed).freeze()
 
 
 @exercise.mutant("wrong-places")
@@ -116,8 +114,7 @@ def adapts_every_layer(model, rank, places, seed=0):
 
 @exercise.mutant("changed-output")
 def starts_at_random(model, rank, places, seed=0):
-    model.freeze()
-    for i in places:
-        model.members[i] = tl.LoRALinear(model.members[i], rank, seed=seed)
-        model.members[i].lora.lora_B.value = np.ones(model.members[i].lora.lora_B.shape)
+    attach(model, rank, places, seed)
+    for layer in tl.adapters(model).values():
+        layer.lora.lora_B.value = np.ones(layer.lora.lora_B.shape)
     return model

@@ -15,7 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...authoring import Exercise, have, refuse, require, returned, same
+from ...authoring import Exercise, have, require, returned, same
 from ._digits import TURNED, accuracy, adapted, base_weights, before, checked_model, pretrained
 
 exercise = Exercise(
@@ -67,8 +67,7 @@ def test_the_skill_arrives(pack, unpack):
     fresh = tl.adapt(pretrained(), 4, seed=99)
     blank = {name: np.array(a) for name, a in tl.adapter_weights(fresh).items()}
     model = checked_model(unpack(fresh, data), "unpack")
-    if not tl.adapters(model):
-        raise refuse("no-adapter", "the model that unpack gave has no adapters")
+    require(bool(tl.adapters(model)), "no-adapter", "the model that unpack gave has no adapters")
     changed = [name for name, array in base_weights(model).items() if not same(array, before()[name], 0, 0)]
     require(not changed, "base-changed", f"{', '.join(changed)} of the base {have(changed)} changed")
     right, was = accuracy(model, TURNED), accuracy(sent, TURNED)
@@ -125,11 +124,16 @@ def forgets_to_load(model, data):
 
 @exercise.mutant("wrong-order", name="unpack")
 def fills_in_another_order(model, data):
-    vector, filled = np.frombuffer(data, np.float16), {}
-    for name, array in reversed(tl.adapter_weights(model).items()):
-        filled[name] = vector[: array.size].reshape(array.shape).astype(array.dtype)
+    return filled(model, np.frombuffer(data, np.float16), reversed(tl.adapter_weights(model).items()))
+
+
+def filled(model, vector, arrays):
+    """The model with the numbers of the vector in its adapters, array by array in this order."""
+    weights = {}
+    for name, array in arrays:
+        weights[name] = vector[: array.size].reshape(array.shape).astype(array.dtype)
         vector = vector[array.size :]
-    model.load_weights(filled)
+    model.load_weights(weights)
     return model
 
 
@@ -138,12 +142,7 @@ def plain_pack(model):
 
 
 def plain_unpack(model, data):
-    vector, filled = np.frombuffer(data, np.float64), {}
-    for name, array in tl.adapter_weights(model).items():
-        filled[name] = vector[: array.size].reshape(array.shape).astype(array.dtype)
-        vector = vector[array.size :]
-    model.load_weights(filled)
-    return model
+    return filled(model, np.frombuffer(data, np.float64), tl.adapter_weights(model).items())
 
 
 exercise.wrong_answer("too-large", pack=plain_pack, unpack=plain_unpack)

@@ -15,7 +15,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...authoring import Evaluated, Exercise, are, as_array, as_number, have, kind_of, refuse, require, same
+from ...authoring import Evaluated, Exercise, are, as_array, as_number, have, kind_of, require, same
 from ...exact import largest_difference as difference
 
 exercise = Exercise(
@@ -111,10 +111,9 @@ def test_the_adapters_cost_nothing(ship, seed):
 
 def checked(shipped):
     """What the student ships, if it is a compiled function."""
-    if shipped is None:
-        raise refuse("no-return", "ship gave None: does it end with `return`?")
-    if not isinstance(shipped, tl.CompiledFunction):
-        raise refuse("not-compiled", f"ship gave {kind_of(shipped)}; it must give tl.compile(...)")
+    require(shipped is not None, "no-return", "ship gave None: does it end with `return`?")
+    sentence = f"ship gave {kind_of(shipped)}; it must give tl.compile(...)"
+    require(isinstance(shipped, tl.CompiledFunction), "not-compiled", sentence)
     return shipped
 
 
