@@ -129,7 +129,6 @@ def largest_difference(a: Array, b: Array) -> tuple[float, tuple[int, ...]]:
     return float(difference[place]), tuple(int(i) for i in place)
 
 
-def distinct(things: Iterable[object]) -> bool:
-    """Whether no object occurs twice, by identity."""
-    ids = [id(thing) for thing in things]
-    return len(ids) == len(set(ids))
+def all_same(a: Iterable[object], b: Iterable[object], rtol: float = 1e-6, atol: float = 1e-9) -> bool:
+    """Whether two lists of arrays or numbers are the same, one by one."""
+    return all(same(as_array(x), as_array(y), rtol, atol) for x, y in zip(a, b, strict=True))

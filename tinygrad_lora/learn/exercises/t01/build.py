@@ -21,16 +21,12 @@ SLIPS = {
     "common-factor": ("multiplies the whole sum by 3: only x^2 gets the 3", lambda x, y: 3 * (x * x + 2 * y)),
 }
 
-exercise = Exercise(
-    "01-build",
-    __doc__,
-    kind="S",
-    hints=(
-        "Nodes behave like numbers in a formula: `x * y`, `x + y` and `3 * x` all give new nodes.",
-        "$x^2$ is `x * x`, one node that uses `x` twice. Then `3 * (...)` scales it.",
-        "Four operations: a square, a scaling by 3, a scaling by 2, a sum. `return 3 * (x * x) + ...`",
-    ),
+HINTS = (
+    "Nodes behave like numbers in a formula: `x * y`, `x + y` and `3 * x` all give new nodes.",
+    "$x^2$ is `x * x`, one node that uses `x` twice. Then `3 * (...)` scales it.",
+    "Four operations: a square, a scaling by 3, a scaling by 2, a sum. `return 3 * (x * x) + ...`",
 )
+exercise = Exercise("01-build", __doc__, kind="S", hints=HINTS)
 
 
 @exercise.reference

@@ -10,18 +10,13 @@ import tinygrad_lora as tl
 
 from ...authoring import Exercise, as_whole, counted, graphs, ladder, require, topological_order
 
-exercise = Exercise(
-    "01-count-nodes",
-    __doc__,
-    kind="P",
-    limit=3.0,
-    hints=(
-        "Walk from the output to its parents, to their parents, and so on. What must you remember on the way?",
-        "Keep a set of the nodes that you have seen. When you meet one of them again, turn back at once.",
-        "`seen = set()`, then a list `waiting = [output]`. Take one node out; if it is new, put it into `seen` and its "
-        "parents into `waiting`. In the end return `len(seen)`.",
-    ),
+HINTS = (
+    "Walk from the output to its parents, to their parents, and so on. What must you remember on the way?",
+    "Keep a set of the nodes that you have seen. When you meet one of them again, turn back at once.",
+    "`seen = set()`, then a list `waiting = [output]`. Take one node out; if it is new, put it into `seen` and its "
+    "parents into `waiting`. In the end return `len(seen)`.",
 )
+exercise = Exercise("01-count-nodes", __doc__, kind="P", hints=HINTS, limit=3.0)
 
 
 @exercise.reference

@@ -13,17 +13,12 @@ import tinygrad_lora as tl
 
 from ...authoring import Exercise, counted, graphs, kind_of, label, refuse, require, topological_order
 
-exercise = Exercise(
-    "01-edges",
-    __doc__,
-    kind="S",
-    limit=3.0,
-    hints=(
-        "Every edge ends in one node. So go through the nodes, each once, and list what enters it.",
-        "`node.parents` names a parent as often as it is used: the tuple of `a * a` is `(a, a)`. Do not make it a set.",
-        "Walk as in count_nodes. When a node is new, add `(parent, node)` to the result for each of its parents.",
-    ),
+HINTS = (
+    "Every edge ends in one node. So go through the nodes, each once, and list what enters it.",
+    "`node.parents` names a parent as often as it is used: the tuple of `a * a` is `(a, a)`. Do not make it a set.",
+    "Walk as in count_nodes. When a node is new, add `(parent, node)` to the result for each of its parents.",
 )
+exercise = Exercise("01-edges", __doc__, kind="S", hints=HINTS, limit=3.0)
 
 
 @exercise.reference

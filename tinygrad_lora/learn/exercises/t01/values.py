@@ -11,16 +11,12 @@ import tinygrad_lora as tl
 
 from ...authoring import Exercise, as_array, as_number, entry, number, refuse, require, same
 
-exercise = Exercise(
-    "01-values",
-    __doc__,
-    kind="Q",
-    hints=(
-        "Go from left to right. Each value needs only the values of its two parents.",
-        "Mind the sign of y: `a` is 2 times -3. Then `b` adds x, not y.",
-        "`c` is a node times itself, so it is not negative. `d` subtracts `a`, and `a` is negative.",
-    ),
+HINTS = (
+    "Go from left to right. Each value needs only the values of its two parents.",
+    "Mind the sign of y: `a` is 2 times -3. Then `b` adds x, not y.",
+    "`c` is a node times itself, so it is not negative. `d` subtracts `a`, and `a` is negative.",
 )
+exercise = Exercise("01-values", __doc__, kind="Q", hints=HINTS)
 
 exercise.answer(values={"a": -6.0, "b": -4.0, "c": 16.0, "d": 22.0})
 

@@ -12,17 +12,13 @@ import tinygrad_lora as tl
 from ...authoring import Exercise, as_array, chain, counted, generators, graphs, label, number, require, returned, same
 from ._forward import random_order, symbolic, with_params
 
-exercise = Exercise(
-    "02-evaluate",
-    __doc__,
-    kind="P",
-    hints=(
-        "One pass over `order` is enough. When you come to a node, the values of its parents are already there.",
-        "Begin with a copy: `values = dict(inputs)`. Leaves have no parents, and their values are given.",
-        "For each node with parents: `arrays = [values[parent] for parent in node.parents]`, then "
-        "`values[node] = node.op.forward(*arrays, **node.params)`.",
-    ),
+HINTS = (
+    "One pass over `order` is enough. When you come to a node, the values of its parents are already there.",
+    "Begin with a copy: `values = dict(inputs)`. Leaves have no parents, and their values are given.",
+    "For each node with parents: `arrays = [values[parent] for parent in node.parents]`, then "
+    "`values[node] = node.op.forward(*arrays, **node.params)`.",
 )
+exercise = Exercise("02-evaluate", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference

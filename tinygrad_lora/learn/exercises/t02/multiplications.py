@@ -19,16 +19,12 @@ import tinygrad_lora as tl
 
 from ...authoring import Exercise, as_whole, entry, require, topological_order
 
-exercise = Exercise(
-    "02-multiplications",
-    __doc__,
-    kind="Q",
-    hints=(
-        "With sharing, count the multiply boxes of the picture: each runs once.",
-        "Written out, a square has all the multiplications of its operand twice, and one more.",
-        "So the count goes 1, 3, 7, 15, ...: one less than a power of two. The second formula is (xy)(xy) + (xy).",
-    ),
+HINTS = (
+    "With sharing, count the multiply boxes of the picture: each runs once.",
+    "Written out, a square has all the multiplications of its operand twice, and one more.",
+    "So the count goes 1, 3, 7, 15, ...: one less than a power of two. The second formula is (xy)(xy) + (xy).",
 )
+exercise = Exercise("02-multiplications", __doc__, kind="Q", hints=HINTS)
 exercise.answer(answers={"power, shared": 10, "power, written out": 1023, "sum, shared": 2, "sum, written out": 4})
 
 

@@ -20,16 +20,12 @@ import tinygrad_lora as tl
 
 from ...authoring import Exercise, label, require, returned, times, topological_order
 
-exercise = Exercise(
-    "02-rebuild",
-    __doc__,
-    kind="S",
-    hints=(
-        "Give each box a name of its own in Python, from the top down. Four boxes are operations: four lines.",
-        "`s = x + y` is the sum; `tl.tanh(s)` is the next box. Use the name `s` again where its second arrow ends.",
-        "`t = tl.tanh(s)`, then the product of `s` and `t`; the last line subtracts `t` from it.",
-    ),
+HINTS = (
+    "Give each box a name of its own in Python, from the top down. Four boxes are operations: four lines.",
+    "`s = x + y` is the sum; `tl.tanh(s)` is the next box. Use the name `s` again where its second arrow ends.",
+    "`t = tl.tanh(s)`, then the product of `s` and `t`; the last line subtracts `t` from it.",
 )
+exercise = Exercise("02-rebuild", __doc__, kind="S", hints=HINTS)
 COMMUTATIVE = ("add", "multiply")
 
 

@@ -11,16 +11,12 @@ import tinygrad_lora as tl
 from ...authoring import Exercise, as_bool, generators, graphs, require, shuffled
 from ._forward import in_words, random_order, symbolic
 
-exercise = Exercise(
-    "02-valid",
-    __doc__,
-    kind="P",
-    hints=(
-        "Go through the list, and remember which nodes you have passed. What must be true of the next one?",
-        "All its parents have been passed, and it has not. A leaf has no parents, so only the second part counts.",
-        "`if node in seen or not all(parent in seen for parent in node.parents): return False`",
-    ),
+HINTS = (
+    "Go through the list, and remember which nodes you have passed. What must be true of the next one?",
+    "All its parents have been passed, and it has not. A leaf has no parents, so only the second part counts.",
+    "`if node in seen or not all(parent in seen for parent in node.parents): return False`",
 )
+exercise = Exercise("02-valid", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference

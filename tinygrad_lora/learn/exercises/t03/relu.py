@@ -13,16 +13,12 @@ import tinygrad_lora as tl
 from ....view.words.sentences import number
 from ...authoring import Exercise, as_array, as_number, diagnose, entry, generators, numbers, require, same, tell
 
-exercise = Exercise(
-    "03-relu",
-    __doc__,
-    kind="N",
-    hints=(
-        "Where x is negative, y does not move at all. Where x is positive, y moves as x does.",
-        "A comparison of arrays gives True and False, which count as 1 and 0 in a product. Should it be > or >=?",
-        "`return g * (x > 0)`. The central difference at 0 is (h - 0) / (2h).",
-    ),
+HINTS = (
+    "Where x is negative, y does not move at all. Where x is positive, y moves as x does.",
+    "A comparison of arrays gives True and False, which count as 1 and 0 in a product. Should it be > or >=?",
+    "`return g * (x > 0)`. The central difference at 0 is (h - 0) / (2h).",
 )
+exercise = Exercise("03-relu", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference

@@ -13,16 +13,12 @@ import numpy as np
 
 from ...authoring import Exercise, diagnose, generators, numbers, tell
 
-exercise = Exercise(
-    "03-repair",
-    __doc__,
-    kind="N",
-    hints=(
-        "Take x = 4 and g = 1. What does the rule give? What does a small step of x give?",
-        "Make b larger: does a / b rise or fall? In the square root's slope, does y or x stand below? Where is g?",
-        "`-g * y / b`; `g / (2 * y)`; `g / x`",
-    ),
+HINTS = (
+    "Take x = 4 and g = 1. What does the rule give? What does a small step of x give?",
+    "Make b larger: does a / b rise or fall? In the square root's slope, does y or x stand below? Where is g?",
+    "`-g * y / b`; `g / (2 * y)`; `g / x`",
 )
+exercise = Exercise("03-repair", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference

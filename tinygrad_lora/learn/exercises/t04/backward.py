@@ -15,18 +15,14 @@ from ....core.graph import topological_order
 from ...authoring import Exercise, as_array, chain, counted, graphs, label, number, require, returned, same
 from ..t02._forward import with_params
 
-exercise = Exercise(
-    "04-backward",
-    __doc__,
-    kind="P",
-    hints=(
-        "When is the gradient of a node complete? When all its users have sent their share. So where must you begin?",
-        "Begin with 0 for every node and 1 for the output. Go through `reversed(order)`; leaves send nothing on.",
-        "For each node with parents: `values = [parent.value for parent in node.parents]`, then `shares = "
-        "node.op.vjp(gradients[node], node.value, *values, **node.params)`. Then for each parent and share: "
-        "`gradients[parent] += share`.",
-    ),
+HINTS = (
+    "When is the gradient of a node complete? When all its users have sent their share. So where must you begin?",
+    "Begin with 0 for every node and 1 for the output. Go through `reversed(order)`; leaves send nothing on.",
+    "For each node with parents: `values = [parent.value for parent in node.parents]`, then `shares = "
+    "node.op.vjp(gradients[node], node.value, *values, **node.params)`. Then for each parent and share: "
+    "`gradients[parent] += share`.",
 )
+exercise = Exercise("04-backward", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference

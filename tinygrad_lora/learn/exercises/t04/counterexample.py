@@ -15,18 +15,13 @@ import tinygrad_lora as tl
 
 from ...authoring import Exercise, as_array, bug, refuse, require, returned, same, short_array, topological_order
 
-exercise = Exercise(
-    "04-counterexample",
-    __doc__,
-    kind="M",
-    limit=3.0,
-    hints=(
-        "Naive recursion sends on what it has, and sends it again when the rest comes. Who suffers from that?",
-        "A node that is used twice is not enough: it must also have a parent, which then gets too much. "
-        "If the node that is used twice is a leaf, there is nobody to send to.",
-        "Square a number, then square the result. And for the other: square a number, and stop.",
-    ),
+HINTS = (
+    "Naive recursion sends on what it has, and sends it again when the rest comes. Who suffers from that?",
+    "A node that is used twice is not enough: it must also have a parent, which then gets too much. "
+    "If the node that is used twice is a leaf, there is nobody to send to.",
+    "Square a number, then square the result. And for the other: square a number, and stop.",
 )
+exercise = Exercise("04-counterexample", __doc__, kind="M", hints=HINTS, limit=3.0)
 
 
 @exercise.reference

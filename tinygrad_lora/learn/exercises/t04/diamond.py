@@ -13,16 +13,12 @@ import tinygrad_lora as tl
 from ....core.graph import topological_order
 from ...authoring import Exercise, as_array, as_number, as_whole, bug, entry, number, refuse, require, same
 
-exercise = Exercise(
-    "04-diamond",
-    __doc__,
-    kind="Q",
-    hints=(
-        "Write the four values at the nodes first: 6, 3, 12 and 36. Then go back: the gradient of f is 1.",
-        "From f the node b gets the value of c, and c gets that of b. The node a has two users: add both shares.",
-        "a gets 12 from b, and 2 times 3 from c. Then y gets -12 from b, and x times the gradient of a.",
-    ),
+HINTS = (
+    "Write the four values at the nodes first: 6, 3, 12 and 36. Then go back: the gradient of f is 1.",
+    "From f the node b gets the value of c, and c gets that of b. The node a has two users: add both shares.",
+    "a gets 12 from b, and 2 times 3 from c. Then y gets -12 from b, and x times the gradient of a.",
 )
+exercise = Exercise("04-diamond", __doc__, kind="Q", hints=HINTS)
 
 RIGHT = {"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3}
 exercise.answer(diamond=RIGHT)

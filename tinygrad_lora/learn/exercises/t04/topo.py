@@ -11,19 +11,14 @@ import tinygrad_lora as tl
 from ...authoring import Exercise, are, as_nodes, chain, counted, graphs, label, ladder, require, topological_order
 from ..t02._forward import in_words
 
-exercise = Exercise(
-    "04-topo",
-    __doc__,
-    kind="P",
-    limit=3.0,
-    hints=(
-        "A node may be listed as soon as all its parents are. So go down to the leaves first, and list on the way up.",
-        "Keep a stack of your own. Take its top: if it has a parent that is not listed yet, push the parent. "
-        "If it has none, list it and pop it.",
-        "To push each node once, put pairs on the stack: `(node, False)` means go down, `(node, True)` means list it. "
-        "On going down push `(node, True)` first, then `(parent, False)` for each parent.",
-    ),
+HINTS = (
+    "A node may be listed as soon as all its parents are. So go down to the leaves first, and list on the way up.",
+    "Keep a stack of your own. Take its top: if it has a parent that is not listed yet, push the parent. "
+    "If it has none, list it and pop it.",
+    "To push each node once, put pairs on the stack: `(node, False)` means go down, `(node, True)` means list it. "
+    "On going down push `(node, True)` first, then `(parent, False)` for each parent.",
 )
+exercise = Exercise("04-topo", __doc__, kind="P", hints=HINTS, limit=3.0)
 
 
 @exercise.reference

@@ -18,16 +18,12 @@ import tinygrad_lora as tl
 
 from ...authoring import Exercise, as_number, entry, number, require
 
-exercise = Exercise(
-    "04-twice",
-    __doc__,
-    kind="Q",
-    hints=(
-        "backward() adds to what is there, at every node. Nothing is forgotten unless you say so.",
-        "Each call sends a fresh 1 from the output; it does not send what was added up before.",
-        "The slope of x * x at 3 is 6, and that of 5 * x is 5. The rest is addition.",
-    ),
+HINTS = (
+    "backward() adds to what is there, at every node. Nothing is forgotten unless you say so.",
+    "Each call sends a fresh 1 from the output; it does not send what was added up before.",
+    "The slope of x * x at 3 is 6, and that of 5 * x is 5. The rest is addition.",
 )
+exercise = Exercise("04-twice", __doc__, kind="Q", hints=HINTS)
 
 exercise.answer(twice={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 5.0})
 

@@ -12,18 +12,14 @@ import numpy as np
 
 from ...authoring import Exercise, as_array, generators, numbers, refuse, require, same
 
-exercise = Exercise(
-    "05-unbroadcast",
-    __doc__,
-    kind="P",
-    hints=(
-        "Each number of the small array was used several times. What does a node with several users get?",
-        "First sum over the axes that `g` has too many, which are on the left. Then over those where `shape` has a 1 "
-        "and `g` has more; these axes must stay, so use `keepdims=True`.",
-        "`g = g.sum(axis=tuple(range(g.ndim - len(shape))))`, then for each axis i with `shape[i] == 1`: "
-        "`g = g.sum(axis=i, keepdims=True)`.",
-    ),
+HINTS = (
+    "Each number of the small array was used several times. What does a node with several users get?",
+    "First sum over the axes that `g` has too many, which are on the left. Then over those where `shape` has a 1 "
+    "and `g` has more; these axes must stay, so use `keepdims=True`.",
+    "`g = g.sum(axis=tuple(range(g.ndim - len(shape))))`, then for each axis i with `shape[i] == 1`: "
+    "`g = g.sum(axis=i, keepdims=True)`.",
 )
+exercise = Exercise("05-unbroadcast", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -40,9 +36,13 @@ def unbroadcast(g, shape):
 def right(g, shape):
     """The answer, by the definition: every number of g goes back to where it came from."""
     total = np.zeros(shape)
-    origin = np.broadcast_to(np.arange(total.size).reshape(shape), g.shape)
-    np.add.at(total.reshape(-1), origin, g)
+    np.add.at(total.reshape(-1), origins(shape, g.shape), g)
     return total
+
+
+def origins(shape, whole):
+    """For each number of the whole, the place in the array where it came from."""
+    return np.broadcast_to(np.arange(int(np.prod(shape))).reshape(shape), whole)
 
 
 def repeats(g, shape):
@@ -61,8 +61,7 @@ def judge(unbroadcast, whole, shape, rng):
         sentence = f"{case}: you have the mean of the {repeats(g, shape)} uses; every use counts in full, so sum them"
         require(repeats(g, shape) == 1 or not same(answer * repeats(g, shape), expected), "mean-for-sum", sentence)
         first = np.zeros(shape)
-        origin = np.broadcast_to(np.arange(first.size).reshape(shape), g.shape)
-        first.reshape(-1)[origin.reshape(-1)[::-1]] = g.reshape(-1)[::-1]
+        first.reshape(-1)[origins(shape, whole).reshape(-1)[::-1]] = g.reshape(-1)[::-1]
         sentence = f"{case}: you keep one of the {repeats(g, shape)} uses of each number; add them all"
         require(not same(answer, first), "one-use", sentence)
         sentence = f"{case}: the first number should be {expected.flat[0]:g}; yours is {answer.flat[0]:g}"

@@ -21,18 +21,14 @@ from ....core.graph import topological_order
 from ....view.words.grammar import are, counted
 from ...authoring import Exercise, as_nodes, as_whole, chain, entry, generators, label, random_graph, refuse, require
 
-exercise = Exercise(
-    "06-freezing",
-    __doc__,
-    kind="S",
-    hints=(
-        "The product x W has two operands, so its rule has two products: one for x and one for W. Which are needed?",
-        "x is constant, so nobody asks for its gradient. h needs one if the first layer has something to learn. "
-        "For `visited` go through the nodes with parents first, and remember which are on the way.",
-        "3, 1 and 2. For `visited`: a node counts if it is a trainable parameter, or if any of its parents "
-        "counts. An order with parents first is the topo_sort of tutorial 04.",
-    ),
+HINTS = (
+    "The product x W has two operands, so its rule has two products: one for x and one for W. Which are needed?",
+    "x is constant, so nobody asks for its gradient. h needs one if the first layer has something to learn. "
+    "For `visited` go through the nodes with parents first, and remember which are on the way.",
+    "3, 1 and 2. For `visited`: a node counts if it is a trainable parameter, or if any of its parents "
+    "counts. An order with parents first is the topo_sort of tutorial 04.",
 )
+exercise = Exercise("06-freezing", __doc__, kind="S", hints=HINTS)
 
 exercise.answer(products={"nothing frozen": 3, "first frozen": 1, "second frozen": 2})
 
@@ -109,11 +105,8 @@ def right_nodes(output):
 
 def judge(visited, output, froze=""):
     """One graph: raise unless the list holds the right nodes."""
-    listed, expected, nodes = (
-        set(as_nodes(visited(output), "the list")),
-        right_nodes(output),
-        topological_order([output]),
-    )
+    listed, expected = set(as_nodes(visited(output), "the list")), right_nodes(output)
+    nodes = topological_order([output])
     if listed == expected:
         return
     small = output if len(nodes) <= 12 else None
@@ -122,9 +115,8 @@ def judge(visited, output, froze=""):
     if listed - set(nodes):
         raise refuse("foreign-node", f"{counts}: some are not part of the graph")
     stale = froze and listed == {n for n in nodes if (n.requires_gradient if n.parents else n in expected)}
-    sentence = (
-        f"{counts}: the flag of {label(extra[0]) if extra else 'some'} is from before the freezing; ask the parameters"
-    )
+    flag = f"the flag of {label(extra[0]) if extra else 'some'}"
+    sentence = f"{counts}: {flag} is from before the freezing; ask the parameters"
     require(not stale, "stale-flag", sentence, show=small)
     frozen = [n for n in extra if str(n.op) == "parameter"]
     sentence = f"{counts}: {label(frozen[0]) if frozen else ''} is frozen, so it needs no gradient"

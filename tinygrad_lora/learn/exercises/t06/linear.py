@@ -13,18 +13,14 @@ import tinygrad_lora as tl
 
 from ...authoring import Exercise, as_layer, diagnose_layer, generators, numbers, refuse, require, same, tell, value_in
 
-exercise = Exercise(
-    "06-linear",
-    __doc__,
-    kind="P",
-    hints=(
-        "An array is made a parameter with `tl.parameter(array)`, and it belongs to the layer once it is an attribute.",
-        "`rng = np.random.default_rng(seed)` and `rng.normal(size=(...))`; then divide by the root. "
-        "In `__call__` use the nodes themselves, not their `.value`.",
-        "`self.weight = tl.parameter(rng.normal(size=(input_size, output_size)) / np.sqrt(input_size))`, "
-        "`self.bias = tl.parameter(np.zeros(output_size))`, `return x @ self.weight + self.bias`",
-    ),
+HINTS = (
+    "An array is made a parameter with `tl.parameter(array)`, and it belongs to the layer once it is an attribute.",
+    "`rng = np.random.default_rng(seed)` and `rng.normal(size=(...))`; then divide by the root. "
+    "In `__call__` use the nodes themselves, not their `.value`.",
+    "`self.weight = tl.parameter(rng.normal(size=(input_size, output_size)) / np.sqrt(input_size))`, "
+    "`self.bias = tl.parameter(np.zeros(output_size))`, `return x @ self.weight + self.bias`",
 )
+exercise = Exercise("06-linear", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -85,11 +81,14 @@ def test_the_seed_decides(Linear):
 
 
 @exercise.mutant("missing-parameter")
-class KeepsArrays(Linear):
+class KeepsArrays(tl.Layer):
     def __init__(self, input_size, output_size, seed=0):
         rng = np.random.default_rng(seed)
         self.weight = rng.normal(size=(input_size, output_size)) / np.sqrt(input_size)
         self.bias = np.zeros(output_size)
+
+    def __call__(self, x):
+        return x @ self.weight + self.bias
 
 
 @exercise.mutant("unused-parameter")

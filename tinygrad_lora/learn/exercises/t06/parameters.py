@@ -17,18 +17,14 @@ import tinygrad_lora as tl
 
 from ...authoring import Exercise, are, generators, require, returned
 
-exercise = Exercise(
-    "06-parameters",
-    __doc__,
-    kind="P",
-    hints=(
-        "A layer in a layer in a list: the depth is small, so this is a case for a function that calls itself.",
-        "Let a helper `walk(name, thing)` look at one thing. Only if it is a node it is stored; a layer or a list is "
-        "walked through.",
-        "For a layer: `for key, part in vars(thing).items(): walk(f'{name}.{key}' if name else key, part)`. For a list "
-        "the same with `enumerate(thing)`. For a node: store it unless it is in `parameters.values()`.",
-    ),
+HINTS = (
+    "A layer in a layer in a list: the depth is small, so this is a case for a function that calls itself.",
+    "Let a helper `walk(name, thing)` look at one thing. Only if it is a node it is stored; a layer or a list is "
+    "walked through.",
+    "For a layer: `for key, part in vars(thing).items(): walk(f'{name}.{key}' if name else key, part)`. For a list "
+    "the same with `enumerate(thing)`. For a node: store it unless it is in `parameters.values()`.",
 )
+exercise = Exercise("06-parameters", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference

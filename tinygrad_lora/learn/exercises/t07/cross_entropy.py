@@ -14,19 +14,15 @@ import numpy as np
 
 from ...authoring import Exercise, as_array, as_number, diagnose, generators, number, numbers, require, same, tell
 
-exercise = Exercise(
-    "07-cross-entropy",
-    __doc__,
-    kind="N",
-    hints=(
-        "Subtract the largest logit of each row from the row: the probabilities stay the same, and no power is above "
-        "1. Then write the logarithm of the fraction as a difference, so that no logarithm of 0 is left.",
-        "ln p_t = z_t - ln(sum of e^z_k), where z are the shifted logits. The gradient of a row is p, minus 1 at the "
-        "label; the mean divides it by the number of samples.",
-        "`scores = z - np.log(np.exp(z).sum(axis=1, keepdims=True))`, then `-scores[np.arange(len(labels)), "
-        "labels].mean()`. For the gradient: `p[np.arange(len(labels)), labels] -= 1` and `return g * p / len(labels)`.",
-    ),
+HINTS = (
+    "Subtract the largest logit of each row from the row: the probabilities stay the same, and no power is above "
+    "1. Then write the logarithm of the fraction as a difference, so that no logarithm of 0 is left.",
+    "ln p_t = z_t - ln(sum of e^z_k), where z are the shifted logits. The gradient of a row is p, minus 1 at the "
+    "label; the mean divides it by the number of samples.",
+    "`scores = z - np.log(np.exp(z).sum(axis=1, keepdims=True))`, then `-scores[np.arange(len(labels)), "
+    "labels].mean()`. For the gradient: `p[np.arange(len(labels)), labels] -= 1` and `return g * p / len(labels)`.",
 )
+exercise = Exercise("07-cross-entropy", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference
@@ -96,9 +92,8 @@ def test_the_loss_of_a_batch(cross_entropy, seed, budget):
         expected = np.asarray(right(logits, labels))
         if same(answer, expected):
             continue
-        yours = (
-            f"for logits {logits.shape} your loss is {number(float(answer))} and should be {number(float(expected))}"
-        )
+        losses = f"your loss is {number(float(answer))} and should be {number(float(expected))}"
+        yours = f"for logits {logits.shape} {losses}"
         for code, (sentence, slip) in LOSSES.items():
             require(not same(answer, np.asarray(slip(logits, labels))), code, f"{yours}: yours is {sentence}")
         require(False, "differs", yours)
@@ -149,11 +144,8 @@ def test_large_logits_give_a_finite_gradient(cross_entropy_vjp):
     if same(answer, expected):
         return
     require(not same(answer, 2 * expected), "factor", f"{yours}: the mean divides by the number of samples, 2")
-    require(
-        not same(answer, expected / g),
-        "missing-upstream",
-        f"{yours}: multiply by the gradient g that flows in, {g}",
-    )
+    sentence = f"{yours}: multiply by the gradient g that flows in, {g}"
+    require(not same(answer, expected / g), "missing-upstream", sentence)
     for code, (sentence, slip) in SLIPS.items():
         require(not same(answer, slip(g, LARGE, labels)), code, f"{yours}: it {sentence}")
     require(False, "differs", yours)

@@ -19,19 +19,14 @@ import tinygrad_lora as tl
 from ....data import digits
 from ...authoring import Exercise, as_number, as_whole, entry, require, using
 
+HINTS = (
+    "Watch the first losses. If they grow, the learning rate is too large. If they hardly fall, it is too small.",
+    "Adam likes rates around 0.003 here. SGD with momentum 0.9 likes 0.05, plain SGD ten times that. Batches of 32 "
+    "are fine.",
+    'Your `adam_step` as `update`, and `plan = {"lr": 0.005, "batch": 32, "epochs": 15}`.',
+)
 exercise = Exercise(
-    "07-digits",
-    __doc__,
-    kind="T",
-    slow=True,
-    limit=30.0,
-    changes={"update": ["parameters", "memory"]},
-    hints=(
-        "Watch the first losses. If they grow, the learning rate is too large. If they hardly fall, it is too small.",
-        "Adam likes rates around 0.003 here. SGD with momentum 0.9 likes 0.05, plain SGD ten times that. Batches of 32 "
-        "are fine.",
-        'Your `adam_step` as `update`, and `plan = {"lr": 0.005, "batch": 32, "epochs": 15}`.',
-    ),
+    "07-digits", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0, changes={"update": ["parameters", "memory"]}
 )
 LEAST, MOST_EPOCHS, SMALLEST_BATCH = 0.95, 20, 8
 

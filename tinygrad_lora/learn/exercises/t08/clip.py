@@ -12,19 +12,15 @@ as they are. The arrays that came in must not change.
 
 import numpy as np
 
-from ...authoring import Exercise, as_array, counted, generators, number, numbers, refuse, require, same
+from ...authoring import Exercise, all_same, as_array, counted, generators, number, numbers, refuse, require
 
-exercise = Exercise(
-    "08-clip",
-    __doc__,
-    kind="N",
-    hints=(
-        "The direction must stay: so there is one factor for all numbers of all arrays.",
-        "Sum the squares of all arrays, then take one root. The factor is max_norm / norm, but never above 1.",
-        "`norm = np.sqrt(sum((g**2).sum() for g in gradients))`. The factor is `max_norm / norm` if `norm > max_norm`, "
-        "else 1. Then `return [g * factor for g in gradients]`.",
-    ),
+HINTS = (
+    "The direction must stay: so there is one factor for all numbers of all arrays.",
+    "Sum the squares of all arrays, then take one root. The factor is max_norm / norm, but never above 1.",
+    "`norm = np.sqrt(sum((g**2).sum() for g in gradients))`. The factor is `max_norm / norm` if `norm > max_norm`, "
+    "else 1. Then `return [g * factor for g in gradients]`.",
 )
+exercise = Exercise("08-clip", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference
@@ -96,7 +92,7 @@ def judge(clip, gradients, max_norm):
         raise refuse("count", f"clip must give a list of {counted(len(gradients), 'array')}, as many as it got")
     answer = [as_array(c, f"array {i}", g.shape) for i, (c, g) in enumerate(zip(clipped, gradients, strict=True))]
     expected = right(gradients, max_norm)
-    if equal(answer, expected):
+    if all_same(answer, expected, 1e-5):
         return
     message = f"the norm of {counted(len(gradients), 'array')} is {number(length(gradients))}, max_norm is "
     message += f"{number(max_norm)}, and the norm of yours is {number(length(answer))}"
@@ -104,14 +100,10 @@ def judge(clip, gradients, max_norm):
     require(finite, "nan", f"{message}: do not divide by a norm of 0")
     for code, (sentence, slip) in SLIPS.items():
         with np.errstate(all="ignore"):
-            require(not equal(answer, slip(gradients, max_norm)), code, f"{message}: {sentence}")
+            require(not all_same(answer, slip(gradients, max_norm), 1e-5), code, f"{message}: {sentence}")
     direction = f"{message}: the length is right, the direction is not"
     require(abs(length(answer) / length(expected) - 1) > 1e-4, "other-direction", direction)
     require(False, "differs", message)
-
-
-def equal(answer, expected):
-    return all(same(as_array(a), as_array(b), 1e-5) for a, b in zip(answer, expected, strict=True))
 
 
 def lists(seed, budget):

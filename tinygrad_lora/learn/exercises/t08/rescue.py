@@ -20,23 +20,20 @@ import tinygrad_lora as tl
 
 from ....data import digits
 from ....errors import GradientError
-from ...authoring import Diagnosis, Exercise, are, as_array, diagnose_step, kind_of, number, refuse, require, same, tell
+from ....view.words.grammar import are
+from ....view.words.sentences import number
+from ...authoring import Diagnosis, Exercise, all_same, as_array, diagnose_step, kind_of, refuse, require, same, tell
 
+HINTS = (
+    "Start with the numbers that go in: are all of them finite? Then look at what comes out of the first layer. "
+    "Then at the loss: without any idea it should be about 2.3, and it must be able to reach 0.",
+    "Some pixels are the same in all images. A bias of -20 keeps every unit at 0. cross_entropy takes logits. And "
+    "backward() adds to what is there.",
+    "`np.where(spread > 0, spread, 1.0)`; leave the bias alone; `tl.cross_entropy(logits, labels)`; "
+    "`optimizer.zero_gradients()` first.",
+)
 exercise = Exercise(
-    "08-rescue",
-    __doc__,
-    kind="T",
-    slow=True,
-    limit=30.0,
-    changes={"step": ["model", "optimizer"]},
-    hints=(
-        "Start with the numbers that go in: are all of them finite? Then look at what comes out of the first layer. "
-        "Then at the loss: without any idea it should be about 2.3, and it must be able to reach 0.",
-        "Some pixels are the same in all images. A bias of -20 keeps every unit at 0. cross_entropy takes logits. And "
-        "backward() adds to what is there.",
-        "`np.where(spread > 0, spread, 1.0)`; leave the bias alone; `tl.cross_entropy(logits, labels)`; "
-        "`optimizer.zero_gradients()` first.",
-    ),
+    "08-rescue", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0, changes={"step": ["model", "optimizer"]}
 )
 LEAST, EPOCHS, BATCH, RATE = 0.95, 8, 32, 0.003
 
@@ -170,12 +167,9 @@ def test_the_loss_is_the_cross_entropy(measure, seed):
             loss.backward()
             into += [np.asarray(loss.value), np.asarray(leaf.gradient)]
         value = f"for random logits your loss is {number(float(answer[0]))}; it is {number(float(expected[0]))}"
-        sentence = (
-            f"{value}: cross_entropy takes logits, and has a softmax of its own; after two the loss stays above 1.4"
-        )
-        require(not same(as_array(answer[0]), as_array(twice[0])), "softmax-twice", sentence)
-        right = all(same(as_array(a), as_array(b)) for a, b in zip(answer, expected, strict=True))
-        require(right, "wrong-loss", f"{value}, and so must be its gradient")
+        sentence = "cross_entropy takes logits, and has a softmax of its own; after two the loss stays above 1.4"
+        require(not same(as_array(answer[0]), as_array(twice[0])), "softmax-twice", f"{value}: {sentence}")
+        require(all_same(answer, expected), "wrong-loss", f"{value}, and so must be its gradient")
 
 
 @exercise.check(points=1)

@@ -20,20 +20,15 @@ import tinygrad_lora as tl
 from ....errors import StaleGraphError
 from ...authoring import Exercise, as_array, as_nodes, bug, bugs, number, refuse, require, same, topological_order
 
-exercise = Exercise(
-    "08-zoo",
-    __doc__,
-    kind="M",
-    limit=5.0,
-    hints=(
-        "One loss for each mistake: one that the mistake gets wrong. `tl.bugs()` says where each shows, and where it "
-        "hides.",
-        "Square a number and square the result: that shows two of them. Then add a bias to a matrix, put a ReLU at 0, "
-        "and take any loss of a parameter called late.",
-        "`a = x * x` and the loss `a * a`; `tl.sum(tl.constant(np.ones((3, 2))) + b)` with b of shape (2,); "
-        '`tl.relu(tl.parameter(0.0))`; `w * w` with `w = tl.parameter(2.0, "late")`.',
-    ),
+HINTS = (
+    "One loss for each mistake: one that the mistake gets wrong. `tl.bugs()` says where each shows, and where it "
+    "hides.",
+    "Square a number and square the result: that shows two of them. Then add a bias to a matrix, put a ReLU at 0, "
+    "and take any loss of a parameter called late.",
+    "`a = x * x` and the loss `a * a`; `tl.sum(tl.constant(np.ones((3, 2))) + b)` with b of shape (2,); "
+    '`tl.relu(tl.parameter(0.0))`; `w * w` with `w = tl.parameter(2.0, "late")`.',
 )
+exercise = Exercise("08-zoo", __doc__, kind="M", hints=HINTS, limit=5.0)
 
 
 @exercise.reference

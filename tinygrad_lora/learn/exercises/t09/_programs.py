@@ -11,7 +11,6 @@ from ....core.node import ComputationNode, placeholder
 from ...authoring import Graph, Rng, generators, random_graph, topological_order
 
 Function = Callable[..., Any]
-Pair = tuple[Function, list[str]]
 
 
 def functions(seed: int, budget: int, *, shared: bool = True) -> Iterator[tuple[Function, list[str]]]:

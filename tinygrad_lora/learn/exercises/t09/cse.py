@@ -19,18 +19,14 @@ import tinygrad_lora as tl
 from ...authoring import Exercise, Graph, as_array, counted, kind_of, number, numbers, refuse, require, same
 from ._programs import functions
 
-exercise = Exercise(
-    "09-cse",
-    __doc__,
-    kind="P",
-    hints=(
-        "Keep a dictionary from what an operation is to the first node that was it. What makes two operations equal?",
-        "The key has three parts: the operation, the new parents in order, and the parameters. A dictionary is no key; "
-        "`str(sorted(old.params.items()))` is. Nodes may stand in a key, since each equals only itself.",
-        "`key = (old.op, parents, str(sorted(old.params.items())))`. If it is not in `first`, store `old` there if "
-        "`parents == old.parents`, else the new node. Return `first[key]`. For add and multiply sort by `id`.",
-    ),
+HINTS = (
+    "Keep a dictionary from what an operation is to the first node that was it. What makes two operations equal?",
+    "The key has three parts: the operation, the new parents in order, and the parameters. A dictionary is no key; "
+    "`str(sorted(old.params.items()))` is. Nodes may stand in a key, since each equals only itself.",
+    "`key = (old.op, parents, str(sorted(old.params.items())))`. If it is not in `first`, store `old` there if "
+    "`parents == old.parents`, else the new node. Return `first[key]`. For add and multiply sort by `id`.",
 )
+exercise = Exercise("09-cse", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference

@@ -31,18 +31,14 @@ from ....core.node import placeholder
 from ...authoring import Exercise, Graph, as_array, numbers, refuse, require, returned, same
 from ._programs import straight
 
-exercise = Exercise(
-    "09-emit",
-    __doc__,
-    kind="S",
-    hints=(
-        'Keep a dictionary from node to the name of its variable. A form such as `"{} + {}"` for each operation, and '
-        "`form.format(...)` fills in the names of the parents.",
-        "Go through `graph.nodes`. A leaf has its own name. An operation gets the next of t0, t1, ..., and a line.",
-        "The first line is `f\"def program({', '.join(x.name for x in graph.inputs)}):\"`, the last one "
-        '`f"    return {names[graph.outputs[0]]}"`. Join all with "\\n".',
-    ),
+HINTS = (
+    'Keep a dictionary from node to the name of its variable. A form such as `"{} + {}"` for each operation, and '
+    "`form.format(...)` fills in the names of the parents.",
+    "Go through `graph.nodes`. A leaf has its own name. An operation gets the next of t0, t1, ..., and a line.",
+    "The first line is `f\"def program({', '.join(x.name for x in graph.inputs)}):\"`, the last one "
+    '`f"    return {names[graph.outputs[0]]}"`. Join all with "\\n".',
 )
+exercise = Exercise("09-emit", __doc__, kind="S", hints=HINTS)
 
 
 @exercise.reference
@@ -126,9 +122,8 @@ def judge(emit, graph, rng):
     text = emit(graph)
     reading = Reading(text)
     expected = [node.name for node in graph.inputs]
-    sentence = (
-        f"your arguments are ({', '.join(reading.arguments)}); the inputs are ({', '.join(expected)}), in this order"
-    )
+    yours = f"your arguments are ({', '.join(reading.arguments)})"
+    sentence = f"{yours}; the inputs are ({', '.join(expected)}), in this order"
     require(reading.arguments == expected, "wrong-arguments", sentence, show=graph)
     nodes = sum(bool(node.parents) for node in graph.nodes)
     counted = sum(isinstance(part, ast.BinOp | ast.Call) for part in ast.walk(reading.function))

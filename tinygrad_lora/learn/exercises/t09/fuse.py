@@ -16,18 +16,14 @@ from ....core.ops import add, exp, matmul, multiply, tanh
 from ...authoring import Exercise, Graph, as_nodes, counted, require, returned
 from ._programs import programs, uses
 
-exercise = Exercise(
-    "09-fuse",
-    __doc__,
-    kind="P",
-    hints=(
-        "First count the uses of each node: go through all parents of all nodes, and through the outputs.",
-        "Then go through the operations, parents first. Keep the group that each result ends. An operation takes "
-        "over the groups of those parents that may move into it.",
-        "`group[node] = [*moved, node]`, where `moved` joins `group.pop(p)` for each parent p that is an elementwise "
-        "operation with one use, if node is elementwise. At the end `return list(group.values())`.",
-    ),
+HINTS = (
+    "First count the uses of each node: go through all parents of all nodes, and through the outputs.",
+    "Then go through the operations, parents first. Keep the group that each result ends. An operation takes "
+    "over the groups of those parents that may move into it.",
+    "`group[node] = [*moved, node]`, where `moved` joins `group.pop(p)` for each parent p that is an elementwise "
+    "operation with one use, if node is elementwise. At the end `return list(group.values())`.",
 )
+exercise = Exercise("09-fuse", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference

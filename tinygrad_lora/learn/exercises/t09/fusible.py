@@ -25,16 +25,12 @@ import tinygrad_lora as tl
 from ...authoring import Exercise, as_bool, entry, require
 from ._programs import uses
 
-exercise = Exercise(
-    "09-fusible",
-    __doc__,
-    kind="Q",
-    hints=(
-        "Cross out the arrows that touch `matmul` or `reduce_sum` first: there a number depends on a whole row.",
-        "Then count the arrows that leave each box. An output has one more, which is not drawn.",
-        "Three arrows are left: from add, from scale and from multiply.",
-    ),
+HINTS = (
+    "Cross out the arrows that touch `matmul` or `reduce_sum` first: there a number depends on a whole row.",
+    "Then count the arrows that leave each box. An output has one more, which is not drawn.",
+    "Three arrows are left: from add, from scale and from multiply.",
 )
+exercise = Exercise("09-fusible", __doc__, kind="Q", hints=HINTS)
 
 RIGHT = {
     "matmul -> add": False,

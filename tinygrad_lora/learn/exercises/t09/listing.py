@@ -25,18 +25,14 @@ from ....core.node import Op
 from ...authoring import Exercise, are, as_array, counted, number, numbers, refuse, require, returned, same, times
 from ._programs import functions
 
-exercise = Exercise(
-    "09-listing",
-    __doc__,
-    kind="S",
-    hints=(
-        "f does not know that it is being watched: `output = f(*inputs)` builds the graph. The rest is an order with "
-        "parents first, as in tutorial 04, and a name for each node.",
-        "Keep a dictionary from node to name. Fill in the inputs first; an operation gets f't{len(rows)}' at its turn.",
-        "For each node in order that is not an input: `operands = [name[p] for p in node.parents]`, then "
-        "`rows.append((name[node], str(node.op), operands, dict(node.params)))`.",
-    ),
+HINTS = (
+    "f does not know that it is being watched: `output = f(*inputs)` builds the graph. The rest is an order with "
+    "parents first, as in tutorial 04, and a name for each node.",
+    "Keep a dictionary from node to name. Fill in the inputs first; an operation gets f't{len(rows)}' at its turn.",
+    "For each node in order that is not an input: `operands = [name[p] for p in node.parents]`, then "
+    "`rows.append((name[node], str(node.op), operands, dict(node.params)))`.",
 )
+exercise = Exercise("09-listing", __doc__, kind="S", hints=HINTS)
 
 
 @exercise.reference

@@ -15,17 +15,13 @@ import tinygrad_lora as tl
 
 from ...authoring import Exercise, as_array, generators, largest_difference, numbers, require, same
 
-exercise = Exercise(
-    "10-hvp",
-    __doc__,
-    kind="N",
-    hints=(
-        "`tl.grad(f)` is a function. Called on a node, it gives a node: so its result can be differentiated again.",
-        "Write a function `along(x)` that gives one number: the gradient at x, times v, summed up. "
-        "Then take the gradient of that.",
-        "`return tl.grad(lambda x: tl.sum(tl.grad(f)(x) * v))(x)`",
-    ),
+HINTS = (
+    "`tl.grad(f)` is a function. Called on a node, it gives a node: so its result can be differentiated again.",
+    "Write a function `along(x)` that gives one number: the gradient at x, times v, summed up. "
+    "Then take the gradient of that.",
+    "`return tl.grad(lambda x: tl.sum(tl.grad(f)(x) * v))(x)`",
 )
+exercise = Exercise("10-hvp", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference

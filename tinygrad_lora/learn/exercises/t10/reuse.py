@@ -16,19 +16,15 @@ a *careless planner* gives wrong numbers: it frees a place as soon as its array 
 from ...authoring import Exercise, as_whole, counted, refuse, require, returned
 from ._programs import checked_program, ends, planned, programs, text_of, wrong_outputs
 
-exercise = Exercise(
-    "10-reuse",
-    __doc__,
-    kind="P",
-    hints=(
-        "Find for each array the step that reads it last, as in 10-liveness. Then walk through the steps with a list "
-        "of free places.",
-        "At each step: which operands are read here for the last time? For matmul their places are free after the "
-        "result has one; for the others, before.",
-        "If `free` is not empty, `place_of[name] = free.pop()`, else a new number. "
-        "And the counterexample: t0 is read by t1, and again by t2.",
-    ),
+HINTS = (
+    "Find for each array the step that reads it last, as in 10-liveness. Then walk through the steps with a list "
+    "of free places.",
+    "At each step: which operands are read here for the last time? For matmul their places are free after the "
+    "result has one; for the others, before.",
+    "If `free` is not empty, `place_of[name] = free.pop()`, else a new number. "
+    "And the counterexample: t0 is read by t1, and again by t2.",
 )
+exercise = Exercise("10-reuse", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference

@@ -22,17 +22,13 @@ import tinygrad_lora as tl
 
 from ...authoring import Exercise, as_bool, entry, require, topological_order
 
-exercise = Exercise(
-    "10-saved",
-    __doc__,
-    kind="Q",
-    hints=(
-        "Write the backward rule of each line. Which arrays of the forward pass stand in it?",
-        "The rule of + has none. That of @ has both operands, each for the gradient of the other. "
-        "That of tanh has its output, not its input.",
-        "All trained: x (for W), h (for V, and for tanh) and d (for the square). If only V is trained, nobody needs x.",
-    ),
+HINTS = (
+    "Write the backward rule of each line. Which arrays of the forward pass stand in it?",
+    "The rule of + has none. That of @ has both operands, each for the gradient of the other. "
+    "That of tanh has its output, not its input.",
+    "All trained: x (for W), h (for V, and for tanh) and d (for the square). If only V is trained, nobody needs x.",
 )
+exercise = Exercise("10-saved", __doc__, kind="Q", hints=HINTS)
 
 exercise.answer(
     all_trained={"x": True, "a": False, "b": False, "h": True, "y": False, "d": True},

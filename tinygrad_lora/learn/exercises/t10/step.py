@@ -15,18 +15,14 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ...authoring import Evaluated, Exercise, are, as_array, refuse, require, same
+from ...authoring import Evaluated, Exercise, all_same, are, as_array, refuse, require, same
 
-exercise = Exercise(
-    "10-step",
-    __doc__,
-    kind="T",
-    hints=(
-        "The first half is the forward pass, as always: scores, then the loss. Nothing in it changes.",
-        "`tl.gradients(loss, [W1, b1, W2, b2])` gives four nodes, in this order. A new array is a node as well.",
-        "`return [loss, *(p - 0.5 * g for p, g in zip(parameters, tl.gradients(loss, parameters)))]`",
-    ),
+HINTS = (
+    "The first half is the forward pass, as always: scores, then the loss. Nothing in it changes.",
+    "`tl.gradients(loss, [W1, b1, W2, b2])` gives four nodes, in this order. A new array is a node as well.",
+    "`return [loss, *(p - 0.5 * g for p, g in zip(parameters, tl.gradients(loss, parameters)))]`",
 )
+exercise = Exercise("10-step", __doc__, kind="T", hints=HINTS)
 
 RATE, STEPS, LEAST, HIDDEN = 0.5, 150, 0.93, 32
 
@@ -87,24 +83,24 @@ def test_one_step_is_right(training_step, seed):
     arrays = [as_array(a, f"the new {name}", b.shape) for name, a, b in zip(NAMES, new, old, strict=True)]
     sentence = f"the loss must be {right_loss:.4g}; yours is {as_array(loss, 'the loss', ()):.4g}"
     require(same(as_array(loss, "the loss", ()), np.asarray(right_loss)), "wrong-loss", sentence)
-
-    def like(expected):
-        return all(same(a, b) for a, b in zip(arrays, expected, strict=True))
-
-    if like(right):
+    if all_same(arrays, right):
         return
     still = [name for name, a, b in zip(NAMES, arrays, old, strict=True) if same(a, b)]
     sentence = f"{' and '.join(still)} {are(still)} as before the step"
     require(not still, "not-updated", sentence)
     upward = by_hand(x, labels, old, -RATE)[1]
-    require(not like(upward), "wrong-direction", "the arrays go up the slope: subtract the gradient, do not add it")
+    require(
+        not all_same(arrays, upward),
+        "wrong-direction",
+        "the arrays go up the slope: subtract the gradient, do not add it",
+    )
     sentence = "only the new W1 is right: the gradients of the others were taken after it had changed"
     for keep in (tl.identity, tl.stop_gradient):
-        require(not like(one_by_one(x, labels, old, keep)), "updated-too-soon", sentence)
+        require(not all_same(arrays, one_by_one(x, labels, old, keep)), "updated-too-soon", sentence)
     moved, expected = arrays[0] - old[0], right[0] - old[0]
     ratio = float((moved * expected).sum() / (expected * expected).sum())
     sentence = f"each array moves {ratio:.4g} times as far as it should: the learning rate is {RATE}"
-    require(not like(by_hand(x, labels, old, ratio * RATE)[1]), "factor", sentence)
+    require(not all_same(arrays, by_hand(x, labels, old, ratio * RATE)[1]), "factor", sentence)
     bad = [name for name, a, b in zip(NAMES, arrays, right, strict=True) if not same(a, b)]
     require(False, "differs", f"the new {bad[0]} is not the old one minus {RATE} times its gradient")
 

@@ -13,17 +13,13 @@ import numpy as np
 
 from ...authoring import Exercise, as_array, as_number, generators, refuse, require, same
 
-exercise = Exercise(
-    "11-best-rank",
-    __doc__,
-    kind="N",
-    hints=(
-        "M is a sum of matrices of rank 1: a singular value times a column of U times a row of Vt. Keep the first r.",
-        "The singular values belong to A or to B, once: `U[:, :r] * S[:r]` scales the columns. "
-        "What was left out is the rest of the sum, and its parts stand at right angles.",
-        "`return U[:, :r] * S[:r], Vt[:r]` and `return np.sqrt((S[r:] ** 2).sum())`",
-    ),
+HINTS = (
+    "M is a sum of matrices of rank 1: a singular value times a column of U times a row of Vt. Keep the first r.",
+    "The singular values belong to A or to B, once: `U[:, :r] * S[:r]` scales the columns. "
+    "What was left out is the rest of the sum, and its parts stand at right angles.",
+    "`return U[:, :r] * S[:r], Vt[:r]` and `return np.sqrt((S[r:] ** 2).sum())`",
 )
+exercise = Exercise("11-best-rank", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference
@@ -85,9 +81,8 @@ def test_the_error_from_the_singular_values(smallest_error, seed, budget):
         right = float(np.sqrt((S[r:] ** 2).sum()))
         if near(answer, right):
             continue
-        sentence = (
-            f"of the singular values {np.round(S, 3).tolist()}, r = {r}, the error is {right:.4g}; yours {answer:.4g}"
-        )
+        case = f"of the singular values {np.round(S, 3).tolist()}, r = {r},"
+        sentence = f"{case} the error is {right:.4g}; yours {answer:.4g}"
         kept = float(np.sqrt((S[:r] ** 2).sum()))
         require(not near(answer, right**2), "missing-root", f"{sentence}: that is its square")
         require(not near(answer, kept), "kept-for-dropped", f"{sentence}: that is the size of what is kept")

@@ -11,16 +11,12 @@ B, (r, m). Write two functions:
 
 from ...authoring import Exercise, as_whole, generators, require
 
-exercise = Exercise(
-    "11-counts",
-    __doc__,
-    kind="P",
-    hints=(
-        "Count the numbers in A, then those in B.",
-        "Together r (n + m). For the largest rank solve r (n + m) <= share n m for r, and think about rounding.",
-        "`sum(rank * (n + m) for n, m in shapes)` and `int(share * n * m // (n + m))`",
-    ),
+HINTS = (
+    "Count the numbers in A, then those in B.",
+    "Together r (n + m). For the largest rank solve r (n + m) <= share n m for r, and think about rounding.",
+    "`sum(rank * (n + m) for n, m in shapes)` and `int(share * n * m // (n + m))`",
 )
+exercise = Exercise("11-counts", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -65,17 +61,15 @@ def test_the_largest_rank_that_is_small_enough(largest_rank, seed, budget):
     for n, m, share in examples:
         answer, right = as_whole(largest_rank(n, m, share), "the rank"), int(share * n * m // (n + m))
         sentence = f"a ({n}, {m}) weight has {n * m:,} numbers, so at most {share * n * m:,.1f} are allowed"
-        sized = (
-            f"rank {right} has {right * (n + m):,}, and rank {right + 1} {(right + 1) * (n + m):,}; you say {answer}"
-        )
+        sizes = f"rank {right} has {right * (n + m):,}, and rank {right + 1} {(right + 1) * (n + m):,}"
+        sentence = f"{sentence}; {sizes}; you say {answer}"
         if answer == right:
             continue
-        require(
-            answer != int(share * min(n, m)), "share-of-rank", f"{sentence}; {sized}: that is a share of the full rank"
-        )
-        require(answer != right + 1, "rounded-up", f"{sentence}; {sized}: round down")
-        require(answer < right, "too-large", f"{sentence}; {sized}")
-        require(False, "too-small", f"{sentence}; {sized}")
+        of_full = answer == int(share * min(n, m))
+        require(not of_full, "share-of-rank", f"{sentence}: that is a share of the full rank")
+        require(answer != right + 1, "rounded-up", f"{sentence}: round down")
+        require(answer < right, "too-large", sentence)
+        require(False, "too-small", sentence)
 
 
 @exercise.mutant("product", name="adapter_size")

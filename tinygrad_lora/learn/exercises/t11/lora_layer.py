@@ -15,17 +15,13 @@ import tinygrad_lora as tl
 from ....core.graph import topological_order
 from ...authoring import Exercise, as_layer, diagnose_layer, generators, kind_of, numbers, require, same, tell, value_in
 
-exercise = Exercise(
-    "11-lora-layer",
-    __doc__,
-    kind="P",
-    hints=(
-        "It is the linear layer of tutorial 06 with two narrow weights in place of a wide one, and no bias.",
-        "x A has only `rank` columns. Multiply that by B, and scale the result by alpha / rank.",
-        "`self.lora_B = tl.parameter(np.zeros((rank, output_size)))` and "
-        "`return (x @ self.lora_A) @ self.lora_B * self.scaling`",
-    ),
+HINTS = (
+    "It is the linear layer of tutorial 06 with two narrow weights in place of a wide one, and no bias.",
+    "x A has only `rank` columns. Multiply that by B, and scale the result by alpha / rank.",
+    "`self.lora_B = tl.parameter(np.zeros((rank, output_size)))` and "
+    "`return (x @ self.lora_A) @ self.lora_B * self.scaling`",
 )
+exercise = Exercise("11-lora-layer", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -125,7 +121,10 @@ class MultipliesAByB(LoRALayer):
 
 
 @exercise.mutant("missing-parameter")
-class UsesPlainArrays(LoRALayer):
+class UsesPlainArrays(tl.Layer):
     def __init__(self, input_size, output_size, rank, alpha, seed=0):
         self.lora_A = np.random.default_rng(seed).normal(size=(input_size, rank))
         self.lora_B, self.scaling = np.zeros((rank, output_size)), alpha / rank
+
+    def __call__(self, x):
+        return (x @ self.lora_A) @ self.lora_B * self.scaling

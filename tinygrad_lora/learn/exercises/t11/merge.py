@@ -12,18 +12,14 @@ A and B may be trained between an `unmerge()` and the next `merge()`.
 
 from ...authoring import Exercise, as_array, generators, largest_difference, require, same
 
-exercise = Exercise(
-    "11-merge",
-    __doc__,
-    kind="P",
-    hints=(
-        "Subtracting what was added does not give the old bits back: numbers are rounded. What gives them back?",
-        "Keep the old array aside in `merge()` and take it back in `unmerge()`. `self.W = self.W + ...` makes a new "
-        "array; `self.W += ...` changes the old one.",
-        "In `merge`: `if self.kept is None: self.kept, self.W = self.W, self.W + self.s * (self.A @ self.B)`. "
-        "In `unmerge`: `if self.kept is not None: self.W, self.kept = self.kept, None`.",
-    ),
+HINTS = (
+    "Subtracting what was added does not give the old bits back: numbers are rounded. What gives them back?",
+    "Keep the old array aside in `merge()` and take it back in `unmerge()`. `self.W = self.W + ...` makes a new "
+    "array; `self.W += ...` changes the old one.",
+    "In `merge`: `if self.kept is None: self.kept, self.W = self.W, self.W + self.s * (self.A @ self.B)`. "
+    "In `unmerge`: `if self.kept is not None: self.W, self.kept = self.kept, None`.",
 )
+exercise = Exercise("11-merge", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference

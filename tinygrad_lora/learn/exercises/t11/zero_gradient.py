@@ -18,17 +18,13 @@ import tinygrad_lora as tl
 
 from ...authoring import Exercise, as_bool, entry, require
 
-exercise = Exercise(
-    "11-zero-gradient",
-    __doc__,
-    kind="Q",
-    hints=(
-        "Each gradient is a product. Which factors stand in it?",
-        "The gradient of A is s x.T G B.T, that of B is s (x A).T G, and that of x is s G B.T A.T.",
-        "With B = 0 whatever holds B is zero: the gradients of A and x. After one step B is not zero any more. "
-        "If A is zero too, then so is the gradient of B.",
-    ),
+HINTS = (
+    "Each gradient is a product. Which factors stand in it?",
+    "The gradient of A is s x.T G B.T, that of B is s (x A).T G, and that of x is s G B.T A.T.",
+    "With B = 0 whatever holds B is zero: the gradients of A and x. After one step B is not zero any more. "
+    "If A is zero too, then so is the gradient of B.",
 )
+exercise = Exercise("11-zero-gradient", __doc__, kind="Q", hints=HINTS)
 
 exercise.answer(
     is_zero={

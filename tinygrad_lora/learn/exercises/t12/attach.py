@@ -18,17 +18,12 @@ import tinygrad_lora as tl
 from ...authoring import Exercise, as_array, generators, require, same
 from ._digits import checked_model
 
-exercise = Exercise(
-    "12-attach",
-    __doc__,
-    kind="S",
-    changes={"attach": ["model"]},
-    hints=(
-        "`model.members[i]` can be read and set. And `model.freeze()` freezes all that is there at that moment.",
-        "Freeze first, then attach: a new adapter is trainable. LoRALinear freezes its base by itself.",
-        "`model.freeze()`, then `for i in places: model.members[i] = tl.LoRALinear(model.members[i], rank, seed=seed)`",
-    ),
+HINTS = (
+    "`model.members[i]` can be read and set. And `model.freeze()` freezes all that is there at that moment.",
+    "Freeze first, then attach: a new adapter is trainable. LoRALinear freezes its base by itself.",
+    "`model.freeze()`, then `for i in places: model.members[i] = tl.LoRALinear(model.members[i], rank, seed=seed)`",
 )
+exercise = Exercise("12-attach", __doc__, kind="S", hints=HINTS, changes={"attach": ["model"]})
 
 
 @exercise.reference

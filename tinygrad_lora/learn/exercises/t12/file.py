@@ -18,20 +18,13 @@ import tinygrad_lora as tl
 from ...authoring import Exercise, have, require, returned, same
 from ._digits import TURNED, accuracy, adapted, base_weights, before, checked_model, pretrained
 
-exercise = Exercise(
-    "12-file",
-    __doc__,
-    kind="T",
-    slow=True,
-    limit=30.0,
-    changes={"unpack": ["model"]},
-    hints=(
-        "How many bytes has a number of the model? How many does it need? Try, and look at the accuracy.",
-        "float16 has two bytes a number and is exact to three digits. Join all arrays to one vector before you write.",
-        "`np.concatenate([a.ravel() for a in tl.adapter_weights(model).values()]).astype(np.float16).tobytes()`, and "
-        "in `unpack` cut the vector into pieces of the sizes of the fresh arrays, in the same order.",
-    ),
+HINTS = (
+    "How many bytes has a number of the model? How many does it need? Try, and look at the accuracy.",
+    "float16 has two bytes a number and is exact to three digits. Join all arrays to one vector before you write.",
+    "`np.concatenate([a.ravel() for a in tl.adapter_weights(model).values()]).astype(np.float16).tobytes()`, and "
+    "in `unpack` cut the vector into pieces of the sizes of the fresh arrays, in the same order.",
 )
+exercise = Exercise("12-file", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0, changes={"unpack": ["model"]})
 
 MOST, LOST = 3000, 2 / 359
 

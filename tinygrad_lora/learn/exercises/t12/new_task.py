@@ -18,20 +18,15 @@ import tinygrad_lora as tl
 from ...authoring import Exercise, refuse, require, same
 from ._digits import TURNED, UPRIGHT, accuracy, base_weights, before, checked_model, pretrained, train
 
+HINTS = (
+    "Rank 4 on every linear layer has 12 % of the numbers. Too few epochs are the usual reason for a low score.",
+    "Adapters like a larger learning rate than whole networks: 0.01 with AdamW, in batches of 64, for 30 epochs. "
+    "Draw a new order of the images in each epoch.",
+    "`tl.adapt(model, rank=4, seed=0)`, `optimizer = tl.AdamW(model.parameters(), lr=0.01, weight_decay=0.3)`, "
+    "`step = tl.compile_training_step(model, tl.cross_entropy, optimizer)`, then `step(x[rows], labels[rows])`",
+)
 exercise = Exercise(
-    "12-new-task",
-    __doc__,
-    kind="T",
-    slow=True,
-    limit=30.0,
-    changes={"fine_tune": ["model"]},
-    hints=(
-        "Rank 4 on every linear layer has 12 % of the numbers. Too few epochs are the usual reason for a low score.",
-        "Adapters like a larger learning rate than whole networks: 0.01 with AdamW, in batches of 64, for 30 epochs. "
-        "Draw a new order of the images in each epoch.",
-        "`tl.adapt(model, rank=4, seed=0)`, `optimizer = tl.AdamW(model.parameters(), lr=0.01, weight_decay=0.3)`, "
-        "`step = tl.compile_training_step(model, tl.cross_entropy, optimizer)`, then `step(x[rows], labels[rows])`",
-    ),
+    "12-new-task", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0, changes={"fine_tune": ["model"]}
 )
 
 LEAST, MOST = 0.93, 0.15

@@ -18,18 +18,14 @@ import tinygrad_lora as tl
 from ....core.node import ComputationNode
 from ...authoring import Exercise, as_array, generators, require, same, topological_order
 
-exercise = Exercise(
-    "12-two-adapters",
-    __doc__,
-    kind="P",
-    hints=(
-        "Begin with `y = x @ W`. That is already right for those without an adapter.",
-        "A node cannot be written into. For each adapter add something to `y` that is 0 in the rows of the others: a "
-        "column of ones and zeros, (samples, 1), says whose row it is.",
-        "`for name, (A, B, s) in adapters.items():` make `mine = np.array([[float(own == name)] for own in names])`, "
-        "then `y = y + s * mine * ((x @ A) @ B)`",
-    ),
+HINTS = (
+    "Begin with `y = x @ W`. That is already right for those without an adapter.",
+    "A node cannot be written into. For each adapter add something to `y` that is 0 in the rows of the others: a "
+    "column of ones and zeros, (samples, 1), says whose row it is.",
+    "`for name, (A, B, s) in adapters.items():` make `mine = np.array([[float(own == name)] for own in names])`, "
+    "then `y = y + s * mine * ((x @ A) @ B)`",
 )
+exercise = Exercise("12-two-adapters", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
