@@ -25,7 +25,8 @@ HINTS = (
     "So the count goes 1, 3, 7, 15, ...: one less than a power of two. The second formula is (xy)(xy) + (xy).",
 )
 exercise = Exercise("02-multiplications", __doc__, kind="Q", hints=HINTS)
-exercise.answer(answers={"power, shared": 10, "power, written out": 1023, "sum, shared": 2, "sum, written out": 4})
+RIGHT = {"power, shared": 10, "power, written out": 1023, "sum, shared": 2, "sum, written out": 4}
+exercise.answer(answers=RIGHT)
 
 
 def graphs():
@@ -71,17 +72,7 @@ def test_every_count_is_right(answers):
             require(False, "wrong-count", f"{key}: {answer} is too {'many' if answer > right else 'few'}")
 
 
-exercise.wrong_answer(
-    "counted-letters",
-    answers={"power, shared": 10, "power, written out": 1024, "sum, shared": 2, "sum, written out": 4},
-)
-exercise.wrong_answer(
-    "twice-per-step", answers={"power, shared": 10, "power, written out": 20, "sum, shared": 2, "sum, written out": 4}
-)
-exercise.wrong_answer(
-    "all-nodes", answers={"power, shared": 11, "power, written out": 1023, "sum, shared": 2, "sum, written out": 4}
-)
-exercise.wrong_answer(
-    "other-question",
-    answers={"power, shared": 1023, "power, written out": 1023, "sum, shared": 4, "sum, written out": 4},
-)
+exercise.wrong_answer("counted-letters", answers=RIGHT | {"power, written out": 1024})
+exercise.wrong_answer("twice-per-step", answers=RIGHT | {"power, written out": 20})
+exercise.wrong_answer("all-nodes", answers=RIGHT | {"power, shared": 11})
+exercise.wrong_answer("other-question", answers=RIGHT | {"power, shared": 1023, "sum, shared": 4})

@@ -25,7 +25,8 @@ HINTS = (
 )
 exercise = Exercise("04-twice", __doc__, kind="Q", hints=HINTS)
 
-exercise.answer(twice={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 5.0})
+RIGHT = {"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 5.0}
+exercise.answer(twice=RIGHT)
 
 
 def observed():
@@ -86,9 +87,7 @@ def test_every_prediction_is_right(twice):
         require(False, code, f"you predicted {number(answer)} for {name!r}: {why}")
 
 
-exercise.wrong_answer("overwritten", twice={"first": 6.0, "second": 6.0, "f": 1.0, "other": 5.0, "zeroed": 5.0})
-exercise.wrong_answer("compounded", twice={"first": 6.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0})
-exercise.wrong_answer("not-forgotten", twice={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 22.0})
-exercise.wrong_answer(
-    "value-for-gradient", twice={"first": 9.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0}
-)
+exercise.wrong_answer("overwritten", twice=RIGHT | {"second": 6.0, "f": 1.0, "other": 5.0})
+exercise.wrong_answer("compounded", twice=RIGHT | {"second": 18.0, "other": 23.0})
+exercise.wrong_answer("not-forgotten", twice=RIGHT | {"zeroed": 22.0})
+exercise.wrong_answer("value-for-gradient", twice=RIGHT | {"first": 9.0, "second": 18.0, "other": 23.0})

@@ -107,8 +107,8 @@ def test_the_images_are_prepared(prepare):
     data = digits()
     specks = data.x_test + 1 / 16  # a little ink where there never was any
     with np.errstate(all="ignore"):
-        x = as_array(prepare(data.x_train.copy(), data.x_train.copy()), "what prepare gave", data.x_train.shape)
-        unseen = as_array(prepare(specks.copy(), data.x_train.copy()), "what prepare gave", specks.shape)
+        x = as_array(prepare(data.x_train, data.x_train), "what prepare gave", data.x_train.shape)
+        unseen = as_array(prepare(specks, data.x_train), "what prepare gave", specks.shape)
     pixels = int((~np.isfinite(x)).any(axis=0).sum())
     sentence = f"{pixels} of 64 pixels {are(pixels)} not finite: what is the same in all images has the spread 0"
     require(not pixels and bool(np.isfinite(unseen).all()), "not-finite", sentence)
@@ -121,7 +121,7 @@ def test_the_images_are_prepared(prepare):
     sentence = f"the pixels have spreads from {spread.min():.3g} to {spread.max():.3g}; each should be 1"
     require(bool((np.abs(spread - 1) < 0.05).all()), "spread-not-one", sentence)
     with np.errstate(all="ignore"):
-        moved = not same(as_array(prepare(specks + 1.0, data.x_train.copy()), "what prepare gave"), unseen)
+        moved = not same(as_array(prepare(specks + 1.0, data.x_train), "what prepare gave"), unseen)
     require(moved, "measured-elsewhere", "mean and spread must be those of `like`, not those of the images themselves")
 
 

@@ -99,7 +99,7 @@ def test_every_array_lives_as_long_as_it_is_needed(lifetimes, seed, budget):
 def test_the_most_that_are_alive_at_once(most_alive, seed, budget):
     for program, outputs in programs(seed, budget):
         spans = right_spans(program, outputs)
-        answer = as_whole(most_alive(dict(spans)), "the number")
+        answer = as_whole(most_alive(spans), "the number")
         steps = range(len(program) + 1)
         right = max(sum(a <= i <= b for a, b in spans.values()) for i in steps)
         open_ended = max(sum(a <= i < b for a, b in spans.values()) for i in steps)

@@ -38,7 +38,7 @@ def test_the_numbers_are_counted(adapter_size, seed, budget):
         shapes = [(int(n), int(m)) for n, m in rng.integers(2, 50, size=(1 + size % 4, 2))]
         examples.append((shapes, int(rng.integers(1, 9))))
     for shapes, rank in examples:
-        answer = as_whole(adapter_size(list(shapes), rank), "the size")
+        answer = as_whole(adapter_size(shapes, rank), "the size")
         right = sum(rank * n + rank * m for n, m in shapes)
         sentence = f"for {shapes} and rank {rank} it is {right:,}; yours is {answer:,}"
         if answer == right:
