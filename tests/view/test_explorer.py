@@ -19,12 +19,12 @@ from tinygrad_lora.commands.explore import compiled_function, run
 from tinygrad_lora.compiler.cost import graph_cost
 from tinygrad_lora.compiler.techniques import TECHNIQUES
 from tinygrad_lora.errors import CompileError
+from tinygrad_lora.named_object import EXAMPLE
 from tinygrad_lora.view.explorer import checks
 from tinygrad_lora.view.explorer.code import GONE, NEW, SAME, CodeLine, changed
 from tinygrad_lora.view.explorer.explore import Exploration, explore
 from tinygrad_lora.view.explorer.rules import LEGAL, rule_of
 from tinygrad_lora.view.explorer.union import ADDED, KEPT, REMOVED, REWIRED, short
-from tinygrad_lora.view.named_object import EXAMPLE
 
 HOSTILE = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & <b>'\"\\ $x$", "\N{SNAKE}"]
 KINDS = [pytest.param(make, id=name) for name, make in PROGRAMS.items()]

@@ -48,7 +48,7 @@ def fragment(story: Story, notebook: bool = True) -> Markup:
         _passes(story, mark),
         legend(),
         *([still(story.name, story.steps[-1].stage)] if notebook else []),
-        element("p", class_="told", aria_live="polite"),
+        element("p", class_="status", aria_live="polite"),
         element(
             "div",
             element("div", element("h3", "Your source"), *map(_excerpt, story.written), class_="written"),
