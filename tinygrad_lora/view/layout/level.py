@@ -75,13 +75,6 @@ def _heights(rows: Rows, heights: Sequence[float], xs: Sequence[float]) -> tuple
         upper.append(y)
         y += max((heights[item] for item in row if item < rows.blocks), default=0.0)
         lower.append(y)
-        sideways = max(
-            (
-                abs(xs[item] + rows.leave[link] - xs[rows.lower[link]] - rows.enter[link])
-                for item in row
-                for link in rows.down[item]
-            ),
-            default=0.0,
-        )
+        sideways = max((abs(rows.bent(xs, link)) for item in row for link in rows.down[item]), default=0.0)
         y += min(LEAST_GAP + STEEP * sideways, MOST_GAP)
     return upper, lower

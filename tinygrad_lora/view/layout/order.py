@@ -2,11 +2,12 @@
 
 Method: K. Sugiyama, S. Tagawa, M. Toda, Methods for visual understanding of hierarchical system structures, 1981;
 medians and swaps of neighbors as in E. R. Gansner et al., A technique for drawing directed graphs, 1993; crossings
-are counted as in W. Barth, P. Mutzel, M. Jünger, Simple and efficient bilayer cross counting, 2004.
+are counted as inversions, as in W. Barth, P. Mutzel, M. Jünger, Simple and efficient bilayer cross counting, 2004.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 
 from .rows import Rows
@@ -49,37 +50,14 @@ def _better(rows: Rows, best: tuple[int, list[list[int]]] | None) -> tuple[int, 
 
 
 def _crossings_below(rows: Rows, row: Sequence[int]) -> int:
-    """The pairs of links below a row that end in the opposite order, counted with a tree of sums."""
+    """The pairs of links below a row that end in the opposite order: for each link, the earlier ones that end later."""
     links = [link for item in row for link in rows.down[item]]
-    if len(links) < 2:
-        return 0
-    starts = {link: rows.starts(link) for link in links}
-    ends = {link: rows.ends(link) for link in links}
-    rank_of_end = {end: i for i, end in enumerate(sorted(set(ends.values())), start=1)}
-    links.sort(key=lambda link: (starts[link], ends[link]))
-    size = len(rank_of_end)
-    tree = [0] * (size + 1)
-    count, seen, waiting = 0, 0, list[int]()
-    last: float | None = None
-    for link in links:
-        if starts[link] != last:  # links from one place do not cross each other: enter them together
-            seen += _enter(tree, size, waiting)
-            waiting, last = [], starts[link]
-        i = rank_of_end[ends[link]]
-        waiting.append(i)
-        count += seen
-        while i:
-            count -= tree[i]
-            i &= i - 1
+    ends: list[float] = []  # of the links so far, in order; links from one place come in the order of their ends
+    count = 0
+    for _, end in sorted((rows.starts(link), rows.ends(link)) for link in links):
+        count += len(ends) - bisect_right(ends, end)
+        insort(ends, end)
     return count
-
-
-def _enter(tree: list[int], size: int, ends: Sequence[int]) -> int:
-    for i in ends:
-        while i <= size:
-            tree[i] += 1
-            i += i & -i
-    return len(ends)
 
 
 def _followed(rows: Rows, upward: bool) -> list[list[int]]:
