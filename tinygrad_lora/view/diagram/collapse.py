@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from .data import Arrow, Box, Diagram
-from .layers import LayerFrame
+from .layers import LayerFrame, every
 
 MOST_BOXES = 200  # in a picture: nobody can follow more
 
@@ -63,15 +63,9 @@ def _closed(diagram: Diagram, most: int) -> list[LayerFrame]:
     return closed
 
 
-def _inside(cluster: LayerFrame) -> list[str]:
+def _inside(frame: LayerFrame) -> list[str]:
     """The ids of all boxes in a frame and in the frames inside it."""
-    boxes: list[str] = []
-    waiting = [cluster]
-    while waiting:
-        part = waiting.pop()
-        boxes += part.boxes
-        waiting += part.clusters
-    return boxes
+    return [box for part in every([frame]) for box in part.boxes]
 
 
 def _in_one_direction(diagram: Diagram) -> bool:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import graphviz
 from numpy.typing import ArrayLike
@@ -20,11 +19,11 @@ from numpy.typing import ArrayLike
 from ...errors import RenderError
 from ..diagram.collapse import MOST_BOXES, by_layer
 from ..diagram.data import Arrow, Box, Diagram, Drawable, diagram, refuse
-from ..diagram.layers import LayerFrame
+from ..diagram.layers import LayerFrame, every
 from ..diagram.looks import FAINT, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, common_dtype, shortened
 from ..diagram.text import listing
 from ..svg.draw import draw_svg, lay_out
-from ..words.bundle import chosen
+from ..words.bundle import Forms, Shown
 from ..words.markup import image
 from . import engines
 from .labels import box_label, caption, frame_label
@@ -43,7 +42,7 @@ if shutil.which("dot") is None and (binary := engines.pure_binary()):
     graphviz.backend.dot_command.DOT_BINARY = Path(binary)
 
 
-class Picture(graphviz.Digraph):  # type: ignore[misc]
+class Picture(Shown, graphviz.Digraph):  # type: ignore[misc]
     """A `graphviz.Digraph` that every notebook can show, and that describes itself in words.
 
     `.diagram` is the plain data behind it, `.text` the listing, `.alternative` one paragraph for those who do not see
@@ -72,17 +71,14 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         """The picture in words."""
         return self.diagram.alternative
 
-    def _repr_mimebundle_(
-        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
-    ) -> dict[str, Any]:
-        """The forms in which Jupyter may show it; the `img` is shown even in an untrusted notebook."""
+    def _forms(self) -> Forms:
+        """The picture as text and as SVG, and as an `img`, which even an untrusted notebook shows."""
         svg = cache(self.svg)  # two forms show it
-        forms: dict[str, Callable[[], str]] = {
+        return {
             "text/plain": lambda: self.text,
             "image/svg+xml": svg,
             "text/html": lambda: image(svg(), "svg+xml", self.alternative),
         }
-        return chosen(forms, include, exclude)
 
 
 def draw(
@@ -197,12 +193,9 @@ def _beside(data: Diagram) -> dict[str, list[str]]:
     return dict(beside)
 
 
-def _frames(clusters: Iterable[LayerFrame]) -> dict[str, str]:
+def _frames(clusters: Sequence[LayerFrame]) -> dict[str, str]:
     """For each box in a frame, the id of the innermost frame."""
-    frame_of: dict[str, str] = {}
-    for cluster in clusters:
-        frame_of |= dict.fromkeys(cluster.boxes, cluster.id) | _frames(cluster.clusters)
-    return frame_of
+    return {box: frame.id for frame in every(clusters) for box in frame.boxes}
 
 
 def _escaped(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from ...files import write_atomically
 from ..diagram.data import Box
 from ..svg.draw import draw_svg, lay_out
-from ..words.bundle import chosen
+from ..words.bundle import Forms, Shown
 from ..words.markup import ASSETS, Markup, asset, element, image, page, script
 from .events import Event, State, Timeline
 from .timeline import Steppable, timeline
@@ -44,7 +44,7 @@ def step_through(obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, ti
     return Stepper(timeline(obj, *arrays, seed=seed, title=title))
 
 
-class Stepper:
+class Stepper(Shown):
     """The steps of one object: iterate over them, print them, save them, or show them as the last line of a cell."""
 
     def __init__(self, steps: Timeline) -> None:
@@ -80,10 +80,8 @@ class Stepper:
             return write_atomically(path, self.text + "\n")
         return write_atomically(path, page(self.timeline.title, self.html, style=asset(ASSETS, "page.css")))
 
-    def _repr_mimebundle_(
-        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
-    ) -> dict[str, Any]:
-        return chosen({"text/plain": lambda: self.text, "text/html": lambda: self.html}, include, exclude)
+    def _forms(self) -> Forms:
+        return {"text/plain": lambda: self.text, "text/html": lambda: self.html}
 
     def __str__(self) -> str:
         return self.text

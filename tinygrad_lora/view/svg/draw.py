@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..diagram.data import Diagram
-from ..diagram.layers import LayerFrame
+from ..diagram.layers import LayerFrame, every
 from ..diagram.looks import clipped
 from ..words.markup import Markup, element
 from ..words.sentences import one_line
 from .boxes import LINE, PAD, draw_box, number, write
-from .layout import Laid, Point, every, lay_out
+from .layout import Laid, Point, lay_out
 from .legend import foot
 from .style import ROOT, style_sheet
 
