@@ -14,7 +14,7 @@ trainable: Callable[[ComputationNode], bool] = attrgetter("requires_gradient")
 
 
 def contributions(
-    node: ComputationNode, g: Value, values: Mapping[ComputationNode, Array] | None = None,
+    node: ComputationNode, g: Value, values: Mapping[ComputationNode, Value] | None = None,
     wanted: Callable[[ComputationNode], bool] | None = None,
 ) -> Iterator[tuple[int, ComputationNode, Any]]:  # fmt: skip
     """The contributions of a node with gradient `g` to those of its operands: position, operand, array.

@@ -212,19 +212,13 @@ def _output_of(node: ComputationNode, caller: Any) -> ComputationNode:
 
 def _in_variables(frame: Any) -> set[ComputationNode]:
     """The nodes that the variables of this frame hold, and those of its callers, themselves or in a list or dict."""
-    nodes: set[ComputationNode] = set()
-    searched: set[int] = set()  # modules have one namespace for all their frames
+    namespaces: dict[int, Mapping[str, Any]] = {}  # by identity: modules have one for all their frames
     while frame is not None:
-        for namespace in (frame.f_locals, frame.f_globals):
-            if id(namespace) not in searched:
-                searched.add(id(namespace))
-                for thing in [*namespace.values()]:
-                    parts = (
-                        thing.values() if type(thing) is dict else thing if type(thing) in (list, tuple) else [thing]
-                    )
-                    nodes.update([part for part in [*parts] if type(part) is ComputationNode])
+        namespaces |= {id(namespace): namespace for namespace in (frame.f_locals, frame.f_globals)}
         frame = frame.f_back
-    return nodes
+    things = [thing for namespace in namespaces.values() for thing in [*namespace.values()]]
+    held = (x.values() if type(x) is dict else x if type(x) in (list, tuple) else [x] for x in things)
+    return {part for parts in held for part in [*parts] if type(part) is ComputationNode}
 
 
 class _Ways:
