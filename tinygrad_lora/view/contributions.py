@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import Any
 
 from ..core.autodiff import unbroadcast
-from ..core.node import Array, ComputationNode, Value
+from ..core.node import ComputationNode, Value
 
 trainable: Callable[[ComputationNode], bool] = attrgetter("requires_gradient")
 

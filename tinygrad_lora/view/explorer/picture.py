@@ -6,7 +6,7 @@ the drawings and would leave their texts behind: so all of them stand in one hid
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from ..diagram.data import Box, Diagram, diagram
 from ..svg.boxes import DOUBLE, LINE, PAD, SIZE, BoxText, Rectangle, number, rect, write
@@ -137,14 +137,8 @@ def still(story_name: str, stage: Stage) -> Markup:
 
 def alternative(stage: Stage, labels: Mapping[str, str]) -> str:
     """The picture of a pass in words: the boxes that are added, removed and rewired."""
-    return ". ".join(_sentences(stage, labels)) or "Nothing changes"
-
-
-def _sentences(stage: Stage, labels: Mapping[str, str]) -> Iterator[str]:
-    for state in (ADDED, REMOVED, REWIRED):
-        named = [labels[box] for box, box_state in stage.states.items() if box_state == state]
-        if named:
-            yield f"{state}: {', '.join(named)}"
+    names = {change: [labels[box] for box, state in stage.states.items() if state == change] for change in SIGNS}
+    return ". ".join(f"{change}: {', '.join(boxes)}" for change, boxes in names.items() if boxes) or "Nothing changes"
 
 
 def legend() -> Markup:

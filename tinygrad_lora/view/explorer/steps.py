@@ -17,7 +17,7 @@ from ..equations import plain
 from . import checks
 from .code import CodeLine, Excerpt, changed, emitted, with_boxes, written
 from .rules import Rule, rule_of
-from .union import PROGRAM, TRACE, Stage, Union, union
+from .union import PROGRAM, TRACE, Stage, Union
 
 BEGINNING = "Python ran your function once, on placeholders. Each operation that it recorded is a box."
 ENDING = "This is what runs. It computes the last graph, call by call, in memory that is planned ahead."
@@ -46,7 +46,7 @@ class Story:
         self.compiled, self.measured, self.name = compiled, measure, compiled.name
         self.program = compiled.program  # says what to do if there is none
         self.inputs = checks.random_inputs(self.program.traced, seed)
-        self.union: Union = union(self.program, f"All graphs of {self.name}", self.inputs, measure)
+        self.union = Union(self.program, f"All graphs of {self.name}", self.inputs, measure)
         self.written: list[Excerpt] = written(compiled, self.union.origins)
         self.steps = (*map(self._step, self.union.stages[:-1]), self._last(self.union.stages[-1]))
 
