@@ -6,8 +6,8 @@ here.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -107,6 +107,19 @@ class Diagram:
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
     clusters: tuple[LayerFrame, ...] = ()
+
+    @property
+    def operands(self) -> dict[str, list[str]]:
+        """By the id of each box that arrows lead to, the ids of the boxes that they come from."""
+        operands: dict[str, list[str]] = defaultdict(list)
+        for arrow in self.arrows:
+            operands[arrow.end].append(arrow.start)
+        return operands
+
+    def part(self, ids: Container[str], title: str) -> Diagram:
+        """The boxes with these ids and the arrows between them, without frames."""
+        boxes = tuple(box for box in self.boxes if box.id in ids)
+        return Diagram(title, boxes, tuple(a for a in self.arrows if a.start in ids and a.end in ids))
 
     @property
     def legend(self) -> list[tuple[str, str]]:

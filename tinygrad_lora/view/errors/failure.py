@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from importlib import import_module
 from typing import Any, overload
@@ -10,12 +10,12 @@ from typing import Any, overload
 from ...core import ops
 from ...core.node import ComputationNode, Op
 from ...errors import CounterexampleError, PassError, ShapeError
-from ..diagram.data import Box, Diagram
+from ..diagram.data import Arrow, Box, Diagram
 from ..diagram.looks import VERMILION
 from ..words.markup import Markup, element
 from ..words.sentences import one_line
 from .broken_pass import BrokenPass, broken_pass
-from .excerpt import above, marked_image, whole, with_box
+from .excerpt import above, marked_image, whole
 from .fixes import clashes, fix
 from .lines import SourceLine, assignment, failing_frame, variable
 from .refused import refusal
@@ -66,7 +66,10 @@ class Failure:
             operands=tuple(labels[i] for i in operands), parameters=(("fails", "the shapes do not fit"),),
             role="operation", output=False,
         )  # fmt: skip
-        return above(with_box(diagram, box, operands, self.op.operands(len(operands))), FAILED, f"{self.title} fails")
+        names = zip(operands, self.op.operands(len(operands)), strict=True)
+        arrows = (*diagram.arrows, *(Arrow(operand, FAILED, name, False) for operand, name in names))
+        whole_picture = replace(diagram, boxes=(*diagram.boxes, box), arrows=arrows)
+        return above(whole_picture, FAILED, f"{self.title} fails")
 
     @property
     def html(self) -> str:

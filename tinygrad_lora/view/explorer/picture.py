@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from ..diagram.data import Box, Diagram, diagram
 from ..svg.boxes import LINE, PAD, ROUND, BoxText, Rectangle, number, rect, shrunk, write
-from ..svg.draw import Laid, draw_svg, lay_out
-from ..words.markup import Markup, element, image, joined
+from ..svg.draw import Laid, draw_image, lay_out
+from ..words.markup import Markup, element, joined
 from .union import ADDED, KEPT, MEANING, REMOVED, REWIRED, Stage, Union
 
 SIGNS = {ADDED: "+", REMOVED: "−", REWIRED: "~"}
@@ -120,8 +120,7 @@ def still(story_name: str, stage: Stage) -> Markup:
     if len(stage.graph.nodes) > MOST_BOXES:
         return Markup("")
     words = "The graph of the program"
-    graph_diagram = diagram(stage.graph, title=f"{words} {story_name}")
-    picture = image(draw_svg(graph_diagram), "svg+xml", graph_diagram.alternative)
+    picture = draw_image(diagram(stage.graph, title=f"{words} {story_name}"))
     return element("figure", element("figcaption", f"{words}:"), picture, class_="still")
 
 

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ..diagram.data import Diagram
 from ..diagram.layers import LayerFrame, every
 from ..diagram.looks import clipped
-from ..words.markup import Markup, element
+from ..words.markup import Markup, element, image
 from ..words.sentences import one_line
 from .boxes import LINE, PAD, draw_box, number, rect, write
 from .layout import Laid, Point, lay_out
@@ -51,6 +52,11 @@ def draw_svg(
         width=number(width), height=number(height), viewBox=f"0 0 {number(width)} {number(height)}",
         role="img", aria_labelledby=f"{prefix}-title", aria_describedby=f"{prefix}-desc",
     )  # fmt: skip
+
+
+def draw_image(diagram: Diagram, **options: Any) -> Markup:
+    """The diagram as an `img`, which even an untrusted notebook shows. The options are those of `draw_svg`."""
+    return image(draw_svg(diagram, **options), "svg+xml", diagram.alternative)
 
 
 def _frame(cluster: LayerFrame, laid: Laid) -> Markup:
