@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, joined, page, script, text
@@ -192,15 +193,12 @@ def _code(lines: Sequence[CodeLine], difference: bool = False) -> Markup:
     """Lines of code, each with the ids of its boxes. In a long comparison, lines far from any change are left out."""
     changes = [i for i, line in enumerate(lines) if line.state in TAGS]
     near = {i + step for i in changes for step in range(-CONTEXT, CONTEXT + 1)}
-    elements, left_out = list[Markup](), 0
-    for i, (line, words) in enumerate(zip(lines, colored("\n".join(line.text for line in lines)), strict=True)):
-        if difference and len(lines) > LONG and i not in near:
-            left_out += 1
-            continue
-        elements += [_rest(left_out)] if left_out else []
-        left_out = 0
-        elements.append(_line(line, words))
-    elements += [_rest(left_out)] if left_out else []
+    whole = not difference or len(lines) <= LONG
+    elements: list[Markup] = []
+    words = colored("\n".join(line.text for line in lines))
+    for shown, group in groupby(range(len(lines)), key=lambda i: whole or i in near):
+        numbers = list(group)
+        elements += [_line(lines[i], words[i]) for i in numbers] if shown else [_rest(len(numbers))]
     return element("pre", element("code", *elements, class_="lines"))
 
 
