@@ -198,16 +198,14 @@ def _output_of(node: ComputationNode, caller: Any) -> ComputationNode:
     if len(ends) == 1:
         return ends[0]
     name = one_line(node.name or "x")
-    if not ends and node.gradient is not None:
-        raise GradientError(f"no variable holds what {name} got its gradient from: say explain({name}, y) with that y")
-    if not ends:
-        raise GradientError(
-            f"nothing was sent back to {name} yet: call backward() on a result, or say explain({name}, y)"
-        )
-    raise GradientError(
-        f"{name} got its gradient from {len(ends)} outputs ({', '.join(repr(n) for n in ends[:3])}): say which one is "
-        f"meant, explain({name}, y)"
-    )
+    if ends:
+        outputs = f"{len(ends)} outputs ({', '.join(repr(n) for n in ends[:3])})"
+        problem = f"{name} got its gradient from {outputs}: say which one is meant, explain({name}, y)"
+    elif node.gradient is not None:
+        problem = f"no variable holds what {name} got its gradient from: say explain({name}, y) with that y"
+    else:
+        problem = f"nothing was sent back to {name} yet: call backward() on a result, or say explain({name}, y)"
+    raise GradientError(problem)
 
 
 def _in_variables(frame: Any) -> set[ComputationNode]:

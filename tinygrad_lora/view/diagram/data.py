@@ -81,6 +81,11 @@ class Box:
         return f"{call}: {self.formula}" if self.formula else call
 
     @property
+    def sentence(self) -> str:
+        """`%2 = matmul(x, W), (2, 3) float64, operation`: what a reader sees who points at the box."""
+        return f"{self.label} = {self.expression}, {self.shape} {self.dtype}, {self.role}"
+
+    @property
     def lines(self) -> list[tuple[str, str]]:
         """The lines below the title, as pairs of a name and a text. A line that continues another has no name."""
         pairs = [("computes", self.formula)] * bool(self.formula) + [*self.parameters]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from html import escape
 from importlib import import_module
@@ -48,8 +49,9 @@ class Failure:
     @property
     def text(self) -> str:
         """The explanation as plain text, without the picture."""
+        sizes = [(head + cells).rstrip() for head, cells in self._sizes()]
         remedy = [f"Fix: {self.remedy}"] if self.remedy else []
-        return "\n".join([one_line(self.message), *self._sizes(), *self._places(), *remedy])
+        return "\n".join([one_line(self.message), *sizes, *self._places(), *remedy])
 
     def __str__(self) -> str:
         return self.text
@@ -74,7 +76,8 @@ class Failure:
     @property
     def html(self) -> str:
         """The explanation as one HTML element, which even an untrusted notebook shows."""
-        sizes = element("pre", Markup("\n".join(self._sizes(_emphasized, escape))), style=PLAIN)
+        lines = [(escape(head) + re.sub(r"\[\d+\]", _emphasized, cells)).rstrip() for head, cells in self._sizes()]
+        sizes = element("pre", Markup("\n".join(lines)), style=PLAIN)
         places = element("pre", "\n".join(self._places()), style=PLAIN) if self._places() else ""
         remedy = element("p", element("strong", "Fix: "), self.remedy) if self.remedy else ""
         head = element("p", element("strong", "ShapeError: "), one_line(self.message))
@@ -85,8 +88,8 @@ class Failure:
 
     # --- Words ---
 
-    def _sizes(self, mark: Any = "[{}]".format, plain: Any = str) -> list[str]:
-        """The sizes of the operands, a line each, aligned by axis; `mark` writes those that do not fit."""
+    def _sizes(self) -> list[tuple[str, str]]:
+        """The name of each operand and its sizes, aligned by axis; those that do not fit are in square brackets."""
         shapes = [x.shape for x in self.operands]
         wrong = clashes(self.op, shapes, self.params)
         names = self.op.operands(len(shapes))
@@ -95,17 +98,11 @@ class Failure:
         wide = max((len(str(n)) for shape in shapes for n in shape), default=1) + 2
 
         def cell(i: int, k: int) -> str:
-            if len(shapes[i]) < -k:
-                return " " * wide
-            size = str(shapes[i][k])
-            shown = f"[{size}]" if (i, k) in wrong else f"{size} "
-            padding = " " * (wide - len(shown))
-            return padding + (mark(size) if (i, k) in wrong else shown)
+            size = str(shapes[i][k]) if len(shapes[i]) >= -k else ""
+            return (f"[{size}]" if (i, k) in wrong else f"{size} ").rjust(wide)
 
-        return [
-            f"  {plain(head)}{' ' * (left - len(head))}  {' '.join(cell(i, k) for k in range(-longest, 0))}".rstrip()
-            for i, head in enumerate(heads)
-        ]
+        cells = [" ".join(cell(i, k) for k in range(-longest, 0)) for i in range(len(shapes))]
+        return [(f"  {head:<{left}}  ", sizes) for head, sizes in zip(heads, cells, strict=True)]
 
     def _places(self) -> list[str]:
         """The lines of code: that of the operation, then those of the operands."""
@@ -116,8 +113,8 @@ class Failure:
         return [f"  {head:<{width}}  {one_line(str(line))}" for head, line in places]
 
 
-def _emphasized(size: str) -> str:
-    return element("span", f"[{size}]", style=WRONG)
+def _emphasized(size: re.Match[str]) -> str:
+    return element("span", size[0], style=WRONG)
 
 
 @overload

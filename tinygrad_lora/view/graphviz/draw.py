@@ -117,6 +117,7 @@ class _Drawing:
         self.data, self.common = data, common_dtype(data)
         self.boxes = {box.id: box for box in data.boxes}
         self.beside = _beside(data)
+        self.leaves = {leaf for leaves in self.beside.values() for leaf in leaves}  # each of them in the same frame
 
     def picture(self, rankdir: str, legend: bool) -> Picture:
         sheet = Picture("picture")
@@ -128,9 +129,8 @@ class _Drawing:
             self.frame(sheet, cluster)
         framed = _frames(self.data.clusters)
         self.group(sheet, [name for name in self.boxes if name not in framed], "")
-        level = {leaf for leaves in self.beside.values() for leaf in leaves}
         for i, arrow in enumerate(self.data.arrows):
-            self.arrow(sheet, i, arrow, arrow.start in level)
+            self.arrow(sheet, i, arrow)
         return sheet
 
     def frame(self, sheet: graphviz.Digraph, cluster: LayerFrame) -> None:
@@ -144,14 +144,13 @@ class _Drawing:
 
     def group(self, sheet: graphviz.Digraph, names: Iterable[str], within: str) -> None:
         """Add the boxes of one frame. An invisible frame keeps an operation and the leaves beside it together."""
-        leaves = {leaf for name in names for leaf in self.beside.get(name, ())}
         for name in names:
             if name in self.beside:
                 with sheet.subgraph(name=f"cluster_{name}") as pair:
                     pair.attr(id=f"pair_{name}", tooltip=" ", **NO_FRAME)  # else it takes those of the frame
                     for member in (*self.beside[name], name):
                         self.box(pair, self.boxes[member], within)
-            elif name not in leaves:
+            elif name not in self.leaves:
                 self.box(sheet, self.boxes[name], within)
 
     def box(self, sheet: graphviz.Digraph, box: Box, within: str) -> None:
@@ -166,15 +165,15 @@ class _Drawing:
             style=",".join(filter(None, ("filled", look.style))),
             penwidth=look.width,
             peripheries="2" if box.output else "1",
-            tooltip=_escaped(f"{box.label} = {box.expression}, {box.shape} {box.dtype}, {box.role}"),
+            tooltip=_escaped(box.sentence),
             **{"class": f"{box.role} {box.operation}" + " output" * box.output},
         )
 
-    def arrow(self, sheet: graphviz.Digraph, i: int, arrow: Arrow, level: bool) -> None:
+    def arrow(self, sheet: graphviz.Digraph, i: int, arrow: Arrow) -> None:
         options = {"id": f"e{i}", "class": "gradient" if arrow.gradient else "forward"}
         if arrow.label:
             options["label"] = f" {_escaped(arrow.label)} "
-        if level:
+        if arrow.start in self.leaves:
             options["minlen"] = "0"
         if arrow.gradient and self.data.marks_gradients:
             options |= {"penwidth": "2.2", "color": VERMILION}

@@ -94,10 +94,9 @@ def box_text(box: Box, common: str, within: str, characters: int = 0) -> BoxText
 def draw_box(text: BoxText, place: Rectangle, attributes: dict[str, str]) -> Markup:
     """The box as an SVG group with its border and texts."""
     box, inner = text.box, text.inner(place)
-    tooltip = one_line(f"{box.label} = {box.expression}, {box.shape} {box.dtype}, {box.role}")
     corner = {"rx": ROUND} if LOOKS[box.role].style == "rounded" else {}
     outer = [rect(place, class_="outer", **corner)] if box.output else []
-    parts = [element("title", tooltip), rect(inner, **corner), *outer]
+    parts = [element("title", one_line(box.sentence)), rect(inner, **corner), *outer]
     parts += [write(words, left, base, kind) for kind, words, left, base in text.head_at(inner)]
     x, _, width, _ = inner
     if text.rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..diagram.data import GRADIENT_FLOWS, Diagram
-from ..diagram.looks import clipped, common_dtype
+from ..diagram.looks import clipped, dtype_note
 from ..layout import text_width
 from ..words.markup import Markup, element
 from .boxes import DOUBLE, ROUND, SIZE, number, rect, shrunk, sides, write
@@ -18,10 +18,7 @@ def foot(diagram: Diagram, width: float, top: float, caption: bool, legend: bool
     parts: list[Markup] = []
     left, y, wide = 14.0, top, width
     if caption:
-        title, note = (
-            clipped(diagram.title),
-            f"arrays hold {common_dtype(diagram)}" if diagram.boxes else "nothing to show",
-        )
+        title, note = clipped(diagram.title), dtype_note(diagram)
         end = left + text_width(title, SIZE, True) + 14
         parts += [write(title, left, y + 14, "caption"), write(note, end, y + 14, "note")]
         wide = max(wide, end + text_width(note, SIZE) + left)
