@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
@@ -56,9 +57,8 @@ class EqualShapes(Named):
 def refusal(traceback: TracebackType | None) -> Refusal | None:
     """The function of the library, or the innermost layer, that an error came from; None if it was something else."""
     frames: list[FrameType] = []
-    while traceback is not None:
-        frames = [*frames, traceback.tb_frame] if is_ours(traceback.tb_frame) else []
-        traceback = traceback.tb_next
+    for frame, _ in walk_tb(traceback):
+        frames = [*frames, frame] if is_ours(frame) else []
     if called := [f for f in frames if f.f_code.co_name == "__call__" and isinstance(f.f_locals.get("self"), Layer)]:
         return _of_layer(called)
     # Wrappers that name the arguments or compute in float32 are not the function itself.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 
+from ...compiler.cost import Cost
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, joined, page, script, text
 from ..words.sentences import number, one_line
@@ -161,14 +162,9 @@ def prose(words: str) -> Markup:
 
 
 def _costs(step: ExplorerStep) -> Iterator[Markup]:
-    rows = [
-        ("flops", step.before.flops, step.after.flops),
-        ("bytes", step.before.bytes, step.after.bytes),
-        ("calls", step.before.calls, step.after.calls),
-    ]
-    for what, old, new in rows:
-        change = f"{short(old)} → {short(new)}" if step.rule else short(new)
-        yield _row(what, change)
+    costs = zip(Cost._fields, step.before, step.after, strict=True)
+    for what, old, new in islice(costs, 3):  # flops, bytes and calls
+        yield _row(what, f"{short(old)} → {short(new)}" if step.rule else short(new))
     if step.microseconds is not None:
         yield _row("microseconds, measured", number(step.microseconds))
     if step.difference is not None:
