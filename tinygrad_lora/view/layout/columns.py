@@ -18,8 +18,6 @@ from .settle import settle
 
 def columns(rows: Rows) -> list[float]:
     """The middle of each item, such that the leftmost block begins at 0."""
-    if not rows.rank:
-        return []
     crossed = _crossed_by_bends(rows)
     candidates = []
     for downward in (True, False):

@@ -36,6 +36,9 @@ class Level(NamedTuple):
     lines: list[list[Segment]]
 
 
+NOTHING = Level(0.0, 0.0, [], [], [])
+
+
 def level(
     widths: Sequence[float], heights: Sequence[float], edges: Sequence[LayoutEdge], first: set[int], last: set[int]
 ) -> Level:
@@ -45,7 +48,7 @@ def level(
     through which lines leave. A line passes a gate from top to bottom.
     """
     if not widths:
-        return Level(0.0, 0.0, [], [], [])
+        return NOTHING
     rows = in_rows(widths, ranks(len(widths), [edge[:2] for edge in edges], first, last), edges)
     order_rows(rows)
     spread_entries(rows, edges)

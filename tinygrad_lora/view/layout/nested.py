@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .level import Level, Segment, level
+from .level import NOTHING, Level, Segment, level
 from .ranks import neighbors, topological
 from .rows import LayoutEdge
 
@@ -58,7 +58,6 @@ class Placed(NamedTuple):
 
 
 WHOLE = Frame("", (), ())
-NOTHING = Level(0.0, 0.0, [], [], [])
 
 
 class Gate(NamedTuple):

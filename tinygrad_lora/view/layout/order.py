@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Sequence
+from math import inf
 
 from .rows import Rows
 
@@ -20,7 +21,7 @@ EDGES_TO_SWAP = 12  # items with more lines than this are not swapped with their
 
 def order_rows(rows: Rows) -> None:
     """Sort the rows; of equally good orders the first one found stays."""
-    best: tuple[int, list[list[int]]] | None = None
+    best: tuple[float, list[list[int]]] = inf, []
     sweeps, swaps = (SWEEPS, SWAPS) if len(rows.rank) < LARGE else (SWEEPS // 4, 0)
     for start in (_followed(rows, upward=True), _followed(rows, upward=False)):
         rows.sort(start)
@@ -34,9 +35,8 @@ def order_rows(rows: Rows) -> None:
             stale = 0 if best is not previous else stale + 1
             if best[0] == 0 or stale == 6:
                 break
-    if best:
-        rows.sort(best[1])
-        _swap_neighbors(rows, 1, least=0)
+    rows.sort(best[1])
+    _swap_neighbors(rows, 1, least=0)
 
 
 def crossings(rows: Rows) -> int:
@@ -44,9 +44,9 @@ def crossings(rows: Rows) -> int:
     return sum(_crossings_below(rows, row) for row in rows.rows)
 
 
-def _better(rows: Rows, best: tuple[int, list[list[int]]] | None) -> tuple[int, list[list[int]]]:
+def _better(rows: Rows, best: tuple[float, list[list[int]]]) -> tuple[float, list[list[int]]]:
     count = crossings(rows)
-    return best if best and best[0] <= count else (count, [list(row) for row in rows.rows])
+    return best if best[0] <= count else (count, [list(row) for row in rows.rows])
 
 
 def _crossings_below(rows: Rows, row: Sequence[int]) -> int:
