@@ -23,7 +23,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
+from tinygrad_lora.blas import one_thread
 from tinygrad_lora.data import digits
+
+one_thread()  # so that a busy machine is as fast as a quiet one
 
 # %% instructor=true
 from tinygrad_lora.learn import reference
