@@ -109,7 +109,7 @@ class LoRAEmbedding(MergeableLayer):
         return reshape(y, (*tokens.shape, y.shape[-1]))
 
     def _through_base(self, rows: ComputationNode) -> Through:
-        y: ComputationNode = self.base(rows)
+        y = self.base(rows)
         return y, y, self.base.weight
 
     def attach(self, name: str, adapter: Adapter) -> None:

@@ -47,7 +47,7 @@ class LoRALinear(MergeableLayer):
 
     def _through_base(self, rows: ComputationNode) -> Through:
         base = self.base
-        y: ComputationNode = base(rows)
+        y = base(rows)
         product = y.parents[0] if base.bias is not None else y
         return y, product, product.parents[1]
 
