@@ -13,7 +13,7 @@ from ...errors import AdaptError, MergedError
 from ..layer import Layer
 from ..linear import Rows, computes
 from .adapted import AdaptedLayer, Weights, listed
-from .adapter import Adapter
+from .adapter import Adapter, adapter_for, keywords_of
 from .rows import joined, part_of, row_groups
 
 Through = tuple[ComputationNode, ComputationNode, ComputationNode]  # the base's output, x W, W
@@ -63,9 +63,13 @@ class MergeableLayer(AdaptedLayer):
                 f"make it a layer that holds {kind}, and adapt that one"
             )
 
-    def _begin(self, base: Any, adapter: Adapter) -> None:
+    def _begin(
+        self, base: Any, kind: type[Adapter], rank: int, alpha: float | None, trainable_base: bool, **options: Any
+    ) -> None:
         """Hold the base and a first adapter, "lora". Both are made and checked before anything is changed."""
-        self._hold(base)
+        self.check_base(base)
+        adapter = adapter_for(keywords_of(type(self)), kind, base, rank, alpha, **options)
+        self._hold(base if trainable_base else base.freeze())
         self.attach("lora", adapter)
         self.activate("lora")
 
