@@ -15,7 +15,7 @@ LONGEST = 20  # characters of a default
 EXTRA = 2  # arguments for `*args`
 
 
-class Shown:
+class WrittenDefault:
     """A default of which only its text is known."""
 
     def __init__(self, text: str) -> None:
@@ -40,7 +40,7 @@ def signature_from(parameters: Any) -> inspect.Signature:
     """The signature with these parameters. Raises ValueError or TypeError for what is none."""
     made = []
     for name, kind, default in parameters:
-        shown = _P.empty if default is None else Shown(str(default)[:LONGEST])
+        shown = _P.empty if default is None else WrittenDefault(str(default)[:LONGEST])
         made.append(_P(name, KINDS[kind], default=shown))
     return inspect.Signature(made)
 
@@ -102,4 +102,4 @@ def _words(signature: inspect.Signature) -> str:
 
 def _text(default: object) -> str:
     """A plain value as it is written; anything else might say anything."""
-    return repr(default)[:LONGEST] if type(default) in (bool, int, float, str, type(None), Shown) else "..."
+    return repr(default)[:LONGEST] if type(default) in (bool, int, float, str, type(None), WrittenDefault) else "..."
