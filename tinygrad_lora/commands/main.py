@@ -10,6 +10,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
 from .. import __version__, errors
+from ..blas import one_thread
 
 if TYPE_CHECKING:
     import argparse
@@ -32,6 +33,7 @@ COMMANDS = {
     "doctor": "doctor",
     "completion": "completion",
 }
+SMALL = {"demo", "learn", "check", "hint", "course", "step", "explore", "draw"}  # what they compute on is small
 MOVED = {"bench": "bench is a tool of the repository: in a checkout, run `python3 run.py bench` with the same options"}
 REFUSED = (  # in one sentence
     ValueError, OSError, ImportError, errors.ClosedError, errors.CompileError, errors.DtypeError, errors.GradientError,
@@ -96,8 +98,9 @@ def understood(arguments: Sequence[str]) -> argparse.Namespace:
         near = get_close_matches(first, COMMANDS, n=1)
         perhaps = f"perhaps {near[0]}" if near else f"there are {', '.join(COMMANDS)}"
         raise ValueError(f"there is no command {first!r}; {perhaps}. `tinygrad-lora --help` says what each does")
-    made = parser(first)
-    args, unknown = made.parse_known_args(arguments)
+    if first in SMALL:
+        one_thread()  # before NumPy is loaded
+    args, unknown = parser(first).parse_known_args(arguments)
     if unknown:
         raise ValueError(f"{' '.join(unknown)} means nothing here; `{called(arguments)} --help` says what does")
     return args

@@ -35,7 +35,10 @@ class RowBlock(int):
 
 
 class BlockCall(NamedTuple):
-    """A call in the first block: the operands, their nodes (None for a number), and the array that is written."""
+    """A call in the first block: the operands, their nodes, and the array that is written.
+
+    The node is None for a number, and for what is in no memory that anything could be written to.
+    """
 
     node: Node
     operands: Sequence[Any]
@@ -55,15 +58,13 @@ class Loop:
             raise ValueError(f"a loop in steps of {rows} rows")
         self.start, self.length, self.rows = start, length, rows
         self.block = RowBlock(start)
-        self.row_sizes: dict[Node, int] = {}
+        self.row_sizes: dict[Node, int | None] = {}
         self.calls: list[BlockCall | None] = []  # None: no later block repeats it
         self.next = 0
         self.alone: set[Node] = set()  # those with a call that is not to be repeated: then none of theirs is
         self.read_alone: set[Node] = set()  # what they may read
         self.copies = False  # whether there are calls for no node: who knows what these read
-        self.fixed: dict[
-            int, tuple[Any, Node, int]
-        ] = {}  # arrays of repeated calls, with a node and the bytes of a row
+        self.fixed: dict[int, tuple[Any, Node, int | None]] = {}  # arrays of repeated calls, a node, the bytes of a row
         self.seen: set[tuple[int, int]] = set()  # arrays of this block that are the first rows of such
         self.moving: dict[Buffer, set[tuple[int, int]]] = {}  # bytes that are written and move on with the blocks
 
@@ -86,18 +87,18 @@ class Loop:
                 yield self.block
         self._end()
 
-    def row_of(self, operand: Node, node: Node) -> int:
-        """The bytes of a row of an operand, if a block of the node needs just these rows of it; 0 if it needs all."""
-        row = self.row_sizes.get(operand)
-        if row is None:
+    def row_of(self, operand: Node, node: Node) -> int | None:
+        """The bytes of a row of an operand, if a block of the node needs just these rows; None if it needs all."""
+        if operand not in self.row_sizes:
             shape = operand.shape
             cut = bool(shape) and shape[0] == self.length
-            row = self.row_sizes[operand] = prod(shape[1:]) * operand.dtype.itemsize if cut else 0
-        if row and operand is not node:
+            self.row_sizes[operand] = prod(shape[1:]) * operand.dtype.itemsize if cut else None
+        row = self.row_sizes[operand]
+        if row is not None and operand is not node:
             if node.op is ops.matmul:
-                return row if operand is node.parents[0] else 0
+                return row if operand is node.parents[0] else None
             if node.op.elementwise and operand.ndim != node.ndim:
-                return 0
+                return None
         return row
 
     def note(self, call: BlockCall | None, node: Node | None) -> None:
@@ -114,7 +115,7 @@ class Loop:
         written = {call.out.key for call in calls}
         for node, operands, sources, _ in calls:
             for array, source in zip(operands, sources, strict=True):
-                if source is not None and array.key not in written and self.row_of(source, node):
+                if source is not None and array.key not in written and self.row_of(source, node) is not None:
                     self.alone.add(node)  # it reads rows that no block makes
         self.calls = [None if call is None or call.node in self.alone else call for call in self.calls]
         for node in self.alone:
@@ -133,16 +134,21 @@ class Loop:
         if not same and not all(map(self._is_same, (*operands, out), (*call.operands, call.out))):
             return False
         if call.node in self.read_alone or self.copies:
-            row = self.fixed[out.key][2]
-            out.buffer.put(out.start, ByteRange(out.stop, call.node, out.start - self.block * row, False))
+            self._put(out, call.node)
         return True
+
+    def _put(self, array: Any, node: Node) -> None:
+        """This array holds its rows of the block."""
+        row = self.fixed[array.key][2]
+        if row:
+            array.buffer.put(array.start, ByteRange(array.stop, node, array.start - self.block * row, False))
 
     def _is_same(self, array: Any, before: Any) -> bool:
         """Whether a call gets what it got in the first block, or as many of the first rows as this block has."""
         if (id(array), id(before)) in self.seen:
             return True
         known = self.fixed.get(getattr(before, "key", 0))
-        if known is None or not known[2]:  # a number, or an array that is not cut
+        if known is None or known[2] is None:  # a number, or an array that is not cut
             return array is before
         same: bool = array.key == before.key and array.stop - array.start == known[2] * self.block.held
         if same:
@@ -157,12 +163,11 @@ class Loop:
         """See that nothing moved over the arrays of repeated calls, and note what they hold after the last block."""
         moving = {buffer: sorted(written) for buffer, written in self.moving.items()}
         stops = {buffer: [*accumulate((stop for _, stop in written), max)] for buffer, written in moving.items()}
-        for array, node, row in self.fixed.values():
+        for array, node, _ in self.fixed.values():
             before = bisect_left(moving.get(array.buffer, []), (array.stop, 0))
             if before and stops[array.buffer][before - 1] > array.start:
                 raise ValueError(f"a block writes over {node.op} {node.shape}, which each block uses, for it moves on")
-            if row:
-                array.buffer.put(array.start, ByteRange(array.stop, node, array.start - self.block * row, False))
+            self._put(array, node)
 
 
 def _readable(node: Node) -> Iterator[Node]:

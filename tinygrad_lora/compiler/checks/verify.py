@@ -91,7 +91,7 @@ class Proof(Rehearsal):
                     raise ProofError(f"{self._name(node)} is written over an operand while that is read")
             elif node is None or node.op is not ops.where or out is not None or len(operands) == 3:  # not `c != 0`
                 self.numbers.append(array)
-            sources.append(source)
+            sources.append(source if source is not None and array.buffer is not None else None)
         if in_order and node is not None:
             for array, parent in zip(operands, node.parents, strict=True):
                 if type(array) is StandIn:
@@ -175,7 +175,7 @@ class Proof(Rehearsal):
             if array.array.dtype is not source.dtype:
                 return None
             loop = self.loop
-            if loop is not None and (row := loop.row_of(source, node)):
+            if loop is not None and (row := loop.row_of(source, node)) is not None:
                 moved = array.first - piece.anchor
                 if piece.forms or moved != loop.block * row or not (array.row == row and loop.block.fits(array.length)):
                     return None
@@ -231,7 +231,7 @@ class Proof(Rehearsal):
         if view is None or elements.dtype != wanted.dtype:
             return False
         whole, first, forms = view
-        if self.loop is not None and node is not None and self.loop.row_of(wanted, node):
+        if self.loop is not None and node is not None and self.loop.row_of(wanted, node) is not None:
             if not self.loop.block.fits(array.length):
                 return False
             start = int(self.loop.block)
@@ -293,7 +293,8 @@ class Proof(Rehearsal):
         if array.dtype != node.dtype or not out.plain:
             raise ProofError(f"{self._name(node)} is written to an array of {array.dtype} with strides {array.strides}")
         anchor, whole, loop = out.start, True, self.loop
-        if loop is not None and (row := loop.row_of(node, node)) and out.row == row and loop.block.fits(out.length):
+        row = loop.row_of(node, node) if loop is not None else None
+        if loop is not None and row is not None and out.row == row and loop.block.fits(out.length):
             anchor, whole = anchor - loop.block * row, False
             if out.key == 0:
                 loop.moves(buffer, out.start, out.stop)
