@@ -82,6 +82,14 @@ def test_no_right_answer_is_rejected(id):
     assert not [str(verdict) for verdict in verdicts if verdict.diagnosis]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("id", [id for id in exercise_ids() if not load_exercise(id).slow])
+def test_every_wrong_answer_is_told_what_is_wrong(id):
+    """Not one is accepted, and each gets one of the names that are right for it, or an example."""
+    verdicts = [judged(answer) for answer in written("wrong") if answer.exercise == id]
+    assert not [str(verdict) for verdict in verdicts if verdict.word not in (NAMED, EXAMPLE)]
+
+
 def test_the_table_counts_every_answer_once():
     verdicts = [judged(answer) for answer in written("wrong") if answer.exercise == "01-values"]
     text = tables(verdicts)

@@ -82,7 +82,7 @@ def edited(exercise: Exercise, edits: str) -> str:
         old, _, new = part.partition("\n<<<")
         if old not in text:
             raise ValueError(f"{exercise.id}: the reference has no {old!r}")
-        text = text.replace(old, new.strip("\n").removeprefix(" "))
+        text = text.replace(old, new.strip("\n").lstrip(" "))
     return text
 
 

@@ -20,6 +20,7 @@ GENERIC = {
     "wrong-slope", "wrong-edges", "wrong-shape", "wrong-type", "not-closest", "wrong-loss", "below-threshold", "lost",
     "wrong-numbers", "other-arrows", "other-operations", "wrong-name", "wrong-paths", "missed", "count",
 }  # fmt: skip
+SAYS_BOTH = {"wrong-type", "wrong-shape", "count"}  # "it is a list; an array is needed"
 NUMBER = re.compile(r"-?\d[\d.,e+-]*|\([\d, ]*\)|NaN|infin|None|\ba \w+|of type \w+")
 COMPARING = re.compile(r"\b(should|must|not|yours|your|you|needed|is right|would do|and f gives)\b")
 
@@ -55,6 +56,7 @@ def judged(answer: Answer) -> Verdict:
         diagnosis = run_checks(replace(exercise, checks=[check]), values).diagnosis
         if diagnosis is not None:
             break
+        values = answer.values(exercise)  # anew: what it remembers of this check is no matter of the next
     seconds = time.process_time() - start
     return Verdict(answer, word_for(answer, diagnosis), diagnosis, seconds)
 
@@ -76,6 +78,6 @@ def word_for(answer: Answer, diagnosis: Diagnosis | None) -> str:
 
 def has_example(diagnosis: Diagnosis) -> bool:
     """Whether the message says what came and what should have come."""
-    if {"should be"} <= {what for what, _ in diagnosis.example}:
+    if diagnosis.code in SAYS_BOTH or "should be" in {what for what, _ in diagnosis.example}:
         return True
     return len(set(NUMBER.findall(diagnosis.sentence))) >= 2 and bool(COMPARING.search(diagnosis.sentence))

@@ -99,6 +99,8 @@ def _output(
     for name in names:
         if case.explains(partial(_with, reference, name, np.zeros_like)):
             return case.say("unused-parameter", f"is what it would be if {name} were 0: {name} is not used", name)
+        if case.explains(partial(_with, reference, name, np.negative)):
+            return case.say("sign", f"is what it would be with -{name} in place of {name}", name)
         if case.explains(partial(_with, reference, name, np.transpose)):
             return case.say("transposed-operand", f"is what it would be with {name}.T in place of {name}", name)
     return named(case, (*OF_ANY_SHAPE, *(OF_ONE_SHAPE if case.answer.shape == case.truth.shape else (_wrong_shape,))))

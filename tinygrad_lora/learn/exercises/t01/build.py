@@ -13,13 +13,19 @@ import tinygrad_lora as tl
 from ....core.node import CONSTANT
 from ...authoring import Exercise, generators, number, numbers, refuse, require, topological_order
 
-SLIPS = {
-    "square-of-product": ("squares 3x, and (3x)^2 is 9x^2: square x first", lambda x, y: (3 * x) ** 2 + 2 * y),
-    "doubled-not-squared": ("has 2x where x^2 belongs: a square is x * x", lambda x, y: 3 * (2 * x) + 2 * y),
-    "missing-term": ("is 3x^2 alone: the term 2y is missing", lambda x, y: 3 * x * x),
-    "swapped-arguments": ("is right if x and y change places", lambda x, y: 3 * y * y + 2 * x),
-    "common-factor": ("multiplies the whole sum by 3: only x^2 gets the 3", lambda x, y: 3 * (x * x + 2 * y)),
-}
+SLIPS = (
+    ("square-of-product", "squares 3x, and (3x)^2 is 9x^2: square x first", lambda x, y: (3 * x) ** 2 + 2 * y),
+    ("doubled-not-squared", "has 2x where x^2 belongs: a square is x * x", lambda x, y: 3 * (2 * x) + 2 * y),
+    ("missing-term", "is 3x^2 alone: the term 2y is missing", lambda x, y: 3 * x * x),
+    ("missing-term", "is 2y alone: the term 3x^2 is missing", lambda x, y: 2 * y),
+    ("swapped-arguments", "is right if x and y change places", lambda x, y: 3 * y * y + 2 * x),
+    ("common-factor", "multiplies the whole sum by 3: only x^2 gets the 3", lambda x, y: 3 * (x * x + 2 * y)),
+    ("sign", "subtracts 2y, which is added", lambda x, y: 3 * x * x - 2 * y),
+    ("swapped-factors", "is 2x^2 + 3y: the 2 and the 3 have changed places", lambda x, y: 2 * x * x + 3 * y),
+    ("missing-factor", "is x^2 + 2y: the 3 is missing", lambda x, y: x * x + 2 * y),
+    ("missing-factor", "is 3x^2 + y: the 2 is missing", lambda x, y: 3 * x * x + y),
+    ("both-squared", "squares y as well", lambda x, y: 3 * x * x + 2 * y * y),
+)
 
 HINTS = (
     "Nodes behave like numbers in a formula: `x * y`, `x + y` and `3 * x` all give new nodes.",
@@ -51,7 +57,7 @@ def judge(polynomial, seed, budget):
         x, y = numbers(rng, (2,))
         answer = as_node(polynomial(tl.parameter(x, "x"), tl.parameter(y, "y")))
         trials.append((x, y, answer))
-    for code, (sentence, slip) in SLIPS.items():
+    for code, sentence, slip in SLIPS:
         made_it = all(np.isclose(float(z), slip(x, y)) for x, y, z in trials)
         require(not made_it, code, f"your result {sentence}", show=trials[0][2])
     for x, y, z in trials:

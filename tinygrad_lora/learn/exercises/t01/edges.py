@@ -61,6 +61,9 @@ def judge(listed, output):
     last = Counter((parent, output) for parent in output.parents)
     alone = f"{sentence}: those of the last node alone; its parents have parents"
     require(listed != last, "one-level", alone, show=small)
+    once = not listed - expected and Counter(parent for parent, _ in listed) == Counter(set(nodes) - {output})
+    seen = f"{sentence}: one edge leaves each node; a node that was seen before has an edge to its new user, too"
+    require(not once, "shared-lost", seen, show=small)
     missing, extra = expected - listed, listed - expected
     repeated = not missing and all(pair in expected for pair in extra)
     require(not repeated, "repeated", f"{sentence}: a node met twice lists its edges again; remember it", show=small)

@@ -42,6 +42,10 @@ def judge(evaluate, order, inputs):
     answer = returned(with_params(evaluate, order, inputs), dict, "evaluate", "a dictionary of all values is needed")
     expected, turned = forward(order, inputs), takes_the_last_parent_first(order, inputs)
     small = order[-1] if len(order) <= 12 else None
+    sentence = (
+        f"your dictionary has {len(answer)} entries, and the order {counted(len(order), 'node')}: some belong to "
+    )
+    require(answer.keys() <= {*order}, "foreign-node", f"{sentence}no node of it", show=small)
     for node in order:
         sentence = f"your dictionary has {len(answer)} of {counted(len(order), 'node')}: {label(node)} is missing"
         require(node in answer, "missing-node", sentence, show=small)
@@ -62,6 +66,10 @@ def test_every_value_is_right(evaluate, seed, budget):
     for (_, rng), output in zip(generators(seed, budget), graphs(seed, budget), strict=True):
         order, inputs = symbolic(output)
         judge(evaluate, random_order(rng, order), inputs)
+    order, inputs = symbolic(tl.parameter(2.0**24 + 1, "x") - tl.parameter(2.0**24, "y"))
+    answer = evaluate(order, inputs)
+    sentence = f"16777217 - 16777216 is 1; you have {number(float(answer[order[-1]]))}: a float32 holds seven digits"
+    require(float(answer[order[-1]]) == 1.0, "rounded", f"{sentence}, so leave the arrays as they are")
 
 
 @exercise.check(points=1)

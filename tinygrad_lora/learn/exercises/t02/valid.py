@@ -61,6 +61,13 @@ def judge(is_valid, order, code, why):
 
 @exercise.check(points=2)
 def test_a_small_graph(is_valid):
+    answers = [(order, as_bool(is_valid(order), "the answer")) for order, _, _ in examples()]
+    inverted = all(answer != right(order) for order, answer in answers)
+    sentence = "you say True of every order that is not valid, and False of every one that is"
+    require(not inverted, "inverted", sentence)
+    first = all(answer == (not order[0].parents) for order, answer in answers)
+    sentence = "your answer looks at the first node alone: a `return` inside the loop ends it in the first round"
+    require(not first, "stops-too-soon", sentence)
     for order, code, why in examples():
         judge(is_valid, order, code, why)
 

@@ -37,6 +37,8 @@ OF_EXP = {
 OF_TANH = {
     "function-twice": ("applies tanh to y, which is the tanh of x already", lambda g, y: g * (1 - np.tanh(y) ** 2)),
     "sigmoid-rule": ("is y (1 - y) times g: that is the rule of the sigmoid", lambda g, y: g * y * (1 - y)),
+    "plus-for-minus": ("has 1 + y^2 where 1 - y^2 belongs", lambda g, y: g * (1 + y * y)),
+    "missing-brackets": ("misses brackets: g multiplies the 1 alone", lambda g, y: g * 1 - y * y),
     "missing-square": ("has 1 - y where 1 - y^2 belongs", lambda g, y: g * (1 - y)),
 }
 

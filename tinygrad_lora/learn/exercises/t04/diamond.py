@@ -73,6 +73,9 @@ def test_every_gradient_is_right(diamond):
         sentence = f"you wrote {number(answer)} for the gradient of {name}"
         value, sent = float(right[name]), dict(shares(right[name], right))
         require(not close(answer, value), "value-for-gradient", f"{sentence}: that is the value of {name}")
+        flipped = sum(abs(share) for share in sent.values())
+        added = f"{sentence}: that is what comes out if every share is added with a plus; one of them is negative"
+        require(len(sent) < 2 or flipped == expected or not close(answer, flipped), "sign", added)
         again = f"{sentence}: so naive recursion says, which does not wait until the gradient of a is complete"
         require(not close(answer, float(naive[name].gradient)), "counted-twice", again)
         for user, share in sent.items():

@@ -82,7 +82,10 @@ def test_a_graph_5000_nodes_deep(topo_sort):
     judge(topo_sort(output), output)
 
 
-@exercise.check(points=1)
+MANY = "the graph has 2**40 paths, and nobody arrives who walks each of them: turn back at nodes that you have seen"
+
+
+@exercise.check(points=1, slow=MANY)
 def test_a_million_million_paths(topo_sort):
     output = ladder(40)
     judge(topo_sort(output), output)

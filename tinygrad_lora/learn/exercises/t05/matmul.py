@@ -25,6 +25,10 @@ def matmul_vjp(g, y, a, b):
 
 
 SLIPS = {
+    "elementwise-product": (
+        "is a product number by number, with *: the rule needs matrix products, with @",
+        lambda g, y, a, b: (g * b, g * a),
+    ),
     "order-of-factors": (
         "has its factors in the wrong order: a matrix product does not commute",
         lambda g, y, a, b: (b.mT @ g, g @ a.mT),

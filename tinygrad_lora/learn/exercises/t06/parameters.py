@@ -109,6 +109,14 @@ def judge(named_parameters, description, layer, code):
     require(not stray, "not-a-parameter", f"{yours}: {stray[0] if stray else ''} is no parameter")
     doubled = len(answer) > len({id(node) for node in answer.values()})
     require(not doubled, "counted-twice", f"{yours}: one parameter has two names, and would be updated twice")
+    for key, what in (
+        (lambda p: p.shape, "of the same shape"),
+        (lambda p: (p.shape, p.value.tobytes()), "with the same numbers"),
+    ):
+        firsts = {key(p): (name, p) for name, p in reversed(expected.items())}
+        merged = len(firsts) < len(expected) and dict(reversed(firsts.values())) == answer
+        sentence = f"{yours}: two parameters {what} are two; only the same node is the same parameter"
+        require(not merged, "same-shapes", sentence)
     lost = [name for name, p in expected.items() if not any(node is p for node in answer.values())]
     frozen = [name for name in lost if expected[name].requires_gradient]
     description = f"{yours}: {', '.join(lost)} {are(lost)} frozen, and must be there"

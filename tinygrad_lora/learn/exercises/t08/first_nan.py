@@ -15,7 +15,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ...authoring import Exercise, chain, generators, kind_of, number, numbers, random_graph, refuse, require
+from ...authoring import Exercise, chain, generators, kind_of, ladder, number, numbers, random_graph, refuse, require
 
 HINTS = (
     "`np.isfinite(node.value).all()` says whether a node is fine. An infinity is where most NaNs come from, so do "
@@ -67,6 +67,11 @@ def judge(first_nan, output):
         sentence = f"you found nothing, and {label(origins[0]) if origins else ''} is not finite"
         hidden = bool(origins) and not bad(output)
         require(not hidden, "hidden", f"{sentence}: the output is fine, but not all below it", show=small)
+        leaves = bool(origins) and not any(n.parents for n in origins)
+        require(not leaves, "leaf-missed", f"{sentence}: a leaf can be the first, too; it has no parents", show=small)
+        negative = all((n.value == -np.inf).any() for n in origins) and not any(np.isnan(n.value).any() for n in nodes)
+        minus = f"{sentence}: minus infinity is not finite either; ask np.isfinite"
+        require(not origins or not negative, "infinity-missed", minus, show=small)
         nan = any(np.isnan(n.value).any() for n in nodes)
         require(not origins or nan, "infinity-missed", f"{sentence}: look for infinities, not only for NaN", show=small)
         require(not origins, "missed", sentence, show=small)
@@ -78,6 +83,11 @@ def judge(first_nan, output):
     parents = [p for p in answer.parents if bad(p)]
     if parents:
         nan = np.isnan(answer.value).any() and not any(np.isnan(p.value).any() for p in parents)
+        partly = all(np.isfinite(p.value).any() for p in parents)
+        sentence = (
+            f"you gave {label(answer)}, and some numbers of its parent {label(parents[0])} are not finite: a node is "
+        )
+        require(not partly, "any-for-all", f"{sentence}fine if .all() of them are", show=small)
         sentence = f"you gave {label(answer)}, and its parent {label(parents[0])} is not finite either"
         require(not nan, "infinity-missed", f"{sentence}: an infinity is where this NaN comes from", show=small)
         require(False, "not-the-origin", f"{sentence}: go further down", show=small)
@@ -95,7 +105,10 @@ def poisoned(rng, size, kind):
             lambda: tl.constant(np.inf, "c") - start,  # a leaf
         )[kind % 5]()
         other = tl.tanh(start * float(numbers(rng)))
-        return (spoiled * other, spoiled + other, other - spoiled)[kind % 3] if kind >= 5 else spoiled + 1.0
+        output = (spoiled * other, spoiled + other, other - spoiled)[kind % 3] if kind >= 5 else spoiled + 1.0
+    for i, node in enumerate(topological_order([output])):
+        node.name = node.name or f"n{i}"
+    return output
 
 
 @exercise.check(points=3)
@@ -112,11 +125,15 @@ def test_nothing_where_all_is_well(first_nan, seed, budget):
         judge(first_nan, tl.log(tl.parameter(0.0, "x")))  # so that None alone does not pass
 
 
-@exercise.check(points=1)
+MANY = "one graph has 2**40 paths, and nobody arrives who walks each of them: turn back at nodes that you have seen"
+
+
+@exercise.check(points=1, slow=MANY)
 def test_arrays_and_depth(first_nan):
     with np.errstate(all="ignore"):
         judge(first_nan, tl.sum(tl.log(tl.parameter([1.0, 0.0, 2.0], "p")) * 2.0))
         judge(first_nan, tl.log(chain(5000) - 1.0))
+    judge(first_nan, ladder(40))
 
 
 @exercise.mutant("infinity-missed")

@@ -129,6 +129,9 @@ def test_the_images_are_prepared(prepare):
 def test_the_network_is_ready_to_learn(build, seed):
     data = digits()
     model = _model(build, seed)
+    first, again, other = (_model(build, s).get_parameters() for s in (seed, seed, seed + 1))
+    require(same(first, again), "not-repeatable", "two networks with the same seed start with different numbers")
+    require(not same(first, other), "seed-ignored", "two networks with different seeds start alike: use the seed")
     hidden = []
     x = tl.constant(ready(data.x_train[:300], data.x_train))
     for member in model:

@@ -65,6 +65,10 @@ def judge(fuse, graph):
     sentence = f"your groups hold {counted(len(flat), 'node')}, and the graph has {counted(len(needed), 'operation')}"
     require(len(flat) == len(set(flat)), "repeated", f"{sentence}: some node appears twice", show=graph)
     require(set(flat) == set(needed), "missing-node", sentence, show=graph)
+    for node in flat:
+        late = [p for p in node.parents if p.parents and flat.index(p) > flat.index(node)]
+        sentence = f"{label(node)} stands before its parent {label(late[0]) if late else ''}"
+        require(not late, "wrong-order", sentence, show=graph)
     used, home = uses(graph), {node: i for i, group in enumerate(groups) for node in group}
     for i, group in enumerate(groups):
         words = f"the group ({', '.join(map(label, group))})"
@@ -78,10 +82,6 @@ def judge(fuse, graph):
             sentence = f"{rest} is used {used[node]} times, so its array must be kept"
             require(used[node] == 1, "used-twice", sentence, show=graph)
             require(bool(users), "other-group", f"{rest} is not used in this group", show=graph)
-    for node in flat:
-        late = [p for p in node.parents if p.parents and flat.index(p) > flat.index(node)]
-        sentence = f"{label(node)} stands before its parent {label(late[0]) if late else ''}"
-        require(not late, "wrong-order", sentence, show=graph)
     best = len(right(graph))
     sentence = f"you have {counted(len(groups), 'group')}, and {best} would do: some node that may move has stayed"
     require(len(groups) == best, "too-careful", sentence, show=graph)

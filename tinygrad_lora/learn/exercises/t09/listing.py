@@ -79,6 +79,7 @@ def judge(listing, f, names, rng):
     nodes = [node for node in topological_order([output]) if node.parents]
     small = output if len(nodes) <= 10 else None
     values = {name: numbers(rng) for name in names}
+    turned = dict(values)  # what comes out if the operands stand the other way around
     arities = {str(node.op): len(node.parents) for node in nodes}
     params = {str(node.op): sorted(node.params) for node in nodes}
     for row in rows:
@@ -92,6 +93,7 @@ def judge(listing, f, names, rng):
         lost = f"{written(row)}: this operation needs its parameters: {', '.join(params[operation])}"
         require(sorted(fixed) == params[operation], "params-lost", lost, show=small)
         require(name not in values, "name-twice", f"{written(row)}: the name {name} is already taken", show=small)
+        turned[name] = Op.registry[operation].forward(*[turned[o] for o in operands[::-1]], **fixed)
         values[name] = Op.registry[operation].forward(*[values[o] for o in operands], **fixed)
     sentence = f"your listing has {counted(len(rows), 'row')}, and f has {counted(len(nodes), 'operation')}"
     require(len(rows) <= len(nodes), "repeated", f"{sentence}: what is used twice is computed once", show=small)
@@ -99,7 +101,11 @@ def judge(listing, f, names, rng):
     expected = f(*[tl.constant(values[name]) for name in names]).value
     answer = values[rows[-1][0]]
     sentence = f"your listing gives {number(float(answer))} and f gives {number(float(expected))}"
-    require(same(as_array(answer), as_array(expected)), "other-result", sentence, show=small)
+    if same(as_array(answer), as_array(expected)):
+        return
+    swapped = same(as_array(turned[rows[-1][0]]), as_array(expected))
+    require(not swapped, "operand-order", f"{sentence}: keep the operands in their order", show=small)
+    require(False, "other-result", sentence, show=small)
 
 
 @exercise.check(points=3)

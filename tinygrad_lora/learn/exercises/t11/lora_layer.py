@@ -58,9 +58,9 @@ def test_it_computes_s_x_a_b(LoRALayer, seed, budget):
 
 @exercise.check(points=2)
 def test_it_starts_at_zero_and_can_learn(LoRALayer, seed):
-    for r, spread in ((4, 0.5), (25, 0.2)):
-        layer = built(LoRALayer, 400, 30, r, 8.0, seed=seed)
-        A, B = value_in(layer, "lora_A", (400, r)), value_in(layer, "lora_B", (r, 30))
+    for r, spread in ((1, 1.0), (25, 0.2)):
+        layer = built(LoRALayer, 2000, 30, r, 8.0, seed=seed)
+        A, B = value_in(layer, "lora_A", (2000, r)), value_in(layer, "lora_B", (r, 30))
         require(bool(A.any() or B.any()), "zero-start", "A and B are both zero: each waits for the other, forever")
         sentence = f"at the start |A B| = {np.linalg.norm(A @ B):.3g}: the model changes before it has learned anything"
         require(not (A @ B).any(), "not-zero-at-start", sentence)

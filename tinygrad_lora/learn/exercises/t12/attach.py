@@ -9,6 +9,7 @@ functions. Change the model and return it:
 `tl.adapt` does this for any model. Here you do it by hand, without it.
 """
 
+import copy
 from itertools import pairwise
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_adapters_stand_where_they_should_and_nothing_else_is_trained(attach, se
         model, places, _ = network(rng)
         rank, linear = 1 + size % 3, list(range(0, len(model.members), 2))
         bases = {i: model.members[i] for i in linear}
-        adapted = checked_model(attach(model, rank, places, seed=1), "attach")
+        adapted = checked_model(attach(model, rank, places, seed=size), "attach")
         have = [i for i in linear if type(adapted.members[i]) is tl.LoRALinear]
         sentence = f"adapters were wanted at {places}; there are {f'some at {have}' if have else 'none'}"
         require(have == places, "wrong-places", sentence)
@@ -59,6 +60,9 @@ def test_adapters_stand_where_they_should_and_nothing_else_is_trained(attach, se
             layer = adapted.members[i]
             require(layer.base is bases[i], "another-base", f"the base at {i} is not the layer that was there")
             require(layer.lora.rank == rank, "wrong-rank", f"the adapter at {i} has rank {layer.lora.rank}, not {rank}")
+            right = tl.LoRALinear(copy.deepcopy(bases[i]), rank, seed=size).lora.lora_A.value
+            sentence = f"the adapter at {i} starts with other numbers than one with the seed {size}: pass seed=seed"
+            require(same(as_array(layer.lora.lora_A.value), as_array(right)), "seed-ignored", sentence)
         trained = [name for name, p in adapted.named_parameters().items() if p.requires_gradient]
         expected = [name for name in adapted.named_parameters() if "lora" in name]
         sentence = f"with adapters at {places} these are trained: {', '.join(trained) or 'none'}"

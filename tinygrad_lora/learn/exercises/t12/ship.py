@@ -126,6 +126,8 @@ def test_the_proof_finds_the_largest_difference(largest_difference, seed):
         require(not near, "no-absolute-value", f"{sentence}: take absolute values before the largest")
         average = abs(answer - float(np.abs(shift).mean())) < 1e-9
         require(not average, "mean", f"{sentence}: that is the mean, which hides a single large one")
+        require(abs(answer - 0.75) > 1e-9, "sum-for-largest", f"{sentence}: that is the sum; take the largest")
+        require(abs(answer) > 1e-9, "one-function", f"{sentence}: are both functions called?")
         require(abs(answer - 0.5) < 1e-9, "differs", sentence)
 
 
