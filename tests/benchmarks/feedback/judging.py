@@ -18,11 +18,11 @@ PATIENCE = 60.0  # for a right one
 GENERIC = {
     "differs", "wrong", "wrong-value", "wrong-gradient", "wrong-count", "other-result", "wrong-prediction",
     "wrong-slope", "wrong-edges", "wrong-shape", "wrong-type", "not-closest", "wrong-loss", "below-threshold", "lost",
-    "wrong-numbers", "other-arrows", "other-operations", "wrong-name", "wrong-paths", "missed", "count",
+    "wrong-numbers", "other-arrows", "wrong-name", "wrong-paths", "missed", "count",
 }  # fmt: skip
-SAYS_BOTH = {"wrong-type", "wrong-shape", "count"}  # "it is a list; an array is needed"
+SAYS_BOTH = {"wrong-type", "wrong-shape", "wrong-name", "count", "missed"}  # "it is a list; an array is needed"
 NUMBER = re.compile(r"-?\d[\d.,e+-]*|\([\d, ]*\)|NaN|infin|None|\ba \w+|of type \w+")
-COMPARING = re.compile(r"\b(should|must|not|yours|your|you|needed|is right|would do|and f gives)\b")
+COMPARING = re.compile(r"\b(should|must|not|yours|your|you|needed|is right|would do|and f gives|can be reached)\b")
 
 ACCEPTED, NAMED, EXAMPLE, PLAIN, BARE, MISLEADING = "accepted", "named", "example", "generic", "bare", "misleading"
 REJECTED, PASSED = "rejected", "passed"  # of right answers

@@ -96,6 +96,8 @@ def _output(
         return None
     subject = Subject(lambda: None, lambda: None, None, ("x", *names), (), (OUTPUT,))
     case = GradientCase(subject, OUTPUT, tuple(trials), factors, rtol, called=OUTPUT)
+    if nothing := values.zero(case):
+        return nothing  # whichever parameter is 0, so is the output
     for name in names:
         if case.explains(partial(_with, reference, name, np.zeros_like)):
             return case.say("unused-parameter", f"is what it would be if {name} were 0: {name} is not used", name)

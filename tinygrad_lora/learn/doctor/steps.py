@@ -100,18 +100,20 @@ def _parameters(history: _History, right: _History, seed: int, rtol: float) -> D
     if _close(history.trained, _history(_swapped, seed).trained, rtol):
         sentence = "the arguments of the loss have changed places: the output of the model first, then the target"
         return Diagnosis("swapped-arguments", sentence)
-    moves = np.diff(history.trained, axis=0)
+    moves, right_moves = np.diff(history.trained, axis=0), np.diff(right.trained, axis=0)
     if not moves.any():
         return Diagnosis("not-updated", "no parameter was changed: is optimizer.step() called?")
     if _close(history.trained, _history(_without_zero, seed).trained, rtol):
         sentence = "the gradients of the step before are still there, and backward() adds to them: forget them first"
         return Diagnosis("not-zeroed", sentence)
-    first, right_first = moves[0], right.trained[1] - right.trained[0]
+    first, right_first = moves[0], right_moves[0]
     c = float(first @ right_first / (right_first @ right_first))
     if not _close([first], [c * right_first], rtol) or abs(c - 1) < rtol:
-        i = int(np.abs(first - right_first).argmax())
-        yours, expected = apart(float(first[i]), float(right_first[i]))
-        sentence = f"the parameters go elsewhere: in the first step one moves by {yours}; it should move by {expected}"
+        off = np.abs(moves - right_moves)
+        t = next((t for t, row in enumerate(off) if row.max() > 1e-12 + rtol * np.abs(right_moves).max()), 0)
+        i = int(off[t].argmax())
+        yours, expected = apart(float(moves[t][i]), float(right_moves[t][i]))
+        sentence = f"the parameters go elsewhere: in step {t + 1} one moves by {yours}; it should move by {expected}"
         return Diagnosis("differs", sentence)
     if abs(c + 1) < 1e-6:
         return Diagnosis("wrong-direction", "the parameters move up the slope: subtract the gradient, do not add it")

@@ -50,6 +50,22 @@ def as_node(answer):
     return answer
 
 
+def formula_of(trials):
+    """The polynomial of degree 3 or less that explains all results; "" if there is none, or if the trials are few."""
+    powers = [(i, n - i) for n in range(3, -1, -1) for i in range(n, -1, -1)]
+    if len(trials) < 2 * len(powers):
+        return ""
+    x, y, z = (np.array([float(trial[k]) for trial in trials]) for k in range(3))
+    terms = np.stack([x**i * y**j for i, j in powers], axis=1)
+    factors = np.linalg.lstsq(terms, z, rcond=None)[0].round(6)
+    if not np.isclose(terms @ factors, z).all():
+        return ""
+    letters = ["".join(f"{v}^{n}" if n > 1 else v for v, n in zip("xy", power, strict=True) if n) for power in powers]
+    return (
+        " + ".join(f"{number(float(c))} {name}".strip() for c, name in zip(factors, letters, strict=True) if c) or "0"
+    )
+
+
 def judge(polynomial, seed, budget):
     """Raise, and name the slip, unless the values are right. A small graph of something else earns nothing."""
     trials = []
@@ -63,6 +79,8 @@ def judge(polynomial, seed, budget):
     for x, y, z in trials:
         expected, at = 3 * x * x + 2 * y, f"with x = {number(x)} and y = {number(y)}"
         sentence = f"{at} the value is {number(float(z))}; it should be {number(expected)}"
+        formula = formula_of(trials)
+        require(not formula or bool(np.isclose(float(z), expected)), "other-formula", f"{sentence}: yours is {formula}")
         require(bool(np.isclose(float(z), expected)), "wrong-value", sentence, show=z)
 
 

@@ -46,6 +46,7 @@ def examples():
     yield [x, y, a, b, c], "rejects-valid", "it can be run"
     yield [y, x, a, b, c], "rejects-valid", "it can be run: which leaf comes first does not matter"
     yield [c, b, a, y, x], "position-ignored", "c comes first, before its parents"
+    yield [a, x, y, b, c], "position-ignored", "a comes first, before its parents"
     yield [x, a, y, b, c], "one-parent-only", "a stands before y, its second parent"
     yield [y, a, x, b, c], "one-parent-only", "a stands before x, its first parent"
     yield [x, a, b], "missing-parent", "y is a parent of a and is missing"

@@ -73,6 +73,7 @@ def variant(
 
 
 UNDER = "your epsilon is under the root, where 1e-8 counts as 1e-4: add it after the root"
+ZERO = "so it is if t is 0 in the first step, as 1 - 0.9**0 is 0, or if a root of less than 0 is taken"
 HATS = "m and v are still small, because they start at 0: divide them by 1 - 0.9**t and 1 - 0.999**t"
 SLIPS = (
     ("no-correction", HATS, variant(hats=(False, False))),
@@ -83,7 +84,7 @@ SLIPS = (
     ("missing-square", "your v is the mean of the size of g; it is that of its square", variant(of="size")),
     ("wrong-direction", "you go up the slope: subtract", variant(sign=1)),
     ("counts-parameters", "t counts the parameters as well: count once a step, before the loop", variant(once=False)),
-    ("counts-from-0", "t is 0 in the first step, and 1 - 0.9**0 is 0: the first step is t = 1", variant(first=0)),
+    ("counts-from-0", ZERO, variant(first=0)),
     ("counts-from-2", "t is 2 in the first step", variant(first=2)),
     ("constant-t", "t stays 1: count the steps, in memory", variant(fixed=True)),
     ("swapped-betas", "0.9 and 0.999 have changed places: m fades with 0.9", variant(betas=(0.999, 0.9))),

@@ -80,9 +80,8 @@ def with_norm(norm):
     return clip
 
 
-def clips_what_is_short(gradients, max_norm):
-    norm = length(gradients)
-    return [g * (max_norm / norm if norm < max_norm else 1.0) for g in gradients]
+def clips_nothing(gradients, max_norm):
+    return gradients
 
 
 def throws_away(gradients, max_norm):
@@ -102,7 +101,7 @@ SLIPS = {
                      with_norm(lambda gradients: sum(np.abs(g).sum() for g in gradients))),
     "mean-of-squares": ("you take a mean over the arrays: add the squares of all of them",
                         with_norm(lambda gradients: np.sqrt(np.mean([(g**2).sum() for g in gradients])))),
-    "inverted": ("you clip what is short, and leave what is long as it is", clips_what_is_short),
+    "not-clipped": ("what is too long stays as it is; is the comparison the right way around?", clips_nothing),
     "zeroed": ("a long gradient is made shorter, not thrown away", throws_away),
 }  # fmt: skip
 

@@ -82,7 +82,7 @@ def judge(merge_duplicates, f, names, rng, fewest=None):
     arrays = [numbers(rng) for _ in names]
     right, result = (float(g(*arrays)[0]) for g in (graph, improved))
     if not same(as_array(result), as_array(right)):
-        message = f"before the pass the result is {number(right)}, and after it {number(result)}"
+        message = f"before the pass the result is {number(right)}, and after it {number(result)}; it must stay the same"
         pairs = {
             "parameters-ignored": ("operations with different parameters are not equal, such as 2 x and -0.5 x",
                                    lambda old, parents: (old.op, parents)),

@@ -79,6 +79,7 @@ def judge(lifetimes, program, outputs):
             continue
         require(span[0] == first, "wrong-first", sentence)
         readers = [i for i, (_, _, reads) in enumerate(program) if name in reads]
+        require(span[1] <= last, "lives-too-long", sentence)
         if name in outputs:
             require(False, "output-freed", f"{sentence}: it is an output, and the caller reads it at the end")
         first_reader = readers and span[1] == readers[0]
