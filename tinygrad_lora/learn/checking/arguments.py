@@ -5,7 +5,7 @@ Otherwise a function could make any answer right, by changing what its check com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from types import FunctionType
 from typing import Any
@@ -45,12 +45,13 @@ def on_copies(
         given = [x if name in changes else copy(x) for name, x in pairs]
         watched = [(name, x) for name, x in zip(called, given, strict=True) if name not in changes]
         before = [contents(name, x) for name, x in watched]
+        labels = [_labels(parts) for parts in before]
         nonlocal repeated
         repeat = not repeated and repeatable(given)
         others = [again(copy(x)) for x in given] if repeat else []
         result = _called(function, given, len(args), kwargs)
-        for (name, x), old in zip(watched, before, strict=True):
-            _require_unchanged(name, x, old)
+        for (name, x), old, names_before in zip(watched, before, labels, strict=True):
+            _require_unchanged(name, x, old, names_before)
         if repeat:
             repeated, first = True, kept(result)
             require_repeated(twice, first, _called(function, others, len(args), kwargs))
@@ -89,7 +90,6 @@ def contents(name: str, x: Any) -> Contents:
     parts: Contents = {(None, path): part for path, part in _parts(name, x)}
     nodes = topological_order([part for part in parts.values() if type(part) is ComputationNode])
     for node in nodes:
-        parts[node, "the name"] = node.name
         parts[node, "the tuple of operands"] = node.parents
         if node.params:
             parts |= {(node, path): part for path, part in _parts("params", node.params)}
@@ -120,13 +120,18 @@ def _parts(path: str, x: Any) -> Iterator[tuple[str, Any]]:
         yield path, x
 
 
-def _require_unchanged(name: str, x: Any, before: Contents) -> None:
+def _labels(parts: Contents) -> dict[ComputationNode, str]:
+    """What sentences call the nodes among these. A name may change: whoever prints a graph may give some."""
+    return {node: node.name or str(node.op) for node, _ in parts if node is not None}
+
+
+def _require_unchanged(name: str, x: Any, before: Contents, labels: Mapping[ComputationNode, str]) -> None:
     """Raise `Wrong` if the argument holds something else now. It says what was, what became of it, and what to do."""
     after = contents(name, x)
     for (node, path), old in before.items():
         new = after.get((node, path), ...)
         if not _alike(old, new):
-            where = path if node is None else _where(path, before[node, "the name"] or str(node.op))
+            where = path if node is None else _where(path, labels[node])
             sentence = f"your function changes {name} in place: {where} was {_shown(old)} and became {_shown(new)}"
             remedy = "make a new node" if node is not None else f"work on a copy{_such_as(path, old, name, x)}"
             raise refuse("changed-argument", f"{sentence}; leave it as it is, and {remedy}")

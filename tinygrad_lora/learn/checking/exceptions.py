@@ -17,7 +17,8 @@ def shapes_in_words(match: re.Match[str]) -> str:
     a, b = (tuple(int(n) for n in re.findall(r"\d+", text)) for text in match.groups()[:2])
     small, large = sorted((a, b), key=len)
     if large and small == large[:-1]:
-        return f"a sum or a mean loses its axis: with keepdims=True {small} stays {(*small, 1)}, and fits {large}"
+        kept = f"with keepdims=True it is {(*small, 1)} and fits {large}"
+        return f"if {small} is a sum or a mean, it has lost its axis: {kept}"
     return f"shapes are aligned from the right, and each axis must be equal or 1: {a} and {b} are not"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,12 @@ NUMBERS = (bool, int, float, np.generic)
 LONGEST = 60  # characters of a result in a sentence
 
 
-def repeatable(arguments: Iterable[Any]) -> bool:
-    """Whether a call with these arguments may be made again: nothing among them can be called or changed by a call."""
-    return not any(isinstance(x, Layer) or callable(x) for x in arguments)
+def repeatable(arguments: Sequence[Any]) -> bool:
+    """Whether a call with these arguments may be made again: nothing among them can be called or changed by a call.
+
+    What is asked for an example, without arguments, may give another one each time.
+    """
+    return bool(arguments) and not any(isinstance(x, Layer) or callable(x) for x in arguments)
 
 
 def again(x: Any) -> Any:

@@ -89,7 +89,7 @@ def _otherwise(
             "back first: make it inside the function. (A default is made only once, when the function is defined.)"
         )
         return Diagnosis("remembers", sentence, name)
-    if looks_at_names(things) and passes(with_own_names):
+    if diagnosis.code != "remembers" and looks_at_names(things) and passes(with_own_names):
         sentence = (
             "your code takes nodes of the same name for the same node, and it is right when every node has a name of "
             "its own: names may repeat, or be None; the node itself can be the key of a dictionary"
