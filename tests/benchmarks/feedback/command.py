@@ -15,6 +15,7 @@ from tinygrad_lora.learn.registry import all_exercises
 from tinygrad_lora.terminal import counting
 
 from .answers import Answer, known, written
+from .edges import SEEDS, disagreements, edge_answers
 from .judging import ACCEPTED, BARE, EXAMPLE, MISLEADING, NAMED, PLAIN, REJECTED, Verdict, judged
 from .mutants import mutants
 from .report import listed, tables
@@ -34,6 +35,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument("only", nargs="*", metavar="ID", help="tutorials or exercises, such as 04 or 04-topo (all)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="which answers (all)")
     parser.add_argument("--list", choices=WORDS, metavar="WORD", help=f"show those that are {', '.join(WORDS)}")
+    parser.add_argument(
+        "--edges", action="store_true", help=f"instead: whether {SEEDS} seeds give one verdict on answers near the edge"
+    )
     parser.add_argument("--json", action="store_true", help="print each answer and its message as JSON")
     parser.add_argument("--update-docs", type=Path, metavar="FILE", help="put the tables into this page of the docs")
     parser.set_defaults(run=run)
@@ -54,6 +58,10 @@ def answers(kinds: tuple[str, ...], only: list[str]) -> Iterator[Answer]:
 
 def run(args: argparse.Namespace) -> int:
     """Judge the answers, and print what came out. The exit code is 1 if a verdict was wrong."""
+    if args.edges:
+        told = disagreements(range(SEEDS))
+        print("\n".join(told) or f"{len(list(edge_answers()))} answers, {SEEDS} seeds, both budgets: one verdict on each")
+        return int(bool(told))
     everything = list(answers(args.kinds, args.only))
     verdicts: list[Verdict] = []
     with counting(len(everything), "Answers", quiet=args.json) as show:

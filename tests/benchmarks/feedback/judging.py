@@ -18,7 +18,7 @@ PATIENCE = 60.0  # for a right one
 GENERIC = {
     "differs", "wrong", "wrong-value", "wrong-gradient", "wrong-count", "other-result", "wrong-prediction",
     "wrong-slope", "wrong-edges", "wrong-shape", "wrong-type", "not-closest", "wrong-loss", "below-threshold", "lost",
-    "wrong-numbers", "other-arrows", "wrong-name", "wrong-paths", "missed", "count",
+    "wrong-numbers", "wrong-name", "wrong-paths", "missed", "count",
 }  # fmt: skip
 SAYS_BOTH = {"wrong-type", "wrong-shape", "wrong-name", "count", "missed"}  # "it is a list; an array is needed"
 NUMBER = re.compile(r"-?\d[\d.,e+-]*|\([\d, ]*\)|NaN|infin|None|\ba \w+|of type \w+")
