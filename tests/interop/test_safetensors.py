@@ -129,7 +129,7 @@ TWICE = b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F3
         ({"x": entry("F99", [4], 0, 4)}, FOUR, "F99"),
         ({"x": entry("BOOL", [4], 0, 4)}, b"\0\1\2\1", "only 0 and 1"),
         ({"x": X, "__metadata__": {"n": 1}}, FOUR, "JSON"),
-        (TWICE, FOUR, "'x' is there 2 times"),
+        (TWICE, FOUR, "'x' is there twice"),
         (b"[1]", b"", "JSON"),
         (b'{"x":' + b"[" * 50_000, b"", "recursion"),
         (b"\xff\xfe{}", b"", "whole"),

@@ -65,7 +65,7 @@ def test_another_network_is_refused(changes, words):
         configuration(llama_file(**changes))
 
 
-def tokenizer_file(model="gpt2", pre="smollm", template=TEMPLATE, types=(3, 1), tokens=("<|im_end|>", "a")):
+def tokenizer_file(model="gpt2", pre="smollm", template=TEMPLATE, types=(3, 1, 3), tokens=("<|im_end|>", "a", "<|im_start|>")):
     listed = struct.pack("<IQ", STRING, len(tokens)) + b"".join(map(string, tokens))
     entries = [
         ("tokenizer.ggml.model", STRING, string(model)),
@@ -79,7 +79,7 @@ def tokenizer_file(model="gpt2", pre="smollm", template=TEMPLATE, types=(3, 1), 
 
 
 def test_a_tokenizer_is_read():
-    tokenizer = chat_tokenizer(tokenizer_file())
+    tokenizer = chat_tokenizer(tokenizer_file(), 3)
     assert tokenizer.encode("a<|im_end|>", special=True) == [1, 0]
 
 
@@ -89,9 +89,12 @@ def test_a_tokenizer_is_read():
         ({"model": "llama"}, "tokenizer"),
         ({"pre": "qwen2"}, "'qwen2'"),
         ({"types": (3,)}, "lists"),
+        ({"types": (3, 1, 1)}, r"special tokens lack <\|im_start\|>"),
+        ({"tokens": ("<|im_end|>", "<|im_end|>", "<|im_start|>")}, "3 tokens, 2 of them different"),
+        ({"tokens": ("<|im_end|>", "a b", "<|im_start|>")}, "'a b' has the character ' '"),
         ({"template": "{{ evil }}"}, "chat template"),
     ],
 )
 def test_another_tokenizer_is_refused(changes, words):
     with pytest.raises(ModelFileError, match=words):
-        chat_tokenizer(tokenizer_file(**changes))
+        chat_tokenizer(tokenizer_file(**changes), 3)

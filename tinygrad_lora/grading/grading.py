@@ -22,16 +22,16 @@ import numpy as np
 
 from .. import __version__
 from ..errors import ExerciseError
-from ..files import write_atomically
 from ..learn.checking.report import CheckResult
 from ..learn.diagnosis import Diagnosis
 from ..learn.exercise import Exercise
 from ..learn.registry import exercise_ids, load_exercise
 from .judge import data_of
+from .kept import read_kept, write_kept
 from .process.zygote import command, environment
 from .submissions import Submission
 
-GRADER = 5  # raise it when the same submission may get another result
+GRADER = 6  # raise it when the same submission may get another result
 
 
 @dataclass(frozen=True)
@@ -201,10 +201,11 @@ def grade_all(
     Results are written to the folder `kept` at once: a run that was killed goes on where it was.
     """
     waiting: dict[Any, tuple[Submission, Path]] = {}
+    blank = empty(ids, "")
     for submission in submitted:
         path = kept / f"{key(submission, ids, settings)}.json"
-        with contextlib.suppress(OSError, ValueError):
-            yield submission, json.loads(path.read_text(encoding="utf-8")), True
+        if (result := read_kept(path, blank)) is not None:
+            yield submission, result, True
             continue
         waiting[submit(make(submission, ids, settings))] = submission, path
     for future in done(list(waiting)):
@@ -213,7 +214,7 @@ def grade_all(
         if "failed" in result:  # not kept: it may come to something the next time
             result = empty(ids, result["failed"])
         else:
-            write_atomically(path, json.dumps(result))
+            write_kept(path, result)
         yield submission, result, False
 
 
