@@ -51,7 +51,7 @@ def remembered() -> Iterator[dict[str, Any]]:
         text = read_bytes(progress_file(), LARGEST).decode(errors="replace")
     except (OSError, FormatError):
         return
-    for line in text.splitlines():
+    for line in text.split("\n"):
         with contextlib.suppress(ValueError):
             record = parse_json(line)
             if isinstance(record, dict) and isinstance(record.get("exercise"), str):

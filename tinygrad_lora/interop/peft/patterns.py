@@ -47,13 +47,14 @@ def _tried_apart(patterns: list[Pattern], names: list[str]) -> list[str]:
     command = [sys.executable, "-I", "-S", "-W", "ignore", __file__]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        process.stdout.readline()  # it has begun: on a busy machine that takes its time
         try:
+            process.stdout.readline()  # it has begun: on a busy machine that takes its time
             answer, _ = process.communicate(json.dumps([patterns, names]), SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
             options = ", ".join(dict.fromkeys(p.option for p in patterns))
             return [f"{options}: to match this takes more than {SECONDS:.0f} second: name the layers in a list"]
+        finally:
+            process.kill()
     problems: list[str] = json.loads(answer)
     return problems
 
