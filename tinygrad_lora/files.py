@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 from .errors import FormatError
 
 DEEPEST = 64  # lists and objects inside each other in a JSON text
-MOST_VALUES = 4_000_000  # in a JSON text: 10 MB can hold so many, and they take 300 MB
+MOST_VALUES = 4_000_000  # in a JSON text, counted by its commas and brackets: a second and 400 MB at worst
 LONGEST_MESSAGE = 2_000  # characters of what is said about a file: a part of it may be in there
 
 
@@ -162,35 +162,33 @@ def read_json(path: str | os.PathLike[str], most: int, error: type[Exception] = 
         return parse_json(read_bytes(path, most))
 
 
-def parse_json(text: str | bytes, exact: bool = True) -> Any:
-    """The value of a JSON text. Raises ValueError, which says what is wrong, and takes little time and memory.
+def parse_json(text: str | bytes, exact: bool = True, most: int = MOST_VALUES) -> Any:
+    """The value of a JSON text with at most so many values. Raises ValueError, which says what is wrong.
 
     Texts that two readers understand in two ways are refused, unless `exact` is false: a name that is there twice, a
     number that is infinite or none, and half a character.
     """
     try:
         text = text if isinstance(text, str) else text.decode("utf-8-sig")
-        if sum(map(text.count, ",[{")) > MOST_VALUES:
-            raise ValueError(f"it holds more than {MOST_VALUES} values")
+        if sum(map(text.count, ",[{")) > most:
+            raise ValueError(f"it holds more than {most} values")
         value = (_EXACT if exact else _ANY).decode(text)
-        _check_values(value, exact)
+        _check_depth(value)
+        if exact and _HALF.search(text):
+            json.dumps(value, ensure_ascii=False).encode()  # raises where the other half is missing
     except (ValueError, RecursionError) as problem:
         raise ValueError(f"this is not JSON that can be read ({problem})") from None
     return value
 
 
-def _check_values(value: Any, exact: bool) -> None:
-    """Raise ValueError for what is too deep, and for text that cannot be written again."""
-    level, depth = [value], 0
+def _check_depth(value: Any) -> None:
+    level: list[Any] = [[value]]
+    depth = 0
     while level:
         if depth > DEEPEST:
             raise ValueError(f"lists and objects are nested more than {DEEPEST} deep")
-        if exact:
-            for text in level:
-                if isinstance(text, str):
-                    text.encode()
-        parts = [(*x, *x.values()) if isinstance(x, dict) else x for x in level if isinstance(x, dict | list)]
-        level, depth = [x for part in parts for x in part], depth + 1
+        level = [y for x in level for y in (x.values() if isinstance(x, dict) else x) if isinstance(y, (dict, list))]
+        depth += 1
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -207,5 +205,6 @@ def _finite(word: str) -> float:
     return number
 
 
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a character that JSON writes as two
 _EXACT = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)
 _ANY = json.JSONDecoder()

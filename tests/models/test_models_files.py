@@ -65,7 +65,9 @@ def test_another_network_is_refused(changes, words):
         configuration(llama_file(**changes))
 
 
-def tokenizer_file(model="gpt2", pre="smollm", template=TEMPLATE, types=(3, 1, 3), tokens=("<|im_end|>", "a", "<|im_start|>")):
+def tokenizer_file(
+    model="gpt2", pre="smollm", template=TEMPLATE, types=(3, 1, 3), tokens=("<|im_end|>", "a", "<|im_start|>")
+):
     listed = struct.pack("<IQ", STRING, len(tokens)) + b"".join(map(string, tokens))
     entries = [
         ("tokenizer.ggml.model", STRING, string(model)),

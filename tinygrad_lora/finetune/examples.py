@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import ModelError
 from ..files import parse_json, read_bytes, reading
 
-LARGEST_FILE = 64 * 2**20  # bytes: training on so much takes days here
+LARGEST_FILE, MOST_LINES = 64 * 2**20, 100_000  # bytes and lines: training on so much takes days here
 PERSONA = Path(__file__).with_name("persona.jsonl")
 
 
@@ -49,6 +49,8 @@ def read_examples(path: str | os.PathLike[str], kind: type[Example]) -> list[Exa
     with reading(file, ModelError):
         text = read_bytes(file, LARGEST_FILE).decode("utf-8-sig")
         lines = text.split("\n")  # JSON may hold what else `splitlines` splits at
+        if len(lines) > MOST_LINES:
+            raise ModelError(f"{file} has {len(lines)} lines; at most {MOST_LINES} are read")
         examples = [_example(line, kind, f"{file}, line {i}") for i, line in enumerate(lines, 1) if line.strip()]
         if not examples:
             raise ModelError(f"{file} has no examples: write one JSON object a line, such as {_shape(kind)}")

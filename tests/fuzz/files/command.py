@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--trials", type=int, default=None, help="how many files")
     words.add_argument("--seed", type=int, default=0, help="of all random draws (default: 0)")
     words.add_argument("--only", type=int, default=None, metavar="NUMBER", help="this file of the seed alone")
+    words.add_argument("--extremes", action="store_true", help="large files that take time and memory, one of each")
     words.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     return words
 
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str]) -> int:
 
         print(*trial(given.seed, given.only), sep="\n")
         return 0
+    if given.extremes:
+        return extremes()
     minutes = 1.0 if given.minutes is None and given.trials is None else given.minutes
     end = None if minutes is None else time.monotonic() + 60 * minutes
     outcomes: Counter[tuple[str, str]] = Counter()
@@ -66,6 +69,32 @@ def main(arguments: Sequence[str]) -> int:
     seconds, wrong = time.monotonic() - start, sum(faults.values())
     print(f"{sum(outcomes.values()):,} files in {seconds:.0f} seconds, seed {given.seed}: {wrong} others")
     return 1 if wrong else INTERRUPTED if interrupted else 0
+
+
+def extremes() -> int:
+    """Each large file in a process of its own, since the memory of a process only grows."""
+    from .extremes import EXTREMES
+
+    context, wrong = multiprocessing.get_context("spawn"), 0
+    for (kind, file), files in EXTREMES.items():
+        for name in files:
+            process = context.Process(target=try_extreme, args=(kind, file, name))
+            process.start()
+            process.join(PATIENCE)
+            wrong += process.exitcode != 0
+            process.kill()
+    return 1 if wrong else 0
+
+
+def try_extreme(kind: str, file: str, name: str) -> None:
+    from .extremes import EXTREMES
+    from .kinds import KINDS
+    from .trial import extreme
+
+    number = [one.name for one in KINDS].index(kind)
+    _, told, outcome = extreme(number, file, EXTREMES[kind, file][name])
+    print(f"{kind:18} {name:28} {told or outcome}", flush=True)
+    raise SystemExit(told is not None)
 
 
 class Worker:

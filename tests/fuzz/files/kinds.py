@@ -29,6 +29,7 @@ from tinygrad_lora.interop.peft import load_adapter
 from tinygrad_lora.interop.safetensors import load_safetensors, save_safetensors
 from tinygrad_lora.learn.progress import VARIABLE, hints_taken, progress, remembered
 from tinygrad_lora.learn.tutorials import Tutorial
+from tinygrad_lora.models.bert import BertModel
 from tinygrad_lora.models.chat import TEMPLATE
 from tinygrad_lora.models.files.gguf import read_gguf
 from tinygrad_lora.models.load import read_chat, read_encoder
@@ -144,13 +145,14 @@ def strings(texts: Sequence[str]) -> bytes:
 def gguf_bytes(metadata: Sequence[Entry], tensors: Sequence[Tensor], alignment: int = 32) -> bytes:
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
     head += b"".join(string(name) + struct.pack("<I", kind) + raw for name, kind, raw in metadata)
-    body = b""
+    body, heads = bytearray(), [head]
     for name, shape, kind, raw in tensors:
         body += b"\0" * (-len(body) % alignment)
         axes = struct.pack(f"<I{len(shape)}Q", len(shape), *[n % 2**64 for n in shape[::-1]])
-        head += string(name) + axes + struct.pack("<IQ", kind, len(body))
+        heads.append(string(name) + axes + struct.pack("<IQ", kind, len(body)))
         body += raw
-    return head + b"\0" * (-len(head) % alignment) + body
+    head = b"".join(heads)
+    return head + b"\0" * (-len(head) % alignment) + bytes(body)
 
 
 @cache
@@ -226,7 +228,16 @@ def change_gguf(data: bytes, rng: np.random.Generator) -> bytes:
         name, shape, kind, raw = tensors[at]
         act = rng.integers(6)
         if act == 0:
-            shapes = [shape[::-1], (*shape, 1), (1, *shape), (int(np.prod(shape)),), (0, 32), (2**40, 2**30), (2**64 - 1, 32), (33,)]
+            shapes = [
+                shape[::-1],
+                (*shape, 1),
+                (1, *shape),
+                (int(np.prod(shape)),),
+                (0, 32),
+                (2**40, 2**30),
+                (2**64 - 1, 32),
+                (33,),
+            ]
             shape = shapes[int(rng.integers(len(shapes)))]
         elif act == 1:
             kind = int(rng.integers(40))
@@ -252,12 +263,24 @@ def read_tensors(folder: Path, _: Any) -> Any:
 def as_plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: as_plain(part) for key, part in value.items()}
-    return [as_plain(part) for part in value] if isinstance(value, list | np.ndarray) else getattr(value, "item", lambda: value)()
+    return (
+        [as_plain(part) for part in value]
+        if isinstance(value, list | np.ndarray)
+        else getattr(value, "item", lambda: value)()
+    )
+
+
+def in_torch_order(network: Any) -> dict[str, Any]:
+    linear = {id(x.weight) for x in network.named_layers().values() if isinstance(x, tl.Linear)}
+    return {n: p.value.T if id(p) in linear else p.value for n, p in network.named_parameters().items()}
 
 
 def read_network(folder: Path, _: Any) -> Any:
     chat = read_chat(folder / "x.gguf", capacity=16)
-    config, linear = chat.model.config, {id(x.weight) for x in chat.model.named_layers().values() if isinstance(x, tl.Linear)}
+    config, linear = (
+        chat.model.config,
+        {id(x.weight) for x in chat.model.named_layers().values() if isinstance(x, tl.Linear)},
+    )
     weights = {n: p.value.T if id(p) in linear else p.value for n, p in chat.model.named_parameters().items()}
     tokenizer = chat.tokenizer
     chat.tokens("Who are you?")
@@ -307,15 +330,20 @@ def expected_adapter(folder: Path, layer: Any) -> Any:
 
 def same_adapter(ours: Any, theirs: Any) -> bool:
     return ours.keys() == theirs.keys() and all(
-        all(np.array_equal(mine, yours.astype(mine.dtype)) for mine, yours in zip(ours[path][:2], theirs[path][:2], strict=True))
+        all(
+            np.array_equal(mine, yours.astype(mine.dtype))
+            for mine, yours in zip(ours[path][:2], theirs[path][:2], strict=True)
+        )
         and np.isclose(ours[path][2], theirs[path][2], rtol=1e-12)
         for path in ours
     )
 
 
 def adapters() -> list[Kind]:
-    rows = ["plain", "dora", "patterns", "regex", "modules_to_save", "layers_to_transform", "bias_all", "fan_in_fan_out",
-            "rslora", "embedding", "exclude", "float32", "olora", "lora_bias"]  # fmt: skip
+    rows = [
+        "plain", "dora", "patterns", "regex", "modules_to_save", "layers_to_transform", "bias_all", "fan_in_fan_out",
+        "rslora", "embedding", "exclude", "float32", "olora", "lora_bias",
+    ]  # fmt: skip
     files = {"adapter_config.json": [change_json] * 20 + BYTES, "adapter_model.safetensors": SAFETENSORS}
     return [
         Kind(
@@ -378,21 +406,12 @@ BERT = {
     "max_position_embeddings": 30, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu",
     "model_type": "bert", "position_embedding_type": "absolute",
 }  # fmt: skip
+SIZES = "hidden_size", "num_attention_heads", "layer_norm_eps", "hidden_act"
 
 
 @cache
 def bert() -> dict[str, Any]:
-    network = tl_bert().from_config(BERT, seed=0)
-    linear = {id(x.weight) for x in network.named_layers().values() if isinstance(x, tl.Linear)}
-    return {
-        n: np.ascontiguousarray(p.value.T if id(p) in linear else p.value) for n, p in network.named_parameters().items()
-    }
-
-
-def tl_bert() -> Any:
-    from tinygrad_lora.models.bert import BertModel
-
-    return BertModel
+    return {n: np.ascontiguousarray(a) for n, a in in_torch_order(BertModel.from_config(BERT, seed=0)).items()}
 
 
 def make_encoder(folder: Path) -> None:
@@ -406,23 +425,26 @@ def read_bert(folder: Path, _: Any) -> Any:
     network = encoder.model
     linear = {id(x.weight) for x in network.named_layers().values() if isinstance(x, tl.Linear)}
     weights = {n: p.value.T if id(p) in linear else p.value for n, p in network.named_parameters().items()}
-    sizes = {name: getattr(network.config, name) for name in ("hidden_size", "num_attention_heads", "layer_norm_eps", "hidden_act")}
+    sizes = {name: getattr(network.config, name) for name in SIZES}
     return {"weights": weights, "vocabulary": encoder.tokenizer.vocabulary, "sizes": sizes}
 
 
 def expected_bert(folder: Path, _: Any) -> Any:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8-sig"))
     defaults = {"layer_norm_eps": 1e-12, "hidden_act": "gelu"}
-    sizes = {
-        name: defaults[name] if config.get(name) is None and name in defaults else config[name]
-        for name in ("hidden_size", "num_attention_heads", "layer_norm_eps", "hidden_act")
-    }
+    sizes = {name: defaults[name] if config.get(name) is None and name in defaults else config[name] for name in SIZES}
     weights = plain.safetensors(folder / "model.safetensors")
-    weights = {n: a.astype(np.float32) for n, a in weights.items() if not n.endswith(("position_ids", "inv_freq", "lm_head.weight"))}
+    weights = {
+        n: a.astype(np.float32)
+        for n, a in weights.items()
+        if not n.endswith(("position_ids", "inv_freq", "lm_head.weight"))
+    }
     return {"weights": weights, "vocabulary": plain.vocabulary(folder / "vocab.txt"), "sizes": sizes}
 
 
-RECORDS = [{"time": 1.5, "exercise": "04-topo", "test": f"test {i}", "passed": i % 2 == 0, "points": 1} for i in range(8)]
+RECORDS = [
+    {"time": 1.5, "exercise": "04-topo", "test": f"test {i}", "passed": i % 2 == 0, "points": 1} for i in range(8)
+]
 
 
 def make_progress(folder: Path) -> None:
@@ -475,14 +497,18 @@ def read_result(folder: Path, _: Any) -> Any:
     return read_kept(folder / "kept.json", empty(EXERCISES, "")) or full_marks()
 
 
-CELLS = [
+def code(name: str, metadata: dict[str, Any], source: str | list[str]) -> dict[str, Any]:
+    return {"cell_type": "code", "metadata": metadata, "source": source, "id": name}
+
+
+CELLS: list[dict[str, Any]] = [
     {"cell_type": "markdown", "metadata": {}, "source": ["# Title"], "id": "a"},
-    {"cell_type": "code", "metadata": {}, "source": ["import numpy as np\n", "x = 1"], "id": "b", "outputs": [
-        {"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo=", "application/json": {"x": [1, {"y": None}]}}}]},
-    {"cell_type": "code", "metadata": {"tinygrad_lora": {"role": "answer"}}, "source": "def f():\n    return 'ü'", "id": "04-topo-answer"},
-    {"cell_type": "code", "metadata": {"tinygrad_lora": {"role": "check"}}, "source": "check('04-topo', f)", "id": "c"},
-    {"cell_type": "code", "metadata": {"nbgrader": {"grade": True, "solution": False}}, "source": "assert f()", "id": "d"},
-]  # fmt: skip
+    code("b", {}, ["import numpy as np\n", "x = 1"])
+    | {"outputs": [{"data": {"image/png": "iVBORw0KGgo=", "x": [[1]]}}]},
+    code("04-topo-answer", {"tinygrad_lora": {"role": "answer"}}, "def f():\n    return 'ü'"),
+    code("c", {"tinygrad_lora": {"role": "check"}}, "check('04-topo', f)"),
+    code("d", {"nbgrader": {"grade": True, "solution": False}}, "assert f()"),
+]
 
 
 def make_notebook(folder: Path) -> None:

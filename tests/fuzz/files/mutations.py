@@ -88,11 +88,14 @@ def overflow(data: bytes, rng: Rng) -> bytes:
 
 
 def no_file(data: bytes, rng: Rng) -> bytes:
-    return choice(rng, [b"", b"\0", b"{}", b"[]", b"null", b"\x89PNG\r\n\x1a\n", rng.bytes(200), b"\0" * 5000, b"PK\5\6"])
+    return choice(
+        rng, [b"", b"\0", b"{}", b"[]", b"null", b"\x89PNG\r\n\x1a\n", rng.bytes(200), b"\0" * 5000, b"PK\5\6"]
+    )
 
 
 BYTES: list[Change] = [
-    flip, flip, set_signs, set_signs, truncate, extend, insert, remove, double, move, blank, overflow, overflow, no_file,
+    flip, flip, set_signs, set_signs, truncate, extend, insert, remove, double, move, blank, overflow, overflow,
+    no_file,
 ]  # fmt: skip
 
 
@@ -103,12 +106,16 @@ for _ in range(200):
     DEEP = [DEEP]
 
 VALUES: list[Any] = [
-    None, True, False, 0, -1, 1, 2, 3, 2**31, 2**63, 10**30, 10**400, 0.5, -0.0, 1e-320, 1e308, "", "x", "a" * 70_000, "\ud800",
+    None, True, False, 0, -1, 1, 2, 3, 2**31, 2**63, 10**30, 10**400, 0.5, -0.0, 1e-320, 1e308, "", "x", "a" * 70_000,
+    "\ud800",
     "é漢🙂", "\0", "((", "([a-z_.0-9]+)+X", "(.*)*(.*)*(.*)*[!]", ".*.*.*.*.*.*.*.*.*.*!", "(?i).*", "(a|a)" * 60 + "!",
-    ".*(up|down)", "all-linear", "(?P<number>.)", r"(.)\1", "[[a]", "a{999999}", "a{4294967296}", "(" * 5000, [], {}, [[]],
+    ".*(up|down)", "all-linear", "(?P<number>.)", r"(.)\1", "[[a]", "a{999999}", "a{4294967296}", "(" * 5000, [], {},
+    [[]],
     [None], {"": None}, DEEP, list(range(3000)), ["a"] * 3000, {str(i): i for i in range(3000)}, "__metadata__",
-    "../../etc/passwd", "pissa", "olora", "all", "lora_only", "F64", "F32", "BF16", "I64", "BOOL", "U8", [0, 0], [1, 2], [2**62, 4],
-    [0, 2**62], "@NaN@", "@Infinity@", "@-Infinity@", "@1e999@", "@-1e999@", "@" + "9" * 5000 + "@", "@" + "[" * 100_000 + "@",
+    "../../etc/passwd", "pissa", "olora", "all", "lora_only", "F64", "F32", "BF16", "I64", "BOOL", "U8", [0, 0], [1, 2],
+    [2**62, 4],
+    [0, 2**62], "@NaN@", "@Infinity@", "@-Infinity@", "@1e999@", "@-1e999@", "@" + "9" * 5000 + "@",
+    "@" + "[" * 100_000 + "@",
     '@"\\ud800"@', "@1.0@", "@01@", "@'x'@", "@undefined@",
 ]  # fmt: skip
 
@@ -197,11 +204,14 @@ def npy(shape: Any, dtype: str, body: bytes = b"", order: bool = False) -> bytes
 
 
 HEADS: list[bytes] = [
-    npy((10**13,), "<f8"), npy((10**30,), "<f8"), npy((-1,), "<f8"), npy((2**62, 4), "<f8"), npy((3,), "|O", b"\x80\4N."),
+    npy((10**13,), "<f8"), npy((10**30,), "<f8"), npy((-1,), "<f8"), npy((2**62, 4), "<f8"),
+    npy((3,), "|O", b"\x80\4N."),
     npy((), "<f8", b"\0" * 8), npy((2,), "<f4", b"\0" * 8), npy((1,), "<f8", b"\0\0\0\0\0\0\xf8\x7f"), npy((0,), "<f8"),
     npy((1,), "<f8", b"\0\0\0\0\0\0\xf0\x7f"), npy((1,), "<i8", b"\1" + b"\0" * 7), npy((1, 1), "<f8", b"\0" * 8),
-    npy((1,), "<U64", b"a\0\0\0" * 64), npy((2,), "<f8", b"\0" * 16, order=True), npy((1,), ">f8", b"\0" * 8), npy((True,), "<f8", b"\0" * 8),
-    b"", b"\x93NUMPY\1\0\xff\xff" + b"(" * 65535, b"\x93NUMPY\2\0" + b"\xff" * 4, b"\x93NUMPY\x09\0\0\0", b"\0" * 50_000_000,
+    npy((1,), "<U64", b"a\0\0\0" * 64), npy((2,), "<f8", b"\0" * 16, order=True), npy((1,), ">f8", b"\0" * 8),
+    npy((True,), "<f8", b"\0" * 8),
+    b"", b"\x93NUMPY\1\0\xff\xff" + b"(" * 65535, b"\x93NUMPY\2\0" + b"\xff" * 4, b"\x93NUMPY\x09\0\0\0",
+    b"\0" * 50_000_000,
 ]  # fmt: skip
 
 
@@ -218,7 +228,10 @@ def change_archive(data: bytes, rng: Rng) -> bytes:
         members[at] = name, choice(rng, HEADS)
         methods = {at: choice(rng, [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])}
     elif act == 2:
-        members[at] = choice(rng, ["a" * 65_000, f"../../{name}", f"/{name}", "\udc80", name.upper(), "x.npy", ""]), content
+        members[at] = (
+            choice(rng, ["a" * 65_000, f"../../{name}", f"/{name}", "\udc80", name.upper(), "x.npy", ""]),
+            content,
+        )
     elif act == 3:
         members.append((choice(rng, ["x" * 60_000, "../x", "__import__", "losses", "allow_pickle"]), b"\0" * 100))
     elif act == 4:
@@ -255,8 +268,8 @@ def replace_file(path: Path, rng: Rng) -> str:
     """Something else in the place of a file. The result says what."""
     data = path.read_bytes()
     path.unlink()
-    kind = choice(rng, ["/dev/zero", "/dev/random", "/dev/null", "/dev/full", "pipe", "folder", "nothing", "loop", "link", "socket",
-                        "hole", "terminal"])  # fmt: skip
+    devices = ["/dev/zero", "/dev/random", "/dev/null", "/dev/full"]
+    kind = choice(rng, [*devices, "pipe", "folder", "nothing", "loop", "link", "socket", "hole", "terminal"])
     if kind.startswith("/dev/"):
         path.symlink_to(kind)
     elif kind == "pipe":

@@ -95,8 +95,20 @@ def judged(kind: Kind, folder: Path) -> tuple[str | None, str]:
     return misfit(kind, folder, error), outcome
 
 
+def extreme(number: int, file: str, make: Any) -> tuple[str, str | None, str]:
+    """The same for one large file that is made to take time and memory."""
+    kind = KINDS[number]
+    with TemporaryDirectory(prefix="damaged-") as name:
+        folder = Path(name)
+        for other, data in originals(number).items():
+            (folder / other).write_bytes(data)
+        (folder / file).write_bytes(make())
+        return (kind.name, *judged(kind, folder))
+
+
 def contents(folder: Path) -> dict[str, Any]:
-    return {path.name: (path.lstat().st_mode, path.lstat().st_size, path.lstat().st_mtime_ns) for path in folder.iterdir()}
+    status = {path.name: path.lstat() for path in folder.iterdir()}
+    return {name: (one.st_mode, one.st_size, one.st_mtime_ns) for name, one in status.items()}
 
 
 def hang(*_: Any) -> None:
@@ -112,7 +124,8 @@ def wrong(kind: Kind, folder: Path, given: Any, start: Any) -> str | None:
         same = (kind.same or equal)(given, expected)
     except Exception as problem:
         return f"it is accepted, and a plain reader says {type(problem).__name__}: {str(problem)[:200]}"
-    return None if same else f"it is accepted, and other than a plain reader has it: {str(given)[:300]} / {str(expected)[:300]}"
+    shown = f"{str(given)[:300]} / {str(expected)[:300]}"
+    return None if same else f"it is accepted, and other than a plain reader has it: {shown}"
 
 
 def misfit(kind: Kind, folder: Path, error: BaseException) -> str | None:

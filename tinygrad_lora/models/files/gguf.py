@@ -31,7 +31,7 @@ _SCALARS = {
 _NESTING = 4  # arrays of arrays: the format sets no limit, so a reader must
 _AXES = 4
 _LONGEST_NAME = 65535
-_MOST = 1_000_000  # tensors, entries, strings and arrays together: the largest vocabularies need 800,000
+_MOST_WORK = 1_000_000  # strings in arrays, and 20 for all else that has a name or is an array: a second of reading
 _SHORTEST_ENTRY, _SHORTEST_TENSOR = 8 + 4 + 1, 8 + 4 + 8 + 4 + 8  # bytes
 
 
@@ -115,7 +115,7 @@ class _Cursor:
     """A place in the file. Whatever is read is first checked against what is left of it."""
 
     def __init__(self, data: bytes | mmap.mmap, name: str) -> None:
-        self.data, self.file, self.at, self.counted = data, name, 0, 0
+        self.data, self.file, self.at, self.work = data, name, 0, 0
 
     def error(self, problem: str) -> ModelFileError:
         return ModelFileError(f"{self.file}, byte {self.at}: {problem}")
@@ -130,13 +130,13 @@ class _Cursor:
         self.at += struct.calcsize(code)
         return int(value)
 
-    def count(self, number: int, each: int, what: str) -> int:
-        """`number`, if that many things of at least `each` bytes can be in the rest of the file."""
+    def count(self, number: int, each: int, what: str, work: int = 20) -> int:
+        """`number`, if so many things of at least `each` bytes can be in the rest of the file, and are not too many."""
         if number * each > len(self.data) - self.at:
             raise self.error(f"{number} {what} do not fit into the {len(self.data) - self.at} bytes that are left")
-        self.counted += number
-        if self.counted > _MOST:
-            raise self.error(f"{self.counted} tensors, entries and values; more than {_MOST} are not read")
+        self.work += number * work
+        if self.work > _MOST_WORK:
+            raise self.error(f"{number} {what}, with all before, are more than any model needs, and are not read")
         return number
 
     def string(self) -> str:
@@ -179,7 +179,7 @@ class _Cursor:
         kind, length = self.number("<I"), self.number("<Q")
         if kind in _SCALARS:
             return self.numbers(kind, length)
-        self.count(length, 8 if kind == _STRING else 12, "values")
+        self.count(length, 8, "strings", 1) if kind == _STRING else self.count(length, 12, "values")
         return [self.value(kind, depth + 1) for _ in range(length)]
 
 
