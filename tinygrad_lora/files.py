@@ -122,7 +122,8 @@ def _explained(problem: Exception) -> str:
     """What an error says, in one line of reasonable length that a terminal can show."""
     text = "this is no text in UTF-8" if isinstance(problem, UnicodeDecodeError) else str(problem)
     text = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", lambda match: ascii(match[0])[1:-1], text)
-    text = text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."
+    if len(text) > LONGEST_MESSAGE:  # what is wrong stands at the beginning, and why at the end
+        text = f"{text[: LONGEST_MESSAGE // 2]} ... {text[-LONGEST_MESSAGE // 2 :]}"
     if isinstance(problem, MemoryError):
         return "it asks for more memory than there is"
     return text if isinstance(problem, ValueError) else f"it is damaged ({type(problem).__name__}: {text})"
