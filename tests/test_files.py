@@ -54,7 +54,7 @@ def test_a_refusal_is_one_line_of_reasonable_length_that_a_terminal_can_show():
     with pytest.raises(FormatError) as told, reading("f"):
         raise ValueError("a\n\x1b[31mb\ud800" + "x" * 10**6)
     assert str(told.value).startswith(r"f: a\n\x1b[31mb\ud800xxx") and len(str(told.value)) < 2100
-    with pytest.raises(FormatError, match="^f: it is x+ \\.\\.\\. x+, not a number$"), reading("f"):
+    with pytest.raises(FormatError, match=r"^f: it is x+ \.\.\. x+, not a number$"), reading("f"):
         raise ValueError("it is " + "x" * 10**6 + ", not a number")
 
 
@@ -82,7 +82,9 @@ def test_only_regular_files_are_opened(kind, tmp_path, monkeypatch):
         path.mkdir()
     else:
         path.symlink_to(kind)
-    error, words = (IsADirectoryError, "directory") if kind == "folder" else (FormatError, "only regular files are read")
+    error, words = (
+        (IsADirectoryError, "directory") if kind == "folder" else (FormatError, "only regular files are read")
+    )
     with pytest.raises(error, match=words) as told:
         read_bytes(path, 100)
     assert str(path) in str(told.value)

@@ -32,9 +32,7 @@ def load(path, start, fingerprint=FINGERPRINT):
 @pytest.fixture
 def path(tmp_path):
     layer, optimizer = training(0)
-    return save_checkpoint(
-        tmp_path / "checkpoint.npz", FINGERPRINT, layer.named_parameters(), optimizer, [0.5, 0.25]
-    )
+    return save_checkpoint(tmp_path / "checkpoint.npz", FINGERPRINT, layer.named_parameters(), optimizer, [0.5, 0.25])
 
 
 def members(path):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from test_gguf import F32, STRING, UINT32, gguf_bytes, string
 
-from tinygrad_lora.errors import ModelFileError
+from tinygrad_lora.errors import ModelError, ModelFileError
 from tinygrad_lora.models.chat import TEMPLATE
+from tinygrad_lora.models.configured import check_plausible
 from tinygrad_lora.models.files.gguf import GGUF
 from tinygrad_lora.models.files.llama_cpp import chat_tokenizer, configuration, halves_apart, hugging_face_name
+from tinygrad_lora.models.llama import LlamaForCausalLM
 
 
 def test_the_order_of_llama_cpp_is_undone():
@@ -63,6 +65,21 @@ def test_a_configuration_is_read():
 def test_another_network_is_refused(changes, words):
     with pytest.raises(ModelFileError, match=words):
         configuration(llama_file(**changes))
+
+
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan"), 0.0, 10**400])
+def test_a_number_that_no_float_is_and_one_that_is_not_positive_are_refused(wrong):
+    config = configuration(llama_file()) | {"rms_norm_eps": wrong}
+    with pytest.raises(ModelError, match="rms_norm_eps must be a positive number"):
+        LlamaForCausalLM.from_config(config)
+
+
+def test_sizes_that_are_axes_but_need_more_weights_than_there_are_are_refused():
+    sizes = {"vocab_size": 50_000, "hidden_size": 8, "intermediate_size": 50_000, "num_hidden_layers": 2}
+    shapes = [(50_000, 8), (8, 8), (8,)]
+    with pytest.raises(ModelFileError, match="2 times 8 times 50000 numbers are more than its 400072 weights"):
+        check_plausible("x.gguf", sizes | {"type_vocab_size": 8}, shapes)
+    check_plausible("x.gguf", sizes | {"intermediate_size": 8, "type_vocab_size": 8}, shapes)
 
 
 def tokenizer_file(

@@ -13,7 +13,7 @@ from ...files import read_json, reading
 from ...nn.adapters.model.settings import RESIDUAL, AdapterSettings
 from ...nn.adapters.model.targets import BEFORE_NUMBER, LAST_PARTS
 from ..safetensors import refuse
-from .patterns import Pattern
+from .patterns import OptionPattern
 
 CONFIG_FILE = "adapter_config.json"
 LARGEST_CONFIG = 4 * 2**20  # bytes
@@ -168,15 +168,15 @@ def conflicts(options: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def patterns(settings: AdapterSettings) -> Iterator[Pattern]:
+def patterns(settings: AdapterSettings) -> Iterator[OptionPattern]:
     """The regular expressions in the settings."""
     for name, words in (("target_modules", settings.target_modules), ("exclude_modules", settings.exclude_modules)):
         if isinstance(words, str):
-            yield Pattern(name, words)
+            yield OptionPattern(name, words)
     pattern = settings.layers_pattern or []
     lists = [
         ("rank_pattern", LAST_PARTS, settings.rank_pattern),
         ("alpha_pattern", LAST_PARTS, settings.alpha_pattern),
         ("layers_pattern", BEFORE_NUMBER, [pattern] if isinstance(pattern, str) else pattern),
     ]
-    yield from (Pattern(name, word, template) for name, template, words in lists for word in words)
+    yield from (OptionPattern(name, word, template) for name, template, words in lists for word in words)

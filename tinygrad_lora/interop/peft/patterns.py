@@ -18,7 +18,7 @@ SECONDS = 1.0  # for all names and patterns: ordinary ones take milliseconds
 HARMLESS_LENGTH, HARMLESS_REPEATS = 1_000, 2  # without brackets, so few repeats mean no more work than length squared
 
 
-class Pattern(NamedTuple):
+class OptionPattern(NamedTuple):
     """A pattern, the option that it is in, and how it is used: alone for a full name, or as a part of a longer one."""
 
     option: str
@@ -35,7 +35,7 @@ class Pattern(NamedTuple):
         return len(self.pattern) <= HARMLESS_LENGTH and repeats <= HARMLESS_REPEATS and "(" not in self.pattern
 
 
-def pattern_problems(patterns: Iterable[Pattern], names: Iterable[str]) -> list[str]:
+def pattern_problems(patterns: Iterable[OptionPattern], names: Iterable[str]) -> list[str]:
     """What is wrong with these patterns: those that are none, and that the names would take too long to match."""
     patterns, names = list(patterns), list(names)
     risky = [] if sys.platform == "emscripten" else [p for p in patterns if not p.harmless]  # no processes there
@@ -43,7 +43,7 @@ def pattern_problems(patterns: Iterable[Pattern], names: Iterable[str]) -> list[
     return problems + _tried_apart(risky, names) if risky else problems
 
 
-def _tried_apart(patterns: list[Pattern], names: list[str]) -> list[str]:
+def _tried_apart(patterns: list[OptionPattern], names: list[str]) -> list[str]:
     command = [sys.executable, "-I", "-S", "-W", "ignore", __file__]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -59,13 +59,13 @@ def _tried_apart(patterns: list[Pattern], names: list[str]) -> list[str]:
     return problems
 
 
-def _tried(patterns: Iterable[Pattern], names: list[str]) -> list[str]:
+def _tried(patterns: Iterable[OptionPattern], names: list[str]) -> list[str]:
     """Match all; what is wrong with those that cannot be."""
     problems = []
     for option, pattern, template in patterns:
         try:
             with warnings.catch_warnings(action="ignore"):
-                compiled = re.compile(Pattern(option, pattern, template).text)
+                compiled = re.compile(OptionPattern(option, pattern, template).text)
             for name in names:
                 (compiled.match if template else compiled.fullmatch)(name)
         except (re.error, RecursionError, OverflowError, MemoryError) as error:
@@ -76,4 +76,4 @@ def _tried(patterns: Iterable[Pattern], names: list[str]) -> list[str]:
 if __name__ == "__main__":
     print(flush=True)
     asked, all_names = json.load(sys.stdin)
-    print(json.dumps(_tried((Pattern(*row) for row in asked), all_names)))
+    print(json.dumps(_tried((OptionPattern(*row) for row in asked), all_names)))
