@@ -69,12 +69,6 @@ def check_plausible(file: Any, config: Mapping[str, Any], shapes: Collection[Sha
             raise ModelFileError(f"{file}: {' times '.join(map(str, sizes))} numbers are more than its {total} weights")
 
 
-def check_heads(size: int, heads: int) -> None:
-    """Raise ModelError unless the hidden size can be cut into so many heads."""
-    if size % heads:
-        raise ModelError(f"a hidden_size of {size} cannot be cut into {heads} heads of equal size")
-
-
 def name_parameters(network: Layer) -> None:
     """Call each parameter what it is called in the network: so it appears in pictures and in generated code."""
     for name, p in network.named_parameters().items():

@@ -20,7 +20,6 @@ from .files.llama_cpp import chat_tokenizer, configuration, hugging_face_tensors
 from .filling import fill
 from .llama import LlamaForCausalLM
 from .sentences import SentenceEncoder
-from .text.bpe import BytePairEncoding
 from .text.wordpiece import WordPiece
 
 MINILM_LONGEST = 256  # tokens: what it was trained with
@@ -66,7 +65,7 @@ def read_chat(path: Path, dtype: Any = np.float32, capacity: int = 512) -> ChatM
     with reading(path, ModelFileError), read_gguf(path) as file:
         config = configuration(file)
         check_plausible(file.name, config, [info.shape for info in file.tensors.values()])
-        tokenizer: BytePairEncoding = chat_tokenizer(file, config["vocab_size"])
+        tokenizer = chat_tokenizer(file, config["vocab_size"])
         model = LlamaForCausalLM.from_config(config, seed=0, dtype=dtype)
         fill(model, hugging_face_tensors(file, config, dtype))
     with reading(path, ShapeError):

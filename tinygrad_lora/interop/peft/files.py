@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ...nn.adapters.model.plan import AdapterPlan, attach, plan_adapters
 from ...nn.adapters.model.settings import check_bias
 from ...nn.adapters.model.switching import adapter_names
 from ...nn.adapters.model.targets import outer_layers
-from ...nn.layer import Layer
+from ...nn.layer import Layer, Model
 from ..safetensors import load_safetensors, misfits, refuse, save_safetensors
 from .config import CONFIG_FILE, config_text, patterns, read_config
 from .describe import describe
@@ -25,7 +25,6 @@ from .names import PREFIX, base_parameters, sizes, starts_beside, stored_paramet
 from .patterns import pattern_problems
 
 WEIGHTS_FILE, PICKLE_FILE = "adapter_model.safetensors", "adapter_model.bin"
-Model = TypeVar("Model", bound=Layer)
 
 
 def save_adapter(
