@@ -199,9 +199,9 @@ def _remove_leftovers(parent: Path) -> None:
     """Remove what killed runs left: those that hold their lock are alive, and without one an hour tells."""
     for folder in [*parent.glob(".part-*"), *parent.glob(".old-*")]:
         try:
-            with (folder / _LOCK).open("rb") as lock:
+            with opened(folder / _LOCK, ModelError) as lock:
                 free = _locked(lock.fileno())
-        except OSError:
+        except (OSError, ModelError):
             free = None
         if free or (free is None and time.time() - _last_change(folder) > _STALE):
             shutil.rmtree(folder, ignore_errors=True)
