@@ -114,8 +114,8 @@ class Worker:
         self.heard = time.monotonic()
 
     def messages(self) -> Any:
-        """(number, kind, what is wrong, outcome) of each trial since the last look; a crash or a hang is one."""
-        while self.at is not None:
+        """(number, kind, what is wrong, outcome) of some trials since the last look; a crash or a hang is one."""
+        for _ in range(100 if self.at is not None else 0):
             try:
                 yield (message := self.queue.get(timeout=0.2))
                 self.heard, self.at = time.monotonic(), message[0] + self.step
