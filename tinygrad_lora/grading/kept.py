@@ -11,13 +11,6 @@ from ..errors import FormatError
 from ..files import read_json, write_atomically
 
 LARGEST = 16 * 2**20  # bytes
-RESULT: dict[str, Any] = {
-    "results": list, "notes": list, "refused": list, "points": int, "out_of": int, "seconds": float,
-}  # fmt: skip
-ROW: dict[str, Any] = {
-    "exercise": str, "test": str, "passed": bool, "diagnosis": str | None, "detail": str, "seconds": float,
-    "points": int, "out_of": int, "claim": str, "sentence": str, "example": list, "notes": list,
-}  # fmt: skip
 DECIDED = "exercise", "test", "out_of"  # what the course says about each check, whoever is graded
 
 
@@ -35,9 +28,10 @@ def read_kept(path: Path, blank: dict[str, Any]) -> dict[str, Any] | None:
         digest, result = read_json(path, LARGEST)
     except (OSError, FormatError, ValueError, TypeError):
         return None
-    if not _has_form(result, RESULT) or not all(_has_form(row, ROW) for row in result["results"]):
+    expected = blank["results"]
+    if not _has_form(result, blank) or not all(_has_form(row, expected[0]) for row in result["results"]):
         return None
-    rows, expected = result["results"], blank["results"]
+    rows = result["results"]
     points = [row["out_of"] if row["passed"] else 0 for row in rows]
     same = [[row[name] for name in DECIDED] for row in rows] == [[row[name] for name in DECIDED] for row in expected]
     adds_up = [row["points"] for row in rows] == points and result["points"] == sum(points)
@@ -45,13 +39,13 @@ def read_kept(path: Path, blank: dict[str, Any]) -> dict[str, Any] | None:
     return result if right else None
 
 
-def _has_form(value: Any, form: dict[str, Any]) -> bool:
-    """Whether this is a dict of such values; lists are of texts, but for rows of results."""
-    if not isinstance(value, dict) or value.keys() != form.keys():
+def _has_form(value: Any, example: dict[str, Any]) -> bool:
+    """Whether this is a dict with the names and types of the example; lists are of texts, but for rows of results."""
+    if not isinstance(value, dict) or value.keys() != example.keys():
         return False
     texts = [x for name, part in value.items() if isinstance(part, list) and name != "results" for x in part]
-    exact = all(isinstance(value[k], kind) and (kind is bool or type(value[k]) is not bool) for k, kind in form.items())
-    return exact and all(isinstance(text, str) for text in texts)
+    types = [type(value[k]) is type(x) or (k == "diagnosis" and value[k] is None) for k, x in example.items()]
+    return all(types) and all(isinstance(text, str) for text in texts)
 
 
 def _digest(result: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def change_json(text: bytes, rng: Rng) -> bytes:
         holder, key = choice(rng, all_places)
         act = rng.integers(8)
         if act < 4:
-            new = choice(rng, VALUES)
+            new = deepcopy(choice(rng, VALUES))  # they are changed in turn
             if isinstance(old := holder[key], int | float) and rng.random() < 0.3:
                 new = choice(rng, [old + 1, old - 1, -old, old * 2, str(old), [old], float(old), old * 10**12])
             holder[key] = new
