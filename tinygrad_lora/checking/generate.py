@@ -46,9 +46,11 @@ class Programs:
     """An endless iterator of random programs; the same seed gives the same ones.
 
     `mode` "exact": on these programs floating-point arithmetic is exact, whatever its order: results must agree to the
-    last bit. "real": every operation, composite and layer on ordinary numbers. "special": both, with nan, infinities,
+    last bit. "real": every operation and composite on ordinary numbers. "special": both, with nan, infinities,
     -0.0, huge and tiny numbers in their arrays, and whole numbers that wrap. `style` sets sizes, dtypes and lengths.
     """
+
+    real = REAL
 
     def __init__(self, seed: int | np.random.Generator = 0, mode: str = "exact", style: Style | None = None) -> None:
         if mode not in ("exact", "real", "special"):
@@ -76,7 +78,7 @@ class Programs:
                 dtype = w.one([d for d in w.dtypes if d.startswith("float")] or ["float64"])
                 w.leaf(w.shape(w.one((1, 2))), dtype, w.one(("parameter", "frozen")))
             with np.errstate(all="ignore"):
-                self._lines(w, self._walks[exact], EXACT if exact else REAL)
+                self._lines(w, self._walks[exact], EXACT if exact else self.real)
             if any(isinstance(line, StepLine) for line in w.lines):
                 return RandomProgram(w.lines, _outputs(w))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.node import Array
-from .programs import ArrayLine, LayerLine, ProgramLine, RandomProgram, StepLine
+from .programs import ArrayLine, ProgramLine, RandomProgram, StepLine
 
 MOST_SINGLE = 24  # elements of an array that are simplified one by one
 SIMPLE_PARAMS: dict[str, tuple[Any, ...]] = {
@@ -68,12 +68,11 @@ def runs(program: RandomProgram) -> bool:
 def _weight(program: RandomProgram) -> tuple[Any, ...]:
     """The size of a program, to be compared: steps, arrays and their elements, outputs, kinds, numbers, parameters."""
     leaves = [line for line in program.lines if isinstance(line, ArrayLine)]
-    layers = [len(line.text) for line in program.lines if isinstance(line, LayerLine)]
     return (
-        len(program.steps), len(layers), sum(1 + leaf.array.ndim + leaf.array.size for leaf in leaves),
+        len(program.steps), sum(1 + leaf.array.ndim + leaf.array.size for leaf in leaves),
         len(program.outputs), sum(leaf.kind != "input" for leaf in leaves),
         sum(leaf.array.dtype != np.float64 for leaf in leaves), sum(_numbers(leaf.array) for leaf in leaves),
-        sum(_oddity(name, value) for step in program.steps for name, value in step.params.items()), sum(layers),
+        sum(_oddity(name, value) for step in program.steps for name, value in step.params.items()),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..core.node import ComputationNode as Node
 from ..errors import GradientError
 from .bounds import Bounds
-from .programs import ArrayLine, LayerLine, Numbers, ProgramLine, StepLine
+from .programs import ArrayLine, Numbers, ProgramLine, StepLine
 from .vocabulary import WORDS
 
 DTYPES = ("float64", "float32", "float16", "int64", "int8", "uint8", "bool")
@@ -39,7 +39,7 @@ class Style:
 
 
 class ProgramWriter:
-    """The lines of a program so far, and the value of each: a node with its value, or a layer."""
+    """The lines of a program so far, and the value of each."""
 
     def __init__(self, rng: np.random.Generator, style: Style) -> None:
         self.rng, self.style = rng, style
@@ -112,8 +112,8 @@ class ProgramWriter:
             numbers = Numbers(0, n - 1, 1.0, numbers.seed)
         return self.keep(ArrayLine(self.one(("input", "constant")), numbers.drawn(shape, dtype), numbers))
 
-    def keep(self, line: ArrayLine | LayerLine) -> int:
-        """Add an array or a layer, and return its line number."""
+    def keep(self, line: ArrayLine) -> int:
+        """Add an array, and return its line number."""
         self.lines.append(line)
         self.values.append(line.node(f"w{len(self.lines)}"))
         return len(self.lines) - 1
