@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..core.graph import Graph
-from ..core.node import Array, ComputationNode, DType, constant, parameter
+from ..core.node import Array, ComputationNode, DType, Shape, constant, parameter
 from ..core.trace import trace
 from .vocabulary import WORDS, array_literal
 
@@ -112,6 +112,16 @@ class StepLine:
     params: dict[str, Any] = field(default_factory=dict)
     letter = "v"
 
+    def resized(self, n: int, m: int) -> StepLine:
+        """The line with axes of length m where its parameters say n."""
+        params = {k: with_size(v, n, m) if k == "shape" else v for k, v in self.params.items()}
+        return replace(self, params=params)
+
+
+def with_size(shape: Shape, n: int, m: int) -> Shape:
+    """The shape with m wherever it says n."""
+    return tuple(m if k == n else k for k in shape)
+
 
 ProgramLine = ArrayLine | StepLine
 SIGNATURE = Signature([Parameter("inputs", Parameter.VAR_POSITIONAL)])
@@ -136,12 +146,12 @@ class RandomProgram:
     @cached_property
     def inputs(self) -> tuple[int, ...]:
         """The numbers of the lines that are arguments."""
-        return tuple(i for i, line in enumerate(self.lines) if isinstance(line, ArrayLine) and line.kind == "input")
+        return tuple(i for i, leaf in self.leaves if leaf.kind == "input")
 
     @property
     def arrays(self) -> tuple[Array, ...]:
         """The arrays that the program is called with."""
-        return tuple(self.lines[i].array for i in self.inputs)  # type: ignore[union-attr]
+        return tuple(leaf.array for _, leaf in self.leaves if leaf.kind == "input")
 
     @property
     def steps(self) -> list[StepLine]:
@@ -192,9 +202,19 @@ class RandomProgram:
     def again(self, rng: np.random.Generator) -> RandomProgram:
         """The same program with other numbers in its inputs."""
         lines = list(self.lines)
-        for i in self.inputs:
-            lines[i] = lines[i].again(int(rng.integers(2**31)))  # type: ignore[union-attr]
+        for i, leaf in self.leaves:
+            if leaf.kind == "input":
+                lines[i] = leaf.again(int(rng.integers(2**31)))
         return RandomProgram(lines, self.outputs)
+
+    @property
+    def leaves(self) -> list[tuple[int, ArrayLine]]:
+        """Its arrays, with the numbers of their lines."""
+        return [(i, line) for i, line in enumerate(self.lines) if isinstance(line, ArrayLine)]
+
+    def with_line(self, i: int, line: ProgramLine) -> RandomProgram:
+        """The program with another line number i."""
+        return RandomProgram([*self.lines[:i], line, *self.lines[i + 1 :]], self.outputs)
 
     def with_lines(self, change: Callable[[ProgramLine], ProgramLine]) -> RandomProgram:
         """The program with `change` applied to each line."""
