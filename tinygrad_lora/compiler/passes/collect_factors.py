@@ -16,7 +16,7 @@ from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import node_cost
-from ..patterns import FARTHEST, ORDINARY, decades, is_constant, is_real, one_factor, reach
+from ..patterns import FARTHEST, ORDINARY, decades, is_constant, is_real, one_factor, padded, reach, shaped
 from ..terms import Powers, Term, TermWriter, commonest, term_of
 
 SUMS = (ops.add, ops.subtract)
@@ -161,7 +161,7 @@ class _Algebra:
     def _summed(self, node: Node, term: Term) -> Term | None:
         """A factor that is the same all along the summed axes stands before the sum."""
         x, axes = node.parents[0], node.params["axis"]
-        shapes = {y: (1,) * (x.ndim - y.ndim) + y.shape for y in term.powers}
+        shapes = {y: padded(y, x.ndim) for y in term.powers}
         inner = {y: n for y, n in term.powers.items() if any(shapes[y][i] != 1 for i in axes)}
         if not inner or (len(inner) == len(term.powers) and term.number == 1):
             return None
@@ -172,7 +172,7 @@ class _Algebra:
         for y, n in term.powers.items():
             if y not in inner:
                 left = tuple(m for i, m in enumerate(shapes[y]) if node.params["keepdims"] or i not in axes)
-                outer[y if y.shape == left else ops.reshape(y, shape=left)] = n
+                outer[shaped(y, left)] = n
         return Term(term.number, {ops.reduce_sum(summand, **node.params): 1, **outer})
 
     # --- Deciding ---

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...core import ops
-from ...core.graph import Graph, rebuilt
+from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ..cost import product_cost, sum_cost
-from ..patterns import ORDINARY, decades, is_real, one_factor, uses
+from ..patterns import ORDINARY, decades, is_real, one_factor, rewrite_unshared, shaped
 
 SUMS = (ops.add, ops.subtract)
 FORMS = (*SUMS, ops.matmul, ops.scale, ops.reshape)
@@ -27,20 +27,12 @@ def factor_products(graph: Graph) -> Graph:
     r"""$AC + BC = (A + B)C$ and $CA + CB = C(A + B)$, also with numbers before them: one product less."""
     if not any(node.op in SUMS and all(p.op in FORMS for p in node.parents) for node in graph.nodes):
         return graph
-    once: set[Node] = set()  # products and their forms with one user: nobody else needs them
-
-    def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        node = rebuilt(old, parents)
-        if node.op in SUMS and is_real(node) and once.issuperset(parents):
-            node = _factored(node, once)
-        if node.op in FORMS and uses(graph, old) == 1:
-            once.add(node)
-        return node
-
-    return graph.map(build)
+    return rewrite_unshared(graph, _factored, lambda node: node.op in FORMS)
 
 
 def _factored(total: Node, once: set[Node]) -> Node:
+    if total.op not in SUMS or not is_real(total) or not once.issuperset(total.parents):
+        return total
     p, q = (_product(x, once) if x.shape == total.shape else None for x in total.parents)
     if p is None or q is None or p.like.shape != q.like.shape:
         return total
@@ -50,8 +42,7 @@ def _factored(total: Node, once: set[Node]) -> Node:
         product = p.a @ total.op(_scaled(p.b, p.number), _scaled(q.b, q.number))
     else:
         return total
-    shaped: Node = product if product.shape == total.shape else ops.reshape(product, shape=total.shape)
-    return shaped
+    return shaped(product, total.shape)
 
 
 def _product(node: Node, once: set[Node]) -> ScaledProduct | None:

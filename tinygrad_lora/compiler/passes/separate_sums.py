@@ -7,11 +7,11 @@ from operator import mul
 from typing import NamedTuple
 
 from ...core import ops
-from ...core.graph import Graph, rebuilt
+from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.node import Shape, tick
 from ..cost import node_cost
-from ..patterns import is_real, uses
+from ..patterns import is_real, padded, rewrite_unshared, shaped
 
 FORMS = (ops.matmul, ops.multiply, ops.reshape, ops.transpose)  # of a product
 MOST_FACTORS = 3  # of more, a part could leave the range of the dtype where the whole does not
@@ -29,20 +29,17 @@ def separate_sums(graph: Graph) -> Graph:
     r"""$\sum_i (AB)_{ij} = (\sum_i A_i) B$, $\sum_{ij} v_i u_j = \sum_i v_i \sum_j u_j$, $\sum_j A_{ij} u_j = A u$."""
     if not any(node.op is ops.reduce_sum and _may_separate(node.parents[0]) for node in graph.nodes):
         return graph
-    once: set[Node] = set()  # products, perhaps in another shape, with one user: nobody else needs them
+    return rewrite_unshared(graph, _cheaper, lambda node: node.op in FORMS)
 
-    def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        node = rebuilt(old, parents)
-        if node.op is ops.reduce_sum and parents[0] in once and is_real(node):
-            start = tick()
-            form = _separated(node, once)
-            if form is not None and _price_of_new(form.node, start) < sum(map(_price, [node, *form.gone])):
-                return form.node
-        if node.op in FORMS and uses(graph, old) == 1:
-            once.add(node)
+
+def _cheaper(node: Node, once: set[Node]) -> Node:
+    """Another form of a sum, if it costs less; any other operation as it is."""
+    if node.op is not ops.reduce_sum or node.parents[0] not in once or not is_real(node):
         return node
-
-    return graph.map(build)
+    start = tick()
+    form = _separated(node, once)
+    pays = form is not None and _price_of_new(form.node, start) < sum(map(_price, [node, *form.gone]))
+    return form.node if form is not None and pays else node
 
 
 def _may_separate(summed: Node) -> bool:
@@ -82,7 +79,7 @@ def _of_matrices(product: Node, axes: Shape, shape: Shape) -> SeparatedSum | Non
 def _of_factors(product: Node, axes: Shape, shape: Shape, once: set[Node]) -> SeparatedSum | None:
     """The sum over one axis of the factors that depend on it, times the others, summed over the other axes."""
     factors, gone = _factors(product, once)
-    shapes = [(1,) * (product.ndim - f.ndim) + f.shape for f in factors]
+    shapes = [padded(f, product.ndim) for f in factors]
     for axis in axes:
         depends = [s[axis] != 1 for s in shapes]
         if product.shape[axis] == 1 or all(depends) or not any(depends):
@@ -90,9 +87,7 @@ def _of_factors(product: Node, axes: Shape, shape: Shape, once: set[Node]) -> Se
         summand = reduce(mul, [f for f, inside in zip(factors, depends, strict=True) if inside])
         part = ops.reduce_sum(summand, axis=(axis - product.ndim + summand.ndim,), keepdims=True)
         rest = reduce(mul, [part, *(f for f, inside in zip(factors, depends, strict=True) if not inside)])
-        missing = product.ndim - rest.ndim  # axes along which every factor has length 1
-        if missing:
-            rest = ops.reshape(rest, shape=(1,) * missing + rest.shape)
+        rest = shaped(rest, padded(rest, product.ndim))  # axes along which every factor has length 1 are missing
         return SeparatedSum(_summed(rest, tuple(i for i in axes if i != axis), shape), gone)
     return _of_vector(factors, shapes, product, axes, shape)
 
@@ -126,9 +121,7 @@ def _factors(product: Node, once: set[Node]) -> tuple[list[Node], list[Node]]:
 
 
 def _summed(x: Node, axes: Shape, shape: Shape) -> Node:
-    total = ops.reduce_sum(x, axis=axes, keepdims=True) if axes else x
-    shaped: Node = total if total.shape == shape else ops.reshape(total, shape=shape)
-    return shaped
+    return shaped(ops.reduce_sum(x, axis=axes, keepdims=True) if axes else x, shape)
 
 
 def _price(node: Node) -> float:
