@@ -6,7 +6,7 @@ same, so being right within a factor of two is enough. Times here are estimates,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from math import prod
 from typing import Any, NamedTuple
 
@@ -69,6 +69,22 @@ def _slow(step: Any) -> float:
     if step.op.name == "power":
         nanoseconds = NS_PER_POWER.get(step.params["exponent"], nanoseconds)
     return nanoseconds * prod(step.shape)
+
+
+def price(node: ComputationNode) -> float:
+    """The nanoseconds of one operation."""
+    return node_cost(node).nanoseconds
+
+
+def price_of_new(node: ComputationNode, is_new: Callable[[ComputationNode], bool]) -> float:
+    """The nanoseconds of an operation and of all that it takes, as far as that is new."""
+    new, todo = dict[ComputationNode, float](), [node]
+    while todo:
+        each = todo.pop()
+        if each not in new and is_new(each):
+            new[each] = price(each)
+            todo += each.parents
+    return sum(new.values())
 
 
 def node_costs(graph: Graph) -> dict[ComputationNode, Cost]:

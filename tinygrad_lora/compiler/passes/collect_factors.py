@@ -15,7 +15,7 @@ import numpy as np
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ..cost import node_cost
+from ..cost import price
 from ..patterns import FARTHEST, ORDINARY, decades, is_constant, is_real, one_factor, padded, reach, shaped
 from ..terms import Powers, Term, TermWriter, commonest, term_of
 
@@ -225,4 +225,4 @@ class _Algebra:
         return max(known.values(), default=0.0) <= FARTHEST[node.dtype.itemsize]
 
     def _price(self, node: Node) -> float:
-        return sum(node_cost(n).nanoseconds for n in self._unsettled(node))
+        return sum(map(price, self._unsettled(node)))

@@ -6,7 +6,7 @@ from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ..operations import add_at
-from ..patterns import counts, is_real, rewrite_unshared, shaped
+from ..patterns import counts, is_real, rewrite_unshared
 
 
 def join_scatters(graph: Graph) -> Graph:
@@ -23,7 +23,8 @@ def _joined(node: Node, once: set[Node]) -> Node:
             node.params["axis"] == (1,) and s not in once and _one_in_each_row(s) and _is_float(node)
         ):
             number = _number(s.parents[0])  # one repeated number stays one number
-            return shaped(number, node.shape) if number.shape else ops.broadcast(number, shape=node.shape)
+            elements: Node = (ops.reshape if number.shape else ops.broadcast)(number, shape=node.shape)
+            return elements
         case Node(ops.scale, [Node(ops.scatter_add, [v, *indices]) as s]) if s in once and is_real(node):
             scaled: Node = ops.scatter_add(ops.scale(v, **node.params), *indices, **s.params)
             return scaled

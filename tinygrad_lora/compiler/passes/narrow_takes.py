@@ -8,7 +8,7 @@ from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import constant
-from ..cost import node_cost
+from ..cost import price
 from ..patterns import counts, rewrite_unshared, shaped
 
 
@@ -26,13 +26,9 @@ def _narrowed(node: Node, once: set[Node]) -> Node:
     x, *indices = node.parents
     taken = [_taken(p, x, indices) for p in x.parents]
     moved: Node = x.op(*taken, **x.params)
-    if sum(_price(n) for n in {moved, *taken}.difference(x.parents)) > _price(x) + _price(node):
+    if sum(price(n) for n in {moved, *taken}.difference(x.parents)) > price(x) + price(node):
         return node
     return rebuilt(moved, tuple(_narrowed(p, once) for p in taken))
-
-
-def _price(node: Node) -> float:
-    return node_cost(node).nanoseconds
 
 
 def _taken(p: Node, x: Node, indices: list[Node]) -> Node:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ..cost import Cost, graph_cost, node_costs, product_cost
+from ..cost import Cost, graph_cost, price_of_new, product_cost
 from ..patterns import FARTHEST, ORDINARY, decades, is_real, one_factor, uses
 from .merge_duplicates import merge_duplicates
 
@@ -59,7 +59,7 @@ def _improvable(
 
     `answers` remembers what it said from one call to the next.
     """
-    outputs, costs = set(graph.outputs), node_costs(graph)
+    outputs = set(graph.outputs)
     if Products not in graph.memory:  # those of the first graph: in later ones some may be large already
         graph.memory[Products] = Products(links)
     products = graph.memory[Products]
@@ -70,18 +70,18 @@ def _improvable(
         chain = _chain(root, inside)
         key = (root, *chain.factors)
         if key not in answers:
-            answers[key] = chain if _improves(root, chain, costs, products) else None
+            answers[key] = chain if _improves(root, chain, products) else None
         if answers[key] is not None:
             chains[root] = chain
     return chains
 
 
-def _improves(root: Node, chain: Chain, costs: Mapping[Node, Cost], products: Products) -> bool:
+def _improves(root: Node, chain: Chain, products: Products) -> bool:
     """Whether the best order of a chain is cheaper than the one it has."""
     factors = chain.factors
     if root.parents == (*factors,) or not 2 <= len(factors) <= LONGEST_CHAIN or any(f.ndim != 2 for f in factors[1:]):
         return False
-    present = _cost_above(set(factors), root, costs)
+    present = price_of_new(root, lambda node: node not in factors)
     order = _order(factors)
     # The sums may differ in their last digits.
     return order.cost(chain.scale) < present * (1 - 1e-9) and _stays_finite(order, chain, products)
@@ -219,15 +219,3 @@ def _order_of_sizes(sizes: tuple[int, ...], itemsize: int) -> Order:
     smallest = min(splits, key=elements.__getitem__)
     scaling = Cost(elements[smallest], 2 * elements[smallest] * itemsize, 1).nanoseconds
     return Order(best(0, last)[0], splits, smallest, scaling)
-
-
-def _cost_above(stop: set[Node], node: Node, costs: Mapping[Node, Cost]) -> float:
-    """The cost of computing `node` from the nodes in `stop`."""
-    total, seen, stack = 0.0, set(stop), [node]
-    while stack:
-        node = stack.pop()
-        if node not in seen:
-            seen.add(node)
-            total += costs[node].nanoseconds
-            stack += node.parents
-    return total

@@ -10,7 +10,7 @@ from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.node import Shape, tick
-from ..cost import node_cost
+from ..cost import price, price_of_new
 from ..patterns import is_real, padded, rewrite_unshared, shaped
 
 FORMS = (ops.matmul, ops.multiply, ops.reshape, ops.transpose)  # of a product
@@ -38,8 +38,9 @@ def _cheaper(node: Node, once: set[Node]) -> Node:
         return node
     start = tick()
     form = _separated(node, once)
-    pays = form is not None and _price_of_new(form.node, start) < sum(map(_price, [node, *form.gone]))
-    return form.node if form is not None and pays else node
+    if form is None or price_of_new(form.node, lambda new: new.created > start) >= sum(map(price, [node, *form.gone])):
+        return node
+    return form.node
 
 
 def _may_separate(summed: Node) -> bool:
@@ -122,18 +123,3 @@ def _factors(product: Node, once: set[Node]) -> tuple[list[Node], list[Node]]:
 
 def _summed(x: Node, axes: Shape, shape: Shape) -> Node:
     return shaped(ops.reduce_sum(x, axis=axes, keepdims=True) if axes else x, shape)
-
-
-def _price(node: Node) -> float:
-    return node_cost(node).nanoseconds
-
-
-def _price_of_new(node: Node, start: int) -> float:
-    """The cost of what was made since `start`."""
-    made, stack = set[Node](), [node]
-    while stack:
-        node = stack.pop()
-        if node.created > start and node not in made:
-            made.add(node)
-            stack += node.parents
-    return sum(map(_price, made))
