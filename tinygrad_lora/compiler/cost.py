@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..core import ops
 from ..core.graph import Graph
 from ..core.node import ComputationNode
-from .frozen import packed
+from .patterns import packed
 
 NS_PER_CALL = 500.0  # entering and leaving a NumPy function, and making its result
 FLOPS_PER_NS = 30.0  # a matrix product in float32
@@ -87,25 +87,14 @@ def price_of_new(node: ComputationNode, is_new: Callable[[ComputationNode], bool
     return sum(new.values())
 
 
-def node_costs(graph: Graph) -> dict[ComputationNode, Cost]:
-    """The cost of each node. What this graph shares with the one it was made of is not counted again."""
+def graph_cost(graph: Graph) -> Cost:
+    """The cost of one run. What this graph shares with the one it was made of is not counted again."""
     known: dict[ComputationNode, Cost] = graph.memory.setdefault(node_cost, {})
     for node in graph.nodes:
         if node not in known:
             known[node] = node_cost(node)
-    return known
-
-
-def graph_cost(graph: Graph) -> Cost:
-    """The cost of one run."""
-    known = node_costs(graph)
     costs = [known[node] for node in graph.nodes]
-    return Cost(
-        sum([cost.flops for cost in costs]),
-        sum([cost.bytes for cost in costs]),
-        sum([cost.calls for cost in costs]),
-        sum([cost.slow for cost in costs]),
-    )
+    return Cost(*map(sum, zip(*costs, strict=True)))
 
 
 def planned_cost(graph: Graph, frozen: Iterable[ComputationNode] = ()) -> Cost:

@@ -1,9 +1,9 @@
-"""Questions about nodes that several passes ask."""
+"""Questions about nodes that several passes ask, and the rewrite that most of them are."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
 from math import isfinite, log10
@@ -18,6 +18,8 @@ from ..core.node import Shape
 
 REPEATED = (ops.broadcast, ops.reshape)
 SHORTEST_BLOCK = 16
+LARGEST_TRANSPOSE = 4_000_000  # bytes; beyond that a product reads the transposed view just as fast
+SUMS = (ops.add, ops.subtract)
 
 
 def is_constant(node: Node) -> bool:
@@ -141,3 +143,38 @@ def is_real(node: Node) -> bool:
     """Whether the laws of real numbers hold for this operation: all operands and the result are floats of one dtype."""
     dtype = node.dtype
     return is_precise(dtype) and all(p.dtype == dtype for p in node.parents)
+
+
+# --- What depends on frozen weights alone: computed once, kept, and computed again when one gets a new value ---
+
+
+def settled(graph: Graph, frozen: Iterable[Node]) -> set[Node]:
+    """The frozen inputs, and every result that depends on them alone: known before the call, and no constants."""
+    known = set(frozen)
+    for node in graph.nodes:
+        if any(p in known for p in node.parents) and all(p in known or is_constant(p) for p in node.parents):
+            known.add(node)
+    return known
+
+
+def packed(graph: Graph, frozen: Iterable[Node]) -> list[Node]:
+    """The nodes to keep from call to call: settled results that something else reads.
+
+    A transpose that a product reads from the right is one of them: written out row by row it is read faster. So is what
+    `repeat_rows` repeats.
+    """
+    known, outputs = settled(graph, frozen), set(graph.outputs)
+    kept = []
+    for node in graph.nodes:
+        if node in known and node.parents:
+            readers = [user for user in graph.users[node] if user not in known]
+            if (readers or node in outputs) and (not node.op.view or _worth_copying(node, readers)):
+                kept.append(node)
+    return kept
+
+
+def _worth_copying(view: Node, readers: list[Node]) -> bool:
+    if view.op is ops.broadcast:
+        return all(reader.op.elementwise for reader in readers)
+    turned = view.op is ops.transpose and view.ndim == 2 and view.size * view.dtype.itemsize <= LARGEST_TRANSPOSE
+    return turned and any(reader.op is ops.matmul and reader.parents[1] is view for reader in readers)

@@ -16,10 +16,9 @@ from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import price
-from ..patterns import FARTHEST, ORDINARY, decades, is_constant, is_real, one_factor, padded, reach, shaped
+from ..patterns import FARTHEST, ORDINARY, SUMS, decades, is_constant, is_real, one_factor, padded, reach, shaped
 from ..terms import Powers, Term, TermWriter, commonest, term_of
 
-SUMS = (ops.add, ops.subtract)
 PLAIN = {*SUMS, ops.multiply}
 LINKS = {*PLAIN, ops.divide, ops.scale, ops.reduce_sum}  # what sums of products are made of
 MOST_TERMS, MOST_FACTORS = 16, 8  # a longer sum or product counts as one array

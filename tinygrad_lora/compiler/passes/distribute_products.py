@@ -11,10 +11,8 @@ from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ..cost import node_cost, product_cost, sum_cost
-from ..frozen import settled
-from ..patterns import is_real, uses
+from ..patterns import SUMS, is_real, settled, uses
 
-SUMS = (ops.add, ops.subtract)
 MOST_TERMS = 16  # a longer sum of products counts as one matrix
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ..patterns import is_real, padded, uses
-
-SUMS = (ops.add, ops.subtract)
+from ..patterns import SUMS, is_real, padded, uses
 
 
 def drop_shifts(graph: Graph) -> Graph:

@@ -8,9 +8,8 @@ from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ..cost import product_cost, sum_cost
-from ..patterns import ORDINARY, decades, is_real, one_factor, rewrite_unshared, shaped
+from ..patterns import ORDINARY, SUMS, decades, is_real, one_factor, rewrite_unshared, shaped
 
-SUMS = (ops.add, ops.subtract)
 FORMS = (*SUMS, ops.matmul, ops.scale, ops.reshape)
 
 

@@ -21,7 +21,7 @@ from ..text.expressions import expression
 from ..text.lines import Statement, commented, signature
 from ..text.literals import refuse_foreign
 from .decide import Lowered
-from .order import Unit
+from .order import Unit, needed
 from .statements import Statements
 from .variables import Variables
 
@@ -68,18 +68,13 @@ def packed_results(variables: Variables) -> list[Statement]:
     """The statements that compute what is kept from call to call, as plain expressions."""
     graph, kept = variables.graph, variables.lowered.kept
     lines: list[Statement] = []
-    wanted = set(kept)
-    for node in reversed(graph.nodes):
-        if node in wanted:
-            wanted.update(node.parents)
-    for node in graph.nodes:
-        if node in wanted and node.parents:
-            text = expression(node, variables.code).text
-            if not node.shape:
-                text = text if gives_number(node) else f"{text}[()]"
-            elif node.op.view and node in kept:
-                text = f"np.ascontiguousarray({text})"
-            lines.append(Statement(f"{variables.define(node, 'w')} = {text}", f"{node.op} {node.shape}", node))
+    for node in needed(graph, kept):
+        text = expression(node, variables.code).text
+        if not node.shape:
+            text = text if gives_number(node) else f"{text}[()]"
+        elif node.op.view and node in kept:
+            text = f"np.ascontiguousarray({text})"
+        lines.append(Statement(f"{variables.define(node, 'w')} = {text}", f"{node.op} {node.shape}", node))
     return lines
 
 
