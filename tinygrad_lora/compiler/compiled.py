@@ -123,20 +123,20 @@ class CompiledFunction(LastProgram):
             snapshots += improving_calls(graph, self._frozen(graph), self.techniques)
             graph = _last_kept(snapshots, graph)
         program = CompiledProgram(before, graph, tuple(snapshots), forms[0])
-        self._write(program)
+        self._write(program, self._names(graph), self._frozen(graph), *self._replaced(graph))
         for node, variable in program.variables.items():
             node.name = node.name or variable  # pictures and listings of the graph speak of the same names
         return program
 
-    def _write(self, program: CompiledProgram) -> None:
+    def _write(
+        self, program: CompiledProgram, names: Mapping[ComputationNode, str], frozen: Iterable[ComputationNode],
+        into: Mapping[int, ComputationNode], views: Mapping[ComputationNode, Any],
+    ) -> None:  # fmt: skip
         """Give a program its text, in one of three ways."""
-        graph = program.graph
-        names = self._names(graph)
         if self.engine != "numpy":
             program.run_by_engine(self.engine, self.name, names)
         elif self.buffers:
-            into, views = self._replaced(graph)
-            program.run_in_planned_memory(self.name, names, self.techniques, self._frozen(graph), into, views)
+            program.run_in_planned_memory(self.name, names, self.techniques, frozen, into, views)
         else:
             program.run_as_expressions(self.name, names)
 
@@ -166,13 +166,7 @@ class CompiledFunction(LastProgram):
             if part is program.graph:
                 return program.outputs(values)
             small = CompiledProgram(part, part, (), None)
-            if self.engine != "numpy":
-                small.run_by_engine(self.engine, self.name, {})
-            elif self.buffers:
-                frozen = [leaf for leaf in self._frozen(program.graph) if leaf in part.inputs]
-                small.run_in_planned_memory(self.name, {}, self.techniques, frozen, {}, {})
-            else:
-                small.run_as_expressions(self.name, {})
+            self._write(small, {}, [leaf for leaf in self._frozen(program.graph) if leaf in part.inputs], {}, {})
             return small.outputs(arrays)
 
         with warnings.catch_warnings():  # of parts of the graph, which are tried one after another

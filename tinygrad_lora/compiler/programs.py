@@ -71,8 +71,9 @@ class CompiledProgram:
     def run_by_engine(self, engine: str, name: str, names: Mapping[Node, str]) -> None:
         """The same graph through another library."""
         self.name = name
-        built = import_module(f".engines.{engine}", __package__).build(self.graph, name, names)
-        self.source, self.variables, self._idle = built.source, built.variables, [built.run]
+        build = import_module(f".engines.{engine}", __package__).build
+        (self.source, self.variables), run = build(self.graph, name, names)
+        self._idle = [run]
 
     def run_in_planned_memory(
         self, name: str, names: Mapping[Node, str], techniques: frozenset[str], frozen: Iterable[Node],
