@@ -15,6 +15,7 @@ from ..patterns import is_real, padded, rewrite_unshared, shaped
 
 FORMS = (ops.matmul, ops.multiply, ops.reshape, ops.transpose)  # of a product
 MOST_FACTORS = 3  # of more, a part could leave the range of the dtype where the whole does not
+MOST_TIMES = 8  # a sum sinks through no more products of a long chain: each time looks at the whole graph
 LONGEST = 384  # numbers: a longer sum loses more digits as a product than as NumPy's sum, see sums_as_products
 
 
@@ -29,7 +30,11 @@ def separate_sums(graph: Graph) -> Graph:
     r"""$\sum_i (AB)_{ij} = (\sum_i A_i) B$, $\sum_{ij} v_i u_j = \sum_i v_i \sum_j u_j$, $\sum_j A_{ij} u_j = A u$."""
     if not any(node.op is ops.reduce_sum and _may_separate(node.parents[0]) for node in graph.nodes):
         return graph
-    return rewrite_unshared(graph, _cheaper, lambda node: node.op in FORMS)
+    for _ in range(MOST_TIMES):  # what is left of a sum may be separated in its turn
+        before, graph = graph, rewrite_unshared(graph, _cheaper, lambda node: node.op in FORMS)
+        if graph is before:
+            break
+    return graph
 
 
 def _cheaper(node: Node, once: set[Node]) -> Node:
