@@ -80,6 +80,11 @@ def signature(name: str, arguments: Iterable[str], indent: str = "") -> str:
     return "\n".join([f"{indent}def {name}(", *rows, row, f"{indent}):"])
 
 
+def module(*parts: str) -> str:
+    """Source text of several parts with two empty lines between them; what is empty is left out."""
+    return "\n\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
 class Statement(NamedTuple):
     """A line of code, the comment beside it, and the node that it computes, if it is for one."""
 

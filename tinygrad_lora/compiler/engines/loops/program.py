@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ....core import ops
 from ....core.graph import Graph
 from ....core.node import ComputationNode as Node
-from ...text.lines import Names, commented, helpers_of, names_of, signature
+from ...text.lines import Names, commented, helpers_of, module, names_of, signature
 from ...text.literals import refuse_foreign
 from ...text.plain import Emitted
 from .alone import LOOPS, alone
@@ -36,11 +36,10 @@ def written_as_loops(graph: Graph, name: str, names: Mapping[Node, str] | None =
     lines = [step for step in steps if not isinstance(step, Kernel) and step.op not in LOOPS]  # NumPy's own
     results = _results(w, plain)
     body = [*commented(w.lines), f"    return {', '.join(results)}".rstrip()]
-    parts = [*helpers([*w.constants, *body]), *(helper.strip() + "\n" for helper in helpers_of(lines))]
-    parts += ["\n".join(w.constants) + "\n"] if w.constants else []
-    parts.append("\n".join([signature(name, (w.names.variables[x] for x in plain.inputs)), *body]) + "\n")
+    function = [signature(name, (w.names.variables[x] for x in plain.inputs)), *body]
+    called = [*helpers([*w.constants, *body]), *helpers_of(lines)]
     variables = {old: w.names.variables[new] for old, new in became.items() if new in w.names.variables}
-    return Emitted("\n\n".join(parts), variables)
+    return Emitted(module(*called, "\n".join(w.constants), "\n".join(function)), variables)
 
 
 def _results(w: LoopWriter, graph: Graph) -> list[str]:
