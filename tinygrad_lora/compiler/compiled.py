@@ -122,7 +122,7 @@ class CompiledFunction(LastProgram):
         if self.buffers:
             snapshots += improving_calls(graph, self._frozen(graph), self.techniques)
             graph = _last_kept(snapshots, graph)
-        program = CompiledProgram(before, graph, tuple(snapshots), forms[0])
+        program = CompiledProgram(self.name, before, graph, tuple(snapshots), forms[0])
         self._write(program, self._names(graph), self._frozen(graph), *self._replaced(graph))
         for node, variable in program.variables.items():
             node.name = node.name or variable  # pictures and listings of the graph speak of the same names
@@ -134,11 +134,11 @@ class CompiledFunction(LastProgram):
     ) -> None:  # fmt: skip
         """Give a program its text, in one of three ways."""
         if self.engine != "numpy":
-            program.run_by_engine(self.engine, self.name, names)
+            program.run_by_engine(self.engine, names)
         elif self.buffers:
-            program.run_in_planned_memory(self.name, names, self.techniques, frozen, into, views)
+            program.run_in_planned_memory(names, self.techniques, frozen, into, views)
         else:
-            program.run_as_expressions(self.name, names)
+            program.run_as_expressions(names)
 
     def _settle(self, program: CompiledProgram, call: Arguments) -> None:
         """Before the first call: compare the program with its graph where that is wanted, and use it or not."""
@@ -150,7 +150,7 @@ class CompiledFunction(LastProgram):
                 fault, values = first_call.fault_of(program, call.arrays)
                 if fault is not None:
                     report = self._blame(program, values) or f"{program.traced}\n{fault}"
-                    program.run_plainly(self.name, self._names(program.traced))
+                    program.run_plainly(self._names(program.traced))
             program.settle()
         if report:
             warn_of_fault(self.name, report)
@@ -165,7 +165,7 @@ class CompiledFunction(LastProgram):
         def run(part: Graph, arrays: Sequence[Any]) -> Sequence[Any]:
             if part is program.graph:
                 return program.outputs(values)
-            small = CompiledProgram(part, part, (), None)
+            small = CompiledProgram(self.name, part, part, (), None)
             self._write(small, {}, [leaf for leaf in self._frozen(program.graph) if leaf in part.inputs], {}, {})
             return small.outputs(arrays)
 
