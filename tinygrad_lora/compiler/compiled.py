@@ -19,7 +19,7 @@ from .checks import first_call
 from .checks.culprit import find_culprit
 from .checks.warn import warn_of_fault
 from .last_program import LastProgram
-from .pipeline import DEFAULT, Pass, Snapshot, improving, improving_calls, passes_for_calls
+from .pipeline import DEFAULT, Pass, Snapshot, improving, improving_calls, name_of, passes_for_calls
 from .programs import Cache, CompiledProgram, collector_paused
 from .signatures import Keys, guard, watch_of
 from .techniques import check_engine, split
@@ -157,8 +157,7 @@ class CompiledFunction(LastProgram):
 
     def _blame(self, program: CompiledProgram, values: Sequence[Any]) -> str:
         """The pass or the program that is to blame, with the smallest part of the graph that shows it."""
-        rows = [row if isinstance(row, tuple) else (row,) for row in self.passes]
-        passes = {apply.__name__: apply for row in rows for apply in row}
+        passes = {name_of(apply): apply for row in self.passes for apply in row}
         if self.buffers:
             passes |= passes_for_calls(self._frozen(program.graph))
 

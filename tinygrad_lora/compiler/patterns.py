@@ -109,6 +109,12 @@ def shaped(x: Node, shape: Shape) -> Node:
     return node
 
 
+def scaled(x: Node, factor: float) -> Node:
+    """The array times a number: itself, where that is 1."""
+    node: Node = x if factor == 1 else ops.scale(x, factor=factor)
+    return node
+
+
 def padded(x: Node, ndim: int) -> Shape:
     """The shape of an array beside one of `ndim` axes: NumPy lets axes of length 1 stand before it."""
     return (1,) * (ndim - x.ndim) + x.shape

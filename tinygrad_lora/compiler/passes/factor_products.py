@@ -7,8 +7,8 @@ from typing import NamedTuple
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
-from ..cost import product_cost, sum_cost
-from ..patterns import ORDINARY, SUMS, decades, is_real, one_factor, rewrite_unshared, shaped
+from ..cost import product_price, sum_price
+from ..patterns import ORDINARY, SUMS, decades, is_real, one_factor, rewrite_unshared, scaled, shaped
 
 FORMS = (*SUMS, ops.matmul, ops.scale, ops.reshape)
 
@@ -36,9 +36,9 @@ def _factored(total: Node, once: set[Node]) -> Node:
     if p is None or q is None or p.like.shape != q.like.shape:
         return total
     if p.b is q.b and p.a.shape == q.a.shape and _pays(p.a, p.like):
-        product = total.op(_scaled(p.a, p.number), _scaled(q.a, q.number)) @ p.b
+        product = total.op(scaled(p.a, p.number), scaled(q.a, q.number)) @ p.b
     elif p.a is q.a and _pays(p.b, p.like):
-        product = p.a @ total.op(_scaled(p.b, p.number), _scaled(q.b, q.number))
+        product = p.a @ total.op(scaled(p.b, p.number), scaled(q.b, q.number))
     else:
         return total
     return shaped(product, total.shape)
@@ -65,13 +65,7 @@ def _unscaled(node: Node, number: float | None, once: set[Node]) -> tuple[float 
     return one_factor(number, node.params["factor"], node.dtype), node.parents[0]
 
 
-def _scaled(x: Node, factor: float) -> Node:
-    scaled: Node = x if factor == 1 else ops.scale(x, factor=factor)
-    return scaled
-
-
 def _pays(summed: Node, product: Node) -> bool:
     """Whether a sum of factors like this costs less than a second product and the sum of the two."""
     (rows, inner), columns, size = product.parents[0].shape, product.shape[1], product.dtype.itemsize
-    saved = product_cost(rows, inner, columns, size).nanoseconds + sum_cost(product.size, size).nanoseconds
-    return sum_cost(summed.size, size).nanoseconds < saved
+    return sum_price(summed.size, size) < product_price(rows, inner, columns, size) + sum_price(product.size, size)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ..cost import Cost, graph_cost, price_of_new, product_cost
-from ..patterns import FARTHEST, ORDINARY, decades, is_real, one_factor, uses
+from ..cost import Cost, graph_cost, price_of_new, product_price
+from ..patterns import FARTHEST, ORDINARY, decades, is_real, one_factor, scaled, uses
 from .merge_duplicates import merge_duplicates
 
 LINKS = (ops.matmul, ops.scale)  # what a chain is made of
@@ -176,8 +176,7 @@ def _cheapest(factors: list[Node], scale: float) -> Node:
     def built(i: int, j: int) -> Node:
         k = order.splits[i, j]
         node = factors[i] if i == j else built(i, k) @ built(k + 1, j)
-        scaled: Node = ops.scale(node, factor=scale) if (i, j) == order.smallest and scale != 1 else node
-        return scaled
+        return scaled(node, scale) if (i, j) == order.smallest else node
 
     return built(0, len(factors) - 1)
 
@@ -201,8 +200,8 @@ def _order_of_sizes(sizes: tuple[int, ...], itemsize: int) -> Order:
             return 0.0, i
         options = []
         for k in range(i, j):
-            product = product_cost(sizes[i], sizes[k + 1], sizes[j + 1], itemsize)
-            options.append((best(i, k)[0] + best(k + 1, j)[0] + product.nanoseconds, k))
+            product = product_price(sizes[i], sizes[k + 1], sizes[j + 1], itemsize)
+            options.append((best(i, k)[0] + best(k + 1, j)[0] + product, k))
         return min(options)
 
     splits: dict[tuple[int, int], int] = {}
