@@ -19,7 +19,8 @@ from ..refusals.arguments import explained
 from ..refusals.arrays import checked, real_array, words_for
 from ..refusals.lost import lost
 from .graph import Nodes, give_origin, topological_order
-from .node import INPUT, PARAMETER, ComputationNode, Op, Operand, Shape, Value, constant, tick
+from .node import INPUT, PARAMETER, ComputationNode, Operand, Shape, Value, constant, tick
+from .ops import broadcast, cast, identity, reduce_sum, reshape
 
 Pairs = Iterator[tuple[ComputationNode, Any]]  # a node, and its gradient: an array, or a node
 BEING_VARIED = set[ComputationNode]()  # arguments of derivatives that are being taken: what depends on one is no number
@@ -96,11 +97,11 @@ def unbroadcast(g: Value, shape: Shape) -> Any:
     float16 is summed in float32: in its own 11 bits 2048 + 1 is 2048.
     """
     if g.dtype == np.float16:
-        return Op.registry["cast"](unbroadcast(Op.registry["cast"](g, dtype=np.float32), shape), dtype=np.float16)
+        return cast(unbroadcast(cast(g, dtype=np.float32), shape), dtype=np.float16)
     extra = len(g.shape) - len(shape)
     stretched = (i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
-    summed = Op.registry["reduce_sum"](g, axis=(*range(extra), *stretched), keepdims=False)
-    return summed if summed.shape == shape else Op.registry["reshape"](summed, shape=shape)
+    summed = reduce_sum(g, axis=(*range(extra), *stretched), keepdims=False)
+    return summed if summed.shape == shape else reshape(summed, shape=shape)
 
 
 @explained
@@ -156,15 +157,15 @@ def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[Computati
     wanted = [wrt] if isinstance(wrt, ComputationNode) else list(wrt)
     if other := [x for x in [output, *wanted] if not isinstance(x, ComputationNode)]:
         raise TypeError(f"gradients() takes nodes, not {words_for(other[0])}: wrap arrays in tl.parameter first")
-    seed, repeat = _seed(output, seed, "gradients()"), Op.registry["broadcast"]
+    seed = _seed(output, seed, "gradients()")
     if not isinstance(seed, ComputationNode):
-        seed = repeat(constant(seed), shape=output.shape)
+        seed = broadcast(constant(seed), shape=output.shape)
     found = dict(pulling_back(output, seed, wanted))
     if wanted and not found and (told := lost(min(x.created for x in wanted), output.created)):
         warnings.warn(
             f"the gradients are zero: the output depends on none of these nodes{told}", LostGradientWarning, 3
         )
-    result = [found[x] if x in found else repeat(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
+    result = [found[x] if x in found else broadcast(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
     return result[0] if isinstance(wrt, ComputationNode) else result
 
 
@@ -188,7 +189,7 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
             x = constant(start.astype(np.result_type(start.dtype, np.float16)))  # whole numbers become floats
             BEING_VARIED.add(x)
         # A node of its own, so that a derivative inside `f` is not confused with this one.
-        fresh = Op.registry["identity"](x)
+        fresh = identity(x)
         try:
             y = f(*args[:argnum], fresh, *args[argnum + 1 :])
             if not isinstance(y, ComputationNode):

@@ -37,8 +37,7 @@ class Pooled(Layer):
     def __call__(self, tokens: ComputationNode) -> ComputationNode:
         is_token = greater(tokens, PADDING)
         weights = reshape(cast(is_token, dtype=str(self.dtype)), (*tokens.shape, 1))
-        mean: ComputationNode = sum(self.encoder(tokens, is_token) * weights, 1) / sum(weights, 1)
-        return mean
+        return sum(self.encoder(tokens, is_token) * weights, 1) / sum(weights, 1)
 
 
 class Classifier(Layer):
@@ -51,8 +50,7 @@ class Classifier(Layer):
         self.head = Linear(encoder.config.hidden_size, classes, seed=seed, dtype=encoder.dtype)
 
     def __call__(self, tokens: ComputationNode) -> ComputationNode:
-        scores: ComputationNode = self.head(self.pooled(tokens))
-        return scores
+        return self.head(self.pooled(tokens))
 
 
 class Classifying:
@@ -94,8 +92,7 @@ class Classifying:
 
     def loss(self, output: ComputationNode, target: Any) -> ComputationNode:
         """The cross-entropy of the classes."""
-        loss: ComputationNode = cross_entropy(output, target)
-        return loss
+        return cross_entropy(output, target)
 
     def batch(self, step: int, settings: TrainingSettings) -> tuple[Any, Any]:
         """Tokens (batch, longest text) and labels (batch,)."""

@@ -2,9 +2,8 @@ r"""A linear layer with adapters beside it, $y = x W + b + \sum_i w_i\,\delta_i(
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
-
-import numpy as np
 
 from ...core.node import ComputationNode
 from ..linear import Linear, Seed, check_width, on_rows
@@ -42,14 +41,9 @@ class LoRALinear(MergeableLayer):
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         if self.is_base_alone:
-            self.check_rows(x)
-            y: ComputationNode = self.base(x)
-            return y
+            return self._base_alone(x)
         check_width(x, self.original.input_size)
-        if self._rows is None:
-            return on_rows(self._adapted, x)
-        groups = self.groups(x, int(np.prod(x.shape[1:-1])))
-        return on_rows(lambda rows: self._adapted_by_row(rows, groups), x)
+        return on_rows(self._beside_base(x, prod(x.shape[1:-1])), x)
 
     def _through_base(self, rows: ComputationNode) -> Through:
         base = self.base

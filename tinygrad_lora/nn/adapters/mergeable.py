@@ -11,10 +11,10 @@ import numpy as np
 from ...core.node import PARAMETER, ComputationNode
 from ...errors import AdaptError, MergedError
 from ..layer import Layer
-from ..linear import computes
-from .adapted import AdaptedLayer, Weights, listed, row_groups
+from ..linear import Rows, computes
+from .adapted import AdaptedLayer, Weights, listed
 from .adapter import Adapter
-from .rows import joined, part_of, rows_of
+from .rows import joined, part_of, row_groups
 
 Through = tuple[ComputationNode, ComputationNode, ComputationNode]  # the base's output, x W, W
 
@@ -88,14 +88,12 @@ class MergeableLayer(AdaptedLayer):
     @property
     def weight(self) -> ComputationNode:
         """The weight of the original: what a layer that is tied to this one shares."""
-        weight: ComputationNode = self.original.weight
-        return weight
+        return self.original.weight
 
     @property
     def bias(self) -> ComputationNode | None:
         """The bias of the original, or None."""
-        bias: ComputationNode | None = getattr(self.original, "bias", None)
-        return bias
+        return getattr(self.original, "bias", None)
 
     @property
     def is_base_alone(self) -> bool:
@@ -104,11 +102,6 @@ class MergeableLayer(AdaptedLayer):
             raise MergedError("the factors got new values while they are merged: unmerge(), then merge() again")
         wanted = self.active if self._rows is None else self._rows
         return not self._enabled or self.merged or not any(name in self.adapters for name in wanted)
-
-    def check_rows(self, x: ComputationNode) -> None:
-        """Raise AdaptError if rows choose, all of them the base, and there are not as many as samples in x."""
-        if self._enabled and self._rows is not None and not any(self._rows):
-            row_groups(self._rows, x)
 
     def attach(self, name: str, adapter: Adapter) -> None:
         """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or invalid."""
@@ -129,7 +122,20 @@ class MergeableLayer(AdaptedLayer):
         super().delete(name)
         self._starts = {n: start for n, start in self._starts.items() if n != name}
 
-    # --- A call on rows ---
+    # --- A call ---
+
+    def _beside_base(self, x: ComputationNode, step: int) -> Rows:
+        """What a call does to the rows of x, of which each sample has `step`: the base and the adapters beside it."""
+        if self._rows is None:
+            return self._adapted
+        groups = row_groups(self._rows, self.adapters, x, step)
+        return lambda rows: self._adapted_by_row(rows, groups)
+
+    def _base_alone(self, x: ComputationNode) -> ComputationNode:
+        """What the base gives. Raises AdaptError if rows choose, all of them the base, and are not as many as in x."""
+        if self._enabled and self._rows is not None and not any(self._rows):
+            row_groups(self._rows, self.adapters, x)
+        return self.base(x)
 
     def _through_base(self, rows: ComputationNode) -> Through:
         """The base's output, and in it the product without the bias and the weight: nothing is computed twice."""
@@ -153,12 +159,6 @@ class MergeableLayer(AdaptedLayer):
                 part = part + change if sign > 0 else part - change
             parts.append((own, part))
         return joined(parts) if parts else y
-
-    def groups(self, x: ComputationNode, step: int) -> dict[str | None, Any]:
-        """The rows, `step` for each sample of x, by the adapter that they go through; None: by none of this layer's."""
-        assert self._rows is not None
-        groups = row_groups(tuple(name if name in self.adapters else None for name in self._rows), x)
-        return {name: rows_of(samples, step) for name, samples in groups.items()}
 
     def own_change(self, name: str | None) -> list[tuple[int, Adapter]]:
         """What an adapter adds to the original: its change, less what it started at on a residual base."""

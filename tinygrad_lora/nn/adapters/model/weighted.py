@@ -108,7 +108,7 @@ def _from_factors(path: str, layer: MergeableLayer, own: Named, combination: str
     parts = {n: layer.adapters[n] for n in own}
     if other := [f"{n!r}, of type {type(part).__name__}," for n, part in parts.items() if not _is_product(part)]:
         raise AdaptError(f"{' '.join(other)} is not s A B alone in {path!r}: combine it with combination='svd'")
-    factors = [_factors(part) for part in parts.values()]
+    factors = [part.factors() for part in parts.values()]
     scaled = [w * parts[n].scaling for n, w in own.items()]
     if combination == "cat":
         return side_by_side(factors, scaled)
@@ -124,14 +124,8 @@ def _is_product(adapter: Adapter) -> bool:
     """Whether the adapter adds s A B to the weight, and its class makes nothing else of A and B."""
     kind = type(adapter)
     like = LoRALayer if isinstance(adapter, LoRALayer) else LoRAEmbeddingLayer
-    methods = "__call__", "merge_weights", "merged", "_product"
+    methods = "__call__", "merge_weights", "merged", "factors"
     return not kind.residual and all(getattr(kind, m, None) is getattr(like, m, None) for m in methods)
-
-
-def _factors(adapter: Any) -> tuple[Any, Any]:
-    if isinstance(adapter, LoRALayer):
-        return adapter.lora_A.value, adapter.lora_B.value
-    return adapter.lora_embedding_A.value, adapter.lora_embedding_B.value
 
 
 def _adapter(layer: MergeableLayer, own: Named, A: Any, B: Any, name: str) -> Adapter:
