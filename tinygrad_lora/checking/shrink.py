@@ -170,13 +170,8 @@ def simple_numbers(program: RandomProgram) -> Iterator[RandomProgram]:
     """Zeros, ones and whole numbers: first in whole arrays, then one by one."""
     for i, leaf in program.leaves:
         with np.errstate(all="ignore"):
-            for array in (
-                np.zeros_like(leaf.array),
-                np.ones_like(leaf.array),
-                np.abs(leaf.array),
-                np.trunc(leaf.array),
-            ):
-                yield program.with_line(i, ArrayLine(leaf.kind, array.astype(leaf.array.dtype)))
+            for simpler in (np.zeros_like, np.ones_like, np.abs, np.trunc):
+                yield program.with_line(i, ArrayLine(leaf.kind, simpler(leaf.array).astype(leaf.array.dtype)))
     for i, leaf in program.leaves:
         if leaf.array.size <= MOST_SINGLE:
             for place in np.ndindex(leaf.array.shape):
