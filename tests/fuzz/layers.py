@@ -9,7 +9,7 @@ import tinygrad_lora as tl
 from tinygrad_lora.checking import Programs, RandomProgram
 from tinygrad_lora.checking.kinds_real import REAL
 from tinygrad_lora.checking.vocabulary import WORDS, Word
-from tinygrad_lora.checking.writer import ProgramWriter, is_float
+from tinygrad_lora.checking.writer import ProgramWriter, UnfitError, is_float
 from tinygrad_lora.nn.attention import attention, heads
 
 from .harness import filled
@@ -47,25 +47,24 @@ WORDS |= {
 }  # fmt: skip
 
 
-def attended(w: ProgramWriter) -> int | None:
+def attended(w: ProgramWriter) -> int:
     """Attention over tokens of (batch, time, width)."""
-    x = w.pick(lambda v: v.ndim == 3 and v.size > 0 and is_float(v))
-    if x is None:
+    try:
+        x = w.pick(lambda v: v.ndim == 3 and v.size > 0 and is_float(v))
+    except UnfitError:
         sizes = [n for n in w.sizes if n] or [2]
         x = w.leaf((w.one((1, 2)), w.one(sizes), 2 * w.one((1, 2))), w.style.dtypes[0])
         if not is_float(w.values[x]):
-            return None
+            raise
     width = w.values[x].shape[-1]
     others = w.line_numbers(lambda v: v.shape == w.values[x].shape and v.dtype == w.values[x].dtype)
     count = w.one([n for n in (1, 2, 3) if width % n == 0])
     return w.write("attention", x, w.one(others), w.one(others), count=count)
 
 
-def layer(w: ProgramWriter) -> int | None:
+def layer(w: ProgramWriter) -> int:
     """A layer that fits, called; sometimes followed by the gradient of one of its parameters."""
     x = w.pick(lambda v: v.ndim > 0 and v.shape[-1] > 0 and is_float(v))
-    if x is None:
-        return None
     n, m, dtype = w.values[x].shape[-1], w.one([s for s in w.sizes if s] or [2]), w.values[x].dtype
     r = min(n, m, w.one((1, 2)))
     options = f", dtype={dtype.name!r}" if dtype != "float64" else ""
@@ -79,13 +78,13 @@ def layer(w: ProgramWriter) -> int | None:
     ))  # fmt: skip
     called = w.keep(LayerLine(text, int(w.rng.integers(2**31))))
     y = w.write("called", called, x)
-    if y is None or w.chance(0.5):
+    if w.chance(0.5):
         return y
     name = w.one(list(w.values[called].named_parameters()))
     return w.write("gradient_of_square", y, w.write("weight", called, name=name))
 
 
-def embedded(w: ProgramWriter) -> int | None:
+def embedded(w: ProgramWriter) -> int:
     """The embeddings of some tokens, with or without an adapter."""
     width, dtype = w.one([s for s in w.sizes if s] or [2]), w.dtypes[0]
     options = f", dtype={dtype!r}" if dtype.startswith("float") and dtype != "float64" else ""
