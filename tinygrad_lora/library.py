@@ -97,8 +97,8 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     `axis` and `keepdims` as in `sum`. Raises ShapeError for no such axis, and where there are no elements.
     """
     axes = _axes(x, axis)
-    if 0 in (np.shape(x)[i] for i in axes):
-        raise ShapeError(f"an array of shape {np.shape(x)} has no largest element over axes {axes}")
+    if 0 in (_shape(x)[i] for i in axes):
+        raise ShapeError(f"an array of shape {_shape(x)} has no largest element over axes {axes}")
     return ops.reduce_max(x, axis=axes, keepdims=bool(keepdims))
 
 
@@ -112,7 +112,7 @@ def reshape(x: Operand, shape: int | Shape) -> Any:
     if any(n < -1 for n in wanted) or wanted.count(-1) > 1:
         raise ShapeError(f"{wanted} is not a shape: sizes are 0 or more, and at most one may be -1 for the rest")
     rest = prod(n for n in wanted if n != -1)
-    return ops.reshape(x, shape=tuple(prod(np.shape(x)) // rest if n == -1 and rest else n for n in wanted))
+    return ops.reshape(x, shape=tuple(prod(_shape(x)) // rest if n == -1 and rest else n for n in wanted))
 
 
 @explained
@@ -213,8 +213,8 @@ def mse(y: Operand, target: Operand) -> Any:
 
     Raises ShapeError where they are not.
     """
-    if np.shape(y) != np.shape(target):
-        raise ShapeError(f"mse: y has shape {np.shape(y)} and the target {np.shape(target)}: reshape one of them")
+    if _shape(y) != _shape(target):
+        raise ShapeError(f"mse: y has shape {_shape(y)} and the target {_shape(target)}: reshape one of them")
     return _mean_square(listed(y) - listed(target))
 
 
@@ -231,12 +231,12 @@ def cross_entropy(logits: Operand, labels: Operand) -> Any:
     DtypeError for labels that are not whole numbers, ValueError for a label that is not a class.
     """
     labels = labels if isinstance(labels, ComputationNode) else constant(labels)
-    *samples, classes = np.shape(logits)
+    *samples, classes = _shape(logits)
     if labels.dtype.kind not in "iu":
         raise DtypeError(f"cross_entropy: labels must be whole numbers, not {labels.dtype}: use labels.astype(int)")
     if labels.shape != tuple(samples):
         raise ShapeError(
-            f"cross_entropy: logits {np.shape(logits)} need labels of shape {tuple(samples)}, not {labels.shape}"
+            f"cross_entropy: logits {_shape(logits)} need labels of shape {tuple(samples)}, not {labels.shape}"
         )
     if labels.known and labels.size and (labels.value.min() < 0 or labels.value.max() >= classes):
         wrong = next(t for t in labels.value.flat if not 0 <= t < classes)

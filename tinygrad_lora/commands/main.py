@@ -100,8 +100,7 @@ def understood(arguments: Sequence[str]) -> argparse.Namespace:
         raise ValueError(f"there is no command {first!r}; {perhaps}. `tinygrad-lora --help` says what each does")
     if first in SMALL:
         one_thread()  # before NumPy is loaded
-    made = parser(first)
-    args, unknown = made.parse_known_args(arguments)
+    args, unknown = parser(first).parse_known_args(arguments)
     if unknown:
         raise ValueError(f"{' '.join(unknown)} means nothing here; `{called(arguments)} --help` says what does")
     return args

@@ -115,8 +115,8 @@ def backward(output: ComputationNode, seed: Operand = None) -> None:
     if not output.known:
         raise TraceError(f"{output!r} is symbolic, so it has no numbers to send back: use tl.gradients(output, wrt)")
     if not output.requires_gradient:
-        told = "nothing to train: the output depends on no parameter that requires a gradient"
-        raise GradientError(told + lost(0, output.created, trainable=True))
+        cause = lost(0, output.created, trainable=True)
+        raise GradientError(f"nothing to train: the output depends on no parameter that requires a gradient{cause}")
     seed = _seed(output, seed, "backward()")
     for node, g in dict(pulling_back(output, seed)).items():  # all of it first: a rule that fails changes nothing
         total = g if node._gradient is None else node._gradient + g
@@ -129,8 +129,8 @@ ComputationNode.backward = backward
 def _seed(output: ComputationNode, seed: Operand, who: str) -> Value:
     """What flows into `output`: 1 for a number; for an array the caller must say."""
     if seed is None and output.shape:
-        told = f"{who} starts at a number, and this node has shape {output.shape}"
-        raise GradientError(f"{told}: take tl.sum or tl.mean first, or pass seed=np.ones({output.shape})")
+        remedy = f"take tl.sum or tl.mean first, or pass seed=np.ones({output.shape})"
+        raise GradientError(f"{who} starts at a number, and this node has shape {output.shape}: {remedy}")
     if not isinstance(seed, ComputationNode):
         seed = np.ones((), output.dtype)[()] if seed is None else checked(seed, "the seed", output.dtype)
     if seed.shape != output.shape:
@@ -160,12 +160,11 @@ def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[Computati
     seed = _seed(output, seed, "gradients()")
     if not isinstance(seed, ComputationNode):
         seed = broadcast(constant(seed), shape=output.shape)
-    found = dict(pulling_back(output, seed, wanted))
-    if wanted and not found and (told := lost(min(x.created for x in wanted), output.created)):
-        warnings.warn(
-            f"the gradients are zero: the output depends on none of these nodes{told}", LostGradientWarning, 3
-        )
-    result = [found[x] if x in found else broadcast(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
+    by_node = dict(pulling_back(output, seed, wanted))
+    if wanted and not by_node and (cause := lost(min(x.created for x in wanted), output.created)):
+        message = f"the gradients are zero: the output depends on none of these nodes{cause}"
+        warnings.warn(message, LostGradientWarning, stacklevel=3)
+    result = [by_node[x] if x in by_node else broadcast(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
     return result[0] if isinstance(wrt, ComputationNode) else result
 
 
@@ -193,8 +192,8 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
         try:
             y = f(*args[:argnum], fresh, *args[argnum + 1 :])
             if not isinstance(y, ComputationNode):
-                told = f"the function must return a node computed from its argument, not {type(y).__name__}"
-                raise GradientError(told + lost(fresh.created, inf))
+                other, cause = type(y).__name__, lost(fresh.created, inf)
+                raise GradientError(f"the function must return a node computed from its argument, not {other}{cause}")
             g = gradients(y, fresh)
         finally:
             BEING_VARIED.discard(x)  # to a derivative around this one, it is a number like any other

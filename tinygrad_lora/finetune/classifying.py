@@ -13,7 +13,6 @@ from ..core.ops import cast, greater
 from ..errors import ModelError
 from ..library import cross_entropy, reshape, sum
 from ..models.text.tokens import padded
-from ..models.text.wordpiece import WordPiece
 from ..nn.layer import Layer
 from ..nn.linear import Linear
 from .batches import batch_of
@@ -76,8 +75,7 @@ class Classifying:
             raise ModelError("no example is left to test with: give at least 3")
         if unknown := sorted({e.label for e in self.tested} - set(self.classes)):
             raise ModelError(f"there are no examples to learn the label {unknown[0]!r} from")
-        tokenizer: WordPiece = reader.tokenizer
-        rows = [tokenizer.encode(e.text, LONGEST) for e in (*self.learned, *self.tested)]
+        rows = [reader.tokenizer.encode(e.text, LONGEST) for e in (*self.learned, *self.tested)]
         tokens = padded(rows, PADDING).tokens
         labels = np.array([self.classes.index(e.label) for e in (*self.learned, *self.tested)])
         n = len(self.learned)

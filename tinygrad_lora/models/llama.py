@@ -142,7 +142,7 @@ class LlamaModel(Layer):
         `past` has the keys and values of earlier tokens, (batch, key heads, head size, tokens) each, a pair for each
         block; what is seen is the past and then the tokens. To the list `present` each block adds its own pair.
         """
-        x: Node = self.embed_tokens(tokens)
+        x = self.embed_tokens(tokens)
         for i, block in enumerate(self.layers):
             x = block(x, angles, mask, past[i] if past else None, present)
         return self.norm(x)

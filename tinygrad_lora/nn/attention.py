@@ -72,5 +72,5 @@ def padding_mask(is_token: ComputationNode, dtype: Any) -> ComputationNode:
     is_token (batch, seen) holds 1 or true for a token, 0 or false for padding.
     """
     batch, seen = is_token.shape
-    mask: ComputationNode = (cast(is_token, dtype=dtype) - 1.0) * -far(dtype)
+    mask = (cast(is_token, dtype=dtype) - 1.0) * -far(dtype)
     return reshape(mask, (batch, 1, 1, seen, 1))

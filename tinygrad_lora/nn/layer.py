@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -308,6 +308,7 @@ class Layer(Observable, NamedWeights):
 
 
 _CONTENT = (ComputationNode, Layer, list, tuple, dict)  # what a layer may be made of
+Model = TypeVar("Model", bound=Layer)  # for what gives back the model that it was given
 
 
 def _size(parameters: Iterable[ComputationNode]) -> int:

@@ -14,7 +14,7 @@ from ...library import reshape
 from ..checks import check_size
 from ..embedding import Embedding, as_node
 from ..linear import Seed
-from .adapter import Adapter, SizedAdapter, adapter_for, keywords_of
+from .adapter import Adapter, SizedAdapter
 from .lora import checked_alpha
 from .mergeable import MergeableLayer, Through
 
@@ -92,11 +92,7 @@ class LoRAEmbedding(MergeableLayer):
         self, base: Embedding, rank: int, alpha: float | None = -1, *,
         seed: Seed = None, trainable_base: bool = False, name: str = "lora", **options: Any,
     ) -> None:  # fmt: skip
-        self.check_base(base)
-        adapter = adapter_for(
-            keywords_of(type(self)), LoRAEmbeddingLayer, base, rank, alpha, seed=seed, name=name, **options
-        )
-        self._begin(base if trainable_base else base.freeze(), adapter)
+        self._begin(base, LoRAEmbeddingLayer, rank, alpha, trainable_base, seed=seed, name=name, **options)
 
     def __call__(self, tokens: Any) -> ComputationNode:
         tokens = as_node(tokens)
@@ -109,7 +105,7 @@ class LoRAEmbedding(MergeableLayer):
         return reshape(y, (*tokens.shape, y.shape[-1]))
 
     def _through_base(self, rows: ComputationNode) -> Through:
-        y: ComputationNode = self.base(rows)
+        y = self.base(rows)
         return y, y, self.base.weight
 
     def attach(self, name: str, adapter: Adapter) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.node import ComputationNode
 from ..linear import Linear, Seed, check_width, on_rows
-from .adapter import Adapter, adapter_for, keywords_of
+from .adapter import Adapter
 from .lora import LoRALayer
 from .mergeable import MergeableLayer, Through
 
@@ -33,11 +33,9 @@ class LoRALinear(MergeableLayer):
         init: str = "gaussian", seed: Seed = None, dtype: Any = None, trainable_base: bool = False, name: str = "lora",
         kind: type[Adapter] = LoRALayer, **options: Any,
     ) -> None:  # fmt: skip
-        self.check_base(base)
         options |= {"init": init} if init != "gaussian" else {}
         options |= {"dtype": dtype} if dtype is not None else {}
-        adapter = adapter_for(keywords_of(type(self)), kind, base, rank, alpha, seed=seed, name=name, **options)
-        self._begin(base if trainable_base else base.freeze(), adapter)
+        self._begin(base, kind, rank, alpha, trainable_base, seed=seed, name=name, **options)
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         if self.is_base_alone:
@@ -47,7 +45,7 @@ class LoRALinear(MergeableLayer):
 
     def _through_base(self, rows: ComputationNode) -> Through:
         base = self.base
-        y: ComputationNode = base(rows)
+        y = base(rows)
         product = y.parents[0] if base.bias is not None else y
         return y, product, product.parents[1]
 

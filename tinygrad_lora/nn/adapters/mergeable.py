@@ -13,7 +13,7 @@ from ...errors import AdaptError, MergedError
 from ..layer import Layer
 from ..linear import Rows, computes
 from .adapted import AdaptedLayer, Weights, listed
-from .adapter import Adapter
+from .adapter import Adapter, adapter_for, keywords_of
 from .rows import joined, part_of, row_groups
 
 Through = tuple[ComputationNode, ComputationNode, ComputationNode]  # the base's output, x W, W
@@ -63,9 +63,13 @@ class MergeableLayer(AdaptedLayer):
                 f"make it a layer that holds {kind}, and adapt that one"
             )
 
-    def _begin(self, base: Any, adapter: Adapter) -> None:
+    def _begin(
+        self, base: Any, kind: type[Adapter], rank: int, alpha: float | None, trainable_base: bool, **options: Any
+    ) -> None:
         """Hold the base and a first adapter, "lora". Both are made and checked before anything is changed."""
-        self._hold(base)
+        self.check_base(base)
+        adapter = adapter_for(keywords_of(type(self)), kind, base, rank, alpha, **options)
+        self._hold(base if trainable_base else base.freeze())
         self.attach("lora", adapter)
         self.activate("lora")
 
@@ -180,7 +184,7 @@ class MergeableLayer(AdaptedLayer):
         self.require_open()
         if self._merged is None and self.active:
             before = _BeforeMerge(self._stand_in, self._versions(self._stand_in))
-            weight, bias = self._merged_weight(), self._merged_bias(self.bias)
+            weight, bias = self._merged_arrays()
             self._stand_in, self._merged = self._made_stand_in(weight, bias, trainable=False), before
 
     def unmerge(self) -> None:
@@ -196,7 +200,7 @@ class MergeableLayer(AdaptedLayer):
         base without, or a base whose weight is not kept as floats.
         """
         self._require_unmerged("the base cannot take them again")
-        weight, bias = self._merged_weight(), self._merged_bias(self.bias)
+        weight, bias = self._merged_arrays()
         residual = [name for name in self.active if name in self._starts]
         reasons = {
             f"{listed(residual)} lives on a residual base": residual,
@@ -209,10 +213,6 @@ class MergeableLayer(AdaptedLayer):
         if self.bias is not None and bias is not self.bias:
             self.bias.value = bias
 
-    def _merged_weight(self) -> Any:
-        W = self._stand_in.weight
-        return self._sum(W.value, [adapter.merged for adapter in self._active()]).astype(W.dtype)
-
     def delta(self, name: str) -> Any:
         r"""The dense $\Delta W$ that an adapter adds to the weight of the original, whatever its class."""
         adapter, W = self.adapters[name], self.weight.value
@@ -224,20 +224,22 @@ class MergeableLayer(AdaptedLayer):
     def _active(self) -> list[Adapter]:
         return [self.adapters[name] for name in self.active]
 
-    def _sum(self, start: Any, changed: list[Any]) -> Any:
+    def _merged_arrays(self) -> tuple[Any, Any]:
+        """The weight and the bias with what the active adapters add; the bias node itself, if none changes it."""
+        W, b, adapters = self._stand_in.weight, self.bias, self._active()
+        weight = self._with_changes(W.value, [adapter.merged for adapter in adapters]).astype(W.dtype)
+        bias = None if b is None else b.value
+        if all(adapter.merged_bias(bias) is bias for adapter in adapters):
+            return weight, b
+        start = np.zeros(self.original.output_size, W.dtype) if bias is None else bias
+        return weight, self._with_changes(start, [adapter.merged_bias for adapter in adapters])
+
+    def _with_changes(self, start: Any, changed: list[Any]) -> Any:
         """`start` with the weighted changes of the active adapters; `changed` are functions of it."""
         weights = list(self.active.values())
         if weights == [1.0]:
             return changed[0](start)
         return start + sum(w * (f(start) - start) for w, f in zip(weights, changed, strict=True))
-
-    def _merged_bias(self, bias: ComputationNode | None) -> Any:
-        """The bias node as it is, if no adapter changes it; otherwise an array."""
-        start = None if bias is None else bias.value
-        if all(adapter.merged_bias(start) is start for adapter in self._active()):
-            return bias
-        zero = np.zeros(self.original.output_size, self.weight.dtype)
-        return self._sum(zero if start is None else start, [adapter.merged_bias for adapter in self._active()])
 
     def _made_stand_in(self, weight: Any, bias: Any, trainable: bool) -> Any:
         """A stand-in with this weight, and this bias: the original's node, or an array."""
