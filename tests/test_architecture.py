@@ -161,7 +161,7 @@ def modules():
 
 # A module with one function of its name, which its folder exports: `import a.b as x` gives the function.
 NAMED_LIKE_THEIR_FUNCTION = {
-    "checking.check_pass", "checking.shrink", "learn.demand", "learn.progress", "learn.quiz", "learn.reference",
+    "checking.check_pass", "checking.shrink", "learn.progress", "learn.quiz",
     "learn.using", "view.plots.memory", "view.render",
 }  # fmt: skip
 
