@@ -42,8 +42,8 @@ def read_examples(path: str | os.PathLike[str], kind: type[Example]) -> list[Exa
     """The examples of a file, one a line: objects like {"prompt": ..., "answer": ...}, or {"text": ..., "label": ...}.
 
     A line ends at a line feed, and nowhere else; empty ones are skipped. A label may be a whole number. Raises
-    ModelError that names the line for one that is not such an object, or is empty where it must not be; OSError if the
-    file cannot be read.
+    ModelError that names the line for one that is not such an object, or is empty where it must not be, and for more
+    than 100,000 lines; OSError if the file cannot be read.
     """
     file = Path(path)
     with reading(file, ModelError):

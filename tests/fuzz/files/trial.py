@@ -70,7 +70,7 @@ def judged(kind: Kind, folder: Path) -> tuple[str | None, str]:
     high, clock = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     error: BaseException | None = None
     given: Any = None
-    signal.signal(signal.SIGALRM, hang)
+    handler = signal.signal(signal.SIGALRM, hang)
     signal.alarm(PATIENCE)
     try:
         with warnings.catch_warnings():
@@ -80,6 +80,7 @@ def judged(kind: Kind, folder: Path) -> tuple[str | None, str]:
         error = problem
     finally:
         signal.alarm(0)
+        signal.signal(signal.SIGALRM, handler)
     seconds = time.process_time() - clock
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - high) * 1024
     outcome = "right" if error is None else "refused"
