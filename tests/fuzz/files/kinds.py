@@ -520,8 +520,9 @@ def make_notebook(folder: Path) -> None:
 def read_notebook(folder: Path, _: Any) -> Any:
     path = folder / "student.ipynb"
     assert len(Submission("s", (path,)).digest) == 64
-    files, notes = files_of([path])
-    assert len(files) + len(notes) == 1 and all(note.startswith(path.name) for note in notes)
+    if not path.is_file() or path.stat().st_size < 2**20:  # of a large one, one reading is measured
+        files, notes = files_of([path])
+        assert len(files) + len(notes) == 1 and all(note.startswith(path.name) for note in notes)
     sources, _ = read(path)
     return [text for _, text in sources]
 
