@@ -2,10 +2,12 @@
 
 import json
 import os
+from dataclasses import asdict
 
 import pytest
+from held import settings
 
-from tinygrad_lora.grading.grading import GradingSettings, GradingWorker, job_of
+from tinygrad_lora.grading.grading import GradingWorker, job_of
 from tinygrad_lora.grading.submissions import submissions
 from tinygrad_lora.learn import load_exercise
 
@@ -17,7 +19,7 @@ pytestmark = [
 ID = "05-unbroadcast"
 RIGHT = load_exercise(ID).solution
 FULL = load_exercise(ID).points
-SETTINGS = GradingSettings(cpu=15, memory=1 << 30, wall=60.0)
+SETTINGS = settings(cpu=15, memory=1 << 30, wall=60.0)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def grade(worker, tmp_path):
 
 
 def job():
-    return {"seed": 1, "budget": 5, "cpu": 15, "memory": 1 << 30, "wall": 60.0}
+    return asdict(SETTINGS) | {"budget": 5}
 
 
 def notebook(*cells):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_atomically
+from .grading import GradingSettings
 from .page import class_page, feedback_page
 
 Result = dict[str, Any]
@@ -20,17 +21,15 @@ NBGRADER = (
 )  # fmt: skip
 
 
-def write_all(out: Path, results: Mapping[str, Result], title: str, seed: int) -> list[Path]:
-    """Every file, each written whole. `results` are those of each student, by name; `title` names the assignment, and
-    `seed` drew its cases.
-    """
+def write_all(out: Path, results: Mapping[str, Result], title: str, settings: GradingSettings) -> list[Path]:
+    """Every file, each written whole. `results` are those of each student, by name; `title` names the assignment."""
     ordered = dict(sorted(results.items()))
-    whole = {"assignment": title, "seed": seed, "students": ordered}
+    whole = {"assignment": title, "seed": settings.seed, "held": settings.held, "students": ordered}
     paths = [
         _write(out / "results.csv", table(ordered)),
         _write(out / "results.json", json.dumps(whole, indent=1) + "\n"),
         _write(out / "nbgrader.csv", nbgrader(ordered, title)),
-        _write(out / "report.html", class_page(ordered, title)),
+        _write(out / "report.html", class_page(ordered, title, settings.held)),
     ]
     for student, result in ordered.items():
         _write(out / "feedback" / f"{student}.html", feedback_page(student, result, title))

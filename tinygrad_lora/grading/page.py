@@ -18,8 +18,11 @@ OF_A_SUBMISSION = ("process-ended", "not-graded")  # what goes wrong in every ex
 ROW, LABEL, WIDTH, MOST_RANKED = 22, 190, 900, 40
 
 
-def class_page(results: Mapping[str, Result], title: str) -> str:
-    """The report about a class: heat map, exercises, ranked mistakes, students. HTML without scripts."""
+def class_page(results: Mapping[str, Result], title: str, held: str = "") -> str:
+    """The report about a class: heat map, exercises, ranked mistakes, students. HTML without scripts.
+
+    `held` says how the submissions were held while they ran.
+    """
     ids = list(dict.fromkeys(one["exercise"] for result in results.values() for one in result["results"]))
     shares = {student: {id: _share(result, id) for id in ids} for student, result in results.items()}
     points = [result["points"] for result in results.values()]
@@ -30,6 +33,7 @@ def class_page(results: Mapping[str, Result], title: str) -> str:
         f"{title}: class report",
         element("h1", f"{title}: class report"),
         element("p", lead),
+        element("p", held),
         element("h2", "Exercises and students"),
         _heat_map(shares, ids),
         element("h2", "Exercises"),

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...learn.registry import load_exercise
 from ..judge import judge
-from .zygote import FORKS, Limits, Nursery
+from .zygote import FORKS, Limits, Nursery, Unprotected
 
 MEMORY = 6 << 30  # bytes of the judge's process
 ROOM = 60.0  # seconds for all that is not a check
@@ -28,7 +28,11 @@ def main() -> None:
     try:
         for line in sys.stdin:
             job = json.loads(line)
-            nursery = nursery or Nursery(Limits(job["cpu"], job["memory"]))
+            try:
+                nursery = nursery or Nursery(Limits(job["cpu"], job["memory"]), job.get("trusted", False))
+            except Unprotected as error:
+                print(json.dumps({"failed": str(error), "unprotected": True}), file=out, flush=True)
+                continue
             for id in job["exercises"]:
                 load_exercise(id)
             result = _judged(job, nursery)
