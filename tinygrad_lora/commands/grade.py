@@ -15,6 +15,7 @@ from ..errors import ExerciseError
 from ..files import write_atomically
 from ..grading.exports import write_all
 from ..grading.grading import GradingSettings, Workers, chosen, grade_all, job_of, self_check, workers_of_this_machine
+from ..grading.page import unreadable
 from ..grading.process.bubblewrap import exposing
 from ..grading.submissions import submissions
 from ..terminal import counting, show_table
@@ -91,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
     points = [result["points"] for result in results.values()]
     out_of = next(iter(results.values()))["out_of"]
     rows = [("students", str(len(results))), ("average", f"{sum(points) / len(points):.1f} of {out_of} points")]
+    if unread := unreadable(results):
+        rows.append(("not read", f"{len(unread)}: {', '.join(unread)}"[:200]))
     rows += [("graded before", str(earlier))] if earlier else []
     rows += [("seed", str(seed))]
     show_table(rows, "Graded")

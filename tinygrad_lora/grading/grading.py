@@ -243,7 +243,8 @@ def empty(ids: Sequence[str], why: str) -> Result:
             result = CheckResult(id, check.name, False, Diagnosis("not-graded", why), 0.0, 0, check.points)
             results.append(data_of(result))
     total = sum(load_exercise(id).points for id in ids)
-    return {"results": results, "notes": [why], "refused": [], "points": 0, "out_of": total, "seconds": 0.0}
+    told: Result = {"notes": [why], "refused": [], "unreadable": [], "seconds": 0.0}
+    return {"results": results, **told, "points": 0, "out_of": total}
 
 
 def workers_of_this_machine() -> int:

@@ -17,7 +17,7 @@ from ..learn.diagnosis import NOT_STARTED, Diagnosis
 from ..learn.exercise import Check, Exercise
 from ..learn.registry import load_exercise
 from .process.peer import Peer, Unwritten
-from .process.student import CELLS, SERVICE
+from .process.student import CELLS, NO_PYTHON, SERVICE
 from .process.wire import Channel, Gone, Misbehaved
 from .process.zygote import Nursery
 from .submissions import File, files_of
@@ -136,10 +136,11 @@ def _failed(result: CheckResult, code: str, sentence: str) -> CheckResult:
 
 def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
     """The result of one submission, as data. `job` has `paths`, `files` or `cells`; `exercises`, `seed`, `budget`."""
-    start, notes = time.perf_counter(), list(job.get("notes", ()))
+    start, unreadable = time.perf_counter(), list(job.get("notes", ()))
     files = [{"cells": job["cells"], "answers": []}] if "cells" in job else job.get("files")
     if files is None:
-        files, notes = files_of([Path(path) for path in job["paths"]])
+        files, unreadable = files_of([Path(path) for path in job["paths"]])
+    notes = list(unreadable)
     results: dict[str, list[dict[str, Any]]] = {}
     refused: list[str] = []
     for ids, cells in apart(files, job["exercises"]):
@@ -153,9 +154,12 @@ def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
             refused += hearing.close()
         notes += hearing.notes
     ordered = [one for id in job["exercises"] for one in results[id]]
+    points, out_of = (sum(one[what] for one in ordered) for what in ("points", "out_of"))
+    if points < out_of:
+        unreadable += [note for note in notes if NO_PYTHON in note]
     return {
         "results": ordered, "notes": list(dict.fromkeys(notes)), "refused": list(dict.fromkeys(refused)),
-        "points": sum(one["points"] for one in ordered), "out_of": sum(one["out_of"] for one in ordered),
+        "unreadable": list(dict.fromkeys(unreadable)), "points": points, "out_of": out_of,
         "seconds": round(time.perf_counter() - start, 4),
     }  # fmt: skip
 

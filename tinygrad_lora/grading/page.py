@@ -34,6 +34,7 @@ def class_page(results: Mapping[str, Result], title: str, held: str = "") -> str
         element("h1", f"{title}: class report"),
         element("p", lead),
         element("p", held),
+        _unread(results),
         element("h2", "Exercises and students"),
         _heat_map(shares, ids),
         element("h2", "Exercises"),
@@ -60,6 +61,19 @@ def feedback_page(student: str, result: Result, title: str) -> str:
         sentences = [one["sentence"] for one in own]
         parts += [_check(one, one["sentence"] in sentences[:i]) for i, one in enumerate(own)]
     return page(f"{title}: {student}", *parts, style=_style())
+
+
+def unreadable(results: Mapping[str, Result]) -> dict[str, list[str]]:
+    """What could not be read, by student: it has no points, and perhaps the student does not know why."""
+    return {student: result["unreadable"] for student, result in results.items() if result.get("unreadable")}
+
+
+def _unread(results: Mapping[str, Result]) -> Markup:
+    rows: list[list[Any]] = [[student, "; ".join(notes)] for student, notes in unreadable(results).items()]
+    if not rows:
+        return joined([])
+    heading = element("h2", "What could not be read")
+    return joined([heading, _table(["Student", "Why"], rows, "Submissions that could not be read")])
 
 
 def _check(one: Result, again: bool) -> Markup:

@@ -8,6 +8,7 @@ Functions, classes and objects of another process cross as references; see `peer
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from ...compiler.compiled import CompiledFunction
 from ...compiler.text.literals import is_plain
+from ...core import ops
 from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ...learn.checking.evaluated import Evaluated
@@ -24,6 +26,10 @@ from .known import name_of, named
 from .wire import Misbehaved
 
 SMALL, MOST = 1 << 16, 256  # bytes of an array that both sides keep alike, and how many of them
+DEEPEST = 200  # lists in lists
+LARGEST = 1 << 26  # bytes of a node's value
+WORK = 2 * 10**10  # operations, and bytes written, to evaluate what one message defines: seconds
+FEW = 1_000  # elements: what is elementwise on so few needs no bound
 _LISTS: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "frozen"}
 _MAKERS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozen": frozenset}
 _LEAVES = {"input": INPUT, "parameter": PARAMETER, "constant": CONSTANT}
@@ -50,6 +56,8 @@ class Packer:
         self.blobs: list[bytes] = []
         self.defined: list[Any] = []
         self.slots: list[Any] = []  # what may change in a call, in the order in which it was packed
+        self._depth = 0  # of the value that is unpacked
+        self._work = 0  # of the nodes that the message defines
 
     def number(self, thing: Any) -> int:
         """A new number for a thing of ours."""
@@ -191,20 +199,24 @@ class Packer:
 
     def _unpacked(self, x: Any) -> Any:
         if type(x) is not dict:
+            if type(x) is list:
+                raise Misbehaved("a list without its kind")
             return x
         pairs: Any = x.items() if len(x) == 1 else [("reference", x)]
         ((tag, body),) = pairs
-        if tag in _MAKERS:
-            self.slots.append(None)
-            place = len(self.slots) - 1
-            made = _MAKERS[tag]([self._unpacked(part) for part in body])
-            self.slots[place] = made
-            return made
-        if tag == "dict":
+        if tag in _MAKERS or tag == "dict":
+            self._depth += 1
+            if self._depth > DEEPEST:
+                raise Misbehaved("a value has too many values in each other")
+            place = len(self.slots)
             filled: dict[Any, Any] = {}
             self.slots.append(filled)
-            filled |= {self._unpacked(key): self._unpacked(value) for key, value in body}
-            return filled
+            if tag == "dict":
+                filled |= {self._unpacked(key): self._unpacked(value) for key, value in body}
+            else:
+                self.slots[place] = _MAKERS[tag]([self._unpacked(part) for part in body])
+            self._depth -= 1
+            return self.slots[place]
         if tag == "array":
             self.slots.append(array := self._unarray(body))
             return array
@@ -231,6 +243,8 @@ class Packer:
             case "bytes":
                 return bytes(self.blobs[body])
             case "scalar":
+                if body[1]:
+                    raise Misbehaved("a number with a shape")
                 return self._unarray(body)[()]
             case "slice":
                 return slice(*[self._unpacked(part) for part in body])
@@ -246,6 +260,8 @@ class Packer:
 
     def _unarray(self, packed: list[Any]) -> Any:
         dtype, shape, place, writeable = packed
+        if type(shape) is not list or any(type(n) is not int or n < 0 for n in [place, *shape]):
+            raise Misbehaved("an array of no shape, or from no place")
         array = np.frombuffer(self.blobs[place], dtype_of(dtype)).reshape(shape).copy()
         array.flags.writeable = bool(writeable)
         return array
@@ -277,12 +293,28 @@ class Packer:
             shape = tuple(int(n) for n in like[1]) if array is None else array.shape
             dtype = dtype_of(like[0]) if array is None else array.dtype
             return ComputationNode(_LEAVES[op], (), {}, shape, dtype, False, array)
-        made, fixed = Op.registry[op], self._unpacked(params)
+        made, fixed = _OPERATIONS[op], self._unpacked(params)
         if type(fixed) is not dict or not all(type(k) is str and is_plain(v) for k, v in fixed.items()):
             raise TypeError(f"a parameter of {op} is no plain value")
         if any(type(parent) is not ComputationNode for parent in parents):
             raise TypeError(f"a parent of {op} is no node")
-        if all(parent.known for parent in parents):
-            result = np.asarray(made.forward(*(parent._value for parent in parents), **fixed))
-            return ComputationNode(made, parents, fixed, result.shape, result.dtype, False, result)
-        return ComputationNode(made, parents, fixed, *made.infer(parents, fixed))
+        known = all(parent.known for parent in parents)
+        if not (known and made.elementwise and all(parent.size <= FEW for parent in parents)):
+            shape, dtype = self._bounded(made, parents, fixed)
+            if not known:
+                return ComputationNode(made, parents, fixed, shape, dtype)
+        result = np.asarray(made.forward(*(parent._value for parent in parents), **fixed))
+        return ComputationNode(made, parents, fixed, result.shape, dtype_of(result.dtype.str), False, result)
+
+    def _bounded(self, op: Op, parents: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, Any]:
+        """Shape and dtype of a result. Raises Misbehaved if it is too large, or with all the others too much work."""
+        shape, dtype = op.infer(parents, params)
+        size = math.prod(shape) * dtype_of(np.dtype(dtype).str).itemsize
+        self._work += size + op.flops(shape, *(parent.shape for parent in parents), **params)
+        if size > LARGEST or self._work > WORK:
+            raise Misbehaved("a graph takes too much memory or too much work")
+        return shape, dtype
+
+
+# Those that graphs of every tutorial are made of, and none that is put together from text.
+_OPERATIONS = {name: op for name, op in Op.registry.items() if type(op).__module__ == ops.__name__}

@@ -30,6 +30,7 @@ LOADED = (
     "matplotlib.image", "matplotlib.backends.backend_agg", "timeit", "random", "collections", "functools", "itertools",
     "dataclasses",
 )  # fmt: skip
+NO_PYTHON = ": SyntaxError in line "  # between the name of a cell and the number of the line
 SERVICE = 0  # the number under which the judge finds it
 
 
@@ -60,15 +61,14 @@ class Service:
         end, problems = time.monotonic() + CELLS, []
         for name, source in cells:
             try:
-                code = compiled(source, f"<{name}>")
                 with guard.time_limit(max(0.05, min(CELL, end - time.monotonic()))):
-                    run(code, vars(self._module))
+                    run(compiled(source, f"<{name}>"), vars(self._module))
             except TookTooLongError as error:
                 problems.append(
                     f"{name}: stopped after {CELL:g} seconds at {line_of(error.__traceback__) or 'its start'}"
                 )
             except SyntaxError as error:
-                problems.append(f"{name}: SyntaxError in line {error.lineno}: {error.msg}")
+                problems.append(f"{name}{NO_PYTHON}{error.lineno}: {error.msg}")
             except BaseException as error:
                 problems.append(f"{name}: {type(error).__name__}: {_text(error)}")
         return problems
@@ -90,11 +90,14 @@ def _text(error: BaseException) -> str:
 
 
 def compiled(source: str, filename: str) -> types.CodeType:
-    """A cell as code; its lines are known to tracebacks."""
+    """A cell as code; its lines are known to tracebacks. Raises SyntaxError for what is no Python."""
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return compile(source, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        try:
+            return compile(source, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        except (ValueError, MemoryError, RecursionError) as error:  # what is no text, or nested too deeply
+            raise SyntaxError(f"it cannot be compiled ({type(error).__name__})", (filename, 1, 0, "")) from None
 
 
 def run(code: types.CodeType, namespace: dict[str, Any]) -> None:

@@ -178,8 +178,10 @@ class Nursery:
     def close(self) -> None:
         """End the process that forks, and delete its folder."""
         if FORKS:
-            self._control.close()
+            self._control.close()  # then it ends by itself, and the times of its processes are counted
             if self._process is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(1.0)
                 self._process.kill()
                 self._process.wait()
         shutil.rmtree(self.home, ignore_errors=True)
