@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -145,12 +146,13 @@ def test_an_attack_gets_nothing_does_no_harm_and_is_named(name, worker, outside)
 HARMLESS = {
     # These look and see nothing, or write where they may.
     *(f"files: {name}" for name in (
-        "whether a file is there", "lines", "a cache of Matplotlib for the next one", "a file beside the next submission",
-        "the same file once more", "a folder for all")),
+        "whether a file is there", "lines", "a cache of Matplotlib for the next one",
+        "a file beside the next submission", "the same file once more", "a folder for all")),
     *(f"processes: {name}" for name in (
         "killing everybody by descriptors", "killing the first process", "who the parent is", "slowing everybody down",
         "a crash in the cells", "what happens at exit")),
-    *(f"network: {name}" for name in ("the interfaces of the kernel", "what it has inherited", "what it has inherited, read")),
+    *(f"network: {name}" for name in (
+        "the interfaces of the kernel", "what it has inherited", "what it has inherited, read")),
     *(f"references: {name}" for name in ("modules that are loaded", "what is alive", "the service", "the seed")),
     *(f"answers: {name}" for name in ("a printed score", "a written score")),
 }  # fmt: skip
@@ -246,21 +248,24 @@ def _told(result: dict[str, object]) -> list[object]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="whoever runs this is no root already")
-def test_all_of_this_holds_for_an_ordinary_user(tmp_path):
+def test_all_of_this_holds_for_an_ordinary_user():
     """Root becomes somebody else, in a view of this machine where the folders above Python can be gone through."""
     need_sandbox()
-    os.chown(tmp_path, USER, USER)
     root, python = Path(__file__).parents[2], Path(sys.base_prefix).resolve()
     closed = next((p for p in [*reversed(python.parents), python] if not p.stat().st_mode & 0o005), None)
-    view = ["--perms", "755", "--tmpfs", str(closed), "--ro-bind", str(python), str(python)] if closed else []
+    view = ["--perms", "755", "--tmpfs", str(closed)] if closed else []
+    for folder in [p for p in reversed(python.parents) if closed in p.parents] if closed else []:
+        view += ["--perms", "755", "--dir", str(folder)]
+    view += ["--ro-bind", str(python), str(python)] if closed else []
     rights = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     program = [
         str(bubblewrap.binary()), "--dev-bind", "/", "/", *view, "--chdir", str(root), *rights, "--", sys.executable,
         "-B", "-c", BECOME, str(Path(__file__).relative_to(root)), "--quiet", "-p", "no:cacheprovider",
-        f"--basetemp={tmp_path}/of-user",
     ]  # fmt: skip
-    home = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
-    done = subprocess.run(program, capture_output=True, text=True, timeout=600, env={**os.environ, **home})
+    with tempfile.TemporaryDirectory() as home:
+        os.chown(home, USER, USER)
+        variables = {**os.environ, "HOME": home, "TMPDIR": home}
+        done = subprocess.run(program, capture_output=True, text=True, timeout=600, env=variables)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     assert re.search(r"\d+ passed", done.stdout) and "skipped" not in done.stdout.splitlines()[-1]
 
