@@ -303,7 +303,7 @@ def test_what_crosses_is_evaluated_and_never_compiled(monkeypatch):
     assert np.array_equal(crossed(X), np.exp(X))
     assert crossed.graph.flops == 4
     with pytest.raises(Misbehaved, match="no plain value"):
-        packer.learn_nodes([[5, "scale", [], {"dict": [["factor", {"#": 3}]]}, [], None, None, False]], [])
+        packer.learn_nodes([[5, "scale", [], [["factor", {"#": 3}]], None, None, None, False]], [])
 
 
 def test_the_exercises_that_ask_for_a_program_evaluate_it(monkeypatch):

@@ -23,10 +23,10 @@ def sent(call: str) -> str:
     return f"{FORGE}\ndef attack(g, shape):\n    {call}\n"
 
 
-def node(op: str, params: str = '{"dict": []}', parents: str = "[1001]", n: int = 1003) -> str:
+def node(op: str, params: str = "[]", parents: str = "[1001]", n: int = 1003) -> str:
     """A node as the protocol has it, on a parameter with the number 1001."""
-    leaf = '[1001, "parameter", [], {"dict": []}, ["<f8", [2]], ["<f8", [2], 0, True], None, True]'
-    return f'forge({{"#": {n}}}, body=bytes(16), nodes=[{leaf}, [{n}, {op!r}, {parents}, {params}, ["<f8", [2]], None, None, True]])'
+    leaf = '[1001, "parameter", [], [], ["<f8", [2]], ["<f8", [2], 0, True], None, True]'
+    return f'forge({{"#": {n}}}, body=bytes(16), nodes=[{leaf}, [{n}, {op!r}, {parents}, {params}, None, None, None, True]])'
 
 
 HOSTILE = "\"__import__('os').system('touch /tmp/mallory')\""
@@ -109,31 +109,31 @@ ATTACKS = {
     "a number used twice": sent("forge({'list': [{'shared': [1001, ['<f8', [1], 0, True]]}, {'shared': [1001, ['<f8', [1], 0, True]]}]}, body=bytes(8))"),
     "a number of the judge": sent("forge({'shared': [2, ['<f8', [1], 0, True]]}, body=bytes(8))"),
     "a node of no operation": sent(node("__import__")),
-    "a node with code": sent(node("scale", f'{{"dict": [["factor", {HOSTILE}]]}}')),
-    "a node with a parameter of its own": sent(node("scale", '{"dict": [["factor", 2.0], ["__class__", 1]]}')),
+    "a node with code": sent(node("scale",  f'[["factor", {HOSTILE}]]')),
+    "a node with a parameter of its own": sent(node("scale", '[["factor", 2.0], ["__class__", 1]]')),
     "a node on itself": sent(node("exp", parents="[1003]")),
     "a node on nothing": sent(node("matmul", parents="[]")),
     "a node on a list": sent(node("exp", parents="[0]")),
-    "a node of all the memory": sent(node("broadcast", '{"dict": [["shape", {"tuple": [1000000000, 1000, 2]}]]}')),
-    "a node as large as the limit": sent(node("broadcast", '{"dict": [["shape", {"tuple": [100000000, 2]}]]}')),
-    "a node with a shape below zero": sent(node("broadcast", '{"dict": [["shape", {"tuple": [-1, 2]}]]}')),
-    "a node with an axis of nowhere": sent(node("sum", '{"dict": [["axis", 99], ["keepdims", true]]}'.replace("true", "True"))),
+    "a node of all the memory": sent(node("broadcast", '[["shape", {"tuple": [1000000000, 1000, 2]}]]')),
+    "a node as large as the limit": sent(node("broadcast", '[["shape", {"tuple": [100000000, 2]}]]')),
+    "a node with a shape below zero": sent(node("broadcast", '[["shape", {"tuple": [-1, 2]}]]')),
+    "a node with an axis of nowhere": sent(node("sum", '[["axis", 99], ["keepdims", true]]'.replace("true", "True"))),
     "nodes that double": sent(
-        "leaf = [1001, 'parameter', [], {'dict': []}, ['<f8', [2]], ['<f8', [2], 0, True], None, True]\n"
-        "    more = [[1003 + 2 * i, 'concatenate', [1001 + 2 * i] * 2, {'dict': [['axis', 0]]}, ['<f8', [2]], None, None, True]"
+        "leaf = [1001, 'parameter', [], [], ['<f8', [2]], ['<f8', [2], 0, True], None, True]\n"
+        "    more = [[1003 + 2 * i, 'concatenate', [1001 + 2 * i] * 2, [['axis', 0]], None, None, None, True]"
         " for i in range(60)]\n    forge({'#': 1121}, body=bytes(16), nodes=[leaf, *more])"),
     "products without end": sent(
-        "leaf = [1001, 'parameter', [], {'dict': []}, ['<f8', [1500, 1500]], ['<f8', [1500, 1500], 0, True], None, True]\n"
-        "    more = [[1003 + 2 * i, 'matmul', [1001 + 2 * i] * 2, {'dict': []}, ['<f8', [2]], None, None, True] for i in range(500)]\n"
+        "leaf = [1001, 'parameter', [], [], ['<f8', [1500, 1500]], ['<f8', [1500, 1500], 0, True], None, True]\n"
+        "    more = [[1003 + 2 * i, 'matmul', [1001 + 2 * i] * 2, [], None, None, None, True] for i in range(500)]\n"
         "    forge({'#': 2001}, body=bytes(18000000), nodes=[leaf, *more])"),
-    "a power without end": sent(node("power", '{"dict": [["exponent", {"int": "0x" + "f" * 9000}]]}')),
+    "a power without end": sent(node("power", '[["exponent", {"int": "0x" + "f" * 9000}]]')),
     "a graph of no nodes": sent("forge({'graph': [1001, {'list': [1]}, {'list': [2]}, {'list': []}]})"),
     "a compiled function that is none": sent("forge({'compiled': 3})"),
     "an array written into a node": sent("forge(True, arrays=[[0, ['<f8', [1], 0, True]]], body=bytes(8))"),
     "a gradient of another shape": sent("forge(True, changes=[[0, None, ['<f8', [1], 0, True], None, True]], body=bytes(8))"),
     "many nodes": sent(
-        "leaf = [1001, 'parameter', [], {'dict': []}, ['<f8', [2]], ['<f8', [2], 0, True], None, True]\n"
-        "    more = [[1003 + 2 * i, 'exp', [1001 + 2 * i], {'dict': []}, ['<f8', [2]], None, None, True] for i in range(10**6 // 4)]\n"
+        "leaf = [1001, 'parameter', [], [], ['<f8', [2]], ['<f8', [2], 0, True], None, True]\n"
+        "    more = [[1003 + 2 * i, 'exp', [1001 + 2 * i], [], None, None, None, True] for i in range(10**6 // 4)]\n"
         "    forge({'#': 1003}, body=bytes(16), nodes=[leaf, *more])"),
     "an error of no kind": sent("forge(None, **{'raise': ['x'], 'text': 3, 'line': {}})"),
     "an error with a long name": sent("forge(None, **{'raise': 'E' * 10**6, 'text': 'x' * 10**6, 'line': ''})"),

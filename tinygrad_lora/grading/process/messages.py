@@ -8,6 +8,7 @@ forget                           no number means anything any more
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from .known import LONGEST_NAME
@@ -15,7 +16,8 @@ from .wire import Misbehaved
 
 MOST = 1 << 20  # entries of a list; what crosses in a course has a hundredth of that
 LONGEST = 2_000  # characters of an error's text
-_LIST, _TEXT, _ARRAY = (list,), (str,), (list, type(None))
+_NONE: type = type(None)
+_LIST, _TEXT, _ARRAY = (list,), (str,), (list, _NONE)
 _FIELDS: dict[str, tuple[type, ...]] = {
     "call": (int,), "n": (int,), "method": _TEXT, "seconds": (int, float), "return": (int,), "changed": _LIST,
     "raise": _TEXT, "text": _TEXT, "line": _TEXT, "forget": (bool,), "values": _LIST, "attributes": _LIST,
@@ -23,11 +25,15 @@ _FIELDS: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 _ALWAYS = {"values", "attributes", "changes", "nodes", "arrays"}
 _KINDS = ({"call", "n", "method", "seconds"}, {"return", "changed"}, {"return", "raise", "text", "line"}, {"forget"})
-_ROWS: dict[str, tuple[tuple[type, ...], ...]] = {
-    "attributes": ((int,), _LIST, _LIST),  # of the thing n: the names and values that are new, the names that are gone
-    "changes": ((int,), _ARRAY, _ARRAY, (str, type(None)), (bool,)),  # of the node n: value, gradient, name, trainable
-    "nodes": ((int,), _TEXT, _LIST, (dict,), _LIST, _ARRAY, (str, type(None)), (bool,)),
-    "arrays": ((int,), _LIST),  # the content of the array n
+_NAME = (str, _NONE)
+_ROWS: dict[str, set[tuple[type, ...]]] = {  # the types of each entry; and so all that the types of a row may be
+    "attributes": {
+        *product((int,), _LIST, _LIST)
+    },  # of the thing n: names and values that are new, names that are gone
+    "changes": {*product((int,), _ARRAY, _ARRAY, _NAME, (bool,))},  # of the node n: value, gradient, name, trainable
+    # The node n: operation, parents, parameters; of a leaf dtype with shape, and value; name, trainable.
+    "nodes": {*product((int,), _TEXT, _LIST, _LIST, _ARRAY, _ARRAY, _NAME, (bool,))},
+    "arrays": {*product((int,), _LIST)},  # the content of the array n
 }
 
 
@@ -38,13 +44,10 @@ def examine(message: Any) -> None:
     for name, value in message.items():
         if type(value) not in _FIELDS[name] or (type(value) is list and len(value) > MOST):
             raise Misbehaved(f"the field {name} of a message is of another type, or too long")
-    for name, types in _ROWS.items():
+    for name, rows in _ROWS.items():
         for row in message[name]:
-            if type(row) is not list or len(row) != len(types):
+            if type(row) is not list or tuple(map(type, row)) not in rows:
                 raise Misbehaved(f"a row of {name} has other entries")
-            for entry, kinds in zip(row, types, strict=True):
-                if type(entry) not in kinds:
-                    raise Misbehaved(f"an entry of {name} is of another type")
     for name in ("method", "raise"):
         if len(message.get(name, "")) > LONGEST_NAME:
             raise Misbehaved(f"the name in {name} is too long")

@@ -7,7 +7,6 @@ Functions, classes and objects of another process cross as references; see `peer
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -79,7 +78,7 @@ class Packer:
         kind = type(x)
         if kind is ComputationNode:  # most values are nodes
             return {"#": self._node(x)}
-        with contextlib.suppress(KeyError):
+        if kind in scalars.KINDS or (isinstance(x, np.dtype) and x.kind in scalars.NUMBERS):
             return scalars.written(x)
         if kind is bytes:
             self.blobs.append(x)
@@ -155,16 +154,17 @@ class Packer:
 
     def _node(self, node: ComputationNode) -> int:
         if id(node) not in self._numbers:
+            kept, self.slots = self.slots, []
             for one in self._unknown(node):
-                n = self.number(one)
-                value = self._array(one._value) if not one.parents and one._value is not None else None
+                n, like, value = self.number(one), None, None
+                if not one.parents:  # a leaf; of a result, its operation says the rest
+                    like = [np.dtype(one.dtype).str, list(one.shape)]
+                    value = self._array(one._value) if one._value is not None else None
                 parents = [self._numbers[id(parent)] for parent in one.parents]
-                like = [np.dtype(one.dtype).str, list(one.shape)]
-                kept, self.slots = self.slots, []
-                params = self.pack(dict(one.params))
-                self.slots = kept
+                params = [[name, self.pack(content)] for name, content in one.params.items()]
                 self.defined.append([n, one.op.name, parents, params, like, value, one.name, one.requires_gradient])
                 self._nodes[n] = (one._value, None, one.name, one.requires_gradient)
+            self.slots = kept
         return self._numbers[id(node)]
 
     def _unknown(self, node: ComputationNode) -> list[ComputationNode]:
@@ -272,14 +272,16 @@ class Packer:
             for n, op, parents, params, like, value, name, trainable in defined:
                 above = tuple(self.things[p] for p in parents)
                 self.enter(n, node := self._built(op, above, params, like, value))
-                node.name, node.requires_gradient = name if type(name) is str else None, trainable is True
+                node.name, node.requires_gradient = name, trainable
                 self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
             for n, value, slope, name, trainable in changed:
                 node = self.things[n]
+                if type(node) is not ComputationNode:
+                    raise Misbehaved("a change of what is no node")
                 if value is not None:
                     node.value = self._unarray(value)
                 node.gradient = None if slope is None else self._unarray(slope)
-                node.name, node.requires_gradient = name if type(name) is str else None, trainable is True
+                node.name, node.requires_gradient = name, trainable
                 self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
         except Misbehaved:
             raise
@@ -290,21 +292,29 @@ class Packer:
         if op in _LEAVES:
             # Without axes it is a number, as in `parameter(2.0)`: then `p.value -= 1` makes a new one.
             array = None if value is None else self._unarray([*value[:3], False])[()]
-            shape = tuple(int(n) for n in like[1]) if array is None else array.shape
+            if like is None or any(type(n) is not int or n < 0 for n in like[1]):
+                raise TypeError("a leaf of no shape")
+            shape = tuple(like[1]) if array is None else array.shape
             dtype = dtype_of(like[0]) if array is None else array.dtype
             return ComputationNode(_LEAVES[op], (), {}, shape, dtype, False, array)
-        made, fixed = _OPERATIONS[op], self._unpacked(params)
-        if type(fixed) is not dict or not all(type(k) is str and is_plain(v) for k, v in fixed.items()):
-            raise TypeError(f"a parameter of {op} is no plain value")
-        if any(type(parent) is not ComputationNode for parent in parents):
-            raise TypeError(f"a parent of {op} is no node")
-        known = all(parent.known for parent in parents)
-        if not (known and made.elementwise and all(parent.size <= FEW for parent in parents)):
+        made, known, few = _OPERATIONS[op], True, True
+        for parent in parents:
+            if type(parent) is not ComputationNode:
+                raise TypeError(f"a parent of {op} is no node")
+            known, few = known and parent._value is not None, few and parent.size <= FEW
+        fixed = {}
+        for name, content in params:
+            fixed[name] = part = self._unpacked(content)
+            if type(name) is not str or not is_plain(part):
+                raise TypeError(f"a parameter of {op} is no plain value")
+        if not (known and few and made.elementwise):
             shape, dtype = self._bounded(made, parents, fixed)
             if not known:
                 return ComputationNode(made, parents, fixed, shape, dtype)
-        result = np.asarray(made.forward(*(parent._value for parent in parents), **fixed))
-        return ComputationNode(made, parents, fixed, result.shape, dtype_of(result.dtype.str), False, result)
+        result = np.asarray(made.forward(*[parent._value for parent in parents], **fixed))
+        if result.dtype.kind not in scalars.NUMBERS:
+            raise TypeError(f"a result of {op} is no number")
+        return ComputationNode(made, parents, fixed, result.shape, result.dtype, False, result)
 
     def _bounded(self, op: Op, parents: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, Any]:
         """Shape and dtype of a result. Raises Misbehaved if it is too large, or with all the others too much work."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import gc
 import importlib
 import inspect
 import linecache
@@ -142,6 +143,7 @@ def live(end: socket.socket, folder: str, cpu: int, memory: int) -> None:
     """Serve as a student's process, with its limits and its hook, until the judge closes the connection."""
     os.chdir(folder)
     os.environ.update(HOME=folder, TMPDIR=folder)
+    gc.set_threshold(50_000, 20, 100)  # it does not live long
     sys.dont_write_bytecode = True  # what a cell imports is read, and nothing is written beside it
     sandbox.limit(cpu, memory)
     refused = sandbox.watch(folder)
