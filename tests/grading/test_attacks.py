@@ -17,8 +17,8 @@ from held import need_sandbox, settings
 
 from tinygrad_lora.commands import main as cli
 from tinygrad_lora.grading.grading import GradingWorker
-from tinygrad_lora.grading.process import bubblewrap
 from tinygrad_lora.grading.process.zygote import environment
+from tinygrad_lora.grading.sandbox import bubblewrap
 from tinygrad_lora.learn import load_exercise
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the limits are those of POSIX")
@@ -178,10 +178,11 @@ alone = Path(__file__).parent / "attacks" / "alone.py"
 ALONE = """
 import sys
 sys.path.insert(0, %r)
-from tinygrad_lora.grading.process import namespaces, sandbox, student
+from tinygrad_lora.grading.process import student
+from tinygrad_lora.grading.sandbox import hook, namespaces
 student.prepare()
 exec(%r, globals())
-main(sandbox.limit, namespaces.prepare, namespaces.fork)
+main(hook.limit, namespaces.prepare, namespaces.fork)
 """
 
 

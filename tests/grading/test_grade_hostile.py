@@ -163,7 +163,7 @@ PATCHES = {
     "builtins": "import builtins\nbuiltins.isinstance = lambda *a: True\nbuiltins.len = lambda *a: 1",
     "the protocol": "import tinygrad_lora.grading.process.peer as p\np.Peer._raise = lambda *a, **k: None\n"
     "import tinygrad_lora.grading.process.packing as q\nq.Packer.pack = lambda self, x: x",
-    "the hook": "import tinygrad_lora.grading.process.sandbox as s\ns.FORBIDDEN = ()\ns.hook = None",
+    "the hook": "import tinygrad_lora.grading.sandbox.hook as s\ns.FORBIDDEN = ()\ns.hook = None",
     "the engine": "import tinygrad_lora.core.graph as g\ng.topological_order = lambda outputs: []",
     "time": "import time\ntime.monotonic = lambda: 0.0",
 }

@@ -16,7 +16,7 @@ from ..files import write_atomically
 from ..grading.exports import write_all
 from ..grading.grading import GradingSettings, Workers, chosen, grade_all, job_of, self_check, workers_of_this_machine
 from ..grading.page import unreadable
-from ..grading.process.bubblewrap import exposing
+from ..grading.sandbox.bubblewrap import exposing
 from ..grading.submissions import submissions
 from ..terminal import counting, show_table
 

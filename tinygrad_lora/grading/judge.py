@@ -206,13 +206,19 @@ def defined(text: str) -> frozenset[str]:
 
 def without_fresh_copies(cells: list[list[str]], exercise: Exercise) -> list[list[str]]:
     """The cells without templates that come after an answer: a second copy of a notebook must not undo the first."""
-    kept, begun = [], False
+    kept, begun, stub = [], False, stub_of(exercise.id)
     for name, text in cells:
-        untouched = text.replace("\r\n", "\n").strip().endswith(exercise.stub.strip())
+        untouched = text.replace("\r\n", "\n").strip().endswith(stub)
         if not (untouched and begun and exercise.expected_of_stub is None):
             kept.append([name, text])
         begun = begun or (not untouched and not defined(text).isdisjoint(exercise.names))
     return kept
+
+
+@lru_cache
+def stub_of(id: str) -> str:
+    """The template of an exercise. A worker asks once, for all its jobs: it is cut out of source text."""
+    return load_exercise(id).stub.strip()
 
 
 def data_of(result: CheckResult) -> dict[str, Any]:

@@ -52,7 +52,7 @@ ATTACKS = {
         "            try: frame.f_locals[n] = ()\n            except BaseException: pass\n        frame = frame.f_back\n"
         "found = open(REFERENCE).read()"),
     "the hook, exchanged": (
-        "import tinygrad_lora.grading.process.sandbox as s\ns.FORBIDDEN = s.SECRET = ()\ns.hook = lambda *a: None\n"
+        "import tinygrad_lora.grading.sandbox.hook as s\ns.FORBIDDEN = s.SECRET = ()\ns.hook = lambda *a: None\n"
         "s.watch('/')\nfound = open(REFERENCE).read()"),
     "the service": (
         "import tinygrad_lora.grading.process.student as s\n"

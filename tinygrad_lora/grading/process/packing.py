@@ -7,31 +7,25 @@ Functions, classes and objects of another process cross as references; see `peer
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ...compiler.compiled import CompiledFunction
-from ...compiler.text.literals import is_plain
-from ...core import ops
 from ...core.graph import Graph, topological_order
-from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
+from ...core.node import PARAMETER, ComputationNode
 from ...learn.checking.evaluated import Evaluated
 from . import scalars
 from .changing import dtype_of, generator_in, state_of
 from .known import name_of, named
+from .nodes import LEAVES, Work, leaf
 from .wire import Misbehaved
 
 SMALL, MOST = 1 << 16, 256  # bytes of an array that both sides keep alike, and how many of them
 DEEPEST = 200  # lists in lists
-LARGEST = 1 << 26  # bytes of a node's value
-WORK = 2 * 10**10  # operations, and bytes written, to evaluate what one message defines: seconds
-FEW = 1_000  # elements: what is elementwise on so few needs no bound
 _LISTS: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "frozen"}
 _MAKERS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozen": frozenset}
-_LEAVES = {"input": INPUT, "parameter": PARAMETER, "constant": CONSTANT}
 
 
 class Packer:
@@ -56,7 +50,7 @@ class Packer:
         self.defined: list[Any] = []
         self.slots: list[Any] = []  # what may change in a call, in the order in which it was packed
         self._depth = 0  # of the value that is unpacked
-        self._work = 0  # of the nodes that the message defines
+        self._work = Work()  # of the nodes that the message defines
 
     def number(self, thing: Any) -> int:
         """A new number for a thing of ours."""
@@ -270,8 +264,12 @@ class Packer:
         """Build the nodes of a message, and take over what has changed at known ones."""
         try:
             for n, op, parents, params, like, value, name, trainable in defined:
-                above = tuple(self.things[p] for p in parents)
-                self.enter(n, node := self._built(op, above, params, like, value))
+                if op in LEAVES:
+                    node = leaf(op, like, value and self._unarray([*value[:3], False]))
+                else:
+                    fixed = {name: self._unpacked(content) for name, content in params}
+                    node = self._work.result(op, tuple(self.things[p] for p in parents), fixed)
+                self.enter(n, node)
                 node.name, node.requires_gradient = name, trainable
                 self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
             for n, value, slope, name, trainable in changed:
@@ -287,44 +285,3 @@ class Packer:
             raise
         except Exception as error:  # an operation may refuse its operands in many ways
             raise Misbehaved(f"a graph cannot be built again: {type(error).__name__}: {error}") from None
-
-    def _built(self, op: str, parents: tuple[Any, ...], params: Any, like: Any, value: Any) -> ComputationNode:
-        if op in _LEAVES:
-            # Without axes it is a number, as in `parameter(2.0)`: then `p.value -= 1` makes a new one.
-            array = None if value is None else self._unarray([*value[:3], False])[()]
-            if like is None or any(type(n) is not int or n < 0 for n in like[1]):
-                raise TypeError("a leaf of no shape")
-            shape = tuple(like[1]) if array is None else array.shape
-            dtype = dtype_of(like[0]) if array is None else array.dtype
-            return ComputationNode(_LEAVES[op], (), {}, shape, dtype, False, array)
-        made, known, few = _OPERATIONS[op], True, True
-        for parent in parents:
-            if type(parent) is not ComputationNode:
-                raise TypeError(f"a parent of {op} is no node")
-            known, few = known and parent._value is not None, few and parent.size <= FEW
-        fixed = {}
-        for name, content in params:
-            fixed[name] = part = self._unpacked(content)
-            if type(name) is not str or not is_plain(part):
-                raise TypeError(f"a parameter of {op} is no plain value")
-        if not (known and few and made.elementwise):
-            shape, dtype = self._bounded(made, parents, fixed)
-            if not known:
-                return ComputationNode(made, parents, fixed, shape, dtype)
-        result = np.asarray(made.forward(*[parent._value for parent in parents], **fixed))
-        if result.dtype.kind not in scalars.NUMBERS:
-            raise TypeError(f"a result of {op} is no number")
-        return ComputationNode(made, parents, fixed, result.shape, result.dtype, False, result)
-
-    def _bounded(self, op: Op, parents: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, Any]:
-        """Shape and dtype of a result. Raises Misbehaved if it is too large, or with all the others too much work."""
-        shape, dtype = op.infer(parents, params)
-        size = math.prod(shape) * dtype_of(np.dtype(dtype).str).itemsize
-        self._work += size + op.flops(shape, *(parent.shape for parent in parents), **params)
-        if size > LARGEST or self._work > WORK:
-            raise Misbehaved("a graph takes too much memory or too much work")
-        return shape, dtype
-
-
-# Those that graphs of every tutorial are made of, and none that is put together from text.
-_OPERATIONS = {name: op for name, op in Op.registry.items() if type(op).__module__ == ops.__name__}

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from ...core.node import ComputationNode, Op, tick
-from ...learn.checking.guard import TookTooLongError
+from ...core.node import tick
 from ...learn.checking.signatures import parameters_of, signature_from, with_signature
 from ...learn.checking.stubs import is_blank
 from ...nn.adapters.mergeable import MergeableLayer
 from ...nn.layer import Layer
 from ...nn.watch import STRUCTURE
 from .changing import alike, content_of, refill
-from .known import called, error_class, identifier, is_ours, name_of, named
+from .errors import error_of
+from .known import called, identifier, is_ours, name_of, named
 from .messages import LONGEST, changed_slots, examine
 from .packing import Packer
 from .wire import Channel, Gone, Misbehaved
@@ -120,21 +120,10 @@ class Peer(Packer):
 
     def _returned(self, message: dict[str, Any], values: list[Any], own: list[Any]) -> Any:
         if "raise" in message:
-            raise self.error(message, values[0] if len(values) == 1 else None)
+            raise error_of(message, values[0] if len(values) == 1 else None)
         for i, content in zip(changed_slots(message, len(own)), values[1:], strict=True):
             refill(own[i], content)
         return values[0]
-
-    def error(self, message: dict[str, Any], operation: Any) -> BaseException:
-        """The other side's exception, as one of ours."""
-        text = message["text"][:LONGEST]
-        kind = TookTooLongError if message["raise"] == "TookTooLongError" else error_class(message["raise"])
-        try:
-            made: Any = kind(text, tuple(operation)) if _is_operation(operation) else kind(text)
-        except Exception:
-            made = error_class("Error")(text)
-        made.students_line = message["line"][:300]
-        return made
 
     # --- Messages ---
 
@@ -321,15 +310,6 @@ class Peer(Packer):
             merged.versions = thing._versions(merged.base)  # each process has a clock of its own
         self.slots, STRUCTURE.changed = kept, tick()
         self._mirrors[n] = dict(vars(thing))
-
-
-def _is_operation(x: Any) -> bool:
-    """Whether this is what an error of the package says of a call: an operation, its operands, its parameters."""
-    if type(x) is not list or len(x) != 3:
-        return False
-    return (
-        isinstance(x[0], Op) and type(x[1]) is tuple and type(x[2]) is dict and {*map(type, x[1])} <= {ComputationNode}
-    )
 
 
 _MUTABLE = (list, dict, set, np.ndarray)

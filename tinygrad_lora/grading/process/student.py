@@ -20,7 +20,7 @@ from typing import Any
 
 from ...learn.checking import guard
 from ...learn.checking.guard import TookTooLongError, line_of
-from . import sandbox
+from ..sandbox import hook
 from .peer import Peer
 from .wire import Channel, Gone, Misbehaved
 
@@ -145,8 +145,8 @@ def live(end: socket.socket, folder: str, cpu: int, memory: int) -> None:
     os.environ.update(HOME=folder, TMPDIR=folder)
     gc.set_threshold(50_000, 20, 100)  # it does not live long
     sys.dont_write_bytecode = True  # what a cell imports is read, and nothing is written beside it
-    sandbox.limit(cpu, memory)
-    refused = sandbox.watch(folder)
-    sandbox.close_doors(refused)
+    hook.limit(cpu, memory)
+    refused = hook.watch(folder)
+    hook.close_doors(refused)
     with contextlib.suppress(Gone, Misbehaved):
         Student(Channel(end), refused).serve()

@@ -12,8 +12,7 @@ import sys
 import time
 from typing import Any
 
-from ...learn.registry import load_exercise
-from ..judge import judge
+from ..judge import judge, stub_of
 from .zygote import FORKS, Limits, Nursery, Unprotected
 
 MEMORY = 6 << 30  # bytes of the judge's process
@@ -34,7 +33,7 @@ def main() -> None:
                 print(json.dumps({"failed": str(error), "unprotected": True}), file=out, flush=True)
                 continue
             for id in job["exercises"]:
-                load_exercise(id)
+                stub_of(id)
             result = _judged(job, nursery)
             print(json.dumps(result), file=out, flush=True)
             if "failed" in result:  # who knows what the other process still waits for

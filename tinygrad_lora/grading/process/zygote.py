@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from ...blas import threads
-from . import bubblewrap, namespaces, proof
-from .sandbox import PACKAGE
+from ..sandbox import bubblewrap, namespaces, proof
+from ..sandbox.hook import PACKAGE
 from .wire import Channel, Gone, Misbehaved
 
 FORKS = hasattr(os, "fork") and hasattr(socket, "send_fds") and sys.platform != "darwin"
@@ -240,7 +240,8 @@ def _end(handle: str) -> socket.socket:
 
 def _child(control: socket.socket, descriptor: int, request: dict[str, Any]) -> None:
     """In the fork. Nothing of what the parent has open stays open."""
-    from . import sandbox, student
+    from ..sandbox import hook
+    from . import student
 
     control.close()
     os.setsid()
@@ -252,7 +253,7 @@ def _child(control: socket.socket, descriptor: int, request: dict[str, Any]) -> 
     code = 1
     try:
         if bait := request.get("bait"):
-            sandbox.limit(request["cpu"], request["memory"])
+            hook.limit(request["cpu"], request["memory"])
             Channel(end).send({"breaches": proof.breaches(bait)}, [])
         else:
             student.live(end, request["folder"], request["cpu"], request["memory"])

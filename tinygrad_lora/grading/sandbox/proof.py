@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .sandbox import PACKAGE
+from .hook import PACKAGE
 
 
 @contextmanager

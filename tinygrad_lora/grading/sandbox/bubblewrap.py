@@ -13,7 +13,7 @@ import sys
 from glob import glob
 from pathlib import Path
 
-from .sandbox import PACKAGE, readable
+from .hook import PACKAGE, readable
 
 SCRATCH = "/submission"  # where a submission works; a folder that no system has
 NOBODY = 65534  # whom root becomes inside: files and settings that are root's are not a submission's
