@@ -6,11 +6,13 @@ bubblewrap makes, too: user, process ids, mounts, network, shared memory. They e
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 from pathlib import Path
 from typing import Any
 
+from . import calls
 from .bubblewrap import NOBODY, SCRATCH
 
 ROOM = "size=64m,nr_inodes=4096,mode=700"  # of the scratch folder
@@ -75,11 +77,12 @@ def _unshare() -> None:
     _checked("unshare", _NEW)
     settings = {
         "self/setgroups": "deny", "self/uid_map": f"{user} {user} 1", "self/gid_map": f"{group} {group} 1",
-        "sys/user/max_user_namespaces": "0",
         "self/oom_score_adj": "1000",  # when the machine has no memory left, this process goes first
     }  # fmt: skip
     for name, value in settings.items():
         Path("/proc", name).write_bytes(value.encode())
+    with contextlib.suppress(OSError):  # where it cannot be written, the filter of system calls must do
+        Path("/proc/sys/user/max_user_namespaces").write_bytes(b"0")
 
 
 def _settle() -> None:
@@ -93,4 +96,5 @@ def _settle() -> None:
     _checked("capset", ctypes.byref(header), ctypes.byref(nothing))
     _checked("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     _checked("prctl", _DUMPABLE, 0, 0, 0, 0)
+    calls.refuse()
     os.chdir(SCRATCH)
