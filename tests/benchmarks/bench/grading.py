@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import tempfile
 import time
@@ -26,6 +25,7 @@ from tinygrad_lora.grading.grading import (
     self_check,
     workers_of_this_machine,
 )
+from tinygrad_lora.grading.process.zygote import Limits, Nursery
 from tinygrad_lora.grading.submissions import submissions
 from tinygrad_lora.learn.checking.solutions import source_of
 from tinygrad_lora.learn.exercise import Exercise
@@ -74,6 +74,21 @@ def write_class(folder: Path, ids: Sequence[str], students: int, seed: int) -> N
             (own / notebook.path.name).write_text(answered(notebook, ids, rng, share), encoding="utf-8")
 
 
+def cost_of_a_process(trusted: bool, times: int = 40) -> float:
+    """Seconds that it takes to start a student's process and to end it: the median."""
+    nursery, seconds = Nursery(Limits(), trusted), []
+    try:
+        for _ in range(times):
+            start = time.perf_counter()
+            channel = nursery.start()
+            channel.close()
+            nursery.end()
+            seconds.append(time.perf_counter() - start)
+    finally:
+        nursery.close()
+    return float(np.median(seconds))
+
+
 def add_command(commands: Any) -> None:
     """Add `grading` to the commands of `bench`."""
     parser = commands.add_parser(
@@ -105,11 +120,14 @@ def run(args: argparse.Namespace) -> int:
             for _, result, _ in grade_all(submissions(folder), ids, settings, Path(made) / "cache", workers.submit):
                 points.append(result["points"])
                 show(len(points), "")
-        seconds, processor = time.perf_counter() - start, sum(os.times()[:4])
+        seconds = time.perf_counter() - start
     count = args.students * len({id[:2] for id in ids})
     print(f"{count} whole notebooks, {len(ids)} exercises, {args.jobs} workers: {seconds:.1f} s")
     print(f"of them {ready:.1f} s to start and to check the grader; {args.students / (seconds - ready):.1f} a second")
-    print(f"{processor:.1f} s of processor time, all processes together")
+    print(settings.held)
     print(f"{np.mean(points):.1f} points on average, of {result['out_of']}")
+    plain = f"{1e3 * cost_of_a_process(trusted=True):.0f} ms without a sandbox"
+    walled = "" if args.trusted else f"{1e3 * cost_of_a_process(trusted=False):.0f} ms in the sandbox, "
+    print(f"to start and end a student's process: {walled}{plain}")
     print(machine_line(machine))
     return 0

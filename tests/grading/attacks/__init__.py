@@ -9,6 +9,17 @@ from . import answers, files, network, notebooks, processes, protocol, reference
 KINDS = (files, processes, network, resources, references, answers, protocol)
 ATTACKS = {f"{kind.__name__.rpartition('.')[2]}: {name}": text for kind in KINDS for name, text in kind.ATTACKS.items()}
 NOTEBOOKS = notebooks.ATTACKS
+# Those that go on until they are stopped: seconds each.
+LONG = {
+    *(f"answers: {name}" for name in (
+        "a long list", "an error whose text never ends", "many arrays")),
+    *(f"processes: {name}" for name in (
+        "a crash by recursion", "a crash in C by recursion", "a deaf loop", "a large power", "a long sum", "a loop in C", "blocked signals", "no alarm", "sleep")),
+    *(f"protocol: {name}" for name in (
+        "a list of everything", "a slow frame", "a table with keys that collide", "a wide value", "half a frame", "many nodes", "many sizes", "no time", "nodes that double", "products without end")),
+    *(f"resources: {name}" for name in (
+        "a compressed bomb", "a list that doubles", "arrays", "memory that is caught", "output", "output below Python", "processor time in the cells", "warnings")),
+}  # fmt: skip
 
 PRELUDE = """
 import os, sys

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import Any
 
-SECONDS, LONGEST = 3.0, 10_000
+SECONDS, LONGEST = 1.0, 10_000
 
 
 def main(limit: Any, prepare: Any, fork: Any) -> None:

@@ -56,7 +56,7 @@ def environment(walled: bool = False) -> dict[str, str]:
     if walled:  # to look through all the fonts of the system takes longer than everything else
         scratch = {"HOME": bubblewrap.SCRATCH, "TMPDIR": bubblewrap.SCRATCH, "MPL_IGNORE_SYSTEM_FONTS": "1"}
         return {"LANG": "C.UTF-8", "PATH": ""} | scratch | _OWN | threads(1)
-    names = ("SYSTEMROOT", "LANG", "LC_ALL", "HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP")
+    names = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP")
     return {name: os.environ[name] for name in names if name in os.environ} | _OWN | threads(1)
 
 
@@ -89,18 +89,18 @@ class Nursery:
         """Start the process that forks."""
         self._control, theirs = socket.socketpair()
         os.set_inheritable(theirs.fileno(), True)
-        plain = command("zygote", str(theirs.fileno()), "" if self.trusted else "walled")
+        program = command("zygote", str(theirs.fileno()), "" if self.trusted else "walled")
         try:
-            program = plain if self.trusted else bubblewrap.walled(plain)
+            program = program if self.trusted else bubblewrap.walled(program)
+            with open(os.path.join(self.home, "errors"), "wb") as errors:
+                self._process = subprocess.Popen(
+                    program, pass_fds=[theirs.fileno()], env=environment(not self.trusted), cwd=self.home,
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
+                )  # fmt: skip
         except OSError as error:
             raise Unprotected(f"{error}\n  {bubblewrap.remedy()}") from None
-        with open(os.path.join(self.home, "errors"), "wb") as errors:
-            self._process = subprocess.Popen(
-                program, pass_fds=[theirs.fileno()], env=environment(not self.trusted),
-                cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-                start_new_session=True,
-            )  # fmt: skip
-        theirs.close()
+        finally:
+            theirs.close()
 
     def _prove(self) -> None:
         """Have a process like a student's try to get out. Raises Unprotected if it can, or if there is none."""
@@ -130,14 +130,19 @@ class Nursery:
         self._folder = bubblewrap.SCRATCH if walled else tempfile.mkdtemp(dir=self.home, prefix="work-")
         mine, theirs = socket.socketpair()
         request = {"folder": self._folder, "cpu": self.limits.cpu, "memory": self.limits.memory, **(more or {})}
-        if FORKS:
-            socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno()])
-            answer = self._control.recv(4096)
-            if answer != b"started":
-                raise RuntimeError(answer.decode() or "the process that makes students' processes has ended")
-        else:
-            self._spawn(theirs, request)
-        theirs.close()
+        try:
+            if FORKS:
+                socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno()])
+                answer = self._control.recv(4096)
+                if answer != b"started":
+                    raise RuntimeError(answer.decode() or "the process that makes students' processes has ended")
+            else:
+                self._spawn(theirs, request)
+        except BaseException:
+            mine.close()
+            raise
+        finally:
+            theirs.close()
         self._running = True
         return Channel(mine)
 

@@ -47,9 +47,11 @@ def breaches(bait: dict[str, Any]) -> list[str]:
 
 def _succeeds(attempt: Callable[[], Any]) -> bool:
     try:
-        attempt()
+        result = attempt()
     except (OSError, StopIteration):
         return False
+    if isinstance(result, socket.socket):
+        result.close()
     return True
 
 
