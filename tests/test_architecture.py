@@ -22,8 +22,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 BENCH = sorted((ROOT / "tests" / "benchmarks" / "bench").rglob("*.py"))
 BUDGET = ROOT / "tests" / "budget.toml"
 
-LARGEST_CORE = 934
-LARGEST_ENGINE = 1146  # with library.py and errors.py: the number in the README
+LARGEST_CORE = 910
+LARGEST_ENGINE = 1097  # with library.py and errors.py: the number in the README
 LARGEST_FILE = 250
 MOST_MODULES = 15
 MOST_LIKE_THINGS = 25  # where one file looks like the next, and a reader needs to read one of them

@@ -13,7 +13,6 @@ _PUBLIC = [
     ("core.graph", "Graph"),
     ("core.trace", "trace"),
     ("core.autodiff", "grad gradients value_and_grad zero_gradients"),
-    ("library", "check_gradients"),
     # Functions of nodes or arrays
     ("core.ops", "add cast divide exp greater identity log matmul multiply power relu scale sign sqrt stop_gradient"),
     ("core.ops", "subtract take tanh transpose where"),
@@ -29,7 +28,7 @@ _PUBLIC = [
     ("nn.schedules", "cosine linear step_decay"),
     # The compiler
     ("compiler", "CompiledFunction TrainingStep compile compile_training_step"),
-    ("checking", "check_pass"),
+    ("checking", "check_gradients check_pass"),
     # Files of other programs
     ("interop.peft", "load_adapter save_adapter"),
     ("interop.safetensors", "load_safetensors save_safetensors"),

@@ -2,7 +2,7 @@
 
 from . import checking, compiler, core, data, errors, interop, learn, library, models, nn, view
 from .core import ops
-from .checking import check_pass
+from .checking import check_gradients, check_pass
 from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
 from .core.autodiff import grad, gradients, value_and_grad, zero_gradients
 from .core.graph import Graph
@@ -14,7 +14,6 @@ from .interop.safetensors import load_safetensors, save_safetensors
 from .learn import bug, bugs, check, diagnose, hint, progress, quiz, using
 from .library import (
     broadcast,
-    check_gradients,
     concatenate,
     cross_entropy,
     gelu,

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from .core import ops
-from .core.autodiff import gradients
 from .core.node import ComputationNode, Operand, Shape, constant
-from .errors import DtypeError, GradientError, ShapeError
+from .errors import DtypeError, ShapeError
 from .refusals.arguments import FAILURES, explained, refuse_again
 from .refusals.arrays import as_shape, listed
 
@@ -98,8 +97,8 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     `axis` and `keepdims` as in `sum`. Raises ShapeError for no such axis, and where there are no elements.
     """
     axes = _axes(x, axis)
-    if 0 in (np.shape(x)[i] for i in axes):
-        raise ShapeError(f"an array of shape {np.shape(x)} has no largest element over axes {axes}")
+    if 0 in (_shape(x)[i] for i in axes):
+        raise ShapeError(f"an array of shape {_shape(x)} has no largest element over axes {axes}")
     return ops.reduce_max(x, axis=axes, keepdims=bool(keepdims))
 
 
@@ -113,7 +112,7 @@ def reshape(x: Operand, shape: int | Shape) -> Any:
     if any(n < -1 for n in wanted) or wanted.count(-1) > 1:
         raise ShapeError(f"{wanted} is not a shape: sizes are 0 or more, and at most one may be -1 for the rest")
     rest = prod(n for n in wanted if n != -1)
-    return ops.reshape(x, shape=tuple(prod(np.shape(x)) // rest if n == -1 and rest else n for n in wanted))
+    return ops.reshape(x, shape=tuple(prod(_shape(x)) // rest if n == -1 and rest else n for n in wanted))
 
 
 @explained
@@ -214,8 +213,8 @@ def mse(y: Operand, target: Operand) -> Any:
 
     Raises ShapeError where they are not.
     """
-    if np.shape(y) != np.shape(target):
-        raise ShapeError(f"mse: y has shape {np.shape(y)} and the target {np.shape(target)}: reshape one of them")
+    if _shape(y) != _shape(target):
+        raise ShapeError(f"mse: y has shape {_shape(y)} and the target {_shape(target)}: reshape one of them")
     return _mean_square(listed(y) - listed(target))
 
 
@@ -232,12 +231,12 @@ def cross_entropy(logits: Operand, labels: Operand) -> Any:
     DtypeError for labels that are not whole numbers, ValueError for a label that is not a class.
     """
     labels = labels if isinstance(labels, ComputationNode) else constant(labels)
-    *samples, classes = np.shape(logits)
+    *samples, classes = _shape(logits)
     if labels.dtype.kind not in "iu":
         raise DtypeError(f"cross_entropy: labels must be whole numbers, not {labels.dtype}: use labels.astype(int)")
     if labels.shape != tuple(samples):
         raise ShapeError(
-            f"cross_entropy: logits {np.shape(logits)} need labels of shape {tuple(samples)}, not {labels.shape}"
+            f"cross_entropy: logits {_shape(logits)} need labels of shape {tuple(samples)}, not {labels.shape}"
         )
     if labels.known and labels.size and (labels.value.min() < 0 or labels.value.max() >= classes):
         wrong = next(t for t in labels.value.flat if not 0 <= t < classes)
@@ -247,38 +246,6 @@ def cross_entropy(logits: Operand, labels: Operand) -> Any:
     rows = constant(np.arange(labels.size))
     scores = log_softmax(logits if len(samples) == 1 else reshape(logits, (labels.size, classes)))
     return -mean(ops.take(scores, rows, reshape(labels, (labels.size,))))
-
-
-@explained
-def check_gradients(
-    f: Callable[..., ComputationNode], *arrays: Operand, rtol: float = 1e-5, step: float = 1e-6
-) -> float:
-    r"""Compare the gradients of f with $\frac{f(x + h) - f(x - h)}{2h}$, entry by entry; give the largest difference.
-
-    f takes nodes and gives a scalar node; `arrays` are its float64 arguments. Differences are relative to the largest
-    entry of that gradient, or absolute where it is below 1. Raises GradientError that names the argument, the entry and
-    both numbers if one exceeds `rtol`.
-    """
-    points = [np.array(a, dtype=np.float64) for a in arrays]
-    leaves = [constant(p) for p in points]
-    worst = 0.0
-    for k, (point, gradient) in enumerate(zip(points, gradients(f(*leaves), leaves), strict=True)):
-        largest = np.abs(gradient.value).max(initial=1.0)
-        for entry in np.ndindex(point.shape):
-            h = step * (abs(center := point[entry]) + 1)
-            values = []
-            for moved in (center + h, center - h):
-                point[entry] = moved
-                values.append(float(f(*map(constant, points))))
-            point[entry] = center
-            numeric, found = (values[0] - values[1]) / (2 * h), float(gradient.value[entry])
-            difference = abs(found - numeric) / largest
-            if not difference <= rtol:
-                raise GradientError(
-                    f"argument {k}, entry {entry}: the gradient is {found:.8g}, central differences give {numeric:.8g}"
-                )
-            worst = float(np.maximum(worst, difference))
-    return worst
 
 
 # --- Methods of a node ---

@@ -16,6 +16,11 @@
 #
 # A neural network with a billion numbers is built from one kind of thing: a node.
 # Here we take one apart.
+#
+# What for? To **train** a network is to change its numbers, little by little, until its answers are better. For each
+# number we must know which way to change it, and how much that helps. This is what a derivative says: how fast the
+# error changes when this number does. A billion numbers have a billion derivatives, so we need a machine that finds
+# them all. These tutorials build one, and the node is its first part.
 
 # %%
 import numpy as np

@@ -21,6 +21,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
+from tinygrad_lora.blas import one_thread
+
+one_thread()  # so that a busy machine is as fast as a quiet one
 
 # %% instructor=true
 from tinygrad_lora.learn import reference

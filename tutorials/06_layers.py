@@ -21,6 +21,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
+from tinygrad_lora.blas import one_thread
+
+one_thread()  # so that a busy machine is as fast as a quiet one
 
 # %% instructor=true
 from tinygrad_lora.learn import reference
@@ -238,7 +241,9 @@ except NotImplementedError:
 plots.activation_histograms(mine, data.x_test)
 
 # %% [markdown]
-# The same for the way back: how large is the gradient that reaches each layer?
+# The same for the way back: how large is the gradient that reaches each layer? The gradient of what? Of one number that
+# says how wrong the ten outputs are. It is called cross-entropy, and tutorial 07 builds it. Here any such number would
+# do.
 
 # %%
 for name, network in {"usual": usual, "mine": mine}.items():

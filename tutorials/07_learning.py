@@ -21,7 +21,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
+from tinygrad_lora.blas import one_thread
 from tinygrad_lora.data import digits
+
+one_thread()  # so that a busy machine is as fast as a quiet one
 
 # %% instructor=true
 from tinygrad_lora.learn import reference
@@ -303,6 +306,48 @@ for axes, i in zip(panels, wrong, strict=False):
 # %%
 seen = (model.forward(data.x_train).argmax(axis=1) == data.y_train).mean()
 print(f"learned from: {seen:.1%}, not seen: {accuracy(model):.1%}")
+
+# %% [markdown]
+# ## Learned, or learned by heart?
+#
+# Why keep images aside at all? Take a network and only 60 images, and train for a long time. After each step we measure
+# the loss on these images, and on the 359 that were kept aside.
+
+# %%
+few = data.x_train[:60], data.y_train[:60]
+student, losses = network(), {"60 images to learn from": [], "images kept aside": []}
+step = tl.compile_training_step(student, tl.cross_entropy, tl.Adam(student.parameters(), lr=0.01))
+for _ in range(300):
+    losses["60 images to learn from"].append(step(*few))
+    aside = tl.cross_entropy(student.forward(data.x_test), data.y_test)
+    losses["images kept aside"].append(float(aside))
+best = int(np.argmin(losses["images kept aside"]))
+print(f"kept aside: loss {losses['images kept aside'][best]:.2f} after {best} steps, then up to {float(aside):.2f}")
+print(f"accuracy on them {accuracy(student):.1%}")
+plots.loss_curves(losses)
+
+# %% [markdown]
+# The first curve falls and falls. The second one falls, turns, and rises. From the turn on, the network learns these
+# 60 images by heart, and is ever more sure where it is wrong. This is **overfitting**. Being right on what one has
+# not seen is called **generalization**.
+#
+# What helps? More images: above there were 1,438, and the gap was small. To stop at the turn. Or a smaller network: it
+# has no room to learn by heart. Change the 60 to 600 and say, before you run it, where the turn will be.
+#
+# How good a rate is, is measured in the same way. Here is the loss after two epochs, for rates from far too small to
+# far too large:
+
+# %%
+rates = 10.0 ** np.arange(-3, 1.1, 0.25)
+with np.errstate(all="ignore"):
+    final = [np.mean(train(lambda p, rate=rate: tl.SGD(p, lr=rate), epochs=2)[1][-10:]) for rate in rates]
+_, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
+axes.semilogx(rates, final, "o-", color="#0072B2")
+_ = axes.set(xlabel="learning rate", ylabel="loss after two epochs", title="A valley: too small, right, too large")
+
+# %% [markdown]
+# On the left nothing has happened yet. On the right each step jumps over the valley, and ends somewhere higher. Good
+# rates lie in between, near the edge where it begins to jump.
 
 # %% [markdown]
 # ## What to take with you

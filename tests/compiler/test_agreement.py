@@ -24,6 +24,14 @@ def test_eager_agrees_with_itself():
     assert disagreement(graph, arrays, results) is None
 
 
+def test_below_the_smallest_normal_number_floats_are_equally_far_apart():
+    graph, arrays, (result,) = traced(lambda x: x * x * (1.0 - x) * 2.0, np.float32([1.425e-21, 2e-21]))
+    step = np.finfo(np.float32).smallest_subnormal
+    assert 0 < result[0] < np.finfo(np.float32).tiny
+    assert disagreement(graph, arrays, [result + step]) is None
+    assert disagreement(graph, arrays, [result * np.float32(1.5)]) is not None
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "bool"])
 def test_whole_numbers_and_truth_values_are_equal(dtype):
     x = np.ones((2, 3), dtype)

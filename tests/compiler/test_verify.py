@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.checks.verify import verify
 from tinygrad_lora.compiler.planned import decide as lowering
+from tinygrad_lora.compiler.planned import order as schedule
 from tinygrad_lora.compiler.planned import plan, statements, write
 from tinygrad_lora.core import ops
 from tinygrad_lora.errors import MiscompiledWarning
@@ -55,6 +56,12 @@ def _choices_of_numbers(x):
     return y, tl.sum(tl.where(tl.sum(y, 1) > 0.1, 3.0, tl.sum(x, 1))), tl.maximum(tl.cast(x, np.float32), 0.1)
 
 
+def _block_by_block_with_a_number(x, y):
+    number = tl.mean(x)
+    z = y / number * tl.log(number)
+    return tl.gradients(tl.sum(z * z), x)
+
+
 @pytest.mark.parametrize(
     ("function", "shapes"),
     [
@@ -67,6 +74,7 @@ def _choices_of_numbers(x):
         pytest.param(_parts_of_a_turned_copy, [(30, 30)], id="parts of a copy of a turned matrix"),
         pytest.param(_joined_and_written_over, [(60,), (0,)], id="a vector of one part, written over block by block"),
         pytest.param(_choices_of_numbers, [(6, 4)], id="numbers in the place of operands"),
+        pytest.param(_block_by_block_with_a_number, [(), (90,)], id="a number that each block of a loop reads"),
     ],
 )
 @pytest.mark.parametrize("options", [{}, {"passes": ()}, {"without": ["in_place"]}], ids=str)
@@ -74,6 +82,14 @@ def test_what_is_right_is_not_objected_to(function, shapes, options):
     with planned_cases.tiny():
         compiled = tl.compile(function, **options).prepare(*map(np.ones, shapes))
     assert compiled.program.planned
+
+
+def test_a_loop_over_rows_of_nothing_is_right(monkeypatch):
+    """No array is so small that it is computed in blocks; if one were, this would be no reason to object."""
+    monkeypatch.setattr(schedule, "LARGE", 1)
+    monkeypatch.setattr(schedule, "BLOCK_BYTES", 16)
+    compiled = tl.compile(lambda x, y: tl.sum(tl.tanh(y * x), -1)).prepare(np.ones((3, 0)), np.ones(()))
+    assert compiled.program.planned and "blocks of" in compiled.source
 
 
 # --- Faults of the planner ---

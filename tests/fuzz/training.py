@@ -131,7 +131,7 @@ def draw_training(rng: Any) -> TrainingTrial:
     rows = tuple(one((1, 2, 3, 5)) for _ in range(one((1, 2, 3)))) if rng.random() < 0.4 else (one((1, 3, 4)),) * 3
     circumstances = replace(draw(rng, 0), layouts=((),))
     if circumstances.engine == "numba":  # it compiles for seconds
-        parts, rows = parts[:2], rows[:1] * 2
+        parts, rows = [PARTS[0], *parts[:1]], rows[:1] * 2  # one part must have a weight to adapt
     return TrainingTrial(
         parts=tuple(parts), width=one((1, 2, 3, 4, 7)), dtype=one(("float64", "float64", "float32")),
         adapted=adapted, loss=one(("mse", "cross_entropy")),

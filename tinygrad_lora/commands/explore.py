@@ -34,16 +34,16 @@ def add_command(commands: Any) -> None:
 
 def run(name: str | None, out: Path, measure: bool = False, quiet: bool = False) -> int:
     """Write the page of a compiled function, and print its passes."""
-    found = explore(compiled_function(name or f"{EXAMPLE}:naive_lora"), measure=measure)
-    path = found.save(out)
+    exploration = explore(compiled_function(name or f"{EXAMPLE}:naive_lora"), measure=measure)
+    path = exploration.save(out)
     if not quiet:
-        print(f"{found}\n\nOpen {path} in a browser: it shows all of this.")
+        print(f"{exploration}\n\nOpen {path} in a browser: it shows all of this.")
     return 0
 
 
 def compiled_function(name: str) -> CompiledFunction:
     """What stands behind `package.module:name` or `path/to/file.py:name`. Raises ValueError with a sentence."""
-    found = named_object(name, WANTED)
-    if not isinstance(found, CompiledFunction):
-        raise ValueError(f"{name} is {with_article(type(found).__name__)}; it must be {WANTED}")
-    return found
+    compiled = named_object(name, WANTED)
+    if not isinstance(compiled, CompiledFunction):
+        raise ValueError(f"{name} is {with_article(type(compiled).__name__)}; it must be {WANTED}")
+    return compiled

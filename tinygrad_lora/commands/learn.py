@@ -43,8 +43,8 @@ def run(given: argparse.Namespace) -> int:
     if given.number is None:
         alone = [f"--{name.replace('_', '-')}" for name in ("out", "fresh", "copy_only") if getattr(given, name)]
         if alone:
-            told = f"{' and '.join(alone)} {'is' if len(alone) == 1 else 'are'}"
-            raise ValueError(f"{told} about one tutorial: give its number, such as 04")
+            options = f"{' and '.join(alone)} {'is' if len(alone) == 1 else 'are'}"
+            raise ValueError(f"{options} about one tutorial: give its number, such as 04")
         print(json.dumps(listed(), indent=2) if given.json else overview(listed()))
         return 0
     if given.json:
@@ -56,20 +56,20 @@ def run(given: argparse.Namespace) -> int:
 
 def listed() -> list[dict[str, Any]]:
     """Each tutorial with what it is about and how far this user is."""
-    lines, found = {line.id: line for line in progress().lines}, []
+    lines, rows = {line.id: line for line in progress().lines}, []
     for one in tutorials():
         own = [lines[id] for id in one.exercises if id in lines]
         points, out_of = sum(line.points for line in own), sum(line.out_of for line in own)
-        found.append({**vars(one.heading), "points": points, "out_of": out_of, "exercises": one.exercises})
-    return found
+        rows.append({**vars(one.heading), "points": points, "out_of": out_of, "exercises": one.exercises})
+    return rows
 
 
-def overview(found: list[dict[str, Any]]) -> str:
+def overview(entries: list[dict[str, Any]]) -> str:
     """A table: number, points so far, minutes, title."""
     row, rows = "{number}  {points:>2} of {out_of:<2} points  {minutes} min  {title}", []
-    for one in found:
+    for one in entries:
         rows += [row.format(**one), fill(one["outcome"], 80, initial_indent="    ", subsequent_indent="    ")]
-    return "\n".join([*rows, "", f"Open one: tinygrad-lora learn {found[0]['number']}"])
+    return "\n".join([*rows, "", f"Open one: tinygrad-lora learn {entries[0]['number']}"])
 
 
 def opened(path: Path) -> int:

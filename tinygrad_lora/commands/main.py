@@ -10,6 +10,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
 from .. import __version__, errors
+from ..blas import one_thread
 
 if TYPE_CHECKING:
     import argparse
@@ -32,6 +33,7 @@ COMMANDS = {
     "doctor": "doctor",
     "completion": "completion",
 }
+SMALL = {"demo", "learn", "check", "hint", "course", "step", "explore", "draw"}  # what they compute on is small
 MOVED = {"bench": "bench is a tool of the repository: in a checkout, run `python3 run.py bench` with the same options"}
 REFUSED = (  # in one sentence
     ValueError, OSError, ImportError, errors.ClosedError, errors.CompileError, errors.DtypeError, errors.GradientError,
@@ -40,6 +42,26 @@ REFUSED = (  # in one sentence
 WRONG, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes; the latter two as a shell gives them for those signals
 
 
+@contextmanager
+def interrupts_put_off() -> Iterator[None]:
+    """A Ctrl-C waits for the end of the block: NumPy, interrupted while it is loaded, calls itself broken."""
+    import signal
+    from threading import current_thread, main_thread
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
+        yield
+        return
+    came: list[bool] = []
+    signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+@interrupts_put_off()
 def parser(first: str = "") -> argparse.ArgumentParser:
     """The whole command line; or what is needed of it when `first` is the first argument."""
     import argparse  # here and below, and not above, so that a Ctrl-C is heard meanwhile
@@ -65,31 +87,6 @@ def parser(first: str = "") -> argparse.ArgumentParser:
     return made
 
 
-@contextmanager
-def interrupts_put_off() -> Iterator[None]:
-    """A Ctrl-C waits for the end of the block: NumPy, interrupted while it is loaded, calls itself broken."""
-    import signal
-    from threading import current_thread, main_thread
-
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
-        yield
-        return
-    came: list[bool] = []
-    signal.signal(signal.SIGINT, lambda *_: came.append(True))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if came:
-        raise KeyboardInterrupt
-
-
-def loaded(first: str = "") -> argparse.ArgumentParser:
-    """`parser(first)`, and no Ctrl-C in its midst."""
-    with interrupts_put_off():
-        return parser(first)
-
-
 def understood(arguments: Sequence[str]) -> argparse.Namespace:
     """What the arguments ask for. Raises ValueError where they are wrong."""
     first = arguments[0]
@@ -101,8 +98,9 @@ def understood(arguments: Sequence[str]) -> argparse.Namespace:
         near = get_close_matches(first, COMMANDS, n=1)
         perhaps = f"perhaps {near[0]}" if near else f"there are {', '.join(COMMANDS)}"
         raise ValueError(f"there is no command {first!r}; {perhaps}. `tinygrad-lora --help` says what each does")
-    made = loaded(first)
-    args, unknown = made.parse_known_args(arguments)
+    if first in SMALL:
+        one_thread()  # before NumPy is loaded
+    args, unknown = parser(first).parse_known_args(arguments)
     if unknown:
         raise ValueError(f"{' '.join(unknown)} means nothing here; `{called(arguments)} --help` says what does")
     return args
@@ -130,11 +128,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         if not words:
-            loaded().print_help(sys.stderr)
+            parser().print_help(sys.stderr)
             return WRONG
         args = understood(words)
-        code: int = args.run(args)
-        return code
+        return args.run(args)
 
     return exit_code(called(words), command)
 

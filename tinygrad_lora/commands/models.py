@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.files.cache import cache_folder, is_installed, remove_model
-from ..models.files.catalog import CATALOG
+from ..models.files.catalog import CATALOG, Package
 from ..models.files.fetch import get_model
 from ..terminal import show_table, tracker
 
@@ -54,31 +54,34 @@ def run_get(args: argparse.Namespace) -> int:
     """Fetch one model, and say where it is."""
     folder = get_model(args.name, args.archive, tracker(args.quiet))
     if not args.quiet:
-        package = CATALOG[args.name]
-        about = [("About", package.about), ("License", package.license), ("From", package.source)]
-        show_table([*about, ("Files", str(folder))], args.name)
+        show_table([*about(CATALOG[args.name]), ("Files", str(folder))], args.name)
     return 0
 
 
 def run_list(args: argparse.Namespace) -> int:
     """Print the catalog: what each entry is, how large, and whether it is here."""
-    entries = [
-        {
-            "name": package.name, "installed": is_installed(package.name), "about": package.about,
-            "license": package.license, "source": package.source, "package": f"{package.package}=={package.version}",
-            "download_bytes": package.bytes, "folder": str(cache_folder() / package.folder),
-        }
-        for package in CATALOG.values()
-    ]  # fmt: skip
     if args.json:
-        print(json.dumps(entries, indent=1))
+        print(json.dumps([entry(package) for package in CATALOG.values()], indent=1))
         return 0
-    for entry, package in zip(entries, CATALOG.values(), strict=True):
-        state = "here" if entry["installed"] else f"{package.megabytes} to fetch"
-        about = [("About", package.about), ("License", package.license), ("From", package.source), ("State", state)]
-        show_table(about, package.name)
+    for package in CATALOG.values():
+        state = "here" if is_installed(package.name) else f"{package.megabytes} to fetch"
+        show_table([*about(package), ("State", state)], package.name)
     print(f"\nFetch one with `tinygrad-lora models get NAME`. They are kept in {cache_folder()}.")
     return 0
+
+
+def about(package: Package) -> list[tuple[str, str]]:
+    """What an entry of the catalog is."""
+    return [("About", package.about), ("License", package.license), ("From", package.source)]
+
+
+def entry(package: Package) -> dict[str, Any]:
+    """An entry of the catalog as data."""
+    return {
+        "name": package.name, "installed": is_installed(package.name), "about": package.about,
+        "license": package.license, "source": package.source, "package": f"{package.package}=={package.version}",
+        "download_bytes": package.bytes, "folder": str(cache_folder() / package.folder),
+    }  # fmt: skip
 
 
 def run_remove(args: argparse.Namespace) -> int:

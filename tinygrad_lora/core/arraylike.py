@@ -1,4 +1,4 @@
-"""How a node behaves where Python or NumPy expects an array: operators, truth, conversion. The engine needs none of it.
+"""How a node behaves where Python or NumPy expects an array: operators and truth. The engine needs none of it.
 
 Operators find their operations by name, in the registry: this module knows no operation, and imports none.
 """
@@ -12,11 +12,11 @@ import numpy as np
 
 from ..errors import ShapeError, TraceError
 from ..refusals.arrays import base_of_power
+from ..refusals.lost import NumberLike
 from ..refusals.nodes import AdvisingNode, fixed
 from ..refusals.words import LOST
 
 registry: dict[str, Any] = {}  # every operation by name: `Op.registry`
-
 
 OPERATORS = {  # what NumPy calls for `array + node` and its like, and the node's methods for it
     np.add: ("__add__", "__radd__"), np.subtract: ("__sub__", "__rsub__"), np.multiply: ("__mul__", "__rmul__"),
@@ -36,7 +36,7 @@ def _infix(name: str) -> Any:
     )
 
 
-class ArrayLike(AdvisingNode):
+class ArrayLike(AdvisingNode, NumberLike):
     """What `ComputationNode` inherits so that formulas read as they do on arrays."""
 
     __slots__ = ()
@@ -47,7 +47,6 @@ class ArrayLike(AdvisingNode):
     _value: Any
     _gradient: Any
     value: Any
-    _leave_note: Any  # node.py says how
 
     __add__, __radd__ = _infix("add")
     __sub__, __rsub__ = _infix("subtract")
@@ -127,32 +126,6 @@ class ArrayLike(AdvisingNode):
             raise TypeError(LOST.format(ufunc.__name__))
         (a, b), (forward, reflected) = operands, OPERATORS[ufunc]
         return getattr(a, forward)(b) if isinstance(a, ArrayLike) else getattr(b, reflected)(a)
-
-    def __array__(self: Any, dtype: Any = None, copy: bool | None = None) -> Any:
-        self._leave_note()
-        return np.array(self.value, dtype=dtype)
-
-    def _number(self: Any, who: str) -> Any:
-        """The value as one of Python's numbers, or a sentence."""
-        if self.value.size != 1:
-            remedy = "take one of its numbers, or tl.sum or tl.mean of all"
-            raise TypeError(f"{who} is for a single number (a scalar), and this node has shape {self.shape}: {remedy}")
-        return self.value.item()
-
-    def __float__(self) -> float:
-        self._leave_note()
-        return float(self._number("float()"))
-
-    def __int__(self) -> int:
-        self._leave_note()
-        return int(self._number("int()"))
-
-    def __round__(self, digits: int | None = None) -> Any:
-        self._leave_note()
-        return round(self._number("round()"), digits)
-
-    def __format__(self, spec: str) -> str:
-        return format(self._number(f"the format {spec!r}"), spec) if spec else str(self)
 
     def __bool__(self) -> bool:
         if self._value is None:

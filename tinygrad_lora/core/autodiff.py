@@ -19,7 +19,8 @@ from ..refusals.arguments import explained
 from ..refusals.arrays import checked, real_array, words_for
 from ..refusals.lost import lost
 from .graph import Nodes, give_origin, topological_order
-from .node import INPUT, PARAMETER, ComputationNode, Op, Operand, Shape, Value, constant, tick
+from .node import INPUT, PARAMETER, ComputationNode, Operand, Shape, Value, constant, tick
+from .ops import broadcast, cast, identity, reduce_sum, reshape
 
 Pairs = Iterator[tuple[ComputationNode, Any]]  # a node, and its gradient: an array, or a node
 BEING_VARIED = set[ComputationNode]()  # arguments of derivatives that are being taken: what depends on one is no number
@@ -96,11 +97,11 @@ def unbroadcast(g: Value, shape: Shape) -> Any:
     float16 is summed in float32: in its own 11 bits 2048 + 1 is 2048.
     """
     if g.dtype == np.float16:
-        return Op.registry["cast"](unbroadcast(Op.registry["cast"](g, dtype=np.float32), shape), dtype=np.float16)
+        return cast(unbroadcast(cast(g, dtype=np.float32), shape), dtype=np.float16)
     extra = len(g.shape) - len(shape)
     stretched = (i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
-    summed = Op.registry["reduce_sum"](g, axis=(*range(extra), *stretched), keepdims=False)
-    return summed if summed.shape == shape else Op.registry["reshape"](summed, shape=shape)
+    summed = reduce_sum(g, axis=(*range(extra), *stretched), keepdims=False)
+    return summed if summed.shape == shape else reshape(summed, shape=shape)
 
 
 @explained
@@ -114,8 +115,8 @@ def backward(output: ComputationNode, seed: Operand = None) -> None:
     if not output.known:
         raise TraceError(f"{output!r} is symbolic, so it has no numbers to send back: use tl.gradients(output, wrt)")
     if not output.requires_gradient:
-        told = "nothing to train: the output depends on no parameter that requires a gradient"
-        raise GradientError(told + lost(0, output.created, trainable=True))
+        cause = lost(0, output.created, trainable=True)
+        raise GradientError(f"nothing to train: the output depends on no parameter that requires a gradient{cause}")
     seed = _seed(output, seed, "backward()")
     for node, g in dict(pulling_back(output, seed)).items():  # all of it first: a rule that fails changes nothing
         total = g if node._gradient is None else node._gradient + g
@@ -128,8 +129,8 @@ ComputationNode.backward = backward
 def _seed(output: ComputationNode, seed: Operand, who: str) -> Value:
     """What flows into `output`: 1 for a number; for an array the caller must say."""
     if seed is None and output.shape:
-        told = f"{who} starts at a number, and this node has shape {output.shape}"
-        raise GradientError(f"{told}: take tl.sum or tl.mean first, or pass seed=np.ones({output.shape})")
+        remedy = f"take tl.sum or tl.mean first, or pass seed=np.ones({output.shape})"
+        raise GradientError(f"{who} starts at a number, and this node has shape {output.shape}: {remedy}")
     if not isinstance(seed, ComputationNode):
         seed = np.ones((), output.dtype)[()] if seed is None else checked(seed, "the seed", output.dtype)
     if seed.shape != output.shape:
@@ -156,15 +157,14 @@ def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[Computati
     wanted = [wrt] if isinstance(wrt, ComputationNode) else list(wrt)
     if other := [x for x in [output, *wanted] if not isinstance(x, ComputationNode)]:
         raise TypeError(f"gradients() takes nodes, not {words_for(other[0])}: wrap arrays in tl.parameter first")
-    seed, repeat = _seed(output, seed, "gradients()"), Op.registry["broadcast"]
+    seed = _seed(output, seed, "gradients()")
     if not isinstance(seed, ComputationNode):
-        seed = repeat(constant(seed), shape=output.shape)
-    found = dict(pulling_back(output, seed, wanted))
-    if wanted and not found and (told := lost(min(x.created for x in wanted), output.created)):
-        warnings.warn(
-            f"the gradients are zero: the output depends on none of these nodes{told}", LostGradientWarning, 3
-        )
-    result = [found[x] if x in found else repeat(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
+        seed = broadcast(constant(seed), shape=output.shape)
+    by_node = dict(pulling_back(output, seed, wanted))
+    if wanted and not by_node and (cause := lost(min(x.created for x in wanted), output.created)):
+        message = f"the gradients are zero: the output depends on none of these nodes{cause}"
+        warnings.warn(message, LostGradientWarning, stacklevel=3)
+    result = [by_node[x] if x in by_node else broadcast(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
     return result[0] if isinstance(wrt, ComputationNode) else result
 
 
@@ -188,12 +188,12 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
             x = constant(start.astype(np.result_type(start.dtype, np.float16)))  # whole numbers become floats
             BEING_VARIED.add(x)
         # A node of its own, so that a derivative inside `f` is not confused with this one.
-        fresh = Op.registry["identity"](x)
+        fresh = identity(x)
         try:
             y = f(*args[:argnum], fresh, *args[argnum + 1 :])
             if not isinstance(y, ComputationNode):
-                told = f"the function must return a node computed from its argument, not {type(y).__name__}"
-                raise GradientError(told + lost(fresh.created, inf))
+                other, cause = type(y).__name__, lost(fresh.created, inf)
+                raise GradientError(f"the function must return a node computed from its argument, not {other}{cause}")
             g = gradients(y, fresh)
         finally:
             BEING_VARIED.discard(x)  # to a derivative around this one, it is a number like any other

@@ -71,11 +71,10 @@ class Graph:
         """Run on arrays and yield each node with its value as it becomes known. The stepper holds this generator."""
         wanted = [x.name or f"{list(x.shape)}" for x in self.inputs[: len(self.inputs) - len(self.captured)]]
         if len(arrays) != len(wanted):
-            told = f"the graph has {len(wanted)} inputs ({', '.join(wanted)})"
-            raise GraphError(f"{told}; it was given {len(arrays)} arrays")
-        given = [np.asarray(*as_arrays((x,), f"input {name}")) for x, name in zip(arrays, wanted, strict=True)]
-        given += [p.value for p in self.captured]
-        values = dict(zip(self.inputs, given, strict=True))
+            names = ", ".join(wanted)
+            raise GraphError(f"the graph has {len(wanted)} inputs ({names}); it was given {len(arrays)} arrays")
+        inputs = [np.asarray(*as_arrays((x,), f"input {name}")) for x, name in zip(arrays, wanted, strict=True)]
+        values = dict(zip(self.inputs, [*inputs, *(p.value for p in self.captured)], strict=True))
         for node, array in values.items():
             if array.shape != node.shape:
                 raise ShapeError(f"input {node.name or ''} has shape {node.shape}; the array has {array.shape}")

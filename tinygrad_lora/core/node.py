@@ -118,8 +118,8 @@ class Op:
             raise
         except ShapeError as error:
             pairs = zip(self.operands(len(inputs)), inputs, strict=True)
-            told = [f"{a} {x.name!r} {x.shape}" if x.name else f"{a} {x.shape}" for a, x in pairs]
-            raise ShapeError(f"{self.name}: {' and '.join(told)}: {error}", (self, inputs, params)) from None
+            shapes = [f"{a} {x.name!r} {x.shape}" if x.name else f"{a} {x.shape}" for a, x in pairs]
+            raise ShapeError(f"{self.name}: {' and '.join(shapes)}: {error}", (self, inputs, params)) from None
 
     def operands(self, n: int) -> list[str]:
         """The names of n operands: "a, b" gives a and b; "*arrays, axis" gives arrays[0], arrays[1], ..."""
@@ -218,10 +218,8 @@ class ComputationNode(ArrayLike):
     @value.setter
     def value(self, new: Operand) -> None:
         if self.op is not PARAMETER:
-            told = f"only a parameter can get a new value; this is the result of {self.op}"
-            raise TypeError(
-                f"{told}: build it again (w -= step makes such a result; w.value = w.value - step does not)"
-            )
+            remedy = "build it again (w -= step makes such a result; w.value = w.value - step does not)"
+            raise TypeError(f"only a parameter can get a new value; this is the result of {self.op}: {remedy}")
         self._value = checked(new, f"parameter {self.name or ''}", self.dtype, self.shape)
         self.created = PARAMETER.changed = tick()  # younger than what was computed from it: that is stale now
 

@@ -274,7 +274,7 @@ class ReduceSum(Op):
         return np.empty(0, x).sum().dtype
 
     def vjp(self, g: Value, y: Value, x: Value, *, axis: Shape, keepdims: bool) -> Gradients:
-        return (broadcast(reshape(g, shape=_kept(x.shape, axis)), shape=x.shape),)
+        return (broadcast(reshape(g, shape=self.shape(x.shape, axis=axis, keepdims=True)), shape=x.shape),)
 
     def flops(self, out: Shape, x: Shape, **params: Any) -> int:
         return prod(x)
@@ -292,15 +292,10 @@ class ReduceMax(ReduceSum):
         return x
 
     def vjp(self, g: Value, y: Value, x: Value, *, axis: Shape, keepdims: bool) -> Gradients:
-        kept = _kept(x.shape, axis)
+        kept = self.shape(x.shape, axis=axis, keepdims=True)
         largest = 1 - cast(reshape(y, shape=kept) > x, dtype=str(x.dtype))
         count = reduce_sum(largest, axis=axis, keepdims=True) + 0 * sign(reshape(y, shape=kept))  # NaN where y is
         return (largest * (reshape(g, shape=kept) / count),)
-
-
-def _kept(shape: Shape, axis: Shape) -> Shape:
-    """The shape after a reduction that keeps its axes with length 1."""
-    return tuple(1 if i in axis else n for i, n in enumerate(shape))
 
 
 # --- Parts ---

@@ -38,9 +38,9 @@ def traced(f: Callable[..., Any], examples: Sequence[Any], names: Sequence[str])
     outputs = result if isinstance(result, tuple | list) else [result]
     for i, y in enumerate(outputs):
         if not isinstance(y, ComputationNode):
-            told = f"a traced function must return nodes, not {type(y).__name__}"
-            told += f" (result {i})" if outputs is result else ""
-            raise TraceError(f"{told}: use functions of nodes, or tl.constant(...) for what is none")
+            which = f"{type(y).__name__} (result {i})" if outputs is result else type(y).__name__
+            remedy = "use functions of nodes, or tl.constant(...) for what is none"
+            raise TraceError(f"a traced function must return nodes, not {which}: {remedy}")
     # Every parameter becomes an input without a value, so that nothing computes on weights.
     captured = [n for n in topological_order(outputs) if n.op is PARAMETER]
     new = {p: ComputationNode(PARAMETER, (), {}, p.shape, p.dtype, p.requires_gradient, None, p.name) for p in captured}

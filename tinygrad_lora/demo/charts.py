@@ -65,16 +65,11 @@ def loss_chart(curves: Sequence[Curve], window: int) -> Markup:
         start += len(raw)
         parts.append(_label(f"{mean[-1]:.3f}", across(start) + 6, up(mean[-1]) + 4, "start", f"{curve.kind} value"))
     return element(
-        "svg",
-        *parts,
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        role="img",
-        aria_label=told(curves, smooth),
-        class_="chart",
+        "svg", *parts, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=in_words(curves, smooth), class_="chart"
     )
 
 
-def told(curves: Sequence[Curve], smooth: Sequence[np.ndarray]) -> str:
+def in_words(curves: Sequence[Curve], smooth: Sequence[np.ndarray]) -> str:
     """The chart in words."""
     parts = [
         f"{' '.join(curve.lines)}: from {curve.losses[0]:.3f} at its first step to a mean of {mean[-1]:.3f} "

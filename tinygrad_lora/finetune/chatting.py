@@ -58,8 +58,7 @@ class Chatting:
         scores = log_softmax(self.network.logits(self.network.at(output, rows[:, 0], rows[:, 1])))
         chosen = take(scores, constant(np.arange(rows.shape[0])), rows[:, 2])
         counts = cast(rows[:, 3], dtype=str(output.dtype))
-        mean: ComputationNode = -sum(chosen * counts) / sum(counts)
-        return mean
+        return -sum(chosen * counts) / sum(counts)
 
     def batch(self, step: int, settings: TrainingSettings) -> tuple[Any, Any]:
         """Tokens (batch, width), and for each token of an answer where it is: (n, 4), the same n in every step."""

@@ -13,7 +13,6 @@ from ..core.ops import cast, greater
 from ..errors import ModelError
 from ..library import cross_entropy, reshape, sum
 from ..models.text.tokens import padded
-from ..models.text.wordpiece import WordPiece
 from ..nn.layer import Layer
 from ..nn.linear import Linear
 from .batches import batch_of
@@ -37,8 +36,7 @@ class Pooled(Layer):
     def __call__(self, tokens: ComputationNode) -> ComputationNode:
         is_token = greater(tokens, PADDING)
         weights = reshape(cast(is_token, dtype=str(self.dtype)), (*tokens.shape, 1))
-        mean: ComputationNode = sum(self.encoder(tokens, is_token) * weights, 1) / sum(weights, 1)
-        return mean
+        return sum(self.encoder(tokens, is_token) * weights, 1) / sum(weights, 1)
 
 
 class Classifier(Layer):
@@ -51,8 +49,7 @@ class Classifier(Layer):
         self.head = Linear(encoder.config.hidden_size, classes, seed=seed, dtype=encoder.dtype)
 
     def __call__(self, tokens: ComputationNode) -> ComputationNode:
-        scores: ComputationNode = self.head(self.pooled(tokens))
-        return scores
+        return self.head(self.pooled(tokens))
 
 
 class Classifying:
@@ -78,8 +75,7 @@ class Classifying:
             raise ModelError("no example is left to test with: give at least 3")
         if unknown := sorted({e.label for e in self.tested} - set(self.classes)):
             raise ModelError(f"there are no examples to learn the label {unknown[0]!r} from")
-        tokenizer: WordPiece = reader.tokenizer
-        rows = [tokenizer.encode(e.text, LONGEST) for e in (*self.learned, *self.tested)]
+        rows = [reader.tokenizer.encode(e.text, LONGEST) for e in (*self.learned, *self.tested)]
         tokens = padded(rows, PADDING).tokens
         labels = np.array([self.classes.index(e.label) for e in (*self.learned, *self.tested)])
         n = len(self.learned)
@@ -94,8 +90,7 @@ class Classifying:
 
     def loss(self, output: ComputationNode, target: Any) -> ComputationNode:
         """The cross-entropy of the classes."""
-        loss: ComputationNode = cross_entropy(output, target)
-        return loss
+        return cross_entropy(output, target)
 
     def batch(self, step: int, settings: TrainingSettings) -> tuple[Any, Any]:
         """Tokens (batch, longest text) and labels (batch,)."""

@@ -10,8 +10,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from ..files import write_atomically
 from ..interop.peft import save_adapter
 from ..interop.safetensors import require_safetensors, save_safetensors
@@ -41,12 +39,8 @@ def keep_chat(
     adapter = save_adapter(
         task.network, Path(folder) / "adapter", base_model=BASES.get(task.name), task_type="CAUSAL_LM"
     )
-    files = [("adapter", adapter), ("report.json", _write_report(folder, training, {"answers": answers}))]
-    return [
-        *map(_answers, answers),
-        ("Training", _about(training)),
-        ("Files", [(name, str(path)) for name, path in files]),
-    ]
+    files = [adapter, _write_report(folder, training, {"answers": answers})]
+    return [*map(_answers, answers), _about(training), _listed(files)]
 
 
 def _answers(answer: dict[str, str]) -> Table:
@@ -69,29 +63,26 @@ def keep_classifier(
     training = fine_tune(task, settings, folder, **options)
     with disabled(task.network):  # exactly what it was before
         probe = task.probe_accuracy()
-    results = {
-        "probe_accuracy": probe,
-        "accuracy": task.accuracy(),
-        "classes": task.classes,
-        "tested": len(task.tested),
-    }
+    accuracy, tested = task.accuracy(), len(task.tested)
+    results = {"probe_accuracy": probe, "accuracy": accuracy, "classes": task.classes, "tested": tested}
     adapter = save_adapter(task.network, Path(folder) / "adapter", base_model=BASES.get(task.name))
-    head = {name: np.asarray(p.value) for name, p in task.model.head.named_parameters().items()}
-    classes = {"classes": json.dumps(task.classes)}
-    files = [
-        ("adapter", adapter),
-        ("head.safetensors", save_safetensors(Path(folder) / "head.safetensors", head, classes)),
-        ("report.json", _write_report(folder, training, results)),
-    ]
+    head, note = task.model.head.named_parameters(), {"classes": json.dumps(task.classes)}
+    head_file = save_safetensors(Path(folder) / "head.safetensors", head, note)
+    files = [adapter, head_file, _write_report(folder, training, results)]
     rows = [
-        ("Linear probe, frozen network", f"{probe:.1%} of {len(task.tested)} held-out texts are right"),
-        ("With LoRA", f"{results['accuracy']:.1%}"),
+        ("Linear probe, frozen network", f"{probe:.1%} of {tested} held-out texts are right"),
+        ("With LoRA", f"{accuracy:.1%}"),
     ]
     title = f"{task.name}: {' or '.join(task.classes)}?"
-    return [(title, rows), ("Training", _about(training)), ("Files", [(name, str(path)) for name, path in files])]
+    return [(title, rows), _about(training), _listed(files)]
 
 
-def _about(training: Training) -> list[tuple[str, str]]:
+def _listed(files: Sequence[Path]) -> Table:
+    """The files of a folder, and where they are."""
+    return "Files", [(path.name, str(path)) for path in files]
+
+
+def _about(training: Training) -> Table:
     """The main numbers of a training."""
     trained = sum(p.size for p in training.parameters.values())
     total = sum(p.size for p in training.task.model.named_parameters().values())
@@ -102,7 +93,7 @@ def _about(training: Training) -> list[tuple[str, str]]:
     if new:
         rows.append(("Steps", f"{new}, {median(training.seconds):.3g} seconds each"))
     rows.append(("Loss", f"{training.losses[0]:.3f} in the first step, {training.losses[-1]:.3f} in the last"))
-    return rows
+    return "Training", rows
 
 
 def _write_report(folder: str | os.PathLike[str], training: Training, results: dict[str, Any]) -> Path:

@@ -112,10 +112,9 @@ def begin(task: Task, settings: TrainingSettings) -> Training:
     """Give the task's network its adapters, and compile one training step."""
     targets = settings.targets if isinstance(settings.targets, str) else list(settings.targets)
     adapt(task.network, settings.rank, targets, alpha=settings.alpha, seed=settings.seed)
-    parameters = [p for p in task.model.named_parameters().values() if p.requires_gradient]
     warmup = int(task.warmup * settings.steps)
     rate = cosine(settings.lr, settings.steps, warmup) if warmup else settings.lr
-    optimizer = AdamW(parameters, lr=rate, weight_decay=0.0)
+    optimizer = AdamW(task.model.parameters(), lr=rate, weight_decay=0.0)
     step = compile_training_step(task.model, task.loss, optimizer)
     return Training(task, settings, optimizer, step)
 

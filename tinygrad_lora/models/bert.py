@@ -14,13 +14,13 @@ import numpy as np
 
 from ..core.node import ComputationNode
 from ..core.ops import tanh
-from ..errors import ShapeError
+from ..errors import ModelError, ShapeError
 from ..nn.attention import attention, heads, padding_mask
 from ..nn.embedding import Embedding, as_node
 from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..nn.norms import LayerNorm
-from .configured import activation, check_heads, name_parameters, require, settings
+from .configured import activation, name_parameters, require, settings
 from .text.tokens import token_rows
 
 Node = ComputationNode
@@ -41,7 +41,9 @@ class BertConfig:
     hidden_act: str = "gelu"
 
     def __post_init__(self) -> None:
-        check_heads(self.hidden_size, self.num_attention_heads)
+        size, count = self.hidden_size, self.num_attention_heads
+        if size % count:
+            raise ModelError(f"a hidden_size of {size} cannot be cut into {count} heads of equal size")
 
 
 class Embeddings(Layer):
@@ -62,8 +64,7 @@ class Embeddings(Layer):
             raise ShapeError(f"{time} tokens are too many: there are {self.longest} positions; cut the text")
         place = self.position_embeddings(as_node(np.arange(time)))
         sentence = self.token_type_embeddings(as_node([0] if token_type_ids is None else token_type_ids))
-        y: Node = self.LayerNorm(self.word_embeddings(tokens) + (place + sentence))
-        return y
+        return self.LayerNorm(self.word_embeddings(tokens) + (place + sentence))
 
 
 class SelfAttention(Layer):
@@ -86,8 +87,7 @@ class AddedAndNormed(Layer):
         self.LayerNorm = LayerNorm(c.hidden_size, c.layer_norm_eps, dtype=dtype)
 
     def __call__(self, x: Node, before: Node) -> Node:
-        y: Node = self.LayerNorm(self.dense(x) + before)
-        return y
+        return self.LayerNorm(self.dense(x) + before)
 
 
 class Attention(Layer):
@@ -98,8 +98,7 @@ class Attention(Layer):
         self.output = AddedAndNormed(c.hidden_size, c, rng, dtype)
 
     def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
-        y: Node = self.output(self.self(x, mask, attentions), x)
-        return y
+        return self.output(self.self(x, mask, attentions), x)
 
 
 class Intermediate(Layer):
@@ -110,8 +109,7 @@ class Intermediate(Layer):
         self.activation = activation(c.hidden_act)
 
     def __call__(self, x: Node) -> Node:
-        y: Node = self.activation(self.dense(x))
-        return y
+        return self.activation(self.dense(x))
 
 
 class Block(Layer):
@@ -124,8 +122,7 @@ class Block(Layer):
 
     def __call__(self, x: Node, mask: Node | None = None, attentions: list[Any] | None = None) -> Node:
         x = self.attention(x, mask, attentions)
-        y: Node = self.output(self.intermediate(x), x)
-        return y
+        return self.output(self.intermediate(x), x)
 
 
 class Encoder(Layer):
@@ -147,8 +144,7 @@ class Pooler(Layer):
         self.dense = Linear(c.hidden_size, c.hidden_size, seed=rng, dtype=dtype)
 
     def __call__(self, x: Node) -> Node:
-        y: Node = tanh(self.dense(x[:, 0]))
-        return y
+        return tanh(self.dense(x[:, 0]))
 
 
 class BertModel(Layer):
@@ -187,8 +183,7 @@ class BertModel(Layer):
             if extra is not None and as_node(extra).shape != tokens.shape:
                 raise ShapeError(f"{what} has one number a token: {tokens.shape}, not {as_node(extra).shape}")
         mask = None if attention_mask is None else padding_mask(as_node(attention_mask), self.dtype)
-        y: Node = self.encoder(self.embeddings(tokens, token_type_ids), mask, attentions)
-        return y
+        return self.encoder(self.embeddings(tokens, token_type_ids), mask, attentions)
 
     def pooled(self, hidden: Node) -> Node:
         """One vector a text, (batch, hidden_size). Raises AttributeError where the network was made without pooler."""
@@ -196,5 +191,4 @@ class BertModel(Layer):
             raise AttributeError(
                 "this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens"
             )
-        y: Node = self.pooler(hidden)
-        return y
+        return self.pooler(hidden)

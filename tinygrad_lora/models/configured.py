@@ -60,12 +60,6 @@ def check_plausible(file: Any, config: Mapping[str, Any], shapes: Collection[Sha
         raise ModelFileError(f"{file}: num_hidden_layers is {blocks}, and there are {len(shapes)} arrays of weights")
 
 
-def check_heads(size: int, heads: int) -> None:
-    """Raise ModelError unless the hidden size can be cut into so many heads."""
-    if size % heads:
-        raise ModelError(f"a hidden_size of {size} cannot be cut into {heads} heads of equal size")
-
-
 def name_parameters(network: Layer) -> None:
     """Call each parameter what it is called in the network: so it appears in pictures and in generated code."""
     for name, p in network.named_parameters().items():

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from ..errors import ModelFileError
-from ..nn.layer import Layer
+from ..nn.layer import Model
 from ..nn.linear import Linear
 
-Network = TypeVar("Network", bound=Layer)
 
-
-def fill(model: Network, tensors: Mapping[str, Any], prefix: str = "") -> Network:
+def fill(model: Model, tensors: Mapping[str, Any], prefix: str = "") -> Model:
     """Give each parameter of `model` the array of its name, in the model's dtype; returns the model.
 
     Names are those of Hugging Face, after `prefix` (such as "bert."); a linear layer's weight is there (output_size,

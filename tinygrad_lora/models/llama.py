@@ -76,8 +76,7 @@ class CausalAttention(Layer):
             present.append((keys, values))
         if past is not None:
             keys, values = (concatenate([old, new], axis=-1) for old, new in zip(past, (keys, values), strict=True))
-        y: Node = self.o_proj(attention(queries, keys, values, mask))
-        return y
+        return self.o_proj(attention(queries, keys, values, mask))
 
 
 class GatedNetwork(Layer):
@@ -90,8 +89,7 @@ class GatedNetwork(Layer):
         self.down_proj = Linear(m, n, bias=False, seed=rng, dtype=dtype)
 
     def __call__(self, x: Node) -> Node:
-        y: Node = self.down_proj(silu(self.gate_proj(x)) * self.up_proj(x))
-        return y
+        return self.down_proj(silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class DecoderBlock(Layer):
@@ -107,8 +105,7 @@ class DecoderBlock(Layer):
         self, x: Node, angles: Pair, mask: Node, past: Pair | None = None, present: list[Pair] | None = None
     ) -> Node:
         x = x + self.self_attn(self.input_layernorm(x), angles, mask, past, present)
-        y: Node = x + self.mlp(self.post_attention_layernorm(x))
-        return y
+        return x + self.mlp(self.post_attention_layernorm(x))
 
 
 class LlamaModel(Layer):
@@ -145,11 +142,10 @@ class LlamaModel(Layer):
         `past` has the keys and values of earlier tokens, (batch, key heads, head size, tokens) each, a pair for each
         block; what is seen is the past and then the tokens. To the list `present` each block adds its own pair.
         """
-        x: Node = self.embed_tokens(tokens)
+        x = self.embed_tokens(tokens)
         for i, block in enumerate(self.layers):
             x = block(x, angles, mask, past[i] if past else None, present)
-        y: Node = self.norm(x)
-        return y
+        return self.norm(x)
 
 
 class LlamaForCausalLM(Layer):
@@ -195,13 +191,11 @@ class LlamaForCausalLM(Layer):
         """The score of each possible next token, (..., vocab_size), for vectors of `model` (..., hidden_size)."""
         if (table := self.tied_head) is not None:
             return on_rows(lambda rows: rows @ table.mT, hidden)
-        y: Node = self.lm_head(hidden)  # type: ignore[misc]
-        return y
+        return self.lm_head(hidden)  # type: ignore[misc]
 
     def at(self, hidden: Node, samples: Any, positions: Any) -> Node:
         """Some of the vectors (batch, time, hidden_size) as rows (n, hidden_size): one for each sample and position."""
-        rows: Node = take(hidden, as_node(samples), as_node(positions))
-        return rows
+        return take(hidden, as_node(samples), as_node(positions))
 
     def answer_loss(self, hidden: Node, wanted: Any) -> Node:
         """The mean cross-entropy of chosen tokens: `wanted` (n, 3) has a sample, a position and the token after it.
@@ -211,5 +205,4 @@ class LlamaForCausalLM(Layer):
         rows = as_node(wanted)
         if rows.ndim != 2 or rows.shape[1] != 3:
             raise ShapeError(f"wanted must be (n, 3), sample, position and next token, not {rows.shape}")
-        loss: Node = cross_entropy(self.logits(self.at(hidden, rows[:, 0], rows[:, 1])), rows[:, 2])
-        return loss
+        return cross_entropy(self.logits(self.at(hidden, rows[:, 0], rows[:, 1])), rows[:, 2])

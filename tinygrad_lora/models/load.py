@@ -20,7 +20,6 @@ from .files.llama_cpp import chat_tokenizer, configuration, hugging_face_tensors
 from .filling import fill
 from .llama import LlamaForCausalLM
 from .sentences import SentenceEncoder
-from .text.bpe import BytePairEncoding
 from .text.wordpiece import WordPiece
 
 MINILM_LONGEST = 256  # tokens: what it was trained with
@@ -55,8 +54,7 @@ def load_smollm2(dtype: Any = np.float32, capacity: int = 512) -> ChatModel:
         check_plausible(file.name, config, [info.shape for info in file.tensors.values()])
         model = LlamaForCausalLM.from_config(config, seed=0, dtype=dtype)
         fill(model, hugging_face_tensors(file, config, dtype))
-        tokenizer: BytePairEncoding = chat_tokenizer(file)
-    return ChatModel(model, tokenizer, capacity)
+        return ChatModel(model, chat_tokenizer(file), capacity)
 
 
 def _read_config(path: Path, tensors: Mapping[str, Any]) -> dict[str, Any]:

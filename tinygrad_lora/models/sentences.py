@@ -20,8 +20,8 @@ class SentenceEncoder:
     Source: Reimers and Gurevych 2019 (arXiv:1908.10084).
     """
 
-    def __init__(self, model: Any, tokenizer: WordPiece, longest: int, normalized: bool = True) -> None:
-        self.model, self.tokenizer, self.longest, self.normalized = model, tokenizer, longest, normalized
+    def __init__(self, model: Any, tokenizer: WordPiece, longest: int) -> None:
+        self.model, self.tokenizer, self.longest = model, tokenizer, longest
 
     def __repr__(self) -> str:
         return f"SentenceEncoder({self.model!r}, at most {self.longest} tokens)"
@@ -51,7 +51,7 @@ class SentenceEncoder:
             part = order[start : start + batch]
             states, mask = self.hidden([texts[i] for i in part])
             for i, vector in zip(part, pooled(states, mask), strict=True):
-                vectors[i] = vector / np.linalg.norm(vector) if self.normalized else vector
+                vectors[i] = vector / np.linalg.norm(vector)
         return np.stack(vectors) if vectors else np.empty((0, self.model.config.hidden_size), self.model.dtype)
 
 

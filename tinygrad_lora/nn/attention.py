@@ -28,8 +28,7 @@ def heads(x: ComputationNode, count: int) -> ComputationNode:
     batch, time, width = x.shape
     if width % count:
         raise ShapeError(f"{width} numbers a token cannot be cut into {count} heads of equal size")
-    y: ComputationNode = reshape(x.mT, (batch, count, width // count, time))
-    return y
+    return reshape(x.mT, (batch, count, width // count, time))
 
 
 def attention(
@@ -58,8 +57,7 @@ def attention(
     weights = softmax(scores if mask is None else scores + mask, axis=-2)
     if attentions is not None:
         attentions.append(reshape(weights, (batch, count, seen, time)).mT)
-    joined: ComputationNode = reshape(v @ weights, (batch, count * size, time)).mT
-    return joined
+    return reshape(v @ weights, (batch, count * size, time)).mT
 
 
 def causal_mask(time: int, *, dtype: Any) -> Any:
@@ -74,5 +72,5 @@ def padding_mask(is_token: ComputationNode, dtype: Any) -> ComputationNode:
     is_token (batch, seen) holds 1 or true for a token, 0 or false for padding.
     """
     batch, seen = is_token.shape
-    mask: ComputationNode = (cast(is_token, dtype=dtype) - 1.0) * -far(dtype)
+    mask = (cast(is_token, dtype=dtype) - 1.0) * -far(dtype)
     return reshape(mask, (batch, 1, 1, seen, 1))

@@ -24,17 +24,8 @@ Note = tuple[int, Reference, tuple[int, ...], tuple[int, ...]]  # when it began,
 _reference: Callable[[Layer], Reference] = ref  # to the layer of a note
 
 
-class Notes(list[Note]):
-    """The origin of a node with a value that calls of layers gave, inner calls first. It is false, as one of None."""
-
-    __slots__ = ()
-
-    def __bool__(self) -> bool:
-        return False
-
-
 class NotedOrigin(tuple[Any, ...]):
-    """The origin of a node without a value, file and line or nothing, with notes of the calls in which it was made."""
+    """The origin of a node, file and line or nothing, and notes of the calls that made it, inner calls first."""
 
     calls: list[Note]
 
@@ -49,12 +40,7 @@ def recorded(call: Callable[..., Any]) -> Callable[..., Any]:
         result = call(self, *args, **kwargs)
         if len(args) == 1 and not kwargs and type(x := args[0]) is type(result) is ComputationNode and result.known:
             if (created := result.created) > start:  # else it was there before
-                note = start, _reference(self), (x.created,), (created,)
-                made: Any = result
-                if made.origin is None:  # most calls
-                    made.origin = Notes((note,))
-                else:
-                    _notes_at(made).append(note)
+                _notes_at(result).append((start, _reference(self), (x.created,), (created,)))
         else:
             _note(self, start, (*args, *kwargs.values()), result)
         return result
@@ -73,15 +59,13 @@ def layers_stay() -> Iterator[None]:
         _reference = before
 
 
-def _notes_at(node: Any) -> list[Note]:
+def _notes_at(node: ComputationNode) -> list[Note]:
     """The list of notes of a node, made here if it has none."""
     origin = node.origin
-    if origin is None and node.known:
-        node.origin = origin = Notes()
-    elif not isinstance(origin, Notes | NotedOrigin):
+    if not isinstance(origin, NotedOrigin):
         node.origin = origin = NotedOrigin(origin or ())
         origin.calls = []
-    return _noted(node)
+    return origin.calls
 
 
 def _note(layer: Layer, start: int, arguments: tuple[Any, ...], result: Any) -> None:
@@ -193,8 +177,7 @@ def _notes(nodes: Sequence[ComputationNode]) -> dict[ComputationNode, list[Note]
 
 def _noted(node: ComputationNode) -> list[Note]:
     """The notes at a node."""
-    origin: Any = node.origin
-    return origin if isinstance(origin, Notes) else origin.calls if isinstance(origin, NotedOrigin) else []
+    return node.origin.calls if isinstance(node.origin, NotedOrigin) else []
 
 
 def _add_places(notes: Mapping[ComputationNode, list[Note]], nodes: Sequence[ComputationNode]) -> None:

@@ -52,8 +52,7 @@ class Embedding(Layer):
     def __call__(self, tokens: Any) -> ComputationNode:
         tokens = as_node(tokens)
         self.check_tokens(tokens)
-        rows: ComputationNode = take(self.weight, tokens)
-        return rows
+        return take(self.weight, tokens)
 
     def check_tokens(self, tokens: ComputationNode) -> None:
         """Raise unless these are tokens of this table. While symbolic only the dtype is known."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -18,14 +17,6 @@ from .calls import recorded
 from .checks import check_number, floats
 from .watch import Observable, Watch, look
 from .weights import NamedWeights
-
-
-@dataclass(eq=False)
-class _Run:
-    """What `forward` remembers for `backward`."""
-
-    x: ComputationNode
-    y: ComputationNode
 
 
 class Layer(Observable, NamedWeights):
@@ -45,7 +36,7 @@ class Layer(Observable, NamedWeights):
 
     input_shape: Shape | None = None  # of one sample, without batch axes; None: unknown until the first forward
     takes_indices = False  # True for a layer whose input is whole numbers (tokens), which must not become floats
-    _run: _Run | None = None
+    _run: tuple[ComputationNode, ComputationNode] | None = None  # input and output of `forward`, for `backward`
     _closed = False
     _transient: tuple[str, ...] = ("_run",)  # what copies and pickles leave out
     _unwatched = frozenset({"_run"})  # no graph depends on it
@@ -146,7 +137,7 @@ class Layer(Observable, NamedWeights):
         y = self(leaf)
         if not isinstance(y, ComputationNode):
             raise TypeError(f"{type(self).__name__}.__call__ must return a node, not {type(y).__name__}")
-        self._run = _Run(leaf, y)
+        self._run = leaf, y
         return np.array(y.value)
 
     def backward(self, output_gradient: Any) -> Any:
@@ -159,7 +150,7 @@ class Layer(Observable, NamedWeights):
         self.before_change()
         if self._run is None:
             raise GradientError("Forward pass must be called before backward pass")
-        x, y = self._run.x, self._run.y
+        x, y = self._run
         g = floats(output_gradient, y.dtype, "the output gradient")
         if g.shape != y.shape:
             raise ShapeError(f"the output gradient has shape {g.shape}; the output has {y.shape}")
@@ -223,7 +214,7 @@ class Layer(Observable, NamedWeights):
                 f"input_nodes must be a list to which the input is added, not {type(input_nodes).__name__}: pass []"
             )
         x = self._placeholder(shape)
-        y: ComputationNode = self(x)
+        y = self(x)
         input_nodes.append(x)
         return y
 
@@ -231,7 +222,7 @@ class Layer(Observable, NamedWeights):
         if shape is None and self.input_shape is not None:
             shape = (1, *self.input_shape)
         if shape is None and self._run is not None:
-            shape = self._run.x.shape
+            shape = self._run[0].shape
         if shape is None:
             raise ShapeError(f"{type(self).__name__} does not say its input shape: pass one, or set self.input_shape")
         return placeholder(shape, np.int64 if self.takes_indices else self.dtype, "x")
@@ -317,6 +308,7 @@ class Layer(Observable, NamedWeights):
 
 
 _CONTENT = (ComputationNode, Layer, list, tuple, dict)  # what a layer may be made of
+Model = TypeVar("Model", bound=Layer)  # for what gives back the model that it was given
 
 
 def _size(parameters: Iterable[ComputationNode]) -> int:

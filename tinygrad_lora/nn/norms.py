@@ -29,8 +29,7 @@ class LayerNorm(Layer):
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         check_width(x, self.weight.size)
-        y: ComputationNode = layer_norm(x, self.weight, self.bias, self.eps)
-        return y
+        return layer_norm(x, self.weight, self.bias, self.eps)
 
 
 class RMSNorm(Layer):
@@ -48,8 +47,7 @@ class RMSNorm(Layer):
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         check_width(x, self.weight.size)
-        y: ComputationNode = _scaled(x, self.eps) * self.weight
-        return y
+        return _scaled(x, self.eps) * self.weight
 
 
 @in_float32

@@ -35,5 +35,4 @@ def rotated(x: ComputationNode, angles: tuple[ComputationNode, ComputationNode])
     """
     (cosines, sines), half = angles, x.shape[-2] // 2
     first, second = x[..., :half, :], x[..., half:, :]
-    y: ComputationNode = concatenate([first * cosines - second * sines, second * cosines + first * sines], axis=-2)
-    return y
+    return concatenate([first * cosines - second * sines, second * cosines + first * sines], axis=-2)

@@ -88,8 +88,8 @@ def refuse_misuse(name: str, function: Callable[..., Any], args: tuple[Any, ...]
     try:
         arguments = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
-        told = str(error).replace("argument: ", "argument ")
-        raise TypeError(f"{name}: {told}; write {name}{signature}") from None
+        problem = str(error).replace("argument: ", "argument ")
+        raise TypeError(f"{name}: {problem}; write {name}{signature}") from None
     beside = any(isinstance(x, AdvisingNode) for x in args)
     for key, value in arguments.items():
         if parameters[key].kind == inspect.Parameter.VAR_POSITIONAL:

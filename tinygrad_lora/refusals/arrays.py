@@ -101,8 +101,8 @@ def real_number(value: Any, refusal: str) -> float:
 def base_of_power(base: Any, dtype: Any) -> Any:
     """The base of `base ** node` as an array of positive numbers, or an error; `dtype` is that of the node."""
     if dtype.kind != "f":
-        told = f"base ** node is exp(node * log(base)), which are floats, and this node holds {dtype}"
-        raise DtypeError(f"{told}: write base ** tl.cast(node, float)")
+        problem = f"base ** node is exp(node * log(base)), which are floats, and this node holds {dtype}"
+        raise DtypeError(f"{problem}: write base ** tl.cast(node, float)")
     array = real_array(float(base) if isinstance(base, int) else base, "the base of **")
     if not (np.isfinite(array) & (array > 0)).all():
         raise ValueError("base ** node is exp(node * log(base)): the base must be finite and greater than 0")

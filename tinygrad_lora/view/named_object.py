@@ -53,8 +53,7 @@ def loaded(place: str) -> ModuleType:
             sys.path.insert(0, str(Path.cwd()))
         if not _is_there(place):
             raise ValueError(f"there is no module {place!r}; for a file write path/to/file.py:name")
-        imported: ModuleType = _result_of(place, lambda: importlib.import_module(place))
-        return imported
+        return _result_of(place, lambda: importlib.import_module(place))
     if not path.is_file():
         raise ValueError(f"there is no file {place}")
     names = (f"{path.stem}_{i}" if i else path.stem for i in count())

@@ -142,6 +142,7 @@ class _Bound:
         self.points: list[Any] = []
         if self.float:
             finite, self.spacing = np.isfinite(expected), float(np.finfo(expected.dtype).eps)
+            self.smallest = float(np.finfo(expected.dtype).smallest_subnormal)
             change = self.low if previous is None else self.low - previous
             self.tolerance = _tolerance(expected, previous) * np.abs(change).max(initial=0, where=np.isfinite(change))
             if previous is not None:
@@ -182,9 +183,13 @@ class _Bound:
         return allowed
 
     def _slack(self) -> Any:
-        """How far outside of lowest and highest an element may lie; these are never closer than one rounding."""
+        """How far outside of lowest and highest an element may lie; these are never closer than one rounding.
+
+        Below the smallest normal number floats are equally far apart, however small they are.
+        """
         seen = self.low <= self.high
-        rounding = NOISE * self.spacing * np.maximum(np.abs(self.low), np.abs(self.high))
+        magnitude = np.maximum(np.abs(self.low), np.abs(self.high))
+        rounding = NOISE * np.maximum(self.spacing * magnitude, self.smallest)
         distance = np.where(seen, np.maximum(self.high - self.low, rounding), 0)
         return FACTOR * distance * self.widened + self.tolerance
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -40,14 +41,43 @@ def same(a: Forms, b: Forms, size: int, itemsize: int) -> bool:
     return np.array_equal(_elements(a, size, itemsize), _elements(b, size, itemsize))
 
 
-def row_of(operand: Node, node: Node | None, length: int) -> int | None:
-    """The bytes of a row of an operand, if a block of the node's `length` rows needs just these rows of it."""
-    if node is None or not operand.ndim or operand.shape[0] != length:
-        return None
-    cut = operand is node or operand.ndim == node.ndim or not node.op.elementwise
-    if operand is not node and node.op is ops.matmul:
-        cut = operand is node.parents[0]
-    return operand.size // length * operand.dtype.itemsize if cut else None
+class NodeViews:
+    """Nodes as views of others' arrays."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[Node, Node], tuple[Any, int, Forms] | None] = {}
+
+    def of(self, wanted: Node, node: Node) -> tuple[Any, int, Forms] | None:
+        """A node as a view of another's array: as an array, its first byte, and what had to be copied for it."""
+        key = wanted, node
+        if key not in self.known:
+            path = path_of(wanted, node)
+            self.known[key] = None if path is None else self._along(path, node)
+        return self.known[key]
+
+    @staticmethod
+    def _along(path: Sequence[Node], node: Node) -> tuple[Any, int, Forms]:
+        array, first, forms = np.empty(node.shape, node.dtype), 0, Forms()
+        for step in path:
+            if step.op is ops.index:
+                new, moved = indexed(array, step.params["key"])
+            else:
+                new, moved = step.op.forward(array, **step.params), 0
+            if new.size and not np.may_share_memory(new, array):
+                forms, first = extended(forms, form_of(array, first), node.size), 0
+            array, first = new, first + moved
+        return array, first, forms
+
+
+def path_of(node: Node, root: Node) -> list[Node] | None:
+    """The views that lead from a node's array to another's."""
+    path = list[Node]()
+    while node is not root:
+        if not (node.parents and node.op.view):
+            return None
+        path.insert(0, node)
+        node = node.parents[0]
+    return path
 
 
 def equal(number: Any, node: Node) -> bool:
@@ -67,3 +97,15 @@ def _elements(forms: Forms, size: int, itemsize: int) -> Any:
             moves = (moves[:, None] + np.arange(n) * stride).reshape(-1)
         places = places[moves // itemsize]
     return places
+
+
+def indexed(array: Any, key: Any) -> tuple[Any, int]:
+    """A view of these elements, and how many bytes on it starts."""
+    key = key if type(key) is tuple else (key,)
+    view = array[key if ... in key else (*key, ...)]
+    return view, address(view) - address(array) if view.size else 0
+
+
+def address(array: Any) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address

@@ -17,7 +17,9 @@ import numpy as np
 
 from ...core.node import ComputationNode as Node
 from ..planned.write import Planned
+from .blocks import Loop, RowBlock
 from .buffers import Buffer
+from .forms import address, indexed
 
 VIEWS = {"mT", "T", "reshape", "transpose", "broadcast_to", "swapaxes", "squeeze", "expand_dims", "moveaxis", "ravel"}
 
@@ -27,20 +29,25 @@ class StandIn:
 
     The result of an expression has neither before they are needed: it is the value of its `node`. `start` and `stop`
     are the bytes between which its elements are, and `plain` says that they lie there one after another, aligned.
+    `rows` are its slices so far. Those from the first row on have its `key`; it is 0 for the rows of a block.
     """
 
-    __slots__ = ("array", "buffer", "first", "node", "plain", "run", "start", "stop")
+    __slots__ = ("array", "buffer", "first", "key", "length", "node", "plain", "row", "rows", "run", "start", "stop")
     __array_ufunc__ = None
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, run: Rehearsal, node: Any, array: Any = None, buffer: Any = None, first: int = 0) -> None:
         self.run, self.node, self.buffer = run, node, buffer
+        self.key = id(self)
+        self.rows: dict[tuple[int, int, bool], StandIn] = {}
         if array is not None:
             self._place(array, first)
 
     def _place(self, array: Any, first: int) -> None:
         self.array, self.first, self.start, self.stop = array, first, first, first + array.nbytes
         self.plain = array.flags.carray
+        self.length = array.shape[0] if array.shape else 0
+        self.row = array.nbytes // self.length if self.length else 0
         if not self.plain and array.size:
             moves = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)]
             self.start = first + sum(move for move in moves if move < 0)
@@ -63,6 +70,8 @@ class StandIn:
         return self.run.copied(self, np.empty_like(self.stored().array, order="C"))
 
     def __getitem__(self, key: Any) -> StandIn:
+        if type(key) is slice and key.step is None and self.buffer is not None and self.plain:
+            return self._slice(key)
         if indices := _stand_ins(key):
             if not any(i.stored().array.ndim for i in indices) and self.stored().array.ndim > len(indices):
                 raise TypeError("indices that are numbers alone give a view, and nobody knows of which elements")
@@ -70,10 +79,21 @@ class StandIn:
         if self.buffer is None and not self.node.shape:
             return StandIn(self.run, self.node)  # a number
         array = self.stored().array
-        if type(key) is slice and key.step is None:
-            return self.view(array[key], key.indices(len(array))[0] * array.strides[0])
         part = self.view(*indexed(array, key))
         return part if isinstance(array[key], np.ndarray) else part.copy()  # a number is no view
+
+    def _slice(self, key: slice) -> StandIn:
+        """Rows of this one, made once."""
+        start, stop, _ = key.indices(len(self.array))
+        moving = type(key.start) is RowBlock
+        if start == 0 and stop == len(self.array) and not moving:
+            return self
+        part = self.rows.get((start, stop, moving))
+        if part is None:
+            part = self.view(self.array[start:stop], start * self.array.strides[0])
+            part.key = 0 if moving else self.key if start == 0 else part.key
+            self.rows[start, stop, moving] = part
+        return part
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.run.call([value, *_stand_ins(key)], self, changed=type(key) is not tuple or key != ())
@@ -142,18 +162,6 @@ class Ufunc(Function):
         return self.run.call(args[:n], args[n] if len(args) > n else out, by_element=self.by_element)
 
 
-class RowBlock(int):
-    """The first row of a block, or of several at once: `start + rows` is where the last of them ends."""
-
-    stop: int
-    rows: int
-
-    def __add__(self, rows: int) -> int:
-        if rows != self.rows:
-            raise ValueError(f"a loop in steps of {self.rows} rows has blocks of {rows}")
-        return self.stop
-
-
 class Rehearsal:
     """One run of a program on stand-ins."""
 
@@ -170,8 +178,7 @@ class Rehearsal:
                 before = line
         self.begin = self.end = -1  # of the code of the line that runs
         self.node: Node | None = None  # which that line is for
-        self.block: Any = None  # in which block of a loop over `length` rows, `rows` of them at a time
-        self.length = self.rows = 0
+        self.loop: Loop | None = None  # which runs
         self.scope = self._scope(function.__globals__, planned.source)
         leaves = [*planned.lowered.graph.inputs, *planned.lowered.kept]
         self.arguments = {leaf: self._leaf(leaf, "argument") for leaf in leaves}
@@ -244,9 +251,9 @@ class Rehearsal:
             elif name in offsets:
                 made = StandIn(self, None, array, memory, int(offsets[name]))
             elif all_of_it is not None and np.may_share_memory(array, all_of_it):
-                made = StandIn(self, None, array, memory, _address(array) - _address(all_of_it))
+                made = StandIn(self, None, array, memory, address(array) - address(all_of_it))
             elif base is not None:
-                made = StandIn(self, None, array, base.buffer, _address(array) - _address(base.array))
+                made = StandIn(self, None, array, base.buffer, address(array) - address(base.array))
             elif node is None:
                 made = StandIn(self, None, array, Buffer("number"))
             elif _root(node).parents or (node.parents and array.base is None):  # what each call writes, or nothing does
@@ -261,19 +268,14 @@ class Rehearsal:
         return StandIn(self, None, array, Buffer(kind, node, array.nbytes))
 
     def _blocks(self, start: int, length: int, rows: int) -> Iterator[RowBlock]:
-        """In the place of `range`: the first, the second and the last block, and all others between as one."""
-        if rows < 1:
-            raise ValueError(f"a loop in steps of {rows} rows")
-        second, last = start + rows, start + (length - 1 - start) // rows * rows
-        self.length, self.rows = length, rows
-        for first, stop in {start: second, second: second + rows, second + rows: last, last: length}.items():
-            if start <= first <= last:
-                self._turn(None)
-                self.begin, self.block = self.end, RowBlock(first)
-                self.block.stop, self.block.rows = length if first == last else min(stop, last), rows
-                yield self.block
+        """In the place of `range`."""
+        self.loop = Loop(start, length, rows)
+        for block in self.loop.blocks():
+            self._turn(None)
+            self.begin = self.end
+            yield block
         self._turn(None)
-        self.begin, self.block = self.end, None
+        self.begin, self.loop = self.end, None
 
 
 def _root(node: Node) -> Node:
@@ -283,21 +285,12 @@ def _root(node: Node) -> Node:
     return node
 
 
-def path_of(node: Node, root: Node) -> list[Node] | None:
-    """The views that lead from a node's array to another's."""
-    path = list[Node]()
-    while node is not root:
-        if not (node.parents and node.op.view):
-            return None
-        path.insert(0, node)
-        node = node.parents[0]
-    return path
-
-
 def collide(a: StandIn, b: StandIn, by_element: bool = False) -> bool:
     """Whether two arrays may have bytes in common; where each element stands for itself, other than all of them."""
-    if a.buffer is not b.buffer or max(a.start, b.start) >= min(a.stop, b.stop):
+    if a.buffer is not b.buffer or a.start >= b.stop or b.start >= a.stop or not (a.array.size and b.array.size):
         return False
+    if a is b:
+        return not by_element
     x, y = a.array, b.array
     return not by_element or (a.first, x.shape, x.strides, x.dtype) != (b.first, y.shape, y.strides, y.dtype)
 
@@ -310,15 +303,3 @@ def _operands(x: Any) -> list[Any]:
 def _stand_ins(x: Any) -> list[StandIn]:
     """All stand-ins in tuples of tuples."""
     return [y for y in _operands(x) if type(y) is StandIn]
-
-
-def indexed(array: Any, key: Any) -> tuple[Any, int]:
-    """A view of these elements, and how many bytes on it starts."""
-    key = key if type(key) is tuple else (key,)
-    view = array[key if ... in key else (*key, ...)]
-    return view, _address(view) - _address(array) if view.size else 0
-
-
-def _address(array: Any) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address

@@ -4,7 +4,7 @@ Before its first call a program runs once on stand-ins for its arrays, and here 
 node's value. Nothing is known of what the planner meant, only what the program does.
 
 - An operation finds each of its operands: the right elements, in the right dtype, all of them unharmed. In a loop over
-  blocks of rows the first, the second and the last block run, and all others between as one long block.
+  blocks of rows the first and the last block run, and all others between as one long block.
 - It writes its result densely, in its dtype, over no constant, and over no operand that it still reads.
 - An argument is written only where that is declared. After that nothing reads its old value, nor a view of it.
 - Every output has memory of its own: no part of the program's, of an argument, of what is kept, of another output.
@@ -18,14 +18,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from ...core import ops
 from ...core.node import ComputationNode as Node
 from ..planned.write import Planned
+from .blocks import BlockCall
 from .buffers import Buffer, ByteRange
-from .forms import Forms, equal, extended, form_of, row_of, same
-from .rehearsal import Rehearsal, StandIn, collide, indexed, path_of
+from .forms import NodeViews, equal, extended, form_of, same
+from .rehearsal import Rehearsal, StandIn, collide
 
 
 def verify(planned: Planned, function: Any, views: Mapping[Node, Sequence[Node]]) -> str:
@@ -60,7 +59,7 @@ class Proof(Rehearsal):
         self.read: set[Node] = set()  # the operands that the lines of this node found
         self.numbers: list[Any] = []  # those that they found, too
         self.equal: dict[tuple[int, Node], tuple[Any, bool]] = {}  # numbers and constants
-        self.known: dict[tuple[Node, Node], tuple[Any, int, Forms] | None] = {}
+        self.node_views = NodeViews()
         self.joined = {
             node: self.scope[self.variables[node]] for node in planned.lowered.graph.nodes
             if node.op is ops.concatenate and node.ndim == 1 and self.variables.get(node) in self.scope
@@ -71,30 +70,42 @@ class Proof(Rehearsal):
         changed: bool = False, again: bool = False, by_element: bool = False, in_order: bool = False,
     ) -> Any:  # fmt: skip
         """See that all operands are there, and note what is written."""
+        loop = self.loop
+        if loop is not None and loop.block != loop.start and loop.repeats(operands, out):
+            return out
         node = self.line()
         if node is not None and node.op is ops.matmul and out is not None and out.array.ndim > node.ndim:
             operands, out, in_order = *self._without_blocks(operands, out, node), True
         wanted = [self._replacing(out)] if node is None and out is not None else []
+        sources, repeated = list[Node | None](), not (changed or again or in_order)
         for array in operands:
-            if type(array) is not StandIn:
-                if node is None or node.op is not ops.where or out is not None or len(operands) == 3:  # not `c != 0`
-                    self.numbers.append(array)
-            else:
-                if not self._reads(array, node):
+            source = None
+            if type(array) is StandIn:
+                source = self._source(array, node)
+                if source is None:
                     self._find(array, node, wanted, own=again and array is operands[0])
+                    repeated = repeated and array.buffer.kind == "number"
+                else:
+                    repeated = repeated and array.key != 0
                 if out is not None and array.buffer is out.buffer and collide(array, out, by_element):
                     raise ProofError(f"{self._name(node)} is written over an operand while that is read")
+            elif node is None or node.op is not ops.where or out is not None or len(operands) == 3:  # not `c != 0`
+                self.numbers.append(array)
+            sources.append(source if source is not None and array.buffer is not None else None)
         if in_order and node is not None:
             for array, parent in zip(operands, node.parents, strict=True):
                 if type(array) is StandIn:
                     self._find(array, node, [parent])
         if out is None:
-            if node is None or self.block is not None:
+            if node is None or loop is not None:
                 raise ProofError(f"{self._name(node)} is made where nothing is to be made: in a loop, or for no node")
             return StandIn(self, node)
         if changed:
             self._find(out, node, own=True)
         self._write(out, node)
+        if loop is not None and loop.block == loop.start:
+            repeated = repeated and out.key != 0 and out.buffer.leaf is None
+            loop.note(BlockCall(node, operands, sources, out) if repeated and node is not None else None, node)
         return out
 
     def _without_blocks(self, operands: Sequence[Any], out: StandIn, node: Node) -> tuple[list[Any], StandIn]:
@@ -148,28 +159,32 @@ class Proof(Rehearsal):
 
     # --- Reading ---
 
-    def _reads(self, array: StandIn, node: Node | None) -> bool:
-        """The most frequent cases of `_find`: a whole operand, its rows of the block, a part of the same expression."""
+    def _source(self, array: StandIn, node: Node | None) -> Node | None:
+        """The operand that this is, in the most frequent cases: all of it, its rows of the block, a part of a line."""
         if node is None:
-            return False
+            return None
         if (buffer := array.buffer) is None:
             source = array.node
+            if source is node:
+                return node
         else:
             piece = buffer.pieces.get(array.first) if array.plain else None
-            if piece is None or piece.stop != array.stop or array.array.dtype is not piece.node.dtype:
-                return False
+            if piece is None or piece.stop != array.stop:
+                return None
             source = piece.node
-            if self.block is not None:
-                row = row_of(source, node, self.length)
-                moved = None if row is None or piece.forms else array.first - piece.anchor
-                if moved is None or moved != self.block * row or not self._is_block(array, row):
-                    return False
+            if array.array.dtype is not source.dtype:
+                return None
+            loop = self.loop
+            if loop is not None and (row := loop.row_of(source, node)) is not None:
+                moved = array.first - piece.anchor
+                if piece.forms or moved != loop.block * row or not (array.row == row and loop.block.fits(array.length)):
+                    return None
             elif not piece.whole:
-                return False
-        if source in node.parents:
-            self.read.add(source)
-            return True
-        return source is node and buffer is None
+                return None
+        if source not in node.parents:
+            return None
+        self.read.add(source)
+        return source
 
     def _find(self, array: StandIn, node: Node | None, wanted: Sequence[Node] = (), *, own: bool = False) -> None:
         """See that this is an operand of the node, or one of those wanted; with `own` it may be the node itself."""
@@ -212,14 +227,14 @@ class Proof(Rehearsal):
 
     def _is(self, wanted: Node, array: StandIn, piece: ByteRange, node: Node | None) -> bool:
         """Whether this is the value of a wanted node; in a loop, where the operand is cut, the rows of the block."""
-        elements, moved, view = array.array, array.first - piece.anchor, self._view(wanted, piece.node)
+        elements, moved, view = array.array, array.first - piece.anchor, self.node_views.of(wanted, piece.node)
         if view is None or elements.dtype != wanted.dtype:
             return False
         whole, first, forms = view
-        if self.block is not None and row_of(wanted, node, self.length) is not None:
-            if not self._is_block(array):
+        if self.loop is not None and node is not None and self.loop.row_of(wanted, node) is not None:
+            if not self.loop.block.fits(array.length):
                 return False
-            start = int(self.block)
+            start = int(self.loop.block)
             whole, first = whole[start : start + len(elements)], first + start * whole.strides[0]
         if array.plain and whole.flags.c_contiguous and not forms and not piece.forms:  # the most frequent case
             return moved == first and elements.nbytes == whole.nbytes
@@ -227,38 +242,13 @@ class Proof(Rehearsal):
         there = extended(piece.forms, form_of(elements, moved), size)
         return same(there, extended(forms, form_of(whole, first), size), size, elements.itemsize)
 
-    def _is_block(self, array: StandIn, row: int | None = None) -> bool:
-        """Whether an array has as many rows as the block, or, where that stands for several, as one of them."""
-        shape, rows = array.array.shape, self.block.stop - self.block
-        fits = bool(shape) and shape[0] in (rows, min(rows, self.rows))
-        return fits and (row is None or array.array.nbytes == shape[0] * row)
-
-    def _view(self, wanted: Node, node: Node) -> tuple[Any, int, Forms] | None:
-        """A node as views of another's array: as an array, its first byte, and what had to be copied for it."""
-        key = wanted, node
-        if key not in self.known:
-            path, self.known[key] = path_of(wanted, node), None
-            if path is None:
-                return None
-            array, first, forms = np.empty(node.shape, node.dtype), 0, Forms()
-            for step in path:
-                if step.op is ops.index:
-                    new, moved = indexed(array, step.params["key"])
-                else:
-                    new, moved = step.op.forward(array, **step.params), 0
-                if new.size and not np.may_share_memory(new, array):
-                    forms, first = extended(forms, form_of(array, first), node.size), 0
-                array, first = new, first + moved
-            self.known[key] = array, first, forms
-        return self.known[key]
-
     def _is_known(self, node: Node) -> bool:
         """Whether an operand was read, also as the same elements in another shape, or is written into the line."""
         root = node
         while root.parents and root.op.view:
             root = root.parents[0]
             if root in self.read:
-                array, first, forms = self._view(node, root)  # type: ignore[misc]
+                array, first, forms = self.node_views.of(node, root)  # type: ignore[misc]
                 if same(extended(forms, form_of(array, first), root.size), (), root.size, node.dtype.itemsize):
                     return True
         literal = not root.parents and root not in self.variables
@@ -302,17 +292,22 @@ class Proof(Rehearsal):
             node = replacing
         if array.dtype != node.dtype or not out.plain:
             raise ProofError(f"{self._name(node)} is written to an array of {array.dtype} with strides {array.strides}")
-        anchor, whole = out.start, True
-        if self.block is not None and (row := row_of(node, node, self.length)) is not None and self._is_block(out, row):
-            anchor, whole = anchor - self.block * row, False
+        anchor, whole, loop = out.start, True, self.loop
+        row = loop.row_of(node, node) if loop is not None else None
+        if loop is not None and row is not None and out.row == row and loop.block.fits(out.length):
+            anchor, whole = anchor - loop.block * row, False
+            if out.key == 0:
+                loop.moves(buffer, out.start, out.stop)
         elif node in self.joined:
             anchor, whole = self.joined[node].first, array.size == node.size
-        elif array.size != node.size or self.block is not None:
+        elif array.size != node.size or loop is not None:
             raise ProofError(f"{self._name(node)} is written to an array of shape {array.shape}")
         if array.size:
             buffer.put(out.start, ByteRange(out.stop, node, anchor, whole))
         for view in self.views.get(buffer.leaf, ()) if buffer.leaf is not None else ():
             view.buffer.put(0, ByteRange(view.array.nbytes, node, 0, False))
+            if loop is not None:
+                loop.moves(view.buffer, 0, view.array.nbytes)
 
     def _name(self, node: Node | None) -> str:
         """A node as a reader of the program knows it."""

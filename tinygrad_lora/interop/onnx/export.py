@@ -229,8 +229,7 @@ def _content(library: Any, exported: _OnnxGraph, title: str) -> bytes:
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(graph, producer_name="tinygrad_lora", ir_version=IR_VERSION, opset_imports=opsets)
     library.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    return model.SerializeToString(deterministic=True)
 
 
 def _dims_text(dims: Dims) -> str:

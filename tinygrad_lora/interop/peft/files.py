@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +15,13 @@ from ...files import write_atomically
 from ...nn.adapters.adapted import check_new_name, listed
 from ...nn.adapters.model.plan import AdapterPlan, attach, plan_adapters
 from ...nn.adapters.model.switching import adapter_names
-from ...nn.layer import Layer
+from ...nn.layer import Layer, Model
 from ..safetensors import load_safetensors, misfits, refuse, save_safetensors
 from .config import CONFIG_FILE, config_text, read_config
 from .describe import describe
 from .names import base_parameters, sizes, starts_beside, stored_parameters, wanted, written_twice
 
 WEIGHTS_FILE, PICKLE_FILE = "adapter_model.safetensors", "adapter_model.bin"
-Model = TypeVar("Model", bound=Layer)
 
 
 def save_adapter(

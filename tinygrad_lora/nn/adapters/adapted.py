@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from keyword import iskeyword
 from typing import Any
 
-from ...core.node import ComputationNode
 from ...errors import AdaptError, MergedError
 from ..checks import check_number
 from ..layer import Layer
+from .rows import RowNames
 
 Weights = Mapping[str, float]
-RowNames = tuple[str | None, ...]
 
 
 class AdaptedLayer(Layer):
@@ -190,15 +189,3 @@ def checked_weights(which: str | Weights, existing: Iterable[str]) -> dict[str, 
     if not weights:
         raise AdaptError(f"no adapter is named: choose among {listed(existing)}; disabled() switches all off")
     return {name: check_number(w, f"the weight of {name!r}", -float("inf")) for name, w in weights.items()}
-
-
-def row_groups(names: RowNames, x: ComputationNode) -> dict[str | None, list[int]]:
-    """The samples of x by the name of their adapter. Raises AdaptError unless the first axis has one for each name."""
-    if not x.shape or (len(x.shape) < 2 and x.dtype.kind == "f"):
-        raise AdaptError(f"names for {len(names)} rows, and one sample of shape {x.shape}: put it into a batch")
-    if x.shape[0] != len(names):
-        raise AdaptError(f"{len(names)} names for {x.shape[0]} rows: the batch of shape {x.shape} needs one for each")
-    groups: dict[str | None, list[int]] = {}
-    for i, name in enumerate(names):
-        groups.setdefault(name, []).append(i)
-    return groups

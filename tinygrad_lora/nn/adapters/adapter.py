@@ -52,8 +52,7 @@ class Adapter(Layer):
 
     def change(self, rows: ComputationNode, product: ComputationNode, weight: ComputationNode) -> ComputationNode:
         """What is added to the base's output for these rows. `product` is `rows @ weight`, without the bias."""
-        delta: ComputationNode = self(rows)
-        return delta
+        return self(rows)
 
     def merge_weights(self) -> Any:
         r"""The dense weight that this adapter adds, $\Delta W$ (in, out)."""
@@ -75,6 +74,19 @@ class Adapter(Layer):
         for name, p in parameters.items():
             p.requires_gradient = trainable and name in self.trained
             p.zero_gradient()
+
+
+class SizedAdapter(Adapter):
+    """An adapter that is made from sizes: for a weight (n, m), `kind(n, m, rank, alpha, seed=, dtype=, name=)`."""
+
+    @classmethod
+    def for_layer(
+        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
+    ) -> Self:
+        """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
+        kind: Any = cls  # a class says for itself what its options are
+        weight = base.weight
+        return kind(*weight.shape, rank, alpha, seed=seed, name=name, **{"dtype": weight.dtype} | options)
 
 
 def adapter_for(

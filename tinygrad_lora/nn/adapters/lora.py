@@ -18,12 +18,12 @@ from ...core.ops import identity, scale
 from ...errors import ShapeError
 from ..checks import check_size
 from ..linear import Seed, check_width, on_rows
-from .adapter import Adapter
+from .adapter import SizedAdapter
 
 Activation = Callable[[Any], Any] | None
 
 
-class LoRALayer(Adapter):
+class LoRALayer(SizedAdapter):
     r"""$y = \sigma(s\,(x A) B)$ with $s = \alpha / r$: a linear map of rank r, and an activation if one is given.
 
     x is (..., input_size), A is (input_size, rank), B is (rank, output_size). `alpha` -1 or None means rank, so s = 1.
@@ -81,14 +81,6 @@ class LoRALayer(Adapter):
         self.lora_A, self.lora_B = parameter(A, f"{name}_A"), parameter(B, f"{name}_B")
         self.lora_B_bias = None if bias is None else parameter(bias, f"{name}_B_bias")
 
-    @classmethod
-    def for_layer(
-        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
-    ) -> Self:
-        """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
-        options = {"dtype": base.weight.dtype} | options
-        return cls(base.input_size, base.output_size, rank, alpha, seed=seed, name=name, **options)
-
     def __call__(self, x: ComputationNode) -> ComputationNode:
         check_width(x, self.input_size)
         y = on_rows(self._low_rank, x)
@@ -100,8 +92,7 @@ class LoRALayer(Adapter):
 
     def _narrow(self, rows: ComputationNode) -> ComputationNode:
         """x A, (n, r)."""
-        narrow: ComputationNode = rows @ self.lora_A
-        return narrow
+        return rows @ self.lora_A
 
     @property
     def is_linear(self) -> bool:
@@ -133,11 +124,12 @@ class LoRALayer(Adapter):
                 f"a layer with the activation {_name(self.activation)} is not a linear map, so it has no weight: "
                 "build the layer without one, and apply it after the sum with the base"
             )
-        return self.scaling * self._product()
+        A, B = self.factors()
+        return self.scaling * (A @ B)
 
-    def _product(self) -> Any:
-        """A B, (in, out)."""
-        return self.lora_A.value @ self.lora_B.value
+    def factors(self) -> tuple[Any, Any]:
+        """The two arrays whose product is the change, but for its scale: A (in, r) and B (r, out)."""
+        return self.lora_A.value, self.lora_B.value
 
     def merged_bias(self, bias: Any) -> Any:
         r"""$b + s\,c$ with the bias c of B: arrays, or None for none."""
@@ -149,7 +141,7 @@ class LoRALayer(Adapter):
     def get_diagnostics(self) -> dict[str, str]:
         """As for every layer, and the rank, alpha, scaling and the sizes of A, B and of the change that they make."""
         A, B = self.lora_A.value, self.lora_B.value
-        singular = self.scaling * singular_values_of(A, B)
+        singular = self.scaling * singular_values_of(*self.factors())
         diagnostics = super().get_diagnostics()
         diagnostics |= {"layer.activation": _name(self.activation), "lora.rank": str(self.rank)}
         numbers = {

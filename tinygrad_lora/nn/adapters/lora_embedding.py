@@ -2,6 +2,7 @@ r"""An embedding with adapters beside it, $y_i = W_{t_i} + s\,A_{t_i} B$: the ch
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, Self
 
 import numpy as np
@@ -13,12 +14,12 @@ from ...library import reshape
 from ..checks import check_size
 from ..embedding import Embedding, as_node
 from ..linear import Seed
-from .adapter import Adapter, adapter_for, keywords_of
+from .adapter import Adapter, SizedAdapter
 from .lora import checked_alpha
 from .mergeable import MergeableLayer, Through
 
 
-class LoRAEmbeddingLayer(Adapter):
+class LoRAEmbeddingLayer(SizedAdapter):
     r"""$y_i = s\,A_{t_i} B$ with $s = \alpha / r$: what LoRA adds to the row of a table for each token.
 
     Tokens are whole numbers, in any shape (...); A is (num_embeddings, rank), B is (rank, embedding_dim). A starts at
@@ -59,21 +60,18 @@ class LoRAEmbeddingLayer(Adapter):
         self.lora_embedding_A = parameter(A, f"{name}_embedding_A")
         self.lora_embedding_B = parameter(B, f"{name}_embedding_B")
 
-    @classmethod
-    def for_layer(
-        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
-    ) -> Self:
-        """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
-        options = {"dtype": base.weight.dtype} | options
-        return cls(base.num_embeddings, base.embedding_dim, rank, alpha, seed=seed, name=name, **options)
-
     def __call__(self, tokens: ComputationNode) -> ComputationNode:
         rows = take(self.lora_embedding_A, tokens)
         return scale(rows @ self.lora_embedding_B, factor=self.scaling)
 
+    def factors(self) -> tuple[Any, Any]:
+        """The arrays A (num_embeddings, r) and B (r, embedding_dim)."""
+        return self.lora_embedding_A.value, self.lora_embedding_B.value
+
     def merge_weights(self) -> Any:
         r"""What this adapter adds to the table, $\Delta W = s\,A B$: (num_embeddings, embedding_dim)."""
-        return self.scaling * (self.lora_embedding_A.value @ self.lora_embedding_B.value)
+        A, B = self.factors()
+        return self.scaling * (A @ B)
 
 
 class LoRAEmbedding(MergeableLayer):
@@ -94,27 +92,20 @@ class LoRAEmbedding(MergeableLayer):
         self, base: Embedding, rank: int, alpha: float | None = -1, *,
         seed: Seed = None, trainable_base: bool = False, name: str = "lora", **options: Any,
     ) -> None:  # fmt: skip
-        self.check_base(base)
-        adapter = adapter_for(
-            keywords_of(type(self)), LoRAEmbeddingLayer, base, rank, alpha, seed=seed, name=name, **options
-        )
-        self._begin(base if trainable_base else base.freeze(), adapter)
+        self._begin(base, LoRAEmbeddingLayer, rank, alpha, trainable_base, seed=seed, name=name, **options)
 
     def __call__(self, tokens: Any) -> ComputationNode:
         tokens = as_node(tokens)
         if self.is_base_alone:
-            self.check_rows(tokens)
-            y: ComputationNode = self.base(tokens)
-            return y
-        flat = tokens if len(tokens.shape) == 1 else reshape(tokens, (tokens.size,))
-        if self._rows is None:
-            y = self._adapted(flat)
-        else:
-            y = self._adapted_by_row(flat, self.groups(tokens, int(np.prod(tokens.shape[1:]))))
-        return y if len(tokens.shape) == 1 else reshape(y, (*tokens.shape, y.shape[-1]))
+            return self._base_alone(tokens)
+        rows = self._beside_base(tokens, prod(tokens.shape[1:]))
+        if len(tokens.shape) == 1:
+            return rows(tokens)
+        y = rows(reshape(tokens, (tokens.size,)))
+        return reshape(y, (*tokens.shape, y.shape[-1]))
 
     def _through_base(self, rows: ComputationNode) -> Through:
-        y: ComputationNode = self.base(rows)
+        y = self.base(rows)
         return y, y, self.base.weight
 
     def attach(self, name: str, adapter: Adapter) -> None:

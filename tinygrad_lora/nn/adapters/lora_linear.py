@@ -2,13 +2,12 @@ r"""A linear layer with adapters beside it, $y = x W + b + \sum_i w_i\,\delta_i(
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
-
-import numpy as np
 
 from ...core.node import ComputationNode
 from ..linear import Linear, Seed, check_width, on_rows
-from .adapter import Adapter, adapter_for, keywords_of
+from .adapter import Adapter
 from .lora import LoRALayer
 from .mergeable import MergeableLayer, Through
 
@@ -34,26 +33,19 @@ class LoRALinear(MergeableLayer):
         init: str = "gaussian", seed: Seed = None, dtype: Any = None, trainable_base: bool = False, name: str = "lora",
         kind: type[Adapter] = LoRALayer, **options: Any,
     ) -> None:  # fmt: skip
-        self.check_base(base)
         options |= {"init": init} if init != "gaussian" else {}
         options |= {"dtype": dtype} if dtype is not None else {}
-        adapter = adapter_for(keywords_of(type(self)), kind, base, rank, alpha, seed=seed, name=name, **options)
-        self._begin(base if trainable_base else base.freeze(), adapter)
+        self._begin(base, kind, rank, alpha, trainable_base, seed=seed, name=name, **options)
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         if self.is_base_alone:
-            self.check_rows(x)
-            y: ComputationNode = self.base(x)
-            return y
+            return self._base_alone(x)
         check_width(x, self.original.input_size)
-        if self._rows is None:
-            return on_rows(self._adapted, x)
-        groups = self.groups(x, int(np.prod(x.shape[1:-1])))
-        return on_rows(lambda rows: self._adapted_by_row(rows, groups), x)
+        return on_rows(self._beside_base(x, prod(x.shape[1:-1])), x)
 
     def _through_base(self, rows: ComputationNode) -> Through:
         base = self.base
-        y: ComputationNode = base(rows)
+        y = base(rows)
         product = y.parents[0] if base.bias is not None else y
         return y, product, product.parents[1]
 

@@ -11,10 +11,10 @@ import numpy as np
 from ...core.node import PARAMETER, ComputationNode
 from ...errors import AdaptError, MergedError
 from ..layer import Layer
-from ..linear import computes
-from .adapted import AdaptedLayer, Weights, listed, row_groups
-from .adapter import Adapter
-from .rows import joined, part_of, rows_of
+from ..linear import Rows, computes
+from .adapted import AdaptedLayer, Weights, listed
+from .adapter import Adapter, adapter_for, keywords_of
+from .rows import joined, part_of, row_groups
 
 Through = tuple[ComputationNode, ComputationNode, ComputationNode]  # the base's output, x W, W
 
@@ -63,9 +63,13 @@ class MergeableLayer(AdaptedLayer):
                 f"make it a layer that holds {kind}, and adapt that one"
             )
 
-    def _begin(self, base: Any, adapter: Adapter) -> None:
+    def _begin(
+        self, base: Any, kind: type[Adapter], rank: int, alpha: float | None, trainable_base: bool, **options: Any
+    ) -> None:
         """Hold the base and a first adapter, "lora". Both are made and checked before anything is changed."""
-        self._hold(base)
+        self.check_base(base)
+        adapter = adapter_for(keywords_of(type(self)), kind, base, rank, alpha, **options)
+        self._hold(base if trainable_base else base.freeze())
         self.attach("lora", adapter)
         self.activate("lora")
 
@@ -88,14 +92,12 @@ class MergeableLayer(AdaptedLayer):
     @property
     def weight(self) -> ComputationNode:
         """The weight of the original: what a layer that is tied to this one shares."""
-        weight: ComputationNode = self.original.weight
-        return weight
+        return self.original.weight
 
     @property
     def bias(self) -> ComputationNode | None:
         """The bias of the original, or None."""
-        bias: ComputationNode | None = getattr(self.original, "bias", None)
-        return bias
+        return getattr(self.original, "bias", None)
 
     @property
     def is_base_alone(self) -> bool:
@@ -104,11 +106,6 @@ class MergeableLayer(AdaptedLayer):
             raise MergedError("the factors got new values while they are merged: unmerge(), then merge() again")
         wanted = self.active if self._rows is None else self._rows
         return not self._enabled or self.merged or not any(name in self.adapters for name in wanted)
-
-    def check_rows(self, x: ComputationNode) -> None:
-        """Raise AdaptError if rows choose, all of them the base, and there are not as many as samples in x."""
-        if self._enabled and self._rows is not None and not any(self._rows):
-            row_groups(self._rows, x)
 
     def attach(self, name: str, adapter: Adapter) -> None:
         """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or invalid."""
@@ -129,7 +126,20 @@ class MergeableLayer(AdaptedLayer):
         super().delete(name)
         self._starts = {n: start for n, start in self._starts.items() if n != name}
 
-    # --- A call on rows ---
+    # --- A call ---
+
+    def _beside_base(self, x: ComputationNode, step: int) -> Rows:
+        """What a call does to the rows of x, of which each sample has `step`: the base and the adapters beside it."""
+        if self._rows is None:
+            return self._adapted
+        groups = row_groups(self._rows, self.adapters, x, step)
+        return lambda rows: self._adapted_by_row(rows, groups)
+
+    def _base_alone(self, x: ComputationNode) -> ComputationNode:
+        """What the base gives. Raises AdaptError if rows choose, all of them the base, and are not as many as in x."""
+        if self._enabled and self._rows is not None and not any(self._rows):
+            row_groups(self._rows, self.adapters, x)
+        return self.base(x)
 
     def _through_base(self, rows: ComputationNode) -> Through:
         """The base's output, and in it the product without the bias and the weight: nothing is computed twice."""
@@ -154,12 +164,6 @@ class MergeableLayer(AdaptedLayer):
             parts.append((own, part))
         return joined(parts) if parts else y
 
-    def groups(self, x: ComputationNode, step: int) -> dict[str | None, Any]:
-        """The rows, `step` for each sample of x, by the adapter that they go through; None: by none of this layer's."""
-        assert self._rows is not None
-        groups = row_groups(tuple(name if name in self.adapters else None for name in self._rows), x)
-        return {name: rows_of(samples, step) for name, samples in groups.items()}
-
     def own_change(self, name: str | None) -> list[tuple[int, Adapter]]:
         """What an adapter adds to the original: its change, less what it started at on a residual base."""
         start = [(-1, self._starts[name])] if name in self._starts else []
@@ -180,7 +184,7 @@ class MergeableLayer(AdaptedLayer):
         self.require_open()
         if self._merged is None and self.active:
             before = _BeforeMerge(self._stand_in, self._versions(self._stand_in))
-            weight, bias = self._merged_weight(), self._merged_bias(self.bias)
+            weight, bias = self._merged_arrays()
             self._stand_in, self._merged = self._made_stand_in(weight, bias, trainable=False), before
 
     def unmerge(self) -> None:
@@ -196,7 +200,7 @@ class MergeableLayer(AdaptedLayer):
         base without, or a base whose weight is not kept as floats.
         """
         self._require_unmerged("the base cannot take them again")
-        weight, bias = self._merged_weight(), self._merged_bias(self.bias)
+        weight, bias = self._merged_arrays()
         residual = [name for name in self.active if name in self._starts]
         reasons = {
             f"{listed(residual)} lives on a residual base": residual,
@@ -209,10 +213,6 @@ class MergeableLayer(AdaptedLayer):
         if self.bias is not None and bias is not self.bias:
             self.bias.value = bias
 
-    def _merged_weight(self) -> Any:
-        W = self._stand_in.weight
-        return self._sum(W.value, [adapter.merged for adapter in self._active()]).astype(W.dtype)
-
     def delta(self, name: str) -> Any:
         r"""The dense $\Delta W$ that an adapter adds to the weight of the original, whatever its class."""
         adapter, W = self.adapters[name], self.weight.value
@@ -224,20 +224,22 @@ class MergeableLayer(AdaptedLayer):
     def _active(self) -> list[Adapter]:
         return [self.adapters[name] for name in self.active]
 
-    def _sum(self, start: Any, changed: list[Any]) -> Any:
+    def _merged_arrays(self) -> tuple[Any, Any]:
+        """The weight and the bias with what the active adapters add; the bias node itself, if none changes it."""
+        W, b, adapters = self._stand_in.weight, self.bias, self._active()
+        weight = self._with_changes(W.value, [adapter.merged for adapter in adapters]).astype(W.dtype)
+        bias = None if b is None else b.value
+        if all(adapter.merged_bias(bias) is bias for adapter in adapters):
+            return weight, b
+        start = np.zeros(self.original.output_size, W.dtype) if bias is None else bias
+        return weight, self._with_changes(start, [adapter.merged_bias for adapter in adapters])
+
+    def _with_changes(self, start: Any, changed: list[Any]) -> Any:
         """`start` with the weighted changes of the active adapters; `changed` are functions of it."""
         weights = list(self.active.values())
         if weights == [1.0]:
             return changed[0](start)
         return start + sum(w * (f(start) - start) for w, f in zip(weights, changed, strict=True))
-
-    def _merged_bias(self, bias: ComputationNode | None) -> Any:
-        """The bias node as it is, if no adapter changes it; otherwise an array."""
-        start = None if bias is None else bias.value
-        if all(adapter.merged_bias(start) is start for adapter in self._active()):
-            return bias
-        zero = np.zeros(self.original.output_size, self.weight.dtype)
-        return self._sum(zero if start is None else start, [adapter.merged_bias for adapter in self._active()])
 
     def _made_stand_in(self, weight: Any, bias: Any, trainable: bool) -> Any:
         """A stand-in with this weight, and this bias: the original's node, or an array."""

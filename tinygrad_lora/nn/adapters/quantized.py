@@ -176,7 +176,7 @@ class QuantizedLinear(Linear):
     @property
     def weight(self) -> ComputationNode:  # type: ignore[override]
         """The weight that is stored, (input_size, output_size), as a graph of operations on the bytes."""
-        weight: ComputationNode = dequantize_nf4(self._leaves, *_TABLES).mT
+        weight = dequantize_nf4(self._leaves, *_TABLES).mT
         return weight if weight.dtype == self._precision else cast(weight, dtype=self._precision)
 
     @property

@@ -7,8 +7,8 @@ from typing import Any
 
 from ...core.node import ComputationNode
 from ..layer import Layer
-from .adapted import AdaptedLayer, row_groups
-from .rows import joined, part_of, rows_of
+from .adapted import AdaptedLayer
+from .rows import RowNames, joined, part_of, row_groups
 
 
 class TrainedCopy(AdaptedLayer):
@@ -40,7 +40,7 @@ class TrainedCopy(AdaptedLayer):
 
     def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         if self._enabled and self._rows is not None:
-            return self._by_row(x, *args, **kwargs)
+            return self._by_row(self._rows, x, *args, **kwargs)
         if not self._enabled or not self.active or self.in_use is not self.base:
             return self.in_use(x, *args, **kwargs)
         y = total = self.base(x, *args, **kwargs)
@@ -48,12 +48,10 @@ class TrainedCopy(AdaptedLayer):
             total = total + w * (self.adapters[name](x, *args, **kwargs) - y)
         return total
 
-    def _by_row(self, x: ComputationNode, *args: Any, **kwargs: Any) -> Any:
-        assert self._rows is not None
-        groups = row_groups(tuple(name if name in self.adapters else None for name in self._rows), x)
+    def _by_row(self, names: RowNames, x: ComputationNode, *args: Any, **kwargs: Any) -> Any:
         parts = []
-        for name, samples in groups.items():
-            layer, own = self.base if name is None else self.adapters[name], rows_of(samples, 1)
+        for name, own in row_groups(names, self.adapters, x).items():
+            layer = self.base if name is None else self.adapters[name]
             parts.append((own, layer(part_of(x, own), *args, **kwargs)))
         return joined(parts) if parts else self.base(x, *args, **kwargs)
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from ...layer import Layer
+from ...layer import Model
 from ...linear import Seed
 from ..adapter import Adapter
 from .plan import attach, plan_adapters
 from .settings import AdapterSettings
 from .targets import Numbers, Targets
-
-Model = TypeVar("Model", bound=Layer)
 
 
 def adapt(

@@ -135,9 +135,10 @@ def _kind_of(settings: AdapterSettings) -> type[Adapter]:
         )
     if isinstance(variant, type) and issubclass(variant, Adapter):
         return variant
-    if variant != "lora" and variant not in VARIANTS:
-        raise AdaptError(f"no variant is called {variant!r}: there are 'lora', {listed(VARIANTS)}")
-    return LoRALayer if variant == "lora" else VARIANTS[variant]
+    kinds: dict[Any, type[Adapter]] = {"lora": LoRALayer, **VARIANTS}
+    if variant not in kinds:
+        raise AdaptError(f"no variant is called {variant!r}: there are {listed(kinds)}")
+    return kinds[variant]
 
 
 def _without_idle_words(settings: AdapterSettings, layers: Iterable[str]) -> AdapterSettings:

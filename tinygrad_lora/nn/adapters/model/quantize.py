@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from ....errors import AdaptError
-from ...layer import Layer
+from ...layer import Model
 from ...linear import Linear
 from ..adapted import listed
 from ..quantized import QuantizedLinear
 from .surgery import replace_layers
 from .targets import Targets, chosen_layers
-
-Model = TypeVar("Model", bound=Layer)
 
 
 def quantize(model: Model, target_modules: Targets = "all-linear", *, exclude_modules: Targets | None = None) -> Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +15,6 @@ from ..mergeable import MergeableLayer
 from ..trained_copy import TrainedCopy
 from .settings import adapter_settings, keep_settings, set_trained_biases
 from .surgery import replace_layers
-
-Model = TypeVar("Model", bound=Layer)
 
 
 def adapted_layers(model: Layer) -> dict[str, AdaptedLayer]:
@@ -147,7 +145,7 @@ def unmerge_all(model: Layer) -> None:
         layer.unmerge()
 
 
-def merge_and_unload(model: Model) -> Any:
+def merge_and_unload(model: Layer) -> Any:
     """The model without adapters, which gives what it gives now: plain layers, with the active adapters merged.
 
     It is changed in place and returned; what is returned is another layer if the model itself is the adapted one.

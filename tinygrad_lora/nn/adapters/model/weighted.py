@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from ....errors import AdaptError
 from ...checks import check_number, check_size
 from ...layer import Layer
 from ...linear import Seed
-from ..adapted import check_new_name, checked_weights, listed
+from ..adapted import Weights, check_new_name, checked_weights, listed
 from ..adapter import Adapter
 from ..lora import LoRALayer
 from ..lora_embedding import LoRAEmbeddingLayer
@@ -23,11 +22,9 @@ from .combine import COMBINATIONS, PRUNED, combined, factor_by_factor, low_rank,
 from .settings import AdapterSettings, adapter_settings, keep_settings
 from .switching import adapted_layers, adapter_names, adapters, attach_all
 
-Named = Mapping[str, float]
-
 
 def add_weighted_adapter(
-    model: Layer, weights: Named, *, name: str, combination: str = "cat", rank: int | None = None,
+    model: Layer, weights: Weights, *, name: str, combination: str = "cat", rank: int | None = None,
     density: float | None = None, majority: str = "total", clamp: float | None = None, seed: Seed = None,
 ) -> None:  # fmt: skip
     r"""$\Delta W \approx \sum_i w_i\,\Delta W_i$: a new adapter of the model, made of those that `weights` names.
@@ -103,12 +100,12 @@ def _before(combination: str) -> str:
     return combination.removesuffix("_svd").replace("svd", "linear")
 
 
-def _from_factors(path: str, layer: MergeableLayer, own: Named, combination: str, **options: Any) -> tuple[Any, Any]:
+def _from_factors(path: str, layer: MergeableLayer, own: Weights, combination: str, **options: Any) -> tuple[Any, Any]:
     """A and B from those of the adapters, which must be plain ones."""
     parts = {n: layer.adapters[n] for n in own}
     if other := [f"{n!r}, of type {type(part).__name__}," for n, part in parts.items() if not _is_product(part)]:
         raise AdaptError(f"{' '.join(other)} is not s A B alone in {path!r}: combine it with combination='svd'")
-    factors = [_factors(part) for part in parts.values()]
+    factors = [part.factors() for part in parts.values()]
     scaled = [w * parts[n].scaling for n, w in own.items()]
     if combination == "cat":
         return side_by_side(factors, scaled)
@@ -124,17 +121,11 @@ def _is_product(adapter: Adapter) -> bool:
     """Whether the adapter adds s A B to the weight, and its class makes nothing else of A and B."""
     kind = type(adapter)
     like = LoRALayer if isinstance(adapter, LoRALayer) else LoRAEmbeddingLayer
-    methods = "__call__", "merge_weights", "merged", "_product"
+    methods = "__call__", "merge_weights", "merged", "factors"
     return not kind.residual and all(getattr(kind, m, None) is getattr(like, m, None) for m in methods)
 
 
-def _factors(adapter: Any) -> tuple[Any, Any]:
-    if isinstance(adapter, LoRALayer):
-        return adapter.lora_A.value, adapter.lora_B.value
-    return adapter.lora_embedding_A.value, adapter.lora_embedding_B.value
-
-
-def _adapter(layer: MergeableLayer, own: Named, A: Any, B: Any, name: str) -> Adapter:
+def _adapter(layer: MergeableLayer, own: Weights, A: Any, B: Any, name: str) -> Adapter:
     """A plain adapter of scale 1 in the dtype of the base, with the weighted sum of the biases if there are any."""
     dtype = layer.weight.dtype
     A, B = A.astype(dtype), B.astype(dtype)
@@ -145,7 +136,7 @@ def _adapter(layer: MergeableLayer, own: Named, A: Any, B: Any, name: str) -> Ad
     return LoRALayer.from_arrays(A, B, bias=np.sum(biases, axis=0).astype(dtype) if biases else None, name=name)
 
 
-def _only_copy(path: str, layer: TrainedCopy, own: Named) -> Any:
+def _only_copy(path: str, layer: TrainedCopy, own: Weights) -> Any:
     if len(own) > 1:
         raise AdaptError(f"{listed(own)} each train a copy of {path!r} as a whole: copies cannot be combined")
     return layer.adapters[next(iter(own))]

@@ -12,7 +12,7 @@ from ....core.ops import add, scale, sqrt
 from ....library import sum
 from ...layer import Layer
 from ...linear import Seed
-from ..lora import LoRALayer, effective_rank, singular_values_of
+from ..lora import LoRALayer
 
 
 class AdaLoRA(LoRALayer):
@@ -44,15 +44,9 @@ class AdaLoRA(LoRALayer):
     def _narrow(self, rows: ComputationNode) -> ComputationNode:
         return super()._narrow(rows) * self.lora_E
 
-    def _product(self) -> Any:
-        """A diag(e) B, (in, out)."""
-        return (self.lora_A.value * self.lora_E.value) @ self.lora_B.value
-
-    def get_diagnostics(self) -> dict[str, str]:
-        """As for LoRA, where the change is that with e."""
-        singular = self.scaling * singular_values_of(self.lora_A.value * self.lora_E.value, self.lora_B.value)
-        own = {"delta_norm": np.linalg.norm(singular), "delta_effective_rank": effective_rank(singular)}
-        return super().get_diagnostics() | {f"lora.{name}": f"{number:.6g}" for name, number in own.items()}
+    def factors(self) -> tuple[Any, Any]:
+        """A diag(e) and B."""
+        return self.lora_A.value * self.lora_E.value, self.lora_B.value
 
 
 def orthogonality(model: Layer) -> ComputationNode:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import sqrt
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from ....core.node import ComputationNode, Shape, parameter
 from ...checks import check_size
-from ...linear import Seed
-from ..adapter import Adapter
+from ...linear import Seed, check_width, on_rows
+from ..adapter import SizedAdapter
 from ..lora import checked_alpha
 
 Factor = Callable[[str, Shape, float], ComputationNode]
 
 
-class Factored(Adapter):
-    r"""$\delta(x) = s\,x\,\Delta(\theta)$ with $s = \alpha / r$: a subclass makes its $\theta$ in `make_factors`.
+class Factored(SizedAdapter):
+    r"""$\delta(x) = s\,x\,\Delta(\theta)$ with $s = \alpha / r$: a subclass writes `make_factors` and `of_rows`.
 
     `alpha` -1 or None means rank; `options` are those of `make_factors`. Raises ValueError for sizes, a rank or an
     alpha that are not positive.
@@ -34,17 +34,17 @@ class Factored(Adapter):
         self.alpha = checked_alpha(alpha, self.rank)
         self.make_factors(drawing(seed, dtype, name), **options)
 
-    @classmethod
-    def for_layer(
-        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
-    ) -> Self:
-        """An adapter of the base's sizes and dtype, at its start. `options` are those of the class."""
-        options = {"dtype": base.weight.dtype} | options
-        return cls(base.input_size, base.output_size, rank, alpha, seed=seed, name=name, **options)
-
     def make_factors(self, *factor: Any, **options: Any) -> None:
         """Assign the factors; `factor(name, shape, fan_in)` makes one. `options` are those of the class."""
         raise NotImplementedError(f"{type(self).__name__} needs a method make_factors(self, factor)")
+
+    def __call__(self, x: ComputationNode) -> ComputationNode:
+        check_width(x, self.input_size)
+        return on_rows(self.of_rows, x)
+
+    def of_rows(self, rows: ComputationNode) -> ComputationNode:
+        r"""$\delta$ of a matrix of rows, (n, in) to (n, out)."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method of_rows(self, rows)")
 
 
 def drawing(seed: Seed, dtype: Any, prefix: str) -> Factor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.node import ComputationNode
-from ...linear import check_width, on_rows
 from .factored import Factor, Factored
 
 
@@ -25,12 +24,10 @@ class LoHa(Factored):
 
     def delta(self) -> ComputationNode:
         r"""$\Delta W$ (in, out), as a graph."""
-        product: ComputationNode = (self.hada_w1_a @ self.hada_w1_b) * (self.hada_w2_a @ self.hada_w2_b)
-        return self.scaling * product
+        return self.scaling * ((self.hada_w1_a @ self.hada_w1_b) * (self.hada_w2_a @ self.hada_w2_b))
 
-    def __call__(self, x: ComputationNode) -> ComputationNode:
-        check_width(x, self.input_size)
-        return on_rows(lambda rows: rows @ self.delta(), x)
+    def of_rows(self, rows: ComputationNode) -> ComputationNode:
+        return rows @ self.delta()
 
     def merge_weights(self) -> Any:
         r"""$\Delta W$ (in, out)."""

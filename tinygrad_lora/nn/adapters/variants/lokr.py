@@ -11,7 +11,6 @@ import numpy as np
 from ....core.node import ComputationNode
 from ....core.ops import matmul
 from ....library import reshape
-from ...linear import check_width, on_rows
 from .factored import Factor, Factored
 
 
@@ -38,11 +37,7 @@ class LoKr(Factored):
         """The matrices whose product is $w_2$."""
         return [p for name, p in self.named_parameters().items() if name != "lokr_w1"]
 
-    def __call__(self, x: ComputationNode) -> ComputationNode:
-        check_width(x, self.input_size)
-        return on_rows(self._rows, x)
-
-    def _rows(self, rows: ComputationNode) -> ComputationNode:
+    def of_rows(self, rows: ComputationNode) -> ComputationNode:
         n, a = rows.shape[0], self.lokr_w1.shape[0]
         X = reduce(matmul, self.second, reshape(rows, (n, a, self.input_size // a)))
         return self.scaling * reshape(self.lokr_w1.mT @ X, (n, self.output_size))

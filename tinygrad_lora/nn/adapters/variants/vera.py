@@ -9,7 +9,7 @@ import numpy as np
 
 from ....core.node import ComputationNode, constant, parameter
 from ...checks import check_size
-from ...linear import Seed, check_width, on_rows
+from ...linear import Seed
 from ..adapter import Options
 from .factored import Factor, Factored, drawing
 
@@ -41,10 +41,9 @@ class VeRA(Factored):
         self.vera_lambda_b, self.vera_lambda_d = factor("b", (m,), 0), factor("d", (r,), 0)
         self.vera_lambda_d.value = np.full(r, d_initial)
 
-    def __call__(self, x: ComputationNode) -> ComputationNode:
-        check_width(x, self.input_size)
+    def of_rows(self, rows: ComputationNode) -> ComputationNode:
         A, B = self.vera_A[: self.input_size, : self.rank], self.vera_B[: self.rank, : self.output_size]
-        return on_rows(lambda rows: ((rows @ A) * self.vera_lambda_d) @ B * self.vera_lambda_b, x)
+        return ((rows @ A) * self.vera_lambda_d) @ B * self.vera_lambda_b
 
     def merge_weights(self) -> Any:
         r"""$\Delta W = A\,\mathrm{diag}(d)\,B\,\mathrm{diag}(b)$ (in, out)."""

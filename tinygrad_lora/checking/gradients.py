@@ -1,0 +1,44 @@
+"""Gradients beside central differences: what a new operation or a composite is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..core.autodiff import gradients
+from ..core.node import ComputationNode, Operand, constant
+from ..errors import GradientError
+from ..refusals.arguments import explained
+
+
+@explained
+def check_gradients(
+    f: Callable[..., ComputationNode], *arrays: Operand, rtol: float = 1e-5, step: float = 1e-6
+) -> float:
+    r"""Compare the gradients of f with $\frac{f(x + h) - f(x - h)}{2h}$, entry by entry; give the largest difference.
+
+    f takes nodes and gives a scalar node; `arrays` are its float64 arguments. Differences are relative to the largest
+    entry of that gradient, or absolute where it is below 1. Raises GradientError that names the argument, the entry and
+    both numbers if one exceeds `rtol`.
+    """
+    points = [np.array(a, dtype=np.float64) for a in arrays]
+    leaves = [constant(p) for p in points]
+    worst = 0.0
+    for k, (point, gradient) in enumerate(zip(points, gradients(f(*leaves), leaves), strict=True)):
+        largest = np.abs(gradient.value).max(initial=1.0)
+        for entry in np.ndindex(point.shape):
+            h = step * (abs(center := point[entry]) + 1)
+            values = []
+            for moved in (center + h, center - h):
+                point[entry] = moved
+                values.append(float(f(*map(constant, points))))
+            point[entry] = center
+            numeric, found = (values[0] - values[1]) / (2 * h), float(gradient.value[entry])
+            difference = abs(found - numeric) / largest
+            if not difference <= rtol:
+                raise GradientError(
+                    f"argument {k}, entry {entry}: the gradient is {found:.8g}, central differences give {numeric:.8g}"
+                )
+            worst = float(np.maximum(worst, difference))
+    return worst
