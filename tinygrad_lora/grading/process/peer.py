@@ -294,14 +294,10 @@ class Peer(Packer):
         thing, kept, self.slots = self.things[n], self.slots, []
         if n not in self._methods or isinstance(thing, type | FunctionType):
             raise Misbehaved("attributes of no object")
-        if len(new) + len(gone) > MOST_METHODS or not all(type(name) is str for name in gone):
-            raise Misbehaved("an object has too many attributes")
+        if len(new) + len(gone) > MOST_METHODS or not all(type(name) is str for name in [*dict(new), *gone]):
+            raise Misbehaved("an object has too many attributes, or some without a name")
         for name, value in new:
-            if (
-                type(name) is not str
-                or name.startswith("__")
-                or isinstance(getattr(type(thing), name, None), FunctionType)
-            ):
+            if name.startswith("__") or isinstance(getattr(type(thing), name, None), FunctionType):
                 raise Misbehaved(f"the attribute {name} stands for a method")
             vars(thing)[name] = self.unpack(value)
         for name in gone:
