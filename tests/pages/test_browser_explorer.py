@@ -9,9 +9,9 @@ from browser import NEEDS_A_BROWSER, chromium, offline_pages
 
 import tinygrad_lora as tl
 from tinygrad_lora.commands.explore import compiled_function
+from tinygrad_lora.named_object import EXAMPLE
 from tinygrad_lora.view.explorer.explore import explore
 from tinygrad_lora.view.explorer.union import KEPT
-from tinygrad_lora.view.named_object import EXAMPLE
 from tinygrad_lora.view.words.markup import Markup, page
 
 pytestmark = [pytest.mark.slow, *NEEDS_A_BROWSER]
@@ -32,7 +32,7 @@ SHOWN = """root => {
     frames: each(b => getComputedStyle(b).getPropertyValue("--dashes").trim()),
     lines: [...step.querySelectorAll(".code .lines > *")].filter(seen).map(l => [l.tagName, l.textContent.trimEnd()]),
     lit: [...root.querySelectorAll(".lit")].filter(seen).map(e => e.dataset.box),
-    told: root.querySelector(".told").textContent,
+    told: root.querySelector(".status").textContent,
   };
 }"""
 

@@ -21,10 +21,10 @@ from tinygrad_lora.core.autodiff import pulling_back
 from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.errors import GradientError, ShapeError, StaleGraphError, TraceError
+from tinygrad_lora.named_object import named_object
 from tinygrad_lora.view.contributions import contributions, trainable
 from tinygrad_lora.view.diagram.collapse import MOST_BOXES
 from tinygrad_lora.view.equations import equation, in_line, plain
-from tinygrad_lora.view.named_object import named_object
 from tinygrad_lora.view.stepper.page import step_through
 from tinygrad_lora.view.stepper.steps import brief
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..view.diagram.data import diagram
-from ..view.svg.draw import draw_svg
-from ..view.words.markup import Markup, element, image
+from ..view.svg.draw import draw_image
+from ..view.words.markup import Markup, element
 from ..view.words.sentences import one_line
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ def html(example: Counterexample) -> Markup:
     """The counterexample as one HTML element."""
     pictures = []
     for title, graph in example.graphs:
-        drawing = diagram(graph, title=title)
-        picture = image(draw_svg(drawing, prefix=title, caption=True), "svg+xml", drawing.alternative)
+        picture = draw_image(diagram(graph, title=title), prefix=title, caption=True)
         pictures.append(element("div", picture, style=SIDE))
     return element(
         "div", element("p", element("strong", "CounterexampleError: "), one_line(example.sentence)),

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..named_object import named_object
 from ..view.diagram.text import listing
-from ..view.named_object import named_object
 from ..view.render import SUFFIXES, render
 
 WANTED = "a function without arguments that gives a node, a graph or a layer"

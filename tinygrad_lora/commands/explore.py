@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..compiler import CompiledFunction
+from ..named_object import EXAMPLE, named_object
 from ..view.explorer.explore import explore
-from ..view.named_object import EXAMPLE, named_object
 from ..view.words.sentences import with_article
 
 WANTED = "a compiled function that has run, or a function without arguments that returns one"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..view.named_object import named_object
+from ..named_object import named_object
 from ..view.stepper.page import step_through
 
 WANTED = "a function without arguments that gives a node with its numbers, or a compiled function that has run"

@@ -11,7 +11,7 @@ import numpy as np
 from ..compiler import CompiledFunction, compile
 from ..compiler.cost import Cost, graph_cost
 from ..core.node import constant
-from ..view.named_object import EXAMPLE, loaded
+from ..named_object import EXAMPLE, loaded
 
 _example = loaded(str(EXAMPLE))  # the compiler explorer shows it as well
 BATCH, WIDE, NARROW, RANK = _example.BATCH, _example.WIDE, _example.NARROW, _example.RANK

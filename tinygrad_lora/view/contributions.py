@@ -8,13 +8,13 @@ from types import FunctionType
 from typing import Any
 
 from ..core.autodiff import unbroadcast
-from ..core.node import Array, ComputationNode, Value
+from ..core.node import ComputationNode, Value
 
 trainable: Callable[[ComputationNode], bool] = attrgetter("requires_gradient")
 
 
 def contributions(
-    node: ComputationNode, g: Value, values: Mapping[ComputationNode, Array] | None = None,
+    node: ComputationNode, g: Value, values: Mapping[ComputationNode, Value] | None = None,
     wanted: Callable[[ComputationNode], bool] | None = None,
 ) -> Iterator[tuple[int, ComputationNode, Any]]:  # fmt: skip
     """The contributions of a node with gradient `g` to those of its operands: position, operand, array.

@@ -7,17 +7,16 @@ graph, and the NumPy lines of its operations, substituted into each other, are t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from types import FunctionType
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..compiler.report import first_line
 from ..compiler.text.expressions import Code, literal, name, written
-from ..core.autodiff import unbroadcast
 from ..core.graph import topological_order
 from ..core.node import Array, ComputationNode, Op, placeholder
+from .contributions import contributions
 from .words.sentences import COLUMNS, ROWS, number, one_line, shape_text, short_array
 
 INLINE = 4  # an array of at most this many numbers is written out in a formula; a larger one is its shape
@@ -105,44 +104,40 @@ class NodeFormulas:
 
     def forward(self, node: ComputationNode) -> str:
         """`z = x * y = 3 * 4 = 12`."""
-        marks = [name(f"mark{i}_") for i in range(len(node.parents))]
-        numbers = [_number_code(self.values[p]) for p in node.parents]
-        formula = _tidied(written(node.op, node.params, marks).text)
-        named = _put(formula, [self.labels[p] for p in node.parents])
-        with_numbers = _tidied(written(node.op, node.params, numbers).text)
+        named, with_numbers = self._both(
+            lambda operands: written(node.op, node.params, operands).text,
+            [self.labels[p] for p in node.parents],
+            [self.values[p] for p in node.parents],
+        )
         return chain(self.labels[node], named, with_numbers, in_line(self.values[node]))
 
     def sent(self, node: ComputationNode, operand: int, g: Array, part: Array) -> str:
         """`x.gradient += z.gradient * y = 1 * 4 = 4`: one contribution to the gradient of an operand."""
         target = f"{self.labels[node.parents[operand]]}.gradient"
+        own = [node, *node.parents]
+        gradient, *stand_ins = leaves = [placeholder(x.shape, x.dtype) for x in (node, *own)]
         try:
-            gradient, output, *operands, result = _on_nodes(node, operand)
+            parts = {i: x for i, _, x in contributions(node, gradient, dict(zip(own, stand_ins, strict=True)))}
         except TypeError:  # a rule that works on arrays only
             return f"{target} += {in_line(part)}"
-        leaves = [gradient, output, *operands]
-        arrays = [g, self.values[node], *(self.values[p] for p in node.parents)]
-        labels = [f"{self.labels[node]}.gradient", self.labels[node], *(self.labels[p] for p in node.parents)]
-        marks = {leaf: name(f"mark{i}_") for i, leaf in enumerate(leaves)}
-        numbers = {leaf: _number_code(array) for leaf, array in zip(leaves, arrays, strict=True)}
-        named = _put(_tidied(_formula(result, marks)), labels)
-        with_numbers = named if MOVES.search(named) else _tidied(_formula(result, numbers))
-        return chain(target, named, with_numbers, in_line(part), sign="+=")
+        named, with_numbers = self._both(
+            lambda codes: _formula(parts[operand], dict(zip(leaves, codes, strict=True))),
+            [f"{self.labels[node]}.gradient", *(self.labels[x] for x in own)],
+            [g, *(self.values[x] for x in own)],
+        )
+        return chain(target, named, named if MOVES.search(named) else with_numbers, in_line(part), sign="+=")
+
+    def _both(self, formula: Callable[[list[Code]], str], labels: list[str], arrays: list[Array]) -> tuple[str, str]:
+        """A formula with labels for its variables, and with numbers. A label may be any text, so it is put in last."""
+        marked = _tidied(formula([name(f"mark{i}_") for i in range(len(labels))]))
+        named = re.sub(r"\bmark(\d+)_", lambda m: labels[int(m[1])], marked)
+        return named, _tidied(formula([_number_code(array) for array in arrays]))
 
 
 def chain(first: str, *rest: str, sign: str = "=") -> str:
     """`x = a = b`, without repeating a text that equals the one before."""
     different = [text for i, text in enumerate(rest) if i == 0 or text != rest[i - 1]]
     return f"{first} {sign} {' = '.join(different)}"
-
-
-def _on_nodes(node: ComputationNode, operand: int) -> list[ComputationNode]:
-    """Placeholders for the gradient, the output and the operands of a node, and then what its rule computes of them."""
-    kinds = [(node.shape, node.dtype)] * 2 + [(p.shape, p.dtype) for p in node.parents]
-    stand_ins = [placeholder(shape, dtype) for shape, dtype in kinds]
-    part = node.op.vjp(*stand_ins, **node.params)[operand]
-    part = part() if isinstance(part, FunctionType) else part
-    shape = node.parents[operand].shape
-    return [*stand_ins, part if part.shape == shape else unbroadcast(part, shape)]
 
 
 def _formula(result: ComputationNode, leaves: Mapping[ComputationNode, Code]) -> str:
@@ -183,8 +178,3 @@ def _number_code(array: ArrayLike) -> Code:
 def _tidied(formula: str) -> str:
     """The formula without `np.`, and with long numbers cut to four digits."""
     return re.sub(r"\d+\.\d{5,}(?:e-?\d+)?", lambda m: number(float(m[0])), re.sub(r"\bnp\.(?=[a-z])", "", formula))
-
-
-def _put(formula: str, labels: Sequence[str]) -> str:
-    """The formula with labels for its marks: a label may be any text, which Python could not parse."""
-    return re.sub(r"\bmark(\d+)_", lambda m: labels[int(m[1])], formula)

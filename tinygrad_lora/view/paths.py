@@ -198,33 +198,25 @@ def _output_of(node: ComputationNode, caller: Any) -> ComputationNode:
     if len(ends) == 1:
         return ends[0]
     name = one_line(node.name or "x")
-    if not ends and node.gradient is not None:
-        raise GradientError(f"no variable holds what {name} got its gradient from: say explain({name}, y) with that y")
-    if not ends:
-        raise GradientError(
-            f"nothing was sent back to {name} yet: call backward() on a result, or say explain({name}, y)"
-        )
-    raise GradientError(
-        f"{name} got its gradient from {len(ends)} outputs ({', '.join(repr(n) for n in ends[:3])}): say which one is "
-        f"meant, explain({name}, y)"
-    )
+    if ends:
+        outputs = f"{len(ends)} outputs ({', '.join(repr(n) for n in ends[:3])})"
+        problem = f"{name} got its gradient from {outputs}: say which one is meant, explain({name}, y)"
+    elif node.gradient is not None:
+        problem = f"no variable holds what {name} got its gradient from: say explain({name}, y) with that y"
+    else:
+        problem = f"nothing was sent back to {name} yet: call backward() on a result, or say explain({name}, y)"
+    raise GradientError(problem)
 
 
 def _in_variables(frame: Any) -> set[ComputationNode]:
     """The nodes that the variables of this frame hold, and those of its callers, themselves or in a list or dict."""
-    nodes: set[ComputationNode] = set()
-    searched: set[int] = set()  # modules have one namespace for all their frames
+    namespaces: dict[int, Mapping[str, Any]] = {}  # by identity: modules have one for all their frames
     while frame is not None:
-        for namespace in (frame.f_locals, frame.f_globals):
-            if id(namespace) not in searched:
-                searched.add(id(namespace))
-                for thing in [*namespace.values()]:
-                    parts = (
-                        thing.values() if type(thing) is dict else thing if type(thing) in (list, tuple) else [thing]
-                    )
-                    nodes.update([part for part in [*parts] if type(part) is ComputationNode])
+        namespaces |= {id(namespace): namespace for namespace in (frame.f_locals, frame.f_globals)}
         frame = frame.f_back
-    return nodes
+    things = [thing for namespace in namespaces.values() for thing in [*namespace.values()]]
+    held = (x.values() if type(x) is dict else x if type(x) in (list, tuple) else [x] for x in things)
+    return {part for parts in held for part in [*parts] if type(part) is ComputationNode}
 
 
 class _Ways:

@@ -3,6 +3,8 @@
 Each result is read as a sum of terms, and each term as a number times whole powers of arrays. What nobody else uses is
 written anew where that costs less. The numbers are equal as long as they are finite, but for rounding; no products of
 divisors are formed, which could overflow where one division after the other does not.
+
+Why it is legal. Multiplication distributes over addition. A common factor can be factored out and multiplied once.
 """
 
 from __future__ import annotations

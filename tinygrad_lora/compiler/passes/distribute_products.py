@@ -1,4 +1,8 @@
-"""Take products out of sums of matrices, where each can be bracketed anew: LoRA's own formula need not form W + AB."""
+"""Take products out of sums of matrices, where each can be bracketed anew: LoRA's own formula need not form W + AB.
+
+Why it is legal. Multiplication distributes over addition. Where the sum is not needed for anything else, each of its
+terms may be multiplied on its own, and a term that is a product can then be bracketed anew.
+"""
 
 from __future__ import annotations
 

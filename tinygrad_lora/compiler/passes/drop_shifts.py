@@ -1,4 +1,8 @@
-"""A number that is added to all scores of a softmax changes nothing."""
+"""A number that is added to all scores of a softmax changes nothing.
+
+Why it is legal. A number that is added to every score moves the largest of them just as far, so it cancels in the
+difference.
+"""
 
 from __future__ import annotations
 

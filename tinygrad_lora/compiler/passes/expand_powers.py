@@ -1,4 +1,8 @@
-"""Powers as products, roots and quotients: NumPy's `power` takes ten times as long on an array that is not small."""
+"""Powers as products, roots and quotients: NumPy's `power` takes ten times as long on an array that is not small.
+
+Why it is legal. A whole power is a product by definition. Multiplying is exact to the last digit or so, and much faster
+than a general power.
+"""
 
 from __future__ import annotations
 

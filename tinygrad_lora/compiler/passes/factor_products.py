@@ -1,4 +1,8 @@
-"""Take a common factor out of a sum of matrix products: one product in the place of two."""
+"""Take a common factor out of a sum of matrix products: one product in the place of two.
+
+Why it is legal. Matrix multiplication distributes over addition, and backwards: a factor that two products share can be
+factored out, and the other factors added first.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""One product of matrices in the place of many small ones. The reshapes around it are free views."""
+"""One product of matrices in the place of many small ones. The reshapes around it are free views.
+
+Why it is legal. Each row of a product depends on its own row alone. Whether the rows come as a stack of matrices or as
+one tall matrix makes no difference to them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Multiply by a number where the array is smallest."""
+"""Multiply by a number where the array is smallest.
+
+Why it is legal. A product is linear in each factor. A number may scale the left factor, the right one or the result,
+whichever is smallest.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Join elementwise operations into one expression, by putting one operation's NumPy line into the next."""
+"""Join elementwise operations into one expression, by putting one operation's NumPy line into the next.
+
+Why it is legal. A result that is used once has no other reader. Its expression can stand right where it is used.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A product that is only summed up is never stored: BLAS multiplies and adds in one go."""
+"""A product that is only summed up is never stored: BLAS multiplies and adds in one go.
+
+Why it is legal. The sum of an elementwise product is an inner product by definition. BLAS multiplies and adds at once
+and never stores the product.
+"""
 
 from __future__ import annotations
 

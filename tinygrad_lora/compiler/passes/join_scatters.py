@@ -1,4 +1,7 @@
-"""Cross-entropy's joint gradient: what was scattered over an array of zeros goes where it is needed at once."""
+"""Cross-entropy's joint gradient: what was scattered over an array of zeros goes where it is needed at once.
+
+Why it is legal. Adding zero changes nothing. Where all but a few elements are zero, adding these few is enough.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Compute equal things once (common-subexpression elimination)."""
+"""Compute equal things once (common-subexpression elimination).
+
+Why it is legal. An operation has no side effects. On equal operands it gives an equal result, so one of them can serve
+all users.
+"""
 
 from __future__ import annotations
 

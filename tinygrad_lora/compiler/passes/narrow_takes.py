@@ -1,4 +1,8 @@
-"""Compute only the elements that are taken: log-probabilities, for example, of the right classes alone."""
+"""Compute only the elements that are taken: log-probabilities, for example, of the right classes alone.
+
+Why it is legal. An element of an elementwise result depends on the same element of each operand alone. What is not
+taken need not be computed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Move reshapes, which are free views, towards the outputs, where two of them meet and become one."""
+"""Move reshapes, which are free views, towards the outputs, where two of them meet and become one.
+
+Why it is legal. An elementwise operation treats each element by itself. A reshape keeps the elements and their order,
+so the two may change places.
+"""
 
 from __future__ import annotations
 

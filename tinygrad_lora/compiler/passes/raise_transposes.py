@@ -1,4 +1,8 @@
-"""Move transposes from operands to results: a product reads a turned view as it is, an elementwise operation slowly."""
+"""Move transposes from operands to results: a product reads a turned view as it is, an elementwise operation slowly.
+
+Why it is legal. An elementwise operation treats each element by itself, wherever it stands. It may run before or after
+the transpose.
+"""
 
 from __future__ import annotations
 

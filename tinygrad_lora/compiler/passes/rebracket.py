@@ -1,4 +1,8 @@
-"""Choose the cheapest order for chains of matrix products. This is how LoRA's cheap form is found."""
+"""Choose the cheapest order for chains of matrix products. This is how LoRA's cheap form is found.
+
+Why it is legal. Matrix multiplication is associative: every bracketing gives the same matrix. The sizes of the matrices
+decide which one needs the fewest multiplications.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A frozen bias in every row of an array of its own: computed once, and read faster than one repeated row."""
+"""A frozen bias in every row of an array of its own: computed once, and read faster than one repeated row.
+
+Why it is legal. Broadcasting means: add b to every row. A matrix that holds b in every row says the same.
+"""
 
 from __future__ import annotations
 

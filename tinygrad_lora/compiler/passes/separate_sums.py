@@ -1,4 +1,7 @@
-"""A sum of products, factor by factor: what does not depend on an index stands before the sum over it."""
+"""A sum of products, factor by factor: what does not depend on an index stands before the sum over it.
+
+Why it is legal. Sums may be taken in any order. What does not depend on an index is a common factor of the sum over it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Remove operations that do nothing, and write the others in their shortest form."""
+"""Remove operations that do nothing, and write the others in their shortest form.
+
+Why it is legal. These are identities of arithmetic: they hold for every number. Shape and dtype must stay as they are,
+or the rule does not apply.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Move transposes towards the leaves, where they are free views of arrays that exist anyway."""
+"""Move transposes towards the leaves, where they are free views of arrays that exist anyway.
+
+Why it is legal. Row i of a transposed product is column i of the product: the same sums, with the factors in the
+opposite order.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Powers of a matrix by squaring: a product of four equal matrices takes two products, not three."""
+"""Powers of a matrix by squaring: a product of four equal matrices takes two products, not three.
+
+Why it is legal. Matrix multiplication is associative, so a power may be put together from smaller powers, each of them
+computed once.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""NumPy adds up rows and columns more slowly than BLAS multiplies them by ones."""
+"""NumPy adds up rows and columns more slowly than BLAS multiplies them by ones.
+
+Why it is legal. Adding up a row is its inner product with ones. So all rows together are a product with a vector of
+ones.
+"""
 
 from __future__ import annotations
 

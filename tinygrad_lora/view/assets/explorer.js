@@ -16,7 +16,7 @@ function upgrade(root) {
   bar.setAttribute("role", "group");
   bar.setAttribute("aria-label", "Steps");
   root.insertBefore(bar, root.querySelector("nav"));
-  const told = root.querySelector(".told");
+  const status = root.querySelector(".status");
   const invitation = "Point at a line or a box, or move there with Tab, to see what belongs to it.";
   let now = -1;
 
@@ -84,7 +84,7 @@ function upgrade(root) {
 
   function light(element) {
     root.querySelectorAll(".lit").forEach((lit) => lit.classList.remove("lit"));
-    told.textContent = invitation;
+    status.textContent = invitation;
     if (!element) return;
     const boxes = element.dataset.box.split(" ");
     const names = [];
@@ -97,7 +97,7 @@ function upgrade(root) {
     });
     const few = names.length < 4;
     const shown = few ? names : names.map((name) => name.split(/ = |, /)[0]);
-    if (names.length) told.textContent = shown.join(few ? " | " : ", ");
+    if (names.length) status.textContent = shown.join(few ? " | " : ", ");
     if (!element.closest(".graph")) {
       bring(steps[now].querySelector(".graph"), [...steps[now].querySelectorAll(".graph .lit")]);
     }

@@ -42,9 +42,9 @@ function upgrade(root) {
   const bar = make("div", { className: "bar" }, ...buttons, slider, count);
   bar.setAttribute("role", "group");
   bar.setAttribute("aria-label", "Steps");
-  const told = make("div", { className: "told" }, card, list);
+  const narration = make("div", { className: "narration" }, card, list);
   root.insertBefore(bar, frame);
-  root.insertBefore(make("div", { className: "stage" }, frame, told), list.nextSibling);
+  root.insertBefore(make("div", { className: "stage" }, frame, narration), list.nextSibling);
   const blank = make("p", { className: "blank", textContent: "The graph at this step is not drawn here." });
   frame.append(blank);
   focusable(frame).tabIndex = 0;

@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from .data import Arrow, Box, Diagram
-from .layers import LayerFrame
+from .layers import LayerFrame, every
 
 MOST_BOXES = 200  # in a picture: nobody can follow more
 
@@ -23,31 +23,29 @@ class Collapsed(NamedTuple):
     note: str  # a sentence that says what is left out; "" if nothing is
 
 
-def collapsed(diagram: Diagram, most: int = MOST_BOXES) -> Collapsed:
-    """The picture with at most `most` boxes: some layers are drawn as one box each, from the inside out.
+def collapsed(diagram: Diagram) -> Collapsed:
+    """The picture with at most MOST_BOXES boxes: some layers are drawn as one box each, from the inside out.
 
     Where that is not enough, the end of the graph is shown.
     """
     ids = {box.id: box.id for box in diagram.boxes}
-    if len(ids) <= most:
+    if len(ids) <= MOST_BOXES:
         return Collapsed(diagram, ids, {}, "")
-    if few := by_layer(diagram, most):
+    if few := by_layer(diagram):
         return few
-    kept = {box.id for box in diagram.boxes[-most:]}  # these include all users of each of them
-    boxes = tuple(box for box in diagram.boxes if box.id in kept)
-    arrows = tuple(arrow for arrow in diagram.arrows if arrow.start in kept and arrow.end in kept)
-    note = f"The graph has {len(ids):,} nodes; the last {most} are shown, up to the output."
-    return Collapsed(Diagram(diagram.title, boxes, arrows), {name: name for name in kept}, {}, note)
+    last = {box.id: box.id for box in diagram.boxes[-MOST_BOXES:]}  # these include all users of each of them
+    note = f"The graph has {len(ids):,} nodes; the last {MOST_BOXES} are shown, up to the output."
+    return Collapsed(diagram.part(last, diagram.title), last, {}, note)
 
 
-def by_layer(diagram: Diagram, most: int = MOST_BOXES) -> Collapsed | None:
+def by_layer(diagram: Diagram) -> Collapsed | None:
     """The picture with some layers drawn as one box each; None if it is still too large."""
     note = f"The graph has {len(diagram.boxes):,} nodes: some of its layers are shown as one box each."
-    few = _with_layers(diagram, _closed(diagram, most), note)
-    return few if few.layers and len(few.diagram.boxes) <= most and _in_one_direction(few.diagram) else None
+    few = _with_layers(diagram, _closed(diagram), note)
+    return few if few.layers and len(few.diagram.boxes) <= MOST_BOXES and _in_one_direction(few.diagram) else None
 
 
-def _closed(diagram: Diagram, most: int) -> list[LayerFrame]:
+def _closed(diagram: Diagram) -> list[LayerFrame]:
     """The layers to draw as one box each: level by level, a layer is opened if there is room for its contents."""
     framed = sum(len(_inside(cluster)) for cluster in diagram.clusters)
     count = len(diagram.boxes) - framed + len(diagram.clusters)
@@ -55,7 +53,7 @@ def _closed(diagram: Diagram, most: int) -> list[LayerFrame]:
     while waiting:
         cluster = waiting.popleft()
         opened = count - 1 + len(cluster.boxes) + len(cluster.clusters)
-        if opened <= most:
+        if opened <= MOST_BOXES:
             count = opened
             waiting += cluster.clusters
         else:
@@ -63,24 +61,15 @@ def _closed(diagram: Diagram, most: int) -> list[LayerFrame]:
     return closed
 
 
-def _inside(cluster: LayerFrame) -> list[str]:
+def _inside(frame: LayerFrame) -> list[str]:
     """The ids of all boxes in a frame and in the frames inside it."""
-    boxes: list[str] = []
-    waiting = [cluster]
-    while waiting:
-        part = waiting.pop()
-        boxes += part.boxes
-        waiting += part.clusters
-    return boxes
+    return [box for part in every([frame]) for box in part.boxes]
 
 
 def _in_one_direction(diagram: Diagram) -> bool:
     """Whether the arrows form no cycle. After a pass has moved work between layers, two may depend on each other."""
-    parents: dict[str, list[str]] = {}
-    for arrow in diagram.arrows:
-        parents.setdefault(arrow.end, []).append(arrow.start)
     try:
-        TopologicalSorter(parents).prepare()
+        TopologicalSorter(diagram.operands).prepare()
     except CycleError:
         return False
     return True

@@ -6,8 +6,8 @@ here.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -81,6 +81,11 @@ class Box:
         return f"{call}: {self.formula}" if self.formula else call
 
     @property
+    def sentence(self) -> str:
+        """`%2 = matmul(x, W), (2, 3) float64, operation`: what a reader sees who points at the box."""
+        return f"{self.label} = {self.expression}, {self.shape} {self.dtype}, {self.role}"
+
+    @property
     def lines(self) -> list[tuple[str, str]]:
         """The lines below the title, as pairs of a name and a text. A line that continues another has no name."""
         pairs = [("computes", self.formula)] * bool(self.formula) + [*self.parameters]
@@ -109,6 +114,19 @@ class Diagram:
     clusters: tuple[LayerFrame, ...] = ()
 
     @property
+    def operands(self) -> dict[str, list[str]]:
+        """By the id of each box that arrows lead to, the ids of the boxes that they come from."""
+        operands: dict[str, list[str]] = defaultdict(list)
+        for arrow in self.arrows:
+            operands[arrow.end].append(arrow.start)
+        return operands
+
+    def part(self, ids: Container[str], title: str) -> Diagram:
+        """The boxes with these ids and the arrows between them, without frames."""
+        boxes = tuple(box for box in self.boxes if box.id in ids)
+        return Diagram(title, boxes, tuple(a for a in self.arrows if a.start in ids and a.end in ids))
+
+    @property
     def legend(self) -> list[tuple[str, str]]:
         """The roles that occur, each with its meaning."""
         present = {box.role for box in self.boxes}
@@ -123,8 +141,7 @@ class Diagram:
     @property
     def alternative(self) -> str:
         """The picture in words, for those who do not see it."""
-        counts = Counter(box.role for box in self.boxes)
-        parts = [f"{n} {_words(role, n)}{self._names(role)}" for role in ROLES if (n := counts[role])]
+        parts = [words for role in ROLES if (words := self._in_words(role))]
         steps = [f"{box.label} = {box.expression}" for box in self.boxes if box.role == "operation"]
         more = f"; and {len(steps) - STEPS} more" if len(steps) > STEPS else ""
         results = [f"{box.label}, {_a_value(box.shape)}" for box in self.boxes if box.output]
@@ -137,9 +154,13 @@ class Diagram:
         ]
         return one_line(" ".join(sentence for sentence in sentences if sentence))
 
-    def _names(self, role: str) -> str:
-        names = [box.label for box in self.boxes if box.role == role and box.named] if role != "operation" else []
-        return f" ({', '.join(names[:STEPS])}{', ...' if len(names) > STEPS else ''})" if names else ""
+    def _in_words(self, role: str) -> str:
+        """How many boxes have this role, with the names of leaves; "" if none has it."""
+        boxes = [box for box in self.boxes if box.role == role]
+        words = f"{len(boxes)} {ROLES[role].partition(':')[0]}{'s' * (len(boxes) != 1)}"
+        names = [box.label for box in boxes if box.named and role != "operation"]
+        listed = f" ({', '.join(names[:STEPS])}{', ...' if len(names) > STEPS else ''})" if names else ""
+        return words + listed if boxes else ""
 
 
 def diagram(
@@ -264,11 +285,6 @@ def _title_of_graph(obj: Any, graph: Graph) -> str:
     inputs = [x.name or "an input" for x in graph.inputs[: len(graph.inputs) - len(graph.captured)]]
     name = getattr(obj, "name", None) or getattr(obj, "__name__", None) or "Graph"
     return f"{name}({', '.join(inputs)})" if len(inputs) <= STEPS else f"{name}({len(inputs)} inputs)"
-
-
-def _words(role: str, n: int) -> str:
-    words = ROLES[role].partition(":")[0]
-    return words if n == 1 else words + "s"
 
 
 def _a_value(shape: str) -> str:

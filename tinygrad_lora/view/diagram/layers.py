@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +25,15 @@ class LayerFrame:
     lines: tuple[str, ...]
     boxes: tuple[str, ...]  # ids of the boxes in this frame, without those in inner frames
     clusters: tuple[LayerFrame, ...] = ()
+
+
+def every(frames: Sequence[LayerFrame]) -> Iterator[LayerFrame]:
+    """All frames, each before those inside it."""
+    waiting = [*reversed(frames)]
+    while waiting:
+        frame = waiting.pop()
+        yield frame
+        waiting += reversed(frame.clusters)
 
 
 def run_layer(
@@ -47,25 +57,16 @@ def run_layer(
 def frames(calls: Sequence[LayerCall], ids: Mapping[ComputationNode, str]) -> tuple[LayerFrame, ...]:
     """A frame for each call of a layer that computed some of these nodes."""
     parts: dict[LayerCall | None, list[LayerFrame]] = defaultdict(list)
-    times = _times(calls)
+    counters: dict[int, Iterator[int]] = defaultdict(lambda: count(1))
+    numbers = [next(counters[id(call.layer)]) for call in calls]  # which call of its layer each one is
     for i in reversed(range(len(calls))):  # an inner call comes after its outer call, so the parts are there first
         call = calls[i]
-        title = f"{call.name}: {type(call.layer).__name__}{times[i]}".removeprefix(": ")
+        again = f" (call {numbers[i]})" if numbers[i] > 1 else ""
+        title = f"{call.name}: {type(call.layer).__name__}{again}".removeprefix(": ")
         boxes, inside = tuple(ids[node] for node in call.nodes), tuple(reversed(parts[call]))
         if boxes or inside:
             parts[call.outer].append(LayerFrame(f"c{i}", call.name, title, (counts(call.layer),), boxes, inside))
     return tuple(reversed(parts[None]))
-
-
-def _times(calls: Sequence[LayerCall]) -> list[str]:
-    """For each call after the first of a layer, its number, as in " (call 2)"; "" for the first."""
-    seen: dict[int, int] = defaultdict(int)
-    marks = []
-    for call in calls:
-        seen[id(call.layer)] += 1
-        n = seen[id(call.layer)]
-        marks.append(f" (call {n})" if n > 1 else "")
-    return marks
 
 
 def own_names(calls: Iterable[LayerCall]) -> dict[ComputationNode, str]:
@@ -78,11 +79,6 @@ def own_names(calls: Iterable[LayerCall]) -> dict[ComputationNode, str]:
 
 def counts(layer: Layer) -> str:
     """`9,088 parameters, 768 trainable`."""
-    total, trainable = _counts(layer.named_parameters().values())
+    total, trainable = sum(p.size for p in layer.named_parameters().values()), layer.parameter_count
     how = "frozen" if not trainable else "trainable" if trainable == total else f"{trainable:,} trainable"
     return f"{total:,} parameters, {how}" if total else "no parameters"
-
-
-def _counts(parameters: Iterable[ComputationNode]) -> tuple[int, int]:
-    sizes = [(p.size, p.requires_gradient) for p in parameters]
-    return sum(n for n, _ in sizes), sum(n for n, trainable in sizes if trainable)

@@ -74,6 +74,11 @@ def common_dtype(diagram: Diagram) -> str:
     return Counter(box.dtype for box in diagram.boxes).most_common(1)[0][0] if diagram.boxes else ""
 
 
+def dtype_note(diagram: Diagram) -> str:
+    """What the caption says beside the title: the dtype that no box names."""
+    return f"arrays hold {common_dtype(diagram)}" if diagram.boxes else "nothing to show"
+
+
 def shortened(text: str) -> str:
     """The text clipped, for Graphviz: a backslash becomes a look-alike, because Graphviz obeys even an escaped one."""
     return clipped(text.replace("\\", "\N{SET MINUS}"))

@@ -27,11 +27,10 @@ class Row:
     count: int | None
     state: str  # "trainable", "frozen" or "12 trainable", and whether its adapter is merged or disabled
 
-    @property
-    def cells(self) -> list[str]:
-        """The row as text, without the indentation."""
+    def cells(self, indent: str) -> list[str]:
+        """The row as text."""
         count = "" if self.count is None else f"{self.count:,}"
-        return [one_line(self.name), one_line(self.kind), self.shape, count, self.state]
+        return [indent * self.depth + one_line(self.name), one_line(self.kind), self.shape, count, self.state]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class ParameterTree:
     total: str
 
     def __str__(self) -> str:
-        lines = [list(HEADINGS), *([("  " * row.depth) + row.cells[0], *row.cells[1:]] for row in self.rows)]
+        lines = [list(HEADINGS), *(row.cells("  ") for row in self.rows)]
         width = max(len(cells[COUNT]) for cells in lines)
         for cells in lines:
             cells[COUNT] = cells[COUNT].rjust(width)
@@ -51,22 +50,17 @@ class ParameterTree:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = [_cell("th", i, heading, scope="col") for i, heading in enumerate(HEADINGS)]
-        body = [
-            element("tr", _cell("th", 0, INDENT * row.depth + row.cells[0], scope="row"), *_numbered(row.cells[1:]))
-            for row in self.rows
-        ]
-        parts = element("thead", element("tr", *head)), element("tbody", *body)
+        head = element("tr", *(_cell(i, heading, "col") for i, heading in enumerate(HEADINGS)))
+        lines = [enumerate(row.cells(INDENT)) for row in self.rows]
+        body = [element("tr", *(_cell(i, text, None if i else "row") for i, text in line)) for line in lines]
+        parts = element("thead", head), element("tbody", *body)
         return element("table", element("caption", self.total, style="text-align: left"), *parts)
 
 
-def _numbered(cells: list[str]) -> list[Markup]:
-    return [_cell("td", i, text) for i, text in enumerate(cells, start=1)]
-
-
-def _cell(tag: str, column: int, text: str, **attributes: object) -> Markup:
+def _cell(column: int, text: str, scope: str | None) -> Markup:
     """A cell of the table: words are aligned left and counts right; a notebook would align all of them right."""
-    return element(tag, text, style=f"text-align: {'right' if column == COUNT else 'left'}", **attributes)
+    side = "right" if column == COUNT else "left"
+    return element("th" if scope else "td", text, style=f"text-align: {side}", scope=scope)
 
 
 def parameter_tree(model: Layer) -> ParameterTree:
@@ -87,9 +81,8 @@ def parameter_tree(model: Layer) -> ParameterTree:
         depths[path] = depths[holder] + 1 if path else 0
         own, state = layer.named_parameters(), counts(layer).partition(", ")[2]
         total, mode = sum(p.size for p in own.values()), modes.get(id(layer), "")
-        rows.append(
-            Row(depths[path], _below(path, holder) or "model", type(layer).__name__, "", total, _joined(state, mode))
-        )
+        name = path.removeprefix(f"{holder}.") or "model"
+        rows.append(Row(depths[path], name, type(layer).__name__, "", total, _joined(state, mode)))
         inside = layer.named_layers()
         for name, p in own.items():
             if _holder(name, inside):
@@ -131,13 +124,7 @@ def _joined(*words: str) -> str:
 
 def _holder(name: str, layers: Mapping[str, Layer]) -> str:
     """The dotted name of the layer that holds this part or parameter."""
-    while name:
-        name = name.rpartition(".")[0]
-        if name in layers:
-            break
-    return name
-
-
-def _below(name: str, holder: str) -> str:
-    """The name relative to the layer that holds it."""
-    return name[len(holder) :].removeprefix(".") if holder else name
+    holder = name.rpartition(".")[0]
+    while holder not in layers:
+        holder = holder.rpartition(".")[0]
+    return holder

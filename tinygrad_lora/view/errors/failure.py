@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from html import escape
 from importlib import import_module
 from typing import Any, overload
@@ -10,12 +11,12 @@ from typing import Any, overload
 from ...core import ops
 from ...core.node import ComputationNode, Op
 from ...errors import CounterexampleError, PassError, ShapeError
-from ..diagram.data import Box, Diagram
+from ..diagram.data import Arrow, Box, Diagram
 from ..diagram.looks import VERMILION
 from ..words.markup import Markup, element
 from ..words.sentences import one_line
 from .broken_pass import BrokenPass, broken_pass
-from .excerpt import above, marked_image, whole, with_box
+from .excerpt import above, marked_image, whole
 from .fixes import clashes, fix
 from .lines import SourceLine, assignment, failing_frame, variable
 from .refused import refusal
@@ -48,8 +49,9 @@ class Failure:
     @property
     def text(self) -> str:
         """The explanation as plain text, without the picture."""
+        sizes = [(head + cells).rstrip() for head, cells in self._sizes()]
         remedy = [f"Fix: {self.remedy}"] if self.remedy else []
-        return "\n".join([one_line(self.message), *self._sizes(), *self._places(), *remedy])
+        return "\n".join([one_line(self.message), *sizes, *self._places(), *remedy])
 
     def __str__(self) -> str:
         return self.text
@@ -66,12 +68,16 @@ class Failure:
             operands=tuple(labels[i] for i in operands), parameters=(("fails", "the shapes do not fit"),),
             role="operation", output=False,
         )  # fmt: skip
-        return above(with_box(diagram, box, operands, self.op.operands(len(operands))), FAILED, f"{self.title} fails")
+        names = zip(operands, self.op.operands(len(operands)), strict=True)
+        arrows = (*diagram.arrows, *(Arrow(operand, FAILED, name, False) for operand, name in names))
+        whole_picture = replace(diagram, boxes=(*diagram.boxes, box), arrows=arrows)
+        return above(whole_picture, FAILED, f"{self.title} fails")
 
     @property
     def html(self) -> str:
         """The explanation as one HTML element, which even an untrusted notebook shows."""
-        sizes = element("pre", Markup("\n".join(self._sizes(_emphasized, escape))), style=PLAIN)
+        lines = [(escape(head) + re.sub(r"\[\d+\]", _emphasized, cells)).rstrip() for head, cells in self._sizes()]
+        sizes = element("pre", Markup("\n".join(lines)), style=PLAIN)
         places = element("pre", "\n".join(self._places()), style=PLAIN) if self._places() else ""
         remedy = element("p", element("strong", "Fix: "), self.remedy) if self.remedy else ""
         head = element("p", element("strong", "ShapeError: "), one_line(self.message))
@@ -82,8 +88,8 @@ class Failure:
 
     # --- Words ---
 
-    def _sizes(self, mark: Any = "[{}]".format, plain: Any = str) -> list[str]:
-        """The sizes of the operands, a line each, aligned by axis; `mark` writes those that do not fit."""
+    def _sizes(self) -> list[tuple[str, str]]:
+        """The name of each operand and its sizes, aligned by axis; those that do not fit are in square brackets."""
         shapes = [x.shape for x in self.operands]
         wrong = clashes(self.op, shapes, self.params)
         names = self.op.operands(len(shapes))
@@ -92,17 +98,11 @@ class Failure:
         wide = max((len(str(n)) for shape in shapes for n in shape), default=1) + 2
 
         def cell(i: int, k: int) -> str:
-            if len(shapes[i]) < -k:
-                return " " * wide
-            size = str(shapes[i][k])
-            shown = f"[{size}]" if (i, k) in wrong else f"{size} "
-            padding = " " * (wide - len(shown))
-            return padding + (mark(size) if (i, k) in wrong else shown)
+            size = str(shapes[i][k]) if len(shapes[i]) >= -k else ""
+            return (f"[{size}]" if (i, k) in wrong else f"{size} ").rjust(wide)
 
-        return [
-            f"  {plain(head)}{' ' * (left - len(head))}  {' '.join(cell(i, k) for k in range(-longest, 0))}".rstrip()
-            for i, head in enumerate(heads)
-        ]
+        cells = [" ".join(cell(i, k) for k in range(-longest, 0)) for i in range(len(shapes))]
+        return [(f"  {head:<{left}}  ", sizes) for head, sizes in zip(heads, cells, strict=True)]
 
     def _places(self) -> list[str]:
         """The lines of code: that of the operation, then those of the operands."""
@@ -113,8 +113,8 @@ class Failure:
         return [f"  {head:<{width}}  {one_line(str(line))}" for head, line in places]
 
 
-def _emphasized(size: str) -> str:
-    return element("span", f"[{size}]", style=WRONG)
+def _emphasized(size: re.Match[str]) -> str:
+    return element("span", size[0], style=WRONG)
 
 
 @overload

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 from pathlib import PurePath
+from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
@@ -35,13 +36,8 @@ class SourceLine(NamedTuple):
 
 def failing_frame(traceback: TracebackType | None) -> tuple[FrameType, SourceLine] | None:
     """The innermost frame outside this package that an error came through, with its line."""
-    innermost = None
-    while traceback is not None:
-        frame = traceback.tb_frame
-        if not is_ours(frame):
-            innermost = frame, SourceLine(frame.f_code.co_filename, traceback.tb_lineno)
-        traceback = traceback.tb_next
-    return innermost
+    frames = [(f, SourceLine(f.f_code.co_filename, n)) for f, n in walk_tb(traceback) if not is_ours(f)]
+    return frames[-1] if frames else None
 
 
 def is_ours(frame: FrameType) -> bool:

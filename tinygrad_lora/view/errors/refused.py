@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
@@ -56,16 +57,16 @@ class EqualShapes(Named):
 def refusal(traceback: TracebackType | None) -> Refusal | None:
     """The function of the library, or the innermost layer, that an error came from; None if it was something else."""
     frames: list[FrameType] = []
-    while traceback is not None:
-        frames = [*frames, traceback.tb_frame] if is_ours(traceback.tb_frame) else []
-        traceback = traceback.tb_next
+    for frame, _ in walk_tb(traceback):
+        frames = [*frames, frame] if is_ours(frame) else []
     if called := [f for f in frames if f.f_code.co_name == "__call__" and isinstance(f.f_locals.get("self"), Layer)]:
         return _of_layer(called)
     # Wrappers that name the arguments or compute in float32 are not the function itself.
     frames = [f for f in frames if f.f_globals is not vars(arguments) and f.f_code.co_name != "composite"]
-    if frames and frames[0].f_globals is vars(library):
-        return _of_function(frames[0])
-    return None
+    if not frames or frames[0].f_globals is not vars(library):
+        return None
+    name = frames[0].f_code.co_name
+    return _refusal(name, EqualShapes if name == "mse" else Named, _held(frames[0]))
 
 
 def _of_layer(called: list[FrameType]) -> Refusal | None:
@@ -74,28 +75,19 @@ def _of_layer(called: list[FrameType]) -> Refusal | None:
     name = next((name for name, part in outer.named_layers().items() if part is layer), "")
     title = f"{name}: {type(layer).__name__}".removeprefix(": ")
     held = _held(called[-1])
-    if not held:
-        return None
-    x, weight = _node(next(iter(held.values()))), _weight(layer)
-    if weight is not None and x.ndim and x.shape[-1] != weight.shape[0]:
-        rows = ops.reshape(x, shape=(1, -1)) if x.ndim == 1 else x
-        return Refusal(title, ops.matmul, (rows, weight), (next(iter(held.values())), weight))
+    linear = next((part for part in (layer, getattr(layer, "base", None)) if isinstance(part, Linear)), None)
+    if held and linear is not None:
+        argument, weight = next(iter(held.values())), linear.weight
+        x = _node(argument)
+        if x.ndim and x.shape[-1] != weight.shape[0]:
+            rows = ops.reshape(x, shape=(1, -1)) if x.ndim == 1 else x
+            return Refusal(title, ops.matmul, (rows, weight), (argument, weight))
     return _refusal(title, Named, held)
 
 
-def _weight(layer: Layer) -> ComputationNode | None:
-    """The matrix that a linear layer multiplies by, with or without an adapter."""
-    linear = next((part for part in (layer, getattr(layer, "base", None)) if isinstance(part, Linear)), None)
-    return None if linear is None else linear.weight
-
-
-def _of_function(frame: FrameType) -> Refusal | None:
-    name, held = frame.f_code.co_name, _held(frame)
-    return _refusal(name, EqualShapes if name == "mse" else Named, held) if held else None
-
-
-def _refusal(title: str, kind: type[Named], held: dict[str, Any]) -> Refusal:
-    return Refusal(title, kind(title, [*held]), tuple(map(_node, held.values())), tuple(held.values()))
+def _refusal(title: str, kind: type[Named], held: dict[str, Any]) -> Refusal | None:
+    values = tuple(held.values())
+    return Refusal(title, kind(title, [*held]), tuple(map(_node, values)), values) if held else None
 
 
 def _held(frame: FrameType) -> dict[str, Any]:

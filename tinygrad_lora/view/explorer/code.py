@@ -6,7 +6,7 @@ import inspect
 import linecache
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import chain
@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ...compiler import CompiledFunction
-from ...compiler.text.plain import Emitted, emit
+from ...compiler.text.plain import Emitted
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...nn.layer import Layer
@@ -48,11 +48,6 @@ class Excerpt:
 
 
 # --- Generated ---
-
-
-def emitted(graph: Graph, name: str, labels: Mapping[Node, str]) -> Emitted:
-    """The plain program of this graph, in which a value has the same variable after every pass."""
-    return emit(graph, name, {node: labels[node] for node in graph.nodes})
 
 
 def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]) -> list[CodeLine]:
@@ -119,57 +114,42 @@ def written(compiled: CompiledFunction, origins: Mapping[str, tuple[str, int]]) 
     owners: dict[tuple[str, int], list[str]] = defaultdict(list)
     for box, origin in origins.items():
         owners[origin].append(box)
-    excerpts = [excerpt for thing in _things(compiled) if (excerpt := _excerpt(thing, owners)) is not None]
+    things = [getattr(compiled, "model", None), getattr(compiled, "loss", None)]  # of a training step
+    things = [thing for thing in things if thing is not None] or [compiled.function]
+    excerpts = [_excerpt(thing, owners) for thing in things]
     elsewhere: dict[str, list[int]] = defaultdict(list)
     for file, number in owners:
         elsewhere[file].append(number)
     for file, numbers in sorted(elsewhere.items(), key=lambda item: PurePath(item[0]).name):
-        lines = tuple(_line(file, number, owners[file, number]) for number in sorted(numbers))
-        if any(line.text.strip() for line in lines):
-            excerpts.append(Excerpt(_name(file), lines))
-    return excerpts
-
-
-def _things(compiled: CompiledFunction) -> Iterator[Any]:
-    """What the user passed to the compiler: a function; for a training step, the model and the loss."""
-    parts = [getattr(compiled, "model", None), getattr(compiled, "loss", None)]
-    yield from (part for part in (parts if any(parts) else [compiled.function]) if part is not None)
+        texts = {number: linecache.getline(file, number).strip() for number in sorted(numbers)}
+        lines = tuple(CodeLine(text, tuple(owners[file, n]), SAME, n) for n, text in texts.items())
+        excerpts += [Excerpt(_name(file), lines)] if any(texts.values()) else []
+    return [excerpt for excerpt in excerpts if excerpt is not None]
 
 
 def _excerpt(thing: Any, owners: dict[tuple[str, int], list[str]]) -> Excerpt | None:
     """The source of a function or of a layer's class; for a layer of the package's own classes, its tree."""
     kind = thing if isinstance(thing, type) or inspect.isroutine(thing) else type(thing)
     if (kind.__module__ or "").partition(".")[0] == PACKAGE:
-        return Excerpt(type(thing).__name__, _as_text(listing(thing))) if isinstance(thing, Layer) else None
+        tree = listing(thing).split("\n") if isinstance(thing, Layer) else []
+        return Excerpt(type(thing).__name__, tuple(map(CodeLine, tree))) if tree else None
+    function = inspect.unwrap(kind) if inspect.isroutine(kind) else kind
     try:
-        lines, start = inspect.getsourcelines(inspect.unwrap(kind) if inspect.isroutine(kind) else kind)
-        file = _file_of(kind)
+        lines, start = inspect.getsourcelines(function)
+        code = getattr(function, "__code__", None)
+        file = str(code.co_filename if code else inspect.getsourcefile(kind))  # as the origins of nodes have it
     except (OSError, TypeError):
         return None
-    numbers = range(start, start + len(lines))
     text = [line.rstrip("\n") for line in lines]
     margin = len(text[0]) - len(text[0].lstrip())
-    boxes = [tuple(owners.pop((file, number), ())) for number in numbers]
-    rows = zip(text, boxes, numbers, strict=True)
     title = f"{_name(file)}, {'line' if _name(file) == CELL else 'from line'} {start}"
-    return Excerpt(title, tuple(CodeLine(t[margin:] if not t[:margin].strip() else t, b, SAME, n) for t, b, n in rows))
-
-
-def _file_of(kind: Callable[..., Any] | type) -> str:
-    """The file name of a function or class, as the origins of nodes have it."""
-    function = inspect.unwrap(kind) if inspect.isroutine(kind) else None
-    code = getattr(function, "__code__", None)
-    return str(code.co_filename) if code else str(inspect.getsourcefile(kind))
+    rows = (
+        CodeLine(t[margin:] if not t[:margin].strip() else t, tuple(owners.pop((file, n), ())), SAME, n)
+        for n, t in enumerate(text, start)
+    )
+    return Excerpt(title, tuple(rows))
 
 
 def _name(file: str) -> str:
     """The name of a file without its folder; "cell" for a notebook cell, whose file name says nothing."""
     return CELL if is_cell(file) else PurePath(file).name
-
-
-def _as_text(text: str) -> tuple[CodeLine, ...]:
-    return tuple(CodeLine(line) for line in text.split("\n"))
-
-
-def _line(file: str, number: int, boxes: Iterable[str]) -> CodeLine:
-    return CodeLine(linecache.getline(file, number).strip(), tuple(boxes), SAME, number)

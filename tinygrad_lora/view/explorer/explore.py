@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from ...compiler import CompiledFunction
 from ...files import write_atomically
-from ..words.bundle import chosen
+from ..words.bundle import Forms, Shown
 from ..words.sentences import number, table
 from .page import fragment, whole_page
 from .steps import ExplorerStep, Story
 from .union import apart, short
 
 
-class Exploration:
+class Exploration(Shown):
     """The explorer for one program. A notebook shows it as the last line of a cell; `.save(path)` writes a page.
 
     `.steps` are the facts in it, which `print` shows as a table. The same program gives the same page, byte for byte,
@@ -42,10 +40,8 @@ class Exploration:
         """Write the page. A missing folder is created; the file appears when it is complete."""
         return write_atomically(path, self.page)
 
-    def _repr_mimebundle_(
-        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
-    ) -> dict[str, Any]:
-        return chosen({"text/plain": lambda: str(self), "text/html": lambda: self.html}, include, exclude)
+    def _forms(self) -> Forms:
+        return {"text/plain": lambda: str(self), "text/html": lambda: self.html}
 
     def __repr__(self) -> str:
         return f"<exploration of {self.story.name}, {len(self.steps)} steps>"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 
+from ...compiler.cost import Cost
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, joined, page, script, text
 from ..words.sentences import number, one_line
@@ -48,7 +50,7 @@ def fragment(story: Story, notebook: bool = True) -> Markup:
         _passes(story, mark),
         legend(),
         *([still(story.name, story.steps[-1].stage)] if notebook else []),
-        element("p", class_="told", aria_live="polite"),
+        element("p", class_="status", aria_live="polite"),
         element(
             "div",
             element("div", element("h3", "Your source"), *map(_excerpt, story.written), class_="written"),
@@ -160,14 +162,9 @@ def prose(words: str) -> Markup:
 
 
 def _costs(step: ExplorerStep) -> Iterator[Markup]:
-    rows = [
-        ("flops", step.before.flops, step.after.flops),
-        ("bytes", step.before.bytes, step.after.bytes),
-        ("calls", step.before.calls, step.after.calls),
-    ]
-    for what, old, new in rows:
-        change = f"{short(old)} → {short(new)}" if step.rule else short(new)
-        yield _row(what, change)
+    costs = zip(Cost._fields, step.before, step.after, strict=True)
+    for what, old, new in islice(costs, 3):  # flops, bytes and calls
+        yield _row(what, f"{short(old)} → {short(new)}" if step.rule else short(new))
     if step.microseconds is not None:
         yield _row("microseconds, measured", number(step.microseconds))
     if step.difference is not None:
@@ -192,15 +189,12 @@ def _code(lines: Sequence[CodeLine], difference: bool = False) -> Markup:
     """Lines of code, each with the ids of its boxes. In a long comparison, lines far from any change are left out."""
     changes = [i for i, line in enumerate(lines) if line.state in TAGS]
     near = {i + step for i in changes for step in range(-CONTEXT, CONTEXT + 1)}
-    elements, left_out = list[Markup](), 0
-    for i, (line, words) in enumerate(zip(lines, colored("\n".join(line.text for line in lines)), strict=True)):
-        if difference and len(lines) > LONG and i not in near:
-            left_out += 1
-            continue
-        elements += [_rest(left_out)] if left_out else []
-        left_out = 0
-        elements.append(_line(line, words))
-    elements += [_rest(left_out)] if left_out else []
+    whole = not difference or len(lines) <= LONG
+    elements: list[Markup] = []
+    words = colored("\n".join(line.text for line in lines))
+    for shown, group in groupby(range(len(lines)), key=lambda i: whole or i in near):
+        numbers = list(group)
+        elements += [_line(lines[i], words[i]) for i in numbers] if shown else [_rest(len(numbers))]
     return element("pre", element("code", *elements, class_="lines"))
 
 

@@ -6,15 +6,16 @@ the drawings and would leave their texts behind: so all of them stand in one hid
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from ..diagram.data import Box, Diagram, diagram
-from ..svg.boxes import DOUBLE, LINE, PAD, SIZE, BoxText, Rectangle, number, rect, write
-from ..svg.draw import Laid, draw_svg, lay_out
-from ..words.markup import Markup, element, image, joined
+from ..svg.boxes import LINE, PAD, ROUND, BoxText, Rectangle, number, rect, shrunk, write
+from ..svg.draw import Laid, draw_image, lay_out
+from ..words.markup import Markup, element, joined
 from .union import ADDED, KEPT, MEANING, REMOVED, REWIRED, Stage, Union
 
 SIGNS = {ADDED: "+", REMOVED: "−", REWIRED: "~"}
+CLASSES = {"title": "tl-bold", "what end": "tl-right", "shape": "tl-text", "output end": "tl-right"}
 MOST_BOXES = 300  # a picture of more could not be read
 
 
@@ -63,26 +64,15 @@ class Pictures:
     def _box(self, text: BoxText, place: Rectangle) -> Markup:
         """A box as in other pictures. Its parts have classes of their own, as a `use` element cannot style them."""
         x, y, width, height = place
-        box, outer = text.box, DOUBLE * text.box.output
-        parts = [element("title", self.descriptions[box.id])]
+        box, inner = text.box, text.inner(place)
         # A step colors this frame, and strikes through a box that is removed.
-        parts.append(rect((x - 3, y - 3, width + 6, height + 6), rx=5, class_="tl-frame"))
+        parts = [element("title", self.descriptions[box.id]), rect(shrunk(place, -3), rx=5, class_="tl-frame")]
         parts += [rect(place, class_="tl-outer")] if box.output else []
-        rounded = {"rx": 9} if box.role == "input" else {}
-        inner = (x + outer, y + outer, width - 2 * outer, height - 2 * outer)
-        parts.append(rect(inner, class_=f"tl-{box.role}", **rounded))
-        left, right, base = x + outer + PAD, x + width - outer - PAD, y + outer + PAD + SIZE - 2
-        head = text.head
-        for a, b, bold in ((head.title, head.what, "tl-bold"), (head.shape, head.output, "tl-text")):
-            parts += [write(a, left, base, bold)] if a else []
-            parts += [write(b, right, base, "tl-right")] if b else []
-            base += LINE if a or b else 0
-        base += 6  # the room that the rule below the head takes in other pictures
-        for name, lines in text.rows:
-            parts.append(write(name, left, base, "tl-name"))
-            for line in lines:
-                parts.append(write(line, x + text.column, base, "tl-text"))
-                base += LINE
+        parts.append(rect(inner, class_=f"tl-{box.role}", **({"rx": ROUND} if box.role == "input" else {})))
+        parts += [write(words, left, base, CLASSES[kind]) for kind, words, left, base in text.head_at(inner)]
+        for name, lines, base in text.rows_at(inner):
+            parts.append(write(name, inner[0] + PAD, base, "tl-name"))
+            parts += [write(line, inner[0] + text.column, base + LINE * i, "tl-text") for i, line in enumerate(lines)]
         parts.append(element("path", class_="tl-strike", d=f"M{number(x)} {number(y + height / 2)}h{number(width)}"))
         return element("g", *parts, id=f"{self.mark}-{box.id}")
 
@@ -130,21 +120,14 @@ def still(story_name: str, stage: Stage) -> Markup:
     if len(stage.graph.nodes) > MOST_BOXES:
         return Markup("")
     words = "The graph of the program"
-    graph_diagram = diagram(stage.graph, title=f"{words} {story_name}")
-    picture = image(draw_svg(graph_diagram), "svg+xml", graph_diagram.alternative)
+    picture = draw_image(diagram(stage.graph, title=f"{words} {story_name}"))
     return element("figure", element("figcaption", f"{words}:"), picture, class_="still")
 
 
 def alternative(stage: Stage, labels: Mapping[str, str]) -> str:
     """The picture of a pass in words: the boxes that are added, removed and rewired."""
-    return ". ".join(_sentences(stage, labels)) or "Nothing changes"
-
-
-def _sentences(stage: Stage, labels: Mapping[str, str]) -> Iterator[str]:
-    for state in (ADDED, REMOVED, REWIRED):
-        named = [labels[box] for box, box_state in stage.states.items() if box_state == state]
-        if named:
-            yield f"{state}: {', '.join(named)}"
+    names = {change: [labels[box] for box, state in stage.states.items() if state == change] for change in SIGNS}
+    return ". ".join(f"{change}: {', '.join(boxes)}" for change, boxes in names.items() if boxes) or "Nothing changes"
 
 
 def legend() -> Markup:

@@ -10,14 +10,14 @@ from ...compiler import CompiledFunction
 from ...compiler.cost import Cost, graph_cost
 from ...compiler.report import lowering
 from ...compiler.techniques import LAWS
-from ...compiler.text.plain import Emitted
+from ...compiler.text.plain import Emitted, emit
 from ...core.graph import Graph
 from ...core.source import function_from_source
 from ..equations import plain
 from . import checks
-from .code import CodeLine, Excerpt, changed, emitted, with_boxes, written
+from .code import CodeLine, Excerpt, changed, with_boxes, written
 from .rules import Rule, rule_of
-from .union import PROGRAM, TRACE, Stage, Union, union
+from .union import PROGRAM, TRACE, Stage, Union
 
 BEGINNING = "Python ran your function once, on placeholders. Each operation that it recorded is a box."
 ENDING = "This is what runs. It computes the last graph, call by call, in memory that is planned ahead."
@@ -46,17 +46,17 @@ class Story:
         self.compiled, self.measured, self.name = compiled, measure, compiled.name
         self.program = compiled.program  # says what to do if there is none
         self.inputs = checks.random_inputs(self.program.traced, seed)
-        self.union: Union = union(self.program, f"All graphs of {self.name}", self.inputs, measure)
+        self.union = Union(self.program, f"All graphs of {self.name}", self.inputs, measure)
         self.written: list[Excerpt] = written(compiled, self.union.origins)
         self.steps = (*map(self._step, self.union.stages[:-1]), self._last(self.union.stages[-1]))
 
     def _step(self, stage: Stage) -> ExplorerStep:
-        code, snapshot = emitted(stage.graph, self.name, self.union.labels), stage.snapshot
+        code, snapshot = emit(stage.graph, self.name, self.union.labels), stage.snapshot
         lines, took = self._lines(code, stage.graph), self._time(function_from_source(self.name, code.source))
         if snapshot is None:
             cost = graph_cost(stage.graph)
             return ExplorerStep(TRACE, stage, tuple(lines), cost, cost, True, None, None, took, (BEGINNING,))
-        before = self._lines(emitted(snapshot.before, self.name, self.union.labels), snapshot.before)
+        before = self._lines(emit(snapshot.before, self.name, self.union.labels), snapshot.before)
         return ExplorerStep(
             stage.name, stage, tuple(changed(before, lines)), snapshot.cost_before, snapshot.cost_after, snapshot.kept,
             rule_of(stage.name, self.compiled.passes), stage.difference, took, tuple(_notes(stage)),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from itertools import count
+from typing import Any, NamedTuple, TypeVar
 
 from ...compiler.cost import node_cost
 from ...compiler.pipeline import Snapshot
@@ -28,6 +29,7 @@ MEANING = {
     REMOVED: "removed: no longer computed",
     REWIRED: "rewired: the same result, computed from other operands",
 }
+Part = TypeVar("Part")  # a box or an arrow
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -48,62 +50,46 @@ class Stage:
     name: str
     graph: Graph
     snapshot: Snapshot | None  # of a pass
-    boxes: Mapping[Node, str]  # of the graph after the pass
-    states: Mapping[str, str]
+    states: Mapping[str, str]  # by the id of a box
     edges: Mapping[Edge, str]
     descriptions: Mapping[str, str]  # each box in words: what it computes, from what, at which cost
     difference: float  # between the outputs before and after, relative to the largest number of each
 
 
-@dataclass(frozen=True)
 class Union:
-    """The stages, all boxes as one diagram, and a unique name for each box."""
+    """All graphs of one compilation: its stages, all their boxes as one diagram, and unique names for these.
 
-    stages: tuple[Stage, ...]
-    diagram: Diagram
-    labels: Mapping[Node, str]  # the name of each node's box
-    boxes: Mapping[Node, str]  # the id of each node's box
-    names: Mapping[str, str]  # by the id of a box
-    origins: Mapping[str, tuple[str, int]]  # file and line of the user's code, by the id of a box
-
-
-def union(program: CompiledProgram, title: str, inputs: Sequence[Array], measure: bool = False) -> Union:
-    """The union of what was traced and of the graph after each pass. `inputs` are arrays for all inputs.
-
-    With `measure` the description of each operation says how long it takes by itself.
+    `boxes` are the ids of boxes by node, `labels` their names by node and `names` by id; `origins` are the user's lines
+    by id. `inputs` are arrays for all inputs. With `measure` the description of each operation says how long it takes.
     """
-    builder = Builder(inputs, measure)
-    builder.add(TRACE, program.traced, None)
-    for snapshot in program.snapshots:
-        builder.add(snapshot.name, snapshot.after, snapshot)
-    builder.add(PROGRAM, program.graph, None)
-    return builder.finished(program, title)
 
-
-class Builder:
-    """Builds a union: takes the graphs one by one, in order, and gives each node a box."""
-
-    def __init__(self, inputs: Sequence[Array], measure: bool) -> None:
+    def __init__(self, program: CompiledProgram, title: str, inputs: Sequence[Array], measure: bool = False) -> None:
         self.inputs, self.measure, self.values = inputs, measure, Values()
         self.times: dict[Node, float] = {}  # microseconds of operations, where they are measured
-        self.box_of: dict[Node, str] = {}
+        self.boxes: dict[Node, str] = {}
         self.first: dict[str, Node] = {}  # the node for which each box was created
         self.alike: dict[Any, list[str]] = {}  # the boxes of each operation and shape
         self.operands: dict[str, dict[str, None]] = {}  # the boxes of each box's operands in any graph
-        self.graphs: list[tuple[str, Graph, Snapshot | None]] = []
+        passes = [(s.name, s.after, s) for s in program.snapshots]
+        self.graphs = [(TRACE, program.traced, None), *passes, (PROGRAM, program.graph, None)]
+        for _, graph, _ in self.graphs:
+            self._add(graph)
+        self.names = self._names(program)
+        self.labels = {node: self.names[box] for node, box in self.boxes.items()}
+        self.diagram = self._drawn(title)
+        self.stages = tuple(self._stage(*step) for step in self.graphs)
+        self.origins = self._origins()
 
-    def add(self, name: str, graph: Graph, snapshot: Snapshot | None) -> None:
+    def _add(self, graph: Graph) -> None:
         """Give each new node a box: an existing one with the same result, or a new one."""
         run(graph, self.inputs, self.values)
-        taken = {self.box_of[node] for node in graph.nodes if node in self.box_of}
+        taken = {self.boxes[node] for node in graph.nodes if node in self.boxes}
         for node in graph.nodes:
-            if node not in self.box_of:
-                below = [self.box_of[p] for p in node.parents]
-                box = self._box_for(node, taken, below)
-                self.box_of[node] = box
+            if node not in self.boxes:
+                below = [self.boxes[p] for p in node.parents]
+                box = self.boxes[node] = self._box_for(node, taken, below)
                 self.operands[box] |= dict.fromkeys(below)
                 taken.add(box)
-        self.graphs.append((name, graph, snapshot))
 
     def _box_for(self, node: Node, taken: set[str], below: Sequence[str]) -> str:
         key = (str(node.op), repr(node.params), node.shape, node.dtype)
@@ -119,35 +105,27 @@ class Builder:
         return box
 
     def _depends(self, boxes: Sequence[str], on: str) -> bool:
-        seen, stack = set[str](), list(boxes)
-        while stack:
-            if (box := stack.pop()) == on:
-                return True
-            if box not in seen:
-                seen.add(box)
-                stack += self.operands[box]
-        return False
+        reached, seen = [*boxes], {*boxes}
+        for box in reached:  # the list grows while it is read
+            new = self.operands[box].keys() - seen
+            seen |= new
+            reached += new
+        return on in seen
 
     # --- The finished union ---
 
-    def finished(self, program: CompiledProgram, title: str) -> Union:
-        """The union of all graphs that were added."""
-        labels = self._labels(program)
-        named = {node: labels[box] for node, box in self.box_of.items()}
-        box_data: dict[str, Box] = {}
+    def _drawn(self, title: str) -> Diagram:
+        """All boxes and arrows of all graphs."""
+        boxes: dict[str, Box] = {}
         arrows: dict[Edge, Arrow] = {}
         for _, graph, _ in self.graphs:
-            plain = diagram(graph)
-            for node, box in zip(graph.nodes, plain.boxes, strict=True):
-                box_data.setdefault(self.box_of[node], self._compact(box, node, named[node]))
-            ids = {box.id: self.box_of[node] for node, box in zip(graph.nodes, plain.boxes, strict=True)}
-            for arrow in plain.arrows:
-                edge = Edge(ids[arrow.start], ids[arrow.end])
+            for node, box in zip(graph.nodes, diagram(graph).boxes, strict=True):
+                boxes.setdefault(self.boxes[node], self._compact(box, node))
+            for edge in self._edges(graph):
                 arrows.setdefault(edge, Arrow(*edge, "", False))
-        outputs = {self.box_of[node] for _, graph, _ in self.graphs for node in graph.outputs}
-        boxes = tuple(replace(box_data[box], output=box in outputs) for box in self._in_order())
-        drawn = Diagram(one_line(title), boxes, tuple(arrows.values()))
-        return Union(tuple(self._stages(named)), drawn, named, self.box_of, labels, self._origins())
+        outputs = {self.boxes[node] for _, graph, _ in self.graphs for node in graph.outputs}
+        ordered = tuple(replace(boxes[box], output=box in outputs) for box in self._in_order())
+        return Diagram(one_line(title), ordered, tuple(arrows.values()))
 
     def _origins(self) -> dict[str, tuple[str, int]]:
         """The user's line of each box. A node without one, of parameters alone, belongs to the line that uses it."""
@@ -159,7 +137,7 @@ class Builder:
                     lines[node] = next((lines[user] for user in graph.users[node] if lines[user]), None)
             for node, line in lines.items():
                 if line:
-                    origins.setdefault(self.box_of[node], line)
+                    origins.setdefault(self.boxes[node], line)
         return origins
 
     def _in_order(self) -> list[str]:
@@ -176,50 +154,35 @@ class Builder:
                     stack += [(box, True), *((below, False) for below in reversed(self.operands[box]))]
         return order
 
-    def _labels(self, program: CompiledProgram) -> dict[str, str]:
+    def _names(self, program: CompiledProgram) -> dict[str, str]:
         """A name for each box: that of its variable in the final program, if any, else a new one that is still free."""
         wanted: dict[str, str] = {}
         for node, variable in program.variables.items():
-            if node in self.box_of:
-                wanted.setdefault(self.box_of[node], node.name or variable)
-        labels: dict[str, str] = {}
-        taken: set[str] = set()
-        for box in self.first:
-            name = one_line(wanted.get(box) or (self.first[box].name or "" if not self.first[box].parents else ""))
-            if name and name not in taken:
-                labels[box] = name
-                taken.add(name)
-        counts = {"t": 0, "c": 0}
+            if node in self.boxes:
+                wanted.setdefault(self.boxes[node], node.name or variable)
+        owners: dict[str, str] = {}  # the box that has a name
         for box, node in self.first.items():
-            if box not in labels:
-                letter = "t" if node.parents else "c"
-                while (name := f"{letter}{counts[letter]}") in taken:
-                    counts[letter] += 1
-                labels[box] = name
-                taken.add(name)
-        return labels
+            if name := one_line(wanted.get(box) or (node.name or "" if not node.parents else "")):
+                owners.setdefault(name, box)
+        names = {box: name for name, box in owners.items()}
+        results, constants = map("t{}".format, count()), map("c{}".format, count())
+        for box, node in self.first.items():
+            if box not in names:
+                names[box] = next(name for name in (results if node.parents else constants) if name not in owners)
+        return names
 
-    def _stages(self, labels: Mapping[Node, str]) -> Iterator[Stage]:
-        for name, graph, snapshot in self.graphs:
-            before = snapshot.before if snapshot else graph
-            old, new = ({self.box_of[n]: n for n in g.nodes} for g in (before, graph))
-            edges = {}
-            wires = [dict.fromkeys(self._edges(g)) for g in (before, graph)]
-            for edge in wires[0] | wires[1]:
-                edges[edge] = KEPT if edge in wires[0] and edge in wires[1] else ADDED if edge in wires[1] else REMOVED
-            changed = {edge.end for edge, state in edges.items() if state != KEPT}
-            states, descriptions = {}, {}
-            for box, node in (old | new).items():
-                both = box in old and box in new
-                states[box] = (REWIRED if box in changed else KEPT) if both else ADDED if box in new else REMOVED
-                took = self._took(node)
-                descriptions[box] = described(node, labels) + (f", {took:.1f} microseconds by itself" if took else "")
-            for edge, state in edges.items():
-                if state == ADDED and states[edge.end] == REWIRED:
-                    edges[edge] = REWIRED
-            results = [[self.values[n] for n in g.outputs] for g in (graph, before)]
-            boxes = {n: self.box_of[n] for n in graph.nodes}
-            yield Stage(name, graph, snapshot, boxes, states, edges, descriptions, difference(*results))
+    def _stage(self, name: str, graph: Graph, snapshot: Snapshot | None) -> Stage:
+        before = snapshot.before if snapshot else graph
+        old, new = ({self.boxes[node]: node for node in g.nodes} for g in (before, graph))
+        states = _changes(old, new)
+        edges = _changes(*(dict.fromkeys(self._edges(g)) for g in (before, graph)))
+        for edge, change in edges.items():
+            if change != KEPT and states[edge.end] == KEPT:
+                states[edge.end] = REWIRED
+        edges |= {e: REWIRED for e, change in edges.items() if change == ADDED and states[e.end] == REWIRED}
+        descriptions = {box: self._described(node) for box, node in (old | new).items()}
+        apart_by = difference(*([self.values[node] for node in g.outputs] for g in (graph, before)))
+        return Stage(name, graph, snapshot, states, edges, descriptions, apart_by)
 
     def _took(self, node: Node) -> float | None:
         """The microseconds of one call of the operation by itself; None if not measured, or if it needs no call."""
@@ -233,11 +196,22 @@ class Builder:
     def _edges(self, graph: Graph) -> Iterator[Edge]:
         for node in graph.nodes:
             for parent in node.parents:
-                yield Edge(self.box_of[parent], self.box_of[node])
+                yield Edge(self.boxes[parent], self.boxes[node])
 
-    def _compact(self, box: Box, node: Node, label: str) -> Box:
+    def _described(self, node: Node) -> str:
+        """`t2 = matmul(x, A), (64, 4) float64, 131k flops, 141k bytes, 1 call`."""
+        details = ", ".join([*(self.labels[p] for p in node.parents), *(f"{k}={v}" for k, v in node.params.items())])
+        label, cost, took = self.labels[node], node_cost(node), self._took(node)
+        parts = [f"{label} = {node.op}({details})" if node.parents else f"{label}, {node.op}"]
+        parts.append(f"{node.shape} {node.dtype}" if node.shape else f"a number, {node.dtype}")
+        if node.parents:
+            cost_text = f"{short(cost.flops)} flops, {short(cost.bytes)} bytes, 1 call"
+            parts.append(cost_text if cost.calls else "a view, which is free")
+        return one_line(", ".join(parts)) + (f", {took:.1f} microseconds by itself" if took else "")
+
+    def _compact(self, box: Box, node: Node) -> Box:
         """The box in two lines: its name and operation, its shape and cost. Its operands differ between graphs."""
-        id, took = self.box_of[node], self._took(node)
+        id, label, took = self.boxes[node], self.labels[node], self._took(node)
         if not node.parents:
             return replace(box, id=id, label=label)
         flops = node_cost(node).flops
@@ -246,16 +220,9 @@ class Builder:
         return replace(box, id=id, label=f"%{id}", operation=words, shape=shape, parameters=(), formula="")
 
 
-def described(node: Node, labels: Mapping[Node, str]) -> str:
-    """`t2 = matmul(x, A), (64, 4) float64, 131k flops, 141k bytes, 1 call`."""
-    details = ", ".join([*(labels[p] for p in node.parents), *(f"{k}={v}" for k, v in node.params.items())])
-    parts = [f"{labels[node]} = {node.op}({details})" if node.parents else f"{labels[node]}, {node.op}"]
-    parts.append(f"{node.shape} {node.dtype}" if node.shape else f"a number, {node.dtype}")
-    if node.parents:
-        cost = node_cost(node)
-        cost_text = f"{short(cost.flops)} flops, {short(cost.bytes)} bytes, 1 call"
-        parts.append(cost_text if cost.calls else "a view, which is free")
-    return one_line(", ".join(parts))
+def _changes(old: Mapping[Part, Any], new: Mapping[Part, Any]) -> dict[Part, str]:
+    """For each part of two graphs whether it is KEPT, ADDED or REMOVED."""
+    return {x: (KEPT if x in new else REMOVED) if x in old else ADDED for x in [*old, *new]}
 
 
 def short(number: float) -> str:

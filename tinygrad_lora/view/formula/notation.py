@@ -72,8 +72,12 @@ class Notation:
 
     def filled(self, x: Any, shape: tuple[int, ...]) -> Fragment:
         """An array that holds one number everywhere."""
-        ones = Fragment(f"ones({', '.join(map(str, shape))})", ATOM)
+        ones = self.ones(shape)
         return ones if x == 1 else self.number(0) if x == 0 else self.scaled(self.number(x), ones)
+
+    def ones(self, shape: tuple[int, ...]) -> Fragment:
+        """An array of ones."""
+        return Fragment(f"ones({', '.join(map(str, shape))})", ATOM)
 
     def write(self, node: Node, operands: Sequence[Fragment]) -> Fragment:
         """The operation of `node` on operands that are already written."""
@@ -143,20 +147,18 @@ class Notation:
 
     write_cast = write_identity  # true and false count as 1 and 0
 
-    def write_reduce_sum(self, node: Node, x: Fragment) -> Fragment:
-        return self.reduced("sum", node, x)
-
     def write_reduce_max(self, node: Node, x: Fragment) -> Fragment:
-        return self.reduced("max", node, x)
-
-    def write_mean(self, node: Node, x: Fragment) -> Fragment:
-        return self.reduced("mean", node, x)
-
-    def reduced(self, name: str, node: Node, x: Fragment) -> Fragment:
-        """`sum(x, axis=0)`; without the axes if it is over all of them."""
+        """`max(x, axis=0)`; without the axes if it is over all of them."""
         axes = node.params["axis"]
-        whole = len(axes) == node.parents[0].ndim
-        return self.call(name, [x], {} if whole else {"axis": axes if len(axes) != 1 else axes[0]})
+        return self.reduced(
+            str(node.op).removeprefix("reduce_"), x, None if len(axes) == node.parents[0].ndim else axes
+        )
+
+    write_reduce_sum = write_mean = write_reduce_max
+
+    def reduced(self, name: str, x: Fragment, axes: tuple[int, ...] | None) -> Fragment:
+        """A reduction of this name, over these axes; None for all of them."""
+        return self.call(name, [x], {} if axes is None else {"axis": axes if len(axes) != 1 else axes[0]})
 
     def write_index(self, node: Node, x: Fragment) -> Fragment:
         return Fragment(f"{inside(x, ATOM)}[{', '.join(map(parameter_text, node.params['key']))}]", ATOM)
@@ -181,10 +183,9 @@ class Latex(Notation):
             return Fragment(rf"{match[1]} \times 10^{{{int(match[2])}}}", min(level, PRODUCT))
         return Fragment(text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}"), level)
 
-    def filled(self, x: Any, shape: tuple[int, ...]) -> Fragment:
+    def ones(self, shape: tuple[int, ...]) -> Fragment:
         sizes = r" \times ".join(map(str, shape))
-        ones = Fragment(rf"\mathbf{{1}}_{{{sizes}}}", ATOM)
-        return ones if x == 1 else self.number(0) if x == 0 else self.scaled(self.number(x), ones)
+        return Fragment(rf"\mathbf{{1}}_{{{sizes}}}", ATOM)
 
     def call(self, name: str, operands: Sequence[Fragment], params: dict[str, Any]) -> Fragment:
         keywords = [rf"\mathrm{{{escaped(k)}}} = \mathrm{{{escaped(parameter_text(v))}}}" for k, v in params.items()]
@@ -233,13 +234,12 @@ class Latex(Notation):
         r"""$\sum_i x_{ij}$: the indices of the axes that are summed stand below the sign."""
         axes, n = node.params["axis"], node.parents[0].ndim
         if n > len(INDICES):
-            return self.reduced("sum", node, x)
+            return self.write_reduce_max(node, x)
         under = "".join(INDICES[i] for i in axes)
         return Fragment(rf"\sum_{{{under}}} {inside(x, ATOM)}_{{{INDICES[:n]}}}", TOTAL)
 
-    def reduced(self, name: str, node: Node, x: Fragment) -> Fragment:
-        axes = node.params["axis"]
-        under = "" if len(axes) == node.parents[0].ndim else rf"_{{\mathrm{{axis}}\,{', '.join(map(str, axes))}}}"
+    def reduced(self, name: str, x: Fragment, axes: tuple[int, ...] | None) -> Fragment:
+        under = "" if axes is None else rf"_{{\mathrm{{axis}}\,{', '.join(map(str, axes))}}}"
         return Fragment(rf"\operatorname{{{name}}}{under}({x.text})", ATOM)
 
     def write_index(self, node: Node, x: Fragment) -> Fragment:

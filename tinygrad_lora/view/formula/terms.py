@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from functools import reduce
 from operator import mul
 
@@ -46,10 +45,10 @@ def _terms(node: Node, known: dict[Node, list[Term]]) -> list[Term]:
             sign = 1 if node.op is ops.add else -1
             return _together([*_terms(a, known), *(Term(sign * t.number, t.powers) for t in _terms(b, known))])
         case Node(ops.multiply | ops.divide, [a, b]):
-            (s, above), (t, below) = _single(a, known), _single(b, known)
-            if t or node.op is ops.multiply:
-                sign = 1 if node.op is ops.multiply else -1
-                return [Term(s * t**sign, _powers(above, below, sign))]
+            above, below = _single(a, known), _single(b, known)
+            if below.number or node.op is ops.multiply:
+                number, powers = above.times(below, 1 if node.op is ops.multiply else -1)
+                return [Term(number, {x: n for x, n in powers.items() if n})]
         case Node(ops.scale, [x]):
             number, powers = _single(x, known)
             return [Term(number * node.params["factor"], powers)]
@@ -66,20 +65,13 @@ def _single(x: Node, known: dict[Node, list[Term]]) -> Term:
     return terms[0] if len(terms) == 1 else Term(1, {x: 1})
 
 
-def _powers(a: dict[Node, int], b: dict[Node, int], sign: int) -> dict[Node, int]:
-    both = a | {x: a.get(x, 0) + sign * n for x, n in b.items()}
-    return {x: n for x, n in both.items() if n}
-
-
 def _together(terms: list[Term]) -> list[Term]:
     """The terms with like ones added; terms that cancel are dropped."""
-    numbers: dict[frozenset[tuple[Node, int]], float] = defaultdict(float)
-    powers: dict[frozenset[tuple[Node, int]], dict[Node, int]] = {}
+    sums: dict[object, Term] = {}
     for term in terms:
-        key = frozenset(term.powers.items())
-        powers.setdefault(key, term.powers)
-        numbers[key] += term.number
-    return [Term(numbers[key], term) for key, term in powers.items() if numbers[key]] or [Term(0, {})]
+        total = sums.get(term.key, Term(0.0, term.powers))
+        sums[term.key] = Term(total.number + term.number, total.powers)
+    return [term for term in sums.values() if term.number] or [Term(0, {})]
 
 
 def _sum(terms: list[Term], like: Node) -> Node:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import graphviz
 from numpy.typing import ArrayLike
@@ -20,11 +19,11 @@ from numpy.typing import ArrayLike
 from ...errors import RenderError
 from ..diagram.collapse import MOST_BOXES, by_layer
 from ..diagram.data import Arrow, Box, Diagram, Drawable, diagram, refuse
-from ..diagram.layers import LayerFrame
+from ..diagram.layers import LayerFrame, every
 from ..diagram.looks import FAINT, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, common_dtype, shortened
 from ..diagram.text import listing
 from ..svg.draw import draw_svg, lay_out
-from ..words.bundle import chosen
+from ..words.bundle import Forms, Shown
 from ..words.markup import image
 from . import engines
 from .labels import box_label, caption, frame_label
@@ -43,7 +42,7 @@ if shutil.which("dot") is None and (binary := engines.pure_binary()):
     graphviz.backend.dot_command.DOT_BINARY = Path(binary)
 
 
-class Picture(graphviz.Digraph):  # type: ignore[misc]
+class Picture(Shown, graphviz.Digraph):  # type: ignore[misc]
     """A `graphviz.Digraph` that every notebook can show, and that describes itself in words.
 
     `.diagram` is the plain data behind it, `.text` the listing, `.alternative` one paragraph for those who do not see
@@ -72,17 +71,14 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         """The picture in words."""
         return self.diagram.alternative
 
-    def _repr_mimebundle_(
-        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
-    ) -> dict[str, Any]:
-        """The forms in which Jupyter may show it; the `img` is shown even in an untrusted notebook."""
+    def _forms(self) -> Forms:
+        """The picture as text and as SVG, and as an `img`, which even an untrusted notebook shows."""
         svg = cache(self.svg)  # two forms show it
-        forms: dict[str, Callable[[], str]] = {
+        return {
             "text/plain": lambda: self.text,
             "image/svg+xml": svg,
             "text/html": lambda: image(svg(), "svg+xml", self.alternative),
         }
-        return chosen(forms, include, exclude)
 
 
 def draw(
@@ -121,6 +117,7 @@ class _Drawing:
         self.data, self.common = data, common_dtype(data)
         self.boxes = {box.id: box for box in data.boxes}
         self.beside = _beside(data)
+        self.leaves = {leaf for leaves in self.beside.values() for leaf in leaves}  # each of them in the same frame
 
     def picture(self, rankdir: str, legend: bool) -> Picture:
         sheet = Picture("picture")
@@ -132,9 +129,8 @@ class _Drawing:
             self.frame(sheet, cluster)
         framed = _frames(self.data.clusters)
         self.group(sheet, [name for name in self.boxes if name not in framed], "")
-        level = {leaf for leaves in self.beside.values() for leaf in leaves}
         for i, arrow in enumerate(self.data.arrows):
-            self.arrow(sheet, i, arrow, arrow.start in level)
+            self.arrow(sheet, i, arrow)
         return sheet
 
     def frame(self, sheet: graphviz.Digraph, cluster: LayerFrame) -> None:
@@ -148,14 +144,13 @@ class _Drawing:
 
     def group(self, sheet: graphviz.Digraph, names: Iterable[str], within: str) -> None:
         """Add the boxes of one frame. An invisible frame keeps an operation and the leaves beside it together."""
-        leaves = {leaf for name in names for leaf in self.beside.get(name, ())}
         for name in names:
             if name in self.beside:
                 with sheet.subgraph(name=f"cluster_{name}") as pair:
                     pair.attr(id=f"pair_{name}", tooltip=" ", **NO_FRAME)  # else it takes those of the frame
                     for member in (*self.beside[name], name):
                         self.box(pair, self.boxes[member], within)
-            elif name not in leaves:
+            elif name not in self.leaves:
                 self.box(sheet, self.boxes[name], within)
 
     def box(self, sheet: graphviz.Digraph, box: Box, within: str) -> None:
@@ -170,15 +165,15 @@ class _Drawing:
             style=",".join(filter(None, ("filled", look.style))),
             penwidth=look.width,
             peripheries="2" if box.output else "1",
-            tooltip=_escaped(f"{box.label} = {box.expression}, {box.shape} {box.dtype}, {box.role}"),
+            tooltip=_escaped(box.sentence),
             **{"class": f"{box.role} {box.operation}" + " output" * box.output},
         )
 
-    def arrow(self, sheet: graphviz.Digraph, i: int, arrow: Arrow, level: bool) -> None:
+    def arrow(self, sheet: graphviz.Digraph, i: int, arrow: Arrow) -> None:
         options = {"id": f"e{i}", "class": "gradient" if arrow.gradient else "forward"}
         if arrow.label:
             options["label"] = f" {_escaped(arrow.label)} "
-        if level:
+        if arrow.start in self.leaves:
             options["minlen"] = "0"
         if arrow.gradient and self.data.marks_gradients:
             options |= {"penwidth": "2.2", "color": VERMILION}
@@ -197,12 +192,9 @@ def _beside(data: Diagram) -> dict[str, list[str]]:
     return dict(beside)
 
 
-def _frames(clusters: Iterable[LayerFrame]) -> dict[str, str]:
+def _frames(clusters: Sequence[LayerFrame]) -> dict[str, str]:
     """For each box in a frame, the id of the innermost frame."""
-    frame_of: dict[str, str] = {}
-    for cluster in clusters:
-        frame_of |= dict.fromkeys(cluster.boxes, cluster.id) | _frames(cluster.clusters)
-    return frame_of
+    return {box: frame.id for frame in every(clusters) for box in frame.boxes}
 
 
 def _escaped(text: str) -> str:

@@ -21,7 +21,6 @@ from ..diagram.looks import FONTS
 
 VARIABLE = "TINYGRAD_LORA_DOT"
 NONE = "none"  # the value that turns Graphviz off
-FORMATS = ("svg", "png", "pdf")
 DPI = 192  # of a PNG: twice a usual screen, so that text is sharp on a slide
 SECONDS = 120.0
 
@@ -34,30 +33,32 @@ def convert(source: str, format: str) -> bytes:
 
     Raises RenderError where no engine can draw it; the message lists the engines tried and why each failed.
     """
-    reasons = []
-    for name, draw in _engines():
-        try:
-            return _complete(draw(source, format), format)
-        except Exception as error:  # whatever stops one engine, the next may work
-            reasons.append(f"  {name}: {str(error).strip() or type(error).__name__}")
+    name, picture, reasons = _first(source, format)
+    if name:
+        return picture
     install = "Install Graphviz, whose `dot` can" if format == "pdf" else "Install one with `pip install graphviz-pure`"
     raise RenderError(
         f"no Graphviz could draw this {format}. {install}, or set {VARIABLE} to a "
         "`dot` executable; print(listing(obj)) and a file name ending in .svg, .txt or .dot need none. Tried:\n"
-        + "\n".join(reasons)
+        + "\n".join(f"  {reason}" for reason in reasons)
     )
 
 
 def engine_in_use() -> tuple[str, list[str]]:
     """The name of the first engine that draws, or "", and why each one before it failed."""
+    name, _, reasons = _first("digraph { a -> b }", "svg")
+    return name, reasons
+
+
+def _first(source: str, format: str) -> tuple[str, bytes, list[str]]:
+    """The first engine that can draw this, or "", its picture, and why each engine before it failed."""
     reasons: list[str] = []
     for name, draw in _engines():
         try:
-            _complete(draw("digraph { a -> b }", "svg"), "svg")
-            return name, reasons
-        except Exception as error:
+            return name, _complete(draw(source, format), format), reasons
+        except Exception as error:  # whatever stops one engine, the next may work
             reasons.append(f"{name}: {str(error).strip() or type(error).__name__}")
-    return "", reasons
+    return "", b"", reasons
 
 
 def svg(source: str, alternative: str) -> str:

@@ -6,7 +6,7 @@ from html import escape
 
 from ..diagram.data import GRADIENT_FLOWS, Box, Diagram
 from ..diagram.layers import LayerFrame
-from ..diagram.looks import LOOKS, MUTED, WORDS, box_head, common_dtype, shortened
+from ..diagram.looks import LOOKS, MUTED, WORDS, box_head, dtype_note, shortened
 
 LINE = " <B> </B>"  # plain and bold, so that all lines are of one height and the halves of a row meet
 WIDE = 16  # with this many boxes or more, the legend is one row
@@ -33,8 +33,7 @@ def frame_label(cluster: LayerFrame) -> str:
 
 def caption(diagram: Diagram, legend: bool) -> str:
     """The text below the picture as a Graphviz table: the title, and the legend with each role in its own border."""
-    note = f"arrays hold {common_dtype(diagram)}" if diagram.boxes else "nothing to show"
-    rows = [f"<TD>{_bold(diagram.title)}   {_colored(note, MUTED)}</TD>"]
+    rows = [f"<TD>{_bold(diagram.title)}   {_colored(dtype_note(diagram), MUTED)}</TD>"]
     swatches = [_swatch(role, words) for role, words in diagram.legend] if legend else []
     if legend and diagram.marks_gradients:
         swatches.append(f'<TD><FONT COLOR="{WORDS["gradient"]}"><B>thick arrow</B></FONT>: {GRADIENT_FLOWS}</TD>')

@@ -7,42 +7,37 @@ and lines may start and end beside the middle, so it is the lines that are align
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import inf
 
+from .ranks import topological
 from .rows import Rows
 from .settle import settle
 
 
 def columns(rows: Rows) -> list[float]:
     """The middle of each item, such that the leftmost block begins at 0."""
-    if not rows.rank:
-        return []
     crossed = _crossed_by_bends(rows)
     candidates = []
     for downward in (True, False):
         for mirrored in (False, True):
             root, shift = _aligned(rows, crossed, downward, mirrored)
             candidates.append(_compacted(rows, root, shift, mirrored))
-    extents = [(min(_lefts(rows, xs)), max(_rights(rows, xs))) for xs in candidates]
+    extents = [_extent(rows, xs) for xs in candidates]
     left, right = min(extents, key=lambda extent: extent[1] - extent[0])
-    moved = []
-    for i, xs in enumerate(candidates):
-        by = right - extents[i][1] if i % 2 else left - extents[i][0]
-        moved.append([x + by for x in xs])
+    moves = [right - end if i % 2 else left - start for i, (start, end) in enumerate(extents)]
+    moved = [[x + by for x in xs] for xs, by in zip(candidates, moves, strict=True)]
     middle = [sum(sorted(four)[1:3]) / 2 for four in zip(*moved, strict=True)]
     settle(rows, middle)
-    left = min(_lefts(rows, middle))
+    left, _ = _extent(rows, middle)
     return [x - left for x in middle]
 
 
-def _lefts(rows: Rows, xs: list[float]) -> list[float]:
-    return [x - width / 2 for x, width in zip(xs, rows.widths, strict=True)]
-
-
-def _rights(rows: Rows, xs: list[float]) -> list[float]:
-    return [x + width / 2 for x, width in zip(xs, rows.widths, strict=True)]
+def _extent(rows: Rows, xs: Sequence[float]) -> tuple[float, float]:
+    """The left and the right end of all items."""
+    sides = [(x - width / 2, x + width / 2) for x, width in zip(xs, rows.widths, strict=True)]
+    return min(left for left, _ in sides), max(right for _, right in sides)
 
 
 def _crossed_by_bends(rows: Rows) -> set[int]:
@@ -89,8 +84,8 @@ def _aligned(rows: Rows, crossed: set[int], downward: bool, mirrored: bool) -> t
 def _compacted(rows: Rows, root: list[int], shift: list[float], mirrored: bool) -> list[float]:
     """Places for the blocks: as far left as possible, then moved right where there is room; mirrored, the reverse."""
     sign = -1.0 if mirrored else 1.0
-    after: dict[int, dict[int, float]] = {item: {} for item in root}
-    before: dict[int, dict[int, float]] = {item: {} for item in root}
+    after: list[dict[int, float]] = [{} for _ in root]  # how far behind each item the others in its row are
+    before: list[dict[int, float]] = [{} for _ in root]
     for row in rows.rows:
         for a, b in pairwise(row):
             left, right = (b, a) if mirrored else (a, b)
@@ -98,15 +93,10 @@ def _compacted(rows: Rows, root: list[int], shift: list[float], mirrored: bool) 
             start, end = root[left], root[right]
             if distance > after[start].get(end, -inf):
                 after[start][end] = before[end][start] = distance
-    waiting = {item: len(before[item]) for item in before}
-    order = [item for item, n in waiting.items() if n == 0]
-    x = dict.fromkeys(before, 0.0)
+    order = topological(before, after)
+    x = [0.0] * len(root)
     for item in order:
         x[item] = max((x[other] + distance for other, distance in before[item].items()), default=0.0)
-        for other in after[item]:
-            waiting[other] -= 1
-            if waiting[other] == 0:
-                order.append(other)
     for item in reversed(order):
         x[item] = max(x[item], min((x[other] - distance for other, distance in after[item].items()), default=-inf))
     return [sign * x[root[item]] + shift[item] for item in range(len(root))]

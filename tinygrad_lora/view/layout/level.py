@@ -36,6 +36,9 @@ class Level(NamedTuple):
     lines: list[list[Segment]]
 
 
+NOTHING = Level(0.0, 0.0, [], [], [])
+
+
 def level(
     widths: Sequence[float], heights: Sequence[float], edges: Sequence[LayoutEdge], first: set[int], last: set[int]
 ) -> Level:
@@ -45,7 +48,7 @@ def level(
     through which lines leave. A line passes a gate from top to bottom.
     """
     if not widths:
-        return Level(0.0, 0.0, [], [], [])
+        return NOTHING
     rows = in_rows(widths, ranks(len(widths), [edge[:2] for edge in edges], first, last), edges)
     order_rows(rows)
     spread_entries(rows, edges)
@@ -75,13 +78,6 @@ def _heights(rows: Rows, heights: Sequence[float], xs: Sequence[float]) -> tuple
         upper.append(y)
         y += max((heights[item] for item in row if item < rows.blocks), default=0.0)
         lower.append(y)
-        sideways = max(
-            (
-                abs(xs[item] + rows.leave[link] - xs[rows.lower[link]] - rows.enter[link])
-                for item in row
-                for link in rows.down[item]
-            ),
-            default=0.0,
-        )
+        sideways = max((abs(rows.bent(xs, link)) for item in row for link in rows.down[item]), default=0.0)
         y += min(LEAST_GAP + STEEP * sideways, MOST_GAP)
     return upper, lower

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .level import Level, Segment, level
+from .level import NOTHING, Level, Segment, level
 from .ranks import neighbors, topological
 from .rows import LayoutEdge
 
@@ -58,7 +58,6 @@ class Placed(NamedTuple):
 
 
 WHOLE = Frame("", (), ())
-NOTHING = Level(0.0, 0.0, [], [], [])
 
 
 class Gate(NamedTuple):
@@ -135,38 +134,37 @@ def _containers(
 def _tangled(lines: Sequence[LayoutLine], within: Mapping[str, str], every: Mapping[str, Frame]) -> list[str]:
     """The frames on a cycle: a line leaves them, and another comes back from a block outside."""
     members = {name: i for i, name in enumerate(within)}
-    edges = [(members[start], members[end]) for start, end in (_meeting(line, within) for line in lines)]
+    edges = [(members[start[-1]], members[end[-1]]) for start, end in (_ends(line, within) for line in lines)]
     above, below = neighbors(len(members), edges)
     settled = {*topological(above, below), *topological(below, above)}
     return [name for name, i in members.items() if i not in settled and name in every]
 
 
-def _meeting(line: LayoutLine, within: Mapping[str, str]) -> tuple[str, str]:
-    """The items that hold the ends of a line in the innermost frame that holds both."""
-    start, starts = line.start, {within[line.start]: line.start}
-    while outer := within[start]:
-        start = outer
-        starts[within[start]] = start
-    end = line.end
-    while within[end] not in starts:
-        end = within[end]
-    return starts[within[end]], end
+def _ends(line: LayoutLine, within: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Both ends of a line, each followed by the frames around it, up to the innermost frame that holds both."""
+    start, end = _outward(line.start, within), _outward(line.end, within)
+    while min(len(start), len(end)) > 1 and start[-1] == end[-1]:
+        start.pop()
+        end.pop()
+    return start, end
+
+
+def _outward(item: str, within: Mapping[str, str]) -> list[str]:
+    """The item, and the frames around it from the inside out."""
+    items = [item]
+    while outer := within[items[-1]]:
+        items.append(outer)
+    return items
 
 
 def _route(
     i: int, line: LayoutLine, within: Mapping[str, str], insides: Mapping[str, _Inside]
 ) -> list[tuple[str, int]]:
     """Add the parts of a line to the frames that it passes; returns frames and numbers of the parts, from the top."""
-    start, end = _meeting(line, within)
-    parts: list[tuple[str, str | Gate, str | Gate]] = [(within[start], start, end)]
-    at = end
-    for inner in _between(line.end, end, within):
-        parts.append((at, Gate(line.start, True), inner))
-        at = inner
-    at = start
-    for inner in _between(line.start, start, within):
-        parts.insert(0, (at, inner, Gate(line.start, False)))
-        at = inner
+    starts, ends = _ends(line, within)
+    parts: list[tuple[str, str | Gate, str | Gate]] = [(within[starts[-1]], starts[-1], ends[-1])]
+    parts[:0] = [(within[inner], inner, Gate(line.start, False)) for inner in starts[:-1]]
+    parts += [(within[inner], Gate(line.start, True), inner) for inner in reversed(ends[:-1])]
     route = []
     for name, a, b in parts:
         inside = insides[name]
@@ -176,15 +174,6 @@ def _route(
         passage = Passage(a, b, line.start, i if last else None, line.room if last else 0.0)
         route.append((name, inside.edges.setdefault(passage, len(inside.edges))))
     return route
-
-
-def _between(inner: str, outer: str, within: Mapping[str, str]) -> list[str]:
-    """The frames inside `outer` that hold `inner`, from the outside in, and `inner`; nothing if both are the same."""
-    holders = []
-    while inner != outer:
-        holders.append(inner)
-        inner = within[inner]
-    return holders[::-1]
 
 
 def _lay_out(inside: _Inside, sizes: Mapping[str, LayoutBlock], insides: Mapping[str, _Inside]) -> None:
@@ -234,7 +223,6 @@ def _placed(
             segments += [segment.moved(*corner[name]) for segment in insides[name].contents.lines[number]]
         lines.append(segments)
     whole = insides[""]
-    blocks, frames = (
-        {name: place for name, place in places.items() if (name in sizes) == kind} for kind in (True, False)
-    )
+    blocks = {name: places[name] for name in sizes}
+    frames = {name: place for name, place in places.items() if name not in sizes}
     return Placed(whole.width, whole.height, blocks, frames, lines)

@@ -2,12 +2,14 @@
 
 Method: K. Sugiyama, S. Tagawa, M. Toda, Methods for visual understanding of hierarchical system structures, 1981;
 medians and swaps of neighbors as in E. R. Gansner et al., A technique for drawing directed graphs, 1993; crossings
-are counted as in W. Barth, P. Mutzel, M. Jünger, Simple and efficient bilayer cross counting, 2004.
+are counted as inversions, as in W. Barth, P. Mutzel, M. Jünger, Simple and efficient bilayer cross counting, 2004.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Sequence
+from math import inf
 
 from .rows import Rows
 
@@ -19,7 +21,7 @@ EDGES_TO_SWAP = 12  # items with more lines than this are not swapped with their
 
 def order_rows(rows: Rows) -> None:
     """Sort the rows; of equally good orders the first one found stays."""
-    best: tuple[int, list[list[int]]] | None = None
+    best: tuple[float, list[list[int]]] = inf, []
     sweeps, swaps = (SWEEPS, SWAPS) if len(rows.rank) < LARGE else (SWEEPS // 4, 0)
     for start in (_followed(rows, upward=True), _followed(rows, upward=False)):
         rows.sort(start)
@@ -33,9 +35,8 @@ def order_rows(rows: Rows) -> None:
             stale = 0 if best is not previous else stale + 1
             if best[0] == 0 or stale == 6:
                 break
-    if best:
-        rows.sort(best[1])
-        _swap_neighbors(rows, 1, least=0)
+    rows.sort(best[1])
+    _swap_neighbors(rows, 1, least=0)
 
 
 def crossings(rows: Rows) -> int:
@@ -43,43 +44,20 @@ def crossings(rows: Rows) -> int:
     return sum(_crossings_below(rows, row) for row in rows.rows)
 
 
-def _better(rows: Rows, best: tuple[int, list[list[int]]] | None) -> tuple[int, list[list[int]]]:
+def _better(rows: Rows, best: tuple[float, list[list[int]]]) -> tuple[float, list[list[int]]]:
     count = crossings(rows)
-    return best if best and best[0] <= count else (count, [list(row) for row in rows.rows])
+    return best if best[0] <= count else (count, [list(row) for row in rows.rows])
 
 
 def _crossings_below(rows: Rows, row: Sequence[int]) -> int:
-    """The pairs of links below a row that end in the opposite order, counted with a tree of sums."""
+    """The pairs of links below a row that end in the opposite order: for each link, the earlier ones that end later."""
     links = [link for item in row for link in rows.down[item]]
-    if len(links) < 2:
-        return 0
-    starts = {link: rows.starts(link) for link in links}
-    ends = {link: rows.ends(link) for link in links}
-    rank_of_end = {end: i for i, end in enumerate(sorted(set(ends.values())), start=1)}
-    links.sort(key=lambda link: (starts[link], ends[link]))
-    size = len(rank_of_end)
-    tree = [0] * (size + 1)
-    count, seen, waiting = 0, 0, list[int]()
-    last: float | None = None
-    for link in links:
-        if starts[link] != last:  # links from one place do not cross each other: enter them together
-            seen += _enter(tree, size, waiting)
-            waiting, last = [], starts[link]
-        i = rank_of_end[ends[link]]
-        waiting.append(i)
-        count += seen
-        while i:
-            count -= tree[i]
-            i &= i - 1
+    ends: list[float] = []  # of the links so far, in order; links from one place come in the order of their ends
+    count = 0
+    for _, end in sorted((rows.starts(link), rows.ends(link)) for link in links):
+        count += len(ends) - bisect_right(ends, end)
+        insort(ends, end)
     return count
-
-
-def _enter(tree: list[int], size: int, ends: Sequence[int]) -> int:
-    for i in ends:
-        while i <= size:
-            tree[i] += 1
-            i += i & -i
-    return len(ends)
 
 
 def _followed(rows: Rows, upward: bool) -> list[list[int]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 
 ROUNDS = 8
 
@@ -56,37 +57,43 @@ def _shorten(free: list[int], rank: list[int], above: list[list[int]], below: li
 def _move_groups(edges: Sequence[tuple[int, int]], rank: list[int], first: set[int], last: set[int]) -> None:
     """Move each group of blocks that edges of length 1 connect toward the side where more edges get shorter."""
     fixed, bottom = first | last, max(rank, default=0)
-    group = list(range(len(rank)))
-
-    def find(v: int) -> int:
-        while group[v] != v:
-            group[v] = v = group[group[v]]
-        return v
-
+    groups = connected(len(rank), [(u, v) for u, v in edges if rank[v] == rank[u] + 1])
+    group_of = {v: i for i, group in enumerate(groups) for v in group}
+    entering: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    leaving: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for u, v in edges:
-        if rank[v] == rank[u] + 1:
-            group[find(u)] = find(v)
-    members: dict[int, list[int]] = {}
-    for v in range(len(rank)):
-        members.setdefault(find(v), []).append(v)
-    entering: dict[int, list[tuple[int, int]]] = {name: [] for name in members}
-    leaving: dict[int, list[tuple[int, int]]] = {name: [] for name in members}
-    for u, v in edges:
-        if find(u) != find(v):
-            leaving[find(u)].append((u, v))
-            entering[find(v)].append((u, v))
-    for name, group_members in members.items():
-        into, out = entering[name], leaving[name]
-        if len(into) == len(out) or not fixed.isdisjoint(group_members):
+        if group_of[u] != group_of[v]:
+            leaving[group_of[u]].append((u, v))
+            entering[group_of[v]].append((u, v))
+    for i, group in enumerate(groups):
+        into, out = entering[i], leaving[i]
+        if len(into) == len(out) or not fixed.isdisjoint(group):
             continue
         down = len(out) > len(into)
         slack = min(rank[v] - rank[u] - 1 for u, v in (out if down else into))
         if down and last:
-            slack = min(slack, bottom - 1 - max(rank[v] for v in group_members))
+            slack = min(slack, bottom - 1 - max(rank[v] for v in group))
         elif first and not down:
-            slack = min(slack, min(rank[v] for v in group_members) - 1)
-        for v in group_members:
+            slack = min(slack, min(rank[v] for v in group) - 1)
+        for v in group:
             rank[v] += slack if down else -slack
+
+
+def connected(n: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """The numbers below `n` in groups: those that a chain of pairs connects are in one group."""
+    leader = list(range(n))
+
+    def find(v: int) -> int:
+        while leader[v] != v:
+            leader[v] = v = leader[leader[v]]
+        return v
+
+    for u, v in pairs:
+        leader[find(u)] = find(v)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for v in range(n):
+        groups[find(v)].append(v)
+    return list(groups.values())
 
 
 def neighbors(n: int, edges: Iterable[tuple[int, int]]) -> tuple[list[list[int]], list[list[int]]]:
@@ -99,7 +106,7 @@ def neighbors(n: int, edges: Iterable[tuple[int, int]]) -> tuple[list[list[int]]
     return above, below
 
 
-def topological(above: Sequence[Sequence[int]], below: Sequence[Sequence[int]]) -> list[int]:
+def topological(above: Sequence[Collection[int]], below: Sequence[Collection[int]]) -> list[int]:
     """The blocks, each after those above it. Blocks on a cycle, and those below one, are left out."""
     waiting = [len(nodes) for nodes in above]
     order = [v for v, n in enumerate(waiting) if n == 0]

@@ -29,10 +29,10 @@ class LayoutEdge(NamedTuple):
 class Rows:
     """Items in rows: first the blocks, then the bends, where a long line passes a row. Items and links are numbered."""
 
-    widths: list[float]
     blocks: int  # how many of the items are blocks
-    rank: list[int]
     rows: list[list[int]]  # items from left to right
+    widths: list[float] = field(default_factory=list)
+    rank: list[int] = field(default_factory=list)
     place: list[int] = field(default_factory=list)  # of each item in its row
     upper: list[int] = field(default_factory=list)  # the item above each link
     lower: list[int] = field(default_factory=list)
@@ -64,8 +64,13 @@ class Rows:
         item = self.lower[link]
         return self.place[item] + self.enter[link] / (self.widths[item] + 1)
 
-    def _add_item(self, rank: int) -> int:
-        self.widths.append(0.0)
+    def bent(self, xs: Sequence[float], link: int) -> float:
+        """How far to the right of its lower end a link begins, if `xs` are the middles of the items."""
+        return xs[self.upper[link]] + self.leave[link] - xs[self.lower[link]] - self.enter[link]
+
+    def add_item(self, rank: int, width: float = 0.0) -> int:
+        """Add an item at the end of a row; returns its number."""
+        self.widths.append(width)
         self.rank.append(rank)
         self.up.append([])
         self.down.append([])
@@ -73,7 +78,8 @@ class Rows:
         self.rows[rank].append(len(self.rank) - 1)
         return len(self.rank) - 1
 
-    def _add_link(self, upper: int, lower: int, leave: float, enter: float) -> int:
+    def add_link(self, upper: int, lower: int, leave: float, enter: float) -> int:
+        """Add a link between two items; returns its number."""
         link = len(self.upper)
         self.upper.append(upper)
         self.lower.append(lower)
@@ -86,22 +92,19 @@ class Rows:
 
 def in_rows(widths: Sequence[float], rank: Sequence[int], edges: Sequence[LayoutEdge]) -> Rows:
     """The blocks in rows, in the order in which they are numbered; long edges pass bends."""
-    n = len(widths)
-    placed = Rows(list(widths), n, list(rank), [[] for _ in range(max(rank, default=-1) + 1)])
-    placed.up, placed.down, placed.place = [[] for _ in range(n)], [[] for _ in range(n)], [0] * n
-    for item, r in enumerate(rank):
-        placed.place[item] = len(placed.rows[r])
-        placed.rows[r].append(item)
+    placed = Rows(len(widths), [[] for _ in range(max(rank, default=-1) + 1)])
+    for r, width in zip(rank, widths, strict=True):
+        placed.add_item(r, width)
     lines: dict[tuple[int, Hashable], list[int]] = {}  # the links of the shared line down to its last bend
     for edge in edges:
         line = lines.setdefault((edge.start, edge.port), [])
         bends = rank[edge.end] - rank[edge.start] - 1
         while len(line) < bends:
             above = placed.lower[line[-1]] if line else edge.start
-            bend = placed._add_item(rank[edge.start] + len(line) + 1)
-            line.append(placed._add_link(above, bend, 0.0 if line else edge.leave, 0.0))
+            bend = placed.add_item(rank[edge.start] + len(line) + 1)
+            line.append(placed.add_link(above, bend, 0.0 if line else edge.leave, 0.0))
         above, leave = (placed.lower[line[bends - 1]], 0.0) if bends else (edge.start, edge.leave)
-        placed.chains.append([*line[:bends], placed._add_link(above, edge.end, leave, edge.enter or 0.0)])
+        placed.chains.append([*line[:bends], placed.add_link(above, edge.end, leave, edge.enter or 0.0)])
     return placed
 
 

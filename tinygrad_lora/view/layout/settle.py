@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
+from .ranks import connected
 from .rows import Rows
 
 ROUNDS = 12
@@ -19,7 +20,9 @@ STRAIGHT = 0.05  # a line that goes less sideways than this looks straight
 def settle(rows: Rows, xs: list[float]) -> None:
     """Move the middles of the items, `xs`, in place."""
     for step in range(ROUNDS if len(xs) < LARGE else ROUNDS // 3):
-        groups = sorted(_groups(rows, xs), key=lambda group: xs[group[0]], reverse=step % 2 == 1)
+        straight = [link for link in range(len(rows.upper)) if abs(rows.bent(xs, link)) <= STRAIGHT]
+        joined = connected(len(xs), [(rows.lower[link], rows.upper[link]) for link in straight])
+        groups = sorted(joined, key=lambda group: xs[group[0]], reverse=step % 2 == 1)
         moved = max((_move(rows, xs, group) for group in groups), default=0.0)
         if moved < 1:
             break
@@ -47,28 +50,6 @@ def _move(rows: Rows, xs: list[float], group: list[int]) -> float:
 def _wishes(rows: Rows, xs: list[float], item: int) -> Iterator[float]:
     """For each line of an item, how far the item would have to move to make it straight."""
     for link in rows.up[item]:
-        yield _bent(rows, xs, link)
+        yield rows.bent(xs, link)
     for link in rows.down[item]:
-        yield -_bent(rows, xs, link)
-
-
-def _bent(rows: Rows, xs: list[float], link: int) -> float:
-    return xs[rows.upper[link]] + rows.leave[link] - xs[rows.lower[link]] - rows.enter[link]
-
-
-def _groups(rows: Rows, xs: list[float]) -> list[list[int]]:
-    """The groups of items that straight lines join."""
-    group = list(range(len(xs)))
-
-    def find(item: int) -> int:
-        while group[item] != item:
-            group[item] = item = group[group[item]]
-        return item
-
-    for link in range(len(rows.upper)):
-        if abs(_bent(rows, xs, link)) <= STRAIGHT:
-            group[find(rows.lower[link])] = find(rows.upper[link])
-    members: dict[int, list[int]] = {}
-    for item in range(len(xs)):
-        members.setdefault(find(item), []).append(item)
-    return list(members.values())
+        yield -rows.bent(xs, link)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from os import PathLike
@@ -15,7 +15,7 @@ import matplotlib.figure
 from matplotlib.colors import LinearSegmentedColormap
 
 from ..diagram.looks import BLUE, FAINT, INK, PAPER, VERMILION
-from ..words.bundle import chosen
+from ..words.bundle import Forms, Shown
 from ..words.markup import Markup, image
 
 # Whatever the user's own settings are, the same call gives the same picture.
@@ -46,7 +46,7 @@ def styled() -> Iterator[None]:
         yield
 
 
-class Plot(_Figure):  # type: ignore[misc]
+class Plot(Shown, _Figure):  # type: ignore[misc]
     """A matplotlib Figure that every notebook can show, and that describes itself in words: `alternative`."""
 
     alternative = ""
@@ -74,11 +74,9 @@ class Plot(_Figure):  # type: ignore[misc]
         with styled():
             super().savefig(fname, **options)
 
-    def _repr_mimebundle_(
-        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
-    ) -> dict[str, Any]:
-        """The forms in which Jupyter may show it; the `img` is shown even in an untrusted notebook."""
-        return chosen({"text/plain": lambda: self.alternative, "text/html": self._image}, include, exclude)
+    def _forms(self) -> Forms:
+        """The description, and an `img`, which even an untrusted notebook shows."""
+        return {"text/plain": lambda: self.alternative, "text/html": self._image}
 
     def _image(self) -> Markup:
         file = BytesIO()

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from ...core.node import Array
 from ...errors import ShapeError
 from ...nn.checks import check_size
+from ..words.grammar import counted
 from ..words.sentences import number, one_line
 from .checks import finite
 from .drawing import COLORS, DASHES, Plot, drawn, log_axis, new_plot
@@ -115,7 +116,6 @@ def running_mean(values: Array, window: int) -> Array:
 
 def _label(curve: LossCurve, steps: int) -> str:
     """The name of a line, its number of seeds, and its number of steps if the others have more."""
-    parts = [f"{curve.seeds} seeds"] * (curve.seeds > 1) + [
-        f"{len(curve.line):,} step{'s' * (len(curve.line) > 1)}"
-    ] * (len(curve.line) < steps)
+    parts = [f"{curve.seeds} seeds"] * (curve.seeds > 1)
+    parts += [counted(len(curve.line), "step")] * (len(curve.line) < steps)
     return f"{curve.name} ({', '.join(parts)})" if parts else curve.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..diagram.data import Diagram
@@ -39,7 +39,7 @@ class Event:
     letters: str = ""  # the node that each letter of the equation stands for
     to: str = ""  # the label of the node that a contribution goes to
     to_box: str = ""
-    states: Mapping[str, State] | None = None  # of every box, after this step
+    states: Mapping[str, State] = field(default_factory=dict)  # of every box, after this step
     picture: int = 0  # the number of the picture that shows it: each pass has its own
     width: int = 0  # that of the widest place in this timeline, so that printed lines are aligned
 

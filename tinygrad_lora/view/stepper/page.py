@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from numpy.typing import ArrayLike
 from ...files import write_atomically
 from ..diagram.data import Box
 from ..svg.draw import draw_svg, lay_out
-from ..words.bundle import chosen
+from ..words.bundle import Forms, Shown
 from ..words.markup import ASSETS, Markup, asset, element, image, page, script
 from .events import Event, State, Timeline
 from .timeline import Steppable, timeline
@@ -44,7 +45,7 @@ def step_through(obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, ti
     return Stepper(timeline(obj, *arrays, seed=seed, title=title))
 
 
-class Stepper:
+class Stepper(Shown):
     """The steps of one object: iterate over them, print them, save them, or show them as the last line of a cell."""
 
     def __init__(self, steps: Timeline) -> None:
@@ -80,10 +81,8 @@ class Stepper:
             return write_atomically(path, self.text + "\n")
         return write_atomically(path, page(self.timeline.title, self.html, style=asset(ASSETS, "page.css")))
 
-    def _repr_mimebundle_(
-        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
-    ) -> dict[str, Any]:
-        return chosen({"text/plain": lambda: self.text, "text/html": lambda: self.html}, include, exclude)
+    def _forms(self) -> Forms:
+        return {"text/plain": lambda: self.text, "text/html": lambda: self.html}
 
     def __str__(self) -> str:
         return self.text
@@ -97,7 +96,8 @@ def _fragment(steps: Timeline, events: tuple[Event, ...]) -> Markup:
     mark = "s" + hashlib.sha256("\n".join([steps.title, *map(str, events)]).encode("utf-8", "replace")).hexdigest()[:8]
     figures, places, left_out = _figures(steps, events, mark)
     notes = [element("p", note, class_="note") for note in (steps.note, left_out) if note]
-    data = json.dumps([_data(event, before, places) for event, before in _with_earlier(events)], separators=(",", ":"))
+    steps_with_earlier = zip(events, [None, *events[:-1]], strict=True)
+    data = json.dumps([_data(event, earlier, places) for event, earlier in steps_with_earlier], separators=(",", ":"))
     for unsafe in "<>&":
         data = data.replace(unsafe, f"\\u{ord(unsafe):04x}")
     return element(
@@ -126,18 +126,11 @@ def _item(event: Event) -> Markup:
     )
 
 
-def _with_earlier(events: tuple[Event, ...]) -> Iterator[tuple[Event, Mapping[str, State]]]:
-    before: Mapping[str, State] = {}
-    for i, event in enumerate(events):
-        same = i > 0 and events[i - 1].picture == event.picture
-        yield event, before if same else {}
-        before = event.states or {}
-
-
-def _data(event: Event, before: Mapping[str, State], places: list[int]) -> dict[str, Any]:
+def _data(event: Event, earlier: Event | None, places: list[int]) -> dict[str, Any]:
     """The data of a step for the script: the boxes that change, and the arrow at work."""
+    before = earlier.states if earlier and earlier.picture == event.picture else {}
     place = places[event.picture]
-    states = event.states or {} if place >= 0 else {}
+    states = event.states if place >= 0 else {}
     changes = {box: [*state] for box, state in states.items() if state != before.get(box, FIRST_STEP)}
     return {
         "phase": event.phase, "kind": event.kind, "box": event.box, "to": event.to_box, "picture": place,
@@ -151,19 +144,18 @@ def _figures(steps: Timeline, events: tuple[Event, ...], mark: str) -> tuple[lis
     An image shows the boxes as they are after the last of its steps, and every box is as wide as its longest text. The
     note says what is left out.
     """
-    last = {event.picture: event.states or {} for event in events}
-    longest: dict[tuple[int, str], int] = {}
+    last = {event.picture: event.states for event in events}
+    longest: dict[tuple[int, str], int] = defaultdict(int)
     for event in events:
-        for box, state in (event.states or {}).items():
+        for box, state in event.states.items():
             key = event.picture, box
-            longest[key] = max(longest.get(key, 0), len(state.value), len(state.gradient))
+            longest[key] = max(longest[key], len(state.value), len(state.gradient))
     drawn: dict[str, int] = {}
     places = []
     for i, picture in enumerate(steps.pictures):
-        boxes = tuple(_filled(box, last[i].get(box.id, FIRST_STEP)) for box in picture.boxes)
-        filled = replace(picture, boxes=boxes)
-        laid = lay_out(filled, widths={box.id: longest[i, box.id] for box in boxes if box.gradient})
-        svg = draw_svg(filled, laid=laid, prefix=f"{mark}-{i}") if boxes else ""
+        filled = replace(picture, boxes=tuple(_filled(box, last[i][box.id]) for box in picture.boxes))
+        laid = lay_out(filled, widths={box.id: longest[i, box.id] for box in filled.boxes if box.gradient})
+        svg = draw_svg(filled, laid=laid, prefix=f"{mark}-{i}") if filled.boxes else ""
         places.append(drawn.setdefault(svg, len(drawn)) if svg else -1)
     images, left_out = list(drawn), ""
     if len(images) > 2 and sum(map(len, images)) > LARGEST_PICTURES:

@@ -30,19 +30,15 @@ FORWARD = "Forward only"
 WIDEST = 24  # characters of the column that says where a step takes place
 
 
-def timeline_of_graph(
-    graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: ArrayLike | None = None
-) -> Timeline:
+def timeline_of_graph(graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: ArrayLike | None) -> Timeline:
     """The forward steps of a graph whose nodes have values, and the backward steps where it has one output.
 
-    `shown` is its picture, with one box for each node, in order.
+    `diagram` is its picture, with one box for each node, in order.
     """
-    walk = GraphWalk(graph, arrays, diagram)
     note = _forward_only(graph, seed)
-    if not note:
-        walk.start_backward_at(_seed(graph.outputs[0], seed))
-    elif seed is not None:
+    if note and seed is not None:
         raise GradientError(f"{note.removesuffix('.')}; so a seed leads nowhere")
+    walk = GraphWalk(graph, arrays, diagram, None if note else _seed(graph.outputs[0], seed))
     return Timeline(diagram.title, (walk.diagram,), walk.events, " ".join(filter(None, [walk.left_out, note])))
 
 
@@ -74,8 +70,8 @@ def _seed(output: ComputationNode, seed: ArrayLike | None) -> Array:
 class GraphWalk:
     """The steps of one graph: holds what they have in common, and nothing that changes from step to step."""
 
-    def __init__(self, graph: Graph, arrays: tuple[Array, ...], diagram: Diagram) -> None:
-        self.graph, self.arrays = graph, arrays
+    def __init__(self, graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: Array | None) -> None:
+        self.graph, self.arrays, self.seed = graph, arrays, seed
         few = collapsed(diagram)
         self.diagram, self.layers, self.left_out = _plainer(few.diagram), few.layers, few.note
         ids = {node: box.id for node, box in zip(graph.nodes, diagram.boxes, strict=True)}
@@ -86,11 +82,14 @@ class GraphWalk:
         self.visible = {
             node for node in self.box_of if self.box_of[node] not in self.layers or self.leaves_its_layer(node)
         }
-        self.seed: Array | None = None
-        self.expected: Counter[ComputationNode] = Counter()
         edges = [(p, n) for n in self.box_of for p in n.parents if p in self.visible and self.between_boxes(n, p)]
         places = [*names.values(), *(f"{self.names[n]} -> {self.names[p]}" for p, n in edges)]
         self.width = min(WIDEST, max(map(len, places), default=0))
+        # A first walk counts the contributions to each node: some rules send none.
+        self.expected: Counter[ComputationNode] = Counter()
+        values = {node: node.value for node in graph.nodes}
+        for node, g in pulling_back(graph.outputs[0], seed) if seed is not None else ():
+            self.expected.update(parent for _, parent, _ in contributions(node, g, values, trainable))
 
     def leaves_its_layer(self, node: ComputationNode) -> bool:
         """Whether this node is an output, or a node outside its layer's box uses it."""
@@ -99,12 +98,6 @@ class GraphWalk:
     def between_boxes(self, user: ComputationNode, node: ComputationNode) -> bool:
         """Whether both ends of this edge are shown, in different boxes."""
         return user in self.box_of and node in self.box_of and self.box_of[user] != self.box_of[node]
-
-    def start_backward_at(self, seed: Array) -> None:
-        """Add the backward steps. A first walk counts the contributions to each node: some rules send none."""
-        self.seed, values = seed, {node: node.value for node in self.graph.nodes}
-        for node, g in pulling_back(self.graph.outputs[-1], seed):
-            self.expected.update(parent for _, parent, _ in contributions(node, g, values, trainable))
 
     def events(self) -> Iterator[Event]:
         """All steps, in order."""
@@ -141,12 +134,11 @@ class _SoFar:
 
     def evaluated(self, node: ComputationNode) -> Event:
         self.focus(node, value=brief(self.values[node]))
+        numbers = f"{self.labels[node]} = {in_line(self.values[node])}"
         if self.walk.box_of[node] in self.walk.layers:
-            numbers = f"{self.labels[node]} = {in_line(self.values[node])}"
             return self.event("forward", "evaluate", node, numbers, "what the layer gives")
         if node.parents:
             return self.event("forward", "evaluate", node, self.written.forward(node), rule=True)
-        numbers = f"{self.labels[node]} = {in_line(self.values[node])}"
         return self.event("forward", "visit", node, numbers, KINDS[role_of(node)])
 
     def forward_done(self) -> Event:

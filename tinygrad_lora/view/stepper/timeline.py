@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -83,9 +84,7 @@ def _miscounted(inputs: Sequence[ComputationNode], arrays: tuple[Any, ...]) -> s
 def _passes(compiled: CompiledFunction, title: str | None) -> Timeline:
     """What each pass did, from the compiler's snapshots. The picture of a step is the graph after it."""
     traced, snapshots = compiled.program.traced, compiled.snapshots
-    graphs = [traced]
-    for s in snapshots:
-        graphs.append(s.after if s.kept else graphs[-1])
+    graphs = [*accumulate(snapshots, lambda graph, s: s.after if s.kept else graph, initial=traced)]
     new_boxes = [_new_boxes(after, before) for after, before in zip(graphs, [traced, *graphs], strict=False)]
     width = max(len(name) for name in (compiled.name, *(s.name for s in snapshots)))
     few = [_picture(graph, new, title or compiled.name) for graph, new in zip(graphs, new_boxes, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..diagram.data import Box
@@ -56,6 +56,26 @@ class BoxText:
         outer = 2 * DOUBLE * self.box.output
         return max(widths) + outer, self.lines * LINE + 2 * PAD - 3 + (6 if self.rows else 0) + outer
 
+    def inner(self, place: Rectangle) -> Rectangle:
+        """The border around the texts: that of the box, or of an output the inner one of two."""
+        return shrunk(place, DOUBLE * self.box.output)
+
+    def head_at(self, inner: Rectangle) -> list[tuple[str, str, float, float]]:
+        """The texts of the head, each with its classes and its place."""
+        x, y, width, _ = inner
+        title, what, shape, output = self.head
+        left, right, base = x + PAD, x + width - PAD, y + PAD + SIZE - 2
+        texts = [("title", title, left, base), ("what end", what, right, base)]
+        texts += [("shape", shape, left, base + LINE), ("output end", output, right, base + LINE)]
+        return [text for text in texts if text[1]]
+
+    def rows_at(self, inner: Rectangle) -> Iterator[tuple[str, Sequence[str], float]]:
+        """The rows below the head, each with the base of its first line."""
+        base = self.head_at(inner)[-1][-1] + 6
+        for name, lines in self.rows:
+            yield name, lines, base + LINE
+            base += LINE * len(lines)
+
 
 def box_text(box: Box, common: str, within: str, characters: int = 0) -> BoxText:
     """The texts of a box. With `characters`, value and gradient have a line each of that length, filled in or not."""
@@ -73,29 +93,18 @@ def box_text(box: Box, common: str, within: str, characters: int = 0) -> BoxText
 
 def draw_box(text: BoxText, place: Rectangle, attributes: dict[str, str]) -> Markup:
     """The box as an SVG group with its border and texts."""
-    x, y, width, height = place
-    box, (title, what, shape, output) = text.box, text.head
-    tooltip = one_line(f"{box.label} = {box.expression}, {box.shape} {box.dtype}, {box.role}")
+    box, inner = text.box, text.inner(place)
     corner = {"rx": ROUND} if LOOKS[box.role].style == "rounded" else {}
-    parts: list[Markup] = []
-    if box.output:
-        parts = [rect(place, class_="outer", **corner)]
-        x, y, width, height = x + DOUBLE, y + DOUBLE, width - 2 * DOUBLE, height - 2 * DOUBLE
-    parts = [element("title", tooltip), rect((x, y, width, height), **corner), *parts]
-    base, right = y + PAD + SIZE - 2, x + width - PAD
-    parts += [write(title, x + PAD, base, "title"), *([write(what, right, base, "what end")] if what else ())]
-    if shape:
-        base += LINE
-        parts += [write(shape, x + PAD, base, "shape"), *([write(output, right, base, "output end")] if output else ())]
+    outer = [rect(place, class_="outer", **corner)] if box.output else []
+    parts = [element("title", one_line(box.sentence)), rect(inner, **corner), *outer]
+    parts += [write(words, left, base, kind) for kind, words, left, base in text.head_at(inner)]
+    x, _, width, _ = inner
     if text.rows:
-        rule = number(base + 8)
+        rule = number(inner[1] + PAD + SIZE - 2 + LINE * bool(text.head.shape) + 8)
         parts.append(element("path", class_="rule", d=f"M{number(x)} {rule}H{number(x + width)}"))
-        base += 6
-    for name, lines in text.rows:
-        base += LINE
+    for name, lines, base in text.rows_at(inner):
         parts.append(write(name, x + PAD, base, f"{name}-name" if name in FILLED else "name"))
         parts.append(_lines(lines, x + text.column, base, name if name in FILLED else "detail"))
-        base += LINE * (len(lines) - 1)
     return element("g", *parts, **attributes)
 
 
@@ -113,8 +122,18 @@ def _lines(lines: Sequence[str], x: float, y: float, class_: str) -> Markup:
 
 def rect(place: Rectangle, **attributes: object) -> Markup:
     """A rectangle."""
-    x, y, width, height = map(number, place)
-    return element("rect", x=x, y=y, width=width, height=height, **attributes)
+    return element("rect", **sides(place), **attributes)
+
+
+def sides(place: Rectangle) -> dict[str, str]:
+    """The attributes that say where a rectangle is."""
+    return dict(zip(("x", "y", "width", "height"), map(number, place), strict=True))
+
+
+def shrunk(place: Rectangle, by: float) -> Rectangle:
+    """The rectangle that is `by` smaller on each side."""
+    x, y, width, height = place
+    return x + by, y + by, width - 2 * by, height - 2 * by
 
 
 def number(x: float) -> str:

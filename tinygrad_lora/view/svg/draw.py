@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ..diagram.data import Diagram
-from ..diagram.layers import LayerFrame
+from ..diagram.layers import LayerFrame, every
 from ..diagram.looks import clipped
-from ..words.markup import Markup, element
+from ..words.markup import Markup, element, image
 from ..words.sentences import one_line
-from .boxes import LINE, PAD, draw_box, number, write
-from .layout import Laid, Point, every, lay_out
+from .boxes import LINE, PAD, draw_box, number, rect, write
+from .layout import Laid, Point, lay_out
 from .legend import foot
 from .style import ROOT, style_sheet
 
@@ -53,11 +54,15 @@ def draw_svg(
     )  # fmt: skip
 
 
+def draw_image(diagram: Diagram, **options: Any) -> Markup:
+    """The diagram as an `img`, which even an untrusted notebook shows. The options are those of `draw_svg`."""
+    return image(draw_svg(diagram, **options), "svg+xml", diagram.alternative)
+
+
 def _frame(cluster: LayerFrame, laid: Laid) -> Markup:
     """The border around a layer, with its title and its lines."""
-    x, y, width, height = laid.frames[cluster.id]
-    left, base = laid.captions[cluster.id], y + PAD + 10
-    border = element("rect", x=number(x), y=number(y), width=number(width), height=number(height), rx=8)
+    left, base = laid.captions[cluster.id], laid.frames[cluster.id][1] + PAD + 10
+    border = rect(laid.frames[cluster.id], rx=8)
     title = write(clipped(cluster.title), left, base, "title")
     lines = [write(clipped(line), left, base + LINE * (i + 1), "note") for i, line in enumerate(cluster.lines)]
     return element("g", border, title, *lines, class_="frame", data_frame=cluster.id)

@@ -5,11 +5,11 @@ The layout knows one direction, down. For a picture from left to right it gets t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..diagram.data import Arrow, Diagram
-from ..diagram.layers import LayerFrame
+from ..diagram.layers import LayerFrame, every
 from ..diagram.looks import clipped, common_dtype
 from ..layout import Frame, LayoutBlock, LayoutLine, Placed, Segment, arrange, text_width
 from .boxes import LINE, PAD, SIZE, BoxText, Rectangle, box_text, number
@@ -52,15 +52,6 @@ def lay_out(diagram: Diagram, *, widths: Mapping[str, int] | None = None, rankdi
     within = {box: f"{cluster.name}." for cluster in every(diagram.clusters) for box in cluster.boxes}
     texts = {box.id: box_text(box, common, within.get(box.id, ""), reserved.get(box.id, 0)) for box in diagram.boxes}
     return _OrientedLayout(diagram, texts, rankdir).laid()
-
-
-def every(clusters: Sequence[LayerFrame]) -> Iterator[LayerFrame]:
-    """All clusters, each before those inside it."""
-    waiting = [*reversed(clusters)]
-    while waiting:
-        cluster = waiting.pop()
-        yield cluster
-        waiting += reversed(cluster.clusters)
 
 
 def _caption_width(cluster: LayerFrame) -> float:

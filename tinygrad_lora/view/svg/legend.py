@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..diagram.data import GRADIENT_FLOWS, Diagram
-from ..diagram.looks import clipped, common_dtype
+from ..diagram.looks import clipped, dtype_note
 from ..layout import text_width
 from ..words.markup import Markup, element
-from .boxes import DOUBLE, ROUND, SIZE, number, write
+from .boxes import DOUBLE, ROUND, SIZE, number, rect, shrunk, sides, write
 
 SWATCH = (26.0, 16.0)
 ROW = 26.0
@@ -18,10 +18,7 @@ def foot(diagram: Diagram, width: float, top: float, caption: bool, legend: bool
     parts: list[Markup] = []
     left, y, wide = 14.0, top, width
     if caption:
-        title, note = (
-            clipped(diagram.title),
-            f"arrays hold {common_dtype(diagram)}" if diagram.boxes else "nothing to show",
-        )
+        title, note = clipped(diagram.title), dtype_note(diagram)
         end = left + text_width(title, SIZE, True) + 14
         parts += [write(title, left, y + 14, "caption"), write(note, end, y + 14, "note")]
         wide = max(wide, end + text_width(note, SIZE) + left)
@@ -50,11 +47,8 @@ def _swatch(role: str, x: float, y: float) -> Markup:
         ends = [(x + width, middle), (x + width - 8.5, middle - 4), (x + width - 8.5, middle + 4)]
         head = "M" + "L".join(f"{number(a)} {number(b)}" for a, b in ends) + "Z"
         return element("g", line, element("path", class_="head", d=head), class_="arrow marked")
-    frame = {"rx": ROUND * 0.7} if role == "input" else {}
-    place = {"x": number(x), "y": number(y), "width": number(width), "height": number(height)}
-    outer = []
+    outer, kind, inner = [], role, (x, y, width, height)
     if role == "output":
-        inner = {"x": number(x + DOUBLE), "y": number(y + DOUBLE), "width": number(width - 2 * DOUBLE)}
-        outer, place = [element("rect", class_="outer", **place)], {**inner, "height": number(height - 2 * DOUBLE)}
-    kind = "operation" if role == "output" else role
-    return element("g", element("rect", **place, **frame), *outer, class_=f"swatch {kind}")
+        outer, kind, inner = [element("rect", class_="outer", **sides(inner))], "operation", shrunk(inner, DOUBLE)
+    corner = {"rx": ROUND * 0.7} if role == "input" else {}
+    return element("g", rect(inner, **corner), *outer, class_=f"swatch {kind}")

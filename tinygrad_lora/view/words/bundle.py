@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+Forms = Mapping[str, Callable[[], str]]  # by MIME type; functions, so that only what is asked for is drawn
 
-def chosen(
-    forms: Mapping[str, Callable[[], Any]], include: Iterable[str] | None, exclude: Iterable[str] | None
-) -> dict[str, Any]:
-    """The forms that Jupyter asks for: those in `include` (None: all), without those in `exclude`.
 
-    Each form is given as a function without arguments, so that only what is asked for is drawn.
-    """
-    wanted = set(forms if include is None else include) - set(exclude or ())
-    return {kind: make() for kind, make in forms.items() if kind in wanted}
+class Shown:
+    """An object that notebooks show in one of several forms."""
+
+    def _forms(self) -> Forms:
+        """The forms of this object."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
+    ) -> dict[str, Any]:
+        """The forms that Jupyter asks for: those in `include` (None: all), without those in `exclude`."""
+        forms = self._forms()
+        wanted = set(forms if include is None else include) - set(exclude or ())
+        return {kind: make() for kind, make in forms.items() if kind in wanted}

@@ -104,27 +104,16 @@ def table(headings: list[object], rows: list[list[object]], caption: str, last: 
 
     It scrolls if the screen is narrower than the table.
     """
-    numeric = [all(_is_number(row[i]) for row in rows) for i in range(len(headings))]
+    kinds = ["number" if all(_is_number(row[i]) for row in rows) else None for i in range(len(headings))]
 
-    def cells(row: list[object], first: str) -> Markup:
-        kinds = ["number" if number else None for number in numeric]
-        scopes = {"th": "row"}
-        return element(
-            "tr",
-            element(first, row[0], scope=scopes.get(first), class_=kinds[0]),
-            *(element("td", cell, class_=kind) for cell, kind in zip(row[1:], kinds[1:], strict=True)),
-        )
+    def line(cells: list[object], head: bool = False) -> Markup:
+        named = [("th", "col")] * len(cells) if head else [("th", "row"), *[("td", None)] * (len(cells) - 1)]
+        columns = zip(named, cells, kinds, strict=True)
+        return element("tr", *(element(tag, cell, scope=scope, class_=kind) for (tag, scope), cell, kind in columns))
 
-    head = element(
-        "tr",
-        *(
-            element("th", cell, scope="col", class_="number" if number else None)
-            for cell, number in zip(headings, numeric, strict=True)
-        ),
-    )
-    parts = [element("caption", caption), element("thead", head), element("tbody", *(cells(row, "th") for row in rows))]
-    parts += [element("tfoot", cells(last, "th"))] if last else []
-    return scrolling(element("table", *parts), caption)
+    head, body = element("thead", line(headings, head=True)), element("tbody", *map(line, rows))
+    foot = element("tfoot", line(last)) if last else ""
+    return scrolling(element("table", element("caption", caption), head, body, foot), caption)
 
 
 def scrolling(content: Markup, label: str, class_: str = "scroll") -> Markup:

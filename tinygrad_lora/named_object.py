@@ -14,11 +14,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..compiler import CompiledFunction
-from ..nn.calls import layers_stay
-from ..nn.layer import Layer
+from .compiler import CompiledFunction
+from .nn.calls import layers_stay
+from .nn.layer import Layer
 
-EXAMPLE = Path(__file__).parent.parent / "assets" / "naive_lora.py"  # a file like a user's
+EXAMPLE = Path(__file__).parent / "assets" / "naive_lora.py"  # a file like a user's
 STARRED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD  # parameters that need no argument
 
 
@@ -91,7 +91,7 @@ def _result_of(place: str, run: Callable[[], Any]) -> Any:
 
 def _line_of(error: BaseException) -> str:
     """The innermost line that the user wrote: the last one outside this package, Python's own and installed ones."""
-    others = str(Path(__file__).parent.parent), sysconfig.get_path("stdlib"), "<"
+    others = str(Path(__file__).parent), sysconfig.get_path("stdlib"), "<"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f for f in frames if not f.filename.startswith(others) and "site-packages" not in f.filename]
     return f", line {lines[-1].lineno}: `{lines[-1].line}`" if lines else ""
