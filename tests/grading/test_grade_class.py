@@ -340,6 +340,27 @@ def test_wrong_arguments_are_one_sentence(folder, tmp_path, capsys):
     assert cli.main(["grade", str(folder), "--exercises", "04", "--seed", "-1"]) == 2
 
 
+def descendants(pid):
+    """The processes that a process has started, and those that they have: on Linux, from what the kernel shows."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+        except OSError:  # it has ended
+            continue
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 @pytest.mark.slow
 def test_a_run_that_is_interrupted_leaves_no_process(folder, tmp_path):
     (folder / "loop.py").write_text("def unbroadcast(g, shape):\n    while True: pass\n", encoding="utf-8")
@@ -352,9 +373,13 @@ def test_a_run_that_is_interrupted_leaves_no_process(folder, tmp_path):
         deadline = time.monotonic() + 60
         while len(list((tmp_path / "out").glob("cache/*"))) < 4 and time.monotonic() < deadline:
             time.sleep(0.05)
+        started = descendants(process.pid)
         process.send_signal(signal.SIGINT)
         told = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 130 and "interrupted" in told
+    while any(map(alive, started)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(started) >= 4 * (sys.platform == "linux") and not any(map(alive, started))
     while list(tmp_path.glob("tinygrad-lora-grade-*")) and time.monotonic() < deadline:
         time.sleep(0.05)  # the last to go removes its folder
     assert not list(tmp_path.glob("tinygrad-lora-grade-*"))

@@ -72,8 +72,7 @@ def walled(program: list[str]) -> list[str]:
     for device in DEVICES:
         options += ["--dev-bind", device, device]
     # A submission sees neither this `/proc` nor this folder: it gets its own, see `namespaces`.
-    options += ["--bind", "/proc", "/proc", "--perms", "1777", "--size", str(64 << 20), "--tmpfs", SCRATCH]
-    options += ["--remount-ro", "/"]
+    options += ["--bind", "/proc", "/proc", "--perms", "1777", "--tmpfs", SCRATCH, "--remount-ro", "/"]
     return [path, *options, "--chdir", SCRATCH, "--", *program]
 
 
