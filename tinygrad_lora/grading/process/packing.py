@@ -170,16 +170,17 @@ class Packer:
     def changes(self) -> list[Any]:
         """What has changed at nodes that both sides know: values of parameters, gradients, names."""
         changed = []
-        for n, (value, gradient, *rest) in self._nodes.items():
+        for n, (value, gradient, name, trainable) in self._nodes.items():
             node = self.things[n]
-            now = (node._value, node._gradient, node.name, node.requires_gradient)
-            if now[0] is value and now[1] is gradient and [*now[2:]] == rest:
+            same = node._value is value and node._gradient is gradient
+            if same and node.name == name and node.requires_gradient == trainable:
                 continue
-            new = self._array(node._value) if node.op is PARAMETER and now[0] is not value else None
-            slope = None if now[1] is None else self._array(np.asarray(now[1]))
-            name = node.name if type(node.name) is str else None
-            changed.append([n, new, slope, name, node.requires_gradient is True])
-            self._nodes[n] = now
+            new = self._array(node._value) if node.op is PARAMETER and node._value is not value else None
+            slope = None if node._gradient is None else self._array(np.asarray(node._gradient))
+            changed.append(
+                [n, new, slope, node.name if type(node.name) is str else None, node.requires_gradient is True]
+            )
+            self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
         return changed
 
     # --- In ---
