@@ -448,7 +448,7 @@ if chat:
 # * `all-frozen` in `12-attach`: freezing after attaching. `others-trained`: only the adapted layers were frozen.
 # * `below-threshold` in `12-new-task`: too few epochs, or the learning rate of a whole network.
 # * `no-adapter`: full fine-tuning, or a merged model. `too-many-trained`: rank 8.
-# * `changed-base` in `12-two-adapters`: merging in turns, `W.value = ...`. The next batch gets a sum of all customers.
+# * `changed-argument` in `12-two-adapters`: merging in turns, `W.value = ...`. The next batch gets a sum of all.
 # * `wrong-order`: group by group, and forgotten to put the rows back.
 # * `left-merged` in `12-ship`: the model itself was merged. `shared`: what was shipped changes when training goes on.
 # * `no-absolute-value`: a difference of -0.5 counts as small.

@@ -113,6 +113,26 @@ def test_every_known_mistake_is_recognized_from_the_other_process(id, heard):
         assert heard(exercise, values, ending) == [code for code in here if code != "too-slow"], mutant.title
 
 
+@pytest.mark.parametrize(
+    ("id", "change", "gives"),
+    [
+        ("10-hvp", lambda f, x, v: v.fill(0), lambda f, x, v: np.zeros(len(v))),
+        ("01-count-nodes", lambda node: [setattr(p, "value", 0.0) for p in tl.Graph([], [node]).nodes if not p.parents],
+         load_exercise("01-count-nodes").references["count_nodes"]),
+        ("02-valid", list.clear, lambda order: True),
+        ("08-clip", lambda arrays, norm: arrays[0].fill(7), load_exercise("08-clip").references["clip"]),
+    ],
+)  # fmt: skip
+def test_an_argument_that_the_other_process_has_changed_is_seen(id, change, gives, heard):
+    def function(*args):
+        result = gives(*args)
+        change(*args)
+        return result
+
+    exercise = load_exercise(id)
+    assert set(heard(exercise, {exercise.names[0]: function})) == {"changed-argument"}
+
+
 def test_nodes_come_back_as_themselves_and_new_ones_are_computed_again(connected):
     def function(x, y):
         z = x * y + x

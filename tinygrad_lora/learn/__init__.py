@@ -1,16 +1,14 @@
 """Exercises that say what is wrong: `check`, `hint`, `progress`, and the gradient doctor behind them."""
 
-from .checking.check import check, hint
+from .checking.check import check, demand, hint
 from .checking.report import CheckResult, Report
 from .checking.run import run_checks
-from .demand import demand
 from .diagnosis import Diagnosis, Wrong, require, tell
 from .doctor import diagnose, diagnose_backward, diagnose_layer, diagnose_step
 from .exercise import Exercise
 from .progress import progress
 from .quiz import quiz
-from .reference import reference
-from .registry import all_exercises, exercise_ids, load_exercise
+from .registry import all_exercises, exercise_ids, load_exercise, reference
 from .using import using
 from .zoo import bug, bugs
 

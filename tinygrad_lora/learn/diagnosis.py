@@ -42,6 +42,11 @@ class Wrong(AssertionError):  # noqa: N818, `raise Wrong` says it
         return type(self), (self.diagnosis,)
 
 
+def refuse(code: str, sentence: str) -> Wrong:
+    """A `Wrong` with this code and sentence, to be raised."""
+    return Wrong(Diagnosis(code, sentence))
+
+
 def require(condition: bool, code: str, sentence: str, *, show: ComputationNode | Graph | None = None) -> None:
     """Raise `Wrong` unless the condition holds. `show` is drawn, with its values, beside the sentence."""
     if not condition:

@@ -12,26 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..core.node import Array, ComputationNode, Shape
-from ..nn.layer import Layer
 from ..view.words.sentences import with_article
-from .diagnosis import Diagnosis, Wrong
+from .diagnosis import refuse
 
 _asarray, _array, _absolute = np.asarray, np.array, np.absolute
 _isfinite, _isnan, _all = np.isfinite, np.isnan, np.all
 NUMBERS = (bool, int, float)
-
-
-def refuse(code: str, sentence: str) -> Wrong:
-    """A `Wrong` with this code and sentence, to be raised."""
-    return Wrong(Diagnosis(code, sentence))
-
-
-def require_formula(layer: Layer) -> None:
-    """Refuse a layer whose class says what it computes in `forward`, as in PyTorch. Every layer has one already."""
-    classes = type(layer).__mro__
-    own = set().union(*(vars(one) for one in classes[: classes.index(Layer)]))
-    if "forward" in own and "__call__" not in own:
-        raise refuse("forward-written", "write the formula in `__call__`: `forward` of a layer runs it on arrays")
 
 
 def kind_of(value: object) -> str:
@@ -40,6 +26,11 @@ def kind_of(value: object) -> str:
         return "None"
     usual = {ComputationNode: "node", np.ndarray: "array"}
     return with_article(usual.get(type(value), type(value).__name__))
+
+
+def label(node: ComputationNode) -> str:
+    """What a sentence calls a node: `multiply`, `parameter x`."""
+    return f"{node.op} {node.name or ''}".strip()
 
 
 def as_array(value: object, name: str = "the result", shape: Shape | None = None) -> Array:
@@ -138,7 +129,6 @@ def largest_difference(a: Array, b: Array) -> tuple[float, tuple[int, ...]]:
     return float(difference[place]), tuple(int(i) for i in place)
 
 
-def distinct(things: Iterable[object]) -> bool:
-    """Whether no object occurs twice, by identity."""
-    ids = [id(thing) for thing in things]
-    return len(ids) == len(set(ids))
+def all_same(a: Iterable[object], b: Iterable[object], rtol: float = 1e-6, atol: float = 1e-9) -> bool:
+    """Whether two lists of arrays or numbers are the same, one by one."""
+    return all(same(as_array(x), as_array(y), rtol, atol) for x, y in zip(a, b, strict=True))

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -81,7 +81,8 @@ class Mutant:
 class Exercise:
     """One exercise, as data. `text` is Markdown; its first line is the title.
 
-    `limit` is in seconds, for each check. `slow` marks one that trains for real.
+    `limit` is in seconds, for each check. `slow` marks one that trains for real. `changes` says which of
+    their arguments functions are asked to change, {"attach": ["model"]}; all others they must leave as they are.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Exercise:
     limit: float = 10.0
     slow: bool = False
     preamble: str = PREAMBLE
+    changes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     references: dict[str, Any] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
     mutants: list[Mutant] = field(default_factory=list)

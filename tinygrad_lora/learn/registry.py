@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 from ..errors import ExerciseError
 from . import exercises
@@ -48,3 +49,12 @@ def load_exercise(id: str) -> Exercise:
 def all_exercises() -> Iterator[Exercise]:
     """Every exercise, loaded one after another."""
     return map(load_exercise, exercise_ids())
+
+
+def reference(id: str) -> Any:
+    """What solves the exercise: one object, or a tuple in the order in which the exercise names them.
+
+    Raises ExerciseError, with the nearest ids, if there is no such exercise.
+    """
+    solved = tuple(load_exercise(id).references.values())
+    return solved[0] if len(solved) == 1 else solved

@@ -22,7 +22,8 @@ from ..nn.adapters import lora
 from ..nn.linear import Linear, Seed
 from ..nn.optim import Optimizer
 from .checking.exchange import Replacement, exchanged
-from .exact import as_array, as_nodes, refuse
+from .diagnosis import refuse
+from .exact import as_array, as_nodes
 
 Student = Callable[..., Any]
 Plug = Callable[[Student], Replacement]

@@ -1,4 +1,4 @@
-"""`check` and `hint`: what a student calls."""
+"""`check` and `hint`, which a student calls, and `demand` for graders that run tests one by one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from ...errors import ExerciseError
+from ..diagnosis import Wrong
 from ..exercise import Exercise
 from ..progress import hints_taken, remember, save
 from ..registry import load_exercise
@@ -38,6 +39,19 @@ def arguments(exercise: Exercise, objects: tuple[Any, ...], named: dict[str, Any
     if twice := [name for name in named if name in values]:
         raise ExerciseError(f"{exercise.id}: {twice[0]} was given twice")
     return values | named
+
+
+def demand(id: str, test: str, **objects: Any) -> None:
+    """Raise `Wrong`, an AssertionError with the diagnosis, unless this check of the exercise passes.
+
+    Raises ExerciseError if the exercise has no such check.
+    """
+    exercise = load_exercise(id)
+    results = {result.test: result for result in run_checks(exercise, objects).results}
+    if test not in results:
+        raise ExerciseError(f"{id} has no check {test!r}; it has {', '.join(results)}")
+    if (diagnosis := results[test].diagnosis) is not None:
+        raise Wrong(diagnosis)
 
 
 class Hint(str):

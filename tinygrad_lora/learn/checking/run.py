@@ -8,9 +8,11 @@ from typing import Any
 
 from ..diagnosis import NOT_STARTED, Diagnosis, Wrong
 from ..exercise import Check, Exercise
+from .arguments import on_copies
+from .exchange import Replacement, exchanged
 from .guard import Outcome, TookTooLongError, guarded
 from .report import CheckResult, Report
-from .signatures import misfit
+from .signatures import methods_of, misfit, names_of
 from .stubs import is_blank
 
 SEED, BUDGET = 0, 20  # of the checks that everybody sees; hidden ones have another seed and a larger budget
@@ -33,14 +35,27 @@ def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: i
         diagnosis = unusable
     else:
         arguments = {"seed": seed, "budget": budget, **values}
-        inputs = {name: arguments[name] for name in check.parameters}
-        outcome = guarded(lambda: check.function(**inputs), exercise.limit)
+        outcome = guarded(lambda: _run(exercise, check, arguments), exercise.limit)
         diagnosis = _diagnosis(outcome, exercise, check)
     points = 0 if diagnosis else check.points
     return CheckResult(
         exercise.id, check.name, diagnosis is None, diagnosis, outcome.seconds, points, check.points,
         tuple(outcome.notes), check.demand,
     )  # fmt: skip
+
+
+def _run(exercise: Exercise, check: Check, values: Mapping[str, Any]) -> None:
+    """Run the check. The functions, classes and methods of the student work on copies of what they are given."""
+    inputs, methods = {name: values[name] for name in check.parameters}, []
+    for name in check.needs:
+        reference, answer = exercise.references[name], values[name]
+        if callable(reference):
+            inputs[name] = on_copies(answer, names_of(reference), exercise.changes.get(name, ()))
+        for key, right, mine in methods_of(reference, answer):
+            if key in vars(answer):  # what is inherited stays inherited
+                methods.append(Replacement(answer, key, on_copies(mine, names_of(right), ("self",))))
+    with exchanged(methods):
+        check.function(**inputs)
 
 
 def _unusable(exercise: Exercise, check: Check, values: Mapping[str, Any]) -> Diagnosis | None:

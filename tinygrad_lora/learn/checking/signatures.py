@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
@@ -14,7 +15,7 @@ LONGEST = 20  # characters of a default
 EXTRA = 2  # arguments for `*args`
 
 
-class Shown:
+class WrittenDefault:
     """A default of which only its text is known."""
 
     def __init__(self, text: str) -> None:
@@ -39,7 +40,7 @@ def signature_from(parameters: Any) -> inspect.Signature:
     """The signature with these parameters. Raises ValueError or TypeError for what is none."""
     made = []
     for name, kind, default in parameters:
-        shown = _P.empty if default is None else Shown(str(default)[:LONGEST])
+        shown = _P.empty if default is None else WrittenDefault(str(default)[:LONGEST])
         made.append(_P(name, KINDS[kind], default=shown))
     return inspect.Signature(made)
 
@@ -56,7 +57,8 @@ def misfit(name: str, reference: object, answer: object) -> str:
 
     Whatever can be called in the same way will do: with more parameters that have defaults, or with `*args`.
     """
-    for called, right, mine in _pairs(name, reference, answer):
+    methods = [(f"{name}.{key}", right, mine) for key, right, mine in methods_of(reference, answer)]
+    for called, right, mine in [(name, reference, answer), *methods]:
         expected, actual = parameters_of(right), parameters_of(mine)
         if expected is None or actual is None:
             continue
@@ -66,14 +68,18 @@ def misfit(name: str, reference: object, answer: object) -> str:
     return ""
 
 
-def _pairs(name: str, reference: object, answer: object) -> list[tuple[str, object, object]]:
-    """The function itself, or the class and those methods that both define."""
-    pairs = [(name, reference, answer)]
-    if isinstance(reference, type) and isinstance(answer, type):
-        own = {key: f for one in answer.__mro__[::-1] for key, f in vars(one).items() if isinstance(f, FunctionType)}
-        methods = {key: f for key, f in vars(reference).items() if isinstance(f, FunctionType) and key != "__init__"}
-        pairs += [(f"{name}.{key}", f, own[key]) for key, f in methods.items() if key in own]
-    return pairs
+def methods_of(reference: object, answer: object) -> list[tuple[str, FunctionType, FunctionType]]:
+    """The methods that two classes both define, by name; none for functions."""
+    if not isinstance(reference, type) or not isinstance(answer, type):
+        return []
+    own = {key: f for one in answer.__mro__[::-1] for key, f in vars(one).items() if isinstance(f, FunctionType)}
+    methods = {key: f for key, f in vars(reference).items() if isinstance(f, FunctionType) and key != "__init__"}
+    return [(key, f, own[key]) for key, f in methods.items() if key in own]
+
+
+def names_of(function: Callable[..., Any]) -> list[str]:
+    """What its arguments are called."""
+    return list(inspect.signature(function).parameters)
 
 
 def _fits(expected: inspect.Signature, actual: inspect.Signature) -> bool:
@@ -96,4 +102,4 @@ def _words(signature: inspect.Signature) -> str:
 
 def _text(default: object) -> str:
     """A plain value as it is written; anything else might say anything."""
-    return repr(default)[:LONGEST] if type(default) in (bool, int, float, str, type(None), Shown) else "..."
+    return repr(default)[:LONGEST] if type(default) in (bool, int, float, str, type(None), WrittenDefault) else "..."

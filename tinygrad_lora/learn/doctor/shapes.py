@@ -95,10 +95,8 @@ def unrepeated(case: GradientCase) -> Diagnosis | None:
         return None
 
     if case.answer.size < case.truth.size and case.repairs(repeated):
-        clause = (
-            f"has shape {case.answer.shape}; every element of {case.name} {case.truth.shape} needs its own: repeat it"
-        )
-        return case.say("unrepeated", clause)
+        elements = f"every element of {case.name} {case.truth.shape}"
+        return case.say("unrepeated", f"has shape {case.answer.shape}; {elements} needs its own: repeat it")
     return None
 
 

@@ -15,7 +15,7 @@ from ...library import mse
 from ...nn import SGD, Linear, Optimizer, Sequential
 from ...view.words.sentences import number
 from ..diagnosis import Diagnosis, Wrong
-from ..exact import as_array, as_number, same
+from ..exact import all_same, as_number
 
 STEPS, ROWS, RATE = 3, 4, 0.25
 Step = Callable[[Sequential, Callable[..., Any], Optimizer, Any, Any], Any]
@@ -45,10 +45,9 @@ def diagnose_step(step: Step, *, seed: int = 0, rtol: float = 1e-6) -> Diagnosis
         sentence = "the parameters changed before backward(): go forward, then backward, then update"
         return Diagnosis("stale-graph", sentence)
     except GradientError as error:
-        sentence = (
-            "the optimizer found no gradient: call backward() before step(), and forget gradients before backward()"
-        )
-        return Diagnosis("no-gradient", sentence if "no parameter has a gradient" in str(error) else str(error))
+        order = "call backward() before step(), and forget gradients before backward()"
+        none = "no parameter has a gradient" in str(error)
+        return Diagnosis("no-gradient", f"the optimizer found no gradient: {order}" if none else str(error))
     except Wrong as wrong:
         return wrong.diagnosis
     return _parameters(history, right, seed, rtol) or _losses(history, right, seed, rtol)
@@ -110,9 +109,8 @@ def _parameters(history: _History, right: _History, seed: int, rtol: float) -> D
     names = {RATE: "the learning rate, which counts twice", 1 / RATE: "1 / lr: the learning rate is missing",
              ROWS: "the batch size", 1 / ROWS: "1 / the batch size"}  # fmt: skip
     name = next((words for value, words in names.items() if abs(c / value - 1) < 1e-6), "")
-    return Diagnosis(
-        "factor", f"the parameters move {number(c)} times as far as they should{name and f': {name}'}", name
-    )
+    sentence = f"the parameters move {number(c)} times as far as they should"
+    return Diagnosis("factor", f"{sentence}: {name}" if name else sentence, name)
 
 
 def _losses(history: _History, right: _History, seed: int, rtol: float) -> Diagnosis | None:
@@ -136,4 +134,4 @@ def _loss_after(model: Any, loss: Any, optimizer: Optimizer, x: Any, target: Any
 
 
 def _close(a: Sequence[Any], b: Sequence[Any], rtol: float) -> bool:
-    return all(same(as_array(x), as_array(y), rtol, 1e-12) for x, y in zip(a, b, strict=True))
+    return all_same(a, b, rtol, 1e-12)

@@ -38,16 +38,15 @@ class NotebookCell:
 Layout = Callable[[Exercise], list[NotebookCell]]
 
 
-def student(cells: Sequence[TutorialCell]) -> str:
+def student(cells: Sequence[TutorialCell], *, setup: str = SETUP) -> str:
     """What a student gets: no instructor's cells, no solutions, no outputs."""
     kept = [cell for cell in cells if not cell.instructor]
-    return notebook(kept, lambda exercise: in_three(exercise, exercise.stub))
+    return notebook(kept, lambda exercise: in_three(exercise, exercise.stub), setup=setup)
 
 
 def lab(cells: Sequence[TutorialCell]) -> str:
     """The student's notebook for a lab that runs in a browser; it runs elsewhere as well."""
-    kept = [cell for cell in cells if not cell.instructor]
-    return notebook(kept, lambda exercise: in_three(exercise, exercise.stub), setup=SETUP_IN_BROWSER)
+    return student(cells, setup=SETUP_IN_BROWSER)
 
 
 def instructor(cells: Sequence[TutorialCell]) -> str:

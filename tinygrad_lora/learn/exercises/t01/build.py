@@ -10,13 +10,8 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
 from ....core.node import CONSTANT
-from ....view.words.sentences import number
-from ...cases import generators, numbers
-from ...diagnosis import require
-from ...exact import refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, generators, number, numbers, refuse, require, topological_order
 
 SLIPS = {
     "square-of-product": ("squares 3x, and (3x)^2 is 9x^2: square x first", lambda x, y: (3 * x) ** 2 + 2 * y),
@@ -26,16 +21,12 @@ SLIPS = {
     "common-factor": ("multiplies the whole sum by 3: only x^2 gets the 3", lambda x, y: 3 * (x * x + 2 * y)),
 }
 
-exercise = Exercise(
-    "01-build",
-    __doc__,
-    kind="S",
-    hints=(
-        "Nodes behave like numbers in a formula: `x * y`, `x + y` and `3 * x` all give new nodes.",
-        "$x^2$ is `x * x`, one node that uses `x` twice. Then `3 * (...)` scales it.",
-        "Four operations: a square, a scaling by 3, a scaling by 2, a sum. `return 3 * (x * x) + ...`",
-    ),
+HINTS = (
+    "Nodes behave like numbers in a formula: `x * y`, `x + y` and `3 * x` all give new nodes.",
+    "$x^2$ is `x * x`, one node that uses `x` twice. Then `3 * (...)` scales it.",
+    "Four operations: a square, a scaling by 3, a scaling by 2, a sum. `return 3 * (x * x) + ...`",
 )
+exercise = Exercise("01-build", __doc__, kind="S", hints=HINTS)
 
 
 @exercise.reference
@@ -46,8 +37,7 @@ def polynomial(x, y):
 
 def as_node(answer):
     """The node that the student gave; for anything else the reason why it is none."""
-    if answer is None:
-        raise refuse("no-return", "polynomial gave None: does it end with `return`?")
+    require(answer is not None, "no-return", "polynomial gave None: does it end with `return`?")
     if not isinstance(answer, tl.ComputationNode):
         kind = type(answer).__name__
         raise refuse("left-the-graph", f"polynomial gave a {kind}, not a node: compute with x, not with x.value")

@@ -8,25 +8,15 @@ can be kept in a set or a dictionary. Recursion is allowed.
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ....view.words.grammar import counted
-from ...cases import graphs, ladder
-from ...diagnosis import require
-from ...exact import as_whole
-from ...exercise import Exercise
+from ...authoring import Exercise, as_whole, counted, graphs, ladder, require, topological_order
 
-exercise = Exercise(
-    "01-count-nodes",
-    __doc__,
-    kind="P",
-    limit=3.0,
-    hints=(
-        "Walk from the output to its parents, to their parents, and so on. What must you remember on the way?",
-        "Keep a set of the nodes that you have seen. When you meet one of them again, turn back at once.",
-        "`seen = set()`, then a list `waiting = [output]`. Take one node out; if it is new, put it into `seen` and its "
-        "parents into `waiting`. In the end return `len(seen)`.",
-    ),
+HINTS = (
+    "Walk from the output to its parents, to their parents, and so on. What must you remember on the way?",
+    "Keep a set of the nodes that you have seen. When you meet one of them again, turn back at once.",
+    "`seen = set()`, then a list `waiting = [output]`. Take one node out; if it is new, put it into `seen` and its "
+    "parents into `waiting`. In the end return `len(seen)`.",
 )
+exercise = Exercise("01-count-nodes", __doc__, kind="P", hints=HINTS, limit=3.0)
 
 
 @exercise.reference
@@ -94,24 +84,14 @@ def forgets_where_it_was(output):
 
 @exercise.mutant("remembers")
 def has_a_default_that_fills_up(output, seen=set()):  # noqa: B006, that is the mistake
-    before, waiting = len(seen), [output]
-    while waiting:
-        node = waiting.pop()
-        if node not in seen:
-            seen.add(node)
-            waiting.extend(node.parents)
+    before = len(seen)
+    seen.update(topological_order([output]))
     return len(seen) - before
 
 
 @exercise.mutant("leaves-missing")
 def counts_operations(output):
-    seen, waiting = set(), [output]
-    while waiting:
-        node = waiting.pop()
-        if node not in seen and node.parents:
-            seen.add(node)
-            waiting.extend(node.parents)
-    return len(seen)
+    return sum(bool(node.parents) for node in topological_order([output]))
 
 
 @exercise.mutant("one-level")

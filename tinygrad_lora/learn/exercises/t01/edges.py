@@ -11,24 +11,14 @@ from collections import Counter
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ....view.words.grammar import counted
-from ...cases import graphs
-from ...diagnosis import require
-from ...exact import kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, counted, graphs, kind_of, label, refuse, require, topological_order
 
-exercise = Exercise(
-    "01-edges",
-    __doc__,
-    kind="S",
-    limit=3.0,
-    hints=(
-        "Every edge ends in one node. So go through the nodes, each once, and list what enters it.",
-        "`node.parents` names a parent as often as it is used: the tuple of `a * a` is `(a, a)`. Do not make it a set.",
-        "Walk as in count_nodes. When a node is new, add `(parent, node)` to the result for each of its parents.",
-    ),
+HINTS = (
+    "Every edge ends in one node. So go through the nodes, each once, and list what enters it.",
+    "`node.parents` names a parent as often as it is used: the tuple of `a * a` is `(a, a)`. Do not make it a set.",
+    "Walk as in count_nodes. When a node is new, add `(parent, node)` to the result for each of its parents.",
 )
+exercise = Exercise("01-edges", __doc__, kind="S", hints=HINTS, limit=3.0)
 
 
 @exercise.reference
@@ -75,8 +65,8 @@ def judge(listed, output):
     repeated = not missing and all(pair in expected for pair in extra)
     require(not repeated, "repeated", f"{sentence}: a node met twice lists its edges again; remember it", show=small)
     pair = next(iter(missing or extra))
-    label = " to ".join(f"{node.op} {node.name or ''}".strip() for node in pair)
-    require(False, "wrong-edges", f"{sentence}: {'missing' if missing else 'too many'}: {label}", show=small)
+    words = " to ".join(map(label, pair))
+    require(False, "wrong-edges", f"{sentence}: {'missing' if missing else 'too many'}: {words}", show=small)
 
 
 @exercise.check(points=1)
@@ -94,26 +84,12 @@ def test_all_edges_are_listed_once(edges, seed, budget):
 
 @exercise.mutant("edge-lost")
 def puts_parents_in_a_set(output):
-    result, seen, waiting = [], set(), [output]
-    while waiting:
-        node = waiting.pop()
-        if node not in seen:
-            seen.add(node)
-            result.extend((parent, node) for parent in set(node.parents))
-            waiting.extend(node.parents)
-    return result
+    return [(parent, node) for node in topological_order([output]) for parent in set(node.parents)]
 
 
 @exercise.mutant("reversed")
 def points_backward(output):
-    result, seen, waiting = [], set(), [output]
-    while waiting:
-        node = waiting.pop()
-        if node not in seen:
-            seen.add(node)
-            result.extend((node, parent) for parent in node.parents)
-            waiting.extend(node.parents)
-    return result
+    return [(node, parent) for node in topological_order([output]) for parent in node.parents]
 
 
 @exercise.mutant("one-level")

@@ -9,21 +9,14 @@ Write the value of each node into the dictionary `values`. Predict first; the en
 
 import tinygrad_lora as tl
 
-from ....view.words.sentences import number
-from ...diagnosis import require
-from ...exact import as_array, as_number, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, as_number, entry, number, refuse, require, same
 
-exercise = Exercise(
-    "01-values",
-    __doc__,
-    kind="Q",
-    hints=(
-        "Go from left to right. Each value needs only the values of its two parents.",
-        "Mind the sign of y: `a` is 2 times -3. Then `b` adds x, not y.",
-        "`c` is a node times itself, so it is not negative. `d` subtracts `a`, and `a` is negative.",
-    ),
+HINTS = (
+    "Go from left to right. Each value needs only the values of its two parents.",
+    "Mind the sign of y: `a` is 2 times -3. Then `b` adds x, not y.",
+    "`c` is a node times itself, so it is not negative. `d` subtracts `a`, and `a` is negative.",
 )
+exercise = Exercise("01-values", __doc__, kind="Q", hints=HINTS)
 
 exercise.answer(values={"a": -6.0, "b": -4.0, "c": 16.0, "d": 22.0})
 
@@ -49,14 +42,11 @@ OTHER = {
 
 @exercise.check(points=2)
 def test_every_value_is_right(values):
-    if type(values) is not dict:
-        raise refuse("wrong-type", f"values is of type {type(values).__name__}; keep the dictionary and fill it in")
     for name, node in nodes().items():
         if not node.parents:
             continue
-        if name not in values:
-            raise refuse("missing-name", f"values has no entry for {name}: its keys are a, b, c and d")
-        answer, expected = as_number(values[name], f"the value of {name}"), float(node)
+        written = entry(values, "values", name, f"for {name}: its keys are a, b, c and d")
+        answer, expected = as_number(written, f"the value of {name}"), float(node)
         if same(as_array(answer), as_array(expected)):
             continue
         first, second = (float(p) for p in node.parents)

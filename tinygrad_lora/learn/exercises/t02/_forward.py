@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ....core.graph import topological_order
 from ....core.node import ComputationNode, placeholder
-from ...cases import Rng
+from ...authoring import Rng, refuse, topological_order
 
 Order = list[ComputationNode]
 
@@ -32,6 +32,16 @@ def random_order(rng: Rng, nodes: Order) -> Order:
         ready = [n for n in nodes if n not in order and all(p in order for p in n.parents)]
         order.append(ready[int(rng.integers(len(ready)))])
     return order
+
+
+def with_params(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What the student's function gives. It is told if it runs operations without their parameters."""
+    try:
+        return function(*arguments)
+    except TypeError as error:
+        if "keyword-only" not in str(error):
+            raise
+        raise refuse("forgot-params", f"an operation misses its fixed number: pass **node.params ({error})") from None
 
 
 def in_words(order: Order) -> str:

@@ -9,25 +9,16 @@ symbolic, so they have no `.value`. Leave `inputs` as it is. A graph may be thou
 
 import tinygrad_lora as tl
 
-from ....view.words.grammar import counted
-from ....view.words.sentences import number
-from ...cases import chain, generators, graphs
-from ...diagnosis import require
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
-from ._forward import random_order, symbolic
+from ...authoring import Exercise, as_array, chain, counted, generators, graphs, label, number, require, returned, same
+from ._forward import random_order, symbolic, with_params
 
-exercise = Exercise(
-    "02-evaluate",
-    __doc__,
-    kind="P",
-    hints=(
-        "One pass over `order` is enough. When you come to a node, the values of its parents are already there.",
-        "Begin with a copy: `values = dict(inputs)`. Leaves have no parents, and their values are given.",
-        "For each node with parents: `arrays = [values[parent] for parent in node.parents]`, then "
-        "`values[node] = node.op.forward(*arrays, **node.params)`.",
-    ),
+HINTS = (
+    "One pass over `order` is enough. When you come to a node, the values of its parents are already there.",
+    "Begin with a copy: `values = dict(inputs)`. Leaves have no parents, and their values are given.",
+    "For each node with parents: `arrays = [values[parent] for parent in node.parents]`, then "
+    "`values[node] = node.op.forward(*arrays, **node.params)`.",
 )
+exercise = Exercise("02-evaluate", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -41,44 +32,24 @@ def evaluate(order, inputs):
     return values
 
 
-def forward(order, inputs, turned=False):
-    """The right values; `turned` exchanges the operands of every operation."""
-    values = dict(inputs)
-    for node in order:
-        if node.parents:
-            step = -1 if turned else 1
-            values[node] = node.op.forward(*[values[p] for p in node.parents[::step]], **node.params)
-    return values
+def forward(order, inputs):
+    """The right values, by the engine."""
+    return dict(tl.Graph(list(inputs), order[-1:]).running(*inputs.values()))
 
 
 def judge(evaluate, order, inputs):
     """Run the student's function, and raise unless every value is right."""
-    order_before, inputs_before = list(order), dict(inputs)
-    try:
-        answer = evaluate(order, inputs)
-    except TypeError as error:
-        if "keyword-only" not in str(error):
-            raise
-        raise refuse("forgot-params", f"an operation misses its fixed number: pass **node.params ({error})") from None
-    if answer is None:
-        raise refuse("no-return", "evaluate gave None: does it end with `return`?")
-    if not isinstance(answer, dict):
-        raise refuse("wrong-type", f"evaluate gave {kind_of(answer)}; a dictionary of all values is needed")
-    left_alone = order == order_before and inputs == inputs_before
-    lengths = f"the length of inputs was {len(inputs_before)}, and now it is {len(inputs)}"
-    sentence = lengths if len(inputs) != len(inputs_before) else "work on a copy, such as dict(inputs)"
-    require(left_alone, "changed-argument", f"your function changed its arguments: {sentence}")
-    expected, turned = forward(order, inputs), forward(order, inputs, turned=True)
+    answer = returned(with_params(evaluate, order, inputs), dict, "evaluate", "a dictionary of all values is needed")
+    expected, turned = forward(order, inputs), takes_the_last_parent_first(order, inputs)
     small = order[-1] if len(order) <= 12 else None
     for node in order:
-        label = f"{node.op} {node.name or ''}".strip()
-        sentence = f"your dictionary has {len(answer)} of {counted(len(order), 'node')}: {label} is missing"
+        sentence = f"your dictionary has {len(answer)} of {counted(len(order), 'node')}: {label(node)} is missing"
         require(node in answer, "missing-node", sentence, show=small)
-        value, right = as_array(answer[node], f"the value of {label}"), as_array(expected[node])
+        value, right = as_array(answer[node], f"the value of {label(node)}"), as_array(expected[node])
         if same(value, right):
             continue
         numbers = ", ".join(number(float(expected[p])) for p in node.parents)
-        sentence = f"{label} of {numbers} is {number(float(right))}; you have {number(float(value))}"
+        sentence = f"{label(node)} of {numbers} is {number(float(right))}; you have {number(float(value))}"
         backward = same(value, as_array(turned[node]))
         require(not backward, "operand-order", f"{sentence}: keep the parents in their order", show=small)
         require(False, "wrong-value", sentence, show=small)

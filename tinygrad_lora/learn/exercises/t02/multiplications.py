@@ -17,22 +17,16 @@ written out, with every shared part computed again at each use. Predict first; t
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ...diagnosis import require
-from ...exact import as_whole, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_whole, entry, require, topological_order
 
-exercise = Exercise(
-    "02-multiplications",
-    __doc__,
-    kind="Q",
-    hints=(
-        "With sharing, count the multiply boxes of the picture: each runs once.",
-        "Written out, a square has all the multiplications of its operand twice, and one more.",
-        "So the count goes 1, 3, 7, 15, ...: one less than a power of two. The second formula is (xy)(xy) + (xy).",
-    ),
+HINTS = (
+    "With sharing, count the multiply boxes of the picture: each runs once.",
+    "Written out, a square has all the multiplications of its operand twice, and one more.",
+    "So the count goes 1, 3, 7, 15, ...: one less than a power of two. The second formula is (xy)(xy) + (xy).",
 )
-exercise.answer(answers={"power, shared": 10, "power, written out": 1023, "sum, shared": 2, "sum, written out": 4})
+exercise = Exercise("02-multiplications", __doc__, kind="Q", hints=HINTS)
+RIGHT = {"power, shared": 10, "power, written out": 1023, "sum, shared": 2, "sum, written out": 4}
+exercise.answer(answers=RIGHT)
 
 
 def graphs():
@@ -63,15 +57,11 @@ def counts(output):
 
 @exercise.check(points=2)
 def test_every_count_is_right(answers):
-    if type(answers) is not dict:
-        raise refuse("wrong-type", f"answers is of type {type(answers).__name__}; keep the dictionary and fill it in")
     for name, output in graphs().items():
         expected, slips = counts(output)
         for how, right in expected.items():
             key = f"{name}, {how}"
-            if key not in answers:
-                raise refuse("missing-name", f"answers has no entry {key!r}")
-            answer = as_whole(answers[key], key)
+            answer = as_whole(entry(answers, "answers", key), key)
             if answer == right:
                 continue
             for other, number in expected.items():
@@ -82,17 +72,7 @@ def test_every_count_is_right(answers):
             require(False, "wrong-count", f"{key}: {answer} is too {'many' if answer > right else 'few'}")
 
 
-exercise.wrong_answer(
-    "counted-letters",
-    answers={"power, shared": 10, "power, written out": 1024, "sum, shared": 2, "sum, written out": 4},
-)
-exercise.wrong_answer(
-    "twice-per-step", answers={"power, shared": 10, "power, written out": 20, "sum, shared": 2, "sum, written out": 4}
-)
-exercise.wrong_answer(
-    "all-nodes", answers={"power, shared": 11, "power, written out": 1023, "sum, shared": 2, "sum, written out": 4}
-)
-exercise.wrong_answer(
-    "other-question",
-    answers={"power, shared": 1023, "power, written out": 1023, "sum, shared": 4, "sum, written out": 4},
-)
+exercise.wrong_answer("counted-letters", answers=RIGHT | {"power, written out": 1024})
+exercise.wrong_answer("twice-per-step", answers=RIGHT | {"power, written out": 20})
+exercise.wrong_answer("all-nodes", answers=RIGHT | {"power, shared": 11})
+exercise.wrong_answer("other-question", answers=RIGHT | {"power, shared": 1023, "sum, shared": 4})

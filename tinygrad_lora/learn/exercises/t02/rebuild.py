@@ -18,22 +18,14 @@ from typing import Any
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ....view.words.grammar import times
-from ...diagnosis import require
-from ...exact import kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, label, require, returned, times, topological_order
 
-exercise = Exercise(
-    "02-rebuild",
-    __doc__,
-    kind="S",
-    hints=(
-        "Give each box a name of its own in Python, from the top down. Four boxes are operations: four lines.",
-        "`s = x + y` is the sum; `tl.tanh(s)` is the next box. Use the name `s` again where its second arrow ends.",
-        "`t = tl.tanh(s)`, then the product of `s` and `t`; the last line subtracts `t` from it.",
-    ),
+HINTS = (
+    "Give each box a name of its own in Python, from the top down. Four boxes are operations: four lines.",
+    "`s = x + y` is the sum; `tl.tanh(s)` is the next box. Use the name `s` again where its second arrow ends.",
+    "`t = tl.tanh(s)`, then the product of `s` and `t`; the last line subtracts `t` from it.",
 )
+exercise = Exercise("02-rebuild", __doc__, kind="S", hints=HINTS)
 COMMUTATIVE = ("add", "multiply")
 
 
@@ -63,12 +55,8 @@ def forms(output, x, y, swapped=False):
 def built(rebuild):
     """The student's graph, and the leaves that it was given."""
     x, y = tl.placeholder((), name="x"), tl.placeholder((), name="y")
-    output = rebuild(x, y)
-    if output is None:
-        raise refuse("no-return", "rebuild gave None: does it end with `return`?")
-    if not isinstance(output, tl.ComputationNode):
-        raise refuse("wrong-type", f"rebuild gave {kind_of(output)}; the last node of the graph is needed")
-    return output, x, y
+    needed = "the last node of the graph is needed"
+    return returned(rebuild(x, y), tl.ComputationNode, "rebuild", needed), x, y
 
 
 def judge(output, x, y):
@@ -80,7 +68,7 @@ def judge(output, x, y):
     sentence = "subtract has its operands the wrong way around: the product is a, the tanh is b"
     require(turned != target, "operand-order", sentence, show=output)
     nodes = [node for node in topological_order([output]) if node not in (x, y)]
-    leaves = [f"{node.op} {node.name or ''}".strip() for node in nodes if not node.parents]
+    leaves = [label(node) for node in nodes if not node.parents]
     sentence = f"the leaves of the picture are x and y; your graph has another: {', '.join(leaves)}"
     require(not leaves, "other-operations", sentence, show=output)
     expected, have = Counter(["add", "tanh", "multiply", "subtract"]), Counter(str(node.op) for node in nodes)

@@ -12,21 +12,14 @@ arrays of one shape. Each returns the gradients of its operands:
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import tell
-from ...doctor import diagnose
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose, generators, numbers, tell
 
-exercise = Exercise(
-    "03-basic",
-    __doc__,
-    kind="N",
-    hints=(
-        "Move one operand by 0.001 and leave the other. By how much does y move? That factor multiplies g.",
-        "In a sum y moves as much as a does. In a product it moves b times as much. In -x it moves the other way.",
-        "`return g, g`, then `return g * b, g * a`, then `return -g`",
-    ),
+HINTS = (
+    "Move one operand by 0.001 and leave the other. By how much does y move? That factor multiplies g.",
+    "In a sum y moves as much as a does. In a product it moves b times as much. In -x it moves the other way.",
+    "`return g, g`, then `return g * b, g * a`, then `return -g`",
 )
+exercise = Exercise("03-basic", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference

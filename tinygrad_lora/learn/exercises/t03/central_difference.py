@@ -10,22 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ....view.words.sentences import number
-from ...cases import generators, numbers
-from ...diagnosis import require
-from ...exact import as_number
-from ...exercise import Exercise
+from ...authoring import Exercise, as_number, generators, number, numbers, require
 
-exercise = Exercise(
-    "03-central-difference",
-    __doc__,
-    kind="N",
-    hints=(
-        "A slope is a rise divided by a run. Between x - h and x + h, how long is the run?",
-        "Mind the brackets: both the difference above and the 2h below belong together.",
-        "`return (f(x + h) - f(x - h)) / (2 * h)`",
-    ),
+HINTS = (
+    "A slope is a rise divided by a run. Between x - h and x + h, how long is the run?",
+    "Mind the brackets: both the difference above and the 2h below belong together.",
+    "`return (f(x + h) - f(x - h)) / (2 * h)`",
 )
+exercise = Exercise("03-central-difference", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference

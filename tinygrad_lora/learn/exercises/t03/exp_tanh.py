@@ -9,21 +9,14 @@ The derivative of $\tanh x$ is $1 - \tanh^2 x$.
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import tell
-from ...doctor import diagnose
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose, generators, numbers, tell
 
-exercise = Exercise(
-    "03-exp-tanh",
-    __doc__,
-    kind="N",
-    hints=(
-        "Write the derivative with x in it first. Which part of it is y?",
-        "The derivative of e^x is e^x, so it is y. In 1 - tanh^2(x) the tanh is y.",
-        "`return g * y`, and `return g * (1 - y * y)`",
-    ),
+HINTS = (
+    "Write the derivative with x in it first. Which part of it is y?",
+    "The derivative of e^x is e^x, so it is y. In 1 - tanh^2(x) the tanh is y.",
+    "`return g * y`, and `return g * (1 - y * y)`",
 )
+exercise = Exercise("03-exp-tanh", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference

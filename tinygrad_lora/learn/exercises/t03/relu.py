@@ -11,22 +11,14 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....view.words.sentences import number
-from ...cases import generators, numbers
-from ...diagnosis import require, tell
-from ...doctor import diagnose
-from ...exact import as_array, as_number, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, as_number, diagnose, entry, generators, numbers, require, same, tell
 
-exercise = Exercise(
-    "03-relu",
-    __doc__,
-    kind="N",
-    hints=(
-        "Where x is negative, y does not move at all. Where x is positive, y moves as x does.",
-        "A comparison of arrays gives True and False, which count as 1 and 0 in a product. Should it be > or >=?",
-        "`return g * (x > 0)`. The central difference at 0 is (h - 0) / (2h).",
-    ),
+HINTS = (
+    "Where x is negative, y does not move at all. Where x is positive, y moves as x does.",
+    "A comparison of arrays gives True and False, which count as 1 and 0 in a product. Should it be > or >=?",
+    "`return g * (x > 0)`. The central difference at 0 is (h - 0) / (2h).",
 )
+exercise = Exercise("03-relu", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference
@@ -73,7 +65,7 @@ def test_at_zero_the_slope_is_zero(relu_vjp):
     away = np.array([2.0, -3.0])  # a rule that gives 0 everywhere must not pass here
     tell(diagnose(relu_vjp, relu, away, names=["x"], alternatives={"missing-mask": EVERYWHERE}))
     x, g = np.array([0.0, 2.0, 0.0, -3.0]), np.array([5.0, 7.0, -2.0, 4.0])
-    answer = as_array(relu_vjp(g.copy(), relu(x), x.copy()), "the gradient of x", (4,))
+    answer = as_array(relu_vjp(g, relu(x), x), "the gradient of x", (4,))
     sentence = f"at x = 0 your rule gives {answer[[0, 2]].tolist()} for g = {g[[0, 2]].tolist()}; the slope 0 gives 0"
     require(not answer[[0, 2]].any(), "slope-at-zero", sentence)
     sentence = f"for x = {x.tolist()} and g = {g.tolist()} your rule gives {answer.tolist()}"
@@ -82,8 +74,6 @@ def test_at_zero_the_slope_is_zero(relu_vjp):
 
 @exercise.check(points=1)
 def test_the_predictions(slopes):
-    if type(slopes) is not dict:
-        raise refuse("wrong-type", f"slopes is of type {type(slopes).__name__}; keep the dictionary and fill it in")
     why = {
         "left": "to the left of 0 the output is 0 all along",
         "right": "to the right of 0 the output is x",
@@ -91,9 +81,8 @@ def test_the_predictions(slopes):
         "engine": "at the kink the engine has to choose; the first lines of this exercise say what",
     }
     for name, expected in measured().items():
-        if name not in slopes:
-            raise refuse("missing-name", f"slopes has no entry {name!r}; its keys are {', '.join(why)}")
-        answer = as_number(slopes[name], f"the slope {name!r}")
+        written = entry(slopes, "slopes", name, f"{name!r}; its keys are {', '.join(why)}")
+        answer = as_number(written, f"the slope {name!r}")
         sentence = f"you predicted {number(answer)} for {name!r}; {why[name]}"
         require(answer == expected, "wrong-prediction", sentence)
 

@@ -11,21 +11,14 @@ Each of these backward rules has one mistake. Find it by moving an operand a lit
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import tell
-from ...doctor import diagnose
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose, generators, numbers, tell
 
-exercise = Exercise(
-    "03-repair",
-    __doc__,
-    kind="N",
-    hints=(
-        "Take x = 4 and g = 1. What does the rule give? What does a small step of x give?",
-        "Make b larger: does a / b rise or fall? In the square root's slope, does y or x stand below? Where is g?",
-        "`-g * y / b`; `g / (2 * y)`; `g / x`",
-    ),
+HINTS = (
+    "Take x = 4 and g = 1. What does the rule give? What does a small step of x give?",
+    "Make b larger: does a / b rise or fall? In the square root's slope, does y or x stand below? Where is g?",
+    "`-g * y / b`; `g / (2 * y)`; `g / x`",
 )
+exercise = Exercise("03-repair", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference
@@ -46,18 +39,21 @@ def log_vjp(g, y, x):
     return g / x
 
 
+@exercise.mutant("sign", name="divide_vjp")
 @exercise.starter("sign", name="divide_vjp")
 def divide_with_a_wrong_sign(g, y, a, b):
     """The gradients of a and b, from the gradient g of y = a / b."""
     return g / b, g * y / b
 
 
+@exercise.mutant("input-for-output", name="sqrt_vjp")
 @exercise.starter("input-for-output", name="sqrt_vjp")
 def sqrt_with_the_input(g, y, x):
     """The gradient of x, from the gradient g of y = sqrt(x)."""
     return g / (2 * x)
 
 
+@exercise.mutant("missing-upstream", name="log_vjp")
 @exercise.starter("missing-upstream", name="log_vjp")
 def log_without_g(g, y, x):
     """The gradient of x, from the gradient g of y = log(x)."""
@@ -81,21 +77,6 @@ def test_the_rule_of_the_square_root(sqrt_vjp, seed, budget):
 def test_the_rule_of_the_logarithm(log_vjp, seed, budget):
     for size, rng in generators(seed, budget):
         tell(diagnose(log_vjp, np.log, numbers(rng, (size + 2,), positive=True), names=["x"], seed=seed))
-
-
-@exercise.mutant("sign", name="divide_vjp")
-def leaves_the_sign(g, y, a, b):
-    return g / b, g * y / b
-
-
-@exercise.mutant("input-for-output", name="sqrt_vjp")
-def leaves_the_input(g, y, x):
-    return g / (2 * x)
-
-
-@exercise.mutant("missing-upstream", name="log_vjp")
-def leaves_g_out(g, y, x):
-    return 1 / x
 
 
 @exercise.mutant("factor", name="sqrt_vjp")

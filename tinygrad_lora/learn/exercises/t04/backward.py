@@ -12,25 +12,17 @@ from typing import Any
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.words.grammar import counted
-from ....view.words.sentences import number
-from ...cases import chain, graphs
-from ...diagnosis import require
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, chain, counted, graphs, label, number, require, returned, same
+from ..t02._forward import with_params
 
-exercise = Exercise(
-    "04-backward",
-    __doc__,
-    kind="P",
-    hints=(
-        "When is the gradient of a node complete? When all its users have sent their share. So where must you begin?",
-        "Begin with 0 for every node and 1 for the output. Go through `reversed(order)`; leaves send nothing on.",
-        "For each node with parents: `values = [parent.value for parent in node.parents]`, then `shares = "
-        "node.op.vjp(gradients[node], node.value, *values, **node.params)`. Then for each parent and share: "
-        "`gradients[parent] += share`.",
-    ),
+HINTS = (
+    "When is the gradient of a node complete? When all its users have sent their share. So where must you begin?",
+    "Begin with 0 for every node and 1 for the output. Go through `reversed(order)`; leaves send nothing on.",
+    "For each node with parents: `values = [parent.value for parent in node.parents]`, then `shares = "
+    "node.op.vjp(gradients[node], node.value, *values, **node.params)`. Then for each parent and share: "
+    "`gradients[parent] += share`.",
 )
+exercise = Exercise("04-backward", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -75,28 +67,18 @@ SLIPS: dict[str, tuple[str, dict[str, Any]]] = {
 def judge(backward, output):
     """Run the student's function on the graph below the output, and raise unless every gradient is right."""
     order = topological_order([output])
-    try:
-        answer = backward(list(order))
-    except TypeError as error:
-        if "keyword-only" not in str(error):
-            raise
-        raise refuse("forgot-params", f"an operation misses its fixed number: pass **node.params ({error})") from None
-    if answer is None:
-        raise refuse("no-return", "backward gave None: does it end with `return`?")
-    if not isinstance(answer, dict):
-        raise refuse("wrong-type", f"backward gave {kind_of(answer)}; a dictionary of all gradients is needed")
+    answer = returned(with_params(backward, order), dict, "backward", "a dictionary of all gradients is needed")
     small = output if len(order) <= 12 else None
-    label = {node: f"{node.op} {node.name or ''}".strip() for node in order}
     for node in order:
-        sentence = f"your dictionary has {len(answer)} of {counted(len(order), 'node')}: {label[node]} is missing"
+        sentence = f"your dictionary has {len(answer)} of {counted(len(order), 'node')}: {label(node)} is missing"
         require(node in answer, "missing-node", sentence, show=small)
-    yours = {node: as_array(answer[node], f"the gradient of {label[node]}", ()) for node in order}
+    yours = {node: as_array(answer[node], f"the gradient of {label(node)}", ()) for node in order}
     expected = walked(order)
     wrong = [node for node in order if not same(yours[node], as_array(expected[node]))]
     if not wrong:
         return
     node = wrong[-1]  # the one nearest to the output: those below it may be wrong because of it
-    sentence = f"the gradient of {label[node]} is {number(float(expected[node]))}; yours, {number(float(yours[node]))},"
+    sentence = f"the gradient of {label(node)} is {number(float(expected[node]))}; yours, {number(float(yours[node]))},"
     for code, (slip, mistake) in SLIPS.items():
         slipped = walked(order, **mistake)
         explained = all(same(yours[n], as_array(slipped[n])) for n in order)
@@ -127,39 +109,17 @@ def test_a_deep_graph_is_no_problem(backward):
 
 @exercise.mutant("overwritten")
 def keeps_the_last_share(order):
-    gradients = {order[-1]: 1.0}
-    for node in reversed(order):
-        if node.parents:
-            values = [parent.value for parent in node.parents]
-            shares = node.op.vjp(gradients[node], node.value, *values, **node.params)
-            for parent, share in zip(node.parents, shares, strict=True):
-                gradients[parent] = share
-    return gradients
+    return walked(order, keep="last")
 
 
 @exercise.mutant("edge-lost")
 def makes_a_dictionary_of_the_shares(order):
-    gradients = dict.fromkeys(order, 0.0)
-    gradients[order[-1]] = 1.0
-    for node in reversed(order):
-        values = [parent.value for parent in node.parents]
-        shares = node.op.vjp(gradients[node], node.value, *values, **node.params) if values else ()
-        for parent, share in dict(zip(node.parents, shares, strict=True)).items():
-            gradients[parent] += share
-    return gradients
+    return walked(order, keep="one a user")
 
 
 @exercise.mutant("forward-order")
 def walks_forward(order):
-    gradients = dict.fromkeys(order, 0.0)
-    gradients[order[-1]] = 1.0
-    for node in order:
-        if node.parents:
-            values = [parent.value for parent in node.parents]
-            shares = node.op.vjp(gradients[node], node.value, *values, **node.params)
-            for parent, share in zip(node.parents, shares, strict=True):
-                gradients[parent] += share
-    return gradients
+    return walked(order, forward=True)
 
 
 @exercise.mutant("forgot-params")

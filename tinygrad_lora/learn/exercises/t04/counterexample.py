@@ -7,29 +7,21 @@ Write two functions without arguments. Each builds a small graph from parameters
   gradient.
 """
 
+from contextlib import nullcontext
+
 import numpy as np
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ....view.words.sentences import short_array
-from ...diagnosis import require
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
-from ...zoo import bug
+from ...authoring import Exercise, as_array, bug, refuse, require, returned, same, short_array, topological_order
 
-exercise = Exercise(
-    "04-counterexample",
-    __doc__,
-    kind="M",
-    limit=3.0,
-    hints=(
-        "Naive recursion sends on what it has, and sends it again when the rest comes. Who suffers from that?",
-        "A node that is used twice is not enough: it must also have a parent, which then gets too much. "
-        "If the node that is used twice is a leaf, there is nobody to send to.",
-        "Square a number, then square the result. And for the other: square a number, and stop.",
-    ),
+HINTS = (
+    "Naive recursion sends on what it has, and sends it again when the rest comes. Who suffers from that?",
+    "A node that is used twice is not enough: it must also have a parent, which then gets too much. "
+    "If the node that is used twice is a leaf, there is nobody to send to.",
+    "Square a number, then square the result. And for the other: square a number, and stop.",
 )
+exercise = Exercise("04-counterexample", __doc__, kind="M", hints=HINTS, limit=3.0)
 
 
 @exercise.reference
@@ -52,12 +44,8 @@ MOST = 40  # nodes; naive recursion takes too long on large graphs
 
 def examined(function):
     """The student's graph; which nodes are used more than once; and each parameter's right and naive gradient."""
-    loss = function()
     who = f"{function.__name__}()" if hasattr(function, "__name__") else "your function"
-    if loss is None:
-        raise refuse("no-return", f"{who} gave None: does it end with `return`?")
-    if not isinstance(loss, tl.ComputationNode):
-        raise refuse("wrong-type", f"{who} gave {kind_of(loss)}; it must give the last node of a graph")
+    loss = returned(function(), tl.ComputationNode, who, "it must give the last node of a graph")
     if loss.shape or not loss.known:
         raise refuse("wrong-shape", f"{who} gave a node of shape {loss.shape}; a single number with a value is needed")
     if not loss.requires_gradient or not loss.parents:
@@ -65,22 +53,23 @@ def examined(function):
     nodes = topological_order([loss])
     if len(nodes) > MOST:
         raise refuse("too-large", f"{who} has {len(nodes)} nodes; a few are enough")
-    users = [parent for node in nodes for parent in node.parents]
-    shared = [node for node in nodes if users.count(node) > 1 and node.requires_gradient]
+    shared = [node for node in used_twice(nodes) if node.requires_gradient]
     return loss, shared, _both(loss, nodes)
+
+
+def used_twice(nodes):
+    """The nodes that are used more than once."""
+    users = [parent for node in nodes for parent in node.parents]
+    return [node for node in nodes if users.count(node) > 1]
 
 
 def _both(loss, nodes):
     """For each parameter the right gradient and the naive one."""
-    gradients = []
-    for wrong in (False, True):
+    trained, gradients = [node for node in nodes if not node.parents and node.requires_gradient], []
+    for engine in (nullcontext(), bug("naive_recursion")):
         tl.zero_gradients(loss)
-        if wrong:
-            with bug("naive_recursion"):
-                loss.backward()
-        else:
+        with engine:
             loss.backward()
-        trained = [node for node in nodes if not node.parents and node.requires_gradient]
         gradients.append([np.zeros(node.shape) if node.gradient is None else node.gradient for node in trained])
     tl.zero_gradients(loss)
     return [(node.name or "a parameter", *pair) for node, *pair in zip(trained, *gradients, strict=True)]
@@ -92,9 +81,7 @@ def shown(gradient):
 
 def why_not_shared(loss):
     """The reason, in words, that no node with a gradient is used twice."""
-    nodes = topological_order([loss])
-    users = [parent for node in nodes for parent in node.parents]
-    idle = [node for node in nodes if users.count(node) > 1]
+    idle = used_twice(topological_order([loss]))
     if not idle:
         return "no node of your graph is used twice"
     return f"only {idle[0].name or f'a {idle[0].op}'} is used twice, and it gets no gradient"

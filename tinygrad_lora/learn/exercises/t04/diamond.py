@@ -11,26 +11,17 @@ from `y` up to `f`. Predict first; the engine computes the answer when you check
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.words.sentences import number
-from ...diagnosis import require
-from ...exact import as_array, as_number, as_whole, refuse, same
-from ...exercise import Exercise
-from ...zoo import bug
+from ...authoring import Exercise, as_array, as_number, as_whole, bug, entry, number, refuse, require, same
 
-exercise = Exercise(
-    "04-diamond",
-    __doc__,
-    kind="Q",
-    hints=(
-        "Write the four values at the nodes first: 6, 3, 12 and 36. Then go back: the gradient of f is 1.",
-        "From f the node b gets the value of c, and c gets that of b. The node a has two users: add both shares.",
-        "a gets 12 from b, and 2 times 3 from c. Then y gets -12 from b, and x times the gradient of a.",
-    ),
+HINTS = (
+    "Write the four values at the nodes first: 6, 3, 12 and 36. Then go back: the gradient of f is 1.",
+    "From f the node b gets the value of c, and c gets that of b. The node a has two users: add both shares.",
+    "a gets 12 from b, and 2 times 3 from c. Then y gets -12 from b, and x times the gradient of a.",
 )
+exercise = Exercise("04-diamond", __doc__, kind="Q", hints=HINTS)
 
-exercise.answer(
-    diamond={"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3},
-)  # fmt: skip
+RIGHT = {"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3}
+exercise.answer(diamond=RIGHT)
 
 
 def nodes():
@@ -70,16 +61,13 @@ def close(answer, expected):
 
 @exercise.check(points=3)
 def test_every_gradient_is_right(diamond):
-    if type(diamond) is not dict:
-        raise refuse("wrong-type", f"diamond is of type {type(diamond).__name__}; keep the dictionary and fill it in")
     right, naive = nodes(), nodes()
     right["f"].backward()
     with bug("naive_recursion"):
         naive["f"].backward()
     for name in "bcaxy":
-        if name not in diamond:
-            raise refuse("missing-name", f"diamond has no entry for {name}")
-        answer, expected = as_number(diamond[name], f"the gradient of {name}"), float(right[name].gradient)
+        written = entry(diamond, "diamond", name, f"for {name}")
+        answer, expected = as_number(written, f"the gradient of {name}"), float(right[name].gradient)
         if close(answer, expected):
             continue
         sentence = f"you wrote {number(answer)} for the gradient of {name}"
@@ -99,19 +87,14 @@ def test_every_gradient_is_right(diamond):
 
 @exercise.check(points=1)
 def test_every_path_is_counted(diamond):
-    if type(diamond) is not dict:
-        raise refuse("wrong-type", f"diamond is of type {type(diamond).__name__}; keep the dictionary and fill it in")
     graph = nodes()
     for name in "xy":
         key = f"paths from {name}"
-        if key not in diamond:
-            raise refuse("missing-name", f"diamond has no entry {key!r}")
-        answer, expected = as_whole(diamond[key], key), paths(graph[name], graph["f"])
+        answer, expected = as_whole(entry(diamond, "diamond", key), key), paths(graph[name], graph["f"])
         sentence = f"{key}: {answer} is too {'many' if answer > expected else 'few'}; follow every arrow up to f"
         require(answer == expected, "wrong-paths", sentence)
 
 
-RIGHT = {"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3}
 exercise.wrong_answer("missing-share", diamond={**RIGHT, "a": 12.0, "x": 36.0, "y": 12.0})
 exercise.wrong_answer("counted-twice", diamond={**RIGHT, "x": 90.0, "y": 48.0})
 exercise.wrong_answer("value-for-gradient", diamond={**RIGHT, "b": 3.0, "c": 12.0})

@@ -8,27 +8,17 @@ A graph may be 5,000 nodes deep, and may have more paths than anyone can walk.
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ....view.words.grammar import are, counted
-from ...cases import chain, graphs, ladder
-from ...diagnosis import require
-from ...exact import as_nodes
-from ...exercise import Exercise
+from ...authoring import Exercise, are, as_nodes, chain, counted, graphs, label, ladder, require, topological_order
 from ..t02._forward import in_words
 
-exercise = Exercise(
-    "04-topo",
-    __doc__,
-    kind="P",
-    limit=3.0,
-    hints=(
-        "A node may be listed as soon as all its parents are. So go down to the leaves first, and list on the way up.",
-        "Keep a stack of your own. Take its top: if it has a parent that is not listed yet, push the parent. "
-        "If it has none, list it and pop it.",
-        "To push each node once, put pairs on the stack: `(node, False)` means go down, `(node, True)` means list it. "
-        "On going down push `(node, True)` first, then `(parent, False)` for each parent.",
-    ),
+HINTS = (
+    "A node may be listed as soon as all its parents are. So go down to the leaves first, and list on the way up.",
+    "Keep a stack of your own. Take its top: if it has a parent that is not listed yet, push the parent. "
+    "If it has none, list it and pop it.",
+    "To push each node once, put pairs on the stack: `(node, False)` means go down, `(node, True)` means list it. "
+    "On going down push `(node, True)` first, then `(parent, False)` for each parent.",
 )
+exercise = Exercise("04-topo", __doc__, kind="P", hints=HINTS, limit=3.0)
 
 
 @exercise.reference
@@ -44,11 +34,6 @@ def topo_sort(output):
             stack.append((node, True))
             stack.extend((parent, False) for parent in node.parents)
     return order
-
-
-def label(node):
-    """What to call a node."""
-    return f"{node.op} {node.name or ''}".strip()
 
 
 def judge(answer, output):
@@ -136,13 +121,4 @@ def forgets_where_it_was(output):
 
 @exercise.mutant("reversed")
 def begins_with_the_output(output):
-    order, seen, stack = [], set(), [(output, False)]
-    while stack:
-        node, parents_done = stack.pop()
-        if parents_done:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend((parent, False) for parent in node.parents)
-    return order[::-1]
+    return topo_sort(output)[::-1]

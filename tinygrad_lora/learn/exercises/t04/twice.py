@@ -16,23 +16,17 @@ Write the five gradients into the dictionary `twice`. Predict first; the engine 
 
 import tinygrad_lora as tl
 
-from ....view.words.sentences import number
-from ...diagnosis import require
-from ...exact import as_number, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_number, entry, number, require
 
-exercise = Exercise(
-    "04-twice",
-    __doc__,
-    kind="Q",
-    hints=(
-        "backward() adds to what is there, at every node. Nothing is forgotten unless you say so.",
-        "Each call sends a fresh 1 from the output; it does not send what was added up before.",
-        "The slope of x * x at 3 is 6, and that of 5 * x is 5. The rest is addition.",
-    ),
+HINTS = (
+    "backward() adds to what is there, at every node. Nothing is forgotten unless you say so.",
+    "Each call sends a fresh 1 from the output; it does not send what was added up before.",
+    "The slope of x * x at 3 is 6, and that of 5 * x is 5. The rest is addition.",
 )
+exercise = Exercise("04-twice", __doc__, kind="Q", hints=HINTS)
 
-exercise.answer(twice={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 5.0})
+RIGHT = {"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 5.0}
+exercise.answer(twice=RIGHT)
 
 
 def observed():
@@ -85,21 +79,15 @@ OTHERWISE = "each backward() adds the slope at x = 3 to what is there, and the e
 
 @exercise.check(points=2)
 def test_every_prediction_is_right(twice):
-    if type(twice) is not dict:
-        raise refuse("wrong-type", f"twice is of type {type(twice).__name__}; keep the dictionary and fill it in")
     for name, expected in observed().items():
-        if name not in twice:
-            raise refuse("missing-name", f"twice has no entry {name!r}")
-        answer = as_number(twice[name], f"the answer {name!r}")
+        answer = as_number(entry(twice, "twice", name), f"the answer {name!r}")
         if answer == expected:
             continue
         code, why = SLIPS.get(name, {}).get(answer, ("wrong-prediction", OTHERWISE))
         require(False, code, f"you predicted {number(answer)} for {name!r}: {why}")
 
 
-exercise.wrong_answer("overwritten", twice={"first": 6.0, "second": 6.0, "f": 1.0, "other": 5.0, "zeroed": 5.0})
-exercise.wrong_answer("compounded", twice={"first": 6.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0})
-exercise.wrong_answer("not-forgotten", twice={"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 22.0})
-exercise.wrong_answer(
-    "value-for-gradient", twice={"first": 9.0, "second": 18.0, "f": 2.0, "other": 23.0, "zeroed": 5.0}
-)
+exercise.wrong_answer("overwritten", twice=RIGHT | {"second": 6.0, "f": 1.0, "other": 5.0})
+exercise.wrong_answer("compounded", twice=RIGHT | {"second": 18.0, "other": 23.0})
+exercise.wrong_answer("not-forgotten", twice=RIGHT | {"zeroed": 22.0})
+exercise.wrong_answer("value-for-gradient", twice=RIGHT | {"first": 9.0, "second": 18.0, "other": 23.0})

@@ -8,22 +8,14 @@ It must work for stacks of matrices as well, such as shapes (5, 2, 3) and (5, 3,
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import tell
-from ...doctor import diagnose
-from ...exact import refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose, generators, numbers, refuse, tell
 
-exercise = Exercise(
-    "05-matmul",
-    __doc__,
-    kind="N",
-    hints=(
-        "Take shapes (2, 3) and (3, 4): g is (2, 4), and the gradient of a must be (2, 3). Which product gives that?",
-        "(2, 4) times (4, 3) is g times b transposed. For b you need (3, 2) times (2, 4).",
-        "`return g @ b.mT, a.mT @ g`",
-    ),
+HINTS = (
+    "Take shapes (2, 3) and (3, 4): g is (2, 4), and the gradient of a must be (2, 3). Which product gives that?",
+    "(2, 4) times (4, 3) is g times b transposed. For b you need (3, 2) times (2, 4).",
+    "`return g @ b.mT, a.mT @ g`",
 )
+exercise = Exercise("05-matmul", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference
@@ -75,10 +67,8 @@ def test_stacks_of_matrices(matmul_vjp, seed, budget):
             judge_squares(matmul_vjp, seed, 1)
             g = np.ones((len(a[0]), 3))
             matmul_vjp(g, a[0] @ b[0], a[0], b[0])  # where this fails as well, it is something else
-            sentence = (
-                f"your rule fails for a stack: in shape {a.shape} x.T reverses all axes; x.mT transposes each matrix"
-            )
-            raise refuse("stack-turned", sentence) from None
+            sentence = f"in shape {a.shape} x.T reverses all axes; x.mT transposes each matrix"
+            raise refuse("stack-turned", f"your rule fails for a stack: {sentence}") from None
 
 
 @exercise.mutant("transposed-operand")

@@ -20,23 +20,16 @@ import tinygrad_lora as tl
 
 from ....errors import ShapeError, TraceError
 from ....view.errors.failure import failure
-from ...cases import generators, numbers
-from ...diagnosis import Diagnosis, Wrong, require
-from ...exact import as_array, refuse, same
-from ...exercise import Exercise
+from ...authoring import Diagnosis, Exercise, Wrong, as_array, generators, numbers, refuse, require, same
 
-exercise = Exercise(
-    "05-repair",
-    __doc__,
-    kind="S",
-    hints=(
-        "Write the shapes under each line. For a matrix product the two inner sizes must be equal; otherwise align "
-        "from the right.",
-        "`x.mT` is the transpose, `tl.reshape(b, (-1, 1))` makes a column, and `keepdims=True` keeps a summed axis.",
-        "`x @ W`; `x @ x.mT`; `x + tl.reshape(b, (-1, 1))`; `x - tl.mean(x, 1, keepdims=True)`; "
-        "`tl.mse(tl.reshape(y, target.shape), target)`",
-    ),
+HINTS = (
+    "Write the shapes under each line. For a matrix product the two inner sizes must be equal; otherwise align "
+    "from the right.",
+    "`x.mT` is the transpose, `tl.reshape(b, (-1, 1))` makes a column, and `keepdims=True` keeps a summed axis.",
+    "`x @ W`; `x @ x.mT`; `x + tl.reshape(b, (-1, 1))`; `x - tl.mean(x, 1, keepdims=True)`; "
+    "`tl.mse(tl.reshape(y, target.shape), target)`",
 )
+exercise = Exercise("05-repair", __doc__, kind="S", hints=HINTS)
 
 
 @exercise.reference
@@ -126,10 +119,8 @@ def judge(function, right, slips=(), **arrays):
     for code, sentence, slip in slips:
         slipped = np.asarray(slip(*arrays.values()), dtype=float)
         require(not same(answer, slipped), code, f"with {shapes}: {sentence}", show=y)
-    sentence = (
-        f"with {shapes} the shape is right; the first number is {answer.flat[0]:g} and should be {expected.flat[0]:g}"
-    )
-    require(False, "wrong-value", sentence, show=y)
+    first = f"the first number is {answer.flat[0]:g} and should be {expected.flat[0]:g}"
+    require(False, "wrong-value", f"with {shapes} the shape is right; {first}", show=y)
 
 
 def sizes(seed, budget):

@@ -11,21 +11,14 @@ are enough.
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import tell
-from ...doctor import diagnose
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose, generators, numbers, tell
 
-exercise = Exercise(
-    "05-softmax",
-    __doc__,
-    kind="N",
-    hints=(
-        "Write the vector-Jacobian product for one row: sum over i of g_i y_i (delta_ij - y_j). Multiply it out.",
-        "The first part is g_j y_j. In the second, y_j stands before a sum over i that is one number for the row.",
-        "`total = (g * y).sum(axis=-1, keepdims=True)`, then `return y * (g - total)`",
-    ),
+HINTS = (
+    "Write the vector-Jacobian product for one row: sum over i of g_i y_i (delta_ij - y_j). Multiply it out.",
+    "The first part is g_j y_j. In the second, y_j stands before a sum over i that is one number for the row.",
+    "`total = (g * y).sum(axis=-1, keepdims=True)`, then `return y * (g - total)`",
 )
+exercise = Exercise("05-softmax", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference

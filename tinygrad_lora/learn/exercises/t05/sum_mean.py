@@ -6,21 +6,14 @@ The forwards are `x.sum(axis)` and `x.mean(axis)`, where `axis` is one whole num
 
 import numpy as np
 
-from ...cases import generators, numbers
-from ...diagnosis import tell
-from ...doctor import diagnose
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose, generators, numbers, tell
 
-exercise = Exercise(
-    "05-sum-mean",
-    __doc__,
-    kind="N",
-    hints=(
-        "Every number of a row goes into one sum. So which gradient does each of them get?",
-        "Give g its lost axis back: `np.expand_dims(g, axis)`. Then `np.broadcast_to(..., x.shape)` repeats it.",
-        "The mean is the sum divided by n, and n is `x.shape[axis]`. So its gradient is that of the sum, divided by n.",
-    ),
+HINTS = (
+    "Every number of a row goes into one sum. So which gradient does each of them get?",
+    "Give g its lost axis back: `np.expand_dims(g, axis)`. Then `np.broadcast_to(..., x.shape)` repeats it.",
+    "The mean is the sum divided by n, and n is `x.shape[axis]`. So its gradient is that of the sum, divided by n.",
 )
+exercise = Exercise("05-sum-mean", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference

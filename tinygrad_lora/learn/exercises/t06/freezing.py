@@ -19,23 +19,16 @@ import tinygrad_lora as tl
 
 from ....core.graph import topological_order
 from ....view.words.grammar import are, counted
-from ...cases import chain, generators, random_graph
-from ...diagnosis import require
-from ...exact import as_nodes, as_whole, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_nodes, as_whole, chain, entry, generators, label, random_graph, refuse, require
 
-exercise = Exercise(
-    "06-freezing",
-    __doc__,
-    kind="S",
-    hints=(
-        "The product x W has two operands, so its rule has two products: one for x and one for W. Which are needed?",
-        "x is constant, so nobody asks for its gradient. h needs one if the first layer has something to learn. "
-        "For `visited` go through the nodes with parents first, and remember which are on the way.",
-        "3, 1 and 2. For `visited`: a node counts if it is a trainable parameter, or if any of its parents "
-        "counts. An order with parents first is the topo_sort of tutorial 04.",
-    ),
+HINTS = (
+    "The product x W has two operands, so its rule has two products: one for x and one for W. Which are needed?",
+    "x is constant, so nobody asks for its gradient. h needs one if the first layer has something to learn. "
+    "For `visited` go through the nodes with parents first, and remember which are on the way.",
+    "3, 1 and 2. For `visited`: a node counts if it is a trainable parameter, or if any of its parents "
+    "counts. An order with parents first is the topo_sort of tutorial 04.",
 )
+exercise = Exercise("06-freezing", __doc__, kind="S", hints=HINTS)
 
 exercise.answer(products={"nothing frozen": 3, "first frozen": 1, "second frozen": 2})
 
@@ -89,13 +82,8 @@ WHY = {
 
 @exercise.check(points=2)
 def test_the_products_are_counted(products):
-    if type(products) is not dict:
-        raise refuse("wrong-type", f"products is of type {type(products).__name__}; keep the dictionary and fill it in")
-    expected = measured()
-    for case, right in expected.items():
-        if case not in products:
-            raise refuse("missing-name", f"products has no entry {case!r}")
-        count = as_whole(products[case], case)
+    for case, right in measured().items():
+        count = as_whole(entry(products, "products", case), case)
         if count == right:
             continue
         sentence = f"{case}: {count} is too {'many' if count > right else 'few'}; {WHY[case]}"
@@ -115,17 +103,10 @@ def right_nodes(output):
     return needed
 
 
-def label(node):
-    return f"{node.op} {node.name or ''}".strip()
-
-
 def judge(visited, output, froze=""):
     """One graph: raise unless the list holds the right nodes."""
-    listed, expected, nodes = (
-        set(as_nodes(visited(output), "the list")),
-        right_nodes(output),
-        topological_order([output]),
-    )
+    listed, expected = set(as_nodes(visited(output), "the list")), right_nodes(output)
+    nodes = topological_order([output])
     if listed == expected:
         return
     small = output if len(nodes) <= 12 else None
@@ -134,9 +115,8 @@ def judge(visited, output, froze=""):
     if listed - set(nodes):
         raise refuse("foreign-node", f"{counts}: some are not part of the graph")
     stale = froze and listed == {n for n in nodes if (n.requires_gradient if n.parents else n in expected)}
-    sentence = (
-        f"{counts}: the flag of {label(extra[0]) if extra else 'some'} is from before the freezing; ask the parameters"
-    )
+    flag = f"the flag of {label(extra[0]) if extra else 'some'}"
+    sentence = f"{counts}: {flag} is from before the freezing; ask the parameters"
     require(not stale, "stale-flag", sentence, show=small)
     frozen = [n for n in extra if str(n.op) == "parameter"]
     sentence = f"{counts}: {label(frozen[0]) if frozen else ''} is frozen, so it needs no gradient"

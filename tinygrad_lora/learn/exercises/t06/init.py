@@ -17,24 +17,14 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ....view.words.sentences import number
-from ...diagnosis import require
-from ...exact import as_array
-from ...exercise import Exercise
-from ...using import using
+from ...authoring import Exercise, as_array, number, require, using
 
-exercise = Exercise(
-    "06-init",
-    __doc__,
-    kind="T",
-    slow=True,
-    limit=30.0,
-    hints=(
-        "Which variance must w have, so that n times mean square times variance, halved, is the mean square again?",
-        "n var(w) / 2 = 1, so the variance is 2 / n. Here n is the number of inputs; the standard deviation is a root.",
-        "`return rng.normal(size=(input_size, output_size)) * np.sqrt(2 / input_size)`",
-    ),
+HINTS = (
+    "Which variance must w have, so that n times mean square times variance, halved, is the mean square again?",
+    "n var(w) / 2 = 1, so the variance is 2 / n. Here n is the number of inputs; the standard deviation is a root.",
+    "`return rng.normal(size=(input_size, output_size)) * np.sqrt(2 / input_size)`",
 )
+exercise = Exercise("06-init", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0)
 
 WIDTHS = (64, 200, 50, 100, 100, 30, 150, 64)
 DEPTH, WIDTH, STEPS, LEAST = 20, 48, 150, 0.8
@@ -87,9 +77,8 @@ def test_it_stays_through_many_layers(initial_weight, seed):
     for n, m in pairwise(WIDTHS):
         x = np.maximum(x @ drawn(initial_weight, n, m, int(rng.integers(1 << 30))), 0)
     ratio = float((x**2).mean()) / start
-    sentence = (
-        f"after {len(WIDTHS) - 1} layers of different widths the mean square is {number(ratio)} times what it was"
-    )
+    layers = f"{len(WIDTHS) - 1} layers of different widths"
+    sentence = f"after {layers} the mean square is {number(ratio)} times what it was"
     require(ratio > 0.25, "vanishing", sentence)
     require(ratio < 4, "exploding", sentence)
 

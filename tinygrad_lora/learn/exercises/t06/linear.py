@@ -11,24 +11,16 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...cases import generators, numbers
-from ...diagnosis import require, tell
-from ...doctor import diagnose_layer
-from ...exact import as_array, refuse, require_formula, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_layer, diagnose_layer, generators, numbers, refuse, require, same, tell, value_in
 
-exercise = Exercise(
-    "06-linear",
-    __doc__,
-    kind="P",
-    hints=(
-        "An array is made a parameter with `tl.parameter(array)`, and it belongs to the layer once it is an attribute.",
-        "`rng = np.random.default_rng(seed)` and `rng.normal(size=(...))`; then divide by the root. "
-        "In `__call__` use the nodes themselves, not their `.value`.",
-        "`self.weight = tl.parameter(rng.normal(size=(input_size, output_size)) / np.sqrt(input_size))`, "
-        "`self.bias = tl.parameter(np.zeros(output_size))`, `return x @ self.weight + self.bias`",
-    ),
+HINTS = (
+    "An array is made a parameter with `tl.parameter(array)`, and it belongs to the layer once it is an attribute.",
+    "`rng = np.random.default_rng(seed)` and `rng.normal(size=(...))`; then divide by the root. "
+    "In `__call__` use the nodes themselves, not their `.value`.",
+    "`self.weight = tl.parameter(rng.normal(size=(input_size, output_size)) / np.sqrt(input_size))`, "
+    "`self.bias = tl.parameter(np.zeros(output_size))`, `return x @ self.weight + self.bias`",
 )
+exercise = Exercise("06-linear", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -48,23 +40,6 @@ class Linear(tl.Layer):
         # END SOLUTION
 
 
-def built(Linear, *arguments, **named):
-    """A layer of the student's class."""
-    layer = Linear(*arguments, **named)
-    if not isinstance(layer, tl.Layer):
-        raise refuse("no-layer", "Linear is no layer: write `class Linear(tl.Layer):`")
-    require_formula(layer)
-    return layer
-
-
-def start_of(layer, name, shape):
-    """What a parameter starts with."""
-    parameters = layer.named_parameters()
-    if name not in parameters:
-        raise refuse("missing-parameter", f"the layer has no parameter called {name}: assign tl.parameter(...) to it")
-    return as_array(parameters[name].value, f"the {name}", shape)
-
-
 def sizes(seed, budget):
     for size, rng in generators(seed, min(budget, 6)):
         yield rng, 2 + size % 3, (3, 1, 2, 4)[size % 4]
@@ -73,7 +48,7 @@ def sizes(seed, budget):
 @exercise.check(points=2)
 def test_it_computes_xw_plus_b(Linear, seed, budget):
     for rng, n, m in sizes(seed, budget):
-        layer = built(Linear, n, m, seed=1)
+        layer = as_layer(Linear(n, m, seed=1), "Linear")
         for name, p in layer.named_parameters().items():
             if name in ("weight", "bias") and not p.requires_gradient:
                 raise refuse("frozen", f"{name} is frozen: leave trainable=True")
@@ -83,8 +58,8 @@ def test_it_computes_xw_plus_b(Linear, seed, budget):
 
 @exercise.check(points=1)
 def test_it_starts_at_random(Linear, seed):
-    layer = built(Linear, 64, 50, seed=seed)
-    weight = start_of(layer, "weight", (64, 50))
+    layer = as_layer(Linear(64, 50, seed=seed), "Linear")
+    weight = value_in(layer, "weight", (64, 50), "the weight")
     sentence = "all numbers of the weight are alike: so all outputs stay alike forever, as they get the same gradient"
     require(float(np.ptp(weight)) > 0, "all-alike", sentence)
     spread = float(weight.std()) * 8  # 1 for the standard deviation 1 / sqrt(64)
@@ -92,13 +67,14 @@ def test_it_starts_at_random(Linear, seed):
     require(abs(spread - 64) > 4, "wrong-spread", f"{sentence}: it looks multiplied by the root, not divided")
     require(abs(spread - 1 / 8) > 0.02, "wrong-spread", f"{sentence}: divide by the root of 64, not by 64")
     require(0.9 < spread < 1.1, "wrong-spread", sentence)
-    bias = start_of(layer, "bias", (50,))
+    bias = value_in(layer, "bias", (50,), "the bias")
     require(not bias.any(), "bias-not-zero", f"the bias starts at zero; yours begins with {bias[:3].round(3).tolist()}")
 
 
 @exercise.check(points=1)
 def test_the_seed_decides(Linear):
-    first, again, other = (start_of(built(Linear, 4, 3, seed=s), "weight", (4, 3)) for s in (7, 7, 8))
+    layers = [as_layer(Linear(4, 3, seed=seed), "Linear") for seed in (7, 7, 8)]
+    first, again, other = (value_in(layer, "weight", (4, 3), "the weight") for layer in layers)
     require(float(np.ptp(first)) > 0, "all-alike", "all numbers of the weight are alike")
     require(same(first, again), "not-repeatable", "two layers with the same seed differ: draw from default_rng(seed)")
     require(not same(first, other), "seed-ignored", "two layers with different seeds are the same: use the seed")
@@ -116,12 +92,7 @@ class KeepsArrays(tl.Layer):
 
 
 @exercise.mutant("unused-parameter")
-class ForgetsTheBias(tl.Layer):
-    def __init__(self, input_size, output_size, seed=0):
-        rng = np.random.default_rng(seed)
-        self.weight = tl.parameter(rng.normal(size=(input_size, output_size)) / np.sqrt(input_size))
-        self.bias = tl.parameter(np.zeros(output_size))
-
+class ForgetsTheBias(Linear):
     def __call__(self, x):
         return x @ self.weight
 
@@ -138,10 +109,7 @@ class TurnsTheWeight(tl.Layer):
 
 
 @exercise.mutant("all-alike")
-class StartsAtZero(tl.Layer):
+class StartsAtZero(Linear):
     def __init__(self, input_size, output_size, seed=0):
         self.weight = tl.parameter(np.zeros((input_size, output_size)))
         self.bias = tl.parameter(np.zeros(output_size))
-
-    def __call__(self, x):
-        return x @ self.weight + self.bias

@@ -15,24 +15,16 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....view.words.grammar import are
-from ...cases import generators
-from ...diagnosis import require
-from ...exact import kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, are, generators, require, returned
 
-exercise = Exercise(
-    "06-parameters",
-    __doc__,
-    kind="P",
-    hints=(
-        "A layer in a layer in a list: the depth is small, so this is a case for a function that calls itself.",
-        "Let a helper `walk(name, thing)` look at one thing. Only if it is a node it is stored; a layer or a list is "
-        "walked through.",
-        "For a layer: `for key, part in vars(thing).items(): walk(f'{name}.{key}' if name else key, part)`. For a list "
-        "the same with `enumerate(thing)`. For a node: store it unless it is in `parameters.values()`.",
-    ),
+HINTS = (
+    "A layer in a layer in a list: the depth is small, so this is a case for a function that calls itself.",
+    "Let a helper `walk(name, thing)` look at one thing. Only if it is a node it is stored; a layer or a list is "
+    "walked through.",
+    "For a layer: `for key, part in vars(thing).items(): walk(f'{name}.{key}' if name else key, part)`. For a list "
+    "the same with `enumerate(thing)`. For a node: store it unless it is in `parameters.values()`.",
 )
+exercise = Exercise("06-parameters", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -108,11 +100,8 @@ def listed(names):
 
 def judge(named_parameters, description, layer, code):
     """One layer: raise, and say what is lost or added, unless the names and nodes are right."""
-    answer, expected = named_parameters(layer), layer.named_parameters()
-    if answer is None:
-        raise refuse("no-return", "named_parameters gave None: does it end with `return`?")
-    if not isinstance(answer, dict):
-        raise refuse("wrong-type", f"named_parameters gave {kind_of(answer)}; a dictionary is needed")
+    answer = returned(named_parameters(layer), dict, "named_parameters", "a dictionary is needed")
+    expected = layer.named_parameters()
     if answer == expected:
         return
     yours = f"for {description} the names are {listed(expected)}; yours are {listed(answer)}"

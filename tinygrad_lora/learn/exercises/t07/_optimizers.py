@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....core.node import ComputationNode, parameter
-from ....view.words.sentences import number
-from ...cases import numbers
-from ...diagnosis import Diagnosis, Wrong, require
-from ...exact import as_array, refuse, same
+from ...authoring import Diagnosis, Wrong, as_array, number, numbers, refuse, require, same
 
 Rule = Callable[[list[ComputationNode], float, dict[Any, Any]], None]
 Slips = Mapping[str, tuple[str, Rule]]
@@ -50,9 +47,8 @@ def judge(rule: Rule, right: Rule, slips: Slips, seed: int) -> None:
         if _equal(answer, expected):
             continue
         t, i = _first(answer, expected)
-        yours = (
-            f"after step {t + 1} parameter {'abc'[i]} is {_flat(answer[t][i])}; it should be {_flat(expected[t][i])}"
-        )
+        now, right_now = _flat(answer[t][i]), _flat(expected[t][i])
+        yours = f"after step {t + 1} parameter {'abc'[i]} is {now}; it should be {right_now}"
         start = trajectory(lambda *args: None, shapes, rates, seed)
         require(not _equal(answer, start), "not-updated", f"{yours}: no parameter was changed; assign to p.value")
         for code, (sentence, slip) in slips.items():

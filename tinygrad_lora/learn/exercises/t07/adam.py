@@ -17,22 +17,17 @@ Source: Kingma and Ba 2014, algorithm 1.
 
 import numpy as np
 
-from ...diagnosis import require
-from ...exercise import Exercise
+from ...authoring import Exercise, require
 from ._optimizers import judge, trajectory
 
-exercise = Exercise(
-    "07-adam",
-    __doc__,
-    kind="P",
-    hints=(
-        "Three things must last: the number of steps, and for each parameter m and v. Count the step once, before the "
-        "loop over the parameters.",
-        '`t = memory["t"] = memory.get("t", 0) + 1` counts. For a parameter: `m, v = memory.get(p, (0.0, 0.0))`.',
-        "`m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2`, then `memory[p] = m, v`. Divide m by `1 - 0.9**t` and v "
-        "by `1 - 0.999**t`, and move by `lr * m_hat / (np.sqrt(v_hat) + 1e-8)`.",
-    ),
+HINTS = (
+    "Three things must last: the number of steps, and for each parameter m and v. Count the step once, before the "
+    "loop over the parameters.",
+    '`t = memory["t"] = memory.get("t", 0) + 1` counts. For a parameter: `m, v = memory.get(p, (0.0, 0.0))`.',
+    "`m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2`, then `memory[p] = m, v`. Divide m by `1 - 0.9**t` and v "
+    "by `1 - 0.999**t`, and move by `lr * m_hat / (np.sqrt(v_hat) + 1e-8)`.",
 )
+exercise = Exercise("07-adam", __doc__, kind="P", hints=HINTS, changes={"adam_step": ["parameters", "memory"]})
 
 
 @exercise.reference

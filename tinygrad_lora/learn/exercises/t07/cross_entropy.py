@@ -12,26 +12,17 @@ Write two functions of arrays. `logits` is (samples, classes), `labels` holds a 
 
 import numpy as np
 
-from ....view.words.sentences import number
-from ...cases import generators, numbers
-from ...diagnosis import require, tell
-from ...doctor import diagnose
-from ...exact import as_array, as_number, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, as_number, diagnose, generators, number, numbers, require, same, tell
 
-exercise = Exercise(
-    "07-cross-entropy",
-    __doc__,
-    kind="N",
-    hints=(
-        "Subtract the largest logit of each row from the row: the probabilities stay the same, and no power is above "
-        "1. Then write the logarithm of the fraction as a difference, so that no logarithm of 0 is left.",
-        "ln p_t = z_t - ln(sum of e^z_k), where z are the shifted logits. The gradient of a row is p, minus 1 at the "
-        "label; the mean divides it by the number of samples.",
-        "`scores = z - np.log(np.exp(z).sum(axis=1, keepdims=True))`, then `-scores[np.arange(len(labels)), "
-        "labels].mean()`. For the gradient: `p[np.arange(len(labels)), labels] -= 1` and `return g * p / len(labels)`.",
-    ),
+HINTS = (
+    "Subtract the largest logit of each row from the row: the probabilities stay the same, and no power is above "
+    "1. Then write the logarithm of the fraction as a difference, so that no logarithm of 0 is left.",
+    "ln p_t = z_t - ln(sum of e^z_k), where z are the shifted logits. The gradient of a row is p, minus 1 at the "
+    "label; the mean divides it by the number of samples.",
+    "`scores = z - np.log(np.exp(z).sum(axis=1, keepdims=True))`, then `-scores[np.arange(len(labels)), "
+    "labels].mean()`. For the gradient: `p[np.arange(len(labels)), labels] -= 1` and `return g * p / len(labels)`.",
 )
+exercise = Exercise("07-cross-entropy", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference
@@ -97,13 +88,12 @@ LOSSES = {
 @exercise.check(points=2)
 def test_the_loss_of_a_batch(cross_entropy, seed, budget):
     for logits, labels in batches(seed, budget):
-        answer = as_array(cross_entropy(logits.copy(), labels.copy()), "the loss", ())
+        answer = as_array(cross_entropy(logits, labels), "the loss", ())
         expected = np.asarray(right(logits, labels))
         if same(answer, expected):
             continue
-        yours = (
-            f"for logits {logits.shape} your loss is {number(float(answer))} and should be {number(float(expected))}"
-        )
+        losses = f"your loss is {number(float(answer))} and should be {number(float(expected))}"
+        yours = f"for logits {logits.shape} {losses}"
         for code, (sentence, slip) in LOSSES.items():
             require(not same(answer, np.asarray(slip(logits, labels))), code, f"{yours}: yours is {sentence}")
         require(False, "differs", yours)
@@ -113,7 +103,7 @@ def test_the_loss_of_a_batch(cross_entropy, seed, budget):
 def test_large_logits_give_a_finite_loss(cross_entropy):
     for t in ([0, 1], [2, 0], [1, 2]):
         labels = np.array(t)
-        answer = as_number(cross_entropy(LARGE.copy(), labels), "the loss")
+        answer = as_number(cross_entropy(LARGE, labels), "the loss")
         expected = float(right(LARGE, labels)) + 0.0  # never -0
         yours = f"for logits {LARGE.tolist()} and labels {t} the loss is {number(expected)}; yours is {number(answer)}"
         require(not np.isnan(answer), "overflow", f"{yours}: e^1000 is infinite; subtract the row's largest first")
@@ -147,18 +137,15 @@ def test_the_gradient_of_the_logits(cross_entropy_vjp, seed, budget):
 @exercise.check(points=1)
 def test_large_logits_give_a_finite_gradient(cross_entropy_vjp):
     labels, g = np.array([2, 1]), 0.25  # not 1 / 2: there are two samples, and each slip shall have a factor of its own
-    answer = as_array(cross_entropy_vjp(g, LARGE.copy(), labels), "the gradient", LARGE.shape)
+    answer = as_array(cross_entropy_vjp(g, LARGE, labels), "the gradient", LARGE.shape)
     expected = rule(g, LARGE, labels)
     yours = f"for logits {LARGE.tolist()} the gradient is {expected.tolist()}; yours is {answer.tolist()}"
     require(bool(np.isfinite(answer).all()), "overflow", f"{yours}: subtract the row's largest logit first")
     if same(answer, expected):
         return
     require(not same(answer, 2 * expected), "factor", f"{yours}: the mean divides by the number of samples, 2")
-    require(
-        not same(answer, expected / g),
-        "missing-upstream",
-        f"{yours}: multiply by the gradient g that flows in, {g}",
-    )
+    sentence = f"{yours}: multiply by the gradient g that flows in, {g}"
+    require(not same(answer, expected / g), "missing-upstream", sentence)
     for code, (sentence, slip) in SLIPS.items():
         require(not same(answer, slip(g, LARGE, labels)), code, f"{yours}: it {sentence}")
     require(False, "differs", yours)

@@ -17,23 +17,16 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ...diagnosis import require
-from ...exact import as_number, as_whole, refuse
-from ...exercise import Exercise
-from ...using import using
+from ...authoring import Exercise, as_number, as_whole, entry, require, using
 
+HINTS = (
+    "Watch the first losses. If they grow, the learning rate is too large. If they hardly fall, it is too small.",
+    "Adam likes rates around 0.003 here. SGD with momentum 0.9 likes 0.05, plain SGD ten times that. Batches of 32 "
+    "are fine.",
+    'Your `adam_step` as `update`, and `plan = {"lr": 0.005, "batch": 32, "epochs": 15}`.',
+)
 exercise = Exercise(
-    "07-digits",
-    __doc__,
-    kind="T",
-    slow=True,
-    limit=30.0,
-    hints=(
-        "Watch the first losses. If they grow, the learning rate is too large. If they hardly fall, it is too small.",
-        "Adam likes rates around 0.003 here. SGD with momentum 0.9 likes 0.05, plain SGD ten times that. Batches of 32 "
-        "are fine.",
-        'Your `adam_step` as `update`, and `plan = {"lr": 0.005, "batch": 32, "epochs": 15}`.',
-    ),
+    "07-digits", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0, changes={"update": ["parameters", "memory"]}
 )
 LEAST, MOST_EPOCHS, SMALLEST_BATCH = 0.95, 20, 8
 
@@ -56,12 +49,8 @@ exercise.answer(plan={"lr": 0.005, "batch": 32, "epochs": 15})
 
 def checked(plan):
     """The three numbers of a plan."""
-    if type(plan) is not dict:
-        raise refuse("wrong-type", f"plan is of type {type(plan).__name__}; keep the dictionary and fill it in")
-    if missing := [name for name in ("lr", "batch", "epochs") if name not in plan]:
-        raise refuse("missing-name", f"plan has no entry {missing[0]!r}")
-    lr = as_number(plan["lr"], "lr")
-    batch, epochs = as_whole(plan["batch"], "batch"), as_whole(plan["epochs"], "epochs")
+    lr, batch, epochs = (entry(plan, "plan", name) for name in ("lr", "batch", "epochs"))
+    lr, batch, epochs = as_number(lr, "lr"), as_whole(batch, "batch"), as_whole(epochs, "epochs")
     require(lr > 0, "rate-not-positive", f"lr is {lr:g}; it must be above 0")
     require(batch >= SMALLEST_BATCH, "batch-too-small", f"batch is {batch}; at least {SMALLEST_BATCH} images, please")
     require(0 < epochs <= MOST_EPOCHS, "too-many-epochs", f"epochs is {epochs}; 1 to {MOST_EPOCHS} are allowed")

@@ -11,20 +11,15 @@ step, and the same dictionary comes again at every step. The learning rate may b
 
 import numpy as np
 
-from ...diagnosis import require
-from ...exercise import Exercise
+from ...authoring import Exercise, require
 from ._optimizers import judge, trajectory
 
-exercise = Exercise(
-    "07-momentum",
-    __doc__,
-    kind="P",
-    hints=(
-        "Before the first step there is no entry for p: `memory.get(p, 0.0)` is its value, or 0.",
-        "First the new m, from the old one and the gradient. Then the parameter, with the new m. Store the new m.",
-        "`memory[p] = 0.9 * memory.get(p, 0.0) + p.gradient`, then `p.value = p.value - lr * memory[p]`, for every p.",
-    ),
+HINTS = (
+    "Before the first step there is no entry for p: `memory.get(p, 0.0)` is its value, or 0.",
+    "First the new m, from the old one and the gradient. Then the parameter, with the new m. Store the new m.",
+    "`memory[p] = 0.9 * memory.get(p, 0.0) + p.gradient`, then `p.value = p.value - lr * memory[p]`, for every p.",
 )
+exercise = Exercise("07-momentum", __doc__, kind="P", hints=HINTS, changes={"momentum_step": ["parameters", "memory"]})
 
 
 @exercise.reference

@@ -13,22 +13,15 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....errors import GradientError
-from ...diagnosis import require, tell
-from ...doctor import diagnose_step
-from ...exact import same
-from ...exercise import Exercise
+from ...authoring import Exercise, diagnose_step, require, same, tell
 
-exercise = Exercise(
-    "07-step",
-    __doc__,
-    kind="S",
-    hints=(
-        "backward() adds to the gradients that are there. So what must come before it?",
-        "Forget, go forward, go backward, update, return. The node of the loss keeps its value.",
-        "`optimizer.zero_gradients()`, `value = loss(model(x), target)`, `value.backward()`, `optimizer.step()`, "
-        "`return float(value)`",
-    ),
+HINTS = (
+    "backward() adds to the gradients that are there. So what must come before it?",
+    "Forget, go forward, go backward, update, return. The node of the loss keeps its value.",
+    "`optimizer.zero_gradients()`, `value = loss(model(x), target)`, `value.backward()`, `optimizer.step()`, "
+    "`return float(value)`",
 )
+exercise = Exercise("07-step", __doc__, kind="S", hints=HINTS, changes={"train_step": ["model", "optimizer"]})
 
 
 @exercise.reference

@@ -12,24 +12,15 @@ as they are. The arrays that came in must not change.
 
 import numpy as np
 
-from ....view.words.grammar import counted
-from ....view.words.sentences import number
-from ...cases import generators, numbers
-from ...diagnosis import require
-from ...exact import as_array, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, all_same, as_array, counted, generators, number, numbers, refuse, require
 
-exercise = Exercise(
-    "08-clip",
-    __doc__,
-    kind="N",
-    hints=(
-        "The direction must stay: so there is one factor for all numbers of all arrays.",
-        "Sum the squares of all arrays, then take one root. The factor is max_norm / norm, but never above 1.",
-        "`norm = np.sqrt(sum((g**2).sum() for g in gradients))`. The factor is `max_norm / norm` if `norm > max_norm`, "
-        "else 1. Then `return [g * factor for g in gradients]`.",
-    ),
+HINTS = (
+    "The direction must stay: so there is one factor for all numbers of all arrays.",
+    "Sum the squares of all arrays, then take one root. The factor is max_norm / norm, but never above 1.",
+    "`norm = np.sqrt(sum((g**2).sum() for g in gradients))`. The factor is `max_norm / norm` if `norm > max_norm`, "
+    "else 1. Then `return [g * factor for g in gradients]`.",
 )
+exercise = Exercise("08-clip", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference
@@ -95,18 +86,13 @@ def length(arrays):
 
 def judge(clip, gradients, max_norm):
     """One list of gradients: raise, and say what is wrong, unless it is clipped as it should be."""
-    copies = [g.copy() for g in gradients]
-    clipped = clip(copies, max_norm)
-    if clipped is None:
-        raise refuse("no-return", "clip gave None: does every path of your function end with `return`?")
+    clipped = clip(gradients, max_norm)
+    require(clipped is not None, "no-return", "clip gave None: does every path of your function end with `return`?")
     if type(clipped) not in (list, tuple) or len(clipped) != len(gradients):
         raise refuse("count", f"clip must give a list of {counted(len(gradients), 'array')}, as many as it got")
-    pairs = zip(copies, gradients, strict=True)
-    message = "your function changed the arrays that it got: others need them; `g * factor` makes a new one"
-    require(all(same(as_array(a), as_array(b)) for a, b in pairs), "changed-argument", message)
     answer = [as_array(c, f"array {i}", g.shape) for i, (c, g) in enumerate(zip(clipped, gradients, strict=True))]
     expected = right(gradients, max_norm)
-    if equal(answer, expected):
+    if all_same(answer, expected, 1e-5):
         return
     message = f"the norm of {counted(len(gradients), 'array')} is {number(length(gradients))}, max_norm is "
     message += f"{number(max_norm)}, and the norm of yours is {number(length(answer))}"
@@ -114,14 +100,10 @@ def judge(clip, gradients, max_norm):
     require(finite, "nan", f"{message}: do not divide by a norm of 0")
     for code, (sentence, slip) in SLIPS.items():
         with np.errstate(all="ignore"):
-            require(not equal(answer, slip(gradients, max_norm)), code, f"{message}: {sentence}")
+            require(not all_same(answer, slip(gradients, max_norm), 1e-5), code, f"{message}: {sentence}")
     direction = f"{message}: the length is right, the direction is not"
     require(abs(length(answer) / length(expected) - 1) > 1e-4, "other-direction", direction)
     require(False, "differs", message)
-
-
-def equal(answer, expected):
-    return all(same(as_array(a), as_array(b), 1e-5) for a, b in zip(answer, expected, strict=True))
 
 
 def lists(seed, budget):

@@ -15,25 +15,16 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ....view.words.sentences import number
-from ...cases import chain, generators, numbers, random_graph
-from ...diagnosis import require
-from ...exact import kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, chain, generators, kind_of, number, numbers, random_graph, refuse, require
 
-exercise = Exercise(
-    "08-first-nan",
-    __doc__,
-    kind="P",
-    limit=3.0,
-    hints=(
-        "`np.isfinite(node.value).all()` says whether a node is fine. An infinity is where most NaNs come from, so do "
-        "not look for NaN alone.",
-        "Collect all nodes below the output with a list that grows while it is read. Do not stop at a node that is "
-        "fine: e to the power of minus infinity is 0, so above an infinity all may look well.",
-        "For every node: `bad(node) and not any(bad(p) for p in node.parents)`. Return the first for which it is true.",
-    ),
+HINTS = (
+    "`np.isfinite(node.value).all()` says whether a node is fine. An infinity is where most NaNs come from, so do "
+    "not look for NaN alone.",
+    "Collect all nodes below the output with a list that grows while it is read. Do not stop at a node that is "
+    "fine: e to the power of minus infinity is 0, so above an infinity all may look well.",
+    "For every node: `bad(node) and not any(bad(p) for p in node.parents)`. Return the first for which it is true.",
 )
+exercise = Exercise("08-first-nan", __doc__, kind="P", hints=HINTS, limit=3.0)
 
 
 @exercise.reference
@@ -74,17 +65,15 @@ def judge(first_nan, output):
     origins = [n for n in nodes if bad(n) and not any(map(bad, n.parents))]
     if answer is None:
         sentence = f"you found nothing, and {label(origins[0]) if origins else ''} is not finite"
-        require(
-            not origins or bad(output), "hidden", f"{sentence}: the output is fine, but not all below it", show=small
-        )
+        hidden = bool(origins) and not bad(output)
+        require(not hidden, "hidden", f"{sentence}: the output is fine, but not all below it", show=small)
         nan = any(np.isnan(n.value).any() for n in nodes)
         require(not origins or nan, "infinity-missed", f"{sentence}: look for infinities, not only for NaN", show=small)
         require(not origins, "missed", sentence, show=small)
         return
     if type(answer) is not tl.ComputationNode:
         raise refuse("wrong-type", f"first_nan gave {kind_of(answer)}; a node or None is needed")
-    if answer not in nodes:
-        raise refuse("foreign-node", "the node that you gave is not part of the graph")
+    require(answer in nodes, "foreign-node", "the node that you gave is not part of the graph")
     require(bad(answer), "finite-node", f"you gave {label(answer)}, whose value is finite", show=small)
     parents = [p for p in answer.parents if bad(p)]
     if parents:

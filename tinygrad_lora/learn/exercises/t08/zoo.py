@@ -10,34 +10,25 @@ If you name a parameter "late", it gets another value after your loss was comput
 The right engine refuses to go on then. That counts as a result, too.
 """
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
 from ....errors import StaleGraphError
-from ....view.words.sentences import number
-from ...diagnosis import require
-from ...exact import as_array, as_nodes, refuse, same
-from ...exercise import Exercise
-from ...zoo import bug, bugs
+from ...authoring import Exercise, as_array, as_nodes, bug, bugs, number, refuse, require, same, topological_order
 
-exercise = Exercise(
-    "08-zoo",
-    __doc__,
-    kind="M",
-    limit=5.0,
-    hints=(
-        "One loss for each mistake: one that the mistake gets wrong. `tl.bugs()` says where each shows, and where it "
-        "hides.",
-        "Square a number and square the result: that shows two of them. Then add a bias to a matrix, put a ReLU at 0, "
-        "and take any loss of a parameter called late.",
-        "`a = x * x` and the loss `a * a`; `tl.sum(tl.constant(np.ones((3, 2))) + b)` with b of shape (2,); "
-        '`tl.relu(tl.parameter(0.0))`; `w * w` with `w = tl.parameter(2.0, "late")`.',
-    ),
+HINTS = (
+    "One loss for each mistake: one that the mistake gets wrong. `tl.bugs()` says where each shows, and where it "
+    "hides.",
+    "Square a number and square the result: that shows two of them. Then add a bias to a matrix, put a ReLU at 0, "
+    "and take any loss of a parameter called late.",
+    "`a = x * x` and the loss `a * a`; `tl.sum(tl.constant(np.ones((3, 2))) + b)` with b of shape (2,); "
+    '`tl.relu(tl.parameter(0.0))`; `w * w` with `w = tl.parameter(2.0, "late")`.',
 )
+exercise = Exercise("08-zoo", __doc__, kind="M", hints=HINTS, limit=5.0)
 
 
 @exercise.reference
@@ -77,11 +68,8 @@ def measured(probes, name=None):
             if p.name == "late":
                 p.value = 2 * p.value + 1
         try:
-            if name is None:
+            with nullcontext() if name is None else bug(name):
                 loss.backward()
-            else:
-                with bug(name):
-                    loss.backward()
         except StaleGraphError:
             results.append("refused")
         except Exception as error:

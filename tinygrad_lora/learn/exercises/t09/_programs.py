@@ -7,12 +7,10 @@ from typing import Any
 
 from .... import library
 from ....core import ops
-from ....core.graph import Graph, topological_order
 from ....core.node import ComputationNode, placeholder
-from ...cases import Rng, generators, random_graph
+from ...authoring import Graph, Rng, generators, random_graph, topological_order
 
 Function = Callable[..., Any]
-Pair = tuple[Function, list[str]]
 
 
 def functions(seed: int, budget: int, *, shared: bool = True) -> Iterator[tuple[Function, list[str]]]:

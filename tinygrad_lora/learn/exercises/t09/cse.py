@@ -16,27 +16,17 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....core.graph import Graph
-from ....view.words.grammar import counted
-from ....view.words.sentences import number
-from ...cases import numbers
-from ...diagnosis import require
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, Graph, as_array, counted, kind_of, number, numbers, refuse, require, same
 from ._programs import functions
 
-exercise = Exercise(
-    "09-cse",
-    __doc__,
-    kind="P",
-    hints=(
-        "Keep a dictionary from what an operation is to the first node that was it. What makes two operations equal?",
-        "The key has three parts: the operation, the new parents in order, and the parameters. A dictionary is no key; "
-        "`str(sorted(old.params.items()))` is. Nodes may stand in a key, since each equals only itself.",
-        "`key = (old.op, parents, str(sorted(old.params.items())))`. If it is not in `first`, store `old` there if "
-        "`parents == old.parents`, else the new node. Return `first[key]`. For add and multiply sort by `id`.",
-    ),
+HINTS = (
+    "Keep a dictionary from what an operation is to the first node that was it. What makes two operations equal?",
+    "The key has three parts: the operation, the new parents in order, and the parameters. A dictionary is no key; "
+    "`str(sorted(old.params.items()))` is. Nodes may stand in a key, since each equals only itself.",
+    "`key = (old.op, parents, str(sorted(old.params.items())))`. If it is not in `first`, store `old` there if "
+    "`parents == old.parents`, else the new node. Return `first[key]`. For add and multiply sort by `id`.",
 )
+exercise = Exercise("09-cse", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -88,8 +78,7 @@ def judge(merge_duplicates, f, names, rng, fewest=None):
     improved = merge_duplicates(graph)
     if improved is None:
         raise refuse("no-return", "merge_duplicates gave None: does it end with `return graph.map(build)`?")
-    if type(improved) is not Graph:
-        raise refuse("wrong-type", f"merge_duplicates gave {kind_of(improved)}; a Graph is needed")
+    require(type(improved) is Graph, "wrong-type", f"merge_duplicates gave {kind_of(improved)}; a Graph is needed")
     arrays = [numbers(rng) for _ in names]
     right, result = (float(g(*arrays)[0]) for g in (graph, improved))
     if not same(as_array(result), as_array(right)):

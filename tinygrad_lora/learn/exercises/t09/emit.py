@@ -27,26 +27,18 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....core.graph import Graph
 from ....core.node import placeholder
-from ...cases import numbers
-from ...diagnosis import require
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, Graph, as_array, numbers, refuse, require, returned, same
 from ._programs import straight
 
-exercise = Exercise(
-    "09-emit",
-    __doc__,
-    kind="S",
-    hints=(
-        'Keep a dictionary from node to the name of its variable. A form such as `"{} + {}"` for each operation, and '
-        "`form.format(...)` fills in the names of the parents.",
-        "Go through `graph.nodes`. A leaf has its own name. An operation gets the next of t0, t1, ..., and a line.",
-        "The first line is `f\"def program({', '.join(x.name for x in graph.inputs)}):\"`, the last one "
-        '`f"    return {names[graph.outputs[0]]}"`. Join all with "\\n".',
-    ),
+HINTS = (
+    'Keep a dictionary from node to the name of its variable. A form such as `"{} + {}"` for each operation, and '
+    "`form.format(...)` fills in the names of the parents.",
+    "Go through `graph.nodes`. A leaf has its own name. An operation gets the next of t0, t1, ..., and a line.",
+    "The first line is `f\"def program({', '.join(x.name for x in graph.inputs)}):\"`, the last one "
+    '`f"    return {names[graph.outputs[0]]}"`. Join all with "\\n".',
 )
+exercise = Exercise("09-emit", __doc__, kind="S", hints=HINTS)
 
 
 @exercise.reference
@@ -71,6 +63,8 @@ def emit(graph):
     return "\n".join([f"def program({inputs}):", *lines, f"    return {names[graph.outputs[0]]}"]) + "\n"
 
 
+FORMS = {"add": "({} + {})", "subtract": "({} - {})", "multiply": "({} * {})", "matmul": "({} @ {})",
+         "tanh": "np.tanh({})"}  # fmt: skip
 SIGNS = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.MatMult: np.matmul}
 
 
@@ -78,10 +72,7 @@ class Reading:
     """Runs a text of assignments, and counts its operations. Nothing else is run: what is no such text is refused."""
 
     def __init__(self, text):
-        if text is None:
-            raise refuse("no-return", "emit gave None: does it end with `return`?")
-        if type(text) is not str:
-            raise refuse("wrong-type", f"emit gave {kind_of(text)}; a text is needed")
+        returned(text, str, "emit", "a text is needed")
         try:
             tree = ast.parse(text)
         except SyntaxError as error:
@@ -131,9 +122,8 @@ def judge(emit, graph, rng):
     text = emit(graph)
     reading = Reading(text)
     expected = [node.name for node in graph.inputs]
-    sentence = (
-        f"your arguments are ({', '.join(reading.arguments)}); the inputs are ({', '.join(expected)}), in this order"
-    )
+    yours = f"your arguments are ({', '.join(reading.arguments)})"
+    sentence = f"{yours}; the inputs are ({', '.join(expected)}), in this order"
     require(reading.arguments == expected, "wrong-arguments", sentence, show=graph)
     nodes = sum(bool(node.parents) for node in graph.nodes)
     counted = sum(isinstance(part, ast.BinOp | ast.Call) for part in ast.walk(reading.function))
@@ -171,21 +161,14 @@ def test_what_is_used_twice_is_computed_once(emit, seed):
     judge(emit, Graph([x], [node]), np.random.default_rng(seed))
 
 
-def nested(graph, turned=False):
-    """The source of a program that computes everything in one line."""
-    signs = {"add": "({} + {})", "subtract": "({} - {})", "multiply": "({} * {})", "matmul": "({} @ {})",
-             "tanh": "np.tanh({})"}  # fmt: skip
+@exercise.mutant("several-in-a-line")
+def writes_one_long_line(graph):
     code = {}
     for node in graph.nodes:
         operands = [code[p] for p in node.parents]
-        code[node] = signs[str(node.op)].format(*operands) if node.parents else node.name
+        code[node] = FORMS[str(node.op)].format(*operands) if node.parents else node.name
     inputs = ", ".join(node.name for node in graph.inputs)
     return f"def program({inputs}):\n    t0 = {code[graph.outputs[0]]}\n    return t0\n"
-
-
-@exercise.mutant("several-in-a-line")
-def writes_one_long_line(graph):
-    return nested(graph)
 
 
 @exercise.mutant("operands-swapped")
@@ -210,11 +193,10 @@ def sorts_the_arguments(graph):
 @exercise.mutant("overwritten")
 def has_two_variables_only(graph):
     names, lines = {}, []
-    signs = {"add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "matmul": "{} @ {}", "tanh": "np.tanh({})"}
     for node in graph.nodes:
         names[node] = f"t{len(lines) % 2}" if node.parents else node.name
         if node.parents:
-            lines.append(f"    {names[node]} = {signs[str(node.op)].format(*[names[p] for p in node.parents])}")
+            lines.append(f"    {names[node]} = {FORMS[str(node.op)].format(*[names[p] for p in node.parents])}")
     inputs = ", ".join(node.name for node in graph.inputs)
     return "\n".join([f"def program({inputs}):", *lines, f"    return {names[graph.outputs[0]]}"])
 

@@ -11,27 +11,19 @@ lists of nodes:
 `graph.nodes` are all nodes, parents first; the leaves among them have no parents, and belong to no group.
 """
 
-from ....core.graph import Graph
 from ....core.node import placeholder
 from ....core.ops import add, exp, matmul, multiply, tanh
-from ....view.words.grammar import counted
-from ...diagnosis import require
-from ...exact import as_nodes, kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, Graph, as_nodes, counted, require, returned
 from ._programs import programs, uses
 
-exercise = Exercise(
-    "09-fuse",
-    __doc__,
-    kind="P",
-    hints=(
-        "First count the uses of each node: go through all parents of all nodes, and through the outputs.",
-        "Then go through the operations, parents first. Keep the group that each result ends. An operation takes "
-        "over the groups of those parents that may move into it.",
-        "`group[node] = [*moved, node]`, where `moved` joins `group.pop(p)` for each parent p that is an elementwise "
-        "operation with one use, if node is elementwise. At the end `return list(group.values())`.",
-    ),
+HINTS = (
+    "First count the uses of each node: go through all parents of all nodes, and through the outputs.",
+    "Then go through the operations, parents first. Keep the group that each result ends. An operation takes "
+    "over the groups of those parents that may move into it.",
+    "`group[node] = [*moved, node]`, where `moved` joins `group.pop(p)` for each parent p that is an elementwise "
+    "operation with one use, if node is elementwise. At the end `return list(group.values())`.",
 )
+exercise = Exercise("09-fuse", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -64,11 +56,7 @@ def label(node):
 
 def judge(fuse, graph):
     """One graph: raise, and say what is wrong, unless the groups keep to the rules."""
-    answer = fuse(graph)
-    if answer is None:
-        raise refuse("no-return", "fuse gave None: does it end with `return`?")
-    if type(answer) not in (list, tuple):
-        raise refuse("wrong-type", f"fuse gave {kind_of(answer)}; a list of lists of nodes is needed")
+    answer = returned(fuse(graph), (list, tuple), "fuse", "a list of lists of nodes is needed")
     groups = [as_nodes(group, "a group") for group in answer]
     require(all(groups), "empty-group", "one of your groups is empty", show=graph)
     flat = [node for group in groups for node in group]

@@ -22,21 +22,15 @@ Write True or False into the dictionary `may_move`, in place of each `...`.
 
 import tinygrad_lora as tl
 
-from ...diagnosis import require
-from ...exact import as_bool, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_bool, entry, require
 from ._programs import uses
 
-exercise = Exercise(
-    "09-fusible",
-    __doc__,
-    kind="Q",
-    hints=(
-        "Cross out the arrows that touch `matmul` or `reduce_sum` first: there a number depends on a whole row.",
-        "Then count the arrows that leave each box. An output has one more, which is not drawn.",
-        "Three arrows are left: from add, from scale and from multiply.",
-    ),
+HINTS = (
+    "Cross out the arrows that touch `matmul` or `reduce_sum` first: there a number depends on a whole row.",
+    "Then count the arrows that leave each box. An output has one more, which is not drawn.",
+    "Three arrows are left: from add, from scale and from multiply.",
 )
+exercise = Exercise("09-fusible", __doc__, kind="Q", hints=HINTS)
 
 RIGHT = {
     "matmul -> add": False,
@@ -71,8 +65,6 @@ def graph():
 
 @exercise.check(points=4)
 def test_every_arrow_is_judged_right(may_move):
-    if type(may_move) is not dict:
-        raise refuse("wrong-type", f"may_move is of type {type(may_move).__name__}; keep the dictionary and fill it in")
     traced = graph()
     used = uses(traced)
     for user in traced.nodes:
@@ -84,9 +76,7 @@ def test_every_arrow_is_judged_right(may_move):
 def judge(may_move, node, user, used, is_output):
     """One arrow: raise, and say why, unless the answer is right."""
     arrow = f"{node.op} -> {user.op}"
-    if arrow not in may_move:
-        raise refuse("missing-name", f"may_move has no entry {arrow!r}")
-    answer = as_bool(may_move[arrow], arrow)
+    answer = as_bool(entry(may_move, "may_move", arrow), arrow)
     alone = node.op.elementwise and user.op.elementwise
     yours = f"you say that {arrow} may{'' if answer else ' not'}"
     require(alone or not answer, "not-elementwise", f"{yours}: but one of them is not elementwise")

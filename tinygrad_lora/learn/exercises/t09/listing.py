@@ -22,26 +22,17 @@ import tinygrad_lora as tl
 
 from ....core.graph import topological_order
 from ....core.node import Op
-from ....view.words.grammar import are, counted, times
-from ....view.words.sentences import number
-from ...cases import numbers
-from ...diagnosis import require
-from ...exact import as_array, kind_of, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, are, as_array, counted, number, numbers, refuse, require, returned, same, times
 from ._programs import functions
 
-exercise = Exercise(
-    "09-listing",
-    __doc__,
-    kind="S",
-    hints=(
-        "f does not know that it is being watched: `output = f(*inputs)` builds the graph. The rest is an order with "
-        "parents first, as in tutorial 04, and a name for each node.",
-        "Keep a dictionary from node to name. Fill in the inputs first; an operation gets f't{len(rows)}' at its turn.",
-        "For each node in order that is not an input: `operands = [name[p] for p in node.parents]`, then "
-        "`rows.append((name[node], str(node.op), operands, dict(node.params)))`.",
-    ),
+HINTS = (
+    "f does not know that it is being watched: `output = f(*inputs)` builds the graph. The rest is an order with "
+    "parents first, as in tutorial 04, and a name for each node.",
+    "Keep a dictionary from node to name. Fill in the inputs first; an operation gets f't{len(rows)}' at its turn.",
+    "For each node in order that is not an input: `operands = [name[p] for p in node.parents]`, then "
+    "`rows.append((name[node], str(node.op), operands, dict(node.params)))`.",
 )
+exercise = Exercise("09-listing", __doc__, kind="S", hints=HINTS)
 
 
 @exercise.reference
@@ -70,11 +61,7 @@ def written(row):
 
 def checked(rows):
     """The rows, if they have the form that was asked for."""
-    if rows is None:
-        raise refuse("no-return", "listing gave None: does it end with `return`?")
-    if type(rows) is not list:
-        raise refuse("wrong-type", f"listing gave {kind_of(rows)}; a list of rows is needed")
-    for row in rows:
+    for row in returned(rows, list, "listing", "a list of rows is needed"):
         if type(row) is not tuple or len(row) != 4:
             raise refuse("wrong-type", f"a row is {row!r}; it must be (name, operation, operands, params)")
         name, operation, operands, params = row

@@ -7,8 +7,7 @@ from collections import Counter
 
 import numpy as np
 
-from ...cases import generators
-from ...exact import refuse, same
+from ...authoring import generators, refuse, same
 
 OPERATIONS = {"add": 2, "subtract": 2, "tanh": 1, "matmul": 2}
 INPUTS = ("x", "y")
@@ -63,14 +62,10 @@ def planned(program, outputs, *, careless=False, in_place=True):
     return place_of
 
 
-def numbers_of(seed=0):
-    rng = np.random.default_rng([seed, 10])
-    return {name: rng.normal(size=(SIZE, SIZE)) for name in INPUTS}
-
-
 def run(program, outputs, places=None):
     """The outputs of a program; with `places`, each array is written where it says, over what was there."""
-    inputs, memory = numbers_of(), {}
+    rng, memory = np.random.default_rng([0, 10]), {}
+    inputs = {name: rng.normal(size=(SIZE, SIZE)) for name in INPUTS}
 
     def at(name):
         return inputs[name] if name in inputs else memory[name if places is None else places[name]]

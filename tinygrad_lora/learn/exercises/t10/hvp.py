@@ -13,22 +13,15 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...cases import generators, numbers
-from ...diagnosis import require
-from ...exact import as_array, largest_difference, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, generators, largest_difference, numbers, require, same
 
-exercise = Exercise(
-    "10-hvp",
-    __doc__,
-    kind="N",
-    hints=(
-        "`tl.grad(f)` is a function. Called on a node, it gives a node: so its result can be differentiated again.",
-        "Write a function `along(x)` that gives one number: the gradient at x, times v, summed up. "
-        "Then take the gradient of that.",
-        "`return tl.grad(lambda x: tl.sum(tl.grad(f)(x) * v))(x)`",
-    ),
+HINTS = (
+    "`tl.grad(f)` is a function. Called on a node, it gives a node: so its result can be differentiated again.",
+    "Write a function `along(x)` that gives one number: the gradient at x, times v, summed up. "
+    "Then take the gradient of that.",
+    "`return tl.grad(lambda x: tl.sum(tl.grad(f)(x) * v))(x)`",
 )
+exercise = Exercise("10-hvp", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference

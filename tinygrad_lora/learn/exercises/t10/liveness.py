@@ -15,24 +15,17 @@ Write two functions:
   its first step to its last, both included.
 """
 
-from ....view.words.grammar import are, counted
-from ...diagnosis import require
-from ...exact import as_whole, kind_of, refuse
-from ...exercise import Exercise
-from ._programs import programs, text_of
+from ...authoring import Exercise, are, as_whole, counted, refuse, require, returned
+from ._programs import ends, programs, text_of
 
-exercise = Exercise(
-    "10-liveness",
-    __doc__,
-    kind="P",
-    hints=(
-        "One walk over the program tells when each array is made. What does the same walk know about readers?",
-        "Start with `last` equal to `first`. Each step that reads an array sets its `last` to the number of that step: "
-        "the latest wins. Outputs come at the end. For `most_alive`, count at every step.",
-        "`for r in reads: if r in made: last[r] = i`, then `last[name] = len(program)` for outputs. "
-        "`sum(first <= i <= last for first, last in spans.values())` counts at step i.",
-    ),
+HINTS = (
+    "One walk over the program tells when each array is made. What does the same walk know about readers?",
+    "Start with `last` equal to `first`. Each step that reads an array sets its `last` to the number of that step: "
+    "the latest wins. Outputs come at the end. For `most_alive`, count at every step.",
+    "`for r in reads: if r in made: last[r] = i`, then `last[name] = len(program)` for outputs. "
+    "`sum(first <= i <= last for first, last in spans.values())` counts at step i.",
 )
+exercise = Exercise("10-liveness", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -58,14 +51,8 @@ def most_alive(spans):
 
 def right_spans(program, outputs):
     """The right lifetimes, by the name of the array."""
-    spans = {name: [i, i] for i, (name, _, _) in enumerate(program)}
-    for i, (_, _, reads) in enumerate(program):
-        for name in reads:
-            if name in spans:
-                spans[name][1] = i
-    for name in outputs:
-        spans[name][1] = len(program)
-    return {name: tuple(span) for name, span in spans.items()}
+    last = ends(program, outputs)
+    return {name: (i, last[name]) for i, (name, _, _) in enumerate(program)}
 
 
 def checked_span(span, name):
@@ -77,11 +64,7 @@ def checked_span(span, name):
 
 def judge(lifetimes, program, outputs):
     """One program: raise, and say what is wrong with the first array that is wrong."""
-    answer = lifetimes(list(program), list(outputs))
-    if answer is None:
-        raise refuse("no-return", "lifetimes gave None: does it end with `return`?")
-    if type(answer) is not dict:
-        raise refuse("wrong-type", f"lifetimes gave {kind_of(answer)}; a dictionary is needed")
+    answer = returned(lifetimes(program, outputs), dict, "lifetimes", "a dictionary is needed")
     right = right_spans(program, outputs)
     where = f"in {text_of(program)}, with the outputs {', '.join(outputs)}," if len(program) < 9 else "in a long one"
     extra = [str(name) for name in answer if name not in right]
@@ -116,12 +99,11 @@ def test_every_array_lives_as_long_as_it_is_needed(lifetimes, seed, budget):
 def test_the_most_that_are_alive_at_once(most_alive, seed, budget):
     for program, outputs in programs(seed, budget):
         spans = right_spans(program, outputs)
-        answer = as_whole(most_alive(dict(spans)), "the number")
+        answer = as_whole(most_alive(spans), "the number")
         steps = range(len(program) + 1)
-        right, open_ended, changing = (
-            max(sum(test(a, i, b) for a, b in spans.values()) for i in steps)
-            for test in (lambda a, i, b: a <= i <= b, lambda a, i, b: a <= i < b, lambda a, i, b: a < i <= b)
-        )
+        right = max(sum(a <= i <= b for a, b in spans.values()) for i in steps)
+        open_ended = max(sum(a <= i < b for a, b in spans.values()) for i in steps)
+        changing = max(sum(a < i <= b for a, b in spans.values()) for i in steps)
         yours = f"of {counted(len(spans), 'array')} at most {right} {are(right)} alive at once; you say {answer} (in "
         yours += f"{text_of(program)})"
         if answer == right:

@@ -13,25 +13,18 @@ Then write `counterexample()`. It returns `(program, outputs)`, at most four ste
 a *careless planner* gives wrong numbers: it frees a place as soon as its array was read once.
 """
 
-from ....view.words.grammar import counted
-from ...diagnosis import require
-from ...exact import as_whole, kind_of, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_whole, counted, refuse, require, returned
 from ._programs import checked_program, ends, planned, programs, text_of, wrong_outputs
 
-exercise = Exercise(
-    "10-reuse",
-    __doc__,
-    kind="P",
-    hints=(
-        "Find for each array the step that reads it last, as in 10-liveness. Then walk through the steps with a list "
-        "of free places.",
-        "At each step: which operands are read here for the last time? For matmul their places are free after the "
-        "result has one; for the others, before.",
-        "If `free` is not empty, `place_of[name] = free.pop()`, else a new number. "
-        "And the counterexample: t0 is read by t1, and again by t2.",
-    ),
+HINTS = (
+    "Find for each array the step that reads it last, as in 10-liveness. Then walk through the steps with a list "
+    "of free places.",
+    "At each step: which operands are read here for the last time? For matmul their places are free after the "
+    "result has one; for the others, before.",
+    "If `free` is not empty, `place_of[name] = free.pop()`, else a new number. "
+    "And the counterexample: t0 is read by t1, and again by t2.",
 )
+exercise = Exercise("10-reuse", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -64,11 +57,7 @@ MOST = 4
 
 def checked_places(places, program, outputs):
     """The student's places, as whole numbers."""
-    answer = places(list(program), list(outputs))
-    if answer is None:
-        raise refuse("no-return", "places gave None: does it end with `return`?")
-    if type(answer) is not dict:
-        raise refuse("wrong-type", f"places gave {kind_of(answer)}; a dictionary is needed")
+    answer = returned(places(program, outputs), dict, "places", "a dictionary is needed")
     if missing := [name for name, _, _ in program if name not in answer]:
         raise refuse("missing-name", f"{missing[0]} has no place in {text_of(program)}")
     return {name: as_whole(answer[name], f"the place of {name}") for name, _, _ in program}

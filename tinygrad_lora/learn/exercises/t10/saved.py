@@ -20,22 +20,15 @@ The engine answers when you check: it builds the graph of the gradients and look
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
-from ...diagnosis import require
-from ...exact import as_bool, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_bool, entry, require, topological_order
 
-exercise = Exercise(
-    "10-saved",
-    __doc__,
-    kind="Q",
-    hints=(
-        "Write the backward rule of each line. Which arrays of the forward pass stand in it?",
-        "The rule of + has none. That of @ has both operands, each for the gradient of the other. "
-        "That of tanh has its output, not its input.",
-        "All trained: x (for W), h (for V, and for tanh) and d (for the square). If only V is trained, nobody needs x.",
-    ),
+HINTS = (
+    "Write the backward rule of each line. Which arrays of the forward pass stand in it?",
+    "The rule of + has none. That of @ has both operands, each for the gradient of the other. "
+    "That of tanh has its output, not its input.",
+    "All trained: x (for W), h (for V, and for tanh) and d (for the square). If only V is trained, nobody needs x.",
 )
+exercise = Exercise("10-saved", __doc__, kind="Q", hints=HINTS)
 
 exercise.answer(
     all_trained={"x": True, "a": False, "b": False, "h": True, "y": False, "d": True},
@@ -76,12 +69,8 @@ def engine(trained):
 
 def judge(answers, case, trained):
     """One of the two dictionaries: raise, and say why, unless it agrees with the engine."""
-    if type(answers) is not dict:
-        raise refuse("wrong-type", f"{case} is of type {type(answers).__name__}; keep the dictionary and fill it in")
     for name, right in engine(trained).items():
-        if name not in answers:
-            raise refuse("missing-name", f"{case} has no entry {name!r}")
-        answer = as_bool(answers[name], f"{case}[{name!r}]")
+        answer = as_bool(entry(answers, case, name), f"{case}[{name!r}]")
         if answer == right:
             continue
         sentence = f"{case}: you say that {name} is {'kept' if answer else 'not needed'}; {WHY[name]}"

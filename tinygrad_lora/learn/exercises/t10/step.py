@@ -8,27 +8,21 @@ gradient; all gradients are those at the old arrays. There is no `backward()` he
 `tl.gradients`. The check traces your function, runs its graph and reads digits with it.
 """
 
+from functools import partial
+
 import numpy as np
 
 import tinygrad_lora as tl
 
 from ....data import digits
-from ....view.words.grammar import are
-from ...checking.evaluated import Evaluated
-from ...diagnosis import require
-from ...exact import as_array, refuse, same
-from ...exercise import Exercise
+from ...authoring import Evaluated, Exercise, all_same, are, as_array, refuse, require, same
 
-exercise = Exercise(
-    "10-step",
-    __doc__,
-    kind="T",
-    hints=(
-        "The first half is the forward pass, as always: scores, then the loss. Nothing in it changes.",
-        "`tl.gradients(loss, [W1, b1, W2, b2])` gives four nodes, in this order. A new array is a node as well.",
-        "`return [loss, *(p - 0.5 * g for p, g in zip(parameters, tl.gradients(loss, parameters)))]`",
-    ),
+HINTS = (
+    "The first half is the forward pass, as always: scores, then the loss. Nothing in it changes.",
+    "`tl.gradients(loss, [W1, b1, W2, b2])` gives four nodes, in this order. A new array is a node as well.",
+    "`return [loss, *(p - 0.5 * g for p, g in zip(parameters, tl.gradients(loss, parameters)))]`",
 )
+exercise = Exercise("10-step", __doc__, kind="T", hints=HINTS)
 
 RATE, STEPS, LEAST, HIDDEN = 0.5, 150, 0.93, 32
 
@@ -89,24 +83,24 @@ def test_one_step_is_right(training_step, seed):
     arrays = [as_array(a, f"the new {name}", b.shape) for name, a, b in zip(NAMES, new, old, strict=True)]
     sentence = f"the loss must be {right_loss:.4g}; yours is {as_array(loss, 'the loss', ()):.4g}"
     require(same(as_array(loss, "the loss", ()), np.asarray(right_loss)), "wrong-loss", sentence)
-
-    def like(expected):
-        return all(same(a, b) for a, b in zip(arrays, expected, strict=True))
-
-    if like(right):
+    if all_same(arrays, right):
         return
     still = [name for name, a, b in zip(NAMES, arrays, old, strict=True) if same(a, b)]
     sentence = f"{' and '.join(still)} {are(still)} as before the step"
     require(not still, "not-updated", sentence)
     upward = by_hand(x, labels, old, -RATE)[1]
-    require(not like(upward), "wrong-direction", "the arrays go up the slope: subtract the gradient, do not add it")
+    require(
+        not all_same(arrays, upward),
+        "wrong-direction",
+        "the arrays go up the slope: subtract the gradient, do not add it",
+    )
     sentence = "only the new W1 is right: the gradients of the others were taken after it had changed"
     for keep in (tl.identity, tl.stop_gradient):
-        require(not like(one_by_one(x, labels, old, keep)), "updated-too-soon", sentence)
+        require(not all_same(arrays, one_by_one(x, labels, old, keep)), "updated-too-soon", sentence)
     moved, expected = arrays[0] - old[0], right[0] - old[0]
     ratio = float((moved * expected).sum() / (expected * expected).sum())
     sentence = f"each array moves {ratio:.4g} times as far as it should: the learning rate is {RATE}"
-    require(not like(by_hand(x, labels, old, ratio * RATE)[1]), "factor", sentence)
+    require(not all_same(arrays, by_hand(x, labels, old, ratio * RATE)[1]), "factor", sentence)
     bad = [name for name, a, b in zip(NAMES, arrays, right, strict=True) if not same(a, b)]
     require(False, "differs", f"the new {bad[0]} is not the old one minus {RATE} times its gradient")
 
@@ -119,15 +113,16 @@ def test_nothing_is_computed_twice(training_step, seed):
     expected = np.asarray(by_hand(x, labels, old)[0])
     sentence = f"the loss is {float(loss):.4f}, and the cross-entropy of this network is {float(expected):.4f}"
     require(same(loss, expected), "wrong-loss", sentence)
-    mine, right = (f.prepare(x, labels, *old).graph.flops for f in (traced, Evaluated(step_of_the_check)))
+    mine, right = (f.prepare(x, labels, *old).graph.flops for f in (traced, Evaluated(partial(stepped, RATE))))
     sentence = f"your step takes {mine:,} operations; one forward and one backward pass take {right:,}"
     require(mine >= 0.9 * right, "not-updated", f"{sentence}: some gradient is not there")
     require(mine <= 1.05 * right, "too-much-work", sentence)
 
 
-def step_of_the_check(x, labels, W1, b1, W2, b2):
-    loss, wrt = loss_of(x, labels, W1, b1, W2, b2), (W1, b1, W2, b2)
-    return [loss, *(p - RATE * g for p, g in zip(wrt, tl.gradients(loss, wrt), strict=True))]
+def stepped(rate, x, labels, *parameters):
+    """The loss, and the parameters after a step of this rate."""
+    loss = loss_of(x, labels, *parameters)
+    return [loss, *(p - rate * g for p, g in zip(parameters, tl.gradients(loss, parameters), strict=True))]
 
 
 @exercise.check(points=2)
@@ -147,9 +142,7 @@ def test_it_learns_to_read_digits(training_step, seed):
 
 @exercise.mutant("wrong-direction")
 def climbs(x, labels, W1, b1, W2, b2):
-    wrt = [W1, b1, W2, b2]
-    loss = loss_of(x, labels, *wrt)
-    return [loss, *(p + RATE * g for p, g in zip(wrt, tl.gradients(loss, wrt), strict=True))]
+    return stepped(-RATE, x, labels, W1, b1, W2, b2)
 
 
 @exercise.mutant("updated-too-soon")
@@ -163,15 +156,13 @@ def updates_one_after_the_other(x, labels, W1, b1, W2, b2):
 
 @exercise.mutant("not-updated")
 def forgets_the_biases(x, labels, W1, b1, W2, b2):
-    loss, new = loss_of(x, labels, W1, b1, W2, b2), step_of_the_check(x, labels, W1, b1, W2, b2)
-    return [loss, new[1], b1, new[3], b2]
+    loss, new_W1, _, new_W2, _ = stepped(RATE, x, labels, W1, b1, W2, b2)
+    return [loss, new_W1, b1, new_W2, b2]
 
 
 @exercise.mutant("factor")
 def takes_smaller_steps(x, labels, W1, b1, W2, b2):
-    wrt = [W1, b1, W2, b2]
-    loss = loss_of(x, labels, *wrt)
-    return [loss, *(p - 0.05 * g for p, g in zip(wrt, tl.gradients(loss, wrt), strict=True))]
+    return stepped(0.05, x, labels, W1, b1, W2, b2)
 
 
 @exercise.mutant("exception")

@@ -11,22 +11,15 @@ singular values in `S` come largest first. Write two functions:
 
 import numpy as np
 
-from ...cases import generators
-from ...diagnosis import require
-from ...exact import as_array, as_number, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, as_number, generators, refuse, require, same
 
-exercise = Exercise(
-    "11-best-rank",
-    __doc__,
-    kind="N",
-    hints=(
-        "M is a sum of matrices of rank 1: a singular value times a column of U times a row of Vt. Keep the first r.",
-        "The singular values belong to A or to B, once: `U[:, :r] * S[:r]` scales the columns. "
-        "What was left out is the rest of the sum, and its parts stand at right angles.",
-        "`return U[:, :r] * S[:r], Vt[:r]` and `return np.sqrt((S[r:] ** 2).sum())`",
-    ),
+HINTS = (
+    "M is a sum of matrices of rank 1: a singular value times a column of U times a row of Vt. Keep the first r.",
+    "The singular values belong to A or to B, once: `U[:, :r] * S[:r]` scales the columns. "
+    "What was left out is the rest of the sum, and its parts stand at right angles.",
+    "`return U[:, :r] * S[:r], Vt[:r]` and `return np.sqrt((S[r:] ** 2).sum())`",
 )
+exercise = Exercise("11-best-rank", __doc__, kind="N", hints=HINTS)
 
 
 @exercise.reference
@@ -59,7 +52,7 @@ def parts(M):
 @exercise.check(points=3)
 def test_the_product_is_as_close_as_it_can_be(low_rank, seed, budget):
     for M, r in matrices(seed, budget):
-        factors, (n, m) = low_rank(M.copy(), r), M.shape
+        factors, (n, m) = low_rank(M, r), M.shape
         if type(factors) not in (list, tuple) or len(factors) != 2:
             raise refuse("count", "low_rank must return two arrays, A and B")
         A, B = as_array(factors[0], "A", (n, r)), as_array(factors[1], "B", (r, m))
@@ -83,14 +76,13 @@ def test_the_product_is_as_close_as_it_can_be(low_rank, seed, budget):
 @exercise.check(points=2)
 def test_the_error_from_the_singular_values(smallest_error, seed, budget):
     for M, r in matrices(seed, budget):
-        answer = as_number(smallest_error(M.copy(), r), "the error")
+        answer = as_number(smallest_error(M, r), "the error")
         S = parts(M)[1]
         right = float(np.sqrt((S[r:] ** 2).sum()))
         if near(answer, right):
             continue
-        sentence = (
-            f"of the singular values {np.round(S, 3).tolist()}, r = {r}, the error is {right:.4g}; yours {answer:.4g}"
-        )
+        case = f"of the singular values {np.round(S, 3).tolist()}, r = {r},"
+        sentence = f"{case} the error is {right:.4g}; yours {answer:.4g}"
         kept = float(np.sqrt((S[:r] ** 2).sum()))
         require(not near(answer, right**2), "missing-root", f"{sentence}: that is its square")
         require(not near(answer, kept), "kept-for-dropped", f"{sentence}: that is the size of what is kept")

@@ -9,21 +9,14 @@ B, (r, m). Write two functions:
   numbers as the weight. It is 0 where not even rank 1 is small enough.
 """
 
-from ...cases import generators
-from ...diagnosis import require
-from ...exact import as_whole
-from ...exercise import Exercise
+from ...authoring import Exercise, as_whole, generators, require
 
-exercise = Exercise(
-    "11-counts",
-    __doc__,
-    kind="P",
-    hints=(
-        "Count the numbers in A, then those in B.",
-        "Together r (n + m). For the largest rank solve r (n + m) <= share n m for r, and think about rounding.",
-        "`sum(rank * (n + m) for n, m in shapes)` and `int(share * n * m // (n + m))`",
-    ),
+HINTS = (
+    "Count the numbers in A, then those in B.",
+    "Together r (n + m). For the largest rank solve r (n + m) <= share n m for r, and think about rounding.",
+    "`sum(rank * (n + m) for n, m in shapes)` and `int(share * n * m // (n + m))`",
 )
+exercise = Exercise("11-counts", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -45,7 +38,7 @@ def test_the_numbers_are_counted(adapter_size, seed, budget):
         shapes = [(int(n), int(m)) for n, m in rng.integers(2, 50, size=(1 + size % 4, 2))]
         examples.append((shapes, int(rng.integers(1, 9))))
     for shapes, rank in examples:
-        answer = as_whole(adapter_size(list(shapes), rank), "the size")
+        answer = as_whole(adapter_size(shapes, rank), "the size")
         right = sum(rank * n + rank * m for n, m in shapes)
         sentence = f"for {shapes} and rank {rank} it is {right:,}; yours is {answer:,}"
         if answer == right:
@@ -68,17 +61,15 @@ def test_the_largest_rank_that_is_small_enough(largest_rank, seed, budget):
     for n, m, share in examples:
         answer, right = as_whole(largest_rank(n, m, share), "the rank"), int(share * n * m // (n + m))
         sentence = f"a ({n}, {m}) weight has {n * m:,} numbers, so at most {share * n * m:,.1f} are allowed"
-        sized = (
-            f"rank {right} has {right * (n + m):,}, and rank {right + 1} {(right + 1) * (n + m):,}; you say {answer}"
-        )
+        sizes = f"rank {right} has {right * (n + m):,}, and rank {right + 1} {(right + 1) * (n + m):,}"
+        sentence = f"{sentence}; {sizes}; you say {answer}"
         if answer == right:
             continue
-        require(
-            answer != int(share * min(n, m)), "share-of-rank", f"{sentence}; {sized}: that is a share of the full rank"
-        )
-        require(answer != right + 1, "rounded-up", f"{sentence}; {sized}: round down")
-        require(answer < right, "too-large", f"{sentence}; {sized}")
-        require(False, "too-small", f"{sentence}; {sized}")
+        of_full = answer == int(share * min(n, m))
+        require(not of_full, "share-of-rank", f"{sentence}: that is a share of the full rank")
+        require(answer != right + 1, "rounded-up", f"{sentence}: round down")
+        require(answer < right, "too-large", sentence)
+        require(False, "too-small", sentence)
 
 
 @exercise.mutant("product", name="adapter_size")

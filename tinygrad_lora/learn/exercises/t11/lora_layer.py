@@ -13,23 +13,15 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....core.graph import topological_order
-from ...cases import generators, numbers
-from ...diagnosis import require, tell
-from ...doctor import diagnose_layer
-from ...exact import as_array, kind_of, refuse, require_formula, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_layer, diagnose_layer, generators, kind_of, numbers, require, same, tell, value_in
 
-exercise = Exercise(
-    "11-lora-layer",
-    __doc__,
-    kind="P",
-    hints=(
-        "It is the linear layer of tutorial 06 with two narrow weights in place of a wide one, and no bias.",
-        "x A has only `rank` columns. Multiply that by B, and scale the result by alpha / rank.",
-        "`self.lora_B = tl.parameter(np.zeros((rank, output_size)))` and "
-        "`return (x @ self.lora_A) @ self.lora_B * self.scaling`",
-    ),
+HINTS = (
+    "It is the linear layer of tutorial 06 with two narrow weights in place of a wide one, and no bias.",
+    "x A has only `rank` columns. Multiply that by B, and scale the result by alpha / rank.",
+    "`self.lora_B = tl.parameter(np.zeros((rank, output_size)))` and "
+    "`return (x @ self.lora_A) @ self.lora_B * self.scaling`",
 )
+exercise = Exercise("11-lora-layer", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -52,19 +44,7 @@ class LoRALayer(tl.Layer):
 
 def built(LoRALayer, *sizes, seed=0):
     """A layer of the student's class."""
-    layer = LoRALayer(*sizes, seed=seed)
-    if not isinstance(layer, tl.Layer):
-        raise refuse("no-layer", "LoRALayer is no layer: write `class LoRALayer(tl.Layer):`")
-    require_formula(layer)
-    return layer
-
-
-def start_of(layer, name, shape):
-    """What a factor starts with."""
-    parameters = layer.named_parameters()
-    if name not in parameters:
-        raise refuse("missing-parameter", f"the layer has no parameter called {name}: assign tl.parameter(...) to it")
-    return as_array(parameters[name].value, name, shape)
+    return as_layer(LoRALayer(*sizes, seed=seed), "LoRALayer")
 
 
 @exercise.check(points=3)
@@ -80,15 +60,15 @@ def test_it_computes_s_x_a_b(LoRALayer, seed, budget):
 def test_it_starts_at_zero_and_can_learn(LoRALayer, seed):
     for r, spread in ((4, 0.5), (25, 0.2)):
         layer = built(LoRALayer, 400, 30, r, 8.0, seed=seed)
-        A, B = start_of(layer, "lora_A", (400, r)), start_of(layer, "lora_B", (r, 30))
+        A, B = value_in(layer, "lora_A", (400, r)), value_in(layer, "lora_B", (r, 30))
         require(bool(A.any() or B.any()), "zero-start", "A and B are both zero: each waits for the other, forever")
         sentence = f"at the start |A B| = {np.linalg.norm(A @ B):.3g}: the model changes before it has learned anything"
         require(not (A @ B).any(), "not-zero-at-start", sentence)
         require(bool(A.any()), "wrong-factor-zero", "A is zero and B is random; let B be the zero one")
         sentence = f"A has standard deviation {A.std():.3g}; for rank {r} it must be 1 / sqrt({r}) = {spread:.3g}"
         require(0.9 * spread < float(A.std()) < 1.1 * spread, "wrong-spread", sentence)
-    again, other = (start_of(built(LoRALayer, 6, 5, 2, 2.0, seed=s), "lora_A", (6, 2)) for s in (seed, seed + 1))
-    first = start_of(built(LoRALayer, 6, 5, 2, 2.0, seed=seed), "lora_A", (6, 2))
+    again, other = (value_in(built(LoRALayer, 6, 5, 2, 2.0, seed=s), "lora_A", (6, 2)) for s in (seed, seed + 1))
+    first = value_in(built(LoRALayer, 6, 5, 2, 2.0, seed=seed), "lora_A", (6, 2))
     require(same(first, again, 0, 0), "not-from-seed", "the same seed gives another A")
     require(not same(first, other, 0, 0), "not-from-seed", "another seed gives the same A")
 
@@ -97,8 +77,7 @@ def test_it_starts_at_zero_and_can_learn(LoRALayer, seed):
 def test_the_product_of_a_and_b_is_never_built(LoRALayer):
     layer, x = built(LoRALayer, 64, 32, 2, 4.0), tl.placeholder((8, 64))
     y = layer(x)
-    if not isinstance(y, tl.ComputationNode):
-        raise refuse("wrong-type", f"the output is {kind_of(y)}; it must be a node")
+    require(isinstance(y, tl.ComputationNode), "wrong-type", f"the output is {kind_of(y)}; it must be a node")
     require(y.shape == (8, 32), "wrong-shape", f"for x (8, 64) the output has shape {y.shape}; it must have (8, 32)")
     nodes = topological_order([y])
     unused = [name for name, p in {"x": x, **layer.named_parameters()}.items() if p not in nodes]
@@ -109,23 +88,16 @@ def test_the_product_of_a_and_b_is_never_built(LoRALayer):
 
 
 @exercise.mutant("factor")
-class ForgetsTheScaling(tl.Layer):
-    def __init__(self, input_size, output_size, rank, alpha, seed=0):
-        self.lora_A = tl.parameter(np.random.default_rng(seed).normal(size=(input_size, rank)) / np.sqrt(rank))
-        self.lora_B = tl.parameter(np.zeros((rank, output_size)))
-
+class ForgetsTheScaling(LoRALayer):
     def __call__(self, x):
         return (x @ self.lora_A) @ self.lora_B
 
 
 @exercise.mutant("factor")
-class ScalesByAlphaAlone(ForgetsTheScaling):
+class ScalesByAlphaAlone(LoRALayer):
     def __init__(self, input_size, output_size, rank, alpha, seed=0):
         super().__init__(input_size, output_size, rank, alpha, seed)
         self.scaling = alpha
-
-    def __call__(self, x):
-        return self.scaling * ((x @ self.lora_A) @ self.lora_B)
 
 
 @exercise.mutant("zero-start")

@@ -10,23 +10,16 @@ Here is a layer on arrays, $y = x W + s\,(x A)\,B$. Write three of its methods:
 A and B may be trained between an `unmerge()` and the next `merge()`.
 """
 
-from ...cases import generators
-from ...diagnosis import require
-from ...exact import as_array, largest_difference, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, generators, largest_difference, require, same
 
-exercise = Exercise(
-    "11-merge",
-    __doc__,
-    kind="P",
-    hints=(
-        "Subtracting what was added does not give the old bits back: numbers are rounded. What gives them back?",
-        "Keep the old array aside in `merge()` and take it back in `unmerge()`. `self.W = self.W + ...` makes a new "
-        "array; `self.W += ...` changes the old one.",
-        "In `merge`: `if self.kept is None: self.kept, self.W = self.W, self.W + self.s * (self.A @ self.B)`. "
-        "In `unmerge`: `if self.kept is not None: self.W, self.kept = self.kept, None`.",
-    ),
+HINTS = (
+    "Subtracting what was added does not give the old bits back: numbers are rounded. What gives them back?",
+    "Keep the old array aside in `merge()` and take it back in `unmerge()`. `self.W = self.W + ...` makes a new "
+    "array; `self.W += ...` changes the old one.",
+    "In `merge`: `if self.kept is None: self.kept, self.W = self.W, self.W + self.s * (self.A @ self.B)`. "
+    "In `unmerge`: `if self.kept is not None: self.W, self.kept = self.kept, None`.",
 )
+exercise = Exercise("11-merge", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference

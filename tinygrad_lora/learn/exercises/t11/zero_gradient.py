@@ -16,21 +16,15 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...diagnosis import require
-from ...exact import as_bool, refuse
-from ...exercise import Exercise
+from ...authoring import Exercise, as_bool, entry, require
 
-exercise = Exercise(
-    "11-zero-gradient",
-    __doc__,
-    kind="Q",
-    hints=(
-        "Each gradient is a product. Which factors stand in it?",
-        "The gradient of A is s x.T G B.T, that of B is s (x A).T G, and that of x is s G B.T A.T.",
-        "With B = 0 whatever holds B is zero: the gradients of A and x. After one step B is not zero any more. "
-        "If A is zero too, then so is the gradient of B.",
-    ),
+HINTS = (
+    "Each gradient is a product. Which factors stand in it?",
+    "The gradient of A is s x.T G B.T, that of B is s (x A).T G, and that of x is s G B.T A.T.",
+    "With B = 0 whatever holds B is zero: the gradients of A and x. After one step B is not zero any more. "
+    "If A is zero too, then so is the gradient of B.",
 )
+exercise = Exercise("11-zero-gradient", __doc__, kind="Q", hints=HINTS)
 
 exercise.answer(
     is_zero={
@@ -77,14 +71,9 @@ WHY = {
 
 @exercise.check(points=3)
 def test_every_prediction_is_right(is_zero):
-    if type(is_zero) is not dict:
-        raise refuse("wrong-type", f"is_zero is of type {type(is_zero).__name__}; keep the dictionary and fill it in")
     for name, right in engine().items():
-        if name not in is_zero:
-            raise refuse("missing-name", f"is_zero has no entry {name!r}")
-        code, why = WHY[name]
-        said = "zero" if is_zero[name] is True else "not zero"
-        answer = as_bool(is_zero[name], f"is_zero[{name!r}]")
+        answer, (code, why) = as_bool(entry(is_zero, "is_zero", name), f"is_zero[{name!r}]"), WHY[name]
+        said = "zero" if answer else "not zero"
         require(answer == right, code, f"you say that the gradient of {name!r} is {said}: {why}")
 
 

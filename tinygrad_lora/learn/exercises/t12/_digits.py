@@ -8,16 +8,16 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ...exact import kind_of, refuse
+from ...authoring import returned
 
-SIZES = (64, 96, 48, 10)
+SIZES, BATCH = (64, 96, 48, 10), 64
 TURNED = digits(rotated=1, dtype=np.float32)
 UPRIGHT = digits(dtype=np.float32)
 
 
 @cache
-def _weights():
-    """What pretraining gives, once for all checks."""
+def before():
+    """The weights before fine-tuning: what pretraining gives, once for all checks."""
     model = _network()
     train(model, tl.Adam(model.parameters(), lr=0.005), UPRIGHT, 14)
     return {name: np.array(p.value) for name, p in model.named_parameters().items()}
@@ -33,34 +33,33 @@ def _network():
 def pretrained():
     """A new copy of the pretrained network."""
     model = _network()
-    model.load_weights(_weights(), strict=True)
+    model.load_weights(before(), strict=True)
     return model
 
 
-def train(model, optimizer, data, epochs, size=64):
+def train(model, optimizer, data, epochs):
     """A compiled step on shuffled batches, with a learning rate that falls to zero."""
     step, rng = tl.compile_training_step(model, tl.cross_entropy, optimizer), np.random.default_rng(0)
-    count, rate = len(data.x_train) // size, optimizer.lr
+    count, rate = len(data.x_train) // BATCH, optimizer.lr
     for i in range(epochs * count):
         if i % count == 0:
             order = rng.permutation(len(data.x_train))
-        rows = order[i % count * size : (i % count + 1) * size]
+        rows = order[i % count * BATCH : (i % count + 1) * BATCH]
         optimizer.lr = rate * (1 + np.cos(np.pi * i / (epochs * count))) / 2
         step(data.x_train[rows], data.y_train[rows])
 
 
 @cache
-def _adapter(turns, rank):
-    model = tl.adapt(pretrained(), rank, seed=0)
-    data = digits(rotated=turns, dtype=np.float32)
-    train(model, tl.AdamW(model.parameters(), lr=0.01, weight_decay=0.3), data, 25)
+def _adapter():
+    model = tl.adapt(pretrained(), 4, seed=0)
+    train(model, tl.AdamW(model.parameters(), lr=0.01, weight_decay=0.3), TURNED, 25)
     return tl.adapter_weights(model)
 
 
-def adapted(rank=4, turns=1):
+def adapted():
     """A new copy of the pretrained network with a trained adapter."""
-    model = tl.adapt(pretrained(), rank, seed=0)
-    model.load_weights(_adapter(turns, rank))
+    model = tl.adapt(pretrained(), 4, seed=0)
+    model.load_weights(_adapter())
     return model
 
 
@@ -70,11 +69,7 @@ def accuracy(model, data):
 
 def checked_model(model, who):
     """What a student returned, if it is a model that can read digits."""
-    if model is None:
-        raise refuse("no-return", f"{who} gave None: does it end with `return`?")
-    if not isinstance(model, tl.Layer):
-        raise refuse("wrong-type", f"{who} gave {kind_of(model)}; it must give the model")
-    return model
+    return returned(model, tl.Layer, who, "it must give the model")
 
 
 def base_weights(model):
@@ -84,8 +79,3 @@ def base_weights(model):
         for name, p in model.named_parameters().items()
         if "lora" not in name
     }
-
-
-def before():
-    """The weights before fine-tuning."""
-    return _weights()

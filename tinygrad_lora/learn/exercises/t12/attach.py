@@ -15,22 +15,15 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...cases import generators
-from ...diagnosis import require
-from ...exact import as_array, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, generators, require, same
 from ._digits import checked_model
 
-exercise = Exercise(
-    "12-attach",
-    __doc__,
-    kind="S",
-    hints=(
-        "`model.members[i]` can be read and set. And `model.freeze()` freezes all that is there at that moment.",
-        "Freeze first, then attach: a new adapter is trainable. LoRALinear freezes its base by itself.",
-        "`model.freeze()`, then `for i in places: model.members[i] = tl.LoRALinear(model.members[i], rank, seed=seed)`",
-    ),
+HINTS = (
+    "`model.members[i]` can be read and set. And `model.freeze()` freezes all that is there at that moment.",
+    "Freeze first, then attach: a new adapter is trainable. LoRALinear freezes its base by itself.",
+    "`model.freeze()`, then `for i in places: model.members[i] = tl.LoRALinear(model.members[i], rank, seed=seed)`",
 )
+exercise = Exercise("12-attach", __doc__, kind="S", hints=HINTS, changes={"attach": ["model"]})
 
 
 @exercise.reference
@@ -58,7 +51,7 @@ def test_adapters_stand_where_they_should_and_nothing_else_is_trained(attach, se
         model, places, _ = network(rng)
         rank, linear = 1 + size % 3, list(range(0, len(model.members), 2))
         bases = {i: model.members[i] for i in linear}
-        adapted = checked_model(attach(model, rank, list(places), seed=1), "attach")
+        adapted = checked_model(attach(model, rank, places, seed=1), "attach")
         have = [i for i in linear if type(adapted.members[i]) is tl.LoRALinear]
         sentence = f"adapters were wanted at {places}; there are {f'some at {have}' if have else 'none'}"
         require(have == places, "wrong-places", sentence)
@@ -82,7 +75,7 @@ def test_the_output_is_as_before(attach, seed):
     model, places, width = network(np.random.default_rng([seed, 1]))
     x = np.random.default_rng([seed, 2]).normal(size=(4, width))
     right = model.forward(x)
-    adapted = checked_model(attach(model, 2, list(places), seed=1), "attach")
+    adapted = checked_model(attach(model, 2, places, seed=1), "attach")
     require(bool(tl.adapters(adapted)), "wrong-places", f"adapters were wanted at {places}; there are none")
     answer = as_array(adapted.forward(x), "the output", right.shape)
     sentence = "with fresh adapters the model gives other numbers than without: they must start at zero"
@@ -106,9 +99,7 @@ def forgets_the_other_layers(model, rank, places, seed=0):
 
 @exercise.mutant("all-frozen")
 def freezes_afterwards(model, rank, places, seed=0):
-    for i in places:
-        model.members[i] = tl.LoRALinear(model.members[i], rank, seed=seed)
-    return model.freeze()
+    return attach(model, rank, places, seed).freeze()
 
 
 @exercise.mutant("wrong-places")
@@ -118,8 +109,7 @@ def adapts_every_layer(model, rank, places, seed=0):
 
 @exercise.mutant("changed-output")
 def starts_at_random(model, rank, places, seed=0):
-    model.freeze()
-    for i in places:
-        model.members[i] = tl.LoRALinear(model.members[i], rank, seed=seed)
-        model.members[i].lora.lora_B.value = np.ones(model.members[i].lora.lora_B.shape)
+    attach(model, rank, places, seed)
+    for layer in tl.adapters(model).values():
+        layer.lora.lora_B.value = np.ones(layer.lora.lora_B.shape)
     return model

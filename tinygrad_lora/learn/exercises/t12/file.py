@@ -15,25 +15,16 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....view.words.grammar import have
-from ...diagnosis import require
-from ...exact import kind_of, refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, have, require, returned, same
 from ._digits import TURNED, accuracy, adapted, base_weights, before, checked_model, pretrained
 
-exercise = Exercise(
-    "12-file",
-    __doc__,
-    kind="T",
-    slow=True,
-    limit=30.0,
-    hints=(
-        "How many bytes has a number of the model? How many does it need? Try, and look at the accuracy.",
-        "float16 has two bytes a number and is exact to three digits. Join all arrays to one vector before you write.",
-        "`np.concatenate([a.ravel() for a in tl.adapter_weights(model).values()]).astype(np.float16).tobytes()`, and "
-        "in `unpack` cut the vector into pieces of the sizes of the fresh arrays, in the same order.",
-    ),
+HINTS = (
+    "How many bytes has a number of the model? How many does it need? Try, and look at the accuracy.",
+    "float16 has two bytes a number and is exact to three digits. Join all arrays to one vector before you write.",
+    "`np.concatenate([a.ravel() for a in tl.adapter_weights(model).values()]).astype(np.float16).tobytes()`, and "
+    "in `unpack` cut the vector into pieces of the sizes of the fresh arrays, in the same order.",
 )
+exercise = Exercise("12-file", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0, changes={"unpack": ["model"]})
 
 MOST, LOST = 3000, 2 / 359
 
@@ -60,12 +51,7 @@ def packed(pack, sign=1):
     """The student's bytes, for the trained adapters or for those with the other sign."""
     model = adapted()
     model.load_weights({name: sign * array for name, array in tl.adapter_weights(model).items()})
-    data = pack(model)
-    if data is None:
-        raise refuse("no-return", "pack gave None: does it end with `return`?")
-    if type(data) not in (bytes, bytearray):
-        raise refuse("wrong-type", f"pack gave {kind_of(data)}; it must give bytes, such as array.tobytes()")
-    return bytes(data)
+    return bytes(returned(pack(model), (bytes, bytearray), "pack", "it must give bytes, such as array.tobytes()"))
 
 
 @exercise.check(points=3)
@@ -74,8 +60,7 @@ def test_the_skill_arrives(pack, unpack):
     fresh = tl.adapt(pretrained(), 4, seed=99)
     blank = {name: np.array(a) for name, a in tl.adapter_weights(fresh).items()}
     model = checked_model(unpack(fresh, data), "unpack")
-    if not tl.adapters(model):
-        raise refuse("no-adapter", "the model that unpack gave has no adapters")
+    require(bool(tl.adapters(model)), "no-adapter", "the model that unpack gave has no adapters")
     changed = [name for name, array in base_weights(model).items() if not same(array, before()[name], 0, 0)]
     require(not changed, "base-changed", f"{', '.join(changed)} of the base {have(changed)} changed")
     right, was = accuracy(model, TURNED), accuracy(sent, TURNED)
@@ -132,11 +117,16 @@ def forgets_to_load(model, data):
 
 @exercise.mutant("wrong-order", name="unpack")
 def fills_in_another_order(model, data):
-    vector, filled = np.frombuffer(data, np.float16), {}
-    for name, array in reversed(tl.adapter_weights(model).items()):
-        filled[name] = vector[: array.size].reshape(array.shape).astype(array.dtype)
+    return filled(model, np.frombuffer(data, np.float16), reversed(tl.adapter_weights(model).items()))
+
+
+def filled(model, vector, arrays):
+    """The model with the numbers of the vector in its adapters, array by array in this order."""
+    weights = {}
+    for name, array in arrays:
+        weights[name] = vector[: array.size].reshape(array.shape).astype(array.dtype)
         vector = vector[array.size :]
-    model.load_weights(filled)
+    model.load_weights(weights)
     return model
 
 
@@ -145,12 +135,7 @@ def plain_pack(model):
 
 
 def plain_unpack(model, data):
-    vector, filled = np.frombuffer(data, np.float64), {}
-    for name, array in tl.adapter_weights(model).items():
-        filled[name] = vector[: array.size].reshape(array.shape).astype(array.dtype)
-        vector = vector[array.size :]
-    model.load_weights(filled)
-    return model
+    return filled(model, np.frombuffer(data, np.float64), tl.adapter_weights(model).items())
 
 
 exercise.wrong_answer("too-large", pack=plain_pack, unpack=plain_unpack)

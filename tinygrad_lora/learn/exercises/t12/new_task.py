@@ -15,24 +15,18 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ...diagnosis import require
-from ...exact import refuse, same
-from ...exercise import Exercise
+from ...authoring import Exercise, refuse, require, same
 from ._digits import TURNED, UPRIGHT, accuracy, base_weights, before, checked_model, pretrained, train
 
+HINTS = (
+    "Rank 4 on every linear layer has 12 % of the numbers. Too few epochs are the usual reason for a low score.",
+    "Adapters like a larger learning rate than whole networks: 0.01 with AdamW, in batches of 64, for 30 epochs. "
+    "Draw a new order of the images in each epoch.",
+    "`tl.adapt(model, rank=4, seed=0)`, `optimizer = tl.AdamW(model.parameters(), lr=0.01, weight_decay=0.3)`, "
+    "`step = tl.compile_training_step(model, tl.cross_entropy, optimizer)`, then `step(x[rows], labels[rows])`",
+)
 exercise = Exercise(
-    "12-new-task",
-    __doc__,
-    kind="T",
-    slow=True,
-    limit=30.0,
-    hints=(
-        "Rank 4 on every linear layer has 12 % of the numbers. Too few epochs are the usual reason for a low score.",
-        "Adapters like a larger learning rate than whole networks: 0.01 with AdamW, in batches of 64, for 30 epochs. "
-        "Draw a new order of the images in each epoch.",
-        "`tl.adapt(model, rank=4, seed=0)`, `optimizer = tl.AdamW(model.parameters(), lr=0.01, weight_decay=0.3)`, "
-        "`step = tl.compile_training_step(model, tl.cross_entropy, optimizer)`, then `step(x[rows], labels[rows])`",
-    ),
+    "12-new-task", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0, changes={"fine_tune": ["model"]}
 )
 
 LEAST, MOST = 0.93, 0.15
@@ -58,7 +52,7 @@ def fine_tune(model, x, labels):
 def test_it_learns_the_new_task_and_keeps_the_old(fine_tune):
     model = pretrained()
     total, old = model.parameter_count, model.forward(UPRIGHT.x_test)
-    model = checked_model(fine_tune(model, TURNED.x_train.copy(), TURNED.y_train.copy()), "fine_tune")
+    model = checked_model(fine_tune(model, TURNED.x_train, TURNED.y_train), "fine_tune")
     names = {name for name, p in model.named_parameters().items() if p.requires_gradient}
     trained = sum(p.size for name, p in model.named_parameters().items() if name in names)
     if not tl.adapters(model):

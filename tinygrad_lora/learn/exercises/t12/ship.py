@@ -15,25 +15,17 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....view.words.grammar import are, have
-from ...checking.evaluated import Evaluated
-from ...diagnosis import require
-from ...exact import as_array, as_number, kind_of, refuse, same
+from ...authoring import Evaluated, Exercise, are, as_array, as_number, have, kind_of, require, same
 from ...exact import largest_difference as difference
-from ...exercise import Exercise
 
-exercise = Exercise(
-    "12-ship",
-    __doc__,
-    kind="P",
-    preamble="import copy\n\nimport numpy as np\n\nimport tinygrad_lora as tl\n",
-    hints=(
-        "`copy.deepcopy(model)` shares nothing with the model. `tl.merge_all` merges every adapter of a model.",
-        "Copy, merge the copy, compile the copy. For the proof: subtract, take the absolute value, then the largest.",
-        "`merged = copy.deepcopy(model)`, `tl.merge_all(merged)`, `return tl.compile(merged)`, and "
-        "`return np.abs(f(x) - g(x)).max()`",
-    ),
+HINTS = (
+    "`copy.deepcopy(model)` shares nothing with the model. `tl.merge_all` merges every adapter of a model.",
+    "Copy, merge the copy, compile the copy. For the proof: subtract, take the absolute value, then the largest.",
+    "`merged = copy.deepcopy(model)`, `tl.merge_all(merged)`, `return tl.compile(merged)`, and "
+    "`return np.abs(f(x) - g(x)).max()`",
 )
+IMPORTS = "import copy\n\nimport numpy as np\n\nimport tinygrad_lora as tl\n"
+exercise = Exercise("12-ship", __doc__, kind="P", hints=HINTS, preamble=IMPORTS, changes={"ship": ["model"]})
 
 
 @exercise.reference
@@ -114,10 +106,9 @@ def test_the_adapters_cost_nothing(ship, seed):
 
 def checked(shipped):
     """What the student ships, if it is a compiled function."""
-    if shipped is None:
-        raise refuse("no-return", "ship gave None: does it end with `return`?")
-    if not isinstance(shipped, tl.CompiledFunction):
-        raise refuse("not-compiled", f"ship gave {kind_of(shipped)}; it must give tl.compile(...)")
+    require(shipped is not None, "no-return", "ship gave None: does it end with `return`?")
+    sentence = f"ship gave {kind_of(shipped)}; it must give tl.compile(...)"
+    require(isinstance(shipped, tl.CompiledFunction), "not-compiled", sentence)
     return shipped
 
 
@@ -127,12 +118,10 @@ def test_the_proof_finds_the_largest_difference(largest_difference, seed):
     x, shift = rng.normal(size=(5, 3)), np.zeros((5, 3))
     shift[1, 2], shift[3, 0] = 0.5, -0.25
     for sign in (1.0, -1.0):
-        answer = as_number(
-            largest_difference(lambda x: 2 * x, lambda x, sign=sign: 2 * x + sign * shift, x), "the number"
-        )
-        sentence = (
-            f"one output is off by {-0.5 * sign} and one by {0.25 * sign}, so the answer is 0.5; yours is {answer:.4g}"
-        )
+        yours = largest_difference(lambda x: 2 * x, lambda x, sign=sign: 2 * x + sign * shift, x)
+        answer = as_number(yours, "the number")
+        case = f"one output is off by {-0.5 * sign} and one by {0.25 * sign}"
+        sentence = f"{case}, so the answer is 0.5; yours is {answer:.4g}"
         near = [value for value in (0.25, -0.25, -0.5) if abs(answer - value) < 1e-9]
         require(not near, "no-absolute-value", f"{sentence}: take absolute values before the largest")
         average = abs(answer - float(np.abs(shift).mean())) < 1e-9

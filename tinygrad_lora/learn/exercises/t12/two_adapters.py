@@ -15,25 +15,17 @@ import numpy as np
 
 import tinygrad_lora as tl
 
-from ....core.graph import topological_order
 from ....core.node import ComputationNode
-from ...cases import generators
-from ...diagnosis import require
-from ...exact import as_array, same
-from ...exercise import Exercise
+from ...authoring import Exercise, as_array, generators, require, same, topological_order
 
-exercise = Exercise(
-    "12-two-adapters",
-    __doc__,
-    kind="P",
-    hints=(
-        "Begin with `y = x @ W`. That is already right for those without an adapter.",
-        "A node cannot be written into. For each adapter add something to `y` that is 0 in the rows of the others: a "
-        "column of ones and zeros, (samples, 1), says whose row it is.",
-        "`for name, (A, B, s) in adapters.items():` make `mine = np.array([[float(own == name)] for own in names])`, "
-        "then `y = y + s * mine * ((x @ A) @ B)`",
-    ),
+HINTS = (
+    "Begin with `y = x @ W`. That is already right for those without an adapter.",
+    "A node cannot be written into. For each adapter add something to `y` that is 0 in the rows of the others: a "
+    "column of ones and zeros, (samples, 1), says whose row it is.",
+    "`for name, (A, B, s) in adapters.items():` make `mine = np.array([[float(own == name)] for own in names])`, "
+    "then `y = y + s * mine * ((x @ A) @ B)`",
 )
+exercise = Exercise("12-two-adapters", __doc__, kind="P", hints=HINTS)
 
 
 @exercise.reference
@@ -59,15 +51,11 @@ def batches(seed, budget):
 
 
 def outcome_of(forward, x, W, adapters, names):
-    """The output and the node of W. Refuses what is no node, and a function that gives nodes new values."""
+    """The output and the node of W. Refuses what is no node."""
     base, batch = tl.parameter(W, "W", trainable=False), tl.parameter(x, "x", trainable=False)
     nodes = {name: (tl.parameter(A, f"A_{name}"), tl.parameter(B, f"B_{name}"), s) for name, (A, B, s) in
              adapters.items()}  # fmt: skip
-    y = forward(batch, base, nodes, list(names))
-    sentence = "a node that your function got has a new value: the next batch gets a wrong base"
-    pairs = [(base, W), (batch, x), *((node, array) for name in adapters for node, array in
-                                      zip(nodes[name][:2], adapters[name][:2], strict=True))]  # fmt: skip
-    require(all(same(node.value, array, 0, 0) for node, array in pairs), "changed-base", sentence)
+    y = forward(batch, base, nodes, names)
     require(y is not None, "no-return", "the output is None: does every path of your function end with `return`?")
     kind = type(y).__name__
     require(type(y) is ComputationNode, "wrong-type", f"the output is of type {kind}; one node is needed")
@@ -128,7 +116,7 @@ def test_the_product_with_the_base_is_made_once(forward, seed, budget):
         judge(y, x, W, adapters, names)
 
 
-@exercise.mutant("changed-base")
+@exercise.mutant("changed-argument")
 def merges_into_the_base(x, W, adapters, names):
     rows = []
     for i, name in enumerate(names):

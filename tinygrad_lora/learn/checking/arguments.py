@@ -1,0 +1,132 @@
+"""What a student's function does to its arguments: it works on copies of them, and must leave even those alone.
+
+Otherwise a function could make any answer right, by changing what its check compares the answer with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import wraps
+from types import FunctionType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ...core.graph import Graph, topological_order
+from ...core.node import PARAMETER, ComputationNode
+from ...nn.layer import Layer
+from ...view.words.sentences import short_array
+from ..diagnosis import refuse
+
+Contents = dict[tuple[ComputationNode | None, str], Any]
+PLAIN = (bool, int, float, str, bytes, tuple, np.generic)  # compared by what they are, not by which object it is
+LONGEST = 60  # characters of a value in a sentence
+_originals: WeakKeyDictionary[Callable[..., Any], Callable[..., Any]] = WeakKeyDictionary()
+
+
+def on_copies(function: Callable[..., Any], names: Sequence[str], changes: Collection[str] = ()) -> Callable[..., Any]:
+    """The function, called on copies of arrays, lists and dictionaries. It raises `Wrong` if it changes an argument.
+
+    `names` are what its arguments are called, in order; those in `changes` are passed as they are, and may change.
+    A class is called on the things themselves, since an object keeps what it is given.
+    """
+    copy = _itself if isinstance(function, type) else copied
+
+    @wraps(function, updated=())
+    def call(*args: Any, **kwargs: Any) -> Any:
+        called = [*(names[min(i, len(names) - 1)] for i in range(len(args))), *kwargs]
+        pairs = list(zip(called, [*args, *kwargs.values()], strict=True))
+        given = [x if name in changes else copy(x) for name, x in pairs]
+        watched = [(name, x) for name, x in zip(called, given, strict=True) if name not in changes]
+        before = [contents(name, x) for name, x in watched]
+        result = function(*given[: len(args)], **dict(zip(kwargs, given[len(args) :], strict=True)))
+        for (name, x), old in zip(watched, before, strict=True):
+            _require_unchanged(name, x, old)
+        return result
+
+    _originals[call] = function
+    return call
+
+
+def copied(x: Any) -> Any:
+    """The same with arrays, lists, tuples and dictionaries of its own. Nodes and other objects stay themselves.
+
+    One of the student's functions that is given to another is the student's own: it may live in another process.
+    """
+    if isinstance(x, FunctionType):
+        return _originals.get(x, x)
+    if type(x) is np.ndarray:
+        return np.array(x)
+    if type(x) in (list, tuple):
+        return type(x)([copied(part) for part in x])
+    return {key: copied(part) for key, part in x.items()} if type(x) is dict else x
+
+
+def _itself(x: Any) -> Any:
+    return x
+
+
+def contents(name: str, x: Any) -> Contents:
+    """All that a function could change in this argument, by what a sentence calls it."""
+    parts: Contents = {(None, path): part for path, part in _parts(name, x)}
+    nodes = topological_order([part for part in parts.values() if type(part) is ComputationNode])
+    for node in nodes:
+        label = node.name or node.op
+        parts[node, f"the tuple of operands of {label}"] = node.parents
+        if node.params:
+            parts |= {(node, path): part for path, part in _parts(f"{label}.params", node.params)}
+        if node.op is PARAMETER:
+            parts[node, f"the value of {label}"] = np.array(node.value)
+            parts[node, f"{label}.requires_gradient"] = node.requires_gradient
+    return parts
+
+
+def _parts(path: str, x: Any) -> Iterator[tuple[str, Any]]:
+    """The parts of an argument, lists and dictionaries opened."""
+    if type(x) is np.ndarray:
+        yield path, x.copy()
+    elif type(x) in (list, tuple):
+        yield f"the length of {path}", len(x)
+        for i, part in enumerate(x):
+            yield from _parts(f"{path}[{i}]", part)
+    elif type(x) is dict:
+        yield f"the length of {path}", len(x)
+        for i, (key, part) in enumerate(x.items()):
+            yield f"key {i} of {path}", key
+            yield from _parts(f"{path}[{key!r}]" if isinstance(key, str) else f"value {i} of {path}", part)
+    elif isinstance(x, Layer):
+        yield from _parts(path, x.named_parameters())
+    elif type(x) is Graph:
+        yield from _parts(path, {"inputs": x.inputs, "outputs": x.outputs, "nodes": x.nodes})
+    else:
+        yield path, x
+
+
+def _require_unchanged(name: str, x: Any, before: Contents) -> None:
+    """Raise `Wrong` if the argument holds something else now. It says what was, what became of it, and what to do."""
+    after = contents(name, x)
+    for (node, path), old in before.items():
+        new = after.get((node, path), ...)
+        if not _alike(old, new):
+            sentence = f"your function changes {name} in place: {path} was {_shown(old)} and became {_shown(new)}"
+            remedy = "make a new node" if node is not None else f"work on a copy{_such_as(path, old, name, x)}"
+            raise refuse("changed-argument", f"{sentence}; leave it as it is, and {remedy}")
+
+
+def _such_as(path: str, old: Any, name: str, x: Any) -> str:
+    """How to copy the array, or the list or dictionary, that was changed."""
+    if type(old) is np.ndarray:
+        return f", such as {path}.copy()"
+    return f", such as {type(x).__name__}({name})" if type(x) in (list, dict) else ""
+
+
+def _alike(old: Any, new: Any) -> bool:
+    if type(old) is np.ndarray and type(new) is np.ndarray:
+        return (old.shape, old.dtype, old.tobytes()) == (new.shape, new.dtype, new.tobytes())
+    return old is new or (type(old) is type(new) and isinstance(old, PLAIN) and bool(old == new))
+
+
+def _shown(x: Any) -> str:
+    text = " ".join(short_array(x)) if type(x) is np.ndarray else "something else" if x is ... else repr(x)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
