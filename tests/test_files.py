@@ -177,6 +177,8 @@ ELSEWHERE = {
     "interop/peft/patterns.py": "what its own process answers",
     "learn/progress.py": "opened to append",
     "grading/grading.py": "what its own processes answer",
+    "grading/sandbox/proof.py": "what must not be there to open, outside of the sandbox",
+    "grading/sandbox/bubblewrap.py": "settings of the system",
     "grading/process/": "messages between processes have a decoder of their own",
     "commands/main.py": "the null device",
 }
