@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     """Judge the answers, and print what came out. The exit code is 1 if a verdict was wrong."""
     if args.edges:
         told = disagreements(range(SEEDS))
-        print("\n".join(told) or f"{len(list(edge_answers()))} answers, {SEEDS} seeds, both budgets: one verdict on each")
+        print(
+            "\n".join(told) or f"{len(list(edge_answers()))} answers, {SEEDS} seeds, both budgets: one verdict on each"
+        )
         return int(bool(told))
     everything = list(answers(args.kinds, args.only))
     verdicts: list[Verdict] = []
