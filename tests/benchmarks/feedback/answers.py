@@ -5,11 +5,8 @@
         ...
 
 After the id stand the codes that are right for it, one or several. What the answer does not define is the reference's.
-Instead of a whole text an answer may say what stands elsewhere in the reference:
-
-    === 04-backward: overwritten | = for +=
-    >>> gradients[parent] += share
-    <<< gradients[parent] = share
+Instead of a whole text an answer may say what stands elsewhere in the reference: a line that begins with `>>> ` holds
+the old text, and the next, after `<<< `, the new one.
 """
 
 from __future__ import annotations
