@@ -19,6 +19,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from wrong_answers import mutants_of
+
 from tinygrad_lora.learn.exercise import Exercise
 from tinygrad_lora.learn.registry import load_exercise
 
@@ -85,7 +87,7 @@ def edited(exercise: Exercise, edits: str) -> str:
 
 def known(exercise: Exercise) -> Iterator[Answer]:
     """The mistakes that the exercise itself says it must recognize."""
-    for mutant in exercise.mutants:
+    for mutant in mutants_of(exercise):
         functions = [value for value in mutant.values.values() if isinstance(value, FunctionType | type)]
         title = mutant.title if functions else mutant.code
         yield Answer(exercise.id, "known", title, codes=(mutant.code,), objects=tuple(mutant.values.items()))

@@ -107,23 +107,3 @@ def test_six_nodes_are_enough(polynomial, seed):
     n = len(topological_order([z]))
     sentence = f"your graph has {n} nodes and 6 are enough: multiply by the numbers 3 and 2, and use x * x once"
     require(n <= 6, "too-many-nodes", sentence, show=z)
-
-
-@exercise.mutant("square-of-product")
-def squares_three_x(x, y):
-    return (3 * x) ** 2 + 2 * y
-
-
-@exercise.mutant("doubled-not-squared")
-def doubles_x(x, y):
-    return 3 * (2 * x) + 2 * y
-
-
-@exercise.mutant("left-the-graph")
-def computes_with_values(x, y):
-    return tl.parameter(3 * x.value**2 + 2 * y.value, "z")
-
-
-@exercise.mutant("too-many-nodes")
-def adds_instead_of_scaling(x, y):
-    return x * x + x * x + x * x + y + y

@@ -104,23 +104,3 @@ def test_half_the_step_makes_a_quarter_of_the_error(central_difference):
         ratio = errors[0] / errors[1] if errors[1] else 0.0
         sentence = f"from h = 0.02 to h = 0.01 the error shrinks {number(ratio)} times; with both sides of x, 4 times"
         require(3.9 < ratio < 4.1, "wrong-slope", sentence)
-
-
-@exercise.mutant("one-sided")
-def looks_to_the_right_only(f, x, h):
-    return (f(x + h) - f(x)) / h
-
-
-@exercise.mutant("run-of-h")
-def divides_by_h(f, x, h):
-    return (f(x + h) - f(x - h)) / h
-
-
-@exercise.mutant("missing-brackets")
-def forgets_brackets_below(f, x, h):
-    return (f(x + h) - f(x - h)) / 2 * h
-
-
-@exercise.mutant("sign")
-def subtracts_the_right_from_the_left(f, x, h):
-    return (f(x - h) - f(x + h)) / (2 * h)

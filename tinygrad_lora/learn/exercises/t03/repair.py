@@ -85,8 +85,3 @@ OF_LOG = {"output-for-input": ("divides by y, the logarithm of x: divide by x it
 OF_ROOT = {
     "function-twice": ("takes the root of y, which is the root of x already", lambda g, y, x: g / (2 * np.sqrt(y)))
 }
-
-
-@exercise.mutant("factor", name="sqrt_vjp")
-def forgets_the_two(g, y, x):
-    return g / y

@@ -85,23 +85,3 @@ def test_one_sample_alone(softmax_vjp, seed, budget):
         x = numbers(rng, (1, 3 + size)) / 4
         slips = {code: slip for code, slip in SLIPS.items() if code not in ("mixed-samples", "wrong-axis")}
         tell(diagnose(softmax_vjp, softmax, x, arguments="g, y", names=["x"], alternatives=slips, seed=seed))
-
-
-@exercise.mutant("diagonal-only")
-def takes_the_rule_of_the_sigmoid(g, y):
-    return g * y * (1 - y)
-
-
-@exercise.mutant("mixed-samples")
-def sums_over_everything(g, y):
-    return y * (g - (g * y).sum())
-
-
-@exercise.mutant("missing-y")
-def forgets_a_y(g, y):
-    return g * y - (g * y).sum(axis=-1, keepdims=True)
-
-
-@exercise.mutant("unweighted")
-def sums_the_gradient_alone(g, y):
-    return y * (g - g.sum(axis=-1, keepdims=True))

@@ -108,23 +108,3 @@ def test_a_network_of_22_layers_learns_digits(initial_weight, seed):
         right = float((model.forward(data.x_test).argmax(axis=1) == data.y_test).mean())
     sentence = f"after {STEPS} steps it reads {right:.0%} of the digits; with a good start it is more than {LEAST:.0%}"
     require(right >= LEAST, "below-threshold", sentence)
-
-
-@exercise.mutant("missing-two")
-def forgets_the_relu(rng, input_size, output_size):
-    return rng.normal(size=(input_size, output_size)) / np.sqrt(input_size)
-
-
-@exercise.mutant("fan-out")
-def counts_the_outputs(rng, input_size, output_size):
-    return rng.normal(size=(input_size, output_size)) * np.sqrt(2 / output_size)
-
-
-@exercise.mutant("missing-root")
-def takes_the_variance_for_the_deviation(rng, input_size, output_size):
-    return rng.normal(size=(input_size, output_size)) * (2 / input_size)
-
-
-@exercise.mutant("no-scale")
-def draws_from_the_unit_normal(rng, input_size, output_size):
-    return rng.normal(size=(input_size, output_size))

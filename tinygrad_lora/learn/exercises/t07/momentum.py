@@ -60,13 +60,6 @@ def adds_up_all_gradients(parameters, lr, memory):
         p.value = p.value - lr * memory[p]
 
 
-@exercise.mutant("in-place")
-def writes_into_the_array(parameters, lr, memory):
-    for p in parameters:
-        memory[p] = 0.9 * memory.get(p, 0.0) + p.gradient
-        p.value -= lr * memory[p]
-
-
 def uphill(parameters, lr, memory):
     for p in parameters:
         memory[p] = 0.9 * memory.get(p, 0.0) + p.gradient

@@ -56,15 +56,6 @@ def forgets_the_root(gradients, max_norm):
     return [g * min(1.0, max_norm / norm) for g in gradients]
 
 
-@exercise.mutant("changed-argument")
-def scales_in_place(gradients, max_norm):
-    norm = np.sqrt(sum((g**2).sum() for g in gradients))
-    if norm > max_norm:
-        for g in gradients:
-            g *= max_norm / norm
-    return list(gradients)
-
-
 def sum_of_norms(gradients, max_norm):
     norm = sum(np.sqrt((g**2).sum()) for g in gradients)
     return [g * min(1.0, max_norm / norm) for g in gradients]

@@ -102,36 +102,3 @@ def test_the_error_from_the_singular_values(smallest_error, seed, budget):
 
 def near(a, b):
     return same(np.asarray(float(a)), np.asarray(float(b)), 1e-9, 1e-9)
-
-
-@exercise.mutant("no-singular-values", name="low_rank")
-def forgets_the_singular_values(M, r):
-    U, _, Vt = parts(M)
-    return U[:, :r], Vt[:r]
-
-
-@exercise.mutant("scaled-twice", name="low_rank")
-def scales_both(M, r):
-    U, S, Vt = parts(M)
-    return U[:, :r] * S[:r], S[:r, None] * Vt[:r]
-
-
-@exercise.mutant("smallest-kept", name="low_rank")
-def keeps_the_smallest(M, r):
-    U, S, Vt = parts(M)
-    return U[:, -r:] * S[-r:], Vt[-r:]
-
-
-@exercise.mutant("missing-root", name="smallest_error")
-def forgets_the_root(M, r):
-    return (parts(M)[1][r:] ** 2).sum()
-
-
-@exercise.mutant("kept-for-dropped", name="smallest_error")
-def measures_what_is_kept(M, r):
-    return np.sqrt((parts(M)[1][:r] ** 2).sum())
-
-
-@exercise.mutant("plain-sum", name="smallest_error")
-def adds_them_up(M, r):
-    return parts(M)[1][r:].sum()
