@@ -401,6 +401,19 @@ def test_a_difference_that_is_nothing_but_rounding_may_become_zero():
     assert "unless they depend on a comparison or a cast of floats" in PAGE
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_what_is_divided_by_such_a_difference_may_be_nan():
+    def quotient(x, y):
+        ratio = x / y
+        nothing = 3.0 * (ratio / y) - ratio
+        return ratio * ratio / (nothing / nothing)
+
+    x, y = np.full(40, 0.6), np.full(40, 3.0)
+    assert np.isfinite(quotient(tl.constant(x), tl.constant(y)).value).all()
+    assert np.isnan(tl.compile(quotient, check=True)(x, y)).all()
+    assert "then its logarithm or its inverse is infinite, and zero divided by it is NaN" in " ".join(PAGE.split())
+
+
 def test_the_page_names_the_magnitudes_and_the_passes_of_the_compiler():
     for size, text in ((8, "1e100"), (4, "1e12")):
         assert 10.0 ** ORDINARY[size] == pytest.approx(float(text)) and text in PAGE

@@ -163,17 +163,19 @@ def test_no_pass_sees_a_graph_twice(make):
 
 
 @EVERY_KIND
-def test_the_cost_of_a_node_is_estimated_once(make, monkeypatch):
-    estimated = Counter()
-    estimate = cost.node_cost
+def test_the_cost_of_a_graph_counts_each_node_once_also_in_the_graphs_made_of_it(make):
+    counted = Counter()
 
-    def counting(node):
-        estimated[node] += 1
-        return estimate(node)
+    class Costs(dict):
+        def __setitem__(self, node, estimate):
+            counted[node] += 1
+            super().__setitem__(node, estimate)
 
-    monkeypatch.setattr(cost, "node_cost", counting)
-    list(improving(make(6)))
-    assert set(estimated.values()) == {1}
+    graph = make(6)
+    graph.memory[cost.node_cost] = costs = Costs()
+    snapshots = list(improving(graph))
+    assert set(counted.values()) == {1}
+    assert snapshots and all(costs.keys() >= {*s.after.nodes} for s in snapshots)
 
 
 @pytest.mark.parametrize("apply", PASSES, ids=lambda p: p.__name__)

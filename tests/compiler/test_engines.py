@@ -95,8 +95,7 @@ def test_the_operations_that_passes_make_have_loops_too():
     x, y, rows = *random((3, 4), (3, 4)), np.array([2, 0])
     for op, operands in ((inner_product, (x, y)), (row_products, (x, y)), (add_at, (x, y[:2], rows))):
         graph = tl.trace(lambda *operands, op=op: op(*operands), *operands)
-        written = loops.written_as_loops(graph, "f")
-        assert not written.unknown
+        assert op in loops.LOOPS or loops.loops(loops.opened(graph, products=True)[0].outputs[0])
         assert_near(as_python(graph)(*operands), graph(*operands))
 
 
@@ -263,7 +262,7 @@ def test_a_missing_library_says_how_to_get_it(name, monkeypatch):
     def missing(module):
         raise ImportError(module)
 
-    monkeypatch.setattr("tinygrad_lora.compiler.engines.import_module", missing)
+    monkeypatch.setattr("tinygrad_lora.compiler.engines.numba.import_module", missing)
     with pytest.raises(CompileError, match=rf'engine="{name}" needs the library {name}.*tinygrad-lora\[speed\]'):
         tl.compile(lambda x: x * x, engine=name)(np.ones(3))
 

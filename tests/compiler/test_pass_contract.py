@@ -142,7 +142,7 @@ def test_the_error_is_drawn_before_and_after():
         tl.compile(rows, passes=[drops_the_axis])(X)
     found = tl.failure(caught.value)
     assert found.text.splitlines()[0] == str(caught.value) == str(found).splitlines()[0]
-    before, after = ([(b.operation, b.shape) for b in shown.boxes] for shown in (found.before, found.after))
+    before, after = ([(b.operation, b.shape) for b in shown.boxes] for shown, _ in found.pictures.values())
     assert [operation for operation, _ in before] == ["input", "scale", "reduce_sum"]
     assert before[:-1] == after[:-1] and (before[-1][1], after[-1][1]) == ("(2,)", "(3,)")
     assert found.html.count("<img") == 2 and "PassError" in found.html and found._repr_html_() == found.html

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from held import settings
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.operations import Fused, FusedStep
@@ -16,7 +17,7 @@ from tinygrad_lora.compiler.text.plain import emit
 from tinygrad_lora.core import ops
 from tinygrad_lora.core.node import INPUT, ComputationNode
 from tinygrad_lora.errors import CompileError
-from tinygrad_lora.grading.grading import GradingSettings, GradingWorker, job_of
+from tinygrad_lora.grading.grading import GradingWorker, job_of
 from tinygrad_lora.grading.process.known import identifier
 from tinygrad_lora.grading.process.packing import Packer
 from tinygrad_lora.grading.process.peer import Peer
@@ -281,7 +282,7 @@ def test_a_graph_of_a_submission_earns_what_it_computes(factor, tmp_path):
     worker = GradingWorker()
     try:
         ids = ("10-step", "12-ship")
-        result = worker.judge(job_of(submissions(tmp_path)[0], ids, GradingSettings(cpu=30, memory=1 << 30, wall=90.0)))
+        result = worker.judge(job_of(submissions(tmp_path)[0], ids, settings(cpu=30, memory=1 << 30, wall=90.0)))
     finally:
         worker.close()
     earned = {one["test"] if "test" in one else one.get("claim"): one["points"] for one in result["results"]}
@@ -302,7 +303,7 @@ def test_what_crosses_is_evaluated_and_never_compiled(monkeypatch):
     assert np.array_equal(crossed(X), np.exp(X))
     assert crossed.graph.flops == 4
     with pytest.raises(Misbehaved, match="no plain value"):
-        packer.learn_nodes([[5, "scale", [], {"dict": [["factor", {"#": 3}]]}, [], None, None, False]], [])
+        packer.learn_nodes([[5, "scale", [], [["factor", {"#": 3}]], None, None, None, False]], [])
 
 
 def test_the_exercises_that_ask_for_a_program_evaluate_it(monkeypatch):

@@ -84,11 +84,23 @@ def test_what_is_right_is_not_objected_to(function, shapes, options):
     assert compiled.program.planned
 
 
-def test_a_loop_over_rows_of_nothing_is_right(monkeypatch):
+def _nothing_in_the_middle_of_a_block(x, y):
+    z = (y * 2.0) * y
+    return (tl.max(z * z / z, -1, keepdims=True) + x) @ x
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        (lambda x, y: tl.sum(tl.tanh(y * x), -1), [(3, 0), ()]),
+        (_nothing_in_the_middle_of_a_block, [(0,), (2, 2)]),
+    ],
+)
+def test_a_loop_over_rows_of_nothing_is_right(monkeypatch, function, shapes):
     """No array is so small that it is computed in blocks; if one were, this would be no reason to object."""
     monkeypatch.setattr(schedule, "LARGE", 1)
-    monkeypatch.setattr(schedule, "BLOCK_BYTES", 16)
-    compiled = tl.compile(lambda x, y: tl.sum(tl.tanh(y * x), -1)).prepare(np.ones((3, 0)), np.ones(()))
+    monkeypatch.setattr(schedule, "BLOCK_BYTES", 1)
+    compiled = tl.compile(function, check=False).prepare(*map(np.ones, shapes))
     assert compiled.program.planned and "blocks of" in compiled.source
 
 

@@ -2,7 +2,9 @@
 
 import sys
 
-from .command import main
+from . import command
+from .files import command as files
 
 if __name__ == "__main__":
-    sys.exit(main())
+    rest = [word for word in sys.argv[1:] if word != "--files"]
+    sys.exit(command.main() if len(rest) == len(sys.argv) - 1 else files.main(rest))

@@ -114,6 +114,14 @@ def fill(array):
         array[...] = GARBAGE if array.dtype.kind != "b" else ~array
 
 
+def filled(layer, seed):
+    """The layer with random parameters."""
+    rng = np.random.default_rng(seed)
+    for p in layer.parameters():
+        p.value = rng.uniform(-0.5, 0.5, p.shape).astype(p.dtype)
+    return layer
+
+
 def turned(parameters):
     """Give parameters other values: their own, backwards."""
     for p in parameters:

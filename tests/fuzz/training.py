@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import tinygrad_lora as tl
-from tinygrad_lora.checking.programs import filled
 
 from . import training_harness
 from .circumstances import Circumstances, draw, thresholds_set
-from .harness import named
+from .harness import filled, named
 from .training_harness import batch, fault_of_steps
 
 PARTS = (
@@ -109,7 +108,7 @@ class TrainingTrial:
     def lines(self) -> list[str]:
         """What the file of a fault holds besides the harness."""
         harness = inspect.getsource(training_harness).partition("\n\n\n")[2]
-        return [harness, "from tinygrad_lora.checking.programs import filled", self.text]
+        return [harness, self.text]
 
 
 SIMPLE = {

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 import tinygrad_lora as tl
-from tinygrad_lora.checking import Programs, RandomProgram, Style, shrink
+from tinygrad_lora.checking import RandomProgram, Style, shrink
 from tinygrad_lora.checking.programs import ArrayLine, StepLine
 from tinygrad_lora.checking.shrink import pruned
-from tinygrad_lora.checking.vocabulary import ATTENTION
 from tinygrad_lora.checking.writer import DTYPES
 
 from .circumstances import Circumstances, draw, thresholds_set
 from .harness import fault_of, laid_out, named, turned
+from .layers import ATTENTION, ProgramsWithLayers, parameters_of
 from .training import TrainingTrial, draw_training
 
-NUMBERS = "from tinygrad_lora.checking.programs import Numbers, filled"
+NUMBERS = "from tinygrad_lora.checking.programs import Numbers"
 
 STYLES = {
     "tiny": Style(),
@@ -54,7 +54,7 @@ class Trial:
         """What is wrong, or None."""
         c = self.circumstances
         calls = [laid_out(p.arrays, how) for p, how in zip([self.program, *self.later], c.layouts, strict=False)]
-        parameters = self.program.parameters
+        parameters = parameters_of(self.program)
         values = [p.value for p in parameters]
         before = (lambda number: turned(parameters) if number else None) if c.new_parameters else None
         try:
@@ -84,7 +84,7 @@ class Trial:
         )
         return [
             ATTENTION if "heads(" in program else "",
-            NUMBERS if "filled(" in program or "Numbers(" in program + calls else "",
+            NUMBERS if "Numbers(" in program + calls else "",
             f"\n{program}",
             f"calls = [\n{calls}]",
             f"before = lambda number: turned([{parameters}]) if number else None"
@@ -145,7 +145,7 @@ def trial_of(seed: int, number: int) -> Trial | TrainingTrial:
     if rng.random() < TRAINING:
         return draw_training(rng)
     mode, style = (str(rng.choice(list(shares), p=list(shares.values()))) for shares in (MODES, SHARES))
-    program = next(Programs(rng, mode, STYLES[style]))
+    program = next(ProgramsWithLayers(rng, mode, STYLES[style]))
     if mode == "real" and rng.random() < 0.3:
         program = with_gradients(program)
     circumstances = draw(rng, len(program.inputs))

@@ -13,13 +13,14 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from held import flags, settings
 
 from tinygrad_lora.commands import main as cli
 from tinygrad_lora.commands.grade import seed_of
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.grading import grading
 from tinygrad_lora.grading.exports import gradescope, nbgrader, table, write_all
-from tinygrad_lora.grading.grading import GradingSettings, Workers, chosen, empty, grade_all, key, self_check
+from tinygrad_lora.grading.grading import Workers, chosen, empty, grade_all, key, self_check
 from tinygrad_lora.grading.judge import defined
 from tinygrad_lora.grading.page import class_page, feedback_page
 from tinygrad_lora.grading.submissions import read, submissions
@@ -51,7 +52,7 @@ def folder(tmp_path):
 
 def graded(folder, kept, workers, ids=IDS):
     return {one.name: (result, before) for one, result, before in
-            grade_all(submissions(folder), ids, GradingSettings(budget=5), kept, workers.submit)}  # fmt: skip
+            grade_all(submissions(folder), ids, settings(budget=5), kept, workers.submit)}  # fmt: skip
 
 
 def test_submissions_are_files_folders_and_what_nbgrader_collects(tmp_path):
@@ -94,12 +95,12 @@ def test_exercises_are_chosen_by_tutorial_and_by_id():
 
 
 def test_the_grader_refuses_to_start_if_its_own_answers_fail(workers, monkeypatch):
-    self_check(IDS, workers.submit, GradingSettings(budget=5))
+    self_check(IDS, workers.submit, settings(budget=5))
     monkeypatch.setattr(grading, "_KINDS", {"stub": "reference", "solution": "template"})
     own = grading._own
     monkeypatch.setattr(grading, "_own", lambda exercise, kind, settings: own(exercise, "stub", settings))
     with pytest.raises(ExerciseError, match=r"(?s)nothing was graded.*04-twice: the template gets 0 of 2 points"):
-        self_check(["04-twice"], workers.submit, GradingSettings(budget=5))
+        self_check(["04-twice"], workers.submit, settings(budget=5))
 
 
 def test_scores_are_right_and_kept(folder, tmp_path, workers):
@@ -115,7 +116,7 @@ def test_scores_are_right_and_kept(folder, tmp_path, workers):
 
 
 def test_a_run_that_was_stopped_goes_on(folder, tmp_path, workers):
-    run = grade_all(submissions(folder), IDS, GradingSettings(budget=5), tmp_path / "kept", workers.submit)
+    run = grade_all(submissions(folder), IDS, settings(budget=5), tmp_path / "kept", workers.submit)
     next(run), next(run)
     run.close()
     left = [before for _, before in graded(folder, tmp_path / "kept", workers).values()]
@@ -127,9 +128,9 @@ def test_a_run_that_was_stopped_goes_on(folder, tmp_path, workers):
 
 def test_the_key_is_that_of_contents_exercises_and_settings(folder):
     one, two = submissions(folder)[:2]
-    keys = {key(one, IDS, GradingSettings()), key(two, IDS, GradingSettings()), key(one, IDS[:1], GradingSettings()),
-            key(one, IDS, GradingSettings(seed=2))}  # fmt: skip
-    assert len(keys) == 4 and key(one, IDS, GradingSettings()) in keys
+    keys = {key(one, IDS, settings()), key(two, IDS, settings()), key(one, IDS[:1], settings()),
+            key(one, IDS, settings(seed=2))}  # fmt: skip
+    assert len(keys) == 4 and key(one, IDS, settings()) in keys
 
 
 def test_a_job_that_fails_is_told_and_not_kept(folder, tmp_path):
@@ -137,9 +138,7 @@ def test_a_job_that_fails_is_told_and_not_kept(folder, tmp_path):
         def result(self):
             return {"failed": "no memory"}
 
-    results = list(
-        grade_all(submissions(folder), IDS, GradingSettings(), tmp_path / "kept", lambda job: Failing(), iter)
-    )
+    results = list(grade_all(submissions(folder), IDS, settings(), tmp_path / "kept", lambda job: Failing(), iter))
     assert all(result["points"] == 0 and result["notes"] == ["no memory"] for _, result, _ in results)
     assert not (tmp_path / "kept").exists()
 
@@ -163,7 +162,19 @@ class Page(HTMLParser):
 def test_the_command_writes_every_file(folder, tmp_path, capsys):
     out = tmp_path / "out"
     (folder / "<script>alert(1)<&script>.py").write_text("", encoding="utf-8")
-    arguments = ["grade", str(folder), "--exercises", ",".join(IDS), "--out", str(out), "-j", "1", "--budget", "5"]
+    arguments = [
+        "grade",
+        str(folder),
+        "--exercises",
+        ",".join(IDS),
+        "--out",
+        str(out),
+        "-j",
+        "1",
+        "--budget",
+        "5",
+        *flags(),
+    ]
     assert cli.main([*arguments, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["ada"]["points"] == POINTS
@@ -193,7 +204,19 @@ def test_the_seed_is_drawn_once_and_then_kept(folder, tmp_path, capsys):
     seeds = []
     for name, more in (("a", []), ("a", ["--fresh"]), ("b", []), ("a", ["--seed", "7"])):
         out = tmp_path / name
-        arguments = ["grade", str(folder), "--exercises", IDS[0], "--out", str(out), "-j", "1", "--budget", "3"]
+        arguments = [
+            "grade",
+            str(folder),
+            "--exercises",
+            IDS[0],
+            "--out",
+            str(out),
+            "-j",
+            "1",
+            "--budget",
+            "3",
+            *flags(),
+        ]
         assert cli.main([*arguments, *more]) == 0
         seeds.append(json.loads((out / "results.json").read_text(encoding="utf-8"))["seed"])
         assert f"seed {seeds[-1]}" in " ".join(capsys.readouterr().out.split())
@@ -230,7 +253,7 @@ def test_odd_names_and_what_is_no_text_stop_nobody(tmp_path, workers):
     results = {name: result for name, (result, _) in graded(folder, tmp_path / "kept", workers).items()}
     assert len(results) == 8 and {"caf_xe9", "\u738b \u5c0f", "a_b", "nothing"} < set(results)
     assert results["nothing"]["notes"] == ["nothing was handed in: there is no .ipynb and no .py file"]
-    write_all(out, results, "04", 1)
+    write_all(out, results, "04", settings())
     assert len(list((out / "feedback").iterdir())) == len(list((out / "gradescope").iterdir())) == 8
     report = (out / "report.html").read_text(encoding="utf-8")
     for link in re.findall('href="(feedback/[^"]*)"', report):
@@ -317,21 +340,46 @@ def test_wrong_arguments_are_one_sentence(folder, tmp_path, capsys):
     assert cli.main(["grade", str(folder), "--exercises", "04", "--seed", "-1"]) == 2
 
 
+def descendants(pid):
+    """The processes that a process has started, and those that they have: on Linux, from what the kernel shows."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+        except OSError:  # it has ended
+            continue
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 @pytest.mark.slow
 def test_a_run_that_is_interrupted_leaves_no_process(folder, tmp_path):
     (folder / "loop.py").write_text("def unbroadcast(g, shape):\n    while True: pass\n", encoding="utf-8")
     # What a shell starts in the background ignores a Ctrl-C, and so does all that this starts.
     code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += "from tinygrad_lora.commands.main import main; sys.exit(main(sys.argv[1:]))"
-    arguments = ["grade", str(folder), "--exercises", IDS[1], "--out", str(tmp_path / "out"), "-j", "2"]
+    arguments = ["grade", str(folder), "--exercises", IDS[1], "--out", str(tmp_path / "out"), "-j", "2", *flags()]
     running = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", code, *arguments], env=running, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while len(list((tmp_path / "out").glob("cache/*"))) < 4 and time.monotonic() < deadline:
             time.sleep(0.05)
+        started = descendants(process.pid)
         process.send_signal(signal.SIGINT)
         told = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 130 and "interrupted" in told
+    while any(map(alive, started)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(started) >= 4 * (sys.platform == "linux") and not any(map(alive, started))
     while list(tmp_path.glob("tinygrad-lora-grade-*")) and time.monotonic() < deadline:
         time.sleep(0.05)  # the last to go removes its folder
     assert not list(tmp_path.glob("tinygrad-lora-grade-*"))
@@ -367,8 +415,8 @@ def test_a_cluster_grades_the_same(folder, tmp_path, workers):
         ) as local,
         cluster.DaskCluster(local.scheduler_address) as there,
     ):
-        self_check(IDS, there.submit, GradingSettings(budget=5))
-        found = grade_all(submissions(folder), IDS, GradingSettings(budget=5), tmp_path / "there", there.submit,
+        self_check(IDS, there.submit, settings(budget=5))
+        found = grade_all(submissions(folder), IDS, settings(budget=5), tmp_path / "there", there.submit,
                           cluster.as_completed, cluster.job_of)  # fmt: skip
         points = {one.name: result["points"] for one, result, _ in found}
     cluster._worker().close()

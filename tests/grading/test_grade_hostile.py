@@ -2,10 +2,12 @@
 
 import json
 import os
+from dataclasses import asdict
 
 import pytest
+from held import settings
 
-from tinygrad_lora.grading.grading import GradingSettings, GradingWorker, job_of
+from tinygrad_lora.grading.grading import GradingWorker, job_of
 from tinygrad_lora.grading.submissions import submissions
 from tinygrad_lora.learn import load_exercise
 
@@ -17,7 +19,7 @@ pytestmark = [
 ID = "05-unbroadcast"
 RIGHT = load_exercise(ID).solution
 FULL = load_exercise(ID).points
-SETTINGS = GradingSettings(cpu=15, memory=1 << 30, wall=60.0)
+SETTINGS = settings(cpu=15, memory=1 << 30, wall=60.0)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def grade(worker, tmp_path):
 
 
 def job():
-    return {"seed": 1, "budget": 5, "cpu": 15, "memory": 1 << 30, "wall": 60.0}
+    return asdict(SETTINGS) | {"budget": 5}
 
 
 def notebook(*cells):
@@ -161,7 +163,7 @@ PATCHES = {
     "builtins": "import builtins\nbuiltins.isinstance = lambda *a: True\nbuiltins.len = lambda *a: 1",
     "the protocol": "import tinygrad_lora.grading.process.peer as p\np.Peer._raise = lambda *a, **k: None\n"
     "import tinygrad_lora.grading.process.packing as q\nq.Packer.pack = lambda self, x: x",
-    "the hook": "import tinygrad_lora.grading.process.sandbox as s\ns.FORBIDDEN = ()\ns.hook = None",
+    "the hook": "import tinygrad_lora.grading.sandbox.hook as s\ns.FORBIDDEN = ()\ns.hook = None",
     "the engine": "import tinygrad_lora.core.graph as g\ng.topological_order = lambda outputs: []",
     "time": "import time\ntime.monotonic = lambda: 0.0",
 }

@@ -121,5 +121,6 @@ class Reader(tl.Layer):
 def model(row: dict[str, Any]) -> Network | Reader:
     """The model of a row, with its base weights, in its dtype."""
     made = (Reader if row.get("model") == "reader" else Network)(row.get("dtype", "float64"))
-    made.load_weights({name: stored(row)[name] for name in made.get_parameter_names()}, strict=True)
+    arrays = stored(row)
+    made.load_weights({name: arrays[name] for name in made.get_parameter_names()}, strict=True)
     return made

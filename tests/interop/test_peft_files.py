@@ -371,6 +371,15 @@ def test_a_longer_file_is_refused(folder):
         ({"r": 10**12, "init_lora_weights": "pissa"}, "head is (6, 4), and rank 1000000000000 is above 4"),
         ({"lora_alpha": -1}, "lora_alpha is -1, not a positive number"),
         ({"lora_alpha": "3"}, "lora_alpha is '3'"),
+        ({"lora_alpha": 10**400}, "lora_alpha is 1000"),
+        ({"target_modules": ["up"] * 10_001}, "not a pattern or a list of names"),
+        ({"target_modules": "(([a-z_.0-9]+)+)+" * 3 + "X"}, "target_modules: to match this takes more than 1 second"),
+        ({"target_modules": ".*" * 40 + "!"}, "target_modules: to match this takes more than 1 second"),
+        ({"rank_pattern": {"(.*)" * 40 + "!": 1}}, "rank_pattern: to match this takes more than 1 second"),
+        ({"rank_pattern": {"(?i)up": 1}}, "rank_pattern: '(?i)up' is not a regular expression: global flags"),
+        ({"alpha_pattern": {"(" * 5000: 1}}, "is not a regular expression"),
+        ({"target_modules": ["up"], "layers_to_transform": [0], "layers_pattern": "(?P<number>.)"}, "redefinition"),
+        ({"init_lora_weights": "olora", "fan_in_fan_out": True}, "fan_in_fan_out and init_lora_weights 'olora' do not"),
         ({"bias": "some"}, "bias is 'some', not 'none', 'all' or 'lora_only'"),
         ({"use_dora": "yes"}, "use_dora is 'yes', not true or false"),
         ({"use_dora": True, "lora_bias": True}, "use_dora and lora_bias do not go together"),
@@ -395,6 +404,37 @@ def test_a_longer_file_is_refused(folder):
 def test_an_option_is_honored_or_refused_by_name(folder, change, message):
     spoil(folder, **change)
     assert message in refused(folder, "adapter_config.json")
+
+
+def test_olora_of_weights_kept_the_other_way_round_is_not_written(tmp_path):
+    """PEFT takes Q and R of the matrix as it keeps it: for a square one the numbers would be silently others."""
+    made = tl.adapt(network(), 2, ["mix"], init="olora", seed=0)
+    with pytest.raises(AdaptError, match="as_lora=True"):
+        save_adapter(made, tmp_path / "x", fan_in_fan_out=True)
+    assert not (tmp_path / "x").exists()
+    save_adapter(made, tmp_path / "x", fan_in_fan_out=True, as_lora=True)
+    load_adapter(network(), tmp_path / "x")
+
+
+def test_an_adapter_of_a_head_that_is_the_table_of_tokens_is_told_so(tmp_path):
+    from tinygrad_lora.models.llama import LlamaForCausalLM
+
+    sizes = {"vocab_size": 9, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
+    sizes |= {"num_attention_heads": 2, "tie_word_embeddings": False}
+    other = tl.adapt(LlamaForCausalLM.from_config(sizes, seed=0), 2, ["lm_head", "q_proj"], seed=0)
+    save_adapter(other, tmp_path)
+    tied = LlamaForCausalLM.from_config(sizes | {"tie_word_embeddings": True}, seed=0)
+    before = state(tied)
+    with pytest.raises(FormatError, match="belong to 'lm_head', which in this model is the table of its tokens"):
+        load_adapter(tied, tmp_path)
+    assert state(tied) == before
+
+
+def test_a_pattern_of_ordinary_kind_is_tried_apart_and_means_what_it_means_to_python(folder):
+    spoil(folder, target_modules=r".*\.(up|down)|(mix|head)$")
+    made = load_adapter(model(CONFIGURATIONS["plain"]), folder)
+    good = load_adapter(model(CONFIGURATIONS["plain"]), FIXTURES / "plain")
+    assert np.array_equal(made.forward(X), good.forward(X))
 
 
 def test_every_wrong_option_is_named_at_once(folder):

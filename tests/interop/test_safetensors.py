@@ -129,7 +129,8 @@ TWICE = b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F3
         ({"x": entry("F99", [4], 0, 4)}, FOUR, "F99"),
         ({"x": entry("BOOL", [4], 0, 4)}, b"\0\1\2\1", "only 0 and 1"),
         ({"x": X, "__metadata__": {"n": 1}}, FOUR, "JSON"),
-        (TWICE, FOUR, "'x' is there 2 times"),
+        ({"x": X | {"more": json.loads("[" * 70 + "]" * 70)}}, FOUR, "nested more than 64 deep"),
+        (TWICE, FOUR, "'x' is there twice"),
         (b"[1]", b"", "JSON"),
         (b'{"x":' + b"[" * 50_000, b"", "recursion"),
         (b"\xff\xfe{}", b"", "whole"),
@@ -141,6 +142,16 @@ def test_a_file_that_is_wrong_is_refused_with_the_reason(header, data, message, 
     with pytest.raises(FormatError, match=message) as told:
         load_safetensors(path)
     assert "bad.safetensors" in str(told.value)
+
+
+def test_notes_may_be_null(tmp_path):
+    same(load_safetensors(written(tmp_path / "x", {"x": X, "__metadata__": None}, FOUR)), {"x": np.float32([0])})
+
+
+def test_more_arrays_than_any_model_has_are_not_read(tmp_path):
+    header = b"{" + b",".join(b'"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}' % i for i in range(50_001)) + b"}"
+    with pytest.raises(FormatError, match="a header with 50001 arrays"):
+        load_safetensors(written(tmp_path / "x", header))
 
 
 def test_every_wrong_array_is_named_at_once(tmp_path):

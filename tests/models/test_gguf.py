@@ -169,6 +169,20 @@ def test_an_empty_file_is_refused(tmp_path):
         read_gguf(tmp_path / "empty.gguf")
 
 
+def test_a_number_that_is_not_finite_is_refused_while_the_file_is_mapped(tmp_path):
+    data = gguf_bytes(tensors=[("x", (32,), Q8_0, b"\x00\x7c" + b"\1" * 32)])
+    (tmp_path / "x.gguf").write_bytes(data)
+    with pytest.raises(ModelFileError, match=r"x\.gguf: x holds numbers that are not finite"):  # noqa: SIM117
+        with read_gguf(tmp_path / "x.gguf") as file:
+            file.array("x")
+
+
+def test_more_than_any_model_has_is_not_read():
+    for counts in ((50_001, 0), (0, 50_001)):
+        with pytest.raises(ModelFileError, match=r"50001 .* are more than any model needs"):
+            GGUF(b"GGUF" + struct.pack("<IQQ", 3, *counts) + b"\0" * 2_000_000)
+
+
 @given(st.integers(0, len(SOUND)))
 def test_a_file_that_ends_early_is_refused(length):
     if length == len(SOUND):

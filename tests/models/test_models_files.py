@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from test_gguf import F32, STRING, UINT32, gguf_bytes, string
 
-from tinygrad_lora.errors import ModelFileError
+from tinygrad_lora.errors import ModelError, ModelFileError
 from tinygrad_lora.models.chat import TEMPLATE
+from tinygrad_lora.models.configured import check_plausible
 from tinygrad_lora.models.files.gguf import GGUF
 from tinygrad_lora.models.files.llama_cpp import chat_tokenizer, configuration, halves_apart, hugging_face_name
+from tinygrad_lora.models.llama import LlamaForCausalLM
 
 
 def test_the_order_of_llama_cpp_is_undone():
@@ -65,7 +67,24 @@ def test_another_network_is_refused(changes, words):
         configuration(llama_file(**changes))
 
 
-def tokenizer_file(model="gpt2", pre="smollm", template=TEMPLATE, types=(3, 1), tokens=("<|im_end|>", "a")):
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan"), 0.0, 10**400])
+def test_a_number_that_no_float_is_and_one_that_is_not_positive_are_refused(wrong):
+    config = configuration(llama_file()) | {"rms_norm_eps": wrong}
+    with pytest.raises(ModelError, match="rms_norm_eps must be a positive number"):
+        LlamaForCausalLM.from_config(config)
+
+
+def test_sizes_that_are_axes_but_need_more_weights_than_there_are_are_refused():
+    sizes = {"vocab_size": 50_000, "hidden_size": 8, "intermediate_size": 50_000, "num_hidden_layers": 2}
+    shapes = [(50_000, 8), (8, 8), (8,)]
+    with pytest.raises(ModelFileError, match="2 times 8 times 50000 numbers are more than its 400072 weights"):
+        check_plausible("x.gguf", sizes | {"type_vocab_size": 8}, shapes)
+    check_plausible("x.gguf", sizes | {"intermediate_size": 8, "type_vocab_size": 8}, shapes)
+
+
+def tokenizer_file(
+    model="gpt2", pre="smollm", template=TEMPLATE, types=(3, 1, 3), tokens=("<|im_end|>", "a", "<|im_start|>")
+):
     listed = struct.pack("<IQ", STRING, len(tokens)) + b"".join(map(string, tokens))
     entries = [
         ("tokenizer.ggml.model", STRING, string(model)),
@@ -79,7 +98,7 @@ def tokenizer_file(model="gpt2", pre="smollm", template=TEMPLATE, types=(3, 1), 
 
 
 def test_a_tokenizer_is_read():
-    tokenizer = chat_tokenizer(tokenizer_file())
+    tokenizer = chat_tokenizer(tokenizer_file(), 3)
     assert tokenizer.encode("a<|im_end|>", special=True) == [1, 0]
 
 
@@ -89,9 +108,12 @@ def test_a_tokenizer_is_read():
         ({"model": "llama"}, "tokenizer"),
         ({"pre": "qwen2"}, "'qwen2'"),
         ({"types": (3,)}, "lists"),
+        ({"types": (3, 1, 1)}, r"special tokens lack <\|im_start\|>"),
+        ({"tokens": ("<|im_end|>", "<|im_end|>", "<|im_start|>")}, "3 tokens, 2 of them different"),
+        ({"tokens": ("<|im_end|>", "a b", "<|im_start|>")}, "'a b' has the character ' '"),
         ({"template": "{{ evil }}"}, "chat template"),
     ],
 )
 def test_another_tokenizer_is_refused(changes, words):
     with pytest.raises(ModelFileError, match=words):
-        chat_tokenizer(tokenizer_file(**changes))
+        chat_tokenizer(tokenizer_file(**changes), 3)

@@ -15,7 +15,7 @@ from ..compiler.pipeline import DEFAULT
 from ..core.graph import Graph
 from ..core.trace import trace
 from ..errors import CounterexampleError
-from .counterexample import counterexample
+from .counterexample import Counterexample
 from .generate import Programs, with_special_numbers
 from .mutate import in_one_dtype, mutant
 from .programs import RandomProgram, StepLine
@@ -129,7 +129,7 @@ class _Search:
         """Whether the pass changes the program. Raises CounterexampleError where that is a fault."""
         changed, fault = trial.run(program)
         if fault:
-            raise _refuted(self.a_pass, program, trial, fault, mode, self.programs, self.ordinary) from fault.error
+            raise self.refuted(program, trial, fault, mode) from fault.error
         return changed
 
     def look_closer(self, trial: PassTrial, program: RandomProgram, mode: str) -> None:
@@ -172,6 +172,40 @@ class _Search:
             self.compiled += 1
         return changed
 
+    def refuted(self, program: RandomProgram, trial: PassTrial, fault: Fault, mode: str) -> CounterexampleError:
+        """The error to raise: the smallest program that shows the fault, with as few other passes as possible."""
+
+        def fault_of(trial: PassTrial, program: RandomProgram) -> Fault | None:
+            try:
+                return trial.run(program)[1] if SUITS[mode](program) else None
+            except Exception:  # a candidate that cannot be traced
+                return None
+
+        # A pass that fails alone is shown alone.
+        simpler = [PassTrial(self.a_pass, trial.exact), *trial.simpler()]
+        while simpler:
+            candidate = simpler.pop(0)
+            if simple := fault_of(candidate, program):
+                trial, fault, simpler = candidate, simple, candidate.simpler()
+        faults: list[Fault] = []
+
+        def fails(candidate: RandomProgram) -> bool:
+            fault = fault_of(trial, candidate)
+            faults.extend([fault] if fault else [])
+            return fault is not None
+
+        small = shrink(program, fails, TRIES)
+        fault = faults[-1] if faults else fault  # that of the last program that failed, which is the smallest
+        name, hint = name_of(self.a_pass), ""
+        if mode == "special":
+            hint = (
+                f"On {self.ordinary} programs of ordinary numbers nothing was found. If the law is meant for finite "
+                f"numbers alone, write check_pass({name}, special=False)."
+            )
+        sentence = f"{name} {fault.sentence}" + (f", when it runs {trial.where}" if trial.where else "")
+        evidence = vars(fault) | {"sentence": sentence}
+        return CounterexampleError(Counterexample(**evidence, program=small, programs=self.programs, hint=hint))
+
 
 def _refuse(a_pass: Any, programs: Any) -> None:
     """Raise TypeError for what is no function from a graph to a graph."""
@@ -196,38 +230,3 @@ def _refuse(a_pass: Any, programs: Any) -> None:
     if not isinstance(result, Graph):
         kind = "None: does it return graph.rewrite(rule)?" if result is None else type(result).__name__
         raise TypeError(f"{rule}; {name_of(a_pass)} gives {kind}")
-
-
-def _refuted(
-    a_pass: Any, program: RandomProgram, trial: PassTrial, fault: Fault, mode: str, looked_at: int, ordinary: int
-) -> CounterexampleError:
-    """The error to raise: the smallest program that shows the fault, with as few other passes as possible."""
-
-    def fault_of(trial: PassTrial, program: RandomProgram) -> Fault | None:
-        try:
-            return trial(program) if SUITS[mode](program) else None
-        except Exception:  # a candidate that cannot be traced
-            return None
-
-    # A pass that fails alone is shown alone.
-    simpler = [PassTrial(a_pass, trial.exact), *trial.simpler()]
-    while simpler:
-        candidate = simpler.pop(0)
-        if simple := fault_of(candidate, program):
-            trial, fault, simpler = candidate, simple, candidate.simpler()
-    faults: list[Fault] = []
-
-    def fails(candidate: RandomProgram) -> bool:
-        fault = fault_of(trial, candidate)
-        faults.extend([fault] if fault else [])
-        return fault is not None
-
-    small = shrink(program, fails, TRIES)
-    fault = faults[-1] if faults else fault  # that of the last program that failed, which is the smallest
-    hint = ""
-    if mode == "special":
-        hint = (
-            f"On {ordinary} programs of ordinary numbers nothing was found. If the law is meant for finite "
-            f"numbers alone, write check_pass({name_of(a_pass)}, special=False)."
-        )
-    return CounterexampleError(counterexample(name_of(a_pass), small, fault, looked_at, hint))

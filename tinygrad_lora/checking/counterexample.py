@@ -13,21 +13,14 @@ from .programs import RandomProgram
 from .trials import Fault
 
 
-@dataclass(frozen=True)
-class Counterexample:
+@dataclass(frozen=True, kw_only=True)
+class Counterexample(Fault):
     """The smallest program found on which a pass is wrong: `.text`, `.html`, and all that they show.
 
-    `sentence` says what is wrong. `program` is called with `program.arrays`. `before` is the graph that the pass was
-    given, `after` the one that it returned, if any. `expected` are the outputs without the pass, `actual` those with
-    it. `programs` counts the programs that were tried.
+    `program` is called with `program.arrays`. `programs` counts the programs that were tried.
     """
 
-    sentence: str
     program: RandomProgram
-    before: Graph
-    after: Graph | None
-    expected: tuple[Array, ...]
-    actual: tuple[Array, ...] | None
     programs: int
     hint: str = ""
 
@@ -65,12 +58,6 @@ class Counterexample:
 
     def _repr_html_(self) -> str:
         return self.html
-
-
-def counterexample(name: str, program: RandomProgram, fault: Fault, programs: int, hint: str) -> Counterexample:
-    """The counterexample that shows this fault on this program."""
-    sentence = f"{name} {fault.sentence}" + (f", when it runs {fault.where}" if fault.where else "")
-    return Counterexample(sentence, program, fault.before, fault.after, fault.expected, fault.actual, programs, hint)
 
 
 def _shown(array: Array) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from .kinds import ALGEBRA, EXACT, EXACT_CORE, Kind
 from .kinds_real import FUNCTIONS_CORE, REAL, REAL_CORE
 from .programs import ArrayLine, ProgramLine, RandomProgram, StepLine
-from .writer import ProgramWriter, Style
+from .writer import ProgramWriter, Style, UnfitError
 
 SPECIAL_SHARE = 0.25  # of the elements of those arrays that hold special numbers
 LONGEST_CHAIN = 4  # lines, each on the result of the one before; then another begins at an array
@@ -46,9 +46,11 @@ class Programs:
     """An endless iterator of random programs; the same seed gives the same ones.
 
     `mode` "exact": on these programs floating-point arithmetic is exact, whatever its order: results must agree to the
-    last bit. "real": every operation, composite and layer on ordinary numbers. "special": both, with nan, infinities,
+    last bit. "real": every operation and composite on ordinary numbers. "special": both, with nan, infinities,
     -0.0, huge and tiny numbers in their arrays, and whole numbers that wrap. `style` sets sizes, dtypes and lengths.
     """
+
+    real = REAL
 
     def __init__(self, seed: int | np.random.Generator = 0, mode: str = "exact", style: Style | None = None) -> None:
         if mode not in ("exact", "real", "special"):
@@ -76,7 +78,7 @@ class Programs:
                 dtype = w.one([d for d in w.dtypes if d.startswith("float")] or ["float64"])
                 w.leaf(w.shape(w.one((1, 2))), dtype, w.one(("parameter", "frozen")))
             with np.errstate(all="ignore"):
-                self._lines(w, self._walks[exact], EXACT if exact else REAL)
+                self._lines(w, self._walks[exact], EXACT if exact else self.real)
             if any(isinstance(line, StepLine) for line in w.lines):
                 return RandomProgram(w.lines, _outputs(w))
 
@@ -92,20 +94,29 @@ class Programs:
                 walk, length = w.one(walks), 1
                 kind = walk.start()
                 w.focus = w.leaf(w.shape(w.one((1, 2, 2, 2, 3, 3, 0)))) if w.chance(0.6) else None
-                latest = kind(w)
+                latest = written(kind, w)
             else:
                 follower = walk.after(kind)
                 if follower is None:
                     latest = None
                     continue
                 w.focus, length = latest, length + 1
-                latest = follower(w)
+                latest = written(follower, w)
                 if latest is None:
                     walk.again(kind, follower)
                 kind = follower
-            w.focus = None
             if w.chance(0.12 if w.style.exact else 0.35):
-                w.one(kinds)(w)
+                written(w.one(kinds), w)
+
+
+def written(kind: Kind, w: ProgramWriter) -> int | None:
+    """The number of the last line of this kind; None if nothing fits, though some lines may be written."""
+    try:
+        return kind(w)
+    except UnfitError:
+        return None
+    finally:
+        w.focus = None
 
 
 def _outputs(w: ProgramWriter) -> list[int]:

@@ -1,4 +1,7 @@
-"""Kinds of lines. Each writes a line, or a few that belong together, and returns the number of the last, or None."""
+"""Kinds of lines. Each writes a line, or a few that belong together, and returns the number of the last.
+
+They raise UnfitError where no earlier line is what they need, or the writer refuses a line.
+"""
 
 from __future__ import annotations
 
@@ -9,57 +12,55 @@ from typing import Any
 from . import kinds_shape
 from .kinds_shape import indexed, joined, placed, reduced, repeated, reshaped, scattered, taken, transposed
 from .programs import ArrayLine
-from .writer import ProgramWriter, is_float
+from .writer import ProgramWriter, UnfitError, is_float
 
-Kind = Callable[[ProgramWriter], int | None]
+Kind = Callable[[ProgramWriter], int]
 
 
 # --- Elementwise ---
 
 
-def pair(word: str, w: ProgramWriter) -> int | None:
+def pair(word: str, w: ProgramWriter) -> int:
     """An operation on two arrays that broadcast, in either order; sometimes on one array twice."""
     a = w.pick()
     b = a if w.chance(0.12) else w.pick_beside(a)
     return w.write(word, *((a, b) if w.chance(0.6) else (b, a)))
 
 
-def unary(word: str, w: ProgramWriter) -> int | None:
+def unary(word: str, w: ProgramWriter) -> int:
     """A function of one array."""
     return w.write(word, w.pick())
 
 
-def scaled(w: ProgramWriter) -> int | None:
+def scaled(w: ProgramWriter) -> int:
     """A number times an array."""
     exact = (2, -1, 0.5, 3, 1, -0.25, 4.0, 0, -3, 1.0, -2.0)
     return w.write("scale", w.pick(), factor=w.one(exact if w.style.exact else (*exact, 0.3, -1.7, 1e-3)))
 
 
-def shifted(w: ProgramWriter) -> int | None:
+def shifted(w: ProgramWriter) -> int:
     """A number and an array: Python's number takes the dtype of the array."""
     if w.chance(0.3) and not w.style.exact:
         return w.write("over", w.pick(), number=w.one((1.0, 2, -0.5)))
     return w.write("plus", w.pick(), number=w.one((1, -1, 2.0, 0.0, 0, 1.0, 3)))
 
 
-def powered(w: ProgramWriter) -> int | None:
+def powered(w: ProgramWriter) -> int:
     """A small power."""
     return w.write(
         "power", w.pick(), exponent=w.one((2, 3, 2, 0, 1, 4) if w.style.exact else (2, 3, -1, 0.5, -2, 1.5, 0, -0.5))
     )
 
 
-def halved(w: ProgramWriter) -> int | None:
+def halved(w: ProgramWriter) -> int:
     """An array divided by powers of two."""
     a = w.pick()
-    if a is None:
-        return None
     shape = w.values[a].shape
     powers = 2.0 ** w.rng.integers(-1, 3, shape[int(w.rng.integers(len(shape) + 1)) :])
     return w.write("divide", a, w.keep(ArrayLine(w.one(("input", "constant")), powers.astype(w.one(w.dtypes)))))
 
 
-def chosen(w: ProgramWriter) -> int | None:
+def chosen(w: ProgramWriter) -> int:
     """Elements of two arrays, selected by a condition."""
     a = w.pick()
     b = w.pick_beside(a)
@@ -67,18 +68,16 @@ def chosen(w: ProgramWriter) -> int | None:
     return w.write("where", condition, *((a, b) if w.chance(0.5) else (b, a)))
 
 
-def masked(w: ProgramWriter) -> int | None:
+def masked(w: ProgramWriter) -> int:
     """The mean of the elements that a mask of ones and zeros keeps."""
     x = w.pick(lambda v: v.ndim > 0)
-    if x is None:
-        return None
     axis = int(w.rng.integers(w.values[x].ndim))
     mask = w.leaf(w.values[x].shape, w.one(("bool", "int64", "float64", "uint8")), low=0)
     total = w.write("sum", w.write("multiply", x, mask), axis=axis, keepdims=False)
     return w.write("divide", total, w.write("plus", w.write("sum", mask, axis=axis, keepdims=False), number=1.0))
 
 
-def cast(w: ProgramWriter) -> int | None:
+def cast(w: ProgramWriter) -> int:
     """An array cast to another dtype."""
     return w.write("cast", w.pick(), dtype=w.one(w.style.dtypes))
 
@@ -86,11 +85,9 @@ def cast(w: ProgramWriter) -> int | None:
 # --- Products ---
 
 
-def product(w: ProgramWriter, a: int | None = None) -> int | None:
+def product(w: ProgramWriter, a: int | None = None) -> int:
     """The product of two matrices, vectors or batches that fit; with a new one where none fits."""
     a = w.pick(lambda v: v.ndim > 0) if a is None else a
-    if a is None:
-        return None
     p = w.values[a]
     right = w.chance(0.7)
     inner = p.shape[-1] if right or p.ndim == 1 else p.shape[-2]
@@ -104,29 +101,30 @@ def product(w: ProgramWriter, a: int | None = None) -> int | None:
     return w.write("matmul", *((a, b) if right else (b, a)))
 
 
-def weighted_sum(w: ProgramWriter) -> int | None:
+def weighted_sum(w: ProgramWriter) -> int:
     """The sum of products, or of a multiple, over one or more axes."""
     a = w.pick(lambda v: v.ndim > 0)
-    multiple = w.write("scale", a, factor=w.one((2, 3, -1, 0.5))) if w.chance(0.4) else None
-    weighted = multiple if multiple is not None else w.write("multiply", a, w.pick_beside(a, new=0.7))
+    if w.chance(0.4):
+        weighted = w.write("scale", a, factor=w.one((2, 3, -1, 0.5)))
+    else:
+        weighted = w.write("multiply", a, w.pick_beside(a, new=0.7))
     return kinds_shape.reduced_over(w, "sum", weighted)
 
 
-def transposed_product(w: ProgramWriter) -> int | None:
+def transposed_product(w: ProgramWriter) -> int:
     """The transpose of a product."""
     return w.write("transpose", product(w))
 
 
-def chain(w: ProgramWriter) -> int | None:
+def chain(w: ProgramWriter) -> int:
     """A product of three or more."""
     y = product(w)
     for _ in range(int(w.rng.integers(1, 3))):
-        longer = product(w, y) if y is not None and w.values[y].ndim else None
-        y = y if longer is None else longer
+        y = product(w, y) if w.values[y].ndim else y
     return y
 
 
-def matrix_power(w: ProgramWriter) -> int | None:
+def matrix_power(w: ProgramWriter) -> int:
     """$A^4$, one factor after the other."""
     a = w.pick(lambda v: v.ndim > 1 and v.shape[-1] == v.shape[-2])
     y = a
@@ -135,11 +133,9 @@ def matrix_power(w: ProgramWriter) -> int | None:
     return y
 
 
-def common_factor(w: ProgramWriter) -> int | None:
+def common_factor(w: ProgramWriter) -> int:
     """$A C \\pm B C$, or with the factor on the left, as a product of matrices or element by element."""
     a = w.pick()
-    if a is None:
-        return None
     b = w.leaf(w.values[a].shape, w.values[a].dtype.name)
     if w.values[a].ndim > 1 and w.chance(0.6):
         right = w.chance(0.6)
@@ -152,11 +148,9 @@ def common_factor(w: ProgramWriter) -> int | None:
     return w.write(w.one(("add", "add", "subtract")), *parts)
 
 
-def adapted(w: ProgramWriter) -> int | None:
+def adapted(w: ProgramWriter) -> int:
     """$x W + s (x A) B$, or with A B bracketed first, or added to W: LoRA; or $(s x) W$ alone."""
     x = w.pick(lambda v: v.ndim > 1 and is_float(v))
-    if x is None:
-        return None
     dtype, n, m, r = w.values[x].dtype.name, w.values[x].shape[-1], w.one(w.sizes), w.one((1, 2))
     weight, a, b = (
         w.leaf((n, m), dtype, "frozen"),
@@ -176,25 +170,25 @@ def adapted(w: ProgramWriter) -> int | None:
 # --- Gradients, and lines that repeat or undo earlier ones ---
 
 
-def gradient(w: ProgramWriter) -> int | None:
+def gradient(w: ProgramWriter) -> int:
     """The gradient of a sum, or of a sum of squares, of an earlier result."""
     y = w.pick(is_float)
     x = w.pick(is_float)
     return w.write(w.one(("gradient", "gradient", "gradient_of_square")), y, x)
 
 
-def doubled(w: ProgramWriter) -> int | None:
+def doubled(w: ProgramWriter) -> int:
     """An earlier line repeated, sometimes with its operands swapped."""
     steps = [i for i, line in enumerate(w.lines) if hasattr(line, "word")]
     if not steps:
-        return None
+        raise UnfitError
     line: Any = w.lines[w.one(steps)]
     again = w.write(line.word, *(line.operands if w.chance(0.7) else line.operands[::-1]), **line.params)
     first = w.pick_beside(again, new=0.0)
     return again if w.chance(0.4) else w.write(w.one(("add", "multiply", "subtract")), first, again)
 
 
-def alike(words: tuple[str, ...], w: ProgramWriter) -> int | None:
+def alike(words: tuple[str, ...], w: ProgramWriter) -> int:
     """One function applied to two arrays, and the results combined: $f(a) + f(b)$."""
     a = w.pick()
     b = w.pick_beside(a)
@@ -203,12 +197,10 @@ def alike(words: tuple[str, ...], w: ProgramWriter) -> int | None:
     return w.write(w.one(("add", "multiply", "subtract")), w.write(word, a, **params), w.write(word, b, **params))
 
 
-def undone(w: ProgramWriter) -> int | None:
+def undone(w: ProgramWriter) -> int:
     """An operation, then its inverse."""
     x = w.pick()
     way = w.one(("plus", "scale", "subtract", "divide", "cast", "transpose", "broadcast"))
-    if x is None:
-        return None
     if way == "plus":
         return w.write("plus", w.write("plus", x, number=2.0), number=-2.0)
     if way == "scale":
@@ -225,7 +217,7 @@ def undone(w: ProgramWriter) -> int | None:
     return w.write(way, w.write({"subtract": "add", "divide": "multiply"}[way], x, other), other)
 
 
-def twice(kind: Kind, w: ProgramWriter) -> int | None:
+def twice(kind: Kind, w: ProgramWriter) -> int:
     """Two lines of one kind on one operand, which may differ in their parameters, and the results combined."""
     x = w.focus if w.focus is not None else w.pick()
     results = []
@@ -233,8 +225,7 @@ def twice(kind: Kind, w: ProgramWriter) -> int | None:
         w.focus = x
         results.append(kind(w))
     w.focus = None
-    both = w.write(w.one(("add", "subtract", "multiply")), *results) if None not in results else None
-    return both if both is not None else results[-1]
+    return w.write(w.one(("add", "subtract", "multiply")), *results)
 
 
 # Kinds that follow each other in chains: the few pairs of ALGEBRA come often, those of EXACT_CORE less so.

@@ -8,15 +8,13 @@ from typing import Any
 from .writer import ProgramWriter, is_float
 
 
-def reduced(word: str, w: ProgramWriter) -> int | None:
+def reduced(word: str, w: ProgramWriter) -> int:
     """The reduction of an array over some axes, counted from the front or the back."""
     return reduced_over(w, word, w.pick())
 
 
-def reduced_over(w: ProgramWriter, word: str, x: int | None) -> int | None:
+def reduced_over(w: ProgramWriter, word: str, x: int) -> int:
     """The reduction of line x over some axes, counted from the front or the back."""
-    if x is None:
-        return None
     n = w.values[x].ndim
     axis: Any = None
     if n and w.chance(0.85):
@@ -25,16 +23,14 @@ def reduced_over(w: ProgramWriter, word: str, x: int | None) -> int | None:
     return w.write(word, x, axis=axis, keepdims=w.chance(0.4))
 
 
-def transposed(w: ProgramWriter) -> int | None:
+def transposed(w: ProgramWriter) -> int:
     """An array with its last two axes swapped."""
     return w.write("transpose", w.pick(lambda v: v.ndim > 1))
 
 
-def reshaped(w: ProgramWriter) -> int | None:
+def reshaped(w: ProgramWriter) -> int:
     """An array in another shape: flat, split, or with axes of length 1."""
     x = w.pick()
-    if x is None:
-        return None
     shape, size = w.values[x].shape, w.values[x].size
     sizes = [p for p in (2, 3, 4) if size and size % p == 0]
     shapes = [(size,), (1, *shape), (*shape, 1), tuple(n for n in shape if n != 1), shape[::-1]]
@@ -42,19 +38,17 @@ def reshaped(w: ProgramWriter) -> int | None:
     return w.write("reshape", x, shape=w.one(shapes))
 
 
-def repeated(w: ProgramWriter) -> int | None:
+def repeated(w: ProgramWriter) -> int:
     """An array repeated along new axes, or along those of length 1."""
     x = w.pick()
-    if x is None:
-        return None
     shape = tuple(w.one(w.sizes) if n == 1 else n for n in w.values[x].shape)
     return w.write("broadcast", x, shape=((w.one(w.sizes),) if w.chance(0.6) else ()) + shape)
 
 
-def indexed(w: ProgramWriter) -> int | None:
+def indexed(w: ProgramWriter) -> int:
     """An array indexed with numbers, slices, None and the ellipsis."""
     x = w.pick(lambda v: v.ndim > 0)
-    return None if x is None else w.write("index", x, key=key(w, w.values[x].shape))
+    return w.write("index", x, key=key(w, w.values[x].shape))
 
 
 def key(w: ProgramWriter, shape: tuple[int, ...]) -> tuple[Any, ...]:
@@ -69,43 +63,35 @@ def key(w: ProgramWriter, shape: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(parts) if w.chance(0.85) else (Ellipsis, *parts[:1])
 
 
-def placed(w: ProgramWriter) -> int | None:
+def placed(w: ProgramWriter) -> int:
     """An array inside a larger one of zeros."""
     x = w.pick()
-    if x is None:
-        return None
     shape = w.values[x].shape
     if shape and w.chance(0.7):
         return w.write("place", x, key=(slice(1, shape[0] + 1),), shape=(shape[0] + 2, *shape[1:]))
     return w.write("place", x, key=(w.one((0, 1, -1)),), shape=(2, *shape))
 
 
-def taken(w: ProgramWriter) -> int | None:
+def taken(w: ProgramWriter) -> int:
     """Rows of an array, or single elements of its first two axes."""
     x = w.pick(lambda v: v.ndim > 0 and v.shape[0] > 0)
-    if x is None:
-        return None
     shape, count = w.values[x].shape, w.one(((2,), (3,), (2, 2), (1,), ()))
     if len(shape) > 1 and shape[1] and w.chance(0.35):
         return w.write("take_each", x, w.indices(shape[0], count), w.indices(shape[1], count))
     return w.write("take", x, w.indices(shape[0], count))
 
 
-def scattered(w: ProgramWriter) -> int | None:
+def scattered(w: ProgramWriter) -> int:
     """Rows added up at indices that may repeat."""
     x = w.pick(lambda v: v.ndim > 0)
-    if x is None:
-        return None
     n, *rest = w.values[x].shape
     size = w.one((2, 3, 4))
     return w.write("scatter_add", x, w.indices(size, (n,)), shape=(size, *rest))
 
 
-def returned(w: ProgramWriter) -> int | None:
+def returned(w: ProgramWriter) -> int:
     """The gradient of an array from which rows are taken twice; or the sum of two scattered arrays."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
-    if x is None:
-        return None
     parts, scatters = [], w.chance(0.5)
     for _ in range(2):
         w.focus = x
@@ -115,11 +101,9 @@ def returned(w: ProgramWriter) -> int | None:
     return both if scatters else w.write("gradient_of_square", both, x)
 
 
-def joined(w: ProgramWriter) -> int | None:
+def joined(w: ProgramWriter) -> int:
     """Two or three arrays concatenated."""
     a = w.pick(lambda v: v.ndim > 0)
-    if a is None:
-        return None
     shape, dtype = w.values[a].shape, w.values[a].dtype.name
     axis = int(w.rng.integers(len(shape)))
     parts = [a]

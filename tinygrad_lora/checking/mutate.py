@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .programs import ArrayLine, ProgramLine, RandomProgram, StepLine
+from .programs import ArrayLine, ProgramLine, RandomProgram, StepLine, with_size
 from .shrink import runs
 
 SIZES = (1, 2, 3, 4)
@@ -49,12 +49,8 @@ def another_size(program: RandomProgram, rng: np.random.Generator) -> RandomProg
 
     def change(line: ProgramLine) -> ProgramLine:
         if isinstance(line, ArrayLine) and line.numbers is not None:
-            return _redrawn(line, tuple(m if k == n else k for k in line.array.shape))
-        if isinstance(line, StepLine) and "shape" in line.params:
-            return replace(
-                line, params=line.params | {"shape": tuple(m if k == n else k for k in line.params["shape"])}
-            )
-        return line
+            return _redrawn(line, with_size(line.array.shape, n, m))
+        return line.resized(n, m) if isinstance(line, StepLine) else line
 
     return program.with_lines(change)
 
@@ -123,19 +119,10 @@ def other_params(program: RandomProgram, rng: np.random.Generator) -> RandomProg
     line = program.lines[i]
     assert isinstance(line, StepLine)
     line = replace(line, params=line.params | {name: values[int(rng.integers(len(values)))]})
-    return RandomProgram([*program.lines[:i], line, *program.lines[i + 1 :]], program.outputs)
+    return program.with_line(i, line)
 
 
-MUTATIONS = (
-    another_size,
-    another_shape,
-    a_batch,
-    another_dtype,
-    another_dtype,
-    other_numbers,
-    other_params,
-    other_params,
-)
+MUTATIONS = (another_size, another_shape, a_batch, *[another_dtype] * 2, other_numbers, *[other_params] * 2)
 
 
 def _with_one(
@@ -145,13 +132,11 @@ def _with_one(
     if not leaves:
         return program
     chosen, leaf = leaves[int(rng.integers(len(leaves)))]
-    return RandomProgram([*program.lines[:chosen], change(leaf), *program.lines[chosen + 1 :]], program.outputs)
+    return program.with_line(chosen, change(leaf))
 
 
 def _drawn(program: RandomProgram) -> list[tuple[int, ArrayLine]]:
-    return [
-        (i, line) for i, line in enumerate(program.lines) if isinstance(line, ArrayLine) and line.numbers is not None
-    ]
+    return [(i, leaf) for i, leaf in program.leaves if leaf.numbers is not None]
 
 
 def _redrawn(leaf: ArrayLine, shape: tuple[int, ...]) -> ArrayLine:

@@ -1,7 +1,8 @@
-"""A random program as plain data: lines in order, each an array, a layer, or an operation on earlier lines."""
+"""A random program as plain data: lines in order, each an array, or an operation on earlier lines."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,10 +13,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..core.graph import Graph
-from ..core.node import PARAMETER, Array, ComputationNode, DType, constant, parameter
+from ..core.node import Array, ComputationNode, DType, Shape, constant, parameter
 from ..core.trace import trace
-from ..nn.layer import Layer
-from .vocabulary import ATTENTION, HEADER, WORDS, array_literal, expression
+from .vocabulary import WORDS, array_literal
 
 LARGEST_LITERAL = 200  # numbers; a larger array is printed as the draw that made it
 
@@ -76,6 +76,11 @@ class ArrayLine:
     def __post_init__(self) -> None:
         object.__setattr__(self, "array", np.asarray(self.array))
 
+    @property
+    def letter(self) -> str:
+        """With which the names of such arrays begin."""
+        return {"input": "x", "constant": "c"}.get(self.kind, "w")
+
     def node(self, name: str) -> ComputationNode:
         """The parameter or constant that holds the array."""
         if self.kind in ("parameter", "frozen"):
@@ -99,75 +104,54 @@ class ArrayLine:
 
 
 @dataclass(frozen=True, eq=False)
-class LayerLine:
-    """A layer: the expression that creates it, and the seed of its parameters."""
-
-    text: str
-    seed: int
-    kind: str = "layer"
-
-    @property
-    def printed(self) -> str:
-        """The layer as Python source."""
-        return f"filled({self.text}, {self.seed})"
-
-    def node(self, name: str) -> Layer:
-        """The layer itself; small numbers in all its parameters, so that no part of it is zero."""
-        return filled(expression("layer", "", self.text)(), self.seed)
-
-
-def filled(layer: Layer, seed: int) -> Layer:
-    """The layer with random parameters."""
-    rng = np.random.default_rng(seed)
-    for p in layer.parameters():
-        p.value = rng.uniform(-0.5, 0.5, p.shape).astype(p.dtype)
-    return layer
-
-
-@dataclass(frozen=True, eq=False)
 class StepLine:
     """An operation: its word in the vocabulary, the numbers of the lines that are its operands, and its parameters."""
 
     word: str
     operands: tuple[int, ...] = ()
     params: dict[str, Any] = field(default_factory=dict)
+    letter = "v"
+
+    def resized(self, n: int, m: int) -> StepLine:
+        """The line with axes of length m where its parameters say n."""
+        params = {k: with_size(v, n, m) if k == "shape" else v for k, v in self.params.items()}
+        return replace(self, params=params)
 
 
-ProgramLine = ArrayLine | LayerLine | StepLine
-SELECTING: dict[str, tuple[int, ...]] = {  # which operands of a word are indices
-    "take": (1,), "take_each": (1, 2), "scatter_add": (1,), "cross_entropy": (1,), "called": (1,),
-}  # fmt: skip
+def with_size(shape: Shape, n: int, m: int) -> Shape:
+    """The shape with m wherever it says n."""
+    return tuple(m if k == n else k for k in shape)
+
+
+ProgramLine = ArrayLine | StepLine
 SIGNATURE = Signature([Parameter("inputs", Parameter.VAR_POSITIONAL)])
 
 
 class RandomProgram:
     """A function of as many nodes as it has inputs: `tl.trace(program, *program.arrays)`. `print` shows its lines.
 
-    `outputs` are numbers of lines. One output is returned as a node, several as a tuple. Parameters and layers are made
-    once, and are the same in every call.
+    `outputs` are numbers of lines. One output is returned as a node, several as a tuple. Parameters are made once,
+    and are the same in every call.
     """
 
     def __init__(self, lines: Iterable[ProgramLine], outputs: Iterable[int]) -> None:
         self.lines, self.outputs = tuple(lines), tuple(outputs)
         self.__signature__ = SIGNATURE  # so that `inspect.signature` need not derive it
-        counts = {"x": 0, "w": 0, "c": 0, "layer": 0, "v": 0}
+        counts = Counter[str]()
         self.names: list[str] = []
         for line in self.lines:
-            letter = (
-                "v" if isinstance(line, StepLine) else {"input": "x", "constant": "c", "layer": "layer"}.get(line.kind)
-            )
-            self.names.append(f"{letter or 'w'}{counts[letter or 'w']}")
-            counts[letter or "w"] += 1
+            self.names.append(f"{line.letter}{counts[line.letter]}")
+            counts[line.letter] += 1
 
     @cached_property
     def inputs(self) -> tuple[int, ...]:
         """The numbers of the lines that are arguments."""
-        return tuple(i for i, line in enumerate(self.lines) if isinstance(line, ArrayLine) and line.kind == "input")
+        return tuple(i for i, leaf in self.leaves if leaf.kind == "input")
 
     @property
     def arrays(self) -> tuple[Array, ...]:
         """The arrays that the program is called with."""
-        return tuple(self.lines[i].array for i in self.inputs)  # type: ignore[union-attr]
+        return tuple(leaf.array for _, leaf in self.leaves if leaf.kind == "input")
 
     @property
     def steps(self) -> list[StepLine]:
@@ -175,8 +159,8 @@ class RandomProgram:
         return [line for line in self.lines if isinstance(line, StepLine)]
 
     @cached_property
-    def _own(self) -> dict[int, Any]:
-        """The program's parameters, constants and layers, by line."""
+    def own(self) -> dict[int, Any]:
+        """The program's parameters and constants, by line."""
         return {
             i: line.node(self.names[i])
             for i, line in enumerate(self.lines)
@@ -186,13 +170,7 @@ class RandomProgram:
     @cached_property
     def selecting(self) -> set[int]:
         """The numbers of the lines that hold indices or labels, which must stay within bounds."""
-        return {line.operands[i] for line in self.steps for i in SELECTING.get(line.word, ())}
-
-    @property
-    def parameters(self) -> list[ComputationNode]:
-        """Its parameters, also those of its layers: a test may give them new values between calls."""
-        own = [v.parameters() if isinstance(self.lines[i], LayerLine) else [v] for i, v in self._own.items()]
-        return [p for parameters in own for p in parameters if p.op is PARAMETER]
+        return {line.operands[i] for line in self.steps for i in WORDS[line.word].selecting}
 
     def __call__(self, *inputs: Any) -> Any:
         values = self._values(inputs)
@@ -201,7 +179,7 @@ class RandomProgram:
 
     @cached_property
     def values(self) -> dict[int, Any]:
-        """For each line a node with its value, or a layer, when the program is called with its own arrays."""
+        """For each line a node with its value, when the program is called with its own arrays."""
         return self._values(tuple(map(constant, self.arrays)))
 
     @cached_property
@@ -210,24 +188,33 @@ class RandomProgram:
         return trace(self, *self.arrays)
 
     def _values(self, inputs: tuple[Any, ...]) -> dict[int, Any]:
-        values = dict(self._own) | dict(zip(self.inputs, inputs, strict=True))
+        values = self.own | dict(zip(self.inputs, inputs, strict=True))
         with np.errstate(all="ignore"):
             for i, line in enumerate(self.lines):
                 if isinstance(line, StepLine):
                     values[i] = WORDS[line.word].function(*(values[k] for k in line.operands), **line.params)
         return values
 
-    def eager(self, arrays: Sequence[Array] | None = None) -> list[Array]:
-        """The outputs as arrays, computed one operation after the other; for its own arrays unless others are given."""
-        values = self.values if arrays is None else self._values(tuple(map(constant, arrays)))
-        return [np.array(values[i].value) for i in self.outputs]
+    def eager(self) -> list[Array]:
+        """The outputs as arrays, computed one operation after the other."""
+        return [np.array(self.values[i].value) for i in self.outputs]
 
     def again(self, rng: np.random.Generator) -> RandomProgram:
         """The same program with other numbers in its inputs."""
         lines = list(self.lines)
-        for i in self.inputs:
-            lines[i] = lines[i].again(int(rng.integers(2**31)))  # type: ignore[union-attr]
+        for i, leaf in self.leaves:
+            if leaf.kind == "input":
+                lines[i] = leaf.again(int(rng.integers(2**31)))
         return RandomProgram(lines, self.outputs)
+
+    @property
+    def leaves(self) -> list[tuple[int, ArrayLine]]:
+        """Its arrays, with the numbers of their lines."""
+        return [(i, line) for i, line in enumerate(self.lines) if isinstance(line, ArrayLine)]
+
+    def with_line(self, i: int, line: ProgramLine) -> RandomProgram:
+        """The program with another line number i."""
+        return RandomProgram([*self.lines[:i], line, *self.lines[i + 1 :]], self.outputs)
 
     def with_lines(self, change: Callable[[ProgramLine], ProgramLine]) -> RandomProgram:
         """The program with `change` applied to each line."""
@@ -252,7 +239,7 @@ class RandomProgram:
         return "\n".join([*self._definitions(inputs=False), *function, *self._definitions(inputs=True)])
 
     def _definitions(self, *, inputs: bool) -> list[str]:
-        """The assignments of the arguments, or of the parameters, constants and layers, as Python source."""
+        """The assignments of the arguments, or of the parameters and constants, as Python source."""
         templates = {"parameter": 'tl.parameter({}, "{}")', "frozen": 'tl.parameter({}, "{}", trainable=False)'}
         templates["constant"] = "tl.constant({})"
         return [
@@ -260,29 +247,3 @@ class RandomProgram:
             for name, line in zip(self.names, self.lines, strict=True)
             if not isinstance(line, StepLine) and (line.kind == "input") == inputs
         ]
-
-    def source(self, title: str = "A random program.", options: str = "") -> str:
-        """A file that runs: it computes the program eagerly and compiled, and prints both.
-
-        `options` are those of `tl.compile`, as source: "buffers=False".
-        """
-        body = str(self)
-        header = HEADER + ATTENTION * ("heads(" in body)
-        if "filled(" in body or "Numbers(" in body:
-            header += f"from {__name__} import Numbers, filled\n"
-        call = f"tl.compile(f{', ' * bool(options)}{options})"
-        arguments = "".join(f"{self.names[i]}, " for i in self.inputs)
-        return f'"""{title}"""\n\n{header}\n{body}\n{_RUN.format(arguments=arguments, call=call)}'
-
-
-_RUN = """\
-arrays = ({arguments})
-with np.errstate(all="ignore"):
-    eager = f(*map(tl.constant, arrays))
-    compiled = {call}(*arrays)
-eager = [np.asarray(y.value) for y in (eager if isinstance(eager, tuple) else (eager,))]
-compiled = [np.asarray(y) for y in (compiled if isinstance(compiled, tuple) else (compiled,))]
-for i, (y, z) in enumerate(zip(eager, compiled)):
-    same = (y.shape, y.dtype) == (z.shape, z.dtype) and np.array_equal(y, z, equal_nan=y.dtype.kind == "f")
-    print(f"output {{i}}: {{'equal' if same else 'different'}}", "eager:", repr(y), "compiled:", repr(z), sep="\\n")
-"""

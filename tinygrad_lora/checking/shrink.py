@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.node import Array
-from .programs import ArrayLine, LayerLine, ProgramLine, RandomProgram, StepLine
+from .programs import ArrayLine, ProgramLine, RandomProgram, StepLine, with_size
 
 MOST_SINGLE = 24  # elements of an array that are simplified one by one
 SIMPLE_PARAMS: dict[str, tuple[Any, ...]] = {
@@ -48,12 +48,15 @@ def pruned(program: RandomProgram) -> RandomProgram:
         if i in needed and isinstance(line, StepLine):
             needed.update(line.operands)
     number = {old: new for new, old in enumerate(sorted(needed))}
-    lines = (_renumbered(program.lines[i], number) for i in sorted(needed))
+    lines = (_with_operands(program.lines[i], number) for i in sorted(needed))
     return RandomProgram(lines, [number[i] for i in program.outputs])
 
 
-def _renumbered(line: ProgramLine, number: dict[int, int]) -> ProgramLine:
-    return replace(line, operands=tuple(number[i] for i in line.operands)) if isinstance(line, StepLine) else line
+def _with_operands(line: ProgramLine, new: dict[int, int]) -> ProgramLine:
+    """The line with other operands, by the numbers of those it has."""
+    if not isinstance(line, StepLine):
+        return line
+    return replace(line, operands=tuple(new.get(i, i) for i in line.operands))
 
 
 def runs(program: RandomProgram) -> bool:
@@ -67,13 +70,12 @@ def runs(program: RandomProgram) -> bool:
 
 def _weight(program: RandomProgram) -> tuple[Any, ...]:
     """The size of a program, to be compared: steps, arrays and their elements, outputs, kinds, numbers, parameters."""
-    leaves = [line for line in program.lines if isinstance(line, ArrayLine)]
-    layers = [len(line.text) for line in program.lines if isinstance(line, LayerLine)]
+    leaves = [leaf for _, leaf in program.leaves]
     return (
-        len(program.steps), len(layers), sum(1 + leaf.array.ndim + leaf.array.size for leaf in leaves),
+        len(program.steps), sum(1 + leaf.array.ndim + leaf.array.size for leaf in leaves),
         len(program.outputs), sum(leaf.kind != "input" for leaf in leaves),
         sum(leaf.array.dtype != np.float64 for leaf in leaves), sum(_numbers(leaf.array) for leaf in leaves),
-        sum(_oddity(name, value) for step in program.steps for name, value in step.params.items()), sum(layers),
+        sum(_oddity(name, value) for step in program.steps for name, value in step.params.items()),
     )  # fmt: skip
 
 
@@ -112,53 +114,44 @@ def without_steps(program: RandomProgram) -> Iterator[RandomProgram]:
     values = program.values
     for i in reversed(range(len(program.lines))):
         if isinstance(program.lines[i], StepLine):
-            yield _with_line(program, i, ArrayLine("input", np.array(values[i].value)))
+            yield program.with_line(i, ArrayLine("input", np.array(values[i].value)))
     for i, line in enumerate(program.lines):
         if isinstance(line, StepLine):
             for operand in line.operands:
                 yield _without(program, i, operand)
 
 
-def _with_line(program: RandomProgram, i: int, line: ProgramLine) -> RandomProgram:
-    return RandomProgram([*program.lines[:i], line, *program.lines[i + 1 :]], program.outputs)
-
-
 def _without(program: RandomProgram, i: int, operand: int) -> RandomProgram:
     """The program with `operand` used wherever line i was."""
-    lines = [
-        replace(line, operands=tuple(operand if k == i else k for k in line.operands))
-        if isinstance(line, StepLine)
-        else line
-        for line in program.lines
-    ]
+    lines = (_with_operands(line, {i: operand}) for line in program.lines)
     return RandomProgram(lines, dict.fromkeys(operand if k == i else k for k in program.outputs))
 
 
 def plain_arrays(program: RandomProgram) -> Iterator[RandomProgram]:
     """Arguments instead of parameters and constants, float64 instead of other dtypes, and one array instead of two."""
-    for i, leaf in _arrays(program):
+    for i, leaf in program.leaves:
         if leaf.kind != "input":
-            yield _with_line(program, i, ArrayLine("input", leaf.array))
+            yield program.with_line(i, ArrayLine("input", leaf.array))
         if leaf.array.dtype != np.float64:
-            yield _with_line(program, i, ArrayLine(leaf.kind, leaf.array.astype(np.float64)))
-        for k, other in _arrays(program):
+            yield program.with_line(i, ArrayLine(leaf.kind, leaf.array.astype(np.float64)))
+        for k, other in program.leaves:
             if k < i and other.array.shape == leaf.array.shape and other.array.dtype == leaf.array.dtype:
                 yield _without(program, i, k)
 
 
 def smaller_sizes(program: RandomProgram) -> Iterator[RandomProgram]:
     """Shorter axes, wherever a size occurs or in one array alone; and axes removed."""
-    sizes = sorted({n for _, leaf in _arrays(program) for n in leaf.array.shape if n > 1}, reverse=True)
+    sizes = sorted({n for _, leaf in program.leaves for n in leaf.array.shape if n > 1}, reverse=True)
     for n in sizes:
         for m in (1, 2, n - 1):
             if m < n:
                 yield program.with_lines(lambda line, n=n, m=m: _resized(line, n, m))  # type: ignore[misc]
-    for i, leaf in _arrays(program):
+    for i, leaf in program.leaves:
         for axis, n in enumerate(leaf.array.shape):
             for k in dict.fromkeys((0, _oddest(leaf.array)[axis])) if leaf.array.size else (0,) * (n > 0):
-                yield _with_line(program, i, ArrayLine(leaf.kind, leaf.array.take(k, axis=axis)))
+                yield program.with_line(i, ArrayLine(leaf.kind, leaf.array.take(k, axis=axis)))
                 for m in {1, n - 1} - {n}:
-                    yield _with_line(program, i, ArrayLine(leaf.kind, leaf.array.take(range(m), axis=axis)))
+                    yield program.with_line(i, ArrayLine(leaf.kind, leaf.array.take(range(m), axis=axis)))
 
 
 def _oddest(array: Array) -> tuple[Any, ...]:
@@ -169,31 +162,23 @@ def _oddest(array: Array) -> tuple[Any, ...]:
 def _resized(line: ProgramLine, n: int, m: int) -> ProgramLine:
     """The line with axes of length m where they had length n."""
     if isinstance(line, ArrayLine):
-        return ArrayLine(line.kind, line.array[tuple(slice(m if k == n else k) for k in line.array.shape)])
-    if isinstance(line, StepLine) and "shape" in line.params:
-        shape = tuple(m if k == n else k for k in line.params["shape"])
-        return replace(line, params=line.params | {"shape": shape})
-    return line
+        return ArrayLine(line.kind, line.array[tuple(map(slice, with_size(line.array.shape, n, m)))])
+    return line.resized(n, m) if isinstance(line, StepLine) else line
 
 
 def simple_numbers(program: RandomProgram) -> Iterator[RandomProgram]:
     """Zeros, ones and whole numbers: first in whole arrays, then one by one."""
-    for i, leaf in _arrays(program):
+    for i, leaf in program.leaves:
         with np.errstate(all="ignore"):
-            for array in (
-                np.zeros_like(leaf.array),
-                np.ones_like(leaf.array),
-                np.abs(leaf.array),
-                np.trunc(leaf.array),
-            ):
-                yield _with_line(program, i, ArrayLine(leaf.kind, array.astype(leaf.array.dtype)))
-    for i, leaf in _arrays(program):
+            for simpler in (np.zeros_like, np.ones_like, np.abs, np.trunc):
+                yield program.with_line(i, ArrayLine(leaf.kind, simpler(leaf.array).astype(leaf.array.dtype)))
+    for i, leaf in program.leaves:
         if leaf.array.size <= MOST_SINGLE:
             for place in np.ndindex(leaf.array.shape):
                 for number in (0, 1, 2):
                     array = leaf.array.copy()
                     array[place] = number
-                    yield _with_line(program, i, ArrayLine(leaf.kind, array))
+                    yield program.with_line(i, ArrayLine(leaf.kind, array))
 
 
 def simple_params(program: RandomProgram) -> Iterator[RandomProgram]:
@@ -203,11 +188,7 @@ def simple_params(program: RandomProgram) -> Iterator[RandomProgram]:
             for name, value in line.params.items():
                 for simple in SIMPLE_PARAMS.get(name, ()):
                     if simple != value:
-                        yield _with_line(program, i, replace(line, params=line.params | {name: simple}))
-
-
-def _arrays(program: RandomProgram) -> list[tuple[int, ArrayLine]]:
-    return [(i, line) for i, line in enumerate(program.lines) if isinstance(line, ArrayLine)]
+                        yield program.with_line(i, replace(line, params=line.params | {name: simple}))
 
 
 MOVES = (one_output, earlier_output, without_steps, smaller_sizes, plain_arrays, simple_numbers, simple_params)

@@ -28,8 +28,7 @@ class Fault:
     """What a pass did wrong: a sentence that continues the name of the pass, and the evidence.
 
     `before` is the graph that the pass was given, `after` the one that it returned (None if it returned none).
-    `expected` are the outputs without the pass, `actual` those with it (None if there are none). `where` names the
-    other passes that ran with it.
+    `expected` are the outputs without the pass, `actual` those with it (None if there are none).
     """
 
     sentence: str
@@ -37,7 +36,6 @@ class Fault:
     after: Graph | None = None
     expected: tuple[Array, ...] = ()
     actual: tuple[Array, ...] | None = None
-    where: str = ""
     error: Exception | None = None
 
 
@@ -199,30 +197,16 @@ class PassTrial:
     after: tuple[Pass, ...] = ()
     twice: bool = True
 
-    def __call__(self, program: RandomProgram) -> Fault | None:
-        """The fault on this program; None if there is none, or if the other passes are at fault without this one."""
-        return self.run(program)[1]
-
+    @np.errstate(all="ignore")
     def run(self, program: RandomProgram) -> tuple[bool, Fault | None]:
-        """Whether the pass changed the graph, and the fault, if any."""
-        with np.errstate(all="ignore"):
-            return self._run(program)
-
-    def _run(self, program: RandomProgram) -> tuple[bool, Fault | None]:
-        graph = program.graph
+        """Whether the pass changed the graph, and the fault, if any: what other passes do without this one is none."""
+        graph, arrays, after = program.graph, program.arrays, None
         try:
             for other in self.before:
                 graph = other(graph)
-            expected = values_of(graph, program.arrays)
+            expected = values_of(graph, arrays)
         except Exception:  # this trial is of the pass alone, and others are at fault
             return False, None
-        changed, fault = self._applied(graph, program.arrays, expected)
-        if fault is None or not (self.before or self.after):
-            return changed, fault
-        return changed, replace(fault, where=self._where())
-
-    def _applied(self, graph: Graph, arrays: Sequence[Array], expected: tuple[Array, ...]) -> tuple[bool, Fault | None]:
-        after = None
         try:
             after = applied(self.apply, graph, twice=self.twice)
             if after.outputs == graph.outputs:
@@ -255,7 +239,9 @@ class PassTrial:
         with_pass, without_pass = sentences
         return "" if without_pass else with_pass
 
-    def _where(self) -> str:
+    @property
+    def where(self) -> str:
+        """The other passes that run with it, in words."""
         words = [
             f"{word} {', '.join(map(name_of, others))}"
             for word, others in (("after", self.before), ("before", self.after))
@@ -279,23 +265,17 @@ class CompiledTrial(PassTrial):
 
     planned: bool = True
 
-    def _run(self, program: RandomProgram) -> tuple[bool, Fault | None]:
-        graph = program.graph
-        expected = tuple(program.eager())
-        changed = False
+    @property
+    def where(self) -> str:
+        return f"compiled with buffers={self.planned} {super().where}".rstrip()
 
-        def watched(graph: Graph) -> Graph:
-            nonlocal changed
-            after = self.apply(graph)
-            changed = changed or after.outputs != graph.outputs
-            return after
-
-        watched.__name__ = name_of(self.apply)
-        sentence = self._compiled(program, graph, expected, (*self.before, watched, *self.after))
+    @np.errstate(all="ignore")
+    def run(self, program: RandomProgram) -> tuple[bool, Fault | None]:
+        graph, expected = program.graph, tuple(program.eager())
+        sentence = self._compiled(program, graph, expected, (*self.before, self.apply, *self.after))
         if not sentence or self._compiled(program, graph, expected, (*self.before, *self.after)):
-            return changed, None
-        where = f"compiled with buffers={self.planned} {self._where()}".rstrip()
-        return changed, Fault(sentence, graph, None, expected, where=where)
+            return False, None
+        return True, Fault(sentence, graph, None, expected)
 
     def _compiled(
         self, program: RandomProgram, graph: Graph, expected: tuple[Array, ...], passes: Sequence[Pass]

@@ -12,26 +12,30 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.source import function_from_source
-from ..nn.attention import attention, heads
 
 PACKAGE = __name__.partition(".")[0]
-HEADER = f"import numpy as np\nimport {PACKAGE} as tl\n"
-ATTENTION = f"from {PACKAGE}.nn.attention import attention, heads\n"
+INDICES = {"indices", "rows", "columns", "labels"}  # names of operands that hold indices
 
 
 class Word:
-    """One word: its operands and parameters ("x, *, axis", as operations have them), and the expression."""
+    """One word: its operands and parameters ("x, *, axis", as operations have them), and the expression.
 
-    def __init__(self, name: str, signature: str, text: str) -> None:
-        self.name, self.signature, self.text = name, signature, text
+    In the expression `np` and `tl` are known, and what the `scope` names.
+    """
+
+    def __init__(self, name: str, signature: str, text: str, **scope: Any) -> None:
+        self.name, self.signature, self.text, self.scope = name, signature, text, scope
         operands, _, rest = signature.partition("*")
         self.starred = rest.split(",")[0].strip()  # "arrays", where any number of operands may come
         self.operands = [x.strip() for x in operands.split(",") if x.strip()]
+        self.selecting = [i for i, operand in enumerate(self.operands) if operand in INDICES]
 
     @cached_property
     def function(self) -> Any:
         """The expression as a function of nodes or arrays."""
-        return expression(f"word_{self.name}", self.signature, self.text)
+        name = f"word_{self.name}"
+        source = f"def {name}({self.signature}):\n    return {self.text}\n"
+        return function_from_source(name, source, tl=import_module(PACKAGE), **self.scope)
 
     def printed(self, operands: Iterable[str], params: Mapping[str, Any]) -> str:
         """The expression with the names of its operands, and its parameters as literals."""
@@ -42,12 +46,6 @@ class Word:
             words[self.starred] = f"[{', '.join(operands[len(self.operands) :])}]"
         pattern = rf"(?<![\w.])({'|'.join(words)})(?![\w=])"
         return re.sub(pattern, lambda match: words[match[0]], self.text) if words else self.text
-
-
-def expression(name: str, signature: str, text: str) -> Any:
-    """The function with this signature that gives the value of the expression; `np` and `tl` are in scope."""
-    source = f"def {name}({signature}):\n    return {text}\n"
-    return function_from_source(name, source, tl=import_module(PACKAGE), attention=attention, heads=heads)
 
 
 def literal(value: Any) -> str:
@@ -86,9 +84,7 @@ _TABLE = {
     "softmax": ("x, *, axis", "tl.softmax(x, axis)"), "log_softmax": ("x, *, axis", "tl.log_softmax(x, axis)"),
     "layer_norm": ("x, weight, bias", "tl.layer_norm(x, weight, bias)"), "normalized": ("x", "tl.layer_norm(x)"),
     "mse": ("y, target", "tl.mse(y, target)"), "cross_entropy": ("x, labels", "tl.cross_entropy(x, labels)"),
-    "attention": ("q, k, v, *, count", "attention(heads(q, count), heads(k, count), heads(v, count))"),
     "gradient": ("y, x", "tl.gradients(tl.sum(y), x)"),
     "gradient_of_square": ("y, x", "tl.gradients(tl.sum(y * y), x)"),
-    "called": ("layer, x", "layer(x)"), "weight": ("layer, *, name", "layer.named_parameters()[name]"),
 }  # fmt: skip
 WORDS = {name: Word(name, *entry) for name, entry in _TABLE.items()}

@@ -12,7 +12,7 @@ import numpy as np
 from ..core.node import ComputationNode as Node
 from ..errors import GradientError
 from .bounds import Bounds
-from .programs import ArrayLine, LayerLine, Numbers, ProgramLine, StepLine
+from .programs import ArrayLine, Numbers, ProgramLine, StepLine
 from .vocabulary import WORDS
 
 DTYPES = ("float64", "float32", "float16", "int64", "int8", "uint8", "bool")
@@ -38,8 +38,12 @@ class Style:
     steps: int = 12
 
 
+class UnfitError(Exception):
+    """There is no line to continue, or none may be added."""
+
+
 class ProgramWriter:
-    """The lines of a program so far, and the value of each: a node with its value, or a layer."""
+    """The lines of a program so far, and the value of each."""
 
     def __init__(self, rng: np.random.Generator, style: Style) -> None:
         self.rng, self.style = rng, style
@@ -112,24 +116,21 @@ class ProgramWriter:
             numbers = Numbers(0, n - 1, 1.0, numbers.seed)
         return self.keep(ArrayLine(self.one(("input", "constant")), numbers.drawn(shape, dtype), numbers))
 
-    def keep(self, line: ArrayLine | LayerLine) -> int:
-        """Add an array or a layer, and return its line number."""
+    def keep(self, line: ArrayLine) -> int:
+        """Add an array, and return its line number."""
         self.lines.append(line)
         self.values.append(line.node(f"w{len(self.lines)}"))
         return len(self.lines) - 1
 
-    def write(self, word: str, *operands: int | None, **params: Any) -> int | None:
-        """Add a step and return its line number; None if the engine refuses it or its numbers do not fit."""
-        if None in operands:
-            return None
-        taken = [self.values[i] for i in operands if i is not None]
+    def write(self, word: str, *operands: int, **params: Any) -> int:
+        """Add a step and return its line number; UnfitError if the engine refuses it or its numbers do not fit."""
         try:
-            value = WORDS[word].function(*taken, **params)
+            value = WORDS[word].function(*(self.values[i] for i in operands), **params)
         except (TypeError, ValueError, IndexError, ArithmeticError, GradientError):
-            return None  # refused: there is nothing to compare
+            raise UnfitError from None  # there is nothing to compare
         if not self.fits(value):
-            return None
-        self.lines.append(StepLine(word, tuple(i for i in operands if i is not None), params))
+            raise UnfitError
+        self.lines.append(StepLine(word, operands, params))
         self.values.append(value)
         return len(self.lines) - 1
 
@@ -150,27 +151,26 @@ class ProgramWriter:
         """The numbers of the lines that hold arrays and fit."""
         return [i for i, v in enumerate(self.values) if isinstance(v, Node) and fits(v)]
 
-    def pick(self, fits: Callable[[Node], bool] = lambda node: True) -> int | None:
-        """The number of an earlier line that fits: the one in focus, else more likely a recent one."""
+    def pick(self, fits: Callable[[Node], bool] = lambda node: True) -> int:
+        """The number of an earlier line that fits: the one in focus, else more likely a recent one; or UnfitError."""
         if self.focus is not None and fits(self.values[self.focus]):
             i, self.focus = self.focus, None
             return i
         fitting = self.line_numbers(fits)
-        return self.one(fitting + 2 * fitting[-3:]) if fitting else None
+        if not fitting:
+            raise UnfitError
+        return int(self.one(fitting + 2 * fitting[-3:]))
 
-    def pick_beside(self, *taken: int | None, new: float = 0.25) -> int | None:
+    def pick_beside(self, *taken: int, new: float = 0.25) -> int:
         """The number of an earlier line that broadcasts with those taken; sometimes of a new array that does."""
-        if None in taken:
-            return None
-        shapes = [self.values[i].shape for i in taken if i is not None]
-        whole = np.broadcast_shapes(*shapes)
+        whole = np.broadcast_shapes(*(self.values[i].shape for i in taken))
         fitting = self.line_numbers(lambda node: node.dtype.kind in "fiub" and broadcasts(node.shape, whole))
         if not fitting or self.chance(new):
             shape = tuple(n if self.chance(0.75) else 1 for n in whole)[
                 int(self.rng.integers(2) * self.rng.integers(4)) :
             ]
             return self.leaf(shape, self.dtype_beside(self.one(taken)))
-        return self.one(fitting + 2 * fitting[-3:])
+        return int(self.one(fitting + 2 * fitting[-3:]))
 
 
 def broadcasts(*shapes: tuple[int, ...]) -> bool:

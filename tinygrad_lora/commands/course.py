@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TutorialError
-from ..files import write_atomically
+from ..files import read_bytes, write_atomically
 from ..learn.release import nbgrader, notebook, otter
 from ..learn.release.execute import executed, libraries, without_outputs
 from ..learn.release.source import TutorialCell, read_cells
@@ -24,6 +24,7 @@ FORMATS: dict[str, tuple[Maker, str]] = {
     "otter": (otter.source_notebook, "{stem}/{stem}.ipynb"),
 }
 EXECUTED = "instructor"  # the format whose notebooks have outputs
+LARGEST = 256 * 2**20  # bytes of a notebook with outputs
 NEXT = {
     "nbgrader": "Next, in that folder: nbgrader generate_assignment NAME, and later autograde and generate_feedback.",
     "otter": "Next, for each notebook: otter assign NAME/NAME.ipynb NAME/dist; then otter run grades a submission.",
@@ -116,5 +117,5 @@ def sources(folder: Path | None, numbers: str = "") -> list[Path]:
 def _same(path: Path, text: str, whatever_it_printed: bool) -> bool:
     if not path.is_file():
         return False
-    before = path.read_text(encoding="utf-8")
+    before = read_bytes(path, LARGEST, TutorialError).decode(errors="replace")
     return without_outputs(before) == without_outputs(text) if whatever_it_printed else before == text

@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
+import sys
 from concurrent.futures import as_completed
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from ..errors import ExerciseError
-from ..files import write_atomically
+from ..files import read_bytes, write_atomically
 from ..grading.exports import write_all
 from ..grading.grading import GradingSettings, Workers, chosen, grade_all, job_of, self_check, workers_of_this_machine
+from ..grading.page import unreadable
+from ..grading.sandbox.bubblewrap import exposing
 from ..grading.submissions import submissions
 from ..terminal import counting, show_table
+
+LONGEST_SEED = 100  # bytes of its file
 
 
 def add_command(commands: Any) -> None:
@@ -26,8 +31,8 @@ def add_command(commands: Any) -> None:
         description="Grade notebooks and Python files. Each runs in a process of its own, with limits; the checks run "
         "in another. What was graded already is not graded again, so a run that was stopped goes on.",
         epilog="Submissions are files (the student is the file's name), folders with the files of one student, or "
-        "nbgrader's submitted/STUDENT/ASSIGNMENT. Students' code can do what the limits and Python's audit hook let "
-        "it: grade strangers' code in a container or a virtual machine.",
+        "nbgrader's submitted/STUDENT/ASSIGNMENT. On Linux each runs in a sandbox made by bubblewrap. Where there is "
+        "no sandbox, nothing is graded, unless you say --trusted.",
     )
     parser.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="folder of the submissions")
     parser.add_argument(
@@ -48,6 +53,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--memory", type=int, default=2048, metavar="MB", help="memory for each student's process (%(default)s)"
     )
+    parser.add_argument(
+        "--trusted", action="store_true", help="grade without a sandbox, held by limits and Python's audit hook alone"
+    )
     parser.add_argument("--fresh", action="store_true", help="grade everything again")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar and no table")
@@ -60,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--jobs, --budget and --cpu are 1 or more, --memory is 256 or more, and --seed is not below 0")
     ids, handed_in = chosen(args.exercises), submissions(args.submissions, args.out)
     seed = seed_of(args.out) if args.seed is None else args.seed
-    settings = GradingSettings(seed, args.budget, args.cpu, args.memory << 20)
+    settings = GradingSettings(seed, args.budget, args.cpu, args.memory << 20, trusted=args.trusted)
+    if not args.trusted:
+        out_of_sight(args.submissions, args.out)
     kept = args.out / "cache"
     if args.fresh:
         for path in kept.glob("*.json"):
@@ -68,13 +78,15 @@ def run(args: argparse.Namespace) -> int:
     results: dict[str, Any] = {}
     earlier = 0
     pool, done, make = _executor(args)
-    with pool as workers, counting(len(handed_in), "Grading", args.json or args.quiet) as show:
+    with pool as workers:
         self_check(ids, workers.submit, settings)
-        for submission, result, before in grade_all(handed_in, ids, settings, kept, workers.submit, done, make):
-            results[submission.name] = result
-            earlier += before
-            show(len(results), submission.name)
-    paths = write_all(args.out, results, args.exercises, seed)
+        print(settings.held, file=sys.stderr if args.json else sys.stdout, flush=True)
+        with counting(len(handed_in), "Grading", args.json or args.quiet) as show:
+            for submission, result, before in grade_all(handed_in, ids, settings, kept, workers.submit, done, make):
+                results[submission.name] = result
+                earlier += before
+                show(len(results), submission.name)
+    paths = write_all(args.out, results, args.exercises, settings)
     if args.json:
         print(json.dumps({name: {**result} for name, result in sorted(results.items())}, indent=1))
     if args.json or args.quiet:
@@ -82,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
     points = [result["points"] for result in results.values()]
     out_of = next(iter(results.values()))["out_of"]
     rows = [("students", str(len(results))), ("average", f"{sum(points) / len(points):.1f} of {out_of} points")]
+    if unread := unreadable(results):
+        rows.append(("not read", f"{len(unread)}: {', '.join(unread)}"[:200]))
     rows += [("graded before", str(earlier))] if earlier else []
     rows += [("seed", str(seed))]
     show_table(rows, "Graded")
@@ -96,10 +110,17 @@ def seed_of(out: Path) -> int:
     path = out / "seed.txt"
     if not path.exists():
         write_atomically(path, f"{secrets.randbelow(2**31)}\n")
-    text = path.read_text(encoding="utf-8", errors="replace").strip()
+    text = read_bytes(path, LONGEST_SEED, ExerciseError).decode(errors="replace").strip()
     if not (text.isascii() and text.isdigit()):
         raise ExerciseError(f"{path} must hold a number: put the seed back from results.json, or remove the file")
     return int(text)
+
+
+def out_of_sight(*folders: Path) -> None:
+    """Raises ExerciseError if one of the folders lies in Python's own, which every submission can read."""
+    for folder in folders:
+        if seen := exposing(folder):
+            raise ExerciseError(f"move {folder}: it lies in {seen}, which every submission can read")
 
 
 def _executor(args: argparse.Namespace) -> tuple[AbstractContextManager[Any], Any, Any]:

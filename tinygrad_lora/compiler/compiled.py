@@ -19,7 +19,7 @@ from .checks import first_call
 from .checks.culprit import find_culprit
 from .checks.warn import warn_of_fault
 from .last_program import LastProgram
-from .pipeline import DEFAULT, Pass, Snapshot, improving, improving_calls, passes_for_calls
+from .pipeline import DEFAULT, Pass, Snapshot, improving, improving_calls, name_of, passes_for_calls
 from .programs import Cache, CompiledProgram, collector_paused
 from .signatures import Keys, guard, watch_of
 from .techniques import check_engine, split
@@ -122,23 +122,23 @@ class CompiledFunction(LastProgram):
         if self.buffers:
             snapshots += improving_calls(graph, self._frozen(graph), self.techniques)
             graph = _last_kept(snapshots, graph)
-        program = CompiledProgram(before, graph, tuple(snapshots), forms[0])
-        self._write(program)
+        program = CompiledProgram(self.name, before, graph, tuple(snapshots), forms[0])
+        self._write(program, self._names(graph), self._frozen(graph), *self._replaced(graph))
         for node, variable in program.variables.items():
             node.name = node.name or variable  # pictures and listings of the graph speak of the same names
         return program
 
-    def _write(self, program: CompiledProgram) -> None:
+    def _write(
+        self, program: CompiledProgram, names: Mapping[ComputationNode, str], frozen: Iterable[ComputationNode],
+        into: Mapping[int, ComputationNode], views: Mapping[ComputationNode, Any],
+    ) -> None:  # fmt: skip
         """Give a program its text, in one of three ways."""
-        graph = program.graph
-        names = self._names(graph)
         if self.engine != "numpy":
-            program.run_by_engine(self.engine, self.name, names)
+            program.run_by_engine(self.engine, names)
         elif self.buffers:
-            into, views = self._replaced(graph)
-            program.run_in_planned_memory(self.name, names, self.techniques, self._frozen(graph), into, views)
+            program.run_in_planned_memory(names, self.techniques, frozen, into, views)
         else:
-            program.run_as_expressions(self.name, names)
+            program.run_as_expressions(names)
 
     def _settle(self, program: CompiledProgram, call: Arguments) -> None:
         """Before the first call: compare the program with its graph where that is wanted, and use it or not."""
@@ -150,29 +150,22 @@ class CompiledFunction(LastProgram):
                 fault, values = first_call.fault_of(program, call.arrays)
                 if fault is not None:
                     report = self._blame(program, values) or f"{program.traced}\n{fault}"
-                    program.run_plainly(self.name, self._names(program.traced))
+                    program.run_plainly(self._names(program.traced))
             program.settle()
         if report:
             warn_of_fault(self.name, report)
 
     def _blame(self, program: CompiledProgram, values: Sequence[Any]) -> str:
         """The pass or the program that is to blame, with the smallest part of the graph that shows it."""
-        rows = [row if isinstance(row, tuple) else (row,) for row in self.passes]
-        passes = {apply.__name__: apply for row in rows for apply in row}
+        passes = {name_of(apply): apply for row in self.passes for apply in row}
         if self.buffers:
             passes |= passes_for_calls(self._frozen(program.graph))
 
         def run(part: Graph, arrays: Sequence[Any]) -> Sequence[Any]:
             if part is program.graph:
                 return program.outputs(values)
-            small = CompiledProgram(part, part, (), None)
-            if self.engine != "numpy":
-                small.run_by_engine(self.engine, self.name, {})
-            elif self.buffers:
-                frozen = [leaf for leaf in self._frozen(program.graph) if leaf in part.inputs]
-                small.run_in_planned_memory(self.name, {}, self.techniques, frozen, {}, {})
-            else:
-                small.run_as_expressions(self.name, {})
+            small = CompiledProgram(self.name, part, part, (), None)
+            self._write(small, {}, [leaf for leaf in self._frozen(program.graph) if leaf in part.inputs], {}, {})
             return small.outputs(arrays)
 
         with warnings.catch_warnings():  # of parts of the graph, which are tried one after another

@@ -6,14 +6,14 @@ same, so being right within a factor of two is enough. Times here are estimates,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from math import prod
 from typing import Any, NamedTuple
 
 from ..core import ops
 from ..core.graph import Graph
 from ..core.node import ComputationNode
-from .frozen import packed
+from .patterns import packed
 
 NS_PER_CALL = 500.0  # entering and leaving a NumPy function, and making its result
 FLOPS_PER_NS = 30.0  # a matrix product in float32
@@ -41,14 +41,14 @@ class Cost(NamedTuple):
 FREE = Cost()
 
 
-def product_cost(m: int, n: int, p: int, itemsize: int) -> Cost:
-    """The cost of the product of two matrices, (m, n) and (n, p)."""
-    return Cost(2 * m * n * p, (m * n + n * p + m * p) * itemsize, 1)
+def product_price(m: int, n: int, p: int, itemsize: int) -> float:
+    """The nanoseconds of the product of two matrices, (m, n) and (n, p)."""
+    return Cost(2 * m * n * p, (m * n + n * p + m * p) * itemsize, 1).nanoseconds
 
 
-def sum_cost(size: int, itemsize: int) -> Cost:
-    """The cost of adding two arrays of this many elements."""
-    return Cost(size, 3 * size * itemsize, 1)
+def sum_price(size: int, itemsize: int) -> float:
+    """The nanoseconds of adding two arrays of this many elements."""
+    return Cost(size, 3 * size * itemsize, 1).nanoseconds
 
 
 def node_cost(node: ComputationNode) -> Cost:
@@ -71,25 +71,30 @@ def _slow(step: Any) -> float:
     return nanoseconds * prod(step.shape)
 
 
-def node_costs(graph: Graph) -> dict[ComputationNode, Cost]:
-    """The cost of each node. What this graph shares with the one it was made of is not counted again."""
+def price(node: ComputationNode) -> float:
+    """The nanoseconds of one operation."""
+    return node_cost(node).nanoseconds
+
+
+def price_of_new(node: ComputationNode, is_new: Callable[[ComputationNode], bool]) -> float:
+    """The nanoseconds of an operation and of all that it takes, as far as that is new."""
+    new, todo = dict[ComputationNode, float](), [node]
+    while todo:
+        each = todo.pop()
+        if each not in new and is_new(each):
+            new[each] = price(each)
+            todo += each.parents
+    return sum(new.values())
+
+
+def graph_cost(graph: Graph) -> Cost:
+    """The cost of one run. What this graph shares with the one it was made of is not counted again."""
     known: dict[ComputationNode, Cost] = graph.memory.setdefault(node_cost, {})
     for node in graph.nodes:
         if node not in known:
             known[node] = node_cost(node)
-    return known
-
-
-def graph_cost(graph: Graph) -> Cost:
-    """The cost of one run."""
-    known = node_costs(graph)
     costs = [known[node] for node in graph.nodes]
-    return Cost(
-        sum([cost.flops for cost in costs]),
-        sum([cost.bytes for cost in costs]),
-        sum([cost.calls for cost in costs]),
-        sum([cost.slow for cost in costs]),
-    )
+    return Cost(*map(sum, zip(*costs, strict=True)))
 
 
 def planned_cost(graph: Graph, frozen: Iterable[ComputationNode] = ()) -> Cost:

@@ -18,6 +18,7 @@ from .programs import CompiledProgram
 from .report import explanation, table
 from .standalone import archive, standalone
 from .techniques import LAWS
+from .text.lines import unlike
 
 
 class LastProgram:
@@ -82,12 +83,7 @@ class LastProgram:
         known = {p: path for path, p in named.items()}
         paths: list[str] = []
         for p in graph.captured:
-            path = wanted = known.get(p) or p.name or "parameter"
-            n = 1
-            while path in paths:
-                n += 1
-                path = f"{wanted}_{n}"
-            paths.append(path)
+            paths.append(unlike(paths, known.get(p) or p.name or "parameter"))
         return paths
 
     def save(self, path: str | os.PathLike[str], *, parameters: bool = False) -> Path:

@@ -1,9 +1,9 @@
-"""Questions about nodes that several passes ask."""
+"""Questions about nodes that several passes ask, and the rewrite that most of them are."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
 from math import isfinite, log10
@@ -12,19 +12,22 @@ from typing import Any
 import numpy as np
 
 from ..core import ops
-from ..core.graph import Graph
-from ..core.node import ComputationNode
+from ..core.graph import Graph, rebuilt
+from ..core.node import ComputationNode as Node
+from ..core.node import Shape
 
 REPEATED = (ops.broadcast, ops.reshape)
 SHORTEST_BLOCK = 16
+LARGEST_TRANSPOSE = 4_000_000  # bytes; beyond that a product reads the transposed view just as fast
+SUMS = (ops.add, ops.subtract)
 
 
-def is_constant(node: ComputationNode) -> bool:
+def is_constant(node: Node) -> bool:
     """Whether this is a leaf with a value. In a closed graph parameters have none, so it never changes."""
     return not node.parents and node.known
 
 
-def uniform(node: ComputationNode) -> float | None:
+def uniform(node: Node) -> float | None:
     """The number that fills every element of a constant (of one element, repeated or not), or None."""
     while node.op in REPEATED:
         node = node.parents[0]
@@ -39,16 +42,16 @@ def uniform(node: ComputationNode) -> float | None:
 ORDINARY, FARTHEST = {4: 12.0, 8: 100.0, 16: 100.0}, {4: 37.9, 8: 307.6, 16: 307.6}
 
 
-def reach(node: ComputationNode, known: Mapping[ComputationNode, float]) -> float:
+def reach(node: Node, known: Mapping[Node, float]) -> float:
     """How many decades from 1 the numbers of a new node may be; `known` says it of other new ones.
 
     Every other array has ordinary numbers, and zeros do not count.
     """
     ordinary = ORDINARY[node.dtype.itemsize]
     match node:
-        case ComputationNode(ops.scale, [x]):
+        case Node(ops.scale, [x]):
             return known.get(x, ordinary) + decades(node.params["factor"])
-        case ComputationNode(ops.multiply | ops.divide, [a, b]):
+        case Node(ops.multiply | ops.divide, [a, b]):
             return known.get(a, ordinary) + known.get(b, ordinary)
     if is_constant(node) and node.size == 1:
         return decades(float(node.value.reshape(())))
@@ -60,7 +63,7 @@ def decades(factor: float) -> float:
     return abs(log10(abs(factor))) if factor and isfinite(factor) else 0.0
 
 
-def is_ordinary(scale: ComputationNode) -> bool:
+def is_ordinary(scale: Node) -> bool:
     """Whether the factor of a scale may move to another array: then no number gets too large or too small by it."""
     return isfinite(scale.params["factor"]) and decades(scale.params["factor"]) <= ORDINARY[scale.dtype.itemsize]
 
@@ -71,14 +74,55 @@ def block(n: int, longest: int) -> int | None:
     return length if length == n or length >= SHORTEST_BLOCK else None
 
 
-def uses(graph: Graph, node: ComputationNode) -> int:
+def uses(graph: Graph, node: Node) -> int:
     """How often a result is used: by operations, and as an output."""
     return _uses(graph)[node]
 
 
 @lru_cache(maxsize=8)
-def _uses(graph: Graph) -> Counter[ComputationNode]:
+def _uses(graph: Graph) -> Counter[Node]:
     return Counter(chain(graph.outputs, *(node.parents for node in graph.nodes)))
+
+
+def rewrite_unshared(
+    graph: Graph, rule: Callable[[Node, set[Node]], Node], may_change: Callable[[Node], bool]
+) -> Graph:
+    """The graph in which `rule(node, once)` takes the place of each operation, parents first.
+
+    `once` holds those results so far that one operation uses and that `may_change` is true of: nobody else needs them
+    as they are.
+    """
+    once: set[Node] = set()
+
+    def build(old: Node, parents: tuple[Node, ...]) -> Node:
+        node = rule(rebuilt(old, parents), once)
+        if may_change(node) and uses(graph, old) == 1:
+            once.add(node)
+        return node
+
+    return graph.map(build)
+
+
+def shaped(x: Node, shape: Shape) -> Node:
+    """The array in this shape: itself, where it has it."""
+    node: Node = x if x.shape == shape else ops.reshape(x, shape=shape)
+    return node
+
+
+def scaled(x: Node, factor: float) -> Node:
+    """The array times a number: itself, where that is 1."""
+    node: Node = x if factor == 1 else ops.scale(x, factor=factor)
+    return node
+
+
+def padded(x: Node, ndim: int) -> Shape:
+    """The shape of an array beside one of `ndim` axes: NumPy lets axes of length 1 stand before it."""
+    return (1,) * (ndim - x.ndim) + x.shape
+
+
+def counts(node: Node) -> bool:
+    """Whether this is the constant 0, 1, 2, ..."""
+    return is_constant(node) and node.ndim == 1 and np.array_equal(node.value, np.arange(node.size))
 
 
 def one_factor(a: float, b: float, dtype: Any) -> float | None:
@@ -101,7 +145,42 @@ def is_precise(dtype: Any) -> bool:
     return bool(dtype.kind == "f" and dtype.itemsize > 2)
 
 
-def is_real(node: ComputationNode) -> bool:
+def is_real(node: Node) -> bool:
     """Whether the laws of real numbers hold for this operation: all operands and the result are floats of one dtype."""
     dtype = node.dtype
     return is_precise(dtype) and all(p.dtype == dtype for p in node.parents)
+
+
+# --- What depends on frozen weights alone: computed once, kept, and computed again when one gets a new value ---
+
+
+def settled(graph: Graph, frozen: Iterable[Node]) -> set[Node]:
+    """The frozen inputs, and every result that depends on them alone: known before the call, and no constants."""
+    known = set(frozen)
+    for node in graph.nodes:
+        if any(p in known for p in node.parents) and all(p in known or is_constant(p) for p in node.parents):
+            known.add(node)
+    return known
+
+
+def packed(graph: Graph, frozen: Iterable[Node]) -> list[Node]:
+    """The nodes to keep from call to call: settled results that something else reads.
+
+    A transpose that a product reads from the right is one of them: written out row by row it is read faster. So is what
+    `repeat_rows` repeats.
+    """
+    known, outputs = settled(graph, frozen), set(graph.outputs)
+    kept = []
+    for node in graph.nodes:
+        if node in known and node.parents:
+            readers = [user for user in graph.users[node] if user not in known]
+            if (readers or node in outputs) and (not node.op.view or _worth_copying(node, readers)):
+                kept.append(node)
+    return kept
+
+
+def _worth_copying(view: Node, readers: list[Node]) -> bool:
+    if view.op is ops.broadcast:
+        return all(reader.op.elementwise for reader in readers)
+    turned = view.op is ops.transpose and view.ndim == 2 and view.size * view.dtype.itemsize <= LARGEST_TRANSPOSE
+    return turned and any(reader.op is ops.matmul and reader.parents[1] is view for reader in readers)

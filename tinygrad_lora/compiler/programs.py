@@ -37,12 +37,12 @@ class CompiledProgram:
     """What was generated for one signature: graphs, source, and the function that runs."""
 
     def __init__(
-        self, traced: Graph, graph: Graph, snapshots: tuple[Snapshot, ...], form: ContainerForm | None
+        self, name: str, traced: Graph, graph: Graph, snapshots: tuple[Snapshot, ...], form: ContainerForm | None
     ) -> None:
-        self.traced, self.graph, self.snapshots, self.form = traced, graph, snapshots, form
+        self.name, self.traced, self.graph, self.snapshots, self.form = name, traced, graph, snapshots, form
         self.captured = graph.captured
         self.structure: Any = None
-        self.source = self.name = ""
+        self.source = ""
         self.variables: dict[Node, str] = {}
         self.planned: Planned | None = None  # what was decided, where memory is planned
         self.into: dict[int, int] = {}  # which outputs are written over which inputs, both counted from 0
@@ -62,34 +62,32 @@ class CompiledProgram:
 
     # --- Three ways to run ---
 
-    def run_as_expressions(self, name: str, names: Mapping[Node, str]) -> None:
+    def run_as_expressions(self, names: Mapping[Node, str]) -> None:
         """Plain expressions: NumPy allocates every result."""
-        self.name = name
-        self.source, self.variables = emit(self.graph, name, names)
-        self._idle = [function_from_source(name, self.source)]
+        self.source, self.variables = emit(self.graph, self.name, names)
+        self._idle = [function_from_source(self.name, self.source)]
 
-    def run_by_engine(self, engine: str, name: str, names: Mapping[Node, str]) -> None:
+    def run_by_engine(self, engine: str, names: Mapping[Node, str]) -> None:
         """The same graph through another library."""
-        self.name = name
-        built = import_module(f".engines.{engine}", __package__).build(self.graph, name, names)
-        self.source, self.variables, self._idle = built.source, built.variables, [built.run]
+        build = import_module(f".engines.{engine}", __package__).build
+        (self.source, self.variables), run = build(self.graph, self.name, names)
+        self._idle = [run]
 
     def run_in_planned_memory(
-        self, name: str, names: Mapping[Node, str], techniques: frozenset[str], frozen: Iterable[Node],
+        self, names: Mapping[Node, str], techniques: frozenset[str], frozen: Iterable[Node],
         into: Mapping[int, Node], views: Mapping[Node, Sequence[Node]],
     ) -> None:  # fmt: skip
         """Calls that write into memory that is planned ahead; plain expressions if a second look finds them wrong."""
-        self.name = name
         position = {leaf: i for i, leaf in enumerate(self.graph.inputs)}
         self.into = {output: position[leaf] for output, leaf in into.items()}
         self.views = {position[leaf]: [position[view] for view in parts] for leaf, parts in views.items()}
-        planned = emit_planned(lower(self.graph, techniques, frozen, into, views), name, names)
-        make = partial(function_from_source, name, planned.source)
+        planned = emit_planned(lower(self.graph, techniques, frozen, into, views), self.name, names)
+        make = partial(function_from_source, self.name, planned.source)
         function = make()
         if objection := verify(planned, function, views):
             self.into, self.views = {}, {}
-            self.run_as_expressions(name, names)
-            warn_of_fault(name, f"in planned memory, {objection}")
+            self.run_as_expressions(names)
+            warn_of_fault(self.name, f"in planned memory, {objection}")
             return
         self.planned, self.source, self.variables = planned, planned.source, planned.variables
         self._make, self._idle = make, [function]
@@ -98,11 +96,11 @@ class CompiledProgram:
             parameters = dict(zip(self.graph.inputs[::-1], self.captured[::-1], strict=False))
             self._frozen = [parameters[leaf] for leaf in planned.lowered.frozen]
 
-    def run_plainly(self, name: str, names: Mapping[Node, str]) -> None:
+    def run_plainly(self, names: Mapping[Node, str]) -> None:
         """The traced graph as expressions, where something was wrong with what was made of it."""
         self.graph, self.snapshots, self.planned, self._make, self._pack = self.traced, (), None, None, None
         self.into, self.views, self._frozen = {}, {}, []
-        self.run_as_expressions(name, names)
+        self.run_as_expressions(names)
 
     def settle(self) -> None:
         """From now on, arguments that fit run the program without any question."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ..core import ops
 from ..core.node import ComputationNode as Node
 from ..core.node import constant
+from .patterns import scaled
 
 Powers = frozenset[tuple[Node, int]]
 
@@ -103,8 +104,7 @@ class TermWriter:
         for shape in sorted({x.shape for x in factors + divisors}, key=lambda shape: (prod(shape), shape)):
             group = [x for x in factors if x.shape == shape]
             if group:
-                part = reduce(mul, group)
-                part = part if number == 1 else ops.scale(part, factor=number)
+                part = scaled(reduce(mul, group), number)
                 number, total = 1, part if total is None else total * part
             for x in (x for x in divisors if x.shape == shape):
                 if total is None and number == 1:

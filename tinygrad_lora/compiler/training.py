@@ -31,8 +31,7 @@ class TrainingStep(CompiledFunction):
 
     def __init__(
         self, model: Callable[[Any], Any], loss: Callable[[Any, Any], Any], optimizer: Any, *,
-        input_gradient: bool = False, passes: Passes = DEFAULT, buffers: bool = True, engine: str = "numpy",
-        without: Iterable[str] = (), check: bool | str | None = None,
+        input_gradient: bool = False, **options: Any,
     ) -> None:  # fmt: skip
         def training_step(x: Any, target: Any) -> list[Any]:
             getattr(model, "before_change", lambda: None)()  # a merged adapter cannot be trained
@@ -51,7 +50,7 @@ class TrainingStep(CompiledFunction):
                 raise CompileError(f"{what} must be a function of nodes, not {type(argument).__name__}")
         if not hasattr(optimizer, "before_step"):
             raise CompileError(f"the optimizer must be one such as tl.SGD or tl.Adam, not {type(optimizer).__name__}")
-        super().__init__(training_step, passes, buffers=buffers, engine=engine, without=without, check=check)
+        super().__init__(training_step, **options)
         self.model, self.optimizer, self.input_gradient = model, optimizer, input_gradient
         self.dtype = getattr(model, "dtype", None)
         self.structure = self._up_to_date

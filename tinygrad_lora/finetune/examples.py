@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import ModelError
+from ..files import parse_json, read_bytes, reading
 
-LARGEST_FILE = 64 * 2**20  # bytes
+LARGEST_FILE, MOST_LINES = 64 * 2**20, 100_000  # bytes and lines: training on so much takes days here
 PERSONA = Path(__file__).with_name("persona.jsonl")
 
 
@@ -41,28 +42,25 @@ def read_examples(path: str | os.PathLike[str], kind: type[Example]) -> list[Exa
     """The examples of a file, one a line: objects like {"prompt": ..., "answer": ...}, or {"text": ..., "label": ...}.
 
     A line ends at a line feed, and nowhere else; empty ones are skipped. A label may be a whole number. Raises
-    ModelError that names the line for one that is not such an object, or is empty where it must not be; OSError if the
-    file cannot be read.
+    ModelError that names the line for one that is not such an object, or is empty where it must not be, and for more
+    than 100,000 lines; OSError if the file cannot be read.
     """
     file = Path(path)
-    if file.stat().st_size > LARGEST_FILE:
-        raise ModelError(f"{file} is larger than {LARGEST_FILE >> 20} MB: training on so much takes days here")
-    try:
-        lines = file.read_bytes().decode("utf-8-sig").split("\n")  # JSON may hold what else `splitlines` splits at
-    except UnicodeDecodeError:
-        raise ModelError(f"{file} is not a text in UTF-8") from None
-    examples = [_example(line, kind, f"{file}, line {i}") for i, line in enumerate(lines, 1) if line.strip()]
-    if not examples:
-        raise ModelError(f"{file} has no examples: write one JSON object a line, such as {_shape(kind)}")
+    with reading(file, ModelError):
+        text = read_bytes(file, LARGEST_FILE).decode("utf-8-sig")
+        lines = text.split("\n")  # JSON may hold what else `splitlines` splits at
+        if len(lines) > MOST_LINES:
+            raise ModelError(f"{file} has {len(lines)} lines; at most {MOST_LINES} are read")
+        examples = [_example(line, kind, f"{file}, line {i}") for i, line in enumerate(lines, 1) if line.strip()]
+        if not examples:
+            raise ModelError(f"{file} has no examples: write one JSON object a line, such as {_shape(kind)}")
     return examples
 
 
 def _example(line: str, kind: type[Example], where: str) -> Example:
     wanted = list(kind.__dataclass_fields__)
-    try:
-        entry: Any = json.loads(line)
-    except (ValueError, RecursionError) as problem:
-        raise ModelError(f"{where}: this is not JSON ({problem})") from None
+    with reading(where, ModelError):
+        entry: Any = parse_json(line)
     if not isinstance(entry, dict) or set(entry) != set(wanted):
         raise ModelError(f"{where}: an example is an object such as {_shape(kind)}, and nothing else in it")
     if type(entry.get("label")) is int:  # not bool

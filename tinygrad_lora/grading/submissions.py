@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ExerciseError
+from ..errors import ExerciseError, FormatError
+from ..files import parse_json, read_bytes, reading
 
 LARGEST = 128 * 2**20  # bytes of a file: a notebook may hold large pictures
 LONGEST, MOST = 1_000_000, 2_000  # characters of code, cells
@@ -21,10 +21,6 @@ MAGIC = re.compile(r"^\s*[%!?]|^\s*[\w.]+\?{1,2}\s*$")
 
 
 File = dict[str, Any]
-
-
-class Unreadable(Exception):  # noqa: N818, `raise Unreadable` says it
-    """A file that is no notebook and no text; the message is for the student."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +35,11 @@ class Submission:
         """A hash of the names and contents."""
         sha = hashlib.sha256()
         for path in self.paths:
-            sha.update(f"{path.name}\0{path.stat().st_size}\0".encode("utf-8", "replace"))
-            if path.stat().st_size <= LARGEST:
-                sha.update(path.read_bytes())
+            try:
+                data = read_bytes(path, LARGEST)
+            except (FormatError, OSError) as problem:  # a sentence in the result will say so
+                data = str(problem).encode("utf-8", "replace")
+            sha.update(f"{path.name}\0{len(data)}\0".encode("utf-8", "replace") + data)
         return sha.hexdigest()
 
 
@@ -92,8 +90,8 @@ def files_of(paths: list[Path]) -> tuple[list[File], list[str]]:
     for path in paths:
         try:
             own, answers = read(path)
-        except (Unreadable, OSError) as error:
-            notes.append(f"{path.name}: {error}")
+        except (FormatError, OSError) as error:
+            notes.append(f"{path.name}: {str(error).removeprefix(f'{path}: ')}")
             continue
         cells = [[f"{path.name} {name}" if len(paths) > 1 else name, text] for name, text in own]
         files.append({"cells": cells, "answers": answers})
@@ -101,28 +99,25 @@ def files_of(paths: list[Path]) -> tuple[list[File], list[str]]:
 
 
 def read(path: Path) -> tuple[list[tuple[str, str]], list[str]]:
-    """The code cells of a file, without checks, and the exercises whose answers are marked. Raises Unreadable."""
-    if path.stat().st_size > LARGEST:
-        raise Unreadable(f"the file has {path.stat().st_size >> 20} MB; at most {LARGEST >> 20} are read")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Unreadable("the file is not UTF-8 text") from None
-    if path.suffix == ".py":
-        if len(text) > LONGEST:
-            raise Unreadable(f"the file has {len(text):,} characters of code; at most {LONGEST:,} are read")
-        return [(path.name, text)], []
-    return _notebook(text)
+    """The code cells of a file, without checks, and the exercises whose answers are marked. Raises FormatError."""
+    with reading(path):
+        text = read_bytes(path, LARGEST).decode("utf-8-sig")
+        if path.suffix == ".py":
+            if len(text) > LONGEST:
+                raise ValueError(f"the file has {len(text):,} characters of code; at most {LONGEST:,} are read")
+            return [(path.name, text)], []
+        return _notebook(text)
 
 
 def _notebook(text: str) -> tuple[list[tuple[str, str]], list[str]]:
+    if not text.strip():
+        raise ValueError("the file is empty")
     try:
-        cells = json.loads(text)["cells"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        reason = "the file is empty" if not text.strip() else "the file is not a whole notebook: was it cut off?"
-        raise Unreadable(reason) from None
+        cells = parse_json(text, exact=False)["cells"]
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ValueError(f"the file is not a whole notebook: was it cut off? {problem}") from None
     if type(cells) is not list or len(cells) > MOST:
-        raise Unreadable("the notebook has no list of cells, or too many")
+        raise ValueError("the notebook has no list of cells, or too many")
     sources, answers, size = [], [], 0
     for number, cell in enumerate(cells, start=1):
         if type(cell) is dict and cell.get("cell_type") == "code" and not _is_check(cell):
@@ -131,7 +126,7 @@ def _notebook(text: str) -> tuple[list[tuple[str, str]], list[str]]:
             sources.append((f"cell {number}", source))
             answers += [str(cell["id"]).removesuffix("-answer")] if str(cell.get("id")).endswith("-answer") else []
     if size > LONGEST:
-        raise Unreadable(f"the notebook has {size:,} characters of code; at most {LONGEST:,} are read")
+        raise ValueError(f"the notebook has {size:,} characters of code; at most {LONGEST:,} are read")
     return sources, answers
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from math import prod
 from pathlib import Path
@@ -19,12 +18,12 @@ import numpy as np
 
 from ..core.node import ComputationNode
 from ..errors import FormatError
-from ..files import write_atomically
+from ..files import opened, parse_json, write_atomically
 from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..nn.weights import NameMapping, targets_of
 
-LARGEST_HEADER = 16 * 2**20  # bytes: more than 100,000 names need
+LARGEST_HEADER, MOST_ARRAYS = 16 * 2**20, 50_000  # bytes, and entries in them
 MOST_AXES = 64  # NumPy's limit
 
 # The dtypes of the format that NumPy has. Numbers in the file are little-endian.
@@ -53,15 +52,15 @@ def load_safetensors(
         raise TypeError("the mapping is to names of parameters: pass the model too, or rename the arrays afterwards")
     library = require_safetensors()
     file = Path(path)
-    with file.open("rb") as stream:
-        length = _header_length(file, stream)
+    with opened(file) as stream:
+        length = _header_length(stream)
         try:
             with library.safe_open(file, framework="numpy"):
                 pass
         except library.SafetensorError as error:
             raise FormatError(f"{file} is not a whole safetensors file: {error}") from None
         kinds = _arrays(file, stream.read(length))
-        arrays = {name: _read(file, stream, name, *kind) for name, kind in kinds.items()}
+        arrays = {name: _read(stream, name, *kind) for name, kind in kinds.items()}
     if model is not None:
         _fill(file, model, arrays, mapping)
     return arrays
@@ -166,26 +165,27 @@ def require_safetensors() -> Any:
     return safetensors
 
 
-def _header_length(file: Path, stream: BinaryIO) -> int:
+def _header_length(stream: BinaryIO) -> int:
     """The length that the file's first eight bytes state, if it is possible and reasonable."""
     size, length = os.fstat(stream.fileno()).st_size, int.from_bytes(stream.read(8), "little")
     if size < 8 or 8 + length > size:
-        raise FormatError(f"{file} is not a whole safetensors file: it has {size} bytes, and its header would not fit")
+        raise FormatError(f"this is not a whole safetensors file: it has {size} bytes, and its header would not fit")
     if length > LARGEST_HEADER:
-        raise FormatError(f"{file}: a header of {length} bytes; more than {LARGEST_HEADER} are not read")
+        raise FormatError(f"a header of {length} bytes; more than {LARGEST_HEADER} are not read")
     return length
 
 
 def _arrays(file: Path, header: bytes) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Dtype and shape of each array, in the order in which they stand in the file.
 
-    Raises FormatError, naming every array that NumPy could not hold or that is there twice.
+    Raises FormatError, naming every array that NumPy could not hold, ValueError for one that is there twice.
     """
-    entries = [(name, dict(entry)) for name, entry in json.loads(header, object_pairs_hook=list)]
-    times = Counter(name for name, _ in entries)
-    problems = [f"{name!r} is there {n} times" for name, n in times.items() if n > 1]
-    kinds = {}
-    for name, entry in sorted((x for x in entries if x[0] != "__metadata__"), key=lambda x: x[1]["data_offsets"]):
+    if (count := header.count(b'"dtype"')) > MOST_ARRAYS:
+        raise FormatError(f"a header with {count} arrays; more than {MOST_ARRAYS} are not read")
+    entries = parse_json(header, most=12 * MOST_ARRAYS)
+    entries.pop("__metadata__", None)
+    kinds, problems = {}, []
+    for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
         dtype, shape = kinds[name] = entry["dtype"], tuple(entry["shape"])
         if dtype not in DTYPES and dtype != BFLOAT16:
             problems.append(f"{name!r} has the dtype {dtype}, which NumPy does not have")
@@ -195,14 +195,14 @@ def _arrays(file: Path, header: bytes) -> dict[str, tuple[str, tuple[int, ...]]]
     return kinds
 
 
-def _read(file: Path, stream: BinaryIO, name: str, dtype: str, shape: tuple[int, ...]) -> Any:
+def _read(stream: BinaryIO, name: str, dtype: str, shape: tuple[int, ...]) -> Any:
     """The next array of the file."""
     count, short = prod(shape), dtype == BFLOAT16
     array = np.fromfile(stream, "<u2" if short else DTYPES[dtype], count)
     if array.size != count:
-        raise FormatError(f"{file}: the file ends within {name!r}")
+        raise FormatError(f"the file ends within {name!r}")
     if short:
         array = (array.astype(np.uint32) << 16).view(np.float32)
     if dtype == "BOOL" and array.size and array.view(np.uint8).max() > 1:
-        raise FormatError(f"{file}: {name!r} should hold only 0 and 1, and holds other bytes")
+        raise FormatError(f"{name!r} should hold only 0 and 1, and holds other bytes")
     return array.reshape(shape).astype(array.dtype.newbyteorder("="), copy=False)

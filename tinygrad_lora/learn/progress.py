@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..files import user_folder
+from ..errors import FormatError
+from ..files import opened, parse_json, user_folder
 from .checking.report import Report
 from .predictions.prediction import all_predictions
 from .registry import load_exercise
 from .tutorials import course_order
 
+LARGEST = 4 * 2**20  # bytes that are read, two seconds' worth: a term leaves less than one
 VARIABLE = "TINYGRAD_LORA_PROGRESS"
 DRIVE = Path("/drive")  # of JupyterLite, in a browser: the one folder that outlives the page, beside the notebooks
 
@@ -35,26 +37,32 @@ def remember(records: Iterable[dict[str, Any]]) -> None:
     """Add lines to the file, in one write. A disk that is full or read-only must not stop a student: then nothing."""
     now = round(time.time(), 3)
     text = "".join(json.dumps({"time": now, **record}) + "\n" for record in records)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, FormatError):
         path = progress_file()
         path.parent.mkdir(parents=True, exist_ok=True)
         # If the last line was cut off, begin a new one: only that line is lost.
-        start = "\n" if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n") else ""
+        start = "\n" if path.exists() and _end_of(path, 1) not in (b"", b"\n") else ""
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(start + text)
 
 
 def remembered() -> Iterator[dict[str, Any]]:
-    """The lines of the file that can be read, oldest first."""
+    """The lines of the file that can be read, oldest first; of a file that is too large, those at its end."""
     try:
-        text = progress_file().read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = _end_of(progress_file(), LARGEST).decode(errors="replace")
+    except (OSError, FormatError):
         return
-    for line in text.splitlines():
+    for line in (line for line in text.split("\n") if '"exercise"' in line):
         with contextlib.suppress(ValueError):
-            record = json.loads(line)
+            record = parse_json(line)
             if isinstance(record, dict) and isinstance(record.get("exercise"), str):
                 yield record
+
+
+def _end_of(path: Path, most: int) -> bytes:
+    with opened(path) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+        return file.read(most)
 
 
 def hints_taken(id: str) -> int:

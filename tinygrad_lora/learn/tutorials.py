@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TutorialError
-from ..files import write_atomically
+from ..files import read_bytes, read_json, reading, write_atomically
 from .registry import exercise_ids
 
 PACKAGE = Path(__file__).resolve().parent.parent
+LARGEST = 16 * 2**20  # bytes
 FOLDERS = PACKAGE / "tutorials", PACKAGE.parent / "tutorials"  # of an installed package, and of a checkout
 HEADING = re.compile(r"# (?P<number>\d\d) · (?P<title>.+)\n+\*Outcome: (?P<outcome>.+) · (?P<minutes>\d+) minutes\*")
 
@@ -47,8 +47,8 @@ class Tutorial:
 
     @cached_property
     def cells(self) -> list[dict[str, Any]]:
-        notebook: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
-        return list(notebook["cells"])
+        with reading(self.path, TutorialError):
+            return list(read_json(self.path, LARGEST)["cells"])
 
     @cached_property
     def heading(self) -> Heading:
@@ -71,7 +71,7 @@ class Tutorial:
         while fresh and copy.exists():
             copy, number = folder / f"{self.path.stem}_{number}{self.path.suffix}", number + 1
         if not copy.exists():
-            write_atomically(copy, self.path.read_bytes())
+            write_atomically(copy, read_bytes(self.path, LARGEST, TutorialError))
         return copy
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, fields
+from math import prod
 from typing import Any, TypeVar
 
 from ..core.node import Shape
@@ -17,7 +19,7 @@ SIZES = "vocab_size", "hidden_size", "intermediate_size", "type_vocab_size"
 
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "int": ("a whole number of at least 1", lambda x: type(x) is int and x >= 1),
-    "float": ("a positive number", lambda x: type(x) in (int, float) and x > 0),
+    "float": ("a positive number", lambda x: type(x) in (int, float) and 0 < x <= sys.float_info.max),
     "bool": ("true or false", lambda x: type(x) is bool),
     "str": ("a string", lambda x: type(x) is str),
 }
@@ -48,7 +50,7 @@ def require(config: Mapping[str, Any], **wanted: Any) -> None:
 
 
 def check_plausible(file: Any, config: Mapping[str, Any], shapes: Collection[Shape], *more: str) -> None:
-    """Raise ModelFileError for a size that is no axis of the weights, or for more parts than there are arrays.
+    """Raise ModelFileError for a size that is no axis of the weights, or for more parts than there are weights.
 
     So a configuration that is damaged, or made to deceive, makes nobody take memory. `more` are other sizes to look at.
     """
@@ -56,8 +58,15 @@ def check_plausible(file: Any, config: Mapping[str, Any], shapes: Collection[Sha
     for name in (*SIZES, *more):
         if config.get(name) not in axes:
             raise ModelFileError(f"{file}: {name} is {config[name]!r}, and no array of the weights has such an axis")
-    if isinstance(blocks := config.get("num_hidden_layers"), int | float) and blocks > len(shapes):
+    blocks, width = (config.get(name) for name in ("num_hidden_layers", "hidden_size"))
+    if isinstance(blocks, int | float) and blocks > len(shapes):
         raise ModelFileError(f"{file}: num_hidden_layers is {blocks}, and there are {len(shapes)} arrays of weights")
+    matrices: list[tuple[Any, ...]] = [(width, config.get(name)) for name in ("vocab_size", *more)]
+    matrices += [(blocks, width, size) for size in (width, config.get("intermediate_size"))]
+    total = sum(map(prod, shapes))
+    for sizes in matrices:
+        if all(type(size) is int for size in sizes) and prod(sizes) > total:
+            raise ModelFileError(f"{file}: {' times '.join(map(str, sizes))} numbers are more than its {total} weights")
 
 
 def name_parameters(network: Layer) -> None:

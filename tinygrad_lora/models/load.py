@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import FormatError, ModelFileError
+from ..errors import ModelFileError, ShapeError
+from ..files import read_json, reading
 from ..interop.safetensors import load_safetensors
 from .bert import BertModel
 from .chat import ChatModel
@@ -23,6 +23,7 @@ from .sentences import SentenceEncoder
 from .text.wordpiece import WordPiece
 
 MINILM_LONGEST = 256  # tokens: what it was trained with
+LARGEST_CONFIG = 4 * 2**20  # bytes
 
 
 def load_minilm(dtype: Any = np.float32) -> SentenceEncoder:
@@ -31,14 +32,21 @@ def load_minilm(dtype: Any = np.float32) -> SentenceEncoder:
     Raises ModelError, which says how to fetch it, if it is not on this machine, and ModelFileError if a file of it is
     damaged; ImportError without the safetensors package.
     """
-    try:
-        tensors = load_safetensors(model_file("minilm", "model.safetensors"))
-    except FormatError as problem:
-        raise ModelFileError(str(problem)) from None
-    config = _read_config(model_file("minilm", "config.json"), tensors)
-    model = BertModel.from_config(config, seed=0, dtype=dtype)
-    fill(model, tensors)
-    tokenizer = WordPiece.from_file(model_file("minilm", "vocab.txt"))
+    return read_encoder(model_file("minilm", "model.safetensors").parent, dtype)
+
+
+def read_encoder(folder: Path, dtype: Any = np.float32) -> SentenceEncoder:
+    """A BERT from the three files in a folder. Raises ModelFileError, which names the one that is damaged."""
+    weights, config, vocabulary = (folder / name for name in ("model.safetensors", "config.json", "vocab.txt"))
+    with reading(weights, ModelFileError):
+        tensors = load_safetensors(weights)
+    with reading(config, ModelFileError):
+        model = BertModel.from_config(_read_config(config, tensors), seed=0, dtype=dtype)
+    with reading(weights, ModelFileError):
+        fill(model, tensors)
+    tokenizer = WordPiece.from_file(vocabulary)
+    if len(tokenizer) > model.config.vocab_size:
+        raise ModelFileError(f"{vocabulary}: {len(tokenizer)} pieces, and {weights} knows {model.config.vocab_size}")
     return SentenceEncoder(model, tokenizer, MINILM_LONGEST)
 
 
@@ -49,20 +57,24 @@ def load_smollm2(dtype: Any = np.float32, capacity: int = 512) -> ChatModel:
     Raises ModelError, which says how to fetch it, if it is not on this machine, and ModelFileError if the file is
     damaged.
     """
-    with read_gguf(model_file("smollm2", "model.gguf")) as file:
+    return read_chat(model_file("smollm2", "model.gguf"), dtype, capacity)
+
+
+def read_chat(path: Path, dtype: Any = np.float32, capacity: int = 512) -> ChatModel:
+    """A Llama that was taught to talk, from its one file. Raises ModelFileError, which names it, if it is damaged."""
+    with reading(path, ModelFileError), read_gguf(path) as file:
         config = configuration(file)
         check_plausible(file.name, config, [info.shape for info in file.tensors.values()])
+        tokenizer = chat_tokenizer(file, config["vocab_size"])
         model = LlamaForCausalLM.from_config(config, seed=0, dtype=dtype)
         fill(model, hugging_face_tensors(file, config, dtype))
-        return ChatModel(model, chat_tokenizer(file), capacity)
+    with reading(path, ShapeError):
+        return ChatModel(model, tokenizer, capacity)
 
 
 def _read_config(path: Path, tensors: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of a network with these weights."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as problem:
-        raise ModelFileError(f"{path}: this is not JSON ({problem})") from None
+    config = read_json(path, LARGEST_CONFIG)
     if not isinstance(config, dict):
         raise ModelFileError(f"{path}: a configuration is an object, not {type(config).__name__}")
     check_plausible(path, config, [np.shape(array) for array in tensors.values()], "max_position_embeddings")

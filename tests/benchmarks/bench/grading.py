@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import tempfile
 import time
@@ -26,6 +25,7 @@ from tinygrad_lora.grading.grading import (
     self_check,
     workers_of_this_machine,
 )
+from tinygrad_lora.grading.process.zygote import Limits, Nursery
 from tinygrad_lora.grading.submissions import submissions
 from tinygrad_lora.learn.checking.solutions import source_of
 from tinygrad_lora.learn.exercise import Exercise
@@ -74,6 +74,21 @@ def write_class(folder: Path, ids: Sequence[str], students: int, seed: int) -> N
             (own / notebook.path.name).write_text(answered(notebook, ids, rng, share), encoding="utf-8")
 
 
+def cost_of_a_process(trusted: bool, times: int = 40) -> float:
+    """Seconds that it takes to start a student's process and to end it: the median."""
+    nursery, seconds = Nursery(Limits(), trusted), []
+    try:
+        for _ in range(times):
+            start = time.perf_counter()
+            channel = nursery.start()
+            channel.close()
+            nursery.end()
+            seconds.append(time.perf_counter() - start)
+    finally:
+        nursery.close()
+    return float(np.median(seconds))
+
+
 def add_command(commands: Any) -> None:
     """Add `grading` to the commands of `bench`."""
     parser = commands.add_parser(
@@ -87,6 +102,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--exercises", default="04", metavar="04|04-topo,...", help="what they did (%(default)s)")
     parser.add_argument("-j", "--jobs", type=int, default=jobs, help="processes (%(default)s, one a core)")
     parser.add_argument("--seed", type=int, default=0, help="draws the answers (%(default)s)")
+    parser.add_argument("--trusted", action="store_true", help="without a sandbox, to see what it costs")
     parser.set_defaults(run=run)
 
 
@@ -94,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the class, grade it, print the time."""
     ids, machine = chosen(args.exercises), environment() | {"threads": 1}
     with tempfile.TemporaryDirectory() as made:
-        folder, settings = Path(made) / "class", GradingSettings()
+        folder, settings = Path(made) / "class", GradingSettings(trusted=args.trusted)
         write_class(folder, ids, args.students, args.seed)
         start = time.perf_counter()
         with Workers(args.jobs) as workers, counting(args.students, "Grading") as show:
@@ -104,11 +120,14 @@ def run(args: argparse.Namespace) -> int:
             for _, result, _ in grade_all(submissions(folder), ids, settings, Path(made) / "cache", workers.submit):
                 points.append(result["points"])
                 show(len(points), "")
-        seconds, processor = time.perf_counter() - start, sum(os.times()[:4])
+        seconds = time.perf_counter() - start
     count = args.students * len({id[:2] for id in ids})
     print(f"{count} whole notebooks, {len(ids)} exercises, {args.jobs} workers: {seconds:.1f} s")
     print(f"of them {ready:.1f} s to start and to check the grader; {args.students / (seconds - ready):.1f} a second")
-    print(f"{processor:.1f} s of processor time, all processes together")
+    print(settings.held)
     print(f"{np.mean(points):.1f} points on average, of {result['out_of']}")
+    plain = f"{1e3 * cost_of_a_process(trusted=True):.0f} ms without a sandbox"
+    walled = "" if args.trusted else f"{1e3 * cost_of_a_process(trusted=False):.0f} ms in the sandbox, "
+    print(f"to start and end a student's process: {walled}{plain}")
     print(machine_line(machine))
     return 0

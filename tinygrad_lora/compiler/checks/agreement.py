@@ -114,21 +114,26 @@ def disagreement(
         return next((bounds[i].worst(i, *pairs[i], bad) for i, bad in wrong.items()), None)
 
 
-def _tolerance(expected: Any, previous: Any) -> float:
-    """What an output may differ in relative to its largest number, or to its largest change."""
-    return TOLERANCE.get(expected.dtype.itemsize, TOLERANCE[8]) * (1 if previous is None else OF_A_CHANGE)
+def _tolerance(expected: Any, previous: Any) -> Any:
+    """How far a float may be off, relative to the largest in its output, or to the largest change."""
+    relative = TOLERANCE.get(expected.dtype.itemsize, TOLERANCE[8])
+    if previous is None:
+        return relative * _largest(expected)
+    rounding = NOISE * np.finfo(expected.dtype).eps * np.abs(expected)
+    return OF_A_CHANGE * relative * _largest(expected - previous) + rounding
+
+
+def _largest(array: Any) -> float:
+    """The largest finite magnitude."""
+    largest = np.abs(array).max(initial=0)
+    return float(largest if np.isfinite(largest) else np.abs(array).max(initial=0, where=np.isfinite(array)))
 
 
 def _close(expected: Any, actual: Any, previous: Any) -> bool:
     """The quick answer for nearly all outputs: everything is finite and within the tolerance."""
     if expected.dtype.kind != "f":
         return bool((expected == actual).all())
-    change = expected if previous is None else expected - previous
-    largest = np.abs(change).max(initial=0)
-    allowed = largest * _tolerance(expected, previous)
-    if previous is not None:
-        allowed = allowed + NOISE * np.finfo(expected.dtype).eps * np.abs(expected)
-    return bool(np.isfinite(largest) and (np.abs(actual - expected) <= allowed).all())
+    return bool(np.isfinite(expected).all() and (np.abs(actual - expected) <= _tolerance(expected, previous)).all())
 
 
 class _Bound:
@@ -137,16 +142,12 @@ class _Bound:
     def __init__(self, expected: Any, previous: Any = None) -> None:
         self.float = expected.dtype.kind == "f"
         self.low = self.high = expected.astype(np.float64) if self.float else expected
-        self.tolerance: Any = 0
         self.widened = False
         self.points: list[Any] = []
         if self.float:
             finite, self.spacing = np.isfinite(expected), float(np.finfo(expected.dtype).eps)
             self.smallest = float(np.finfo(expected.dtype).smallest_subnormal)
-            change = self.low if previous is None else self.low - previous
-            self.tolerance = _tolerance(expected, previous) * np.abs(change).max(initial=0, where=np.isfinite(change))
-            if previous is not None:
-                self.tolerance = self.tolerance + NOISE * self.spacing * np.abs(self.low)
+            self.tolerance = _tolerance(expected, previous)
             self.others = {kind: np.asarray(kind(expected)) for kind in (np.isnan, np.isposinf, np.isneginf)}
             self.low, self.high = np.where(finite, self.low, np.inf), np.where(finite, self.low, -np.inf)
 

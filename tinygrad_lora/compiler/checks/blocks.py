@@ -156,7 +156,9 @@ class Loop:
         return same
 
     def moves(self, buffer: Buffer, start: int, stop: int) -> None:
-        """These bytes are written; in another block it is others."""
+        """These bytes are written, if there are any; in another block it is others."""
+        if start == stop:
+            return
         self.moving.setdefault(buffer, set()).add((start, stop))
 
     def _end(self) -> None:

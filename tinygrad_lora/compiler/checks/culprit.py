@@ -84,18 +84,14 @@ def _compared(graph: Graph, values: Sequence[Any], run: Run, other: Graph) -> Fa
 
 
 def _of_pass(snapshot: Snapshot, apply: Transform | None, values: Sequence[Any], wrong: Fault) -> Culprit:
-    whole = Culprit(snapshot.name, snapshot.before, snapshot.after, values, wrong)
     if apply is None:
-        return whole
+        return Culprit(snapshot.name, snapshot.before, snapshot.after, values, wrong)
 
     def differs(part: Graph, arrays: Sequence[Any]) -> Fault | None:
         after = apply(part)
         return None if after is part else _compared(part, arrays, evaluate, after)
 
-    smallest = _smallest(snapshot.before, values, wrong, differs)
-    if smallest is None:
-        return whole
-    part, arrays, difference = smallest
+    part, arrays, difference = _smallest(snapshot.before, values, wrong, differs)
     return Culprit(snapshot.name, part, apply(part), arrays, difference)
 
 
@@ -106,14 +102,17 @@ def _of_program(graph: Graph, values: Sequence[Any], run: Run) -> Culprit | None
     wrong = differs(graph, values)
     if wrong is None:
         return None
-    part, arrays, difference = _smallest(graph, values, wrong, differs) or (graph, values, wrong)
+    part, arrays, difference = _smallest(graph, values, wrong, differs)
     return Culprit("", part, None, arrays, difference)
 
 
 def _smallest(
     graph: Graph, values: Sequence[Any], wrong: Fault, differs: Callable[[Graph, Sequence[Any]], Fault | None]
-) -> Part | None:
-    """A part of the graph with one output that still differs: as early as possible, then as few operations."""
+) -> Part:
+    """A part of the graph with one output that still differs: as early as possible, then as few operations.
+
+    The whole graph, where no part of it differs.
+    """
     trials = 0
 
     def tried(part: Graph, arrays: Sequence[Any]) -> Part | None:
@@ -130,7 +129,7 @@ def _smallest(
 
     best = first([graph.outputs[wrong.output]] if isinstance(wrong, Disagreement) else graph.outputs)
     if best is None:
-        return None
+        return graph, values, wrong
     while earlier := first(p for p in best[0].outputs[0].parents if p.parents):
         best = earlier
     known = _all_values(best[0], values)

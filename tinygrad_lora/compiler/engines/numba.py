@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import PurePath
 from types import FunctionType
 from typing import Any
@@ -20,7 +21,7 @@ from ...core.node import ComputationNode as Node
 from ...core.node import Op, placeholder
 from ...core.source import function_from_source
 from ...errors import CompileError
-from . import Built, library
+from ..text.plain import Emitted
 from .loops.alone import LOOPS
 from .loops.kernels import loops, opened
 from .loops.program import written_as_loops
@@ -30,24 +31,33 @@ WORDS = [*reserved(), "max"]  # what its programs call, and no others do
 REMEDY = 'compile with engine="numpy"'
 
 
-def build(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Built:
-    """The program of a graph as loops, translated for exactly its shapes and dtypes before it is called.
+def build(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> tuple[Emitted, Callable[..., Any]]:
+    """The program of a graph as loops, and as a function: translated for exactly its shapes and dtypes.
 
     Raises CompileError where numba is not installed, and for an operation or a dtype that it cannot translate.
     """
-    numba = library("numba", "numba")
-    library("numba", "scipy")  # numba finds BLAS there
+    numba = _library("numba")
+    _library("scipy")  # numba finds BLAS there
     for node in opened(graph)[0].nodes:
         if node.dtype.name not in ("float32", "float64") and node.dtype.kind not in "iub":
             place = f"{_label(node)} has it: cast to float32 first"
             raise CompileError(f'engine="numba" has no {node.dtype}, and {place}, or {REMEDY}')
-    source, variables, _ = written_as_loops(graph, name, names)
+    emitted = written_as_loops(graph, name, names)
     try:
-        compiled = _translated(numba, source, name, graph)
+        compiled = _translated(numba, emitted.source, name, graph)
     except numba.core.errors.NumbaError as error:
         places = ", ".join(map(_label, _untranslatable(numba, graph)))
         raise CompileError(f'engine="numba" cannot translate {places or "this program"}: {REMEDY}') from error
-    return Built(source, variables, _running(compiled, graph))
+    return emitted, _running(compiled, graph)
+
+
+def _library(module: str) -> Any:
+    """An outside library. Raises CompileError that says how to get it where it is not installed."""
+    try:
+        return import_module(module)
+    except ImportError:
+        reason = f'engine="numba" needs the library {module.partition(".")[0]}, which is not installed'
+        raise CompileError(f'{reason}: pip install "tinygrad-lora[speed]", or use engine="numpy"') from None
 
 
 def _translated(numba: Any, source: str, name: str, graph: Graph) -> Any:
@@ -112,8 +122,7 @@ def _running(compiled: Callable[..., Any], graph: Graph) -> Callable[..., Any]:
 @cache
 def _instructions() -> dict[str, Any]:
     """The helpers that are an instruction of the processor rather than a translation of their source."""
-    numba = library("numba", "numba")
-    llvm = library("numba", "llvmlite.ir")
+    numba, llvm = _library("numba"), _library("llvmlite.ir")
 
     def larger(context: Any, a: Any, b: Any) -> Any:
         def generated(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -17,11 +17,10 @@ import numpy as np
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ..cost import node_cost
-from ..patterns import FARTHEST, ORDINARY, decades, is_constant, is_real, one_factor, reach
+from ..cost import price
+from ..patterns import FARTHEST, ORDINARY, SUMS, decades, is_constant, is_real, one_factor, padded, reach, shaped
 from ..terms import Powers, Term, TermWriter, commonest, term_of
 
-SUMS = (ops.add, ops.subtract)
 PLAIN = {*SUMS, ops.multiply}
 LINKS = {*PLAIN, ops.divide, ops.scale, ops.reduce_sum}  # what sums of products are made of
 MOST_TERMS, MOST_FACTORS = 16, 8  # a longer sum or product counts as one array
@@ -163,7 +162,7 @@ class _Algebra:
     def _summed(self, node: Node, term: Term) -> Term | None:
         """A factor that is the same all along the summed axes stands before the sum."""
         x, axes = node.parents[0], node.params["axis"]
-        shapes = {y: (1,) * (x.ndim - y.ndim) + y.shape for y in term.powers}
+        shapes = {y: padded(y, x.ndim) for y in term.powers}
         inner = {y: n for y, n in term.powers.items() if any(shapes[y][i] != 1 for i in axes)}
         if not inner or (len(inner) == len(term.powers) and term.number == 1):
             return None
@@ -174,7 +173,7 @@ class _Algebra:
         for y, n in term.powers.items():
             if y not in inner:
                 left = tuple(m for i, m in enumerate(shapes[y]) if node.params["keepdims"] or i not in axes)
-                outer[y if y.shape == left else ops.reshape(y, shape=left)] = n
+                outer[shaped(y, left)] = n
         return Term(term.number, {ops.reduce_sum(summand, **node.params): 1, **outer})
 
     # --- Deciding ---
@@ -227,4 +226,4 @@ class _Algebra:
         return max(known.values(), default=0.0) <= FARTHEST[node.dtype.itemsize]
 
     def _price(self, node: Node) -> float:
-        return sum(node_cost(n).nanoseconds for n in self._unsettled(node))
+        return sum(map(price, self._unsettled(node)))

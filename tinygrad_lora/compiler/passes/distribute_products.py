@@ -14,11 +14,9 @@ from typing import NamedTuple
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ..cost import node_cost, product_cost, sum_cost
-from ..frozen import settled
-from ..patterns import is_real, uses
+from ..cost import price, product_price, sum_price
+from ..patterns import SUMS, is_real, settled, uses
 
-SUMS = (ops.add, ops.subtract)
 MOST_TERMS = 16  # a longer sum of products counts as one matrix
 
 
@@ -170,15 +168,15 @@ def _pays(total: Node, readers: list[Reader], graph: Graph) -> bool:
     for product in products:
         a, b = product.factors
         (m, rank), n = a.shape, b.shape[1]
-        formed += [product_cost(m, rank, n, size), sum_cost(total.size, size)]
+        formed += [product_price(m, rank, n, size), sum_price(total.size, size)]
         for reader in readers:
             first, *sides = (a, m, n) if reader.from_left != product.turned else (b, n, m)
             there = _is_multiplied(reader.other, first, graph)  # a gradient needs it, for example
-            apart += [product_cost(reader.rows, rank, side, size) for side in sides[there:]]
-            apart.append(sum_cost(reader.node.size, size))
+            apart += [product_price(reader.rows, rank, side, size) for side in sides[there:]]
+            apart.append(sum_price(reader.node.size, size))
     if all(terms):  # nothing is left to multiply by in the old way; one sum less, and that is not counted
-        formed += [node_cost(reader.node) for reader in readers]
-    return sum(cost.nanoseconds for cost in apart) < sum(cost.nanoseconds for cost in formed)
+        formed += [price(reader.node) for reader in readers]
+    return sum(apart) < sum(formed)
 
 
 def _is_multiplied(x: Node, factor: Node, graph: Graph) -> bool:

@@ -9,9 +9,7 @@ from __future__ import annotations
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ..patterns import is_real, uses
-
-SUMS = (ops.add, ops.subtract)
+from ..patterns import SUMS, is_real, padded, uses
 
 
 def drop_shifts(graph: Graph) -> Graph:
@@ -25,16 +23,14 @@ def drop_shifts(graph: Graph) -> Graph:
         if old.op in SUMS and uses(graph, old) == 2:
             inside.add(node)
         match node:
-            case Node(ops.subtract, [z, Node(ops.reduce_max, [same]) as m]) if same is z and z in inside and _kept(m):
+            case Node(ops.subtract, [z, Node(ops.reduce_max, [same]) as m]) if (
+                same is z and z in inside and m.params["keepdims"]
+            ):
                 x = _without_shift(z, m.params["axis"])
                 return node if x is None else x - ops.reduce_max(x, **m.params)
         return node
 
     return graph.map(build)
-
-
-def _kept(largest: Node) -> bool:
-    return largest.params["keepdims"] is True
 
 
 def _without_shift(z: Node, axes: tuple[int, ...]) -> Node | None:
@@ -50,5 +46,4 @@ def _without_shift(z: Node, axes: tuple[int, ...]) -> Node | None:
 
 
 def _same_along(c: Node, axes: tuple[int, ...], ndim: int) -> bool:
-    shape = (1,) * (ndim - c.ndim) + c.shape
-    return all(shape[i] == 1 for i in axes)
+    return all(padded(c, ndim)[i] == 1 for i in axes)

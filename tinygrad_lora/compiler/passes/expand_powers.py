@@ -10,7 +10,7 @@ from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.node import constant
-from ..cost import node_cost
+from ..cost import price, price_of_new
 from ..patterns import is_precise
 
 LARGEST = 8  # whole exponents up to here take at most four products
@@ -37,7 +37,8 @@ def _rule(node: Node) -> Node | None:
     else:
         better = _power(x, abs(n))
         better = one / better if better is not None and n < 0 else better
-    return better if better is not None and _nanoseconds(better, x) <= node_cost(node).nanoseconds else None
+    pays = better is not None and price_of_new(better, lambda new: new is not x and bool(new.parents)) <= price(node)
+    return better if pays else None
 
 
 def _power(x: Node, n: float) -> Node | None:
@@ -49,14 +50,3 @@ def _power(x: Node, n: float) -> Node | None:
         half = _power(x, n // 2) if n > 1 else None
         result = x if half is None else half * half if n % 2 == 0 else half * half * x
     return result
-
-
-def _nanoseconds(result: Node, x: Node) -> float:
-    """What it costs to compute the result where x is there."""
-    made, todo = dict[Node, float](), [result]
-    while todo:
-        node = todo.pop()
-        if node is not x and node.parents and node not in made:
-            made[node] = node_cost(node).nanoseconds
-            todo += node.parents
-    return sum(made.values())

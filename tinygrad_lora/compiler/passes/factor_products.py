@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...core import ops
-from ...core.graph import Graph, rebuilt
+from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
-from ..cost import product_cost, sum_cost
-from ..patterns import ORDINARY, decades, is_real, one_factor, uses
+from ..cost import product_price, sum_price
+from ..patterns import ORDINARY, SUMS, decades, is_real, one_factor, rewrite_unshared, scaled, shaped
 
-SUMS = (ops.add, ops.subtract)
 FORMS = (*SUMS, ops.matmul, ops.scale, ops.reshape)
 
 
@@ -31,31 +30,22 @@ def factor_products(graph: Graph) -> Graph:
     r"""$AC + BC = (A + B)C$ and $CA + CB = C(A + B)$, also with numbers before them: one product less."""
     if not any(node.op in SUMS and all(p.op in FORMS for p in node.parents) for node in graph.nodes):
         return graph
-    once: set[Node] = set()  # products and their forms with one user: nobody else needs them
-
-    def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        node = rebuilt(old, parents)
-        if node.op in SUMS and is_real(node) and once.issuperset(parents):
-            node = _factored(node, once)
-        if node.op in FORMS and uses(graph, old) == 1:
-            once.add(node)
-        return node
-
-    return graph.map(build)
+    return rewrite_unshared(graph, _factored, lambda node: node.op in FORMS)
 
 
 def _factored(total: Node, once: set[Node]) -> Node:
+    if total.op not in SUMS or not is_real(total) or not once.issuperset(total.parents):
+        return total
     p, q = (_product(x, once) if x.shape == total.shape else None for x in total.parents)
     if p is None or q is None or p.like.shape != q.like.shape:
         return total
     if p.b is q.b and p.a.shape == q.a.shape and _pays(p.a, p.like):
-        product = total.op(_scaled(p.a, p.number), _scaled(q.a, q.number)) @ p.b
+        product = total.op(scaled(p.a, p.number), scaled(q.a, q.number)) @ p.b
     elif p.a is q.a and _pays(p.b, p.like):
-        product = p.a @ total.op(_scaled(p.b, p.number), _scaled(q.b, q.number))
+        product = p.a @ total.op(scaled(p.b, p.number), scaled(q.b, q.number))
     else:
         return total
-    shaped: Node = product if product.shape == total.shape else ops.reshape(product, shape=total.shape)
-    return shaped
+    return shaped(product, total.shape)
 
 
 def _product(node: Node, once: set[Node]) -> ScaledProduct | None:
@@ -79,13 +69,7 @@ def _unscaled(node: Node, number: float | None, once: set[Node]) -> tuple[float 
     return one_factor(number, node.params["factor"], node.dtype), node.parents[0]
 
 
-def _scaled(x: Node, factor: float) -> Node:
-    scaled: Node = x if factor == 1 else ops.scale(x, factor=factor)
-    return scaled
-
-
 def _pays(summed: Node, product: Node) -> bool:
     """Whether a sum of factors like this costs less than a second product and the sum of the two."""
     (rows, inner), columns, size = product.parents[0].shape, product.shape[1], product.dtype.itemsize
-    saved = product_cost(rows, inner, columns, size).nanoseconds + sum_cost(product.size, size).nanoseconds
-    return sum_cost(summed.size, size).nanoseconds < saved
+    return sum_price(summed.size, size) < product_price(rows, inner, columns, size) + sum_price(product.size, size)

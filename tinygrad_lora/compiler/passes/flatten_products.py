@@ -9,9 +9,9 @@ from __future__ import annotations
 from math import prod
 
 from ...core import ops
-from ...core.graph import Graph, rebuilt
+from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
-from ..patterns import is_real, uses
+from ..patterns import is_real, rewrite_unshared, shaped
 
 
 def flatten_products(graph: Graph) -> Graph:
@@ -22,22 +22,13 @@ def flatten_products(graph: Graph) -> Graph:
     """
     if not any(node.op is ops.matmul and node.ndim > 2 for node in graph.nodes):
         return graph
-    once: set[Node] = set()  # stacks of products with one user: nobody else needs them
-
-    def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        node = _flat(rebuilt(old, parents), once)
-        if node.op is ops.matmul and node.ndim > 2 and uses(graph, old) == 1:
-            once.add(node)
-        return node
-
-    return graph.map(build)
+    return rewrite_unshared(graph, _flat, lambda node: node.op is ops.matmul and node.ndim > 2)
 
 
 def _flat(node: Node, once: set[Node]) -> Node:
     match node:
         case Node(ops.matmul, [x, w]) if x.ndim > 2 and w.ndim == 2:
-            product: Node = ops.reshape(_matrix(x) @ w, shape=node.shape)
-            return product
+            return shaped(_matrix(x) @ w, node.shape)
         case Node(ops.reduce_sum, [Node(ops.matmul, [Node(ops.transpose, [x]), g]) as y]) if (
             y in once
             and is_real(node)
@@ -55,5 +46,4 @@ def _matrix(x: Node) -> Node:
     shape = prod(x.shape[:-1]), x.shape[-1]
     if x.op is ops.reshape and x.parents[0].shape == shape:
         return x.parents[0]
-    matrix: Node = ops.reshape(x, shape=shape)
-    return matrix
+    return shaped(x, shape)

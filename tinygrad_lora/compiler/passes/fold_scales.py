@@ -7,9 +7,9 @@ whichever is smallest.
 from __future__ import annotations
 
 from ...core import ops
-from ...core.graph import Graph, rebuilt
+from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
-from ..patterns import is_ordinary, is_real, one_factor, uses
+from ..patterns import is_ordinary, is_real, one_factor, rewrite_unshared
 
 MOVABLE = {ops.scale, ops.matmul, ops.broadcast}  # what the rules below look for under an operation
 
@@ -22,18 +22,13 @@ def fold_scales(graph: Graph) -> Graph:
     """
     if not any(node.op is ops.scale for node in graph.nodes):
         return graph
-    # Results with one user: changing how they are computed disturbs nobody else.
-    once: set[Node] = set()
+    return rewrite_unshared(graph, _folded, lambda x: x.op in MOVABLE and is_real(x) and _may_move(x))
 
-    def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        node = rebuilt(old, parents)
-        while (better := _moved(node, once)) is not None:
-            node = better
-        if node.op in MOVABLE and uses(graph, old) == 1 and is_real(node) and _may_move(node):
-            once.add(node)
-        return node
 
-    return graph.map(build)
+def _folded(node: Node, once: set[Node]) -> Node:
+    while (better := _moved(node, once)) is not None:
+        node = better
+    return node
 
 
 def _moved(node: Node, once: set[Node]) -> Node | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from ...core import ops
-from ...core.graph import Graph, rebuilt
+from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.node import Shape
 from ..operations import inner_product, row_products
-from ..patterns import block, uses
+from ..patterns import block, rewrite_unshared, shaped
 
 # The shortest rows that one call of `np.vecdot` sums faster than a product and a sum of rows. Measured on one core:
 # rows of 10 take 9 ns each against 4 ns, rows of 64 take 9 ns against 13 ns, rows of 1024 take 0.1 us against 0.26 us.
@@ -28,22 +28,14 @@ def inner_products(graph: Graph) -> Graph:
     r"""$\sum_{ij} (A \circ B)_{ij} = \langle A, B \rangle$, also row by row: no array for $A \circ B$."""
     if not any(node.op is ops.reduce_sum for node in graph.nodes):
         return graph
-    once: set[Node] = set()  # products with one user: nobody else needs them as arrays
-
-    def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        node = rebuilt(old, parents)
-        if node.op is ops.multiply and uses(graph, old) == 1:
-            once.add(node)
-        elif node.op is ops.reduce_sum and parents[0] in once:
-            return _together(node, *parents[0].parents)
-        return node
-
-    return graph.map(build)
+    return rewrite_unshared(graph, _together, lambda node: node.op is ops.multiply)
 
 
-def _together(total: Node, a: Node, b: Node) -> Node:
+def _together(total: Node, once: set[Node]) -> Node:
     """The sum of $a b$ in one operation, where there is one for its axes."""
-    axes = total.params["axis"]
+    if total.op is not ops.reduce_sum or total.parents[0] not in once:
+        return total
+    (a, b), axes = total.parents[0].parents, total.params["axis"]
     if a.shape != b.shape or not a.dtype == b.dtype == total.dtype or total.dtype not in (np.float32, np.float64):
         return total
     joined = None
@@ -51,10 +43,7 @@ def _together(total: Node, a: Node, b: Node) -> Node:
         joined = inner_product(a, b) if a.size <= LONGEST_ROW[a.dtype.type] else _of_rows(a, b, (a.size,))
     elif axes == (a.ndim - 1,) and a.shape[-1] >= SHORTEST_ROW:
         joined = _of_rows(a, b, a.shape)
-    if joined is None or joined.shape == total.shape:
-        return total if joined is None else joined
-    shaped: Node = ops.reshape(joined, shape=total.shape)
-    return shaped
+    return total if joined is None else shaped(joined, total.shape)
 
 
 def _of_rows(a: Node, b: Node, shape: Shape) -> Node | None:
@@ -64,6 +53,6 @@ def _of_rows(a: Node, b: Node, shape: Shape) -> Node | None:
     if length is None:
         return None
     parts = (*rows, columns) if length == columns else (*rows, columns // length, length)
-    left, right = (x if x.shape == parts else ops.reshape(x, shape=parts) for x in (a, b))
-    sums: Node = row_products(left, left if a is b else right)
+    left = shaped(a, parts)
+    sums: Node = row_products(left, left if a is b else shaped(b, parts))
     return sums if length == columns else ops.reduce_sum(sums, axis=(len(rows),), keepdims=False)

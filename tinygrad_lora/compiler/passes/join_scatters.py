@@ -5,29 +5,18 @@ Why it is legal. Adding zero changes nothing. Where all but a few elements are z
 
 from __future__ import annotations
 
-import numpy as np
-
 from ...core import ops
-from ...core.graph import Graph, rebuilt
+from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
-from ...core.node import Shape
 from ..operations import add_at
-from ..patterns import is_constant, is_real, uses
+from ..patterns import counts, is_real, rewrite_unshared
 
 
 def join_scatters(graph: Graph) -> Graph:
     r"""$\sum_j S_{ij} = v_i$ and $Y + S = Y$ with $v_i$ added at $(i, t_i)$, where $S_{i t_i} = v_i$, else 0."""
     if not any(node.op is ops.scatter_add for node in graph.nodes):
         return graph
-    once: set[Node] = set()  # scatters with one user: nobody else needs them as arrays
-
-    def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        node = _joined(rebuilt(old, parents), once)
-        if node.op is ops.scatter_add and uses(graph, old) == 1:
-            once.add(node)
-        return node
-
-    return graph.map(build)
+    return rewrite_unshared(graph, _joined, lambda node: node.op is ops.scatter_add)
 
 
 def _joined(node: Node, once: set[Node]) -> Node:
@@ -36,7 +25,9 @@ def _joined(node: Node, once: set[Node]) -> Node:
         case Node(ops.reduce_sum, [s]) if (
             node.params["axis"] == (1,) and s not in once and _one_in_each_row(s) and _is_float(node)
         ):
-            return _shaped(s.parents[0], node.shape)
+            number = _number(s.parents[0])  # one repeated number stays one number
+            elements: Node = (ops.reshape if number.shape else ops.broadcast)(number, shape=node.shape)
+            return elements
         case Node(ops.scale, [Node(ops.scatter_add, [v, *indices]) as s]) if s in once and is_real(node):
             scaled: Node = ops.scatter_add(ops.scale(v, **node.params), *indices, **s.params)
             return scaled
@@ -51,7 +42,7 @@ def _one_in_each_row(s: Node) -> bool:
     """Whether `s` scatters one element into each row of a matrix: then no two share a place."""
     match s:
         case Node(ops.scatter_add, [v, rows, columns]) if s.ndim == 2 and v.shape == rows.shape == s.shape[:1]:
-            return is_constant(rows) and columns.ndim < 2 and np.array_equal(rows.value, np.arange(rows.size))
+            return columns.ndim < 2 and counts(rows)
     return False
 
 
@@ -65,17 +56,10 @@ def _is_float(node: Node) -> bool:
     return node.dtype.kind == "f" and all(p.dtype == node.dtype for p in node.parents)
 
 
-def _shaped(v: Node, shape: Shape) -> Node:
-    """`v` in another shape; one repeated number stays one number."""
-    shaped: Node = ops.reshape(v, shape=shape) if _number(v) is v else ops.broadcast(_number(v), shape=shape)
-    return shaped
-
-
 def _number(v: Node) -> Node:
     """The one number that `v` repeats, or `v`."""
-    number: Node = v
-    if v.op is ops.broadcast and v.parents[0].size == 1:
-        number = ops.reshape(v.parents[0], shape=())
+    repeated = v.op is ops.broadcast and v.parents[0].size == 1
+    number: Node = ops.reshape(v.parents[0], shape=()) if repeated else v
     return number
 
 

@@ -12,41 +12,27 @@ from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import constant
-from ..cost import node_cost
-from ..patterns import is_constant, uses
+from ..cost import price
+from ..patterns import counts, rewrite_unshared, shaped
 
 
 def narrow_takes(graph: Graph) -> Graph:
     r"""$f(x, y)_i = f(x_i, y_i)$: take first, where that leaves fewer elements to compute."""
     if not any(node.op is ops.take for node in graph.nodes):
         return graph
-    once: set[Node] = set()  # elementwise results with one user: nobody else needs the rest of their elements
-
-    def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        node = rebuilt(old, parents)
-        if node.op is ops.take:
-            node = _narrowed(node, once)
-        if uses(graph, old) == 1 and node.op.elementwise:
-            once.add(node)
-        return node
-
-    return graph.map(build)
+    return rewrite_unshared(graph, _narrowed, lambda node: node.op.elementwise)
 
 
 def _narrowed(node: Node, once: set[Node]) -> Node:
     """`take` moved past the operations below it as long as that costs less."""
-    x, *indices = node.parents
-    if x not in once or node.size >= x.size:
+    if node.op is not ops.take or node.parents[0] not in once or node.size >= node.parents[0].size:
         return node
+    x, *indices = node.parents
     taken = [_taken(p, x, indices) for p in x.parents]
     moved: Node = x.op(*taken, **x.params)
-    if sum(_price(n) for n in {moved, *taken}.difference(x.parents)) > _price(x) + _price(node):
+    if sum(price(n) for n in {moved, *taken}.difference(x.parents)) > price(x) + price(node):
         return node
-    return rebuilt(moved, tuple(_narrowed(p, once) if p.op is ops.take else p for p in taken))
-
-
-def _price(node: Node) -> float:
-    return node_cost(node).nanoseconds
+    return rebuilt(moved, tuple(_narrowed(p, once) for p in taken))
 
 
 def _taken(p: Node, x: Node, indices: list[Node]) -> Node:
@@ -59,12 +45,7 @@ def _taken(p: Node, x: Node, indices: list[Node]) -> Node:
     if not chosen:
         return p
     rows, *others = chosen
-    if others and p.shape == (rows.size,) + (1,) * len(others) and is_constant(rows) and _counts(rows):
-        column: Node = ops.reshape(p, shape=rows.shape)  # the only element of each row, in order
-        return column
+    if others and p.shape == (rows.size,) + (1,) * len(others) and counts(rows):
+        return shaped(p, rows.shape)  # the only element of each row, in order
     taken: Node = ops.take(p, *chosen)
     return taken
-
-
-def _counts(rows: Node) -> bool:
-    return rows.ndim == 1 and np.array_equal(rows.value, np.arange(rows.size))

@@ -11,10 +11,10 @@ from math import prod
 import numpy as np
 
 from ...core import ops
-from ...core.graph import Graph, rebuilt
+from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.node import Op, Shape
-from ..patterns import uses
+from ..patterns import rewrite_unshared
 
 REDUCTIONS = (ops.reduce_sum, ops.reduce_max)
 
@@ -23,17 +23,13 @@ def raise_reshapes(graph: Graph) -> Graph:
     r"""$f(\mathrm{reshape}\,x) = \mathrm{reshape}\,f(x)$ where the last axis stays; sums reshape by themselves."""
     if not any(node.op is ops.reshape for node in graph.nodes):
         return graph
-    once: set[Node] = set()  # reductions with one user: nobody else needs them in another shape
+    return rewrite_unshared(graph, _raised_all, lambda node: node.op in REDUCTIONS)
 
-    def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        node = rebuilt(old, parents)
-        while (better := _raised(node, once)) is not None:
-            node = better
-        if node.op in REDUCTIONS and uses(graph, old) == 1:
-            once.add(node)
-        return node
 
-    return graph.map(build)
+def _raised_all(node: Node, once: set[Node]) -> Node:
+    while (better := _raised(node, once)) is not None:
+        node = better
+    return node
 
 
 def _raised(node: Node, once: set[Node]) -> Node | None:

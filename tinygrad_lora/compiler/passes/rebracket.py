@@ -14,8 +14,8 @@ from typing import NamedTuple
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ..cost import Cost, graph_cost, node_costs, product_cost
-from ..patterns import FARTHEST, ORDINARY, decades, is_real, one_factor, uses
+from ..cost import Cost, graph_cost, price_of_new, product_price
+from ..patterns import FARTHEST, ORDINARY, decades, is_real, one_factor, scaled, uses
 from .merge_duplicates import merge_duplicates
 
 LINKS = (ops.matmul, ops.scale)  # what a chain is made of
@@ -63,7 +63,7 @@ def _improvable(
 
     `answers` remembers what it said from one call to the next.
     """
-    outputs, costs = set(graph.outputs), node_costs(graph)
+    outputs = set(graph.outputs)
     if Products not in graph.memory:  # those of the first graph: in later ones some may be large already
         graph.memory[Products] = Products(links)
     products = graph.memory[Products]
@@ -74,18 +74,18 @@ def _improvable(
         chain = _chain(root, inside)
         key = (root, *chain.factors)
         if key not in answers:
-            answers[key] = chain if _improves(root, chain, costs, products) else None
+            answers[key] = chain if _improves(root, chain, products) else None
         if answers[key] is not None:
             chains[root] = chain
     return chains
 
 
-def _improves(root: Node, chain: Chain, costs: Mapping[Node, Cost], products: Products) -> bool:
+def _improves(root: Node, chain: Chain, products: Products) -> bool:
     """Whether the best order of a chain is cheaper than the one it has."""
     factors = chain.factors
     if root.parents == (*factors,) or not 2 <= len(factors) <= LONGEST_CHAIN or any(f.ndim != 2 for f in factors[1:]):
         return False
-    present = _cost_above(set(factors), root, costs)
+    present = price_of_new(root, lambda node: node not in factors)
     order = _order(factors)
     # The sums may differ in their last digits.
     return order.cost(chain.scale) < present * (1 - 1e-9) and _stays_finite(order, chain, products)
@@ -180,8 +180,7 @@ def _cheapest(factors: list[Node], scale: float) -> Node:
     def built(i: int, j: int) -> Node:
         k = order.splits[i, j]
         node = factors[i] if i == j else built(i, k) @ built(k + 1, j)
-        scaled: Node = ops.scale(node, factor=scale) if (i, j) == order.smallest and scale != 1 else node
-        return scaled
+        return scaled(node, scale) if (i, j) == order.smallest else node
 
     return built(0, len(factors) - 1)
 
@@ -205,8 +204,8 @@ def _order_of_sizes(sizes: tuple[int, ...], itemsize: int) -> Order:
             return 0.0, i
         options = []
         for k in range(i, j):
-            product = product_cost(sizes[i], sizes[k + 1], sizes[j + 1], itemsize)
-            options.append((best(i, k)[0] + best(k + 1, j)[0] + product.nanoseconds, k))
+            product = product_price(sizes[i], sizes[k + 1], sizes[j + 1], itemsize)
+            options.append((best(i, k)[0] + best(k + 1, j)[0] + product, k))
         return min(options)
 
     splits: dict[tuple[int, int], int] = {}
@@ -223,15 +222,3 @@ def _order_of_sizes(sizes: tuple[int, ...], itemsize: int) -> Order:
     smallest = min(splits, key=elements.__getitem__)
     scaling = Cost(elements[smallest], 2 * elements[smallest] * itemsize, 1).nanoseconds
     return Order(best(0, last)[0], splits, smallest, scaling)
-
-
-def _cost_above(stop: set[Node], node: Node, costs: Mapping[Node, Cost]) -> float:
-    """The cost of computing `node` from the nodes in `stop`."""
-    total, seen, stack = 0.0, set(stop), [node]
-    while stack:
-        node = stack.pop()
-        if node not in seen:
-            seen.add(node)
-            total += costs[node].nanoseconds
-            stack += node.parents
-    return total

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
-from ..frozen import settled
+from ..patterns import settled
 from .merge_duplicates import merge_duplicates
 
 MOST_TO_REPEAT = 16_384  # elements; beyond that reading the repeated numbers takes longer than repeating them

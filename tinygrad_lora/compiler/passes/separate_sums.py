@@ -10,14 +10,15 @@ from operator import mul
 from typing import NamedTuple
 
 from ...core import ops
-from ...core.graph import Graph, rebuilt
+from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.node import Shape, tick
-from ..cost import node_cost
-from ..patterns import is_real, uses
+from ..cost import price, price_of_new
+from ..patterns import is_real, padded, rewrite_unshared, shaped
 
 FORMS = (ops.matmul, ops.multiply, ops.reshape, ops.transpose)  # of a product
 MOST_FACTORS = 3  # of more, a part could leave the range of the dtype where the whole does not
+MOST_TIMES = 8  # a sum sinks through no more products of a long chain: each time looks at the whole graph
 LONGEST = 384  # numbers: a longer sum loses more digits as a product than as NumPy's sum, see sums_as_products
 
 
@@ -32,20 +33,22 @@ def separate_sums(graph: Graph) -> Graph:
     r"""$\sum_i (AB)_{ij} = (\sum_i A_i) B$, $\sum_{ij} v_i u_j = \sum_i v_i \sum_j u_j$, $\sum_j A_{ij} u_j = A u$."""
     if not any(node.op is ops.reduce_sum and _may_separate(node.parents[0]) for node in graph.nodes):
         return graph
-    once: set[Node] = set()  # products, perhaps in another shape, with one user: nobody else needs them
+    for _ in range(MOST_TIMES):  # what is left of a sum may be separated in its turn
+        before, graph = graph, rewrite_unshared(graph, _cheaper, lambda node: node.op in FORMS)
+        if graph is before:
+            break
+    return graph
 
-    def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        node = rebuilt(old, parents)
-        if node.op is ops.reduce_sum and parents[0] in once and is_real(node):
-            start = tick()
-            form = _separated(node, once)
-            if form is not None and _price_of_new(form.node, start) < sum(map(_price, [node, *form.gone])):
-                return form.node
-        if node.op in FORMS and uses(graph, old) == 1:
-            once.add(node)
+
+def _cheaper(node: Node, once: set[Node]) -> Node:
+    """Another form of a sum, if it costs less; any other operation as it is."""
+    if node.op is not ops.reduce_sum or node.parents[0] not in once or not is_real(node):
         return node
-
-    return graph.map(build)
+    start = tick()
+    form = _separated(node, once)
+    if form is None or price_of_new(form.node, lambda new: new.created > start) >= sum(map(price, [node, *form.gone])):
+        return node
+    return form.node
 
 
 def _may_separate(summed: Node) -> bool:
@@ -85,7 +88,7 @@ def _of_matrices(product: Node, axes: Shape, shape: Shape) -> SeparatedSum | Non
 def _of_factors(product: Node, axes: Shape, shape: Shape, once: set[Node]) -> SeparatedSum | None:
     """The sum over one axis of the factors that depend on it, times the others, summed over the other axes."""
     factors, gone = _factors(product, once)
-    shapes = [(1,) * (product.ndim - f.ndim) + f.shape for f in factors]
+    shapes = [padded(f, product.ndim) for f in factors]
     for axis in axes:
         depends = [s[axis] != 1 for s in shapes]
         if product.shape[axis] == 1 or all(depends) or not any(depends):
@@ -93,9 +96,7 @@ def _of_factors(product: Node, axes: Shape, shape: Shape, once: set[Node]) -> Se
         summand = reduce(mul, [f for f, inside in zip(factors, depends, strict=True) if inside])
         part = ops.reduce_sum(summand, axis=(axis - product.ndim + summand.ndim,), keepdims=True)
         rest = reduce(mul, [part, *(f for f, inside in zip(factors, depends, strict=True) if not inside)])
-        missing = product.ndim - rest.ndim  # axes along which every factor has length 1
-        if missing:
-            rest = ops.reshape(rest, shape=(1,) * missing + rest.shape)
+        rest = shaped(rest, padded(rest, product.ndim))  # axes along which every factor has length 1 are missing
         return SeparatedSum(_summed(rest, tuple(i for i in axes if i != axis), shape), gone)
     return _of_vector(factors, shapes, product, axes, shape)
 
@@ -129,21 +130,4 @@ def _factors(product: Node, once: set[Node]) -> tuple[list[Node], list[Node]]:
 
 
 def _summed(x: Node, axes: Shape, shape: Shape) -> Node:
-    total = ops.reduce_sum(x, axis=axes, keepdims=True) if axes else x
-    shaped: Node = total if total.shape == shape else ops.reshape(total, shape=shape)
-    return shaped
-
-
-def _price(node: Node) -> float:
-    return node_cost(node).nanoseconds
-
-
-def _price_of_new(node: Node, start: int) -> float:
-    """The cost of what was made since `start`."""
-    made, stack = set[Node](), [node]
-    while stack:
-        node = stack.pop()
-        if node.created > start and node not in made:
-            made.add(node)
-            stack += node.parents
-    return sum(map(_price, made))
+    return shaped(ops.reduce_sum(x, axis=axes, keepdims=True) if axes else x, shape)

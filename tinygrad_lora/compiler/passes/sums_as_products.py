@@ -11,10 +11,10 @@ from math import prod
 import numpy as np
 
 from ...core import ops
-from ...core.graph import Graph, rebuilt
+from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ...core.node import constant
-from ..patterns import block, is_constant, is_ordinary, is_real, uses
+from ..patterns import block, is_constant, is_ordinary, is_real, rewrite_unshared, shaped
 
 # BLAS adds up one number after the other, NumPy in pairs of pairs. In float32, where all numbers are equal, 384 of them
 # lose three times as many digits to it as in NumPy's sum, 1024 of them seven times. In float64 there are digits to
@@ -30,21 +30,21 @@ def sums_as_products(graph: Graph) -> Graph:
     """
     if not any(node.op is ops.reduce_sum for node in graph.nodes):
         return graph
-    once: set[Node] = set()  # products with constants that one operation reads
+    return rewrite_unshared(graph, _multiplied, _has_constant_factor)
 
-    def build(old: Node, parents: tuple[Node, ...]) -> Node:
-        node = rebuilt(old, parents)
-        match node:
-            case Node(ops.reduce_sum, [x]) if x.ndim > 1 and x.dtype == node.dtype in (np.float32, np.float64):
-                node = _summed(x, node)
-            case Node(ops.scale, [Node(ops.matmul, [a, b]) as y]) if y in once and is_ordinary(node):
-                s = node.params["factor"]
-                node = _scaled(a, s) @ b if is_constant(a) else a @ _scaled(b, s)
-        if node.op is ops.matmul and any(map(is_constant, node.parents)) and is_real(node) and uses(graph, old) == 1:
-            once.add(node)
-        return node
 
-    return graph.map(build)
+def _multiplied(node: Node, once: set[Node]) -> Node:
+    match node:
+        case Node(ops.reduce_sum, [x]) if x.ndim > 1 and x.dtype == node.dtype in (np.float32, np.float64):
+            return _summed(x, node)
+        case Node(ops.scale, [Node(ops.matmul, [a, b]) as y]) if y in once and is_ordinary(node):
+            s = node.params["factor"]
+            return _scaled(a, s) @ b if is_constant(a) else a @ _scaled(b, s)
+    return node
+
+
+def _has_constant_factor(node: Node) -> bool:
+    return node.op is ops.matmul and any(map(is_constant, node.parents)) and is_real(node)
 
 
 def _summed(x: Node, total: Node) -> Node:
@@ -54,9 +54,9 @@ def _summed(x: Node, total: Node) -> Node:
         return total
     if x.ndim == 2 and x.op is ops.transpose and (columns if of_rows else rows) > LONGEST[x.dtype.type]:
         x, of_rows = x.parents[0], of_columns  # in parts that are views
-    matrix = x if x.ndim == 2 else ops.reshape(x, shape=(rows, columns))
+    matrix = x if x.ndim == 2 else shaped(x, (rows, columns))
     sums = _sums_of_rows(matrix) if of_rows else _sums_of_columns(matrix)
-    return total if sums is None else _shaped(sums, total)
+    return total if sums is None else shaped(sums, total.shape)
 
 
 def _sums_of_rows(x: Node) -> Node | None:
@@ -83,8 +83,3 @@ def _scaled(ones: Node, factor: float) -> Node:
 
 def _ones(shape: tuple[int, int], like: Node) -> Node:
     return constant(np.ones(shape, like.dtype))
-
-
-def _shaped(product: Node, like: Node) -> Node:
-    shaped: Node = product if product.shape == like.shape else ops.reshape(product, shape=like.shape)
-    return shaped

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
-from ..frozen import needed, packed
+from ..patterns import packed
 from .calls import can_write
-from .order import Unit, replacing_last, scheduled
+from .order import Unit, needed, replacing_last, scheduled
 from .plan import MemoryPlan, make_plan
 from .products import Blocks, cut, reads_rows
 
@@ -49,7 +49,7 @@ def lower(
     into = into or {}
     frozen = [leaf for leaf in frozen if leaf in graph.users]
     kept = packed(graph, frozen) if "pack_weights" in techniques else []
-    order = replacing_last(needed(graph, kept), {graph.outputs[i] for i in into})
+    order = replacing_last(needed(graph, graph.outputs, kept), {graph.outputs[i] for i in into})
     units = scheduled(order, graph, cache_blocks="cache_blocks" in techniques)
     whole = [unit.nodes[0] for unit in units if not unit.rows and len(unit.nodes) == 1]
     cuts = {}

@@ -6,7 +6,7 @@ them runs faster on a few rows at a time, while these are in the cache. So neigh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ...core import ops
@@ -29,6 +29,15 @@ class Unit(NamedTuple):
     def length(self) -> int:
         """Of the first axis, along which the blocks are cut."""
         return self.nodes[0].shape[0]
+
+
+def needed(graph: Graph, results: Iterable[Node], known: Iterable[Node] = ()) -> list[Node]:
+    """The operations that these results need, in order, down to what is known."""
+    wanted, known = set(results), set(known)
+    for node in reversed(graph.nodes):
+        if node in wanted and node not in known:
+            wanted.update(node.parents)
+    return [node for node in graph.nodes if node.parents and node in wanted and node not in known]
 
 
 def replacing_last(order: Sequence[Node], replacing: set[Node]) -> list[Node]:

@@ -18,10 +18,10 @@ from typing import NamedTuple
 from ...core.node import ComputationNode as Node
 from ..operations import gives_number
 from ..text.expressions import expression
-from ..text.lines import Statement, commented, signature
+from ..text.lines import Statement, commented, module, signature
 from ..text.literals import refuse_foreign
 from .decide import Lowered
-from .order import Unit
+from .order import Unit, needed
 from .statements import Statements
 from .variables import Variables
 
@@ -68,18 +68,13 @@ def packed_results(variables: Variables) -> list[Statement]:
     """The statements that compute what is kept from call to call, as plain expressions."""
     graph, kept = variables.graph, variables.lowered.kept
     lines: list[Statement] = []
-    wanted = set(kept)
-    for node in reversed(graph.nodes):
-        if node in wanted:
-            wanted.update(node.parents)
-    for node in graph.nodes:
-        if node in wanted and node.parents:
-            text = expression(node, variables.code).text
-            if not node.shape:
-                text = text if gives_number(node) else f"{text}[()]"
-            elif node.op.view and node in kept:
-                text = f"np.ascontiguousarray({text})"
-            lines.append(Statement(f"{variables.define(node, 'w')} = {text}", f"{node.op} {node.shape}", node))
+    for node in needed(graph, kept):
+        text = expression(node, variables.code).text
+        if not node.shape:
+            text = text if gives_number(node) else f"{text}[()]"
+        elif node.op.view and node in kept:
+            text = f"np.ascontiguousarray({text})"
+        lines.append(Statement(f"{variables.define(node, 'w')} = {text}", f"{node.op} {node.shape}", node))
     return lines
 
 
@@ -132,19 +127,15 @@ def module_source(variables: Variables, name: str, packing: list[Statement], bod
     """The text in the order in which a reader needs it: helpers, constants, packing, memory, and the function."""
     lowered, plan, words, code = variables.lowered, variables.plan, variables.words, variables.code
     kept = [code[node].text for node in lowered.kept]
-    parts = [helper.strip() for helper in words.helpers]
-    parts += [ROOM.strip()] if plan.offsets else []
-    parts += ["\n".join(variables.constants)] if variables.constants else []
+    pack: list[str] = []
     if kept:
         head = signature(words.packer, [code[node].text for node in lowered.frozen])
         doc = '    """What depends on frozen weights alone: computed again only when one of them changes."""'
-        parts.append("\n".join([head, doc, *commented(packing), f"    return {', '.join(kept)},"]))
+        pack = [head, doc, *commented(packing), f"    return {', '.join(kept)},"]
     lines = words.definitions()
     if plan.offsets:
         saving = f"{len(plan.offsets)} arrays; a place for each would take {plan.separate:,} bytes"
         lines.append(f"memory = room({plan.size})  # {saving}")
-    lines += variables.ready
-    parts += ["\n".join(lines)] if lines else []
     head = signature(name, [*(code[node].text for node in variables.graph.inputs), *kept])
-    parts.append("\n".join([head, *commented(body)]))
-    return "\n\n\n".join(parts) + "\n"
+    parts = variables.constants, pack, [*lines, *variables.ready], [head, *commented(body)]
+    return module(*words.helpers, ROOM if plan.offsets else "", *map("\n".join, parts))

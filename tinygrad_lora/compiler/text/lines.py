@@ -80,6 +80,11 @@ def signature(name: str, arguments: Iterable[str], indent: str = "") -> str:
     return "\n".join([f"{indent}def {name}(", *rows, row, f"{indent}):"])
 
 
+def module(*parts: str) -> str:
+    """Source text of several parts with two empty lines between them; what is empty is left out."""
+    return "\n\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
 class Statement(NamedTuple):
     """A line of code, the comment beside it, and the node that it computes, if it is for one."""
 
@@ -111,7 +116,12 @@ def _file(path: str) -> str:
     """A notebook's cells have made-up files: the second kind in a browser. A file name may hold a line break."""
     if "ipykernel_" in path or path.startswith("<ipython-input"):
         return "cell"
-    return "".join(c if c.isprintable() else " " for c in PurePath(path).name)
+    return one_line(PurePath(path).name)
+
+
+def one_line(text: str) -> str:
+    """The text with a space in the place of what does not print."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def helpers_of(nodes: Iterable[Node]) -> list[str]:

@@ -14,7 +14,7 @@ from ..operations import Fused, FusedStep, gives_number, operations
 from ..patterns import is_constant
 from .expressions import Code, expression, literal
 from .expressions import name as variable
-from .lines import Names, Statement, array_source, commented, helpers_of, names_of, signature
+from .lines import Names, Statement, array_source, commented, helpers_of, module, names_of, signature
 from .literals import refuse_foreign
 
 
@@ -59,11 +59,9 @@ def emit(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Em
                 operands[node] = number(node)
             else:
                 constants.append(f"{define(node, 'c')} = {array_source(node.value)}")
-    lines = [*commented(body), f"    return {', '.join(_results(graph, operands))}"]
-    parts = [helper.strip() + "\n" for helper in helpers]
-    parts += ["\n".join(constants) + "\n"] if constants else []
-    parts.append("\n".join([signature(name, (operands[n].text for n in graph.inputs)), *lines]) + "\n")
-    return Emitted("\n\n".join(parts), variables.variables)
+    head = signature(name, (operands[n].text for n in graph.inputs))
+    function = [head, *commented(body), f"    return {', '.join(_results(graph, operands))}"]
+    return Emitted(module(*helpers, "\n".join(constants), "\n".join(function)), variables.variables)
 
 
 def number(constant: Node) -> Code:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import sys
 from types import FunctionType
 from typing import Any
@@ -72,13 +71,6 @@ def _class(path: str) -> Any:
     if not isinstance(kind, type) or not is_ours(kind) or kind.__module__ != module:
         return None
     return kind if issubclass(kind, Layer | Optimizer) or hasattr(kind, "__dataclass_fields__") else None
-
-
-def error_class(name: str) -> type[Exception]:
-    """The class of errors with this name, Python's or the package's; a new one if neither has it."""
-    kind = getattr(errors, name, None) or getattr(builtins, name, None)
-    plain = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError)
-    return kind if plain else type(name if name.isidentifier() else "Exception", (Exception,), {})  # type: ignore[return-value]
 
 
 def called(x: Any) -> str:

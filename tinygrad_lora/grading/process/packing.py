@@ -7,26 +7,25 @@ Functions, classes and objects of another process cross as references; see `peer
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ...compiler.compiled import CompiledFunction
-from ...compiler.text.literals import is_plain
 from ...core.graph import Graph, topological_order
-from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
+from ...core.node import PARAMETER, ComputationNode
 from ...learn.checking.evaluated import Evaluated
 from . import scalars
 from .changing import dtype_of, generator_in, state_of
 from .known import name_of, named
+from .nodes import LEAVES, Work, leaf
 from .wire import Misbehaved
 
 SMALL, MOST = 1 << 16, 256  # bytes of an array that both sides keep alike, and how many of them
+DEEPEST = 200  # lists in lists
 _LISTS: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "frozen"}
 _MAKERS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozen": frozenset}
-_LEAVES = {"input": INPUT, "parameter": PARAMETER, "constant": CONSTANT}
 
 
 class Packer:
@@ -50,6 +49,8 @@ class Packer:
         self.blobs: list[bytes] = []
         self.defined: list[Any] = []
         self.slots: list[Any] = []  # what may change in a call, in the order in which it was packed
+        self._depth = 0  # of the value that is unpacked
+        self._work = Work()  # of the nodes that the message defines
 
     def number(self, thing: Any) -> int:
         """A new number for a thing of ours."""
@@ -71,7 +72,7 @@ class Packer:
         kind = type(x)
         if kind is ComputationNode:  # most values are nodes
             return {"#": self._node(x)}
-        with contextlib.suppress(KeyError):
+        if kind in scalars.KINDS or (isinstance(x, np.dtype) and x.kind in scalars.NUMBERS):
             return scalars.written(x)
         if kind is bytes:
             self.blobs.append(x)
@@ -147,16 +148,17 @@ class Packer:
 
     def _node(self, node: ComputationNode) -> int:
         if id(node) not in self._numbers:
+            kept, self.slots = self.slots, []
             for one in self._unknown(node):
-                n = self.number(one)
-                value = self._array(one._value) if not one.parents and one._value is not None else None
+                n, like, value = self.number(one), None, None
+                if not one.parents:  # a leaf; of a result, its operation says the rest
+                    like = [np.dtype(one.dtype).str, list(one.shape)]
+                    value = self._array(one._value) if one._value is not None else None
                 parents = [self._numbers[id(parent)] for parent in one.parents]
-                like = [np.dtype(one.dtype).str, list(one.shape)]
-                kept, self.slots = self.slots, []
-                params = self.pack(dict(one.params))
-                self.slots = kept
+                params = [[name, self.pack(content)] for name, content in one.params.items()]
                 self.defined.append([n, one.op.name, parents, params, like, value, one.name, one.requires_gradient])
                 self._nodes[n] = (one._value, None, one.name, one.requires_gradient)
+            self.slots = kept
         return self._numbers[id(node)]
 
     def _unknown(self, node: ComputationNode) -> list[ComputationNode]:
@@ -168,16 +170,17 @@ class Packer:
     def changes(self) -> list[Any]:
         """What has changed at nodes that both sides know: values of parameters, gradients, names."""
         changed = []
-        for n, (value, gradient, *rest) in self._nodes.items():
+        for n, (value, gradient, name, trainable) in self._nodes.items():
             node = self.things[n]
-            now = (node._value, node._gradient, node.name, node.requires_gradient)
-            if now[0] is value and now[1] is gradient and [*now[2:]] == rest:
+            same = node._value is value and node._gradient is gradient
+            if same and node.name == name and node.requires_gradient == trainable:
                 continue
-            new = self._array(node._value) if node.op is PARAMETER and now[0] is not value else None
-            slope = None if now[1] is None else self._array(np.asarray(now[1]))
-            name = node.name if type(node.name) is str else None
-            changed.append([n, new, slope, name, node.requires_gradient is True])
-            self._nodes[n] = now
+            new = self._array(node._value) if node.op is PARAMETER and node._value is not value else None
+            slope = None if node._gradient is None else self._array(np.asarray(node._gradient))
+            changed.append(
+                [n, new, slope, node.name if type(node.name) is str else None, node.requires_gradient is True]
+            )
+            self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
         return changed
 
     # --- In ---
@@ -191,20 +194,24 @@ class Packer:
 
     def _unpacked(self, x: Any) -> Any:
         if type(x) is not dict:
+            if type(x) is list:
+                raise Misbehaved("a list without its kind")
             return x
         pairs: Any = x.items() if len(x) == 1 else [("reference", x)]
         ((tag, body),) = pairs
-        if tag in _MAKERS:
-            self.slots.append(None)
-            place = len(self.slots) - 1
-            made = _MAKERS[tag]([self._unpacked(part) for part in body])
-            self.slots[place] = made
-            return made
-        if tag == "dict":
+        if tag in _MAKERS or tag == "dict":
+            self._depth += 1
+            if self._depth > DEEPEST:
+                raise Misbehaved("a value has too many values in each other")
+            place = len(self.slots)
             filled: dict[Any, Any] = {}
             self.slots.append(filled)
-            filled |= {self._unpacked(key): self._unpacked(value) for key, value in body}
-            return filled
+            if tag == "dict":
+                filled |= {self._unpacked(key): self._unpacked(value) for key, value in body}
+            else:
+                self.slots[place] = _MAKERS[tag]([self._unpacked(part) for part in body])
+            self._depth -= 1
+            return self.slots[place]
         if tag == "array":
             self.slots.append(array := self._unarray(body))
             return array
@@ -231,6 +238,8 @@ class Packer:
             case "bytes":
                 return bytes(self.blobs[body])
             case "scalar":
+                if body[1]:
+                    raise Misbehaved("a number with a shape")
                 return self._unarray(body)[()]
             case "slice":
                 return slice(*[self._unpacked(part) for part in body])
@@ -246,6 +255,8 @@ class Packer:
 
     def _unarray(self, packed: list[Any]) -> Any:
         dtype, shape, place, writeable = packed
+        if type(shape) is not list or any(type(n) is not int or n < 0 for n in [place, *shape]):
+            raise Misbehaved("an array of no shape, or from no place")
         array = np.frombuffer(self.blobs[place], dtype_of(dtype)).reshape(shape).copy()
         array.flags.writeable = bool(writeable)
         return array
@@ -254,35 +265,24 @@ class Packer:
         """Build the nodes of a message, and take over what has changed at known ones."""
         try:
             for n, op, parents, params, like, value, name, trainable in defined:
-                above = tuple(self.things[p] for p in parents)
-                self.enter(n, node := self._built(op, above, params, like, value))
-                node.name, node.requires_gradient = name if type(name) is str else None, trainable is True
+                if op in LEAVES:
+                    node = leaf(op, like, value and self._unarray([*value[:3], False]))
+                else:
+                    fixed = {name: self._unpacked(content) for name, content in params}
+                    node = self._work.result(op, tuple(self.things[p] for p in parents), fixed)
+                self.enter(n, node)
+                node.name, node.requires_gradient = name, trainable
                 self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
             for n, value, slope, name, trainable in changed:
                 node = self.things[n]
+                if type(node) is not ComputationNode:
+                    raise Misbehaved("a change of what is no node")
                 if value is not None:
                     node.value = self._unarray(value)
                 node.gradient = None if slope is None else self._unarray(slope)
-                node.name, node.requires_gradient = name if type(name) is str else None, trainable is True
+                node.name, node.requires_gradient = name, trainable
                 self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
         except Misbehaved:
             raise
         except Exception as error:  # an operation may refuse its operands in many ways
             raise Misbehaved(f"a graph cannot be built again: {type(error).__name__}: {error}") from None
-
-    def _built(self, op: str, parents: tuple[Any, ...], params: Any, like: Any, value: Any) -> ComputationNode:
-        if op in _LEAVES:
-            # Without axes it is a number, as in `parameter(2.0)`: then `p.value -= 1` makes a new one.
-            array = None if value is None else self._unarray([*value[:3], False])[()]
-            shape = tuple(int(n) for n in like[1]) if array is None else array.shape
-            dtype = dtype_of(like[0]) if array is None else array.dtype
-            return ComputationNode(_LEAVES[op], (), {}, shape, dtype, False, array)
-        made, fixed = Op.registry[op], self._unpacked(params)
-        if type(fixed) is not dict or not all(type(k) is str and is_plain(v) for k, v in fixed.items()):
-            raise TypeError(f"a parameter of {op} is no plain value")
-        if any(type(parent) is not ComputationNode for parent in parents):
-            raise TypeError(f"a parent of {op} is no node")
-        if all(parent.known for parent in parents):
-            result = np.asarray(made.forward(*(parent._value for parent in parents), **fixed))
-            return ComputationNode(made, parents, fixed, result.shape, result.dtype, False, result)
-        return ComputationNode(made, parents, fixed, *made.infer(parents, fixed))

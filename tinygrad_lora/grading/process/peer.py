@@ -16,18 +16,19 @@ from typing import Any
 import numpy as np
 
 from ...core.node import tick
-from ...learn.checking.guard import TookTooLongError
 from ...learn.checking.signatures import parameters_of, signature_from, with_signature
 from ...learn.checking.stubs import is_blank
 from ...nn.adapters.mergeable import MergeableLayer
 from ...nn.layer import Layer
 from ...nn.watch import STRUCTURE
 from .changing import alike, content_of, refill
-from .known import called, error_class, identifier, is_ours, name_of, named
+from .errors import error_of
+from .known import called, identifier, is_ours, name_of, named
+from .messages import LONGEST, changed_slots, examine
 from .packing import Packer
 from .wire import Channel, Gone, Misbehaved
 
-LONGEST = 2_000  # characters of an error's text
+MOST_METHODS = 200  # of a class
 Run = Callable[[Callable[[], Any], float], Any]
 
 
@@ -62,6 +63,8 @@ class Peer(Packer):
                 self._answer(message, values)
             elif message.get("return") == mine:
                 return self._returned(message, values, own)
+            else:
+                raise Misbehaved("an answer to another call")
 
     def serve(self) -> None:
         """Answer calls until the other side closes."""
@@ -81,7 +84,7 @@ class Peer(Packer):
         call, slots, before = message["call"], self.slots, [content_of(slot) for slot in self.slots]
         try:
             target, (args, kwargs) = self.things[message["n"]], values
-            function = self._callable(target, message["n"], str(message["method"]))
+            function = self._callable(target, message["n"], message["method"])
             result = self._run(lambda: function(*args, **kwargs), float(message["seconds"]))
         except (Gone, Misbehaved):
             raise
@@ -117,22 +120,10 @@ class Peer(Packer):
 
     def _returned(self, message: dict[str, Any], values: list[Any], own: list[Any]) -> Any:
         if "raise" in message:
-            raise self.error(message, values[0])
-        result, *contents = values
-        for i, content in zip(message["changed"], contents, strict=True):
+            raise error_of(message, values[0] if len(values) == 1 else None)
+        for i, content in zip(changed_slots(message, len(own)), values[1:], strict=True):
             refill(own[i], content)
-        return result
-
-    def error(self, message: dict[str, Any], operation: Any) -> BaseException:
-        """The other side's exception, as one of ours."""
-        text = str(message.get("text", ""))[:LONGEST]
-        kind = TookTooLongError if message["raise"] == "TookTooLongError" else error_class(str(message["raise"]))
-        try:
-            made: Any = kind(text, tuple(operation)) if operation is not None else kind(text)
-        except Exception:
-            made = error_class("Error")(text)
-        made.students_line = str(message.get("line", ""))[:300]
-        return made
+        return values[0]
 
     # --- Messages ---
 
@@ -150,10 +141,12 @@ class Peer(Packer):
         return slots
 
     def _receive(self) -> tuple[dict[str, Any], list[Any]]:
+        """The next message, its values unpacked. Whatever is wrong with it is the other side's fault: Misbehaved."""
         message, blobs = self.channel.receive()
         self.clear()
         self.blobs = blobs
         try:
+            examine(message)
             self.learn_arrays(message["arrays"])
             self.learn_nodes(message["nodes"], message["changes"])
             self.slots = []
@@ -163,8 +156,10 @@ class Peer(Packer):
                 self._learn_attributes(n, new, gone)
             self.slots = slots
             return message, values
-        except (KeyError, TypeError, ValueError) as error:
-            raise Misbehaved(f"a message is not what it should be ({error})") from None
+        except Misbehaved:
+            raise
+        except Exception as error:
+            raise Misbehaved(f"a message is not what it should be ({type(error).__name__}: {error})"[:300]) from None
 
     # --- References ---
 
@@ -269,10 +264,12 @@ class Peer(Packer):
             method.__name__ = identifier(name.removeprefix("="))
             return property(method) if name.startswith("=") else with_signature(method, takes[name])
 
-        methods = [str(name) for name in x["methods"]]
+        methods = [str(name) for name in x["methods"][:MOST_METHODS]]
         # A property too: `repr` would ask "__repr__" for a function of the other process.
         if bad := [name for name in methods if name.removeprefix("=").startswith("__") and name != "__call__"]:
             raise ValueError(f"the method {bad[0]}")
+        if len(x["bases"]) > 1 or not all(base.startswith("class ") for base in x["bases"]):
+            raise ValueError("a class of something else than the package's")
         bases = tuple(named(base) for base in x["bases"])
         namespace = {name.removeprefix("="): forwarding(name) for name in methods}
         signature = None if x["parameters"] is None else signature_from(x["parameters"])
@@ -297,6 +294,8 @@ class Peer(Packer):
         thing, kept, self.slots = self.things[n], self.slots, []
         if n not in self._methods or isinstance(thing, type | FunctionType):
             raise Misbehaved("attributes of no object")
+        if len(new) + len(gone) > MOST_METHODS or not all(type(name) is str for name in [*dict(new), *gone]):
+            raise Misbehaved("an object has too many attributes, or some without a name")
         for name, value in new:
             if name.startswith("__") or isinstance(getattr(type(thing), name, None), FunctionType):
                 raise Misbehaved(f"the attribute {name} stands for a method")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import gc
 import importlib
 import inspect
 import linecache
@@ -19,7 +20,7 @@ from typing import Any
 
 from ...learn.checking import guard
 from ...learn.checking.guard import TookTooLongError, line_of
-from . import sandbox
+from ..sandbox import hook
 from .peer import Peer
 from .wire import Channel, Gone, Misbehaved
 
@@ -30,6 +31,7 @@ LOADED = (
     "matplotlib.image", "matplotlib.backends.backend_agg", "timeit", "random", "collections", "functools", "itertools",
     "dataclasses",
 )  # fmt: skip
+NO_PYTHON = ": SyntaxError in line "  # between the name of a cell and the number of the line
 SERVICE = 0  # the number under which the judge finds it
 
 
@@ -60,15 +62,14 @@ class Service:
         end, problems = time.monotonic() + CELLS, []
         for name, source in cells:
             try:
-                code = compiled(source, f"<{name}>")
                 with guard.time_limit(max(0.05, min(CELL, end - time.monotonic()))):
-                    run(code, vars(self._module))
+                    run(compiled(source, f"<{name}>"), vars(self._module))
             except TookTooLongError as error:
                 problems.append(
                     f"{name}: stopped after {CELL:g} seconds at {line_of(error.__traceback__) or 'its start'}"
                 )
             except SyntaxError as error:
-                problems.append(f"{name}: SyntaxError in line {error.lineno}: {error.msg}")
+                problems.append(f"{name}{NO_PYTHON}{error.lineno}: {error.msg}")
             except BaseException as error:
                 problems.append(f"{name}: {type(error).__name__}: {_text(error)}")
         return problems
@@ -90,11 +91,14 @@ def _text(error: BaseException) -> str:
 
 
 def compiled(source: str, filename: str) -> types.CodeType:
-    """A cell as code; its lines are known to tracebacks."""
+    """A cell as code; its lines are known to tracebacks. Raises SyntaxError for what is no Python."""
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return compile(source, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        try:
+            return compile(source, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        except (ValueError, MemoryError, RecursionError) as error:  # what is no text, or nested too deeply
+            raise SyntaxError(f"it cannot be compiled ({type(error).__name__})", (filename, 1, 0, "")) from None
 
 
 def run(code: types.CodeType, namespace: dict[str, Any]) -> None:
@@ -139,9 +143,10 @@ def live(end: socket.socket, folder: str, cpu: int, memory: int) -> None:
     """Serve as a student's process, with its limits and its hook, until the judge closes the connection."""
     os.chdir(folder)
     os.environ.update(HOME=folder, TMPDIR=folder)
+    gc.set_threshold(50_000, 20, 100)  # it does not live long
     sys.dont_write_bytecode = True  # what a cell imports is read, and nothing is written beside it
-    sandbox.limit(cpu, memory)
-    refused = sandbox.watch(folder)
-    sandbox.close_doors(refused)
+    hook.limit(cpu, memory)
+    refused = hook.watch(folder)
+    hook.close_doors(refused)
     with contextlib.suppress(Gone, Misbehaved):
         Student(Channel(end), refused).serve()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from itertools import accumulate, pairwise
 from typing import Any
 
 LARGEST = 64 * 2**20  # bytes of a frame; a check's arrays are a thousand times smaller
+LONGEST = 16 * 2**20  # bytes of its header: a graph of a hundred thousand nodes
 _SIZES = struct.Struct("!IQ")
 
 
@@ -29,7 +31,7 @@ class Channel:
         """Send a frame. Raises Gone if nobody reads any more, and Misbehaved if it is too large."""
         text = json.dumps(header | {"sizes": [len(blob) for blob in blobs]}, separators=(",", ":")).encode()
         body = b"".join(blobs)
-        if len(text) + len(body) > LARGEST:
+        if len(text) + len(body) > LARGEST or len(text) > LONGEST:
             raise Misbehaved(f"a message of {(len(text) + len(body)) >> 20} MB is too large")
         try:
             self._socket.sendall(_SIZES.pack(len(text), len(body)) + text + body)
@@ -39,17 +41,20 @@ class Channel:
     def receive(self) -> tuple[dict[str, Any], list[bytes]]:
         """The next frame. Raises Gone at the end of the stream, and Misbehaved for bytes that are no frame."""
         header, body = _SIZES.unpack(self._read(_SIZES.size))
-        if header + body > LARGEST:
+        if header + body > LARGEST or header > LONGEST:
             raise Misbehaved("a message is too large")
-        text, rest, blobs = self._read(header), self._read(body), []
+        text, rest = self._read(header), self._read(body)
         try:
             message = json.loads(text)
-            for size in message.pop("sizes"):
-                blobs.append(rest[:size])
-                rest = rest[size:] if size else rest
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise Misbehaved("a message is not what it should be") from None
-        return message, blobs
+            sizes = message.pop("sizes")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
+            raise Misbehaved("a message is no JSON with the sizes of its arrays") from None
+        if type(message) is not dict or type(sizes) is not list or not all(type(n) is int and n >= 0 for n in sizes):
+            raise Misbehaved("the sizes of the arrays are no numbers")
+        if sum(sizes) != body:
+            raise Misbehaved("the arrays are larger or smaller than what came")
+        ends = [0, *accumulate(sizes)]
+        return message, [rest[start:end] for start, end in pairwise(ends)]
 
     def _read(self, size: int) -> bytes:
         while len(self._buffer) < size:

@@ -10,11 +10,11 @@ import select
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from ...learn.registry import load_exercise
-from ..judge import judge
-from .zygote import FORKS, Limits, Nursery
+from ..judge import judge, stub_of
+from .zygote import FORKS, Limits, Nursery, Unprotected
 
 MEMORY = 6 << 30  # bytes of the judge's process
 ROOM = 60.0  # seconds for all that is not a check
@@ -28,9 +28,13 @@ def main() -> None:
     try:
         for line in sys.stdin:
             job = json.loads(line)
-            nursery = nursery or Nursery(Limits(job["cpu"], job["memory"]))
+            try:
+                nursery = nursery or Nursery(Limits(job["cpu"], job["memory"]), job.get("trusted", False))
+            except Unprotected as error:
+                print(json.dumps({"failed": str(error), "unprotected": True}), file=out, flush=True)
+                continue
             for id in job["exercises"]:
-                load_exercise(id)
+                stub_of(id)
             result = _judged(job, nursery)
             print(json.dumps(result), file=out, flush=True)
             if "failed" in result:  # who knows what the other process still waits for
@@ -64,6 +68,8 @@ def _child(job: dict[str, Any], nursery: Nursery, writing: int) -> None:
     """In the fork: judge, write, end."""
     try:
         gc.disable()  # this process does not live long
+        with contextlib.suppress(OSError):  # when the machine has no memory left, it goes before whoever started it
+            Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
         with contextlib.suppress(ImportError, ValueError, OSError):
             import resource
 

@@ -1,7 +1,9 @@
 """Where students' processes come from: a process that has loaded NumPy and the package, and forks when it is asked.
 
-Each fork has a work folder, limits and a hook of its own. Whoever asks gets the other end of its channel, and says when
-it must end. Without `fork` there is a new Python for each; that takes a second more.
+Each fork has a work folder, limits and a hook of its own. In a sandbox, the process that forks is inside the wall of
+`bubblewrap`, and each fork is in namespaces of its own, apart from it and from the other forks (see `namespaces`).
+Whoever asks gets the other end of its channel, and says when it must end. Without `fork` there is a new Python for
+each; that takes a second more.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from ...blas import threads
-from .sandbox import PACKAGE
-from .wire import Channel
+from ..sandbox import bubblewrap, namespaces, proof
+from ..sandbox.hook import PACKAGE
+from .wire import Channel, Gone, Misbehaved
 
 FORKS = hasattr(os, "fork") and hasattr(socket, "send_fds") and sys.platform != "darwin"
 
@@ -45,45 +48,101 @@ def command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-I", "-c", start, *arguments]
 
 
-def environment() -> dict[str, str]:
+_OWN = {"TINYGRAD_LORA_PROGRESS": os.devnull, "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
+
+
+def environment(walled: bool = False) -> dict[str, str]:
     """Environment variables that say little about the user. HOME is for Matplotlib, which caches fonts there."""
-    names = ("SYSTEMROOT", "LANG", "LC_ALL", "HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP")
-    own = {"TINYGRAD_LORA_PROGRESS": os.devnull, "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
-    return {name: os.environ[name] for name in names if name in os.environ} | threads(1) | own
+    if walled:  # to look through all the fonts of the system takes longer than everything else
+        scratch = {"HOME": bubblewrap.SCRATCH, "TMPDIR": bubblewrap.SCRATCH, "MPL_IGNORE_SYSTEM_FONTS": "1"}
+        return {"LANG": "C.UTF-8", "PATH": ""} | scratch | _OWN | threads(1)
+    names = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP")
+    return {name: os.environ[name] for name in names if name in os.environ} | _OWN | threads(1)
+
+
+class Unprotected(Exception):  # noqa: N818
+    """There is no sandbox on this machine; the message says why and what to do."""
 
 
 class Nursery:
-    """Starts students' processes, one at a time. `end` tells how the last one ended."""
+    """Starts students' processes, one at a time. `end` tells how the last one ended.
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    Raises Unprotected unless the sandbox has proved itself, or the submissions are `trusted`.
+    """
+
+    def __init__(self, limits: Limits, trusted: bool = False) -> None:
+        self.limits, self.trusted = limits, trusted
         self.home = tempfile.mkdtemp(prefix="tinygrad-lora-grade-")
         self._folder = ""
         self._running = False
-        if FORKS:
-            self._control, theirs = socket.socketpair()
-            os.set_inheritable(theirs.fileno(), True)
-            self._process = subprocess.Popen(
-                command("zygote", str(theirs.fileno())), pass_fds=[theirs.fileno()], env=environment(),
-                cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            if FORKS:
+                self._begin()
+            if not trusted:
+                self._prove()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        """Start the process that forks."""
+        self._control, theirs = socket.socketpair()
+        os.set_inheritable(theirs.fileno(), True)
+        program = command("zygote", str(theirs.fileno()), "" if self.trusted else "walled")
+        try:
+            program = program if self.trusted else bubblewrap.walled(program)
+            with open(os.path.join(self.home, "errors"), "wb") as errors:
+                self._process = subprocess.Popen(
+                    program, pass_fds=[theirs.fileno()], env=environment(not self.trusted), cwd=self.home,
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
+                )  # fmt: skip
+        except OSError as error:
+            raise Unprotected(f"{error}\n  {bubblewrap.remedy()}") from None
+        finally:
             theirs.close()
 
-    def start(self) -> Channel:
+    def _prove(self) -> None:
+        """Have a process like a student's try to get out. Raises Unprotected if it can, or if there is none."""
+        if not FORKS:
+            raise Unprotected(f"this system has no sandbox\n  {bubblewrap.remedy()}")
+        try:
+            with proof.baits(self.home) as bait:
+                channel = self.start({"bait": bait})
+                try:
+                    done = channel.receive()[0]["breaches"]
+                finally:
+                    channel.close()
+        except (OSError, RuntimeError, KeyError, Gone, Misbehaved) as error:
+            lines = Path(self.home, "errors").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            reason = lines[-1] if lines else str(error) or "a process in it ended"
+            raise Unprotected(f"{reason[:300]}\n  {bubblewrap.remedy()}") from None
+        self.end()
+        shutil.rmtree(self.home, ignore_errors=True)  # whoever kills this process has nothing to remove
+        if done:
+            raise Unprotected(f"a process in the sandbox could {', '.join(done)}\n  {bubblewrap.remedy()}")
+
+    def start(self, more: dict[str, Any] | None = None) -> Channel:
         """A new process in a new folder. Returns the judge's end of its channel."""
         if self._running:
             self.end()
-        self._folder = tempfile.mkdtemp(dir=self.home, prefix="work-")
+        walled = FORKS and not self.trusted
+        self._folder = bubblewrap.SCRATCH if walled else tempfile.mkdtemp(dir=self.home, prefix="work-")
         mine, theirs = socket.socketpair()
-        request = {"folder": self._folder, "cpu": self.limits.cpu, "memory": self.limits.memory}
-        if FORKS:
-            socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno()])
-            if not self._control.recv(4096):
-                raise RuntimeError("the process that makes students' processes has ended")
-        else:
-            self._spawn(theirs, request)
-        theirs.close()
+        request = {"folder": self._folder, "cpu": self.limits.cpu, "memory": self.limits.memory, **(more or {})}
+        try:
+            if FORKS:
+                socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno()])
+                answer = self._control.recv(4096)
+                if answer != b"started":
+                    raise RuntimeError(answer.decode() or "the process that makes students' processes has ended")
+            else:
+                self._spawn(theirs, request)
+        except BaseException:
+            mine.close()
+            raise
+        finally:
+            theirs.close()
         self._running = True
         return Channel(mine)
 
@@ -111,21 +170,25 @@ class Nursery:
             with contextlib.suppress(OSError):
                 self._control.sendall(b"end")
                 ending = json.loads(self._control.recv(4096) or b"{}").get("ended", "")
-        else:
+        elif self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(0.2)
             ending = how(self._process.returncode) if self._process.returncode is not None else ""
             self._process.kill()
             self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder != bubblewrap.SCRATCH:
+            shutil.rmtree(self._folder, ignore_errors=True)
         return ending
 
     def close(self) -> None:
         """End the process that forks, and delete its folder."""
         if FORKS:
-            self._control.close()
-            self._process.kill()
-            self._process.wait()
+            self._control.close()  # then it ends by itself, and the times of its processes are counted
+            if self._process is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(1.0)
+                self._process.kill()
+                self._process.wait()
         shutil.rmtree(self.home, ignore_errors=True)
 
 
@@ -142,6 +205,9 @@ def main() -> None:
     """The process itself: `once`, or the number of a socket to be asked through."""
     from . import student
 
+    walled = sys.argv[2:] == ["walled"]
+    if walled:
+        namespaces.prepare()
     student.prepare()
     if sys.argv[1] == "once":
         request = json.loads(sys.stdin.read())
@@ -154,7 +220,12 @@ def main() -> None:
         asked, descriptors, _, _ = socket.recv_fds(control, 4096, 1)
         if not asked:
             break
-        if (child := os.fork()) == 0:
+        try:
+            child = namespaces.fork() if walled else os.fork()
+        except OSError as error:
+            control.sendall(str(error).encode() or b"no process could be started")
+            break
+        if child == 0:
             _child(control, descriptors[0], json.loads(asked))
         os.close(descriptors[0])
         control.sendall(b"started")
@@ -162,7 +233,8 @@ def main() -> None:
             os.kill(child, signal.SIGKILL)
             break
         control.sendall(json.dumps({"ended": _ended(child)}).encode())
-    shutil.rmtree(os.getcwd(), ignore_errors=True)
+    if not walled:
+        shutil.rmtree(os.getcwd(), ignore_errors=True)
 
 
 def _end(handle: str) -> socket.socket:
@@ -173,6 +245,7 @@ def _end(handle: str) -> socket.socket:
 
 def _child(control: socket.socket, descriptor: int, request: dict[str, Any]) -> None:
     """In the fork. Nothing of what the parent has open stays open."""
+    from ..sandbox import hook
     from . import student
 
     control.close()
@@ -184,7 +257,11 @@ def _child(control: socket.socket, descriptor: int, request: dict[str, Any]) -> 
     os.closerange(4, 256)
     code = 1
     try:
-        student.live(end, request["folder"], request["cpu"], request["memory"])
+        if bait := request.get("bait"):
+            hook.limit(request["cpu"], request["memory"])
+            Channel(end).send({"breaches": proof.breaches(bait)}, [])
+        else:
+            student.live(end, request["folder"], request["cpu"], request["memory"])
         code = 0
     finally:
         os._exit(code)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
-from collections.abc import Callable, Mapping
-from math import isfinite
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import FormatError
+from ...files import read_json, reading
 from ...nn.adapters.model.settings import RESIDUAL, AdapterSettings
+from ...nn.adapters.model.targets import BEFORE_NUMBER, LAST_PARTS
 from ..safetensors import refuse
+from .patterns import OptionPattern
 
 CONFIG_FILE = "adapter_config.json"
 LARGEST_CONFIG = 4 * 2**20  # bytes
+MOST_NAMES = 10_000  # in one option
 
 # What PEFT calls the fields of AdapterSettings, where it is not the same; and its defaults, where they are others.
 PEFT_NAMES = {"rank": "r", "alpha": "lora_alpha", "rslora": "use_rslora"}
@@ -37,19 +39,23 @@ def _words(value: Any) -> bool:
 
 
 def _strings(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+    return isinstance(value, list) and len(value) <= MOST_NAMES and all(isinstance(word, str) for word in value)
 
 
 def _whole(value: Any, low: int) -> bool:
     return type(value) is int and value >= low
 
 
+def _index(value: Any) -> bool:
+    return _whole(value, 0)
+
+
 def _positive(value: Any) -> bool:
-    return type(value) in (int, float) and isfinite(value) and value > 0
+    return type(value) in (int, float) and 0 < value <= sys.float_info.max
 
 
 def _table(value: Any, allowed: Callable[[Any], bool]) -> bool:
-    return isinstance(value, dict) and all(map(allowed, value.values()))
+    return isinstance(value, dict) and len(value) <= MOST_NAMES and all(map(allowed, value.values()))
 
 
 def _truth(value: Any) -> bool:
@@ -75,7 +81,7 @@ CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "exclude_modules": ("a pattern or a list of names", _words),
     "layers_to_transform": (
         "a whole number or a list of them",
-        lambda value: _whole(value, 0) or (isinstance(value, list) and all(_whole(i, 0) for i in value)),
+        lambda value: _index(value) or (isinstance(value, list) and _table(dict(enumerate(value)), _index)),
     ),
     "layers_pattern": ("a pattern or a list of them", _words),
     "modules_to_save": ("a list of names", _strings),
@@ -87,7 +93,14 @@ TABLES = ("rank_pattern", "alpha_pattern")  # null stands for an empty one
 def read_config(folder: Path) -> AdapterSettings:
     """The options in a folder. Raises FormatError, which lists everything that is wrong with them or not known here."""
     file = folder / CONFIG_FILE
-    content = _parsed(file)
+    with reading(file):
+        return _settings(PEFT_DEFAULTS | _options(file))
+
+
+def _options(file: Path) -> dict[str, Any]:
+    content = read_json(file, LARGEST_CONFIG)
+    if not isinstance(content, dict):
+        raise FormatError(f"{file} must hold options by name, not {type(content).__name__}")
     kind = content.get("peft_type")
     if kind != "LORA":
         raise FormatError(f"{file}: peft_type is {kind!r}, and only 'LORA' is read: merge it with PEFT, or train anew")
@@ -104,9 +117,8 @@ def read_config(folder: Path) -> AdapterSettings:
             problems.append(f"{name} is {value!r}, not {words}")
     if "target_modules" not in options:
         problems.append("target_modules is missing")
-    refuse(file, problems or _patterns(options))
-    refuse(file, conflicts(options))
-    return _settings(PEFT_DEFAULTS | options)
+    refuse(file, problems or conflicts(options))
+    return options
 
 
 def config_text(settings: AdapterSettings, base_model: str | None, task_type: str | None, fan_in_fan_out: bool) -> str:
@@ -146,6 +158,8 @@ def conflicts(options: Mapping[str, Any]) -> list[str]:
         problems.append(f"use_dora and {other} do not go together")
     if option("lora_bias") and isinstance(start, str):
         problems.append(f"lora_bias and init_lora_weights {start!r} do not go together")
+    if option("fan_in_fan_out") and start == "olora":
+        problems.append("fan_in_fan_out and init_lora_weights 'olora' do not go together: PEFT starts elsewhere then")
     numbers, pattern = option("layers_to_transform"), option("layers_pattern")
     if isinstance(option("target_modules"), str) and (numbers is not None or pattern):
         problems.append("layers_to_transform and layers_pattern need a list of target_modules, not a pattern")
@@ -154,40 +168,15 @@ def conflicts(options: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _patterns(options: dict[str, Any]) -> list[str]:
-    """Invalid regular expressions."""
-    singles = [(name, options.get(name)) for name in ("target_modules", "exclude_modules", "layers_pattern")]
-    patterns = [(name, value) for name, value in singles if isinstance(value, str)]
-    lists = [(name, options.get(name) or []) for name in (*TABLES, "layers_pattern", "modules_to_save")]
-    patterns += [(name, p) for name, value in lists if not isinstance(value, str) for p in value]
-    problems = []
-    for name, pattern in patterns:
-        try:
-            re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
-            problems.append(f"{name}: {pattern!r} is not a regular expression: {error}")
-    return problems
-
-
-def _parsed(file: Path) -> dict[str, Any]:
-    """The JSON object in a file, and nothing but JSON: no name twice, no numbers that JSON does not have."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if twice := [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]:
-            raise ValueError(f"{', '.join(map(repr, twice))} is there twice")
-        return dict(pairs)
-
-    def no_number(word: str) -> Any:
-        raise ValueError(f"{word} is not a number that JSON has")
-
-    with file.open("rb") as stream:
-        content = stream.read(LARGEST_CONFIG + 1)
-    if len(content) > LARGEST_CONFIG:
-        raise FormatError(f"{file} is larger than {LARGEST_CONFIG} bytes: this is no adapter's configuration")
-    try:
-        options = json.loads(content.decode(), object_pairs_hook=unique, parse_constant=no_number)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{file} is not JSON: {error}") from None
-    if not isinstance(options, dict):
-        raise FormatError(f"{file} must hold options by name, not {type(options).__name__}")
-    return options
+def patterns(settings: AdapterSettings) -> Iterator[OptionPattern]:
+    """The regular expressions in the settings."""
+    for name, words in (("target_modules", settings.target_modules), ("exclude_modules", settings.exclude_modules)):
+        if isinstance(words, str):
+            yield OptionPattern(name, words)
+    pattern = settings.layers_pattern or []
+    lists = [
+        ("rank_pattern", LAST_PARTS, settings.rank_pattern),
+        ("alpha_pattern", LAST_PARTS, settings.alpha_pattern),
+        ("layers_pattern", BEFORE_NUMBER, [pattern] if isinstance(pattern, str) else pattern),
+    ]
+    yield from (OptionPattern(name, word, template) for name, template, words in lists for word in words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 
 from ...errors import AdaptError, FormatError
-from ...files import write_atomically
+from ...files import reading, write_atomically
 from ...nn.adapters.adapted import check_new_name, listed
 from ...nn.adapters.model.plan import AdapterPlan, attach, plan_adapters
+from ...nn.adapters.model.settings import check_bias
 from ...nn.adapters.model.switching import adapter_names
+from ...nn.adapters.model.targets import outer_layers
 from ...nn.layer import Layer, Model
 from ..safetensors import load_safetensors, misfits, refuse, save_safetensors
-from .config import CONFIG_FILE, config_text, read_config
+from .config import CONFIG_FILE, config_text, patterns, read_config
 from .describe import describe
-from .names import base_parameters, sizes, starts_beside, stored_parameters, wanted, written_twice
+from .names import PREFIX, base_parameters, sizes, starts_beside, stored_parameters, wanted, written_twice
+from .patterns import pattern_problems
 
 WEIGHTS_FILE, PICKLE_FILE = "adapter_model.safetensors", "adapter_model.bin"
 
@@ -43,6 +46,8 @@ def save_adapter(
     if it is of a kind that such a file cannot hold, FormatError for numbers that are not finite.
     """
     settings = describe(model, name, as_lora)
+    if fan_in_fan_out and settings.residual == "olora":
+        raise AdaptError("PEFT starts OLoRA elsewhere where fan_in_fan_out is true: write it with as_lora=True")
     arrays = {key: parameter.array for key, parameter in stored_parameters(model, name, settings.bias).items()}
     if as_lora:
         arrays |= starts_beside(model, name)
@@ -74,18 +79,32 @@ def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora
     model.before_change()
     source = Path(folder)
     settings = read_config(source)
-    file = _weights_file(source)
+    check_bias(model, name, settings.bias)
+    file, config = _weights_file(source), source / CONFIG_FILE
     arrays = load_safetensors(file)
-    try:
+    refuse(file, _tied(model, arrays))
+    with reading(config):
+        refuse(config, pattern_problems(patterns(settings), outer_layers(model)))
         plan = plan_adapters(model, settings, name=name, seed=0, strict=False)
-    except AdaptError as error:
-        raise FormatError(f"{source / CONFIG_FILE}: {error}") from None
-    refuse(source / CONFIG_FILE, _impossible(plan))
-    arrays = _checked(file, arrays, model, plan)
-    attach(model, plan)
+        refuse(config, _impossible(plan))
+    with reading(file):
+        arrays = _checked(file, arrays, model, plan)
+    with reading(config):
+        attach(model, plan)
     for key, parameter in stored_parameters(model, name, settings.bias).items():
         parameter.fill(arrays[key])
     return model
+
+
+def _tied(model: Layer, names: Iterable[str]) -> list[str]:
+    """What is meant for a head that the model does not have, because it is the table of its tokens once more."""
+    own = [key for key in names if key.startswith(f"{PREFIX}lm_head.")]
+    if not own or getattr(model, "tied_head", None) is None:
+        return []
+    return [
+        f"{listed(own)} belong to 'lm_head', which in this model is the table of its tokens once more and no layer of "
+        "its own: train an adapter without 'lm_head' among its target_modules and modules_to_save"
+    ]
 
 
 def _impossible(plan: AdapterPlan) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ...errors import TutorialError
+from ...files import parse_json
 
 SECONDS = 600  # for one cell
 
@@ -67,7 +67,7 @@ async def _run(client: Any, environment: Mapping[str, str]) -> None:
 def without_outputs(text: str) -> list[tuple[str, str, str]] | None:
     """What is written in the cells of a notebook, and nothing of what came out of them; None for other text."""
     try:
-        return [(cell["id"], cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"]]
+        return [(cell["id"], cell["cell_type"], "".join(cell["source"])) for cell in parse_json(text, False)["cells"]]
     except (ValueError, TypeError, KeyError):
         return None
 

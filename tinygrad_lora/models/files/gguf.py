@@ -11,15 +11,16 @@ import mmap
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from ...errors import ModelFileError
+from ...files import opened
 from .dequantize import FORMATS, dequantize, format_name
 
 _VERSIONS = (2, 3)
@@ -30,6 +31,7 @@ _SCALARS = {
 _NESTING = 4  # arrays of arrays: the format sets no limit, so a reader must
 _AXES = 4
 _LONGEST_NAME = 65535
+_MOST_WORK = 1_000_000  # strings in arrays, and 20 for all else that has a name or is an array: a second of reading
 _SHORTEST_ENTRY, _SHORTEST_TENSOR = 8 + 4 + 1, 8 + 4 + 8 + 4 + 8  # bytes
 
 
@@ -90,7 +92,8 @@ class GGUF:
     def close(self) -> None:
         """Give the file back to the system. Arrays that were read stay."""
         if isinstance(self._data, mmap.mmap):
-            self._data.close()
+            with suppress(BufferError):  # the traceback of an error looks into it: then it is closed with that
+                self._data.close()
         self._data = b""
 
     def __enter__(self) -> Self:
@@ -102,22 +105,17 @@ class GGUF:
 
 def read_gguf(path: str | os.PathLike[str]) -> GGUF:
     """Map a GGUF file, and check and read all of it but the numbers in the tensors. Raises ModelFileError."""
-    with Path(path).open("rb") as file:
+    with opened(path, ModelFileError) as file:
         if os.fstat(file.fileno()).st_size == 0:
-            raise ModelFileError(f"{path}: the file is empty")
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    try:
-        return GGUF(data, str(path))
-    except BaseException:
-        data.close()
-        raise
+            raise ModelFileError("the file is empty")
+        return GGUF(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), os.fspath(path))
 
 
 class _Cursor:
     """A place in the file. Whatever is read is first checked against what is left of it."""
 
     def __init__(self, data: bytes | mmap.mmap, name: str) -> None:
-        self.data, self.file, self.at = data, name, 0
+        self.data, self.file, self.at, self.work = data, name, 0, 0
 
     def error(self, problem: str) -> ModelFileError:
         return ModelFileError(f"{self.file}, byte {self.at}: {problem}")
@@ -132,10 +130,13 @@ class _Cursor:
         self.at += struct.calcsize(code)
         return int(value)
 
-    def count(self, number: int, each: int, what: str) -> int:
-        """`number`, if that many things of at least `each` bytes can be in the rest of the file."""
+    def count(self, number: int, each: int, what: str, work: int = 20) -> int:
+        """`number`, if so many things of at least `each` bytes can be in the rest of the file, and are not too many."""
         if number * each > len(self.data) - self.at:
             raise self.error(f"{number} {what} do not fit into the {len(self.data) - self.at} bytes that are left")
+        self.work += number * work
+        if self.work > _MOST_WORK:
+            raise self.error(f"{number} {what}, with all before, are more than any model needs, and are not read")
         return number
 
     def string(self) -> str:
@@ -178,7 +179,7 @@ class _Cursor:
         kind, length = self.number("<I"), self.number("<Q")
         if kind in _SCALARS:
             return self.numbers(kind, length)
-        self.count(length, 8 if kind == _STRING else 12, "values")
+        self.count(length, 8, "strings", 1) if kind == _STRING else self.count(length, 12, "values")
         return [self.value(kind, depth + 1) for _ in range(length)]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelFileError
-from ..chat import TEMPLATE
+from ..chat import END, START, TEMPLATE
 from ..text.bpe import BytePairEncoding
 from .gguf import GGUF
 
@@ -93,8 +93,11 @@ def halves_apart(weight: Any, heads: int, name: str = "a weight") -> Any:
     return pairs.swapaxes(1, 2).reshape(weight.shape)
 
 
-def chat_tokenizer(file: GGUF) -> BytePairEncoding:
-    """The tokenizer in the metadata. Raises ModelFileError if it, or the way to write a chat, is another than known."""
+def chat_tokenizer(file: GGUF, size: int) -> BytePairEncoding:
+    """The tokenizer of `size` tokens in the metadata.
+
+    Raises ModelFileError if it, or the way to write a chat, is another than known.
+    """
     metadata, key = file.metadata, "tokenizer.ggml."
     kind = metadata.get(f"{key}model"), metadata.get(f"{key}pre")
     if kind != ("gpt2", "smollm"):
@@ -102,9 +105,14 @@ def chat_tokenizer(file: GGUF) -> BytePairEncoding:
     tokens, joins, types = (metadata.get(f"{key}{part}", ()) for part in ("tokens", "merges", "token_type"))
     if not _are_strings(tokens) or not _are_strings(joins) or np.shape(types) != np.shape(tokens):
         raise ModelFileError(f"{file.name}: tokens, joins and types must be lists of strings, strings and numbers")
+    if len(tokens) != size or len(set(tokens)) != size:
+        raise ModelFileError(f"{file.name}: {len(tokens)} tokens, {len(set(tokens))} of them different, not {size}")
     if metadata.get("tokenizer.chat_template") != TEMPLATE:
         raise ModelFileError(f"{file.name}: its chat template is not that of SmolLM2, the only one that is known")
-    return BytePairEncoding(tokens, joins, np.flatnonzero(np.asarray(types) == _CONTROL).tolist())
+    special = np.flatnonzero(np.asarray(types) == _CONTROL).tolist()
+    if missing := {START, END} - {tokens[number] for number in special}:
+        raise ModelFileError(f"{file.name}: its special tokens lack {', '.join(sorted(missing))}")
+    return BytePairEncoding(tokens, joins, special)
 
 
 def _are_strings(values: Any) -> bool:

@@ -36,13 +36,16 @@ class BytePairEncoding:
     `encode(text)` gives token numbers, `decode(numbers)` the text; `decode(encode(text)) == text`.
     `special` are the numbers of tokens that are not text, such as "<|im_end|>".
     A vocabulary may lack bytes that its makers never saw: a character that needs one is refused with a ValueError.
-    Raises ModelFileError if a join makes a token that is not in the vocabulary.
+    Raises ModelFileError if a join makes a token that is not in the vocabulary, and for a token that is no text.
     """
 
     def __init__(self, vocabulary: Sequence[str], joins: Iterable[str], special: Iterable[int] = ()) -> None:
         self.vocabulary = list(vocabulary)
         self.numbers = {token: number for number, token in enumerate(self.vocabulary)}
         self.special = SpecialTokens({self.vocabulary[number]: number for number in special})
+        for token in self.numbers.keys() - self.special.numbers.keys():
+            if strange := set(token) - _BYTE.keys():
+                raise ModelFileError(f"the token {token[:40]!r} has the character {min(strange)!r}, which is no byte")
         self._joins = dict(self._numbered(joins))
         self._frequent = lru_cache(maxsize=1 << 16)(self._join_pieces)
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Self
 
 from ...errors import ModelFileError
+from ...files import read_bytes, reading
 from .tokens import Batch, SpecialTokens, known_numbers, padded
 
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs")  # what controls, formats or is private; not what has no character yet
+LARGEST_VOCABULARY = 16 * 2**20  # bytes
 _LONGEST_WORD = 100  # characters; a longer one is not looked up
 # Characters that are words of their own, because Chinese is written without spaces.
 _CHINESE = [
@@ -45,12 +46,12 @@ class WordPiece:
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
         """The tokenizer of a file `vocab.txt`, one piece a line. Raises ModelFileError if it is none."""
-        try:
-            return cls(Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n"))
-        except KeyError as missing:
-            raise ModelFileError(f"{path}: a BERT vocabulary has a line {missing}, and this one does not") from None
-        except UnicodeDecodeError:
-            raise ModelFileError(f"{path}: a vocabulary is a text in UTF-8, and this is not") from None
+        with reading(path, ModelFileError):
+            text = read_bytes(path, LARGEST_VOCABULARY).decode().replace("\r\n", "\n").replace("\r", "\n")
+            try:
+                return cls(text.removesuffix("\n").split("\n"))
+            except KeyError as missing:
+                raise ModelFileError(f"a BERT vocabulary has a line {missing}, and this one does not") from None
 
     def __len__(self) -> int:
         return len(self.vocabulary)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 
 import numpy as np
 
@@ -19,13 +18,11 @@ from .writer import LoopWriter
 
 def alone(w: LoopWriter, node: Node) -> None:
     """Write an operation. One that has no loops here is written as its NumPy line."""
-    depth = w.depth
     if node.op in LOOPS:
         LOOPS[node.op](w, node)
     else:
         operands = [variable(w.array(p) if p.shape else w.read(p, ())) for p in node.parents]
         w.say(f"{w.define(node)} = {written(node.op, node.params, operands).text}", node)
-    w.depth = depth
 
 
 def _reshape(w: LoopWriter, node: Node) -> None:
@@ -41,21 +38,11 @@ def _matmul(w: LoopWriter, node: Node) -> None:
     elif node.ndim == 2:
         x, y = w.array(a), w.array(b)
         w.say(f"np.dot({x}, {y}, {w.new(node)})", node)
-    elif b.ndim == 2:  # one product for the rows of all matrices
-        x, y = _in_rows(w, a), w.array(b)
-        shapes = [(prod(operand.shape[:-1]), operand.shape[-1]) for operand in (a, node)]
-        w.say(f"np.dot({x}.reshape({shapes[0]}), {y}, {w.new(node)}.reshape({shapes[1]}))", node)
     else:
         x, y = (_matrix(w, operand, node.ndim) for operand in node.parents)
         target = w.at(w.new(node), whole(node.shape)[:-2], w.letters)
-        w.over(node.shape[:-2])
-        w.say(f"np.dot({x}, {y}, {target})", node)
-
-
-def _in_rows(w: LoopWriter, x: Node) -> str:
-    """An operand as an array in rows."""
-    text = w.array(x)
-    return w.copy(x) if text.endswith(".T") else text
+        with w.over(node.shape[:-2]):
+            w.say(f"np.dot({x}, {y}, {target})", node)
 
 
 def _matrix(w: LoopWriter, x: Node, ndim: int) -> str:
@@ -75,15 +62,13 @@ def _matmul_by_hand(w: LoopWriter, node: Node) -> None:
     *batch, row, column, inner = w.letters[: n + 1]
     w.new(node)
     total = w.names.free(f"{w.define(node)}_{''.join((*batch, row, column))}")
-    w.over(node.shape)
-    w.say(f"{total} = {number(0, node.dtype)}")
-    depth = w.depth
-    w.over(a.shape[-1:], n)
-    x = w.read(a, [*batch[n - a.ndim :], row, inner], node.dtype)
-    y = w.read(b, [*batch[n - b.ndim :], inner, column], node.dtype)
-    w.say(f"{total} = {_exact(f'{total} + {x} * {y}', node)}", node)
-    w.depth = depth
-    w.say(f"{w.own(node)} = {total}")
+    with w.over(node.shape):
+        w.say(f"{total} = {number(0, node.dtype)}")
+        with w.over(a.shape[-1:], n):
+            x = w.read(a, [*batch[n - a.ndim :], row, inner], node.dtype)
+            y = w.read(b, [*batch[n - b.ndim :], inner, column], node.dtype)
+            w.say(f"{total} = {_exact(f'{total} + {x} * {y}', node)}", node)
+        w.say(f"{w.own(node)} = {total}")
 
 
 def _exact(text: str, node: Node) -> str:
@@ -106,57 +91,53 @@ def _take(w: LoopWriter, node: Node) -> None:
     x, *indices = node.parents
     n = node.ndim - x.ndim + len(indices)  # axes of the indices
     w.new(node)
-    w.over(node.shape[:n])
-    rows = _positions(w, indices, x.shape, n)
-    w.over(node.shape[n:], n)
-    w.say(f"{w.own(node)} = {w.read(x, [*rows, *w.letters[n:]])}", node)
+    with w.over(node.shape[:n]):
+        rows = _positions(w, indices, x.shape, n)
+        with w.over(node.shape[n:], n):
+            w.say(f"{w.own(node)} = {w.read(x, [*rows, *w.letters[n:]])}", node)
 
 
 def _scatter_add(w: LoopWriter, node: Node) -> None:
     x, *indices = node.parents
     n = x.ndim - node.ndim + len(indices)
     w.say(f"{w.define(node)} = np.zeros({node.shape}, {short(node.dtype)})")
-    w.over(x.shape[:n])
-    rows = _positions(w, indices, node.shape, n)
-    w.over(x.shape[n:], n)
-    target = w.at(w.define(node), whole(node.shape), [*rows, *w.letters[n:]])
-    w.say(f"{target} += {w.read(x, w.letters)}", node)
+    with w.over(x.shape[:n]):
+        rows = _positions(w, indices, node.shape, n)
+        with w.over(x.shape[n:], n):
+            target = w.at(w.define(node), whole(node.shape), [*rows, *w.letters[n:]])
+            w.say(f"{target} += {w.read(x, w.letters)}", node)
 
 
 def _add_at(w: LoopWriter, node: Node) -> None:
     y, x, *indices = node.parents
     w.new(node)
-    depth = w.depth
-    w.over(node.shape)
-    w.say(f"{w.own(node)} = {w.read(y, w.letters)}")
-    w.depth = depth
+    with w.over(node.shape):
+        w.say(f"{w.own(node)} = {w.read(y, w.letters)}")
     batch = np.broadcast_shapes(*(index.shape for index in indices))
     n, rest = len(batch), node.shape[len(indices) :]
-    w.over(batch)
-    rows = _positions(w, indices, node.shape, n)
-    w.over(rest, n)
-    target = w.at(w.define(node), whole(node.shape), [*rows, *w.letters[n:]])
-    w.say(f"{target} += {w.read(x, w.beside(x, n + len(rest)), node.dtype)}", node)
+    with w.over(batch):
+        rows = _positions(w, indices, node.shape, n)
+        with w.over(rest, n):
+            target = w.at(w.define(node), whole(node.shape), [*rows, *w.letters[n:]])
+            w.say(f"{target} += {w.read(x, w.beside(x, n + len(rest)), node.dtype)}", node)
 
 
 def _place(w: LoopWriter, node: Node) -> None:
     (x,) = node.parents
     w.say(f"{w.define(node)} = np.zeros({node.shape}, {short(node.dtype)})")
-    w.over(x.shape)
-    target = w.at(w.define(node), places_of(node.params["key"], node.shape), w.letters)
-    w.say(f"{target} = {w.read(x, w.letters)}", node)
+    with w.over(x.shape):
+        target = w.at(w.define(node), places_of(node.params["key"], node.shape), w.letters)
+        w.say(f"{target} = {w.read(x, w.letters)}", node)
 
 
 def _concatenate(w: LoopWriter, node: Node) -> None:
     axis, start = node.params["axis"], 0
     w.new(node)
     for x in node.parents:
-        depth = w.depth
-        w.over(x.shape)
         axes = list(whole(x.shape))
         axes[axis] = Axis(axes[axis].along, start)
-        w.say(f"{w.at(w.define(node), axes, w.letters)} = {w.read(x, w.letters, node.dtype)}", node)
-        w.depth = depth
+        with w.over(x.shape):
+            w.say(f"{w.at(w.define(node), axes, w.letters)} = {w.read(x, w.letters, node.dtype)}", node)
         start += x.shape[axis]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from ....core import ops
 from ....core.graph import Graph
 from ....core.node import ComputationNode as Node
-from ...text.lines import Names, commented, helpers_of, names_of, signature
+from ...text.lines import Names, commented, helpers_of, module, names_of, signature
 from ...text.literals import refuse_foreign
+from ...text.plain import Emitted
 from .alone import LOOPS, alone
 from .kernels import Kernel, loops, opened, scheduled
 from .rows import KernelWriter
@@ -17,15 +17,7 @@ from .scalars import helpers, reserved
 from .writer import LoopWriter
 
 
-class LoopProgram(NamedTuple):
-    """Source text, the variable in it that holds each node's value, and the operations that have no loops."""
-
-    source: str
-    variables: dict[Node, str]
-    unknown: list[str]
-
-
-def written_as_loops(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> LoopProgram:
+def written_as_loops(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> Emitted:
     """The source of a function called `name` that computes the outputs of `graph` from its inputs.
 
     Inputs are arrays in rows (C order), or NumPy scalars where they have no axes. So are the outputs, and those share
@@ -35,20 +27,19 @@ def written_as_loops(graph: Graph, name: str, names: Mapping[Node, str] | None =
     plain, became = opened(graph, products=True)
     wanted = {became[node]: text for node, text in (names or {}).items() if node in became}
     w = LoopWriter(plain, Names([name, *reserved(), *names_of(helpers_of(plain.nodes))], wanted))
-    unknown: list[Node] = []
-    for step in scheduled(plain.nodes, w.known):
+    steps = scheduled(plain.nodes, w.known)
+    for step in steps:
         if isinstance(step, Kernel):
             KernelWriter(w, step).write()
         else:
             alone(w, step)
-            unknown += [step] if step.op not in LOOPS else []
+    lines = [step for step in steps if not isinstance(step, Kernel) and step.op not in LOOPS]  # NumPy's own
     results = _results(w, plain)
     body = [*commented(w.lines), f"    return {', '.join(results)}".rstrip()]
-    parts = [*helpers([*w.constants, *body]), *(helper.strip() + "\n" for helper in helpers_of(unknown))]
-    parts += ["\n".join(w.constants) + "\n"] if w.constants else []
-    parts.append("\n".join([signature(name, (w.names.variables[x] for x in plain.inputs)), *body]) + "\n")
+    function = [signature(name, (w.names.variables[x] for x in plain.inputs)), *body]
+    called = [*helpers([*w.constants, *body]), *helpers_of(lines)]
     variables = {old: w.names.variables[new] for old, new in became.items() if new in w.names.variables}
-    return LoopProgram("\n\n".join(parts), variables, [node.op.name for node in unknown])
+    return Emitted(module(*called, "\n".join(w.constants), "\n".join(function)), variables)
 
 
 def _results(w: LoopWriter, graph: Graph) -> list[str]:

@@ -22,7 +22,6 @@ class KernelWriter:
 
     def write(self) -> None:
         w, k = self.w, self.kernel
-        depth = w.depth
         for node in k.members:
             if node in k.later:
                 self._start(node)
@@ -30,10 +29,9 @@ class KernelWriter:
                 w.new(node)
             elif self._waits(node):
                 w.say(f"{w.define(node)} = np.empty({k.shape[-1:]}, {short(node.dtype)})", comment="one row")
-        w.over(k.shape[:-1])
-        for stage in range(max(map(self._stage, k.members)) + 1):
-            self._stage_of_a_row(stage)
-        w.depth = depth
+        with w.over(k.shape[:-1]):
+            for stage in range(max(map(self._stage, k.members)) + 1):
+                self._stage_of_a_row(stage)
 
     def _stage_of_a_row(self, stage: int) -> None:
         w, k = self.w, self.kernel
@@ -48,14 +46,13 @@ class KernelWriter:
         for node in sums:
             self.now[node] = self._scalar(node, self.rows)
             w.say(f"{self.now[node]} = {_nothing(node)}")
-        depth = w.depth
-        w.over(k.shape[-1:], self.rows)
-        for node in inner:
-            if node in k.later or node in k.rows:
-                self._accumulate(node, self.now.get(node) or self._total(node), self._operand(node, node.parents[0]))
-            else:
-                self._assign(node)
-        w.depth = depth
+        with w.over(k.shape[-1:], self.rows):
+            for node in inner:
+                if node in k.later or node in k.rows:
+                    total = self.now.get(node) or self._total(node)
+                    self._accumulate(node, total, self._operand(node, node.parents[0]))
+                else:
+                    self._assign(node)
         for node in sums:
             if node in k.later:
                 self._accumulate(node, self._total(node), self.now[node])

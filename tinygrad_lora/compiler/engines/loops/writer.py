@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ....core.graph import Graph
 from ....core.node import ComputationNode as Node
@@ -50,12 +51,16 @@ class LoopWriter:
         self.say(f"{name} = np.empty({node.shape}, {short(node.dtype)})")
         return name
 
-    def over(self, shape: Shape, first: int = 0) -> None:
-        """Open a loop over each axis. An axis with a single element needs none."""
+    @contextmanager
+    def over(self, shape: Shape, first: int = 0) -> Iterator[None]:
+        """A loop over each axis, around the lines that are added inside. An axis with a single element needs none."""
+        depth = self.depth
         for k, n in enumerate(shape, first):
             if n != 1:
                 self.say(f"for {self.letters[k]} in range({n}):")
                 self.depth += 1
+        yield
+        self.depth = depth
 
     def at(self, array: str, axes: Sequence[Axis], indices: Sequence[str]) -> str:
         """An element of an array, for these indices of a view of it; a number where there are no axes."""
@@ -94,13 +99,10 @@ class LoopWriter:
         if node not in self.copies:
             element, known = self.read(node, self.letters), self.names.variables.get(node)
             self.copies[node] = name = self.names.free(f"{known}_copy") if known else self.define(node)
-            depth = self.depth
             if node.shape:
                 self.say(f"{name} = np.empty({node.shape}, {short(node.dtype)})")
-                self.over(node.shape)
-            target = self.at(name, whole(node.shape), self.letters)
-            self.say(f"{target} = {element}", node)
-            self.depth = depth
+            with self.over(node.shape):
+                self.say(f"{self.at(name, whole(node.shape), self.letters)} = {element}", node)
         return self.copies[node]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from ....errors import AdaptError
@@ -17,6 +18,9 @@ from ..lora_linear import LoRALinear
 Targets = str | Collection[str]  # a pattern; or names and last parts of names
 Numbers = int | Collection[int] | None
 Value = TypeVar("Value")
+
+# What stands around a pattern for the last parts of a name, and around one for the word before a layer's number.
+LAST_PARTS, BEFORE_NUMBER = r"(.*\.)?({})$", r"(?:^|.*?\.){}\.(?P<number>\d+)\."
 
 
 def outer_layers(model: Layer) -> dict[str, Layer]:
@@ -49,7 +53,8 @@ def chosen_layers(
     fitting = [n for n in linear if n not in heads] if every else [n for n in layers if fits(n, targets)]
     kept = [n for n in fitting if not (exclude and fits(n, exclude)) and not _inside(n, saved)]
     chosen = [n for n in kept if numbers is None or n in targets or _numbered(n, numbers, pattern)]
-    unused = [] if isinstance(targets, str) else [t for t in targets if not any(fits(n, [t]) for n in layers)]
+    known = {tail for name in layers for tail in tails(name)}
+    unused = [] if isinstance(targets, str) else [t for t in targets if t not in known]
     if unused or not chosen:
         what = f"target_modules {listed(unused)} fit no linear layer" if unused else f"nothing to adapt for {targets!r}"
         without = f" without {exclude!r}" if exclude is not None and not unused else ""
@@ -113,12 +118,27 @@ def fits(name: str, targets: Targets) -> bool:
     """A string is a pattern for the full name, a list holds names or last parts of names."""
     if isinstance(targets, str):
         return re.fullmatch(targets, name) is not None
-    return name in targets or any(name.endswith(f".{t}") for t in targets)
+    return not tails(name).isdisjoint(targets)
+
+
+def tails(name: str) -> set[str]:
+    """A dotted name and its last parts.
+
+    >>> sorted(tails("layers.0.up"))
+    ['0.up', 'layers.0.up', 'up']
+    """
+    parts = name.split(".")
+    return {".".join(parts[i:]) for i in range(len(parts))}
 
 
 def fits_pattern(name: str, pattern: str) -> bool:
     """Whether a pattern is for the full name, or for its last parts."""
-    return re.match(rf"(.*\.)?({pattern})$", name) is not None
+    return _last_parts(pattern).match(name) is not None
+
+
+@lru_cache(maxsize=1 << 14)  # that of `re` is smaller than the number of layers may be
+def _last_parts(pattern: str) -> re.Pattern[str]:
+    return re.compile(LAST_PARTS.replace("{}", pattern))
 
 
 def _inside(name: str, saved: Iterable[str]) -> bool:
@@ -127,9 +147,10 @@ def _inside(name: str, saved: Iterable[str]) -> bool:
 
 def _numbered(name: str, numbers: int | Collection[int], pattern: Targets | None) -> bool:
     """Whether the first number in the name that stands after a word, or after one of these words, is among those."""
-    words = [r".*?\.[^.]*"] if not pattern else [pattern] if isinstance(pattern, str) else pattern
-    before = r"" if not pattern else r"(?:^|.*?\.)"
-    match = next(filter(None, (re.match(rf"{before}{word}\.(?P<number>\d+)\.", name) for word in words)), None)
+    words = [r".*?\.[^.]*\.(?P<number>\d+)\."]
+    if pattern:
+        words = [BEFORE_NUMBER.replace("{}", word) for word in ([pattern] if isinstance(pattern, str) else pattern)]
+    match = next(filter(None, (re.match(word, name) for word in words)), None)
     wanted = [numbers] if isinstance(numbers, int) else numbers
     return match is not None and int(match["number"]) in wanted
 
