@@ -53,7 +53,7 @@ def which_saves_more(n):
 def what_a_layer_does_to_the_size(n, spread):
     """A layer has {n} inputs, weights with a standard deviation of {spread}, and a ReLU. By which factor does it change
     the mean square of the numbers?"""
-    yield n * spread**2 / 2, "A sum has as many squares as there are inputs, and ReLU sets one half to zero"
-    yield "missing-two", n * spread**2, "ReLU sets one half to zero"
+    yield n * spread * spread / 2, "A sum has as many squares as there are inputs, and ReLU sets one half to zero"
+    yield "missing-two", n * spread * spread, "ReLU sets one half to zero"
     yield "missing-root", n * spread / 2, "the mean square of a weight is the square of its standard deviation"
     yield "missing-count", spread**2 / 2, "that is one term, and each output is a sum over all inputs"

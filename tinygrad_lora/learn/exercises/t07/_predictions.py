@@ -20,7 +20,7 @@ def no_idea(n):
 SMALLER, SAME, LARGER = "it becomes much smaller", "it stays as it is", "it becomes larger, with the logit"
 
 
-@prediction("07-sure", logit=(6.0, 7.0, 8.0))
+@prediction("07-sure", logit=(6, 7, 8))
 def sure_and_right(logit):
     """Three classes have the logits 2, 1 and 0, and the first class is right. Let the 2 be a {logit}. What becomes of
     the gradient?"""

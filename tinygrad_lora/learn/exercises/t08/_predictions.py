@@ -18,9 +18,9 @@ def where_a_nan_begins(case):
     with np.errstate(all="ignore"):
         right = str(CASES[case]())
     sentences = {
-        "nan": "where infinities or zeros fight about the result there is none; here only one side is special",
-        "-inf": "the logarithm is minus infinity, and it is not left alone",
-        "0.0": "zero times anything finite is 0, and here something is not finite",
+        "nan": "there is only one side here, so nothing contradicts it",
+        "-inf": "one side alone would give that; what does the other side say?",
+        "0.0": "a zero alone does not settle it: what is beside it?",
     }
     yield right, "Infinity is a result that can be computed with, and NaN is what comes out when there is no result"
     yield from (("no-number", other, said) for other, said in sentences.items() if other != right)
