@@ -62,7 +62,7 @@ def _for_the_site(name: str, text: str) -> str:
     cells: list[dict[str, Any]] = []
     for cell in notebook["cells"]:
         mark = cell["metadata"].get("tinygrad_lora", {})
-        if "prediction" in mark and mark["role"] == "answer":  # on a page it is answered at once
+        if mark.get("role") == "predict":  # on a page it is answered at once
             cells.append(_markdown(cell["id"], predictions.form(mark["prediction"])))
             continue
         cells.append(cell)

@@ -9,6 +9,7 @@ import pytest
 import tinygrad_lora as tl
 from tinygrad_lora.commands.main import main
 from tinygrad_lora.errors import ExerciseError
+from tinygrad_lora.grading.submissions import read
 from tinygrad_lora.learn import exercise_ids, progress
 from tinygrad_lora.learn.predictions.foreseen import UNFORESEEN
 from tinygrad_lora.learn.predictions.prediction import all_predictions, load_prediction, predictions_of
@@ -102,7 +103,7 @@ def test_questions_are_short_and_stand_alone(id):
 def test_every_tutorial_asks_at_least_four_and_each_stands_in_it_once():
     for tutorial in tutorials():
         marks = [cell["metadata"].get("tinygrad_lora", {}) for cell in tutorial.cells]
-        asked = [mark["prediction"] for mark in marks if mark.get("role") == "answer" and "prediction" in mark]
+        asked = [mark["prediction"] for mark in marks if mark.get("role") == "predict"]
         assert asked == list(predictions_of(tutorial.number)), "in the order of the tutorial"
         assert len(asked) >= FEWEST and all(id[:2] == tutorial.number for id in asked)
     assert not set(PREDICTIONS) & set(exercise_ids())
@@ -114,9 +115,14 @@ def test_a_released_notebook_holds_questions_and_no_answers():
         everything = "\n".join(texts.values())
         for id, one in predictions_of(tutorial.number).items():
             question = one.question()
-            assert texts[f"{id}-answer"] == f'tl.predict("{id}", ...)'
+            assert texts[f"{id}-predict"] == f'tl.predict("{id}", ...)'
             assert question.text in texts[f"{id}-question"]
             assert not any(sentence in everything for sentence in sentences(question))
+
+
+def test_a_grader_takes_no_prediction_for_the_answer_to_an_exercise():
+    for tutorial in tutorials():
+        assert read(tutorial.path)[1] == tutorial.exercises
 
 
 def test_what_is_no_answer_is_refused_with_what_is_needed_and_not_counted():

@@ -62,7 +62,7 @@ class Tutorial:
     def exercises(self) -> list[str]:
         """The ids of its exercises, in order."""
         marks = (cell["metadata"].get("tinygrad_lora", {}) for cell in self.cells)
-        return [mark["exercise"] for mark in marks if "exercise" in mark and mark.get("role") == "answer"]
+        return [mark["exercise"] for mark in marks if mark.get("role") == "answer"]
 
     def copy_to(self, folder: Path, *, fresh: bool = False) -> Path:
         """The student's copy in this folder, made if there is none; with `fresh` one more. Nothing is ever replaced."""

@@ -89,7 +89,7 @@ def in_two(id: str, *, solved: bool) -> list[NotebookCell]:
     question = load_prediction(id).question()
     texts = {
         "question": f"**Before you run on.** {question}",
-        "answer": f'tl.predict("{id}", {repr(question.right) if solved else "..."})',
+        "predict": f'tl.predict("{id}", {repr(question.right) if solved else "..."})',
     }
     return [
         NotebookCell(kind, text, {"tinygrad_lora": {"prediction": id, "role": role}}, f"{id}-{role}")

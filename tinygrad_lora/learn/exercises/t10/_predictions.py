@@ -9,8 +9,8 @@ from ...predictions.prediction import prediction
 
 @prediction("10-tanh-calls", n=(1, 2, 3))
 def shared_by_forward_and_backward(n):
-    """A function doubles and takes the tanh, in turns, with {n} tanh in all. One compiled program computes its value and
-    its gradient. How often does this program call `np.tanh`?"""
+    """A function doubles and takes the tanh, in turns, with {n} tanh in all. One compiled program computes its value
+    and its gradient. How often does this program call `np.tanh`?"""
 
     def value_and_gradient(x):
         y = x
