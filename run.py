@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         return 2
     install(command)
     if command == "bench":
-        path = [str(ROOT / "tests" / "benchmarks"), os.environ.get("PYTHONPATH")]
+        path = [str(ROOT / "tests" / "benchmarks"), str(ROOT / "tests"), os.environ.get("PYTHONPATH")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
         try:
             return run(["-m", "bench", *rest])

@@ -7,6 +7,7 @@ import pytest
 from bench.command import main
 from bench.grading import mistake, write_class
 from held import flags, settings
+from wrong_answers import mutants_of
 
 from tinygrad_lora.grading.submissions import read, submissions
 from tinygrad_lora.learn import load_exercise
@@ -47,7 +48,7 @@ def test_the_class_is_the_same_for_the_same_seed(tmp_path):
 @pytest.mark.parametrize(("id", "title"), [("04-topo", "forgets_where_it_was"), ("06-linear", "KeepsArrays")])
 def test_a_mistake_has_the_name_of_the_answer_wherever_it_stands(id, title):
     exercise = load_exercise(id)
-    ((name, wrong),) = next(mutant.values for mutant in exercise.mutants if mutant.title == title).items()
+    ((name, wrong),) = next(mutant.values for mutant in mutants_of(exercise) if mutant.title == title).items()
     text, namespace = mistake(name, wrong), {}
     exec(f"{exercise.preamble}\n{text}", namespace)
     assert title not in text and namespace[name].__name__ == name

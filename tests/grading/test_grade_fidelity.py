@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from stubs import stub_values
+from wrong_answers import mutants_of
 
 import tinygrad_lora as tl
 from tinygrad_lora.grading.judge import Hearing, Judge
@@ -103,7 +104,7 @@ def test_every_known_mistake_is_recognized_from_the_other_process(id, heard):
     exercise = load_exercise(id)
     if exercise.slow:
         pytest.skip("it trains for real")
-    for mutant in exercise.mutants:
+    for mutant in mutants_of(exercise):
         if mutant.code == "too-slow":
             continue
         values = exercise.references | mutant.values

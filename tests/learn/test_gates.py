@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from stubs import stub_values
+from wrong_answers import mutants_of
 
 import tinygrad_lora as tl
 from tinygrad_lora.core.source import function_from_source
@@ -67,8 +68,8 @@ def test_the_description_is_complete(id):
     assert len({check.name for check in exercise.checks}) == len(exercise.checks)
     asked = {name for check in exercise.checks for name in check.needs}
     assert asked == set(exercise.names), "each name is looked at by some check, and no check asks for another"
-    assert len(exercise.mutants) >= FEWEST_MUTANTS
-    assert len({mutant.title for mutant in exercise.mutants}) == len(exercise.mutants)
+    assert len(mutants_of(exercise)) >= FEWEST_MUTANTS
+    assert len({mutant.title for mutant in mutants_of(exercise)}) == len(mutants_of(exercise))
 
 
 @each_exercise
@@ -105,7 +106,7 @@ def test_what_the_student_is_given_does_not_pass(id, capfd):
 @each_exercise
 def test_each_mistake_gets_its_own_name(id, capfd):
     exercise = impatient(id)
-    for mutant in exercise.mutants:
+    for mutant in mutants_of(exercise):
         values = exercise.references | mutant.values
         report = run_checks(exercise, values)
         if codes(report)[:1] == ["too-slow"] != [mutant.code]:  # on a busy machine, perhaps
@@ -173,7 +174,7 @@ def test_replacing_numpys_comparisons_does_not_help(id, monkeypatch):
         monkeypatch.setattr(np, name, lambda *args, **kwargs: True)
     for name in ("assert_allclose", "assert_array_equal", "assert_almost_equal", "assert_array_almost_equal"):
         monkeypatch.setattr(np.testing, name, lambda *args, **kwargs: None)
-    mutants = [mutant for mutant in exercise.mutants if mutant.code not in ("too-slow", "recursion")]
+    mutants = [mutant for mutant in mutants_of(exercise) if mutant.code not in ("too-slow", "recursion")]
     for mutant in mutants[: 1 if exercise.slow else None]:
         known = passes(exercise, exercise.references | mutant.values)
         assert not known, f"{mutant.title} passes when NumPy's comparisons are replaced"

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from wrong_answers import mutants_of
 
 import tinygrad_lora as tl
 from tinygrad_lora.learn import exercise_ids, load_exercise, reference, run_checks
@@ -181,7 +182,7 @@ def test_one_is_not_many(id):
     exercise = load_exercise(id)
     if exercise.slow:
         pytest.skip("it trains for real")
-    for mutant in exercise.mutants:
+    for mutant in mutants_of(exercise):
         if mutant.code not in ("too-slow", "recursion"):
             report = run_checks(exercise, exercise.references | mutant.values)
             sentences = [result.diagnosis.sentence for result in report.results if result.diagnosis]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from browser import NEEDS_A_BROWSER, WAIT, chromium, is_trouble, jupyter_environment, jupyterlab, screenshot
+from wrong_answers import mutants_of
 
 from tinygrad_lora.learn import load_exercise
 from tinygrad_lora.learn.checking.solutions import source_of
@@ -100,7 +101,7 @@ def test_a_new_student_installs_opens_solves_and_sees_the_points(student):
     assert "01_a_single_node.ipynb" in student("learn", "01", "--copy-only")
     (copy,) = student.folder.glob("tutorials-mine/*.ipynb")
     exercise = load_exercise(EXERCISE)
-    wrong = next(mutant for mutant in exercise.mutants if mutant.code == "square-of-product")
+    wrong = next(mutant for mutant in mutants_of(exercise) if mutant.code == "square-of-product")
     ((name, function),) = wrong.values.items()
 
     with jupyterlab(copy.parent, student.environment) as (address, token), chromium() as browser:

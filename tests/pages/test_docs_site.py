@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 import pytest
 from browser import NEEDS_A_BROWSER, chromium, screenshot
 from stubs import stub_values
+from wrong_answers import mutants_of
 
 import tinygrad_lora as tl
 from tinygrad_lora import core, errors
@@ -246,7 +247,7 @@ def test_the_exercise_of_the_page_for_teachers_works(exercise):
     report = run_checks(exercise, {"square_vjp": values}, seed=5, budget=40)
     assert report.passed, str(report)
     assert run_checks(exercise, stub_values(exercise)).diagnosis.code == NOT_STARTED
-    for mutant in exercise.mutants:
+    for mutant in mutants_of(exercise):
         found = run_checks(exercise, exercise.references | mutant.values)
         assert found.diagnosis.code == mutant.code, str(found)
 

@@ -11,14 +11,14 @@ from textwrap import TextWrapper
 from typing import Any
 
 from ..learn.checking.check import hint
-from ..learn.checking.guard import guarded
+from ..learn.checking.guard import TookTooLongError, guarded
 from ..learn.checking.report import Report
 from ..learn.checking.run import run_checks
 from ..learn.exercise import Exercise
 from ..learn.progress import Progress, progress, save
 from ..learn.registry import load_exercise
 
-LIMIT = 60.0  # seconds that a file may take before the checks begin
+LIMIT = 10.0  # seconds that a file may take before the checks begin
 
 
 def add_command(commands: Any) -> None:
@@ -69,6 +69,10 @@ def defined_in(path: Path, exercise: Exercise) -> dict[str, Any]:
     if path.suffix != ".py":
         raise ValueError(f"{path} is not a Python file: in a notebook, call check({exercise.id!r}, ...) in a cell")
     outcome = guarded(lambda: runpy.run_path(str(path), run_name="student"), LIMIT)
+    if isinstance(outcome.error, TookTooLongError):
+        where = f" in {outcome.line}" if outcome.line else ""
+        why = "is there a loop that never ends? The file need only define what the exercise asks for"
+        raise ValueError(f"{path} was stopped after {LIMIT:g} seconds{where}: {why}")
     if outcome.error is not None:
         where = f", {outcome.line}" if outcome.line else ""
         raise ValueError(f"{path} stops{where}: {type(outcome.error).__name__}: {outcome.error}")

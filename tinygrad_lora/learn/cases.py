@@ -36,8 +36,8 @@ def graphs(seed: int, budget: int, *, shape: tuple[int, ...] = ()) -> Iterator[C
     """Random graphs of `add`, `multiply`, `subtract`, `scale` and `tanh`; each is given by its last node.
 
     The first are the classics: one parameter alone, one operation, a product of a node with itself, a diamond, a
-    diamond on a diamond. In the rest nodes are often used again. Every leaf is a parameter with a name; every node but
-    the last is needed. `shape` is that of every node.
+    diamond on a diamond, two parameters of one name. In the rest nodes are often used again. Every leaf is a parameter
+    with a name; every node but the last is needed. `shape` is that of every node.
     """
     for i, (size, rng) in enumerate(generators(seed, budget)):
         yield classics[i](rng, shape) if i < len(classics) else random_graph(rng, size + 2, shape)
@@ -100,8 +100,15 @@ def _two_diamonds(rng: Rng, shape: tuple[int, ...]) -> ComputationNode:
     return ops.add(ops.multiply(b, a), b)
 
 
+def _namesakes(rng: Rng, shape: tuple[int, ...]) -> ComputationNode:
+    """Two parameters with one name and one value: only the nodes themselves tell them apart."""
+    x = _leaf(rng, 0, shape)
+    other = parameter(x.value, x.name)
+    return ops.subtract(ops.multiply(ops.add(x, ops.scale(other, factor=2.0)), x), other)
+
+
 classics: list[Callable[[Rng, tuple[int, ...]], ComputationNode]] = [
-    _alone, _one_operation, _square, _diamond, _two_diamonds,
+    _alone, _one_operation, _square, _diamond, _two_diamonds, _namesakes,
 ]  # fmt: skip
 _operations: list[Callable[[Any, Any], Any]] = [
     ops.add, ops.multiply, ops.subtract, lambda a, b: ops.scale(a, factor=-0.5), lambda a, b: ops.tanh(a),

@@ -46,12 +46,14 @@ GIVEN = ("seed", "budget")  # parameters of a check that the runner fills, not t
 class Check:
     """One test, worth some points. Its parameters are the names that the student defines, and `seed`, `budget`.
 
-    A report calls it by the first line of its docstring, or by its name if it has none.
+    A report calls it by the first line of its docstring, or by its name if it has none. `slow` is what an answer that
+    runs out of time is told, where the author knows why.
     """
 
     name: str
     function: Callable[..., None]
     points: int
+    slow: str = ""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -122,11 +124,14 @@ class Exercise:
         self.references |= values
         self._texts |= {name: source or answer_source(name, value) for name, value in values.items()}
 
-    def check(self, points: int = 1) -> Callable[[Callable[..., None]], Callable[..., None]]:
-        """A test of this exercise. It raises `Wrong` (see `require` and `tell`) or any AssertionError to fail."""
+    def check(self, points: int = 1, *, slow: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """A test of this exercise. It raises `Wrong` (see `require` and `tell`) or any AssertionError to fail.
+
+        `slow` says why an answer runs out of time here, if there is one reason.
+        """
 
         def register(function: Callable[..., None]) -> Callable[..., None]:
-            self.checks.append(Check(function.__name__, function, points))
+            self.checks.append(Check(function.__name__, function, points, slow))
             return function
 
         return register

@@ -9,6 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
+from feedback.command import add_command as add_feedback
+
 from tinygrad_lora.commands.main import exit_code
 from tinygrad_lora.files import write_atomically
 from tinygrad_lora.terminal import show_table, tracker
@@ -77,7 +79,7 @@ def bench_parser() -> Parser:
     parser.add_argument("--update-docs", type=Path, metavar="FILE", help="put the table into this page of the docs")
     parser.set_defaults(run=run)
     others = parser.add_subparsers(action=NothingBefore)
-    for add_command in (add_variants, add_finetune, add_grading):
+    for add_command in (add_variants, add_finetune, add_grading, add_feedback):
         add_command(others)
     return parser
 

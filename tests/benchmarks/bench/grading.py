@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from wrong_answers import mutants_of
 
 from tinygrad_lora.grading.grading import (
     GradingSettings,
@@ -41,8 +42,8 @@ def answer(exercise: Exercise, rng: np.random.Generator, share: float) -> str:
     """What a student wrote: the solution, a known mistake, or the template."""
     if rng.random() < share:
         return exercise.solution
-    if exercise.mutants and rng.random() < 0.5:
-        wrong = exercise.mutants[int(rng.integers(len(exercise.mutants)))].values
+    if mutants_of(exercise) and rng.random() < 0.5:
+        wrong = mutants_of(exercise)[int(rng.integers(len(mutants_of(exercise))))].values
         return "\n\n".join([exercise.solution, *(mistake(name, value) for name, value in wrong.items())])
     return exercise.stub
 

@@ -5,7 +5,7 @@ Otherwise a function could make any answer right, by changing what its check com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from types import FunctionType
 from typing import Any
@@ -18,6 +18,7 @@ from ...core.node import PARAMETER, ComputationNode
 from ...nn.layer import Layer
 from ...view.words.sentences import short_array
 from ..diagnosis import refuse
+from .repetition import again, kept, repeatable, require_repeated
 
 Contents = dict[tuple[ComputationNode | None, str], Any]
 PLAIN = (bool, int, float, str, bytes, tuple, np.generic)  # compared by what they are, not by which object it is
@@ -25,13 +26,17 @@ LONGEST = 60  # characters of a value in a sentence
 _originals: WeakKeyDictionary[Callable[..., Any], Callable[..., Any]] = WeakKeyDictionary()
 
 
-def on_copies(function: Callable[..., Any], names: Sequence[str], changes: Collection[str] = ()) -> Callable[..., Any]:
+def on_copies(
+    function: Callable[..., Any], names: Sequence[str], changes: Collection[str] = (), *, twice: str = ""
+) -> Callable[..., Any]:
     """The function, called on copies of arrays, lists and dictionaries. It raises `Wrong` if it changes an argument.
 
     `names` are what its arguments are called, in order; those in `changes` are passed as they are, and may change.
-    A class is called on the things themselves, since an object keeps what it is given.
+    A class is called on the things themselves, since an object keeps what it is given. With a name, `twice`, the first
+    call that can be repeated is made twice, and must give the same twice.
     """
     copy = _itself if isinstance(function, type) else copied
+    repeated = not twice or bool(changes) or isinstance(function, type)
 
     @wraps(function, updated=())
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -40,13 +45,26 @@ def on_copies(function: Callable[..., Any], names: Sequence[str], changes: Colle
         given = [x if name in changes else copy(x) for name, x in pairs]
         watched = [(name, x) for name, x in zip(called, given, strict=True) if name not in changes]
         before = [contents(name, x) for name, x in watched]
-        result = function(*given[: len(args)], **dict(zip(kwargs, given[len(args) :], strict=True)))
-        for (name, x), old in zip(watched, before, strict=True):
-            _require_unchanged(name, x, old)
+        labels = [_labels(parts) for parts in before]
+        nonlocal repeated
+        repeat = not repeated and repeatable(given)
+        others = [again(copy(x)) for x in given] if repeat else []
+        result = _called(function, given, len(args), kwargs)
+        for (name, x), old, names_before in zip(watched, before, labels, strict=True):
+            _require_unchanged(name, x, old, names_before)
+        if repeat:
+            repeated, first = True, kept(result)
+            require_repeated(twice, first, _called(function, others, len(args), kwargs))
+            return first
         return result
 
     _originals[call] = function
     return call
+
+
+def _called(function: Callable[..., Any], arguments: list[Any], n: int, names: Iterable[str]) -> Any:
+    """Call the function: the first n arguments by position, the others by name."""
+    return function(*arguments[:n], **dict(zip(names, arguments[n:], strict=True)))
 
 
 def copied(x: Any) -> Any:
@@ -72,13 +90,12 @@ def contents(name: str, x: Any) -> Contents:
     parts: Contents = {(None, path): part for path, part in _parts(name, x)}
     nodes = topological_order([part for part in parts.values() if type(part) is ComputationNode])
     for node in nodes:
-        label = node.name or node.op
-        parts[node, f"the tuple of operands of {label}"] = node.parents
+        parts[node, "the tuple of operands"] = node.parents
         if node.params:
-            parts |= {(node, path): part for path, part in _parts(f"{label}.params", node.params)}
+            parts |= {(node, path): part for path, part in _parts("params", node.params)}
         if node.op is PARAMETER:
-            parts[node, f"the value of {label}"] = np.array(node.value)
-            parts[node, f"{label}.requires_gradient"] = node.requires_gradient
+            parts[node, "the value"] = np.array(node.value)
+            parts[node, "requires_gradient"] = node.requires_gradient
     return parts
 
 
@@ -103,15 +120,26 @@ def _parts(path: str, x: Any) -> Iterator[tuple[str, Any]]:
         yield path, x
 
 
-def _require_unchanged(name: str, x: Any, before: Contents) -> None:
+def _labels(parts: Contents) -> dict[ComputationNode, str]:
+    """What sentences call the nodes among these. A name may change: whoever prints a graph may give some."""
+    return {node: node.name or str(node.op) for node, _ in parts if node is not None}
+
+
+def _require_unchanged(name: str, x: Any, before: Contents, labels: Mapping[ComputationNode, str]) -> None:
     """Raise `Wrong` if the argument holds something else now. It says what was, what became of it, and what to do."""
     after = contents(name, x)
     for (node, path), old in before.items():
         new = after.get((node, path), ...)
         if not _alike(old, new):
-            sentence = f"your function changes {name} in place: {path} was {_shown(old)} and became {_shown(new)}"
+            where = path if node is None else _where(path, labels[node])
+            sentence = f"your function changes {name} in place: {where} was {_shown(old)} and became {_shown(new)}"
             remedy = "make a new node" if node is not None else f"work on a copy{_such_as(path, old, name, x)}"
             raise refuse("changed-argument", f"{sentence}; leave it as it is, and {remedy}")
+
+
+def _where(path: str, label: str) -> str:
+    """A part of a node in words: "the value of w", "w.requires_gradient"."""
+    return f"{path} of {label}" if path.startswith("the ") else f"{label}.{path}"
 
 
 def _such_as(path: str, old: Any, name: str, x: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 from ...errors import ExerciseError
@@ -10,6 +11,7 @@ from ..diagnosis import Wrong
 from ..exercise import Exercise
 from ..progress import hints_taken, remember, save
 from ..registry import load_exercise
+from .cells import note_about
 from .report import Report
 from .run import run_checks
 
@@ -22,9 +24,18 @@ def check(id: str, *objects: Any, **named: Any) -> Report:
     Raises ExerciseError if there is no such exercise, or for objects that it does not ask for.
     """
     exercise = load_exercise(id)
-    report = run_checks(exercise, arguments(exercise, objects, named))
+    values = arguments(exercise, objects, named)
+    report = run_checks(exercise, values)
     save(report)
-    return report
+    return noted(report, note_about({*values, *(getattr(x, "__name__", "") for x in values.values())} - {""}))
+
+
+def noted(report: Report, note: str) -> Report:
+    """The report with a note at its first check, if there is one."""
+    if not note:
+        return report
+    first, *others = report.results
+    return replace(report, results=(replace(first, notes=(note, *first.notes)), *others))
 
 
 def arguments(exercise: Exercise, objects: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:

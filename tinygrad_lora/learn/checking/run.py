@@ -9,6 +9,8 @@ from typing import Any
 from ..diagnosis import NOT_STARTED, Diagnosis, Wrong
 from ..exercise import Check, Exercise
 from .arguments import on_copies
+from .counterfactual import KeptState, Wrapper, looks_at_names, memory_of, with_own_names
+from .exceptions import explained
 from .exchange import Replacement, exchanged
 from .guard import Outcome, TookTooLongError, guarded
 from .report import CheckResult, Report
@@ -23,10 +25,14 @@ def run_checks(exercise: Exercise, values: Mapping[str, Any], *, seed: int = SEE
 
     `seed` and `budget` reach the checks that ask for them: how to draw random cases, and how many.
     """
-    return Report(exercise, tuple([_result(exercise, check, values, seed, budget) for check in exercise.checks]))
+    memory = memory_of([values[name] for name in exercise.names if name in values])
+    results = [_result(exercise, check, values, memory, seed, budget) for check in exercise.checks]
+    return Report(exercise, tuple(results))
 
 
-def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: int, budget: int) -> CheckResult:
+def _result(
+    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: KeptState | None, seed: int, budget: int
+) -> CheckResult:
     missing = [name for name in check.needs if is_blank(values.get(name))]
     outcome = Outcome()
     if missing:
@@ -37,6 +43,7 @@ def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: i
         arguments = {"seed": seed, "budget": budget, **values}
         outcome = guarded(lambda: _run(exercise, check, arguments), exercise.limit)
         diagnosis = _diagnosis(outcome, exercise, check)
+        diagnosis = diagnosis and _otherwise(exercise, check, arguments, memory, diagnosis)
     points = 0 if diagnosis else check.points
     return CheckResult(
         exercise.id, check.name, diagnosis is None, diagnosis, outcome.seconds, points, check.points,
@@ -44,18 +51,51 @@ def _result(exercise: Exercise, check: Check, values: Mapping[str, Any], seed: i
     )  # fmt: skip
 
 
-def _run(exercise: Exercise, check: Check, values: Mapping[str, Any]) -> None:
-    """Run the check. The functions, classes and methods of the student work on copies of what they are given."""
+def _run(exercise: Exercise, check: Check, values: Mapping[str, Any], around: Wrapper | None = None) -> None:
+    """Run the check. The functions, classes and methods of the student work on copies of what they are given.
+
+    In the first check of a function, one call is made twice. `around` wraps what is called once more.
+    """
     inputs, methods = {name: values[name] for name in check.parameters}, []
     for name in check.needs:
         reference, answer = exercise.references[name], values[name]
         if callable(reference):
-            inputs[name] = on_copies(answer, names_of(reference), exercise.changes.get(name, ()))
+            first = next(other for other in exercise.checks if name in other.needs) is check
+            twice = name if first and around is None else ""
+            call = on_copies(answer, names_of(reference), exercise.changes.get(name, ()), twice=twice)
+            inputs[name] = around(call) if around and not isinstance(answer, type) else call
         for key, right, mine in methods_of(reference, answer):
             if key in vars(answer):  # what is inherited stays inherited
                 methods.append(Replacement(answer, key, on_copies(mine, names_of(right), ("self",))))
     with exchanged(methods):
         check.function(**inputs)
+
+
+def _otherwise(
+    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: KeptState | None, diagnosis: Diagnosis
+) -> Diagnosis:
+    """The diagnosis, unless the answer passes under another condition: then that is what is wrong with it."""
+    things = [values[name] for name in check.needs]
+
+    def passes(around: Wrapper) -> bool:
+        return guarded(lambda: _run(exercise, check, values, around), exercise.limit).error is None
+
+    if diagnosis.code in (NOT_STARTED, "too-slow", "changed-argument") or memory is None:
+        return diagnosis
+    if (name := memory.changed()) and passes(memory.put_back_before):
+        memory.put_back()
+        sentence = (
+            f"{name} keeps from call to call what your code puts there, and every call is right when {name} is put "
+            "back first: make it inside the function. (A default is made only once, when the function is defined.)"
+        )
+        return Diagnosis("remembers", sentence, name)
+    if diagnosis.code != "remembers" and looks_at_names(things) and passes(with_own_names):
+        sentence = (
+            "your code takes nodes of the same name for the same node, and it is right when every node has a name of "
+            "its own: names may repeat, or be None; the node itself can be the key of a dictionary"
+        )
+        return Diagnosis("same-names", sentence)
+    return diagnosis
 
 
 def _unusable(exercise: Exercise, check: Check, values: Mapping[str, Any]) -> Diagnosis | None:
@@ -83,8 +123,8 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
     if isinstance(error, NotImplementedError):
         return Diagnosis(NOT_STARTED, f"not started yet: {' and '.join(check.needs)}")
     if isinstance(error, TookTooLongError):
-        sentence = f"stopped after {exercise.limit:g} seconds{where}: is there a loop that never ends?"
-        return Diagnosis("too-slow", sentence)
+        why = check.slow or "is there a loop that never ends, or work that is done again and again?"
+        return Diagnosis("too-slow", f"stopped after {exercise.limit:g} seconds{where}: {why}")
     if isinstance(error, AssertionError) and not outcome.line:
         return Diagnosis("wrong", str(error) or "the result is not right")
     if isinstance(error, RecursionError):
@@ -94,4 +134,6 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
         return Diagnosis("no-return", f"your code gave None where a result is needed: is a `return` missing? ({error})")
     if not outcome.line:
         return Diagnosis("wrong-type", f"the check cannot use what your code gave: {type(error).__name__}: {error}")
-    return Diagnosis("exception", f"{type(error).__name__}{where}: {error}", type(error).__name__)
+    code, advice = explained(error)
+    sentence = f"{type(error).__name__}{where}: {error}{advice and f'. {advice[0].upper()}{advice[1:]}'}"
+    return Diagnosis(code, sentence, type(error).__name__)

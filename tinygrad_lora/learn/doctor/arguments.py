@@ -33,7 +33,7 @@ def other_argument(case: GradientCase) -> Diagnosis | None:
 
 def _exchanges(names: list[str], case: GradientCase) -> Iterator[tuple[str, str, str]]:
     """Which argument the rule uses, and which value it may need: inputs for the output first, as in exp."""
-    values = ["y", *case.subject.operands]
+    values = [name for name in ("y", *case.subject.operands) if name in names]  # what the rule can use
     for used in names:
         for needed in values:
             if used != needed:

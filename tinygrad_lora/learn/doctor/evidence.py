@@ -20,7 +20,7 @@ from ...core.node import Array
 from ...view.words.grammar import counted
 from ..checking.arguments import on_copies
 from ..diagnosis import Diagnosis, Wrong, refuse
-from ..exact import as_array, same
+from ..exact import as_array, kind_of, same
 from .measuring import STEP, Scalar, Values, differences, settled
 
 TRIALS = 3
@@ -88,7 +88,7 @@ def split(result: Any, names: Sequence[str]) -> Values:
     if len(names) == 1 and not (type(result) in (tuple, list) and len(result) == 1):
         result = (result,)
     elif type(result) not in (tuple, list):
-        raise refuse("count", f"return one gradient for each of {', '.join(names)}, not {type(result).__name__}")
+        raise refuse("count", f"return one gradient for each of {', '.join(names)}, not {kind_of(result)}")
     if len(result) != len(names):
         sentence = f"your rule gave {counted(len(result), 'gradient')}; it must give {len(names)}: {', '.join(names)}"
         raise refuse("count", sentence)

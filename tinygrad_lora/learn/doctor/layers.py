@@ -96,9 +96,13 @@ def _output(
         return None
     subject = Subject(lambda: None, lambda: None, None, ("x", *names), (), (OUTPUT,))
     case = GradientCase(subject, OUTPUT, tuple(trials), factors, rtol, called=OUTPUT)
+    if nothing := values.zero(case):
+        return nothing  # whichever parameter is 0, so is the output
     for name in names:
         if case.explains(partial(_with, reference, name, np.zeros_like)):
             return case.say("unused-parameter", f"is what it would be if {name} were 0: {name} is not used", name)
+        if case.explains(partial(_with, reference, name, np.negative)):
+            return case.say("sign", f"is what it would be with -{name} in place of {name}", name)
         if case.explains(partial(_with, reference, name, np.transpose)):
             return case.say("transposed-operand", f"is what it would be with {name}.T in place of {name}", name)
     return named(case, (*OF_ANY_SHAPE, *(OF_ONE_SHAPE if case.answer.shape == case.truth.shape else (_wrong_shape,))))

@@ -13,7 +13,7 @@ from ...core.ops import tanh
 from ...errors import GradientError, StaleGraphError
 from ...library import mse
 from ...nn import SGD, Linear, Optimizer, Sequential
-from ...view.words.sentences import number
+from ...view.words.sentences import apart, number
 from ..diagnosis import Diagnosis, Wrong
 from ..exact import all_same, as_number
 
@@ -29,6 +29,11 @@ class _History:
     frozen: list[Any]
     losses: list[Any]
     gradients: Any = None  # after the first call
+
+
+def lopsided(y: Any, target: Any) -> ComputationNode:
+    """A loss that is another one when its arguments change places, as the cross-entropy is."""
+    return mse(y, 2.0 * target)
 
 
 def diagnose_step(step: Step, *, seed: int = 0, rtol: float = 1e-6) -> Diagnosis | None:
@@ -58,6 +63,10 @@ def _right(model: Any, loss: Any, optimizer: Optimizer, x: Any, target: Any) -> 
     return _without_zero(model, loss, optimizer, x, target)
 
 
+def _swapped(model: Any, loss: Any, optimizer: Optimizer, x: Any, target: Any) -> float:
+    return _right(model, lambda y, target: loss(target, y), optimizer, x, target)
+
+
 def _without_zero(model: Any, loss: Any, optimizer: Optimizer, x: Any, target: Any) -> float:
     value = loss(model(x), target)
     value.backward()
@@ -73,7 +82,7 @@ def _history(step: Step, seed: int) -> _History:
     history = _History([model.get_parameters()], [frozen.value], [])
     for _ in range(STEPS):
         x, target = rng.normal(size=(ROWS, 3)), rng.normal(size=(ROWS, 2))
-        history.losses.append(step(model, mse, optimizer, x, target))
+        history.losses.append(step(model, lopsided, optimizer, x, target))
         history.trained.append(model.get_parameters())
         history.frozen.append(frozen.value)
         if history.gradients is None:
@@ -88,23 +97,33 @@ def _parameters(history: _History, right: _History, seed: int, rtol: float) -> D
         return Diagnosis("frozen-changed", sentence)
     if _close(history.trained, right.trained, rtol):
         return None
-    moves = np.diff(history.trained, axis=0)
+    if _close(history.trained, _history(_swapped, seed).trained, rtol):
+        sentence = "the arguments of the loss have changed places: the output of the model first, then the target"
+        return Diagnosis("swapped-arguments", sentence)
+    moves, right_moves = np.diff(history.trained, axis=0), np.diff(right.trained, axis=0)
     if not moves.any():
         return Diagnosis("not-updated", "no parameter was changed: is optimizer.step() called?")
     if _close(history.trained, _history(_without_zero, seed).trained, rtol):
         sentence = "the gradients of the step before are still there, and backward() adds to them: forget them first"
         return Diagnosis("not-zeroed", sentence)
-    first, right_first = moves[0], right.trained[1] - right.trained[0]
+    first, right_first = moves[0], right_moves[0]
     c = float(first @ right_first / (right_first @ right_first))
     if not _close([first], [c * right_first], rtol) or abs(c - 1) < rtol:
-        i = int(np.abs(first - right_first).argmax())
-        sentence = f"the parameters go elsewhere: one moves by {number(first[i])}, not by {number(right_first[i])}"
+        off = np.abs(moves - right_moves)
+        t = next((t for t, row in enumerate(off) if row.max() > 1e-12 + rtol * np.abs(right_moves).max()), 0)
+        i = int(off[t].argmax())
+        yours, expected = apart(float(moves[t][i]), float(right_moves[t][i]))
+        sentence = f"the parameters go elsewhere: in step {t + 1} one moves by {yours}; it should move by {expected}"
         return Diagnosis("differs", sentence)
     if abs(c + 1) < 1e-6:
         return Diagnosis("wrong-direction", "the parameters move up the slope: subtract the gradient, do not add it")
     if abs(c - 2) < 1e-6:
         doubled = _close([history.gradients], [-2 * right_first / RATE], rtol)
-        sentence = "backward() is called twice, and adds" if doubled else "the update is made twice"
+        sentence = (
+            "backward() is called twice, and adds, or what is sent back is twice the loss"
+            if doubled
+            else "the update is made twice"
+        )
         return Diagnosis("double-step", f"the parameters move twice as far: {sentence}")
     names = {RATE: "the learning rate, which counts twice", 1 / RATE: "1 / lr: the learning rate is missing",
              ROWS: "the batch size", 1 / ROWS: "1 / the batch size"}  # fmt: skip

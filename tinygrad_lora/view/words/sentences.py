@@ -65,6 +65,15 @@ def spoken(operation: object, label: str) -> str:
     return f"{operation} {label}" if label.startswith("%") else one_line(label)
 
 
+def apart(a: float, b: float) -> tuple[str, str]:
+    """Two numbers, in as many digits as it takes to tell them apart."""
+    for digits in (4, 6, 9, 17):
+        texts = f"{a:.{digits}g}", f"{b:.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    return texts
+
+
 def short_array(array: ArrayLike) -> tuple[str, ...]:
     """An array as a few lines of text: its rows if they are few, else its range and mean, and the first numbers."""
     array = np.asarray(array)

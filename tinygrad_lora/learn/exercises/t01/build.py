@@ -13,13 +13,19 @@ import tinygrad_lora as tl
 from ....core.node import CONSTANT
 from ...authoring import Exercise, generators, number, numbers, refuse, require, topological_order
 
-SLIPS = {
-    "square-of-product": ("squares 3x, and (3x)^2 is 9x^2: square x first", lambda x, y: (3 * x) ** 2 + 2 * y),
-    "doubled-not-squared": ("has 2x where x^2 belongs: a square is x * x", lambda x, y: 3 * (2 * x) + 2 * y),
-    "missing-term": ("is 3x^2 alone: the term 2y is missing", lambda x, y: 3 * x * x),
-    "swapped-arguments": ("is right if x and y change places", lambda x, y: 3 * y * y + 2 * x),
-    "common-factor": ("multiplies the whole sum by 3: only x^2 gets the 3", lambda x, y: 3 * (x * x + 2 * y)),
-}
+SLIPS = (
+    ("square-of-product", "squares 3x, and (3x)^2 is 9x^2: square x first", lambda x, y: (3 * x) ** 2 + 2 * y),
+    ("doubled-not-squared", "has 2x where x^2 belongs: a square is x * x", lambda x, y: 3 * (2 * x) + 2 * y),
+    ("missing-term", "is 3x^2 alone: the term 2y is missing", lambda x, y: 3 * x * x),
+    ("missing-term", "is 2y alone: the term 3x^2 is missing", lambda x, y: 2 * y),
+    ("swapped-arguments", "is right if x and y change places", lambda x, y: 3 * y * y + 2 * x),
+    ("common-factor", "multiplies the whole sum by 3: only x^2 gets the 3", lambda x, y: 3 * (x * x + 2 * y)),
+    ("sign", "subtracts 2y, which is added", lambda x, y: 3 * x * x - 2 * y),
+    ("swapped-factors", "is 2x^2 + 3y: the 2 and the 3 have changed places", lambda x, y: 2 * x * x + 3 * y),
+    ("missing-factor", "is x^2 + 2y: the 3 is missing", lambda x, y: x * x + 2 * y),
+    ("missing-factor", "is 3x^2 + y: the 2 is missing", lambda x, y: 3 * x * x + y),
+    ("both-squared", "squares y as well", lambda x, y: 3 * x * x + 2 * y * y),
+)
 
 HINTS = (
     "Nodes behave like numbers in a formula: `x * y`, `x + y` and `3 * x` all give new nodes.",
@@ -44,6 +50,22 @@ def as_node(answer):
     return answer
 
 
+def formula_of(trials):
+    """The polynomial of degree 3 or less that explains all results; "" if there is none, or if the trials are few."""
+    powers = [(i, n - i) for n in range(3, -1, -1) for i in range(n, -1, -1)]
+    if len(trials) < 2 * len(powers):
+        return ""
+    x, y, z = (np.array([float(trial[k]) for trial in trials]) for k in range(3))
+    terms = np.stack([x**i * y**j for i, j in powers], axis=1)
+    factors = np.linalg.lstsq(terms, z, rcond=None)[0].round(6)
+    if not np.isclose(terms @ factors, z).all():
+        return ""
+    letters = ["".join(f"{v}^{n}" if n > 1 else v for v, n in zip("xy", power, strict=True) if n) for power in powers]
+    return (
+        " + ".join(f"{number(float(c))} {name}".strip() for c, name in zip(factors, letters, strict=True) if c) or "0"
+    )
+
+
 def judge(polynomial, seed, budget):
     """Raise, and name the slip, unless the values are right. A small graph of something else earns nothing."""
     trials = []
@@ -51,12 +73,14 @@ def judge(polynomial, seed, budget):
         x, y = numbers(rng, (2,))
         answer = as_node(polynomial(tl.parameter(x, "x"), tl.parameter(y, "y")))
         trials.append((x, y, answer))
-    for code, (sentence, slip) in SLIPS.items():
+    for code, sentence, slip in SLIPS:
         made_it = all(np.isclose(float(z), slip(x, y)) for x, y, z in trials)
         require(not made_it, code, f"your result {sentence}", show=trials[0][2])
     for x, y, z in trials:
         expected, at = 3 * x * x + 2 * y, f"with x = {number(x)} and y = {number(y)}"
         sentence = f"{at} the value is {number(float(z))}; it should be {number(expected)}"
+        formula = formula_of(trials)
+        require(not formula or bool(np.isclose(float(z), expected)), "other-formula", f"{sentence}: yours is {formula}")
         require(bool(np.isclose(float(z), expected)), "wrong-value", sentence, show=z)
 
 
@@ -83,23 +107,3 @@ def test_six_nodes_are_enough(polynomial, seed):
     n = len(topological_order([z]))
     sentence = f"your graph has {n} nodes and 6 are enough: multiply by the numbers 3 and 2, and use x * x once"
     require(n <= 6, "too-many-nodes", sentence, show=z)
-
-
-@exercise.mutant("square-of-product")
-def squares_three_x(x, y):
-    return (3 * x) ** 2 + 2 * y
-
-
-@exercise.mutant("doubled-not-squared")
-def doubles_x(x, y):
-    return 3 * (2 * x) + 2 * y
-
-
-@exercise.mutant("left-the-graph")
-def computes_with_values(x, y):
-    return tl.parameter(3 * x.value**2 + 2 * y.value, "z")
-
-
-@exercise.mutant("too-many-nodes")
-def adds_instead_of_scaling(x, y):
-    return x * x + x * x + x * x + y + y

@@ -66,23 +66,3 @@ def test_the_rule_of_negate(neg_vjp, seed, budget):
 
 HALF = ("is half of g: nothing is shared out, both operands get all of g", lambda g, y, a, b: (g / 2, g / 2))
 SIGN = ("has the wrong sign: it is g, and y falls where x rises", lambda g, y, x: g)
-
-
-@exercise.mutant("swapped-gradients", name="mul_vjp")
-def gives_each_its_own_value(g, y, a, b):
-    return g * a, g * b
-
-
-@exercise.mutant("missing-upstream", name="mul_vjp")
-def forgets_what_flows_in(g, y, a, b):
-    return b, a
-
-
-@exercise.mutant("sign", name="neg_vjp")
-def passes_g_on(g, y, x):
-    return g
-
-
-@exercise.mutant("factor", name="add_vjp")
-def shares_g_between_the_two(g, y, a, b):
-    return g / 2, g / 2

@@ -43,6 +43,21 @@ SLIPS = {
         "is the rise alone: divide it by the run 2h",
         [lambda f, x, h: f(x + h) - f(x - h)],
     ),
+    "sum-for-difference": (
+        "adds the two values: a rise is their difference",
+        [lambda f, x, h: (f(x + h) + f(x - h)) / (2 * h)],
+    ),
+    "half-step": (
+        "goes half as far as it should, to x + h / 2 and x - h / 2",
+        [
+            lambda f, x, h: (f(x + h / 2) - f(x - h / 2)) / h,
+            lambda f, x, h: (f(x + h / 2) - f(x - h / 2)) / (2 * h),
+        ],
+    ),
+    "run-of-x": (
+        "divides by 2x: the run from x - h to x + h is 2h",
+        [lambda f, x, h: (f(x + h) - f(x - h)) / (2 * x)],
+    ),
     "missing-brackets": (
         "misses brackets: Python divides before it subtracts, and / 2 * h multiplies by h",
         [
@@ -71,7 +86,11 @@ def test_the_slope_is_right(central_difference, seed, budget):
         coefficients = numbers(rng, (4,))
         names.append(f"the cubic with coefficients {coefficients.tolist()}")
         cases.append((np.poly1d(coefficients), float(numbers(rng)), 0.125))
-    for name, (f, x, h), answer in zip(names, cases, slopes(central_difference, cases), strict=True):
+    answers = slopes(central_difference, cases)
+    doubled = [as_number(central_difference(f, x, 2 * h), "the slope") for f, x, h in cases]
+    sentence = "your result stays the same when h is doubled: use the h that is given"
+    require(not all(map(np.isclose, answers, doubled)), "own-h", sentence)
+    for name, (f, x, h), answer in zip(names, cases, answers, strict=True):
         expected = float(f(x + h) - f(x - h)) / (2 * h)
         sentence = f"f is {name}, x = {number(x)}, h = {number(h)}: you get {number(answer)}, not {number(expected)}"
         require(bool(np.isclose(answer, expected)), "wrong-slope", sentence)
@@ -85,23 +104,3 @@ def test_half_the_step_makes_a_quarter_of_the_error(central_difference):
         ratio = errors[0] / errors[1] if errors[1] else 0.0
         sentence = f"from h = 0.02 to h = 0.01 the error shrinks {number(ratio)} times; with both sides of x, 4 times"
         require(3.9 < ratio < 4.1, "wrong-slope", sentence)
-
-
-@exercise.mutant("one-sided")
-def looks_to_the_right_only(f, x, h):
-    return (f(x + h) - f(x)) / h
-
-
-@exercise.mutant("run-of-h")
-def divides_by_h(f, x, h):
-    return (f(x + h) - f(x - h)) / h
-
-
-@exercise.mutant("missing-brackets")
-def forgets_brackets_below(f, x, h):
-    return (f(x + h) - f(x - h)) / 2 * h
-
-
-@exercise.mutant("sign")
-def subtracts_the_right_from_the_left(f, x, h):
-    return (f(x - h) - f(x + h)) / (2 * h)

@@ -37,6 +37,8 @@ OF_EXP = {
 OF_TANH = {
     "function-twice": ("applies tanh to y, which is the tanh of x already", lambda g, y: g * (1 - np.tanh(y) ** 2)),
     "sigmoid-rule": ("is y (1 - y) times g: that is the rule of the sigmoid", lambda g, y: g * y * (1 - y)),
+    "plus-for-minus": ("has 1 + y^2 where 1 - y^2 belongs", lambda g, y: g * (1 + y * y)),
+    "missing-brackets": ("misses brackets: g multiplies the 1 alone", lambda g, y: g * 1 - y * y),
     "missing-square": ("has 1 - y where 1 - y^2 belongs", lambda g, y: g * (1 - y)),
 }
 
@@ -56,23 +58,3 @@ def test_the_rule_of_exp(exp_vjp, seed, budget):
 def test_the_rule_of_tanh(tanh_vjp, seed, budget):
     for x in inputs(seed, budget):
         tell(diagnose(tanh_vjp, np.tanh, x, arguments="g, y", names=["x"], alternatives=OF_TANH, seed=seed))
-
-
-@exercise.mutant("function-twice", name="exp_vjp")
-def takes_exp_of_the_output(g, y):
-    return g * np.exp(y)
-
-
-@exercise.mutant("missing-square", name="tanh_vjp")
-def forgets_the_square(g, y):
-    return g * (1 - y)
-
-
-@exercise.mutant("missing-upstream", name="tanh_vjp")
-def forgets_what_flows_in(g, y):
-    return 1 - y * y
-
-
-@exercise.mutant("sigmoid-rule", name="tanh_vjp")
-def takes_the_rule_of_the_sigmoid(g, y):
-    return g * y * (1 - y)

@@ -85,21 +85,3 @@ def test_the_predictions(slopes):
         answer = as_number(written, f"the slope {name!r}")
         sentence = f"you predicted {number(answer)} for {name!r}; {why[name]}"
         require(answer == expected, "wrong-prediction", sentence)
-
-
-@exercise.mutant("slope-at-zero", name="relu_vjp")
-def lets_zero_pass(g, y, x):
-    return g * (x >= 0)
-
-
-@exercise.mutant("missing-mask", name="relu_vjp")
-def passes_g_everywhere(g, y, x):
-    return g
-
-
-@exercise.mutant("missing-upstream", name="relu_vjp")
-def gives_the_mask_alone(g, y, x):
-    return 1.0 * (x > 0)
-
-
-exercise.wrong_answer("wrong-prediction", slopes={"left": 0.0, "right": 1.0, "central": 0.0, "engine": 0.0})

@@ -70,15 +70,18 @@ def test_the_rule_of_divide(divide_vjp, seed, budget):
 @exercise.check()
 def test_the_rule_of_the_square_root(sqrt_vjp, seed, budget):
     for size, rng in generators(seed, budget):
-        tell(diagnose(sqrt_vjp, np.sqrt, numbers(rng, (size + 2,), positive=True), names=["x"], seed=seed))
+        x = numbers(rng, (size + 2,), positive=True)
+        tell(diagnose(sqrt_vjp, np.sqrt, x, names=["x"], alternatives=OF_ROOT, seed=seed))
 
 
 @exercise.check()
 def test_the_rule_of_the_logarithm(log_vjp, seed, budget):
     for size, rng in generators(seed, budget):
-        tell(diagnose(log_vjp, np.log, numbers(rng, (size + 2,), positive=True), names=["x"], seed=seed))
+        x = numbers(rng, (size + 2,), positive=True)
+        tell(diagnose(log_vjp, np.log, x, names=["x"], alternatives=OF_LOG, seed=seed))
 
 
-@exercise.mutant("factor", name="sqrt_vjp")
-def forgets_the_two(g, y, x):
-    return g / y
+OF_LOG = {"output-for-input": ("divides by y, the logarithm of x: divide by x itself", lambda g, y, x: g / y)}
+OF_ROOT = {
+    "function-twice": ("takes the root of y, which is the root of x already", lambda g, y, x: g / (2 * np.sqrt(y)))
+}

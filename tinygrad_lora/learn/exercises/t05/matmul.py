@@ -25,6 +25,10 @@ def matmul_vjp(g, y, a, b):
 
 
 SLIPS = {
+    "elementwise-product": (
+        "is a product number by number, with *: the rule needs matrix products, with @",
+        lambda g, y, a, b: (g * b, g * a),
+    ),
     "order-of-factors": (
         "has its factors in the wrong order: a matrix product does not commute",
         lambda g, y, a, b: (b.mT @ g, g @ a.mT),
@@ -69,28 +73,3 @@ def test_stacks_of_matrices(matmul_vjp, seed, budget):
             matmul_vjp(g, a[0] @ b[0], a[0], b[0])  # where this fails as well, it is something else
             sentence = f"in shape {a.shape} x.T reverses all axes; x.mT transposes each matrix"
             raise refuse("stack-turned", f"your rule fails for a stack: {sentence}") from None
-
-
-@exercise.mutant("transposed-operand")
-def forgets_to_transpose(g, y, a, b):
-    return g @ b, a @ g
-
-
-@exercise.mutant("swapped-gradients")
-def gives_them_in_the_other_order(g, y, a, b):
-    return a.mT @ g, g @ b.mT
-
-
-@exercise.mutant("order-of-factors")
-def multiplies_from_the_other_side(g, y, a, b):
-    return b.mT @ g, g @ a.mT
-
-
-@exercise.mutant("stack-turned")
-def turns_all_axes(g, y, a, b):
-    return g @ b.T, a.T @ g
-
-
-@exercise.mutant("transposed")
-def transposes_the_gradient_of_b(g, y, a, b):
-    return g @ b.mT, g.mT @ a

@@ -156,6 +156,8 @@ def test_shifted(shifted, seed, budget):
 def test_centered(centered, seed, budget):
     slips = [
         ("other-mean", "the mean of all numbers was subtracted, not that of each row", lambda x: x - x.mean()),
+        ("sum-for-mean", "the sum of each row was subtracted, not its mean", lambda x: x - x.sum(1, keepdims=True)),
+        ("sign", "the mean was added, not subtracted", lambda x: x + x.mean(1, keepdims=True)),
         ("other-axis", "each column was centered: the rows are along axis 1", lambda x: x - x.mean(0)),
     ]
     for rng, n, d in sizes(seed, budget):
@@ -165,33 +167,12 @@ def test_centered(centered, seed, budget):
 @exercise.check()
 def test_squared_error(squared_error, seed, budget):
     sentence = "every y was compared with every target, since (n, 1) minus (n,) is (n, n): make the shapes equal"
-    slips = [("accidental-broadcast", sentence, lambda y, target: ((y - target) ** 2).mean())]
+    slips = [
+        ("accidental-broadcast", sentence, lambda y, target: ((y - target) ** 2).mean()),
+        ("sum-for-mean", "this is the sum of the squares, not their mean", lambda y, t: ((y[:, 0] - t) ** 2).sum()),
+        ("factor", "this is half of the mean squared error", lambda y, t: ((y[:, 0] - t) ** 2).mean() / 2),
+        ("not-squared", "this is the mean of the absolute differences", lambda y, t: np.abs(y[:, 0] - t).mean()),
+    ]
     for rng, n, _ in sizes(seed, budget):
         right = lambda y, target: np.asarray(((y[:, 0] - target) ** 2).mean())  # noqa: E731
         judge(squared_error, right, slips, y=numbers(rng, (n, 1)), target=numbers(rng, (n,)))
-
-
-@exercise.mutant("wrong-shape", name="similarities")
-def multiplies_the_columns(x):
-    return x.mT @ x
-
-
-@exercise.mutant("other-mean", name="centered")
-def takes_the_mean_of_everything(x):
-    return x - tl.mean(x)
-
-
-@exercise.mutant("other-axis", name="centered")
-def centers_the_columns(x):
-    return x - tl.mean(x, 0)
-
-
-@exercise.mutant("accidental-broadcast", name="squared_error")
-def squares_without_looking(y, target):
-    difference = y - target
-    return tl.mean(difference * difference)
-
-
-@exercise.mutant("left-the-graph", name="scores")
-def works_on_the_arrays(x, W):
-    return tl.constant(x.value @ W.value)

@@ -64,9 +64,14 @@ def judge(unbroadcast, whole, shape, rng):
         first.reshape(-1)[origins(shape, whole).reshape(-1)[::-1]] = g.reshape(-1)[::-1]
         sentence = f"{case}: you keep one of the {repeats(g, shape)} uses of each number; add them all"
         require(not same(answer, first), "one-use", sentence)
+        sentence = f"{case}: every number of yours is the sum of all of g; each gets the sum of its own uses"
+        require(not same(answer, np.full(shape, g.sum())), "all-summed", sentence)
         sentence = f"{case}: the first number should be {expected.flat[0]:g}; yours is {answer.flat[0]:g}"
         raise refuse("wrong-value", sentence)
     sentence = f"{case}; your result has shape {answer.shape}"
+    last = g.sum(axis=tuple(range(len(shape), g.ndim)))
+    turned = f"{sentence}: the last axes were summed; shapes are aligned from the right, so sum over the first ones"
+    require(len(whole) == len(shape) or not same(answer, last), "wrong-end", turned)
     dropped = answer.size == expected.size and same(answer.reshape(shape), expected)
     require(not dropped, "reshaped", f"{sentence}: the numbers are right, but axes of length 1 are lost or added")
     extra = len(whole) - len(shape)
@@ -113,33 +118,3 @@ def test_it_is_the_mirror_of_broadcasting(unbroadcast):
             left, back = float((g * np.broadcast_to(x, whole)).sum()), float((answer * x).sum())
             sentence = f"for shapes {shape} and {whole} g times the repeated x sums to {left:g}; yours gives {back:g}"
             require(same(as_array(back), as_array(left)), "wrong-value", sentence)
-
-
-@exercise.mutant("extra-axis")
-def forgets_the_axes_on_the_left(g, shape):
-    for axis, n in enumerate(shape):
-        if n == 1:
-            g = g.sum(axis=axis - len(shape), keepdims=True)
-    return g
-
-
-@exercise.mutant("stretched-axis")
-def forgets_the_axes_of_length_one(g, shape):
-    return g.sum(axis=tuple(range(g.ndim - len(shape))))
-
-
-@exercise.mutant("reshaped")
-def loses_the_axes_of_length_one(g, shape):
-    extra = g.ndim - len(shape)
-    ones = tuple(i + extra for i, n in enumerate(shape) if n == 1)
-    return g.sum(axis=(*range(extra), *ones))
-
-
-@exercise.mutant("mean-for-sum")
-def takes_the_mean(g, shape):
-    extra = g.ndim - len(shape)
-    g = g.mean(axis=tuple(range(extra))) if extra else g
-    for axis, n in enumerate(shape):
-        if n == 1:
-            g = g.mean(axis=axis, keepdims=True)
-    return g

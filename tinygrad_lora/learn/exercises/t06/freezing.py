@@ -19,7 +19,19 @@ import tinygrad_lora as tl
 
 from ....core.graph import topological_order
 from ....view.words.grammar import are, counted
-from ...authoring import Exercise, as_nodes, as_whole, chain, entry, generators, label, random_graph, refuse, require
+from ...authoring import (
+    Exercise,
+    as_nodes,
+    as_whole,
+    chain,
+    entry,
+    generators,
+    label,
+    ladder,
+    random_graph,
+    refuse,
+    require,
+)
 
 HINTS = (
     "The product x W has two operands, so its rule has two products: one for x and one for W. Which are needed?",
@@ -142,26 +154,10 @@ def test_the_nodes_that_are_visited(visited, seed, budget):
         judge(visited, output, ", after some parameters were frozen")
 
 
-@exercise.check(points=1)
+MANY = "one graph has 2**40 paths, and nobody arrives who walks each of them: turn back at nodes that you have seen"
+
+
+@exercise.check(points=1, slow=MANY)
 def test_a_deep_graph_is_no_problem(visited):
     judge(visited, chain(3000))
-
-
-exercise.wrong_answer("counts-x", products={"nothing frozen": 4, "first frozen": 2, "second frozen": 3})
-exercise.wrong_answer("stops-at-frozen", products={"nothing frozen": 3, "first frozen": 1, "second frozen": 0})
-exercise.wrong_answer("goes-below", products={"nothing frozen": 3, "first frozen": 2, "second frozen": 2})
-
-
-@exercise.mutant("stale-flag", name="visited")
-def believes_the_flags(output):
-    return [node for node in topological_order([output]) if node.requires_gradient]
-
-
-@exercise.mutant("frozen-visited", name="visited")
-def visits_everything(output):
-    return topological_order([output])
-
-
-@exercise.mutant("leaves-only", name="visited")
-def lists_the_parameters_alone(output):
-    return [n for n in topological_order([output]) if str(n.op) == "parameter" and n.requires_gradient]
+    judge(visited, ladder(40))

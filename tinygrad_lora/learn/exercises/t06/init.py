@@ -17,7 +17,7 @@ import numpy as np
 import tinygrad_lora as tl
 
 from ....data import digits
-from ...authoring import Exercise, as_array, number, require, using
+from ...authoring import Exercise, as_array, number, require, same, using
 
 HINTS = (
     "Which variance must w have, so that n times mean square times variance, halved, is the mean square again?",
@@ -47,9 +47,11 @@ def drawn(initial_weight, n, m, seed):
     return weight
 
 
-@exercise.check(points=3)
-def test_each_layer_keeps_the_mean_square(initial_weight, seed):
+def judge(initial_weight, seed):
+    """Raise, and say what is wrong, unless the variance is that of two divided by the inputs."""
     wide, narrow = (drawn(initial_weight, n, m, seed) for n, m in ((400, 100), (100, 400)))
+    sentence = "two generators with different seeds give the same numbers: draw them from the rng that is given"
+    require(not same(wide, drawn(initial_weight, 400, 100, seed + 1)), "seed-ignored", sentence)
     scaled = [float(wide.var()) * 400, float(narrow.var()) * 100]  # 2 and 2 where it is right
     yours = f"for 400 inputs your variance is {wide.var():.3g} and for 100 inputs {narrow.var():.3g}"
     if all(1.7 < v < 2.3 for v in scaled):
@@ -69,6 +71,11 @@ def test_each_layer_keeps_the_mean_square(initial_weight, seed):
     require(False, size, f"{yours}: each layer multiplies the mean square by about {number(factor)}")
 
 
+@exercise.check(points=3)
+def test_each_layer_keeps_the_mean_square(initial_weight, seed):
+    judge(initial_weight, seed)
+
+
 @exercise.check(points=1)
 def test_it_stays_through_many_layers(initial_weight, seed):
     rng = np.random.default_rng(seed)
@@ -77,6 +84,8 @@ def test_it_stays_through_many_layers(initial_weight, seed):
     for n, m in pairwise(WIDTHS):
         x = np.maximum(x @ drawn(initial_weight, n, m, int(rng.integers(1 << 30))), 0)
     ratio = float((x**2).mean()) / start
+    if not 0.25 < ratio < 4:
+        judge(initial_weight, seed)  # which knows what is wrong with it
     layers = f"{len(WIDTHS) - 1} layers of different widths"
     sentence = f"after {layers} the mean square is {number(ratio)} times what it was"
     require(ratio > 0.25, "vanishing", sentence)
@@ -99,23 +108,3 @@ def test_a_network_of_22_layers_learns_digits(initial_weight, seed):
         right = float((model.forward(data.x_test).argmax(axis=1) == data.y_test).mean())
     sentence = f"after {STEPS} steps it reads {right:.0%} of the digits; with a good start it is more than {LEAST:.0%}"
     require(right >= LEAST, "below-threshold", sentence)
-
-
-@exercise.mutant("missing-two")
-def forgets_the_relu(rng, input_size, output_size):
-    return rng.normal(size=(input_size, output_size)) / np.sqrt(input_size)
-
-
-@exercise.mutant("fan-out")
-def counts_the_outputs(rng, input_size, output_size):
-    return rng.normal(size=(input_size, output_size)) * np.sqrt(2 / output_size)
-
-
-@exercise.mutant("missing-root")
-def takes_the_variance_for_the_deviation(rng, input_size, output_size):
-    return rng.normal(size=(input_size, output_size)) * (2 / input_size)
-
-
-@exercise.mutant("no-scale")
-def draws_from_the_unit_normal(rng, input_size, output_size):
-    return rng.normal(size=(input_size, output_size))

@@ -78,38 +78,3 @@ def test_the_seed_decides(Linear):
     require(float(np.ptp(first)) > 0, "all-alike", "all numbers of the weight are alike")
     require(same(first, again), "not-repeatable", "two layers with the same seed differ: draw from default_rng(seed)")
     require(not same(first, other), "seed-ignored", "two layers with different seeds are the same: use the seed")
-
-
-@exercise.mutant("missing-parameter")
-class KeepsArrays(tl.Layer):
-    def __init__(self, input_size, output_size, seed=0):
-        rng = np.random.default_rng(seed)
-        self.weight = rng.normal(size=(input_size, output_size)) / np.sqrt(input_size)
-        self.bias = np.zeros(output_size)
-
-    def __call__(self, x):
-        return x @ self.weight + self.bias
-
-
-@exercise.mutant("unused-parameter")
-class ForgetsTheBias(Linear):
-    def __call__(self, x):
-        return x @ self.weight
-
-
-@exercise.mutant("parameter-shape")
-class TurnsTheWeight(tl.Layer):
-    def __init__(self, input_size, output_size, seed=0):
-        rng = np.random.default_rng(seed)
-        self.weight = tl.parameter(rng.normal(size=(output_size, input_size)) / np.sqrt(input_size))
-        self.bias = tl.parameter(np.zeros(output_size))
-
-    def __call__(self, x):
-        return x @ self.weight.mT + self.bias
-
-
-@exercise.mutant("all-alike")
-class StartsAtZero(Linear):
-    def __init__(self, input_size, output_size, seed=0):
-        self.weight = tl.parameter(np.zeros((input_size, output_size)))
-        self.bias = tl.parameter(np.zeros(output_size))

@@ -17,8 +17,8 @@ Source: Kingma and Ba 2014, algorithm 1.
 
 import numpy as np
 
-from ...authoring import Exercise, require
-from ._optimizers import judge, trajectory
+from ...authoring import Exercise, apart, require
+from ._optimizers import Case, judge, stand, trajectory
 
 HINTS = (
     "Three things must last: the number of steps, and for each parameter m and v. Count the step once, before the "
@@ -46,43 +46,55 @@ def adam_step(parameters, lr, memory):
 right = adam_step
 
 
-def variant(corrected=True, root=True, fades=True, signed=True, once=True, first=1, inside=False):
+def variant(
+    *, betas=(0.9, 0.999), hats=(True, True), root=True, of="square", sign=-1, once=True, first=1, fixed=False,
+    epsilon=1e-8, where="after", stored=True,
+):  # fmt: skip
     """Adam with one detail changed."""
+    b1, b2 = betas
 
     def step(parameters, lr, memory):
         memory["t"] = memory.get("t", first - 1) + 1
         for i, p in enumerate(parameters):
             if i and not once:
                 memory["t"] += 1
-            t = memory["t"]
+            t, g = 1 if fixed else memory["t"], p.gradient
             m, v = memory.get(p, (0.0, 0.0))
-            g = p.gradient
-            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * (g**2 if fades else m**2)
-            memory[p] = m, v
-            if corrected:
-                m, v = m / (1 - 0.9**t), v / (1 - 0.999**t)
-            divisor = np.sqrt(v + 1e-8) if inside else (np.sqrt(v) if root else v) + 1e-8
-            p.value = p.value - (1 if signed else -1) * lr * m / divisor
+            m = b1 * m + (1 - b1) * g
+            v = b2 * v + (1 - b2) * {"square": g**2, "square of m": m**2, "size": np.abs(g)}[of]
+            if stored:
+                memory[p] = m, v
+            v = v + epsilon * (where == "before")
+            m, v = m / (1 - b1**t) if hats[0] else m, v / (1 - b2**t) if hats[1] else v
+            inside, after = epsilon * (where == "inside"), epsilon * (where == "after")
+            p.value = p.value + sign * lr * m / ((np.sqrt(v + inside) if root else v) + after)
 
     return step
 
 
-def stand(parameters, lr, memory):
-    """No step at all."""
-
-
-SLIPS = {
-    "no-correction": ("m and v are still small, because they start at 0: divide them by 1 - 0.9**t and 1 - 0.999**t",
-                      variant(corrected=False)),
-    "missing-root": ("you divide by v itself: take its root, so that the units cancel", variant(root=False)),
-    "square-of-mean": ("your v is made of the square of m; it is the mean of the square of g", variant(fades=False)),
-    "wrong-direction": ("you go up the slope: subtract", variant(signed=False)),
-    "counts-parameters": ("t counts the parameters as well: count once a step, before the loop", variant(once=False)),
-    "counts-from-0": ("t is 0 in the first step, and 1 - 0.9**0 is 0: the first step is t = 1", variant(first=0)),
-    "counts-from-2": ("t is 2 in the first step", variant(first=2)),
-    "eps-in-root": ("your 1e-8 is under the root, where it counts as 1e-4: add it after the root",
-                    variant(inside=True)),
-}  # fmt: skip
+UNDER = "your epsilon is under the root, where 1e-8 counts as 1e-4: add it after the root"
+ZERO = "so it is if t is 0 in the first step, as 1 - 0.9**0 is 0, or if a root of less than 0 is taken"
+HATS = "m and v are still small, because they start at 0: divide them by 1 - 0.9**t and 1 - 0.999**t"
+SLIPS = (
+    ("no-correction", HATS, variant(hats=(False, False))),
+    ("one-correction", "only m is corrected for its start at 0: divide v by 1 - 0.999**t", variant(hats=(True, False))),
+    ("one-correction", "only v is corrected for its start at 0: divide m by 1 - 0.9**t", variant(hats=(False, True))),
+    ("missing-root", "you divide by v itself: take its root, so that the units cancel", variant(root=False)),
+    ("square-of-mean", "your v is made of the square of m; it is the mean of that of g", variant(of="square of m")),
+    ("missing-square", "your v is the mean of the size of g; it is that of its square", variant(of="size")),
+    ("wrong-direction", "you go up the slope: subtract", variant(sign=1)),
+    ("counts-parameters", "t counts the parameters as well: count once a step, before the loop", variant(once=False)),
+    ("counts-from-0", ZERO, variant(first=0)),
+    ("counts-from-2", "t is 2 in the first step", variant(first=2)),
+    ("constant-t", "t stays 1: count the steps, in memory", variant(fixed=True)),
+    ("swapped-betas", "0.9 and 0.999 have changed places: m fades with 0.9", variant(betas=(0.999, 0.9))),
+    ("no-memory", "m and v begin at 0 in every step: store them in memory", variant(stored=False)),
+    ("eps-in-root", UNDER, variant(where="inside")),
+    ("eps-in-root", UNDER, variant(where="before")),
+    ("missing-epsilon", "where the gradient is 0 you divide by 0: add 1e-8 to the root", variant(epsilon=0.0)),
+    *(("wrong-epsilon", f"it comes out so with {e:g} in place of 1e-8", variant(epsilon=e))
+      for e in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-9, 1e-10, 1e-12)),
+)  # fmt: skip
 
 
 @exercise.check(points=4)
@@ -91,33 +103,14 @@ def test_every_step_is_right(adam_step, seed):
 
 
 @exercise.check(points=1)
-def test_the_first_step_has_the_length_of_the_learning_rate(adam_step, seed):
-    for scale in (1e-3, 1.0, 1e6):
-        after, before = (trajectory(rule, ((3,),), [0.5], seed, scale)[0][0] for rule in (adam_step, stand))
+def test_the_first_step_has_the_length_of_the_learning_rate(adam_step):
+    for scale in (1e-4, 1.0, 1e6):
+        case = Case(((3,),), (0.5,), scale=scale)
+        after, before = (trajectory(rule, case, 0)[0][0] for rule in (adam_step, stand))
         moved = np.abs(after - before)
-        sentence = f"with gradients of about {scale:g} and lr 0.5 your first step moves by {moved.max():.3g}, not 0.5"
+        i = int(np.abs(moved - 0.5).argmax())
+        yours, right = apart(float(moved[i]), 0.5)
+        sentence = (
+            f"with gradients of about {scale:g} and lr = 0.5 your first step moves one number by {yours}, not {right}"
+        )
         require(bool((np.abs(moved - 0.5) < 0.001).all()), "depends-on-scale", sentence)
-
-
-@exercise.mutant("no-correction")
-def forgets_the_hats(parameters, lr, memory):
-    return variant(corrected=False)(parameters, lr, memory)
-
-
-@exercise.mutant("missing-root")
-def forgets_the_root(parameters, lr, memory):
-    return variant(root=False)(parameters, lr, memory)
-
-
-@exercise.mutant("counts-parameters")
-def counts_in_the_loop(parameters, lr, memory):
-    for p in parameters:
-        t = memory["t"] = memory.get("t", 0) + 1
-        m, v = memory.get(p, (0.0, 0.0))
-        m, v = memory[p] = 0.9 * m + 0.1 * p.gradient, 0.999 * v + 0.001 * p.gradient**2
-        p.value = p.value - lr * m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-
-
-@exercise.mutant("counts-from-0")
-def counts_too_late(parameters, lr, memory):
-    return variant(first=0)(parameters, lr, memory)

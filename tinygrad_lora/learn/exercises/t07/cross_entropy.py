@@ -44,6 +44,7 @@ def cross_entropy_vjp(g, logits, labels):
 
 right, rule = cross_entropy, cross_entropy_vjp
 LARGE = np.array([[1000.0, 0.0, -1000.0], [0.0, 800.0, 2.0]])
+FAR = np.array([[1000.0, 0.0, -1000.0], [-2000.0, -1990.0, -2001.0]])  # rows whose largest logits are far apart
 
 
 def batches(seed, budget, most=12):
@@ -69,7 +70,24 @@ def minus_one_in_every_row(g, x, t):
     return g * p / len(t)
 
 
+def over_the_samples(g, x, t):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return g * (e / e.sum(axis=0, keepdims=True) - np.eye(x.shape[1])[t]) / len(t)
+
+
 ONE_A_ROW = "`[np.arange(len(labels)), labels]` picks one number from each row"
+
+
+def summed_over(axis, log=np.log):
+    """The loss with a sum of powers over another axis, or over everything, or with another logarithm."""
+
+    def loss(x, t):
+        z = x - x.max(axis=1, keepdims=True)
+        return -(z - log(np.exp(z).sum(axis=axis, keepdims=True)))[np.arange(len(t)), t].mean()
+
+    return loss
+
+
 LOSSES = {
     "every-row": (f"the mean over all labels in every row, as `[:, labels]` gives them: {ONE_A_ROW}",
                   lambda x, t: -log_softmax(x)[:, t].mean()),
@@ -80,6 +98,9 @@ LOSSES = {
                     lambda x, t: right(x, t) / x.shape[1]),
     "mixed-samples": ("wrong because the softmax sums over the samples: its axis is that of the classes",
                       lambda x, t: -np.log(softmax(x, 0))[np.arange(len(t)), t].mean()),
+    "mixed-rows": ("wrong because the powers are summed over the samples: sum along axis 1", summed_over(0)),
+    "all-summed": ("wrong because all powers are summed, of all rows: sum along axis 1", summed_over(None)),
+    "base-of-log": ("wrong because its logarithm has the base 10: np.log has the base e", summed_over(1, np.log10)),
     "no-logarithm": ("minus the probability: take its logarithm",
                      lambda x, t: -softmax(x)[np.arange(len(t)), t].mean()),
 }  # fmt: skip
@@ -101,22 +122,34 @@ def test_the_loss_of_a_batch(cross_entropy, seed, budget):
 
 @exercise.check(points=2)
 def test_large_logits_give_a_finite_loss(cross_entropy):
-    for t in ([0, 1], [2, 0], [1, 2]):
+    for logits, t in ((LARGE, [0, 1]), (LARGE, [2, 0]), (LARGE, [1, 2]), (FAR, [0, 1]), (FAR, [1, 0])):
         labels = np.array(t)
-        answer = as_number(cross_entropy(LARGE, labels), "the loss")
-        expected = float(right(LARGE, labels)) + 0.0  # never -0
-        yours = f"for logits {LARGE.tolist()} and labels {t} the loss is {number(expected)}; yours is {number(answer)}"
-        require(not np.isnan(answer), "overflow", f"{yours}: e^1000 is infinite; subtract the row's largest first")
-        require(np.isfinite(answer), "log-of-zero", f"{yours}: a probability rounds to 0; subtract logarithms instead")
+        answer = as_number(cross_entropy(logits.copy(), labels), "the loss")
+        expected = float(right(logits, labels)) + 0.0  # never -0
+        yours = f"for logits {logits.tolist()} and labels {t} the loss is {number(expected)}; yours is {number(answer)}"
+        finite = bool(np.isfinite(answer))
+        far = f"{yours}: one maximum for the whole batch is too large for the other row: subtract from each row its own"
+        require(finite or logits is LARGE, "one-maximum", far)
+        early = finite or (t != [0, 1] and not np.isnan(answer))
+        require(early, "overflow", f"{yours}: e^1000 is infinite; subtract the row's largest first")
+        require(finite, "log-of-zero", f"{yours}: a probability rounds to 0; subtract logarithms instead")
+        clipped = (
+            f"{yours}: a smallest probability stands in for those that round to 0, so the loss cannot grow: subtract "
+        )
+        require(t != [2, 0] or not 0 < answer < 750, "clipped", f"{clipped}logarithms instead")
         sentence, slip = LOSSES["every-row"]
-        require(not same(as_array(answer), as_array(slip(LARGE, labels))), "every-row", f"{yours}: that is {sentence}")
+        require(not same(as_array(answer), as_array(slip(logits, labels))), "every-row", f"{yours}: that is {sentence}")
         require(same(as_array(answer), as_array(expected)), "differs", yours)
 
 
 SLIPS = {
     "every-row": (f"has the 1 of every label subtracted in every row, as `[:, labels]` does: {ONE_A_ROW}",
                   minus_one_in_every_row),
-    "missing-label": ("is p alone: the loss looks at the label, so its gradient must", lambda g, x, t: g * softmax(x)),
+    "missing-label": ("is p alone: the loss looks at the label, so its gradient must",
+                      lambda g, x, t: g * softmax(x) / len(t)),
+    "label-and-mean": ("is p alone: the label and the division by the number of samples are missing",
+                       lambda g, x, t: g * softmax(x)),
+    "mixed-samples": ("comes from a softmax over the samples: sum the powers along axis 1", over_the_samples),
     "label-added": (
         "adds 1 at the label: more of that logit makes the loss smaller, so it is p - 1 there",
         lambda g, x, t: g * (softmax(x) + np.eye(x.shape[1])[t]) / len(t),
@@ -136,54 +169,23 @@ def test_the_gradient_of_the_logits(cross_entropy_vjp, seed, budget):
 
 @exercise.check(points=1)
 def test_large_logits_give_a_finite_gradient(cross_entropy_vjp):
+    judge_large(cross_entropy_vjp, LARGE, "overflow", "subtract the row's largest logit first")
+    one = "one maximum for the whole batch is too large for the other row: subtract from each row its own"
+    judge_large(cross_entropy_vjp, FAR, "one-maximum", one)
+
+
+def judge_large(cross_entropy_vjp, logits, code, remedy):
+    """Raise, and say what is wrong, unless the gradient is right; `code` and `remedy` if it is not finite."""
     labels, g = np.array([2, 1]), 0.25  # not 1 / 2: there are two samples, and each slip shall have a factor of its own
-    answer = as_array(cross_entropy_vjp(g, LARGE, labels), "the gradient", LARGE.shape)
-    expected = rule(g, LARGE, labels)
-    yours = f"for logits {LARGE.tolist()} the gradient is {expected.tolist()}; yours is {answer.tolist()}"
-    require(bool(np.isfinite(answer).all()), "overflow", f"{yours}: subtract the row's largest logit first")
+    answer = as_array(cross_entropy_vjp(g, logits.copy(), labels), "the gradient", logits.shape)
+    expected = rule(g, logits, labels)
+    yours = f"for logits {logits.tolist()} the gradient is {expected.tolist()}; yours is {answer.tolist()}"
+    require(bool(np.isfinite(answer).all()), code, f"{yours}: {remedy}")
     if same(answer, expected):
         return
     require(not same(answer, 2 * expected), "factor", f"{yours}: the mean divides by the number of samples, 2")
     sentence = f"{yours}: multiply by the gradient g that flows in, {g}"
     require(not same(answer, expected / g), "missing-upstream", sentence)
     for code, (sentence, slip) in SLIPS.items():
-        require(not same(answer, slip(g, LARGE, labels)), code, f"{yours}: it {sentence}")
+        require(not same(answer, slip(g, logits, labels)), code, f"{yours}: it {sentence}")
     require(False, "differs", yours)
-
-
-@exercise.mutant("overflow", name="cross_entropy")
-def writes_the_formula_down(logits, labels):
-    e = np.exp(logits)
-    return -np.log(e[np.arange(len(labels)), labels] / e.sum(axis=1)).mean()
-
-
-@exercise.mutant("log-of-zero", name="cross_entropy")
-def takes_the_logarithm_of_the_softmax(logits, labels):
-    return -np.log(softmax(logits)[np.arange(len(labels)), labels]).mean()
-
-
-@exercise.mutant("summed", name="cross_entropy")
-def forgets_the_mean(logits, labels):
-    return -np.log(softmax(logits)[np.arange(len(labels)), labels]).sum()
-
-
-@exercise.mutant("every-row", name="cross_entropy")
-def picks_every_label_in_every_row(logits, labels):
-    return -log_softmax(logits)[:, labels].mean()
-
-
-@exercise.mutant("every-row", name="cross_entropy_vjp")
-def takes_the_one_away_in_every_row(g, logits, labels):
-    p = softmax(logits)
-    p[:, labels] -= 1
-    return g * p / len(labels)
-
-
-@exercise.mutant("factor", name="cross_entropy_vjp")
-def forgets_the_mean_in_the_gradient(g, logits, labels):
-    return g * (softmax(logits) - np.eye(logits.shape[1])[labels])
-
-
-@exercise.mutant("missing-upstream", name="cross_entropy_vjp")
-def forgets_what_flows_in(g, logits, labels):
-    return (softmax(logits) - np.eye(logits.shape[1])[labels]) / len(labels)

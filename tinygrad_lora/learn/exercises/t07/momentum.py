@@ -12,7 +12,7 @@ step, and the same dictionary comes again at every step. The learning rate may b
 import numpy as np
 
 from ...authoring import Exercise, require
-from ._optimizers import judge, trajectory
+from ._optimizers import Case, judge, trajectory
 
 HINTS = (
     "Before the first step there is no entry for p: `memory.get(p, 0.0)` is its value, or 0.",
@@ -60,13 +60,6 @@ def adds_up_all_gradients(parameters, lr, memory):
         p.value = p.value - lr * memory[p]
 
 
-@exercise.mutant("in-place")
-def writes_into_the_array(parameters, lr, memory):
-    for p in parameters:
-        memory[p] = 0.9 * memory.get(p, 0.0) + p.gradient
-        p.value -= lr * memory[p]
-
-
 def uphill(parameters, lr, memory):
     for p in parameters:
         memory[p] = 0.9 * memory.get(p, 0.0) + p.gradient
@@ -79,15 +72,42 @@ def late(parameters, lr, memory):
         memory[p] = 0.9 * memory.get(p, 0.0) + p.gradient
 
 
-SLIPS = {
-    "no-memory": ("that is plain SGD; store m and use it in the next step", forgets_where_it_was_going),
-    "damped": ("you weigh the new gradient with 0.1; here it counts in full", takes_a_mean),
-    "rate-in-memory": ("lr is part of your memory, so an old rate goes on; multiply by lr at the end",
-                       remembers_the_step),
-    "never-forgets": ("your memory does not fade: multiply the old m by 0.9", adds_up_all_gradients),
-    "wrong-direction": ("you go up the slope: subtract lr times m", uphill),
-    "late": ("you move by the m of the step before: update m first", late),
-}  # fmt: skip
+def without_rate(parameters, lr, memory):
+    momentum_step(parameters, 1.0, memory)
+
+
+def of_the_first(parameters, lr, memory):
+    momentum_step(parameters[:1], lr, memory)
+
+
+def looking_ahead(parameters, lr, memory):
+    for p in parameters:
+        memory[p] = 0.9 * memory.get(p, 0.0) + p.gradient
+        p.value = p.value - lr * (p.gradient + 0.9 * memory[p])
+
+
+def fading_fast(parameters, lr, memory):
+    for p in parameters:
+        memory[p] = 0.1 * memory.get(p, 0.0) + p.gradient
+        p.value = p.value - lr * memory[p]
+
+
+SLIPS = (
+    ("no-memory", "that is plain SGD; store m and use it in the next step", forgets_where_it_was_going),
+    ("damped", "you weigh the new gradient with 0.1; here it counts in full", takes_a_mean),
+    ("damped", "you keep 0.1 of the old m; keep 0.9 of it", fading_fast),
+    (
+        "rate-in-memory",
+        "lr is part of your memory, so an old rate goes on; multiply by lr at the end",
+        remembers_the_step,
+    ),
+    ("never-forgets", "your memory does not fade: multiply the old m by 0.9", adds_up_all_gradients),
+    ("wrong-direction", "you go up the slope: subtract lr times m", uphill),
+    ("late", "you move by the m of the step before: update m first", late),
+    ("missing-rate", "you move by m itself: multiply it by lr", without_rate),
+    ("one-parameter", "only the first parameter is changed: is a `return` inside the loop?", of_the_first),
+    ("nesterov", "you look one step ahead, which is Nesterov's rule; here p moves by lr times m", looking_ahead),
+)
 
 
 @exercise.check(points=3)
@@ -98,7 +118,7 @@ def test_every_step_is_right(momentum_step, seed):
 @exercise.check(points=1)
 def test_a_steady_slope_is_taken_ten_times_as_fast(momentum_step, seed):
     # With the same gradient at every step m tends to g / (1 - 0.9).
-    after = trajectory(steady_of(momentum_step), ((),), [0.01] * 100, seed)
+    after = trajectory(steady_of(momentum_step), Case(((),), (0.01,) * 100), seed)
     moved = float(after[-2][0] - after[-1][0]) / 0.01
     sentence = f"after 100 steps on a slope of 1 you move {moved:.3g} times lr a step; it should be almost 10"
     require(abs(moved - 10) < 0.01, "not-ten-times", sentence)

@@ -56,18 +56,27 @@ def forgets_the_root(gradients, max_norm):
     return [g * min(1.0, max_norm / norm) for g in gradients]
 
 
-@exercise.mutant("changed-argument")
-def scales_in_place(gradients, max_norm):
-    norm = np.sqrt(sum((g**2).sum() for g in gradients))
-    if norm > max_norm:
-        for g in gradients:
-            g *= max_norm / norm
-    return list(gradients)
-
-
 def sum_of_norms(gradients, max_norm):
     norm = sum(np.sqrt((g**2).sum()) for g in gradients)
     return [g * min(1.0, max_norm / norm) for g in gradients]
+
+
+def with_norm(norm):
+    """A clip that measures something else than the norm."""
+
+    def clip(gradients, max_norm):
+        length = norm(gradients)
+        return [g * min(1.0, max_norm / length) for g in gradients]
+
+    return clip
+
+
+def clips_nothing(gradients, max_norm):
+    return gradients
+
+
+def throws_away(gradients, max_norm):
+    return [g if length(gradients) <= max_norm else 0.0 * g for g in gradients]
 
 
 SLIPS = {
@@ -77,6 +86,14 @@ SLIPS = {
     "scaled-up": ("a gradient that is short enough must stay as it is", makes_short_ones_longer),
     "missing-root": ("the norm is the root of the sum of squares", forgets_the_root),
     "sum-of-norms": ("you add the norms of the arrays: add the squares of all, then take one root", sum_of_norms),
+    "largest-number": ("you measure the largest number; the norm is the root of the sum of all squares",
+                       with_norm(lambda gradients: max(np.abs(g).max() for g in gradients))),
+    "sum-of-sizes": ("you add the sizes of the numbers: add their squares, then take the root",
+                     with_norm(lambda gradients: sum(np.abs(g).sum() for g in gradients))),
+    "mean-of-squares": ("you take a mean over the arrays: add the squares of all of them",
+                        with_norm(lambda gradients: np.sqrt(np.mean([(g**2).sum() for g in gradients])))),
+    "not-clipped": ("what is too long stays as it is; is the comparison the right way around?", clips_nothing),
+    "zeroed": ("a long gradient is made shorter, not thrown away", throws_away),
 }  # fmt: skip
 
 
@@ -101,6 +118,10 @@ def judge(clip, gradients, max_norm):
     for code, (sentence, slip) in SLIPS.items():
         with np.errstate(all="ignore"):
             require(not all_same(answer, slip(gradients, max_norm), 1e-5), code, f"{message}: {sentence}")
+    close = 0.9 < length(answer) / length(expected) < 1 - 1e-5
+    factors = [float(np.vdot(a, b) / np.vdot(b, b)) for a, b in zip(answer, expected, strict=True) if b.any()]
+    shorter = close and all_same(answer, [b * factors[0] for b in expected], 1e-5)
+    require(not shorter, "approximate", f"{message}: all are a little too short; is something added to the norm?")
     direction = f"{message}: the length is right, the direction is not"
     require(abs(length(answer) / length(expected) - 1) > 1e-4, "other-direction", direction)
     require(False, "differs", message)

@@ -22,13 +22,15 @@ The arguments are the names of `graph.inputs`, in that order. `graph.nodes` are 
 """
 
 import ast
+from functools import partial
+from itertools import permutations
 
 import numpy as np
 
 import tinygrad_lora as tl
 
 from ....core.node import placeholder
-from ...authoring import Exercise, Graph, as_array, numbers, refuse, require, returned, same
+from ...authoring import Exercise, Graph, as_array, counted, numbers, refuse, require, returned, same
 from ._programs import straight
 
 HINTS = (
@@ -63,8 +65,6 @@ def emit(graph):
     return "\n".join([f"def program({inputs}):", *lines, f"    return {names[graph.outputs[0]]}"]) + "\n"
 
 
-FORMS = {"add": "({} + {})", "subtract": "({} - {})", "multiply": "({} * {})", "matmul": "({} @ {})",
-         "tanh": "np.tanh({})"}  # fmt: skip
 SIGNS = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.MatMult: np.matmul}
 
 
@@ -77,7 +77,20 @@ class Reading:
             tree = ast.parse(text)
         except SyntaxError as error:
             line = (text.splitlines() or [""])[min(error.lineno or 1, len(text.splitlines()) or 1) - 1]
+            if isinstance(error, IndentationError):
+                spaces = len(line) - len(line.lstrip())
+                sentence = (
+                    f"line {error.lineno} of your text, `{line.strip()}`, has {counted(spaces, 'space')} before it"
+                )
+                raise refuse(
+                    "indent", f"{sentence}: every line in the function has the same number, such as 4"
+                ) from None
             raise refuse("syntax", f"your text is no Python: {error.msg} in line {error.lineno}, `{line}`") from None
+        outside = [part for part in tree.body if isinstance(part, ast.Assign | ast.Return)]
+        sentence = (
+            f"`{ast.unparse(outside[0]) if outside else ''}` stands outside the function: give every line in it the "
+        )
+        require(not outside, "indent", f"{sentence}same number of spaces, such as 4")
         functions = [part for part in tree.body if isinstance(part, ast.FunctionDef)]
         if len(functions) != 1 or functions[0].name != "program":
             raise refuse("no-program", "your text must define one function, called program")
@@ -117,6 +130,11 @@ class Reading:
         raise refuse("other-operation", f"`{ast.unparse(part)}` is none of the five operations")
 
 
+def exchanged(wrong, op, old, parents):
+    """The operation, or the wrong one in place of `op`."""
+    return (wrong if old.op is op else old.op)(*parents)
+
+
 def judge(emit, graph, rng):
     """One graph: raise, and say what is wrong, unless the text computes its output."""
     text = emit(graph)
@@ -126,9 +144,9 @@ def judge(emit, graph, rng):
     sentence = f"{yours}; the inputs are ({', '.join(expected)}), in this order"
     require(reading.arguments == expected, "wrong-arguments", sentence, show=graph)
     nodes = sum(bool(node.parents) for node in graph.nodes)
-    counted = sum(isinstance(part, ast.BinOp | ast.Call) for part in ast.walk(reading.function))
-    sentence = f"your text has {counted} operations, and the graph {nodes}: what is used twice is computed once"
-    require(counted <= nodes, "computed-twice", sentence, show=graph)
+    many = sum(isinstance(part, ast.BinOp | ast.Call) for part in ast.walk(reading.function))
+    sentence = f"your text has {many} operations, and the graph {nodes}: what is used twice is computed once"
+    require(many <= nodes, "computed-twice", sentence, show=graph)
     arrays = [numbers(rng, node.shape) / 4 for node in graph.inputs]
     answer, right = as_array(reading.run(arrays)), graph(*arrays)[0]
     sentence = f"the first number of your result is {answer.flat[0]:.4g}, and should be {right.flat[0]:.4g}"
@@ -139,6 +157,11 @@ def judge(emit, graph, rng):
     )
     swapped = f"{sentence}: the operands of subtract and matmul are the wrong way around"
     require(not same(answer, as_array(turned(*arrays)[0])), "operands-swapped", swapped, show=graph)
+    for wrong, op in permutations((tl.add, tl.subtract, tl.multiply, tl.matmul), 2):
+        slipped = graph.map(partial(exchanged, wrong, op))
+        unlike = op not in {node.op for node in graph.nodes} or not same(answer, as_array(slipped(*arrays)[0]))
+        instead = f"{sentence}: that is what comes out with {wrong} in place of {op}"
+        require(unlike, "wrong-operation", instead, show=graph)
     require(False, "other-result", sentence, show=graph)
 
 
@@ -148,6 +171,7 @@ def test_the_text_computes_the_output(emit, seed, budget):
     for op in (tl.subtract, tl.matmul, tl.add, tl.multiply):
         leaves = [placeholder((2, 2), name=name) for name in ("y", "x")]
         judge(emit, Graph(leaves, [op(*leaves)]), rng)
+        judge(emit, Graph(leaves, [op(*leaves[::-1])]), rng)  # the arguments are not in the order of their use
     for graph in straight(seed, budget):
         judge(emit, graph, rng)
 
@@ -159,48 +183,3 @@ def test_what_is_used_twice_is_computed_once(emit, seed):
     for _ in range(8):
         node = tl.tanh(node) * node
     judge(emit, Graph([x], [node]), np.random.default_rng(seed))
-
-
-@exercise.mutant("several-in-a-line")
-def writes_one_long_line(graph):
-    code = {}
-    for node in graph.nodes:
-        operands = [code[p] for p in node.parents]
-        code[node] = FORMS[str(node.op)].format(*operands) if node.parents else node.name
-    inputs = ", ".join(node.name for node in graph.inputs)
-    return f"def program({inputs}):\n    t0 = {code[graph.outputs[0]]}\n    return t0\n"
-
-
-@exercise.mutant("operands-swapped")
-def begins_with_the_last_operand(graph):
-    lines = exercise.references["emit"](graph).splitlines()
-    for i, line in enumerate(lines):
-        for sign in (" - ", " @ "):
-            if sign in line:
-                name, _, code = line.partition(" = ")
-                a, b = code.split(sign)
-                lines[i] = f"{name} = {b}{sign}{a}"
-    return "\n".join(lines)
-
-
-@exercise.mutant("wrong-arguments")
-def sorts_the_arguments(graph):
-    text = exercise.references["emit"](graph)
-    inputs = ", ".join(node.name for node in graph.inputs)
-    return text.replace(f"({inputs}):", f"({', '.join(sorted(inputs.split(', ')))}):")
-
-
-@exercise.mutant("overwritten")
-def has_two_variables_only(graph):
-    names, lines = {}, []
-    for node in graph.nodes:
-        names[node] = f"t{len(lines) % 2}" if node.parents else node.name
-        if node.parents:
-            lines.append(f"    {names[node]} = {FORMS[str(node.op)].format(*[names[p] for p in node.parents])}")
-    inputs = ", ".join(node.name for node in graph.inputs)
-    return "\n".join([f"def program({inputs}):", *lines, f"    return {names[graph.outputs[0]]}"])
-
-
-@exercise.mutant("no-return-line")
-def forgets_to_return(graph):
-    return "\n".join(exercise.references["emit"](graph).splitlines()[:-1])

@@ -65,6 +65,10 @@ def judge(fuse, graph):
     sentence = f"your groups hold {counted(len(flat), 'node')}, and the graph has {counted(len(needed), 'operation')}"
     require(len(flat) == len(set(flat)), "repeated", f"{sentence}: some node appears twice", show=graph)
     require(set(flat) == set(needed), "missing-node", sentence, show=graph)
+    for node in flat:
+        late = [p for p in node.parents if p.parents and flat.index(p) > flat.index(node)]
+        sentence = f"{label(node)} stands before its parent {label(late[0]) if late else ''}"
+        require(not late, "wrong-order", sentence, show=graph)
     used, home = uses(graph), {node: i for i, group in enumerate(groups) for node in group}
     for i, group in enumerate(groups):
         words = f"the group ({', '.join(map(label, group))})"
@@ -78,10 +82,6 @@ def judge(fuse, graph):
             sentence = f"{rest} is used {used[node]} times, so its array must be kept"
             require(used[node] == 1, "used-twice", sentence, show=graph)
             require(bool(users), "other-group", f"{rest} is not used in this group", show=graph)
-    for node in flat:
-        late = [p for p in node.parents if p.parents and flat.index(p) > flat.index(node)]
-        sentence = f"{label(node)} stands before its parent {label(late[0]) if late else ''}"
-        require(not late, "wrong-order", sentence, show=graph)
     best = len(right(graph))
     sentence = f"you have {counted(len(groups), 'group')}, and {best} would do: some node that may move has stayed"
     require(len(groups) == best, "too-careful", sentence, show=graph)
@@ -124,36 +124,3 @@ def test_five_small_graphs(fuse):
 def test_random_graphs(fuse, seed, budget):
     for graph in programs(seed, budget):
         judge(fuse, graph)
-
-
-def grouped(graph, may_move):
-    """The groups, by another rule about what may move."""
-    used, group = uses(graph), {}
-    for node in graph.nodes:
-        if node.parents:
-            moved = []
-            for parent in node.parents:
-                if parent in group and may_move(parent, node, used[parent], parent in graph.outputs):
-                    moved += group.pop(parent)
-            group[node] = [*moved, node]
-    return list(group.values())
-
-
-@exercise.mutant("used-twice")
-def does_not_count(graph):
-    return grouped(graph, lambda p, n, used, output: p.op.elementwise and n.op.elementwise and not output)
-
-
-@exercise.mutant("is-output")
-def forgets_the_outputs(graph):
-    return grouped(graph, lambda p, n, used, output: p.op.elementwise and n.op.elementwise and used - output == 1)
-
-
-@exercise.mutant("not-elementwise")
-def moves_everything(graph):
-    return grouped(graph, lambda p, n, used, output: used == 1)
-
-
-@exercise.mutant("too-careful")
-def moves_nothing(graph):
-    return grouped(graph, lambda p, n, used, output: False)

@@ -79,6 +79,7 @@ def judge(lifetimes, program, outputs):
             continue
         require(span[0] == first, "wrong-first", sentence)
         readers = [i for i, (_, _, reads) in enumerate(program) if name in reads]
+        require(span[1] <= last, "lives-too-long", sentence)
         if name in outputs:
             require(False, "output-freed", f"{sentence}: it is an output, and the caller reads it at the end")
         first_reader = readers and span[1] == readers[0]
@@ -95,54 +96,45 @@ def test_every_array_lives_as_long_as_it_is_needed(lifetimes, seed, budget):
     judge(lifetimes, unread, ["t2"])
 
 
+def most(spans, test=lambda first, i, last: first <= i <= last):
+    """The largest number of arrays alive at one step, by a test of its own."""
+    return max(counts(spans, test))
+
+
+def counts(spans, test=lambda first, i, last: first <= i <= last):
+    steps = range(max(last for _, last in spans.values()) + 1)
+    return [sum(test(first, i, last) for first, last in spans.values()) for i in steps]
+
+
+GUESSES = (
+    ("counts-all", "that is all of them", len),
+    ("ends-too-soon", "a step reads its operands while it makes its result",
+     lambda spans: most(spans, lambda first, i, last: first <= i < last)),
+    ("ends-too-soon", "an array is alive at the step that makes it, too",
+     lambda spans: most(spans, lambda first, i, last: first < i <= last)),
+    ("which-step", "that is the number of a step", lambda spans: counts(spans).index(most(spans))),
+    ("longest-life", "that is how many steps the longest life has",
+     lambda spans: max(last - first + 1 for first, last in spans.values())),
+    ("longest-life", "that is how far the longest life goes", lambda spans: max(b - a for a, b in spans.values())),
+)  # fmt: skip
+
+
 @exercise.check(points=1)
 def test_the_most_that_are_alive_at_once(most_alive, seed, budget):
-    for program, outputs in programs(seed, budget):
-        spans = right_spans(program, outputs)
-        answer = as_whole(most_alive(spans), "the number")
-        steps = range(len(program) + 1)
-        right = max(sum(a <= i <= b for a, b in spans.values()) for i in steps)
-        open_ended = max(sum(a <= i < b for a, b in spans.values()) for i in steps)
-        changing = max(sum(a < i <= b for a, b in spans.values()) for i in steps)
-        yours = f"of {counted(len(spans), 'array')} at most {right} {are(right)} alive at once; you say {answer} (in "
-        yours += f"{text_of(program)})"
-        if answer == right:
-            continue
-        require(answer != len(spans), "counts-all", f"{yours}: that is all of them")
-        too_few = answer in (open_ended, changing)
-        require(not too_few, "ends-too-soon", f"{yours}: a step reads its operands while it makes its result")
-        require(False, "wrong-count", yours)
-
-
-@exercise.mutant("first-reader", name="lifetimes")
-def stops_at_the_first_reader(program, outputs):
-    spans = {name: (i, i) for i, (name, _, _) in enumerate(program)}
-    for i, (_, _, reads) in enumerate(program):
-        spans |= {r: (spans[r][0], i) for r in reads if r in spans and spans[r][0] == spans[r][1]}
-    return spans | {name: (spans[name][0], len(program)) for name in outputs}
-
-
-@exercise.mutant("output-freed", name="lifetimes")
-def forgets_the_caller(program, outputs):
-    return right_spans(program, [])
-
-
-@exercise.mutant("inputs-counted", name="lifetimes")
-def counts_the_inputs(program, outputs):
-    return {"x": (0, len(program))} | right_spans(program, outputs)
-
-
-@exercise.mutant("never-read-lost", name="lifetimes")
-def leaves_out_what_nobody_reads(program, outputs):
-    return {name: span for name, span in right_spans(program, outputs).items() if span[0] < span[1]}
-
-
-@exercise.mutant("ends-too-soon", name="most_alive")
-def frees_before_the_last_reader_is_done(spans):
-    steps = range(max(last for _, last in spans.values()) + 1)
-    return max(sum(first <= i < last for first, last in spans.values()) for i in steps)
-
-
-@exercise.mutant("counts-all", name="most_alive")
-def counts_them_all(spans):
-    return len(spans)
+    cases = [right_spans(program, outputs) for program, outputs in programs(seed, budget)]
+    answers = [as_whole(most_alive(dict(spans)), "the number") for spans in cases]
+    wrong = [i for i, spans in enumerate(cases) if answers[i] != most(spans)]
+    if not wrong:
+        for spans in ({"t0": (0, 1), "t1": (1, 1)}, {"t0": (0, 0)}):  # arrays that nobody reads, at the very end
+            sentence = f"most_alive({spans}) must be {most(spans)}: the last step counts, too"
+            require(most_alive(dict(spans)) == most(spans), "last-step-forgotten", sentence)
+        return
+    spans, answer = cases[wrong[0]], answers[wrong[0]]
+    lives = ", ".join(f"{name} {first} to {last}" for name, (first, last) in spans.items())
+    yours = (
+        f"of {counted(len(spans), 'array')}, {lives}, at most {most(spans)} {are(most(spans))} alive at once; you say "
+    )
+    yours += str(answer)
+    for code, why, guess in GUESSES:
+        require(answers != [guess(spans) for spans in cases], code, f"{yours}: {why}")
+    require(False, "wrong-count", yours)

@@ -89,10 +89,3 @@ def test_what_is_kept_when_all_is_trained(all_trained):
 @exercise.check(points=1)
 def test_what_is_kept_when_the_first_layer_is_frozen(only_last):
     judge(only_last, "only_last", ("V",))
-
-
-RIGHT = exercise.references["all_trained"]
-exercise.wrong_answer("kept-for-a-sum", all_trained=dict.fromkeys(RIGHT, True))
-exercise.wrong_answer("input-for-output", all_trained=RIGHT | {"b": True, "h": False})
-exercise.wrong_answer("operand-missing", all_trained=RIGHT | {"d": False})
-exercise.wrong_answer("kept-for-the-frozen", only_last=RIGHT)

@@ -11,7 +11,7 @@ singular values in `S` come largest first. Write two functions:
 
 import numpy as np
 
-from ...authoring import Exercise, as_array, as_number, generators, refuse, require, same
+from ...authoring import Exercise, as_array, as_number, generators, kind_of, refuse, require, same
 
 HINTS = (
     "M is a sum of matrices of rank 1: a singular value times a column of U times a row of Vt. Keep the first r.",
@@ -54,7 +54,7 @@ def test_the_product_is_as_close_as_it_can_be(low_rank, seed, budget):
     for M, r in matrices(seed, budget):
         factors, (n, m) = low_rank(M, r), M.shape
         if type(factors) not in (list, tuple) or len(factors) != 2:
-            raise refuse("count", "low_rank must return two arrays, A and B")
+            raise refuse("count", f"low_rank must return two arrays, A and B, not {kind_of(factors)}")
         A, B = as_array(factors[0], "A", (n, r)), as_array(factors[1], "B", (r, m))
         U, S, Vt = parts(M)
         least, off = float(np.sqrt((S[r:] ** 2).sum())), float(np.linalg.norm(M - A @ B))
@@ -65,6 +65,12 @@ def test_the_product_is_as_close_as_it_can_be(low_rank, seed, budget):
         def like(scale, rows, product=A @ B, U=U, Vt=Vt):
             return same(product, (U[:, rows] * scale) @ Vt[rows])
 
+        roots = same(A @ B, (U[:, :r] * np.sqrt(S[:r])) @ Vt[:r])
+        require(
+            not roots, "roots", f"{sentence}: the roots of the singular values are in it once; put them into A and B"
+        )
+        columns = same(A @ B, (U[:, :r] * S[:r]) @ parts(M)[2][:, :r].T) if len(Vt) == m else False
+        require(not columns, "columns-of-vt", f"{sentence}: B is made of columns of Vt; its first rows are wanted")
         first, smallest = slice(0, r), slice(len(S) - r, len(S))
         require(not like(1.0, first), "no-singular-values", f"{sentence}: the singular values are not in it")
         require(not like(S[first] ** 2, first), "scaled-twice", f"{sentence}: the singular values are in A and in B")
@@ -87,42 +93,12 @@ def test_the_error_from_the_singular_values(smallest_error, seed, budget):
         require(not near(answer, right**2), "missing-root", f"{sentence}: that is its square")
         require(not near(answer, kept), "kept-for-dropped", f"{sentence}: that is the size of what is kept")
         require(not near(answer, S[r:].sum()), "plain-sum", f"{sentence}: square them, add, and take the root")
+        require(not near(answer, np.sqrt((S[r + 1 :] ** 2).sum())), "off-by-one", f"{sentence}: one is left out; S[r:]")
+        mean = np.sqrt((S[r:] ** 2).mean()) if len(S) > r else right
+        require(not near(answer, mean), "mean-for-sum", f"{sentence}: that is the root of the mean; take the sum")
         require(not near(answer, S[r]), "next-value", f"{sentence}: that is only the first one left out")
         require(False, "differs", sentence)
 
 
 def near(a, b):
     return same(np.asarray(float(a)), np.asarray(float(b)), 1e-9, 1e-9)
-
-
-@exercise.mutant("no-singular-values", name="low_rank")
-def forgets_the_singular_values(M, r):
-    U, _, Vt = parts(M)
-    return U[:, :r], Vt[:r]
-
-
-@exercise.mutant("scaled-twice", name="low_rank")
-def scales_both(M, r):
-    U, S, Vt = parts(M)
-    return U[:, :r] * S[:r], S[:r, None] * Vt[:r]
-
-
-@exercise.mutant("smallest-kept", name="low_rank")
-def keeps_the_smallest(M, r):
-    U, S, Vt = parts(M)
-    return U[:, -r:] * S[-r:], Vt[-r:]
-
-
-@exercise.mutant("missing-root", name="smallest_error")
-def forgets_the_root(M, r):
-    return (parts(M)[1][r:] ** 2).sum()
-
-
-@exercise.mutant("kept-for-dropped", name="smallest_error")
-def measures_what_is_kept(M, r):
-    return np.sqrt((parts(M)[1][:r] ** 2).sum())
-
-
-@exercise.mutant("plain-sum", name="smallest_error")
-def adds_them_up(M, r):
-    return parts(M)[1][r:].sum()

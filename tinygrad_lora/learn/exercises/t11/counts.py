@@ -33,7 +33,7 @@ def largest_rank(n, m, share):
 
 @exercise.check(points=2)
 def test_the_numbers_are_counted(adapter_size, seed, budget):
-    examples = [([(1000, 1000)], 8), ([(64, 128), (128, 32), (32, 10)], 4)]
+    examples = [([(1000, 1000)], 8), ([(64, 128), (128, 32), (32, 10)], 4), ([(64, 64), (64, 64), (32, 10)], 2)]
     for size, rng in generators(seed, budget):
         shapes = [(int(n), int(m)) for n, m in rng.integers(2, 50, size=(1 + size % 4, 2))]
         examples.append((shapes, int(rng.integers(1, 9))))
@@ -47,6 +47,12 @@ def test_the_numbers_are_counted(adapter_size, seed, budget):
         require(answer != sum(n * m for n, m in shapes), "whole-weight", f"{sentence}: that is the weights themselves")
         only_a = answer in (sum(n * rank for n, _ in shapes), sum(m * rank for _, m in shapes))
         require(not only_a, "one-factor", f"{sentence}: that is one of the two factors")
+        unbracketed = answer == sum(rank * n + m for n, m in shapes)
+        require(not unbracketed, "missing-brackets", f"{sentence}: brackets are missing; the rank multiplies n and m")
+        alone = answer == sum(n + m for n, m in shapes)
+        require(not alone, "rank-forgotten", f"{sentence}: that is n + m; multiply by the rank")
+        once = answer == sum(rank * (n + m) for n, m in dict.fromkeys(shapes))
+        require(not once, "same-shapes", f"{sentence}: two weights of the same shape are two; a set would lose one")
         first = answer == rank * sum(shapes[0])
         require(not first, "one-weight", f"{sentence}: that is the first adapter alone")
         require(False, "wrong-count", sentence)
@@ -65,34 +71,10 @@ def test_the_largest_rank_that_is_small_enough(largest_rank, seed, budget):
         sentence = f"{sentence}; {sizes}; you say {answer}"
         if answer == right:
             continue
+        none = f"{sentence}: not even rank 1 is small enough, so it is 0"
+        require(right > 0 or answer != 1, "at-least-one", none)
         of_full = answer == int(share * min(n, m))
         require(not of_full, "share-of-rank", f"{sentence}: that is a share of the full rank")
         require(answer != right + 1, "rounded-up", f"{sentence}: round down")
         require(answer < right, "too-large", sentence)
         require(False, "too-small", sentence)
-
-
-@exercise.mutant("product", name="adapter_size")
-def multiplies_all_three(shapes, rank):
-    return sum(n * rank * m for n, m in shapes)
-
-
-@exercise.mutant("one-factor", name="adapter_size")
-def forgets_b(shapes, rank):
-    return sum(n * rank for n, _ in shapes)
-
-
-@exercise.mutant("one-weight", name="adapter_size")
-def stops_after_the_first(shapes, rank):
-    n, m = shapes[0]
-    return rank * (n + m)
-
-
-@exercise.mutant("rounded-up", name="largest_rank")
-def rounds_up(n, m, share):
-    return -int(-share * n * m // (n + m))
-
-
-@exercise.mutant("share-of-rank", name="largest_rank")
-def takes_a_share_of_the_rank(n, m, share):
-    return int(share * min(n, m))

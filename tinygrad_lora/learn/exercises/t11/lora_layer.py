@@ -58,9 +58,9 @@ def test_it_computes_s_x_a_b(LoRALayer, seed, budget):
 
 @exercise.check(points=2)
 def test_it_starts_at_zero_and_can_learn(LoRALayer, seed):
-    for r, spread in ((4, 0.5), (25, 0.2)):
-        layer = built(LoRALayer, 400, 30, r, 8.0, seed=seed)
-        A, B = value_in(layer, "lora_A", (400, r)), value_in(layer, "lora_B", (r, 30))
+    for r, spread in ((1, 1.0), (25, 0.2)):
+        layer = built(LoRALayer, 2000, 30, r, 8.0, seed=seed)
+        A, B = value_in(layer, "lora_A", (2000, r)), value_in(layer, "lora_B", (r, 30))
         require(bool(A.any() or B.any()), "zero-start", "A and B are both zero: each waits for the other, forever")
         sentence = f"at the start |A B| = {np.linalg.norm(A @ B):.3g}: the model changes before it has learned anything"
         require(not (A @ B).any(), "not-zero-at-start", sentence)
@@ -85,46 +85,3 @@ def test_the_product_of_a_and_b_is_never_built(LoRALayer):
     large = [node for node in nodes if node.shape == (64, 32)]
     sentence = f"{large[0].op if large else ''} makes a (64, 32) array, as large as the weight: multiply x A first"
     require(not large, "builds-the-product", sentence)
-
-
-@exercise.mutant("factor")
-class ForgetsTheScaling(LoRALayer):
-    def __call__(self, x):
-        return (x @ self.lora_A) @ self.lora_B
-
-
-@exercise.mutant("factor")
-class ScalesByAlphaAlone(LoRALayer):
-    def __init__(self, input_size, output_size, rank, alpha, seed=0):
-        super().__init__(input_size, output_size, rank, alpha, seed)
-        self.scaling = alpha
-
-
-@exercise.mutant("zero-start")
-class StartsWithZeros(LoRALayer):
-    def __init__(self, input_size, output_size, rank, alpha, seed=0):
-        super().__init__(input_size, output_size, rank, alpha, seed)
-        self.lora_A = tl.parameter(np.zeros((input_size, rank)))
-
-
-@exercise.mutant("not-zero-at-start")
-class DrawsBoth(LoRALayer):
-    def __init__(self, input_size, output_size, rank, alpha, seed=0):
-        super().__init__(input_size, output_size, rank, alpha, seed)
-        self.lora_B = tl.parameter(np.random.default_rng(seed).normal(size=(rank, output_size)))
-
-
-@exercise.mutant("builds-the-product")
-class MultipliesAByB(LoRALayer):
-    def __call__(self, x):
-        return x @ (self.scaling * (self.lora_A @ self.lora_B))
-
-
-@exercise.mutant("missing-parameter")
-class UsesPlainArrays(tl.Layer):
-    def __init__(self, input_size, output_size, rank, alpha, seed=0):
-        self.lora_A = np.random.default_rng(seed).normal(size=(input_size, rank))
-        self.lora_B, self.scaling = np.zeros((rank, output_size)), alpha / rank
-
-    def __call__(self, x):
-        return (x @ self.lora_A) @ self.lora_B * self.scaling

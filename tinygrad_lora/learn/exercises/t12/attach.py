@@ -9,6 +9,7 @@ functions. Change the model and return it:
 `tl.adapt` does this for any model. Here you do it by hand, without it.
 """
 
+import copy
 from itertools import pairwise
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_adapters_stand_where_they_should_and_nothing_else_is_trained(attach, se
         model, places, _ = network(rng)
         rank, linear = 1 + size % 3, list(range(0, len(model.members), 2))
         bases = {i: model.members[i] for i in linear}
-        adapted = checked_model(attach(model, rank, places, seed=1), "attach")
+        adapted = checked_model(attach(model, rank, places, seed=size), "attach")
         have = [i for i in linear if type(adapted.members[i]) is tl.LoRALinear]
         sentence = f"adapters were wanted at {places}; there are {f'some at {have}' if have else 'none'}"
         require(have == places, "wrong-places", sentence)
@@ -59,6 +60,9 @@ def test_adapters_stand_where_they_should_and_nothing_else_is_trained(attach, se
             layer = adapted.members[i]
             require(layer.base is bases[i], "another-base", f"the base at {i} is not the layer that was there")
             require(layer.lora.rank == rank, "wrong-rank", f"the adapter at {i} has rank {layer.lora.rank}, not {rank}")
+            right = tl.LoRALinear(copy.deepcopy(bases[i]), rank, seed=size).lora.lora_A.value
+            sentence = f"the adapter at {i} starts with other numbers than one with the seed {size}: pass seed=seed"
+            require(same(as_array(layer.lora.lora_A.value), as_array(right)), "seed-ignored", sentence)
         trained = [name for name, p in adapted.named_parameters().items() if p.requires_gradient]
         expected = [name for name in adapted.named_parameters() if "lora" in name]
         sentence = f"with adapters at {places} these are trained: {', '.join(trained) or 'none'}"
@@ -80,36 +84,3 @@ def test_the_output_is_as_before(attach, seed):
     answer = as_array(adapted.forward(x), "the output", right.shape)
     sentence = "with fresh adapters the model gives other numbers than without: they must start at zero"
     require(same(answer, right, 0, 0), "changed-output", sentence)
-
-
-@exercise.mutant("base-trained")
-def leaves_the_bases_trainable(model, rank, places, seed=0):
-    model.freeze()
-    for i in places:
-        model.members[i] = tl.LoRALinear(model.members[i].unfreeze(), rank, seed=seed, trainable_base=True)
-    return model
-
-
-@exercise.mutant("others-trained")
-def forgets_the_other_layers(model, rank, places, seed=0):
-    for i in places:
-        model.members[i] = tl.LoRALinear(model.members[i], rank, seed=seed)
-    return model
-
-
-@exercise.mutant("all-frozen")
-def freezes_afterwards(model, rank, places, seed=0):
-    return attach(model, rank, places, seed).freeze()
-
-
-@exercise.mutant("wrong-places")
-def adapts_every_layer(model, rank, places, seed=0):
-    return tl.adapt(model, rank, seed=seed)
-
-
-@exercise.mutant("changed-output")
-def starts_at_random(model, rank, places, seed=0):
-    attach(model, rank, places, seed)
-    for layer in tl.adapters(model).values():
-        layer.lora.lora_B.value = np.ones(layer.lora.lora_B.shape)
-    return model

@@ -66,6 +66,7 @@ def test_the_skill_arrives(pack, unpack):
     right, was = accuracy(model, TURNED), accuracy(sent, TURNED)
     if right >= was - LOST - 1e-9:
         return
+    judge_size(pack)  # it may say what is wrong with the bytes
     sentence = f"{was:.1%} of the rotated digits were read where the adapter comes from, {right:.1%} where it arrives"
     arrived, expected = tl.adapter_weights(model), tl.adapter_weights(sent)
     broken = [name for name, a in arrived.items() if not np.isfinite(a).all()]
@@ -85,8 +86,8 @@ def joined(arrays):
     return np.sort(np.concatenate([np.asarray(a).ravel() for a in arrays.values()]))
 
 
-@exercise.check(points=3)
-def test_the_file_is_small(pack):
+def judge_size(pack):
+    """Raise, and say what is wrong, unless the bytes hold all numbers of the adapters, and no others."""
     size = len(data := packed(pack))
     sentence = f"the same {size:,} bytes come out when all numbers of the adapters change their sign: are they in it?"
     require(packed(pack, sign=-1) != data, "numbers-missing", sentence)
@@ -97,27 +98,9 @@ def test_the_file_is_small(pack):
     require(size <= MOST, "too-large", f"{sentence}: a smaller dtype, and one vector instead of a file for each array")
 
 
-@exercise.mutant("base-in-file", name="pack")
-def packs_everything(model):
-    arrays = [*tl.adapter_weights(model).values(), *(p.value for p in model.named_parameters().values())]
-    return np.concatenate([a.ravel() for a in arrays]).astype(np.float16).tobytes()
-
-
-@exercise.mutant("too-coarse", name="pack")
-def packs_whole_numbers(model):
-    arrays = tl.adapter_weights(model).values()
-    return np.concatenate([a.ravel() for a in arrays]).astype(np.int16).astype(np.float16).tobytes()
-
-
-@exercise.mutant("not-filled", name="unpack")
-def forgets_to_load(model, data):
-    np.frombuffer(data, np.float16)
-    return model
-
-
-@exercise.mutant("wrong-order", name="unpack")
-def fills_in_another_order(model, data):
-    return filled(model, np.frombuffer(data, np.float16), reversed(tl.adapter_weights(model).items()))
+@exercise.check(points=3)
+def test_the_file_is_small(pack):
+    judge_size(pack)
 
 
 def filled(model, vector, arrays):
@@ -128,14 +111,3 @@ def filled(model, vector, arrays):
         vector = vector[array.size :]
     model.load_weights(weights)
     return model
-
-
-def plain_pack(model):
-    return np.concatenate([a.ravel() for a in tl.adapter_weights(model).values()]).astype(np.float64).tobytes()
-
-
-def plain_unpack(model, data):
-    return filled(model, np.frombuffer(data, np.float64), tl.adapter_weights(model).items())
-
-
-exercise.wrong_answer("too-large", pack=plain_pack, unpack=plain_unpack)

@@ -38,6 +38,9 @@ def forward(x, W, adapters, names):
     return y
 
 
+right = forward
+
+
 def batches(seed, budget):
     """Batches, smallest first: arrays, adapters, and a name for each sample."""
     for size, rng in generators(seed, budget):
@@ -59,7 +62,23 @@ def outcome_of(forward, x, W, adapters, names):
     require(y is not None, "no-return", "the output is None: does every path of your function end with `return`?")
     kind = type(y).__name__
     require(type(y) is ComputationNode, "wrong-type", f"the output is of type {kind}; one node is needed")
-    return y, base
+    return (
+        y,
+        base,
+        {"x": batch}
+        | {f"{part} of {n}": node for n, pair in nodes.items() for part, node in zip("AB", pair, strict=False)},
+    )
+
+
+def judge_gradients(y, leaves, names, right):
+    """Raise unless the gradients of the batch and of the adapters in use are those of the right output."""
+    used = {name: leaf for name, leaf in leaves.items() if name == "x" or name.split()[-1] in names}
+    mine, expected = (tl.gradients(tl.sum(output * output), [*used.values()]) for output in (y, right))
+    wrong = [n for n, a, b in zip(used, mine, expected, strict=True) if not same(as_array(a.value), as_array(b.value))]
+    sentence = (
+        f"the numbers are right, but no gradient, or only a part of it, reaches {' and '.join(wrong)}: use the nodes, "
+    )
+    require(not wrong, "cut-graph", f"{sentence}not .value")
 
 
 def one_by_one(x, W, adapters, names, *, scaled=True):
@@ -78,7 +97,11 @@ def judge(output, x, W, adapters, names):
     if same(answer, right):
         return
     wrong = [i for i in range(len(x)) if not same(answer[i], right[i])]
-    sentence = f"for the names {names} the samples {wrong} come out wrong"
+    i = wrong[0]
+    sentence = (
+        f"for the names {names} the samples {wrong} come out wrong: sample {i} is {answer[i].round(3).tolist()} and "
+    )
+    sentence += f"should be {right[i].round(3).tolist()}"
     unscaled = one_by_one(x, W, adapters, names, scaled=False)
     require(not same(answer, unscaled), "missing-factor", f"{sentence}: s is missing")
     groups = sorted_by_group(names, (None, *adapters)), sorted_by_group(names, (*adapters, None))
@@ -87,6 +110,10 @@ def judge(output, x, W, adapters, names):
     everyone = sum(s * (x @ A) @ B for A, B, s in adapters.values())
     require(not same(answer, x @ W + everyone), "mixed", f"{sentence}: every sample gets both adapters")
     require(not same(answer, x @ W), "adapter-unused", f"{sentence}: no adapter is used")
+    for name, (A, B, s) in adapters.items():
+        column = np.array([[float(own == name)] for own in names])
+        alone = same(answer, x @ W + s * column * (x @ A @ B))
+        require(not alone, "one-adapter", f"{sentence}: only the adapter of {name} is used; add those of all")
     nobody = wrong == [i for i in wrong if names[i] is None]
     require(not nobody, "none-not-base", f"{sentence}: those with None go through the base alone")
     first = same(answer, one_by_one(x, W, adapters, [names[0]] * len(x)))
@@ -97,7 +124,10 @@ def judge(output, x, W, adapters, names):
 @exercise.check(points=3)
 def test_each_sample_goes_through_its_own_adapter(forward, seed, budget):
     for x, W, adapters, names in batches(seed, budget):
-        judge(outcome_of(forward, x, W, adapters, names)[0], x, W, adapters, names)
+        y, base, leaves = outcome_of(forward, x, W, adapters, names)
+        judge(y, x, W, adapters, names)
+        nodes = {n: (leaves[f"A of {n}"], leaves[f"B of {n}"], s) for n, (_, _, s) in adapters.items()}
+        judge_gradients(y, leaves, names, right(leaves["x"], base, nodes, names))
 
 
 def sorted_by_group(names, groups):
@@ -108,63 +138,9 @@ def sorted_by_group(names, groups):
 @exercise.check(points=2)
 def test_the_product_with_the_base_is_made_once(forward, seed, budget):
     for x, W, adapters, names in batches(seed, min(budget, 5)):
-        y, base = outcome_of(forward, x, W, adapters, names)
+        y, base, _ = outcome_of(forward, x, W, adapters, names)
         uses = sum(parent is base for node in topological_order([y]) for parent in node.parents)
         sentence = f"W is used {uses} times for {len(x)} samples; one product serves the whole batch"
         require(uses <= 1, "base-again", sentence)
         require(uses == 1, "cut-graph", "W is not in the graph of the output: use the nodes, not .value")
         judge(y, x, W, adapters, names)
-
-
-@exercise.mutant("changed-argument")
-def merges_into_the_base(x, W, adapters, names):
-    rows = []
-    for i, name in enumerate(names):
-        if name is not None:
-            A, B, s = adapters[name]
-            W.value = W.value + s * (A.value @ B.value)
-        rows.append(x[i : i + 1] @ W)
-    return tl.concatenate(rows)
-
-
-@exercise.mutant("wrong-order")
-def gives_them_group_by_group(x, W, adapters, names):
-    return tl.take(forward(x, W, adapters, names), sorted_by_group(names, (None, *adapters)))
-
-
-@exercise.mutant("one-for-all")
-def takes_the_first_name(x, W, adapters, names):
-    A, B, s = adapters[names[0]]
-    return x @ W + s * ((x @ A) @ B)
-
-
-@exercise.mutant("mixed")
-def adds_all_adapters(x, W, adapters, names):
-    y = x @ W
-    for A, B, s in adapters.values():
-        y = y + s * ((x @ A) @ B)
-    return y
-
-
-@exercise.mutant("missing-factor")
-def forgets_the_scaling(x, W, adapters, names):
-    return forward(x, W, {name: (A, B, 1.0) for name, (A, B, s) in adapters.items()}, names)
-
-
-@exercise.mutant("base-again")
-def goes_one_by_one(x, W, adapters, names):
-    rows = []
-    for i, name in enumerate(names):
-        row = x[i : i + 1]
-        y = row @ W
-        if name is not None:
-            A, B, s = adapters[name]
-            y = y + s * ((row @ A) @ B)
-        rows.append(y)
-    return tl.concatenate(rows)
-
-
-@exercise.mutant("cut-graph")
-def calculates_beside_the_graph(x, W, adapters, names):
-    arrays = {name: (A.value, B.value, s) for name, (A, B, s) in adapters.items()}
-    return tl.constant(one_by_one(x.value, W.value, arrays, names))

@@ -1,0 +1,219 @@
+"""No wrong verdict: what an answer keeps between calls, exceptions in words, and the same verdict from every seed."""
+
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from feedback.edges import disagreements
+
+import tinygrad_lora as tl
+from tinygrad_lora.commands.main import main
+from tinygrad_lora.learn import check, load_exercise, run_checks
+from tinygrad_lora.learn.cases import ladder
+from tinygrad_lora.learn.checking.arguments import on_copies
+from tinygrad_lora.learn.checking.cells import newest_broken, note_about
+from tinygrad_lora.learn.checking.counterfactual import KeptState, looks_at_names, with_own_names
+from tinygrad_lora.learn.checking.exceptions import explained
+from tinygrad_lora.learn.checking.repetition import alike, kept
+from tinygrad_lora.learn.diagnosis import Wrong
+
+
+def diagnosis(id, **values):
+    exercise = load_exercise(id)
+    return run_checks(exercise, exercise.references | values).diagnosis
+
+
+# --- The same call twice ---
+
+
+def counts_its_calls():
+    calls = []
+
+    def function(x):
+        calls.append(x)
+        return len(calls)
+
+    return function
+
+
+def test_the_first_call_is_made_twice_and_must_give_the_same():
+    with pytest.raises(Wrong, match="called again with the same arguments, f gives 2, and the first time 1"):
+        on_copies(counts_its_calls(), ["x"], twice="f")(3)
+    assert on_copies(counts_its_calls(), ["x"])(3) == 1  # unless nobody asks
+
+
+def test_an_example_may_be_another_one_each_time():
+    random = np.random.default_rng()
+
+    def harmless():
+        x = tl.parameter(random.normal(), "x")
+        return x * x
+
+    exercise = load_exercise("04-counterexample")
+    assert run_checks(exercise, exercise.references | {"harmless": harmless}).passed
+
+
+def test_a_list_that_is_filled_up_later_is_seen_as_it_was():
+    everything = []
+
+    def function(x):
+        everything.append(x)
+        return everything
+
+    with pytest.raises(Wrong, match=r"gives \[3, 3\], and the first time \[3\]"):
+        on_copies(function, ["x"], twice="f")(3)
+
+
+def test_a_generator_begins_again_and_what_calls_others_is_called_once():
+    assert on_copies(lambda rng: rng.normal(), ["rng"], twice="f")(np.random.default_rng(0))
+    assert on_copies(counts_its_calls(), ["f"], twice="f")(np.sin) == 1
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "equal"),
+    [
+        (np.array([1.0, np.nan]), np.array([1.0, np.nan]), True), (np.ones(2), np.ones(3), False), (1, 1.0, True),
+        ([1, "a"], [1, "a"], True), ([1], (1,), False), ({"a": 1}, {"a": 2}, False), ({1, 2}, {2, 1}, True),
+        (1.0, 1.0 + 1e-13, True), (None, None, True), ("a", "b", False), (float("inf"), float("inf"), True),
+    ],
+)  # fmt: skip
+def test_results_are_compared_by_what_they_are(a, b, equal):
+    assert alike(a, b) == alike(kept(b), kept(a)) == equal
+
+
+def test_graphs_are_alike_if_they_compute_the_same_from_the_same():
+    def graph(value=2.0, other=tl.tanh):
+        return other(tl.parameter(value, "x") * 3.0)
+
+    assert alike(graph(), graph()) and not alike(graph(), graph(3.0)) and not alike(graph(), graph(other=tl.exp))
+
+
+# --- Another condition ---
+
+REMEMBERED = set()
+
+
+def count_with_a_set_outside(output):
+    before = len(REMEMBERED)
+    REMEMBERED.update(tl.Graph([], [output]).nodes)
+    return len(REMEMBERED) - before
+
+
+def test_what_is_kept_outside_is_named():
+    REMEMBERED.clear()
+    found = diagnosis("01-count-nodes", count_nodes=count_with_a_set_outside)
+    assert found.code == "remembers" and "REMEMBERED keeps from call to call" in found.sentence
+
+
+def test_memory_is_defaults_closures_and_names_of_the_module_and_can_be_put_back():
+    inner = {"a": [1]}
+
+    def function(x, seen=[]):  # noqa: B006, that is the mistake
+        seen.append(x)
+        inner["b"] = x
+        return REMEMBERED
+
+    memory = KeptState([function])
+    assert memory.changed() == ""
+    function(3)
+    assert memory.changed() in ("seen", "inner")
+    memory.put_back()
+    assert memory.changed() == "" and function.__defaults__ == ([],) and inner == {"a": [1]}
+
+
+def test_equal_names_are_told_from_equal_nodes():
+    def topo_sort(output):
+        order, names = [], set()
+        for node in tl.Graph([], [output]).nodes:
+            if node.name not in names:
+                names.add(node.name)
+                order.append(node)
+        return order
+
+    assert looks_at_names([topo_sort]) and not looks_at_names([ladder])
+    assert diagnosis("04-topo", topo_sort=topo_sort).code == "same-names"
+    x = tl.parameter(1.0, "x")
+    assert len(with_own_names(topo_sort)(x * x + x)) == 3
+
+
+def test_who_walks_all_paths_is_told_why_it_does_not_end():
+    def topo_sort(output):
+        return [*dict.fromkeys(node for parent in output.parents for node in topo_sort(parent)), output]
+
+    exercise = replace(load_exercise("04-topo"), limit=0.2)
+    found = run_checks(exercise, {"topo_sort": topo_sort}).results[-1].diagnosis
+    assert found.code == "too-slow" and "2**40 paths" in found.sentence
+
+
+# --- Exceptions in words ---
+
+
+def raised(function, *arguments):
+    with np.errstate(all="ignore"), pytest.raises(Exception) as caught:
+        function(*arguments)
+    return caught.value
+
+
+X, ONE = tl.parameter(np.ones((2, 3)), "x"), 1
+
+
+@pytest.mark.parametrize(
+    ("code", "function"),
+    [
+        ("power-sign", lambda: 3 * X ^ 2), ("power-sign", lambda: 2.5 ^ 2), ("unknown-name", lambda: nowhere),  # noqa: F821
+        ("none-used", lambda: None + 1), ("none-used", lambda: None.x), ("unknown-attribute", lambda: [].push(1)),
+        ("unhashable", lambda: {[]: 1}), ("shapes-do-not-fit", lambda: np.ones((2, 3)) + np.ones(2)),
+        ("shapes-do-not-fit", lambda: np.ones((2, 3)) @ np.ones(2)), ("shapes-do-not-fit", lambda: X @ X),
+        ("shapes-do-not-fit", lambda: np.ones(6).reshape(4)), ("array-in-condition", lambda: not np.ones(2)),
+        ("not-iterable", lambda: list(3)), ("cannot-unpack", lambda: [a for a, b in [(1, 2, 3)]]),
+        ("not-callable", lambda: ONE(2)), ("not-indexable", lambda: ONE[2]), ("wrong-call", lambda: np.sin()),
+        ("wrong-call", lambda: kept(1, 2)), ("operand-types", lambda: [] - 1), ("missing-key", lambda: {}["a"]),
+        ("out-of-range", lambda: [][0]), ("empty", lambda: max([])), ("division-by-zero", lambda: 1 / 0),
+        ("numpy-on-nodes", lambda: np.tanh(X)), ("no-numbers", lambda: tl.placeholder(()).value),
+        ("gradient-error", lambda: X.backward()), ("exception", lambda: int("x")),
+    ],
+)  # fmt: skip
+def test_an_exception_has_a_code_and_says_what_to_look_at(code, function):
+    assert explained(raised(function))[0] == code, raised(function)
+
+
+def test_a_lost_axis_is_named_with_what_keeps_it():
+    advice = explained(raised(lambda: np.ones((2, 3)) + np.ones(2)))[1]
+    assert "if (2,) is a sum or a mean" in advice and "with keepdims=True it is (2, 1) and fits (2, 3)" in advice
+
+
+# --- Whose answer is it? ---
+
+OLD, BROKEN = "def double(x):\n    return 2 * x", "def double(x):\n    return 2 x"
+
+
+def test_a_cell_that_did_not_run_is_mentioned():
+    note = newest_broken(["double"], [OLD, BROKEN, "check('00-double', double)"])
+    assert "the newest cell that defines double did not run" in note and "in line 2, `return 2 x`" in note
+    assert newest_broken(["double"], [BROKEN, OLD, "2 x"]) == newest_broken(["other"], [BROKEN]) == note_about([]) == ""
+
+
+def test_the_note_stands_in_the_report(monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYGRAD_LORA_PROGRESS", str(tmp_path / "progress.jsonl"))
+    cells = [OLD, "def count_nodes(output:\n    pass"]
+    shell = SimpleNamespace(user_ns={"In": cells})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    report = check("01-count-nodes", load_exercise("01-count-nodes").references["count_nodes"])
+    assert report.passed and "note: the newest cell that defines count_nodes did not run" in str(report)
+
+
+def test_a_file_that_never_ends_is_stopped_and_told_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("tinygrad_lora.commands.check.LIMIT", 0.2)
+    (tmp_path / "mine.py").write_text("while True:\n    pass\n")
+    assert main(["check", "01-count-nodes", str(tmp_path / "mine.py")]) == 2
+    assert "was stopped after 0.2 seconds" in (told := capsys.readouterr().err) and "never ends" in told
+
+
+# --- One verdict ---
+
+
+@pytest.mark.slow
+def test_every_seed_and_both_budgets_give_the_same_points():
+    assert disagreements([0, 7, 20_261_126]) == []
