@@ -48,9 +48,12 @@ x
 tl.draw(x, values=True, gradients=True)
 
 # %% [markdown]
-# ## Two numbers, three nodes
+# ## A product
 #
 # Multiply two nodes. How many nodes are there now?
+
+# %% predict="01-product"
+tl.predict("01-product")
 
 # %%
 y = tl.parameter(7.0, "y")
@@ -99,9 +102,10 @@ print(x.parents)
 t = 3 * x
 print(t.op, t.params, len(t.parents), float(t))
 
+# %% predict="01-scale"
+tl.predict("01-scale")
+
 # %% [markdown]
-# Change the 3 to a 5 and say, before you run it, which fields change. Two do.
-#
 # Now your first exercise. Write the function, then run the cell below it: `check` tries it out, and says what is wrong
 # if anything is. Are you stuck? `hint("01-build")`, in a cell of your own, gives the next of three hints.
 
@@ -161,6 +165,9 @@ tl.draw(d)
 # %% exercise="01-values"
 values = reference("01-values")
 
+# %% predict="01-sharing"
+tl.predict("01-sharing")
+
 # %% [markdown]
 # ## Used twice, stored once
 #
@@ -175,6 +182,9 @@ tl.draw(square, values=True)
 # %% [markdown]
 # This is called **sharing**. A formula on paper cannot show it: there `a` is simply written twice.
 # A graph can, and the difference grows. Double a number ten times:
+
+# %% predict="01-doublings"
+tl.predict("01-doublings")
 
 # %%
 n = tl.parameter(1.0, "n")
@@ -246,7 +256,7 @@ tl.draw(output)
 #
 # | part | minutes | points |
 # |---|---|---|
-# | One number; two numbers, three nodes | 10 | |
+# | One number; a product | 10 | |
 # | Numbers in a formula, `01-build` | 10 | 4 |
 # | Three ways to see a graph, `01-values` | 8 | 2 |
 # | Sharing, `01-count-nodes` and `01-edges` | 12 | 3 + 3 |

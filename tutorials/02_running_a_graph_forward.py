@@ -75,8 +75,9 @@ print(steps)
 #
 # Why can step 3 be computed? Because `x` and `y` have their values by then. That is the whole rule:
 # **a node can be computed as soon as all its parents have been.**
-#
-# Change 0.5 to 1 and say, before you run it, what step 3 will show.
+
+# %% predict="02-step"
+tl.predict("02-step")
 
 # %% exercise="02-evaluate"
 evaluate = reference("02-evaluate")
@@ -113,6 +114,9 @@ print("t p q f:", follow("tpqf"))
 # The second order stops at once. It asks for the tanh of a number that nobody has computed.
 #
 # How many orders are there, and how many of them work?
+
+# %% predict="02-orders"
+tl.predict("02-orders")
 
 # %%
 orders = ["".join(order) for order in permutations("pqtf")]
@@ -158,6 +162,9 @@ rebuild = reference("02-rebuild")
 # A node with two users is computed once. Its value is then read twice. How much is that worth?
 # Square a number four times, which gives its 16th power:
 
+# %% predict="02-squarings"
+tl.predict("02-squarings")
+
 
 # %%
 def power(x):
@@ -185,6 +192,9 @@ print(letters, "letters, so", letters - 1, "multiplications")
 
 # %% exercise="02-multiplications"
 answers = reference("02-multiplications")
+
+# %% predict="02-eager"
+tl.predict("02-eager")
 
 # %% [markdown]
 # ## Forward as you write

@@ -55,6 +55,9 @@ _ = axes.set(xlabel="x", ylabel="y", title="The tangent at x = 0.5")
 # Any function has a slope that can be measured, even if nobody knows its derivative.
 # Step to the right, and divide the rise by the step:
 
+# %% predict="03-smaller-step"
+tl.predict("03-smaller-step")
+
 
 # %%
 def forward_difference(f, x, h):
@@ -177,14 +180,17 @@ for event in steps:
 moved = 5 * (2.001 * 3)
 print(f"{moved:.3f}, so by {(moved - 30) / 0.001:.2f} times the step")
 
-# %% [markdown]
-# Change the 5 to a -2 and say, before you run it, what the gradients of `x` and `y` will be.
+# %% predict="03-factor"
+tl.predict("03-factor")
 
 # %% [markdown]
 # ## From the output
 #
 # A rule gets the output `y` as well as the operands. Why would it want that?
 # Take the reciprocal, $y = 1 / x$. Its slope is $-1/x^2$, and $1/x^2$ is just $y^2$, which has been computed.
+
+# %% predict="03-reciprocal"
+tl.predict("03-reciprocal")
 
 
 # %%
@@ -211,6 +217,9 @@ exp_vjp, tanh_vjp = reference("03-exp-tanh")
 # ## Where there is no slope
 #
 # $y = |x|$ has a corner at 0. What do the three ways to measure say there?
+
+# %% predict="03-corner"
+tl.predict("03-corner")
 
 # %%
 h = 0.25

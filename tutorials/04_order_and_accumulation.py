@@ -46,6 +46,9 @@ def example():
 x, a, f = example()
 tl.draw(f, values=True)
 
+# %% predict="04-two-users"
+tl.predict("04-two-users")
+
 # %% [markdown]
 # How much does `f` move when `a` moves by 1? Look at the two ways up.
 # On the left the 3 makes it 3. On the right `x` makes it 2. Both happen at once, so it is 5.
@@ -75,8 +78,9 @@ tl.explain(x)
 
 # %% [markdown]
 # Five paths. Four of them are two pairs that look the same: `x * x` uses `x` twice, on the left and on the right.
-#
-# Change the 3 in `example` to a 5 and say, before you run it, which of the five lines change.
+
+# %% predict="04-paths"
+tl.predict("04-paths")
 
 # %% [markdown]
 # ## Send it on at once?
@@ -147,6 +151,9 @@ print("x:", float(gradients[x]), "after", calls, "calls")
 # %% [markdown]
 # Right at last. But it made 10 calls for 5 nodes: it walks every path. What if there are many?
 # A doubling, `x + x`, has two paths. Stacked, they multiply.
+
+# %% predict="04-calls"
+tl.predict("04-calls")
 
 
 # %%
@@ -269,6 +276,9 @@ question
 
 # %%
 question.check(a=1.0, b=0.0)
+
+# %% predict="04-backward-again"
+tl.predict("04-backward-again")
 
 # %% [markdown]
 # ## Backward, twice

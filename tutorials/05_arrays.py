@@ -30,6 +30,9 @@ from tinygrad_lora.learn import reference
 #
 # Two samples with three numbers each, times two, and the sum of all. How many nodes?
 
+# %% predict="05-array"
+tl.predict("05-array")
+
 # %%
 x = tl.parameter([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "x")
 total = tl.sum(2 * x)
@@ -75,8 +78,10 @@ print("g summed over the rows:", g.sum(axis=0))
 print("gradient of b:         ", b.gradient)
 
 # %% [markdown]
-# **What was repeated on the way forward is summed on the way back.** Change `b` to shape (2, 1) and say, before you run
-# it, along which axis the sum will go.
+# **What was repeated on the way forward is summed on the way back.**
+
+# %% predict="05-repeated"
+tl.predict("05-repeated")
 
 # %% exercise="05-unbroadcast"
 unbroadcast = reference("05-unbroadcast")
@@ -195,7 +200,9 @@ print(x.gradient)
 
 # %% [markdown]
 # It is broadcasting, the other way around: **what was summed on the way forward is repeated on the way back.**
-# Change `axis=1` to `axis=0` and the seed to three numbers, and say what the gradient will be.
+
+# %% predict="05-sum"
+tl.predict("05-sum")
 
 # %% exercise="05-sum-mean"
 sum_vjp, mean_vjp = reference("05-sum-mean")
@@ -229,6 +236,9 @@ print("Remedy:", told.remedy)
 # %% [markdown]
 # Worse than an error is no error. With a column of predictions and a row of targets nothing breaks.
 # There should be three differences; how many are there?
+
+# %% predict="05-differences"
+tl.predict("05-differences")
 
 # %%
 prediction, target = np.array([[1.0], [2.0], [3.0]]), np.array([1.0, 2.0, 3.0])

@@ -69,9 +69,10 @@ shift.update_parameters(learning_rate=0.1)
 for name, p in shift.named_parameters().items():
     print(name, p.value)
 
+# %% predict="06-offset"
+tl.predict("06-offset")
+
 # %% [markdown]
-# Change `x + self.offset` to `x * self.offset` and say, before you run it, what the two gradients will be.
-#
 # The most common layer of all has a matrix for its inputs: each output is a weighted sum of all inputs, plus a number.
 
 # %% exercise="06-linear"
@@ -85,6 +86,9 @@ Linear = reference("06-linear")
 # %%
 model = tl.Sequential(tl.Linear(64, 32, seed=0), tl.relu, tl.Linear(32, 10, seed=1))
 tl.draw(model)
+
+# %% predict="06-count"
+tl.predict("06-count")
 
 # %% [markdown]
 # Inside it is a graph like any other. Each box around a few nodes is a layer.
@@ -109,6 +113,9 @@ named_parameters = reference("06-parameters")
 #
 # Not every parameter must learn. A **frozen** one keeps its value, and the backward pass does not even visit it.
 # A small network again, with its gradients:
+
+# %% predict="06-which-saves"
+tl.predict("06-which-saves")
 
 # %%
 small = tl.Sequential(tl.Linear(2, 2, seed=0), tl.tanh, tl.Linear(2, 1, seed=1))
@@ -192,6 +199,9 @@ _ = axes.set(
 #
 # Which factor is it? A sum of $n$ terms $x_i w_i$ has $n$ times the mean square of one term.
 # ReLU then sets one half of them to zero. With $n = 100$ and a standard deviation of 0.1:
+
+# %% predict="06-factor"
+tl.predict("06-factor")
 
 # %%
 n, spread = 100, 0.1

@@ -73,6 +73,11 @@ for p in (0.9, 0.5, 0.1, 0.001):
 
 # %% [markdown]
 # Sure and right costs little. Sure and wrong costs a lot. The mean over all samples is the **cross-entropy**.
+
+# %% predict="07-no-idea"
+tl.predict("07-no-idea")
+
+# %% [markdown]
 # Ten classes and no idea make about $-\ln 0.1$, as the network before any training shows:
 
 # %%
@@ -94,8 +99,11 @@ tl.cross_entropy(logits, np.array([0])).backward()
 print("p       ", tl.softmax(logits.value).round(2))
 print("gradient", logits.gradient.round(2))
 
+# %% predict="07-sure"
+tl.predict("07-sure")
+
 # %% [markdown]
-# Change the 2.0 to 6.0 and say, before you run it, what becomes of the gradient. Why should a good network learn less?
+# Change the 2.0 to 6.0 to see it. Why should a good network learn less?
 #
 # One more thing. What if a logit is 1,000?
 
@@ -113,7 +121,11 @@ cross_entropy, cross_entropy_vjp = reference("07-cross-entropy")
 #
 # The loss is a landscape: its position is all parameters, its height is the loss. The gradient points up the slope.
 # So go the other way, a bit: $p \leftarrow p - \eta\,g$. The factor $\eta$ is the **learning rate**, `lr`.
-#
+
+# %% predict="07-downhill"
+tl.predict("07-downhill")
+
+# %% [markdown]
 # Two parameters can be drawn. Let a line $w x + b$ go through 40 points:
 
 # %%
@@ -332,7 +344,13 @@ plots.loss_curves(losses)
 # not seen is called **generalization**.
 #
 # What helps? More images: above there were 1,438, and the gap was small. To stop at the turn. Or a smaller network: it
-# has no room to learn by heart. Change the 60 to 600 and say, before you run it, where the turn will be.
+# has no room to learn by heart.
+
+# %% predict="07-more-images"
+tl.predict("07-more-images")
+
+# %% [markdown]
+# Change the 60 to 600 to see it.
 #
 # How good a rate is, is measured in the same way. Here is the loss after two epochs, for rates from far too small to
 # far too large:

@@ -67,6 +67,9 @@ for factor in (1, 30, 1000, 10_000):
         loss = textbook_loss(model(x), labels)
     print(f"last weight times {factor:>6,}: loss {float(loss):.3g}")
 
+# %% predict="08-nan"
+tl.predict("08-nan")
+
 # %% [markdown]
 # A NaN is a number that went wrong before. Every operation passes it on, so at the end all you see is NaN.
 # Where did it begin?
@@ -137,6 +140,9 @@ print(f"norm of the gradient: usually {history[:60, 1].mean():.2f}, at step 60 {
 # %% exercise="08-clip"
 clip = reference("08-clip")
 
+# %% predict="08-clipped"
+tl.predict("08-clipped")
+
 # %% [markdown]
 # Every optimizer has it as `max_norm`. With 1 as the limit:
 
@@ -178,6 +184,9 @@ print(f"{nothing.sum()} of {nothing.size} units have a gradient of exactly 0 in 
 # There is another way for a gradient to get lost: layer by layer. A sigmoid has a slope of at most 0.25, a tanh of at
 # most 1. Twelve layers multiply twelve slopes, and twelve weights.
 
+# %% predict="08-sigmoids"
+tl.predict("08-sigmoids")
+
 
 # %%
 def norms_per_layer(activation, spread, depth=12):
@@ -202,8 +211,11 @@ _ = axes.set(xlabel="layer", ylabel="norm of the gradient", title="Vanishing, ev
 
 # %% [markdown]
 # Gradients that differ by powers of ten from layer to layer are a symptom. Then no learning rate suits them all.
-# Change the 4.0 to 8.0 and say, before you run it, which end of that line moves.
-#
+
+# %% predict="08-larger-weights"
+tl.predict("08-larger-weights")
+
+# %% [markdown]
 # ## Is it the engine?
 #
 # So far the engine was right, and the network was not. How would you know if a backward rule were wrong?

@@ -58,6 +58,9 @@ print(x.known, y.known, y.op, len(y.parents))
 # %% [markdown]
 # `bump` does not notice. It multiplies and adds, and leaves a graph behind. This is **tracing**:
 
+# %% predict="09-operations"
+tl.predict("09-operations")
+
 # %%
 graph = tl.trace(bump, numbers)
 print(graph)
@@ -67,7 +70,13 @@ tl.draw(graph)
 
 # %% [markdown]
 # Nothing is left of Python: no function, no brackets, no names of variables. Eight operations are.
-# What if `bump` had an `if x > 0`? A placeholder has no value, so the question has no answer:
+# What if `bump` had an `if x > 0`?
+
+# %% predict="09-if"
+tl.predict("09-if")
+
+# %% [markdown]
+# A placeholder has no value, so the question has no answer:
 
 # %%
 try:
@@ -181,6 +190,9 @@ def wave(x):
 
 
 tl.draw(tl.trace(wave, np.ones(3)))
+
+# %% predict="09-move"
+tl.predict("09-move")
 
 # %% [markdown]
 # It has two users. If it moves into one of them, what does the other one read? The bug zoo knows a compiler that moves
@@ -309,7 +321,10 @@ print("largest difference:", abs(bump(node).value - compiled(numbers)).max())
 
 # %% [markdown]
 # One more pass, as an outlook. Tutorial 11 multiplies `x` by a tall matrix `A` and a wide one, `B`.
-# The brackets may stand in two places. Which is cheaper? Count before you run it.
+# The brackets may stand in two places. Which is cheaper?
+
+# %% predict="09-brackets"
+tl.predict("09-brackets")
 
 
 # %%

@@ -71,6 +71,9 @@ tl.formula({"dL/dW": slopes[0], "dL/dV": slopes[1]})
 # What the forward pass has computed, the backward pass need not compute again. Here is a program that does nothing
 # clever: no pass, plain expressions.
 
+# %% predict="10-tanh-calls"
+tl.predict("10-tanh-calls")
+
 
 # %%
 def loss_and_gradients(x, W, V, t):
@@ -96,14 +99,18 @@ print(compiled.source)
 
 # %% [markdown]
 # Count the calls of `np.tanh`. There is one. Its slope, 1 - h * h, is made from the result that is there already.
-#
-# Put `tl.exp` in place of `tl.tanh` and say, before you run it, what stands in place of `1.0 - t1 * t1`.
+
+# %% predict="10-exp"
+tl.predict("10-exp")
 
 # %% [markdown]
 # ## A gradient of a gradient
 #
 # If a gradient is a graph, it has a gradient. `tl.grad` makes a function of a function, so it can be used twice.
 # Here is $f(x) = x^4 - 3x^2 + x$ with its first and second derivative.
+
+# %% predict="10-second"
+tl.predict("10-second")
 
 
 # %%
@@ -204,7 +211,13 @@ print(f"7,000 steps of gradient descent: ({p[0]:.4f}, {p[1]:.4f}), length {np.li
 # Back to the picture with the bridges. Each bridge is an array that was made on the way there, and is read on the way
 # back. So it has to stay in memory all the time in between. In a large network these arrays are most of the memory.
 #
-# Which are they? The answer stands in the rules. A bar means "gradient of".
+# Which are they?
+
+# %% predict="10-kept"
+tl.predict("10-kept")
+
+# %% [markdown]
+# The answer stands in the rules. A bar means "gradient of".
 #
 # | operation | its rule |
 # |---|---|

@@ -144,6 +144,9 @@ except NotImplementedError:
 # $W$ is frozen. This is **LoRA**, low-rank adaptation (Hu et al., 2021). The factor $s = \alpha / r$ is explained
 # below.
 
+# %% predict="11-size"
+tl.predict("11-size")
+
 # %%
 layer = tl.LoRALinear(tl.Linear(64, 128, seed=0), rank=4, seed=0)
 tl.draw(layer)
@@ -186,6 +189,9 @@ is_zero = reference("11-zero-gradient")
 
 # %% [markdown]
 # Would it not be simpler to start with both at zero? The zoo has that mistake:
+
+# %% predict="11-both-zero"
+tl.predict("11-both-zero")
 
 # %%
 for name in ("right", "zero_start"):
@@ -232,6 +238,9 @@ plots.heatmaps(adapted[0])
 # Every row of the product is a mixture of the four rows of B, and A says which. So 768 numbers make 8,192
 # changes.
 
+# %% predict="11-singular"
+tl.predict("11-singular")
+
 # %%
 plots.singular_values(adapted[0])
 
@@ -266,7 +275,11 @@ _ = axes.set(xlabel="rank", ylabel="rotated digits read", title="Learning within
 # %% [markdown]
 # Rank 1 is far better when it is learned than when it is cut. Why? The training knows that it has only one direction,
 # and makes the best of it.
-#
+
+# %% predict="11-scale"
+tl.predict("11-scale")
+
+# %% [markdown]
 # ## Why alpha over r?
 #
 # The factor $s$ is a learning rate in disguise. A step on $B$ alone changes the weight by $-\eta\,s^2 A A^\top G$,

@@ -94,7 +94,13 @@ attach = reference("12-attach")
 tl.parameter_tree(tl.adapt(copy.deepcopy(pretrained), rank=4, target_modules=["0", "2"], seed=0))
 
 # %% [markdown]
-# What does the surgery cost at the start? Nothing changes, exactly:
+# What does the surgery cost at the start?
+
+# %% predict="12-start"
+tl.predict("12-start")
+
+# %% [markdown]
+# Nothing changes, exactly:
 
 # %%
 fresh = tl.adapt(copy.deepcopy(pretrained), rank=4, seed=0)
@@ -203,7 +209,13 @@ for name in tl.adapter_names(model):
 
 # %% [markdown]
 # A server has one base in its memory and many adapters. What if one batch has samples for several of them?
-# Merging is no help: there is one base for all. But the expensive product is the same for everybody.
+# Merging is no help: there is one base for all.
+
+# %% predict="12-rows"
+tl.predict("12-rows")
+
+# %% [markdown]
+# The expensive product is the same for everybody.
 
 # %% exercise="12-two-adapters"
 forward = reference("12-two-adapters")
@@ -235,6 +247,9 @@ print(layer.source)
 
 # %% [markdown]
 # Three products. The compiler cannot know that the adapter has learned all that it will ever learn. You know. Merge it:
+
+# %% predict="12-merged"
+tl.predict("12-merged")
 
 # %%
 model[0].merge()
@@ -329,6 +344,9 @@ print(f"rotated {accuracy(lambda x: program(x, *weights), rotated):.1%}")
 # ## The adapter file
 #
 # The other way to ship: your colleague has the base, so send the adapter alone. How small can it be?
+
+# %% predict="12-bytes"
+tl.predict("12-bytes")
 
 # %% exercise="12-file"
 pack, unpack = reference("12-file")

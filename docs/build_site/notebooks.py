@@ -1,4 +1,5 @@
-"""The tutorials as notebooks for the site: what a student gets, with the three hints of each exercise folded away.
+"""The tutorials as notebooks for the site: what a student gets, with the three hints of each exercise folded away, a
+field for the answer to each question, and links to the glossary.
 
 They are made from the sources in `tutorials/`, run when the site is built, and kept until the package or a tutorial
 changes.
@@ -13,6 +14,7 @@ from typing import Any
 from jupyter_cache import get_cache
 
 import tinygrad_lora
+from build_site import glossary, predictions
 from tinygrad_lora.commands.course import made, sources
 from tinygrad_lora.learn.registry import load_exercise
 from tinygrad_lora.learn.tutorials import Heading, heading_of
@@ -40,7 +42,7 @@ def tutorials() -> dict[str, str]:
     """The notebook of each tutorial on the site, by file name, and beside it the one to download."""
     files: dict[str, str] = {}
     for name, text in made("student", sources(ROOT / "tutorials")).items():
-        files[f"tutorials/{name}"] = _for_the_site(name, text)
+        files[f"tutorials/{name}"] = _for_the_site(name, glossary.link(text))
         files[f"notebooks/{name}"] = text
     return files
 
@@ -59,8 +61,11 @@ def _for_the_site(name: str, text: str) -> str:
     notebook = json.loads(text)
     cells: list[dict[str, Any]] = []
     for cell in notebook["cells"]:
-        cells.append(cell)
         mark = cell["metadata"].get("tinygrad_lora", {})
+        if mark.get("role") == "predict":  # on a page it is answered at once
+            cells.append(_markdown(cell["id"], predictions.form(mark["prediction"])))
+            continue
+        cells.append(cell)
         if mark.get("role") == "check":
             cells.append(_markdown(f"{mark['exercise']}-hints", hints(mark["exercise"])))
     first = cells[0]

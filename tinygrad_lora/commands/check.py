@@ -128,7 +128,8 @@ def progress_as_json(state: Progress) -> str:
         {"id": line.id, "title": line.title, "state": line.word, "points": line.points, "out_of": line.out_of}
         for line in state.lines
     ]
-    return json.dumps({"points": state.points, "out_of": state.out_of, "exercises": exercises}, indent=2)
+    whole = {"points": state.points, "out_of": state.out_of, "exercises": exercises, "predictions": state.predictions}
+    return json.dumps(whole, indent=2)
 
 
 def run_hint(args: argparse.Namespace) -> int:

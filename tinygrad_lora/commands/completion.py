@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 def values() -> dict[str, Iterable[str]]:
     """What can stand for the words that the help has in capitals. They are written into the script."""
+    from ..learn.predictions.prediction import all_predictions
     from ..learn.registry import exercise_ids
     from ..learn.tutorials import tutorials
     from ..models.files.catalog import CATALOG
@@ -47,7 +48,8 @@ def values() -> dict[str, Iterable[str]]:
 
     numbers, ids = [tutorial.number for tutorial in tutorials()], exercise_ids()
     return {
-        "NUMBER": numbers, "04,05": numbers, "EXERCISE": ids, "04|04-topo,...": numbers + ids, "FORMAT": FORMATS,
+        "NUMBER": numbers, "04,05": numbers, "EXERCISE": ids, "04|04-topo,...": numbers + ids,
+        "04|04-paths": [*numbers, *all_predictions()], "FORMAT": FORMATS,
         "MODEL": CATALOG, "SHELL": SHELLS,
     }  # fmt: skip
 

@@ -23,6 +23,8 @@ COMMANDS = {
     "check": "check",
     "hint": "check",
     "progress": "check",
+    "predict": "predict",
+    "review": "predict",
     "course": "course",
     "grade": "grade",
     "step": "step",
@@ -33,7 +35,8 @@ COMMANDS = {
     "doctor": "doctor",
     "completion": "completion",
 }
-SMALL = {"demo", "learn", "check", "hint", "course", "step", "explore", "draw"}  # what they compute on is small
+# What these compute on is small.
+SMALL = {"demo", "learn", "check", "hint", "predict", "review", "course", "step", "explore", "draw"}
 MOVED = {"bench": "bench is a tool of the repository: in a checkout, run `python3 run.py bench` with the same options"}
 REFUSED = (  # in one sentence
     ValueError, OSError, ImportError, errors.ClosedError, errors.CompileError, errors.DtypeError, errors.GradientError,

@@ -6,6 +6,7 @@ from .checking.run import run_checks
 from .diagnosis import Diagnosis, Wrong, require, tell
 from .doctor import diagnose, diagnose_backward, diagnose_layer, diagnose_step
 from .exercise import Exercise
+from .predictions.answered import predict
 from .progress import progress
 from .quiz import quiz
 from .registry import all_exercises, exercise_ids, load_exercise, reference
@@ -15,5 +16,5 @@ from .zoo import bug, bugs
 __all__ = [
     "CheckResult", "Diagnosis", "Exercise", "Report", "Wrong", "all_exercises", "bug", "bugs", "check", "demand",
     "diagnose", "diagnose_backward", "diagnose_layer", "diagnose_step", "exercise_ids", "hint", "load_exercise",
-    "progress", "quiz", "reference", "require", "run_checks", "tell", "using",
+    "predict", "progress", "quiz", "reference", "require", "run_checks", "tell", "using",
 ]  # fmt: skip

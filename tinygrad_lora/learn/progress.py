@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import FormatError
 from ..files import opened, parse_json, user_folder
 from .checking.report import Report
+from .predictions.prediction import all_predictions
 from .registry import load_exercise
 from .tutorials import course_order
 
@@ -92,9 +93,10 @@ class ExerciseProgress:
 
 @dataclass(frozen=True)
 class Progress:
-    """Every exercise with its points, in the order of the course. Shows itself as a table."""
+    """Every exercise with its points, in the order of the course, and the predictions. Shows itself as a table."""
 
     lines: tuple[ExerciseProgress, ...]
+    predictions: dict[str, str]  # the state of each, by id: "open", "wrong" or "right"
 
     @property
     def points(self) -> int:
@@ -109,15 +111,21 @@ class Progress:
         width = max([0, *(len(row[0]) for row in rows)])
         table = [f"{id:<{width}}  {word:<5}  {points}  {title}" for id, word, points, title in rows]
         done = sum(line.word == "done" for line in self.lines)
-        return "\n".join([*table, f"{done} of {len(rows)} exercises, {self.points} of {self.out_of} points"])
+        states = list(self.predictions.values())
+        table.append(f"{states.count('right')} of {len(states)} predictions right, {states.count('wrong')} wrong")
+        table.append(f"{done} of {len(rows)} exercises, {self.points} of {self.out_of} points")
+        return "\n".join(table)
 
     __repr__ = __str__
 
 
 def progress() -> Progress:
-    """How far this user is: each exercise, and the points of the best run of each of its checks."""
+    """How far this user is: each exercise with the points of the best run of each check, and each prediction."""
     best: dict[tuple[str, str], bool] = {}
+    predictions = dict.fromkeys(all_predictions(), "open")
     for record in remembered():
+        if record.get("predicted") is True and predictions.get(record["exercise"], "right") != "right":
+            predictions[record["exercise"]] = "right" if record.get("passed") is True else "wrong"
         if isinstance(test := record.get("test"), str):
             key = record["exercise"], test
             best[key] = best.get(key, False) or record.get("passed") is True
@@ -126,4 +134,4 @@ def progress() -> Progress:
         tried = [check for check in exercise.checks if (exercise.id, check.name) in best]
         points = sum(check.points for check in tried if best[exercise.id, check.name])
         lines.append(ExerciseProgress(exercise.id, exercise.plain_title, points, exercise.points, bool(tried)))
-    return Progress(tuple(lines))
+    return Progress(tuple(lines), predictions)

@@ -25,10 +25,10 @@ from ..view.words.sentences import number, shape_text, short_array
 from .cases import numbers, random_graph
 from .checking.report import picture_of
 from .diagnosis import Diagnosis, Wrong
-from .exact import as_array, same
+from .exact import as_array
+from .predictions.foreseen import UNFORESEEN, Foreseen, judged
 
 ASKED = ("values", "gradients", "both")
-CLOSE = 5e-3  # a prediction may be rounded to three digits
 SIZE = 4  # operations of a random graph
 BLANKS = 3
 
@@ -186,29 +186,24 @@ class Quiz:
             prediction = as_array(answer, f"?{blank.letter}", node.shape)
         except Wrong as wrong:
             return wrong.diagnosis
-        if same(prediction, truth, CLOSE):
-            return None
-        why = next(self._reasons(blank, prediction, truth, gradients), "")
         said = number(float(prediction)) if not node.shape else "that"
-        return Diagnosis("wrong-prediction", f"?{blank.letter} is not {said}{why and ': '}{why}", blank.kind)
+        return judged(f"?{blank.letter} is not {said}", prediction, truth, self._foreseen(blank, gradients), blank.kind)
 
-    def _reasons(
-        self, blank: Blank, prediction: Any, truth: Any, gradients: Mapping[ComputationNode, Any]
-    ) -> Iterator[str]:  # fmt: skip
-        """What the student may have had in mind, in words: the likeliest first."""
+    def _foreseen(self, blank: Blank, gradients: Mapping[ComputationNode, Any]) -> Iterator[Foreseen]:
+        """What the student may have had in mind, the likeliest first."""
         node, label = blank.node, blank.label
-        if same(prediction, -truth, CLOSE):
-            yield "that is the right size with the wrong sign"
+        value = np.asarray(node.value, float)
         if blank.kind == "value":
-            if node in gradients and same(prediction, np.asarray(gradients[node], float), CLOSE):
-                yield f"that is the gradient of {label}, and its value is asked"
+            if node in gradients:
+                gradient = np.asarray(gradients[node], float)
+                yield Foreseen(UNFORESEEN, gradient, f"that is the gradient of {label}, and its value is asked")
             return
         users = [n for n in topological_order([self.output]) for p in n.parents if p is node]
-        if len(users) > 1 and any(same(prediction, share, CLOSE) for share in _shares(node, users, gradients)):
+        if len(users) > 1:
             sentence = f"{label} is used {len(users)} times, and that is what one use sends back"
-            yield f"{sentence}; the gradient is the sum over all uses"
-        if same(prediction, np.asarray(node.value, float), CLOSE):
-            yield f"that is the value of {label}, and its gradient is asked"
+            for share in _shares(node, users, gradients):
+                yield Foreseen(UNFORESEEN, share, f"{sentence}; the gradient is the sum over all uses")
+        yield Foreseen(UNFORESEEN, value, f"that is the value of {label}, and its gradient is asked")
 
     def reveal(self) -> Revealed:
         """The graph with all numbers."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..exercise import Exercise
+from ..predictions.prediction import load_prediction
 from ..registry import load_exercise
 from .source import TutorialCell
 
@@ -52,14 +53,22 @@ def lab(cells: Sequence[TutorialCell]) -> str:
 def instructor(cells: Sequence[TutorialCell]) -> str:
     """What an instructor gets: everything, and the references in place of the answers."""
     kept = [cell for cell in cells if not (cell.instructor and cell.kind == "code")]  # those only fetch references
-    return notebook(kept, lambda exercise: in_three(exercise, exercise.solution))
+    return notebook(kept, lambda exercise: in_three(exercise, exercise.solution), solved=True)
 
 
-def notebook(cells: Sequence[TutorialCell], layout: Layout, *, setup: str = SETUP) -> str:
-    """The notebook as JSON text, the same for the same cells. `layout` makes the cells of an exercise."""
+def notebook(cells: Sequence[TutorialCell], layout: Layout, *, setup: str = SETUP, solved: bool = False) -> str:
+    """The notebook as JSON text, the same for the same cells. `layout` makes the cells of an exercise.
+
+    Predictions are open, or answered if it is `solved`.
+    """
     made: list[NotebookCell] = []
     for cell in cells:
-        made += layout(load_exercise(cell.exercise)) if cell.exercise else [NotebookCell(cell.kind, cell.text)]
+        if cell.exercise:
+            made += layout(load_exercise(cell.exercise))
+        elif cell.prediction:
+            made += in_two(cell.prediction, solved=solved)
+        else:
+            made.append(NotebookCell(cell.kind, cell.text))
     if any(cell.exercise for cell in cells):
         first = next(i for i, cell in enumerate(made) if cell.kind == "code")
         made.insert(first, NotebookCell("code", setup))
@@ -72,6 +81,19 @@ def in_three(exercise: Exercise, answer: str) -> list[NotebookCell]:
         NotebookCell("markdown", task(exercise), mark(exercise, "task"), f"{exercise.id}-task"),
         NotebookCell("code", with_imports(exercise, answer), mark(exercise, "answer"), f"{exercise.id}-answer"),
         NotebookCell("code", check_call(exercise), mark(exercise, "check"), f"{exercise.id}-check"),
+    ]
+
+
+def in_two(id: str, *, solved: bool) -> list[NotebookCell]:
+    """A prediction: the question, and a call with a place for the answer."""
+    question = load_prediction(id).question()
+    texts = {
+        "question": f"**Before you run on.** {question}",
+        "predict": f'tl.predict("{id}", {repr(question.right) if solved else "..."})',
+    }
+    return [
+        NotebookCell(kind, text, {"tinygrad_lora": {"prediction": id, "role": role}}, f"{id}-{role}")
+        for kind, (role, text) in zip(("markdown", "code"), texts.items(), strict=True)
     ]
 
 

@@ -2,6 +2,7 @@
 
 # %% [markdown] instructor=true     a cell that only instructors see
 # %% exercise="04-topo"             the place of an exercise; in the source it fetches the reference
+# %% predict="04-paths"             the place of a prediction; in the source it prints the question
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from ...errors import TutorialError
 class TutorialCell:
     """A cell of a tutorial. `kind` is that of a notebook's cell: "markdown", "code" or "raw".
 
-    `exercise` is the id of the exercise whose place it holds; `instructor` is True for a cell that students do not get.
+    `exercise` and `prediction` are the id of what it holds the place of; `instructor` is True for a cell that students
+    do not get.
     """
 
     kind: str
     text: str
     exercise: str | None = None
+    prediction: str | None = None
     instructor: bool = False
 
 
@@ -32,10 +35,12 @@ def read_cells(path: Path) -> list[TutorialCell]:
     for cell in _jupytext().read(path, fmt="py:percent").cells:
         marks: dict[str, Any] = {**cell.metadata}
         marks.pop("lines_to_next_cell", None)  # of Jupytext, which keeps blank lines with it
-        exercise, instructor = marks.pop("exercise", None), marks.pop("instructor", False) is True
+        exercise, prediction = marks.pop("exercise", None), marks.pop("predict", None)
+        instructor = marks.pop("instructor", False) is True
         if marks:
-            raise TutorialError(f"{path.name}: a cell is marked {', '.join(marks)}; the marks are exercise, instructor")
-        cells.append(TutorialCell(cell.cell_type, cell.source, exercise, instructor))
+            known = "exercise, predict, instructor"
+            raise TutorialError(f"{path.name}: a cell is marked {', '.join(marks)}; the marks are {known}")
+        cells.append(TutorialCell(cell.cell_type, cell.source, exercise, prediction, instructor))
     return cells
 
 

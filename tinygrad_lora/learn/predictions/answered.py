@@ -1,0 +1,60 @@
+"""`predict`, which a student calls: it asks, and responds to an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..diagnosis import Diagnosis
+from ..progress import remember
+from .foreseen import UNFORESEEN
+from .prediction import Question, load_prediction
+
+REFUSED = "wrong-type"
+LOOK = "Run the cells that follow, find out why, and answer again."
+
+
+@dataclass(frozen=True)
+class Response:
+    """The question, if there is no answer yet; else what there is to say about the answer."""
+
+    question: Question
+    diagnosis: Diagnosis | None
+
+    @property
+    def open(self) -> bool:
+        return self.diagnosis is not None and self.diagnosis.code == "blank"
+
+    @property
+    def passed(self) -> bool:
+        return self.diagnosis is None
+
+    def __str__(self) -> str:
+        if self.diagnosis is None:
+            return f"Right. {self.question.response}."
+        if self.open:
+            return f"{self.question}\n\nAnswer with {self.question.needed}"
+        return f"{self.diagnosis.sentence}.{f' {LOOK}' if self.diagnosis.code == UNFORESEEN else ''}"
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def predict(id: str, answer: Any = ..., *, seed: int | None = None) -> Response:
+    """Say what will come out, before you run it: `predict("03-factor", 15)`.
+
+    Without an answer, or with `...`, it prints the question. The answer is a number (three digits are enough), True or
+    False, a shape, or the letter of a choice. What is said to it may name the mistake behind it, and never the answer.
+    `progress()` remembers it. A `seed` asks the same with other numbers.
+    Raises ExerciseError, with the nearest ids, if there is no such prediction.
+    """
+    question = load_prediction(id).question(seed)
+    if answer is ... or answer is None:
+        return Response(question, Diagnosis("blank", f"{id} is still open"))
+    diagnosis = question.judge(answer)
+    if diagnosis is None or diagnosis.code != REFUSED:
+        remember([{"exercise": id, "predicted": True, "passed": diagnosis is None,
+                   "diagnosis": diagnosis.code if diagnosis else None}])  # fmt: skip
+    return Response(question, diagnosis)
