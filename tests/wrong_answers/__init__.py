@@ -12,8 +12,9 @@ from tinygrad_lora.learn.registry import exercise_modules
 
 
 def mutants_of(exercise: Exercise) -> list[Mutant]:
-    """All known wrong answers of an exercise."""
-    folder, file = exercise_modules()[exercise.id].split(".")[-2:]
-    if find_spec(f"{__name__}.{folder}.{file}"):
-        import_module(f"{__name__}.{folder}.{file}")
+    """All known wrong answers of an exercise; of one that is not the package's, those that it has itself."""
+    if exercise.id in exercise_modules():
+        folder, file = exercise_modules()[exercise.id].split(".")[-2:]
+        if find_spec(f"{__name__}.{folder}.{file}"):
+            import_module(f"{__name__}.{folder}.{file}")
     return exercise.mutants

@@ -1,7 +1,5 @@
 """The commands `tinygrad-lora check`, `hint` and `progress`: the course in a terminal."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

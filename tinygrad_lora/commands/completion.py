@@ -1,7 +1,5 @@
 """The command `tinygrad-lora completion`: a script with which a shell completes commands, options and values."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterable
 from importlib import import_module

@@ -1,7 +1,5 @@
 """The command `tinygrad-lora course`: notebooks from the tutorials' sources, for students and for graders."""
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Callable, Sequence

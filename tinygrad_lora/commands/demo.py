@@ -1,7 +1,5 @@
 """The command `tinygrad-lora demo`."""
 
-from __future__ import annotations
-
 import argparse
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What this machine has of what the package can use: the command `tinygrad-lora doctor`."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -1,7 +1,5 @@
 """The command `tinygrad-lora draw`: a picture of a graph, as a file or as text."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

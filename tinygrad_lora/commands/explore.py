@@ -1,7 +1,5 @@
 """`tinygrad-lora explore`: the compiler explorer as a page."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The command `tinygrad-lora grade`: a folder of submissions in, scores, feedback and a class report out."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import secrets

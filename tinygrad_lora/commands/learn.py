@@ -1,7 +1,5 @@
 """The command `tinygrad-lora learn`: the tutorials with what you have done, and Jupyter on a copy of one."""
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import json

@@ -1,7 +1,5 @@
 """The command `tinygrad-lora models`: fetch real networks, see which are here, remove them."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The commands `tinygrad-lora predict` and `review`: the questions of the tutorials in a terminal."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

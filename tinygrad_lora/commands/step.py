@@ -1,7 +1,5 @@
 """The command `tinygrad-lora step`: the steps of a computation in a terminal, or as a page."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Charts as SVG, drawn for a page: the colors come from its style sheet, the words stand beside what they name."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Pretrain a small network on upright digits, then teach it rotated ones with an adapter and nothing else."""
 
-from __future__ import annotations
-
 import copy
 import time
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What the demo leaves behind: a folder of files, the page last, each complete or not there."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from io import BytesIO

@@ -1,7 +1,5 @@
 """Digits as pictures: each image is a small PNG inside the page."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from itertools import chain

@@ -1,7 +1,5 @@
 r"""The paper's formula written down as it stands, $y = xW + b + 2\,x(AB)$: what does the compiler make of it?"""
 
-from __future__ import annotations
-
 import inspect
 from dataclasses import dataclass
 from textwrap import dedent

@@ -1,7 +1,5 @@
 """The page: the story of one run in one HTML file that loads nothing and runs no script."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

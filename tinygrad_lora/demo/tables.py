@@ -1,7 +1,5 @@
 """The tables of the page, each read from what was measured."""
 
-from __future__ import annotations
-
 import os
 import platform
 import sys

@@ -1,7 +1,5 @@
 """The results as files: tables for people, and the formats of nbgrader and Gradescope."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

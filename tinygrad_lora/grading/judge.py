@@ -1,7 +1,5 @@
 """The judge's process: holds the checks, asks the student's process for values, and believes nothing but data."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Iterable, Iterator

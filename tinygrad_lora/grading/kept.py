@@ -1,7 +1,5 @@
 """Results kept between runs: a file is believed only if it is whole, has the right form, and adds up."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Pages for people: the class at a glance, and what each student gets back. They load nothing and run no script."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote

@@ -1,7 +1,5 @@
 """What was handed in: the files of each student, read as cells. A notebook is read as JSON; Jupyter is not needed."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -25,8 +25,6 @@ by operation. Rounding is the only excuse, and the bound is this:
    to whole numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

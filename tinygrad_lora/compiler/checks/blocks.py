@@ -1,7 +1,5 @@
 """A loop over blocks of rows, rehearsed: which of its blocks run, and what need not be looked at again in each."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate

@@ -1,7 +1,5 @@
 """What the bytes of a buffer hold, piece by piece, while a program is rehearsed."""
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Where a wrong result comes from: the step of the compiler, and the smallest part of the graph that shows it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -3,8 +3,6 @@
 A program that computes something else is not used: the plain text of the traced graph runs in its place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Whether two ways lead to the same value: which elements of an array a view has, or a copy, or a block of rows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 from typing import Any

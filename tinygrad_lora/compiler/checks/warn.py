@@ -1,7 +1,5 @@
 """The warning for a program that is wrong."""
 
-from __future__ import annotations
-
 import warnings
 
 from ...core.source import user_line

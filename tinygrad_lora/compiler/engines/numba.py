@@ -5,8 +5,6 @@ own: a sum that may be added up in any order, and a maximum that is one vector i
 error, such as an index out of bounds, does not give its arrays back to the system: numba cannot.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module

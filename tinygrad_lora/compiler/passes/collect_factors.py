@@ -7,8 +7,6 @@ divisors are formed, which could overflow where one division after the other doe
 Why it is legal. Multiplication distributes over addition. A common factor can be factored out and multiplied once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from operator import attrgetter
 

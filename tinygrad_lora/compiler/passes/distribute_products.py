@@ -4,8 +4,6 @@ Why it is legal. Multiplication distributes over addition. Where the sum is not 
 terms may be multiplied on its own, and a term that is a product can then be bracketed anew.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import prod

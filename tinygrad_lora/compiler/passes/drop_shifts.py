@@ -4,8 +4,6 @@ Why it is legal. A number that is added to every score moves the largest of them
 difference.
 """
 
-from __future__ import annotations
-
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node

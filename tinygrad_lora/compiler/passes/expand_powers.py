@@ -4,8 +4,6 @@ Why it is legal. A whole power is a product by definition. Multiplying is exact 
 than a general power.
 """
 
-from __future__ import annotations
-
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node

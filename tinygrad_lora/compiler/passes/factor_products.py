@@ -4,8 +4,6 @@ Why it is legal. Matrix multiplication distributes over addition, and backwards:
 factored out, and the other factors added first.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from ...core import ops

@@ -4,8 +4,6 @@ Why it is legal. Each row of a product depends on its own row alone. Whether the
 one tall matrix makes no difference to them.
 """
 
-from __future__ import annotations
-
 from math import prod
 
 from ...core import ops

@@ -4,8 +4,6 @@ Why it is legal. No input reaches these operations, so every run would compute t
 now.
 """
 
-from __future__ import annotations
-
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode, constant

@@ -4,8 +4,6 @@ Why it is legal. A product is linear in each factor. A number may scale the left
 whichever is smallest.
 """
 
-from __future__ import annotations
-
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node

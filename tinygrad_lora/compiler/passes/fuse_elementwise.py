@@ -3,8 +3,6 @@
 Why it is legal. A result that is used once has no other reader. Its expression can stand right where it is used.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from ...core.graph import Graph, rebuilt

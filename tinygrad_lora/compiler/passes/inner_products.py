@@ -4,8 +4,6 @@ Why it is legal. The sum of an elementwise product is an inner product by defini
 and never stores the product.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ...core import ops

@@ -3,8 +3,6 @@
 Why it is legal. Adding zero changes nothing. Where all but a few elements are zero, adding these few is enough.
 """
 
-from __future__ import annotations
-
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node

@@ -4,8 +4,6 @@ Why it is legal. An operation has no side effects. On equal operands it gives an
 all users.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from ...core import ops

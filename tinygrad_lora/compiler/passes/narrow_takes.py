@@ -4,8 +4,6 @@ Why it is legal. An element of an elementwise result depends on the same element
 taken need not be computed.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ...core import ops

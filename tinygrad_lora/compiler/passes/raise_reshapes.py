@@ -4,8 +4,6 @@ Why it is legal. An elementwise operation treats each element by itself. A resha
 so the two may change places.
 """
 
-from __future__ import annotations
-
 from math import prod
 
 import numpy as np

@@ -4,8 +4,6 @@ Why it is legal. An elementwise operation treats each element by itself, whereve
 the transpose.
 """
 
-from __future__ import annotations
-
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node

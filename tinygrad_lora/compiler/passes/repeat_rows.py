@@ -3,8 +3,6 @@
 Why it is legal. Broadcasting means: add b to every row. A matrix that holds b in every row says the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from ...core import ops

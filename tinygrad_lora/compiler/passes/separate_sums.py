@@ -3,8 +3,6 @@
 Why it is legal. Sums may be taken in any order. What does not depend on an index is a common factor of the sum over it.
 """
 
-from __future__ import annotations
-
 from functools import reduce
 from operator import mul
 from typing import NamedTuple

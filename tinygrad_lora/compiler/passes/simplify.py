@@ -4,8 +4,6 @@ Why it is legal. These are identities of arithmetic: they hold for every number.
 or the rule does not apply.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from ...core import ops

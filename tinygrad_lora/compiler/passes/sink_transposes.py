@@ -4,8 +4,6 @@ Why it is legal. Row i of a transposed product is column i of the product: the s
 opposite order.
 """
 
-from __future__ import annotations
-
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node

@@ -4,8 +4,6 @@ Why it is legal. Matrix multiplication is associative, so a power may be put tog
 computed once.
 """
 
-from __future__ import annotations
-
 from ...core import ops
 from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node

@@ -4,8 +4,6 @@ Why it is legal. Adding up a row is its inner product with ones. So all rows tog
 ones.
 """
 
-from __future__ import annotations
-
 from math import prod
 
 import numpy as np

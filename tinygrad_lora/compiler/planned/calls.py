@@ -1,7 +1,5 @@
 """How an operation is called so that it writes into a given array: `np.add(a, b, y)` instead of `y = a + b`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """What is decided about a program before it is written: what is kept, in which order, where, and in which blocks."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

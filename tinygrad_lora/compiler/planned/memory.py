@@ -1,7 +1,5 @@
 """The memory of a program as data: which array lies where, and from when to when."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate

@@ -4,8 +4,6 @@ An elementwise operation on a large array waits for memory: it reads and writes 
 them runs faster on a few rows at a time, while these are in the cache. So neighbors in the graph become one unit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

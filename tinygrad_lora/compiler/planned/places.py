@@ -1,7 +1,5 @@
 """Where each array of a program is: with the caller, in planned memory, or in an array that NumPy allocates."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ The program is a list of units, each one operation or several that run together 
 the operation that makes it to the last one that reads it; arrays that are never alive together may share a place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod

@@ -1,7 +1,5 @@
 """Which NumPy call multiplies two matrices fastest: `dot`, `matmul`, or `matmul` on blocks of rows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Arrays that are never needed at the same time take turns in the same bytes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush

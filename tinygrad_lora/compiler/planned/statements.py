@@ -1,7 +1,5 @@
 """The statements of a planned program that compute a node: into its place in the memory, as a number, or as a view."""
 
-from __future__ import annotations
-
 from ...core import ops
 from ...core.node import ComputationNode as Node
 from ..operations import gives_number, inner_product

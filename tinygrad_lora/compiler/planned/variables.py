@@ -1,7 +1,5 @@
 """How a planned program refers to each value, and what stands before its function to define that."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from ...core.node import ComputationNode as Node

@@ -3,8 +3,6 @@
 Whatever a program calls by a name gets this name here. So no argument and no function of the user can be taken for it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -10,8 +10,6 @@ The program owns its memory, so it serves one call at a time. Another call at th
 has a program of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Generated text: names, signatures, constants, and comments that stand in columns."""
 
-from __future__ import annotations
-
 import builtins
 import keyword
 import re

@@ -5,8 +5,6 @@ clever `repr` would run in whoever compiles the graph. Only what is listed here 
 types: a subclass may have a `repr` of its own.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

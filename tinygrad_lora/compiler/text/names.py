@@ -1,7 +1,5 @@
 """The name of a generated program's function: never one that a program itself gives to something else."""
 
-from __future__ import annotations
-
 import keyword
 import unicodedata
 from collections.abc import Iterable

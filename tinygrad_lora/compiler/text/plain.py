@@ -1,7 +1,5 @@
 """From a graph to plain NumPy: one expression a line, each with the operation, the shape and the user's own line."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Random generators as data, and what may change in the arguments of a call."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Errors of the other process as errors of this one."""
 
-from __future__ import annotations
-
 import builtins
 from typing import Any
 

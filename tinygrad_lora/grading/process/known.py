@@ -1,7 +1,5 @@
 """What both processes have: ufuncs, operations, functions of the library, classes. Each crosses as a name."""
 
-from __future__ import annotations
-
 import sys
 from types import FunctionType
 from typing import Any

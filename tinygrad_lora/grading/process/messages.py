@@ -6,8 +6,6 @@ return     raise, text, line     the error that the call ended with; the value i
 forget                           no number means anything any more
 """
 
-from __future__ import annotations
-
 from itertools import product
 from typing import Any
 

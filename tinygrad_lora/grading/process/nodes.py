@@ -3,8 +3,6 @@
 Nothing here is compiled. An operation is one of the core's, by its name; its parameters are plain values.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -5,8 +5,6 @@ operations cross without their values: the receiver computes them again with a N
 Functions, classes and objects of another process cross as references; see `peer`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -5,8 +5,6 @@ class here: its bases from the package are the real ones, and the methods that i
 defined. So `isinstance(layer, tl.Layer)` holds, and what the student did not write is ours.
 """
 
-from __future__ import annotations
-
 import inspect
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Plain values that JSON lacks: whole numbers of any size, infinities, complex numbers, `...`, ranges, dtypes."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

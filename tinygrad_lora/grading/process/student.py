@@ -1,7 +1,5 @@
 """The student's process: runs the cells, then calls what they define. It holds no reference, no check and no score."""
 
-from __future__ import annotations
-
 import ast
 import builtins
 import contextlib

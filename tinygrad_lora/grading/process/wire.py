@@ -1,7 +1,5 @@
 """Frames between two processes: a header in JSON, and the bytes of its arrays. Nothing in a frame is ever executed."""
 
-from __future__ import annotations
-
 import json
 import socket
 import struct

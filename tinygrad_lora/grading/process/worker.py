@@ -1,7 +1,5 @@
 """One worker: takes jobs as lines of JSON, and judges each in a fork of its own. No student's code runs here."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import json

@@ -6,8 +6,6 @@ Whoever asks gets the other end of its channel, and says when it must end. Witho
 each; that takes a second more.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import json

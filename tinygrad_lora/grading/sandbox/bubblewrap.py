@@ -4,8 +4,6 @@ Inside there is Python with its packages, read-only, and nothing else: no networ
 submission, no file of the judge. The reference solutions are not in the package that is seen there.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import site

@@ -3,8 +3,6 @@
 Some take what no other limit counts, such as the shared memory of System V; the others are where kernels had holes.
 """
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import platform

@@ -5,8 +5,6 @@ the work folder, and writing outside of the work folder. It looks nothing up in 
 names there changes nothing. It is no wall against machine code: that needs the operating system.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import sysconfig

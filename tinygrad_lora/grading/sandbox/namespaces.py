@@ -4,8 +4,6 @@ The process that forks has loaded NumPy already, so this takes milliseconds. Wha
 bubblewrap makes, too: user, process ids, mounts, network, shared memory. They end with their first process.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

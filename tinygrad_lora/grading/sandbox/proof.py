@@ -1,7 +1,5 @@
 """A sandbox proves itself: a process in it tries what no submission may do. If it can, nothing is graded."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import socket

@@ -4,8 +4,6 @@ The size of a batch may be left open. Then the same function was traced for two 
 graphs, number by number, is computed from the size that comes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Any traced graph as an ONNX file, which many other programs run. The only module that imports onnx."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A rule takes the builder, which it adds nodes to, the node, and the names of its
 the result.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

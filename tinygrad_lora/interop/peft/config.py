@@ -1,7 +1,5 @@
 """The options of an adapter file, `adapter_config.json`: each is honored, is without effect, or is refused by name."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping

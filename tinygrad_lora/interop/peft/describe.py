@@ -1,7 +1,5 @@
 """The settings of an adapter as PEFT can hold them: read off the layers that have it, so that they say what is true."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping

@@ -1,7 +1,5 @@
 """Adapters as the PEFT library keeps them: a folder with `adapter_config.json` and `adapter_model.safetensors`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path

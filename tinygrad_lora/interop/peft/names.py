@@ -4,8 +4,6 @@ A name in the file is "base_model.model.", the path of a layer, and what it is o
 the matrix of a linear layer as (out, in), here it is (in, out): every matrix of an adapter is transposed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any

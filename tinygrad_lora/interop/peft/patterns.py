@@ -4,8 +4,6 @@ Python's matcher cannot be stopped from within, so those that are not plainly ha
 own: this file, run as a program. What it does there in time takes no longer afterwards.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

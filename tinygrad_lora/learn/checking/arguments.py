@@ -3,8 +3,6 @@
 Otherwise a function could make any answer right, by changing what its check compares the answer with.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from types import FunctionType

@@ -1,7 +1,5 @@
 """What a notebook knows: whether the newest cell that defines a name has run at all."""
 
-from __future__ import annotations
-
 import ast
 import re
 import sys

@@ -1,7 +1,5 @@
 """`check` and `hint`, which a student calls, and `demand` for graders that run tests one by one."""
 
-from __future__ import annotations
-
 import inspect
 from dataclasses import replace
 from typing import Any

@@ -5,8 +5,6 @@ passes once every node has a name of its own, then it takes equal names for equa
 the code lives in another process, nothing is said.
 """
 
-from __future__ import annotations
-
 import dis
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -4,8 +4,6 @@ A rule reads the text of an exception, since in a grader it comes from another p
 which Python raises it; nothing is guessed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Parts of the engine replaced for a while, from outside: the core knows nothing of it."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator

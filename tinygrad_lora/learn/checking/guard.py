@@ -1,7 +1,5 @@
 """Running a student's code: whatever it does, the caller gets an outcome, and nothing reaches the error stream."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import gc

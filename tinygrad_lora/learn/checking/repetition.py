@@ -1,7 +1,5 @@
 """The same call twice: whatever a function keeps from one call to the next shows in what it gives the second time."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from typing import Any

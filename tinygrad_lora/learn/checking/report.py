@@ -1,7 +1,5 @@
 """What came out of the checks: data first, then text for a terminal and HTML for a notebook."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any

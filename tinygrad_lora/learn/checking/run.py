@@ -1,7 +1,5 @@
 """Runs the checks of an exercise on what a student wrote."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import FunctionType
 from typing import Any

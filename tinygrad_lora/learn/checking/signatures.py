@@ -1,7 +1,5 @@
 """What a function takes: as data, in words, and whether an exercise can call it."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from functools import partial

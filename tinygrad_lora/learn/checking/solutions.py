@@ -3,8 +3,6 @@
 `# BEGIN SOLUTION` and `# END SOLUTION` stand around what is taken out, as nbgrader and Otter spell it.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import io

@@ -1,7 +1,5 @@
 """Whether something is still to be written."""
 
-from __future__ import annotations
-
 import dis
 from types import FunctionType
 from typing import Any

@@ -1,7 +1,5 @@
 """The strongest evidence: the student's own rule becomes right when it is given something else for an argument."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from itertools import combinations

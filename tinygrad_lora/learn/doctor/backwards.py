@@ -1,7 +1,5 @@
 """`diagnose_backward`: what is wrong with a backward pass through a whole graph."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any

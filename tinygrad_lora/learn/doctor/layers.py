@@ -1,7 +1,5 @@
 """`diagnose_layer`: what is wrong with a layer, beside one that is right."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial

@@ -1,7 +1,5 @@
 """True gradients by finite differences, and how far they can be trusted: rounding, and kinks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`diagnose`: what is wrong with a backward rule."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

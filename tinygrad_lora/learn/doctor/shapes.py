@@ -1,7 +1,5 @@
 """Mistakes that show in the shape: transposed, not summed over a broadcast axis, not repeated, swapped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from typing import Any

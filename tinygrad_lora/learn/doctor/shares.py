@@ -1,7 +1,5 @@
 """Mistakes that show in what each output sends back: only the last of several shares was kept, or only the first."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

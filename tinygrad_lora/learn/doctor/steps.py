@@ -1,7 +1,5 @@
 """`diagnose_step`: what is wrong with a training step, from what it does to the parameters of a small model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

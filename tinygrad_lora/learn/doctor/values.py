@@ -1,7 +1,5 @@
 """Mistakes that show in the numbers: sign, a constant factor, the gradient that flows in, a factor, a mask."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 

@@ -1,7 +1,5 @@
 """`predict`, which a student calls: it asks, and responds to an answer."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

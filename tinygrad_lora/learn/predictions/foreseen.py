@@ -1,7 +1,5 @@
 """The judge of a prediction: right, wrong in a way that was foreseen, or wrong in another way."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any

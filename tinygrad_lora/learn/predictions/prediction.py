@@ -12,8 +12,6 @@ right answer says what kind of answer is needed: a number, True or False, a shap
 the texts that are given). The predictions of tutorial 03 are in `exercises/t03/_predictions.py`, in their order there.
 '''
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import inspect

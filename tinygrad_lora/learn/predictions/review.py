@@ -1,7 +1,5 @@
 """Questions about tutorials that are passed already: those first on which most went wrong."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np

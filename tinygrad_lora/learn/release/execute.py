@@ -1,7 +1,5 @@
 """A notebook with what its cells print and draw: it is run from top to bottom, in a kernel of its own."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

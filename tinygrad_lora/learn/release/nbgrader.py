@@ -1,7 +1,5 @@
 """The source notebook of an nbgrader assignment: `nbgrader generate_assignment` makes the student's version of it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A notebook from the cells of a tutorial: each exercise becomes a task, a place for the answer, and a check."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Sequence

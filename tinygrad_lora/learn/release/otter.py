@@ -1,7 +1,5 @@
 """The source notebook of an Otter assignment: `otter assign` makes the student's version and the autograder of it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ..exercise import Check, Exercise

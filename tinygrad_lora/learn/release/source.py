@@ -5,8 +5,6 @@
 # %% predict="04-paths"             the place of a prediction; in the source it prints the question
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Where fetched models live: one folder for each user, one folder in it for each model."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

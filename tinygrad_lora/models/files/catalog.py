@@ -1,7 +1,5 @@
 """What can be fetched: real networks and data that registry packages carry, each pinned by its checksum."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@ r"""Numbers in few bits, and back: $x = d\,q + m$ for each block of 32, a scale 
 Source: ggml-quants.c in the repository ggml-org/ggml.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

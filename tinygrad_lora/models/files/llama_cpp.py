@@ -3,8 +3,6 @@
 Source: convert_hf_to_gguf.py in the repository ggml-org/llama.cpp.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

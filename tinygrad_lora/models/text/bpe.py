@@ -5,8 +5,6 @@ joins down in order; encoding applies the same joins, earliest first.
 Source: Sennrich et al. 2015 (arXiv:1508.07909); Radford et al. 2019, section 2.2, for bytes.
 """
 
-from __future__ import annotations
-
 import codecs
 import heapq
 import re

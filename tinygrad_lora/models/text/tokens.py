@@ -1,7 +1,5 @@
 """What all tokenizers share: sentences of different lengths as one array, and special tokens in a text."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple

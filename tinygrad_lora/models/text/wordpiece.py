@@ -3,8 +3,6 @@
 Source: Devlin et al. 2018 (arXiv:1810.04805), section 3; the rules are those of the original `tokenization.py`.
 """
 
-from __future__ import annotations
-
 import os
 import unicodedata
 from collections.abc import Iterable, Sequence

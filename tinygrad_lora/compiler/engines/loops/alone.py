@@ -1,7 +1,5 @@
 """Operations that are not elementwise, each with loops of its own or as a product that a library computes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ sum, is known when the inner loop ends; what needs it goes into a second inner l
 pass over the memory: three inner loops for each row.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 

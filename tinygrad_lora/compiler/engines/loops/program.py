@@ -1,7 +1,5 @@
 """From a graph to loops over single elements: plain Python, which a compiler of loops makes fast."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from ....core import ops

@@ -1,7 +1,5 @@
 """A kernel as text: a loop over rows, and in it one inner loop for each stage."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ....core import ops

@@ -3,8 +3,6 @@
 A loop computes with single numbers, so each number says its dtype: `f32(0.5) * x[i, j]` stays float32.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from math import factorial

@@ -5,8 +5,6 @@ another index. Along each axis of that array the index is $\text{start} + \text{
 view, or a fixed number.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The lines of a program of loops so far, and how each value is read in them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Graphs for the exercises on running forward: the numbers are outside, and an order is a list of nodes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

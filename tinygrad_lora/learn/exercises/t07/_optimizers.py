@@ -1,7 +1,5 @@
 """Update rules as functions of (parameters, lr, memory): run on the same gradients, compared number by number."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

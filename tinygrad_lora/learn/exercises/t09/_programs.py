@@ -1,7 +1,5 @@
 """Random programs for the exercises on the compiler: functions of nodes, and closed graphs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 
