@@ -134,9 +134,11 @@ def job(*cells: str) -> dict[str, object]:
 
 
 def attacks():
-    """All of them; every sixth is in the quick suite."""
+    """Every sixth is in the quick suite. Of those that wait for a limit, every fourth is with the slow ones."""
+    lasting = sorted(LONG)
     for i, name in enumerate(ATTACKS):
-        yield pytest.param(name, marks=[pytest.mark.slow] if name in LONG or i % 6 else [])
+        mark = pytest.mark.long if name in LONG and lasting.index(name) % 4 else pytest.mark.slow
+        yield pytest.param(name, marks=[mark] if name in LONG or i % 6 else [])
 
 
 @pytest.mark.parametrize("name", attacks())
