@@ -516,8 +516,10 @@ runpy.run_module("bench", run_name="__main__")
 @pytest.mark.parametrize("delay", [0, 0.1, 0.3, 0.7, 2.0])
 def test_ctrl_c_at_any_moment_leaves_one_line(delay, tmp_path):
     code = HEARS_CTRL_C + BEGINNING
+    environment = worker_environment(os.environ, 1)
+    environment["PYTHONPATH"] += f"{os.pathsep}{Path(__file__).parents[1]}"
     with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=tmp_path, env=worker_environment(os.environ, 1), start_new_session=True,
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, start_new_session=True,
         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as running:  # fmt: skip
         assert running.stdout.readline() == "False\n"

@@ -88,6 +88,10 @@ def spoiling_class(thing, spoil, spoiled):
     return type(thing.__name__, (thing,), methods)
 
 
+# In the training of this exercise another function of the student calls it: what it spoils shows in what comes out.
+CALLED_BY_ANOTHER = {("08-rescue", "measure")}
+
+
 @pytest.mark.parametrize(
     "spoil", [changes_an_array, changes_a_list, rebinds_a_value, cuts_a_graph, freezes_a_parameter]
 )
@@ -103,7 +107,7 @@ def test_a_right_answer_that_changes_an_argument_is_wrong(id, name, spoil):
     if any(spoiled):
         assert report.points < exercise.points, str(report)
         codes = {result.diagnosis.code for result in report.results if result.diagnosis}
-        assert "changed-argument" in codes, str(report)
+        assert "changed-argument" in codes or (id, name) in CALLED_BY_ANOTHER, str(report)
     else:
         assert report.passed, str(report)
 

@@ -52,14 +52,13 @@ def _result(
 def _run(exercise: Exercise, check: Check, values: Mapping[str, Any], around: Wrapper | None = None) -> None:
     """Run the check. The functions, classes and methods of the student work on copies of what they are given.
 
-    In the first check of a function, one call is made twice. `around` wraps what is called once more.
+    One call of each function is made twice. `around` wraps what is called once more.
     """
     inputs, methods = {name: values[name] for name in check.parameters}, []
     for name in check.needs:
         reference, answer = exercise.references[name], values[name]
         if callable(reference):
-            first = next(other for other in exercise.checks if name in other.needs) is check
-            twice = name if first and around is None else ""
+            twice = name if around is None else ""
             call = on_copies(answer, names_of(reference), exercise.changes.get(name, ()), twice=twice)
             inputs[name] = around(call) if around and not isinstance(answer, type) else call
         for key, right, mine in methods_of(reference, answer):
