@@ -134,10 +134,10 @@ def job(*cells: str) -> dict[str, object]:
 
 
 def attacks():
-    """Every sixth is in the quick suite. Of those that wait for a limit, every fourth is with the slow ones."""
+    """Every sixth is in the quick suite. Of those that wait for a limit, every sixth is with the slow ones."""
     lasting = sorted(LONG)
     for i, name in enumerate(ATTACKS):
-        mark = pytest.mark.long if name in LONG and lasting.index(name) % 4 else pytest.mark.slow
+        mark = pytest.mark.long if name in LONG and lasting.index(name) % 6 else pytest.mark.slow
         yield pytest.param(name, marks=[mark] if name in LONG or i % 6 else [])
 
 

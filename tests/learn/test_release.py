@@ -250,7 +250,7 @@ def test_nbgrader_gives_full_marks_to_the_reference_and_zero_to_the_stub(source,
     assert float(scores["stub"][columns.index("score")]) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("otter", path=str(Path(sys.executable).parent)) is None, reason="needs otter-grader")
 def test_otter_gives_full_marks_to_the_reference_and_zero_to_the_stub(source, tmp_path):
     path = tmp_path / "01_short.ipynb"
