@@ -141,7 +141,7 @@ def attacks():
         yield pytest.param(name, marks=[mark] if name in LONG or i % 6 else [])
 
 
-@pytest.mark.parametrize("name", attacks())
+@pytest.mark.parametrize("name", [*attacks()])
 def test_an_attack_gets_nothing_does_no_harm_and_is_named(name, worker, outside):
     result = worker.judge(job(PRELUDE + outside.names(), ATTACKS[name], EPILOGUE))
     assert "failed" not in result, result
