@@ -261,7 +261,7 @@ def _told(result: dict[str, object]) -> list[object]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="whoever runs this is no root already")
-def test_all_of_this_holds_for_an_ordinary_user():
+def test_the_quick_ones_hold_for_an_ordinary_user_too():
     """Root becomes somebody else, in a view of this machine where the folders above Python can be gone through."""
     need_sandbox()
     root, python = Path(__file__).parents[2], Path(sys.base_prefix).resolve()
