@@ -19,6 +19,7 @@ import tinygrad_lora
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tinygrad_lora"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+EXERCISES = sorted((ROOT / "tutorials" / "exercises").rglob("*.py"))
 BENCH = sorted(path for name in ("bench", "feedback") for path in (ROOT / "tests" / "benchmarks" / name).rglob("*.py"))
 BUDGET = ROOT / "tests" / "budget.toml"
 
@@ -86,7 +87,7 @@ def test_the_core_says_in_which_order_to_read_it():
 
 
 def test_no_file_has_two_jobs():
-    sizes = {name_of(path): lines_of(path) for path in [*MODULES, *BENCH]}
+    sizes = {name_of(path): lines_of(path) for path in [*MODULES, *EXERCISES, *BENCH]}
     assert not {name: f"{size} code lines" for name, size in sizes.items() if size > LARGEST_FILE}
 
 
@@ -94,7 +95,7 @@ def test_the_structure_of_a_node_is_fixed_at_birth():
     structure = {"op", "parents", "params", "_shape", "_dtype"}
     assigned = {
         f"{name_of(path)}: {target.attr}"
-        for path in MODULES for node in ast.walk(tree_of(path))
+        for path in [*MODULES, *EXERCISES] for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
         for target in [node] if target.attr in structure
     }  # fmt: skip
@@ -104,14 +105,15 @@ def test_the_structure_of_a_node_is_fixed_at_birth():
 
 
 def test_a_folder_can_be_looked_through():
-    modules = Counter(name_of(path.parent) for path in MODULES if path.name != "__init__.py")
+    modules = Counter(name_of(path.parent) for path in [*MODULES, *EXERCISES] if path.name != "__init__.py")
     limits = dict.fromkeys(modules, MOST_MODULES) | dict.fromkeys(LIKE_THINGS, MOST_LIKE_THINGS)
     assert not {name: f"{n} modules" for name, n in modules.items() if n > limits[name]}
     assert modules.keys() >= LIKE_THINGS
 
 
 HEADER = """\
-# The code lines of each folder of the package, those of the files in it and not of its folders, and of all together.
+# The code lines of each folder of the package and of the exercises, those of the files in it and not of its folders,
+# and of all together.
 # A folder must not grow beyond its number. `pytest --update-golden tests/test_architecture.py` writes the numbers of
 # now; a commit that raises one says why.
 """
@@ -119,9 +121,10 @@ HEADER = """\
 
 def test_the_package_stays_within_its_budget(request):
     sizes = Counter()
-    for path in MODULES:
+    for path in [*MODULES, *EXERCISES]:
         sizes[name_of(path.parent)] += lines_of(path)
-    sizes["total"] = sum(sizes.values())
+    sizes["the package"] = sum(map(lines_of, MODULES))
+    sizes["with the exercises"] = sum(map(lines_of, [*MODULES, *EXERCISES]))
     if request.config.getoption("--update-golden"):
         table = "".join(f'"{name}" = {size}\n' for name, size in sorted(sizes.items()))
         BUDGET.write_text(HEADER + table, encoding="utf-8", newline="\n")
@@ -135,7 +138,7 @@ def test_the_package_stays_within_its_budget(request):
 def test_only_source_py_turns_text_into_code():
     named = [
         f"{name_of(path)}:{node.lineno}: {node.func.id}"
-        for path in MODULES if path != PACKAGE / "core" / "source.py"
+        for path in [*MODULES, *EXERCISES] if path != PACKAGE / "core" / "source.py"
         for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         and node.func.id in {"exec", "eval"}
     ]  # fmt: skip
@@ -183,31 +186,29 @@ def test_no_name_hides_a_module():
 
 def test_nothing_walks_all_objects_of_the_process():
     calls = [
-        f"{name_of(path)}:{node.lineno}" for path in MODULES for node in ast.walk(tree_of(path))
+        f"{name_of(path)}:{node.lineno}" for path in [*MODULES, *EXERCISES] for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Attribute) and node.attr in {"get_objects", "get_referrers"}
     ]  # fmt: skip
     assert not calls
 
 
 # Names that several classes share, in how many files: each network has parts of its own that its papers call so.
-# Exercises are apart: there a class has the name of what the student writes.
 SHARED_NAMES = {"Block": 2, "SelfAttention": 2}
 
 
 def test_a_class_name_means_one_thing():
     files = defaultdict(set)
     for path in MODULES:
-        if "exercises" not in path.parts:
-            for node in tree_of(path).body:
-                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                    files[node.name].add(name_of(path))
+        for node in tree_of(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                files[node.name].add(name_of(path))
     shared = {name: sorted(where) for name, where in files.items() if len(where) > SHARED_NAMES.get(name, 1)}
     assert not shared, shared
 
 
 def test_an_outside_library_is_imported_in_one_module():
     importers = defaultdict(set)
-    for path in [*MODULES, *BENCH]:
+    for path in [*MODULES, *EXERCISES, *BENCH]:
         for node in ast.walk(tree_of(path)):
             modules = []
             if isinstance(node, ast.Import):

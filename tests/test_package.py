@@ -49,7 +49,7 @@ def test_the_wheel_is_for_every_machine_and_holds_what_it_needs(built):
         "tinygrad_lora/py.typed",
         "tinygrad_lora/__init__.pyi",
         "tinygrad_lora/assets/digits.npz",
-        "tinygrad_lora/learn/exercises/t01/build.py",
+        "tinygrad_lora/tutorials/exercises/t01/build.py",
     ):
         assert needed in names
     assert any(re.search(r"dist-info/.*LICENSE", name) for name in names)

@@ -57,7 +57,7 @@ class Outside:
         values = {
             "ID": ID, "CANARY": str(self.folder / "judge/canary"), "OTHER": str(self.folder / "submissions/alice.py"),
             "OUT": str(self.folder / "out"), "PACKAGE": str(PACKAGE), "GRADER": self.grader, "TUTORIAL": str(tutorial),
-            "REFERENCE": str(PACKAGE / "learn/exercises/t05/unbroadcast.py"), "ABSTRACT": self.abstract,
+            "REFERENCE": str(tutorial.parent / "exercises/t05/unbroadcast.py"), "ABSTRACT": self.abstract,
             "LIBRARY": sysconfig.get_path("stdlib"), "PORT": self.sockets[0].getsockname()[1],
             "UNIX": str(self.folder / "socket"),
         }  # fmt: skip

@@ -100,9 +100,9 @@ def made(format: str, paths: Sequence[Path]) -> dict[str, str]:
 
 def sources(folder: Path | None, numbers: str = "") -> list[Path]:
     """The sources of the tutorials, those with these numbers. Raises TutorialError where there are none."""
-    from ..learn.tutorials import FOLDERS
+    from ..learn.exercises import TUTORIALS
 
-    paths = [path for place in ([folder] if folder else FOLDERS) for path in sorted(place.glob("[0-9][0-9]_*.py"))]
+    paths = [path for place in ([folder] if folder else TUTORIALS) for path in sorted(place.glob("[0-9][0-9]_*.py"))]
     wanted = [number.strip().zfill(2) for number in numbers.split(",") if number.strip()]
     known = {path.name[:2]: path for path in paths}
     if missing := [number for number in wanted if number not in known]:

@@ -10,11 +10,10 @@ from typing import Any
 
 from ..errors import TutorialError
 from ..files import read_bytes, read_json, reading, write_atomically
+from .exercises import TUTORIALS
 from .registry import exercise_ids
 
-PACKAGE = Path(__file__).resolve().parent.parent
 LARGEST = 16 * 2**20  # bytes
-FOLDERS = PACKAGE / "tutorials", PACKAGE.parent / "tutorials"  # of an installed package, and of a checkout
 HEADING = re.compile(r"# (?P<number>\d\d) · (?P<title>.+)\n+\*Outcome: (?P<outcome>.+) · (?P<minutes>\d+) minutes\*")
 
 
@@ -77,7 +76,7 @@ class Tutorial:
 
 def tutorials() -> list[Tutorial]:
     """All tutorials, in their order."""
-    for folder in FOLDERS:
+    for folder in TUTORIALS:
         if paths := sorted(folder.glob("[0-9][0-9]_*.ipynb")):
             return [Tutorial(path) for path in paths]
     raise TutorialError("this installation has no tutorials; `pip install --force-reinstall tinygrad-lora` brings them")

@@ -16,21 +16,21 @@ ATTACKS = {
     "the module, walked to": (
         "import pkgutil, tinygrad_lora.learn.exercises as e\nfound = [m.name for m in pkgutil.walk_packages(e.__path__)]"),
     "the module's resources": (
-        "import importlib.resources as r\nfound = r.files('tinygrad_lora').joinpath('learn/exercises/t05/unbroadcast.py').read_text()"),
+        "import importlib.resources as r\nfound = r.files('tinygrad_lora').joinpath('tutorials/exercises/t05/unbroadcast.py').read_text()"),
     "its path, hidden from the hook": (
         "class P(str):\n    def __fspath__(self): return REFERENCE\nfound = open(P('x')).read()"),
     "its path, as bytes": "found = open(os.fsencode(REFERENCE)).read()",
     "its path, with slashes": "found = open(REFERENCE.replace('/', '//')).read()",
-    "its path, with a detour": "found = open(PACKAGE + '/nn/../learn/./exercises/t05/unbroadcast.py').read()",
+    "its path, with a detour": "found = open(PACKAGE + '/nn/../../tutorials/./exercises/t05/unbroadcast.py').read()",
     "its path, through a link": "os.symlink(os.path.dirname(REFERENCE), 'e')\nfound = open('e/unbroadcast.py').read()",
     "the tutorial": "found = open(TUTORIAL).read()",
     "the tutorial by its name": "from tinygrad_lora.learn.tutorials import tutorial\nfound = tutorial('05').path.read_text()",
     "copies of the package": (
-        "import sys\nfor p in sys.path:\n    for q in ('learn/exercises/t05/unbroadcast.py', 'tutorials/05_arrays.py'):\n"
+        "import sys\nfor p in sys.path:\n    for q in ('tutorials/exercises/t05/unbroadcast.py', 'tutorials/05_arrays.py'):\n"
         "        try: found += open(os.path.join(p, 'tinygrad_lora', q)).read()\n        except OSError: pass"),
     "copies by descriptors": (
         "import glob\ntop = os.open('/', 0)\nfor p in sys.path:\n"
-        "    for q in ('learn/exercises/t05/unbroadcast.py', 'tutorials/05_arrays.py'):\n"
+        "    for q in ('tutorials/exercises/t05/unbroadcast.py', 'tutorials/05_arrays.py'):\n"
         "        try: found += os.read(os.open((p + '/tinygrad_lora/' + q)[1:], 0, dir_fd=top), 9999).decode()\n"
         "        except OSError: pass"),
     "modules that are loaded": (

@@ -11,7 +11,7 @@ import sys
 from glob import glob
 from pathlib import Path
 
-from .hook import PACKAGE, readable
+from .hook import PACKAGE, SOLVED, readable
 
 SCRATCH = "/submission"  # where a submission works; a folder that no system has
 NOBODY = 65534  # whom root becomes inside: files and settings that are root's are not a submission's
@@ -20,7 +20,6 @@ LIBRARIES = (
     "/etc/alternatives",
 )  # fmt: skip
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
-SOLVED = ("learn/exercises", "tutorials")  # the folders of the package that hold reference solutions
 SETTINGS = {  # what forbids namespaces on some systems: the value that forbids, and one that does not
     "kernel.apparmor_restrict_unprivileged_userns": ("1", "0"),
     "kernel.unprivileged_userns_clone": ("0", "1"),
@@ -101,8 +100,9 @@ def hidden() -> list[str]:
     copies = {PACKAGE, *(f"{folder}/tinygrad_lora" for folder in [*site.getsitepackages(), *readable()])}
     for folder in [*shown(), "/usr/local"]:
         copies.update(glob(f"{folder}/lib*/python*/*-packages/tinygrad_lora"))
-    folders = {f"{path}/{part}" for copy in copies for path in (copy, os.path.realpath(copy)) for part in SOLVED}
-    return sorted(path for path in folders if os.path.isdir(path) and not any(_inside(path, link) for link in links))
+    folders = {f"{path}/tutorials" for copy in copies for path in (copy, os.path.realpath(copy))} | {*SOLVED}
+    folders = {path for path in folders if os.path.isdir(path) and any(_inside(path, folder) for folder in shown())}
+    return sorted(path for path in folders if not any(_inside(path, link) for link in links))
 
 
 def exposing(path: Path) -> str | None:

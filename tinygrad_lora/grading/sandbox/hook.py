@@ -13,6 +13,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 PACKAGE = str(Path(__file__).resolve().parents[2])
+# The folder that holds the reference solutions: of an installed package, and of a checkout.
+SOLVED = f"{PACKAGE}/tutorials", f"{os.path.dirname(PACKAGE)}/tutorials"
 SECRET = ("tinygrad_lora.learn.exercises.", "tinygrad_lora.grading.judge", "tinygrad_lora.grading.process.worker")
 LARGEST_FILE, MOST_FILES = 16 << 20, 64
 
@@ -82,7 +84,7 @@ def watch(folder: str) -> list[str]:
 
 def hook(folder: str, refused: list[str]) -> Callable[[str, tuple[Any, ...]], None]:
     """The audit hook. Everything that it uses is a local name, so no exchange in a module changes it."""
-    roots, hidden = readable(), (os.path.join(PACKAGE, "learn", "exercises"), os.path.join(PACKAGE, "tutorials"))
+    roots, hidden = readable(), SOLVED
     allowed_devices = ("/dev/null", "/dev/urandom", "/dev/random", "NUL")
     forbidden, changing, looking, secret = FORBIDDEN, CHANGING, LOOKING, SECRET
     writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .hook import PACKAGE
+from .hook import PACKAGE, SOLVED
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def breaches(bait: dict[str, Any]) -> list[str]:
         "write into the package": lambda: _unnamed(PACKAGE),
         "write into Python's library": lambda: _unnamed(os.path.dirname(os.__file__)),
         "write into the root folder": lambda: _unnamed("/"),
-        "read the reference solutions": lambda: next(Path(PACKAGE, "learn", "exercises").iterdir()),
+        "read the reference solutions": lambda: next(path for folder in SOLVED for path in Path(folder).glob("*")),
         "see processes": lambda: next(Path("/proc").iterdir()),
         "see the judge's process": lambda: os.kill(bait["process"], 0),
         "reach this machine's network": lambda: socket.create_connection(("127.0.0.1", bait["port"]), 1),

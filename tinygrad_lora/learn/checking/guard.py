@@ -13,15 +13,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
 
+from .. import exercises
+from ..exercises import PACKAGE
 from .exchange import put_back
 
 AGAIN = 0.1  # seconds from one attempt to stop code to the next
 LONGEST_OUTPUT = 2_000  # characters of what the code prints that are kept
-_PACKAGE = str(Path(__file__).resolve().parents[2])
 _known_mistakes: set[CodeType] = set()
 
 
@@ -183,8 +183,8 @@ def line_of(traceback: TracebackType | None) -> str:
 
 
 def _ours(code: CodeType) -> bool:
-    """Whether code belongs to this package or to an installed one."""
-    folders = (_PACKAGE, sys.base_prefix, "<frozen", "<__array_function__", "<tinygrad_lora ")
+    """Whether code belongs to this package, to its exercises or to an installed one."""
+    folders = (str(PACKAGE), *exercises.__path__, sys.base_prefix, "<frozen", "<__array_function__", "<tinygrad_lora ")
     filename = code.co_filename
     ours = filename.startswith(folders) or "site-packages" in filename or "dist-packages" in filename
     return ours and code not in _known_mistakes

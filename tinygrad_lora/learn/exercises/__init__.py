@@ -1,1 +1,0 @@
-"""The exercises of the course, one file each. `t04/topo.py` is "04-topo"."""

@@ -1,0 +1,76 @@
+r"""How many multiplications?
+
+Two graphs. In the first, a number is squared ten times in a row:
+
+    power = x
+    for _ in range(10):
+        power = power * power
+
+In the second, a product is used three times:
+
+    t = x * y
+    result = t * t + t
+
+For each write into `answers` how many multiplications the engine does, and how many there would be if the formula were
+written out, with every shared part computed again at each use. Predict first; the engine counts when you check.
+"""
+
+import tinygrad_lora as tl
+from tinygrad_lora.learn.authoring import Exercise, as_whole, entry, require, topological_order
+
+HINTS = (
+    "With sharing, count the multiply boxes of the picture: each runs once.",
+    "Written out, a square has all the multiplications of its operand twice, and one more.",
+    "So the count goes 1, 3, 7, 15, ...: one less than a power of two. The second formula is (xy)(xy) + (xy).",
+)
+exercise = Exercise("02-multiplications", __doc__, kind="Q", hints=HINTS)
+RIGHT = {"power, shared": 10, "power, written out": 1023, "sum, shared": 2, "sum, written out": 4}
+exercise.answer(answers=RIGHT)
+
+
+def graphs():
+    """The two graphs of this exercise, by name."""
+    x, y = tl.placeholder((), name="x"), tl.placeholder((), name="y")
+    power = x
+    for _ in range(10):
+        power = power * power
+    t = x * y
+    return {"power": power, "sum": t * t + t}
+
+
+def counts(output):
+    """Multiplications with sharing and written out; leaves and operations written out, for those who count them."""
+    nodes, products, letters, operations = topological_order([output]), {}, {}, {}
+    for node in nodes:
+        products[node] = (str(node.op) == "multiply") + sum(products[p] for p in node.parents)
+        operations[node] = bool(node.parents) + sum(operations[p] for p in node.parents)
+        letters[node] = sum(letters[p] for p in node.parents) if node.parents else 1
+    shared = sum(str(node.op) == "multiply" for node in nodes)
+    return {"shared": shared, "written out": products[output]}, {
+        "all-nodes": (len(nodes), "that is the number of nodes; leaves and sums multiply nothing"),
+        "all-operations": (operations[output], "that is the number of operations, and some are sums"),
+        "all-boxes": (
+            sum(bool(node.parents) for node in nodes),
+            "that is the number of boxes of operations, and some add",
+        ),
+        "counted-letters": (letters[output], "that is how often a letter appears in the formula"),
+        "twice-per-step": (2 * shared, "a part used twice costs twice all that is in it, not one more"),
+    }
+
+
+@exercise.check(points=2)
+def test_every_count_is_right(answers):
+    for name, output in graphs().items():
+        expected, slips = counts(output)
+        for how, right in expected.items():
+            key = f"{name}, {how}"
+            answer = as_whole(entry(answers, "answers", key), key)
+            if answer == right:
+                continue
+            also = [why for slip, why in slips.values() if answer == slip]
+            for other, number in expected.items():
+                sentence = f"{key}: {answer} is right for {other!r}"
+                require(other == how or answer != number, "other-question", sentence)
+            for code, (slip, _) in slips.items():
+                require(answer != slip, code, f"{key}: you wrote {answer}; {' or '.join(also)}")
+            require(False, "wrong-count", f"{key}: {answer} is too {'many' if answer > right else 'few'}")

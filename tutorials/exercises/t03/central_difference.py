@@ -1,0 +1,106 @@
+r"""The central difference
+
+Write `central_difference(f, x, h)`: the slope of the function `f` at the number `x`, from two values of `f`. One is
+taken `h` to the right of `x` and one `h` to the left:
+
+$$\frac{f(x + h) - f(x - h)}{2h}$$
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lora.learn.authoring import Exercise, as_number, generators, number, numbers, require
+
+HINTS = (
+    "A slope is a rise divided by a run. Between x - h and x + h, how long is the run?",
+    "Mind the brackets: both the difference above and the 2h below belong together.",
+    "`return (f(x + h) - f(x - h)) / (2 * h)`",
+)
+exercise = Exercise("03-central-difference", __doc__, kind="N", hints=HINTS)
+
+
+@exercise.reference
+def central_difference(f, x, h):
+    """The slope of f at x, from f(x + h) and f(x - h)."""
+    return (f(x + h) - f(x - h)) / (2 * h)
+
+
+SLIPS = {
+    "one-sided": (
+        "uses one side only: it compares f(x + h) or f(x - h) with f(x)",
+        [lambda f, x, h: (f(x + h) - f(x)) / h, lambda f, x, h: (f(x) - f(x - h)) / h],
+    ),
+    "run-of-h": (
+        "is twice the slope: from x - h to x + h the run is 2h, not h",
+        [lambda f, x, h: (f(x + h) - f(x - h)) / h],
+    ),
+    "sign": (
+        "has the wrong sign: the value on the right comes first",
+        [lambda f, x, h: (f(x - h) - f(x + h)) / (2 * h)],
+    ),
+    "not-divided": (
+        "is the rise alone: divide it by the run 2h",
+        [lambda f, x, h: f(x + h) - f(x - h)],
+    ),
+    "sum-for-difference": (
+        "adds the two values: a rise is their difference",
+        [lambda f, x, h: (f(x + h) + f(x - h)) / (2 * h)],
+    ),
+    "half-step": (
+        "goes half as far as it should, to x + h / 2 and x - h / 2",
+        [
+            lambda f, x, h: (f(x + h / 2) - f(x - h / 2)) / h,
+            lambda f, x, h: (f(x + h / 2) - f(x - h / 2)) / (2 * h),
+        ],
+    ),
+    "run-of-x": (
+        "divides by 2x: the run from x - h to x + h is 2h",
+        [lambda f, x, h: (f(x + h) - f(x - h)) / (2 * x)],
+    ),
+    "missing-brackets": (
+        "misses brackets: Python divides before it subtracts, and / 2 * h multiplies by h",
+        [
+            lambda f, x, h: f(x + h) - f(x - h) / (2 * h),
+            lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h,
+            lambda f, x, h: f(x + h) - f(x - h) / 2 * h,
+        ],
+    ),
+}
+
+
+def slopes(central_difference, cases):
+    """What the student's function gives in each case. Raises if one slip explains them all."""
+    answers = [as_number(central_difference(f, x, h), "the slope") for f, x, h in cases]
+    for code, (sentence, slips) in SLIPS.items():
+        fits = any(all(np.isclose(y, slip(*case)) for y, case in zip(answers, cases, strict=True)) for slip in slips)
+        require(not fits, code, f"your result {sentence}")
+    return answers
+
+
+@exercise.check(points=2)
+def test_the_slope_is_right(central_difference, seed, budget):
+    names: list[str] = ["exp"]
+    cases: list[Any] = [(np.exp, 0.5, 0.25)]
+    for _, rng in generators(seed, max(budget, 3)):
+        coefficients = numbers(rng, (4,))
+        names.append(f"the cubic with coefficients {coefficients.tolist()}")
+        cases.append((np.poly1d(coefficients), float(numbers(rng)), 0.125))
+    answers = slopes(central_difference, cases)
+    doubled = [as_number(central_difference(f, x, 2 * h), "the slope") for f, x, h in cases]
+    sentence = "your result stays the same when h is doubled: use the h that is given"
+    require(not all(map(np.isclose, answers, doubled)), "own-h", sentence)
+    for name, (f, x, h), answer in zip(names, cases, answers, strict=True):
+        expected = float(f(x + h) - f(x - h)) / (2 * h)
+        sentence = f"f is {name}, x = {number(x)}, h = {number(h)}: you get {number(answer)}, not {number(expected)}"
+        require(bool(np.isclose(answer, expected)), "wrong-slope", sentence)
+
+
+@exercise.check(points=1)
+def test_half_the_step_makes_a_quarter_of_the_error(central_difference):
+    for f, slope, x in ((np.exp, np.exp, 0.5), (np.sin, np.cos, 1.0)):
+        answers = slopes(central_difference, [(f, x, 0.02), (f, x, 0.01)])
+        errors = [y - float(slope(x)) for y in answers]
+        ratio = errors[0] / errors[1] if errors[1] else 0.0
+        sentence = f"from h = 0.02 to h = 0.01 the error shrinks {number(ratio)} times; with both sides of x, 4 times"
+        require(3.9 < ratio < 4.1, "wrong-slope", sentence)

@@ -1,0 +1,60 @@
+"""A training step, in order
+
+Write `train_step(model, loss, optimizer, x, target)`. It makes one step of training on the arrays `x` and `target`, and
+returns the loss as a Python number: the one that was minimized, before the update.
+
+You need these five, each once, in an order that is right: `loss(model(x), target)`, which gives a node; `.backward()`
+of that node; `optimizer.step()`, which changes the parameters; `optimizer.zero_gradients()`, which forgets the
+gradients; and `float(...)` of the node.
+"""
+
+import numpy as np
+
+import tinygrad_lora as tl
+from tinygrad_lora.errors import GradientError
+from tinygrad_lora.learn.authoring import Exercise, diagnose_step, require, same, tell
+
+HINTS = (
+    "backward() adds to the gradients that are there. So what must come before it?",
+    "Forget, go forward, go backward, update, return. The node of the loss keeps its value.",
+    "`optimizer.zero_gradients()`, `value = loss(model(x), target)`, `value.backward()`, `optimizer.step()`, "
+    "`return float(value)`",
+)
+exercise = Exercise("07-step", __doc__, kind="S", hints=HINTS, changes={"train_step": ["model", "optimizer"]})
+
+
+@exercise.reference
+def train_step(model, loss, optimizer, x, target):
+    """One step of training; the loss before it."""
+    optimizer.zero_gradients()
+    value = loss(model(x), target)
+    value.backward()
+    optimizer.step()
+    return float(value)
+
+
+@exercise.check(points=3)
+def test_the_parameters_go_where_they_should(train_step, seed):
+    tell(diagnose_step(train_step, seed=seed))
+
+
+@exercise.check(points=1)
+def test_the_model_runs_once(train_step, seed):
+    model = tl.Sequential(tl.Linear(3, 2, seed=seed))
+    calls, before = [], model.get_parameters()
+
+    def counted(x):
+        calls.append(1)
+        return model(x)
+
+    rng = np.random.default_rng(seed)
+    optimizer = tl.SGD(model.parameters(), lr=0.1)
+    try:
+        train_step(counted, tl.mse, optimizer, rng.normal(size=(4, 3)), rng.normal(size=(4, 2)))
+    except GradientError:
+        tell(diagnose_step(train_step, seed=seed))
+        raise
+    sentence = "no parameter was changed: is optimizer.step() called?"
+    require(not same(model.get_parameters(), before, 0, 0), "not-updated", sentence)
+    sentence = f"one step ran the model {len(calls)} times; keep the node, it has the value and the way back"
+    require(len(calls) == 1, "runs-twice", sentence)

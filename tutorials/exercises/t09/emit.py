@@ -1,0 +1,185 @@
+r"""Print a program
+
+Write `emit(graph)`: the source of a Python function called `program` that computes the output of the graph from its
+inputs. Five operations occur:
+
+| operation | NumPy |
+|---|---|
+| `add`, `subtract`, `multiply` | `a + b`, `a - b`, `a * b` |
+| `matmul` | `a @ b` |
+| `tanh` | `np.tanh(a)` |
+
+One line and a new variable for each operation, parents first. For `tl.tanh(x @ W) * x` the text may be
+
+    def program(x, W):
+        t0 = x @ W
+        t1 = np.tanh(t0)
+        t2 = t1 * x
+        return t2
+
+The arguments are the names of `graph.inputs`, in that order. `graph.nodes` are all nodes, parents first, and
+`graph.outputs` holds one node.
+"""
+
+import ast
+from functools import partial
+from itertools import permutations
+
+import numpy as np
+
+import tinygrad_lora as tl
+from tinygrad_lora.core.node import placeholder
+from tinygrad_lora.learn.authoring import Exercise, Graph, as_array, counted, numbers, refuse, require, returned, same
+
+from ._programs import straight
+
+HINTS = (
+    'Keep a dictionary from node to the name of its variable. A form such as `"{} + {}"` for each operation, and '
+    "`form.format(...)` fills in the names of the parents.",
+    "Go through `graph.nodes`. A leaf has its own name. An operation gets the next of t0, t1, ..., and a line.",
+    "The first line is `f\"def program({', '.join(x.name for x in graph.inputs)}):\"`, the last one "
+    '`f"    return {names[graph.outputs[0]]}"`. Join all with "\\n".',
+)
+exercise = Exercise("09-emit", __doc__, kind="S", hints=HINTS)
+
+
+@exercise.reference
+def emit(graph):
+    """The source of a function called program."""
+    forms = {
+        "add": "{} + {}",
+        "subtract": "{} - {}",
+        "multiply": "{} * {}",
+        "matmul": "{} @ {}",
+        "tanh": "np.tanh({})",
+    }
+    names, lines = {}, []
+    for node in graph.nodes:
+        if node.parents:
+            names[node] = f"t{len(lines)}"
+            operands = [names[parent] for parent in node.parents]
+            lines.append(f"    {names[node]} = {forms[str(node.op)].format(*operands)}")
+        else:
+            names[node] = node.name
+    inputs = ", ".join(node.name for node in graph.inputs)
+    return "\n".join([f"def program({inputs}):", *lines, f"    return {names[graph.outputs[0]]}"]) + "\n"
+
+
+SIGNS = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.MatMult: np.matmul}
+
+
+class Reading:
+    """Runs a text of assignments, and counts its operations. Nothing else is run: what is no such text is refused."""
+
+    def __init__(self, text):
+        returned(text, str, "emit", "a text is needed")
+        try:
+            tree = ast.parse(text)
+        except SyntaxError as error:
+            line = (text.splitlines() or [""])[min(error.lineno or 1, len(text.splitlines()) or 1) - 1]
+            if isinstance(error, IndentationError):
+                spaces = len(line) - len(line.lstrip())
+                sentence = (
+                    f"line {error.lineno} of your text, `{line.strip()}`, has {counted(spaces, 'space')} before it"
+                )
+                raise refuse(
+                    "indent", f"{sentence}: every line in the function has the same number, such as 4"
+                ) from None
+            raise refuse("syntax", f"your text is no Python: {error.msg} in line {error.lineno}, `{line}`") from None
+        outside = [part for part in tree.body if isinstance(part, ast.Assign | ast.Return)]
+        sentence = (
+            f"`{ast.unparse(outside[0]) if outside else ''}` stands outside the function: give every line in it the "
+        )
+        require(not outside, "indent", f"{sentence}same number of spaces, such as 4")
+        functions = [part for part in tree.body if isinstance(part, ast.FunctionDef)]
+        if len(functions) != 1 or functions[0].name != "program":
+            raise refuse("no-program", "your text must define one function, called program")
+        self.function, self.operations, self.values = functions[0], 0, {}
+        self.arguments = [argument.arg for argument in self.function.args.args]
+
+    def run(self, arrays):
+        """The result for these arrays."""
+        self.values = dict(zip(self.arguments, arrays, strict=True))
+        *body, last = self.function.body
+        for line in body:
+            if not (isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(line.targets[0], ast.Name)):
+                raise refuse("not-an-assignment", f"`{ast.unparse(line)}`: each line must be `name = operation`")
+            name, before = line.targets[0].id, self.operations
+            value = self.value(line.value)
+            sentence = f"`{ast.unparse(line)}`: {name} has a value already, which may still be needed; take a new name"
+            require(name not in self.values, "overwritten", sentence)
+            self.values[name] = value
+            sentence = f"`{ast.unparse(line)}` has {self.operations - before} operations; one a line"
+            require(self.operations - before <= 1, "several-in-a-line", sentence)
+        if not isinstance(last, ast.Return) or last.value is None:
+            raise refuse("no-return-line", f"the last line is `{ast.unparse(last)}`; it must return the result")
+        return self.value(last.value)
+
+    def value(self, part):
+        """The value of an expression."""
+        if isinstance(part, ast.Name):
+            if part.id not in self.values:
+                raise refuse("undefined", f"{part.id} is used before it has a value: parents first")
+            return self.values[part.id]
+        if isinstance(part, ast.BinOp) and type(part.op) in SIGNS:
+            self.operations += 1
+            return SIGNS[type(part.op)](self.value(part.left), self.value(part.right))
+        if isinstance(part, ast.Call) and ast.unparse(part.func) == "np.tanh" and len(part.args) == 1:
+            self.operations += 1
+            return np.tanh(self.value(part.args[0]))
+        raise refuse("other-operation", f"`{ast.unparse(part)}` is none of the five operations")
+
+
+def exchanged(wrong, op, old, parents):
+    """The operation, or the wrong one in place of `op`."""
+    return (wrong if old.op is op else old.op)(*parents)
+
+
+def judge(emit, graph, rng):
+    """One graph: raise, and say what is wrong, unless the text computes its output."""
+    text = emit(graph)
+    reading = Reading(text)
+    expected = [node.name for node in graph.inputs]
+    yours = f"your arguments are ({', '.join(reading.arguments)})"
+    sentence = f"{yours}; the inputs are ({', '.join(expected)}), in this order"
+    require(reading.arguments == expected, "wrong-arguments", sentence, show=graph)
+    nodes = sum(bool(node.parents) for node in graph.nodes)
+    many = sum(isinstance(part, ast.BinOp | ast.Call) for part in ast.walk(reading.function))
+    sentence = f"your text has {many} operations, and the graph {nodes}: what is used twice is computed once"
+    require(many <= nodes, "computed-twice", sentence, show=graph)
+    arrays = [numbers(rng, node.shape) / 4 for node in graph.inputs]
+    answer, right = as_array(reading.run(arrays)), graph(*arrays)[0]
+    sentence = f"the first number of your result is {answer.flat[0]:.4g}, and should be {right.flat[0]:.4g}"
+    if same(answer, as_array(right)):
+        return
+    turned = Graph(graph.inputs, graph.outputs).map(
+        lambda old, parents: old.op(*parents[::-1]) if str(old.op) in ("subtract", "matmul") else old.op(*parents)
+    )
+    swapped = f"{sentence}: the operands of subtract and matmul are the wrong way around"
+    require(not same(answer, as_array(turned(*arrays)[0])), "operands-swapped", swapped, show=graph)
+    for wrong, op in permutations((tl.add, tl.subtract, tl.multiply, tl.matmul), 2):
+        slipped = graph.map(partial(exchanged, wrong, op))
+        unlike = op not in {node.op for node in graph.nodes} or not same(answer, as_array(slipped(*arrays)[0]))
+        instead = f"{sentence}: that is what comes out with {wrong} in place of {op}"
+        require(unlike, "wrong-operation", instead, show=graph)
+    require(False, "other-result", sentence, show=graph)
+
+
+@exercise.check(points=3)
+def test_the_text_computes_the_output(emit, seed, budget):
+    rng = np.random.default_rng(seed)
+    for op in (tl.subtract, tl.matmul, tl.add, tl.multiply):
+        leaves = [placeholder((2, 2), name=name) for name in ("y", "x")]
+        judge(emit, Graph(leaves, [op(*leaves)]), rng)
+        judge(emit, Graph(leaves, [op(*leaves[::-1])]), rng)  # the arguments are not in the order of their use
+    for graph in straight(seed, budget):
+        judge(emit, graph, rng)
+
+
+@exercise.check(points=1)
+def test_what_is_used_twice_is_computed_once(emit, seed):
+    x = placeholder((2, 2), name="x")
+    node = x
+    for _ in range(8):
+        node = tl.tanh(node) * node
+    judge(emit, Graph([x], [node]), np.random.default_rng(seed))

@@ -1,0 +1,130 @@
+r"""Merge, compile, prove it
+
+Write two functions:
+
+* `ship(model)`: a compiled function, a `tl.compile(...)`, that computes what the adapted model computes now, and costs
+  no more than the model without adapters. The model itself must stay as it is, with its adapters beside the base: copy
+  it before you merge.
+* `largest_difference(f, g, x)`: the largest absolute difference between the outputs of two functions for the array x.
+  This is the proof that you send along.
+"""
+
+import copy
+
+import numpy as np
+
+import tinygrad_lora as tl
+from tinygrad_lora.learn.authoring import Evaluated, Exercise, are, as_array, as_number, have, kind_of, require, same
+from tinygrad_lora.learn.exact import largest_difference as difference
+
+HINTS = (
+    "`copy.deepcopy(model)` shares nothing with the model. `tl.merge_all` merges every adapter of a model.",
+    "Copy, merge the copy, compile the copy. For the proof: subtract, take the absolute value, then the largest.",
+    "`merged = copy.deepcopy(model)`, `tl.merge_all(merged)`, `return tl.compile(merged)`, and "
+    "`return np.abs(f(x) - g(x)).max()`",
+)
+IMPORTS = "import copy\n\nimport numpy as np\n\nimport tinygrad_lora as tl\n"
+exercise = Exercise("12-ship", __doc__, kind="P", hints=HINTS, preamble=IMPORTS, changes={"ship": ["model"]})
+
+
+@exercise.reference
+def ship(model):
+    """The model with its adapters merged, compiled."""
+    merged = copy.deepcopy(model)
+    tl.merge_all(merged)
+    return tl.compile(merged)
+
+
+@exercise.reference
+def largest_difference(f, g, x):
+    """The largest absolute difference of the outputs."""
+    return np.abs(f(x) - g(x)).max()
+
+
+def adapted(seed, scale=1.0):
+    """A network with adapters that were trained (here: drawn), and an input."""
+    rng = np.random.default_rng([seed, 12])
+    model = tl.Sequential(tl.Linear(24, 32, seed=rng), tl.relu, tl.Linear(32, 10, seed=rng))
+    tl.adapt(model, 3, alpha=6, seed=0)
+    for layer in tl.adapters(model).values():
+        layer.lora.lora_B.value = scale * rng.normal(size=layer.lora.lora_B.shape)
+    return model, rng.normal(size=(16, 24))
+
+
+def judge(ship, seed):
+    """Raise, and say what is wrong, unless what is shipped gives the outputs of the adapted model."""
+    model, x = adapted(seed)
+    right = model.forward(x)
+    with tl.disabled(model):
+        without = model.forward(x)
+    shipped = checked(ship(model))
+    answer = as_array(shipped(x), "the output", right.shape)
+    sentence = f"the outputs differ by {difference(answer, right)[0]:.3g}"
+    require(not same(answer, without), "switched-off", f"{sentence}: those are the outputs without the adapters")
+    require(same(answer, right, 1e-9), "differs", sentence)
+
+
+@exercise.check(points=2)
+def test_what_is_shipped_gives_the_same_numbers(ship, seed):
+    judge(ship, seed)
+
+
+@exercise.check(points=2)
+def test_the_model_stays_as_it_is(ship, seed):
+    judge(ship, seed)
+    model, x = adapted(seed)
+    before = {name: np.array(p.value) for name, p in model.named_parameters().items()}
+    shipped = checked(ship(model))
+    first = np.array(shipped(x))
+    layers = tl.adapters(model)
+    require(bool(layers), "unloaded", "your model has no adapters any more: merge a copy of it")
+    merged = [name for name, layer in layers.items() if layer.merged]
+    names = f"the layer{'s' * (len(merged) != 1)} {' and '.join(merged)}"
+    sentence = f"{names} of the model {are(merged)} merged now, so the model cannot be trained: merge a copy"
+    require(not merged, "left-merged", sentence)
+    changed = [name for name, p in model.named_parameters().items() if not same(np.array(p.value), before[name], 0, 0)]
+    require(not changed, "left-merged", f"{', '.join(changed)} of the model {have(changed)} changed")
+    for layer in layers.values():
+        layer.lora.lora_B.value = 2.0 * layer.lora.lora_B.value
+    sentence = "the model was trained on, and with it what you shipped has changed: it must be a copy"
+    require(same(np.array(shipped(x)), first, 0, 0), "shared", sentence)
+
+
+@exercise.check(points=2)
+def test_the_adapters_cost_nothing(ship, seed):
+    judge(ship, seed)
+    model, x = adapted(seed)
+    shipped = checked(ship(model))
+    shipped(x)
+    with tl.disabled(model):
+        base = Evaluated(model).prepare(x).graph.flops
+    flops = Evaluated(shipped.function).prepare(x).graph.flops
+    sentence = f"what you ship takes {flops:,} operations, and the base alone {base:,}"
+    require(flops <= base, "not-merged", f"{sentence}: the adapters are still beside the weights; merge them first")
+
+
+def checked(shipped):
+    """What the student ships, if it is a compiled function."""
+    require(shipped is not None, "no-return", "ship gave None: does it end with `return`?")
+    sentence = f"ship gave {kind_of(shipped)}; it must give tl.compile(...)"
+    require(isinstance(shipped, tl.CompiledFunction), "not-compiled", sentence)
+    return shipped
+
+
+@exercise.check(points=1)
+def test_the_proof_finds_the_largest_difference(largest_difference, seed):
+    rng = np.random.default_rng([seed, 4])
+    x, shift = rng.normal(size=(5, 3)), np.zeros((5, 3))
+    shift[1, 2], shift[3, 0] = 0.5, -0.25
+    for sign in (1.0, -1.0):
+        yours = largest_difference(lambda x: 2 * x, lambda x, sign=sign: 2 * x + sign * shift, x)
+        answer = as_number(yours, "the number")
+        case = f"one output is off by {-0.5 * sign} and one by {0.25 * sign}"
+        sentence = f"{case}, so the answer is 0.5; yours is {answer:.4g}"
+        near = [value for value in (0.25, -0.25, -0.5) if abs(answer - value) < 1e-9]
+        require(not near, "no-absolute-value", f"{sentence}: take absolute values before the largest")
+        average = abs(answer - float(np.abs(shift).mean())) < 1e-9
+        require(not average, "mean", f"{sentence}: that is the mean, which hides a single large one")
+        require(abs(answer - 0.75) > 1e-9, "sum-for-largest", f"{sentence}: that is the sum; take the largest")
+        require(abs(answer) > 1e-9, "one-function", f"{sentence}: are both functions called?")
+        require(abs(answer - 0.5) < 1e-9, "differs", sentence)
