@@ -108,6 +108,8 @@ class Graph:
                     new[node] = made
                     made.name = made.name or node.name
                     give_origin(made, node.origin, start)
+                    if node.call and made.op is node.op and made.created > start:  # still what that function gives
+                        made.call = _moved(node.call, new)
         inputs, outputs = ([new.get(n, n) for n in nodes] for nodes in (self.inputs, self.outputs))
         return Graph(inputs, outputs, self.captured, self.memory) if new else self
 
@@ -138,6 +140,18 @@ class Graph:
         rows = zip(names.items(), calls, strict=True)
         lines = [f"{name:>{left}} = {call:<{right}}  {n.dtype}{list(n.shape)}" for (n, name), call in rows]
         return "\n".join([*lines, f"{'return':>{left}}   {', '.join(names[n] for n in self.outputs)}"])
+
+
+def _moved(value: Any, new: Mapping[ComputationNode, ComputationNode]) -> Any:
+    """The same call with the nodes that took the place of its arguments."""
+    match value:
+        case ComputationNode():
+            return new.get(value, value)
+        case tuple():
+            return tuple([_moved(x, new) for x in value])
+        case dict():
+            return {key: _moved(x, new) for key, x in value.items()}
+    return value
 
 
 def check_replacement(node: ComputationNode, made: Any) -> None:
