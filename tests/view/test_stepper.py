@@ -91,7 +91,7 @@ def test_the_listing_tells_everything_that_happens():
 
 def test_forward_events_are_the_nodes_that_running_yields_and_ready_events_those_of_pulling_back():
     loss = lora_loss()
-    steps = step_through(loss).events
+    steps = step_through(loss, open=True).events
     order = [f"n{i}" for i, _ in enumerate(topological_order([loss]))]
     ids = dict(zip(topological_order([loss]), order, strict=True))
     assert [e.box for e in steps if e.kind in ("visit", "evaluate")] == order
@@ -157,7 +157,7 @@ def test_any_program_can_be_stepped_through(drawn):
 
 def test_after_the_last_step_the_boxes_show_what_backward_leaves():
     loss = lora_loss()
-    steps = step_through(loss)
+    steps = step_through(loss, open=True)
     last = steps.events[-1]
     assert all(node.gradient is None for node in topological_order([loss]))  # stepping changes nothing
     loss.backward()

@@ -18,6 +18,7 @@ from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer
 from ..words.sentences import one_line, parameter_text, shape_text, short_array
+from .functions import with_functions
 from .layers import LayerFrame, counts, frames, own_names, run_layer
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Box:
     value: tuple[str, ...] = ()
     gradient: tuple[str, ...] = ()
     formula: str = ""  # what a fused operation of the compiler computes: "x0 + x1 * 0.5"
+    inside: int = 0  # for a closed function or layer, how many operations the box stands for
     numbered: bool = False  # whether a label such as %3 counts as a name, because a text beside the picture uses it
 
     @property
@@ -145,7 +147,7 @@ class Diagram:
         steps = [f"{box.label} = {box.expression}" for box in self.boxes if box.role == "operation"]
         more = f"; and {len(steps) - STEPS} more" if len(steps) > STEPS else ""
         results = [f"{box.label}, {_a_value(box.shape)}" for box in self.boxes if box.output]
-        layers = [cluster.title for cluster in self.clusters]
+        layers = [cluster.title for cluster in self.clusters if not cluster.function]
         sentences = [
             f"{self.title}: {', '.join(parts) or 'nothing'}.",
             f"Layers: {', '.join(layers)}." if layers else "",
@@ -207,6 +209,7 @@ def diagram(
     fixed = not isinstance(obj, ComputationNode | Graph | Layer)  # compiled: nothing is sent back through it
     flowing = set() if fixed else _flowing(nodes)
     arrows = [arrow for node in nodes for arrow in _arrows(node, ids, flowing)]
+    clusters = with_functions(clusters, nodes, ids)
     return Diagram(one_line(title or "") or one_line(subject), tuple(boxes), tuple(arrows), clusters)
 
 

@@ -17,7 +17,11 @@ from ...nn.layer import Layer
 
 @dataclass(frozen=True, slots=True)
 class LayerFrame:
-    """A frame around the boxes of one layer, with the frames of its parts inside; Graphviz calls it a cluster."""
+    """A frame around the boxes of one layer, with the frames of its parts inside; Graphviz calls it a cluster.
+
+    A frame around what a library function made, its result first, has the name of the `function`, its `operands` as
+    pairs of a box and the name of the argument, and its other `parameters`. Its `name` is that of the layer around it.
+    """
 
     id: str
     name: str  # of the layer in the model: "0.lora"
@@ -25,6 +29,14 @@ class LayerFrame:
     lines: tuple[str, ...]
     boxes: tuple[str, ...]  # ids of the boxes in this frame, without those in inner frames
     clusters: tuple[LayerFrame, ...] = ()
+    function: str = ""
+    operands: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def closed(self) -> str:
+        """The id of the box that stands for this frame when it is closed: of a function that of its result."""
+        return self.boxes[0] if self.function else self.id
 
 
 def every(frames: Sequence[LayerFrame]) -> Iterator[LayerFrame]:

@@ -64,6 +64,7 @@ def box_head(box: Box, common: str, within: str) -> Head:
     named = box.role == "operation" and box.named
     title = f"{box.label} = {box.title}" if named else box.title.removeprefix(within)
     what = SYMBOLS.get(box.operation, "") if box.role == "operation" else box.role
+    what = f"{box.inside} inside" if box.inside else what
     shape = box.shape if box.dtype == common else f"{box.shape} {box.dtype}"
     needed = box.output or shape != "scalar" or not box.value
     return Head(title, what, shape if needed else "", "output" if box.output else "")
