@@ -402,7 +402,7 @@ def test_of_a_large_model_each_layer_is_one_box():
     blocks = [tl.Sequential(*(tl.Linear(2, 2, seed=j) for j in range(40))) for _ in range(5)]
     model = tl.Sequential(*blocks)
     x, seed = np.ones((1, 2)), np.ones((1, 2))
-    steps = step_through(model, x, seed=seed)
+    steps = step_through(model, x, seed=seed, open=["Linear", "Sequential"])
     assert steps.timeline.note == "The graph has 801 nodes: some of its layers are shown as one box each."
     shown = steps.timeline.pictures[0]
     boxes = [box for box in shown.boxes if box.operation == "Sequential"]

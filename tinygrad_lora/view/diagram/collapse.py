@@ -10,8 +10,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 from .data import Arrow, Box, Diagram
 from .layers import LayerFrame, every
+from .repeats import with_repeats
 
 MOST_BOXES = 200  # in a picture: nobody can follow more
+LARGE = 60  # from here on repeated blocks are folded
+FITTING = 40  # boxes of a picture with folded blocks, so that it fits two screens
 
 Open: TypeAlias = "bool | str | Iterable[str]"  # what is drawn open: all, or what has one of these names
 
@@ -26,7 +29,7 @@ class Collapsed(NamedTuple):
 
 
 def collapsed(diagram: Diagram, open: Open = ()) -> Collapsed:
-    """The picture with at most MOST_BOXES boxes: functions, and then layers, are drawn as one box each.
+    """The picture with at most MOST_BOXES boxes: functions, and where needed layers, are drawn as one box each.
 
     Layers are closed from the inside out. Where that is not enough, the end of the graph is shown.
     """
@@ -38,14 +41,64 @@ def collapsed(diagram: Diagram, open: Open = ()) -> Collapsed:
     return Collapsed(diagram.part(last, diagram.title), last, {}, note)
 
 
-def smaller(diagram: Diagram, open: Open = ()) -> Collapsed:
-    """The picture with functions, and where it is still too large some layers, drawn as one box each."""
+def smaller(diagram: Diagram, open: Open = (), depth: int | None = None) -> Collapsed:
+    """The picture with functions, and where it is still too large some layers, drawn as one box each.
+
+    With a `depth`, the layers so many levels inside the model are closed. Without one, a picture of more than LARGE
+    boxes has repeated blocks in one box, but for the first, and is then made as small.
+    """
     few = with_functions_closed(diagram, open)
-    if len(few.diagram.boxes) <= MOST_BOXES or not (fewer := by_layer(few.diagram)):
-        return few
+    if depth is not None:
+        few = _smaller_still(few, _to_depth(few.diagram, depth))
+    elif len(few.diagram.boxes) > LARGE and open is not True and (folded := _folded(few.diagram, _names(open))):
+        few = _smaller_still(few, folded)
+        few = _smaller_still(few, fewer) if (fewer := _fitting(few.diagram)) else few
+    if len(few.diagram.boxes) > MOST_BOXES and (fewer := by_layer(few.diagram)):
+        few = _smaller_still(few, fewer)
+    return few
+
+
+def _smaller_still(few: Collapsed, fewer: Collapsed) -> Collapsed:
+    """What two steps make of a picture."""
     box_of = {box: fewer.box_of[shown] for box, shown in few.box_of.items()}
-    note = f"The graph has {len(diagram.boxes):,} nodes: some of its layers are shown as one box each."
-    return Collapsed(fewer.diagram, box_of, {**few.layers, **fewer.layers}, note)
+    note = f"The graph has {len(box_of):,} nodes: some of its layers are shown as one box each." if fewer.layers else ""
+    return Collapsed(fewer.diagram, box_of, {**few.layers, **fewer.layers}, note or few.note)
+
+
+def _to_depth(diagram: Diagram, depth: int) -> Collapsed:
+    """The picture in which the layers so many levels inside the model are closed."""
+    if depth < 0:
+        raise ValueError(f"depth is how many levels of layers are open, 0 or more, not {depth}")
+    levels = {frame.id: int(bool(frame.name)) for frame in diagram.clusters}
+    for frame in every(diagram.clusters):
+        levels |= dict.fromkeys([part.id for part in frame.clusters], levels[frame.id] + 1)
+    closed = _outermost(diagram.clusters, lambda frame: not frame.function and levels[frame.id] >= depth)
+    return _with_frames_closed(diagram, closed)
+
+
+def _fitting(diagram: Diagram) -> Collapsed | None:
+    """The picture without the innermost layers, or as many levels of them as it takes for FITTING boxes."""
+    levels: dict[str, int] = {}  # of layers inside each frame
+    for frame in reversed([*every(diagram.clusters)]):
+        levels[frame.id] = 1 + max((levels[part.id] for part in frame.clusters if not part.function), default=-1)
+
+    def closed(level: int) -> Collapsed:
+        frames = _outermost(diagram.clusters, lambda frame: not frame.function and levels[frame.id] <= level)
+        return _with_frames_closed(diagram, frames)
+
+    pictures = map(closed, range(max(levels.values())))
+    return next((p for p in pictures if len(p.diagram.boxes) <= FITTING and _in_one_direction(p.diagram)), None)
+
+
+def _folded(diagram: Diagram, open: set[str]) -> Collapsed | None:
+    """The picture with repeated blocks in one box, but for the first; None if it has none."""
+    shown, folded = with_repeats(diagram, open)
+    few = _with_frames_closed(shown, folded)
+    return few if folded and _in_one_direction(few.diagram) else None
+
+
+def _names(open: Open) -> set[str]:
+    return {open} if isinstance(open, str) else set() if isinstance(open, bool) else {*open}
 
 
 def with_functions_closed(diagram: Diagram, open: Open = ()) -> Collapsed:
@@ -53,7 +106,7 @@ def with_functions_closed(diagram: Diagram, open: Open = ()) -> Collapsed:
 
     What is around an open function is open as well, and so is a function that is all there is to see.
     """
-    names = {open} if isinstance(open, str) else set() if isinstance(open, bool) else {*open}
+    names = _names(open)
     operations = {box.id for box in diagram.boxes if box.operands}
 
     def opened(frame: LayerFrame) -> bool:
@@ -123,7 +176,7 @@ def _with_frames_closed(diagram: Diagram, closed: list[LayerFrame]) -> Collapsed
     """The picture with each of these layers and functions drawn as one box instead of its contents."""
     box_of = {box.id: box.id for box in diagram.boxes}
     labels = {box.id: box.label for box in diagram.boxes}
-    operations = {box.id for box in diagram.boxes if box.role == "operation"}
+    sizes = {box.id: box.inside or 1 for box in diagram.boxes if box.role == "operation"}
     last: dict[str, Box] = {}
     for frame in closed:
         box_of |= dict.fromkeys(_inside(frame), frame.closed)
@@ -131,9 +184,7 @@ def _with_frames_closed(diagram: Diagram, closed: list[LayerFrame]) -> Collapsed
         last.pop(name := box_of[box.id], None)
         last[name] = box
     frames = {frame.closed: frame for frame in closed}
-    boxes = [
-        _closed_box(box, frames[name], labels, operations) if name in frames else box for name, box in last.items()
-    ]
+    boxes = [_closed_box(box, frames[name], labels, sizes) if name in frames else box for name, box in last.items()]
     arrows: dict[Any, Arrow] = {}
     for i, arrow in enumerate(diagram.arrows):
         start, end = box_of[arrow.start], box_of[arrow.end]
@@ -162,12 +213,11 @@ def _opened(clusters: Sequence[LayerFrame], closed: set[str]) -> tuple[LayerFram
     )
 
 
-def _closed_box(output: Box, frame: LayerFrame, labels: Mapping[str, str], operations: set[str]) -> Box:
+def _closed_box(output: Box, frame: LayerFrame, labels: Mapping[str, str], sizes: Mapping[str, int]) -> Box:
     """The box of a closed function or layer, with the shape of its output. The whole model has its output's name."""
-    inside = len(operations.intersection(_inside(frame)))
+    inside = sum(sizes.get(name, 0) for name in _inside(frame))
     box = replace(output, id=frame.closed, formula="", role="operation", inside=inside, operands=(), parameters=())
     if frame.function:
         operands = tuple(labels[name] for name, _ in frame.operands)
         return replace(box, operation=frame.function, operands=operands, parameters=frame.parameters)
-    label, _, kind = frame.title.rpartition(": ")
-    return replace(box, label=label or output.label, operation=kind)
+    return replace(box, label=frame.name or output.label, operation=frame.title.rpartition(": ")[2])

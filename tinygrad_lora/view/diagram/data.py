@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from numpy.typing import ArrayLike
 
@@ -18,7 +18,7 @@ from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer
 from ..words.sentences import one_line, parameter_text, shape_text, short_array
-from .functions import with_functions
+from .functions import made_by, with_functions
 from .layers import LayerFrame, counts, frames, own_names, run_layer
 
 if TYPE_CHECKING:
@@ -175,6 +175,10 @@ def diagram(
     `gradients` ask for the numbers: a gradient is "-" until `backward()` has filled it. A layer is drawn for an input
     like `example`, an array or a shape. Raises TypeError for anything else.
     """
+    if not isinstance(obj, Layer) and isinstance(
+        model := getattr(obj, "model", None), Layer
+    ):  # a network with its tokenizer
+        obj = model
     if isinstance(obj, Diagram):
         refuse(obj, {"example": example is not None, "values": values, "gradients": gradients, "title": title})
         return obj
@@ -184,7 +188,7 @@ def diagram(
         x, y, calls = run_layer(obj, example)
         nodes, outputs, subject = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
     elif isinstance(obj, ComputationNode):
-        nodes, outputs, subject = topological_order([obj]), (obj,), f"Computation of {obj.name or obj.op}"
+        nodes, outputs, subject = topological_order([obj]), (obj,), f"Computation of {obj.name or made_by(obj)}"
     elif isinstance(graph := obj if isinstance(obj, Graph) else getattr(obj, "graph", None), Graph):
         nodes, outputs, subject = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
         first = len(graph.inputs) - len(graph.captured)

@@ -42,6 +42,12 @@ def with_functions(
     return _nested(clusters, inside, place, "")
 
 
+def made_by(node: ComputationNode) -> str:
+    """The library function whose result this is, or the operation."""
+    name = node.call[0].__name__ if node.call else "_"
+    return str(node.op) if name.startswith("_") else str(name)
+
+
 def _made(result: ComputationNode, users: Mapping[ComputationNode, Nodes]) -> list[ComputationNode]:
     """The nodes between the arguments of a call and its result, with constants of their own.
 

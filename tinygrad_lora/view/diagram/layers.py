@@ -14,6 +14,8 @@ from ...core.node import INPUT, ComputationNode
 from ...nn.calls import LayerCall, layer_calls
 from ...nn.layer import Layer
 
+TOKENS = 8  # of an example text
+
 
 @dataclass(frozen=True, slots=True)
 class LayerFrame:
@@ -53,9 +55,12 @@ def run_layer(
 ) -> tuple[ComputationNode, ComputationNode, list[LayerCall]]:
     """Run a layer: its input, its output, and the calls of layers; without numbers unless `example` is an array.
 
-    `example` may also be the shape of the input; by default it is a batch of one sample.
+    `example` may also be the shape of the input; by default it is a batch of one sample, of TOKENS for a network that
+    takes texts of any length.
     """
     inputs: list[ComputationNode] = []
+    if example is None and layer.takes_indices and layer.input_shape is None and layer._run is None:
+        example = 1, TOKENS
     if example is None or isinstance(example, tuple):
         output, calls = layer_calls(lambda: layer.export_computation_graph(inputs, example))
     else:

@@ -20,6 +20,7 @@ from ...errors import TraceError
 from ...nn.layer import Layer
 from ..diagram.collapse import MOST_BOXES, Collapsed, Open, collapsed
 from ..diagram.data import Diagram, diagram
+from ..diagram.functions import made_by
 from ..diagram.layers import run_layer
 from ..equations import plain
 from ..words.grammar import counted
@@ -48,7 +49,9 @@ def timeline(
         inputs = [node for node in topological_order([obj]) if node.op is INPUT and not node.known]
         if len(inputs) != len(arrays):
             raise TraceError(f"{obj.name or obj.op} {_miscounted(inputs, arrays)}")
-        return _of_graph(Graph(inputs, [obj]), arrays, seed, title or f"Computation of {obj.name or obj.op}", open)
+        return _of_graph(
+            Graph(inputs, [obj]), arrays, seed, title or f"Computation of {obj.name or made_by(obj)}", open
+        )
     if isinstance(obj, Graph):
         return _of_graph(obj, arrays, seed, title, open)
     if not callable(obj):
