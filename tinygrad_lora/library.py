@@ -37,18 +37,14 @@ def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
         try:
             x = args[0] if args else named.get(first)
             if getattr(x, "dtype", None) is not HALF:
-                y = f(*args, **named)
-            else:
-                others = {k: v for k, v in named.items() if k != first}
-                y = ops.cast(f(ops.cast(x, dtype=np.float32), *args[1:], **others), dtype=HALF)
+                return f(*args, **named)
+            others = {k: v for k, v in named.items() if k != first}
+            return ops.cast(f(ops.cast(x, dtype=np.float32), *args[1:], **others), dtype=HALF)
         except FAILURES as error:
             refuse_again(error, f.__name__, f, args, named)
             raise
-        if type(y) is ComputationNode:
-            y.call = f, args, named
-        return y
 
-    return composite
+    return remembered(composite)
 
 
 def remembered(f: Callable[..., Any]) -> Callable[..., Any]:

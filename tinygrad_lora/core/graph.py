@@ -144,14 +144,11 @@ class Graph:
 
 def _moved(value: Any, new: Mapping[ComputationNode, ComputationNode]) -> Any:
     """The same call with the nodes that took the place of its arguments."""
-    match value:
-        case ComputationNode():
-            return new.get(value, value)
-        case tuple():
-            return tuple([_moved(x, new) for x in value])
-        case dict():
-            return {key: _moved(x, new) for key, x in value.items()}
-    return value
+    if isinstance(value, dict):
+        return {key: _moved(x, new) for key, x in value.items()}
+    if isinstance(value, tuple):
+        return tuple([_moved(x, new) for x in value])
+    return new.get(value, value) if isinstance(value, ComputationNode) else value
 
 
 def check_replacement(node: ComputationNode, made: Any) -> None:

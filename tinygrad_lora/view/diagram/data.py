@@ -175,9 +175,8 @@ def diagram(
     `gradients` ask for the numbers: a gradient is "-" until `backward()` has filled it. A layer is drawn for an input
     like `example`, an array or a shape. Raises TypeError for anything else.
     """
-    if not isinstance(obj, Layer) and isinstance(
-        model := getattr(obj, "model", None), Layer
-    ):  # a network with its tokenizer
+    model = getattr(obj, "model", None)  # of a network with its tokenizer
+    if isinstance(model, Layer) and not isinstance(obj, Layer):
         obj = model
     if isinstance(obj, Diagram):
         refuse(obj, {"example": example is not None, "values": values, "gradients": gradients, "title": title})
