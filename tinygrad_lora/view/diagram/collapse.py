@@ -192,7 +192,7 @@ def _with_frames_closed(diagram: Diagram, closed: list[LayerFrame]) -> Collapsed
             label = dict(frames[end].operands).get(arrow.start, "") if end in frames else arrow.label
             key = (start, end, label) if start in frames or end in frames else i
             gradient = arrow.gradient or (key in arrows and arrows[key].gradient)
-            arrows[key] = Arrow(start, end, label, gradient)
+            arrows[key] = replace(arrow, start=start, end=end, label=label, gradient=gradient)
     titles = {frame.closed: labels[frame.closed] if frame.function else frame.title for frame in closed}
     few = Diagram(
         diagram.title, tuple(boxes), tuple(arrows.values()), _opened(diagram.clusters, {frame.id for frame in closed})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import ArrayLike
@@ -20,6 +20,7 @@ from ...nn.layer import Layer
 from ..words.sentences import one_line, parameter_text, shape_text, short_array
 from .functions import made_by, with_functions
 from .layers import LayerFrame, counts, frames, own_names, run_layer
+from .training import backward_of, with_gradients
 
 if TYPE_CHECKING:
     from ...compiler import CompiledFunction
@@ -36,6 +37,7 @@ ROLES = {
 }
 OUTPUT = "output: the result"
 GRADIENT_FLOWS = "a gradient flows back"
+KEPT = "a value kept for the gradient"
 
 COMMUTATIVE = {"add", "multiply"}  # for the others, each arrow says which operand it brings
 STEPS = 12  # operations that the text alternative lists one by one
@@ -104,6 +106,7 @@ class Arrow:
     end: str
     label: str  # the operand's name, where the order matters
     gradient: bool  # whether `backward()` sends a gradient back along it
+    kept: bool = False  # whether it leads from a forward operation into the gradient part
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,11 @@ class Diagram:
         return len({arrow.gradient for arrow in self.arrows}) > 1
 
     @property
+    def keeps(self) -> bool:
+        """Whether values of the forward part are kept for a gradient part in the picture."""
+        return any(arrow.kept for arrow in self.arrows)
+
+    @property
     def alternative(self) -> str:
         """The picture in words, for those who do not see it."""
         parts = [words for role in ROLES if (words := self._in_words(role))]
@@ -175,9 +183,6 @@ def diagram(
     `gradients` ask for the numbers: a gradient is "-" until `backward()` has filled it. A layer is drawn for an input
     like `example`, an array or a shape. Raises TypeError for anything else.
     """
-    model = getattr(obj, "model", None)  # of a network with its tokenizer
-    if isinstance(model, Layer) and not isinstance(obj, Layer):
-        obj = model
     if isinstance(obj, Diagram):
         refuse(obj, {"example": example is not None, "values": values, "gradients": gradients, "title": title})
         return obj
@@ -192,6 +197,8 @@ def diagram(
         nodes, outputs, subject = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
         first = len(graph.inputs) - len(graph.captured)
         holders = dict(zip(graph.inputs[first:], graph.captured, strict=True))
+    elif isinstance(model := getattr(obj, "model", None), Layer):  # of a network with its tokenizer
+        return diagram(model, example, values=values, gradients=gradients, title=title)
     else:
         raise TypeError(
             f"a picture shows a node, a Graph, a layer or a compiled function, not {type(obj).__name__}: "
@@ -207,12 +214,17 @@ def diagram(
         clusters, dotted, times = frames(calls, ids), own_names(calls), Counter(node.name for node in nodes)
         unclear = [node for node in nodes if not node.name or times[node.name] > 1]
         names = {n: dotted[p] for n in unclear if (p := holders.get(n, n)) in dotted}
+    backward = backward_of(nodes, {node: names.get(node, node.name) for node in nodes})
+    names = {**names, **backward.names}
     labels = dict(zip(nodes, _labels([names.get(node, node.name) for node in nodes]), strict=True))
     boxes = [_box(node, ids, labels, node in outputs, holders.get(node, node), values, gradients) for node in nodes]
     fixed = not isinstance(obj, ComputationNode | Graph | Layer)  # compiled: nothing is sent back through it
     flowing = set() if fixed else _flowing(nodes)
     arrows = [arrow for node in nodes for arrow in _arrows(node, ids, flowing)]
-    clusters = with_functions(clusters, nodes, ids)
+    back = {ids[node] for node in backward.nodes}
+    kept = {ids[node] for node in nodes if node.parents} - back
+    arrows = [replace(a, gradient=False, kept=a.start in kept) if a.end in back else a for a in arrows]
+    clusters = with_functions(with_gradients(clusters, nodes, backward, ids), nodes, ids)
     return Diagram(one_line(title or "") or one_line(subject), tuple(boxes), tuple(arrows), clusters)
 
 

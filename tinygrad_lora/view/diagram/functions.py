@@ -31,7 +31,7 @@ def with_functions(
     names = {frame.id: frame.name for frame in every(clusters)}
     inside: dict[str, list[LayerFrame]] = defaultdict(list)
     for node in reversed(nodes):  # an outer function gives its result after those inside it
-        if node.call and not node.call[0].__name__.startswith("_"):
+        if made_by(node) != str(node.op):
             home = place.get(ids[node], "")
             boxes = [ids[n] for n in _made(node, users) if n.parents or place.get(ids[n], "") == home]
             if len(boxes) > 1 and all(place.get(box, "") == home for box in boxes):
@@ -44,8 +44,8 @@ def with_functions(
 
 def made_by(node: ComputationNode) -> str:
     """The library function whose result this is, or the operation."""
-    name = node.call[0].__name__ if node.call else "_"
-    return str(node.op) if name.startswith("_") else str(name)
+    name = node.call[0].__name__ if node.call else "gradients"
+    return str(node.op) if name.startswith("_") or name == "gradients" else str(name)
 
 
 def _made(result: ComputationNode, users: Mapping[ComputationNode, Nodes]) -> list[ComputationNode]:

@@ -20,7 +20,7 @@ from ...errors import RenderError
 from ..diagram.collapse import Open, smaller
 from ..diagram.data import Arrow, Box, Diagram, Drawable, diagram, refuse
 from ..diagram.layers import LayerFrame, every
-from ..diagram.looks import FAINT, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, common_dtype, shortened
+from ..diagram.looks import BLUE, FAINT, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, common_dtype, shortened
 from ..diagram.text import listing
 from ..svg.draw import draw_svg, lay_out
 from ..words.bundle import Forms, Shown
@@ -181,6 +181,8 @@ class _Drawing:
             options["label"] = f" {_escaped(arrow.label)} "
         if arrow.start in self.leaves:
             options["minlen"] = "0"
+        if arrow.kept:
+            options |= {"style": "dashed", "color": BLUE}
         if arrow.gradient and self.data.marks_gradients:
             options |= {"penwidth": "2.2", "color": VERMILION}
         sheet.edge(arrow.start, arrow.end, **options)

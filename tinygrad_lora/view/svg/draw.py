@@ -84,7 +84,7 @@ def _arrow(diagram: Diagram, laid: Laid, i: int, classes: Mapping[str, str]) -> 
     marked = "marked" * (arrow.gradient and diagram.marks_gradients)
     parts = [element("path", d=path), element("path", class_="head", d=arrowhead(tip, toward))]
     parts += [write(clipped(arrow.label), *laid.labels[i], "label")] if arrow.label else []
-    kind = _words("arrow", marked, classes.get(f"{start}->{end}", ""))
+    kind = _words("arrow", marked, "kept" * arrow.kept, classes.get(f"{start}->{end}", ""))
     return element("g", *parts, class_=kind, data_from=start, data_to=end)
 
 

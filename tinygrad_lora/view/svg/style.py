@@ -62,6 +62,8 @@ def _rules() -> Iterator[tuple[str, str]]:
     yield ".arrow text", "font-size:10px;stroke-width:2px"
     yield ".arrow path", "fill:none;stroke:var(--line);stroke-width:1.2"
     yield ".arrow .head", "fill:var(--line);stroke:none"
+    yield ".kept path:not(.head)", "stroke:var(--frozen);stroke-dasharray:5 4"
+    yield ".kept .head", "fill:var(--frozen)"
     yield ".marked path", "stroke:var(--back);stroke-width:2.2"
     yield ".marked .head", "fill:var(--back)"
     for role, look in LOOKS.items():
