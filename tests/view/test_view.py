@@ -132,6 +132,13 @@ def test_a_small_constant_shows_its_number():
     assert box.title == "0.5"
 
 
+def test_rounding_is_about_zero_in_a_picture_and_exact_in_words():
+    y = tl.constant(np.array([1.156e-18, -0.0, -2.5e-3, 3e-14]), "y")
+    assert diagram(y, values=True).boxes[0].value == ("[~0, ~0, -0.0025, 3e-14]",)
+    assert diagram(tl.constant(-1e-200, "z"), values=True).boxes[0].value == ("~0",)
+    assert short_array(y.value) == ("[1.156e-18, -0, -0.0025, 3e-14]",)
+
+
 @pytest.mark.parametrize(
     ("array", "lines"),
     [

@@ -6,6 +6,7 @@ here.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +41,7 @@ GRADIENT_FLOWS = "a gradient flows back"
 KEPT = "a value kept for the gradient"
 
 COMMUTATIVE = {"add", "multiply"}  # for the others, each arrow says which operand it brings
+ROUNDING = re.compile(r"-?\b\d(\.\d+)?e-(1[5-9]|[2-9]\d|\d{3})\b|(?<![\w.])-0(?![\w.])")
 STEPS = 12  # operations that the text alternative lists one by one
 
 
@@ -296,7 +298,8 @@ def _labels(names: Sequence[str | None]) -> Iterator[str]:
 
 
 def _numbers(array: Any) -> tuple[str, ...]:
-    return ("-",) if array is None else short_array(array)
+    """A few lines of text, in which what is only rounding is about 0: `~0` for 1.156e-18, and for -0."""
+    return ("-",) if array is None else tuple(ROUNDING.sub("~0", line) for line in short_array(array))
 
 
 def _title_of_graph(obj: Any, graph: Graph) -> str:

@@ -59,7 +59,7 @@ def _rules() -> Iterator[tuple[str, str]]:
     yield "rect.frame", "fill:var(--tint);stroke:var(--edge)"
     yield ".frame-text rect", "fill:var(--tint)"
     yield ".frame-text text,.arrow text", "paint-order:stroke;stroke:var(--tint);stroke-width:4px;stroke-linejoin:round"
-    yield ".arrow text", "font-size:10px;stroke-width:2px"
+    yield ".arrow text", "font-size:11px;stroke-width:2px"
     yield ".arrow path", "fill:none;stroke:var(--line);stroke-width:1.2"
     yield ".arrow .head", "fill:var(--line);stroke:none"
     yield ".kept path:not(.head)", "stroke:var(--frozen);stroke-dasharray:5 4"
