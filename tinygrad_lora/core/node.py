@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
-from ..refusals.arguments import FAILURES, explained, refuse_misuse
+from ..refusals.arguments import FAILURES, explained, refuse_operands
 from ..refusals.arrays import as_arrays, beside, checked, checked_kind, read_only
 from ..refusals.lost import leave_note
 from .arraylike import ArrayLike, registry
@@ -83,13 +83,12 @@ class Op:
                 known = False
             if x.requires_gradient:
                 requires_gradient = self.differentiable
-        if not known:
-            return ComputationNode(self, inputs, params, *self.infer(inputs, params), requires_gradient)
         try:
+            if not known:
+                return ComputationNode(self, inputs, params, *self.infer(inputs, params), requires_gradient)
             value = self.forward(*[x._value for x in inputs], **params)
         except FAILURES:
-            refuse_misuse(self.name, self.forward, inputs, params)
-            self.infer(inputs, params)  # says what is wrong with shapes or dtypes, if that is what is wrong
+            refuse_operands(self, inputs, params)
             raise
         return ComputationNode(self, inputs, params or NO_PARAMS, value.shape, value.dtype, requires_gradient, value)
 
@@ -104,22 +103,14 @@ class Op:
             like = np.result_type(*dtypes)
             operands = [x if type(x) is ComputationNode else _constant(x, None, like) for x in inputs]
         except FAILURES:
-            refuse_misuse(self.name, self.forward, inputs, params)
+            refuse_operands(self, inputs, params)
             raise
         return self(*operands, **params)
 
     def infer(self, inputs: tuple[ComputationNode, ...], params: dict[str, Any]) -> tuple[Shape, DType]:
-        """Shape and dtype of the result, from the operands' alone; or a ShapeError that names them."""
-        try:
-            shape, dtypes = self.shape(*[x.shape for x in inputs], **params), [x.dtype for x in inputs]
-            return shape, self.dtype(*dtypes, **params) if params else _dtype(self, *dtypes)
-        except TypeError:
-            refuse_misuse(self.name, self.forward, inputs, params)
-            raise
-        except ShapeError as error:
-            pairs = zip(self.operands(len(inputs)), inputs, strict=True)
-            shapes = [f"{a} {x.name!r} {x.shape}" if x.name else f"{a} {x.shape}" for a, x in pairs]
-            raise ShapeError(f"{self.name}: {' and '.join(shapes)}: {error}", (self, inputs, params)) from None
+        """Shape and dtype of the result, from the operands' alone; or a ShapeError."""
+        shape, dtypes = self.shape(*[x.shape for x in inputs], **params), [x.dtype for x in inputs]
+        return shape, self.dtype(*dtypes, **params) if params else _dtype(self, *dtypes)
 
     def operands(self, n: int) -> list[str]:
         """The names of n operands: "a, b" gives a and b; "*arrays, axis" gives arrays[0], arrays[1], ..."""
