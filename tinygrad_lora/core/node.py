@@ -19,9 +19,9 @@ import numpy as np
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
 from ..refusals.arguments import FAILURES, explained, refuse_operands
 from ..refusals.arrays import as_arrays, beside, checked, checked_kind, read_only
-from ..refusals.lost import leave_note
+from ..refusals.lines import user_line
 from .arraylike import ArrayLike, registry
-from .source import function_from_source, user_line
+from .source import function_from_source
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -184,7 +184,7 @@ class ComputationNode(ArrayLike):
 
     def __init__(
         self, op: Op, parents: tuple[ComputationNode, ...], params: dict[str, Any], shape: Shape, dtype: DType,
-        requires_gradient: bool = False, value: Array | None = None, name: str | None = None,
+        requires_gradient: bool = False, value: Any = None, name: str | None = None,
     ) -> None:  # fmt: skip
         self.op, self.parents, self.params, self._shape, self._dtype = op, parents, params, shape, dtype
         self.requires_gradient, self.name, self._value, self._gradient = requires_gradient, name, value, None
@@ -227,14 +227,23 @@ class ComputationNode(ArrayLike):
         """Forget the gradient of this node."""
         self._gradient = None
 
-    def _leave_note(self) -> None:
-        """Remember where this node becomes a number, which no gradient passes: an error may have to name the line."""
-        leave_note(self.created, self.requires_gradient, self._label(), user_line())
+    def _label(self) -> str:
+        return f"{self.op} {self.name}" if self.name else f"{self.op}"
+
+    def __repr__(self) -> str:
+        if self._value is None:
+            return f"ComputationNode({self._label()}, shape={self.shape}, dtype={self.dtype})"
+        return f"ComputationNode({self._label()}, value={_short(self._value)}, gradient={_short(self._gradient)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.op is not PARAMETER:
             raise TypeError("only parameters can be copied or pickled, not results: copy the arrays, or build it again")
         return parameter, (np.array(self.value), self.name, self.requires_gradient)
+
+
+def _short(value: Any) -> str:
+    """A few numbers of an array, or "-" for none."""
+    return "-" if value is None else np.array2string(np.asarray(value), precision=4, threshold=6, edgeitems=2)
 
 
 Value = Array | ComputationNode  # what a rule computes with: arrays for numbers, nodes for a graph

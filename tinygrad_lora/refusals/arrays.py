@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import index
 from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, ShapeError
+from ..errors import DtypeError, GraphError, ShapeError
 from .nodes import AdvisingNode
 from .words import NUMBERS
 
@@ -143,6 +144,18 @@ def checked_kind(shape: Any, dtype: Any) -> tuple[tuple[int, ...], Any]:
     if min(sizes, default=0) < 0:
         raise ShapeError(f"a placeholder cannot have the shape {sizes}: no axis is shorter than 0")
     return sizes, checked(np.empty(0, dtype), "a placeholder").dtype
+
+
+def input_arrays(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
+    """An array for each input of a graph, or an error that names the input."""
+    names = [x.name or f"{list(x.shape)}" for x in inputs]
+    if len(arrays) != len(names):
+        raise GraphError(f"the graph has {len(names)} inputs ({', '.join(names)}); it was given {len(arrays)} arrays")
+    taken = [np.asarray(*as_arrays((x,), f"input {name}")) for x, name in zip(arrays, names, strict=True)]
+    for node, array in zip(inputs, taken, strict=True):
+        if array.shape != node.shape:
+            raise ShapeError(f"input {node.name or ''} has shape {node.shape}; the array has {array.shape}")
+    return taken
 
 
 def read_only(array: Any) -> Any:

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import TraceError
+from .lines import user_line
+
 
 class Conversion(NamedTuple):
     """One node as a number: when it was made, whether it could be trained, what it is called, in which line."""
@@ -21,10 +24,10 @@ class Conversion(NamedTuple):
 _last: Conversion | None = None
 
 
-def leave_note(created: int, trainable: bool, label: str, line: tuple[str, int] | None) -> None:
-    """Remember this conversion, and forget the one before."""
+def leave_note(node: NumberLike) -> None:
+    """Remember where this node becomes a number, and forget the one before: an error may have to name the line."""
     global _last
-    _last = Conversion(created, trainable, label, line)
+    _last = Conversion(node.created, node.requires_gradient, node._label(), user_line())
 
 
 def lost(start: int, end: float, trainable: bool = False) -> str:
@@ -43,7 +46,7 @@ def _conversion(convert: Callable[..., Any]) -> Any:
     """The method for `float(node)` and its like: a single number, which no gradient passes."""
 
     def method(self: NumberLike, *options: Any) -> Any:
-        self._leave_note()
+        leave_note(self)
         return convert(self._number(f"{convert.__name__}()"), *options)
 
     return method
@@ -53,12 +56,15 @@ class NumberLike:
     """What `ComputationNode` inherits so that Python and NumPy can take its numbers out of the graph."""
 
     __slots__ = ()
-    shape: Any
+    shape: tuple[int, ...]
     value: Any
-    _leave_note: Any  # node.py says how
+    _value: Any
+    created: int
+    requires_gradient: bool
+    _label: Callable[[], str]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        self._leave_note()
+        leave_note(self)
         return np.array(self.value, dtype=dtype)
 
     def _number(self, who: str) -> Any:
@@ -69,6 +75,14 @@ class NumberLike:
         return self.value.item()
 
     __float__, __int__, __round__ = _conversion(float), _conversion(int), _conversion(round)
+
+    def __bool__(self) -> bool:
+        if self._value is None:
+            raise TraceError(f"{self!r} is neither true nor false while it is traced: use tl.where(condition, a, b)")
+        if self.value.size != 1:
+            remedy = "choose with tl.where(condition, a, b), write (a < b) * (b < c) for a < b < c, or ask node.value"
+            raise ValueError(f"an array has no one truth value, and this node has shape {self.shape}: {remedy}")
+        return bool(self.value)
 
     def __format__(self, spec: str) -> str:
         return format(self._number(f"the format {spec!r}"), spec) if spec else str(self)
