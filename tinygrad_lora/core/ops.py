@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DtypeError, ShapeError
-from ..refusals.arrays import real_number
+from ..refusals.arrays import as_key, real_number, transposed_fit
 from .node import DType, Gradients, Key, Op, Operand, Shape, Value
 
 if TYPE_CHECKING:
@@ -26,12 +26,8 @@ class Elementwise(Op):
     elementwise = True
 
     def dtype(self, *dtypes: DType, **params: Any) -> DType:
-        """What the forward itself gives, asked with empty arrays; a DtypeError for a number that they cannot hold."""
-        try:
-            return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
-        except OverflowError as error:
-            remedy = "cast the array to a wider dtype first, or use a float, such as -1.0 for -1"
-            raise DtypeError(f"{self.name}: {error}: {remedy}") from None
+        """What the forward itself gives, asked with empty arrays."""
+        return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
 
 
 # --- The three operations of the first tutorial ---
@@ -59,9 +55,7 @@ class Matmul(Op):
         if len(a) < 2 or len(b) < 2:
             raise ShapeError("a number has no rows or columns: use * to scale an array")
         if a[-1] != b[-2]:
-            remedy = f"; b.mT is {b[:-2] + b[:-3:-1]}" if a[-1] == b[-1] else ""
-            remedy = remedy or (f"; a.mT is {a[:-2] + a[:-3:-1]}" if a[-2] == b[-2] else "")
-            raise ShapeError(f"the {a[-1]} columns of a must match the {b[-2]} rows of b{remedy}")
+            raise ShapeError(f"the {a[-1]} columns of a must match the {b[-2]} rows of b{transposed_fit(a, b)}")
         return super().shape(a[:-2], b[:-2]) + (a[-2], b[-1])
 
     def vjp(self, g: Value, y: Value, a: Value, b: Value) -> Gradients:
@@ -361,19 +355,10 @@ class Index(Op):
     signature, numpy, view = "x, *, key", "x[key]", True
 
     def __call__(self, x: Operand, key: Any) -> Any:
-        key = key if isinstance(key, tuple) else (key,)
-        key = tuple(int(k) if isinstance(k, np.integer) else k for k in key)
-        if not all(k is None or k is Ellipsis or type(k) in (int, slice) for k in key):
-            raise DtypeError(
-                "index: only numbers and slices; for an array of indices use take(x, indices), for a condition tl.where"
-            )
-        return super().__call__(x, key=key)
+        return super().__call__(x, key=as_key(key))
 
     def shape(self, x: Shape, *, key: Key) -> Shape:
-        try:
-            return np.broadcast_to(0, x)[key].shape
-        except IndexError as error:
-            raise ShapeError(str(error)) from None
+        return np.broadcast_to(0, x)[key].shape
 
     def vjp(self, g: Value, y: Value, x: Value, *, key: Key) -> Gradients:
         return (place(g, key=key, shape=x.shape),)

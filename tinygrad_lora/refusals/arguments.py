@@ -83,7 +83,10 @@ def refuse_operands(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) ->
         return
     try:
         op.infer(inputs, params)
-    except ShapeError as error:
+    except OverflowError as error:
+        remedy = "cast the array to a wider dtype first, or use a float, such as -1.0 for -1"
+        raise DtypeError(f"{op.name}: {error}: {remedy}") from None
+    except (ShapeError, IndexError) as error:
         pairs = zip(op.operands(len(inputs)), inputs, strict=True)
         shapes = [f"{a} {x.name!r} {x.shape}" if x.name else f"{a} {x.shape}" for a, x in pairs]
         raise ShapeError(f"{op.name}: {' and '.join(shapes)}: {error}", (op, inputs, params)) from None

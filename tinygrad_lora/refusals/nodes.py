@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import PassError
+from ..errors import PassError, TraceError
 from .words import INSTEAD, LOST, OPERATORS_REFUSED
 
 SHAPES = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # what a node answers without a value
@@ -81,6 +81,15 @@ def refuse_replacement(node: Any, made: Any) -> None:
     if made.shape != node.shape or made.dtype != node.dtype:
         kinds = [f"{x.op} {x.shape} {x.dtype}" for x in (node, made)]
         raise PassError(f"{' became '.join(kinds)}: what replaces a node has its shape and dtype", node, made)
+
+
+def refuse_results(outputs: Sequence[Any], alone: bool) -> None:
+    """Raise TraceError unless all that a traced function returned are nodes; `alone`: it returned no list."""
+    for i, y in enumerate(outputs):
+        if not isinstance(y, AdvisingNode):
+            which = type(y).__name__ if alone else f"{type(y).__name__} (result {i})"
+            remedy = "use functions of nodes, or tl.constant(...) for what is none"
+            raise TraceError(f"a traced function must return nodes, not {which}: {remedy}")
 
 
 for _name in INSTEAD:
