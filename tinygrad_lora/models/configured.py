@@ -1,7 +1,5 @@
 """Networks made from a configuration, as Hugging Face writes it to config.json."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, fields
