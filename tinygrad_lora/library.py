@@ -18,7 +18,7 @@ from .core import ops
 from .core.node import ComputationNode, Operand, Shape, constant
 from .errors import ShapeError
 from .refusals.arguments import FAILURES, explained, refuse_again
-from .refusals.arrays import Axis, as_axes, as_shape, listed, refuse_labels
+from .refusals.arrays import Axis, as_axes, as_shape, listed, refuse_labels, refuse_no_list
 
 HALF = np.dtype(np.float16)
 
@@ -111,10 +111,7 @@ def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Any:
 
     `arrays` is a list. Raises ShapeError unless all other axes are equal, and for an empty list.
     """
-    if not isinstance(arrays, list | tuple):
-        raise TypeError(f"concatenate takes a list of arrays, not {type(arrays).__name__}: write concatenate([a, b])")
-    if not arrays:
-        raise ShapeError("nothing to concatenate: the list is empty")
+    refuse_no_list(arrays)
     return ops.concatenate(*arrays, axis=as_axes(axis, _shape(arrays[0]))[0])
 
 

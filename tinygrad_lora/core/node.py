@@ -12,19 +12,18 @@ from functools import lru_cache
 from itertools import count
 from math import prod
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
 from ..refusals.arguments import FAILURES, explained, refuse_operands
 from ..refusals.arrays import as_arrays, beside, checked, checked_kind, read_only
 from ..refusals.lines import user_line
+from ..refusals.words import BUILD_AGAIN
 from .arraylike import ArrayLike, registry
 from .source import function_from_source
-
-if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
 
 # The words for types in core and library; `Value` and `Gradients` stand below the class of nodes.
 Array = np.ndarray[Any, np.dtype[Any]]  # or one of NumPy's scalars, which reads like an array of no axes
@@ -209,8 +208,7 @@ class ComputationNode(ArrayLike):
     @value.setter
     def value(self, new: Operand) -> None:
         if self.op is not PARAMETER:
-            remedy = "build it again (w -= step makes such a result; w.value = w.value - step does not)"
-            raise TypeError(f"only a parameter can get a new value; this is the result of {self.op}: {remedy}")
+            raise TypeError(f"only a parameter can get a new value; this is the result of {self.op}: {BUILD_AGAIN}")
         self._value = checked(new, f"parameter {self.name or ''}", self.dtype, self.shape)
         self.created = PARAMETER.changed = tick()  # younger than what was computed from it: that is stale now
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from itertools import accumulate
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from ..errors import DtypeError, ShapeError
-from ..refusals.arrays import as_key, real_number, transposed_fit
+from ..errors import ShapeError
+from ..refusals.arrays import as_indices, as_key, name_of_dtype, real_number, transposed_fit
 from .node import DType, Gradients, Key, Op, Operand, Shape, Value
-
-if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
 
 
 class Elementwise(Op):
@@ -305,9 +303,7 @@ class Take(Op):
     signature, numpy = "x, *indices", "x[indices]"
 
     def __call__(self, x: Operand, *indices: Any) -> Any:
-        whole = [i if hasattr(i, "dtype") else np.asarray(i) for i in indices]
-        if any(i.dtype.kind not in "iu" for i in whole):
-            raise DtypeError("take: indices must be whole numbers; convert them with .astype(int)")
+        whole = as_indices(indices)
         if whole and np.ndim(x) > len(whole) and not any(i.ndim for i in whole):
             y = self(x, reshape(whole[0], shape=(1,)), *whole[1:])  # for numbers alone NumPy gives a view
             return reshape(y, shape=y.shape[1:])
@@ -424,9 +420,7 @@ class Cast(Elementwise):
     signature, numpy = "x, *, dtype", "x.astype(dtype)"
 
     def __call__(self, x: Operand, dtype: DTypeLike) -> Any:
-        if dtype is None:  # which is float64 to NumPy
-            raise DtypeError("cast: dtype is None: pass a dtype, such as 'float32'")
-        return super().__call__(x, dtype=np.dtype(dtype).name)
+        return super().__call__(x, dtype=name_of_dtype(dtype))
 
     def vjp(self, g: Value, y: Value, x: Value, *, dtype: str) -> Gradients:
         return (cast(g, dtype=str(x.dtype)) if np.dtype(dtype).kind == "f" else None,)

@@ -95,6 +95,14 @@ def as_axes(axis: Axis, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(int(i) % n for i in axes))
 
 
+def refuse_no_list(arrays: Any) -> None:
+    """Raise unless this is a list of arrays to join."""
+    if not isinstance(arrays, list | tuple):
+        raise TypeError(f"concatenate takes a list of arrays, not {type(arrays).__name__}: write concatenate([a, b])")
+    if not arrays:
+        raise ShapeError("nothing to concatenate: the list is empty")
+
+
 def refuse_labels(labels: Any, samples: tuple[int, ...], classes: int) -> None:
     """Raise unless the node `labels` holds a class for each of the samples."""
     if labels.dtype.kind not in "iu":
@@ -117,6 +125,21 @@ def as_key(key: Any) -> tuple[Any, ...]:
             "index: only numbers and slices; for an array of indices use take(x, indices), for a condition tl.where"
         )
     return tuple(parts)
+
+
+def as_indices(indices: Sequence[Any]) -> list[Any]:
+    """Arrays or nodes of whole numbers, or a DtypeError."""
+    arrays = [i if hasattr(i, "dtype") else np.asarray(i) for i in indices]
+    if any(i.dtype.kind not in "iu" for i in arrays):
+        raise DtypeError("take: indices must be whole numbers; convert them with .astype(int)")
+    return arrays
+
+
+def name_of_dtype(dtype: Any) -> str:
+    """The name of a dtype, such as "float32". None, which is float64 to NumPy, raises DtypeError."""
+    if dtype is None:
+        raise DtypeError("cast: dtype is None: pass a dtype, such as 'float32'")
+    return np.dtype(dtype).name
 
 
 def transposed_fit(a: tuple[int, ...], b: tuple[int, ...]) -> str:
