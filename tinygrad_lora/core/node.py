@@ -55,18 +55,16 @@ class Op:
     differentiable = True  # False: no gradient passes, as through a comparison
     forward: Any  # the line as a function of arrays
     accelerate: ClassVar[Callable[[type[Op]], None]] = lambda cls: None  # eager.py: faster calls
-    accelerated = False
 
     def __init_subclass__(cls) -> None:
         cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         if cls.numpy:
             source = f"{cls.prelude}def {cls.name}({cls.signature}):\n    return {cls.numpy}\n"
             cls.forward = staticmethod(function_from_source(cls.name, source))
-        if own := vars(cls).get("__call__"):
-            cls.apply, cls.__call__ = own, explained(own, cls.name)  # type: ignore[method-assign]
-        elif cls.accelerated:  # its base is: for other operands and another line
-            cls.apply = cls.__call__ = Op.__call__  # type: ignore[method-assign]
-            cls.accelerated, cls.pullback = False, Op.pullback  # type: ignore[method-assign]
+        cls.general = vars(cls).get("__call__", cls.general)
+        own = cls.general is not Op.general
+        cls.apply, cls.pullback = cls.general, Op.pullback  # type: ignore[method-assign]
+        cls.__call__ = explained(cls.general, cls.name) if own else cls.general  # type: ignore[method-assign]
         if cls.numpy and "*" not in cls.signature and (cls.fast_where or not own):
             Op.accelerate(cls)
 
@@ -91,6 +89,7 @@ class Op:
             raise
         return ComputationNode(self, inputs, params or NO_PARAMS, value.shape, value.dtype, requires_gradient, value)
 
+    general = __call__  # for any operands; a class may write one of its own
     apply = __call__  # what the operators call: `__call__` where the number of operands is sure to be right
 
     def _lift(self, inputs: tuple[Operand, ...], params: dict[str, Any]) -> Any:
