@@ -17,7 +17,7 @@ import numpy as np
 from .core import ops
 from .core.node import ComputationNode, Operand, Shape, constant
 from .errors import ShapeError
-from .refusals.arguments import FAILURES, explained, refuse_again
+from .refusals.arguments import explained
 from .refusals.arrays import Axis, as_axes, as_shape, listed, refuse_labels, refuse_no_list
 
 HALF = np.dtype(np.float16)
@@ -33,17 +33,13 @@ def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(f)
     def composite(*args: Any, **named: Any) -> Any:
-        try:
-            x = args[0] if args else named.get(first)
-            if getattr(x, "dtype", None) is not HALF:
-                return f(*args, **named)
-            others = {k: v for k, v in named.items() if k != first}
-            return ops.cast(f(ops.cast(x, dtype=np.float32), *args[1:], **others), dtype=HALF)
-        except FAILURES as error:
-            refuse_again(error, f.__name__, f, args, named)
-            raise
+        if not args and first in named:
+            args = (named.pop(first),)
+        if not args or getattr(args[0], "dtype", None) is not HALF:
+            return f(*args, **named)
+        return ops.cast(f(ops.cast(args[0], dtype=np.float32), *args[1:], **named), dtype=HALF)
 
-    return composite
+    return explained(composite)
 
 
 def _shape(x: Operand) -> Shape:

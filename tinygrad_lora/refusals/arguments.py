@@ -62,18 +62,11 @@ def explained(function: F, name: str = "") -> F:
         try:
             return function(*args, **kwargs)
         except FAILURES as error:
-            refuse_again(error, name, function, args, kwargs)
+            if not (isinstance(error, DtypeError) and str(error).startswith(name)):  # in its own words already
+                refuse_misuse(name, function, args, kwargs)
             raise
 
     return cast(F, call)
-
-
-def refuse_again(
-    error: Exception, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
-    """Raise TypeError for a call that can mean nothing, in its own words, unless `error` has them already."""
-    if not (isinstance(error, DtypeError) and str(error).startswith(name)):
-        refuse_misuse(name, function, args, kwargs)
 
 
 def refuse_operands(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
