@@ -13,8 +13,6 @@ Calls that run at the same time have memory of their own, and the same code. Not
 memory: plain expressions, and those of the engine "numba". Nor is what an operation computes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
