@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...learn.checking import guard
+from ...learn.cases import DEEPEST
 from ...learn.checking.guard import TookTooLongError, line_of
 from ..sandbox import hook
 from .peer import Peer
 from .wire import Channel, Gone, Misbehaved
 
+RECURSION = sys.getrecursionlimit()  # Python's own
 CELL, CELLS = 5.0, 20.0  # seconds for one cell, and for all
 LOADED = (
     "tinygrad_lora.data", "tinygrad_lora.view.paths", "tinygrad_lora.view.plots", "numpy.random", "numpy.linalg",
@@ -70,6 +72,8 @@ class Service:
                 problems.append(f"{name}{NO_PYTHON}{error.lineno}: {error.msg}")
             except BaseException as error:
                 problems.append(f"{name}: {type(error).__name__}: {_text(error)}")
+        if sys.getrecursionlimit() < DEEPEST:  # it would not do: the judge's graphs are only as deep as its own limit
+            sys.setrecursionlimit(RECURSION)
         return problems
 
     def take(self, names: list[str]) -> dict[str, Any]:
