@@ -134,11 +134,11 @@ def job(*cells: str) -> dict[str, object]:
 
 
 def attacks():
-    """Every sixth is in the quick suite. Of those that wait for a limit, every sixth is with the slow ones."""
+    """One in 24 is in the quick suite. Of those that wait for a limit, every sixth is with the slow ones."""
     lasting = sorted(LONG)
     for i, name in enumerate(ATTACKS):
         mark = pytest.mark.long if name in LONG and lasting.index(name) % 6 else pytest.mark.slow
-        yield pytest.param(name, marks=[mark] if name in LONG or i % 6 else [])
+        yield pytest.param(name, marks=[mark] if name in LONG or i % 24 else [])
 
 
 @pytest.mark.parametrize("name", [*attacks()])
@@ -168,6 +168,7 @@ HARMLESS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_system_alone_holds_them(outside):
     """Without the audit hook. What an attack may find then is its own process."""
     chosen = {name: text for name, text in ATTACKS.items() if name.partition(":")[0] in SYSTEM and name not in LONG}
