@@ -13,11 +13,11 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from ...learn.checking import guard
 from ...learn.cases import DEEPEST
+from ...learn.checking import guard
 from ...learn.checking.guard import TookTooLongError, line_of
 from ..sandbox import hook
 from .peer import Peer
@@ -65,9 +65,8 @@ class Service:
                 with guard.time_limit(max(0.05, min(CELL, end - time.monotonic()))):
                     run(compiled(source, f"<{name}>"), vars(self._module))
             except TookTooLongError as error:
-                problems.append(
-                    f"{name}: stopped after {CELL:g} seconds at {line_of(error.__traceback__) or 'its start'}"
-                )
+                place = line_of(error.__traceback__) or "its start"
+                problems.append(f"{name}: stopped after {CELL:g} seconds at {place}")
             except SyntaxError as error:
                 problems.append(f"{name}{NO_PYTHON}{error.lineno}: {error.msg}")
             except BaseException as error:
@@ -117,13 +116,8 @@ def run(code: types.CodeType, namespace: dict[str, Any]) -> None:
 
 def timed(function: Callable[[], Any], seconds: float) -> Any:
     """Call the function, for at most so many seconds; 0 is no limit."""
-    with guard.time_limit(seconds) if seconds else _unlimited():
+    with guard.time_limit(seconds) if seconds else contextlib.nullcontext():
         return function()
-
-
-@contextlib.contextmanager
-def _unlimited() -> Iterator[None]:
-    yield
 
 
 def prepare() -> None:
