@@ -11,7 +11,7 @@ from tinygrad_lora.learn.authoring import (
     Exercise,
     are,
     as_nodes,
-    chain,
+    deep,
     counted,
     graphs,
     label,
@@ -28,7 +28,7 @@ HINTS = (
     "To push each node once, put pairs on the stack: `(node, False)` means go down, `(node, True)` means list it. "
     "On going down push `(node, True)` first, then `(parent, False)` for each parent.",
 )
-exercise = Exercise("04-topo", __doc__, kind="P", hints=HINTS, limit=3.0)
+exercise = Exercise("04-topo", __doc__, kind="P", hints=HINTS, limit=1.0)
 
 
 @exercise.reference
@@ -87,8 +87,8 @@ def test_parents_stand_before_their_users(topo_sort, seed, budget):
 
 
 @exercise.check(points=1)
-def test_a_graph_5000_nodes_deep(topo_sort):
-    output = chain(5000)
+def test_a_graph_deeper_than_the_stack(topo_sort):
+    output = deep()
     judge(topo_sort(output), output)
 
 
