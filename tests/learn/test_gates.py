@@ -93,6 +93,35 @@ def test_the_reference_stands_alone_as_text(id):
 
 
 @each_exercise
+def test_passing_teaches_as_well(id):
+    """Two sentences about it, another way, and what to try next; in words that do not fill the screen."""
+    exercise = load_exercise(id)
+    assert len(re.findall(r"[.:?](?= |$)", exercise.about.replace(": ", "; "))) == 2, exercise.about
+    assert 15 <= len(exercise.about.split()) <= 60 and 5 <= len(exercise.next_step.split()) <= 45
+    assert exercise.about[-1] in ".?" and exercise.next_step[-1] in ".?"
+    assert exercise.ways.keys() <= exercise.references.keys() and exercise.ways, "another way"
+    for name, way in exercise.ways.items():
+        assert inspect.getdoc(way), "it says what is different"
+        given = exercise.references[name]
+        assert not callable(given) or code_of(way) != code_of(given)
+
+
+def code_of(thing):
+    """Its text without docstrings, names of arguments aside."""
+    return re.sub(r'""".*?"""|\s', "", inspect.getsource(thing).partition("):")[2], flags=re.DOTALL)
+
+
+@each_exercise
+def test_another_way_is_right_as_text(id, capfd):
+    exercise = patient(id)
+    source = f"{exercise.preamble}\n\n{exercise.another_way}"
+    values = exercise.references | {name: function_from_source(name, source) for name in exercise.ways}
+    report = run_checks(exercise, values, seed=OTHER_SEED, budget=LARGER_BUDGET)
+    assert report.passed and not [note for result in report.results for note in result.notes], str(report)
+    assert capfd.readouterr() == ("", "")
+
+
+@each_exercise
 def test_what_the_student_is_given_does_not_pass(id, capfd):
     exercise = patient(id)
     report = run_checks(exercise, stub_values(exercise))
