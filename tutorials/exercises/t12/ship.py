@@ -67,7 +67,7 @@ def from_merged_weights(model):
             return member
         weight = member.base.weight.value + member.lora.merge_weights()
         layer = tl.Linear(*weight.shape, dtype=weight.dtype)
-        layer.weight.value, layer.bias.value = weight, member.base.bias.value
+        layer.weight, layer.bias = tl.parameter(weight), member.base.bias
         return layer
 
     return tl.compile(tl.Sequential(*map(plain, model.members)))
