@@ -15,6 +15,7 @@ from ..learn.checking.run import run_checks
 from ..learn.diagnosis import NOT_STARTED, Diagnosis
 from ..learn.exercise import Check, Exercise
 from ..learn.registry import load_exercise
+from . import predictions
 from .process.peer import Peer, Unwritten
 from .process.student import CELLS, NO_PYTHON, SERVICE
 from .process.wire import Channel, Gone, Misbehaved
@@ -184,6 +185,8 @@ def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
             refused += hearing.close()
         notes += hearing.notes
     ordered = [one for id in job["exercises"] for one in results[id]]
+    if job.get("predictions"):
+        ordered += map(data_of, predictions.results(job["exercises"], predictions.answered(files)))
     points, out_of = (sum(one[what] for one in ordered) for what in ("points", "out_of"))
     if points < out_of:
         unreadable += [note for note in notes if NO_PYTHON in note]
