@@ -4,11 +4,11 @@ A program is a list of steps `(name, operation, names of what it reads)`. `neede
 backward pass reads. Each is kept, or computed again when its turn comes. Names that no step makes, such as "x", are
 inputs, and always there. Write two functions:
 
-* `computed_again(program, needed, kept)`: the steps that must run again if only the arrays in `kept` are kept, as a list
-  of names in the order of the program. These are the needed arrays that are not kept; then what they read, unless it is
-  kept or an input; and so on.
-* `best_to_keep(program, needed, size, cost, budget)`: the list of the arrays to keep. They must fit into `budget` bytes,
-  and what runs again must take as few operations as possible. `size[name]` are the bytes of an array, `cost[name]` the
+* `computed_again(program, needed, kept)`: the steps that must run again if only the arrays in `kept` are kept, as a
+  list of names in the order of the program. These are the needed arrays that are not kept; then what they read, unless
+  it is kept or an input; and so on.
+* `best_to_keep(program, needed, size, cost, budget)`: the list of the arrays to keep. They must fit into `budget`
+  bytes, and what runs again must take as few operations as possible. `size[name]` are the bytes of an array, `cost[name]` the
   operations of its step. There are at most seven steps, so try every choice. An array that is not needed may be worth
   keeping, too.
 """
