@@ -8,9 +8,9 @@ inputs, and always there. Write two functions:
   list of names in the order of the program. These are the needed arrays that are not kept; then what they read, unless
   it is kept or an input; and so on.
 * `best_to_keep(program, needed, size, cost, budget)`: the list of the arrays to keep. They must fit into `budget`
-  bytes, and what runs again must take as few operations as possible. `size[name]` are the bytes of an array, `cost[name]` the
-  operations of its step. There are at most seven steps, so try every choice. An array that is not needed may be worth
-  keeping, too.
+  bytes, and what runs again must take as few operations as possible. `size[name]` are the bytes of an array, and
+  `cost[name]` are the operations of its step. There are at most seven steps, so try every choice. An array that is not
+  needed may be worth keeping, too.
 """
 
 from tinygrad_lora.learn.authoring import Diagnosis, Exercise, generators, refuse, require, returned, tell
