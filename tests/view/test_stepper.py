@@ -91,7 +91,7 @@ def test_the_listing_tells_everything_that_happens():
 
 def test_forward_events_are_the_nodes_that_running_yields_and_ready_events_those_of_pulling_back():
     loss = lora_loss()
-    steps = step_through(loss).events
+    steps = step_through(loss, open=True).events
     order = [f"n{i}" for i, _ in enumerate(topological_order([loss]))]
     ids = dict(zip(topological_order([loss]), order, strict=True))
     assert [e.box for e in steps if e.kind in ("visit", "evaluate")] == order
@@ -157,7 +157,7 @@ def test_any_program_can_be_stepped_through(drawn):
 
 def test_after_the_last_step_the_boxes_show_what_backward_leaves():
     loss = lora_loss()
-    steps = step_through(loss)
+    steps = step_through(loss, open=True)
     last = steps.events[-1]
     assert all(node.gradient is None for node in topological_order([loss]))  # stepping changes nothing
     loss.backward()
@@ -402,7 +402,7 @@ def test_of_a_large_model_each_layer_is_one_box():
     blocks = [tl.Sequential(*(tl.Linear(2, 2, seed=j) for j in range(40))) for _ in range(5)]
     model = tl.Sequential(*blocks)
     x, seed = np.ones((1, 2)), np.ones((1, 2))
-    steps = step_through(model, x, seed=seed)
+    steps = step_through(model, x, seed=seed, open=["Linear", "Sequential"])
     assert steps.timeline.note == "The graph has 801 nodes: some of its layers are shown as one box each."
     shown = steps.timeline.pictures[0]
     boxes = [box for box in shown.boxes if box.operation == "Sequential"]

@@ -11,8 +11,8 @@ import tinygrad_lora as tl
 from tinygrad_lora.learn.authoring import (
     Exercise,
     as_array,
-    deep,
     counted,
+    deep,
     generators,
     graphs,
     label,

@@ -14,8 +14,8 @@ from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.learn.authoring import (
     Exercise,
     as_array,
-    deep,
     counted,
+    deep,
     graphs,
     label,
     number,
