@@ -188,7 +188,7 @@ def test_what_is_frozen_is_sent_nothing_and_the_step_says_so():
 def test_a_box_that_waits_says_how_many_contributions_are_in():
     event = step_through(tiny()).events[7]
     assert event.note == "1 of 2 contributions, waiting for 1"
-    assert event.states["n1"] == ("4", "1 (1 of 2)", "waiting")
+    assert event.states["n1"] == ("4", "1, waiting for 1 of 2", "waiting")
     assert event.states["n3"] == ("16", "1", "active")
     assert (event.box, event.to_box) == ("n3", "n1")
 

@@ -135,9 +135,9 @@ function upgrade(root) {
   };
   root.addEventListener("keydown", shift);
   // On a page of its own, the keys work before anything is focused.
-  if (root.parentElement === document.body && root.matches("body > .tl-explorer:only-of-type")) {
-    document.addEventListener("keydown", (event) => { if (event.target === document.body) shift(event); });
-  }
+  document.addEventListener("keydown", (event) => {
+    if (event.target === document.body && ownsPage(root)) shift(event);
+  });
   const wanted = steps.findIndex((step) => `#${step.id}` === window.location.hash);
   go(Math.max(0, wanted));
 }

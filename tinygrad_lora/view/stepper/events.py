@@ -39,6 +39,7 @@ class Event:
     letters: str = ""  # the node that each letter of the equation stands for
     to: str = ""  # the label of the node that a contribution goes to
     to_box: str = ""
+    sent: str = ""  # what a contribution carries, in a few characters
     states: Mapping[str, State] = field(default_factory=dict)  # of every box, after this step
     picture: int = 0  # the number of the picture that shows it: each pass has its own
     width: int = 0  # that of the widest place in this timeline, so that printed lines are aligned

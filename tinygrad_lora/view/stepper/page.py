@@ -134,7 +134,7 @@ def _data(event: Event, earlier: Event | None, places: list[int]) -> dict[str, A
     changes = {box: [*state] for box, state in states.items() if state != before.get(box, FIRST_STEP)}
     return {
         "phase": event.phase, "kind": event.kind, "box": event.box, "to": event.to_box, "picture": place,
-        "changes": changes,
+        "changes": changes, "sent": event.sent,
     }  # fmt: skip
 
 

@@ -174,10 +174,10 @@ class _SoFar:
         self.focus(node)
         n, of = len(self.sent[parent]), self.walk.expected[parent]
         missing = f", waiting for {of - n}" if n < of else ""
-        self.set(parent, gradient=brief(self.total(parent)) + (f" ({n} of {of})" if missing else ""))
+        self.set(parent, gradient=brief(self.total(parent)) + (f"{missing} of {of}" if missing else ""))
         numbers = self.written.sent(node, operand, g, part)
         note = f"{n} of {counted(of, 'contribution')}{missing}"
-        return self.event("backward", "contribute", node, numbers, note, rule=True, to=parent)
+        return self.event("backward", "contribute", node, numbers, note, rule=True, to=parent, sent=brief(part))
 
     def total(self, node: ComputationNode) -> Array:
         """The sum of the contributions to a node so far, added in order, as the engine does it."""
@@ -217,7 +217,7 @@ class _SoFar:
 
     def event(
         self, phase: str, kind: str, node: ComputationNode, numbers: str, note: str = "", *, rule: bool = False,
-        to: ComputationNode | None = None,
+        to: ComputationNode | None = None, sent: str = "",
     ) -> Event:  # fmt: skip
         self.number += 1
         law = equation(node.op) if rule else ""
@@ -225,7 +225,7 @@ class _SoFar:
             self.number, phase, kind, self.walk.names[node], self.walk.box_of[node], numbers, note,
             equation=law, letters=letters(node, law, self.labels) if rule else "",
             to="" if to is None else self.walk.names[to], to_box="" if to is None else self.walk.box_of[to],
-            states=dict(self.states), width=self.walk.width,
+            sent=sent, states=dict(self.states), width=self.walk.width,
         )  # fmt: skip
 
 
