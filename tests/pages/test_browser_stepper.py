@@ -438,3 +438,41 @@ def test_what_still_waits_says_so_in_the_picture(open_page):
     assert page.locator("[data-partial]").evaluate_all("all => all.map(e => e.dataset.box)") == ["n1"]
     page.keyboard.press("End")
     assert page.locator("[data-partial]").count() == 0
+
+
+# --- The user's own lines ---
+
+
+def halves(x):
+    low = x * 0.5
+    high = low + 1.0
+    return tl.sum(low * high)
+
+
+def own_lines():
+    return step_through(halves, tl.parameter(np.ones(3), "x"))
+
+
+def test_the_line_at_work_is_marked_and_the_code_stands_beside_the_picture(open_page):
+    steps = own_lines()
+    page = open_page(page_of(steps.html))
+    texts = {line.number: line.text for excerpt in steps.timeline.source for line in excerpt.lines}
+    for event in steps:
+        marked = page.locator(".written [aria-current]").all_text_contents()
+        assert marked == ([texts[event.origin[1]] + "\n"] if event.origin else [])
+        page.keyboard.press("ArrowRight")
+    for width, beside in ((1440, True), (1100, True), (390, False)):
+        page.set_viewport_size({"width": width, "height": 900})
+        code, picture = page.locator(".written").bounding_box(), page.locator(".pictures").bounding_box()
+        apart = code["x"] + code["width"] <= picture["x"] or picture["x"] + picture["width"] <= code["x"]
+        assert apart == beside
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_on_a_phone_the_explanation_stays_in_view(open_page):
+    page = open_page(page_of(chain(40).html))
+    page.set_viewport_size({"width": 390, "height": 844})
+    for place in (0, 0.5, 1):
+        page.evaluate("part => scrollTo(0, part * document.body.scrollHeight)", place)
+        card = page.locator(".card").bounding_box()
+        assert card["y"] >= -1 and card["y"] + card["height"] <= 845

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..named_object import named_object
 from ..view.stepper.page import step_through
+from ..view.written import LineRecord
 
 WANTED = "a function without arguments that gives a node with its numbers, or a compiled function that has run"
 
@@ -28,7 +29,7 @@ def add_command(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the steps, or write the page and say where. Raises ValueError where there is nothing to step through."""
-    shown = named_object(args.object, WANTED)
+    shown = named_object(args.object, WANTED, LineRecord().noting)
     try:
         steps = step_through(shown)
     except TypeError as error:

@@ -56,12 +56,15 @@ function upgrade(root) {
   bar.setAttribute("role", "group");
   bar.setAttribute("aria-label", "Steps");
   const narration = make("div", { className: "narration" }, card, list);
-  root.insertBefore(bar, frame);
-  root.insertBefore(help, frame);
-  root.insertBefore(make("div", { className: "stage" }, frame, narration), list.nextSibling);
+  const code = root.querySelector(".written");
+  const lines = code ? [...code.querySelectorAll(".line")] : [];
+  root.insertBefore(bar, code || frame);
+  root.insertBefore(help, code || frame);
+  root.insertBefore(make("div", { className: "stage" }, ...(code ? [code] : []), frame, narration), list.nextSibling);
   const blank = make("p", { className: "blank", textContent: "The graph at this step is not drawn here." });
   frame.append(blank);
   focusable(frame).tabIndex = 0;
+  if (code) focusable(code).tabIndex = 0;
   focusable(list).tabIndex = 0;
   frame.setAttribute("role", "group");
   frame.setAttribute("aria-label", "Picture");
@@ -173,6 +176,11 @@ function upgrade(root) {
       if (i === now) item.setAttribute("aria-current", "step");
       else item.removeAttribute("aria-current");
     });
+    lines.forEach((line, i) => {
+      if (i === steps[now].line) line.setAttribute("aria-current", "true");
+      else line.removeAttribute("aria-current");
+    });
+    if (lines[steps[now].line]) center(code, lines[steps[now].line]);
     const focused = buttons.indexOf(root.getRootNode().activeElement);
     buttons[0].disabled = buttons[1].disabled = now === 0;
     buttons[3].disabled = buttons[4].disabled = now === steps.length - 1;
@@ -226,7 +234,7 @@ function upgrade(root) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("select")) return;
     if (event.key === " " && event.target.matches?.("button")) return; // it presses the button
     const act = event.key in others ? others[event.key] : !event.shiftKey && actions[keys[event.key]];
-    if (!act || scrolls(frame, event)) return;
+    if (!act || scrolls(frame, event) || (code && scrolls(code, event))) return;
     event.preventDefault();
     event.stopPropagation();
     if (event.key in keys) stop();

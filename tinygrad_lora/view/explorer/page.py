@@ -11,7 +11,7 @@ from ...compiler.cost import Cost
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, joined, page, script, text
 from ..words.sentences import number, one_line
-from .code import GONE, NEW, CodeLine, Excerpt
+from ..written import GONE, NEW, CodeLine, Excerpt
 from .picture import Pictures, alternative, legend, still
 from .steps import ExplorerStep, Story
 from .union import PROGRAM, TRACE, apart, short

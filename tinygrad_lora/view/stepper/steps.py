@@ -7,7 +7,7 @@ Between two nodes of the backward walk there is one contribution along each edge
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from ..diagram.data import Diagram, role_of
 from ..equations import NodeFormulas, equation, in_line, letters, unsigned_zeros
 from ..words.grammar import counted
 from ..words.sentences import number
+from ..written import Origin, UserCode
 from .events import ACTIVE, ASIDE, DONE, WAITING, Event, State, Timeline
 
 MOST_TOTALS = 8  # gradients that the last step names
@@ -30,16 +31,20 @@ FORWARD = "Forward only"
 WIDEST = 24  # characters of the column that says where a step takes place
 
 
-def timeline_of_graph(graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: ArrayLike | None) -> Timeline:
+def timeline_of_graph(
+    graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: ArrayLike | None, code: UserCode
+) -> Timeline:
     """The forward steps of a graph whose nodes have values, and the backward steps where it has one output.
 
-    `diagram` is its picture, with one box for each node, in order.
+    `diagram` is its picture, with one box for each node, in order; `code` the user's code that made it.
     """
     note = _forward_only(graph, seed)
     if note and seed is not None:
         raise GradientError(f"{note.removesuffix('.')}; so a seed leads nowhere")
     walk = GraphWalk(graph, arrays, diagram, None if note else _seed(graph.outputs[0], seed))
-    return Timeline(diagram.title, (walk.diagram,), walk.events, " ".join(filter(None, [walk.left_out, note])))
+    walk.origins = code.origins(graph)
+    notes = " ".join(filter(None, [walk.left_out, note]))
+    return Timeline(diagram.title, (walk.diagram,), walk.events, notes, code.excerpts)
 
 
 def _forward_only(graph: Graph, seed: ArrayLike | None) -> str:
@@ -72,6 +77,7 @@ class GraphWalk:
 
     def __init__(self, graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: Array | None) -> None:
         self.graph, self.arrays, self.seed = graph, arrays, seed
+        self.origins: Mapping[ComputationNode, Origin] = {}  # the user's line of each node
         few = collapsed(diagram)
         self.diagram, self.layers, self.left_out = _plainer(few.diagram), few.layers, few.note
         ids = {node: box.id for node, box in zip(graph.nodes, diagram.boxes, strict=True)}
@@ -225,7 +231,7 @@ class _SoFar:
             self.number, phase, kind, self.walk.names[node], self.walk.box_of[node], numbers, note,
             equation=law, letters=letters(node, law, self.labels) if rule else "",
             to="" if to is None else self.walk.names[to], to_box="" if to is None else self.walk.box_of[to],
-            sent=sent, states=dict(self.states), width=self.walk.width,
+            sent=sent, origin=self.walk.origins.get(node), states=dict(self.states), width=self.walk.width,
         )  # fmt: skip
 
 
