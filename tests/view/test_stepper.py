@@ -777,7 +777,7 @@ def test_the_page_holds_the_lines_and_says_which_is_at_work():
 
 def test_the_command_knows_the_lines_of_the_function_that_it_calls(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    source = "import tinygrad_lora as tl\n\n\ndef loss():\n    x = tl.parameter(3.0, 'x')\n    y = x * x\n    return y + x\n"
+    source = "import tinygrad_lora as tl\ndef loss():\n  x = tl.parameter(3.0, 'x')\n  y = x * x\n  return y + x\n"
     (tmp_path / "lesson.py").write_text(source, encoding="utf-8")
     shown = named_object("lesson.py:loss", "a node", LineRecord().noting)
     assert lines_of(step_through(shown))[0][:3] == ["x = tl.parameter(3.0, 'x')", "y = x * x", "return y + x"]

@@ -188,6 +188,11 @@ def _excerpt(thing: Any, owners: dict[Origin, list[str]]) -> Excerpt | None:
     return Excerpt(title, tuple(rows), file)
 
 
+def place(origin: Origin) -> str:
+    """A line as the comments of generated code name it: `model.py:12`."""
+    return f"{_name(origin[0])}:{origin[1]}"
+
+
 def _name(file: str) -> str:
     """The name of a file without its folder; "cell" for a notebook cell, whose file name says nothing."""
     return CELL if is_cell(file) else PurePath(file).name

@@ -12,15 +12,20 @@ from itertools import chain
 from ...compiler.text.plain import Emitted
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
-from ..written import GONE, NEW, CodeLine
+from ..written import GONE, NEW, CodeLine, Origin, place
 
 # The variable that a line of generated code computes begins it, or its comment: `add(t0, b, t1)  # t1 = t0 + b`.
 COMMENT, TARGET = re.compile(r"#\s(\w+) = "), re.compile(r"\s*(\w+)(?:\[\(\)\])? = ")
-WORD = re.compile(r"\w+")
+WORD, PLACE = re.compile(r"\w+"), re.compile(r"(?<=  )(?:\S+\.py|cell):\d+$")
 
 
-def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]) -> list[CodeLine]:
-    """The lines of generated code with their boxes. A node inside another's expression belongs to that one's line."""
+def with_boxes(
+    code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str], origins: Mapping[str, Origin]
+) -> list[CodeLine]:
+    """The lines of generated code with their boxes. A node inside another's expression belongs to that one's line.
+
+    Each line is due to one line of the user's, the origin of the box that it computes.
+    """
     variables_of = {node: [code.variables[node]] for node in graph.nodes if node in code.variables}
     named: dict[str, dict[str, None]] = defaultdict(dict)  # variables with their boxes
     for node, (variable,) in variables_of.items():
@@ -34,7 +39,7 @@ def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]
             owners[variable][boxes[node]] = None
     lines = code.source.rstrip("\n").split("\n")
     start = next((i for i, line in enumerate(lines) if line.startswith(f"def {name}(")), 0)
-    code_lines, below = list[CodeLine](), tuple[str, ...]()
+    code_lines, below, due = list[CodeLine](), tuple[str, ...](), ""
     for i in reversed(range(len(lines))):
         line = lines[i]
         if i == start or line.lstrip().startswith("return "):  # the arguments, or the results
@@ -42,10 +47,12 @@ def with_boxes(code: Emitted, graph: Graph, name: str, boxes: Mapping[Node, str]
         else:
             match = COMMENT.search(line) or TARGET.match(line)
             own = _all(owners, [match[1]] if match else [])
+            if own and match:
+                due = next((place(origins[box]) for box in named[match[1]] if box in origins), "")
             if not own and start < i and line.strip():
                 own = below  # a call without a comment belongs to the next one that has one
-        below = own
-        code_lines.append(CodeLine(line, own))
+        below, due = own, due if own else ""
+        code_lines.append(CodeLine(PLACE.sub(due, line) if due else line, own))
     return code_lines[::-1]
 
 

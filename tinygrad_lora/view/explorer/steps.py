@@ -79,7 +79,7 @@ class Story:
         return ExplorerStep(PROGRAM, stage, tuple(lines), cost, cost, True, None, apart, took, tuple(map(plain, notes)))
 
     def _lines(self, code: Emitted, graph: Graph) -> list[CodeLine]:
-        return with_boxes(code, graph, self.name, self.union.boxes)
+        return with_boxes(code, graph, self.name, self.union.boxes, self.union.origins)
 
     def _time(self, function: Callable[..., Any]) -> float | None:
         return checks.microseconds(function, [array.copy() for array in self.inputs]) if self.measured else None
