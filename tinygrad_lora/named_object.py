@@ -87,7 +87,7 @@ def _result_of(place: str, run: Callable[[], Any]) -> Any:
     try:
         return run()
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{place} stops{_line_of(error)}: {type(error).__name__}: {error}") from None
+        raise ValueError(f"{place} stops{_line_of(error)}: {type(error).__name__}: {error}") from error
 
 
 def _line_of(error: BaseException) -> str:

@@ -156,5 +156,9 @@ def exit_code(name: str, command: Callable[[], int]) -> int:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except REFUSED as error:
+        if os.environ.get("TINYGRAD_LORA_TRACEBACK") == "full":
+            import traceback
+
+            traceback.print_exception(error)
         print(f"{name}: {sentence(error)}", file=sys.stderr)
         return WRONG
