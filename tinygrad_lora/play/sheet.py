@@ -17,7 +17,6 @@ from ..core.node import ComputationNode
 from ..errors import CompileError, RenderError, ShapeError
 from ..view.diagram.data import diagram
 from ..view.errors.failure import failure
-from ..view.explorer.code import GONE, NEW, CodeLine
 from ..view.explorer.explore import explore
 from ..view.explorer.steps import ExplorerStep
 from ..view.explorer.union import PROGRAM, TRACE, short
@@ -27,6 +26,7 @@ from ..view.words.highlight import code
 from ..view.words.highlight import lines as colored
 from ..view.words.markup import Markup, element, joined, scrolling
 from ..view.words.sentences import shape_text, short_array
+from ..view.written import GONE, NEW, CodeLine
 from .cell import FILE, Cell, run
 
 LARGEST = 300  # nodes that a picture shows while somebody types
