@@ -19,6 +19,7 @@ POLICY = (
 FILES: Mapping[str, tuple[str, Callable[[], str]]] = {
     "play.css": ("text/css; charset=utf-8", partial(asset, ASSETS, "play.css")),
     "play.js": ("text/javascript; charset=utf-8", partial(asset, ASSETS, "play.js")),
+    "worker.js": ("text/javascript; charset=utf-8", partial(asset, ASSETS, "worker.js")),
     "codemirror.js": ("text/javascript; charset=utf-8", partial(asset, ASSETS, "codemirror.js")),
 }
 EMPTY = "It appears as soon as there is something to see."
@@ -29,9 +30,11 @@ def page(runner: str = "server", first: Mapping[str, str] | None = None) -> Mark
 
     `first` holds the parts of the first example, so that there is something to see before anything runs.
     """
+    policy = POLICY.partition("; frame-ancestors")[0]  # which only a header can say
     head = joined([
         void("meta", charset="utf-8"),
         void("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        void("meta", http_equiv="Content-Security-Policy", content=policy),
         void("meta", name="color-scheme", content="light dark"),
         element("title", "tinygrad_lora: the playground"),
         void("link", rel="stylesheet", href="play.css"),

@@ -3,6 +3,7 @@
 (function () {
   "use strict";
   const SOON = 40; // milliseconds without a keystroke before the code runs
+  const LONGEST = 10000; // milliseconds that a run in the browser may take; the server has its own limit
   const SLOW = 400; // milliseconds after which the page says that it is working
   const examples = JSON.parse(document.getElementById("examples").textContent);
   const sheet = document.getElementById("sheet");
@@ -144,8 +145,48 @@
         stop: () => fetch("stop", { method: "POST" }),
       };
     },
+
+    worker: (say) => {
+      let worker = null;
+      let current = null; // the run that is waited for
+      let number = 0;
+      function launch() {
+        worker = new Worker("worker.js");
+        worker.onmessage = ({ data }) => {
+          if ("loading" in data) say(data.loading);
+          else if ("failed" in data) end(data.failed);
+          else if (current && data.run === current.run) {
+            if (data.began) current.timer = setTimeout(() => restart(`It took longer than ${LONGEST / 1000} seconds.`), LONGEST);
+            else if (data.done) end("");
+            else current.got(data);
+          }
+        };
+      }
+      function end(words) {
+        if (!current) return;
+        clearTimeout(current.timer);
+        if (words) current.got({ ended: words });
+        current.resolve();
+        current = null;
+      }
+      function restart(words) {
+        worker.terminate();
+        end(words);
+        launch();
+      }
+      return {
+        run(source, got) {
+          if (!worker) launch();
+          end("");
+          return new Promise((resolve) => {
+            current = { run: ++number, got, resolve };
+            worker.postMessage({ run: number, source });
+          });
+        },
+        stop: () => restart("It was stopped."),
+      };
+    },
   };
-  window.tinygradLoraRunners = runners; // another file may bring another way to run
   let runner = null;
   let runs = 0;
 
@@ -153,7 +194,11 @@
     const number = ++runs;
     runner = runner || runners[document.body.dataset.runner]((words) => { state.textContent = words; });
     const source = editor.text();
-    const slow = setTimeout(() => { state.textContent = "running"; stop.disabled = false; }, SLOW);
+    state.textContent = "";
+    const slow = setTimeout(() => {
+      state.textContent = state.textContent || "running";
+      stop.disabled = false;
+    }, SLOW);
     let ended = "";
     try {
       await runner.run(source, (message) => {
