@@ -7,6 +7,8 @@ is loaded.
 """
 
 import argparse
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,13 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from markdown_it import MarkdownIt
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from build_site.mathml import mathml
+from build_site.notebooks import PLAYED
+
+from tinygrad_lora.learn.registry import load_exercise
 from tinygrad_lora.play.examples import EXAMPLES
 from tinygrad_lora.play.page import FILES, page
 from tinygrad_lora.play.sheet import parts
@@ -29,6 +38,7 @@ PYGMENTS = ("lexers/__init__.py", "lexers/_mapping.py", "lexers/python.py", "lex
             "styles/_mapping.py", "styles/default.py", "filters/__init__.py")  # fmt: skip
 UNUSED = ("tests", "include", "f2py", "distutils", "_pyinstaller", "testing", "__pycache__", "doc")
 KINDS = (".py", ".so", ".css", ".js", ".html", ".npz", ".txt")
+MARK = "\ue000"  # stands for a formula while Markdown is read
 NO_BACKTRACE = ("var wasmImports={", "var wasmImports={backtrace:()=>0,")  # NumPy asks who called it; nobody answers
 
 
@@ -50,11 +60,40 @@ def main() -> int:
         write_packages(out / "packages.zip", next(fetched.rglob("site-packages/numpy")))
     for name, (_, content) in FILES.items():
         (out / name).write_text(content(), encoding="utf-8")
+    exercises = {id: exercise(id) for id in PLAYED}
+    (out / "exercises.json").write_text(json.dumps(exercises), encoding="utf-8")
     first = dict(parts(next(iter(EXAMPLES.values()))))
     (out / "index.html").write_text(page("worker", first), encoding="utf-8")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"The playground is in {out}, {size / 1e6:.1f} MB. To look at it: python -m http.server --directory {out}")
     return 0
+
+
+def exercise(id: str) -> dict[str, str]:
+    """What the page shows of an exercise, and the code to begin with. It ends with the call that checks it."""
+    one = load_exercise(id)
+    total = len(one.hints)
+    summaries = (f"<summary>Hint {n} of {total}</summary>{html(hint)}" for n, hint in enumerate(one.hints, 1))
+    hints = "".join(f"<details>{summary}</details>" for summary in summaries)
+    return {
+        "title": one.plain_title,
+        "html": f"<h2>{html(one.title, inline=True)}</h2>{html(one.prompt)}{hints}",
+        "code": f"{one.preamble.strip()}\n\n\n{one.stub.strip()}\n\n\ntl.check({id!r}, {', '.join(one.names)})\n",
+    }
+
+
+def html(markdown: str, inline: bool = False) -> str:
+    """Markdown with formulas as HTML."""
+    formulas: list[str] = []
+
+    def keep(match: re.Match[str]) -> str:
+        formulas.append(mathml(match[0].strip("$"), block=match[0].startswith("$$")))
+        return f"{MARK}{len(formulas) - 1}{MARK}"
+
+    text = re.sub(r"\$\$.+?\$\$|\$[^$\n]+\$", keep, markdown, flags=re.DOTALL)
+    reader = MarkdownIt("commonmark").enable("table")
+    made = reader.renderInline(text) if inline else reader.render(text)
+    return re.sub(f"{MARK}(\\d+){MARK}", lambda match: formulas[int(match[1])], made)
 
 
 def fetch(folder: Path) -> None:
@@ -81,10 +120,12 @@ def write_packages(archive: Path, numpy: Path) -> None:
     """What Python can import: NumPy, this package, and what its pictures need."""
     pygments, graphviz = (Path(import_module(name).__file__ or "").parent for name in ("pygments", "graphviz"))
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packages:
-        for folder in (numpy, ROOT / "tinygrad_lora", graphviz, pygments):
+        for folder in (numpy, ROOT / "tinygrad_lora", ROOT / "tutorials", graphviz, pygments):
             for path in sorted(folder.rglob("*")):
                 inside = path.relative_to(folder)
                 wanted = path.suffix in KINDS and not {*inside.parts} & {*UNUSED}
+                if folder == ROOT / "tutorials":  # the exercises that stand here
+                    wanted = path.suffix == ".py" and len(inside.parts) > 1 and inside.parts[1] < "t06"
                 if folder == pygments and len(inside.parts) > 1:
                     wanted = inside.as_posix() in PYGMENTS
                 if wanted:

@@ -52,6 +52,7 @@ def _bar() -> Markup:
         "header",
         element("h1", "Playground"),
         element("label", "Start from ", element("select", *choices, id="example")),
+        element("button", "Check", type="button", id="check", hidden="", title="Ctrl-Enter"),
         element("button", "Copy link", type="button", id="link"),
         element("button", "Stop", type="button", id="stop", disabled=""),
         element("output", "", id="state", role="status"),
@@ -62,7 +63,8 @@ def _editor() -> Markup:
     source = next(iter(EXAMPLES.values()))
     hint = "Change a line: all else follows. np is NumPy, tl is tinygrad_lora. Escape, then Tab, leaves the editor."
     area = element("textarea", source, id="source", spellcheck="false", aria_label="Code", rows="12")
-    return element("section", element("h2", "Code"), area, element("p", hint, class_="hint"), id="code")
+    task = element("div", id="task", hidden="")  # of an exercise
+    return element("section", task, element("h2", "Code"), area, element("p", hint, class_="hint"), id="code")
 
 
 def _part(first: Mapping[str, str], name: str) -> Markup:

@@ -218,18 +218,67 @@
     sheet.dataset.run = String(number); // for whoever waits until all is there
   }
 
+  // --- Exercises: `?exercise=04-topo`, and `&embed` for a frame in another page ---
+
+  const asked = new URLSearchParams(location.search);
+  const id = asked.get("exercise");
+  document.body.classList.toggle("embed", asked.has("embed"));
+
+  function keep(text) {
+    try {
+      localStorage.setItem(`tinygrad_lora ${id}`, text); // so that an answer is there again tomorrow
+    } catch { /* a browser that keeps nothing */ }
+  }
+
+  function kept() {
+    try {
+      return localStorage.getItem(`tinygrad_lora ${id}`);
+    } catch {
+      return null;
+    }
+  }
+
+  async function openExercise() {
+    const answer = await fetch("exercises.json").catch(() => null);
+    const exercise = answer && answer.ok ? (await answer.json())[id] : null;
+    if (!exercise) {
+      state.textContent = `There is no exercise ${id} here.`;
+      return;
+    }
+    document.title = `${id}: ${exercise.title}`;
+    document.body.classList.add("exercise");
+    const task = document.getElementById("task");
+    task.innerHTML = exercise.html;
+    task.hidden = check.hidden = false;
+    editor.set(kept() || exercise.code);
+  }
+
+  const check = document.getElementById("check");
+  check.addEventListener("click", run);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !check.hidden) {
+      event.preventDefault();
+      event.stopPropagation();
+      run();
+    }
+  }, true);
+
   let timer = 0;
   function changed() {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      history.replaceState(null, "", `#code=${packed(editor.text())}`);
-      run();
+      if (id) keep(editor.text()); // an answer is checked when somebody asks for it
+      else {
+        history.replaceState(null, "", `#code=${packed(editor.text())}`);
+        run();
+      }
     }, SOON);
   }
 
   const area = document.getElementById("source");
   const given = inAddress();
   if (given !== null) area.value = given;
+  else if (id) area.value = "";
   const editor = (window.CodeMirror ? richEditor : plainEditor)(area, changed, follow);
 
   document.getElementById("example").addEventListener("change", (event) => {
@@ -253,5 +302,6 @@
     const text = inAddress();
     if (text !== null && text !== editor.text()) editor.set(text);
   });
-  run();
+  if (id) openExercise();
+  else run();
 })();
