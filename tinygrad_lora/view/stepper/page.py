@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,9 @@ from ..diagram.collapse import Open
 from ..diagram.data import Box
 from ..svg.draw import draw_svg, lay_out
 from ..words.bundle import Forms, Shown
+from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, image, page, script
+from ..written import Excerpt
 from .events import Event, State, Timeline
 from .timeline import Steppable, timeline
 
@@ -101,7 +103,10 @@ def _fragment(steps: Timeline, events: tuple[Event, ...]) -> Markup:
     figures, places, left_out = _figures(steps, events, mark)
     notes = [element("p", note, class_="note") for note in (steps.note, left_out) if note]
     steps_with_earlier = zip(events, [None, *events[:-1]], strict=True)
-    data = json.dumps([_data(event, earlier, places) for event, earlier in steps_with_earlier], separators=(",", ":"))
+    lines = [(excerpt.file, line.number) for excerpt in steps.source for line in excerpt.lines]
+    numbers = {line: i for i, line in enumerate(lines)}
+    step_data = [_data(event, earlier, places, numbers) for event, earlier in steps_with_earlier]
+    data = json.dumps(step_data, separators=(",", ":"))
     for unsafe in "<>&":
         data = data.replace(unsafe, f"\\u{ord(unsafe):04x}")
     return element(
@@ -109,6 +114,7 @@ def _fragment(steps: Timeline, events: tuple[Event, ...]) -> Markup:
         element("style", asset(ASSETS, "stepper.css")),
         element("p", element("strong", steps.title), f", {len(events)} steps", class_="title"),
         *notes,
+        *_written(steps.source),
         element("div", *figures, class_="pictures"),
         element("ol", *map(_item, events)),
         element("script", Markup(data), type="application/json"),
@@ -130,15 +136,30 @@ def _item(event: Event) -> Markup:
     )
 
 
-def _data(event: Event, earlier: Event | None, places: list[int]) -> dict[str, Any]:
-    """The data of a step for the script: the boxes that change, and the arrow at work."""
+def _written(excerpts: Sequence[Excerpt]) -> list[Markup]:
+    """The user's code, if any is known."""
+    parts = [*map(_excerpt, excerpts)]
+    return [element("div", *parts, class_="written", role="group", aria_label="Your code")] if parts else []
+
+
+def _excerpt(excerpt: Excerpt) -> Markup:
+    """Lines of the user's code, with their numbers."""
+    words = colored("\n".join(line.text for line in excerpt.lines))
+    pairs = zip(excerpt.lines, words, strict=True)
+    rows = [element("span", word, "\n", class_="line", data_line=line.number or None) for line, word in pairs]
+    return Markup(element("h4", excerpt.title) + element("pre", element("code", *rows)))
+
+
+def _data(event: Event, earlier: Event | None, places: list[int], lines: Mapping[Any, int]) -> dict[str, Any]:
+    """The data of a step for the script: the boxes that change, the arrow at work, and the user's line."""
     before = earlier.states if earlier and earlier.picture == event.picture else {}
     place = places[event.picture]
     states = event.states if place >= 0 else {}
     changes = {box: [*state] for box, state in states.items() if state != before.get(box, FIRST_STEP)}
     return {
         "phase": event.phase, "kind": event.kind, "box": event.box, "to": event.to_box, "picture": place,
-        "changes": changes,
+        "changes": changes, "sent": event.sent,
+        "line": lines.get(event.origin, -1),
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -24,6 +25,7 @@ from ..diagram.functions import made_by
 from ..diagram.layers import run_layer
 from ..equations import plain
 from ..words.grammar import counted
+from ..written import LineRecord, UserCode, user_frame
 from .events import ACTIVE, DONE, Event, State, Timeline
 from .steps import timeline_of_graph
 
@@ -34,6 +36,7 @@ def timeline(
     obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, title: str | None = None, open: Open = ()
 ) -> Timeline:
     """The steps of `obj`; the arguments are those of `step_through`."""
+    frame = user_frame(sys._getframe())
     if isinstance(obj, CompiledFunction):
         if seed is not None:
             raise TypeError(
@@ -43,28 +46,29 @@ def timeline(
     if isinstance(obj, Layer):
         if len(arrays) != 1:
             raise TraceError(f"{type(obj).__name__} has no numbers yet: pass one example, step_through(layer, x)")
-        x, y, _ = run_layer(obj, arrays[0])
-        return timeline_of_graph(Graph([x], [y]), (x.value,), diagram(obj, arrays[0], title=title), seed, open)
+        x, y, _ = LineRecord().noting(run_layer)(obj, arrays[0])
+        graph, picture = Graph([x], [y]), diagram(obj, arrays[0], title=title)
+        return timeline_of_graph(graph, (x.value,), picture, seed, UserCode(graph, frame, [obj]), open)
     if isinstance(obj, ComputationNode):
         inputs = [node for node in topological_order([obj]) if node.op is INPUT and not node.known]
         if len(inputs) != len(arrays):
             raise TraceError(f"{obj.name or obj.op} {_miscounted(inputs, arrays)}")
-        return _of_graph(
-            Graph(inputs, [obj]), arrays, seed, title or f"Computation of {obj.name or made_by(obj)}", open
-        )
+        title, obj = title or f"Computation of {obj.name or made_by(obj)}", Graph(inputs, [obj])
     if isinstance(obj, Graph):
-        return _of_graph(obj, arrays, seed, title, open)
+        return _of_graph(obj, arrays, seed, title, UserCode(obj, frame, variables=True), open)
     if not callable(obj):
         raise TypeError(
             f"a node, a Graph, a layer, a function or a compiled function can be stepped through, not "
             f"{type(obj).__name__}"
         )
     arguments = tuple(x for x in arrays if isinstance(x, ARRAY))
-    return _of_graph(trace(obj, *arrays), arguments, seed, title or getattr(obj, "__name__", ""), open)
+    graph = trace(LineRecord().noting(obj), *arrays)
+    code = UserCode(graph, frame, [obj])
+    return _of_graph(graph, arguments, seed, title or getattr(obj, "__name__", ""), code, open)
 
 
 def _of_graph(
-    graph: Graph, arguments: tuple[Any, ...], seed: ArrayLike | None, title: str | None, open: Open
+    graph: Graph, arguments: tuple[Any, ...], seed: ArrayLike | None, title: str | None, code: UserCode, open: Open
 ) -> Timeline:
     """The steps of a graph on arrays or on nodes with values, rebuilt so that every node has its value."""
     inputs = graph.inputs[: len(graph.inputs) - len(graph.captured)]
@@ -78,7 +82,7 @@ def _of_graph(
         for x, a, like in zip(inputs, arrays, arguments, strict=True)
     ]
     leaves = dict(zip(graph.inputs, [*known, *graph.captured], strict=True))
-    return timeline_of_graph(graph.map(rebuilt, leaves), arrays, diagram(graph, title=title), seed, open)
+    return timeline_of_graph(graph.map(rebuilt, leaves), arrays, diagram(graph, title=title), seed, code, open)
 
 
 def _miscounted(inputs: Sequence[ComputationNode], arrays: tuple[Any, ...]) -> str:
