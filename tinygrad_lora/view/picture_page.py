@@ -22,7 +22,7 @@ STYLE = element("style", Markup(style_sheet()))
 
 
 def picture_page(
-    obj: Drawable, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False,
+    obj: Drawable, example: ArrayLike | None = None, *, values: bool | str = False, gradients: bool = False,
     rankdir: str = "TB", legend: bool = True, title: str | None = None, open: Any = (), depth: int | None = None,
 ) -> Markup:  # fmt: skip
     """The page with the picture of `obj`. The options are those of `draw`."""

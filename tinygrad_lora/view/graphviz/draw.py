@@ -76,13 +76,14 @@ class Picture(Shown, graphviz.Digraph):  # type: ignore[misc]
 
 
 def draw(
-    obj: Drawable | Picture, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False,
+    obj: Drawable | Picture, example: ArrayLike | None = None, *, values: bool | str = False, gradients: bool = False,
     rankdir: str = "TB", legend: bool = True, title: str | None = None, open: Open = (),
     depth: int | None = None,
 ) -> Picture:  # fmt: skip
     """A picture of a node, a Graph, a layer or a compiled function: a `graphviz.Digraph`.
 
-    `values` and `gradients` write the numbers into the boxes. `rankdir="LR"` draws from left to right instead of from
+    `values` and `gradients` write the numbers into the boxes, `values="heatmap"` also in colors, orange above 0 and
+    blue below, up to the largest of the array. `rankdir="LR"` draws from left to right instead of from
     the top down. A layer is drawn for an input like `example`, an array or a shape. A call of a library function is one
     box; `open="gelu"`, a list of names or `open=True` draws what is inside. In a picture of more than 60 boxes, only
     the first of repeated blocks is drawn, unless `open` has their name, as in `open="encoder.layer"`; layers become one

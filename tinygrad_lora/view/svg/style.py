@@ -70,6 +70,9 @@ def _rules() -> Iterator[tuple[str, str]]:
         dash = f";stroke-dasharray:{DASHES[look.style]}" if look.style in DASHES else ""
         yield f".{role} rect", f"fill:var(--{role}-fill);stroke:var(--{role});stroke-width:{look.width}{dash}"
         yield f".{role} .rule", f"stroke:var(--{role})"
+    yield ".box .cell", "fill:var(--paper);stroke:var(--edge);stroke-width:0.4;stroke-dasharray:none"
+    yield ".box .above", "fill:var(--back)"
+    yield ".box .below", "fill:var(--frozen)"
     # Dashed and thick as well, so that nobody needs the color.
     yield ".wrong>rect", "fill:var(--wrong-fill);stroke:var(--wrong);stroke-width:3;stroke-dasharray:7 3"
     yield "rect.outer", "fill:none;stroke-width:1;stroke-dasharray:none"
