@@ -476,3 +476,28 @@ def test_on_a_phone_the_explanation_stays_in_view(open_page):
         page.evaluate("part => scrollTo(0, part * document.body.scrollHeight)", place)
         card = page.locator(".card").bounding_box()
         assert card["y"] >= -1 and card["y"] + card["height"] <= 845
+
+
+# --- Two runs side by side ---
+
+
+def test_two_runs_go_together_and_the_first_node_that_differs_is_marked(open_page, tmp_path):
+    x = tl.parameter(3.0, "x")
+    one, two = (step_through(lambda y: (x * y + y) * x, np.asarray(y)) for y in (4.0, 4.5))
+    page = open_page(one.beside(two).save(tmp_path / "both.html").read_text(encoding="utf-8"))
+    first, second = root_of(page, 0), root_of(page, 1)
+    for number in range(1, len(one) + 1):
+        assert_shows(first, one, number)
+        assert_shows(second, two, number)
+        page.keyboard.press("ArrowRight")
+    second.get_by_role("button", name="First").click()
+    assert_shows(first, one, 1)
+    assert "differ first at forward: visit y" in page.locator(".difference").inner_text()
+    marked = page.locator("[data-differs]").evaluate_all(
+        "all => all.map(e => [e.dataset.box, e.lastChild.textContent])"
+    )
+    assert len(marked) == 2 and all("differs first" in words for _, words in marked)
+    left, right = first.bounding_box(), second.bounding_box()
+    assert left["x"] + left["width"] <= right["x"]
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -781,3 +781,43 @@ def test_the_command_knows_the_lines_of_the_function_that_it_calls(tmp_path, mon
     (tmp_path / "lesson.py").write_text(source, encoding="utf-8")
     shown = named_object("lesson.py:loss", "a node", LineRecord().noting)
     assert lines_of(step_through(shown))[0][:3] == ["x = tl.parameter(3.0, 'x')", "y = x * x", "return y + x"]
+
+
+# --- Two runs side by side ---
+
+
+def shifted(x, y):
+    return x * y + y
+
+
+def test_two_runs_differ_first_where_their_numbers_do():
+    same, other = (step_through(shifted, np.asarray(3.0), np.asarray(y)) for y in (4.0, 5.0))
+    assert same.beside(same).first_difference is None and same.beside(same).note == "No step differs."
+    pair = same.beside(other)
+    assert [event.label for event in pair.first_difference] == ["y", "y"]
+    assert [event.numbers for event in pair.first_difference] == ["y = 4", "y = 5"]
+    assert all(one.place == two.place and one.kind == two.kind for one, two in pair)
+    assert [" ≠ " in line for line in str(pair).splitlines()[1:-1]] == [
+        one.numbers != two.numbers for one, two in pair
+    ]  # fmt: skip
+
+
+def test_a_mistake_of_the_engine_shows_where_it_matters_first():
+    z = tiny()
+    right = step_through(z)
+    with tl.bug("no_accumulate"):
+        wrong = step_through(z)
+        assert wrong.events
+    one, two = right.beside(wrong).first_difference
+    assert (one.kind, one.label, one.numbers) == ("ready", "y", "y.gradient = 1 + 3 = 4") and two.label == "y"
+
+
+def test_before_and_after_a_pass_what_is_new_stands_alone():
+    graph = tl.trace(lambda x: tl.sum((x + 0.0) * 2.0), np.ones(3))
+    after = tl.compile(lambda x: tl.sum((x + 0.0) * 2.0)).prepare(np.ones(3)).graph
+    x = np.arange(3.0)
+    pair = step_through(graph, x).beside(step_through(after, x))
+    assert any(None in both for both in pair)
+    numbers = [[event.number for event in side if event] for side in zip(*pair, strict=True)]
+    assert all(sorted(side) == list(range(1, len(side) + 1)) for side in numbers)  # every step once
+    assert numbers[0] == sorted(numbers[0])

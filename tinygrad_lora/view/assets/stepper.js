@@ -187,6 +187,7 @@ function upgrade(root) {
     if (focused >= 0 && buttons[focused].disabled) buttons[focused < 2 ? 3 : 1].focus(); // or the keyboard is lost
     draw();
     center(list, items[now]);
+    root.dispatchEvent(new CustomEvent("tl-step", { detail: now })); // for a run beside this one
     if (started && ownsPage(root)) history.replaceState(null, "", `#step-${now + 1}`);
   }
 
@@ -241,6 +242,7 @@ function upgrade(root) {
     act();
   };
   root.addEventListener("keydown", pressed);
+  root.addEventListener("tl-go", (event) => go(event.detail));
 
   // On a page of its own, the keys work before anything is focused, and the address says the step.
   const asked = () => ownsPage(root) && parseInt((/^#step-(\d+)$/.exec(location.hash) || [])[1], 10) || 1;

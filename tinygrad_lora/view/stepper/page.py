@@ -25,6 +25,7 @@ from ..words.bundle import Forms, Shown
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, image, page, script
 from ..written import Excerpt
+from .beside import SideBySide
 from .events import Event, State, Timeline
 from .timeline import Steppable, timeline
 
@@ -63,6 +64,15 @@ class Stepper(Shown):
     def events(self) -> tuple[Event, ...]:
         """All steps."""
         return tuple(self.timeline)
+
+    def beside(self, other: Stepper) -> SideBySide:
+        """These steps and those of another run side by side: another input, another rule, before and after a pass.
+
+        `tl.step_through(f, x).beside(tl.step_through(f, y))`. The first node that differs is marked. Steps are computed
+        when they are first asked for; so those with a mistake in the engine are asked for inside its block:
+        `with tl.bug("no_accumulate"): (wrong := tl.step_through(loss)).events`.
+        """
+        return SideBySide(self, other)
 
     @property
     def text(self) -> str:
