@@ -444,7 +444,7 @@ def test_what_still_waits_says_so_in_the_picture(open_page):
 
 
 def halves(x):
-    low = x * 0.5
+    low = x * 0.5  # a line that is much wider than the pane in which it stands: it begins where all others begin
     high = low + 1.0
     return tl.sum(low * high)
 
@@ -460,6 +460,7 @@ def test_the_line_at_work_is_marked_and_the_code_stands_beside_the_picture(open_
     for event in steps:
         marked = page.locator(".written [aria-current]").all_text_contents()
         assert marked == ([texts[event.origin[1]] + "\n"] if event.origin else [])
+        assert page.evaluate("document.querySelector('.written').scrollLeft") == 0
         page.keyboard.press("ArrowRight")
     for width, beside in ((1440, True), (1100, True), (390, False)):
         page.set_viewport_size({"width": width, "height": 900})
@@ -501,3 +502,24 @@ def test_two_runs_go_together_and_the_first_node_that_differs_is_marked(open_pag
     assert left["x"] + left["width"] <= right["x"]
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+# --- A value that can be moved ---
+
+
+def test_moving_a_value_changes_the_numbers_in_place_and_a_step_leads_back(open_page):
+    steps = diamond().moving("x", 0.0, 5.0)
+    page = open_page(page_of(steps.html))
+    root, slider = root_of(page), page.get_by_role("slider", name="x")
+    slider.focus()
+    page.keyboard.press("End")  # the keys of the slider are its own
+    shown = {box: tuple(texts[:2]) for box, texts in root.evaluate(SHOWN)["boxes"].items()}
+    x, y = tl.parameter(5.0, "x"), tl.parameter(4.0, "y")
+    expected = step_through(x * y + y).events[-1].states
+    assert shown == {box: tuple(state[:2]) for box, state in expected.items()}
+    assert page.locator(".movers output").inner_text() == "5"
+    assert "x = 5 in the place of 3" in page.locator(".card").inner_text()
+    assert page.locator("[data-moved]").count() > 1
+    root.get_by_role("button", name="Back").click()
+    assert_shows(root, steps, len(steps) - 1)
+    assert page.locator("[data-moved]").count() == 0 and page.locator(".movers output").inner_text() == "3"
