@@ -34,7 +34,7 @@ _PUBLIC = [
     ("interop.safetensors", "load_safetensors save_safetensors"),
     ("interop.onnx", "save_onnx"),
     # Exercises
-    ("learn", "bug bugs check diagnose hint predict progress quiz using"),
+    ("learn", "bug bugs check diagnose hint predict progress quiz solution using"),
     # Real pretrained networks
     ("models.load", "load_minilm load_smollm2"),
     # Pictures, steps and explanations

@@ -23,6 +23,7 @@ COMMANDS = {
     "learn": "learn",
     "check": "check",
     "hint": "check",
+    "solution": "check",
     "progress": "check",
     "predict": "predict",
     "review": "predict",
@@ -38,7 +39,9 @@ COMMANDS = {
     "completion": "completion",
 }
 # What these compute on is small.
-SMALL = {"demo", "learn", "check", "hint", "predict", "review", "course", "step", "explore", "draw", "play"}
+SMALL = {
+    "demo", "learn", "check", "hint", "solution", "predict", "review", "course", "step", "explore", "draw", "play",
+}  # fmt: skip
 MOVED = {"bench": "bench is a tool of the repository: in a checkout, run `python3 run.py bench` with the same options"}
 REFUSED = (  # in one sentence
     ValueError, OSError, ImportError, errors.ClosedError, errors.CompileError, errors.DtypeError, errors.GradientError,

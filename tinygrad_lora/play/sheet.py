@@ -31,12 +31,9 @@ from .cell import FILE, Cell, run
 
 LARGEST = 300  # nodes that a picture shows while somebody types
 PARTS = {
-    "said": "Output",
-    "picture": "Graph",
-    "numbers": "Values and gradients",
-    "passes": "Passes",
+    "said": "Output", "value": "Result", "picture": "Graph", "numbers": "Values and gradients", "passes": "Passes",
     "program": "NumPy",
-}
+}  # fmt: skip
 TAGS = {NEW: "ins", GONE: "del"}
 Part = tuple[str, str]
 
@@ -49,10 +46,11 @@ def parts(source: str) -> Iterator[Part]:
         return  # what stood there before is the best that there is to see
     node = cell.result
     if not isinstance(node, ComputationNode):
-        yield "picture", _value(node)
-        for name in ("numbers", "passes", "program"):
+        yield "value", _value(node)
+        for name in ("picture", "numbers", "passes", "program"):
             yield name, ""
         return
+    yield "value", ""
     leaves = [n for n in topological_order([node]) if n.requires_gradient and not n.parents]
     seed = np.ones(node.shape, node.dtype)
     if leaves:

@@ -19,6 +19,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from ...files import write_atomically
+from ..diagram.collapse import Open
 from ..diagram.data import Box
 from ..svg.draw import draw_svg, lay_out
 from ..words.bundle import Forms, Shown
@@ -34,19 +35,22 @@ LARGEST_PICTURES = 120_000  # bytes of all pictures together; beyond it only the
 FIRST_STEP = State()
 
 
-def step_through(obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, title: str | None = None) -> Stepper:
+def step_through(
+    obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, title: str | None = None, open: Open = ()
+) -> Stepper:
     """Every step of a computation, forward and backward: `for event in step_through(loss): print(event)`.
 
     `obj` is a node with a value, such as a loss: each value as it becomes known, then each contribution to each
     gradient. Or it is a graph, a layer or a function, with an array for each input. Or a compiled function: what each
-    pass did. A notebook shows a picture to step through; `.save("steps.html")` writes it as a page.
+    pass did. A call of a library function is one step; `open="gelu"`, a list of names or `open=True` goes through what
+    is inside. A notebook shows a picture to step through; `.save("steps.html")` writes it as a page.
 
     Nothing is changed, not even the `.gradient` of a node. The backward steps start at a single output that depends on
     a trainable parameter and is a number; for an output of another shape pass `seed`, an array of that shape. Without
     such an output there are forward steps only, and the last line says why. Raises TraceError where values are missing,
     GradientError for a seed where there are no backward steps.
     """
-    return Stepper(timeline(obj, *arrays, seed=seed, title=title))
+    return Stepper(timeline(obj, *arrays, seed=seed, title=title, open=open))
 
 
 class Stepper(Shown):

@@ -18,7 +18,7 @@ from ...core.graph import Graph
 from ...core.node import Array, ComputationNode, Op
 from ...errors import GradientError, ShapeError
 from ..contributions import contributions, trainable
-from ..diagram.collapse import collapsed
+from ..diagram.collapse import Open, collapsed
 from ..diagram.data import Diagram, role_of
 from ..equations import NodeFormulas, equation, in_line, letters, unsigned_zeros
 from ..words.grammar import counted
@@ -32,16 +32,18 @@ WIDEST = 24  # characters of the column that says where a step takes place
 
 
 def timeline_of_graph(
-    graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: ArrayLike | None, code: UserCode
-) -> Timeline:
+    graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: ArrayLike | None, code: UserCode,
+    open: Open = (),
+) -> Timeline:  # fmt: skip
     """The forward steps of a graph whose nodes have values, and the backward steps where it has one output.
 
-    `diagram` is its picture, with one box for each node, in order; `code` the user's code that made it.
+    `diagram` is its picture, with one box for each node, in order; `code` the user's code that made it; `open` says
+    which functions are drawn open.
     """
     note = _forward_only(graph, seed)
     if note and seed is not None:
         raise GradientError(f"{note.removesuffix('.')}; so a seed leads nowhere")
-    walk = GraphWalk(graph, arrays, diagram, None if note else _seed(graph.outputs[0], seed))
+    walk = GraphWalk(graph, arrays, diagram, None if note else _seed(graph.outputs[0], seed), open)
     walk.origins = code.origins(graph)
     notes = " ".join(filter(None, [walk.left_out, note]))
     return Timeline(diagram.title, (walk.diagram,), walk.events, notes, code.excerpts, walk)
@@ -75,10 +77,12 @@ def _seed(output: ComputationNode, seed: ArrayLike | None) -> Array:
 class GraphWalk:
     """The steps of one graph: holds what they have in common, and nothing that changes from step to step."""
 
-    def __init__(self, graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: Array | None) -> None:
+    def __init__(
+        self, graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: Array | None, open: Open = ()
+    ) -> None:
         self.graph, self.arrays, self.seed = graph, arrays, seed
         self.origins: Mapping[ComputationNode, Origin] = {}  # the user's line of each node
-        few = collapsed(diagram)
+        few = collapsed(diagram, open)
         self.diagram, self.layers, self.left_out = _plainer(few.diagram), few.layers, few.note
         ids = {node: box.id for node, box in zip(graph.nodes, diagram.boxes, strict=True)}
         self.labels = {node: box.label for node, box in zip(graph.nodes, diagram.boxes, strict=True)}
@@ -142,7 +146,8 @@ class _SoFar:
         self.focus(node, value=brief(self.values[node]))
         numbers = f"{self.labels[node]} = {in_line(self.values[node])}"
         if self.walk.box_of[node] in self.walk.layers:
-            return self.event("forward", "evaluate", node, numbers, "what the layer gives")
+            kind = "function" if self.walk.names[node] == self.labels[node] else "layer"
+            return self.event("forward", "evaluate", node, numbers, f"what the {kind} gives")
         if node.parents:
             return self.event("forward", "evaluate", node, self.written.forward(node), rule=True)
         return self.event("forward", "visit", node, numbers, KINDS[role_of(node)])
