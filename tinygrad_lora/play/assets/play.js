@@ -150,10 +150,10 @@
       let worker = null;
       let current = null; // the run that is waited for
       let number = 0;
-      function launch() {
+      function launch(why = "") {
         worker = new Worker("worker.js");
         worker.onmessage = ({ data }) => {
-          if ("loading" in data) say(data.loading);
+          if ("loading" in data) say(`${why} ${data.loading}`.trim());
           else if ("failed" in data) end(data.failed);
           else if (current && data.run === current.run) {
             if (data.began) current.timer = setTimeout(() => restart(`It took longer than ${LONGEST / 1000} seconds.`), LONGEST);
@@ -172,11 +172,11 @@
       function restart(words) {
         worker.terminate();
         end(words);
-        launch();
+        launch(words);
       }
+      launch();
       return {
         run(source, got) {
-          if (!worker) launch();
           end("");
           return new Promise((resolve) => {
             current = { run: ++number, got, resolve };
@@ -187,14 +187,14 @@
       };
     },
   };
-  let runner = null;
+  let loading = ""; // what Python is still waiting for, in words
+  const runner = runners[document.body.dataset.runner]((words) => { state.textContent = loading = words; });
   let runs = 0;
 
   async function run() {
     const number = ++runs;
-    runner = runner || runners[document.body.dataset.runner]((words) => { state.textContent = words; });
     const source = editor.text();
-    state.textContent = "";
+    state.textContent = loading;
     const slow = setTimeout(() => {
       state.textContent = state.textContent || "running";
       stop.disabled = false;
@@ -241,19 +241,22 @@
   async function openExercise() {
     const answer = await fetch("exercises.json").catch(() => null);
     const exercise = answer && answer.ok ? (await answer.json())[id] : null;
+    const task = document.getElementById("task");
+    task.hidden = false;
     if (!exercise) {
-      state.textContent = `There is no exercise ${id} here.`;
+      task.textContent = `There is no exercise ${id} here.`;
       return;
     }
     document.title = `${id}: ${exercise.title}`;
     document.body.classList.add("exercise");
-    const task = document.getElementById("task");
     task.innerHTML = exercise.html;
-    task.hidden = check.hidden = false;
+    check.hidden = again.hidden = false;
+    again.addEventListener("click", () => editor.set(exercise.code));
     editor.set(kept() || exercise.code);
   }
 
   const check = document.getElementById("check");
+  const again = document.getElementById("again");
   check.addEventListener("click", run);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !check.hidden) {
@@ -286,7 +289,7 @@
     editor.set(examples[event.target.value]);
     changed();
   });
-  stop.addEventListener("click", () => runner && runner.stop());
+  stop.addEventListener("click", () => runner.stop());
   const link = document.getElementById("link");
   link.hidden = document.body.dataset.runner === "server"; // this machine's address is of no use elsewhere
   link.addEventListener("click", async () => {
