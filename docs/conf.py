@@ -63,9 +63,9 @@ html_math_renderer = "mathml"
 
 html_theme = "furo"
 html_title = "tinygrad_lora"
-html_static_path = ["static"]
+html_static_path = ["static", "../tinygrad_lora/view/assets/sealed.js"]
 html_css_files = ["site.css"]
-html_js_files = ["theme.js", "predict.js"]
+html_js_files = ["theme.js", "sealed.js", "predict.js"]
 html_copy_source = False
 html_show_search_summary = False  # it is fetched page by page, which a browser refuses on a disk
 html_show_sourcelink = False

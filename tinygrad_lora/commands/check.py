@@ -8,7 +8,6 @@ from pathlib import Path
 from textwrap import TextWrapper
 from typing import Any
 
-from ..errors import ExerciseError
 from ..learn.checking.check import hint, solution
 from ..learn.checking.guard import TookTooLongError, guarded
 from ..learn.checking.report import Report
@@ -107,12 +106,7 @@ def wrapped(text: str) -> str:
 
 def as_text(report: Report) -> str:
     """The results in words. Where a notebook would call `hint`, a terminal has a command."""
-    return in_terminal(str(report), report.exercise.id)
-
-
-def in_terminal(text: str, id: str) -> str:
-    """The text with commands in place of the functions that a notebook calls."""
-    return re.sub(rf'(hint|solution)\("{id}"\)', rf"tinygrad-lora \1 {id}", text)
+    return re.sub(r'\b(hint|solution)\("(.+?)"\)', r"tinygrad-lora \1 \2", str(report))
 
 
 def as_json(exercise: Exercise) -> str:
@@ -155,10 +149,7 @@ def run_hint(args: argparse.Namespace) -> int:
 
 def run_solution(args: argparse.Namespace) -> int:
     """Print two solutions. Raises ExerciseError before the exercise is solved."""
-    try:
-        print(wrapped(solution(args.id)))
-    except ExerciseError as error:
-        raise ExerciseError(in_terminal(str(error), args.id)) from None
+    print(wrapped(solution(args.id)))
     return 0
 
 

@@ -73,7 +73,7 @@ class DistantMemory(Memory):
     def _answer(self, method: str, kind: type) -> Any:
         """What the student's process says, if it is of this kind; else nothing. From here on its time runs anew."""
         self.asked, self._peer.deadline = True, time.monotonic() + self._seconds
-        answer = guarded(lambda: self._peer.service(method), ANSWER).value
+        answer = guarded(lambda: self._peer.service("ask_memory", method), ANSWER).value
         return answer if type(answer) is kind else kind()
 
     def changed(self) -> str:
@@ -81,7 +81,7 @@ class DistantMemory(Memory):
         return name if name.replace(".", "_").isidentifier() and len(name) <= LONGEST_NAME else ""
 
     def put_back(self) -> None:
-        guarded(lambda: self._peer.service("put_back"), ANSWER)
+        guarded(lambda: self._peer.service("ask_memory", "put_back"), ANSWER)
 
     def looks_at_names(self) -> bool:
         return bool(self._answer("looks_at_names", bool))

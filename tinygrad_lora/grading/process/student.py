@@ -44,10 +44,10 @@ class Student(Peer):
     def forget(self) -> None:
         super().forget()
         self.enter(SERVICE, self.service)
-        self._methods[SERVICE] = frozenset({"run", "take", "changed", "put_back", "looks_at_names", "refused"})
+        self._methods[SERVICE] = frozenset({"run", "take", "ask_memory", "refused"})
 
 
-class Service(Memory):
+class Service:
     """What the judge asks for: to run cells, and to hand over the names of an exercise."""
 
     def __init__(self, refused: list[str]) -> None:
@@ -83,15 +83,9 @@ class Service(Memory):
         self._memory = self._memories[key]
         return {name: defined[name] for name in names if name in defined}
 
-    def changed(self) -> str:
-        return self._memory.changed() if self._memory else ""
-
-    def put_back(self) -> None:
-        if self._memory:
-            self._memory.put_back()
-
-    def looks_at_names(self) -> bool:
-        return self._memory is not None and self._memory.looks_at_names()
+    def ask_memory(self, method: str) -> Any:
+        """What the memory of the exercise answers; None if it cannot be looked into."""
+        return getattr(self._memory, method)() if self._memory else None
 
     def refused(self) -> list[str]:
         """What the hook did not allow."""
