@@ -38,7 +38,7 @@ _PUBLIC = [
     # Real pretrained networks
     ("models.load", "load_minilm load_smollm2"),
     # Pictures, steps and explanations
-    ("view", "draw explain explore failure first_nonfinite listing parameter_tree render step_through"),
+    ("view", "draw explain explore failure first_nonfinite fold_tracebacks listing parameter_tree render step_through"),
     ("view.diagram.data", "diagram"),
     ("view.formula.write", "formula"),
 ]

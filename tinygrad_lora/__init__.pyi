@@ -91,6 +91,7 @@ from .view import (
     explore,
     failure,
     first_nonfinite,
+    fold_tracebacks,
     listing,
     parameter_tree,
     render,
@@ -113,7 +114,7 @@ __all__ = [
     "load_adapter", "load_safetensors", "save_adapter", "save_onnx", "save_safetensors",
     "bug", "bugs", "check", "diagnose", "hint", "predict", "progress", "quiz", "solution", "using",
     "load_minilm", "load_smollm2",
-    "diagram", "draw", "explain", "explore", "failure", "first_nonfinite", "formula", "listing", "parameter_tree",
-    "render", "step_through",
+    "diagram", "draw", "explain", "explore", "failure", "first_nonfinite", "fold_tracebacks", "formula", "listing",
+    "parameter_tree", "render", "step_through",
     "checking", "compiler", "core", "data", "errors", "interop", "learn", "library", "models", "nn", "ops", "view",
 ]  # fmt: skip

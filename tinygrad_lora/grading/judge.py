@@ -29,24 +29,18 @@ MARGIN = 0.3  # seconds that the student's process stops before the judge would
 
 
 class Judge(Peer):
-    """The judge's end of the conversation. `broken` says why it cannot go on: "gone", "misbehaved" or "silent"."""
+    """The judge's end of the conversation. `broken` is the error after which it cannot go on."""
 
     def __init__(self, channel: Channel) -> None:
         super().__init__(channel, 2, lambda function, seconds: function(), lambda error: "")
-        self.broken = ""
+        self.broken: BaseException | None = None
 
     def call(self, target: int, method: str, args: Any = (), kwargs: Any = None) -> Any:
         try:
             return super().call(target, method, args, kwargs)
-        except Gone:
-            self.broken = "gone"
-            raise
-        except Misbehaved:
-            self.broken = "misbehaved"
-            raise
-        except TookTooLongError as error:
-            if not hasattr(error, "students_line"):  # ours: the other side has not even answered
-                self.broken = "silent"
+        except (Gone, Misbehaved, TookTooLongError) as error:
+            if not hasattr(error, "students_line"):  # else it is the student's limit, and the other side has answered
+                self.broken = error
             raise
 
     def taken(self, names: list[str], exercise: list[str]) -> Any:
@@ -98,13 +92,10 @@ class Hearing:
 
     def take(self, names: tuple[str, ...], exercise: tuple[str, ...]) -> dict[str, Any]:
         """The student's objects, as proxies; `...` for what is not written yet."""
-        if self._dead:
-            return {}
-        if self._peer is None:
+        if self._peer is None and not self._dead:
             self._start()
-        if self._peer is None:
+        if (peer := self._peer) is None:
             return {}
-        peer = self._peer
         peer.deadline = 0.0
         outcome = guarded(lambda: peer.taken(list(names), list(exercise)), ANSWER)
         if outcome.error is not None or type(outcome.value) is not dict:
@@ -140,9 +131,9 @@ class Hearing:
             ending = self._nursery.end()
             if memory is not None and memory.asked:  # it had failed before
                 return result
-            if reason == "gone":
+            if isinstance(reason, Gone):
                 return _failed(result, "process-ended", f"your code ended its process: {ending or 'it closed its end'}")
-            if reason == "silent":
+            if isinstance(reason, TookTooLongError):
                 sentence = f"stopped after {only.limit:g} seconds: is there a loop that never ends?"
                 return _failed(result, "too-slow", sentence)
             return _failed(result, "wrong-type", "what your code gave cannot be read as data")
@@ -151,8 +142,7 @@ class Hearing:
     def close(self) -> list[str]:
         """End the process. Returns what the hook refused."""
         refused: list[str] = []
-        if self._peer is not None:
-            peer = self._peer
+        if (peer := self._peer) is not None:
             peer.deadline = 0.0
             answer = guarded(lambda: peer.service("refused"), 2.0).value
             refused = [str(what)[:300] for what in answer][:20] if type(answer) is list else []

@@ -1,6 +1,7 @@
 """Pages for people: the class at a glance, and what each student gets back. They load nothing and run no script."""
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
@@ -42,7 +43,7 @@ def class_page(results: Mapping[str, Result], title: str, held: str = "") -> str
         _ranked(results),
         element("h2", "Students"),
         _students(results, shares, ids),
-        style=_style(),
+        style=asset("grading", "page.css"),
     )
 
 
@@ -59,7 +60,7 @@ def feedback_page(student: str, result: Result, title: str) -> str:
         parts += [element("h2", f"{id}: {title_of(id)} ({score})")]
         sentences = [one["sentence"] for one in own]
         parts += [_check(one, one["sentence"] in sentences[:i]) for i, one in enumerate(own)]
-    return page(f"{title}: {student}", *parts, style=_style())
+    return page(f"{title}: {student}", *parts, style=asset("grading", "page.css"))
 
 
 def unreadable(results: Mapping[str, Result]) -> dict[str, list[str]]:
@@ -104,25 +105,21 @@ def _heat_map(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Mark
     parts = []
     for row, id in enumerate(ids):
         parts.append(element("text", id, x=LABEL - 8, y=row * ROW + 15, text_anchor="end"))
-        column = 0
-        while column < len(order):  # neighbors with the same color are one rectangle: a class may be large
-            step, start = _step(shares[order[column]][id]), column
-            while column < len(order) and _step(shares[order[column]][id]) == step:
-                column += 1
-            parts.append(element(
-                "rect", x=f"{LABEL + start * width:.1f}", y=row * ROW + 1, width=f"{(column - start) * width:.1f}",
-                height=ROW - 2, class_=STEPS[step],
-            ))  # fmt: skip
-    w, h = round(LABEL + width * len(order)), ROW * len(ids)
+        x = float(LABEL)
+        # Neighbors with the same color are one rectangle: a class may be large.
+        for step, group in groupby(_step(shares[student][id]) for student in order):
+            w, y = len([*group]) * width, row * ROW + 1
+            parts.append(element("rect", x=f"{x:.1f}", y=y, width=f"{w:.1f}", height=ROW - 2, class_=STEPS[step]))
+            x += w
+    wide, high = round(LABEL + width * len(order)), ROW * len(ids)
     averages = "; ".join(f"{id}: {sum(shares[s][id] for s in shares) / max(1, len(shares)):.0%}" for id in ids)
     label = f"Heat map of {len(ids)} exercises and {len(order)} students. Points on average: {averages}."
-    drawing = element("svg", *parts, viewBox=f"0 0 {w} {h}", width=w, height=h, role="img", aria_label=label)
+    box = f"0 0 {wide} {high}"
+    drawing = element("svg", *parts, viewBox=box, width=wide, height=high, role="img", aria_label=label)
     keys = [element("li", element("span", class_=f"key {s}"), w) for s, w in zip(STEPS, WORDS, strict=True)]
     legend = element("ul", *keys, class_="legend")
-    explanation = element(
-        "p", "Each column is a student, those with most points on the left. The table below has names."
-    )
-    return joined([scrolling(drawing, "Heat map"), legend, explanation])
+    explanation = "Each column is a student, those with most points on the left. The table below has names."
+    return joined([scrolling(drawing, "Heat map"), legend, element("p", explanation)])
 
 
 def _exercises(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Markup:
@@ -137,23 +134,19 @@ def _exercises(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Mar
 
 def _ranked(results: Mapping[str, Result]) -> Markup:
     """Diagnoses, the most frequent first, each with what one student was told."""
-    who: dict[tuple[str, str], set[str]] = {}
-    example: dict[tuple[str, str], Result] = {}
+    who: dict[tuple[str, str], dict[str, Result]] = {}  # by exercise and diagnosis: students, each with a result
     for student, result in results.items():
         for one in result["results"]:
             if one["diagnosis"] not in (None, NOT_STARTED):
                 kind = "any exercise" if one["diagnosis"] in OF_A_SUBMISSION else one["exercise"], one["diagnosis"]
-                who.setdefault(kind, set()).add(student)
-                example.setdefault(kind, one)
+                who.setdefault(kind, {}).setdefault(student, one)
     if not who:
         return element("p", "Nothing: all that was begun is right.")
     parts = []
-    for kind in sorted(who, key=lambda kind: (-len(who[kind]), kind))[:MOST_RANKED]:
-        id, code = kind
-        count = f"{len(who[kind])} of {len(results)}"
-        entry = [element("strong", count), " ", id, ": ", element("code", code)]
-        if example[kind]["sentence"]:
-            entry.append(element("div", f"For example: {_anonymous(example[kind]['sentence'], results)}"))
+    for (id, code), own in sorted(who.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_RANKED]:
+        entry = [element("strong", f"{len(own)} of {len(results)}"), " ", id, ": ", element("code", code)]
+        if sentence := next(iter(own.values()))["sentence"]:
+            entry.append(element("div", f"For example: {_anonymous(sentence, results)}"))
         parts.append(element("li", *entry))
     return element("ol", *parts, class_="ranked")
 
@@ -177,15 +170,9 @@ def _students(results: Mapping[str, Result], shares: Mapping[str, Mapping[str, f
 
 def _table(headings: list[str], rows: list[list[Any]], caption: str) -> Markup:
     head = element("thead", element("tr", *(element("th", cell, scope="col") for cell in headings)))
-    body = [
-        element("tr", element("th", row[0], scope="row"), *(element("td", cell) for cell in row[1:])) for row in rows
-    ]
+    body = [element("tr", element("th", x, scope="row"), *(element("td", cell) for cell in xs)) for x, *xs in rows]
     return scrolling(element("table", head, element("tbody", *body)), caption)
 
 
 def _list(lines: list[str]) -> Markup:
     return element("ul", *(element("li", line) for line in lines))
-
-
-def _style() -> str:
-    return asset("grading", "page.css")

@@ -13,9 +13,10 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...learn.cases import DEEPEST
 from ...learn.checking import guard
 from ...learn.checking.counterfactual import Memory, memory_of
 from ...learn.checking.guard import TookTooLongError, line_of
@@ -23,6 +24,7 @@ from ..sandbox import hook
 from .peer import Peer
 from .wire import Channel, Gone, Misbehaved
 
+RECURSION = sys.getrecursionlimit()  # Python's own
 CELL, CELLS = 5.0, 20.0  # seconds for one cell, and for all
 LOADED = (
     "tinygrad_lora.data", "tinygrad_lora.view.paths", "tinygrad_lora.view.plots", "numpy.random", "numpy.linalg",
@@ -66,13 +68,14 @@ class Service:
                 with guard.time_limit(max(0.05, min(CELL, end - time.monotonic()))):
                     run(compiled(source, f"<{name}>"), vars(self._module))
             except TookTooLongError as error:
-                problems.append(
-                    f"{name}: stopped after {CELL:g} seconds at {line_of(error.__traceback__) or 'its start'}"
-                )
+                place = line_of(error.__traceback__) or "its start"
+                problems.append(f"{name}: stopped after {CELL:g} seconds at {place}")
             except SyntaxError as error:
                 problems.append(f"{name}{NO_PYTHON}{error.lineno}: {error.msg}")
             except BaseException as error:
                 problems.append(f"{name}: {type(error).__name__}: {_text(error)}")
+        if sys.getrecursionlimit() < DEEPEST:  # it would not do: the judge's graphs are only as deep as its own limit
+            sys.setrecursionlimit(RECURSION)
         return problems
 
     def take(self, names: list[str], exercise: Sequence[str] = ()) -> dict[str, Any]:
@@ -124,13 +127,8 @@ def run(code: types.CodeType, namespace: dict[str, Any]) -> None:
 
 def timed(function: Callable[[], Any], seconds: float) -> Any:
     """Call the function, for at most so many seconds; 0 is no limit."""
-    with guard.time_limit(seconds) if seconds else _unlimited():
+    with guard.time_limit(seconds) if seconds else contextlib.nullcontext():
         return function()
-
-
-@contextlib.contextmanager
-def _unlimited() -> Iterator[None]:
-    yield
 
 
 def prepare() -> None:

@@ -11,8 +11,8 @@ import tinygrad_lora as tl
 from tinygrad_lora.learn.authoring import (
     Exercise,
     as_array,
-    chain,
     counted,
+    deep,
     generators,
     graphs,
     label,
@@ -109,7 +109,7 @@ def test_every_value_is_right(evaluate, seed, budget):
 
 @exercise.check(points=1)
 def test_a_deep_graph_is_no_problem(evaluate):
-    order, inputs = symbolic(chain(3000))
+    order, inputs = symbolic(deep())
     judge(evaluate, order, inputs)
 
 

@@ -14,8 +14,8 @@ from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.learn.authoring import (
     Exercise,
     as_array,
-    chain,
     counted,
+    deep,
     graphs,
     label,
     number,
@@ -154,4 +154,4 @@ def test_every_gradient_is_right(backward, seed, budget):
 
 @exercise.check(points=1)
 def test_a_deep_graph_is_no_problem(backward):
-    judge(backward, chain(3000))
+    judge(backward, deep())

@@ -21,7 +21,7 @@ from tinygrad_lora.learn.authoring import (
     Exercise,
     as_nodes,
     as_whole,
-    chain,
+    deep,
     entry,
     generators,
     label,
@@ -185,5 +185,5 @@ MANY = "one graph has 2**40 paths, and nobody arrives who walks each of them: tu
 
 @exercise.check(points=1, slow=MANY)
 def test_a_deep_graph_is_no_problem(visited):
-    judge(visited, chain(3000))
+    judge(visited, deep())
     judge(visited, ladder(40))
