@@ -31,21 +31,15 @@ def add_command(commands: Any) -> None:
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE.py", help="your file")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(run=run_check)
-    parser = commands.add_parser(
-        "hint",
-        help="show the next hint for an exercise",
-        description="There are three hints for each exercise, and each tells more. After the third they begin again.",
-    )
-    parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo")
-    parser.set_defaults(run=run_hint)
-    parser = commands.add_parser(
-        "solution",
-        help="show two solutions of an exercise that you have solved",
-        description="What the exercise was about, a solution, another way, and what to try next: as soon as all its "
-        "checks have passed.",
-    )
-    parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo")
-    parser.set_defaults(run=run_solution)
+    for name, run, help, description in (
+        ("hint", run_hint, "show the next hint for an exercise",
+         "There are three hints for each exercise, and each tells more. After the third they begin again."),
+        ("solution", run_solution, "show two solutions of an exercise that you have solved",
+         "What the exercise was about, a solution, another way, and what to try next: when all its checks have passed."),
+    ):  # fmt: skip
+        parser = commands.add_parser(name, help=help, description=description)
+        parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo")
+        parser.set_defaults(run=run)
     parser = commands.add_parser(
         "progress",
         help="list all exercises and how far you are",
