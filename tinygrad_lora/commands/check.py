@@ -35,7 +35,7 @@ def add_command(commands: Any) -> None:
         ("hint", run_hint, "show the next hint for an exercise",
          "There are three hints for each exercise, and each tells more. After the third they begin again."),
         ("solution", run_solution, "show two solutions of an exercise that you have solved",
-         "What the exercise was about, a solution, another way, and what to try next: when all its checks have passed."),
+         "What the exercise was about, two solutions, and what to try next: as soon as all its checks have passed."),
     ):  # fmt: skip
         parser = commands.add_parser(name, help=help, description=description)
         parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo")
