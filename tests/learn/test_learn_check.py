@@ -378,6 +378,7 @@ def test_the_terminal_checks_a_file(tmp_path, capsys):
     assert main(["check", ID, str(file), "--json"]) == 0
     solved = json.loads(capsys.readouterr().out)
     assert all(solved[name] for name in ("about", "solution", "another_way", "next"))
+    assert "# BEGIN" not in solved["solution"]
     file.write_text(SOLVED.replace("len(seen)", "len(seen) - 1"))
     assert main(["check", ID, str(file), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)

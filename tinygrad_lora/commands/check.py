@@ -12,6 +12,7 @@ from ..learn.checking.check import hint, solution
 from ..learn.checking.guard import TookTooLongError, guarded
 from ..learn.checking.report import Report
 from ..learn.checking.run import run_checks
+from ..learn.checking.solutions import unmarked
 from ..learn.exercise import Exercise
 from ..learn.progress import Progress, progress, save
 from ..learn.registry import load_exercise
@@ -121,7 +122,8 @@ def report_as_json(report: Report) -> str:
     }  # fmt: skip
     if report.passed:
         one = report.exercise
-        whole |= {"about": one.about, "solution": one.solution, "another_way": one.another_way, "next": one.next_step}
+        solved = unmarked(one.solution)
+        whole |= {"about": one.about, "solution": solved, "another_way": one.another_way, "next": one.next_step}
     return json.dumps(whole, indent=2)
 
 
