@@ -1,7 +1,5 @@
 """A generated program, ready to run, and the cache that keeps one for each signature."""
 
-from __future__ import annotations
-
 import ast
 import gc
 import warnings
