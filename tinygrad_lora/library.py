@@ -19,6 +19,7 @@ from .core.node import ComputationNode, Operand, Shape, constant
 from .errors import ShapeError
 from .refusals.arguments import explained
 from .refusals.arrays import Axis, as_axes, as_shape, listed, refuse_labels, refuse_no_list
+from .refusals.lines import remembered
 
 HALF = np.dtype(np.float16)
 
@@ -40,22 +41,6 @@ def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
         return ops.cast(f(ops.cast(args[0], dtype=np.float32), *args[1:], **named), dtype=HALF)
 
     return explained(remembered(composite))
-
-
-def remembered(f: Callable[..., Any]) -> Callable[..., Any]:
-    """The function; its result remembers the call, so that a picture can show it as one box.
-
-    Where one such function gives what another has computed, the result remembers the outermost.
-    """
-
-    @wraps(f)
-    def composite(*args: Any, **named: Any) -> Any:
-        y = f(*args, **named)
-        if type(y) is ComputationNode:
-            y.call = f, args, named
-        return y
-
-    return composite
 
 
 def _shape(x: Operand) -> Shape:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 from .nodes import AdvisingNode
@@ -49,3 +50,19 @@ def _moved(value: Any, new: Mapping[Any, Any]) -> Any:
     if isinstance(value, tuple):
         return tuple([_moved(x, new) for x in value])
     return new.get(value, value) if isinstance(value, AdvisingNode) else value
+
+
+def remembered(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function; its result remembers the call, so that a picture can show it as one box.
+
+    Where one such function gives what another has computed, the result remembers the outermost.
+    """
+
+    @wraps(f)
+    def composite(*args: Any, **named: Any) -> Any:
+        y = f(*args, **named)
+        if isinstance(y, AdvisingNode):
+            y.call = f, args, named
+        return y
+
+    return composite

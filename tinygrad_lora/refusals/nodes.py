@@ -53,6 +53,7 @@ class AdvisingNode:
 
     __slots__ = ()
     value: Any
+    call: Any
     __reversed__ = None
     __iter__ = _refusing(
         "a node is not iterable: write [node[i] for i in range(len(node))], or tl.sum for Python's sum"
