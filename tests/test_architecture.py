@@ -25,7 +25,7 @@ BENCH = sorted(path for name in ("bench", "feedback") for path in (ROOT / "tests
 BUDGET = ROOT / "tests" / "budget.toml"
 
 LARGEST_CORE = 827
-LARGEST_ENGINE = 985
+LARGEST_ENGINE = 989
 LARGEST_FILE = 250
 MOST_MODULES = 15
 MOST_LIKE_THINGS = 25  # where one file looks like the next, and a reader needs to read one of them

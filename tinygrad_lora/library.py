@@ -37,10 +37,14 @@ def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
         if not args and first in named:
             args = (named.pop(first),)
         if not args or getattr(args[0], "dtype", None) is not HALF:
-            return f(*args, **named)
-        return ops.cast(f(ops.cast(args[0], dtype=np.float32), *args[1:], **named), dtype=HALF)
+            y = f(*args, **named)
+        else:
+            y = ops.cast(f(ops.cast(args[0], dtype=np.float32), *args[1:], **named), dtype=HALF)
+        if type(y) is ComputationNode:  # as `remembered` does, in one call less
+            y.call = f, args, named
+        return y
 
-    return explained(remembered(composite))
+    return explained(composite)
 
 
 def _shape(x: Operand) -> Shape:
