@@ -138,4 +138,4 @@ def with_special_numbers(program: RandomProgram, rng: np.random.Generator) -> Ra
 def _special(line: ProgramLine, rng: np.random.Generator) -> ProgramLine:
     if not isinstance(line, ArrayLine) or line.numbers is None or rng.random() < 0.25:
         return line
-    return replace(line, numbers=replace(line.numbers, special=SPECIAL_SHARE)).again(int(rng.integers(2**31)))
+    return line.drawn(special=SPECIAL_SHARE, seed=int(rng.integers(2**31)))
