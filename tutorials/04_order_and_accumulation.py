@@ -332,7 +332,7 @@ twice = reference("04-twice")
 # * `only-leaf-shared` in `04-counterexample`: `x * x` with a leaf. Ask whom a leaf tells.
 # * `parent-after-user` in `04-topo`: level by level from the output, then reversed. The first example shows it:
 #   a short way and a long way from the same leaf.
-# * `recursion`: right, but the 5,000 nodes are deeper than Python's stack. `too-slow`: the walk forgets where it was.
+# * `recursion`: right, but the deep graph is deeper than Python's stack. `too-slow`: the walk forgets where it was.
 # * `overwritten` in `04-backward`: `=` for `+=`. Go back to the 3 and the 2 of the first picture.
 # * `edge-lost`: `dict(zip(node.parents, shares))` in `x * x`. Tutorial 01 warned of it, in `edges`.
 # * `forgot-params`: `**node.params` again, as in tutorial 02.

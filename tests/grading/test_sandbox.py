@@ -112,6 +112,7 @@ def test_a_worker_says_that_it_has_none(monkeypatch):
         self_check([ID], workers.submit, GradingSettings())
 
 
+@pytest.mark.slow
 def test_trusted_goes_on_without_and_says_so_everywhere(folder, tmp_path, capsys):
     arguments = ["grade", str(folder), "--exercises", ID, "--out", str(tmp_path / "out"), "-j", "1", "--budget", "3"]
     assert cli.main([*arguments, "--trusted"]) == 0

@@ -46,10 +46,8 @@ def _write(path: Path, text: str) -> Path:
 
 def table(results: Mapping[str, Result]) -> str:
     """One line for what could not be read of a submission, then one for each student and check."""
-    unread = {"exercise": "", "test": "", "passed": False, "points": 0, "out_of": 0, "diagnosis": "unreadable"}
-    first = [
-        unread | {"student": student, "detail": "; ".join(notes)} for student, notes in unreadable(results).items()
-    ]
+    blank = {"exercise": "", "test": "", "passed": False, "points": 0, "out_of": 0, "diagnosis": "unreadable"}
+    first = [blank | {"student": name, "detail": "; ".join(notes)} for name, notes in unreadable(results).items()]
     rows = [{"student": student} | one for student, result in results.items() for one in result["results"]]
     return _csv(COLUMNS, [*first, *rows])
 

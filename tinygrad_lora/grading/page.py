@@ -1,13 +1,14 @@
 """Pages for people: the class at a glance, and what each student gets back. They load nothing and run no script."""
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
 from ..learn.checking.report import SAME
 from ..learn.diagnosis import NOT_STARTED
-from ..learn.registry import load_exercise
 from ..view.words.markup import Markup, asset, element, joined, page, scrolling
+from .predictions import GROUP, title_of
 
 Result = dict[str, Any]
 STEPS = ("none", "some", "half", "most", "full")
@@ -26,7 +27,8 @@ def class_page(results: Mapping[str, Result], title: str, held: str = "") -> str
     points = [result["points"] for result in results.values()]
     out_of = next((result["out_of"] for result in results.values()), 0)
     mean = sum(points) / max(1, len(points))
-    lead = f"{len(results)} students, {len(ids)} exercises. On average {mean:.1f} of {out_of} points."
+    count = sum(not id.endswith(GROUP) for id in ids)
+    lead = f"{len(results)} students, {count} exercises. On average {mean:.1f} of {out_of} points."
     return page(
         f"{title}: class report",
         element("h1", f"{title}: class report"),
@@ -41,7 +43,7 @@ def class_page(results: Mapping[str, Result], title: str, held: str = "") -> str
         _ranked(results),
         element("h2", "Students"),
         _students(results, shares, ids),
-        style=_style(),
+        style=asset("grading", "page.css"),
     )
 
 
@@ -55,10 +57,10 @@ def feedback_page(student: str, result: Result, title: str) -> str:
     for id in dict.fromkeys(one["exercise"] for one in result["results"]):
         own = [one for one in result["results"] if one["exercise"] == id]
         score = f"{sum(one['points'] for one in own)} of {sum(one['out_of'] for one in own)} points"
-        parts += [element("h2", f"{id}: {load_exercise(id).plain_title} ({score})")]
+        parts += [element("h2", f"{id}: {title_of(id)} ({score})")]
         sentences = [one["sentence"] for one in own]
         parts += [_check(one, one["sentence"] in sentences[:i]) for i, one in enumerate(own)]
-    return page(f"{title}: {student}", *parts, style=_style())
+    return page(f"{title}: {student}", *parts, style=asset("grading", "page.css"))
 
 
 def unreadable(results: Mapping[str, Result]) -> dict[str, list[str]]:
@@ -103,25 +105,21 @@ def _heat_map(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Mark
     parts = []
     for row, id in enumerate(ids):
         parts.append(element("text", id, x=LABEL - 8, y=row * ROW + 15, text_anchor="end"))
-        column = 0
-        while column < len(order):  # neighbors with the same color are one rectangle: a class may be large
-            step, start = _step(shares[order[column]][id]), column
-            while column < len(order) and _step(shares[order[column]][id]) == step:
-                column += 1
-            parts.append(element(
-                "rect", x=f"{LABEL + start * width:.1f}", y=row * ROW + 1, width=f"{(column - start) * width:.1f}",
-                height=ROW - 2, class_=STEPS[step],
-            ))  # fmt: skip
-    w, h = round(LABEL + width * len(order)), ROW * len(ids)
+        x = float(LABEL)
+        # Neighbors with the same color are one rectangle: a class may be large.
+        for step, group in groupby(_step(shares[student][id]) for student in order):
+            w, y = len([*group]) * width, row * ROW + 1
+            parts.append(element("rect", x=f"{x:.1f}", y=y, width=f"{w:.1f}", height=ROW - 2, class_=STEPS[step]))
+            x += w
+    wide, high = round(LABEL + width * len(order)), ROW * len(ids)
     averages = "; ".join(f"{id}: {sum(shares[s][id] for s in shares) / max(1, len(shares)):.0%}" for id in ids)
     label = f"Heat map of {len(ids)} exercises and {len(order)} students. Points on average: {averages}."
-    drawing = element("svg", *parts, viewBox=f"0 0 {w} {h}", width=w, height=h, role="img", aria_label=label)
+    box = f"0 0 {wide} {high}"
+    drawing = element("svg", *parts, viewBox=box, width=wide, height=high, role="img", aria_label=label)
     keys = [element("li", element("span", class_=f"key {s}"), w) for s, w in zip(STEPS, WORDS, strict=True)]
     legend = element("ul", *keys, class_="legend")
-    explanation = element(
-        "p", "Each column is a student, those with most points on the left. The table below has names."
-    )
-    return joined([scrolling(drawing, "Heat map"), legend, explanation])
+    explanation = "Each column is a student, those with most points on the left. The table below has names."
+    return joined([scrolling(drawing, "Heat map"), legend, element("p", explanation)])
 
 
 def _exercises(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Markup:
@@ -130,29 +128,25 @@ def _exercises(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Mar
         own = [share[id] for share in shares.values()]
         counts = [sum(_step(share) == i for share in own) for i in range(5)]
         cells = [f"{sum(own) / max(1, len(own)):.0%}", str(counts[4]), str(sum(counts[1:4])), str(counts[0])]
-        rows.append([id, load_exercise(id).plain_title, *cells])
+        rows.append([id, title_of(id), *cells])
     return _table(["Exercise", "Title", "Average", "All points", "Some", "None"], rows, "Exercises")
 
 
 def _ranked(results: Mapping[str, Result]) -> Markup:
     """Diagnoses, the most frequent first, each with what one student was told."""
-    who: dict[tuple[str, str], set[str]] = {}
-    example: dict[tuple[str, str], Result] = {}
+    who: dict[tuple[str, str], dict[str, Result]] = {}  # by exercise and diagnosis: students, each with a result
     for student, result in results.items():
         for one in result["results"]:
             if one["diagnosis"] not in (None, NOT_STARTED):
                 kind = "any exercise" if one["diagnosis"] in OF_A_SUBMISSION else one["exercise"], one["diagnosis"]
-                who.setdefault(kind, set()).add(student)
-                example.setdefault(kind, one)
+                who.setdefault(kind, {}).setdefault(student, one)
     if not who:
         return element("p", "Nothing: all that was begun is right.")
     parts = []
-    for kind in sorted(who, key=lambda kind: (-len(who[kind]), kind))[:MOST_RANKED]:
-        id, code = kind
-        count = f"{len(who[kind])} of {len(results)}"
-        entry = [element("strong", count), " ", id, ": ", element("code", code)]
-        if example[kind]["sentence"]:
-            entry.append(element("div", f"For example: {_anonymous(example[kind]['sentence'], results)}"))
+    for (id, code), own in sorted(who.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_RANKED]:
+        entry = [element("strong", f"{len(own)} of {len(results)}"), " ", id, ": ", element("code", code)]
+        if sentence := next(iter(own.values()))["sentence"]:
+            entry.append(element("div", f"For example: {_anonymous(sentence, results)}"))
         parts.append(element("li", *entry))
     return element("ol", *parts, class_="ranked")
 
@@ -176,15 +170,9 @@ def _students(results: Mapping[str, Result], shares: Mapping[str, Mapping[str, f
 
 def _table(headings: list[str], rows: list[list[Any]], caption: str) -> Markup:
     head = element("thead", element("tr", *(element("th", cell, scope="col") for cell in headings)))
-    body = [
-        element("tr", element("th", row[0], scope="row"), *(element("td", cell) for cell in row[1:])) for row in rows
-    ]
+    body = [element("tr", element("th", x, scope="row"), *(element("td", cell) for cell in xs)) for x, *xs in rows]
     return scrolling(element("table", head, element("tbody", *body)), caption)
 
 
 def _list(lines: list[str]) -> Markup:
     return element("ul", *(element("li", line) for line in lines))
-
-
-def _style() -> str:
-    return asset("grading", "page.css")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from ..core import ops
 from ..core.node import ComputationNode, parameter, placeholder
 
 LARGEST = 12  # operations of a random graph
+DEEPEST = 5_000  # nodes, so deep may a graph of an exercise be
 Rng = np.random.Generator
 T = TypeVar("T")
 NAMES = "xyzwuv"
@@ -121,6 +123,11 @@ def chain(length: int) -> ComputationNode:
     for _ in range(length):
         node = ops.scale(node, factor=1.0)
     return node
+
+
+def deep() -> ComputationNode:
+    """A chain that is deeper than Python's recursion limit here; one that is raised counts up to `DEEPEST`."""
+    return chain(min(DEEPEST, sys.getrecursionlimit() + 200))
 
 
 def ladder(length: int) -> ComputationNode:

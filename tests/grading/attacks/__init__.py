@@ -16,7 +16,7 @@ LONG = {
     *(f"processes: {name}" for name in (
         "a crash by recursion", "a crash in C by recursion", "a deaf loop", "a large power", "a long sum", "a loop in C", "blocked signals", "no alarm", "sleep")),
     *(f"protocol: {name}" for name in (
-        "a list of everything", "a slow frame", "a table with keys that collide", "a wide value", "half a frame", "many nodes", "many sizes", "no time", "nodes that double", "products without end")),
+        "a list of everything", "a slow frame", "calls whose replies nobody reads", "a table with keys that collide", "a wide value", "half a frame", "many nodes", "many sizes", "no time", "nodes that double", "products without end")),
     *(f"resources: {name}" for name in (
         "a compressed bomb", "a list that doubles", "arrays", "memory that is caught", "output", "output below Python", "processor time in the cells", "warnings")),
 }  # fmt: skip

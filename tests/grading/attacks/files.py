@@ -74,8 +74,8 @@ ATTACKS = {
     "a log": "import logging\nlogging.FileHandler(OUT + '/x.log').emit(logging.makeLogRecord({}))",
     "an archive": "import tarfile\nt = tarfile.open('x.tar', 'w')\nt.add(OTHER)\nt.close()\nfound = open('x.tar', 'rb').read()",
     "compiled code for the next run": (
-        "import glob, shutil\nfor path in glob.glob(PACKAGE + '/__pycache__/*.pyc'):\n"
-        "    os.write(os.open(path, os.O_WRONLY), b'x')"),
+        "import glob, shutil\nfor path in glob.glob(PACKAGE + '/__pycache__/*.pyc') or [PACKAGE + '/x.pyc']:\n"
+        "    os.write(os.open(path, os.O_WRONLY | os.O_CREAT), b'x')"),
     "the package for the next run": "os.write(os.open(PACKAGE + '/__init__.py', os.O_WRONLY | os.O_APPEND), b'\\n1 / 0\\n')",
     "the checks for the next run": (
         "top = os.open(PACKAGE, 0)\nfd = os.open('learn/exact.py', os.O_WRONLY | os.O_APPEND, dir_fd=top)\n"

@@ -18,6 +18,14 @@ ATTACKS = {
     "a raw packet": "import socket\nsocket.socket(socket.AF_PACKET, socket.SOCK_RAW)\nfound = 'SEEN'",
     "the virtual machine's host": (
         "import socket\ns = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)\ns.settimeout(2)\ns.connect((2, 22))\nfound = 'SEEN'"),
+    "a socket of any kind, below the module": (
+        "import _socket\nfound = []\nfor family in range(46):\n    for kind in range(1, 7):\n"
+        "        try: found.append((family, _socket.socket(family, kind) and 'SEEN'))\n        except OSError: pass"),
+    "a socket of any kind, of the C library": (
+        "import ctypes\nlibc = ctypes.CDLL(None)\n"
+        "found = [(f, 'SEEN') for f in range(46) for k in range(1, 7) if libc.socket(f, k, 0) >= 0]"),
+    "the log of the kernel": (
+        "import ctypes\nfound = ctypes.CDLL(None).klogctl(3, ctypes.create_string_buffer(4096), 4096) > 0 and 'SEEN'"),
     "the interfaces of the kernel": "import socket\nfound = [n for _, n in socket.if_nameindex() if n != 'lo']",
     "a name": "import socket\nfound = socket.getaddrinfo('example.com', 80)",
     "a page": "import urllib.request\nfound = urllib.request.urlopen('http://127.0.0.1:%d/' % PORT, timeout=2).read()",

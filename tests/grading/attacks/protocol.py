@@ -140,6 +140,38 @@ ATTACKS = {
     "an error with operands": sent("forge({'list': [1, 2, 3]}, **{'raise': 'ShapeError', 'text': 'x', 'line': ''})"),
     "an error that ends Python": sent("forge(None, **{'raise': 'SystemExit', 'text': '', 'line': ''})"),
     "an error of the checks": sent("forge(None, **{'raise': 'Wrong', 'text': '', 'line': ''})"),
+    "an answer that forgets": sent("frame({'forget': True, 'values': [], 'attributes': [], 'changes': [], 'nodes': [], 'arrays': []})"),
+    "an answer twice over": sent("forge({'array': ['<f8', [1], 0, True]}, body=bytes(8))\n    forge(True)\n    forge(True)"),
+    "answers in advance": sent(
+        "for n in range(2, 400, 2): forge({'array': ['<f8', [2], 0, True]}, body=bytes(16), **{'return': n})"),
+    "a list of functions in advance": (
+        f"{FORGE}\nfor n in range(2, 40, 2): forge({{'dict': [['unbroadcast', True]]}}, **{{'return': n}})"),
+    "the report of the cells": f"{FORGE}\nforge({{'list': ['x' * 10**5] * 100}})",
+    "calls whose replies nobody reads": sent(
+        "while True: os.write(3, struct.pack('!IQ', len(c), 0) + c)").replace("def attack(g, shape):", (
+        "c = json.dumps({'call': 1, 'n': 0, 'method': 'x' * 190, 'seconds': 1e308, 'values': [{'list': []}, {'dict': []}],\n"
+        "    'attributes': [], 'changes': [], 'nodes': [], 'arrays': [], 'sizes': []}).encode()\ndef attack(g, shape):")),
+    "a call with no number of seconds": sent("frame(b'{\"call\": 1, \"n\": 0, \"method\": \"\", \"seconds\": NaN, \"values\": [], \"attributes\": [],"
+                                             " \"changes\": [], \"nodes\": [], \"arrays\": [], \"sizes\": []}')"),
+    "fields twice": sent("frame(b'{\"return\": 2, \"return\": 4, \"changed\": [], \"values\": [], \"values\": [true], \"attributes\": [],"
+                         " \"changes\": [], \"nodes\": [], \"arrays\": [], \"sizes\": []}')"),
+    "an argument that becomes complex": sent(
+        "forge({'array': ['<f8', [1], 0, True]}, {'array': ['<c16', list(g.shape), 1, True]}, body=bytes(8 + 16 * g.size),"
+        " sizes=[8, 16 * g.size], changed=[1])"),
+    "an argument that becomes something else": sent("forge(True, {'list': [1]}, changed=[0])"),
+    "a name of an argument": sent("forge(True, {'dict': [['shape', {'tuple': [0]}]]}, changed=[3])"),
+    "an empty array with long axes": sent("forge({'array': ['<f8', [2**62, 0], 0, True]}, body=b'')"),
+    "an empty array of many axes": sent("forge({'array': ['<f8', [0] * 10**5, 0, True]}, body=b'')"),
+    "a dtype of a large part": sent("forge({'dtype': '(1000000,1000000)f8'})"),
+    "a dtype that is a list": sent("forge({'dtype': [['a', 'f8'], ['b', 'O']]})"),
+    "a long dtype": sent("forge({'dtype': 'f8,' * 10**6})"),
+    "compiled functions in each other": sent("x = {'known': 'op exp'}\n    for _ in range(900): x = {'compiled': x}\n    forge(x)"),
+    "a name of markup": sent(
+        "leaf = [1001, 'parameter', [], [], ['<f8', [2]], ['<f8', [2], 0, True], '<script>' * 10**6, True]\n"
+        "    forge({'#': 1001}, body=bytes(16), nodes=[leaf])"),
+    "a module of NumPy that is loaded late": sent("forge({'known': 'ufunc testing'})"),
+    "the end of an iteration": "def unbroadcast(g, shape):\n    raise StopIteration",
+    "an error that is a warning": sent("forge(None, **{'raise': 'DeprecationWarning', 'text': 'x', 'line': ''})"),
     "no time": sent("frame(b' ' * 60000000 + b'{}')"),
     "a slow frame": sent("os.write(3, struct.pack('!IQ', 100, 0))\n    for _ in range(100):\n        os.write(3, b' '); time.sleep(0.3)"),
     "a closed end": "def unbroadcast(g, shape):\n    import os, time; os.close(3); time.sleep(30)",

@@ -23,11 +23,10 @@ def error_of(message: dict[str, Any], operation: Any) -> BaseException:
 
 def _is_operation(x: Any) -> bool:
     """Whether this is what an error of the package says of a call: an operation, its operands, its parameters."""
-    if type(x) is not list or len(x) != 3:
-        return False
-    return (
-        isinstance(x[0], Op) and type(x[1]) is tuple and type(x[2]) is dict and {*map(type, x[1])} <= {ComputationNode}
-    )
+    match x:
+        case [Op(), tuple() as operands, dict()]:
+            return type(x) is list and {*map(type, operands)} <= {ComputationNode}
+    return False
 
 
 def error_class(name: str) -> type[Exception]:

@@ -18,42 +18,45 @@ _TYPES = {"bool": bool, "int": int, "float": float, "str": str, "list": list, "t
 
 def name_of(thing: Any) -> str | None:
     """The name under which the other process has the same thing; None if it has not."""
-    own: Any = getattr(thing, "__name__", None) if isinstance(thing, np.ufunc | FunctionType | type) else None
     if isinstance(thing, np.ufunc):
-        return f"ufunc {own}" if getattr(np, own, None) is thing else None
-    if isinstance(thing, Op):
-        return f"op {thing.name}" if Op.registry.get(thing.name) is thing else None
-    if type(thing) is FunctionType and thing.__module__ == library.__name__:
-        return f"library {own}" if vars(library).get(own) is thing else None
-    if isinstance(thing, type):
-        if _TYPES.get(own) is thing:
-            return f"type {own}"
-        if issubclass(thing, np.generic) and getattr(np, own, None) is thing:
-            return f"scalar {own}"
-        if is_ours(thing) and _class(f"{thing.__module__}:{thing.__qualname__}") is thing:
-            return f"class {thing.__module__}:{thing.__qualname__}"
-    return None
+        name = f"ufunc {thing.__name__}"
+    elif isinstance(thing, Op):
+        name = f"op {thing.name}"
+    elif type(thing) is FunctionType:
+        name = f"library {thing.__name__}"
+    elif not isinstance(thing, type):
+        return None
+    elif issubclass(thing, np.generic):
+        name = f"scalar {thing.__name__}"
+    else:
+        name = f"class {thing.__module__}:{thing.__qualname__}" if is_ours(thing) else f"type {thing.__name__}"
+    return name if _thing(name) is thing else None
 
 
 def named(name: str) -> Any:
     """The thing with this name. Raises KeyError for any other."""
-    kind, _, rest = str(name).partition(" ")
-    thing: Any = None
-    if kind == "ufunc" and isinstance(made := getattr(np, rest, None), np.ufunc):
-        thing = made
-    elif kind == "op":
-        thing = Op.registry.get(rest)
-    elif kind == "library" and type(made := vars(library).get(rest)) is FunctionType:
-        thing = made if made.__module__ == library.__name__ else None
-    elif kind == "type":
-        thing = _TYPES.get(rest)
-    elif kind == "scalar" and isinstance(made := getattr(np, rest, None), type) and issubclass(made, np.generic):
-        thing = made
-    elif kind == "class":
-        thing = _class(rest)
-    if thing is None:
+    if (thing := _thing(name)) is None:
         raise KeyError(name)
     return thing
+
+
+def _thing(name: str) -> Any:
+    """The thing with this name; None if there is none that both processes have."""
+    kind, _, rest = str(name).partition(" ")
+    made: Any = vars(np).get(rest)
+    match kind:
+        case "ufunc":
+            return made if isinstance(made, np.ufunc) else None
+        case "scalar":
+            return made if isinstance(made, type) and issubclass(made, np.generic) else None
+        case "op":
+            return Op.registry.get(rest)
+        case "library":
+            made = vars(library).get(rest)
+            return made if type(made) is FunctionType and made.__module__ == library.__name__ else None
+        case "type":
+            return _TYPES.get(rest)
+    return _class(rest) if kind == "class" else None
 
 
 def is_ours(kind: type) -> bool:

@@ -25,9 +25,8 @@ _ALWAYS = {"values", "attributes", "changes", "nodes", "arrays"}
 _KINDS = ({"call", "n", "method", "seconds"}, {"return", "changed"}, {"return", "raise", "text", "line"}, {"forget"})
 _NAME = (str, _NONE)
 _ROWS: dict[str, set[tuple[type, ...]]] = {  # the types of each entry; and so all that the types of a row may be
-    "attributes": {
-        *product((int,), _LIST, _LIST)
-    },  # of the thing n: names and values that are new, names that are gone
+    # Of the thing n: names and values that are new, names that are gone.
+    "attributes": {*product((int,), _LIST, _LIST)},
     "changes": {*product((int,), _ARRAY, _ARRAY, _NAME, (bool,))},  # of the node n: value, gradient, name, trainable
     # The node n: operation, parents, parameters; of a leaf dtype with shape, and value; name, trainable.
     "nodes": {*product((int,), _TEXT, _LIST, _LIST, _ARRAY, _ARRAY, _NAME, (bool,))},

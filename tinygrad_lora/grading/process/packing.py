@@ -175,9 +175,8 @@ class Packer:
                 continue
             new = self._array(node._value) if node.op is PARAMETER and node._value is not value else None
             slope = None if node._gradient is None else self._array(np.asarray(node._gradient))
-            changed.append(
-                [n, new, slope, node.name if type(node.name) is str else None, node.requires_gradient is True]
-            )
+            label = node.name if type(node.name) is str else None
+            changed.append([n, new, slope, label, node.requires_gradient is True])
             self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
         return changed
 
@@ -195,57 +194,57 @@ class Packer:
             if type(x) is list:
                 raise Misbehaved("a list without its kind")
             return x
-        pairs: Any = x.items() if len(x) == 1 else [("reference", x)]
+        pairs: Any = x.items() if len(x) == 1 else (("reference", x),)
         ((tag, body),) = pairs
+        if tag == "#":  # most values are nodes
+            return self.things[body]
         if tag in _MAKERS or tag == "dict":
-            self._depth += 1
-            if self._depth > DEEPEST:
-                raise Misbehaved("a value has too many values in each other")
-            place = len(self.slots)
-            filled: dict[Any, Any] = {}
-            self.slots.append(filled)
-            if tag == "dict":
-                filled |= {self._unpacked(key): self._unpacked(value) for key, value in body}
-            else:
-                self.slots[place] = _MAKERS[tag]([self._unpacked(part) for part in body])
-            self._depth -= 1
-            return self.slots[place]
-        if tag == "array":
-            self.slots.append(array := self._unarray(body))
-            return array
-        if tag == "shared":
-            n, content = body
-            shared = self._unarray(content)
-            self.enter(n, shared)
-            self._share(n, shared)
-            return shared
-        if tag == "rng":
-            self.slots.append(rng := generator_in(body))
-            return rng
-        if tag == "graph":
-            n, *parts = body
-            graph = Graph(*[self._unpacked(part) for part in parts])
-            self.enter(n, graph)
-            return graph
-        return self._simple(tag, body) if tag != "reference" else self.resolve(body)
-
-    def _simple(self, tag: str, body: Any) -> Any:
+            return self._filled(tag, body)
         match tag:
-            case "#":
-                return self.things[body]
             case "bytes":
                 return bytes(self.blobs[body])
             case "scalar":
                 if body[1]:
                     raise Misbehaved("a number with a shape")
                 return self._unarray(body)[()]
+            case "array":
+                self.slots.append(array := self._unarray(body))
+                return array
+            case "shared":
+                n, shared = body[0], self._unarray(body[1])
+                self.enter(n, shared)
+                self._share(n, shared)
+                return shared
+            case "rng":
+                self.slots.append(rng := generator_in(body))
+                return rng
             case "slice":
                 return slice(*[self._unpacked(part) for part in body])
+            case "graph":
+                n, *parts = body
+                self.enter(n, graph := Graph(*[self._unpacked(part) for part in parts]))
+                return graph
             case "compiled":
                 return Evaluated(self._unpacked(body))
             case "known":
                 return named(body)
+            case "reference":
+                return self.resolve(body)
         return scalars.read(tag, body)
+
+    def _filled(self, tag: str, body: Any) -> Any:
+        """A list, a tuple, a set or a dictionary. It has its place among the slots before what is in it."""
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise Misbehaved("a value has too many values in each other")
+        place = len(self.slots)
+        self.slots.append(None)
+        if tag == "dict":
+            self.slots[place] = {self._unpacked(key): self._unpacked(value) for key, value in body}
+        else:
+            self.slots[place] = _MAKERS[tag]([self._unpacked(part) for part in body])
+        self._depth -= 1
+        return self.slots[place]
 
     def resolve(self, x: dict[str, Any]) -> Any:
         """The thing that a reference means."""

@@ -13,15 +13,18 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...learn.cases import DEEPEST
 from ...learn.checking import guard
+from ...learn.checking.counterfactual import Memory, memory_of
 from ...learn.checking.guard import TookTooLongError, line_of
 from ..sandbox import hook
 from .peer import Peer
 from .wire import Channel, Gone, Misbehaved
 
+RECURSION = sys.getrecursionlimit()  # Python's own
 CELL, CELLS = 5.0, 20.0  # seconds for one cell, and for all
 LOADED = (
     "tinygrad_lora.data", "tinygrad_lora.view.paths", "tinygrad_lora.view.plots", "numpy.random", "numpy.linalg",
@@ -43,14 +46,16 @@ class Student(Peer):
     def forget(self) -> None:
         super().forget()
         self.enter(SERVICE, self.service)
-        self._methods[SERVICE] = frozenset({"run", "take", "refused"})
+        self._methods[SERVICE] = frozenset({"run", "take", "changed", "put_back", "looks_at_names", "refused"})
 
 
-class Service:
+class Service(Memory):
     """What the judge asks for: to run cells, and to hand over the names of an exercise."""
 
     def __init__(self, refused: list[str]) -> None:
         self._refused = refused
+        self._memories: dict[tuple[str, ...], Memory | None] = {}  # what the names of each exercise kept at first
+        self._memory: Memory | None = None
         self._module = types.ModuleType("__main__")
         vars(self._module)["__builtins__"] = builtins  # as `exec` would set it
 
@@ -63,18 +68,33 @@ class Service:
                 with guard.time_limit(max(0.05, min(CELL, end - time.monotonic()))):
                     run(compiled(source, f"<{name}>"), vars(self._module))
             except TookTooLongError as error:
-                problems.append(
-                    f"{name}: stopped after {CELL:g} seconds at {line_of(error.__traceback__) or 'its start'}"
-                )
+                place = line_of(error.__traceback__) or "its start"
+                problems.append(f"{name}: stopped after {CELL:g} seconds at {place}")
             except SyntaxError as error:
                 problems.append(f"{name}{NO_PYTHON}{error.lineno}: {error.msg}")
             except BaseException as error:
                 problems.append(f"{name}: {type(error).__name__}: {_text(error)}")
+        if sys.getrecursionlimit() < DEEPEST:  # it would not do: the judge's graphs are only as deep as its own limit
+            sys.setrecursionlimit(RECURSION)
         return problems
 
-    def take(self, names: list[str]) -> dict[str, Any]:
-        """The objects with these names, as far as the cells define them."""
-        return {name: vars(self._module)[name] for name in names if name in vars(self._module)}
+    def take(self, names: list[str], exercise: Sequence[str] = ()) -> dict[str, Any]:
+        """The objects with these names, as far as the cells define them. `exercise` are all names of the exercise."""
+        defined, key = vars(self._module), tuple(exercise)
+        if key not in self._memories:
+            self._memories[key] = memory_of([defined[name] for name in key if name in defined])
+        self._memory = self._memories[key]
+        return {name: defined[name] for name in names if name in defined}
+
+    def changed(self) -> str:
+        return self._memory.changed() if self._memory else ""
+
+    def put_back(self) -> None:
+        if self._memory:
+            self._memory.put_back()
+
+    def looks_at_names(self) -> bool:
+        return self._memory is not None and self._memory.looks_at_names()
 
     def refused(self) -> list[str]:
         """What the hook did not allow."""
@@ -113,13 +133,8 @@ def run(code: types.CodeType, namespace: dict[str, Any]) -> None:
 
 def timed(function: Callable[[], Any], seconds: float) -> Any:
     """Call the function, for at most so many seconds; 0 is no limit."""
-    with guard.time_limit(seconds) if seconds else _unlimited():
+    with guard.time_limit(seconds) if seconds else contextlib.nullcontext():
         return function()
-
-
-@contextlib.contextmanager
-def _unlimited() -> Iterator[None]:
-    yield
 
 
 def prepare() -> None:
@@ -129,7 +144,7 @@ def prepare() -> None:
     def check(*args: Any, **kwargs: Any) -> None:
         """Checks run in the judge's process."""
 
-    for name in ("check", "hint", "predict", "progress"):
+    for name in ("check", "hint", "predict", "progress", "solution"):
         setattr(learn, name, check)
     for module in LOADED:
         with contextlib.suppress(Exception):  # where it is not installed, a student cannot use it

@@ -1,6 +1,7 @@
 """System calls that no submission needs: refused, whatever runs in its process. A filter of the kernel (seccomp).
 
-Some take what no other limit counts, such as the shared memory of System V; the others are where kernels had holes.
+Some take what no other limit counts, such as the shared memory of System V. Sockets of some kinds, such as those to
+the host of a virtual machine, know no namespace. The others are where kernels had holes.
 """
 
 import ctypes
@@ -19,6 +20,7 @@ _CALLS = {
     "open_tree": (428, 428), "fsopen": (430, 430), "chroot": (161, 51), "bpf": (321, 280), "userfaultfd": (323, 282),
     "perf_event_open": (298, 241), "io_uring_setup": (425, 425), "kexec_load": (246, 104), "init_module": (175, 105),
     "open_by_handle_at": (304, 265), "pidfd_getfd": (438, 438), "execve": (59, 221), "execveat": (322, 281),
+    "socket": (41, 198), "syslog": (103, 116),
 }  # fmt: skip
 _LOAD, _EQUAL, _ABOVE, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000

@@ -89,8 +89,13 @@ def contents(name: str, x: Any) -> Contents:
     nodes = topological_order([part for part in parts.values() if type(part) is ComputationNode])
     for node in nodes:
         parts[node, "the tuple of operands"] = node.parents
-        if node.params:
-            parts |= {(node, path): part for path, part in _parts("params", node.params)}
+        if params := node.params:
+            parts[node, "the number of params"] = len(params)
+            for key, part in params.items():
+                if type(part) in PLAIN and type(part) is not tuple:  # most are
+                    parts[node, f"params[{key!r}]"] = part
+                else:
+                    parts |= {(node, path): inner for path, inner in _parts(f"params[{key!r}]", part)}
         if node.op is PARAMETER:
             parts[node, "the value"] = np.array(node.value)
             parts[node, "requires_gradient"] = node.requires_gradient
@@ -104,7 +109,10 @@ def _parts(path: str, x: Any) -> Iterator[tuple[str, Any]]:
     elif type(x) in (list, tuple):
         yield f"the length of {path}", len(x)
         for i, part in enumerate(x):
-            yield from _parts(f"{path}[{i}]", part)
+            if type(part) is ComputationNode:
+                yield f"{path}[{i}]", part
+            else:
+                yield from _parts(f"{path}[{i}]", part)
     elif type(x) is dict:
         yield f"the length of {path}", len(x)
         for i, (key, part) in enumerate(x.items()):
@@ -118,24 +126,24 @@ def _parts(path: str, x: Any) -> Iterator[tuple[str, Any]]:
         yield path, x
 
 
-def _labels(parts: Contents) -> dict[ComputationNode, str]:
+def _labels(parts: Contents) -> dict[ComputationNode, Any]:
     """What sentences call the nodes among these. A name may change: whoever prints a graph may give some."""
-    return {node: node.name or str(node.op) for node, _ in parts if node is not None}
+    return {node: node.name or node.op for node, _ in parts if node is not None}
 
 
-def _require_unchanged(name: str, x: Any, before: Contents, labels: Mapping[ComputationNode, str]) -> None:
+def _require_unchanged(name: str, x: Any, before: Contents, labels: Mapping[ComputationNode, Any]) -> None:
     """Raise `Wrong` if the argument holds something else now. It says what was, what became of it, and what to do."""
     after = contents(name, x)
     for (node, path), old in before.items():
         new = after.get((node, path), ...)
-        if not _alike(old, new):
+        if old is not new and not _alike(old, new):
             where = path if node is None else _where(path, labels[node])
             sentence = f"your function changes {name} in place: {where} was {_shown(old)} and became {_shown(new)}"
             remedy = "make a new node" if node is not None else f"work on a copy{_such_as(path, old, name, x)}"
             raise refuse("changed-argument", f"{sentence}; leave it as it is, and {remedy}")
 
 
-def _where(path: str, label: str) -> str:
+def _where(path: str, label: object) -> str:
     """A part of a node in words: "the value of w", "w.requires_gradient"."""
     return f"{path} of {label}" if path.startswith("the ") else f"{label}.{path}"
 
@@ -150,7 +158,7 @@ def _such_as(path: str, old: Any, name: str, x: Any) -> str:
 def _alike(old: Any, new: Any) -> bool:
     if type(old) is np.ndarray and type(new) is np.ndarray:
         return (old.shape, old.dtype, old.tobytes()) == (new.shape, new.dtype, new.tobytes())
-    return old is new or (type(old) is type(new) and isinstance(old, PLAIN) and bool(old == new))
+    return type(old) is type(new) and isinstance(old, PLAIN) and bool(old == new)
 
 
 def _shown(x: Any) -> str:

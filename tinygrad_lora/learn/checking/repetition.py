@@ -15,6 +15,7 @@ from ..diagnosis import refuse
 _asarray, _absolute, _isnan, _all = np.asarray, np.absolute, np.isnan, np.all
 NUMBERS = (bool, int, float, np.generic)
 KNOWN = (*NUMBERS, np.ndarray, list, tuple, dict, str, bytes, set, ComputationNode, type(None))
+USUAL = (float, int, np.float64)
 LONGEST = 60  # characters of a result in a sentence
 
 
@@ -55,6 +56,8 @@ def require_repeated(name: str, first: Any, second: Any) -> None:
 
 def alike(a: Any, b: Any) -> bool:
     """Whether two results are the same, as far as that can be seen. Objects of unknown kinds count as equal."""
+    if type(a) is type(b) and type(a) in USUAL and a == b:
+        return True
     if isinstance(a, NUMBERS) and isinstance(b, NUMBERS):
         return _close(_asarray(a), _asarray(b))
     if type(a) is not type(b):  # objects of another process have a class of their own each
