@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..learn.checking.counterfactual import Memory
+from ..learn.checking.counterfactual import AnswerMemory
 from ..learn.checking.guard import TookTooLongError, guarded
 from ..learn.checking.report import CheckResult, shown
 from ..learn.checking.run import run_checks
@@ -55,7 +55,7 @@ class Judge(Peer):
         return self.call(SERVICE, method, args)
 
 
-class DistantMemory(Memory):
+class DistantMemory(AnswerMemory):
     """The memory of the student's process, which is asked only when a check has failed, before it is run again.
 
     What it answers can change a diagnosis, and no verdict. `seconds` is what each further run may take.

@@ -18,7 +18,7 @@ from typing import Any
 
 from ...learn.cases import DEEPEST
 from ...learn.checking import guard
-from ...learn.checking.counterfactual import Memory, memory_of
+from ...learn.checking.counterfactual import AnswerMemory, memory_of
 from ...learn.checking.guard import TookTooLongError, line_of
 from ..sandbox import hook
 from .peer import Peer
@@ -49,13 +49,13 @@ class Student(Peer):
         self._methods[SERVICE] = frozenset({"run", "take", "changed", "put_back", "looks_at_names", "refused"})
 
 
-class Service(Memory):
+class Service(AnswerMemory):
     """What the judge asks for: to run cells, and to hand over the names of an exercise."""
 
     def __init__(self, refused: list[str]) -> None:
         self._refused = refused
-        self._memories: dict[tuple[str, ...], Memory | None] = {}  # what the names of each exercise kept at first
-        self._memory: Memory | None = None
+        self._memories: dict[tuple[str, ...], AnswerMemory | None] = {}  # what the names of each exercise kept at first
+        self._memory: AnswerMemory | None = None
         self._module = types.ModuleType("__main__")
         vars(self._module)["__builtins__"] = builtins  # as `exec` would set it
 

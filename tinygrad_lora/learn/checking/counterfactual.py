@@ -23,7 +23,7 @@ MUTABLE = (list, dict, set, np.ndarray)
 PLAIN = (bool, int, float, str, bytes, set, np.generic)  # compared by their values
 
 
-class Memory:
+class AnswerMemory:
     """What an answer keeps from call to call."""
 
     def changed(self) -> str:
@@ -48,7 +48,7 @@ class Memory:
         return call
 
 
-class KeptState(Memory):
+class KeptState(AnswerMemory):
     """All that functions can keep: defaults, closures, names of their module and of their class."""
 
     def __init__(self, things: list[Any]) -> None:

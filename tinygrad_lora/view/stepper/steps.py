@@ -37,8 +37,8 @@ def timeline_of_graph(
 ) -> Timeline:  # fmt: skip
     """The forward steps of a graph whose nodes have values, and the backward steps where it has one output.
 
-    `diagram` is its picture, with one box for each node, in order; `code` the user's code that made it; `open` says which
-    functions are drawn open.
+    `diagram` is its picture, with one box for each node, in order; `code` the user's code that made it; `open` says
+    which functions are drawn open.
     """
     note = _forward_only(graph, seed)
     if note and seed is not None:

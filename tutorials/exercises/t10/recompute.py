@@ -264,7 +264,7 @@ def test_the_least_is_computed_again(best_to_keep, seed, budget):
             f"{yours}, and {done} operations run again; with {', '.join(best)} it is {least}, within {room} bytes"
         )
         for code, why, guess in NOT_THE_BEST:
-            alike = all(work(*offer[:2], offer[3], a) == work(*offer[:2], offer[3], guess(*offer))
+            alike = all(work(offer[0], offer[1], offer[3], a) == work(offer[0], offer[1], offer[3], guess(*offer))
                         for offer, a in zip(asked, answers, strict=True))  # fmt: skip
             demand(not alike, code, f"{sentence}: {why}", shown)
         demand(False, "not-the-best", sentence, shown)
