@@ -53,6 +53,7 @@ def _bar() -> Markup:
         element("h1", "Playground"),
         element("label", "Start from ", element("select", *choices, id="example")),
         element("button", "Check", type="button", id="check", hidden="", title="Ctrl-Enter"),
+        element("button", "Start over", type="button", id="again", hidden=""),
         element("button", "Copy link", type="button", id="link"),
         element("button", "Stop", type="button", id="stop", disabled=""),
         element("output", "", id="state", role="status"),

@@ -174,9 +174,9 @@
         end(words);
         launch();
       }
+      launch();
       return {
         run(source, got) {
-          if (!worker) launch();
           end("");
           return new Promise((resolve) => {
             current = { run: ++number, got, resolve };
@@ -187,14 +187,14 @@
       };
     },
   };
-  let runner = null;
+  let loading = ""; // what Python is still waiting for, in words
+  const runner = runners[document.body.dataset.runner]((words) => { state.textContent = loading = words; });
   let runs = 0;
 
   async function run() {
     const number = ++runs;
-    runner = runner || runners[document.body.dataset.runner]((words) => { state.textContent = words; });
     const source = editor.text();
-    state.textContent = "";
+    state.textContent = loading;
     const slow = setTimeout(() => {
       state.textContent = state.textContent || "running";
       stop.disabled = false;
@@ -249,11 +249,13 @@
     document.body.classList.add("exercise");
     const task = document.getElementById("task");
     task.innerHTML = exercise.html;
-    task.hidden = check.hidden = false;
+    task.hidden = check.hidden = again.hidden = false;
+    again.addEventListener("click", () => editor.set(exercise.code));
     editor.set(kept() || exercise.code);
   }
 
   const check = document.getElementById("check");
+  const again = document.getElementById("again");
   check.addEventListener("click", run);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !check.hidden) {
@@ -286,7 +288,7 @@
     editor.set(examples[event.target.value]);
     changed();
   });
-  stop.addEventListener("click", () => runner && runner.stop());
+  stop.addEventListener("click", () => runner.stop());
   const link = document.getElementById("link");
   link.hidden = document.body.dataset.runner === "server"; // this machine's address is of no use elsewhere
   link.addEventListener("click", async () => {
