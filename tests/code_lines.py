@@ -1,25 +1,20 @@
 """How much code there is: the measure of every budget."""
 
-import ast
 import io
-import token
 import tokenize
+from token import COMMENT, DEDENT, ENDMARKER, INDENT, NEWLINE, NL, STRING
 
-LAYOUT = {token.COMMENT, token.NL, token.NEWLINE, token.INDENT, token.DEDENT, token.ENCODING, token.ENDMARKER}
+LAYOUT = {NEWLINE, INDENT, DEDENT, ENDMARKER}
 
 
 def code_lines(source: str) -> int:
     """The lines that hold code. Blank lines, comments and strings that stand alone (docstrings) are free."""
-    ends = {
-        (node.lineno, node.col_offset): (node.end_lineno, node.end_col_offset)
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    }
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    tokens = [token for token in tokens if token.type not in (COMMENT, NL)]
     lines: set[int] = set()
-    end = (0, 0)  # of the latest string that stands alone: it may be several tokens
-    for part in tokenize.generate_tokens(io.StringIO(source).readline):
-        end = ends.get(part.start, end)
-        documents = part.type == token.STRING and part.start < end
-        if part.type not in LAYOUT and not documents:
-            lines.update(range(part.start[0], part.end[0] + 1))
+    for i, token in enumerate(tokens):
+        begins_a_statement = i == 0 or tokens[i - 1].type in LAYOUT
+        stands_alone = token.type == STRING and begins_a_statement and tokens[i + 1].type == NEWLINE
+        if token.type not in LAYOUT and not stands_alone:
+            lines.update(range(token.start[0], token.end[0] + 1))
     return len(lines)

@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parent / "golden"
 settings.register_profile(
     "fixed", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("quick", settings.get_profile("fixed"), max_examples=15)  # the first of them
+settings.register_profile("quick", settings.get_profile("fixed"), max_examples=10)  # the first of them
 # Hypothesis also draws numbers that stand in the package's modules, as far as they are loaded: the examples of a test
 # would depend on the tests before it. (Its own version decides, too, and is held in pyproject.toml.)
 providers._get_local_constants = lambda: providers.Constants()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 
 import tinygrad_lora as tl
@@ -28,6 +29,12 @@ POSITIVE = st.integers(1, 32).map(lambda n: n / 8)
 NONZERO = st.builds(lambda x, sign: x * sign, POSITIVE, st.sampled_from((1, -1)))
 SIZES = st.sampled_from((1, 2, 3, 1, 2, 3, 0))  # empty axes are legal, and rare
 FILLED = st.sampled_from((1, 2, 3))
+
+
+def examples(most: int, **options: Any) -> settings:
+    """For a test: that many examples with `--all`, and in a quick run the first quarter of them, though 5 at least."""
+    everything = settings.default.max_examples == settings.get_profile("fixed").max_examples
+    return settings(max_examples=most if everything else max(5, most // 4), **options)
 
 
 def shapes(min_dims: int = 0, max_dims: int = 3, sizes: Any = SIZES) -> st.SearchStrategy[tuple[int, ...]]:

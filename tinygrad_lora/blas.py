@@ -1,7 +1,5 @@
 """The library that multiplies NumPy's matrices: which it is, and the variables that set how many threads it has."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -5,8 +5,6 @@ file. Two things see to that, and no other module opens a file to read: `opened`
 whatever goes wrong into that error, and `parse_json` bounds what a text may ask for.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import os

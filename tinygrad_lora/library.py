@@ -16,11 +16,10 @@ import numpy as np
 
 from .core import ops
 from .core.node import ComputationNode, Operand, Shape, constant
-from .errors import DtypeError, ShapeError
-from .refusals.arguments import FAILURES, explained, refuse_again
-from .refusals.arrays import as_shape, listed
+from .errors import ShapeError
+from .refusals.arguments import explained
+from .refusals.arrays import Axis, as_axes, as_shape, listed, refuse_labels, refuse_no_list
 
-Axis = int | tuple[int, ...] | None
 HALF = np.dtype(np.float16)
 
 
@@ -34,36 +33,17 @@ def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(f)
     def composite(*args: Any, **named: Any) -> Any:
-        try:
-            x = args[0] if args else named.get(first)
-            if getattr(x, "dtype", None) is not HALF:
-                return f(*args, **named)
-            others = {k: v for k, v in named.items() if k != first}
-            return ops.cast(f(ops.cast(x, dtype=np.float32), *args[1:], **others), dtype=HALF)
-        except FAILURES as error:
-            refuse_again(error, f.__name__, f, args, named)
-            raise
+        if not args and first in named:
+            args = (named.pop(first),)
+        if not args or getattr(args[0], "dtype", None) is not HALF:
+            return f(*args, **named)
+        return ops.cast(f(ops.cast(args[0], dtype=np.float32), *args[1:], **named), dtype=HALF)
 
-    return composite
+    return explained(composite)
 
 
 def _shape(x: Operand) -> Shape:
     return x.shape if isinstance(x, ComputationNode) else np.shape(x)
-
-
-def _axes(x: Operand, axis: Axis) -> Shape:
-    """The axes counted from 0, in order; None means all."""
-    n = len(_shape(x))
-    if axis is None:
-        return tuple(range(n))
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    if not all(isinstance(i, int | np.integer) for i in axes):
-        raise TypeError(f"an axis is a whole number, or a tuple of them, not {axis!r}")
-    if bad := [i for i in axes if not -n <= i < n]:
-        raise ShapeError(f"there is no axis {bad[0]}: an array of shape {_shape(x)} has {n} axes")
-    if len({i % n for i in axes}) < len(axes):
-        raise ShapeError(f"an axis is listed twice in {axis}")
-    return tuple(sorted(int(i) % n for i in axes))
 
 
 @explained
@@ -74,7 +54,7 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """
     if getattr(x, "dtype", None) is HALF:  # asked here: the decorator would take a tenth of the time of a small sum
         return ops.cast(sum(ops.cast(x, dtype=np.float32), axis, keepdims), dtype=HALF)
-    return ops.reduce_sum(x, axis=_axes(x, axis), keepdims=bool(keepdims))
+    return ops.reduce_sum(x, axis=as_axes(axis, _shape(x)), keepdims=bool(keepdims))
 
 
 @in_float32
@@ -83,7 +63,8 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
 
     `axis` and `keepdims` as in `sum`. Raises ShapeError for no such axis, and for the mean of no elements.
     """
-    axes, shape = _axes(x, axis), _shape(x)
+    shape = _shape(x)
+    axes = as_axes(axis, shape)
     n = prod([shape[i] for i in axes])
     if n == 0:
         raise ShapeError(f"the mean over axes {axes} of an array of shape {shape} is a mean of no elements")
@@ -96,7 +77,7 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
 
     `axis` and `keepdims` as in `sum`. Raises ShapeError for no such axis, and where there are no elements.
     """
-    axes = _axes(x, axis)
+    axes = as_axes(axis, _shape(x))
     if 0 in (_shape(x)[i] for i in axes):
         raise ShapeError(f"an array of shape {_shape(x)} has no largest element over axes {axes}")
     return ops.reduce_max(x, axis=axes, keepdims=bool(keepdims))
@@ -108,11 +89,7 @@ def reshape(x: Operand, shape: int | Shape) -> Any:
 
     Raises ShapeError where the elements do not fill the shape.
     """
-    wanted = as_shape(shape)
-    if any(n < -1 for n in wanted) or wanted.count(-1) > 1:
-        raise ShapeError(f"{wanted} is not a shape: sizes are 0 or more, and at most one may be -1 for the rest")
-    rest = prod(n for n in wanted if n != -1)
-    return ops.reshape(x, shape=tuple(prod(_shape(x)) // rest if n == -1 and rest else n for n in wanted))
+    return ops.reshape(x, shape=as_shape(shape, prod(_shape(x))))
 
 
 @explained
@@ -130,11 +107,8 @@ def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Any:
 
     `arrays` is a list. Raises ShapeError unless all other axes are equal, and for an empty list.
     """
-    if not isinstance(arrays, list | tuple):
-        raise TypeError(f"concatenate takes a list of arrays, not {type(arrays).__name__}: write concatenate([a, b])")
-    if not arrays:
-        raise ShapeError("nothing to concatenate: the list is empty")
-    return ops.concatenate(*arrays, axis=_axes(arrays[0], axis)[0])
+    refuse_no_list(arrays)
+    return ops.concatenate(*arrays, axis=as_axes(axis, _shape(arrays[0]))[0])
 
 
 @explained
@@ -232,17 +206,7 @@ def cross_entropy(logits: Operand, labels: Operand) -> Any:
     """
     labels = labels if isinstance(labels, ComputationNode) else constant(labels)
     *samples, classes = _shape(logits)
-    if labels.dtype.kind not in "iu":
-        raise DtypeError(f"cross_entropy: labels must be whole numbers, not {labels.dtype}: use labels.astype(int)")
-    if labels.shape != tuple(samples):
-        raise ShapeError(
-            f"cross_entropy: logits {_shape(logits)} need labels of shape {tuple(samples)}, not {labels.shape}"
-        )
-    if labels.known and labels.size and (labels.value.min() < 0 or labels.value.max() >= classes):
-        wrong = next(t for t in labels.value.flat if not 0 <= t < classes)
-        raise ValueError(
-            f"cross_entropy: label {wrong} is not a class; {classes} logits stand for classes 0 to {classes - 1}"
-        )
+    refuse_labels(labels, tuple(samples), classes)
     rows = constant(np.arange(labels.size))
     scores = log_softmax(logits if len(samples) == 1 else reshape(logits, (labels.size, classes)))
     return -mean(ops.take(scores, rows, reshape(labels, (labels.size,))))

@@ -1,7 +1,5 @@
 """What a terminal shows: progress bars and short tables. The only module that imports rich."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any

@@ -50,7 +50,7 @@ def frozen_parameters(graph):
 # For these the search is longest.
 LATE = {
     "where_as_arithmetic", "nothing_times_anything", "exponentials_join", "relu_as_a_product", "mean_of_means",
-    "a_factor_leaves_a_sum_of_bytes",
+    "a_factor_leaves_a_sum_of_bytes", "sum_over_a_broadcast_axis", "a_quotient_is_one",
 }  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def test_a_pass_that_never_applies_is_not_called_right():
 
 
 def test_the_same_seed_finds_the_same_counterexample():
-    wrong = next(iter(WRONG))
+    wrong = next(p for p in WRONG if p.__name__ == "matrices_commute")
     first, second = refutation(wrong, seed=3), refutation(wrong, seed=3)
     assert str(first) == str(second) and first.programs == second.programs
 

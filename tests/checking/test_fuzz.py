@@ -30,7 +30,7 @@ runpy.run_path(sys.argv[1])
 """
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", [pytest.param(n, marks=[pytest.mark.slow] * (n % 4 > 0)) for n in range(40)])
 def test_a_random_program_agrees_with_its_eager_graph(number):
     trial = trial_of(SEED, number)
     told = outcome(trial)

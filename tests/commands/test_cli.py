@@ -157,7 +157,7 @@ def test_ctrl_c_gives_one_line_and_the_code_of_an_interrupt(capsys, monkeypatch)
     assert capsys.readouterr().err == "tinygrad-lora doctor: interrupted\n"
 
 
-@pytest.mark.parametrize("arguments", ["doctor", "learn"])
+@pytest.mark.parametrize("arguments", [pytest.param("doctor", marks=pytest.mark.slow), "learn"])
 def test_a_reader_who_stops_reading_is_no_error(arguments):
     run = subprocess.Popen(
         [sys.executable, "-m", "tinygrad_lora", arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -420,8 +420,8 @@ def test_ctrl_c_at_any_moment_leaves_one_line_and_no_broken_file(arguments, dela
 
 JUPYTER = """
 import signal, sys, time
-signal.signal(signal.SIGINT, lambda *_: (time.sleep(0.5), sys.exit(7)))
-time.sleep(0.3)  # until whoever started it knows it
+signal.signal(signal.SIGINT, lambda *_: (time.sleep(0.2), sys.exit(7)))
+time.sleep(0.1)  # until whoever started it knows it
 print("ready", flush=True)
 time.sleep(60)
 """

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import PROGRAMS
-from strategies import assert_same, inputs_for, random_graphs
+from strategies import assert_same, examples, inputs_for, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.engines.loops import program as loops
@@ -73,7 +73,7 @@ def random(*shapes, dtype=np.float64, seed=0):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("op", Op.registry.values(), ids=str)
-@settings(max_examples=25)
+@examples(25)
 @given(data=st.data())
 def test_the_loops_of_an_operation_are_its_numpy_line(op, data):
     case = data.draw(inputs_for(op))
@@ -82,7 +82,7 @@ def test_the_loops_of_an_operation_are_its_numpy_line(op, data):
         assert_near(as_python(graph)(*case.operands), graph(*case.operands))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(random_graphs())
 def test_the_loops_of_a_program_are_the_program(drawn):
     program, arrays = drawn
@@ -99,6 +99,7 @@ def test_the_operations_that_passes_make_have_loops_too():
         assert_near(as_python(graph)(*operands), graph(*operands))
 
 
+@pytest.mark.slow
 def test_loops_do_not_depend_on_the_hash_seed():
     code = (
         "from programs import PROGRAMS\nimport tinygrad_lora as tl\n"
@@ -187,11 +188,8 @@ def test_outputs_share_memory_with_nothing(name):
         return (
             x,
             x.T,
-            tl.reshape(x, (-1,)),
-            x,
             x[1:],
             x[0, 1],
-            x @ y + y,
             tl.reshape(both, (9,)),
             both,
             tl.constant(2.5),
@@ -211,18 +209,18 @@ def test_arrays_of_any_layout_are_taken(name):
 
     x, y = np.asfortranarray(random((4, 4))[0]), random((4, 8))[0][::-1, ::2]
     y.flags.writeable = False
+    compiled = tl.compile(product, engine=name)
     for s in (np.float64(2.0), np.array(2.0)):
-        found = tl.compile(product, engine=name)(x, y, s)
+        found = compiled(x, y, s)
         assert_near(found, eager(product, (x, y, s)))
         assert type(found[2]) is np.float64
 
 
 def test_a_negative_power_of_zero_is_infinite(name):
-    for n in (-1, -2, -3, -9):
-        with np.errstate(divide="ignore"):
-            assert_near(
-                tl.compile(lambda x, n=n: x**n, engine=name)(np.array([0.0, 2.0])), np.array([0.0, 2.0]) ** float(n)
-            )
+    x, exponents = np.array([0.0, 2.0]), (-1, -2, -3, -9)
+    with np.errstate(divide="ignore"):
+        powers = tl.compile(lambda x: tuple(x**n for n in exponents), engine=name)(x)
+        assert_near(powers, [x ** float(n) for n in exponents])
 
 
 @pytest.mark.slow
@@ -238,10 +236,18 @@ def test_nan_and_infinity_go_where_numpy_sends_them(name):
 
 
 def test_empty_axes_and_axes_of_length_one(name):
+    def empty(a, b, c, d):
+        return b @ a, tl.sum(a), tl.sum(a, axis=0), a * d, tl.concatenate([b, c, c], axis=1), d[:, :0]
+
+    arrays = random((0, 3), (3, 0), (3, 1), (1, 3))
+    assert_near(tl.compile(empty, engine=name)(*arrays), eager(empty, arrays))
+
+
+@pytest.mark.slow
+def test_more_of_empty_axes_and_axes_of_length_one(name):
     def shapes(a, b, c, d):
         return (
-            a @ b, b @ a, tl.sum(a), tl.sum(a, axis=0), tl.sum(b, axis=1), a * d, tl.reshape(a, (0,)),
-            c @ d, tl.softmax(c), tl.sum(c + d), tl.max(d, axis=1), tl.concatenate([b, c, c], axis=1), d[:, :0],
+            a @ b, tl.sum(b, axis=1), tl.reshape(a, (0,)), c @ d, tl.softmax(c), tl.sum(c + d), tl.max(d, axis=1),
         )  # fmt: skip
 
     arrays = random((0, 3), (3, 0), (3, 1), (1, 3))

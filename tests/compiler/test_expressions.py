@@ -4,10 +4,10 @@ import ast
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from strategies import FACTORIES, matmul_chains, random_graphs
+from strategies import FACTORIES, examples, matmul_chains, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.operations import Fused
@@ -87,7 +87,7 @@ x if y else z; np.exp(-x) * y; (x + y) ** 2; (x > y) * z; x * (y + z); -(x + y)
 """.strip().replace("\n", "; ").split("; "))  # fmt: skip
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(st.data())
 def test_an_expression_is_what_unparse_prints(data):
     op = tl.Op.registry[data.draw(st.sampled_from(sorted(FACTORIES)))]
@@ -98,7 +98,7 @@ def test_an_expression_is_what_unparse_prints(data):
     assert code.level == coded(code.text).level
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(random_graphs() | matmul_chains())
 def test_an_expression_of_expressions_is_what_unparse_prints_and_computes_the_same(program):
     function, arrays = program
@@ -118,7 +118,7 @@ def test_an_expression_of_expressions_is_what_unparse_prints_and_computes_the_sa
             values[f"v{i}"] = array
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(random_graphs())
 def test_a_fused_operation_is_its_steps_one_by_one(program):
     function, arrays = program

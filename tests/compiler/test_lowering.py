@@ -10,11 +10,11 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from programs import PROGRAMS
-from strategies import matmul_chains, random_graphs
+from strategies import examples, matmul_chains, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler import programs as programs_module
@@ -336,7 +336,7 @@ def test_no_call_looks_anything_up_in_numpy():
 # --- Random programs ---
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(random_graphs(), st.sets(st.sampled_from(sorted(LOWERINGS))))
 def test_any_lowering_of_a_random_program_keeps_every_bit_twice(program, without):
     function, given = program
@@ -363,7 +363,7 @@ def _tiny_blocks():
 
 
 @pytest.mark.slow
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])  # it only lowers thresholds
+@examples(400, suppress_health_check=[HealthCheck.function_scoped_fixture])  # it only lowers thresholds
 @given(random_graphs(parameters=True) | matmul_chains())
 def test_tiny_blocks_of_a_random_program_keep_every_bit_twice(_tiny_blocks, program):
     function, given = program
@@ -395,7 +395,7 @@ def test_random_programs_do_run_in_tiny_blocks(_tiny_blocks):
     assert "row_blocks" in product.report
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(random_graphs())
 def test_a_random_program_in_float32_is_the_eager_one(program):
     function, given = program

@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from strategies import matmul_chains, random_graphs
+from strategies import examples, matmul_chains, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.cost import graph_cost
@@ -270,7 +270,7 @@ def test_a_pass_that_makes_things_worse_is_declined_and_said_so():
     assert "* 1" not in compiled.source and "declined" in compiled.report
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(matmul_chains())
 def test_improving_again_changes_nothing(program):
     function, arrays = program

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from strategies import arrays, assert_same, broadcastable, matmul_chains, random_graphs
+from strategies import arrays, assert_same, broadcastable, examples, matmul_chains, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora.core import ops
@@ -25,7 +25,7 @@ def leaves_of(program):
 # --- backward() and gradients() ---
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(random_graphs() | matmul_chains())
 def test_backward_and_gradients_agree(drawn):
     program, _ = drawn
@@ -38,7 +38,7 @@ def test_backward_and_gradients_agree(drawn):
         assert_same(node.value, np.zeros(x.shape) if x.gradient is None else x.gradient)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(random_graphs() | matmul_chains())
 def test_a_gradient_is_a_graph_that_runs(drawn):
     program, examples = drawn
@@ -168,7 +168,7 @@ def test_a_gradient_may_be_set_and_is_then_added_to():
 TWO = broadcastable(2)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(TWO, st.data())
 def test_the_gradient_of_what_was_repeated_is_a_sum(pair, draw):
     a, b = (draw.draw(arrays(s)) for s in pair)
@@ -184,7 +184,7 @@ def test_the_gradient_of_what_was_repeated_is_a_sum(pair, draw):
         assert_same(node.gradient, expected)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(TWO.filter(lambda p: np.broadcast_shapes(*p) == p[1]))
 def test_unbroadcast_is_the_transpose_of_broadcasting(pair):
     small, whole = pair

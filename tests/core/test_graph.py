@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from strategies import assert_same, matmul_chains, random_graphs
+from hypothesis import given
+from strategies import assert_same, examples, matmul_chains, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora.core import ops
@@ -11,7 +11,7 @@ from tinygrad_lora.core.graph import rebuilt, topological_order
 from tinygrad_lora.errors import GraphError, ShapeError
 
 programs = given(random_graphs(parameters=True) | matmul_chains())
-some = settings(max_examples=60)
+some = examples(60)
 
 
 @some

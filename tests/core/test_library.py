@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from strategies import arrays, assert_same, inner, shapes
+from strategies import arrays, assert_same, examples, inner, shapes
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import DtypeError, GradientError, ShapeError
@@ -151,7 +151,7 @@ def test_logits_may_have_any_number_of_axes():
 # --- Sums, means, largest elements and shapes, as NumPy has them ---
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.data())
 def test_a_reduction_is_numpys(draw):
     x = draw.draw(shapes(0, 3, EACH).flatmap(arrays))
@@ -166,7 +166,7 @@ def test_a_reduction_is_numpys(draw):
             np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-15)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(shapes(1, 3, EACH).flatmap(arrays))
 def test_one_axis_of_a_reshape_may_be_what_remains(x):
     assert_same(tl.reshape(tl.constant(x), -1).value, x.reshape(-1))

@@ -6,10 +6,10 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from strategies import FACTORIES, NOT_ANALYTIC, arrays, assert_close, assert_same, inner, inputs_for
+from strategies import FACTORIES, NOT_ANALYTIC, arrays, assert_close, assert_same, examples, inner, inputs_for
 
 import tinygrad_lora as tl
 from tinygrad_lora.core import ops
@@ -22,7 +22,7 @@ KINKED = [op for op in DIFFERENTIABLE if op.name in NOT_ANALYTIC]
 
 every_operation = pytest.mark.parametrize("op", OPERATIONS, ids=str)
 every_differentiable_operation = pytest.mark.parametrize("op", DIFFERENTIABLE, ids=str)
-few = settings(max_examples=15)
+few = examples(15)
 TINY = 1e-30
 
 
@@ -184,7 +184,7 @@ def test_the_cost_of_a_product_is_two_operations_for_each_pair_of_numbers():
 
 
 @pytest.mark.parametrize("op", ANALYTIC, ids=str)
-@settings(max_examples=30)
+@examples(30)
 @given(st.data())
 def test_a_vjp_is_the_complex_step(op, draw):
     case = draw.draw(inputs_for(op))
@@ -198,7 +198,7 @@ def test_a_vjp_is_the_complex_step(op, draw):
 
 
 @pytest.mark.parametrize("op", KINKED, ids=str)
-@settings(max_examples=30)
+@examples(30)
 @given(st.data())
 def test_a_vjp_is_the_central_difference_where_there_are_kinks(op, draw):
     case = draw.draw(inputs_for(op))
@@ -248,7 +248,7 @@ def test_a_rule_gives_the_same_numbers_on_arrays_and_on_nodes(op, draw):
 
 
 @every_differentiable_operation
-@settings(max_examples=15)
+@examples(15)
 @given(st.data())
 def test_the_gradient_of_the_gradient(op, draw):
     # The derivative of <d, gradient of sum(seed y y)>; the square makes it a question even where y is linear in x.

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from strategies import assert_same, matmul_chains, random_graphs
+from hypothesis import given
+from strategies import assert_same, examples, matmul_chains, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import TraceError
@@ -14,7 +14,7 @@ def eager(program, examples):
     return [y.value for y in (found if isinstance(found, list) else [found])]
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(random_graphs(parameters=True) | matmul_chains())
 def test_a_traced_function_gives_what_the_function_gives(drawn):
     program, examples = drawn
@@ -24,7 +24,7 @@ def test_a_traced_function_gives_what_the_function_gives(drawn):
         assert_same(found, expected)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(random_graphs(parameters=True))
 def test_parameters_change_without_tracing_again(drawn):
     program, examples = drawn
@@ -36,7 +36,7 @@ def test_parameters_change_without_tracing_again(drawn):
         assert_same(found, expected)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(random_graphs(parameters=True))
 def test_a_trace_computes_nothing_on_weights(drawn):
     program, examples = drawn

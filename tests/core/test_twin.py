@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from strategies import LIMIT, arrays, assert_same, inputs_for, matmul_chains, random_graphs
+from strategies import LIMIT, arrays, assert_same, examples, inputs_for, matmul_chains, random_graphs
 from twin import Number, number
 
 import tinygrad_lora as tl
@@ -55,7 +55,7 @@ def weights(y):
     return np.arange(1.0, 1 + y.size).reshape(y.shape) % 5 - 2
 
 
-@settings(max_examples=120)
+@examples(120)
 @given(random_graphs(parameters=True) | matmul_chains())
 def test_a_program_has_the_values_and_gradients_of_its_twin(drawn):
     program, examples = drawn
@@ -76,7 +76,7 @@ def test_a_program_has_the_values_and_gradients_of_its_twin(drawn):
 
 
 @pytest.mark.parametrize("name", ["exp", "log", "sqrt", "tanh", "relu", "divide", "power", "scale", "multiply"])
-@settings(max_examples=40)
+@examples(40)
 @given(st.data())
 def test_a_smooth_operation_has_the_value_and_gradient_of_its_twin(name, draw):
     op = tl.Op.registry[name]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import inputs_for, random_graphs
+from strategies import examples, inputs_for, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora.core.node import Op
@@ -96,7 +96,7 @@ def test_dtypes_mix_there_as_here(f, tmp_path):
     assert_close(run(written, x, i)[0], tl.trace(f, x, i)(x, i)[0])
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(random_graphs(parameters=True), st.booleans())
 def test_random_programs_give_the_same_there(tmp_path_factory, drawn, swappable):
     program, arrays = drawn

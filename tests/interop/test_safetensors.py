@@ -5,8 +5,9 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import FormatError, MergedError, WeightsError
@@ -196,7 +197,7 @@ def test_a_failure_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     assert load_safetensors(path)["x"] == 0 and [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.data())
 def test_a_damaged_file_is_refused_or_gives_arrays_no_larger_than_itself(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("damaged") / "x.safetensors"

@@ -4,8 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 import tinygrad_lora as tl
 import tinygrad_lora.learn
@@ -272,7 +273,7 @@ def test_a_tie_may_be_broken_either_way():
         assert diagnose(lambda g, y, x, share_of=share_of: g * share_of, np.max, np.array([2.0, 2.0]), g=1.5) is None
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.sampled_from(["exp", "tanh", "multiply", "matmul"]), st.integers(0, 2**20))
 def test_noise_gets_no_name(name, seed):
     rng, op = np.random.default_rng(seed), Op.registry[name]
@@ -286,7 +287,7 @@ def test_noise_gets_no_name(name, seed):
     assert diagnose(rule, op.forward, *operands, names=["x", "b"][:n]).code == "differs"
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.sampled_from(sorted(PLANTED)), st.integers(0, 2**20))
 def test_two_mistakes_at_once_get_no_wrong_name(name, seed):
     """A right rule plus a term that no name explains is "differs", whatever the function is."""
@@ -449,7 +450,7 @@ def test_a_forgotten_scaling_is_called_the_same_in_a_layer_and_in_a_rule():
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.booleans(), st.integers(0, 2**20))
-@settings(max_examples=25)
+@examples(25)
 def test_a_right_layer_is_never_called_wrong(n, m, batch, seed):
     layers = [tl.LoRALinear(tl.Linear(n, m, seed=seed + i), min(n, m), seed=seed + i) for i in range(2)]
     x = np.random.default_rng(seed).normal(size=(3, n) if batch else (1, n))
@@ -534,7 +535,7 @@ def test_a_mistake_in_a_training_step_is_named(code):
 
 
 @given(st.integers(0, 2**20))
-@settings(max_examples=20)
+@examples(20)
 def test_a_right_training_step_is_never_called_wrong(seed):
     assert tl.learn.diagnose_step(right_step, seed=seed) is None
     assert tl.learn.diagnose_step(own_update(lambda p, lr, g: p.value - lr * g), seed=seed) is None

@@ -7,8 +7,9 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError
@@ -102,7 +103,7 @@ WORDS = ["q_proj", "v_proj", "head", "embed", "0", "1", "experts.1", "layers.1.q
 
 
 @pytest.mark.peers
-@settings(max_examples=60)
+@examples(60)
 @given(st.data())
 def test_peft_chooses_the_same(data):
     pytest.importorskip("peft")

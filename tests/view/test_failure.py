@@ -10,8 +10,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from strategies import examples
 
 import tinygrad_lora as tl
 from tinygrad_lora.core import ops
@@ -274,7 +275,7 @@ def test_a_vector_is_not_swapped_with_anything():
 SHAPES = st.lists(st.integers(1, 3), min_size=0, max_size=3).map(tuple)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.sampled_from([ops.matmul, ops.add, ops.divide, ops.concatenate, ops.where]), st.data())
 def test_a_remedy_works_and_any_failure_can_be_told(op, data):
     shapes = [data.draw(SHAPES) for _ in range(3 if op is ops.where else 2)]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from strategies import inputs_for, matmul_chains, random_graphs
+from strategies import examples, inputs_for, matmul_chains, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora import library
@@ -153,7 +153,7 @@ def test_a_library_function_is_found_in_what_it_computes():
 # --- It says what is computed ---
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(random_graphs() | matmul_chains())
 def test_simplifying_for_a_reader_keeps_the_numbers(case):
     program, arrays = case
@@ -162,7 +162,7 @@ def test_simplifying_for_a_reader_keeps_the_numbers(case):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(random_graphs(max_steps=8))
 def test_simplifying_a_gradient_keeps_the_numbers(case):
     program, arrays = case
@@ -187,7 +187,7 @@ WRITTEN = [
 LATE = st.integers(-5, -1)  # one of the last five results
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.lists(st.tuples(st.sampled_from(WRITTEN), LATE, LATE), min_size=1, max_size=9), st.booleans())
 def test_algebra_of_scalars_and_arrays_keeps_the_numbers(steps, slopes):
     nodes = [*LEAVES]
@@ -267,7 +267,7 @@ TERMS = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(TERMS)
 @example("tanh(tanh((x - x)**-1))")  # written as tanh(tanh(0^(-1))), which is a number for NumPy alone
 def test_brackets_stand_where_the_meaning_needs_them(source):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 import tinygrad_lora as tl
 from tinygrad_lora.view.diagram.data import ROLES, Arrow, Box, Diagram, diagram
@@ -212,13 +213,13 @@ def test_nothing_overlaps_and_arrows_lead_from_border_to_border(name, rankdir):
 
 
 @pytest.mark.slow
-@settings(max_examples=30)
+@examples(30)
 @given(graphs())
 def test_a_random_graph_is_laid_out_by_the_same_rules(shown):
     check_clear(shown, check(shown))
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(graphs(most=40), st.integers(3, 12), st.sampled_from(DIRECTIONS))
 def test_frames_hold_what_is_theirs_and_nothing_else(shown, size, rankdir):
     shown = clustered(shown, size)
@@ -287,7 +288,7 @@ def counted_one_by_one(rows):
     )
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(graphs(most=40))
 def test_crossings_are_counted_right(shown):
     pairs = list(dict.fromkeys((int(a.start[1:]), int(a.end[1:])) for a in shown.arrows))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from strategies import random_graphs
+from strategies import examples, random_graphs
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import GradientError, TraceError
@@ -47,7 +47,7 @@ def test_it_is_told_as_a_formula():
     assert explain(x, z)._repr_latex_().startswith("$$\n\\frac{\\partial z}{\\partial x} = \\underbrace{4 \\cdot 1}")
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.tuples(st.sampled_from("+*-t"), st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=8))
 def test_the_products_of_a_scalar_graph_add_up_to_its_gradient(steps):
     nodes = [tl.parameter(0.5, "x"), tl.parameter(-1.25, "y")]
@@ -69,7 +69,7 @@ def test_the_products_of_a_scalar_graph_add_up_to_its_gradient(steps):
     np.testing.assert_allclose(found.rest, 0, atol=1e-12)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(random_graphs(max_steps=6))
 def test_the_parts_of_an_array_add_up_to_its_gradient(case):
     program, arrays = case

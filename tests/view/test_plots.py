@@ -52,6 +52,13 @@ def words(figure):
     return " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
 
 
+@pytest.fixture(autouse=True)
+def without_layout(request, monkeypatch):
+    """Finding a place for everything takes longest, and numbers are read without: only drawing every plot settles."""
+    if "name" not in request.fixturenames:
+        monkeypatch.setattr("tinygrad_lora.view.plots.figure.Plot.settle", lambda plot: None)
+
+
 EVERY_PLOT = {
     "heatmaps": lambda: plots.heatmaps(adapter()),
     "singular_values": lambda: plots.singular_values(adapter()),

@@ -1,7 +1,5 @@
 """Whether floating-point arithmetic on a graph is exact, whatever the order in which it is done."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import inf, prod
 from typing import NamedTuple

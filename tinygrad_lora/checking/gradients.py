@@ -1,7 +1,5 @@
 """Gradients beside central differences: what a new operation or a composite is compared with."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

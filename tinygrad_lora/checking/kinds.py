@@ -3,8 +3,6 @@
 They raise UnfitError where no earlier line is what they need, or the writer refuses a line.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any

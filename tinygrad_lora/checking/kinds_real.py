@@ -1,7 +1,5 @@
 """Kinds of lines whose results are rounded: functions of real numbers, and what networks are made of."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from .kinds import SHARED, Kind, alike, gradient, masked, pair, powered, product, scaled, unary

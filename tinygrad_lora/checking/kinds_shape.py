@@ -1,7 +1,5 @@
 """Kinds of lines that change a shape, or take an array apart and put it together."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Mutants of a program: where a pass changes one program, programs that are nearly the same are worth trying."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """The words of random programs, each with the Python expression it stands for. What is printed is what runs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property

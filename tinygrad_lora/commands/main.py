@@ -30,13 +30,14 @@ COMMANDS = {
     "step": "step",
     "explore": "explore",
     "draw": "draw",
+    "play": "play",
     "models": "models",
     "finetune": "finetune",
     "doctor": "doctor",
     "completion": "completion",
 }
 # What these compute on is small.
-SMALL = {"demo", "learn", "check", "hint", "predict", "review", "course", "step", "explore", "draw"}
+SMALL = {"demo", "learn", "check", "hint", "predict", "review", "course", "step", "explore", "draw", "play"}
 MOVED = {"bench": "bench is a tool of the repository: in a checkout, run `python3 run.py bench` with the same options"}
 REFUSED = (  # in one sentence
     ValueError, OSError, ImportError, errors.ClosedError, errors.CompileError, errors.DtypeError, errors.GradientError,

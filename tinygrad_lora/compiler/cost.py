@@ -4,8 +4,6 @@ The constants describe one core of a recent computer running NumPy. They only ha
 same, so being right within a factor of two is enough. Times here are estimates, never results.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable
 from math import prod
 from typing import Any, NamedTuple

@@ -4,8 +4,6 @@ A node's value is then a view of its part of the vector. Whoever gives a node an
 takes it over before it runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any

@@ -3,8 +3,6 @@
 They are not among the primitives of `Op.registry`: no function of nodes makes them, and they have no gradient.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from functools import cache, cached_property

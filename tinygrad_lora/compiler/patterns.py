@@ -1,7 +1,5 @@
 """Questions about nodes that several passes ask, and the rewrite that most of them are."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache

@@ -1,16 +1,15 @@
 """The passes in order, and the loop that applies them: each must mean the same and cost no more."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any
 
-from ..core.graph import Graph, check_replacement
+from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from ..errors import GraphError, PassError
+from ..refusals.nodes import refuse_replacement
 from .cost import Cost, graph_cost, planned_cost
 from .passes.collect_factors import collect_factors
 from .passes.distribute_products import distribute_products
@@ -177,7 +176,7 @@ def _check(after: Any, before: Graph) -> None:
             "must have its replacement, in order"
         )
     for old, new in zip(before.outputs, after.outputs, strict=True):
-        check_replacement(old, new)
+        refuse_replacement(old, new)
 
 
 def _line(node: Node | None) -> str:

@@ -1,7 +1,5 @@
 """A generated program, ready to run, and the cache that keeps one for each signature."""
 
-from __future__ import annotations
-
 import ast
 import gc
 import warnings
@@ -16,8 +14,9 @@ import numpy as np
 
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
-from ..core.source import function_from_source, user_line
+from ..core.source import function_from_source
 from ..errors import RecompileWarning
+from ..refusals.lines import user_line
 from .calling import ContainerForm, put_together
 from .checks.verify import verify
 from .checks.warn import warn_of_fault

@@ -1,7 +1,5 @@
 """What the compiler did, as text: a table for a quick look, and the full story."""
 
-from __future__ import annotations
-
 import inspect
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """What calls that share a program have in common: shapes and dtypes of arrays, structures of layers, other values."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """A generated program as a file of its own."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Mapping

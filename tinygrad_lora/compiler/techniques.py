@@ -1,7 +1,5 @@
 """What the compiler does to be fast, each with a name: `compile(f, without=("row_blocks",))` leaves one out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

@@ -6,11 +6,12 @@ Operators find their operations by name, in the registry: this module knows no o
 from __future__ import annotations
 
 from math import log, prod
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError, TraceError
+from ..errors import ShapeError
 from ..refusals.arrays import base_of_power
 from ..refusals.lost import NumberLike
 from ..refusals.nodes import AdvisingNode, fixed
@@ -36,17 +37,16 @@ def _infix(name: str) -> Any:
     )
 
 
+def _transposed(node: Any) -> Any:
+    if node.ndim != 2:
+        raise ShapeError(f".T is for matrices; this node has shape {node.shape}: .mT swaps the last two axes")
+    return node.mT
+
+
 class ArrayLike(AdvisingNode, NumberLike):
     """What `ComputationNode` inherits so that formulas read as they do on arrays."""
 
     __slots__ = ()
-    op: Any
-    name: str | None
-    _shape: tuple[int, ...]
-    _dtype: Any
-    _value: Any
-    _gradient: Any
-    value: Any
 
     __add__, __radd__ = _infix("add")
     __sub__, __rsub__ = _infix("subtract")
@@ -81,37 +81,13 @@ class ArrayLike(AdvisingNode, NumberLike):
     def __getitem__(self, key: Any) -> Any:
         return registry["index"].apply(self, key)
 
-    @fixed("node = node.reshape(shape) makes another")
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis; () for a number."""
-        return self._shape
-
-    @fixed("node = tl.cast(node, dtype) makes another")
-    def dtype(self) -> Any:
-        """The kind of its numbers."""
-        return self._dtype
-
-    @fixed("node = node.reshape(shape) makes another")
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self._shape)
-
-    @fixed("node = node.reshape(shape) makes another")
-    def size(self) -> int:
-        """The number of elements."""
-        return prod(self._shape)
-
-    @fixed("tl.transpose(node) makes another")
-    def mT(self) -> Any:  # noqa: N802, NumPy's name
-        """The matrix transpose: the last two axes swapped."""
-        return registry["transpose"](self)
-
-    @fixed("tl.transpose(node) makes another")
-    def T(self) -> Any:
-        """The transpose of a matrix."""
-        if self.ndim != 2:
-            raise ShapeError(f".T is for matrices; this node has shape {self.shape}: .mT swaps the last two axes")
-        return self.mT
+    # What is fixed when a node is made; refused to be set, with what makes another.
+    shape: tuple[int, ...] = fixed(attrgetter("_shape"), "node.reshape(shape)", "Length of each axis; () for a number.")
+    dtype: np.dtype[Any] = fixed(attrgetter("_dtype"), "tl.cast(node, dtype)", "The kind of its numbers.")
+    ndim: int = fixed(lambda node: len(node.shape), "node.reshape(shape)", "The number of axes.")
+    size: int = fixed(lambda node: prod(node.shape), "node.reshape(shape)", "The number of elements.")
+    mT: Any = fixed(lambda node: registry["transpose"](node), "tl.transpose(node)", "The last two axes swapped.")  # noqa: N815
+    T: Any = fixed(_transposed, "tl.transpose(node)", "The transpose of a matrix.")
 
     def __len__(self) -> int:
         if not self.shape:
@@ -126,25 +102,3 @@ class ArrayLike(AdvisingNode, NumberLike):
             raise TypeError(LOST.format(ufunc.__name__))
         (a, b), (forward, reflected) = operands, OPERATORS[ufunc]
         return getattr(a, forward)(b) if isinstance(a, ArrayLike) else getattr(b, reflected)(a)
-
-    def __bool__(self) -> bool:
-        if self._value is None:
-            raise TraceError(f"{self!r} is neither true nor false while it is traced: use tl.where(condition, a, b)")
-        if self._value.size != 1:
-            remedy = "choose with tl.where(condition, a, b), write (a < b) * (b < c) for a < b < c, or ask node.value"
-            raise ValueError(f"an array has no one truth value, and this node has shape {self.shape}: {remedy}")
-        return bool(self._value)
-
-    def _label(self) -> str:
-        return f"{self.op} {self.name}" if self.name else f"{self.op}"
-
-    def __repr__(self) -> str:
-        label = self._label()
-        if self._value is None:
-            return f"ComputationNode({label}, shape={self.shape}, dtype={self.dtype})"
-        return f"ComputationNode({label}, value={_short(self._value)}, gradient={_short(self._gradient)})"
-
-
-def _short(value: Any) -> str:
-    """A few numbers of an array, or "-" for none."""
-    return "-" if value is None else np.array2string(np.asarray(value), precision=4, threshold=6, edgeitems=2)

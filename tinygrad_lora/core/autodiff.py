@@ -17,8 +17,9 @@ import numpy as np
 from ..errors import GradientError, LostGradientWarning, ShapeError, StaleGraphError, TraceError
 from ..refusals.arguments import explained
 from ..refusals.arrays import checked, real_array, words_for
+from ..refusals.lines import give_origin
 from ..refusals.lost import lost
-from .graph import Nodes, give_origin, topological_order
+from .graph import Nodes, topological_order
 from .node import INPUT, PARAMETER, ComputationNode, Operand, Shape, Value, constant, tick
 from .ops import broadcast, cast, identity, reduce_sum, reshape
 
@@ -43,7 +44,7 @@ def pulling_back(output: ComputationNode, seed: Value, wrt: Nodes | None = None)
         if not (parents := node.parents):
             continue
         start = tick() if symbolic else 0
-        parts = node.op.vjp(g, node, *parents, **node.params) if symbolic else node.op.pullback(g, node)
+        parts: Any = node.op.vjp(g, node, *parents, **node.params) if symbolic else node.op.pullback(g, node)
         if len(parts) != len(parents):
             raise GradientError(f"{node.op}: vjp gave {len(parts)} gradients for {len(parents)} operands")
         i = 0

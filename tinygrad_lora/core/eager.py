@@ -64,13 +64,12 @@ def accelerate(cls: type[Op]) -> None:
     )  # fmt: skip
     call = function_from_source(
         cls.name, source, Op=Op, ComputationNode=ComputationNode, new=object.__new__, tick=tick, MISSING=MISSING,
-        NO_PARAMS=NO_PARAMS, otherwise=vars(cls).get("__call__", Op.__call__),
+        NO_PARAMS=NO_PARAMS, otherwise=cls.__call__,
     )  # fmt: skip
     call.__qualname__ = f"write {cls.name}({cls.signature}); {cls.name}"  # what Python's own refusals open with
     call.__signature__ = Signature([Parameter(x, Parameter.POSITIONAL_OR_KEYWORD) for x in ["self", *operands]])
     cls.apply = cls.__call__ = call  # type: ignore[method-assign]
     cls.pullback = PULLBACKS.get(len(operands), Op.pullback)  # type: ignore[method-assign]
-    cls.accelerated = True
 
 
 Op.accelerate = accelerate

@@ -7,10 +7,10 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-import numpy as np
-
-from ..errors import GraphError, PassError, ShapeError
-from ..refusals.arrays import as_arrays
+from ..errors import GraphError
+from ..refusals.arrays import input_arrays
+from ..refusals.lines import give_origin
+from ..refusals.nodes import refuse_replacement
 from .node import Array, ComputationNode, Op, Operand, tick
 
 Nodes = Sequence[ComputationNode]
@@ -69,15 +69,8 @@ class Graph:
 
     def running(self, *arrays: Operand) -> Iterator[tuple[ComputationNode, Array]]:
         """Run on arrays and yield each node with its value as it becomes known. The stepper holds this generator."""
-        wanted = [x.name or f"{list(x.shape)}" for x in self.inputs[: len(self.inputs) - len(self.captured)]]
-        if len(arrays) != len(wanted):
-            names = ", ".join(wanted)
-            raise GraphError(f"the graph has {len(wanted)} inputs ({names}); it was given {len(arrays)} arrays")
-        inputs = [np.asarray(*as_arrays((x,), f"input {name}")) for x, name in zip(arrays, wanted, strict=True)]
+        inputs = input_arrays(self.inputs[: len(self.inputs) - len(self.captured)], arrays)
         values = dict(zip(self.inputs, [*inputs, *(p.value for p in self.captured)], strict=True))
-        for node, array in values.items():
-            if array.shape != node.shape:
-                raise ShapeError(f"input {node.name or ''} has shape {node.shape}; the array has {array.shape}")
         for node in self.nodes:
             if node.parents:
                 values[node] = node.op.forward(*(values[p] for p in node.parents), **node.params)
@@ -104,7 +97,7 @@ class Graph:
                     parents = tuple([new.get(p, p) for p in parents])
                 if (made := build(node, parents)) is not node:
                     if type(made) is not ComputationNode or _kind(made) != _kind(node):
-                        check_replacement(node, made)
+                        refuse_replacement(node, made)
                     new[node] = made
                     made.name = made.name or node.name
                     give_origin(made, node.origin, start)
@@ -140,15 +133,6 @@ class Graph:
         return "\n".join([*lines, f"{'return':>{left}}   {', '.join(names[n] for n in self.outputs)}"])
 
 
-def check_replacement(node: ComputationNode, made: Any) -> None:
-    """Raise PassError unless `made` has the shape and the dtype of the node that it is to replace."""
-    if type(made) is not ComputationNode:
-        raise PassError(f"{node.op} became {made!r}, which is not a node", node)
-    if made.shape != node.shape or made.dtype != node.dtype:
-        kinds = [f"{x.op} {x.shape} {x.dtype}" for x in (node, made)]
-        raise PassError(f"{' became '.join(kinds)}: what replaces a node has its shape and dtype", node, made)
-
-
 def unique_names(nodes: Nodes) -> dict[ComputationNode, str]:
     """A name for each node: its own where it has one that is free, else its place in the order, as in %3."""
     owners: dict[str, ComputationNode] = {}
@@ -165,12 +149,3 @@ def rebuilt(node: ComputationNode, parents: tuple[ComputationNode, ...]) -> Comp
     if [*map(_kind, parents)] == [*map(_kind, node.parents)] and any(p._value is None for p in parents):
         return ComputationNode(node.op, parents, node.params, node.shape, node.dtype, node.requires_gradient)
     return Op.__call__(node.op, *parents, **node.params)
-
-
-def give_origin(node: ComputationNode, origin: tuple[str, int] | None, start: int) -> None:
-    """What was made since `start` to compute `node` is due to this line of the user's code."""
-    nodes = [node]
-    for node in nodes:  # the list grows while it is read
-        if node.created > start and node.parents:
-            node.origin = origin
-            nodes += node.parents

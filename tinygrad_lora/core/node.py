@@ -12,19 +12,18 @@ from functools import lru_cache
 from itertools import count
 from math import prod
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
-from ..refusals.arguments import FAILURES, explained, refuse_misuse
+from ..refusals.arguments import FAILURES, explained, refuse_operands
 from ..refusals.arrays import as_arrays, beside, checked, checked_kind, read_only
-from ..refusals.lost import leave_note
+from ..refusals.lines import user_line
+from ..refusals.words import BUILD_AGAIN
 from .arraylike import ArrayLike, registry
-from .source import function_from_source, user_line
-
-if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
+from .source import function_from_source
 
 # The words for types in core and library; `Value` and `Gradients` stand below the class of nodes.
 Array = np.ndarray[Any, np.dtype[Any]]  # or one of NumPy's scalars, which reads like an array of no axes
@@ -56,18 +55,16 @@ class Op:
     differentiable = True  # False: no gradient passes, as through a comparison
     forward: Any  # the line as a function of arrays
     accelerate: ClassVar[Callable[[type[Op]], None]] = lambda cls: None  # eager.py: faster calls
-    accelerated = False
 
     def __init_subclass__(cls) -> None:
         cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         if cls.numpy:
             source = f"{cls.prelude}def {cls.name}({cls.signature}):\n    return {cls.numpy}\n"
             cls.forward = staticmethod(function_from_source(cls.name, source))
-        if own := vars(cls).get("__call__"):
-            cls.apply, cls.__call__ = own, explained(own, cls.name)  # type: ignore[method-assign]
-        elif cls.accelerated:  # its base is: for other operands and another line
-            cls.apply = cls.__call__ = Op.__call__  # type: ignore[method-assign]
-            cls.accelerated, cls.pullback = False, Op.pullback  # type: ignore[method-assign]
+        cls.general = vars(cls).get("__call__", cls.general)
+        own = cls.general is not Op.general
+        cls.apply, cls.pullback = cls.general, Op.pullback  # type: ignore[method-assign]
+        cls.__call__ = explained(cls.general, cls.name) if own else cls.general  # type: ignore[method-assign]
         if cls.numpy and "*" not in cls.signature and (cls.fast_where or not own):
             Op.accelerate(cls)
 
@@ -83,16 +80,16 @@ class Op:
                 known = False
             if x.requires_gradient:
                 requires_gradient = self.differentiable
-        if not known:
-            return ComputationNode(self, inputs, params, *self.infer(inputs, params), requires_gradient)
         try:
+            if not known:
+                return ComputationNode(self, inputs, params, *self.infer(inputs, params), requires_gradient)
             value = self.forward(*[x._value for x in inputs], **params)
         except FAILURES:
-            refuse_misuse(self.name, self.forward, inputs, params)
-            self.infer(inputs, params)  # says what is wrong with shapes or dtypes, if that is what is wrong
+            refuse_operands(self, inputs, params)
             raise
         return ComputationNode(self, inputs, params or NO_PARAMS, value.shape, value.dtype, requires_gradient, value)
 
+    general = __call__  # for any operands; a class may write one of its own
     apply = __call__  # what the operators call: `__call__` where the number of operands is sure to be right
 
     def _lift(self, inputs: tuple[Operand, ...], params: dict[str, Any]) -> Any:
@@ -104,22 +101,14 @@ class Op:
             like = np.result_type(*dtypes)
             operands = [x if type(x) is ComputationNode else _constant(x, None, like) for x in inputs]
         except FAILURES:
-            refuse_misuse(self.name, self.forward, inputs, params)
+            refuse_operands(self, inputs, params)
             raise
         return self(*operands, **params)
 
     def infer(self, inputs: tuple[ComputationNode, ...], params: dict[str, Any]) -> tuple[Shape, DType]:
-        """Shape and dtype of the result, from the operands' alone; or a ShapeError that names them."""
-        try:
-            shape, dtypes = self.shape(*[x.shape for x in inputs], **params), [x.dtype for x in inputs]
-            return shape, self.dtype(*dtypes, **params) if params else _dtype(self, *dtypes)
-        except TypeError:
-            refuse_misuse(self.name, self.forward, inputs, params)
-            raise
-        except ShapeError as error:
-            pairs = zip(self.operands(len(inputs)), inputs, strict=True)
-            shapes = [f"{a} {x.name!r} {x.shape}" if x.name else f"{a} {x.shape}" for a, x in pairs]
-            raise ShapeError(f"{self.name}: {' and '.join(shapes)}: {error}", (self, inputs, params)) from None
+        """Shape and dtype of the result, from the operands' alone; or a ShapeError."""
+        shape, dtypes = self.shape(*[x.shape for x in inputs], **params), [x.dtype for x in inputs]
+        return shape, self.dtype(*dtypes, **params) if params else _dtype(self, *dtypes)
 
     def operands(self, n: int) -> list[str]:
         """The names of n operands: "a, b" gives a and b; "*arrays, axis" gives arrays[0], arrays[1], ..."""
@@ -193,7 +182,7 @@ class ComputationNode(ArrayLike):
 
     def __init__(
         self, op: Op, parents: tuple[ComputationNode, ...], params: dict[str, Any], shape: Shape, dtype: DType,
-        requires_gradient: bool = False, value: Array | None = None, name: str | None = None,
+        requires_gradient: bool = False, value: Any = None, name: str | None = None,
     ) -> None:  # fmt: skip
         self.op, self.parents, self.params, self._shape, self._dtype = op, parents, params, shape, dtype
         self.requires_gradient, self.name, self._value, self._gradient = requires_gradient, name, value, None
@@ -218,8 +207,7 @@ class ComputationNode(ArrayLike):
     @value.setter
     def value(self, new: Operand) -> None:
         if self.op is not PARAMETER:
-            remedy = "build it again (w -= step makes such a result; w.value = w.value - step does not)"
-            raise TypeError(f"only a parameter can get a new value; this is the result of {self.op}: {remedy}")
+            raise TypeError(f"only a parameter can get a new value; this is the result of {self.op}: {BUILD_AGAIN}")
         self._value = checked(new, f"parameter {self.name or ''}", self.dtype, self.shape)
         self.created = PARAMETER.changed = tick()  # younger than what was computed from it: that is stale now
 
@@ -236,14 +224,23 @@ class ComputationNode(ArrayLike):
         """Forget the gradient of this node."""
         self._gradient = None
 
-    def _leave_note(self) -> None:
-        """Remember where this node becomes a number, which no gradient passes: an error may have to name the line."""
-        leave_note(self.created, self.requires_gradient, self._label(), user_line())
+    def _label(self) -> str:
+        return f"{self.op} {self.name}" if self.name else f"{self.op}"
+
+    def __repr__(self) -> str:
+        if self._value is None:
+            return f"ComputationNode({self._label()}, shape={self.shape}, dtype={self.dtype})"
+        return f"ComputationNode({self._label()}, value={_short(self._value)}, gradient={_short(self._gradient)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.op is not PARAMETER:
             raise TypeError("only parameters can be copied or pickled, not results: copy the arrays, or build it again")
         return parameter, (np.array(self.value), self.name, self.requires_gradient)
+
+
+def _short(value: Any) -> str:
+    """A few numbers of an array, or "-" for none."""
+    return "-" if value is None else np.array2string(np.asarray(value), precision=4, threshold=6, edgeitems=2)
 
 
 Value = Array | ComputationNode  # what a rule computes with: arrays for numbers, nodes for a graph

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from itertools import accumulate
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from ..errors import DtypeError, ShapeError
-from ..refusals.arrays import real_number
+from ..errors import ShapeError
+from ..refusals.arrays import as_indices, as_key, name_of_dtype, real_number, transposed_fit
 from .node import DType, Gradients, Key, Op, Operand, Shape, Value
-
-if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
 
 
 class Elementwise(Op):
@@ -26,12 +24,8 @@ class Elementwise(Op):
     elementwise = True
 
     def dtype(self, *dtypes: DType, **params: Any) -> DType:
-        """What the forward itself gives, asked with empty arrays; a DtypeError for a number that they cannot hold."""
-        try:
-            return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
-        except OverflowError as error:
-            remedy = "cast the array to a wider dtype first, or use a float, such as -1.0 for -1"
-            raise DtypeError(f"{self.name}: {error}: {remedy}") from None
+        """What the forward itself gives, asked with empty arrays."""
+        return self.forward(*(np.empty(0, dtype) for dtype in dtypes), **params).dtype
 
 
 # --- The three operations of the first tutorial ---
@@ -59,9 +53,7 @@ class Matmul(Op):
         if len(a) < 2 or len(b) < 2:
             raise ShapeError("a number has no rows or columns: use * to scale an array")
         if a[-1] != b[-2]:
-            remedy = f"; b.mT is {b[:-2] + b[:-3:-1]}" if a[-1] == b[-1] else ""
-            remedy = remedy or (f"; a.mT is {a[:-2] + a[:-3:-1]}" if a[-2] == b[-2] else "")
-            raise ShapeError(f"the {a[-1]} columns of a must match the {b[-2]} rows of b{remedy}")
+            raise ShapeError(f"the {a[-1]} columns of a must match the {b[-2]} rows of b{transposed_fit(a, b)}")
         return super().shape(a[:-2], b[:-2]) + (a[-2], b[-1])
 
     def vjp(self, g: Value, y: Value, a: Value, b: Value) -> Gradients:
@@ -311,9 +303,7 @@ class Take(Op):
     signature, numpy = "x, *indices", "x[indices]"
 
     def __call__(self, x: Operand, *indices: Any) -> Any:
-        whole = [i if hasattr(i, "dtype") else np.asarray(i) for i in indices]
-        if any(i.dtype.kind not in "iu" for i in whole):
-            raise DtypeError("take: indices must be whole numbers; convert them with .astype(int)")
+        whole = as_indices(indices)
         if whole and np.ndim(x) > len(whole) and not any(i.ndim for i in whole):
             y = self(x, reshape(whole[0], shape=(1,)), *whole[1:])  # for numbers alone NumPy gives a view
             return reshape(y, shape=y.shape[1:])
@@ -361,19 +351,10 @@ class Index(Op):
     signature, numpy, view = "x, *, key", "x[key]", True
 
     def __call__(self, x: Operand, key: Any) -> Any:
-        key = key if isinstance(key, tuple) else (key,)
-        key = tuple(int(k) if isinstance(k, np.integer) else k for k in key)
-        if not all(k is None or k is Ellipsis or type(k) in (int, slice) for k in key):
-            raise DtypeError(
-                "index: only numbers and slices; for an array of indices use take(x, indices), for a condition tl.where"
-            )
-        return super().__call__(x, key=key)
+        return super().__call__(x, key=as_key(key))
 
     def shape(self, x: Shape, *, key: Key) -> Shape:
-        try:
-            return np.broadcast_to(0, x)[key].shape
-        except IndexError as error:
-            raise ShapeError(str(error)) from None
+        return np.broadcast_to(0, x)[key].shape
 
     def vjp(self, g: Value, y: Value, x: Value, *, key: Key) -> Gradients:
         return (place(g, key=key, shape=x.shape),)
@@ -439,9 +420,7 @@ class Cast(Elementwise):
     signature, numpy = "x, *, dtype", "x.astype(dtype)"
 
     def __call__(self, x: Operand, dtype: DTypeLike) -> Any:
-        if dtype is None:  # which is float64 to NumPy
-            raise DtypeError("cast: dtype is None: pass a dtype, such as 'float32'")
-        return super().__call__(x, dtype=np.dtype(dtype).name)
+        return super().__call__(x, dtype=name_of_dtype(dtype))
 
     def vjp(self, g: Value, y: Value, x: Value, *, dtype: str) -> Gradients:
         return (cast(g, dtype=str(x.dtype)) if np.dtype(dtype).kind == "f" else None,)

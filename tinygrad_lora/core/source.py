@@ -1,10 +1,9 @@
-"""From text to function, and from a call to its line. This is the only place in the package that executes source."""
+"""From text to function. This is the only place in the package that executes source."""
 
 from __future__ import annotations
 
 import hashlib
 import linecache
-import sys
 import weakref
 from functools import partial
 from typing import Any
@@ -40,17 +39,3 @@ def function_from_source(name: str, source: str, **namespace: Any) -> Any:
     if callable(namespace[name]):  # a table cannot be watched
         lines.watch = weakref.ref(namespace[name], partial(linecache.cache.pop, filename))
     return namespace[name]
-
-
-def user_line() -> tuple[str, int] | None:
-    """Where a node is made: file and line of the innermost caller outside this package.
-
-    None if this package made it, when it traced or rewrote a graph.
-    """
-    frame: Any = sys._getframe(2)  # past the node's __init__
-    while frame and (module := frame.f_globals.get("__name__", "")).partition(".")[0] == _PACKAGE:
-        if module.endswith((".core.trace", ".core.graph")):
-            return None
-        frame = frame.f_back
-    # Code that a tool wrote, such as the asserts of pytest, may have no line of its own.
-    return (frame.f_code.co_filename, frame.f_lineno or frame.f_code.co_firstlineno) if frame else None

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TraceError
 from ..refusals.arguments import explained
 from ..refusals.arrays import refuse_subclass
+from ..refusals.nodes import refuse_results
 from .graph import Graph, rebuilt, topological_order
 from .node import PARAMETER, ComputationNode, placeholder
 
@@ -36,11 +36,7 @@ def traced(f: Callable[..., Any], examples: Sequence[Any], names: Sequence[str])
     arguments = [placeholder(x.shape, x.dtype, name) if isinstance(x, ARRAY) else x for x, name in named]
     result = f(*arguments)
     outputs = result if isinstance(result, tuple | list) else [result]
-    for i, y in enumerate(outputs):
-        if not isinstance(y, ComputationNode):
-            which = f"{type(y).__name__} (result {i})" if outputs is result else type(y).__name__
-            remedy = "use functions of nodes, or tl.constant(...) for what is none"
-            raise TraceError(f"a traced function must return nodes, not {which}: {remedy}")
+    refuse_results(outputs, alone=outputs is not result)
     # Every parameter becomes an input without a value, so that nothing computes on weights.
     captured = [n for n in topological_order(outputs) if n.op is PARAMETER]
     new = {p: ComputationNode(PARAMETER, (), {}, p.shape, p.dtype, p.requires_gradient, None, p.name) for p in captured}

@@ -1,7 +1,5 @@
 """Which examples a step learns from: decided by the seed and the number of the step alone."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Teaching a chat model new answers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 One file, replaced in one step: whenever the process is killed, there is a whole one.
 """
 
-from __future__ import annotations
-
 import os
 import zipfile
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Teaching an encoder to tell classes of texts apart."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

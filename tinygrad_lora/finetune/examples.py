@@ -1,7 +1,5 @@
 """Examples to learn from: a file with one JSON object a line."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

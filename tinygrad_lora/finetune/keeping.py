@@ -1,7 +1,5 @@
 """From a task to what a person wants to see and keep: before, training, after, and the files."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Sequence

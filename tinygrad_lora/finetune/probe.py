@@ -1,7 +1,5 @@
 """A linear probe: what can be read off vectors without changing the network that gives them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

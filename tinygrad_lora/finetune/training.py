@@ -1,7 +1,5 @@
 """The training of adapters on a real network: settings, the loop, and how it goes on where it was stopped."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

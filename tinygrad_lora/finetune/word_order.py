@@ -4,8 +4,6 @@ A mean over vectors that know little of order says nothing about it, however it 
 adapters add.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from io import StringIO

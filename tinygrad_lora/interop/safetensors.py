@@ -5,8 +5,6 @@ array by name, and the arrays one after the other. The package checks that all t
 is checked here, before any memory is taken. The arrays are then read one by one, so that none is held twice.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable, Mapping

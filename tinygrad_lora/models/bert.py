@@ -4,8 +4,6 @@ Attribute names are those of Hugging Face, `encoder.layer.0.attention.self.query
 Source: Devlin et al. 2018 (arXiv:1810.04805).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self

@@ -1,7 +1,5 @@
 """Conversations with a language model: who said what as text, and answers that come word by word."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

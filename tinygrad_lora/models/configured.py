@@ -1,7 +1,5 @@
 """Networks made from a configuration, as Hugging Face writes it to config.json."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, fields
@@ -17,11 +15,11 @@ Settings = TypeVar("Settings")
 
 SIZES = "vocab_size", "hidden_size", "intermediate_size", "type_vocab_size"
 
-_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "int": ("a whole number of at least 1", lambda x: type(x) is int and x >= 1),
-    "float": ("a positive number", lambda x: type(x) in (int, float) and 0 < x <= sys.float_info.max),
-    "bool": ("true or false", lambda x: type(x) is bool),
-    "str": ("a string", lambda x: type(x) is str),
+_KINDS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    int: ("a whole number of at least 1", lambda x: type(x) is int and x >= 1),
+    float: ("a positive number", lambda x: type(x) in (int, float) and 0 < x <= sys.float_info.max),
+    bool: ("true or false", lambda x: type(x) is bool),
+    str: ("a string", lambda x: type(x) is str),
 }
 
 
@@ -34,7 +32,7 @@ def settings(kind: type[Settings], config: Mapping[str, Any]) -> Settings:
     required = [name for name, f in known.items() if f.default is MISSING]
     values = {name: config[name] for name in known if config.get(name) is not None}
     for name, value in values.items():
-        wanted, fits = _KINDS[str(known[name].type)]
+        wanted, fits = _KINDS[known[name].type]
         if not fits(value):
             raise ModelError(f"{name} must be {wanted}, not {value!r}")
     if missing := [name for name in required if name not in values]:

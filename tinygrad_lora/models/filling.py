@@ -1,7 +1,5 @@
 """Give a network the weights that Hugging Face saved, under its names."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ Keys and values of earlier tokens do not change, so they are kept, and each step
 kept in arrays of a fixed size: all steps have the same shapes, and run the same compiled program.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ Attribute names are those of Hugging Face, `model.layers.0.self_attn.q_proj`, so
 Source: Touvron et al. 2023 (arXiv:2302.13971); grouped keys: Ainslie et al. 2023 (arXiv:2305.13245).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self

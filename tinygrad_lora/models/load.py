@@ -1,7 +1,5 @@
 """Fetched models, ready to use: weights read and checked, networks filled, tokenizers beside them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Sentences to vectors: a tokenizer, a BERT, and the mean of what it gives for each token."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

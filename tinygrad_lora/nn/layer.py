@@ -104,7 +104,7 @@ class Layer(Observable, NamedWeights):
     @property
     def dtype(self) -> Any:
         """The dtype that the parameters have in common; float64 where there are none."""
-        return np.result_type(*[p.dtype for p in self.named_parameters().values()] or [np.float64])
+        return np.result_type(*[p.dtype for p in self.named_parameters().values()] or [np.dtype(float)])
 
     def graph_key(self) -> tuple[Any, ...]:
         """Equal as long as `__call__` gives the same graph: the layers, their modes, parameters and settings.

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from ..errors import DtypeError
+from ..errors import DtypeError, ShapeError
 from .arrays import real_array, words_for
 from .nodes import AdvisingNode
 
@@ -62,18 +62,27 @@ def explained(function: F, name: str = "") -> F:
         try:
             return function(*args, **kwargs)
         except FAILURES as error:
-            refuse_again(error, name, function, args, kwargs)
+            if not (isinstance(error, DtypeError) and str(error).startswith(name)):  # in its own words already
+                refuse_misuse(name, function, args, kwargs)
             raise
 
     return cast(F, call)
 
 
-def refuse_again(
-    error: Exception, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
-    """Raise TypeError for a call that can mean nothing, in its own words, unless `error` has them already."""
-    if not (isinstance(error, DtypeError) and str(error).startswith(name)):
-        refuse_misuse(name, function, args, kwargs)
+def refuse_operands(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
+    """Say what is wrong with the operands of an operation that failed: the call itself, or their shapes or dtypes."""
+    refuse_misuse(op.name, op.forward, inputs, params)
+    if not all(isinstance(x, AdvisingNode) for x in inputs):
+        return
+    try:
+        op.infer(inputs, params)
+    except OverflowError as error:
+        remedy = "cast the array to a wider dtype first, or use a float, such as -1.0 for -1"
+        raise DtypeError(f"{op.name}: {error}: {remedy}") from None
+    except (ShapeError, IndexError) as error:
+        pairs = zip(op.operands(len(inputs)), inputs, strict=True)
+        shapes = [f"{a} {x.name!r} {x.shape}" if x.name else f"{a} {x.shape}" for a, x in pairs]
+        raise ShapeError(f"{op.name}: {' and '.join(shapes)}: {error}", (op, inputs, params)) from None
 
 
 def refuse_misuse(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 from operator import index
 from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, ShapeError
+from ..errors import DtypeError, GraphError, ShapeError
 from .nodes import AdvisingNode
 from .words import NUMBERS
+
+Axis = int | tuple[int, ...] | None
 
 
 def listed(x: Any) -> Any:
@@ -62,9 +66,87 @@ def beside(x: Any, like: Any) -> Any:
     return np.array(as_python(x), np.result_type(like, as_python(x))) if weak and like is not None else x
 
 
-def as_shape(shape: Any) -> tuple[int, ...]:
-    """A shape as a tuple of Python's numbers; a number alone is the length of one axis. Raises TypeError for 2.5."""
-    return tuple(index(n) for n in (shape if np.iterable(shape) else (shape,)))
+def as_shape(shape: Any, elements: int | None = None) -> tuple[int, ...]:
+    """A shape as a tuple of Python's numbers; a number alone is the length of one axis. Raises TypeError for 2.5.
+
+    Where the number of elements is known, one axis may be -1: what remains. Raises ShapeError for other negative sizes.
+    """
+    sizes = tuple(index(n) for n in (shape if np.iterable(shape) else (shape,)))
+    if elements is None:
+        return sizes
+    if any(n < -1 for n in sizes) or sizes.count(-1) > 1:
+        raise ShapeError(f"{sizes} is not a shape: sizes are 0 or more, and at most one may be -1 for the rest")
+    rest = prod(n for n in sizes if n != -1)
+    return tuple(elements // rest if n == -1 and rest else n for n in sizes)
+
+
+def as_axes(axis: Axis, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of an array of this shape, counted from 0, in order; None means all."""
+    n = len(shape)
+    if axis is None:
+        return tuple(range(n))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if not all(isinstance(i, int | np.integer) for i in axes):
+        raise TypeError(f"an axis is a whole number, or a tuple of them, not {axis!r}")
+    if bad := [i for i in axes if not -n <= i < n]:
+        raise ShapeError(f"there is no axis {bad[0]}: an array of shape {shape} has {n} axes")
+    if len({i % n for i in axes}) < len(axes):
+        raise ShapeError(f"an axis is listed twice in {axis}")
+    return tuple(sorted(int(i) % n for i in axes))
+
+
+def refuse_no_list(arrays: Any) -> None:
+    """Raise unless this is a list of arrays to join."""
+    if not isinstance(arrays, list | tuple):
+        raise TypeError(f"concatenate takes a list of arrays, not {type(arrays).__name__}: write concatenate([a, b])")
+    if not arrays:
+        raise ShapeError("nothing to concatenate: the list is empty")
+
+
+def refuse_labels(labels: Any, samples: tuple[int, ...], classes: int) -> None:
+    """Raise unless the node `labels` holds a class for each of the samples."""
+    if labels.dtype.kind not in "iu":
+        raise DtypeError(f"cross_entropy: labels must be whole numbers, not {labels.dtype}: use labels.astype(int)")
+    if labels.shape != samples:
+        logits = (*samples, classes)
+        raise ShapeError(f"cross_entropy: logits {logits} need labels of shape {samples}, not {labels.shape}")
+    if labels.known and labels.size and (labels.value.min() < 0 or labels.value.max() >= classes):
+        wrong = next(t for t in labels.value.flat if not 0 <= t < classes)
+        raise ValueError(
+            f"cross_entropy: label {wrong} is not a class; {classes} logits stand for classes 0 to {classes - 1}"
+        )
+
+
+def as_key(key: Any) -> tuple[Any, ...]:
+    """What stands in brackets, as a tuple of Python's numbers, slices, None and `...`; or a DtypeError."""
+    parts = [int(k) if isinstance(k, np.integer) else k for k in (key if isinstance(key, tuple) else (key,))]
+    if not all(k is None or k is Ellipsis or type(k) in (int, slice) for k in parts):
+        raise DtypeError(
+            "index: only numbers and slices; for an array of indices use take(x, indices), for a condition tl.where"
+        )
+    return tuple(parts)
+
+
+def as_indices(indices: Sequence[Any]) -> list[Any]:
+    """Arrays or nodes of whole numbers, or a DtypeError."""
+    arrays = [i if hasattr(i, "dtype") else np.asarray(i) for i in indices]
+    if any(i.dtype.kind not in "iu" for i in arrays):
+        raise DtypeError("take: indices must be whole numbers; convert them with .astype(int)")
+    return arrays
+
+
+def name_of_dtype(dtype: Any) -> str:
+    """The name of a dtype, such as "float32". None, which is float64 to NumPy, raises DtypeError."""
+    if dtype is None:
+        raise DtypeError("cast: dtype is None: pass a dtype, such as 'float32'")
+    return np.dtype(dtype).name
+
+
+def transposed_fit(a: tuple[int, ...], b: tuple[int, ...]) -> str:
+    """The end of a message about two matrices: which one would fit if it was transposed, if one would."""
+    if a[-1] == b[-1]:
+        return f"; b.mT is {b[:-2] + b[:-3:-1]}"
+    return f"; a.mT is {a[:-2] + a[:-3:-1]}" if a[-2] == b[-2] else ""
 
 
 def real_array(data: Any, what: str, dtype: Any = None) -> Any:
@@ -143,6 +225,18 @@ def checked_kind(shape: Any, dtype: Any) -> tuple[tuple[int, ...], Any]:
     if min(sizes, default=0) < 0:
         raise ShapeError(f"a placeholder cannot have the shape {sizes}: no axis is shorter than 0")
     return sizes, checked(np.empty(0, dtype), "a placeholder").dtype
+
+
+def input_arrays(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
+    """An array for each input of a graph, or an error that names the input."""
+    names = [x.name or f"{list(x.shape)}" for x in inputs]
+    if len(arrays) != len(names):
+        raise GraphError(f"the graph has {len(names)} inputs ({', '.join(names)}); it was given {len(arrays)} arrays")
+    taken = [np.asarray(*as_arrays((x,), f"input {name}")) for x, name in zip(arrays, names, strict=True)]
+    for node, array in zip(inputs, taken, strict=True):
+        if array.shape != node.shape:
+            raise ShapeError(f"input {node.name or ''} has shape {node.shape}; the array has {array.shape}")
+    return taken
 
 
 def read_only(array: Any) -> Any:

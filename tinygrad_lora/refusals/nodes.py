@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
+from ..errors import PassError, TraceError
 from .words import INSTEAD, LOST, OPERATORS_REFUSED
-
-T = TypeVar("T")
 
 SHAPES = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # what a node answers without a value
 QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that only ask about values
@@ -40,16 +39,13 @@ class Absent:
         raise AttributeError(self.message)
 
 
-def fixed(remedy: str) -> Callable[[Callable[[Any], T]], T]:
-    """A property that refuses to be set, and says what to write. To a type checker it is what it gives."""
+def fixed(get: Callable[[Any], Any], maker: str, documentation: str) -> Any:
+    """A property that refuses to be set, and says what to write: what makes a node with another."""
 
     def refuse(self: Any, *new: Any) -> NoReturn:
-        raise AttributeError(f"the structure of a node is fixed when it is made: {remedy}")
+        raise AttributeError(f"the structure of a node is fixed when it is made: node = {maker} makes another")
 
-    def decorate(get: Callable[[Any], T]) -> T:
-        return cast(T, property(get, refuse, refuse, get.__doc__))
-
-    return decorate
+    return property(get, refuse, refuse, documentation)
 
 
 class AdvisingNode:
@@ -76,6 +72,24 @@ class AdvisingNode:
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if name not in INSTEAD]
+
+
+def refuse_replacement(node: Any, made: Any) -> None:
+    """Raise PassError unless `made` has the shape and the dtype of the node that it is to replace."""
+    if not isinstance(made, type(node)):
+        raise PassError(f"{node.op} became {made!r}, which is not a node", node)
+    if made.shape != node.shape or made.dtype != node.dtype:
+        kinds = [f"{x.op} {x.shape} {x.dtype}" for x in (node, made)]
+        raise PassError(f"{' became '.join(kinds)}: what replaces a node has its shape and dtype", node, made)
+
+
+def refuse_results(outputs: Sequence[Any], alone: bool) -> None:
+    """Raise TraceError unless all that a traced function returned are nodes; `alone`: it returned no list."""
+    for i, y in enumerate(outputs):
+        if not isinstance(y, AdvisingNode):
+            which = type(y).__name__ if alone else f"{type(y).__name__} (result {i})"
+            remedy = "use functions of nodes, or tl.constant(...) for what is none"
+            raise TraceError(f"a traced function must return nodes, not {which}: {remedy}")
 
 
 for _name in INSTEAD:

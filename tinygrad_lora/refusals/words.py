@@ -4,6 +4,7 @@ LOST = (
     "np.{} does not work on nodes, since the gradient would be lost: use the function of tinygrad_lora, or pass "
     "node.value if no gradient is wanted"
 )
+BUILD_AGAIN = "build it again (w -= step makes such a result; w.value = w.value - step does not)"
 NUMBERS = {  # for arrays that hold none, by the kind of the dtype
     "c": "gradients are real numbers, so pass .real and .imag as two arrays",
     "O": "np.asarray(data, dtype=float) converts objects that stand for numbers",

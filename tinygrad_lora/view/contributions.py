@@ -27,7 +27,7 @@ def contributions(
     own = [(values or {}).get(x, x) for x in (node, *node.parents)]
     if not isinstance(g, ComputationNode):
         own = [x.value if isinstance(x, ComputationNode) else x for x in own]
-    parts = node.op.vjp(g, *own, **node.params)
+    parts: Any = node.op.vjp(g, *own, **node.params)
     for i, (parent, part) in enumerate(zip(node.parents, parts, strict=True)):
         if part is not None and (wanted is None or wanted(parent)):
             array = part() if isinstance(part, FunctionType) else part

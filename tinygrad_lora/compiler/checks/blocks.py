@@ -1,15 +1,10 @@
-"""A loop over blocks of rows, rehearsed: which of its blocks run, and what need not be looked at again in each."""
+"""A loop over blocks of rows, rehearsed: which of its blocks run, and which operands are cut into their rows."""
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterator
 from math import prod
-from operator import is_
-from typing import Any, NamedTuple
 
 from ...core import ops
 from ...core.node import ComputationNode as Node
-from .buffers import Buffer, ByteRange
 
 
 class RowBlock(int):
@@ -32,24 +27,8 @@ class RowBlock(int):
         return rows == self.held or rows == self.stop - self
 
 
-class BlockCall(NamedTuple):
-    """A call in the first block: the operands, their nodes, and the array that is written.
-
-    The node is None for a number, and for what is in no memory that anything could be written to.
-    """
-
-    node: Node
-    operands: Sequence[Any]
-    sources: Sequence[Node | None]
-    out: Any
-
-
 class Loop:
-    """A loop over blocks of `rows` of `length` rows, and the calls of its first block.
-
-    A later block repeats a call if it gives it the same arrays, or as many of their first rows as the block has. Then
-    all is as it was in the first block, if what moves on with the blocks is never written over such an array.
-    """
+    """A loop over blocks of `rows` of `length` rows."""
 
     def __init__(self, start: int, length: int, rows: int) -> None:
         if rows < 1:
@@ -57,14 +36,6 @@ class Loop:
         self.start, self.length, self.rows = start, length, rows
         self.block = RowBlock(start)
         self.row_sizes: dict[Node, int | None] = {}
-        self.calls: list[BlockCall | None] = []  # None: no later block repeats it
-        self.next = 0
-        self.alone: set[Node] = set()  # those with a call that is not to be repeated: then none of theirs is
-        self.read_alone: set[Node] = set()  # what they may read
-        self.copies = False  # whether there are calls for no node: who knows what these read
-        self.fixed: dict[int, tuple[Any, Node, int | None]] = {}  # arrays of repeated calls, a node, the bytes of a row
-        self.seen: set[tuple[int, int]] = set()  # arrays of this block that are the first rows of such
-        self.moving: dict[Buffer, set[tuple[int, int]]] = {}  # bytes that are written and move on with the blocks
 
     def blocks(self) -> Iterator[RowBlock]:
         """The first block, all those between as a single one, and the last.
@@ -76,14 +47,10 @@ class Loop:
         last = start + (length - 1 - start) // rows * rows
         for first, stop in {start: start + rows, start + rows: last, last: length}.items():
             if start <= first <= last:
-                if first != start and self.block == start:
-                    self._choose()
-                self.block, self.next = RowBlock(first), 0
+                self.block = RowBlock(first)
                 self.block.stop, self.block.rows = length if first == last else min(stop, last), rows
                 self.block.held = min(self.block.stop - first, rows)
-                self.seen.clear()
                 yield self.block
-        self._end()
 
     def row_of(self, operand: Node, node: Node) -> int | None:
         """The bytes of a row of an operand, if a block of the node needs just these rows; None if it needs all."""
@@ -98,82 +65,3 @@ class Loop:
             if node.op.elementwise and operand.ndim != node.ndim:
                 return None
         return row
-
-    def note(self, call: BlockCall | None, node: Node | None) -> None:
-        """A call of the first block, or None for one that no other block repeats."""
-        self.calls.append(call)
-        if node is None:
-            self.copies = True
-        elif call is None:
-            self.alone.add(node)
-
-    def _choose(self) -> None:
-        """After the first block: which of its calls the others repeat. Of a node's calls it is all, or none."""
-        calls = [call for call in self.calls if call is not None]
-        written = {call.out.key for call in calls}
-        for node, operands, sources, _ in calls:
-            for array, source in zip(operands, sources, strict=True):
-                if source is not None and array.key not in written and self.row_of(source, node) is not None:
-                    self.alone.add(node)  # it reads rows that no block makes
-        self.calls = [None if call is None or call.node in self.alone else call for call in self.calls]
-        for node in self.alone:
-            self.read_alone.update(_readable(node))
-        for node, operands, sources, out in filter(None, self.calls):
-            for array, source in zip((*operands, out), (*sources, node), strict=True):
-                if source is not None and array.key not in self.fixed:
-                    self.fixed[array.key] = array, source, self.row_of(source, node)
-
-    def repeats(self, operands: Sequence[Any], out: Any) -> bool:
-        """Whether this is the next call of the first block once more."""
-        call, self.next = self.calls[self.next], self.next + 1
-        if call is None:
-            return False
-        same = self.block.held == self.rows and out is call.out and all(map(is_, operands, call.operands))
-        if not same and not all(map(self._is_same, (*operands, out), (*call.operands, call.out))):
-            return False
-        if call.node in self.read_alone or self.copies:
-            self._put(out, call.node)
-        return True
-
-    def _put(self, array: Any, node: Node) -> None:
-        """This array holds its rows of the block."""
-        row = self.fixed[array.key][2]
-        if row:
-            array.buffer.put(array.start, ByteRange(array.stop, node, array.start - self.block * row, False))
-
-    def _is_same(self, array: Any, before: Any) -> bool:
-        """Whether a call gets what it got in the first block, or as many of the first rows as this block has."""
-        if (id(array), id(before)) in self.seen:
-            return True
-        known = self.fixed.get(getattr(before, "key", 0))
-        if known is None or known[2] is None:  # a number, or an array that is not cut
-            return array is before
-        same: bool = array.key == before.key and array.stop - array.start == known[2] * self.block.held
-        if same:
-            self.seen.add((id(array), id(before)))
-        return same
-
-    def moves(self, buffer: Buffer, start: int, stop: int) -> None:
-        """These bytes are written, if there are any; in another block it is others."""
-        if start == stop:
-            return
-        self.moving.setdefault(buffer, set()).add((start, stop))
-
-    def _end(self) -> None:
-        """See that nothing moved over the arrays of repeated calls, and note what they hold after the last block."""
-        moving = {buffer: sorted(written) for buffer, written in self.moving.items()}
-        stops = {buffer: [*accumulate((stop for _, stop in written), max)] for buffer, written in moving.items()}
-        for array, node, _ in self.fixed.values():
-            before = bisect_left(moving.get(array.buffer, []), (array.stop, 0))
-            if before and stops[array.buffer][before - 1] > array.start:
-                raise ValueError(f"a block writes over {node.op} {node.shape}, which each block uses, for it moves on")
-            self._put(array, node)
-
-
-def _readable(node: Node) -> Iterator[Node]:
-    """A node, its operands, and all that these are views of."""
-    for value in (node, *node.parents):
-        yield value
-        while value.parents and value.op.view:
-            value = value.parents[0]
-            yield value

@@ -29,17 +29,14 @@ class StandIn:
 
     The result of an expression has neither before they are needed: it is the value of its `node`. `start` and `stop`
     are the bytes between which its elements are, and `plain` says that they lie there one after another, aligned.
-    `rows` are its slices so far. Those from the first row on have its `key`; it is 0 for the rows of a block.
     """
 
-    __slots__ = ("array", "buffer", "first", "key", "length", "node", "plain", "row", "rows", "run", "start", "stop")
+    __slots__ = ("array", "buffer", "first", "length", "node", "plain", "row", "run", "start", "stop")
     __array_ufunc__ = None
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, run: Rehearsal, node: Any, array: Any = None, buffer: Any = None, first: int = 0) -> None:
         self.run, self.node, self.buffer = run, node, buffer
-        self.key = id(self)
-        self.rows: dict[tuple[int, int, bool], StandIn] = {}
         if array is not None:
             self._place(array, first)
 
@@ -71,7 +68,8 @@ class StandIn:
 
     def __getitem__(self, key: Any) -> StandIn:
         if type(key) is slice and key.step is None and self.buffer is not None and self.plain:
-            return self._slice(key)
+            start, stop, _ = key.indices(self.length)
+            return self if stop - start == self.length else self.view(self.array[start:stop], start * self.row)
         if indices := _stand_ins(key):
             if not any(i.stored().array.ndim for i in indices) and self.stored().array.ndim > len(indices):
                 raise TypeError("indices that are numbers alone give a view, and nobody knows of which elements")
@@ -81,19 +79,6 @@ class StandIn:
         array = self.stored().array
         part = self.view(*indexed(array, key))
         return part if isinstance(array[key], np.ndarray) else part.copy()  # a number is no view
-
-    def _slice(self, key: slice) -> StandIn:
-        """Rows of this one, made once."""
-        start, stop, _ = key.indices(len(self.array))
-        moving = type(key.start) is RowBlock
-        if start == 0 and stop == len(self.array) and not moving:
-            return self
-        part = self.rows.get((start, stop, moving))
-        if part is None:
-            part = self.view(self.array[start:stop], start * self.array.strides[0])
-            part.key = 0 if moving else self.key if start == 0 else part.key
-            self.rows[start, stop, moving] = part
-        return part
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.run.call([value, *_stand_ins(key)], self, changed=type(key) is not tuple or key != ())

@@ -13,15 +13,12 @@ Calls that run at the same time have memory of their own, and the same code. Not
 memory: plain expressions, and those of the engine "numba". Nor is what an operation computes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...core import ops
 from ...core.node import ComputationNode as Node
 from ..planned.write import Planned
-from .blocks import BlockCall
 from .buffers import Buffer, ByteRange
 from .forms import NodeViews, equal, extended, form_of, same
 from .rehearsal import Rehearsal, StandIn, collide
@@ -70,42 +67,29 @@ class Proof(Rehearsal):
         changed: bool = False, again: bool = False, by_element: bool = False, in_order: bool = False,
     ) -> Any:  # fmt: skip
         """See that all operands are there, and note what is written."""
-        loop = self.loop
-        if loop is not None and loop.block != loop.start and loop.repeats(operands, out):
-            return out
         node = self.line()
         if node is not None and node.op is ops.matmul and out is not None and out.array.ndim > node.ndim:
             operands, out, in_order = *self._without_blocks(operands, out, node), True
         wanted = [self._replacing(out)] if node is None and out is not None else []
-        sources, repeated = list[Node | None](), not (changed or again or in_order)
         for array in operands:
-            source = None
             if type(array) is StandIn:
-                source = self._source(array, node)
-                if source is None:
+                if not self._is_operand(array, node):
                     self._find(array, node, wanted, own=again and array is operands[0])
-                    repeated = repeated and array.buffer.kind == "number"
-                else:
-                    repeated = repeated and array.key != 0
                 if out is not None and array.buffer is out.buffer and collide(array, out, by_element):
                     raise ProofError(f"{self._name(node)} is written over an operand while that is read")
             elif node is None or node.op is not ops.where or out is not None or len(operands) == 3:  # not `c != 0`
                 self.numbers.append(array)
-            sources.append(source if source is not None and array.buffer is not None else None)
         if in_order and node is not None:
             for array, parent in zip(operands, node.parents, strict=True):
                 if type(array) is StandIn:
                     self._find(array, node, [parent])
         if out is None:
-            if node is None or loop is not None:
+            if node is None or self.loop is not None:
                 raise ProofError(f"{self._name(node)} is made where nothing is to be made: in a loop, or for no node")
             return StandIn(self, node)
         if changed:
             self._find(out, node, own=True)
         self._write(out, node)
-        if loop is not None and loop.block == loop.start:
-            repeated = repeated and out.key != 0 and out.buffer.leaf is None
-            loop.note(BlockCall(node, operands, sources, out) if repeated and node is not None else None, node)
         return out
 
     def _without_blocks(self, operands: Sequence[Any], out: StandIn, node: Node) -> tuple[list[Any], StandIn]:
@@ -159,32 +143,29 @@ class Proof(Rehearsal):
 
     # --- Reading ---
 
-    def _source(self, array: StandIn, node: Node | None) -> Node | None:
-        """The operand that this is, in the most frequent cases: all of it, its rows of the block, a part of a line."""
+    def _is_operand(self, array: StandIn, node: Node | None) -> bool:
+        """Whether this is an operand in the most frequent cases: all of it, its rows of the block, a part of a line."""
         if node is None:
-            return None
+            return False
         if (buffer := array.buffer) is None:
-            source = array.node
-            if source is node:
-                return node
+            operand = array.node
+            if operand is node:
+                return True
         else:
             piece = buffer.pieces.get(array.first) if array.plain else None
-            if piece is None or piece.stop != array.stop:
-                return None
-            source = piece.node
-            if array.array.dtype is not source.dtype:
-                return None
-            loop = self.loop
-            if loop is not None and (row := loop.row_of(source, node)) is not None:
+            if piece is None or piece.stop != array.stop or array.array.dtype is not piece.node.dtype:
+                return False
+            operand, loop = piece.node, self.loop
+            if loop is not None and (row := loop.row_of(operand, node)) is not None:
                 moved = array.first - piece.anchor
                 if piece.forms or moved != loop.block * row or not (array.row == row and loop.block.fits(array.length)):
-                    return None
+                    return False
             elif not piece.whole:
-                return None
-        if source not in node.parents:
-            return None
-        self.read.add(source)
-        return source
+                return False
+        if operand not in node.parents:
+            return False
+        self.read.add(operand)
+        return True
 
     def _find(self, array: StandIn, node: Node | None, wanted: Sequence[Node] = (), *, own: bool = False) -> None:
         """See that this is an operand of the node, or one of those wanted; with `own` it may be the node itself."""
@@ -296,8 +277,6 @@ class Proof(Rehearsal):
         row = loop.row_of(node, node) if loop is not None else None
         if loop is not None and row is not None and out.row == row and loop.block.fits(out.length):
             anchor, whole = anchor - loop.block * row, False
-            if out.key == 0:
-                loop.moves(buffer, out.start, out.stop)
         elif node in self.joined:
             anchor, whole = self.joined[node].first, array.size == node.size
         elif array.size != node.size or loop is not None:
@@ -306,8 +285,6 @@ class Proof(Rehearsal):
             buffer.put(out.start, ByteRange(out.stop, node, anchor, whole))
         for view in self.views.get(buffer.leaf, ()) if buffer.leaf is not None else ():
             view.buffer.put(0, ByteRange(view.array.nbytes, node, 0, False))
-            if loop is not None:
-                loop.moves(view.buffer, 0, view.array.nbytes)
 
     def _name(self, node: Node | None) -> str:
         """A node as a reader of the program knows it."""

@@ -115,8 +115,8 @@ def _scattered(call: Call) -> list[str]:
 def _updated(call: Call) -> list[str]:
     """An operation that changes its first operand: in the result's array, to which the operand is copied if need be."""
     first, *others = call.operands
-    names = call.node.op.signature.replace("*", "").split(", ")
-    statement: str = call.node.op.in_place
+    op: Any = call.node.op
+    names, statement = op.signature.replace("*", "").split(", "), op.in_place
     rest = ", ".join(others[len(names) - 2 :])
     values = dict(zip(names[1:-1], others, strict=False)) | {names[0]: call.out, names[-1]: rest}
     copy = [] if call.replaced is not None else [f"{call.use('np.copyto')}({call.out}, {first})"]

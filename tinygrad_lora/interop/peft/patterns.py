@@ -50,7 +50,7 @@ def _tried_apart(patterns: list[OptionPattern], names: list[str]) -> list[str]:
             answer, _ = process.communicate(json.dumps([patterns, names]), SECONDS)
         except subprocess.TimeoutExpired:
             options = ", ".join(dict.fromkeys(p.option for p in patterns))
-            return [f"{options}: to match this takes more than {SECONDS:.0f} second: name the layers in a list"]
+            return [f"{options}: to match this takes more than {SECONDS:g} second: name the layers in a list"]
         finally:
             process.kill()
     problems: list[str] = json.loads(answer)

@@ -9,8 +9,6 @@ output, a number. Return a dictionary with the gradient of the output with respe
 
 from typing import Any
 
-from tinygrad_lora.learn.exercises.t02._forward import with_params
-
 import tinygrad_lora as tl
 from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.learn.authoring import (
@@ -25,6 +23,7 @@ from tinygrad_lora.learn.authoring import (
     returned,
     same,
 )
+from tinygrad_lora.learn.exercises.t02._forward import with_params
 
 HINTS = (
     "When is the gradient of a node complete? When all its users have sent their share. So where must you begin?",

@@ -6,8 +6,6 @@ it once, and after all its parents.
 A graph may be 5,000 nodes deep, and may have more paths than anyone can walk.
 """
 
-from tinygrad_lora.learn.exercises.t02._forward import in_words
-
 import tinygrad_lora as tl
 from tinygrad_lora.learn.authoring import (
     Exercise,
@@ -21,6 +19,7 @@ from tinygrad_lora.learn.authoring import (
     require,
     topological_order,
 )
+from tinygrad_lora.learn.exercises.t02._forward import in_words
 
 HINTS = (
     "A node may be listed as soon as all its parents are. So go down to the leaves first, and list on the way up.",
