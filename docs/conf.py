@@ -66,6 +66,9 @@ html_title = "tinygrad_lora"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_js_files = ["theme.js", "predict.js"]
+html_extra_path = [str(notebooks.EXTRA)] if (notebooks.EXTRA / "playground").is_dir() else []
+if html_extra_path:
+    tags.add("playground")  # noqa: F821, a name that Sphinx gives
 html_copy_source = False
 html_show_search_summary = False  # it is fetched page by page, which a browser refuses on a disk
 html_show_sourcelink = False

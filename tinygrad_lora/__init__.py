@@ -34,11 +34,11 @@ _PUBLIC = [
     ("interop.safetensors", "load_safetensors save_safetensors"),
     ("interop.onnx", "save_onnx"),
     # Exercises
-    ("learn", "bug bugs check diagnose hint predict progress quiz using"),
+    ("learn", "bug bugs check diagnose hint predict progress quiz solution using"),
     # Real pretrained networks
     ("models.load", "load_minilm load_smollm2"),
     # Pictures, steps and explanations
-    ("view", "draw explain explore failure first_nonfinite listing parameter_tree render step_through"),
+    ("view", "draw explain explore failure first_nonfinite fold_tracebacks listing parameter_tree render step_through"),
     ("view.diagram.data", "diagram"),
     ("view.formula.write", "formula"),
 ]

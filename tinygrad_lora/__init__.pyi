@@ -11,7 +11,7 @@ from .core.trace import trace
 from .interop.onnx import save_onnx
 from .interop.peft import load_adapter, save_adapter
 from .interop.safetensors import load_safetensors, save_safetensors
-from .learn import bug, bugs, check, diagnose, hint, predict, progress, quiz, using
+from .learn import bug, bugs, check, diagnose, hint, predict, progress, quiz, solution, using
 from .library import (
     broadcast,
     concatenate,
@@ -91,6 +91,7 @@ from .view import (
     explore,
     failure,
     first_nonfinite,
+    fold_tracebacks,
     listing,
     parameter_tree,
     render,
@@ -111,9 +112,9 @@ __all__ = [
     "merge_all", "merge_and_unload", "step_decay", "unmerge_all",
     "CompiledFunction", "TrainingStep", "compile", "compile_training_step", "check_pass",
     "load_adapter", "load_safetensors", "save_adapter", "save_onnx", "save_safetensors",
-    "bug", "bugs", "check", "diagnose", "hint", "predict", "progress", "quiz", "using",
+    "bug", "bugs", "check", "diagnose", "hint", "predict", "progress", "quiz", "solution", "using",
     "load_minilm", "load_smollm2",
-    "diagram", "draw", "explain", "explore", "failure", "first_nonfinite", "formula", "listing", "parameter_tree",
-    "render", "step_through",
+    "diagram", "draw", "explain", "explore", "failure", "first_nonfinite", "fold_tracebacks", "formula", "listing",
+    "parameter_tree", "render", "step_through",
     "checking", "compiler", "core", "data", "errors", "interop", "learn", "library", "models", "nn", "ops", "view",
 ]  # fmt: skip

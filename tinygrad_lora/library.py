@@ -27,7 +27,7 @@ def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
     """The function, but float16 is float32 on the way: its sums and squares overflow soon, and 2048 + 1 is 2048.
 
     The result is rounded to float16 once, and so is the gradient. Any other dtype of the first operand stays as it is.
-    A call that can mean nothing is refused as by `explained`.
+    A call that can mean nothing is refused as by `explained`, and the result remembers its call as by `remembered`.
     """
     first = next(iter(signature(f).parameters))
 
@@ -39,7 +39,23 @@ def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
             return f(*args, **named)
         return ops.cast(f(ops.cast(args[0], dtype=np.float32), *args[1:], **named), dtype=HALF)
 
-    return explained(composite)
+    return explained(remembered(composite))
+
+
+def remembered(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function; its result remembers the call, so that a picture can show it as one box.
+
+    Where one such function gives what another has computed, the result remembers the outermost.
+    """
+
+    @wraps(f)
+    def composite(*args: Any, **named: Any) -> Any:
+        y = f(*args, **named)
+        if type(y) is ComputationNode:
+            y.call = f, args, named
+        return y
+
+    return composite
 
 
 def _shape(x: Operand) -> Shape:
@@ -112,6 +128,7 @@ def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Any:
 
 
 @explained
+@remembered
 def maximum(a: Operand, b: Operand) -> Any:
     r"""$y = \max(a, b)$, elementwise; the gradient goes to the larger one, and to b where they are equal."""
     return ops.where(ops.greater(a, b), a, b)
@@ -163,6 +180,7 @@ def log_softmax(x: Operand, axis: int = -1) -> Any:
 
 
 @explained
+@remembered
 def layer_norm(x: Operand, weight: Operand = None, bias: Operand = None, eps: float = 1e-5) -> Any:
     r"""$y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\,w + b$, mean and variance over the last axis.
 
@@ -182,6 +200,7 @@ def _normalized(x: Operand, eps: float) -> Any:
 
 
 @explained
+@remembered
 def mse(y: Operand, target: Operand) -> Any:
     r"""$L = \frac1n \sum_i (y_i - t_i)^2$ over all n elements. Shapes must be equal: nothing is broadcast here.
 

@@ -22,10 +22,11 @@ EXAMPLE = Path(__file__).parent / "assets" / "naive_lora.py"  # a file like a us
 STARRED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD  # parameters that need no argument
 
 
-def named_object(text: str, wanted: str) -> Any:
+def named_object(text: str, wanted: str, noting: Callable[[Any], Any] = lambda call: call) -> Any:
     """The object that `package.module:name` or `path/to/file.py:name` names; for a function, its result.
 
-    A compiled function or a layer is not called. `wanted` says in words what the object should be.
+    A compiled function or a layer is not called. `wanted` says in words what the object should be. `noting(function)`
+    is called instead of the function.
     Raises ValueError with a sentence that says what is wrong.
     """
     place, _, name = text.rpartition(":")
@@ -42,7 +43,7 @@ def named_object(text: str, wanted: str) -> Any:
     if needed := [p.name for p in parameters if p.default is p.empty and p.kind not in STARRED]:
         raise ValueError(f"{text} needs {', '.join(needed)}; it must be {wanted}")
     with layers_stay():  # so that frames can be drawn around a model that only the function knows
-        return _result_of(text, obj)
+        return _result_of(text, noting(obj))
 
 
 def loaded(place: str) -> ModuleType:
@@ -86,7 +87,7 @@ def _result_of(place: str, run: Callable[[], Any]) -> Any:
     try:
         return run()
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{place} stops{_line_of(error)}: {type(error).__name__}: {error}") from None
+        raise ValueError(f"{place} stops{_line_of(error)}: {type(error).__name__}: {error}") from error
 
 
 def _line_of(error: BaseException) -> str:

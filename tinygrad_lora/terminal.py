@@ -1,5 +1,6 @@
 """What a terminal shows: progress bars and short tables. The only module that imports rich."""
 
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -41,11 +42,20 @@ def tracker(quiet: bool) -> Track:
 
 
 def show_table(rows: Sequence[tuple[str, str]], title: str) -> None:
-    """Print a title, then names and values in two columns. Nothing is cut, so that paths can be copied."""
+    """Print a title, then names and values in two columns. Nothing is cut, so that paths can be copied.
+
+    In a terminal, long values go on below where they begin.
+    """
     console, width = Output(soft_wrap=True, highlight=False, markup=False), max(len(name) for name, _ in rows)
     console.print(title, style="bold")
+    room = max(20, console.width - width - 5) if console.is_terminal else None
     for name, value in rows:
-        console.print(f"  {name:<{width}}   " + value.replace("\n", "\n" + " " * (width + 5)))
+        lines = [part for line in value.split("\n") for part in (_wrapped(line, room) if room else [line])]
+        console.print(f"  {name:<{width}}   " + ("\n" + " " * (width + 5)).join(lines))
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    return textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 @contextmanager

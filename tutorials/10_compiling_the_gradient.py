@@ -31,9 +31,9 @@ one_thread()  # so that a busy machine is as fast as a quiet one
 from tinygrad_lora.learn import reference
 
 # %% [markdown]
-# ## There and back
+# ## A gradient is a graph
 #
-# A layer with a tanh, a second one without, and a squared error. Inputs are placeholders, so nothing has a value yet.
+# A layer with a tanh, a second one without, and a squared error. Inputs are placeholders: nothing has a value yet.
 
 # %%
 x, W = tl.placeholder((5, 4), name="x"), tl.placeholder((4, 3), name="W")
@@ -45,8 +45,7 @@ h.name, d.name, loss.name = "h", "d", "loss"
 tl.draw(tl.Graph([x, W, V, t], [loss]))
 
 # %% [markdown]
-# `backward()` would have nothing to send back. But a rule of the backward pass can run on nodes as well as on numbers.
-# Then it makes new nodes. **A gradient is a graph.**
+# The rules of the backward pass run on nodes as well as on numbers. On nodes they make new nodes.
 
 # %%
 slopes = tl.gradients(loss, [W, V])
@@ -59,8 +58,7 @@ print(sum(bool(node.parents) for node in both.nodes), "operations with both grad
 tl.draw(both)
 
 # %% [markdown]
-# Find `h` in the picture. The way there goes through it, and so does the way back: a mirror with a few bridges.
-# What the engine derived reads better as formulas:
+# Find `h` in the picture: the way there goes through it, and so does the way back. As formulas:
 
 # %%
 tl.formula({"dL/dW": slopes[0], "dL/dV": slopes[1]})
@@ -68,8 +66,7 @@ tl.formula({"dL/dW": slopes[0], "dL/dV": slopes[1]})
 # %% [markdown]
 # ## One program for both
 #
-# What the forward pass has computed, the backward pass need not compute again. Here is a program that does nothing
-# clever: no pass, plain expressions.
+# First without any pass, in plain expressions.
 
 # %% predict="10-tanh-calls"
 tl.predict("10-tanh-calls")
@@ -90,15 +87,13 @@ plain(*arrays)
 print(plain.source)
 
 # %% [markdown]
-# The passes of tutorial 09 know nothing of gradients. They see one graph, and clean it up:
+# `np.tanh` is called once: its slope, 1 - h * h, is made from the result. The passes of tutorial 09 then clean up the
+# whole, and know nothing of gradients:
 
 # %%
 compiled = tl.compile(loss_and_gradients, buffers=False)
 compiled(*arrays)
 print(compiled.source)
-
-# %% [markdown]
-# Count the calls of `np.tanh`. There is one. Its slope, 1 - h * h, is made from the result that is there already.
 
 # %% predict="10-exp"
 tl.predict("10-exp")
@@ -106,8 +101,8 @@ tl.predict("10-exp")
 # %% [markdown]
 # ## A gradient of a gradient
 #
-# If a gradient is a graph, it has a gradient. `tl.grad` makes a function of a function, so it can be used twice.
-# Here is $f(x) = x^4 - 3x^2 + x$ with its first and second derivative.
+# A gradient is a graph, so it has a gradient. `tl.grad` makes a function of a function, and can be used twice.
+# Take $f(x) = x^4 - 3x^2 + x$:
 
 # %% predict="10-second"
 tl.predict("10-second")
@@ -123,8 +118,7 @@ print("f' (2) =", float(slope(2.0)), "  by hand", 4 * 2**3 - 6 * 2 + 1)
 print("f''(2) =", float(curvature(2.0)), "  by hand", 12 * 2**2 - 6)
 
 # %% [markdown]
-# What is a second derivative good for? It says how far to go. Gradient descent needs a learning rate from you.
-# Newton's method takes $x \leftarrow x - f'(x) / f''(x)$: it jumps to the lowest point of the parabola that fits best.
+# A second derivative says how far to go. Newton's method takes $x \leftarrow x - f'(x) / f''(x)$, and no learning rate.
 
 # %%
 newton, descent = [2.0], [2.0]
@@ -135,28 +129,18 @@ print("step  Newton's slope  descent's slope")
 for i, (a, b) in enumerate(zip(newton, descent, strict=True)):
     print(f"{i:>4}  {abs(float(slope(a))):>14.1e}  {abs(float(slope(b))):>15.1e}")
 
-# %%
-grid = np.linspace(0.6, 2.1, 200)
-figure, axes = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
-axes.plot(grid, [f(v) for v in grid], color="#555555")
-for path, mark, color, name in ((newton, "o-", "#0072B2", "Newton"), (descent, "s--", "#D55E00", "descent")):
-    axes.plot(path, [f(v) for v in path], mark, color=color, label=name)
-axes.legend()
-_ = axes.set(xlabel="x", ylabel="f(x)", title="Six steps from x = 2")
-
 # %% [markdown]
-# Near the end, each step of Newton squares the error: the exponent doubles. Descent loses about a third of its slope
-# each time.
+# Near the end each step of Newton doubles the number of right digits. Descent loses a third of its slope each time.
 #
-# With many numbers $x$, the second derivatives form a matrix, the Hessian. For a network it would never fit into
-# memory. But what a method such as Newton's needs is its product with a vector, and that is one more gradient.
+# For many numbers the second derivatives form a matrix, the Hessian, which is far too large for a network. Its product
+# with a vector is enough, and that is one more gradient.
 
 # %% exercise="10-hvp"
 hessian_vector = reference("10-hvp")
 
 # %% [markdown]
-# Two products give the Hessian of a function of two numbers, column by column. So Newton can walk down a valley that
-# is famous for being hard, $(1 - a)^2 + 100\,(b - a^2)^2$:
+# Two such products are the Hessian of a function of two numbers. Newton walks down a valley that is famous for being
+# hard, $(1 - a)^2 + 100\,(b - a^2)^2$:
 
 
 # %%
@@ -176,7 +160,7 @@ except NotImplementedError:
     print("write hessian_vector, then run this cell again")
 
 # %% [markdown]
-# What does such a product cost? Compile it, and count the operations of a larger example, with 400 numbers:
+# Gradient descent needs some thousands of steps there. And what does a product cost, for 400 numbers?
 
 # %%
 mixing = np.random.default_rng(1).normal(size=(400, 300)) / 20
@@ -190,55 +174,61 @@ def wavy(x):
 try:
     gradient = tl.compile(tl.grad(wavy)).prepare(at)
     product = tl.compile(lambda x, v: hessian_vector(wavy, x, v)).prepare(at, direction)
-    print(f"gradient {gradient.graph.flops:,}, Hessian times vector {product.graph.flops:,}")
+    print(f"operations: gradient {gradient.graph.flops:,}, Hessian times vector {product.graph.flops:,}")
     print(f"the Hessian itself has {400 * 400:,} entries, and would take 400 such products")
 except NotImplementedError:
     print("write hessian_vector, then run this cell again")
 
 # %% [markdown]
-# And gradient descent on the famous valley? It needs patience:
-
-# %%
-p = np.array([-1.2, 1.0])
-downhill = tl.compile(tl.value_and_grad(rosenbrock))
-for _ in range(7_000):
-    p = p - 0.001 * downhill(p)[1]
-print(f"7,000 steps of gradient descent: ({p[0]:.4f}, {p[1]:.4f}), length {np.linalg.norm(downhill(p)[1]):.1e}")
-
-# %% [markdown]
 # ## What must be kept
 #
-# Back to the picture with the bridges. Each bridge is an array that was made on the way there, and is read on the way
-# back. So it has to stay in memory all the time in between. In a large network these arrays are most of the memory.
-#
-# Which are they?
+# What is made on the way there and read on the way back stays in memory all the time in between. In a large network
+# that is most of the memory. Which arrays are it?
 
 # %% predict="10-kept"
 tl.predict("10-kept")
 
 # %% [markdown]
-# The answer stands in the rules. A bar means "gradient of".
+# The answer stands in the rules. A bar means "gradient of". What a rule mentions must be kept.
 #
 # | operation | its rule |
 # |---|---|
 # | $y = a + b$ | $\bar a = \bar y$ and $\bar b = \bar y$ |
 # | $y = \tanh x$ | $\bar x = \bar y\,(1 - y^2)$ |
 # | $Y = A B$ | $\bar A = \bar Y B^\top$ and $\bar B = A^\top \bar Y$ |
-#
-# A rule that mentions an operand keeps that operand. One that mentions the result keeps the result.
 
 # %% exercise="10-saved"
 all_trained, only_last = reference("10-saved")
 
 # %% [markdown]
-# Freezing saves more than time: what nobody asks for need not be kept.
-# You will meet this again in tutorial 11, where almost everything is frozen.
+# So freezing saves memory as well as time. In tutorial 11 almost everything is frozen.
+#
+# ## Or computed again
+#
+# What is needed need not be kept: it can be made a second time. That costs time, and saves bytes.
+
+# %% exercise="10-recompute"
+computed_again, best_to_keep = reference("10-recompute")
+
+# %% [markdown]
+# A chain of twelve layers, each of one megabyte, and all are needed on the way back. What runs again with less room?
+
+# %%
+chain = [(f"h{i}", "tanh", (f"h{i - 1}" if i else "x",)) for i in range(12)]
+names = [name for name, _, _ in chain]
+try:
+    for every in (1, 2, 3, 4, 6):
+        kept = names[::every]
+        again = computed_again(chain, names, kept)
+        print(f"every {every}: {len(kept):>2} MB are kept, and {len(again):>2} of 12 layers run again")
+except NotImplementedError:
+    print("write computed_again, then run this cell again")
 
 # %% [markdown]
 # ## How long an array lives
 #
-# Which arrays are there at the same time? Read a program from top to bottom. An array is born in the line that makes
-# it, and dies in the last line that reads it. Here is the compiled program from above, as a list of steps.
+# An array is born in the line that makes it, and dies in the last line that reads it. Here is the compiled program from
+# above, as a list of steps:
 
 
 # %%
@@ -253,19 +243,16 @@ def steps_of(graph):
         names[node] = node.name or f"t{len(names)}"
     made = [node for node in graph.nodes if node.parents and not node.op.view]
     program = [(names[n], str(n.op), tuple(names[array(p)] for p in n.parents if p.size > 1)) for n in made]
-    return program, [names[n] for n in graph.outputs], {names[n]: n.size * n.dtype.itemsize for n in made}
+    return program, [names[n] for n in graph.outputs]
 
 
-program, outputs, sizes = steps_of(compiled.graph)
+program, outputs = steps_of(compiled.graph)
 for i, (name, operation, reads) in enumerate(program):
     print(f"step {i}: {name:<4} = {operation}({', '.join(reads)})")
 print("outputs:", ", ".join(outputs))
 
 # %% exercise="10-liveness"
 lifetimes, most_alive = reference("10-liveness")
-
-# %% [markdown]
-# With your function we can draw the lives of the arrays.
 
 
 # %%
@@ -289,10 +276,8 @@ except NotImplementedError:
 # %% [markdown]
 # ## Take turns
 #
-# Two arrays that never live at the same time can use the same memory. And a result may be written right over an
-# operand that dies in this very step, if the operation works number by number.
-#
-# Why not a matrix product? Try it with a loop that writes into its own operand:
+# Arrays that never live at the same time can use the same memory. A result may even be written over an operand that
+# dies in this very step, if the operation works number by number. A matrix product may not:
 
 # %%
 A = np.array([[1.0, 1.0], [1.0, 1.0]])
@@ -303,17 +288,16 @@ for row in range(2):
 print("in place:", A.tolist())
 
 # %% [markdown]
-# The first number is right. The second already reads the first, which is not the old one any more.
-#
-# A planner that is careless about such things gives wrong numbers now and then. Nothing crashes.
-# That is the worst kind of mistake: so think first, and let the check try.
+# The second number already reads the first, which is not the old one any more. Nothing crashes: that is the worst kind
+# of mistake.
 
 # %% exercise="10-reuse"
 places, counterexample = reference("10-reuse")
 
 # %% [markdown]
-# In a real program arrays have different sizes. The idea stays: give each array an interval of bytes for the steps of
-# its life, so that no two rectangles overlap. This is what the compiler did with the program above.
+# Real arrays have different sizes. Each gets an interval of bytes for the steps of its life, and no two rectangles may
+# overlap. This is the compiler's plan for the program above. A bar that goes on in the same color, after a line, is a
+# result written over its operand.
 
 # %%
 from tinygrad_lora.view import plots
@@ -324,12 +308,6 @@ plots.memory(planned)
 
 # %%
 print(planned.memory)
-
-# %% [markdown]
-# A bar that goes on in the same color, after a line, is a result that was written over its operand.
-# The code says so as well: look for lines such as `t1 = t0`.
-
-# %%
 print(planned.source)
 
 # %% [markdown]
@@ -341,7 +319,7 @@ print(planned.source)
 training_step = reference("10-step")
 
 # %% [markdown]
-# Your step, at work. The parameters go in, and the new ones come out.
+# At work: the parameters go in, and the new ones come out.
 
 # %%
 from tinygrad_lora.data import digits
@@ -361,8 +339,8 @@ except NotImplementedError:
     print("write training_step, then run this cell again")
 
 # %% [markdown]
-# `tl.compile_training_step` does this for any model, loss and optimizer. It also writes the new parameters over the old
-# ones. How much is gained? The same network, by hand and compiled:
+# `tl.compile_training_step` does this for any model, loss and optimizer, and writes new parameters over the old ones.
+# What is gained?
 
 # %%
 model = tl.Sequential(tl.Linear(64, 32, seed=0), tl.tanh, tl.Linear(32, 10, seed=1))
@@ -392,14 +370,11 @@ eager, fast = median_time(by_hand), median_time(lambda: step(batch, labels))
 print(f"by hand {eager * 1e6:.0f} microseconds, compiled {fast * 1e6:.0f}: {eager / fast:.1f} times as fast")
 
 # %% [markdown]
-# The numbers depend on your machine. And they are the same numbers: no network learns better or worse for it.
-# The report counts what the passes and the planner found:
+# The times are your machine's; the numbers are the same either way. The report counts what was found, and the explorer
+# shows each pass on the small network:
 
 # %%
 print(step.report)
-
-# %% [markdown]
-# And the explorer shows each pass on the gradient of the small network, forward and backward in one picture:
 
 # %%
 tl.explore(planned)
@@ -408,9 +383,8 @@ tl.explore(planned)
 # ## What to take with you
 #
 # * A gradient is a graph. It can be drawn, compiled, and differentiated again.
-# * Forward and backward in one program share their work.
-# * A Hessian times a vector costs about as much as a gradient or two. The Hessian is never built.
-# * The backward pass keeps what its rules read: operands of products, results of tanh, nothing for sums.
+# * Forward and backward in one program share their work. A Hessian times a vector costs about two gradients.
+# * The backward pass keeps what its rules read, or computes it again.
 # * Arrays that never live at once can share memory, if nobody reads what was written over.
 #
 # So far we trained all the parameters. Tutorial 11 asks how few are enough.
@@ -420,14 +394,15 @@ tl.explore(planned)
 #
 # | part | minutes | points |
 # |---|---|---|
-# | There and back; one program for both | 9 | |
-# | A gradient of a gradient, `10-hvp` | 13 | 5 |
-# | What must be kept, `10-saved` | 8 | 3 |
-# | How long an array lives, `10-liveness` | 9 | 4 |
-# | Take turns, `10-reuse` | 13 | 7 |
-# | The whole step, `10-step` | 8 | 6 |
+# | A gradient is a graph; one program for both | 8 | |
+# | A gradient of a gradient, `10-hvp` | 11 | 5 |
+# | What must be kept, `10-saved` | 6 | 3 |
+# | Or computed again, `10-recompute` | 10 | 6 |
+# | How long an array lives, `10-liveness` | 8 | 4 |
+# | Take turns, `10-reuse` | 10 | 7 |
+# | The whole step, `10-step` | 7 | 6 |
 #
-# Twenty-five points in all. Short of time? Give `10-reuse` as homework, and show the memory lens.
+# Thirty-one points in all. Short of time? Give `10-recompute` and `10-reuse` as homework, and show the memory lens.
 #
 # Likely mistakes, as diagnosis codes:
 #
@@ -435,11 +410,12 @@ tl.explore(planned)
 #   not enough. `builds-the-matrix`: right, and useless for a network.
 # * `input-for-output` in `10-saved`: the input of tanh. Write the slope as 1 - h * h.
 # * `kept-for-the-frozen`: x, although W is frozen. Ask which rule reads it.
+# * `one-level` in `10-recompute`: what must run again reads something that is gone, too. `past-the-kept`: nothing below
+#   a kept array need run. `only-needed` and `greedy`: good guesses, and no proof.
 # * `first-reader` in `10-liveness`: a dictionary that is filled once. `output-freed`: the caller reads last.
 # * `ends-too-soon` in `most_alive`: a step needs its operands and its result at the same time.
 # * `overwritten-alive` in `10-reuse`: the same mistake as `first-reader`, one exercise later.
-# * `matmul-in-place`: show the loop that reads what it has just written.
-# * `not-in-place`: right, with one place too many.
+# * `matmul-in-place`: show the loop that reads what it has just written. `not-in-place`: right, with a place too many.
 # * `updated-too-soon` in `10-step`: W1 changes, then the gradient of b1 is taken. The loss falls all the same, which is
 #   why nobody notices.
 # * `exception` with a TraceError: `backward()` in a function that is traced. There are no numbers yet.
@@ -447,4 +423,5 @@ tl.explore(planned)
 # From the zoo: `fuse_reused`. Compile `h + tanh(h)` with h = exp(x) inside the block: it is the careless planner again,
 # in another place.
 #
-# Ask at the end: what could be computed again, instead of being kept? That is called checkpointing.
+# Ask at the end: keep every k-th of n equal layers, and make one stretch between two of them again at a time. Which k
+# needs the least memory? (The root of n: that is checkpointing.)

@@ -16,11 +16,13 @@ from jupyter_cache import get_cache
 import tinygrad_lora
 from build_site import glossary, predictions
 from tinygrad_lora.commands.course import made, sources
-from tinygrad_lora.learn.registry import load_exercise
+from tinygrad_lora.learn.registry import exercise_ids, load_exercise
 from tinygrad_lora.learn.tutorials import Heading, heading_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHES = ROOT / "build" / "docs-cache"
+EXTRA = ROOT / "build" / "docs-extra"  # what becomes part of the site as it is
+PLAYED = [id for id in exercise_ids() if id < "06"]  # exercises that can be solved on the site
 
 
 def cache_folder() -> Path:
@@ -67,7 +69,7 @@ def _for_the_site(name: str, text: str) -> str:
             continue
         cells.append(cell)
         if mark.get("role") == "check":
-            cells.append(_markdown(f"{mark['exercise']}-hints", hints(mark["exercise"])))
+            cells.append(_markdown(f"{mark['exercise']}-hints", hints(mark["exercise"]) + solve(mark["exercise"])))
     first = cells[0]
     file = f"{{download}}`the notebook <../notebooks/{name}>`"
     own = f"`tinygrad-lora learn {name[:2]}` opens your own copy. Or download {file}."
@@ -83,6 +85,14 @@ def hints(id: str) -> str:
         f'<details class="hint"><summary>Hint {number} of {len(told)}</summary>\n\n{hint}\n\n</details>'
         for number, hint in enumerate(told, start=1)
     )
+
+
+def solve(id: str) -> str:
+    """The exercise itself, with Python in the reader's browser, where the site has the playground."""
+    if id not in PLAYED or not (EXTRA / "playground").is_dir():
+        return ""
+    frame = f'<iframe loading="lazy" title="Exercise {id}" src="../playground/index.html?exercise={id}&embed"></iframe>'
+    return f'\n\n<details class="solve"><summary>Solve it on this page</summary>{frame}</details>'
 
 
 def _markdown(id: str, text: str) -> dict[str, Any]:

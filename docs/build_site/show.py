@@ -5,6 +5,7 @@ It knows the names that the page's own examples (`>>>`) above it define, so a pa
 
 import ast
 import doctest
+import linecache
 from contextlib import chdir, redirect_stdout
 from io import StringIO
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from build_site.mathml import mathml
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.view.notebook import draw_in_notebooks
 
+FILE = "example.py"  # what the examples of a page are together
 FORMS = ("text/html", "image/svg+xml", "text/plain")
 
 
@@ -49,16 +51,21 @@ def shown(text: str, examples: str = "") -> str:
     try:
         # What they print stands on the page already, and what they save is for whoever runs them.
         with redirect_stdout(StringIO()), TemporaryDirectory() as folder, chdir(folder):
+            lines: list[str] = []
             for example in doctest.DocTestParser().get_examples(examples):
                 if not example.exc_msg:
-                    exec(compile(example.source, "example.py", "exec"), space)
+                    source = "\n" * len(lines) + example.source  # so that its lines have numbers of their own
+                    lines += example.source.splitlines(keepends=True)
+                    linecache.cache[FILE] = len(lines), None, lines, FILE  # where pictures find the user's code
+                    exec(compile(source, FILE, "exec"), space)
         tree = ast.parse(text)
         last = tree.body.pop()
         if not isinstance(last, ast.Expr):
             raise ValueError(f"the last line of a `show` is an expression, not {ast.unparse(last)!r}")
-        exec(compile(tree, "example.py", "exec"), space)
-        return as_html(eval(compile(ast.Expression(last.value), "example.py", "eval"), space))
+        exec(compile(tree, "show.py", "exec"), space)
+        return as_html(eval(compile(ast.Expression(last.value), "show.py", "eval"), space))
     finally:
+        linecache.cache.pop(FILE, None)
         Op.registry.clear()
         Op.registry.update(known)
 

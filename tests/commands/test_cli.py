@@ -1,6 +1,7 @@
 """The command line as a stranger uses it."""
 
 import argparse
+import io
 import json
 import os
 import re
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import time
 import tomllib
+import webbrowser
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,9 @@ from tinygrad_lora import __version__, errors, terminal
 from tinygrad_lora.blas import blas
 from tinygrad_lora.commands.completion import add_values, values
 from tinygrad_lora.commands.doctor import EXTRAS, pip, version_of
-from tinygrad_lora.commands.main import COMMANDS, REFUSED, main, parser
+from tinygrad_lora.commands.main import COMMANDS, REFUSED, main, parser, understood
+from tinygrad_lora.commands.output import EXAMPLES, GROUPS
+from tinygrad_lora.terminal import show_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -299,6 +304,106 @@ def test_every_command_has_help_and_a_description(name, monkeypatch):
     told = EVERY_COMMAND[name].format_help()
     assert told.startswith(f"usage: {name}") and EVERY_COMMAND[name].description
     assert max(map(len, told.splitlines())) <= 80
+
+
+# --- In a terminal ---
+
+
+class Screen(io.StringIO):
+    """A stream that is a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def on_screen(monkeypatch):
+    """`on_screen(call)`: what a call prints in a terminal."""
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+
+    def printed(call, *arguments):
+        stream = Screen()
+        with redirect_stdout(stream), redirect_stderr(stream):
+            call(*arguments)
+        return stream.getvalue()
+
+    return printed
+
+
+LESSON = """
+import tinygrad_lora as tl
+def loss():
+    x, y = tl.parameter(3.0, "x"), tl.parameter(4.0, "y")
+    return x * y + y
+"""
+
+
+@pytest.mark.parametrize("columns", [50, 64, 80, 120])
+def test_the_help_groups_the_commands_with_an_example_each_at_any_width(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    told = parser().format_help()
+    assert max(map(len, told.splitlines())) <= columns
+    words = " ".join(told.split())
+    assert all(f"$ {EXAMPLES[name]}" in words for name in COMMANDS) and all(title in words for title in GROUPS)
+    assert sorted(EXAMPLES) == sorted(COMMANDS)
+
+
+def test_every_example_can_be_parsed(monkeypatch):
+    for name, example in EXAMPLES.items():
+        arguments = example.split()[1:]
+        assert understood(arguments).command == name
+
+
+def test_color_is_for_terminals_and_not_where_it_is_refused(on_screen, tmp_path, monkeypatch):
+    (tmp_path / "lesson.py").write_text(LESSON, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for setting, colored in (("", True), ("1", False)):
+        monkeypatch.setenv("NO_COLOR", setting)
+        for arguments in (["step", "lesson.py:loss"], ["step", "lesson.py:nothing"], []):
+            assert ("\x1b[" in on_screen(main, arguments)) == colored
+
+
+def test_draw_shows_a_picture_in_a_terminal(on_screen, tmp_path, monkeypatch):
+    (tmp_path / "lesson.py").write_text(LESSON, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "30")
+    told = on_screen(main, ["draw", "lesson.py:loss", "--values"])
+    assert (
+        told
+        == """\
+Computation of add
+
+●    x   parameter       scal…
+│ ●  y   parameter       scal…
+□─┤  %2  multiply(x, y)  scal…
+◆─╯  %3  add(%2, y)      scal…
+
+● trainable  □ operation  ◆ o…
+"""
+    )
+
+
+@pytest.mark.parametrize("command", ["step lesson.py:loss", "draw lesson.py:loss", "explore"])
+def test_what_is_written_can_be_opened(command, tmp_path, monkeypatch):
+    (tmp_path / "lesson.py").write_text(LESSON, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    addresses = []
+    monkeypatch.setattr(webbrowser, "open", addresses.append)
+    assert main([*command.split(), "--open"]) == 0
+    (written,) = [path for path in tmp_path.iterdir() if path.suffix in (".html", ".svg")]
+    assert addresses == [written.as_uri()]
+
+
+def test_long_values_of_a_table_go_on_below_themselves(on_screen, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setenv("TERM", "xterm")
+    told = on_screen(show_table, [("License", "a very long sentence " * 6), ("Files", "/path/" + "x" * 80)], "Table")
+    plain = re.sub(r"\x1b\[[\d;]*m", "", told).splitlines()
+    assert all(len(line) <= 50 for line in plain if "xxx" not in line) and "x" * 80 in "".join(plain)
+    assert all(line.startswith(" " * 12) for line in plain[2:4])
 
 
 FREE = {"ANSWER", "ADDRESS", "QUESTION", "LAYER", "action", "part", "command"}  # these are for people alone

@@ -25,6 +25,7 @@ from tinygrad_lora.grading.judge import defined
 from tinygrad_lora.grading.page import class_page, feedback_page
 from tinygrad_lora.grading.submissions import read, submissions
 from tinygrad_lora.learn import exercise_ids, load_exercise
+from tinygrad_lora.learn.predictions.prediction import predictions_of
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the limits are those of POSIX")
 
@@ -321,6 +322,55 @@ def test_the_names_of_one_exercise_may_stand_in_two_files(tmp_path, workers):
 )
 def test_what_a_text_defines_is_read_from_its_lines(text, names, others):
     assert names <= defined(text) and not others & defined(text)
+
+
+def asking(path, answers):
+    """A notebook with only the questions of tutorial 04, answered as these texts say, by id."""
+    text = (Path(__file__).parents[2] / "tutorials/04_order_and_accumulation.ipynb").read_text(encoding="utf-8")
+    notebook, kept = json.loads(text), []
+    for cell in notebook["cells"]:
+        mark = cell["metadata"].get("tinygrad_lora", {})
+        if mark.get("role") == "predict":
+            cell["source"] = "".join(cell["source"]).replace("...", answers.get(mark["prediction"], "..."))
+            kept.append(cell)
+    path.write_text(json.dumps(notebook | {"cells": kept}), encoding="utf-8")
+
+
+def test_a_question_that_is_answered_is_a_point_if_the_teacher_says_so(folder, tmp_path, workers):
+    questions = list(predictions_of("04"))
+    for path in folder.iterdir():
+        path.unlink()
+    asking(folder / "all.ipynb", dict.fromkeys(questions, "12345"))  # wrong, and answered
+    asking(folder / "one.ipynb", {questions[0]: "'b'", questions[1]: "None", questions[2]: "seed=3"})
+    (folder / "text.py").write_text(f"# tl.predict('{questions[0]}', 3)\ntl.predict( '{questions[1]}' , [2, 3])\n")
+    ids = ["04-twice", "04-diamond", "05-unbroadcast"]
+    without = graded(folder, tmp_path / "kept", workers, ids)
+    assert {result["points"] for result, _ in without.values()} == {0}
+    counting, kept = settings(budget=5, predictions=True), tmp_path / "kept"
+    run = grade_all(submissions(folder), ids, counting, kept, workers.submit)
+    results = {one.name: result for one, result, before in run if not before}
+    assert {name: result["points"] for name, result in results.items()} == {
+        "all": len(questions), "one": 1, "text": 1}  # fmt: skip
+    expected = sum(load_exercise(id).points for id in ids) + len(questions) + len(predictions_of("05"))
+    assert {result["out_of"] for result in results.values()} == {expected}
+    again = grade_all(submissions(folder), ids, counting, kept, workers.submit)
+    assert all(before and result == results[one.name] for one, result, before in again)
+    page, shown = class_page(results, "04"), feedback_page("one", results["one"], "04")
+    assert "3 exercises" in page and "04-predictions" in page and "not-started" not in page
+    assert f"04-predictions: Questions answered (1 of {len(questions)} points)" in shown
+    assert f"{questions[0]} is answered" in shown and f"{questions[1]} is not answered" not in shown
+    assert f"04-predictions,{questions[0]},True,1,1" in table(results)
+    assert gradescope(results["all"])["score"] == len(questions)
+
+
+@pytest.mark.slow
+def test_the_command_counts_predictions_when_it_is_told_to(folder, tmp_path):
+    asking(folder / "all.ipynb", dict.fromkeys(predictions_of("04"), "1"))
+    more = ["--exercises", "04-twice", "--out", str(tmp_path / "out"), "--quiet", *flags()]
+    for flag, points in (([], 0), (["--predictions"], len(predictions_of("04")))):
+        assert cli.main(["grade", str(folder), *more, *flag]) == 0
+        students = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["students"]
+        assert students["all"]["points"] == points
 
 
 def test_what_ends_every_exercise_is_told_once():

@@ -8,13 +8,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from feedback.answers import written
 from stubs import stub_values
 from wrong_answers import mutants_of
 
 import tinygrad_lora as tl
 from tinygrad_lora.grading.judge import Hearing, Judge
 from tinygrad_lora.grading.process.peer import Unwritten
-from tinygrad_lora.grading.process.student import Student
+from tinygrad_lora.grading.process.student import Service, Student
 from tinygrad_lora.grading.process.wire import Channel, Gone, Misbehaved
 from tinygrad_lora.learn import exercise_ids, load_exercise, run_checks
 
@@ -112,6 +113,40 @@ def test_every_known_mistake_is_recognized_from_the_other_process(id, heard):
         assert not {"differs", "wrong"} & {*here}, f"{mutant.title}: a check has no name for it, and another has"
         ending = [check for check, code in zip(exercise.checks, here, strict=True) if code != "too-slow"]
         assert heard(exercise, values, ending) == [code for code in here if code != "too-slow"], mutant.title
+
+
+KEEPERS = [
+    pytest.param(one, id=f"{one.exercise} {one.title}", marks=[] if one.exercise < "02" else pytest.mark.slow)
+    for one in written("wrong") if {"remembers", "same-names"} & {*one.codes}
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", KEEPERS)
+def test_what_is_kept_between_calls_is_named_from_the_other_process(answer, heard):
+    """Both say which condition repairs the answer: its memory put back, or a name of its own for each node."""
+    exercise = load_exercise(answer.exercise)
+    here = codes(run_checks(exercise, answer.values(exercise), seed=1))
+    assert heard(exercise, answer.values(exercise)) == here and {*here} & {*answer.codes}
+
+
+@pytest.mark.parametrize("lie", ["<b>bold</b>", "x" * 100, ["a"], 3, None])
+def test_a_process_that_lies_about_its_memory_changes_no_verdict(lie, heard, monkeypatch):
+    monkeypatch.setattr(Service, "changed", lambda self: lie)
+    monkeypatch.setattr(Service, "looks_at_names", lambda self: lie)
+    exercise = load_exercise("01-count-nodes")
+    assert heard(exercise, {"count_nodes": lambda node: 1}) == codes(
+        run_checks(exercise, {"count_nodes": lambda node: 1}, seed=1)
+    )
+
+
+def test_a_process_that_ends_when_it_is_asked_again_keeps_its_diagnosis(heard, monkeypatch):
+    def end(self):
+        raise Gone("it ends")
+
+    monkeypatch.setattr(Service, "changed", end)
+    exercise = load_exercise("01-count-nodes")
+    here = codes(run_checks(exercise, {"count_nodes": lambda node: 1}, seed=1))
+    assert heard(exercise, {"count_nodes": lambda node: 1}, exercise.checks[:1]) == here[:1]
 
 
 @pytest.mark.parametrize(

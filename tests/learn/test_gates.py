@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from course_sample import marks
 from stubs import stub_values
 from wrong_answers import mutants_of
 
@@ -32,8 +33,13 @@ def _slow(id):
         return False  # the tests of this exercise say what is wrong with it
 
 
-IDS = [pytest.param(id, marks=[pytest.mark.slow] if _slow(id) else []) for id in exercise_ids()]
-each_exercise = pytest.mark.parametrize("id", IDS)
+def each(marks):
+    """A test for every exercise, with these marks."""
+    return pytest.mark.parametrize("id", [pytest.param(id, marks=marks(id)) for id in exercise_ids()])
+
+
+each_exercise = each(lambda id: [pytest.mark.slow] if _slow(id) else [])
+each_sampled = each(marks)  # quickly for some, and with --all for every exercise
 
 
 def codes(report):
@@ -51,9 +57,13 @@ def impatient(id):
     return exercise if exercise.limit >= 10 else replace(exercise, limit=1.0)
 
 
-def passes(exercise, values):
-    """Whether every check passes. The first that does not is the last that is run."""
-    return all(run_checks(replace(exercise, checks=[check]), values).passed for check in exercise.checks)
+def until_one_fails(exercise, values):
+    """The report of the first check that fails, or of the last one."""
+    for check in exercise.checks:
+        report = run_checks(replace(exercise, checks=[check]), values)
+        if not report.passed:
+            break
+    return report
 
 
 @each_exercise
@@ -72,14 +82,12 @@ def test_the_description_is_complete(id):
     assert len({mutant.title for mutant in mutants_of(exercise)}) == len(mutants_of(exercise))
 
 
-@each_exercise
+@each_sampled
 def test_the_reference_passes_and_says_nothing(id, capfd):
     exercise = patient(id)
-    for seed, budget in ((0, 20), (OTHER_SEED, LARGER_BUDGET))[: 1 if exercise.slow else 2]:
-        report = run_checks(exercise, exercise.references, seed=seed, budget=budget)
-        assert report.passed, str(report)
-        assert not [note for result in report.results for note in result.notes], str(report)
-        assert report.points == exercise.points
+    report = run_checks(exercise, exercise.references, seed=OTHER_SEED, budget=LARGER_BUDGET)
+    assert report.passed and report.points == exercise.points, str(report)
+    assert not [note for result in report.results for note in result.notes], str(report)
     assert capfd.readouterr() == ("", "")
 
 
@@ -93,6 +101,35 @@ def test_the_reference_stands_alone_as_text(id):
 
 
 @each_exercise
+def test_passing_teaches_as_well(id):
+    """Two sentences about it, another way, and what to try next; in words that do not fill the screen."""
+    exercise = load_exercise(id)
+    assert len(re.findall(r"[.:?](?= |$)", exercise.about.replace(": ", "; "))) == 2, exercise.about
+    assert 15 <= len(exercise.about.split()) <= 60 and 5 <= len(exercise.next_step.split()) <= 45
+    assert exercise.about[-1] in ".?" and exercise.next_step[-1] in ".?"
+    assert exercise.ways.keys() <= exercise.references.keys() and exercise.ways, "another way"
+    for name, way in exercise.ways.items():
+        assert inspect.getdoc(way), "it says what is different"
+        given = exercise.references[name]
+        assert not callable(given) or code_of(way) != code_of(given)
+
+
+def code_of(thing):
+    """Its text without docstrings, names of arguments aside."""
+    return re.sub(r'""".*?"""|\s', "", inspect.getsource(thing).partition("):")[2], flags=re.DOTALL)
+
+
+@each_sampled
+def test_another_way_is_right_as_text(id, capfd):
+    exercise = patient(id)
+    source = f"{exercise.preamble}\n\n{exercise.another_way}"
+    values = exercise.references | {name: function_from_source(name, source) for name in exercise.ways}
+    report = run_checks(exercise, values, seed=OTHER_SEED)
+    assert report.passed and not [note for result in report.results for note in result.notes], str(report)
+    assert capfd.readouterr() == ("", "")
+
+
+@each_exercise
 def test_what_the_student_is_given_does_not_pass(id, capfd):
     exercise = patient(id)
     report = run_checks(exercise, stub_values(exercise))
@@ -103,17 +140,17 @@ def test_what_the_student_is_given_does_not_pass(id, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@each_exercise
+@each_sampled
 def test_each_mistake_gets_its_own_name(id, capfd):
     exercise = impatient(id)
     for mutant in mutants_of(exercise):
         values = exercise.references | mutant.values
-        report = run_checks(exercise, values)
-        if codes(report)[:1] == ["too-slow"] != [mutant.code]:  # on a busy machine, perhaps
-            report = run_checks(patient(id), values)
+        report = until_one_fails(exercise, values)
+        if codes(report) == ["too-slow"] != [mutant.code]:  # on a busy machine, perhaps
+            report = until_one_fails(patient(id), values)
         assert not report.passed, f"{mutant.title} passes"
-        assert codes(report)[0] == mutant.code, f"{mutant.title} must get {mutant.code!r}:\n{report}"
-        assert all(result.diagnosis is None or result.diagnosis.sentence for result in report.results)
+        assert codes(report) == [mutant.code], f"{mutant.title} must get {mutant.code!r}:\n{report}"
+        assert report.diagnosis.sentence
     assert capfd.readouterr() == ("", "")
 
 
@@ -176,7 +213,7 @@ def test_replacing_numpys_comparisons_does_not_help(id, monkeypatch):
         monkeypatch.setattr(np.testing, name, lambda *args, **kwargs: None)
     mutants = [mutant for mutant in mutants_of(exercise) if mutant.code not in ("too-slow", "recursion")]
     for mutant in mutants[: 1 if exercise.slow else None]:
-        known = passes(exercise, exercise.references | mutant.values)
+        known = until_one_fails(exercise, exercise.references | mutant.values).passed
         assert not known, f"{mutant.title} passes when NumPy's comparisons are replaced"
 
 

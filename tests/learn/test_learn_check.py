@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import html
 import json
 import subprocess
 import sys
@@ -16,13 +17,14 @@ from stubs import stub_values
 import tinygrad_lora as tl
 from tinygrad_lora.commands.main import main
 from tinygrad_lora.errors import ExerciseError
-from tinygrad_lora.learn import Exercise, Report, Wrong, check, hint, progress, reference, require, run_checks
+from tinygrad_lora.learn import Exercise, Report, Wrong, check, hint, progress, reference, require, run_checks, solution
 from tinygrad_lora.learn.cases import chain, graphs, ladder, numbers
 from tinygrad_lora.learn.checking.guard import TookTooLongError, guarded
 from tinygrad_lora.learn.checking.solutions import double_quoted, marked, stripped
 from tinygrad_lora.learn.checking.stubs import is_blank
 from tinygrad_lora.learn.exact import as_array, as_bool, as_nodes, as_number, as_whole, same
 from tinygrad_lora.learn.progress import remembered
+from tinygrad_lora.learn.registry import load_exercise
 
 ID = "01-count-nodes"
 
@@ -298,6 +300,31 @@ def test_hints_come_one_after_another_and_begin_again():
     assert repr(shown).startswith("Hint 2 of 3: ") and shown._repr_markdown_() == repr(shown)
 
 
+def test_the_solution_comes_after_passing_and_not_before(own_progress):
+    exercise = load_exercise(ID)
+    text = f"{exercise.solution}{exercise.another_way}".splitlines()
+    secret = {line.strip() for line in text if len(line.strip()) > 20 and line.strip() not in exercise.stub}
+    wrong = check(ID, lambda node: 1)
+    for shown in (str(wrong), html.unescape(wrong._repr_html_())):
+        assert 'hint("01-count-nodes")' in shown and "solution(" not in shown and exercise.about not in shown
+    with pytest.raises(ExerciseError, match=r'the solution of 01-count-nodes comes when .*: hint\("01-count-nodes"\)'):
+        solution(ID)
+    right = check(ID, reference(ID))
+    assert str(right).splitlines()[-2:] == [exercise.about, right._next_steps[1]]
+    assert f'solution("{ID}")' in right._next_steps[1] and exercise.about in html.unescape(right._repr_html_())
+    assert not any(line in str(right) + right._repr_html_() for line in secret), "check says where it is, no more"
+    shown = solution(ID)
+    assert all(line in shown for line in secret) and exercise.next_step in shown and "# BEGIN" not in shown
+    assert shown._repr_markdown_() == repr(shown)
+    check(ID, lambda node: 1)
+    assert solution(ID) == shown, "who has solved it once may look again"
+
+
+def test_an_exercise_without_such_words_says_that_it_is_solved():
+    report = run_checks(exercise, {"double": double})
+    assert report.passed and "solution(" not in str(report)
+
+
 def test_progress_remembers_the_best_run(own_progress):
     assert progress().points == 0 and not own_progress.exists()
     check(ID, lambda node: None)
@@ -340,13 +367,26 @@ def count_nodes(output):
 
 def test_the_terminal_checks_a_file(tmp_path, capsys):
     file = tmp_path / "mine.py"
+    assert main(["solution", ID]) == 2
+    assert f"tinygrad-lora hint {ID}" in capsys.readouterr().err
     file.write_text(SOLVED)
     assert main(["check", ID, str(file)]) == 0
-    assert "3 of 3 points" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "3 of 3 points" in printed and f"tinygrad-lora solution {ID}" in printed
+    assert main(["solution", ID]) == 0
+    assert "\n    def count_nodes(output):\n" in capsys.readouterr().out
+    assert main(["check", ID, str(file), "--json"]) == 0
+    solved = json.loads(capsys.readouterr().out)
+    assert all(solved[name] for name in ("about", "solution", "another_way", "next"))
     file.write_text(SOLVED.replace("len(seen)", "len(seen) - 1"))
     assert main(["check", ID, str(file), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
-    assert told["passed"] is False and told["results"][0]["diagnosis"] and told["results"][0]["sentence"]
+    assert (
+        "solution" not in told
+        and told["passed"] is False
+        and told["results"][0]["diagnosis"]
+        and told["results"][0]["sentence"]
+    )
     assert main(["progress"]) == 0
     assert f"{ID}" in capsys.readouterr().out
     assert main(["hint", ID]) == 0

@@ -14,7 +14,7 @@ from tinygrad_lora.learn import check, load_exercise, run_checks
 from tinygrad_lora.learn.cases import ladder
 from tinygrad_lora.learn.checking.arguments import on_copies
 from tinygrad_lora.learn.checking.cells import newest_broken, note_about
-from tinygrad_lora.learn.checking.counterfactual import KeptState, looks_at_names, with_own_names
+from tinygrad_lora.learn.checking.counterfactual import KeptState, with_own_names
 from tinygrad_lora.learn.checking.exceptions import explained
 from tinygrad_lora.learn.checking.repetition import alike, kept
 from tinygrad_lora.learn.diagnosis import Wrong
@@ -132,7 +132,7 @@ def test_equal_names_are_told_from_equal_nodes():
                 order.append(node)
         return order
 
-    assert looks_at_names([topo_sort]) and not looks_at_names([ladder])
+    assert KeptState([topo_sort]).looks_at_names() and not KeptState([ladder]).looks_at_names()
     assert diagnosis("04-topo", topo_sort=topo_sort).code == "same-names"
     x = tl.parameter(1.0, "x")
     assert len(with_own_names(topo_sort)(x * x + x)) == 3

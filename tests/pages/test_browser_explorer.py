@@ -253,3 +253,90 @@ def test_notebooks_leave_the_keys_of_every_focusable_element_alone(open_page):
           .filter(e => e.getAttribute("data-lm-suppress-shortcuts") !== "true").length"""
     )
     assert missing == 0
+
+
+# --- Zoom, the address, and small screens ---
+
+
+def test_the_whole_graph_fits_and_can_be_read_by_zooming_in(open_page, flagship):
+    shown = open_page(flagship.page)
+    root, pane = root_of(shown), shown.locator(".step[data-now] .graph")
+    size = "e => [e.querySelector('svg').getBoundingClientRect().width / e.querySelector('svg').viewBox.baseVal.width]"
+    fits = "e => e.scrollWidth <= e.clientWidth + 1 && e.scrollHeight <= e.clientHeight + 1"
+    natural = pane.evaluate(size)[0]
+    whole = root.get_by_role("button", name="Whole graph")
+    whole.click()
+    assert pane.evaluate(fits) and whole.get_attribute("aria-pressed") == "true"
+    box = root.locator(".step[data-now] g[data-box]").nth(8)
+    before = box.bounding_box()
+    x, y = before["x"] + before["width"] / 2, before["y"] + before["height"] / 2
+    shown.mouse.dblclick(x, y)
+    assert pane.evaluate(size)[0] == pytest.approx(1)  # as large as it was drawn: text has 12 pixels
+    after, view = box.bounding_box(), pane.bounding_box()  # what was double-clicked is still in view
+    assert view["x"] <= after["x"] and after["x"] + after["width"] <= view["x"] + view["width"]
+    assert view["y"] <= after["y"] and after["y"] + after["height"] <= view["y"] + view["height"]
+    root.get_by_role("button", name="Zoom in").click()
+    assert pane.evaluate(size)[0] == pytest.approx(1.25)
+    shown.keyboard.press("-")
+    assert pane.evaluate(size)[0] == pytest.approx(1)
+    for _ in range(2):
+        whole.click()
+    assert pane.evaluate(size)[0] == pytest.approx(natural)
+
+
+def test_the_address_has_the_step_and_the_line_that_was_clicked(open_page, flagship):
+    shown = open_page(flagship.page)
+    root = root_of(shown)
+    shown.keyboard.press("ArrowRight")
+    assert shown.evaluate("location.hash") == "#step-2"
+    line = root.locator(".written [data-box]").nth(1)
+    number = line.get_attribute("data-line")
+    line.click()
+    assert shown.evaluate("location.hash") == f"#step-2-line-{number}"
+    shown.keyboard.press("ArrowRight")  # a line of the source stays
+    assert shown.evaluate("location.hash") == f"#step-3-line-{number}"
+    shown.reload()
+    assert_shows(root, flagship, 3)
+    assert root.locator("[data-pinned]").get_attribute("data-line") == number and root.evaluate(SHOWN)["lit"]
+    code = root.locator(".step[data-now] .code .lines > [data-box]").nth(2)
+    code.focus()
+    shown.keyboard.press("Enter")
+    address = shown.evaluate("location.hash")
+    text = code.text_content()
+    assert address.startswith("#step-3-code-")
+    shown.reload()
+    assert root.locator("[data-pinned]").text_content() == text
+    root.locator("[data-pinned]").click()
+    assert shown.evaluate("location.hash") == "#step-3" and root.locator("[data-pinned]").count() == 0
+
+
+def test_a_line_of_the_program_lights_one_line_of_the_source_at_every_step(open_page, flagship):
+    shown = open_page(flagship.page)
+    root, places = root_of(shown), {}
+    for step in flagship.steps:
+        for line in root.locator(".step[data-now] .code .lines > [data-box]:not(del)").all():
+            text = line.text_content().split("#")[0]
+            if " = " in text:
+                line.focus()
+                lit = root.locator(".written .lit").evaluate_all("all => all.map(e => e.dataset.line)")
+                assert len(lit) <= 1, (step.name, text)
+                assert places.setdefault(text.split(" = ")[0], lit) == lit, (step.name, text)
+        shown.locator("body").click(position={"x": 1, "y": 1})
+        shown.keyboard.press("ArrowRight")
+
+
+WIDTHS = [(1440, True), (1100, True), (390, False)]
+
+
+@pytest.mark.parametrize(("width", "beside"), WIDTHS)
+def test_the_code_stands_beside_the_graph_where_there_is_room(open_page, flagship, width, beside):
+    shown = open_page(flagship.page)
+    shown.set_viewport_size({"width": width, "height": 900})
+    shown.reload()
+    graph, code = (shown.locator(f".step[data-now] .{name}").bounding_box() for name in ("graph", "code"))
+    assert (graph["x"] + graph["width"] <= code["x"]) == beside
+    assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    first = shown.locator(".step[data-now] g[data-box]").first.bounding_box()
+    assert graph["x"] <= first["x"] and first["x"] + first["width"] <= graph["x"] + graph["width"]
+    if beside:
+        assert shown.locator(".head").bounding_box()["height"] < 40  # one line

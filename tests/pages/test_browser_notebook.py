@@ -154,8 +154,8 @@ def assert_stepper_works(page, root, steps):
     assert_shows(root, steps, 2)
 
 
-# What a figure is stands above it; rows of a table are aligned and plain.
-STACKED = "all => all.every(e => e.getBoundingClientRect().bottom <= e.nextSibling.getBoundingClientRect().top + 1)"
+# What a figure is stands before it; rows of a table are aligned and plain.
+BESIDE = "all => all.every(e => e.getBoundingClientRect().right <= e.nextSibling.getBoundingClientRect().left + 1)"
 PLAIN = """all => all.every(e => getComputedStyle(e).textAlign === "left"
   && getComputedStyle(e.parentElement).backgroundColor === "rgba(0, 0, 0, 0)")"""
 
@@ -168,7 +168,7 @@ def assert_explorer_works(page, root, passes):
         assert root.locator(".count").text_content().startswith(f"step {number} of {len(passes)}: ")
         assert root.locator(".step:visible").count() == 1 and root.locator(".step svg:visible").count() == 1
         assert root.locator("img:visible").count() == 0  # that is for where the drawings are taken away
-        assert root.locator(".head dt").evaluate_all(STACKED) and root.locator(".card th").evaluate_all(PLAIN)
+        assert root.locator(".head dt").evaluate_all(BESIDE) and root.locator(".card th").evaluate_all(PLAIN)
 
 
 def assert_report_and_explanation_can_be_read(cells):

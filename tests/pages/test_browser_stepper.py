@@ -312,3 +312,167 @@ def test_a_hostile_name_is_only_text(open_page, name):
     page.keyboard.press("End")
     assert_shows(root, steps, len(steps))
     assert page.locator("img, script[src]").count() == 0
+
+
+# --- Keys, address, boxes and what moves ---
+
+
+def test_on_a_page_of_its_own_the_keys_work_before_anything_is_focused(open_page):
+    page = open_page(page_of((steps := diamond()).html))
+    page.keyboard.press("ArrowRight")
+    assert_shows(root_of(page), steps, 2)
+    page.keyboard.press("End")
+    assert_shows(root_of(page), steps, len(steps))
+
+
+def test_beside_another_or_inside_something_no_key_is_taken_from_the_page(open_page):
+    steps = diamond()
+    for html in (page_of(steps.html, steps.html), page_of(f"<div>{steps.html}</div>")):
+        page = open_page(html)
+        page.evaluate("document.addEventListener('keydown', e => { document.title += e.defaultPrevented; })")
+        for key in ("ArrowRight", "End", " ", "?"):
+            page.keyboard.press(key)
+        assert page.title() == "false" * 4 and page.evaluate("location.hash") == ""
+        assert_shows(root_of(page), steps, 1)
+
+
+def test_space_plays_and_plus_and_minus_choose_the_speed(open_page):
+    page = open_page(page_of((steps := diamond()).html))
+    page.clock.install()
+    page.reload()
+    root, speed = root_of(page), page.get_by_label("Speed")
+    page.keyboard.press(" ")
+    page.clock.run_for(2500)
+    assert_shows(root, steps, 3)
+    page.keyboard.press("+")  # twice as fast, from now on
+    assert speed.input_value() == "2"
+    page.clock.run_for(1300)
+    assert_shows(root, steps, 5)
+    page.keyboard.press(" ")
+    page.clock.run_for(5000)
+    assert_shows(root, steps, 5)
+    for _ in range(4):
+        page.keyboard.press("-")
+    assert speed.input_value() == "0.5"
+    page.get_by_role("button", name="Next").focus()
+    page.keyboard.press(" ")  # presses the button
+    assert_shows(root, steps, 6)
+
+
+def test_a_question_mark_shows_the_keys_and_hides_them(open_page):
+    page = open_page(page_of(diamond().html))
+    help, asks = page.locator(".help"), page.get_by_role("button", name="Keys")
+    assert not help.is_visible() and asks.get_attribute("aria-expanded") == "false"
+    page.keyboard.press("?")
+    assert "Space" in help.inner_text() and asks.get_attribute("aria-expanded") == "true"
+    asks.click()
+    assert not help.is_visible()
+
+
+def test_the_address_says_the_step_and_leads_to_it(open_page):
+    page = open_page(page_of((steps := diamond()).html))
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("location.hash") == "#step-2"
+    page.evaluate("location.hash = '#step-8'")
+    page.wait_for_function("document.querySelector('.tl-stepper').dataset.step === '8'")
+    page.reload()
+    assert_shows(root_of(page), steps, 8)
+    for wrong in ("#step-0", "#step-99", "#step-x", "#"):
+        page.evaluate("hash => { location.hash = hash; }", wrong)
+        page.reload()
+        assert_shows(root_of(page), steps, len(steps) if wrong == "#step-99" else 1)
+
+
+@pytest.mark.parametrize("how", ["click", "Enter"])
+def test_a_box_leads_to_its_value_and_then_to_its_gradient(open_page, how):
+    steps = diamond()
+    page = open_page(page_of(steps.html))
+    for name, box in (("%2", "n2"), ("y", "n1")):
+        shown = page.locator(f"[data-box={box}]")
+        for kinds in (("visit", "evaluate"), ("ready",), ("visit", "evaluate")):
+            shown.click() if how == "click" else shown.press("Enter")
+            assert_shows(root_of(page), steps, next(e.number for e in steps if e.label == name and e.kind in kinds))
+    assert page.get_by_role("group", name="Picture").get_by_role("button").count() == 4
+
+
+def test_the_slider_says_what_is_forward_and_what_is_backward(open_page):
+    page = open_page(page_of(diamond().html))
+    strip = page.locator(".phases span").evaluate_all("all => all.map(e => [e.textContent, +e.style.flexGrow])")
+    assert strip == [["forward", 5], ["backward", 9]]
+
+
+ARROW = """() => {
+  const svg = document.querySelector(".pictures svg"), used = svg.querySelector("[data-used]");
+  const inside = (box, e) => { const [a, b] = [box.getBoundingClientRect(), e.getBoundingClientRect()];
+    return Math.abs(b.top - a.bottom) < 3 && b.left > a.left && b.right < a.right; };
+  const visible = e => getComputedStyle(e).display !== "none";
+  return {
+    heads: [...used.querySelectorAll(".head")].filter(visible).map(e => e.classList.contains("back")),
+    arrives: inside(svg.querySelector(`[data-box="${used.dataset.from}"]`), used.querySelector(".back")),
+    carried: svg.querySelector(".moving").textContent,
+  };
+}"""
+PLACE = "() => { const b = document.querySelector('.moving').getBoundingClientRect(); return [b.x, b.y]; }"
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_a_contribution_goes_back_along_its_arrow_and_carries_its_number(open_page, motion):
+    steps = diamond()
+    page = open_page(page_of(steps.html), reduced_motion=motion)
+    for event in steps:
+        if event.kind == "contribute":
+            assert page.evaluate(ARROW) == {"heads": [True], "arrives": True, "carried": event.sent}
+            start = page.evaluate(PLACE)
+            page.wait_for_timeout(400)
+            assert (page.evaluate(PLACE) == start) == (motion == "reduce")
+        else:
+            assert page.locator(".moving, .back").count() == 0
+        page.keyboard.press("ArrowRight")
+
+
+def test_what_still_waits_says_so_in_the_picture(open_page):
+    page = open_page(page_of(diamond().html) + "")
+    page.evaluate("location.hash = '#step-8'")
+    page.reload()
+    assert page.locator("[data-box=n1] .gradient").text_content() == "1, waiting for 1 of 2"
+    assert page.locator("[data-partial]").evaluate_all("all => all.map(e => e.dataset.box)") == ["n1"]
+    page.keyboard.press("End")
+    assert page.locator("[data-partial]").count() == 0
+
+
+# --- The user's own lines ---
+
+
+def halves(x):
+    low = x * 0.5
+    high = low + 1.0
+    return tl.sum(low * high)
+
+
+def own_lines():
+    return step_through(halves, tl.parameter(np.ones(3), "x"))
+
+
+def test_the_line_at_work_is_marked_and_the_code_stands_beside_the_picture(open_page):
+    steps = own_lines()
+    page = open_page(page_of(steps.html))
+    texts = {line.number: line.text for excerpt in steps.timeline.source for line in excerpt.lines}
+    for event in steps:
+        marked = page.locator(".written [aria-current]").all_text_contents()
+        assert marked == ([texts[event.origin[1]] + "\n"] if event.origin else [])
+        page.keyboard.press("ArrowRight")
+    for width, beside in ((1440, True), (1100, True), (390, False)):
+        page.set_viewport_size({"width": width, "height": 900})
+        code, picture = page.locator(".written").bounding_box(), page.locator(".pictures").bounding_box()
+        apart = code["x"] + code["width"] <= picture["x"] or picture["x"] + picture["width"] <= code["x"]
+        assert apart == beside
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_on_a_phone_the_explanation_stays_in_view(open_page):
+    page = open_page(page_of(chain(40).html))
+    page.set_viewport_size({"width": 390, "height": 844})
+    for place in (0, 0.5, 1):
+        page.evaluate("part => scrollTo(0, part * document.body.scrollHeight)", place)
+        card = page.locator(".card").bounding_box()
+        assert card["y"] >= -1 and card["y"] + card["height"] <= 845

@@ -51,7 +51,14 @@ def test_the_page_and_its_files_are_there(playground):
 
 def test_code_runs_and_its_parts_come_back(playground):
     status, messages = run(playground, "x = tl.parameter(2.0)\nx * x\n")
-    assert status == 200 and [m["part"] for m in messages] == ["said", "picture", "numbers", "passes", "program"]
+    assert status == 200 and [m["part"] for m in messages] == [
+        "said",
+        "value",
+        "picture",
+        "numbers",
+        "passes",
+        "program",
+    ]
 
 
 @pytest.mark.parametrize("path", ["/", "/run", "/wrong/", "/wrong/run", "//run", "/%2e%2e/run"])

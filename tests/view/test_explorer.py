@@ -21,10 +21,11 @@ from tinygrad_lora.compiler.pipeline import PASSES
 from tinygrad_lora.errors import CompileError
 from tinygrad_lora.named_object import EXAMPLE
 from tinygrad_lora.view.explorer import checks
-from tinygrad_lora.view.explorer.code import GONE, NEW, SAME, CodeLine, changed
+from tinygrad_lora.view.explorer.code import changed
 from tinygrad_lora.view.explorer.explore import Exploration, explore
 from tinygrad_lora.view.explorer.rules import UNKNOWN, rule_of
 from tinygrad_lora.view.explorer.union import ADDED, KEPT, REMOVED, REWIRED, short
+from tinygrad_lora.view.written import GONE, NEW, SAME, CodeLine
 
 HOSTILE = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & <b>'\"\\ $x$", "\N{SNAKE}"]
 KINDS = [pytest.param(make, id=name) for name, make in PROGRAMS.items()]

@@ -2,10 +2,14 @@
 
 import base64
 import linecache
+import os
 import pickle
 import re
+import subprocess
 import sys
+import traceback
 import types
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -21,6 +25,7 @@ from tinygrad_lora.view import notebook
 from tinygrad_lora.view.errors.excerpt import DEPTH, MOST_BOXES
 from tinygrad_lora.view.errors.failure import failure, show_errors
 from tinygrad_lora.view.errors.fixes import fix
+from tinygrad_lora.view.errors.folding import REFUSALS
 from tinygrad_lora.view.errors.nonfinite import first_nonfinite
 
 
@@ -309,7 +314,8 @@ def ipython(monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", module)
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     monkeypatch.setattr(ShapeError, "_repr_html_", None, raising=False)
-    monkeypatch.setattr(ShapeError, "_render_traceback_", None, raising=False)
+    for kind in REFUSALS:
+        monkeypatch.setattr(kind, "_render_traceback_", None, raising=False)
     return shown
 
 
@@ -451,3 +457,64 @@ def test_what_cannot_be_looked_at_is_refused():
         first_nonfinite(tl.parameter(1.0), np.ones(2))
     with pytest.raises(TypeError, match="not list"):
         first_nonfinite([1, 2])
+
+
+# --- Whose frames a traceback shows ---
+
+SCRIPT = """
+import numpy as np, tinygrad_lora as tl
+tl.fold_tracebacks()
+def net(x):
+    return tl.mse(tl.relu(x), np.ones((2, 4)))
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [("net(tl.parameter(np.ones((3, 4))))", ["<module>", "net"]), ("bool(tl.placeholder((2,)))", ["<module>"]),
+     ("tl.compile(net)(np.ones((3, 4)))", ["<module>", "net"])],
+)  # fmt: skip
+def test_a_script_can_ask_for_tracebacks_of_its_own_lines(tmp_path, line, names):
+    (tmp_path / "lesson.py").write_text(SCRIPT.format(line), encoding="utf-8")
+
+    def shown(**settings):
+        command = [sys.executable, str(tmp_path / "lesson.py")]
+        root = str(Path(tl.__file__).parents[1])
+        environment = {**os.environ, "PYTHONPATH": root, **settings}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60).stderr
+
+    short, full = shown(), shown(TINYGRAD_LORA_TRACEBACK="full")
+    assert re.findall(r"line \d+, in (\S+)", short) == names
+    assert "TINYGRAD_LORA_TRACEBACK=full" in short and "TINYGRAD_LORA_TRACEBACK" not in full
+    assert len(re.findall(r"line \d+, in (\S+)", full)) > len(names)
+    assert short.split("\n")[-3] == full.split("\n")[-2]  # the same sentence
+
+
+def test_importing_the_package_changes_no_hook_and_other_errors_go_to_the_one_before(monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "excepthook", lambda *error: seen.append(error))
+    tl.fold_tracebacks()
+    error = ZeroDivisionError("x")
+    sys.excepthook(type(error), error, None)
+    assert seen == [(ZeroDivisionError, error, None)]
+    refused = failing(hidden_layer)
+    whole = refused.__traceback__
+    sys.excepthook(type(refused), refused, whole)
+    names = [frame.f_code.co_name for frame, _ in traceback.walk_tb(seen[1][2])]
+    assert names[-1] == "hidden_layer" and refused.__traceback__ is whole
+
+
+def test_a_notebook_folds_every_refusal(ipython, monkeypatch):
+    given = []
+    table = types.SimpleNamespace(
+        structured_traceback=lambda kind, error, tb, tb_offset: given.append(tb) or ["frames", str(error)]
+    )
+    monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: types.SimpleNamespace(InteractiveTB=table))
+    show_errors()
+    try:
+        bool(tl.placeholder((2,), name="x"))
+    except tl.errors.TraceError as refused:
+        lines = refused._render_traceback_()
+    assert lines[0] == "frames" and "frames of tinygrad_lora left out: 1" in lines[1] and len(lines) == 3
+    assert [frame.f_code.co_name for frame, _ in traceback.walk_tb(given[0])] == ["test_a_notebook_folds_every_refusal"]

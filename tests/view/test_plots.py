@@ -360,9 +360,12 @@ def test_histograms_show_what_leaves_each_layer_and_what_the_activation_makes_of
     assert list(panels) == ["the input", "0: Linear", "into 2: Linear", "2: Linear"]
     hidden = model[0].forward(x)
     relu = np.maximum(hidden, 0)
-    for name, values in (("0: Linear", hidden), ("into 2: Linear", relu), ("2: Linear", model.forward(x))):
+    shown = {"the input": x, "0: Linear": hidden, "into 2: Linear": relu, "2: Linear": model.forward(x)}
+    everything = np.concatenate([values.ravel() for values in shown.values()])
+    for name, values in shown.items():
         heights, edges, _ = panels[name].patches[0].get_data()
-        expected, where = np.histogram(values[values != 0], 40)
+        # The panels share a scale, so a bar is as wide in each of them.
+        expected, where = np.histogram(values[values != 0], 40, (everything.min(), everything.max()))
         np.testing.assert_allclose(heights, expected / values.size)
         np.testing.assert_allclose(edges, where)
     assert f"{(relu == 0).mean():.0%} zeros" in words(figure)
@@ -463,6 +466,23 @@ def test_the_ground_has_the_color_of_the_class_that_wins_there():
     first, second = ground[0, -1], ground[-1, 0]  # the corners at the lower right and the upper left
     expected = np.where((up > across)[..., None], second, first)
     np.testing.assert_array_equal(ground, expected)
+
+
+def test_rings_are_no_larger_than_the_marks_and_the_legend_names_them_once():
+    x, y = np.array([[0.0, 1.0], [2.0, 1.0], [3.0, 0.0], [0.0, 3.0]]), [0, 1, 1, 0]
+    drawn = plots.decision_boundary(lambda p: p, x, y, steps=10).axes[0].collections
+    clouds = [cloud for cloud in drawn if type(cloud).__name__ == "PathCollection"]
+    rings = [cloud for cloud in clouds if len(cloud.get_offsets()) and not len(cloud.get_facecolors())]
+    marks = [cloud for cloud in clouds if len(cloud.get_offsets()) and len(cloud.get_facecolors())]
+    assert len(rings) == 2 and {*map(float, (r.get_sizes()[0] for r in rings))} <= {m.get_sizes()[0] for m in marks}
+    assert [ring.get_label() for ring in rings if not ring.get_label().startswith("_")] == ["wrong side (4)"]
+
+
+def test_the_ticks_of_training_steps_are_whole():
+    for steps in (1, 3, 7, 250):
+        (axes,) = plots.loss_curves(np.linspace(2.0, 1.0, steps)).axes
+        low, high = axes.get_xlim()
+        assert all(tick == int(tick) for tick in axes.get_xticks() if low <= tick <= high)
 
 
 def test_samples_stand_where_they_are_and_those_on_the_wrong_side_have_a_ring():

@@ -27,6 +27,7 @@ from tinygrad_lora.view.diagram.collapse import MOST_BOXES
 from tinygrad_lora.view.equations import equation, in_line, plain
 from tinygrad_lora.view.stepper.page import step_through
 from tinygrad_lora.view.stepper.steps import brief
+from tinygrad_lora.view.written import LineRecord
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [
@@ -91,7 +92,7 @@ def test_the_listing_tells_everything_that_happens():
 
 def test_forward_events_are_the_nodes_that_running_yields_and_ready_events_those_of_pulling_back():
     loss = lora_loss()
-    steps = step_through(loss).events
+    steps = step_through(loss, open=True).events
     order = [f"n{i}" for i, _ in enumerate(topological_order([loss]))]
     ids = dict(zip(topological_order([loss]), order, strict=True))
     assert [e.box for e in steps if e.kind in ("visit", "evaluate")] == order
@@ -157,7 +158,7 @@ def test_any_program_can_be_stepped_through(drawn):
 
 def test_after_the_last_step_the_boxes_show_what_backward_leaves():
     loss = lora_loss()
-    steps = step_through(loss)
+    steps = step_through(loss, open=True)
     last = steps.events[-1]
     assert all(node.gradient is None for node in topological_order([loss]))  # stepping changes nothing
     loss.backward()
@@ -188,7 +189,7 @@ def test_what_is_frozen_is_sent_nothing_and_the_step_says_so():
 def test_a_box_that_waits_says_how_many_contributions_are_in():
     event = step_through(tiny()).events[7]
     assert event.note == "1 of 2 contributions, waiting for 1"
-    assert event.states["n1"] == ("4", "1 (1 of 2)", "waiting")
+    assert event.states["n1"] == ("4", "1, waiting for 1 of 2", "waiting")
     assert event.states["n3"] == ("16", "1", "active")
     assert (event.box, event.to_box) == ("n3", "n1")
 
@@ -402,7 +403,7 @@ def test_of_a_large_model_each_layer_is_one_box():
     blocks = [tl.Sequential(*(tl.Linear(2, 2, seed=j) for j in range(40))) for _ in range(5)]
     model = tl.Sequential(*blocks)
     x, seed = np.ones((1, 2)), np.ones((1, 2))
-    steps = step_through(model, x, seed=seed)
+    steps = step_through(model, x, seed=seed, open=["Linear", "Sequential"])
     assert steps.timeline.note == "The graph has 801 nodes: some of its layers are shown as one box each."
     shown = steps.timeline.pictures[0]
     boxes = [box for box in shown.boxes if box.operation == "Sequential"]
@@ -682,3 +683,101 @@ def test_a_file_runs_as_a_module_and_two_of_one_name_are_two(tmp_path):
 def test_the_command_says_in_one_sentence_what_is_wrong(tmp_path, name, message):
     with pytest.raises(ValueError, match=message):
         command(tmp_path, name)
+
+
+# --- The user's own lines ---
+
+
+def two_lines():
+    x = tl.parameter(3.0, "x")
+    doubled = x + x
+
+    return tl.tanh(
+        doubled * x,
+    )
+
+
+def lines_of(steps):
+    """The code of the user's line at each step, and what the page shows around it."""
+    shown = {(e.file, line.number): line.text.strip() for e in steps.timeline.source for line in e.lines}
+    return [shown.get(event.origin) for event in steps.events], [*shown.values()]
+
+
+def test_each_step_of_a_function_stands_at_the_line_that_made_its_node():
+    at, shown = lines_of(step_through(two_lines))
+    assert at[:4] == [None, "doubled = x + x", "doubled * x,", "return tl.tanh("]
+    assert shown[0] == "def two_lines():" and shown[-1] == ")"
+    assert at[-4:] == ["doubled = x + x", "doubled = x + x", None, "return tl.tanh("]
+
+
+def test_lines_of_values_are_those_that_gave_variables_their_nodes():
+    x = tl.parameter(3.0, "x")
+    doubled = x + x
+    z = doubled * x + doubled
+    assert lines_of(step_through(z))[0][:4] == [
+        'x = tl.parameter(3.0, "x")', "doubled = x + x", "z = doubled * x + doubled", "z = doubled * x + doubled"
+    ]  # fmt: skip
+
+
+def test_lines_in_a_function_that_is_called_and_in_the_caller_are_told_apart():
+    def square(v):
+        return v * v
+
+    def f(v):
+        return square(v) + square(v + 1.0) * 2.0
+
+    inner, outer = "return v * v", "return square(v) + square(v + 1.0) * 2.0"
+    p = tl.parameter(3.0)
+    for steps in (step_through(f, np.asarray(3.0)), step_through(lambda: f(p))):
+        at = [x for x, event in zip(lines_of(steps)[0], steps.events, strict=True) if event.kind == "evaluate"]
+        assert at == [inner, outer, inner, outer, outer]
+
+
+class Doubling(tl.Layer):
+    def __init__(self):
+        super().__init__()
+        self.inner = tl.Linear(3, 2, seed=0)
+
+    def __call__(self, x):
+        y = self.inner(x)
+        return y * 2.0
+
+
+def test_a_layer_shows_its_class_and_a_layer_of_the_package_no_code():
+    at, shown = lines_of(step_through(Doubling(), np.ones((2, 3))))
+    assert shown[0] == "class Doubling(tl.Layer):" and {"y = self.inner(x)", "return y * 2.0"} <= set(at)
+    assert not step_through(tl.Linear(3, 2, seed=0), np.ones((2, 3))).timeline.source
+    assert not step_through(compiled()).timeline.source
+
+
+def test_watching_lines_leaves_the_debugger_where_it_was():
+    seen = []
+    before = sys.gettrace()
+    try:
+        sys.settrace(mine := lambda *event: seen.append(event))
+        step_through(two_lines)
+        with pytest.raises(ZeroDivisionError):
+            step_through(lambda: 1 / 0)
+        assert sys.gettrace() is mine
+    finally:
+        sys.settrace(before)
+
+
+def data_of(html):
+    return json.loads(html.partition('type="application/json">')[2].partition("</script>")[0])
+
+
+def test_the_page_holds_the_lines_and_says_which_is_at_work():
+    steps = step_through(two_lines)
+    data = data_of(steps.html)
+    assert [row["line"] for row in data[:4]] == [-1, 2, 5, 4]
+    assert 'class="written" role="group" aria-label="Your code"' in steps.html
+    assert [row["line"] for row in data_of(step_through(compiled()).html)] == [-1] * len(step_through(compiled()))
+
+
+def test_the_command_knows_the_lines_of_the_function_that_it_calls(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = "import tinygrad_lora as tl\ndef loss():\n  x = tl.parameter(3.0, 'x')\n  y = x * x\n  return y + x\n"
+    (tmp_path / "lesson.py").write_text(source, encoding="utf-8")
+    shown = named_object("lesson.py:loss", "a node", LineRecord().noting)
+    assert lines_of(step_through(shown))[0][:3] == ["x = tl.parameter(3.0, 'x')", "y = x * x", "return y + x"]

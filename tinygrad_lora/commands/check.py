@@ -1,4 +1,4 @@
-"""The commands `tinygrad-lora check`, `hint` and `progress`: the course in a terminal."""
+"""The commands `tinygrad-lora check`, `hint`, `solution` and `progress`: the course in a terminal."""
 
 import argparse
 import json
@@ -8,7 +8,8 @@ from pathlib import Path
 from textwrap import TextWrapper
 from typing import Any
 
-from ..learn.checking.check import hint
+from ..errors import ExerciseError
+from ..learn.checking.check import hint, solution
 from ..learn.checking.guard import TookTooLongError, guarded
 from ..learn.checking.report import Report
 from ..learn.checking.run import run_checks
@@ -20,7 +21,7 @@ LIMIT = 10.0  # seconds that a file may take before the checks begin
 
 
 def add_command(commands: Any) -> None:
-    """Add `check`, `hint` and `progress` to the commands of a parser."""
+    """Add `check`, `hint`, `solution` and `progress` to the commands of a parser."""
     parser = commands.add_parser(
         "check",
         help="show an exercise, or check your file",
@@ -38,6 +39,14 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo")
     parser.set_defaults(run=run_hint)
+    parser = commands.add_parser(
+        "solution",
+        help="show two solutions of an exercise that you have solved",
+        description="What the exercise was about, a solution, another way, and what to try next: as soon as all its "
+        "checks have passed.",
+    )
+    parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo")
+    parser.set_defaults(run=run_solution)
     parser = commands.add_parser(
         "progress",
         help="list all exercises and how far you are",
@@ -98,7 +107,12 @@ def wrapped(text: str) -> str:
 
 def as_text(report: Report) -> str:
     """The results in words. Where a notebook would call `hint`, a terminal has a command."""
-    return str(report).replace(f'hint("{report.exercise.id}")', f"tinygrad-lora hint {report.exercise.id}")
+    return in_terminal(str(report), report.exercise.id)
+
+
+def in_terminal(text: str, id: str) -> str:
+    """The text with commands in place of the functions that a notebook calls."""
+    return re.sub(rf'(hint|solution)\("{id}"\)', rf"tinygrad-lora \1 {id}", text)
 
 
 def as_json(exercise: Exercise) -> str:
@@ -117,6 +131,9 @@ def report_as_json(report: Report) -> str:
         "exercise": report.exercise.id, "passed": report.passed, "points": report.points, "out_of": report.out_of,
         "results": results,
     }  # fmt: skip
+    if report.passed:
+        one = report.exercise
+        whole |= {"about": one.about, "solution": one.solution, "another_way": one.another_way, "next": one.next_step}
     return json.dumps(whole, indent=2)
 
 
@@ -133,6 +150,15 @@ def progress_as_json(state: Progress) -> str:
 def run_hint(args: argparse.Namespace) -> int:
     """Print the next hint."""
     print(wrapped(str(hint(args.id))))
+    return 0
+
+
+def run_solution(args: argparse.Namespace) -> int:
+    """Print two solutions. Raises ExerciseError before the exercise is solved."""
+    try:
+        print(wrapped(solution(args.id)))
+    except ExerciseError as error:
+        raise ExerciseError(in_terminal(str(error), args.id)) from None
     return 0
 
 

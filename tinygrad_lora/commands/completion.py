@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-SHELLS = ("bash", "zsh", "tcsh")
+SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")  # which of them depends on the version of shtab
 FOLDERS = ("DIR", "SUBMISSIONS")  # of the words in capitals, those that stand for a folder; other paths are files
 
 
@@ -30,6 +30,8 @@ def run(args: argparse.Namespace) -> int:
         shtab = import_module("shtab")
     except ImportError:
         raise ImportError('completion needs the package shtab: pip install "tinygrad-lora[completion]"') from None
+    if args.shell not in shtab.SUPPORTED_SHELLS:
+        raise ValueError(f"shtab {shtab.__version__} does not know {args.shell}; a newer one may: pip install -U shtab")
     whole = args.whole()
     add_values(whole, values(), shtab)
     print(shtab.complete(whole, args.shell))

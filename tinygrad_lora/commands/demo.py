@@ -9,6 +9,7 @@ from ..demo.experiment import Experiment, run_experiment
 from ..demo.files import write_files
 from ..files import check_place
 from ..terminal import show_table, tracker
+from .output import add_open, opened
 
 
 def add_command(commands: Any) -> None:
@@ -25,6 +26,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--rank", type=int, default=4, help="rank of the adapters, 1 to 10 (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="draws weights and batches (%(default)s)")
     parser.add_argument("--epochs", type=int, default=None, help="epochs of both trainings (20 and 100)")
+    add_open(parser)
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
     parser.set_defaults(run=run)
 
@@ -35,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     check_place(args.out / "index.html")
     result = run_experiment(args.rank, args.seed, args.epochs, tracker(args.quiet))
     paths = write_files(result, args.out)
+    opened(paths["page"], args.open)
     if not args.quiet:
         show_table(findings(result), f"LoRA on handwritten digits, in {time.perf_counter() - start:.1f} seconds")
         show_table([(path.name, str(path)) for path in paths.values()], "\nFiles")

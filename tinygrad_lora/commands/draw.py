@@ -1,12 +1,17 @@
 """The command `tinygrad-lora draw`: a picture of a graph, as a file or as text."""
 
 import argparse
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 from ..named_object import named_object
+from ..nn import Layer
 from ..view.diagram.text import listing
+from ..view.rails import rails
 from ..view.render import SUFFIXES, render
+from .output import add_open, opened
 
 WANTED = "a function without arguments that gives a node, a graph or a layer"
 
@@ -17,13 +22,14 @@ def add_command(commands: Any) -> None:
         "draw",
         help="draw the graph of a computation",
         description="Call a function without arguments that gives a node, a graph or a layer, and draw it. Without "
-        "--out the graph is printed as text.",
+        "--out the terminal shows it: a dot for each node, and lines from it to what uses it.",
     )
     parser.add_argument(
         "object", metavar="MODULE:NAME", help="what to draw: package.module:name or path/to/file.py:name"
     )
     kinds = " ".join(SUFFIXES)
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"write this file; its ending says the kind: {kinds}")
+    add_open(parser)
     parser.add_argument("--values", action="store_true", help="write the values of the nodes into the picture")
     parser.set_defaults(run=run)
 
@@ -32,10 +38,18 @@ def run(args: argparse.Namespace) -> int:
     """Draw, and say where. Raises ValueError where there is nothing to draw."""
     shown = named_object(args.object, WANTED)
     try:
-        if args.out is None:
-            print(listing(shown, values=args.values))
+        if args.out is None and not args.open:
+            print(_as_text(shown, args.values))
         else:
-            print(render(shown, args.out, values=args.values))
+            print(opened(render(shown, args.out or Path("graph.svg"), values=args.values), args.open))
     except TypeError as error:
         raise ValueError(f"{args.object}: {error}") from None
     return 0
+
+
+def _as_text(shown: Any, values: bool) -> str:
+    """The picture for a terminal; a list of what it would show, for a layer, and where a picture would be too wide."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if isinstance(shown, Layer) or not (sys.stdout.encoding or "").lower().startswith("utf"):
+        return listing(shown, values=values)
+    return rails(shown, values=values, width=width) or listing(shown, values=values)

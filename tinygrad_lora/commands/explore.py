@@ -7,6 +7,7 @@ from ..compiler import CompiledFunction
 from ..named_object import EXAMPLE, named_object
 from ..view.explorer.explore import explore
 from ..view.words.sentences import with_article
+from .output import add_open, opened
 
 WANTED = "a compiled function that has run, or a function without arguments that returns one"
 
@@ -27,13 +28,14 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--measure", action="store_true", help="measure how long the code takes after every pass")
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
-    parser.set_defaults(run=lambda given: run(given.object, given.out, given.measure, given.quiet))
+    add_open(parser)
+    parser.set_defaults(run=lambda given: run(given.object, given.out, given.measure, given.quiet, given.open))
 
 
-def run(name: str | None, out: Path, measure: bool = False, quiet: bool = False) -> int:
+def run(name: str | None, out: Path, measure: bool = False, quiet: bool = False, show: bool = False) -> int:
     """Write the page of a compiled function, and print its passes."""
     exploration = explore(compiled_function(name or f"{EXAMPLE}:naive_lora"), measure=measure)
-    path = exploration.save(out)
+    path = opened(exploration.save(out), show)
     if not quiet:
         print(f"{exploration}\n\nOpen {path} in a browser: it shows all of this.")
     return 0

@@ -54,6 +54,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--trusted", action="store_true", help="grade without a sandbox, held by limits and Python's audit hook alone"
     )
+    parser.add_argument(
+        "--predictions", action="store_true", help="a point for each question answered, whether right or wrong"
+    )
     parser.add_argument("--fresh", action="store_true", help="grade everything again")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar and no table")
@@ -66,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--jobs, --budget and --cpu are 1 or more, --memory is 256 or more, and --seed is not below 0")
     ids, handed_in = chosen(args.exercises), submissions(args.submissions, args.out)
     seed = seed_of(args.out) if args.seed is None else args.seed
-    settings = GradingSettings(seed, args.budget, args.cpu, args.memory << 20, trusted=args.trusted)
+    held = {"trusted": args.trusted, "predictions": args.predictions}
+    settings = GradingSettings(seed, args.budget, args.cpu, args.memory << 20, **held)
     if not args.trusted:
         out_of_sight(args.submissions, args.out)
     kept = args.out / "cache"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .. import __version__, errors
 from ..blas import one_thread
+from .output import EXAMPLES, grouped, paint
 
 if TYPE_CHECKING:
     import argparse
@@ -22,6 +23,7 @@ COMMANDS = {
     "learn": "learn",
     "check": "check",
     "hint": "check",
+    "solution": "check",
     "progress": "check",
     "predict": "predict",
     "review": "predict",
@@ -37,7 +39,9 @@ COMMANDS = {
     "completion": "completion",
 }
 # What these compute on is small.
-SMALL = {"demo", "learn", "check", "hint", "predict", "review", "course", "step", "explore", "draw", "play"}
+SMALL = {
+    "demo", "learn", "check", "hint", "solution", "predict", "review", "course", "step", "explore", "draw", "play",
+}  # fmt: skip
 MOVED = {"bench": "bench is a tool of the repository: in a checkout, run `python3 run.py bench` with the same options"}
 REFUSED = (  # in one sentence
     ValueError, OSError, ImportError, errors.ClosedError, errors.CompileError, errors.DtypeError, errors.GradientError,
@@ -76,6 +80,13 @@ def parser(first: str = "") -> argparse.ArgumentParser:
         def error(self, message: str) -> NoReturn:
             raise ValueError(f"{message}; `{self.prog} --help` says what can be given")
 
+        def format_help(self) -> str:
+            if self is not made or len(commands.choices) < len(COMMANDS):
+                return super().format_help()
+            helps = {action.dest: action.help or "" for action in commands._choices_actions}
+            usage = f"usage: {self.prog} [-h] [--version] COMMAND ..."
+            return grouped(usage, self.description or "", helps, self.epilog or "")
+
     made = Parser(
         prog="tinygrad-lora",
         description="A minimal autograd engine that teaches. `tinygrad-lora COMMAND --help` explains a command.",
@@ -88,6 +99,8 @@ def parser(first: str = "") -> argparse.ArgumentParser:
     if first != "--version":
         for module in [COMMANDS[first]] if first in COMMANDS else dict.fromkeys(COMMANDS.values()):
             import_module(f".{module}", __package__).add_command(commands)
+    for name, command in commands.choices.items():
+        command.epilog = f"{command.epilog or ''} Example: {EXAMPLES[name]}".strip()
     return made
 
 
@@ -156,5 +169,9 @@ def exit_code(name: str, command: Callable[[], int]) -> int:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except REFUSED as error:
-        print(f"{name}: {sentence(error)}", file=sys.stderr)
+        if os.environ.get("TINYGRAD_LORA_TRACEBACK") == "full":
+            import traceback
+
+            traceback.print_exception(error)
+        print(f"{paint(f'{name}:', 'error', sys.stderr)} {sentence(error)}", file=sys.stderr)
         return WRONG

@@ -1,12 +1,16 @@
 """The command `tinygrad-lora step`: the steps of a computation in a terminal, or as a page."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
 from ..named_object import named_object
 from ..view.stepper.page import step_through
+from ..view.written import LineRecord
+from .output import add_open, opened, paint
 
+PHASE = re.compile(r"(?m)^( *\d+  )(forward|backward|compile)")
 WANTED = "a function without arguments that gives a node with its numbers, or a compiled function that has run"
 
 
@@ -23,18 +27,19 @@ def add_command(commands: Any) -> None:
         "object", metavar="MODULE:NAME", help="what to step through: package.module:name or path/to/file.py:name"
     )
     parser.add_argument("--out", type=Path, metavar="FILE.html", help="write a page to step through instead")
+    add_open(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the steps, or write the page and say where. Raises ValueError where there is nothing to step through."""
-    shown = named_object(args.object, WANTED)
+    shown = named_object(args.object, WANTED, LineRecord().noting)
     try:
         steps = step_through(shown)
     except TypeError as error:
         raise ValueError(f"{args.object}: {error}") from None
-    if args.out is None:
-        print(steps)
+    if args.out is None and not args.open:
+        print(PHASE.sub(lambda line: line[1] + paint(line[2], line[2]), str(steps)))
     else:
-        print(f"{len(steps)} steps: {steps.save(args.out)}")
+        print(f"{len(steps)} steps: {opened(steps.save(args.out or Path('steps.html')), args.open)}")
     return 0

@@ -158,7 +158,7 @@ def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[Computati
     wanted = [wrt] if isinstance(wrt, ComputationNode) else list(wrt)
     if other := [x for x in [output, *wanted] if not isinstance(x, ComputationNode)]:
         raise TypeError(f"gradients() takes nodes, not {words_for(other[0])}: wrap arrays in tl.parameter first")
-    seed = _seed(output, seed, "gradients()")
+    start, seed = tick(), _seed(output, seed, "gradients()")
     if not isinstance(seed, ComputationNode):
         seed = broadcast(constant(seed), shape=output.shape)
     by_node = dict(pulling_back(output, seed, wanted))
@@ -166,6 +166,9 @@ def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[Computati
         message = f"the gradients are zero: the output depends on none of these nodes{cause}"
         warnings.warn(message, LostGradientWarning, stacklevel=3)
     result = [by_node[x] if x in by_node else broadcast(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
+    for x, g in zip(wanted, result, strict=True):
+        if g.created > start and not g.call:  # so that a picture can name it
+            g.call = gradients, (output, x), {}
     return result[0] if isinstance(wrt, ComputationNode) else result
 
 

@@ -27,7 +27,7 @@ def {name}(self, {parameters}, *surplus):
         node.op, node.parents, node.params = self, ({operands},), NO_PARAMS
         node._value, node._shape, node._dtype = value, {shape}, value.dtype
         node.requires_gradient, node.created = {requires_gradient}, tick()
-        node.name = node.origin = node._gradient = None
+        node.name = node.origin = node.call = node._gradient = None
         return node
     return {otherwise}
 """

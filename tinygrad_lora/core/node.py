@@ -171,8 +171,8 @@ class ComputationNode(ArrayLike):
     Structure is fixed at birth. `gradient` is filled by `backward()` and None until then. Equality is identity.
     """
 
-    __slots__ = ("_dtype", "_gradient", "_shape", "_value", "created", "name", "op", "origin", "params", "parents",
-                 "requires_gradient")  # fmt: skip
+    __slots__ = ("_dtype", "_gradient", "_shape", "_value", "call", "created", "name", "op", "origin", "params",
+                 "parents", "requires_gradient")  # fmt: skip
     __match_args__ = ("op", "parents")
     backward: ClassVar[Any]  # autodiff.py attaches it: `loss.backward(seed=None)`
     sum: ClassVar[Any]  # library.py attaches these: `x.sum(axis=None, keepdims=False)`, and `x.reshape(2, -1)`
@@ -188,6 +188,7 @@ class ComputationNode(ArrayLike):
         self.requires_gradient, self.name, self._value, self._gradient = requires_gradient, name, value, None
         # While symbolic it remembers the file and line of the user's code.
         self.created, self.origin = tick(), user_line() if value is None else None
+        self.call: Any = None  # the library function that this is the result of, if any: (function, args, kwargs)
 
     @property
     def known(self) -> bool:

@@ -28,10 +28,11 @@ from ..learn.exercise import Exercise
 from ..learn.registry import exercise_ids, load_exercise
 from .judge import data_of
 from .kept import read_kept, write_kept
+from .predictions import results as asked
 from .process.zygote import command, environment
 from .submissions import Submission
 
-GRADER = 7  # raise it when the same submission may get another result
+GRADER = 8  # raise it when the same submission may get another result
 SANDBOXED = "Each submission runs in a sandbox of the operating system (bubblewrap)."
 TRUSTED = "Submissions are trusted: they run without a sandbox, held by Python alone."
 
@@ -40,7 +41,8 @@ TRUSTED = "Submissions are trusted: they run without a sandbox, held by Python a
 class GradingSettings:
     """How to grade. `seed` and `budget` draw the random cases; `cpu` and `memory` limit each student's process.
 
-    Without `trusted`, nothing is graded where there is no sandbox.
+    Without `trusted`, nothing is graded where there is no sandbox. With `predictions`, a question that is answered is a
+    point.
     """
 
     seed: int = 1
@@ -49,6 +51,7 @@ class GradingSettings:
     memory: int = 2 << 30
     wall: float = 300.0
     trusted: bool = False
+    predictions: bool = False
 
     @property
     def held(self) -> str:
@@ -219,7 +222,7 @@ def grade_all(
     Results are written to the folder `kept` at once: a run that was killed goes on where it was.
     """
     waiting: dict[Any, tuple[Submission, Path]] = {}
-    blank = empty(ids, "")
+    blank = empty(ids, "", settings.predictions)
     for submission in submitted:
         path = kept / f"{key(submission, ids, settings)}.json"
         if (result := read_kept(path, blank)) is not None:
@@ -230,20 +233,21 @@ def grade_all(
         submission, path = waiting[future]
         result = _protected(future.result())
         if "failed" in result:  # not kept: it may come to something the next time
-            result = empty(ids, result["failed"])
+            result = empty(ids, result["failed"], settings.predictions)
         else:
             write_kept(path, result)
         yield submission, result, False
 
 
-def empty(ids: Sequence[str], why: str) -> Result:
+def empty(ids: Sequence[str], why: str, predictions: bool = False) -> Result:
     """A result without points, which says why."""
     results = []
     for id in ids:
         for check in load_exercise(id).checks:
             result = CheckResult(id, check.name, False, Diagnosis("not-graded", why), 0.0, 0, check.points)
             results.append(data_of(result))
-    total = sum(load_exercise(id).points for id in ids)
+    results += map(data_of, asked(ids, set())) if predictions else []
+    total = sum(one["out_of"] for one in results)
     told: Result = {"notes": [why], "refused": [], "unreadable": [], "seconds": 0.0}
     return {"results": results, **told, "points": 0, "out_of": total}
 

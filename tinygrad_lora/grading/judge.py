@@ -8,12 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..learn.checking.counterfactual import AnswerMemory
 from ..learn.checking.guard import TookTooLongError, guarded
 from ..learn.checking.report import CheckResult, shown
 from ..learn.checking.run import run_checks
 from ..learn.diagnosis import NOT_STARTED, Diagnosis
 from ..learn.exercise import Check, Exercise
 from ..learn.registry import load_exercise
+from . import predictions
 from .process.peer import Peer, Unwritten
 from .process.student import CELLS, NO_PYTHON, PATIENCE, SERVICE
 from .process.wire import Channel, Gone, Misbehaved
@@ -21,6 +23,7 @@ from .process.zygote import Nursery
 from .submissions import File, files_of
 
 ANSWER = 5.0  # seconds to hand over names
+LONGEST_NAME = 60  # characters of a name in a diagnosis
 MARGIN = 0.3  # seconds that the student's process stops before the judge would
 
 
@@ -39,16 +42,42 @@ class Judge(Peer):
                 self.broken = error
             raise
 
-    def taken(self, names: list[str]) -> Any:
+    def taken(self, names: list[str], exercise: list[str]) -> Any:
         """The student's objects with these names. Both sides forget those of earlier checks."""
         self.begin()
-        return self.service("take", names)
+        return self.service("take", names, exercise)
 
     def service(self, method: str, *args: Any) -> Any:
         """Call a method of the `Service` in the student's process."""
         if SERVICE not in self.things:
             self.things[SERVICE] = "the student's process"
         return self.call(SERVICE, method, args)
+
+
+class DistantMemory(AnswerMemory):
+    """The memory of the student's process, which is asked only when a check has failed, before it is run again.
+
+    What it answers can change a diagnosis, and no verdict. `seconds` is what each further run may take.
+    """
+
+    def __init__(self, peer: Judge, seconds: float) -> None:
+        self._peer, self._seconds, self.asked = peer, seconds, False
+
+    def _answer(self, method: str, kind: type) -> Any:
+        """What the student's process says, if it is of this kind; else nothing. From here on its time runs anew."""
+        self.asked, self._peer.deadline = True, time.monotonic() + self._seconds
+        answer = guarded(lambda: self._peer.service(method), ANSWER).value
+        return answer if type(answer) is kind else kind()
+
+    def changed(self) -> str:
+        name: str = self._answer("changed", str)
+        return name if name.replace(".", "_").isidentifier() and len(name) <= LONGEST_NAME else ""
+
+    def put_back(self) -> None:
+        guarded(lambda: self._peer.service("put_back"), ANSWER)
+
+    def looks_at_names(self) -> bool:
+        return bool(self._answer("looks_at_names", bool))
 
 
 class Hearing:
@@ -60,14 +89,14 @@ class Hearing:
         self._peer: Judge | None = None
         self._dead = ""  # why no process can be had: the cells themselves end it
 
-    def take(self, names: tuple[str, ...]) -> dict[str, Any]:
+    def take(self, names: tuple[str, ...], exercise: tuple[str, ...]) -> dict[str, Any]:
         """The student's objects, as proxies; `...` for what is not written yet."""
         if self._peer is None and not self._dead:
             self._start()
         if (peer := self._peer) is None:
             return {}
         peer.deadline = 0.0
-        outcome = guarded(lambda: peer.taken(list(names)), ANSWER)
+        outcome = guarded(lambda: peer.taken(list(names), list(exercise)), ANSWER)
         if outcome.error is not None or type(outcome.value) is not dict:
             if peer.broken:
                 self._peer, self._dead = None, "it did not answer"
@@ -87,17 +116,22 @@ class Hearing:
 
     def run(self, exercise: Exercise, check: Check, seed: int, budget: int) -> CheckResult:
         """One check. Whatever a student's process does, there is a result."""
-        values = self.take(check.needs)
+        values = self.take(check.needs, exercise.names)
         limit = max(1.0, self.patience * exercise.limit)
-        if self._peer is not None:
-            self._peer.deadline = time.monotonic() + limit - MARGIN
         only = replace(exercise, checks=[check])
-        result = run_checks(only, values, seed=seed, budget=budget, limit=limit).results[0]
+        memory = None
+        if self._peer is not None:
+            memory = DistantMemory(self._peer, limit - MARGIN)
+            self._peer.deadline = time.monotonic() + limit - MARGIN
+        report = run_checks(only, values, seed=seed, budget=budget, memory=memory, limit=limit)
+        result = report.results[0]
         if self._dead and result.diagnosis is not None and result.diagnosis.code == NOT_STARTED:
             return _failed(result, "process-ended", f"running your code ended its process: {self._dead}")
         if self._peer is not None and self._peer.broken:
             reason, self._peer = self._peer.broken, None
             ending = self._nursery.end()
+            if memory is not None and memory.asked:  # it had failed before
+                return result
             if isinstance(reason, Gone):
                 return _failed(result, "process-ended", f"your code ended its process: {ending or 'it closed its end'}")
             if isinstance(reason, TookTooLongError):
@@ -142,6 +176,8 @@ def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
             refused += hearing.close()
         notes += hearing.notes
     ordered = [one for id in job["exercises"] for one in results[id]]
+    if job.get("predictions"):
+        ordered += map(data_of, predictions.results(job["exercises"], predictions.answered(files)))
     points, out_of = (sum(one[what] for one in ordered) for what in ("points", "out_of"))
     if points < out_of:
         unreadable += [note for note in notes if NO_PYTHON in note]

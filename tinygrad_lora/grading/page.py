@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from ..learn.checking.report import SAME
 from ..learn.diagnosis import NOT_STARTED
-from ..learn.registry import load_exercise
 from ..view.words.markup import Markup, asset, element, joined, page, scrolling
+from .predictions import GROUP, title_of
 
 Result = dict[str, Any]
 STEPS = ("none", "some", "half", "most", "full")
@@ -27,7 +27,8 @@ def class_page(results: Mapping[str, Result], title: str, held: str = "") -> str
     points = [result["points"] for result in results.values()]
     out_of = next((result["out_of"] for result in results.values()), 0)
     mean = sum(points) / max(1, len(points))
-    lead = f"{len(results)} students, {len(ids)} exercises. On average {mean:.1f} of {out_of} points."
+    count = sum(not id.endswith(GROUP) for id in ids)
+    lead = f"{len(results)} students, {count} exercises. On average {mean:.1f} of {out_of} points."
     return page(
         f"{title}: class report",
         element("h1", f"{title}: class report"),
@@ -56,7 +57,7 @@ def feedback_page(student: str, result: Result, title: str) -> str:
     for id in dict.fromkeys(one["exercise"] for one in result["results"]):
         own = [one for one in result["results"] if one["exercise"] == id]
         score = f"{sum(one['points'] for one in own)} of {sum(one['out_of'] for one in own)} points"
-        parts += [element("h2", f"{id}: {load_exercise(id).plain_title} ({score})")]
+        parts += [element("h2", f"{id}: {title_of(id)} ({score})")]
         sentences = [one["sentence"] for one in own]
         parts += [_check(one, one["sentence"] in sentences[:i]) for i, one in enumerate(own)]
     return page(f"{title}: {student}", *parts, style=asset("grading", "page.css"))
@@ -127,7 +128,7 @@ def _exercises(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Mar
         own = [share[id] for share in shares.values()]
         counts = [sum(_step(share) == i for share in own) for i in range(5)]
         cells = [f"{sum(own) / max(1, len(own)):.0%}", str(counts[4]), str(sum(counts[1:4])), str(counts[0])]
-        rows.append([id, load_exercise(id).plain_title, *cells])
+        rows.append([id, title_of(id), *cells])
     return _table(["Exercise", "Title", "Average", "All points", "Some", "None"], rows, "Exercises")
 
 

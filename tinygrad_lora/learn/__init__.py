@@ -1,6 +1,6 @@
-"""Exercises that say what is wrong: `check`, `hint`, `progress`, and the gradient doctor behind them."""
+"""Exercises that say what is wrong: `check`, `hint`, `solution`, `progress`, and the gradient doctor behind them."""
 
-from .checking.check import check, demand, hint
+from .checking.check import check, demand, hint, solution
 from .checking.report import CheckResult, Report
 from .checking.run import run_checks
 from .diagnosis import Diagnosis, Wrong, require, tell
@@ -16,5 +16,5 @@ from .zoo import bug, bugs
 __all__ = [
     "CheckResult", "Diagnosis", "Exercise", "Report", "Wrong", "all_exercises", "bug", "bugs", "check", "demand",
     "diagnose", "diagnose_backward", "diagnose_layer", "diagnose_step", "exercise_ids", "hint", "load_exercise",
-    "predict", "progress", "quiz", "reference", "require", "run_checks", "tell", "using",
+    "predict", "progress", "quiz", "reference", "require", "run_checks", "solution", "tell", "using",
 ]  # fmt: skip

@@ -83,6 +83,8 @@ class Mutant:
 class Exercise:
     """One exercise, as data. `text` is Markdown; its first line is the title.
 
+    `about` says in two sentences what it was about, and `next_step` what to try next: who has solved it reads them.
+
     `limit` is in seconds, for each check. `slow` marks one that trains for real. `changes` says which of
     their arguments functions are asked to change, {"attach": ["model"]}; all others they must leave as they are.
     """
@@ -95,9 +97,12 @@ class Exercise:
     slow: bool = False
     preamble: str = PREAMBLE
     changes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    about: str = ""
+    next_step: str = ""
     references: dict[str, Any] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
     mutants: list[Mutant] = field(default_factory=list)
+    ways: dict[str, Any] = field(default_factory=dict)
     _starters: dict[str, tuple[Any, str]] = field(default_factory=dict)
     _texts: dict[str, str] = field(default_factory=dict)
 
@@ -123,6 +128,18 @@ class Exercise:
         """
         self.references |= values
         self._texts |= {name: source or answer_source(name, value) for name, value in values.items()}
+
+    def another(self, name: str | None = None) -> Callable[[T], T]:
+        """Another way to solve it, for who has solved it: another algorithm or idiom, which passes the checks as well.
+
+        For a value it is a function without arguments that gives the value. What it does not define is the reference's.
+        """
+
+        def register(thing: T) -> T:
+            self.ways[self._only(name)] = thing
+            return thing
+
+        return register
 
     def check(self, points: int = 1, *, slow: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
         """A test of this exercise. It raises `Wrong` (see `require` and `tell`) or any AssertionError to fail.
@@ -201,6 +218,11 @@ class Exercise:
         return "\n\n".join(self._source(name) for name in self.references)
 
     @property
+    def another_way(self) -> str:
+        """The other way as text."""
+        return "\n\n".join(self._way(name) for name in self.ways)
+
+    @property
     def stub(self) -> str:
         """What the student gets: the solution's text without the solution, or the code to repair."""
         parts = []
@@ -222,3 +244,9 @@ class Exercise:
 
     def _source(self, name: str) -> str:
         return self._texts[name] if name in self._texts else marked(source_of(self.references[name]))
+
+    def _way(self, name: str) -> str:
+        way = self.ways[name]
+        if callable(self.references[name]):
+            return source_of(way, name)
+        return f"{source_of(way)}\n\n{name} = {way.__name__}()\n"

@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import FormatError
 from ..files import opened, parse_json, user_folder
 from .checking.report import Report
+from .exercise import Exercise
 from .predictions.prediction import all_predictions
 from .registry import load_exercise
 from .tutorials import course_order
@@ -74,6 +75,13 @@ def save(report: Report) -> None:
     """Remember what came out, unless there was nothing to check."""
     if report.started:
         remember(report.records)
+
+
+def solved(exercise: Exercise) -> bool:
+    """Whether each check of the exercise has passed, at some time."""
+    records = (record for record in remembered() if record["exercise"] == exercise.id)
+    passed = {record.get("test") for record in records if record.get("passed") is True}
+    return passed >= {check.name for check in exercise.checks}
 
 
 @dataclass(frozen=True)

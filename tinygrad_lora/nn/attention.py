@@ -15,7 +15,7 @@ import numpy as np
 from ..core.node import ComputationNode
 from ..core.ops import cast
 from ..errors import ShapeError
-from ..library import reshape, softmax
+from ..library import remembered, reshape, softmax
 
 
 def far(dtype: Any) -> float:
@@ -23,6 +23,7 @@ def far(dtype: Any) -> float:
     return -3e4 if np.dtype(dtype) == np.float16 else -1e9
 
 
+@remembered
 def heads(x: ComputationNode, count: int) -> ComputationNode:
     """x (batch, time, count * size) cut into heads, with one column per token: (batch, count, size, time)."""
     batch, time, width = x.shape
@@ -31,6 +32,7 @@ def heads(x: ComputationNode, count: int) -> ComputationNode:
     return reshape(x.mT, (batch, count, width // count, time))
 
 
+@remembered
 def attention(
     queries: ComputationNode, keys: ComputationNode, values: ComputationNode,
     mask: ComputationNode | None = None, attentions: list[Any] | None = None,
@@ -66,6 +68,7 @@ def causal_mask(time: int, *, dtype: Any) -> Any:
     return np.where(at[:, None] > at, far(dtype), 0.0).astype(dtype)
 
 
+@remembered
 def padding_mask(is_token: ComputationNode, dtype: Any) -> ComputationNode:
     """0 for a token and a very negative number for padding, (batch, 1, 1, seen, 1): no one sees the padding.
 

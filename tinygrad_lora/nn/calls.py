@@ -68,6 +68,12 @@ def _notes_at(node: ComputationNode) -> list[Note]:
     return origin.calls
 
 
+def give_line(node: ComputationNode, line: tuple[str, int]) -> None:
+    """Tell a node the line that made it. What is noted there stays."""
+    calls, node.origin = _noted(node), NotedOrigin(line)
+    node.origin.calls = calls
+
+
 def _note(layer: Layer, start: int, arguments: tuple[Any, ...], result: Any) -> None:
     """Note a call whatever it took and whatever it gave."""
     outputs = [y for y in (result if isinstance(result, tuple | list) else [result]) if isinstance(y, ComputationNode)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.node import ComputationNode, parameter
 from ..core.ops import sqrt
-from ..library import in_float32, layer_norm, mean
+from ..library import in_float32, layer_norm, mean, remembered
 from .checks import check_number, check_size
 from .layer import Layer
 from .linear import check_width
@@ -47,7 +47,13 @@ class RMSNorm(Layer):
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         check_width(x, self.weight.size)
-        return _scaled(x, self.eps) * self.weight
+        return rms_norm(x, self.weight, self.eps)
+
+
+@remembered
+def rms_norm(x: Any, weight: Any, eps: float) -> Any:
+    r"""$y = \frac{x}{\sqrt{\frac1n \sum_i x_i^2 + \epsilon}}\,w$."""
+    return _scaled(x, eps) * weight
 
 
 @in_float32

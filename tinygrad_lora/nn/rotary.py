@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.node import ComputationNode
 from ..errors import ShapeError
-from ..library import concatenate
+from ..library import concatenate, remembered
 
 
 def rotary_angles(positions: Any, size: int, base: float = 10_000.0, *, dtype: Any) -> tuple[Any, Any]:
@@ -27,6 +27,7 @@ def rotary_angles(positions: Any, size: int, base: float = 10_000.0, *, dtype: A
     return np.cos(angles).astype(dtype), np.sin(angles).astype(dtype)
 
 
+@remembered
 def rotated(x: ComputationNode, angles: tuple[ComputationNode, ComputationNode]) -> ComputationNode:
     r"""$(x_i, x_{i+n/2})$ turned by $t\,\omega_i$, for x of shape (..., n, time).
 

@@ -19,6 +19,7 @@ POLICY = (
 FILES: Mapping[str, tuple[str, Callable[[], str]]] = {
     "play.css": ("text/css; charset=utf-8", partial(asset, ASSETS, "play.css")),
     "play.js": ("text/javascript; charset=utf-8", partial(asset, ASSETS, "play.js")),
+    "worker.js": ("text/javascript; charset=utf-8", partial(asset, ASSETS, "worker.js")),
     "codemirror.js": ("text/javascript; charset=utf-8", partial(asset, ASSETS, "codemirror.js")),
 }
 EMPTY = "It appears as soon as there is something to see."
@@ -29,9 +30,11 @@ def page(runner: str = "server", first: Mapping[str, str] | None = None) -> Mark
 
     `first` holds the parts of the first example, so that there is something to see before anything runs.
     """
+    policy = POLICY.partition("; frame-ancestors")[0]  # which only a header can say
     head = joined([
         void("meta", charset="utf-8"),
         void("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        void("meta", http_equiv="Content-Security-Policy", content=policy),
         void("meta", name="color-scheme", content="light dark"),
         element("title", "tinygrad_lora: the playground"),
         void("link", rel="stylesheet", href="play.css"),
@@ -49,6 +52,8 @@ def _bar() -> Markup:
         "header",
         element("h1", "Playground"),
         element("label", "Start from ", element("select", *choices, id="example")),
+        element("button", "Check", type="button", id="check", hidden="", title="Ctrl-Enter"),
+        element("button", "Start over", type="button", id="again", hidden=""),
         element("button", "Copy link", type="button", id="link"),
         element("button", "Stop", type="button", id="stop", disabled=""),
         element("output", "", id="state", role="status"),
@@ -59,7 +64,8 @@ def _editor() -> Markup:
     source = next(iter(EXAMPLES.values()))
     hint = "Change a line: all else follows. np is NumPy, tl is tinygrad_lora. Escape, then Tab, leaves the editor."
     area = element("textarea", source, id="source", spellcheck="false", aria_label="Code", rows="12")
-    return element("section", element("h2", "Code"), area, element("p", hint, class_="hint"), id="code")
+    task = element("div", id="task", hidden="")  # of an exercise
+    return element("section", task, element("h2", "Code"), area, element("p", hint, class_="hint"), id="code")
 
 
 def _part(first: Mapping[str, str], name: str) -> Markup:

@@ -17,7 +17,6 @@ from ..core.node import ComputationNode
 from ..errors import CompileError, RenderError, ShapeError
 from ..view.diagram.data import diagram
 from ..view.errors.failure import failure
-from ..view.explorer.code import GONE, NEW, CodeLine
 from ..view.explorer.explore import explore
 from ..view.explorer.steps import ExplorerStep
 from ..view.explorer.union import PROGRAM, TRACE, short
@@ -27,16 +26,14 @@ from ..view.words.highlight import code
 from ..view.words.highlight import lines as colored
 from ..view.words.markup import Markup, element, joined, scrolling
 from ..view.words.sentences import shape_text, short_array
+from ..view.written import GONE, NEW, CodeLine
 from .cell import FILE, Cell, run
 
 LARGEST = 300  # nodes that a picture shows while somebody types
 PARTS = {
-    "said": "Output",
-    "picture": "Graph",
-    "numbers": "Values and gradients",
-    "passes": "Passes",
+    "said": "Output", "value": "Result", "picture": "Graph", "numbers": "Values and gradients", "passes": "Passes",
     "program": "NumPy",
-}
+}  # fmt: skip
 TAGS = {NEW: "ins", GONE: "del"}
 Part = tuple[str, str]
 
@@ -49,10 +46,11 @@ def parts(source: str) -> Iterator[Part]:
         return  # what stood there before is the best that there is to see
     node = cell.result
     if not isinstance(node, ComputationNode):
-        yield "picture", _value(node)
-        for name in ("numbers", "passes", "program"):
+        yield "value", _value(node)
+        for name in ("picture", "numbers", "passes", "program"):
             yield name, ""
         return
+    yield "value", ""
     leaves = [n for n in topological_order([node]) if n.requires_gradient and not n.parents]
     seed = np.ones(node.shape, node.dtype)
     if leaves:

@@ -22,8 +22,7 @@ def main() -> None:
     Thread(target=_listen, args=(os.fdopen(os.dup(0), encoding="utf-8"), runs), daemon=True).start()
     sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, open as long as the process: `input()` finds an end
     while line := runs.get():
-        if runs.empty():  # of several runs the last is wanted
-            _answer(json.loads(line), out, runs)
+        _answer(json.loads(line), out, runs)
 
 
 def _listen(stream: Any, runs: SimpleQueue[str]) -> None:
@@ -36,12 +35,13 @@ def _answer(asked: dict[str, Any], out: Any, runs: SimpleQueue[str]) -> None:
     def write(**message: Any) -> None:
         print(json.dumps({"run": asked["run"], **message}), file=out, flush=True)
 
-    write(began=True)
-    for name, html in parts(asked["source"]):
-        write(part=name, html=html)
-        if not runs.empty():
-            break
-    write(done=True)
+    if runs.empty():  # of several runs the last is wanted
+        write(began=True)
+        for name, html in parts(asked["source"]):
+            write(part=name, html=html)
+            if not runs.empty():
+                break
+    write(done=True)  # each run has an end, and they come in order
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from ..compiler.text.expressions import Code, literal, name, written
 from ..core.graph import topological_order
 from ..core.node import Array, ComputationNode, Op, placeholder
 from .contributions import contributions
+from .words.markup import Markup, text
 from .words.sentences import COLUMNS, ROWS, number, one_line, shape_text, short_array
 
 INLINE = 4  # an array of at most this many numbers is written out in a formula; a larger one is its shape
@@ -30,7 +31,7 @@ PLAIN = [
     (r"\\(?:mathrm|text|operatorname)\{([^{}]*)\}", r"\1"),
     (r"\\mathbf\{([^{}]*)\}", r"\1"),
     (r"\\sqrt\s*(?:\{([^{}]*)\}|(\w))", "\N{SQUARE ROOT}\\1\\2"),
-    (r"\\frac(\d)(\d)", r"\1/\2"),
+    (r"\\frac(\w)(\w)", r"\1/\2"),
     (r"\\langle\s*", "\N{MATHEMATICAL LEFT ANGLE BRACKET}"),
     (r"\s*\\rangle", "\N{MATHEMATICAL RIGHT ANGLE BRACKET}"),
     (r"\^\{?\\top\}?", "\N{MODIFIER LETTER CAPITAL T}"),
@@ -42,6 +43,8 @@ PLAIN = [
     (r"\\cdot", "\N{DOT OPERATOR}"),
     (r"\\times", "\N{MULTIPLICATION SIGN}"),
     (r"\\([A-Za-z]+)", r"\1"),  # \tanh is tanh
+]
+PLAIN_SCRIPTS = [
     (r"\^2(?!\d)", "\N{SUPERSCRIPT TWO}"),
     (r"\^\{([^{}]*)\}", r"^(\1)"),
     (r"_\{(\w+)\}", r"_\1"),
@@ -59,9 +62,33 @@ def equation(op: Op) -> str:
 
 def plain(sentence: str) -> str:
     """A sentence with formulas in LaTeX as plain text."""
-    for pattern, replacement in PLAIN:
+    for pattern, replacement in PLAIN + PLAIN_SCRIPTS:
         sentence = re.sub(pattern, replacement, sentence)
     return one_line(sentence)
+
+
+SCRIPTS = [(r"_(\w)", "sub"), (r"\^(\w)", "sup"), (r"_\{([^{}]*)\}", "sub"), (r"\^\{([^{}]*)\}", "sup")]
+WORDS = re.compile("<[^>]*>|&\\w+;|[A-Za-z]+\N{COMBINING MACRON}?")
+
+
+def typeset(sentence: str) -> Markup:
+    """A sentence whose formulas, in LaTeX between dollars, have italic letters, and raised and lowered signs."""
+    parts = sentence.split("$")
+    return Markup("".join(_html_of(part) if i % 2 else text(part) for i, part in enumerate(parts)))
+
+
+def _html_of(latex: str) -> str:
+    for pattern, replacement in PLAIN:
+        latex = re.sub(pattern, replacement, latex)
+    words: str = text(latex)
+    for pattern, tag in SCRIPTS:
+        words = re.sub(pattern, rf"<{tag}>\1</{tag}>", words)
+    return WORDS.sub(lambda found: found[0] if _is_word(found[0]) else f"<i>{found[0]}</i>", words)
+
+
+def _is_word(found: str) -> bool:
+    """Whether this is no product of letters: an element, an entity, or the name of a function."""
+    return not found[0].isalpha() or (len(found) > 2 and found.isalpha() and found.islower())
 
 
 def letters(node: ComputationNode, formula: str, labels: Mapping[ComputationNode, str]) -> str:

@@ -40,7 +40,7 @@ def render(
 
 def _content(obj: Drawable | Picture, suffix: str, example: ArrayLike | None, options: dict[str, Any]) -> bytes:
     if suffix == ".txt" and not isinstance(obj, Picture):
-        numbers = {key: options[key] for key in ("values", "gradients") if key in options}
+        numbers = {key: options[key] for key in ("values", "gradients", "open") if key in options}
         return (listing(obj, example, **numbers) + "\n").encode()
     picture = draw(obj, example, **options)
     if suffix == ".txt":

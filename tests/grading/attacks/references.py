@@ -6,6 +6,8 @@ ATTACKS = {
     "the exercise": "from tinygrad_lora.learn import load_exercise\nfound = load_exercise(ID).solution",
     "all exercises": "from tinygrad_lora.learn import all_exercises\nfound = [e.solution for e in all_exercises()]",
     "the reference": "from tinygrad_lora.learn import reference\nunbroadcast = reference(ID)",
+    "the solution of who has passed": "from tinygrad_lora.learn.checking.check import solution\nfound = solution(ID)",
+    "another way": "from tinygrad_lora.learn.registry import load_exercise\nunbroadcast = load_exercise(ID).ways['unbroadcast']",
     "the module": "import tinygrad_lora.learn.exercises.t05.unbroadcast as m\nfound = m.exercise.solution",
     "the module by its loader": (
         "import importlib.util as u\ns = u.spec_from_file_location('x', REFERENCE)\nm = u.module_from_spec(s)\n"

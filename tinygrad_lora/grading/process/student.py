@@ -13,11 +13,12 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...learn.cases import DEEPEST
 from ...learn.checking import guard
+from ...learn.checking.counterfactual import AnswerMemory, memory_of
 from ...learn.checking.guard import TookTooLongError, line_of
 from ..sandbox import hook
 from .peer import Peer
@@ -46,14 +47,16 @@ class Student(Peer):
     def forget(self) -> None:
         super().forget()
         self.enter(SERVICE, self.service)
-        self._methods[SERVICE] = frozenset({"run", "take", "refused"})
+        self._methods[SERVICE] = frozenset({"run", "take", "changed", "put_back", "looks_at_names", "refused"})
 
 
-class Service:
+class Service(AnswerMemory):
     """What the judge asks for: to run cells, and to hand over the names of an exercise."""
 
     def __init__(self, refused: list[str]) -> None:
         self._refused = refused
+        self._memories: dict[tuple[str, ...], AnswerMemory | None] = {}  # what the names of each exercise kept at first
+        self._memory: AnswerMemory | None = None
         self._module = types.ModuleType("__main__")
         vars(self._module)["__builtins__"] = builtins  # as `exec` would set it
 
@@ -76,9 +79,23 @@ class Service:
             sys.setrecursionlimit(RECURSION)
         return problems
 
-    def take(self, names: list[str]) -> dict[str, Any]:
-        """The objects with these names, as far as the cells define them."""
-        return {name: vars(self._module)[name] for name in names if name in vars(self._module)}
+    def take(self, names: list[str], exercise: Sequence[str] = ()) -> dict[str, Any]:
+        """The objects with these names, as far as the cells define them. `exercise` are all names of the exercise."""
+        defined, key = vars(self._module), tuple(exercise)
+        if key not in self._memories:
+            self._memories[key] = memory_of([defined[name] for name in key if name in defined])
+        self._memory = self._memories[key]
+        return {name: defined[name] for name in names if name in defined}
+
+    def changed(self) -> str:
+        return self._memory.changed() if self._memory else ""
+
+    def put_back(self) -> None:
+        if self._memory:
+            self._memory.put_back()
+
+    def looks_at_names(self) -> bool:
+        return self._memory is not None and self._memory.looks_at_names()
 
     def refused(self) -> list[str]:
         """What the hook did not allow."""
@@ -128,7 +145,7 @@ def prepare() -> None:
     def check(*args: Any, **kwargs: Any) -> None:
         """Checks run in the judge's process."""
 
-    for name in ("check", "hint", "predict", "progress"):
+    for name in ("check", "hint", "predict", "progress", "solution"):
         setattr(learn, name, check)
     for module in LOADED:
         with contextlib.suppress(Exception):  # where it is not installed, a student cannot use it

@@ -1,17 +1,21 @@
-"""`check` and `hint`, which a student calls, and `demand` for graders that run tests one by one."""
+"""`check`, `hint` and `solution`, which a student calls, and `demand` for graders that run tests one by one."""
 
 import inspect
 from dataclasses import replace
+from textwrap import indent
 from typing import Any
 
 from ...errors import ExerciseError
 from ..diagnosis import Wrong
 from ..exercise import Exercise
-from ..progress import hints_taken, remember, save
+from ..progress import hints_taken, remember, save, solved
 from ..registry import load_exercise
 from .cells import note_about
 from .report import Report
 from .run import run_checks
+from .solutions import unmarked
+
+CODE = "    "  # before each line of code in Markdown
 
 
 def check(id: str, *objects: Any, **named: Any) -> Report:
@@ -63,8 +67,8 @@ def demand(id: str, test: str, **objects: Any) -> None:
         raise Wrong(diagnosis)
 
 
-class Hint(str):
-    """A hint: a notebook sets its formulas and its code, a terminal shows it as it is written."""
+class Advice(str):
+    """Text for a student: a notebook sets its formulas and its code, a terminal shows it as it is written."""
 
     def __repr__(self) -> str:
         return str(self)
@@ -73,7 +77,7 @@ class Hint(str):
         return str(self)
 
 
-def hint(id: str) -> Hint:
+def hint(id: str) -> Advice:
     """The next hint for an exercise: `hint("04-topo")`. There are three, each tells more; then they begin again.
 
     Raises ExerciseError, with the nearest ids, if there is no such exercise.
@@ -82,4 +86,20 @@ def hint(id: str) -> Hint:
     taken = hints_taken(id)
     number = taken % len(exercise.hints)
     remember([{"exercise": id, "hint": number + 1}])
-    return Hint(f"Hint {number + 1} of {len(exercise.hints)}: {inspect.cleandoc(exercise.hints[number])}")
+    return Advice(f"Hint {number + 1} of {len(exercise.hints)}: {inspect.cleandoc(exercise.hints[number])}")
+
+
+def solution(id: str) -> Advice:
+    """A solution, another way, and what to try next, for an exercise that you have solved: `solution("04-topo")`.
+
+    Raises ExerciseError until `check` has passed as a whole, and if there is no such exercise.
+    """
+    exercise = load_exercise(id)
+    if not solved(exercise):
+        raise ExerciseError(f'the solution of {id} comes when all its checks have passed; until then: hint("{id}")')
+    parts = [exercise.about, "One solution:", indent(unmarked(exercise.solution), CODE)]
+    if exercise.ways:
+        parts += ["Another way:", indent(exercise.another_way, CODE)]
+    if exercise.next_step:
+        parts.append(f"Next: {exercise.next_step}")
+    return Advice("\n\n".join(part.rstrip() for part in parts if part))

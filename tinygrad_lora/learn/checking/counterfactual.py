@@ -1,8 +1,8 @@
 """What a failed check would say under another condition: the doctor's trick, for whole programs.
 
 If an answer passes once its memory is put back before every call, then the memory is what is wrong with it. If it
-passes once every node has a name of its own, then it takes equal names for equal nodes. Where neither helps, or where
-the code lives in another process, nothing is said.
+passes once every node has a name of its own, then it takes equal names for equal nodes. Where neither helps, nothing
+is said. Code that lives in another process is looked at there: see `grading.judge`.
 """
 
 import dis
@@ -23,8 +23,33 @@ MUTABLE = (list, dict, set, np.ndarray)
 PLAIN = (bool, int, float, str, bytes, set, np.generic)  # compared by their values
 
 
-class KeptState:
-    """All that functions can keep from call to call: defaults, closures, names of their module and of their class."""
+class AnswerMemory:
+    """What an answer keeps from call to call."""
+
+    def changed(self) -> str:
+        """The name of something that is not what it was; "" if all is."""
+        raise NotImplementedError
+
+    def put_back(self) -> None:
+        """Make everything what it was."""
+        raise NotImplementedError
+
+    def looks_at_names(self) -> bool:
+        """Whether the code asks anything for its `name`."""
+        raise NotImplementedError
+
+    def put_back_before(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, before each of whose calls everything is put back."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.put_back()
+            return function(*args, **kwargs)
+
+        return call
+
+
+class KeptState(AnswerMemory):
+    """All that functions can keep: defaults, closures, names of their module and of their class."""
 
     def __init__(self, things: list[Any]) -> None:
         self._functions = list(_functions(things))
@@ -38,14 +63,12 @@ class KeptState:
                 self._names.append(((function.__globals__, name), function.__globals__.get(name)))
 
     def changed(self) -> str:
-        """The name of something that is not what it was; "" if all is."""
         for name, x, before in self._containers.values():
             if not _equal(x, before):
                 return name
         return next((name for (owner, name), before in self._names if owner.get(name) is not before), "")
 
     def put_back(self) -> None:
-        """Make everything what it was."""
         for _, x, before in self._containers.values():
             if isinstance(x, np.ndarray):
                 x[...] = before
@@ -55,14 +78,8 @@ class KeptState:
         for (owner, name), before in self._names:
             owner[name] = before
 
-    def put_back_before(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, before each of whose calls everything is put back."""
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self.put_back()
-            return function(*args, **kwargs)
-
-        return call
+    def looks_at_names(self) -> bool:
+        return any("name" in _all_names(function.__code__) for function in self._functions)
 
 
 def memory_of(things: list[Any]) -> KeptState | None:
@@ -127,11 +144,6 @@ def _equal(x: Any, before: Any) -> bool:
     if isinstance(x, list | tuple):
         return len(x) == len(before) and all(map(_equal, x, before))
     return bool(x == before) if isinstance(x, PLAIN) else False
-
-
-def looks_at_names(things: list[Any]) -> bool:
-    """Whether the code asks anything for its `name`."""
-    return any("name" in _all_names(function.__code__) for function in _functions(things))
 
 
 def with_own_names(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -94,8 +94,12 @@ class Report:
         return f"{self.exercise.id}  {title}: {score if self.started else 'not started yet'}"
 
     @property
-    def _next_step(self) -> str:
-        return "" if self.passed else f'For a hint: hint("{self.exercise.id}")'
+    def _next_steps(self) -> list[str]:
+        """What to read now: a hint; or what it was about, and where the rest is."""
+        id, about = self.exercise.id, self.exercise.about
+        if not self.passed:
+            return [f'For a hint: hint("{id}")']
+        return [about, f'A solution, another way, and what to try next: solution("{id}")'] if about else []
 
     @property
     def _with_repeats(self) -> Iterator[tuple[CheckResult, bool]]:
@@ -118,7 +122,7 @@ class Report:
                 lines.append(f"          {SAME if known else result.diagnosis.sentence}")
                 lines += [f"            {line}" for line in shown(result.diagnosis) if not known]
             lines += [f"          note: {note}" for note in result.notes]
-        return "\n".join([*lines, *([self._next_step] if self._next_step else [])])
+        return "\n".join([*lines, *self._next_steps])
 
     __repr__ = __str__
 
@@ -127,7 +131,7 @@ class Report:
         rows = [_row(result, known) for result, known in self._with_repeats] if self.started else []
         parts = [element("p", element("strong", self._headline(self.exercise.title)))]
         parts += [element("table", element("tbody", *rows))] if rows else []
-        parts += [element("p", self._next_step)] if self._next_step else []
+        parts += [element("p", step) for step in self._next_steps]
         return element("div", *parts)
 
 

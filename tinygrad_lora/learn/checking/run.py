@@ -7,7 +7,7 @@ from typing import Any
 from ..diagnosis import NOT_STARTED, Diagnosis, Wrong
 from ..exercise import Check, Exercise
 from .arguments import on_copies
-from .counterfactual import KeptState, Wrapper, looks_at_names, memory_of, with_own_names
+from .counterfactual import AnswerMemory, Wrapper, memory_of, with_own_names
 from .exceptions import explained
 from .exchange import Replacement, exchanged
 from .guard import Outcome, TookTooLongError, guarded
@@ -19,21 +19,23 @@ SEED, BUDGET = 0, 20  # of the checks that everybody sees; hidden ones have anot
 
 
 def run_checks(
-    exercise: Exercise, values: Mapping[str, Any], *, seed: int = SEED, budget: int = BUDGET, limit: float = 0.0
-) -> Report:
+    exercise: Exercise, values: Mapping[str, Any], *, seed: int = SEED, budget: int = BUDGET,
+    memory: AnswerMemory | None = None, limit: float = 0.0,
+) -> Report:  # fmt: skip
     """Every check of the exercise on these objects, by name. Never raises for what a student's code does.
 
-    `seed` and `budget` reach the checks that ask for them: how to draw random cases, and how many. `limit` is in
-    seconds, for each check; 0 is that of the exercise.
+    `seed` and `budget` reach the checks that ask for them: how to draw random cases, and how many. `memory` is what the
+    objects keep from call to call, where they live in another process. `limit` is in seconds, for each check; 0 is that
+    of the exercise.
     """
-    memory = memory_of([values[name] for name in exercise.names if name in values])
+    memory = memory or memory_of([values[name] for name in exercise.names if name in values])
     limit = limit or exercise.limit
     results = [_result(exercise, check, values, memory, seed, budget, limit) for check in exercise.checks]
     return Report(exercise, tuple(results))
 
 
 def _result(
-    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: KeptState | None, seed: int, budget: int,
+    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: AnswerMemory | None, seed: int, budget: int,
     limit: float,
 ) -> CheckResult:  # fmt: skip
     missing = [name for name in check.needs if is_blank(values.get(name))]
@@ -74,10 +76,9 @@ def _run(exercise: Exercise, check: Check, values: Mapping[str, Any], around: Wr
 
 
 def _otherwise(
-    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: KeptState | None, diagnosis: Diagnosis
+    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: AnswerMemory | None, diagnosis: Diagnosis
 ) -> Diagnosis:
     """The diagnosis, unless the answer passes under another condition: then that is what is wrong with it."""
-    things = [values[name] for name in check.needs]
 
     def passes(around: Wrapper) -> bool:
         return guarded(lambda: _run(exercise, check, values, around), exercise.limit).error is None
@@ -91,7 +92,7 @@ def _otherwise(
             "back first: make it inside the function. (A default is made only once, when the function is defined.)"
         )
         return Diagnosis("remembers", sentence, name)
-    if diagnosis.code != "remembers" and looks_at_names(things) and passes(with_own_names):
+    if diagnosis.code != "remembers" and memory.looks_at_names() and passes(with_own_names):
         sentence = (
             "your code takes nodes of the same name for the same node, and it is right when every node has a name of "
             "its own: names may repeat, or be None; the node itself can be the key of a dictionary"

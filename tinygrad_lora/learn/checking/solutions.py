@@ -38,6 +38,12 @@ def marked(source: str) -> str:
     return "\n".join([*lines[:first], indent + BEGIN, *lines[first:], indent + END]) + "\n"
 
 
+def unmarked(source: str) -> str:
+    """The text with its solutions, and without the marks."""
+    lines = source.splitlines(keepends=True)
+    return "".join(line for line in lines if line.strip() not in (BEGIN, END))
+
+
 def stripped(source: str) -> str:
     """The text without its solutions: inside a function a line that raises, at the margin `name = ...`."""
     kept: list[str] = []

@@ -11,7 +11,7 @@ from ..predictions.prediction import load_prediction
 from ..registry import load_exercise
 from .source import TutorialCell
 
-IMPORTS = "from tinygrad_lora.learn import check, hint"
+IMPORTS = "from tinygrad_lora.learn import check, hint, solution"
 SETUP = f'# If something is missing: pip install "tinygrad-lora[notebook]"\n{IMPORTS}'
 SETUP_IN_BROWSER = f"""import sys
 

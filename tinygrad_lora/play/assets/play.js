@@ -3,6 +3,7 @@
 (function () {
   "use strict";
   const SOON = 40; // milliseconds without a keystroke before the code runs
+  const LONGEST = 10000; // milliseconds that a run in the browser may take; the server has its own limit
   const SLOW = 400; // milliseconds after which the page says that it is working
   const examples = JSON.parse(document.getElementById("examples").textContent);
   const sheet = document.getElementById("sheet");
@@ -144,16 +145,60 @@
         stop: () => fetch("stop", { method: "POST" }),
       };
     },
+
+    worker: (say) => {
+      let worker = null;
+      let current = null; // the run that is waited for
+      let number = 0;
+      function launch() {
+        worker = new Worker("worker.js");
+        worker.onmessage = ({ data }) => {
+          if ("loading" in data) say(data.loading);
+          else if ("failed" in data) end(data.failed);
+          else if (current && data.run === current.run) {
+            if (data.began) current.timer = setTimeout(() => restart(`It took longer than ${LONGEST / 1000} seconds.`), LONGEST);
+            else if (data.done) end("");
+            else current.got(data);
+          }
+        };
+      }
+      function end(words) {
+        if (!current) return;
+        clearTimeout(current.timer);
+        if (words) current.got({ ended: words });
+        current.resolve();
+        current = null;
+      }
+      function restart(words) {
+        worker.terminate();
+        end(words);
+        launch();
+      }
+      launch();
+      return {
+        run(source, got) {
+          end("");
+          return new Promise((resolve) => {
+            current = { run: ++number, got, resolve };
+            worker.postMessage({ run: number, source });
+          });
+        },
+        stop: () => restart("It was stopped."),
+      };
+    },
   };
-  window.tinygradLoraRunners = runners; // another file may bring another way to run
-  let runner = null;
+  let loading = ""; // what Python is still waiting for, in words
+  const runner = runners[document.body.dataset.runner]((words) => { state.textContent = loading = words; });
   let runs = 0;
 
   async function run() {
     const number = ++runs;
-    runner = runner || runners[document.body.dataset.runner]((words) => { state.textContent = words; });
     const source = editor.text();
-    const slow = setTimeout(() => { state.textContent = "running"; stop.disabled = false; }, SLOW);
+    state.textContent = loading;
+    const slow = setTimeout(() => {
+      state.textContent = state.textContent || "running";
+      stop.disabled = false;
+    }, SLOW);
     let ended = "";
     try {
       await runner.run(source, (message) => {
@@ -173,18 +218,69 @@
     sheet.dataset.run = String(number); // for whoever waits until all is there
   }
 
+  // --- Exercises: `?exercise=04-topo`, and `&embed` for a frame in another page ---
+
+  const asked = new URLSearchParams(location.search);
+  const id = asked.get("exercise");
+  document.body.classList.toggle("embed", asked.has("embed"));
+
+  function keep(text) {
+    try {
+      localStorage.setItem(`tinygrad_lora ${id}`, text); // so that an answer is there again tomorrow
+    } catch { /* a browser that keeps nothing */ }
+  }
+
+  function kept() {
+    try {
+      return localStorage.getItem(`tinygrad_lora ${id}`);
+    } catch {
+      return null;
+    }
+  }
+
+  async function openExercise() {
+    const answer = await fetch("exercises.json").catch(() => null);
+    const exercise = answer && answer.ok ? (await answer.json())[id] : null;
+    if (!exercise) {
+      state.textContent = `There is no exercise ${id} here.`;
+      return;
+    }
+    document.title = `${id}: ${exercise.title}`;
+    document.body.classList.add("exercise");
+    const task = document.getElementById("task");
+    task.innerHTML = exercise.html;
+    task.hidden = check.hidden = again.hidden = false;
+    again.addEventListener("click", () => editor.set(exercise.code));
+    editor.set(kept() || exercise.code);
+  }
+
+  const check = document.getElementById("check");
+  const again = document.getElementById("again");
+  check.addEventListener("click", run);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !check.hidden) {
+      event.preventDefault();
+      event.stopPropagation();
+      run();
+    }
+  }, true);
+
   let timer = 0;
   function changed() {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      history.replaceState(null, "", `#code=${packed(editor.text())}`);
-      run();
+      if (id) keep(editor.text()); // an answer is checked when somebody asks for it
+      else {
+        history.replaceState(null, "", `#code=${packed(editor.text())}`);
+        run();
+      }
     }, SOON);
   }
 
   const area = document.getElementById("source");
   const given = inAddress();
   if (given !== null) area.value = given;
+  else if (id) area.value = "";
   const editor = (window.CodeMirror ? richEditor : plainEditor)(area, changed, follow);
 
   document.getElementById("example").addEventListener("change", (event) => {
@@ -192,7 +288,7 @@
     editor.set(examples[event.target.value]);
     changed();
   });
-  stop.addEventListener("click", () => runner && runner.stop());
+  stop.addEventListener("click", () => runner.stop());
   const link = document.getElementById("link");
   link.hidden = document.body.dataset.runner === "server"; // this machine's address is of no use elsewhere
   link.addEventListener("click", async () => {
@@ -208,5 +304,6 @@
     const text = inAddress();
     if (text !== null && text !== editor.text()) editor.set(text);
   });
-  run();
+  if (id) openExercise();
+  else run();
 })();

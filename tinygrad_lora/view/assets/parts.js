@@ -21,3 +21,11 @@ function scrolls(pane, event) {
   return across || down;
 }
 
+
+// Whether the page shows this element alone, as a saved one does. In a notebook or beside another one the keys and the
+// address are not its own.
+function ownsPage(root) {
+  const kind = `.${root.classList[0]}`;
+  return root.parentElement === document.body && document.querySelectorAll(kind).length === 1
+    && !document.querySelector(".jp-Notebook, .jp-Cell") && location.protocol !== "about:";
+}

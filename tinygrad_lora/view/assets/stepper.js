@@ -3,6 +3,10 @@
 const NAMES = ["First", "Back", "Play", "Next", "Last"];
 const LEAST = 0.8; // a wide picture shrinks so far
 const PACE = 1200; // milliseconds a step while it plays
+const SPEEDS = [0.5, 1, 2, 4];
+const HELP = [["\u2190 \u2192", "back, next"], ["Home End", "first, last"], ["Space", "play, pause"],
+  ["+ \u2212", "faster, slower"], ["?", "these keys"], ["click a box", "its value, again: its gradient"]];
+const SVG = "http://www.w3.org/2000/svg";
 
 function picture(image) {
   const bytes = Uint8Array.from(atob(image.src.split(",")[1]), (c) => c.charCodeAt(0));
@@ -39,20 +43,89 @@ function upgrade(root) {
   const slider = focusable(make("input", { type: "range", min: 1, max: steps.length, step: 1 }));
   slider.setAttribute("aria-label", "Step");
   const count = make("span", { className: "count" });
-  const bar = make("div", { className: "bar" }, ...buttons, slider, count);
+  const speed = focusable(make("select", { title: "Speed" }, ...SPEEDS.map((s) => new Option(`${s} \u00d7`, s))));
+  speed.setAttribute("aria-label", "Speed");
+  speed.value = 1;
+  const asks = focusable(make("button", { type: "button", className: "asks", textContent: "?", title: "Keys" }));
+  asks.setAttribute("aria-expanded", "false");
+  asks.setAttribute("aria-label", "Keys");
+  const help = make("p", { className: "help", hidden: true });
+  help.append(...HELP.flatMap(([key, does]) => [make("kbd", { textContent: key }), ` ${does} `]));
+  const track = make("div", { className: "track" }, slider, phases());
+  const bar = make("div", { className: "bar" }, ...buttons, track, count, speed, asks);
   bar.setAttribute("role", "group");
   bar.setAttribute("aria-label", "Steps");
   const narration = make("div", { className: "narration" }, card, list);
-  root.insertBefore(bar, frame);
-  root.insertBefore(make("div", { className: "stage" }, frame, narration), list.nextSibling);
+  const code = root.querySelector(".written");
+  const lines = code ? [...code.querySelectorAll(".line")] : [];
+  root.insertBefore(bar, code || frame);
+  root.insertBefore(help, code || frame);
+  root.insertBefore(make("div", { className: "stage" }, ...(code ? [code] : []), frame, narration), list.nextSibling);
   const blank = make("p", { className: "blank", textContent: "The graph at this step is not drawn here." });
   frame.append(blank);
   focusable(frame).tabIndex = 0;
+  if (code) focusable(code).tabIndex = 0;
   focusable(list).tabIndex = 0;
   frame.setAttribute("role", "group");
   frame.setAttribute("aria-label", "Picture");
   let now = 0;
   let timer = 0;
+  let started = false;
+
+  // Below the slider: which part of it is forward, and which is backward.
+  function phases() {
+    const names = [...new Set(steps.map((step) => step.phase))];
+    const parts = names.map((name) => {
+      const part = make("span", { textContent: name });
+      part.dataset.phase = name;
+      part.style.flexGrow = steps.filter((step) => step.phase === name).length;
+      return part;
+    });
+    const strip = make("div", { className: "phases" }, ...parts);
+    strip.setAttribute("aria-hidden", "true"); // the step itself says it
+    return strip;
+  }
+
+  // A click on a box: to the step where it gets its value, and from there to the one where its gradient is complete.
+  function visit(id) {
+    const at = (...kinds) => steps.findLastIndex((step) => step.box === id && kinds.includes(step.kind));
+    const [value, gradient] = [at("visit", "evaluate"), at("ready")];
+    const to = now === value && gradient >= 0 ? gradient : value;
+    if (to >= 0) { stop(); go(to); }
+  }
+
+  boxes.forEach((all) => all.forEach((box, id) => {
+    if (!steps.some((step) => step.box === id)) return;
+    focusable(box).setAttribute("tabindex", "0");
+    box.setAttribute("role", "button");
+    box.addEventListener("click", () => visit(id));
+    box.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      event.stopPropagation();
+      visit(id);
+    });
+  }));
+  pictures.forEach((svg) => svg.setAttribute("role", "group")); // an image would hide its boxes from a screen reader
+
+  // The number that is sent moves along the arrow, against its direction; with reduced motion it stands beside it.
+  function send(svg, arrow, text) {
+    const path = arrow.querySelector("path:not(.head)");
+    const length = path.getTotalLength();
+    const [tip, near] = [path.getPointAtLength(0), path.getPointAtLength(Math.min(9, length))];
+    const [dx, dy] = [near.x - tip.x, near.y - tip.y];
+    const back = document.createElementNS(SVG, "path");
+    back.setAttribute("class", "head back");
+    back.setAttribute("d", `M${tip.x} ${tip.y}L${near.x - 0.45 * dy} ${near.y + 0.45 * dx}L${near.x + 0.45 * dy} ${
+      near.y - 0.45 * dx}Z`);
+    const moving = document.createElementNS(SVG, "text");
+    moving.setAttribute("class", "moving");
+    moving.setAttribute("aria-hidden", "true"); // the card says it
+    moving.textContent = text;
+    moving.style.offsetPath = `path("${path.getAttribute("d")}")`;
+    arrow.append(back);
+    svg.append(moving);
+  }
 
   function write(box, kind, text) {
     box.querySelectorAll("text." + kind).forEach((line) => { line.textContent = text; });
@@ -71,12 +144,15 @@ function upgrade(root) {
       write(box, "gradient", gradient);
       box.setAttribute("data-mark", mark);
       box.toggleAttribute("data-receives", id === step.to);
+      box.toggleAttribute("data-partial", gradient.includes("waiting for"));
     });
+    svg.querySelectorAll(".back, .moving").forEach((part) => part.remove());
     svg.querySelectorAll("[data-from]").forEach((arrow) => {
       const used = step.to
         ? arrow.dataset.from === step.to && arrow.dataset.to === step.box
         : step.kind === "evaluate" && arrow.dataset.to === step.box;
       arrow.toggleAttribute("data-used", used);
+      if (used && step.sent) send(svg, arrow, step.sent);
     });
     const at = boxes[step.picture].get(step.to || step.box) || svg.querySelector('[data-mark="active"]');
     if (at) center(frame, at);
@@ -100,12 +176,18 @@ function upgrade(root) {
       if (i === now) item.setAttribute("aria-current", "step");
       else item.removeAttribute("aria-current");
     });
+    lines.forEach((line, i) => {
+      if (i === steps[now].line) line.setAttribute("aria-current", "true");
+      else line.removeAttribute("aria-current");
+    });
+    if (lines[steps[now].line]) center(code, lines[steps[now].line]);
     const focused = buttons.indexOf(root.getRootNode().activeElement);
     buttons[0].disabled = buttons[1].disabled = now === 0;
     buttons[3].disabled = buttons[4].disabled = now === steps.length - 1;
     if (focused >= 0 && buttons[focused].disabled) buttons[focused < 2 ? 3 : 1].focus(); // or the keyboard is lost
     draw();
     center(list, items[now]);
+    if (started && ownsPage(root)) history.replaceState(null, "", `#step-${now + 1}`);
   }
 
   function stop() {
@@ -123,7 +205,17 @@ function upgrade(root) {
     timer = setInterval(() => {
       go(now + 1);
       if (now === steps.length - 1 || !root.isConnected) stop();
-    }, PACE);
+    }, PACE / speed.value);
+  }
+
+  function hurry(by) {
+    speed.selectedIndex = Math.max(0, Math.min(SPEEDS.length - 1, speed.selectedIndex + by));
+    if (timer) { stop(); play(); }
+  }
+
+  function toggleHelp() {
+    help.hidden = !help.hidden;
+    asks.setAttribute("aria-expanded", String(!help.hidden));
   }
 
   const actions = [() => go(0), () => go(now - 1), null, () => go(now + 1), () => go(steps.length - 1)];
@@ -134,16 +226,30 @@ function upgrade(root) {
   }));
   slider.addEventListener("input", () => { stop(); go(slider.value - 1); });
   items.forEach((item, i) => item.addEventListener("click", () => { stop(); go(i); }));
+  speed.addEventListener("change", () => hurry(0));
+  asks.addEventListener("click", toggleHelp);
   const keys = { ArrowLeft: 1, ArrowUp: 1, ArrowRight: 3, ArrowDown: 3, Home: 0, End: 4 };
-  root.addEventListener("keydown", (event) => {
-    if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-    if (scrolls(frame, event)) return;
+  const others = { " ": play, "?": toggleHelp, "+": () => hurry(1), "-": () => hurry(-1) };
+  const pressed = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("select")) return;
+    if (event.key === " " && event.target.matches?.("button")) return; // it presses the button
+    const act = event.key in others ? others[event.key] : !event.shiftKey && actions[keys[event.key]];
+    if (!act || scrolls(frame, event) || (code && scrolls(code, event))) return;
     event.preventDefault();
     event.stopPropagation();
-    stop();
-    actions[keys[event.key]]();
+    if (event.key in keys) stop();
+    act();
+  };
+  root.addEventListener("keydown", pressed);
+
+  // On a page of its own, the keys work before anything is focused, and the address says the step.
+  const asked = () => ownsPage(root) && parseInt((/^#step-(\d+)$/.exec(location.hash) || [])[1], 10) || 1;
+  document.addEventListener("keydown", (event) => {
+    if (event.target === document.body && ownsPage(root)) pressed(event);
   });
-  go(0);
+  window.addEventListener("hashchange", () => { if (ownsPage(root)) { stop(); go(asked() - 1); } });
+  go(asked() - 1);
+  started = true;
 }
 
 const scope = document.currentScript ? document.currentScript.getRootNode() : document;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import ArrayLike
@@ -18,7 +18,9 @@ from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer
 from ..words.sentences import one_line, parameter_text, shape_text, short_array
+from .functions import made_by, with_functions
 from .layers import LayerFrame, counts, frames, own_names, run_layer
+from .training import backward_of, with_gradients
 
 if TYPE_CHECKING:
     from ...compiler import CompiledFunction
@@ -35,6 +37,7 @@ ROLES = {
 }
 OUTPUT = "output: the result"
 GRADIENT_FLOWS = "a gradient flows back"
+KEPT = "a value kept for the gradient"
 
 COMMUTATIVE = {"add", "multiply"}  # for the others, each arrow says which operand it brings
 STEPS = 12  # operations that the text alternative lists one by one
@@ -56,6 +59,7 @@ class Box:
     value: tuple[str, ...] = ()
     gradient: tuple[str, ...] = ()
     formula: str = ""  # what a fused operation of the compiler computes: "x0 + x1 * 0.5"
+    inside: int = 0  # for a closed function or layer, how many operations the box stands for
     numbered: bool = False  # whether a label such as %3 counts as a name, because a text beside the picture uses it
 
     @property
@@ -102,6 +106,7 @@ class Arrow:
     end: str
     label: str  # the operand's name, where the order matters
     gradient: bool  # whether `backward()` sends a gradient back along it
+    kept: bool = False  # whether it leads from a forward operation into the gradient part
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +144,18 @@ class Diagram:
         return len({arrow.gradient for arrow in self.arrows}) > 1
 
     @property
+    def keeps(self) -> bool:
+        """Whether values of the forward part are kept for a gradient part in the picture."""
+        return any(arrow.kept for arrow in self.arrows)
+
+    @property
     def alternative(self) -> str:
         """The picture in words, for those who do not see it."""
         parts = [words for role in ROLES if (words := self._in_words(role))]
         steps = [f"{box.label} = {box.expression}" for box in self.boxes if box.role == "operation"]
         more = f"; and {len(steps) - STEPS} more" if len(steps) > STEPS else ""
         results = [f"{box.label}, {_a_value(box.shape)}" for box in self.boxes if box.output]
-        layers = [cluster.title for cluster in self.clusters]
+        layers = [cluster.title for cluster in self.clusters if not cluster.function]
         sentences = [
             f"{self.title}: {', '.join(parts) or 'nothing'}.",
             f"Layers: {', '.join(layers)}." if layers else "",
@@ -182,11 +192,13 @@ def diagram(
         x, y, calls = run_layer(obj, example)
         nodes, outputs, subject = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
     elif isinstance(obj, ComputationNode):
-        nodes, outputs, subject = topological_order([obj]), (obj,), f"Computation of {obj.name or obj.op}"
+        nodes, outputs, subject = topological_order([obj]), (obj,), f"Computation of {obj.name or made_by(obj)}"
     elif isinstance(graph := obj if isinstance(obj, Graph) else getattr(obj, "graph", None), Graph):
         nodes, outputs, subject = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
         first = len(graph.inputs) - len(graph.captured)
         holders = dict(zip(graph.inputs[first:], graph.captured, strict=True))
+    elif isinstance(model := getattr(obj, "model", None), Layer):  # of a network with its tokenizer
+        return diagram(model, example, values=values, gradients=gradients, title=title)
     else:
         raise TypeError(
             f"a picture shows a node, a Graph, a layer or a compiled function, not {type(obj).__name__}: "
@@ -202,11 +214,17 @@ def diagram(
         clusters, dotted, times = frames(calls, ids), own_names(calls), Counter(node.name for node in nodes)
         unclear = [node for node in nodes if not node.name or times[node.name] > 1]
         names = {n: dotted[p] for n in unclear if (p := holders.get(n, n)) in dotted}
+    backward = backward_of(nodes, {node: names.get(node, node.name) for node in nodes})
+    names = {**names, **backward.names}
     labels = dict(zip(nodes, _labels([names.get(node, node.name) for node in nodes]), strict=True))
     boxes = [_box(node, ids, labels, node in outputs, holders.get(node, node), values, gradients) for node in nodes]
     fixed = not isinstance(obj, ComputationNode | Graph | Layer)  # compiled: nothing is sent back through it
     flowing = set() if fixed else _flowing(nodes)
     arrows = [arrow for node in nodes for arrow in _arrows(node, ids, flowing)]
+    back = {ids[node] for node in backward.nodes}
+    kept = {ids[node] for node in nodes if node.parents} - back
+    arrows = [replace(a, gradient=False, kept=a.start in kept) if a.end in back else a for a in arrows]
+    clusters = with_functions(with_gradients(clusters, nodes, backward, ids), nodes, ids)
     return Diagram(one_line(title or "") or one_line(subject), tuple(boxes), tuple(arrows), clusters)
 
 

@@ -14,10 +14,16 @@ from ...core.node import INPUT, ComputationNode
 from ...nn.calls import LayerCall, layer_calls
 from ...nn.layer import Layer
 
+TOKENS = 8  # of an example text
+
 
 @dataclass(frozen=True, slots=True)
 class LayerFrame:
-    """A frame around the boxes of one layer, with the frames of its parts inside; Graphviz calls it a cluster."""
+    """A frame around the boxes of one layer, with the frames of its parts inside; Graphviz calls it a cluster.
+
+    A frame around what a library function made, its result first, has the name of the `function`, its `operands` as
+    pairs of a box and the name of the argument, and its other `parameters`. Its `name` is that of the layer around it.
+    """
 
     id: str
     name: str  # of the layer in the model: "0.lora"
@@ -25,6 +31,14 @@ class LayerFrame:
     lines: tuple[str, ...]
     boxes: tuple[str, ...]  # ids of the boxes in this frame, without those in inner frames
     clusters: tuple[LayerFrame, ...] = ()
+    function: str = ""
+    operands: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def closed(self) -> str:
+        """The id of the box that stands for this frame when it is closed: of a function that of its result."""
+        return self.boxes[0] if self.function else self.id
 
 
 def every(frames: Sequence[LayerFrame]) -> Iterator[LayerFrame]:
@@ -41,9 +55,12 @@ def run_layer(
 ) -> tuple[ComputationNode, ComputationNode, list[LayerCall]]:
     """Run a layer: its input, its output, and the calls of layers; without numbers unless `example` is an array.
 
-    `example` may also be the shape of the input; by default it is a batch of one sample.
+    `example` may also be the shape of the input; by default it is a batch of one sample, of TOKENS for a network that
+    takes texts of any length.
     """
     inputs: list[ComputationNode] = []
+    if example is None and layer.takes_indices and layer.input_shape is None and layer._run is None:
+        example = 1, TOKENS
     if example is None or isinstance(example, tuple):
         output, calls = layer_calls(lambda: layer.export_computation_graph(inputs, example))
     else:

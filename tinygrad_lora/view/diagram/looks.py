@@ -62,8 +62,9 @@ class Head(NamedTuple):
 def box_head(box: Box, common: str, within: str) -> Head:
     """The head of a box. `common` is the dtype that is left out, `within` a prefix that the frame makes redundant."""
     named = box.role == "operation" and box.named
-    title = f"{box.label} = {box.title}" if named else box.title.removeprefix(within)
+    title = f"{box.label.removeprefix(within)} = {box.title}" if named else box.title.removeprefix(within)
     what = SYMBOLS.get(box.operation, "") if box.role == "operation" else box.role
+    what = f"{box.inside} inside" if box.inside else what
     shape = box.shape if box.dtype == common else f"{box.shape} {box.dtype}"
     needed = box.output or shape != "scalar" or not box.value
     return Head(title, what, shape if needed else "", "output" if box.output else "")

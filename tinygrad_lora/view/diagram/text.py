@@ -6,19 +6,24 @@ from numpy.typing import ArrayLike
 
 from ...nn.layer import Layer
 from ..words.sentences import table
-from .data import Drawable, diagram
+from .collapse import Open, with_functions_closed
+from .data import Diagram, Drawable, diagram
 from .tree import parameter_tree
 
 
-def listing(obj: Drawable, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False) -> str:
+def listing(
+    obj: Drawable, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False, open: Open = ()
+) -> str:
     """What `draw(obj)` shows, as aligned text: one line a node; for a layer, its tree.
 
-    `obj` is a node, a Graph, a layer, a compiled function or a Diagram. `values` and `gradients` add columns. With an
-    `example` input, a layer is listed node by node. Raises TypeError for anything else.
+    `obj` is a node, a Graph, a layer, a compiled function or a Diagram. `values` and `gradients` add columns. A call
+    of a library function is one line unless `open` says otherwise, as in `draw`. With an `example` input, a layer is
+    listed node by node. Raises TypeError for anything else.
     """
     if isinstance(obj, Layer) and example is None:
         return str(parameter_tree(obj))
     picture = diagram(obj, example, values=values, gradients=gradients)
+    picture = picture if isinstance(obj, Diagram) else with_functions_closed(picture, open).diagram
     rows = [["name", "computed as", "shape", "dtype", "role", "value", "gradient"]]
     for box in picture.boxes:
         role = f"{box.role}, output" if box.output else box.role

@@ -18,9 +18,11 @@ from ..words.sentences import one_line
 from .broken_pass import BrokenPass, broken_pass
 from .excerpt import above, marked_image, whole
 from .fixes import clashes, fix
+from .folding import REFUSALS, folded
 from .lines import SourceLine, assignment, failing_frame, variable
 from .refused import refusal
 
+EXPLAINED = (ShapeError, PassError, CounterexampleError)
 FAILED = "failed"  # the id of the box
 WRONG = f"font-weight: bold; color: {VERMILION}"
 PLAIN = "margin: 0.5em 0; font-family: monospace"  # keeps columns aligned, whatever the page's style is
@@ -161,14 +163,18 @@ def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
 
 
 def show_errors() -> None:
-    """Let the errors that can be explained show their picture in a notebook, above the traceback."""
+    """Let the errors that can be explained show their picture in a notebook, above a traceback of the user's lines."""
     kind: Any
-    for kind in (ShapeError, PassError, CounterexampleError):
-        kind._repr_html_, kind._render_traceback_ = _html, _traceback
+    for kind in REFUSALS:
+        kind._render_traceback_ = _traceback
+    for kind in EXPLAINED:
+        kind._repr_html_ = _html
 
 
 def _picture(error: Any) -> Any:
     """The explanation of an error: an object with `.text` and `.html`, or None."""
+    if not isinstance(error, EXPLAINED):
+        return None
     if isinstance(error, CounterexampleError):
         return error.counterexample if hasattr(error.counterexample, "html") else None
     return failure(error)
@@ -186,6 +192,7 @@ def _traceback(error: Any) -> Any:
     if picture and error.__dict__.get("_shown") is not error.__traceback__:  # IPython asks more than once
         error.__dict__["_shown"] = error.__traceback__
         import_module("IPython.display").display({"text/plain": picture.text, "text/html": picture.html}, raw=True)
-    return ipython.get_ipython().InteractiveTB.structured_traceback(
-        type(error), error, error.__traceback__, tb_offset=1
-    )
+    traceback, note = folded(error.__traceback__)
+    table = ipython.get_ipython().InteractiveTB
+    lines = table.structured_traceback(type(error), error, traceback, tb_offset=1)
+    return [*lines[:-1], *([note] if note and len(lines) > 1 else []), *lines[-1:]]

@@ -9,7 +9,7 @@ from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
-_PACKAGE = __name__.partition(".")[0]
+PACKAGE = __name__.partition(".")[0]
 
 
 class SourceLine(NamedTuple):
@@ -43,7 +43,7 @@ def failing_frame(traceback: TracebackType | None) -> tuple[FrameType, SourceLin
 def is_ours(frame: FrameType) -> bool:
     """Whether the code of this frame belongs to this package."""
     name: str = frame.f_globals.get("__name__", "")
-    return name.partition(".")[0] == _PACKAGE
+    return name.partition(".")[0] == PACKAGE
 
 
 def variable(value: Any, frame: FrameType) -> str | None:

@@ -11,7 +11,7 @@ from ...compiler.cost import Cost
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, joined, page, script, text
 from ..words.sentences import number, one_line
-from .code import GONE, NEW, CodeLine, Excerpt
+from ..written import GONE, NEW, CodeLine, Excerpt
 from .picture import Pictures, alternative, legend, still
 from .steps import ExplorerStep, Story
 from .union import PROGRAM, TRACE, apart, short
@@ -76,7 +76,7 @@ def _head(story: Story) -> Markup:
         pairs.append(("microseconds", number(first.microseconds), number(last.microseconds)))
     figures = [_figure(what, Markup(f"{old} → <b>{new}</b>")) for what, old, new in pairs]
     if last.difference is not None:
-        figures.append(_figure("largest relative difference", Markup(f"<b>{apart(last.difference)}</b>")))
+        figures.append(_figure("largest difference", Markup(f"<b>{apart(last.difference)}</b>")))
     return element(
         "div",
         element("h2", element("span", "compiler explorer"), " ", story.name),
@@ -99,7 +99,7 @@ def _passes(story: Story, mark: str) -> Markup:
         declined = [] if step.kept else [element("em", "declined")]
         link = element("a", element("b", _name(step)), flops, *declined, bar, href=f"#{mark}-{i}")
         items.append(element("li", link, class_=None if step.kept else "declined"))
-    return element("nav", element("p", BEGINNING), element("ol", *items), aria_label="Passes", class_="passes")
+    return element("nav", element("ol", *items), aria_label="Passes", class_="passes")
 
 
 def _name(step: ExplorerStep) -> str:
@@ -133,10 +133,12 @@ def _card(story: Story, i: int, mark: str) -> Iterator[Markup]:
     """The law of a pass, why it is legal, the evidence and the cost. The first step of a pass shows its source."""
     step = story.steps[i]
     rule = step.rule
+    if not i:
+        yield element("p", BEGINNING)
     first = next(k for k, other in enumerate(story.steps) if other.name == step.name)
     if rule:
-        law, _, purpose = rule.equation.partition(": ")
-        yield element("p", law, class_="law")
+        purpose = rule.equation.partition(": ")[2]
+        yield element("p", rule.law, class_="law")
         if purpose:
             yield element("p", prose(purpose[:1].upper() + purpose[1:]))
         if rule.more:

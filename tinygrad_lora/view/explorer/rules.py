@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...compiler.pipeline import PASSES
-from ..equations import plain
+from ..equations import plain, typeset
+from ..words.markup import Markup
 
 REASON = "Why it is legal. "  # begins the last paragraph in the docstring of a pass's module
 UNKNOWN = "A pass of your own: the measured difference is the evidence."
@@ -21,6 +22,7 @@ class Rule:
 
     name: str
     equation: str  # the first sentence of its docstring, in plain characters
+    law: Markup  # what it says before a colon, typeset
     more: str  # the rest of its docstring
     legal: str  # from the docstring of its module
     source: str  # "" where Python cannot find it
@@ -33,7 +35,7 @@ def rule_of(name: str, passes: Iterable[Sequence[Any]] = ()) -> Rule:
     first, _, more = (inspect.getdoc(function) or "").partition("\n")
     module = sys.modules.get(getattr(function, "__module__", None) or "")
     legal = " ".join((getattr(module, "__doc__", None) or "").partition(REASON)[2].split())
-    return Rule(name, plain(first), plain(more), legal or UNKNOWN, _source(function))
+    return Rule(name, plain(first), typeset(first.partition(": ")[0]), plain(more), legal or UNKNOWN, _source(function))
 
 
 def _source(function: Any) -> str:

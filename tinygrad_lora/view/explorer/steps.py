@@ -14,8 +14,9 @@ from ...compiler.text.plain import Emitted, emit
 from ...core.graph import Graph
 from ...core.source import function_from_source
 from ..equations import plain
+from ..written import CodeLine, Excerpt, written
 from . import checks
-from .code import CodeLine, Excerpt, changed, with_boxes, written
+from .code import changed, with_boxes
 from .rules import Rule, rule_of
 from .union import PROGRAM, TRACE, Stage, Union
 
@@ -47,7 +48,9 @@ class Story:
         self.program = compiled.program  # says what to do if there is none
         self.inputs = checks.random_inputs(self.program.traced, seed)
         self.union = Union(self.program, f"All graphs of {self.name}", self.inputs, measure)
-        self.written: list[Excerpt] = written(compiled, self.union.origins)
+        things = [getattr(compiled, "model", None), getattr(compiled, "loss", None)]  # of a training step
+        things = [thing for thing in things if thing is not None] or [compiled.function]
+        self.written: list[Excerpt] = written(things, self.union.origins)
         self.steps = (*map(self._step, self.union.stages[:-1]), self._last(self.union.stages[-1]))
 
     def _step(self, stage: Stage) -> ExplorerStep:
@@ -76,7 +79,7 @@ class Story:
         return ExplorerStep(PROGRAM, stage, tuple(lines), cost, cost, True, None, apart, took, tuple(map(plain, notes)))
 
     def _lines(self, code: Emitted, graph: Graph) -> list[CodeLine]:
-        return with_boxes(code, graph, self.name, self.union.boxes)
+        return with_boxes(code, graph, self.name, self.union.boxes, self.union.origins)
 
     def _time(self, function: Callable[..., Any]) -> float | None:
         return checks.microseconds(function, [array.copy() for array in self.inputs]) if self.measured else None

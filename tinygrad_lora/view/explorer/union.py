@@ -20,6 +20,7 @@ from ...core.node import Array
 from ...core.node import ComputationNode as Node
 from ..diagram.data import Arrow, Box, Diagram, diagram
 from ..words.sentences import one_line
+from ..written import Origin, origins_of
 from .checks import Values, difference, microseconds, run, same
 
 TRACE, PROGRAM = "trace", "program"  # the first stage and the last
@@ -127,16 +128,12 @@ class Union:
         ordered = tuple(replace(boxes[box], output=box in outputs) for box in self._in_order())
         return Diagram(one_line(title), ordered, tuple(arrows.values()))
 
-    def _origins(self) -> dict[str, tuple[str, int]]:
+    def _origins(self) -> dict[str, Origin]:
         """The user's line of each box. A node without one, of parameters alone, belongs to the line that uses it."""
-        origins: dict[str, tuple[str, int]] = {}
-        for _, graph, _ in self.graphs:
-            lines = {node: node.origin for node in graph.nodes if node.parents}
-            for node in reversed(graph.nodes):
-                if node in lines and lines[node] is None:
-                    lines[node] = next((lines[user] for user in graph.users[node] if lines[user]), None)
-            for node, line in lines.items():
-                if line:
+        origins: dict[str, Origin] = {}
+        for _, graph, _ in reversed(self.graphs):  # what the program says counts in every step
+            for node, line in origins_of(graph, {}).items():
+                if node.parents:
                     origins.setdefault(self.boxes[node], line)
         return origins
 

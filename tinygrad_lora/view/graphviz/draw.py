@@ -17,10 +17,10 @@ import graphviz
 from numpy.typing import ArrayLike
 
 from ...errors import RenderError
-from ..diagram.collapse import MOST_BOXES, by_layer
+from ..diagram.collapse import Open, smaller
 from ..diagram.data import Arrow, Box, Diagram, Drawable, diagram, refuse
 from ..diagram.layers import LayerFrame, every
-from ..diagram.looks import FAINT, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, common_dtype, shortened
+from ..diagram.looks import BLUE, FAINT, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, common_dtype, shortened
 from ..diagram.text import listing
 from ..svg.draw import draw_svg, lay_out
 from ..words.bundle import Forms, Shown
@@ -83,25 +83,31 @@ class Picture(Shown, graphviz.Digraph):  # type: ignore[misc]
 
 def draw(
     obj: Drawable | Picture, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False,
-    rankdir: str = "TB", legend: bool = True, title: str | None = None,
+    rankdir: str = "TB", legend: bool = True, title: str | None = None, open: Open = (),
+    depth: int | None = None,
 ) -> Picture:  # fmt: skip
     """A picture of a node, a Graph, a layer or a compiled function: a `graphviz.Digraph`.
 
     `values` and `gradients` write the numbers into the boxes. `rankdir="LR"` draws from left to right instead of from
-    the top down. A layer is drawn for an input like `example`, an array or a shape. In a graph of more than 200 nodes,
-    layers are drawn as one box each where possible; `draw(diagram(obj))` draws every node. A picture is returned as it
-    is. Raises RenderError above 2,000 boxes: print `listing(obj)` instead, or draw a part.
+    the top down. A layer is drawn for an input like `example`, an array or a shape. A call of a library function is one
+    box; `open="gelu"`, a list of names or `open=True` draws what is inside. In a picture of more than 60 boxes, only
+    the first of repeated blocks is drawn, unless `open` has their name, as in `open="encoder.layer"`; layers become one
+    box each where there is no room for more, or `depth` levels inside the model. `draw(diagram(obj))` draws every node.
+    A picture is returned as it is. Raises RenderError above 2,000 boxes: print `listing(obj)` instead, or draw a part.
     """
     if isinstance(obj, Picture):
         options = {"example": example is not None, "values": values, "gradients": gradients, "title": title}
+        options |= {"open": bool(open), "depth": depth is not None}
         as_drawn = {"rankdir": rankdir not in ("TB", obj.rankdir), "legend": legend not in (True, obj.legend)}
         refuse(obj, options | as_drawn)
         return obj
     if rankdir not in ("TB", "LR", "BT", "RL"):
         raise ValueError(f"rankdir is one of TB (top to bottom), LR, BT and RL, not {rankdir!r}")
     data = diagram(obj, example, values=values, gradients=gradients, title=title)
-    if len(data.boxes) > MOST_BOXES and not isinstance(obj, Diagram) and (few := by_layer(data)):
-        data = replace(few.diagram, title=f"{data.title} ({len(data.boxes):,} nodes, some layers as one box)")
+    if not isinstance(obj, Diagram):
+        few = smaller(data, open, depth)
+        note = f" ({len(data.boxes):,} nodes, some layers as one box)" if few.note else ""
+        data = replace(few.diagram, title=data.title + note)
     if len(data.boxes) > LARGEST_PICTURE:
         raise RenderError(
             f"a picture of {len(data.boxes):,} boxes cannot be read; the limit is {LARGEST_PICTURE:,}. "
@@ -175,6 +181,8 @@ class _Drawing:
             options["label"] = f" {_escaped(arrow.label)} "
         if arrow.start in self.leaves:
             options["minlen"] = "0"
+        if arrow.kept:
+            options |= {"style": "dashed", "color": BLUE}
         if arrow.gradient and self.data.marks_gradients:
             options |= {"penwidth": "2.2", "color": VERMILION}
         sheet.edge(arrow.start, arrow.end, **options)

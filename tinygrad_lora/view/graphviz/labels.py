@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from ..diagram.data import GRADIENT_FLOWS, Box, Diagram
+from ..diagram.data import GRADIENT_FLOWS, KEPT, Box, Diagram
 from ..diagram.layers import LayerFrame
 from ..diagram.looks import LOOKS, MUTED, WORDS, box_head, dtype_note, shortened
 
@@ -37,6 +37,8 @@ def caption(diagram: Diagram, legend: bool) -> str:
     swatches = [_swatch(role, words) for role, words in diagram.legend] if legend else []
     if legend and diagram.marks_gradients:
         swatches.append(f'<TD><FONT COLOR="{WORDS["gradient"]}"><B>thick arrow</B></FONT>: {GRADIENT_FLOWS}</TD>')
+    if legend and diagram.keeps:
+        swatches.append(f'<TD><FONT COLOR="{WORDS["value"]}"><B>dashed arrow</B></FONT>: {KEPT}</TD>')
     per_row = 3 if len(diagram.boxes) < WIDE else 7
     for i in range(0, len(swatches), per_row):
         cells = "".join(swatches[i : i + per_row])

@@ -10,7 +10,8 @@ from .order import order_rows
 from .ranks import ranks
 from .rows import LayoutEdge, Rows, in_rows, spread_entries
 
-LEAST_GAP, MOST_GAP = 26.0, 80.0  # between two rows
+LEAST_GAP, MOST_GAP = 22.0, 80.0  # between two rows
+GATE_GAP = 6.0  # between a row and gates that straight lines lead to
 STEEP = 0.08  # the share of a line's way sideways by which its gap grows
 
 
@@ -53,9 +54,9 @@ def level(
     order_rows(rows)
     spread_entries(rows, edges)
     xs = columns(rows)
-    upper, lower = _heights(rows, heights, xs)
-    tops = [(upper[rows.rank[i]] + lower[rows.rank[i]] - heights[i]) / 2 for i in range(len(widths))]
     gates = first | last
+    upper, lower = _heights(rows, heights, xs, gates)
+    tops = [(upper[rows.rank[i]] + lower[rows.rank[i]] - heights[i]) / 2 for i in range(len(widths))]
     lines = []
     for edge, chain in zip(edges, rows.chains, strict=True):
         start = tops[edge.start] + (0 if edge.start in gates else heights[edge.start])
@@ -70,14 +71,17 @@ def level(
     return Level(width, lower[-1], xs[: len(widths)], tops, lines)
 
 
-def _heights(rows: Rows, heights: Sequence[float], xs: Sequence[float]) -> tuple[list[float], list[float]]:
+def _heights(
+    rows: Rows, heights: Sequence[float], xs: Sequence[float], gates: set[int]
+) -> tuple[list[float], list[float]]:
     """The upper and lower edge of each row. The gap below a row is higher if lines go far sideways there."""
     upper, lower = [], []
     y = 0.0
-    for row in rows.rows:
+    for i, row in enumerate(rows.rows):
         upper.append(y)
         y += max((heights[item] for item in row if item < rows.blocks), default=0.0)
         lower.append(y)
         sideways = max((abs(rows.bent(xs, link)) for item in row for link in rows.down[item]), default=0.0)
-        y += min(LEAST_GAP + STEEP * sideways, MOST_GAP)
+        straight = sideways < 1 and any(gates.issuperset(next_to) for next_to in (row, *rows.rows[i + 1 : i + 2]))
+        y += GATE_GAP if straight else min(LEAST_GAP + STEEP * sideways, MOST_GAP)
     return upper, lower

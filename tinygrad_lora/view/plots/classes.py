@@ -67,9 +67,12 @@ def decision_boundary(model: Callable[[Any], Any], x: ArrayLike, y: ArrayLike, *
         mine = points[labels == c]
         look = {"color": COLORS[c], "marker": MARKS[c], "s": 26, "edgecolors": PAPER, "linewidths": 0.6}
         axes.scatter(*mine.T, label=f"class {c} ({len(mine):,})", **look)
-    if wrong.any():
-        ring = {"facecolors": "none", "edgecolors": INK, "s": 80, "linewidths": 1}
-        axes.scatter(*points[wrong].T, label=f"wrong side ({wrong.sum():,})", **ring)
+    label: str | None = f"wrong side ({wrong.sum():,})"
+    for c in range(classes):
+        if (missed := wrong & (labels == c)).any():  # a ring as large as the mark: neighbors stay apart
+            ring = {"facecolors": "none", "edgecolors": INK, "marker": MARKS[c], "s": 26, "linewidths": 1.3}
+            axes.scatter(*points[missed].T, label=label, **ring)
+            label = None
     axes.set(xlabel="x[:, 0]", ylabel="x[:, 1]")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
     return figure

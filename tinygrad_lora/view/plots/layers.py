@@ -76,9 +76,11 @@ def activation_histograms(model: Layer, x: ArrayLike) -> Plot:
     panels = list(figure.subplots(rows, columns, sharex=shared, squeeze=False).flat)
     for axes in panels[len(shown) :]:
         axes.set_visible(False)
+    everywhere = np.concatenate([activations.nonzero.ravel() for activations in shown])
     for axes, activations in zip(panels, shown, strict=False):
         values = activations.nonzero
-        heights, edges = np.histogram(values, BINS) if values.size else (np.zeros(1), np.array([-0.5, 0.5]))
+        bins = np.histogram_bin_edges(everywhere if shared else values, BINS)  # as wide in every panel of one scale
+        heights, edges = np.histogram(values, bins) if values.size else (np.zeros(1), np.array([-0.5, 0.5]))
         axes.stairs(heights / activations.values.size, edges, fill=True, color=BLUE)
         axes.axvline(0, color=FAINT, linewidth=0.8)
         axes.set_title(activations.name, fontsize=8.5, pad=24)

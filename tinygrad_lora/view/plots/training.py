@@ -14,7 +14,7 @@ from ...nn.checks import check_size
 from ..words.grammar import counted
 from ..words.sentences import number, one_line
 from .checks import finite
-from .drawing import COLORS, DASHES, Plot, drawn, log_axis, new_plot
+from .drawing import COLORS, DASHES, Plot, drawn, log_axis, new_plot, whole_ticks
 
 
 class LossCurve(NamedTuple):
@@ -64,6 +64,7 @@ def loss_curves(histories: ArrayLike | Mapping[str, ArrayLike], *, smooth: int =
         if curve.seeds > 1:
             axes.fill_between(steps, curve.low, curve.high, color=color, alpha=0.18, linewidth=0)
     axes.set(xlabel=f"training step{each}", ylabel="loss, log scale" if log else "loss", xlim=(1, max(longest, 2)))
+    whole_ticks(axes.xaxis, 8)
     axes.grid()
     lowest = min(float(curve.low.min()) for curve in curves)
     if log:

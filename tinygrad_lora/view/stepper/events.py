@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..diagram.data import Diagram
+from ..written import Excerpt, Origin
 
 WAITING, ACTIVE, DONE, ASIDE = "waiting", "active", "done", "aside"  # the states of a box; one aside takes no part
 
@@ -39,7 +40,9 @@ class Event:
     letters: str = ""  # the node that each letter of the equation stands for
     to: str = ""  # the label of the node that a contribution goes to
     to_box: str = ""
+    sent: str = ""  # what a contribution carries, in a few characters
     states: Mapping[str, State] = field(default_factory=dict)  # of every box, after this step
+    origin: Origin | None = None  # the user's line that made the node at work
     picture: int = 0  # the number of the picture that shows it: each pass has its own
     width: int = 0  # that of the widest place in this timeline, so that printed lines are aligned
 
@@ -65,6 +68,7 @@ class Timeline:
     pictures: tuple[Diagram, ...]
     walk: Callable[[], Iterator[Event]]
     note: str = ""  # what is left out, and why
+    source: Sequence[Excerpt] = ()  # the user's code
 
     def __iter__(self) -> Iterator[Event]:
         return self.walk()

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,10 +19,13 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from ...files import write_atomically
+from ..diagram.collapse import Open
 from ..diagram.data import Box
 from ..svg.draw import draw_svg, lay_out
 from ..words.bundle import Forms, Shown
+from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, image, page, script
+from ..written import Excerpt
 from .events import Event, State, Timeline
 from .timeline import Steppable, timeline
 
@@ -30,19 +33,22 @@ LARGEST_PICTURES = 120_000  # bytes of all pictures together; beyond it only the
 FIRST_STEP = State()
 
 
-def step_through(obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, title: str | None = None) -> Stepper:
+def step_through(
+    obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, title: str | None = None, open: Open = ()
+) -> Stepper:
     """Every step of a computation, forward and backward: `for event in step_through(loss): print(event)`.
 
     `obj` is a node with a value, such as a loss: each value as it becomes known, then each contribution to each
     gradient. Or it is a graph, a layer or a function, with an array for each input. Or a compiled function: what each
-    pass did. A notebook shows a picture to step through; `.save("steps.html")` writes it as a page.
+    pass did. A call of a library function is one step; `open="gelu"`, a list of names or `open=True` goes through what
+    is inside. A notebook shows a picture to step through; `.save("steps.html")` writes it as a page.
 
     Nothing is changed, not even the `.gradient` of a node. The backward steps start at a single output that depends on
     a trainable parameter and is a number; for an output of another shape pass `seed`, an array of that shape. Without
     such an output there are forward steps only, and the last line says why. Raises TraceError where values are missing,
     GradientError for a seed where there are no backward steps.
     """
-    return Stepper(timeline(obj, *arrays, seed=seed, title=title))
+    return Stepper(timeline(obj, *arrays, seed=seed, title=title, open=open))
 
 
 class Stepper(Shown):
@@ -97,7 +103,10 @@ def _fragment(steps: Timeline, events: tuple[Event, ...]) -> Markup:
     figures, places, left_out = _figures(steps, events, mark)
     notes = [element("p", note, class_="note") for note in (steps.note, left_out) if note]
     steps_with_earlier = zip(events, [None, *events[:-1]], strict=True)
-    data = json.dumps([_data(event, earlier, places) for event, earlier in steps_with_earlier], separators=(",", ":"))
+    lines = [(excerpt.file, line.number) for excerpt in steps.source for line in excerpt.lines]
+    numbers = {line: i for i, line in enumerate(lines)}
+    step_data = [_data(event, earlier, places, numbers) for event, earlier in steps_with_earlier]
+    data = json.dumps(step_data, separators=(",", ":"))
     for unsafe in "<>&":
         data = data.replace(unsafe, f"\\u{ord(unsafe):04x}")
     return element(
@@ -105,6 +114,7 @@ def _fragment(steps: Timeline, events: tuple[Event, ...]) -> Markup:
         element("style", asset(ASSETS, "stepper.css")),
         element("p", element("strong", steps.title), f", {len(events)} steps", class_="title"),
         *notes,
+        *_written(steps.source),
         element("div", *figures, class_="pictures"),
         element("ol", *map(_item, events)),
         element("script", Markup(data), type="application/json"),
@@ -126,15 +136,30 @@ def _item(event: Event) -> Markup:
     )
 
 
-def _data(event: Event, earlier: Event | None, places: list[int]) -> dict[str, Any]:
-    """The data of a step for the script: the boxes that change, and the arrow at work."""
+def _written(excerpts: Sequence[Excerpt]) -> list[Markup]:
+    """The user's code, if any is known."""
+    parts = [*map(_excerpt, excerpts)]
+    return [element("div", *parts, class_="written", role="group", aria_label="Your code")] if parts else []
+
+
+def _excerpt(excerpt: Excerpt) -> Markup:
+    """Lines of the user's code, with their numbers."""
+    words = colored("\n".join(line.text for line in excerpt.lines))
+    pairs = zip(excerpt.lines, words, strict=True)
+    rows = [element("span", word, "\n", class_="line", data_line=line.number or None) for line, word in pairs]
+    return Markup(element("h4", excerpt.title) + element("pre", element("code", *rows)))
+
+
+def _data(event: Event, earlier: Event | None, places: list[int], lines: Mapping[Any, int]) -> dict[str, Any]:
+    """The data of a step for the script: the boxes that change, the arrow at work, and the user's line."""
     before = earlier.states if earlier and earlier.picture == event.picture else {}
     place = places[event.picture]
     states = event.states if place >= 0 else {}
     changes = {box: [*state] for box, state in states.items() if state != before.get(box, FIRST_STEP)}
     return {
         "phase": event.phase, "kind": event.kind, "box": event.box, "to": event.to_box, "picture": place,
-        "changes": changes,
+        "changes": changes, "sent": event.sent,
+        "line": lines.get(event.origin, -1),
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ Between two nodes of the backward walk there is one contribution along each edge
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -18,11 +18,12 @@ from ...core.graph import Graph
 from ...core.node import Array, ComputationNode, Op
 from ...errors import GradientError, ShapeError
 from ..contributions import contributions, trainable
-from ..diagram.collapse import collapsed
+from ..diagram.collapse import Open, collapsed
 from ..diagram.data import Diagram, role_of
 from ..equations import NodeFormulas, equation, in_line, letters, unsigned_zeros
 from ..words.grammar import counted
 from ..words.sentences import number
+from ..written import Origin, UserCode
 from .events import ACTIVE, ASIDE, DONE, WAITING, Event, State, Timeline
 
 MOST_TOTALS = 8  # gradients that the last step names
@@ -30,16 +31,22 @@ FORWARD = "Forward only"
 WIDEST = 24  # characters of the column that says where a step takes place
 
 
-def timeline_of_graph(graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: ArrayLike | None) -> Timeline:
+def timeline_of_graph(
+    graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: ArrayLike | None, code: UserCode,
+    open: Open = (),
+) -> Timeline:  # fmt: skip
     """The forward steps of a graph whose nodes have values, and the backward steps where it has one output.
 
-    `diagram` is its picture, with one box for each node, in order.
+    `diagram` is its picture, with one box for each node, in order; `code` the user's code that made it; `open` says
+    which functions are drawn open.
     """
     note = _forward_only(graph, seed)
     if note and seed is not None:
         raise GradientError(f"{note.removesuffix('.')}; so a seed leads nowhere")
-    walk = GraphWalk(graph, arrays, diagram, None if note else _seed(graph.outputs[0], seed))
-    return Timeline(diagram.title, (walk.diagram,), walk.events, " ".join(filter(None, [walk.left_out, note])))
+    walk = GraphWalk(graph, arrays, diagram, None if note else _seed(graph.outputs[0], seed), open)
+    walk.origins = code.origins(graph)
+    notes = " ".join(filter(None, [walk.left_out, note]))
+    return Timeline(diagram.title, (walk.diagram,), walk.events, notes, code.excerpts)
 
 
 def _forward_only(graph: Graph, seed: ArrayLike | None) -> str:
@@ -70,9 +77,12 @@ def _seed(output: ComputationNode, seed: ArrayLike | None) -> Array:
 class GraphWalk:
     """The steps of one graph: holds what they have in common, and nothing that changes from step to step."""
 
-    def __init__(self, graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: Array | None) -> None:
+    def __init__(
+        self, graph: Graph, arrays: tuple[Array, ...], diagram: Diagram, seed: Array | None, open: Open = ()
+    ) -> None:
         self.graph, self.arrays, self.seed = graph, arrays, seed
-        few = collapsed(diagram)
+        self.origins: Mapping[ComputationNode, Origin] = {}  # the user's line of each node
+        few = collapsed(diagram, open)
         self.diagram, self.layers, self.left_out = _plainer(few.diagram), few.layers, few.note
         ids = {node: box.id for node, box in zip(graph.nodes, diagram.boxes, strict=True)}
         self.labels = {node: box.label for node, box in zip(graph.nodes, diagram.boxes, strict=True)}
@@ -136,7 +146,8 @@ class _SoFar:
         self.focus(node, value=brief(self.values[node]))
         numbers = f"{self.labels[node]} = {in_line(self.values[node])}"
         if self.walk.box_of[node] in self.walk.layers:
-            return self.event("forward", "evaluate", node, numbers, "what the layer gives")
+            kind = "function" if self.walk.names[node] == self.labels[node] else "layer"
+            return self.event("forward", "evaluate", node, numbers, f"what the {kind} gives")
         if node.parents:
             return self.event("forward", "evaluate", node, self.written.forward(node), rule=True)
         return self.event("forward", "visit", node, numbers, KINDS[role_of(node)])
@@ -174,10 +185,10 @@ class _SoFar:
         self.focus(node)
         n, of = len(self.sent[parent]), self.walk.expected[parent]
         missing = f", waiting for {of - n}" if n < of else ""
-        self.set(parent, gradient=brief(self.total(parent)) + (f" ({n} of {of})" if missing else ""))
+        self.set(parent, gradient=brief(self.total(parent)) + (f"{missing} of {of}" if missing else ""))
         numbers = self.written.sent(node, operand, g, part)
         note = f"{n} of {counted(of, 'contribution')}{missing}"
-        return self.event("backward", "contribute", node, numbers, note, rule=True, to=parent)
+        return self.event("backward", "contribute", node, numbers, note, rule=True, to=parent, sent=brief(part))
 
     def total(self, node: ComputationNode) -> Array:
         """The sum of the contributions to a node so far, added in order, as the engine does it."""
@@ -217,7 +228,7 @@ class _SoFar:
 
     def event(
         self, phase: str, kind: str, node: ComputationNode, numbers: str, note: str = "", *, rule: bool = False,
-        to: ComputationNode | None = None,
+        to: ComputationNode | None = None, sent: str = "",
     ) -> Event:  # fmt: skip
         self.number += 1
         law = equation(node.op) if rule else ""
@@ -225,7 +236,7 @@ class _SoFar:
             self.number, phase, kind, self.walk.names[node], self.walk.box_of[node], numbers, note,
             equation=law, letters=letters(node, law, self.labels) if rule else "",
             to="" if to is None else self.walk.names[to], to_box="" if to is None else self.walk.box_of[to],
-            states=dict(self.states), width=self.walk.width,
+            sent=sent, origin=self.walk.origins.get(node), states=dict(self.states), width=self.walk.width,
         )  # fmt: skip
 
 

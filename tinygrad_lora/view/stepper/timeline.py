@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -18,19 +19,24 @@ from ...core.node import INPUT, ComputationNode
 from ...core.trace import ARRAY, trace
 from ...errors import TraceError
 from ...nn.layer import Layer
-from ..diagram.collapse import MOST_BOXES, Collapsed, collapsed
+from ..diagram.collapse import MOST_BOXES, Collapsed, Open, collapsed
 from ..diagram.data import Diagram, diagram
+from ..diagram.functions import made_by
 from ..diagram.layers import run_layer
 from ..equations import plain
 from ..words.grammar import counted
+from ..written import LineRecord, UserCode, user_frame
 from .events import ACTIVE, DONE, Event, State, Timeline
 from .steps import timeline_of_graph
 
 Steppable = ComputationNode | Graph | Layer | CompiledFunction | Callable[..., Any]  # what has steps
 
 
-def timeline(obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, title: str | None = None) -> Timeline:
+def timeline(
+    obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, title: str | None = None, open: Open = ()
+) -> Timeline:
     """The steps of `obj`; the arguments are those of `step_through`."""
+    frame = user_frame(sys._getframe())
     if isinstance(obj, CompiledFunction):
         if seed is not None:
             raise TypeError(
@@ -40,25 +46,30 @@ def timeline(obj: Steppable, *arrays: Any, seed: ArrayLike | None = None, title:
     if isinstance(obj, Layer):
         if len(arrays) != 1:
             raise TraceError(f"{type(obj).__name__} has no numbers yet: pass one example, step_through(layer, x)")
-        x, y, _ = run_layer(obj, arrays[0])
-        return timeline_of_graph(Graph([x], [y]), (x.value,), diagram(obj, arrays[0], title=title), seed)
+        x, y, _ = LineRecord().noting(run_layer)(obj, arrays[0])
+        graph, picture = Graph([x], [y]), diagram(obj, arrays[0], title=title)
+        return timeline_of_graph(graph, (x.value,), picture, seed, UserCode(graph, frame, [obj]), open)
     if isinstance(obj, ComputationNode):
         inputs = [node for node in topological_order([obj]) if node.op is INPUT and not node.known]
         if len(inputs) != len(arrays):
             raise TraceError(f"{obj.name or obj.op} {_miscounted(inputs, arrays)}")
-        return _of_graph(Graph(inputs, [obj]), arrays, seed, title or f"Computation of {obj.name or obj.op}")
+        title, obj = title or f"Computation of {obj.name or made_by(obj)}", Graph(inputs, [obj])
     if isinstance(obj, Graph):
-        return _of_graph(obj, arrays, seed, title)
+        return _of_graph(obj, arrays, seed, title, UserCode(obj, frame, variables=True), open)
     if not callable(obj):
         raise TypeError(
             f"a node, a Graph, a layer, a function or a compiled function can be stepped through, not "
             f"{type(obj).__name__}"
         )
     arguments = tuple(x for x in arrays if isinstance(x, ARRAY))
-    return _of_graph(trace(obj, *arrays), arguments, seed, title or getattr(obj, "__name__", ""))
+    graph = trace(LineRecord().noting(obj), *arrays)
+    code = UserCode(graph, frame, [obj])
+    return _of_graph(graph, arguments, seed, title or getattr(obj, "__name__", ""), code, open)
 
 
-def _of_graph(graph: Graph, arguments: tuple[Any, ...], seed: ArrayLike | None, title: str | None) -> Timeline:
+def _of_graph(
+    graph: Graph, arguments: tuple[Any, ...], seed: ArrayLike | None, title: str | None, code: UserCode, open: Open
+) -> Timeline:
     """The steps of a graph on arrays or on nodes with values, rebuilt so that every node has its value."""
     inputs = graph.inputs[: len(graph.inputs) - len(graph.captured)]
     if len(inputs) != len(arguments):
@@ -71,7 +82,7 @@ def _of_graph(graph: Graph, arguments: tuple[Any, ...], seed: ArrayLike | None, 
         for x, a, like in zip(inputs, arrays, arguments, strict=True)
     ]
     leaves = dict(zip(graph.inputs, [*known, *graph.captured], strict=True))
-    return timeline_of_graph(graph.map(rebuilt, leaves), arrays, diagram(graph, title=title), seed)
+    return timeline_of_graph(graph.map(rebuilt, leaves), arrays, diagram(graph, title=title), seed, code, open)
 
 
 def _miscounted(inputs: Sequence[ComputationNode], arrays: tuple[Any, ...]) -> str:
@@ -116,7 +127,7 @@ def _marks(picture: Collapsed, new_boxes: set[str]) -> dict[str, State]:
 
 def _picture(graph: Graph, new_boxes: set[str], title: str) -> Collapsed:
     """The picture of the graph after a pass, a large one by its layers. New boxes say so beside their shape."""
-    few = collapsed(diagram(graph, title=title))
+    few = collapsed(diagram(graph, title=title), open=True)  # a pass changes operations inside functions as well
     if few.note and not few.layers:  # the end of a graph is no picture of what a pass did
         ids = {name: name for name in (f"n{i}" for i in range(len(graph.nodes)))}
         note = f"The graph has {len(ids):,} nodes; pictures are drawn of up to {MOST_BOXES}."

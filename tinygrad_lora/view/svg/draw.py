@@ -12,9 +12,10 @@ from typing import Any
 from ..diagram.data import Diagram
 from ..diagram.layers import LayerFrame, every
 from ..diagram.looks import clipped
+from ..layout import text_width
 from ..words.markup import Markup, element, image
 from ..words.sentences import one_line
-from .boxes import LINE, PAD, draw_box, number, rect, write
+from .boxes import LINE, PAD, SIZE, draw_box, number, rect, sides, write
 from .layout import Laid, Point, lay_out
 from .legend import foot
 from .style import ROOT, style_sheet
@@ -35,13 +36,15 @@ def draw_svg(
     """
     laid, classes = laid or lay_out(diagram), classes or {}
     below, width, height = foot(diagram, laid.width, laid.height, caption, legend)
+    frames = [cluster for cluster in every(diagram.clusters) if cluster.id in laid.frames]
     parts = [
         element("title", one_line(diagram.title), id=f"{prefix}-title"),
         element("desc", diagram.alternative, id=f"{prefix}-desc"),
         element("style", Markup(style_sheet())),
         element("rect", class_="paper", width="100%", height="100%"),
-        *(_frame(cluster, laid) for cluster in every(diagram.clusters) if cluster.id in laid.frames),
+        *(element("rect", class_="frame", **sides(laid.frames[f.id]), rx=8, data_frame=f.id) for f in frames),
         *(_arrow(diagram, laid, i, classes) for i in range(len(laid.arrows))),
+        *(_caption(cluster, laid) for cluster in frames),  # where an arrow must pass, it passes behind the text
     ]
     for box in diagram.boxes:
         kind = _words("box", box.role, "result" * box.output, classes.get(box.id, ""))
@@ -59,13 +62,21 @@ def draw_image(diagram: Diagram, **options: Any) -> Markup:
     return image(draw_svg(diagram, **options), "svg+xml", diagram.alternative)
 
 
-def _frame(cluster: LayerFrame, laid: Laid) -> Markup:
-    """The border around a layer, with its title and its lines."""
+def _caption(cluster: LayerFrame, laid: Laid) -> Markup:
+    """The text of a frame: its title and its lines."""
     left, base = laid.captions[cluster.id], laid.frames[cluster.id][1] + PAD + 10
-    border = rect(laid.frames[cluster.id], rx=8)
     title = write(clipped(cluster.title), left, base, "title")
     lines = [write(clipped(line), left, base + LINE * (i + 1), "note") for i, line in enumerate(cluster.lines)]
-    return element("g", border, title, *lines, class_="frame", data_frame=cluster.id)
+    width = text_width(clipped(cluster.title), SIZE, True)
+    return element(
+        "g",
+        rect(
+            (left - 2, base - SIZE + 1, width + 4, LINE),
+        ),
+        title,
+        *lines,
+        class_="frame-text",
+    )
 
 
 def _arrow(diagram: Diagram, laid: Laid, i: int, classes: Mapping[str, str]) -> Markup:
@@ -73,7 +84,7 @@ def _arrow(diagram: Diagram, laid: Laid, i: int, classes: Mapping[str, str]) -> 
     marked = "marked" * (arrow.gradient and diagram.marks_gradients)
     parts = [element("path", d=path), element("path", class_="head", d=arrowhead(tip, toward))]
     parts += [write(clipped(arrow.label), *laid.labels[i], "label")] if arrow.label else []
-    kind = _words("arrow", marked, classes.get(f"{start}->{end}", ""))
+    kind = _words("arrow", marked, "kept" * arrow.kept, classes.get(f"{start}->{end}", ""))
     return element("g", *parts, class_=kind, data_from=start, data_to=end)
 
 

@@ -18,8 +18,8 @@ MARGIN = 12.0  # around the picture
 LABEL = 10.0  # the font size of arrows' labels
 STUB = 15.0  # the straight end of an arrow that has a label beside it
 ENTRY = 13.0  # from one arrowhead to the next
-HEADER = 2 * LINE + 8  # of a frame, with its text
-INSIDE = 13.0  # from a frame to what it holds
+HEADER = 8  # of a frame, beside its lines of text
+INSIDE = 10.0  # from a frame to what it holds
 
 Point = tuple[float, float]
 
@@ -118,11 +118,12 @@ class _OrientedLayout:
     def _frames(self) -> list[Frame]:
         """The clusters with room for their text, which stands at the upper left, wherever the arrows lead."""
         frames: dict[str, Frame] = {}
-        header = {"left" if self.lying else "below" if self.back else "above": HEADER}
+        side = "left" if self.lying else "below" if self.back else "above"
         for cluster in reversed([*every(self.diagram.clusters)]):  # parts come after what holds them
             parts = [frames[part.id] for part in cluster.clusters]
             needed = {"height" if self.lying else "width": _caption_width(cluster) + 2 * PAD + 4}
-            room = dict.fromkeys(("above", "below", "left", "right"), INSIDE) | header | needed
+            room = dict.fromkeys(("above", "below", "left", "right"), INSIDE) | needed
+            room[side] = HEADER + LINE * (1 + len(cluster.lines))
             frames[cluster.id] = Frame(cluster.id, cluster.boxes, parts, **room)
         return [frames[cluster.id] for cluster in self.diagram.clusters]
 

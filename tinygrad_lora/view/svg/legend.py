@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..diagram.data import GRADIENT_FLOWS, Diagram
+from ..diagram.data import GRADIENT_FLOWS, KEPT, Diagram
 from ..diagram.looks import clipped, dtype_note
 from ..layout import text_width
 from ..words.markup import Markup, element
@@ -26,6 +26,8 @@ def foot(diagram: Diagram, width: float, top: float, caption: bool, legend: bool
     entries = diagram.legend if legend else []
     if legend and diagram.marks_gradients:
         entries = [*entries, ("marked", f"thick arrow: {GRADIENT_FLOWS}")]
+    if legend and diagram.keeps:
+        entries = [*entries, ("kept", f"dashed arrow: {KEPT}")]
     x, limit = left, max(wide, NARROWEST)
     for i, (role, words) in enumerate(entries):
         needed = SWATCH[0] + 8 + text_width(words, SIZE)
@@ -41,12 +43,12 @@ def foot(diagram: Diagram, width: float, top: float, caption: bool, legend: bool
 def _swatch(role: str, x: float, y: float) -> Markup:
     """A sample of a role: a small box with its border, double for an output; or an arrow."""
     width, height = SWATCH
-    if role == "marked":
+    if role in ("marked", "kept"):
         middle = y + height / 2
         line = element("path", d=f"M{number(x)} {number(middle)}H{number(x + width - 6)}")
         ends = [(x + width, middle), (x + width - 8.5, middle - 4), (x + width - 8.5, middle + 4)]
         head = "M" + "L".join(f"{number(a)} {number(b)}" for a, b in ends) + "Z"
-        return element("g", line, element("path", class_="head", d=head), class_="arrow marked")
+        return element("g", line, element("path", class_="head", d=head), class_=f"arrow {role}")
     outer, kind, inner = [], role, (x, y, width, height)
     if role == "output":
         outer, kind, inner = [element("rect", class_="outer", **sides(inner))], "operation", shrunk(inner, DOUBLE)

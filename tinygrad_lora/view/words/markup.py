@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from html import escape
 from importlib import resources
@@ -75,8 +76,11 @@ def asset(folder: str, name: str) -> Markup:
 
 
 def script(*names: str) -> Markup:
-    """Scripts of `view/assets` as one element, in a function of their own, so that a page may hold several."""
-    code = "".join(asset(ASSETS, name) for name in names)
+    """Scripts of `view/assets` as one element, in a function of their own, so that a page may hold several.
+
+    They are written without indentation, which would be a fifth of them.
+    """
+    code = re.sub(r"\n\s+", "\n", "".join(asset(ASSETS, name) for name in names))
     return element("script", Markup(f'(function () {{\n"use strict";\n{code}}})();\n'))
 
 

@@ -31,13 +31,27 @@ HINTS = (
     "$x^2$ is `x * x`, one node that uses `x` twice. Then `3 * (...)` scales it.",
     "Four operations: a square, a scaling by 3, a scaling by 2, a sum. `return 3 * (x * x) + ...`",
 )
-exercise = Exercise("01-build", __doc__, kind="S", hints=HINTS)
+ABOUT = (
+    "Arithmetic on nodes computes a value and also records how: each operator makes a new node that knows its "
+    "parents. A shared part such as `x * x` is one node, however often the formula uses it."
+)
+NEXT = (
+    "Write `(x * x) * (x * x)` once like this, and once with a name for the square. Draw both with `tl.draw`: how "
+    "many nodes does each have?"
+)
+exercise = Exercise("01-build", __doc__, kind="S", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
 def polynomial(x, y):
     """The node of 3 x^2 + 2 y, from two nodes."""
     return 3 * (x * x) + 2 * y
+
+
+@exercise.another()
+def with_named_functions(x, y):
+    """Each operator is short for a function of the library, and a power is one node as well."""
+    return tl.add(tl.scale(tl.power(x, 2), 3), tl.scale(y, 2))
 
 
 def as_node(answer):

@@ -15,7 +15,15 @@ HINTS = (
     "`seen = set()`, then a list `waiting = [output]`. Take one node out; if it is new, put it into `seen` and its "
     "parents into `waiting`. In the end return `len(seen)`.",
 )
-exercise = Exercise("01-count-nodes", __doc__, kind="P", hints=HINTS, limit=3.0)
+ABOUT = (
+    "A graph is not a tree: a node with two users is met twice, so a walk must remember where it has been. With a "
+    "set the work grows with the nodes, and without one with the paths, of which there may be a million million."
+)
+NEXT = (
+    "Count the paths from the output down to the leaves, too, without walking each of them: keep a number for "
+    "each node in place of a set."
+)
+exercise = Exercise("01-count-nodes", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT, limit=3.0)
 
 
 @exercise.reference
@@ -28,6 +36,20 @@ def count_nodes(output):
             seen.add(node)
             waiting.extend(node.parents)
     return len(seen)
+
+
+@exercise.another()
+def recursively(output):
+    """Each call counts what nobody has counted yet; Python's recursion limit is the price."""
+    seen = set()
+
+    def new(node):
+        if node in seen:
+            return 0
+        seen.add(node)
+        return 1 + sum(new(parent) for parent in node.parents)
+
+    return new(output)
 
 
 def uses(output):

@@ -17,7 +17,15 @@ HINTS = (
     "`node.parents` names a parent as often as it is used: the tuple of `a * a` is `(a, a)`. Do not make it a set.",
     "Walk as in count_nodes. When a node is new, add `(parent, node)` to the result for each of its parents.",
 )
-exercise = Exercise("01-edges", __doc__, kind="S", hints=HINTS, limit=3.0)
+ABOUT = (
+    "An edge belongs to an operand, not to a pair of nodes: `a * a` uses `a` twice, and each use will send back a "
+    "gradient of its own. A set of edges would lose one of the two."
+)
+NEXT = (
+    "Make a dictionary that gives for each node the list of its users. It is the same list read the other way, "
+    "and the backward pass lives on it."
+)
+exercise = Exercise("01-edges", __doc__, kind="S", hints=HINTS, about=ABOUT, next_step=NEXT, limit=3.0)
 
 
 @exercise.reference
@@ -31,6 +39,16 @@ def edges(output):
             result.extend((parent, node) for parent in node.parents)
             waiting.extend(node.parents)
     return result
+
+
+@exercise.another()
+def all_nodes_first(output):
+    """First all nodes, one layer after another; then the edges in one line."""
+    nodes = layer = {output}
+    while layer:
+        layer = {parent for node in layer for parent in node.parents} - nodes
+        nodes = nodes | layer
+    return [(parent, node) for node in nodes for parent in node.parents]
 
 
 def as_pairs(pairs):

@@ -15,9 +15,25 @@ HINTS = (
     "Mind the sign of y: `a` is 2 times -3. Then `b` adds x, not y.",
     "`c` is a node times itself, so it is not negative. `d` subtracts `a`, and `a` is negative.",
 )
-exercise = Exercise("01-values", __doc__, kind="Q", hints=HINTS)
+ABOUT = (
+    "A node has its value as soon as its parents have theirs, so the lines can be filled in from the top down. A "
+    "shared value, here `a`, is computed once and read twice."
+)
+NEXT = "Let x be 3. Say which of the four values change, and by how much, before you run it."
+exercise = Exercise("01-values", __doc__, kind="Q", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 exercise.answer(values={"a": -6.0, "b": -4.0, "c": 16.0, "d": 22.0})
+
+
+@exercise.another()
+def by_the_engine():
+    """The engine computes each value while it builds the graph."""
+    x, y = tl.parameter(2.0), tl.parameter(-3.0)
+    a = x * y
+    b = a + x
+    c = b * b
+    d = c - a
+    return {name: float(node) for name, node in {"a": a, "b": b, "c": c, "d": d}.items()}
 
 
 def nodes():

@@ -11,8 +11,8 @@ import tinygrad_lora as tl
 from tinygrad_lora.learn.authoring import (
     Exercise,
     as_array,
-    deep,
     counted,
+    deep,
     generators,
     graphs,
     label,
@@ -30,7 +30,14 @@ HINTS = (
     "For each node with parents: `arrays = [values[parent] for parent in node.parents]`, then "
     "`values[node] = node.op.forward(*arrays, **node.params)`.",
 )
-exercise = Exercise("02-evaluate", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "Forward is one pass over the nodes in an order in which parents come first: each operation reads what is "
+    "there and adds one value. Nothing is searched for and nothing is computed twice."
+)
+NEXT = (
+    "Free the values that nobody will read any more while you go. How many are alive at once in a chain of 1,000 nodes?"
+)
+exercise = Exercise("02-evaluate", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -41,6 +48,22 @@ def evaluate(order, inputs):
         if node.parents:
             arrays = [values[parent] for parent in node.parents]
             values[node] = node.op.forward(*arrays, **node.params)
+    return values
+
+
+@exercise.another()
+def on_demand(order, inputs):
+    """From the result: a node waits on a stack until its parents are known, so any order of the list will do."""
+    values, stack = dict(inputs), list(order)
+    while stack:
+        node = stack[-1]
+        missing = [parent for parent in node.parents if parent not in values]
+        if missing:
+            stack += missing
+            continue
+        stack.pop()
+        if node not in values:
+            values[node] = node.op.forward(*(values[p] for p in node.parents), **node.params)
     return values
 
 

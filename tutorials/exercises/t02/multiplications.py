@@ -23,9 +23,37 @@ HINTS = (
     "Written out, a square has all the multiplications of its operand twice, and one more.",
     "So the count goes 1, 3, 7, 15, ...: one less than a power of two. The second formula is (xy)(xy) + (xy).",
 )
-exercise = Exercise("02-multiplications", __doc__, kind="Q", hints=HINTS)
+ABOUT = (
+    "A graph computes a shared part once, and a formula that is written out computes it again at every use. Ten "
+    "squarings in a row are ten multiplications, and more than a thousand without sharing."
+)
+NEXT = "How many are there for twenty squarings? And which is the shortest graph that computes x to the power of 1,000?"
+exercise = Exercise("02-multiplications", __doc__, kind="Q", hints=HINTS, about=ABOUT, next_step=NEXT)
 RIGHT = {"power, shared": 10, "power, written out": 1023, "sum, shared": 2, "sum, written out": 4}
 exercise.answer(answers=RIGHT)
+
+
+@exercise.another()
+def counted_on_the_graphs():
+    """Count on the graphs: a set of what was met for the shared ones, a plain recursion for the formula."""
+
+    def written_out(node):
+        return (str(node.op) == "multiply") + sum(map(written_out, node.parents))
+
+    def shared(node, met):
+        if node in met:
+            return 0
+        met.add(node)
+        return (str(node.op) == "multiply") + sum(shared(parent, met) for parent in node.parents)
+
+    power = x = tl.parameter(1.0)
+    for _ in range(10):
+        power = power * power
+    t = x * tl.parameter(1.0)
+    counts = {}
+    for name, node in {"power": power, "sum": t * t + t}.items():
+        counts |= {f"{name}, shared": shared(node, set()), f"{name}, written out": written_out(node)}
+    return counts
 
 
 def graphs():

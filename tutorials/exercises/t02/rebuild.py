@@ -24,7 +24,15 @@ HINTS = (
     "`s = x + y` is the sum; `tl.tanh(s)` is the next box. Use the name `s` again where its second arrow ends.",
     "`t = tl.tanh(s)`, then the product of `s` and `t`; the last line subtracts `t` from it.",
 )
-exercise = Exercise("02-rebuild", __doc__, kind="S", hints=HINTS)
+ABOUT = (
+    "An arrow in the picture is an operand in the code, and a box with two arrows going out is a name that is "
+    "used twice. Whoever writes `x + y` at both places gets a second box with the same number in it."
+)
+NEXT = (
+    "Write `x + y` at both places on purpose, compile both functions with `tl.compile`, and compare what "
+    "`.source` says."
+)
+exercise = Exercise("02-rebuild", __doc__, kind="S", hints=HINTS, about=ABOUT, next_step=NEXT)
 COMMUTATIVE = ("add", "multiply")
 PICTURE = {"add": ["x", "y"], "tanh": ["add"], "multiply": ["add", "tanh"], "subtract": ["multiply", "tanh"]}
 
@@ -35,6 +43,12 @@ def rebuild(x, y):
     s = x + y
     t = tl.tanh(s)
     return s * t - t
+
+
+@exercise.another()
+def in_one_expression(x, y):
+    """One expression: `:=` names what is used twice, at the place where it is made."""
+    return (s := x + y) * (t := tl.tanh(s)) - t
 
 
 def forms(output, x, y, swapped=False):

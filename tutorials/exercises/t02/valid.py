@@ -16,7 +16,15 @@ HINTS = (
     "All its parents have been passed, and it has not. A leaf has no parents, so only the second part counts.",
     "`if node in seen or not all(parent in seen for parent in node.parents): return False`",
 )
-exercise = Exercise("02-valid", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "An order can be run if every node finds its parents' values already there. A set of what has been passed "
+    "decides that in one pass, and a graph usually has many valid orders."
+)
+NEXT = (
+    "How many valid orders has a graph of two chains of three nodes that meet in a sum? Count them with "
+    "`itertools.permutations` and your function."
+)
+exercise = Exercise("02-valid", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -28,6 +36,14 @@ def is_valid(order):
             return False
         seen.add(node)
     return True
+
+
+@exercise.another()
+def by_their_places(order):
+    """A dictionary of places: as many as there are nodes, and every parent at a smaller one."""
+    place = {node: i for i, node in enumerate(order)}
+    early = all(place.get(parent, len(order)) < i for node, i in place.items() for parent in node.parents)
+    return early and len(place) == len(order)
 
 
 def right(order):

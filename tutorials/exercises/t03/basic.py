@@ -19,7 +19,15 @@ HINTS = (
     "In a sum y moves as much as a does. In a product it moves b times as much. In -x it moves the other way.",
     "`return g, g`, then `return g * b, g * a`, then `return -g`",
 )
-exercise = Exercise("03-basic", __doc__, kind="N", hints=HINTS)
+ABOUT = (
+    "A backward rule multiplies the gradient that flows in by the slope of its own operation. A sum hands the "
+    "gradient on to both operands, and a product multiplies it by the other operand."
+)
+NEXT = (
+    "Write the rule of `y = a * a + b` as one operation, and check it: `tl.diagnose(rule, lambda a, b: a * a + b, "
+    "np.ones(2), np.ones(2))`."
+)
+exercise = Exercise("03-basic", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -38,6 +46,13 @@ def mul_vjp(g, y, a, b):
 def neg_vjp(g, y, x):
     """The gradient of x, from the gradient g of y = -x."""
     return -g
+
+
+@exercise.another("mul_vjp")
+def by_a_complex_step(g, y, a, b):
+    """No derivative by hand: a tiny imaginary step comes out multiplied by the slope, and nothing is rounded off."""
+    h = 1e-30
+    return g * np.imag((a + 1j * h) * b) / h, g * np.imag(a * (b + 1j * h)) / h
 
 
 def operands(seed, budget, n):

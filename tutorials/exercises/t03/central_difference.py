@@ -17,13 +17,29 @@ HINTS = (
     "Mind the brackets: both the difference above and the 2h below belong together.",
     "`return (f(x + h) - f(x - h)) / (2 * h)`",
 )
-exercise = Exercise("03-central-difference", __doc__, kind="N", hints=HINTS)
+ABOUT = (
+    "The error of a one-sided difference falls with h, and that of the central one with its square, since the "
+    "errors of the two sides cancel in part. A very small h makes it worse again: rounding errors are divided by "
+    "h."
+)
+NEXT = (
+    "Try the complex step, `np.imag(f(x + 1j * h)) / h` with h = 1e-30. It subtracts nothing, so nothing is lost "
+    "to rounding. Which functions does it not work for?"
+)
+exercise = Exercise("03-central-difference", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
 def central_difference(f, x, h):
     """The slope of f at x, from f(x + h) and f(x - h)."""
     return (f(x + h) - f(x - h)) / (2 * h)
+
+
+@exercise.another()
+def mean_of_both_sides(f, x, h):
+    """The mean of the slope to the right and the slope to the left: their errors have opposite signs."""
+    right, left = (f(x + h) - f(x)) / h, (f(x) - f(x - h)) / h
+    return (right + left) / 2
 
 
 SLIPS = {

@@ -16,7 +16,12 @@ HINTS = (
     "The derivative of e^x is e^x, so it is y. In 1 - tanh^2(x) the tanh is y.",
     "`return g * y`, and `return g * (1 - y * y)`",
 )
-exercise = Exercise("03-exp-tanh", __doc__, kind="N", hints=HINTS)
+ABOUT = (
+    "The slopes of exp and tanh can be written with their outputs, so the engine may forget the inputs. That "
+    "saves memory, because a layer's output is kept for the next layer anyway."
+)
+NEXT = "Find the rule of the sigmoid, y = 1 / (1 + exp(-x)), from y alone. It has the form g * y * (...)."
+exercise = Exercise("03-exp-tanh", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -29,6 +34,12 @@ def exp_vjp(g, y):
 def tanh_vjp(g, y):
     """The gradient of x, from the gradient g of y = tanh(x)."""
     return g * (1 - y * y)
+
+
+@exercise.another("tanh_vjp")
+def as_a_product(g, y):
+    """The same slope as a product: near y = 1 the difference 1 - y is exact, and y * y was rounded before."""
+    return g * (1 - y) * (1 + y)
 
 
 OF_EXP = {

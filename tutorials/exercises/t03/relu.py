@@ -28,7 +28,12 @@ HINTS = (
     "A comparison of arrays gives True and False, which count as 1 and 0 in a product. Should it be > or >=?",
     "`return g * (x > 0)`. The central difference at 0 is (h - 0) / (2h).",
 )
-exercise = Exercise("03-relu", __doc__, kind="N", hints=HINTS)
+ABOUT = (
+    "At its kink ReLU has no slope, so an engine must choose one, and 0 is the usual choice. A central difference "
+    "across the kink gives the mean of the two sides, which is why nobody tests a rule there."
+)
+NEXT = "Write the rule of a ReLU with slope 0.01 on the left. What do you give at 0, and does any training notice?"
+exercise = Exercise("03-relu", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -38,6 +43,12 @@ def relu_vjp(g, y, x):
 
 
 exercise.answer(slopes={"left": 0.0, "right": 1.0, "central": 0.5, "engine": 0.0})
+
+
+@exercise.another("relu_vjp")
+def by_choosing(g, y, x):
+    """`np.where` picks a number and does not multiply: an infinite g times 0 would be NaN."""
+    return np.where(x > 0, g, 0.0)
 
 
 EVERYWHERE = (

@@ -18,7 +18,12 @@ HINTS = (
     "Make b larger: does a / b rise or fall? In the square root's slope, does y or x stand below? Where is g?",
     "`-g * y / b`; `g / (2 * y)`; `g / x`",
 )
-exercise = Exercise("03-repair", __doc__, kind="N", hints=HINTS)
+ABOUT = (
+    "Moving one operand a little and comparing what comes out with what the rule says finds a wrong rule, and "
+    "also the operand. The rules of division and root read the output y, which is at hand and saves work."
+)
+NEXT = "Break a rule in a way of your own, and see whether `tl.diagnose(rule, np.sqrt, np.array([1.0, 4.0]))` names it."
+exercise = Exercise("03-repair", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -37,6 +42,18 @@ def sqrt_vjp(g, y, x):
 def log_vjp(g, y, x):
     """The gradient of x, from the gradient g of y = log(x)."""
     return g / x
+
+
+@exercise.another("divide_vjp")
+def from_the_operands(g, y, a, b):
+    """By the operands alone: a / b is a times 1 / b, and the slope of 1 / b is -1 / b**2."""
+    return g * (1 / b), -g * a / b**2
+
+
+@exercise.another("sqrt_vjp")
+def as_a_power(g, y, x):
+    """The root is the power 1/2, and powers have one rule: n x**(n - 1)."""
+    return g * 0.5 * x**-0.5
 
 
 @exercise.mutant("sign", name="divide_vjp")

@@ -14,8 +14,8 @@ from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.learn.authoring import (
     Exercise,
     as_array,
-    deep,
     counted,
+    deep,
     graphs,
     label,
     number,
@@ -32,7 +32,16 @@ HINTS = (
     "node.op.vjp(gradients[node], node.value, *values, **node.params)`. Then for each parent and share: "
     "`gradients[parent] += share`.",
 )
-exercise = Exercise("04-backward", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "Backward is forward in reverse: when a node's turn comes, all its users have sent their shares, so its "
+    "gradient is complete. Shares are added because a change in the node reaches the output along every use at "
+    "once."
+)
+NEXT = (
+    "Count how often `node.op.vjp` is called in a graph with a million paths. Then leave out the calls for nodes "
+    "that no parameter lies below."
+)
+exercise = Exercise("04-backward", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -46,6 +55,24 @@ def backward(order):
             shares = node.op.vjp(gradients[node], node.value, *values, **node.params)
             for parent, share in zip(node.parents, shares, strict=True):
                 gradients[parent] += share
+    return gradients
+
+
+@exercise.another()
+def by_asking_the_users(order):
+    """The other direction: no node sends, each asks its users for their shares."""
+    users = {node: [] for node in order}
+    for user in order:
+        for place, parent in enumerate(user.parents):
+            users[parent].append((user, place))
+    gradients = {order[-1]: 1.0}
+
+    def share(user, place):
+        values = [parent.value for parent in user.parents]
+        return user.op.vjp(gradients[user], user.value, *values, **user.params)[place]
+
+    for node in reversed(order[:-1]):
+        gradients[node] = sum(share(*use) for use in users[node])
     return gradients
 
 

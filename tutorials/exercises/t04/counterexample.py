@@ -30,7 +30,15 @@ HINTS = (
     "If the node that is used twice is a leaf, there is nobody to send to.",
     "Square a number, then square the result. And for the other: square a number, and stop.",
 )
-exercise = Exercise("04-counterexample", __doc__, kind="M", hints=HINTS, limit=3.0)
+ABOUT = (
+    "A node that is used twice must wait for both shares before it sends anything on; naive recursion sends at "
+    "once, and then again what it had sent before. A shared leaf does no harm, because it has nobody to send to."
+)
+NEXT = (
+    "By what factor is naive recursion wrong about x after two, three and four squarings in a row? Guess, then "
+    'run it in `with tl.bug("naive_recursion"):`.'
+)
+exercise = Exercise("04-counterexample", __doc__, kind="M", hints=HINTS, about=ABOUT, next_step=NEXT, limit=3.0)
 
 
 @exercise.reference
@@ -46,6 +54,19 @@ def harmless():
     """A graph with a node that is used twice, on which naive recursion is right."""
     x = tl.parameter(2.0, "x")
     return x * x
+
+
+@exercise.another("counterexample")
+def with_a_sum():
+    """The shared node need not be multiplied by itself: a sum uses it twice as well."""
+    return (a := tl.tanh(tl.parameter(2.0, "x"))) + a
+
+
+@exercise.another("harmless")
+def with_shares_of_zero():
+    """Shared, and no leaf: but both shares of a are 0 here, and 0 sent twice is 0."""
+    a = tl.tanh(tl.parameter(0.0, "x"))
+    return a * a
 
 
 MOST = 40  # nodes; naive recursion takes too long on large graphs

@@ -28,10 +28,35 @@ HINTS = (
     "From f the node b gets the value of c, and c gets that of b. The node a has two users: add both shares.",
     "a gets 12 from b, and 2 times 3 from c. Then y gets -12 from b, and x times the gradient of a.",
 )
-exercise = Exercise("04-diamond", __doc__, kind="Q", hints=HINTS)
+ABOUT = (
+    "A gradient is the sum over all paths up to the output, and each path contributes the product of its slopes. "
+    "The backward pass adds up at every node and walks no path, so many paths cost no more than one."
+)
+NEXT = (
+    "Build the graph, call `f.backward()` and look at `tl.explain(y)`: it lists the paths with their products. "
+    "Then add one operation that doubles the number of paths."
+)
+exercise = Exercise("04-diamond", __doc__, kind="Q", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 RIGHT = {"b": 12.0, "c": 3.0, "a": 18.0, "x": 54.0, "y": 24.0, "paths from x": 2, "paths from y": 3}
 exercise.answer(diamond=RIGHT)
+
+
+@exercise.another()
+def by_the_engine():
+    """The engine knows the gradients, and a path is counted from below: a node has those of all its parents."""
+    x, y = tl.parameter(2.0, "x"), tl.parameter(3.0, "y")
+    a = x * y
+    b = a - y
+    c = 2 * a
+    f = b * c
+    f.backward()
+    gradients = {name: float(node.gradient) for name, node in {"b": b, "c": c, "a": a, "x": x, "y": y}.items()}
+
+    def paths(node, start):
+        return 1 if node is start else sum(paths(parent, start) for parent in node.parents)
+
+    return gradients | {"paths from x": paths(f, x), "paths from y": paths(f, y)}
 
 
 def nodes():

@@ -11,8 +11,8 @@ from tinygrad_lora.learn.authoring import (
     Exercise,
     are,
     as_nodes,
-    deep,
     counted,
+    deep,
     graphs,
     label,
     ladder,
@@ -28,7 +28,16 @@ HINTS = (
     "To push each node once, put pairs on the stack: `(node, False)` means go down, `(node, True)` means list it. "
     "On going down push `(node, True)` first, then `(parent, False)` for each parent.",
 )
-exercise = Exercise("04-topo", __doc__, kind="P", hints=HINTS, limit=2.0)
+ABOUT = (
+    "With parents before users, forward runs through the list from left to right, and backward from right to "
+    "left. A stack of your own has no limit of depth, and a set of seen nodes keeps the work at one look at each "
+    "edge."
+)
+NEXT = (
+    "Kahn's algorithm also says what may run at the same time: list the nodes level by level. How many levels has "
+    "a chain, and how many a ladder?"
+)
+exercise = Exercise("04-topo", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT, limit=2.0)
 
 
 @exercise.reference
@@ -43,6 +52,26 @@ def topo_sort(output):
             seen.add(node)
             stack.append((node, True))
             stack.extend((parent, False) for parent in node.parents)
+    return order
+
+
+@exercise.another()
+def by_kahns_algorithm(output):
+    """Kahn's algorithm: whoever waits for no parent any more is listed, and its users wait for one less."""
+    users, found = {output: []}, [output]
+    for node in found:
+        for parent in node.parents:
+            if parent not in users:
+                users[parent] = []
+                found.append(parent)
+            users[parent].append(node)
+    missing = {node: len(node.parents) for node in found}
+    order = [node for node in found if not node.parents]
+    for node in order:
+        for user in users[node]:
+            missing[user] -= 1
+            if missing[user] == 0:
+                order.append(user)
     return order
 
 

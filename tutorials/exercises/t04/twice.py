@@ -22,10 +22,35 @@ HINTS = (
     "Each call sends a fresh 1 from the output; it does not send what was added up before.",
     "The slope of x * x at 3 is 6, and that of 5 * x is 5. The rest is addition.",
 )
-exercise = Exercise("04-twice", __doc__, kind="Q", hints=HINTS)
+ABOUT = (
+    "`backward()` adds to the gradients that are there, at every node, and only `zero_gradient()` forgets. So the "
+    "gradients of several losses add up, which is useful, and a training loop must zero them, which is easily "
+    "forgotten."
+)
+NEXT = (
+    "Split a batch into halves and call `backward()` on the mean loss of each. What must be done to the sum to "
+    "get the gradient of the whole batch's mean?"
+)
+exercise = Exercise("04-twice", __doc__, kind="Q", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 RIGHT = {"first": 6.0, "second": 12.0, "f": 2.0, "other": 17.0, "zeroed": 5.0}
 exercise.answer(twice=RIGHT)
+
+
+@exercise.another()
+def by_running_it():
+    """The lines themselves, with a look at the gradient after each."""
+    x, seen = tl.parameter(3.0, "x"), {}
+    f = x * x
+    for name in "first", "second":
+        f.backward()
+        seen[name] = float(x.gradient)
+    h = 5 * x
+    h.backward()
+    seen |= {"f": float(f.gradient), "other": float(x.gradient)}
+    x.zero_gradient()
+    h.backward()
+    return seen | {"zeroed": float(x.gradient)}
 
 
 def observed():

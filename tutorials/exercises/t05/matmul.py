@@ -15,13 +15,27 @@ HINTS = (
     "(2, 4) times (4, 3) is g times b transposed. For b you need (3, 2) times (2, 4).",
     "`return g @ b.mT, a.mT @ g`",
 )
-exercise = Exercise("05-matmul", __doc__, kind="N", hints=HINTS)
+ABOUT = (
+    "The gradient of each factor is g times the other factor, transposed, on the side where that one stood. The "
+    "shapes leave no choice: only one such product has the shape that is needed."
+)
+NEXT = (
+    "What changes if `a` is one matrix (2, 3) and `b` a stack (5, 3, 4)? The one matrix was broadcast, so its "
+    "gradient has to be summed."
+)
+exercise = Exercise("05-matmul", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
 def matmul_vjp(g, y, a, b):
     """The gradients of a and b, from the gradient g of y = a @ b."""
     return g @ b.mT, a.mT @ g
+
+
+@exercise.another()
+def by_indices(g, y, a, b):
+    """With indices: y has ik, so sum over the letter that the wanted operand lacks. No transpose to get wrong."""
+    return np.einsum("...ik,...jk->...ij", g, b), np.einsum("...ij,...ik->...jk", a, g)
 
 
 SLIPS = {

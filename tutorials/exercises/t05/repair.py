@@ -38,7 +38,14 @@ HINTS = (
     "`x @ W`; `x @ x.mT`; `x + tl.reshape(b, (-1, 1))`; `x - tl.mean(x, 1, keepdims=True)`; "
     "`tl.mse(tl.reshape(y, target.shape), target)`",
 )
-exercise = Exercise("05-repair", __doc__, kind="S", hints=HINTS)
+ABOUT = (
+    "Broadcasting aligns shapes from the right, so one number for each row needs an axis of length 1 at the end. "
+    "The dangerous mistakes are those that fit: (n, 1) minus (n,) is (n, n), and nothing is raised."
+)
+NEXT = (
+    "Call the five broken functions on a square `x`, where a wrong axis raises nothing. Which test would still notice?"
+)
+exercise = Exercise("05-repair", __doc__, kind="S", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -69,6 +76,26 @@ def centered(x):
 def squared_error(y, target):
     """The mean squared error."""
     return tl.mse(tl.reshape(y, target.shape), target)
+
+
+@exercise.another("shifted")
+def by_turning_it(x, b):
+    """Turned around, the rows are the last axis, where broadcasting wants them."""
+    return tl.transpose(tl.transpose(x) + b)
+
+
+@exercise.another("centered")
+def by_a_matrix(x):
+    """Subtracting the mean is linear, so a matrix does it: 1 - 1/d on the diagonal, -1/d elsewhere."""
+    d = x.shape[1]
+    return x @ tl.constant(np.eye(d) - 1 / d)
+
+
+@exercise.another("squared_error")
+def written_out(y, target):
+    """The mean of the squares, with y made as flat as the target."""
+    difference = tl.reshape(y, (-1,)) - target
+    return tl.mean(difference * difference)
 
 
 @exercise.starter("shape-error", name="scores")

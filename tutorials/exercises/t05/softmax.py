@@ -18,13 +18,28 @@ HINTS = (
     "The first part is g_j y_j. In the second, y_j stands before a sum over i that is one number for the row.",
     "`total = (g * y).sum(axis=-1, keepdims=True)`, then `return y * (g - total)`",
 )
-exercise = Exercise("05-softmax", __doc__, kind="N", hints=HINTS)
+ABOUT = (
+    "The softmax couples the classes of a row: to raise one probability is to lower all others. So from each "
+    "entry of g the mean of its row under y is taken off, one sum in place of a whole Jacobian."
+)
+NEXT = (
+    "Each row of the result sums to 0. Check it, and say why: what does softmax do if 1 is added to all scores of "
+    "a row?"
+)
+exercise = Exercise("05-softmax", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
 def softmax_vjp(g, y):
     """The gradient of x, from the gradient g of y = softmax(x) along the last axis."""
     return y * (g - (g * y).sum(axis=-1, keepdims=True))
+
+
+@exercise.another()
+def numerator_and_denominator(g, y):
+    """First the gradient through the numerator, then what the common denominator takes back from all of the row."""
+    through = y * g
+    return through - y * through.sum(axis=-1, keepdims=True)
 
 
 def softmax(x):

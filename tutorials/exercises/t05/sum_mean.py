@@ -13,7 +13,12 @@ HINTS = (
     "Give g its lost axis back: `np.expand_dims(g, axis)`. Then `np.broadcast_to(..., x.shape)` repeats it.",
     "The mean is the sum divided by n, and n is `x.shape[axis]`. So its gradient is that of the sum, divided by n.",
 )
-exercise = Exercise("05-sum-mean", __doc__, kind="N", hints=HINTS)
+ABOUT = (
+    "A sum sends the same gradient to every number that went into it, so backward repeats what forward added up. "
+    "The mean does the same and divides by how many there were."
+)
+NEXT = "Write the rule of `x.max(axis)`. Who gets the gradient where two numbers are equally large?"
+exercise = Exercise("05-sum-mean", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -26,6 +31,19 @@ def sum_vjp(g, y, x, axis):
 def mean_vjp(g, y, x, axis):
     """The gradient of x, from the gradient g of y = x.mean(axis)."""
     return np.broadcast_to(np.expand_dims(g, axis), x.shape) / x.shape[axis]
+
+
+@exercise.another("sum_vjp")
+def by_repeating(g, y, x, axis):
+    """`np.repeat` copies the numbers as often as there were summands."""
+    return np.repeat(np.expand_dims(g, axis), x.shape[axis], axis)
+
+
+@exercise.another("mean_vjp")
+def by_equal_slopes(g, y, x, axis):
+    """Each number of x has the slope 1/n: an array of slopes, multiplied by the gradient that flows in."""
+    slopes = np.full(x.shape, 1 / x.shape[axis])
+    return np.expand_dims(g, axis) * slopes
 
 
 def repeated(g, shape, axis):

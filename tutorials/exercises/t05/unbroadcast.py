@@ -19,7 +19,15 @@ HINTS = (
     "`g = g.sum(axis=tuple(range(g.ndim - len(shape))))`, then for each axis i with `shape[i] == 1`: "
     "`g = g.sum(axis=i, keepdims=True)`.",
 )
-exercise = Exercise("05-unbroadcast", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "Where an array was repeated, each of its numbers was used several times, and the gradients of all uses are "
+    "added. Repeating and summing are mirror images: the backward of each is the other."
+)
+NEXT = (
+    "Shapes (3, 1) and (1, 4) are added. Say the shape of both gradients and which axes are summed, then check "
+    "with `tl.parameter`."
+)
+exercise = Exercise("05-unbroadcast", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -31,6 +39,14 @@ def unbroadcast(g, shape):
         if n == 1:
             g = g.sum(axis=axis, keepdims=True)
     return g
+
+
+@exercise.another()
+def in_one_sum(g, shape):
+    """Fill the shape up with ones on the left; then every axis of length 1 is summed, all in one call."""
+    padded = (1,) * (g.ndim - len(shape)) + tuple(shape)
+    axes = tuple(axis for axis, n in enumerate(padded) if n == 1)
+    return g.sum(axis=axes, keepdims=True).reshape(shape)
 
 
 def right(g, shape):

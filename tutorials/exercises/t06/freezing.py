@@ -39,7 +39,15 @@ HINTS = (
     "3, 1 and 2. For `visited`: a node counts if it is a trainable parameter, or if any of its parents "
     "counts. An order with parents first is the topo_sort of tutorial 04.",
 )
-exercise = Exercise("06-freezing", __doc__, kind="S", hints=HINTS)
+ABOUT = (
+    "A backward pass visits only what lies between a trainable parameter and the output, and the rest is never "
+    "computed. Freezing the first layers saves most, because then nothing has to be sent down to them either."
+)
+NEXT = (
+    "LoRA freezes every weight and trains two small ones beside each. Which products of the backward pass are "
+    "left? Count them for the two layers here."
+)
+exercise = Exercise("06-freezing", __doc__, kind="S", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 exercise.answer(products={"nothing frozen": 3, "first frozen": 1, "second frozen": 2})
 
@@ -62,6 +70,25 @@ def visited(output):
         if trainable or any(parent in needed for parent in node.parents):
             needed[node] = True
     return list(needed)
+
+
+@exercise.another("visited")
+def up_from_the_parameters(output):
+    """From below: begin with the trainable parameters, and follow the users up to the output."""
+    users, found = {output: []}, [output]
+    for node in found:
+        for parent in node.parents:
+            if parent not in users:
+                users[parent] = []
+                found.append(parent)
+            users[parent].append(node)
+    reached = dict.fromkeys(node for node in found if str(node.op) == "parameter" and node.requires_gradient)
+    waiting = list(reached)
+    for node in waiting:
+        new = [user for user in dict.fromkeys(users[node]) if user not in reached]
+        reached |= dict.fromkeys(new)
+        waiting += new
+    return waiting
 
 
 def network():

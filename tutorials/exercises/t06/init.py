@@ -23,7 +23,16 @@ HINTS = (
     "n var(w) / 2 = 1, so the variance is 2 / n. Here n is the number of inputs; the standard deviation is a root.",
     "`return rng.normal(size=(input_size, output_size)) * np.sqrt(2 / input_size)`",
 )
-exercise = Exercise("06-init", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0)
+ABOUT = (
+    "A layer multiplies the size of its numbers by a factor, and twenty layers by its twentieth power, so the "
+    "factor has to be 1. Behind a ReLU that asks for the variance 2 / inputs: n terms are added up, and half of "
+    "them are zeroed."
+)
+NEXT = (
+    "Put tanh in place of ReLU and find the variance by trial: plot the mean square of 20 layers for 0.5, 1 and 2 "
+    "divided by the inputs."
+)
+exercise = Exercise("06-init", __doc__, kind="T", hints=HINTS, about=ABOUT, next_step=NEXT, slow=True, limit=30.0)
 
 WIDTHS = (64, 200, 50, 100, 100, 30, 150, 64)
 DEPTH, WIDTH, STEPS, LEAST = 20, 48, 150, 0.8
@@ -33,6 +42,15 @@ DEPTH, WIDTH, STEPS, LEAST = 20, 48, 150, 0.8
 def initial_weight(rng, input_size, output_size):
     """Random numbers that keep the mean square through a ReLU layer."""
     return rng.normal(size=(input_size, output_size)) * np.sqrt(2 / input_size)
+
+
+@exercise.another()
+def by_measuring(rng, input_size, output_size):
+    """Measure in place of deriving: send random numbers through, and divide by the factor that comes out."""
+    weight = rng.normal(size=(input_size, output_size))
+    x = rng.normal(size=(2000, input_size))
+    y = np.maximum(x @ weight, 0)
+    return weight * np.sqrt((x**2).mean() / (y**2).mean())
 
 
 def drawn(initial_weight, n, m, seed):

@@ -30,7 +30,15 @@ HINTS = (
     "`self.weight = tl.parameter(rng.normal(size=(input_size, output_size)) / np.sqrt(input_size))`, "
     "`self.bias = tl.parameter(np.zeros(output_size))`, `return x @ self.weight + self.bias`",
 )
-exercise = Exercise("06-linear", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "A layer is its parameters, and one method that builds a graph from them. The backward pass, the names of the "
+    "parameters and the file of weights all follow from these two."
+)
+NEXT = (
+    "Write a layer with one parameter of shape (size,) that multiplies each column, and put it behind your Linear "
+    "with `tl.Sequential`."
+)
+exercise = Exercise("06-linear", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -48,6 +56,21 @@ class Linear(tl.Layer):
         # BEGIN SOLUTION
         return x @ self.weight + self.bias
         # END SOLUTION
+
+
+@exercise.another()
+class OneProduct(tl.Layer):
+    """The bias as one more row of the weight, for an input that is always 1: one product, and no addition."""
+
+    def __init__(self, input_size, output_size, seed=0):
+        std = 1 / np.sqrt(input_size)
+        self.weight = tl.parameter(np.random.default_rng(seed).normal(0, std, (input_size, output_size)))
+        self.bias = tl.parameter(np.zeros(output_size))
+
+    def __call__(self, x):
+        ones = tl.constant(np.ones((*x.shape[:-1], 1)))
+        whole = tl.concatenate([self.weight, tl.reshape(self.bias, (1, -1))])
+        return tl.concatenate([x, ones], axis=-1) @ whole
 
 
 def sizes(seed, budget):

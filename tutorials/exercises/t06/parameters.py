@@ -23,7 +23,13 @@ HINTS = (
     "For a layer: `for key, part in vars(thing).items(): walk(f'{name}.{key}' if name else key, part)`. For a list "
     "the same with `enumerate(thing)`. For a node: store it unless it is in `parameters.values()`.",
 )
-exercise = Exercise("06-parameters", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "A layer is a tree: its parameters are the leaves, and layers, lists and tuples are the branches. The way to "
+    "a leaf is its name in a file, and a parameter that is met twice is still one, which must not be trained "
+    "twice."
+)
+NEXT = 'Write the way back: `set_parameter(layer, "blocks.0.weight", array)`, which follows the dots of a name.'
+exercise = Exercise("06-parameters", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -41,6 +47,22 @@ def named_parameters(layer):
                 walk(f"{name}.{key}" if name else str(key), part)
 
     walk("", layer)
+    return parameters
+
+
+@exercise.another()
+def with_a_stack(layer):
+    """Without recursion: what is still to be looked at waits on a stack, the first on top."""
+    parameters, known, stack = {}, set(), [("", layer)]
+    while stack:
+        name, thing = stack.pop()
+        if isinstance(thing, tl.ComputationNode):
+            if str(thing.op) == "parameter" and thing not in known:
+                known.add(thing)
+                parameters[name] = thing
+        elif isinstance(thing, (tl.Layer, list, tuple)):
+            parts = vars(thing).items() if isinstance(thing, tl.Layer) else enumerate(thing)
+            stack += [(f"{name}.{key}".removeprefix("."), part) for key, part in parts][::-1]
     return parameters
 
 

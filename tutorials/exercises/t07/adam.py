@@ -28,7 +28,24 @@ HINTS = (
     "`m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2`, then `memory[p] = m, v`. Divide m by `1 - 0.9**t` and v "
     "by `1 - 0.999**t`, and move by `lr * m_hat / (np.sqrt(v_hat) + 1e-8)`.",
 )
-exercise = Exercise("07-adam", __doc__, kind="P", hints=HINTS, changes={"adam_step": ["parameters", "memory"]})
+ABOUT = (
+    "Adam divides the mean gradient by its usual size, so each number moves by about the learning rate, however "
+    "steep its slope is. Both means start at zero; without the corrections the first step would be three times as "
+    "long."
+)
+NEXT = (
+    "Add weight decay twice: once to the gradient, and once to the parameter itself, as AdamW does. Which numbers "
+    "notice the difference?"
+)
+exercise = Exercise(
+    "07-adam",
+    __doc__,
+    kind="P",
+    hints=HINTS,
+    about=ABOUT,
+    next_step=NEXT,
+    changes={"adam_step": ["parameters", "memory"]},
+)
 
 
 @exercise.reference
@@ -42,6 +59,19 @@ def adam_step(parameters, lr, memory):
         memory[p] = m, v
         mean, square = m / (1 - 0.9**t), v / (1 - 0.999**t)
         p.value = p.value - lr * mean / (np.sqrt(square) + 1e-8)
+
+
+@exercise.another()
+def with_one_corrected_rate(parameters, lr, memory):
+    """Correct the rate once, in place of both means at every parameter (Kingma and Ba, end of section 2)."""
+    t = memory["t"] = memory.get("t", 0) + 1
+    root = np.sqrt(1 - 0.999**t)
+    rate = lr * root / (1 - 0.9**t)
+    for p in parameters:
+        m, v = memory.get(p, (0.0, 0.0))
+        m, v = m + 0.1 * (p.gradient - m), v + 0.001 * (p.gradient**2 - v)
+        memory[p] = m, v
+        p.value = p.value - rate * m / (np.sqrt(v) + 1e-8 * root)
 
 
 right = adam_step

@@ -33,7 +33,16 @@ HINTS = (
     "`scores = z - np.log(np.exp(z).sum(axis=1, keepdims=True))`, then `-scores[np.arange(len(labels)), "
     "labels].mean()`. For the gradient: `p[np.arange(len(labels)), labels] -= 1` and `return g * p / len(labels)`.",
 )
-exercise = Exercise("07-cross-entropy", __doc__, kind="N", hints=HINTS)
+ABOUT = (
+    "Softmax and logarithm belong together: to subtract the largest score changes nothing in the formula, and "
+    "everything in the arithmetic. The gradient is then simple, the probabilities minus 1 at the label, divided "
+    "by the batch."
+)
+NEXT = (
+    "What is the loss of a network that knows nothing, for ten classes? Compute it, and find it at the start of a "
+    "training curve."
+)
+exercise = Exercise("07-cross-entropy", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -51,6 +60,20 @@ def cross_entropy_vjp(g, logits, labels):
     p = e / e.sum(axis=1, keepdims=True)
     p[np.arange(len(labels)), labels] -= 1
     return g * p / len(labels)
+
+
+@exercise.another("cross_entropy")
+def by_logaddexp(logits, labels):
+    """NumPy has a sum of exponentials that does not overflow: ln(e^a + e^b) is `np.logaddexp(a, b)`."""
+    scores = logits[np.arange(len(labels)), labels]
+    return (np.logaddexp.reduce(logits, axis=1) - scores).mean()
+
+
+@exercise.another("cross_entropy_vjp")
+def by_one_hot_rows(g, logits, labels):
+    """Rows of the unit matrix are the labels as probabilities; the gradient is the difference."""
+    p = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+    return g * (p - np.eye(logits.shape[1])[labels]) / len(labels)
 
 
 right, rule = cross_entropy, cross_entropy_vjp

@@ -24,8 +24,24 @@ HINTS = (
     "are fine.",
     'Your `adam_step` as `update`, and `plan = {"lr": 0.005, "batch": 32, "epochs": 15}`.',
 )
+ABOUT = (
+    "Rule and plan belong together: several rules reach the same accuracy, each with a rate of its own. What "
+    "counts is measured on images that were not used for training, with a margin for other random numbers."
+)
+NEXT = (
+    "Plot the accuracy of your rule against the rate, from 0.0001 to 1 on a logarithmic axis. How wide is the "
+    "range that works?"
+)
 exercise = Exercise(
-    "07-digits", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0, changes={"update": ["parameters", "memory"]}
+    "07-digits",
+    __doc__,
+    kind="T",
+    hints=HINTS,
+    about=ABOUT,
+    next_step=NEXT,
+    slow=True,
+    limit=30.0,
+    changes={"update": ["parameters", "memory"]},
 )
 LEAST, MOST_EPOCHS, SMALLEST_BATCH = 0.95, 20, 8
 
@@ -44,6 +60,20 @@ def update(parameters, lr, memory):
 
 
 exercise.answer(plan={"lr": 0.005, "batch": 32, "epochs": 15})
+
+
+@exercise.another("update")
+def momentum(parameters, lr, memory):
+    """SGD with momentum: one memory in place of two, and no step size of its own for each number."""
+    for p in parameters:
+        memory[p] = 0.9 * memory.get(p, 0.0) + p.gradient
+        p.value = p.value - lr * memory[p]
+
+
+@exercise.another("plan")
+def plan_for_momentum():
+    """Its rate is ten times as large as Adam's here."""
+    return {"lr": 0.05, "batch": 32, "epochs": 20}
 
 
 def checked(plan):

@@ -20,7 +20,20 @@ HINTS = (
     "First the new m, from the old one and the gradient. Then the parameter, with the new m. Store the new m.",
     "`memory[p] = 0.9 * memory.get(p, 0.0) + p.gradient`, then `p.value = p.value - lr * memory[p]`, for every p.",
 )
-exercise = Exercise("07-momentum", __doc__, kind="P", hints=HINTS, changes={"momentum_step": ["parameters", "memory"]})
+ABOUT = (
+    "Momentum adds up past gradients, each worth 0.9 times the next one: what keeps its direction grows tenfold, "
+    "and what alternates cancels. The memory belongs to the parameter itself, not to its name or its shape."
+)
+NEXT = "Try 0.99 in place of 0.9 in a long valley, `x**2 + 100 * y**2`. Which learning rates do not swing any more?"
+exercise = Exercise(
+    "07-momentum",
+    __doc__,
+    kind="P",
+    hints=HINTS,
+    about=ABOUT,
+    next_step=NEXT,
+    changes={"momentum_step": ["parameters", "memory"]},
+)
 
 
 @exercise.reference
@@ -29,6 +42,15 @@ def momentum_step(parameters, lr, memory):
     for p in parameters:
         memory[p] = 0.9 * memory.get(p, 0.0) + p.gradient
         p.value = p.value - lr * memory[p]
+
+
+@exercise.another()
+def from_all_gradients(parameters, lr, memory):
+    """The memory written out: all gradients so far, each worth 0.9 times the one after it. Clear, and never done."""
+    for p in parameters:
+        past = memory.setdefault(p, [])
+        past.append(np.array(p.gradient))
+        p.value = p.value - lr * sum(0.9**k * g for k, g in enumerate(reversed(past)))
 
 
 right = momentum_step

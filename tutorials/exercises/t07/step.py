@@ -20,7 +20,24 @@ HINTS = (
     "`optimizer.zero_gradients()`, `value = loss(model(x), target)`, `value.backward()`, `optimizer.step()`, "
     "`return float(value)`",
 )
-exercise = Exercise("07-step", __doc__, kind="S", hints=HINTS, changes={"train_step": ["model", "optimizer"]})
+ABOUT = (
+    "Each line needs what another has made: the update needs gradients, the gradients need a loss, the loss needs "
+    "the model's output. Zeroing must come between one update and the next `backward()`, or else gradients of old "
+    "batches stay in the sum."
+)
+NEXT = (
+    "Return the loss after the update as well. How much does one step lower it, and what does the second "
+    "`model(x)` cost?"
+)
+exercise = Exercise(
+    "07-step",
+    __doc__,
+    kind="S",
+    hints=HINTS,
+    about=ABOUT,
+    next_step=NEXT,
+    changes={"train_step": ["model", "optimizer"]},
+)
 
 
 @exercise.reference
@@ -30,6 +47,16 @@ def train_step(model, loss, optimizer, x, target):
     value = loss(model(x), target)
     value.backward()
     optimizer.step()
+    return float(value)
+
+
+@exercise.another()
+def zeroing_at_the_end(model, loss, optimizer, x, target):
+    """Clean up afterwards, in place of before: right as long as nobody else leaves gradients behind."""
+    value = loss(model(x), target)
+    value.backward()
+    optimizer.step()
+    optimizer.zero_gradients()
     return float(value)
 
 

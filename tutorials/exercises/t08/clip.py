@@ -30,7 +30,15 @@ HINTS = (
     "`norm = np.sqrt(sum((g**2).sum() for g in gradients))`. The factor is `max_norm / norm` if `norm > max_norm`, "
     "else 1. Then `return [g * factor for g in gradients]`.",
 )
-exercise = Exercise("08-clip", __doc__, kind="N", hints=HINTS)
+ABOUT = (
+    "All arrays are scaled by one factor, so the step keeps its direction and only its length is limited. To clip "
+    "each array by its own norm would turn the step."
+)
+NEXT = (
+    "Log the norm of each step of a training, and choose `max_norm` so that one step in twenty is clipped. Does "
+    "the loss curve change?"
+)
+exercise = Exercise("08-clip", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -39,6 +47,13 @@ def clip(gradients, max_norm):
     norm = np.sqrt(sum((g**2).sum() for g in gradients))
     factor = max_norm / norm if norm > max_norm else 1.0
     return [g * factor for g in gradients]
+
+
+@exercise.another()
+def with_one_long_vector(gradients, max_norm):
+    """One long vector has one norm; and `max` takes the place of the branch, so that nothing is divided by 0."""
+    norm = np.linalg.norm(np.concatenate([g.ravel() for g in gradients]))
+    return [g * (max_norm / max(norm, max_norm)) for g in gradients]
 
 
 right = clip

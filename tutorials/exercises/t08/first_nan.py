@@ -34,7 +34,12 @@ HINTS = (
     "fine: e to the power of minus infinity is 0, so above an infinity all may look well.",
     "For every node: `bad(node) and not any(bad(p) for p in node.parents)`. Return the first for which it is true.",
 )
-exercise = Exercise("08-first-nan", __doc__, kind="P", hints=HINTS, limit=3.0)
+ABOUT = (
+    "A NaN spreads to all that is computed from it, so the output says nothing about where it began. The place to "
+    "look is the border: a node that is not finite although all its parents are."
+)
+NEXT = "Make one on purpose: `tl.log(x) * x` at x = 0. Which node does your function name, and which would you repair?"
+exercise = Exercise("08-first-nan", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT, limit=3.0)
 
 
 @exercise.reference
@@ -54,6 +59,13 @@ def first_nan(output):
         if bad(node) and not any(bad(parent) for parent in node.parents):
             return node
     return None
+
+
+@exercise.another()
+def first_in_order(output):
+    """With parents first, the first node that is not finite can only have parents that are."""
+    nodes = tl.Graph([], [output]).nodes
+    return next((node for node in nodes if not np.isfinite(node.value).all()), None)
 
 
 def bad(node):

@@ -42,8 +42,22 @@ HINTS = (
     "`np.where(spread > 0, spread, 1.0)`; leave the bias alone; `tl.cross_entropy(logits, labels)`; "
     "`optimizer.zero_gradients()` first.",
 )
+ABOUT = (
+    "Each mistake had a sign of its own: a division by a spread of 0 gives NaN, units that never fire have no "
+    "gradient, a softmax of a softmax keeps the loss high, and gradients that are not zeroed pile up. Instruments "
+    "show such signs sooner than reading does."
+)
+NEXT = "Plant a fifth mistake, give the code to somebody else, and note which picture led them to it."
 exercise = Exercise(
-    "08-rescue", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0, changes={"step": ["model", "optimizer"]}
+    "08-rescue",
+    __doc__,
+    kind="T",
+    hints=HINTS,
+    about=ABOUT,
+    next_step=NEXT,
+    slow=True,
+    limit=30.0,
+    changes={"step": ["model", "optimizer"]},
 )
 LEAST, EPOCHS, BATCH, RATE = 0.95, 8, 32, 0.003
 
@@ -75,6 +89,22 @@ def step(model, loss, optimizer, x, target):
     value.backward()
     optimizer.step()
     return float(value)
+
+
+@exercise.another("prepare")
+def prepare_by_hand(images, like):
+    """Only the pixels that vary are scaled; the others become 0, as there is nothing to learn from them."""
+    varies = like.std(axis=0) > 0
+    scaled = np.zeros(images.shape)
+    scaled[:, varies] = (images[:, varies] - like[:, varies].mean(axis=0)) / like[:, varies].std(axis=0)
+    return scaled
+
+
+@exercise.another("measure")
+def measure_by_hand(logits, labels):
+    """The formula itself: minus the logarithm of the label's probability, picked by rows of the unit matrix."""
+    labelled = tl.log_softmax(logits) * np.eye(logits.shape[1])[labels]
+    return -tl.mean(tl.sum(labelled, 1))
 
 
 @exercise.starter("not-finite", name="prepare")

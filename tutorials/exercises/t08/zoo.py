@@ -38,7 +38,12 @@ HINTS = (
     "`a = x * x` and the loss `a * a`; `tl.sum(tl.constant(np.ones((3, 2))) + b)` with b of shape (2,); "
     '`tl.relu(tl.parameter(0.0))`; `w * w` with `w = tl.parameter(2.0, "late")`.',
 )
-exercise = Exercise("08-zoo", __doc__, kind="M", hints=HINTS, limit=5.0)
+ABOUT = (
+    "A test finds a mistake only if it holds the case in which the mistake matters: a shared inner node, a "
+    "repeated axis, an input of exactly 0, a parameter that changes late. Random inputs seldom hit these cases."
+)
+NEXT = "Which losses of yours could be merged without losing an engine? Two are enough in all."
+exercise = Exercise("08-zoo", __doc__, kind="M", hints=HINTS, about=ABOUT, next_step=NEXT, limit=5.0)
 
 
 @exercise.reference
@@ -48,6 +53,15 @@ def probes():
     r, w = tl.parameter(0.0, "r"), tl.parameter(2.0, "late")
     a = x * x
     return [a * a, tl.sum(tl.constant(np.ones((3, 2))) + b), tl.relu(r), w * w]
+
+
+@exercise.another()
+def two_are_enough():
+    """One sum for all mistakes but the last; the late parameter needs a loss of its own, which is refused."""
+    x, b = tl.parameter(2.0, "x"), tl.parameter(np.zeros(2), "b")
+    r, w = tl.parameter(0.0, "r"), tl.parameter(2.0, "late")
+    a = x * x
+    return [a * a + tl.sum(tl.constant(np.ones((3, 2))) + b) + tl.relu(r), w * w]
 
 
 NAMES = ("naive_recursion", "no_accumulate", "no_unbroadcast", "relu_at_zero", "stale_graph")

@@ -37,7 +37,15 @@ HINTS = (
     "`key = (old.op, parents, str(sorted(old.params.items())))`. If it is not in `first`, store `old` there if "
     "`parents == old.parents`, else the new node. Return `first[key]`. For add and multiply sort by `id`.",
 )
-exercise = Exercise("09-cse", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "Parents come first, so equal parents are already one node when their users are compared: one dictionary is "
+    "enough. Operands of + and * are put into a fixed order, and then swapped ones are equal, too."
+)
+NEXT = (
+    "Look at the same pass in the engine: `tl.compile(f)` keeps every pass in `.snapshots`, before and after. "
+    "What does it merge in the gradient of `tl.tanh(x) * x`?"
+)
+exercise = Exercise("09-cse", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -53,6 +61,23 @@ def merge_duplicates(graph):
         if key not in first:
             first[key] = old if parents == old.parents else old.op(*parents, **old.params)
         return first[key]
+
+    return graph.map(build)
+
+
+@exercise.another()
+def by_numbers(graph):
+    """Value numbering: each node has a number, and an operation is a text of numbers. Equal text, equal node."""
+    number, first = {}, {}
+
+    def build(old, parents):
+        operands = [number.setdefault(parent, len(number)) for parent in parents]
+        if str(old.op) in ("add", "multiply"):
+            operands.sort()
+        text = f"{old.op} {operands} {sorted(old.params.items())}"
+        if text not in first:
+            first[text] = old if parents == old.parents else old.op(*parents, **old.params)
+        return first[text]
 
     return graph.map(build)
 

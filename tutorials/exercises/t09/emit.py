@@ -40,7 +40,12 @@ HINTS = (
     "The first line is `f\"def program({', '.join(x.name for x in graph.inputs)}):\"`, the last one "
     '`f"    return {names[graph.outputs[0]]}"`. Join all with "\\n".',
 )
-exercise = Exercise("09-emit", __doc__, kind="S", hints=HINTS)
+ABOUT = (
+    "The last step of a compiler is plain text: one line for each operation, in an order in which every name is "
+    "there before it is read. What is used twice has a variable, so it is computed once."
+)
+NEXT = "Write one line with `out=`, as in `np.tanh(t0, out=t0)`. When would that be wrong?"
+exercise = Exercise("09-emit", __doc__, kind="S", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -63,6 +68,24 @@ def emit(graph):
             names[node] = node.name
     inputs = ", ".join(node.name for node in graph.inputs)
     return "\n".join([f"def program({inputs}):", *lines, f"    return {names[graph.outputs[0]]}"]) + "\n"
+
+
+@exercise.another()
+def by_matching(graph):
+    """`match` in place of a table, and names by place: no counter, and no name is made twice."""
+    signs = {"add": "+", "subtract": "-", "multiply": "*", "matmul": "@"}
+    name = {node: f"t{i}" if node.parents else node.name for i, node in enumerate(graph.nodes)}
+    text = f"def program({', '.join(name[node] for node in graph.inputs)}):\n"
+    for node in graph.nodes:
+        match str(node.op), *(name[parent] for parent in node.parents):
+            case "tanh", a:
+                right = f"np.tanh({a})"
+            case op, a, b:
+                right = f"{a} {signs[op]} {b}"
+            case _:
+                continue
+        text += f"    {name[node]} = {right}\n"
+    return f"{text}    return {name[graph.outputs[0]]}\n"
 
 
 SIGNS = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.MatMult: np.matmul}

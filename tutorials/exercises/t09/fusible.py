@@ -30,7 +30,12 @@ HINTS = (
     "Then count the arrows that leave each box. An output has one more, which is not drawn.",
     "Three arrows are left: from add, from scale and from multiply.",
 )
-exercise = Exercise("09-fusible", __doc__, kind="Q", hints=HINTS)
+ABOUT = (
+    "Two questions decide: are both operations elementwise, and is the result read only once? A second reader "
+    "would compute the same numbers again, and being returned is a reader, too."
+)
+NEXT = "Change one of the lines so that one more result may move. Which arrow is it?"
+exercise = Exercise("09-fusible", __doc__, kind="Q", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 RIGHT = {
     "matmul -> add": False,
@@ -45,6 +50,22 @@ RIGHT = {
 LINES = "\n".join(f'may_move["{arrow}"] = {answer}' for arrow, answer in RIGHT.items())  # one line for each arrow
 
 exercise.answer(f"may_move = {{}}\n# BEGIN SOLUTION\n{LINES}\n# END SOLUTION\n", may_move=RIGHT)
+
+
+@exercise.another()
+def by_counting_uses():
+    """The two questions, asked of the graph itself."""
+    x, W, b = tl.placeholder((2, 3)), tl.placeholder((3, 3)), tl.placeholder((3,))
+    t = tl.tanh(x @ W + b)
+    e = tl.exp(t * (2 * t))
+    graph = tl.Graph([x, W, b], [e, tl.sum(e - b)])
+    readers = [*graph.outputs, *(parent for node in graph.nodes for parent in node.parents)]
+    return {
+        f"{parent.op} -> {node.op}": parent.op.elementwise and node.op.elementwise and readers.count(parent) == 1
+        for node in graph.nodes
+        for parent in node.parents
+        if parent.parents
+    }
 
 
 def graph():

@@ -44,7 +44,12 @@ HINTS = (
     "For each node in order that is not an input: `operands = [name[p] for p in node.parents]`, then "
     "`rows.append((name[node], str(node.op), operands, dict(node.params)))`.",
 )
-exercise = Exercise("09-listing", __doc__, kind="S", hints=HINTS)
+ABOUT = (
+    "Tracing calls the function once with placeholders, and the operators write down what they would do. The "
+    "listing is the program without its Python: loops are unrolled, and helper functions are gone."
+)
+NEXT = "Trace a function with `if x > 0:` in it and read the error. Why can a placeholder not decide?"
+exercise = Exercise("09-listing", __doc__, kind="S", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -65,6 +70,15 @@ def listing(f, *names):
             operands = [name[parent] for parent in node.parents]
             rows.append((name[node], str(node.op), operands, dict(node.params)))
     return rows
+
+
+@exercise.another()
+def from_a_graph(f, *names):
+    """`tl.Graph` puts the nodes in order; what is left is to name them."""
+    inputs = [tl.placeholder((), name=name) for name in names]
+    operations = [node for node in tl.Graph(inputs, [f(*inputs)]).nodes if node.parents]
+    name = dict(zip(inputs, names, strict=True)) | {node: f"t{i}" for i, node in enumerate(operations)}
+    return [(name[n], str(n.op), [name[parent] for parent in n.parents], dict(n.params)) for n in operations]
 
 
 def written(row):

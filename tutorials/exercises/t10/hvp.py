@@ -29,13 +29,26 @@ HINTS = (
     "Then take the gradient of that.",
     "`return tl.grad(lambda x: tl.sum(tl.grad(f)(x) * v))(x)`",
 )
-exercise = Exercise("10-hvp", __doc__, kind="N", hints=HINTS)
+ABOUT = (
+    "A gradient is a graph, so it can be differentiated again; its product with v is one number, and the gradient "
+    "of that is the Hessian times v. It costs a few times as much as f itself, and no matrix is ever built."
+)
+NEXT = "Solve H d = -g with products H v alone, by conjugate gradients: that is Newton's method for a million numbers."
+exercise = Exercise("10-hvp", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
 def hessian_vector(f, x, v):
     """The second derivatives of f at x, times v."""
     return tl.grad(lambda x: tl.sum(tl.grad(f)(x) * v))(x)
+
+
+@exercise.another()
+def with_nodes(f, x, v):
+    """On nodes: build the graph of the gradient, and ask for the gradient of a number in it."""
+    p = tl.parameter(x)
+    slope = tl.gradients(f(p), p)
+    return np.array(tl.gradients(tl.sum(slope * v), p).value)
 
 
 def functions(rng, size):

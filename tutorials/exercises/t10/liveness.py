@@ -26,7 +26,15 @@ HINTS = (
     "`for r in reads: if r in made: last[r] = i`, then `last[name] = len(program)` for outputs. "
     "`sum(first <= i <= last for first, last in spans.values())` counts at step i.",
 )
-exercise = Exercise("10-liveness", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "An array is needed from the step that makes it to the last one that reads it, and one look at the program "
+    "gives both. The largest number alive at one step is how many places the program needs."
+)
+NEXT = (
+    "Exchange two steps that do not depend on each other. Can the most that are alive change? Find a program in "
+    "which it does."
+)
+exercise = Exercise("10-liveness", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -48,6 +56,28 @@ def most_alive(spans):
     """The largest number of arrays that are alive at one step."""
     end = max(last for first, last in spans.values())
     return max(sum(first <= i <= last for first, last in spans.values()) for i in range(end + 1))
+
+
+@exercise.another("lifetimes")
+def from_the_end(program, outputs):
+    """Backward: the first reader that is met from the end is the last one."""
+    last, spans = dict.fromkeys(outputs, len(program)), {}
+    for i, (name, _, reads) in reversed([*enumerate(program)]):
+        spans[name] = i, last.get(name, i)
+        for read in reads:
+            last.setdefault(read, i)
+    return spans
+
+
+@exercise.another("most_alive")
+def by_coming_and_going(spans):
+    """One more where an array begins, one less behind its end; the largest sum on the way is the answer."""
+    events = sorted((step, sign) for first, last in spans.values() for step, sign in ((first, 1), (last + 0.5, -1)))
+    alive = most = 0
+    for _, sign in events:
+        alive += sign
+        most = max(most, alive)
+    return most
 
 
 def right_spans(program, outputs):

@@ -25,7 +25,13 @@ HINTS = (
     "If `free` is not empty, `place_of[name] = free.pop()`, else a new number. "
     "And the counterexample: t0 is read by t1, and again by t2.",
 )
-exercise = Exercise("10-reuse", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "Arrays that are never needed at the same time can share a place, so a hundred steps may do with three. A "
+    "product must not write over what it still reads; an elementwise operation may, because it has read a number "
+    "before it replaces it."
+)
+NEXT = "Give the arrays different sizes. Is any free place as good as another now? Try first fit against best fit."
+exercise = Exercise("10-reuse", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -51,6 +57,20 @@ def places(program, outputs):
 def counterexample():
     """A program on which freeing after the first reader gives wrong numbers."""
     return [("t0", "tanh", ("x",)), ("t1", "tanh", ("t0",)), ("t2", "add", ("t0", "t1"))], ["t2"]
+
+
+@exercise.another("places")
+def the_lowest_that_is_free(program, outputs):
+    """No list of free places: look which are taken at this step, and take the lowest of the others."""
+    last = {name: i for i, (_, _, reads) in enumerate(program) for name in reads} | dict.fromkeys(outputs, len(program))
+    place_of = {}
+    for i, (name, operation, reads) in enumerate(program):
+        read_on = {array for array in place_of if last.get(array, -1) > i}
+        taken = {
+            place_of[array] for array in place_of if array in read_on or (operation == "matmul" and array in reads)
+        }
+        place_of[name] = min({*range(len(program))} - taken)
+    return place_of
 
 
 MOST = 4

@@ -18,6 +18,8 @@ backward pass reads, and False for the others:
 The engine answers when you check: it builds the graph of the gradients and looks.
 """
 
+import numpy as np
+
 import tinygrad_lora as tl
 from tinygrad_lora.learn.authoring import Exercise, as_bool, entry, require, topological_order
 
@@ -27,12 +29,34 @@ HINTS = (
     "That of tanh has its output, not its input.",
     "All trained: x (for W), h (for V, and for tanh) and d (for the square). If only V is trained, nobody needs x.",
 )
-exercise = Exercise("10-saved", __doc__, kind="Q", hints=HINTS)
+ABOUT = (
+    "A backward rule reads what stands in its formula: a product the other operand, tanh its own output, a sum "
+    "nothing. So much of the forward pass can be forgotten at once, and frozen layers save memory as well."
+)
+NEXT = "Put gelu in the place of tanh. Which array must be kept now, and why is the output not enough?"
+exercise = Exercise("10-saved", __doc__, kind="Q", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 exercise.answer(
     all_trained={"x": True, "a": False, "b": False, "h": True, "y": False, "d": True},
     only_last={"x": False, "a": False, "b": False, "h": True, "y": False, "d": True},
 )
+
+
+@exercise.another("all_trained")
+def read_by_the_gradients():
+    """The graph of the gradients knows: which arrays of the forward pass are parents in it?"""
+    x, t, W, c, V = (tl.parameter(np.ones(shape)) for shape in ((5, 4), (5, 2), (4, 3), (3,), (3, 2)))
+    a = x @ W
+    b = a + c
+    h = tl.tanh(b)
+    y = h @ V
+    d = y - t
+    loss = tl.sum(d * d)
+    forward = set(tl.Graph([], [loss]).nodes)
+    backward = tl.Graph([], tl.gradients(loss, [W, c, V])).nodes
+    read = {parent for node in backward if node not in forward for parent in node.parents}
+    return {name: node in read for name, node in {"x": x, "a": a, "b": b, "h": h, "y": y, "d": d}.items()}
+
 
 SHAPES = {"W": (4, 3), "c": (3,), "V": (3, 2), "t": (5, 2), "x": (5, 4)}
 WHY = {

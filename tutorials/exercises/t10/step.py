@@ -21,7 +21,15 @@ HINTS = (
     "`tl.gradients(loss, [W1, b1, W2, b2])` gives four nodes, in this order. A new array is a node as well.",
     "`return [loss, *(p - 0.5 * g for p, g in zip(parameters, tl.gradients(loss, parameters)))]`",
 )
-exercise = Exercise("10-step", __doc__, kind="T", hints=HINTS)
+ABOUT = (
+    "Gradients are nodes, so a whole step from the old parameters to the new ones is one function, and a compiler "
+    "sees all of it. What forward and backward both need is then computed once."
+)
+NEXT = (
+    "Add momentum: four more inputs, and four more results. How many operations does `str(tl.trace(...))` list, "
+    "before and after?"
+)
+exercise = Exercise("10-step", __doc__, kind="T", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 RATE, STEPS, LEAST, HIDDEN = 0.5, 150, 0.93, 32
 
@@ -33,6 +41,18 @@ def training_step(x, labels, W1, b1, W2, b2):
     loss = tl.cross_entropy(tl.tanh(x @ W1 + b1) @ W2 + b2, labels)
     slopes = tl.gradients(loss, parameters)
     return [loss, *(p - 0.5 * g for p, g in zip(parameters, slopes, strict=True))]
+
+
+@exercise.another()
+def with_rules_by_hand(x, labels, W1, b1, W2, b2):
+    """Let the engine begin, at the scores; the rules of the two layers are then written by hand, as in tutorial 05."""
+    h = tl.tanh(x @ W1 + b1)
+    scores = h @ W2 + b2
+    loss = tl.cross_entropy(scores, labels)
+    g = tl.gradients(loss, scores)
+    below = (g @ W2.T) * (1 - h * h)
+    slopes = [x.T @ below, tl.sum(below, 0), h.T @ g, tl.sum(g, 0)]
+    return [loss, *(p - 0.5 * slope for p, slope in zip([W1, b1, W2, b2], slopes, strict=True))]
 
 
 def loss_of(x, labels, W1, b1, W2, b2):

@@ -19,7 +19,15 @@ HINTS = (
     "What was left out is the rest of the sum, and its parts stand at right angles.",
     "`return U[:, :r] * S[:r], Vt[:r]` and `return np.sqrt((S[r:] ** 2).sum())`",
 )
-exercise = Exercise("11-best-rank", __doc__, kind="N", hints=HINTS)
+ABOUT = (
+    "Singular values say how much of a matrix each rank holds, and to drop the smallest is the best that this "
+    "rank can do (Eckart and Young, 1936). The distance that is left is the root of the squares that were "
+    "dropped."
+)
+NEXT = (
+    "Compare the singular values of a weight before and after a training. How many hold 90 % of the squared difference?"
+)
+exercise = Exercise("11-best-rank", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -34,6 +42,14 @@ def smallest_error(M, r):
     """The distance from M to the closest matrix of rank r."""
     S = np.linalg.svd(M, compute_uv=False)
     return np.sqrt((S[r:] ** 2).sum())
+
+
+@exercise.another("low_rank")
+def by_projecting(M, r):
+    """By eigenvectors of M.T M: project the rows on the r directions in which they are longest."""
+    _, V = np.linalg.eigh(M.T @ M)  # the smallest first
+    V = V[:, ::-1][:, :r]
+    return M @ V, V.T
 
 
 def matrices(seed, budget):

@@ -16,7 +16,15 @@ HINTS = (
     "Together r (n + m). For the largest rank solve r (n + m) <= share n m for r, and think about rounding.",
     "`sum(rank * (n + m) for n, m in shapes)` and `int(share * n * m // (n + m))`",
 )
-exercise = Exercise("11-counts", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "An adapter grows with the sum of a weight's sides, and the weight with their product. So rank 8 is 0.4 % of "
+    "a weight of 4096 by 4096, and 25 % of one of 64 by 64."
+)
+NEXT = (
+    "At which rank has the adapter of a square weight as many numbers as the weight? What could be the use of an "
+    "even larger one?"
+)
+exercise = Exercise("11-counts", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -29,6 +37,21 @@ def adapter_size(shapes, rank):
 def largest_rank(n, m, share):
     """The largest rank whose adapter has at most this share of the weight's numbers."""
     return int(share * n * m // (n + m))
+
+
+@exercise.another("adapter_size")
+def all_sides_at_once(shapes, rank):
+    """Each side of each weight meets the rank once: add up the sides, and multiply at the end."""
+    return rank * sum(map(sum, shapes))
+
+
+@exercise.another("largest_rank")
+def by_counting_up(n, m, share):
+    """Count up until the next rank would be too large; no rounding to think about."""
+    rank = 0
+    while (rank + 1) * (n + m) <= share * n * m:
+        rank += 1
+    return rank
 
 
 @exercise.check(points=2)

@@ -31,7 +31,12 @@ HINTS = (
     "`self.lora_B = tl.parameter(np.zeros((rank, output_size)))` and "
     "`return (x @ self.lora_A) @ self.lora_B * self.scaling`",
 )
-exercise = Exercise("11-lora-layer", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "B starts at zero, so the model starts as it was; A is random, so B has a gradient and learning can begin. To "
+    "multiply by A first keeps everything in between at r numbers for each sample."
+)
+NEXT = "Start with both at zero, then with both at random. What is wrong with the first step of each?"
+exercise = Exercise("11-lora-layer", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -50,6 +55,19 @@ class LoRALayer(tl.Layer):
         # BEGIN SOLUTION
         return (x @ self.lora_A) @ self.lora_B * self.scaling
         # END SOLUTION
+
+
+@exercise.another()
+class ScaledInTheMiddle(tl.Layer):
+    """The scale stands where the array is smallest: at the r numbers of each sample, between A and B."""
+
+    def __init__(self, input_size, output_size, rank, alpha, seed=0):
+        self.lora_A = tl.parameter(np.random.default_rng(seed).normal(0, rank**-0.5, (input_size, rank)))
+        self.lora_B = tl.parameter(np.zeros((rank, output_size)))
+        self.alpha, self.rank = alpha, rank
+
+    def __call__(self, x):
+        return tl.scale(x @ self.lora_A, self.alpha / self.rank) @ self.lora_B
 
 
 def built(LoRALayer, *sizes, seed=0):

@@ -19,7 +19,14 @@ HINTS = (
     "In `merge`: `if self.kept is None: self.kept, self.W = self.W, self.W + self.s * (self.A @ self.B)`. "
     "In `unmerge`: `if self.kept is not None: self.W, self.kept = self.kept, None`.",
 )
-exercise = Exercise("11-merge", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "A merged adapter costs nothing, since it has become part of the weight. The old weight is kept and not "
+    "computed back, because adding and subtracting the same array does not give the same bits."
+)
+NEXT = (
+    "Compute `W + dW - dW` in float32 and compare it with W. How large is the difference, and where does it come from?"
+)
+exercise = Exercise("11-merge", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -50,6 +57,26 @@ class Adapted:
         y = x @ self.W
         return y if self.kept is not None else y + self.s * ((x @ self.A) @ self.B)
         # END SOLUTION
+
+
+@exercise.another()
+class WithAFlag:
+    """The base never moves: a flag says what is in use, and a new merged weight is made when it is needed."""
+
+    def __init__(self, W, A, B, s):
+        self.base = self.W = W
+        self.A, self.B, self.s = A, B, s
+        self.merged = False
+
+    def merge(self):
+        if not self.merged:
+            self.W, self.merged = self.base + self.s * (self.A @ self.B), True
+
+    def unmerge(self):
+        self.W, self.merged = self.base, False
+
+    def forward(self, x):
+        return x @ self.W if self.merged else x @ self.base + (self.s * (x @ self.A)) @ self.B
 
 
 def examples(seed, budget):

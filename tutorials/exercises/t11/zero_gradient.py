@@ -23,7 +23,15 @@ HINTS = (
     "With B = 0 whatever holds B is zero: the gradients of A and x. After one step B is not zero any more. "
     "If A is zero too, then so is the gradient of B.",
 )
-exercise = Exercise("11-zero-gradient", __doc__, kind="Q", hints=HINTS)
+ABOUT = (
+    "The gradient of each factor is multiplied by the other factor: at B = 0 that of A is zero, and that of B is "
+    "not, because A is random. After one step B has moved and both learn; with both at zero nothing ever moves."
+)
+NEXT = (
+    "Let A be zero and B random in place of it. Which of the answers change? Hayou et al. (2024) compare the two "
+    "starts."
+)
+exercise = Exercise("11-zero-gradient", __doc__, kind="Q", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 exercise.answer(
     is_zero={
@@ -36,6 +44,25 @@ exercise.answer(
         "B from zeros": True,
     }
 )
+
+
+@exercise.another()
+def by_running_it():
+    """Ask the engine: one step, and a look at the gradients before and after."""
+    rng = np.random.default_rng(0)
+    G = rng.normal(size=(5, 3))
+
+    def gradients(A, B):
+        leaves = {"A": tl.parameter(A), "B": tl.parameter(B), "x": tl.parameter(rng.normal(size=(5, 4)))}
+        tl.sum((leaves["x"] @ leaves["A"]) @ leaves["B"] * G).backward()
+        return {name: leaf.gradient for name, leaf in leaves.items()}
+
+    A, B = rng.normal(size=(4, 2)), np.zeros((2, 3))
+    start = gradients(A, B)
+    later = gradients(A - 0.1 * start["A"], B - 0.1 * start["B"])
+    zeros = gradients(0 * A, B)
+    every = start | {f"{n} later": later[n] for n in "AB"} | {f"{n} from zeros": zeros[n] for n in "AB"}
+    return {name: not gradient.any() for name, gradient in every.items()}
 
 
 def engine():

@@ -24,7 +24,14 @@ HINTS = (
     "Freeze first, then attach: a new adapter is trainable. LoRALinear freezes its base by itself.",
     "`model.freeze()`, then `for i in places: model.members[i] = tl.LoRALinear(model.members[i], rank, seed=seed)`",
 )
-exercise = Exercise("12-attach", __doc__, kind="S", hints=HINTS, changes={"attach": ["model"]})
+ABOUT = (
+    "To adapt is surgery: freeze everything, then put adapters in the places of the layers that they wrap. The "
+    "order matters, because to freeze afterwards would freeze the adapters, too."
+)
+NEXT = "How many numbers are trainable at rank 4 with one place, and with all? Compare with `tl.adapt` on a copy."
+exercise = Exercise(
+    "12-attach", __doc__, kind="S", hints=HINTS, about=ABOUT, next_step=NEXT, changes={"attach": ["model"]}
+)
 
 
 @exercise.reference
@@ -33,6 +40,17 @@ def attach(model, rank, places, seed=0):
     model.freeze()
     for i in places:
         model.members[i] = tl.LoRALinear(model.members[i], rank, seed=seed)
+    return model
+
+
+@exercise.another()
+def parameter_by_parameter(model, rank, places, seed=0):
+    """Adapters first; then freeze by hand whatever was there before."""
+    before = list(model.named_parameters().values())
+    for i in places:
+        model.members[i] = tl.LoRALinear(model.members[i], rank, seed=seed)
+    for p in before:
+        p.requires_gradient = False
     return model
 
 

@@ -24,7 +24,24 @@ HINTS = (
     "`np.concatenate([a.ravel() for a in tl.adapter_weights(model).values()]).astype(np.float16).tobytes()`, and "
     "in `unpack` cut the vector into pieces of the sizes of the fresh arrays, in the same order.",
 )
-exercise = Exercise("12-file", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0, changes={"unpack": ["model"]})
+ABOUT = (
+    "The receiver has the base, so only the adapter travels. Half precision is good enough: its rounding is far "
+    "smaller than what decides between two digits."
+)
+NEXT = (
+    "Go below eight bits: two numbers of four bits fit into one byte. Plot the bytes against the digits that are read."
+)
+exercise = Exercise(
+    "12-file",
+    __doc__,
+    kind="T",
+    hints=HINTS,
+    about=ABOUT,
+    next_step=NEXT,
+    slow=True,
+    limit=30.0,
+    changes={"unpack": ["model"]},
+)
 
 MOST, LOST = 3000, 2 / 359
 
@@ -43,6 +60,28 @@ def unpack(model, data):
     for name, array in tl.adapter_weights(model).items():
         filled[name] = vector[: array.size].reshape(array.shape).astype(array.dtype)
         vector = vector[array.size :]
+    model.load_weights(filled)
+    return model
+
+
+@exercise.another("pack")
+def pack_in_bytes(model):
+    """One byte a number: each array is divided by its largest entry, whose size goes first."""
+    data = b""
+    for array in tl.adapter_weights(model).values():
+        largest = np.float32(np.abs(array).max())
+        data += largest.tobytes() + np.round(array / (largest or 1) * 127).astype(np.int8).tobytes()
+    return data
+
+
+@exercise.another("unpack")
+def unpack_from_bytes(model, data):
+    """The way back: first the size, then the bytes."""
+    filled = {}
+    for name, array in tl.adapter_weights(model).items():
+        largest, levels = np.frombuffer(data[:4], np.float32)[0], np.frombuffer(data[4 : 4 + array.size], np.int8)
+        filled[name] = (levels * (largest / 127)).reshape(array.shape).astype(array.dtype)
+        data = data[4 + array.size :]
     model.load_weights(filled)
     return model
 

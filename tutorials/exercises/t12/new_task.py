@@ -25,8 +25,22 @@ HINTS = (
     "`tl.adapt(model, rank=4, seed=0)`, `optimizer = tl.AdamW(model.parameters(), lr=0.01, weight_decay=0.3)`, "
     "`step = tl.compile_training_step(model, tl.cross_entropy, optimizer)`, then `step(x[rows], labels[rows])`",
 )
+ABOUT = (
+    "Adapters learn the new task with a small part of the numbers, and the base stays as it was, so the old skill "
+    "is back as soon as they are switched off. Rank, rate and epochs trade accuracy against time, and held-out "
+    "images decide."
+)
+NEXT = "Train ranks 1, 2, 4 and 8 with the same plan, and plot the accuracy against the numbers that were trained."
 exercise = Exercise(
-    "12-new-task", __doc__, kind="T", hints=HINTS, slow=True, limit=30.0, changes={"fine_tune": ["model"]}
+    "12-new-task",
+    __doc__,
+    kind="T",
+    hints=HINTS,
+    about=ABOUT,
+    next_step=NEXT,
+    slow=True,
+    limit=30.0,
+    changes={"fine_tune": ["model"]},
 )
 
 LEAST, MOST = 0.93, 0.15
@@ -45,6 +59,20 @@ def fine_tune(model, x, labels):
         for i in range(0, len(x) - 63, 64):
             rows = order[i : i + 64]
             step(x[rows], labels[rows])
+    return model
+
+
+@exercise.another()
+def in_a_plain_loop(model, x, labels):
+    """Nothing compiled: forward, backward and update one after another, with Adam and a constant rate."""
+    tl.adapt(model, rank=4, seed=0)
+    optimizer = tl.AdamW(model.parameters(), lr=0.005, weight_decay=0.1)
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        for rows in np.array_split(rng.permutation(len(x)), len(x) // 64):
+            optimizer.zero_gradients()
+            tl.cross_entropy(model(x[rows]), labels[rows]).backward()
+            optimizer.step()
     return model
 
 

@@ -24,7 +24,24 @@ HINTS = (
     "`return np.abs(f(x) - g(x)).max()`",
 )
 IMPORTS = "import copy\n\nimport numpy as np\n\nimport tinygrad_lora as tl\n"
-exercise = Exercise("12-ship", __doc__, kind="P", hints=HINTS, preamble=IMPORTS, changes={"ship": ["model"]})
+ABOUT = (
+    "Merging is arithmetic, so it can be proved with numbers: the shipped function and the adapted model agree up "
+    "to rounding. A copy is merged, and the model goes on learning with its adapters."
+)
+NEXT = (
+    "Ship it with the adapters unmerged as well, and time both for one sample and for a thousand. What does an "
+    "adapter cost?"
+)
+exercise = Exercise(
+    "12-ship",
+    __doc__,
+    kind="P",
+    hints=HINTS,
+    about=ABOUT,
+    next_step=NEXT,
+    preamble=IMPORTS,
+    changes={"ship": ["model"]},
+)
 
 
 @exercise.reference
@@ -39,6 +56,27 @@ def ship(model):
 def largest_difference(f, g, x):
     """The largest absolute difference of the outputs."""
     return np.abs(f(x) - g(x)).max()
+
+
+@exercise.another("ship")
+def from_merged_weights(model):
+    """No copy and no merging: plain layers, made from the sums of base and adapter."""
+
+    def plain(member):
+        if not isinstance(member, tl.LoRALinear):
+            return member
+        weight = member.base.weight.value + member.lora.merge_weights()
+        layer = tl.Linear(*weight.shape, dtype=weight.dtype)
+        layer.weight, layer.bias = tl.parameter(weight), member.base.bias
+        return layer
+
+    return tl.compile(tl.Sequential(*map(plain, model.members)))
+
+
+@exercise.another("largest_difference")
+def by_a_norm(f, g, x):
+    """The largest absolute entry is the norm of order infinity."""
+    return np.linalg.norm((f(x) - g(x)).ravel(), np.inf)
 
 
 def adapted(seed, scale=1.0):

@@ -24,7 +24,16 @@ HINTS = (
     "`for name, (A, B, s) in adapters.items():` make `mine = np.array([[float(own == name)] for own in names])`, "
     "then `y = y + s * mine * ((x @ A) @ B)`",
 )
-exercise = Exercise("12-two-adapters", __doc__, kind="P", hints=HINTS)
+ABOUT = (
+    "The large product with the base is made once for everybody, and the small ones of the adapters are cheap "
+    "enough to be made for all and masked. So one server can hold a hundred fine-tuned models in the memory of "
+    "one."
+)
+NEXT = (
+    "With a hundred adapters the masks waste work. Sort the samples by adapter, and compute each adapter on its "
+    "own rows alone."
+)
+exercise = Exercise("12-two-adapters", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
 @exercise.reference
@@ -35,6 +44,17 @@ def forward(x, W, adapters, names):
         mine = np.array([[float(own == name)] for own in names])
         y = y + s * mine * ((x @ A) @ B)
     return y
+
+
+@exercise.another()
+def side_by_side(x, W, adapters, names):
+    """All adapters side by side: one product with every A, a mask that also scales, one product with every B."""
+    if not adapters:
+        return x @ W
+    A = tl.concatenate([A for A, _, _ in adapters.values()], axis=1)
+    B = tl.concatenate([B for _, B, _ in adapters.values()], axis=0)
+    masks = [np.repeat([[s * (own == name)] for own in names], A.shape[1], 1) for name, (A, _, s) in adapters.items()]
+    return x @ W + (x @ A * np.concatenate(masks, axis=1)) @ B
 
 
 right = forward

@@ -1,0 +1,81 @@
+"""What commands have in common when they print: color where the terminal has it, and pages that open in the browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TextIO
+
+STYLES = {"bold": "1", "dim": "2", "error": "1;31", "forward": "34", "backward": "33", "compile": "36"}
+
+# Commands by what they are for, each with an example.
+GROUPS = {
+    "Start": {
+        "demo": "demo --open",
+        "play": "play",
+    },
+    "Learn and teach": {
+        "learn": "learn 01",
+        "check": "check 04-topo answer.py",
+        "hint": "hint 04-topo",
+        "progress": "progress",
+        "predict": "predict 04",
+        "review": "review",
+        "course": "course release out",
+        "grade": "grade submissions --exercises 12-attach",
+    },
+    "Look at a computation": {
+        "step": "step lesson.py:loss --open",
+        "explore": "explore lesson.py:compiled --open",
+        "draw": "draw lesson.py:loss --values",
+    },
+    "Real networks": {
+        "models": "models get minilm",
+        "finetune": "finetune minilm --task word-order",
+    },
+    "This installation": {
+        "doctor": "doctor",
+        "completion": "completion bash",
+    },
+}
+EXAMPLES = {name: f"tinygrad-lora {words}" for group in GROUPS.values() for name, words in group.items()}
+
+
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
+    """The text in a style, if the stream is a terminal with colors and NO_COLOR is not set."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not (stream or sys.stdout).isatty()
+    return text if plain else f"\x1b[{STYLES[style]}m{text}\x1b[0m"
+
+
+def grouped(usage: str, description: str, helps: Mapping[str, str], rest: str) -> str:
+    """The help of the whole command line: each command in its group, with an example."""
+    width, indent = max(50, shutil.get_terminal_size().columns) - 2, max(map(len, helps), default=0) + 4
+    fill = partial(textwrap.fill, width=width, break_on_hyphens=False)
+    parts = [usage, fill(description)]
+    for title, names in GROUPS.items():
+        rows = [paint(title, "bold")]
+        for name in names:
+            start = f"  {name}".ljust(indent)
+            rows.append(fill(helps[name], initial_indent=start, subsequent_indent=" " * indent))
+            rows.append(paint(fill(f"$ {EXAMPLES[name]}", initial_indent=" " * 4, subsequent_indent=" " * 8), "dim"))
+        parts.append("\n".join(rows))
+    return "\n\n".join([*parts, fill(rest)]) + "\n"
+
+
+def add_open(parser: Any) -> None:
+    """Add `--open` to a command that writes a page or a picture."""
+    parser.add_argument("--open", action="store_true", help="open it in the browser when it is written")
+
+
+def opened(path: Path, wanted: bool) -> Path:
+    """The path, which the browser opens if that was wanted."""
+    if wanted:
+        import webbrowser
+
+        webbrowser.open(path.resolve().as_uri())
+    return path

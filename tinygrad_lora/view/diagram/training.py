@@ -1,0 +1,115 @@
+"""The gradient part of a graph: its own frame, the names of what it gives, and the values that it keeps from before.
+
+A result of `gradients` remembers what it is the gradient of; a node of the gradient part has the origin of the forward
+node that it mirrors.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from ...core import ops
+from ...core.autodiff import gradients
+from ...core.graph import topological_order
+from ...core.node import CONSTANT, ComputationNode
+from .layers import LayerFrame, every
+
+Nodes = Sequence[ComputationNode]
+Names = Mapping[ComputationNode, str | None]
+
+
+class Backward(NamedTuple):
+    """The nodes of the gradient part, in order, and names for the outputs: `loss`, `dL/dA`."""
+
+    nodes: list[ComputationNode]
+    names: dict[ComputationNode, str]
+    of: str  # the names of what they are gradients of
+
+
+def backward_of(nodes: Nodes, names: Names) -> Backward:
+    """The gradient part of a graph, if it has one. `names` are those that nodes have already."""
+    place = {node: i for i, node in enumerate(nodes)}
+    marks = {n: n.call[1] for n in nodes if n.call and n.call[0] is gradients}
+    results: dict[ComputationNode, list[ComputationNode]] = defaultdict(list)
+    for node, (output, _) in marks.items():
+        results[output].append(node)
+    part: set[ComputationNode] = set()
+    called: dict[ComputationNode, str] = {}
+    for output, found in results.items():
+        if output in place:
+            part |= {*topological_order(found)} - {*topological_order([output])}
+        new = "loss" if not output.shape and "loss" not in called.values() else f"%{place.get(output, 0)}"
+        called[output] = names.get(output) or output.name or new
+    wanted = {node: _short(source(x), names) for node, (_, x) in marks.items()}
+    times = Counter(short for short in wanted.values())
+    for node, (output, x) in marks.items():
+        of, x = "L" if called[output] == "loss" else called[output], source(x)
+        by = wanted[node] if times[wanted[node]] == 1 else names.get(x)
+        called.setdefault(node, f"d{of}/d{by or f'%{place.get(x, 0)}'}")
+    inside = [node for node in nodes if node in part and (node.parents or node.op is CONSTANT)]
+    return Backward(inside, called, ", ".join(called[output] for output in results))
+
+
+def _short(node: ComputationNode, names: Names) -> str:
+    """The name of a parameter without that of its layer."""
+    return (names.get(node) or node.name or "").rpartition(".")[2]
+
+
+def source(node: ComputationNode) -> ComputationNode:
+    """The argument itself: `grad` differentiates with respect to a copy of it."""
+    while node.op is ops.identity:
+        node = node.parents[0]
+    return node
+
+
+def with_gradients(
+    clusters: Sequence[LayerFrame], nodes: Nodes, backward: Backward, ids: Mapping[ComputationNode, str]
+) -> tuple[LayerFrame, ...]:
+    """The frames, and one around the gradient part: in it what goes back through each layer, and where it starts."""
+    inside = backward.nodes
+    if not inside:
+        return tuple(clusters)
+    clusters = _without(clusters, {ids[node] for node in inside})  # a transposed weight is noted at its layer
+    place = {box: frame for frame in every(clusters) for box in frame.boxes}
+    layer_of = {id(n.origin): place[ids[n]] for n in nodes if n.origin and ids[n] in place}
+    parts: dict[str, list[str]] = defaultdict(list)
+    for node in (seeds := _seeds(inside)):
+        parts["seed"].append(ids[node])
+    for node in inside:
+        if node not in seeds:
+            parts[layer_of[id(node.origin)].id if id(node.origin) in layer_of else ""].append(ids[node])
+    frames = {frame.id: frame for frame in every(clusters)}
+    frames = {name: frame for name, frame in frames.items() if name in parts}
+    mirror = [
+        LayerFrame(f"g{name}", frame.name, f"back through {frame.name or frame.title}", (), tuple(parts[name]))
+        for name, frame in frames.items()
+    ]
+    if seeds:
+        mirror.append(LayerFrame("gs", "", "seed", (), tuple(reversed(parts["seed"])), (), "seed"))
+    region = LayerFrame("g", "", f"gradient of {backward.of}", (), tuple(parts[""]), tuple(mirror))
+    return *clusters, region
+
+
+def _without(clusters: Sequence[LayerFrame], boxes: set[str]) -> tuple[LayerFrame, ...]:
+    """The frames without these boxes."""
+    return tuple(
+        replace(f, boxes=tuple(b for b in f.boxes if b not in boxes), clusters=_without(f.clusters, boxes))
+        for f in clusters
+    )
+
+
+def _seeds(nodes: Nodes) -> list[ComputationNode]:
+    """The nodes that depend on constants alone: the gradient of the output itself, and its copies. None if it is one.
+
+    A constant that is combined with something else is no part of them.
+    """
+    alone = dict.fromkeys(node for node in nodes if not node.parents)
+    for node in nodes:
+        if node.parents and alone.keys() >= {*node.parents}:
+            alone[node] = None
+    used = {parent for node in alone for parent in node.parents}
+    chain = [node for node in nodes if node in alone and (node.parents or node in used)]
+    return chain if len(chain) > 1 else []
