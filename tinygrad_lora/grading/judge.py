@@ -17,12 +17,11 @@ from ..learn.exercise import Check, Exercise
 from ..learn.registry import load_exercise
 from . import predictions
 from .process.peer import Peer, Unwritten
-from .process.student import CELLS, NO_PYTHON, SERVICE
+from .process.student import CELLS, NO_PYTHON, PATIENCE, SERVICE
 from .process.wire import Channel, Gone, Misbehaved
 from .process.zygote import Nursery
 from .submissions import File, files_of
 
-PATIENCE = 2.0  # times the limit of an exercise: a machine that grades is busy
 ANSWER = 5.0  # seconds to hand over names
 LONGEST_NAME = 60  # characters of a name in a diagnosis
 MARGIN = 0.3  # seconds that the student's process stops before the judge would
@@ -118,12 +117,14 @@ class Hearing:
     def run(self, exercise: Exercise, check: Check, seed: int, budget: int) -> CheckResult:
         """One check. Whatever a student's process does, there is a result."""
         values = self.take(check.needs, exercise.names)
-        only = replace(exercise, checks=[check], limit=max(1.0, self.patience * exercise.limit))
+        limit = max(1.0, self.patience * exercise.limit)
+        only = replace(exercise, checks=[check])
         memory = None
         if self._peer is not None:
-            memory = DistantMemory(self._peer, only.limit - MARGIN)
-            self._peer.deadline = time.monotonic() + only.limit - MARGIN
-        result = run_checks(only, values, seed=seed, budget=budget, memory=memory).results[0]
+            memory = DistantMemory(self._peer, limit - MARGIN)
+            self._peer.deadline = time.monotonic() + limit - MARGIN
+        report = run_checks(only, values, seed=seed, budget=budget, memory=memory, limit=limit)
+        result = report.results[0]
         if self._dead and result.diagnosis is not None and result.diagnosis.code == NOT_STARTED:
             return _failed(result, "process-ended", f"running your code ended its process: {self._dead}")
         if self._peer is not None and self._peer.broken:
@@ -134,7 +135,7 @@ class Hearing:
             if isinstance(reason, Gone):
                 return _failed(result, "process-ended", f"your code ended its process: {ending or 'it closed its end'}")
             if isinstance(reason, TookTooLongError):
-                sentence = f"stopped after {only.limit:g} seconds: is there a loop that never ends?"
+                sentence = f"stopped after {exercise.limit:g} seconds: is there a loop that never ends?"
                 return _failed(result, "too-slow", sentence)
             return _failed(result, "wrong-type", "what your code gave cannot be read as data")
         return result

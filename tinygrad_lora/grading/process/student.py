@@ -25,6 +25,7 @@ from .peer import Peer
 from .wire import Channel, Gone, Misbehaved
 
 RECURSION = sys.getrecursionlimit()  # Python's own
+PATIENCE = 2.0  # times the limit of an exercise: a machine that grades is busy
 CELL, CELLS = 5.0, 20.0  # seconds for one cell, and for all
 LOADED = (
     "tinygrad_lora.data", "tinygrad_lora.view.paths", "tinygrad_lora.view.plots", "numpy.random", "numpy.linalg",
@@ -126,8 +127,8 @@ def run(code: types.CodeType, namespace: dict[str, Any]) -> None:
 
 
 def timed(function: Callable[[], Any], seconds: float) -> Any:
-    """Call the function, for at most so many seconds; 0 is no limit."""
-    with guard.time_limit(seconds) if seconds else contextlib.nullcontext():
+    """Call the function, for at most so many seconds, and a part of them of work; 0 is no limit."""
+    with guard.time_limit(seconds, seconds / PATIENCE) if seconds else contextlib.nullcontext():
         return function()
 
 
