@@ -1,5 +1,7 @@
 """Check a pass: search random programs for one on which it changes a result."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.pipeline import DEFAULT
+from ..compiler.pipeline import DEFAULT, name_of
 from ..core.graph import Graph
 from ..core.trace import trace
 from ..errors import CounterexampleError
 from .counterexample import Counterexample
 from .generate import Programs, with_special_numbers
 from .mutate import in_one_dtype, mutant
-from .programs import RandomProgram, StepLine
+from .programs import RandomProgram
 from .shrink import pruned, shrink
-from .trials import SUITS, CompiledTrial, Fault, PassTrial, name_of
+from .trials import SUITS, CompiledTrial, Fault, PassTrial
 from .writer import Style
 
 SHARES = {"exact": 0.5, "real": 0.3, "special": 0.2}  # of the programs
@@ -133,8 +135,8 @@ class _Search:
     def look_closer(self, trial: PassTrial, program: RandomProgram, mode: str) -> None:
         """Try each step as the only output, so that no later step hides its result, and then mutants of that."""
         parts = 0
-        for i, line in enumerate(program.lines):
-            if isinstance(line, StepLine) and parts < MOST_OF_ONE:
+        for i, _ in program.numbered_steps:
+            if parts < MOST_OF_ONE:
                 part = pruned(RandomProgram(program.lines, [i]))
                 if not self.look(trial, part, mode):
                     continue

@@ -1,5 +1,7 @@
 """An endless stream of random programs, in which every kind of line soon follows every other kind."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -138,4 +140,4 @@ def with_special_numbers(program: RandomProgram, rng: np.random.Generator) -> Ra
 def _special(line: ProgramLine, rng: np.random.Generator) -> ProgramLine:
     if not isinstance(line, ArrayLine) or line.numbers is None or rng.random() < 0.25:
         return line
-    return replace(line, numbers=replace(line.numbers, special=SPECIAL_SHARE)).again(int(rng.integers(2**31)))
+    return line.drawn(special=SPECIAL_SHARE, seed=int(rng.integers(2**31)))

@@ -1,5 +1,7 @@
 """Gradients beside central differences: what a new operation or a composite is compared with."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np

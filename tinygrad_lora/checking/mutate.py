@@ -28,13 +28,9 @@ def mutant(program: RandomProgram, rng: np.random.Generator) -> RandomProgram | 
 def in_one_dtype(program: RandomProgram, dtype: str) -> RandomProgram | None:
     """All its arrays in this dtype, but for indices, and parameters where it is no float; None if it does not run."""
     selecting = program.selecting
-    program = RandomProgram(
-        [
-            _converted(line, dtype) if isinstance(line, ArrayLine) and i not in selecting else line
-            for i, line in enumerate(program.lines)
-        ],
-        program.outputs,
-    )
+    for i, leaf in program.leaves:
+        if i not in selecting:
+            program = program.with_line(i, _converted(leaf, dtype))
     return program if runs(program) else None
 
 
@@ -46,9 +42,7 @@ def another_size(program: RandomProgram, rng: np.random.Generator) -> RandomProg
     n, m = int(rng.choice(sizes)), int(rng.choice(SIZES))
 
     def change(line: ProgramLine) -> ProgramLine:
-        if isinstance(line, ArrayLine) and line.numbers is not None:
-            return _redrawn(line, with_size(line.array.shape, n, m))
-        return line.resized(n, m) if isinstance(line, StepLine) else line
+        return line.resized(n, m) if isinstance(line, StepLine) else line.drawn(with_size(line.array.shape, n, m))
 
     return program.with_lines(change)
 
@@ -61,8 +55,8 @@ def another_shape(program: RandomProgram, rng: np.random.Generator) -> RandomPro
         choice = int(rng.integers(3))
         if choice == 0 and shape:
             axis = int(rng.integers(len(shape)))
-            return _redrawn(leaf, (*shape[:axis], 1, *shape[axis + 1 :]))
-        return _redrawn(leaf, shape[1:] if choice == 1 else (int(rng.choice(SIZES)), *shape))
+            return leaf.drawn((*shape[:axis], 1, *shape[axis + 1 :]))
+        return leaf.drawn(shape[1:] if choice == 1 else (int(rng.choice(SIZES)), *shape))
 
     return _with_one(program, rng, change)
 
@@ -72,9 +66,7 @@ def a_batch(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
     n = int(rng.choice(SIZES))
 
     def change(line: ProgramLine) -> ProgramLine:
-        if isinstance(line, ArrayLine) and line.numbers is not None and line.array.ndim == 2:
-            return _redrawn(line, (n, *line.array.shape))
-        return line
+        return line.drawn((n, *line.array.shape)) if isinstance(line, ArrayLine) and line.array.ndim == 2 else line
 
     return program.with_lines(change)
 
@@ -90,34 +82,24 @@ def other_numbers(program: RandomProgram, rng: np.random.Generator) -> RandomPro
     """One array gets halves, zeros and ones, or larger numbers."""
 
     def change(leaf: ArrayLine) -> ArrayLine:
-        numbers, letter = leaf.numbers, leaf.array.dtype.kind
-        assert numbers is not None
+        letter = leaf.array.dtype.kind
+        if letter == "b":
+            return leaf.drawn()
         least = -1 if letter in "if" else 0
-        choices = [replace(numbers, low=least, high=1)]
-        choices += [replace(numbers, step=0.5)] if letter == "f" else [replace(numbers, low=100 * least, high=100)]
-        numbers = choices[int(rng.integers(2))] if letter != "b" else numbers
-        return ArrayLine(leaf.kind, numbers.drawn(leaf.array.shape, leaf.array.dtype), numbers)
+        larger = {"step": 0.5} if letter == "f" else {"low": 100 * least, "high": 100}
+        return leaf.drawn(**({"low": least, "high": 1}, larger)[int(rng.integers(2))])
 
     return _with_one(program, rng, change)
 
 
 def other_params(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
     """One parameter of a step gets another value."""
-    places = [
-        (i, name)
-        for i, line in enumerate(program.lines)
-        if isinstance(line, StepLine)
-        for name in line.params
-        if name in OTHER_PARAMS
-    ]
+    places = [(i, line, name) for i, line in program.numbered_steps for name in line.params if name in OTHER_PARAMS]
     if not places:
         return program
-    i, name = places[int(rng.integers(len(places)))]
+    i, line, name = places[int(rng.integers(len(places)))]
     values = OTHER_PARAMS[name]
-    line = program.lines[i]
-    assert isinstance(line, StepLine)
-    line = replace(line, params=line.params | {name: values[int(rng.integers(len(values)))]})
-    return program.with_line(i, line)
+    return program.with_line(i, replace(line, params=line.params | {name: values[int(rng.integers(len(values)))]}))
 
 
 MUTATIONS = (another_size, another_shape, a_batch, *[another_dtype] * 2, other_numbers, *[other_params] * 2)
@@ -137,11 +119,6 @@ def _drawn(program: RandomProgram) -> list[tuple[int, ArrayLine]]:
     return [(i, leaf) for i, leaf in program.leaves if leaf.numbers is not None]
 
 
-def _redrawn(leaf: ArrayLine, shape: tuple[int, ...]) -> ArrayLine:
-    assert leaf.numbers is not None
-    return ArrayLine(leaf.kind, leaf.numbers.drawn(shape, leaf.array.dtype), leaf.numbers)
-
-
 def _converted(leaf: ArrayLine, dtype: str) -> ArrayLine:
     """The array drawn anew in another dtype: unsigned numbers are not negative, whole ones have no fractions."""
     numbers = leaf.numbers
@@ -149,6 +126,4 @@ def _converted(leaf: ArrayLine, dtype: str) -> ArrayLine:
         return leaf
     low = 0 if dtype in ("uint8", "bool") else numbers.low
     high = max(low, min(numbers.high, 1) if dtype == "bool" else numbers.high)
-    step = numbers.step if dtype.startswith("float") else 1.0
-    numbers = replace(numbers, low=low, high=high, step=step)
-    return ArrayLine(leaf.kind, numbers.drawn(leaf.array.shape, dtype), numbers)
+    return leaf.drawn(dtype=dtype, low=low, high=high, step=numbers.step if dtype.startswith("float") else 1.0)

@@ -97,10 +97,15 @@ class ArrayLine:
 
     def again(self, seed: int) -> ArrayLine:
         """The same line with its array drawn anew, from another seed."""
+        return self.drawn(seed=seed)
+
+    def drawn(self, shape: Shape | None = None, dtype: DTypeLike | None = None, **changes: float) -> ArrayLine:
+        """The line with its array drawn anew, in another shape or dtype or from changed numbers, if it was drawn."""
         if self.numbers is None:
             return self
-        numbers = replace(self.numbers, seed=seed)
-        return replace(self, array=numbers.drawn(self.array.shape, self.array.dtype), numbers=numbers)
+        numbers: Any = replace(self.numbers, **changes)  # type: ignore[arg-type]
+        array = numbers.drawn(self.array.shape if shape is None else shape, dtype or self.array.dtype)
+        return replace(self, array=array, numbers=numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,10 +158,20 @@ class RandomProgram:
         """The arrays that the program is called with."""
         return tuple(leaf.array for _, leaf in self.leaves if leaf.kind == "input")
 
+    @cached_property
+    def leaves(self) -> list[tuple[int, ArrayLine]]:
+        """Its arrays, with the numbers of their lines."""
+        return [(i, line) for i, line in enumerate(self.lines) if isinstance(line, ArrayLine)]
+
     @property
     def steps(self) -> list[StepLine]:
         """Its operations."""
-        return [line for line in self.lines if isinstance(line, StepLine)]
+        return [line for _, line in self.numbered_steps]
+
+    @cached_property
+    def numbered_steps(self) -> list[tuple[int, StepLine]]:
+        """Its operations, with the numbers of their lines."""
+        return [(i, line) for i, line in enumerate(self.lines) if isinstance(line, StepLine)]
 
     @cached_property
     def own(self) -> dict[int, Any]:
@@ -164,7 +179,7 @@ class RandomProgram:
         return {
             i: line.node(self.names[i])
             for i, line in enumerate(self.lines)
-            if not isinstance(line, StepLine) and line.kind != "input"
+            if not isinstance(line, StepLine) and line.kind != "input"  # a layer, too, where programs have some
         }
 
     @cached_property
@@ -190,9 +205,8 @@ class RandomProgram:
     def _values(self, inputs: tuple[Any, ...]) -> dict[int, Any]:
         values = self.own | dict(zip(self.inputs, inputs, strict=True))
         with np.errstate(all="ignore"):
-            for i, line in enumerate(self.lines):
-                if isinstance(line, StepLine):
-                    values[i] = WORDS[line.word].function(*(values[k] for k in line.operands), **line.params)
+            for i, line in self.numbered_steps:
+                values[i] = WORDS[line.word].function(*(values[k] for k in line.operands), **line.params)
         return values
 
     def eager(self) -> list[Array]:
@@ -206,11 +220,6 @@ class RandomProgram:
             if leaf.kind == "input":
                 lines[i] = leaf.again(int(rng.integers(2**31)))
         return RandomProgram(lines, self.outputs)
-
-    @property
-    def leaves(self) -> list[tuple[int, ArrayLine]]:
-        """Its arrays, with the numbers of their lines."""
-        return [(i, line) for i, line in enumerate(self.lines) if isinstance(line, ArrayLine)]
 
     def with_line(self, i: int, line: ProgramLine) -> RandomProgram:
         """The program with another line number i."""
@@ -226,9 +235,8 @@ class RandomProgram:
     def body(self) -> list[str]:
         """The lines of the function."""
         lines = [
-            f"{name} = {WORDS[line.word].printed([self.names[k] for k in line.operands], line.params)}"
-            for name, line in zip(self.names, self.lines, strict=True)
-            if isinstance(line, StepLine)
+            f"{self.names[i]} = {WORDS[line.word].printed([self.names[k] for k in line.operands], line.params)}"
+            for i, line in self.numbered_steps
         ]
         return [*lines, f"return {', '.join(self.names[i] for i in self.outputs)}"]
 

@@ -1,5 +1,7 @@
 """Shrink a program that fails: remove, cut and simplify, as long as it still fails."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -41,9 +43,8 @@ def shrink(program: RandomProgram, fails: Callable[[RandomProgram], bool], tries
 def pruned(program: RandomProgram) -> RandomProgram:
     """The program without the lines that its outputs do not need."""
     needed = set(program.outputs)
-    for i in reversed(range(len(program.lines))):
-        line = program.lines[i]
-        if i in needed and isinstance(line, StepLine):
+    for i, line in reversed(program.numbered_steps):
+        if i in needed:
             needed.update(line.operands)
     number = {old: new for new, old in enumerate(sorted(needed))}
     lines = (_with_operands(program.lines[i], number) for i in sorted(needed))
@@ -102,21 +103,18 @@ def one_output(program: RandomProgram) -> Iterator[RandomProgram]:
 
 def earlier_output(program: RandomProgram) -> Iterator[RandomProgram]:
     """An earlier step as the only output."""
-    for i, line in enumerate(program.lines):
-        if isinstance(line, StepLine):
-            yield RandomProgram(program.lines, [i])
+    for i, _ in program.numbered_steps:
+        yield RandomProgram(program.lines, [i])
 
 
 def without_steps(program: RandomProgram) -> Iterator[RandomProgram]:
     """A step replaced by an array with its result; or by one of its operands."""
     values = program.values
-    for i in reversed(range(len(program.lines))):
-        if isinstance(program.lines[i], StepLine):
-            yield program.with_line(i, ArrayLine("input", np.array(values[i].value)))
-    for i, line in enumerate(program.lines):
-        if isinstance(line, StepLine):
-            for operand in line.operands:
-                yield _without(program, i, operand)
+    for i, _ in reversed(program.numbered_steps):
+        yield program.with_line(i, ArrayLine("input", np.array(values[i].value)))
+    for i, line in program.numbered_steps:
+        for operand in line.operands:
+            yield _without(program, i, operand)
 
 
 def _without(program: RandomProgram, i: int, operand: int) -> RandomProgram:
@@ -181,12 +179,11 @@ def simple_numbers(program: RandomProgram) -> Iterator[RandomProgram]:
 
 def simple_params(program: RandomProgram) -> Iterator[RandomProgram]:
     """Parameters that are easy to read."""
-    for i, line in enumerate(program.lines):
-        if isinstance(line, StepLine):
-            for name, value in line.params.items():
-                for simple in SIMPLE_PARAMS.get(name, ()):
-                    if simple != value:
-                        yield program.with_line(i, replace(line, params=line.params | {name: simple}))
+    for i, line in program.numbered_steps:
+        for name, value in line.params.items():
+            for simple in SIMPLE_PARAMS.get(name, ()):
+                if simple != value:
+                    yield program.with_line(i, replace(line, params=line.params | {name: simple}))
 
 
 MOVES = (one_output, earlier_output, without_steps, smaller_sizes, plain_arrays, simple_numbers, simple_params)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..compiler.checks.agreement import disagreement
 from ..compiler.compiled import compile as compiled
+from ..compiler.pipeline import name_of
 from ..core.graph import Graph
 from ..core.node import Array
 from ..core.node import ComputationNode as Node
@@ -41,11 +42,6 @@ class Fault:
 
 class BrokenPromise(Exception):  # noqa: N818, it never leaves this file
     """A promise that a pass did not keep."""
-
-
-def name_of(apply: Any) -> str:
-    """The name of a pass."""
-    return getattr(apply, "__name__", None) or type(apply).__name__
 
 
 # --- Applying ---

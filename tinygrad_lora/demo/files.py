@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..compiler.standalone import archive
 from ..errors import RenderError
 from ..files import write_atomically
 from ..nn import adapter_weights
@@ -35,8 +35,8 @@ def write_files(experiment: Experiment, out: str | os.PathLike[str]) -> dict[str
     paths["code"] = experiment.adapting_step.save(folder / "training_step.py")
     step = experiment.adapting_step
     paths["report"] = write_atomically(folder / "report.txt", "\n".join([REPORT, step.report, "", step.explain(), ""]))
-    paths["pretrained"] = write_atomically(folder / "pretrained.npz", _archive(pretrained_weights(experiment)))
-    paths["adapter"] = write_atomically(folder / "adapter.npz", _archive(_adapter(experiment)))
+    paths["pretrained"] = write_atomically(folder / "pretrained.npz", archive(pretrained_weights(experiment)))
+    paths["adapter"] = write_atomically(folder / "adapter.npz", archive(_adapter(experiment)))
     paths["page"] = write_atomically(folder / "index.html", page(experiment, graph, [p.name for p in paths.values()]))
     return paths
 
@@ -69,10 +69,3 @@ def _adapter(experiment: Experiment) -> dict[str, Any]:
     """The matrices A and B by name, with the rank and the alpha that `adapt` needs."""
     first = next(iter(adapters(experiment.model).values())).lora
     return adapter_weights(experiment.model) | {"rank": np.array(first.rank), "alpha": np.array(first.alpha)}
-
-
-def _archive(arrays: dict[str, Any]) -> bytes:
-    """The bytes of an .npz file."""
-    buffer = BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..learn.checking.counterfactual import AnswerMemory
+from ..learn.checking.counterfactual import KeptState
 from ..learn.checking.guard import TookTooLongError, guarded
 from ..learn.checking.report import CheckResult, shown
 from ..learn.checking.run import run_checks
@@ -54,7 +54,7 @@ class Judge(Peer):
         return self.call(SERVICE, method, args)
 
 
-class DistantMemory(AnswerMemory):
+class DistantMemory(KeptState):
     """The memory of the student's process, which is asked only when a check has failed, before it is run again.
 
     What it answers can change a diagnosis, and no verdict. `seconds` is what each further run may take.
@@ -68,7 +68,7 @@ class DistantMemory(AnswerMemory):
         if self._peer.broken:  # that is what was wrong: nobody is there to be asked
             return kind()
         self.asked, self._peer.deadline = True, time.monotonic() + self._seconds
-        answer = guarded(lambda: self._peer.service(method), ANSWER).value
+        answer = guarded(lambda: self._peer.service("ask_memory", method), ANSWER).value
         return answer if type(answer) is kind else kind()
 
     def changed(self) -> str:
@@ -76,7 +76,7 @@ class DistantMemory(AnswerMemory):
         return name if name.replace(".", "_").isidentifier() and len(name) <= LONGEST_NAME else ""
 
     def put_back(self) -> None:
-        guarded(lambda: self._peer.service("put_back"), ANSWER)
+        guarded(lambda: self._peer.service("ask_memory", "put_back"), ANSWER)
 
     def looks_at_names(self) -> bool:
         return bool(self._answer("looks_at_names", bool))

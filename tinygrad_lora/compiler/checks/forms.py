@@ -1,6 +1,5 @@
 """Whether two ways lead to the same value: which elements of an array a view has, or a copy, or a block of rows."""
 
-from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -39,43 +38,24 @@ def same(a: Forms, b: Forms, size: int, itemsize: int) -> bool:
     return np.array_equal(_elements(a, size, itemsize), _elements(b, size, itemsize))
 
 
-class NodeViews:
-    """Nodes as views of others' arrays."""
-
-    def __init__(self) -> None:
-        self.known: dict[tuple[Node, Node], tuple[Any, int, Forms] | None] = {}
-
-    def of(self, wanted: Node, node: Node) -> tuple[Any, int, Forms] | None:
-        """A node as a view of another's array: as an array, its first byte, and what had to be copied for it."""
-        key = wanted, node
-        if key not in self.known:
-            path = path_of(wanted, node)
-            self.known[key] = None if path is None else self._along(path, node)
-        return self.known[key]
-
-    @staticmethod
-    def _along(path: Sequence[Node], node: Node) -> tuple[Any, int, Forms]:
-        array, first, forms = np.empty(node.shape, node.dtype), 0, Forms()
-        for step in path:
-            if step.op is ops.index:
-                new, moved = indexed(array, step.params["key"])
-            else:
-                new, moved = step.op.forward(array, **step.params), 0
-            if new.size and not np.may_share_memory(new, array):
-                forms, first = extended(forms, form_of(array, first), node.size), 0
-            array, first = new, first + moved
-        return array, first, forms
-
-
-def path_of(node: Node, root: Node) -> list[Node] | None:
-    """The views that lead from a node's array to another's."""
+def view_of(node: Node, root: Node) -> tuple[Any, int, Forms] | None:
+    """A node as a view of another's array: as an array, its first byte, and what had to be copied for it."""
     path = list[Node]()
     while node is not root:
         if not (node.parents and node.op.view):
             return None
-        path.insert(0, node)
+        path.append(node)
         node = node.parents[0]
-    return path
+    array, first, forms = np.empty(root.shape, root.dtype), 0, Forms()
+    for step in reversed(path):
+        if step.op is ops.index:
+            new, moved = indexed(array, step.params["key"])
+        else:
+            new, moved = step.op.forward(array, **step.params), 0
+        if new.size and not np.may_share_memory(new, array):
+            forms, first = extended(forms, form_of(array, first), root.size), 0
+        array, first = new, first + moved
+    return array, first, forms
 
 
 def equal(number: Any, node: Node) -> bool:

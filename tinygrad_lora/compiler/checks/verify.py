@@ -14,13 +14,14 @@ memory: plain expressions, and those of the engine "numba". Nor is what an opera
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from ...core import ops
 from ...core.node import ComputationNode as Node
 from ..planned.write import Planned
 from .buffers import Buffer, ByteRange
-from .forms import NodeViews, equal, extended, form_of, same
+from .forms import equal, extended, form_of, same, view_of
 from .rehearsal import Rehearsal, StandIn, collide
 
 
@@ -56,7 +57,7 @@ class Proof(Rehearsal):
         self.read: set[Node] = set()  # the operands that the lines of this node found
         self.numbers: list[Any] = []  # those that they found, too
         self.equal: dict[tuple[int, Node], tuple[Any, bool]] = {}  # numbers and constants
-        self.node_views = NodeViews()
+        self.view_of = cache(view_of)
         self.joined = {
             node: self.scope[self.variables[node]] for node in planned.lowered.graph.nodes
             if node.op is ops.concatenate and node.ndim == 1 and self.variables.get(node) in self.scope
@@ -208,7 +209,7 @@ class Proof(Rehearsal):
 
     def _is(self, wanted: Node, array: StandIn, piece: ByteRange, node: Node | None) -> bool:
         """Whether this is the value of a wanted node; in a loop, where the operand is cut, the rows of the block."""
-        elements, moved, view = array.array, array.first - piece.anchor, self.node_views.of(wanted, piece.node)
+        elements, moved, view = array.array, array.first - piece.anchor, self.view_of(wanted, piece.node)
         if view is None or elements.dtype != wanted.dtype:
             return False
         whole, first, forms = view
@@ -229,7 +230,7 @@ class Proof(Rehearsal):
         while root.parents and root.op.view:
             root = root.parents[0]
             if root in self.read:
-                array, first, forms = self.node_views.of(node, root)  # type: ignore[misc]
+                array, first, forms = self.view_of(node, root)  # type: ignore[misc]
                 if same(extended(forms, form_of(array, first), root.size), (), root.size, node.dtype.itemsize):
                     return True
         literal = not root.parents and root not in self.variables

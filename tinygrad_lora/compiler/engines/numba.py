@@ -97,22 +97,18 @@ def _type(numba: Any, node: Node) -> Any:
 
 def _running(compiled: Callable[..., Any], graph: Graph) -> Callable[..., Any]:
     """The translated function, for arrays of any layout; its numbers as NumPy scalars."""
-    scalars = [(i, node.dtype.type) for i, node in enumerate(graph.outputs) if not node.shape]
-    single = graph.outputs[0].dtype.type if len(graph.outputs) == 1 and scalars else None
+    kinds: list[Any] = [None if node.shape else node.dtype.type for node in graph.outputs]
 
     def run(*arrays: Any) -> Any:
         try:
             results = compiled(*arrays)
         except TypeError:  # an array that is not in rows, or one without axes
             results = compiled(*(np.require(x, requirements=("C", "A"))[()] for x in arrays))
-        if single is not None:
-            return single(results)
-        if scalars:
-            results = list(results)
-            for i, kind in scalars:
-                results[i] = kind(results[i])
-            return tuple(results)
-        return results
+        if not any(kinds):
+            return results
+        if len(kinds) == 1:
+            return kinds[0](results)
+        return tuple(y if kind is None else kind(y) for y, kind in zip(results, kinds, strict=True))
 
     return run
 

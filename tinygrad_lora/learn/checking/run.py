@@ -7,7 +7,7 @@ from typing import Any
 from ..diagnosis import NOT_STARTED, Diagnosis, Wrong
 from ..exercise import Check, Exercise
 from .arguments import on_copies
-from .counterfactual import AnswerMemory, Wrapper, memory_of, with_own_names
+from .counterfactual import KeptState, Wrapper, memory_of, with_own_names
 from .exceptions import explained
 from .exchange import Replacement, exchanged
 from .guard import Outcome, TookTooLongError, guarded
@@ -20,7 +20,7 @@ SEED, BUDGET = 0, 20  # of the checks that everybody sees; hidden ones have anot
 
 def run_checks(
     exercise: Exercise, values: Mapping[str, Any], *, seed: int = SEED, budget: int = BUDGET,
-    memory: AnswerMemory | None = None, limit: float = 0.0,
+    memory: KeptState | None = None, limit: float = 0.0,
 ) -> Report:  # fmt: skip
     """Every check of the exercise on these objects, by name. Never raises for what a student's code does.
 
@@ -35,7 +35,7 @@ def run_checks(
 
 
 def _result(
-    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: AnswerMemory | None, seed: int, budget: int,
+    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: KeptState | None, seed: int, budget: int,
     limit: float,
 ) -> CheckResult:  # fmt: skip
     missing = [name for name in check.needs if is_blank(values.get(name))]
@@ -76,7 +76,7 @@ def _run(exercise: Exercise, check: Check, values: Mapping[str, Any], around: Wr
 
 
 def _otherwise(
-    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: AnswerMemory | None, diagnosis: Diagnosis
+    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: KeptState | None, diagnosis: Diagnosis
 ) -> Diagnosis:
     """The diagnosis, unless the answer passes under another condition: then that is what is wrong with it."""
 
