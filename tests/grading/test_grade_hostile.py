@@ -288,3 +288,25 @@ def test_each_check_of_an_exercise_stands_for_itself(grade):
     assert not passed["test_a_graph_deeper_than_the_stack"] and passed["test_a_million_million_paths"]
     told = next(one for one in result["results"] if one["test"] == "test_a_graph_deeper_than_the_stack")
     assert told["diagnosis"] == "process-ended" and "exit code 3" in told["sentence"]
+
+
+CALLS_ITSELF = """
+import sys
+sys.setrecursionlimit({limit})
+def topo_sort(output):
+    order, seen = [], set()
+    def visit(node):
+        if node not in seen:
+            seen.add(node)
+            for parent in node.parents:
+                visit(parent)
+            order.append(node)
+    visit(output)
+    return order
+"""
+
+
+@pytest.mark.parametrize(("limit", "code"), [(1000, "recursion"), (4000, "recursion"), (1_000_000, None)])
+def test_a_raised_limit_of_recursion_counts_if_it_does_for_the_deepest_graphs(limit, code, grade):
+    result = grade(CALLS_ITSELF.format(limit=limit), ids=["04-topo"])
+    assert [one["diagnosis"] for one in result["results"]] == [None, code, None]

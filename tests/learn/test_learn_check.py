@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import html
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from tinygrad_lora.commands.main import main
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.learn import Exercise, Report, Wrong, check, hint, progress, reference, require, run_checks, solution
 from tinygrad_lora.learn.cases import chain, graphs, ladder, numbers
-from tinygrad_lora.learn.checking.guard import TookTooLongError, guarded
+from tinygrad_lora.learn.checking.guard import TookTooLongError, guarded, time_limit
 from tinygrad_lora.learn.checking.solutions import double_quoted, marked, stripped
 from tinygrad_lora.learn.checking.stubs import is_blank
 from tinygrad_lora.learn.exact import as_array, as_bool, as_nodes, as_number, as_whole, same
@@ -226,6 +227,17 @@ def test_the_time_limit_holds_in_other_threads_and_without_alarms(function):
     thread.join(20)
     assert reports[0].passed if function is double else reports[0].diagnosis.code == "too-slow"
     assert not [note for result in reports[0].results for note in result.notes]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarms here")
+def test_a_limit_of_work_ends_what_works_and_not_what_waits():
+    start = time.process_time()
+    with pytest.raises(TookTooLongError), time_limit(20.0, 0.05):
+        while True:
+            pass
+    assert time.process_time() - start < 1.0
+    with time_limit(20.0, 0.05):
+        time.sleep(0.2)
 
 
 def test_a_picture_is_shown_once():

@@ -65,6 +65,8 @@ class DistantMemory(KeptState):
 
     def _answer(self, method: str, kind: type) -> Any:
         """What the student's process says, if it is of this kind; else nothing. From here on its time runs anew."""
+        if self._peer.broken:  # that is what was wrong: nobody is there to be asked
+            return kind()
         self.asked, self._peer.deadline = True, time.monotonic() + self._seconds
         answer = guarded(lambda: self._peer.service("ask_memory", method), ANSWER).value
         return answer if type(answer) is kind else kind()
