@@ -23,6 +23,7 @@ GROUPS = {
         "learn": "learn 01",
         "check": "check 04-topo answer.py",
         "hint": "hint 04-topo",
+        "solution": "solution 04-topo",
         "progress": "progress",
         "predict": "predict 04",
         "review": "review",
