@@ -63,9 +63,9 @@ html_math_renderer = "mathml"
 
 html_theme = "furo"
 html_title = "tinygrad_lora"
-html_static_path = ["static"]
+html_static_path = ["static", "../tinygrad_lora/view/assets/sealed.js"]
 html_css_files = ["site.css"]
-html_js_files = ["theme.js", "predict.js"]
+html_js_files = ["theme.js", "sealed.js", "predict.js"]
 html_extra_path = [str(notebooks.EXTRA)] if (notebooks.EXTRA / "playground").is_dir() else []
 if html_extra_path:
     tags.add("playground")  # noqa: F821, a name that Sphinx gives

@@ -19,6 +19,7 @@ from .core.node import ComputationNode, Operand, Shape, constant
 from .errors import ShapeError
 from .refusals.arguments import explained
 from .refusals.arrays import Axis, as_axes, as_shape, listed, refuse_labels, refuse_no_list
+from .refusals.lines import remembered
 
 HALF = np.dtype(np.float16)
 
@@ -36,26 +37,14 @@ def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
         if not args and first in named:
             args = (named.pop(first),)
         if not args or getattr(args[0], "dtype", None) is not HALF:
-            return f(*args, **named)
-        return ops.cast(f(ops.cast(args[0], dtype=np.float32), *args[1:], **named), dtype=HALF)
-
-    return explained(remembered(composite))
-
-
-def remembered(f: Callable[..., Any]) -> Callable[..., Any]:
-    """The function; its result remembers the call, so that a picture can show it as one box.
-
-    Where one such function gives what another has computed, the result remembers the outermost.
-    """
-
-    @wraps(f)
-    def composite(*args: Any, **named: Any) -> Any:
-        y = f(*args, **named)
-        if type(y) is ComputationNode:
+            y = f(*args, **named)
+        else:
+            y = ops.cast(f(ops.cast(args[0], dtype=np.float32), *args[1:], **named), dtype=HALF)
+        if type(y) is ComputationNode:  # as `remembered` does, in one call less
             y.call = f, args, named
         return y
 
-    return composite
+    return explained(composite)
 
 
 def _shape(x: Operand) -> Shape:

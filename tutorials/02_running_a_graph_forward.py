@@ -76,6 +76,17 @@ print(steps)
 # Why can step 3 be computed? Because `x` and `y` have their values by then. That is the whole rule:
 # **a node can be computed as soon as all its parents have been.**
 
+# %% [markdown]
+# Now you are the engine. Fill in the three values: type into the boxes, and Enter says whether a number is right.
+
+# %%
+x, y = tl.parameter(3.0, "x"), tl.parameter(-2.0, "y")
+p = x * y
+q = p + x
+r = q * p
+p.name, q.name, r.name = "p", "q", "r"
+tl.quiz(r, ask="values")
+
 # %% predict="02-step"
 tl.predict("02-step")
 

@@ -164,9 +164,9 @@ def doublings(n):
     return node
 
 
-lengths = np.arange(1, 15)
+lengths = np.arange(1, 12)
 counted = np.array([patient(doublings(n), 1.0, {}) for n in lengths])
-for n in (5, 10, 14):
+for n in (5, 8, 11):
     print(f"{n:>2} doublings: {n + 1:>2} nodes, {counted[n - 1]:>6,} calls")
 
 # %%
@@ -267,12 +267,15 @@ tl.draw(f)
 diamond = reference("04-diamond")
 
 # %% [markdown]
-# Would you like more of these? `quiz` makes one for each name, and knows its answers. Try your own name.
-# Two guesses, to see what it says:
+# Would you like more of these? `quiz` makes one for each name, and knows its answers. Type gradients into the boxes;
+# Enter says whether a number is right. Then try your own name.
 
 # %%
 question = tl.quiz(seed="Ada", blanks=2)
 question
+
+# %% [markdown]
+# Answers in code work as well. Two guesses, to see what it says:
 
 # %%
 question.check(a=1.0, b=0.0)

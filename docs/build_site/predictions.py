@@ -1,12 +1,8 @@
 """The questions of the tutorials on a page: a field for the answer, and responses that only their answer opens.
 
-A static page cannot compute, and must not give anything away. So it holds a tag and an encrypted response for each
-answer that is foreseen. Both are made from a salted hash of the answer, rounded to three digits; `static/predict.js`
-makes the same hash of what was typed. This hides the answers from a reader of the page's source, not from somebody who
-tries all numbers.
+A static page cannot compute, and must not give anything away: `learn/predictions/sealed.py` says how that is done.
 """
 
-import hashlib
 import json
 import re
 from html import escape
@@ -14,6 +10,7 @@ from typing import Any
 
 from build_site.mathml import mathml
 from tinygrad_lora.learn.predictions.prediction import Question, load_prediction
+from tinygrad_lora.learn.predictions.sealed import number_token, seal
 
 HOW = {
     "number": "a number; three digits are enough",
@@ -29,7 +26,8 @@ def form(id: str) -> str:
     outcomes = {one.answer: ("Not right: " + one.sentence, False) for one in reversed(question.foreseen)}
     outcomes[question.right] = ("Right. " + question.response, True)
     sealed = [
-        seal(id, token(question, answer), f"{sentence}.", right) for answer, (sentence, right) in outcomes.items()
+        seal(id, token(question, answer), f"{right:d}{as_html(f'{sentence}.')}")
+        for answer, (sentence, right) in outcomes.items()
     ]
     data = escape(json.dumps(sorted(sealed)), quote=True)
     return (
@@ -51,19 +49,10 @@ def field(question: Question) -> str:
 def token(question: Question, answer: Any) -> str:
     """An answer as text, the same for all that count as equal."""
     if question.kind == "number":
-        mantissa, exponent = f"{float(answer) or 0.0:.2e}".split("e")
-        return f"{mantissa}e{int(exponent):+d}"  # as JavaScript writes it
+        return number_token(answer)
     if question.kind == "choice":
         return next(letter for letter, text in question.choices.items() if text == answer)
     return ",".join(map(str, answer)) if question.kind == "shape" else str(answer).lower()
-
-
-def seal(salt: str, answer: str, sentence: str, right: bool) -> tuple[str, str]:
-    """The tag by which an answer finds its response, and the response, encrypted with that answer."""
-    key = hashlib.sha256(f"{salt} {answer}".encode()).digest()
-    text = (("1" if right else "0") + as_html(sentence)).encode()
-    stream = b"".join(hashlib.sha256(key + bytes([i])).digest() for i in range(len(text) // 32 + 1))
-    return hashlib.sha256(key + b"tag").hexdigest()[:16], bytes(a ^ b for a, b in zip(text, stream, strict=False)).hex()
 
 
 def as_html(sentence: str) -> str:

@@ -131,8 +131,7 @@ def test_what_is_kept_between_calls_is_named_from_the_other_process(answer, hear
 
 @pytest.mark.parametrize("lie", ["<b>bold</b>", "x" * 100, ["a"], 3, None])
 def test_a_process_that_lies_about_its_memory_changes_no_verdict(lie, heard, monkeypatch):
-    monkeypatch.setattr(Service, "changed", lambda self: lie)
-    monkeypatch.setattr(Service, "looks_at_names", lambda self: lie)
+    monkeypatch.setattr(Service, "ask_memory", lambda self, method: lie)
     exercise = load_exercise("01-count-nodes")
     assert heard(exercise, {"count_nodes": lambda node: 1}) == codes(
         run_checks(exercise, {"count_nodes": lambda node: 1}, seed=1)
@@ -140,10 +139,10 @@ def test_a_process_that_lies_about_its_memory_changes_no_verdict(lie, heard, mon
 
 
 def test_a_process_that_ends_when_it_is_asked_again_keeps_its_diagnosis(heard, monkeypatch):
-    def end(self):
+    def end(self, method):
         raise Gone("it ends")
 
-    monkeypatch.setattr(Service, "changed", end)
+    monkeypatch.setattr(Service, "ask_memory", end)
     exercise = load_exercise("01-count-nodes")
     here = codes(run_checks(exercise, {"count_nodes": lambda node: 1}, seed=1))
     assert heard(exercise, {"count_nodes": lambda node: 1}, exercise.checks[:1]) == here[:1]

@@ -134,15 +134,15 @@ FORBIDDEN = {
     "the reference by name": f"from tinygrad_lora.learn import reference\nunbroadcast = reference({ID!r})",
     "the reference's module": "import tinygrad_lora.learn.exercises.t05.unbroadcast as m",
     "the reference's file": (
-        "import tinygrad_lora.learn.exercises as e, os\nopen(os.path.join(e.__path__[0], 't05', 'unbroadcast.py'))"),
-    "the reference's folder": "import tinygrad_lora.learn.exercises as e, os\nos.listdir(e.__path__[0])",
+        "from tinygrad_lora.grading.sandbox.hook import SOLVED\nopen(SOLVED[1] + '/exercises/t05/unbroadcast.py')"),
+    "the reference's folder": "from tinygrad_lora.grading.sandbox.hook import SOLVED\nimport os\nos.listdir(SOLVED[1])",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FORBIDDEN)
 def test_what_is_forbidden_is_refused_and_told(name, grade):
     result = grade(f"{FORBIDDEN[name]}\n{RIGHT}")
-    assert result["refused"], result["notes"]
+    assert result["refused"] or "there are no exercises" in result["notes"][0]
     assert result["points"] == 0, "the cell ended there"
     assert not os.path.exists("/tmp/mallory")
 

@@ -307,7 +307,7 @@ def test_the_solution_comes_after_passing_and_not_before(own_progress):
     wrong = check(ID, lambda node: 1)
     for shown in (str(wrong), html.unescape(wrong._repr_html_())):
         assert 'hint("01-count-nodes")' in shown and "solution(" not in shown and exercise.about not in shown
-    with pytest.raises(ExerciseError, match=r'the solution of 01-count-nodes comes when .*: hint\("01-count-nodes"\)'):
+    with pytest.raises(ExerciseError, match="the solution of 01-count-nodes comes when all"):
         solution(ID)
     right = check(ID, reference(ID))
     assert str(right).splitlines()[-2:] == [exercise.about, right._next_steps[1]]
@@ -368,7 +368,7 @@ def count_nodes(output):
 def test_the_terminal_checks_a_file(tmp_path, capsys):
     file = tmp_path / "mine.py"
     assert main(["solution", ID]) == 2
-    assert f"tinygrad-lora hint {ID}" in capsys.readouterr().err
+    assert "comes when all its checks have passed" in capsys.readouterr().err
     file.write_text(SOLVED)
     assert main(["check", ID, str(file)]) == 0
     printed = capsys.readouterr().out
@@ -378,6 +378,7 @@ def test_the_terminal_checks_a_file(tmp_path, capsys):
     assert main(["check", ID, str(file), "--json"]) == 0
     solved = json.loads(capsys.readouterr().out)
     assert all(solved[name] for name in ("about", "solution", "another_way", "next"))
+    assert "# BEGIN" not in solved["solution"]
     file.write_text(SOLVED.replace("len(seen)", "len(seen) - 1"))
     assert main(["check", ID, str(file), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)

@@ -444,7 +444,7 @@ def test_what_still_waits_says_so_in_the_picture(open_page):
 
 
 def halves(x):
-    low = x * 0.5
+    low = x * 0.5  # a line that is much wider than the pane in which it stands: it begins where all others begin
     high = low + 1.0
     return tl.sum(low * high)
 
@@ -460,6 +460,7 @@ def test_the_line_at_work_is_marked_and_the_code_stands_beside_the_picture(open_
     for event in steps:
         marked = page.locator(".written [aria-current]").all_text_contents()
         assert marked == ([texts[event.origin[1]] + "\n"] if event.origin else [])
+        assert page.evaluate("document.querySelector('.written').scrollLeft") == 0
         page.keyboard.press("ArrowRight")
     for width, beside in ((1440, True), (1100, True), (390, False)):
         page.set_viewport_size({"width": width, "height": 900})
@@ -476,3 +477,49 @@ def test_on_a_phone_the_explanation_stays_in_view(open_page):
         page.evaluate("part => scrollTo(0, part * document.body.scrollHeight)", place)
         card = page.locator(".card").bounding_box()
         assert card["y"] >= -1 and card["y"] + card["height"] <= 845
+
+
+# --- Two runs side by side ---
+
+
+def test_two_runs_go_together_and_the_first_node_that_differs_is_marked(open_page, tmp_path):
+    x = tl.parameter(3.0, "x")
+    one, two = (step_through(lambda y: (x * y + y) * x, np.asarray(y)) for y in (4.0, 4.5))
+    page = open_page(one.beside(two).save(tmp_path / "both.html").read_text(encoding="utf-8"))
+    first, second = root_of(page, 0), root_of(page, 1)
+    for number in range(1, len(one) + 1):
+        assert_shows(first, one, number)
+        assert_shows(second, two, number)
+        page.keyboard.press("ArrowRight")
+    second.get_by_role("button", name="First").click()
+    assert_shows(first, one, 1)
+    assert "differ first at forward: visit y" in page.locator(".difference").inner_text()
+    marked = page.locator("[data-differs]").evaluate_all(
+        "all => all.map(e => [e.dataset.box, e.lastChild.textContent])"
+    )
+    assert len(marked) == 2 and all("differs first" in words for _, words in marked)
+    left, right = first.bounding_box(), second.bounding_box()
+    assert left["x"] + left["width"] <= right["x"]
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+# --- A value that can be moved ---
+
+
+def test_moving_a_value_changes_the_numbers_in_place_and_a_step_leads_back(open_page):
+    steps = diamond().moving("x", 0.0, 5.0)
+    page = open_page(page_of(steps.html))
+    root, slider = root_of(page), page.get_by_role("slider", name="x")
+    slider.focus()
+    page.keyboard.press("End")  # the keys of the slider are its own
+    shown = {box: tuple(texts[:2]) for box, texts in root.evaluate(SHOWN)["boxes"].items()}
+    x, y = tl.parameter(5.0, "x"), tl.parameter(4.0, "y")
+    expected = step_through(x * y + y).events[-1].states
+    assert shown == {box: tuple(state[:2]) for box, state in expected.items()}
+    assert page.locator(".movers output").inner_text() == "5"
+    assert "x = 5 in the place of 3" in page.locator(".card").inner_text()
+    assert page.locator("[data-moved]").count() > 1
+    root.get_by_role("button", name="Back").click()
+    assert_shows(root, steps, len(steps) - 1)
+    assert page.locator("[data-moved]").count() == 0 and page.locator(".movers output").inner_text() == "3"

@@ -1,5 +1,6 @@
 """The tutorials on the site link each term of the glossary where they use it first, and nothing that is no prose."""
 
+import html
 import importlib.util
 import json
 import re
@@ -14,15 +15,21 @@ for library in ("jupyter_cache", "jupytext", "latex2mathml"):
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
 from build_site import glossary, notebooks  # noqa: E402
 
+from tinygrad_lora.learn.release.glossary import linked, meanings  # noqa: E402
+
 TERM = re.compile(r"\{term\}`([^`<]*) <([^`>]*)>`")
 
 
 def test_every_tutorial_links_each_term_once_and_only_terms_of_the_glossary():
     for name, text in notebooks.tutorials().items():
         links = TERM.findall("\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"]))
+        explained = re.findall(r'<abbr title=\\"([^"]*)\\">', text)
         if name.startswith("notebooks/"):
-            assert not links, "a notebook outside the site has no glossary beside it"
+            assert not links and len(explained) >= 2, "a notebook outside the site has the meaning itself"
+            assert set(explained) <= {html.escape(meaning) for meaning in meanings().values()}
+            assert len(explained) == len(set(explained))
             continue
+        assert not explained
         targets = [target for _, target in links]
         assert len(targets) >= 3 and len(set(targets)) == len(targets), name
         assert set(targets) <= set(glossary.terms())
@@ -39,3 +46,12 @@ def test_prose_is_linked_at_the_first_use_and_code_formulas_and_headings_are_not
         glossary.linked("**leaves**", set()) == "**{term}`leaves <leaf>`**"
         and glossary.linked("leaf", {"leaf"}) == "leaf"
     )
+
+
+def test_a_word_is_explained_once_in_plain_text():
+    assert all(meaning and ("$" in meaning or not re.search(r"[`{}<>]", meaning)) for meaning in meanings().values())
+    text, seen = "`node` A node and a node. A **share**.\n\n# A leaf", set()
+    shown = linked(text, seen)
+    assert shown.count("<abbr") == 2 and seen == {"node", "share"} and re.sub("<[^>]*>", "", shown) == text
+    assert linked(shown, set(seen)) == shown and glossary.linked(shown, set()).count("{term}") == 2
+    assert linked("The central difference.", set()) == "The central difference.", "its meaning is a formula"

@@ -121,7 +121,7 @@ def test_an_endless_loop_ends_with_its_worker_and_the_page_lives(page):
 
 def test_an_exercise_is_checked_as_in_a_notebook_and_the_answer_is_kept(page, address):
     page.goto(f"{address}?exercise=03-relu")
-    page.wait_for_selector("#task:not([hidden])", timeout=WAIT)
+    page.wait_for_selector("#check:not([hidden])", timeout=WAIT)
     page.click("#check")
     settled(page, 1)
     assert "not started yet" in page.inner_text("#value")
@@ -133,7 +133,7 @@ def test_an_exercise_is_checked_as_in_a_notebook_and_the_answer_is_kept(page, ad
     settled(page, before + 1)
     assert f"{exercise.points} of {exercise.points}" in page.inner_text("#value")
     page.goto(f"{address}?exercise=03-relu&embed")
-    page.wait_for_selector("#task:not([hidden])", timeout=WAIT)
+    page.wait_for_selector("#check:not([hidden])", timeout=WAIT)
     assert exercise.solution.splitlines()[0] in page.inner_text(".cm-content")
     page.goto(f"{address}?exercise=99-none")
-    page.wait_for_selector("#state:has-text('no exercise 99-none')", timeout=WAIT)
+    page.wait_for_selector("#task:has-text('no exercise 99-none')", timeout=WAIT)

@@ -54,7 +54,8 @@ def test_a_form_has_one_sealed_response_for_each_answer(id):
 @pytest.mark.slow
 @pytest.mark.parametrize("_", [pytest.param(None, marks=NEEDS_A_BROWSER)])
 def test_a_browser_opens_the_response_that_belongs_to_an_answer(tmp_path, _):
-    script = (ROOT / "docs" / "static" / "predict.js").read_text(encoding="utf-8")
+    files = ROOT / "tinygrad_lora/view/assets/sealed.js", ROOT / "docs/static/predict.js"
+    script = "".join(path.read_text(encoding="utf-8") for path in files)
     body = "".join(f'<div id="q{id}">{predictions.form(id)}</div>' for id in QUESTIONS)
     with chromium() as browser, offline_pages(browser, tmp_path / "page.html", 900, 700) as opened:
         page = opened(

@@ -521,7 +521,7 @@ def test_the_page_is_small_and_asks_for_nothing(name, tmp_path):
 def test_the_data_for_the_script_are_the_changes_from_step_to_step():
     steps = step_through(tiny())
     page = Page(steps.html)
-    data = json.loads(next(text for tag, text in page.texts if tag == "script"))
+    data = json.loads(next(text for tag, text in page.texts if tag == "script"))["steps"]
     assert [d["kind"] for d in data] == [e.kind for e in steps]
     shown = {}
     for entry, event in zip(data, steps, strict=True):
@@ -764,7 +764,7 @@ def test_watching_lines_leaves_the_debugger_where_it_was():
 
 
 def data_of(html):
-    return json.loads(html.partition('type="application/json">')[2].partition("</script>")[0])
+    return json.loads(html.partition('type="application/json">')[2].partition("</script>")[0])["steps"]
 
 
 def test_the_page_holds_the_lines_and_says_which_is_at_work():
@@ -781,3 +781,91 @@ def test_the_command_knows_the_lines_of_the_function_that_it_calls(tmp_path, mon
     (tmp_path / "lesson.py").write_text(source, encoding="utf-8")
     shown = named_object("lesson.py:loss", "a node", LineRecord().noting)
     assert lines_of(step_through(shown))[0][:3] == ["x = tl.parameter(3.0, 'x')", "y = x * x", "return y + x"]
+
+
+# --- Two runs side by side ---
+
+
+def shifted(x, y):
+    return x * y + y
+
+
+def test_two_runs_differ_first_where_their_numbers_do():
+    same, other = (step_through(shifted, np.asarray(3.0), np.asarray(y)) for y in (4.0, 5.0))
+    assert same.beside(same).first_difference is None and same.beside(same).note == "No step differs."
+    pair = same.beside(other)
+    assert [event.label for event in pair.first_difference] == ["y", "y"]
+    assert [event.numbers for event in pair.first_difference] == ["y = 4", "y = 5"]
+    assert all(one.place == two.place and one.kind == two.kind for one, two in pair)
+    assert [" ≠ " in line for line in str(pair).splitlines()[1:-1]] == [
+        one.numbers != two.numbers for one, two in pair
+    ]  # fmt: skip
+
+
+def test_a_mistake_of_the_engine_shows_where_it_matters_first():
+    z = tiny()
+    right = step_through(z)
+    with tl.bug("no_accumulate"):
+        wrong = step_through(z)
+        assert wrong.events
+    one, two = right.beside(wrong).first_difference
+    assert (one.kind, one.label, one.numbers) == ("ready", "y", "y.gradient = 1 + 3 = 4") and two.label == "y"
+
+
+def test_before_and_after_a_pass_what_is_new_stands_alone():
+    graph = tl.trace(lambda x: tl.sum((x + 0.0) * 2.0), np.ones(3))
+    after = tl.compile(lambda x: tl.sum((x + 0.0) * 2.0)).prepare(np.ones(3)).graph
+    x = np.arange(3.0)
+    pair = step_through(graph, x).beside(step_through(after, x))
+    assert any(None in both for both in pair)
+    numbers = [[event.number for event in side if event] for side in zip(*pair, strict=True)]
+    assert all(sorted(side) == list(range(1, len(side) + 1)) for side in numbers)  # every step once
+    assert numbers[0] == sorted(numbers[0])
+
+
+# --- A value that can be moved ---
+
+
+def two_numbers(x, y):
+    return tl.sum(x * y + tl.tanh(x))
+
+
+def test_a_moved_value_gives_what_the_steps_give_that_begin_with_it():
+    x, y = tl.parameter(np.array([1.0, 2.0]), "x"), tl.parameter(np.array([3.0, -1.0]), "y")
+    steps = step_through(two_numbers, x, y).moving("x", -2.0, 2.0)
+    assert [slider.label for slider in steps.sliders] == ["x[0]", "x[1]"]
+    last = steps.events[-1].states
+    for i, slider in enumerate(steps.sliders):
+        assert slider.places[slider.start] == x.value[i] and not slider.shown[slider.start]
+        assert slider.places[0] == -2.0 and slider.places[-1] == 2.0
+        for place, shown in list(zip(slider.places, slider.shown, strict=True))[::5]:
+            moved = x.value.copy()
+            moved[i] = place
+            fresh = step_through(two_numbers, tl.parameter(moved, "x"), y).events[-1].states
+            assert {box: (last | shown)[box][:2] for box in last} == {box: state[:2] for box, state in fresh.items()}
+
+
+def test_a_value_may_be_moved_to_where_nothing_is_finite():
+    steps = step_through(lambda x: tl.sum(tl.log(x)), tl.parameter(1.0, "x")).moving("x", -1.0, 1.0)
+    texts = {state.value for shown in steps.sliders[0].shown for state in shown.values()}
+    assert {"nan", "-inf"} <= texts
+
+
+@pytest.mark.parametrize("make", [tiny, lora_loss])
+def test_a_leaf_of_values_can_be_moved_and_nothing_is_changed(make):
+    loss = make()
+    leaf = next(node for node in topological_order([loss]) if not node.parents and node.requires_gradient)
+    before = np.array(leaf.value)
+    steps = step_through(loss).moving(leaf.name)
+    assert len(steps.sliders) == leaf.size and all(any(slider.shown) for slider in steps.sliders)
+    np.testing.assert_array_equal(leaf.value, before)
+    assert str(steps) == str(step_through(loss))
+
+
+def test_what_cannot_be_moved_is_refused_in_a_sentence():
+    with pytest.raises(ValueError, match="no leaf is called 'w'; there are x, y"):
+        step_through(tiny()).moving("w")
+    with pytest.raises(ValueError, match="x has 9 numbers of float64: up to 8"):
+        step_through(lambda x: tl.sum(x), tl.parameter(np.ones(9), "x")).moving("x")
+    with pytest.raises(ValueError, match="no value to move"):
+        step_through(compiled()).moving("x")

@@ -18,6 +18,7 @@ from tinygrad_lora.view import draw, listing
 from tinygrad_lora.view.diagram.data import ROLES, diagram
 from tinygrad_lora.view.diagram.looks import LOOKS, SYMBOLS
 from tinygrad_lora.view.render import svg
+from tinygrad_lora.view.svg.draw import draw_svg
 from tinygrad_lora.view.words.sentences import short_array
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,6 +131,34 @@ def test_a_symbolic_node_has_no_value_to_show():
 def test_a_small_constant_shows_its_number():
     box = next(box for box in diagram(tl.placeholder((), name="x") + 0.5).boxes if box.role == "constant")
     assert box.title == "0.5"
+
+
+def test_a_heatmap_has_a_cell_with_its_number_for_each_number_and_a_scale():
+    x = tl.constant(np.array([[1.0, -2.5], [0.0, 0.5]]), "x")
+    shown = diagram(x, values="heatmap")
+    assert shown.boxes[0].heat == ((1.0, -2.5), (0.0, 0.5))
+    picture = draw_svg(shown)
+    cells = re.findall(r'<rect [^>]*class="cell (\w+)"[^>]*fill-opacity="([\d.]+)"[^>]*><title>([^<]*)', picture)
+    assert cells == [
+        ("above", "0.40", "[0, 0] = 1"), ("below", "1.00", "[0, 1] = -2.5"),
+        ("above", "0.00", "[1, 0] = 0"), ("above", "0.20", "[1, 1] = 0.5"),
+    ]  # fmt: skip
+    assert "\N{PLUS-MINUS SIGN}2.5" in picture and diagram(x, values=True).boxes[0].heat == ()
+
+
+@pytest.mark.parametrize(
+    "array", [np.ones(257), np.ones((33, 2)), np.array([1.0, np.nan]), np.ones(()), np.ones((0, 2))]
+)
+def test_what_is_too_large_or_not_finite_has_no_heatmap(array):
+    assert diagram(tl.constant(array), values="heatmap").boxes[0].heat == ()
+    assert draw_svg(diagram(tl.tanh(tl.constant(array)), values="heatmap"))
+
+
+def test_rounding_is_about_zero_in_a_picture_and_exact_in_words():
+    y = tl.constant(np.array([1.156e-18, -0.0, -2.5e-3, 3e-14]), "y")
+    assert diagram(y, values=True).boxes[0].value == ("[~0, ~0, -0.0025, 3e-14]",)
+    assert diagram(tl.constant(-1e-200, "z"), values=True).boxes[0].value == ("~0",)
+    assert short_array(y.value) == ("[1.156e-18, -0, -0.0025, 3e-14]",)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from pathlib import Path
 from textwrap import TextWrapper
 from typing import Any
 
-from ..errors import ExerciseError
 from ..learn.checking.check import hint, solution
 from ..learn.checking.guard import TookTooLongError, guarded
 from ..learn.checking.report import Report
 from ..learn.checking.run import run_checks
+from ..learn.checking.solutions import unmarked
 from ..learn.exercise import Exercise
 from ..learn.progress import Progress, progress, save
 from ..learn.registry import load_exercise
@@ -32,21 +32,15 @@ def add_command(commands: Any) -> None:
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE.py", help="your file")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(run=run_check)
-    parser = commands.add_parser(
-        "hint",
-        help="show the next hint for an exercise",
-        description="There are three hints for each exercise, and each tells more. After the third they begin again.",
-    )
-    parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo")
-    parser.set_defaults(run=run_hint)
-    parser = commands.add_parser(
-        "solution",
-        help="show two solutions of an exercise that you have solved",
-        description="What the exercise was about, a solution, another way, and what to try next: as soon as all its "
-        "checks have passed.",
-    )
-    parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo")
-    parser.set_defaults(run=run_solution)
+    for name, run, help, description in (
+        ("hint", run_hint, "show the next hint for an exercise",
+         "There are three hints for each exercise, and each tells more. After the third they begin again."),
+        ("solution", run_solution, "show two solutions of an exercise that you have solved",
+         "What the exercise was about, two solutions, and what to try next: as soon as all its checks have passed."),
+    ):  # fmt: skip
+        parser = commands.add_parser(name, help=help, description=description)
+        parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo")
+        parser.set_defaults(run=run)
     parser = commands.add_parser(
         "progress",
         help="list all exercises and how far you are",
@@ -107,12 +101,7 @@ def wrapped(text: str) -> str:
 
 def as_text(report: Report) -> str:
     """The results in words. Where a notebook would call `hint`, a terminal has a command."""
-    return in_terminal(str(report), report.exercise.id)
-
-
-def in_terminal(text: str, id: str) -> str:
-    """The text with commands in place of the functions that a notebook calls."""
-    return re.sub(rf'(hint|solution)\("{id}"\)', rf"tinygrad-lora \1 {id}", text)
+    return re.sub(r'\b(hint|solution)\("(.+?)"\)', r"tinygrad-lora \1 \2", str(report))
 
 
 def as_json(exercise: Exercise) -> str:
@@ -133,7 +122,8 @@ def report_as_json(report: Report) -> str:
     }  # fmt: skip
     if report.passed:
         one = report.exercise
-        whole |= {"about": one.about, "solution": one.solution, "another_way": one.another_way, "next": one.next_step}
+        solved = unmarked(one.solution)
+        whole |= {"about": one.about, "solution": solved, "another_way": one.another_way, "next": one.next_step}
     return json.dumps(whole, indent=2)
 
 
@@ -155,10 +145,7 @@ def run_hint(args: argparse.Namespace) -> int:
 
 def run_solution(args: argparse.Namespace) -> int:
     """Print two solutions. Raises ExerciseError before the exercise is solved."""
-    try:
-        print(wrapped(solution(args.id)))
-    except ExerciseError as error:
-        raise ExerciseError(in_terminal(str(error), args.id)) from None
+    print(wrapped(solution(args.id)))
     return 0
 
 

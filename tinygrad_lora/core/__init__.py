@@ -1,6 +1,6 @@
 """The engine. Read its files in this order:
 
-1. `source`: from text to function, and from a call to the user's line.
+1. `source`: from text to function.
 2. `node`: what a computation is made of: an operation, and a node of the graph.
 3. `graph`: a graph in the order in which it can be computed: run, rewritten, printed.
 4. `ops`: the primitive operations, one class each: forward, shape, backward.
@@ -9,7 +9,8 @@
 7. `arraylike`: how a node meets Python and NumPy.
 8. `eager`, read last: it makes calls faster and changes nothing else.
 
-What refuses, and says what to write instead, is `tinygrad_lora/refusals`: the engine computes the same without it.
+What refuses, and says what to write instead, is `tinygrad_lora/refusals`, and what knows the user's line: the engine
+computes the same without it.
 """
 
 from . import eager  # noqa: F401, before the operations are made: each gets its fast call

@@ -18,7 +18,7 @@ from ..refusals.nodes import AdvisingNode, fixed
 from ..refusals.words import LOST
 
 registry: dict[str, Any] = {}  # every operation by name: `Op.registry`
-
+RESHAPED, TRANSPOSED = "node = node.reshape(shape)", "tl.transpose(node)"  # what makes another node
 OPERATORS = {  # what NumPy calls for `array + node` and its like, and the node's methods for it
     np.add: ("__add__", "__radd__"), np.subtract: ("__sub__", "__rsub__"), np.multiply: ("__mul__", "__rmul__"),
     np.divide: ("__truediv__", "__rtruediv__"), np.matmul: ("__matmul__", "__rmatmul__"),
@@ -81,13 +81,13 @@ class ArrayLike(AdvisingNode, NumberLike):
     def __getitem__(self, key: Any) -> Any:
         return registry["index"].apply(self, key)
 
-    # What is fixed when a node is made; refused to be set, with what makes another.
-    shape: tuple[int, ...] = fixed(attrgetter("_shape"), "node.reshape(shape)", "Length of each axis; () for a number.")
-    dtype: np.dtype[Any] = fixed(attrgetter("_dtype"), "tl.cast(node, dtype)", "The kind of its numbers.")
-    ndim: int = fixed(lambda node: len(node.shape), "node.reshape(shape)", "The number of axes.")
-    size: int = fixed(lambda node: prod(node.shape), "node.reshape(shape)", "The number of elements.")
-    mT: Any = fixed(lambda node: registry["transpose"](node), "tl.transpose(node)", "The last two axes swapped.")  # noqa: N815
-    T: Any = fixed(_transposed, "tl.transpose(node)", "The transpose of a matrix.")
+    # What is fixed when a node is made: refused to be set, with what makes another.
+    shape: tuple[int, ...] = fixed(attrgetter("_shape"), RESHAPED, "The length of each axis; () for a number.")
+    dtype: np.dtype[Any] = fixed(attrgetter("_dtype"), "node = tl.cast(node, dtype)", "The kind of its numbers.")
+    ndim: int = fixed(lambda node: len(node.shape), RESHAPED, "The number of axes.")
+    size: int = fixed(lambda node: prod(node.shape), RESHAPED, "The number of elements.")
+    mT: Any = fixed(lambda node: registry["transpose"](node), TRANSPOSED, "The last two axes swapped.")  # noqa: N815
+    T: Any = fixed(_transposed, TRANSPOSED, "The transpose of a matrix.")
 
     def __len__(self) -> int:
         if not self.shape:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import GraphError
 from ..refusals.arrays import input_arrays
-from ..refusals.lines import give_origin
+from ..refusals.lines import inherit
 from ..refusals.nodes import refuse_replacement
 from .node import Array, ComputationNode, Op, Operand, tick
 
@@ -99,10 +99,7 @@ class Graph:
                     if type(made) is not ComputationNode or _kind(made) != _kind(node):
                         refuse_replacement(node, made)
                     new[node] = made
-                    made.name = made.name or node.name
-                    give_origin(made, node.origin, start)
-                    if node.call and made.op is node.op and made.created > start:  # still what that function gives
-                        made.call = _moved(node.call, new)
+                    inherit(made, node, start, new)
         inputs, outputs = ([new.get(n, n) for n in nodes] for nodes in (self.inputs, self.outputs))
         return Graph(inputs, outputs, self.captured, self.memory) if new else self
 
@@ -133,15 +130,6 @@ class Graph:
         rows = zip(names.items(), calls, strict=True)
         lines = [f"{name:>{left}} = {call:<{right}}  {n.dtype}{list(n.shape)}" for (n, name), call in rows]
         return "\n".join([*lines, f"{'return':>{left}}   {', '.join(names[n] for n in self.outputs)}"])
-
-
-def _moved(value: Any, new: Mapping[ComputationNode, ComputationNode]) -> Any:
-    """The same call with the nodes that took the place of its arguments."""
-    if isinstance(value, dict):
-        return {key: _moved(x, new) for key, x in value.items()}
-    if isinstance(value, tuple):
-        return tuple([_moved(x, new) for x in value])
-    return new.get(value, value) if isinstance(value, ComputationNode) else value
 
 
 def unique_names(nodes: Nodes) -> dict[ComputationNode, str]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..learn.checking.counterfactual import AnswerMemory
+from ..learn.checking.counterfactual import KeptState
 from ..learn.checking.guard import TookTooLongError, guarded
 from ..learn.checking.report import CheckResult, shown
 from ..learn.checking.run import run_checks
@@ -17,12 +17,11 @@ from ..learn.exercise import Check, Exercise
 from ..learn.registry import load_exercise
 from . import predictions
 from .process.peer import Peer, Unwritten
-from .process.student import CELLS, NO_PYTHON, SERVICE
+from .process.student import CELLS, NO_PYTHON, PATIENCE, SERVICE
 from .process.wire import Channel, Gone, Misbehaved
 from .process.zygote import Nursery
 from .submissions import File, files_of
 
-PATIENCE = 2.0  # times the limit of an exercise: a machine that grades is busy
 ANSWER = 5.0  # seconds to hand over names
 LONGEST_NAME = 60  # characters of a name in a diagnosis
 MARGIN = 0.3  # seconds that the student's process stops before the judge would
@@ -55,7 +54,7 @@ class Judge(Peer):
         return self.call(SERVICE, method, args)
 
 
-class DistantMemory(AnswerMemory):
+class DistantMemory(KeptState):
     """The memory of the student's process, which is asked only when a check has failed, before it is run again.
 
     What it answers can change a diagnosis, and no verdict. `seconds` is what each further run may take.
@@ -67,7 +66,7 @@ class DistantMemory(AnswerMemory):
     def _answer(self, method: str, kind: type) -> Any:
         """What the student's process says, if it is of this kind; else nothing. From here on its time runs anew."""
         self.asked, self._peer.deadline = True, time.monotonic() + self._seconds
-        answer = guarded(lambda: self._peer.service(method), ANSWER).value
+        answer = guarded(lambda: self._peer.service("ask_memory", method), ANSWER).value
         return answer if type(answer) is kind else kind()
 
     def changed(self) -> str:
@@ -75,7 +74,7 @@ class DistantMemory(AnswerMemory):
         return name if name.replace(".", "_").isidentifier() and len(name) <= LONGEST_NAME else ""
 
     def put_back(self) -> None:
-        guarded(lambda: self._peer.service("put_back"), ANSWER)
+        guarded(lambda: self._peer.service("ask_memory", "put_back"), ANSWER)
 
     def looks_at_names(self) -> bool:
         return bool(self._answer("looks_at_names", bool))
@@ -118,12 +117,14 @@ class Hearing:
     def run(self, exercise: Exercise, check: Check, seed: int, budget: int) -> CheckResult:
         """One check. Whatever a student's process does, there is a result."""
         values = self.take(check.needs, exercise.names)
-        only = replace(exercise, checks=[check], limit=max(1.0, self.patience * exercise.limit))
+        limit = max(1.0, self.patience * exercise.limit)
+        only = replace(exercise, checks=[check])
         memory = None
         if self._peer is not None:
-            memory = DistantMemory(self._peer, only.limit - MARGIN)
-            self._peer.deadline = time.monotonic() + only.limit - MARGIN
-        result = run_checks(only, values, seed=seed, budget=budget, memory=memory).results[0]
+            memory = DistantMemory(self._peer, limit - MARGIN)
+            self._peer.deadline = time.monotonic() + limit - MARGIN
+        report = run_checks(only, values, seed=seed, budget=budget, memory=memory, limit=limit)
+        result = report.results[0]
         if self._dead and result.diagnosis is not None and result.diagnosis.code == NOT_STARTED:
             return _failed(result, "process-ended", f"running your code ended its process: {self._dead}")
         if self._peer is not None and self._peer.broken:
@@ -134,7 +135,7 @@ class Hearing:
             if isinstance(reason, Gone):
                 return _failed(result, "process-ended", f"your code ended its process: {ending or 'it closed its end'}")
             if isinstance(reason, TookTooLongError):
-                sentence = f"stopped after {only.limit:g} seconds: is there a loop that never ends?"
+                sentence = f"stopped after {exercise.limit:g} seconds: is there a loop that never ends?"
                 return _failed(result, "too-slow", sentence)
             return _failed(result, "wrong-type", "what your code gave cannot be read as data")
         return result

@@ -127,7 +127,7 @@ def chain(length: int) -> ComputationNode:
 
 def deep() -> ComputationNode:
     """A chain that is deeper than Python's recursion limit here; one that is raised counts up to `DEEPEST`."""
-    return chain(min(DEEPEST, sys.getrecursionlimit() + 200))
+    return chain(min(DEEPEST, sys.getrecursionlimit() + 20))
 
 
 def ladder(length: int) -> ComputationNode:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,17 +21,21 @@ from ..nn.checks import check_size
 from ..view.contributions import contributions
 from ..view.diagram.data import Diagram, diagram
 from ..view.diagram.text import listing
-from ..view.words.markup import Markup, element
+from ..view.svg.boxes import LINE
+from ..view.svg.draw import Laid, draw_image, lay_out
+from ..view.words.markup import Markup, element, script
 from ..view.words.sentences import number, shape_text, short_array
 from .cases import numbers, random_graph
 from .checking.report import picture_of
 from .diagnosis import Diagnosis, Wrong
 from .exact import as_array
 from .predictions.foreseen import UNFORESEEN, Foreseen, judged
+from .predictions.sealed import number_token, seal
 
 ASKED = ("values", "gradients", "both")
 SIZE = 4  # operations of a random graph
 BLANKS = 3
+CHARACTERS = 7  # of a number that is typed into the picture
 
 
 @dataclass(frozen=True)
@@ -215,12 +220,43 @@ class Quiz:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        questions = [element("li", blank.question) for blank in self.blanks]
-        return element("div", picture_of(self.diagram), element("ul", *questions), element("p", self._how))
+        """The picture and the questions; where scripts run, numbers are typed into the picture."""
+        shown, salt = self.diagram, hashlib.sha256(str(self).encode()).hexdigest()
+        ids = {box.label: box.id for box in shown.boxes}
+        asked = [(i, ids[blank.label], blank) for i, blank in enumerate(self.blanks) if not blank.node.shape]
+        laid = lay_out(shown, widths={id: CHARACTERS for _, id, _ in asked} if self.shows_gradients else {})
+        fields = [{"at": i, "place": _place(laid, id, one.kind), "responses": self._sealed(f"{salt} {i}", one)}
+                  for i, id, one in asked]  # fmt: skip
+        return element(
+            "div",
+            element("div", draw_image(shown, laid=laid), style="position: relative; display: inline-block"),
+            element("ul", *(element("li", blank.question) for blank in self.blanks)),
+            element("p", self._how),
+            element("script", Markup(json.dumps({"salt": salt, "fields": fields})), type="application/json"),
+            script("sealed.js", "quiz.js"),
+            class_="tl-quiz",
+        )
+
+    def _sealed(self, salt: str, blank: Blank) -> list[tuple[str, str]]:
+        """A response for each number that is foreseen, which this number alone opens."""
+        gradients = _gradients(self.output)
+        right = blank.node.value if blank.kind == "value" else gradients.get(blank.node, 0.0)
+        answers = {number_token(x): x for x in (-right, *(f.answer for f in self._foreseen(blank, gradients)), right)}
+        wrong = {token: self._diagnosis(blank, x, gradients) for token, x in answers.items()}
+        return sorted(seal(salt, token, f"0{one.sentence}." if one else "1Right.") for token, one in wrong.items())
 
     @property
     def _how(self) -> str:
         return f"Answer with .check({', '.join(f'{blank.letter}=...' for blank in self.blanks)})"
+
+
+def _place(laid: Laid, id: str, kind: str) -> list[float]:
+    """Left, top, width and height of a row of a box, in percent of the picture."""
+    text = laid.texts[id]
+    inner = left, _, width, _ = text.inner(laid.boxes[id])
+    base = next(base for name, _, base in text.rows_at(inner) if name == kind)
+    sides = left + text.column - 2, base - LINE + 3, width - text.column, LINE
+    return [100 * side / whole for side, whole in zip(sides, (laid.width, laid.height) * 2, strict=True)]
 
 
 def _shares(

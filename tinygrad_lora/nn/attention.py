@@ -15,7 +15,8 @@ import numpy as np
 from ..core.node import ComputationNode
 from ..core.ops import cast
 from ..errors import ShapeError
-from ..library import remembered, reshape, softmax
+from ..library import reshape, softmax
+from ..refusals.lines import remembered
 
 
 def far(dtype: Any) -> float:

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..core.node import ComputationNode, parameter
 from ..core.ops import sqrt
-from ..library import in_float32, layer_norm, mean, remembered
+from ..library import in_float32, layer_norm, mean
+from ..refusals.lines import remembered
 from .checks import check_number, check_size
 from .layer import Layer
 from .linear import check_width

@@ -90,10 +90,10 @@ class NamedWeights:
         """Give one parameter new numbers. Raises WeightsError for an unknown name or an array that does not fit."""
         self.before_change()
         refuse_subclass(array, name)
-        node, array = self._named(name), np.asarray(array)
-        if problem := _misfit(node, array):
+        node = self._named(name)
+        if problem := _misfit({name: node}, name, array):
             raise WeightsError(f"{name}: {problem}")
-        node.value = array
+        node.value = np.asarray(array)
 
     def validate_weights(
         self, weights: Mapping[str, Any] | Iterable[str], mapping: NameMapping = None
@@ -129,34 +129,26 @@ class NamedWeights:
         every parameter must get one; else WeightsError, and nothing is changed.
         """
         self.before_change()
-        parameters, report = self.named_parameters(), LoadedWeights()
         for weight, array in weights.items():
             refuse_subclass(array, weight)
-        targets = targets_of(weights, mapping)
-        arrays: dict[str, Any] = {}
-        for weight, name in targets.items():
-            if name is None:
-                report.skipped.append(weight)
-            elif name not in parameters:
-                report.failed[weight] = f"no parameter is called {name!r}{_suggestion(name, parameters)}"
-            elif problem := _misfit(parameters[name], array := np.asarray(weights[weight])):
-                report.failed[weight] = problem
-            else:
-                arrays[name] = array
+        parameters, targets = self.named_parameters(), targets_of(weights, mapping)
+        wanted = {weight: name for weight, name in targets.items() if name is not None}
+        misfits = {weight: _misfit(parameters, name, weights[weight]) for weight, name in wanted.items()}
+        failed = {weight: problem for weight, problem in misfits.items() if problem}
         missing = [name for name in parameters if name not in targets.values()]
-        if strict and (report.failed or missing):
-            problems = [f"{weight}: {problem}" for weight, problem in report.failed.items()]
+        if strict and (failed or missing):
+            problems = [f"{weight}: {problem}" for weight, problem in failed.items()]
             problems += [f"no weight for {', '.join(missing)}"] if missing else []
             raise WeightsError(f"nothing was loaded: {'; '.join(problems)}")
-        for name, array in arrays.items():
-            parameters[name].value = array
-        report.loaded = list(arrays)
-        return report
+        fitting = {name: weight for weight, name in wanted.items() if weight not in failed}
+        for name, weight in fitting.items():
+            parameters[name].value = np.asarray(weights[weight])
+        return LoadedWeights(list(fitting), failed, [weight for weight in targets if weight not in wanted])
 
     def _named(self, name: str) -> ComputationNode:
         parameters = self.named_parameters()
         if name not in parameters:
-            raise WeightsError(f"no parameter is called {name!r}{_suggestion(name, parameters)}")
+            raise WeightsError(_unknown(name, parameters))
         return parameters[name]
 
 
@@ -176,21 +168,23 @@ def targets_of(weights: Iterable[str], mapping: NameMapping) -> dict[str, str | 
     return targets
 
 
-def _misfit(node: ComputationNode, array: Any) -> str | None:
-    """Why the array cannot be the value of this parameter, or None."""
+def _misfit(parameters: Mapping[str, ComputationNode], name: str, data: Any) -> str | None:
+    """Why this cannot be the value of the parameter called `name`, or None."""
+    if (node := parameters.get(name)) is None:
+        return _unknown(name, parameters)
+    array = np.asarray(data)
     if array.shape != node.shape:
         transposed = "; its transpose would fit" if array.T.shape == node.shape else ""
         return f"the shape is {node.shape}, not {array.shape}{transposed}"
-    if not _real(array.dtype):
-        return f"it holds {node.dtype}, and {array.dtype} cannot be converted to that"
-    return None
+    return None if _real(array.dtype) else f"it holds {node.dtype}, and {array.dtype} cannot be converted to that"
 
 
 def _real(dtype: Any) -> bool:
     return dtype.kind in "biuf"
 
 
-def _suggestion(name: str, parameters: Iterable[str]) -> str:
+def _unknown(name: str, parameters: Iterable[str]) -> str:
     known = list(parameters)
     close = get_close_matches(str(name), known, n=1)
-    return f": did you mean {close[0]!r}?" if close else f"; there are {', '.join(known) or 'none at all'}"
+    suggestion = f": did you mean {close[0]!r}?" if close else f"; there are {', '.join(known) or 'none at all'}"
+    return f"no parameter is called {name!r}{suggestion}"

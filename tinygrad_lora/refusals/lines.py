@@ -1,9 +1,13 @@
-"""The line of the user's code that a node is due to: errors, pictures and printed programs name it."""
+"""What a node remembers of the user's code: its line and its call. Errors, pictures and printed programs show them."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
+
+from .nodes import AdvisingNode
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -29,3 +33,36 @@ def give_origin(node: Any, origin: tuple[str, int] | None, start: int) -> None:
         if node.created > start and node.parents:
             node.origin = origin
             nodes += node.parents
+
+
+def inherit(made: Any, node: Any, start: int, new: Mapping[Any, Any]) -> None:
+    """What takes the place of a node has its name, its line, and its call on what took the place of the arguments."""
+    made.name = made.name or node.name
+    give_origin(made, node.origin, start)
+    if node.call and made.op is node.op and made.created > start:  # still what that function gives
+        made.call = _moved(node.call, new)
+
+
+def _moved(value: Any, new: Mapping[Any, Any]) -> Any:
+    """The same call with the nodes that took the place of its arguments."""
+    if isinstance(value, dict):
+        return {key: _moved(x, new) for key, x in value.items()}
+    if isinstance(value, tuple):
+        return tuple([_moved(x, new) for x in value])
+    return new.get(value, value) if isinstance(value, AdvisingNode) else value
+
+
+def remembered(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function; its result remembers the call, so that a picture can show it as one box.
+
+    Where one such function gives what another has computed, the result remembers the outermost.
+    """
+
+    @wraps(f)
+    def composite(*args: Any, **named: Any) -> Any:
+        y = f(*args, **named)
+        if isinstance(y, AdvisingNode):
+            y.call = f, args, named
+        return y
+
+    return composite

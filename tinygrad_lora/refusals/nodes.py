@@ -40,10 +40,10 @@ class Absent:
 
 
 def fixed(get: Callable[[Any], Any], maker: str, documentation: str) -> Any:
-    """A property that refuses to be set, and says what to write: what makes a node with another."""
+    """A property that refuses to be set, and says what makes another node."""
 
     def refuse(self: Any, *new: Any) -> NoReturn:
-        raise AttributeError(f"the structure of a node is fixed when it is made: node = {maker} makes another")
+        raise AttributeError(f"the structure of a node is fixed when it is made: {maker} makes another")
 
     return property(get, refuse, refuse, documentation)
 
@@ -53,6 +53,7 @@ class AdvisingNode:
 
     __slots__ = ()
     value: Any
+    call: Any
     __reversed__ = None
     __iter__ = _refusing(
         "a node is not iterable: write [node[i] for i in range(len(node))], or tl.sum for Python's sum"

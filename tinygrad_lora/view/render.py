@@ -1,4 +1,4 @@
-"""Pictures as files: SVG, PNG, PDF, DOT or text. A file appears when it is complete, or not at all."""
+"""Pictures as files: SVG, PNG, PDF, DOT, text or a page. A file appears when it is complete, or not at all."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from .diagram.data import Drawable
 from .diagram.text import listing
 from .graphviz import engines
 from .graphviz.draw import Picture, draw
+from .picture_page import picture_page
 
 LARGEST_PNG = 500  # boxes; a larger bitmap is hard to open, and its text cannot be searched
-SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".txt")
+SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".txt", ".html")
 
 
 def svg(obj: Drawable | Picture, example: ArrayLike | None = None, **options: Any) -> str:
@@ -27,9 +28,10 @@ def svg(obj: Drawable | Picture, example: ArrayLike | None = None, **options: An
 def render(
     obj: Drawable | Picture, path: str | os.PathLike[str], example: ArrayLike | None = None, **options: Any
 ) -> Path:
-    """Write a picture of `obj` to `path`, in the format of its ending: .svg, .png, .pdf, .dot or .txt.
+    """Write a picture of `obj` to `path`, in the format of its ending: .svg, .png, .pdf, .dot, .txt or .html.
 
-    `obj` and the options are as in `draw`. A missing folder is created. The file appears when it is complete.
+    `obj` and the options are as in `draw`. An .html page can be searched and zoomed, and its closed boxes open. A
+    missing folder is created. The file appears when it is complete.
     Raises ValueError for another ending, RenderError where no Graphviz can draw a PNG or PDF.
     """
     path = Path(path)
@@ -42,6 +44,8 @@ def _content(obj: Drawable | Picture, suffix: str, example: ArrayLike | None, op
     if suffix == ".txt" and not isinstance(obj, Picture):
         numbers = {key: options[key] for key in ("values", "gradients", "open") if key in options}
         return (listing(obj, example, **numbers) + "\n").encode()
+    if suffix == ".html":
+        return picture_page(obj.diagram if isinstance(obj, Picture) else obj, example, **options).encode()
     picture = draw(obj, example, **options)
     if suffix == ".txt":
         return (picture.text + "\n").encode()

@@ -18,13 +18,14 @@ from typing import Any
 
 from ...learn.cases import DEEPEST
 from ...learn.checking import guard
-from ...learn.checking.counterfactual import AnswerMemory, memory_of
+from ...learn.checking.counterfactual import KeptState, memory_of
 from ...learn.checking.guard import TookTooLongError, line_of
 from ..sandbox import hook
 from .peer import Peer
 from .wire import Channel, Gone, Misbehaved
 
 RECURSION = sys.getrecursionlimit()  # Python's own
+PATIENCE = 2.0  # times the limit of an exercise: a machine that grades is busy
 CELL, CELLS = 5.0, 20.0  # seconds for one cell, and for all
 LOADED = (
     "tinygrad_lora.data", "tinygrad_lora.view.paths", "tinygrad_lora.view.plots", "numpy.random", "numpy.linalg",
@@ -46,16 +47,16 @@ class Student(Peer):
     def forget(self) -> None:
         super().forget()
         self.enter(SERVICE, self.service)
-        self._methods[SERVICE] = frozenset({"run", "take", "changed", "put_back", "looks_at_names", "refused"})
+        self._methods[SERVICE] = frozenset({"run", "take", "ask_memory", "refused"})
 
 
-class Service(AnswerMemory):
+class Service:
     """What the judge asks for: to run cells, and to hand over the names of an exercise."""
 
     def __init__(self, refused: list[str]) -> None:
         self._refused = refused
-        self._memories: dict[tuple[str, ...], AnswerMemory | None] = {}  # what the names of each exercise kept at first
-        self._memory: AnswerMemory | None = None
+        self._memories: dict[tuple[str, ...], KeptState | None] = {}  # what the names of each exercise kept at first
+        self._memory: KeptState | None = None
         self._module = types.ModuleType("__main__")
         vars(self._module)["__builtins__"] = builtins  # as `exec` would set it
 
@@ -86,15 +87,9 @@ class Service(AnswerMemory):
         self._memory = self._memories[key]
         return {name: defined[name] for name in names if name in defined}
 
-    def changed(self) -> str:
-        return self._memory.changed() if self._memory else ""
-
-    def put_back(self) -> None:
-        if self._memory:
-            self._memory.put_back()
-
-    def looks_at_names(self) -> bool:
-        return self._memory is not None and self._memory.looks_at_names()
+    def ask_memory(self, method: str) -> Any:
+        """What the memory of the exercise answers; None if it cannot be looked into."""
+        return getattr(self._memory, method)() if self._memory else None
 
     def refused(self) -> list[str]:
         """What the hook did not allow."""
@@ -132,8 +127,8 @@ def run(code: types.CodeType, namespace: dict[str, Any]) -> None:
 
 
 def timed(function: Callable[[], Any], seconds: float) -> Any:
-    """Call the function, for at most so many seconds; 0 is no limit."""
-    with guard.time_limit(seconds) if seconds else contextlib.nullcontext():
+    """Call the function, for at most so many seconds, and a part of them of work; 0 is no limit."""
+    with guard.time_limit(seconds, seconds / PATIENCE) if seconds else contextlib.nullcontext():
         return function()
 
 

@@ -96,7 +96,7 @@ def solution(id: str) -> Advice:
     """
     exercise = load_exercise(id)
     if not solved(exercise):
-        raise ExerciseError(f'the solution of {id} comes when all its checks have passed; until then: hint("{id}")')
+        raise ExerciseError(f"the solution of {id} comes when all its checks have passed; until then there are hints")
     parts = [exercise.about, "One solution:", indent(unmarked(exercise.solution), CODE)]
     if exercise.ways:
         parts += ["Another way:", indent(exercise.another_way, CODE)]

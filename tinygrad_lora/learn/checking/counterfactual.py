@@ -23,33 +23,8 @@ MUTABLE = (list, dict, set, np.ndarray)
 PLAIN = (bool, int, float, str, bytes, set, np.generic)  # compared by their values
 
 
-class AnswerMemory:
-    """What an answer keeps from call to call."""
-
-    def changed(self) -> str:
-        """The name of something that is not what it was; "" if all is."""
-        raise NotImplementedError
-
-    def put_back(self) -> None:
-        """Make everything what it was."""
-        raise NotImplementedError
-
-    def looks_at_names(self) -> bool:
-        """Whether the code asks anything for its `name`."""
-        raise NotImplementedError
-
-    def put_back_before(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, before each of whose calls everything is put back."""
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self.put_back()
-            return function(*args, **kwargs)
-
-        return call
-
-
-class KeptState(AnswerMemory):
-    """All that functions can keep: defaults, closures, names of their module and of their class."""
+class KeptState:
+    """All that functions can keep from call to call: defaults, closures, names of their module and of their class."""
 
     def __init__(self, things: list[Any]) -> None:
         self._functions = list(_functions(things))
@@ -63,12 +38,14 @@ class KeptState(AnswerMemory):
                 self._names.append(((function.__globals__, name), function.__globals__.get(name)))
 
     def changed(self) -> str:
+        """The name of something that is not what it was; "" if all is."""
         for name, x, before in self._containers.values():
             if not _equal(x, before):
                 return name
         return next((name for (owner, name), before in self._names if owner.get(name) is not before), "")
 
     def put_back(self) -> None:
+        """Make everything what it was."""
         for _, x, before in self._containers.values():
             if isinstance(x, np.ndarray):
                 x[...] = before
@@ -78,7 +55,17 @@ class KeptState(AnswerMemory):
         for (owner, name), before in self._names:
             owner[name] = before
 
+    def put_back_before(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, before each of whose calls everything is put back."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.put_back()
+            return function(*args, **kwargs)
+
+        return call
+
     def looks_at_names(self) -> bool:
+        """Whether the code asks anything for its `name`."""
         return any("name" in _all_names(function.__code__) for function in self._functions)
 
 

@@ -6,6 +6,7 @@ import gc
 import inspect
 import io
 import linecache
+import math
 import signal
 import sys
 import threading
@@ -91,29 +92,35 @@ class Kept(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[bool]:
-    """Raise TookTooLongError inside the block when the time is up. Yields False where that is not possible."""
+def time_limit(seconds: float, work: float = math.inf) -> Iterator[bool]:
+    """Raise TookTooLongError inside the block when the time is up. Yields False where that is not possible.
+
+    `work` is a limit in seconds of the processor, kept where there are alarms: however busy the machine is, it allows
+    as much.
+    """
     alarms = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-    with (_alarm if alarms else _watcher)(seconds) as limited:
+    working = _alarm(work, "PROF", "SIGPROF") if alarms and work < seconds else contextlib.nullcontext()
+    with (_alarm if alarms else _watcher)(seconds) as limited, working:
         yield limited
 
 
 @contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[bool]:
-    """A time limit by the alarm of the operating system, which interrupts the main thread."""
+def _alarm(seconds: float, clock: str = "REAL", name: str = "SIGALRM") -> Iterator[bool]:
+    """A time limit by an alarm of the operating system, which interrupts the main thread."""
+    timer, alarm = getattr(signal, f"ITIMER_{clock}"), getattr(signal, name)
 
     def stop(number: int, frame: FrameType | None) -> None:
         if not _untimely(frame):
             raise TookTooLongError
 
-    before = signal.signal(signal.SIGALRM, stop)
+    before = signal.signal(alarm, stop)
     # It rings again and again: a bare `except:` in the student's loop may swallow the first.
-    earlier = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+    earlier = signal.setitimer(timer, seconds, AGAIN)
     try:
         yield True
     finally:
-        signal.setitimer(signal.ITIMER_REAL, *earlier)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(timer, *earlier)
+        signal.signal(alarm, before)
 
 
 def _untimely(frame: FrameType | None) -> bool:

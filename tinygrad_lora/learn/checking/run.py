@@ -7,7 +7,7 @@ from typing import Any
 from ..diagnosis import NOT_STARTED, Diagnosis, Wrong
 from ..exercise import Check, Exercise
 from .arguments import on_copies
-from .counterfactual import AnswerMemory, Wrapper, memory_of, with_own_names
+from .counterfactual import KeptState, Wrapper, memory_of, with_own_names
 from .exceptions import explained
 from .exchange import Replacement, exchanged
 from .guard import Outcome, TookTooLongError, guarded
@@ -20,21 +20,24 @@ SEED, BUDGET = 0, 20  # of the checks that everybody sees; hidden ones have anot
 
 def run_checks(
     exercise: Exercise, values: Mapping[str, Any], *, seed: int = SEED, budget: int = BUDGET,
-    memory: AnswerMemory | None = None,
+    memory: KeptState | None = None, limit: float = 0.0,
 ) -> Report:  # fmt: skip
     """Every check of the exercise on these objects, by name. Never raises for what a student's code does.
 
     `seed` and `budget` reach the checks that ask for them: how to draw random cases, and how many. `memory` is what the
-    objects keep from call to call, where they live in another process.
+    objects keep from call to call, where they live in another process. `limit` is in seconds, for each check; 0 is that
+    of the exercise.
     """
     memory = memory or memory_of([values[name] for name in exercise.names if name in values])
-    results = [_result(exercise, check, values, memory, seed, budget) for check in exercise.checks]
+    limit = limit or exercise.limit
+    results = [_result(exercise, check, values, memory, seed, budget, limit) for check in exercise.checks]
     return Report(exercise, tuple(results))
 
 
 def _result(
-    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: AnswerMemory | None, seed: int, budget: int
-) -> CheckResult:
+    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: KeptState | None, seed: int, budget: int,
+    limit: float,
+) -> CheckResult:  # fmt: skip
     missing = [name for name in check.needs if is_blank(values.get(name))]
     outcome = Outcome()
     if missing:
@@ -43,7 +46,7 @@ def _result(
         diagnosis = unusable
     else:
         arguments = {"seed": seed, "budget": budget, **values}
-        outcome = guarded(lambda: _run(exercise, check, arguments), exercise.limit)
+        outcome = guarded(lambda: _run(exercise, check, arguments), limit)
         diagnosis = _diagnosis(outcome, exercise, check)
         diagnosis = diagnosis and _otherwise(exercise, check, arguments, memory, diagnosis)
     points = 0 if diagnosis else check.points
@@ -73,7 +76,7 @@ def _run(exercise: Exercise, check: Check, values: Mapping[str, Any], around: Wr
 
 
 def _otherwise(
-    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: AnswerMemory | None, diagnosis: Diagnosis
+    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: KeptState | None, diagnosis: Diagnosis
 ) -> Diagnosis:
     """The diagnosis, unless the answer passes under another condition: then that is what is wrong with it."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..exercise import Exercise
 from ..predictions.prediction import load_prediction
 from ..registry import load_exercise
+from .glossary import linked
 from .source import TutorialCell
 
 IMPORTS = "from tinygrad_lora.learn import check, hint, solution"
@@ -57,16 +58,18 @@ def instructor(cells: Sequence[TutorialCell]) -> str:
 def notebook(cells: Sequence[TutorialCell], layout: Layout, *, setup: str = SETUP, solved: bool = False) -> str:
     """The notebook as JSON text, the same for the same cells. `layout` makes the cells of an exercise.
 
-    Predictions are open, or answered if it is `solved`.
+    Predictions are open, or answered if it is `solved`. A word of the glossary is explained where it is used first.
     """
     made: list[NotebookCell] = []
+    explained: set[str] = set()
     for cell in cells:
         if cell.exercise:
             made += layout(load_exercise(cell.exercise))
         elif cell.prediction:
             made += in_two(cell.prediction, solved=solved)
         else:
-            made.append(NotebookCell(cell.kind, cell.text))
+            text = linked(cell.text, explained) if cell.kind == "markdown" else cell.text
+            made.append(NotebookCell(cell.kind, text))
     if any(cell.exercise for cell in cells):
         first = next(i for i, cell in enumerate(made) if cell.kind == "code")
         made.insert(first, NotebookCell("code", setup))

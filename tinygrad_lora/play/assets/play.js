@@ -150,10 +150,10 @@
       let worker = null;
       let current = null; // the run that is waited for
       let number = 0;
-      function launch() {
+      function launch(why = "") {
         worker = new Worker("worker.js");
         worker.onmessage = ({ data }) => {
-          if ("loading" in data) say(data.loading);
+          if ("loading" in data) say(`${why} ${data.loading}`.trim());
           else if ("failed" in data) end(data.failed);
           else if (current && data.run === current.run) {
             if (data.began) current.timer = setTimeout(() => restart(`It took longer than ${LONGEST / 1000} seconds.`), LONGEST);
@@ -172,7 +172,7 @@
       function restart(words) {
         worker.terminate();
         end(words);
-        launch();
+        launch(words);
       }
       launch();
       return {
@@ -241,15 +241,16 @@
   async function openExercise() {
     const answer = await fetch("exercises.json").catch(() => null);
     const exercise = answer && answer.ok ? (await answer.json())[id] : null;
+    const task = document.getElementById("task");
+    task.hidden = false;
     if (!exercise) {
-      state.textContent = `There is no exercise ${id} here.`;
+      task.textContent = `There is no exercise ${id} here.`;
       return;
     }
     document.title = `${id}: ${exercise.title}`;
     document.body.classList.add("exercise");
-    const task = document.getElementById("task");
     task.innerHTML = exercise.html;
-    task.hidden = check.hidden = again.hidden = false;
+    check.hidden = again.hidden = false;
     again.addEventListener("click", () => editor.set(exercise.code));
     editor.set(kept() || exercise.code);
   }

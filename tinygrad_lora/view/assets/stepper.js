@@ -15,7 +15,7 @@ function picture(image) {
 }
 
 function upgrade(root) {
-  const steps = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
+  const { steps, sliders } = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
   const frame = root.querySelector(".pictures");
   const images = [...frame.querySelectorAll("img")];
   if (!steps.length) return;
@@ -161,7 +161,7 @@ function upgrade(root) {
   function center(within, element) {
     const [a, b] = [within.getBoundingClientRect(), element.getBoundingClientRect()];
     if (b.top < a.top || b.bottom > a.bottom) within.scrollTop += b.top - a.top - (a.height - b.height) / 2;
-    if (b.left < a.left || b.right > a.right) within.scrollLeft += b.left - a.left - (a.width - b.width) / 2;
+    if (b.width <= a.width && (b.left < a.left || b.right > a.right)) within.scrollLeft += b.left - a.left - (a.width - b.width) / 2;
   }
 
   function go(to) {
@@ -185,9 +185,49 @@ function upgrade(root) {
     buttons[0].disabled = buttons[1].disabled = now === 0;
     buttons[3].disabled = buttons[4].disabled = now === steps.length - 1;
     if (focused >= 0 && buttons[focused].disabled) buttons[focused < 2 ? 3 : 1].focus(); // or the keyboard is lost
+    movers.forEach(([input, output, slider]) => set(input, output, slider, slider.start));
+    root.querySelectorAll("[data-moved]").forEach((box) => box.removeAttribute("data-moved"));
     draw();
     center(list, items[now]);
+    root.dispatchEvent(new CustomEvent("tl-step", { detail: now })); // for a run beside this one
     if (started && ownsPage(root)) history.replaceState(null, "", `#step-${now + 1}`);
+  }
+
+  // --- Values that can be moved: what the boxes show then comes from the page ---
+
+  const movers = sliders.map((slider) => {
+    const input = focusable(make("input", { type: "range", min: 0, max: slider.places.length - 1, step: 1 }));
+    input.setAttribute("aria-label", slider.label);
+    const output = make("output", {});
+    input.addEventListener("input", () => {
+      const place = Number(input.value);
+      stop();
+      go(steps.length - 1); // where all values and gradients are complete
+      set(input, output, slider, place);
+      Object.entries(slider.shown[place]).forEach(([id, [value, gradient]]) => {
+        const box = boxes[0].get(id);
+        write(box, "value", value);
+        write(box, "gradient", gradient);
+        box.setAttribute("data-moved", "");
+      });
+      if (place === slider.start) return;
+      const words = `with ${slider.label} = ${slider.places[place]} in the place of ${slider.places[slider.start]}`;
+      card.replaceChildren(make("b", { textContent: "moved" }), make("span", { className: "numbers", textContent: words }),
+        make("div", { className: "say", textContent: "every other input stays; any step leads back" }));
+    });
+    return [input, output, slider];
+  });
+
+  function set(input, output, slider, place) {
+    input.value = place;
+    output.textContent = slider.places[place];
+    input.setAttribute("aria-valuetext", slider.places[place]);
+  }
+
+  if (sliders.length) {
+    const panel = make("div", { className: "movers" }, ...movers.map(([input, output, slider]) =>
+      make("label", {}, `${slider.label} `, input, output)));
+    root.insertBefore(panel, root.querySelector(".stage"));
   }
 
   function stop() {
@@ -231,6 +271,7 @@ function upgrade(root) {
   const keys = { ArrowLeft: 1, ArrowUp: 1, ArrowRight: 3, ArrowDown: 3, Home: 0, End: 4 };
   const others = { " ": play, "?": toggleHelp, "+": () => hurry(1), "-": () => hurry(-1) };
   const pressed = (event) => {
+    if (movers.some(([input]) => input === event.target)) return event.stopPropagation(); // its own arrow keys
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("select")) return;
     if (event.key === " " && event.target.matches?.("button")) return; // it presses the button
     const act = event.key in others ? others[event.key] : !event.shiftKey && actions[keys[event.key]];
@@ -241,6 +282,7 @@ function upgrade(root) {
     act();
   };
   root.addEventListener("keydown", pressed);
+  root.addEventListener("tl-go", (event) => go(event.detail));
 
   // On a page of its own, the keys work before anything is focused, and the address says the step.
   const asked = () => ownsPage(root) && parseInt((/^#step-(\d+)$/.exec(location.hash) || [])[1], 10) || 1;

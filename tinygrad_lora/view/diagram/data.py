@@ -6,11 +6,13 @@ here.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core.graph import Graph, topological_order
@@ -40,6 +42,8 @@ GRADIENT_FLOWS = "a gradient flows back"
 KEPT = "a value kept for the gradient"
 
 COMMUTATIVE = {"add", "multiply"}  # for the others, each arrow says which operand it brings
+ROUNDING = re.compile(r"-?\b\d(\.\d+)?e-(1[5-9]|[2-9]\d|\d{3})\b|(?<![\w.])-0(?![\w.])")
+MOST_COLORED, LONGEST_SIDE = 256, 32  # numbers of an array that is drawn in colors, and rows or columns of it
 STEPS = 12  # operations that the text alternative lists one by one
 
 
@@ -59,6 +63,7 @@ class Box:
     value: tuple[str, ...] = ()
     gradient: tuple[str, ...] = ()
     formula: str = ""  # what a fused operation of the compiler computes: "x0 + x1 * 0.5"
+    heat: tuple[tuple[float, ...], ...] = ()  # the rows of a small array, to be drawn in colors
     inside: int = 0  # for a closed function or layer, how many operations the box stands for
     numbered: bool = False  # whether a label such as %3 counts as a name, because a text beside the picture uses it
 
@@ -174,13 +179,14 @@ class Diagram:
 
 
 def diagram(
-    obj: Drawable, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False,
+    obj: Drawable, example: ArrayLike | None = None, *, values: bool | str = False, gradients: bool = False,
     title: str | None = None,
 ) -> Diagram:  # fmt: skip
     """The plain data of a picture of `obj`: a node, a Graph, a layer or a compiled function.
 
     The picture of a node shows everything that it depends on, with a frame around the nodes of each layer. `values` and
-    `gradients` ask for the numbers: a gradient is "-" until `backward()` has filled it. A layer is drawn for an input
+    `gradients` ask for the numbers: a gradient is "-" until `backward()` has filled it. `values="heatmap"` asks for the
+    arrays of up to 256 numbers in colors. A layer is drawn for an input
     like `example`, an array or a shape. Raises TypeError for anything else.
     """
     if isinstance(obj, Diagram):
@@ -239,11 +245,11 @@ def refuse(picture: Any, options: Mapping[str, Any]) -> None:
 
 def _box(
     node: ComputationNode, ids: Mapping[ComputationNode, str], labels: Mapping[ComputationNode, str], output: bool,
-    holder: ComputationNode, values: bool, gradients: bool,
+    holder: ComputationNode, values: bool | str, gradients: bool,
 ) -> Box:  # fmt: skip
     """The box of a node. `holder` has its numbers: the node, or the parameter behind an input of a traced graph."""
     role = role_of(node)
-    tells_value = values or (role == "constant" and not node.shape)
+    tells_value = bool(values) or (role == "constant" and not node.shape)
     return Box(
         id=ids[node],
         label=labels[node],
@@ -256,6 +262,7 @@ def _box(
         output=output,
         value=_numbers(holder.value if holder.known else None) if tells_value else (),
         gradient=_numbers(holder.gradient) if gradients and role != "constant" else (),
+        heat=_heat(holder.value) if values == "heatmap" and holder.known else (),
         formula="" if str(node.op) in Op.registry else node.op.numpy,
     )
 
@@ -295,8 +302,17 @@ def _labels(names: Sequence[str | None]) -> Iterator[str]:
         yield label
 
 
+def _heat(array: Any) -> tuple[tuple[float, ...], ...]:
+    """The numbers of a small array row by row, whatever its axes; none of a large one, or if one is not finite."""
+    if not 1 < array.size <= MOST_COLORED or array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+        return ()
+    rows = array.reshape(-1, array.shape[-1])
+    return tuple(tuple(map(float, row)) for row in rows) if max(rows.shape) <= LONGEST_SIDE else ()
+
+
 def _numbers(array: Any) -> tuple[str, ...]:
-    return ("-",) if array is None else short_array(array)
+    """A few lines of text, in which what is only rounding is about 0: `~0` for 1.156e-18, and for -0."""
+    return ("-",) if array is None else tuple(ROUNDING.sub("~0", line) for line in short_array(array))
 
 
 def _title_of_graph(obj: Any, graph: Graph) -> str:

@@ -12,7 +12,12 @@ from .tree import parameter_tree
 
 
 def listing(
-    obj: Drawable, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False, open: Open = ()
+    obj: Drawable,
+    example: ArrayLike | None = None,
+    *,
+    values: bool | str = False,
+    gradients: bool = False,
+    open: Open = (),
 ) -> str:
     """What `draw(obj)` shows, as aligned text: one line a node; for a layer, its tree.
 

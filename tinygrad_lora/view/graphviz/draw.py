@@ -1,7 +1,4 @@
-"""Draws a diagram with Graphviz. This is the only module that imports `graphviz`.
-
-What Graphviz draws brings its own light background, so it can be read in a dark notebook too.
-"""
+"""Writes a diagram for Graphviz, which draws it as PNG or PDF. This is the only module that imports `graphviz`."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ from ..diagram.text import listing
 from ..svg.draw import draw_svg, lay_out
 from ..words.bundle import Forms, Shown
 from ..words.markup import image
-from . import engines
+from .engines import pure_binary
 from .labels import box_label, caption, frame_label
 
 LARGEST_PICTURE = 2_000  # boxes; beyond it nobody can read the picture, and the layout takes minutes
@@ -33,11 +30,11 @@ LARGEST_PICTURE = 2_000  # boxes; beyond it nobody can read the picture, and the
 TEXT = {"fontname": "Helvetica", "fontcolor": INK}
 SHEET = TEXT | {"bgcolor": PAPER, "fontsize": "12", "pad": "0.2", "nodesep": "0.3", "ranksep": "0.4", "newrank": "true"}
 BOX = TEXT | {"shape": "box", "fontsize": "12", "margin": "0", "width": "0.4", "height": "0.3"}
-ARROW = TEXT | {"fontsize": "10", "color": MUTED, "arrowsize": "0.7"}
+ARROW = TEXT | {"fontsize": "11", "color": MUTED, "arrowsize": "0.7"}
 FRAME = {"style": "rounded,filled", "color": FAINT, "fillcolor": TINT, "margin": "12", "labeljust": "l"}
 NO_FRAME = {"peripheries": "0", "style": "invis", "margin": "0", "label": ""}
 
-if shutil.which("dot") is None and (binary := engines.pure_binary()):
+if shutil.which("dot") is None and (binary := pure_binary()):
     # `draw(y).view()` and the other methods of graphviz.Digraph then work without a system `dot` as well.
     graphviz.backend.dot_command.DOT_BINARY = Path(binary)
 
@@ -53,13 +50,10 @@ class Picture(Shown, graphviz.Digraph):  # type: ignore[misc]
     rankdir, legend = "TB", True
 
     def svg(self) -> str:
-        """The picture as an SVG element: from the first Graphviz that works, else from this package's own layout."""
-        try:
-            return engines.svg(self.source, self.alternative)
-        except RenderError:
-            laid = lay_out(self.diagram, rankdir=self.rankdir)
-            mark = hashlib.sha256(self.source.encode()).hexdigest()[:8]  # so that ids differ from picture to picture
-            return draw_svg(self.diagram, laid=laid, prefix=f"p{mark}", caption=True, legend=self.legend)
+        """The picture as an SVG element in this package's own layout, as in steppers; Graphviz draws PNG and PDF."""
+        laid = lay_out(self.diagram, rankdir=self.rankdir)
+        mark = hashlib.sha256(self.source.encode()).hexdigest()[:8]  # so that ids differ from picture to picture
+        return draw_svg(self.diagram, laid=laid, prefix=f"p{mark}", caption=True, legend=self.legend)
 
     @property
     def text(self) -> str:
@@ -82,13 +76,14 @@ class Picture(Shown, graphviz.Digraph):  # type: ignore[misc]
 
 
 def draw(
-    obj: Drawable | Picture, example: ArrayLike | None = None, *, values: bool = False, gradients: bool = False,
+    obj: Drawable | Picture, example: ArrayLike | None = None, *, values: bool | str = False, gradients: bool = False,
     rankdir: str = "TB", legend: bool = True, title: str | None = None, open: Open = (),
     depth: int | None = None,
 ) -> Picture:  # fmt: skip
     """A picture of a node, a Graph, a layer or a compiled function: a `graphviz.Digraph`.
 
-    `values` and `gradients` write the numbers into the boxes. `rankdir="LR"` draws from left to right instead of from
+    `values` and `gradients` write the numbers into the boxes, `values="heatmap"` also in colors, orange above 0 and
+    blue below, up to the largest of the array. `rankdir="LR"` draws from left to right instead of from
     the top down. A layer is drawn for an input like `example`, an array or a shape. A call of a library function is one
     box; `open="gelu"`, a list of names or `open=True` draws what is inside. In a picture of more than 60 boxes, only
     the first of repeated blocks is drawn, unless `open` has their name, as in `open="encoder.layer"`; layers become one

@@ -1,23 +1,20 @@
 """From DOT text to a picture: the first Graphviz that works draws it.
 
 Tried in this order: the executable that $TINYGRAD_LORA_DOT names, graphviz-pure (a wheel with Graphviz in it, which
-installs with this package), `dot` of the system, pygraphviz. Where none works, the error says what each one said; for
-an SVG this package's own layout takes over then (`Picture.svg`). TINYGRAD_LORA_DOT=none asks for it.
+installs with this package), `dot` of the system, pygraphviz. Where none works, the error says what each one said. An
+SVG needs none: this package lays it out itself (`Picture.svg`).
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from html import escape
 from importlib import import_module, metadata
 from pathlib import Path
 
 from ...errors import RenderError
-from ..diagram.looks import FONTS
 
 VARIABLE = "TINYGRAD_LORA_DOT"
 NONE = "none"  # the value that turns Graphviz off
@@ -59,17 +56,6 @@ def _first(source: str, format: str) -> tuple[str, bytes, list[str]]:
         except Exception as error:  # whatever stops one engine, the next may work
             reasons.append(f"{name}: {str(error).strip() or type(error).__name__}")
     return "", b"", reasons
-
-
-def svg(source: str, alternative: str) -> str:
-    """The picture as an SVG element, with a text alternative and fonts that other machines have too."""
-    text = convert(source, "svg").decode("utf-8")
-    text = text[text.index("<svg") :]  # without the XML prolog, so that it can stand in a page
-    text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
-    text = re.sub(r'font-family="[^"]*"', f'font-family="{FONTS}"', text)
-    words = escape(alternative)
-    text = text.replace("<svg", f'<svg role="img" aria-label="{words}"', 1)
-    return re.sub(r"(<svg[^>]*>)", lambda match: f"{match[1]}\n<title>{words}</title>", text, count=1)
 
 
 def pure_binary() -> str | None:

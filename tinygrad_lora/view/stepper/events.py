@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..diagram.data import Diagram
 from ..written import Excerpt, Origin
@@ -69,6 +69,7 @@ class Timeline:
     walk: Callable[[], Iterator[Event]]
     note: str = ""  # what is left out, and why
     source: Sequence[Excerpt] = ()  # the user's code
+    graph_walk: Any = None  # of a graph: the GraphWalk that `walk` belongs to
 
     def __iter__(self) -> Iterator[Event]:
         return self.walk()

@@ -26,7 +26,9 @@ from ..words.bundle import Forms, Shown
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, image, page, script
 from ..written import Excerpt
+from .beside import SideBySide
 from .events import Event, State, Timeline
+from .moving import Slider, slider_data, sliders
 from .timeline import Steppable, timeline
 
 LARGEST_PICTURES = 120_000  # bytes of all pictures together; beyond it only the first and the last are in a page
@@ -54,8 +56,8 @@ def step_through(
 class Stepper(Shown):
     """The steps of one object: iterate over them, print them, save them, or show them as the last line of a cell."""
 
-    def __init__(self, steps: Timeline) -> None:
-        self.timeline = steps
+    def __init__(self, steps: Timeline, sliders: Sequence[Slider] = ()) -> None:
+        self.timeline, self.sliders = steps, sliders
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.timeline)
@@ -68,6 +70,25 @@ class Stepper(Shown):
         """All steps."""
         return tuple(self.timeline)
 
+    def beside(self, other: Stepper) -> SideBySide:
+        """These steps and those of another run side by side: another input, another rule, before and after a pass.
+
+        `tl.step_through(f, x).beside(tl.step_through(f, y))`. The first node that differs is marked. Steps are computed
+        when they are first asked for; so those with a mistake in the engine are asked for inside its block:
+        `with tl.bug("no_accumulate"): (wrong := tl.step_through(loss)).events`.
+        """
+        return SideBySide(self, other)
+
+    def moving(self, name: str, low: float | None = None, high: float | None = None) -> Stepper:
+        """The same steps with sliders for the numbers of the leaf called `name`, up to eight, from `low` to `high`.
+
+        Moving one shows all values and gradients at once; the others stay as they are. All of it is computed now.
+        Raises ValueError for another name, for a larger array, and for steps that are passes.
+        """
+        if self.timeline.graph_walk is None:
+            raise ValueError("the steps of a compiled function are its passes: there is no value to move")
+        return Stepper(self.timeline, sliders(self.timeline.graph_walk, self.events[-1], name, low, high))
+
     @property
     def text(self) -> str:
         """The steps as plain text, one line each."""
@@ -76,7 +97,7 @@ class Stepper(Shown):
     @cached_property
     def html(self) -> Markup:
         """The stepper as an element of a page."""
-        return _fragment(self.timeline, self.events)
+        return _fragment(self.timeline, self.events, self.sliders)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the steps as a page that needs no network (.html), or as text (.txt)."""
@@ -97,16 +118,17 @@ class Stepper(Shown):
         return f"<{len(self)} steps of {self.timeline.title}>"
 
 
-def _fragment(steps: Timeline, events: tuple[Event, ...]) -> Markup:
+def _fragment(steps: Timeline, events: tuple[Event, ...], moving: Sequence[Slider]) -> Markup:
     """The stepper as an element: images and list, the data for the script, and the script."""
     mark = "s" + hashlib.sha256("\n".join([steps.title, *map(str, events)]).encode("utf-8", "replace")).hexdigest()[:8]
-    figures, places, left_out = _figures(steps, events, mark)
+    figures, places, left_out = _figures(steps, events, mark, moving)
     notes = [element("p", note, class_="note") for note in (steps.note, left_out) if note]
     steps_with_earlier = zip(events, [None, *events[:-1]], strict=True)
     lines = [(excerpt.file, line.number) for excerpt in steps.source for line in excerpt.lines]
     numbers = {line: i for i, line in enumerate(lines)}
     step_data = [_data(event, earlier, places, numbers) for event, earlier in steps_with_earlier]
-    data = json.dumps(step_data, separators=(",", ":"))
+    whole = {"steps": step_data, "sliders": [slider_data(slider) for slider in moving]}
+    data = json.dumps(whole, separators=(",", ":"))
     for unsafe in "<>&":
         data = data.replace(unsafe, f"\\u{ord(unsafe):04x}")
     return element(
@@ -163,7 +185,9 @@ def _data(event: Event, earlier: Event | None, places: list[int], lines: Mapping
     }  # fmt: skip
 
 
-def _figures(steps: Timeline, events: tuple[Event, ...], mark: str) -> tuple[list[Markup], list[int], str]:
+def _figures(
+    steps: Timeline, events: tuple[Event, ...], mark: str, moving: Sequence[Slider]
+) -> tuple[list[Markup], list[int], str]:
     """The pictures as images; for each picture of the timeline the number of its image, -1 for none; and a note.
 
     An image shows the boxes as they are after the last of its steps, and every box is as wide as its longest text. The
@@ -171,9 +195,10 @@ def _figures(steps: Timeline, events: tuple[Event, ...], mark: str) -> tuple[lis
     """
     last = {event.picture: event.states for event in events}
     longest: dict[tuple[int, str], int] = defaultdict(int)
-    for event in events:
-        for box, state in event.states.items():
-            key = event.picture, box
+    moved = [(0, states) for slider in moving for states in slider.shown]
+    for picture_number, states in [*((event.picture, event.states) for event in events), *moved]:
+        for box, state in states.items():
+            key = picture_number, box
             longest[key] = max(longest[key], len(state.value), len(state.gradient))
     drawn: dict[str, int] = {}
     places = []

@@ -46,7 +46,7 @@ def timeline_of_graph(
     walk = GraphWalk(graph, arrays, diagram, None if note else _seed(graph.outputs[0], seed), open)
     walk.origins = code.origins(graph)
     notes = " ".join(filter(None, [walk.left_out, note]))
-    return Timeline(diagram.title, (walk.diagram,), walk.events, notes, code.excerpts)
+    return Timeline(diagram.title, (walk.diagram,), walk.events, notes, code.excerpts, walk)
 
 
 def _forward_only(graph: Graph, seed: ArrayLike | None) -> str:

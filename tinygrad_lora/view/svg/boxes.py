@@ -9,13 +9,14 @@ from ..diagram.data import Box
 from ..diagram.looks import LOOKS, Head, box_head, clipped
 from ..layout import text_width
 from ..words.markup import Markup, element
-from ..words.sentences import one_line
+from ..words.sentences import number_text, one_line
 
 SIZE = 12.0  # of the font
 LINE = 16.0  # from line to line
 PAD = 8.0
 BETWEEN = 18.0  # between the two texts of a line
 DOUBLE = 3.0  # the gap between the two borders of an output
+CELL = 12.0  # of an array in colors
 ROUND = 9  # the corners of an input
 FILLED = ("value", "gradient")  # rows that a script may fill in
 
@@ -54,7 +55,15 @@ class BoxText:
         texts = [self.reserved, *(text_width(line, SIZE) for _, lines in self.rows for line in lines)]
         widths += [self.column + max(texts) + PAD] if self.rows else []
         outer = 2 * DOUBLE * self.box.output
-        return max(widths) + outer, self.lines * LINE + 2 * PAD - 3 + (6 if self.rows else 0) + outer
+        if heat := self.box.heat:
+            widths.append(3 * PAD + CELL * len(heat[0]) + text_width(self.scale, SIZE))
+        height = self.lines * LINE + 2 * PAD - 3 + (6 if self.rows else 0)
+        return max(widths) + outer, height + (CELL * len(heat) + PAD if heat else 0) + outer
+
+    @property
+    def scale(self) -> str:
+        """What the strongest color of a heatmap stands for."""
+        return f"\N{PLUS-MINUS SIGN}{number_text(max(abs(n) for row in self.box.heat for n in row))}"
 
     def inner(self, place: Rectangle) -> Rectangle:
         """The border around the texts: that of the box, or of an output the inner one of two."""
@@ -91,6 +100,23 @@ def box_text(box: Box, common: str, within: str, characters: int = 0) -> BoxText
     return BoxText(box, head, tuple((name, tuple(lines)) for name, lines in rows), characters * text_width("0", SIZE))
 
 
+def _heatmap(text: BoxText, inner: Rectangle) -> list[Markup]:
+    """The numbers as colored cells at the bottom of a box: orange above 0, blue below, strong where far from it."""
+    heat, (x, y, _, height) = text.box.heat, inner
+    largest = max(abs(n) for row in heat for n in row) or 1.0
+    top = y + height - PAD - CELL * len(heat)
+    paper = rect((x + PAD, top, CELL * len(heat[0]), CELL * len(heat)), class_="cell")
+    cells = [paper, write(text.scale, x + 2 * PAD + CELL * len(heat[0]), top + SIZE - 2, "note")]
+    for i, row in enumerate(heat):
+        for j, n in enumerate(row):
+            name = element("title", f"[{i}, {j}] = {number_text(n)}")
+            place = (x + PAD + CELL * j, top + CELL * i, CELL, CELL)
+            kind = "cell above" if n >= 0 else "cell below"
+            strength = f"{abs(n) / largest:.2f}"
+            cells.append(element("rect", name, **sides(place), class_=kind, fill_opacity=strength))
+    return [element("g", *cells, class_="heat")]
+
+
 def draw_box(text: BoxText, place: Rectangle, attributes: dict[str, str]) -> Markup:
     """The box as an SVG group with its border and texts."""
     box, inner = text.box, text.inner(place)
@@ -105,6 +131,7 @@ def draw_box(text: BoxText, place: Rectangle, attributes: dict[str, str]) -> Mar
     for name, lines, base in text.rows_at(inner):
         parts.append(write(name, x + PAD, base, f"{name}-name" if name in FILLED else "name"))
         parts.append(_lines(lines, x + text.column, base, name if name in FILLED else "detail"))
+    parts += _heatmap(text, inner) if box.heat else []
     return element("g", *parts, **attributes)
 
 

@@ -15,7 +15,7 @@ from ..layout import Frame, LayoutBlock, LayoutLine, Placed, Segment, arrange, t
 from .boxes import LINE, PAD, SIZE, BoxText, Rectangle, box_text, number
 
 MARGIN = 12.0  # around the picture
-LABEL = 10.0  # the font size of arrows' labels
+LABEL = 11.0  # the font size of arrows' labels
 STUB = 15.0  # the straight end of an arrow that has a label beside it
 ENTRY = 13.0  # from one arrowhead to the next
 HEADER = 8  # of a frame, beside its lines of text

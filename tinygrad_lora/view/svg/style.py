@@ -59,7 +59,7 @@ def _rules() -> Iterator[tuple[str, str]]:
     yield "rect.frame", "fill:var(--tint);stroke:var(--edge)"
     yield ".frame-text rect", "fill:var(--tint)"
     yield ".frame-text text,.arrow text", "paint-order:stroke;stroke:var(--tint);stroke-width:4px;stroke-linejoin:round"
-    yield ".arrow text", "font-size:10px;stroke-width:2px"
+    yield ".arrow text", "font-size:11px;stroke-width:2px"
     yield ".arrow path", "fill:none;stroke:var(--line);stroke-width:1.2"
     yield ".arrow .head", "fill:var(--line);stroke:none"
     yield ".kept path:not(.head)", "stroke:var(--frozen);stroke-dasharray:5 4"
@@ -70,6 +70,9 @@ def _rules() -> Iterator[tuple[str, str]]:
         dash = f";stroke-dasharray:{DASHES[look.style]}" if look.style in DASHES else ""
         yield f".{role} rect", f"fill:var(--{role}-fill);stroke:var(--{role});stroke-width:{look.width}{dash}"
         yield f".{role} .rule", f"stroke:var(--{role})"
+    yield ".box .cell", "fill:var(--paper);stroke:var(--edge);stroke-width:0.4;stroke-dasharray:none"
+    yield ".box .above", "fill:var(--back)"
+    yield ".box .below", "fill:var(--frozen)"
     # Dashed and thick as well, so that nobody needs the color.
     yield ".wrong>rect", "fill:var(--wrong-fill);stroke:var(--wrong);stroke-width:3;stroke-dasharray:7 3"
     yield "rect.outer", "fill:none;stroke-width:1;stroke-dasharray:none"

@@ -37,7 +37,7 @@ NEXT = (
     "Kahn's algorithm also says what may run at the same time: list the nodes level by level. How many levels has "
     "a chain, and how many a ladder?"
 )
-exercise = Exercise("04-topo", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT, limit=1.0)
+exercise = Exercise("04-topo", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT, limit=2.0)
 
 
 @exercise.reference
