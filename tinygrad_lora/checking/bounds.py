@@ -69,9 +69,8 @@ def of_array(array: ArrayLike) -> Bound | None:
 def fits(bound: Bound, dtype: DType) -> bool:
     """Whether numbers within the bound are exact in this dtype."""
     if dtype.kind == "f":
-        return bound.size == inf or (
-            max(bound.size, 1) * 2**bound.halvings <= FLOATS[dtype.name] and bound.halvings <= MOST_HALVINGS
-        )
+        few = bound.halvings <= MOST_HALVINGS and max(bound.size, 1) * 2**bound.halvings <= FLOATS[dtype.name]
+        return few or bound.size == inf
     return bound.halvings == 0 and (dtype.kind == "b" or bound.size <= np.iinfo(dtype).max)
 
 

@@ -37,8 +37,7 @@ def check_gradients(
             numeric, found = (values[0] - values[1]) / (2 * h), float(gradient.value[entry])
             difference = abs(found - numeric) / largest
             if not difference <= rtol:
-                raise GradientError(
-                    f"argument {k}, entry {entry}: the gradient is {found:.8g}, central differences give {numeric:.8g}"
-                )
+                sides = f"the gradient is {found:.8g}, central differences give {numeric:.8g}"
+                raise GradientError(f"argument {k}, entry {entry}: {sides}")
             worst = float(np.maximum(worst, difference))
     return worst

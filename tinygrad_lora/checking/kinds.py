@@ -45,9 +45,8 @@ def shifted(w: ProgramWriter) -> int:
 
 def powered(w: ProgramWriter) -> int:
     """A small power."""
-    return w.write(
-        "power", w.pick(), exponent=w.one((2, 3, 2, 0, 1, 4) if w.style.exact else (2, 3, -1, 0.5, -2, 1.5, 0, -0.5))
-    )
+    exponents = (2, 3, 2, 0, 1, 4) if w.style.exact else (2, 3, -1, 0.5, -2, 1.5, 0, -0.5)
+    return w.write("power", w.pick(), exponent=w.one(exponents))
 
 
 def halved(w: ProgramWriter) -> int:
@@ -150,11 +149,8 @@ def adapted(w: ProgramWriter) -> int:
     """$x W + s (x A) B$, or with A B bracketed first, or added to W: LoRA; or $(s x) W$ alone."""
     x = w.pick(lambda v: v.ndim > 1 and is_float(v))
     dtype, n, m, r = w.values[x].dtype.name, w.values[x].shape[-1], w.one(w.sizes), w.one((1, 2))
-    weight, a, b = (
-        w.leaf((n, m), dtype, "frozen"),
-        w.leaf((n, r), dtype, "parameter"),
-        w.leaf((r, m), dtype, "parameter"),
-    )
+    weight = w.leaf((n, m), dtype, "frozen")
+    a, b = (w.leaf(shape, dtype, "parameter") for shape in ((n, r), (r, m)))
     factor, order = w.one((2, 0.5, -3)), w.one((0, 1, 2, 3))
     if order == 3:
         return w.write("matmul", w.write("scale", x, factor=factor), weight)

@@ -55,9 +55,8 @@ def normalized(w: ProgramWriter) -> int:
     if w.chance(0.3):
         return w.write("normalized", x)
     n, dtype = w.values[x].shape[-1], w.values[x].dtype.name
-    return w.write(
-        "layer_norm", x, w.leaf((n,), dtype, w.one(("input", "parameter"))), w.leaf((n,), dtype, "parameter")
-    )
+    weight, bias = (w.leaf((n,), dtype, kind) for kind in (w.one(("input", "parameter")), "parameter"))
+    return w.write("layer_norm", x, weight, bias)
 
 
 def loss(w: ProgramWriter) -> int:

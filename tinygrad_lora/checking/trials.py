@@ -78,9 +78,8 @@ def _check_kind(before: Graph, after: Graph) -> None:
             if a.dtype != b.dtype:
                 raise BrokenPromise(f"changes the dtype of {what} {i}: {b.dtype} instead of {a.dtype}")
     if len(after.inputs) != len(before.inputs) or after.captured != before.captured:
-        raise BrokenPromise(
-            f"gives {len(after.inputs)} inputs where the graph has {len(before.inputs)}: hand on graph.inputs"
-        )
+        number = f"{len(after.inputs)} inputs where the graph has {len(before.inputs)}"
+        raise BrokenPromise(f"gives {number}: hand on graph.inputs")
 
 
 def _fingerprint(graph: Graph) -> list[Any]:
@@ -170,11 +169,10 @@ def is_finite(program: RandomProgram) -> bool:
     return all(bool(np.isfinite(node.value).all()) for node in nodes if node.dtype.kind == "f")
 
 
+# For each mode, which programs belong to it.
 SUITS: dict[str, Callable[[RandomProgram], bool]] = {
-    "exact": is_exact,
-    "real": is_finite,
-    "special": lambda program: True,
-}  # for each mode, which programs belong to it
+    "exact": is_exact, "real": is_finite, "special": lambda program: True,
+}  # fmt: skip
 
 
 # --- Trials ---
@@ -238,12 +236,8 @@ class PassTrial:
     @property
     def where(self) -> str:
         """The other passes that run with it, in words."""
-        words = [
-            f"{word} {', '.join(map(name_of, others))}"
-            for word, others in (("after", self.before), ("before", self.after))
-            if others
-        ]
-        return " and ".join(words)
+        places = {"after": self.before, "before": self.after}
+        return " and ".join(f"{word} {', '.join(map(name_of, passes))}" for word, passes in places.items() if passes)
 
     def simpler(self) -> list[PassTrial]:
         """Trials with fewer of the other passes: first with none, then each with one left out."""

@@ -166,10 +166,9 @@ class ProgramWriter:
         whole = np.broadcast_shapes(*(self.values[i].shape for i in taken))
         fitting = self.line_numbers(lambda node: node.dtype.kind in "fiub" and broadcasts(node.shape, whole))
         if not fitting or self.chance(new):
-            shape = tuple(n if self.chance(0.75) else 1 for n in whole)[
-                int(self.rng.integers(2) * self.rng.integers(4)) :
-            ]
-            return self.leaf(shape, self.dtype_beside(self.one(taken)))
+            shape = tuple(n if self.chance(0.75) else 1 for n in whole)
+            fewer = int(self.rng.integers(2) * self.rng.integers(4))  # axes
+            return self.leaf(shape[fewer:], self.dtype_beside(self.one(taken)))
         return int(self.one(fitting + 2 * fitting[-3:]))
 
 

@@ -44,13 +44,8 @@ def add_command(commands: Any) -> None:
         "or as the source of an nbgrader or Otter assignment.",
     )
     release.add_argument("out", type=Path, metavar="DIR", help="where the notebooks go")
-    release.add_argument(
-        "--format",
-        choices=FORMATS,
-        default="student",
-        metavar="FORMAT",
-        help=f"one of {', '.join(FORMATS)} (%(default)s)",
-    )
+    formats = f"one of {', '.join(FORMATS)} (%(default)s)"
+    release.add_argument("--format", choices=FORMATS, default="student", metavar="FORMAT", help=formats)
     release.add_argument("--tutorials", default="", metavar="04,05", help="which tutorials (all)")
     release.add_argument("--source", type=Path, metavar="DIR", help="the folder of py:percent sources")
     release.add_argument("--no-execute", action="store_true", help="leave instructors' notebooks without outputs")

@@ -20,14 +20,13 @@ def add_command(commands: Any) -> None:
         description="Write one page with your source, the graph before and after every pass of the compiler, and the "
         f"code that it generates. The object is {WANTED}. Without one, LoRA's formula is shown as the paper writes it.",
     )
-    parser.add_argument(
-        "object", nargs="?", metavar="MODULE:NAME", help="what to show: package.module:name, or path/to/file.py:name"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("object", nargs="?", metavar="MODULE:NAME", help="what to show: package.module:name, or path/to/file.py:name")
+    add(
         "--out", type=Path, default=Path("explorer.html"), metavar="FILE.html", help="where the page goes (%(default)s)"
     )
-    parser.add_argument("--measure", action="store_true", help="measure how long the code takes after every pass")
-    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
+    add("--measure", action="store_true", help="measure how long the code takes after every pass")
+    add("--quiet", action="store_true", help="print nothing, unless something is wrong")
     add_open(parser)
     parser.set_defaults(run=lambda given: run(given.object, given.out, given.measure, given.quiet, given.open))
 

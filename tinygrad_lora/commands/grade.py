@@ -32,34 +32,21 @@ def add_command(commands: Any) -> None:
         "nbgrader's submitted/STUDENT/ASSIGNMENT. On Linux each runs in a sandbox made by bubblewrap. Where there is "
         "no sandbox, nothing is graded, unless you say --trusted.",
     )
-    parser.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="folder of the submissions")
-    parser.add_argument(
-        "--exercises", required=True, metavar="04|04-topo,...", help="tutorials (04,05) or exercises (04-topo,...)"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("grades"), metavar="DIR", help="where the results go (%(default)s)"
-    )
-    parser.add_argument(
-        "-j", "--jobs", type=int, default=workers_of_this_machine(), help="how many to grade at once (%(default)s)"
-    )
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="a Dask cluster that grades, such as tcp://host:8786")
-    parser.add_argument("--seed", type=int, help="draws the cases (drawn once, then the one in DIR/seed.txt)")
-    parser.add_argument("--budget", type=int, default=30, help="random cases for each check (%(default)s)")
-    parser.add_argument(
-        "--cpu", type=int, default=60, metavar="SECONDS", help="CPU seconds for each student's process (%(default)s)"
-    )
-    parser.add_argument(
-        "--memory", type=int, default=2048, metavar="MB", help="memory for each student's process (%(default)s)"
-    )
-    parser.add_argument(
-        "--trusted", action="store_true", help="grade without a sandbox, held by limits and Python's audit hook alone"
-    )
-    parser.add_argument(
-        "--predictions", action="store_true", help="a point for each question answered, whether right or wrong"
-    )
-    parser.add_argument("--fresh", action="store_true", help="grade everything again")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.add_argument("--quiet", action="store_true", help="show no progress bar and no table")
+    add = parser.add_argument
+    add("submissions", type=Path, metavar="SUBMISSIONS", help="folder of the submissions")
+    add("--exercises", required=True, metavar="04|04-topo,...", help="tutorials (04,05) or exercises (04-topo,...)")
+    add("--out", type=Path, default=Path("grades"), metavar="DIR", help="where the results go (%(default)s)")
+    add("-j", "--jobs", type=int, default=workers_of_this_machine(), help="how many to grade at once (%(default)s)")
+    add("--scheduler", metavar="ADDRESS", help="a Dask cluster that grades, such as tcp://host:8786")
+    add("--seed", type=int, help="draws the cases (drawn once, then the one in DIR/seed.txt)")
+    add("--budget", type=int, default=30, help="random cases for each check (%(default)s)")
+    add("--cpu", type=int, default=60, metavar="SECONDS", help="CPU seconds for each student's process (%(default)s)")
+    add("--memory", type=int, default=2048, metavar="MB", help="memory for each student's process (%(default)s)")
+    add("--trusted", action="store_true", help="grade without a sandbox, held by limits and Python's audit hook alone")
+    add("--predictions", action="store_true", help="a point for each question answered, whether right or wrong")
+    add("--fresh", action="store_true", help="grade everything again")
+    add("--json", action="store_true", help="print the results as JSON")
+    add("--quiet", action="store_true", help="show no progress bar and no table")
     parser.set_defaults(run=run)
 
 

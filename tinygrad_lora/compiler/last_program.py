@@ -33,9 +33,8 @@ class LastProgram:
     def program(self) -> CompiledProgram:
         """The program that ran last."""
         if self._last is None:
-            raise CompileError(
-                f"{self.name} has not seen any arguments yet: call it, or prepare it with example arrays"
-            )
+            remedy = "call it, or prepare it with example arrays"
+            raise CompileError(f"{self.name} has not seen any arguments yet: {remedy}")
         return self._last
 
     @property
@@ -94,9 +93,8 @@ class LastProgram:
         the program reads them: `program(x, *load_parameters())`.
         """
         if self.engine != "numpy":
-            raise CompileError(
-                f"a program of the engine {self.engine!r} needs that library: compile with engine='numpy'"
-            )
+            needs = f"a program of the engine {self.engine!r} needs that library"
+            raise CompileError(f"{needs}: compile with engine='numpy'")
         program, path = self.program, Path(path)
         graph = program.graph
         paths = dict(enumerate(self._paths(graph), len(graph.inputs) - len(graph.captured)))

@@ -165,10 +165,8 @@ class CompiledProgram:
     @property
     def calls(self) -> int:
         """How many functions one run calls, counted in the source: those in a loop once for each time around."""
-        functions = [
-            f for f in ast.walk(ast.parse(self.source)) if isinstance(f, ast.FunctionDef) and f.name == self.name
-        ]
-        return _calls(functions[-1])
+        statements = ast.walk(ast.parse(self.source))
+        return _calls([f for f in statements if isinstance(f, ast.FunctionDef) and f.name == self.name][-1])
 
 
 def _calls(tree: ast.AST) -> int:

@@ -46,11 +46,10 @@ def lowering(graph: Graph, planned: Planned, equations: Mapping[str, str] | None
     }
     width = max((len(name) for name, (n, *_) in done.items() if n), default=0)
     laws = {name: f": {law}" for name, law in (equations or {}).items()}
-    lines = [
-        f"{name:<{width}}  {n:>3} {what}{'s' * (n != 1)} {outcome}{laws.get(name, '')}"
-        for name, (n, what, outcome) in done.items()
-        if n
-    ]
+    lines = []
+    for name, (n, what, outcome) in done.items():
+        if n:
+            lines.append(f"{name:<{width}}  {n:>3} {what}{'s' * (n != 1)} {outcome}{laws.get(name, '')}")
     eager = sum(node.size * node.dtype.itemsize for node in graph.nodes if node.parents and not node.op.view)
     memory = f"memory: {plan.size:,} bytes planned; {plan.least:,} are in use at once, no plan can do with less"
     return [*lines, memory, f"        {plan.separate:,} with a place for each array; eager keeps {eager:,}"]
@@ -69,9 +68,8 @@ def explanation(
         come = Counter(_line(n) for n in s.after.nodes if n not in old)
         # A node is new when an operand is; only lines that read differently tell something.
         gone, come = gone - come, come - gone
-        parts.append(
-            "\n".join([head, cost, *(f"   - {n}" for n in gone.elements()), *(f"   + {n}" for n in come.elements())])
-        )
+        changes = [*(f"   - {n}" for n in gone.elements()), *(f"   + {n}" for n in come.elements())]
+        parts.append("\n".join([head, cost, *changes]))
     parts = parts or ["No pass found anything to improve."]
     if planned:
         parts.append("\n".join(["Calls and memory:", *lowering(graph, planned, equations)]))

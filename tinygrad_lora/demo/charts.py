@@ -57,9 +57,8 @@ def loss_chart(curves: Sequence[Curve], window: int) -> Markup:
             points = " ".join(f"{across(start + i + 0.5):.1f},{up(v):.1f}" for i, v in enumerate(values))
             parts.append(element("polyline", points=points, class_=f"{curve.kind} {thickness}"))
         for i, line in enumerate(curve.lines):
-            parts.append(
-                _label(line, across(start) + (8 if start else 0), TOP - 34 + 17 * i, "start", f"{curve.kind} name")
-            )
+            left = across(start) + (8 if start else 0)
+            parts.append(_label(line, left, TOP - 34 + 17 * i, "start", f"{curve.kind} name"))
         start += len(raw)
         parts.append(_label(f"{mean[-1]:.3f}", across(start) + 6, up(mean[-1]) + 4, "start", f"{curve.kind} value"))
     return element(

@@ -58,11 +58,8 @@ def _write_graph(experiment: Experiment, folder: Path) -> tuple[dict[str, Path],
 
 def pretrained_weights(experiment: Experiment) -> dict[str, Any]:
     """The weights of the network before it was adapted, under the names that they had then."""
-    return {
-        f"{name}.{part}": p.value
-        for name, layer in adapters(experiment.model).items()
-        for part, p in layer.base.named_parameters().items()
-    }
+    bases = {name: layer.base.named_parameters() for name, layer in adapters(experiment.model).items()}
+    return {f"{name}.{part}": p.value for name, base in bases.items() for part, p in base.items()}
 
 
 def _adapter(experiment: Experiment) -> dict[str, Any]:

@@ -61,7 +61,5 @@ def fault_of(program: CompiledProgram, arrays: Sequence[Any]) -> tuple[Disagreem
         except Exception as error:
             return error, values
     previous = {output: values[i] for output, i in program.into.items()}
-    difference = disagreement(
-        program.traced, values, results, expected=expected, previous=previous, promised_only=True
-    )  # fmt: skip
-    return difference, values
+    options: dict[str, Any] = {"expected": expected, "previous": previous, "promised_only": True}
+    return disagreement(program.traced, values, results, **options), values
