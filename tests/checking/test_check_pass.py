@@ -139,6 +139,7 @@ def test_a_pass_that_never_applies_is_not_called_right():
     assert repr(result) == "nothing was never applied: it changed none of 20 programs, so nothing was checked"
 
 
+@pytest.mark.slow
 def test_the_same_seed_finds_the_same_counterexample():
     wrong = next(p for p in WRONG if p.__name__ == "matrices_commute")
     first, second = refutation(wrong, seed=3), refutation(wrong, seed=3)

@@ -48,6 +48,7 @@ def run(*command_line):
     return subprocess.run([sys.executable, *command_line], capture_output=True, text=True, env=environment)
 
 
+@pytest.mark.slow
 def test_a_planted_fault_is_found_made_small_and_written_as_a_file_that_runs(monkeypatch, tmp_path):
     simplify = importlib.import_module("tinygrad_lora.compiler.passes.simplify")
     monkeypatch.setitem(simplify.RULES, ops.relu, lambda node: node.parents[0])

@@ -177,6 +177,7 @@ def test_threads_that_call_first_at_the_same_time_warn_once():
         np.testing.assert_allclose(result, right()[0], rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_programs_of_engines_are_compared():
     pytest.importorskip("numba")
     pytest.importorskip("scipy")

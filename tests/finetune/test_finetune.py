@@ -168,6 +168,7 @@ def test_answers_are_learned_and_can_be_taken_back(tmp_path):
     assert task.answers(asked, 12) == [e.answer for e in task.examples]
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_enough_to_answer_alike(tmp_path):
     task = chat_case()
     tables = keep_chat(task, settings(5), tmp_path, ["Why?"])

@@ -231,12 +231,10 @@ def test_the_time_limit_holds_in_other_threads_and_without_alarms(function):
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarms here")
 def test_a_limit_of_work_ends_what_works_and_not_what_waits():
-    start = time.process_time()
-    with pytest.raises(TookTooLongError), time_limit(20.0, 0.05):
+    with pytest.raises(TookTooLongError), time_limit(86_400.0, 0.05):  # the day is longer than any test may take
         while True:
             pass
-    assert time.process_time() - start < 1.0
-    with time_limit(20.0, 0.05):
+    with time_limit(86_400.0, 0.05):
         time.sleep(0.2)
 
 

@@ -95,6 +95,7 @@ def test_an_endless_run_is_stopped_and_the_next_one_works(playground):
     assert run(playground, "x = tl.parameter(2.0)\n")[1][-1]["part"] == "program"
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_too_long_ends_with_its_process():
     runner = Runner(limit=3.0)
     try:

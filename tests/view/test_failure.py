@@ -470,6 +470,7 @@ def net(x):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "names"),
     [("net(tl.parameter(np.ones((3, 4))))", ["<module>", "net"]), ("bool(tl.placeholder((2,)))", ["<module>"]),
