@@ -112,8 +112,8 @@ def test_in_an_empty_environment_every_command_explains_itself(built, tmp_path):
     assert installed.returncode == 0, installed.stderr
     command = scripts / "tinygrad-lora"
     help_text = run(command, "--help").stdout
-    names = re.findall(r"^ {4}(\w+)", help_text, flags=re.MULTILINE)
-    assert names == list(COMMANDS)
+    names = re.findall(r"^ {2}(\w+)", help_text, flags=re.MULTILINE)
+    assert sorted(names) == sorted(COMMANDS)
     for name in [*names, "models get", "course release"]:
         shown = run(command, *name.split(), "--help")
         assert shown.returncode == 0 and shown.stdout.startswith(f"usage: tinygrad-lora {name}"), shown.stderr

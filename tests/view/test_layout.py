@@ -438,7 +438,7 @@ def test_a_hostile_name_is_only_text(name):
 @pytest.mark.slow
 def test_the_same_object_gives_the_same_bytes_whatever_the_hash_seed():
     program = (
-        "import sys; sys.path.insert(0, 'tests/view')\n"
+        "import sys; sys.path[:0] = ['tests', 'tests/view']\n"
         "from test_layout import KNOWN, draw_svg\n"
         "print(*(draw_svg(make(), caption=True, legend=True) for make in KNOWN.values()))\n"
     )
