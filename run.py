@@ -113,12 +113,12 @@ def make_environment() -> None:
 def docs(sphinx_arguments: list[str]) -> int:
     """Build the documentation; a warning is an error."""
     out, playground = ROOT / "build" / "docs", ROOT / "build" / "docs-extra" / "playground"
-    if run([str(ROOT / "docs" / "build_playground.py"), "--out", str(playground)], quiet=True, apart=True) != 0:
-        shutil.rmtree(playground, ignore_errors=True)
-        print("Without the playground: `python docs/build_playground.py` says why.", flush=True)
     options = ["-W", "--keep-going", "-q", "-j", "auto"]  # on all cores
     sphinx = ["-m", "sphinx", *options, *sphinx_arguments, "docs", str(out)]
     try:
+        if run([str(ROOT / "docs" / "build_playground.py"), "--out", str(playground)], cwd=ROOT, apart=True) != 0:
+            shutil.rmtree(playground, ignore_errors=True)
+            print("So the documentation is built without the playground.", flush=True)
         code = run(sphinx, cwd=ROOT, apart=True)
     except KeyboardInterrupt:
         (out / ".buildinfo").unlink(missing_ok=True)  # so that all pages are written anew: one may be half-written

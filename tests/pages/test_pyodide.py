@@ -73,7 +73,7 @@ def unpack(archive, folder):
     subprocess.run([sys.executable, "-m", "tarfile", "-e", archive, folder], check=True)
 
 
-@pytest.mark.parametrize("number", ["04", "09", *(pytest.param(n, marks=pytest.mark.long) for n in ("01", "02"))])
+@pytest.mark.parametrize("number", ["04", *(pytest.param(n, marks=pytest.mark.long) for n in ("01", "02", "09"))])
 def test_a_tutorial_runs_with_its_pictures_and_solutions(number, pyodide, tmp_path):
     release, packages = pyodide
     cells = json.loads(instructor(read_cells(TUTORIALS[number])))["cells"]

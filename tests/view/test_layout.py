@@ -439,6 +439,7 @@ def test_a_hostile_name_is_only_text(name):
 def test_the_same_object_gives_the_same_bytes_whatever_the_hash_seed():
     program = (
         "import sys; sys.path[:0] = ['tests', 'tests/view']\n"
+        "import conftest\n"  # what the module's strategies ask for
         "from test_layout import KNOWN, draw_svg\n"
         "print(*(draw_svg(make(), caption=True, legend=True) for make in KNOWN.values()))\n"
     )
