@@ -68,6 +68,25 @@ def test_a_constant_used_twice_is_not_denied():
     assert "only c is used twice, and it gets no gradient" in report
 
 
+def test_a_leaf_is_not_said_to_depend_on_no_parameter_and_all_shared_leaves_are_named():
+    assert "gave a leaf" in told("04-counterexample", counterexample=lambda: tl.parameter(2.0, "x"))
+
+    def squares():
+        x, y = tl.parameter(2.0, "x"), tl.parameter(3.0, "y")
+        return x * x + y * y
+
+    assert "only x and y are used twice: leaves" in told("04-counterexample", counterexample=squares)
+
+
+def test_of_a_name_without_a_value_the_order_is_not_blamed():
+    (right,) = reference_values("09-emit").values()
+
+    def forgets(graph):
+        return "\n".join(line for line in right(graph).splitlines() if not line.strip().startswith("t0 = "))
+
+    assert "t0 gets a value in no line" in told("09-emit", **{right.__name__: forgets})
+
+
 def test_a_trainable_parameter_does_not_depend_on_itself():
     def visited(output):
         return [n for n in reference("06-freezing")[1](output) if n.parents]

@@ -78,7 +78,7 @@ def explained(error: BaseException) -> tuple[str, str]:
     """A code and what to look at; "exception" and nothing where no rule fits."""
     name, text = type(error).__name__, str(error)
     if name == "KeyError":
-        return "missing-key", "the dictionary has no such key: put it in first, or use .get(key, 0.0)"
+        return "missing-key", "the dictionary has no such key: is it the key that you mean, and was it put in before?"
     for pattern, code, advice in RULES:
         match = re.search(pattern, text)
         if match is not None:

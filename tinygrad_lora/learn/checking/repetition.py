@@ -48,8 +48,9 @@ def require_repeated(name: str, first: Any, second: Any) -> None:
     if not alike(first, second):
         sentence = (
             f"called again with the same arguments, {name} gives {shown(second)}, and the first time {shown(first)}: "
-            "does it keep something from call to call, in a name outside the function, in a default such as seen=set() "
-            "(which is made only once), or at the nodes? Or is it random, without the seed that it was given?"
+            "does it draw random numbers without the seed or the generator that it was given? Or does it keep "
+            "something from call to call, in a name outside the function, in a default such as seen=set() (which is "
+            "made only once), or at the nodes?"
         )
         raise refuse("remembers", sentence)
 

@@ -78,7 +78,9 @@ def examined(function):
     loss = returned(function(), tl.ComputationNode, who, "it must give the last node of a graph")
     if loss.shape or not loss.known:
         raise refuse("wrong-shape", f"{who} gave a node of shape {loss.shape}; a single number with a value is needed")
-    if not loss.requires_gradient or not loss.parents:
+    if not loss.parents:
+        raise refuse("no-parameter", f"{who} gave a leaf, which no operation made: compute something from it")
+    if not loss.requires_gradient:
         raise refuse("no-parameter", f"{who} depends on no parameter: build it from tl.parameter(...)")
     nodes = topological_order([loss])
     if len(nodes) > MOST:
@@ -114,7 +116,10 @@ def why_not_shared(loss):
     idle = used_twice(topological_order([loss]))
     if not idle:
         return "no node of your graph is used twice"
-    return f"only {idle[0].name or f'a {idle[0].op}'} is used twice, and it gets no gradient"
+    names = " and ".join(node.name or f"a {node.op}" for node in idle)
+    if len(idle) > 1:
+        return f"only {names} are used twice, and they get no gradient"
+    return f"only {names} is used twice, and it gets no gradient"
 
 
 def differing(gradients):
@@ -131,7 +136,9 @@ def test_naive_recursion_is_wrong_about_the_counterexample(counterexample):
     both = f"naive recursion gives the right gradients here ({right})"
     require(bool(shared), "not-shared", f"{both}: {why_not_shared(loss)}, so nobody has to wait", show=loss)
     leaves = all(not node.parents for node in shared)
-    sentence = f"{both}: only {shared[0].name or 'a parameter'} is used twice: a leaf, and it sends nothing on"
+    names = " and ".join(node.name or "a parameter" for node in shared)
+    nothing = "are used twice: leaves, and they send" if len(shared) > 1 else "is used twice: a leaf, and it sends"
+    sentence = f"{both}: only {names} {nothing} nothing on"
     require(not leaves, "only-leaf-shared", sentence, show=loss)
     require(False, "no-difference", f"{both}: some share is 0, so sending it twice does no harm", show=loss)
 

@@ -117,10 +117,8 @@ def test_every_gradient_is_right(diamond):
             part = f"{sentence}: that is the share from {user} alone; add those of {' and '.join(sent)}"
             require(len(sent) < 2 or not close(answer, share), "missing-share", part)
         require(not close(answer, -expected), "sign", f"{sentence}: the size is right, the sign is not")
-        users = " and ".join(sent)
-        raise refuse(
-            "wrong-prediction", f"{sentence}; it is the sum of what {users} sent{'' if len(sent) > 1 else 's'}"
-        )
+        come = f"the sum of what {' and '.join(sent)} send" if len(sent) > 1 else f"what {''.join(sent)} sends"
+        raise refuse("wrong-prediction", f"{sentence}; it is {come}")
 
 
 @exercise.check(points=1)

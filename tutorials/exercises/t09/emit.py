@@ -142,7 +142,10 @@ class Reading:
         """The value of an expression."""
         if isinstance(part, ast.Name):
             if part.id not in self.values:
-                raise refuse("undefined", f"{part.id} is used before it has a value: parents first")
+                stored = (name for name in ast.walk(self.function) if isinstance(name, ast.Name))
+                later = any(name.id == part.id and isinstance(name.ctx, ast.Store) for name in stored)
+                why = "is used before it has a value: parents first" if later else "gets a value in no line"
+                raise refuse("undefined", f"{part.id} {why}")
             return self.values[part.id]
         if isinstance(part, ast.BinOp) and type(part.op) in SIGNS:
             self.operations += 1
