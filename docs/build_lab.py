@@ -1,4 +1,4 @@
-"""Build the lab: a static site where the course runs in the visitor's browser, and which asks no other host for anything.
+"""Build the lab: a static site where the course runs in the visitor's browser. It asks no other host for anything.
 
     python docs/build_lab.py [--out build/lab] [--contents DIR]
     python docs/build_lab.py --check [04,07]      run the tutorials in Chromium, as a release must

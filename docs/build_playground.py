@@ -39,6 +39,8 @@ UNUSED_MODULES = (
     "encodings/big5*", "encodings/cp[!4]*", "encodings/cp4[!3]*", "encodings/euc*", "encodings/gb*", "encodings/iso*",
     "encodings/koi8*", "encodings/mac_*", "encodings/ptcp*", "encodings/shift*",
 )  # fmt: skip
+# Of this package: there are no commands here, no processes to grade in, no networks to fetch.
+UNUSED_PARTS = ("commands", "demo", "grading", "interop", "models")
 MARK = "\ue000"  # stands for a formula while Markdown is read
 
 
@@ -101,14 +103,8 @@ def package_files() -> pyodide.Files:
         inside = PurePosixPath(path).parts[1:]
         if inside[0] == "tutorials":
             wanted = len(inside) > 2 and inside[2] < "t06"
-        else:  # the editor is beside the page; there are no commands, no processes to grade in, and no networks to fetch
-            wanted = inside[-1] != "codemirror.js" and inside[0] not in (
-                "commands",
-                "demo",
-                "grading",
-                "interop",
-                "models",
-            )
+        else:
+            wanted = inside[-1] != "codemirror.js" and inside[0] not in UNUSED_PARTS
         if wanted and not path.endswith((".typed", ".pyi")):
             yield path, content
 

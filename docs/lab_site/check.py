@@ -179,7 +179,7 @@ class Refusing(BaseHTTPRequestHandler):
     def do_CONNECT(self) -> None:
         self.send_error(403)
 
-    do_GET = do_HEAD = do_POST = do_CONNECT
+    do_GET = do_HEAD = do_POST = do_CONNECT  # noqa: N815, as the server calls them
 
 
 @contextmanager

@@ -14,12 +14,12 @@ from tinygrad_lora.view.words.markup import Markup, element, joined, void
 
 TITLE = "Automatic differentiation and LoRA, from the first node"
 ABOUT = (
-    "Twelve notebooks. Python runs in this browser: nothing is installed, and nothing that you write leaves your machine. "
-    "The first start of a notebook takes longest, some twenty seconds."
+    "Twelve notebooks. Python runs in this browser: nothing is installed, and nothing that you write leaves your "
+    "machine. The first start of a notebook takes longest, some twenty seconds."
 )
 KEPT = (
-    "Your work is kept in this browser, for this address. Download it to hand it in, to be safe, or to go on at another "
-    "computer: open the download there."
+    "Your work is kept in this browser, for this address. Download it to hand it in, to be safe, or to go on at "
+    "another computer: open the download there."
 )
 NO_SCRIPT = (
     "Your browser runs no scripts, so no notebook can run here. Allow scripts for this page, then load it again."

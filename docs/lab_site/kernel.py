@@ -8,8 +8,9 @@ import json
 import zipfile
 from pathlib import Path
 
-import tinygrad_lora
 from in_browser import downloads, pyodide
+
+import tinygrad_lora
 
 from .wheels import Wheel, copy_wheel, write_wheel
 

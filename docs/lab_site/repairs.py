@@ -2,15 +2,15 @@
 
 As released, a request that fails is never answered, so the cell waits for ever; `.jsonl` is read as JSON; and where two
 tabs are open, both answer, and a kernel may get what another asked for. The site's own service worker numbers the
-requests, and here the pages learn to answer with the number, to answer when something fails, and to agree on one of them.
-On its second visit, a page also removes the service worker that it has just found; and two labs on one server would share
+requests, and here the pages learn to answer with the number, also when something fails, and to agree on one of them. On
+its second visit, a page also removes the service worker that it has just found; and two labs on one server would share
 their files.
 """
 
 from pathlib import Path
 
 DRIVE = {
-    'indexOf("json")||-1!==e.indexOf("ipynb")?"json"': 'indexOf(".json")&&".jsonl"!==e||".ipynb"===e?"json"',
+    'i=c.hasFormat(e,"text")||': 'i=".jsonl"===e||c.hasFormat(e,"text")||',
     '"json"===i.format?JSON.stringify(i.content)': '"string"!=typeof i.content?JSON.stringify(i.content)',
     "JSON.parse(a.data.data)": "((text)=>{try{return JSON.parse(text)}catch{return text}})(a.data.data)",
     "this._onMessage=async t=>{": (

@@ -11,7 +11,7 @@ from pathlib import Path
 from in_browser.pyodide import write_zip
 
 CACHED = ".cpython-311.pyc"
-COMPILES = importlib.util.MAGIC_NUMBER == (3495).to_bytes(2, "little") + b"\r\n"  # this is Python 3.11, as Pyodide's
+COMPILES = (3495).to_bytes(2, "little") + b"\r\n" == importlib.util.MAGIC_NUMBER  # this is Python 3.11, as Pyodide's
 UNCHECKED = (0b01).to_bytes(4, "little") + bytes(8)  # flags and hash: the compiled module is taken as it is
 SITE = "/lib/python3.11/site-packages"
 RARE = ("pygments/lexers/", "pygments/styles/")  # hundreds of modules, of which a notebook needs two

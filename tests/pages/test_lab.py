@@ -13,13 +13,12 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "docs"))
 import build_lab
+import pytest
 from in_browser import downloads
 from lab_site import wheels
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # What this package finds in Pyodide 314 and its kernel: no processes, threads or alarms, modules that are empty, and
 # none of the packages with compiled code of their own.

@@ -1,5 +1,6 @@
-"""The lab as a site: what is in it, the course's page, what it says when something is missing, and its tutorials, run in
-Chromium from the first cell to the last while no other host can be reached.
+"""The lab as a site: what is in it, the course's page, what it says when something is missing, and its tutorials.
+
+They run in Chromium, from the first cell to the last, while no other host can be reached.
 
 `python3 run.py lab --check` runs all tutorials and measures their cells.
 """
@@ -7,20 +8,18 @@ Chromium from the first cell to the last while no other host can be reached.
 import hashlib
 import json
 import shutil
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 from browser import NEEDS_A_BROWSER, screenshot
+from build_lab import build
+from lab_site.check import SOLVED, offline_browser, run_tutorials, served
+from lab_site.notebooks import solved
 
 from tinygrad_lora.learn.registry import exercise_ids, load_exercise
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "docs"))
-from build_lab import build
-from lab_site.check import SOLVED, offline_browser, run_tutorials, served
-from lab_site.notebooks import solved
 
 pytestmark = [
     pytest.mark.slow,
