@@ -52,7 +52,7 @@ def main() -> int:
         sys.exit(f"{out} exists and is no playground: it would be replaced. Give another folder: --out DIR")
     pyodide.fetch()
     shutil.rmtree(out, ignore_errors=True)
-    pyodide.write_core(out / "pyodide", UNUSED_MODULES)
+    pyodide.write_core(out / "pyodide", UNUSED_MODULES, compiled=False)
     write_packages(out / "packages.zip")
     for name, (_, content) in FILES.items():
         (out / name).write_text(content(), encoding="utf-8")

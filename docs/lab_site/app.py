@@ -55,7 +55,6 @@ def write_settings(out: Path, packages: list[str]) -> None:
     settings = json.loads((out / "jupyter-lite.json").read_text(encoding="utf-8"))
     settings["jupyter-config-data"] |= {
         "appName": "tinygrad_lora",
-        "disabledExtensions": ["@jupyterlab/lsp-extension"],  # it speaks to servers
         "exposeAppInBrowser": True,  # so that the page can tell whether a kernel answers
         "federated_extensions": [{"name": NAME, "liteExtension": True, **build}],
         "litePluginSettings": {

@@ -1,18 +1,14 @@
 """Wheels for the lab: those of others, and those that are made here, each with its modules compiled beforehand."""
 
-import importlib.util
-import marshal
 import re
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from in_browser.bytecode import TAG, bytecode
 from in_browser.pyodide import write_zip
 
-CACHED = ".cpython-311.pyc"
-COMPILES = (3495).to_bytes(2, "little") + b"\r\n" == importlib.util.MAGIC_NUMBER  # this is Python 3.11, as Pyodide's
-UNCHECKED = (0b01).to_bytes(4, "little") + bytes(8)  # flags and hash: the compiled module is taken as it is
 SITE = "/lib/python3.11/site-packages"
 RARE = ("pygments/lexers/", "pygments/styles/")  # hundreds of modules, of which a notebook needs two
 
@@ -59,18 +55,9 @@ def _unused(name: str) -> bool:
 
 def _write(path: Path, entries: dict[str, bytes], info: str) -> Path:
     for name in [name for name in entries if name.endswith(".py") and not name.startswith(RARE)]:
-        if compiled := COMPILES and _compiled(name, entries[name]):
+        if compiled := bytecode(f"{SITE}/{name}", entries[name]):
             folder, _, file = name.rpartition("/")
-            entries[f"{folder}/__pycache__/{file.removesuffix('.py')}{CACHED}".lstrip("/")] = compiled
+            entries[f"{folder}/__pycache__/{file.removesuffix('.py')}{TAG}".lstrip("/")] = compiled
     entries[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in (*entries, f"{info}/RECORD")).encode()
     write_zip(path, entries.items())
     return path
-
-
-def _compiled(name: str, source: bytes) -> bytes | None:
-    """The module as Python keeps it beside its source; importing it then takes no compiler. None for a template."""
-    try:
-        code = compile(source, f"{SITE}/{name}", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return None
-    return importlib.util.MAGIC_NUMBER + UNCHECKED + marshal.dumps(code)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import build_lab
 import pytest
-from in_browser import downloads
+from in_browser import bytecode, downloads
 from lab_site import wheels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,7 +173,7 @@ def test_a_wheel_is_the_same_whenever_it_is_made_and_imports_without_its_source(
     assert path.name == "one-1.0-py3-none-any.whl" and path.read_bytes() == first
     with zipfile.ZipFile(path) as archive:
         archive.extractall(tmp_path)
-    if wheels.COMPILES:
+    if bytecode.COMPILES:
         (tmp_path / "one" / "two.py").write_text("answer = 43")  # what was compiled is taken as it is
     monkeypatch.syspath_prepend(tmp_path)
     assert importlib.import_module("one").answer == 42
