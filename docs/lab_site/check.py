@@ -19,7 +19,8 @@ from typing import Any
 from tinygrad_lora.learn.registry import load_exercise
 
 FIRST, CELL, TRAINING = 25.0, 3.0, 30.0  # seconds: until the first cell is done, for any other, and for one that trains
-PATIENCE = 300  # seconds that a tutorial may take on a busy machine
+# How to wait: 300 seconds on a busy machine, and not with each frame, which costs a core.
+WAIT = {"timeout": 300_000, "polling": 250}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 SOLVED = "solved"  # the folder of the notebooks with answers
 
@@ -117,17 +118,17 @@ def run_tutorials(browser: Any, address: str, names: list[str]) -> list[Tutorial
     """Run these notebooks side by side, each in a window of its own that keeps its own files."""
     pages, runs, asked = [], [], []
     for name in names:
-        context = browser.new_context(viewport={"width": 1300, "height": 1000})
+        context = browser.new_context(viewport={"width": 1000, "height": 700})
         context.on("request", lambda request: asked.append(request.url))
         page = context.new_page()
         page.goto(f"{address}notebooks/index.html?path={SOLVED}/{name}")
         pages.append(page)
     for page in pages:
         opened = "() => window.jupyterapp?.shell?.currentWidget?.content?.model?.cells?.length > 1"
-        page.wait_for_function(opened, timeout=1000 * PATIENCE)
+        page.wait_for_function(opened, **WAIT)
         page.evaluate(RUN)
     for page, name in zip(pages, names, strict=True):
-        page.wait_for_function("() => window.allRan", timeout=1000 * PATIENCE)
+        page.wait_for_function("() => window.allRan", **WAIT)
         run = TutorialRun(name, page.evaluate("() => window.cellTimes"), page.evaluate(CELLS))
         run.faults = [*faults_of(run.cells), *missed(run.cells, page.evaluate(PROGRESS))]
         runs.append(run)
