@@ -14,27 +14,20 @@ import numpy as np
 from ..errors import ShapeError
 from ..refusals.arrays import base_of_power
 from ..refusals.lost import NumberLike
-from ..refusals.nodes import AdvisingNode, fixed
-from ..refusals.words import LOST
+from ..refusals.nodes import AdvisingNode, fixed, refuse_ufunc
 
 registry: dict[str, Any] = {}  # every operation by name: `Op.registry`
 RESHAPED, TRANSPOSED = "node = node.reshape(shape)", "tl.transpose(node)"  # what makes another node
-OPERATORS = {  # what NumPy calls for `array + node` and its like, and the node's methods for it
-    np.add: ("__add__", "__radd__"), np.subtract: ("__sub__", "__rsub__"), np.multiply: ("__mul__", "__rmul__"),
-    np.divide: ("__truediv__", "__rtruediv__"), np.matmul: ("__matmul__", "__rmatmul__"),
-    np.greater: ("__gt__", "__lt__"), np.less: ("__lt__", "__gt__"), np.power: ("__pow__", "__rpow__"),
-    np.greater_equal: ("__ge__", "__le__"), np.less_equal: ("__le__", "__ge__"),
-    np.floor_divide: ("__floordiv__", "__rfloordiv__"), np.remainder: ("__mod__", "__rmod__"),
-    np.bitwise_and: ("__and__", "__rand__"), np.bitwise_or: ("__or__", "__ror__"),
-}  # fmt: skip
+OPERATORS: dict[np.ufunc, Any] = {}  # what NumPy calls for `array + node`, and the node's two methods for it
 
 
 def _infix(name: str) -> Any:
     """The two methods of an operator: for `node + other`, and for `other + node`."""
-    return (
+    OPERATORS[getattr(np, name)] = methods = (
         lambda self, other: registry[name].apply(self, other),
         lambda self, other: registry[name].apply(other, self),
     )
+    return methods
 
 
 def _transposed(node: Any) -> Any:
@@ -72,6 +65,8 @@ class ArrayLike(AdvisingNode, NumberLike):
         array = base_of_power(base, self.dtype)
         return registry["exp"](self * (np.log(array) if array.ndim else log(array)))
 
+    OPERATORS.update({np.multiply: (__mul__, __rmul__), np.power: (__pow__, __rpow__), np.less: (__lt__, __gt__)})
+
     def __abs__(self) -> Any:
         return self * registry["sign"](self)
 
@@ -95,10 +90,10 @@ class ArrayLike(AdvisingNode, NumberLike):
         return self.shape[0]
 
     def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **options: Any) -> Any:
-        """`array @ node` asks the node, as `node @ array` does; np.exp and `array += node` are refused as above."""
+        """`array @ node` asks the node, as `node @ array` does; np.exp and `array += node` are refused."""
         if ufunc in (np.equal, np.not_equal):  # `array == node`: equality is identity
             return ufunc is np.not_equal
         if ufunc not in OPERATORS or method != "__call__" or options:
-            raise TypeError(LOST.format(ufunc.__name__))
+            refuse_ufunc(ufunc, alone=method == "__call__" and not options)
         (a, b), (forward, reflected) = operands, OPERATORS[ufunc]
-        return getattr(a, forward)(b) if isinstance(a, ArrayLike) else getattr(b, reflected)(a)
+        return forward(a, b) if isinstance(a, ArrayLike) else reflected(b, a)

@@ -37,8 +37,7 @@ def pulling_back(output: ComputationNode, seed: Value, wrt: Nodes | None = None)
     gradients = dict.fromkeys(order)
     gradients[output] = seed
     for node in reversed(order):
-        g = gradients[node]
-        if g is None:
+        if (g := gradients[node]) is None:
             continue
         yield node, g
         if not (parents := node.parents):

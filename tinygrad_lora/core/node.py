@@ -73,14 +73,14 @@ class Op:
 
     def __call__(self, *inputs: Operand, **params: Any) -> Any:
         known, requires_gradient = True, False
-        for x in inputs:
-            if type(x) is not ComputationNode:
-                return self._lift(inputs, params)
-            if x._value is None:
-                known = False
-            if x.requires_gradient:
-                requires_gradient = self.differentiable
         try:
+            for x in inputs:
+                if type(x) is not ComputationNode:
+                    return self._lift(inputs, params)
+                if x._value is None:
+                    known = False
+                if x.requires_gradient:
+                    requires_gradient = self.differentiable
             if not known:
                 return ComputationNode(self, inputs, params, *self.infer(inputs, params), requires_gradient)
             value = self.forward(*[x._value for x in inputs], **params)
@@ -95,15 +95,10 @@ class Op:
     def _lift(self, inputs: tuple[Operand, ...], params: dict[str, Any]) -> Any:
         """Without any node: just compute. With one: the others become constants; numbers take its dtype."""
         dtypes = [x.dtype for x in inputs if type(x) is ComputationNode]
-        try:
-            if not dtypes:
-                return self.forward(*as_arrays(inputs), **params)
-            like = np.result_type(*dtypes)
-            operands = [x if type(x) is ComputationNode else _constant(x, None, like) for x in inputs]
-        except FAILURES:
-            refuse_operands(self, inputs, params)
-            raise
-        return self(*operands, **params)
+        if not dtypes:
+            return self.forward(*as_arrays(inputs), **params)
+        like = np.result_type(*dtypes)
+        return self(*[x if type(x) is ComputationNode else _constant(x, None, like) for x in inputs], **params)
 
     def infer(self, inputs: tuple[ComputationNode, ...], params: dict[str, Any]) -> tuple[Shape, DType]:
         """Shape and dtype of the result, from the operands' alone; or a ShapeError."""

@@ -14,6 +14,12 @@ SHAPES = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # what a node an
 QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that only ask about values
 
 
+REFUSED = {  # what NumPy calls for `array // node` and its like, and the node's method for it
+    np.greater_equal: "__ge__", np.less_equal: "__le__", np.floor_divide: "__floordiv__", np.remainder: "__mod__",
+    np.bitwise_and: "__and__", np.bitwise_or: "__or__",
+}  # fmt: skip
+
+
 def _refusing(sentence: str) -> Any:
     """A method that raises TypeError."""
 
@@ -73,6 +79,13 @@ class AdvisingNode:
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if name not in INSTEAD]
+
+
+def refuse_ufunc(ufunc: np.ufunc, alone: bool) -> NoReturn:
+    """Raise TypeError: of a function that nodes do not have, or not with options; `alone`: it was called without."""
+    if alone and ufunc in REFUSED:
+        getattr(AdvisingNode, REFUSED[ufunc])(None)
+    raise TypeError(LOST.format(ufunc.__name__))
 
 
 def refuse_replacement(node: Any, made: Any) -> None:
