@@ -153,7 +153,8 @@ def applied(apply: Pass, graph: Graph) -> Graph:
         _check(after, graph)
     except PassError as error:
         message = f"{name_of(apply)}: {error}{_line(error.replaced)}"
-        raise PassError(message, error.replaced, error.replacement, graph, after) from None
+        held = vars(error) | {"before": graph, "after": after}
+        raise PassError(message, **held) from None
     except GraphError as error:
         raise PassError(f"{name_of(apply)}: {error}", before=graph) from None
     return after

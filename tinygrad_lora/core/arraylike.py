@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
 from ..refusals.arrays import base_of_power
 from ..refusals.lost import NumberLike
-from ..refusals.nodes import AdvisingNode, fixed, refuse_ufunc
+from ..refusals.nodes import AdvisingNode, as_matrix, fixed, refuse_ufunc
 
 registry: dict[str, Any] = {}  # every operation by name: `Op.registry`
 RESHAPED, TRANSPOSED = "node = node.reshape(shape)", "tl.transpose(node)"  # what makes another node
@@ -30,12 +29,6 @@ def _infix(name: str) -> Any:
     return methods
 
 
-def _transposed(node: Any) -> Any:
-    if node.ndim != 2:
-        raise ShapeError(f".T is for matrices; this node has shape {node.shape}: .mT swaps the last two axes")
-    return node.mT
-
-
 class ArrayLike(AdvisingNode, NumberLike):
     """What `ComputationNode` inherits so that formulas read as they do on arrays."""
 
@@ -46,6 +39,7 @@ class ArrayLike(AdvisingNode, NumberLike):
     __truediv__, __rtruediv__ = _infix("divide")
     __matmul__, __rmatmul__ = _infix("matmul")
     __gt__, __lt__ = _infix("greater")
+    __pow__ = _infix("power")[0]
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, (int, float)):  # a tuple: `int | float` would be built anew, in twice the time of a * b
@@ -56,9 +50,6 @@ class ArrayLike(AdvisingNode, NumberLike):
 
     def __neg__(self) -> Any:
         return self * -1
-
-    def __pow__(self, exponent: float) -> Any:
-        return registry["power"].apply(self, exponent)
 
     def __rpow__(self, base: Any) -> Any:
         r"""$b^x = e^{x \ln b}$ for numbers b > 0."""
@@ -82,7 +73,7 @@ class ArrayLike(AdvisingNode, NumberLike):
     ndim: int = fixed(lambda node: len(node.shape), RESHAPED, "The number of axes.")
     size: int = fixed(lambda node: prod(node.shape), RESHAPED, "The number of elements.")
     mT: Any = fixed(lambda node: registry["transpose"](node), TRANSPOSED, "The last two axes swapped.")  # noqa: N815
-    T: Any = fixed(_transposed, TRANSPOSED, "The transpose of a matrix.")
+    T: Any = fixed(lambda node: as_matrix(node).mT, TRANSPOSED, "The transpose of a matrix.")
 
     def __len__(self) -> int:
         if not self.shape:

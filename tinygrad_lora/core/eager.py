@@ -37,8 +37,8 @@ def {name}(self, {parameters}, *surplus):
 @cache
 def pullback_of(n: int) -> Any:
     """`Op.pullback` for n parents, written out."""
-    values = ", ".join(f"parents[{i}]._value" for i in range(n))
-    source = f"def pullback(self, g, node):\n    parents = node.parents\n    return self.vjp(g, node._value, {values})\n"
+    values = ", ".join(f"p[{i}]._value" for i in range(n))
+    source = f"def pullback(self, g, node):\n    p = node.parents\n    return self.vjp(g, node._value, {values})\n"
     return function_from_source("pullback", source)
 
 

@@ -160,6 +160,9 @@ class Leaf(Op):
 INPUT, PARAMETER, CONSTANT = Leaf("input"), Leaf("parameter"), Leaf("constant")
 
 
+_later: Any = None  # in the place of a method that another module gives
+
+
 class ComputationNode(ArrayLike):
     """One value of a computation: an operation, its parents, and the array they give.
 
@@ -169,11 +172,8 @@ class ComputationNode(ArrayLike):
     __slots__ = ("_dtype", "_gradient", "_shape", "_value", "call", "created", "name", "op", "origin", "params",
                  "parents", "requires_gradient")  # fmt: skip
     __match_args__ = ("op", "parents")
-    backward: ClassVar[Any]  # autodiff.py attaches it: `loss.backward(seed=None)`
-    sum: ClassVar[Any]  # library.py attaches these: `x.sum(axis=None, keepdims=False)`, and `x.reshape(2, -1)`
-    mean: ClassVar[Any]
-    max: ClassVar[Any]
-    reshape: ClassVar[Any]
+    # autodiff.py gives `loss.backward(seed=None)`; library.py `x.sum(axis=None, keepdims=False)`, `x.reshape(2, -1)`.
+    backward = sum = mean = max = reshape = _later
 
     def __init__(
         self, op: Op, parents: tuple[ComputationNode, ...], params: dict[str, Any], shape: Shape, dtype: DType,
