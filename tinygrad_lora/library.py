@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from .boundary.arguments import argument_names, explained
+from .boundary.arrays import Axis, as_axes, as_shape, elements, listed, refuse_labels, refuse_no_list, refuse_unequal
+from .boundary.lines import remembered
 from .core import ops
 from .core.node import ComputationNode, Operand, Shape, constant
-from .refusals.arguments import argument_names, explained
-from .refusals.arrays import Axis, as_axes, as_shape, elements, listed, refuse_labels, refuse_no_list, refuse_unequal
-from .refusals.lines import remembered
 
 HALF = np.dtype(np.float16)
 

@@ -8,10 +8,10 @@ from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any
 
+from ..boundary.nodes import refuse_replacement
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from ..errors import GraphError, PassError
-from ..refusals.nodes import refuse_replacement
 from .cost import Cost, graph_cost, planned_cost
 from .passes.collect_factors import collect_factors
 from .passes.distribute_products import distribute_products

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..refusals.arrays import base_of_power
-from ..refusals.lost import NumberLike
-from ..refusals.nodes import AdvisingNode, as_matrix, fixed, refuse_ufunc
+from ..boundary.arrays import base_of_power
+from ..boundary.lost import NumberLike
+from ..boundary.nodes import AdvisingNode, as_matrix, fixed, refuse_ufunc
 
 registry: dict[str, Any] = {}  # every operation by name: `Op.registry`
 RESHAPED, TRANSPOSED = "node = node.reshape(shape)", "tl.transpose(node)"  # what makes another node

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.arguments import explained
+from ..boundary.arrays import checked, real_array, words_for
+from ..boundary.lines import give_origin
+from ..boundary.lost import refuse_no_node, refuse_nothing_to_train, warn_of_zeros
+from ..boundary.nodes import refuse_stale
 from ..errors import GradientError, ShapeError, TraceError
-from ..refusals.arguments import explained
-from ..refusals.arrays import checked, real_array, words_for
-from ..refusals.lines import give_origin
-from ..refusals.lost import refuse_no_node, refuse_nothing_to_train, warn_of_zeros
-from ..refusals.nodes import refuse_stale
 from .graph import Nodes, topological_order
 from .node import INPUT, PARAMETER, ComputationNode, Operand, Shape, Value, constant, tick
 from .ops import broadcast, cast, identity, reduce_sum, reshape

@@ -11,7 +11,7 @@ from functools import cache, partial
 from inspect import Parameter, Signature
 from typing import Any
 
-from ..refusals.arguments import MISSING
+from ..boundary.arguments import MISSING
 from .node import NO_PARAMS, ComputationNode, Op, tick
 from .source import function_from_source
 

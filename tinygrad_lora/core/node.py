@@ -17,11 +17,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..boundary.arguments import FAILURES, explained, refuse_operands
+from ..boundary.arrays import as_arrays, beside, checked, checked_kind, read_only
+from ..boundary.lines import user_line
+from ..boundary.words import BUILD_AGAIN
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
-from ..refusals.arguments import FAILURES, explained, refuse_operands
-from ..refusals.arrays import as_arrays, beside, checked, checked_kind, read_only
-from ..refusals.lines import user_line
-from ..refusals.words import BUILD_AGAIN
 from .arraylike import ArrayLike, registry
 from .source import function_from_source
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..refusals.arguments import argument_names, explained
-from ..refusals.arrays import refuse_subclass
-from ..refusals.nodes import refuse_results
+from ..boundary.arguments import argument_names, explained
+from ..boundary.arrays import refuse_subclass
+from ..boundary.nodes import refuse_results
 from .graph import Graph, rebuilt, topological_order
 from .node import PARAMETER, ComputationNode, placeholder
 
