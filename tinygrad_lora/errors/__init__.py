@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 
-class NodeError(Exception):
+class _NodeError(Exception):
     """An error that holds nodes. They stay in the process that made them: what is pickled is the message."""
 
     def __init__(self, message: str = "", **held: Any) -> None:
@@ -19,7 +19,7 @@ class NodeError(Exception):
         return type(self), self.args
 
 
-class ShapeError(NodeError, ValueError):
+class ShapeError(_NodeError, ValueError):
     """Two arrays do not fit together.
 
     Wrong:  `parameter(np.ones((2, 3))) @ parameter(np.ones((2, 3)))`
@@ -93,7 +93,7 @@ class GraphError(ValueError):
     """
 
 
-class PassError(NodeError, RuntimeError):
+class PassError(_NodeError, RuntimeError):
     """A pass of the compiler gave something that cannot take the place of what it was given.
 
     Wrong:  `graph.rewrite(lambda node: node.parents[0] if node.op is ops.reduce_sum else None)`

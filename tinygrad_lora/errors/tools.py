@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import NodeError
+from . import _NodeError
 
 __name__ = __package__  # where users find these classes: tracebacks say so
 
@@ -147,7 +147,7 @@ class TutorialError(ValueError):
     """
 
 
-class CounterexampleError(NodeError, ValueError):
+class CounterexampleError(_NodeError, ValueError):
     """A pass changes what a graph computes, or is no function of graphs.
 
     Wrong:  a pass that turns `tl.relu(a + b)` into `tl.relu(a) + tl.relu(b)`
