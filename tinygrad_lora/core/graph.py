@@ -7,10 +7,10 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
+from ..boundary.arrays import input_arrays
+from ..boundary.lines import inherit
+from ..boundary.nodes import refuse_replacement
 from ..errors import GraphError
-from ..refusals.arrays import input_arrays
-from ..refusals.lines import inherit
-from ..refusals.nodes import refuse_replacement
 from .node import Array, ComputationNode, Op, Operand, tick
 
 Nodes = Sequence[ComputationNode]
