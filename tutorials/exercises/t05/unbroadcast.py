@@ -94,9 +94,10 @@ def judge(unbroadcast, whole, shape, rng):
     left = "the first axis" if extra == 1 else f"the first {extra} axes"
     require(answer.ndim <= len(shape), "extra-axis", f"{sentence}: sum over {left} of g, which the array lacks")
     if answer.ndim == len(shape):
-        axes = [i for i, (n, m) in enumerate(zip(shape, answer.shape, strict=True)) if n == 1 != m]
+        axes = tuple(i for i, (n, m) in enumerate(zip(shape, answer.shape, strict=True)) if n == 1 != m)
+        mended = bool(axes) and same(answer.sum(axis=axes, keepdims=True), expected)
         stretched = f"{sentence}: axis {axes[0] if axes else 0} had length 1 and was repeated, so sum over it as well"
-        require(not axes, "stretched-axis", stretched)
+        require(not mended, "stretched-axis", stretched)
     raise refuse("wrong-shape", f"{sentence}: a gradient has the shape of its array")
 
 
