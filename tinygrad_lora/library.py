@@ -196,7 +196,8 @@ def mse(y: Operand, target: Operand) -> Any:
     Raises ShapeError where they are not.
     """
     if _shape(y) != _shape(target):
-        raise ShapeError(f"mse: y has shape {_shape(y)} and the target {_shape(target)}: reshape one of them")
+        remedy = "reshape one of them" if prod(_shape(y)) == prod(_shape(target)) else "they must be equal"
+        raise ShapeError(f"mse: y has shape {_shape(y)} and the target {_shape(target)}: {remedy}")
     return _mean_square(listed(y) - listed(target))
 
 

@@ -181,7 +181,7 @@ def test_an_exception_has_a_code_and_says_what_to_look_at(code, function):
 
 def test_a_lost_axis_is_named_with_what_keeps_it():
     advice = explained(raised(lambda: np.ones((2, 3)) + np.ones(2)))[1]
-    assert "if (2,) is a sum or a mean" in advice and "with keepdims=True it is (2, 1) and fits (2, 3)" in advice
+    assert "If (2,) is a sum or a mean" in advice and "with keepdims=True it is (2, 1) and fits (2, 3)" in advice
 
 
 # --- Whose answer is it? ---

@@ -194,6 +194,7 @@ def _ours(code: CodeType) -> bool:
     folders = (str(PACKAGE), *exercises.__path__, sys.base_prefix, "<frozen", "<__array_function__", "<tinygrad_lora ")
     filename = code.co_filename
     ours = filename.startswith(folders) or "site-packages" in filename or "dist-packages" in filename
+    ours = ours or filename.endswith((".pyx", ".pxd", ".pxi"))  # of compiled libraries, such as NumPy's random numbers
     return ours and code not in _known_mistakes
 
 

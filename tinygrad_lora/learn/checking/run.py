@@ -131,12 +131,17 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
     if isinstance(error, AssertionError) and not outcome.line:
         return Diagnosis("wrong", str(error) or "the result is not right")
     if isinstance(error, RecursionError):
-        sentence = f"Python's recursion limit was reached{where}: a deep graph needs a loop with a stack of its own"
+        sentence = (
+            f"Python's recursion limit was reached{where}: if each call gets something smaller, so that there is an "
+            "end, then what it walks through is deeper than Python allows, and needs a loop with a stack of its own"
+        )
         return Diagnosis("recursion", sentence)
     if not outcome.line and isinstance(error, TypeError | AttributeError) and "NoneType" in str(error):
         return Diagnosis("no-return", f"your code gave None where a result is needed: is a `return` missing? ({error})")
     if not outcome.line:
         return Diagnosis("wrong-type", f"the check cannot use what your code gave: {type(error).__name__}: {error}")
-    code, advice = explained(error)
-    sentence = f"{type(error).__name__}{where}: {error}{advice and f'. {advice[0].upper()}{advice[1:]}'}"
-    return Diagnosis(code, sentence, type(error).__name__)
+    code, advice = explained(error, outcome.line)
+    text = str(error).rstrip(". ") if advice else str(error)
+    return Diagnosis(
+        code, f"{type(error).__name__}{where}: {text}{advice and f'. {advice}'}", type(error).__name__
+    )
