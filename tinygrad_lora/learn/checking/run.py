@@ -142,6 +142,4 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
         return Diagnosis("wrong-type", f"the check cannot use what your code gave: {type(error).__name__}: {error}")
     code, advice = explained(error, outcome.line)
     text = str(error).rstrip(". ") if advice else str(error)
-    return Diagnosis(
-        code, f"{type(error).__name__}{where}: {text}{advice and f'. {advice}'}", type(error).__name__
-    )
+    return Diagnosis(code, f"{type(error).__name__}{where}: {text}{advice and f'. {advice}'}", type(error).__name__)

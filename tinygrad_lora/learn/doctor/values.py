@@ -172,7 +172,10 @@ def _where(case: GradientCase, places: list[Array]) -> str:
 
 def one_factor(case: GradientCase) -> Diagnosis | None:
     """The chain rule has a factor too few or too many: one that is computed from y or from an operand."""
-    for code, judge, quantity in (("missing-factor", case.repairs, "answers"), ("extra-factor", case.explains, "truth")):
+    for code, judge, quantity in (
+        ("missing-factor", case.repairs, "answers"),
+        ("extra-factor", case.explains, "truth"),
+    ):
         factors = []
         for words, factor in _factors(case):
             if quietly(partial(judge, partial(_times, case.name, factor, quantity))):

@@ -75,7 +75,9 @@ def forward(order, inputs):
 
 def judge(evaluate, order, inputs):
     """Run the student's function, and raise unless every value is right."""
-    answer = returned(with_params(evaluate, order, inputs, leaves=LEAVES), dict, "evaluate", "a dictionary of all values is needed")
+    answer = returned(
+        with_params(evaluate, order, inputs, leaves=LEAVES), dict, "evaluate", "a dictionary of all values is needed"
+    )
     expected, turned = forward(order, inputs), takes_the_last_parent_first(order, inputs)
     small = order[-1] if len(order) <= 12 else None
     sentence = (
