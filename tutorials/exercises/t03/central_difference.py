@@ -101,7 +101,7 @@ def test_the_slope_is_right(central_difference, seed, budget):
     cases: list[Any] = [(np.exp, 0.5, 0.25)]
     for _, rng in generators(seed, max(budget, 3)):
         coefficients = numbers(rng, (4,))
-        names.append(f"the cubic with coefficients {coefficients.tolist()}")
+        names.append(f"the cubic with coefficients {coefficients.tolist()}, that of x^3 first")
         cases.append((np.poly1d(coefficients), float(numbers(rng)), 0.125))
     answers = slopes(central_difference, cases, names)
     doubled = [as_number(central_difference(f, x, 2 * h), "the slope") for f, x, h in cases]
