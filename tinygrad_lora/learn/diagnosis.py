@@ -17,7 +17,7 @@ from ..view.diagram.data import Diagram, diagram
 from ..view.words.sentences import short_array
 
 NOT_STARTED = "not-started"
-LARGEST = 32  # numbers of an array that are all written
+LARGEST = 40  # numbers of an array that are all written
 Example = tuple[tuple[str, str], ...]
 
 
@@ -87,9 +87,12 @@ def number(x: Any, digits: int = 6) -> str:
 
 
 def written(x: Any, digits: int = 6) -> str:
-    """All numbers of a small array, row by row; the shape, the range and the first numbers of a large one."""
-    if x is None:
-        return "None"
+    """All numbers of a small array, row by row; the shape, the range and the first numbers of a large one.
+
+    A text is itself, and None is "None".
+    """
+    if x is None or isinstance(x, str):
+        return str(x)
     x = np.asarray(x)
     if x.size > LARGEST or not x.size:
         return f"of shape {x.shape}: {' '.join(short_array(x))}"
@@ -103,11 +106,8 @@ def _rows(x: Any, digits: int) -> str:
 
 
 def example(yours: Any = ..., expected: Any = ..., /, **given: Any) -> Example:
-    """What was given, by name, and what came and should have come, in as many digits as it takes to see a difference.
-
-    A text stands as it is.
-    """
-    rows = [(name, x if isinstance(x, str) else written(x)) for name, x in given.items()]
+    """What was given, by name, and what came and should have come, in enough digits to see a difference."""
+    rows = [(name, written(x)) for name, x in given.items()]
     pair: tuple[str, ...] = ()
     for digits in (6, 9, 17):
         pair = tuple(written(x, digits) for x in (yours, expected) if x is not ...)
