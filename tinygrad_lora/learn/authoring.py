@@ -12,7 +12,19 @@ from .cases import Rng, chain, deep, generators, graphs, ladder, numbers, random
 from .checking.evaluated import Evaluated
 from .diagnosis import Diagnosis, Wrong, example, number, refuse, require, tell, written
 from .doctor import diagnose, diagnose_layer, diagnose_step
-from .exact import all_same, as_array, as_bool, as_nodes, as_number, as_whole, kind_of, label, largest_difference, same
+from .exact import (
+    all_same,
+    as_array,
+    as_bool,
+    as_nodes,
+    as_number,
+    as_whole,
+    kind_of,
+    label,
+    largest_difference,
+    same,
+    worst,
+)
 from .exercise import Exercise
 from .using import using
 from .zoo import bug, bugs
@@ -22,5 +34,5 @@ __all__ = [
     "as_bool", "as_layer", "as_nodes", "as_number", "as_whole", "bug", "bugs", "chain", "counted", "deep", "diagnose",
     "diagnose_layer", "diagnose_step", "entry", "example", "generators", "graphs", "have", "kind_of", "label", "ladder",
     "largest_difference", "number", "numbers", "random_graph", "refuse", "require", "returned", "same",
-    "short_array", "shuffled", "tell", "times", "topological_order", "using", "value_in", "written",
+    "short_array", "shuffled", "tell", "times", "topological_order", "using", "value_in", "worst", "written",
 ]  # fmt: skip

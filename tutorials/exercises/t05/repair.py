@@ -30,6 +30,7 @@ from tinygrad_lora.learn.authoring import (
     refuse,
     require,
     same,
+    worst,
 )
 from tinygrad_lora.view.errors.failure import failure
 
@@ -169,8 +170,8 @@ def judge(function, right, slips=(), **arrays):
     for code, sentence, slip in slips:
         slipped = np.asarray(slip(*arrays.values()), dtype=float)
         require(not same(answer, slipped), code, f"with {shapes}: {sentence}", show=y)
-    first = f"the first number is {answer.flat[0]:g} and should be {expected.flat[0]:g}"
-    require(False, "wrong-value", f"with {shapes} the shape is right; {first}", show=y)
+    sentence = f"with {shapes} the shape is right, but not the numbers: {worst(answer, np.asarray(expected))}"
+    require(False, "wrong-value", sentence, show=y)
 
 
 def sizes(seed, budget):

@@ -10,7 +10,17 @@ from itertools import product
 
 import numpy as np
 
-from tinygrad_lora.learn.authoring import Exercise, as_array, generators, numbers, refuse, require, same
+from tinygrad_lora.learn.authoring import (
+    Exercise,
+    as_array,
+    example,
+    generators,
+    numbers,
+    refuse,
+    require,
+    same,
+    worst,
+)
 
 HINTS = (
     "Each number of the small array was used several times. What does a node with several users get?",
@@ -82,8 +92,7 @@ def judge(unbroadcast, whole, shape, rng):
         require(not same(answer, first), "one-use", sentence)
         sentence = f"{case}: every number of yours is the sum of all of g; each gets the sum of its own uses"
         require(not same(answer, np.full(shape, g.sum())), "all-summed", sentence)
-        sentence = f"{case}: the first number should be {expected.flat[0]:g}; yours is {answer.flat[0]:g}"
-        raise refuse("wrong-value", sentence)
+        raise refuse("wrong-value", f"{case}: {worst(answer, expected)}", example(answer, expected, g=g))
     sentence = f"{case}; your result has shape {answer.shape}"
     last = g.sum(axis=tuple(range(len(shape), g.ndim)))
     turned = f"{sentence}: the last axes were summed; shapes are aligned from the right, so sum over the first ones"
