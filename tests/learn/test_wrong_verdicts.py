@@ -16,6 +16,7 @@ from tinygrad_lora.learn.checking.arguments import on_copies
 from tinygrad_lora.learn.checking.cells import newest_broken, note_about
 from tinygrad_lora.learn.checking.counterfactual import KeptState, with_own_names
 from tinygrad_lora.learn.checking.exceptions import explained
+from tinygrad_lora.learn.checking.guard import line_of
 from tinygrad_lora.learn.checking.repetition import alike, kept
 from tinygrad_lora.learn.diagnosis import Wrong
 
@@ -217,3 +218,9 @@ def test_a_file_that_never_ends_is_stopped_and_told_so(tmp_path, capsys, monkeyp
 @pytest.mark.slow
 def test_every_seed_and_both_budgets_give_the_same_points():
     assert disagreements([0, 7, 20_261_126]) == []
+
+
+def test_an_alarm_that_rings_between_two_lines_gets_a_line():
+    """Python gives some instructions no line: an error raised there must not break the report."""
+    frame = SimpleNamespace(f_code=compile("1 / 0", "<student>", "exec"))
+    assert line_of(SimpleNamespace(tb_frame=frame, tb_lineno=None, tb_next=None)) == "<module>, line 1"

@@ -38,6 +38,8 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
     (r"could not be broadcast together with (?:remapped )?shapes (\([\d,]*\)) (\([\d,]*\))", "shapes-do-not-fit",
          shapes_in_words),
     (r"cannot reshape array", "shapes-do-not-fit", "A reshape keeps all numbers: it cannot add or leave out any"),
+    (r"does not have enough dimensions", "shapes-do-not-fit",
+         "An operand of @ is a number here: a matrix product needs a matrix or a vector on each side"),
     (r"mismatch in its core dimension|shapes .* not aligned|each axis must be equal|must match the \d+ rows",
          "shapes-do-not-fit", "Write the shapes of both operands beside this line: which one is not what you want?"),
     (r"truth value of an array", "array-in-condition", "An array of several numbers is neither true nor false: "
