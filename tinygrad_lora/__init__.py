@@ -13,6 +13,7 @@ _PUBLIC = [
     ("core.graph", "Graph"),
     ("core.trace", "trace"),
     ("core.autodiff", "grad gradients value_and_grad zero_gradients"),
+    ("derivatives", "hessian hvp jacobian jvp vjp"),
     # Functions of nodes or arrays
     ("core.ops", "add cast divide exp greater identity log matmul multiply power relu scale sign sqrt stop_gradient"),
     ("core.ops", "subtract take tanh transpose where"),
@@ -43,10 +44,8 @@ _PUBLIC = [
     ("view.formula.write", "formula"),
 ]
 _HOME = {name: module for module, names in _PUBLIC for name in names.split()}
-_ENGINE = ("core", "library", "nn")
-_PARTS = {
-    part: part for part in (*_ENGINE, "checking", "compiler", "data", "errors", "interop", "learn", "models", "view")
-}
+_ENGINE = ("core", "derivatives", "library", "nn")
+_PARTS = {part: part for part in "checking compiler core data errors interop learn library models nn view".split()}
 _PARTS["ops"] = "core.ops"
 _REMOVED = {
     "load_rxnmapper": "RXNMapper was removed; load_minilm() reads sentences, and load_smollm2() answers questions",

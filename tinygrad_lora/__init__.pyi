@@ -8,6 +8,7 @@ from .core.autodiff import grad, gradients, value_and_grad, zero_gradients
 from .core.graph import Graph
 from .core.node import ComputationNode, Op, constant, parameter, placeholder
 from .core.trace import trace
+from .derivatives import hessian, hvp, jacobian, jvp, vjp
 from .interop.onnx import save_onnx
 from .interop.peft import load_adapter, save_adapter
 from .interop.safetensors import load_safetensors, save_safetensors
@@ -100,8 +101,8 @@ from .view import (
 
 __version__: str
 __all__ = [
-    "ComputationNode", "Graph", "Op", "check_gradients", "constant", "grad", "gradients", "parameter", "placeholder",
-    "trace", "value_and_grad", "zero_gradients",
+    "ComputationNode", "Graph", "Op", "check_gradients", "constant", "grad", "gradients", "hessian", "hvp",
+    "jacobian", "jvp", "parameter", "placeholder", "trace", "value_and_grad", "vjp", "zero_gradients",
     "add", "broadcast", "cast", "concatenate", "cross_entropy", "divide", "exact_gelu", "exp", "gelu", "greater",
     "identity", "layer_norm", "log", "log_softmax", "matmul", "max", "maximum", "mean", "mse", "multiply", "power",
     "relu", "reshape", "scale", "sigmoid", "sign", "silu", "softmax", "sqrt", "stop_gradient", "subtract", "sum",
