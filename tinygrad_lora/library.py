@@ -195,9 +195,8 @@ def mse(y: Operand, target: Operand) -> Any:
 
     Raises ShapeError where they are not.
     """
-    if _shape(y) != _shape(target):
-        remedy = "reshape one of them" if prod(_shape(y)) == prod(_shape(target)) else "they must be equal"
-        raise ShapeError(f"mse: y has shape {_shape(y)} and the target {_shape(target)}: {remedy}")
+    if (a := _shape(y)) != (b := _shape(target)):
+        raise ShapeError(f"mse: y has shape {a} and the target {b}{': reshape one of them' * (prod(a) == prod(b))}")
     return _mean_square(listed(y) - listed(target))
 
 

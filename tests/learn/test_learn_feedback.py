@@ -10,7 +10,8 @@ from wrong_answers import mutants_of
 import tinygrad_lora as tl
 from tinygrad_lora.learn import exercise_ids, load_exercise, reference, run_checks
 from tinygrad_lora.learn.cases import chain, puzzle
-from tinygrad_lora.learn.diagnosis import example, number, written
+from tinygrad_lora.learn.checking.repetition import require_repeated
+from tinygrad_lora.learn.diagnosis import Wrong, example, number, written
 from tinygrad_lora.learn.exercises.t01 import values as t01_values
 from tinygrad_lora.learn.exercises.t04 import diamond as t04_diamond
 from tinygrad_lora.learn.exercises.t09 import fusible as t09_fusible
@@ -165,19 +166,11 @@ def test_a_list_is_not_asked_for_because_of_duplicates_where_nothing_was_returne
 
 
 def test_two_results_that_look_alike_are_shown_where_they_differ():
-    def backward(order):
-        order[-1].gradient = np.ones(())
-        for node in reversed(order):
-            if node.parents:
-                shares = node.op.vjp(node.gradient, node.value, *[p.value for p in node.parents], **node.params)
-                for p, share in zip(node.parents, shares, strict=True):
-                    p.gradient = share if p.gradient is None else p.gradient + share
-        return {node: node.gradient for node in order}
-
-    now, before = re.search(
-        r"backward gives (.*) for .*, and the first time ([^:]*):", told("04-backward", backward=backward)
-    ).groups()
-    assert now != before and "entries" not in now
+    first = {f"node {i}": 1.0 for i in range(20)}
+    with pytest.raises(Wrong, match=r"backward gives 2\.0 for 'node 7', and the first time 1\.0: does it keep"):
+        require_repeated("backward", first, first | {"node 7": 2.0})
+    with pytest.raises(Wrong, match=r"f gives 5 for 9, and the first time 9: "):
+        require_repeated("f", [*range(40)], [*range(9), 5, *range(10, 40)])
 
 
 def test_random_numbers_of_its_own_are_not_a_memory():

@@ -80,8 +80,9 @@ SLIPS = (
 )
 
 
-def shown(f, x, h, answer, name=""):
+def shown(case, answer, name=""):
     """A case in numbers."""
+    f, x, h = case
     name = name or getattr(f, "__name__", "")
     return example(answer, central(f, x, h), **{"f": name, "x": x, "h": h, "f(x + h)": f(x + h), "f(x - h)": f(x - h)})
 
@@ -91,7 +92,7 @@ def slopes(central_difference, cases, names=("",)):
     answers = [as_number(central_difference(f, x, h), "the slope") for f, x, h in cases]
     for code, sentence, slip in SLIPS:
         fits = all(np.isclose(y, slip(*case)) for y, case in zip(answers, cases, strict=True))
-        require(not fits, code, f"your result {sentence}", example=shown(*cases[0], answers[0], names[0]))
+        require(not fits, code, f"your result {sentence}", example=shown(cases[0], answers[0], names[0]))
     return answers
 
 
@@ -108,12 +109,12 @@ def test_the_slope_is_right(central_difference, seed, budget):
     true = [float(np.exp(x) if f is np.exp else f.deriv()(x)) for f, x, _ in cases]
     sentence = "your result is the slope for an h of your own, and stays the same when h is doubled: use the h given"
     own = all(map(np.isclose, answers, doubled)) and bool(np.allclose(answers, true, rtol=0.02))
-    require(not own, "own-h", sentence, example=shown(*cases[0], answers[0], names[0]))
+    require(not own, "own-h", sentence, example=shown(cases[0], answers[0], names[0]))
     for name, (f, x, h), answer in zip(names, cases, answers, strict=True):
         expected = float(central(f, x, h))
         yours, right = apart(answer, expected)
         sentence = f"f is {name}, x = {number(x)}, h = {number(h)}: you get {yours}, and the formula {right}"
-        require(bool(np.isclose(answer, expected)), "wrong-slope", sentence, example=shown(f, x, h, answer, name))
+        require(bool(np.isclose(answer, expected)), "wrong-slope", sentence, example=shown((f, x, h), answer, name))
 
 
 @exercise.check(points=1)
