@@ -7,24 +7,12 @@ bug zoo and plug-in points; and words for sentences.
 from ..core.graph import Graph, topological_order
 from ..view.words.grammar import are, counted, have, times
 from ..view.words.sentences import apart, short_array
-from .answers import as_layer, entry, returned, value_in
+from .answers import as_layer, entry, returned, value_in, worst
 from .cases import Rng, chain, deep, generators, graphs, ladder, numbers, random_graph, shuffled
 from .checking.evaluated import Evaluated
 from .diagnosis import Diagnosis, Wrong, example, number, refuse, require, tell, written
 from .doctor import diagnose, diagnose_layer, diagnose_step
-from .exact import (
-    all_same,
-    as_array,
-    as_bool,
-    as_nodes,
-    as_number,
-    as_whole,
-    kind_of,
-    label,
-    largest_difference,
-    same,
-    worst,
-)
+from .exact import all_same, as_array, as_bool, as_nodes, as_number, as_whole, kind_of, label, largest_difference, same
 from .exercise import Exercise
 from .using import using
 from .zoo import bug, bugs

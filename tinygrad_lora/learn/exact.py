@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core.node import Array, ComputationNode, Shape
-from ..view.words.sentences import apart, with_article
+from ..view.words.sentences import with_article
 from .diagnosis import refuse
 
 _asarray, _array, _absolute = np.asarray, np.array, np.absolute
@@ -131,13 +131,6 @@ def largest_difference(a: Array, b: Array) -> tuple[float, tuple[int, ...]]:
     difference[_isnan(difference)] = np.inf
     place = np.unravel_index(int(difference.argmax()), difference.shape)
     return float(difference[place]), tuple(int(i) for i in place)
-
-
-def worst(a: Array, b: Array) -> str:
-    """Where an answer differs most from what it should be, in words: "at [0, 1] it is 3, and should be 4"."""
-    _, place = largest_difference(a, b)
-    yours, right = apart(float(a[place]), float(b[place]))
-    return f"{f'at {list(place)} ' if place else ''}it is {yours}, and should be {right}"
 
 
 def all_same(a: Iterable[object], b: Iterable[object], rtol: float = 1e-6, atol: float = 1e-9) -> bool:
