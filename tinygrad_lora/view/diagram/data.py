@@ -22,7 +22,7 @@ from ...nn.layer import Layer
 from ..words.sentences import one_line, parameter_text, shape_text, short_array
 from .functions import made_by, with_functions
 from .layers import LayerFrame, counts, frames, own_names, run_layer
-from .training import backward_of, with_gradients
+from .training import backward_of, variable_of, with_gradients
 
 if TYPE_CHECKING:
     from ...compiler import CompiledFunction
@@ -64,6 +64,7 @@ class Box:
     gradient: tuple[str, ...] = ()
     formula: str = ""  # what a fused operation of the compiler computes: "x0 + x1 * 0.5"
     heat: tuple[tuple[float, ...], ...] = ()  # the rows of a small array, to be drawn in colors
+    variable: str = ""  # that holds it in a program, where that is not the label
     inside: int = 0  # for a closed function or layer, how many operations the box stands for
     numbered: bool = False  # whether a label such as %3 counts as a name, because a text beside the picture uses it
 
@@ -98,6 +99,7 @@ class Box:
     def lines(self) -> list[tuple[str, str]]:
         """The lines below the title, as pairs of a name and a text. A line that continues another has no name."""
         pairs = [("computes", self.formula)] * bool(self.formula) + [*self.parameters]
+        pairs += [("variable", self.variable)] * bool(self.variable)
         for what, texts in (("value", self.value), ("gradient", self.gradient)):
             pairs += [(what if i == 0 else "", text) for i, text in enumerate(texts) if text != self.title]
         return pairs
@@ -194,6 +196,7 @@ def diagram(
         return obj
     outputs: tuple[ComputationNode, ...]
     holders: Mapping[ComputationNode, ComputationNode] = {}
+    replaced: Mapping[ComputationNode, Sequence[ComputationNode]] = {}
     if isinstance(obj, Layer):
         x, y, calls = run_layer(obj, example)
         nodes, outputs, subject = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
@@ -203,6 +206,7 @@ def diagram(
         nodes, outputs, subject = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
         first = len(graph.inputs) - len(graph.captured)
         holders = dict(zip(graph.inputs[first:], graph.captured, strict=True))
+        replaced = graph.memory.get(Graph.map, {})
     elif isinstance(model := getattr(obj, "model", None), Layer):  # of a network with its tokenizer
         return diagram(model, example, values=values, gradients=gradients, title=title)
     else:
@@ -220,7 +224,7 @@ def diagram(
         clusters, dotted, times = frames(calls, ids), own_names(calls), Counter(node.name for node in nodes)
         unclear = [node for node in nodes if not node.name or times[node.name] > 1]
         names = {n: dotted[p] for n in unclear if (p := holders.get(n, n)) in dotted}
-    backward = backward_of(nodes, {node: names.get(node, node.name) for node in nodes})
+    backward = backward_of(nodes, {node: names.get(node, node.name) for node in nodes}, replaced)
     names = {**names, **backward.names}
     labels = dict(zip(nodes, _labels([names.get(node, node.name) for node in nodes]), strict=True))
     boxes = [_box(node, ids, labels, node in outputs, holders.get(node, node), values, gradients) for node in nodes]
@@ -264,6 +268,7 @@ def _box(
         gradient=_numbers(holder.gradient) if gradients and role != "constant" else (),
         heat=_heat(holder.value) if values == "heatmap" and holder.known else (),
         formula="" if str(node.op) in Op.registry else node.op.numpy,
+        variable="" if labels[node] == node.name or not node.parents else variable_of(node),
     )
 
 
