@@ -99,10 +99,8 @@ class Graph:
                     if type(made) is not ComputationNode or _kind(made) != _kind(node):
                         refuse_replacement(node, made)
                     new[node] = made
-                    inherit(made, node, start, new)
+                    inherit(made, node, start, new, self.memory)
         inputs, outputs = ([new.get(n, n) for n in nodes] for nodes in (self.inputs, self.outputs))
-        for old, node in new.items():  # so that a picture knows what became of the loss
-            self.memory.setdefault(Graph.map, {}).setdefault(old, []).append(node)
         return Graph(inputs, outputs, self.captured, self.memory) if new else self
 
     def rewrite(self, rule: Callable[[ComputationNode], ComputationNode | None]) -> Graph:

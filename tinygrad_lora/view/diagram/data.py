@@ -19,6 +19,7 @@ from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer
+from ...refusals.lines import REPLACED
 from ..words.sentences import one_line, parameter_text, shape_text, short_array
 from .functions import made_by, with_functions
 from .layers import LayerFrame, counts, frames, own_names, run_layer
@@ -206,7 +207,7 @@ def diagram(
         nodes, outputs, subject = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
         first = len(graph.inputs) - len(graph.captured)
         holders = dict(zip(graph.inputs[first:], graph.captured, strict=True))
-        replaced = graph.memory.get(Graph.map, {})
+        replaced = graph.memory.get(REPLACED, {}) | {parameter: [x] for x, parameter in holders.items()}
     elif isinstance(model := getattr(obj, "model", None), Layer):  # of a network with its tokenizer
         return diagram(model, example, values=values, gradients=gradients, title=title)
     else:
