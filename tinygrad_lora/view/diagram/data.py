@@ -44,6 +44,8 @@ KEPT = "a value kept for the gradient"
 
 COMMUTATIVE = {"add", "multiply"}  # for the others, each arrow says which operand it brings
 ROUNDING = re.compile(r"-?\b\d(\.\d+)?e-(1[5-9]|[2-9]\d|\d{3})\b|(?<![\w.])-0(?![\w.])")
+Heat: TypeAlias = tuple[tuple[float, ...], ...]  # the rows of an array that is drawn in colors
+LEAST = 1e-14  # smaller numbers are 0 there
 MOST_COLORED, LONGEST_SIDE = 256, 32  # numbers of an array that is drawn in colors, and rows or columns of it
 STEPS = 12  # operations that the text alternative lists one by one
 
@@ -64,7 +66,7 @@ class Box:
     value: tuple[str, ...] = ()
     gradient: tuple[str, ...] = ()
     formula: str = ""  # what a fused operation of the compiler computes: "x0 + x1 * 0.5"
-    heat: tuple[tuple[float, ...], ...] = ()  # the rows of a small array, to be drawn in colors
+    heat: Heat = ()  # the rows of a small array, to be drawn in colors
     variable: str = ""  # that holds it in a program, where that is not the label
     inside: int = 0  # for a closed function or layer, how many operations the box stands for
     numbered: bool = False  # whether a label such as %3 counts as a name, because a text beside the picture uses it
@@ -267,7 +269,7 @@ def _box(
         output=output,
         value=_numbers(holder.value if holder.known else None) if tells_value else (),
         gradient=_numbers(holder.gradient) if gradients and role != "constant" else (),
-        heat=_heat(holder.value) if values == "heatmap" and holder.known else (),
+        heat=heat_rows(holder.value) if values == "heatmap" and holder.known else (),
         formula="" if str(node.op) in Op.registry else node.op.numpy,
         variable="" if labels[node] == node.name or not node.parents else variable_of(node),
     )
@@ -308,12 +310,17 @@ def _labels(names: Sequence[str | None]) -> Iterator[str]:
         yield label
 
 
-def _heat(array: Any) -> tuple[tuple[float, ...], ...]:
-    """The numbers of a small array row by row, whatever its axes; none of a large one, or if one is not finite."""
+def heat_rows(array: Any) -> Heat:
+    """The numbers of a small array row by row, whatever its axes; none of a large one, or if one is not finite.
+
+    What is only rounding is 0.
+    """
     if not 1 < array.size <= MOST_COLORED or array.dtype.kind not in "fiub" or not np.isfinite(array).all():
         return ()
     rows = array.reshape(-1, array.shape[-1])
-    return tuple(tuple(map(float, row)) for row in rows) if max(rows.shape) <= LONGEST_SIDE else ()
+    if max(rows.shape) > LONGEST_SIDE:
+        return ()
+    return tuple(tuple(float(n) if abs(n) >= LEAST else 0.0 for n in row) for row in rows)
 
 
 def _numbers(array: Any) -> tuple[str, ...]:
