@@ -880,3 +880,10 @@ def test_a_step_has_the_numbers_of_a_small_array_for_a_picture_in_colors():
     assert [len(rows) for (_, place), rows in heat.items() if place == "w"] == [2, 2]  # its value, and its gradient
     assert all(not rows or len(rows) * len(rows[0]) <= 256 for rows in heat.values())
     assert () in heat.values()  # of the large constant, and of single numbers
+
+
+def test_each_place_of_a_slider_is_another_number():
+    w = tl.parameter(np.random.default_rng(0).normal(size=8), "w")
+    for slider in step_through(tl.sum(w * w)).moving("w").sliders:
+        assert len({f"{place:.4g}" for place in slider.places}) == len(slider.places)
+        assert slider.places[slider.start] in w.value

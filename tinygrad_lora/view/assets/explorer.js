@@ -128,8 +128,14 @@ function upgrade(root) {
 
   function pin(element) {
     pinned = element === pinned ? null : element;
-    root.querySelectorAll("[data-pinned]").forEach((line) => line.removeAttribute("data-pinned"));
-    if (pinned) pinned.setAttribute("data-pinned", "");
+    root.querySelectorAll("[data-pinned]").forEach((line) => {
+      line.removeAttribute("data-pinned");
+      line.setAttribute("aria-pressed", "false");
+    });
+    if (pinned) {
+      pinned.setAttribute("data-pinned", "");
+      pinned.setAttribute("aria-pressed", "true");
+    }
     light(pinned);
     address();
   }
@@ -191,6 +197,16 @@ function upgrade(root) {
 
   root.querySelectorAll(".panes [data-box]").forEach((element) => { focusable(element).tabIndex = 0; });
   root.querySelectorAll("g[data-box]").forEach(name);
+  root.querySelectorAll(".graph").forEach((graph) => {
+    graph.setAttribute("role", "group");
+    graph.setAttribute("aria-label", "Graph");
+  });
+  root.querySelectorAll(".lines > [data-box]").forEach((line) => { // a reader says what each is, and that it can be kept
+    line.setAttribute("role", "button");
+    line.setAttribute("aria-pressed", "false");
+    const change = { INS: "added: ", DEL: "removed: " }[line.tagName];
+    if (change) line.setAttribute("aria-label", change + line.textContent.trim());
+  });
   root.querySelectorAll("a, summary, [tabindex]").forEach(focusable);
   const marked = (event) => event.target.closest && event.target.closest(".panes [data-box]");
   root.addEventListener("pointerover", (event) => { if (marked(event)) light(marked(event)); });

@@ -69,6 +69,7 @@ function upgrade(root) {
   focusable(frame).tabIndex = 0;
   if (code) focusable(code).tabIndex = 0;
   focusable(list).tabIndex = 0;
+  list.setAttribute("aria-label", "All steps");
   frame.setAttribute("role", "group");
   frame.setAttribute("aria-label", "Picture");
   let now = 0;

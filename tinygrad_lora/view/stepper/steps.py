@@ -239,7 +239,8 @@ class _SoFar:
             self.number, phase, kind, self.walk.names[node], self.walk.box_of[node], numbers, note,
             equation=law, letters=letters(node, law, self.labels) if rule else "",
             to="" if to is None else self.walk.names[to], to_box="" if to is None else self.walk.box_of[to],
-            sent=sent, heat=heat_rows(np.asarray(array)), origin=self.walk.origins.get(node), states=dict(self.states), width=self.walk.width,
+            sent=sent, heat=heat_rows(np.asarray(array)), origin=self.walk.origins.get(node),
+            states=dict(self.states), width=self.walk.width,
         )  # fmt: skip
 
 
