@@ -62,7 +62,7 @@ class Panels(Shown):
         title = self.title or "Chart"
         return write_atomically(path, page(title, self.svg(), style=PAGE) if as_page else f"{self.svg()}\n")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return words.text(self.title, filter(None, self.charts))
 
     def _forms(self) -> Forms:

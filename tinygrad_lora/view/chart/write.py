@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MARGIN = 8.0
 OVER = 5.0  # how far the form of a point may stand out of the plot
+FEW, SMALL = 60, 0.6  # the points of a line that are drawn large, and how large more of them are
 STEPS = 32  # strengths of a color in an image
 TINT = 0.22  # the strength of a class's color in the ground
 MOST_CELLS = 128  # of an image, in a row or column; a larger one is drawn in blocks
@@ -37,11 +38,10 @@ def draw(rows: Sequence[Sequence[Chart | None]], title: str, note: str, alternat
     heading += [(line, "muted") for line in wrapped(note, width)]
     top = LINE * len(heading) + 4 * bool(heading)
     parts: list[Markup] = [_text(line, 0, LINE * i + SIZE, kind) for i, (line, kind) in enumerate(heading)]
-    highest = [max((p.top for p in row if p), default=0.0) for row in panels]
     for i, row in enumerate(panels):
         for j, each in enumerate(row):
             if each:
-                at = f"translate({number(across[j] + each.left)} {number(top + down[i] + highest[i])})"
+                at = f"translate({number(across[j] + each.left)} {number(top + down[i] + each.top)})"
                 parts.append(element("g", *_panel(each), transform=at))
     high = top + down[-1] - BETWEEN / 2
     name = f"c{sha256(joined(parts).encode()).hexdigest()[:8]}"
@@ -70,9 +70,8 @@ def _panel(panel: Panel) -> Iterator[Markup]:
             yield _text(mark.label, x + swatch(mark) + 6, base)
             x += swatch(mark) + 6 + text_width(mark.label, SIZE) + BETWEEN
         base += LINE
-    for line in panel.above:
-        yield _text(line, -panel.left, base, "muted")
-        base += LINE
+    for i, line in enumerate(reversed(panel.above)):
+        yield _text(line, -panel.left, -12 - LINE * i, "muted")
     yield from _axes(panel, width, height)
     around = [f"{number(n)}" for n in (-OVER, -OVER, width + 2 * OVER, height + 2 * OVER)]
     marks = (part for mark in panel.chart.marks for part in _mark(mark, panel))
@@ -115,16 +114,14 @@ def _axes(panel: Panel, width: float, height: float) -> Iterator[Markup]:
 def _mark(mark: m.Mark, panel: Panel) -> Iterator[Markup]:
     """A mark of the chart, in pixels of its plot."""
     (width, height), kind = panel.chart.size, f"s{mark.series}"
-    xs = [np.clip(panel.x(x), -1e5, 1e5) for x in mark.xs]
-    ys = [np.clip(height - panel.y(y), -1e5, 1e5) for y in mark.ys]
+    xs, ys = [panel.x(x) for x in mark.xs], [height - panel.y(y) for y in mark.ys]
     match mark:
         case m.Line():
             yield element("path", class_=f"line {kind}", d=_polyline(xs[0], ys[0]))
             if mark.points:
-                yield element("path", class_=f"points {kind}", d=_points(xs[0], ys[0], mark.series))
+                yield _points(xs[0], ys[0], mark.series, size=1.0 if len(xs[0]) <= FEW else SMALL)
         case m.Points():
-            look = "ring" if mark.ring else f"points {kind}"
-            yield element("path", class_=look, d=_points(xs[0], ys[0], mark.series))
+            yield _points(xs[0], ys[0], mark.series, mark.ring)
         case m.Band():
             there, back = _polyline(xs[0], ys[0]), _polyline(xs[0][::-1], ys[1][::-1])
             yield element("path", class_=f"band {kind}", d=f"{there}L{back[1:]}z")
@@ -155,8 +152,7 @@ def _swatch(mark: m.Mark, x: float, y: float) -> Iterator[Markup]:
     if isinstance(mark, m.Line | m.Rule):
         yield element("path", class_=f"line {kind}", d=f"M{number(x)} {number(y)}h{number(swatch(mark))}")
     if isinstance(mark, m.Points) or (isinstance(mark, m.Line) and mark.points):
-        ring = isinstance(mark, m.Points) and mark.ring
-        yield element("path", class_="ring" if ring else f"points {kind}", d=_points(*here, mark.series))
+        yield _points(*here, mark.series, isinstance(mark, m.Points) and mark.ring)
     if isinstance(mark, m.Boxes):
         yield element("path", class_=f"boxes {kind}", d=f"M{number(x + 1)} {number(y - 6)}h12v12h-12z")
     if isinstance(mark, m.Image):
@@ -176,9 +172,12 @@ def _polyline(x: Array, y: Array) -> str:
     return "".join(parts)
 
 
-def _points(x: Array, y: Array, series: int) -> str:
-    places = zip(x.tolist(), y.tolist(), strict=True)
-    return "".join(f"M{number(a)} {number(b)}{FORMS[series]}" for a, b in places if np.isfinite(a) and np.isfinite(b))
+def _points(x: Array, y: Array, series: int, ring: bool = False, size: float = 1.0) -> Markup:
+    """A mark at each point, in the form of its series."""
+    places = [(a, b) for a, b in zip((x / size).tolist(), (y / size).tolist(), strict=True) if np.isfinite(a + b)]
+    d = "".join(f"M{number(a)} {number(b)}{FORMS[series]}" for a, b in places)
+    look = "ring" if ring else f"points s{series}"
+    return element("path", class_=look, transform=f"scale({size})" if size != 1 else None, d=d)
 
 
 def _blocks(cells: Array) -> Array:
