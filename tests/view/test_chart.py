@@ -248,6 +248,18 @@ def test_contours_are_whole_lines_and_a_saddle_has_two():
             assert ends == {(0.8, 0.2), (0.2, 0.8)}
 
 
+def test_what_has_no_place_is_left_out_and_the_rest_is_drawn():
+    chart = Chart(log="y").bars([1, 2], [0.0, 5.0]).text(1, -1, "nowhere").rule(y=-3).band([1, 2], [0, 1], [1, 2])
+    chart.boxes([1], [2], [np.nan], [1]).image([[np.nan, 1.0], [np.inf, -2]], extent=(1, 2, 1, 2)).points(
+        [1, 2], [1, 0]
+    )
+    svg = chart.svg()
+    assert "nan" not in svg.replace(chart.alternative, "") and "nowhere" not in svg
+    heights = re.findall(r'class="boxes s0" d="[^"]*?v([\d.-]+)[^"]*?v([\d.-]+)', svg)[0]
+    assert float(heights[0]) == 0 and float(heights[1]) != 0
+    assert images([]).svg() and Panels([]).alternative
+
+
 # --- Words ---
 
 

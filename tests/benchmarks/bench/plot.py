@@ -25,7 +25,7 @@ def _ratios(timed: Sequence[Result]) -> Panels:
     workloads, peers = (list(dict.fromkeys(getattr(r, what) for r in timed)) for what in ("workload", "peer"))
     ratios = [1 / r.ratio for r in timed if r.ratio]
     limits = min(*ratios, 1) / SPARE, max(*ratios, 1) * SPARE
-    charts = []
+    charts: list[Chart] = []
     for workload in workloads:
         cells = [r for r in timed if r.workload == workload]
         sizes = dict(enumerate(dict.fromkeys(r.size for r in cells)))

@@ -15,7 +15,7 @@ from ..words.markup import Markup, element, joined
 from ..words.sentences import one_line
 from . import marks as m
 from .layout import BETWEEN, LINE, SIZE, Panel, align, panel, swatch, wrapped
-from .style import FORMS, ROOT, style_sheet
+from .style import FORMS, ROOT, SERIES, style_sheet
 
 if TYPE_CHECKING:
     from .chart import Chart
@@ -73,15 +73,15 @@ def _panel(panel: Panel) -> Iterator[Markup]:
     for i, line in enumerate(reversed(panel.above)):
         yield _text(line, -panel.left, -12 - LINE * i, "muted")
     yield from _axes(panel, width, height)
-    around = [f"{number(n)}" for n in (-OVER, -OVER, width + 2 * OVER, height + 2 * OVER)]
+    around = [number(n) for n in (-OVER, -OVER, width + 2 * OVER, height + 2 * OVER)]
     marks = (part for mark in panel.chart.marks for part in _mark(mark, panel))
     place = dict(zip(("x", "y", "width", "height"), around, strict=True))
     yield element("svg", *marks, **place, viewBox=" ".join(around), style="overflow:hidden")
     for mark in panel.chart.marks:
         if isinstance(mark, m.Text):
-            x, y = float(panel.x(mark.xs[0])[0]), height - float(panel.y(mark.ys[0])[0])
-            kind = f"{mark.tone} {mark.anchor} small"
-            yield _text(mark.words, x + mark.shift[0], y - mark.shift[1] + 4, kind)
+            x, y = panel.x(mark.xs[0])[0] + mark.shift[0], height - panel.y(mark.ys[0])[0] - mark.shift[1]
+            if np.isfinite(x + y):
+                yield _text(mark.words, x, y + 4, f"{mark.tone} {mark.anchor} small")
 
 
 def _axes(panel: Panel, width: float, height: float) -> Iterator[Markup]:
@@ -123,15 +123,21 @@ def _mark(mark: m.Mark, panel: Panel) -> Iterator[Markup]:
         case m.Points():
             yield _points(xs[0], ys[0], mark.series, mark.ring)
         case m.Band():
-            there, back = _polyline(xs[0], ys[0]), _polyline(xs[0][::-1], ys[1][::-1])
-            yield element("path", class_=f"band {kind}", d=f"{there}L{back[1:]}z")
+            good = np.isfinite(xs[0] + ys[0] + ys[1])
+            x, low, high = xs[0][good], ys[0][good], ys[1][good]
+            around = _polyline(np.append(x, x[::-1]), np.append(low, high[::-1]))
+            yield element("path", class_=f"band {kind}", d=f"{around}z" if around else "")
         case m.Boxes():
-            sides = zip(xs[0], ys[0], xs[1] - xs[0], ys[1] - ys[0], strict=True)
+            a, b, c, d = (
+                np.nan_to_num(side, nan=low) for side, low in zip((*xs, *ys), (0, 0, height, height), strict=True)
+            )
+            sides = zip(a, c, b - a, d - c, strict=True)  # a bar on a log axis begins where the axis does
             paths = [f"M{number(x)} {number(y)}h{number(w)}v{number(h)}h{number(-w)}z" for x, y, w, h in sides]
             yield element("path", class_=f"boxes {kind}", d="".join(paths))
         case m.Rule():
-            d = f"M0 {number(ys[0][0])}h{number(width)}" if ys else f"M{number(xs[0][0])} 0v{number(height)}"
-            yield element("path", class_="rule" if mark.series < 0 else f"line {kind}", d=d)
+            look, at = "rule" if mark.series < 0 else f"line {kind}", (*xs, *ys)[0][0]
+            d = f"M0 {number(at)}h{number(width)}" if ys else f"M{number(at)} 0v{number(height)}"
+            yield element("path", class_=look, d=d if np.isfinite(at) else "")
         case m.Image():
             (left, right), (top, bottom) = xs[0], ys[0]
             cells = _blocks(mark.cells) if mark.colors != "class" else mark.cells
@@ -182,6 +188,7 @@ def _points(x: Array, y: Array, series: int, ring: bool = False, size: float = 1
 
 def _blocks(cells: Array) -> Array:
     """Each block of a large matrix by the number in it that is farthest from 0."""
+    cells = cells.astype(np.float64)
     for axis in (0, 1):
         size = -(-cells.shape[axis] // MOST_CELLS)
         at = np.arange(0, cells.shape[axis], size)
@@ -193,7 +200,7 @@ def _blocks(cells: Array) -> Array:
 def _cells(cells: Array, mark: m.Image) -> Iterator[Markup]:
     """The cells of an image, a path for each color; equal neighbors in a row are one rectangle."""
     if mark.colors == "class":
-        keys = cells.astype(np.int64) * STEPS + round(TINT * STEPS)
+        keys = cells.astype(np.int64) % SERIES * STEPS + round(TINT * STEPS)
     else:
         strength = np.nan_to_num(np.clip(np.rint(np.abs(cells) / mark.limit * (STEPS - 1)), 0, STEPS - 1))
         series = np.where(cells > 0, 1, 0) if mark.colors == "signed" else 7 if mark.colors == "ink" else 0
