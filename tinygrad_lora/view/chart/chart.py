@@ -19,7 +19,7 @@ from ..words.markup import Markup, image, page
 from . import marks as m
 from . import words
 from .contour import contour
-from .scales import Axis
+from .scales import ChartAxis
 from .style import SERIES
 from .write import draw
 
@@ -97,7 +97,7 @@ class Chart(Panels):
         self.size, self._series = size, 0
         given = {"x": (x, xlim, xticks), "y": (y, ylim, yticks)}
         self.axes = {
-            name: Axis(label, name in log, name in percent, name in grid, limits, ticks)
+            name: ChartAxis(label, name in log, name in percent, name in grid, limits, ticks)
             for name, (label, limits, ticks) in given.items()
         }
 
@@ -177,7 +177,7 @@ class Chart(Panels):
         """A line across the chart, at one x or one y. Without a label or a series it is thin and gray."""
         xs, ys = (() if at is None else (_numbers(at, "a rule"),) for at in (x, y))
         series = self._next(series) if label or series is not None else -1
-        return self._add(m.Rule(xs=xs, ys=ys, label=label, series=series))
+        return self._add(m.RuleLine(xs=xs, ys=ys, label=label, series=series))
 
     def text(
         self, x: float, y: float, words: str, *, anchor: str = "middle", shift: tuple[float, float] = (0, 0),

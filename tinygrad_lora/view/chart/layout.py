@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from ..layout import text_width
 from .marks import Image, Mark
-from .scales import Scale, scale
+from .scales import AxisScale, scale
 
 if TYPE_CHECKING:
     from .chart import Chart
 
 SIZE, TICK = 12.0, 11.0  # of the font
 LINE = 17.0  # from line to line
-SWATCH = {"Line": 28.0, "Rule": 28.0, "Image": 56.0}  # the width of a sample in the legend; 14 for others
+SWATCH = {"Line": 28.0, "RuleLine": 28.0, "Image": 56.0}  # the width of a sample in the legend; 14 for others
 BETWEEN = 14.0  # between entries of the legend, and between charts
 NARROWEST = 96.0  # what is left for a title, however small the chart is
 PER_TICK = 46, 34  # pixels of an axis for each tick, across and up
@@ -31,8 +31,8 @@ class Panel:
     """A chart with its scales, the lines of its texts, and the width of its margins."""
 
     chart: Chart
-    x: Scale
-    y: Scale
+    x: AxisScale
+    y: AxisScale
     turned: bool  # whether the texts at the ticks of x are vertical
     left: float = 0.0
     right: float = 0.0

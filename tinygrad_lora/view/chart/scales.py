@@ -21,7 +21,7 @@ FAR = 1e5  # pixels, for numbers that are far away
 PAD = 0.04  # of the axis: how far the outermost numbers are from its ends
 
 
-class Axis(NamedTuple):
+class ChartAxis(NamedTuple):
     """What is asked of an axis. Limits that are None follow the data; `ticks` are numbers, or their texts by number."""
 
     label: str
@@ -34,7 +34,7 @@ class Axis(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class AxisScale:
     """An axis of `length` pixels from `low` to `high`, which may be the smaller one; `ticks` are numbers with texts."""
 
     low: float
@@ -53,7 +53,7 @@ class Scale:
         return np.where(np.isfinite(pixels), np.clip(pixels, -FAR, FAR), np.nan)
 
 
-def scale(axis: Axis, data: Sequence[Array], length: float, most: int, tight: bool = False) -> Scale:
+def scale(axis: ChartAxis, data: Sequence[Array], length: float, most: int, tight: bool = False) -> AxisScale:
     """The scale that shows the data, with at most so many ticks; at whole numbers if all the data are integers.
 
     Raises ValueError for a log axis without positive numbers.
@@ -74,12 +74,12 @@ def scale(axis: Axis, data: Sequence[Array], length: float, most: int, tight: bo
         float(limit if given is None else given) for given, limit in zip(axis.limits, (low, high), strict=True)
     )
     if isinstance(axis.ticks, Mapping):
-        return Scale(low, high, axis.log, length, [(float(tick), text) for tick, text in axis.ticks.items()])
+        return AxisScale(low, high, axis.log, length, [(float(tick), text) for tick, text in axis.ticks.items()])
     whole = axis.whole or all(array.dtype.kind in "iub" for array in data)
     ends = min(low, high), max(low, high)
     automatic = log_ticks(*ends) if axis.log else linear_ticks(*ends, most, whole)
     ticks = [float(tick) for tick in (automatic if axis.ticks is None else axis.ticks)]
-    return Scale(low, high, axis.log, length, [*zip(ticks, tick_texts(ticks, axis.log, axis.percent), strict=True)])
+    return AxisScale(low, high, axis.log, length, [*zip(ticks, tick_texts(ticks, axis.log, axis.percent), strict=True)])
 
 
 def linear_ticks(low: float, high: float, most: int, whole: bool = False) -> list[float]:

@@ -48,7 +48,7 @@ def text(title: str, charts: Iterable[Chart]) -> str:
 
 def _described(chart: Chart) -> list[m.Mark]:
     """What words speak of: not of texts, of the bands around lines, and of lines that only guide the eye."""
-    return [k for k in chart.marks if not isinstance(k, m.Text | m.Band) and (k.label or not isinstance(k, m.Rule))]
+    return [k for k in chart.marks if not isinstance(k, m.Text | m.Band) and (k.label or not isinstance(k, m.RuleLine))]
 
 
 def _name(mark: m.Mark) -> str:

@@ -134,7 +134,7 @@ def _mark(mark: m.Mark, panel: Panel) -> Iterator[Markup]:
             sides = zip(a, c, b - a, d - c, strict=True)  # a bar on a log axis begins where the axis does
             paths = [f"M{number(x)} {number(y)}h{number(w)}v{number(h)}h{number(-w)}z" for x, y, w, h in sides]
             yield element("path", class_=f"boxes {kind}", d="".join(paths))
-        case m.Rule():
+        case m.RuleLine():
             look, at = "rule" if mark.series < 0 else f"line {kind}", (*xs, *ys)[0][0]
             d = f"M0 {number(at)}h{number(width)}" if ys else f"M{number(at)} 0v{number(height)}"
             yield element("path", class_=look, d=d if np.isfinite(at) else "")
@@ -155,7 +155,7 @@ def _mark(mark: m.Mark, panel: Panel) -> Iterator[Markup]:
 def _swatch(mark: m.Mark, x: float, y: float) -> Iterator[Markup]:
     """A sample of a mark for the legend, whose middle is at the height y."""
     kind, here = f"s{mark.series}", (np.array([x + swatch(mark) / 2]), np.array([y]))
-    if isinstance(mark, m.Line | m.Rule):
+    if isinstance(mark, m.Line | m.RuleLine):
         yield element("path", class_=f"line {kind}", d=f"M{number(x)} {number(y)}h{number(swatch(mark))}")
     if isinstance(mark, m.Points) or (isinstance(mark, m.Line) and mark.points):
         yield _points(*here, mark.series, isinstance(mark, m.Points) and mark.ring)
