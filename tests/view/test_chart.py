@@ -11,10 +11,11 @@ from test_plots import EVERY_PLOT
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import DtypeError, ShapeError
-from tinygrad_lora.view.chart import SERIES, Chart, Panels, images
+from tinygrad_lora.view.chart import Chart, Panels, images
 from tinygrad_lora.view.chart.contour import contour
 from tinygrad_lora.view.chart.layout import panel, wrapped
 from tinygrad_lora.view.chart.scales import linear_ticks, log_ticks, tick_texts
+from tinygrad_lora.view.chart.style import SERIES
 from tinygrad_lora.view.chart.write import MOST_CELLS
 from tinygrad_lora.view.layout import text_width
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinygrad_lora.view.chart import SERIES, Chart, Panels
+from tinygrad_lora.view.chart import Chart, Panels
+from tinygrad_lora.view.chart.style import SERIES
 
 from .results import BASE, Result
 
