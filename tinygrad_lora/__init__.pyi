@@ -8,6 +8,7 @@ from .core.autodiff import grad, gradients, value_and_grad, zero_gradients
 from .core.graph import Graph
 from .core.node import ComputationNode, Op, constant, parameter, placeholder
 from .core.trace import trace
+from .derivatives import hessian, hvp, jacobian, jvp, vjp
 from .interop.onnx import save_onnx
 from .interop.peft import load_adapter, save_adapter
 from .interop.safetensors import load_safetensors, save_safetensors
@@ -34,7 +35,9 @@ from .nn import (
     Adam,
     AdamW,
     Adapter,
+    BatchNorm,
     Embedding,
+    GroupNorm,
     Layer,
     LayerNorm,
     Linear,
@@ -50,10 +53,14 @@ from .nn import (
     adapter_settings,
     adapter_weights,
     add_weighted_adapter,
+    avg_pool,
     by_row,
+    conv1d,
+    conv2d,
     delete_adapter,
     disabled,
     exact_gelu,
+    max_pool,
     merge_all,
     merge_and_unload,
     silu,
@@ -101,13 +108,16 @@ from .view import (
 
 __version__: str
 __all__ = [
-    "ComputationNode", "Graph", "Op", "check_gradients", "constant", "grad", "gradients", "parameter", "placeholder",
-    "trace", "value_and_grad", "zero_gradients",
-    "add", "broadcast", "cast", "concatenate", "cross_entropy", "divide", "exact_gelu", "exp", "gelu", "greater",
-    "identity", "layer_norm", "log", "log_softmax", "matmul", "max", "maximum", "mean", "mse", "multiply", "power",
+    "ComputationNode", "Graph", "Op", "check_gradients", "constant", "grad", "gradients", "hessian", "hvp",
+    "jacobian", "jvp", "parameter", "placeholder", "trace", "value_and_grad", "vjp", "zero_gradients",
+    "add", "avg_pool", "broadcast", "cast", "concatenate", "conv1d", "conv2d", "cross_entropy", "divide", "exact_gelu",
+    "exp", "gelu", "greater",
+    "identity", "layer_norm", "log", "log_softmax", "matmul", "max", "max_pool", "maximum", "mean", "mse", "multiply",
+    "power",
     "relu", "reshape", "scale", "sigmoid", "sign", "silu", "softmax", "sqrt", "stop_gradient", "subtract", "sum",
     "take", "tanh", "transpose", "where",
-    "Adam", "AdamW", "Adapter", "Embedding", "Layer", "LayerNorm", "Linear", "LoRAEmbedding", "LoRALayer", "LoRALinear",
+    "Adam", "AdamW", "Adapter", "BatchNorm", "Embedding", "GroupNorm", "Layer", "LayerNorm", "Linear", "LoRAEmbedding",
+    "LoRALayer", "LoRALinear",
     "Optimizer", "RMSNorm", "SGD", "Sequential", "activate", "adapt", "adapter_names", "adapter_settings",
     "adapter_weights", "adapters", "add_weighted_adapter", "by_row", "cosine", "delete_adapter", "disabled", "linear",
     "merge_all", "merge_and_unload", "step_decay", "unmerge_all",
