@@ -270,6 +270,7 @@ def test_a_chart_is_told_in_characters_and_in_a_sentence():
         "Two\n  up    ▁▅█  3 points, x 1 to 3, y 0 to 1\n  flat  ▅▅▅  3 points, x 1 to 3, y 0.5"
     )  # fmt: skip
     assert chart.alternative == "Two. up: 3 points, x 1 to 3, y 0 to 1; flat: 3 points, x 1 to 3, y 0.5. x: step."
+    assert Chart("Why?").alternative == "Why? empty."
     assert repr(Chart()) == "an empty chart" and Chart(alternative="Own.").alternative == "Own."
 
 
