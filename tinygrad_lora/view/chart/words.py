@@ -29,7 +29,9 @@ def alternative(title: str, charts: Iterable[Chart]) -> str:
         )
         axes = {name: axis for name, axis in chart.axes.items() if axis.label}
         sentences += [f"{name}: {axis.label}{', logarithmic' * axis.log}" for name, axis in axes.items()]
-    return " ".join(s if (s := one_line(sentence)).endswith(("?", "!")) else f"{s}." for sentence in sentences or ["Empty"])
+    return " ".join(
+        s if (s := one_line(sentence)).endswith(("?", "!")) else f"{s}." for sentence in sentences or ["Empty"]
+    )
 
 
 def text(title: str, charts: Iterable[Chart]) -> str:
