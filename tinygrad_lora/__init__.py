@@ -27,6 +27,7 @@ _PUBLIC = [
     ("nn", "add_weighted_adapter delete_adapter disabled merge_all merge_and_unload unmerge_all"),
     ("nn", "SGD Adam AdamW Optimizer"),
     ("nn.schedules", "cosine linear step_decay"),
+    ("batching", "batches"),
     # The compiler
     ("compiler", "CompiledFunction TrainingStep compile compile_training_step"),
     ("checking", "check_gradients check_pass"),

@@ -2,6 +2,7 @@
 
 from . import checking, compiler, core, data, errors, interop, learn, library, models, nn, view
 from .core import ops
+from .batching import batches
 from .checking import check_gradients, check_pass
 from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
 from .core.autodiff import grad, gradients, value_and_grad, zero_gradients
@@ -118,7 +119,7 @@ __all__ = [
     "take", "tanh", "transpose", "where",
     "Adam", "AdamW", "Adapter", "BatchNorm", "Embedding", "GroupNorm", "Layer", "LayerNorm", "Linear", "LoRAEmbedding",
     "LoRALayer", "LoRALinear",
-    "Optimizer", "RMSNorm", "SGD", "Sequential", "activate", "adapt", "adapter_names", "adapter_settings",
+    "Optimizer", "RMSNorm", "SGD", "Sequential", "activate", "batches", "adapt", "adapter_names", "adapter_settings",
     "adapter_weights", "adapters", "add_weighted_adapter", "by_row", "cosine", "delete_adapter", "disabled", "linear",
     "merge_all", "merge_and_unload", "step_decay", "unmerge_all",
     "CompiledFunction", "TrainingStep", "compile", "compile_training_step", "check_pass",
