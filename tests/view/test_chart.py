@@ -260,7 +260,8 @@ def test_what_has_no_place_is_left_out_and_the_rest_is_drawn():
     assert "nan" not in svg.replace(chart.alternative, "") and "nowhere" not in svg
     heights = re.findall(r'class="boxes s0" d="[^"]*?v([\d.-]+)[^"]*?v([\d.-]+)', svg)[0]
     assert float(heights[0]) == 0 and float(heights[1]) != 0
-    assert images([]).svg() and Panels([]).alternative
+    assert images([]).svg() and Panels([]).alternative == "Empty."
+    assert [chart.title for chart in images(np.ones((2, 3, 3)), np.array([4, 7])).charts] == ["4", "7"]
 
 
 # --- Words ---
