@@ -45,22 +45,7 @@ _PUBLIC = [
 ]
 _HOME = {name: module for module, names in _PUBLIC for name in names.split()}
 _ENGINE = ("core", "derivatives", "library", "nn")
-_PARTS = {
-    part: part
-    for part in [
-        "checking",
-        "compiler",
-        "core",
-        "data",
-        "errors",
-        "interop",
-        "learn",
-        "library",
-        "models",
-        "nn",
-        "view",
-    ]
-}
+_PARTS = {part: part for part in "checking compiler core data errors interop learn library models nn view".split()}
 _PARTS["ops"] = "core.ops"
 _REMOVED = {
     "load_rxnmapper": "RXNMapper was removed; load_minilm() reads sentences, and load_smollm2() answers questions",
