@@ -24,8 +24,8 @@ EXERCISES = sorted((ROOT / "tutorials" / "exercises").rglob("*.py"))
 BENCH = sorted(path for name in ("bench", "feedback") for path in (ROOT / "tests" / "benchmarks" / name).rglob("*.py"))
 BUDGET = ROOT / "tests" / "budget.toml"
 
-LARGEST_CORE = 790
-LARGEST_ENGINE = 918
+LARGEST_CORE = 792
+LARGEST_ENGINE = 920
 LARGEST_FILE = 250
 MOST_MODULES = 15
 MOST_LIKE_THINGS = 25  # where one file looks like the next, and a reader needs to read one of them

@@ -38,7 +38,7 @@ def frozen(apply):
     """A pass that is told which inputs are frozen: all that are captured."""
 
     def a_pass(graph):
-        return apply(graph, graph.inputs[len(graph.inputs) - len(graph.captured) :])
+        return apply(graph, graph.weights)
 
     a_pass.__name__ = apply.__name__
     return a_pass
