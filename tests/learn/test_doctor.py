@@ -96,7 +96,7 @@ PLANTED = {
         affine, [BATCH, W, BIAS[:2]], {}),
     "transposed gradients in a stack": ("transposed", "rows and columns", lambda g, y, a, b: (g @ b.mT, g.mT @ a),
         np.matmul, [RNG.normal(size=(2, 2, 3)), RNG.normal(size=(2, 3, 2))], {"names": "ab"}),
-    "transposed operand": ("transposed-operand", "W.T", lambda g, y, x, W: (g @ W, x.T @ g), lambda x, W: x @ W,
+    "transposed operand": ("transposed-operand", "W.mT", lambda g, y, x, W: (g @ W, x.T @ g), lambda x, W: x @ W,
         [BATCH, RNG.normal(size=(3, 3))], {}),
     "bias not summed": ("unsummed", "axis 0", lambda g, y, x, b: (g, g), add_bias, [BATCH, BIAS], {}),
     "column not summed": ("unsummed", "axis 1", lambda g, y, x, b: (g, g), add_bias, [BATCH, BATCH[:, :1] * 2], {}),

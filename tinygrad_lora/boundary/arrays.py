@@ -113,7 +113,8 @@ def refuse_no_list(arrays: Any) -> None:
 def refuse_unequal(shape: tuple[int, ...], target: tuple[int, ...]) -> None:
     """Raise ShapeError unless a result and its target have one shape."""
     if shape != target:
-        raise ShapeError(f"mse: y has shape {shape} and the target {target}: reshape one of them")
+        remedy = ": reshape one of them" if prod(shape) == prod(target) else ""
+        raise ShapeError(f"mse: y has shape {shape} and the target {target}{remedy}")
 
 
 def refuse_labels(labels: Any, samples: tuple[int, ...], classes: int) -> None:

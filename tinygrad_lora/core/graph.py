@@ -102,7 +102,7 @@ class Graph:
                     if type(made) is not ComputationNode or _kind(made) != _kind(node):
                         refuse_replacement(node, made)
                     new[node] = made
-                    inherit(made, node, start, new)
+                    inherit(made, node, start, new, self.memory)
         inputs, outputs = ([new.get(n, n) for n in nodes] for nodes in (self.inputs, self.outputs))
         return Graph(inputs, outputs, self.captured, self.memory) if new else self
 

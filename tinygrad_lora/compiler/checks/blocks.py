@@ -31,8 +31,8 @@ class Start(int):
     loop: "Loop"
 
     def __add__(self, size: int) -> End:
-        if size != self.loop.size:
-            raise ValueError(f"a loop in steps of {self.loop.size} rows has blocks of {size}")
+        if size != self.loop.step:
+            raise ValueError(f"a loop in steps of {self.loop.step} rows has blocks of {size}")
         return End(self.loop.length)
 
     def __rsub__(self, length: int) -> Left:
@@ -59,12 +59,12 @@ def _edges(part: Any) -> list[Any]:
 
 
 class Loop:
-    """A loop over blocks of `size` of `length` rows."""
+    """A loop over `length` rows, in steps of so many."""
 
-    def __init__(self, length: int, size: int) -> None:
-        if size < 1:
-            raise ValueError(f"a loop in steps of {size} rows")
-        self.length, self.size = length, min(size, length)
+    def __init__(self, length: int, step: int) -> None:
+        if step < 1:
+            raise ValueError(f"a loop in steps of {step} rows")
+        self.length, self.step, self.size = length, step, min(step, length)
         self.start = Start()
         self.start.loop = self
         self.filled = (LEFT,) if length % self.size else (None, LEFT)
