@@ -38,10 +38,9 @@ def topological_order(outputs: Iterable[ComputationNode]) -> list[ComputationNod
 class Graph:
     """A function as data: call it on arrays, print it, rewrite it. What its outputs do not need is not in it.
 
-    `inputs` are leaves without a value: first the `arguments` of a call, then the `weights`, which the current values of
-    the parameters in `captured` fill.
-    A call gives a list of arrays, one for each output. Raises GraphError where a placeholder is not listed or a call
-    has another number of arrays, ShapeError for an array of another shape.
+    `inputs` are leaves without a value: first the `arguments` of a call, then the `weights`, for which a call takes the
+    current values of the parameters in `captured`. It gives a list of arrays, one for each output. Raises GraphError
+    where a placeholder is not listed or a call has another number of arrays, ShapeError for an array of another shape.
     """
 
     def __init__(self, inputs: Nodes, outputs: Nodes, captured: Nodes = (), memory: Any = None) -> None:
