@@ -488,3 +488,10 @@ f = formula(tl.gradients(loss, W)); print(f.text, f.latex)
         for seed in ("0", "1", "2")
     }  # fmt: skip
     assert len(outputs) == 1
+
+
+def test_a_name_with_an_index_gets_a_second_one_outside_of_braces():
+    h = tl.placeholder((4, 3), name="h_1")
+    for y in (h[1:], tl.take(h, tl.placeholder((2,), int, "i")), tl.sum(h)):
+        assert r"{h_{1}}_{" in formula(y).latex
+    assert "{h}_{" not in formula(tl.placeholder((4, 3), name="h")[1:]).latex
