@@ -60,6 +60,7 @@ from .nn import (
     conv2d,
     delete_adapter,
     disabled,
+    dropout,
     exact_gelu,
     max_pool,
     merge_all,
@@ -111,7 +112,8 @@ __version__: str
 __all__ = [
     "ComputationNode", "Graph", "Op", "check_gradients", "constant", "grad", "gradients", "hessian", "hvp",
     "jacobian", "jvp", "parameter", "placeholder", "trace", "value_and_grad", "vjp", "zero_gradients",
-    "add", "avg_pool", "broadcast", "cast", "concatenate", "conv1d", "conv2d", "cross_entropy", "divide", "exact_gelu",
+    "add", "avg_pool", "broadcast", "cast", "concatenate", "conv1d", "conv2d", "cross_entropy", "divide", "dropout",
+    "exact_gelu",
     "exp", "gelu", "greater",
     "identity", "layer_norm", "log", "log_softmax", "matmul", "max", "max_pool", "maximum", "mean", "mse", "multiply",
     "power",
