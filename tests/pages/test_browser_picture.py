@@ -48,7 +48,10 @@ def test_one_file_asks_for_nothing_and_is_a_still_picture_without_scripts(browse
 def test_keys_move_zoom_and_show_all_of_it(browser, html, tmp_path):
     with offline_pages(browser, tmp_path / "page.html", 1100, 800) as opened:
         page = opened(html["small"])
+        assert page.evaluate(VIEW)[2] == 1100  # at first its top, as large as it was drawn
+        page.keyboard.press("0")  # no click is needed
         whole = page.evaluate(VIEW)
+        assert whole[2] > 1100
         page.keyboard.press("Tab")
         for _ in range(6):
             if page.evaluate("() => document.activeElement.className === 'stage'"):
@@ -68,8 +71,8 @@ def test_search_finds_names_and_shapes_and_goes_from_one_to_the_next(browser, ht
         page.locator(".stage").focus()
         page.keyboard.press("/")
         page.keyboard.type("layernorm")
-        found = page.locator(".found").count()
-        assert found == 3 and page.evaluate(STATUS).startswith("3 of")
+        count = page.locator(".found").count()
+        assert count == 3 and page.evaluate(STATUS).startswith("3 of")
         page.keyboard.press("Enter")
         assert page.evaluate(STATUS).startswith("1 of 3: ") and page.locator(".current").count() == 1
         place, stage = page.locator(".current").bounding_box(), page.locator(".stage").bounding_box()

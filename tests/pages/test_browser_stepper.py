@@ -254,8 +254,8 @@ def test_without_scripts_there_are_the_picture_and_the_list(open_page):
 def test_a_notebook_leaves_the_keys_to_whatever_can_have_the_focus(open_page):
     page = open_page(page_of(lora().html))
     bare = "e => e.tabIndex >= 0 && e.getAttribute('data-lm-suppress-shortcuts') !== 'true'"
-    found = f"[...document.querySelectorAll('.tl-stepper *')].filter({bare}).map(e => e.outerHTML.slice(0, 80))"
-    assert page.evaluate(found) == []
+    unnamed = f"[...document.querySelectorAll('.tl-stepper *')].filter({bare}).map(e => e.outerHTML.slice(0, 80))"
+    assert page.evaluate(unnamed) == []
     page.evaluate("document.addEventListener('keydown', e => { document.title += e.key; })")
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
@@ -292,9 +292,9 @@ def test_all_text_is_readable_in_light_and_dark(open_page, theme):
     root = root_of(page)
     page.keyboard.press("Tab")
     for _ in range(3):
-        found = root.evaluate(CONTRASTS)
-        assert len(found) > 40
-        assert not [text for ratio, text in found if ratio < READABLE]
+        contrasts = root.evaluate(CONTRASTS)
+        assert len(contrasts) > 40
+        assert not [text for ratio, text in contrasts if ratio < READABLE]
         for _ in range(12):
             page.keyboard.press("ArrowRight")
     screenshot(page, f"stepper_{theme.replace(' ', '_')}")
@@ -523,3 +523,40 @@ def test_moving_a_value_changes_the_numbers_in_place_and_a_step_leads_back(open_
     root.get_by_role("button", name="Back").click()
     assert_shows(root, steps, len(steps) - 1)
     assert page.locator("[data-moved]").count() == 0 and page.locator(".movers output").inner_text() == "3"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_array_is_shown_in_colors_on_request_with_a_scale_and_its_numbers(open_page, scheme):
+    steps = lora()
+    page = open_page(steps.html, color_scheme=scheme)
+    root = page.locator(".tl-stepper")
+    assert root.locator(".heat").count() == 0
+    page.keyboard.press("h")
+    button = root.get_by_role("button", name="Heatmap")
+    assert button.get_attribute("aria-pressed") == "true"
+    for event in steps:
+        cells = root.locator(".card .cells i").evaluate_all("all => all.map(c => c.title)")
+        assert cells == [
+            f"[{i}, {j}] = {float(f'{n:.4g}'):g}" for i, row in enumerate(event.heat) for j, n in enumerate(row)
+        ]
+        if event.heat:
+            assert root.locator(".heat [role=img]").get_attribute("aria-label").startswith(f"{len(event.heat)} by ")
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Home")
+    most = max(abs(n) for row in steps.events[0].heat for n in row)
+    scale = root.locator(".heat span")
+    assert scale.text_content() == f"\N{MINUS SIGN}{most:.4g} to {most:.4g}"
+    root.locator(".cells i").nth(1).hover()
+    assert scale.text_content() == f"[0, 1] = {steps.events[0].heat[0][1]:.4g}"
+    colors = root.locator(".cells i").evaluate_all("all => all.map(c => getComputedStyle(c).backgroundColor)")
+    assert len({*colors}) == len(colors)
+    button.focus()
+    page.keyboard.press("Enter")
+    assert root.locator(".heat").count() == 0
+
+
+def test_numbers_alone_need_no_colors(open_page):
+    page = open_page(diamond().html)
+    assert not page.get_by_role("button", name="Heatmap").is_visible()
+    page.keyboard.press("h")
+    assert page.locator(".heat").count() == 0

@@ -47,7 +47,7 @@ for name in ("numba", "scipy", "pygraphviz"):
 
 
 def run_as_in_a_browser(code, folder, **variables):
-    environment = os.environ | {"MPLBACKEND": "agg", "PATH": "", "TINYGRAD_LORA_PROGRESS": str(folder / "p.jsonl")}
+    environment = os.environ | {"PATH": "", "TINYGRAD_LORA_PROGRESS": str(folder / "p.jsonl")}
     done = subprocess.run(
         [sys.executable, "-c", AS_IN_A_BROWSER + code], cwd=ROOT, env=environment, capture_output=True, text=True
     )

@@ -5,6 +5,5 @@ of everything; `words.py` says it in words.
 """
 
 from .chart import Chart, Panels, images
-from .style import SERIES
 
-__all__ = ["SERIES", "Chart", "Panels", "images"]
+__all__ = ["Chart", "Panels", "images"]

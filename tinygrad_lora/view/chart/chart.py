@@ -19,12 +19,13 @@ from ..words.markup import Markup, image, page
 from . import marks as m
 from . import words
 from .contour import contour
-from .scales import Axis
+from .scales import ChartAxis
 from .style import SERIES
 from .write import draw
 
 Limits = tuple[float | None, float | None]
 Ticks = Mapping[Any, str] | Sequence[Any] | None
+Series = int | None
 AUTOMATIC: Limits = (None, None)
 PAGE = ":root{color-scheme:light dark}"
 COLORS = ("ink", "share", "signed", "class")
@@ -33,7 +34,7 @@ COLORS = ("ink", "share", "signed", "class")
 class Panels(Shown):
     """Charts side by side, in rows of `columns`, under a title and a note; None leaves a place empty.
 
-    The plots of a row or a column are aligned.
+    The plots of a row or a column are aligned. A single `Chart` is the panels of itself alone.
     """
 
     def __init__(
@@ -58,11 +59,10 @@ class Panels(Shown):
         path = Path(path)
         if path.suffix.lower() not in (".svg", ".html"):
             raise ValueError(f"{path.name!r}: a chart is written as SVG or as a page: end the name in .svg or .html")
-        as_page = path.suffix.lower() == ".html"
-        title = self.title or "Chart"
-        return write_atomically(path, page(title, self.svg(), style=PAGE) if as_page else f"{self.svg()}\n")
+        svg, as_page = self.svg(), path.suffix.lower() == ".html"
+        return write_atomically(path, page(self.title or "Chart", svg, style=PAGE) if as_page else f"{svg}\n")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return words.text(self.title, filter(None, self.charts))
 
     def _forms(self) -> Forms:
@@ -97,31 +97,27 @@ class Chart(Panels):
         self.size, self._series = size, 0
         given = {"x": (x, xlim, xticks), "y": (y, ylim, yticks)}
         self.axes = {
-            name: Axis(label, name in log, name in percent, name in grid, limits, ticks)
+            name: ChartAxis(label, name in log, name in percent, name in grid, limits, ticks)
             for name, (label, limits, ticks) in given.items()
         }
 
-    def line(
-        self, x: ArrayLike, y: ArrayLike, label: str = "", *, points: bool = False, series: int | None = None
-    ) -> Self:
+    def line(self, x: ArrayLike, y: ArrayLike, label: str = "", *, points: bool = False, series: Series = None) -> Self:
         """A line through the points (x, y), with a mark at each if `points`. It breaks where a number is not finite."""
         xs, ys = _alike(x=x, y=y)
         return self._add(m.Line(xs=(xs,), ys=(ys,), label=label, series=self._next(series), points=points))
 
-    def points(
-        self, x: ArrayLike, y: ArrayLike, label: str = "", *, ring: bool = False, series: int | None = None
-    ) -> Self:
+    def points(self, x: ArrayLike, y: ArrayLike, label: str = "", *, ring: bool = False, series: Series = None) -> Self:
         """A mark at each point (x, y); with `ring` its outline only."""
         xs, ys = _alike(x=x, y=y)
         return self._add(m.Points(xs=(xs,), ys=(ys,), label=label, series=self._next(series), ring=ring))
 
-    def band(self, x: ArrayLike, low: ArrayLike, high: ArrayLike, *, series: int | None = None) -> Self:
+    def band(self, x: ArrayLike, low: ArrayLike, high: ArrayLike, *, series: Series = None) -> Self:
         """The area between two lines, in the color of the line before it."""
         xs, bottom, top = _alike(x=x, low=low, high=high)
-        last = self.marks[-1].series if self.marks else 0
-        return self._add(m.Band(xs=(xs,), ys=(bottom, top), series=last if series is None else series))
+        before = max(self.marks[-1].series, 0) if self.marks else 0
+        return self._add(m.Band(xs=(xs,), ys=(bottom, top), series=before if series is None else series))
 
-    def bars(self, x: ArrayLike, height: ArrayLike, label: str = "", *, series: int | None = None) -> Self:
+    def bars(self, x: ArrayLike, height: ArrayLike, label: str = "", *, series: Series = None) -> Self:
         """A bar from 0 to each height. As many numbers of x as heights are their middles, one more their edges."""
         xs, heights = _numbers(x, "x"), _numbers(height, "height")
         if len(xs) == len(heights) + 1:
@@ -134,7 +130,7 @@ class Chart(Panels):
 
     def boxes(
         self, left: ArrayLike, right: ArrayLike, bottom: ArrayLike, top: ArrayLike, label: str = "", *,
-        series: int | None = None,
+        series: Series = None,
     ) -> Self:  # fmt: skip
         """Rectangles, each from left to right and from bottom to top."""
         a, b, c, d = _alike(left=left, right=right, bottom=bottom, top=top)
@@ -161,7 +157,7 @@ class Chart(Panels):
         left, right, bottom, top = extent or (-0.5, k - 0.5, n - 0.5, -0.5)
         self._frame("x", left, right, whole=extent is None)
         self._frame("y", bottom, top, whole=extent is None)
-        strongest = float(np.abs(matrix).max()) if limit is None else limit
+        strongest = float(np.abs(matrix[np.isfinite(matrix)]).max(initial=0)) if limit is None else limit
         xs, ys = (np.array([left, right]),), (np.array([top, bottom]),)
         return self._add(m.Image(xs=xs, ys=ys, label=label, cells=matrix, colors=colors, limit=strongest or 1.0))
 
@@ -177,13 +173,11 @@ class Chart(Panels):
         even = np.linspace(heights.min(), heights.max(), levels + 2)[1:-1] if isinstance(levels, int) else levels
         return self._add(m.Contours(xs=(xs,), ys=(ys,), lines=[contour(xs, ys, heights, float(at)) for at in even]))
 
-    def rule(
-        self, *, x: float | None = None, y: float | None = None, label: str = "", series: int | None = None
-    ) -> Self:
+    def rule(self, *, x: float | None = None, y: float | None = None, label: str = "", series: Series = None) -> Self:
         """A line across the chart, at one x or one y. Without a label or a series it is thin and gray."""
         xs, ys = (() if at is None else (_numbers(at, "a rule"),) for at in (x, y))
         series = self._next(series) if label or series is not None else -1
-        return self._add(m.Rule(xs=xs, ys=ys, label=label, series=series))
+        return self._add(m.RuleLine(xs=xs, ys=ys, label=label, series=series))
 
     def text(
         self, x: float, y: float, words: str, *, anchor: str = "middle", shift: tuple[float, float] = (0, 0),
@@ -197,7 +191,7 @@ class Chart(Panels):
         self.marks.append(mark)
         return self
 
-    def _next(self, series: int | None) -> int:
+    def _next(self, series: Series) -> int:
         """The series that is asked for, or the next one."""
         self._series += series is None
         return (self._series - 1 if series is None else series) % SERIES
@@ -214,12 +208,11 @@ def images(
     size: float = 56, x: str = "", y: str = "", title: str = "",
 ) -> Panels:  # fmt: skip
     """Small images side by side, each under its title, `size` pixels wide. The colors are as in `Chart.image`."""
-    names = [str(title) for title in titles] or [""] * len(matrices)
-    charts = []
+    charts, names = [], [str(title) for title in titles] or [""] * len(matrices)
     for name, matrix in zip(names, matrices, strict=True):
-        high = size * len(np.asarray(matrix)) / np.shape(matrix)[1]
-        chart = Chart(name, x=x, y=y, xticks=(), yticks=(), size=(size, high))
-        charts.append(chart.image(matrix, colors=colors))
+        chart = Chart(name, x=x, y=y, xticks=(), yticks=()).image(matrix, colors=colors)
+        chart.size = size, size * np.shape(matrix)[0] / np.shape(matrix)[1]
+        charts.append(chart)
     return Panels(charts, columns, title)
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from ..layout import text_width
 from .marks import Image, Mark
-from .scales import Scale, scale
+from .scales import AxisScale, scale
 
 if TYPE_CHECKING:
     from .chart import Chart
 
 SIZE, TICK = 12.0, 11.0  # of the font
 LINE = 17.0  # from line to line
-SWATCH = {"Line": 28.0, "Rule": 28.0, "Image": 56.0}  # the width of a sample in the legend; 14 for others
+SWATCH = {"Line": 28.0, "RuleLine": 28.0, "Image": 56.0}  # the width of a sample in the legend; 14 for others
 BETWEEN = 14.0  # between entries of the legend, and between charts
 NARROWEST = 96.0  # what is left for a title, however small the chart is
 PER_TICK = 46, 34  # pixels of an axis for each tick, across and up
@@ -31,19 +31,16 @@ class Panel:
     """A chart with its scales, the lines of its texts, and the width of its margins."""
 
     chart: Chart
-    x: Scale
-    y: Scale
+    x: AxisScale
+    y: AxisScale
     turned: bool  # whether the texts at the ticks of x are vertical
     left: float = 0.0
     right: float = 0.0
+    top: float = 0.0
     title: list[str] = field(default_factory=list)
     above: list[str] = field(default_factory=list)
     below: list[str] = field(default_factory=list)
     legend: list[list[Mark]] = field(default_factory=list)
-
-    @property
-    def top(self) -> float:
-        return LINE * (len(self.title) + len(self.legend) + len(self.above)) + 8
 
     @property
     def bottom(self) -> float:
@@ -76,6 +73,7 @@ def panel(chart: Chart) -> Panel:
         edge += needed + BETWEEN
         room = max(room, needed)
     result.right = room - result.left - width
+    result.top = LINE * (len(result.title) + len(result.legend) + len(result.above)) + 8
     return result
 
 
@@ -102,6 +100,8 @@ def align(rows: Sequence[Sequence[Panel | None]]) -> tuple[list[float], list[flo
         across.append(across[-1] + left + right + BETWEEN)
     for row in rows:
         top, bottom = (max((getattr(p, side) for p in row if p), default=0.0) for side in ("top", "bottom"))
+        for panel in filter(None, row):
+            panel.top = top
         height = max((panel.chart.size[1] for panel in row if panel), default=0.0)
         down.append(down[-1] + top + height + bottom + BETWEEN / 2)
     return across, down

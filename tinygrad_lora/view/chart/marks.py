@@ -42,7 +42,7 @@ class Boxes(Mark):
     """Rectangles: xs is (left, right), ys is (bottom, top)."""
 
 
-class Rule(Mark):
+class RuleLine(Mark):
     """A line across the whole chart, at the number in xs or in ys."""
 
 

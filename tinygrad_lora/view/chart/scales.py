@@ -17,10 +17,11 @@ from ...core.node import Array
 MANTISSAS: tuple[Iterable[float], ...] = (
     (1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), *([n / 10 for n in range(10, 100, step)] for step in (2, 1)),
 )  # fmt: skip
+FAR = 1e5  # pixels, for numbers that are far away
 PAD = 0.04  # of the axis: how far the outermost numbers are from its ends
 
 
-class Axis(NamedTuple):
+class ChartAxis(NamedTuple):
     """What is asked of an axis. Limits that are None follow the data; `ticks` are numbers, or their texts by number."""
 
     label: str
@@ -33,7 +34,7 @@ class Axis(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class AxisScale:
     """An axis of `length` pixels from `low` to `high`, which may be the smaller one; `ticks` are numbers with texts."""
 
     low: float
@@ -43,15 +44,16 @@ class Scale:
     ticks: list[tuple[float, str]]
 
     def __call__(self, values: ArrayLike) -> Array:
-        """Pixels from the beginning of the axis; not finite for what has no place on it."""
+        """Pixels from the beginning of the axis; nan for what has no place on it."""
         numbers, ends = np.asarray(values, np.float64), np.array([self.low, self.high])
         with np.errstate(all="ignore"):
             if self.log:
                 numbers, ends = np.log10(numbers), np.log10(ends)
-            return (numbers - ends[0]) / (ends[1] - ends[0]) * self.length
+            pixels = (numbers - ends[0]) / (ends[1] - ends[0]) * self.length
+        return np.where(np.isfinite(pixels), np.clip(pixels, -FAR, FAR), np.nan)
 
 
-def scale(axis: Axis, data: Sequence[Array], length: float, most: int, tight: bool = False) -> Scale:
+def scale(axis: ChartAxis, data: Sequence[Array], length: float, most: int, tight: bool = False) -> AxisScale:
     """The scale that shows the data, with at most so many ticks; at whole numbers if all the data are integers.
 
     Raises ValueError for a log axis without positive numbers.
@@ -61,33 +63,41 @@ def scale(axis: Axis, data: Sequence[Array], length: float, most: int, tight: bo
     if axis.log and numbers.size and not shown.size:
         raise ValueError(f"a log scale shows positive numbers only; none of these {numbers.size:,} is positive")
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.1, 1.0)
-    if not tight and low < high:
-        pad = PAD * (np.log(high / low) if axis.log else high - low)
-        low, high = (low / np.exp(pad), high * np.exp(pad)) if axis.log else (low - pad, high + pad)
+    if not tight and low < high and axis.log:
+        logs = np.log([low, high])
+        low, high = np.exp(np.clip(logs + PAD * np.ptp(logs) * np.array([-1, 1]), -700, 700)).tolist()
+    elif not tight:
+        low, high = low - PAD * (high - low), high + PAD * (high - low)
     if low == high:
         low, high = (low / 2, high * 2) if axis.log else (low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2)
     low, high = (
         float(limit if given is None else given) for given, limit in zip(axis.limits, (low, high), strict=True)
     )
     if isinstance(axis.ticks, Mapping):
-        return Scale(low, high, axis.log, length, [(float(tick), text) for tick, text in axis.ticks.items()])
+        return AxisScale(low, high, axis.log, length, [(float(tick), text) for tick, text in axis.ticks.items()])
     whole = axis.whole or all(array.dtype.kind in "iub" for array in data)
     ends = min(low, high), max(low, high)
     automatic = log_ticks(*ends) if axis.log else linear_ticks(*ends, most, whole)
     ticks = [float(tick) for tick in (automatic if axis.ticks is None else axis.ticks)]
-    return Scale(low, high, axis.log, length, [*zip(ticks, tick_texts(ticks, axis.log, axis.percent), strict=True)])
+    return AxisScale(low, high, axis.log, length, [*zip(ticks, tick_texts(ticks, axis.log, axis.percent), strict=True)])
 
 
 def linear_ticks(low: float, high: float, most: int, whole: bool = False) -> list[float]:
-    """At most so many ticks from `low` to `high`, at multiples of 1, 2 or 5 times a power of ten."""
+    """Ticks from `low` to `high` at multiples of 1, 2 or 5 times a power of ten.
+
+    They are at most so many, unless it would be one alone.
+    """
     if not low < high:
         return [low]
-    for power in count(floor(log10((high - low) / most))):
-        for step in (float(f"{m}e{power}") for m in (1, 2, 5)):
+    finer: list[float] = []
+    for m, k in ((m, k) for k in count(floor(log10((high - low) / most))) for m in (1, 2, 5)):
+        if (step := float(f"{m}e{k}")) >= 1 or not whole:
             first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
-            if last - first < most and (step >= 1 or not whole):
-                return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
-    raise AssertionError("a step this large has one tick at most")
+            ticks = [float(f"{n * m}e{k}") for n in range(first, last + 1)]
+            if len(ticks) <= most:
+                return ticks if len(ticks) > 1 else finer or ticks
+            finer = ticks
+    raise AssertionError("a large step has few ticks")
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -105,8 +115,8 @@ def tick_texts(ticks: Sequence[float], log: bool = False, percent: bool = False)
     """The texts of ticks: plain numbers with as many decimals each, 1e-6 where they are long, shares as 2.5%."""
     if percent:
         return [f"{100 * tick:.3g}%" for tick in ticks]
-    texts = [f"{tick:.10g}" for tick in ticks]
+    texts = [f"{tick:.15g}" for tick in ticks]
     if log or any("e" in text for text in texts):
-        return [f"{tick:g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e") for tick in ticks]
+        return [f"{tick:,g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e") for tick in ticks]
     decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
     return [f"{tick:,.{decimals}f}" for tick in ticks]

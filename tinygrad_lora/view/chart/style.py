@@ -46,7 +46,7 @@ def _rules() -> Iterator[tuple[str, str]]:
     yield ".grid", "fill:none;stroke:var(--grid)"
     yield ".rule", "fill:none;stroke:var(--edge);stroke-width:0.8"
     yield ".line", "fill:none;stroke:var(--c);stroke-width:1.7;stroke-linejoin:round"
-    yield ".points", "fill:var(--c);stroke:var(--paper);stroke-width:0.6"
+    yield ".points", "fill:var(--c);stroke:var(--paper);stroke-width:1.2;paint-order:stroke"
     yield ".ring", "fill:none;stroke:var(--ink);stroke-width:1.5"
     yield ".band", "fill:var(--c);fill-opacity:0.18"
     yield ".boxes", "fill:var(--c);fill-opacity:0.6;stroke:var(--c);stroke-width:0.6"

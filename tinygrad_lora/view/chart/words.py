@@ -1,4 +1,4 @@
-"""A chart in words: a sentence for each mark, and small lines of characters for a terminal."""
+"""A chart in words: a sentence for each mark, and a small line of characters for each line and histogram."""
 
 from __future__ import annotations
 
@@ -17,20 +17,18 @@ if TYPE_CHECKING:
 
 LEVELS = "▁▂▃▄▅▆▇█"
 WIDTH = 24  # characters of a small line
-NAMES = {"Line": "line", "Points": "points", "Band": "band", "Boxes": "bars", "Rule": "line across", "Image": "image",
-         "Contours": "contours"}  # fmt: skip
 
 
 def alternative(title: str, charts: Iterable[Chart]) -> str:
     """The charts as one paragraph."""
     sentences = [title] * bool(title)
     for chart in charts:
-        named = f"{chart.title}: " if chart.title != title and chart.title else ""
-        parts = [_sentence(mark) for mark in chart.marks if not isinstance(mark, m.Text | m.Band)]
-        sentences.append(f"{named}{'; '.join(parts) or 'empty'}")
+        parts = [f"{_name(mark)}: {_range(mark)}" for mark in _described(chart)]
+        sentences.append(f"{chart.title}: " * (chart.title not in ("", title)) + ("; ".join(parts) or "empty"))
         axes = {name: axis for name, axis in chart.axes.items() if axis.label}
         sentences += [f"{name}: {axis.label}{', logarithmic' * axis.log}" for name, axis in axes.items()]
-    return f"{'. '.join(one_line(sentence) for sentence in sentences)}."
+    whole = [one_line(sentence) for sentence in sentences or ["Empty"]]
+    return " ".join(f"{sentence}{'.' * (sentence[-1:] not in '?!')}" for sentence in whole)
 
 
 def text(title: str, charts: Iterable[Chart]) -> str:
@@ -38,42 +36,49 @@ def text(title: str, charts: Iterable[Chart]) -> str:
     lines = [title] * bool(title)
     for chart in charts:
         lines += [chart.title] * (chart.title not in ("", title))
-        rows = [_row(mark, chart) for mark in chart.marks if not isinstance(mark, m.Text | m.Band)]
+        curves = [mark.ys[-1] for mark in chart.marks if isinstance(mark, m.Line | m.Boxes)]
+        forms = iter(_forms(curves, chart.axes["y"].log))
+        rows = [
+            (_name(k), next(forms) if isinstance(k, m.Line | m.Boxes) else "", _range(k)) for k in _described(chart)
+        ]
         lines += [f"  {line}" for line in table(rows)] if rows else []
     return "\n".join(lines) or "an empty chart"
 
 
-def _row(mark: m.Mark, chart: Chart) -> tuple[str, str, str]:
-    name = one_line(mark.label) or NAMES[type(mark).__name__]
-    form = _form(mark.ys[-1], chart.axes["y"].log) if isinstance(mark, m.Line | m.Boxes) else ""
-    return name, form, _sentence(mark).removeprefix(f"{name}: ")
+def _described(chart: Chart) -> list[m.Mark]:
+    """What words speak of: not of texts, of the bands around lines, and of lines that only guide the eye."""
+    return [k for k in chart.marks if not isinstance(k, m.Text | m.Band) and (k.label or not isinstance(k, m.RuleLine))]
 
 
-def _sentence(mark: m.Mark) -> str:
-    """What a mark shows, and over which range."""
-    name = one_line(mark.label) or NAMES[type(mark).__name__]
+def _name(mark: m.Mark) -> str:
+    return one_line(mark.label) or type(mark).__name__.lower()
+
+
+def _range(mark: m.Mark) -> str:
+    """How many numbers a mark shows, and their range."""
     if isinstance(mark, m.Image):
-        return f"{name}: {' by '.join(map(str, mark.cells.shape))} numbers from {_range(mark.cells)}"
-    ranges = [f"{axis} {_range(*arrays)}" for axis, arrays in (("x", mark.xs), ("y", mark.ys)) if arrays]
+        return f"{' by '.join(map(str, mark.cells.shape))} numbers, {_ends(mark.cells)}"
+    ranges = [f"{axis} {_ends(*arrays)}" for axis, arrays in (("x", mark.xs), ("y", mark.ys)) if arrays]
     counts = [counted(mark.xs[0].size, "point")] if isinstance(mark, m.Line | m.Points) else []
-    return f"{name}: {', '.join([*counts, *ranges])}"
+    return ", ".join([*counts, *ranges])
 
 
-def _range(*arrays: Array) -> str:
+def _ends(*arrays: Array) -> str:
     numbers = np.concatenate([np.ravel(array) for array in arrays])
     finite = numbers[np.isfinite(numbers)]
-    if not finite.size:
-        return "no number"
-    low, high = number(finite.min()), number(finite.max())
-    return low if low == high else f"{low} to {high}"
+    ends = dict.fromkeys(number(end) for end in (finite.min(), finite.max())) if finite.size else ["no number"]
+    return " to ".join(ends)
 
 
-def _form(heights: Sequence[float] | Array, log: bool) -> str:
-    """The heights as characters, from the lowest to the highest."""
-    y = np.asarray(heights, np.float64)[np.linspace(0, len(heights) - 1, min(len(heights), WIDTH)).round().astype(int)]
+def _forms(curves: Sequence[Array], log: bool) -> list[str]:
+    """The heights of each curve as characters, all on one scale."""
     with np.errstate(all="ignore"):
-        y = np.log(y) if log else y
-        finite = y[np.isfinite(y)]
-        spread = np.ptp(finite) if finite.size else 0
-        places = (y - finite.min()) / spread * (len(LEVELS) - 1) if spread else 0 * y
-    return "".join(LEVELS[round(place)] if np.isfinite(place) else " " for place in places.tolist())
+        heights = [np.log(y) if log else y.astype(np.float64) for y in curves]
+    finite = np.concatenate([y[np.isfinite(y)] for y in heights]) if heights else np.zeros(0)
+    low, spread = (finite.min(), np.ptp(finite) or 1.0) if finite.size else (0.0, 1.0)
+    forms = []
+    for y in heights:
+        some = y[np.linspace(0, len(y) - 1, min(len(y), WIDTH)).round().astype(int)] if len(y) else y
+        places = ((some - low) / spread * (len(LEVELS) - 1)).tolist()
+        forms.append("".join(LEVELS[round(place)] if np.isfinite(place) else " " for place in places))
+    return forms

@@ -15,13 +15,14 @@ from ..words.markup import Markup, element, joined
 from ..words.sentences import one_line
 from . import marks as m
 from .layout import BETWEEN, LINE, SIZE, Panel, align, panel, swatch, wrapped
-from .style import FORMS, ROOT, style_sheet
+from .style import FORMS, ROOT, SERIES, style_sheet
 
 if TYPE_CHECKING:
     from .chart import Chart
 
 MARGIN = 8.0
 OVER = 5.0  # how far the form of a point may stand out of the plot
+FEW, SMALL = 60, 0.6  # the points of a line that are drawn large, and how large more of them are
 STEPS = 32  # strengths of a color in an image
 TINT = 0.22  # the strength of a class's color in the ground
 MOST_CELLS = 128  # of an image, in a row or column; a larger one is drawn in blocks
@@ -37,11 +38,10 @@ def draw(rows: Sequence[Sequence[Chart | None]], title: str, note: str, alternat
     heading += [(line, "muted") for line in wrapped(note, width)]
     top = LINE * len(heading) + 4 * bool(heading)
     parts: list[Markup] = [_text(line, 0, LINE * i + SIZE, kind) for i, (line, kind) in enumerate(heading)]
-    highest = [max((p.top for p in row if p), default=0.0) for row in panels]
     for i, row in enumerate(panels):
         for j, each in enumerate(row):
             if each:
-                at = f"translate({number(across[j] + each.left)} {number(top + down[i] + highest[i])})"
+                at = f"translate({number(across[j] + each.left)} {number(top + down[i] + each.top)})"
                 parts.append(element("g", *_panel(each), transform=at))
     high = top + down[-1] - BETWEEN / 2
     name = f"c{sha256(joined(parts).encode()).hexdigest()[:8]}"
@@ -70,19 +70,18 @@ def _panel(panel: Panel) -> Iterator[Markup]:
             yield _text(mark.label, x + swatch(mark) + 6, base)
             x += swatch(mark) + 6 + text_width(mark.label, SIZE) + BETWEEN
         base += LINE
-    for line in panel.above:
-        yield _text(line, -panel.left, base, "muted")
-        base += LINE
+    for i, line in enumerate(reversed(panel.above)):
+        yield _text(line, -panel.left, -12 - LINE * i, "muted")
     yield from _axes(panel, width, height)
-    around = [f"{number(n)}" for n in (-OVER, -OVER, width + 2 * OVER, height + 2 * OVER)]
+    around = [number(n) for n in (-OVER, -OVER, width + 2 * OVER, height + 2 * OVER)]
     marks = (part for mark in panel.chart.marks for part in _mark(mark, panel))
     place = dict(zip(("x", "y", "width", "height"), around, strict=True))
     yield element("svg", *marks, **place, viewBox=" ".join(around), style="overflow:hidden")
     for mark in panel.chart.marks:
         if isinstance(mark, m.Text):
-            x, y = float(panel.x(mark.xs[0])[0]), height - float(panel.y(mark.ys[0])[0])
-            kind = f"{mark.tone} {mark.anchor} small"
-            yield _text(mark.words, x + mark.shift[0], y - mark.shift[1] + 4, kind)
+            x, y = panel.x(mark.xs[0])[0] + mark.shift[0], height - panel.y(mark.ys[0])[0] - mark.shift[1]
+            if np.isfinite(x + y):
+                yield _text(mark.words, x, y + 4, f"{mark.tone} {mark.anchor} small")
 
 
 def _axes(panel: Panel, width: float, height: float) -> Iterator[Markup]:
@@ -115,26 +114,30 @@ def _axes(panel: Panel, width: float, height: float) -> Iterator[Markup]:
 def _mark(mark: m.Mark, panel: Panel) -> Iterator[Markup]:
     """A mark of the chart, in pixels of its plot."""
     (width, height), kind = panel.chart.size, f"s{mark.series}"
-    xs = [np.clip(panel.x(x), -1e5, 1e5) for x in mark.xs]
-    ys = [np.clip(height - panel.y(y), -1e5, 1e5) for y in mark.ys]
+    xs, ys = [panel.x(x) for x in mark.xs], [height - panel.y(y) for y in mark.ys]
     match mark:
         case m.Line():
             yield element("path", class_=f"line {kind}", d=_polyline(xs[0], ys[0]))
             if mark.points:
-                yield element("path", class_=f"points {kind}", d=_points(xs[0], ys[0], mark.series))
+                yield _points(xs[0], ys[0], mark.series, size=1.0 if len(xs[0]) <= FEW else SMALL)
         case m.Points():
-            look = "ring" if mark.ring else f"points {kind}"
-            yield element("path", class_=look, d=_points(xs[0], ys[0], mark.series))
+            yield _points(xs[0], ys[0], mark.series, mark.ring)
         case m.Band():
-            there, back = _polyline(xs[0], ys[0]), _polyline(xs[0][::-1], ys[1][::-1])
-            yield element("path", class_=f"band {kind}", d=f"{there}L{back[1:]}z")
+            good = np.isfinite(xs[0] + ys[0] + ys[1])
+            x, low, high = xs[0][good], ys[0][good], ys[1][good]
+            around = _polyline(np.append(x, x[::-1]), np.append(low, high[::-1]))
+            yield element("path", class_=f"band {kind}", d=f"{around}z" if around else "")
         case m.Boxes():
-            sides = zip(xs[0], ys[0], xs[1] - xs[0], ys[1] - ys[0], strict=True)
+            a, b, c, d = (
+                np.nan_to_num(side, nan=low) for side, low in zip((*xs, *ys), (0, 0, height, height), strict=True)
+            )
+            sides = zip(a, c, b - a, d - c, strict=True)  # a bar on a log axis begins where the axis does
             paths = [f"M{number(x)} {number(y)}h{number(w)}v{number(h)}h{number(-w)}z" for x, y, w, h in sides]
             yield element("path", class_=f"boxes {kind}", d="".join(paths))
-        case m.Rule():
-            d = f"M0 {number(ys[0][0])}h{number(width)}" if ys else f"M{number(xs[0][0])} 0v{number(height)}"
-            yield element("path", class_="rule" if mark.series < 0 else f"line {kind}", d=d)
+        case m.RuleLine():
+            look, at = "rule" if mark.series < 0 else f"line {kind}", (*xs, *ys)[0][0]
+            d = f"M0 {number(at)}h{number(width)}" if ys else f"M{number(at)} 0v{number(height)}"
+            yield element("path", class_=look, d=d if np.isfinite(at) else "")
         case m.Image():
             (left, right), (top, bottom) = xs[0], ys[0]
             cells = _blocks(mark.cells) if mark.colors != "class" else mark.cells
@@ -152,11 +155,10 @@ def _mark(mark: m.Mark, panel: Panel) -> Iterator[Markup]:
 def _swatch(mark: m.Mark, x: float, y: float) -> Iterator[Markup]:
     """A sample of a mark for the legend, whose middle is at the height y."""
     kind, here = f"s{mark.series}", (np.array([x + swatch(mark) / 2]), np.array([y]))
-    if isinstance(mark, m.Line | m.Rule):
+    if isinstance(mark, m.Line | m.RuleLine):
         yield element("path", class_=f"line {kind}", d=f"M{number(x)} {number(y)}h{number(swatch(mark))}")
     if isinstance(mark, m.Points) or (isinstance(mark, m.Line) and mark.points):
-        ring = isinstance(mark, m.Points) and mark.ring
-        yield element("path", class_="ring" if ring else f"points {kind}", d=_points(*here, mark.series))
+        yield _points(*here, mark.series, isinstance(mark, m.Points) and mark.ring)
     if isinstance(mark, m.Boxes):
         yield element("path", class_=f"boxes {kind}", d=f"M{number(x + 1)} {number(y - 6)}h12v12h-12z")
     if isinstance(mark, m.Image):
@@ -176,13 +178,17 @@ def _polyline(x: Array, y: Array) -> str:
     return "".join(parts)
 
 
-def _points(x: Array, y: Array, series: int) -> str:
-    places = zip(x.tolist(), y.tolist(), strict=True)
-    return "".join(f"M{number(a)} {number(b)}{FORMS[series]}" for a, b in places if np.isfinite(a) and np.isfinite(b))
+def _points(x: Array, y: Array, series: int, ring: bool = False, size: float = 1.0) -> Markup:
+    """A mark at each point, in the form of its series."""
+    places = [(a, b) for a, b in zip((x / size).tolist(), (y / size).tolist(), strict=True) if np.isfinite(a + b)]
+    d = "".join(f"M{number(a)} {number(b)}{FORMS[series]}" for a, b in places)
+    look = "ring" if ring else f"points s{series}"
+    return element("path", class_=look, transform=f"scale({size})" if size != 1 else None, d=d)
 
 
 def _blocks(cells: Array) -> Array:
     """Each block of a large matrix by the number in it that is farthest from 0."""
+    cells = cells.astype(np.float64)
     for axis in (0, 1):
         size = -(-cells.shape[axis] // MOST_CELLS)
         at = np.arange(0, cells.shape[axis], size)
@@ -194,7 +200,7 @@ def _blocks(cells: Array) -> Array:
 def _cells(cells: Array, mark: m.Image) -> Iterator[Markup]:
     """The cells of an image, a path for each color; equal neighbors in a row are one rectangle."""
     if mark.colors == "class":
-        keys = cells.astype(np.int64) * STEPS + round(TINT * STEPS)
+        keys = cells.astype(np.int64) % SERIES * STEPS + round(TINT * STEPS)
     else:
         strength = np.nan_to_num(np.clip(np.rint(np.abs(cells) / mark.limit * (STEPS - 1)), 0, STEPS - 1))
         series = np.where(cells > 0, 1, 0) if mark.colors == "signed" else 7 if mark.colors == "ink" else 0

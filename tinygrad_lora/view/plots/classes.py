@@ -12,7 +12,8 @@ from ...core.node import Array, ComputationNode, constant
 from ...errors import ShapeError
 from ...nn.checks import check_size
 from ...nn.layer import Layer
-from ..chart import SERIES, Chart
+from ..chart import Chart
+from ..chart.style import SERIES
 from ..diagram.layers import run_layer
 from ..words.sentences import one_line
 from .checks import class_numbers, finite

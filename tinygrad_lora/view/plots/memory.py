@@ -6,7 +6,8 @@ from itertools import cycle
 
 from ...compiler import CompiledFunction
 from ...compiler.planned.memory import Array, Memory
-from ..chart import SERIES, Chart
+from ..chart import Chart
+from ..chart.style import SERIES
 from ..words.sentences import one_line
 
 MOST_NAMES = 60  # arrays that are named in the picture

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from ...core.node import Array
 from ...errors import ShapeError
 from ...nn.checks import check_size
-from ..chart import SERIES, Chart
+from ..chart import Chart
+from ..chart.style import SERIES
 from ..words.grammar import counted
 from ..words.sentences import number, one_line
 from .checks import finite
