@@ -129,7 +129,7 @@ print(compiled.report)
 
 # %%
 try:
-    print(tl.check_pass(merge_duplicates))
+    print(tl.check_pass(merge_duplicates, programs=100))
 except NotImplementedError:
     print("write merge_duplicates, then run this cell again")
 
