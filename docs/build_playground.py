@@ -21,6 +21,7 @@ from build_site.mathml import mathml
 from build_site.notebooks import PLAYED
 from in_browser import pyodide
 
+from tinygrad_lora.learn.predictions.prediction import all_predictions, load_prediction
 from tinygrad_lora.learn.registry import load_exercise
 from tinygrad_lora.play.examples import EXAMPLES
 from tinygrad_lora.play.page import FILES, page
@@ -41,6 +42,7 @@ UNUSED_MODULES = (
 )  # fmt: skip
 # Of this package: there are no commands here, no processes to grade in, no networks to fetch.
 UNUSED_PARTS = ("commands", "demo", "grading", "interop", "models")
+FIRST_LEFT_OUT = "06"  # the tutorials before it can be worked on here
 MARK = "\ue000"  # stands for a formula while Markdown is read
 
 
@@ -56,7 +58,8 @@ def main() -> int:
     write_packages(out / "packages.zip")
     for name, (_, content) in FILES.items():
         (out / name).write_text(content(), encoding="utf-8")
-    exercises = {id: exercise(id) for id in PLAYED}
+    asked = [id for id in all_predictions() if id < FIRST_LEFT_OUT]
+    exercises = {id: exercise(id) for id in PLAYED} | {id: prediction(id) for id in asked}
     (out / "exercises.json").write_text(json.dumps(exercises), encoding="utf-8")
     first = dict(parts(next(iter(EXAMPLES.values()))))
     (out / "index.html").write_text(page("worker", first), encoding="utf-8")
@@ -75,6 +78,18 @@ def exercise(id: str) -> dict[str, str]:
         "title": one.plain_title,
         "html": f"<h2>{html(one.title, inline=True)}</h2>{html(one.prompt)}{hints}",
         "code": f"{one.preamble.strip()}\n\n\n{one.stub.strip()}\n\n\ntl.check({id!r}, {', '.join(one.names)})\n",
+    }
+
+
+def prediction(id: str) -> dict[str, str]:
+    """What the page shows of a question, and the call that answers it."""
+    question = load_prediction(id).question()
+    needed = 'its letter in quotes, such as "a"' if question.kind == "choice" else question.needed
+    how = f"Write {needed}, in place of the dots, then check it."
+    return {
+        "title": "what will come out?",
+        "html": f"<h2>What will come out?</h2>{html(str(question))}<p>{how}</p>",
+        "code": f"tl.predict({id!r}, ...)\n",
     }
 
 
@@ -102,7 +117,7 @@ def package_files() -> pyodide.Files:
     for path, content in pyodide.package_files():
         inside = PurePosixPath(path).parts[1:]
         if inside[0] == "tutorials":
-            wanted = len(inside) > 2 and inside[2] < "t06"
+            wanted = len(inside) > 2 and inside[2] < f"t{FIRST_LEFT_OUT}"
         else:
             wanted = inside[-1] != "codemirror.js" and inside[0] not in UNUSED_PARTS
         if wanted and not path.endswith((".typed", ".pyi")):

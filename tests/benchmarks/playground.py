@@ -4,8 +4,8 @@
     python tests/benchmarks/playground.py build/playground    the static site in this folder, once warm; bar: 500 ms
 
 A browser opens the page, and for each example types a digit and takes it away again, ten times. The time is that of the
-page itself, from the key to the frame after the new picture is there. Of a site it also tells the size; bars: 20 MB, and
-9 MB where the server compresses.
+page itself, from the key to the frame after the new picture is there. Of a site it also tells the size; bars: 20 MB,
+and 9 MB where the server compresses.
 """
 
 import gzip
@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "pages"), str(Path(__file__).resolve().parents[2] / "docs")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pages"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
 
 from browser import chromium
 from lab_site.check import served

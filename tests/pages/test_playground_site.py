@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from browser import NEEDS_A_BROWSER, chromium, screenshot
 
+from tinygrad_lora.learn.predictions.prediction import all_predictions
 from tinygrad_lora.learn.registry import exercise_ids, load_exercise
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,8 +86,12 @@ def written(page, text):
 def test_the_site_is_small_and_each_exercise_of_the_first_five_tutorials_is_there(site):
     assert sum(path.stat().st_size for path in site.rglob("*")) < 20e6
     exercises = json.loads((site / "exercises.json").read_text(encoding="utf-8"))
-    assert [*exercises] == [id for id in exercise_ids() if id < "06"]
-    for id, exercise in exercises.items():
+    solved, asked = ([id for id in ids if id < "06"] for ids in (exercise_ids(), all_predictions()))
+    assert [*exercises] == [*solved, *asked]
+    for id in asked:
+        assert f"tl.predict({id!r}, ...)" in exercises[id]["code"] and len(exercises[id]["html"]) > 80
+    for id in solved:
+        exercise = exercises[id]
         assert exercise["code"].endswith(f"tl.check({id!r}, {', '.join(load_exercise(id).names)})\n")
         assert "<details>" in exercise["html"] and not re.search(r"\$|\ue000", exercise["html"])
         assert load_exercise(id).solution.strip() not in exercise["code"]
@@ -135,5 +140,10 @@ def test_an_exercise_is_checked_as_in_a_notebook_and_the_answer_is_kept(page, ad
     page.goto(f"{address}?exercise=03-relu&embed")
     page.wait_for_selector("#check:not([hidden])", timeout=WAIT)
     assert exercise.solution.splitlines()[0] in page.inner_text(".cm-content")
+    page.goto(f"{address}?exercise=01-product&embed")
+    page.wait_for_selector("#check:not([hidden])", timeout=WAIT)
+    written(page, 'tl.predict("01-product", 3)\n')
+    page.click("#check")
+    page.wait_for_selector("#value:has-text('Right')", timeout=WAIT)
     page.goto(f"{address}?exercise=99-none")
     page.wait_for_selector("#task:has-text('no exercise 99-none')", timeout=WAIT)
