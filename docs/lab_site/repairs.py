@@ -20,7 +20,7 @@ DRIVE = {
     "this._channel.postMessage(r)}": "this._channel.postMessage({id:a.id,answer:r})}",
     "new BroadcastChannel(y)": 'new BroadcastChannel(`${y} ${new URL("..",location.href).pathname}`)',
     'this._channel.addEventListener("message",this._onMessage),': (
-        "navigator.locks.request(this._channel.name,()=>new Promise(()=>"
+        "navigator.locks?.request(this._channel.name,()=>new Promise(()=>"
         'this._channel.addEventListener("message",this._onMessage))),'
     ),
 }
