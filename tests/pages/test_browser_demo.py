@@ -8,8 +8,9 @@ from tinygrad_lora.demo.files import write_files
 
 pytestmark = [pytest.mark.slow, *NEEDS_A_BROWSER]
 # For each graph that is shown: whether it fits its frame, the size of its text, and whether the code is beside it.
-GRAPHS = """() => [...document.querySelectorAll(".paper")].filter(e => e.getClientRects().length).map(frame => {
-  const svg = frame.querySelector("svg"), code = document.querySelector(".broad > :last-child pre").getBoundingClientRect();
+GRAPHS = """() => [...document.querySelectorAll("div.paper")].filter(e => e.getClientRects().length).map(frame => {
+  const svg = frame.querySelector("svg");
+  const code = document.querySelector(".broad > :last-child pre").getBoundingClientRect();
   const shrinks = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
   return [frame.scrollWidth <= frame.clientWidth, 12 * shrinks, code.left > frame.getBoundingClientRect().right];
 })"""
@@ -29,6 +30,6 @@ def test_the_graph_fits_beside_its_code(html, tmp_path, width, beside, least, sc
         ((fits, size, right),) = page.evaluate(GRAPHS)
         assert fits and size >= least and right == beside
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert "lora" in page.locator(".paper:visible svg").text_content()
-        page.locator(".paper:visible").scroll_into_view_if_needed()
+        assert "lora" in page.locator("div.paper:visible svg").text_content()
+        page.locator("div.paper:visible").scroll_into_view_if_needed()
         screenshot(page, f"demo_{width}_{scheme}")
