@@ -19,7 +19,7 @@ from .core.node import ComputationNode, Operand, Shape, constant
 from .errors import ShapeError
 from .refusals.arguments import explained
 from .refusals.arrays import Axis, as_axes, as_shape, listed, refuse_labels, refuse_no_list
-from .refusals.lines import remembered
+from .refusals.lines import call_record, remembered
 
 HALF = np.dtype(np.float16)
 
@@ -41,7 +41,7 @@ def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
         else:
             y = ops.cast(f(ops.cast(args[0], dtype=np.float32), *args[1:], **named), dtype=HALF)
         if type(y) is ComputationNode:  # as `remembered` does, in one call less
-            y.call = f, args, named
+            y.call = (f, args, named) if len(args) == 1 and not named else call_record(f, args, named)
         return y
 
     return explained(composite)
