@@ -155,9 +155,9 @@ def indices(draw: Any, shape: tuple[int, ...], depth: int) -> tuple[Any, ...]:
     return tuple(draw(arrays(s, e)).astype(np.int64) for s, e in zip(where, pick, strict=True))
 
 
-def broadcasts(found: list[tuple[int, ...]]) -> bool:
+def broadcasts(shapes: list[tuple[int, ...]]) -> bool:
     try:
-        np.broadcast_shapes(*found)
+        np.broadcast_shapes(*shapes)
     except ValueError:
         return False
     return True
@@ -226,7 +226,11 @@ FACTORIES: dict[str, st.SearchStrategy[Case]] = {
     "index": one_array(lambda draw, x: {"key": draw(keys(x.shape))}),
     "place": placed(),
     "concatenate": side_by_side(),
-}
+    "random_uniform": st.builds(
+        lambda seed, stream, shape: Case((np.array(seed),), {"stream": stream, "shape": shape}),
+        st.integers(0, 99), st.integers(0, 9), shapes(),
+    ),
+}  # fmt: skip
 
 # Operations that are not defined on complex numbers, or have kinks: the complex step says nothing about them.
 # The factories keep them away from the kinks, so that central differences do.
@@ -299,8 +303,8 @@ class Program:
         self.steps, self.outputs = tuple(steps), tuple(outputs)
 
     def __call__(self, *inputs: Any) -> Any:
-        found = self.run(ENGINE, [*inputs, *self.parameters])
-        return found[0] if len(found) == 1 else found
+        result = self.run(ENGINE, [*inputs, *self.parameters])
+        return result[0] if len(result) == 1 else result
 
     def run(self, table: dict[str, Callable[..., Any]], leaves: Iterable[Any]) -> list[Any]:
         """The outputs, with each operation as `table` has it."""
@@ -343,8 +347,8 @@ class Writer:
 
     def pick(self, fits: Callable[[Value], bool] = lambda v: True) -> int:
         """An earlier value that fits, a late one rather than an early one."""
-        found = [i for i, v in enumerate(self.values) if fits(v)]
-        return self.draw(st.sampled_from(found + 2 * found[-2:]))
+        fitting = [i for i, v in enumerate(self.values) if fits(v)]
+        return self.draw(st.sampled_from(fitting + 2 * fitting[-2:]))
 
     def pick_beside(self, *taken: int) -> int:
         """An earlier value that broadcasts with those taken."""

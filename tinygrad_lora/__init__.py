@@ -13,19 +13,21 @@ _PUBLIC = [
     ("core.graph", "Graph"),
     ("core.trace", "trace"),
     ("core.autodiff", "grad gradients value_and_grad zero_gradients"),
+    ("derivatives", "hessian hvp jacobian jvp vjp"),
     # Functions of nodes or arrays
     ("core.ops", "add cast divide exp greater identity log matmul multiply power relu scale sign sqrt stop_gradient"),
     ("core.ops", "subtract take tanh transpose where"),
     ("library", "broadcast concatenate cross_entropy gelu layer_norm log_softmax max maximum mean mse reshape sigmoid"),
     ("library", "softmax sum"),
-    ("nn", "exact_gelu silu"),
+    ("nn", "avg_pool conv1d conv2d dropout exact_gelu max_pool silu"),
     # Layers, adapters and optimizers
-    ("nn", "Embedding Layer LayerNorm Linear RMSNorm Sequential activate by_row"),
+    ("nn", "BatchNorm Embedding GroupNorm Layer LayerNorm Linear RMSNorm Sequential activate by_row"),
     ("nn", "Adapter LoRAEmbedding LoRALayer LoRALinear adapt adapter_names adapter_settings adapter_weights"),
     ("nn.adapters.model.switching", "adapters"),
     ("nn", "add_weighted_adapter delete_adapter disabled merge_all merge_and_unload unmerge_all"),
     ("nn", "SGD Adam AdamW Optimizer"),
     ("nn.schedules", "cosine linear step_decay"),
+    ("batching", "batches"),
     # The compiler
     ("compiler", "CompiledFunction TrainingStep compile compile_training_step"),
     ("checking", "check_gradients check_pass"),
@@ -39,14 +41,14 @@ _PUBLIC = [
     ("models.load", "load_minilm load_smollm2"),
     # Pictures, steps and explanations
     ("view", "draw explain explore failure first_nonfinite fold_tracebacks listing parameter_tree render step_through"),
+    ("view.chart", "Chart"),
     ("view.diagram.data", "diagram"),
     ("view.formula.write", "formula"),
 ]
 _HOME = {name: module for module, names in _PUBLIC for name in names.split()}
-_ENGINE = ("core", "library", "nn")
-_PARTS = {
-    part: part for part in (*_ENGINE, "checking", "compiler", "data", "errors", "interop", "learn", "models", "view")
-}
+_ENGINE = ("core", "derivatives", "library", "nn")
+_FOLDERS = "checking compiler core data errors interop learn library models nn view"
+_PARTS = {part: part for part in _FOLDERS.split()}
 _PARTS["ops"] = "core.ops"
 _REMOVED = {
     "load_rxnmapper": "RXNMapper was removed; load_minilm() reads sentences, and load_smollm2() answers questions",

@@ -5,9 +5,10 @@ import ast
 import pytest
 from feedback.answers import Answer, edited, read, written
 from feedback.changes import changes, difference
+from feedback.command import answers, drawn
 from feedback.judging import ACCEPTED, BARE, EXAMPLE, MISLEADING, NAMED, PLAIN, judged, word_for
 from feedback.mutants import candidates, equivalents, mutants
-from feedback.report import tables
+from feedback.report import tables, to_read
 
 from tinygrad_lora.learn import exercise_ids, load_exercise
 from tinygrad_lora.learn.diagnosis import Diagnosis
@@ -15,11 +16,11 @@ from tinygrad_lora.learn.diagnosis import Diagnosis
 
 def test_a_change_is_another_program_and_the_same_one_each_time():
     text = "def f(a, b=1):\n    c = a - b\n    return max(c, 0.5)\n"
-    found = dict(changes(text))
-    assert found == dict(changes(text)) and len(found) == len(set(found.values()))
-    assert all(new != ast.unparse(ast.parse(text)) for new in found.values())
+    result = dict(changes(text))
+    assert result == dict(changes(text)) and len(result) == len(set(result.values()))
+    assert all(new != ast.unparse(ast.parse(text)) for new in result.values())
     for change in ("`c = a - b` -> `c = b - a`", "`c = a - b` -> `pass`", "`def f(a, b=1):` -> `def f(a, b=2):`"):
-        assert change in found
+        assert change in result
     assert difference("a\nb\nc", "a\nx\nc") == "`b` -> `x`"
 
 
@@ -88,6 +89,16 @@ def test_every_wrong_answer_is_told_what_is_wrong(id):
     """Not one is accepted, and each gets one of the names that are right for it, or an example."""
     verdicts = [judged(answer) for answer in written("wrong") if answer.exercise == id]
     assert not [str(verdict) for verdict in verdicts if verdict.word not in (NAMED, EXAMPLE)]
+
+
+def test_a_sample_is_the_same_for_the_same_seed_and_shows_all_that_it_takes_to_judge_a_message():
+    everything = list(answers(("wrong", "mutant"), ["01-values"]))
+    some = drawn(everything, 3, 2, 7)
+    assert [answer.kind for answer in some].count("wrong") == 3 and len(some) == 5
+    assert some == drawn(everything, 3, 2, 7) != drawn(everything, 3, 2, 8)
+    page = to_read([judged(answer) for answer in some])
+    assert page.count("Let $x = 2$") == 1 and page.count("\n>>> ") == 5
+    assert all(answer.text in page or answer.title in page for answer in some)
 
 
 def test_the_table_counts_every_answer_once():

@@ -24,6 +24,8 @@ from tinygrad_lora.errors import CompileError
 TESTS = Path(__file__).parents[1]
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
 ENGINES = ("numba",)
+# Numba has no generator that gives the same numbers, and says so.
+TRANSLATED = [op for op in Op.registry.values() if op.name != "random_uniform"]
 
 
 def engine(name):
@@ -54,10 +56,10 @@ def eager(function, arrays):
         return [node.value for node in as_list(function(*map(tl.constant, arrays)))]
 
 
-def assert_near(found, expected):
-    found, expected = as_list(found), as_list(expected)
-    assert [(x.shape, x.dtype) for x in found] == [(y.shape, y.dtype) for y in expected]
-    for x, y in zip(found, expected, strict=True):
+def assert_near(result, expected):
+    result, expected = as_list(result), as_list(expected)
+    assert [(x.shape, x.dtype) for x in result] == [(y.shape, y.dtype) for y in expected]
+    for x, y in zip(result, expected, strict=True):
         tolerance = TOLERANCE.get(y.dtype.name, 0)
         scale = np.abs(y[np.isfinite(y)]).max(initial=1.0) if y.dtype.kind == "f" else 1
         np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance * scale)
@@ -72,7 +74,7 @@ def random(*shapes, dtype=np.float64, seed=0):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("op", Op.registry.values(), ids=str)
+@pytest.mark.parametrize("op", TRANSLATED, ids=str)
 @examples(25)
 @given(data=st.data())
 def test_the_loops_of_an_operation_are_its_numpy_line(op, data):
@@ -211,9 +213,9 @@ def test_arrays_of_any_layout_are_taken(name):
     y.flags.writeable = False
     compiled = tl.compile(product, engine=name)
     for s in (np.float64(2.0), np.array(2.0)):
-        found = compiled(x, y, s)
-        assert_near(found, eager(product, (x, y, s)))
-        assert type(found[2]) is np.float64
+        result = compiled(x, y, s)
+        assert_near(result, eager(product, (x, y, s)))
+        assert type(result[2]) is np.float64
 
 
 def test_a_negative_power_of_zero_is_infinite(name):
@@ -290,14 +292,14 @@ def test_a_source_runs_by_itself(name):
 @given(data=st.data())
 def test_numba_has_every_operation(data):
     build = engine("numba").build
-    cases = [(op, data.draw(inputs_for(op))) for op in Op.registry.values()]
+    cases = [(op, data.draw(inputs_for(op))) for op in TRANSLATED]
     inputs, outputs, arrays = [], [], []
     for op, case in cases:
         placeholders = [tl.placeholder(np.shape(x), x.dtype) for x in case.operands]
         inputs += placeholders
         arrays += case.operands
         outputs.append(op(*placeholders, **case.params))
-    assert len(outputs) == len(Op.registry)
+    assert len(outputs) == len(TRANSLATED) == len(Op.registry) - 1
     graph = tl.Graph(inputs, outputs)
     with np.errstate(all="ignore"):
         assert_near(build(graph, "f")[1](*arrays), graph(*arrays))

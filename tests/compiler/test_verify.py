@@ -185,7 +185,7 @@ def test_a_block_does_not_write_what_a_later_block_reads(monkeypatch):
     expected = slopes(k).value
     assert_allclose(tl.compile(slopes, passes=())(x), expected, rtol=1e-9)
     monkeypatch.setattr(plan, "_held", lambda units, places: {})
-    with pytest.warns(MiscompiledWarning, match=r"reads .* there is .* in memory"):
+    with pytest.warns(MiscompiledWarning, match=r"blocks of rows have bytes in common"):
         compiled = tl.compile(slopes, passes=()).prepare(x)
     assert_allclose(compiled(x), expected, rtol=1e-9)
 
@@ -241,6 +241,54 @@ def test_a_loop_goes_over_all_rows(monkeypatch, text, fault):
         lambda x: tl.sum(tl.exp(x * 2.0 + 1.0) * tl.tanh(x), 1), np.random.default_rng(0).normal(size=(40, 6))
     )
     assert any(changed)
+
+
+OTHERWISE = ["", "[rows]", "[left]", "[0:4]", "[:4]", "[start:]", "[start:start + 4]", "[rows].T", "[rows][::-1]"]
+
+
+def _cut_otherwise(source):
+    """The program with each place where rows of a block are taken, changed in each other way."""
+    for at in re.finditer(r"\[(rows|left)\]|(?<=[ (])k\d+\b", source):
+        for other in OTHERWISE:
+            yield source[: at.end() if at[0][0] == "k" else at.start()] + other + source[at.end() :]
+
+
+def assert_faults_are_found(campaign, faulty, every):
+    """Whatever the verifier has nothing against gives the right numbers."""
+    seen = 0
+    for case in campaign.cases:
+        planned = campaign.plain[case.name]
+        for source in list(faulty(planned.source))[::every] if "rows = slice" in planned.source else ():
+            changed = planned._replace(source=source)
+            if not verify(changed, case.function(changed), case.views):
+                assert campaign.wrong(case, changed) == "", source
+            seen += source != planned.source
+    return seen
+
+
+def test_some_other_rows_for_a_block_are_found(campaign):
+    assert assert_faults_are_found(campaign, _cut_otherwise, 40) > 50
+
+
+@pytest.mark.slow
+def test_any_other_rows_for_a_block_are_found(campaign):
+    assert assert_faults_are_found(campaign, _cut_otherwise, 17) > 200
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("sums plainly", "t18 = t14.reshape((13,))", "t18 = t14"),
+        ("masked int64", "t2 = t1.reshape((12,))", "t2 = t1"),
+    ],
+)
+def test_an_array_of_another_shape_is_found(campaign, name, text, fault):
+    """Its bytes are right, but NumPy would broadcast them in another way."""
+    case = next(case for case in campaign.cases if case.name == name)
+    planned = campaign.plain[name]._replace(source=campaign.plain[name].source.replace(text, fault))
+    assert planned != campaign.plain[name]
+    assert verify(planned, case.function(planned), case.views)
+    assert campaign.wrong(case, planned)
 
 
 ROWS, COLUMNS, TURNED = ((12, 3), (3, 8)), ((3, 3), (3, 40)), ((3, 12), (3, 8))

@@ -10,6 +10,8 @@ from wrong_answers import mutants_of
 import tinygrad_lora as tl
 from tinygrad_lora.learn import exercise_ids, load_exercise, reference, run_checks
 from tinygrad_lora.learn.cases import chain, puzzle
+from tinygrad_lora.learn.checking.repetition import require_repeated
+from tinygrad_lora.learn.diagnosis import Wrong, example, number, written
 from tinygrad_lora.learn.exercises.t01 import values as t01_values
 from tinygrad_lora.learn.exercises.t04 import diamond as t04_diamond
 from tinygrad_lora.learn.exercises.t09 import fusible as t09_fusible
@@ -87,6 +89,98 @@ def test_of_a_name_without_a_value_the_order_is_not_blamed():
     assert "t0 gets a value in no line" in told("09-emit", **{right.__name__: forgets})
 
 
+def test_the_numbers_of_an_example_have_the_digits_that_a_comparison_by_hand_needs():
+    assert example(np.array([18.375, 2.0]), 3.0, x=None, n=7, note="a text") == (
+        ("x", "None"), ("n", "7"), ("note", "a text"), ("yours", "[18.375, 2]"), ("should be", "3"),
+    )  # fmt: skip
+    yours, expected = (numbers for _, numbers in example(1 / 3, 1 / 3 + 1e-9))
+    assert yours != expected and yours.startswith("0.33333333")
+    assert "-0" not in number(-0.0) and number(True) == "True"
+    assert written(np.zeros((2, 2, 2))) == "[[0, 0] [0, 0]] [[0, 0] [0, 0]]"
+    assert written(np.ones((7, 7))).startswith("of shape (7, 7): all 1")
+
+
+def test_the_example_of_a_layer_has_its_input_its_parameters_and_its_factors():
+    def relu_added(self, x):
+        return tl.relu(x @ self.weight + self.bias)
+
+    (Linear,) = reference_values("06-linear").values()
+    report = told("06-linear", Linear=type("Linear", (Linear,), {"__call__": relu_added}))
+    assert all(f"  {name} " in report for name in ("x", "weight", "bias", "yours", "should be"))
+
+
+def test_a_result_that_is_always_zero_is_not_the_slope_for_an_h_of_its_own():
+    def zero(f, x, h):
+        return 0.0 * h
+
+    report = told("03-central-difference", central_difference=zero)
+    assert "of your own" not in report and "f(x - h)" in report
+
+
+def test_a_remedy_is_given_only_if_it_makes_the_shape_that_is_asked_for():
+    assert "transpose" not in told("05-repair", scores=lambda x, W: W @ W)
+    assert "transpose the second operand: (2, 3) @ (3, 2)" in told("05-repair", similarities=lambda x: x @ x)
+
+
+def test_times_n_is_not_a_factor_that_happens_to_be_the_number_of_elements():
+    def mean_vjp(g, y, x, axis):
+        return np.broadcast_to(np.expand_dims(g, axis), x.shape) * x.shape[axis]
+
+    report = told("05-sum-mean", mean_vjp=mean_vjp)
+    assert "multiplied by n" in report and "number of elements" not in report
+
+
+def test_a_step_of_zero_is_not_said_to_be_unassigned():
+    def stays(parameters, lr, memory):
+        for p in parameters:
+            p.value = p.value - 0.0 * lr
+
+    assert "is what you subtract not 0?" in told("07-momentum", momentum_step=stays)
+
+
+def test_a_loss_that_becomes_nan_does_not_grow():
+    def broken(parameters, lr, memory):
+        for p in parameters:
+            p.value = p.value * np.nan
+
+    report = told("07-digits", update=broken)
+    assert "in batch 2 the loss was nan" in report and "grows" not in report
+
+
+def test_a_name_must_explain_every_answer_that_is_wrong():
+    def low_rank(M, r):
+        U, S, _ = np.linalg.svd(M, full_matrices=False)
+        return U[:, :r] * S[:r], M[:r]  # on the first matrix this is S twice
+
+    report = told("11-best-rank", low_rank=low_rank)
+    assert "can be reached" in report and "in A and in B" not in report
+    report = told("11-counts", largest_rank=lambda n, m, share: int(share * n * m // (m + m)))
+    assert "round down" not in report and "with share" in report
+    smallest = told("12-ship", largest_difference=lambda f, g, x: np.abs(f(x) - g(x)).min())
+    assert "that is the smallest" in smallest
+
+
+def test_a_list_is_not_asked_for_because_of_duplicates_where_nothing_was_returned():
+    assert "duplicates" not in told("01-edges", edges=lambda output: None)
+    assert "duplicates" in told("01-edges", edges=lambda output: set())
+
+
+def test_two_results_that_look_alike_are_shown_where_they_differ():
+    first = {f"node {i}": 1.0 for i in range(20)}
+    with pytest.raises(Wrong, match=r"backward gives 2\.0 for 'node 7', and the first time 1\.0: does it keep"):
+        require_repeated("backward", first, first | {"node 7": 2.0})
+    with pytest.raises(Wrong, match=r"f gives 5 for 9, and the first time 9: "):
+        require_repeated("f", [*range(40)], [*range(9), 5, *range(10, 40)])
+
+
+def test_random_numbers_of_its_own_are_not_a_memory():
+    def initial_weight(rng, input_size, output_size):
+        return np.random.default_rng().normal(size=(input_size, output_size))
+
+    report = told("06-init", initial_weight=initial_weight)
+    assert "from the generator that is given" in report and "from call to call" not in report
+
+
 def test_a_trainable_parameter_does_not_depend_on_itself():
     def visited(output):
         return [n for n in reference("06-freezing")[1](output) if n.parents]
@@ -162,13 +256,13 @@ def test_another_network_is_not_rescued():
 
 def drawn_before(id, monkeypatch):
     """What the last picture before an exercise shows, with its values."""
-    cells, found = tutorial(id[:2]).cells, []
+    cells, drawn = tutorial(id[:2]).cells, []
     marks = [cell["metadata"].get("tinygrad_lora", {}) for cell in cells]
     place = next(i for i, mark in enumerate(marks) if mark.get("exercise") == id and mark.get("role") == "answer")
     cell = [cell for cell in cells[:place] if cell["cell_type"] == "code"][-1]
-    monkeypatch.setattr(tl, "draw", lambda thing, **options: found.append(thing))
+    monkeypatch.setattr(tl, "draw", lambda thing, **options: drawn.append(thing))
     exec("".join(cell["source"]), {"tl": tl, "np": np})
-    return found[-1]
+    return drawn[-1]
 
 
 @pytest.mark.parametrize(

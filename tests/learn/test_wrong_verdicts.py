@@ -15,7 +15,8 @@ from tinygrad_lora.learn.cases import ladder
 from tinygrad_lora.learn.checking.arguments import on_copies
 from tinygrad_lora.learn.checking.cells import newest_broken, note_about
 from tinygrad_lora.learn.checking.counterfactual import KeptState, with_own_names
-from tinygrad_lora.learn.checking.exceptions import explained
+from tinygrad_lora.learn.checking.exceptions import RULES, explained
+from tinygrad_lora.learn.checking.guard import line_of
 from tinygrad_lora.learn.checking.repetition import alike, kept
 from tinygrad_lora.learn.diagnosis import Wrong
 
@@ -181,7 +182,7 @@ def test_an_exception_has_a_code_and_says_what_to_look_at(code, function):
 
 def test_a_lost_axis_is_named_with_what_keeps_it():
     advice = explained(raised(lambda: np.ones((2, 3)) + np.ones(2)))[1]
-    assert "if (2,) is a sum or a mean" in advice and "with keepdims=True it is (2, 1) and fits (2, 3)" in advice
+    assert "If (2,) is a sum or a mean" in advice and "with keepdims=True it is (2, 1) and fits (2, 3)" in advice
 
 
 # --- Whose answer is it? ---
@@ -208,7 +209,7 @@ def test_a_file_that_never_ends_is_stopped_and_told_so(tmp_path, capsys, monkeyp
     monkeypatch.setattr("tinygrad_lora.commands.check.LIMIT", 0.2)
     (tmp_path / "mine.py").write_text("while True:\n    pass\n")
     assert main(["check", "01-count-nodes", str(tmp_path / "mine.py")]) == 2
-    assert "was stopped after 0.2 seconds" in (told := capsys.readouterr().err) and "never ends" in told
+    assert "was stopped after 0.2 seconds" in (printed := capsys.readouterr().err) and "never ends" in printed
 
 
 # --- One verdict ---
@@ -217,3 +218,28 @@ def test_a_file_that_never_ends_is_stopped_and_told_so(tmp_path, capsys, monkeyp
 @pytest.mark.slow
 def test_every_seed_and_both_budgets_give_the_same_points():
     assert disagreements([0, 7, 20_261_126]) == []
+
+
+def test_an_alarm_that_rings_between_two_lines_gets_a_line():
+    """Python gives some instructions no line: an error raised there must not break the report."""
+    frame = SimpleNamespace(f_code=compile("1 / 0", "<student>", "exec"))
+    assert line_of(SimpleNamespace(tb_frame=frame, tb_lineno=None, tb_next=None)) == "<module>, line 1"
+
+
+def test_names_keep_their_spelling_and_other_sentences_begin_with_a_capital():
+    for _, _, remedy in RULES:
+        if isinstance(remedy, str) and remedy:
+            assert remedy[0].isupper() or remedy.startswith("{0}"), remedy
+    assert explained(UnboundLocalError("cannot access local variable 'rows' where"))[1].startswith("rows has no value")
+
+
+def test_what_is_said_of_an_array_in_a_condition_depends_on_whether_there_is_one():
+    error = ValueError("The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()")
+    assert explained(error, "f, line 2: `if x > 0:`")[0] == "array-in-condition"
+    assert explained(error, "f, line 2: `return np.broadcast_to(shape, x)`")[0] == "wrong-call"
+    assert explained(error)[0] == "array-in-condition"
+
+
+def test_a_line_of_a_compiled_library_is_not_the_students():
+    frame = SimpleNamespace(f_code=compile("1 / 0", "numpy/random/_common.pyx", "exec"))
+    assert not line_of(SimpleNamespace(tb_frame=frame, tb_lineno=1, tb_next=None))

@@ -21,7 +21,7 @@ from ..view.graphviz.engines import engine_in_use
 
 # The optional libraries, by the extra that installs them: what they are for.
 EXTRAS = {
-    "notebook": (("jupyterlab", "jupytext", "matplotlib"), "tutorials and plots"),
+    "notebook": (("jupyterlab", "jupytext"), "tutorials"),
     "interop": (("safetensors", "onnx"), "adapter files of PEFT, ONNX export"),
     "speed": (("numba", "scipy"), "a faster engine of the compiler"),
     "grade": (("distributed", "jupytext", "nbgrader", "otter-grader"), "grading on a cluster, and by other graders"),
@@ -80,8 +80,8 @@ def pip() -> str:
 
 def command() -> str:
     """Where `tinygrad-lora` is, or what does the same."""
-    if found := shutil.which("tinygrad-lora"):
-        return found
+    if path := shutil.which("tinygrad-lora"):
+        return path
     beside = shutil.which("tinygrad-lora", path=str(Path(sys.executable).parent))
     return f"{beside or 'not installed'}, not on the PATH; python -m tinygrad_lora does the same"
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.arrays import real_array
 from ..core import ops
 from ..core.autodiff import gradients
 from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
 from ..errors import CompileError, GradientError
-from ..refusals.arrays import real_array
 from .calling import Arguments
 from .compiled import CompiledFunction, Passes
 from .flat import Storage
@@ -118,7 +118,7 @@ class TrainingStep(CompiledFunction):
 
     def _captured(self, graph: Graph) -> dict[ComputationNode, ComputationNode]:
         """For each parameter, the input that stands for it."""
-        return dict(zip(graph.captured, graph.inputs[len(graph.inputs) - len(graph.captured) :], strict=True))
+        return dict(zip(graph.captured, graph.weights, strict=True))
 
     def _names(self, graph: Graph) -> Mapping[ComputationNode, str]:
         """Parameters by their path in the model: the names of a layer repeat."""

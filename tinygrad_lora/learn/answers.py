@@ -1,4 +1,4 @@
-"""What a student filled in, returned or built, if it is of the kind that was asked for."""
+"""What a student filled in, returned or built, if it is of the kind that was asked for, and how far it is off."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 from ..core.node import Array, Shape
 from ..nn.layer import Layer
+from ..view.words.sentences import apart
 from .diagnosis import refuse
-from .exact import as_array, kind_of
+from .exact import as_array, kind_of, largest_difference
 
 
 def entry(answers: Any, name: str, key: str, missing: str = "") -> Any:
@@ -48,3 +49,10 @@ def value_in(layer: Layer, name: str, shape: Shape, called: str = "") -> Array:
     if name not in parameters:
         raise refuse("missing-parameter", f"the layer has no parameter called {name}: assign tl.parameter(...) to it")
     return as_array(parameters[name].value, called or name, shape)
+
+
+def worst(a: Array, b: Array) -> str:
+    """Where an answer differs most from what it should be, in words: "at [0, 1] it is 3, and should be 4"."""
+    _, place = largest_difference(a, b)
+    yours, right = apart(float(a[place]), float(b[place]))
+    return f"{f'at {list(place)} ' if place else ''}it is {yours}, and should be {right}"

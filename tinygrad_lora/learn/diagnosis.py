@@ -1,4 +1,7 @@
-"""What is said about a wrong answer: a code for statistics, a sentence for the student, a picture where one helps."""
+"""What is said about a wrong answer: a code for statistics, a sentence for the student, an example, a picture.
+
+The numbers of a sentence and of an example are those that whoever does the comparison by hand needs, and gets.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,16 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
 from ..view.diagram.data import Diagram, diagram
+from ..view.words.sentences import short_array
 
 NOT_STARTED = "not-started"
+LARGEST = 40  # numbers of an array that are all written
+Example = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class Diagnosis:
     sentence: str
     detail: str = ""
     picture: Diagram | None = None
-    example: tuple[tuple[str, str], ...] = ()
+    example: Example = ()
 
     def __str__(self) -> str:
         return self.sentence
@@ -42,15 +50,17 @@ class Wrong(AssertionError):  # noqa: N818, `raise Wrong` says it
         return type(self), (self.diagnosis,)
 
 
-def refuse(code: str, sentence: str) -> Wrong:
-    """A `Wrong` with this code and sentence, to be raised."""
-    return Wrong(Diagnosis(code, sentence))
+def refuse(code: str, sentence: str, example: Example = ()) -> Wrong:
+    """A `Wrong` with this code, sentence and example, to be raised."""
+    return Wrong(Diagnosis(code, sentence, example=example))
 
 
-def require(condition: bool, code: str, sentence: str, *, show: ComputationNode | Graph | None = None) -> None:
+def require(
+    condition: bool, code: str, sentence: str, *, show: ComputationNode | Graph | None = None, example: Example = ()
+) -> None:  # fmt: skip
     """Raise `Wrong` unless the condition holds. `show` is drawn, with its values, beside the sentence."""
     if not condition:
-        raise Wrong(Diagnosis(code, sentence, picture=pictured(show)))
+        raise Wrong(Diagnosis(code, sentence, picture=pictured(show), example=example))
 
 
 def tell(diagnosis: Diagnosis | None, *, show: ComputationNode | Graph | None = None) -> None:
@@ -69,3 +79,38 @@ def pictured(shown: ComputationNode | Graph | None) -> Diagram | None:
         known = any(node.known for node in nodes)
         return diagram(shown, values=known, gradients=filled, title="An example on which it shows")
     return None
+
+
+def number(x: Any, digits: int = 6) -> str:
+    """A number in a message."""
+    return str(x) if isinstance(x, bool | np.bool_ | int | np.integer) else f"{float(x) + 0.0:.{digits}g}"  # no "-0"
+
+
+def written(x: Any, digits: int = 6) -> str:
+    """All numbers of a small array, row by row; the shape, the range and the first numbers of a large one.
+
+    A text is itself, and None is "None".
+    """
+    if x is None or isinstance(x, str):
+        return str(x)
+    x = np.asarray(x)
+    if x.size > LARGEST or not x.size:
+        return f"of shape {x.shape}: {' '.join(short_array(x))}"
+    return _rows(x, digits) if x.ndim < 3 else " ".join(f"[{_rows(matrix, digits)}]" for matrix in x)
+
+
+def _rows(x: Any, digits: int) -> str:
+    if x.ndim > 1:
+        return " ".join(_rows(row, digits) for row in x)
+    return f"[{', '.join(number(one, digits) for one in x)}]" if x.ndim else number(x[()], digits)
+
+
+def example(yours: Any = ..., expected: Any = ..., /, **given: Any) -> Example:
+    """What was given, by name, and what came and should have come, in enough digits to see a difference."""
+    rows = [(name, written(x)) for name, x in given.items()]
+    pair: tuple[str, ...] = ()
+    for digits in (6, 9, 17):
+        pair = tuple(written(x, digits) for x in (yours, expected) if x is not ...)
+        if len(set(pair)) == len(pair):
+            break
+    return (*rows, *zip(("yours", "should be"), pair, strict=False))

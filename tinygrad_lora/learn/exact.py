@@ -42,8 +42,8 @@ def as_array(value: object, name: str = "the result", shape: Shape | None = None
     """
     _there(value, name)
     if isinstance(value, ComputationNode):
-        needed = "a number" if shape == () else "its array"
-        raise refuse("wrong-type", f"{name} is a node; {needed} is needed: use .value or .gradient")
+        needed = "a number, as in float(node)," if shape == () else "an array, such as its .value or its .gradient,"
+        raise refuse("wrong-type", f"{name} is a node; {needed} is needed")
     needed = "a number" if shape == () else "an array of numbers"
     plain = value if type(value) is np.ndarray else _plain(value, name, needed)
     if plain.dtype.kind not in "fiub":

@@ -8,13 +8,15 @@ from .activations import exact_gelu, silu
 from .adapters.model.adapt import adapt
 from .adapters.adapter import Adapter
 from .calls import LayerCall, layer_calls
+from .convolution import avg_pool, conv1d, conv2d, max_pool
+from .noise import dropout
 from .embedding import Embedding
 from .layer import Layer
 from .linear import Linear, Sequential
 from .adapters.lora import LoRALayer
 from .adapters.lora_embedding import LoRAEmbedding, LoRAEmbeddingLayer
 from .adapters.lora_linear import LoRALinear
-from .norms import LayerNorm, RMSNorm
+from .norms import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from .optim import SGD, Adam, AdamW, Optimizer
 from .adapters.model.quantize import quantize
 from .adapters.model.restart import restart
@@ -36,10 +38,12 @@ from .adapters.model.weighted import add_weighted_adapter
 from .weights import LoadedWeights, WeightsValidation
 
 __all__ = [
-    "Layer", "Linear", "Embedding", "LayerNorm", "RMSNorm", "Sequential", "exact_gelu", "silu", "LoRALayer",
+    "Layer", "Linear", "Embedding", "BatchNorm", "GroupNorm", "LayerNorm", "RMSNorm", "Sequential", "exact_gelu",
+    "silu", "LoRALayer",
     "LoRALinear", "LoRAEmbeddingLayer", "LoRAEmbedding", "TrainedCopy", "Adapter", "adapt",
     "adapted_layers", "adapter_names", "adapter_settings", "AdapterSettings", "adapter_weights", "activate",
     "add_weighted_adapter", "delete_adapter", "by_row", "disabled", "merge_all", "unmerge_all", "merge_and_unload",
-    "quantize", "restart", "Optimizer", "SGD", "Adam", "AdamW", "LayerCall", "layer_calls", "LoadedWeights",
+    "avg_pool", "conv1d", "conv2d", "dropout", "max_pool", "quantize", "restart", "Optimizer", "SGD", "Adam", "AdamW",
+    "LayerCall", "layer_calls", "LoadedWeights",
     "WeightsValidation",
 ]  # fmt: skip

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.lines import remembered
 from ..core.node import ComputationNode, parameter
 from ..core.ops import sqrt
-from ..library import in_float32, layer_norm, mean
-from ..refusals.lines import remembered
+from ..errors import ShapeError
+from ..library import in_float32, layer_norm, mean, reshape
 from .checks import check_number, check_size
 from .layer import Layer
 from .linear import check_width
@@ -49,6 +50,81 @@ class RMSNorm(Layer):
     def __call__(self, x: ComputationNode) -> ComputationNode:
         check_width(x, self.weight.size)
         return rms_norm(x, self.weight, self.eps)
+
+
+class GroupNorm(Layer):
+    r"""$y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\,w + b$, mean and variance over each group of channels.
+
+    x is (batch, channels, ...); w starts at 1 and b at 0, both (channels,). One group is a layer norm over all of an
+    example, a group for each channel an instance norm. Raises ValueError where the groups do not divide the channels,
+    ShapeError for an input of other channels.
+    Source: Wu and He 2018 (arXiv:1803.08494).
+    """
+
+    def __init__(self, groups: int, channels: int, eps: float = 1e-5, *, dtype: Any = np.float64) -> None:
+        n, self.eps = check_size(channels, "channels"), check_number(eps, "eps", 0)
+        self.groups = check_size(groups, "groups")
+        if n % self.groups:
+            raise ValueError(f"{n} channels cannot be divided into {groups} groups of equal size")
+        self.weight, self.bias = parameter(np.ones(n, dtype), "weight"), parameter(np.zeros(n, dtype), "bias")
+
+    def __call__(self, x: ComputationNode) -> ComputationNode:
+        per_channel = check_channels(x, self.weight.size)
+        y = reshape(layer_norm(reshape(x, (x.shape[0], self.groups, -1)), eps=self.eps), x.shape)
+        return y * reshape(self.weight, per_channel) + reshape(self.bias, per_channel)
+
+
+class BatchNorm(Layer):
+    r"""$y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\,w + b$, mean and variance of each channel.
+
+    Called as a layer it takes those that it has seen: the frozen parameters `mean` and `variance`, which start at 0 and
+    1. `layer.on_batch(x)` takes those of the batch, and gives y and the moved mean and variance as nodes; a training
+    loop hands their values to `layer.remember(...)`. So a graph changes nothing behind one's back, and compiles.
+    x is (batch, channels, ...). Raises ShapeError for an input of other channels, and for a batch with one number in a
+    channel, which has no variance.
+    Source: Ioffe and Szegedy 2015 (arXiv:1502.03167).
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1, *, dtype: Any = np.float64) -> None:
+        n, self.eps = check_size(channels, "channels"), check_number(eps, "eps", 0)
+        self.momentum = check_number(momentum, "momentum", 0, 1)
+        self.weight, self.bias = parameter(np.ones(n, dtype), "weight"), parameter(np.zeros(n, dtype), "bias")
+        self.mean = parameter(np.zeros(n, dtype), "mean", trainable=False)
+        self.variance = parameter(np.ones(n, dtype), "variance", trainable=False)
+
+    def __call__(self, x: ComputationNode) -> ComputationNode:
+        per_channel = check_channels(x, self.weight.size)
+        return self._normalized(x, reshape(self.mean, per_channel), reshape(self.variance, per_channel))
+
+    def on_batch(self, x: ComputationNode) -> tuple[ComputationNode, tuple[ComputationNode, ComputationNode]]:
+        """The layer with the batch's own mean and variance, and what its `mean` and `variance` move to."""
+        check_channels(x, self.weight.size)
+        axes, count = (0, *range(2, len(x.shape))), x.size // self.weight.size
+        if count < 2:
+            raise ShapeError(f"a batch of shape {x.shape} has {count} number in a channel: a variance takes two")
+        mu = mean(x, axes, True)
+        variance = mean((x - mu) ** 2, axes, True)
+        moved = [
+            old + self.momentum * (reshape(new, old.shape) - old)
+            for old, new in ((self.mean, mu), (self.variance, variance * (count / (count - 1))))
+        ]
+        return self._normalized(x, mu, variance), (moved[0], moved[1])
+
+    def remember(self, statistics: Any) -> None:
+        """Keep a (mean, variance) that `on_batch` gave, as nodes or arrays."""
+        for kept, new in zip((self.mean, self.variance), statistics, strict=True):
+            kept.value = new.value if isinstance(new, ComputationNode) else new
+
+    def _normalized(self, x: ComputationNode, mu: ComputationNode, variance: ComputationNode) -> ComputationNode:
+        weight, bias = (reshape(p, (p.size, *[1] * (len(x.shape) - 2))) for p in (self.weight, self.bias))
+        return (x - mu) / sqrt(variance + self.eps) * weight + bias
+
+
+def check_channels(x: ComputationNode, channels: int) -> tuple[int, ...]:
+    """The shape in which one number for each channel meets x; ShapeError unless x has so many channels."""
+    if len(x.shape) < 2 or x.shape[1] != channels:
+        raise ShapeError(f"a layer for {channels} channels takes (batch, {channels}, ...), not {x.shape}")
+    return (channels, *[1] * (len(x.shape) - 2))
 
 
 @remembered

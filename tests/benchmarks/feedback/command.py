@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from .answers import Answer, known, written
 from .edges import SEEDS, disagreements, edge_answers
 from .judging import ACCEPTED, BARE, EXAMPLE, MISLEADING, NAMED, PLAIN, REJECTED, Verdict, judged
 from .mutants import mutants
-from .report import listed, tables
+from .report import listed, tables, to_read
 
 WORDS = ACCEPTED, NAMED, EXAMPLE, PLAIN, BARE, MISLEADING, REJECTED
 KINDS = "wrong", "known", "mutant", "right"
@@ -38,6 +39,11 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--edges", action="store_true", help=f"instead: whether {SEEDS} seeds give one verdict on answers near the edge"
     )
+    parser.add_argument(
+        "--sample", nargs=3, type=int, metavar=("WRITTEN", "CHANGED", "SEED"),
+        help="show so many wrong answers written by hand and so many made by machine, drawn with this seed, each with "
+        "its exercise, what was written, and all that a student is told",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print each answer and its message as JSON")
     parser.add_argument("--update-docs", type=Path, metavar="FILE", help="put the tables into this page of the docs")
     parser.set_defaults(run=run)
@@ -56,15 +62,28 @@ def answers(kinds: tuple[str, ...], only: list[str]) -> Iterator[Answer]:
         yield from (answer for answer in by_hand if answer.exercise == exercise.id)
 
 
+def drawn(everything: list[Answer], written: int, changed: int, seed: int) -> list[Answer]:
+    """Some of the answers written by hand and some of those made by machine, in order: the same for the same seed."""
+    rng = random.Random(seed)
+    chosen: list[Answer] = []
+    for kind, n in ("wrong", written), ("mutant", changed):
+        own = [answer for answer in everything if answer.kind == kind]
+        chosen += rng.sample(own, min(n, len(own)))
+    return [answer for answer in everything if answer in chosen]
+
+
 def run(args: argparse.Namespace) -> int:
     """Judge the answers, and print what came out. The exit code is 1 if a verdict was wrong."""
     if args.edges:
-        told = disagreements(range(SEEDS))
+        sentences = disagreements(range(SEEDS))
         print(
-            "\n".join(told) or f"{len(list(edge_answers()))} answers, {SEEDS} seeds, both budgets: one verdict on each"
+            "\n".join(sentences)
+            or f"{len(list(edge_answers()))} answers, {SEEDS} seeds, both budgets: one verdict on each"
         )
-        return int(bool(told))
+        return int(bool(sentences))
     everything = list(answers(args.kinds, args.only))
+    if args.sample:
+        everything = drawn(everything, *args.sample)
     verdicts: list[Verdict] = []
     with counting(len(everything), "Answers", quiet=args.json) as show:
         for answer in everything:
@@ -78,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
         ], indent=1))  # fmt: skip
     elif args.list:
         print(listed(verdicts, args.list))
+    elif args.sample:
+        print(to_read(verdicts))
     else:
         print(tables(verdicts))
     if args.update_docs:

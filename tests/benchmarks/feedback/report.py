@@ -5,6 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 
+from tinygrad_lora.learn.checking.report import shown
+from tinygrad_lora.learn.registry import load_exercise
+
 from .judging import ACCEPTED, BARE, EXAMPLE, MISLEADING, NAMED, PLAIN, REJECTED, Verdict
 
 COLUMNS = (ACCEPTED, NAMED, EXAMPLE, PLAIN, BARE, MISLEADING)
@@ -52,3 +55,17 @@ def row(name: str, verdicts: Sequence[Verdict]) -> list[str]:
 def listed(verdicts: Iterable[Verdict], word: str) -> str:
     """The answers of one column, with their messages."""
     return "\n".join(str(verdict) for verdict in verdicts if verdict.word == word)
+
+
+def to_read(verdicts: Iterable[Verdict]) -> str:
+    """Each answer as somebody needs it who judges its message: the exercise, what was written, what was said."""
+    parts, last = [], ""
+    for i, verdict in enumerate(verdicts, 1):
+        exercise, answer = load_exercise(verdict.answer.exercise), verdict.answer
+        if exercise.id != last:
+            parts.append(f"{'=' * 100}\n{exercise.id}  {exercise.text}\n\n{exercise.solution}")
+        last = exercise.id
+        change = f"a change of the solution: {answer.title}" if answer.kind == "mutant" else f"\n{answer.text}"
+        message = [verdict.diagnosis.sentence, *shown(verdict.diagnosis)] if verdict.diagnosis else ["all points"]
+        parts.append(f"--- {i}  {exercise.id}  {change}\n>>> " + "\n    ".join(message))
+    return "\n\n".join(parts)

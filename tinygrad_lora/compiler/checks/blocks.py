@@ -1,56 +1,89 @@
-"""A loop over blocks of rows, rehearsed: which of its blocks run, and which operands are cut into their rows."""
+"""A loop over blocks of rows, rehearsed once for all of its blocks.
+
+An array that is cut gives each block its own rows: `x[rows]`, with `rows = slice(start, start + size)`. Any other array
+is filled anew by every block: `t0`, or `t0[left]` with `left = slice(length - start)` where the last block is shorter.
+So the body runs a single time, for a `start` that stands for all: `x[rows]` are all rows of x, and `t0` holds those of
+any block. What remains to be seen is that no block is in another's way.
+"""
 
 from collections.abc import Iterator
 from math import prod
+from typing import Any
 
 from ...core import ops
 from ...core.node import ComputationNode as Node
+from .buffers import Buffer, ByteRange
+
+ROWS, LEFT = "rows", "left"  # how an array is cut for a block; None if it is not
 
 
-class RowBlock(int):
-    """The first row of a block, or of several at once: `start + rows` is where the last of them ends.
+class End(int):
+    """Where a block ends: `start + size`."""
 
-    `held` is how many rows of it an array holds that each block fills anew.
-    """
 
-    stop: int
-    rows: int
-    held: int
+class Left(int):
+    """How many rows there are from a block on: `length - start`."""
 
-    def __add__(self, rows: int) -> int:
-        if rows != self.rows:
-            raise ValueError(f"a loop in steps of {self.rows} rows has blocks of {rows}")
-        return self.stop
 
-    def fits(self, rows: int) -> bool:
-        """Whether these are as many rows as the block has, or, where that stands for several, as one of them."""
-        return rows == self.held or rows == self.stop - self
+class Start(int):
+    """The first row of a block, of each block at once: 0, and `start + size` is the end of all of them."""
+
+    loop: "Loop"
+
+    def __add__(self, size: int) -> End:
+        if size != self.loop.step:
+            raise ValueError(f"a loop in steps of {self.loop.step} rows has blocks of {size}")
+        return End(self.loop.length)
+
+    def __rsub__(self, length: int) -> Left:
+        if length != self.loop.length:
+            raise ValueError(f"a loop over {self.loop.length} rows counts those left of {length}")
+        return Left(length)
+
+
+def cut(key: Any, length: int) -> str | None:
+    """How an index cuts so many rows: into those of a block, or to no more than there are left."""
+    if type(key) is slice and key.step is None:
+        if type(key.start) is Start and type(key.stop) is End and length == key.stop:
+            return ROWS
+        if type(key.stop) is Left and key.start is None:
+            return LEFT
+    edges = [edge for part in (key if type(key) is tuple else [key]) for edge in _edges(part)]
+    if any(type(edge) in (Start, End, Left) for edge in edges):
+        raise ValueError(f"an array of {length} rows is cut into blocks by {key}")
+    return None
+
+
+def _edges(part: Any) -> list[Any]:
+    return [part.start, part.stop, part.step] if type(part) is slice else [part]
 
 
 class Loop:
-    """A loop over blocks of `rows` of `length` rows."""
+    """A loop over `length` rows, in steps of so many."""
 
-    def __init__(self, start: int, length: int, rows: int) -> None:
-        if rows < 1:
-            raise ValueError(f"a loop in steps of {rows} rows")
-        self.start, self.length, self.rows = start, length, rows
-        self.block = RowBlock(start)
+    def __init__(self, length: int, step: int) -> None:
+        if step < 1:
+            raise ValueError(f"a loop in steps of {step} rows")
+        self.length, self.step, self.size = length, step, min(step, length)
+        self.start = Start()
+        self.start.loop = self
+        self.filled = (LEFT,) if length % self.size else (None, LEFT)
+        self.made = set[Node]()  # in this loop
         self.row_sizes: dict[Node, int | None] = {}
+        # What a block reads as it was before the loop, and what it writes, by buffer: the bytes from where to where, by
+        # how many a row moves on (0: each block has the same bytes), whether they are written, and of which node.
+        self.touched: dict[Buffer, dict[tuple[int, int, int, bool], Node]] = {}
 
-    def blocks(self) -> Iterator[RowBlock]:
-        """The first block, all those between as a single one, and the last.
+    def fits(self, array: Any) -> bool:
+        """Whether these are the rows of a block."""
+        if array.cut is ROWS:
+            return bool(array.length == self.length)
+        return array.cut in self.filled and array.length == self.size
 
-        From block to block, every array moves on by its own rows, or not at all. So where two blocks are in each
-        other's way, those at an end of the loop are, too: the first and a later one, or the last and an earlier one.
-        """
-        start, rows, length = self.start, self.rows, self.length
-        last = start + (length - 1 - start) // rows * rows
-        for first, stop in {start: start + rows, start + rows: last, last: length}.items():
-            if start <= first <= last:
-                self.block = RowBlock(first)
-                self.block.stop, self.block.rows = length if first == last else min(stop, last), rows
-                self.block.held = min(self.block.stop - first, rows)
-                yield self.block
+    def has(self, array: Any, piece: ByteRange) -> bool:
+        """Whether an array is what a block has of a node: its rows of the whole, or what it put there itself."""
+        own = array.cut is not ROWS and piece.node in self.made if piece.block else array.cut is ROWS
+        return own and self.fits(array)
 
     def row_of(self, operand: Node, node: Node) -> int | None:
         """The bytes of a row of an operand, if a block of the node needs just these rows; None if it needs all."""
@@ -65,3 +98,25 @@ class Loop:
             if node.op.elementwise and operand.ndim != node.ndim:
                 return None
         return row
+
+    def touch(self, array: Any, node: Node, written: bool) -> None:
+        """A block reads bytes of a node as they were before the loop, or writes them."""
+        moves = array.array.strides[0] if array.cut is ROWS else 0
+        self.touched.setdefault(array.buffer, {})[array.start, array.stop, moves, written] = node
+
+    def clashes(self) -> Iterator[tuple[Node, Node]]:
+        """Nodes of which one block writes bytes that are another block's.
+
+        Blocks that move through the same rows never meet. And those that have the same bytes may all write there, since
+        what a block needs of that, it wrote itself.
+        """
+        for touched in self.touched.values():
+            ordered = sorted(touched)
+            for i, (start, stop, moves, written) in enumerate(ordered):
+                for other in ordered[i + 1 :]:
+                    if other[0] >= stop:
+                        break
+                    same_rows = moves and other[:3] == (start, stop, moves)
+                    refilled = not moves and not other[2] and written and other[3]
+                    if (written or other[3]) and not same_rows and not refilled:
+                        yield touched[start, stop, moves, written], touched[other]

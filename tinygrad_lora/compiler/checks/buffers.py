@@ -11,6 +11,7 @@ class ByteRange(NamedTuple):
     """Bytes up to `stop`, which hold a part of a node's array whose first byte is, or would be, at `anchor`.
 
     `whole`: all of it. With `forms` they hold copies: of elements of the node, of elements of that copy, and so on.
+    `block`: in a loop over blocks of rows, those of the block that runs.
     """
 
     stop: int
@@ -18,6 +19,7 @@ class ByteRange(NamedTuple):
     anchor: int
     whole: bool = True
     forms: Forms = ()
+    block: bool = False
 
 
 class Buffer:

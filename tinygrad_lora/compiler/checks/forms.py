@@ -58,6 +58,13 @@ def view_of(node: Node, root: Node) -> tuple[Any, int, Forms] | None:
     return array, first, forms
 
 
+def broadcast_alike(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Whether arrays of these shapes are broadcast alike: axes of one element at the front make no difference."""
+    common = min(len(a), len(b))
+    front = a[: len(a) - common] + b[: len(b) - common]
+    return a[len(a) - common :] == b[len(b) - common :] and all(n == 1 for n in front)
+
+
 def equal(number: Any, node: Node) -> bool:
     """Whether a number is the value of a constant."""
     if not isinstance(number, (int, float, complex, np.generic, np.ndarray)):

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...core.node import ComputationNode as Node
 from ..planned.write import Planned
-from .blocks import Loop, RowBlock
+from .blocks import Loop, Start, cut
 from .buffers import Buffer
 from .forms import address, indexed
 
@@ -28,15 +28,33 @@ class StandIn:
     """What the program takes for an array or a number: an array of the same form, at the place `first` of a buffer.
 
     The result of an expression has neither before they are needed: it is the value of its `node`. `start` and `stop`
-    are the bytes between which its elements are, and `plain` says that they lie there one after another, aligned.
+    are the bytes between which its elements are, and `plain` says that they lie there one after another, aligned. In a
+    loop over blocks of rows, `cut` says how a block takes its part of an array.
     """
 
-    __slots__ = ("array", "buffer", "first", "length", "node", "plain", "row", "run", "start", "stop")
+    __slots__ = (
+        "array",
+        "buffer",
+        "cut",
+        "first",
+        "key",
+        "length",
+        "node",
+        "part",
+        "plain",
+        "row",
+        "run",
+        "start",
+        "stop",
+    )
     __array_ufunc__ = None
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, run: Rehearsal, node: Any, array: Any = None, buffer: Any = None, first: int = 0) -> None:
         self.run, self.node, self.buffer = run, node, buffer
+        self.cut: str | None = None
+        self.part: StandIn | None = None  # that of the rows `key`
+        self.key: Any = None
         if array is not None:
             self._place(array, first)
 
@@ -58,18 +76,25 @@ class StandIn:
         return self
 
     def view(self, array: Any, moved: int = 0) -> StandIn:
-        """A view of this one, `moved` bytes on; a copy if NumPy had to make one."""
-        if self.plain or not array.size or np.may_share_memory(array, self.array):
-            return StandIn(self.run, None, array, self.buffer, self.first + moved)
-        return self.run.copied(self, array)
+        """A view of this one, `moved` bytes on, not cut; a copy if NumPy had to make one."""
+        if not self.plain and array.size and not np.may_share_memory(array, self.array):
+            return self.run.copied(self, array)
+        return StandIn(self.run, None, array, self.buffer, self.first + moved)
 
     def copy(self) -> StandIn:
         return self.run.copied(self, np.empty_like(self.stored().array, order="C"))
 
     def __getitem__(self, key: Any) -> StandIn:
-        if type(key) is slice and key.step is None and self.buffer is not None and self.plain:
+        if self.part is not None and key is self.key:  # in a loop, often the same rows
+            return self.part
+        if type(key) is slice and key.step is None and self.buffer is not None and self.plain and self.array.ndim:
             start, stop, _ = key.indices(self.length)
-            return self if stop - start == self.length else self.view(self.array[start:stop], start * self.row)
+            how = cut(key, self.length)
+            if how is None and stop - start == self.length:
+                return self
+            part = self.view(self.array[start:stop], start * self.row)
+            part.cut, self.key, self.part = how, key, part
+            return part
         if indices := _stand_ins(key):
             if not any(i.stored().array.ndim for i in indices) and self.stored().array.ndim > len(indices):
                 raise TypeError("indices that are numbers alone give a view, and nobody knows of which elements")
@@ -78,6 +103,7 @@ class StandIn:
             return StandIn(self.run, self.node)  # a number
         array = self.stored().array
         part = self.view(*indexed(array, key))
+        part.cut = cut(key, len(array) if array.ndim else 0)
         return part if isinstance(array[key], np.ndarray) else part.copy()  # a number is no view
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -154,15 +180,16 @@ class Rehearsal:
         self.variables, self.code = planned.variables, function.__code__
         self.frame: Any = None  # of the program, while it runs
         body = len(planned.source.splitlines()) - len(planned.nodes) + 1  # the first line of the function's body
-        self.starts, self.nodes = list[int](), list[Node | None]()
-        before = None
+        self.starts, self.nodes = (
+            list[int](),
+            list[Node | None](),
+        )  # the first byte of each line's code, and whose it is
         for start, _, line in self.code.co_lines():
-            if line != before and line is not None:
+            node = planned.nodes[line - body] if line is not None and line >= body else None
+            if not self.nodes or node is not self.nodes[-1]:
                 self.starts.append(start)
-                self.nodes.append(planned.nodes[line - body] if line >= body else None)
-                before = line
-        self.begin = self.end = -1  # of the code of the line that runs
-        self.node: Node | None = None  # which that line is for
+                self.nodes.append(node)
+        self.node: Node | None = None  # whose lines run
         self.loop: Loop | None = None  # which runs
         self.scope = self._scope(function.__globals__, planned.source)
         leaves = [*planned.lowered.graph.inputs, *planned.lowered.kept]
@@ -196,21 +223,21 @@ class Rehearsal:
             while frame.f_code is not self.code:
                 frame = frame.f_back
             self.frame = frame
-        at = self.frame.f_lasti
-        if not self.begin <= at < self.end:
-            i = bisect_right(self.starts, at)
-            self.begin, self.end = self.starts[i - 1], self.starts[i] if i < len(self.starts) else sys.maxsize
-            if self.nodes[i - 1] is not self.node:
-                self._turn(self.nodes[i - 1])
-        return self.node
+        node = self.nodes[bisect_right(self.starts, self.frame.f_lasti) - 1]
+        if node is not self.node:
+            self._turn(node)
+        return node
 
     def _turn(self, node: Node | None) -> None:
-        """Another node's lines run, or its lines run in another block."""
+        """Another node's lines run."""
         self.over()
         self.node = node
 
     def over(self) -> None:
-        """The lines of a node have run, in one block if there are several."""
+        """The lines of a node have run."""
+
+    def looped(self, loop: Loop) -> None:
+        """A loop over blocks of rows has run."""
 
     def stand_in(self, value: Any) -> Any:
         """A function's stand-in; any other object itself."""
@@ -252,15 +279,16 @@ class Rehearsal:
         array = array if array is not None and array.flags.c_contiguous else np.empty(node.shape, node.dtype)
         return StandIn(self, None, array, Buffer(kind, node, array.nbytes))
 
-    def _blocks(self, start: int, length: int, rows: int) -> Iterator[RowBlock]:
-        """In the place of `range`."""
-        self.loop = Loop(start, length, rows)
-        for block in self.loop.blocks():
-            self._turn(None)
-            self.begin = self.end
-            yield block
+    def _blocks(self, start: int, length: int, rows: int) -> Iterator[Start]:
+        """In the place of `range`: all blocks as one."""
+        if start:
+            raise ValueError(f"a loop that begins with row {start}")
         self._turn(None)
-        self.begin, self.loop = self.end, None
+        self.loop = Loop(length, rows)
+        yield self.loop.start
+        self._turn(None)
+        self.looped(self.loop)
+        self.loop = None
 
 
 def _root(node: Node) -> Node:

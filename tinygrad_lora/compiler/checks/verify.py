@@ -3,8 +3,8 @@
 Before its first call a program runs once on stand-ins for its arrays, and here is written down which bytes hold which
 node's value. Nothing is known of what the planner meant, only what the program does.
 
-- An operation finds each of its operands: the right elements, in the right dtype, all of them unharmed. In a loop over
-  blocks of rows the first and the last block run, and all others between as one long block.
+- An operation finds each of its operands: the right elements, in the right dtype, all of them unharmed.
+- In a loop over blocks of rows, a block has the rows that it needs, and no other block is in its way.
 - It writes its result densely, in its dtype, over no constant, and over no operand that it still reads.
 - An argument is written only where that is declared. After that nothing reads its old value, nor a view of it.
 - Every output has memory of its own: no part of the program's, of an argument, of what is kept, of another output.
@@ -20,8 +20,9 @@ from typing import Any
 from ...core import ops
 from ...core.node import ComputationNode as Node
 from ..planned.write import Planned
+from .blocks import ROWS, Loop
 from .buffers import Buffer, ByteRange
-from .forms import equal, extended, form_of, same, view_of
+from .forms import broadcast_alike, equal, extended, form_of, same, view_of
 from .rehearsal import Rehearsal, StandIn, collide
 
 
@@ -107,10 +108,14 @@ class Proof(Rehearsal):
             raise ProofError(f"{self._name(node)} is written in blocks that are in another order")
         return [a, b], whole
 
+    def looped(self, loop: Loop) -> None:
+        for a, b in loop.clashes():
+            raise ProofError(f"blocks of rows have bytes in common: those of {self._name(a)} and of {self._name(b)}")
+
     def over(self) -> None:
         """The lines of a node must have read each operand."""
         node = self.node
-        if node is not None and node.op is not ops.concatenate:  # whose operands are looked at one by one
+        if node is not None and node.op is not ops.concatenate and not self.read.issuperset(node.parents):
             for parent in node.parents:
                 if parent not in self.read and not self._is_known(parent):
                     raise ProofError(f"{self._name(node)} never reads its operand {self._name(parent)}")
@@ -139,6 +144,8 @@ class Proof(Rehearsal):
                     raise ProofError(f"the output {self._name(node)} shares the memory of another output")
                 owners.append(owner)
                 self._find(result, None, [node])
+                if result.stored().array.shape != node.shape:
+                    raise ProofError(f"the output {self._name(node)} has the shape {result.array.shape}")
         for leaf, i in self.written.items():
             self._find(self.arguments[leaf], None, [self.outputs[i]])
 
@@ -157,12 +164,16 @@ class Proof(Rehearsal):
             if piece is None or piece.stop != array.stop or array.array.dtype is not piece.node.dtype:
                 return False
             operand, loop = piece.node, self.loop
+            if loop is not None and operand not in loop.made:
+                loop.touch(array, operand, False)
             if loop is not None and (row := loop.row_of(operand, node)) is not None:
-                moved = array.first - piece.anchor
-                if piece.forms or moved != loop.block * row or not (array.row == row and loop.block.fits(array.length)):
+                there = array.first == piece.anchor and array.row == row and not piece.forms
+                if not there or array.array.shape[1:] != operand.shape[1:] or not loop.has(array, piece):
                     return False
-            elif not piece.whole:
-                return False
+            else:
+                alike = array.array.shape == operand.shape or not node.op.elementwise
+                if not (alike and piece.whole) or array.cut or (loop is not None and operand in loop.made):
+                    return False
         if operand not in node.parents:
             return False
         self.read.add(operand)
@@ -195,6 +206,8 @@ class Proof(Rehearsal):
             elif not operands and node is not None and node.op.view and piece.node is not node:
                 operands = [*node.parents] if self._is(node, array, piece, node) else []  # of a view, written out
             if operands:
+                if self.loop is not None and piece.node not in self.loop.made:
+                    self.loop.touch(array, piece.node, False)
                 return operands
         return ()
 
@@ -213,11 +226,17 @@ class Proof(Rehearsal):
         if view is None or elements.dtype != wanted.dtype:
             return False
         whole, first, forms = view
-        if self.loop is not None and node is not None and self.loop.row_of(wanted, node) is not None:
-            if not self.loop.block.fits(array.length):
+        loop = self.loop
+        made = loop is not None and piece.node in loop.made
+        if loop is not None and node is not None and loop.row_of(wanted, node) is not None:
+            # What this loop makes has its rows in the places of the node's, block by block.
+            if not loop.has(array, piece) or (made and whole.strides[0] != loop.row_of(piece.node, piece.node)):
                 return False
-            start = int(self.loop.block)
-            whole, first = whole[start : start + len(elements)], first + start * whole.strides[0]
+            whole = whole[: len(elements)]
+        elif piece.block or made or array.cut:
+            return False
+        if node is not None and node.op.elementwise and not broadcast_alike(elements.shape, whole.shape):
+            return False
         if array.plain and whole.flags.c_contiguous and not forms and not piece.forms:  # the most frequent case
             return moved == first and elements.nbytes == whole.nbytes
         size = piece.node.size
@@ -274,16 +293,19 @@ class Proof(Rehearsal):
             node = replacing
         if array.dtype != node.dtype or not out.plain:
             raise ProofError(f"{self._name(node)} is written to an array of {array.dtype} with strides {array.strides}")
-        anchor, whole, loop = out.start, True, self.loop
-        row = loop.row_of(node, node) if loop is not None else None
-        if loop is not None and row is not None and out.row == row and loop.block.fits(out.length):
-            anchor, whole = anchor - loop.block * row, False
+        anchor, whole, block, loop = out.start, True, False, self.loop
+        if loop is not None and (row := loop.row_of(node, node)) is not None and out.row == row and loop.fits(out):
+            whole = out.cut is ROWS
+            block = not whole
         elif node in self.joined:
             anchor, whole = self.joined[node].first, array.size == node.size
         elif array.size != node.size or loop is not None:
             raise ProofError(f"{self._name(node)} is written to an array of shape {array.shape}")
+        if loop is not None:
+            loop.made.add(node)
+            loop.touch(out, node, True)
         if array.size:
-            buffer.put(out.start, ByteRange(out.stop, node, anchor, whole))
+            buffer.put(out.start, ByteRange(out.stop, node, anchor, whole, (), block))
         for view in self.views.get(buffer.leaf, ()) if buffer.leaf is not None else ():
             view.buffer.put(0, ByteRange(view.array.nbytes, node, 0, False))
 

@@ -52,7 +52,8 @@ def on_copies(
             _require_unchanged(name, x, old, names_before)
         if repeat:
             repeated, first = True, kept(result)
-            require_repeated(twice, first, _called(function, others, len(args), kwargs))
+            drawn = any(isinstance(x, np.random.Generator) for x in given)
+            require_repeated(twice, first, _called(function, others, len(args), kwargs), drawn=drawn)
             return first
         return result
 
@@ -162,5 +163,7 @@ def _alike(old: Any, new: Any) -> bool:
 
 
 def _shown(x: Any) -> str:
-    text = " ".join(short_array(x)) if type(x) is np.ndarray else "something else" if x is ... else repr(x)
+    if type(x) is np.ndarray:
+        return " ".join(short_array(x))
+    text = "something else" if x is ... else repr(x)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -16,69 +16,88 @@ def shapes_in_words(match: re.Match[str]) -> str:
     small, large = sorted((a, b), key=len)
     if large and small == large[:-1]:
         kept = f"with keepdims=True it is {(*small, 1)} and fits {large}"
-        return f"if {small} is a sum or a mean, it has lost its axis: {kept}"
-    return f"shapes are aligned from the right, and each axis must be equal or 1: {a} and {b} are not"
+        return f"If {small} is a sum or a mean, it has lost its axis: {kept}"
+    return f"Shapes are aligned from the right, and each axis must be equal or 1: {a} and {b} are not"
 
 
 # For exceptions whose text matches: the code, and what to look at. `{0}`, `{1}` are the groups of the pattern.
 RULES: tuple[tuple[str, str, str | Advice], ...] = (
     (r"nodes have no &, \|, \^ and ~|unsupported operand type\(s\) for \^", "power-sign",
-         "in Python a power is written **, as in x**2; ^ is something else"),
+         "In Python a power is written **, as in x**2; ^ is something else"),
     (r"cannot access local variable '(\w+)'|local variable '(\w+)' referenced", "no-value-yet",
          "{0} has no value yet in this line: the function gives it one in a line that has not run"),
     (r"cannot access free variable '(\w+)'", "no-value-yet", "{0} has no value yet when this line runs"),
     (r"name '(\w+)' is not defined", "unknown-name",
-         "nothing has this name here: is it spelled as where it was defined, and does that line stand above this one?"),
+         "Nothing has this name here: is it spelled as where it was defined, and does that line stand above this one?"),
     (r"'NoneType'", "none-used", "None stands where a value is needed: which call gave None? A function "
          "without `return` does, and so do methods that change a list, such as append and sort"),
     (r"'?(\w+)'? object has no attribute '(\w+)'|(\w+) has no \.(\w+)|type object '(\w+)' has no attribute '(\w+)'",
-         "unknown-attribute", "is this the object that you mean, and is the name spelled right?"),
+         "unknown-attribute", "Is this the object that you mean, and is the name spelled right?"),
     (r"unhashable type: '(\w+)'", "unhashable",
-         "a {0} can be no key of a dictionary and no member of a set, since it may change: a tuple can"),
+         "A {0} can be no key of a dictionary and no member of a set, since it may change: a tuple can"),
     (r"could not be broadcast together with (?:remapped )?shapes (\([\d,]*\)) (\([\d,]*\))", "shapes-do-not-fit",
          shapes_in_words),
-    (r"cannot reshape array", "shapes-do-not-fit", "reshape keeps all numbers: it cannot add or leave out any"),
+    (r"cannot reshape array", "shapes-do-not-fit", "A reshape keeps all numbers: it cannot add or leave out any"),
+    (r"does not have enough dimensions", "shapes-do-not-fit",
+         "An operand of @ is a number here: a matrix product needs a matrix or a vector on each side"),
     (r"mismatch in its core dimension|shapes .* not aligned|each axis must be equal|must match the \d+ rows",
-         "shapes-do-not-fit", "write the shapes of both operands beside this line: which one is not what you want?"),
-    (r"truth value of an array", "array-in-condition", "an array of several numbers is neither true nor false: "
-         "np.where, or a product with the condition, decides for each of them"),
+         "shapes-do-not-fit", "Write the shapes of both operands beside this line: which one is not what you want?"),
+    (r"truth value of an array", "array-in-condition", "An array of several numbers is neither true nor false: "
+         ".all() or .any() of it is one answer, and np.where decides for each of them"),
     (r"is neither true nor false while|is symbolic", "no-numbers",
-         "there are no numbers yet: a symbolic node only says what is to be computed"),
+         "There are no numbers yet: a symbolic node only says what is to be computed"),
     (r"does not work on nodes", "numpy-on-nodes", ""),
-    (r"object is not iterable|cannot unpack non-iterable|a node is not iterable", "not-iterable",
-         "only a list, a tuple, a dictionary or another collection can be walked through or taken apart"),
+    (r"index: only numbers and slices", "not-indexable",
+         "A node was indexed by something else: is it the dictionary or the list that you mean?"),
+    (r"must be an iterable|object is not iterable|cannot unpack non-iterable|a node is not iterable", "not-iterable",
+         "Only a list, a tuple, a dictionary or another collection can be walked through or taken apart"),
     (r"not enough values to unpack|too many values to unpack", "cannot-unpack",
-         "there must be as many names on the left as there are values on the right"),
-    (r"object is not callable", "not-callable", "brackets after a name call it, and this is no function"),
+         "There must be as many names on the left as there are values on the right"),
+    (r"object is not callable", "not-callable", "Brackets after a name call it, and this is no function"),
     (r"object is not subscriptable|does not support item assignment|indices must be integers|nodes are read-only",
-         "not-indexable", "square brackets need a list or an array and a whole number, or a dictionary and its key"),
+         "not-indexable", "Square brackets need a list or an array and a whole number, or a dictionary and its key"),
     (r"missing \d+ required|missing a required|takes \d+ positional|takes from|unexpected keyword|"
          r"required argument|got multiple values|expected at \w+ \d+|expected (?:exactly )?\d+ arguments?|"
          r"takes (?:no|exactly|at)", "wrong-call",
-         "compare this call with what it calls: which arguments does that take, and in which order?"),
+         "Compare this call with what it calls: which arguments does that take, and in which order?"),
     (r"unsupported operand type|not supported between|bad operand type|can only concatenate|must be real number|"
          r"can't multiply sequence|argument must be|object cannot be interpreted|only .*arrays can be converted|"
          r"is an object of type|of unsized object|is not searched with|must have __dict__|Array must be at least|"
          r"must be a (?:type|str|Linear|whole)|loop of ufunc|a list of nodes", "operand-types",
-         "this operation does not work on things of these kinds: print their types"),
-    (r"index .* out of (?:range|bounds)|index out of range|pop from empty|axis .* is out of bounds", "out-of-range",
-         "there is no such place: the first is 0, the last is len(...) - 1, and -1 counts from the end"),
+         "This operation does not work on things of these kinds: print their types"),
+    (r"axis (-?\d+) is out of bounds for array of dimension (\d+)", "out-of-range",
+         "An array of {1} axes has no axis {0}: the first is axis 0, and -1 is the last"),
+    (r"index .* out of (?:range|bounds)|index out of range|pop from empty", "out-of-range",
+         "There is no such place: the first is 0, the last is len(...) - 1, and -1 counts from the end"),
     (r"is an empty sequence|arg is empty|of no elements|zero-size array|need at least one array", "empty",
-         "nothing is there to take the largest, the mean or the first of: what if the collection is empty?"),
-    (r"division by zero|divide by zero", "division-by-zero", "the divisor is 0 here"),
+         "Nothing is there to take the largest, the mean or the first of: what if the collection is empty?"),
+    (r"division by zero|divide by zero", "division-by-zero", "The divisor is 0 here"),
     (r"changed size during iteration", "changed-while-walked",
-         "a set or dictionary must not grow while a loop walks through it: walk through a list"),
+         "A set or dictionary must not grow while a loop walks through it: walk through a list"),
     (r"is not a parameter|needs? a parameter|must hold floats|not the text|pass an array of numbers", "not-numbers",
-         "an array of floating-point numbers is needed here"),
-    (r"inhomogeneous", "not-numbers", "the rows of an array must have equal lengths"),
+         "An array of floating-point numbers is needed here"),
+    (r"inhomogeneous", "not-numbers", "The rows of an array must have equal lengths"),
 )  # fmt: skip
 
 
-def explained(error: BaseException) -> tuple[str, str]:
-    """A code and what to look at; "exception" and nothing where no rule fits."""
+# For those whose text would mislead in lines of this kind: the text, what is in the line, the code, what to look at.
+IN_LINES: tuple[tuple[str, str, str, str], ...] = (
+    (r"is neither true nor false", r"\b(?:sorted|min|max)\(|\.sort\(", "no-order",
+         "Nodes have no order: sorted, min and max need a key, such as key=id"),
+    (r"truth value of an array", r"^(?!.*(?:\b(?:if|elif|while|and|or|not|assert|in)\b|bool\())", "wrong-call",
+         "Nothing in this line is a condition, so it is a call that asks whether an array is true: which of its "
+         "arguments is not what that call takes there?"),
+)  # fmt: skip
+
+
+def explained(error: BaseException, line: str = "") -> tuple[str, str]:
+    """A code and what to look at; "exception" and nothing where no rule fits. `line` is the student's that raised."""
     name, text = type(error).__name__, str(error)
+    for pattern, place, code, remedy in IN_LINES:
+        if line and re.search(pattern, text) and re.search(place, line):
+            return code, remedy
     if name == "KeyError":
-        return "missing-key", "the dictionary has no such key: is it the key that you mean, and was it put in before?"
+        return "missing-key", "The dictionary has no such key: is it the key that you mean, and was it put in before?"
     for pattern, code, advice in RULES:
         match = re.search(pattern, text)
         if match is not None:

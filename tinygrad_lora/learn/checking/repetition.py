@@ -1,7 +1,7 @@
 """The same call twice: whatever a function keeps from one call to the next shows in what it gives the second time."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from ...core.node import Array, ComputationNode
 from ...nn.layer import Layer
 from ...view.words.sentences import short_array
 from ..diagnosis import refuse
+from ..exact import label
 
 _asarray, _absolute, _isnan, _all = np.asarray, np.absolute, np.isnan, np.all
 NUMBERS = (bool, int, float, np.generic)
@@ -43,16 +44,36 @@ def kept(x: Any) -> Any:
     return {key: kept(part) for key, part in x.items()} if type(x) is dict else x
 
 
-def require_repeated(name: str, first: Any, second: Any) -> None:
-    """Raise `Wrong` unless two calls with the same arguments gave the same."""
+def require_repeated(name: str, first: Any, second: Any, *, drawn: bool = False) -> None:
+    """Raise `Wrong` unless two calls with the same arguments gave the same. `drawn`: one is a generator of numbers."""
     if not alike(first, second):
+        now, before = differing(second, first)
+        again = f"called again with the same arguments, {name} gives {now}, and the first time {before}"
+        if drawn:
+            remedy = "draw all random numbers from the generator that is given, which begins where it began"
+            raise refuse("seed-ignored", f"{again}: {remedy}")
         sentence = (
-            f"called again with the same arguments, {name} gives {shown(second)}, and the first time {shown(first)}: "
-            "does it draw random numbers without the seed or the generator that it was given? Or does it keep "
-            "something from call to call, in a name outside the function, in a default such as seen=set() (which is "
-            "made only once), or at the nodes?"
+            f"{again}: does it keep something from call to call, in a name outside the function, in a default such as "
+            "seen=set() (which is made only once), or at the nodes? Or does it draw random numbers?"
         )
         raise refuse("remembers", sentence)
+
+
+def differing(a: Any, b: Any) -> tuple[str, str]:
+    """Two results in words; where those are the same, the first part in which the results differ."""
+    words = shown(a), shown(b)
+    if words[0] != words[1] or type(a) is not type(b):
+        return words
+    pairs: Iterable[tuple[Any, Any, Any]] = ()
+    if type(a) in (list, tuple):
+        pairs = ((i, x, y) for i, (x, y) in enumerate(zip(a, b, strict=False)))
+    elif type(a) is dict:
+        pairs = ((key, a[key], b[key]) for key in a if key in b)
+    for key, x, y in pairs:
+        if not alike(x, y):
+            place = label(key) if type(key) is ComputationNode else repr(key)
+            return f"{shown(x)} for {place}", shown(y)
+    return words
 
 
 def alike(a: Any, b: Any) -> bool:
@@ -100,7 +121,9 @@ def _same_graph(a: ComputationNode, b: ComputationNode) -> bool:
 
 def shown(x: Any) -> str:
     """A result in a sentence."""
-    text = " ".join(short_array(x)) if type(x) is np.ndarray else f"{len(x)} entries" if _many(x) else repr(x)
+    if type(x) is np.ndarray:
+        return " ".join(short_array(x))
+    text = f"{len(x)} entries" if _many(x) else repr(x)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 

@@ -1,5 +1,6 @@
 """Runs the checks of an exercise on what a student wrote."""
 
+import re
 from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
@@ -131,12 +132,16 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
     if isinstance(error, AssertionError) and not outcome.line:
         return Diagnosis("wrong", str(error) or "the result is not right")
     if isinstance(error, RecursionError):
-        sentence = f"Python's recursion limit was reached{where}: a deep graph needs a loop with a stack of its own"
+        sentence = (
+            f"Python's recursion limit was reached{where}: either a call gets nothing smaller, and there is no end, or "
+            "what is walked through is deeper than calls may go, and needs a loop with a stack of its own"
+        )
         return Diagnosis("recursion", sentence)
     if not outcome.line and isinstance(error, TypeError | AttributeError) and "NoneType" in str(error):
         return Diagnosis("no-return", f"your code gave None where a result is needed: is a `return` missing? ({error})")
     if not outcome.line:
         return Diagnosis("wrong-type", f"the check cannot use what your code gave: {type(error).__name__}: {error}")
-    code, advice = explained(error)
-    sentence = f"{type(error).__name__}{where}: {error}{advice and f'. {advice[0].upper()}{advice[1:]}'}"
-    return Diagnosis(code, sentence, type(error).__name__)
+    code, advice = explained(error, outcome.line)
+    text = re.sub(" at 0x[0-9a-f]+", "", str(error))  # where an object lies in memory tells nobody anything
+    text = text.rstrip(". ") if advice else text
+    return Diagnosis(code, f"{type(error).__name__}{where}: {text}{advice and f'. {advice}'}", type(error).__name__)

@@ -24,7 +24,7 @@ def other_argument(case: GradientCase) -> Diagnosis | None:
             return case.say("swapped-operands", clause, f"{a} and {b}")
     for name in case.subject.arguments:
         if case.rerun(partial(_transposed, name=name)):
-            clause = f"comes out right if your rule uses {name}.T in place of {name}"
+            clause = f"comes out right if your rule uses {name}.mT in place of {name}"
             return case.say("transposed-operand", clause, name)
     return None
 

@@ -10,9 +10,9 @@ from ...core import autodiff
 from ...core.graph import topological_order
 from ...core.node import ComputationNode
 from ...view.contributions import contributions
-from ...view.words.sentences import number, spoken
+from ...view.words.sentences import spoken
 from ..cases import graphs
-from ..diagnosis import Diagnosis, pictured
+from ..diagnosis import Diagnosis, number, pictured
 from ..exact import same
 from ..zoo import bug
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ...core.node import Array, ComputationNode
 from ...nn import Layer
-from ..diagnosis import Diagnosis
+from ..diagnosis import Diagnosis, example
 from ..exact import as_array, same
 from . import shapes, values
 from .evidence import TRIALS, GradientCase, RuleTrial, Subject, jittered, quietly
@@ -38,7 +39,7 @@ def diagnose_layer(
     with _parameters_kept(layer), _parameters_kept(reference):
         rng = np.random.default_rng([seed, 23])
         start = {"x": np.asarray(x)}
-        start |= {name: rng.normal(size=p.shape) for name, p in reference.named_parameters().items()}
+        start |= {name: rng.normal(size=p.shape).round(2) for name, p in reference.named_parameters().items()}
         wrong = _output(layer, reference, start, factors or {}, rng, rtol)
         return wrong or _gradients(layer, reference, start, factors or {}, seed, rtol)
 
@@ -94,6 +95,12 @@ def _output(
         return None
     subject = Subject(lambda: None, lambda: None, None, ("x", *names), (), (OUTPUT,))
     case = GradientCase(subject, OUTPUT, tuple(trials), factors, rtol, called=OUTPUT)
+    answer, truth = trials[0].answers[OUTPUT], trials[0].truth[OUTPUT]
+    return replace(_named(case, reference, names), example=example(answer, truth, **start, **factors))
+
+
+def _named(case: GradientCase, reference: Layer, names: tuple[str, ...]) -> Diagnosis:
+    """What is wrong with the output, which is: a parameter that is not used as it should be, or the numbers."""
     if nothing := values.zero(case):
         return nothing  # whichever parameter is 0, so is the output
     for name in names:
@@ -136,5 +143,5 @@ def _gradients(
     return diagnose(
         partial(rule, layer), lambda *arrays: _run(reference, dict(zip(names, arrays, strict=True))), *start.values(),
         reference=partial(rule, reference), arguments=", ".join(["g", *names]), names=names, wrt=wrt, factors=factors,
-        seed=seed, rtol=rtol,
+        seed=seed, rtol=rtol, settings=factors,
     )  # fmt: skip

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core.node import Array
-from ...view.words.sentences import short_array
 from ..cases import numbers
-from ..diagnosis import Diagnosis
+from ..diagnosis import Diagnosis, Example, example
 from ..exact import same
 from . import arguments as exchanged
 from . import shapes, shares, values
@@ -38,6 +37,7 @@ def diagnose(
     reference: Callable[..., Any] | None = None, arguments: str | None = None, names: Sequence[str] | None = None,
     wrt: Sequence[str] | None = None, factors: Mapping[str, float] | None = None,
     alternatives: Alternatives | None = None, g: ArrayLike | None = None, seed: int = 0, rtol: float = 1e-6,
+    settings: Mapping[str, Any] | None = None,
 ) -> Diagnosis | None:  # fmt: skip
     r"""What is wrong with a backward rule, $\bar x = \bar y\,\partial y / \partial x$; None if nothing is.
 
@@ -52,6 +52,7 @@ def diagnose(
     alternatives: mistakes of this exercise, {"overwrite": ("keeps only the last ...", wrong_rule)}: the code, the
         sentence after "the gradient of x", and a rule that makes the mistake.
     g: the gradient that flows in; random if it is left out. `seed` draws it, and the further trials.
+    settings: what else the rule depends on, for the example: {"axis": 1}.
 
     A name is given only if it explains the results for several operands and gradients; otherwise the code is "differs".
     What the rule raises is not caught.
@@ -74,7 +75,7 @@ def diagnose(
     if wrong is None:
         return None  # the other trials are for the name of a mistake
     diagnosis = _gradient(subject, wrong, (first, *trials), factors or {}, alternatives or {}, rtol)
-    return replace(diagnosis, example=_example(subject, wrong, first))
+    return replace(diagnosis, example=_example(subject, wrong, first, settings or {}))
 
 
 def _is_right(subject: Subject, name: str, trial: RuleTrial, rtol: float) -> bool:
@@ -103,11 +104,11 @@ def _gradient(
     return named(case, HYPOTHESES if answer.shape != truth.shape else HYPOTHESES + OF_ONE_SHAPE)
 
 
-def _example(subject: Subject, name: str, trial: RuleTrial) -> tuple[tuple[str, str], ...]:
+def _example(subject: Subject, name: str, trial: RuleTrial, settings: Mapping[str, Any]) -> Example:
     """A trial in numbers: the arguments of the rule, the student's answer, the true gradient."""
-    shown = {key: trial.values[key] for key in subject.arguments}
-    shown |= {f"yours, for {name}": trial.answers[name], "should be": trial.truth[name]}
-    return tuple((what, "None" if x is None else " ".join(short_array(x))) for what, x in shown.items())
+    arguments = {key: trial.values[key] for key in subject.arguments}
+    *given, (_, yours), expected = example(trial.answers[name], trial.truth[name], **arguments, **settings)
+    return (*given, (f"yours, for {name}", yours), expected)
 
 
 def named(case: GradientCase, hypotheses: Sequence[Hypothesis]) -> Diagnosis:

@@ -11,8 +11,8 @@ from ...core.ops import tanh
 from ...errors import GradientError, StaleGraphError
 from ...library import mse
 from ...nn import SGD, Linear, Optimizer, Sequential
-from ...view.words.sentences import apart, number
-from ..diagnosis import Diagnosis, Wrong
+from ...view.words.sentences import apart
+from ..diagnosis import Diagnosis, Wrong, number
 from ..exact import all_same, as_number
 
 STEPS, ROWS, RATE = 3, 4, 0.25

@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 
 from ...core.node import Array
-from ...view.words.sentences import number
-from ..diagnosis import Diagnosis
+from ...view.words.sentences import apart
+from ..diagnosis import Diagnosis, number
 from ..exact import largest_difference, same
 from .evidence import GradientCase, RuleTrial, quietly
 from .shapes import summed
@@ -99,8 +99,7 @@ def _ratio(answer: Array, truth: Array) -> float | None:
     return float(answer[place] / truth[place]) if place is not None and truth[place] and answer[place] else None
 
 
-# The derivative of a square has a 2. Where there is no square, these words hold as well.
-TWOS = (2.0, ": there is one factor of 2 too many"), (0.5, ": a factor of 2 is missing, such as that of a square")
+TWOS = (2.0, ": there is one factor of 2 too many"), (0.5, ": a factor of 2 is missing")
 
 
 def _known_factors(case: GradientCase) -> Iterator[tuple[str, float]]:
@@ -173,10 +172,13 @@ def _where(case: GradientCase, places: list[Array]) -> str:
 
 def one_factor(case: GradientCase) -> Diagnosis | None:
     """The chain rule has a factor too few or too many: one that is computed from y or from an operand."""
-    for code, change in (("missing-factor", np.multiply), ("extra-factor", np.divide)):
+    for code, judge, quantity in (
+        ("missing-factor", case.repairs, "answers"),
+        ("extra-factor", case.explains, "truth"),
+    ):
         factors = []
         for words, factor in _factors(case):
-            if quietly(partial(case.repairs, partial(_changed, case.name, factor, change))):
+            if quietly(partial(judge, partial(_times, case.name, factor, quantity))):
                 factors.append(words)
         if factors:
             does = "misses the factor" if code == "missing-factor" else "has one factor too many:"
@@ -184,10 +186,10 @@ def one_factor(case: GradientCase) -> Diagnosis | None:
     return None
 
 
-def _changed(name: str, factor: Factor, change: np.ufunc, trial: RuleTrial) -> Array | None:
-    """The answer multiplied or divided by the factor; None where the factor does not fit or is 0."""
+def _times(name: str, factor: Factor, quantity: str, trial: RuleTrial) -> Array | None:
+    """The student's answer or the truth, times the factor; None where the factor does not fit."""
     by = factor(trial)
-    return None if by is None or (by == 0).any() else change(trial.answers[name], by)
+    return None if by is None else np.asarray(getattr(trial, quantity)[name] * by)
 
 
 def _factors(case: GradientCase) -> Iterator[tuple[str, Factor]]:
@@ -223,7 +225,8 @@ def differs(case: GradientCase) -> Diagnosis:
     by, place = largest_difference(case.answer, case.truth)
     right = same(case.answer, case.truth, 1e-2)
     close = "; that is close: is it computed with too few digits?" if right else ""
-    clause = f"differs, most{at(place)}: it is {number(case.answer[place])} and should be {number(case.truth[place])}"
+    yours, expected = apart(float(case.answer[place]), float(case.truth[place]))
+    clause = f"differs, most{at(place)}: it is {yours} and should be {expected}"
     return case.say("differs", f"{clause}{close}", number(by))
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...boundary.lines import REPLACED
 from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer
-from ...refusals.lines import REPLACED
 from ..words.sentences import about_zero, one_line, parameter_text, shape_text, short_array
 from .functions import made_by, with_functions
 from .layers import LayerFrame, counts, frames, own_names, run_layer

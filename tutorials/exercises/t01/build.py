@@ -74,9 +74,12 @@ def formula_of(trials):
     if not np.isclose(terms @ factors, z).all():
         return ""
     letters = ["".join(f"{v}^{n}" if n > 1 else v for v, n in zip("xy", power, strict=True) if n) for power in powers]
-    return (
-        " + ".join(f"{number(float(c))} {name}".strip() for c, name in zip(factors, letters, strict=True) if c) or "0"
-    )
+    written = [
+        name if c == 1 and name else f"{number(float(c))} {name}".strip()
+        for c, name in zip(factors, letters, strict=True)
+        if c
+    ]
+    return " + ".join(written).replace("+ -", "- ") or "0"
 
 
 def judge(polynomial, seed, budget):

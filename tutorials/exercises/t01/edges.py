@@ -10,7 +10,17 @@ once, however many paths lead to it.
 from collections import Counter
 
 import tinygrad_lora as tl
-from tinygrad_lora.learn.authoring import Exercise, counted, graphs, kind_of, label, refuse, require, topological_order
+from tinygrad_lora.learn.authoring import (
+    Exercise,
+    counted,
+    graphs,
+    kind_of,
+    label,
+    refuse,
+    require,
+    returned,
+    topological_order,
+)
 
 HINTS = (
     "Every edge ends in one node. So go through the nodes, each once, and list what enters it.",
@@ -53,13 +63,14 @@ def all_nodes_first(output):
 
 def as_pairs(pairs):
     """The student's list as a count of pairs of nodes."""
-    if type(pairs) not in (list, tuple):
-        raise refuse("wrong-type", f"edges gave {kind_of(pairs)}; a list is needed, since a set loses duplicates")
+    why = ", since a set loses duplicates" if type(pairs) in (set, frozenset, dict) else ""
+    returned(pairs, (list, tuple), "edges", f"a list is needed{why}")
     for pair in pairs:
         if type(pair) not in (list, tuple) or len(pair) != 2:
             raise refuse("wrong-type", f"{pair!r} is not a pair (parent, user)")
         if not all(isinstance(node, tl.ComputationNode) for node in pair):
-            raise refuse("wrong-type", "a pair holds two nodes, (parent, user), not their names or values")
+            sentence = f"a pair holds two nodes, (parent, user); one of yours holds {' and '.join(map(kind_of, pair))}"
+            raise refuse("wrong-type", sentence)
     return Counter((parent, user) for parent, user in pairs)
 
 

@@ -32,14 +32,22 @@ def random_order(rng: Rng, nodes: Order) -> Order:
     return order
 
 
-def with_params(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the student's function gives. It is told if it runs operations without their parameters."""
+def with_params(function: Callable[..., Any], *arguments: Any, leaves: str) -> Any:
+    """What the student's function gives. It is told if it runs operations without their parameters, or leaves.
+
+    `leaves` says what to do with those.
+    """
     try:
         return function(*arguments)
-    except TypeError as error:
-        if "keyword-only" not in str(error):
-            raise
-        raise refuse("forgot-params", f"an operation misses its fixed number: pass **node.params ({error})") from None
+    except Exception as error:
+        text = str(error)
+        if "keyword-only" in text:
+            sentence = f"an operation misses its fixed number: pass **node.params ({text})"
+            raise refuse("forgot-params", sentence) from None
+        if "'Leaf' object has no attribute 'forward'" in text or "parameter has no gradient rule" in text:
+            sentence = f"your code runs a leaf, as if it were an operation: only nodes with parents are; {leaves}"
+            raise refuse("leaf-run", sentence) from None
+        raise
 
 
 def in_words(order: Order) -> str:

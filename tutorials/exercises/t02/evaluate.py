@@ -37,6 +37,7 @@ ABOUT = (
 NEXT = (
     "Free the values that nobody will read any more while you go. How many are alive at once in a chain of 1,000 nodes?"
 )
+LEAVES = "the values of leaves are in inputs"
 exercise = Exercise("02-evaluate", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
@@ -74,7 +75,9 @@ def forward(order, inputs):
 
 def judge(evaluate, order, inputs):
     """Run the student's function, and raise unless every value is right."""
-    answer = returned(with_params(evaluate, order, inputs), dict, "evaluate", "a dictionary of all values is needed")
+    answer = returned(
+        with_params(evaluate, order, inputs, leaves=LEAVES), dict, "evaluate", "a dictionary of all values is needed"
+    )
     expected, turned = forward(order, inputs), takes_the_last_parent_first(order, inputs)
     small = order[-1] if len(order) <= 12 else None
     sentence = (

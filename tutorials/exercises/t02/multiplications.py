@@ -75,14 +75,14 @@ def counts(output):
         letters[node] = sum(letters[p] for p in node.parents) if node.parents else 1
     shared = sum(str(node.op) == "multiply" for node in nodes)
     return {"shared": shared, "written out": products[output]}, {
-        "all-nodes": (len(nodes), "that is the number of nodes; leaves and sums multiply nothing"),
-        "all-operations": (operations[output], "that is the number of operations, and some are sums"),
+        "all-nodes": (len(nodes), "the number of nodes: leaves and sums multiply nothing"),
+        "all-operations": (operations[output], "the number of operations: some are sums"),
         "all-boxes": (
             sum(bool(node.parents) for node in nodes),
-            "that is the number of boxes of operations, and some add",
+            "the number of boxes of operations: some add",
         ),
-        "counted-letters": (letters[output], "that is how often a letter appears in the formula"),
-        "twice-per-step": (2 * shared, "a part used twice costs twice all that is in it, not one more"),
+        "counted-letters": (letters[output], "how often a letter appears in the formula"),
+        "twice-per-step": (2 * shared, "two for each box: a part used twice costs twice all that is in it"),
     }
 
 
@@ -100,5 +100,5 @@ def test_every_count_is_right(answers):
                 sentence = f"{key}: {answer} is right for {other!r}"
                 require(other == how or answer != number, "other-question", sentence)
             for code, (slip, _) in slips.items():
-                require(answer != slip, code, f"{key}: you wrote {answer}; {' or '.join(also)}")
+                require(answer != slip, code, f"{key}: you wrote {answer}; that is {', or '.join(also)}")
             require(False, "wrong-count", f"{key}: {answer} is too {'many' if answer > right else 'few'}")

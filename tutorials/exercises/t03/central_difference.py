@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lora.learn.authoring import Exercise, as_number, generators, number, numbers, require
+from tinygrad_lora.learn.authoring import Exercise, apart, as_number, example, generators, number, numbers, require
 
 HINTS = (
     "A slope is a rise divided by a run. Between x - h and x + h, how long is the run?",
@@ -42,55 +42,57 @@ def mean_of_both_sides(f, x, h):
     return (right + left) / 2
 
 
-SLIPS = {
-    "one-sided": (
-        "uses one side only: it compares f(x + h) or f(x - h) with f(x)",
-        [lambda f, x, h: (f(x + h) - f(x)) / h, lambda f, x, h: (f(x) - f(x - h)) / h],
+def central(f, x, h):
+    return (f(x + h) - f(x - h)) / (2 * h)
+
+
+BRACKETS = "comes out as with / 2 * h, which divides by 2 and multiplies by h: divide by (2 * h)"
+HALF = "goes half as far as it should, to x + h / 2 and x - h / 2"
+SLIPS = (
+    (
+        "one-sided",
+        "compares f(x + h) with f(x): the value on the left is missing",
+        lambda f, x, h: (f(x + h) - f(x)) / h,
     ),
-    "run-of-h": (
-        "is twice the slope: from x - h to x + h the run is 2h, not h",
-        [lambda f, x, h: (f(x + h) - f(x - h)) / h],
+    (
+        "one-sided",
+        "compares f(x) with f(x - h): the value on the right is missing",
+        lambda f, x, h: (f(x) - f(x - h)) / h,
     ),
-    "sign": (
-        "has the wrong sign: the value on the right comes first",
-        [lambda f, x, h: (f(x - h) - f(x + h)) / (2 * h)],
-    ),
-    "not-divided": (
-        "is the rise alone: divide it by the run 2h",
-        [lambda f, x, h: f(x + h) - f(x - h)],
-    ),
-    "sum-for-difference": (
+    ("run-of-h", "is twice the slope: from x - h to x + h the run is 2h, not h", lambda f, x, h: 2 * central(f, x, h)),
+    ("sign", "has the wrong sign: the value on the right comes first", lambda f, x, h: -central(f, x, h)),
+    ("not-divided", "is the rise alone: divide it by the run 2h", lambda f, x, h: f(x + h) - f(x - h)),
+    (
+        "sum-for-difference",
         "adds the two values: a rise is their difference",
-        [lambda f, x, h: (f(x + h) + f(x - h)) / (2 * h)],
+        lambda f, x, h: (f(x + h) + f(x - h)) / (2 * h),
     ),
-    "half-step": (
-        "goes half as far as it should, to x + h / 2 and x - h / 2",
-        [
-            lambda f, x, h: (f(x + h / 2) - f(x - h / 2)) / h,
-            lambda f, x, h: (f(x + h / 2) - f(x - h / 2)) / (2 * h),
-        ],
+    ("half-step", HALF, lambda f, x, h: central(f, x, h / 2)),
+    ("half-step", HALF, lambda f, x, h: central(f, x, h / 2) / 2),
+    ("run-of-x", "divides by 2x: the run from x - h to x + h is 2h", lambda f, x, h: central(f, x, h) * h / x),
+    (
+        "missing-brackets",
+        "comes out as if f(x - h) alone were divided: put the difference in brackets",
+        lambda f, x, h: f(x + h) - f(x - h) / (2 * h),
     ),
-    "run-of-x": (
-        "divides by 2x: the run from x - h to x + h is 2h",
-        [lambda f, x, h: (f(x + h) - f(x - h)) / (2 * x)],
-    ),
-    "missing-brackets": (
-        "misses brackets: Python divides before it subtracts, and / 2 * h multiplies by h",
-        [
-            lambda f, x, h: f(x + h) - f(x - h) / (2 * h),
-            lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h,
-            lambda f, x, h: f(x + h) - f(x - h) / 2 * h,
-        ],
-    ),
-}
+    ("missing-brackets", BRACKETS, lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h),
+    ("missing-brackets", BRACKETS, lambda f, x, h: f(x + h) - f(x - h) / 2 * h),
+)
 
 
-def slopes(central_difference, cases):
+def shown(case, answer, name=""):
+    """A case in numbers."""
+    f, x, h = case
+    name = name or getattr(f, "__name__", "")
+    return example(answer, central(f, x, h), **{"f": name, "x": x, "h": h, "f(x + h)": f(x + h), "f(x - h)": f(x - h)})
+
+
+def slopes(central_difference, cases, names=("",)):
     """What the student's function gives in each case. Raises if one slip explains them all."""
     answers = [as_number(central_difference(f, x, h), "the slope") for f, x, h in cases]
-    for code, (sentence, slips) in SLIPS.items():
-        fits = any(all(np.isclose(y, slip(*case)) for y, case in zip(answers, cases, strict=True)) for slip in slips)
-        require(not fits, code, f"your result {sentence}")
+    for code, sentence, slip in SLIPS:
+        fits = all(np.isclose(y, slip(*case)) for y, case in zip(answers, cases, strict=True))
+        require(not fits, code, f"your result {sentence}", example=shown(cases[0], answers[0], names[0]))
     return answers
 
 
@@ -100,16 +102,19 @@ def test_the_slope_is_right(central_difference, seed, budget):
     cases: list[Any] = [(np.exp, 0.5, 0.25)]
     for _, rng in generators(seed, max(budget, 3)):
         coefficients = numbers(rng, (4,))
-        names.append(f"the cubic with coefficients {coefficients.tolist()}")
+        names.append(f"the cubic with coefficients {coefficients.tolist()}, that of x^3 first")
         cases.append((np.poly1d(coefficients), float(numbers(rng)), 0.125))
-    answers = slopes(central_difference, cases)
+    answers = slopes(central_difference, cases, names)
     doubled = [as_number(central_difference(f, x, 2 * h), "the slope") for f, x, h in cases]
-    sentence = "your result stays the same when h is doubled: use the h that is given"
-    require(not all(map(np.isclose, answers, doubled)), "own-h", sentence)
+    true = [float(np.exp(x) if f is np.exp else f.deriv()(x)) for f, x, _ in cases]
+    sentence = "your result is the slope for an h of your own, and stays the same when h is doubled: use the h given"
+    own = all(map(np.isclose, answers, doubled)) and bool(np.allclose(answers, true, rtol=0.02))
+    require(not own, "own-h", sentence, example=shown(cases[0], answers[0], names[0]))
     for name, (f, x, h), answer in zip(names, cases, answers, strict=True):
-        expected = float(f(x + h) - f(x - h)) / (2 * h)
-        sentence = f"f is {name}, x = {number(x)}, h = {number(h)}: you get {number(answer)}, not {number(expected)}"
-        require(bool(np.isclose(answer, expected)), "wrong-slope", sentence)
+        expected = float(central(f, x, h))
+        yours, right = apart(answer, expected)
+        sentence = f"f is {name}, x = {number(x)}, h = {number(h)}: you get {yours}, and the formula {right}"
+        require(bool(np.isclose(answer, expected)), "wrong-slope", sentence, example=shown((f, x, h), answer, name))
 
 
 @exercise.check(points=1)

@@ -16,12 +16,12 @@ from tinygrad_lora.learn.authoring import (
     diagnose,
     entry,
     generators,
+    number,
     numbers,
     require,
     same,
     tell,
 )
-from tinygrad_lora.view.words.sentences import number
 
 HINTS = (
     "Where x is negative, y does not move at all. Where x is positive, y moves as x does.",

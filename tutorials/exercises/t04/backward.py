@@ -41,6 +41,7 @@ NEXT = (
     "Count how often `node.op.vjp` is called in a graph with a million paths. Then leave out the calls for nodes "
     "that no parameter lies below."
 )
+LEAVES = "a leaf has nobody to send a share to"
 exercise = Exercise("04-backward", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
@@ -113,7 +114,9 @@ SLIPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 def judge(backward, output):
     """Run the student's function on the graph below the output, and raise unless every gradient is right."""
     order = topological_order([output])
-    answer = returned(with_params(backward, order), dict, "backward", "a dictionary of all gradients is needed")
+    answer = returned(
+        with_params(backward, order, leaves=LEAVES), dict, "backward", "a dictionary of all gradients is needed"
+    )
     small = output if len(order) <= 12 else None
     for node in order:
         sentence = f"your dictionary has {len(answer)} of {counted(len(order), 'node')}: {label(node)} is missing"

@@ -140,7 +140,8 @@ def test_naive_recursion_is_wrong_about_the_counterexample(counterexample):
     nothing = "are used twice: leaves, and they send" if len(shared) > 1 else "is used twice: a leaf, and it sends"
     sentence = f"{both}: only {names} {nothing} nothing on"
     require(not leaves, "only-leaf-shared", sentence, show=loss)
-    require(False, "no-difference", f"{both}: some share is 0, so sending it twice does no harm", show=loss)
+    harmless = f"{both}: what is sent twice adds up to 0 at every parameter, so it does no harm"
+    require(False, "no-difference", harmless, show=loss)
 
 
 @exercise.check(points=1)

@@ -98,7 +98,7 @@ SLIPS = {  # what one may think instead, and why it is not so
 }
 
 
-OTHERWISE = "each backward() adds the slope at x = 3 to what is there, and the engine gets another number"
+OTHERWISE = "each backward() adds to what is there, and the engine gets another number"
 
 
 @exercise.check(points=2)

@@ -85,5 +85,6 @@ def test_stacks_of_matrices(matmul_vjp, seed, budget):
             judge_squares(matmul_vjp, seed, 1)
             g = np.ones((len(a[0]), 3))
             matmul_vjp(g, a[0] @ b[0], a[0], b[0])  # where this fails as well, it is something else
-            sentence = f"in shape {a.shape} x.T reverses all axes; x.mT transposes each matrix"
-            raise refuse("stack-turned", f"your rule fails for a stack: {sentence}") from None
+            sentence = f"in shape {a.shape} x.T reverses all axes, and np.dot takes each matrix with every other"
+            remedy = "x.mT and @ go matrix by matrix"
+            raise refuse("stack-turned", f"your rule fails for a stack: {sentence}; {remedy}") from None

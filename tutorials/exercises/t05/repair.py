@@ -14,6 +14,8 @@ has one row for each sample, (n, d).
 Run one on arrays of your own: the message says which axes do not match, and often how to mend it.
 """
 
+import re
+
 import numpy as np
 
 import tinygrad_lora as tl
@@ -28,6 +30,7 @@ from tinygrad_lora.learn.authoring import (
     refuse,
     require,
     same,
+    worst,
 )
 from tinygrad_lora.view.errors.failure import failure
 
@@ -128,6 +131,18 @@ def squared_error_of_a_column(y, target):
     return tl.mse(y, target)
 
 
+def with_remedy(failed, shown, shape):
+    """The error in words, with the engine's remedy if that makes something of the shape that is asked for."""
+    text = str(failed).split("; ")[0]
+    pairs = re.findall(r"(\([\d, ]*\)) (\S) (\([\d, ]*\))", (shown and shown.remedy) or "")
+    if not pairs:
+        return text
+    a, sign, b = pairs[-1]
+    a, b = (np.empty([int(n) for n in re.findall(r"\d+", sizes)]) for sizes in (a, b))
+    made = (a @ b if sign == "@" else a + b).shape
+    return f"{text}; {shown.remedy}" if made == shape else f"{text}; the result must have the shape {shape}"
+
+
 def judge(function, right, slips=(), **arrays):
     """The student's graph on these arrays: raise unless it has the right shape and numbers."""
     shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
@@ -138,9 +153,9 @@ def judge(function, right, slips=(), **arrays):
             function(*(tl.placeholder(array.shape, name=name) for name, array in arrays.items()))
     except ShapeError as failed:
         shown = failure(failed)
-        remedy = f"; {shown.remedy}" if shown and shown.remedy else ""
+        text = with_remedy(failed, shown, np.shape(right(*arrays.values())))
         picture = shown.diagram if shown else None
-        raise Wrong(Diagnosis("shape-error", f"with {shapes}: {failed}{remedy}", picture=picture)) from None
+        raise Wrong(Diagnosis("shape-error", f"with {shapes}: {text}", picture=picture)) from None
     except TraceError:
         raise refuse("left-the-graph", "your function asks for numbers (.value): then no gradient flows back") from None
     if not isinstance(y, tl.ComputationNode):
@@ -155,8 +170,8 @@ def judge(function, right, slips=(), **arrays):
     for code, sentence, slip in slips:
         slipped = np.asarray(slip(*arrays.values()), dtype=float)
         require(not same(answer, slipped), code, f"with {shapes}: {sentence}", show=y)
-    first = f"the first number is {answer.flat[0]:g} and should be {expected.flat[0]:g}"
-    require(False, "wrong-value", f"with {shapes} the shape is right; {first}", show=y)
+    sentence = f"with {shapes} the shape is right, but not the numbers: {worst(answer, np.asarray(expected))}"
+    require(False, "wrong-value", sentence, show=y)
 
 
 def sizes(seed, budget):

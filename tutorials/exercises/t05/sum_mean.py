@@ -62,6 +62,10 @@ def mean_slips(axis):
     n = f"n is x.shape[{axis}], the length of the axis that is summed"
     return {
         "missing-count": (f"is that of the sum: divide by n; {n}", lambda g, y, x: repeated(g, x.shape, axis)),
+        "multiplied-by-count": (
+            f"is multiplied by n: divide by it; {n}",
+            lambda g, y, x: repeated(g, x.shape, axis) * x.shape[axis],
+        ),
         "all-elements": (f"is divided by x.size: {n}", lambda g, y, x: repeated(g, x.shape, axis) / x.size),
         "wrong-axis": (
             "is repeated along the wrong axis: give g its axis back first, with np.expand_dims(g, axis)",
@@ -84,7 +88,7 @@ def examine(rule, forward, x, axis, mistakes, seed):
     tell(
         diagnose(
             lambda g, y, x: rule(g, y, x, axis), lambda x: forward(x, axis), x, names=["x"],
-            alternatives=mistakes(axis) if square else None, g=g, seed=seed,
+            alternatives=mistakes(axis) if square else None, g=g, seed=seed, settings={"axis": axis},
         )
     )  # fmt: skip
 

@@ -10,7 +10,17 @@ from itertools import product
 
 import numpy as np
 
-from tinygrad_lora.learn.authoring import Exercise, as_array, generators, numbers, refuse, require, same
+from tinygrad_lora.learn.authoring import (
+    Exercise,
+    as_array,
+    example,
+    generators,
+    numbers,
+    refuse,
+    require,
+    same,
+    worst,
+)
 
 HINTS = (
     "Each number of the small array was used several times. What does a node with several users get?",
@@ -82,8 +92,7 @@ def judge(unbroadcast, whole, shape, rng):
         require(not same(answer, first), "one-use", sentence)
         sentence = f"{case}: every number of yours is the sum of all of g; each gets the sum of its own uses"
         require(not same(answer, np.full(shape, g.sum())), "all-summed", sentence)
-        sentence = f"{case}: the first number should be {expected.flat[0]:g}; yours is {answer.flat[0]:g}"
-        raise refuse("wrong-value", sentence)
+        raise refuse("wrong-value", f"{case}: {worst(answer, expected)}", example(answer, expected, g=g))
     sentence = f"{case}; your result has shape {answer.shape}"
     last = g.sum(axis=tuple(range(len(shape), g.ndim)))
     turned = f"{sentence}: the last axes were summed; shapes are aligned from the right, so sum over the first ones"
@@ -94,9 +103,10 @@ def judge(unbroadcast, whole, shape, rng):
     left = "the first axis" if extra == 1 else f"the first {extra} axes"
     require(answer.ndim <= len(shape), "extra-axis", f"{sentence}: sum over {left} of g, which the array lacks")
     if answer.ndim == len(shape):
-        axes = [i for i, (n, m) in enumerate(zip(shape, answer.shape, strict=True)) if n == 1 != m]
+        axes = tuple(i for i, (n, m) in enumerate(zip(shape, answer.shape, strict=True)) if n == 1 != m)
+        mended = bool(axes) and same(answer.sum(axis=axes, keepdims=True), expected)
         stretched = f"{sentence}: axis {axes[0] if axes else 0} had length 1 and was repeated, so sum over it as well"
-        require(not axes, "stretched-axis", stretched)
+        require(not mended, "stretched-axis", stretched)
     raise refuse("wrong-shape", f"{sentence}: a gradient has the shape of its array")
 
 

@@ -83,9 +83,10 @@ def judge(initial_weight, seed):
     squared = near(4 / 400, 4 / 100)
     require(not squared, "missing-root", f"{yours}: the factor of rng.normal is a standard deviation, so take the root")
     require(not near(400, 100), "no-scale", f"{yours}: the same for every size; a sum over n inputs then grows n times")
-    factor = (scaled[0] * scaled[1]) ** 0.5 / 2
-    size = "vanishing" if factor < 1 else "exploding"
-    require(False, size, f"{yours}: each layer multiplies the mean square by about {number(factor)}")
+    factors = [v / 2 for v in scaled]
+    size = "vanishing" if factors[0] * factors[1] < 1 else "exploding"
+    means = " and ".join(f"{factor:.3g} with {n} inputs" for factor, n in zip(factors, (400, 100), strict=True))
+    require(False, size, f"{yours}: a layer multiplies the mean square by n / 2 times that, by {means}; it should be 1")
 
 
 @exercise.check(points=3)

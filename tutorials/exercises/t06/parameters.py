@@ -14,7 +14,8 @@ A parameter that is met again keeps its first name. Frozen ones are in the dicti
 import numpy as np
 
 import tinygrad_lora as tl
-from tinygrad_lora.learn.authoring import Exercise, are, generators, require, returned
+from tinygrad_lora.learn.authoring import Exercise, are, generators, kind_of, require, returned
+from tinygrad_lora.view.words.sentences import one_line
 
 HINTS = (
     "A layer in a layer in a list: the depth is small, so this is a case for a function that calls itself.",
@@ -115,7 +116,7 @@ def random_layer(rng, depth):
 
 def listed(names):
     """The first six names, and how many more there are."""
-    few = [str(name) for name in names][:6]
+    few = [one_line(str(name)) for name in names][:6]
     return ", ".join([*few, f"and {len(names) - 6} more"] if len(names) > 6 else few) or "none"
 
 
@@ -126,8 +127,12 @@ def judge(named_parameters, description, layer, code):
     if answer == expected:
         return
     yours = f"for {description} the names are {listed(expected)}; yours are {listed(answer)}"
+    odd = [name for name in answer if type(name) is not str]
+    keys = f"a key of your dictionary is {kind_of(odd[0]) if odd else ''}; the keys are names, texts such as 'weight'"
+    require(not odd, "wrong-type", keys)
     stray = [name for name, node in answer.items() if not any(node is p for p in expected.values())]
-    require(not stray, "not-a-parameter", f"{yours}: {stray[0] if stray else ''} is no parameter")
+    stranger = f"what you have under {stray[0] if stray else ''} is no parameter of the layer"
+    require(not stray, "not-a-parameter", f"{yours}: {stranger}")
     doubled = len(answer) > len({id(node) for node in answer.values()})
     require(not doubled, "counted-twice", f"{yours}: one parameter has two names, and would be updated twice")
     for key, what in (
@@ -142,7 +147,7 @@ def judge(named_parameters, description, layer, code):
     frozen = [name for name in lost if expected[name].requires_gradient]
     description = f"{yours}: {', '.join(lost)} {are(lost)} frozen, and must be there"
     require(not lost or bool(frozen), "frozen-missing", description)
-    require(not lost, code, f"{yours}: {', '.join(lost[:3])} {are(lost)} missing")
+    require(not lost, code, f"{yours}: {listed(lost)} {are(lost)} missing")
     require(False, "wrong-name", f"{yours}: the parameters are right, but their names or prefixes are not")
 
 

@@ -109,10 +109,19 @@ def _judge(rule: Rule, right: Rule, slips: Slips, case: Case, seed: int) -> None
         require(_equal(trajectory(rule, case, seed), answer), "remembers", OUTSIDE)
         start = trajectory(stand, case, seed)
         sentence = _sentence(answer, expected, start, case, seed)
-        require(not _equal(answer, start), "not-updated", f"{sentence}: no parameter was changed; assign to p.value")
+        still = f"{sentence}: no parameter has changed: is p.value assigned, and is what you subtract not 0?"
+        require(not _equal(answer, start), "not-updated", still)
         for code, why, slip in slips:
-            require(not _equal(answer, trajectory(slip, case, seed)), code, f"{sentence}: {why}")
+            require(not _explains(slip, rule, case, seed), code, f"{sentence}: {why}")
     raise Wrong(Diagnosis("differs", sentence))
+
+
+def _explains(slip: Rule, rule: Rule, case: Case, seed: int) -> bool:
+    """Whether the slip moves the parameters as the student's rule does, in this case and in all others."""
+    try:
+        return all(_equal(trajectory(rule, one, seed), trajectory(slip, one, seed)) for one in (case, *CASES))
+    except Exception:  # whatever the student's code does elsewhere, it is not this slip
+        return False
 
 
 def stand(parameters: list[ComputationNode], lr: float, memory: dict[Any, Any]) -> None:
@@ -130,6 +139,7 @@ def _sentence(answer: Values, expected: Values, start: Values, case: Case, seed:
     history = ", then ".join(number(float(step[i][place])) for step in gradients[: t + 1])
     yours, right = apart(float(answer[t][i][place]), float(expected[t][i][place]))
     who = case.names[i] + (f"[{', '.join(map(str, place))}]" if place else "")
+    yours += ", which comes of 0 / 0, or of a root of less than 0" if yours == "nan" else ""
     return (
         f"in step {t + 1}, with lr = {number(case.rates[t])}, {who} goes from {number(float(before))} to {yours}; it "
         f"should go to {right} (its gradient is {history})"

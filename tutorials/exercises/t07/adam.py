@@ -104,7 +104,7 @@ def variant(
 
 
 UNDER = "your epsilon is under the root, where 1e-8 counts as 1e-4: add it after the root"
-ZERO = "so it is if t is 0 in the first step, as 1 - 0.9**0 is 0, or if a root of less than 0 is taken"
+ZERO = "so it is if t is 0 in the first step, as 1 - 0.9**0 is 0"
 HATS = "m and v are still small, because they start at 0: divide them by 1 - 0.9**t and 1 - 0.999**t"
 SLIPS = (
     ("no-correction", HATS, variant(hats=(False, False))),

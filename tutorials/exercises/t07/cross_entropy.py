@@ -17,6 +17,7 @@ from tinygrad_lora.learn.authoring import (
     as_array,
     as_number,
     diagnose,
+    example,
     generators,
     number,
     numbers,
@@ -147,11 +148,12 @@ def test_the_loss_of_a_batch(cross_entropy, seed, budget):
         expected = np.asarray(right(logits, labels))
         if same(answer, expected):
             continue
-        losses = f"your loss is {number(float(answer))} and should be {number(float(expected))}"
-        yours = f"for logits {logits.shape} {losses}"
+        yours = f"your loss is {number(float(answer))} and should be {number(float(expected))}"
+        shown = example(answer, expected, logits=logits, labels=labels)
         for code, (sentence, slip) in LOSSES.items():
-            require(not same(answer, np.asarray(slip(logits, labels))), code, f"{yours}: yours is {sentence}")
-        require(False, "differs", yours)
+            slipped = same(answer, np.asarray(slip(logits, labels)))
+            require(not slipped, code, f"{yours}: yours is {sentence}", example=shown)
+        require(False, "differs", yours, example=shown)
 
 
 @exercise.check(points=2)
@@ -213,13 +215,16 @@ def judge_large(cross_entropy_vjp, logits, code, remedy):
     labels, g = np.array([2, 1]), 0.25  # not 1 / 2: there are two samples, and each slip shall have a factor of its own
     answer = as_array(cross_entropy_vjp(g, logits.copy(), labels), "the gradient", logits.shape)
     expected = rule(g, logits, labels)
-    yours = f"for logits {logits.tolist()} the gradient is {expected.tolist()}; yours is {answer.tolist()}"
-    require(bool(np.isfinite(answer).all()), code, f"{yours}: {remedy}")
+    shown = example(answer, expected, g=g, logits=logits, labels=labels)
+    yours = "for large logits your gradient is not right"
+    broken = f"for large logits your gradient holds numbers that are not finite: {remedy}"
+    require(bool(np.isfinite(answer).all()), code, broken, example=shown)
     if same(answer, expected):
         return
-    require(not same(answer, 2 * expected), "factor", f"{yours}: the mean divides by the number of samples, 2")
+    sentence = f"{yours}: the mean divides by the number of samples, 2"
+    require(not same(answer, 2 * expected), "factor", sentence, example=shown)
     sentence = f"{yours}: multiply by the gradient g that flows in, {g}"
-    require(not same(answer, expected / g), "missing-upstream", sentence)
+    require(not same(answer, expected / g), "missing-upstream", sentence, example=shown)
     for code, (sentence, slip) in SLIPS.items():
-        require(not same(answer, slip(g, logits, labels)), code, f"{yours}: it {sentence}")
-    require(False, "differs", yours)
+        require(not same(answer, slip(g, logits, labels)), code, f"{yours}: it {sentence}", example=shown)
+    require(False, "differs", yours, example=shown)

@@ -125,7 +125,7 @@ SLIPS = (
         remembers_the_step,
     ),
     ("never-forgets", "your memory does not fade: multiply the old m by 0.9", adds_up_all_gradients),
-    ("wrong-direction", "you go up the slope: subtract lr times m", uphill),
+    ("wrong-direction", "p goes up the slope: m must grow by plus g, and p by minus lr times m", uphill),
     ("late", "you move by the m of the step before: update m first", late),
     ("missing-rate", "you move by m itself: multiply it by lr", without_rate),
     ("one-parameter", "only the first parameter is changed: is a `return` inside the loop?", of_the_first),

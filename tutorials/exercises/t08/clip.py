@@ -17,11 +17,13 @@ from tinygrad_lora.learn.authoring import (
     all_same,
     as_array,
     counted,
+    example,
     generators,
     number,
     numbers,
     refuse,
     require,
+    written,
 )
 
 HINTS = (
@@ -117,7 +119,8 @@ SLIPS = {
                      with_norm(lambda gradients: sum(np.abs(g).sum() for g in gradients))),
     "mean-of-squares": ("you take a mean over the arrays: add the squares of all of them",
                         with_norm(lambda gradients: np.sqrt(np.mean([(g**2).sum() for g in gradients])))),
-    "not-clipped": ("what is too long stays as it is; is the comparison the right way around?", clips_nothing),
+    "not-clipped": ("what is too long stays as it is; where the norm is above max_norm, each array is multiplied by "
+                    "max_norm / norm", clips_nothing),
     "zeroed": ("a long gradient is made shorter, not thrown away", throws_away),
 }  # fmt: skip
 
@@ -138,18 +141,22 @@ def judge(clip, gradients, max_norm):
         return
     message = f"the norm of {counted(len(gradients), 'array')} is {number(length(gradients))}, max_norm is "
     message += f"{number(max_norm)}, and the norm of yours is {number(length(answer))}"
+    given, yours, wanted = (", ".join(map(written, arrays)) for arrays in (gradients, answer, expected))
+    shown = example(yours, wanted, gradients=given, max_norm=max_norm)
     finite = all(np.isfinite(f).all() for f in answer)
-    require(finite, "nan", f"{message}: do not divide by a norm of 0")
+    require(finite, "nan", f"{message}: do not divide by a norm of 0", example=shown)
     for code, (sentence, slip) in SLIPS.items():
         with np.errstate(all="ignore"):
-            require(not all_same(answer, slip(gradients, max_norm), 1e-5), code, f"{message}: {sentence}")
+            slipped = all_same(answer, slip(gradients, max_norm), 1e-5)
+            require(not slipped, code, f"{message}: {sentence}", example=shown)
     close = 0.9 < length(answer) / length(expected) < 1 - 1e-5
     factors = [float(np.vdot(a, b) / np.vdot(b, b)) for a, b in zip(answer, expected, strict=True) if b.any()]
     shorter = close and all_same(answer, [b * factors[0] for b in expected], 1e-5)
-    require(not shorter, "approximate", f"{message}: all are a little too short; is something added to the norm?")
+    short = f"{message}: all are a little too short; is something added to the norm?"
+    require(not shorter, "approximate", short, example=shown)
     direction = f"{message}: the length is right, the direction is not"
-    require(abs(length(answer) / length(expected) - 1) > 1e-4, "other-direction", direction)
-    require(False, "differs", message)
+    require(abs(length(answer) / length(expected) - 1) > 1e-4, "other-direction", direction, example=shown)
+    require(False, "differs", message, example=shown)
 
 
 def lists(seed, budget):

@@ -102,9 +102,8 @@ def judge(first_nan, output):
             bool(origins) and finds(first_nan, np.nan) and not (finds(first_nan, np.inf) and finds(first_nan, -np.inf))
         )
         require(not blind, "infinity-missed", infinities, show=small)
-        if origins:
-            sentence += ": is every node below the output looked at, and each of its parents?"
-        require(not origins, "missed", sentence, show=small)
+        missed = f"{sentence}, and all its parents are: that is a node to give"
+        require(not origins, "missed", missed, show=small)
         return
     if type(answer) is not tl.ComputationNode:
         raise refuse("wrong-type", f"first_nan gave {kind_of(answer)}; a node or None is needed")

@@ -25,14 +25,15 @@ from tinygrad_lora.learn.authoring import (
     all_same,
     as_array,
     diagnose_step,
+    example,
     kind_of,
+    number,
     refuse,
     require,
     same,
     tell,
 )
 from tinygrad_lora.view.words.grammar import are
-from tinygrad_lora.view.words.sentences import number
 
 HINTS = (
     "Start with the numbers that go in: are all of them finite? Then look at what comes out of the first layer. "
@@ -209,10 +210,14 @@ def test_the_loss_is_the_cross_entropy(measure, seed):
                 raise refuse("wrong-type", f"measure gave {kind_of(loss)}; the loss must be a node")
             loss.backward()
             into += [np.asarray(loss.value), np.asarray(leaf.gradient)]
-        value = f"for random logits your loss is {number(float(answer[0]))}; it is {number(float(expected[0]))}"
-        sentence = "cross_entropy takes logits, and has a softmax of its own; after two the loss stays above 1.4"
-        require(not same(as_array(answer[0]), as_array(twice[0])), "softmax-twice", f"{value}: {sentence}")
-        require(all_same(answer, expected), "wrong-loss", f"{value}, and so must be its gradient")
+        value = f"your loss is {number(float(answer[0]))}; it should be {number(float(expected[0]))}"
+        shown = example(answer[0], expected[0], logits=logits, labels=labels)
+        sentence = f"{value}: cross_entropy takes logits, and has a softmax of its own; after two the loss stays above "
+        sentence += "1.4"
+        require(not same(as_array(answer[0]), as_array(twice[0])), "softmax-twice", sentence, example=shown)
+        require(same(as_array(answer[0]), as_array(expected[0])), "wrong-loss", value, example=shown)
+        slope = "the loss is right, but the gradient that it sends to the logits is not"
+        require(all_same(answer, expected), "wrong-loss", slope, example=example(answer[1], expected[1]))
 
 
 @exercise.check(points=1)

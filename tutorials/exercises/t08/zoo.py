@@ -22,7 +22,7 @@ from tinygrad_lora.learn.authoring import (
     as_array,
     as_nodes,
     bug,
-    bugs,
+    label,
     number,
     refuse,
     require,
@@ -64,7 +64,14 @@ def two_are_enough():
     return [a * a + tl.sum(tl.constant(np.ones((3, 2))) + b) + tl.relu(r), w * w]
 
 
-NAMES = ("naive_recursion", "no_accumulate", "no_unbroadcast", "relu_at_zero", "stale_graph")
+SHOWS = {
+    "naive_recursion": "the result of an operation is used several times, and what it sends on is not 0",
+    "no_accumulate": "a node is used several times",
+    "no_unbroadcast": "an operand is repeated to fill a larger shape, as b of shape (2,) is in x + b with x (3, 2)",
+    "relu_at_zero": "the input of a relu is exactly 0",
+    "stale_graph": 'a loss depends on a parameter that is called "late"',
+}
+NAMES = tuple(SHOWS)
 MOST = 60  # nodes; naive recursion takes too long on large graphs
 
 
@@ -75,7 +82,13 @@ def losses(probes):
     pairs = []
     for loss in answer:
         if loss.shape or not loss.known or not loss.requires_gradient or not loss.parents:
-            yours = f"a loss is a number that depends on a parameter; one of yours is {loss.op} of shape {loss.shape}"
+            why = (
+                f"of shape {loss.shape}" if loss.shape
+                else "a leaf: compute something from it" if not loss.parents
+                else "computed from no parameter" if not loss.requires_gradient
+                else "symbolic, so it has no number"
+            )  # fmt: skip
+            yours = f"a loss is a number that is computed from a parameter; one of yours, {label(loss)}, is {why}"
             raise refuse("not-a-loss", yours)
         nodes = topological_order([loss])
         if len(nodes) > MOST:
@@ -128,12 +141,11 @@ def words(results):
 
 
 def judge(probes, name):
-    """Raise unless this mistake shows, and say where it hides."""
+    """Raise unless this mistake shows, and say where it would."""
     right = measured(probes)
     sentence = "called twice, probes gave losses with different gradients: an experiment must be repeatable"
     require(alike(right, measured(probes)), "not-repeatable", sentence)
-    hides = next(one.hides for one in bugs() if one.name == name)
-    sentence = f"under {name} your losses give {words(right)}, as under the right engine. It hides in {hides}"
+    sentence = f"under {name} your losses give {words(right)}, as under the right engine; it shows where {SHOWS[name]}"
     require(not alike(right, measured(probes, name)), f"misses-{name.replace('_', '-')}", sentence)
 
 

@@ -20,6 +20,7 @@ from tinygrad_lora.learn.authoring import (
     Graph,
     as_array,
     counted,
+    example,
     kind_of,
     number,
     numbers,
@@ -111,7 +112,15 @@ def operations(graph):
 def judge(merge_duplicates, f, names, rng, fewest=None):
     """One function: raise, and say what is wrong, unless the pass keeps its numbers and merges all that is equal."""
     graph = tl.trace(f, *[tl.placeholder((), name=name) for name in names])
-    improved = merge_duplicates(graph)
+    try:
+        improved = merge_duplicates(graph)
+    except Exception as error:
+        if "not one of the inputs" not in str(error):
+            raise
+        sentence = (
+            "your build gave a node that belongs to another graph: does a dictionary keep nodes from call to call?"
+        )
+        raise refuse("foreign-node", f"{sentence} Make it inside the function") from None
     if improved is None:
         raise refuse("no-return", "merge_duplicates gave None: does it end with `return graph.map(build)`?")
     require(type(improved) is Graph, "wrong-type", f"merge_duplicates gave {kind_of(improved)}; a Graph is needed")
@@ -119,6 +128,7 @@ def judge(merge_duplicates, f, names, rng, fewest=None):
     right, result = (float(g(*arrays)[0]) for g in (graph, improved))
     if not same(as_array(result), as_array(right)):
         message = f"before the pass the result is {number(right)}, and after it {number(result)}; it must stay the same"
+        shown = example(result, right, **dict(zip(names, arrays, strict=True)))
         pairs = {
             "parameters-ignored": ("operations with different parameters are not equal, such as 2 x and -0.5 x",
                                    lambda old, parents: (old.op, parents)),
@@ -129,8 +139,9 @@ def judge(merge_duplicates, f, names, rng, fewest=None):
         }  # fmt: skip
         for code, (sentence, key) in pairs.items():
             slipped = float(merged(graph, key)(*arrays)[0])
-            require(not same(as_array(result), as_array(slipped)), code, f"{message}: {sentence}", show=graph)
-        require(False, "other-result", message, show=graph)
+            unlike = not same(as_array(result), as_array(slipped))
+            require(unlike, code, f"{message}: {sentence}", show=graph, example=shown)
+        require(False, "other-result", message, show=graph, example=shown)
     best, have = operations(merged(graph, ordered)) if fewest is None else fewest, operations(improved)
     message = f"your graph has {counted(have, 'operation')}, and {best} would do"
     swapped = f"{message}: x y and y x are the same"

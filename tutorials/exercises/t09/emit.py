@@ -29,7 +29,19 @@ import numpy as np
 
 import tinygrad_lora as tl
 from tinygrad_lora.core.node import placeholder
-from tinygrad_lora.learn.authoring import Exercise, Graph, as_array, counted, numbers, refuse, require, returned, same
+from tinygrad_lora.learn.authoring import (
+    Exercise,
+    Graph,
+    as_array,
+    counted,
+    example,
+    numbers,
+    refuse,
+    require,
+    returned,
+    same,
+    worst,
+)
 
 from ._programs import straight
 
@@ -101,13 +113,12 @@ class Reading:
         except SyntaxError as error:
             line = (text.splitlines() or [""])[min(error.lineno or 1, len(text.splitlines()) or 1) - 1]
             if isinstance(error, IndentationError):
-                spaces = len(line) - len(line.lstrip())
-                sentence = (
-                    f"line {error.lineno} of your text, `{line.strip()}`, has {counted(spaces, 'space')} before it"
-                )
-                raise refuse(
-                    "indent", f"{sentence}: every line in the function has the same number, such as 4"
-                ) from None
+                spaces = counted(len(line) - len(line.lstrip()), "space")
+                sentence = f"line {error.lineno} of your text, `{line.strip()}`, has {spaces} before it"
+                remedy = "the lines in the function are indented, all by the same number"
+                if error.lineno == 1:
+                    remedy = "the first line is `def program(...):`, without any"
+                raise refuse("indent", f"{sentence}: {remedy}") from None
             raise refuse("syntax", f"your text is no Python: {error.msg} in line {error.lineno}, `{line}`") from None
         outside = [part for part in tree.body if isinstance(part, ast.Assign | ast.Return)]
         sentence = (
@@ -175,20 +186,25 @@ def judge(emit, graph, rng):
     require(many <= nodes, "computed-twice", sentence, show=graph)
     arrays = [numbers(rng, node.shape) / 4 for node in graph.inputs]
     answer, right = as_array(reading.run(arrays)), graph(*arrays)[0]
-    sentence = f"the first number of your result is {answer.flat[0]:.4g}, and should be {right.flat[0]:.4g}"
     if same(answer, as_array(right)):
         return
+    sentence = f"your result is not that of the graph: {worst(np.broadcast_to(answer, right.shape), as_array(right))}"
+    given = {node.name: array for node, array in zip(graph.inputs, arrays, strict=True)}
+    lines = "; ".join(line.strip() for line in text.strip().splitlines())
+    shown = example(answer, right, **{"your text": lines}, **given)
     turned = Graph(graph.inputs, graph.outputs).map(
         lambda old, parents: old.op(*parents[::-1]) if str(old.op) in ("subtract", "matmul") else old.op(*parents)
     )
-    swapped = f"{sentence}: the operands of subtract and matmul are the wrong way around"
-    require(not same(answer, as_array(turned(*arrays)[0])), "operands-swapped", swapped, show=graph)
+    ordered = sorted({str(node.op) for node in graph.nodes} & {"subtract", "matmul"})
+    swapped = f"{sentence}: the operands of {' and '.join(ordered)} are the wrong way around"
+    unlike = not ordered or not same(answer, as_array(turned(*arrays)[0]))
+    require(unlike, "operands-swapped", swapped, show=graph, example=shown)
     for wrong, op in permutations((tl.add, tl.subtract, tl.multiply, tl.matmul), 2):
         slipped = graph.map(partial(exchanged, wrong, op))
         unlike = op not in {node.op for node in graph.nodes} or not same(answer, as_array(slipped(*arrays)[0]))
         instead = f"{sentence}: that is what comes out with {wrong} in place of {op}"
-        require(unlike, "wrong-operation", instead, show=graph)
-    require(False, "other-result", sentence, show=graph)
+        require(unlike, "wrong-operation", instead, show=graph, example=shown)
+    require(False, "other-result", sentence, show=graph, example=shown)
 
 
 @exercise.check(points=3)

@@ -26,6 +26,7 @@ from tinygrad_lora.learn.authoring import (
     are,
     as_array,
     counted,
+    example,
     number,
     numbers,
     refuse,
@@ -111,7 +112,8 @@ def judge(listing, f, names, rng):
     for row in rows:
         name, operation, operands, fixed = row
         require(operation in arities, "other-operation", f"{written(row)}: f has no {operation}", show=small)
-        sentence = f"{written(row)}: {operation} has {arities[operation]} operands, also if both are the same node"
+        both = ", also if both are the same node" if arities[operation] > 1 else ""
+        sentence = f"{written(row)}: {operation} has {counted(arities[operation], 'operand')}{both}"
         require(len(operands) == arities[operation], "operand-lost", sentence, show=small)
         unknown = [o for o in operands if o not in values]
         order = f"{written(row)}: {', '.join(unknown)} {are(unknown)} not defined yet; define first, then use"
@@ -129,9 +131,12 @@ def judge(listing, f, names, rng):
     sentence = f"your listing gives {number(float(answer))} and f gives {number(float(expected))}"
     if same(as_array(answer), as_array(expected)):
         return
+    given = {name: values[name] for name in names}
+    shown = example(answer, expected, **given, **{"your rows": "; ".join(map(written, rows))})
     swapped = same(as_array(turned[rows[-1][0]]), as_array(expected))
-    require(not swapped, "operand-order", f"{sentence}: keep the operands in their order", show=small)
-    require(False, "other-result", sentence, show=small)
+    kept = f"{sentence}: keep the operands in their order"
+    require(not swapped, "operand-order", kept, show=small, example=shown)
+    require(False, "other-result", sentence, show=small, example=shown)
 
 
 @exercise.check(points=3)

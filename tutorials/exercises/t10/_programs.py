@@ -31,6 +31,7 @@ def programs(seed, budget):
     """Programs, smallest first; the first are a chain, a diamond, a product in a chain, and a long wait."""
     yield [("t0", "tanh", ("x",)), ("t1", "tanh", ("t0",)), ("t2", "tanh", ("t1",))], ["t2"]
     yield [("t0", "tanh", ("x",)), ("t1", "tanh", ("t0",)), ("t2", "add", ("t0", "t1"))], ["t2"]
+    yield [("t0", "tanh", ("x",)), ("t1", "tanh", ("t0",)), ("t2", "tanh", ("t1",))], ["t0"]  # read in step 1, and kept
     yield [("t0", "tanh", ("x",)), ("t1", "matmul", ("t0", "y")), ("t2", "tanh", ("t1",))], ["t2"]
     waiting = [(f"t{i}", "tanh", ("x" if i == 0 else f"t{i - 1}",)) for i in range(5)]
     yield [*waiting, ("t5", "add", ("t0", "t4")), ("t6", "matmul", ("t5", "t0"))], ["t2", "t6"]

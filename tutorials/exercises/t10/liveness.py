@@ -157,8 +157,9 @@ def test_the_most_that_are_alive_at_once(most_alive, seed, budget):
     wrong = [i for i, spans in enumerate(cases) if answers[i] != most(spans)]
     if not wrong:
         for spans in ({"t0": (0, 1), "t1": (1, 1)}, {"t0": (0, 0)}):  # arrays that nobody reads, at the very end
-            sentence = f"most_alive({spans}) must be {most(spans)}: the last step counts, too"
-            require(most_alive(dict(spans)) == most(spans), "last-step-forgotten", sentence)
+            answer = as_whole(most_alive(dict(spans)), "the number")
+            sentence = f"most_alive({spans}) must be {most(spans)}; you say {answer}: the last step counts, too"
+            require(answer == most(spans), "last-step-forgotten", sentence)
         return
     spans, answer = cases[wrong[0]], answers[wrong[0]]
     lives = ", ".join(f"{name} {first} to {last}" for name, (first, last) in spans.items())

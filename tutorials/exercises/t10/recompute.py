@@ -13,7 +13,16 @@ inputs, and always there. Write two functions:
   needed may be worth keeping, too.
 """
 
-from tinygrad_lora.learn.authoring import Diagnosis, Exercise, generators, refuse, require, returned, tell
+from tinygrad_lora.learn.authoring import (
+    Diagnosis,
+    Exercise,
+    are,
+    generators,
+    refuse,
+    require,
+    returned,
+    tell,
+)
 
 from ._programs import INPUTS, random_program, text_of
 
@@ -162,8 +171,8 @@ def judge(answer, program, needed, kept):
     for code, why, guess in GUESSES:
         demand({*answer} != {*guess(program, needed, kept)}, code, f"{sentence}: {why}", shown)
     for name, _, reads in program:
-        lost = [read for read in reads if read in right and read not in answer]
-        gap = f"{sentence}: {name} reads {', '.join(lost)}, which is not there"
+        lost = [read for read in dict.fromkeys(reads) if read in right and read not in answer]
+        gap = f"{sentence}: {name} reads {' and '.join(lost)}, which {are(lost)} not there"
         demand(name not in answer or not lost, "missing-step", gap, shown)
     demand({*right} <= {*answer}, "missing-step", sentence, shown)
     demand(False, "extra-step", sentence, shown)

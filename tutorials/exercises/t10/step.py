@@ -14,7 +14,19 @@ import numpy as np
 
 import tinygrad_lora as tl
 from tinygrad_lora.data import digits
-from tinygrad_lora.learn.authoring import Evaluated, Exercise, all_same, are, as_array, refuse, require, same
+from tinygrad_lora.learn.authoring import (
+    Evaluated,
+    Exercise,
+    all_same,
+    are,
+    as_array,
+    example,
+    number,
+    refuse,
+    require,
+    same,
+    worst,
+)
 
 HINTS = (
     "The first half is the forward pass, as always: scores, then the loss. Nothing in it changes.",
@@ -98,8 +110,10 @@ def taken(results):
 @exercise.check(points=3)
 def test_one_step_is_right(training_step, seed):
     rng = np.random.default_rng([seed, 6])
-    x, labels, old = rng.normal(size=(7, 4)), rng.integers(0, 3, 7), start(seed, 4, 3, 5)
+    x, labels, old = rng.normal(size=(7, 4)).round(2), rng.integers(0, 3, 7), start(seed, 4, 3, 5)
     old[1], old[3] = rng.normal(size=5), rng.normal(size=3)
+    old = [array.round(2) for array in old]
+    given = {"x": x, "labels": labels, **dict(zip(NAMES, old, strict=True))}
     traced = Evaluated(training_step)
     loss, *new = taken(traced(x, labels, *old))
     right_loss, right = by_hand(x, labels, old)
@@ -108,7 +122,9 @@ def test_one_step_is_right(training_step, seed):
     sentence = f"the new arrays have the shapes {shapes}; in the order W1, b1, W2, b2 they are {expected}"
     require(not turned, "wrong-order", sentence)
     arrays = [as_array(a, f"the new {name}", b.shape) for name, a, b in zip(NAMES, new, old, strict=True)]
-    sentence = f"the loss must be {right_loss:.4g}; yours is {as_array(loss, 'the loss', ()):.4g}"
+    yours = as_array(loss, "the loss", ())
+    sentence = f"the loss must be {number(right_loss)}; yours is {number(yours)}"
+    shown = example(yours, right_loss, **given)
     W1, b1, W2, b2 = old
     for what, scores in (
         ("with relu in place of tanh", np.maximum(x @ W1 + b1, 0) @ W2 + b2),
@@ -118,8 +134,8 @@ def test_one_step_is_right(training_step, seed):
         ("after a softmax, and cross_entropy has one of its own", softmax(np.tanh(x @ W1 + b1) @ W2 + b2)),
     ):
         other = same(as_array(loss), np.asarray(tl.cross_entropy(tl.constant(scores), labels).value))
-        require(not other, "other-network", f"{sentence}: that is what comes out {what}")
-    require(same(as_array(loss, "the loss", ()), np.asarray(right_loss)), "wrong-loss", sentence)
+        require(not other, "other-network", f"{sentence}: that is what comes out {what}", example=shown)
+    require(same(yours, np.asarray(right_loss)), "wrong-loss", sentence, example=shown)
     if all_same(arrays, right):
         return
     slopes = [(a - b) / RATE for a, b in zip(old, right, strict=True)]
@@ -141,8 +157,11 @@ def test_one_step_is_right(training_step, seed):
     ratio = float((moved * expected).sum() / (expected * expected).sum())
     sentence = f"each array moves {ratio:.4g} times as far as it should: the learning rate is {RATE}"
     require(not all_same(arrays, by_hand(x, labels, old, ratio * RATE)[1]), "factor", sentence)
-    bad = [name for name, a, b in zip(NAMES, arrays, right, strict=True) if not same(a, b)]
-    require(False, "differs", f"the new {bad[0]} is not the old one minus {RATE} times its gradient")
+    bad = next(i for i, (a, b) in enumerate(zip(arrays, right, strict=True)) if not same(a, b))
+    sentence = (
+        f"the new {NAMES[bad]} is not the old one minus {RATE} times its gradient: {worst(arrays[bad], right[bad])}"
+    )
+    require(False, "differs", sentence, example=example(arrays[bad], right[bad], **given))
 
 
 @exercise.check(points=1)

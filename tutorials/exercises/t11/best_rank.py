@@ -11,7 +11,19 @@ singular values in `S` come largest first. Write two functions:
 
 import numpy as np
 
-from tinygrad_lora.learn.authoring import Exercise, as_array, as_number, generators, kind_of, refuse, require, same
+from tinygrad_lora.learn.authoring import (
+    Exercise,
+    as_array,
+    as_number,
+    example,
+    generators,
+    kind_of,
+    number,
+    refuse,
+    require,
+    same,
+    written,
+)
 
 HINTS = (
     "M is a sum of matrices of rank 1: a singular value times a column of U times a row of Vt. Keep the first r.",
@@ -57,63 +69,104 @@ def matrices(seed, budget):
     yield np.array([[3.0, 0.0], [0.0, 2.0]]), 1
     for size, rng in generators(seed, budget):
         n, m = 2 + size % 5 + int(rng.integers(3)), 3 + size % 4
-        yield rng.normal(size=(n, m)), int(rng.integers(1, min(n, m)))
-        yield rng.normal(size=(n, 1)) @ rng.normal(size=(1, m)) + rng.normal(size=(n, 1)) @ np.ones((1, m)), 1
+        yield rng.normal(size=(n, m)).round(2), int(rng.integers(1, min(n, m)))
+        column, row, other = (rng.normal(size=shape).round(1) for shape in ((n, 1), (1, m), (n, 1)))
+        yield (column @ row + other @ np.ones((1, m))).round(2), 1
 
 
 def parts(M):
     return np.linalg.svd(M, full_matrices=False)
 
 
+def of_columns(M, r):
+    """A with columns of Vt for the rows of B, where that fits."""
+    U, S, Vt = parts(M)
+    return (U[:, :r] * S[:r]) @ Vt[:, :r].T if len(Vt) == M.shape[1] else None
+
+
+def scaled(scale, last=False):
+    """The product with another scale than the singular values, or of the last vectors."""
+
+    def product(M, r):
+        U, S, Vt = parts(M)
+        rows = slice(len(S) - r, len(S)) if last else slice(0, r)
+        return (U[:, rows] * scale(S[rows])) @ Vt[rows]
+
+    return product
+
+
+PRODUCTS = (
+    ("roots", "the roots of the singular values are in it once; put them into A and B", scaled(np.sqrt)),
+    ("columns-of-vt", "B is made of columns of Vt; its first rows are wanted", of_columns),
+    ("no-singular-values", "the singular values are not in it", scaled(np.ones_like)),
+    ("scaled-twice", "the singular values are in A and in B", scaled(np.square)),
+    ("smallest-kept", "you keep the smallest singular values; keep the largest", scaled(np.positive, last=True)),
+)
+
+
+def fits(product, answers):
+    """Whether this mistake gives the products of all answers, wherever it gives any."""
+    pairs = [(A @ B, product(M, r)) for M, r, A, B in answers]
+    return all(slipped is None or same(yours, slipped) for yours, slipped in pairs) and pairs[0][1] is not None
+
+
 @exercise.check(points=3)
 def test_the_product_is_as_close_as_it_can_be(low_rank, seed, budget):
+    wrong = []
     for M, r in matrices(seed, budget):
         factors, (n, m) = low_rank(M, r), M.shape
         if type(factors) not in (list, tuple) or len(factors) != 2:
             raise refuse("count", f"low_rank must return two arrays, A and B, not {kind_of(factors)}")
-        A, B = as_array(factors[0], "A", (n, r)), as_array(factors[1], "B", (r, m))
-        U, S, Vt = parts(M)
-        least, off = float(np.sqrt((S[r:] ** 2).sum())), float(np.linalg.norm(M - A @ B))
-        if off <= least * (1 + 1e-9) + 1e-9:
-            continue
-        sentence = f"for a {n} x {m} matrix and r = {r}, A B is {off:.4g} away; {least:.4g} can be reached"
+        who = f"for M of shape {(n, m)} and r = {r},"
+        A, B = as_array(factors[0], f"{who} A", (n, r)), as_array(factors[1], f"{who} B", (r, m))
+        if distance(M, A, B) > least(M, r) * (1 + 1e-9) + 1e-9:
+            wrong.append((M, r, A, B))
+    if not wrong:
+        return
+    M, r, A, B = wrong[0]
+    sentence = f"your A B is {number(distance(M, A, B))} away from M; {number(least(M, r))} can be reached"
+    shown = example(M=M, r=r, **{"your A": A, "your B": B})
+    for code, why, product in PRODUCTS:
+        require(not fits(product, wrong), code, f"{sentence}: {why}", example=shown)
+    require(False, "not-closest", sentence, example=shown)
 
-        def like(scale, rows, product=A @ B, U=U, Vt=Vt):
-            return same(product, (U[:, rows] * scale) @ Vt[rows])
 
-        roots = same(A @ B, (U[:, :r] * np.sqrt(S[:r])) @ Vt[:r])
-        require(
-            not roots, "roots", f"{sentence}: the roots of the singular values are in it once; put them into A and B"
-        )
-        columns = same(A @ B, (U[:, :r] * S[:r]) @ parts(M)[2][:, :r].T) if len(Vt) == m else False
-        require(not columns, "columns-of-vt", f"{sentence}: B is made of columns of Vt; its first rows are wanted")
-        first, smallest = slice(0, r), slice(len(S) - r, len(S))
-        require(not like(1.0, first), "no-singular-values", f"{sentence}: the singular values are not in it")
-        require(not like(S[first] ** 2, first), "scaled-twice", f"{sentence}: the singular values are in A and in B")
-        few = not like(S[smallest], smallest)
-        require(few, "smallest-kept", f"{sentence}: you keep the smallest singular values; keep the largest")
-        require(False, "not-closest", sentence)
+def distance(M, A, B):
+    return float(np.linalg.norm(M - A @ B))
+
+
+def least(M, r):
+    """The distance from a matrix to the closest one of rank r."""
+    return float(np.sqrt((parts(M)[1][r:] ** 2).sum()))
 
 
 @exercise.check(points=2)
 def test_the_error_from_the_singular_values(smallest_error, seed, budget):
+    wrong = []
     for M, r in matrices(seed, budget):
-        answer = as_number(smallest_error(M, r), "the error")
-        S = parts(M)[1]
-        right = float(np.sqrt((S[r:] ** 2).sum()))
-        if near(answer, right):
-            continue
-        case = f"of the singular values {np.round(S, 3).tolist()}, r = {r},"
-        sentence = f"{case} the error is {right:.4g}; yours {answer:.4g}"
-        kept = float(np.sqrt((S[:r] ** 2).sum()))
-        require(not near(answer, right**2), "missing-root", f"{sentence}: that is its square")
-        require(not near(answer, kept), "kept-for-dropped", f"{sentence}: that is the size of what is kept")
-        require(not near(answer, S[r:].sum()), "plain-sum", f"{sentence}: square them, add, and take the root")
-        require(not near(answer, np.sqrt((S[r + 1 :] ** 2).sum())), "off-by-one", f"{sentence}: one is left out; S[r:]")
-        mean = np.sqrt((S[r:] ** 2).mean()) if len(S) > r else right
-        require(not near(answer, mean), "mean-for-sum", f"{sentence}: that is the root of the mean; take the sum")
-        require(not near(answer, S[r]), "next-value", f"{sentence}: that is only the first one left out")
-        require(False, "differs", sentence)
+        answer, S = as_number(smallest_error(M, r), "the error"), parts(M)[1]
+        if not near(answer, least(M, r)):
+            wrong.append((S, r, answer))
+    if not wrong:
+        return
+    S, r, answer = wrong[0]
+    right = float(np.sqrt((S[r:] ** 2).sum()))
+    sentence = f"of the singular values {written(S)}, r = {r}, the error is {number(right)}; yours {number(answer)}"
+    for code, why, error in ERRORS:
+        with np.errstate(all="ignore"):
+            explained = all(near(answer, error(S, r)) for S, r, answer in wrong)
+        require(not explained, code, f"{sentence}: {why}")
+    require(False, "differs", sentence)
+
+
+ERRORS = (
+    ("missing-root", "that is its square", lambda S, r: (S[r:] ** 2).sum()),
+    ("kept-for-dropped", "that is the size of what is kept", lambda S, r: np.sqrt((S[:r] ** 2).sum())),
+    ("plain-sum", "square them, add, and take the root", lambda S, r: S[r:].sum()),
+    ("off-by-one", "one is left out; S[r:]", lambda S, r: np.sqrt((S[r + 1 :] ** 2).sum())),
+    ("mean-for-sum", "that is the root of the mean; take the sum", lambda S, r: np.sqrt((S[r:] ** 2).mean())),
+    ("next-value", "that is only the first one left out", lambda S, r: S[r]),
+)
 
 
 def near(a, b):

@@ -9,6 +9,8 @@ B, (r, m). Write two functions:
   numbers as the weight. It is 0 where not even rank 1 is small enough.
 """
 
+from math import ceil
+
 from tinygrad_lora.learn.authoring import Exercise, as_whole, generators, require
 
 HINTS = (
@@ -60,25 +62,41 @@ def test_the_numbers_are_counted(adapter_size, seed, budget):
     for size, rng in generators(seed, budget):
         shapes = [(int(n), int(m)) for n, m in rng.integers(2, 50, size=(1 + size % 4, 2))]
         examples.append((shapes, int(rng.integers(1, 9))))
-    for shapes, rank in examples:
-        answer = as_whole(adapter_size(shapes, rank), "the size")
-        right = sum(rank * n + rank * m for n, m in shapes)
-        sentence = f"for {shapes} and rank {rank} it is {right:,}; yours is {answer:,}"
-        if answer == right:
-            continue
-        require(answer != sum(n * m * rank for n, m in shapes), "product", f"{sentence}: n m r; A has n r, B has r m")
-        require(answer != sum(n * m for n, m in shapes), "whole-weight", f"{sentence}: that is the weights themselves")
-        only_a = answer in (sum(n * rank for n, _ in shapes), sum(m * rank for _, m in shapes))
-        require(not only_a, "one-factor", f"{sentence}: that is one of the two factors")
-        unbracketed = answer == sum(rank * n + m for n, m in shapes)
-        require(not unbracketed, "missing-brackets", f"{sentence}: brackets are missing; the rank multiplies n and m")
-        alone = answer == sum(n + m for n, m in shapes)
-        require(not alone, "rank-forgotten", f"{sentence}: that is n + m; multiply by the rank")
-        once = answer == sum(rank * (n + m) for n, m in dict.fromkeys(shapes))
-        require(not once, "same-shapes", f"{sentence}: two weights of the same shape are two; a set would lose one")
-        first = answer == rank * sum(shapes[0])
-        require(not first, "one-weight", f"{sentence}: that is the first adapter alone")
-        require(False, "wrong-count", sentence)
+    answers = [as_whole(adapter_size(shapes, rank), "the size") for shapes, rank in examples]
+    wrong = [
+        (answer, *case) for answer, case in zip(answers, examples, strict=True) if answer != adapter_numbers(*case)
+    ]
+    if not wrong:
+        return
+    answer, shapes, rank = wrong[0]
+    sentence = f"for {shapes} and rank {rank} it is {adapter_numbers(shapes, rank):,}; yours is {answer:,}"
+    for code, why, slip in SIZES:
+        require(any(answer != slip(*case) for answer, *case in wrong), code, f"{sentence}: {why}")
+    require(False, "wrong-count", sentence)
+
+
+def adapter_numbers(shapes, rank):
+    return sum(rank * n + rank * m for n, m in shapes)
+
+
+SIZES = (  # what explains all answers that are wrong
+    ("product", "n m r; A has n r, B has r m", lambda shapes, rank: sum(n * m * rank for n, m in shapes)),
+    ("whole-weight", "that is the weights themselves", lambda shapes, rank: sum(n * m for n, m in shapes)),
+    ("one-factor", "that is A alone", lambda shapes, rank: sum(n * rank for n, _ in shapes)),
+    ("one-factor", "that is B alone", lambda shapes, rank: sum(m * rank for _, m in shapes)),
+    (
+        "missing-brackets",
+        "brackets are missing; the rank multiplies n and m",
+        lambda shapes, rank: sum(rank * n + m for n, m in shapes),
+    ),
+    ("rank-forgotten", "that is n + m; multiply by the rank", lambda shapes, rank: sum(n + m for n, m in shapes)),
+    (
+        "same-shapes",
+        "two weights of the same shape are two; a set would lose one",
+        lambda shapes, rank: adapter_numbers(dict.fromkeys(shapes), rank),
+    ),
+    ("one-weight", "that is the first adapter alone", lambda shapes, rank: rank * sum(shapes[0])),
+)
 
 
 @exercise.check(points=2)
@@ -87,17 +105,42 @@ def test_the_largest_rank_that_is_small_enough(largest_rank, seed, budget):
     for _, rng in generators(seed, budget):
         n, m = (int(v) for v in rng.integers(4, 200, size=2))
         examples.append((n, m, float(rng.choice([0.5, 0.25, 0.125, 0.0625]))))
-    for n, m, share in examples:
-        answer, right = as_whole(largest_rank(n, m, share), "the rank"), int(share * n * m // (n + m))
-        sentence = f"a ({n}, {m}) weight has {n * m:,} numbers, so at most {share * n * m:,.1f} are allowed"
-        sizes = f"rank {right} has {right * (n + m):,}, and rank {right + 1} {(right + 1) * (n + m):,}"
-        sentence = f"{sentence}; {sizes}; you say {answer}"
-        if answer == right:
-            continue
-        none = f"{sentence}: not even rank 1 is small enough, so it is 0"
-        require(right > 0 or answer != 1, "at-least-one", none)
-        of_full = answer == int(share * min(n, m))
-        require(not of_full, "share-of-rank", f"{sentence}: that is a share of the full rank")
-        require(answer != right + 1, "rounded-up", f"{sentence}: round down")
-        require(answer < right, "too-large", sentence)
-        require(False, "too-small", sentence)
+    answers = [as_whole(largest_rank(*case), "the rank") for case in examples]
+    wrong = [(answer, *case) for answer, case in zip(answers, examples, strict=True) if answer != rank_of(*case)]
+    if not wrong:
+        return
+    answer, n, m, share = wrong[0]
+    right = rank_of(n, m, share)
+    sentence = (
+        f"a ({n}, {m}) weight has {n * m:,} numbers, so with share {share} at most {share * n * m:,g} are allowed"
+    )
+    sizes = f"rank {right} has {right * (n + m):,}, and rank {right + 1} {(right + 1) * (n + m):,}"
+    sentence = f"{sentence}; {sizes}; you say {answer}"
+    for code, why, slips in RANKS:
+        explained = any(all(answer == slip(*case) for answer, *case in wrong) for slip in slips)
+        require(not explained, code, f"{sentence}: {why}")
+    require(answer < right, "too-large", sentence)
+    require(False, "too-small", sentence)
+
+
+def rank_of(n, m, share):
+    return int(share * n * m // (n + m))
+
+
+RANKS = (  # what explains all answers that are wrong
+    ("at-least-one", "not even rank 1 is small enough, so it is 0", [lambda n, m, share: max(1, rank_of(n, m, share))]),
+    (
+        "share-of-rank",
+        "that is a share of the full rank",
+        [lambda n, m, share: int(share * min(n, m)), lambda n, m, share: round(share * min(n, m))],
+    ),
+    (
+        "rounded-up",
+        "round down",
+        [
+            lambda n, m, share: round(share * n * m / (n + m)),
+            lambda n, m, share: ceil(share * n * m / (n + m)),
+            lambda n, m, share: rank_of(n, m, share) + 1,
+        ],
+    ),
+)

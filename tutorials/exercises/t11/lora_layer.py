@@ -80,7 +80,7 @@ def test_it_computes_s_x_a_b(LoRALayer, seed, budget):
     for size, rng in generators(seed, min(budget, 5)):
         n, m, r, alpha = 4 + size % 3, 3 + size % 2, 2 + size % 2, 5.0
         layer, right = built(LoRALayer, n, m, r, alpha), tl.LoRALayer(n, m, r, alpha, seed=0)
-        factors = {"alpha / r": alpha / r, "r": float(r)}
+        factors = {"alpha / r": alpha / r, "r": float(r), "sqrt(r)": r**0.5, "(alpha / r)**2": (alpha / r) ** 2}
         tell(diagnose_layer(layer, right, numbers(rng, (3, n)), factors=factors, seed=seed))
 
 

@@ -10,7 +10,16 @@ Here is a layer on arrays, $y = x W + s\,(x A)\,B$. Write three of its methods:
 A and B may be trained between an `unmerge()` and the next `merge()`.
 """
 
-from tinygrad_lora.learn.authoring import Exercise, apart, as_array, generators, largest_difference, require, same
+from tinygrad_lora.learn.authoring import (
+    Exercise,
+    as_array,
+    example,
+    generators,
+    largest_difference,
+    require,
+    same,
+    worst,
+)
 
 HINTS = (
     "Subtracting what was added does not give the old bits back: numbers are rounded. What gives them back?",
@@ -83,19 +92,14 @@ def examples(seed, budget):
     """Arrays for a layer, an input, and the merged weight."""
     for size, rng in generators(seed, min(budget, 12)):
         n, m, r = 3 + size % 4, 2 + size % 5, 1 + size % 2
-        W, A, B, s = rng.normal(size=(n, m)), rng.normal(size=(n, r)), rng.normal(size=(r, m)), 1.5
-        yield (W, A, B, s), rng.normal(size=(4, n)), W + s * (A @ B)
+        W, A, B, x = (rng.normal(size=shape).round(2) for shape in ((n, m), (n, r), (r, m), (4, n)))
+        s = 1.5
+        yield (W, A, B, s), x, W + s * (A @ B)
 
 
-def weight(layer, shape):
+def weight(layer, shape, when):
+    require(layer.W is not None, "lost-weight", f"{when} self.W is None")
     return as_array(layer.W, "W", shape)
-
-
-def compared(a, b):
-    """Where two arrays differ most, in words."""
-    _, place = largest_difference(a, b)
-    yours, right = apart(float(a[place]), float(b[place]))
-    return f"off: at {list(place)} it is {yours}, and should be {right}"
 
 
 @exercise.check(points=2)
@@ -103,22 +107,27 @@ def test_merged_or_not_the_numbers_are_the_same(Adapted, seed, budget):
     for (W, A, B, s), x, merged in examples(seed, budget):
         layer, right = Adapted(W.copy(), A.copy(), B.copy(), s), x @ merged
         before = as_array(layer.forward(x), "the output", right.shape)
-        sentence = f"before merging the output is {compared(before, right)}"
-        require(not same(before, x @ W), "adapter-unused", f"{sentence}: it is that of W alone")
-        require(not same(before, x @ (W + A @ B)), "missing-factor", f"{sentence}: s is missing")
-        require(same(before, right), "differs", sentence)
+        given = {"W": W, "A": A, "B": B, "s": s}
+        sentence, shown = (
+            f"before merging the output is off: {worst(before, right)}",
+            example(before, right, x=x, **given),
+        )
+        require(not same(before, x @ W), "adapter-unused", f"{sentence}: it is that of W alone", example=shown)
+        require(not same(before, x @ (W + A @ B)), "missing-factor", f"{sentence}: s is missing", example=shown)
+        require(same(before, right), "differs", sentence, example=shown)
         sentence = "forward(x) has changed W: only merge() puts the adapter into it"
-        require(same(weight(layer, W.shape), W, 0, 0), "merges-in-forward", sentence)
+        require(same(weight(layer, W.shape, "after forward(x)"), W, 0, 0), "merges-in-forward", sentence)
         layer.merge()
-        now, after = weight(layer, W.shape), as_array(layer.forward(x), "the output", right.shape)
-        sentence = f"after merge() W is {compared(now, merged)}"
-        require(not same(now, W), "not-merged", f"{sentence}: it is still the old W")
-        require(not same(now, W + A @ B), "missing-factor", f"{sentence}: s is missing")
-        require(same(now, merged), "differs", sentence)
-        sentence = f"after merge() the output is {compared(after, right)}"
-        twice = same(after, x @ (merged + s * (A @ B)))
-        require(not twice, "counted-twice", f"{sentence}: W already holds the adapter, and forward adds it again")
-        require(same(after, right), "differs", sentence)
+        now = weight(layer, W.shape, "after merge()")
+        after = as_array(layer.forward(x), "the output", right.shape)
+        sentence, shown = f"after merge() W is off: {worst(now, merged)}", example(now, merged, **given)
+        require(not same(now, W), "not-merged", f"{sentence}: it is still the old W", example=shown)
+        require(not same(now, W + A @ B), "missing-factor", f"{sentence}: s is missing", example=shown)
+        require(same(now, merged), "differs", sentence, example=shown)
+        sentence, shown = f"after merge() the output is off: {worst(after, right)}", example(after, right, x=x, **given)
+        twice = f"{sentence}: W already holds the adapter, and forward adds it again"
+        require(not same(after, x @ (merged + s * (A @ B))), "counted-twice", twice, example=shown)
+        require(same(after, right), "differs", sentence, example=shown)
 
 
 @exercise.check(points=2)
@@ -133,7 +142,7 @@ def test_unmerging_gives_the_old_bits_back(Adapted, seed, budget):
         sentence = "merge() has changed the array that was given: write self.W = self.W + ..., not self.W += ..."
         require(same(base, W, 0, 0), "changed-base", sentence)
         layer.unmerge()
-        back = weight(layer, W.shape)
+        back = weight(layer, W.shape, "after merge() and unmerge()")
         error, _place = largest_difference(back, W)
         sentence = f"after unmerge() W is off by {error:.1g}"
         require(error < 1e-6, "not-unmerged", f"{sentence}: the adapter is still in it")
@@ -147,18 +156,23 @@ def test_twice_does_no_harm(Adapted, seed, budget):
     for (W, A, B, s), _, merged in examples(seed, budget):
         layer = Adapted(W.copy(), A.copy(), B.copy(), s)
         layer.unmerge()
-        require(same(weight(layer, W.shape), W, 0, 0), "not-exact", "unmerge() before any merge() has changed W")
+        unmerged = weight(layer, W.shape, "after unmerge() without a merge() before it")
+        require(same(unmerged, W, 0, 0), "not-exact", "unmerge() before any merge() has changed W")
         layer.merge()
         layer.merge()
+        now = weight(layer, W.shape, "after two calls of merge()")
         sentence = "after two calls of merge() W holds s A B twice"
-        require(not same(weight(layer, W.shape), merged + s * (A @ B)), "double-merge", sentence)
-        require(same(weight(layer, W.shape), merged), "double-merge", "after two calls of merge() W is not W + s A B")
+        require(not same(now, merged + s * (A @ B)), "double-merge", sentence)
+        require(same(now, merged), "double-merge", "after two calls of merge() W is not W + s A B")
         layer.unmerge()
         layer.unmerge()
         sentence = "after merge, merge, unmerge, unmerge W is not the old one: remember whether it is merged"
-        require(same(weight(layer, W.shape), W, 0, 0), "double-merge", sentence)
+        unmerged = weight(layer, W.shape, "after two calls of unmerge()")
+        require(same(unmerged, W, 0, 0), "double-merge", sentence)
         layer.A = A * 2.0
         layer.merge()
         sentence = "A was trained after unmerge(), and the next merge() adds the old product"
-        require(not same(weight(layer, W.shape), merged), "stale-product", sentence)
-        require(same(weight(layer, W.shape), W + 2 * s * (A @ B)), "differs", "after a second training W is wrong")
+        now, again = weight(layer, W.shape, "after a second merge()"), W + 2 * s * (A @ B)
+        require(not same(now, merged), "stale-product", sentence)
+        sentence = f"A was doubled after unmerge(), and after the next merge() W is off: {worst(now, again)}"
+        require(same(now, again), "differs", sentence, example=example(now, again, W=W, A=2 * A, B=B, s=s))

@@ -94,5 +94,8 @@ def test_it_learns_the_new_task_and_keeps_the_old(fine_tune):
     require(same_as_before, "base-changed", "with the adapters off the output is not what it was")
     right = accuracy(model, TURNED)
     sentence = f"{right:.1%} of the rotated digits are right; at least {LEAST:.0%} are asked for"
-    require(right > 0.3, "not-trained", f"{sentence}: has it been trained at all, on the pairs that belong together?")
+    moved = any(layer.lora.lora_B.value.any() for layer in tl.adapters(model).values())
+    require(moved, "not-trained", f"{sentence}: B is 0 in every adapter, as at the start: nothing was trained")
+    start = f"{sentence}, and untrained it is {accuracy(pretrained(), TURNED):.1%}: does each image get its own label?"
+    require(right > 0.2, "not-trained", start)
     require(right >= LEAST, "below-threshold", f"{sentence}: more epochs, or another learning rate")

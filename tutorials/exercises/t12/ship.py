@@ -154,6 +154,8 @@ def test_the_proof_finds_the_largest_difference(largest_difference, seed):
     rng = np.random.default_rng([seed, 4])
     x, shift = rng.normal(size=(5, 3)), np.zeros((5, 3))
     shift[1, 2], shift[3, 0] = 0.5, -0.25
+    everywhere = np.where(shift == 0, 0.125, shift)  # all outputs are off, the least by 0.125
+    least = as_number(largest_difference(lambda x: 2 * x, lambda x: 2 * x + everywhere, x), "the number")
     for sign in (1.0, -1.0):
         yours = largest_difference(lambda x: 2 * x, lambda x, sign=sign: 2 * x + sign * shift, x)
         answer = as_number(yours, "the number")
@@ -164,5 +166,7 @@ def test_the_proof_finds_the_largest_difference(largest_difference, seed):
         average = abs(answer - float(np.abs(shift).mean())) < 1e-9
         require(not average, "mean", f"{sentence}: that is the mean, which hides a single large one")
         require(abs(answer - 0.75) > 1e-9, "sum-for-largest", f"{sentence}: that is the sum; take the largest")
+        smallest = abs(answer) < 1e-9 and abs(least - 0.125) < 1e-9
+        require(not smallest, "smallest", f"{sentence}: that is the smallest; take the largest")
         require(abs(answer) > 1e-9, "one-function", f"{sentence}: are both functions called?")
         require(abs(answer - 0.5) < 1e-9, "differs", sentence)

@@ -11,11 +11,22 @@ Return the outputs as one node, (samples, m), in the order of the samples: $x_i 
 sample $i$. Multiply by W once, for the whole batch. Give no node a new value.
 """
 
+from functools import partial
+
 import numpy as np
 
 import tinygrad_lora as tl
 from tinygrad_lora.core.node import ComputationNode
-from tinygrad_lora.learn.authoring import Exercise, as_array, generators, require, same, topological_order
+from tinygrad_lora.learn.authoring import (
+    Exercise,
+    as_array,
+    example,
+    generators,
+    require,
+    same,
+    topological_order,
+    written,
+)
 
 HINTS = (
     "Begin with `y = x @ W`. That is already right for those without an adapter.",
@@ -65,11 +76,12 @@ def batches(seed, budget):
     for size, rng in generators(seed, budget):
         n, m, samples = 3 + size % 3, 2 + size % 4, 3 + size
         adapters = {
-            name: (rng.normal(size=(n, 2)), rng.normal(size=(2, m)), s) for name, s in (("ada", 0.5), ("bob", 2.0))
+            name: (rng.normal(size=(n, 2)).round(2), rng.normal(size=(2, m)).round(2), s)
+            for name, s in (("ada", 0.5), ("bob", 2.0))
         }
         names = [("ada", None, "bob")[int(i)] for i in rng.integers(3, size=samples)]
         names[:3] = ["bob", "ada", None]
-        yield rng.normal(size=(samples, n)), rng.normal(size=(n, m)), adapters, names
+        yield rng.normal(size=(samples, n)).round(2), rng.normal(size=(n, m)).round(2), adapters, names
 
 
 def outcome_of(forward, x, W, adapters, names):
@@ -117,27 +129,27 @@ def judge(output, x, W, adapters, names):
         return
     wrong = [i for i in range(len(x)) if not same(answer[i], right[i])]
     i = wrong[0]
-    sentence = (
-        f"for the names {names} the samples {wrong} come out wrong: sample {i} is {answer[i].round(3).tolist()} and "
-    )
-    sentence += f"should be {right[i].round(3).tolist()}"
+    sentence = f"for the names {names} the samples {wrong} come out wrong: sample {i} is {written(answer[i])} and "
+    sentence += f"should be {written(right[i])}"
+    parts = {f"{part} of {name}": x for name, three in adapters.items() for part, x in zip("ABs", three, strict=True)}
+    insist = partial(require, example=example(answer[i], right[i], **{f"sample {i}": x[i], "W": W}, **parts))
     unscaled = one_by_one(x, W, adapters, names, scaled=False)
-    require(not same(answer, unscaled), "missing-factor", f"{sentence}: s is missing")
+    insist(not same(answer, unscaled), "missing-factor", f"{sentence}: s is missing")
     groups = sorted_by_group(names, (None, *adapters)), sorted_by_group(names, (*adapters, None))
     order = any(same(answer, right[rows]) for rows in groups)
-    require(not order, "wrong-order", f"{sentence}: the rows are right, but in another order")
+    insist(not order, "wrong-order", f"{sentence}: the rows are right, but in another order")
     everyone = sum(s * (x @ A) @ B for A, B, s in adapters.values())
-    require(not same(answer, x @ W + everyone), "mixed", f"{sentence}: every sample gets both adapters")
-    require(not same(answer, x @ W), "adapter-unused", f"{sentence}: no adapter is used")
+    insist(not same(answer, x @ W + everyone), "mixed", f"{sentence}: every sample gets both adapters")
+    insist(not same(answer, x @ W), "adapter-unused", f"{sentence}: no adapter is used")
     for name, (A, B, s) in adapters.items():
         column = np.array([[float(own == name)] for own in names])
         alone = same(answer, x @ W + s * column * (x @ A @ B))
-        require(not alone, "one-adapter", f"{sentence}: only the adapter of {name} is used; add those of all")
+        insist(not alone, "one-adapter", f"{sentence}: only the adapter of {name} is used; add those of all")
     nobody = wrong == [i for i in wrong if names[i] is None]
-    require(not nobody, "none-not-base", f"{sentence}: those with None go through the base alone")
+    insist(not nobody, "none-not-base", f"{sentence}: those with None go through the base alone")
     first = same(answer, one_by_one(x, W, adapters, [names[0]] * len(x)))
-    require(not first, "one-for-all", f"{sentence}: all go through the adapter of the first sample")
-    require(False, "differs", sentence)
+    insist(not first, "one-for-all", f"{sentence}: all go through the adapter of the first sample")
+    insist(False, "differs", sentence)
 
 
 @exercise.check(points=3)
