@@ -26,7 +26,7 @@ CONFIG = {
     "no_sourcemaps": True,
 }
 # What a release must have: to start a kernel, and for the notebooks.
-OF_PYODIDE = ["micropip", "ipython", "jedi", "numpy", "matplotlib"]
+OF_PYODIDE = ["micropip", "ipython", "jedi", "numpy"]
 
 
 def main() -> int:

@@ -30,7 +30,6 @@ os.environ["IPYTHONDIR"] = str(folder)
 os.environ["TINYGRAD_LORA_PROGRESS"] = str(folder / "progress.jsonl")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.pop("MPLBACKEND", None)  # else plots would not be shown
 logging.getLogger("traitlets").setLevel(logging.WARNING)
 
 project = "tinygrad_lora"

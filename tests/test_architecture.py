@@ -24,8 +24,8 @@ EXERCISES = sorted((ROOT / "tutorials" / "exercises").rglob("*.py"))
 BENCH = sorted(path for name in ("bench", "feedback") for path in (ROOT / "tests" / "benchmarks" / name).rglob("*.py"))
 BUDGET = ROOT / "tests" / "budget.toml"
 
-LARGEST_CORE = 827
-LARGEST_ENGINE = 989
+LARGEST_CORE = 790
+LARGEST_ENGINE = 918
 LARGEST_FILE = 250
 MOST_MODULES = 15
 MOST_LIKE_THINGS = 25  # where one file looks like the next, and a reader needs to read one of them
@@ -92,7 +92,7 @@ def test_the_core_can_be_read_in_an_afternoon():
 
 
 def test_the_engine_is_as_long_as_the_readme_says():
-    sizes = sizes_of(*(PACKAGE / "core").rglob("*.py"), PACKAGE / "library.py", PACKAGE / "errors.py")
+    sizes = sizes_of(*(PACKAGE / "core").rglob("*.py"), PACKAGE / "library.py", PACKAGE / "errors" / "__init__.py")
     assert sum(sizes.values()) <= LARGEST_ENGINE, f"{sum(sizes.values())} code lines: {sizes}"
     for name in ("README.md", "docs/index.md", "docs/architecture.md"):
         assert f"{LARGEST_ENGINE:,} lines" in (ROOT / name).read_text(encoding="utf-8"), name

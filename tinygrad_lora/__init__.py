@@ -40,6 +40,7 @@ _PUBLIC = [
     ("models.load", "load_minilm load_smollm2"),
     # Pictures, steps and explanations
     ("view", "draw explain explore failure first_nonfinite fold_tracebacks listing parameter_tree render step_through"),
+    ("view.chart", "Chart"),
     ("view.diagram.data", "diagram"),
     ("view.formula.write", "formula"),
 ]

@@ -90,6 +90,7 @@ from .core.ops import (
     transpose,
     where,
 )
+from .view.chart import Chart
 from .view.diagram.data import diagram
 from .view.formula.write import formula
 from .view import (
@@ -124,7 +125,7 @@ __all__ = [
     "load_adapter", "load_safetensors", "save_adapter", "save_onnx", "save_safetensors",
     "bug", "bugs", "check", "diagnose", "hint", "predict", "progress", "quiz", "solution", "using",
     "load_minilm", "load_smollm2",
-    "diagram", "draw", "explain", "explore", "failure", "first_nonfinite", "fold_tracebacks", "formula", "listing",
-    "parameter_tree", "render", "step_through",
+    "Chart", "diagram", "draw", "explain", "explore", "failure", "first_nonfinite", "fold_tracebacks", "formula",
+    "listing", "parameter_tree", "render", "step_through",
     "checking", "compiler", "core", "data", "errors", "interop", "learn", "library", "models", "nn", "ops", "view",
 ]  # fmt: skip

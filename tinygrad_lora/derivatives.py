@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from .boundary.arguments import explained
+from .boundary.arrays import real_array, words_for
 from .core import ops
 from .core.autodiff import BEING_VARIED, gradients
 from .core.graph import topological_order
 from .core.node import INPUT, ComputationNode, constant
 from .errors import GradientError, ShapeError
 from .library import concatenate, reshape
-from .refusals.arguments import explained
-from .refusals.arrays import real_array, words_for
 
 Function = Callable[..., Any]
 

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from inspect import signature
 from math import pi, prod
 from math import sqrt as square_root
 from typing import Any
 
 import numpy as np
 
+from .boundary.arguments import argument_names, explained
+from .boundary.arrays import Axis, as_axes, as_shape, elements, listed, refuse_labels, refuse_no_list, refuse_unequal
+from .boundary.lines import remembered
 from .core import ops
 from .core.node import ComputationNode, Operand, Shape, constant
-from .errors import ShapeError
-from .refusals.arguments import explained
-from .refusals.arrays import Axis, as_axes, as_shape, listed, refuse_labels, refuse_no_list
-from .refusals.lines import remembered
 
 HALF = np.dtype(np.float16)
 
@@ -27,19 +25,20 @@ HALF = np.dtype(np.float16)
 def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
     """The function, but float16 is float32 on the way: its sums and squares overflow soon, and 2048 + 1 is 2048.
 
-    The result is rounded to float16 once, and so is the gradient. Any other dtype of the first operand stays as it is.
-    A call that can mean nothing is refused as by `explained`, and the result remembers its call as by `remembered`.
+    The result is rounded to float16 once, and so is the gradient. Any other dtype of the first operand stays as it is,
+    and a list becomes an array. A call that can mean nothing is refused as by `explained`, and the result remembers its
+    call as by `remembered`.
     """
-    first = next(iter(signature(f).parameters))
+    [first] = argument_names(f, 1)
 
     @wraps(f)
     def composite(*args: Any, **named: Any) -> Any:
         if not args and first in named:
             args = (named.pop(first),)
-        if not args or getattr(args[0], "dtype", None) is not HALF:
-            y = f(*args, **named)
-        else:
-            y = ops.cast(f(ops.cast(args[0], dtype=np.float32), *args[1:], **named), dtype=HALF)
+        x = listed(args[0])
+        half = getattr(x, "dtype", None) is HALF
+        y = f(ops.cast(x, dtype=np.float32) if half else x, *args[1:], **named)
+        y = ops.cast(y, dtype=HALF) if half else y
         if type(y) is ComputationNode:  # as `remembered` does, in one call less
             y.call = f, args, named
         return y
@@ -68,11 +67,8 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
 
     `axis` and `keepdims` as in `sum`. Raises ShapeError for no such axis, and for the mean of no elements.
     """
-    shape = _shape(x)
-    axes = as_axes(axis, shape)
-    n = prod([shape[i] for i in axes])
-    if n == 0:
-        raise ShapeError(f"the mean over axes {axes} of an array of shape {shape} is a mean of no elements")
+    axes = as_axes(axis, shape := _shape(x))
+    n = elements(axes, shape, "the mean over axes {} of an array of shape {} is a mean of no elements")
     return ops.scale(ops.reduce_sum(x, axis=axes, keepdims=bool(keepdims)), factor=1 / n)
 
 
@@ -82,9 +78,8 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
 
     `axis` and `keepdims` as in `sum`. Raises ShapeError for no such axis, and where there are no elements.
     """
-    axes = as_axes(axis, _shape(x))
-    if 0 in (_shape(x)[i] for i in axes):
-        raise ShapeError(f"an array of shape {_shape(x)} has no largest element over axes {axes}")
+    axes = as_axes(axis, shape := _shape(x))
+    elements(axes, shape, "an array of shape {1} has no largest element over axes {0}")
     return ops.reduce_max(x, axis=axes, keepdims=bool(keepdims))
 
 
@@ -129,7 +124,6 @@ def sigmoid(x: Operand) -> Any:
 
     From x = 40 on it is 1 to the last digit of float64, so x stops there, and $e^x$ does not overflow.
     """
-    x = listed(x)
     e = ops.exp(ops.where(x > 40.0, 40.0, x))
     return e / (e + 1.0)
 
@@ -141,7 +135,6 @@ def gelu(x: Operand) -> Any:
     The tanh form of the Gaussian error linear unit; NumPy has no error function.
     Source: Hendrycks and Gimpel 2016 (arXiv:1606.08415).
     """
-    x = listed(x)
     inner = square_root(2 / pi) * (x + 0.044715 * (x * x * x))
     return x * (0.5 * (ops.tanh(inner) + 1.0))  # the second factor is part of the derivative as well
 
@@ -152,7 +145,6 @@ def softmax(x: Operand, axis: int = -1) -> Any:
 
     Sums run along `axis`. Raises ShapeError for no such axis.
     """
-    x = listed(x)
     e = ops.exp(x - ops.stop_gradient(max(x, axis, keepdims=True)))
     return e / sum(e, axis, keepdims=True)
 
@@ -163,7 +155,6 @@ def log_softmax(x: Operand, axis: int = -1) -> Any:
 
     Sums run along `axis`. Raises ShapeError for no such axis.
     """
-    x = listed(x)
     z = x - ops.stop_gradient(max(x, axis, keepdims=True))
     return z - ops.log(sum(ops.exp(z), axis, keepdims=True))
 
@@ -176,7 +167,7 @@ def layer_norm(x: Operand, weight: Operand = None, bias: Operand = None, eps: fl
     x is (..., size), `weight` w and `bias` b are (size,) or left out. Raises ShapeError where they do not fit.
     Source: Ba et al. 2016 (arXiv:1607.06450).
     """
-    y = _normalized(listed(x), eps)
+    y = _normalized(x, eps)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
 
@@ -195,8 +186,7 @@ def mse(y: Operand, target: Operand) -> Any:
 
     Raises ShapeError where they are not.
     """
-    if (a := _shape(y)) != (b := _shape(target)):
-        raise ShapeError(f"mse: y has shape {a} and the target {b}{': reshape one of them' * (prod(a) == prod(b))}")
+    refuse_unequal(_shape(y), _shape(target))
     return _mean_square(listed(y) - listed(target))
 
 

@@ -17,7 +17,6 @@
 # Forward, a node asks: what is my value? Backward, it asks: how much do I matter?
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
@@ -42,12 +41,10 @@ print(f"y moves by {moved:.5f}, which is {moved / step:.3f} times the step")
 # %%
 slope = 1 - np.tanh(x) ** 2
 xs = np.linspace(-1, 2, 200)
-figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
-axes.plot(xs, np.tanh(xs), color="#0072B2", label="y = tanh x")
-axes.plot(xs, np.tanh(x) + slope * (xs - x), "--", color="#D55E00", label=f"tangent, slope {slope:.3f}")
-axes.plot([x], [np.tanh(x)], "o", color="#1A1A1A")
-axes.legend()
-_ = axes.set(xlabel="x", ylabel="y", title="The tangent at x = 0.5")
+chart = tl.Chart("The tangent at x = 0.5", x="x", y="y")
+chart.line(xs, np.tanh(xs), "y = tanh x")
+chart.line(xs, np.tanh(x) + slope * (xs - x), f"tangent, slope {slope:.3f}")
+chart.points(x, np.tanh(x), series=7)
 
 # %% [markdown]
 # ## Measuring a slope
@@ -90,11 +87,9 @@ for name, errors in {"one-sided": one_sided, "central": central}.items():
     print(f"{name:<10} smallest error {errors.min():.0e} at h = {sizes[errors.argmin()]:.0e}")
 
 # %%
-figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
-axes.loglog(sizes, one_sided + 1e-17, "o-", color="#0072B2", label="one-sided")
-axes.loglog(sizes, central + 1e-17, "s--", color="#D55E00", label="central")
-axes.legend()
-_ = axes.set(xlabel="step h", ylabel="error of the slope", title="Too large bends, too small rounds")
+chart = tl.Chart("Too large bends, too small rounds", x="step h", y="error of the slope", log="xy")
+chart.line(sizes, one_sided + 1e-17, "one-sided", points=True)
+chart.line(sizes, central + 1e-17, "central", points=True)
 
 # %% [markdown]
 # Both curves are a U. On the right the curve bends within the step.
@@ -235,10 +230,8 @@ print("both sides:    ", (forward_difference(abs, 0.0, -h) + forward_difference(
 
 # %%
 xs = np.linspace(-2, 2, 201)
-figure, axes = plt.subplots(figsize=(6, 2.8), layout="constrained")
-axes.plot(xs, np.maximum(xs, 0), color="#0072B2")
-axes.plot([0], [0], "o", color="#D55E00")
-_ = axes.set(xlabel="x", ylabel="y", title="y = max(x, 0): which slope at the dot?")
+chart = tl.Chart("y = max(x, 0): which slope at the dot?", x="x", y="y")
+chart.line(xs, np.maximum(xs, 0)).points(0, 0, series=0)
 
 # %% exercise="03-relu"
 relu_vjp, slopes = reference("03-relu")

@@ -17,7 +17,6 @@
 # A node with two users gets two messages. What should it make of them? And when should it pass them on?
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
@@ -170,11 +169,9 @@ for n in (5, 8, 11):
     print(f"{n:>2} doublings: {n + 1:>2} nodes, {counted[n - 1]:>6,} calls")
 
 # %%
-figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
-axes.semilogy(lengths, counted, "o-", color="#0072B2", label="calls")
-axes.semilogy(lengths, lengths + 1, "s--", color="#D55E00", label="nodes")
-axes.legend()
-_ = axes.set(xlabel="doublings", ylabel="count", title="Calls double, nodes do not")
+chart = tl.Chart("Calls double, nodes do not", x="doublings", y="count", log="y")
+chart.line(lengths, counted, "calls", points=True)
+chart.line(lengths, lengths + 1, "nodes", points=True)
 
 # %% [markdown]
 # Forty doublings would take two trillion calls: at a million a second, 25 days.

@@ -17,7 +17,6 @@
 # A network multiplies thousands of numbers. Does its graph need thousands of nodes? No: a node can hold an array.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
@@ -116,6 +115,9 @@ print("gradient of shape", b.gradient.shape, "for a parameter of shape", b.shape
 
 
 # %%
+from tinygrad_lora.view.chart import images
+
+
 def jacobian(f, x, h=1e-6):
     """One column for each number of x, measured."""
     return np.stack([(f(x + step) - f(x - step)) / (2 * h) for step in h * np.eye(len(x))], axis=1)
@@ -129,13 +131,8 @@ functions = {
     "softmax(x)": lambda x: np.exp(x) / np.exp(x).sum(),
     "x @ W": lambda x: x @ weight,
 }
-figure, panels = plt.subplots(1, 4, figsize=(10, 2.8), layout="constrained")
-for axes, (name, f) in zip(panels, functions.items(), strict=True):
-    slopes = jacobian(f, point)
-    largest = abs(slopes).max()
-    axes.imshow(slopes, cmap="RdBu", vmin=-largest, vmax=largest)
-    axes.set(title=name, xticks=[], yticks=[], xlabel="x_j")
-_ = panels[0].set(ylabel="y_i")
+tables = [jacobian(f, point) for f in functions.values()]
+images(tables, list(functions), colors="signed", size=96, x="x_j", y="y_i")
 
 # %% [markdown]
 # Blue is positive, red negative, white zero. Each operation has its pattern:

@@ -17,7 +17,6 @@
 # A small network that reads digits has thousands of parameters. Who keeps track of them?
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
@@ -184,15 +183,12 @@ def through_layers(spread, depth=20, width=100):
     return sizes
 
 
-figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
-for spread, mark, color in [(0.25, "o-", "#0072B2"), (0.1, "s--", "#D55E00"), (0.05, "^:", "#009E73")]:
+chart = tl.Chart("Too large explodes, too small vanishes", x="layer", y="mean square", log="y")
+for spread in (0.25, 0.1, 0.05):
     sizes = through_layers(spread)
-    axes.semilogy(range(1, 21), sizes, mark, color=color, label=f"standard deviation {spread}")
+    chart.line(range(1, 21), sizes, f"standard deviation {spread}", points=True)
     print(f"{spread:<5} after one layer {sizes[0]:.3f}, after 20 layers {sizes[-1]:.0e}")
-axes.legend()
-_ = axes.set(
-    xlabel="layer", ylabel="mean square", xticks=range(0, 21, 5), title="Too large explodes, too small vanishes"
-)
+chart
 
 # %% [markdown]
 # Every layer multiplies by the same factor, so 20 layers take its 20th power. Only a factor of 1 survives that.

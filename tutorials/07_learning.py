@@ -17,12 +17,12 @@
 # We have a network, and gradients for all of its numbers. What must happen now, so that it reads digits?
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
 from tinygrad_lora.blas import one_thread
 from tinygrad_lora.data import digits
+from tinygrad_lora.view.chart import images
 
 one_thread()  # so that a busy machine is as fast as a quiet one
 
@@ -31,12 +31,8 @@ from tinygrad_lora.learn import reference
 
 # %%
 data = digits()
-figure, panels = plt.subplots(1, 8, figsize=(7.5, 1.3), layout="constrained")
-for axes, image, label in zip(panels, data.x_train, data.y_train, strict=False):
-    axes.imshow(image.reshape(8, 8), cmap="gray_r")
-    axes.set_title(label)
-    axes.axis("off")
 print(f"{len(data.x_train):,} images to learn from, {len(data.x_test)} to test on")
+images(data.x_train[:8].reshape(-1, 8, 8), data.y_train[:8], columns=8, size=44)
 
 # %% [markdown]
 # ## How wrong is it?
@@ -158,16 +154,13 @@ for lr in (0.001, 0.01, 0.05, 0.09, 0.1):
 
 # %%
 def landscape(paths, title):
-    w, b = np.meshgrid(np.linspace(-1.5, 3.5, 80), np.linspace(-4.5, 4.0, 80))
-    errors = points.ravel() * w[..., None] + b[..., None] - heights.ravel()
-    _, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
-    axes.contour(w, b, np.log((errors**2).mean(axis=-1)), levels=14, cmap="Greys_r", linewidths=0.8)
-    looks = [("#0072B2", "o-"), ("#D55E00", "s--"), ("#009E73", "^:")]
-    for (name, path), (color, mark) in zip(paths.items(), looks, strict=False):
-        axes.plot(path[:, 0], path[:, 1], mark, color=color, markersize=3, linewidth=1, label=name)
-    axes.plot(1.5, -2.0, "k*", markersize=12, label="true line")
-    axes.legend()
-    axes.set(xlabel="w", ylabel="b", title=title)
+    w, b = np.linspace(-1.5, 3.5, 80), np.linspace(-4.5, 4.0, 80)
+    errors = points.ravel() * w[:, None] + b[:, None, None] - heights.ravel()
+    chart = tl.Chart(title, x="w", y="b", size=(420, 280))
+    chart.contours(w, b, np.log((errors**2).mean(axis=-1)), levels=14)
+    for name, path in paths.items():
+        chart.line(path[:, 0], path[:, 1], name, points=True)
+    return chart.points(1.5, -2.0, "true line", series=7)
 
 
 paths = {f"lr {lr}": walk(lambda parameters, lr=lr: tl.SGD(parameters, lr=lr)) for lr in (0.01, 0.09)}
@@ -305,12 +298,9 @@ plots.confusion_matrix(logits, data.y_test)
 # %%
 wrong = np.flatnonzero(logits.argmax(axis=1) != data.y_test)
 print(f"{len(wrong)} of {len(data.y_test)} are wrong")
-figure, panels = plt.subplots(1, 6, figsize=(7.5, 1.7), layout="constrained")
-for axes in panels:
-    axes.axis("off")
-for axes, i in zip(panels, wrong, strict=False):
-    axes.imshow(data.x_test[i].reshape(8, 8), cmap="gray_r")
-    axes.set_title(f"is {data.y_test[i]}, read {logits[i].argmax()}", fontsize=8)
+shown = wrong[:6]
+names = [f"is {data.y_test[i]}, read {logits[i].argmax()}" for i in shown]
+images(data.x_test[shown].reshape(-1, 8, 8), names)
 
 # %% [markdown]
 # Would you have read these? The accuracy is that on images it has not seen. On the others it is higher:
@@ -359,9 +349,8 @@ tl.predict("07-more-images")
 rates = 10.0 ** np.arange(-3, 1.1, 0.25)
 with np.errstate(all="ignore"):
     final = [np.mean(train(lambda p, rate=rate: tl.SGD(p, lr=rate), epochs=2)[1][-10:]) for rate in rates]
-_, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
-axes.semilogx(rates, final, "o-", color="#0072B2")
-_ = axes.set(xlabel="learning rate", ylabel="loss after two epochs", title="A valley: too small, right, too large")
+chart = tl.Chart("A valley: too small, right, too large", x="learning rate", y="loss after two epochs", log="x")
+chart.line(rates, final, points=True)
 
 # %% [markdown]
 # On the left nothing has happened yet. On the right each step jumps over the valley, and ends somewhere higher. Good

@@ -20,7 +20,6 @@
 from contextlib import nullcontext
 from itertools import pairwise
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
@@ -200,14 +199,13 @@ def norms_per_layer(activation, spread, depth=12):
     return [np.linalg.norm(layer.weight.gradient) for layer in deep if isinstance(layer, tl.Linear)]
 
 
-_, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
-for activation, spread, look in [(tl.sigmoid, 1.2, "s--"), (tl.tanh, 1.2, "o-"), (tl.tanh, 4.0, "^:")]:
+chart = tl.Chart("Vanishing, even, exploding towards the first layer", x="layer", y="norm of the gradient", log="y")
+for activation, spread in [(tl.sigmoid, 1.2), (tl.tanh, 1.2), (tl.tanh, 4.0)]:
     norms = norms_per_layer(activation, spread)
     name = f"{getattr(activation, 'name', 'sigmoid')}, weights times {spread}"
-    axes.semilogy(range(1, 13), norms, look, label=name)
+    chart.line(range(1, 13), norms, name, points=True)
     print(f"{name}: first layer {norms[0]:.1e}, last layer {norms[-1]:.1e}")
-axes.legend()
-_ = axes.set(xlabel="layer", ylabel="norm of the gradient", title="Vanishing, even, exploding towards the first layer")
+chart
 
 # %% [markdown]
 # Gradients that differ by powers of ten from layer to layer are a symptom. Then no learning rate suits them all.

@@ -19,7 +19,6 @@
 # %%
 import time
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
@@ -257,21 +256,20 @@ lifetimes, most_alive = reference("10-liveness")
 
 # %%
 def draw_lives(spans, outputs):
-    _, axes = plt.subplots(figsize=(6.8, 3.4), layout="constrained")
+    names = [f"{name}, output" if name in outputs else name for name in spans]
+    chart = tl.Chart("From birth to the last reader", x="step", yticks=dict(enumerate(names)), ylim=(len(spans), -1))
     for row, (name, (first, last)) in enumerate(spans.items()):
-        color = "#D55E00" if name in outputs else "#0072B2"
-        axes.barh(row, last - first + 0.8, left=first - 0.4, height=0.7, color=color)
-    axes.set_yticks(range(len(spans)), list(spans))
-    axes.invert_yaxis()
-    return axes.set(xlabel="step", title="From birth to the last reader (orange: outputs)")
+        chart.boxes(first - 0.4, last + 0.4, row - 0.35, row + 0.35, series=int(name in outputs))
+    return chart
 
 
 try:
     spans = lifetimes(program, outputs)
-    _ = draw_lives(spans, outputs)
     print(f"{len(spans)} arrays are made, and at most {most_alive(spans)} are alive at once")
 except NotImplementedError:
+    spans = {}
     print("write lifetimes and most_alive, then run this cell again")
+draw_lives(spans, outputs) if spans else None
 
 # %% [markdown]
 # ## Take turns

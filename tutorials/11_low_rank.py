@@ -19,12 +19,12 @@
 # %%
 import copy
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
 from tinygrad_lora.blas import one_thread
 from tinygrad_lora.data import digits
+from tinygrad_lora.view.chart import images
 
 one_thread()  # so that a busy machine is as fast as a quiet one
 
@@ -42,11 +42,8 @@ from tinygrad_lora.learn import reference
 
 # %%
 upright, rotated = digits(), digits(rotated=1)
-figure, axes = plt.subplots(2, 6, figsize=(6, 2.2), layout="constrained")
-for row, data in zip(axes, (upright, rotated), strict=True):
-    for panel, image in zip(row, data.x_test, strict=False):
-        panel.imshow(image.reshape(8, 8), cmap="gray_r")
-        panel.set_axis_off()
+both = np.concatenate([upright.x_test[:6], rotated.x_test[:6]])
+images(both.reshape(-1, 8, 8), columns=6)
 
 
 # %%
@@ -262,15 +259,13 @@ for r in ranks:
     print(f"rank {r:>2}: {fresh.parameter_count:>6,} numbers, {share:>4.0%} of all; {learned[-1]:.1%} of the digits")
 
 # %%
-figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-axes.plot(ranks, learned, "o-", color="#0072B2", label="A and B learned")
+chart = tl.Chart(
+    "Learning within rank r beats cutting to it", x="rank", y="rotated digits read", log="x", percent="y", xticks=ranks
+)
+chart.line(ranks, learned, "A and B learned", points=True)
 if kept:
-    axes.plot(ranks, kept, "s--", color="#D55E00", label="the full change, cut to rank r")
-axes.axhline(accuracy(tuned, rotated), color="#555555", linewidth=1, linestyle=":", label="full fine-tuning")
-axes.set_xscale("log", base=2)
-axes.set_xticks(ranks, [str(r) for r in ranks])
-axes.legend()
-_ = axes.set(xlabel="rank", ylabel="rotated digits read", title="Learning within rank r beats cutting to it")
+    chart.line(ranks, kept, "the full change, cut to rank r", points=True)
+chart.rule(y=accuracy(tuned, rotated), label="full fine-tuning", series=3)
 
 # %% [markdown]
 # Rank 1 is far better when it is learned than when it is cut. Why? The training knows that it has only one direction,

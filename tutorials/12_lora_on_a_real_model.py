@@ -22,12 +22,12 @@ import copy
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lora as tl
 from tinygrad_lora.blas import one_thread
 from tinygrad_lora.data import digits
+from tinygrad_lora.view.chart import Panels, images
 
 one_thread()  # so that a busy machine is as fast as a quiet one
 
@@ -149,15 +149,14 @@ with tl.disabled(lora):
     print(f"adapters off    rotated {new:.1%}, upright {old:.1%}")
 
 # %%
-figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True, layout="constrained")
-for panel, (way, pairs) in zip(panels, seen.items(), strict=True):
-    epochs = range(len(pairs))
-    panel.plot(epochs, [new for new, _ in pairs], color="#0072B2", label="rotated, the new task")
-    panel.plot(epochs, [old for _, old in pairs], "--", color="#D55E00", label="upright, the old task")
-    panel.set(title=way, xlabel="epoch")
-panels[1].axhline(accuracy(pretrained.forward, upright), color="#009E73", linestyle=":", label="upright, adapters off")
-panels[0].set_ylabel("read")
-_ = panels[1].legend(loc="upper right", bbox_to_anchor=(1, 0.8), fontsize=8)
+charts = []
+for way, pairs in seen.items():
+    chart = tl.Chart(way, x="epoch", y="read", percent="y", ylim=(0, 1), size=(200, 200))
+    chart.line(range(len(pairs)), [new for new, _ in pairs], "rotated, the new task")
+    chart.line(range(len(pairs)), [old for _, old in pairs], "upright, the old task")
+    charts.append(chart)
+charts[1].rule(y=accuracy(pretrained.forward, upright), label="upright, adapters off", series=3)
+Panels(charts)
 
 # %% [markdown]
 # Look at the dashed lines. Both ways forget the old task as soon as they begin with the new one. One run proves little,
@@ -228,11 +227,7 @@ batch = np.concatenate([data.x_test[3:5] for data in (upright, rotated, upside_d
 names = [None, None, "rotated", "rotated", "upside_down", "upside_down"]
 with tl.by_row(model, names):
     read = model.forward(batch).argmax(axis=1)
-figure, axes = plt.subplots(1, 6, figsize=(8, 1.8), layout="constrained")
-for panel, image, name, digit in zip(axes, batch, names, read, strict=True):
-    panel.imshow(image.reshape(8, 8), cmap="gray_r")
-    panel.set_title(f"{name or 'base'}: {digit}", fontsize=8)
-    panel.set_axis_off()
+images(batch.reshape(-1, 8, 8), [f"{name or 'base'}: {digit}" for name, digit in zip(names, read, strict=True)])
 
 # %% [markdown]
 # ## Compile it

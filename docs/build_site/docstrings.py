@@ -9,8 +9,9 @@ from tinygrad_lora import errors
 from tinygrad_lora.core.node import Op
 
 ERRORS = {
-    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and kind.__module__ == errors.__name__
-}
+    name: kind for name, kind in vars(errors).items()
+    if isinstance(kind, type) and kind.__module__ == errors.__name__ and name[0] != "_"
+}  # fmt: skip
 NEW_PARAGRAPH = re.compile(r"(Raises|Source:|Returns) ?")
 ITEM = re.compile(
     r"\w+(\([^)]*\))?(, \w+(\([^)]*\))?)*(, \.\.\.)?: "

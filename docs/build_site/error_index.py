@@ -1,4 +1,4 @@
-"""The index of errors: the docstring of each class in errors.py is its help page."""
+"""The index of errors: the docstring of each class in `errors` is its help page."""
 
 import re
 
@@ -9,7 +9,7 @@ LINE = re.compile(r"^(Wrong|Right):\s+(.*(?:\n(?!\n|Right:|Wrong:).*)*)", re.MUL
 
 
 def page() -> str:
-    """All errors, in the order of errors.py, with a table of what to look for at the top."""
+    """All errors, in their order there, with a table of what to look for at the top."""
     rows = [f"| {{py:exc}}`{name}` | {docstring(kind).partition(chr(10))[0]} |" for name, kind in ERRORS.items()]
     head = [
         "# Errors and warnings",
@@ -29,7 +29,7 @@ def page() -> str:
 
 
 def _entry(name: str, kind: type) -> str:
-    base = kind.__mro__[1]
+    base = kind.__bases__[-1]
     text = docstring(kind)
     sides = dict(LINE.findall(text))
     sentences = markdown(LINE.sub("", text).strip())

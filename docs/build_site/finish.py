@@ -1,12 +1,10 @@
-"""What is mended on each page after it was read: ends of examples, widths of tables, words for plots."""
+"""What is mended on each page after it was read: ends of examples, widths of tables."""
 
-import re
 from typing import Any
 
 from docutils import nodes
 
 SHORT, LONG = 12, 50  # characters in a cell of a table
-TITLE = re.compile(r'title(?:=|\()"([^"{}]+)"')
 
 
 def trim(app: Any, document: nodes.document) -> None:
@@ -29,16 +27,7 @@ def measure(app: Any, document: nodes.document) -> None:
             table.parent["classes"].append("stack")
 
 
-def describe(app: Any, document: nodes.document) -> None:
-    """Give the plots of a tutorial the title in their code as text alternative; those of the package have their own."""
-    for cell in document.findall(nodes.container):
-        if "cell" in cell["classes"]:
-            title = TITLE.search(cell.astext())
-            for picture in cell.findall(nodes.image):
-                picture.setdefault("alt", f"Plot: {title[1]}" if title else "What the code above draws")
-
-
 def setup(app: Any) -> dict[str, Any]:
-    for mend in (trim, measure, describe):
+    for mend in (trim, measure):
         app.connect("doctree-read", mend)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

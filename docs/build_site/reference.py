@@ -23,6 +23,7 @@ FURTHER = {
     "tinygrad_lora.nn.adapters.variants": "Variants of LoRA",
     "tinygrad_lora.view": "Further pictures",
     "tinygrad_lora.view.plots": "Plots",
+    "tinygrad_lora.view.chart": "Charts side by side",
     "tinygrad_lora.learn": "Writing exercises",
 }
 PASSES = "tinygrad_lora.compiler.pipeline"

@@ -386,6 +386,52 @@ Computation of add
     )
 
 
+NETWORK = """\
+import numpy as np
+import tinygrad_lora as tl
+
+model = tl.Sequential(tl.Linear(4, 5, seed=0), tl.gelu, tl.Linear(5, 3, seed=1))
+
+
+def loss():
+    return tl.cross_entropy(model(np.ones((2, 4))), np.array([0, 1]))
+
+
+def network():
+    return model
+"""
+
+
+@pytest.mark.parametrize("command", ["step", "draw"])
+def test_functions_are_closed_open_or_some_of_them(command, tmp_path, monkeypatch, capsys):
+    (tmp_path / "lesson.py").write_text(NETWORK, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    def shows(*options):
+        assert main([command, "lesson.py:loss", *options]) == 0
+        told = capsys.readouterr().out
+        return "tanh" in told, "exp(" in told or "exponential" in told or "exp " in told
+
+    assert shows() == shows("--functions", "closed") == (False, False)
+    assert shows("--functions", "gelu") == (True, False)
+    assert shows("--functions", "gelu,cross_entropy,log_softmax") == shows("--functions=open") == (True, True)
+
+
+@pytest.mark.parametrize("out", [[], ["--out", "graph.txt"], ["--out", "graph.html"]])
+def test_layers_are_open_to_a_depth(out, tmp_path, monkeypatch, capsys):
+    (tmp_path / "lesson.py").write_text(NETWORK, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    def shown(*options):
+        assert main(["draw", "lesson.py:network", *options, *out]) == 0
+        return Path(out[1]).read_text(encoding="utf-8") if out else capsys.readouterr().out
+
+    assert "html" in str(out) or "gelu(0)" in shown("--depth", "1")
+    assert "matmul" not in shown("--depth", "1").partition("<template")[0] and "matmul" in shown("--depth", "2")
+    assert main(["draw", "lesson.py:network", "--depth", "-1"]) == 2
+    assert "depth is how many levels of layers are open" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["step lesson.py:loss", "draw lesson.py:loss", "explore"])
 def test_what_is_written_can_be_opened(command, tmp_path, monkeypatch):
     (tmp_path / "lesson.py").write_text(LESSON, encoding="utf-8")

@@ -16,10 +16,10 @@ import pytest
 
 import tinygrad_lora as tl
 from tinygrad_lora import library, nn
+from tinygrad_lora.boundary.arrays import real_array
+from tinygrad_lora.boundary.words import INSTEAD, OPERATORS_REFUSED
 from tinygrad_lora.core import ops
 from tinygrad_lora.errors import DtypeError, GradientError, LostGradientWarning, ShapeError, TraceError
-from tinygrad_lora.refusals.arrays import real_array
-from tinygrad_lora.refusals.words import INSTEAD, OPERATORS_REFUSED
 
 
 @pytest.fixture

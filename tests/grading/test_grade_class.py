@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import webbrowser
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -160,8 +161,10 @@ class Page(HTMLParser):
 
 
 @pytest.mark.slow
-def test_the_command_writes_every_file(folder, tmp_path, capsys):
+def test_the_command_writes_every_file(folder, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
+    addresses = []
+    monkeypatch.setattr(webbrowser, "open", addresses.append)
     (folder / "<script>alert(1)<&script>.py").write_text("", encoding="utf-8")
     arguments = [
         "grade",
@@ -176,7 +179,8 @@ def test_the_command_writes_every_file(folder, tmp_path, capsys):
         "5",
         *flags(),
     ]
-    assert cli.main([*arguments, "--json"]) == 0
+    assert cli.main([*arguments, "--json", "--open"]) == 0
+    assert addresses == [(out / "report.html").as_uri()]
     told = json.loads(capsys.readouterr().out)
     assert told["ada"]["points"] == POINTS
     rows = list(csv.DictReader((out / "results.csv").read_text(encoding="utf-8").splitlines()))

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("jupytext", reason="reading the sources of tutorials needs Jupytext")
-pytest.importorskip("matplotlib", reason="the tutorials plot with matplotlib")
 
 from tinygrad_lora.commands import main as cli
 from tinygrad_lora.commands.course import sources
@@ -33,7 +32,7 @@ SECONDS = 60
 
 def run_quietly(code, folder):
     """Run the text in a process of its own, as a fresh kernel would: it must end well and complain about nothing."""
-    environment = os.environ | {"MPLBACKEND": "agg", "TINYGRAD_LORA_PROGRESS": str(folder / "progress.jsonl")}
+    environment = os.environ | {"TINYGRAD_LORA_PROGRESS": str(folder / "progress.jsonl")}
     environment |= {"PYTHONPATH": str(FOLDER.parent), "TINYGRAD_LORA_CACHE": str(folder / "nothing was fetched")}
     script = folder / "tutorial.py"
     script.write_text(code, encoding="utf-8")

@@ -11,7 +11,7 @@ import tinygrad_lora as tl
 from tinygrad_lora.commands.explore import compiled_function
 from tinygrad_lora.named_object import EXAMPLE
 from tinygrad_lora.view.explorer.explore import explore
-from tinygrad_lora.view.explorer.union import KEPT
+from tinygrad_lora.view.explorer.union import KEPT, REWIRED
 from tinygrad_lora.view.words.markup import Markup, page
 
 pytestmark = [pytest.mark.slow, *NEEDS_A_BROWSER]
@@ -93,10 +93,12 @@ def assert_shows(root, found, number):
     name = {"trace": "As traced", "program": "The program"}.get(step.name, step.name)
     assert shown["name"] == name
     assert shown["count"] == shown["spoken"] == f"step {number} of {len(found.steps)}: {name}"
-    assert shown["boxes"] == dict(step.stage.states)
-    assert {box: shown["frames"][box] for box, state in step.stage.states.items()} == {
-        box: {"removed": "7 4", "rewired": "2 4"}.get(state, "") for box, state in step.stage.states.items()
-    }
+    boxes = {box: state for names, state in shown["boxes"].items() for box in names.split()}
+    assert boxes.keys() == step.stage.states.keys()
+    for names, state in shown["boxes"].items():  # a function that is closed stands for several boxes
+        states = {step.stage.states[box] for box in names.split()}
+        assert state == (states.pop() if len(states) == 1 else REWIRED)
+        assert shown["frames"][names] == {"removed": "7 4", "rewired": "2 4"}.get(state, "")
     tags = {"same": "SPAN", "new": "INS", "gone": "DEL"}
     lines = [[tags[line.state], line.text.rstrip()] for line in step.lines]
     told = [line for line in shown["lines"] if not line[1].endswith("as before")]
@@ -282,6 +284,28 @@ def test_the_whole_graph_fits_and_can_be_read_by_zooming_in(open_page, flagship)
     for _ in range(2):
         whole.click()
     assert pane.evaluate(size)[0] == pytest.approx(natural)
+
+
+def test_functions_are_closed_and_open_on_request(open_page, flagship):
+    shown = open_page(flagship.page)
+    root, count = root_of(shown), shown.locator(".step[data-now] g[data-box]")
+    shown.keyboard.press("ArrowRight")
+    closed = count.count()
+    box = root.locator(".step[data-now] g[data-box*=' ']").first
+    box.focus()
+    assert "= mse(" in root.locator(".status").text_content() and root.locator(".step[data-now] .code .lit").count() > 1
+    root.get_by_role("button", name="Whole graph").click()
+    button = root.get_by_role("button", name="Open functions")
+    button.focus()
+    shown.keyboard.press("Enter")
+    assert button.get_attribute("aria-pressed") == "true" and count.count() > closed
+    pane = root.locator(".step[data-now] .graph")
+    assert pane.evaluate("e => e.scrollWidth <= e.clientWidth + 1 && e.scrollHeight <= e.clientHeight + 1")
+    assert_shows(root, flagship, 2)
+    shown.keyboard.press("ArrowRight")
+    assert_shows(root, flagship, 3)  # in every step
+    shown.keyboard.press("Space")
+    assert button.get_attribute("aria-pressed") == "false" and count.count() < len(flagship.steps[2].stage.states)
 
 
 def test_the_address_has_the_step_and_the_line_that_was_clicked(open_page, flagship):

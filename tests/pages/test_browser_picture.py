@@ -48,7 +48,10 @@ def test_one_file_asks_for_nothing_and_is_a_still_picture_without_scripts(browse
 def test_keys_move_zoom_and_show_all_of_it(browser, html, tmp_path):
     with offline_pages(browser, tmp_path / "page.html", 1100, 800) as opened:
         page = opened(html["small"])
+        assert page.evaluate(VIEW)[2] == 1100  # at first its top, as large as it was drawn
+        page.keyboard.press("0")  # no click is needed
         whole = page.evaluate(VIEW)
+        assert whole[2] > 1100
         page.keyboard.press("Tab")
         for _ in range(6):
             if page.evaluate("() => document.activeElement.className === 'stage'"):

@@ -523,3 +523,40 @@ def test_moving_a_value_changes_the_numbers_in_place_and_a_step_leads_back(open_
     root.get_by_role("button", name="Back").click()
     assert_shows(root, steps, len(steps) - 1)
     assert page.locator("[data-moved]").count() == 0 and page.locator(".movers output").inner_text() == "3"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_array_is_shown_in_colors_on_request_with_a_scale_and_its_numbers(open_page, scheme):
+    steps = lora()
+    page = open_page(steps.html, color_scheme=scheme)
+    root = page.locator(".tl-stepper")
+    assert root.locator(".heat").count() == 0
+    page.keyboard.press("h")
+    button = root.get_by_role("button", name="Heatmap")
+    assert button.get_attribute("aria-pressed") == "true"
+    for event in steps:
+        cells = root.locator(".card .cells i").evaluate_all("all => all.map(c => c.title)")
+        assert cells == [
+            f"[{i}, {j}] = {float(f'{n:.4g}'):g}" for i, row in enumerate(event.heat) for j, n in enumerate(row)
+        ]
+        if event.heat:
+            assert root.locator(".heat [role=img]").get_attribute("aria-label").startswith(f"{len(event.heat)} by ")
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Home")
+    most = max(abs(n) for row in steps.events[0].heat for n in row)
+    scale = root.locator(".heat span")
+    assert scale.text_content() == f"\N{MINUS SIGN}{most:.4g} to {most:.4g}"
+    root.locator(".cells i").nth(1).hover()
+    assert scale.text_content() == f"[0, 1] = {steps.events[0].heat[0][1]:.4g}"
+    colors = root.locator(".cells i").evaluate_all("all => all.map(c => getComputedStyle(c).backgroundColor)")
+    assert len({*colors}) == len(colors)
+    button.focus()
+    page.keyboard.press("Enter")
+    assert root.locator(".heat").count() == 0
+
+
+def test_numbers_alone_need_no_colors(open_page):
+    page = open_page(diamond().html)
+    assert not page.get_by_role("button", name="Heatmap").is_visible()
+    page.keyboard.press("h")
+    assert page.locator(".heat").count() == 0

@@ -32,7 +32,7 @@ from tinygrad_lora.learn import run_checks
 from tinygrad_lora.learn.diagnosis import NOT_STARTED
 
 ROOT = Path(__file__).resolve().parents[2]
-for library in ("sphinx", "myst_nb", "furo", "latex2mathml", "jupytext", "matplotlib"):
+for library in ("sphinx", "myst_nb", "furo", "latex2mathml", "jupytext"):
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed: pip install '.[docs]'", allow_module_level=True)
 
@@ -279,7 +279,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     options = ["-W", "--keep-going", "-q", "-j", "auto", "-d", folder / "doctrees"]
     build = ["-m", "sphinx", *options, ROOT / "docs", folder / "html"]
     done = subprocess.run([sys.executable, *map(str, build)], env=environment, capture_output=True, text=True)

@@ -30,11 +30,7 @@ TUTORIALS = {path.stem[:2]: path for path in sources(ROOT / "tutorials")}
 CODE = """\
 import json, os, sys, warnings
 from pathlib import Path
-from unittest.mock import MagicMock
 
-# No Matplotlib fits: what is plotted goes nowhere.
-plots = sys.modules["matplotlib"] = sys.modules["matplotlib.pyplot"] = MagicMock()
-plots.pyplot, plots.subplots.return_value = plots, (MagicMock(), MagicMock())
 warnings.simplefilter("error")
 os.environ["TINYGRAD_LORA_PROGRESS"] = "progress.jsonl"
 import as_notebook, numpy

@@ -1,6 +1,9 @@
 """A training step explains itself: its outputs are named, and the gradient part stands in a frame of its own."""
 
+import re
+
 import numpy as np
+import pytest
 
 import tinygrad_lora as tl
 from tinygrad_lora.core.graph import topological_order
@@ -91,11 +94,58 @@ def test_without_gradients_nothing_changes():
     assert not shown.keeps and all(frame.function for frame in shown.clusters)
 
 
-def test_a_compiled_step_keeps_the_names():
-    model = tl.Sequential(tl.Linear(4, 3, seed=0))
-    step = tl.compile_training_step(model, tl.mse, tl.SGD(model.parameters(), lr=0.1))
-    step(X, T)
-    assert "dL/dweight" in {box.label for box in diagram(step).boxes}
+def layers(*more):
+    return tl.Sequential(tl.Linear(4, 6, seed=0), *more, tl.Linear(6, 3, seed=1))
+
+
+STEPS = {
+    "linear": (lambda: tl.Sequential(tl.Linear(4, 3, seed=0)), tl.mse, tl.SGD),
+    "relu": (lambda: layers(tl.relu), tl.cross_entropy, tl.AdamW),
+    "lora": (lambda: tl.adapt(layers(tl.gelu), 2), tl.cross_entropy, tl.Adam),
+    "a loss of my own": (lambda: layers(tl.tanh), lambda y, t: tl.sum((y - t) ** 2), tl.SGD),
+}
+
+
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", STEPS)
+def test_a_compiled_step_keeps_its_names_and_its_frame_after_every_pass(name, engine):
+    make, loss, optimizer = STEPS[name]
+    model = make()
+    trained = [p for p in model.parameters() if p.requires_gradient]
+    step = tl.compile_training_step(model, loss, optimizer(trained, lr=0.1), engine=engine)
+    step(X, np.array([0, 1, 2, 0, 1]) if loss is tl.cross_entropy else T)
+    for graph in (step, step.program.traced, *(snapshot.after for snapshot in step.snapshots)):
+        shown = diagram(graph)
+        labels = [box.label for box in shown.boxes]
+        assert labels.count("loss") == 1 and sum(label.startswith("dL/d") for label in labels) == len(trained)
+        named = {box.id for box in shown.boxes if box.label.startswith("dL/d")}
+        assert region(shown).title == "gradient of loss" and named <= inside(region(shown))
+
+
+@pytest.mark.parametrize("buffers", [True, False])
+def test_a_named_output_says_which_variable_holds_it(buffers):
+    w = tl.parameter(np.ones((4, 3)), "W")
+
+    def step(x, t):
+        loss = tl.mse(x @ w, t)
+        return [loss, tl.gradients(loss, w)]
+
+    compiled = tl.compile(step, buffers=buffers).prepare(X, T)
+    boxes = {box.label: box for box in draw(compiled).diagram.boxes if box.output}
+    assert [*boxes] == ["loss", "dL/dW"]
+    assert all(re.search(rf"\b{box.variable}\b", compiled.source) for box in boxes.values())
+    assert ("variable", boxes["loss"].variable) in boxes["loss"].lines
+
+
+def test_what_a_gradient_shares_with_the_forward_part_keeps_its_own_name():
+    w = tl.parameter(np.ones(3), "w")
+
+    def step(x):
+        loss = tl.sum(x * w)
+        return [loss, tl.gradients(loss, w)]
+
+    shown = diagram(tl.compile(step).prepare(np.ones(3)))
+    assert [box.label for box in shown.boxes if not box.operands] == ["x", "w"]
 
 
 def test_numbers_are_what_they_were():

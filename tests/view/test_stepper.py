@@ -504,7 +504,7 @@ def test_without_scripts_there_is_an_image_and_a_list_of_all_steps(name):
 @pytest.mark.parametrize("name", PAGES)
 def test_the_page_is_small_and_asks_for_nothing(name, tmp_path):
     steps = PAGES[name]()
-    assert len(steps.html.encode()) < 200_000
+    assert len(steps.html.encode()) < 220_000
     path = steps.save(tmp_path / "new" / "steps.html")
     text = path.read_text(encoding="utf-8")
     page = Page(text)
@@ -869,3 +869,21 @@ def test_what_cannot_be_moved_is_refused_in_a_sentence():
         step_through(lambda x: tl.sum(x), tl.parameter(np.ones(9), "x")).moving("x")
     with pytest.raises(ValueError, match="no value to move"):
         step_through(compiled()).moving("x")
+
+
+def test_a_step_has_the_numbers_of_a_small_array_for_a_picture_in_colors():
+    x = np.array([[1.0, -2.0], [1.156e-18, -0.0]])
+    w = tl.parameter(np.ones((2, 30)), "w")
+    steps = step_through(lambda x: tl.sum((x @ w) @ np.ones((30, 30))), x)
+    heat = {(event.phase, event.place): event.heat for event in steps}
+    assert heat["forward", "x"] == ((1.0, -2.0), (0.0, 0.0))
+    assert [len(rows) for (_, place), rows in heat.items() if place == "w"] == [2, 2]  # its value, and its gradient
+    assert all(not rows or len(rows) * len(rows[0]) <= 256 for rows in heat.values())
+    assert () in heat.values()  # of the large constant, and of single numbers
+
+
+def test_each_place_of_a_slider_is_another_number():
+    w = tl.parameter(np.random.default_rng(0).normal(size=8), "w")
+    for slider in step_through(tl.sum(w * w)).moving("w").sliders:
+        assert len({f"{place:.4g}" for place in slider.places}) == len(slider.places)
+        assert slider.places[slider.start] in w.value

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..boundary.arguments import explained
 from ..core.autodiff import gradients
 from ..core.node import ComputationNode, Operand, constant
 from ..errors import GradientError
-from ..refusals.arguments import explained
 
 
 @explained

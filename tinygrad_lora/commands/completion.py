@@ -6,6 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .output import FUNCTIONS
+
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")  # which of them depends on the version of shtab
 FOLDERS = ("DIR", "SUBMISSIONS")  # of the words in capitals, those that stand for a folder; other paths are files
 
@@ -50,7 +52,7 @@ def values() -> dict[str, Iterable[str]]:
     return {
         "NUMBER": numbers, "04,05": numbers, "EXERCISE": ids, "04|04-topo,...": numbers + ids,
         "04|04-paths": [*numbers, *all_predictions()], "FORMAT": FORMATS,
-        "MODEL": CATALOG, "SHELL": SHELLS,
+        "MODEL": CATALOG, "SHELL": SHELLS, FUNCTIONS: ("open", "closed", "softmax", "gelu", "cross_entropy"),
     }  # fmt: skip
 
 

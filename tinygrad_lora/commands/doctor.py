@@ -21,7 +21,7 @@ from ..view.graphviz.engines import engine_in_use
 
 # The optional libraries, by the extra that installs them: what they are for.
 EXTRAS = {
-    "notebook": (("jupyterlab", "jupytext", "matplotlib"), "tutorials and plots"),
+    "notebook": (("jupyterlab", "jupytext"), "tutorials"),
     "interop": (("safetensors", "onnx"), "adapter files of PEFT, ONNX export"),
     "speed": (("numba", "scipy"), "a faster engine of the compiler"),
     "grade": (("distributed", "jupytext", "nbgrader", "otter-grader"), "grading on a cluster, and by other graders"),

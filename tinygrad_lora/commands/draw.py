@@ -3,15 +3,18 @@
 import argparse
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..named_object import named_object
 from ..nn import Layer
+from ..view.diagram.collapse import for_listing
+from ..view.diagram.data import diagram
 from ..view.diagram.text import listing
 from ..view.rails import rails
 from ..view.render import SUFFIXES, render
-from .output import add_open, opened
+from .output import add_functions, add_open, opened
 
 WANTED = "a function without arguments that gives a node, a graph or a layer"
 
@@ -30,6 +33,8 @@ def add_command(commands: Any) -> None:
     kinds = " ".join(SUFFIXES)
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"write this file; its ending says the kind: {kinds}")
     add_open(parser)
+    add_functions(parser)
+    parser.add_argument("--depth", type=int, metavar="N", help="layers N levels inside the model are one box each")
     parser.add_argument("--values", action="store_true", help="write the values of the nodes into the picture")
     parser.set_defaults(run=run)
 
@@ -37,19 +42,23 @@ def add_command(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw, and say where. Raises ValueError where there is nothing to draw."""
     shown = named_object(args.object, WANTED)
+    parts = {"open": args.functions, "depth": args.depth}
     try:
         if args.out is None and not args.open:
-            print(_as_text(shown, args.values))
+            print(_as_text(shown, args.values, parts))
         else:
-            print(opened(render(shown, args.out or Path("graph.svg"), values=args.values), args.open))
+            print(opened(render(shown, args.out or Path("graph.html"), values=args.values, **parts), args.open))
     except TypeError as error:
         raise ValueError(f"{args.object}: {error}") from None
     return 0
 
 
-def _as_text(shown: Any, values: bool) -> str:
-    """The picture for a terminal; a list of what it would show, for a layer, and where a picture would be too wide."""
+def _as_text(shown: Any, values: bool, parts: Mapping[str, Any]) -> str:
+    """The picture for a terminal; a list of what it would show where that is too wide. Of a layer its parameters."""
+    if isinstance(shown, Layer) and not any(parts.values()):
+        return listing(shown)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    if isinstance(shown, Layer) or not (sys.stdout.encoding or "").lower().startswith("utf"):
-        return listing(shown, values=values)
-    return rails(shown, values=values, width=width) or listing(shown, values=values)
+    picture = for_listing(diagram(shown, values=values), **parts)
+    if not (sys.stdout.encoding or "").lower().startswith("utf"):
+        return listing(picture)
+    return rails(picture, values=values, width=width) or listing(picture)

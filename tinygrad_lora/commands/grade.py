@@ -17,6 +17,7 @@ from ..grading.page import unreadable
 from ..grading.sandbox.bubblewrap import exposing
 from ..grading.submissions import submissions
 from ..terminal import counting, show_table
+from .output import add_open, opened
 
 LONGEST_SEED = 100  # bytes of its file
 
@@ -44,6 +45,7 @@ def add_command(commands: Any) -> None:
     add("--memory", type=int, default=2048, metavar="MB", help="memory for each student's process (%(default)s)")
     add("--trusted", action="store_true", help="grade without a sandbox, held by limits and Python's audit hook alone")
     add("--predictions", action="store_true", help="a point for each question answered, whether right or wrong")
+    add_open(parser)
     add("--fresh", action="store_true", help="grade everything again")
     add("--json", action="store_true", help="print the results as JSON")
     add("--quiet", action="store_true", help="show no progress bar and no table")
@@ -76,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
                 earlier += before
                 show(len(results), submission.name)
     paths = write_all(args.out, results, args.exercises, settings)
+    opened(args.out / "report.html", args.open)
     if args.json:
         print(json.dumps({name: {**result} for name, result in sorted(results.items())}, indent=1))
     if args.json or args.quiet:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+FUNCTIONS = "open|closed|NAME,..."
 STYLES = {"bold": "1", "dim": "2", "error": "1;31", "forward": "34", "backward": "33", "compile": "36"}
 
 # Commands by what they are for, each with an example.
@@ -71,6 +72,19 @@ def grouped(usage: str, description: str, helps: Mapping[str, str], rest: str) -
 def add_open(parser: Any) -> None:
     """Add `--open` to a command that writes a page or a picture."""
     parser.add_argument("--open", action="store_true", help="open it in the browser when it is written")
+
+
+def add_functions(parser: Any) -> None:
+    """Add `--functions` to a command that shows a graph."""
+    parser.add_argument(
+        "--functions", type=_functions, default=(), metavar=FUNCTIONS,
+        help="what is inside library functions such as gelu: show all of it, none, or that of these (closed)",
+    )  # fmt: skip
+
+
+def _functions(text: str) -> bool | tuple[str, ...]:
+    """Which functions are open: True for all."""
+    return text == "open" or (() if text == "closed" else tuple(name.strip() for name in text.split(",")))
 
 
 def opened(path: Path, wanted: bool) -> Path:

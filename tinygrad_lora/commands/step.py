@@ -8,7 +8,7 @@ from typing import Any
 from ..named_object import named_object
 from ..view.stepper.page import step_through
 from ..view.written import LineRecord
-from .output import add_open, opened, paint
+from .output import add_functions, add_open, opened, paint
 
 PHASE = re.compile(r"(?m)^( *\d+  )(forward|backward|compile)")
 WANTED = "a function without arguments that gives a node with its numbers, or a compiled function that has run"
@@ -28,6 +28,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FILE.html", help="write a page to step through instead")
     add_open(parser)
+    add_functions(parser)
     parser.set_defaults(run=run)
 
 
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the steps, or write the page and say where. Raises ValueError where there is nothing to step through."""
     shown = named_object(args.object, WANTED, LineRecord().noting)
     try:
-        steps = step_through(shown)
+        steps = step_through(shown, open=args.functions)
     except TypeError as error:
         raise ValueError(f"{args.object}: {error}") from None
     if args.out is None and not args.open:

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..boundary.arrays import real_array
 from ..core.node import ComputationNode
 from ..errors import CompileError
-from ..refusals.arrays import real_array
 
 ARRAY = np.ndarray | np.generic
 

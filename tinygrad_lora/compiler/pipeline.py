@@ -8,10 +8,10 @@ from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any
 
+from ..boundary.nodes import refuse_replacement
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from ..errors import GraphError, PassError
-from ..refusals.nodes import refuse_replacement
 from .cost import Cost, graph_cost, planned_cost
 from .passes.collect_factors import collect_factors
 from .passes.distribute_products import distribute_products
@@ -153,7 +153,8 @@ def applied(apply: Pass, graph: Graph) -> Graph:
         _check(after, graph)
     except PassError as error:
         message = f"{name_of(apply)}: {error}{_line(error.replaced)}"
-        raise PassError(message, error.replaced, error.replacement, graph, after) from None
+        held = vars(error) | {"before": graph, "after": after}
+        raise PassError(message, **held) from None
     except GraphError as error:
         raise PassError(f"{name_of(apply)}: {error}", before=graph) from None
     return after

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.lines import user_line
 from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from ..core.source import function_from_source
 from ..errors import RecompileWarning
-from ..refusals.lines import user_line
 from .calling import ContainerForm, put_together
 from .checks.verify import verify
 from .checks.warn import warn_of_fault

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.arrays import real_array
 from ..core import ops
 from ..core.autodiff import gradients
 from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
 from ..errors import CompileError, GradientError
-from ..refusals.arrays import real_array
 from .calling import Arguments
 from .compiled import CompiledFunction, Passes
 from .flat import Storage

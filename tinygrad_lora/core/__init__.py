@@ -9,8 +9,8 @@
 7. `arraylike`: how a node meets Python and NumPy.
 8. `eager`, read last: it makes calls faster and changes nothing else.
 
-What refuses, and says what to write instead, is `tinygrad_lora/refusals`, and what knows the user's line: the engine
-computes the same without it.
+Where the user's code meets the engine is `tinygrad_lora/boundary`: what refuses and says what to write instead, and
+what knows the user's line. The engine computes the same without it.
 """
 
 from . import eager  # noqa: F401, before the operations are made: each gets its fast call

@@ -11,36 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..refusals.arrays import base_of_power
-from ..refusals.lost import NumberLike
-from ..refusals.nodes import AdvisingNode, fixed
-from ..refusals.words import LOST
+from ..boundary.arrays import base_of_power
+from ..boundary.lost import NumberLike
+from ..boundary.nodes import AdvisingNode, as_matrix, fixed, refuse_ufunc
 
 registry: dict[str, Any] = {}  # every operation by name: `Op.registry`
 RESHAPED, TRANSPOSED = "node = node.reshape(shape)", "tl.transpose(node)"  # what makes another node
-OPERATORS = {  # what NumPy calls for `array + node` and its like, and the node's methods for it
-    np.add: ("__add__", "__radd__"), np.subtract: ("__sub__", "__rsub__"), np.multiply: ("__mul__", "__rmul__"),
-    np.divide: ("__truediv__", "__rtruediv__"), np.matmul: ("__matmul__", "__rmatmul__"),
-    np.greater: ("__gt__", "__lt__"), np.less: ("__lt__", "__gt__"), np.power: ("__pow__", "__rpow__"),
-    np.greater_equal: ("__ge__", "__le__"), np.less_equal: ("__le__", "__ge__"),
-    np.floor_divide: ("__floordiv__", "__rfloordiv__"), np.remainder: ("__mod__", "__rmod__"),
-    np.bitwise_and: ("__and__", "__rand__"), np.bitwise_or: ("__or__", "__ror__"),
-}  # fmt: skip
+OPERATORS: dict[np.ufunc, Any] = {}  # what NumPy calls for `array + node`, and the node's two methods for it
 
 
 def _infix(name: str) -> Any:
     """The two methods of an operator: for `node + other`, and for `other + node`."""
-    return (
+    OPERATORS[getattr(np, name)] = methods = (
         lambda self, other: registry[name].apply(self, other),
         lambda self, other: registry[name].apply(other, self),
     )
-
-
-def _transposed(node: Any) -> Any:
-    if node.ndim != 2:
-        raise ShapeError(f".T is for matrices; this node has shape {node.shape}: .mT swaps the last two axes")
-    return node.mT
+    return methods
 
 
 class ArrayLike(AdvisingNode, NumberLike):
@@ -53,6 +39,7 @@ class ArrayLike(AdvisingNode, NumberLike):
     __truediv__, __rtruediv__ = _infix("divide")
     __matmul__, __rmatmul__ = _infix("matmul")
     __gt__, __lt__ = _infix("greater")
+    __pow__ = _infix("power")[0]
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, (int, float)):  # a tuple: `int | float` would be built anew, in twice the time of a * b
@@ -64,13 +51,12 @@ class ArrayLike(AdvisingNode, NumberLike):
     def __neg__(self) -> Any:
         return self * -1
 
-    def __pow__(self, exponent: float) -> Any:
-        return registry["power"].apply(self, exponent)
-
     def __rpow__(self, base: Any) -> Any:
         r"""$b^x = e^{x \ln b}$ for numbers b > 0."""
         array = base_of_power(base, self.dtype)
         return registry["exp"](self * (np.log(array) if array.ndim else log(array)))
+
+    OPERATORS.update({np.multiply: (__mul__, __rmul__), np.power: (__pow__, __rpow__), np.less: (__lt__, __gt__)})
 
     def __abs__(self) -> Any:
         return self * registry["sign"](self)
@@ -87,7 +73,7 @@ class ArrayLike(AdvisingNode, NumberLike):
     ndim: int = fixed(lambda node: len(node.shape), RESHAPED, "The number of axes.")
     size: int = fixed(lambda node: prod(node.shape), RESHAPED, "The number of elements.")
     mT: Any = fixed(lambda node: registry["transpose"](node), TRANSPOSED, "The last two axes swapped.")  # noqa: N815
-    T: Any = fixed(_transposed, TRANSPOSED, "The transpose of a matrix.")
+    T: Any = fixed(lambda node: as_matrix(node).mT, TRANSPOSED, "The transpose of a matrix.")
 
     def __len__(self) -> int:
         if not self.shape:
@@ -95,10 +81,10 @@ class ArrayLike(AdvisingNode, NumberLike):
         return self.shape[0]
 
     def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **options: Any) -> Any:
-        """`array @ node` asks the node, as `node @ array` does; np.exp and `array += node` are refused as above."""
+        """`array @ node` asks the node, as `node @ array` does; np.exp and `array += node` are refused."""
         if ufunc in (np.equal, np.not_equal):  # `array == node`: equality is identity
             return ufunc is np.not_equal
         if ufunc not in OPERATORS or method != "__call__" or options:
-            raise TypeError(LOST.format(ufunc.__name__))
+            refuse_ufunc(ufunc, alone=method == "__call__" and not options)
         (a, b), (forward, reflected) = operands, OPERATORS[ufunc]
-        return getattr(a, forward)(b) if isinstance(a, ArrayLike) else getattr(b, reflected)(a)
+        return forward(a, b) if isinstance(a, ArrayLike) else reflected(b, a)

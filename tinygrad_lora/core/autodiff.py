@@ -5,20 +5,19 @@ Source: Baydin et al. 2018, "Automatic differentiation in machine learning: a su
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from math import inf
 from operator import attrgetter
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from ..errors import GradientError, LostGradientWarning, ShapeError, StaleGraphError, TraceError
-from ..refusals.arguments import explained
-from ..refusals.arrays import checked, real_array, words_for
-from ..refusals.lines import give_origin
-from ..refusals.lost import lost
+from ..boundary.arguments import explained
+from ..boundary.arrays import checked, real_array, words_for
+from ..boundary.lines import give_origin
+from ..boundary.lost import refuse_no_node, refuse_nothing_to_train, warn_of_zeros
+from ..boundary.nodes import refuse_stale
+from ..errors import GradientError, ShapeError, TraceError
 from .graph import Nodes, topological_order
 from .node import INPUT, PARAMETER, ComputationNode, Operand, Shape, Value, constant, tick
 from .ops import broadcast, cast, identity, reduce_sum, reshape
@@ -37,8 +36,7 @@ def pulling_back(output: ComputationNode, seed: Value, wrt: Nodes | None = None)
     gradients = dict.fromkeys(order)
     gradients[output] = seed
     for node in reversed(order):
-        g = gradients[node]
-        if g is None:
+        if (g := gradients[node]) is None:
             continue
         yield node, g
         if not (parents := node.parents):
@@ -66,7 +64,7 @@ def _between(output: ComputationNode, wrt: Nodes | None) -> list[ComputationNode
     """The nodes on a differentiable path from `wrt` (None: from what requires a gradient) to `output`, oldest first."""
     if wrt is not None:
         order, reached = topological_order([output]), set(wrt)
-        _refuse_stale(order)
+        refuse_stale(order)
         for node in order:
             if node.op.differentiable and not reached.isdisjoint(node.parents):
                 reached.add(node)
@@ -80,16 +78,8 @@ def _between(output: ComputationNode, wrt: Nodes | None) -> list[ComputationNode
     nodes.sort(key=attrgetter("created"))
     oldest = next((node for node in nodes if node.parents), output)
     if PARAMETER.changed > oldest.created:  # seldom: some parameter changed meanwhile, perhaps one of these
-        _refuse_stale(topological_order([output]))
+        refuse_stale(topological_order([output]))
     return nodes
-
-
-def _refuse_stale(nodes: Nodes) -> None:
-    """Raise if a parameter is younger than what was computed from it: the numbers there belong to its old value."""
-    for node in nodes:
-        for p in node.parents:
-            if p.created > node.created and node.known:
-                raise StaleGraphError(f"parameter {p.name or p.shape} got a new value after {node!r} was computed")
 
 
 def unbroadcast(g: Value, shape: Shape) -> Any:
@@ -116,8 +106,7 @@ def backward(output: ComputationNode, seed: Operand = None) -> None:
     if not output.known:
         raise TraceError(f"{output!r} is symbolic, so it has no numbers to send back: use tl.gradients(output, wrt)")
     if not output.requires_gradient:
-        cause = lost(0, output.created, trainable=True)
-        raise GradientError(f"nothing to train: the output depends on no parameter that requires a gradient{cause}")
+        refuse_nothing_to_train(output)
     seed = _seed(output, seed, "backward()")
     for node, g in dict(pulling_back(output, seed)).items():  # all of it first: a rule that fails changes nothing
         total = g if node._gradient is None else node._gradient + g
@@ -162,9 +151,8 @@ def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[Computati
     if not isinstance(seed, ComputationNode):
         seed = broadcast(constant(seed), shape=output.shape)
     by_node = dict(pulling_back(output, seed, wanted))
-    if wanted and not by_node and (cause := lost(min(x.created for x in wanted), output.created)):
-        message = f"the gradients are zero: the output depends on none of these nodes{cause}"
-        warnings.warn(message, LostGradientWarning, stacklevel=3)
+    if wanted and not by_node:
+        warn_of_zeros(wanted, output)
     result = [by_node[x] if x in by_node else broadcast(constant(x.dtype.type(0)), shape=x.shape) for x in wanted]
     for x, g in zip(wanted, result, strict=True):
         if g.created > start and not g.call:  # so that a picture can name it
@@ -196,8 +184,7 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
         try:
             y = f(*args[:argnum], fresh, *args[argnum + 1 :])
             if not isinstance(y, ComputationNode):
-                other, cause = type(y).__name__, lost(fresh.created, inf)
-                raise GradientError(f"the function must return a node computed from its argument, not {other}{cause}")
+                refuse_no_node(y, fresh)
             g = gradients(y, fresh)
         finally:
             BEING_VARIED.discard(x)  # to a derivative around this one, it is a number like any other

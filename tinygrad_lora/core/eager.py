@@ -7,11 +7,12 @@ slowly.
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import cache, partial
 from inspect import Parameter, Signature
+from typing import Any
 
-from ..refusals.arguments import MISSING
-from .node import NO_PARAMS, Array, ComputationNode, Gradients, Op, tick
+from ..boundary.arguments import MISSING
+from .node import NO_PARAMS, ComputationNode, Op, tick
 from .source import function_from_source
 
 # The text of such a call. Errors are left to `Op.__call__`, which says what is wrong; anything else to what the class
@@ -33,18 +34,12 @@ def {name}(self, {parameters}, *surplus):
 """
 
 
-def pullback_of_one(self: Op, g: Array, node: ComputationNode) -> Gradients:
-    """`Op.pullback` for one parent."""
-    return self.vjp(g, node._value, node.parents[0]._value)
-
-
-def pullback_of_two(self: Op, g: Array, node: ComputationNode) -> Gradients:
-    """`Op.pullback` for two."""
-    a, b = node.parents
-    return self.vjp(g, node._value, a._value, b._value)
-
-
-PULLBACKS = {1: pullback_of_one, 2: pullback_of_two}
+@cache
+def pullback_of(n: int) -> Any:
+    """`Op.pullback` for n parents, written out."""
+    values = ", ".join(f"p[{i}]._value" for i in range(n))
+    source = f"def pullback(self, g, node):\n    p = node.parents\n    return self.vjp(g, node._value, {values})\n"
+    return function_from_source("pullback", source)
 
 
 def accelerate(cls: type[Op]) -> None:
@@ -69,7 +64,7 @@ def accelerate(cls: type[Op]) -> None:
     call.__qualname__ = f"write {cls.name}({cls.signature}); {cls.name}"  # what Python's own refusals open with
     call.__signature__ = Signature([Parameter(x, Parameter.POSITIONAL_OR_KEYWORD) for x in ["self", *operands]])
     cls.apply = cls.__call__ = call  # type: ignore[method-assign]
-    cls.pullback = PULLBACKS.get(len(operands), Op.pullback)  # type: ignore[method-assign]
+    cls.pullback = pullback_of(len(operands))  # type: ignore[method-assign]
 
 
 Op.accelerate = accelerate

@@ -7,10 +7,10 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
+from ..boundary.arrays import input_arrays
+from ..boundary.lines import inherit
+from ..boundary.nodes import refuse_replacement
 from ..errors import GraphError
-from ..refusals.arrays import input_arrays
-from ..refusals.lines import inherit
-from ..refusals.nodes import refuse_replacement
 from .node import Array, ComputationNode, Op, Operand, tick
 
 Nodes = Sequence[ComputationNode]
@@ -99,7 +99,7 @@ class Graph:
                     if type(made) is not ComputationNode or _kind(made) != _kind(node):
                         refuse_replacement(node, made)
                     new[node] = made
-                    inherit(made, node, start, new)
+                    inherit(made, node, start, new, self.memory)
         inputs, outputs = ([new.get(n, n) for n in nodes] for nodes in (self.inputs, self.outputs))
         return Graph(inputs, outputs, self.captured, self.memory) if new else self
 

@@ -17,11 +17,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..boundary.arguments import FAILURES, explained, refuse_operands
+from ..boundary.arrays import as_arrays, beside, checked, checked_kind, read_only
+from ..boundary.lines import user_line
+from ..boundary.words import BUILD_AGAIN
 from ..errors import DtypeError, GradientError, ShapeError, TraceError
-from ..refusals.arguments import FAILURES, explained, refuse_operands
-from ..refusals.arrays import as_arrays, beside, checked, checked_kind, read_only
-from ..refusals.lines import user_line
-from ..refusals.words import BUILD_AGAIN
 from .arraylike import ArrayLike, registry
 from .source import function_from_source
 
@@ -73,14 +73,14 @@ class Op:
 
     def __call__(self, *inputs: Operand, **params: Any) -> Any:
         known, requires_gradient = True, False
-        for x in inputs:
-            if type(x) is not ComputationNode:
-                return self._lift(inputs, params)
-            if x._value is None:
-                known = False
-            if x.requires_gradient:
-                requires_gradient = self.differentiable
         try:
+            for x in inputs:
+                if type(x) is not ComputationNode:
+                    return self._lift(inputs, params)
+                if x._value is None:
+                    known = False
+                if x.requires_gradient:
+                    requires_gradient = self.differentiable
             if not known:
                 return ComputationNode(self, inputs, params, *self.infer(inputs, params), requires_gradient)
             value = self.forward(*[x._value for x in inputs], **params)
@@ -95,15 +95,10 @@ class Op:
     def _lift(self, inputs: tuple[Operand, ...], params: dict[str, Any]) -> Any:
         """Without any node: just compute. With one: the others become constants; numbers take its dtype."""
         dtypes = [x.dtype for x in inputs if type(x) is ComputationNode]
-        try:
-            if not dtypes:
-                return self.forward(*as_arrays(inputs), **params)
-            like = np.result_type(*dtypes)
-            operands = [x if type(x) is ComputationNode else _constant(x, None, like) for x in inputs]
-        except FAILURES:
-            refuse_operands(self, inputs, params)
-            raise
-        return self(*operands, **params)
+        if not dtypes:
+            return self.forward(*as_arrays(inputs), **params)
+        like = np.result_type(*dtypes)
+        return self(*[x if type(x) is ComputationNode else _constant(x, None, like) for x in inputs], **params)
 
     def infer(self, inputs: tuple[ComputationNode, ...], params: dict[str, Any]) -> tuple[Shape, DType]:
         """Shape and dtype of the result, from the operands' alone; or a ShapeError."""
@@ -165,6 +160,9 @@ class Leaf(Op):
 INPUT, PARAMETER, CONSTANT = Leaf("input"), Leaf("parameter"), Leaf("constant")
 
 
+_later: Any = None  # in the place of a method that another module gives
+
+
 class ComputationNode(ArrayLike):
     """One value of a computation: an operation, its parents, and the array they give.
 
@@ -174,11 +172,8 @@ class ComputationNode(ArrayLike):
     __slots__ = ("_dtype", "_gradient", "_shape", "_value", "call", "created", "name", "op", "origin", "params",
                  "parents", "requires_gradient")  # fmt: skip
     __match_args__ = ("op", "parents")
-    backward: ClassVar[Any]  # autodiff.py attaches it: `loss.backward(seed=None)`
-    sum: ClassVar[Any]  # library.py attaches these: `x.sum(axis=None, keepdims=False)`, and `x.reshape(2, -1)`
-    mean: ClassVar[Any]
-    max: ClassVar[Any]
-    reshape: ClassVar[Any]
+    # autodiff.py gives `loss.backward(seed=None)`; library.py `x.sum(axis=None, keepdims=False)`, `x.reshape(2, -1)`.
+    backward = sum = mean = max = reshape = _later
 
     def __init__(
         self, op: Op, parents: tuple[ComputationNode, ...], params: dict[str, Any], shape: Shape, dtype: DType,

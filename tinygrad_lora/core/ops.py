@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..boundary.arrays import as_indices, as_key, name_of_dtype, real_number, transposed_fit
 from ..errors import ShapeError
-from ..refusals.arrays import as_indices, as_key, name_of_dtype, real_number, transposed_fit
 from .node import DType, Gradients, Key, Op, Operand, Shape, Value
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..refusals.arguments import explained
-from ..refusals.arrays import refuse_subclass
-from ..refusals.nodes import refuse_results
+from ..boundary.arguments import argument_names, explained
+from ..boundary.arrays import refuse_subclass
+from ..boundary.nodes import refuse_results
 from .graph import Graph, rebuilt, topological_order
 from .node import PARAMETER, ComputationNode, placeholder
 
@@ -25,7 +24,7 @@ def trace(f: Callable[..., Any], *examples: object) -> Graph:
     `f` uses become inputs as well, listed in `captured`: their values may change without tracing again.
     Raises TraceError where `f` returns something else than nodes, or asks a node for its numbers.
     """
-    return traced(f, examples, _argument_names(f, len(examples)))
+    return traced(f, examples, argument_names(f, len(examples)))
 
 
 def traced(f: Callable[..., Any], examples: Sequence[Any], names: Sequence[str]) -> Graph:
@@ -42,12 +41,3 @@ def traced(f: Callable[..., Any], examples: Sequence[Any], names: Sequence[str])
     new = {p: ComputationNode(PARAMETER, (), {}, p.shape, p.dtype, p.requires_gradient, None, p.name) for p in captured}
     inputs = [x for x in arguments if isinstance(x, ComputationNode)]
     return Graph([*inputs, *captured], outputs, captured).map(rebuilt, new)
-
-
-def _argument_names(f: Callable[..., Any], n: int) -> list[str]:
-    """The names of the first `n` arguments of `f`, as its author wrote them."""
-    try:
-        names = [p.name for p in inspect.signature(f).parameters.values() if p.kind <= p.POSITIONAL_OR_KEYWORD]
-    except (TypeError, ValueError):
-        names = []
-    return [names[i] if i < len(names) else f"x{i}" for i in range(n)]

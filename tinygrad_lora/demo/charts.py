@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..view.plots.drawing import log_ticks
+from ..view.chart.scales import log_ticks
 from ..view.plots.training import running_mean
 from ..view.words.markup import Markup, element
 

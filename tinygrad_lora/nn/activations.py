@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..boundary.arrays import real_array
 from ..core.ops import relu, tanh
 from ..errors import DtypeError
 from ..library import gelu, in_float32, sigmoid
-from ..refusals.arrays import real_array
 
 # Polynomials in c = 50 / (25 + x^2) - 1 for u(x) / x, where tanh u(x) = erf(x / sqrt 2): fitted so that the largest
 # error of gelu is least. The short one is off by 3e-8, less than float32 can tell; the long one by 5e-15.

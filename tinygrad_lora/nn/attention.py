@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.lines import remembered
 from ..core.node import ComputationNode
 from ..core.ops import cast
 from ..errors import ShapeError
 from ..library import reshape, softmax
-from ..refusals.lines import remembered
 
 
 def far(dtype: Any) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..refusals.arrays import real_array
+from ..boundary.arrays import real_array
 
 
 def floats(data: Any, dtype: Any, what: str) -> Any:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.lines import remembered
 from ..core import ops
 from ..core.node import Operand, Shape
 from ..errors import DtypeError, ShapeError
 from ..library import concatenate, in_float32, reshape
-from ..refusals.lines import remembered
 
 Sizes = int | tuple[int, ...]
 SPACE = {1: "length", 2: "height, width"}

@@ -6,10 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..boundary.arrays import real_array
 from ..core.node import ComputationNode, constant, parameter
 from ..core.ops import take
 from ..errors import DtypeError, ShapeError
-from ..refusals.arrays import real_array
 from .checks import check_size
 from .layer import Layer
 from .linear import Seed

@@ -8,11 +8,11 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from ..boundary.arrays import real_array
 from ..core.autodiff import pulling_back
 from ..core.node import INPUT, PARAMETER, ComputationNode, Op, Shape, placeholder
 from ..core.trace import trace
 from ..errors import ClosedError, GradientError, ShapeError
-from ..refusals.arrays import real_array
 from .calls import recorded
 from .checks import check_number, floats
 from .watch import Observable, Watch, look

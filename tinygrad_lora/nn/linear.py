@@ -8,10 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..boundary.arrays import real_array
 from ..core.node import ComputationNode, parameter
 from ..errors import ShapeError
 from ..library import reshape
-from ..refusals.arrays import real_array
 from .checks import check_size
 from .layer import Layer
 

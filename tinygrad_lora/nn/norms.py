@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.lines import remembered
 from ..core.node import ComputationNode, parameter
 from ..core.ops import sqrt
 from ..errors import ShapeError
 from ..library import in_float32, layer_norm, mean, reshape
-from ..refusals.lines import remembered
 from .checks import check_number, check_size
 from .layer import Layer
 from .linear import check_width

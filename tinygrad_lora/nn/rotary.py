@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.lines import remembered
 from ..core.node import ComputationNode
 from ..errors import ShapeError
 from ..library import concatenate
-from ..refusals.lines import remembered
 
 
 def rotary_angles(positions: Any, size: int, base: float = 10_000.0, *, dtype: Any) -> tuple[Any, Any]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.arrays import refuse_subclass
 from ..core.node import ComputationNode, Shape
 from ..errors import WeightsError
-from ..refusals.arrays import refuse_subclass
 
 NameMapping = Callable[[str], str | None] | Mapping[str, str | None] | None
 

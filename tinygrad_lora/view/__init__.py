@@ -2,8 +2,8 @@
 
 A picture begins as plain data in `diagram/`; `graphviz/` draws it, or `layout/` and `svg/` do so without Graphviz.
 `stepper/` and `explorer/` are pages built from such pictures. `formula/` writes a graph as mathematics, `errors/` shows
-what led to an error, `written` finds the user's own lines, `plots/` needs matplotlib, and `words/` holds the sentences
-and the markup that all of them use.
+what led to an error, `written` finds the user's own lines, `chart/` draws numbers, `plots/` are charts of models, and
+`words/` holds the sentences and the markup that all of them use.
 
 Three functions have the name of the folder that they are in, and are imported from there: `diagram.data.diagram`,
 `formula.write.formula` and, for a picture as text, `render.svg`.

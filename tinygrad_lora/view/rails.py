@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .diagram.data import Box, Drawable, diagram
+from .diagram.data import Box, Diagram
 from .words.sentences import table
 
 DOTS = {"input": "○", "trainable": "●", "frozen": "◌", "constant": "·", "operation": "□"}
@@ -12,12 +12,11 @@ END = "◆"  # an output
 WIDEST = 40  # characters of lines; a graph that needs more is better read as a list
 
 
-def rails(obj: Drawable, *, values: bool = False, width: int | None = None) -> str | None:
-    """The picture of `obj`, one line a node and at most `width` characters wide; None where too many lines run beside.
+def rails(picture: Diagram, *, values: bool = False, width: int | None = None) -> str | None:
+    """The picture as text, one line a node and at most `width` characters wide; None where too many lines run beside.
 
     A line goes down from each node for as long as something below uses it.
     """
-    picture = diagram(obj, values=values)
     rows = _rows(picture.boxes, picture.operands)
     widest = max((len(row) for row in rows), default=0)
     if widest > WIDEST:

@@ -42,7 +42,7 @@ def render(
 
 def _content(obj: Drawable | Picture, suffix: str, example: ArrayLike | None, options: dict[str, Any]) -> bytes:
     if suffix == ".txt" and not isinstance(obj, Picture):
-        numbers = {key: options[key] for key in ("values", "gradients", "open") if key in options}
+        numbers = {key: options[key] for key in ("values", "gradients", "open", "depth") if key in options}
         return (listing(obj, example, **numbers) + "\n").encode()
     if suffix == ".html":
         return picture_page(obj.diagram if isinstance(obj, Picture) else obj, example, **options).encode()

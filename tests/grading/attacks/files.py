@@ -70,7 +70,7 @@ ATTACKS = {
     "a text of numbers": "import numpy as np\nnp.savetxt(OTHER, np.ones(3))",
     "a mapped file": "import mmap\nfound = mmap.mmap(os.open(OTHER, 0), 0, prot=mmap.PROT_READ)[:]",
     "a database": "import sqlite3\nsqlite3.connect(OUT + '/x.db').execute('create table t (a)')",
-    "a picture": "import matplotlib.pyplot as plt\nplt.plot([1]); plt.savefig(OUT + '/report.html.png')",
+    "a picture": "import tinygrad_lora as tl\ntl.Chart().line([1], [1]).save(OUT + '/report.html')",
     "a log": "import logging\nlogging.FileHandler(OUT + '/x.log').emit(logging.makeLogRecord({}))",
     "an archive": "import tarfile\nt = tarfile.open('x.tar', 'w')\nt.add(OTHER)\nt.close()\nfound = open('x.tar', 'rb').read()",
     "compiled code for the next run": (

@@ -2,8 +2,8 @@
 
 import warnings
 
+from ...boundary.lines import user_line
 from ...errors import MiscompiledWarning
-from ...refusals.lines import user_line
 
 
 def warn_of_fault(name: str, report: str) -> None:

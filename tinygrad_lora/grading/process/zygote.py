@@ -50,7 +50,7 @@ _OWN = {"TINYGRAD_LORA_PROGRESS": os.devnull, "PYTHONHASHSEED": "0", "MPLBACKEND
 
 
 def environment(walled: bool = False) -> dict[str, str]:
-    """Environment variables that say little about the user. HOME is for Matplotlib, which caches fonts there."""
+    """Environment variables that say little about the user. HOME is where Matplotlib caches fonts, if it is used."""
     if walled:  # to look through all the fonts of the system takes longer than everything else
         scratch = {"HOME": bubblewrap.SCRATCH, "TMPDIR": bubblewrap.SCRATCH, "MPL_IGNORE_SYSTEM_FONTS": "1"}
         return {"LANG": "C.UTF-8", "PATH": ""} | scratch | _OWN | threads(1)

@@ -19,7 +19,7 @@ SETUP_IN_BROWSER = f"""import sys
 if sys.platform == "emscripten":  # in a browser: the package comes with this page; run this after each restart
     import piplite
 
-    await piplite.install(["tinygrad-lora", "matplotlib"])
+    await piplite.install("tinygrad-lora")
 
 {IMPORTS}"""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -17,6 +17,8 @@ function upgrade(root) {
     button.setAttribute("aria-label", words);
     return button;
   });
+  const functions = focusable(make("button", { type: "button", textContent: "Open functions" }));
+  functions.setAttribute("aria-pressed", "false");
   const bar = make("div", { className: "bar" }, ...buttons, slider, count, smaller, larger, whole);
   bar.setAttribute("role", "group");
   bar.setAttribute("aria-label", "Steps");
@@ -126,8 +128,14 @@ function upgrade(root) {
 
   function pin(element) {
     pinned = element === pinned ? null : element;
-    root.querySelectorAll("[data-pinned]").forEach((line) => line.removeAttribute("data-pinned"));
-    if (pinned) pinned.setAttribute("data-pinned", "");
+    root.querySelectorAll("[data-pinned]").forEach((line) => {
+      line.removeAttribute("data-pinned");
+      line.setAttribute("aria-pressed", "false");
+    });
+    if (pinned) {
+      pinned.setAttribute("data-pinned", "");
+      pinned.setAttribute("aria-pressed", "true");
+    }
     light(pinned);
     address();
   }
@@ -165,19 +173,19 @@ function upgrade(root) {
     root.querySelectorAll(".lit").forEach((lit) => lit.classList.remove("lit"));
     status.textContent = invitation;
     if (!element) return;
-    const boxes = element.dataset.box.split(" ");
     const names = [];
     // A line of the program is due to one line of the user's, though its boxes may come from several.
     const place = placeOf(element);
     const apart = (other) => place && placeOf(other) && placeOf(other) !== place
       && element.closest(".written") !== other.closest(".written");
-    boxes.forEach((box) => {
-      root.querySelectorAll(`.written [data-box~="${box}"], [data-now] [data-box~="${box}"]`).forEach((found) => {
-        if (apart(found)) return;
-        found.classList.add("lit");
-        const title = found.querySelector("title");
-        if (title) names.push(title.textContent);
-      });
+    const related = element.dataset.box.split(" ").flatMap((box) => [
+      ...root.querySelectorAll(`.written [data-box~="${box}"], [data-now] [data-box~="${box}"]`),
+    ]);
+    new Set(related).forEach((found) => {
+      if (apart(found)) return;
+      found.classList.add("lit");
+      const title = found.querySelector("title");
+      if (title) names.push(title.textContent);
     });
     const few = names.length < 4;
     const shown = few ? names : names.map((name) => name.split(/ = |, /)[0]);
@@ -189,6 +197,16 @@ function upgrade(root) {
 
   root.querySelectorAll(".panes [data-box]").forEach((element) => { focusable(element).tabIndex = 0; });
   root.querySelectorAll("g[data-box]").forEach(name);
+  root.querySelectorAll(".graph").forEach((graph) => {
+    graph.setAttribute("role", "group");
+    graph.setAttribute("aria-label", "Graph");
+  });
+  root.querySelectorAll(".lines > [data-box]").forEach((line) => { // a reader says what each is, and that it can be kept
+    line.setAttribute("role", "button");
+    line.setAttribute("aria-pressed", "false");
+    const change = { INS: "added: ", DEL: "removed: " }[line.tagName];
+    if (change) line.setAttribute("aria-label", change + line.textContent.trim());
+  });
   root.querySelectorAll("a, summary, [tabindex]").forEach(focusable);
   const marked = (event) => event.target.closest && event.target.closest(".panes [data-box]");
   root.addEventListener("pointerover", (event) => { if (marked(event)) light(marked(event)); });
@@ -198,6 +216,25 @@ function upgrade(root) {
   root.addEventListener("click", (event) => {
     const line = marked(event);
     if (line && line.closest(".lines")) pin(line);
+  });
+
+  // The other picture of each step: with functions open, or closed again.
+  const others = steps.map((step) => {
+    const svg = step.querySelector(".graph > svg ~ svg");
+    if (svg) svg.remove();
+    return svg;
+  });
+  if (others[0]) bar.append(functions);
+  functions.addEventListener("click", () => {
+    steps.forEach((step, i) => {
+      const svg = step.querySelector(".graph > svg");
+      svg.replaceWith(others[i]);
+      others[i] = svg;
+    });
+    functions.setAttribute("aria-pressed", functions.getAttribute("aria-pressed") !== "true");
+    light(pinned);
+    if (whole.getAttribute("aria-pressed") === "true") whole.setAttribute("aria-pressed", "false"), fit();
+    else show();
   });
 
   // --- Buttons, slider, links and keys ---

@@ -75,7 +75,7 @@ function update() {
 // The whole picture, at its natural size or smaller. At first a picture that would be too small to read shows its top.
 function fit(event, readable = false) {
   const { clientWidth: w, clientHeight: h } = stage, whole = Math.max(1, size.width / w, size.height / h);
-  if (readable && whole > 2.5) {
+  if (readable && whole > 1.6) {
     const top = svg.querySelector("[data-box]").getBBox();
     return center(top.x + top.width / 2, h / 2, 1);
   }
@@ -110,9 +110,15 @@ function center(x, y, scale = view.width / stage.clientWidth) {
 
 // --- Search ---
 
+// What a box is called and says of itself; the names of its operands are not its own.
+function wordsOf(box) {
+  const texts = [...box.querySelectorAll("text")].map(text => text.textContent);
+  return [box.querySelector("title").textContent.split("(")[0], ...texts].join(" ").toLowerCase();
+}
+
 function find() {
   const wanted = search.value.trim().toLowerCase(), boxes = [...svg.querySelectorAll("[data-box]")];
-  matches = wanted ? boxes.filter(box => box.textContent.toLowerCase().includes(wanted)) : [];
+  matches = wanted ? boxes.filter(box => wordsOf(box).includes(wanted)) : [];
   current = -1;
   for (const box of boxes) {
     box.classList.remove("current");
@@ -216,7 +222,7 @@ search.addEventListener("input", find);
 search.addEventListener("keydown", event => {
   if (event.key === "Enter") next(event.shiftKey ? -1 : 1);
 });
-root.addEventListener("keydown", event => {
+document.addEventListener("keydown", event => { // the page shows nothing else: no click is needed first
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Escape") {
     if (search.value) { search.value = ""; find(); stage.focus(); } else leave();

@@ -5,7 +5,7 @@ const LEAST = 0.8; // a wide picture shrinks so far
 const PACE = 1200; // milliseconds a step while it plays
 const SPEEDS = [0.5, 1, 2, 4];
 const HELP = [["\u2190 \u2192", "back, next"], ["Home End", "first, last"], ["Space", "play, pause"],
-  ["+ \u2212", "faster, slower"], ["?", "these keys"], ["click a box", "its value, again: its gradient"]];
+  ["+ \u2212", "faster, slower"], ["h", "the array in colors"], ["?", "these keys"], ["click a box", "its value, again: its gradient"]];
 const SVG = "http://www.w3.org/2000/svg";
 
 function picture(image) {
@@ -49,10 +49,13 @@ function upgrade(root) {
   const asks = focusable(make("button", { type: "button", className: "asks", textContent: "?", title: "Keys" }));
   asks.setAttribute("aria-expanded", "false");
   asks.setAttribute("aria-label", "Keys");
+  const colors = focusable(make("button", { type: "button", className: "asks", textContent: "Heatmap" }));
+  colors.setAttribute("aria-pressed", "false");
+  colors.hidden = !steps.some((step) => step.heat.length);
   const help = make("p", { className: "help", hidden: true });
   help.append(...HELP.flatMap(([key, does]) => [make("kbd", { textContent: key }), ` ${does} `]));
   const track = make("div", { className: "track" }, slider, phases());
-  const bar = make("div", { className: "bar" }, ...buttons, track, count, speed, asks);
+  const bar = make("div", { className: "bar" }, ...buttons, track, count, speed, colors, asks);
   bar.setAttribute("role", "group");
   bar.setAttribute("aria-label", "Steps");
   const narration = make("div", { className: "narration" }, card, list);
@@ -66,6 +69,7 @@ function upgrade(root) {
   focusable(frame).tabIndex = 0;
   if (code) focusable(code).tabIndex = 0;
   focusable(list).tabIndex = 0;
+  list.setAttribute("aria-label", "All steps");
   frame.setAttribute("role", "group");
   frame.setAttribute("aria-label", "Picture");
   let now = 0;
@@ -172,6 +176,7 @@ function upgrade(root) {
     slider.setAttribute("aria-valuetext", `step ${now + 1} of ${steps.length}, ${items[now].firstChild.textContent}`);
     count.textContent = `step ${now + 1} of ${steps.length}`;
     card.replaceChildren(...[...items[now].children].map((part) => part.cloneNode(true)));
+    if (colors.getAttribute("aria-pressed") === "true" && steps[now].heat.length) card.append(heatmap(steps[now].heat));
     items.forEach((item, i) => {
       if (i === now) item.setAttribute("aria-current", "step");
       else item.removeAttribute("aria-current");
@@ -191,6 +196,31 @@ function upgrade(root) {
     center(list, items[now]);
     root.dispatchEvent(new CustomEvent("tl-step", { detail: now })); // for a run beside this one
     if (started && ownsPage(root)) history.replaceState(null, "", `#step-${now + 1}`);
+  }
+
+  // The array of a step in colors, orange above 0 and blue below; the number of a cell on pointing at it.
+  function heatmap(rows) {
+    const most = Math.max(...rows.flat().map(Math.abs));
+    const range = most ? `\u2212${most} to ${most}` : "all 0";
+    const scale = make("span", { textContent: range });
+    const cells = rows.flatMap((row, i) => row.map((n, j) => {
+      const cell = make("i", { className: n < 0 ? "below" : "above", title: `[${i}, ${j}] = ${n}` });
+      cell.style.setProperty("--strength", `${most ? 100 * Math.abs(n) / most : 0}%`);
+      return cell;
+    }));
+    const grid = make("div", { className: "cells" }, ...cells);
+    grid.style.gridTemplateColumns = `repeat(${rows[0].length}, 1rem)`;
+    grid.setAttribute("role", "img");
+    grid.setAttribute("aria-label", `${rows.length} by ${rows[0].length} numbers in colors, ${range}`);
+    grid.addEventListener("pointerover", (event) => { scale.textContent = event.target.title || range; });
+    grid.addEventListener("pointerleave", () => { scale.textContent = range; });
+    return make("div", { className: "heat" }, grid, scale);
+  }
+
+  function toggleColors() {
+    if (colors.hidden) return;
+    colors.setAttribute("aria-pressed", colors.getAttribute("aria-pressed") !== "true");
+    go(now);
   }
 
   // --- Values that can be moved: what the boxes show then comes from the page ---
@@ -268,8 +298,9 @@ function upgrade(root) {
   items.forEach((item, i) => item.addEventListener("click", () => { stop(); go(i); }));
   speed.addEventListener("change", () => hurry(0));
   asks.addEventListener("click", toggleHelp);
+  colors.addEventListener("click", toggleColors);
   const keys = { ArrowLeft: 1, ArrowUp: 1, ArrowRight: 3, ArrowDown: 3, Home: 0, End: 4 };
-  const others = { " ": play, "?": toggleHelp, "+": () => hurry(1), "-": () => hurry(-1) };
+  const others = { " ": play, "?": toggleHelp, h: toggleColors, "+": () => hurry(1), "-": () => hurry(-1) };
   const pressed = (event) => {
     if (movers.some(([input]) => input === event.target)) return event.stopPropagation(); // its own arrow keys
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("select")) return;

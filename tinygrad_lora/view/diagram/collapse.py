@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
@@ -120,6 +120,11 @@ def with_functions_closed(diagram: Diagram, open: Open = ()) -> Collapsed:
     return few
 
 
+def for_listing(diagram: Diagram, open: Open = (), depth: int | None = None) -> Diagram:
+    """The picture as lines of text show it: functions closed, and with a `depth` layers; nothing for want of room."""
+    return (with_functions_closed(diagram, open) if depth is None else smaller(diagram, open, depth)).diagram
+
+
 def _outermost(frames: Sequence[LayerFrame], condition: Callable[[LayerFrame], bool]) -> list[LayerFrame]:
     """The frames for which this holds, without those inside them."""
     found, waiting = [], deque(frames)
@@ -193,6 +198,16 @@ def _with_frames_closed(diagram: Diagram, closed: list[LayerFrame]) -> Collapsed
             key = (start, end, label) if start in frames or end in frames else i
             gradient = arrow.gradient or (key in arrows and arrows[key].gradient)
             arrows[key] = replace(arrow, start=start, end=end, label=label, gradient=gradient)
+    shown = {box.id: box.label for box in boxes}
+    now = {label: shown[box_of[name]] for name, label in labels.items()}  # what shows a box that has this label
+    operands: dict[str, dict[str, None]] = defaultdict(dict)
+    for arrow in arrows.values():
+        operands[arrow.end][shown[arrow.start]] = None
+    layers = {frame.closed for frame in closed if not frame.function}
+    boxes = [
+        replace(b, operands=tuple(operands[b.id] if b.id in layers else (now.get(o, o) for o in b.operands)))
+        for b in boxes
+    ]
     titles = {frame.closed: labels[frame.closed] if frame.function else frame.title for frame in closed}
     few = Diagram(
         diagram.title, tuple(boxes), tuple(arrows.values()), _opened(diagram.clusters, {frame.id for frame in closed})

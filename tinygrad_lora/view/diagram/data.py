@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...boundary.lines import REPLACED
 from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ...nn.calls import calls_behind
@@ -22,7 +23,7 @@ from ...nn.layer import Layer
 from ..words.sentences import one_line, parameter_text, shape_text, short_array
 from .functions import made_by, with_functions
 from .layers import LayerFrame, counts, frames, own_names, run_layer
-from .training import backward_of, with_gradients
+from .training import backward_of, variable_of, with_gradients
 
 if TYPE_CHECKING:
     from ...compiler import CompiledFunction
@@ -43,6 +44,8 @@ KEPT = "a value kept for the gradient"
 
 COMMUTATIVE = {"add", "multiply"}  # for the others, each arrow says which operand it brings
 ROUNDING = re.compile(r"-?\b\d(\.\d+)?e-(1[5-9]|[2-9]\d|\d{3})\b|(?<![\w.])-0(?![\w.])")
+Heat: TypeAlias = tuple[tuple[float, ...], ...]  # the rows of an array that is drawn in colors
+LEAST = 1e-14  # smaller numbers are 0 there
 MOST_COLORED, LONGEST_SIDE = 256, 32  # numbers of an array that is drawn in colors, and rows or columns of it
 STEPS = 12  # operations that the text alternative lists one by one
 
@@ -63,7 +66,8 @@ class Box:
     value: tuple[str, ...] = ()
     gradient: tuple[str, ...] = ()
     formula: str = ""  # what a fused operation of the compiler computes: "x0 + x1 * 0.5"
-    heat: tuple[tuple[float, ...], ...] = ()  # the rows of a small array, to be drawn in colors
+    heat: Heat = ()  # the rows of a small array, to be drawn in colors
+    variable: str = ""  # that holds it in a program, where that is not the label
     inside: int = 0  # for a closed function or layer, how many operations the box stands for
     numbered: bool = False  # whether a label such as %3 counts as a name, because a text beside the picture uses it
 
@@ -98,6 +102,7 @@ class Box:
     def lines(self) -> list[tuple[str, str]]:
         """The lines below the title, as pairs of a name and a text. A line that continues another has no name."""
         pairs = [("computes", self.formula)] * bool(self.formula) + [*self.parameters]
+        pairs += [("variable", self.variable)] * bool(self.variable)
         for what, texts in (("value", self.value), ("gradient", self.gradient)):
             pairs += [(what if i == 0 else "", text) for i, text in enumerate(texts) if text != self.title]
         return pairs
@@ -194,6 +199,7 @@ def diagram(
         return obj
     outputs: tuple[ComputationNode, ...]
     holders: Mapping[ComputationNode, ComputationNode] = {}
+    replaced: Mapping[ComputationNode, Sequence[ComputationNode]] = {}
     if isinstance(obj, Layer):
         x, y, calls = run_layer(obj, example)
         nodes, outputs, subject = topological_order([x, y]), (y,), f"{type(obj).__name__}, {counts(obj)}"
@@ -203,6 +209,7 @@ def diagram(
         nodes, outputs, subject = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
         first = len(graph.inputs) - len(graph.captured)
         holders = dict(zip(graph.inputs[first:], graph.captured, strict=True))
+        replaced = graph.memory.get(REPLACED, {}) | {parameter: [x] for x, parameter in holders.items()}
     elif isinstance(model := getattr(obj, "model", None), Layer):  # of a network with its tokenizer
         return diagram(model, example, values=values, gradients=gradients, title=title)
     else:
@@ -220,7 +227,7 @@ def diagram(
         clusters, dotted, times = frames(calls, ids), own_names(calls), Counter(node.name for node in nodes)
         unclear = [node for node in nodes if not node.name or times[node.name] > 1]
         names = {n: dotted[p] for n in unclear if (p := holders.get(n, n)) in dotted}
-    backward = backward_of(nodes, {node: names.get(node, node.name) for node in nodes})
+    backward = backward_of(nodes, {node: names.get(node, node.name) for node in nodes}, replaced)
     names = {**names, **backward.names}
     labels = dict(zip(nodes, _labels([names.get(node, node.name) for node in nodes]), strict=True))
     boxes = [_box(node, ids, labels, node in outputs, holders.get(node, node), values, gradients) for node in nodes]
@@ -262,8 +269,9 @@ def _box(
         output=output,
         value=_numbers(holder.value if holder.known else None) if tells_value else (),
         gradient=_numbers(holder.gradient) if gradients and role != "constant" else (),
-        heat=_heat(holder.value) if values == "heatmap" and holder.known else (),
+        heat=heat_rows(holder.value) if values == "heatmap" and holder.known else (),
         formula="" if str(node.op) in Op.registry else node.op.numpy,
+        variable="" if labels[node] == node.name or not node.parents else variable_of(node),
     )
 
 
@@ -302,12 +310,17 @@ def _labels(names: Sequence[str | None]) -> Iterator[str]:
         yield label
 
 
-def _heat(array: Any) -> tuple[tuple[float, ...], ...]:
-    """The numbers of a small array row by row, whatever its axes; none of a large one, or if one is not finite."""
+def heat_rows(array: Any) -> Heat:
+    """The numbers of a small array row by row, whatever its axes; none of a large one, or if one is not finite.
+
+    What is only rounding is 0.
+    """
     if not 1 < array.size <= MOST_COLORED or array.dtype.kind not in "fiub" or not np.isfinite(array).all():
         return ()
     rows = array.reshape(-1, array.shape[-1])
-    return tuple(tuple(map(float, row)) for row in rows) if max(rows.shape) <= LONGEST_SIDE else ()
+    if max(rows.shape) > LONGEST_SIDE:
+        return ()
+    return tuple(tuple(float(n) if abs(n) >= LEAST else 0.0 for n in row) for row in rows)
 
 
 def _numbers(array: Any) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 
 from ...nn.layer import Layer
 from ..words.sentences import table
-from .collapse import Open, with_functions_closed
+from .collapse import Open, for_listing
 from .data import Diagram, Drawable, diagram
 from .tree import parameter_tree
 
@@ -18,17 +18,18 @@ def listing(
     values: bool | str = False,
     gradients: bool = False,
     open: Open = (),
+    depth: int | None = None,
 ) -> str:
     """What `draw(obj)` shows, as aligned text: one line a node; for a layer, its tree.
 
     `obj` is a node, a Graph, a layer, a compiled function or a Diagram. `values` and `gradients` add columns. A call
-    of a library function is one line unless `open` says otherwise, as in `draw`. With an `example` input, a layer is
-    listed node by node. Raises TypeError for anything else.
+    of a library function is one line unless `open` says otherwise, and a layer `depth` levels inside the model, as in
+    `draw`. With an `example` input or a `depth`, a layer is listed node by node. Raises TypeError for anything else.
     """
-    if isinstance(obj, Layer) and example is None:
+    if isinstance(obj, Layer) and example is None and depth is None:
         return str(parameter_tree(obj))
     picture = diagram(obj, example, values=values, gradients=gradients)
-    picture = picture if isinstance(obj, Diagram) else with_functions_closed(picture, open).diagram
+    picture = picture if isinstance(obj, Diagram) else for_listing(picture, open, depth)
     rows = [["name", "computed as", "shape", "dtype", "role", "value", "gradient"]]
     for box in picture.boxes:
         role = f"{box.role}, output" if box.output else box.role

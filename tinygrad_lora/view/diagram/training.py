@@ -6,8 +6,9 @@ node that it mirrors.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from .layers import LayerFrame, every
 
 Nodes = Sequence[ComputationNode]
 Names = Mapping[ComputationNode, str | None]
+Replaced = Mapping[ComputationNode, Nodes]
+VARIABLE = re.compile(r"t\d+")  # as programs name what they compute
 
 
 class Backward(NamedTuple):
@@ -29,28 +32,61 @@ class Backward(NamedTuple):
     of: str  # the names of what they are gradients of
 
 
-def backward_of(nodes: Nodes, names: Names) -> Backward:
-    """The gradient part of a graph, if it has one. `names` are those that nodes have already."""
+def backward_of(nodes: Nodes, names: Names, replaced: Replaced) -> Backward:
+    """The gradient part of a graph, if it has one. `names` are those that nodes have already.
+
+    `replaced` says what passes have put in the place of a node.
+    """
     place = {node: i for i, node in enumerate(nodes)}
-    marks = {n: n.call[1] for n in nodes if n.call and n.call[0] is gradients}
-    results: dict[ComputationNode, list[ComputationNode]] = defaultdict(list)
-    for node, (output, _) in marks.items():
-        results[output].append(node)
+    marks: dict[ComputationNode, tuple[ComputationNode, ComputationNode]] = {}
+    for node in [*nodes, *replaced]:
+        if node.call and node.call[0] is gradients:
+            output, x = node.call[1]
+            latest = [_latest(n, place, replaced) for n in (node, output, source(x))]
+            if latest[0] in place and latest[0].parents:
+                marks.setdefault(latest[0], (latest[1], latest[2]))
     part: set[ComputationNode] = set()
     called: dict[ComputationNode, str] = {}
-    for output, found in results.items():
+    for output in dict.fromkeys(output for output, _ in marks.values()):
+        before = {*topological_order([output])}
+        results = [node for node, (of, _) in marks.items() if of is output]
         if output in place:
-            part |= {*topological_order(found)} - {*topological_order([output])}
+            part |= {*topological_order(results)} - before
+        for node in before.intersection(results):  # what a pass has found in the forward part
+            del marks[node]
         new = "loss" if not output.shape and "loss" not in called.values() else f"%{place.get(output, 0)}"
-        called[output] = names.get(output) or output.name or new
-    wanted = {node: _short(source(x), names) for node, (_, x) in marks.items()}
+        called[output] = _own(output, names) or new
+    of = ", ".join(called[output] for output in dict.fromkeys(output for output, _ in marks.values()))
+    wanted = {node: _short(x, names) for node, (_, x) in marks.items()}
     times = Counter(short for short in wanted.values())
     for node, (output, x) in marks.items():
-        of, x = "L" if called[output] == "loss" else called[output], source(x)
         by = wanted[node] if times[wanted[node]] == 1 else names.get(x)
-        called.setdefault(node, f"d{of}/d{by or f'%{place.get(x, 0)}'}")
+        name = f"d{'L' if called[output] == 'loss' else called[output]}/d{by or f'%{place.get(x, 0)}'}"
+        called.setdefault(node, _own(node, names) or name)
     inside = [node for node in nodes if node in part and (node.parents or node.op is CONSTANT)]
-    return Backward(inside, called, ", ".join(called[output] for output in results))
+    return Backward(inside, called, of)
+
+
+def _latest(node: ComputationNode, place: Container[ComputationNode], replaced: Replaced) -> ComputationNode:
+    """What stands in the place of a node in this graph; the node itself where nothing does."""
+    forms, seen = [node], {node}
+    for form in forms:  # the list grows while it is read
+        if form in place:
+            return form
+        new = {*replaced.get(form, ())} - seen
+        seen |= new
+        forms += new
+    return node
+
+
+def _own(node: ComputationNode, names: Names) -> str:
+    """The name that somebody chose for a node; "" for one that only says which variable of a program holds it."""
+    return "" if variable_of(node) else names.get(node) or node.name or ""
+
+
+def variable_of(node: ComputationNode) -> str:
+    """The variable of a program that a node is named after; "" where it has another name."""
+    return node.name if node.name and VARIABLE.fullmatch(node.name) else ""
 
 
 def _short(node: ComputationNode, names: Names) -> str:

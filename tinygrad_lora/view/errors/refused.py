@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import library
+from ...boundary import arguments
 from ...core import ops
 from ...core.node import ComputationNode, Op, Shape, constant
 from ...errors import ShapeError
 from ...nn.layer import Layer
 from ...nn.linear import Linear
-from ...refusals import arguments
 from .lines import is_ours
 
 

@@ -12,7 +12,7 @@ from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, joined, page, script, text
 from ..words.sentences import number, one_line
 from ..written import GONE, NEW, CodeLine, Excerpt
-from .picture import Pictures, alternative, legend, still
+from .picture import Pictures, alternative, legend, pictures_of, still
 from .steps import ExplorerStep, Story
 from .union import PROGRAM, TRACE, apart, short
 
@@ -41,11 +41,11 @@ def fragment(story: Story, notebook: bool = True) -> Markup:
     """
     contents = "\n".join([story.name, story.program.source, *(str(step.stage.descriptions) for step in story.steps)])
     mark = "x" + hashlib.sha256(contents.encode("utf-8", "replace")).hexdigest()[:6]
-    pictures = Pictures(story.union, mark)
+    pictures = pictures_of(story.union, mark)
     return element(
         "div",
         element("style", asset(ASSETS, "explorer.css")),
-        pictures.shapes(),
+        *(picture.shapes() for picture in pictures),
         _head(story),
         _passes(story, mark),
         legend(),
@@ -54,7 +54,7 @@ def fragment(story: Story, notebook: bool = True) -> Markup:
         element(
             "div",
             element("div", element("h3", "Your source"), *map(_excerpt, story.written), class_="written"),
-            *(_step(story, pictures, i) for i in range(len(story.steps))),
+            *(_step(story, pictures, mark, i) for i in range(len(story.steps))),
             class_="panes",
         ),
         script("parts.js", "explorer.js"),
@@ -109,7 +109,7 @@ def _name(step: ExplorerStep) -> str:
 # --- One step ---
 
 
-def _step(story: Story, pictures: Pictures, i: int) -> Markup:
+def _step(story: Story, pictures: Sequence[Pictures], mark: str, i: int) -> Markup:
     step = story.steps[i]
     title = f"{i + 1}. {_name(step)}" + ("" if step.kept else " (declined)")
     words = alternative(step.stage, story.union.names)
@@ -120,11 +120,11 @@ def _step(story: Story, pictures: Pictures, i: int) -> Markup:
     return element(
         "section",
         element("h3", title),
-        element("div", *_card(story, i, pictures.mark), class_="card"),
-        element("div", pictures.picture(step.stage, f"Graph. {words}"), class_="graph", tabindex=0),
+        element("div", *_card(story, i, mark), class_="card"),
+        element("div", *(p.picture(step.stage, f"Graph. {words}") for p in pictures), class_="graph", tabindex=0),
         element("div", element("h4", code), _code(step.lines, step.rule is not None), class_="code"),
         class_="step",
-        id=f"{pictures.mark}-{i}",
+        id=f"{mark}-{i}",
         data_name=_name(step),
     )
 

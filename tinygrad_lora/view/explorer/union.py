@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from typing import Any, NamedTuple, TypeVar
 
 from ...compiler.cost import node_cost
@@ -22,6 +22,7 @@ from ..diagram.data import Arrow, Box, Diagram, diagram
 from ..words.sentences import one_line
 from ..written import Origin, origins_of
 from .checks import Values, difference, microseconds, run, same
+from .groups import Groups
 
 TRACE, PROGRAM = "trace", "program"  # the first stage and the last
 KEPT, ADDED, REMOVED, REWIRED = "kept", "added", "removed", "rewired"
@@ -60,6 +61,8 @@ class Stage:
 class Union:
     """All graphs of one compilation: its stages, all their boxes as one diagram, and unique names for these.
 
+    A name is that of the box in a picture of the compiled function, if it has one there.
+
     `boxes` are the ids of boxes by node, `labels` their names by node and `names` by id; `origins` are the user's lines
     by id. `inputs` are arrays for all inputs. With `measure` the description of each operation says how long it takes.
     """
@@ -75,6 +78,7 @@ class Union:
         self.graphs = [(TRACE, program.traced, None), *passes, (PROGRAM, program.graph, None)]
         for _, graph, _ in self.graphs:
             self._add(graph)
+        self.pictures = [diagram(graph) for _, graph, _ in self.graphs]
         self.names = self._names(program)
         self.labels = {node: self.names[box] for node, box in self.boxes.items()}
         self.diagram = self._drawn(title)
@@ -118,15 +122,21 @@ class Union:
     def _drawn(self, title: str) -> Diagram:
         """All boxes and arrows of all graphs."""
         boxes: dict[str, Box] = {}
-        arrows: dict[Edge, Arrow] = {}
-        for _, graph, _ in self.graphs:
-            for node, box in zip(graph.nodes, diagram(graph).boxes, strict=True):
-                boxes.setdefault(self.boxes[node], self._compact(box, node))
-            for edge in self._edges(graph):
-                arrows.setdefault(edge, Arrow(*edge, "", False))
+        arrows: dict[Edge, list[Arrow]] = {}
+        groups = Groups()
+        for (_, graph, _), picture in zip(self.graphs, self.pictures, strict=True):
+            ids = {box.id: self.boxes[node] for node, box in zip(graph.nodes, picture.boxes, strict=True)}
+            for node, box in zip(graph.nodes, picture.boxes, strict=True):
+                boxes[self.boxes[node]] = self._with_cost(box, node)
+            new: dict[Edge, list[Arrow]] = {}
+            for arrow in picture.arrows:
+                edge = Edge(ids[arrow.start], ids[arrow.end])
+                new.setdefault(edge, []).append(Arrow(*edge, arrow.label, False))
+            arrows = new | arrows
+            groups.add(picture.clusters, ids)
         outputs = {self.boxes[node] for _, graph, _ in self.graphs for node in graph.outputs}
         ordered = tuple(replace(boxes[box], output=box in outputs) for box in self._in_order())
-        return Diagram(one_line(title), ordered, tuple(arrows.values()))
+        return Diagram(one_line(title), ordered, tuple(chain.from_iterable(arrows.values())), groups.tree())
 
     def _origins(self) -> dict[str, Origin]:
         """The user's line of each box. A node without one, of parameters alone, belongs to the line that uses it."""
@@ -152,20 +162,20 @@ class Union:
         return order
 
     def _names(self, program: CompiledProgram) -> dict[str, str]:
-        """A name for each box: that of its variable in the final program, if any, else a new one that is still free."""
-        wanted: dict[str, str] = {}
-        for node, variable in program.variables.items():
-            if node in self.boxes:
-                wanted.setdefault(self.boxes[node], node.name or variable)
+        """A name for each box: that in a picture of the program, or of its variable there, else one that is free."""
         owners: dict[str, str] = {}  # the box that has a name
+        for node, drawn in zip(program.graph.nodes, self.pictures[-1].boxes, strict=True):
+            name = drawn.label if drawn.named else program.variables.get(node, "")
+            owners.setdefault(one_line(name), self.boxes[node])
         for box, node in self.first.items():
-            if name := one_line(wanted.get(box) or (node.name or "" if not node.parents else "")):
-                owners.setdefault(name, box)
-        names = {box: name for name, box in owners.items()}
+            if node.name and not node.parents:
+                owners.setdefault(one_line(node.name), box)
+        names = {box: name for name, box in owners.items() if name}
         results, constants = map("t{}".format, count()), map("c{}".format, count())
+        taken = owners.keys() | program.variables.values()
         for box, node in self.first.items():
             if box not in names:
-                names[box] = next(name for name in (results if node.parents else constants) if name not in owners)
+                names[box] = next(name for name in (results if node.parents else constants) if name not in taken)
         return names
 
     def _stage(self, name: str, graph: Graph, snapshot: Snapshot | None) -> Stage:
@@ -206,15 +216,11 @@ class Union:
             parts.append(cost_text if cost.calls else "a view, which is free")
         return one_line(", ".join(parts)) + (f", {took:.1f} microseconds by itself" if took else "")
 
-    def _compact(self, box: Box, node: Node) -> Box:
-        """The box in two lines: its name and operation, its shape and cost. Its operands differ between graphs."""
-        id, label, took = self.boxes[node], self.labels[node], self._took(node)
-        if not node.parents:
-            return replace(box, id=id, label=label)
-        flops = node_cost(node).flops
+    def _with_cost(self, box: Box, node: Node) -> Box:
+        """The box as in other pictures, with its cost. Its operands differ between graphs."""
+        took, flops = self._took(node), node_cost(node).flops if node.parents else 0
         costs = [f"{short(flops)} flops"] * bool(flops) + ([f"{took:.1f} µs"] if took else [])
-        shape, words = ", ".join([box.shape, *costs]), f"{label} = {box.operation}"
-        return replace(box, id=id, label=f"%{id}", operation=words, shape=shape, parameters=(), formula="")
+        return replace(box, id=self.boxes[node], label=self.labels[node], shape=", ".join([box.shape, *costs]))
 
 
 def _changes(old: Mapping[Part, Any], new: Mapping[Part, Any]) -> dict[Part, str]:

@@ -1,7 +1,7 @@
-"""Plots of layers, training and compiled programs, each a matplotlib Figure: `pip install "tinygrad-lora[notebook]"`.
+"""Plots of layers, training and compiled programs, each a `Chart` or `Panels` of several.
 
-The title of a plot says what it shows, and its `alternative` says it in full, for those who do not see it. Plots leave
-pyplot's global state alone, and the same arguments give the same file. `plot.savefig("plot.svg")` writes it.
+The title of a plot says what it shows, and its `alternative` says it in full, for those who do not see it. The same
+arguments give the same file: `plot.save("plot.svg")` writes it.
 """
 
 from .adapters import heatmaps, singular_values

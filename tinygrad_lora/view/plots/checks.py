@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -70,3 +72,9 @@ def factors(layer: LoRALayer) -> tuple[Array, Array]:
         for name, p in (("A", layer.lora_A), ("B", layer.lora_B))
     )
     return A, B
+
+
+def comparable(sizes: Iterable[float], factor: float) -> bool:
+    """Whether one scale suits these sizes: the largest is at most `factor` times the smallest, zeros aside."""
+    present = [size for size in sizes if size]
+    return not present or max(present) <= factor * min(present)

@@ -12,25 +12,24 @@ from ...core.node import Array, ComputationNode, constant
 from ...errors import ShapeError
 from ...nn.checks import check_size
 from ...nn.layer import Layer
+from ..chart import Chart
+from ..chart.style import SERIES
 from ..diagram.layers import run_layer
-from ..diagram.looks import INK, PAPER
 from ..words.sentences import one_line
 from .checks import class_numbers, finite
-from .drawing import COLORS, MARKS, Plot, drawn, library, new_plot, percent, whole_ticks
 
-TINT = 0.22  # the share of a class's color in its background; the rest is white
 MARGIN = 0.12  # of the spread of the points, around them
+DARK = 0.8  # the share from which on a cell is so dark that its number is light
 MOST_NUMBERED = 20  # classes up to which every cell of a confusion matrix has its number
 
 
-@drawn
-def decision_boundary(model: Callable[[Any], Any], x: ArrayLike, y: ArrayLike, *, steps: int = 200) -> Plot:
+def decision_boundary(model: Callable[[Any], Any], x: ArrayLike, y: ArrayLike, *, steps: int = 200) -> Chart:
     """The plane in the colors of the classes that the model predicts, and the samples in those of their own classes.
 
     `model` is a layer or a function of a node. It returns a logit for each class, of which the largest wins, or a
     single logit, which is above 0 for class 1. x is (samples, 2), y the class numbers. The model is evaluated at
     `steps` times `steps` points, and is not changed. Misclassified samples have a ring.
-    Returns a matplotlib Figure. Raises ShapeError if x or the output does not fit, ValueError for too many classes.
+    Raises ShapeError if x or the output does not fit, ValueError for too many classes.
     """
     points, labels, steps = finite(x, "x"), class_numbers(y, "y"), check_size(steps, "steps")
     if points.ndim != 2 or points.shape[1] != 2:
@@ -41,8 +40,8 @@ def decision_boundary(model: Callable[[Any], Any], x: ArrayLike, y: ArrayLike, *
     classes = sample_logits.shape[1]
     if labels.max() >= classes:
         raise ValueError(f"y holds class {labels.max()}; the model knows {classes} classes, from 0 on")
-    if classes > len(COLORS):
-        raise ValueError(f"{classes} classes cannot be told apart by color and mark; the limit is {len(COLORS)}")
+    if classes > SERIES:
+        raise ValueError(f"{classes} classes cannot be told apart by color and mark; the limit is {SERIES}")
     wrong = sample_logits.argmax(axis=1) != labels
 
     low, high = points.min(axis=0), points.max(axis=0)
@@ -53,29 +52,22 @@ def decision_boundary(model: Callable[[Any], Any], x: ArrayLike, y: ArrayLike, *
 
     right = f"{(~wrong).sum():,} of {len(labels):,} samples are on the side of their class"
     counts = ", ".join(f"{(labels == c).sum():,} of class {c}" for c in range(classes))
-    figure = new_plot(5.6, 4.6, right, f"Decision boundary in the plane. {right}. Samples: {counts}.")
-    axes = figure.subplots()
-    colors = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in COLORS])
-    tints = TINT * colors + (1 - TINT)
-    extent = (across[0], across[-1], up[0], up[-1])
-    axes.imshow(tints[logits.argmax(axis=-1)], origin="lower", extent=extent, aspect="auto")
+    description = f"Decision boundary in the plane. {right}. Samples: {counts}."
+    chart = Chart(right, x="x[:, 0]", y="x[:, 1]", size=(400, 300), alternative=description)
+    ground = logits.argmax(axis=-1)[::-1]  # the first row of an image is the upper one
+    chart.image(ground, colors="class", extent=(across[0], across[-1], up[0], up[-1]))
     for c in range(classes - (classes == 2)):  # one line separates two classes
         margin = logits[..., c] - np.delete(logits, c, axis=-1).max(axis=-1)
-        if margin.min() < 0 < margin.max():
-            axes.contour(across, up, margin, levels=[0], colors=INK, linewidths=1)
+        chart.contours(across, up, margin, [0.0])
     for c in range(classes):
         mine = points[labels == c]
-        look = {"color": COLORS[c], "marker": MARKS[c], "s": 26, "edgecolors": PAPER, "linewidths": 0.6}
-        axes.scatter(*mine.T, label=f"class {c} ({len(mine):,})", **look)
-    label: str | None = f"wrong side ({wrong.sum():,})"
+        chart.points(mine[:, 0], mine[:, 1], f"class {c} ({len(mine):,})", series=c)
+    label = f"wrong side ({wrong.sum():,})"
     for c in range(classes):
         if (missed := wrong & (labels == c)).any():  # a ring as large as the mark: neighbors stay apart
-            ring = {"facecolors": "none", "edgecolors": INK, "marker": MARKS[c], "s": 26, "linewidths": 1.3}
-            axes.scatter(*points[missed].T, label=label, **ring)
-            label = None
-    axes.set(xlabel="x[:, 0]", ylabel="x[:, 1]")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
-    return figure
+            chart.points(points[missed, 0], points[missed, 1], label, ring=True, series=c)
+            label = ""
+    return chart
 
 
 def _logits(model: Callable[[Any], Any], x: Array) -> Array:
@@ -92,13 +84,12 @@ def _logits(model: Callable[[Any], Any], x: Array) -> Array:
     return np.concatenate([np.zeros_like(y), y], axis=1) if y.shape[1] == 1 else y
 
 
-@drawn
-def confusion_matrix(predictions: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None) -> Plot:
+def confusion_matrix(predictions: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None) -> Chart:
     """How many samples of each class are predicted as which: a row for a true class, a column for a predicted one.
 
     `predictions` are class numbers, or logits of shape (samples, classes). `labels` are class numbers. `names` are the
     names of the classes. The color of a cell is its share of the row, the number in it counts the samples.
-    Returns a matplotlib Figure. Raises ShapeError for different lengths, ValueError for classes without a name.
+    Raises ShapeError for different lengths, ValueError for classes without a name.
     """
     truth = class_numbers(labels, "labels")
     predicted = finite(predictions, "predictions")
@@ -121,24 +112,14 @@ def confusion_matrix(predictions: ArrayLike, labels: ArrayLike, *, names: Sequen
     mistakes = sorted((-table[i, j], i, j) for i, j in np.ndindex(table.shape) if i != j and table[i, j])
     frequent = [f"{words[i]} read as {words[j]}: {-n:,} time{'' if n == -1 else 's'}" for n, i, j in mistakes[:3]]
     worst = "; ".join(frequent) or "none"
-    size = min(2.6 + 0.4 * classes, 9.0)
-    figure = new_plot(size + 0.8, size, seen, f"Confusion matrix. {seen}. Most frequent mistakes: {worst}.")
-    axes = figure.subplots()
-    image = axes.imshow(shares, cmap=library().SHARES, vmin=0, vmax=1)
-    if classes <= MOST_NUMBERED:
-        for i, j in np.ndindex(table.shape):
-            color = PAPER if shares[i, j] > 0.5 else INK
-            if table[i, j]:
-                axes.text(j, i, f"{table[i, j]:,}", ha="center", va="center", color=color, fontsize=8)
-        axes.set_xticks(range(classes), words, rotation=90 if max(map(len, words)) > 3 else 0)
-        axes.set_yticks(range(classes), words)
-    else:
-        whole_ticks(axes.xaxis, 10)
-        whole_ticks(axes.yaxis, 10)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(True)
-    axes.set(xlabel="predicted class", ylabel="true class")
-    bar = figure.colorbar(image, ax=axes, shrink=0.6, label="share of the true class")
-    bar.ax.yaxis.set_major_formatter(percent)
-    bar.outline.set_visible(False)
-    return figure
+    numbered = classes <= MOST_NUMBERED
+    names_at = dict(enumerate(words)) if numbered else None
+    side = min(max(26 * classes, 130), 400)
+    chart = Chart(
+        seen, x="predicted class", y="true class", xticks=names_at, yticks=names_at, size=(side, side),
+        alternative=f"Confusion matrix. {seen}. Most frequent mistakes: {worst}.",
+    )  # fmt: skip
+    chart.image(shares, colors="share", limit=1, label="share of the true class, 0 to 100%")
+    for i, j in np.argwhere(table * numbered).tolist():
+        chart.text(j, i, f"{table[i, j]:,}", tone="paper" if shares[i, j] > DARK else "ink")
+    return chart

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,14 +10,15 @@ from numpy.typing import ArrayLike
 from ...core.node import Array, ComputationNode
 from ...errors import GradientError
 from ...nn.layer import Layer
+from ..chart import Chart, Panels
 from ..diagram.layers import run_layer
-from ..diagram.looks import BLUE, FAINT, MUTED, WORDS, shortened
+from ..diagram.looks import clipped
 from ..words.sentences import number
-from .checks import finite
-from .drawing import Plot, comparable, drawn, log_axis, new_plot, percent
+from .checks import comparable, finite
 
 MOST_PANELS = 12
 BINS = 40
+ROOM = 0.3  # beside the largest norm, for its number, as a share of the axis
 COMPARABLE = 10.0  # panels share a scale where their ranges differ by at most this factor
 
 
@@ -50,15 +50,14 @@ class Activations(NamedTuple):
         return f"mean {number(self.values.mean())}, std {number(self.values.std())}", ", ".join(zeros)
 
 
-@drawn
-def activation_histograms(model: Layer, x: ArrayLike) -> Plot:
+def activation_histograms(model: Layer, x: ArrayLike) -> Panels:
     """Histograms of the numbers between the layers of a model, for the input x, a batch.
 
     There is a panel for the output of each layer, one for the input of the next where an activation has changed it, and
     one for the result. They share a scale if their ranges are of similar size. Exact zeros are left out of the bars and
     counted in words, and so are units that are zero for every sample.
-    Returns a matplotlib Figure. Raises TypeError for anything but a layer, ShapeError for an input that does not fit,
-    ValueError for numbers that are not finite.
+    Raises TypeError for anything but a layer, ShapeError for an input that does not fit, ValueError for numbers that
+    are not finite.
     """
     if not isinstance(model, Layer):
         raise TypeError(f"activations are those of a layer, not of {type(model).__name__}: pass the model")
@@ -69,32 +68,19 @@ def activation_histograms(model: Layer, x: ArrayLike) -> Plot:
     more = f", the first {len(shown)} of {len(places)} places" if len(places) > len(shown) else ""
     seen = f"Activations of {type(model).__name__} for {len(np.atleast_1d(x)):,} samples{more}"
     summaries = "; ".join(f"{activations.name}: {', '.join(filter(None, activations.words))}" for activations in shown)
-    columns = min(3, len(shown))
-    rows = ceil(len(shown) / columns)
-    figure = new_plot(2.5 * columns + 0.3, 1.9 * rows + 0.5, seen, f"{seen}. {summaries}.")
     shared = comparable((float(np.ptp(activations.values)) for activations in shown), COMPARABLE)
-    panels = list(figure.subplots(rows, columns, sharex=shared, squeeze=False).flat)
-    for axes in panels[len(shown) :]:
-        axes.set_visible(False)
     everywhere = np.concatenate([activations.nonzero.ravel() for activations in shown])
-    for axes, activations in zip(panels, shown, strict=False):
-        values = activations.nonzero
-        bins = np.histogram_bin_edges(everywhere if shared else values, BINS)  # as wide in every panel of one scale
-        heights, edges = np.histogram(values, bins) if values.size else (np.zeros(1), np.array([-0.5, 0.5]))
-        axes.stairs(heights / activations.values.size, edges, fill=True, color=BLUE)
-        axes.axvline(0, color=FAINT, linewidth=0.8)
-        axes.set_title(activations.name, fontsize=8.5, pad=24)
-        for up, words, color in zip((13, 3), activations.words, (MUTED, WORDS["gradient"]), strict=True):
-            note = axes.annotate(words, (0, 1), (0, up), xycoords="axes fraction", textcoords="offset points")
-            note.set(fontsize=7, color=color, in_layout=False)
-        axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(percent)
-        axes.yaxis.get_major_locator().set_params(nbins=3)
-        axes.tick_params(labelbottom=True)
+    edges = np.histogram_bin_edges(everywhere, BINS)
+    limits = (edges[0], edges[-1]) if shared else (None, None)
+    charts = []
+    for activations in shown:
+        values, notes = activations.nonzero, "; ".join(filter(None, activations.words))
+        bins = edges if shared else np.histogram_bin_edges(values, BINS)  # as wide in every panel of one scale
+        chart = Chart(activations.name, y=notes, percent="y", xlim=limits, ylim=(0, None), size=(195, 80)).rule(x=0)
+        charts.append(chart.bars(bins, np.histogram(values, bins)[0] / activations.values.size))
     scale = "one scale for all" if shared else "each on its own scale"
-    figure.supxlabel(f"value, {scale}; exact zeros are left out", fontsize=9)
-    figure.supylabel("share of the numbers", fontsize=9)
-    return figure
+    note = f"share of the numbers by value, {scale}; exact zeros are left out"
+    return Panels(charts, 2, seen, note=note, alternative=f"{seen}. {summaries}.")
 
 
 def _places(model: Layer, x: Array) -> list[Activations]:
@@ -112,21 +98,20 @@ def _places(model: Layer, x: Array) -> list[Activations]:
     for node in _nodes(result):
         nodes.setdefault(node, "the result")
     values = {name: finite(node.value, f"the array at {name!r}").astype(np.float64) for node, name in nodes.items()}
-    return [Activations(shortened(name), array) for name, array in values.items() if array.size]
+    return [Activations(clipped(name), array) for name, array in values.items() if array.size]
 
 
 def _nodes(output: Any) -> list[ComputationNode]:
     return [*output] if isinstance(output, tuple | list) else [output]
 
 
-@drawn
-def gradient_norms(model: Layer) -> Plot:
+def gradient_norms(model: Layer) -> Chart:
     r"""The norm $\lVert \bar\theta \rVert$ of the gradient of each trainable parameter, on a log scale.
 
     Call `backward()` first. The parameters stand in the order of the layers, the first at the top; frozen ones are left
     out. A gradient that is exactly zero is at the left edge and says so, like that of A in the first step of LoRA, when
     B is zero.
-    Returns a matplotlib Figure. Raises GradientError if there is no gradient, ValueError if one is not finite.
+    Raises GradientError if there is no gradient, ValueError if one is not finite.
     """
     if not isinstance(model, Layer):
         raise TypeError(f"gradient norms are those of a layer's parameters, not of {type(model).__name__}")
@@ -145,20 +130,16 @@ def gradient_norms(model: Layer) -> Plot:
     remarks += [f"{missing} more without a gradient"] * bool(missing) + [f"{frozen} more frozen"] * bool(frozen)
     seen = f"Gradients of {len(gradients)} parameters{': ' * bool(remarks)}{', '.join(remarks)}"
     each = "; ".join(f"{name} {number(norm)}" for name, norm in norms.items())
-    figure = new_plot(6.5, 0.24 * len(norms) + 1.1, seen, f"Norms of the gradients. {seen}. {each}.")
-    axes = figure.subplots()
     rows, values = np.arange(len(norms)), np.array([*norms.values()])
-    positive = values[values > 0]
-    low, high = (positive.min() / 3, positive.max() * 3) if positive.size else (0.1, 1.0)
-    log_axis(axes, "x", low, high)
-    axes.set(ylim=(len(norms) - 0.5, -0.5), xlabel="norm of the gradient, log scale")
-    axes.set_yticks(rows, [shortened(name) for name in norms])
-    axes.hlines(rows, low, np.maximum(values, low), color=FAINT, linewidth=0.8)
-    axes.plot(values[values > 0], rows[values > 0], "o", color=BLUE, markersize=5)
-    for row, norm in zip(rows, values, strict=True):
-        place, words, color = (norm, number(norm), MUTED) if norm else (low, "exactly 0", WORDS["gradient"])
-        axes.annotate(words, (place, row), (7, 0), textcoords="offset points", va="center", fontsize=7.5, color=color)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="x")
-    return figure
+    present = values > 0
+    low, top = (values[present].min() / 3, values[present].max()) if present.any() else (0.1, 1.0)
+    chart = Chart(
+        seen, x="norm of the gradient, log scale", log="x", grid="xy", ylim=(len(norms) - 0.5, -0.5),
+        xlim=(low, top * max(3, (top / low) ** ROOM)), yticks={row: clipped(name) for row, name in enumerate(norms)},
+        size=(280, 19 * len(norms)), alternative=f"Norms of the gradients. {seen}. {each}.",
+    )  # fmt: skip
+    chart.points(values[present], rows[present])
+    for row, norm in enumerate(norms.values()):
+        text, tone = (number(norm), "muted") if norm else ("exactly 0", "gradient")
+        chart.text(norm or low, row, text, anchor="start", shift=(7, 0), tone=tone)
+    return chart

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 from ...core.node import Array
 from ...errors import ShapeError
 from ...nn.checks import check_size
+from ..chart import Chart
+from ..chart.style import SERIES
 from ..words.grammar import counted
 from ..words.sentences import number, one_line
 from .checks import finite
-from .drawing import COLORS, DASHES, Plot, drawn, log_axis, new_plot, whole_ticks
 
 
 class LossCurve(NamedTuple):
@@ -27,15 +28,14 @@ class LossCurve(NamedTuple):
     high: Array
 
 
-@drawn
-def loss_curves(histories: ArrayLike | Mapping[str, ArrayLike], *, smooth: int = 1, log: bool = False) -> Plot:
+def loss_curves(histories: ArrayLike | Mapping[str, ArrayLike], *, smooth: int = 1, log: bool = False) -> Chart:
     """The loss at every training step: the mean over seeds, in a band of one standard deviation to either side.
 
     `histories` is the list of losses of one run, a list of such lists, one for each seed, or a dict of either by name,
     one line each. `smooth` is how many steps around each one are averaged, in each run by itself. On a `log` scale the
     mean is geometric, and the deviation is that of the logarithms.
-    Returns a matplotlib Figure. Raises ValueError for an empty history, numbers that are not finite, and losses that
-    are not positive on a log scale; ShapeError for seeds of unequal length.
+    Raises ValueError for an empty history, numbers that are not finite, and losses that are not positive on a log
+    scale; ShapeError for seeds of unequal length.
     """
     window = check_size(smooth, "smooth")
     runs = (
@@ -43,8 +43,8 @@ def loss_curves(histories: ArrayLike | Mapping[str, ArrayLike], *, smooth: int =
     )
     if not runs:
         raise ValueError("there is no history to show: pass the losses of a training, one number a step")
-    if len(runs) > len(COLORS):
-        raise ValueError(f"{len(runs)} lines cannot be told apart; the limit is {len(COLORS)}: draw two plots")
+    if len(runs) > SERIES:
+        raise ValueError(f"{len(runs)} lines cannot be told apart; the limit is {SERIES}: draw two plots")
     curves = [_curve(name, _losses(name, history), window, log) for name, history in runs.items()]
 
     several = any(curve.seeds > 1 for curve in curves)
@@ -52,27 +52,19 @@ def loss_curves(histories: ArrayLike | Mapping[str, ArrayLike], *, smooth: int =
     over = f", {mean} over seeds in a band of one standard deviation" if several else ""
     each = f", {mean} of the {window} steps around each" if window > 1 else ""
     summaries = "; ".join(f"{_label(c, len(c.line))}, from {number(c.line[0])} to {number(c.line[-1])}" for c in curves)
-    figure = new_plot(7.5, 3.8, f"Training loss{over}", f"Training loss at each step{over}{each}. {summaries}.")
-    axes = figure.subplots()
     longest = max(len(curve.line) for curve in curves)
-    lines, labels = [], []
-    for i, curve in enumerate(curves):
-        color, steps = COLORS[i], np.arange(1, len(curve.line) + 1)
-        marker = "o" if len(steps) == 1 else None
-        labels.append(f"{_label(curve, longest)}: {number(curve.line[-1])} at the end")
-        lines += axes.plot(steps, curve.line, color=color, linestyle=DASHES[i], linewidth=1.6, marker=marker)
+    bottom = 0 if not log and min(float(curve.low.min()) for curve in curves) >= 0 else None
+    chart = Chart(
+        f"Training loss{over}", x=f"training step{each}", y="loss, log scale" if log else "loss", log="y" * log,
+        xlim=(1, max(longest, 2)), ylim=(bottom, None),
+        alternative=f"Training loss at each step{over}{each}. {summaries}.",
+    )  # fmt: skip
+    for curve in curves:
+        steps, end = np.arange(1, len(curve.line) + 1), f"{number(curve.line[-1])} at the end"
+        chart.line(steps, curve.line, f"{_label(curve, longest)}: {end}", points=len(steps) == 1)
         if curve.seeds > 1:
-            axes.fill_between(steps, curve.low, curve.high, color=color, alpha=0.18, linewidth=0)
-    axes.set(xlabel=f"training step{each}", ylabel="loss, log scale" if log else "loss", xlim=(1, max(longest, 2)))
-    whole_ticks(axes.xaxis, 8)
-    axes.grid()
-    lowest = min(float(curve.low.min()) for curve in curves)
-    if log:
-        log_axis(axes, "y", lowest / 1.1, max(float(curve.high.max()) for curve in curves) * 1.1)
-    elif lowest >= 0:
-        axes.set_ylim(bottom=0)
-    axes.legend(lines, labels)
-    return figure
+            chart.band(steps, curve.low, curve.high)
+    return chart
 
 
 def _losses(name: str, history: ArrayLike) -> Array:

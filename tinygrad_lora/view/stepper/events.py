@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..diagram.data import Diagram
+from ..diagram.data import Diagram, Heat
 from ..written import Excerpt, Origin
 
 WAITING, ACTIVE, DONE, ASIDE = "waiting", "active", "done", "aside"  # the states of a box; one aside takes no part
@@ -41,6 +41,7 @@ class Event:
     to: str = ""  # the label of the node that a contribution goes to
     to_box: str = ""
     sent: str = ""  # what a contribution carries, in a few characters
+    heat: Heat = ()  # the array of this step, if it is small enough for a picture in colors
     states: Mapping[str, State] = field(default_factory=dict)  # of every box, after this step
     origin: Origin | None = None  # the user's line that made the node at work
     picture: int = 0  # the number of the picture that shows it: each pass has its own

@@ -50,7 +50,8 @@ def sliders(walk: GraphWalk, last: Event, name: str, low: float | None, high: fl
         value = float(leaf.value[index])
         span = max(1.0, abs(value))
         ends = value - span if low is None else low, value + span if high is None else high
-        places = np.union1d(np.linspace(*ends, PLACES), [value])
+        grid = np.linspace(*ends, PLACES)
+        places = np.union1d(grid[abs(grid - value) > 1e-9 * span], [value])  # one that is but rounding moves nothing
         with np.errstate(all="ignore"):  # a logarithm may be moved below zero: then it shows nan
             shown = [_changed(moved_states(walk, leaf, index, place), last.states) for place in places]
         label = f"{name}[{', '.join(map(str, index))}]" if index else name

@@ -180,7 +180,7 @@ def _data(event: Event, earlier: Event | None, places: list[int], lines: Mapping
     changes = {box: [*state] for box, state in states.items() if state != before.get(box, FIRST_STEP)}
     return {
         "phase": event.phase, "kind": event.kind, "box": event.box, "to": event.to_box, "picture": place,
-        "changes": changes, "sent": event.sent,
+        "changes": changes, "sent": event.sent, "heat": [[float(f"{n:.4g}") for n in row] for row in event.heat],
         "line": lines.get(event.origin, -1),
     }  # fmt: skip
 

@@ -19,7 +19,7 @@ from ...core.node import Array, ComputationNode, Op
 from ...errors import GradientError, ShapeError
 from ..contributions import contributions, trainable
 from ..diagram.collapse import Open, collapsed
-from ..diagram.data import Diagram, role_of
+from ..diagram.data import Diagram, heat_rows, role_of
 from ..equations import NodeFormulas, equation, in_line, letters, unsigned_zeros
 from ..words.grammar import counted
 from ..words.sentences import number
@@ -143,14 +143,15 @@ class _SoFar:
     # --- Forward ---
 
     def evaluated(self, node: ComputationNode) -> Event:
-        self.focus(node, value=brief(self.values[node]))
-        numbers = f"{self.labels[node]} = {in_line(self.values[node])}"
+        array = self.values[node]
+        self.focus(node, value=brief(array))
+        numbers = f"{self.labels[node]} = {in_line(array)}"
         if self.walk.box_of[node] in self.walk.layers:
             kind = "function" if self.walk.names[node] == self.labels[node] else "layer"
-            return self.event("forward", "evaluate", node, numbers, f"what the {kind} gives")
+            return self.event("forward", "evaluate", node, numbers, f"what the {kind} gives", array=array)
         if node.parents:
-            return self.event("forward", "evaluate", node, self.written.forward(node), rule=True)
-        return self.event("forward", "visit", node, numbers, KINDS[role_of(node)])
+            return self.event("forward", "evaluate", node, self.written.forward(node), rule=True, array=array)
+        return self.event("forward", "visit", node, numbers, KINDS[role_of(node)], array=array)
 
     def forward_done(self) -> Event:
         outputs = self.walk.graph.outputs
@@ -167,7 +168,7 @@ class _SoFar:
         parts = self.sent.get(node, [])
         total = f" = {' + '.join(map(in_line, parts))}" if len(parts) > 1 and not node.shape else ""
         numbers = f"{self.labels[node]}.gradient{total} = {in_line(g)}"
-        return self.event("backward", "ready", node, numbers, self.outlook(node), rule=bool(node.parents))
+        return self.event("backward", "ready", node, numbers, self.outlook(node), rule=bool(node.parents), array=g)
 
     def outlook(self, node: ComputationNode) -> str:
         """What a complete gradient means for the next steps."""
@@ -188,7 +189,9 @@ class _SoFar:
         self.set(parent, gradient=brief(self.total(parent)) + (f"{missing} of {of}" if missing else ""))
         numbers = self.written.sent(node, operand, g, part)
         note = f"{n} of {counted(of, 'contribution')}{missing}"
-        return self.event("backward", "contribute", node, numbers, note, rule=True, to=parent, sent=brief(part))
+        return self.event(
+            "backward", "contribute", node, numbers, note, rule=True, to=parent, sent=brief(part), array=part
+        )
 
     def total(self, node: ComputationNode) -> Array:
         """The sum of the contributions to a node so far, added in order, as the engine does it."""
@@ -228,7 +231,7 @@ class _SoFar:
 
     def event(
         self, phase: str, kind: str, node: ComputationNode, numbers: str, note: str = "", *, rule: bool = False,
-        to: ComputationNode | None = None, sent: str = "",
+        to: ComputationNode | None = None, sent: str = "", array: ArrayLike = (),
     ) -> Event:  # fmt: skip
         self.number += 1
         law = equation(node.op) if rule else ""
@@ -236,7 +239,8 @@ class _SoFar:
             self.number, phase, kind, self.walk.names[node], self.walk.box_of[node], numbers, note,
             equation=law, letters=letters(node, law, self.labels) if rule else "",
             to="" if to is None else self.walk.names[to], to_box="" if to is None else self.walk.box_of[to],
-            sent=sent, origin=self.walk.origins.get(node), states=dict(self.states), width=self.walk.width,
+            sent=sent, heat=heat_rows(np.asarray(array)), origin=self.walk.origins.get(node),
+            states=dict(self.states), width=self.walk.width,
         )  # fmt: skip
 
 

@@ -124,15 +124,20 @@ def draw_box(text: BoxText, place: Rectangle, attributes: dict[str, str]) -> Mar
     outer = [rect(place, class_="outer", **corner)] if box.output else []
     parts = [element("title", one_line(box.sentence)), rect(inner, **corner), *outer]
     parts += [write(words, left, base, kind) for kind, words, left, base in text.head_at(inner)]
-    x, _, width, _ = inner
-    if text.rows:
-        rule = number(inner[1] + PAD + SIZE - 2 + LINE * bool(text.head.shape) + 8)
-        parts.append(element("path", class_="rule", d=f"M{number(x)} {rule}H{number(x + width)}"))
+    parts += rule(text, inner)
+    x = inner[0]
     for name, lines, base in text.rows_at(inner):
         parts.append(write(name, x + PAD, base, f"{name}-name" if name in FILLED else "name"))
         parts.append(_lines(lines, x + text.column, base, name if name in FILLED else "detail"))
     parts += _heatmap(text, inner) if box.heat else []
     return element("g", *parts, **attributes)
+
+
+def rule(text: BoxText, inner: Rectangle) -> list[Markup]:
+    """The line between the head and the rows, if there are any."""
+    x, y, width, _ = inner
+    base = number(y + PAD + SIZE - 2 + LINE * bool(text.head.shape) + 8)
+    return [element("path", class_="rule", d=f"M{number(x)} {base}H{number(x + width)}")] if text.rows else []
 
 
 def write(text: object, x: float, y: float, class_: str) -> Markup:

@@ -44,7 +44,7 @@ def draw_svg(
         element("rect", class_="paper", width="100%", height="100%"),
         *(element("rect", class_="frame", **sides(laid.frames[f.id]), rx=8, data_frame=f.id) for f in frames),
         *(_arrow(diagram, laid, i, classes) for i in range(len(laid.arrows))),
-        *(_caption(cluster, laid) for cluster in frames),  # where an arrow must pass, it passes behind the text
+        *(draw_caption(cluster, laid) for cluster in frames),  # where an arrow must pass, it passes behind the text
     ]
     for box in diagram.boxes:
         kind = _words("box", box.role, "result" * box.output, classes.get(box.id, ""))
@@ -62,7 +62,7 @@ def draw_image(diagram: Diagram, **options: Any) -> Markup:
     return image(draw_svg(diagram, **options), "svg+xml", diagram.alternative)
 
 
-def _caption(cluster: LayerFrame, laid: Laid) -> Markup:
+def draw_caption(cluster: LayerFrame, laid: Laid) -> Markup:
     """The text of a frame: its title and its lines."""
     left, base = laid.captions[cluster.id], laid.frames[cluster.id][1] + PAD + 10
     title = write(clipped(cluster.title), left, base, "title")

@@ -6,7 +6,7 @@ page that it stands in (Jupyter's, or any that sets `data-theme`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..diagram.looks import FAINT, FONTS, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, WORDS
 
@@ -31,15 +31,20 @@ DASHES = {"dashed": "6 3.5", "dotted": "1.5 3"}
 
 def style_sheet() -> str:
     """The style sheet; all its rules apply inside a picture only."""
-    light, dark = _variables(LIGHT), _variables(DARK)
+    return themed(ROOT, LIGHT, DARK, _rules())
+
+
+def themed(root: str, light: Mapping[str, str], dark: Mapping[str, str], rules: Iterable[tuple[str, str]]) -> str:
+    """A style sheet for what is inside elements of the class `root`: colors as variables, in two themes, and rules."""
+    day, night = _variables(light), _variables(dark)
     lines = [
-        f".{ROOT}{{{light}}}",
-        f"@media(prefers-color-scheme:dark){{.{ROOT}{{{dark}}}}}",
-        f'[data-theme="light"] .{ROOT},[data-jp-theme-light="true"] .{ROOT}{{{light}}}',
-        f'[data-theme="dark"] .{ROOT},[data-jp-theme-light="false"] .{ROOT}{{{dark}}}',
+        f".{root}{{{day}}}",
+        f"@media(prefers-color-scheme:dark){{.{root}{{{night}}}}}",
+        f'[data-theme="light"] .{root},[data-jp-theme-light="true"] .{root}{{{day}}}',
+        f'[data-theme="dark"] .{root},[data-jp-theme-light="false"] .{root}{{{night}}}',
     ]
-    for names, rule in _rules():
-        lines.append(f"{','.join(f'.{ROOT} {name}' for name in names.split(','))}{{{rule}}}")
+    for names, rule in rules:
+        lines.append(f"{','.join(f'.{root} {name}' for name in names.split(','))}{{{rule}}}")
     return "\n".join(lines)
 
 

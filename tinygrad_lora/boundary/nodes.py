@@ -7,11 +7,17 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import PassError, TraceError
+from ..errors import PassError, ShapeError, StaleGraphError, TraceError
 from .words import INSTEAD, LOST, OPERATORS_REFUSED
 
 SHAPES = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # what a node answers without a value
 QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that only ask about values
+
+
+REFUSED = {  # what NumPy calls for `array // node` and its like, and the node's method for it
+    np.greater_equal: "__ge__", np.less_equal: "__le__", np.floor_divide: "__floordiv__", np.remainder: "__mod__",
+    np.bitwise_and: "__and__", np.bitwise_or: "__or__",
+}  # fmt: skip
 
 
 def _refusing(sentence: str) -> Any:
@@ -48,6 +54,13 @@ def fixed(get: Callable[[Any], Any], maker: str, documentation: str) -> Any:
     return property(get, refuse, refuse, documentation)
 
 
+def as_matrix(node: Any) -> Any:
+    """The node itself, or a ShapeError."""
+    if node.ndim != 2:
+        raise ShapeError(f".T is for matrices; this node has shape {node.shape}: .mT swaps the last two axes")
+    return node
+
+
 class AdvisingNode:
     """What `ComputationNode` inherits so that it refuses with advice. Refusals elsewhere know nodes by this class."""
 
@@ -75,13 +88,29 @@ class AdvisingNode:
         return [name for name in super().__dir__() if name not in INSTEAD]
 
 
+def refuse_ufunc(ufunc: np.ufunc, alone: bool) -> NoReturn:
+    """Raise TypeError: of a function that nodes do not have, or not with options; `alone`: it was called without."""
+    if alone and ufunc in REFUSED:
+        getattr(AdvisingNode, REFUSED[ufunc])(None)
+    raise TypeError(LOST.format(ufunc.__name__))
+
+
+def refuse_stale(nodes: Sequence[Any]) -> None:
+    """Raise if a parameter is younger than what was computed from it: the numbers there belong to its old value."""
+    for node in nodes:
+        for p in node.parents:
+            if p.created > node.created and node.known:
+                raise StaleGraphError(f"parameter {p.name or p.shape} got a new value after {node!r} was computed")
+
+
 def refuse_replacement(node: Any, made: Any) -> None:
     """Raise PassError unless `made` has the shape and the dtype of the node that it is to replace."""
     if not isinstance(made, type(node)):
-        raise PassError(f"{node.op} became {made!r}, which is not a node", node)
+        raise PassError(f"{node.op} became {made!r}, which is not a node", replaced=node)
     if made.shape != node.shape or made.dtype != node.dtype:
         kinds = [f"{x.op} {x.shape} {x.dtype}" for x in (node, made)]
-        raise PassError(f"{' became '.join(kinds)}: what replaces a node has its shape and dtype", node, made)
+        message = f"{' became '.join(kinds)}: what replaces a node has its shape and dtype"
+        raise PassError(message, replaced=node, replacement=made)
 
 
 def refuse_results(outputs: Sequence[Any], alone: bool) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
+from math import inf
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from ..errors import TraceError
+from ..errors import GradientError, LostGradientWarning, TraceError
 from .lines import user_line
 
 
@@ -40,6 +42,25 @@ def lost(start: int, end: float, trainable: bool = False) -> str:
     file, line = _last.line or ("", 0)
     place = f"{Path(file).name}:{line}"
     return f". {_last.label} became a number in {place}, which no gradient passes: use functions of nodes there"
+
+
+def refuse_nothing_to_train(output: Any) -> NoReturn:
+    """Raise GradientError: `backward()` of a node that depends on nothing that requires a gradient."""
+    cause = lost(0, output.created, trainable=True)
+    raise GradientError(f"nothing to train: the output depends on no parameter that requires a gradient{cause}")
+
+
+def refuse_no_node(result: Any, argument: Any) -> NoReturn:
+    """Raise GradientError: a function to be differentiated gave something else than a node."""
+    other, cause = type(result).__name__, lost(argument.created, inf)
+    raise GradientError(f"the function must return a node computed from its argument, not {other}{cause}")
+
+
+def warn_of_zeros(wanted: Iterable[Any], output: Any) -> None:
+    """Warn that `gradients()` gives zeros, if one of these nodes became a number on the way to the output."""
+    if cause := lost(min(x.created for x in wanted), output.created):
+        message = f"the gradients are zero: the output depends on none of these nodes{cause}"
+        warnings.warn(message, LostGradientWarning, stacklevel=4)
 
 
 def _conversion(convert: Callable[..., Any]) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from .nodes import AdvisingNode
 
 _PACKAGE = __name__.partition(".")[0]
+REPLACED = "replaced"  # in the memory of a graph: for each node what rewrites have put in its place
 
 
 def user_line() -> tuple[str, int] | None:
@@ -35,8 +36,12 @@ def give_origin(node: Any, origin: tuple[str, int] | None, start: int) -> None:
             nodes += node.parents
 
 
-def inherit(made: Any, node: Any, start: int, new: Mapping[Any, Any]) -> None:
-    """What takes the place of a node has its name, its line, and its call on what took the place of the arguments."""
+def inherit(made: Any, node: Any, start: int, new: Mapping[Any, Any], memory: dict[Any, Any]) -> None:
+    """What takes the place of a node has its name, its line, and its call on what took the place of the arguments.
+
+    The graph's memory notes it, so that a picture knows what became of the loss and of its gradients.
+    """
+    memory.setdefault(REPLACED, {}).setdefault(node, []).append(made)
     made.name = made.name or node.name
     give_origin(made, node.origin, start)
     if node.call and made.op is node.op and made.created > start:  # still what that function gives

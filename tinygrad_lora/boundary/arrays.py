@@ -95,12 +95,26 @@ def as_axes(axis: Axis, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(int(i) % n for i in axes))
 
 
+def elements(axes: tuple[int, ...], shape: tuple[int, ...], refusal: str) -> int:
+    """How many elements there are along these axes; or a ShapeError if there are none."""
+    if (n := prod([shape[i] for i in axes])) == 0:
+        raise ShapeError(refusal.format(axes, shape))
+    return n
+
+
 def refuse_no_list(arrays: Any) -> None:
     """Raise unless this is a list of arrays to join."""
     if not isinstance(arrays, list | tuple):
         raise TypeError(f"concatenate takes a list of arrays, not {type(arrays).__name__}: write concatenate([a, b])")
     if not arrays:
         raise ShapeError("nothing to concatenate: the list is empty")
+
+
+def refuse_unequal(shape: tuple[int, ...], target: tuple[int, ...]) -> None:
+    """Raise ShapeError unless a result and its target have one shape."""
+    if shape != target:
+        remedy = ": reshape one of them" if prod(shape) == prod(target) else ""
+        raise ShapeError(f"mse: y has shape {shape} and the target {target}{remedy}")
 
 
 def refuse_labels(labels: Any, samples: tuple[int, ...], classes: int) -> None:

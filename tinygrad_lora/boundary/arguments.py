@@ -69,6 +69,15 @@ def explained(function: F, name: str = "") -> F:
     return cast(F, call)
 
 
+def argument_names(f: Callable[..., Any], n: int) -> list[str]:
+    """The names of the first `n` arguments of `f`, as its author wrote them."""
+    try:
+        names = [p.name for p in inspect.signature(f).parameters.values() if p.kind <= p.POSITIONAL_OR_KEYWORD]
+    except (TypeError, ValueError):
+        names = []
+    return [names[i] if i < len(names) else f"x{i}" for i in range(n)]
+
+
 def refuse_operands(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
     """Say what is wrong with the operands of an operation that failed: the call itself, or their shapes or dtypes."""
     refuse_misuse(op.name, op.forward, inputs, params)
@@ -82,7 +91,7 @@ def refuse_operands(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) ->
     except (ShapeError, IndexError) as error:
         pairs = zip(op.operands(len(inputs)), inputs, strict=True)
         shapes = [f"{a} {x.name!r} {x.shape}" if x.name else f"{a} {x.shape}" for a, x in pairs]
-        raise ShapeError(f"{op.name}: {' and '.join(shapes)}: {error}", (op, inputs, params)) from None
+        raise ShapeError(f"{op.name}: {' and '.join(shapes)}: {error}", operation=(op, inputs, params)) from None
 
 
 def refuse_misuse(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -1,0 +1,236 @@
+"""`Chart`: lines, points, bars, images and contours on two axes, and `Panels` of several charts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...core.node import Array
+from ...errors import DtypeError, ShapeError
+from ...files import write_atomically
+from ..words.bundle import Forms, Shown
+from ..words.markup import Markup, image, page
+from . import marks as m
+from . import words
+from .contour import contour
+from .scales import ChartAxis
+from .style import SERIES
+from .write import draw
+
+Limits = tuple[float | None, float | None]
+Ticks = Mapping[Any, str] | Sequence[Any] | None
+Series = int | None
+AUTOMATIC: Limits = (None, None)
+PAGE = ":root{color-scheme:light dark}"
+COLORS = ("ink", "share", "signed", "class")
+
+
+class Panels(Shown):
+    """Charts side by side, in rows of `columns`, under a title and a note; None leaves a place empty.
+
+    The plots of a row or a column are aligned. A single `Chart` is the panels of itself alone.
+    """
+
+    def __init__(
+        self, charts: Sequence[Chart | None], columns: int = 2, title: str = "", *, note: str = "",
+        alternative: str = "",
+    ) -> None:  # fmt: skip
+        self.charts, self.columns, self.title, self.note = list(charts), columns, title, note
+        self._alternative = alternative
+
+    @property
+    def alternative(self) -> str:
+        """The picture in words, for those who do not see it."""
+        return self._alternative or words.alternative(self.title, filter(None, self.charts))
+
+    def svg(self) -> Markup:
+        """The picture as one SVG element, which follows the theme of the page or of the system."""
+        rows = [self.charts[i : i + self.columns] for i in range(0, len(self.charts), self.columns)]
+        return draw(rows, self.title, self.note, self.alternative)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture to `path`, which ends in .svg or .html. Raises ValueError for another ending."""
+        path = Path(path)
+        if path.suffix.lower() not in (".svg", ".html"):
+            raise ValueError(f"{path.name!r}: a chart is written as SVG or as a page: end the name in .svg or .html")
+        svg, as_page = self.svg(), path.suffix.lower() == ".html"
+        return write_atomically(path, page(self.title or "Chart", svg, style=PAGE) if as_page else f"{svg}\n")
+
+    def __repr__(self) -> str:
+        return words.text(self.title, filter(None, self.charts))
+
+    def _forms(self) -> Forms:
+        """The chart as text and as SVG, and as an `img`, which even an untrusted notebook shows."""
+        svg = cache(self.svg)  # two forms show it
+        return {
+            "text/plain": lambda: str(self),
+            "image/svg+xml": svg,
+            "text/html": lambda: image(svg(), "svg+xml", self.alternative),
+        }
+
+
+class Chart(Panels):
+    """Lines, points, bars, images and contours on two axes. Every method adds something and returns the chart.
+
+    `x` and `y` name the axes. `log`, `percent` and `grid` name axes too: `log="xy"` makes both logarithmic,
+    `percent="y"` writes shares as percents, `grid="x"` draws lines at the ticks of x. An end of `xlim` or `ylim` that
+    is None follows the data. `xticks` and `yticks` are numbers, or a dict of their texts; otherwise ticks stand at
+    round numbers, and at whole ones where all the data are integers. `size` is that of the plot in pixels.
+
+    What has a label is in the legend. Each mark takes the next of 8 series, which say its color, the form of its
+    points and the dashes of its lines, unless it names its `series`, 0 to 7.
+    """
+
+    def __init__(
+        self, title: str = "", *, x: str = "", y: str = "", log: str = "", percent: str = "", grid: str = "y",
+        xlim: Limits = AUTOMATIC, ylim: Limits = AUTOMATIC, xticks: Ticks = None, yticks: Ticks = None,
+        size: tuple[float, float] = (420, 220), alternative: str = "",
+    ) -> None:  # fmt: skip
+        super().__init__([self], 1, title, alternative=alternative)
+        self.marks: list[m.Mark] = []
+        self.size, self._series = size, 0
+        given = {"x": (x, xlim, xticks), "y": (y, ylim, yticks)}
+        self.axes = {
+            name: ChartAxis(label, name in log, name in percent, name in grid, limits, ticks)
+            for name, (label, limits, ticks) in given.items()
+        }
+
+    def line(self, x: ArrayLike, y: ArrayLike, label: str = "", *, points: bool = False, series: Series = None) -> Self:
+        """A line through the points (x, y), with a mark at each if `points`. It breaks where a number is not finite."""
+        xs, ys = _alike(x=x, y=y)
+        return self._add(m.Line(xs=(xs,), ys=(ys,), label=label, series=self._next(series), points=points))
+
+    def points(self, x: ArrayLike, y: ArrayLike, label: str = "", *, ring: bool = False, series: Series = None) -> Self:
+        """A mark at each point (x, y); with `ring` its outline only."""
+        xs, ys = _alike(x=x, y=y)
+        return self._add(m.Points(xs=(xs,), ys=(ys,), label=label, series=self._next(series), ring=ring))
+
+    def band(self, x: ArrayLike, low: ArrayLike, high: ArrayLike, *, series: Series = None) -> Self:
+        """The area between two lines, in the color of the line before it."""
+        xs, bottom, top = _alike(x=x, low=low, high=high)
+        before = max(self.marks[-1].series, 0) if self.marks else 0
+        return self._add(m.Band(xs=(xs,), ys=(bottom, top), series=before if series is None else series))
+
+    def bars(self, x: ArrayLike, height: ArrayLike, label: str = "", *, series: Series = None) -> Self:
+        """A bar from 0 to each height. As many numbers of x as heights are their middles, one more their edges."""
+        xs, heights = _numbers(x, "x"), _numbers(height, "height")
+        if len(xs) == len(heights) + 1:
+            return self.boxes(xs[:-1], xs[1:], 0 * heights, heights, label, series=series)
+        xs, heights = _alike(x=xs, height=heights)
+        half = 0.4 * (float(np.diff(np.unique(xs)).min()) if len(np.unique(xs)) > 1 else 1.0)
+        if len(xs):
+            self._frame("x", xs.min() - 1.5 * half, xs.max() + 1.5 * half, whole=xs.dtype.kind in "iu")
+        return self.boxes(xs - half, xs + half, 0 * heights, heights, label, series=series)
+
+    def boxes(
+        self, left: ArrayLike, right: ArrayLike, bottom: ArrayLike, top: ArrayLike, label: str = "", *,
+        series: Series = None,
+    ) -> Self:  # fmt: skip
+        """Rectangles, each from left to right and from bottom to top."""
+        a, b, c, d = _alike(left=left, right=right, bottom=bottom, top=top)
+        return self._add(m.Boxes(xs=(a, b), ys=(c, d), label=label, series=self._next(series)))
+
+    def image(
+        self, cells: ArrayLike, *, colors: str = "signed", limit: float | None = None, label: str = "",
+        extent: tuple[float, float, float, float] | None = None,
+    ) -> Self:  # fmt: skip
+        """A matrix as colored cells, its first row at the top.
+
+        In `colors="signed"` zero has the color of the paper, positive numbers are vermilion and negative ones blue; in
+        "ink" and "share" numbers from 0 on become dark, or blue; "class" paints each cell in the color of a series.
+        The strongest color is for `limit`, by default the largest number. A `label` shows the scale in the legend.
+        `extent` is (left, right, bottom, top) on the axes, by default the rows and columns. Of a large matrix, each
+        block is drawn by its largest number.
+        """
+        matrix = np.asarray(cells)
+        if matrix.ndim != 2 or not matrix.size or matrix.dtype.kind not in "biuf":
+            raise ShapeError(f"an image is a matrix of real numbers, not an array of {matrix.dtype}, {matrix.shape}")
+        if colors not in COLORS:
+            raise ValueError(f"colors is one of {', '.join(COLORS)}, not {colors!r}")
+        n, k = matrix.shape
+        left, right, bottom, top = extent or (-0.5, k - 0.5, n - 0.5, -0.5)
+        self._frame("x", left, right, whole=extent is None)
+        self._frame("y", bottom, top, whole=extent is None)
+        strongest = float(np.abs(matrix[np.isfinite(matrix)]).max(initial=0)) if limit is None else limit
+        xs, ys = (np.array([left, right]),), (np.array([top, bottom]),)
+        return self._add(m.Image(xs=xs, ys=ys, label=label, cells=matrix, colors=colors, limit=strongest or 1.0))
+
+    def contours(self, x: ArrayLike, y: ArrayLike, z: ArrayLike, levels: int | Sequence[float] = 10) -> Self:
+        """Lines of equal height: z has a row for each number of y and a column for each of x.
+
+        `levels` is how many, at equal distances, or their heights. The higher, the darker.
+        """
+        xs, ys, heights = _numbers(x, "x"), _numbers(y, "y"), np.asarray(z, np.float64)
+        if heights.shape != (len(ys), len(xs)) or not np.isfinite(heights).all():
+            problem = f"z has shape {heights.shape}, for {len(ys)} numbers of y and {len(xs)} of x"
+            raise ShapeError(f"{problem}: it must be {(len(ys), len(xs))}, of finite numbers")
+        even = np.linspace(heights.min(), heights.max(), levels + 2)[1:-1] if isinstance(levels, int) else levels
+        return self._add(m.Contours(xs=(xs,), ys=(ys,), lines=[contour(xs, ys, heights, float(at)) for at in even]))
+
+    def rule(self, *, x: float | None = None, y: float | None = None, label: str = "", series: Series = None) -> Self:
+        """A line across the chart, at one x or one y. Without a label or a series it is thin and gray."""
+        xs, ys = (() if at is None else (_numbers(at, "a rule"),) for at in (x, y))
+        series = self._next(series) if label or series is not None else -1
+        return self._add(m.RuleLine(xs=xs, ys=ys, label=label, series=series))
+
+    def text(
+        self, x: float, y: float, words: str, *, anchor: str = "middle", shift: tuple[float, float] = (0, 0),
+        tone: str = "muted",
+    ) -> Self:  # fmt: skip
+        """Words at the point (x, y), which is their "start", "middle" or "end", moved by pixels to the right and up."""
+        xs, ys = (_numbers(x, "x"),), (_numbers(y, "y"),)
+        return self._add(m.Text(xs=xs, ys=ys, words=words, anchor=anchor, shift=shift, tone=tone))
+
+    def _add(self, mark: m.Mark) -> Self:
+        self.marks.append(mark)
+        return self
+
+    def _next(self, series: Series) -> int:
+        """The series that is asked for, or the next one."""
+        self._series += series is None
+        return (self._series - 1 if series is None else series) % SERIES
+
+    def _frame(self, name: str, low: float, high: float, whole: bool) -> None:
+        """Let the axis run from `low` to `high`, unless it has limits."""
+        axis = self.axes[name]
+        limits = (low, high) if axis.limits == AUTOMATIC else axis.limits
+        self.axes[name] = axis._replace(limits=limits, whole=axis.whole or whole)
+
+
+def images(
+    matrices: Sequence[ArrayLike], titles: Sequence[object] = (), *, columns: int = 6, colors: str = "ink",
+    size: float = 56, x: str = "", y: str = "", title: str = "",
+) -> Panels:  # fmt: skip
+    """Small images side by side, each under its title, `size` pixels wide. The colors are as in `Chart.image`."""
+    names = [str(title) for title in titles] or [""] * len(matrices)
+    charts = [Chart(name, x=x, y=y, xticks=(), yticks=()).image(M, colors=colors)
+              for name, M in zip(names, matrices, strict=True)]  # fmt: skip
+    for chart, matrix in zip(charts, matrices, strict=True):
+        chart.size = size, size * np.shape(matrix)[0] / np.shape(matrix)[1]
+    return Panels(charts, columns, title)
+
+
+def _numbers(values: ArrayLike, what: str) -> Array:
+    """The values as an array of real numbers along one axis. Raises DtypeError or ShapeError."""
+    array = np.atleast_1d(np.asarray(values))
+    if array.dtype.kind not in "biuf":
+        raise DtypeError(f"{what} must hold real numbers to be drawn, not {array.dtype}")
+    if array.ndim != 1:
+        raise ShapeError(f"{what} must have one axis to be drawn, not shape {array.shape}: ravel() gives it one")
+    return array
+
+
+def _alike(**named: ArrayLike) -> list[Array]:
+    """The arrays, as long as the longest: a single number stands for all. Raises ShapeError for other lengths."""
+    arrays = {name: _numbers(values, name) for name, values in named.items()}
+    longest = max(map(len, arrays.values()))
+    if any(len(array) not in (1, longest) for array in arrays.values()):
+        lengths = ", ".join(f"{name} has {len(array)}" for name, array in arrays.items())
+        raise ShapeError(f"one number of each belongs to every point: {lengths}")
+    return [np.broadcast_to(array, longest) for array in arrays.values()]
