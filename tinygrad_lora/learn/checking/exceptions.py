@@ -72,6 +72,8 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
     (r"is an empty sequence|arg is empty|of no elements|zero-size array|need at least one array", "empty",
          "Nothing is there to take the largest, the mean or the first of: what if the collection is empty?"),
     (r"division by zero|divide by zero", "division-by-zero", "The divisor is 0 here"),
+    (r"step cannot be zero|arg 3 must not be zero", "zero-step",
+         "Steps of 0 go nowhere: from each item to the one before it is a step of -1"),
     (r"changed size during iteration", "changed-while-walked",
          "A set or dictionary must not grow while a loop walks through it: walk through a list"),
     (r"is not a parameter|needs? a parameter|must hold floats|not the text|pass an array of numbers", "not-numbers",
