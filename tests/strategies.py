@@ -226,7 +226,11 @@ FACTORIES: dict[str, st.SearchStrategy[Case]] = {
     "index": one_array(lambda draw, x: {"key": draw(keys(x.shape))}),
     "place": placed(),
     "concatenate": side_by_side(),
-}
+    "random_uniform": st.builds(
+        lambda seed, stream, shape: Case((np.array(seed),), {"stream": stream, "shape": shape}),
+        st.integers(0, 99), st.integers(0, 9), shapes(),
+    ),
+}  # fmt: skip
 
 # Operations that are not defined on complex numbers, or have kinks: the complex step says nothing about them.
 # The factories keep them away from the kinks, so that central differences do.

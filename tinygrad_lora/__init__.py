@@ -19,7 +19,7 @@ _PUBLIC = [
     ("core.ops", "subtract take tanh transpose where"),
     ("library", "broadcast concatenate cross_entropy gelu layer_norm log_softmax max maximum mean mse reshape sigmoid"),
     ("library", "softmax sum"),
-    ("nn", "avg_pool conv1d conv2d exact_gelu max_pool silu"),
+    ("nn", "avg_pool conv1d conv2d dropout exact_gelu max_pool silu"),
     # Layers, adapters and optimizers
     ("nn", "BatchNorm Embedding GroupNorm Layer LayerNorm Linear RMSNorm Sequential activate by_row"),
     ("nn", "Adapter LoRAEmbedding LoRALayer LoRALinear adapt adapter_names adapter_settings adapter_weights"),
@@ -27,6 +27,7 @@ _PUBLIC = [
     ("nn", "add_weighted_adapter delete_adapter disabled merge_all merge_and_unload unmerge_all"),
     ("nn", "SGD Adam AdamW Optimizer"),
     ("nn.schedules", "cosine linear step_decay"),
+    ("batching", "batches"),
     # The compiler
     ("compiler", "CompiledFunction TrainingStep compile compile_training_step"),
     ("checking", "check_gradients check_pass"),

@@ -2,6 +2,7 @@
 
 from . import checking, compiler, core, data, errors, interop, learn, library, models, nn, view
 from .core import ops
+from .batching import batches
 from .checking import check_gradients, check_pass
 from .compiler import CompiledFunction, TrainingStep, compile, compile_training_step
 from .core.autodiff import grad, gradients, value_and_grad, zero_gradients
@@ -59,6 +60,7 @@ from .nn import (
     conv2d,
     delete_adapter,
     disabled,
+    dropout,
     exact_gelu,
     max_pool,
     merge_all,
@@ -110,7 +112,8 @@ __version__: str
 __all__ = [
     "ComputationNode", "Graph", "Op", "check_gradients", "constant", "grad", "gradients", "hessian", "hvp",
     "jacobian", "jvp", "parameter", "placeholder", "trace", "value_and_grad", "vjp", "zero_gradients",
-    "add", "avg_pool", "broadcast", "cast", "concatenate", "conv1d", "conv2d", "cross_entropy", "divide", "exact_gelu",
+    "add", "avg_pool", "broadcast", "cast", "concatenate", "conv1d", "conv2d", "cross_entropy", "divide", "dropout",
+    "exact_gelu",
     "exp", "gelu", "greater",
     "identity", "layer_norm", "log", "log_softmax", "matmul", "max", "max_pool", "maximum", "mean", "mse", "multiply",
     "power",
@@ -118,7 +121,7 @@ __all__ = [
     "take", "tanh", "transpose", "where",
     "Adam", "AdamW", "Adapter", "BatchNorm", "Embedding", "GroupNorm", "Layer", "LayerNorm", "Linear", "LoRAEmbedding",
     "LoRALayer", "LoRALinear",
-    "Optimizer", "RMSNorm", "SGD", "Sequential", "activate", "adapt", "adapter_names", "adapter_settings",
+    "Optimizer", "RMSNorm", "SGD", "Sequential", "activate", "batches", "adapt", "adapter_names", "adapter_settings",
     "adapter_weights", "adapters", "add_weighted_adapter", "by_row", "cosine", "delete_adapter", "disabled", "linear",
     "merge_all", "merge_and_unload", "step_decay", "unmerge_all",
     "CompiledFunction", "TrainingStep", "compile", "compile_training_step", "check_pass",

@@ -20,7 +20,11 @@ onnx = pytest.importorskip("onnx", reason="pip install 'tinygrad-lora[interop]'"
 onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'tinygrad-lora[test]'")
 onnxruntime.set_default_logger_severity(3)
 
-OPERATIONS = [op for op in Op.registry.values() if type(op).__module__.startswith("tinygrad_lora")]
+# ONNX has no generator that gives the same numbers.
+OPERATIONS = [
+    op for op in Op.registry.values()
+    if type(op).__module__.startswith("tinygrad_lora") and op.name != "random_uniform"
+]  # fmt: skip
 
 
 def session(path):

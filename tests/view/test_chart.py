@@ -1,6 +1,7 @@
 """Charts: scales, ticks and contours as laws; what stands in the SVG is read back from it."""
 
 import re
+from itertools import combinations
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,9 +16,10 @@ from tinygrad_lora.view.chart import Chart, Panels, images
 from tinygrad_lora.view.chart.contour import contour
 from tinygrad_lora.view.chart.layout import panel, wrapped
 from tinygrad_lora.view.chart.scales import linear_ticks, log_ticks, tick_texts
-from tinygrad_lora.view.chart.style import SERIES
+from tinygrad_lora.view.chart.style import COLORS, DASHES, FORMS, ON_DARK, SERIES
 from tinygrad_lora.view.chart.write import MOST_CELLS
 from tinygrad_lora.view.layout import text_width
+from tinygrad_lora.view.svg.style import DARK, LIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = "<b>&\"'\\ $x_1$ \N{SLIGHTLY SMILING FACE} \n % \0"
@@ -258,7 +260,8 @@ def test_what_has_no_place_is_left_out_and_the_rest_is_drawn():
     assert "nan" not in svg.replace(chart.alternative, "") and "nowhere" not in svg
     heights = re.findall(r'class="boxes s0" d="[^"]*?v([\d.-]+)[^"]*?v([\d.-]+)', svg)[0]
     assert float(heights[0]) == 0 and float(heights[1]) != 0
-    assert images([]).svg() and Panels([]).alternative
+    assert images([]).svg() and Panels([]).alternative == "Empty."
+    assert [chart.title for chart in images(np.ones((2, 3, 3)), np.array([4, 7])).charts] == ["4", "7"]
 
 
 # --- Words ---
@@ -270,6 +273,7 @@ def test_a_chart_is_told_in_characters_and_in_a_sentence():
         "Two\n  up    ▁▅█  3 points, x 1 to 3, y 0 to 1\n  flat  ▅▅▅  3 points, x 1 to 3, y 0.5"
     )  # fmt: skip
     assert chart.alternative == "Two. up: 3 points, x 1 to 3, y 0 to 1; flat: 3 points, x 1 to 3, y 0.5. x: step."
+    assert Chart("Why?").alternative == "Why? empty."
     assert repr(Chart()) == "an empty chart" and Chart(alternative="Own.").alternative == "Own."
 
 
@@ -314,3 +318,45 @@ def test_the_public_name_is_the_same_and_nodes_are_numbers():
     assert tl.Chart is Chart
     node = tl.parameter(np.array([1.0, 2.0]))
     assert Chart().line([1, 2], node * 2).marks[0].ys[0].tolist() == [2, 4]
+
+
+# --- Colors ---
+
+# Machado, Oliveira and Fernandes 2009: what those see who lack one kind of cones, from linear RGB.
+SEEN_BY = {
+    "all": np.eye(3),
+    "protanopes": np.array([[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]),
+    "deuteranopes": np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]),
+    "tritanopes": np.array([[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]]),
+}
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+THEMES = {"light": (COLORS, LIGHT["paper"]), "dark": (ON_DARK, DARK["paper"])}
+
+
+def linear(color):
+    rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    """CIE L*a*b*, in which the distance of two colors is how different they look."""
+    xyz = np.array([[0.4124, 0.3576, 0.1805], LUMINANCE, [0.0193, 0.1192, 0.9505]]) @ np.clip(rgb, 0, 1)
+    x, y, z = np.cbrt(xyz / [0.9505, 1, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("reader", SEEN_BY)
+def test_series_look_different_to_every_reader(theme, reader):
+    seen = [lab(SEEN_BY[reader] @ linear(color)) for color in THEMES[theme][0]]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 9
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen[:2], 2)) > 40
+    assert len({*DASHES}) == len({*FORMS}) == len(seen) == SERIES
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_series_stand_out_from_the_paper(theme):
+    colors, paper = THEMES[theme]
+    for i, color in enumerate(colors):
+        low, high = sorted(linear(c) @ LUMINANCE + 0.05 for c in (color, paper))
+        assert high / low >= (3 if i < 4 else 2), color

@@ -70,7 +70,7 @@ def page(experiment: Experiment, graph: str | None, files: list[str]) -> str:
         logits=f"{experiment.logits_after.size:,}",
         all_logits=f"{2 * experiment.logits_after.size:,}",
         # 5, 6: the losses and the digits
-        chart=scrolling(losses(experiment, steps_each_epoch), "Chart of the losses"),
+        chart=losses(experiment, steps_each_epoch),
         batch=BATCH,
         window=steps_each_epoch,
         first_loss=f"{experiment.adapting_losses[0]:.1f}",
@@ -110,11 +110,8 @@ def sizes(experiment: Experiment) -> list[int]:
 
 def losses(experiment: Experiment, window: int) -> Markup:
     """The chart of both trainings."""
-    curves = [
-        Curve("old", ("pretraining", "upright"), experiment.pretraining_losses),
-        Curve("new", ("adapting with LoRA", "rotated"), experiment.adapting_losses),
-    ]
-    return loss_chart(curves, window)
+    before = Curve(6, "pretraining, upright", experiment.pretraining_losses)
+    return loss_chart([before, Curve(1, "adapting with LoRA, rotated", experiment.adapting_losses)], window).svg()
 
 
 def snippets(experiment: Experiment) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from .adapters.model.adapt import adapt
 from .adapters.adapter import Adapter
 from .calls import LayerCall, layer_calls
 from .convolution import avg_pool, conv1d, conv2d, max_pool
+from .dropout import dropout
 from .embedding import Embedding
 from .layer import Layer
 from .linear import Linear, Sequential
@@ -42,7 +43,7 @@ __all__ = [
     "LoRALinear", "LoRAEmbeddingLayer", "LoRAEmbedding", "TrainedCopy", "Adapter", "adapt",
     "adapted_layers", "adapter_names", "adapter_settings", "AdapterSettings", "adapter_weights", "activate",
     "add_weighted_adapter", "delete_adapter", "by_row", "disabled", "merge_all", "unmerge_all", "merge_and_unload",
-    "avg_pool", "conv1d", "conv2d", "max_pool", "quantize", "restart", "Optimizer", "SGD", "Adam", "AdamW",
+    "avg_pool", "conv1d", "conv2d", "dropout", "max_pool", "quantize", "restart", "Optimizer", "SGD", "Adam", "AdamW",
     "LayerCall", "layer_calls", "LoadedWeights",
     "WeightsValidation",
 ]  # fmt: skip

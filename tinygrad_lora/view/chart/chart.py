@@ -208,11 +208,11 @@ def images(
     size: float = 56, x: str = "", y: str = "", title: str = "",
 ) -> Panels:  # fmt: skip
     """Small images side by side, each under its title, `size` pixels wide. The colors are as in `Chart.image`."""
-    names = [str(title) for title in titles] or [""] * len(matrices)
-    charts = [Chart(name, x=x, y=y, xticks=(), yticks=()).image(M, colors=colors)
-              for name, M in zip(names, matrices, strict=True)]  # fmt: skip
-    for chart, matrix in zip(charts, matrices, strict=True):
+    charts, names = [], [str(title) for title in titles] or [""] * len(matrices)
+    for name, matrix in zip(names, matrices, strict=True):
+        chart = Chart(name, x=x, y=y, xticks=(), yticks=()).image(matrix, colors=colors)
         chart.size = size, size * np.shape(matrix)[0] / np.shape(matrix)[1]
+        charts.append(chart)
     return Panels(charts, columns, title)
 
 

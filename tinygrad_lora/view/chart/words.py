@@ -23,13 +23,12 @@ def alternative(title: str, charts: Iterable[Chart]) -> str:
     """The charts as one paragraph."""
     sentences = [title] * bool(title)
     for chart in charts:
-        named = f"{chart.title}: " if chart.title not in ("", title) else ""
-        sentences.append(
-            f"{named}{'; '.join(f'{_name(mark)}: {_range(mark)}' for mark in _described(chart)) or 'empty'}"
-        )
+        parts = [f"{_name(mark)}: {_range(mark)}" for mark in _described(chart)]
+        sentences.append(f"{chart.title}: " * (chart.title not in ("", title)) + ("; ".join(parts) or "empty"))
         axes = {name: axis for name, axis in chart.axes.items() if axis.label}
         sentences += [f"{name}: {axis.label}{', logarithmic' * axis.log}" for name, axis in axes.items()]
-    return f"{'. '.join(one_line(sentence) for sentence in sentences)}."
+    whole = [one_line(sentence) for sentence in sentences or ["Empty"]]
+    return " ".join(f"{sentence}{'.' * (sentence[-1:] not in '?!')}" for sentence in whole)
 
 
 def text(title: str, charts: Iterable[Chart]) -> str:

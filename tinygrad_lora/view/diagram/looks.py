@@ -46,7 +46,7 @@ SYMBOLS = {
     "transpose": "swap axes", "reshape": "new shape", "broadcast": "repeat", "reduce_sum": "sum",
     "reduce_max": "max", "identity": "copy", "stop_gradient": "no gradient", "cast": "new dtype",
     "take": "x[i]", "scatter_add": "add at [i]", "index": "x[key]", "place": "put at [key]",
-    "concatenate": "join",
+    "concatenate": "join", "random_uniform": "0 to 1, by a seed",
 }  # fmt: skip
 
 
