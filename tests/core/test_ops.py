@@ -15,7 +15,8 @@ import tinygrad_lora as tl
 from tinygrad_lora.core import ops
 from tinygrad_lora.core.node import Op
 
-OPERATIONS = sorted(tl.Op.registry.values(), key=str)
+# All but the one that draws numbers: nn/test_dropout.py has its laws.
+OPERATIONS = sorted((op for op in tl.Op.registry.values() if op.name != "random_uniform"), key=str)
 DIFFERENTIABLE = [op for op in OPERATIONS if op.differentiable]
 ANALYTIC = [op for op in DIFFERENTIABLE if op.name not in NOT_ANALYTIC]
 KINKED = [op for op in DIFFERENTIABLE if op.name in NOT_ANALYTIC]
@@ -216,7 +217,7 @@ def test_a_vjp_is_the_central_difference_where_there_are_kinks(op, draw):
 @given(st.data())
 def test_nothing_passes_back_through_an_operation_that_is_not_differentiable(op, draw):
     case = draw.draw(inputs_for(op))
-    xs = [tl.parameter(x) if x.dtype.kind == "f" else tl.constant(x) for x in case.operands]
+    xs = [tl.parameter(x) for x in case.operands]
     y = op(*xs, **case.params)
     assert not y.requires_gradient
     for x, g in zip(xs, tl.gradients(tl.sum(tl.cast(y, dtype="float64")), xs), strict=True):
