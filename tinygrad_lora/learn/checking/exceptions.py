@@ -89,6 +89,10 @@ IN_LINES: tuple[tuple[str, str, str, str], ...] = (
     (r"truth value of an array", r"^(?!.*(?:\b(?:if|elif|while|and|or|not|assert|in)\b|bool\())", "wrong-call",
          "Nothing in this line is a condition, so it is a call that asks whether an array is true: which of its "
          "arguments is not what that call takes there?"),
+    (r"missing \d+ required positional", r"[(,] *\*\w", "wrong-call",
+         "An argument is missing in this call, or there are too few after its *: does a set drop what comes twice?"),
+    (r"missing \d+ required positional", r"\*\*\w", "wrong-call",
+         "Which arguments does that take? A list counts as one: a * before it passes its items one by one"),
 )  # fmt: skip
 
 
