@@ -106,8 +106,8 @@ def costs(written, program) -> list[str]:
 
 def _line(text: str, x: float, y: float) -> str:
     code, mark, comment = text.partition("#")
-    told = f'<tspan class="comment">{escape(mark + comment)}</tspan>' if mark else ""
-    return f'<text class="code" xml:space="preserve" x="{x:.0f}" y="{y:.0f}">{escape(code)}{told}</text>'
+    remark = f'<tspan class="comment">{escape(mark + comment)}</tspan>' if mark else ""
+    return f'<text class="code" xml:space="preserve" x="{x:.0f}" y="{y:.0f}">{escape(code)}{remark}</text>'
 
 
 if __name__ == "__main__":

@@ -155,9 +155,9 @@ def indices(draw: Any, shape: tuple[int, ...], depth: int) -> tuple[Any, ...]:
     return tuple(draw(arrays(s, e)).astype(np.int64) for s, e in zip(where, pick, strict=True))
 
 
-def broadcasts(found: list[tuple[int, ...]]) -> bool:
+def broadcasts(shapes: list[tuple[int, ...]]) -> bool:
     try:
-        np.broadcast_shapes(*found)
+        np.broadcast_shapes(*shapes)
     except ValueError:
         return False
     return True
@@ -303,8 +303,8 @@ class Program:
         self.steps, self.outputs = tuple(steps), tuple(outputs)
 
     def __call__(self, *inputs: Any) -> Any:
-        found = self.run(ENGINE, [*inputs, *self.parameters])
-        return found[0] if len(found) == 1 else found
+        result = self.run(ENGINE, [*inputs, *self.parameters])
+        return result[0] if len(result) == 1 else result
 
     def run(self, table: dict[str, Callable[..., Any]], leaves: Iterable[Any]) -> list[Any]:
         """The outputs, with each operation as `table` has it."""
@@ -347,8 +347,8 @@ class Writer:
 
     def pick(self, fits: Callable[[Value], bool] = lambda v: True) -> int:
         """An earlier value that fits, a late one rather than an early one."""
-        found = [i for i, v in enumerate(self.values) if fits(v)]
-        return self.draw(st.sampled_from(found + 2 * found[-2:]))
+        fitting = [i for i, v in enumerate(self.values) if fits(v)]
+        return self.draw(st.sampled_from(fitting + 2 * fitting[-2:]))
 
     def pick_beside(self, *taken: int) -> int:
         """An earlier value that broadcasts with those taken."""

@@ -206,10 +206,10 @@ def test_a_model_that_only_a_function_knows_is_stepped_through_by_layers(tmp_pat
 def test_a_function_that_was_not_compiled_yet_is_one_sentence(tmp_path, capsys, command):
     (tmp_path / "local.py").write_text(LOCAL)
     assert main([command, f"{tmp_path / 'local.py'}:untouched"]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"tinygrad-lora {command}: ")
-    assert "call it, or prepare it" in told
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"tinygrad-lora {command}: ")
+    assert "call it, or prepare it" in printed
+    assert printed.count("\n") == 1
 
 
 def test_failure_says_which_errors_it_knows():

@@ -261,7 +261,9 @@ def test_what_is_legal_is_not_refused(f, shape):
 
 # --- The help pages ---
 
-REFUSALS = [c for _, c in inspect.getmembers(errors, inspect.isclass) if c.__module__ == errors.__name__]
+REFUSALS = [
+    c for name, c in inspect.getmembers(errors, inspect.isclass) if c.__module__ == errors.__name__ and name[0] != "_"
+]
 
 
 @functools.cache

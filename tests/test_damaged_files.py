@@ -27,7 +27,7 @@ def test_a_good_file_is_read_as_a_plain_reader_has_it(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=[kind.name for kind in KINDS])
 def test_a_spoilt_file_is_read_right_or_refused_in_a_sentence_that_names_it(kind):
-    wrong = [told for i in range(EACH) if (told := trial(SEED, kind + i * len(KINDS))[1])]
+    wrong = [message for i in range(EACH) if (message := trial(SEED, kind + i * len(KINDS))[1])]
     assert not wrong, "\n".join(wrong)
 
 
@@ -75,5 +75,5 @@ PLANTED = {
 def test_what_a_reader_does_wrong_is_seen(reader, tmp_path):
     for name, data in originals(INTO_A_MODEL).items():
         (tmp_path / name).write_bytes(data)
-    told, _ = judged(dataclasses.replace(KINDS[INTO_A_MODEL], read=reader), tmp_path)
-    assert told is not None and PLANTED[reader] in told
+    message, _ = judged(dataclasses.replace(KINDS[INTO_A_MODEL], read=reader), tmp_path)
+    assert message is not None and PLANTED[reader] in message

@@ -27,22 +27,22 @@ def run(arguments, folder):
 )
 def test_every_example_in_the_docs_gives_what_it_shows(page, tmp_path):
     # In a process of its own: the examples add operations.
-    found = run(["-W", "error", "-m", "doctest", str(page)], tmp_path)
-    assert found.returncode == 0, found.stdout
+    process = run(["-W", "error", "-m", "doctest", str(page)], tmp_path)
+    assert process.returncode == 0, process.stdout
 
 
 def example_and_output():
     """The README's ten lines, and what it says they print."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", text, re.DOTALL)
-    return found[1], found[2]
+    match = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", text, re.DOTALL)
+    return match[1], match[2]
 
 
 def printed_by(code, folder):
     (folder / "example.py").write_text(code, encoding="utf-8")
-    found = run(["-W", "error", "example.py"], folder)
-    assert found.returncode == 0, found.stderr
-    return found.stdout.strip()
+    process = run(["-W", "error", "example.py"], folder)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.strip()
 
 
 def test_the_readme_example_prints_what_the_readme_shows(tmp_path):

@@ -35,33 +35,33 @@ PACKAGE = ROOT / "tinygrad_lora"
     ids=lambda value: type(value).__name__,
 )
 def test_whatever_a_reader_raises_becomes_a_refusal_that_names_the_file(problem, words):
-    with pytest.raises(ModelFileError, match=words) as told, reading("f.bin", ModelFileError):
+    with pytest.raises(ModelFileError, match=words) as caught, reading("f.bin", ModelFileError):
         if isinstance(problem, bytes):
             problem.decode()
         raise problem
-    assert "f.bin" in str(told.value)
+    assert "f.bin" in str(caught.value)
 
 
 def test_a_refusal_keeps_its_own_class_and_an_accident_keeps_its_cause():
     with pytest.raises(ModelFileError), reading("f", ModelError):
         raise ModelFileError("f: no")
-    with pytest.raises(FormatError) as told, reading("f"):
+    with pytest.raises(FormatError) as caught, reading("f"):
         [][0]
-    assert isinstance(told.value.__cause__, IndexError)
+    assert isinstance(caught.value.__cause__, IndexError)
 
 
 def test_a_refusal_is_one_line_of_reasonable_length_that_a_terminal_can_show():
-    with pytest.raises(FormatError) as told, reading("f"):
+    with pytest.raises(FormatError) as caught, reading("f"):
         raise ValueError("a\n\x1b[31mb\ud800" + "x" * 10**6)
-    assert str(told.value).startswith(r"f: a\n\x1b[31mb\ud800xxx") and len(str(told.value)) < 2100
+    assert str(caught.value).startswith(r"f: a\n\x1b[31mb\ud800xxx") and len(str(caught.value)) < 2100
     with pytest.raises(FormatError, match=r"^f: it is x+ \.\.\. x+, not a number$"), reading("f"):
         raise ValueError("it is " + "x" * 10**6 + ", not a number")
 
 
 def test_what_the_system_refuses_and_a_missing_library_stay_what_they_are():
-    with pytest.raises(FileNotFoundError) as told, opened("nowhere"):
+    with pytest.raises(FileNotFoundError) as caught, opened("nowhere"):
         pass
-    assert told.value.filename == "nowhere"
+    assert caught.value.filename == "nowhere"
     with pytest.raises(ImportError), reading("f"):
         raise ImportError("no library")
     with pytest.raises(KeyboardInterrupt), reading("f"):
@@ -85,9 +85,9 @@ def test_only_regular_files_are_opened(kind, tmp_path, monkeypatch):
     error, words = (
         (IsADirectoryError, "directory") if kind == "folder" else (FormatError, "only regular files are read")
     )
-    with pytest.raises(error, match=words) as told:
+    with pytest.raises(error, match=words) as caught:
         read_bytes(path, 100)
-    assert str(path) in str(told.value)
+    assert str(path) in str(caught.value)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a link that anybody may make")
@@ -144,9 +144,9 @@ def test_a_full_disk_is_named_with_the_file(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(files.os, "fdopen", full)
-    with pytest.raises(OSError, match=r"No space left on device: .*x\.bin") as told:
+    with pytest.raises(OSError, match=r"No space left on device: .*x\.bin") as caught:
         write_atomically(tmp_path / "x.bin", b"1")
-    assert told.value.errno == errno.ENOSPC and not list(tmp_path.iterdir())
+    assert caught.value.errno == errno.ENOSPC and not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of other systems are others")
@@ -199,11 +199,11 @@ def opens(call):
 
 
 def test_no_other_module_opens_or_parses_a_file():
-    found = {
+    names = {
         path.relative_to(PACKAGE if path.is_relative_to(PACKAGE) else ROOT).as_posix()
         for path in [*PACKAGE.rglob("*.py"), *(ROOT / "tutorials" / "exercises").rglob("*.py")]
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and opens(node)
     }
-    assert not [name for name in found if not name.startswith(tuple(ELSEWHERE))], "read it with tinygrad_lora.files"
-    assert not [name for name in ELSEWHERE if not any(one.startswith(name) for one in found)], "no longer needed"
+    assert not [name for name in names if not name.startswith(tuple(ELSEWHERE))], "read it with tinygrad_lora.files"
+    assert not [name for name in ELSEWHERE if not any(one.startswith(name) for one in names)], "no longer needed"

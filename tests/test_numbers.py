@@ -85,9 +85,9 @@ def test_sigmoid_and_silu_have_all_their_digits_where_they_are_small(dtype):
     x = np.concatenate([-np.geomspace(1e-4, 80, 300), -np.arange(0.0, 20, 0.25)]).astype(dtype)
     s, slope = exact_sigmoid(x)
     for f, exact in ((tl.sigmoid, (s, slope)), (silu, (x * s, s + x * slope))):
-        for found, right in zip(value_and_slope(f, x), exact, strict=True):
+        for result, right in zip(value_and_slope(f, x), exact, strict=True):
             scale = np.abs(right) if exact[0] is s else s * (1 + np.abs(x))  # the slope of silu is a difference
-            assert (np.abs(found - right) <= 4 * limits.eps * scale + 2 * float(limits.smallest_subnormal)).all()
+            assert (np.abs(result - right) <= 4 * limits.eps * scale + 2 * float(limits.smallest_subnormal)).all()
 
 
 @pytest.mark.parametrize("name", TORCH)
@@ -162,9 +162,9 @@ def test_float16_is_computed_in_float32_and_rounded_once(f, level):
     value, slope = value_and_slope(f, x, seed)
     exact_value, exact_slope = value_and_slope(f, x.astype(np.float64), seed.astype(np.float64))
     assert value.dtype == slope.dtype == HALF
-    for found, exact in ((value, exact_value), (slope, exact_slope)):
+    for result, exact in ((value, exact_value), (slope, exact_slope)):
         largest = max(float(np.abs(exact).max()), float(np.finfo(HALF).tiny))
-        assert np.abs(found.astype(float) - exact).max() <= 3 * np.finfo(HALF).eps * largest
+        assert np.abs(result.astype(float) - exact).max() <= 3 * np.finfo(HALF).eps * largest
 
 
 @pytest.mark.parametrize("f", ACCUMULATING.values(), ids=ACCUMULATING)
@@ -172,10 +172,10 @@ def test_compiled_float16_is_finite_and_right_as_well(f):
     x = (200 + RANDOM.normal(size=(6, 3000))).astype(HALF)
     seed = RANDOM.normal(size=f(tl.constant(x)).shape).astype(HALF)
     results = compiled_value_and_slope(lambda x: f(x) * seed, x)
-    for found, eager in zip(results, value_and_slope(lambda x: f(x) * seed, x), strict=True):
-        assert found.dtype == HALF
+    for result, eager in zip(results, value_and_slope(lambda x: f(x) * seed, x), strict=True):
+        assert result.dtype == HALF
         largest = max(float(np.abs(eager).max()), float(np.finfo(HALF).tiny))
-        assert np.abs(found.astype(float) - eager.astype(float)).max() <= 3 * np.finfo(HALF).eps * largest
+        assert np.abs(result.astype(float) - eager.astype(float)).max() <= 3 * np.finfo(HALF).eps * largest
 
 
 def test_the_mean_of_a_thousand_hundreds_is_a_hundred():
@@ -313,8 +313,8 @@ def test_whole_numbers_are_equal_to_the_last_bit_also_where_they_wrap_around(f, 
     limits = np.iinfo(dtype)
     x = RANDOM.integers(limits.min, limits.max, (5, 7), dtype=dtype, endpoint=True)
     with np.errstate(over="ignore"):
-        eager, found = f(tl.constant(x)).value, tl.compile(f)(x)
-    assert found.dtype == eager.dtype and found.shape == eager.shape and found.tobytes() == eager.tobytes()
+        eager, result = f(tl.constant(x)).value, tl.compile(f)(x)
+    assert result.dtype == eager.dtype and result.shape == eager.shape and result.tobytes() == eager.tobytes()
 
 
 ORDERED = {  # sums of float16 that come out differently in another order
@@ -365,8 +365,8 @@ def test_finite_stays_finite_for_ordinary_magnitudes(f, dtype):
             sizes = sizes[sizes > 0]
             if np.isfinite(sizes).all() and 10.0**-decades < sizes.min() and sizes.max() < 10.0**decades:
                 tried += 1
-                for found, eager in zip(both(*arrays), (y, *tl.gradients(tl.sum(y), x)), strict=True):
-                    np.testing.assert_allclose(found, eager.value, rtol=1e-4, atol=1e-4 * np.abs(eager.value).max())
+                for result, eager in zip(both(*arrays), (y, *tl.gradients(tl.sum(y), x)), strict=True):
+                    np.testing.assert_allclose(result, eager.value, rtol=1e-4, atol=1e-4 * np.abs(eager.value).max())
     assert tried >= 10, tried
 
 
@@ -383,8 +383,10 @@ def test_the_table_has_the_errors_of_float32_sums():
 
 
 def test_the_page_names_what_the_first_call_allows():
-    told = re.search(r"explains (\S+) of the largest .* float64, (\S+) in float32 and (\S+) in float16", PAGE).groups()
-    assert [float(bound) for bound in told] == [agreement.TOLERANCE[size] for size in (8, 4, 2)]
+    bounds = re.search(
+        r"explains (\S+) of the largest .* float64, (\S+) in float32 and (\S+) in float16", PAGE
+    ).groups()
+    assert [float(bound) for bound in bounds] == [agreement.TOLERANCE[size] for size in (8, 4, 2)]
     assert agreement.FACTOR == 4 and "4 times as much as the eager result moves" in PAGE
 
 

@@ -121,8 +121,8 @@ def test_in_an_empty_environment_every_command_explains_itself(built, tmp_path):
     (tmp_path / "typed.py").write_text(TYPED, encoding="utf-8")
     mypy = [sys.executable, "-m", "mypy", "--strict", "--python-executable", scripts / "python", "typed.py"]
     if importlib.util.find_spec("mypy"):
-        told = run(*mypy).stdout
-        assert 'typed.py:6: error: Argument "rank" to "adapt"' in told and "Found 1 error" in told, told
+        printed = run(*mypy).stdout
+        assert 'typed.py:6: error: Argument "rank" to "adapt"' in printed and "Found 1 error" in printed, printed
     demo = run(command, "demo", "--out", "pictures", "--epochs", "1")
     assert demo.returncode == 0, demo.stderr
     assert (tmp_path / "pictures" / "index.html").is_file()
@@ -187,9 +187,9 @@ runpy.run_path("run.py", run_name="__main__")
 @pytest.mark.skipif(os.name == "nt", reason="in Windows a process cannot be sent a Ctrl-C like this")
 @pytest.mark.parametrize("seconds", [0, 0.5])
 @pytest.mark.parametrize(
-    ("command", "told"), [("demo", ""), ("docs", "run.py: interrupted\n"), ("test", "run.py: interrupted\n")]
+    ("command", "message"), [("demo", ""), ("docs", "run.py: interrupted\n"), ("test", "run.py: interrupted\n")]
 )
-def test_ctrl_c_in_run_py_is_one_line(command, told, seconds, tmp_path):
+def test_ctrl_c_in_run_py_is_one_line(command, message, seconds, tmp_path):
     shutil.copy(ROOT / "run.py", tmp_path)
     python, page = tmp_path / ".venv" / "bin" / "python", tmp_path / "build" / "docs" / ".buildinfo"
     for path, text in ((python, SLOW), (page, "of an earlier build"), (tmp_path / "pyproject.toml", "")):
@@ -204,6 +204,6 @@ def test_ctrl_c_in_run_py_is_one_line(command, told, seconds, tmp_path):
         while running.stdout.readline() not in ("ready\n", ""):
             pass
         os.killpg(running.pid, signal.SIGINT)
-        assert running.communicate(timeout=60)[1] == told
+        assert running.communicate(timeout=60)[1] == message
     assert running.returncode == 130
     assert page.exists() == (command != "docs")  # the next build writes all pages anew

@@ -37,8 +37,8 @@ def user_folder(variable: str, linux: str, mac: str) -> Path:
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     if sys.platform == "darwin":
         return Path.home() / "Library" / mac
-    given = Path(os.environ.get(variable, ""))
-    return given if given.is_absolute() else Path.home() / linux
+    folder = Path(os.environ.get(variable, ""))
+    return folder if folder.is_absolute() else Path.home() / linux
 
 
 def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:

@@ -129,16 +129,16 @@ def examples() -> dict[str, str]:
 
 def _session(text: str, space: dict[str, object]) -> str:
     """The statements as a person types them, each with what Python answers."""
-    told = []
+    lines = []
     for statement in ast.parse(text).body:
         source = ast.get_source_segment(text, statement) or ""
         first, *rest = source.split("\n")
-        told += [f">>> {first}", *[f"... {line}" for line in rest]]
+        lines += [f">>> {first}", *[f"... {line}" for line in rest]]
         answer = StringIO()
         with redirect_stdout(answer):
             code.InteractiveInterpreter(space).runcode(compile(ast.Interactive([statement]), "example.py", "single"))
-        told += answer.getvalue().splitlines()
-    return "\n".join(["```pycon", *told, "```"])
+        lines += answer.getvalue().splitlines()
+    return "\n".join(["```pycon", *lines, "```"])
 
 
 def _questions() -> str:

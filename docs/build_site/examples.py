@@ -15,8 +15,8 @@ from tinygrad_lora.errors import GradientError
 # What the names in a call stand for. All are real numbers but the labels and the tokens.
 SHAPES = {
     "x": (4, 3), "y": (4, 3), "a": (4, 3), "b": (3,), "A": (4, 3), "B": (3, 2), "w": (3,), "target": (4, 3),
-    "logits": (4, 3), "labels": (4,), "tokens": (4, 5), "sound": (1, 2, 6), "image": (1, 2, 4, 4), "k": (3, 2, 3),
-    "K": (3, 2, 3, 3),
+    "logits": (4, 3), "labels": (4,), "tokens": (4, 5), "sound": (1, 2, 6), "image": (1, 2, 4, 4), "k": (3, 2, 2),
+    "K": (3, 2, 2, 2),
 }  # fmt: skip
 WHOLE = ("labels", "tokens")
 CALLS = {
@@ -36,7 +36,7 @@ CALLS = {
     "mse": "mse(y, target)",
     "cross_entropy": "cross_entropy(logits, labels)",
     "conv1d": "conv1d(sound, k)",
-    "conv2d": "conv2d(image, K, padding=1)",
+    "conv2d": "conv2d(image, K)",
     "max_pool": "max_pool(sound, 2)",
     "avg_pool": "avg_pool(image, 2)",
     "Linear": "Linear(3, 2, seed=0)(x)",

@@ -80,10 +80,10 @@ def _for_the_site(name: str, text: str) -> str:
 
 def hints(id: str) -> str:
     """The hints, each behind a click of its own."""
-    told = load_exercise(id).hints
+    hints = load_exercise(id).hints
     return "\n\n".join(
-        f'<details class="hint"><summary>Hint {number} of {len(told)}</summary>\n\n{hint}\n\n</details>'
-        for number, hint in enumerate(told, start=1)
+        f'<details class="hint"><summary>Hint {number} of {len(hints)}</summary>\n\n{hint}\n\n</details>'
+        for number, hint in enumerate(hints, start=1)
     )
 
 

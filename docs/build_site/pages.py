@@ -22,17 +22,17 @@ def pages() -> dict[str, str]:
 
 def tutorials_page() -> str:
     """The list of the tutorials."""
-    told = notebooks.headings()
-    minutes = sum(heading.minutes for heading in told.values())
+    headings = notebooks.headings()
+    minutes = sum(heading.minutes for heading in headings.values())
     rows = [
         f"| [{one.number} · {one.title}](tutorials/{stem}.ipynb), {one.minutes}&nbsp;min | {one.outcome} |"
-        for stem, one in told.items()
+        for stem, one in headings.items()
     ]
     return "\n".join(
         [
             "# Tutorials",
             "",
-            f"{len(told)} notebooks, {minutes // 60} hours and {minutes % 60} minutes in all. Each stands alone: a",
+            f"{len(headings)} notebooks, {minutes // 60} hours and {minutes % 60} minutes in all. Each stands alone: a",
             "later one never needs the code that you wrote in an earlier one. `tinygrad-lora learn` lists them with",
             "what you have done, `tinygrad-lora learn 04` opens your own copy. `check` says what is right, and why",
             "something is wrong.",
@@ -44,7 +44,7 @@ def tutorials_page() -> str:
             "```{toctree}",
             ":hidden:",
             "",
-            *[f"tutorials/{stem}" for stem in told],
+            *[f"tutorials/{stem}" for stem in headings],
             "```",
             "",
         ]

@@ -146,15 +146,15 @@ def _operation(op: Op) -> str:
         "The result may share memory with its operand." if op.view else "",
         "" if op.differentiable else "No gradient passes.",
     ]
-    told = " ".join([", ".join(filter(None, forms)) + ".", *filter(None, kinds)])
+    sentence = " ".join([", ".join(filter(None, forms)) + ".", *filter(None, kinds)])
     if not op.differentiable or "vjp" not in vars(type(op)):
-        return told
+        return sentence
     _, _, body = inspect.getsource(type(op).vjp).partition(":\n")
     names = inspect.getfullargspec(type(op).vjp)
     static = f", *, {', '.join(names.kwonlyargs)}" if names.kwonlyargs else ""
     starred = f", *{names.varargs}" if names.varargs else ""
     rule = f"def vjp({', '.join(names.args)}{starred}{static}):\n{textwrap.indent(inspect.cleandoc(body), '    ')}"
-    return f"{told}\n\nIts backward rule, from the gradient `g` of the output `y`:\n\n```python\n{rule}\n```"
+    return f"{sentence}\n\nIts backward rule, from the gradient `g` of the output `y`:\n\n```python\n{rule}\n```"
 
 
 def _example(name: str, thing: Any, shown: Example) -> str:

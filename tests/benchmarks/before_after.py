@@ -93,15 +93,15 @@ def worker_of(root):
 
 def ratios(sides, rounds, measure, shuffle):
     """Ours / theirs in each round."""
-    found = []
+    quotients = []
     for _ in range(rounds):
         times = {name: measure(sides[name]) for name in shuffle.sample(list(sides), len(sides))}
-        found.append(times["this"] / times["other"])
-    return found
+        quotients.append(times["this"] / times["other"])
+    return quotients
 
 
-def show(what, found):
-    low, middle, high = statistics.quantiles(found, n=4)
+def show(what, quotients):
+    low, middle, high = statistics.quantiles(quotients, n=4)
     print(f"{what:<10} {middle:6.3f}   quartiles {low:.3f} to {high:.3f}", flush=True)
 
 
@@ -112,23 +112,23 @@ def main():
     parser.add_argument("--sizes", nargs="+", default=list(SIZES))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--compile", action="store_true")
-    given = parser.parse_args()
-    roots, shuffle = {"this": HERE, "other": given.other.resolve()}, random.Random(0)
-    if given.compile:
+    options = parser.parse_args()
+    roots, shuffle = {"this": HERE, "other": options.other.resolve()}, random.Random(0)
+    if options.compile:
         sides = {name: Side(root, ["-c", COMPILING]) for name, root in roots.items()}
         for case in ("chain", "network", "norms"):
             ratios(sides, 2, lambda side, case=case: side.ask(case), shuffle)  # warm
-            show(case, ratios(sides, given.rounds, lambda side, case=case: side.ask(case), shuffle))
+            show(case, ratios(sides, options.rounds, lambda side, case=case: side.ask(case), shuffle))
         return
     sides = {name: Side(root, ["-m", worker_of(root), "ours"]) for name, root in roots.items()}
-    for workload, size in cases(given.workloads, given.sizes):
+    for workload, size in cases(options.workloads, options.sizes):
         ready = {name: side.request("prepare", workload=workload, size=size, seed=0) for name, side in sides.items()}
         if wrong := {name: answer for name, answer in ready.items() if "steps" not in answer}:
             print(f"{workload} {size}: {wrong}", flush=True)
             continue
         steps = max(answer["steps"] for answer in ready.values())
-        found = ratios(sides, given.rounds, lambda side, n=steps: side.request("time", steps=n)["wall"], shuffle)
-        show(f"{workload} {size}", found)
+        quotients = ratios(sides, options.rounds, lambda side, n=steps: side.request("time", steps=n)["wall"], shuffle)
+        show(f"{workload} {size}", quotients)
 
 
 if __name__ == "__main__":

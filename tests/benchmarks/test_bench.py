@@ -56,8 +56,8 @@ def tiny(workload):
 @pytest.mark.parametrize("name", ALWAYS)
 def test_our_implementations_agree_with_the_reference(name, workload):
     case = tiny(workload)
-    found, wrong = first_step(case, prepare(name, case))
-    assert found and wrong is None
+    result, wrong = first_step(case, prepare(name, case))
+    assert result and wrong is None
 
 
 @pytest.mark.slow
@@ -73,16 +73,16 @@ def test_the_others_agree_with_the_reference_or_say_why_they_cannot(name, worklo
         except UnableError as reason:
             assert len(str(reason)) > 10
             return
-        found, wrong = first_step(case, run)
-    assert found and wrong is None
+        result, wrong = first_step(case, run)
+    assert result and wrong is None
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_the_gradients_by_hand_are_those_of_the_engine_to_the_last_digits(workload):
     case = tiny(workload).double()
     run = prepare("ours-eager", case)
-    found = errors(case, run.outcome(run.step()), reference(case))
-    assert max(found.values()) < TOLERANCE[8]
+    differences = errors(case, run.outcome(run.step()), reference(case))
+    assert max(differences.values()) < TOLERANCE[8]
 
 
 @pytest.mark.parametrize("workload", ["W3", "W3ce", "W4"])
@@ -100,8 +100,8 @@ def test_a_wrong_gradient_is_named_with_its_error():
     right = prepare("naive", case)
 
     def outcome(result):
-        found = right.outcome(result)
-        return found | {"dx": found["dx"] * 1.1}
+        results = right.outcome(result)
+        return results | {"dx": results["dx"] * 1.1}
 
     _, wrong = first_step(case, Prepared(right.step, outcome))
     assert wrong == "disagrees with the reference: dx is off by 1.0e-01 of its largest number"
@@ -224,8 +224,8 @@ def test_a_peer_that_ends_in_the_middle_is_reported_and_the_others_go_on():
 
     processes = [Scripted("ours", [], [1.0] * 3), Ended("torch", [], [1.0, 2.0, 2.0])]
     rows = _case_rows(processes, Plan([("W1", "S")], [], rounds=3), ABOUT, random.Random(0))
-    found = {r.peer: r for r in results(rows)}
-    assert found["torch"].reason == "the process ended" and found["ours"].seconds == 1.0
+    collected = {r.peer: r for r in results(rows)}
+    assert collected["torch"].reason == "the process ended" and collected["ours"].seconds == 1.0
 
 
 def test_a_peer_that_disagrees_is_reported_and_not_timed():
@@ -284,14 +284,14 @@ def test_every_peer_has_a_module_and_a_variant_is_ours():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "text"),
     [
         (999.99e-6, "1.00 ms"), (9.996e-6, "10.0 us"), (99.96e-6, "100 us"), (999.4e-6, "999 us"), (0.9999, "1.00 s"),
         (0.9996e-6, "1.00 us"), (5e-9, "5.00 ns"), (0.0, "0.00 ns"), (1234.6, "1,235 s"),
     ],
 )  # fmt: skip
-def test_a_time_has_three_digits(seconds, told):
-    assert short(seconds) == told
+def test_a_time_has_three_digits(seconds, text):
+    assert short(seconds) == text
 
 
 def row(peer, times, launch=0, **more):
@@ -320,11 +320,11 @@ ROWS = [
 
 
 def test_a_ratio_is_taken_round_by_round_and_the_gate_is_the_median_of_launches():
-    found = {r.peer: r for r in results(ROWS)}
-    assert found["naive"].launches == (0.5, 0.5, 0.8)  # the medians of .5 1 .25, of .5 .5 1, and of .8 .8 .8
-    assert found["naive"].ratio == 0.5 and found["ours"].ratio == 1
-    assert (found["naive"].low, found["naive"].high) == (0.5, 0.8)
-    assert found["naive"].seconds == 20e-6
+    collected = {r.peer: r for r in results(ROWS)}
+    assert collected["naive"].launches == (0.5, 0.5, 0.8)  # the medians of .5 1 .25, of .5 .5 1, and of .8 .8 .8
+    assert collected["naive"].ratio == 0.5 and collected["ours"].ratio == 1
+    assert (collected["naive"].low, collected["naive"].high) == (0.5, 0.8)
+    assert collected["naive"].seconds == 20e-6
     assert ratio_of(results(ROWS), "W3", "S", "naive") == 0.5 and ratio_of(results(ROWS), "W3", "M", "naive") is None
 
 
@@ -348,8 +348,8 @@ def test_the_details_show_the_first_step_quartiles_and_launches():
 
 
 def test_the_table_of_techniques_has_a_row_for_each_and_says_what_it_does():
-    found = [r._replace(peer=r.peer.replace("naive", "row_blocks")) for r in results(ROWS)]
-    assert technique_table(found, {"row_blocks": "small blocks", "in_place": "no copy"}).splitlines()[2:] == [
+    collected = [r._replace(peer=r.peer.replace("naive", "row_blocks")) for r in results(ROWS)]
+    assert technique_table(collected, {"row_blocks": "small blocks", "in_place": "no copy"}).splitlines()[2:] == [
         "| row_blocks | 0.50 | small blocks |",
         "| in_place   | -    | no copy      |",
     ]
@@ -391,9 +391,9 @@ def test_a_goal_is_met_missed_or_not_measured():
         {"kind": "probe", "name": name, "peer": "ours", "workload": "W3", "size": "S", key: value}
         for name, key, value in (("calls", "calls", 20), ("speed", "microseconds", 16.0))
     ]
-    told = judged(bars, results(ROWS), [*ROWS, *probes])
-    assert [t["verdict"] for t in told] == ["missed", "met", "met", "not measured"]
-    assert bar_table(told).splitlines()[2:] == [
+    verdicts = judged(bars, results(ROWS), [*ROWS, *probes])
+    assert [t["verdict"] for t in verdicts] == ["missed", "met", "met", "not measured"]
+    assert bar_table(verdicts).splitlines()[2:] == [
         "| W3 S against naive | 0.5      | 0.45    | missed       |",
         "| calls              | 20       | 20      | met          |",
         "| time               | 0.8 us   | 0.85 us | met          |",
@@ -415,10 +415,10 @@ def test_the_goals_name_workloads_sizes_and_peers_that_exist():
 
 
 def test_a_steady_step_is_asked_for_its_memory_beyond_what_it_returns():
-    found = Worker("naive").answer({"ask": "probe", "name": "memory", "workload": "W1", "size": "M", "seed": 0})
+    result = Worker("naive").answer({"ask": "probe", "name": "memory", "workload": "W1", "size": "M", "seed": 0})
     size = SIZES["M"]
     returned = 4 * size.batch * size.outputs
-    assert returned <= found["peak"] and 4 * size.batch * size.rank <= found["allocated"] < returned
+    assert returned <= result["peak"] and 4 * size.batch * size.rank <= result["allocated"] < returned
 
 
 # --- The command ---
@@ -533,8 +533,8 @@ def test_numbers_come_as_json_if_asked(tmp_path, capsys):
     few = ["--workloads", "W1", "--sizes", "S", "--peers", "naive", "--rounds", "1", "--launches", "1", "--json"]
     assert main([*few, "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr()
-    found = [Result(**{k: v for k, v in r.items() if k != "ratio"}) for r in json.loads(printed.out)]
-    assert [(r.workload, r.size, r.peer) for r in found] == [("W1", "S", "ours"), ("W1", "S", "naive")]
+    report = [Result(**{k: v for k, v in r.items() if k != "ratio"}) for r in json.loads(printed.out)]
+    assert [(r.workload, r.size, r.peer) for r in report] == [("W1", "S", "ours"), ("W1", "S", "naive")]
     assert printed.err == ""
 
 

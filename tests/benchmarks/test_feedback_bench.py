@@ -16,11 +16,11 @@ from tinygrad_lora.learn.diagnosis import Diagnosis
 
 def test_a_change_is_another_program_and_the_same_one_each_time():
     text = "def f(a, b=1):\n    c = a - b\n    return max(c, 0.5)\n"
-    found = dict(changes(text))
-    assert found == dict(changes(text)) and len(found) == len(set(found.values()))
-    assert all(new != ast.unparse(ast.parse(text)) for new in found.values())
+    result = dict(changes(text))
+    assert result == dict(changes(text)) and len(result) == len(set(result.values()))
+    assert all(new != ast.unparse(ast.parse(text)) for new in result.values())
     for change in ("`c = a - b` -> `c = b - a`", "`c = a - b` -> `pass`", "`def f(a, b=1):` -> `def f(a, b=2):`"):
-        assert change in found
+        assert change in result
     assert difference("a\nb\nc", "a\nx\nc") == "`b` -> `x`"
 
 

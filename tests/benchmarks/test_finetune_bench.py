@@ -36,8 +36,8 @@ def test_the_command_prints_what_it_measured(capsys, tmp_path):
     out = tmp_path / "table.md"
     command = ["finetune", "--network", "tiny", "--peers", "ours-eager", "--rounds", "2", "--out", str(out)]
     assert main([*command, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    ours, eager = told["rows"]
+    report = json.loads(capsys.readouterr().out)
+    ours, eager = report["rows"]
     assert (ours["peer"], eager["peer"], ours["ratio"]) == ("ours", "ours-eager", 1.0)
     assert len(eager["wall"]) == len(eager["cpu"]) == 2 and eager["ratio"] > 0
     assert eager["losses"] == pytest.approx(ours["losses"], rel=1e-4)

@@ -20,14 +20,14 @@ def written(folder, ids, students=12, seed=0):
 
 
 def test_every_student_hands_in_whole_notebooks(tmp_path):
-    found = written(tmp_path, ["04-topo", "05-softmax"])
-    assert len(found) == 24 and len(submissions(tmp_path)) == 12
-    for name, text in found.items():
-        given, own = tutorial(name.partition("/")[2][:2]), json.loads(text)["cells"]
-        assert len(own) == len(given.cells)
-        changed = [cell["id"] for cell, before in zip(own, given.cells, strict=True) if cell != before]
+    texts = written(tmp_path, ["04-topo", "05-softmax"])
+    assert len(texts) == 24 and len(submissions(tmp_path)) == 12
+    for name, text in texts.items():
+        lesson, own = tutorial(name.partition("/")[2][:2]), json.loads(text)["cells"]
+        assert len(own) == len(lesson.cells)
+        changed = [cell["id"] for cell, before in zip(own, lesson.cells, strict=True) if cell != before]
         assert set(changed) <= {"04-topo-answer", "05-softmax-answer"}
-        assert set(read(tmp_path / name)[1]) == set(given.exercises)
+        assert set(read(tmp_path / name)[1]) == set(lesson.exercises)
 
 
 def test_some_answers_are_right_some_wrong_and_some_not_begun(tmp_path):
@@ -58,7 +58,7 @@ def test_a_mistake_has_the_name_of_the_answer_wherever_it_stands(id, title):
 @pytest.mark.slow
 def test_the_command_says_what_it_measured_and_where(capsys):
     assert main(["grading", "--students", "3", "--exercises", "04-twice", "-j", "1", *flags()]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"3 whole notebooks, 1 exercises, 1 workers: [\d.]+ s", told[0])
-    assert told[2] == settings().held and re.search(r"points on average, of 2$", told[3])
-    assert re.search(r"process: .*\d ms without a sandbox$", told[4]) and re.search(r"\d cores, .*load", told[5])
+    printed = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"3 whole notebooks, 1 exercises, 1 workers: [\d.]+ s", printed[0])
+    assert printed[2] == settings().held and re.search(r"points on average, of 2$", printed[3])
+    assert re.search(r"process: .*\d ms without a sandbox$", printed[4]) and re.search(r"\d cores, .*load", printed[5])

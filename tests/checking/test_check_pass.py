@@ -60,10 +60,10 @@ LATE = {
     ids=lambda p: p.__name__,
 )
 def test_a_wrong_rewrite_is_refuted_by_a_program_of_a_few_steps(a_pass):
-    found, programs = refutation_by_some_search(a_pass)
-    assert programs <= 1_250 and len(found.program.steps) <= 4
-    assert all(array.size <= 16 for array in found.program.arrays)
-    assert found.sentence.startswith(a_pass.__name__)
+    counterexample, programs = refutation_by_some_search(a_pass)
+    assert programs <= 1_250 and len(counterexample.program.steps) <= 4
+    assert all(array.size <= 16 for array in counterexample.program.arrays)
+    assert counterexample.sentence.startswith(a_pass.__name__)
 
 
 BY_HAND = {"matrices_commute", "sum_of_a_product", "differences_commute", "order_does_not_matter", "square_of_a_sum"}
@@ -71,12 +71,12 @@ BY_HAND = {"matrices_commute", "sum_of_a_product", "differences_commute", "order
 
 @pytest.mark.parametrize("a_pass", [p for p in WRONG if p.__name__ in BY_HAND], ids=lambda p: p.__name__)
 def test_what_refutes_a_pass_can_be_run_by_hand(a_pass):
-    found = refutation(a_pass)
-    graph = tl.trace(found.program, *found.program.arrays)
-    for y, expected in zip(graph(*found.program.arrays), found.expected, strict=True):
+    counterexample = refutation(a_pass)
+    graph = tl.trace(counterexample.program, *counterexample.program.arrays)
+    for y, expected in zip(graph(*counterexample.program.arrays), counterexample.expected, strict=True):
         np.testing.assert_array_equal(y, expected)
-    results = a_pass(graph)(*found.program.arrays)
-    assert any(not np.array_equal(y, z) for y, z in zip(results, found.expected, strict=False))
+    results = a_pass(graph)(*counterexample.program.arrays)
+    assert any(not np.array_equal(y, z) for y, z in zip(results, counterexample.expected, strict=False))
 
 
 @pytest.mark.slow
@@ -124,8 +124,8 @@ def test_a_law_for_finite_numbers_can_be_judged_as_one():
 
         return graph.rewrite(rule)
 
-    found = refutation(difference)
-    assert "special=False" in found.hint and not np.isfinite(found.program.arrays[0]).all()
+    counterexample = refutation(difference)
+    assert "special=False" in counterexample.hint and not np.isfinite(counterexample.program.arrays[0]).all()
     result = tl.check_pass(difference, special=False, programs=200)
     assert result.applied > 0 and "finite numbers only" in repr(result)
 
@@ -153,16 +153,16 @@ def test_a_pass_may_raise_nothing():
     def broken(graph):
         return graph.map(lambda old, parents: rebuilt(old, parents) if old.op is not ops.exp else {}["no such key"])
 
-    found = refutation(broken)
-    assert "raises KeyError: 'no such key'" in found.sentence and len(found.program.steps) == 1
+    counterexample = refutation(broken)
+    assert "raises KeyError: 'no such key'" in counterexample.sentence and len(counterexample.program.steps) == 1
 
 
 def test_a_pass_must_come_to_an_end():
     def forever(graph):
         return graph.rewrite(lambda node: node * 1.0 if node.op is ops.add else ops.identity(node) + 0.0)
 
-    found = refutation(forever)
-    assert "comes to no end" in found.sentence and len(found.program.steps) <= 1
+    counterexample = refutation(forever)
+    assert "comes to no end" in counterexample.sentence and len(counterexample.program.steps) <= 1
 
 
 def test_a_pass_leaves_its_graph_alone():
@@ -194,8 +194,10 @@ def test_a_pass_returns_a_graph_each_time():
             return None
         return graph
 
-    found = refutation(forgetful)
-    assert "gives None instead of a graph" in found.sentence and [s.word for s in found.program.steps] == ["relu"]
+    counterexample = refutation(forgetful)
+    assert "gives None instead of a graph" in counterexample.sentence and [
+        s.word for s in counterexample.program.steps
+    ] == ["relu"]
 
 
 def test_a_node_is_what_it_says():
@@ -220,37 +222,37 @@ def test_inputs_are_handed_on():
 
 
 def test_a_counterexample_shows_the_program_both_results_and_both_graphs():
-    found = refutation(next(p for p in WRONG if p.__name__ == "relu_of_a_sum"))
-    text = found.text
+    counterexample = refutation(next(p for p in WRONG if p.__name__ == "relu_of_a_sum"))
+    text = counterexample.text
     for part in ("relu_of_a_sum changes output 0", "def f(", "tl.relu(", "without the pass", "with the pass", "before",
                  "after", "reduce" if "reduce" in text else "add("):  # fmt: skip
         assert part in text
-    html = found.html
+    html = counterexample.html
     assert html.count("<img") == 2 and "CounterexampleError" in html and "before" in html
-    assert str(CounterexampleError(found)) == text
+    assert str(CounterexampleError(counterexample)) == text
 
 
 def test_a_notebook_shows_the_counterexample_of_an_error():
-    found = refutation(next(p for p in WRONG if p.__name__ == "relu_of_a_sum"))
-    error = CounterexampleError(found)
-    assert failure_in_notebooks(error) == found.html == found._repr_html_()
+    counterexample = refutation(next(p for p in WRONG if p.__name__ == "relu_of_a_sum"))
+    error = CounterexampleError(counterexample)
+    assert failure_in_notebooks(error) == counterexample.html == counterexample._repr_html_()
     assert failure_in_notebooks(pickle.loads(pickle.dumps(error))) is None  # graphs stay in the process that made them
 
 
 def test_a_program_that_refutes_is_source_that_runs():
-    found = refutation(next(p for p in WRONG if p.__name__ == "relu_of_a_sum"))
+    counterexample = refutation(next(p for p in WRONG if p.__name__ == "relu_of_a_sum"))
     namespace = {"tl": tl, "np": np}
-    exec(str(found.program), namespace)
+    exec(str(counterexample.program), namespace)
     arrays = [namespace[name] for name in namespace if re.fullmatch(r"x\d+", name)]
     y = namespace["f"](*map(tl.constant, arrays))
-    np.testing.assert_array_equal(y.value, found.expected[0])
+    np.testing.assert_array_equal(y.value, counterexample.expected[0])
 
 
 # --- What is refused ---
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("argument", "message"),
     [
         (3, "takes a pass, a function from a graph to a graph, not int"),
         (tl.Linear, "not Linear"),
@@ -261,9 +263,9 @@ def test_a_program_that_refutes_is_source_that_runs():
         (DEFAULT, "not tuple"),
     ],
 )
-def test_what_is_no_pass_is_refused_with_a_sentence(given, message):
+def test_what_is_no_pass_is_refused_with_a_sentence(argument, message):
     with pytest.raises(TypeError, match=message):
-        tl.check_pass(given)
+        tl.check_pass(argument)
 
 
 def test_a_number_of_programs_is_a_number():

@@ -33,8 +33,8 @@ runpy.run_path(sys.argv[1])
 @pytest.mark.parametrize("number", [pytest.param(n, marks=[pytest.mark.slow] * (n % 4 > 0)) for n in range(40)])
 def test_a_random_program_agrees_with_its_eager_graph(number):
     trial = trial_of(SEED, number)
-    told = outcome(trial)
-    assert told is None or is_allowed(trial, told), f"{told}\n{trial.lines()}"
+    verdict = outcome(trial)
+    assert verdict is None or is_allowed(trial, verdict), f"{verdict}\n{trial.lines()}"
 
 
 def test_a_number_stands_for_one_trial():
@@ -53,8 +53,10 @@ def test_a_planted_fault_is_found_made_small_and_written_as_a_file_that_runs(mon
     simplify = importlib.import_module("tinygrad_lora.compiler.passes.simplify")
     monkeypatch.setitem(simplify.RULES, ops.relu, lambda node: node.parents[0])
     trials = ((number, trial_of(SEED, number)) for number in range(300))
-    number, trial, told = next((n, t, told) for n, t in trials if (told := outcome(t)) and told.startswith("different"))
-    fault = found(trial, told, SEED, number, tmp_path, Counter())
+    number, trial, verdict = next(
+        (n, t, verdict) for n, t in trials if (verdict := outcome(t)) and verdict.startswith("different")
+    )
+    fault = found(trial, verdict, SEED, number, tmp_path, Counter())
     assert fault.cause == "different: simplify"
     text = Path(fault.path).read_text(encoding="utf-8")
     body = text[text.index("\ndef f(") :].partition("    return")[0].strip().splitlines()
@@ -85,8 +87,8 @@ def test_what_only_a_second_call_shows_is_found():
         return x + x
 
     assert fault_of(double, tl.compile(double), [(x,), (x + 1,)], exact=True, poison=True, disturb=True) is None
-    told = fault_of(double, Wrong(double), [(x.copy(),), (x + 1,)], exact=True)
-    assert told == "a result changed in the call after it in call 2"
+    verdict = fault_of(double, Wrong(double), [(x.copy(),), (x + 1,)], exact=True)
+    assert verdict == "a result changed in the call after it in call 2"
 
 
 def test_every_threshold_is_one_of_the_compilers():

@@ -142,8 +142,8 @@ def test_indices_stay_within_bounds_among_special_numbers():
     ],
 )
 def test_the_bound_of_an_array(array, bound):
-    found = of_array(np.array(array, float))
-    assert (found if found is None else tuple(found)) == bound
+    result = of_array(np.array(array, float))
+    assert (result if result is None else tuple(result)) == bound
 
 
 def test_what_may_round_is_not_called_exact():

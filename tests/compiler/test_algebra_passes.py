@@ -211,8 +211,8 @@ class Dividing(Program):
     """A program that may divide as well."""
 
     def __call__(self, *inputs):
-        found = self.run(ENGINE | {"divide": tl.divide}, inputs)
-        return found[0] if len(found) == 1 else found
+        result = self.run(ENGINE | {"divide": tl.divide}, inputs)
+        return result[0] if len(result) == 1 else result
 
 
 def divided(writer):
@@ -634,7 +634,7 @@ def test_a_sum_of_frozen_weights_is_kept_from_call_to_call():
         return tl.compile(lambda x: x @ (w + a @ b)).prepare(x)
 
     names = [{s.name for s in compiled(trainable).snapshots} for trainable in (True, False)]
-    assert [("distribute_products" in found) for found in names] == [True, False]
+    assert [("distribute_products" in passes) for passes in names] == [True, False]
     assert_array_equal(compiled(False)(x), compiled(True)(x))
     assert compiled(False).program.calls == 1
 

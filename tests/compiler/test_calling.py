@@ -135,21 +135,23 @@ def leaves(tree):
 
 
 def mapped(function, tree):
-    form, found = taken_apart(tree, is_container)
-    return put_together(form, iter([function(leaf.value) for leaf in found]))
+    form, leaves = taken_apart(tree, is_container)
+    return put_together(form, iter([function(leaf.value) for leaf in leaves]))
 
 
-def assert_same_tree(found, expected):
-    assert type(found) is type(expected)
-    if is_container(found):
-        if isinstance(found, dict):
-            assert list(found) == list(expected)
-        assert len(found) == len(expected)
-        for one, other in zip(taken_apart(found, is_container)[1], taken_apart(expected, is_container)[1], strict=True):
+def assert_same_tree(result, expected):
+    assert type(result) is type(expected)
+    if is_container(result):
+        if isinstance(result, dict):
+            assert list(result) == list(expected)
+        assert len(result) == len(expected)
+        for one, other in zip(
+            taken_apart(result, is_container)[1], taken_apart(expected, is_container)[1], strict=True
+        ):
             assert one.path == other.path
             assert_same_tree(one.value, other.value)
     else:
-        assert_array_equal(found, expected)
+        assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize("structure", STRUCTURES, ids=repr)
@@ -159,12 +161,12 @@ def test_a_structure_goes_in_and_comes_out_as_it_is(structure):
 
     compiled = tl.compile(double)
     for times in (1.0, 3.0):
-        given = mapped(lambda leaf, t=times: leaf * t if isinstance(leaf, np.ndarray) else leaf, structure)
-        expected = mapped(lambda leaf: leaf * 2.0 if isinstance(leaf, np.ndarray) else np.array(0.0), given)
-        found = compiled(given, X)
-        assert_same_tree(mapped(np.asarray, found), (expected, X))
+        argument = mapped(lambda leaf, t=times: leaf * t if isinstance(leaf, np.ndarray) else leaf, structure)
+        expected = mapped(lambda leaf: leaf * 2.0 if isinstance(leaf, np.ndarray) else np.array(0.0), argument)
+        result = compiled(argument, X)
+        assert_same_tree(mapped(np.asarray, result), (expected, X))
     assert len(compiled.programs) == 1
-    assert compiled._last.fits(given, X) == all(type(key) is str for key in keys_of(structure))
+    assert compiled._last.fits(argument, X) == all(type(key) is str for key in keys_of(structure))
 
 
 def keys_of(tree):
@@ -203,20 +205,20 @@ def test_layers_inside_containers_are_watched():
     layers = [tl.adapt(tl.Sequential(tl.Linear(2, 2, seed=i)), 1, seed=i) for i in range(2)]
     for layer in layers:
         layer[0].lora.lora_B.value = np.ones((1, 2))
-    for given in (tuple(layers), layers, {"a": layers[0], "b": layers[1]}):
+    for argument in (tuple(layers), layers, {"a": layers[0], "b": layers[1]}):
         compiled = tl.compile(lambda group, x: sum(f(x) for f in leaves(group)))
         for _ in range(2):
-            np.testing.assert_allclose(compiled(given, X), sum(layer.forward(X) for layer in layers))
+            np.testing.assert_allclose(compiled(argument, X), sum(layer.forward(X) for layer in layers))
             with tl.disabled(layers[1]):
-                np.testing.assert_allclose(compiled(given, X), sum(layer.forward(X) for layer in layers))
+                np.testing.assert_allclose(compiled(argument, X), sum(layer.forward(X) for layer in layers))
         assert compiled.programs.generated == 2
 
 
 def test_a_container_of_nodes_makes_the_function_run_on_nodes():
     x = tl.parameter(X)
-    for given in ({"x": x}, [x, X], (x,), [[x]]):
-        found = tl.compile(lambda tree: leaves(tree)[0] * 2.0)(given)
-        assert found.requires_gradient
+    for argument in ({"x": x}, [x, X], (x,), [[x]]):
+        result = tl.compile(lambda tree: leaves(tree)[0] * 2.0)(argument)
+        assert result.requires_gradient
 
 
 def test_inputs_are_named_after_their_place():
@@ -238,8 +240,8 @@ def test_a_saved_program_takes_the_arrays_one_after_another(tmp_path):
 def test_outputs_in_containers_own_their_memory():
     compiled = tl.compile(lambda tree: {"a": tree["x"], "b": [tree["x"], tree["x"].mT]})
     x = np.array(X)
-    found = compiled({"x": x})
-    arrays = [found["a"], *found["b"], x]
+    result = compiled({"x": x})
+    arrays = [result["a"], *result["b"], x]
     assert not any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
 
 
@@ -314,9 +316,9 @@ def test_a_result_that_is_no_node_is_told_with_its_place(function, message):
 
 
 def test_a_function_of_a_python_number_says_what_to_pass():
-    for given in (3.0, 3):
+    for argument in (3.0, 3):
         with pytest.raises(TraceError, match=r"result is 6.*argument x is a Python number.*pass np.float64\(x\)"):
-            tl.compile(lambda x: x * 2)(given)
+            tl.compile(lambda x: x * 2)(argument)
     assert tl.compile(lambda x: x * 2)(np.float64(3.0)) == 6.0
 
 

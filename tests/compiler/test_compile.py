@@ -44,9 +44,9 @@ def results(compiled, arrays):
     return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
 
 
-def assert_same(found, expected):
-    assert len(found) == len(expected)
-    for a, b in zip(found, expected, strict=True):
+def assert_same(result, expected):
+    assert len(result) == len(expected)
+    for a, b in zip(result, expected, strict=True):
         assert a.dtype == b.dtype and a.shape == b.shape
         tolerance = 1e-5 if b.dtype == np.float32 else 1e-12
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1.0, np.abs(b).max(initial=0)))
@@ -128,8 +128,8 @@ def test_small_programs_for_single_passes_are_golden(golden):
 def test_small_programs_for_single_passes_are_right(name):
     function, arrays = PASS_PROGRAMS[name]()
     eager = function(*map(tl.constant, arrays))
-    found = tl.compile(function)(*arrays)
-    pairs = zip(found, eager, strict=True) if isinstance(eager, tuple) else [(found, eager)]
+    result = tl.compile(function)(*arrays)
+    pairs = zip(result, eager, strict=True) if isinstance(eager, tuple) else [(result, eager)]
     for a, b in pairs:
         np.testing.assert_allclose(a, b.value, rtol=1e-10, atol=1e-12)
 
@@ -208,8 +208,8 @@ def test_a_saved_program_runs_alone(tmp_path, name):
     namespace = {"__name__": "saved"}
     exec(text, namespace)
     weights = [p.value for p in compiled.graph.captured]
-    found = namespace[function.__name__](*arrays, *weights)
-    assert_same(list(found) if isinstance(found, tuple) else [found], results(compiled, arrays))
+    result = namespace[function.__name__](*arrays, *weights)
+    assert_same(list(result) if isinstance(result, tuple) else [result], results(compiled, arrays))
 
 
 def adapted():
@@ -219,9 +219,9 @@ def adapted():
 
 def run_by_path(path):
     """A saved program as a module, and what it prints."""
-    told = subprocess.run([sys.executable, "-W", "error", path], capture_output=True, text=True, cwd=path.parent)
-    assert told.returncode == 0, told.stderr
-    return runpy.run_path(str(path)), told.stdout
+    process = subprocess.run([sys.executable, "-W", "error", path], capture_output=True, text=True, cwd=path.parent)
+    assert process.returncode == 0, process.stderr
+    return runpy.run_path(str(path)), process.stdout
 
 
 def test_a_saved_program_brings_its_parameters(tmp_path):
@@ -232,8 +232,8 @@ def test_a_saved_program_brings_its_parameters(tmp_path):
     expected = compiled(x)
     path = compiled.save(tmp_path / "net.py", parameters=True)
     assert sorted(os.listdir(tmp_path)) == ["net.npz", "net.py"]
-    program, told = run_by_path(path)
-    assert "on made-up inputs" in path.read_text() and told.count("output") == 1
+    program, message = run_by_path(path)
+    assert "on made-up inputs" in path.read_text() and message.count("output") == 1
     assert_array_equal(program["Sequential"](x, *program["load_parameters"]()), expected)
     written = (tmp_path / "net.npz").read_bytes()
     compiled.save(path, parameters=True)
@@ -368,8 +368,8 @@ def test_constants_are_written_exactly():
     odd = np.array([0.1, np.nan, -np.inf, 1e-310, -0.0])
     table = tl.constant(odd)
     compiled = tl.compile(lambda x: x + table)
-    found = compiled(np.zeros(5))
-    assert_array_equal(found, odd + 0.0)
+    result = compiled(np.zeros(5))
+    assert_array_equal(result, odd + 0.0)
     assert "np.nan" in compiled.source and "-np.inf" in compiled.source
 
 
@@ -443,10 +443,10 @@ def test_a_number_that_makes_float32_arrays_float64_does_so_in_a_fused_line_too(
         return tl.constant(3.0) * x * 2.0 + tl.constant(0.5), x * 2.0 + 1.0
 
     x = np.linspace(0, 1, 4, dtype=np.float32)
-    found, kept = tl.compile(promoted)(x)
-    assert (found.dtype, kept.dtype) == (np.float64, np.float32)
-    assert_same([found, kept], eager(promoted, [x]))
-    assert_array_equal(found, np.float64(3.0) * x * 2.0 + 0.5)
+    result, kept = tl.compile(promoted)(x)
+    assert (result.dtype, kept.dtype) == (np.float64, np.float32)
+    assert_same([result, kept], eager(promoted, [x]))
+    assert_array_equal(result, np.float64(3.0) * x * 2.0 + 0.5)
 
 
 def test_on_nodes_a_compiled_function_is_the_function():
@@ -462,15 +462,15 @@ def test_the_result_is_the_list_or_tuple_that_the_function_gives():
     for function, kind, n in [
         (lambda x: [x], list, 1), (lambda x: (x,), tuple, 1), (lambda x: [x, x + 1], list, 2), (lambda x: (), tuple, 0),
     ]:  # fmt: skip
-        found = tl.compile(function)(np.ones(2))
-        assert type(found) is kind and len(found) == n
+        result = tl.compile(function)(np.ones(2))
+        assert type(result) is kind and len(result) == n
 
 
 def test_infinity_in_float32_is_written_as_python_knows_it():
     masked = tl.compile(lambda x, mask: tl.softmax(tl.where(mask, x, -np.inf)))
-    found = masked(np.zeros((1, 2), np.float32), np.array([[True, False]]))
-    assert found.dtype == np.float32
-    assert_array_equal(found, [[1, 0]])
+    result = masked(np.zeros((1, 2), np.float32), np.array([[True, False]]))
+    assert result.dtype == np.float32
+    assert_array_equal(result, [[1, 0]])
 
 
 @pytest.mark.parametrize(
@@ -587,8 +587,8 @@ def test_a_layer_is_seen_behind_a_compiled_function_and_behind_a_method():
     twice, inner = tl.compile(tl.compile(model)), tl.compile(model)
     for gain in (2.0, 5.0):
         model.gain = gain
-        for found in (twice(x), through(inner, x), through(model.__call__, x)):
-            assert_same([found], [model.forward(x)])
+        for result in (twice(x), through(inner, x), through(model.__call__, x)):
+            assert_same([result], [model.forward(x)])
     doubled, tripled = tl.compile(lambda x: x * 2), tl.compile(lambda x: x * 3)
     assert through(doubled, x)[0, 0] == 2 and through(tripled, x)[0, 0] == 3
 

@@ -56,10 +56,10 @@ def eager(function, arrays):
         return [node.value for node in as_list(function(*map(tl.constant, arrays)))]
 
 
-def assert_near(found, expected):
-    found, expected = as_list(found), as_list(expected)
-    assert [(x.shape, x.dtype) for x in found] == [(y.shape, y.dtype) for y in expected]
-    for x, y in zip(found, expected, strict=True):
+def assert_near(result, expected):
+    result, expected = as_list(result), as_list(expected)
+    assert [(x.shape, x.dtype) for x in result] == [(y.shape, y.dtype) for y in expected]
+    for x, y in zip(result, expected, strict=True):
         tolerance = TOLERANCE.get(y.dtype.name, 0)
         scale = np.abs(y[np.isfinite(y)]).max(initial=1.0) if y.dtype.kind == "f" else 1
         np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance * scale)
@@ -213,9 +213,9 @@ def test_arrays_of_any_layout_are_taken(name):
     y.flags.writeable = False
     compiled = tl.compile(product, engine=name)
     for s in (np.float64(2.0), np.array(2.0)):
-        found = compiled(x, y, s)
-        assert_near(found, eager(product, (x, y, s)))
-        assert type(found[2]) is np.float64
+        result = compiled(x, y, s)
+        assert_near(result, eager(product, (x, y, s)))
+        assert type(result[2]) is np.float64
 
 
 def test_a_negative_power_of_zero_is_infinite(name):

@@ -54,30 +54,30 @@ def test_the_suite_compares_every_program():
 def test_a_wrong_pass_is_named_and_its_program_is_not_used(buffers):
     compiled = tl.compile(sums, passes=[wrong_sum], buffers=buffers, check=True)
     with pytest.warns(MiscompiledWarning, match="the pass wrong_sum turns") as caught:
-        found = compiled(X, Y)
+        results = compiled(X, Y)
     assert caught[0].filename == __file__
     message = str(caught[0].message)
     assert "a program of sums" in message and "report" in message and "exp(" not in message, "the smallest part"
-    for result, expected in zip(found, right(), strict=True):
+    for result, expected in zip(results, right(), strict=True):
         np.testing.assert_allclose(result, expected, rtol=1e-14)
     assert "planned" not in compiled.report and "np.exp" in compiled.source
-    assert_array_equal(compiled(X, Y)[0], found[0])  # without another warning
+    assert_array_equal(compiled(X, Y)[0], results[0])  # without another warning
     with pytest.warns(MiscompiledWarning):
         compiled(X[:2], Y[:2])  # another program
     assert len(compiled.programs) == 2
 
 
 def test_where_nothing_is_compared_the_wrong_number_comes_out():
-    found = tl.compile(sums, passes=[wrong_sum], check=False)(X, Y)
-    assert np.abs(found[0] - right()[0]).max() > 0.01
+    result = tl.compile(sums, passes=[wrong_sum], check=False)(X, Y)
+    assert np.abs(result[0] - right()[0]).max() > 0.01
 
 
 def test_a_fault_of_the_writer_is_laid_to_the_program(monkeypatch):
     miswritten(monkeypatch, "x * y", "x + y")
     with pytest.warns(MiscompiledWarning, match="the program does not compute its graph") as caught:
-        found = tl.compile(sums, check=True)(X, Y)
+        result = tl.compile(sums, check=True)(X, Y)
     assert "multiply" in str(caught[0].message) and "exp(" not in str(caught[0].message)
-    assert_array_equal(found[1], X * Y)
+    assert_array_equal(result[1], X * Y)
 
 
 def test_a_program_that_raises_where_its_graph_does_not_is_not_used(monkeypatch):
@@ -92,8 +92,8 @@ def test_a_program_that_raises_where_its_graph_does_not_is_not_used(monkeypatch)
     compiled.prepare(X, Y)
     monkeypatch.undo()
     with pytest.warns(MiscompiledWarning, match="IndexError"):
-        found = compiled(X, Y)
-    assert_array_equal(found[1], X * Y)
+        result = compiled(X, Y)
+    assert_array_equal(result[1], X * Y)
 
 
 def test_the_warning_as_an_error_leaves_a_right_program(monkeypatch):
@@ -182,8 +182,8 @@ def test_programs_of_engines_are_compared():
     pytest.importorskip("numba")
     pytest.importorskip("scipy")
     with pytest.warns(MiscompiledWarning, match="the pass wrong_sum turns"):
-        found = tl.compile(sums, passes=[wrong_sum], engine="numba", check=True)(X, Y)
-    np.testing.assert_allclose(found[0], right()[0], rtol=1e-14)
+        result = tl.compile(sums, passes=[wrong_sum], engine="numba", check=True)(X, Y)
+    np.testing.assert_allclose(result[0], right()[0], rtol=1e-14)
 
 
 # --- Training steps ---
@@ -236,8 +236,8 @@ def test_a_wrong_step_is_one_right_step(rule):
         return losses, [p.value for p in again.parameters()], [p.value for p in optimizer.state]
 
     with pytest.warns(MiscompiledWarning, match="wrong_relu"):
-        found = run(passes=[wrong_relu], check=True)
-    same(found, run(check=False), rtol=1e-9)
+        result = run(passes=[wrong_relu], check=True)
+    same(result, run(check=False), rtol=1e-9)
 
 
 def test_a_forgotten_update_is_seen_by_the_change():

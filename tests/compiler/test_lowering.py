@@ -34,8 +34,8 @@ def arrays(*shapes, dtype=np.float32, seed=0):
     return [rng.normal(size=shape).astype(dtype) for shape in shapes]
 
 
-def as_list(found):
-    return list(found) if isinstance(found, tuple | list) else [found]
+def as_list(result):
+    return list(result) if isinstance(result, tuple | list) else [result]
 
 
 def spoil(compiled):
@@ -183,25 +183,25 @@ def test_a_view_of_memory_that_is_used_again_is_never_given_away():
     ("rows", "columns"), [(256, 512), (301, 509), (65_537, 1), (2, 70_000), (4096, 64), (1100, 1024), (1024, 1024)]
 )
 def test_chains_in_blocks_give_the_numbers_of_whole_arrays(rows, columns):
-    given = arrays((rows, columns), (columns,), (columns,), (rows, columns))
+    inputs = arrays((rows, columns), (columns,), (columns,), (rows, columns))
     compiled = tl.compile(normalized_gelu)
-    expected = tl.compile(normalized_gelu, without=["cache_blocks"])(*given)
+    expected = tl.compile(normalized_gelu, without=["cache_blocks"])(*inputs)
     for _ in range(2):
-        for a, b in zip(compiled(*given), expected, strict=True):
+        for a, b in zip(compiled(*inputs), expected, strict=True):
             assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
     assert "for start in range" in compiled.source or columns == 1
 
 
 def test_a_loop_over_blocks_needs_the_memory_of_a_block():
-    given = arrays((2048, 256), (256,), (256,), (2048, 256))
-    whole = tl.compile(normalized_gelu, without=["cache_blocks"]).prepare(*given).program.planned.lowered.plan
-    cut = tl.compile(normalized_gelu).prepare(*given).program.planned.lowered.plan
+    inputs = arrays((2048, 256), (256,), (256,), (2048, 256))
+    whole = tl.compile(normalized_gelu, without=["cache_blocks"]).prepare(*inputs).program.planned.lowered.plan
+    cut = tl.compile(normalized_gelu).prepare(*inputs).program.planned.lowered.plan
     assert cut.size < 0.5 * whole.size
 
 
 def test_arrays_below_the_size_of_a_cache_are_not_cut():
-    given = arrays((64, 768), (768,), (768,), (64, 768))
-    assert "for start" not in tl.compile(normalized_gelu).prepare(*given).source
+    inputs = arrays((64, 768), (768,), (768,), (64, 768))
+    assert "for start" not in tl.compile(normalized_gelu).prepare(*inputs).source
 
 
 @given(st.integers(1, 4096), st.integers(1, 4096), st.integers(1, 4096))
@@ -227,9 +227,9 @@ def test_blocks_of_a_product_cover_it_and_fit_the_small_kernel(m, k, n):
     ],
 )
 def test_thin_products_run_in_blocks_and_give_the_same(function, shapes, kind):
-    given = arrays(*shapes)
+    inputs = arrays(*shapes)
     compiled, plain = tl.compile(function), tl.compile(function, without=["row_blocks"])
-    for array in (given, [a[::-1].copy() for a in given], [np.asfortranarray(a) for a in given]):
+    for array in (inputs, [a[::-1].copy() for a in inputs], [np.asfortranarray(a) for a in inputs]):
         for a, b in zip(as_list(compiled(*array)), as_list(plain(*array)), strict=True):
             assert_allclose(a, b, rtol=1e-4, atol=1e-4)
     assert "row_blocks" in compiled.report and "row_blocks" not in plain.report
@@ -292,9 +292,9 @@ def test_an_output_that_depends_on_frozen_weights_alone_is_a_copy():
 @pytest.mark.parametrize("name", TECHNIQUES)
 def test_every_technique_can_be_left_out_and_the_numbers_stay(name):
     for make in PROGRAMS.values():
-        function, given = make()
+        function, inputs = make()
         left_out, whole = tl.compile(function, without=[name]), tl.compile(function)
-        for a, b in zip(as_list(left_out(*given)), as_list(whole(*given)), strict=True):
+        for a, b in zip(as_list(left_out(*inputs)), as_list(whole(*inputs)), strict=True):
             assert a.dtype == b.dtype
             assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
@@ -326,8 +326,8 @@ def test_small_products_are_dots_and_large_ones_are_not():
 
 def test_no_call_looks_anything_up_in_numpy():
     for make in PROGRAMS.values():
-        function, given = make()
-        compiled = tl.compile(function).prepare(*given)
+        function, inputs = make()
+        compiled = tl.compile(function).prepare(*inputs)
         body = compiled.source[compiled.source.index(f"def {compiled.name}(") :]
         code = [line.split("#")[0] for line in body.splitlines()]
         assert not [line for line in code if re.search(r"\bnp\.(?!broadcast_to|inf|nan)", line)]
@@ -339,12 +339,12 @@ def test_no_call_looks_anything_up_in_numpy():
 @examples(60)
 @given(random_graphs(), st.sets(st.sampled_from(sorted(LOWERINGS))))
 def test_any_lowering_of_a_random_program_keeps_every_bit_twice(program, without):
-    function, given = program
-    expected = as_list(tl.compile(function, buffers=False)(*given))
-    compiled = tl.compile(function, without=without).prepare(*given)
+    function, inputs = program
+    expected = as_list(tl.compile(function, buffers=False)(*inputs))
+    compiled = tl.compile(function, without=without).prepare(*inputs)
     for _ in range(2):
         spoil(compiled)
-        for a, b in zip(as_list(compiled(*given)), expected, strict=True):
+        for a, b in zip(as_list(compiled(*inputs)), expected, strict=True):
             assert (a.dtype, a.shape) == (b.dtype, b.shape)
             assert_array_equal(a, b)
 
@@ -366,18 +366,18 @@ def _tiny_blocks():
 @examples(400, suppress_health_check=[HealthCheck.function_scoped_fixture])  # it only lowers thresholds
 @given(random_graphs(parameters=True) | matmul_chains())
 def test_tiny_blocks_of_a_random_program_keep_every_bit_twice(_tiny_blocks, program):
-    function, given = program
+    function, inputs = program
     compiled, plain = tl.compile(function), tl.compile(function, buffers=False)
-    expected = as_list(plain(*given))
-    compiled.prepare(*given)
+    expected = as_list(plain(*inputs))
+    compiled.prepare(*inputs)
     for _ in range(2):
         spoil(compiled)
-        for a, b in zip(as_list(compiled(*given)), expected, strict=True):
+        for a, b in zip(as_list(compiled(*inputs)), expected, strict=True):
             assert (a.dtype, a.shape) == (b.dtype, b.shape)
             assert_array_equal(a, b)
     for p in compiled.program.captured:  # new weights, and frozen ones among them
         p.value = p.value * 2
-    for a, b in zip(as_list(compiled(*given)), as_list(plain(*given)), strict=True):
+    for a, b in zip(as_list(compiled(*inputs)), as_list(plain(*inputs)), strict=True):
         assert_array_equal(a, b)
 
 
@@ -398,8 +398,8 @@ def test_random_programs_do_run_in_tiny_blocks(_tiny_blocks):
 @examples(60)
 @given(random_graphs())
 def test_a_random_program_in_float32_is_the_eager_one(program):
-    function, given = program
-    floats = [np.asarray(a, np.float32) if np.asarray(a).dtype.kind == "f" else a for a in given]
+    function, inputs = program
+    floats = [np.asarray(a, np.float32) if np.asarray(a).dtype.kind == "f" else a for a in inputs]
     outputs = function(*map(tl.constant, floats))
     expected = [y.value for y in (outputs if isinstance(outputs, tuple | list) else [outputs])]
     compiled = tl.compile(function).prepare(*floats)
@@ -445,11 +445,11 @@ def test_empty_axes_and_axes_of_one(shape, dtype):
         whole = tl.concatenate([tl.reshape(y, (-1,)), tl.reshape(total, (-1,))])
         return y, total, tl.sum(whole), tl.gradients(tl.sum(y * total), x), x[:1] + g[:1], tl.sum(y, axis=0)
 
-    given = arrays(shape, shape, dtype=dtype)
-    expected = [y.value for y in everything(*map(tl.constant, given))]
+    inputs = arrays(shape, shape, dtype=dtype)
+    expected = [y.value for y in everything(*map(tl.constant, inputs))]
     compiled = tl.compile(everything)
     for _ in range(2):
-        for a, b in zip(compiled(*given), expected, strict=True):
+        for a, b in zip(compiled(*inputs), expected, strict=True):
             assert (a.dtype, a.shape) == (b.dtype, b.shape)
             assert_allclose(a, b, rtol=1e-4 if dtype == np.float32 else 1e-11, atol=1e-5)
 
@@ -468,8 +468,8 @@ def test_inputs_may_lie_in_memory_in_any_way():
 def test_a_number_that_is_an_input_is_not_given_back():
     x = np.array(2.0)
     for function in (tl.relu, tl.identity, lambda x: x, lambda x: tl.reshape(x, ())):
-        found = tl.compile(function)(x)
-        assert found == 2.0 and not np.shares_memory(found, x)
+        result = tl.compile(function)(x)
+        assert result == 2.0 and not np.shares_memory(result, x)
     assert np.isnan(tl.compile(lambda x: tl.relu(x + 0.0))(np.float64("nan")))
 
 
@@ -584,8 +584,8 @@ def test_few_programs_warn_nobody():
 
 
 def test_calls_are_counted_in_loops_too():
-    given = arrays((1024, 512), (512,), (512,), (1024, 512))
-    compiled = tl.compile(normalized_gelu).prepare(*given)
+    inputs = arrays((1024, 512), (512,), (512,), (1024, 512))
+    compiled = tl.compile(normalized_gelu).prepare(*inputs)
     in_loop = sum(line.startswith("        ") and "(" in line for line in compiled.source.splitlines())
     assert compiled.program.calls > 3 * in_loop
 

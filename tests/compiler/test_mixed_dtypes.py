@@ -61,8 +61,8 @@ def test_compiled_has_the_dtypes_and_the_numbers_of_eager(seed):
     arrays = [random_array(rng) for _ in range(rng.integers(1, 4))]
     program = random_program(rng)
     expected = program(*map(tl.constant, arrays))
-    found = tl.compile(program)(*arrays)
-    for a, b in zip(found, expected, strict=True):
+    result = tl.compile(program)(*arrays)
+    for a, b in zip(result, expected, strict=True):
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         tolerance = 1e-5 if a.dtype == np.float32 else 1e-9
         np.testing.assert_allclose(a, b.value, rtol=tolerance, atol=1e-6, equal_nan=True)

@@ -140,12 +140,16 @@ def test_a_mistake_inside_a_pass_is_its_own():
 def test_the_error_is_drawn_before_and_after():
     with pytest.raises(PassError) as caught:
         tl.compile(rows, passes=[drops_the_axis])(X)
-    found = tl.failure(caught.value)
-    assert found.text.splitlines()[0] == str(caught.value) == str(found).splitlines()[0]
-    before, after = ([(b.operation, b.shape) for b in shown.boxes] for shown, _ in found.pictures.values())
+    explanation = tl.failure(caught.value)
+    assert explanation.text.splitlines()[0] == str(caught.value) == str(explanation).splitlines()[0]
+    before, after = ([(b.operation, b.shape) for b in shown.boxes] for shown, _ in explanation.pictures.values())
     assert [operation for operation, _ in before] == ["input", "scale", "reduce_sum"]
     assert before[:-1] == after[:-1] and (before[-1][1], after[-1][1]) == ("(2,)", "(3,)")
-    assert found.html.count("<img") == 2 and "PassError" in found.html and found._repr_html_() == found.html
+    assert (
+        explanation.html.count("<img") == 2
+        and "PassError" in explanation.html
+        and explanation._repr_html_() == explanation.html
+    )
     nothing = tl.failure(PassError("mine: it gave None, not a graph"))
     assert nothing.text == "mine: it gave None, not a graph" and "<img" not in nothing.html
 

@@ -87,9 +87,9 @@ def test_the_order_of_the_passes_changes_no_number(program, order):
 def test_emitted_source_is_the_graph(program):
     function, arrays = program
     graph = trace(function, *arrays)
-    found = tl.compile(function)(*arrays)
-    found = list(found) if isinstance(found, tuple | list) else [found]
-    for a, b in zip(graph(*arrays), found, strict=True):
+    result = tl.compile(function)(*arrays)
+    result = list(result) if isinstance(result, tuple | list) else [result]
+    for a, b in zip(graph(*arrays), result, strict=True):
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         assert_array_equal(a, b)
 

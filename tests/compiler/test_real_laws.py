@@ -38,7 +38,7 @@ def frozen(apply):
     """A pass that is told which inputs are frozen: all that are captured."""
 
     def a_pass(graph):
-        return apply(graph, graph.inputs[len(graph.inputs) - len(graph.captured) :])
+        return apply(graph, graph.weights)
 
     a_pass.__name__ = apply.__name__
     return a_pass
@@ -57,8 +57,8 @@ def assert_kept(function, *arrays, passes=None):
             assert (np.shape(a), a.dtype) == (np.shape(b), b.dtype), apply.__name__
             assert_array_equal(b, a, err_msg=apply.__name__)
     if passes is None:
-        found = tl.compile(function, buffers=False)(*arrays)
-        for a, b in zip(eager, found if isinstance(found, list | tuple) else [found], strict=True):
+        result = tl.compile(function, buffers=False)(*arrays)
+        for a, b in zip(eager, result if isinstance(result, list | tuple) else [result], strict=True):
             assert (np.shape(a), a.dtype) == (np.shape(b), b.dtype)
             assert_array_equal(b, a)
 
@@ -222,9 +222,9 @@ def test_a_power_that_is_finite_stays_finite(exponent, shape):
         x = np.full(shape, number)
         graph = tl.trace(lambda x: x**exponent, x)
         with np.errstate(all="ignore"):
-            (expected,), (found,) = graph(x), expand_powers(graph)(x)
+            (expected,), (result,) = graph(x), expand_powers(graph)(x)
         if np.isfinite(expected).all() or shape == ():
-            np.testing.assert_allclose(found, expected, rtol=1e-14, err_msg=str(number))
+            np.testing.assert_allclose(result, expected, rtol=1e-14, err_msg=str(number))
 
 
 # --- How many digits a sum loses ---
@@ -330,8 +330,8 @@ def test_no_product_is_formed_that_leaves_the_range_of_its_dtype(dtype):
 
 
 def assert_close_to_eager(better, graph, arrays):
-    for found, expected in zip(better(*arrays), graph(*arrays), strict=True):  # warnings are errors
-        np.testing.assert_allclose(found, expected, rtol=1e-4 if found.dtype == np.float32 else 1e-12)
+    for result, expected in zip(better(*arrays), graph(*arrays), strict=True):  # warnings are errors
+        np.testing.assert_allclose(result, expected, rtol=1e-4 if result.dtype == np.float32 else 1e-12)
 
 
 @pytest.mark.slow

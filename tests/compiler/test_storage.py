@@ -468,7 +468,7 @@ def test_the_input_gradient_is_that_of_backward(dtype):
     optimizer = tl.Adam(model.parameters(), 0.01)
     step = tl.compile_training_step(model, tl.cross_entropy, optimizer, input_gradient=True)
     x, labels = data(dtype=dtype)
-    given = []
+    seen = []
     for _ in range(3):
         leaf = tl.parameter(x)
         loss = tl.cross_entropy(model(leaf), labels)
@@ -477,8 +477,8 @@ def test_the_input_gradient_is_that_of_backward(dtype):
         assert type(value) is float and value == pytest.approx(float(loss), rel=1e-5)
         assert gradient.dtype == dtype and gradient.flags.writeable and gradient.flags.owndata
         assert_allclose(gradient, expected, rtol=1e-4 if dtype == np.float32 else 1e-12, atol=1e-9)
-        given.append((gradient, gradient.copy()))
-    for gradient, before in given:
+        seen.append((gradient, gradient.copy()))
+    for gradient, before in seen:
         assert_array_equal(gradient, before)  # no later step wrote into it
 
 

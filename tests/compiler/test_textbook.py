@@ -83,9 +83,9 @@ def test_a_safe_rewrite_is_found_and_changes_no_bit(law, buffers):
     compiled = tl.compile(f, buffers=buffers)
     expected = tl.trace(f, *arrays)(*arrays)[0]
     for _ in range(2):
-        found = compiled(*arrays)
-        assert (np.shape(found), found.dtype) == (np.shape(expected), expected.dtype)
-        assert "softmax" in law or np.array_equal(found, expected)
+        result = compiled(*arrays)
+        assert (np.shape(result), result.dtype) == (np.shape(expected), expected.dtype)
+        assert "softmax" in law or np.array_equal(result, expected)
     if not buffers:  # in planned memory some sums become products with ones, which take more operations and less time
         assert compiled.graph.flops <= most
 
@@ -206,7 +206,7 @@ def test_all_sums_over_all_products_are_right():
     """Each choice of axes and of broadcast factors, against the sum as it is written."""
     shapes = [(2, 3, 4), (1, 3, 4), (2, 1, 4), (2, 3, 1), (2, 1, 1), (1, 1, 4), (3, 4), (3, 1), (4,), (1,), ()]
     rng = np.random.default_rng(0)
-    found = 0
+    improved = 0
     for first, second in itertools.combinations_with_replacement(shapes, 2):
         x, y, whole = (rng.integers(-3, 4, shape).astype(float) for shape in (first, second, (2, 3, 4)))
         n = np.ndim(x * y)
@@ -218,8 +218,8 @@ def test_all_sums_over_all_products_are_right():
                 ):
                     graph = tl.trace(f, x, y)
                     better = separate_sums(graph)
-                    found += better is not graph
+                    improved += better is not graph
                     assert better.outputs[0].shape == graph.outputs[0].shape
                     assert np.array_equal(better(x, y)[0], graph(x, y)[0])
                     assert separate_sums(better) is better
-    assert found > 100
+    assert improved > 100

@@ -47,8 +47,8 @@ def test_a_gradient_is_a_graph_that_runs(drawn):
         return tl.gradients(weighted(program(*xs)), list(xs))
 
     expected = [g.value for g in derivative(*map(tl.constant, examples))]
-    for found, g in zip(tl.trace(derivative, *examples)(*examples), expected, strict=True):
-        assert_same(found, g)
+    for result, g in zip(tl.trace(derivative, *examples)(*examples), expected, strict=True):
+        assert_same(result, g)
 
 
 def test_backward_twice_doubles_and_zero_gradient_forgets():
@@ -397,8 +397,8 @@ def test_the_outer_variable_is_still_a_variable_in_a_derivative_that_is_traced()
         return tl.grad(lambda y: tl.sum(x * y * y))(x)  # 2 x y at y = x
 
     x = np.array([1.0, 2.0])
-    (found,) = tl.trace(f, x)(x)
-    assert_same(found, 2 * x * x)
+    (result,) = tl.trace(f, x)(x)
+    assert_same(result, 2 * x * x)
     hessian_diagonal = tl.trace(lambda x: tl.grad(lambda z: tl.sum(f(z)))(x), x)
     assert_same(hessian_diagonal(x)[0], 4 * x)
 

@@ -161,9 +161,9 @@ def test_a_reduction_is_numpys(draw):
     for ours, theirs in ((tl.sum, np.sum), (tl.max, np.max), (tl.mean, np.mean)):
         for keepdims in (True, False):
             expected = theirs(x, axis=axis, keepdims=keepdims)
-            found = ours(tl.constant(x), axis, keepdims).value
-            assert np.shape(found) == np.shape(expected)
-            np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-15)
+            result = ours(tl.constant(x), axis, keepdims).value
+            assert np.shape(result) == np.shape(expected)
+            np.testing.assert_allclose(result, expected, rtol=1e-14, atol=1e-15)
 
 
 @examples(30)

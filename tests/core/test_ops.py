@@ -262,7 +262,7 @@ def test_the_gradient_of_the_gradient(op, draw):
     d, e = (directions(draw, [case.operands[i] for i in case.real]) for _ in range(2))
     slope = sum((tl.sum(g * a) for g, a in zip(first, d, strict=True)), tl.constant(0.0))
     second = tl.Graph(real, tl.gradients(slope, real))(*(case.operands[i] for i in case.real))
-    found = sum(inner(g, b) for g, b in zip(second, e, strict=True))
+    result = sum(inner(g, b) for g, b in zip(second, e, strict=True))
     run = tl.Graph(real, [slope])
     h = 1j * TINY if op in ANALYTIC else 2.0**-10
     ahead, behind = (
@@ -270,7 +270,7 @@ def test_the_gradient_of_the_gradient(op, draw):
     )
     numeric = ahead.imag / TINY if op in ANALYTIC else (ahead - behind) / (2 * h)
     scale = 1 + sum(np.abs(g * b).sum() for g, b in zip(second, e, strict=True))
-    assert found == pytest.approx(numeric, rel=0, abs=(1e-11 if op in ANALYTIC else 1e-5) * scale)
+    assert result == pytest.approx(numeric, rel=0, abs=(1e-11 if op in ANALYTIC else 1e-5) * scale)
 
 
 def test_equal_largest_elements_share_the_gradient():

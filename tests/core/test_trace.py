@@ -10,8 +10,8 @@ from tinygrad_lora.errors import TraceError
 
 
 def eager(program, examples):
-    found = program(*map(tl.constant, examples))
-    return [y.value for y in (found if isinstance(found, list) else [found])]
+    result = program(*map(tl.constant, examples))
+    return [y.value for y in (result if isinstance(result, list) else [result])]
 
 
 @examples(100)
@@ -20,8 +20,8 @@ def test_a_traced_function_gives_what_the_function_gives(drawn):
     program, examples = drawn
     graph = tl.trace(program, *examples)
     assert not any(node.known for node in graph.nodes if node.parents and any(not p.known for p in node.parents))
-    for found, expected in zip(graph(*examples), eager(program, examples), strict=True):
-        assert_same(found, expected)
+    for result, expected in zip(graph(*examples), eager(program, examples), strict=True):
+        assert_same(result, expected)
 
 
 @examples(40)
@@ -32,8 +32,8 @@ def test_parameters_change_without_tracing_again(drawn):
     for w in program.parameters:
         w.value = w.value + 1.0
     other = [2.0 - a for a in examples]
-    for found, expected in zip(graph(*other), eager(program, other), strict=True):
-        assert_same(found, expected)
+    for result, expected in zip(graph(*other), eager(program, other), strict=True):
+        assert_same(result, expected)
 
 
 @examples(40)

@@ -44,14 +44,14 @@ class Number:
 
     def backward(self):
         """Fill `gradient` of every number that this one was computed from."""
-        found, stack, self.gradient = {}, [self], 1.0
+        by_order, stack, self.gradient = {}, [self], 1.0
         while stack:
             x = stack.pop()
-            found[x.order] = x
-            stack += [parent for parent, _ in x.parents if parent.order not in found]
-        for order in sorted(found, reverse=True):
-            for parent, slope in found[order].parents:
-                parent.gradient += slope * found[order].gradient
+            by_order[x.order] = x
+            stack += [parent for parent, _ in x.parents if parent.order not in by_order]
+        for order in sorted(by_order, reverse=True):
+            for parent, slope in by_order[order].parents:
+                parent.gradient += slope * by_order[order].gradient
 
 
 def number(x):

@@ -112,12 +112,12 @@ def test_every_image_and_chart_has_words(html):
 def test_every_percentage_comes_from_the_experiment(experiment, html):
     e, labels = experiment, experiment.rotated.y_test
     known = [e.upright_accuracy, e.rotated_before, e.rotated_after, e.switched_off_accuracy, e.trainable / e.total]
-    told = {f"{x:.1%}" for x in known} | {"10%"}  # ten digits to guess from
+    shares = {f"{x:.1%}" for x in known} | {"10%"}  # ten digits to guess from
     for logits in (e.logits_before, e.logits_after):
         right = logits.argmax(-1) == labels
-        told |= {f"{right[labels == digit].mean():.0%}" for digit in range(10)}
+        shares |= {f"{right[labels == digit].mean():.0%}" for digit in range(10)}
     shown = set(re.findall(r"[\d.]+%", Reader(html).text))
-    assert shown == told
+    assert shown == shares
     for number in (f"{e.trainable:,}", f"{e.total:,}", "64-128-64-10", f"{e.adapting_losses[0]:.1f}"):
         assert number in html
     assert "1,438 images, 64 at each of 22 steps" in Reader(html).text

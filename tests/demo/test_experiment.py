@@ -10,38 +10,38 @@ from tinygrad_lora.nn import LoRALinear
 from tinygrad_lora.nn.adapters.model.switching import adapters
 
 
-@pytest.fixture(scope="module", name="found")
-def _found():
+@pytest.fixture(scope="module", name="result")
+def _result():
     return run_experiment()
 
 
-def test_the_network_learns_digits_and_the_adapter_learns_them_rotated(found):
-    assert found.upright_accuracy >= 0.97
-    assert found.rotated_before < 0.2
-    assert found.rotated_after >= 0.95
+def test_the_network_learns_digits_and_the_adapter_learns_them_rotated(result):
+    assert result.upright_accuracy >= 0.97
+    assert result.rotated_before < 0.2
+    assert result.rotated_after >= 0.95
 
 
-def test_a_tenth_of_the_numbers_is_trained_and_the_base_is_frozen(found):
-    assert 0.10 < found.trainable / found.total < 0.11
-    layers = adapters(found.model)
+def test_a_tenth_of_the_numbers_is_trained_and_the_base_is_frozen(result):
+    assert 0.10 < result.trainable / result.total < 0.11
+    layers = adapters(result.model)
     assert len(layers) == 3 and all(isinstance(x, LoRALinear) and x.lora.rank == 4 for x in layers.values())
-    assert {name.rsplit(".", 1)[1] for name, p in found.model.named_parameters().items() if p.requires_gradient} == {
+    assert {name.rsplit(".", 1)[1] for name, p in result.model.named_parameters().items() if p.requires_gradient} == {
         "lora_A", "lora_B",
     }  # fmt: skip
 
 
-def test_switching_off_gives_the_old_logits_and_merging_the_new_ones(found):
-    assert found.switched_off_is_exact and found.switched_off_accuracy == found.upright_accuracy
-    assert found.merged_difference <= 1e-10
-    assert not found.model.mode and not any(layer.merged for layer in adapters(found.model).values())
+def test_switching_off_gives_the_old_logits_and_merging_the_new_ones(result):
+    assert result.switched_off_is_exact and result.switched_off_accuracy == result.upright_accuracy
+    assert result.merged_difference <= 1e-10
+    assert not result.model.mode and not any(layer.merged for layer in adapters(result.model).values())
 
 
-def test_the_losses_fall(found):
-    for losses in (found.pretraining_losses, found.adapting_losses):
+def test_the_losses_fall(result):
+    for losses in (result.pretraining_losses, result.adapting_losses):
         assert np.mean(losses[-20:]) < 0.2 * np.mean(losses[:5])
 
 
-def test_the_step_that_is_timed_is_the_one_that_trained(found, monkeypatch):
+def test_the_step_that_is_timed_is_the_one_that_trained(result, monkeypatch):
     timed = []
 
     def compiled(*arguments):
@@ -49,8 +49,8 @@ def test_the_step_that_is_timed_is_the_one_that_trained(found, monkeypatch):
         return timed[-1]
 
     monkeypatch.setattr(experiment, "compile_training_step", compiled)
-    experiment.step_times(found.model, found.rotated, repeats=1)
-    assert [step.source for step in timed] == [found.adapting_step.source]
+    experiment.step_times(result.model, result.rotated, repeats=1)
+    assert [step.source for step in timed] == [result.adapting_step.source]
 
 
 @pytest.mark.slow

@@ -129,6 +129,6 @@ def test_more_bytes_than_the_training_needs_are_not_read(path):
 
 
 def test_a_checkpoint_of_another_training_is_no_damage(path):
-    with pytest.raises(ModelError, match="belongs to a training with other settings") as told:
+    with pytest.raises(ModelError, match="belongs to a training with other settings") as caught:
         load(path, training(1), "e" * 64)
-    assert not isinstance(told.value, ModelFileError)
+    assert not isinstance(caught.value, ModelFileError)

@@ -123,11 +123,11 @@ def test_the_loss_is_that_of_the_answers_alone():
     task = chat_case(np.float64)
     tokens, wanted = task.batch(0, settings(1, batch=0))
     hidden = task.network.model(tokens)
-    found = float(task.loss(hidden, wanted))
-    assert found == pytest.approx(float(task.network.answer_loss(hidden, wanted[:, :3])), rel=1e-12)
+    result = float(task.loss(hidden, wanted))
+    assert result == pytest.approx(float(task.network.answer_loss(hidden, wanted[:, :3])), rel=1e-12)
     scores = np.array(task.network(tokens).value)
     scores -= np.log(np.exp(scores).sum(-1, keepdims=True))
-    assert found == pytest.approx(-np.mean([scores[i, at, token] for i, at, token, _ in wanted]), rel=1e-12)
+    assert result == pytest.approx(-np.mean([scores[i, at, token] for i, at, token, _ in wanted]), rel=1e-12)
     for sample, row in enumerate(task.rows):  # from the first token of the answer to the mark that ends it
         learned = [token for i, _, token, _ in wanted if i == sample]
         assert learned == row[task.starts[sample] :] and learned[-1] == task.chat.stop

@@ -26,10 +26,10 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run trials and print what they find. 0: nothing; 1: something; 130: Ctrl-C, and nothing was found."""
-    given = parser().parse_args(arguments)
-    report = Report(given.seed, sys.stdout)
+    options = parser().parse_args(arguments)
+    report = Report(options.seed, sys.stdout)
     interrupted = False
-    workers = Workers(given)
+    workers = Workers(options)
     try:
         for message in workers.messages():
             report.take(message)
@@ -58,22 +58,22 @@ def parser() -> argparse.ArgumentParser:
 class Workers:
     """Processes that run every n-th trial each, and send what happened."""
 
-    def __init__(self, given: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace) -> None:
         context = multiprocessing.get_context("spawn")
         self.queue: Any = context.Queue()
         self.over = context.Event()  # says to all that the time is over
         self.deadline = None
-        if given.only is not None:
-            numbers = [(given.only, given.only + 1, 1)]
+        if options.only is not None:
+            numbers = [(options.only, options.only + 1, 1)]
         else:
-            n = given.workers
-            numbers = [(i, given.programs, n) for i in range(n)]
-            minutes = 1.0 if given.minutes is None and given.programs is None else given.minutes
+            n = options.workers
+            numbers = [(i, options.programs, n) for i in range(n)]
+            minutes = 1.0 if options.minutes is None and options.programs is None else options.minutes
             self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self.start = lambda row: context.Process(
-            target=work, args=(given.seed, *row, given.out, self.queue, self.over), daemon=True
+            target=work, args=(options.seed, *row, options.out, self.queue, self.over), daemon=True
         )
-        self.seed, self.rows = given.seed, dict(enumerate(numbers))  # what each worker has still to do
+        self.seed, self.rows = options.seed, dict(enumerate(numbers))  # what each worker has still to do
         self.processes = {i: self.start(row) for i, row in self.rows.items()}
         for process in self.processes.values():
             process.start()
@@ -105,8 +105,8 @@ class Workers:
         for i, process in self.processes.items():
             if process.exitcode:
                 number, stop, step = self.rows[i]
-                told = f"the process ended with exit code {process.exitcode}"
-                yield ["a process that ended"], Fault(self.seed, number, told, told)
+                message = f"the process ended with exit code {process.exitcode}"
+                yield ["a process that ended"], Fault(self.seed, number, message, message)
                 self.rows[i] = number + step, stop, step
                 self.processes[i] = self.start(self.rows[i])
                 self.processes[i].start()
@@ -127,10 +127,10 @@ def work(seed: int, start: int, stop: int | None, step: int, folder: Path, resul
     while (stop is None or number < stop) and not over.is_set():
         try:
             trial = trial_of(seed, number)
-            told = outcome(trial)
-            results.put((number, trial.kinds, told and found(trial, told, seed, number, folder, known)))
+            verdict = outcome(trial)
+            results.put((number, trial.kinds, verdict and found(trial, verdict, seed, number, folder, known)))
         except Exception as error:
-            told = f"broken: {type(error).__name__}: {error}"
+            verdict = f"broken: {type(error).__name__}: {error}"
             where = traceback.extract_tb(error.__traceback__)[-1]
-            results.put((number, ["no program"], Fault(seed, number, told, f"{told}, {where.name}")))
+            results.put((number, ["no program"], Fault(seed, number, verdict, f"{verdict}, {where.name}")))
         number += step

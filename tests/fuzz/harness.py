@@ -26,7 +26,7 @@ def fault_of(f, compiled, calls, *, exact=False, poison=False, disturb=False, be
     for number, arrays in enumerate(calls):
         if before:
             before(number)
-        told = f" in call {number + 1}" if number else ""
+        where = f" in call {number + 1}" if number else ""
         untouched = [x.copy() for x in arrays]
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -36,22 +36,22 @@ def fault_of(f, compiled, calls, *, exact=False, poison=False, disturb=False, be
                     fill_memory(compiled.prepare(*arrays))
                 results = listed(compiled(*arrays))
             except Warning as warning:
-                return f"a warning{told}: {type(warning).__name__}: {warning}"
+                return f"a warning{where}: {type(warning).__name__}: {warning}"
             except Exception as error:
-                return f"an error{told}: {type(error).__name__}: {error}"
+                return f"an error{where}: {type(error).__name__}: {error}"
             wrong = differing(f, arrays, results, eager, exact) or sharing(arrays, results, compiled)
         if wrong:
-            return wrong + told
+            return wrong + where
         if not all(map(same_bytes, arrays, untouched)):
-            return f"an argument was written to{told}"
+            return f"an argument was written to{where}"
         if disturb:
             copies = [np.array(y) for y in results]
             for array in arrays:
                 fill(array)
             if not all(map(same_bytes, results, copies)):
-                return f"a result changed when an argument did{told}"
+                return f"a result changed when an argument did{where}"
         if not all(same_bytes(y, copy) for y, copy in kept):
-            return f"a result changed in the call after it{told}"
+            return f"a result changed in the call after it{where}"
         for y, _ in kept if disturb else ():
             fill(y)
         kept = [(y, np.array(y)) for y in results]

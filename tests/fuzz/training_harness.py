@@ -31,7 +31,7 @@ def fault_of_steps(make, compiled, batches, *, input_gradient=False, rates=(), p
     (model, loss, optimizer), (twin, _, eager) = make(), make()
     step, twins = compiled(model, loss, optimizer), dict(zip(nodes(model, optimizer), nodes(twin, eager), strict=True))
     for number, (x, target) in enumerate(batches):
-        told = f" in step {number + 1}" if number else ""
+        where = f" in step {number + 1}" if number else ""
         if number < len(rates):
             optimizer.lr = eager.lr = rates[number]
         for node, other in twins.items():
@@ -47,15 +47,15 @@ def fault_of_steps(make, compiled, batches, *, input_gradient=False, rates=(), p
                     fill_memory(step)
                 results = [*listed(step(x, target)), *stored(step)]
             except Warning as warning:
-                return f"a warning{told}: {type(warning).__name__}: {warning}"
+                return f"a warning{where}: {type(warning).__name__}: {warning}"
             except Exception as error:
-                return f"an error{told}: {type(error).__name__}: {error}"
+                return f"an error{where}: {type(error).__name__}: {error}"
             results[0] = np.asarray(results[0], program.traced.outputs[0].dtype)
             expected = [right[0], *right[1:][:input_gradient], *stored(step, twins)]
             before = dict(enumerate(old, 1 + input_gradient))
-            for who, found in (("different", results), ("different, before it was compiled", expected)):
-                if wrong := disagreement(program.traced, arrays, found, previous=before):
-                    return f"{who}: {wrong}{told}"
+            for who, result in (("different", results), ("different, before it was compiled", expected)):
+                if wrong := disagreement(program.traced, arrays, result, previous=before):
+                    return f"{who}: {wrong}{where}"
         if disturb:
             fill(x)
             for y in results[1 : 1 + input_gradient]:

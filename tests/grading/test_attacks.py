@@ -149,8 +149,8 @@ def test_an_attack_gets_nothing_does_no_harm_and_is_named(name, worker, outside)
     assert not STOLEN.search(json.dumps([result["notes"], result["results"], result["refused"]])), result["notes"]
     assert not outside.harm()
     assert worker._process.pid == outside.grader
-    told = {one["diagnosis"] for one in result["results"]} - {"not-started"}
-    assert told or result["notes"] or result["refused"] or name in HARMLESS
+    diagnoses = {one["diagnosis"] for one in result["results"]} - {"not-started"}
+    assert diagnoses or result["notes"] or result["refused"] or name in HARMLESS
 
 
 HARMLESS = {
@@ -181,9 +181,9 @@ def test_the_system_alone_holds_them(outside):
     done = subprocess.run(
         program, input=json.dumps(cells), capture_output=True, text=True, timeout=500, env=environment(True)
     )
-    found = dict(json.loads(line) for line in done.stdout.splitlines())
-    assert found.keys() == chosen.keys(), done.stderr[-2000:]
-    assert not {name: text for name, text in found.items() if re.search(f"{SECRET}|SEEN|return .*sum", text)}
+    report = dict(json.loads(line) for line in done.stdout.splitlines())
+    assert report.keys() == chosen.keys(), done.stderr[-2000:]
+    assert not {name: text for name, text in report.items() if re.search(f"{SECRET}|SEEN|return .*sum", text)}
     assert not outside.harm()
 
 
@@ -238,8 +238,8 @@ def test_a_class_of_attackers_is_graded_twice_alike_and_what_cannot_be_read_is_n
     assert _listing(folder) == listed
     points = {name: result["points"] for name, result in results[0]["students"].items()}
     assert points == {name: EXERCISE.points if name == "ada" else 0 for name in points}
-    assert len(points) == 1 + len(CLASS) + sum(told is not None for _, told in NOTEBOOKS.values())
-    wanted = {name for name, (_, told) in NOTEBOOKS.items() if told}
+    assert len(points) == 1 + len(CLASS) + sum(message is not None for _, message in NOTEBOOKS.values())
+    wanted = {name for name, (_, message) in NOTEBOOKS.items() if message}
     assert {name for name in results[0]["unreadable"] if not name.startswith("mallory")} == wanted
     report = (tmp_path / "first" / "report.html").read_text(encoding="utf-8")
     assert report.index("What could not be read") < report.index("Heat map") and results[0]["held"] in report

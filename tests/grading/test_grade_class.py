@@ -62,8 +62,8 @@ def test_submissions_are_files_folders_and_what_nbgrader_collects(tmp_path):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("x = 1", encoding="utf-8")
     (tmp_path / "eve.py").symlink_to(tmp_path / "bob/one.py")
-    found = {one.name: [path.name for path in one.paths] for one in submissions(tmp_path)}
-    assert found == {"ada": ["ada.ipynb"], "bob": ["two.ipynb", "one.py"]}
+    paths_by_student = {one.name: [path.name for path in one.paths] for one in submissions(tmp_path)}
+    assert paths_by_student == {"ada": ["ada.ipynb"], "bob": ["two.ipynb", "one.py"]}
     path = tmp_path / "course" / "submitted" / "carl" / "week4" / "a.ipynb"
     path.parent.mkdir(parents=True)
     path.write_text("{}", encoding="utf-8")
@@ -181,14 +181,14 @@ def test_the_command_writes_every_file(folder, tmp_path, capsys, monkeypatch):
     ]
     assert cli.main([*arguments, "--json", "--open"]) == 0
     assert addresses == [(out / "report.html").as_uri()]
-    told = json.loads(capsys.readouterr().out)
-    assert told["ada"]["points"] == POINTS
+    report = json.loads(capsys.readouterr().out)
+    assert report["ada"]["points"] == POINTS
     rows = list(csv.DictReader((out / "results.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 5 * sum(len(load_exercise(id).checks) for id in IDS)
     assert {row["student"] for row in rows} == {"'=eve", "ada", "bob", "dan", "<script>alert(1)<&script>"}
     grades = list(csv.DictReader((out / "nbgrader.csv").read_text(encoding="utf-8").splitlines()))
     assert {row["student_id"]: row["score"] for row in grades}["ada"] == str(POINTS)
-    assert json.loads((out / "results.json").read_text(encoding="utf-8"))["students"] == told
+    assert json.loads((out / "results.json").read_text(encoding="utf-8"))["students"] == report
     scope = json.loads((out / "gradescope" / "ada" / "results.json").read_text(encoding="utf-8"))
     assert scope["score"] == sum(test["score"] for test in scope["tests"]) == POINTS
     report = (out / "report.html").read_text(encoding="utf-8")
@@ -402,10 +402,10 @@ def descendants(pid):
             parents[int(path.parent.name)] = int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
         except OSError:  # it has ended
             continue
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
+    descendants = {pid}
+    while more := {child for child, parent in parents.items() if parent in descendants} - descendants:
+        descendants |= more
+    return descendants - {pid}
 
 
 def alive(pid):
@@ -429,8 +429,8 @@ def test_a_run_that_is_interrupted_leaves_no_process(folder, tmp_path):
             time.sleep(0.05)
         started = descendants(process.pid)
         process.send_signal(signal.SIGINT)
-        told = process.communicate(timeout=60)[1].decode()
-    assert process.returncode == 130 and "interrupted" in told
+        message = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 130 and "interrupted" in message
     while any(map(alive, started)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len(started) >= 4 * (sys.platform == "linux") and not any(map(alive, started))
@@ -470,9 +470,9 @@ def test_a_cluster_grades_the_same(folder, tmp_path, workers):
         cluster.DaskCluster(local.scheduler_address) as there,
     ):
         self_check(IDS, there.submit, settings(budget=5))
-        found = grade_all(submissions(folder), IDS, settings(budget=5), tmp_path / "there", there.submit,
+        results = grade_all(submissions(folder), IDS, settings(budget=5), tmp_path / "there", there.submit,
                           cluster.as_completed, cluster.job_of)  # fmt: skip
-        points = {one.name: result["points"] for one, result, _ in found}
+        points = {one.name: result["points"] for one, result, _ in results}
     cluster._worker().close()
     cluster._worker.cache_clear()
     assert points == {name: result["points"] for name, (result, _) in here.items()}

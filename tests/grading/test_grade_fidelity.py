@@ -94,9 +94,9 @@ def test_the_reference_has_full_marks_and_the_stub_none(id, heard):
     exercise = load_exercise(id)
     assert not any(heard(exercise, exercise.references))
     stub = stub_values(exercise)
-    told = heard(exercise, stub)
-    assert all(told)
-    assert told == codes(run_checks(exercise, stub, seed=1))
+    diagnoses = heard(exercise, stub)
+    assert all(diagnoses)
+    assert diagnoses == codes(run_checks(exercise, stub, seed=1))
 
 
 @pytest.mark.slow
@@ -237,12 +237,12 @@ def test_what_things_take_crosses_with_them(connected):
     def plain(a, /, b=0.5, *rest, c, d="two words", **others):
         return a
 
-    _, given = connected({"plain": plain, "kind": WithoutSeed, "any": lambda *a, **k: a})
-    assert str(inspect.signature(given["plain"])) == str(inspect.signature(plain))
-    assert str(inspect.signature(given["kind"])) == "(input_size, output_size)"
-    made = given["kind"](2, 3)
+    _, received = connected({"plain": plain, "kind": WithoutSeed, "any": lambda *a, **k: a})
+    assert str(inspect.signature(received["plain"])) == str(inspect.signature(plain))
+    assert str(inspect.signature(received["kind"])) == "(input_size, output_size)"
+    made = received["kind"](2, 3)
     assert list(inspect.signature(made).parameters) == ["x"]
-    assert str(inspect.signature(given["any"])) == "(*a, **k)"
+    assert str(inspect.signature(received["any"])) == "(*a, **k)"
 
 
 def test_what_a_function_changes_is_changed(connected):
@@ -270,15 +270,15 @@ def test_values_cross_unchanged(connected):
         frozenset({1}), slice(1, None), range(3), np.float32(1.5), np.dtype("float32"), np.arange(6).reshape(2, 3),
         np.zeros((0, 3)), np.array(1.0), np.exp, tl.tanh, tl.softmax, tl.Linear, float,
     ]  # fmt: skip
-    _, given = connected({"f": lambda x: x})
+    _, received = connected({"f": lambda x: x})
     for value in values:
-        back = given["f"](value)
+        back = received["f"](value)
         assert type(back) is type(value)
         if isinstance(value, np.ndarray):
             assert back.dtype == value.dtype and back.shape == value.shape and back.tobytes() == value.tobytes()
         else:
             assert back == value and repr(back) == repr(value)
-    assert np.isnan(given["f"](float("nan")))
+    assert np.isnan(received["f"](float("nan")))
 
 
 def test_functions_call_back_and_errors_keep_their_kind(connected):
@@ -288,16 +288,16 @@ def test_functions_call_back_and_errors_keep_their_kind(connected):
     def failing(x, W):
         return W @ x
 
-    _, given = connected({"f": function, "g": failing, "h": lambda: {}["key"]})
-    assert given["f"](lambda x: x * 2, 3) == 7
+    _, received = connected({"f": function, "g": failing, "h": lambda: {}["key"]})
+    assert received["f"](lambda x: x * 2, 3) == 7
     with pytest.raises(ZeroDivisionError):
-        given["f"](lambda x: x / 0, 3)
+        received["f"](lambda x: x / 0, 3)
     with pytest.raises(tl.errors.ShapeError) as caught:
-        given["g"](tl.parameter(np.ones((2, 3))), tl.parameter(np.ones((3, 2))[:, :1]))
+        received["g"](tl.parameter(np.ones((2, 3))), tl.parameter(np.ones((3, 2))[:, :1]))
     assert caught.value.operation[0] is tl.matmul
     assert "failing" in caught.value.students_line
     with pytest.raises(KeyError):
-        given["h"]()
+        received["h"]()
 
 
 def test_a_lie_stays_where_it_was_told(connected):
@@ -321,11 +321,11 @@ def test_a_lie_stays_where_it_was_told(connected):
         def __eq__(self, other):
             return True
 
-    _, given = connected({"f": Liar, "g": lambda: Numbers([1]), "h": lambda: np.ones(2).view(np.matrix)})
-    liar = given["f"]()
+    _, received = connected({"f": Liar, "g": lambda: Numbers([1]), "h": lambda: np.ones(2).view(np.matrix)})
+    liar = received["f"]()
     assert liar != 3 and not hasattr(liar, "__array__") and not hasattr(liar, "__float__")
-    assert given["g"]() != [2] and not isinstance(given["g"](), list)
-    assert not isinstance(given["h"](), np.ndarray)
+    assert received["g"]() != [2] and not isinstance(received["g"](), list)
+    assert not isinstance(received["h"](), np.ndarray)
     assert type(liar).__name__ == "Liar"
 
 
@@ -335,9 +335,9 @@ def test_a_method_of_the_package_cannot_be_exchanged(connected):
         return 1
 
     layer = tl.Linear(2, 3, seed=0)
-    _, given = connected({"f": function})
+    _, received = connected({"f": function})
     with pytest.raises(Misbehaved, match="stands for a method"):
-        given["f"](layer)
+        received["f"](layer)
     assert len(layer.named_parameters()) == 2
 
 

@@ -286,8 +286,8 @@ def test_each_check_of_an_exercise_stands_for_itself(grade):
     result = grade(source, ids=["04-topo"])
     passed = {one["test"]: one["passed"] for one in result["results"]}
     assert not passed["test_a_graph_deeper_than_the_stack"] and passed["test_a_million_million_paths"]
-    told = next(one for one in result["results"] if one["test"] == "test_a_graph_deeper_than_the_stack")
-    assert told["diagnosis"] == "process-ended" and "exit code 3" in told["sentence"]
+    outcome = next(one for one in result["results"] if one["test"] == "test_a_graph_deeper_than_the_stack")
+    assert outcome["diagnosis"] == "process-ended" and "exit code 3" in outcome["sentence"]
 
 
 CALLS_ITSELF = """

@@ -121,8 +121,8 @@ def test_trusted_goes_on_without_and_says_so_everywhere(folder, tmp_path, capsys
     assert grading.TRUSTED in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     need_sandbox()
     assert cli.main([*arguments, "--json"]) == 0  # what was graded in another way is graded again
-    told = capsys.readouterr()
-    assert json.loads(told.out)["ada"]["points"] == 2 and told.err.splitlines()[0] == grading.SANDBOXED
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["ada"]["points"] == 2 and printed.err.splitlines()[0] == grading.SANDBOXED
 
 
 def test_submissions_in_a_folder_that_all_can_see_are_refused(folder, tmp_path, capsys, monkeypatch):

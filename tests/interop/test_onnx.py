@@ -39,10 +39,10 @@ def run(written, *arrays, **more):
     return session(written.path).run(None, feed | more)
 
 
-def assert_close(found, expected, rtol=1e-6):
-    found, expected = np.asarray(found), np.asarray(expected)
-    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
-    np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
+def assert_close(result, expected, rtol=1e-6):
+    result, expected = np.asarray(result), np.asarray(expected)
+    assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(result, expected, rtol=rtol, atol=rtol)
 
 
 def adapted(dtype=np.float64):
@@ -107,8 +107,8 @@ def test_random_programs_give_the_same_there(tmp_path_factory, drawn, swappable)
     arrays = [*map(np.asarray, arrays)]
     folder = tmp_path_factory.mktemp("random")
     written = save_onnx(program, folder / "f.onnx", *arrays, swappable=swappable)
-    for found, expected in zip(run(written, *arrays), tl.trace(program, *arrays)(*arrays), strict=True):
-        assert_close(found, expected)
+    for result, expected in zip(run(written, *arrays), tl.trace(program, *arrays)(*arrays), strict=True):
+        assert_close(result, expected)
 
 
 def test_what_onnx_does_not_have_is_named_with_its_place(tmp_path):
@@ -215,8 +215,8 @@ def test_gradients_are_graphs_and_go_there_too(axes, tmp_path):
         return [loss, *tl.gradients(loss, model.parameters())]
 
     written = save_onnx(slopes, tmp_path / "f.onnx", x, target)
-    for found, expected in zip(run(written, x, target), tl.compile(slopes)(x, target), strict=True):
-        assert_close(found, expected)
+    for result, expected in zip(run(written, x, target), tl.compile(slopes)(x, target), strict=True):
+        assert_close(result, expected)
     assert written.fixed.startswith("The batch size is fixed: the factor of scale depends on the batch size")
 
 
@@ -234,8 +234,8 @@ def test_functions_of_the_library_go_there_for_any_batch(tmp_path):
     assert written.fixed == "" and written.outputs["output_2"] == ("3*batch", 6)
     for n in (1, 2, 5):
         x = x_of(n, 3, 6, seed=n)
-        for found, expected in zip(run(written, x), tl.trace(block, x)(x), strict=True):
-            assert_close(found, expected)
+        for result, expected in zip(run(written, x), tl.trace(block, x)(x), strict=True):
+            assert_close(result, expected)
 
 
 @pytest.mark.parametrize(
@@ -308,8 +308,8 @@ def test_an_output_may_be_an_input_or_come_twice(tmp_path):
         return x, y, y, tl.identity(y), tl.identity(w)
 
     written = save_onnx(f, tmp_path / "f.onnx", x_of(2, 3))
-    for found, expected in zip(run(written, x_of(2, 3)), tl.trace(f, x_of(2, 3))(x_of(2, 3)), strict=True):
-        assert_close(found, expected)
+    for result, expected in zip(run(written, x_of(2, 3)), tl.trace(f, x_of(2, 3))(x_of(2, 3)), strict=True):
+        assert_close(result, expected)
 
 
 def test_a_name_that_comes_twice_gets_a_number(tmp_path):
@@ -369,15 +369,15 @@ def test_a_transformer_with_an_adapter_gives_the_same_there(kind, config, module
     model.set_parameters(np.random.default_rng(2).normal(size=model.parameter_count) / 4)
     tokens, mask = np.random.default_rng(3).integers(0, 40, (5, 6)), np.ones((5, 6), np.int64)
     mask[1, 4:] = 0
-    given = (tokens,) if config is DECODER else (tokens, mask)
-    written = save_onnx(model, tmp_path / "model.onnx", *given, swappable=True)
-    assert written.fixed == "" and [*written.inputs] == ["tokens", "attention_mask"][: len(given)]
+    examples = (tokens,) if config is DECODER else (tokens, mask)
+    written = save_onnx(model, tmp_path / "model.onnx", *examples, swappable=True)
+    assert written.fixed == "" and [*written.inputs] == ["tokens", "attention_mask"][: len(examples)]
     assert {name.rpartition(".")[2] for name in written.swappable} == {"lora_A", "lora_B"}
     for n in (1, 5):
-        arrays = [x[:n] for x in given]
-        found, expected = run(written, *arrays)[0], tl.trace(model, *arrays)(*arrays)[0]
-        assert found.dtype == np.float32 and found.shape == expected.shape
-        assert np.abs(found - expected).max() <= 1e-6 * np.abs(expected).max()
+        arrays = [x[:n] for x in examples]
+        result, expected = run(written, *arrays)[0], tl.trace(model, *arrays)(*arrays)[0]
+        assert result.dtype == np.float32 and result.shape == expected.shape
+        assert np.abs(result - expected).max() <= 1e-6 * np.abs(expected).max()
 
 
 # --- Refusals ---

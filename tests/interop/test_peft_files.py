@@ -74,8 +74,8 @@ def test_matrices_are_written_as_pytorch_keeps_them_square_ones_too(tmp_path):
     trained(made)
     A, B = made[0].lora.lora_A.value, made[0].lora.lora_B.value
     assert not np.allclose(A, A.T) and not np.allclose(B, B.T)
-    found = tensors(save_adapter(made, tmp_path))
-    assert np.array_equal(found[f"{P}0.lora_A.weight"], A.T) and np.array_equal(found[f"{P}0.lora_B.weight"], B.T)
+    result = tensors(save_adapter(made, tmp_path))
+    assert np.array_equal(result[f"{P}0.lora_A.weight"], A.T) and np.array_equal(result[f"{P}0.lora_B.weight"], B.T)
     again = load_adapter(tl.Sequential(tl.Linear(3, 3, seed=0)), tmp_path)
     assert np.array_equal(again.forward(X[:, :3]), made.forward(X[:, :3]))
 
@@ -297,10 +297,10 @@ def refused(folder, pattern, row="plain"):
     made = model(CONFIGURATIONS[row])
     before, x = state(made), stored(CONFIGURATIONS[row])["input"]
     y = made.forward(x)
-    with pytest.raises(FormatError, match=pattern) as told:
+    with pytest.raises(FormatError, match=pattern) as caught:
         load_adapter(made, folder)
     assert state(made) == before and np.array_equal(made.forward(x), y)
-    return str(told.value)
+    return str(caught.value)
 
 
 def state(made):
@@ -318,12 +318,12 @@ def test_every_wrong_array_is_named_and_nothing_changes(row, tmp_path):
     arrays[bad] = np.full_like(arrays[bad], np.inf)
     arrays[names[-1]] = arrays[names[-1]].astype(np.complex64)
     save_file(arrays, folder / "adapter_model.safetensors")
-    told = refused(folder, "adapter_model.safetensors", row)
+    message = refused(folder, "adapter_model.safetensors", row)
     for problem in (
         f"{gone} is missing", "other.weight is unexpected", f"{square} has the shape", f"{bad} holds",
         f"{names[-1]} holds complex64",
     ):  # fmt: skip
-        assert problem in told
+        assert problem in message
 
 
 def test_numbers_too_large_for_the_models_floats_are_not_finite(tmp_path):
@@ -445,8 +445,8 @@ def test_a_pattern_of_ordinary_kind_is_tried_apart_and_means_what_it_means_to_py
 
 def test_every_wrong_option_is_named_at_once(folder):
     spoil(folder, r=0, bias=3, use_qalora=True)
-    told = refused(folder, "adapter_config.json")
-    assert "r is 0" in told and "bias is 3" in told and "use_qalora is True" in told
+    message = refused(folder, "adapter_config.json")
+    assert "r is 0" in message and "bias is 3" in message and "use_qalora is True" in message
 
 
 def test_options_that_do_not_change_the_numbers_are_read_over(folder):

@@ -30,22 +30,22 @@ def bias(name):
 
 
 def expected(name, prefix):
-    found = load_file(FIXTURES / name / "expected.safetensors")
-    return {key.removeprefix(prefix): array for key, array in found.items() if key.startswith(prefix)}
+    result = load_file(FIXTURES / name / "expected.safetensors")
+    return {key.removeprefix(prefix): array for key, array in result.items() if key.startswith(prefix)}
 
 
 def tensors(adapted, name, what="array"):
     """The arrays of the adapter file, or the gradients under the same names."""
-    found = stored_parameters(adapted, "lora", bias(name))
+    result = stored_parameters(adapted, "lora", bias(name))
     if what == "array":
-        return {key: place.array for key, place in found.items()}
-    return {key: place.node.gradient.T if place.transposed else place.node.gradient for key, place in found.items()}
+        return {key: place.array for key, place in result.items()}
+    return {key: place.node.gradient.T if place.transposed else place.node.gradient for key, place in result.items()}
 
 
-def close(found, wanted, name):
-    assert found.keys() == wanted.keys()
+def close(result, wanted, name):
+    assert result.keys() == wanted.keys()
     for key in wanted:
-        np.testing.assert_allclose(found[key], wanted[key], rtol=0, atol=tolerance(name), err_msg=key)
+        np.testing.assert_allclose(result[key], wanted[key], rtol=0, atol=tolerance(name), err_msg=key)
 
 
 def tolerance(name):
@@ -98,10 +98,10 @@ def test_training_steps_are_those_of_peft(name, optimizer):
 @EVERY
 def test_the_merged_weights_are_those_of_peft(name):
     plain = tl.merge_and_unload(loaded(name))
-    found = in_torch_layout(plain, {key: p.value for key, p in plain.named_parameters().items()})
+    result = in_torch_layout(plain, {key: p.value for key, p in plain.named_parameters().items()})
     for layer in CONFIGURATIONS[name].get("conv1d", ()):
-        found[f"{layer}.weight"] = found[f"{layer}.weight"].T
-    close(found, expected(name, "merged."), name)
+        result[f"{layer}.weight"] = result[f"{layer}.weight"].T
+    close(result, expected(name, "merged."), name)
 
 
 @EVERY

@@ -48,13 +48,13 @@ def adapted(row, seed):
     return made
 
 
-def check(found, wanted, row, factor=1):
+def check(result, wanted, row, factor=1):
     """In float32, PEFT's residual base is off by up to 3e-6 from what float64 gives."""
     single = 3e-5 if row.get("init_lora_weights") in ("pissa", "olora") else 1e-5
     tolerance = factor * (single if row.get("dtype") == "float32" else 1e-12)
-    assert found.keys() == wanted.keys()
+    assert result.keys() == wanted.keys()
     for key in wanted:
-        np.testing.assert_allclose(found[key], np.asarray(wanted[key]), rtol=0, atol=tolerance, err_msg=key)
+        np.testing.assert_allclose(result[key], np.asarray(wanted[key]), rtol=0, atol=tolerance, err_msg=key)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -89,9 +89,9 @@ def test_peft_loads_what_we_write_and_computes_and_trains_the_same(name, tmp_pat
     check(tensors(), make.saved(theirs), row, factor=3)  # Adam makes large steps of small differences
 
     plain, merged = tl.merge_and_unload(ours), theirs.merge_and_unload().state_dict()
-    found = in_torch_layout(plain, {key: p.value for key, p in plain.named_parameters().items()})
-    found |= {f"{layer}.weight": found[f"{layer}.weight"].T for layer in row.get("conv1d", ())}
-    check(found, merged, row, factor=3)
+    result = in_torch_layout(plain, {key: p.value for key, p in plain.named_parameters().items()})
+    result |= {f"{layer}.weight": result[f"{layer}.weight"].T for layer in row.get("conv1d", ())}
+    check(result, merged, row, factor=3)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

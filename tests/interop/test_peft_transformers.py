@@ -60,8 +60,8 @@ def output(made):
     if isinstance(made, tl.Layer):
         return made(tl.constant(TOKENS)).value
     with torch.no_grad():
-        found = made(torch.from_numpy(TOKENS))
-    return (found.logits if hasattr(found, "logits") else found.last_hidden_state).numpy()
+        result = made(torch.from_numpy(TOKENS))
+    return (result.logits if hasattr(result, "logits") else result.last_hidden_state).numpy()
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,11 @@ def written(path, header, data=b"", length=None):
     return path
 
 
-def same(found, wanted):
-    assert found.keys() == wanted.keys()
+def same(result, wanted):
+    assert result.keys() == wanted.keys()
     for name, array in wanted.items():
-        assert found[name].dtype == array.dtype and found[name].shape == np.shape(array)
-        assert np.array_equal(found[name], array)
+        assert result[name].dtype == array.dtype and result[name].shape == np.shape(array)
+        assert np.array_equal(result[name], array)
 
 
 def test_what_is_written_is_read_here_and_by_the_library(tmp_path):
@@ -66,10 +66,10 @@ def test_bfloat16_is_the_upper_half_of_a_float32(tmp_path):
     numbers = np.float32([0, -0.0, 1, -2.5, 3e38, 1e-40, np.inf, np.nan, 65280])
     halves = (numbers.view(np.uint32) >> 16).astype("<u2")
     path = written(tmp_path / "x.safetensors", {"x": entry("BF16", [3, 3], 0, 18)}, halves.tobytes())
-    found = load_safetensors(path)["x"]
-    assert found.dtype == np.float32 and found.shape == (3, 3)
-    assert np.array_equal(found.ravel().view(np.uint32), halves.astype(np.uint32) << 16)
-    assert found[0, 2] == 1 and found[1, 0] == -2.5 and np.isnan(found[2, 1])
+    result = load_safetensors(path)["x"]
+    assert result.dtype == np.float32 and result.shape == (3, 3)
+    assert np.array_equal(result.ravel().view(np.uint32), halves.astype(np.uint32) << 16)
+    assert result[0, 2] == 1 and result[1, 0] == -2.5 and np.isnan(result[2, 1])
 
 
 def test_the_same_arrays_give_the_same_bytes_in_whatever_order_and_layout(tmp_path):
@@ -82,16 +82,16 @@ def test_the_same_arrays_give_the_same_bytes_in_whatever_order_and_layout(tmp_pa
 def test_views_other_byte_orders_and_nodes_are_written_as_the_numbers_that_they_are(tmp_path):
     array = np.arange(12.0).reshape(3, 4)
     arrays = {"view": array.T[::2], "big": array.astype(">f4"), "node": tl.parameter(array)}
-    found = load_safetensors(save_safetensors(tmp_path / "x", arrays))
-    assert np.array_equal(found["view"], array.T[::2])
-    assert np.array_equal(found["big"], array) and found["big"].dtype == np.float32
-    assert np.array_equal(found["node"], array)
+    result = load_safetensors(save_safetensors(tmp_path / "x", arrays))
+    assert np.array_equal(result["view"], array.T[::2])
+    assert np.array_equal(result["big"], array) and result["big"].dtype == np.float32
+    assert np.array_equal(result["node"], array)
 
 
 def test_what_is_read_may_be_changed(tmp_path):
-    found = load_safetensors(save_safetensors(tmp_path / "x", {"x": np.zeros(3), "y": np.zeros(3)}))
-    found["x"][:] = 1
-    assert not found["y"].any() and not load_safetensors(tmp_path / "x")["x"].any()
+    result = load_safetensors(save_safetensors(tmp_path / "x", {"x": np.zeros(3), "y": np.zeros(3)}))
+    result["x"][:] = 1
+    assert not result["y"].any() and not load_safetensors(tmp_path / "x")["x"].any()
 
 
 @pytest.mark.parametrize("name", ["__metadata__", 3, None])
@@ -140,9 +140,9 @@ TWICE = b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F3
 )
 def test_a_file_that_is_wrong_is_refused_with_the_reason(header, data, message, tmp_path):
     path = written(tmp_path / "bad.safetensors", header, data)
-    with pytest.raises(FormatError, match=message) as told:
+    with pytest.raises(FormatError, match=message) as caught:
         load_safetensors(path)
-    assert "bad.safetensors" in str(told.value)
+    assert "bad.safetensors" in str(caught.value)
 
 
 def test_notes_may_be_null(tmp_path):
@@ -157,9 +157,9 @@ def test_more_arrays_than_any_model_has_are_not_read(tmp_path):
 
 def test_every_wrong_array_is_named_at_once(tmp_path):
     header = {"good": entry("U8", [1], 0, 1), "a": entry("F8_E5M2", [1], 1, 2), "b": entry("F8_E4M3", [1], 2, 3)}
-    with pytest.raises(FormatError, match=r"'a' has.*'b' has") as told:
+    with pytest.raises(FormatError, match=r"'a' has.*'b' has") as caught:
         load_safetensors(written(tmp_path / "x", header, b"\0" * 3))
-    assert "good" not in str(told.value)
+    assert "good" not in str(caught.value)
 
 
 def test_names_that_are_words_of_the_format_are_names(tmp_path):
@@ -233,10 +233,10 @@ def test_a_model_makes_the_round_trip_with_frozen_and_adapted_layers(tmp_path):
 
 def test_a_linear_weight_is_written_as_pytorch_keeps_it(tmp_path):
     model = network(1)
-    found = load_safetensors(save_safetensors(tmp_path / "x", model))
-    assert np.array_equal(found["0.weight"], model[0].weight.value.T)  # square: a wrong orientation has the same shape
-    assert not np.array_equal(found["0.weight"], model[0].weight.value)
-    assert found["2.weight"].shape == (2, 3)
+    result = load_safetensors(save_safetensors(tmp_path / "x", model))
+    assert np.array_equal(result["0.weight"], model[0].weight.value.T)  # square: a wrong orientation has the same shape
+    assert not np.array_equal(result["0.weight"], model[0].weight.value)
+    assert result["2.weight"].shape == (2, 3)
 
 
 def test_names_can_be_mapped_and_arrays_be_skipped(tmp_path):
@@ -254,13 +254,13 @@ def test_all_that_does_not_fit_is_named_and_the_model_is_not_changed(tmp_path):
         "0.weight": np.full((3, 3), np.nan), "0.bias": np.full(3, 1e300), "2.weight": np.zeros((3, 2)),
         "2.bais": np.zeros(2), "other": np.zeros(1),
     }  # fmt: skip
-    with pytest.raises(FormatError) as told:
+    with pytest.raises(FormatError) as caught:
         load_safetensors(save_safetensors(tmp_path / "x", arrays), model)
     for problem in (
         "0.weight holds 9 numbers that are not finite", "0.bias holds 3 numbers that are not finite float32",
         "2.weight has the shape (3, 2), not (2, 3)", "2.bias is missing", "2.bais is unexpected", "other is unexpected",
     ):  # fmt: skip
-        assert problem in str(told.value)
+        assert problem in str(caught.value)
     assert np.array_equal(model.get_parameters(), before)
 
 

@@ -157,9 +157,9 @@ PLANTED = {
 def test_a_planted_mistake_is_named(name):
     code, words, rule, forward, operands, options = PLANTED[name]
     for seed in range(3):
-        found = diagnose(rule, forward, *operands, seed=seed, **options)
-        assert found is not None and found.code == code, found
-        assert words in found.sentence, found.sentence
+        diagnosis = diagnose(rule, forward, *operands, seed=seed, **options)
+        assert diagnosis is not None and diagnosis.code == code, diagnosis
+        assert words in diagnosis.sentence, diagnosis.sentence
 
 
 # --- The same mistake gets the same name, whatever the function is ---
@@ -196,20 +196,20 @@ def test_a_mistake_has_one_name_for_all_functions(name, code):
     assert diagnose(rule, forward, *operands) is None
     for wrong in range(len(rule(np.zeros(np.shape(forward(*operands))), forward(*operands), *operands))):
 
-        def mistaken(g, y, *given, wrong=wrong):
-            parts = list(rule(g, y, *given))
+        def mistaken(g, y, *inputs, wrong=wrong):
+            parts = list(rule(g, y, *inputs))
             parts[wrong] = MISTAKES[code](parts[wrong], g)
             return tuple(parts)
 
-        found = diagnose(mistaken, forward, *operands)
-        assert found is not None and found.code == code, found
+        diagnosis = diagnose(mistaken, forward, *operands)
+        assert diagnosis is not None and diagnosis.code == code, diagnosis
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_example_shows_what_was_given_and_what_is_right(name):
     forward, operands, rule = FUNCTIONS[name]
-    found = diagnose(lambda *given: tuple(-part for part in rule(*given)), forward, *operands)
-    shown = dict(found.example)
+    diagnosis = diagnose(lambda *argument: tuple(-part for part in rule(*argument)), forward, *operands)
+    shown = dict(diagnosis.example)
     assert {"g", "y", "should be"} <= set(shown) and any(what.startswith("yours, for ") for what in shown)
 
 
@@ -297,14 +297,14 @@ def test_two_mistakes_at_once_get_no_wrong_name(name, seed):
     frequency = rng.uniform(3, 7)
     arrays = [np.asarray(x) for x in operands]
 
-    def rule(g, y, *given):
-        floats = [x for x in given if x.dtype.kind == "f"]
+    def rule(g, y, *argument):
+        floats = [x for x in argument if x.dtype.kind == "f"]
         return tuple(np.cos(frequency * x) * g.sum() + 0.1 * x**3 for x in floats)
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = diagnose(rule, forward, *arrays, **options)
-    assert found.code in ("differs", "zero"), found
+        diagnosis = diagnose(rule, forward, *arrays, **options)
+    assert diagnosis.code in ("differs", "zero"), diagnosis
 
 
 # --- Layers ---
@@ -434,9 +434,9 @@ def test_a_mistake_in_a_layer_is_named(kind):
     reference = Gated() if kind is NoGate else Affine() if issubclass(kind, Affine) else Adapter()
     layer = kind()
     before = {name: p.value for name, p in layer.named_parameters().items()}
-    found = tl.learn.diagnose_layer(layer, reference, BATCH, factors={"alpha / r": 4.0})
-    assert found is not None and found.code == code, found
-    assert words in found.sentence, found.sentence
+    diagnosis = tl.learn.diagnose_layer(layer, reference, BATCH, factors={"alpha / r": 4.0})
+    assert diagnosis is not None and diagnosis.code == code, diagnosis
+    assert words in diagnosis.sentence, diagnosis.sentence
     assert all((p.value == before[name]).all() for name, p in layer.named_parameters().items())
 
 
@@ -510,9 +510,9 @@ def update_before_backward(model, loss, optimizer, x, target):
     return float(value.value)
 
 
-def loss_after(*given):
-    right_step(*given)
-    model, loss, _, x, target = given
+def loss_after(*argument):
+    right_step(*argument)
+    model, loss, _, x, target = argument
     return float(loss(model(tl.constant(x)), target).value)
 
 
@@ -530,8 +530,8 @@ STEPS = {
 
 @pytest.mark.parametrize("code", STEPS)
 def test_a_mistake_in_a_training_step_is_named(code):
-    found = tl.learn.diagnose_step(STEPS[code])
-    assert found is not None and found.code == code.strip(), found
+    diagnosis = tl.learn.diagnose_step(STEPS[code])
+    assert diagnosis is not None and diagnosis.code == code.strip(), diagnosis
 
 
 @given(st.integers(0, 2**20))
@@ -631,9 +631,9 @@ BACKWARDS = {
 @pytest.mark.parametrize("code", BACKWARDS)
 def test_a_mistake_in_a_backward_pass_is_named(code, shape):
     for seed in range(3):
-        found = tl.learn.diagnose_backward(BACKWARDS[code], seed=seed, shape=shape)
-        assert found is not None and found.code == code.strip(), found
-        assert "should be" in found.sentence and found.picture is not None
+        diagnosis = tl.learn.diagnose_backward(BACKWARDS[code], seed=seed, shape=shape)
+        assert diagnosis is not None and diagnosis.code == code.strip(), diagnosis
+        assert "should be" in diagnosis.sentence and diagnosis.picture is not None
 
 
 @pytest.mark.parametrize("shape", [(), (2,)])

@@ -110,8 +110,8 @@ def test_passing_teaches_as_well(id):
     assert exercise.ways.keys() <= exercise.references.keys() and exercise.ways, "another way"
     for name, way in exercise.ways.items():
         assert inspect.getdoc(way), "it says what is different"
-        given = exercise.references[name]
-        assert not callable(given) or code_of(way) != code_of(given)
+        reference = exercise.references[name]
+        assert not callable(reference) or code_of(way) != code_of(reference)
 
 
 def code_of(thing):
@@ -162,9 +162,11 @@ def test_the_wrong_number_of_arguments_is_told_in_words(id):
         for function in (one_too_few, one_too_many) if callable(thing) else ():
             for check in [check for check in exercise.checks if name in check.needs]:
                 values = exercise.references | {name: function(thing)}
-                told = run_checks(replace(exercise, checks=[check]), values).diagnosis
-                assert told.code == "wrong-arguments" and told.sentence.startswith(f"{name} takes "), told.sentence
-                assert "; it must take " in told.sentence and "line" not in told.sentence
+                diagnosis = run_checks(replace(exercise, checks=[check]), values).diagnosis
+                assert diagnosis.code == "wrong-arguments" and diagnosis.sentence.startswith(f"{name} takes "), (
+                    diagnosis.sentence
+                )
+                assert "; it must take " in diagnosis.sentence and "line" not in diagnosis.sentence
 
 
 @pytest.mark.slow
@@ -309,12 +311,12 @@ def first_of_method(self, *args):
 def test_the_student_file_holds_no_solution(id):
     exercise = load_exercise(id)
     assert BEGIN not in exercise.stub and END not in exercise.stub
-    given = {line.strip() for line in exercise.stub.splitlines()}
+    stub_lines = {line.strip() for line in exercise.stub.splitlines()}
     solution = re.findall(rf"{BEGIN}\n(.*?){END}", exercise.solution, re.DOTALL)
     lines = {line.strip() for part in solution for line in part.splitlines()}
     secret = {line for line in lines if len(line) > 12 and not line.startswith("#")} - NOTHING_WRITTEN
     if exercise.expected_of_stub is None:
-        assert not secret & given, f"left in the student's file: {secret & given}"
+        assert not secret & stub_lines, f"left in the student's file: {secret & stub_lines}"
     else:
         assert exercise.stub != exercise.solution
 

@@ -129,8 +129,8 @@ def test_a_mistake_is_told_once():
     twice = run_checks(exercise, {"double": lambda x: x.wrong})
     assert [result.passed for result in twice.results] == [False, False] and report.diagnosis
     same = [dataclasses.replace(result, diagnosis=twice.diagnosis) for result in twice.results]
-    for told in (str(Report(exercise, tuple(same))), Report(exercise, tuple(same))._repr_html_()):
-        assert told.count("AttributeError") == 1 and told.count("the same mistake as above") == 1
+    for message in (str(Report(exercise, tuple(same))), Report(exercise, tuple(same))._repr_html_()):
+        assert message.count("AttributeError") == 1 and message.count("the same mistake as above") == 1
 
 
 def endless(x):
@@ -241,8 +241,10 @@ def test_a_limit_of_work_ends_what_works_and_not_what_waits():
 def test_a_picture_is_shown_once():
     first, second = report_of(lambda x: 3 * x).results
     same = dataclasses.replace(second, diagnosis=dataclasses.replace(first.diagnosis, sentence="another"))
-    told = Report(exercise, (first, same))
-    assert told._repr_html_().count("<img") == 1 and str(told).count("add(a, a)") == 1 and "another" in str(told)
+    message = Report(exercise, (first, same))
+    assert (
+        message._repr_html_().count("<img") == 1 and str(message).count("add(a, a)") == 1 and "another" in str(message)
+    )
 
 
 def test_prints_and_warnings_become_notes(capfd):
@@ -391,12 +393,12 @@ def test_the_terminal_checks_a_file(tmp_path, capsys):
     assert "# BEGIN" not in solved["solution"]
     file.write_text(SOLVED.replace("len(seen)", "len(seen) - 1"))
     assert main(["check", ID, str(file), "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
+    report = json.loads(capsys.readouterr().out)
     assert (
-        "solution" not in told
-        and told["passed"] is False
-        and told["results"][0]["diagnosis"]
-        and told["results"][0]["sentence"]
+        "solution" not in report
+        and report["passed"] is False
+        and report["results"][0]["diagnosis"]
+        and report["results"][0]["sentence"]
     )
     assert main(["progress"]) == 0
     assert f"{ID}" in capsys.readouterr().out
@@ -434,8 +436,8 @@ def test_learning_is_loaded_by_the_first_who_asks():
         "import sys, tinygrad_lora as tl; before = 'tinygrad_lora.learn' in sys.modules; tl.check; "
         "print(before, tl.check is tl.learn.check, tl.quiz is tl.learn.quiz)"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert found.split() == ["False", "True", "True"]
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["False", "True", "True"]
 
 
 def test_the_time_limit_waits_for_a_finalizer_to_end():
@@ -465,5 +467,7 @@ def test_a_debugger_works_after_a_time_limit_in_another_thread():
         "thread = threading.Thread(target=run); thread.start(); thread.join()\n"
         "sys.settrace(lambda frame, event, argument: None)\nprint((lambda: 'the next step')())"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
-    assert found == "the next step\n"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert printed == "the next step\n"

@@ -256,13 +256,13 @@ def test_another_network_is_not_rescued():
 
 def drawn_before(id, monkeypatch):
     """What the last picture before an exercise shows, with its values."""
-    cells, found = tutorial(id[:2]).cells, []
+    cells, drawn = tutorial(id[:2]).cells, []
     marks = [cell["metadata"].get("tinygrad_lora", {}) for cell in cells]
     place = next(i for i, mark in enumerate(marks) if mark.get("exercise") == id and mark.get("role") == "answer")
     cell = [cell for cell in cells[:place] if cell["cell_type"] == "code"][-1]
-    monkeypatch.setattr(tl, "draw", lambda thing, **options: found.append(thing))
+    monkeypatch.setattr(tl, "draw", lambda thing, **options: drawn.append(thing))
     exec("".join(cell["source"]), {"tl": tl, "np": np})
-    return found[-1]
+    return drawn[-1]
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ def test_a_node_keeps_its_numbers_and_is_left_as_it_was():
     q = quiz(y, blanks=9)
     assert q.check(a=7.0, b=1.0).passed and x.gradient is None
     assert q.check(a=7.02, b=1).passed  # rounded
-    told = str(q.check(a=-7))
-    assert "wrong sign" in told and "?b is still open" in told
+    message = str(q.check(a=-7))
+    assert "wrong sign" in message and "?b is still open" in message
     assert "used 3 times, and that is what one use sends back" in str(q.check(a=1))
     assert "its value is asked" in str(quiz(y, ask="values", blanks=9).check(a=1.0))
     x = tl.parameter(4.0, "x")
@@ -77,8 +77,8 @@ def test_what_one_use_sends_back_is_known_where_a_bias_is_repeated_for_each_row(
     q = quiz(once * b, blanks=9)
     (letter,) = (blank.letter for blank in q.blanks if blank.node is b)
     for share in (np.full(3, float(rows)), once.value.sum(0)):  # of the sum, and of the product
-        told = str(q.check({letter: share}))
-        assert f"?{letter} is not that: b is used 2 times, and that is what one use sends back" in told
+        message = str(q.check({letter: share}))
+        assert f"?{letter} is not that: b is used 2 times, and that is what one use sends back" in message
 
 
 def test_arrays_and_graphs():

@@ -162,15 +162,15 @@ def test_fusing_a_reused_node_changes_what_its_other_user_reads(buffers):
 
 def state():
     """Every function and attribute that a bug or a plug may replace."""
-    found = {}
+    identities = {}
     for name, module in sys.modules.items():
         if name.startswith("tinygrad_lora") and ".learn" not in name:
-            found |= {(name, key): id(value) for key, value in vars(module).items()}
+            identities |= {(name, key): id(value) for key, value in vars(module).items()}
     kinds = [tl.ComputationNode, tl.Optimizer, tl.Linear, tl.LoRALinear, *{type(op) for op in Op.registry.values()}]
     for kind in kinds:
         for base in kind.__mro__:
-            found |= {(base.__qualname__, key): id(value) for key, value in vars(base).items() if callable(value)}
-    return found
+            identities |= {(base.__qualname__, key): id(value) for key, value in vars(base).items() if callable(value)}
+    return identities
 
 
 @pytest.mark.parametrize("name", [one.name for one in bugs()])

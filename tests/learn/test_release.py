@@ -64,7 +64,7 @@ def texts(text, role=None):
     marks = [
         (cell["metadata"].get("tinygrad_lora", {}).get("role"), "".join(cell["source"])) for cell in cells_of(text)
     ]
-    return [body for found, body in marks if role is None or found == role]
+    return [body for marked, body in marks if role is None or marked == role]
 
 
 def namespace_after(text):
@@ -187,8 +187,8 @@ def test_an_instructors_notebook_shows_what_its_cells_print(source, tmp_path):
         pytest.importorskip(library, reason=f"running notebooks needs {library}")
     source.write_text(SOURCE + '\n# %%\nprint("three", 1 + 2)\n', encoding="utf-8")
     command = ["-m", "tinygrad_lora", "course", "release", "out", "--source", "tutorials", "--format", "instructor"]
-    told = run(*command, cwd=tmp_path)
-    assert "Running 1 notebook," in told and "1 of 1" in told
+    printed = run(*command, cwd=tmp_path)
+    assert "Running 1 notebook," in printed and "1 of 1" in printed
     path = tmp_path / "out" / "01_short.ipynb"
     outputs = [output for cell in cells_of(path.read_text(encoding="utf-8")) for output in cell.get("outputs", [])]
     shown = "".join(line for output in outputs for line in output.get("text", output.get("data", {}).get("text/plain")))

@@ -209,7 +209,7 @@ def test_a_file_that_never_ends_is_stopped_and_told_so(tmp_path, capsys, monkeyp
     monkeypatch.setattr("tinygrad_lora.commands.check.LIMIT", 0.2)
     (tmp_path / "mine.py").write_text("while True:\n    pass\n")
     assert main(["check", "01-count-nodes", str(tmp_path / "mine.py")]) == 2
-    assert "was stopped after 0.2 seconds" in (told := capsys.readouterr().err) and "never ends" in told
+    assert "was stopped after 0.2 seconds" in (printed := capsys.readouterr().err) and "never ends" in printed
 
 
 # --- One verdict ---

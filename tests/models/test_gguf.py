@@ -85,11 +85,11 @@ def test_what_is_written_is_read_back(tmp_path):
         assert file.metadata["llama.block_count"] == 30
         assert file.metadata["names"] == ["a", "é"]
         assert file.metadata["numbers"].tolist() == [1, 2, 3]
-        found = {name: file.array(name) for name in file.tensors}
-    assert found.keys() == VALUES.keys()
+        results = {name: file.array(name) for name in file.tensors}
+    assert results.keys() == VALUES.keys()
     for name, array in VALUES.items():
-        assert found[name].dtype == np.float32
-        np.testing.assert_array_equal(found[name], array)  # after the file was closed: arrays are copies
+        assert results[name].dtype == np.float32
+        np.testing.assert_array_equal(results[name], array)  # after the file was closed: arrays are copies
 
 
 def test_numbers_can_be_read_in_float64():

@@ -122,8 +122,8 @@ def test_nobody_speaks_for_others_in_a_message(smollm2):
 def test_a_chat_is_written_as_the_template_says():
     question = [{"role": "user", "content": QUESTION}]
     brief = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
-    told = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]
-    assert [chat_text(question), chat_text(brief), chat_text(told, answer=False)] == VECTORS["chats"]
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]
+    assert [chat_text(question), chat_text(brief), chat_text(messages, answer=False)] == VECTORS["chats"]
 
 
 @pytest.mark.parametrize("message", [{"role": "robot", "content": "Hi"}, {"role": "user"}])

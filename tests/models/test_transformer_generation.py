@@ -34,9 +34,9 @@ def without_cache(network, prompt, count):
 
 @pytest.mark.parametrize("length", [1, 3, 4, 5, 8, 9])
 def test_the_cache_changes_nothing(network, decoder, length):
-    found = list(decoder.generate(PROMPT[:length], 12))
-    assert found == without_cache(network, PROMPT[:length], 12)
-    assert len(set(found)) > 2  # not one token again and again
+    result = list(decoder.generate(PROMPT[:length], 12))
+    assert result == without_cache(network, PROMPT[:length], 12)
+    assert len(set(result)) > 2  # not one token again and again
     assert len(decoder.step.programs) <= 2  # one for a chunk, one for a token
 
 
@@ -87,8 +87,8 @@ def test_a_temperature_draws_by_the_scores(network):
     draws = [next(decoder.generate(PROMPT, 1, temperature=0.7, seed=seed)) for seed in range(400)]
     scores = network([PROMPT]).value[0, -1] / 0.7
     shares = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
-    found = np.bincount(draws, minlength=40) / len(draws)
-    assert np.abs(found - shares).max() < 0.08
+    result = np.bincount(draws, minlength=40) / len(draws)
+    assert np.abs(result - shares).max() < 0.08
     twice = [list(decoder.generate(PROMPT, 5, temperature=1.0, seed=7)) for _ in range(2)]
     assert twice[0] == twice[1]
     assert list(decoder.generate(PROMPT, 5, temperature=1e-6, seed=0)) == without_cache(network, PROMPT, 5)

@@ -15,7 +15,7 @@ FIXTURE = Path(__file__).parents[1] / "fixtures" / "nf4.json"
 def arrays():
     """What is quantized, by name: normal numbers, sizes that no block fits, more than 256 blocks, zeros, extremes."""
     rng = np.random.default_rng(4)
-    found = {
+    results = {
         "normal": rng.normal(size=(24, 40)),
         "one block": rng.normal(size=(1, 64)),
         "less than a block": rng.normal(size=(3, 7)),
@@ -26,7 +26,7 @@ def arrays():
         "large and small": rng.normal(size=(4, 64)) * np.array([[1e-12], [1e-3], [1e3], [1e12]]),
         "levels": np.tile(np.linspace(-1, 1, 33), 8).reshape(8, 33),
     }
-    return {name: array.astype(np.float32) for name, array in found.items()}
+    return {name: array.astype(np.float32) for name, array in results.items()}
 
 
 def from_bitsandbytes(array):

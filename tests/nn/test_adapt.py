@@ -136,11 +136,11 @@ def test_patterns_give_other_ranks_and_alphas():
         Model(), 2, "all-linear", alpha=8,
         rank_pattern={"q_proj": 1, r"blocks\.\d\.mlp\.[01]": 3, "mlp.0": 4}, alpha_pattern={"head": 5, "attn.*": 6},
     )  # fmt: skip
-    found = {n: (a.lora.rank, a.lora.alpha) for n, a in adapters(model).items()}
-    assert found["blocks.10.attn.q_proj"] == (1, 6) and found["blocks.2.attn.out"] == (2, 6)
-    assert found["blocks.2.mlp.0"] == (3, 8)  # the first pattern that fits
-    assert found["blocks.10.mlp.0"] == (4, 8) and found["blocks.10.mlp.1"] == (2, 8)  # \d is one digit
-    assert found["parts.head"] == (2, 5)
+    results = {n: (a.lora.rank, a.lora.alpha) for n, a in adapters(model).items()}
+    assert results["blocks.10.attn.q_proj"] == (1, 6) and results["blocks.2.attn.out"] == (2, 6)
+    assert results["blocks.2.mlp.0"] == (3, 8)  # the first pattern that fits
+    assert results["blocks.10.mlp.0"] == (4, 8) and results["blocks.10.mlp.1"] == (2, 8)  # \d is one digit
+    assert results["parts.head"] == (2, 5)
     assert adapters(adapt(Model(), 2, rank_pattern={"out": 3}))["blocks.0.attn.out"].lora.alpha == 3  # -1: its own rank
     with pytest.raises(AdaptError, match="rank_pattern 'key' fits none of the chosen layers"):
         adapt(Model(), 2, ["q_proj"], rank_pattern={"key": 1})

@@ -123,8 +123,8 @@ def test_peft_chooses_the_same(data):
         options["layers_pattern"] = data.draw(st.sampled_from([None, "layers", "h", ["layers", "h"], "experts"]))
     patterns = data.draw(st.dictionaries(st.sampled_from([*WORDS, r"q.*", r"\d\.v_proj", ".*"]), st.integers(2, 9)))
     config = LoraConfig(target_modules=targets, rank_pattern=patterns, **options)
-    found = {n: check_target_module_exists(config, n) for n in LAYERS}
-    wanted = [n for n in LAYERS if found[n] and not isinstance(found[n], _ExcludedModule)]
+    results = {n: check_target_module_exists(config, n) for n in LAYERS}
+    wanted = [n for n in LAYERS if results[n] and not isinstance(results[n], _ExcludedModule)]
     ranks = {n: patterns.get(get_pattern_key(patterns, n), 1) for n in wanted}
     used = {k: rank for k, rank in patterns.items() if any(re.match(rf"(.*\.)?({k})$", n) for n in wanted)}
     saved = chosen_modules(MODEL, options["modules_to_save"])
@@ -238,17 +238,17 @@ def trained_names(model):
 )
 def test_biases(bias, also):
     model = tl.adapt(Model(), 1, ["head"], bias=bias, lora_bias=True, seed=0)
-    found = trained_names(model)
+    result = trained_names(model)
     own = {"head.lora.lora_A", "head.lora.lora_B", "head.lora.lora_B_bias"}
-    assert own | also <= found and (bias == "all" or found == own | also)
+    assert own | also <= result and (bias == "all" or result == own | also)
     if bias == "all":
-        assert found - own == {n for n in model.named_parameters() if n.endswith(".bias")}
+        assert result - own == {n for n in model.named_parameters() if n.endswith(".bias")}
         with pytest.raises(AdaptError, match="the adapter 'lora' trains the biases, which all adapters share"):
             tl.adapt(model, 1, ["norm"], name="second", bias="lora_only")
     tl.adapt(model, 1, ["norm"], name="second", seed=1)
     assert trained_names(model) == {"norm.second.lora_A", "norm.second.lora_B"}
     tl.activate(model, "lora")
-    assert {n.replace("norm.base", "norm") for n in trained_names(model)} == found
+    assert {n.replace("norm.base", "norm") for n in trained_names(model)} == result
 
 
 def test_a_second_adapter_with_the_name_of_the_first_goes_on_with_it():

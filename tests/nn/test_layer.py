@@ -89,9 +89,9 @@ def test_backward_is_the_gradient_of_the_graph(kind, leading):
     expected = tl.gradients(tl.sum(layer(leaf) * tl.constant(g)), [leaf, *layer.parameters()])
     assert dx.shape == x.shape
     np.testing.assert_allclose(dx, expected[0].value, rtol=1e-12, atol=1e-15)
-    found = layer.get_parameter_gradients()
+    result = layer.get_parameter_gradients()
     flat = np.concatenate([e.value.ravel() for e in expected[1:]])
-    np.testing.assert_allclose(found, flat, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(result, flat, rtol=1e-12, atol=1e-15)
 
 
 @KINDS
@@ -344,13 +344,13 @@ def test_frozen_parameters_are_not_trained_and_their_products_not_computed(monke
 @KINDS
 def test_diagnostics_are_text(kind):
     layer = LAYERS[kind]()
-    told = layer.get_diagnostics()
-    assert all(isinstance(k, str) and isinstance(v, str) for k, v in told.items())
-    assert told["layer.type"] == type(layer).__name__
-    assert told["layer.input_shape"] == "[3]" and told["layer.output_shape"] == "[2]"
-    assert told["layer.parameter_count"] == str(layer.parameter_count)
-    assert told["layer.supports_training"] == "True" == told["layer.supports_jit_compilation"]
-    assert not [k for k in told if k.startswith("gradient_norm.")]
+    diagnostics = layer.get_diagnostics()
+    assert all(isinstance(k, str) and isinstance(v, str) for k, v in diagnostics.items())
+    assert diagnostics["layer.type"] == type(layer).__name__
+    assert diagnostics["layer.input_shape"] == "[3]" and diagnostics["layer.output_shape"] == "[2]"
+    assert diagnostics["layer.parameter_count"] == str(layer.parameter_count)
+    assert diagnostics["layer.supports_training"] == "True" == diagnostics["layer.supports_jit_compilation"]
+    assert not [k for k in diagnostics if k.startswith("gradient_norm.")]
     layer.forward(np.ones(3))
     layer.backward(np.ones(2))
     after = layer.get_diagnostics()

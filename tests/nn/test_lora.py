@@ -197,7 +197,7 @@ def test_jit_support_includes_the_activation():
 
 
 def test_diagnostics():
-    told = card(activation=tl.relu).get_diagnostics()
+    diagnostics = card(activation=tl.relu).get_diagnostics()
     layer = card()
     delta = layer.merge_weights()
     share = np.linalg.svd(delta, compute_uv=False)
@@ -209,7 +209,7 @@ def test_diagnostics():
         "lora.delta_norm": f"{np.linalg.norm(delta):.6g}",
         "lora.delta_effective_rank": f"{np.exp(-(share * np.log(share)).sum()):.6g}",
     }  # fmt: skip
-    assert {k: told[k] for k in expected} == expected
+    assert {k: diagnostics[k] for k in expected} == expected
     assert layer.get_diagnostics()["layer.activation"] == "identity"
     assert LoRALayer(3, 2, 2).get_diagnostics()["lora.delta_effective_rank"] == "0"
     layer.forward([1, 2, 3])
@@ -459,9 +459,13 @@ def test_copies_of_a_merged_or_disabled_layer(duplicate):
 
 
 def test_diagnostics_of_an_adapted_layer():
-    told = adapted().get_diagnostics()
-    assert told["layer.type"] == "LoRALinear" and told["lora.rank"] == "2" and told["lora.mode"] == "active"
-    assert told["layer.parameter_count"] == "18" and told["layer.frozen_parameter_count"] == "24"
+    diagnostics = adapted().get_diagnostics()
+    assert (
+        diagnostics["layer.type"] == "LoRALinear"
+        and diagnostics["lora.rank"] == "2"
+        and diagnostics["lora.mode"] == "active"
+    )
+    assert diagnostics["layer.parameter_count"] == "18" and diagnostics["layer.frozen_parameter_count"] == "24"
 
 
 def test_training_the_adapter_leaves_the_base_as_it_was():

@@ -26,12 +26,12 @@ ARRAYS = nf4_in_bitsandbytes.arrays()
 PARTS = ("packed", "codes", "factors", "offset")
 
 
-def agree(found, wanted):
+def agree(result, wanted):
     """Every byte is equal; of the two that are means and largest values of floats, all but the last bit."""
-    assert_array_equal(found.packed, wanted["packed"])
-    assert_array_equal(found.codes, wanted["codes"])
-    assert_allclose(found.factors, wanted["factors"], rtol=5e-7)
-    assert_allclose(found.offset, np.squeeze(wanted["offset"]), rtol=2e-7)
+    assert_array_equal(result.packed, wanted["packed"])
+    assert_array_equal(result.codes, wanted["codes"])
+    assert_allclose(result.factors, wanted["factors"], rtol=5e-7)
+    assert_allclose(result.offset, np.squeeze(wanted["offset"]), rtol=2e-7)
 
 
 @pytest.mark.parametrize("name", ARRAYS)

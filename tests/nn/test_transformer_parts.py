@@ -156,8 +156,8 @@ def test_attention_is_the_textbook_s(count, groups):
     assert maps[0].shape == (2, count, 3, 5)
 
     def f(q, k, v):
-        found = attention(*cut(q, k, v, count, groups), tl.constant(mask[:, None, None, :, None]))
-        return tl.sum(found * normal(*y.shape))
+        result = attention(*cut(q, k, v, count, groups), tl.constant(mask[:, None, None, :, None]))
+        return tl.sum(result * normal(*y.shape))
 
     tl.check_gradients(f, q, k, v)
 

@@ -78,10 +78,10 @@ def test_a_layer_starts_as_what_it_was(name, sizes):
 
 def slopes(layer, x, seed, h=1e-6):
     """Central differences of sum(seed * layer(x)) for every trained number."""
-    found = {}
+    results = {}
     for name, p in layer.named_parameters().items():
         if p.requires_gradient:
-            start, found[name] = p.value.copy(), np.zeros(p.shape)
+            start, results[name] = p.value.copy(), np.zeros(p.shape)
             for i in np.ndindex(p.shape):
                 ends = []
                 for step in (h, -h):
@@ -89,9 +89,9 @@ def slopes(layer, x, seed, h=1e-6):
                     shifted[i] += step
                     p.value = shifted
                     ends.append(float((seed * layer(tl.constant(x)).value).sum()))
-                found[name][i] = (ends[0] - ends[1]) / (2 * h)
+                results[name][i] = (ends[0] - ends[1]) / (2 * h)
             p.value = start
-    return found
+    return results
 
 
 @every
@@ -100,13 +100,13 @@ def test_gradients_are_central_differences(name):
     g = np.random.default_rng(5).normal(size=(5, 9))
     layer.forward(x)
     dx = layer.backward(g)
-    found = {n: p.gradient for n, p in layer.named_parameters().items() if p.requires_gradient}
+    results = {n: p.gradient for n, p in layer.named_parameters().items() if p.requires_gradient}
     wanted = slopes(layer, x, g)
     if name == "dora":  # its norms count as constants, so these two are other numbers: they are compared with PEFT's
         for factor in ("lora.lora_A", "lora.lora_B"):
-            assert not np.allclose(found.pop(factor), wanted.pop(factor))
+            assert not np.allclose(results.pop(factor), wanted.pop(factor))
     for n, slope in wanted.items():
-        assert_allclose(found[n], slope, rtol=1e-6, atol=1e-7)
+        assert_allclose(results[n], slope, rtol=1e-6, atol=1e-7)
     layer.merge()
     assert_allclose(dx, g @ layer.base.weight.value.T, rtol=1e-9, atol=1e-9)
 
@@ -485,8 +485,8 @@ def test_the_size_of_a_change_that_is_told_is_that_of_the_change():
     for name in ("lora", "rslora", "adalora", "pissa"):
         layer = layer_of(name) if name == "adalora" else moved(layer_of(name))
         for _ in range(2):
-            told = float(layer.get_diagnostics()["lora.delta_norm"])
-            assert told == pytest.approx(np.linalg.norm(layer.lora.merge_weights()), rel=1e-5)
+            diagnostics = float(layer.get_diagnostics()["lora.delta_norm"])
+            assert diagnostics == pytest.approx(np.linalg.norm(layer.lora.merge_weights()), rel=1e-5)
             moved(layer)
 
 
@@ -599,17 +599,17 @@ def test_a_word_that_is_no_variant_gets_the_list():
 
 @pytest.mark.slow
 def test_the_benchmark_trains_each_variant_and_counts_what_it_costs():
-    found = {f.name: f for f in measured(list(RECIPES), seeds=1, epochs=3, track=lambda steps, description: steps)}
-    assert set(found) == {NOTHING, *RECIPES} and set(RECIPES) == {*KINDS, EVERYTHING}
-    assert all(found[name].accuracies[0] > found[NOTHING].accuracies[0] for name in RECIPES)
+    results = {f.name: f for f in measured(list(RECIPES), seeds=1, epochs=3, track=lambda steps, description: steps)}
+    assert set(results) == {NOTHING, *RECIPES} and set(RECIPES) == {*KINDS, EVERYTHING}
+    assert all(results[name].accuracies[0] > results[NOTHING].accuracies[0] for name in RECIPES)
     weights = sum(n * m for n, m in pairwise((64, 128, 64, 10)))
-    assert found[EVERYTHING].trained == weights + 128 + 64 + 10 and found[EVERYTHING].frozen_bytes == 0
-    assert found["lora"].trained == 4 * (64 + 128 + 128 + 64 + 64 + 10)
-    assert found["lora"].state_bytes == 3 * 8 * found["lora"].trained + 16  # with two means, and two numbers
-    assert found["lora"].frozen_bytes == 8 * found[EVERYTHING].trained
-    assert found["qlora"].frozen_bytes < 0.55 * weights + 8 * 202
-    assert found["lora"].ratio == 1 and all(found[name].ratio > 0 for name in RECIPES)
-    assert len(table(list(found.values())).splitlines()) == 2 + len(found)
+    assert results[EVERYTHING].trained == weights + 128 + 64 + 10 and results[EVERYTHING].frozen_bytes == 0
+    assert results["lora"].trained == 4 * (64 + 128 + 128 + 64 + 64 + 10)
+    assert results["lora"].state_bytes == 3 * 8 * results["lora"].trained + 16  # with two means, and two numbers
+    assert results["lora"].frozen_bytes == 8 * results[EVERYTHING].trained
+    assert results["qlora"].frozen_bytes < 0.55 * weights + 8 * 202
+    assert results["lora"].ratio == 1 and all(results[name].ratio > 0 for name in RECIPES)
+    assert len(table(list(results.values())).splitlines()) == 2 + len(results)
 
 
 @pytest.mark.slow

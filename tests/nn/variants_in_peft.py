@@ -62,10 +62,10 @@ def ours(name, array):
 def named(module, gradient=False):
     """Trainable numbers of a module, or their gradients, by our names; and VeRA's matrices."""
     tensors = dict(module.named_parameters())
-    found = {n: p.grad if gradient else p for n, p in tensors.items() if p.requires_grad}
+    results = {n: p.grad if gradient else p for n, p in tensors.items() if p.requires_grad}
     if not gradient:
-        found |= {n: p for n, p in module.named_buffers() if "vera_" in n}
-    pairs = [ours(n, p.detach().numpy().copy()) for n, p in found.items()]
+        results |= {n: p for n, p in module.named_buffers() if "vera_" in n}
+    pairs = [ours(n, p.detach().numpy().copy()) for n, p in results.items()]
     return dict(filter(None, pairs))
 
 
@@ -95,19 +95,19 @@ def from_peft(name):
         rng = np.random.default_rng(3)
         for p in trained:
             p.data = torch.tensor(0.5 * rng.normal(size=tuple(p.shape)))
-    found = {"start": named(layer), "base": layer.get_base_layer().weight.detach().numpy().T.copy()}
+    results = {"start": named(layer), "base": layer.get_base_layer().weight.detach().numpy().T.copy()}
     x, target = torch.tensor(x), torch.tensor(target)
     y = model(x)
     (y - target).square().mean().backward()
-    found |= {"output": y.detach().numpy(), "gradients": named(layer, gradient=True)}
+    results |= {"output": y.detach().numpy(), "gradients": named(layer, gradient=True)}
     optimizer = torch.optim.SGD(trained, lr=RATE)
     for _ in range(STEPS):
         optimizer.zero_grad()
         (model(x) - target).square().mean().backward()
         optimizer.step()
-    found |= {"trained": model(x).detach().numpy()}
+    results |= {"trained": model(x).detach().numpy()}
     layer.merge()
-    return found | {"merged": layer.get_base_layer().weight.detach().numpy().T.copy()}
+    return results | {"merged": layer.get_base_layer().weight.detach().numpy().T.copy()}
 
 
 def start_of_ranks(rank=4):

@@ -86,13 +86,13 @@ def root_of(shown, i=0):
     return shown.locator(".tl-explorer").nth(i)
 
 
-def assert_shows(root, found, number):
+def assert_shows(root, exploration, number):
     """The page shows what Python says of this step, and of no other."""
-    step, shown = found.steps[number - 1], root.evaluate(SHOWN)
+    step, shown = exploration.steps[number - 1], root.evaluate(SHOWN)
     assert shown["steps"] == 1
     name = {"trace": "As traced", "program": "The program"}.get(step.name, step.name)
     assert shown["name"] == name
-    assert shown["count"] == shown["spoken"] == f"step {number} of {len(found.steps)}: {name}"
+    assert shown["count"] == shown["spoken"] == f"step {number} of {len(exploration.steps)}: {name}"
     boxes = {box: state for names, state in shown["boxes"].items() for box in names.split()}
     assert boxes.keys() == step.stage.states.keys()
     for names, state in shown["boxes"].items():  # a function that is closed stands for several boxes
@@ -101,8 +101,8 @@ def assert_shows(root, found, number):
         assert shown["frames"][names] == {"removed": "7 4", "rewired": "2 4"}.get(state, "")
     tags = {"same": "SPAN", "new": "INS", "gone": "DEL"}
     lines = [[tags[line.state], line.text.rstrip()] for line in step.lines]
-    told = [line for line in shown["lines"] if not line[1].endswith("as before")]
-    assert all(line in lines for line in told) and [t for t in told if t[0] != "SPAN"] == [
+    changed = [line for line in shown["lines"] if not line[1].endswith("as before")]
+    assert all(line in lines for line in changed) and [t for t in changed if t[0] != "SPAN"] == [
         line for line in lines if line[0] != "SPAN"
     ]
     return shown
@@ -236,8 +236,8 @@ def test_every_text_can_be_read(open_page, flagship, scheme):
     shown = open_page(flagship.page, color_scheme=scheme)
     for i in (0, 3, len(flagship.steps) - 1):
         root_of(shown).locator("nav a").nth(i).click()
-        found = root_of(shown).evaluate(CONTRASTS)
-        assert len(found) > 50 and min(found)[0] >= READABLE, min(found)
+        contrasts = root_of(shown).evaluate(CONTRASTS)
+        assert len(contrasts) > 50 and min(contrasts)[0] >= READABLE, min(contrasts)
 
 
 def test_a_notebook_that_is_dark_makes_it_dark(open_page):

@@ -217,18 +217,18 @@ def test_in_jupyterlab_pictures_show_and_what_is_trusted_runs(jupyter, lab, new_
 
     # Untrusted: the pictures and all that is written, and none of our scripts.
     assert image_is_there(cells.nth(PICTURE).locator("img"))
-    told = cells.nth(STEPPER).locator(".jp-OutputArea")
-    assert image_is_there(told.locator("img"))
-    assert told.locator("ol li").count() == len(steps) and told.locator("ol li").first.is_visible()
-    for event, item in zip(steps, told.locator("ol li").all_inner_texts(), strict=True):
+    stepper = cells.nth(STEPPER).locator(".jp-OutputArea")
+    assert image_is_there(stepper.locator("img"))
+    assert stepper.locator("ol li").count() == len(steps) and stepper.locator("ol li").first.is_visible()
+    for event, item in zip(steps, stepper.locator("ol li").all_inner_texts(), strict=True):
         assert f"{event.phase}: {event.kind} {event.place}" in item and event.numbers in item
     assert page.locator("[data-live], .jp-OutputArea button, .jp-OutputArea script").count() == 0
     screenshot(page, "notebook_untrusted")
-    found = cells.nth(EXPLORER).locator(".jp-OutputArea")
-    assert all(step.name in found.inner_text() for step in passes[1:-1])
-    assert image_is_there(found.locator("img")) and found.locator("img").is_visible()
-    assert not re.search(r"−|[+~]{2}|= matmul\(", found.inner_text().partition("Your source")[2])
-    found.scroll_into_view_if_needed()
+    explorer = cells.nth(EXPLORER).locator(".jp-OutputArea")
+    assert all(step.name in explorer.inner_text() for step in passes[1:-1])
+    assert image_is_there(explorer.locator("img")) and explorer.locator("img").is_visible()
+    assert not re.search(r"−|[+~]{2}|= matmul\(", explorer.inner_text().partition("Your source")[2])
+    explorer.scroll_into_view_if_needed()
     screenshot(page, "notebook_untrusted_explorer")
     cells.nth(EXPLANATION).locator("mjx-container").wait_for()
     assert_report_and_explanation_can_be_read(cells)

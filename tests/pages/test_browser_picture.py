@@ -71,8 +71,8 @@ def test_search_finds_names_and_shapes_and_goes_from_one_to_the_next(browser, ht
         page.locator(".stage").focus()
         page.keyboard.press("/")
         page.keyboard.type("layernorm")
-        found = page.locator(".found").count()
-        assert found == 3 and page.evaluate(STATUS).startswith("3 of")
+        count = page.locator(".found").count()
+        assert count == 3 and page.evaluate(STATUS).startswith("3 of")
         page.keyboard.press("Enter")
         assert page.evaluate(STATUS).startswith("1 of 3: ") and page.locator(".current").count() == 1
         place, stage = page.locator(".current").bounding_box(), page.locator(".stage").bounding_box()

@@ -254,8 +254,8 @@ def test_without_scripts_there_are_the_picture_and_the_list(open_page):
 def test_a_notebook_leaves_the_keys_to_whatever_can_have_the_focus(open_page):
     page = open_page(page_of(lora().html))
     bare = "e => e.tabIndex >= 0 && e.getAttribute('data-lm-suppress-shortcuts') !== 'true'"
-    found = f"[...document.querySelectorAll('.tl-stepper *')].filter({bare}).map(e => e.outerHTML.slice(0, 80))"
-    assert page.evaluate(found) == []
+    unnamed = f"[...document.querySelectorAll('.tl-stepper *')].filter({bare}).map(e => e.outerHTML.slice(0, 80))"
+    assert page.evaluate(unnamed) == []
     page.evaluate("document.addEventListener('keydown', e => { document.title += e.key; })")
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
@@ -292,9 +292,9 @@ def test_all_text_is_readable_in_light_and_dark(open_page, theme):
     root = root_of(page)
     page.keyboard.press("Tab")
     for _ in range(3):
-        found = root.evaluate(CONTRASTS)
-        assert len(found) > 40
-        assert not [text for ratio, text in found if ratio < READABLE]
+        contrasts = root.evaluate(CONTRASTS)
+        assert len(contrasts) > 40
+        assert not [text for ratio, text in contrasts if ratio < READABLE]
         for _ in range(12):
             page.keyboard.press("ArrowRight")
     screenshot(page, f"stepper_{theme.replace(' ', '_')}")

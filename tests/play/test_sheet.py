@@ -15,10 +15,10 @@ def sheet(source):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_shows_something_and_has_a_line_that_says_what_to_look_for(name):
-    found = sheet(EXAMPLES[name])
+    page = sheet(EXAMPLES[name])
     assert EXAMPLES[name].startswith("# ")
-    assert found.get("picture") or found.get("value") or ("fit" in name and found["said"])
-    assert "Error" not in found["said"] or "fit" in name
+    assert page.get("picture") or page.get("value") or ("fit" in name and page["said"])
+    assert "Error" not in page["said"] or "fit" in name
 
 
 def test_all_parts_come_in_their_order_and_the_picture_before_what_takes_long():
@@ -26,21 +26,21 @@ def test_all_parts_come_in_their_order_and_the_picture_before_what_takes_long():
 
 
 def test_values_gradients_formulas_passes_and_program_are_those_of_the_code():
-    found = sheet(EXAMPLES["A product"])
-    assert "∂z/∂x = y" in found["numbers"] and "z = x * y" in found["numbers"]
+    page = sheet(EXAMPLES["A product"])
+    assert "∂z/∂x = y" in page["numbers"] and "z = x * y" in page["numbers"]
     rows = re.findall(
         r"<tr data-lines=\"(\d)\"><th scope=\"row\">(\w)</th>.*?<td class=\"words\">(\d)</td>.*?>(\d)</td>",
-        found["numbers"],
+        page["numbers"],
     )
     assert rows == [("2", "x", "2", "3"), ("3", "y", "3", "2"), ("4", "z", "6", "1")]
-    assert "simplify" in found["passes"] and "become 1." in found["passes"]
-    assert re.search(r'data-lines="4"[^>]*>\s*z = x \* y', re.sub(r"</?span[^>]*hl[^>]*>", "", found["program"]))
+    assert "simplify" in page["passes"] and "become 1." in page["passes"]
+    assert re.search(r'data-lines="4"[^>]*>\s*z = x \* y', re.sub(r"</?span[^>]*hl[^>]*>", "", page["program"]))
 
 
 def test_each_box_and_each_line_of_the_program_is_tied_to_its_line():
-    found = sheet(EXAMPLES["LoRA"])
-    ties = dict(re.findall(r'<i data-box="(n\d+)" data-lines="(\d+)">', found["picture"]))
-    assert len(ties) == found["picture"].count('<g class="box')
+    page = sheet(EXAMPLES["LoRA"])
+    ties = dict(re.findall(r'<i data-box="(n\d+)" data-lines="(\d+)">', page["picture"]))
+    assert len(ties) == page["picture"].count('<g class="box')
     assert {"3", "4", "5", "6", "7", "8"} == {*ties.values()}
 
 
@@ -53,9 +53,9 @@ def test_shapes_that_do_not_fit_are_drawn():
 
 
 def test_what_is_text_stays_text():
-    found = sheet("print('<script>alert(1)</script>')\n'<img src=x>'\n")
-    assert "<script>" not in found["said"] and "<img" not in found["value"]
-    assert "<img src=x>" in unescape(found["value"])
+    page = sheet("print('<script>alert(1)</script>')\n'<img src=x>'\n")
+    assert "<script>" not in page["said"] and "<img" not in page["value"]
+    assert "<img src=x>" in unescape(page["value"])
     assert "<b>x" not in sheet("raise ValueError('<b>x')\n")["said"]
 
 
@@ -68,5 +68,5 @@ def test_without_a_parameter_it_is_said_what_would_get_a_gradient():
 
 
 def test_a_graph_too_large_to_draw_is_told():
-    found = sheet(f"x = tl.parameter(1.0)\nfor _ in range({LARGEST}):\n    x = x + 1.0\nx\n")
-    assert "tl.render" in found["picture"] and found["program"]
+    page = sheet(f"x = tl.parameter(1.0)\nfor _ in range({LARGEST}):\n    x = x + 1.0\nx\n")
+    assert "tl.render" in page["picture"] and page["program"]

@@ -67,14 +67,14 @@ def training():
 @pytest.mark.slow
 @pytest.mark.parametrize("make", KINDS)
 def test_each_step_is_what_the_compiler_did(make):
-    found = explored(make)
-    program = found.story.program
-    assert [s.name for s in found.steps] == ["trace", *(s.name for s in program.snapshots), "program"]
-    for step, snapshot in zip(found.steps[1:-1], program.snapshots, strict=True):
+    exploration = explored(make)
+    program = exploration.story.program
+    assert [s.name for s in exploration.steps] == ["trace", *(s.name for s in program.snapshots), "program"]
+    for step, snapshot in zip(exploration.steps[1:-1], program.snapshots, strict=True):
         assert (step.before, step.after, step.kept) == (snapshot.cost_before, snapshot.cost_after, snapshot.kept)
         assert step.stage.graph is snapshot.after
-    assert found.steps[0].after == graph_cost(program.traced)
-    assert [line.text for line in found.steps[-1].lines] == program.source.rstrip("\n").split("\n")
+    assert exploration.steps[0].after == graph_cost(program.traced)
+    assert [line.text for line in exploration.steps[-1].lines] == program.source.rstrip("\n").split("\n")
 
 
 @pytest.mark.parametrize("make", KINDS)
@@ -105,10 +105,10 @@ def test_a_wrong_pass_is_found_out():
 
 @pytest.mark.parametrize("make", KINDS)
 def test_a_box_is_one_number_in_every_graph(make):
-    found = explored(make)
-    union, values = found.story.union, {}
+    exploration = explored(make)
+    union, values = exploration.story.union, {}
     for stage in union.stages:
-        checks.run(stage.graph, found.story.inputs, values)
+        checks.run(stage.graph, exploration.story.inputs, values)
         boxes = {union.boxes[node] for node in stage.graph.nodes}
         assert len(boxes) == len(stage.graph.nodes), "two nodes of one graph share a box"
     for stage in union.stages:
@@ -128,7 +128,7 @@ def test_a_box_is_marked_for_what_became_of_it(make):
         after = {union.boxes[node] for node in stage.graph.nodes}
         for box, state in stage.states.items():
             assert (box in after) == (state != REMOVED)
-            inputs = {edge: found for edge, found in stage.edges.items() if edge.end == box}
+            inputs = {edge: target for edge, target in stage.edges.items() if edge.end == box}
             if state == KEPT:
                 assert set(inputs.values()) <= {KEPT}
             if state == REWIRED:
@@ -140,25 +140,25 @@ def test_a_box_is_marked_for_what_became_of_it(make):
 def test_the_flagship_loses_the_large_product_and_gains_the_small_ones(flagship):
     rebracket = next(step for step in flagship.steps if step.name == "rebracket")
     names, states = flagship.story.union.names, rebracket.stage.states
-    told = {
+    texts = {
         state: {rebracket.stage.descriptions[box].split(", (")[0] for box in states if states[box] == state}
         for state in (ADDED, REMOVED)
     }
-    assert any(text.endswith("= matmul(A, B)") for text in told[REMOVED])
-    assert any(text.endswith("= matmul(x, A)") for text in told[ADDED])
+    assert any(text.endswith("= matmul(A, B)") for text in texts[REMOVED])
+    assert any(text.endswith("= matmul(x, A)") for text in texts[ADDED])
     assert rebracket.after.flops < 0.4 * rebracket.before.flops
     assert len(set(names.values())) == len(names)
 
 
 @pytest.mark.parametrize("make", KINDS)
 def test_a_variable_is_the_same_value_after_every_pass(make):
-    found = explored(make)
+    exploration = explored(make)
     owners = {}
-    for step in found.steps[:-1]:
+    for step in exploration.steps[:-1]:
         for line in step.lines:
             match = re.match(r"    (\w+) = ", line.text)
             if match and line.boxes:
-                owner = [box for box in line.boxes if found.story.union.names[box] == match[1]]
+                owner = [box for box in line.boxes if exploration.story.union.names[box] == match[1]]
                 assert owners.setdefault(match[1], owner) == owner
 
 
@@ -176,8 +176,8 @@ def test_what_a_variable_was_stands_right_above_what_it_is():
     before, after = (
         [CodeLine(f"{x} = {y}") for x, y in lines] for lines in ([("a", 1), ("b", 2)], [("a", 3), ("b", 4)])
     )
-    found = [(line.text, line.state) for line in changed(before, after)]
-    assert found == [("a = 1", GONE), ("a = 3", NEW), ("b = 2", GONE), ("b = 4", NEW)]
+    states = [(line.text, line.state) for line in changed(before, after)]
+    assert states == [("a = 1", GONE), ("a = 3", NEW), ("b = 2", GONE), ("b = 4", NEW)]
     assert [line.state for line in changed([CodeLine("a  = 1")], [CodeLine("a = 1")])] == [SAME]
 
 
@@ -247,8 +247,8 @@ def test_a_cell_of_a_notebook_is_called_a_cell(tmp_path):
         "import numpy as np\nimport tinygrad_lora as tl\n\n\ndef f(x):\n    return x + 1.0\n\n\n"
         "def main():\n    return tl.compile(f).prepare(np.ones(3))\n"
     )
-    found = explore(compiled_function(f"{path}:main"))
-    assert [excerpt.title for excerpt in found.story.written] == ["cell, line 5"]
+    exploration = explore(compiled_function(f"{path}:main"))
+    assert [excerpt.title for excerpt in exploration.story.written] == ["cell, line 5"]
 
 
 def test_a_function_without_module_or_source_is_explored():
@@ -256,8 +256,8 @@ def test_a_function_without_module_or_source_is_explored():
     exec("def f(x):\n    return x * 2.0", names)
     assert names["f"].__module__ in (None, "builtins")
     names["f"].__module__ = None
-    found = explore(tl.compile(names["f"]).prepare(np.ones(3)))
-    assert found.story.written == [] and found.steps[-1].difference == 0
+    exploration = explore(tl.compile(names["f"]).prepare(np.ones(3)))
+    assert exploration.story.written == [] and exploration.steps[-1].difference == 0
 
 
 def test_random_whole_numbers_are_valid_indices_and_other_numbers_give_finite_results():
@@ -295,8 +295,8 @@ def test_large_numbers_are_short(number, text):
 
 
 def test_the_page_is_sound_and_small_and_loads_nothing(flagship, training):
-    for found, limit in ((flagship, 300_000), (training, 750_000)):
-        page = found.page
+    for exploration, limit in ((flagship, 300_000), (training, 750_000)):
+        page = exploration.page
         assert len(page.encode()) < limit
         read = Drawn(page)
         assert not [attributes for _, attributes in read.elements if {"src", "onload", "onclick"} & set(attributes)]
@@ -342,16 +342,16 @@ class Untrusted(Reader):
 
 
 def test_where_drawings_are_taken_away_no_text_of_theirs_is_left_and_an_image_is(flagship, training):
-    for found in (flagship, training):
-        read = Untrusted(found.html)
+    for exploration in (flagship, training):
+        read = Untrusted(exploration.html)
         assert read.texts == []
         (image,) = [attributes for tag, attributes in read.elements if tag == "img"]
         kind, _, code = image["src"].partition(";base64,")
         picture = ElementTree.fromstring(b64decode(code))
         assert kind == "data:image/svg+xml" and picture.tag.endswith("svg")
-        shown = draw(found.story.program.graph).diagram
+        shown = draw(exploration.story.program.graph).diagram
         assert sum("data-box" in part.attrib for part in picture.iter()) == len(shown.boxes)
-        assert image["alt"].startswith(f"The graph of the program {found.story.name}: ")
+        assert image["alt"].startswith(f"The graph of the program {exploration.story.name}: ")
     assert len(flagship.html.encode()) < 300_000
 
 
@@ -389,13 +389,13 @@ def test_names_and_source_are_shown_as_text(tmp_path):
         "def main():\n    return tl.compile(f).prepare(np.ones((2, 3)))\n",
         encoding="utf-8",
     )
-    found = explore(compiled_function(f"{path}:main"))
-    read = Drawn(found.page)
+    exploration = explore(compiled_function(f"{path}:main"))
+    read = Drawn(exploration.page)
     tags = [tag for tag, _ in read.elements]
     assert tags.count("script") == 1 and "img" not in tags
     text = "".join(read.texts)
     assert "</script><script>alert(2)</script> & <b>" in text and HOSTILE[1] in text and HOSTILE[3] in text
-    assert str(tmp_path) not in found.page, "the page tells where the file lies"
+    assert str(tmp_path) not in exploration.page, "the page tells where the file lies"
 
 
 @pytest.mark.slow
@@ -412,7 +412,7 @@ def test_the_same_program_gives_the_same_bytes_in_every_process(tmp_path):
 
 def test_two_different_explorers_share_no_id(flagship):
     other = explored(PROGRAMS["affine"])
-    ids = [set(re.findall(r'\bid="([^"]+)"', found.html)) for found in (flagship, other)]
+    ids = [set(re.findall(r'\bid="([^"]+)"', exploration.html)) for exploration in (flagship, other)]
     assert ids[0] and ids[1] and not ids[0] & ids[1]
 
 
@@ -422,8 +422,8 @@ def test_a_graph_of_very_many_boxes_is_left_to_the_code():
             x = tl.tanh(x) * (1.0 + i)
         return x
 
-    found = explore(tl.compile(chain, passes=()).prepare(np.ones(2)))
-    assert "too many for a picture" in found.html and "<use" not in found.html
+    exploration = explore(tl.compile(chain, passes=()).prepare(np.ones(2)))
+    assert "too many for a picture" in exploration.html and "<use" not in exploration.html
 
 
 # --- As an object and as a command ---
@@ -442,8 +442,11 @@ def test_an_exploration_shows_itself_as_html_and_as_text(flagship, tmp_path):
 
 def test_explore_can_write_the_page_at_once(tmp_path):
     compiled = tl.compile(lambda x: x + 1.0).prepare(np.ones(3))
-    found = explore(compiled, tmp_path / "page.html")
-    assert isinstance(found, Exploration) and (tmp_path / "page.html").read_text(encoding="utf-8") == found.page
+    exploration = explore(compiled, tmp_path / "page.html")
+    assert (
+        isinstance(exploration, Exploration)
+        and (tmp_path / "page.html").read_text(encoding="utf-8") == exploration.page
+    )
 
 
 def test_only_compiled_functions_that_know_their_arguments_can_be_explored():
@@ -457,14 +460,14 @@ def test_only_compiled_functions_that_know_their_arguments_can_be_explored():
 def test_a_program_of_another_library_is_shown_and_not_compared():
     pytest.importorskip("numba")
     pytest.importorskip("scipy")
-    found = explored(PROGRAMS["affine"], engine="numba")
-    assert found.steps[-1].difference is None and "another library runs it" in found.html
+    exploration = explored(PROGRAMS["affine"], engine="numba")
+    assert exploration.steps[-1].difference is None and "another library runs it" in exploration.html
 
 
 def test_the_command_writes_the_flagship(tmp_path, capsys):
     assert run(None, tmp_path / "page.html") == 0
-    told = capsys.readouterr().out
-    assert "rebracket" in told and str(tmp_path / "page.html") in told
+    printed = capsys.readouterr().out
+    assert "rebracket" in printed and str(tmp_path / "page.html") in printed
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,9 @@ def image_of(html):
 
 
 def test_an_error_knows_the_sizes_the_lines_and_a_remedy():
-    found = failure(failing(hidden_layer))
+    explanation = failure(failing(hidden_layer))
     first = hidden_layer.__code__.co_firstlineno
-    assert found.text == (
+    assert explanation.text == (
         "matmul: a (3, 4) and b (2, 4): the 4 columns of a must match the 2 rows of b; b.mT is (4, 2)\n"
         "  a  h   3  [4]\n"
         "  b  W  [2]  4\n"
@@ -69,11 +69,11 @@ def test_symbolic_operands_tell_their_own_lines():
         h = tl.tanh(x @ w)
         return tl.relu(h) @ w
 
-    found = failure(failing(tl.trace, f, np.ones((3, 4)), np.ones((4, 5))))
+    explanation = failure(failing(tl.trace, f, np.ones((3, 4)), np.ones((4, 5))))
     first = f.__code__.co_firstlineno
-    assert found.line.number == first + 2
-    assert found.labels == ("a", "w")
-    assert "return tl.relu(h) @ w" in found.text
+    assert explanation.line.number == first + 2
+    assert explanation.labels == ("a", "w")
+    assert "return tl.relu(h) @ w" in explanation.text
 
 
 def test_the_message_in_a_terminal_stays_one_line():
@@ -124,16 +124,16 @@ def test_a_vector_is_shown_as_what_it_is():
         x, v = tl.parameter(np.ones((3, 4))), tl.parameter(np.ones(3))
         return x @ v
 
-    found = failure(failing(f))
-    assert found.labels == ("x", "v")
-    assert found.remedy == "transpose the first operand: (4, 3) @ (3, 1)"  # not that of the vector
+    explanation = failure(failing(f))
+    assert explanation.labels == ("x", "v")
+    assert explanation.remedy == "transpose the first operand: (4, 3) @ (3, 1)"  # not that of the vector
 
 
 def test_an_operand_may_be_used_twice():
     x = tl.parameter(np.ones((2, 3)), "x")
-    found = failure(failing(lambda: x @ x))
-    assert found.remedy == "transpose the second operand: (2, 3) @ (3, 2)"
-    assert [arrow.start for arrow in found.diagram.arrows] == ["n0", "n0"]
+    explanation = failure(failing(lambda: x @ x))
+    assert explanation.remedy == "transpose the second operand: (2, 3) @ (3, 2)"
+    assert [arrow.start for arrow in explanation.diagram.arrows] == ["n0", "n0"]
 
 
 def test_an_error_without_an_operation_is_only_its_message():
@@ -152,27 +152,27 @@ def test_a_layer_that_refuses_its_input_is_told_by_name():
         batch = tl.constant(np.ones((6, 4)))
         return model(batch)
 
-    found = failure(failing(f))
+    explanation = failure(failing(f))
     first = f.__code__.co_firstlineno
-    assert found.text == (
+    assert explanation.text == (
         "Input size 3 does not match expected input size 5\n"
         "  a           6  [3]\n"
         "  b  weight  [5]  2\n"
         f"  fails in  test_failure.py line {first + 2}: return model(batch)"
     )
-    shown = found.diagram
+    shown = explanation.diagram
     assert shown.title.startswith("2: Linear fails")
     assert [(a.start != a.end, a.label) for a in shown.arrows if a.end == "failed"] == [(True, "a"), (True, "b")]
     assert shown.boxes[-1].operation == "2: Linear"
-    marked = ElementTree.fromstring(image_of(found.html))
+    marked = ElementTree.fromstring(image_of(explanation.html))
     assert [g.get("data-box") for g in marked.iter() if "wrong" in g.get("class", "").split()] == ["failed"]
 
 
 def test_an_adapted_layer_and_a_vector_are_told_too():
     layer = tl.LoRALinear(tl.Linear(4, 3, seed=0), 1, seed=0)
     v = tl.parameter(np.ones(3), "v")
-    found = failure(failing(lambda: layer(v)))
-    assert (found.title, found.labels, [x.shape for x in found.named]) == (
+    explanation = failure(failing(lambda: layer(v)))
+    assert (explanation.title, explanation.labels, [x.shape for x in explanation.named]) == (
         "LoRALinear",
         ("v", "weight"),
         [(3,), (4, 3)],
@@ -185,9 +185,9 @@ def test_in_a_layer_of_the_users_own_its_line_is_shown():
         def __call__(self, x):
             return tl.reshape(x, (-1, -1))
 
-    found = failure(failing(lambda: Pair()(tl.parameter(np.ones((2, 3)), "x"))))
-    assert (found.title, found.labels) == ("reshape", ("x",))
-    assert "return tl.reshape(x, (-1, -1))" in found.text
+    explanation = failure(failing(lambda: Pair()(tl.parameter(np.ones((2, 3)), "x"))))
+    assert (explanation.title, explanation.labels) == ("reshape", ("x",))
+    assert "return tl.reshape(x, (-1, -1))" in explanation.text
 
 
 def test_a_loss_that_refuses_its_target_is_told_with_a_remedy():
@@ -195,9 +195,9 @@ def test_a_loss_that_refuses_its_target_is_told_with_a_remedy():
         y, target = tl.parameter(np.ones((3, 1)), "y"), np.ones(3)
         return tl.mse(y, target)
 
-    found = failure(failing(f))
+    explanation = failure(failing(f))
     first = f.__code__.co_firstlineno
-    assert found.text == (
+    assert explanation.text == (
         "mse: y has shape (3, 1) and the target (3,): reshape one of them\n"
         "  y        3  [1]\n"
         "  target      [3]\n"
@@ -206,7 +206,7 @@ def test_a_loss_that_refuses_its_target_is_told_with_a_remedy():
         f"  target is made in  test_failure.py line {first + 1}: {CODE}\n"
         "Fix: reshape the second operand to (3, 1): mse((3, 1), (3, 1))"
     )
-    assert found.diagram.alternative.startswith("mse fails: ")
+    assert explanation.diagram.alternative.startswith("mse fails: ")
     assert tl.failure is failure
 
 
@@ -224,10 +224,10 @@ CODE = 'y, target = tl.parameter(np.ones((3, 1)), "y"), np.ones(3)'
 )
 def test_other_functions_of_the_library_are_drawn_as_one_operation(call, title):
     x = tl.parameter(np.ones((3, 4)), "x")
-    found = failure(failing(call, x))
-    assert (found.title, found.remedy) == (title, None)
-    assert found.diagram.boxes[-1].operation == title and "return" not in found.text
-    assert "<svg" in image_of(found.html)
+    explanation = failure(failing(call, x))
+    assert (explanation.title, explanation.remedy) == (title, None)
+    assert explanation.diagram.boxes[-1].operation == title and "return" not in explanation.text
+    assert "<svg" in image_of(explanation.html)
 
 
 def test_an_error_can_be_sent_to_another_process():
@@ -238,8 +238,8 @@ def test_an_error_can_be_sent_to_another_process():
 def test_names_and_code_are_text_whatever_they_hold():
     for name in ("<script>alert(1)</script>", 'a"b', "a&b", "a\nb", "\\x", "$x$", "\N{GRINNING FACE}", "'"):
         x = tl.parameter(np.ones((2, 3)), name)
-        found = failure(failing(lambda x=x: x @ x))
-        html = found.html
+        explanation = failure(failing(lambda x=x: x @ x))
+        html = explanation.html
         assert "<script" not in html
         ElementTree.fromstring(image_of(html))
         ElementTree.fromstring(re.sub(r"<img [^>]*>", "", html))
@@ -290,13 +290,13 @@ def test_a_remedy_works_and_any_failure_can_be_told(op, data):
     try:
         ops.Op.__call__(op, *nodes, **params)
     except ShapeError as error:
-        found = failure(error)
-        assert found.html
-        assert (found.remedy is None) == (fix(op, shapes, params) is None)
-        if found.remedy and op in (ops.matmul, ops.add, ops.divide):
-            a, b = (eval(part) for part in re.split(r" [@+/] ", found.remedy.partition(": ")[2]))
+        explanation = failure(error)
+        assert explanation.html
+        assert (explanation.remedy is None) == (fix(op, shapes, params) is None)
+        if explanation.remedy and op in (ops.matmul, ops.add, ops.divide):
+            a, b = (eval(part) for part in re.split(r" [@+/] ", explanation.remedy.partition(": ")[2]))
             assert isinstance(op.shape(a, b), tuple)
-            if found.remedy.startswith("swap"):
+            if explanation.remedy.startswith("swap"):
                 assert isinstance(nodes[1] @ nodes[0], tl.ComputationNode)
 
 
@@ -339,12 +339,14 @@ def test_the_lines_may_be_in_different_cells():
         for name, source in cells.items():
             linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         exec(compile(cells["/tmp/ipykernel_7/1.py"], "/tmp/ipykernel_7/1.py", "exec"), scope)
-        found = failure(failing(exec, compile(cells["/tmp/ipykernel_7/2.py"], "/tmp/ipykernel_7/2.py", "exec"), scope))
-        told = [str(line) for line in (found.line, *found.lines)]
+        explanation = failure(
+            failing(exec, compile(cells["/tmp/ipykernel_7/2.py"], "/tmp/ipykernel_7/2.py", "exec"), scope)
+        )
+        message = [str(line) for line in (explanation.line, *explanation.lines)]
     finally:
         for name in cells:
             linecache.cache.pop(name, None)
-    assert told == [
+    assert message == [
         "line 3: h @ W", "line 2: h = tl.parameter(np.ones((3, 4)))",
         "an earlier cell, line 1: W = tl.parameter(np.ones((2, 4)))",
     ]  # fmt: skip
@@ -376,9 +378,9 @@ def test_the_first_value_that_is_not_finite_is_found():
     x = tl.parameter(np.array([1.0, 0.0, 2.0]), "x")
     with np.errstate(all="ignore"):
         loss = tl.sum(tl.log(x) * 2.0)
-    found = first_nonfinite(loss)
-    assert str(found) == "log %1 is the first that is not finite: -inf at [1], 1 of 3 numbers; there x is 0"
-    assert (found.node.op, found.index, found.line) == (tl.log, (1,), None)
+    first = first_nonfinite(loss)
+    assert str(first) == "log %1 is the first that is not finite: -inf at [1], 1 of 3 numbers; there x is 0"
+    assert (first.node.op, first.index, first.line) == (tl.log, (1,), None)
 
 
 def test_a_function_is_run_and_the_line_is_known():
@@ -387,23 +389,23 @@ def test_a_function_is_run_and_the_line_is_known():
         p = tl.exp(h * 1000.0)
         return tl.mean(p / tl.sum(p))
 
-    found = first_nonfinite(f, np.ones((2, 3)), np.ones((3, 2)))
+    explanation = first_nonfinite(f, np.ones((2, 3)), np.ones((3, 2)))
     line = f.__code__.co_firstlineno + 2
-    assert str(found) == (
+    assert str(explanation) == (
         "exp %4 is the first that is not finite: inf at [0, 0], 4 of 4 numbers; there scale %3 is 3000 "
         f"(test_failure.py line {line}: p = tl.exp(h * 1000.0))"
     )
-    assert str(first_nonfinite(tl.compile(f), np.ones((2, 3)), np.ones((3, 2)))) == str(found)
+    assert str(first_nonfinite(tl.compile(f), np.ones((2, 3)), np.ones((3, 2)))) == str(explanation)
     assert str(first_nonfinite(tl.trace(f, np.ones((2, 3)), np.ones((3, 2))), np.ones((2, 3)), np.ones((3, 2)))) == str(
-        found
+        explanation
     )
 
 
 def test_operations_that_mix_elements_tell_their_operands_whole():
     x = tl.parameter(np.array([[1e308, 1e308]]), "x")
     with np.errstate(all="ignore"):
-        found = first_nonfinite(x @ tl.parameter(np.ones((2, 1)), "w"))
-    assert str(found) == (
+        first = first_nonfinite(x @ tl.parameter(np.ones((2, 1)), "w"))
+    assert str(first) == (
         "matmul %2 is the first that is not finite: inf at [0, 0], 1 of 1 numbers; "
         "x is (1, 2), [1e+308, 1e+308]; w is (2, 1), [1], [1]"
     )
@@ -443,10 +445,10 @@ def test_the_picture_and_the_sentence_speak_of_the_same_labels():
     x = tl.parameter(np.array([1.0, 0.0]), "x")
     with np.errstate(all="ignore"):
         y = tl.sum(tl.tanh(x) * 2.0) + tl.sum(tl.log(x))
-    found = first_nonfinite(y)
-    assert found.text.startswith("log %4 is the first")
-    assert [(box.label, box.title) for box in found.diagram.boxes] == [("x", "x"), ("%4", "log")]
-    assert "%4 = log" in "".join(ElementTree.fromstring(image_of(found._repr_html_())).itertext())
+    first = first_nonfinite(y)
+    assert first.text.startswith("log %4 is the first")
+    assert [(box.label, box.title) for box in first.diagram.boxes] == [("x", "x"), ("%4", "log")]
+    assert "%4 = log" in "".join(ElementTree.fromstring(image_of(first._repr_html_())).itertext())
 
 
 def test_what_cannot_be_looked_at_is_refused():
@@ -507,9 +509,9 @@ def test_importing_the_package_changes_no_hook_and_other_errors_go_to_the_one_be
 
 
 def test_a_notebook_folds_every_refusal(ipython, monkeypatch):
-    given = []
+    argument = []
     table = types.SimpleNamespace(
-        structured_traceback=lambda kind, error, tb, tb_offset: given.append(tb) or ["frames", str(error)]
+        structured_traceback=lambda kind, error, tb, tb_offset: argument.append(tb) or ["frames", str(error)]
     )
     monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: types.SimpleNamespace(InteractiveTB=table))
     show_errors()
@@ -518,4 +520,6 @@ def test_a_notebook_folds_every_refusal(ipython, monkeypatch):
     except tl.errors.TraceError as refused:
         lines = refused._render_traceback_()
     assert lines[0] == "frames" and "frames of tinygrad_lora left out: 1" in lines[1] and len(lines) == 3
-    assert [frame.f_code.co_name for frame, _ in traceback.walk_tb(given[0])] == ["test_a_notebook_folds_every_refusal"]
+    assert [frame.f_code.co_name for frame, _ in traceback.walk_tb(argument[0])] == [
+        "test_a_notebook_folds_every_refusal"
+    ]

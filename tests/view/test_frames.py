@@ -44,12 +44,12 @@ def layers(shown):
 
 def framed(shown):
     """For each frame's title the labels of the boxes in it, inner frames left out."""
-    labels, found, waiting = {box.id: box.label for box in shown.boxes}, {}, layers(shown)
+    labels, labels_by_frame, waiting = {box.id: box.label for box in shown.boxes}, {}, layers(shown)
     while waiting:
         cluster = waiting.pop()
-        found[cluster.title] = [labels[name] for name in cluster.boxes]
+        labels_by_frame[cluster.title] = [labels[name] for name in cluster.boxes]
         waiting += cluster.clusters
-    return found
+    return labels_by_frame
 
 
 # --- Frames ---
@@ -76,10 +76,10 @@ def test_a_loss_has_the_frames_of_its_layers_however_it_was_made():
         shown = diagram(obj)
         assert titles(shown.clusters) == expected, way
         inside.append(framed(shown))
-    assert [[*found] for found in inside[1:]] == [[*inside[0]]] * 2
-    for found in inside:
-        assert {"0.base.weight", "0.base.bias"} < set(found["0.base: Linear"])
-        assert {"lora_A", "lora_B"} < {label.rpartition(".")[2] for label in found["0.lora: LoRALayer"]}
+    assert [[*frame] for frame in inside[1:]] == [[*inside[0]]] * 2
+    for frame in inside:
+        assert {"0.base.weight", "0.base.bias"} < set(frame["0.base: Linear"])
+        assert {"lora_A", "lora_B"} < {label.rpartition(".")[2] for label in frame["0.lora: LoRALayer"]}
 
 
 def test_what_is_not_in_a_layer_is_in_no_frame():
@@ -117,8 +117,8 @@ def test_an_earlier_loss_is_not_the_present_one():
     first, second = loss_of(model, 4), loss_of(model, 4)
     for loss in (second, first):
         assert len(layers(diagram(loss))) == 1
-        found = calls_behind(topological_order([loss]))
-        assert len({call.layer for call in found}) == len(found) == 7
+        calls = calls_behind(topological_order([loss]))
+        assert len({call.layer for call in calls}) == len(calls) == 7
     assert len(layers(diagram(first + second))) == 2
 
 

@@ -66,10 +66,10 @@ def test_steps_and_explorers_show_text(loss):
         y.name = name_of(loss)
         return tl.exp(y + tl.parameter(np.ones(2), name_of(loss)))
 
-    found = tl.explore(tl.compile(f).prepare(np.ones(2)))
-    assert_only_text(found.page)
-    assert_only_text(found._repr_mimebundle_()["text/html"])
-    assert str(found)
+    exploration = tl.explore(tl.compile(f).prepare(np.ones(2)))
+    assert_only_text(exploration.page)
+    assert_only_text(exploration._repr_mimebundle_()["text/html"])
+    assert str(exploration)
 
 
 def test_formulas_and_explanations_show_text(loss):
@@ -80,9 +80,9 @@ def test_formulas_and_explanations_show_text(loss):
         "\\}"
     )
     loss.backward()
-    told = tl.explain(loss.parents[0].parents[1], loss)
-    assert str(told)
-    assert_only_text(getattr(told, "_repr_html_", lambda: "")() or "")
+    message = tl.explain(loss.parents[0].parents[1], loss)
+    assert str(message)
+    assert_only_text(getattr(message, "_repr_html_", lambda: "")() or "")
     bad = tl.first_nonfinite(loss)
     assert len(str(bad).splitlines()) >= 1
     assert_only_text(bad._repr_html_())
@@ -181,8 +181,8 @@ def test_arguments_and_functions_may_be_called_like_any_word_of_the_program(func
     for i in range(0, len(hostile), n):
         for shift in range(1, n + 1):  # each word once as the name of the function, and beside other arguments
             renamed = called(function, hostile[(i + n + shift) % len(hostile)], hostile[i : i + n])
-            source, found = run(renamed, arrays, way)
-            for a, b in zip(found, expected, strict=True):
+            source, result = run(renamed, arrays, way)
+            for a, b in zip(result, expected, strict=True):
                 assert_array_equal(a, b, source)
 
 

@@ -31,8 +31,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def box(name, role="operation", **more):
     operation = "matmul" if role == "operation" else "parameter"
-    given = {"operands": (), "parameters": (), "shape": "(2, 3)", "dtype": "float64", "output": False}
-    return Box(name, more.pop("label", name), operation, role=role, **given | more)
+    fields = {"operands": (), "parameters": (), "shape": "(2, 3)", "dtype": "float64", "output": False}
+    return Box(name, more.pop("label", name), operation, role=role, **fields | more)
 
 
 def graph(n, pairs, labels=(), clusters=()):
@@ -121,19 +121,19 @@ def clustered(shown, size):
 
 def points(path):
     """The path as points, curves sampled."""
-    found = []
+    polyline = []
     for command, text in re.findall(r"([MLC])([^MLC]*)", path):
-        given = [float(number) for number in text.split()]
-        ends = list(zip(given[::2], given[1::2], strict=True))
+        numbers = [float(number) for number in text.split()]
+        ends = list(zip(numbers[::2], numbers[1::2], strict=True))
         if command != "C":
-            found += ends
+            polyline += ends
             continue
-        curve = [found[-1], *ends]
+        curve = [polyline[-1], *ends]
         for i in range(1, 17):
             t = i / 16
             weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
-            found.append(tuple(sum(w * p[axis] for w, p in zip(weights, curve, strict=True)) for axis in (0, 1)))
-    return found
+            polyline.append(tuple(sum(w * p[axis] for w, p in zip(weights, curve, strict=True)) for axis in (0, 1)))
+    return polyline
 
 
 def overlap(a, b, by=0.0):

@@ -56,17 +56,17 @@ def test_the_products_of_a_scalar_graph_add_up_to_its_gradient(steps):
         nodes.append({"+": a + b, "*": a * b, "-": a - b, "t": tl.tanh(a)}[sign])
     y = nodes[-1]
     y.backward()
-    found = explain(nodes[0], y, most=1_000)
-    assert found.count == len(found.paths)
-    for path in found.paths:
+    explanation = explain(nodes[0], y, most=1_000)
+    assert explanation.count == len(explanation.paths)
+    for path in explanation.paths:
         np.testing.assert_allclose(np.prod(path.factors), path.product)
         assert (path.nodes[0], path.nodes[-1]) == (nodes[0], y)
         assert len(path.factors) == len(path.nodes) - 1
         assert all(a in b.parents for a, b in zip(path.nodes, path.nodes[1:], strict=False))
     expected = 0.0 if nodes[0].gradient is None else nodes[0].gradient
-    np.testing.assert_allclose(sum(path.product for path in found.paths), expected, atol=1e-12)
-    np.testing.assert_allclose(found.total, expected, atol=1e-12)
-    np.testing.assert_allclose(found.rest, 0, atol=1e-12)
+    np.testing.assert_allclose(sum(path.product for path in explanation.paths), expected, atol=1e-12)
+    np.testing.assert_allclose(explanation.total, expected, atol=1e-12)
+    np.testing.assert_allclose(explanation.rest, 0, atol=1e-12)
 
 
 @examples(30)
@@ -76,11 +76,11 @@ def test_the_parts_of_an_array_add_up_to_its_gradient(case):
     inputs = [tl.parameter(np.asarray(a, float)) for a in arrays]
     outputs = program(*inputs)
     y = tl.sum((outputs if isinstance(outputs, tl.ComputationNode) else outputs[0]) * 1.0)
-    found = explain(inputs[0], y, most=500)
+    explanation = explain(inputs[0], y, most=500)
     expected = tl.gradients(y, inputs[0]).value
-    np.testing.assert_allclose(found.total, expected, rtol=1e-9, atol=1e-9)
-    if found.count <= 500:
-        total = np.zeros(inputs[0].shape) + sum(path.product for path in found.paths)
+    np.testing.assert_allclose(explanation.total, expected, rtol=1e-9, atol=1e-9)
+    if explanation.count <= 500:
+        total = np.zeros(inputs[0].shape) + sum(path.product for path in explanation.paths)
         np.testing.assert_allclose(total, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -90,14 +90,15 @@ def test_paths_are_counted_without_walking_them():
     for _ in range(200):
         y = y + y
     y.name = "y"
-    found = explain(x, y, most=2)
-    assert found.count == 2**200
-    assert len(found.paths) == 2
+    explanation = explain(x, y, most=2)
+    assert explanation.count == 2**200
+    assert len(explanation.paths) == 2
     assert (
-        "and 1,606,938,044,258,990,275,541,962,092,341,162,602,522,202,993,782,792,835,301,374 more paths" in found.text
+        "and 1,606,938,044,258,990,275,541,962,092,341,162,602,522,202,993,782,792,835,301,374 more paths"
+        in explanation.text
     )
-    assert r"\text{1,606" in found.latex
-    first = found.text.split("\n")[1]
+    assert r"\text{1,606" in explanation.latex
+    first = explanation.text.split("\n")[1]
     assert " -> ... -> " in first and len(first) < 200
 
 
@@ -176,10 +177,10 @@ def test_calling_backward_twice_is_seen():
     x, _, z = square_plus_product()
     z.backward()
     z.backward()
-    found = explain(x)
-    assert found.total == x.gradient == 20
-    assert found.text.endswith("2 was sent into z, the last factor of every path")
-    assert "4 * 1 * 2 = 8" in found.text
+    explanation = explain(x)
+    assert explanation.total == x.gradient == 20
+    assert explanation.text.endswith("2 was sent into z, the last factor of every path")
+    assert "4 * 1 * 2 = 8" in explanation.text
 
 
 def test_an_output_that_is_an_array_needs_a_seed():
@@ -207,10 +208,10 @@ def test_what_cannot_be_explained_is_refused():
 def test_a_name_is_text_whatever_it_holds():
     for name in ("<b>", "$x$", "a\\b", "a\nb", "%7", "{", "\N{GRINNING FACE}"):
         x = tl.parameter(2.0, name)
-        found = explain(x, x * x)
-        assert len(found.text.split("\n")) == 3
-        assert "$" not in found.latex.replace(r"\$", "") and "<" not in found.latex
-        rest = re.sub(r"\\[{}\\$]", "", found.latex)
+        explanation = explain(x, x * x)
+        assert len(explanation.text.split("\n")) == 3
+        assert "$" not in explanation.latex.replace(r"\$", "") and "<" not in explanation.latex
+        rest = re.sub(r"\\[{}\\$]", "", explanation.latex)
         assert rest.count("{") == rest.count("}")
 
 

@@ -98,9 +98,9 @@ def test_the_same_plots_give_the_same_bytes_in_every_process():
         "import hashlib, sys; sys.path.insert(0, 'tests/view'); from test_plots import EVERY_PLOT; "
         "print(hashlib.sha256(''.join(plot().svg() for plot in EVERY_PLOT.values()).encode()).hexdigest())"
     )
-    found = {subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True,
+    outputs = {subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True,
                             env={"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}).stdout for seed in "12"}  # fmt: skip
-    assert len(found) == 1
+    assert len(outputs) == 1
 
 
 def test_a_notebook_gets_an_image_with_its_words_as_text_alternative():
@@ -266,7 +266,7 @@ def test_the_running_mean_takes_as_many_as_there_are():
 
 
 @pytest.mark.parametrize(
-    ("history", "error", "told"),
+    ("history", "error", "message"),
     [
         ([], ValueError, "is empty"),
         ({}, ValueError, "there is no history"),
@@ -280,8 +280,8 @@ def test_the_running_mean_takes_as_many_as_there_are():
         ({str(i): [1.0] for i in range(9)}, ValueError, "9 lines cannot be told apart"),
     ],
 )
-def test_a_history_that_cannot_be_shown_is_refused_with_a_remedy(history, error, told):
-    with pytest.raises(error, match=told):
+def test_a_history_that_cannot_be_shown_is_refused_with_a_remedy(history, error, message):
+    with pytest.raises(error, match=message):
         plots.loss_curves(history)
 
 
@@ -464,7 +464,7 @@ def test_a_model_is_a_layer_or_a_compiled_function_or_a_function_of_a_node():
 
 
 @pytest.mark.parametrize(
-    ("model", "x", "y", "error", "told"),
+    ("model", "x", "y", "error", "message"),
     [
         (lambda p: p, np.ones((3, 4)), [0, 0, 0], ShapeError, r"x has shape \(3, 4\): a plane has two axes"),
         (lambda p: p, np.ones((3, 2)), [0, 0], ShapeError, "3 points in x and 2 class numbers"),
@@ -483,8 +483,8 @@ def test_a_model_is_a_layer_or_a_compiled_function_or_a_function_of_a_node():
         ),
     ],
 )
-def test_what_is_not_in_the_plane_is_refused(model, x, y, error, told):
-    with pytest.raises(error, match=told):
+def test_what_is_not_in_the_plane_is_refused(model, x, y, error, message):
+    with pytest.raises(error, match=message):
         plots.decision_boundary(model, x, y, steps=5)
 
 
@@ -517,7 +517,7 @@ def test_many_classes_have_no_number_in_every_cell():
 
 
 @pytest.mark.parametrize(
-    ("predictions", "labels", "names", "error", "told"),
+    ("predictions", "labels", "names", "error", "message"),
     [
         ([0, 1], [0], None, ShapeError, "2 predictions and 1 labels"),
         ([], [], None, ValueError, "empty"),
@@ -528,8 +528,8 @@ def test_many_classes_have_no_number_in_every_cell():
         ([[np.inf, 0.0]], [0], None, ValueError, "not finite"),
     ],
 )
-def test_predictions_that_do_not_fit_are_refused(predictions, labels, names, error, told):
-    with pytest.raises(error, match=told):
+def test_predictions_that_do_not_fit_are_refused(predictions, labels, names, error, message):
+    with pytest.raises(error, match=message):
         plots.confusion_matrix(predictions, labels, names=names)
 
 
@@ -544,13 +544,13 @@ def bars(chart):
 def test_bars_are_the_arrays_of_the_plan_and_never_overlap():
     step = compiled_step()
     chart, memory = plots.memory(step), step.memory
-    found = bars(chart)
-    assert len(found) == len(memory.arrays) > 5
-    for array, (left, bottom, right, top) in zip(memory.arrays, found, strict=True):
+    rectangles = bars(chart)
+    assert len(rectangles) == len(memory.arrays) > 5
+    for array, (left, bottom, right, top) in zip(memory.arrays, rectangles, strict=True):
         assert (left, right) == (array.made, array.end)
         assert 1000 * bottom == pytest.approx(array.start) and 1000 * top == pytest.approx(array.start + array.size)
-    for i, (left, bottom, right, top) in enumerate(np.round(found, 6)):
-        for other in np.round(found[:i], 6):
+    for i, (left, bottom, right, top) in enumerate(np.round(rectangles, 6)):
+        for other in np.round(rectangles[:i], 6):
             assert right <= other[0] or other[2] <= left or top <= other[1] or other[3] <= bottom
     assert chart.title == f"Memory of training_step: {memory.size:,} bytes for arrays of {memory.separate:,}"
     assert list(chart.axes["x"].ticks.values()) == list(memory.steps)

@@ -181,9 +181,9 @@ def test_what_is_frozen_is_sent_nothing_and_the_step_says_so():
     assert not [e for e in steps if e.phase == "backward" and "W" in (e.label, e.to)]
     x, w = tl.constant(2.0, "x"), tl.parameter(3.0, "w", trainable=False)
     b = tl.parameter(1.0, "b")
-    told = [e.note for e in step_through(x * b + b * w) if e.kind == "ready"]
-    assert any("nothing goes to w (frozen)" in note for note in told)
-    assert any("nothing goes to x (a constant)" in note for note in told)
+    notes = [e.note for e in step_through(x * b + b * w) if e.kind == "ready"]
+    assert any("nothing goes to w (frozen)" in note for note in notes)
+    assert any("nothing goes to x (a constant)" in note for note in notes)
 
 
 def test_a_box_that_waits_says_how_many_contributions_are_in():
@@ -205,9 +205,9 @@ def test_a_node_that_is_used_twice_by_one_operation_gets_two_contributions():
 # --- Words and numbers ---
 
 
-@pytest.mark.parametrize("told", [*map(equation, Op.registry.values()), *map(plain, LAWS.values())])
-def test_an_equation_is_plain_text(told):
-    assert told and not set(told) & set("\\${}")
+@pytest.mark.parametrize("text", [*map(equation, Op.registry.values()), *map(plain, LAWS.values())])
+def test_an_equation_is_plain_text(text):
+    assert text and not set(text) & set("\\${}")
 
 
 def test_letters_say_which_node_is_meant():
@@ -235,8 +235,8 @@ def test_letters_say_which_node_is_meant():
 )
 def test_a_contribution_is_the_rule_with_this_steps_numbers(build, numbers):
     steps = step_through(build(tl.parameter(-3.0, "x"))).events
-    found = next(e.numbers for e in steps if e.kind == "contribute")
-    assert found == numbers
+    text = next(e.numbers for e in steps if e.kind == "contribute")
+    assert text == numbers
 
 
 def test_what_broadcasting_repeated_is_summed_in_the_formula():
@@ -300,8 +300,8 @@ def test_a_function_goes_back_to_its_parameters_and_to_nodes_that_it_is_given():
     graph = tl.trace(f, np.float64(3))
     assert list(step_through(graph, 3.0)) == list(steps)
     assert step_through(graph, 3.0, seed=2.0).events[-1].numbers == "w.gradient = 18"
-    given = step_through(f, tl.parameter(3.0))
-    assert given.events[-1].numbers == "x.gradient = 12, w.gradient = 9"
+    steps = step_through(f, tl.parameter(3.0))
+    assert steps.events[-1].numbers == "x.gradient = 12, w.gradient = 9"
     several = step_through(lambda x: x @ (w * np.ones((3, 2))), np.ones((1, 3)), seed=[[1.0, 5.0]])
     assert several.events[-1].numbers == "w.gradient = 18"
 
@@ -324,18 +324,18 @@ def test_forward_only_is_said_and_then_a_seed_is_refused():
 
 def test_every_label_is_that_of_its_node_wherever_the_inputs_stand():
     x, c = tl.placeholder((), name="x"), tl.constant(2.0, "c")
-    told = [e.numbers for e in step_through(c * x, 3.0)]
-    assert told == ["x = 3", "c = 2", "%2 = c * x = 2 * 3 = 6", "%2 = 6"]
+    numbers = [e.numbers for e in step_through(c * x, 3.0)]
+    assert numbers == ["x = 3", "c = 2", "%2 = c * x = 2 * 3 = 6", "%2 = 6"]
 
 
 def test_a_wrong_number_of_arrays_is_told_in_one_and_many():
     x, y = tl.placeholder((), name="x"), tl.placeholder((), name="y")
-    told = [
+    refusals = [
         (tl.Graph([x], [x * 2.0]), (), "the graph was given 0 arrays; its input is x: pass an array for it"),
         (x * y, (1.0,), "multiply was given 1 array; its inputs are x, y: pass an array for each"),
         (tiny(), (1.0,), "z was given 1 array; it has its numbers: pass no arrays"),
     ]
-    for obj, arrays, message in told:
+    for obj, arrays, message in refusals:
         with pytest.raises(TraceError, match=f"^{message}$"):
             step_through(obj, *arrays)
     with pytest.raises(ShapeError, match="input x has shape"):
@@ -610,8 +610,8 @@ def command(tmp_path, *arguments):
     (tmp_path / "lesson.py").write_text(LESSON, encoding="utf-8")
     parser = argparse.ArgumentParser()
     add_command(parser.add_subparsers())
-    given = parser.parse_args(["step", f"{tmp_path}/lesson.py:{arguments[0]}", *arguments[1:]])
-    return given.run(given)
+    options = parser.parse_args(["step", f"{tmp_path}/lesson.py:{arguments[0]}", *arguments[1:]])
+    return options.run(options)
 
 
 def test_the_command_prints_the_steps_of_what_a_function_gives(tmp_path, capsys):

@@ -184,10 +184,10 @@ def test_an_array_is_told_in_a_few_words(array, lines):
 def test_parameters_of_operations_are_shown():
     x = tl.placeholder((4, 3), name="x")
     shown = diagram(tl.sum(x, 0) + x[1, ::2, None][0, 0] + tl.reshape(x, (12,))[0])
-    told = [pair for box in shown.boxes for pair in box.parameters]
-    assert ("axis", "(0,)") in told
-    assert ("key", "(1, ::2, None)") in told
-    assert ("shape", "(12,)") in told
+    parameters = [pair for box in shown.boxes for pair in box.parameters]
+    assert ("axis", "(0,)") in parameters
+    assert ("key", "(1, ::2, None)") in parameters
+    assert ("shape", "(12,)") in parameters
 
 
 def test_names_are_unique_and_on_one_line():

@@ -34,10 +34,10 @@ def check_gradients(
                 point[entry] = moved
                 values.append(float(f(*map(constant, points))))
             point[entry] = center
-            numeric, found = (values[0] - values[1]) / (2 * h), float(gradient.value[entry])
-            difference = abs(found - numeric) / largest
+            numeric, slope = (values[0] - values[1]) / (2 * h), float(gradient.value[entry])
+            difference = abs(slope - numeric) / largest
             if not difference <= rtol:
-                sides = f"the gradient is {found:.8g}, central differences give {numeric:.8g}"
+                sides = f"the gradient is {slope:.8g}, central differences give {numeric:.8g}"
                 raise GradientError(f"argument {k}, entry {entry}: {sides}")
             worst = float(np.maximum(worst, difference))
     return worst

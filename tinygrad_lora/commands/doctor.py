@@ -80,8 +80,8 @@ def pip() -> str:
 
 def command() -> str:
     """Where `tinygrad-lora` is, or what does the same."""
-    if found := shutil.which("tinygrad-lora"):
-        return found
+    if path := shutil.which("tinygrad-lora"):
+        return path
     beside = shutil.which("tinygrad-lora", path=str(Path(sys.executable).parent))
     return f"{beside or 'not installed'}, not on the PATH; python -m tinygrad_lora does the same"
 

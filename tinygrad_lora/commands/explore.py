@@ -28,7 +28,7 @@ def add_command(commands: Any) -> None:
     add("--measure", action="store_true", help="measure how long the code takes after every pass")
     add("--quiet", action="store_true", help="print nothing, unless something is wrong")
     add_open(parser)
-    parser.set_defaults(run=lambda given: run(given.object, given.out, given.measure, given.quiet, given.open))
+    parser.set_defaults(run=lambda args: run(args.object, args.out, args.measure, args.quiet, args.open))
 
 
 def run(name: str | None, out: Path, measure: bool = False, quiet: bool = False, show: bool = False) -> int:

@@ -36,20 +36,20 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """List, or open. The result is the exit code."""
-    if given.number is None:
-        alone = [f"--{name.replace('_', '-')}" for name in ("out", "fresh", "copy_only") if getattr(given, name)]
+    if args.number is None:
+        alone = [f"--{name.replace('_', '-')}" for name in ("out", "fresh", "copy_only") if getattr(args, name)]
         if alone:
             options = f"{' and '.join(alone)} {'is' if len(alone) == 1 else 'are'}"
             raise ValueError(f"{options} about one tutorial: give its number, such as 04")
-        print(json.dumps(listed(), indent=2) if given.json else overview(listed()))
+        print(json.dumps(listed(), indent=2) if args.json else overview(listed()))
         return 0
-    if given.json:
+    if args.json:
         raise ValueError("--json is for the list of tutorials: leave out the number")
-    path = tutorial(given.number).copy_to(given.out or COPIES, fresh=given.fresh)
+    path = tutorial(args.number).copy_to(args.out or COPIES, fresh=args.fresh)
     print(f"Your copy: {path}", flush=True)
-    return 0 if given.copy_only else opened(path)
+    return 0 if args.copy_only else opened(path)
 
 
 def listed() -> list[dict[str, Any]]:

@@ -185,8 +185,7 @@ class CompiledFunction(LastProgram):
 
     def _frozen(self, graph: Graph) -> list[ComputationNode]:
         """The inputs that seldom change."""
-        weights = graph.inputs[len(graph.inputs) - len(graph.captured) :]
-        return [leaf for leaf in weights if not leaf.requires_gradient]
+        return [leaf for leaf in graph.weights if not leaf.requires_gradient]
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: without programs, which are generated again where they are wanted."""

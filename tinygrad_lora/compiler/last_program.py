@@ -97,7 +97,7 @@ class LastProgram:
             raise CompileError(f"{needs}: compile with engine='numpy'")
         program, path = self.program, Path(path)
         graph = program.graph
-        paths = dict(enumerate(self._paths(graph), len(graph.inputs) - len(graph.captured)))
+        paths = dict(enumerate(self._paths(graph), len(graph.arguments)))
         if parameters and path.suffix != ".py":
             raise CompileError(f"the file of the program must end in .py, not {path.name!r}: the values go beside it")
         text = standalone(path.name, self.name, graph, program.source, program.planned, paths, loads=parameters)

@@ -12,7 +12,7 @@ import numpy as np
 from ..core import ops
 from ..core.graph import Graph, rebuilt
 from ..core.node import ComputationNode as Node
-from ..core.node import Shape
+from ..core.node import Op, Shape
 
 REPEATED = (ops.broadcast, ops.reshape)
 SHORTEST_BLOCK = 16
@@ -83,14 +83,16 @@ def _uses(graph: Graph) -> Counter[Node]:
 
 
 def rewrite_unshared(
-    graph: Graph, rule: Callable[[Node, set[Node]], Node], may_change: Callable[[Node], bool]
+    graph: Graph, rule: Callable[[Node, set[Node]], Node], may_change: Callable[[Node], bool], op: Op | None = None
 ) -> Graph:
     """The graph in which `rule(node, once)` takes the place of each operation, parents first.
 
     `once` holds those results so far that one operation uses and that `may_change` is true of: nobody else needs them
-    as they are.
+    as they are. Without the operation `op` the graph has nothing to rewrite.
     """
     once: set[Node] = set()
+    if op is not None and all(node.op is not op for node in graph.nodes):
+        return graph
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
         node = rule(rebuilt(old, parents), once)

@@ -153,8 +153,7 @@ def applied(apply: Pass, graph: Graph) -> Graph:
         _check(after, graph)
     except PassError as error:
         message = f"{name_of(apply)}: {error}{_line(error.replaced)}"
-        held = vars(error) | {"before": graph, "after": after}
-        raise PassError(message, **held) from None
+        raise PassError(message, **vars(error) | {"before": graph, "after": after}) from None
     except GraphError as error:
         raise PassError(f"{name_of(apply)}: {error}", before=graph) from None
     return after

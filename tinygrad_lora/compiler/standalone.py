@@ -46,7 +46,7 @@ def standalone(
     `file` is the name of the file, and `paths` says what the inputs are, counted from 0. If it `loads`, the parameters
     come from an .npz file beside it, and the main part makes up the other inputs alone.
     """
-    inputs = graph.inputs[: len(graph.inputs) - len(graph.captured)] if loads else graph.inputs
+    inputs = graph.arguments if loads else graph.inputs
     rng, arrays = _free("rng", source), []
     for i, node in enumerate(inputs):
         if node.dtype.kind == "f":  # between 0 and 0.1: also right for second moments, which are never negative

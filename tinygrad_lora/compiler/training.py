@@ -118,7 +118,7 @@ class TrainingStep(CompiledFunction):
 
     def _captured(self, graph: Graph) -> dict[ComputationNode, ComputationNode]:
         """For each parameter, the input that stands for it."""
-        return dict(zip(graph.captured, graph.inputs[len(graph.inputs) - len(graph.captured) :], strict=True))
+        return dict(zip(graph.captured, graph.weights, strict=True))
 
     def _names(self, graph: Graph) -> Mapping[ComputationNode, str]:
         """Parameters by their path in the model: the names of a layer repeat."""

@@ -38,13 +38,15 @@ def topological_order(outputs: Iterable[ComputationNode]) -> list[ComputationNod
 class Graph:
     """A function as data: call it on arrays, print it, rewrite it. What its outputs do not need is not in it.
 
-    `inputs` are leaves without a value. `captured` are parameters whose current values fill the last inputs in a call.
-    A call gives a list of arrays, one for each output. Raises GraphError where a placeholder is not listed or a call
-    has another number of arrays, ShapeError for an array of another shape.
+    `inputs` are leaves without a value: first the `arguments` of a call, then the `weights`, for which a call takes the
+    current values of the parameters in `captured`. It gives a list of arrays, one for each output. Raises GraphError
+    where a placeholder is not listed or a call has another number of arrays, ShapeError for an array of another shape.
     """
 
     def __init__(self, inputs: Nodes, outputs: Nodes, captured: Nodes = (), memory: Any = None) -> None:
         self.inputs, self.outputs, self.captured = tuple(inputs), tuple(outputs), tuple(captured)
+        n = len(self.inputs) - len(self.captured)
+        self.arguments, self.weights = self.inputs[:n], self.inputs[n:]
         leaves = {node for node in self.inputs if not node.parents}
         if len(leaves) < len(self.inputs):
             raise GraphError("inputs are placeholders or other leaves, and each is listed once")
@@ -69,7 +71,7 @@ class Graph:
 
     def running(self, *arrays: Operand) -> Iterator[tuple[ComputationNode, Array]]:
         """Run on arrays and yield each node with its value as it becomes known. The stepper holds this generator."""
-        inputs = input_arrays(self.inputs[: len(self.inputs) - len(self.captured)], arrays)
+        inputs = input_arrays(self.arguments, arrays)
         values = dict(zip(self.inputs, [*inputs, *(p.value for p in self.captured)], strict=True))
         for node in self.nodes:
             if node.parents:

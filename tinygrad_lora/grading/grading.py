@@ -248,8 +248,8 @@ def empty(ids: Sequence[str], why: str, predictions: bool = False) -> Result:
             results.append(data_of(result))
     results += map(data_of, asked(ids, set())) if predictions else []
     total = sum(one["out_of"] for one in results)
-    told: Result = {"notes": [why], "refused": [], "unreadable": [], "seconds": 0.0}
-    return {"results": results, **told, "points": 0, "out_of": total}
+    lists: dict[str, list[str]] = {"notes": [why], "refused": [], "unreadable": []}
+    return {"results": results, **lists, "seconds": 0.0, "points": 0, "out_of": total}
 
 
 def workers_of_this_machine() -> int:

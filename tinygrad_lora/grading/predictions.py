@@ -19,12 +19,12 @@ def answered(files: Iterable[dict[str, Any]]) -> set[str]:
     return {match[2] for file in files for _, text in file["cells"] for match in ANSWER.finditer(text)}
 
 
-def results(ids: Iterable[str], given: set[str]) -> Iterator[CheckResult]:
+def results(ids: Iterable[str], ids_answered: set[str]) -> Iterator[CheckResult]:
     """One result for each question of the tutorials from which these exercises are."""
     for number in dict.fromkeys(id[:2] for id in ids):
         for id in predictions_of(number):
-            diagnosis = None if id in given else Diagnosis(NOT_STARTED, f"{id} is not answered")
-            claim, points = f"{id} is answered", int(id in given)
+            diagnosis = None if id in ids_answered else Diagnosis(NOT_STARTED, f"{id} is not answered")
+            claim, points = f"{id} is answered", int(id in ids_answered)
             yield CheckResult(number + GROUP, id, not diagnosis, diagnosis, 0.0, points, 1, demand=claim)
 
 

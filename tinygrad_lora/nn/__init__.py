@@ -9,7 +9,7 @@ from .adapters.model.adapt import adapt
 from .adapters.adapter import Adapter
 from .calls import LayerCall, layer_calls
 from .convolution import avg_pool, conv1d, conv2d, max_pool
-from .dropout import dropout
+from .noise import dropout
 from .embedding import Embedding
 from .layer import Layer
 from .linear import Linear, Sequential

@@ -53,14 +53,14 @@ def case_name(result: Result) -> str:
 def lines(measured: Sequence[Result]) -> list[tuple[str, str]]:
     """For a terminal: a name and what was found, one line for each implementation of each case."""
     width = max((len(r.peer) for r in measured), default=0)
-    told = []
+    rows = []
     for r in measured:
         if r.reason or r.seconds is None:
-            told.append((f"{case_name(r):7} {r.peer:{width}}", r.reason or NOTHING))
+            rows.append((f"{case_name(r):7} {r.peer:{width}}", r.reason or NOTHING))
             continue
         ratio = "" if r.ratio is None or r.peer == BASE else f"   {ratio_text(r.ratio):>5}{_spread(r)}"
-        told.append((f"{case_name(r):7} {r.peer:{width}}", f"{short(r.seconds):>9}{ratio}"))
-    return told
+        rows.append((f"{case_name(r):7} {r.peer:{width}}", f"{short(r.seconds):>9}{ratio}"))
+    return rows
 
 
 def _spread(r: Result) -> str:

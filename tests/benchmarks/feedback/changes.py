@@ -81,9 +81,9 @@ class _Replacing(ast.NodeTransformer):
 
 def _names(tree: ast.Module) -> list[str]:
     """What the program calls its own values: parameters and local variables."""
-    found = [arg.arg for node in ast.walk(tree) if isinstance(node, ast.arguments) for arg in node.args]
-    found += [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-    return list(dict.fromkeys(name for name in found if name != "self"))
+    variables = [arg.arg for node in ast.walk(tree) if isinstance(node, ast.arguments) for arg in node.args]
+    variables += [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    return list(dict.fromkeys(name for name in variables if name != "self"))
 
 
 def _expressions(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:

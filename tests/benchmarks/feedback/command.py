@@ -75,11 +75,12 @@ def drawn(everything: list[Answer], written: int, changed: int, seed: int) -> li
 def run(args: argparse.Namespace) -> int:
     """Judge the answers, and print what came out. The exit code is 1 if a verdict was wrong."""
     if args.edges:
-        told = disagreements(range(SEEDS))
+        sentences = disagreements(range(SEEDS))
         print(
-            "\n".join(told) or f"{len(list(edge_answers()))} answers, {SEEDS} seeds, both budgets: one verdict on each"
+            "\n".join(sentences)
+            or f"{len(list(edge_answers()))} answers, {SEEDS} seeds, both budgets: one verdict on each"
         )
-        return int(bool(told))
+        return int(bool(sentences))
     everything = list(answers(args.kinds, args.only))
     if args.sample:
         everything = drawn(everything, *args.sample)

@@ -24,21 +24,21 @@ def edge_answers() -> Iterator[Answer]:
 def points(answer: Answer, seeds: Iterable[int]) -> dict[int, str]:
     """How many points the answer gets in how many ways: for each number of them, the seed and budget that gave it."""
     exercise = replace(load_exercise(answer.exercise), limit=PATIENCE)
-    found: dict[int, str] = {}
+    by_points: dict[int, str] = {}
     for seed in seeds:
         for budget in BUDGETS:
             report = run_checks(exercise, answer.values(exercise), seed=seed, budget=budget)
-            found.setdefault(report.points, f"seed {seed}, budget {budget}")
-    return found
+            by_points.setdefault(report.points, f"seed {seed}, budget {budget}")
+    return by_points
 
 
 def disagreements(seeds: Iterable[int]) -> list[str]:
     """The answers that get other points from other seeds or budgets, in words."""
     seeds = list(seeds)
-    told = []
+    sentences = []
     for answer in edge_answers():
-        found = points(answer, seeds)
-        if len(found) > 1:
-            ways = "; ".join(f"{n} points with {where}" for n, where in found.items())
-            told.append(f"{answer.exercise}  {answer.title}: {ways}")
-    return told
+        by_points = points(answer, seeds)
+        if len(by_points) > 1:
+            ways = "; ".join(f"{n} points with {where}" for n, where in by_points.items())
+            sentences.append(f"{answer.exercise}  {answer.title}: {ways}")
+    return sentences

@@ -34,30 +34,30 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Try files and print what is wrong. 0: nothing; 1: something; 130: Ctrl-C, and nothing was wrong."""
-    given = parser().parse_args(arguments)
-    if given.only is not None:
+    options = parser().parse_args(arguments)
+    if options.only is not None:
         from .trial import trial
 
-        print(*trial(given.seed, given.only), sep="\n")
+        print(*trial(options.seed, options.only), sep="\n")
         return 0
-    if given.extremes:
+    if options.extremes:
         return extremes()
-    minutes = 1.0 if given.minutes is None and given.trials is None else given.minutes
+    minutes = 1.0 if options.minutes is None and options.trials is None else options.minutes
     end = None if minutes is None else time.monotonic() + 60 * minutes
     outcomes: Counter[tuple[str, str]] = Counter()
     faults: Counter[str] = Counter()
     start, interrupted = time.monotonic(), False
-    workers = [Worker(given.seed, i, given.workers, given.trials) for i in range(given.workers)]
+    workers = [Worker(options.seed, i, options.workers, options.trials) for i in range(options.workers)]
     try:
         while any(worker.at is not None for worker in workers) and (end is None or time.monotonic() < end):
             for worker in workers:
-                for number, kind, told, outcome in worker.messages():
+                for number, kind, message, outcome in worker.messages():
                     outcomes[kind, outcome] += 1
-                    if told:
-                        cause = told.partition(":")[0] + told[-60:]
+                    if message:
+                        cause = message.partition(":")[0] + message[-60:]
                         faults[cause] += 1
                         if faults[cause] <= MOST_SHOWN:
-                            print(f"--seed {given.seed} --only {number}: {told}", flush=True)
+                            print(f"--seed {options.seed} --only {number}: {message}", flush=True)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     for kind in sorted({kind for kind, _ in outcomes}):
         print(f"{kind:28}{outcomes[kind, 'right']:8,}{outcomes[kind, 'refused']:9,}")
     seconds, wrong = time.monotonic() - start, sum(faults.values())
-    print(f"{sum(outcomes.values()):,} files in {seconds:.0f} seconds, seed {given.seed}: {wrong} others")
+    print(f"{sum(outcomes.values()):,} files in {seconds:.0f} seconds, seed {options.seed}: {wrong} others")
     return 1 if wrong else INTERRUPTED if interrupted else 0
 
 
@@ -92,9 +92,9 @@ def try_extreme(kind: str, file: str, name: str) -> None:
     from .trial import extreme
 
     number = [one.name for one in KINDS].index(kind)
-    _, told, outcome = extreme(number, file, EXTREMES[kind, file][name])
-    print(f"{kind:18} {name:28} {told or outcome}", flush=True)
-    raise SystemExit(told is not None)
+    _, message, outcome = extreme(number, file, EXTREMES[kind, file][name])
+    print(f"{kind:18} {name:28} {message or outcome}", flush=True)
+    raise SystemExit(message is not None)
 
 
 class Worker:
@@ -125,8 +125,8 @@ class Worker:
                     self.at = None
                 elif self.process.exitcode is not None or silent:
                     self.end()
-                    told = "the process hangs" if silent else f"the process ended with {self.process.exitcode}"
-                    yield self.at, "a process that ended", told, "others"
+                    sentence = "the process hangs" if silent else f"the process ended with {self.process.exitcode}"
+                    yield self.at, "a process that ended", sentence, "others"
                     self.at += self.step
                     self.start()
                 return

@@ -123,14 +123,14 @@ VALUES: list[Any] = [
 
 def places(value: Any) -> list[tuple[Any, Any]]:
     """Every (container, key) in a JSON value."""
-    found, level = [], [value]
+    places, level = [], [value]
     while level:
         inner = level.pop()
         if isinstance(inner, dict | list):
             keys = list(inner) if isinstance(inner, dict) else range(len(inner))
-            found += [(inner, key) for key in keys]
+            places += [(inner, key) for key in keys]
             level += [inner[key] for key in keys]
-    return found
+    return places
 
 
 def change_json(text: bytes, rng: Rng) -> bytes:
@@ -255,10 +255,10 @@ def change_archive(data: bytes, rng: Rng) -> bytes:
     if act == 8:  # say that all is encrypted
         written = bytearray(written)
         for mark, place in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
-            found = written.find(mark)
-            while found >= 0:
-                written[found + place] |= 1
-                found = written.find(mark, found + 4)
+            at = written.find(mark)
+            while at >= 0:
+                written[at + place] |= 1
+                at = written.find(mark, at + 4)
     return bytes(written)
 
 

@@ -94,8 +94,7 @@ def _dissolved(graph: Graph) -> dict[Node, list[Reader]]:
             if readers and _pays(node, readers, graph):
                 readers_by_sum[node] = readers
     if readers_by_sum:
-        weights = graph.inputs[len(graph.inputs) - len(graph.captured) :]
-        for node in settled(graph, [leaf for leaf in weights if not leaf.requires_gradient]):
+        for node in settled(graph, [leaf for leaf in graph.weights if not leaf.requires_gradient]):
             readers_by_sum.pop(node, None)
     return readers_by_sum
 

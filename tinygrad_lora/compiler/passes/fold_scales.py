@@ -18,9 +18,7 @@ def fold_scales(graph: Graph) -> Graph:
     Scaled scores of 64 queries and 96 keys of 8 numbers take four fifths of the time:
     `python tests/benchmarks/passes.py fold_scales`.
     """
-    if not any(node.op is ops.scale for node in graph.nodes):
-        return graph
-    return rewrite_unshared(graph, _folded, lambda x: x.op in MOVABLE and is_real(x) and _may_move(x))
+    return rewrite_unshared(graph, _folded, lambda x: x.op in MOVABLE and is_real(x) and _may_move(x), ops.scale)
 
 
 def _folded(node: Node, once: set[Node]) -> Node:

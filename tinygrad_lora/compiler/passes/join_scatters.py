@@ -12,9 +12,7 @@ from ..patterns import counts, is_real, rewrite_unshared
 
 def join_scatters(graph: Graph) -> Graph:
     r"""$\sum_j S_{ij} = v_i$ and $Y + S = Y$ with $v_i$ added at $(i, t_i)$, where $S_{i t_i} = v_i$, else 0."""
-    if not any(node.op is ops.scatter_add for node in graph.nodes):
-        return graph
-    return rewrite_unshared(graph, _joined, lambda node: node.op is ops.scatter_add)
+    return rewrite_unshared(graph, _joined, lambda node: node.op is ops.scatter_add, ops.scatter_add)
 
 
 def _joined(node: Node, once: set[Node]) -> Node:

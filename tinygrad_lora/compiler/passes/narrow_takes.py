@@ -16,9 +16,7 @@ from ..patterns import counts, rewrite_unshared, shaped
 
 def narrow_takes(graph: Graph) -> Graph:
     r"""$f(x, y)_i = f(x_i, y_i)$: take first, where that leaves fewer elements to compute."""
-    if not any(node.op is ops.take for node in graph.nodes):
-        return graph
-    return rewrite_unshared(graph, _narrowed, lambda node: node.op.elementwise)
+    return rewrite_unshared(graph, _narrowed, lambda node: node.op.elementwise, ops.take)
 
 
 def _narrowed(node: Node, once: set[Node]) -> Node:

@@ -19,9 +19,7 @@ REDUCTIONS = (ops.reduce_sum, ops.reduce_max)
 
 def raise_reshapes(graph: Graph) -> Graph:
     r"""$f(\mathrm{reshape}\,x) = \mathrm{reshape}\,f(x)$ where the last axis stays; sums reshape by themselves."""
-    if not any(node.op is ops.reshape for node in graph.nodes):
-        return graph
-    return rewrite_unshared(graph, _raised_all, lambda node: node.op in REDUCTIONS)
+    return rewrite_unshared(graph, _raised_all, lambda node: node.op in REDUCTIONS, ops.reshape)
 
 
 def _raised_all(node: Node, once: set[Node]) -> Node:

@@ -26,9 +26,7 @@ def sums_as_products(graph: Graph) -> Graph:
     Measured on one core: a sum takes about 18 ns a row and 0.15 ns an element, a product a fifth to a half of that, for
     rows of 4 to 1024 numbers and along either axis. Long rows are added up part by part, so that no digits are lost.
     """
-    if not any(node.op is ops.reduce_sum for node in graph.nodes):
-        return graph
-    return rewrite_unshared(graph, _multiplied, _has_constant_factor)
+    return rewrite_unshared(graph, _multiplied, _has_constant_factor, ops.reduce_sum)
 
 
 def _multiplied(node: Node, once: set[Node]) -> Node:

@@ -79,8 +79,7 @@ def packed_results(variables: Variables) -> list[Statement]:
 def numbers_among_arguments(variables: Variables) -> list[Statement]:
     """Arguments without axes as NumPy scalars: arithmetic on arrays of one number takes five times as long."""
     graph = variables.graph
-    arguments = graph.inputs[: len(graph.inputs) - len(graph.captured)]
-    names = [variables.code[leaf].text for leaf in arguments if not leaf.shape and graph.users[leaf]]
+    names = [variables.code[leaf].text for leaf in graph.arguments if not leaf.shape and graph.users[leaf]]
     return [Statement(f"{name} = {name}[()]", "a number, even if an array holds it") for name in names]
 
 

@@ -14,10 +14,12 @@ def error_of(message: dict[str, Any], operation: Any) -> BaseException:
     text = message["text"][:LONGEST]
     kind = TookTooLongError if message["raise"] == "TookTooLongError" else error_class(message["raise"])
     try:
-        made: Any = kind(text, tuple(operation)) if _is_operation(operation) else kind(text)
+        made: Any = kind(text)
     except Exception:
         made = error_class("Error")(text)
     made.students_line = message["line"][:300]
+    if _is_operation(operation):
+        made.operation = tuple(operation)
     return made
 
 

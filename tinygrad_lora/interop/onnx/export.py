@@ -132,7 +132,7 @@ def _resized(x: Any, n: int) -> Any:
 
 def _held(graph: Graph) -> dict[ComputationNode, ComputationNode]:
     """The parameter behind each input that stands for one."""
-    return dict(zip(graph.inputs[len(graph.inputs) - len(graph.captured) :], graph.captured, strict=True))
+    return dict(zip(graph.weights, graph.captured, strict=True))
 
 
 def _names(f: Any, graph: Graph) -> dict[ComputationNode, str]:

@@ -236,7 +236,7 @@ class Latex(Notation):
         if n > len(INDICES):
             return self.write_reduce_max(node, x)
         under = "".join(INDICES[i] for i in axes)
-        return Fragment(rf"\sum_{{{under}}} {inside(x, ATOM)}_{{{INDICES[:n]}}}", TOTAL)
+        return Fragment(rf"\sum_{{{under}}} {_with_index(x, INDICES[:n]).text}", TOTAL)
 
     def reduced(self, name: str, x: Fragment, axes: tuple[int, ...] | None) -> Fragment:
         under = "" if axes is None else rf"_{{\mathrm{{axis}}\,{', '.join(map(str, axes))}}}"
@@ -244,7 +244,14 @@ class Latex(Notation):
 
     def write_index(self, node: Node, x: Fragment) -> Fragment:
         key = ", ".join(map(parameter_text, node.params["key"])).replace("...", r"\dots")
-        return Fragment(f"{inside(x, ATOM)}_{{[{key}]}}", POWER)
+        return _with_index(x, f"[{key}]")
 
     def write_take(self, node: Node, x: Fragment, *indices: Fragment) -> Fragment:
-        return Fragment(f"{inside(x, ATOM)}_{{{', '.join(i.text for i in indices)}}}", POWER)
+        return _with_index(x, ", ".join(i.text for i in indices))
+
+
+def _with_index(x: Fragment, index: str) -> Fragment:
+    """The elements of x at an index; a name that has one already, as $h_1$, is put into braces."""
+    base = inside(x, ATOM)
+    base = f"{{{base}}}" if re.fullmatch(r"\S+_\{\w+\}", base) else base
+    return Fragment(f"{base}_{{{index}}}", POWER)
