@@ -2,6 +2,7 @@
 (function () {
   "use strict";
   const START = 60; // seconds that Python may take to start
+  const GONE = 3; // seconds without a kernel, after there was one
   const CELL = 60; // seconds that a cell may run before the page says how to end it
   const site = new URL("..", location.href);
   const began = performance.now();
@@ -75,6 +76,7 @@
   // --- The kernel, and how long it has been busy ---
 
   let started = false;
+  let gone = 0; // since when there is none any more
   let busy = 0; // since when, in milliseconds
 
   const kernel = () => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
@@ -82,19 +84,22 @@
   function watch() {
     const now = performance.now();
     const status = kernel()?.status;
-    if (status === "idle") {
+    // In this release of JupyterLite a kernel that is restarted does not come back; a page that is loaded again has a new one.
+    if (started && (!status || status === "dead" || status === "unknown")) gone = gone || now;
+    else gone = 0;
+    if (gone && now - gone > 1000 * GONE) {
+      say("gone", "Python has ended. Save the notebook (Ctrl-S), load the page again, then run the first cell again.");
+    } else if (status === "idle") {
       started = true;
       busy = 0;
       hide("start");
       hide("busy");
-    } else if (status === "dead") {
-      say("dead", "Python has ended, perhaps for want of memory. Choose Kernel > Restart Kernel, then run the first cell again.");
     } else if (started && status === "busy") {
       busy = busy || now;
       const seconds = Math.round((now - busy) / 1000);
       if (seconds >= CELL) {
         say("busy", `This cell has been running for ${Math.floor(seconds / 60)} min. If it does not end by itself, nothing but this ` +
-          "ends it: Kernel > Restart Kernel. Then run the first cell again. What you have written stays.");
+          "ends it: save the notebook (Ctrl-S), load the page again, then run the first cell again.");
       }
     }
     const waiting = location.pathname.includes("/notebooks/") || kernel();
