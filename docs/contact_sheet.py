@@ -1,19 +1,22 @@
-"""Photograph what the package draws: twenty scenes, from one product to twelve layers, on one sheet.
+"""Photograph what the package draws: scenes from one product to twelve layers, in files and in notebooks, on one sheet.
 
-    python docs/contact_sheet.py [--out build/scenes]
+    python docs/contact_sheet.py [--out build/scenes] [--only WORDS]
 
-Writes a PNG for each scene and `sheet.html`, which shows them side by side with the number of boxes, the size of the
-page and the milliseconds until a browser had painted it. Needs Playwright and Chromium: pip install ".[browser]".
+Writes a PNG for each scene and `sheet.html`, which shows them side by side, and prints a table: the number of boxes,
+the height and size of the page, and the milliseconds until a browser had painted it. Boxes in images are not counted.
+Needs Playwright and Chromium; scenes in notebooks need JupyterLab: pip install ".[browser,notebook]".
 """
 
 import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,12 +25,14 @@ from tinygrad_lora.models.bert import BertModel
 from tinygrad_lora.view.render import render
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "pages"))  # how a JupyterLab is started
 SIZES = {
     "vocab_size": 50, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4,
     "max_position_embeddings": 16, "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12,
 }  # fmt: skip
 PAINTED = "performance.getEntriesByType('paint').map((p) => Math.round(p.startTime)).pop() || 0"
-BOXES = "document.querySelectorAll('g.box, g.node').length"
+BOXES = "[...document.querySelectorAll('g[data-box]')].filter((box) => box.getClientRects().length).length"
+HEADINGS = ("", "scene", "boxes", "height", "kB", "painted, ms")
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Scene:
     height: int = 900
     dark: bool = False
     keys: str = ""  # pressed before the photograph
+    scripts: bool = True
+    lab: bool = False  # whether a JupyterLab shows it
 
 
 def product() -> tl.ComputationNode:
@@ -106,10 +113,45 @@ def explorer(path: Path) -> None:
     tl.explore(step(), path)
 
 
+def notebook() -> Any:
+    """A notebook whose cells show a picture, a stepper and an explorer, as if it had been run."""
+    import nbformat
+
+    cells = []
+    for code, shown in (
+        ("tl.draw(loss, values=True, gradients=True)", tl.draw(product(), values=True, gradients=True)),
+        ("tl.step_through(loss)", tl.step_through(product())),
+        ("tl.explore(step)", tl.explore(step())),
+    ):
+        output = nbformat.v4.new_output("execute_result", shown._repr_mimebundle_(), execution_count=1)
+        cells.append(nbformat.v4.new_code_cell(code, outputs=[output], execution_count=1))
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}  # else JupyterLab asks for one
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+def saved_notebook(path: Path) -> None:
+    import nbformat
+
+    nbformat.write(notebook(), path)
+
+
 def exported(path: Path) -> None:
-    """What is left where a notebook is exported and nobody trusts its scripts: the still picture."""
-    picture = tl.draw(product(), values=True, gradients=True)._repr_mimebundle_()["image/svg+xml"]
-    path.write_text(f"<!doctype html><meta charset='utf-8'><h1>An exported page</h1>{picture}", encoding="utf-8")
+    """The notebook as nbconvert exports it."""
+    import nbconvert
+
+    html, _ = nbconvert.HTMLExporter(template_name="lab").from_notebook_node(notebook())
+    path.write_text(html, encoding="utf-8")
+
+
+@contextmanager
+def lab(folder: Path) -> Iterator[str]:
+    """The address of a notebook in a JupyterLab that serves this folder, but for the notebook's name."""
+    from browser import jupyter_environment, jupyterlab
+
+    with tempfile.TemporaryDirectory() as settings:
+        environment = jupyter_environment(Path(settings), ROOT)
+        with jupyterlab(folder, environment) as (address, token):
+            yield f"{address}lab/tree/{{}}?reset&token={token}"
 
 
 def drawn(make: Callable[[], object], **options: object) -> Callable[[Path], object]:
@@ -136,44 +178,56 @@ SCENES = [
     Scene("the explorer", explorer),
     Scene("the explorer, dark, on a phone", explorer, 390, 844, dark=True),
     Scene("shapes that do not fit", refused),
-    Scene("an exported page", exported),
+    Scene("an exported notebook, no scripts", exported, height=1400, scripts=False),
+    Scene("an exported notebook", exported, height=1400),
+    Scene("the same, dark, on a phone", exported, 390, 844, dark=True),
+    Scene("a notebook in JupyterLab, untrusted", saved_notebook, height=1400, lab=True),
 ]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Photograph twenty scenes.")
+    parser = argparse.ArgumentParser(description="Photograph what the package draws.")
+    parser.add_argument("--only", default="", metavar="WORDS", help="the scenes with these words in their names")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "scenes", help="the folder of the sheet")
-    out = parser.parse_args().out.resolve()
+    args = parser.parse_args()
+    out = args.out.resolve()
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         sys.exit('Playwright is not installed: pip install ".[browser]"')
     browsers = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
     out.mkdir(parents=True, exist_ok=True)
-    figures = []
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    figures, row = [], "{:>2}  {:36} {:>5}  {:>6}  {:>5}  {:>11}"
+    print(row.format(*HEADINGS))
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, ExitStack() as servers:
         browser = playwright.chromium.launch(executable_path=next(browsers, None), args=["--no-sandbox"])
         for number, scene in enumerate(SCENES, start=1):
-            page_file, picture = Path(folder) / f"{number:02}.html", out / f"{number:02}.png"
-            scene.write(page_file)
+            if args.only not in scene.name:
+                continue
+            file = Path(folder, "book", f"{number:02}.ipynb") if scene.lab else Path(folder, f"{number:02}.html")
+            file.parent.mkdir(exist_ok=True)
+            scene.write(file)
+            address = servers.enter_context(lab(file.parent)).format(file.name) if scene.lab else file.as_uri()
             scheme = "dark" if scene.dark else "light"
             context = browser.new_context(
-                viewport={"width": scene.width, "height": scene.height}, color_scheme=scheme, offline=True
-            )
+                viewport={"width": scene.width, "height": scene.height}, color_scheme=scheme,
+                offline=not scene.lab, java_script_enabled=scene.scripts,
+            )  # fmt: skip
             page = context.new_page()
-            page.goto(page_file.as_uri())
+            page.goto(address)
+            if scene.lab:
+                page.locator(".jp-OutputArea-output img").first.wait_for(timeout=120_000)
             if scene.keys:
                 page.keyboard.press(scene.keys)
             page.wait_for_timeout(300)
+            picture = out / f"{number:02}.png"
             page.screenshot(path=picture)
             height = page.evaluate("document.documentElement.scrollHeight")
-            facts = (
-                f"{page.evaluate(BOXES)} boxes, {height} points high, {page_file.stat().st_size / 1e3:.0f} kB, "
-                f"painted after {page.evaluate(PAINTED)} ms"
-            )
+            facts = (page.evaluate(BOXES), height, round(file.stat().st_size / 1e3), page.evaluate(PAINTED))
             context.close()
-            print(f"{number:2} {scene.name:32} {facts}", flush=True)
-            caption = f"<b>{number}. {escape(scene.name)}</b><br>{scene.width} wide, {scheme}; {facts}"
+            print(row.format(number, scene.name, *facts), flush=True)
+            words = ", ".join(f"{what} {fact}" for what, fact in zip(HEADINGS[2:], facts, strict=True))
+            caption = f"<b>{number}. {escape(scene.name)}</b><br>{scene.width} wide, {scheme}; {words}"
             figures.append(f'<figure><img src="{picture.name}" alt=""><figcaption>{caption}</figcaption></figure>')
         browser.close()
     style = (

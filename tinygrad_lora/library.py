@@ -15,7 +15,7 @@ import numpy as np
 
 from .boundary.arguments import argument_names, explained
 from .boundary.arrays import Axis, as_axes, as_shape, elements, listed, refuse_labels, refuse_no_list, refuse_unequal
-from .boundary.lines import remembered
+from .boundary.lines import call_record, remembered
 from .core import ops
 from .core.node import ComputationNode, Operand, Shape, constant
 
@@ -40,7 +40,7 @@ def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
         y = f(ops.cast(x, dtype=np.float32) if half else x, *args[1:], **named)
         y = ops.cast(y, dtype=HALF) if half else y
         if type(y) is ComputationNode:  # as `remembered` does, in one call less
-            y.call = f, args, named
+            y.call = (f, args, named) if len(args) == 1 and not named else call_record(f, args, named)
         return y
 
     return explained(composite)

@@ -1,5 +1,8 @@
 """Calls of library functions are boxes: closed by default, opened on request, and never by a pattern."""
 
+import weakref
+from inspect import signature
+
 import numpy as np
 import pytest
 
@@ -138,3 +141,20 @@ def test_a_result_remembers_the_outermost_call_only():
 def test_a_picture_that_is_made_is_not_opened():
     with pytest.raises(TypeError, match="open cannot be changed"):
         draw(draw(tl.softmax(tl.constant(X))), open=True)
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize(
+    ("function", "array"),
+    [(tl.mse, np.zeros((3, 4))), (tl.cross_entropy, LABELS), (tl.maximum, np.zeros((3, 4)))],
+    ids=["mse", "cross_entropy", "maximum"],
+)
+def test_a_result_keeps_no_array_of_its_call_alive(function, array, named):
+    array = array.copy()
+    second = [*signature(function).parameters][1]
+    args, kwargs = ((), {second: array}) if named else ((array,), {})
+    y = function(tl.parameter(X, "x"), *args, **kwargs)
+    there = weakref.ref(array)
+    del array, args, kwargs
+    assert there() is None
+    assert f"{function.__name__}(x)" in listing(tl.tanh(y))

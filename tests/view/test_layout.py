@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 from strategies import examples
 
 import tinygrad_lora as tl
+from tinygrad_lora.models.bert import BertModel
+from tinygrad_lora.view.diagram.collapse import with_functions_closed
 from tinygrad_lora.view.diagram.data import ROLES, Arrow, Box, Diagram, diagram
-from tinygrad_lora.view.diagram.layers import LayerFrame
+from tinygrad_lora.view.diagram.layers import LayerFrame, every
 from tinygrad_lora.view.layout import Frame, LayoutBlock, LayoutLine, arrange, text_width
 from tinygrad_lora.view.layout.order import crossings, order_rows
 from tinygrad_lora.view.layout.ranks import ranks
 from tinygrad_lora.view.layout.rows import LayoutEdge, in_rows
+from tinygrad_lora.view.svg.boxes import PAD, SIZE
 from tinygrad_lora.view.svg.draw import draw_svg, lay_out
 from tinygrad_lora.view.svg.style import DARK, LIGHT, ROOT
 
@@ -478,3 +481,31 @@ def test_text_has_the_contrast_that_readers_need(colors):
     for text in ("ink", "muted"):
         assert contrast(colors[text], colors["tint"]) >= 4.5 and contrast(colors[text], colors["paper"]) >= 4.5
     assert min(contrast(colors[line], colors["tint"]) for line in ("line", "back")) >= 3
+
+
+@pytest.mark.parametrize("rankdir", ["TB", "BT"])
+def test_no_line_crosses_the_text_of_a_frame(rankdir):
+    config = {"hidden_size": 8, "vocab_size": 11, "intermediate_size": 12, "num_attention_heads": 2}
+    model = BertModel.from_config({**config, "num_hidden_layers": 1, "max_position_embeddings": 16}, seed=0)
+    shown = with_functions_closed(diagram(model)).diagram
+    laid = lay_out(shown, rankdir=rankdir)
+    assert len(laid.captions) > 15
+    for frame in every(shown.clusters):
+        if frame.id not in laid.frames:
+            continue
+        top = laid.frames[frame.id][1] + PAD
+        texts = [text_width(frame.title, SIZE, True), *(text_width(line, SIZE) for line in frame.lines)]
+        left, right = laid.captions[frame.id], laid.captions[frame.id] + max(texts)
+        for _, _, path in laid.arrows:
+            for x1, y1, x2, y2 in straight(path):
+                assert not (left < x1 < right and min(y1, y2) < top + 8 < max(y1, y2)), (frame.title, x2)
+
+
+def straight(path):
+    """The straight parts of an SVG path, as the places of their ends."""
+    at = (0.0, 0.0)
+    for kind, numbers in re.findall(r"([MLC])([^MLC]*)", path):
+        *_, x, y = map(float, re.findall(r"-?[\d.]+", numbers))
+        if kind == "L":
+            yield *at, x, y
+        at = (x, y)

@@ -887,3 +887,10 @@ def test_each_place_of_a_slider_is_another_number():
     for slider in step_through(tl.sum(w * w)).moving("w").sliders:
         assert len({f"{place:.4g}" for place in slider.places}) == len(slider.places)
         assert slider.places[slider.start] in w.value
+
+
+def test_what_is_only_rounding_is_about_zero():
+    x = tl.parameter(np.array([1.156e-18, -0.0, 2.0]), "x")
+    steps = step_through(tl.sum(tl.tanh(x) * x))
+    assert "e-" not in str(steps) and "-0" not in str(steps)
+    assert steps.events[0].text.startswith("x = [~0, 0, 2]") and "[~0, 0, 1.105]" in steps.events[-1].text

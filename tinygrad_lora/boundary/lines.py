@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
+from numpy import ndarray
+
 from .nodes import AdvisingNode
 
 _PACKAGE = __name__.partition(".")[0]
@@ -57,6 +59,12 @@ def _moved(value: Any, new: Mapping[Any, Any]) -> Any:
     return new.get(value, value) if isinstance(value, AdvisingNode) else value
 
 
+def call_record(f: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """What a result remembers of its call: no arrays, which it would keep alive."""
+    args = tuple([None if type(x) is ndarray else x for x in args])
+    return f, args, named and {key: None if type(x) is ndarray else x for key, x in named.items()}
+
+
 def remembered(f: Callable[..., Any]) -> Callable[..., Any]:
     """The function; its result remembers the call, so that a picture can show it as one box.
 
@@ -67,7 +75,7 @@ def remembered(f: Callable[..., Any]) -> Callable[..., Any]:
     def composite(*args: Any, **named: Any) -> Any:
         y = f(*args, **named)
         if isinstance(y, AdvisingNode):
-            y.call = f, args, named
+            y.call = call_record(f, args, named)
         return y
 
     return composite

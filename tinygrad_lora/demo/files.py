@@ -13,6 +13,8 @@ from ..files import write_atomically
 from ..nn import adapter_weights
 from ..nn.adapters.model.switching import adapters
 from ..view import draw, listing, render
+from ..view.diagram.collapse import with_layers_closed
+from ..view.diagram.data import diagram
 from ..view.render import svg
 from .experiment import Experiment
 from .page import page
@@ -46,7 +48,7 @@ def _write_graph(experiment: Experiment, folder: Path) -> tuple[dict[str, Path],
     for name in ("graph.svg", "graph.png", "graph.txt"):  # of an earlier run: they would show another model
         (folder / name).unlink(missing_ok=True)
     try:
-        drawn = draw(experiment.model)
+        drawn = draw(with_layers_closed(diagram(experiment.model), "base"))  # what is new is open
     except RenderError:
         return {"graph": write_atomically(folder / "graph.txt", listing(experiment.model) + "\n")}, None
     picture = svg(drawn)

@@ -6,6 +6,9 @@ import numpy as np
 
 from ..nn.adapters.model.switching import adapters
 from ..view import listing
+from ..view.diagram.collapse import smaller
+from ..view.diagram.data import diagram
+from ..view.svg.draw import draw_svg
 from ..view.words.highlight import code, plain
 from ..view.words.markup import Markup, asset, element, fill, scrolling
 from . import gallery, tables
@@ -137,7 +140,9 @@ def scientific(number: float) -> Markup:
 
 def _graph(experiment: Experiment, picture: str | None) -> Markup:
     if picture is not None:
-        return scrolling(Markup(picture), "Graph of the adapted model", "paper")
+        small = draw_svg(smaller(diagram(experiment.model), depth=2).diagram, prefix="small")  # it fits a phone
+        wide = scrolling(Markup(picture), "Graph of the adapted model", "paper wide")
+        return Markup(wide + scrolling(Markup(small), "Graph of the adapted model, in short", "paper narrow"))
     words = listing(experiment.model)
     return Markup(element("p", TOO_LARGE) + plain(words, "The adapted model as a list", "code tall"))
 

@@ -18,7 +18,7 @@ from ..core.graph import topological_order
 from ..core.node import Array, ComputationNode, Op, placeholder
 from .contributions import contributions
 from .words.markup import Markup, text
-from .words.sentences import COLUMNS, ROWS, number, one_line, shape_text, short_array
+from .words.sentences import COLUMNS, ROWS, about_zero, number, one_line, shape_text, short_array
 
 INLINE = 4  # an array of at most this many numbers is written out in a formula; a larger one is its shape
 
@@ -102,7 +102,7 @@ def letters(node: ComputationNode, formula: str, labels: Mapping[ComputationNode
 def in_line(array: ArrayLike) -> str:
     """An array on one line: all its numbers if they are few, else its shape, range and mean, and the first ones."""
     array = unsigned_zeros(array)
-    lines = short_array(array)
+    lines = [*map(about_zero, short_array(array))]
     if not _written_out(array):
         return f"shape {shape_text(array.shape)}: {', '.join(lines)}"
     return lines[0] if array.ndim < 2 else f"[{', '.join(lines)}]"

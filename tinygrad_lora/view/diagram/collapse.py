@@ -120,6 +120,12 @@ def with_functions_closed(diagram: Diagram, open: Open = ()) -> Collapsed:
     return few
 
 
+def with_layers_closed(diagram: Diagram, name: str) -> Diagram:
+    """The picture with each layer as one box that its model knows by this name: `base` closes `0.base`."""
+    last = f".{name}"
+    return _with_frames_closed(diagram, _outermost(diagram.clusters, lambda f: f".{f.name}".endswith(last))).diagram
+
+
 def for_listing(diagram: Diagram, open: Open = (), depth: int | None = None) -> Diagram:
     """The picture as lines of text show it: functions closed, and with a `depth` layers; nothing for want of room."""
     return (with_functions_closed(diagram, open) if depth is None else smaller(diagram, open, depth)).diagram

@@ -6,7 +6,6 @@ here.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from ...core.graph import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer
-from ..words.sentences import one_line, parameter_text, shape_text, short_array
+from ..words.sentences import about_zero, one_line, parameter_text, shape_text, short_array
 from .functions import made_by, with_functions
 from .layers import LayerFrame, counts, frames, own_names, run_layer
 from .training import backward_of, variable_of, with_gradients
@@ -43,7 +42,6 @@ GRADIENT_FLOWS = "a gradient flows back"
 KEPT = "a value kept for the gradient"
 
 COMMUTATIVE = {"add", "multiply"}  # for the others, each arrow says which operand it brings
-ROUNDING = re.compile(r"-?\b\d(\.\d+)?e-(1[5-9]|[2-9]\d|\d{3})\b|(?<![\w.])-0(?![\w.])")
 Heat: TypeAlias = tuple[tuple[float, ...], ...]  # the rows of an array that is drawn in colors
 LEAST = 1e-14  # smaller numbers are 0 there
 MOST_COLORED, LONGEST_SIDE = 256, 32  # numbers of an array that is drawn in colors, and rows or columns of it
@@ -325,7 +323,7 @@ def heat_rows(array: Any) -> Heat:
 
 def _numbers(array: Any) -> tuple[str, ...]:
     """A few lines of text, in which what is only rounding is about 0: `~0` for 1.156e-18, and for -0."""
-    return ("-",) if array is None else tuple(ROUNDING.sub("~0", line) for line in short_array(array))
+    return ("-",) if array is None else tuple(map(about_zero, short_array(array)))
 
 
 def _title_of_graph(obj: Any, graph: Graph) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from .level import NOTHING, Level, Segment, level
@@ -199,6 +200,17 @@ def _lay_out(inside: _Inside, sizes: Mapping[str, LayoutBlock], insides: Mapping
     inside.width = max(frame.left + contents.width + frame.right, frame.width)
     inside.height = max(inside.y + contents.height + (0.0 if gates[False] else frame.below), frame.height)
     inside.x = frame.left + (inside.width - frame.left - contents.width - frame.right) / 2
+    _make_room(inside, sorted(inside.x + contents.middles[i] for i in gates[frame.above >= frame.below]))
+
+
+def _make_room(inside: _Inside, xs: Sequence[float]) -> None:
+    """Widen a frame on one side if lines at these places leave no room for its text, which is `frame.width` wide."""
+    needed = inside.frame.width
+    if any(b - a >= needed for a, b in pairwise([0.0, *xs, inside.width])):
+        return
+    left, right = needed - xs[0], needed - (inside.width - xs[-1])
+    inside.x += left if left < right else 0.0
+    inside.width += min(left, right)
 
 
 def _placed(

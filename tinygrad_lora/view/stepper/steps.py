@@ -22,7 +22,7 @@ from ..diagram.collapse import Open, collapsed
 from ..diagram.data import Diagram, heat_rows, role_of
 from ..equations import NodeFormulas, equation, in_line, letters, unsigned_zeros
 from ..words.grammar import counted
-from ..words.sentences import number
+from ..words.sentences import about_zero, number
 from ..written import Origin, UserCode
 from .events import ACTIVE, ASIDE, DONE, WAITING, Event, State, Timeline
 
@@ -262,7 +262,7 @@ def brief(array: ArrayLike) -> str:
         return "no elements"
     array = unsigned_zeros(array)
     with np.errstate(all="ignore"):
-        low, high = number(array.min()), number(array.max())
+        low, high = (about_zero(number(x)) for x in (array.min(), array.max()))
     if "nan" in (low, high):
         return "holds nan"
     return f"all {low}" if low == high else f"{low} to {high}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from math import isfinite, isnan
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 
 ROWS, COLUMNS = 3, 4  # an array up to this size is written out
 WIDEST = 48  # the largest width of a column of a table; a longer cell shifts its own line only
+ROUNDING = re.compile(r"-?\b\d(\.\d+)?e-(1[5-9]|[2-9]\d|\d{3})\b|(?<![\w.])-0(?![\w.])")
 FIRST = 3  # how many numbers of a larger array are shown
 LARGEST_DIVISOR = 10_000  # of the numbers that are written as fractions, such as 1/3
 
@@ -19,6 +21,11 @@ LARGEST_DIVISOR = 10_000  # of the numbers that are written as fractions, such a
 def number(x: Any) -> str:
     """One number, in at most four significant digits."""
     return f"{x}" if isinstance(x, bool | np.bool_ | int | np.integer) else f"{x:.4g}"
+
+
+def about_zero(text: str) -> str:
+    """The text with `~0` for what is only rounding, such as 1.156e-18, and for -0."""
+    return ROUNDING.sub("~0", text)
 
 
 def number_text(x: Any) -> str:
