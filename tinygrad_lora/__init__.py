@@ -39,6 +39,8 @@ _PUBLIC = [
     ("learn", "bug bugs check diagnose hint predict progress quiz solution using"),
     # Real pretrained networks
     ("models.load", "load_minilm load_smollm2"),
+    ("models.sampling", "sample"),
+    ("models.text.training", "train_byte_pairs"),
     # Pictures, steps and explanations
     ("view", "draw explain explore failure first_nonfinite fold_tracebacks listing parameter_tree render step_through"),
     ("view.chart", "Chart"),

@@ -31,6 +31,8 @@ from .library import (
     sum,
 )
 from .models.load import load_minilm, load_smollm2
+from .models.sampling import sample
+from .models.text.training import train_byte_pairs
 from .nn import (
     SGD,
     Adam,
@@ -127,7 +129,7 @@ __all__ = [
     "CompiledFunction", "TrainingStep", "compile", "compile_training_step", "check_pass",
     "load_adapter", "load_safetensors", "save_adapter", "save_onnx", "save_safetensors",
     "bug", "bugs", "check", "diagnose", "hint", "predict", "progress", "quiz", "solution", "using",
-    "load_minilm", "load_smollm2",
+    "load_minilm", "load_smollm2", "sample", "train_byte_pairs",
     "Chart", "diagram", "draw", "explain", "explore", "failure", "first_nonfinite", "fold_tracebacks", "formula",
     "listing", "parameter_tree", "render", "step_through",
     "checking", "compiler", "core", "data", "errors", "interop", "learn", "library", "models", "nn", "ops", "view",

@@ -122,7 +122,7 @@ def test_some_faults_in_the_planner_are_found(campaign):
 
 @pytest.mark.slow
 def test_hundreds_of_faults_in_the_planner_are_found(campaign):
-    some = planted_faults.Campaign(campaign.cases[::2], runs=5)
+    some = planted_faults.Campaign(campaign.cases[::3], runs=5)
     fates, found = fates_of(some, planted_faults.mutants()[::3])
     assert len(fates) >= 250 and found >= 75
 
@@ -138,10 +138,10 @@ def test_every_fault_in_the_planner_is_found_or_is_none(campaign, golden):
 
 @pytest.mark.slow
 def test_faults_in_the_text_are_found(campaign):
-    """Every eighth of them: arrays in the place of others, lines that are gone or in another order, rows not cut."""
+    """Every sixteenth of them: arrays in the place of others, lines that are gone or in another order, rows not cut."""
     objections, holes = 0, []
     for case in campaign.cases:
-        for told, planned in list(planted_faults.text_mutants(campaign.plain[case.name]))[::8]:
+        for told, planned in list(planted_faults.text_mutants(campaign.plain[case.name]))[::16]:
             try:
                 function = case.function(planned)
             except Exception:
@@ -153,7 +153,7 @@ def test_faults_in_the_text_are_found(campaign):
                 loud = case.name == "empty" and "it raises" in wrong  # where nothing is, NumPy still compares shapes
                 holes += [(case.name, told, wrong)] if wrong and not loud else []
     assert not holes
-    assert objections > 400
+    assert objections > 200
 
 
 def test_an_array_is_not_read_in_another_dtype(monkeypatch):

@@ -240,6 +240,18 @@ def test_what_is_said_of_an_array_in_a_condition_depends_on_whether_there_is_one
     assert explained(error)[0] == "array-in-condition"
 
 
+def test_what_is_said_of_an_argument_that_is_missing_depends_on_what_is_passed():
+    error = TypeError("multiply() missing 1 required positional argument: 'b'")
+    said = [
+        explained(error, f"f, line 2: `y = node.op.forward({passed})`")
+        for passed in ("*set(arrays), **node.params", "arrays, **node.params", "arrays[0]")
+    ]
+    assert [code for code, _ in said] == ["wrong-call"] * 3
+    for words, (_, remedy) in zip(("after its *", "A list counts", "order"), said, strict=True):
+        assert words in remedy
+    assert len(set(said)) == 3
+
+
 def test_a_line_of_a_compiled_library_is_not_the_students():
     frame = SimpleNamespace(f_code=compile("1 / 0", "numpy/random/_common.pyx", "exec"))
     assert not line_of(SimpleNamespace(tb_frame=frame, tb_lineno=1, tb_next=None))

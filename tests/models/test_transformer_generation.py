@@ -92,6 +92,7 @@ def test_a_temperature_draws_by_the_scores(network):
     twice = [list(decoder.generate(PROMPT, 5, temperature=1.0, seed=7)) for _ in range(2)]
     assert twice[0] == twice[1]
     assert list(decoder.generate(PROMPT, 5, temperature=1e-6, seed=0)) == without_cache(network, PROMPT, 5)
+    assert list(decoder.generate(PROMPT, 5, temperature=1.0, top_k=1, seed=0)) == without_cache(network, PROMPT, 5)
 
 
 def test_an_adapter_speaks_and_is_switched_off():

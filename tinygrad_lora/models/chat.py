@@ -85,12 +85,13 @@ class ChatModel:
         return [number for piece in pieces for number in piece]
 
     def stream(
-        self, said: str | Sequence[Message], longest: int = 128, temperature: float = 0.0, seed: int | None = None
-    ) -> Iterator[str]:
+        self, said: str | Sequence[Message], longest: int = 128, temperature: float = 0.0, seed: int | None = None,
+        *, top_k: int | None = None, top_p: float | None = None,
+    ) -> Iterator[str]:  # fmt: skip
         """The answer piece by piece, as it is found: at most `longest` tokens.
 
-        With temperature 0 it is always the most probable token; above, tokens are drawn, and `seed` makes that
-        repeatable. Raises ModelError if the conversation and the answer do not fit into the model's memory.
+        With temperature 0 it is always the most probable token; above, tokens are drawn as by `tl.sample`, and `seed`
+        makes that repeatable. Raises ModelError if the conversation and the answer do not fit into the model's memory.
         """
         tokens = self.tokens(said)
         if len(tokens) + longest > self.capacity:
@@ -99,12 +100,13 @@ class ChatModel:
                 f"{self.capacity}; shorten one of them, or load the model with a larger capacity"
             )
         numbers = self._decoder.generate(
-            tokens, max_new_tokens=longest, temperature=temperature, seed=seed, stop=(self.stop,)
+            tokens, longest, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, stop=(self.stop,)
         )
         return self.tokenizer.decode_each(numbers)
 
     def reply(
-        self, said: str | Sequence[Message], longest: int = 128, temperature: float = 0.0, seed: int | None = None
-    ) -> str:
+        self, said: str | Sequence[Message], longest: int = 128, temperature: float = 0.0, seed: int | None = None,
+        *, top_k: int | None = None, top_p: float | None = None,
+    ) -> str:  # fmt: skip
         """The whole answer, as `stream` gives it."""
-        return "".join(self.stream(said, longest, temperature, seed))
+        return "".join(self.stream(said, longest, temperature, seed, top_k=top_k, top_p=top_p))

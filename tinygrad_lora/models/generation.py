@@ -4,7 +4,8 @@ Keys and values of earlier tokens do not change, so they are kept, and each step
 kept in arrays of a fixed size: all steps have the same shapes, and run the same compiled program.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from ..compiler import compile
 from ..core.node import ComputationNode
 from ..errors import DtypeError, ShapeError
 from ..nn.attention import causal_mask, far
-from ..nn.checks import check_number, check_size
+from ..nn.checks import check_size
 from ..nn.layer import Layer
 from .llama import LlamaForCausalLM
+from .sampling import sample
 
 Node = ComputationNode
 
@@ -56,13 +58,13 @@ class CachedDecoder:
 
     def generate(
         self, prompt: Sequence[int], max_new_tokens: int = 128, *,
-        temperature: float = 0.0, seed: int | np.random.Generator | None = None, stop: Collection[int] = (),
+        temperature: float = 0.0, top_k: int | None = None, top_p: float | None = None,
+        seed: int | np.random.Generator | None = None, stop: Collection[int] = (),
     ) -> Iterator[int]:  # fmt: skip
         r"""The tokens after the prompt, each as soon as it is known.
 
-        Temperature 0 takes the token with the highest score; above, token i is drawn with a probability proportional
-        to $e^{\text{score}_i / \text{temperature}}$, by numbers from `seed`. It ends after `max_new_tokens`, when the
-        capacity is used up, or before a token that is in `stop`.
+        Temperature 0 takes the token with the highest score; above, a token is drawn as by `tl.sample`, by numbers from
+        `seed`. It ends after `max_new_tokens`, when the capacity is used up, or before a token that is in `stop`.
 
         Raises ShapeError for a prompt that is empty or too long, DtypeError or ValueError for what is no token.
         """
@@ -77,18 +79,17 @@ class CachedDecoder:
         if tokens.size > self.capacity:
             raise ShapeError(f"the prompt has {tokens.size} tokens, and the capacity is {self.capacity}")
         count = min(check_size(max_new_tokens, "max_new_tokens"), self.capacity + 1 - tokens.size)
-        heat, rng = check_number(temperature, "the temperature", 0), np.random.default_rng(seed)
-        return self._generated(tokens, count, heat, rng, frozenset(stop))
+        choose = partial(sample, temperature=temperature, top_k=top_k, top_p=top_p)
+        choose(np.zeros(1), seed=0)  # what is wrong with these numbers is told now
+        return self._generated(tokens, count, partial(choose, seed=np.random.default_rng(seed)), frozenset(stop))
 
-    def _generated(
-        self, tokens: Any, count: int, temperature: float, rng: np.random.Generator, stop: frozenset[int]
-    ) -> Iterator[int]:
+    def _generated(self, tokens: Any, count: int, choose: Callable[[Any], int], stop: frozenset[int]) -> Iterator[int]:
         c = self.network.config
         past = np.zeros((c.num_hidden_layers, 2, 1, c.num_key_value_heads, c.head_dim, self.capacity), self.dtype)
         for start in range(0, tokens.size, self.chunk):
             scores = self._scores(tokens[start : start + self.chunk], self.chunk, start, past)
         for at in range(tokens.size, tokens.size + count):
-            token = _chosen(scores, temperature, rng)
+            token = choose(scores)
             if token in stop:
                 return
             yield token
@@ -108,11 +109,3 @@ class CachedDecoder:
         for i, new in enumerate(present):
             past[i // 2, i % 2, ..., start : start + time] = new[..., :time]
         return scores
-
-
-def _chosen(scores: Any, temperature: float, rng: np.random.Generator) -> int:
-    if not temperature:
-        return int(scores.argmax())
-    z = (scores.astype(np.float64) - scores.max()) / temperature
-    likely = np.cumsum(np.exp(z))
-    return int(np.searchsorted(likely, rng.random() * likely[-1], side="right"))

@@ -14,6 +14,7 @@ from .answers import Answer
 
 LIMIT = 1.0  # seconds for each check of a wrong answer: some never end
 PATIENCE = 60.0  # for a right one
+TOO_SLOW, PATIENT_LIMIT = "too-slow", 5.0  # on a busy machine
 # These codes say that something is wrong, and not what: the numbers must say it.
 GENERIC = {
     "differs", "wrong", "wrong-value", "wrong-gradient", "wrong-count", "other-result", "wrong-prediction",
@@ -54,6 +55,9 @@ def judged(answer: Answer) -> Verdict:
         return Verdict(answer, REJECTED if right else BARE, diagnosis, 0.0)
     for check in exercise.checks:
         diagnosis = run_checks(replace(exercise, checks=[check]), values).diagnosis
+        if diagnosis and diagnosis.code == TOO_SLOW and TOO_SLOW not in answer.codes:  # it may be the machine that is
+            patient = replace(exercise, checks=[check], limit=max(PATIENT_LIMIT, exercise.limit))
+            diagnosis = run_checks(patient, answer.values(exercise)).diagnosis
         if diagnosis is not None:
             break
         values = answer.values(exercise)  # anew: what it remembers of this check is no matter of the next

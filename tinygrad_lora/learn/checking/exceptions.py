@@ -72,6 +72,8 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
     (r"is an empty sequence|arg is empty|of no elements|zero-size array|need at least one array", "empty",
          "Nothing is there to take the largest, the mean or the first of: what if the collection is empty?"),
     (r"division by zero|divide by zero", "division-by-zero", "The divisor is 0 here"),
+    (r"step cannot be zero|arg 3 must not be zero", "zero-step",
+         "Steps of 0 go nowhere: from each item to the one before it is a step of -1"),
     (r"changed size during iteration", "changed-while-walked",
          "A set or dictionary must not grow while a loop walks through it: walk through a list"),
     (r"is not a parameter|needs? a parameter|must hold floats|not the text|pass an array of numbers", "not-numbers",
@@ -87,6 +89,10 @@ IN_LINES: tuple[tuple[str, str, str, str], ...] = (
     (r"truth value of an array", r"^(?!.*(?:\b(?:if|elif|while|and|or|not|assert|in)\b|bool\())", "wrong-call",
          "Nothing in this line is a condition, so it is a call that asks whether an array is true: which of its "
          "arguments is not what that call takes there?"),
+    (r"missing \d+ required positional", r"[(,] *\*\w", "wrong-call",
+         "An argument is missing in this call, or there are too few after its *: does a set drop what comes twice?"),
+    (r"missing \d+ required positional", r"\*\*\w", "wrong-call",
+         "Which arguments does that take? A list counts as one: a * before it passes its items one by one"),
 )  # fmt: skip
 
 

@@ -123,7 +123,7 @@ def shown(x: Any) -> str:
     """A result in a sentence."""
     if type(x) is np.ndarray:
         return " ".join(short_array(x))
-    text = f"{len(x)} entries" if _many(x) else repr(x)
+    text = f"{len(x)} entries" if _many(x) else repr(x.item() if isinstance(x, np.generic) else x)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 

@@ -12,7 +12,7 @@ from ...errors import GradientError, StaleGraphError
 from ...library import mse
 from ...nn import SGD, Linear, Optimizer, Sequential
 from ...view.words.sentences import apart
-from ..diagnosis import Diagnosis, Wrong, number
+from ..diagnosis import Diagnosis, Wrong, example, number
 from ..exact import all_same, as_number
 
 STEPS, ROWS, RATE = 3, 4, 0.25
@@ -110,9 +110,11 @@ def _parameters(history: _History, right: _History, seed: int, rtol: float) -> D
         off = np.abs(moves - right_moves)
         t = next((t for t, row in enumerate(off) if row.max() > 1e-12 + rtol * np.abs(right_moves).max()), 0)
         i = int(off[t].argmax())
-        yours, expected = apart(float(moves[t][i]), float(right_moves[t][i]))
+        mine, wanted = float(moves[t][i]), float(right_moves[t][i])
+        yours, expected = apart(mine, wanted)
         sentence = f"the parameters go elsewhere: in step {t + 1} one moves by {yours}; it should move by {expected}"
-        return Diagnosis("differs", sentence)
+        shown = example(mine, wanted, lr=RATE, **{f"its gradient in step {t + 1}": -wanted / RATE})
+        return Diagnosis("differs", sentence, example=shown)
     if abs(c + 1) < 1e-6:
         return Diagnosis("wrong-direction", "the parameters move up the slope: subtract the gradient, do not add it")
     if abs(c - 2) < 1e-6:

@@ -39,7 +39,7 @@ TWINS = Case(((3,), (3,), ()), (0.1, 0.2, 0.1))  # two parameters of one shape
 
 OUTSIDE = (
     "trained a second time from the same start, with the same gradients and a new memory, a parameter goes elsewhere: "
-    "whatever must last from step to step belongs into the dictionary `memory`, and nowhere else"
+    "whatever must last from step to step belongs in the dictionary `memory`, and nowhere else"
 )
 
 

@@ -140,7 +140,11 @@ def test_one_step_is_right(training_step, seed):
         return
     slopes = [(a - b) / RATE for a, b in zip(old, right, strict=True)]
     sentence = "these are the gradients: a new array is the old one minus 0.5 times its gradient"
-    require(not all_same(arrays, slopes), "only-gradients", sentence)
+    moves = [
+        example(a, b, **{f"old {name}": c, "its gradient": g})
+        for name, a, b, c, g in zip(NAMES, arrays, right, old, slopes, strict=True)
+    ]
+    require(not all_same(arrays, slopes), "only-gradients", sentence, example=moves[-1])
     still = [name for name, a, b in zip(NAMES, arrays, old, strict=True) if same(a, b)]
     sentence = f"{' and '.join(still)} {are(still)} as before the step"
     require(not still, "not-updated", sentence)
@@ -149,19 +153,21 @@ def test_one_step_is_right(training_step, seed):
         not all_same(arrays, upward),
         "wrong-direction",
         "the arrays go up the slope: subtract the gradient, do not add it",
+        example=moves[-1],
     )
     sentence = "only the new W1 is right: the gradients of the others were taken after it had changed"
     for keep in (tl.identity, tl.stop_gradient):
-        require(not all_same(arrays, one_by_one(x, labels, old, keep)), "updated-too-soon", sentence)
+        require(not all_same(arrays, one_by_one(x, labels, old, keep)), "updated-too-soon", sentence, example=moves[1])
     moved, expected = arrays[0] - old[0], right[0] - old[0]
     ratio = float((moved * expected).sum() / (expected * expected).sum())
     sentence = f"each array moves {ratio:.4g} times as far as it should: the learning rate is {RATE}"
-    require(not all_same(arrays, by_hand(x, labels, old, ratio * RATE)[1]), "factor", sentence)
+    other = by_hand(x, labels, old, ratio * RATE)[1]
+    require(not all_same(arrays, other), "factor", sentence, example=moves[-1])
     bad = next(i for i, (a, b) in enumerate(zip(arrays, right, strict=True)) if not same(a, b))
     sentence = (
         f"the new {NAMES[bad]} is not the old one minus {RATE} times its gradient: {worst(arrays[bad], right[bad])}"
     )
-    require(False, "differs", sentence, example=example(arrays[bad], right[bad], **given))
+    require(False, "differs", sentence, example=(*example(**given), *moves[bad][1:]))
 
 
 @exercise.check(points=1)
