@@ -8,7 +8,7 @@ any block. What remains to be seen is that no block is in another's way.
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 from ...core import ops
 from ...core.node import ComputationNode as Node
@@ -17,44 +17,55 @@ from .buffers import Buffer, ByteRange
 ROWS, LEFT = "rows", "left"  # how an array is cut for a block; None if it is not
 
 
-class End(int):
+class BlockRow(int):
+    """A number that is another one in each block of a loop."""
+
+    loop: "Loop"
+
+    @classmethod
+    def of(cls, loop: "Loop", number: int) -> Self:
+        edge = cls(number)
+        edge.loop = loop
+        return edge
+
+
+class End(BlockRow):
     """Where a block ends: `start + size`."""
 
 
-class Left(int):
+class Left(BlockRow):
     """How many rows there are from a block on: `length - start`."""
 
 
-class Start(int):
+class Start(BlockRow):
     """The first row of a block, of each block at once: 0, and `start + size` is the end of all of them."""
-
-    loop: "Loop"
 
     def __add__(self, size: int) -> End:
         if size != self.loop.step:
             raise ValueError(f"a loop in steps of {self.loop.step} rows has blocks of {size}")
-        return End(self.loop.length)
+        return End.of(self.loop, self.loop.length)
 
     def __rsub__(self, length: int) -> Left:
         if length != self.loop.length:
             raise ValueError(f"a loop over {self.loop.length} rows counts those left of {length}")
-        return Left(length)
+        return Left.of(self.loop, length)
 
 
-def cut(key: Any, length: int) -> str | None:
-    """How an index cuts so many rows: into those of a block, or to no more than there are left."""
-    if type(key) is slice and key.step is None:
+def cut(key: Any, length: int, loop: "Loop | None") -> str | None:
+    """How an index cuts so many rows in a loop: into those of a block, or to no more than there are left."""
+    parts = key if type(key) is tuple else (key,)
+    edges = [edge for part in parts for edge in _numbers(part) if isinstance(edge, BlockRow)]
+    if not edges:
+        return None
+    if type(key) is slice and key.step is None and all(edge.loop is loop for edge in edges):
         if type(key.start) is Start and type(key.stop) is End and length == key.stop:
             return ROWS
         if type(key.stop) is Left and key.start is None:
             return LEFT
-    edges = [edge for part in (key if type(key) is tuple else [key]) for edge in _edges(part)]
-    if any(type(edge) in (Start, End, Left) for edge in edges):
-        raise ValueError(f"an array of {length} rows is cut into blocks by {key}")
-    return None
+    raise ValueError(f"an array of {length} rows is cut into blocks by {key}")
 
 
-def _edges(part: Any) -> list[Any]:
+def _numbers(part: Any) -> list[Any]:
     return [part.start, part.stop, part.step] if type(part) is slice else [part]
 
 
@@ -65,8 +76,7 @@ class Loop:
         if step < 1:
             raise ValueError(f"a loop in steps of {step} rows")
         self.length, self.step, self.size = length, step, min(step, length)
-        self.start = Start()
-        self.start.loop = self
+        self.start = Start.of(self, 0)
         self.filled = (LEFT,) if length % self.size else (None, LEFT)
         self.made = set[Node]()  # in this loop
         self.row_sizes: dict[Node, int | None] = {}

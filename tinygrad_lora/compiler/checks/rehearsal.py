@@ -38,6 +38,7 @@ class StandIn:
         "cut",
         "first",
         "key",
+        "loop",
         "length",
         "node",
         "part",
@@ -53,8 +54,9 @@ class StandIn:
     def __init__(self, run: Rehearsal, node: Any, array: Any = None, buffer: Any = None, first: int = 0) -> None:
         self.run, self.node, self.buffer = run, node, buffer
         self.cut: str | None = None
-        self.part: StandIn | None = None  # that of the rows `key`
+        self.part: StandIn | None = None  # that of the rows `key`, in this `loop`
         self.key: Any = None
+        self.loop: Loop | None = None
         if array is not None:
             self._place(array, first)
 
@@ -85,15 +87,15 @@ class StandIn:
         return self.run.copied(self, np.empty_like(self.stored().array, order="C"))
 
     def __getitem__(self, key: Any) -> StandIn:
-        if self.part is not None and key is self.key:  # in a loop, often the same rows
+        if self.part is not None and key is self.key and self.run.loop is self.loop:  # often the same rows
             return self.part
         if type(key) is slice and key.step is None and self.buffer is not None and self.plain and self.array.ndim:
             start, stop, _ = key.indices(self.length)
-            how = cut(key, self.length)
+            how = cut(key, self.length, self.run.loop)
             if how is None and stop - start == self.length:
                 return self
             part = self.view(self.array[start:stop], start * self.row)
-            part.cut, self.key, self.part = how, key, part
+            part.cut, self.key, self.loop, self.part = how, key, self.run.loop, part
             return part
         if indices := _stand_ins(key):
             if not any(i.stored().array.ndim for i in indices) and self.stored().array.ndim > len(indices):
@@ -103,7 +105,7 @@ class StandIn:
             return StandIn(self.run, self.node)  # a number
         array = self.stored().array
         part = self.view(*indexed(array, key))
-        part.cut = cut(key, len(array) if array.ndim else 0)
+        part.cut = cut(key, len(array) if array.ndim else 0, self.run.loop)
         return part if isinstance(array[key], np.ndarray) else part.copy()  # a number is no view
 
     def __setitem__(self, key: Any, value: Any) -> None:
