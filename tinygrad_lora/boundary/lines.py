@@ -61,7 +61,10 @@ def _moved(value: Any, new: Mapping[Any, Any]) -> Any:
 
 def call_record(f: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
     """What a result remembers of its call: no arrays, which it would keep alive."""
-    args = tuple([None if type(x) is ndarray else x for x in args])
+    if len(args) == 2:  # most of them: a loop would take a fiftieth of the time of a small loss
+        args = args[0], None if type(args[1]) is ndarray else args[1]
+    else:
+        args = tuple([None if type(x) is ndarray else x for x in args])
     return f, args, named and {key: None if type(x) is ndarray else x for key, x in named.items()}
 
 

@@ -51,7 +51,7 @@ class Matmul(Op):
 
     def shape(self, a: Shape, b: Shape) -> Shape:
         if len(a) < 2 or len(b) < 2:
-            raise ShapeError("a number has no rows or columns: use * to scale an array")
+            raise ShapeError("a number has no rows or columns: @ takes arrays, and * scales one by a number")
         if a[-1] != b[-2]:
             raise ShapeError(f"the {a[-1]} columns of a must match the {b[-2]} rows of b{transposed_fit(a, b)}")
         return super().shape(a[:-2], b[:-2]) + (a[-2], b[-1])

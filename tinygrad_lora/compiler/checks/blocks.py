@@ -17,7 +17,7 @@ from .buffers import Buffer, ByteRange
 ROWS, LEFT = "rows", "left"  # how an array is cut for a block; None if it is not
 
 
-class Edge(int):
+class BlockRow(int):
     """A number that is another one in each block of a loop."""
 
     loop: "Loop"
@@ -29,15 +29,15 @@ class Edge(int):
         return edge
 
 
-class End(Edge):
+class End(BlockRow):
     """Where a block ends: `start + size`."""
 
 
-class Left(Edge):
+class Left(BlockRow):
     """How many rows there are from a block on: `length - start`."""
 
 
-class Start(Edge):
+class Start(BlockRow):
     """The first row of a block, of each block at once: 0, and `start + size` is the end of all of them."""
 
     def __add__(self, size: int) -> End:
@@ -54,7 +54,7 @@ class Start(Edge):
 def cut(key: Any, length: int, loop: "Loop | None") -> str | None:
     """How an index cuts so many rows in a loop: into those of a block, or to no more than there are left."""
     parts = key if type(key) is tuple else (key,)
-    edges = [edge for part in parts for edge in _numbers(part) if isinstance(edge, Edge)]
+    edges = [edge for part in parts for edge in _numbers(part) if isinstance(edge, BlockRow)]
     if not edges:
         return None
     if type(key) is slice and key.step is None and all(edge.loop is loop for edge in edges):

@@ -28,7 +28,8 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
          "{0} has no value yet in this line: the function gives it one in a line that has not run"),
     (r"cannot access free variable '(\w+)'", "no-value-yet", "{0} has no value yet when this line runs"),
     (r"name '(\w+)' is not defined", "unknown-name",
-         "Nothing has this name here: is it spelled as where it was defined, and does that line stand above this one?"),
+         "Nothing has this name here: is it spelled as where it was defined, and does that line stand above this one? "
+         "A name that a function or a comprehension gives is known inside of it alone"),
     (r"'NoneType'", "none-used", "None stands where a value is needed: which call gave None? A function "
          "without `return` does, and so do methods that change a list, such as append and sort"),
     (r"'?(\w+)'? object has no attribute '(\w+)'|(\w+) has no \.(\w+)|type object '(\w+)' has no attribute '(\w+)'",

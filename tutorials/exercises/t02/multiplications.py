@@ -67,22 +67,24 @@ def graphs():
 
 
 def counts(output):
-    """Multiplications with sharing and written out; leaves and operations written out, for those who count them."""
+    """Multiplications with sharing and written out, and for each what others count who miss the question."""
     nodes, products, letters, operations = topological_order([output]), {}, {}, {}
     for node in nodes:
         products[node] = (str(node.op) == "multiply") + sum(products[p] for p in node.parents)
         operations[node] = bool(node.parents) + sum(operations[p] for p in node.parents)
         letters[node] = sum(letters[p] for p in node.parents) if node.parents else 1
     shared = sum(str(node.op) == "multiply" for node in nodes)
+    boxes = sum(bool(node.parents) for node in nodes)
     return {"shared": shared, "written out": products[output]}, {
-        "all-nodes": (len(nodes), "the number of nodes: leaves and sums multiply nothing"),
-        "all-operations": (operations[output], "the number of operations: some are sums"),
-        "all-boxes": (
-            sum(bool(node.parents) for node in nodes),
-            "the number of boxes of operations: some add",
-        ),
-        "counted-letters": (letters[output], "how often a letter appears in the formula"),
-        "twice-per-step": (2 * shared, "two for each box: a part used twice costs twice all that is in it"),
+        "shared": {
+            "all-nodes": (len(nodes), "the number of nodes: leaves and sums multiply nothing"),
+            "all-boxes": (boxes, "the number of boxes of operations: some add"),
+        },
+        "written out": {
+            "all-operations": (operations[output], "the number of operations: some are sums"),
+            "counted-letters": (letters[output], "how often a letter appears in the formula"),
+            "twice-per-step": (2 * shared, "two for each box: a part used twice costs twice all that is in it"),
+        },
     }
 
 
@@ -95,10 +97,10 @@ def test_every_count_is_right(answers):
             answer = as_whole(entry(answers, "answers", key), key)
             if answer == right:
                 continue
-            also = [why for slip, why in slips.values() if answer == slip]
+            also = [why for slip, why in slips[how].values() if answer == slip]
             for other, number in expected.items():
                 sentence = f"{key}: {answer} is right for {other!r}"
                 require(other == how or answer != number, "other-question", sentence)
-            for code, (slip, _) in slips.items():
+            for code, (slip, _) in slips[how].items():
                 require(answer != slip, code, f"{key}: you wrote {answer}; that is {', or '.join(also)}")
             require(False, "wrong-count", f"{key}: {answer} is too {'many' if answer > right else 'few'}")

@@ -145,7 +145,8 @@ def judge(probes, name):
     right = measured(probes)
     sentence = "called twice, probes gave losses with different gradients: an experiment must be repeatable"
     require(alike(right, measured(probes)), "not-repeatable", sentence)
-    sentence = f"under {name} your losses give {words(right)}, as under the right engine; it shows where {SHOWS[name]}"
+    sentence = f"under {name} the gradients of your losses are {words(right)}, as under the right engine; it "
+    sentence += f"shows where {SHOWS[name]}"
     require(not alike(right, measured(probes, name)), f"misses-{name.replace('_', '-')}", sentence)
 
 

@@ -164,7 +164,9 @@ class Reading:
         if isinstance(part, ast.Call) and ast.unparse(part.func) == "np.tanh" and len(part.args) == 1:
             self.operations += 1
             return np.tanh(self.value(part.args[0]))
-        raise refuse("other-operation", f"`{ast.unparse(part)}` is none of the five operations")
+        text = ast.unparse(part)
+        remedy = f": write `np.{text}`" if text.startswith("tanh(") else ""
+        raise refuse("other-operation", f"`{text}` is not one of the five operations as they are written{remedy}")
 
 
 def exchanged(wrong, op, old, parents):
