@@ -90,7 +90,8 @@ def _otherwise(
         memory.put_back()
         sentence = (
             f"{name} keeps from call to call what your code puts there, and every call is right when {name} is put "
-            "back first: make it inside the function. (A default is made only once, when the function is defined.)"
+            "back first: every call needs a new one, made inside the function. A function that calls itself hands it "
+            "on; and a default does not help, since it is made only once."
         )
         return Diagnosis("remembers", sentence, name)
     if diagnosis.code != "remembers" and memory.looks_at_names() and passes(with_own_names):

@@ -43,7 +43,9 @@ def missing_upstream(case: GradientCase) -> Diagnosis | None:
         clause = "stays the same when the incoming gradient g doubles: the chain rule multiplies by g"
         return case.say("missing-upstream", clause)
     if case.explains(lambda t: _over(answer_for(t, 2.0), 4.0)):
-        return case.say("upstream-twice", "grows by 4 when the incoming gradient g doubles: g counts once")
+        return case.say(
+            "upstream-twice", "becomes 4 times as large when the incoming gradient g doubles: g counts once"
+        )
     same_shape = case.answer.shape == case.first.values["g"].shape
     if same_shape and case.repairs(lambda t: (t.answers[case.name] - t.values["g"]) * t.values["g"]):
         return case.say("added-upstream", "adds the incoming gradient g; the chain rule multiplies by it")

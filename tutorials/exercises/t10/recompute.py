@@ -221,7 +221,8 @@ FIRST = "is a good guess, and no proof"
 NOT_THE_BEST = (
     ("only-needed", "an array that is not needed itself may be read by several that are",
      lambda p, n, s, c, b: best_of(p, n, s, c, b, among=n)),
-    ("own-cost-only", "an array that is dropped may need others that were dropped: add up all that runs again",
+    ("own-cost-only", "what is dropped runs again only where it is needed, and may need others that were "
+                      "dropped: add up all that runs again, and nothing else",
      lambda p, n, s, c, b: best_of(p, n, s, c, b, key=lambda kept: -sum(c[name] for name in kept))),
     ("own-cost-only", "an array that is dropped may need others that were dropped: add up all that runs again",
      lambda p, n, s, c, b: best_of(p, n, s, c, b, among=n, key=lambda kept: -sum(c[name] for name in kept))),

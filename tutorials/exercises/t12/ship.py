@@ -118,7 +118,8 @@ def test_the_model_stays_as_it_is(ship, seed):
     require(bool(layers), "unloaded", "your model has no adapters any more: merge a copy of it")
     merged = [name for name, layer in layers.items() if layer.merged]
     names = f"the layer{'s' * (len(merged) != 1)} {' and '.join(merged)}"
-    sentence = f"{names} of the model {are(merged)} merged now, so the model cannot be trained: merge a copy"
+    sentence = f"{names} of the model {are(merged)} merged now, so the model cannot be trained: "
+    sentence += "merge a copy that has layers of its own, as copy.deepcopy makes"
     require(not merged, "left-merged", sentence)
     changed = [name for name, p in model.named_parameters().items() if not same(np.array(p.value), before[name], 0, 0)]
     require(not changed, "left-merged", f"{', '.join(changed)} of the model {have(changed)} changed")
