@@ -27,6 +27,14 @@ def test_the_seed_the_stream_and_the_shape_decide():
             assert 0.4 < np.mean((one == 0) == (other == 0)) < 0.6, "masks are independent"
 
 
+@pytest.mark.parametrize("seed", [np.uint64(2**63 + 5), -1, np.int8(-1)])
+def test_any_whole_number_is_a_seed(seed):
+    compiled = tl.compile(lambda x, seed: tl.dropout(x, 0.5, seed), check=True)
+    assert_array_equal(compiled(X, seed), tl.dropout(X, 0.5, seed))
+    with pytest.raises(TypeError, match=r"dropout: stream is the float .*: pass a whole number"):
+        tl.dropout(X, 0.5, seed, stream=1.5)
+
+
 def test_each_step_has_another_mask_in_one_program():
     compiled = tl.compile(lambda x, seed: tl.dropout(tl.tanh(x), 0.5, seed), check=True)
     for seed in range(3):

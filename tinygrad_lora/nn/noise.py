@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.arguments import explained
 from ..boundary.arrays import real_array
 from ..boundary.lines import remembered
 from ..core import ops
@@ -25,7 +26,7 @@ class RandomUniform(Op):
 
     prelude = """\
 def uniform_numbers(seed, stream, shape):
-    key = np.array([seed, stream], np.int64).astype(np.uint64)
+    key = np.array([int(number) % 2**64 for number in (seed, stream)], np.uint64)
     return np.random.Generator(np.random.Philox(key=key)).random(shape)
 
 """
@@ -48,6 +49,7 @@ def uniform_numbers(seed, stream, shape):
 random_uniform = RandomUniform()
 
 
+@explained
 @remembered
 def dropout(x: Operand, rate: float, seed: Operand = None, stream: int = 0) -> Any:
     r"""$y = \frac{x\,m}{1 - \text{rate}}$ where m is 1 with probability 1 - rate, else 0: the mean of y is x.
