@@ -30,15 +30,21 @@ def batches(
     """
     if not arrays:
         raise TypeError("batches() takes arrays, as in tl.batches(x, y, size=32)")
+    if not all(isinstance(n, int | np.integer) for n in (size, epochs)):
+        raise TypeError(f"size and epochs are whole numbers, not {size!r} and {epochs!r}")
     if size < 1 or epochs < 0:
         raise ValueError(f"a batch has at least one example and epochs are 0 or more, not {size} and {epochs}")
+    if pad is not None and real_array(pad, "pad").ndim:
+        raise ShapeError(f"pad is one number, not an array of shape {np.shape(pad)}")
     columns = [_column(array, i, pad) for i, array in enumerate(arrays)]
     counts = [len(column) for column in columns]
     if len(set(counts)) > 1:
         raise ShapeError(f"the arrays have {counts} examples: each needs the same number along its first axis")
     for i, column in enumerate(columns if pad is not None else []):
         dtype = column[0].dtype if isinstance(column, list) else column.dtype
-        if not np.array_equal(np.asarray(pad).astype(dtype), np.asarray(pad), equal_nan=True):
+        with np.errstate(all="ignore"):
+            same = np.array_equal(np.asarray(pad).astype(dtype), np.asarray(pad), equal_nan=True)
+        if not same:
             raise ValueError(f"array {i} has the dtype {dtype}, which has no {pad}: pad with a number that it has")
     ragged = [[x.shape[0] for x in column] for column in columns if isinstance(column, list)]
     if any(lengths != ragged[0] for lengths in ragged):
