@@ -112,6 +112,19 @@ def test_numbers_of_other_kinds():
     assert tl.jacobian(tl.exp)(np.ones((0, 2))).shape == (0, 2, 0, 2)
 
 
+def test_a_result_of_no_numbers_and_a_seed_that_is_a_node_stay_nodes():
+    empty = tl.compile(lambda x: tl.jacobian(lambda y: y[:0])(x), check=True)(np.ones(3))
+    assert empty.shape == (0, 3)
+    seed = tl.parameter(np.ones(3))
+    tl.sum(tl.vjp(tl.exp, np.zeros(3))[1](seed)).backward()
+    assert_allclose(seed.gradient, 1)
+
+
+def test_a_move_is_not_named_as_a_gradient():
+    x = tl.constant(np.ones(3))
+    assert "d%" not in str(tl.listing(tl.jvp(lambda y: y * tl.tanh(y), x, x)[1]))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -125,6 +138,8 @@ def test_numbers_of_other_kinds():
         (lambda: tl.hvp(bowl, X, X.T), ShapeError, r"vector 0 has shape \(3, 2\), but argument 0 has \(2, 3\)"),
         (lambda: tl.vjp(tl.exp, X)[1](X.T), ShapeError, r"the seed has shape \(3, 2\), but the result has \(2, 3\)"),
         (lambda: tl.vjp(tl.exp), GradientError, "there is no argument"),
+        (lambda: tl.jacobian(tl.exp, (0, 1))(X), GradientError, r"there is no argument \(0, 1\)"),
+        (lambda: tl.hessian(None)(X), TypeError, "a derivative is that of a function, not of None"),
     ],
 )
 def test_what_means_nothing_is_refused(call, error, message):
