@@ -88,8 +88,8 @@ def _axes(panel: Panel, width: float, height: float) -> Iterator[Markup]:
     """Lines at the ticks, the two axes, and their texts."""
     axes = panel.chart.axes
     framed = any(isinstance(mark, m.Image) for mark in panel.chart.marks)
-    at_x = [(x, text) for tick, text in panel.x.ticks if -1 <= (x := float(panel.x(tick))) <= width + 1]
-    at_y = [(height - y, text) for tick, text in panel.y.ticks if -1 <= (y := float(panel.y(tick))) <= height + 1]
+    at_x = [(float(panel.x(tick)), text) for tick, text in panel.x.ticks]
+    at_y = [(height - float(panel.y(tick)), text) for tick, text in panel.y.ticks]
     lines = [f"M0 {number(y)}h{number(width)}" for y, _ in at_y if axes["y"].grid and not framed]
     lines += [f"M{number(x)} 0v{number(height)}" for x, _ in at_x if axes["x"].grid and not framed]
     if lines:
