@@ -97,6 +97,11 @@ def test_they_nest():
     assert_allclose(inner, [1.0, 1.0], err_msg="the derivative inside is a function of x")
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_move_of_infinity_is_infinite_and_warns_of_nothing():
+    assert_allclose(tl.jvp(lambda x: x * x, np.array([np.inf, 1.0]), np.ones(2))[1], [np.inf, 2.0])
+
+
 def test_a_linear_function_is_its_own_derivative():
     y, moves = tl.jvp(lambda x: 3.0 * x, X, W.T)
     assert_allclose(moves, 3 * W.T)

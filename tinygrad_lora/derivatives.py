@@ -56,7 +56,7 @@ def jvp(f: Function, args: Any, tangents: Any) -> tuple[Any, Any]:
     args, tangents = _tuples(args, tangents)
     with _varied(args) as (nodes, from_arrays):
         y = _result(f, nodes)
-        seed = ops.identity(constant(np.zeros(y.shape, y.dtype)))  # any seed would do
+        seed = ops.identity(constant(np.ones(y.shape, y.dtype)))  # any seed would do; 0 times infinity would warn
         slopes = gradients(y, nodes, seed=seed)
     moves = [
         gradients(slope, seed, seed=_like(tangent, x, f"tangent {i}", f"argument {i}"))
