@@ -384,6 +384,13 @@ def test_numbers_at_the_edge_leave_a_picture_of_the_usual_size(chart):
     assert str(chart())
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_cell_that_is_no_number_has_no_class():
+    cells = [p for p in ElementTree.fromstring(str(Chart().image([[1.0, np.nan]], colors="class").svg())).iter()
+             if "image" in p.get("class", "")]  # fmt: skip
+    assert [path.get("d") for path in cells] == ["M0 0h1v1h-1z"]
+
+
 @pytest.mark.parametrize("limits", [(1, 1), (np.nan, 1), (0, np.inf)])
 def test_limits_without_an_axis_between_are_refused(limits):
     with pytest.raises(ValueError, match="an axis runs from one number to another"):

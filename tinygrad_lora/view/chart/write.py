@@ -200,7 +200,8 @@ def _blocks(cells: Array) -> Array:
 def _cells(cells: Array, mark: m.Image) -> Iterator[Markup]:
     """The cells of an image, a path for each color; equal neighbors in a row are one rectangle."""
     if mark.colors == "class":
-        keys = cells.astype(np.int64) % SERIES * STEPS + round(TINT * STEPS)
+        fine = np.isfinite(cells)
+        keys = (np.where(fine, cells, 0).astype(np.int64) % SERIES * STEPS + round(TINT * STEPS)) * fine
     else:
         strength = np.nan_to_num(np.clip(np.rint(np.abs(cells) / mark.limit * (STEPS - 1)), 0, STEPS - 1))
         series = np.where(cells > 0, 1, 0) if mark.colors == "signed" else 7 if mark.colors == "ink" else 0
