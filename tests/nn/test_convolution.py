@@ -86,6 +86,8 @@ def test_a_nan_is_the_largest():
 def test_the_dtype_stays(dtype):
     x, weight = whole(2, 2, 6, 6).astype(dtype), whole(3, 2, 3, 3, seed=1).astype(dtype)
     assert tl.conv2d(x, weight, padding=1).dtype == tl.max_pool(x, 2).dtype == tl.avg_pool(x, 2).dtype == dtype
+    half = x.astype(np.float16)
+    assert tl.conv2d(half, weight).dtype == tl.conv2d(tl.constant(half), weight).dtype == dtype, "as in a product"
     many = np.ones((1, 1, 64, 64), np.float16)
     assert tl.conv2d(many, many)[0, 0, 0, 0] == 4096, "2048 + 1 is 2048 in float16"
 
@@ -185,6 +187,11 @@ def test_norms_of_channels_refuse_what_does_not_fit():
             layer(tl.constant(np.ones((2, 3, 5))))
     with pytest.raises(ShapeError, match="a variance takes two"):
         tl.BatchNorm(4).on_batch(tl.constant(np.ones((1, 4))))
+    layer = tl.BatchNorm(4)
+    for statistics in ((np.ones(4), np.ones(3)), np.ones((3, 4))):
+        with pytest.raises(ShapeError, match=r"a mean and a variance have shape \(4,\) each"):
+            layer.remember(statistics)
+    assert_array_equal(layer.mean.value, np.zeros(4), "neither is kept")
 
 
 @pytest.mark.peers

@@ -82,6 +82,8 @@ def _convolution(
     axes: int, x: Any, weight: Any, bias: Any, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
 ) -> Any:
     _check(axes, x, weight, bias, groups)
+    if getattr(x, "dtype", None) == np.float16 and hasattr(weight, "dtype"):  # beside wider kernels the result is wide
+        x = ops.cast(x, dtype=np.result_type(x.dtype, weight.dtype))
     y = _product(x, weight, stride, _each(padding, axes, "padding", 0), dilation, groups)
     return y if bias is None else y + reshape(bias, (-1, *[1] * axes))
 

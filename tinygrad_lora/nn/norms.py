@@ -114,9 +114,11 @@ class BatchNorm(Layer):
         return self._normalized(x, mu, variance), (moved[0], moved[1])
 
     def remember(self, statistics: Any) -> None:
-        """Keep a (mean, variance) that `on_batch` gave, as nodes or arrays."""
-        for kept, new in zip((self.mean, self.variance), statistics, strict=True):
-            kept.value = new.value if isinstance(new, ComputationNode) else new
+        """Keep a (mean, variance) that `on_batch` gave, as nodes or arrays. Raises ShapeError for other shapes."""
+        news = [new.value if isinstance(new, ComputationNode) else new for new in statistics]
+        if (shapes := [np.shape(new) for new in news]) != [self.mean.shape] * 2:
+            raise ShapeError(f"a mean and a variance have shape {self.mean.shape} each, not {shapes}")
+        self.mean.value, self.variance.value = news
 
     def _normalized(self, x: ComputationNode, mu: ComputationNode, variance: ComputationNode) -> ComputationNode:
         weight, bias = (reshape(p, (p.size, *[1] * (len(x.shape) - 2))) for p in (self.weight, self.bias))
