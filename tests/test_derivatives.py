@@ -153,6 +153,7 @@ def test_what_means_nothing_is_refused(call, error, message):
 
 
 @pytest.mark.peers
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # PyTorch's own, when forward mode starts
 def test_pytorch_agrees():
     torch = pytest.importorskip("torch")
     x, w = torch.tensor(X), torch.tensor(W)
